@@ -1,5 +1,5 @@
 import { createReadStream, createWriteStream, readFileSync } from "node:fs"
-import { pipeline, Readable } from "node:stream"
+import { pipeline, Readable, Transform } from "node:stream"
 import { pipeline as pipelineAsync } from "node:stream/promises"
 import type { ReadableStream as NodeReadableStream } from "node:stream/web"
 import { constants, createZstdCompress, createZstdDecompress } from "node:zlib"
@@ -13,6 +13,8 @@ export const archiveSuffixes = { compressed: ".zst", encrypted: ".zst.age" } as 
 
 /** Bytes per read. */
 const chunkBytes = 1_048_576
+/** Bytes written between two checks of free space. */
+const checkBytes = 8_388_608
 
 /** The keys in a file of age-keygen. */
 export interface BackupKey {
@@ -86,12 +88,16 @@ export function requireSecretKey(name: string, key: BackupKey | undefined): void
   throw new UserError(`${name} is encrypted, and --backup-key ${key.file} has only a public key`, hint)
 }
 
-/** Writes the content of an archive to the new file `to`. `name`: the archive's name. Throws a UserError if it is damaged. */
+/**
+ * Writes the content of an archive to the new file `to`. `name`: the archive's name. Throws a UserError if it is damaged.
+ * An archive does not say how large its content is: `checkSpace` is called every few MiB and ends it by throwing.
+ */
 export async function unpackArchive(
   archive: ReadableStream<Uint8Array>,
   name: string,
   key: BackupKey | undefined,
   to: string,
+  checkSpace: () => void,
 ): Promise<void> {
   requireSecretKey(name, key)
   const compressed =
@@ -101,12 +107,32 @@ export async function unpackArchive(
     await pipelineAsync(
       Readable.fromWeb(compressed as unknown as NodeReadableStream), // Node's type of the same class
       createZstdDecompress(),
+      whileThereIsSpace(checkSpace),
       createWriteStream(to, { fd }),
     )
   } catch (error) {
     if (isFromOutside(error)) throw error
     throw damaged(name)
   }
+}
+
+/** Passes bytes on until `checkSpace` throws. */
+function whileThereIsSpace(checkSpace: () => void): Transform {
+  let unchecked = checkBytes
+  return new Transform({
+    transform(chunk: Uint8Array, _, done) {
+      unchecked += chunk.byteLength
+      try {
+        if (unchecked >= checkBytes) {
+          checkSpace()
+          unchecked = 0
+        }
+        done(null, chunk)
+      } catch (error) {
+        done(error as Error) // `checkSpace` throws only errors.
+      }
+    },
+  })
 }
 
 async function decrypt(archive: ReadableStream<Uint8Array>, name: string, key: BackupKey) {

@@ -5,7 +5,7 @@ import { size } from "../terminal/print.ts"
 import { Progress } from "../terminal/progress.ts"
 import { type BackupKey, packArchive, readBackupKey, requireSecretKey, unpackArchive } from "./archive.ts"
 import { archiveName, Bucket, type BucketOptions, requireBucketUrl } from "./bucket.ts"
-import { type Download, explainDiskErrors } from "./staging.ts"
+import { type Download, explainDiskErrors, requireReserve } from "./staging.ts"
 
 /** Flags of commands that use a bucket. */
 export interface ArchiveOptions extends BucketOptions {
@@ -70,12 +70,13 @@ export interface StoredArchive {
 
 /**
  * Finds the archive at `url`, or the newest one of `db` if `url` is a folder. Throws a UserError if there is none, or it cannot
- * be decrypted.
+ * be decrypted. A download ends with a UserError if it would leave less than `reserve` bytes free.
  */
 export async function findArchive(
   url: string,
   db: string,
   options: ArchiveOptions,
+  reserve: number,
   context: Context,
 ): Promise<StoredArchive> {
   const bucket = openBucket(url, options, context)
@@ -93,7 +94,9 @@ export async function findArchive(
     download: (to, signal) =>
       explainDiskErrors(to, () =>
         withProgress(context, (show) =>
-          bucket.download(name, signal, show, (archive) => unpackArchive(archive, full, key, to)),
+          bucket.download(name, signal, show, (archive) =>
+            unpackArchive(archive, full, key, to, () => requireReserve(db, reserve)),
+          ),
         ),
       ),
   }

@@ -117,6 +117,18 @@ export function requireFreeSpace(path: string, bytes: number): void {
   )
 }
 
+/** Throws a UserError if less than `reserve` bytes are free on the disk of `path`, where a download is being written. */
+export function requireReserve(path: string, reserve: number): void {
+  const folder = dirname(path)
+  const { bavail, bsize } = statfsSync(folder)
+  const free = bavail * bsize
+  if (free >= reserve) return
+  throw new UserError(
+    `the download was stopped and removed: ${folder} had only ${size(free)} left, less than the reserve of ${size(reserve)}`,
+    "free disk space, or choose a path on another disk",
+  )
+}
+
 function copyInWorker(task: CopyTask, context: Context): Promise<CopyResult> {
   loadDriver()
   const worker = new Worker(new URL(workerFile, import.meta.url))

@@ -8,6 +8,7 @@ import {
   removeStaleStaging,
   requireFreeSpace,
   type StagedTask,
+  spareBytes,
   stageCopy,
   withStaging,
 } from "../backups/staging.ts"
@@ -28,6 +29,8 @@ import { printFields, printJson, shown, size } from "../terminal/print.ts"
 interface RestoreOptions extends DataOptions, ArchiveOptions {
   dryRun?: boolean
   reviveAccess?: boolean
+  /** Bytes. */
+  minFree: number
 }
 
 export function addRestoreCommand(root: Command, context: Context): void {
@@ -42,7 +45,7 @@ export function addRestoreCommand(root: Command, context: Context): void {
       "restore keys, share links, users and passwords exactly as in the backup (default: later revocations and changes stay in effect)",
     )
   addDataOptions(
-    addFlagsOfServe(command, archiveFlags),
+    addFlagsOfServe(command, [...archiveFlags, "--min-free"]),
     "restore /var/backups/databuddy-monday.db --dry-run",
   ).action((file: string, options: RestoreOptions) => restore(file, options, context))
 }
@@ -70,7 +73,9 @@ async function bucketSource(
   options: RestoreOptions,
   context: Context,
 ): Promise<Source> {
-  const { url: from, bytes, download } = await findArchive(url, db, options, context)
+  // A trial can run beside a server, which rejects events below --min-free.
+  const reserve = options.dryRun ? Math.max(options.minFree, spareBytes) : spareBytes
+  const { url: from, bytes, download } = await findArchive(url, db, options, reserve, context)
   return { name: from, bytes, task: { what: "download", from, download } }
 }
 

@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, expect, test } from "bun:test"
-import { readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs"
 import { generateX25519Identity, identityToRecipient } from "age-encryption"
+import { packArchive, unpackArchive } from "../../src/backups/archive.ts"
 import { run } from "../../src/cli.ts"
+import { UserError } from "../../src/errors.ts"
 import { Database } from "../../src/store/db/driver.ts"
 import { type TemporaryFolder, temporaryFolder, withDatabase } from "../harness.ts"
 import { commandContext } from "../support/command-context.ts"
@@ -280,6 +282,28 @@ test.each(unreadable)("an uploaded object that cannot be read back %s", async (_
   const { code, err } = await remote(["backup", "s3://bucket"])
   expect([code, err]).toEqual([1, expect.stringContaining(error)])
   expect(s3.objects.size).toBe(objects)
+})
+
+test("a trial of a backup ends before less than --min-free is left for the server", async () => {
+  await remote(["backup", "s3://bucket"])
+  const trial = ["restore", "s3://bucket", "--dry-run", "--min-free"]
+  const { code, err } = await remote([...trial, String(2 ** 50)])
+  expect([code, err]).toEqual([1, expect.stringContaining("the download was stopped and removed: ")])
+  expect(err).toContain("less than the reserve of ")
+  expect((await remote([...trial, "0"])).code).toBe(0)
+})
+
+test("a download ends soon after the space runs out, however small the archive is", async () => {
+  const source = folder.file("zeros")
+  writeFileSync(source, "")
+  truncateSync(source, 100_000_000)
+  const to = folder.file("copy.db")
+  let checks = 0
+  const unpacking = unpackArchive(await packArchive(source, undefined), "a.zst", undefined, to, () => {
+    if (++checks === 3) throw new UserError("the disk is nearly full")
+  })
+  expect(await unpacking.catch((error: Error) => error.message)).toBe("the disk is nearly full")
+  expect(statSync(to).size).toBeLessThan(20_000_000)
 })
 
 test("an existing object is replaced only with --force", async () => {
