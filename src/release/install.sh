@@ -11,8 +11,9 @@ Usage: install.sh [options]
   --version <version>     which version, if the folder has several
   --public-key <key>      verify SHA256SUMS.minisig with this key; needs minisign
   --prefix <folder>       install into <folder>/bin and <folder>/share (default: /usr/local)
-  --no-service            install the program only: no user, no folder for data, no unit
-  --uninstall             remove everything but the data in /var/lib/databuddy and the user that owns it
+  --no-service            install or uninstall the program only: no user, no folder for data, no settings, no unit
+  --uninstall             remove everything but the data in /var/lib/databuddy, the user that owns it, and files of yours
+                          in /etc/databuddy
   --dry-run               print what would be done, and change nothing
 TEXT
 }
@@ -260,13 +261,22 @@ install_databuddy() {
 }
 
 uninstall_databuddy() {
-  if systemd_runs && [ -e "$unit" ]; then run systemctl stop databuddy.service; fi
-  if has systemctl && [ -e "$unit" ]; then run systemctl disable databuddy.service; fi
-  run rm -f "$unit"
-  if systemd_runs; then run systemctl daemon-reload; fi
+  if [ -n "$service" ]; then
+    if systemd_runs && [ -e "$unit" ]; then run systemctl stop databuddy.service; fi
+    if has systemctl && [ -e "$unit" ]; then run systemctl disable databuddy.service; fi
+    run rm -f "$unit"
+    if systemd_runs; then run systemctl daemon-reload; fi
+  fi
   run rm -f "$prefix/bin/databuddy" "$prefix/bin/.databuddy.new" "$prefix/bin/databuddy.previous"
-  run rm -rf "$prefix/share/databuddy" "$config"
+  run rm -rf "$prefix/share/databuddy"
   for text in "$manual" "$bash_completion" "$zsh_completion" "$fish_completion"; do remove_text "$text"; done
+  if [ -z "$service" ]; then
+    printf 'Done.\n'
+    return
+  fi
+  # The folder can contain the administrator's files, such as the key of a certificate.
+  run rm -f "$config/databuddy.env" "$config/log-level"
+  rmdir_if_empty "$config" || true
   # The data stays, and so does the user that owns it: another one could get its number.
   if [ -d "$data" ]; then run rmdir "$data" 2>/dev/null || true; fi
   if [ -d "$data" ]; then
@@ -274,6 +284,10 @@ uninstall_databuddy() {
   else
     remove_user
     printf 'Done.\n'
+  fi
+  if [ -z "$dry_run" ] && [ -d "$config" ]; then
+    printf 'These files in %s were not removed:\n' "$config"
+    ls -A "$config"
   fi
 }
 

@@ -19,6 +19,7 @@ beforeAll(() => {
   writeRelease("two", ["1.2.3", "1.3.0"])
   writeRelease("damaged", ["1.2.3"])
   writeFileSync(join(folder, "damaged", `databuddy-1.2.3-${platform}.tar.gz`), "something else")
+  writeRelease("service", ["1.2.3"], undefined, ["databuddy.env", "databuddy.service"])
   writeRelease("broken", ["1.2.3"], "#!/bin/sh\nexit 1\n")
   const completions = ["bash", "zsh", "fish"].map((shell) => `completions/databuddy.${shell}`)
   writeRelease("complete", ["1.2.3"], undefined, ["databuddy.1", ...completions])
@@ -68,6 +69,33 @@ async function install(...args: string[]) {
   ])
   return { out, err, code }
 }
+
+/**
+ * Runs the script with its folders of the system below `root`, and without the commands that need a system: they append
+ * their names and arguments to `calls`.
+ */
+async function installService(root: string, ...args: string[]) {
+  const commands = join(root, "commands")
+  mkdirSync(commands, { recursive: true })
+  const record = `echo "$(basename "$0") $*" >> "${root}/calls"`
+  for (const name of ["systemctl", "useradd", "userdel", "groupdel", "chown"])
+    writeFileSync(join(commands, name), `#!/bin/sh\n${record}\n`, { mode: 0o755 })
+  // The user is root, and the user databuddy exists.
+  writeFileSync(join(commands, "id"), "#!/bin/sh\necho 0\n", { mode: 0o755 })
+  mkdirSync(join(root, "run/systemd/system"), { recursive: true })
+  const copy = join(root, "install.sh")
+  const folders = /\/(etc|var\/lib)\/databuddy\b|\/etc\/systemd\b|\/run\/systemd\b/g
+  writeFileSync(
+    copy,
+    readFileSync(script, "utf8").replace(folders, (path) => root + path),
+  )
+  const env = { ...process.env, PATH: `${commands}:${process.env.PATH}` }
+  const command = ["sh", copy, "--from", join(folder, "service"), "--prefix", join(root, "usr"), ...args]
+  const { stdout, stderr, exitCode } = Bun.spawnSync(command, { env })
+  return { out: stdout.toString(), err: stderr.toString(), code: exitCode }
+}
+
+const calls = (root: string) => readFileSync(join(root, "calls"), "utf8").trim().split("\n")
 
 const files = (prefix: string) =>
   existsSync(prefix) ? readdirSync(prefix, { recursive: true, encoding: "utf8" }).sort() : []
@@ -143,5 +171,45 @@ describe("install.sh", () => {
       expect(code).toBe(1)
       expect(files(prefix)).toEqual([])
     }
+  })
+})
+
+// The script installs a service on Linux only.
+describe.skipIf(process.platform !== "linux")("install.sh with a service", () => {
+  const emptyRoot = () => mkdtempSync(join(folder, "root-"))
+
+  test("uninstalls what it installed, and neither files of the administrator nor the data", async () => {
+    const root = emptyRoot()
+    expect(await installService(root)).toMatchObject({ err: "", code: 0 })
+    writeFileSync(join(root, "etc/databuddy/log-level"), "debug")
+    writeFileSync(join(root, "etc/databuddy/key.pem"), "")
+    writeFileSync(join(root, "var/lib/databuddy/databuddy.db"), "")
+    const { out, err, code } = await installService(root, "--uninstall")
+    expect({ err, code }).toEqual({ err: "", code: 0 })
+    expect(files(join(root, "etc"))).toEqual(["databuddy", "databuddy/key.pem", "systemd", "systemd/system"])
+    expect(files(join(root, "usr"))).toEqual(["bin", "share"])
+    expect(files(join(root, "var/lib/databuddy"))).toEqual(["databuddy.db"])
+    expect(out).toContain(`These files in ${root}/etc/databuddy were not removed:\nkey.pem\n`)
+  })
+
+  test("uninstalls its folders if they are empty", async () => {
+    const root = emptyRoot()
+    await installService(root)
+    const { out, code } = await installService(root, "--uninstall")
+    expect({ out, code }).toEqual({ out: "Done.\n", code: 0 })
+    expect(files(join(root, "etc"))).toEqual(["systemd", "systemd/system"])
+    expect(files(join(root, "var/lib"))).toEqual([])
+    expect(calls(root)).toContain("userdel databuddy")
+  })
+
+  test("uninstalls only the program with --no-service", async () => {
+    const root = emptyRoot()
+    await installService(root)
+    const system = () => [files(join(root, "etc")), files(join(root, "var")), calls(root)]
+    const before = system()
+    const { out, err, code } = await installService(root, "--uninstall", "--no-service")
+    expect({ out, err, code }).toEqual({ out: "Done.\n", err: "", code: 0 })
+    expect(files(join(root, "usr"))).toEqual(["bin", "share"])
+    expect(system()).toEqual(before)
   })
 })
