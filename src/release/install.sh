@@ -2,6 +2,8 @@
 # Installs databuddy from a release: the program, its licenses and, on Linux, a user, a folder for data and a systemd unit.
 # Run it with --help for its options.
 set -eu
+# Other users, such as databuddy, must be able to read what is installed.
+umask 022
 
 usage() {
   cat <<'TEXT'
@@ -209,7 +211,7 @@ install_databuddy() {
     fail "$archive does not have the checksum in SHA256SUMS: nothing was installed" "download it again; the file is damaged or was replaced"
   tar -xzf "$work/$archive" -C "$work"
   files="$work/${archive%.tar.gz}"
-  "$files/databuddy" --version >/dev/null || fail "the program does not run on this system: nothing was installed"
+  "$files/databuddy" --version >/dev/null || fail "the program does not run on this system: nothing was installed" "if ${TMPDIR:-/tmp} is mounted noexec, set TMPDIR to a folder where programs can run"
 
   run mkdir -p "$prefix/bin" "$prefix/share/databuddy"
   # The new file replaces the old one in one step; a running server keeps the old one.

@@ -1,6 +1,15 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { createHash } from "node:crypto"
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { gzip, tar } from "../../src/release/archive.ts"
@@ -72,7 +81,7 @@ async function install(...args: string[]) {
 
 /**
  * Runs the script with its folders of the system below `root`, and without the commands that need a system: they append
- * their names and arguments to `calls`.
+ * their names and arguments to `calls`. The umask is that of a hardened system.
  */
 async function installService(root: string, ...args: string[]) {
   const commands = join(root, "commands")
@@ -90,7 +99,8 @@ async function installService(root: string, ...args: string[]) {
     readFileSync(script, "utf8").replace(folders, (path) => root + path),
   )
   const env = { ...process.env, PATH: `${commands}:${process.env.PATH}` }
-  const command = ["sh", copy, "--from", join(folder, "service"), "--prefix", join(root, "usr"), ...args]
+  const run = ["sh", "-c", 'umask 027 && exec sh "$0" "$@"', copy]
+  const command = [...run, "--from", join(folder, "service"), "--prefix", join(root, "usr"), ...args]
   const { stdout, stderr, exitCode } = Bun.spawnSync(command, { env })
   return { out: stdout.toString(), err: stderr.toString(), code: exitCode }
 }
@@ -159,6 +169,7 @@ describe("install.sh", () => {
   test.each([
     ["damaged", [], "does not have the checksum in SHA256SUMS: nothing was installed"],
     ["broken", [], "the program does not run on this system: nothing was installed"],
+    ["broken", [], "is mounted noexec, set TMPDIR to a folder where programs can run"],
     ["two", [], "has several versions"],
     ["two", ["--version", "9.9.9"], "has no databuddy 9.9.9 for"],
     ["empty", [], "has no SHA256SUMS"],
@@ -177,6 +188,23 @@ describe("install.sh", () => {
 // The script installs a service on Linux only.
 describe.skipIf(process.platform !== "linux")("install.sh with a service", () => {
   const emptyRoot = () => mkdtempSync(join(folder, "root-"))
+
+  test("lets other users run the program and enter its folders, whatever the umask is", async () => {
+    const root = emptyRoot()
+    await installService(root)
+    const modes = {
+      "usr/bin": 0o755,
+      "usr/bin/databuddy": 0o755,
+      "usr/share/databuddy": 0o755,
+      "usr/share/databuddy/LICENSE": 0o644,
+      "etc/databuddy": 0o755,
+      "etc/databuddy/databuddy.env": 0o640,
+      "etc/systemd/system/databuddy.service": 0o644,
+      "var/lib/databuddy": 0o700,
+    }
+    const found = Object.keys(modes).map((path) => [path, statSync(join(root, path)).mode & 0o777])
+    expect(Object.fromEntries(found)).toEqual(modes)
+  })
 
   test("uninstalls what it installed, and neither files of the administrator nor the data", async () => {
     const root = emptyRoot()
