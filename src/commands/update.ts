@@ -33,7 +33,7 @@ export function addUpdateCommand(root: Command, context: Context): void {
   const command = root
     .command("update")
     .description(
-      "replace this executable by the newest release and restart the server; goes back to this version, with its database, if the new one does not become ready. Asks no address unless one is configured",
+      "replace this executable by the newest release and restart the server; goes back to this version, with its database, if the new one does not become ready. Makes no requests unless --url is set",
     )
     .addOption(
       new Option("--url <url>", "folder with the files of the newest release").env("DATABUDDY_UPDATE_URL"),

@@ -27,7 +27,7 @@ type Send = (state: string) => void
  */
 export class ServiceManager {
   readonly #send: Send
-  /** ms between two signs of life; undefined: there is no watchdog. */
+  /** ms between two keep-alives; undefined: there is no watchdog. */
   readonly #interval: number | undefined
 
   /** `env`: the environment of the process. `pid`: the process that the watchdog must be meant for. */
@@ -57,7 +57,7 @@ export class ServiceManager {
   }
 
   /**
-   * Sends a sign of life at half of the watchdog's timeout, from the event loop: systemd restarts the service when the
+   * Sends a keep-alive at half of the watchdog's timeout, from the event loop: systemd restarts the service when the
    * loop hangs. Returns a function that ends it.
    */
   watch(): () => void {

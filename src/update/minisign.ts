@@ -19,7 +19,7 @@ export function parsePublicKey(text: string): PublicKey {
   const expected = keyBytes.algorithm + keyBytes.id + keyBytes.key
   if (bytes.length !== expected || bytes.toString("latin1", 0, 2) !== "Ed") {
     throw new UserError(
-      `${text} is not a public key of minisign`,
+      `${text} is not a minisign public key`,
       "it is the second line of minisign.pub and starts with RW",
     )
   }
@@ -36,7 +36,7 @@ export function verifySignature(message: Uint8Array, signatureFile: string, { id
     ["Ed", "ED"].includes(algorithm) &&
     signature.length === signatureBytes &&
     comment.startsWith("trusted comment: ")
-  if (!isWellFormed) throw invalid("the signature file is not of minisign")
+  if (!isWellFormed) throw invalid("SHA256SUMS.minisig is not a minisign signature")
   if (!bytes.subarray(2, 10).equals(id)) throw invalid("another key signed the release")
   const publicKey = createPublicKey({ key: Buffer.concat([derPrefix, key]), format: "der", type: "spki" })
   // "ED" signs the hash of the file; "Ed", of older versions, the file itself.

@@ -43,7 +43,7 @@ describe.skipIf(process.platform !== "linux")("the service manager", () => {
     ])
   })
 
-  test("hears signs of life until the process hangs", async () => {
+  test("hears keep-alives until the process hangs", async () => {
     const name = folder.file("watchdog")
     using socket = openNotifySocket(name)
     const env = { NOTIFY_SOCKET: name, WATCHDOG_USEC: "40000" }
@@ -65,7 +65,7 @@ describe.skipIf(process.platform !== "linux")("the service manager", () => {
   test.each([
     ["the watchdog is meant for another process", { WATCHDOG_USEC: "20000", WATCHDOG_PID: "1" }],
     ["there is no watchdog", {}],
-  ])("hears no signs of life if %s", async (_, variables) => {
+  ])("hears no keep-alives if %s", async (_, variables) => {
     const name = folder.file("silent")
     using socket = openNotifySocket(name)
     const server = await startServer({

@@ -23,8 +23,8 @@ describe("a signature", () => {
     ["of another key with the same ID", createSigningKey().sign(message), "does not match"],
     ["of another key", createSigningKey("87654321").sign(message), "another key"],
     ["with another comment", lines.with(2, "trusted comment: new").join("\n"), "comment does not match"],
-    ["that is empty", "", "not of minisign"],
-    ["that is a web page", "<html>\n<body>\n</body>\n</html>\n", "not of minisign"],
+    ["that is empty", "", "is not a minisign signature"],
+    ["that is a web page", "<html>\n<body>\n</body>\n</html>\n", "is not a minisign signature"],
     ["without its last line", lines.slice(0, 3).join("\n"), "comment does not match"],
   ])("%s is rejected", (_, file, reason) => {
     expect(() => verifySignature(message, file, parsePublicKey(key.publicKey))).toThrow(reason)
@@ -34,7 +34,7 @@ describe("a signature", () => {
 test.each(["", "RW", "untrusted comment: minisign public key", Buffer.alloc(42).toString("base64")])(
   "%p is not a public key",
   (text) => {
-    expect(() => parsePublicKey(text)).toThrow("is not a public key of minisign")
+    expect(() => parsePublicKey(text)).toThrow("is not a minisign public key")
   },
 )
 
