@@ -65,8 +65,7 @@ export class Listener {
       await accepted
     } else {
       this.#previous.set(previous, previous.stop().then(forget))
-      // If this fails, nothing listens any more: the error ends the process.
-      this.#current = listen(this.#server, this.#address, tls)
+      this.#current = listenAgain(this.#server, this.#address, tls)
     }
     this.#tls = tls
     return true
@@ -113,6 +112,18 @@ function listen({ app, deps }: OpenServer, options: Address, tls: Tls | undefine
     if (!before.includes(listener)) process.off("beforeExit", listener)
   }
   return app.server
+}
+
+/**
+ * Listens after the previous listener closed the port. If that fails, nothing listens any more: it throws no UserError,
+ * after which a reload continues, but an Error, which ends the process.
+ */
+function listenAgain(server: OpenServer, address: Address, tls: Tls): BunServer {
+  try {
+    return listen(server, address, tls)
+  } catch (error) {
+    throw new Error(`the server does not listen any more: ${(error as Error).message}`, { cause: error })
+  }
 }
 
 /** Listens with these files for a moment, with a port of its own. Throws a UserError if that is not possible. */
