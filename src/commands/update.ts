@@ -60,7 +60,7 @@ export function addUpdateCommand(root: Command, context: Context): void {
 async function update(options: UpdateOptions, context: Context): Promise<void> {
   const { url, key } = sourceOf(options)
   const program = ownProgram(context)
-  const release = await newestRelease(url, platform(), key)
+  const release = await newestRelease(url, platform(), key, version)
   if (!release)
     throw new UserError(`${url} has no release for ${platform()}`, "check --url; SHA256SUMS lists the files")
   if (Bun.semver.order(release.version, version) <= 0) {

@@ -19,17 +19,30 @@ const maxProgram = 1_073_741_824
 /** ms that a download can take. */
 const timeout = 600_000
 
-/** The newest version that a signed SHA256SUMS lists for a platform; undefined: none. Throws a UserError. */
+/**
+ * The newest version that a signed SHA256SUMS lists for a platform; undefined: none. A prerelease only replaces a
+ * prerelease. Throws a UserError.
+ */
 export async function newestRelease(
   url: string,
   platform: string,
   key: PublicKey,
+  runningVersion: string,
 ): Promise<Release | undefined> {
   const sums = await download(url, "SHA256SUMS", maxText)
   const signature = await download(url, "SHA256SUMS.minisig", maxText)
   verifySignature(sums, Buffer.from(signature).toString("utf8"), key)
-  return releasesIn(Buffer.from(sums).toString("utf8"), platform).at(-1)
+  const releases = releasesIn(Buffer.from(sums).toString("utf8"), platform)
+  return newestFor(runningVersion, releases)
 }
+
+/** The last of these releases that can replace a version. */
+export function newestFor(runningVersion: string, releases: readonly Release[]): Release | undefined {
+  return releases.findLast(({ version }) => isPrerelease(runningVersion) || !isPrerelease(version))
+}
+
+/** Such as 1.2.0-rc.1, but not 1.2.0+build-1. */
+const isPrerelease = (version: string) => /^[\d.]+-/.test(version)
 
 /** The releases that a text in the format of sha256sum lists for a platform, from the oldest to the newest. */
 export function releasesIn(sums: string, platform: string): Release[] {

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test"
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { releasesIn } from "../../src/update/download.ts"
+import { newestFor, releasesIn } from "../../src/update/download.ts"
 import { parsePublicKey, verifySignature } from "../../src/update/minisign.ts"
 import { createSigningKey } from "../support/minisign.ts"
 
@@ -74,4 +74,15 @@ test("the releases of a platform are ordered by version, and no other file is on
   expect(versions("linux-x64")).toEqual(["1.9.0", "1.10.0-rc.1", "1.10.0"])
   expect(versions("linux-x64-musl")).toEqual(["2.0.0"])
   expect(versions("linux-arm64")).toEqual([])
+})
+
+test.each([
+  ["1.0.0", ["1.1.0", "1.2.0-rc.1"], "1.1.0"],
+  ["1.0.0", ["1.1.0", "1.2.0+build-1"], "1.2.0+build-1"],
+  ["1.2.0-rc.1", ["1.1.0", "1.2.0-rc.2"], "1.2.0-rc.2"],
+  ["1.2.0-rc.1", ["1.2.0-rc.2", "1.2.0"], "1.2.0"],
+  ["1.0.0", ["1.2.0-rc.1"], undefined],
+])("a prerelease only replaces a prerelease: %s of %j", (running, versions, expected) => {
+  const releases = versions.map((version) => ({ version, archive: "", sha256: "" }))
+  expect(newestFor(running, releases)?.version).toBe(expected)
 })
