@@ -1,4 +1,4 @@
-import { renameSync, rmSync, writeFileSync } from "node:fs"
+import { chmodSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { UserError } from "../errors.ts"
 import type { Context } from "../terminal/context.ts"
 
@@ -27,7 +27,9 @@ interface Migration {
 export function writeProgram(path: string, content: Uint8Array, version: string): void {
   try {
     rmSync(path, { force: true })
-    writeFileSync(path, content, { mode: 0o755 })
+    writeFileSync(path, content)
+    // The user of the service must be able to run it, whatever the umask is.
+    chmodSync(path, 0o755)
   } catch (error) {
     throw new UserError(
       `${path} cannot be written: ${(error as Error).message}`,
