@@ -72,6 +72,7 @@ async function update(options: UpdateOptions, context: Context): Promise<void> {
     return
   }
   const db = requireDatabase(options, "lock")
+  await requireServer(options)
   const newProgram = `${program}.new`
   try {
     writeProgram(newProgram, await downloadProgram(url, release), release.version)
@@ -147,6 +148,17 @@ async function control(
   const errors = await new Response(child.stderr).text()
   if ((await child.exited) !== 0)
     throw new UserError(`${program} ${action} ${service} failed: ${errors.trim()}`)
+}
+
+/** Throws a UserError if no server answers: with a wrong port, a good version would seem not to start, and be undone. */
+async function requireServer(options: UpdateOptions): Promise<void> {
+  const url = localUrl(options)
+  const { code, status } = await fetchStatus(url, "/ready", 5_000)
+  if (code !== undefined) return
+  throw new UserError(
+    `no server answers at ${url} (${status}); nothing was changed`,
+    "set --port, and --host and --tls-cert, to those of the server; start it if it is stopped",
+  )
 }
 
 async function waitUntilReady(

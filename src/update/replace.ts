@@ -23,6 +23,21 @@ interface Migration {
   backup: string | null
 }
 
+/** The output of `databuddy restore --json`. */
+interface Restored {
+  /** The database that the backup replaced. */
+  before: string | null
+}
+
+/** How far a replacement has come. */
+interface Progress {
+  migration: Migration
+  /** Whether the new program has the path of the previous one. */
+  isExchanged: boolean
+  /** The new version's database, which the rollback replaced. */
+  replacedDb: string | null
+}
+
 /** Writes the new program beside the old one and runs it once. Throws a UserError if it does not run, or is another version. */
 export function writeProgram(path: string, content: Uint8Array, version: string): void {
   try {
@@ -52,43 +67,60 @@ export function writeProgram(path: string, content: Uint8Array, version: string)
 export async function replaceProgram(replacement: Replacement, context: Context): Promise<Migration> {
   const { program, newProgram, version, db, control, waitUntilReady } = replacement
   const previous = `${program}.previous`
-  let migration: Migration = { applied: [], backup: null }
-  let isExchanged = false
+  const progress: Progress = {
+    migration: { applied: [], backup: null },
+    isExchanged: false,
+    replacedDb: null,
+  }
   await control("stop")
   try {
-    migration = JSON.parse(await runProgram(newProgram, ["migrate", "--db", db, "--json"], context))
+    progress.migration = JSON.parse(await runProgram(newProgram, ["migrate", "--db", db, "--json"], context))
     renameSync(program, previous)
     renameSync(newProgram, program)
-    isExchanged = true
+    progress.isExchanged = true
     await control("start")
     const problem = await waitUntilReady()
     if (problem !== undefined) throw new UserError(`it is not ready: ${problem}`)
     rmSync(previous)
-    return migration
+    return progress.migration
   } catch (error) {
+    const what = `databuddy ${version} ${progress.isExchanged ? "did not start" : "was not installed"}`
     const reason = (error as Error).message
-    await rollBack(replacement, { isExchanged, previous, migration }, context).catch((failure: Error) => {
+    await rollBack(replacement, progress, previous, context).catch((failure: Error) => {
+      const { isExchanged, migration } = progress
       throw new UserError(
-        `databuddy ${version} did not start (${reason}), and the previous version could not be put back: ${failure.message}`,
+        `${what} (${reason}), and the previous version could not be put back: ${failure.message}${replacedText(progress)}`,
         `the previous program is ${isExchanged ? previous : program}${migration.backup ? `, and the database before the migration ${migration.backup}` : ""}`,
       )
     })
+    const { backup } = progress.migration
     throw new UserError(
-      `databuddy ${version} did not start: ${reason}. The previous version runs again${migration.backup ? " with the database as it was before the migration" : ""}`,
+      `${what}: ${reason}. The previous version runs again${backup ? " with the database as it was before the migration" : ""}${replacedText(progress)}`,
       "see the log of the server; the update can be repeated",
     )
   }
 }
 
+const replacedText = ({ replacedDb }: Progress) =>
+  replacedDb === null ? "" : `; ${replacedDb} has the events that arrived meanwhile`
+
+/** Sets `progress.replacedDb`. */
 async function rollBack(
   { program, newProgram, db, control, waitUntilReady }: Replacement,
-  { isExchanged, previous, migration }: { isExchanged: boolean; previous: string; migration: Migration },
+  progress: Progress,
+  previous: string,
   context: Context,
 ): Promise<void> {
+  const { isExchanged, migration } = progress
   await control("stop")
-  // The new program reads both schemas. It keeps what it replaces as <db>.before-restore-<time>.
-  if (migration.backup !== null)
-    await runProgram(isExchanged ? program : newProgram, ["restore", migration.backup, "--db", db], context)
+  // The new program reads both schemas.
+  if (migration.backup !== null) {
+    const restore = ["restore", migration.backup, "--db", db, "--json"]
+    const restored: Restored = JSON.parse(
+      await runProgram(isExchanged ? program : newProgram, restore, context),
+    )
+    progress.replacedDb = restored.before
+  }
   if (isExchanged) renameSync(previous, program)
   else rmSync(newProgram, { force: true })
   await control("start")

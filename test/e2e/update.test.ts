@@ -7,6 +7,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  statSync,
   writeFileSync,
 } from "node:fs"
 import { join } from "node:path"
@@ -38,7 +39,7 @@ let port: number
 let program: string
 let db: string
 
-beforeEach(() => {
+beforeEach(async () => {
   folder = temporaryFolder()
   mkdirSync(folder.file("bin"))
   program = folder.file("bin/databuddy")
@@ -57,6 +58,7 @@ beforeEach(() => {
     },
   })
   writeFileSync(folder.file("control"), controlScript(), { mode: 0o755 })
+  await startPreviousServer()
 })
 afterEach(async () => {
   Bun.spawnSync([folder.file("control"), "stop", "databuddy.service"])
@@ -70,6 +72,15 @@ function freePort(): number {
   const { port } = listener
   void listener.stop(true)
   return port ?? 0
+}
+
+/** Starts a process that answers /ready, as the server before the update does. It does not migrate the database. */
+async function startPreviousServer(): Promise<void> {
+  const source = `Bun.serve({ port: ${port}, hostname: "127.0.0.1", fetch: () => Response.json({ status: "ready" }) })`
+  const command = [process.execPath, "--eval", `${source}; console.log("listening")`]
+  const child = Bun.spawn(command, { env: environment(), stdout: "pipe", stderr: "inherit" })
+  writeFileSync(folder.file("pid"), String(child.pid))
+  await child.stdout.getReader().read()
 }
 
 /** Stands for systemctl. Before each start it records the version and the schema. */
@@ -116,7 +127,7 @@ function createDatabase(schema: string): void {
   made.close()
 }
 
-/** Asynchronous, because the server of this process answers. */
+/** Asynchronous, because the server of this process answers. The umask is that of a hardened system. */
 async function update(...args: string[]) {
   const location = ["--url", server.url.origin, "--public-key", key.publicKey, "--db", db]
   const control = ["--control", folder.file("control"), "--port", String(port), "--ready-within", readyWithin]
@@ -124,7 +135,8 @@ async function update(...args: string[]) {
 }
 
 async function databuddy(...args: string[]) {
-  const run = Bun.spawn([program, ...args], { env: environment(), stdout: "pipe", stderr: "pipe" })
+  const command = ["sh", "-c", 'umask 027 && exec "$0" "$@"', program, ...args]
+  const run = Bun.spawn(command, { env: environment(), stdout: "pipe", stderr: "pipe" })
   const [out, err, code] = await Promise.all([
     new Response(run.stdout).text(),
     new Response(run.stderr).text(),
@@ -152,6 +164,8 @@ describe("update", () => {
     expect(await isReady()).toBe(200)
     expect(await current()).toBe(newer)
     expect(programs()).toEqual(["databuddy"])
+    // The user of the service can run it.
+    expect(statSync(program).mode & 0o777).toBe(0o755)
   })
 
   test.each([
@@ -167,6 +181,8 @@ describe("update", () => {
       `databuddy ${newer} did not start: it is not ready: http://127.0.0.1:${port}/ready: no response`,
     )
     expect(err).toContain("The previous version runs again with the database as it was before the migration")
+    const [replaced] = readdirSync(folder.path).filter((name) => name.includes(".before-restore-"))
+    expect(err).toContain(`; ${folder.file(replaced ?? "none")} has the events that arrived meanwhile`)
     expect(lines("started")).toEqual([newer, previous ?? ""])
     // The database of the previous schema is back: the last migration is pending again when the previous version starts.
     expect(lines("pending")).toEqual(["0", "1"])
@@ -181,6 +197,7 @@ describe("update", () => {
     const previous = await current()
     const { err, code } = await update()
     expect(code).toBe(1)
+    expect(err).toContain(`databuddy ${newer} was not installed: databuddy migrate failed`)
     expect(err).toContain("databuddy migrate failed: error: no space. The previous version runs again")
     expect(lines("started")).toEqual([previous ?? ""])
     expect(await isReady()).toBe(200)
@@ -246,6 +263,25 @@ describe("update", () => {
     expect((await databuddy("update")).err).toContain("no address of releases is configured")
     expect((await databuddy("update", "--url", server.url.origin)).err).toContain("no public key of releases")
     expect(requests).toEqual([])
+  })
+
+  test("changes nothing if the server does not answer, such as with a wrong port", async () => {
+    createDatabase(older)
+    publish("")
+    const wrong = freePort()
+    const { err, code } = await update("--port", String(wrong))
+    expect(err).toContain(`no server answers at http://127.0.0.1:${wrong}`)
+    expect(err).toContain("nothing was changed")
+    expect(err).toContain("set --port")
+    expect(code).toBe(1)
+    expect(lines("calls")).toEqual([])
+    expect(requests).not.toContain(archive)
+    expect(programs()).toEqual(["databuddy"])
+  })
+
+  test("does not install a prerelease", async () => {
+    publish("", "99.0.0-rc.1")
+    expect((await update("--check")).err).toContain("has no release for")
   })
 
   test("needs the server's database, so that it can go back", async () => {
