@@ -112,6 +112,9 @@ const code = await run(process.argv.slice(2), {
   sleep: (ms) => Bun.sleep(ms),
   stopSignal,
   reloadSignal,
+  ignoreSignals: () => {
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => {})
+  },
 })
 await Promise.all([flush(process.stdout), flush(process.stderr)])
 process.exit(code)

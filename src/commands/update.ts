@@ -144,7 +144,13 @@ async function control(
       `${program} was not found`,
       "set --control to a program that stops and starts the server",
     )
-  const child = Bun.spawn([path, action, service], { stdin: "ignore", stdout: "ignore", stderr: "pipe" })
+  const child = Bun.spawn([path, action, service], {
+    stdin: "ignore",
+    stdout: "ignore",
+    stderr: "pipe",
+    // Ctrl+C in the terminal must not interrupt it.
+    detached: true,
+  })
   const errors = await new Response(child.stderr).text()
   if ((await child.exited) !== 0)
     throw new UserError(`${program} ${action} ${service} failed: ${errors.trim()}`)

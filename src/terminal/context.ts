@@ -30,4 +30,6 @@ export interface Context {
    * does it at once if there was a signal before.
    */
   reloadSignal: () => (reload: () => void) => void
+  /** From now on SIGINT, SIGTERM and SIGHUP do not end the process. For the last work of a command that must be finished. */
+  ignoreSignals: () => void
 }

@@ -1,4 +1,4 @@
-import { chmodSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import { chmodSync, linkSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { UserError } from "../errors.ts"
 import type { Context } from "../terminal/context.ts"
 
@@ -62,7 +62,7 @@ export function writeProgram(path: string, content: Uint8Array, version: string)
 /**
  * Stops the server, backs up and migrates the database if the new version needs it, exchanges the program and starts the
  * server. If that fails, or the server does not become ready, the previous program and, if it was migrated, the previous
- * database are put back; then it throws a UserError.
+ * database are put back; then it throws a UserError. Signals do not end the process after the call.
  */
 export async function replaceProgram(replacement: Replacement, context: Context): Promise<Migration> {
   const { program, newProgram, version, db, control, waitUntilReady } = replacement
@@ -72,10 +72,14 @@ export async function replaceProgram(replacement: Replacement, context: Context)
     isExchanged: false,
     replacedDb: null,
   }
+  // An interrupted update would leave the server stopped.
+  context.ignoreSignals()
   await control("stop")
   try {
     progress.migration = JSON.parse(await runProgram(newProgram, ["migrate", "--db", db, "--json"], context))
-    renameSync(program, previous)
+    rmSync(previous, { force: true })
+    // With a second name for the previous program, one rename replaces it: there is a program at its path at all times.
+    linkSync(program, previous)
     renameSync(newProgram, program)
     progress.isExchanged = true
     await control("start")
@@ -122,14 +126,21 @@ async function rollBack(
     progress.replacedDb = restored.before
   }
   if (isExchanged) renameSync(previous, program)
-  else rmSync(newProgram, { force: true })
+  else for (const path of [newProgram, previous]) rmSync(path, { force: true })
   await control("start")
   const problem = await waitUntilReady()
   if (problem !== undefined) throw new Error(`it is not ready: ${problem}`)
 }
 
 async function runProgram(program: string, args: readonly string[], { env }: Context): Promise<string> {
-  const child = Bun.spawn([program, ...args], { env, stdin: "ignore", stdout: "pipe", stderr: "pipe" })
+  // Detached: Ctrl+C in the terminal must not interrupt it.
+  const child = Bun.spawn([program, ...args], {
+    env,
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+    detached: true,
+  })
   const [out, err, code] = await Promise.all([
     new Response(child.stdout).text(),
     new Response(child.stderr).text(),

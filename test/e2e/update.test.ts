@@ -204,6 +204,40 @@ describe("update", () => {
     expect(programs()).toEqual(["databuddy"])
   })
 
+  const signals = "for signal in INT TERM HUP; do kill -$signal $PPID; sleep 0.2; done"
+
+  test("is not interrupted by signals after it stopped the server", async () => {
+    createDatabase(older)
+    publish(`if [ "$1 $2" = "migrate --db" ]; then ${signals}; fi`)
+    const { err, code } = await update()
+    expect({ err, code }).toEqual({ err: "", code: 0 })
+    expect(await isReady()).toBe(200)
+    expect(await current()).toBe(newer)
+  })
+
+  test("goes back to the previous version despite signals", async () => {
+    createDatabase(older)
+    publish(`if [ "$1 $2" = "migrate --db" ]; then ${signals}; exit 1; fi`)
+    const { err, code } = await update()
+    expect(err).toContain("The previous version runs again")
+    expect(code).toBe(1)
+    expect(await isReady()).toBe(200)
+    expect(programs()).toEqual(["databuddy"])
+  })
+
+  test("still has the previous program if the new one cannot take its place", async () => {
+    createDatabase(older)
+    publish(
+      `if [ "$1" = migrate ]; then rm "${program}.new"; echo '{ "applied": [], "backup": null }'; exit; fi`,
+    )
+    const { err, code } = await update()
+    expect(err).toContain(`databuddy ${newer} was not installed: ENOENT`)
+    expect(err).toContain("The previous version runs again")
+    expect(code).toBe(1)
+    expect(await isReady()).toBe(200)
+    expect(programs()).toEqual(["databuddy"])
+  })
+
   test("--check says that there is a newer version, and changes nothing", async () => {
     publish("")
     const { out, code } = await update("--check")

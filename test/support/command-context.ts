@@ -38,5 +38,6 @@ export function commandContext(options: {
     sleep: (ms) => Bun.sleep(ms),
     stopSignal: () => options.stopSignal ?? new Promise(() => {}),
     reloadSignal: () => () => {},
+    ignoreSignals: () => {},
   }
 }
