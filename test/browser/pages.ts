@@ -11,7 +11,8 @@ export const pages: { name: string; path: string; ready: string }[] = [
   { name: "overview", path: "/w/SITE/overview", ready: "page_viewed" },
   { name: "events", path: "/w/SITE/events?f=exists:property.plan:true", ready: "order_paid" },
   { name: "event", path: "/w/SITE/event?name=order_paid&split=property.plan", ready: "coupon" },
-  { name: "live", path: "/w/SITE/live", ready: "page_viewed" },
+  // At some hours the newest events are all of other kinds.
+  { name: "live", path: "/w/SITE/live?kind=custom", ready: "page_viewed" },
   {
     name: "funnels",
     path: "/w/SITE/funnels?step=page_viewed&step=product_viewed&step=cart_filled&step=order_paid",

@@ -107,7 +107,7 @@ describe("a page", () => {
     expect(await profile("u")).toMatchObject({ traits: { plan: "pro" }, claimedTraits: [] })
   })
 
-  test("links at most 1,000 visitors to a profile, however many a key linked", async () => {
+  test("links at most 1,000 visitors to a profile, regardless of how many are linked by a key", async () => {
     const link = app.store.db.prepare(
       "insert into profile_links (website_rid, anonymous_id, profile_id, linked_at, claimed) values (1, ?, 'u', 0, ?)",
     )

@@ -21,6 +21,8 @@ export interface Jail {
 
 // /proc is bound in a separate mount namespace, so it needs no unmount. Each command replaces the previous one (exec).
 const enter = 'mount --rbind /proc "$0/proc" && exec chroot "$0" /databuddy "$@"'
+/** `chroot` is in a folder that the PATH of a user often lacks. */
+const env = { PATH: `${process.env.PATH ?? ""}:/usr/sbin:/sbin` }
 const asRoot = ["unshare", "--mount"]
 const asUser = ["unshare", "--user", "--map-root-user", "--mount"]
 
@@ -28,9 +30,12 @@ const asUser = ["unshare", "--user", "--map-root-user", "--mount"]
 export function jailCommand(): readonly string[] | undefined {
   if (process.platform !== "linux") return undefined
   return [asRoot, asUser].find((command) => {
-    const probe = 'mkdir "$0/proc" && mount --rbind /proc "$0/proc" && chroot "$0" /none; test $? = 127'
+    // A shell that does not find chroot returns 127 too.
+    const probe =
+      'command -v chroot && mkdir "$0/proc" && mount --rbind /proc "$0/proc" && { chroot "$0" /none; test $? = 127; }'
     const root = mkdtempSync(join(tmpdir(), "databuddy-probe-"))
-    const worked = spawnSync(command[0] ?? "", [...command.slice(1), "sh", "-c", probe, root]).status === 0
+    const worked =
+      spawnSync(command[0] ?? "", [...command.slice(1), "sh", "-c", probe, root], { env }).status === 0
     rmSync(root, { recursive: true })
     return worked
   })
@@ -49,7 +54,7 @@ export function makeJail(command: readonly string[]): Jail {
     root,
     start: (args) =>
       Bun.spawn([...command, "sh", "-c", enter, root, ...args], {
-        env: { PATH: process.env.PATH ?? "" },
+        env,
         stdin: "ignore",
         stdout: "pipe",
         stderr: "pipe",
