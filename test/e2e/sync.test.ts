@@ -20,19 +20,26 @@ async function traced(server: Server, file: string, work: () => Promise<void>): 
   return readFileSync(file, "utf8").split("\n")
 }
 
-/** For each successful response, in order: was the WAL synced after the last write to it? */
+/**
+ * For each successful response, in order: was the WAL synced after the last write to it? A write and a response count
+ * from their beginning, a sync from its end: strace prints a call in two lines when another thread makes one meanwhile.
+ */
 function answersAfterSync(calls: readonly string[]): boolean[] {
   const answers: boolean[] = []
+  const syncing = new Set<string>()
   let syncs = 0
   let unsynced = false
   let syncsAtLastAnswer = 0
   for (const call of calls) {
+    const thread = call.slice(0, call.indexOf(" "))
     if (/pwritev?(64)?\(\d+<[^>]*-wal>/.test(call)) unsynced = true
-    if (/f(data)?sync\(\d+<[^>]*-wal>\)\s*= 0/.test(call)) {
+    if (/f(data)?sync\(\d+<[^>]*-wal>/.test(call)) syncing.add(thread)
+    if (syncing.has(thread) && /f(data)?sync(\(| resumed).*= 0$/.test(call)) {
+      syncing.delete(thread)
       unsynced = false
       syncs++
     }
-    if (call.includes("custom_event")) {
+    if (/(send\w*|writev?)\(/.test(call) && call.includes("custom_event")) {
       answers.push(!unsynced && syncs > syncsAtLastAnswer)
       syncsAtLastAnswer = syncs
     }
