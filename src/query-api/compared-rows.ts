@@ -1,6 +1,7 @@
 import type { Scope } from "../query/query.ts"
 import { span } from "./groups.ts"
 import type { QuerySpec, QueryType, Row, RunQuery, TypeResult } from "./query-spec.ts"
+import { unionOf } from "./rows.ts"
 
 /** A report with a row for each value of its first column. */
 interface ComparedReport {
@@ -21,23 +22,20 @@ export function comparedReport({
   rows: rowsIn,
 }: ComparedReport): Pick<QueryType, "columns" | "takes" | "rows"> {
   const columns = Object.keys(empty)
-  const shares = share ? [share] : []
   function* rows({ scope, previous }: QuerySpec, run: RunQuery): Generator<void, TypeResult> {
     const current = yield* rowsIn(scope, run)
     if (!previous) return { rows: current }
     const earlier = yield* rowsIn({ ...scope, ...span(previous) }, run)
-    const earlierByLabel = new Map(earlier.map((row) => [row[label], row]))
-    const labels = new Set(current.map((row) => row[label]))
-    const more = earlier.flatMap((row): Row[] =>
-      labels.has(row[label])
-        ? []
-        : [{ [label]: row[label], ...empty, ...Object.fromEntries(shares.map((name) => [name, 0])) }],
+    const withoutEvents: Row = share ? { ...empty, [share]: 0 } : empty
+    const union = unionOf(
+      current,
+      earlier,
+      (row) => JSON.stringify(row[label]),
+      (row) => ({ [label]: row[label], ...withoutEvents }),
     )
-    const previousOf = (row: Row) => {
-      const values = earlierByLabel.get(row[label]) ?? empty
-      return Object.fromEntries(columns.map((column) => [column, values[column] ?? null]))
-    }
-    return { rows: [...current, ...more].map((row) => ({ ...row, previous: previousOf(row) })) }
+    const previousOf = (row: Row) =>
+      Object.fromEntries(columns.map((column) => [column, row[column] ?? null]))
+    return { rows: union.map(({ item, previous = empty }) => ({ ...item, previous: previousOf(previous) })) }
   }
-  return { columns: [label, ...columns, ...shares], takes: ["compare"], rows }
+  return { columns: [label, ...columns, ...(share ? [share] : [])], takes: ["compare"], rows }
 }
