@@ -48,10 +48,10 @@ export function* movers(spec: QuerySpec, run: RunQuery, limits: MoversLimits): G
   const { scope, previous, limit, offset } = spec
   const [measure] = spec.measures
   if (!previous || !measure) throw new Error("movers have one measure and a previous period")
-  const comparison: Comparison = { scope, previous: { ...scope, ...span(previous) }, measure, limits }
-  const total = yield* totalOf(comparison.scope, measure, run)
-  const previousTotal = yield* totalOf(comparison.previous, measure, run)
-  const properties = yield* propertiesOf(comparison, { now: total, before: previousTotal }, run)
+  const periods: Periods = { scope, previous: { ...scope, ...span(previous) }, measure, limits }
+  const total = yield* totalOf(periods.scope, measure, run)
+  const previousTotal = yield* totalOf(periods.previous, measure, run)
+  const properties = yield* propertiesOf(periods, { now: total, before: previousTotal }, run)
   const checked: Dimension[] = []
   const skipped = [...properties.skipped]
   const found: Mover[] = []
@@ -63,9 +63,9 @@ export function* movers(spec: QuerySpec, run: RunQuery, limits: MoversLimits): G
       if (values.length > 1) for (const mover of values) if (mover.now !== mover.before) found.push(mover)
     }
   }
-  for (const field of checkedFields) add(field, yield* valuesOf(comparison, field, run))
+  for (const field of checkedFields) add(field, yield* valuesOf(periods, field, run))
   for (const { field, values } of properties.counted) add(field, values)
-  for (const field of properties.uncounted) add(field, yield* valuesOf(comparison, field, run))
+  for (const field of properties.uncounted) add(field, yield* valuesOf(periods, field, run))
   const difference = total - previousTotal
   const ranked = found.map((mover) => {
     const share = difference === 0 ? 0 : (mover.now - mover.before) / difference
@@ -90,7 +90,7 @@ export function* movers(spec: QuerySpec, run: RunQuery, limits: MoversLimits): G
 }
 
 /** Two periods and what is measured in them. */
-interface Comparison {
+interface Periods {
   scope: Scope
   previous: Scope
   measure: NamedMeasure
@@ -126,7 +126,7 @@ function first(values: Values | undefined): number {
 
 /** The values of a field in both periods; undefined: too many. */
 function* valuesOf(
-  { scope, previous, measure: { measure }, limits }: Comparison,
+  { scope, previous, measure: { measure }, limits }: Periods,
   field: Dimension,
   run: RunQuery,
 ): Generator<void, Mover[] | undefined> {
@@ -166,7 +166,7 @@ interface Properties {
 
 /** The properties to check. Events are counted by value in the same pass that finds the keys. */
 function* propertiesOf(
-  { scope, previous, measure, limits }: Comparison,
+  { scope, previous, measure, limits }: Periods,
   totals: { now: number; before: number },
   run: RunQuery,
 ): Generator<void, Properties> {
@@ -187,9 +187,9 @@ function* propertiesOf(
   const skipped: SkippedField[] = sorted
     .slice(limits.keys)
     .map(([key]) => ({ field: fieldOf(key), reason: "too_many_properties" }))
-  const kept = sorted.slice(0, limits.keys)
-  const few = kept.filter(([, { cardinality }]) => cardinality <= limits.values).map(([key]) => key)
-  for (const [key, { cardinality }] of kept)
+  const checked = sorted.slice(0, limits.keys)
+  const few = checked.filter(([, { cardinality }]) => cardinality <= limits.values).map(([key]) => key)
+  for (const [key, { cardinality }] of checked)
     if (cardinality > limits.values) skipped.push({ field: fieldOf(key), reason: "too_many_values" })
   // A name with dots can be that of a nested value too, which only groups find.
   const countable = measure.measure === "events" ? few.filter((key) => !key.includes(".")) : []
