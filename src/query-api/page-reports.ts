@@ -216,8 +216,7 @@ export const scrollDepths = comparedReport({
   empty: { visitors: 0, sessions: 0 },
   share: "percentage",
   *rows(scope, run) {
-    const rows: Row[] = []
-    let total = 0
+    const ranges: { name: string; views: number; users: number; sessions: number }[] = []
     for (const [from, to] of depthRanges) {
       const filters = [
         { field: "property.max_scroll_depth", op: "gte", value: from },
@@ -229,16 +228,17 @@ export const scrollDepths = comparedReport({
         by: [],
         measures: ["events", "users", "sessions"],
       })
-      const [views = 0, users = 0, sessions = 0] = groups[0]?.values ?? []
-      total += views ?? 0
-      rows.push({
-        depth_range: `${from}-${Math.min(to, 100)}%`,
-        visitors: users,
-        sessions,
-        percentage: views,
-      })
+      const [views, users, sessions] = groups[0]?.values ?? []
+      const name = `${from}-${Math.min(to, 100)}%`
+      ranges.push({ name, views: views ?? 0, users: users ?? 0, sessions: sessions ?? 0 })
     }
-    return rows.map((row) => ({ ...row, percentage: percent(Number(row.percentage), total) }))
+    const total = ranges.reduce((sum, { views }) => sum + views, 0)
+    return ranges.map(({ name, views, users, sessions }) => ({
+      depth_range: name,
+      visitors: users,
+      sessions,
+      percentage: percent(views, total),
+    }))
   },
 })
 

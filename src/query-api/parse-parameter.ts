@@ -14,7 +14,7 @@ import { type Comparison, type PreviousRange, previousOf } from "./comparison.ts
 import { readCursor } from "./events.ts"
 import type { NamedMeasure, QuerySpec, QueryType, Sort } from "./query-spec.ts"
 import { typeOf } from "./query-types.ts"
-import { type Range, RangeFault, readRange, tooManyBuckets } from "./range.ts"
+import { dayMs, type Range, RangeFault, readRange, tooManyBuckets } from "./range.ts"
 import { changeColumns, invalidParameter } from "./rows.ts"
 import {
   defaultLimit,
@@ -49,7 +49,6 @@ interface ParameterInput {
   steps: Step[]
 }
 
-const dayMs = 86_400_000
 /** Window of a funnel in ms. */
 const defaultWindow = 7 * dayMs
 const maxWindow = 366 * dayMs

@@ -9,7 +9,7 @@ import {
 import { pairBuckets } from "./comparison.ts"
 import { span } from "./groups.ts"
 import type { QuerySpec, QueryType, Row, RunQuery, TypeResult } from "./query-spec.ts"
-import { percent, unionOf } from "./rows.ts"
+import { percent, roundTo, unionOf } from "./rows.ts"
 
 type Traffic = Omit<TrafficGroup, "by" | "bucket">
 
@@ -23,8 +23,7 @@ const columns = {
   sessions: ({ sessions }: Traffic) => sessions,
   bounce_rate: ({ bounces, sessions }: Traffic) => percent(bounces, sessions),
   median_session_duration: ({ medianDuration }: Traffic) => medianDuration,
-  pages_per_session: ({ views, sessions }: Traffic) =>
-    sessions === 0 ? 0 : Math.round((views / sessions) * 100) / 100,
+  pages_per_session: ({ views, sessions }: Traffic) => (sessions === 0 ? 0 : roundTo(views / sessions, 2)),
 } as const
 
 type Column = keyof typeof columns

@@ -9,7 +9,7 @@ import { isBounce, pageSeconds } from "./bounce.ts"
  * ms before its range in which a traffic query looks for the first view of a session, and for its other views and events: a session that
  * begins before midnight has its source on the next day too. Longer than nearly all sessions.
  */
-export const sessionLookBack = 86_400_000
+export const sessionLookBack = dayMs
 
 /** Flags of a session; the lowest two bits are the number of its views, at most 2. */
 const viewsMask = 3
