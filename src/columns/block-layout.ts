@@ -1,6 +1,6 @@
 import { endOfString } from "../store/properties-json.ts"
 import type { BlockRow, Slice } from "./block.ts"
-import type { Layout, ListedKey, Place } from "./block-writer.ts"
+import type { ColumnLocation, Layout, ListedKey } from "./block-writer.ts"
 
 /** A layout, with its properties by key. */
 export interface OpenLayout extends Layout {
@@ -18,7 +18,7 @@ export class OpenProperty {
   constructor(
     private readonly slices: readonly Slice[],
     private readonly listed: ListedKey,
-    readonly place: Place | null,
+    readonly location: ColumnLocation | null,
   ) {}
 
   /** Number of events of a slice with a value; undefined if the slice does not have the key. */
@@ -37,9 +37,9 @@ export class OpenProperty {
   }
 
   #indexOf(slice: number): number {
-    const [, having] = this.listed
-    if (having.length <= fewSlices) return having.indexOf(slice)
-    this.#indexes ??= new Map(having.map((slice, index) => [slice, index]))
+    const [, slicesWithKey] = this.listed
+    if (slicesWithKey.length <= fewSlices) return slicesWithKey.indexOf(slice)
+    this.#indexes ??= new Map(slicesWithKey.map((slice, index) => [slice, index]))
     return this.#indexes.get(slice) ?? -1
   }
 
@@ -58,7 +58,7 @@ export class OpenProperty {
 
 /** The layout of a block with a single name, as stored before blocks had slices. */
 interface LayoutOfName extends Omit<Layout, "properties" | "withProperties"> {
-  properties: [key: string, events: number, place: Place | null][]
+  properties: [key: string, events: number, location: ColumnLocation | null][]
   withProperties: number
 }
 
@@ -70,9 +70,9 @@ type RestOfName = [key: string, events: number, none?: undefined]
 export function openLayout({ slices, isOfName }: BlockRow, text: string): OpenLayout {
   const parsed = JSON.parse(text) as Layout | LayoutOfName
   const layout: Layout = isOfName ? withSlice(parsed as LayoutOfName) : (parsed as Layout)
-  const byKey = layout.properties.map(([key, having, events, place]): [string, OpenProperty] => [
+  const byKey = layout.properties.map(([key, slicesWithKey, events, location]): [string, OpenProperty] => [
     key,
-    new OpenProperty(slices, [key, having, events], place),
+    new OpenProperty(slices, [key, slicesWithKey, events], location),
   ])
   return { ...layout, byKey: new Map(byKey) }
 }
@@ -80,7 +80,7 @@ export function openLayout({ slices, isOfName }: BlockRow, text: string): OpenLa
 function withSlice({ properties, withProperties, ...layout }: LayoutOfName): Layout {
   return {
     ...layout,
-    properties: properties.map(([key, events, place]) => [key, [0], [events], place]),
+    properties: properties.map(([key, events, location]) => [key, [0], [events], location]),
     withProperties: [withProperties],
   }
 }
@@ -107,7 +107,11 @@ export function findInRest({ slices }: BlockRow, text: string, key: string): Ope
   return undefined
 }
 
-function openRestOf(slices: readonly Slice[], [key, having, events]: ListedKey | RestOfName): OpenProperty {
-  const listed: ListedKey = typeof having === "number" ? [key, [0], [having]] : [key, having, events ?? []]
+function openRestOf(
+  slices: readonly Slice[],
+  [key, slicesOrEvents, events]: ListedKey | RestOfName,
+): OpenProperty {
+  const listed: ListedKey =
+    typeof slicesOrEvents === "number" ? [key, [0], [slicesOrEvents]] : [key, slicesOrEvents, events ?? []]
   return new OpenProperty(slices, listed, null)
 }

@@ -52,7 +52,7 @@ export const quarterMs = 900_000
 export const quartersPerDay = dayMs / quarterMs
 
 /** Locates the bytes of a column. */
-export interface Place {
+export interface ColumnLocation {
   /** Segment. */
   s: number
   /** Offset in the segment, in bytes. */
@@ -78,20 +78,20 @@ export const numberForms = { i1: Int8Array, i2: Int16Array, i4: Int32Array, f8: 
 export type ListedKey = [key: string, slices: number[], events: number[]]
 
 export interface Layout {
-  times: Place
-  ids: Partial<Record<IdKind, Place>>
-  fields: Partial<Record<TextField, Place>>
+  times: ColumnLocation
+  ids: Partial<Record<IdKind, ColumnLocation>>
+  fields: Partial<Record<TextField, ColumnLocation>>
   /**
-   * The column has only the codes of the listed slices. A place of null means that the values stay in the
+   * The column has only the codes of the listed slices. A location of null means that the values stay in the
    * rows.
    */
-  properties: [...ListedKey, place: Place | null][]
+  properties: [...ListedKey, location: ColumnLocation | null][]
   /** JSON of further `ListedKey`s, whose values stay in the rows. */
-  rest?: Place
+  rest?: ColumnLocation
   /** Number of events with at least one property, by slice. */
   withProperties: number[]
   /** Which events have properties. Only stored if some have and some do not. */
-  propertied?: Place
+  propertied?: ColumnLocation
 }
 
 export interface EncodedBlock {
@@ -257,11 +257,11 @@ class Packer {
   #sharedSize = 0
   readonly #own: Uint8Array[] = []
 
-  pack(codes: Codes): Place {
+  pack(codes: Codes): ColumnLocation {
     return this.#append(concatenate([codes]), codes.BYTES_PER_ELEMENT as 1 | 2 | 4)
   }
 
-  packColumn(column: Column): Place {
+  packColumn(column: Column): ColumnLocation {
     const { few, values } = column
     const isNumeric = values.length > maxJsonNumbers && values.every(isNumber)
     const sorted = isNumeric ? new Float64Array(values).sort() : undefined
@@ -274,27 +274,27 @@ class Packer {
         : new TextEncoder().encode(JSON.stringify(values))
     const constant = values.length === 1 && codes.every((code) => code === 1)
     const parts = [few?.at ?? [], constant ? [] : codes, bytes].flat()
-    const place = this.#append(concatenate(parts), constant ? 0 : (codes.BYTES_PER_ELEMENT as 1 | 2 | 4))
-    place.v = bytes.length
-    if (form) place.f = form
-    if (few) place.n = few.at.length
-    return place
+    const location = this.#append(concatenate(parts), constant ? 0 : (codes.BYTES_PER_ELEMENT as 1 | 2 | 4))
+    location.v = bytes.length
+    if (form) location.f = form
+    if (few) location.n = few.at.length
+    return location
   }
 
-  packJson(value: unknown): Place {
+  packJson(value: unknown): ColumnLocation {
     const bytes = new TextEncoder().encode(JSON.stringify(value))
     return { ...this.#append(bytes, 0), v: bytes.length }
   }
 
-  #append(bytes: Uint8Array, width: Place["w"]): Place {
+  #append(bytes: Uint8Array, width: ColumnLocation["w"]): ColumnLocation {
     if (bytes.length >= minSegmentBytes && this.#own.length < segmentsPerBlock - 2) {
       this.#own.push(bytes)
       return { s: this.#own.length, o: 0, w: width }
     }
-    const place: Place = { s: 0, o: this.#sharedSize, w: width }
+    const location: ColumnLocation = { s: 0, o: this.#sharedSize, w: width }
     this.#shared.push(bytes)
     this.#sharedSize += padTo8Bytes(bytes.length)
-    return place
+    return location
   }
 
   segments(): Segment[] {

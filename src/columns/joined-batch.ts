@@ -3,7 +3,7 @@ import { type Batch, type Codes, type Column, dayMs, type IdKind, type TextField
 import type { BlockRow, Slice } from "./block.ts"
 import type { OpenProperty } from "./block-layout.ts"
 import type { BlockRows } from "./block-rows.ts"
-import { type Place, slicesPerBlock } from "./block-writer.ts"
+import { type ColumnLocation, slicesPerBlock } from "./block-writer.ts"
 import { emptyCodes, joinColumns, sliceOf } from "./column.ts"
 import type { SegmentReader } from "./segment-reader.ts"
 
@@ -77,10 +77,10 @@ export class JoinedBatch implements Batch {
   profiles = () => this.#idsOf("profiles")
 
   column(field: TextField): Column | undefined {
-    const place = this.segments.layout(this.#row).fields[field]
-    if (!place) return undefined
+    const location = this.segments.layout(this.#row).fields[field]
+    if (!location) return undefined
     return this.#columnOf(field, () =>
-      sliceOf(this.segments.column(this.#row, field, place, this.#row.events), this.#first, this.#end),
+      sliceOf(this.segments.column(this.#row, field, location, this.#row.events), this.#first, this.#end),
     )
   }
 
@@ -92,20 +92,20 @@ export class JoinedBatch implements Batch {
   }
 
   #propertyOf(key: string, property: OpenProperty): Column | undefined {
-    const { place, count } = property
-    const having = this.slices.filter(({ index }) => property.firstOf(index) !== undefined)
-    const [first, last] = [having[0], having.at(-1)]
-    if (!first || !last) return undefined
-    if (place && having.length === this.slices.length) {
-      const all = this.segments.column(this.#row, `property.${key}`, place, count)
+    const { location, count } = property
+    const slicesWithKey = this.slices.filter(({ index }) => property.firstOf(index) !== undefined)
+    const [first] = slicesWithKey
+    if (!first) return undefined
+    if (location && slicesWithKey.length === this.slices.length) {
+      const all = this.segments.column(this.#row, `property.${key}`, location, count)
       const from = property.firstOf(first.index) as number
       return sliceOf(all, from, from + this.count)
     }
     const columns = this.slices.map((slice): Column | undefined => {
       const from = property.firstOf(slice.index)
       if (from === undefined) return undefined
-      if (!place) return this.rows.property(slice, key, property)
-      const all = this.segments.column(this.#row, `property.${key}`, place, count)
+      if (!location) return this.rows.property(slice, key, property)
+      const all = this.segments.column(this.#row, `property.${key}`, location, count)
       return sliceOf(all, from, from + slice.events)
     })
     return joinColumns(
@@ -118,12 +118,9 @@ export class JoinedBatch implements Batch {
     const keys = new Map<string, number>()
     for (const properties of [this.segments.layout(this.#row).byKey, this.segments.rest(this.#row)]) {
       for (const [key, property] of properties) {
-        const having = this.slices.flatMap(({ index }) => property.eventsOf(index) ?? [])
-        if (having.length > 0)
-          keys.set(
-            key,
-            having.reduce((sum, events) => sum + events, 0),
-          )
+        const eventCounts = this.slices.flatMap(({ index }) => property.eventsOf(index) ?? [])
+        const total = eventCounts.reduce((sum, events) => sum + events, 0)
+        if (eventCounts.length > 0) keys.set(key, total)
       }
     }
     return keys
@@ -142,12 +139,12 @@ export class JoinedBatch implements Batch {
   }
 
   #idsOf(kind: IdKind): Uint32Array {
-    const place = this.segments.layout(this.#row).ids[kind]
-    return place ? (this.#codesOf(kind, place) as Uint32Array) : new Uint32Array(this.count)
+    const location = this.segments.layout(this.#row).ids[kind]
+    return location ? (this.#codesOf(kind, location) as Uint32Array) : new Uint32Array(this.count)
   }
 
-  #codesOf(name: string, place: Place): Codes {
-    return this.segments.codes(this.#row, name, place, this.#row.events).subarray(this.#first, this.#end)
+  #codesOf(name: string, location: ColumnLocation): Codes {
+    return this.segments.codes(this.#row, name, location, this.#row.events).subarray(this.#first, this.#end)
   }
 
   /** A column must be the same object each time: reports identify it by its values. */

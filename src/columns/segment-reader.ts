@@ -2,7 +2,13 @@ import type { Db, Statement } from "../store/db/driver.ts"
 import { type Codes, type Column, type IdKind, StaleBlockError, type Value } from "./batch.ts"
 import type { BlockRow } from "./block.ts"
 import { findInRest, type OpenLayout, type OpenProperty, openLayout, openRest } from "./block-layout.ts"
-import { numberForms, type Place, padTo8Bytes, type Segment, segmentsPerBlock } from "./block-writer.ts"
+import {
+  type ColumnLocation,
+  numberForms,
+  padTo8Bytes,
+  type Segment,
+  segmentsPerBlock,
+} from "./block-writer.ts"
 import { SparseColumn } from "./column.ts"
 import { type Cached, type ColumnCache, columnBytes } from "./column-cache.ts"
 import { arrayOf, copyOf } from "./typed-arrays.ts"
@@ -57,8 +63,8 @@ export class SegmentReader {
     return size === null ? data : Bun.zstdDecompressSync(data as Uint8Array<ArrayBuffer>)
   }
 
-  /** Reads the segment of a place. Segment 0, which small columns share, is cached. */
-  #segmentOf(row: BlockRow, { s }: Place): Cached<Uint8Array> {
+  /** Reads the segment of a location. Segment 0, which small columns share, is cached. */
+  #segmentOf(row: BlockRow, { s }: ColumnLocation): Cached<Uint8Array> {
     if (s > 0) {
       const content = this.#readSegment(row, s)
       return { content, bytes: content.length }
@@ -74,30 +80,30 @@ export class SegmentReader {
    * Reads a column without values: one code for each of the `count` events of the block. Throws
    * StaleBlockError.
    */
-  codes(row: BlockRow, name: string, place: Place, count: number): Codes {
+  codes(row: BlockRow, name: string, location: ColumnLocation, count: number): Codes {
     return this.cache.get(row, name, () => {
-      const { content, bytes } = this.#segmentOf(row, place)
-      return { content: codesIn(content, place.o, count, place.w), bytes: bytes + columnBytes }
+      const { content, bytes } = this.#segmentOf(row, location)
+      return { content: codesIn(content, location.o, count, location.w), bytes: bytes + columnBytes }
     })
   }
 
   /** Reads a column with its values. Throws StaleBlockError. */
-  column(row: BlockRow, name: string, place: Place, count: number): Column {
+  column(row: BlockRow, name: string, location: ColumnLocation, count: number): Column {
     return this.cache.get<Column>(row, name, () => {
-      const segment = this.#segmentOf(row, place)
-      const present = place.n ?? count
-      const codesAt = place.o + (place.n === undefined ? 0 : padTo8Bytes(place.n * 4))
-      const valuesAt = codesAt + padTo8Bytes(present * place.w)
-      const text = segment.content.subarray(valuesAt, valuesAt + (place.v as number))
+      const segment = this.#segmentOf(row, location)
+      const present = location.n ?? count
+      const codesAt = location.o + (location.n === undefined ? 0 : padTo8Bytes(location.n * 4))
+      const valuesAt = codesAt + padTo8Bytes(present * location.w)
+      const text = segment.content.subarray(valuesAt, valuesAt + (location.v as number))
       // A copy is aligned for any typed array.
-      const values = place.f
-        ? numbersOf(new numberForms[place.f](copyOf(text)))
+      const values = location.f
+        ? numbersOf(new numberForms[location.f](copyOf(text)))
         : // `block-writer.ts` stored it.
           (JSON.parse(new TextDecoder().decode(text)) as Value[])
-      const codes = codesIn(segment.content, codesAt, present, place.w)
-      const bytes = segment.bytes + columnBytes + values.length * (place.f ? numberBytes : valueBytes)
-      if (place.n === undefined) return { content: { codes, values }, bytes }
-      const at = arrayOf(segment.content, place.o, present, 4)
+      const codes = codesIn(segment.content, codesAt, present, location.w)
+      const bytes = segment.bytes + columnBytes + values.length * (location.f ? numberBytes : valueBytes)
+      if (location.n === undefined) return { content: { codes, values }, bytes }
+      const at = arrayOf(segment.content, location.o, present, 4)
       return { content: new SparseColumn({ at, codes }, values, count), bytes }
     })
   }
@@ -135,16 +141,16 @@ export class SegmentReader {
     return property
   }
 
-  #textOf(row: BlockRow, place: Place): string {
-    const bytes = this.#segmentOf(row, place).content
-    return new TextDecoder().decode(bytes.subarray(place.o, place.o + (place.v as number)))
+  #textOf(row: BlockRow, location: ColumnLocation): string {
+    const bytes = this.#segmentOf(row, location).content
+    return new TextDecoder().decode(bytes.subarray(location.o, location.o + (location.v as number)))
   }
 
   /** Reads the dictionary ids of all events of a block. Throws StaleBlockError. */
   ids(row: BlockRow, kind: IdKind): Uint32Array {
-    const place = this.layout(row).ids[kind]
+    const location = this.layout(row).ids[kind]
     // Dictionary ids are stored in 4 bytes each.
-    return place ? (this.codes(row, kind, place, row.events) as Uint32Array) : new Uint32Array(0)
+    return location ? (this.codes(row, kind, location, row.events) as Uint32Array) : new Uint32Array(0)
   }
 }
 
@@ -155,6 +161,6 @@ function numbersOf(array: ArrayLike<number>): number[] {
   return numbers
 }
 
-function codesIn(bytes: Uint8Array, offset: number, count: number, width: Place["w"]): Codes {
+function codesIn(bytes: Uint8Array, offset: number, count: number, width: ColumnLocation["w"]): Codes {
   return width === 0 ? new Uint8Array(count).fill(1) : arrayOf(bytes, offset, count, width)
 }

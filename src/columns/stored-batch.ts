@@ -3,7 +3,7 @@ import { type Batch, type Codes, type Column, dayMs, type TextField } from "./ba
 import type { BlockRow, Slice } from "./block.ts"
 import type { OpenLayout } from "./block-layout.ts"
 import type { BlockRows } from "./block-rows.ts"
-import { type Place, slicesPerBlock } from "./block-writer.ts"
+import { type ColumnLocation, slicesPerBlock } from "./block-writer.ts"
 import { sliceOf } from "./column.ts"
 import type { SegmentReader } from "./segment-reader.ts"
 
@@ -47,10 +47,10 @@ export class StoredBatch implements Batch {
   profiles = () => this.#codesOf("profiles", this.#layout.ids.profiles) as Uint32Array
 
   column(field: TextField): Column | undefined {
-    const place = this.#layout.fields[field]
-    if (!place) return undefined
+    const location = this.#layout.fields[field]
+    if (!location) return undefined
     return this.#columnOf(field, this.slice.first, () =>
-      this.segments.column(this.#row, field, place, this.#row.events),
+      this.segments.column(this.#row, field, location, this.#row.events),
     )
   }
 
@@ -58,10 +58,10 @@ export class StoredBatch implements Batch {
     const property = this.#layout.byKey.get(key) ?? this.segments.inRest(this.#row, key)
     const first = property?.firstOf(this.slice.index)
     if (!property || first === undefined) return undefined
-    const { place, count } = property
+    const { location, count } = property
     const name = `property.${key}`
-    if (!place) return this.rows.property(this.slice, key, property)
-    return this.#columnOf(name, first, () => this.segments.column(this.#row, name, place, count))
+    if (!location) return this.rows.property(this.slice, key, property)
+    return this.#columnOf(name, first, () => this.segments.column(this.#row, name, location, count))
   }
 
   keys(): ReadonlyMap<string, number> {
@@ -93,12 +93,12 @@ export class StoredBatch implements Batch {
   }
 
   /** Codes of this slice. If the dictionary ids are not stored, returns zeros, 4 bytes each. */
-  #codesOf(name: string, place: Place | undefined): Codes {
+  #codesOf(name: string, location: ColumnLocation | undefined): Codes {
     let codes = this.#codes.get(name)
     if (!codes) {
       const { first, events } = this.slice
-      codes = place
-        ? this.segments.codes(this.#row, name, place, this.#row.events).subarray(first, first + events)
+      codes = location
+        ? this.segments.codes(this.#row, name, location, this.#row.events).subarray(first, first + events)
         : new Uint32Array(this.count)
       this.#codes.set(name, codes)
     }
