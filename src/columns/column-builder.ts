@@ -1,8 +1,15 @@
 import type { EventKind } from "../event-kinds.ts"
 import { type Context, type ContextKind, contextTables } from "../store/context-tables.ts"
-import { type Column, dayMs, type IdKind, idKinds, type TextField, type Value } from "./batch.ts"
-import { characterBytes, entryBytes, mapColumn, ValueColumn, ValueDictionary, valueBytes } from "./column.ts"
-import { WideRows } from "./lazy-properties.ts"
+import { type Column, dayMs, type IdKind, sliceKey, type TextField, type Value } from "./batch.ts"
+import {
+  characterBytes,
+  entryBytes,
+  mapColumn,
+  ValueColumn,
+  ValueDictionaries,
+  valueBytes,
+} from "./column.ts"
+import { parseProperties, WideRows } from "./lazy-properties.ts"
 import { type Columns, keyBytes, propertiesIn, rowBytes, setBytes } from "./memory-batch.ts"
 import type { EventType, Row, RowReader } from "./row-reader.ts"
 import { orderOf, ranksOf } from "./time-order.ts"
@@ -33,6 +40,7 @@ export class ColumnBuilder {
   #days = 0
   /** The website and day of the last row. Most rows have the same as the row before. */
   #last: DayGroups | undefined
+  /** Codes of the texts of ids, from 1, until their dictionary ids are known. */
   readonly #texts: Record<IdKind, Map<string, number>> = {
     visitors: new Map(),
     sessions: new Map(),
@@ -84,9 +92,9 @@ export class ColumnBuilder {
     group.add(
       id,
       ts - ofDay.day * dayMs,
-      this.#local("visitors", row[5]),
-      this.#local("sessions", row[6]),
-      this.#local("profiles", row[7]),
+      this.#codeOf("visitors", row[5]),
+      this.#codeOf("sessions", row[6]),
+      this.#codeOf("profiles", row[7]),
       type,
       row[8],
       row[9],
@@ -117,43 +125,46 @@ export class ColumnBuilder {
 
   /** Yields each set of columns and releases its memory. Call it once. */
   *finish(dictionaryIdsOf: DictionaryIdsOf): Generator<Columns> {
-    const numbers = {} as Record<IdKind, Uint32Array>
-    for (const kind of idKinds) {
+    const idsOf = (kind: IdKind): Uint32Array => {
       const texts = [...this.#texts[kind].keys()]
-      const dictionaryIds = dictionaryIdsOf(kind, texts)
-      numbers[kind] = new Uint32Array(texts.length + 1)
-      numbers[kind].set(dictionaryIds, 1)
+      const ids = new Uint32Array(texts.length + 1)
+      ids.set(dictionaryIdsOf(kind, texts), 1)
       this.#texts[kind].clear()
+      return ids
+    }
+    const dictionaryIds = {
+      visitors: idsOf("visitors"),
+      sessions: idsOf("sessions"),
+      profiles: idsOf("profiles"),
     }
     this.#last = undefined
     for (const ofWebsite of this.#websites.values()) {
       for (const [day, ofDay] of ofWebsite) {
         ofWebsite.delete(day)
-        for (const group of ofDay.groups()) yield group.finish(numbers)
+        for (const group of ofDay.groups()) yield group.finish(dictionaryIds)
       }
     }
   }
 
-  #local(kind: IdKind, text: string | null): number {
+  #codeOf(kind: IdKind, text: string | null): number {
     if (text === null) return 0
     const texts = this.#texts[kind]
-    let number = texts.get(text)
-    if (number === undefined) {
-      number = texts.size + 1
-      texts.set(text, number)
+    let code = texts.get(text)
+    if (code === undefined) {
+      code = texts.size + 1
+      texts.set(text, code)
       this.#bytes += valueBytes + text.length * characterBytes
     }
-    return number
+    return code
   }
 }
 
 /** The columns of a website and day. Those of all names and kinds share the dictionaries of their values. */
 class DayGroups {
-  readonly #byName = new Map<string, Group>()
+  readonly #bySlice = new Map<string, Group>()
   /** By event type and crawler: looking up a number is faster than looking up a text. */
   readonly #byType = new Map<number, Group>()
-  readonly #fields = new Map<TextField, ValueDictionary>()
-  readonly #properties = new Map<string, ValueDictionary>()
+  readonly dictionaries = new ValueDictionaries()
 
   constructor(
     readonly website: number,
@@ -164,11 +175,11 @@ class DayGroups {
     const typeKey = typeId * 2 + crawler
     let group = this.#byType.get(typeKey)
     if (!group) {
-      const key = `${crawler} ${kind} ${name}`
-      group = this.#byName.get(key)
+      const key = sliceKey({ name, kind, crawler: crawler === 1 })
+      group = this.#bySlice.get(key)
       if (!group) {
         group = new Group(rows, this, name, kind, crawler === 1)
-        this.#byName.set(key, group)
+        this.#bySlice.set(key, group)
       }
       this.#byType.set(typeKey, group)
     }
@@ -176,25 +187,8 @@ class DayGroups {
   }
 
   groups(): Iterable<Group> {
-    return this.#byName.values()
+    return this.#bySlice.values()
   }
-
-  fieldOf(field: TextField): ValueDictionary {
-    return dictionaryOf(this.#fields, field)
-  }
-
-  propertyOf(key: string): ValueDictionary {
-    return dictionaryOf(this.#properties, key)
-  }
-}
-
-function dictionaryOf<Key>(dictionaries: Map<Key, ValueDictionary>, key: Key): ValueDictionary {
-  let dictionary = dictionaries.get(key)
-  if (!dictionary) {
-    dictionary = new ValueDictionary()
-    dictionaries.set(key, dictionary)
-  }
-  return dictionary
 }
 
 class Group {
@@ -222,9 +216,9 @@ class Group {
     private readonly crawler: boolean,
   ) {
     this.#fields = {
-      namespace: new ValueColumn(ofDay.fieldOf("namespace")),
-      source: new ValueColumn(ofDay.fieldOf("source")),
-      path: new ValueColumn(ofDay.fieldOf("path")),
+      namespace: new ValueColumn(ofDay.dictionaries.of("namespace")),
+      source: new ValueColumn(ofDay.dictionaries.of("source")),
+      path: new ValueColumn(ofDay.dictionaries.of("path")),
     }
   }
 
@@ -268,16 +262,10 @@ class Group {
       this.#propertied[index] = 1
       return
     }
-    if (keys) {
-      const values = JSON.parse(`[${properties}]`) as (Value | null)[]
-      for (let at = 0; at < keys.length; at++) this.#setProperty(index, keys[at] as string, values[at])
-      this.#propertied[index] = keys.length > 0 ? 1 : 0
-      return
-    }
-    const object = JSON.parse(properties) as Record<string, Value | null>
-    const ownKeys = Object.keys(object)
-    for (const key of ownKeys) this.#setProperty(index, key, object[key])
-    this.#propertied[index] = ownKeys.length > 0 ? 1 : 0
+    const parsed = parseProperties(keys, properties)
+    for (let at = 0; at < parsed.keys.length; at++)
+      this.#setProperty(index, parsed.keys[at] as string, parsed.values[at])
+    this.#propertied[index] = parsed.keys.length > 0 ? 1 : 0
   }
 
   /** Sets a context of the event that was added last. */
@@ -296,7 +284,7 @@ class Group {
     if (value === null || value === undefined) return
     let column = this.#properties.get(key)
     if (!column) {
-      column = new ValueColumn(this.ofDay.propertyOf(key))
+      column = new ValueColumn(this.ofDay.dictionaries.of(`property.${key}`))
       this.#properties.set(key, column)
       this.bytes += keyBytes + key.length * characterBytes
     }

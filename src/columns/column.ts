@@ -82,6 +82,20 @@ export class ValueDictionary {
   }
 }
 
+/** Dictionaries by column, for slices that share them: each value is looked up once. */
+export class ValueDictionaries {
+  readonly #byColumn = new Map<string, ValueDictionary>()
+
+  of(column: string): ValueDictionary {
+    let dictionary = this.#byColumn.get(column)
+    if (!dictionary) {
+      dictionary = new ValueDictionary()
+      this.#byColumn.set(column, dictionary)
+    }
+    return dictionary
+  }
+}
+
 /** Builds a column event by event. Its memory depends only on the events that have a value. */
 export class ValueColumn {
   /** Pairs of position and code, one for each event that has a value. */

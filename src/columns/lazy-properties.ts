@@ -167,24 +167,29 @@ class WideProperties implements PropertyColumns {
 }
 
 /** Iterates the properties of a row that have a value. */
-function* parsed(reader: RowReader, { keys, properties }: WideRow): Generator<[key: string, value: Value]> {
-  reader.parsedBytes += properties.length * parsedCharacterBytes
-  if (keys) {
-    const values = JSON.parse(`[${properties}]`) as (Value | null)[]
-    for (const [at, key] of keys.entries()) {
-      const value = values[at]
-      if (value !== null && value !== undefined) yield [key, value]
-    }
-    return
-  }
-  const object = JSON.parse(properties) as Record<string, Value | null>
-  for (const key of Object.keys(object)) {
-    const value = object[key]
-    if (value !== null && value !== undefined) yield [key, value]
+function* parsed(reader: RowReader, row: WideRow): Generator<[key: string, value: Value]> {
+  reader.parsedBytes += row.properties.length * parsedCharacterBytes
+  const { keys, values } = parseProperties(row.keys, row.properties)
+  for (let at = 0; at < keys.length; at++) {
+    const value = values[at]
+    if (value !== null && value !== undefined) yield [keys[at] as string, value]
   }
 }
 
-/** The value of one property of a row. They were validated and stored as JSON of an object, or of its values if the type has the keys. */
+/**
+ * Parses the properties of a row. They were validated and stored as JSON of an object, or of its values if the row's type has the keys.
+ * `keys`: those of the type; undefined if they are in the properties.
+ */
+export function parseProperties(
+  keys: string[] | undefined,
+  properties: string,
+): { keys: string[]; values: (Value | null)[] } {
+  if (keys) return { keys, values: JSON.parse(`[${properties}]`) }
+  const object: Record<string, Value | null> = JSON.parse(properties)
+  return { keys: Object.keys(object), values: Object.values(object) }
+}
+
+/** The value of one property of a row: see `parseProperties`. */
 export function propertyOf(
   reader: RowReader,
   keys: string[] | undefined,

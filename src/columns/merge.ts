@@ -4,34 +4,20 @@ import {
   characterBytes,
   entryBytes,
   ValueColumn,
-  ValueDictionary,
+  ValueDictionaries,
   valueBytes,
 } from "./column.ts"
 import { type Columns, keyBytes, type PropertyColumns, rowBytes, setBytes } from "./memory-batch.ts"
 import { orderOf, ranksOf } from "./time-order.ts"
-
-/** Dictionaries of a merged block, by column: its slices share them, so that each value of a part is looked up once. */
-export class MergedValues {
-  readonly #dictionaries = new Map<string, ValueDictionary>()
-
-  of(column: string): ValueDictionary {
-    let dictionary = this.#dictionaries.get(column)
-    if (!dictionary) {
-      dictionary = new ValueDictionary()
-      this.#dictionaries.set(column, dictionary)
-    }
-    return dictionary
-  }
-}
 
 /** Columns of properties that are merged in one step: a few ms. */
 const columnsPerStep = 64
 
 /**
  * Merges batches of one website, day, name and kind into one set of columns. `parts` are in order of receipt, and
- * no two overlap. `values`: those of the merged block. The result counts the bytes of properties once `some` has built them.
+ * no two overlap. `dictionaries`: those of the merged block, which its slices share. The result counts the bytes of properties once `some` has built them.
  */
-export function merge(parts: readonly Batch[], values = new MergedValues()): Columns {
+export function merge(parts: readonly Batch[], dictionaries = new ValueDictionaries()): Columns {
   const [first] = parts as [Batch]
   const count = parts.reduce((sum, part) => sum + part.count, 0)
   const gather = (of: (part: Batch) => Uint32Array | Uint8Array) => {
@@ -50,7 +36,7 @@ export function merge(parts: readonly Batch[], values = new MergedValues()): Col
   const ranks = order && ranksOf(order)
   let bytes = setBytes + count * rowBytes
   const column = (name: string, of: (part: Batch) => Column | undefined): Column => {
-    const dictionary = values.of(name)
+    const dictionary = dictionaries.of(name)
     const before = dictionary.bytes
     const builder = new ValueColumn(dictionary)
     let at = 0

@@ -6,11 +6,12 @@ import { blockColumns, blockOf, type RawBlock } from "./block.ts"
 import { BlockReader } from "./block-reader.ts"
 import { fittingBlocks } from "./block-rows.ts"
 import { BlockWriter, type EncodedBlock, encode, slicesPerBlock } from "./block-writer.ts"
+import { ValueDictionaries } from "./column.ts"
 import { ColumnBuilder } from "./column-builder.ts"
 import { IdDictionary } from "./id-dictionary.ts"
 import { type IdChanges, IdMaintenance } from "./id-maintenance.ts"
 import type { Columns } from "./memory-batch.ts"
-import { MergedValues, merge } from "./merge.ts"
+import { merge } from "./merge.ts"
 import { type Part, partsOfOpenDay, partsOfPastDay, partsToMerge } from "./merge-plan.ts"
 import { RowReader } from "./row-reader.ts"
 import { type SealedState, sealedStateSql } from "./sealed-state.ts"
@@ -273,12 +274,12 @@ export class Sealer {
     const byName = Map.groupBy(slices, sliceKey)
     if (byName.size > slicesPerBlock) return undefined
     const merged: Columns[] = []
-    const values = new MergedValues()
+    const dictionaries = new ValueDictionaries()
     for (const ofName of byName.values()) {
       merged.push(
         merge(
           ofName.map((slice) => this.#blocks.open(slice)),
-          values,
+          dictionaries,
         ),
       )
       yield
