@@ -5,3 +5,9 @@ export function runToEnd<Result>(steps: Generator<void, Result>): Result {
     if (step.done) return step.value
   }
 }
+
+/** A generator that returns a result without pauses. */
+// biome-ignore lint/correctness/useYield: it has no steps
+export function* withoutSteps<Result>(result: Result): Generator<void, Result> {
+  return result
+}

@@ -193,7 +193,7 @@ function* listKeys(all: readonly PropertyColumns[]): Generator<void, ListedKey[]
   const keys = new Map<string, ListedKey>()
   let count = 0
   for (const [slice, properties] of all.entries()) {
-    for (const [key, events] of yield* properties.countsInSteps()) {
+    for (const [key, events] of yield* properties.counts()) {
       if (++count % listedPerStep === 0) yield
       let listed = keys.get(key)
       if (!listed) {

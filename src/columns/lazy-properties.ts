@@ -102,7 +102,7 @@ class WideProperties implements PropertyColumns {
 
   #inGroup(key: string): Column | undefined {
     this.#groupOf ??= new Map(
-      [...this.counts().keys()].map((key, index) => [key, Math.floor(index / keysPerGroup)]),
+      [...runToEnd(this.counts()).keys()].map((key, index) => [key, Math.floor(index / keysPerGroup)]),
     )
     const groupOf = this.#groupOf
     const index = groupOf.get(key)
@@ -114,11 +114,7 @@ class WideProperties implements PropertyColumns {
     return this.#group.columns.get(key)
   }
 
-  counts(): ReadonlyMap<string, number> {
-    return runToEnd(this.countsInSteps())
-  }
-
-  *countsInSteps(): Generator<void, ReadonlyMap<string, number>> {
+  *counts(): Generator<void, ReadonlyMap<string, number>> {
     if (this.#counts) return this.#counts
     const counts = new Map<string, number>()
     for (const [key, column] of this.ordinary) counts.set(key, column.size)

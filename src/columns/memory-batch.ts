@@ -1,4 +1,5 @@
 import type { EventKind } from "../event-kinds.ts"
+import { runToEnd, withoutSteps } from "../steps.ts"
 import { type Batch, type Column, dayMs, type IdKind, type TextField } from "./batch.ts"
 import { present, presentIn, SparseColumn } from "./column.ts"
 
@@ -31,26 +32,17 @@ export interface Columns {
 /** The columns of properties by key. */
 export interface PropertyColumns {
   one(key: string): Column | undefined
-  /** Number of events with a value, by key. */
-  counts(): ReadonlyMap<string, number>
-  /** The same, and the columns of some keys, in steps of a few ms. */
-  countsInSteps(): Generator<void, ReadonlyMap<string, number>>
+  /** Number of events with a value, by key; in steps of a few ms. */
+  counts(): Generator<void, ReadonlyMap<string, number>>
+  /** The columns of some keys, and perhaps others; in steps of a few ms. */
   some(keys: ReadonlySet<string>): Generator<void, ReadonlyMap<string, Column>>
 }
 
 export function propertiesIn(columns: ReadonlyMap<string, Column>): PropertyColumns {
-  const counts = () => new Map([...columns].map(([key, column]) => [key, presentIn(column)]))
   return {
     one: (key) => columns.get(key),
-    counts,
-    // biome-ignore lint/correctness/useYield: there is nothing to parse
-    *countsInSteps() {
-      return counts()
-    },
-    // biome-ignore lint/correctness/useYield: there is nothing to parse
-    *some() {
-      return columns
-    },
+    counts: () => withoutSteps(new Map([...columns].map(([key, column]) => [key, presentIn(column)]))),
+    some: () => withoutSteps(columns),
   }
 }
 
@@ -99,7 +91,7 @@ export class MemoryBatch implements Batch {
   withProperties = () => present(this.columns.propertied)
 
   keys(): ReadonlyMap<string, number> {
-    this.#keys ??= this.#properties.counts()
+    this.#keys ??= runToEnd(this.#properties.counts())
     return this.#keys
   }
 }

@@ -1,3 +1,4 @@
+import { withoutSteps } from "../steps.ts"
 import { type Batch, type Column, dayMs, textFields } from "./batch.ts"
 import {
   appendColumn,
@@ -56,11 +57,7 @@ export function merge(parts: readonly Batch[], dictionaries = new ValueDictionar
     counts.has(key) ? column(`property.${key}`, (part) => part.property(key)) : undefined
   const properties: PropertyColumns = {
     one,
-    counts: () => counts,
-    // biome-ignore lint/correctness/useYield: they are counted already
-    *countsInSteps() {
-      return counts
-    },
+    counts: () => withoutSteps(counts),
     *some(keys) {
       const columns = new Map<string, Column>()
       for (const [key, events] of counts) {

@@ -30,8 +30,8 @@ export type Row = [
 /** Indexes in a row of the columns that can be stored as the id of a text. */
 const [anonymousIdAt, sessionIdAt, pathAt, propertiesAt] = [5, 6, 8, 9] as const
 
-/** A row as stored. */
-type RawRow = (number | StoredText)[]
+/** A row as stored: its texts can be ids of texts. */
+type RawRow = { [Index in keyof Row]: Row[Index] extends string | null ? StoredText : Row[Index] }
 
 /** A row's id, and the columns that determine its batch. */
 export type RowId = [id: number, ts: number, typeId: number, crawler: 0 | 1]
@@ -180,14 +180,15 @@ export class RowReader {
     return this.#rowsOf(rows as IterableIterator<RawRow>)
   }
 
+  /** SQL selects the columns of a row. */
   *#rowsOf(rows: IterableIterator<RawRow>): Generator<Row, undefined, undefined> {
     for (const row of rows) {
-      row[anonymousIdAt] = this.#textInSnapshot(row[anonymousIdAt] as StoredText)
-      row[sessionIdAt] = this.#textInSnapshot(row[sessionIdAt] as StoredText)
-      row[pathAt] = this.#textInSnapshot(row[pathAt] as StoredText)
-      row[propertiesAt] = this.#textInSnapshot(row[propertiesAt] as StoredText)
-      // SQL selects the columns of a row.
-      yield row as unknown as Row
+      row[anonymousIdAt] = this.#textInSnapshot(row[anonymousIdAt])
+      row[sessionIdAt] = this.#textInSnapshot(row[sessionIdAt])
+      row[pathAt] = this.#textInSnapshot(row[pathAt])
+      row[propertiesAt] = this.#textInSnapshot(row[propertiesAt])
+      // None of its texts is an id any more. A new array for each of millions of rows would take longer.
+      yield row as Row
     }
   }
 
