@@ -69,9 +69,7 @@ function* executeOnce<Q extends Query>(
   const snapshot = yield* reader.open(snapshotScope(query))
   const linkedQuery = withLinkedIds(query, snapshot)
   yield* prepareIds(linkedQuery, snapshot)
-  // The report and the query have the same kind, which TypeScript cannot infer from a lookup.
-  const report = reports[query.kind]
-  const result = yield* report(linkedQuery as never, snapshot, budget)
+  const result = yield* runReport(linkedQuery.kind, linkedQuery, snapshot, budget)
   const { usedCache, counted, blockEvents, rowsRead } = snapshot
   const sources = [
     usedCache && "kept",
@@ -80,6 +78,7 @@ function* executeOnce<Q extends Query>(
     rowsRead > 0 && "rows",
   ].filter(Boolean)
   return {
+    // The kind of the query is that of Q, but TypeScript infers any kind.
     result: result as ResultOf<Q>,
     statistics: { source: sources.join("+") || "blocks", blockEvents, rows: rowsRead },
   }
@@ -115,7 +114,25 @@ function bytesOf(result: QueryResults[keyof QueryResults]): number {
   return length * entryBytes * 5
 }
 
-const reports = { groups, values, events, funnel, retention, paths, reach, sessions, traffic, visitors }
+type QueryByKind = { [Q in Query as Q["kind"]]: Q }
+
+const reports: {
+  [Kind in Query["kind"]]: (
+    query: QueryByKind[Kind],
+    snapshot: Snapshot,
+    budget: MemoryBudget,
+  ) => Generator<void, QueryResults[Kind]>
+} = { groups, values, events, funnel, retention, paths, reach, sessions, traffic, visitors }
+
+/** Generic in the kind, so that TypeScript knows that the report takes the query. */
+function runReport<Kind extends Query["kind"]>(
+  kind: Kind,
+  query: QueryByKind[Kind],
+  snapshot: Snapshot,
+  budget: MemoryBudget,
+): Generator<void, QueryResults[Kind]> {
+  return reports[kind](query, snapshot, budget)
+}
 
 /** Adds the linked ids to filters by profile. As a part of the filter they are a part of cache keys: any /identify can change them. */
 function withLinkedIds<Q extends Query>(query: Q, snapshot: Snapshot): Q {
