@@ -8,7 +8,7 @@ const throttleInterval = 1_000
 
 /**
  * Creates a log that writes one JSON object per line, or readable text with `readable`. The level of `options` can change
- * later.
+ * later. In JSON, a field cannot replace the time, level or message of its line.
  */
 export function createLog(
   write: (line: string) => void,
@@ -19,7 +19,9 @@ export function createLog(
     if (logLevels.indexOf(level) < logLevels.indexOf(options.level)) return
     const time = new Date(now()).toISOString()
     if (!options.readable) {
-      write(`${JSON.stringify({ time, level, message, ...fields })}\n`)
+      const line = { time, level, message }
+      // The first spread puts them in front, the last one wins.
+      write(`${JSON.stringify({ ...line, ...fields, ...line })}\n`)
       return
     }
     const text = Object.entries(fields).map(([key, value]) => ` ${key}=${JSON.stringify(value)}`)
