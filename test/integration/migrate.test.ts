@@ -100,6 +100,24 @@ test("migrations are one transaction: if one fails, all are rolled back", () => 
   db.close()
 })
 
+test("a migration that edits the schema fails if it does not find the text, and the database stays as it was", () => {
+  const index = migrations.findIndex(({ name }) => name === "0015_texts")
+  const db = new Database(path)
+  migrate(db, path, now, migrations.slice(0, index))
+  db.unsafeMode(true)
+  db.exec(`
+    pragma writable_schema = on;
+    update sqlite_schema set sql = replace(sql, 'session_id text', 'session_id  text') where name = 'event_rows';
+    pragma writable_schema = reset`)
+  db.unsafeMode(false)
+  const schema = () => db.prepare("select name, sql from sqlite_schema order by name").all()
+  const before = schema()
+  expect(() => migrate(db, path, now)).toThrow("the migration 0015_texts does not fit them")
+  expect(schema()).toEqual(before)
+  expect(pendingMigrations(db, path)).toEqual(migrations.slice(index))
+  db.close()
+})
+
 test("exactly the files in migrations/ are applied", async () => {
   const files = [...new Bun.Glob("*").scanSync(join(import.meta.dir, "../../migrations"))].sort()
   expect(files).toEqual(migrations.map((migration) => `${migration.name}.sql`))

@@ -21,7 +21,14 @@ import type { Db } from "./driver.ts"
 export interface Migration {
   name: string
   sql: string
+  /** Query whose result is 1 if the migration changed the schema as it should. For one that edits the text of a schema. */
+  verify?: string
 }
+
+/** 0015_texts edits sqlite_schema, where text that is not found is not an error. Ids of texts in a text column would be stored as text. */
+const verifyTexts = `
+  select count(*) = 5 from pragma_table_info('event_rows')
+  where name in ('anonymous_id', 'session_id', 'path', 'event_id', 'properties') and lower(type) = 'any'`
 
 /** In order of application. Append only: a released migration never changes. */
 export const migrations: readonly Migration[] = [
@@ -39,7 +46,7 @@ export const migrations: readonly Migration[] = [
   { name: "0012_kinds", sql: kinds },
   { name: "0013_claims", sql: claims },
   { name: "0014_id_texts", sql: idTexts },
-  { name: "0015_texts", sql: texts },
+  { name: "0015_texts", sql: texts, verify: verifyTexts },
   { name: "0020_lower_is_better", sql: lowerIsBetter },
 ]
 
@@ -102,9 +109,16 @@ export function migrationLog(db: Db): { name: string; appliedAt: number }[] {
   }[]
 }
 
+function unexpectedSchema(path: string, name: string): UserError {
+  return new UserError(
+    `${path} was not migrated: its tables are not those that databuddy creates, and the migration ${name} does not fit them`,
+    "restore a backup whose schema nobody edited, or export the events with the previous version and import them into a new database",
+  )
+}
+
 /**
  * Applies pending migrations in one transaction, so that the previous version can still use the database after a failure. Returns
- * their names. Safe if two processes call it at the same time.
+ * their names. Safe if two processes call it at the same time. Throws a UserError if a migration does not fit the schema.
  */
 export function migrate(db: Db, path: string, now: number, known = migrations): string[] {
   const apply = db.transaction(() => {
@@ -114,8 +128,9 @@ export function migrate(db: Db, path: string, now: number, known = migrations): 
     const record = db.prepare(
       "insert into migrations (name, checksum, applied_at) values (:name, :checksum, :now)",
     )
-    for (const { name, sql } of pending) {
+    for (const { name, sql, verify } of pending) {
       db.exec(sql)
+      if (verify !== undefined && db.prepare(verify).pluck().get() !== 1) throw unexpectedSchema(path, name)
       record.run({ name, checksum: checksum(sql), now })
     }
     db.pragma(`application_id = ${applicationId}`)
