@@ -1,4 +1,4 @@
-import { endOfString } from "../store/properties-json.ts"
+import { endOfString } from "../json-text.ts"
 import type { BlockRow, Slice } from "./block.ts"
 import type { ColumnLocation, Layout, ListedKey } from "./block-writer.ts"
 

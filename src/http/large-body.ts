@@ -1,4 +1,5 @@
 import { RequestError } from "../errors.ts"
+import { closeBrace, closeBracket, comma, endOfString, openBrace, openBracket, quote } from "../json-text.ts"
 
 /** Characters above which a body is large: it is parsed and validated in steps. The most expensive one of this size takes 5 ms. */
 export const largeBody = 65_536
@@ -18,14 +19,6 @@ const maxValues = 32_768
 const valuesPerStep = 2_048
 /** Characters that are scanned or parsed in one step, about 1 ms. */
 const charactersPerStep = 131_072
-
-const quote = 0x22
-const backslash = 0x5c
-const comma = 0x2c
-const openBracket = 0x5b
-const closeBracket = 0x5d
-const openBrace = 0x7b
-const closeBrace = 0x7d
 
 /**
  * Parses JSON like `JSON.parse`, the items of an array in steps of a few ms. Throws `nesting_too_deep`, `too_many_values` or
@@ -52,7 +45,6 @@ export function* parseInSteps(text: string): Generator<void, unknown> {
     switch (text.charCodeAt(index)) {
       case quote:
         index = endOfString(text, index)
-        if (index < 0) throw invalidJson()
         break
       case openBracket:
       case openBrace:
@@ -107,7 +99,6 @@ export function isNestedDeeper(text: string, limit: number): boolean {
     switch (text.charCodeAt(index)) {
       case quote:
         index = endOfString(text, index)
-        if (index < 0) return false
         break
       case openBracket:
       case openBrace:
@@ -119,20 +110,6 @@ export function isNestedDeeper(text: string, limit: number): boolean {
     }
   }
   return false
-}
-
-/** Index of the closing quote of the string that opens at `start`; -1 if it is missing. */
-function endOfString(text: string, start: number): number {
-  let end = text.indexOf('"', start + 1)
-  while (end > 0 && isEscaped(text, end)) end = text.indexOf('"', end + 1)
-  return end
-}
-
-/** True if an odd number of backslashes precedes `index`. */
-function isEscaped(text: string, index: number): boolean {
-  let first = index
-  while (text.charCodeAt(first - 1) === backslash) first--
-  return (index - first) % 2 === 1
 }
 
 /** ms that one large body uses the event loop before other requests are served. */

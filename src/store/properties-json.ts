@@ -1,13 +1,7 @@
+import { closeBrace, closeBracket, comma, endOfString, openBrace, openBracket, quote } from "../json-text.ts"
+
 // JSON text of properties, read without parsing it: the thread that commits 120,000 keys would parse them for 60 ms. The texts were
 // written by JSON.stringify, so that they are valid and have no white space.
-
-const quote = 0x22
-const backslash = 0x5c
-const comma = 0x2c
-const openBracket = 0x5b
-const closeBracket = 0x5d
-const openBrace = 0x7b
-const closeBrace = 0x7d
 
 /** Returns the object with these keys, a JSON array of strings, and values, JSON without brackets. */
 export function objectOf(keys: string, values: string): string {
@@ -59,15 +53,4 @@ function endOfItem(text: string, at: number): number {
     }
   }
   return text.length
-}
-
-/** Index of the closing quote of the string that opens at `start`. */
-export function endOfString(text: string, start: number): number {
-  let end = text.indexOf('"', start + 1)
-  for (;;) {
-    let slashes = end
-    while (text.charCodeAt(slashes - 1) === backslash) slashes--
-    if ((end - slashes) % 2 === 0) return end
-    end = text.indexOf('"', end + 1)
-  }
 }

@@ -1,0 +1,23 @@
+// Characters of JSON, for code that reads it without parsing it.
+
+export const quote = 0x22
+export const backslash = 0x5c
+export const comma = 0x2c
+export const openBracket = 0x5b
+export const closeBracket = 0x5d
+export const openBrace = 0x7b
+export const closeBrace = 0x7d
+
+/** Index of the closing quote of the string that opens at `start`; the length of the text if it is missing. */
+export function endOfString(text: string, start: number): number {
+  let end = text.indexOf('"', start + 1)
+  while (end >= 0 && isEscaped(text, end)) end = text.indexOf('"', end + 1)
+  return end < 0 ? text.length : end
+}
+
+/** True if an odd number of backslashes precedes `index`. */
+function isEscaped(text: string, index: number): boolean {
+  let first = index
+  while (text.charCodeAt(first - 1) === backslash) first--
+  return (index - first) % 2 === 1
+}

@@ -1,0 +1,15 @@
+import { expect, test } from "bun:test"
+import { endOfString } from "../../src/json-text.ts"
+
+const cases: [string, text: string, start: number, end: number][] = [
+  ["ends at the next quote", '"a","b"', 0, 2],
+  ["can be empty", '[""]', 1, 2],
+  ["contains an escaped quote", '"a\\"b"', 0, 5],
+  ["ends after an escaped backslash", '"a\\\\","b"', 0, 4],
+  ["contains an escaped backslash and an escaped quote", '"\\\\\\"" ', 0, 5],
+  ["without an end ends with the text", '"ab', 0, 3],
+  ["whose last quote is escaped ends with the text", '"a\\"', 0, 4],
+]
+test.each(cases)("a string %s", (_, text, start, end) => {
+  expect(endOfString(text, start)).toBe(end)
+})
