@@ -99,9 +99,7 @@ function renewLogin(
 ): void {
   if (!isRenewalDue(login, now)) return
   setSessionCookie(headers, context, deps, login.token)
-  deps.batcher
-    .run(() => renewLoginSession(deps.db, login, now))
-    .catch((error) => deps.logError(error, { request_id: headers["x-request-id"] }))
+  commitInBackground(deps, headers, () => renewLoginSession(deps.db, login, now))
 }
 
 /** Limits a share link by address, because it is as public as a website id. Records its use without waiting for the write. */
@@ -111,15 +109,21 @@ function limitShare(
   share: Share,
   { now, headers }: ResponseContext,
 ): void {
-  const { limiter, settings, batcher, db, logError } = deps
+  const { limiter, settings, db } = deps
   if (settings.rateLimit > 0) {
     const name = `share ${share.id} ${addressOf(context, settings.trustedProxies)}`
     enforceRateLimit(limiter.take(name, settings.rateLimit), headers)
   }
-  if (isUseRecorded(share, now)) return
-  batcher
-    .run(() => recordShareUse(db, share, now))
-    .catch((error) => logError(error, { request_id: headers["x-request-id"] }))
+  if (!isUseRecorded(share, now)) commitInBackground(deps, headers, () => recordShareUse(db, share, now))
+}
+
+/** Commits `work` without waiting for it. A failure is logged, because it must not fail the request. */
+function commitInBackground(
+  { batcher, logError }: AuthDeps,
+  headers: ResponseContext["headers"],
+  work: () => void,
+): void {
+  batcher.run(work).catch((error) => logError(error, { request_id: headers["x-request-id"] }))
 }
 
 /** The query parameters of a request. */

@@ -8,36 +8,37 @@ export function hasKey(headers: Headers): boolean {
   return headers.has("authorization") || headers.has("x-api-key")
 }
 
-/** The valid key of a request, or the reason why the key sent is invalid. Both are undefined if the request has none. */
-export function readKey(
-  headers: Headers,
-  registry: Registry,
-  now: number,
-): { key?: Key; problem?: RejectionReason } {
+/** A valid key, or the reason why the key sent is invalid. Both are undefined if none was sent. */
+type KeyResult = { key?: Key; problem?: RejectionReason }
+
+/** Reads the key of a request from its headers. */
+export function readKey(headers: Headers, registry: Registry, now: number): KeyResult {
   const authorization = headers.get("authorization")
-  // Saves nearly every request the hash of its key.
-  const known = authorization === null ? undefined : registry.keyOfHeader(authorization)
-  if (known && !keyProblem(known, now)) return { key: known }
-  const bearer =
-    authorization === null ? {} : checkKey(/^bearer +(.+)$/i.exec(authorization)?.[1] ?? "", registry, now)
-  if (bearer.key) {
-    registry.rememberHeader(authorization as string, bearer.key)
-    return bearer
-  }
+  const bearer = authorization === null ? {} : readBearer(authorization, registry, now)
+  if (bearer.key) return bearer
   const apiKey = headers.get("x-api-key")
   const direct = apiKey === null ? {} : checkKey(apiKey, registry, now)
   if (direct.key) return direct
   return bearer.problem ? bearer : direct
 }
 
-function checkKey(sent: string, registry: Registry, now: number): { key?: Key; problem?: RejectionReason } {
+/** Remembers valid headers, which saves nearly every request the hash of its key. */
+function readBearer(header: string, registry: Registry, now: number): KeyResult {
+  const known = registry.keyOfHeader(header)
+  if (known && !keyProblem(known, now)) return { key: known }
+  const result = checkKey(/^bearer +(.+)$/i.exec(header)?.[1] ?? "", registry, now)
+  if (result.key) registry.rememberHeader(header, result.key)
+  return result
+}
+
+function checkKey(sent: string, registry: Registry, now: number): KeyResult {
   const secret = sent.trim()
   if (!looksLikeKey(secret)) return { problem: "key_malformed" }
   const found = findKey(secret, registry, now)
   return found.key || !registry.recheck() ? found : findKey(secret, registry, now)
 }
 
-function findKey(secret: string, registry: Registry, now: number): { key?: Key; problem?: RejectionReason } {
+function findKey(secret: string, registry: Registry, now: number): KeyResult {
   const key = registry.key(secret)
   if (!key) return { problem: "key_unknown" }
   const problem = keyProblem(key, now)
