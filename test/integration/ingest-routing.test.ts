@@ -89,10 +89,10 @@ for (const at of ["", prefix]) {
       const { sentence, path = "/track", status, reason } = each
       test(`${sentence}: ${status} ${reason ?? ""}, with and without the router`, async () => {
         const direct = await responseAt(at + path, each)
-        expect({ status: direct.status, reason: direct.others["x-databuddy-reason"] }).toEqual({
+        expect<object>({ status: direct.status, reason: direct.others["x-databuddy-reason"] }).toEqual({
           status,
           reason,
-        } as never)
+        })
         const routed = await responseAt(`${at}${path}/`, each)
         // The message names the path, and a path that is no route echoes no origin.
         if (reason !== "route_unknown" && reason !== "invalid_host") expect(routed).toEqual(direct)
@@ -100,6 +100,20 @@ for (const at of ["", prefix]) {
     }
   })
 }
+
+test("over HTTPS, every response tells browsers once to use HTTPS, with and without the router", async () => {
+  const secure = openApp(() => ({ https: true }))
+  try {
+    for (const path of ["/track", "/track/", "/none"]) {
+      const { headers } = await secure.send(
+        new Request(`http://localhost${path}`, { method: "POST", body: json }),
+      )
+      expect([path, headers.get("Strict-Transport-Security")]).toEqual([path, "max-age=31536000"])
+    }
+  } finally {
+    await secure.close()
+  }
+})
 
 describe("a key whose header was used before", () => {
   const send = (secret: string) =>
