@@ -2,12 +2,12 @@ import { clientAddress, isTrustedProxy, normalizeAddress, type TrustedNetworks }
 import type { RequestContext } from "../http/request-context.ts"
 import { zoneName } from "../query/structures/tzdata.ts"
 import type { ClientContext } from "../store/contexts.ts"
-import { countryOf, type GeoTable, openCountryTable, type Place } from "./geo.ts"
+import { countryOf, type GeoLocation, type GeoTable, openCountryTable } from "./geo.ts"
 import { LruCache } from "./lru-cache.ts"
 import { type Device, DeviceParser } from "./user-agent.ts"
 
 /** What the headers and the address of a request say about its sender. All items of a batch share it. */
-export type SenderContext = Device & Place
+export type SenderContext = Device & GeoLocation
 
 /** The fields of an item of a page that describe the browser. Each can be missing. */
 export type ClientInput = Readonly<Partial<Record<"language" | "timezone" | "screen_resolution", unknown>>>
@@ -41,7 +41,7 @@ export class ClientContexts {
 
   /** The part that all items of a request share. */
   sender(context: RequestContext): SenderContext {
-    return { ...this.#devices.parse(context.request.headers), ...this.#placeOf(context) }
+    return { ...this.#devices.parse(context.request.headers), ...this.#locationOf(context) }
   }
 
   /** The context of one item. Malformed values are left out. */
@@ -55,7 +55,7 @@ export class ClientContexts {
     }
   }
 
-  #placeOf({ request: { headers }, peer }: RequestContext): Place {
+  #locationOf({ request: { headers }, peer }: RequestContext): GeoLocation {
     const { trustedProxies, countryHeader, geoFile } = this.#options
     const address = clientAddress(peer(), headers.get("x-forwarded-for"), trustedProxies)
     const header = countryHeader === undefined ? null : headers.get(countryHeader)

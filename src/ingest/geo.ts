@@ -8,9 +8,9 @@ import { codeOf, UserError } from "../errors.ts"
 import { normalizeAddress } from "../http/address.ts"
 import type { ClientContext } from "../store/contexts.ts"
 
-export type Place = Pick<ClientContext, "country" | "region" | "city">
+export type GeoLocation = Pick<ClientContext, "country" | "region" | "city">
 
-export const unknownPlace: Place = { country: "", region: "", city: "" }
+export const unknownLocation: GeoLocation = { country: "", region: "", city: "" }
 
 /**
  * The codes of ISO 3166-1 alpha-2, and XK, which databases use for Kosovo, because ISO assigns no code to it.
@@ -73,13 +73,13 @@ export class GeoTable {
   }
 
   /** The place of an address; unknown for private addresses and for text that is not an address. Takes 3 µs, so it is not cached. */
-  find(text: string): Place {
+  find(text: string): GeoLocation {
     const address = isIP(text) === 4 ? text : ipv4Of(normalizeAddress(text).replace(/%.*$/, ""))
-    if (!isPublic(address)) return unknownPlace
+    if (!isPublic(address)) return unknownLocation
     try {
-      return placeOf(this.#reader.get(address))
+      return locationOf(this.#reader.get(address))
     } catch {
-      return unknownPlace // that part of the file is damaged: store the event without a country
+      return unknownLocation // that part of the file is damaged: store the event without a country
     }
   }
 }
@@ -111,7 +111,7 @@ function ipv4Of(address: string): string {
 }
 
 /** Reads a record in the layout of MaxMind and DB-IP (names in objects) or of IPinfo and ip-location-db (texts). */
-function placeOf(found: unknown): Place {
+function locationOf(found: unknown): GeoLocation {
   const record = objectOf(found)
   const [subdivision] = Array.isArray(record.subdivisions) ? record.subdivisions : []
   const country =
@@ -119,7 +119,7 @@ function placeOf(found: unknown): Place {
     countryOf(objectOf(record.registered_country).iso_code) ||
     countryOf(record.country_code) ||
     countryOf(record.country)
-  if (country === "") return unknownPlace
+  if (country === "") return unknownLocation
   return {
     country,
     region: nameOf(subdivision) || nameOf(record.region) || nameOf(record.state1),

@@ -98,10 +98,10 @@ export async function countPerson(
   now: number,
   schedule: ForgetSchedule,
 ): Promise<PersonCounts> {
-  const theirs = await personFilter(db, person, now, schedule)
+  const filter = await personFilter(db, person, now, schedule)
   let events = 0
-  for await (const ids of eventsOf(db, theirs, schedule)) events += ids.length
-  return { events, ...countProfileAndLinks(db, theirs) }
+  for await (const ids of eventsOf(db, filter, schedule)) events += ids.length
+  return { events, ...countProfileAndLinks(db, filter) }
 }
 
 /**
@@ -122,24 +122,24 @@ export async function forgetPerson(
   now: number,
   schedule: ForgetSchedule,
 ): Promise<PersonCounts & { overwritten: boolean }> {
-  const theirs = await personFilter(db, person, now, schedule)
-  const remove = db.prepare(sql.deleteEvents(theirs.match)).raw()
-  const theirIds = idsOf(theirs)
+  const filter = await personFilter(db, person, now, schedule)
+  const remove = db.prepare(sql.deleteEvents(filter.match)).raw()
+  const personIds = idsOf(filter)
   let events = 0
-  for await (const ids of eventsOf(db, theirs, schedule)) {
+  for await (const ids of eventsOf(db, filter, schedule)) {
     for (let from = 0; from < ids.length; from += sweepRows) {
       const batch = JSON.stringify(ids.slice(from, from + sweepRows))
-      const deleted = await schedule.write(() => remove.all({ ...theirs.values, ids: batch }) as DeletedIds[])
+      const deleted = await schedule.write(() => remove.all({ ...filter.values, ids: batch }) as DeletedIds[])
       for (const [visitor, profile] of deleted) {
-        if (visitor !== null) theirIds.visitors.add(visitor)
-        if (profile !== null) theirIds.profiles.add(profile)
+        if (visitor !== null) personIds.visitors.add(visitor)
+        if (profile !== null) personIds.profiles.add(profile)
       }
       events += deleted.length
       await schedule.sleep(sweepPause)
     }
   }
   // Before the links are deleted: if this is interrupted, the next call finds the ids through the links.
-  await eraseUnusedIds(db, theirIds, schedule)
+  await eraseUnusedIds(db, personIds, schedule)
   const profileAndLinks = await schedule.write(() => {
     const ids = storedIdsOf(db, person, now)
     return deleteProfileAndLinks(db, filterOf(person, ids, ids))
@@ -181,9 +181,9 @@ export function holdsPerson(db: Db, websiteId: string, id: Person["id"], known: 
   return rids.some((rid) => {
     const linked = "profileId" in id ? linkedIds(db, rid, id.profileId) : []
     const ids = [...known, ...linked]
-    const theirs = filterOf({ websiteRid: rid, id }, ids, runToEnd(storedFormsOf(db, ids)).keys())
-    const { profiles, links } = countProfileAndLinks(db, theirs)
-    return profiles > 0 || links > 0 || db.prepare(sql.holds(theirs.match)).pluck().get(theirs.values) === 1
+    const filter = filterOf({ websiteRid: rid, id }, ids, runToEnd(storedFormsOf(db, ids)).keys())
+    const { profiles, links } = countProfileAndLinks(db, filter)
+    return profiles > 0 || links > 0 || db.prepare(sql.holds(filter.match)).pluck().get(filter.values) === 1
   })
 }
 

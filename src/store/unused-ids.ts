@@ -45,7 +45,7 @@ const sql = {
 }
 
 /** An id in a chunk of `identities`. */
-interface Place {
+interface ChunkPosition {
   rowid: number
   index: number
   kind: keyof IdTexts
@@ -57,11 +57,11 @@ interface Place {
  * is one of the ids: 0.2 s per million. Removes the ids that are in use from `ids`.
  */
 export async function eraseUnusedIds(db: Db, ids: IdTexts, schedule: Schedule): Promise<void> {
-  const places = [
-    ...(await placesOf(db, "visitors", ids.visitors, schedule)),
-    ...(await placesOf(db, "profiles", ids.profiles, schedule)),
+  const positions = [
+    ...(await positionsOf(db, "visitors", ids.visitors, schedule)),
+    ...(await positionsOf(db, "profiles", ids.profiles, schedule)),
   ]
-  if (places.length === 0) return
+  if (positions.length === 0) return
   let scanned = 0
   const lastRow = db.prepare(sql.lastRow).pluck()
   const last = lastRow.get() as number
@@ -77,7 +77,7 @@ export async function eraseUnusedIds(db: Db, ids: IdTexts, schedule: Schedule): 
     // Includes rows that arrived since the last step.
     const newer = runToEnd(storedFormsOf(db, ids.visitors, lastText))
     removeUsed(db, ids, new Map([...forms, ...newer]), scanned, lastRow.get() as number)
-    const unused = places.filter(({ kind, text }) => ids[kind].has(text))
+    const unused = positions.filter(({ kind, text }) => ids[kind].has(text))
     for (const [rowid, ofChunk] of Map.groupBy(unused, ({ rowid }) => rowid)) erase(db, rowid, ofChunk)
     if (unused.length > 0) db.prepare(sql.changed).run()
   })
@@ -104,17 +104,17 @@ function removeUsed(
   }
 }
 
-async function placesOf(
+async function positionsOf(
   db: Db,
   kind: keyof IdTexts,
   ids: ReadonlySet<string>,
   { sleep }: Schedule,
-): Promise<Place[]> {
+): Promise<ChunkPosition[]> {
   const texts = [...ids]
   const hashes = hashIds(texts, hashSeed(db))
   const textOf = new Map(texts.map((text, index) => [keyOf(hashes, index), text]))
   const firstWords = new Set(texts.map((_, index) => hashes[index * wordsPerHash] as number))
-  const places: Place[] = []
+  const positions: ChunkPosition[] = []
   const read = db.prepare(sql.chunks)
   for (let after = 0; texts.length > 0; ) {
     const chunks = read.all({ after, kind: idKinds.indexOf(kind) }) as { rowid: number; hashes: Uint8Array }[]
@@ -123,14 +123,14 @@ async function placesOf(
       for (let index = 0; index < words.length / wordsPerHash; index++) {
         if (!firstWords.has(words[index * wordsPerHash] as number)) continue
         const text = textOf.get(keyOf(words, index))
-        if (text !== undefined) places.push({ rowid, index, kind, text })
+        if (text !== undefined) positions.push({ rowid, index, kind, text })
       }
       after = rowid
     }
     if (chunks.length < chunksPerStep) break
     await sleep(pause)
   }
-  return places
+  return positions
 }
 
 /** Returns a key for the hash at an index. */
@@ -139,15 +139,15 @@ function keyOf(hashes: Uint32Array, index: number): string {
 }
 
 /** A rebuild can have moved the ids since they were found. */
-function erase(db: Db, rowid: number, places: readonly Place[]): void {
+function erase(db: Db, rowid: number, positions: readonly ChunkPosition[]): void {
   const chunk = db.prepare(sql.chunk).get({ rowid }) as IdChunk | undefined
   if (!chunk) return
   const words = new Uint32Array(new Uint8Array(chunk.hashes).buffer)
   const hashes = hashIds(
-    places.map(({ text }) => text),
+    positions.map(({ text }) => text),
     hashSeed(db),
   )
-  const same = places.filter(({ index }, at) => keyOf(words, index) === keyOf(hashes, at))
+  const same = positions.filter(({ index }, at) => keyOf(words, index) === keyOf(hashes, at))
   storeIdChunk(
     db,
     withoutIds(
