@@ -18,9 +18,6 @@ export type StoredText = string | number | null
 /** Characters of a text that is interned. A shorter one takes little more than an id; a longer one is in the table and its index. */
 const minLength = { path: 6, properties: 16 } as const
 const maxLength = 1_024
-/** Bytes of the newer half of cached ids, and of an entry in addition to the two for each character: 20,000 sessions. */
-const cacheBytes = 4_194_304
-const entryBytes = 100
 
 const sql = {
   find: "select id from texts where value = ? and typeof(value) = 'text'",
@@ -98,6 +95,45 @@ export function lastTextId(db: Db): number {
   return db.prepare(sql.last).pluck().get() as number
 }
 
+/** Bytes of the entries of the newer generation of a cache: 20,000 sessions. */
+const generationBytes = 4_194_304
+/** Bytes of an entry in addition to the two for each character. */
+const entryBytes = 100
+
+/** Caches the entries that were used last, in two generations: the older one is dropped when the newer one is full. */
+class GenerationCache<Key, Value extends {}> {
+  #newer = new Map<Key, Value>()
+  #older = new Map<Key, Value>()
+  #bytes = 0
+
+  /** `charactersOf`: the characters of the text in an entry. */
+  constructor(private readonly charactersOf: (key: Key, value: Value) => number) {}
+
+  get(key: Key): Value | undefined {
+    const value = this.#newer.get(key)
+    if (value !== undefined) return value
+    const older = this.#older.get(key)
+    if (older !== undefined) this.set(key, older)
+    return older
+  }
+
+  set(key: Key, value: Value): void {
+    if (this.#bytes > generationBytes) {
+      this.#older = this.#newer
+      this.#newer = new Map()
+      this.#bytes = 0
+    }
+    this.#newer.set(key, value)
+    this.#bytes += entryBytes + this.charactersOf(key, value) * 2
+  }
+
+  clear(): void {
+    this.#newer.clear()
+    this.#older.clear()
+    this.#bytes = 0
+  }
+}
+
 /** Finds and creates texts. Runs inside the caller's transaction. */
 export class TextInterner {
   readonly #find: Statement
@@ -105,10 +141,8 @@ export class TextInterner {
   readonly #inserts: { values: number; statement: Statement }[]
   readonly #change: Statement
   readonly #check: Statement
-  /** Text → its id; 0n: occurred once and has none. Two generations: the older one is dropped when the newer is full. */
-  #ids = new Map<string, bigint>()
-  #olderIds = new Map<string, bigint>()
-  #bytes = 0
+  /** Text → its id; 0n: occurred once and has none. */
+  readonly #ids = new GenerationCache<string, bigint>((text) => text.length)
   /** The last id of each column: the events of a request usually have the same ones. */
   #lastIds: Record<IdColumn, { text: string; stored: NewText }> = { ...noIds }
   /** The id of the next text. Undefined until one is created in this transaction: other connections create texts too. */
@@ -134,7 +168,7 @@ export class TextInterner {
     const last = this.#lastIds[column]
     if (last.text === text) return last.stored
     // 0n is a path or properties that occurred once: it has no id, and can be the text of an id too.
-    const stored = this.#cached(text) || this.#packed(text)
+    const stored = this.#ids.get(text) || this.#packed(text)
     this.#lastIds[column] = { text, stored }
     return stored
   }
@@ -147,17 +181,17 @@ export class TextInterner {
   /** The stored form of a path or of properties. */
   storedText(text: string | null, column: keyof typeof minLength): NewText {
     if (text === null || text.length < minLength[column] || text.length > maxLength) return text
-    const cached = this.#cached(text)
+    const cached = this.#ids.get(text)
     if (cached) return cached
     if (cached === undefined) {
-      this.#cache(text, 0n)
+      this.#ids.set(text, 0n)
       return text
     }
     // Texts that are not inserted yet are in the cache, which does not lose the newest ones.
     const existing = this.#find.get(text) as bigint | undefined
     if (existing === undefined) return this.#create(text, text)
     this.#change.run(existing)
-    this.#cache(text, existing)
+    this.#ids.set(text, existing)
     return existing
   }
 
@@ -165,26 +199,8 @@ export class TextInterner {
     this.#nextId ??= this.#next.get() as number
     this.#created.push(this.#nextId, value)
     const id = BigInt(this.#nextId++)
-    this.#cache(text, id)
-    return id
-  }
-
-  #cached(text: string): bigint | undefined {
-    const id = this.#ids.get(text)
-    if (id !== undefined) return id
-    const older = this.#olderIds.get(text)
-    if (older !== undefined) this.#cache(text, older)
-    return older
-  }
-
-  #cache(text: string, id: bigint): void {
-    if (this.#bytes > cacheBytes) {
-      this.#olderIds = this.#ids
-      this.#ids = new Map()
-      this.#bytes = 0
-    }
     this.#ids.set(text, id)
-    this.#bytes += entryBytes + text.length * 2
+    return id
   }
 
   /** Call it at the start of each transaction. */
@@ -193,40 +209,33 @@ export class TextInterner {
   }
 
   /**
-   * Inserts the texts that were created since the last call. Call it after inserting their rows. `isUnsure`: some rows were skipped, so
-   * that texts can be without events.
+   * Inserts the texts that were created since the last call. Call it after inserting their rows. `rowsSkipped`: some rows were not
+   * inserted, so that texts can be without events.
    */
-  flush(isUnsure: boolean): void {
+  flush(rowsSkipped: boolean): void {
     if (this.#created.length === 0) return
     const created = this.#created
     let next = 0
     for (const { values, statement } of this.#inserts)
       for (; created.length - next >= values; next += values)
         statement.run(created.slice(next, next + values))
-    if (isUnsure) for (let index = 0; index < created.length; index += 2) this.#check.run(created[index])
+    if (rowsSkipped) for (let index = 0; index < created.length; index += 2) this.#check.run(created[index])
     this.#created = []
   }
 
   /** Call it after a rollback, and once a check of unused texts has started. */
   clear(): void {
     this.#ids.clear()
-    this.#olderIds.clear()
     this.#lastIds = { ...noIds }
-    this.#bytes = 0
     this.#nextId = undefined
     this.#created = []
   }
 }
 
-/** Bytes of the newer half of cached texts, and of one in addition to the two for each character. */
-const readBytes = 4_194_304
-
 /** Reads texts by id, and caches them. */
 export class TextReader {
   readonly #read: Statement
-  #texts = new Map<number, string>()
-  #olderTexts = new Map<number, string>()
-  #bytes = 0
+  readonly #texts = new GenerationCache<number, string>((_, text) => text.length)
 
   constructor(db: Db) {
     this.#read = db.prepare(sql.read).pluck()
@@ -235,21 +244,12 @@ export class TextReader {
   /** The text of a stored value. Undefined if it was deleted. */
   text(stored: StoredText): string | null | undefined {
     if (typeof stored !== "number") return stored
-    const known = this.#texts.get(stored)
-    if (known !== undefined) return known
-    let text = this.#olderTexts.get(stored)
-    if (text === undefined) {
-      const value = this.#read.get(stored) as string | Uint8Array | undefined
-      if (value === undefined) return undefined
-      text = typeof value === "string" ? value : unpackId(value)
-    }
-    if (this.#bytes > readBytes) {
-      this.#olderTexts = this.#texts
-      this.#texts = new Map()
-      this.#bytes = 0
-    }
+    const cached = this.#texts.get(stored)
+    if (cached !== undefined) return cached
+    const value = this.#read.get(stored) as string | Uint8Array | undefined
+    if (value === undefined) return undefined
+    const text = typeof value === "string" ? value : unpackId(value)
     this.#texts.set(stored, text)
-    this.#bytes += entryBytes + text.length * 2
     return text
   }
 }
