@@ -269,14 +269,14 @@ export class Bucket {
     } catch (error) {
       if (error instanceof UserError || !(error instanceof Error) || error.name !== "S3Error") throw error
       const code = codeOf(error)
-      const [problem, hint] =
-        explanations.find(([codes]) => codes.includes(code))?.slice(1) ??
-        ([
-          `the request failed with ${code}: ${error.message}`,
-          "look the code up in its documentation",
-        ] as const)
-      const where = (text = "") => text.replaceAll("HOST", this.#host)
-      throw new UserError(`${this.url} cannot be ${verb}: ${where(problem as string)}`, where(hint as string))
+      const unknown: Explanation = [
+        [],
+        `the request failed with ${code}: ${error.message}`,
+        "look up the code in the documentation of the S3 server",
+      ]
+      const [, problem, hint] = explanations.find(([codes]) => codes.includes(code)) ?? unknown
+      const where = (text: string) => text.replaceAll("HOST", this.#host)
+      throw new UserError(`${this.url} cannot be ${verb}: ${where(problem)}`, where(hint))
     }
   }
 }

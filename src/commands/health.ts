@@ -1,16 +1,13 @@
 import type { Command } from "commander"
 import { UserError } from "../errors.ts"
-import { addFlagsOfServe, type ServeOptions } from "../serve-options.ts"
+import { addFlagsOfServe } from "../serve-options.ts"
 import type { Context } from "../terminal/context.ts"
-import { fetchStatus, localUrl } from "../terminal/server-status.ts"
+import { fetchStatus, type ListenOptions, listenFlags, localUrl } from "../terminal/server-status.ts"
 
-interface HealthOptions extends Pick<ServeOptions, "host" | "port" | "tlsCert"> {
+interface HealthOptions extends ListenOptions {
   url?: string
   ready?: boolean
 }
-
-/** The flags of `serve` that say where it listens. */
-const flags = ["--host", "--port", "--tls-cert"]
 
 /** ms. A server answers /health even while it is overloaded. */
 const timeout = 5_000
@@ -24,7 +21,7 @@ export function addHealthCommand(root: Command, context: Context): void {
       )
       .option("--url <url>", "the server (default: this machine, at the --host and --port of serve)")
       .option("--ready", "ask whether events can be stored now"),
-    flags,
+    listenFlags,
   )
     .addHelpText("after", "\nExamples:\n  databuddy health\n  databuddy health --ready --port 8080")
     .action((options: HealthOptions) => health(options, context))

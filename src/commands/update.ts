@@ -1,10 +1,10 @@
 import { realpathSync, rmSync } from "node:fs"
 import { type Command, Option } from "commander"
 import { UserError } from "../errors.ts"
-import { addFlagsOfServe, type ServeOptions, whole } from "../serve-options.ts"
+import { addFlagsOfServe, whole } from "../serve-options.ts"
 import type { Context } from "../terminal/context.ts"
 import { commandDatabaseOption, type DataOptions, requireDatabase } from "../terminal/database.ts"
-import { fetchStatus, localUrl } from "../terminal/server-status.ts"
+import { fetchStatus, type ListenOptions, listenFlags, localUrl } from "../terminal/server-status.ts"
 import { downloadProgram, newestRelease } from "../update/download.ts"
 import { parsePublicKey } from "../update/minisign.ts"
 import { type Replacement, replaceProgram, writeProgram } from "../update/replace.ts"
@@ -14,7 +14,7 @@ import { version } from "../version.ts"
 declare const BUILD_ADDON: string | undefined
 declare const BUILD_UPDATE_KEY: string | undefined
 
-interface UpdateOptions extends DataOptions, Pick<ServeOptions, "host" | "port" | "tlsCert"> {
+interface UpdateOptions extends DataOptions, ListenOptions {
   url?: string
   publicKey?: string
   check?: boolean
@@ -22,9 +22,6 @@ interface UpdateOptions extends DataOptions, Pick<ServeOptions, "host" | "port" 
   control: string
   readyWithin: number
 }
-
-/** The flags of `serve` that say where it listens. */
-const flags = ["--host", "--port", "--tls-cert"]
 
 /** ms between two requests to /ready. */
 const pollInterval = 250
@@ -49,7 +46,7 @@ export function addUpdateCommand(root: Command, context: Context): void {
     .option("--control <program>", "called with stop or start, and the unit", "systemctl")
     .option("--ready-within <seconds>", "how long the new version can take to start", whole(1, 86_400), 120)
     .addOption(commandDatabaseOption("the server's database"))
-  addFlagsOfServe(command, flags)
+  addFlagsOfServe(command, listenFlags)
     .addHelpText(
       "after",
       "\nExample:\n  databuddy update --url https://example.com/databuddy --public-key RW… --db /var/lib/databuddy/databuddy.db",
@@ -153,7 +150,10 @@ async function control(
   })
   const errors = await new Response(child.stderr).text()
   if ((await child.exited) !== 0)
-    throw new UserError(`${program} ${action} ${service} failed: ${errors.trim()}`)
+    throw new UserError(
+      `${program} ${action} ${service} failed: ${errors.trim()}`,
+      "set --service to the unit of the server; run the command as a user that can stop and start it, such as root",
+    )
 }
 
 /** Throws a UserError if no server answers: with a wrong port, a good version would seem not to start, and be undone. */

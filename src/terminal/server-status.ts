@@ -1,6 +1,11 @@
 import { isIPv6 } from "node:net"
 import type { ServeOptions } from "../serve-options.ts"
 
+/** The flags of `serve` that say where it listens, for `addFlagsOfServe`. */
+export const listenFlags = ["--host", "--port", "--tls-cert"] as const
+
+export type ListenOptions = Pick<ServeOptions, "host" | "port" | "tlsCert">
+
 export interface ServerStatus {
   /** Of the response; undefined: there was none. */
   code: number | undefined
@@ -12,7 +17,7 @@ export interface ServerStatus {
 const wildcards: Record<string, string> = { "0.0.0.0": "127.0.0.1", "::": "::1", "*": "127.0.0.1" }
 
 /** The URL at which this machine reaches a server with these options. */
-export function localUrl({ host, port, tlsCert }: Pick<ServeOptions, "host" | "port" | "tlsCert">): string {
+export function localUrl({ host, port, tlsCert }: ListenOptions): string {
   const address = wildcards[host] ?? host
   const name = isIPv6(address) ? `[${address}]` : address
   return `${tlsCert === undefined ? "http" : "https"}://${name}:${port}`

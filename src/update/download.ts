@@ -69,7 +69,12 @@ export async function downloadProgram(
     )
   }
   const program = fileInTar(gunzipSync(packed, { maxOutputLength: maxProgram }), "databuddy")
-  if (!program) throw new UserError(`${archive} contains no program; nothing was changed`)
+  if (!program) {
+    throw new UserError(
+      `${archive} contains no file named databuddy; nothing was changed`,
+      "check --url, or wait for the next release",
+    )
+  }
   return program
 }
 
