@@ -1,9 +1,10 @@
-import { createReadStream, createWriteStream, readFileSync } from "node:fs"
+import { createReadStream, createWriteStream } from "node:fs"
 import { pipeline, Readable, Transform } from "node:stream"
 import { pipeline as pipelineAsync } from "node:stream/promises"
 import type { ReadableStream as NodeReadableStream } from "node:stream/web"
 import { constants, createZstdCompress, createZstdDecompress } from "node:zlib"
 import { codeOf, UserError } from "../errors.ts"
+import { readFlagFile } from "../flag-file.ts"
 import { createPrivateFile } from "../store/db/files.ts"
 
 // An archive is what `zstd FILE` writes, and with a key what `age` makes of that. Both commands can open it.
@@ -32,7 +33,8 @@ export interface BackupKey {
  */
 export async function readBackupKey(file: string): Promise<BackupKey> {
   const { Encrypter, identityToRecipient } = await loadAge()
-  const lines = readKeyFile(file)
+  const lines = readFlagFile("--backup-key", file)
+    .toString("utf8")
     .split("\n")
     .map((line) => line.trim())
     .filter((line) => line !== "" && !line.startsWith("#"))
@@ -49,17 +51,6 @@ export async function readBackupKey(file: string): Promise<BackupKey> {
   } catch {
     // The line can be part of a secret key, so it is not shown.
     throw new UserError(`--backup-key ${file} contains a line that is not a key of age`, hint)
-  }
-}
-
-function readKeyFile(file: string): string {
-  try {
-    return readFileSync(file, "utf8")
-  } catch (error) {
-    throw new UserError(
-      `--backup-key ${file} cannot be read (${codeOf(error)})`,
-      "check the path, and that the user that databuddy runs as can read it",
-    )
   }
 }
 

@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs"
-import { codeOf, UserError } from "../errors.ts"
+import { UserError } from "../errors.ts"
+import { readFlagFile } from "../flag-file.ts"
 
 /** How requests to an S3 server are signed. */
 export interface Credentials {
@@ -22,7 +22,8 @@ const fields = {
  * The region can be in either. Throws a UserError if the access key is missing.
  */
 export function readCredentials(file: string | undefined, env: NodeJS.ProcessEnv): Credentials {
-  const values = file === undefined ? undefined : parseIni(read(file))
+  const values =
+    file === undefined ? undefined : parseIni(readFlagFile("--backup-credentials", file).toString("utf8"))
   const value = ([name, variable]: readonly [string, string]) => (values ? values.get(name) : env[variable])
   const accessKeyId = value(fields.accessKeyId)
   const secretAccessKey = value(fields.secretAccessKey)
@@ -32,7 +33,7 @@ export function readCredentials(file: string | undefined, env: NodeJS.ProcessEnv
     throw new UserError(
       file === undefined
         ? "the access key of the S3 server is missing"
-        : `${file} does not contain aws_access_key_id and aws_secret_access_key`,
+        : `--backup-credentials ${file} does not contain aws_access_key_id and aws_secret_access_key`,
       "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or --backup-credentials to a file like ~/.aws/credentials",
     )
   }
@@ -50,15 +51,4 @@ function parseIni(text: string): Map<string, string> {
     if (isDefault && name !== undefined && value !== undefined) values.set(name.toLowerCase(), value)
   }
   return values
-}
-
-function read(file: string): string {
-  try {
-    return readFileSync(file, "utf8")
-  } catch (error) {
-    throw new UserError(
-      `--backup-credentials ${file} cannot be read (${codeOf(error)})`,
-      "check the path, and that the user that databuddy runs as can read it",
-    )
-  }
 }

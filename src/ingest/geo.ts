@@ -4,7 +4,8 @@ import countryTable from "@ip-location-db/geo-whois-asn-country-mmdb/geo-whois-a
   type: "file",
 }
 import { Reader, type Response } from "mmdb-lib"
-import { codeOf, UserError } from "../errors.ts"
+import { UserError } from "../errors.ts"
+import { readFlagFile } from "../flag-file.ts"
 import { normalizeAddress } from "../http/address.ts"
 import type { ClientContext } from "../store/contexts.ts"
 
@@ -140,12 +141,7 @@ function objectOf(value: unknown): Record<string, unknown> {
 export function openGeoFile(path: string): GeoTable {
   const hint =
     "set --geo-db to a file in MaxMind's mmdb format that the server's user can read, such as GeoLite2-City.mmdb"
-  let bytes: Buffer
-  try {
-    bytes = readFileSync(path)
-  } catch (error) {
-    throw new UserError(`--geo-db ${path} cannot be read (${codeOf(error)})`, hint)
-  }
+  const bytes = readFlagFile("--geo-db", path, hint)
   try {
     const table = new GeoTable(bytes)
     table.builtOn // throws if the metadata has no date

@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs"
 import { UserError } from "../errors.ts"
+import { readFlagFile } from "../flag-file.ts"
 import type { MetricsAccess } from "../metrics/route.ts"
 import type { ServeOptions } from "../serve-options.ts"
 
@@ -10,15 +10,8 @@ export function readMetricsAccess({
 }: Pick<ServeOptions, "metrics" | "metricsTokenFile">): MetricsAccess {
   const local = metrics === "local"
   if (file === undefined) return { token: undefined, local }
-  let token: string
-  try {
-    token = readFileSync(file, "utf8").trim()
-  } catch (error) {
-    throw new UserError(
-      `--metrics-token-file ${file} cannot be read: ${(error as Error).message}`,
-      "create the file, readable by the user that databuddy runs as: openssl rand -hex 32 > FILE",
-    )
-  }
+  const hint = "create the file, readable by the user that databuddy runs as: openssl rand -hex 32 > FILE"
+  const token = readFlagFile("--metrics-token-file", file, hint).toString("utf8").trim()
   if (token !== "") return { token, local }
   throw new UserError(
     `--metrics-token-file ${file} is empty`,

@@ -1,7 +1,7 @@
 import { createPrivateKey, X509Certificate } from "node:crypto"
-import { readFileSync } from "node:fs"
 import { resolve } from "node:path"
 import { codeOf, UserError } from "../errors.ts"
+import { readFlagFile } from "../flag-file.ts"
 import type { ServeOptions } from "../serve-options.ts"
 
 /** The certificate and key of the server, in PEM. */
@@ -18,6 +18,8 @@ export interface Tls {
   curlFlags: string
 }
 
+const fileHint =
+  "choose a file that the user of databuddy can read; with systemd, LoadCredential= gives it access to a file that only root can read"
 const pairHint = "set both, each to a PEM file: --tls-cert fullchain.pem --tls-key privkey.pem"
 
 /** Reads both files and checks that they match; undefined if neither flag is set. Throws a UserError. */
@@ -25,8 +27,8 @@ export function readTls({ tlsCert, tlsKey }: Pick<ServeOptions, "tlsCert" | "tls
   if (tlsCert === undefined && tlsKey === undefined) return undefined
   if (tlsCert === undefined) throw new UserError("--tls-key is set without --tls-cert", pairHint)
   if (tlsKey === undefined) throw new UserError("--tls-cert is set without --tls-key", pairHint)
-  const cert = read("--tls-cert", tlsCert)
-  const key = read("--tls-key", tlsKey)
+  const cert = readFlagFile("--tls-cert", tlsCert, fileHint)
+  const key = readFlagFile("--tls-key", tlsKey, fileHint)
   const certificate = parse(
     () => new X509Certificate(cert),
     () => `--tls-cert ${tlsCert} does not contain a PEM certificate`,
@@ -53,17 +55,6 @@ export function readTls({ tlsCert, tlsKey }: Pick<ServeOptions, "tlsCert" | "tls
     validityProblem: (now) => validityProblem(certificate, now),
     withCertificateName: (url) => withCertificateName(certificate, url),
     curlFlags: certificate.checkIssued(certificate) ? ` --cacert ${resolve(tlsCert)}` : "",
-  }
-}
-
-function read(flag: string, file: string): Buffer {
-  try {
-    return readFileSync(file)
-  } catch (error) {
-    throw new UserError(
-      `${flag} ${file} cannot be read: ${(error as Error).message}`,
-      "choose a file that the user of databuddy can read; with systemd, LoadCredential= gives it access to a file that only root can read",
-    )
   }
 }
 

@@ -115,7 +115,7 @@ describe.skipIf(process.platform === "win32")("SIGHUP", () => {
       write: () => writeFileSync(file("cert.pem"), "no PEM\n"),
       error: "does not contain a PEM certificate",
     },
-    { sentence: "no file", write: () => rmSync(file("key.pem")), error: "cannot be read: ENOENT" },
+    { sentence: "no file", write: () => rmSync(file("key.pem")), error: "cannot be read (ENOENT)" },
     {
       sentence: "a damaged certificate of the issuer",
       write: () => {

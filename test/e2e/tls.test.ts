@@ -80,13 +80,13 @@ describe("a start is refused with a hint and creates no database:", () => {
     {
       sentence: "a certificate that is not there",
       args: () => tlsArgs("none.crt", "own.key"),
-      error: `--tls-cert ${file("none.crt")} cannot be read: ENOENT`,
+      error: `--tls-cert ${file("none.crt")} cannot be read (ENOENT)`,
       hint: "choose a file that the user of databuddy can read",
     },
     {
       sentence: "a key that is a folder",
       args: () => tlsArgs("own.crt", "."),
-      error: `--tls-key ${file(".")} cannot be read: EISDIR`,
+      error: `--tls-key ${file(".")} cannot be read (EISDIR)`,
       hint: "choose a file",
     },
     {
