@@ -100,16 +100,14 @@ const newWebsiteId = Type.String({
   expected: "must be 1 to 255 characters A-Z, a-z, 0-9, '.', '_' or '-', but not '.', '..', 'all' or 'none'",
 })
 
+const websiteSettings = { name, allowedOrigins, anonymize, retain, pageIdentify, lowerIsBetter }
+const optionalWebsiteSettings = Type.Partial(Type.Object(websiteSettings)).properties
+
 export const newWebsiteSchema = Type.Object(
   {
     domain,
     id: Type.Optional(newWebsiteId),
-    name: Type.Optional(name),
-    allowedOrigins: Type.Optional(allowedOrigins),
-    anonymize: Type.Optional(anonymize),
-    retain: Type.Optional(retain),
-    pageIdentify: Type.Optional(pageIdentify),
-    lowerIsBetter: Type.Optional(lowerIsBetter),
+    ...optionalWebsiteSettings,
   },
   strict,
 )
@@ -117,12 +115,7 @@ export const newWebsiteSchema = Type.Object(
 export const websiteChangesSchema = Type.Object(
   {
     domain: Type.Optional(domain),
-    name: Type.Optional(name),
-    allowedOrigins: Type.Optional(allowedOrigins),
-    anonymize: Type.Optional(anonymize),
-    retain: Type.Optional(retain),
-    pageIdentify: Type.Optional(pageIdentify),
-    lowerIsBetter: Type.Optional(lowerIsBetter),
+    ...optionalWebsiteSettings,
     paused: Type.Optional(
       Type.Boolean({
         description: "A paused website rejects events like an unknown one and keeps its stored events",
@@ -133,13 +126,13 @@ export const websiteChangesSchema = Type.Object(
   strict,
 )
 
+const keyGrant = { scopes: keyScopes, websites: grantedWebsites, rateLimit, expiresAt }
+const optionalKeyGrant = Type.Partial(Type.Object(keyGrant)).properties
+
 export const newKeySchema = Type.Object(
   {
     name,
-    scopes: Type.Optional(keyScopes),
-    websites: Type.Optional(grantedWebsites),
-    rateLimit: Type.Optional(rateLimit),
-    expiresAt: Type.Optional(expiresAt),
+    ...optionalKeyGrant,
   },
   strict,
 )
@@ -147,10 +140,7 @@ export const newKeySchema = Type.Object(
 export const keyChangesSchema = Type.Object(
   {
     name: Type.Optional(name),
-    scopes: Type.Optional(keyScopes),
-    websites: Type.Optional(grantedWebsites),
-    rateLimit: Type.Optional(rateLimit),
-    expiresAt: Type.Optional(expiresAt),
+    ...optionalKeyGrant,
     disabled: Type.Optional(
       Type.Boolean({
         description: "A disabled key is rejected until it is enabled again",
@@ -199,12 +189,7 @@ export const forgottenSchema = Type.Object({
 export const websiteSchema = Type.Object({
   id: websiteId,
   domain,
-  name,
-  allowedOrigins,
-  anonymize,
-  retain,
-  pageIdentify,
-  lowerIsBetter,
+  ...websiteSettings,
   createdAt: time("Creation time"),
   pausedAt: timeOrNull("Time when it was paused; null: not paused"),
 })

@@ -178,17 +178,14 @@ export class Importer {
 
   #importWebsite(line: WebsiteLine): boolean {
     if (this.#rids.has(canonicalWebsiteId(line.id))) return false
-    const { domain, name, allowed_origins: allowedOrigins, anonymize, page_identify: pageIdentify } = line
-    const retain = retainText(line.retain_ms)
-    const { lower_is_better: lowerIsBetter } = line
     const { settings } = parseNewWebsite({
-      domain,
-      name,
-      allowedOrigins,
-      anonymize,
-      retain,
-      pageIdentify,
-      lowerIsBetter,
+      domain: line.domain,
+      name: line.name,
+      allowedOrigins: line.allowed_origins,
+      anonymize: line.anonymize,
+      retain: retainText(line.retain_ms),
+      pageIdentify: line.page_identify,
+      lowerIsBetter: line.lower_is_better,
     })
     const website = createWebsite(this.db, line.id, settings, line.created_at)
     if (line.paused_at !== null) pauseWebsite(this.db, website.id, true, line.paused_at)
