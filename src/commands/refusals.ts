@@ -1,7 +1,7 @@
 import { type Command, Option } from "commander"
 import type { RejectedRequestJson } from "../admin-api/schema.ts"
+import { whole } from "../flag-values.ts"
 import { maxRejectedRequests } from "../http/rejected-requests.ts"
-import { whole } from "../serve-options.ts"
 import { callServer } from "../terminal/api-client.ts"
 import type { Context } from "../terminal/context.ts"
 import { printJson, printTable } from "../terminal/print.ts"

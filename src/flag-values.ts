@@ -1,0 +1,86 @@
+import { InvalidArgumentError } from "commander"
+import { parseDuration } from "./duration.ts"
+import { parseNetworks, type TrustedNetworks } from "./http/address.ts"
+import { ingestRoutes } from "./ingest/route.ts"
+import { parseRetention, retentionFormat } from "./store/data-retention.ts"
+import { defaultScriptName, scriptNames } from "./tracker/route.ts"
+
+// Parsers of the values of flags. Each throws an InvalidArgumentError, which commander prints after the flag.
+
+/** Parser of an integer flag. `max` must be below 2^53, which has 16 digits. */
+export function whole(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const number = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN
+    if (number >= min && number <= max) return number
+    throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`)
+  }
+}
+
+/** Parser that rejects an empty value: an empty path would mean the working folder, an empty host every network. */
+export function filled(expected: string): (text: string) => string {
+  return (text) => {
+    if (text.trim() !== "") return text
+    throw new InvalidArgumentError(`It must be ${expected}.`)
+  }
+}
+
+export function retention(text: string): number {
+  const ms = parseRetention(text)
+  if (ms !== undefined) return ms
+  throw new InvalidArgumentError(`It must be ${retentionFormat}.`)
+}
+
+/** ms. A longer interval is probably a mistake. A short one is safe: a backup starts only after the last one has ended. */
+const maxBackupInterval = 366 * 86_400_000
+
+export function backupInterval(text: string): number {
+  const ms = parseDuration(text) ?? 0
+  if (ms > 0 && ms <= maxBackupInterval) return ms
+  throw new InvalidArgumentError("It must be a duration such as 6h or 1d, of at most 366d.")
+}
+
+/** Parser of an http or https URL. */
+export function webAddress(text: string): string {
+  const url = URL.parse(text)
+  if (url?.protocol === "http:" || url?.protocol === "https:") return text
+  throw new InvalidArgumentError("It must be a URL that starts with https:// or http://.")
+}
+
+export function networks(text: string): TrustedNetworks {
+  const parsed = parseNetworks(text)
+  if (parsed) return parsed
+  throw new InvalidArgumentError("It must be comma-separated addresses or networks, such as 10.0.0.0/8.")
+}
+
+/** Headers that never hold a country. Choosing one of them as the country header is a mistake. */
+const otherHeaders = new Set(["authorization", "cookie", "host", "user-agent", "x-forwarded-for"])
+
+export function headerName(text: string): string {
+  if (/^[\w-]{1,64}$/.test(text) && !otherHeaders.has(text.toLowerCase())) return text
+  throw new InvalidArgumentError(
+    "It must be the name of a header that holds a country, such as CF-IPCountry.",
+  )
+}
+
+/** First parts of the paths of the dashboard and the API. */
+const otherPaths = "docs,health,invite,login,metrics,ready,settings,share,v1,w".split(",")
+
+/** Parser of a path below which nothing else is served; '' is none. Removes a slash at the end. */
+export function ingestPath(text: string): string {
+  const path = text.replace(/\/$/, "")
+  if (path === "") return ""
+  const firstParts = [...otherPaths, ...ingestRoutes.map((route) => route.path.split("/")[1])]
+  if (/^(?:\/[\w-]{1,64}){1,4}$/.test(path) && !firstParts.includes(path.split("/")[1])) return path
+  throw new InvalidArgumentError(
+    "It must be a path that nothing else is served at, of letters, digits, '-' and '_', such as /e.",
+  )
+}
+
+/** Parser of the name of a file that nothing else is served as. */
+export function scriptName(text: string): string {
+  const isTaken = text !== defaultScriptName && scriptNames.includes(text)
+  if (/^\w[\w.-]{0,63}\.js$/.test(text) && !isTaken) return text
+  throw new InvalidArgumentError(
+    `It must be a file name of letters, digits, '_', '-' and '.', that ends with .js and is none of ${scriptNames.slice(1).join(", ")}.`,
+  )
+}
