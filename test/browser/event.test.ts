@@ -260,7 +260,7 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     await changes.first().waitFor()
     expect(await page.locator(".stats .change:is(.up, .down)").count()).toBe(0)
     await page.getByRole("button", { name: "Lower is better" }).click()
-    await page.getByText("Fewer error_shown are better").waitFor()
+    await page.getByText("Lower is better for error_shown").waitFor()
     const { website } = await dashboard.api<{ website: { lowerIsBetter: string[] } }>(
       `websites/${dashboard.site}`,
     )

@@ -13,6 +13,7 @@ import { useApp } from "../state/app.ts"
 import { useRejectedRequests } from "../state/rejected-requests.ts"
 import { useResource } from "../state/resource.ts"
 import type { Site } from "../state/session.ts"
+import { useAction } from "../state/use-action.ts"
 import { type LatestEvent, useLatestEvent } from "./latest-event.ts"
 import "./install.css"
 import { curlSnippet, installations, isLocal, nodeSnippet, pageSnippet, scriptTarget } from "./snippets.ts"
@@ -317,24 +318,16 @@ interface CreateKeyProps {
 
 /** Creates an API key that can only send events to this website. */
 function CreateKey({ site, createdKey, onCreated }: CreateKeyProps) {
-  const { api, session, toasts } = useApp()
-  const [isBusy, setBusy] = useState(false)
-  const create = async () => {
-    if (isBusy) return
-    setBusy(true)
-    try {
-      const body = {
-        name: `Events for ${site.name}`.slice(0, 256),
-        scopes: ["track:events"],
-        websites: [site.id],
-      }
-      const { key } = await api.send<{ key: { key: string } }>("POST", "keys", body)
-      onCreated(key.key)
-    } catch (error) {
-      toasts.show(messageOf(error), "failed")
+  const { api, session } = useApp()
+  const { isBusy, run } = useAction(async () => {
+    const body = {
+      name: `Events for ${site.name}`.slice(0, 256),
+      scopes: ["track:events"],
+      websites: [site.id],
     }
-    setBusy(false)
-  }
+    const { key } = await api.send<{ key: { key: string } }>("POST", "keys", body)
+    onCreated(key.key)
+  })
   if (createdKey !== undefined) {
     return (
       <p role="status">
@@ -350,7 +343,7 @@ function CreateKey({ site, createdKey, onCreated }: CreateKeyProps) {
         {session.isOwner ? "Create one to add it to the snippet." : "Ask an owner for a key."}
       </p>
       {session.isOwner && (
-        <button type="button" class="button" aria-disabled={isBusy} onClick={create}>
+        <button type="button" class="button" aria-disabled={isBusy} onClick={run}>
           Create key
         </button>
       )}

@@ -1,9 +1,8 @@
 import type { ComponentChildren } from "preact"
 import { useEffect, useRef, useState } from "preact/hooks"
-import { messageOf } from "../../state/api.ts"
-import { useApp } from "../../state/app.ts"
 import { csvText } from "../../state/csv.ts"
 import type { Comparison } from "../../state/range.ts"
+import { useAction } from "../../state/use-action.ts"
 import { Icon } from "../controls/icons.tsx"
 
 /** The sort column and order. */
@@ -206,18 +205,9 @@ interface DownloadProps {
 
 /** A button that downloads rows as CSV. */
 export function DownloadCsv({ file, columns, rows }: DownloadProps) {
-  const { toasts } = useApp()
-  const [isBusy, setBusy] = useState(false)
-  const download = async () => {
-    if (isBusy) return
-    setBusy(true)
-    try {
-      save(`${file}.csv`, csvText(columns, typeof rows === "function" ? await rows() : rows))
-    } catch (error) {
-      toasts.show(messageOf(error), "failed")
-    }
-    setBusy(false)
-  }
+  const { isBusy, run } = useAction(async () =>
+    save(`${file}.csv`, csvText(columns, typeof rows === "function" ? await rows() : rows)),
+  )
   return (
     <button
       type="button"
@@ -225,7 +215,7 @@ export function DownloadCsv({ file, columns, rows }: DownloadProps) {
       aria-label={`Download ${file} as CSV`}
       disabled={typeof rows !== "function" && rows.length === 0}
       aria-disabled={isBusy}
-      onClick={download}
+      onClick={run}
     >
       <Icon name="download" /> CSV
     </button>

@@ -1,9 +1,9 @@
 import type { ComponentChildren } from "preact"
-import { useEffect, useState } from "preact/hooks"
-import { messageOf } from "../../state/api.ts"
+import { useEffect } from "preact/hooks"
 import { useApp } from "../../state/app.ts"
 import type { RejectedRequest } from "../../state/rejected-requests.ts"
 import { useResource } from "../../state/resource.ts"
+import { useAction } from "../../state/use-action.ts"
 import { useFormat } from "../controls/use-format.ts"
 import { useKeepFocus } from "./states.tsx"
 
@@ -107,23 +107,15 @@ interface AllowButtonProps {
 
 function AllowButton({ website, origin, onAllowed }: AllowButtonProps) {
   const { api, toasts } = useApp()
-  const [isBusy, setBusy] = useState(false)
   const button = useKeepFocus()
-  const allow = async () => {
-    if (isBusy) return
-    setBusy(true)
-    try {
-      const path = `websites/${encodeURIComponent(website)}`
-      // The list as it is now: somebody else can have changed it since the page loaded.
-      const { allowedOrigins } = (await api.get<{ website: Website }>(path)).website
-      await api.send("PATCH", path, { allowedOrigins: [...allowedOrigins, origin] })
-      toasts.show(`${origin} can send events now. Requests without an Origin header need an API key.`)
-      onAllowed()
-    } catch (error) {
-      toasts.show(messageOf(error), "failed")
-    }
-    setBusy(false)
-  }
+  const { isBusy, run } = useAction(async () => {
+    const path = `websites/${encodeURIComponent(website)}`
+    // The list as it is now: somebody else can have changed it since the page loaded.
+    const { allowedOrigins } = (await api.get<{ website: Website }>(path)).website
+    await api.send("PATCH", path, { allowedOrigins: [...allowedOrigins, origin] })
+    toasts.show(`${origin} can send events now. Requests without an Origin header need an API key.`)
+    onAllowed()
+  })
   return (
     <button
       type="button"
@@ -131,7 +123,7 @@ function AllowButton({ website, origin, onAllowed }: AllowButtonProps) {
       class="button small"
       aria-label={`Allow this host: ${origin}`}
       aria-disabled={isBusy}
-      onClick={allow}
+      onClick={run}
     >
       Allow this host
     </button>

@@ -1,0 +1,20 @@
+import { useState } from "preact/hooks"
+import { messageOf } from "./api.ts"
+import { useApp } from "./app.ts"
+
+/** The action of a button: it runs once at a time, and a failure is shown in a toast. */
+export function useAction(action: () => Promise<void>): { isBusy: boolean; run: () => Promise<void> } {
+  const { toasts } = useApp()
+  const [isBusy, setBusy] = useState(false)
+  const run = async () => {
+    if (isBusy) return
+    setBusy(true)
+    try {
+      await action()
+    } catch (error) {
+      toasts.show(messageOf(error), "failed")
+    }
+    setBusy(false)
+  }
+  return { isBusy, run }
+}
