@@ -1,4 +1,5 @@
 import { ComparisonNote } from "../components/charts/comparison-note.tsx"
+import { useMetric } from "../components/charts/metric.ts"
 import { RangeChart } from "../components/charts/range-chart.tsx"
 import { type Direction, Stat, useDirection } from "../components/charts/stat.tsx"
 import { stepParam } from "../components/controls/event-picker.tsx"
@@ -51,7 +52,7 @@ export function EventPage() {
 }
 
 function EventReport({ name }: { name: string }) {
-  const { router, view } = useApp()
+  const { view } = useApp()
   const granularity = useGranularity()
   const directionOf = useDirection()
   const { filters, compare } = view.value
@@ -68,8 +69,7 @@ function EventReport({ name }: { name: string }) {
     [{ name: "custom_events_property_classification", id: "kinds", top: 1, limit: maxKeys }],
     { filters: eventFilters },
   )
-  const measure =
-    measures.find(({ value }) => value === router.location.value.params.get("show")) ?? measures[0]
+  const { metric: measure } = useMetric(measures, measures[0])
   const kinds = classification.rows<PropertyKind>("kinds")
   const isEmpty = totals.rows<Counts>("summary")[0]?.total_events === 0
   return (
