@@ -206,8 +206,8 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     const fell = deviations.filter(({ size }) => size <= -2).sort((a, b) => a.size - b.size)
     const { page, faults } = await dashboard.open("/w/SITE/overview?period=last_7d")
     for (const [title, expected] of [
-      ["Fell most", fell],
-      ["Rose most", rose],
+      ["Largest decreases", fell],
+      ["Largest increases", rose],
     ] as const) {
       const list = page.getByRole("region", { name: title })
       await list.locator("li").first().waitFor()
@@ -242,7 +242,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     })
     expect(response.status).toBe(200)
     const { page } = await dashboard.open("/w/SITE/overview?period=last_7d&f=eq:event_name:upload_done")
-    const list = page.getByRole("region", { name: "Fell most" })
+    const list = page.getByRole("region", { name: "Largest decreases" })
     await list.getByText("almost entirely").waitFor()
     await list.getByText("160 → 61").waitFor()
     await list.getByRole("link", { name: "browser = Safari" }).click()
@@ -304,7 +304,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await note.getByText(shownDay(8)).waitFor()
     await choice.selectOption({ label: "Custom dates" })
     await page.getByLabel("Compare from").fill(dayAgo(20))
-    await page.getByLabel("Compare to day").fill(dayAgo(20))
+    await page.getByLabel("Compare until").fill(dayAgo(20))
     await note.getByText(shownDay(20)).waitFor()
     expect(new URL(page.url()).searchParams.get("compare")).toBe(`${dayAgo(20)}..${dayAgo(20)}`)
     await choice.selectOption({ label: "Same period last year" })

@@ -5,7 +5,6 @@ import {
   moverText,
   moverValue,
   shareWords,
-  unexplained,
 } from "../components/charts/explanation.tsx"
 import { Change, type Direction } from "../components/charts/stat.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
@@ -49,7 +48,7 @@ export function ValueMovers({ filters, measure, better }: ValueMoversProps) {
   return (
     <Panel
       title="Movers"
-      hint="The values that explain the change best: their share of it exceeds that of their size most."
+      hint="Values whose share of the change is the furthest above their share of the previous period."
     >
       <Loaded query={query} id="movers" height={270}>
         {() => {
@@ -106,7 +105,9 @@ export function ValueMovers({ filters, measure, better }: ValueMoversProps) {
 
   function reasonOf(mover: Mover | undefined): string {
     const share = shareWords(mover)
-    return mover && share ? `${share} ${moverText(mover, { format, session })}` : unexplained
+    return mover && share
+      ? `${share} ${moverText(mover, { format, session })}`
+      : "no single value explains it"
   }
 }
 

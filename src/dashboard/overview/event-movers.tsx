@@ -1,4 +1,4 @@
-import { type Mover, moverText, shareWords, unexplained } from "../components/charts/explanation.tsx"
+import { type Mover, moverText, shareWords } from "../components/charts/explanation.tsx"
 import { Change, useDirection } from "../components/charts/stat.tsx"
 import { Link } from "../components/controls/link.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
@@ -24,8 +24,8 @@ interface NameRow {
 }
 
 const lists = [
-  { id: "fell", title: "Fell most", sign: -1, sortOrder: "asc" },
-  { id: "rose", title: "Rose most", sign: 1, sortOrder: "desc" },
+  { id: "fell", title: "Largest decreases", none: "No significant decrease.", sign: -1, sortOrder: "asc" },
+  { id: "rose", title: "Largest increases", none: "No significant increase.", sign: 1, sortOrder: "desc" },
 ] as const
 
 interface EventMoversProps {
@@ -66,16 +66,19 @@ export function EventMovers({ isComparable }: EventMoversProps) {
   )
   if (!compare) return null
   return (
-    <Panel title="Movers" hint="Events that changed by more than chance, weighted by their number.">
+    <Panel
+      title="Movers"
+      hint="Events with the largest changes, by percentage and volume. Changes within random variation are left out."
+    >
       <Loaded query={query} id="fell" height={196}>
         {() => (
           <div class="columns">
-            {lists.map(({ id, title }, index) => (
+            {lists.map(({ id, title, none }, index) => (
               <section key={id} aria-label={title}>
                 <h3 class="movers-title">{title}</h3>
                 <MoverList
                   rows={isComparable ? (rows[index] ?? []) : []}
-                  empty={isComparable ? emptyTexts[id] : "No events to compare with."}
+                  empty={isComparable ? none : "No events to compare with."}
                   explanations={explanations}
                 />
               </section>
@@ -85,11 +88,6 @@ export function EventMovers({ isComparable }: EventMoversProps) {
       </Loaded>
     </Panel>
   )
-}
-
-const emptyTexts = {
-  fell: "No event fell by more than chance.",
-  rose: "No event rose by more than chance.",
 }
 
 /** The change in units of the deviation by chance. */
@@ -118,12 +116,12 @@ function MoverList({ rows, empty, explanations }: MoverListProps) {
           <li key={name}>
             <span class="movers-event">
               <Link href={router.pageHref("event", { name })}>{name}</Link>{" "}
-              <Change value={now} previous={before} better={directionOf(name)} format={format} />{" "}
-              <span class="muted">
-                {format.count(before)} → {format.count(now)}
-              </span>
+              <Change value={now} previous={before} better={directionOf(name)} format={format} />
             </span>
-            <Reason name={name} query={explanations} />
+            <span class="movers-counts muted">
+              {format.count(before)} → {format.count(now)}
+              <Reason name={name} query={explanations} />
+            </span>
           </li>
         )
       })}
@@ -131,21 +129,20 @@ function MoverList({ rows, empty, explanations }: MoverListProps) {
   )
 }
 
-/** What explains the change of an event, in words. */
+/** What explains the change of an event, in words. Nothing while that is loading, and if no single value explains it. */
 function Reason({ name, query }: { name: string; query: QueryState }) {
   const { router, session, view } = useApp()
   const format = useFormat()
   const [mover] = query.rows<Mover>(name)
   const share = shareWords(mover)
-  if (query.isLoading) return <span class="movers-reason">{"\u00a0"}</span>
-  if (query.error || query.failure(name) !== undefined) return <span class="movers-reason muted">–</span>
-  if (!mover || !share) return <span class="movers-reason muted">{unexplained}</span>
+  if (query.error || query.failure(name) !== undefined) return <>, could not be explained</>
+  if (!mover || !share) return null
   const text = moverText(mover, { format, session })
   const { filters } = view.value
   const f = [...filters, valueFilter(mover.field, mover.value)].map(filterParam)
   return (
-    <span class="movers-reason muted" title={`${share} ${text}`}>
-      {share} <Link href={router.pageHref("event", { name, f })}>{text}</Link>
+    <span title={`${share} ${text}`}>
+      , {share} <Link href={router.pageHref("event", { name, f })}>{text}</Link>
     </span>
   )
 }

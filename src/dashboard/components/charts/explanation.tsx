@@ -32,9 +32,6 @@ export function shareWords(mover: Mover | undefined): string | undefined {
   return words.find(([least]) => percentage >= least)?.[1]
 }
 
-/** Shown where `shareWords` has none. */
-export const unexplained = "no single value explains it"
-
 /** `browser = Safari` */
 export function moverText({ field, value }: Pick<Mover, "field" | "value">, names: ValueNames): string {
   const name = moverField(field)

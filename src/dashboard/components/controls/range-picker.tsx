@@ -126,7 +126,7 @@ function ComparisonPicker() {
       {isCustom &&
         (["startDate", "endDate"] as const).map((bound) => (
           <label key={bound} class="field">
-            {bound === "startDate" ? "Compare from" : "Compare to day"}
+            {bound === "startDate" ? "Compare from" : "Compare until"}
             <input
               type="date"
               required
