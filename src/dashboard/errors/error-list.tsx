@@ -1,10 +1,9 @@
 import { ComparisonNote } from "../components/charts/comparison-note.tsx"
-import { DataTable, DownloadCsv, readSort, type Sort } from "../components/charts/data-table.tsx"
-import { Change } from "../components/charts/stat.tsx"
+import { DownloadCsv, readSort, type Sort } from "../components/charts/data-table.tsx"
+import { LastSeen, RowTable, useChangeColumn } from "../components/charts/row-table.tsx"
 import { Link } from "../components/controls/link.tsx"
 import { Pager } from "../components/controls/pager.tsx"
 import { SearchField } from "../components/controls/search-field.tsx"
-import { useFormat } from "../components/controls/use-format.ts"
 import { usePage } from "../components/controls/use-page.ts"
 import { NoMoreResults } from "../components/layout/no-match.tsx"
 import { NoPageData } from "../components/layout/no-page-data.tsx"
@@ -125,54 +124,42 @@ const csvColumns = [
 ]
 
 function GroupTable({ rows, sort }: { rows: readonly GroupRow[]; sort: Sort }) {
-  const { router, view, now } = useApp()
-  const format = useFormat()
-  const { compare } = view.value
+  const { router } = useApp()
   const max = Math.max(...rows.map((row) => row.events), 1)
+  const change = useChangeColumn<GroupRow>({
+    value: (row) => row.events,
+    previous: (row) => row.previous?.events,
+    better: () => "lower",
+  })
   return (
-    <DataTable
+    <RowTable
       name="All errors"
-      columns={["Error", "Errors", ...(compare ? ["Change"] : []), "Visitors", "Sessions", "Last seen"]}
-      numeric={[false, true, ...(compare ? [true] : []), true, true, true]}
-      bars={rows.map((row) => row.events / max)}
-      keys={rows.map((row) => groupParam(groupOf(row)))}
-      sorting={{
-        ...sort,
-        keys: [undefined, "errors", ...(compare ? ["change"] : []), "visitors", "sessions", "seen"],
-        onSort: ({ by, order }) => router.setParams({ sort: by, order, page: undefined }, "replace"),
-      }}
-      rows={rows.map((row) => {
-        const group = groupOf(row)
-        return [
-          <span key="error" class="error-group">
-            <Link href={router.pageHref("errors", { error: groupParam(group) })}>
-              {group.message ?? "No message"}
-            </Link>{" "}
-            <span class="muted">{locationText(group)}</span>
-          </span>,
-          format.count(row.events),
-          ...(compare
-            ? [
-                <Change
-                  key="change"
-                  value={row.events}
-                  previous={row.previous?.events ?? 0}
-                  better="lower"
-                  format={format}
-                />,
-              ]
-            : []),
-          format.count(row.users),
-          format.count(row.sessions),
-          row.last === null ? (
-            "–"
-          ) : (
-            <time key="seen" dateTime={row.last} title={format.time(row.last)}>
-              {format.ago(row.last, now())}
-            </time>
-          ),
-        ]
-      })}
+      rows={rows}
+      keyOf={(row) => groupParam(groupOf(row))}
+      barOf={(row) => row.events / max}
+      sort={sort}
+      onSort={({ by, order }) => router.setParams({ sort: by, order, page: undefined }, "replace")}
+      columns={[
+        { heading: "Error", cell: (row) => <GroupLink row={row} /> },
+        { heading: "Errors", sort: "errors", count: (row) => row.events },
+        ...change,
+        { heading: "Visitors", sort: "visitors", count: (row) => row.users },
+        { heading: "Sessions", sort: "sessions", count: (row) => row.sessions },
+        { heading: "Last seen", sort: "seen", isNumber: true, cell: (row) => <LastSeen time={row.last} /> },
+      ]}
     />
+  )
+}
+
+function GroupLink({ row }: { row: GroupRow }) {
+  const { router } = useApp()
+  const group = groupOf(row)
+  return (
+    <span class="error-group">
+      <Link href={router.pageHref("errors", { error: groupParam(group) })}>
+        {group.message ?? "No message"}
+      </Link>{" "}
+      <span class="muted">{locationText(group)}</span>
+    </span>
   )
 }

@@ -1,8 +1,9 @@
 import { useState } from "preact/hooks"
-import { DataTable, DownloadCsv, type Sort, sortOption } from "../components/charts/data-table.tsx"
+import { DownloadCsv, type Sort, sortOption } from "../components/charts/data-table.tsx"
 import { RangeChart } from "../components/charts/range-chart.tsx"
+import { RowTable, useChangeColumn } from "../components/charts/row-table.tsx"
 import { stackSeries } from "../components/charts/stacked.ts"
-import { Change, type Direction } from "../components/charts/stat.tsx"
+import type { Direction } from "../components/charts/stat.tsx"
 import { FieldPicker } from "../components/controls/field-picker.tsx"
 import { useGranularity } from "../components/controls/granularity.tsx"
 import { Pager } from "../components/controls/pager.tsx"
@@ -203,41 +204,33 @@ interface GroupTableProps {
 }
 
 function GroupTable({ title, split, rows, totalEvents, better, sort, onSort }: GroupTableProps) {
-  const { view } = useApp()
   const format = useFormat()
-  const { compare } = view.value
   const share = ({ events }: Group) => (totalEvents === 0 ? 0 : events / totalEvents)
-  const measures = ["Events", "Share", ...(compare ? ["Change"] : []), "Visitors", "Sessions"]
+  const change = useChangeColumn<Group>({
+    value: ({ events }) => events,
+    previous: ({ previous }) => previous?.events,
+    better: () => better,
+  })
   return (
-    <DataTable
+    <RowTable
       name={title}
-      columns={[...split.map(fieldName), ...measures]}
-      numeric={[...split.map(() => false), ...measures.map(() => true)]}
-      bars={rows.map(share)}
-      keys={rows.map((row) => JSON.stringify(split.map((field) => row[field])))}
-      sorting={{
-        ...sort,
-        keys: [...split, "events", "share", ...(compare ? ["change"] : []), "users", "sessions"],
-        onSort,
-      }}
-      rows={rows.map((row) => [
-        ...split.map((field) => <Value key={field} field={field} value={row[field] as string | null} />),
-        format.count(row.events),
-        format.rate(100 * share(row)),
-        ...(compare
-          ? [
-              <Change
-                key="change"
-                value={row.events}
-                previous={row.previous?.events ?? 0}
-                better={better}
-                format={format}
-              />,
-            ]
-          : []),
-        format.count(row.users),
-        format.count(row.sessions),
-      ])}
+      rows={rows}
+      keyOf={(row) => JSON.stringify(split.map((field) => row[field]))}
+      barOf={share}
+      sort={sort}
+      onSort={onSort}
+      columns={[
+        ...split.map((field) => ({
+          heading: fieldName(field),
+          sort: field,
+          cell: (row: Group) => <Value field={field} value={row[field] as string | null} />,
+        })),
+        { heading: "Events", sort: "events", count: (row) => row.events },
+        { heading: "Share", sort: "share", isNumber: true, cell: (row) => format.rate(100 * share(row)) },
+        ...change,
+        { heading: "Visitors", sort: "users", count: (row) => row.users },
+        { heading: "Sessions", sort: "sessions", count: (row) => row.sessions },
+      ]}
     />
   )
 }

@@ -1,6 +1,7 @@
 import { ComparisonNote } from "../components/charts/comparison-note.tsx"
-import { DataTable, DownloadCsv, readSort, type Sort } from "../components/charts/data-table.tsx"
-import { Change, useDirection } from "../components/charts/stat.tsx"
+import { DownloadCsv, readSort, type Sort } from "../components/charts/data-table.tsx"
+import { LastSeen, RowTable, useChangeColumn } from "../components/charts/row-table.tsx"
+import { useDirection } from "../components/charts/stat.tsx"
 import { Link } from "../components/controls/link.tsx"
 import { Pager } from "../components/controls/pager.tsx"
 import { SearchField } from "../components/controls/search-field.tsx"
@@ -111,57 +112,45 @@ interface NameTableProps {
 }
 
 function NameTable({ rows, totalEvents, sort }: NameTableProps) {
-  const { router, view, now } = useApp()
+  const { router } = useApp()
   const format = useFormat()
   const directionOf = useDirection()
-  const { compare } = view.value
+  const change = useChangeColumn<NameRow>({
+    value: (row) => row.total_events,
+    previous: (row) => row.previous?.total_events,
+    better: (row) => directionOf(row.name),
+  })
   return (
-    <DataTable
+    <RowTable
       name="All events"
+      rows={rows}
+      keyOf={(row) => row.name}
+      barOf={(row) => shareOf(row, totalEvents) / 100}
+      sort={sort}
+      onSort={({ by, order }) => router.setParams({ sort: by, order, page: undefined }, "replace")}
       columns={[
-        "Event",
-        "Events",
-        "Share",
-        ...(compare ? ["Change"] : []),
-        "Visitors",
-        "Sessions",
-        "Last seen",
+        {
+          heading: "Event",
+          sort: "name",
+          cell: ({ name }) => <Link href={router.pageHref("event", { name })}>{name}</Link>,
+        },
+        { heading: "Events", sort: "events", count: (row) => row.total_events },
+        {
+          heading: "Share",
+          sort: "share",
+          isNumber: true,
+          cell: (row) => format.rate(shareOf(row, totalEvents)),
+        },
+        ...change,
+        { heading: "Visitors", sort: "visitors", count: (row) => row.unique_users },
+        { heading: "Sessions", sort: "sessions", count: (row) => row.unique_sessions },
+        {
+          heading: "Last seen",
+          sort: "seen",
+          isNumber: true,
+          cell: (row) => <LastSeen time={row.last_occurrence} />,
+        },
       ]}
-      numeric={[false, true, true, ...(compare ? [true] : []), true, true, true]}
-      bars={rows.map((row) => shareOf(row, totalEvents) / 100)}
-      keys={rows.map((row) => row.name)}
-      sorting={{
-        ...sort,
-        keys: ["name", "events", "share", ...(compare ? ["change"] : []), "visitors", "sessions", "seen"],
-        onSort: ({ by, order }) => router.setParams({ sort: by, order, page: undefined }, "replace"),
-      }}
-      rows={rows.map((row) => [
-        <Link key="name" href={router.pageHref("event", { name: row.name })}>
-          {row.name}
-        </Link>,
-        format.count(row.total_events),
-        format.rate(shareOf(row, totalEvents)),
-        ...(compare
-          ? [
-              <Change
-                key="change"
-                value={row.total_events}
-                previous={row.previous?.total_events ?? 0}
-                better={directionOf(row.name)}
-                format={format}
-              />,
-            ]
-          : []),
-        format.count(row.unique_users),
-        format.count(row.unique_sessions),
-        row.last_occurrence === null ? (
-          "–"
-        ) : (
-          <time key="seen" dateTime={row.last_occurrence} title={format.time(row.last_occurrence)}>
-            {format.ago(row.last_occurrence, now())}
-          </time>
-        ),
-      ])}
     />
   )
 }

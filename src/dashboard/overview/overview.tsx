@@ -3,8 +3,9 @@ import { ComparisonNote } from "../components/charts/comparison-note.tsx"
 import { DataTable, DownloadCsv, type Sort, sortOption } from "../components/charts/data-table.tsx"
 import { useMetric } from "../components/charts/metric.ts"
 import { RangeChart } from "../components/charts/range-chart.tsx"
+import { RowTable, useChangeColumn } from "../components/charts/row-table.tsx"
 import { stackSeries } from "../components/charts/stacked.ts"
-import { Change, Stat, useDirection } from "../components/charts/stat.tsx"
+import { Stat, useDirection } from "../components/charts/stat.tsx"
 import { ActiveVisitors } from "../components/controls/active-visitors.tsx"
 import { GranularitySwitch, useGranularity, useProgress } from "../components/controls/granularity.tsx"
 import { Link } from "../components/controls/link.tsx"
@@ -237,13 +238,15 @@ interface TopEventsProps {
 }
 
 function TopEvents({ query, sort, onSort }: TopEventsProps) {
-  const { router, view } = useApp()
-  const format = useFormat()
+  const { router } = useApp()
   const directionOf = useDirection()
-  const { compare } = view.value
+  const change = useChangeColumn<NameRow>({
+    value: (row) => row.total_events,
+    previous: (row) => row.previous?.total_events,
+    better: (row) => directionOf(row.name),
+  })
   const rows = query.rows<NameRow>("top")
   const max = Math.max(...rows.map((row) => row.total_events), 1)
-  const columns = ["Event", "Events", "Visitors", ...(compare ? ["Change"] : [])]
   return (
     <Panel
       title="Top events"
@@ -265,35 +268,23 @@ function TopEvents({ query, sort, onSort }: TopEventsProps) {
           rows.length === 0 ? (
             <NoMatch />
           ) : (
-            <DataTable
+            <RowTable
               name="Top events"
-              columns={columns}
-              numeric={[false, true, true, true]}
-              bars={rows.map((row) => row.total_events / max)}
-              keys={rows.map((row) => row.name)}
-              sorting={{
-                ...sort,
-                keys: ["name", "total_events", "unique_users", ...(compare ? ["change"] : [])],
-                onSort,
-              }}
-              rows={rows.map((row) => [
-                <Link key="name" href={router.pageHref("event", { name: row.name })}>
-                  {row.name}
-                </Link>,
-                format.count(row.total_events),
-                format.count(row.unique_users),
-                ...(compare
-                  ? [
-                      <Change
-                        key="change"
-                        value={row.total_events}
-                        previous={row.previous?.total_events ?? 0}
-                        better={directionOf(row.name)}
-                        format={format}
-                      />,
-                    ]
-                  : []),
-              ])}
+              rows={rows}
+              keyOf={(row) => row.name}
+              barOf={(row) => row.total_events / max}
+              sort={sort}
+              onSort={onSort}
+              columns={[
+                {
+                  heading: "Event",
+                  sort: "name",
+                  cell: ({ name }) => <Link href={router.pageHref("event", { name })}>{name}</Link>,
+                },
+                { heading: "Events", sort: "total_events", count: (row) => row.total_events },
+                { heading: "Visitors", sort: "unique_users", count: (row) => row.unique_users },
+                ...change,
+              ]}
             />
           )
         }

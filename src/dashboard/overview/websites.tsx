@@ -1,7 +1,6 @@
-import { DataTable, DownloadCsv, type Sort } from "../components/charts/data-table.tsx"
-import { Change } from "../components/charts/stat.tsx"
+import { DownloadCsv, type Sort } from "../components/charts/data-table.tsx"
+import { RowTable, useChangeColumn } from "../components/charts/row-table.tsx"
 import { Link } from "../components/controls/link.tsx"
-import { useFormat } from "../components/controls/use-format.ts"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { useApp } from "../state/app.ts"
 import type { QueryState } from "../state/use-query.ts"
@@ -23,9 +22,11 @@ interface WebsitesProps {
 
 /** The events of each website, in the view of all websites. */
 export function Websites({ query, sort, onSort }: WebsitesProps) {
-  const { router, session, view } = useApp()
-  const format = useFormat()
-  const { compare } = view.value
+  const { router, session } = useApp()
+  const change = useChangeColumn<WebsiteRow>({
+    value: ({ events }) => events,
+    previous: ({ previous }) => previous?.events,
+  })
   const rows = query.rows<WebsiteRow>("websites")
   const max = Math.max(...rows.map(({ events }) => events), 1)
   const nameOf = ({ website_id: id }: WebsiteRow) => session.nameOf(id ?? "none")
@@ -42,34 +43,22 @@ export function Websites({ query, sort, onSort }: WebsitesProps) {
     >
       <Loaded query={query} id="websites" height={34 * (session.sites.value.length + 2)}>
         {() => (
-          <DataTable
+          <RowTable
             name="Websites"
-            columns={["Website", "Events", "Visitors", ...(compare ? ["Change"] : [])]}
-            numeric={[false, true, true, true]}
-            bars={rows.map(({ events }) => events / max)}
-            keys={rows.map(({ website_id }) => website_id ?? "none")}
-            sorting={{
-              ...sort,
-              keys: [undefined, "events", "users", ...(compare ? ["change"] : [])],
-              onSort,
-            }}
-            rows={rows.map((row) => [
-              <Link key="name" href={router.websiteHref(row.website_id ?? "none")}>
-                {nameOf(row)}
-              </Link>,
-              format.count(row.events),
-              format.count(row.users),
-              ...(compare
-                ? [
-                    <Change
-                      key="change"
-                      value={row.events}
-                      previous={row.previous?.events ?? 0}
-                      format={format}
-                    />,
-                  ]
-                : []),
-            ])}
+            rows={rows}
+            keyOf={({ website_id }) => website_id ?? "none"}
+            barOf={({ events }) => events / max}
+            sort={sort}
+            onSort={onSort}
+            columns={[
+              {
+                heading: "Website",
+                cell: (row) => <Link href={router.websiteHref(row.website_id ?? "none")}>{nameOf(row)}</Link>,
+              },
+              { heading: "Events", sort: "events", count: (row) => row.events },
+              { heading: "Visitors", sort: "users", count: (row) => row.users },
+              ...change,
+            ]}
           />
         )}
       </Loaded>

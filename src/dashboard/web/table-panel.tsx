@@ -1,7 +1,7 @@
 import type { ComponentChildren } from "preact"
 import { useState } from "preact/hooks"
-import { DataTable, DownloadCsv, type Sort, sortOption } from "../components/charts/data-table.tsx"
-import { Change } from "../components/charts/stat.tsx"
+import { DownloadCsv, type Sort, sortOption } from "../components/charts/data-table.tsx"
+import { RowTable, useChangeColumn } from "../components/charts/row-table.tsx"
 import { Pager } from "../components/controls/pager.tsx"
 import { Segmented } from "../components/controls/segmented.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
@@ -120,7 +120,11 @@ function Table({ title, tab, query, page, onPage, sort, onSort }: TableProps) {
   const { view } = useApp()
   const runQuery = useRunQuery()
   const { name, heading, measures, isCompared, isLoadedWhole, textOf } = tab
-  const hasChange = view.value.compare && isCompared
+  const firstValue = (row: Row) => numberIn(row, measures[0].column)
+  const change = useChangeColumn<Row>({
+    value: firstValue,
+    previous: (row) => row.previous?.[measures[0].column],
+  })
   const loadCsvRows = async () => {
     const all = await runQuery<Row>({
       ...parameterOf(tab, view.value.compare),
@@ -136,34 +140,25 @@ function Table({ title, tab, query, page, onPage, sort, onSort }: TableProps) {
           const loaded = query.rows<Row>(name)
           const rows = isLoadedWhole ? loaded.slice((page - 1) * pageRows, page * pageRows) : loaded
           if (rows.length === 0) return <Empty title={tab.empty} />
-          const first = rows.map((row) => numberIn(row, measures[0].column))
-          const max = Math.max(...first, 1)
+          const max = Math.max(...rows.map(firstValue), 1)
           return (
-            <DataTable
+            <RowTable
               name={`${title}: ${heading}`}
-              columns={[heading, ...measures.map(({ label }) => label), ...(hasChange ? ["Change"] : [])]}
-              numeric={[false, ...measures.map(() => true), true]}
-              bars={first.map((value) => value / max)}
-              keys={rows.map(textsOf)}
-              sorting={{
-                ...sort,
-                keys: [undefined, ...measures.map(({ column }) => column), ...(hasChange ? ["change"] : [])],
-                onSort,
-              }}
-              rows={rows.map((row, at) => [
-                <RowText key="text" tab={tab} row={row} />,
-                ...measures.map(({ column, unit }) => measureText(numberIn(row, column), unit, format)),
-                ...(hasChange
-                  ? [
-                      <Change
-                        key="change"
-                        value={first[at] ?? 0}
-                        previous={row.previous?.[measures[0].column] ?? 0}
-                        format={format}
-                      />,
-                    ]
-                  : []),
-              ])}
+              rows={rows}
+              keyOf={textsOf}
+              barOf={(row) => firstValue(row) / max}
+              sort={sort}
+              onSort={onSort}
+              columns={[
+                { heading, cell: (row) => <RowText tab={tab} row={row} /> },
+                ...measures.map(({ label, column, unit }) => ({
+                  heading: label,
+                  sort: column,
+                  isNumber: true,
+                  cell: (row: Row) => measureText(numberIn(row, column), unit, format),
+                })),
+                ...(isCompared ? change : []),
+              ]}
             />
           )
         }}
