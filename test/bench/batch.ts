@@ -1,8 +1,9 @@
 import { mulberry32 } from "../support/random.ts"
 import { standardEvents } from "./dataset.ts"
-import { connections, measure, median } from "./ingest.ts"
+import { connections, measure } from "./ingest.ts"
 import { eventIdPlaceholder } from "./load.ts"
 import type { RunningServer } from "./servers.ts"
+import { medianBy } from "./statistics.ts"
 import { zipf } from "./wide-dataset.ts"
 
 const eventsPerRequest = 5
@@ -42,7 +43,7 @@ export async function benchBatch({ seconds, rounds }: { seconds: number; rounds:
         await measure("databuddy --rate-limit 0", bodies(round), seconds, request, prepare),
       )
   }
-  const medians = results.map((ofOne) => median(ofOne, ({ rate }) => rate))
+  const medians = results.map((ofOne) => medianBy(ofOne, ({ rate }) => rate))
   out(`| ${eventsPerRequest} events per request | events/s | p50 ms | p99 ms | memory MB | ratio to /track |`)
   out("|---|---:|---:|---:|---:|---:|")
   for (const [index, { rate, p50, p99, memory }] of medians.entries()) {

@@ -6,6 +6,7 @@ import { standardEvents } from "./dataset.ts"
 import { askServer, type Range, website } from "./engines.ts"
 import { bodiesOf, type LoadResult, put } from "./load.ts"
 import { questions } from "./questions.ts"
+import { medianBy } from "./statistics.ts"
 
 const connections = 64
 /** Seconds of load to find the saturating rate, and of each measured round. */
@@ -56,8 +57,8 @@ export async function benchBeside(folder: string, range: Range): Promise<void> {
       `\n| /track, ${rate} single events a second, half of what saturates it | a second | p50 ms | p99 ms |`,
     )
     out("|---|---:|---:|---:|")
-    const one = median(alone)
-    const other = median(beside)
+    const one = medianBy(alone, ({ p99 }) => p99)
+    const other = medianBy(beside, ({ p99 }) => p99)
     for (const [name, result] of [
       ["alone", one],
       ["beside heavy questions", other],
@@ -75,9 +76,4 @@ export async function benchBeside(folder: string, range: Range): Promise<void> {
     await server.stop()
     for (const end of ["", "-wal", "-shm"]) rmSync(`${db}${end}`, { force: true })
   }
-}
-
-function median(results: LoadResult[]): LoadResult {
-  const sorted = [...results].sort((one, other) => one.p99 - other.p99)
-  return sorted[Math.floor(sorted.length / 2)] as LoadResult
 }

@@ -1,6 +1,7 @@
 import { openReader } from "../harness.ts"
 import { standardEvents } from "./dataset.ts"
 import { type RunningServer, start } from "./servers.ts"
+import { median } from "./statistics.ts"
 
 const eventsPerRequest = 500
 const requestsAtOnce = 8
@@ -25,7 +26,7 @@ export async function benchGrowth({ events }: { events: number }): Promise<void>
       stored += count
       if (!shown.has(stored)) continue
       const cost = ((server.cpu() - before) / count) * 1e6
-      const p50 = latencies.sort((one, other) => one - other)[Math.floor(latencies.length / 2)] as number
+      const p50 = median(latencies)
       const bytes = sizeOf(server.db) / stored
       const cells = [cost.toFixed(2), p50.toFixed(1), server.memory().toFixed(0), bytes.toFixed(1)]
       out(`| ${[stored.toLocaleString("en"), ...cells].join(" | ")} |`)

@@ -2,6 +2,7 @@ import { join } from "node:path"
 import { standardEvents } from "./dataset.ts"
 import { bodiesOf, type Load, type LoadResult, loadGenerator, put } from "./load.ts"
 import { type Contestant, commands, type RunningServer, start } from "./servers.ts"
+import { median, medianBy } from "./statistics.ts"
 
 export const connections = 64
 const eventsPerBatch = 100
@@ -41,7 +42,7 @@ export async function benchIngest({ seconds, rounds }: { seconds: number; rounds
   const batch = await compete(["databuddy"], batches, seconds, rounds, async () => {
     raw.push(await rawInsert(seconds))
   })
-  const rawRate = median(raw, (rate) => rate)
+  const rawRate = median(raw)
   const { rate, p50, p99, memory } = batch.databuddy
   out(`| ${eventsPerBatch} events a request | events/s | p50 ms | p99 ms | memory MB | of raw insert |`)
   out("|---|---:|---:|---:|---:|---:|")
@@ -63,7 +64,7 @@ async function compete<Name extends Contestant>(
     for (const name of names) results.get(name)?.push(await measure(name, bodies, seconds))
   }
   const medians = names.map(
-    (name) => [name, median(results.get(name) ?? [], (result) => result.rate)] as const,
+    (name) => [name, medianBy(results.get(name) ?? [], (result) => result.rate)] as const,
   )
   return Object.fromEntries(medians) as Record<Name, Measured>
 }
@@ -94,11 +95,6 @@ async function rawInsert(seconds: number): Promise<number> {
     stderr: "inherit",
   })
   return Number(await new Response(process_.stdout).text())
-}
-
-export function median<Item>(items: Item[], by: (item: Item) => number): Item {
-  const sorted = [...items].sort((one, other) => by(one) - by(other))
-  return sorted[Math.floor(sorted.length / 2)] as Item
 }
 
 function ratio(value: number, of: number): string {

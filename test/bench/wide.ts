@@ -22,6 +22,7 @@ import {
   withRange,
 } from "./engines.ts"
 import type { Cell } from "./questions.ts"
+import { median } from "./statistics.ts"
 import {
   lineOf,
   rowOf,
@@ -209,10 +210,6 @@ async function timed<Result>(work: () => Promise<Result>): Promise<{ ms: number;
   const start = performance.now()
   const result = await work()
   return { ms: performance.now() - start, result }
-}
-
-function median(times: number[]): number {
-  return times.sort((left, right) => left - right)[Math.floor(times.length / 2)] ?? Number.NaN
 }
 
 /** Creates the two databases in `folder` unless they exist. Returns the range of all events, in whole UTC days. */

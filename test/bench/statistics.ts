@@ -1,0 +1,16 @@
+/** The item in the middle of the ascending order; of two, the upper one. Throws without items. */
+export function medianBy<Item>(items: readonly Item[], by: (item: Item) => number): Item {
+  const item = items.toSorted((one, other) => by(one) - by(other))[Math.floor(items.length / 2)]
+  if (item === undefined) throw new Error("the median of no items")
+  return item
+}
+
+export function median(numbers: readonly number[]): number {
+  return medianBy(numbers, (number) => number)
+}
+
+/** The smallest number that at least a share (0 to 1) of all numbers do not exceed. */
+export function percentile(numbers: readonly number[], share: number): number {
+  const ascending = numbers.toSorted((one, other) => one - other)
+  return ascending[Math.max(0, Math.ceil(share * ascending.length) - 1)] ?? 0
+}
