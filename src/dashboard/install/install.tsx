@@ -1,4 +1,5 @@
 import { useEffect, useState } from "preact/hooks"
+import { CheckField } from "../components/controls/check-field.tsx"
 import { CodeBlock } from "../components/controls/copy.tsx"
 import { Form } from "../components/controls/form.tsx"
 import { Icon } from "../components/controls/icons.tsx"
@@ -194,20 +195,10 @@ function ScriptPanel({ site }: { site: Site }) {
         code={installation.code(isTag && integrity !== undefined ? { ...target, integrity } : target)}
       />
       {isTag && (
-        <div class="field">
-          <label class="check">
-            <input
-              type="checkbox"
-              checked={isPinned}
-              onChange={(event) => setPinned(event.currentTarget.checked)}
-            />
-            Pin this version of the script
-          </label>
-          <small>
-            Adds an integrity hash: browsers run no other version. If an upgrade of the server changes the
-            script, they stop loading it, and nothing is counted until you paste the new tag.
-          </small>
-        </div>
+        <CheckField label="Pin this version of the script" isChecked={isPinned} onChange={setPinned}>
+          Adds an integrity hash: browsers run no other version. If an upgrade of the server changes the
+          script, they stop loading it, and nothing is counted until you paste the new tag.
+        </CheckField>
       )}
       {site.domain === "localhost" && (
         <p class="muted">

@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks"
+import { CheckField } from "../components/controls/check-field.tsx"
 import { Dialog } from "../components/controls/dialog.tsx"
 import { Form } from "../components/controls/form.tsx"
 import { useApp } from "../state/app.ts"
@@ -104,33 +105,13 @@ export function WebsiteForm({ website, onClose, onDone }: WebsiteFormProps) {
           </small>
         </label>
         <Retention retain={retain} onChange={setRetain} />
-        <div class="field">
-          <label class="check">
-            <input
-              type="checkbox"
-              checked={isHashed}
-              onChange={(event) => setHashed(event.currentTarget.checked)}
-            />
-            Anonymize visitors daily
-          </label>
-          <small>
-            Only a hash that changes daily (UTC) is stored. Returning visitors count as new each day.
-          </small>
-        </div>
-        <div class="field">
-          <label class="check">
-            <input
-              type="checkbox"
-              checked={pageIdentify}
-              onChange={(event) => setPageIdentify(event.currentTarget.checked)}
-            />
-            Let pages identify visitors
-          </label>
-          <small>
-            Anyone can send what a page sends, so it is marked as claimed, and never replaces what an API key
-            sent.
-          </small>
-        </div>
+        <CheckField label="Anonymize visitors daily" isChecked={isHashed} onChange={setHashed}>
+          Only a hash that changes daily (UTC) is stored. Returning visitors count as new each day.
+        </CheckField>
+        <CheckField label="Let pages identify visitors" isChecked={pageIdentify} onChange={setPageIdentify}>
+          Anyone can send what a page sends, so it is marked as claimed, and never replaces what an API key
+          sent.
+        </CheckField>
       </Form>
     </Dialog>
   )
