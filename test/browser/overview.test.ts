@@ -389,13 +389,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
   test("a second value of a property becomes an alternative; a click on a value removes it", async () => {
     const { page } = await dashboard.open("/w/SITE/overview?period=last_7d&f=eq:property.plan:team")
     await page.locator(".stat-value").first().waitFor()
-    await page.keyboard.press("/")
-    await page.getByRole("dialog", { name: "Add filter" }).waitFor()
-    await page.keyboard.type("property.plan")
-    await page.keyboard.press("Tab")
-    await page.keyboard.press("Tab")
-    await page.keyboard.type("pro")
-    await page.keyboard.press("Enter")
+    await typeFilter(page, "property.plan", "pro")
     await page.getByRole("button", { name: "Edit filter plan is one of team, pro" }).waitFor()
     expect(new URL(page.url()).searchParams.getAll("f")).toEqual(['in:property.plan:["team","pro"]'])
     await waitForQueries(page)
@@ -419,13 +413,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
   test("a filter is added with the keyboard only", async () => {
     const { page } = await dashboard.open("/w/SITE/overview")
     await page.locator(".stat-value").first().waitFor()
-    await page.keyboard.press("/")
-    await page.getByRole("dialog", { name: "Add filter" }).waitFor()
-    await page.keyboard.type("property.plan")
-    await page.keyboard.press("Tab")
-    await page.keyboard.press("Tab")
-    await page.keyboard.type("team")
-    await page.keyboard.press("Enter")
+    await typeFilter(page, "property.plan", "team")
     await page.getByRole("button", { name: "Edit filter plan is team" }).waitFor()
     await page.context().close()
   })
@@ -556,6 +544,17 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await page.context().close()
   })
 })
+
+/** Adds the filter that a field is a value, by keyboard. */
+async function typeFilter(page: Page, field: string, value: string): Promise<void> {
+  await page.keyboard.press("/")
+  await page.getByRole("dialog", { name: "Add filter" }).waitFor()
+  await page.keyboard.type(field)
+  await page.keyboard.press("Tab")
+  await page.keyboard.press("Tab")
+  await page.keyboard.type(value)
+  await page.keyboard.press("Enter")
+}
 
 function metrics(page: Page): Locator {
   return page.getByRole("region", { name: "Key metrics" })
