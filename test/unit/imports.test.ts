@@ -55,6 +55,7 @@ const layers = [
     "src/dashboard/rejected-requests",
   ],
   ["src/dashboard"],
+  ["src/flag-values.ts"],
   ["src/app.ts", "src/serve-options.ts"],
   ["src/terminal"],
   ["src/backups"],
