@@ -138,3 +138,19 @@ export async function eventually<Result>(
     await Bun.sleep(pause)
   }
 }
+
+/** Repeats `assert` until it does not throw. Throws its last error after `timeout` ms. A page, for one, renders some time after a click. */
+export async function eventuallyPasses(
+  assert: () => void | Promise<void>,
+  { timeout = 10_000, pause = 50 } = {},
+): Promise<void> {
+  const end = performance.now() + timeout
+  for (;;) {
+    try {
+      return await assert()
+    } catch (error) {
+      if (performance.now() > end) throw error
+      await Bun.sleep(pause)
+    }
+  }
+}

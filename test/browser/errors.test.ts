@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { eventuallyPasses } from "../harness.ts"
 import { violations } from "./axe.ts"
 import { type Dashboard, noBrowser, openDashboard, skipped, waitForPage, waitForQueries } from "./browser.ts"
 import { cellsOf, count, rowsOf, totalsOf } from "./helpers.ts"
@@ -34,7 +35,9 @@ describe.skipIf(noBrowser)(`the errors page${skipped}`, () => {
     const { page, faults } = await dashboard.open("/w/SITE/errors?compare=off")
     await waitForPage(page, "cart.items")
     const [totals] = await rowsOf<Group>(dashboard, counts)
-    expect(await totalsOf(page)).toEqual([totals?.events ?? 0, totals?.users ?? 0, totals?.sessions ?? 0])
+    await eventuallyPasses(async () =>
+      expect(await totalsOf(page)).toEqual([totals?.events ?? 0, totals?.users ?? 0, totals?.sessions ?? 0]),
+    )
     const by = ["property.message", "property.filename", "property.lineno"]
     const table = page.getByRole("table", { name: "All errors" })
     const shown = async () =>
@@ -52,19 +55,23 @@ describe.skipIf(noBrowser)(`the errors page${skipped}`, () => {
       })
     const groups = await rowsOf<Group>(dashboard, { ...counts, by })
     expect(groups).toHaveLength(4)
-    expect(await shown()).toEqual(expected(groups))
+    await eventuallyPasses(async () => expect(await shown()).toEqual(expected(groups)))
     await page.getByRole("button", { name: "Visitors" }).click()
     await page.getByRole("button", { name: "Visitors" }).click()
     await page.waitForURL(/order=asc/)
     await waitForQueries(page)
-    expect(await shown()).toEqual(
-      expected(await rowsOf<Group>(dashboard, { ...counts, by, sortBy: "users", sortOrder: "asc" })),
+    await eventuallyPasses(async () =>
+      expect(await shown()).toEqual(
+        expected(await rowsOf<Group>(dashboard, { ...counts, by, sortBy: "users", sortOrder: "asc" })),
+      ),
     )
     const pages = await rowsOf<{ name: string; errors: number; users: number }>(dashboard, {
       name: "errors_by_page",
     })
-    expect(await cellsOf(page.getByRole("table", { name: "Pages with errors" }))).toEqual(
-      pages.map((row) => [row.name, count(row.errors), count(row.users)]),
+    await eventuallyPasses(async () =>
+      expect(await cellsOf(page.getByRole("table", { name: "Pages with errors" }))).toEqual(
+        pages.map((row) => [row.name, count(row.errors), count(row.users)]),
+      ),
     )
     expect(faults).toEqual([])
     await page.context().close()
@@ -76,11 +83,19 @@ describe.skipIf(noBrowser)(`the errors page${skipped}`, () => {
     await waitForPage(page, "at render")
     expect(new URL(page.url()).searchParams.get("error")).toBe(cartError)
     const [totals] = await rowsOf<Group>(dashboard, { ...counts, filters: cartFilters })
-    expect(await totalsOf(page)).toEqual([totals?.events ?? 0, totals?.users ?? 0, totals?.sessions ?? 0])
-    expect(await page.locator("pre").textContent()).toContain(
-      "at total (https://localhost/assets/cart.js:214:17)",
+    await eventuallyPasses(async () =>
+      expect(await totalsOf(page)).toEqual([totals?.events ?? 0, totals?.users ?? 0, totals?.sessions ?? 0]),
     )
-    expect(await page.getByRole("table", { name: "Pages with errors" }).locator("tbody tr").count()).toBe(1)
+    await eventuallyPasses(async () =>
+      expect(await page.locator("pre").textContent()).toContain(
+        "at total (https://localhost/assets/cart.js:214:17)",
+      ),
+    )
+    await eventuallyPasses(async () =>
+      expect(await page.getByRole("table", { name: "Pages with errors" }).locator("tbody tr").count()).toBe(
+        1,
+      ),
+    )
     const latest = await rowsOf<{ anonymous_id: string; path: string }>(dashboard, {
       name: "recent_errors",
       limit: 20,
@@ -93,8 +108,10 @@ describe.skipIf(noBrowser)(`the errors page${skipped}`, () => {
     await page.getByRole("link", { name: `Show ${totals?.users} visitors` }).click()
     await page.getByRole("table", { name: "Visitors" }).waitFor()
     await waitForQueries(page)
-    expect(await page.getByRole("table", { name: "Visitors" }).locator("tbody tr").count()).toBe(
-      totals?.users ?? 0,
+    await eventuallyPasses(async () =>
+      expect(await page.getByRole("table", { name: "Visitors" }).locator("tbody tr").count()).toBe(
+        totals?.users ?? 0,
+      ),
     )
     expect(faults).toEqual([])
     await page.context().close()
@@ -106,7 +123,9 @@ describe.skipIf(noBrowser)(`the errors page${skipped}`, () => {
     await page.keyboard.press("/")
     await page.keyboard.type("Resize")
     await page.getByRole("link", { name: "cart.items" }).waitFor({ state: "detached" })
-    expect(await page.getByRole("table", { name: "All errors" }).locator("tbody tr").count()).toBe(1)
+    await eventuallyPasses(async () =>
+      expect(await page.getByRole("table", { name: "All errors" }).locator("tbody tr").count()).toBe(1),
+    )
     await page.keyboard.type("zz")
     await page.getByText("No messages contain “Resizezz”").waitFor()
     await page.goto(`/w/${dashboard.site}/errors?from=2020-01-01&to=2020-01-02`)

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import type { Locator, Page } from "playwright-core"
+import { eventuallyPasses } from "../harness.ts"
 import { violations } from "./axe.ts"
 import { type Dashboard, noBrowser, openDashboard, skipped, waitForPage, waitForQueries } from "./browser.ts"
 import { cellsOf, count, dayAgo, numberOf, totalsOf } from "./helpers.ts"
@@ -69,16 +70,20 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     await waitForPage(page, "True or false")
     const [counts] = await runQuery<Counts>({ name: "custom_events_summary" }, filters)
     const { total_events = -1, unique_users = -1, unique_sessions = -1 } = counts ?? {}
-    expect(await totalsOf(page)).toEqual([
-      total_events,
-      unique_users,
-      unique_sessions,
-      Math.round((100 * total_events) / unique_users) / 100,
-    ])
+    await eventuallyPasses(async () =>
+      expect(await totalsOf(page)).toEqual([
+        total_events,
+        unique_users,
+        unique_sessions,
+        Math.round((100 * total_events) / unique_users) / 100,
+      ]),
+    )
     const values = await runQuery<ValueRow>({ name: "custom_events_property_top_values", top: 6 }, filters)
     const ofPlans = values.filter(({ property_key }) => property_key === "plan")
-    expect(await rowsOf(property(page, "plan"))).toEqual(
-      ofPlans.map((row) => [row.property_value, row.count]),
+    await eventuallyPasses(async () =>
+      expect(await rowsOf(property(page, "plan"))).toEqual(
+        ofPlans.map((row) => [row.property_value, row.count]),
+      ),
     )
     expect(faults).toEqual([])
     await page.context().close()
@@ -122,13 +127,13 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     await value.click()
     await page.getByRole("button", { name: "Edit filter plan is pro" }).waitFor()
     await waitForQueries(page)
-    expect(await value.getAttribute("aria-pressed")).toBe("true")
+    await eventuallyPasses(async () => expect(await value.getAttribute("aria-pressed")).toBe("true"))
     const [counts] = await runQuery<Counts>({ name: "custom_events_summary" }, [orderFilter, planFilter])
     expect((await totalsOf(page))[0]).toBe(counts?.total_events ?? -1)
     await value.click()
     await page.getByRole("button", { name: "Edit filter plan is pro" }).waitFor({ state: "detached" })
     await waitForQueries(page)
-    expect(await totalsOf(page)).toEqual(all)
+    await eventuallyPasses(async () => expect(await totalsOf(page)).toEqual(all))
     await page.context().close()
   })
 
@@ -181,17 +186,21 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     await page.goto(`/w/${dashboard.site}/event?name=order_paid`)
     await waitForPage(page, "Median")
     const total = property(page, "total")
-    expect(await total.locator("dl > div").allInnerTexts()).toEqual([
-      "Min\n1.5",
-      "Median\n12",
-      "Mean\n40.25",
-      "p95\n90",
-      "Max\n9,500",
-    ])
-    expect(await texts(total.getByRole("table", { name: "Distribution of total" }))).toEqual([
-      ["1.5", "10", "3"],
-      ["10", "9,500", "1,204"],
-    ])
+    await eventuallyPasses(async () =>
+      expect(await total.locator("dl > div").allInnerTexts()).toEqual([
+        "Min\n1.5",
+        "Median\n12",
+        "Mean\n40.25",
+        "p95\n90",
+        "Max\n9,500",
+      ]),
+    )
+    await eventuallyPasses(async () =>
+      expect(await texts(total.getByRole("table", { name: "Distribution of total" }))).toEqual([
+        ["1.5", "10", "3"],
+        ["10", "9,500", "1,204"],
+      ]),
+    )
     const [download] = await Promise.all([
       page.waitForEvent("download"),
       total.getByRole("button", { name: "Download values of total as CSV" }).click(),
@@ -217,7 +226,9 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     await price.getByText("5 values, 2 numbers sent as text").waitFor()
     await price.getByRole("button", { name: "As numbers: price" }).click()
     await price.getByRole("table", { name: "Distribution of price" }).waitFor()
-    expect(await price.locator("dl > div").first().textContent()).toBe("Min12")
+    await eventuallyPasses(async () =>
+      expect(await price.locator("dl > div").first().textContent()).toBe("Min12"),
+    )
     expect(await violations(page)).toEqual([])
     await price.getByRole("button", { name: "As values: price" }).click()
     await price.getByRole("table", { name: "Values of price" }).waitFor()
@@ -232,9 +243,11 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     })
     const { page, faults } = await dashboard.open(`${link}/event?name=order_paid`, { isLoggedIn: false })
     await waitForPage(page, "True or false")
-    expect(await page.getByRole("link", { name: "Recent events" }).count()).toBe(0)
+    await eventuallyPasses(async () =>
+      expect(await page.getByRole("link", { name: "Recent events" }).count()).toBe(0),
+    )
     const fields = page.getByRole("combobox", { name: "Group by" }).locator("option")
-    expect(await fields.allInnerTexts()).not.toContain("Visitor")
+    await eventuallyPasses(async () => expect(await fields.allInnerTexts()).not.toContain("Visitor"))
     expect(await violations(page)).toEqual([])
     expect(faults).toEqual([])
     await page.context().close()
@@ -249,7 +262,9 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
       ["Create funnel", `${base}/funnels?period=last_7d&step=order_paid`],
     ] as const
     for (const [name, target] of targets) {
-      expect(await page.getByRole("link", { name }).getAttribute("href")).toBe(target)
+      await eventuallyPasses(async () =>
+        expect(await page.getByRole("link", { name }).getAttribute("href")).toBe(target),
+      )
     }
     await page.context().close()
   })
@@ -258,7 +273,9 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     const { page, faults } = await dashboard.open("/w/SITE/event?name=error_shown")
     const changes = page.locator(".stats .change")
     await changes.first().waitFor()
-    expect(await page.locator(".stats .change:is(.up, .down)").count()).toBe(0)
+    await eventuallyPasses(async () =>
+      expect(await page.locator(".stats .change:is(.up, .down)").count()).toBe(0),
+    )
     await page.getByRole("button", { name: "Lower is better" }).click()
     await page.getByText("Lower is better for error_shown").waitFor()
     const { website } = await dashboard.api<{ website: { lowerIsBetter: string[] } }>(
@@ -268,7 +285,7 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     for (const change of await changes.all()) {
       const text = ((await change.textContent()) ?? "").trim()
       const expected = text.startsWith("▲") ? "down" : text.startsWith("▼") ? "up" : "same"
-      expect(await change.getAttribute("class")).toContain(expected)
+      await eventuallyPasses(async () => expect(await change.getAttribute("class")).toContain(expected))
     }
     expect(await violations(page)).toEqual([])
     await page.getByRole("button", { name: "Lower is better" }).click()
@@ -312,7 +329,7 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
   test.each(emptyCases)("$name it says so and offers a next step", async ({ query, says, offers }) => {
     const { page, faults } = await dashboard.open(`/w/SITE/event${query}`)
     await page.getByText(says).waitFor()
-    expect(await page.getByRole("link", { name: offers }).count()).toBe(1)
+    await eventuallyPasses(async () => expect(await page.getByRole("link", { name: offers }).count()).toBe(1))
     expect(faults).toEqual([])
     await page.context().close()
   })
@@ -337,7 +354,9 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     for (const region of regions) {
       await region.getByRole("button", { name: "Retry" }).press("Enter")
       await region.locator(".empty, .skeleton").first().waitFor({ state: "detached" })
-      expect(await region.evaluate((element) => element === document.activeElement)).toBe(true)
+      await eventuallyPasses(async () =>
+        expect(await region.evaluate((element) => element === document.activeElement)).toBe(true),
+      )
     }
     await waitForPage(page, "True or false")
     await page.context().close()
@@ -353,14 +372,14 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     expect(response.status).toBe(200)
     const { page } = await dashboard.open("/w/SITE/event?name=many_keys")
     await waitForPage(page, "Show all 40 properties")
-    expect(await page.getByRole("article").count()).toBe(12)
+    await eventuallyPasses(async () => expect(await page.getByRole("article").count()).toBe(12))
     await page.getByPlaceholder("Search properties").fill("KEY_39")
     await property(page, "key_39").getByRole("button", { name: "value 39" }).waitFor()
-    expect(await page.getByRole("article").count()).toBe(1)
+    await eventuallyPasses(async () => expect(await page.getByRole("article").count()).toBe(1))
     await page.getByPlaceholder("Search properties").fill("")
     await page.getByRole("button", { name: "Show all 40 properties" }).click()
     await property(page, "key_39").getByRole("button", { name: "value 39" }).waitFor()
-    expect(await page.getByRole("article").count()).toBe(40)
+    await eventuallyPasses(async () => expect(await page.getByRole("article").count()).toBe(40))
     await page.context().close()
   })
 

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import type { Page } from "playwright-core"
+import { eventuallyPasses } from "../harness.ts"
 import { type Dashboard, noBrowser, openDashboard, skipped, waitForPage, waitForQueries } from "./browser.ts"
 import { numberOf } from "./helpers.ts"
 
@@ -42,10 +43,12 @@ describe.skipIf(noBrowser)(`the list of events${skipped}`, () => {
     const { page, faults } = await dashboard.open("/w/SITE/events")
     await waitForPage(page, "page_viewed")
     const { rows, total } = await runQuery({ limit: 50 })
-    expect(await table(page)).toEqual(
-      rows.map((row) => [row.name, row.total_events, row.unique_users, row.unique_sessions]),
+    await eventuallyPasses(async () =>
+      expect(await table(page)).toEqual(
+        rows.map((row) => [row.name, row.total_events, row.unique_users, row.unique_sessions]),
+      ),
     )
-    expect(await page.getByText(`1 – 50 of ${total}`).count()).toBe(1)
+    await eventuallyPasses(async () => expect(await page.getByText(`1 – 50 of ${total}`).count()).toBe(1))
     await page.getByRole("link", { name: "order_paid" }).click()
     await page.getByRole("heading", { level: 1, name: "order_paid" }).waitFor()
     expect(faults).toEqual([])
@@ -78,7 +81,9 @@ describe.skipIf(noBrowser)(`the list of events${skipped}`, () => {
     const params = new URL(page.url()).searchParams
     expect({ sort: params.get("sort"), order: params.get("order") }).toEqual(query)
     const sorted = page.locator("th[aria-sort]")
-    expect(await sorted.getAttribute("aria-sort")).toBe(query.order === "asc" ? "ascending" : "descending")
+    await eventuallyPasses(async () =>
+      expect(await sorted.getAttribute("aria-sort")).toBe(query.order === "asc" ? "ascending" : "descending"),
+    )
     await page.context().close()
   })
 
@@ -98,9 +103,11 @@ describe.skipIf(noBrowser)(`the list of events${skipped}`, () => {
     expect(lines).toHaveLength(1 + second.total)
     for (let rest = second.total - 100; rest > 0; rest -= 50) await after.press("Enter")
     await page.getByText(`${second.total} of ${second.total}`).waitFor()
-    expect(await after.isDisabled()).toBe(true)
+    await eventuallyPasses(async () => expect(await after.isDisabled()).toBe(true))
     // A disabled button keeps the focus.
-    expect(await after.evaluate((element) => element === document.activeElement)).toBe(true)
+    await eventuallyPasses(async () =>
+      expect(await after.evaluate((element) => element === document.activeElement)).toBe(true),
+    )
     await page.context().close()
   })
 

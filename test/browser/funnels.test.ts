@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import type { Page } from "playwright-core"
+import { eventuallyPasses } from "../harness.ts"
 import { type Dashboard, noBrowser, openDashboard, skipped, waitForPage } from "./browser.ts"
 import { cellsOf, count, dayAgo, rate, rowsOf } from "./helpers.ts"
 
@@ -64,11 +65,13 @@ describe.skipIf(noBrowser)(`funnels${skipped}`, () => {
         index === 0 ? "–" : rate(row.step_conversion_rate),
       ]),
     )
-    expect(await page.locator(".stat-value").allInnerTexts()).toEqual([
-      rate(rows.at(-1)?.conversion_rate ?? -1),
-      count(rows[0]?.people ?? -1),
-      count(rows.at(-1)?.people ?? -1),
-    ])
+    await eventuallyPasses(async () =>
+      expect(await page.locator(".stat-value").allInnerTexts()).toEqual([
+        rate(rows.at(-1)?.conversion_rate ?? -1),
+        count(rows[0]?.people ?? -1),
+        count(rows.at(-1)?.people ?? -1),
+      ]),
+    )
     expect(faults).toEqual([])
     await page.context().close()
   })
@@ -130,9 +133,9 @@ describe.skipIf(noBrowser)(`funnels${skipped}`, () => {
     await page.getByRole("button", { name: "Move Step 1 down" }).focus()
     await page.keyboard.press("Enter")
     await page.getByText("page_viewed moved to Step 2.").waitFor()
-    expect(await focused(page)).toBe("Move Step 2 down")
+    await eventuallyPasses(async () => expect(await focused(page)).toBe("Move Step 2 down"))
     await page.keyboard.press("Enter")
-    expect(await focused(page)).toBe("Move Step 3 up")
+    await eventuallyPasses(async () => expect(await focused(page)).toBe("Move Step 3 up"))
     expect(stepsOf(page)).toEqual(["product_viewed", "cart_filled", "page_viewed"])
     await page.getByRole("button", { name: "Add step" }).focus()
     await page.keyboard.press("Enter")
@@ -154,15 +157,19 @@ describe.skipIf(noBrowser)(`funnels${skipped}`, () => {
     const field = page.getByLabel("Step 2", { exact: true })
     await field.click()
     const entries = page.getByRole("listbox", { name: "Events for Step 2" }).getByRole("option")
-    expect(await entries.and(page.locator("[aria-selected=true]")).allTextContents()).toEqual([
-      "product_viewed",
-    ])
+    await eventuallyPasses(async () =>
+      expect(await entries.and(page.locator("[aria-selected=true]")).allTextContents()).toEqual([
+        "product_viewed",
+      ]),
+    )
     await page.keyboard.type("nothing like it")
     await page.getByText("No matches").waitFor()
     await page.keyboard.press("Escape")
-    expect(await field.inputValue()).toBe("product_viewed")
+    await eventuallyPasses(async () => expect(await field.inputValue()).toBe("product_viewed"))
     await field.fill("view")
-    expect(await entries.allTextContents()).toEqual(["page_viewed", "product_viewed"])
+    await eventuallyPasses(async () =>
+      expect(await entries.allTextContents()).toEqual(["page_viewed", "product_viewed"]),
+    )
     await page.keyboard.press("ArrowDown")
     await page.keyboard.press("ArrowUp")
     await page.keyboard.press("Enter")
@@ -188,7 +195,9 @@ describe.skipIf(noBrowser)(`funnels${skipped}`, () => {
       ...funnel,
       steps: [...steps.slice(0, 3), { name: "order_paid", filters }],
     })
-    expect(await page.locator(".stat-value").last().textContent()).toBe(count(rows.at(-1)?.people ?? -1))
+    await eventuallyPasses(async () =>
+      expect(await page.locator(".stat-value").last().textContent()).toBe(count(rows.at(-1)?.people ?? -1)),
+    )
     await page.context().close()
   })
 
@@ -204,7 +213,9 @@ describe.skipIf(noBrowser)(`funnels${skipped}`, () => {
     await list.getByRole("link", { name: "Checkout" }).click()
     await page.getByRole("button", { name: "Range: Yesterday" }).waitFor()
     expect(stepsOf(page)).toEqual(steps)
-    expect(await list.getByRole("link").getAttribute("aria-current")).toBe("page")
+    await eventuallyPasses(async () =>
+      expect(await list.getByRole("link").getAttribute("aria-current")).toBe("page"),
+    )
     const menu = (name: string) => page.getByRole("button", { name: `More actions for ${name}` })
     await menu("Checkout").click()
     await page.getByRole("button", { name: "Rename…" }).click()
@@ -232,8 +243,12 @@ describe.skipIf(noBrowser)(`funnels${skipped}`, () => {
     const { page, faults } = await dashboard.open(`${link}/funnels?${query}`, { isLoggedIn: false })
     await waitForPage(page, "Conversion")
     const [row] = await rowsOf<StepRow>(dashboard, funnel)
-    expect(await page.locator(".stat-value").nth(1).textContent()).toBe(count(row?.people ?? -1))
-    expect(await page.getByRole("button", { name: "Save", exact: true }).count()).toBe(0)
+    await eventuallyPasses(async () =>
+      expect(await page.locator(".stat-value").nth(1).textContent()).toBe(count(row?.people ?? -1)),
+    )
+    await eventuallyPasses(async () =>
+      expect(await page.getByRole("button", { name: "Save", exact: true }).count()).toBe(0),
+    )
     expect(faults).toEqual([])
     await page.context().close()
   })

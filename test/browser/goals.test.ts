@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { eventuallyPasses } from "../harness.ts"
 import { type Dashboard, noBrowser, openDashboard, skipped, waitForPage } from "./browser.ts"
 import { cellsOf, count, dayAgo, rate, rowsOf } from "./helpers.ts"
 
@@ -50,14 +51,18 @@ describe.skipIf(noBrowser)(`goals${skipped}`, () => {
     const { page, faults } = await dashboard.open(`/w/SITE/goals${query}`)
     await waitForPage(page, "Conversion over time")
     const [row] = await rowsOf<GoalRow>(dashboard, { name: "goals", compare, ...parameter }, body)
-    expect(await page.locator(".stat-value").allInnerTexts()).toEqual([
-      rate(row?.conversion_rate ?? -1),
-      count(row?.converted ?? -1),
-      count(row?.total ?? -1),
-      count(row?.completions ?? -1),
-    ])
-    expect(await page.locator(".change").first().getAttribute("title")).toBe(
-      `Previous period: ${rate(row?.previous?.conversion_rate ?? -1)}`,
+    await eventuallyPasses(async () =>
+      expect(await page.locator(".stat-value").allInnerTexts()).toEqual([
+        rate(row?.conversion_rate ?? -1),
+        count(row?.converted ?? -1),
+        count(row?.total ?? -1),
+        count(row?.completions ?? -1),
+      ]),
+    )
+    await eventuallyPasses(async () =>
+      expect(await page.locator(".change").first().getAttribute("title")).toBe(
+        `Previous period: ${rate(row?.previous?.conversion_rate ?? -1)}`,
+      ),
     )
     const course = await rowsOf<GoalRow>(
       dashboard,

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import type { Browser, Page } from "playwright-core"
-import { type Server, startServer, temporaryFolder } from "../harness.ts"
+import { eventuallyPasses, type Server, startServer, temporaryFolder } from "../harness.ts"
 import { violations } from "./axe.ts"
 import { inviteOf, launch, listen, noBrowser, owner, skipped } from "./browser.ts"
 
@@ -65,10 +65,14 @@ describe.skipIf(noBrowser)(`the first minute${skipped}`, () => {
     // The browser reports the password that was rejected.
     expect(faults.splice(0)).toEqual([expect.stringContaining("400 (Bad Request)")])
     site = (/^\/w\/([^/]+)\/overview$/.exec(new URL(page.url()).pathname) ?? [])[1] ?? ""
-    expect(await code("Add the script to localhost")).toBe(
-      `<script src="${server.url}/databuddy.js" data-client-id="${site}" async></script>`,
+    await eventuallyPasses(async () =>
+      expect(await code("Add the script to localhost")).toBe(
+        `<script src="${server.url}/databuddy.js" data-client-id="${site}" async></script>`,
+      ),
     )
-    expect(await code(events)).toContain(`curl -X POST "${server.url}/track?website_id=${site}"`)
+    await eventuallyPasses(async () =>
+      expect(await code(events)).toContain(`curl -X POST "${server.url}/track?website_id=${site}"`),
+    )
     expect(await violations(page)).toEqual([])
   })
 
@@ -79,7 +83,7 @@ describe.skipIf(noBrowser)(`the first minute${skipped}`, () => {
     const digest = new Bun.CryptoHasher("sha384").update(script).digest("base64")
     const tag = `<script src="${server.url}/databuddy.js" data-client-id="${site}" integrity="sha384-${digest}" crossorigin="anonymous" async></script>`
     await page.getByText(`sha384-${digest}`).waitFor()
-    expect(await code("Add the script to localhost")).toBe(tag)
+    await eventuallyPasses(async () => expect(await code("Add the script to localhost")).toBe(tag))
     expect(await violations(page)).toEqual([])
     await box.uncheck()
   })
@@ -95,7 +99,7 @@ describe.skipIf(noBrowser)(`the first minute${skipped}`, () => {
     await page.getByRole("button", { name: "Node.js" }).click()
     await page.getByRole("button", { name: "Create key" }).click()
     await page.getByText("Key added to the snippet.").waitFor()
-    expect(await code(events)).toMatch(/apiKey: "dbdy_[\w-]{32}"/)
+    await eventuallyPasses(async () => expect(await code(events)).toMatch(/apiKey: "dbdy_[\w-]{32}"/))
     const response = await fetch(`${server.url}/v1/keys`, {
       headers: { authorization: `Bearer ${server.key}` },
     })
@@ -124,7 +128,7 @@ describe.skipIf(noBrowser)(`the first minute${skipped}`, () => {
     const origin = "https://shop.example.net"
     const curl = page.getByRole("region", { name: events }).locator("pre")
     await page.getByRole("button", { name: "curl" }).click()
-    expect(await curl.textContent()).not.toContain("Origin:")
+    await eventuallyPasses(async () => expect(await curl.textContent()).not.toContain("Origin:"))
     expect((await view(site, origin, "/early")).status).toBe(403)
     await page.getByRole("button", { name: "Allow this host: shop.example.net" }).waitFor()
     expect(await violations(page)).toEqual([])
@@ -133,7 +137,9 @@ describe.skipIf(noBrowser)(`the first minute${skipped}`, () => {
     await page.getByRole("button", { name: /^Allow this host/ }).waitFor({ state: "detached" })
     // The website lists origins now, so that a request without one is rejected.
     await curl.getByText('-H "Origin: http://localhost"').waitFor()
-    expect(await page.evaluate("document.activeElement.tagName")).toBe("H1")
+    await eventuallyPasses(async () =>
+      expect(await page.evaluate("document.activeElement.tagName")).toBe("H1"),
+    )
   })
 
   test("the first page view by the tag offers Web, and the instructions stay until then", async () => {
@@ -156,12 +162,14 @@ describe.skipIf(noBrowser)(`the first minute${skipped}`, () => {
     await shop.stop(true)
     expect(await violations(page)).toEqual([])
     await page.waitForTimeout(6_000)
-    expect(await page.getByRole("textbox", { name: "Domain" }).count()).toBe(1)
+    await eventuallyPasses(async () =>
+      expect(await page.getByRole("textbox", { name: "Domain" }).count()).toBe(1),
+    )
     // Not green while events from other hosts are rejected.
-    expect(await page.locator(".install-arrival.arrived").count()).toBe(1)
+    await eventuallyPasses(async () => expect(await page.locator(".install-arrival.arrived").count()).toBe(1))
     expect((await view(site, "https://other.example", "/late")).status).toBe(403)
     await page.getByText("Events from other hosts are rejected, see below.").waitFor()
-    expect(await page.locator(".install-arrival.arrived").count()).toBe(0)
+    await eventuallyPasses(async () => expect(await page.locator(".install-arrival.arrived").count()).toBe(0))
     expect(await violations(page)).toEqual([])
     await page.getByRole("button", { name: "Open page views" }).click()
     await page.getByRole("heading", { level: 1, name: "Web" }).waitFor()
@@ -175,7 +183,9 @@ describe.skipIf(noBrowser)(`the first minute${skipped}`, () => {
     await page.getByRole("textbox", { name: "Domain" }).fill("https://shop.example.com/start")
     await page.keyboard.press("Enter")
     await page.getByRole("heading", { name: "Send custom events to shop.example.com" }).waitFor()
-    expect(await page.getByRole("textbox", { name: "Domain" }).count()).toBe(0)
+    await eventuallyPasses(async () =>
+      expect(await page.getByRole("textbox", { name: "Domain" }).count()).toBe(0),
+    )
     expect(faults).toEqual([])
   })
 })
@@ -202,14 +212,18 @@ describe.skipIf(noBrowser)(`an event before the first account${skipped}`, () => 
       await page.keyboard.press("Enter")
       await page.getByText("Receiving events. Latest: hello").waitFor()
       expect(new URL(page.url()).pathname).toEndWith("/install")
-      expect(await page.locator("pre").first().textContent()).toContain("databuddy.js")
+      await eventuallyPasses(async () =>
+        expect(await page.locator("pre").first().textContent()).toContain("databuddy.js"),
+      )
       expect(await violations(page)).toEqual([])
       await page.getByRole("link", { name: "Open overview" }).click()
       await page.locator(".stat-value").first().waitFor()
-      expect(await page.locator(".stat-value").allTextContents()).toEqual(["1", "1", "1", "1"])
+      await eventuallyPasses(async () =>
+        expect(await page.locator(".stat-value").allTextContents()).toEqual(["1", "1", "1", "1"]),
+      )
       // A database that is seconds old has nothing to compare with.
       await page.getByText("No events to compare with in").waitFor()
-      expect(await page.locator(".stats .change").count()).toBe(0)
+      await eventuallyPasses(async () => expect(await page.locator(".stats .change").count()).toBe(0))
       expect(faults).toEqual([])
     } finally {
       await browser.close()

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import type { Page } from "playwright-core"
-import { startServer } from "../harness.ts"
+import { eventuallyPasses, startServer } from "../harness.ts"
 import { violations } from "./axe.ts"
 import { type Dashboard, noBrowser, openDashboard, skipped } from "./browser.ts"
 import { cellsOf } from "./helpers.ts"
@@ -44,7 +44,9 @@ describe.skipIf(noBrowser)(`the live page${skipped}`, () => {
         }),
       },
     )
-    expect(await names(page)).toEqual((data[0]?.data ?? []).map((row) => row.event_name))
+    await eventuallyPasses(async () =>
+      expect(await names(page)).toEqual((data[0]?.data ?? []).map((row) => row.event_name)),
+    )
     expect(faults).toEqual([])
     await page.context().close()
   })
@@ -105,7 +107,7 @@ describe.skipIf(noBrowser)(`the live page${skipped}`, () => {
     expect((await names(page))[0]).toBe("first")
     await button.click()
     await waitForFirst(page, "third")
-    expect(await page.locator("[aria-expanded=true]").count()).toBe(0)
+    await eventuallyPasses(async () => expect(await page.locator("[aria-expanded=true]").count()).toBe(0))
     await page.locator(".event-row").nth(4).hover()
     await send({ name: "fourth" })
     await page.getByRole("button", { name: "1 new event" }).waitFor()
@@ -208,16 +210,16 @@ describe.skipIf(noBrowser)(`the live page${skipped}`, () => {
     await page.keyboard.press("Escape")
     await page.mouse.move(1, 1)
     await page.locator(".live-status", { hasText: "Live" }).waitFor()
-    expect(await rows()).toHaveLength(2)
+    await eventuallyPasses(async () => expect(await rows()).toHaveLength(2))
     await post("/batch", [{ eventId: "w", name: "screen_view", path: url }])
     await post("/errors", [{ message: "later", path, timestamp }])
     await waitForFirst(page, "later")
-    expect(await rows()).toHaveLength(3)
+    await eventuallyPasses(async () => expect(await rows()).toHaveLength(3))
     await page.goto(`/w/${dashboard.site}/person?visitor=pat`)
     await page.locator(".event-name", { hasText: "LCP 2.4 s" }).waitFor()
     const top = page.getByRole("table", { name: "Top events" })
     await top.getByText("Page view").first().waitFor()
-    expect(await cellsOf(top)).toContainEqual(["Page view", "2"])
+    await eventuallyPasses(async () => expect(await cellsOf(top)).toContainEqual(["Page view", "2"]))
     expect(await violations(page)).toEqual([])
     expect(faults).toEqual([])
     await page.context().close()
@@ -237,7 +239,7 @@ describe.skipIf(noBrowser)(`the live page${skipped}`, () => {
     expect((await crawl()).status).toBe(200)
     await send({ name: "after_it" })
     await waitForFirst(page, "after_it")
-    expect(await names(page)).not.toContain("crawled")
+    await eventuallyPasses(async () => expect(await names(page)).not.toContain("crawled"))
     await page.getByLabel("Include crawlers").check()
     await page.locator(".live-status", { hasText: "Live" }).waitFor()
     await page.locator(".event-row", { hasText: "crawled" }).waitFor()

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import type { Page } from "playwright-core"
-import { startServer, temporaryFolder } from "../harness.ts"
+import { eventuallyPasses, startServer, temporaryFolder } from "../harness.ts"
 import { violations } from "./axe.ts"
 import { type Dashboard, launch, noBrowser, openDashboard, owner, skipped } from "./browser.ts"
 
@@ -30,7 +30,11 @@ describe.skipIf(noBrowser)(`login${skipped}`, () => {
     const requested = `/w/${dashboard.site}/overview?period=today&f=eq%3Aproperty.plan%3Apro`
     const { page, faults } = await dashboard.open(requested, loggedOut)
     await page.getByRole("heading", { level: 1, name: "Log in" }).waitFor()
-    expect(await page.evaluate(() => document.activeElement?.getAttribute("autocomplete"))).toBe("username")
+    await eventuallyPasses(async () =>
+      expect(await page.evaluate(() => document.activeElement?.getAttribute("autocomplete"))).toBe(
+        "username",
+      ),
+    )
     expect(await violations(page)).toEqual([])
     await logIn(page)
     await page.getByRole("heading", { level: 1, name: "Overview" }).waitFor()
@@ -83,7 +87,7 @@ describe.skipIf(noBrowser)(`login${skipped}`, () => {
   test.each(invalidLinks)("$address says that it is invalid, and what to do", async ({ address, advice }) => {
     const { page } = await dashboard.open(address, loggedOut)
     await page.getByRole("heading", { level: 1, name: "This link is no longer valid" }).waitFor()
-    expect(await page.locator("main").textContent()).toContain(advice)
+    await eventuallyPasses(async () => expect(await page.locator("main").textContent()).toContain(advice))
     expect(await violations(page)).toEqual([])
     await page.context().close()
   })
@@ -96,7 +100,9 @@ test.skipIf(noBrowser)(`without any account, every page says how to create one${
   const page = await browser.newPage()
   await page.goto(`${server.url}/w/all/overview`)
   await page.getByRole("heading", { level: 1, name: "No account yet" }).waitFor()
-  expect(await page.locator("main").textContent()).toContain("databuddy user create you@example.com --db")
+  await eventuallyPasses(async () =>
+    expect(await page.locator("main").textContent()).toContain("databuddy user create you@example.com --db"),
+  )
   expect(await violations(page)).toEqual([])
   await browser.close()
   await server.stop()

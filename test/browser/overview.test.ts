@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import type { Locator, Page } from "playwright-core"
+import { eventuallyPasses } from "../harness.ts"
 import { violations } from "./axe.ts"
 import { type Dashboard, noBrowser, openDashboard, skipped, waitForPage, waitForQueries } from "./browser.ts"
 import { cellsOf, dayAgo, numberOf, totalsOf } from "./helpers.ts"
@@ -66,12 +67,14 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
       ...body,
       parameters: [{ name: "custom_events", limit: 10 }],
     })
-    expect(await totalsOf(page)).toEqual([
-      summary?.total_events ?? -1,
-      summary?.unique_users ?? -1,
-      summary?.unique_sessions ?? -1,
-      summary?.unique_event_types ?? -1,
-    ])
+    await eventuallyPasses(async () =>
+      expect(await totalsOf(page)).toEqual([
+        summary?.total_events ?? -1,
+        summary?.unique_users ?? -1,
+        summary?.unique_sessions ?? -1,
+        summary?.unique_event_types ?? -1,
+      ]),
+    )
     const rows = await page.getByRole("table", { name: "Top events" }).locator("tbody tr").all()
     const shown = await Promise.all(rows.map((row) => row.locator("td").allInnerTexts()))
     expect(shown.map(([name, events, people]) => [name, numberOf(events), numberOf(people)])).toEqual(
@@ -129,8 +132,8 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
       expect(cells.map(([, ...numbers]) => numbers.map(numberOf))).toEqual(
         trend.map((row) => [row[column], row.previous[column]]),
       )
-      expect(await button.getAttribute("aria-pressed")).toBe("true")
-      expect(await page.locator("dt [aria-pressed=true]").count()).toBe(1)
+      await eventuallyPasses(async () => expect(await button.getAttribute("aria-pressed")).toBe("true"))
+      await eventuallyPasses(async () => expect(await page.locator("dt [aria-pressed=true]").count()).toBe(1))
       expect(new URL(page.url()).searchParams.get("show")).toBe(show)
     }
     expect(faults).toEqual([])
@@ -141,14 +144,18 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     const { page } = await dashboard.open("/w/SITE/overview?period=last_7d&show=sessions&stack=event")
     const chart = page.getByRole("figure", { name: "Sessions over time" })
     await chart.waitFor()
-    expect(await page.getByRole("button", { name: "By event" }).count()).toBe(0)
+    await eventuallyPasses(async () =>
+      expect(await page.getByRole("button", { name: "By event" }).count()).toBe(0),
+    )
     await metrics(page).getByRole("button", { name: "Events", exact: true }).focus()
     await page.keyboard.press("Enter")
     const events = page.getByRole("figure", { name: "Events over time" })
     await events.locator(".legend").getByText("page_viewed").waitFor()
     await page.getByRole("button", { name: "Total", exact: true }).click()
     await events.locator(".legend").getByText("page_viewed").waitFor({ state: "detached" })
-    expect(await events.locator(".legend li").allTextContents()).toEqual(["Events", "Previous period"])
+    await eventuallyPasses(async () =>
+      expect(await events.locator(".legend li").allTextContents()).toEqual(["Events", "Previous period"]),
+    )
     expect(new URL(page.url()).search).toBe("?period=last_7d")
     await page.context().close()
   })
@@ -211,8 +218,10 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     ] as const) {
       const list = page.getByRole("region", { name: title })
       await list.locator("li").first().waitFor()
-      expect(await list.locator(".movers-event a").allInnerTexts()).toEqual(
-        expected.slice(0, 3).map(({ name }) => name),
+      await eventuallyPasses(async () =>
+        expect(await list.locator(".movers-event a").allInnerTexts()).toEqual(
+          expected.slice(0, 3).map(({ name }) => name),
+        ),
       )
     }
     expect(faults).toEqual([])
@@ -311,7 +320,9 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await page.getByText("No events to compare with in").first().waitFor()
     await choice.selectOption({ label: "Nothing" })
     await note.waitFor({ state: "detached" })
-    expect(await page.getByRole("heading", { name: "Movers" }).count()).toBe(0)
+    await eventuallyPasses(async () =>
+      expect(await page.getByRole("heading", { name: "Movers" }).count()).toBe(0),
+    )
     expect(await violations(page)).toEqual([])
     await page.context().close()
   })
@@ -353,7 +364,11 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     const note = page.locator(".comparison-note")
     await note.getByText(/\d{4}/).waitFor()
     // Early in the day, no event of the shop is old enough to compare today with.
-    expect(await note.textContent()).toMatch(new RegExp(`^(?:vs\\.|No events to compare with in) ${text}$`))
+    await eventuallyPasses(async () =>
+      expect(await note.textContent()).toMatch(
+        new RegExp(`^(?:vs\\.|No events to compare with in) ${text}$`),
+      ),
+    )
     await page.keyboard.press("c")
     await page.locator(".comparison-note").waitFor({ state: "detached" })
     expect(faults).toEqual([])
@@ -367,11 +382,11 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await page.getByRole("button", { name: "Edit filter gift is false" }).waitFor()
     expect(new URL(page.url()).searchParams.getAll("f")).toEqual(["eq:property.gift:false"])
     await page.locator("[aria-busy=true]").first().waitFor({ state: "detached" })
-    expect(await firstNumber(page)).toBeLessThan(total)
+    await eventuallyPasses(async () => expect(await firstNumber(page)).toBeLessThan(total))
     await page.getByRole("button", { name: "Remove filter gift is false" }).click()
     await page.getByRole("button", { name: "Remove filter gift is false" }).waitFor({ state: "detached" })
     await page.locator("[aria-busy=true]").first().waitFor({ state: "detached" })
-    expect(await firstNumber(page)).toBe(total)
+    await eventuallyPasses(async () => expect(await firstNumber(page)).toBe(total))
     await page.goBack()
     await page.getByRole("button", { name: "Edit filter gift is false" }).waitFor()
     await page.context().close()
@@ -380,7 +395,9 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
   test("an invalid filter in the address is reported", async () => {
     const { page } = await dashboard.open("/w/SITE/overview?f=IN:property.plan:pro&f=eq:property.gift:false")
     await page.getByRole("button", { name: "Edit filter gift is false" }).waitFor()
-    expect(await page.getByRole("alert").textContent()).toEndWith("in the URL: IN:property.plan:pro")
+    await eventuallyPasses(async () =>
+      expect(await page.getByRole("alert").textContent()).toEndWith("in the URL: IN:property.plan:pro"),
+    )
     await page.getByRole("button", { name: "Remove filter gift is false" }).click()
     await page.getByRole("alert").waitFor({ state: "detached" })
     await page.context().close()
@@ -400,7 +417,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
       parameters: ["custom_events_summary"],
     })
     expect(summary?.total_events).toBeGreaterThan(0)
-    expect(await firstNumber(page)).toBe(summary?.total_events ?? -1)
+    await eventuallyPasses(async () => expect(await firstNumber(page)).toBe(summary?.total_events ?? -1))
     const { search } = new URL(page.url())
     await page.goto(`/w/${dashboard.site}/event${search}&name=order_paid`)
     const pro = page.getByRole("button", { name: "pro", exact: true, pressed: true })
@@ -430,14 +447,16 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await page.getByRole("button", { name: "Edit filter plan is not set" }).focus()
     await page.keyboard.press("Enter")
     const field = page.getByRole("combobox", { name: "Field or property" })
-    expect(await field.evaluate((element) => element === document.activeElement)).toBe(true)
+    await eventuallyPasses(async () =>
+      expect(await field.evaluate((element) => element === document.activeElement)).toBe(true),
+    )
     await field.fill("coupon")
     await page.keyboard.press("Enter")
     await page.getByRole("button", { name: "Edit filter coupon is not set" }).waitFor()
     await waitForFocus("Edit filter coupon is not set")
     await page.getByRole("button", { name: "Edit filter Path" }).click()
     const values = page.getByRole("textbox", { name: "One value per line" })
-    expect(await values.inputValue()).toBe("/\n/a, b")
+    await eventuallyPasses(async () => expect(await values.inputValue()).toBe("/\n/a, b"))
     await page.getByRole("button", { name: "Apply" }).click()
     expect(new URL(page.url()).searchParams.getAll("f")).toEqual([
       "exists:property.coupon:false",
@@ -465,7 +484,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await menu.click()
     await page.getByRole("button", { name: "Copy link" }).click()
     await page.getByText("Link copied").waitFor()
-    expect(await pasted()).toEndWith("/overview?period=last_7d&tz=UTC")
+    await eventuallyPasses(async () => expect(await pasted()).toEndWith("/overview?period=last_7d&tz=UTC"))
     await menu.click()
     await page.getByRole("button", { name: "Create share link…" }).click()
     await page.getByRole("textbox", { name: "Name" }).fill("for the board")
@@ -473,7 +492,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await page.getByRole("button", { name: "Copy link" }).click()
     await page.getByText("Copied", { exact: true }).waitFor()
     await page.getByRole("button", { name: "Done" }).click()
-    expect(await pasted()).toMatch(/\/share\/[\w-]+$/)
+    await eventuallyPasses(async () => expect(await pasted()).toMatch(/\/share\/[\w-]+$/))
     await page.context().close()
   })
 

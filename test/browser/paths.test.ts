@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import type { Page } from "playwright-core"
+import { eventuallyPasses } from "../harness.ts"
 import { type Dashboard, noBrowser, openDashboard, skipped, waitForPage } from "./browser.ts"
 import { count, rate, rowsOf } from "./helpers.ts"
 
@@ -38,12 +39,14 @@ describe.skipIf(noBrowser)(`paths${skipped}`, () => {
       const sorted = [...rowsOfPlace].sort(
         (a, b) => Number(b.event_name === null) - Number(a.event_name === null),
       )
-      expect(await columnOf(page, title)).toEqual(
-        sorted.map(({ event_name, sessions, percentage }) => [
-          event_name ?? (place < 0 ? "Session start" : "Session end"),
-          count(sessions),
-          rate(percentage),
-        ]),
+      await eventuallyPasses(async () =>
+        expect(await columnOf(page, title)).toEqual(
+          sorted.map(({ event_name, sessions, percentage }) => [
+            event_name ?? (place < 0 ? "Session start" : "Session end"),
+            count(sessions),
+            rate(percentage),
+          ]),
+        ),
       )
     }
     expect(faults).toEqual([])
@@ -58,7 +61,9 @@ describe.skipIf(noBrowser)(`paths${skipped}`, () => {
     await waitForPage(page, "1 step after")
     const rows = await rowsOf<PlaceRow>(dashboard, { name: "paths", steps: ["cart_filled"] })
     const all = rows.filter(({ place }) => place === 1).reduce((sum, { sessions }) => sum + sessions, 0)
-    expect(await page.locator(".paths-middle").textContent()).toContain(`${count(all)} sessions`)
+    await eventuallyPasses(async () =>
+      expect(await page.locator(".paths-middle").textContent()).toContain(`${count(all)} sessions`),
+    )
     expect(new URL(page.url()).searchParams.getAll("step")).toEqual(["cart_filled"])
     await page.context().close()
   })
@@ -73,7 +78,7 @@ describe.skipIf(noBrowser)(`paths${skipped}`, () => {
     expect((await columnOf(page, "1 step before")).at(-1)).toEqual(["4 others", "4", "33.3%"])
     await page.getByLabel("Rows per step").selectOption("20")
     await page.getByRole("link", { name: "rare_11" }).waitFor()
-    expect(await columnOf(page, "1 step before")).toHaveLength(12)
+    await eventuallyPasses(async () => expect(await columnOf(page, "1 step before")).toHaveLength(12))
     await page.context().close()
   })
 
@@ -83,7 +88,7 @@ describe.skipIf(noBrowser)(`paths${skipped}`, () => {
     const { page, faults } = await dashboard.open("/w/SITE/paths?step=looked")
     await waitForPage(page, "1 step before")
     expect((await columnOf(page, "1 step before"))[0]?.[0]).toBe(name)
-    expect(await page.locator("main img").count()).toBe(0)
+    await eventuallyPasses(async () => expect(await page.locator("main img").count()).toBe(0))
     expect(faults).toEqual([])
     await page.context().close()
   })

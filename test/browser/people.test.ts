@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import type { Page } from "playwright-core"
+import { eventuallyPasses } from "../harness.ts"
 import { violations } from "./axe.ts"
 import { type Dashboard, noBrowser, openDashboard, owner, skipped, waitForPage } from "./browser.ts"
 
@@ -85,7 +86,9 @@ describe.skipIf(noBrowser)(`people${skipped}`, () => {
     if (named) await page.getByRole("link", { name: named, exact: true }).first().waitFor()
     const shown = await rowsOf(page, "Visitors")
     expect(shown.map((row) => row.slice(0, 4))).toEqual(expected)
-    expect(await page.locator(".pager").textContent()).toContain(`of ${total.toLocaleString("en")}`)
+    await eventuallyPasses(async () =>
+      expect(await page.locator(".pager").textContent()).toContain(`of ${total.toLocaleString("en")}`),
+    )
     expect(faults).toEqual([])
     await page.context().close()
   })
@@ -124,7 +127,7 @@ describe.skipIf(noBrowser)(`people${skipped}`, () => {
     expect((await rowsOf(page, "Profiles")).map(([name]) => name)).toEqual(["Customer 12"])
     await search.fill("customer")
     await page.getByRole("link", { name: "All 20" }).waitFor()
-    expect(await rowsOf(page, "Profiles")).toHaveLength(5)
+    await eventuallyPasses(async () => expect(await rowsOf(page, "Profiles")).toHaveLength(5))
     expect(await violations(page)).toEqual([])
     await search.fill("visitor-12")
     await page.getByText("1 – 11 of 11").waitFor()
@@ -182,9 +185,9 @@ describe.skipIf(noBrowser)(`people${skipped}`, () => {
       { name: "events", measures: ["events", "sessions"] },
       { ...own, preset: "last_365d" },
     )
-    expect(await fact(page, "Events")).toBe(String(all[0]?.events))
-    expect(await fact(page, "Sessions")).toBe(String(all[0]?.sessions))
-    expect(await fact(page, "plan")).toBe("pro")
+    await eventuallyPasses(async () => expect(await fact(page, "Events")).toBe(String(all[0]?.events)))
+    await eventuallyPasses(async () => expect(await fact(page, "Sessions")).toBe(String(all[0]?.sessions)))
+    await eventuallyPasses(async () => expect(await fact(page, "plan")).toBe("pro"))
     const { rows: events } = await runQuery<{ event_name: string; timestamp: string }>(
       { name: "person", anonymousId: "visitor-3", limit: 100 },
       { preset: "last_30d" },
@@ -212,13 +215,15 @@ describe.skipIf(noBrowser)(`people${skipped}`, () => {
       { name: "person", anonymousId: "visitor-0", limit: 1_000 },
       { preset: "last_90d" },
     )
-    expect(await rows.count()).toBe(100)
+    await eventuallyPasses(async () => expect(await rows.count()).toBe(100))
     for (let count = 200; count < all.length + 100; count += 100) {
       await page.getByRole("button", { name: "Show older events" }).click()
       await rows.nth(Math.min(count, all.length) - 1).waitFor()
     }
-    expect(await rows.count()).toBe(all.length)
-    expect(await page.getByRole("button", { name: "Show older events" }).count()).toBe(0)
+    await eventuallyPasses(async () => expect(await rows.count()).toBe(all.length))
+    await eventuallyPasses(async () =>
+      expect(await page.getByRole("button", { name: "Show older events" }).count()).toBe(0),
+    )
     await page.context().close()
   })
 
@@ -278,7 +283,9 @@ describe.skipIf(noBrowser)(`people${skipped}`, () => {
   test("data is exported and deleted per website, by owners only", async () => {
     const { page } = await dashboard.open("/w/all/person?visitor=visitor-9")
     await page.getByText("Select a single website to export or delete this person's data.").waitFor()
-    expect(await page.getByRole("button", { name: "Delete data…" }).count()).toBe(0)
+    await eventuallyPasses(async () =>
+      expect(await page.getByRole("button", { name: "Delete data…" }).count()).toBe(0),
+    )
     await page.context().close()
     const cookie = await viewer()
     const { page: viewerPage } = await dashboard.open("/", { isLoggedIn: false })

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { eventuallyPasses } from "../harness.ts"
 import { violations } from "./axe.ts"
 import { type Dashboard, noBrowser, openDashboard, skipped, waitForPage } from "./browser.ts"
 
@@ -59,14 +60,18 @@ describe.skipIf(noBrowser)(`rejected requests${skipped}`, () => {
       const group = page.locator(".rejected-reasons > li", {
         has: page.getByText(new RegExp(`^${text}`, "i")),
       })
-      expect(await group.locator(".rejected-count").textContent()).toStartWith(
-        String(requestsOfReason.length),
+      await eventuallyPasses(async () =>
+        expect(await group.locator(".rejected-count").textContent()).toStartWith(
+          String(requestsOfReason.length),
+        ),
       )
-      expect(await group.textContent()).toContain(first.advice)
-      expect(await group.locator(".badge").textContent()).toBe(String(first.status))
+      await eventuallyPasses(async () => expect(await group.textContent()).toContain(first.advice))
+      await eventuallyPasses(async () =>
+        expect(await group.locator(".badge").textContent()).toBe(String(first.status)),
+      )
     }
     const rows = page.getByRole("table", { name: "Rejected requests" }).locator("tbody tr")
-    expect(await rows.count()).toBe(requests.length)
+    await eventuallyPasses(async () => expect(await rows.count()).toBe(requests.length))
     const oldest = await rows.last().locator("td").allInnerTexts()
     expect(oldest.slice(1)).toEqual([
       "/track",
@@ -87,10 +92,10 @@ describe.skipIf(noBrowser)(`rejected requests${skipped}`, () => {
     await waitForPage(page, "Invalid shape")
     const rows = page.getByRole("table", { name: "Rejected requests" }).locator("tbody tr")
     await page.getByRole("link", { name: "Filter: Invalid shape" }).click()
-    expect(await rows.count()).toBe(3)
+    await eventuallyPasses(async () => expect(await rows.count()).toBe(3))
     await page.getByRole("combobox", { name: "Reason" }).selectOption("")
     await page.getByRole("combobox", { name: "Website" }).selectOption(dashboard.site)
-    expect(await rows.count()).toBe(1)
+    await eventuallyPasses(async () => expect(await rows.count()).toBe(1))
     expect(new URL(page.url()).searchParams.get("site")).toBe(dashboard.site)
     await page.getByRole("combobox", { name: "Reason" }).selectOption("key_malformed")
     await page.getByText("No requests match").waitFor()
@@ -125,7 +130,7 @@ describe.skipIf(noBrowser)(`rejected requests${skipped}`, () => {
     await send(401, "/track", {}, event)
     await page.getByRole("button", { name: "Resume" }).click()
     await page.getByRole("heading", { level: 3, name: "Credential missing" }).waitFor()
-    expect(await rows.count()).toBe(before + 1)
+    await eventuallyPasses(async () => expect(await rows.count()).toBe(before + 1))
     await page.context().close()
   })
 })

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { eventuallyPasses } from "../harness.ts"
 import { type Dashboard, noBrowser, openDashboard, skipped, waitForPage } from "./browser.ts"
 import { cellsOf, count, rate, rowsOf } from "./helpers.ts"
 
@@ -63,9 +64,13 @@ describe.skipIf(noBrowser)(`retention${skipped}`, () => {
       const table = page.getByRole("table")
       const cells = async () =>
         (await cellsOf(table)).slice(1).map(([, ...row]) => row.map((cell) => cell.replace(" so far", "")))
-      expect(await cells()).toEqual(expected(({ percentage }) => rate(percentage)))
+      await eventuallyPasses(async () =>
+        expect(await cells()).toEqual(expected(({ percentage }) => rate(percentage))),
+      )
       await page.getByRole("button", { name: "Count", exact: true }).click()
-      expect(await cells()).toEqual(expected(({ returned }) => count(returned)))
+      await eventuallyPasses(async () =>
+        expect(await cells()).toEqual(expected(({ returned }) => count(returned))),
+      )
       expect(faults).toEqual([])
       await page.context().close()
     },
@@ -92,7 +97,7 @@ describe.skipIf(noBrowser)(`retention${skipped}`, () => {
   test("a past range has no incomplete periods", async () => {
     const { page } = await dashboard.open("/w/SITE/retention?by=weekly&period=last_week")
     await waitForPage(page, "Average")
-    expect(await page.getByText("so far").count()).toBe(0)
+    await eventuallyPasses(async () => expect(await page.getByText("so far").count()).toBe(0))
     await page.context().close()
   })
 

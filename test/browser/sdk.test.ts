@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { join } from "node:path"
+import { eventuallyPasses } from "../harness.ts"
 import { noBrowser, skipped } from "./browser.ts"
 import { openShop, type Shop } from "./shop-page.ts"
 
@@ -39,18 +40,20 @@ describe.skipIf(noBrowser)(`the published SDK${skipped}`, () => {
         profileId: "u1",
         properties: { entry },
       })
-      expect(await page.evaluate("databuddy.options")).toMatchObject({
-        clientId: "shop",
-        ignoreBotDetection: true,
-        batchTimeout: 100,
-        samplingRate: 1,
-        anonymizeVisitorIds: "auto",
-        skipPatterns: ["/admin/**"],
-        trackErrors: true,
-        trackWebVitals: false,
-        sdkVersion: "2.6.0",
-      })
-      expect(await page.evaluate("document.cookie")).toBe("")
+      await eventuallyPasses(async () =>
+        expect(await page.evaluate("databuddy.options")).toMatchObject({
+          clientId: "shop",
+          ignoreBotDetection: true,
+          batchTimeout: 100,
+          samplingRate: 1,
+          anonymizeVisitorIds: "auto",
+          skipPatterns: ["/admin/**"],
+          trackErrors: true,
+          trackWebVitals: false,
+          sdkVersion: "2.6.0",
+        }),
+      )
+      await eventuallyPasses(async () => expect(await page.evaluate("document.cookie")).toBe(""))
       await page.goto("about:blank")
       await shop.received(["/batch screen_view", "/identify u1", "/track early", "/batch page_exit"])
       expect(shop.recorder.unexpected).toEqual([])

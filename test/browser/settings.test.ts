@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import type { Page } from "playwright-core"
+import { eventuallyPasses } from "../harness.ts"
 import { violations } from "./axe.ts"
 import { type Dashboard, noBrowser, openDashboard, owner, skipped } from "./browser.ts"
 
@@ -152,7 +153,7 @@ describe.skipIf(noBrowser)(`settings${skipped}`, () => {
     await page.mouse.click(4, 4)
     await dialogButton("Done").click()
     await dialogClosed()
-    expect(await page.content()).not.toContain(secret)
+    await eventuallyPasses(async () => expect(await page.content()).not.toContain(secret))
 
     await chooseAction("Reports", "Disable…")
     await dialogButton("Disable").click()
@@ -183,7 +184,7 @@ describe.skipIf(noBrowser)(`settings${skipped}`, () => {
 
   test("an invited user chooses a password, and sees no more than a viewer can", async () => {
     await page.goto("/settings/users")
-    expect(await button(`Edit ${owner.email}`).count()).toBe(0)
+    await eventuallyPasses(async () => expect(await button(`Edit ${owner.email}`).count()).toBe(0))
     await button("Invite user").click()
     await field("Email").fill("Vic@example.com")
     await field("Selected websites").check()
@@ -234,11 +235,13 @@ describe.skipIf(noBrowser)(`settings${skipped}`, () => {
     await field("Text").fill("Release 2.1")
     await page.keyboard.press("Enter")
     await button("Delete Release 2.1").waitFor()
-    expect(await notes()).toMatchObject([{ date: "2026-11-20", text: "Release 2.1" }])
+    await eventuallyPasses(async () =>
+      expect(await notes()).toMatchObject([{ date: "2026-11-20", text: "Release 2.1" }]),
+    )
     await button("Delete Release 2.1").click()
     await dialogButton("Delete").click()
     await page.getByText("No annotations").waitFor()
-    expect(await notes()).toEqual([])
+    await eventuallyPasses(async () => expect(await notes()).toEqual([]))
   })
 
   test("a share link is listed with the page it opens, and stops working once revoked", async () => {
@@ -324,11 +327,15 @@ describe.skipIf(noBrowser)(`settings${skipped}`, () => {
     }
     await fill("a wrong guess", "another long phrase")
     await page.getByRole("alert").getByText("The current password is wrong.").waitFor()
-    expect(await button.evaluate((element) => element === document.activeElement)).toBe(true)
+    await eventuallyPasses(async () =>
+      expect(await button.evaluate((element) => element === document.activeElement)).toBe(true),
+    )
     expect(faults.splice(0)).toEqual([expect.stringContaining("400")])
     await fill(owner.password, "another long phrase")
     await page.getByText("Password changed.").waitFor()
-    expect(await page.getByLabel("New password", { exact: true }).inputValue()).toBe("")
+    await eventuallyPasses(async () =>
+      expect(await page.getByLabel("New password", { exact: true }).inputValue()).toBe(""),
+    )
     const login = (password: string) =>
       fetch(`${dashboard.server.url}/v1/login`, {
         method: "POST",
@@ -341,14 +348,18 @@ describe.skipIf(noBrowser)(`settings${skipped}`, () => {
 
   test("single-key shortcuts can be turned off, and the theme chosen", async () => {
     await page.getByLabel("Dark").check()
-    expect(await page.evaluate(() => document.documentElement.dataset.theme)).toBe("dark")
+    await eventuallyPasses(async () =>
+      expect(await page.evaluate(() => document.documentElement.dataset.theme)).toBe("dark"),
+    )
     await page.getByLabel("Enable single-key shortcuts").uncheck()
     await page.goto(`/w/${dashboard.site}/overview`)
     await page.locator(".stat-value").first().waitFor()
     await page.keyboard.press("?")
     await page.keyboard.press("w")
     expect(new URL(page.url()).search).toBe("")
-    expect(await page.getByRole("dialog").count()).toBe(0)
-    expect(await page.evaluate(() => document.documentElement.dataset.theme)).toBe("dark")
+    await eventuallyPasses(async () => expect(await page.getByRole("dialog").count()).toBe(0))
+    await eventuallyPasses(async () =>
+      expect(await page.evaluate(() => document.documentElement.dataset.theme)).toBe("dark"),
+    )
   })
 })

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { eventuallyPasses } from "../harness.ts"
 import { violations } from "./axe.ts"
 import { type Dashboard, noBrowser, openDashboard, skipped, waitForPage } from "./browser.ts"
 import { pages } from "./pages.ts"
@@ -97,7 +98,9 @@ describe.skipIf(noBrowser)(`saved views, annotations and share links${skipped}`,
 
     const { page: guest, faults } = await dashboard.open(link, { isLoggedIn: false })
     await waitForPage(guest, "page_viewed")
-    expect(await guest.locator(".stat-value").first().textContent()).toBe(events)
+    await eventuallyPasses(async () =>
+      expect(await guest.locator(".stat-value").first().textContent()).toBe(events),
+    )
     expect(new URL(guest.url()).searchParams.get("period")).toBe("last_7d")
     const links = await guest.getByRole("navigation", { name: "Pages" }).getByRole("link").allInnerTexts()
     expect(links.map((text) => text.trim())).toEqual([
@@ -112,7 +115,7 @@ describe.skipIf(noBrowser)(`saved views, annotations and share links${skipped}`,
       "Vitals",
       "Engagement",
     ])
-    expect(await guest.getByRole("button", menu).count()).toBe(0)
+    await eventuallyPasses(async () => expect(await guest.getByRole("button", menu).count()).toBe(0))
     expect(await violations(guest)).toEqual([])
     expect(faults).toEqual([])
     for (const page of ["people", "person?visitor=visitor-0", "live", "refusals", "install"]) {
@@ -154,7 +157,9 @@ describe.skipIf(noBrowser)(`saved views, annotations and share links${skipped}`,
     await waitForPage(guest, "page_viewed")
     await guest.keyboard.press("/")
     await guest.locator("datalist option[value='property.plan']").waitFor({ state: "attached" })
-    expect(await guest.locator("datalist option[value='anonymous_id']").count()).toBe(0)
+    await eventuallyPasses(async () =>
+      expect(await guest.locator("datalist option[value='anonymous_id']").count()).toBe(0),
+    )
     await guest.getByLabel("Field or property").fill("anonymous_id")
     await guest.keyboard.press("Enter")
     await guest.getByRole("alert").getByText("Choose one from the list").waitFor()
@@ -177,7 +182,7 @@ describe.skipIf(noBrowser)(`saved views, annotations and share links${skipped}`,
     expect(shares.map(({ id }) => id)).not.toContain(created.share.id)
     const { page } = await dashboard.open(created.link, { isLoggedIn: false })
     await page.getByText(/link/i).locator("visible=true").first().waitFor()
-    expect(await page.locator(".stat-value").count()).toBe(0)
+    await eventuallyPasses(async () => expect(await page.locator(".stat-value").count()).toBe(0))
     await page.context().close()
   })
 
@@ -199,13 +204,15 @@ describe.skipIf(noBrowser)(`saved views, annotations and share links${skipped}`,
     expect(choices.map((text) => text.trim())).toEqual(["localhost"])
     await page.keyboard.press("Escape")
     await page.getByRole("button", menu).click()
-    expect(await page.locator(".popover-panel button").allInnerTexts()).toEqual(["Copy link"])
+    await eventuallyPasses(async () =>
+      expect(await page.locator(".popover-panel button").allInnerTexts()).toEqual(["Copy link"]),
+    )
     await page.goto("/settings/websites")
     await page.getByText("Page not found or no access").waitFor()
     expect(faults).toEqual([])
     await page.goto(`/w/${website.id}/overview`)
     await page.getByRole("alert").first().waitFor()
-    expect(await page.locator(".stat-value").count()).toBe(0)
+    await eventuallyPasses(async () => expect(await page.locator(".stat-value").count()).toBe(0))
     await page.context().close()
   })
 })

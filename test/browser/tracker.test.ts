@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test"
-import { eventually } from "../harness.ts"
+import { eventually, eventuallyPasses } from "../harness.ts"
 import { noBrowser, skipped, wholeBrowser } from "./browser.ts"
 import { type OpenPage, openShop, type PageSpec, type Shop } from "./shop-page.ts"
 
@@ -64,7 +64,7 @@ describe.skipIf(noBrowser)(`the page script${skipped}`, () => {
       time_on_page: expect.any(Number),
       scroll_depth: 100,
     })
-    expect(await context.cookies()).toEqual([])
+    await eventuallyPasses(async () => expect(await context.cookies()).toEqual([]))
     expect(faults).toEqual([])
   })
 
@@ -190,8 +190,10 @@ describe.skipIf(noBrowser)(`the page script${skipped}`, () => {
       }`,
     })
     await shop.received([view])
-    expect(await page.evaluate("(() => { try { return localStorage } catch { return 'blocked' } })()")).toBe(
-      "blocked",
+    await eventuallyPasses(async () =>
+      expect(
+        await page.evaluate("(() => { try { return localStorage } catch { return 'blocked' } })()"),
+      ).toBe("blocked"),
     )
     await page.evaluate(() => databuddy.track?.("ordered"))
     await page.goto("about:blank")
@@ -271,7 +273,12 @@ describe.skipIf(noBrowser)(`the page script${skipped}`, () => {
         .replace("></script>", () => `>${script}</script>`),
     })
     await shop.received([view])
-    expect(await page.evaluate("databuddy.options")).toMatchObject({ apiUrl: shop.stats, clientId: "shop" })
+    await eventuallyPasses(async () =>
+      expect(await page.evaluate("databuddy.options")).toMatchObject({
+        apiUrl: shop.stats,
+        clientId: "shop",
+      }),
+    )
   })
 
   test("a page that comes back from the back/forward cache is a view of its own", async () => {
@@ -409,7 +416,9 @@ describe.skipIf(noBrowser)(`the page script${skipped}`, () => {
     await page.waitForFunction("window.databuddy")
     await page.evaluate("databuddy.track('lost'); databuddy.flush()")
     expect(JSON.parse(String(await page.evaluate(stored)))).toEqual(JSON.parse(optedOut))
-    expect(await page.evaluate("databuddy.getTrackingIds()")).toEqual({ anonId: null, sessionId: null })
+    await eventuallyPasses(async () =>
+      expect(await page.evaluate("databuddy.getTrackingIds()")).toEqual({ anonId: null, sessionId: null }),
+    )
     await page.evaluate("databuddy.optIn(); databuddy.track('back'); databuddy.flush()")
     await shop.received([view, "/track back"])
     expect(fieldsOf(view).map(({ path }) => path)).toEqual([url("/next")])
@@ -424,7 +433,9 @@ describe.skipIf(noBrowser)(`the page script${skipped}`, () => {
     const again = await shop.open({ attributes, context, path: "/again" })
     await again.page.waitForFunction("window.databuddy")
     await again.page.evaluate("databuddy.track('chosen'); databuddy.flush()")
-    expect(await again.page.evaluate("localStorage.length + sessionStorage.length")).toBe(0)
+    await eventuallyPasses(async () =>
+      expect(await again.page.evaluate("localStorage.length + sessionStorage.length")).toBe(0),
+    )
     expect(shop.recorder.requests).toBe(0)
     await again.page.evaluate("databuddy.consent()")
     const views = () => fieldsOf(view).map(({ path }) => path)

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { eventuallyPasses } from "../harness.ts"
 import { violations } from "./axe.ts"
 import { type Dashboard, noBrowser, openDashboard, skipped, waitForPage, waitForQueries } from "./browser.ts"
 import { cellsOf, count, rowsOf } from "./helpers.ts"
@@ -69,17 +70,19 @@ describe.skipIf(noBrowser)(`the vitals page${skipped}`, () => {
     })
     expect(rows.length).toBeGreaterThan(1)
     const names = new Intl.DisplayNames("en", { type: "region" })
-    expect(await cellsOf(page.getByRole("table", { name: `${name} by ${column}` }))).toEqual(
-      rows.map((row) => {
-        const value = row[field] ?? ""
-        const p75 = row["p75:property.value"] ?? 0
-        return [
-          field === "country" ? (names.of(value) ?? "") : value,
-          metric.text(p75),
-          ratingOf(metric, p75),
-          count(row.events ?? 0),
-        ]
-      }),
+    await eventuallyPasses(async () =>
+      expect(await cellsOf(page.getByRole("table", { name: `${name} by ${column}` }))).toEqual(
+        rows.map((row) => {
+          const value = row[field] ?? ""
+          const p75 = row["p75:property.value"] ?? 0
+          return [
+            field === "country" ? (names.of(value) ?? "") : value,
+            metric.text(p75),
+            ratingOf(metric, p75),
+            count(row.events ?? 0),
+          ]
+        }),
+      ),
     )
     await page.context().close()
   })

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import type { Locator, Page } from "playwright-core"
+import { eventuallyPasses } from "../harness.ts"
 import { violations } from "./axe.ts"
 import { type Dashboard, noBrowser, openDashboard, skipped, waitForPage, waitForQueries } from "./browser.ts"
 import { cellsOf, count, dayAgo, numberOf, rate, rowsOf } from "./helpers.ts"
@@ -126,7 +127,7 @@ describe.skipIf(noBrowser)(`the page of page views${skipped}`, () => {
   test.each(ranges)("shows the same numbers as the API for $name", async ({ query, body }) => {
     const { page, faults } = await dashboard.open(`/w/SITE/web${query}`)
     await waitForPage(page, "google.com")
-    expect(await statsOf(page)).toEqual(await totalsFor(body))
+    await eventuallyPasses(async () => expect(await statsOf(page)).toEqual(await totalsFor(body)))
     const parameter = { name: "top_pages", limit: 10, compare: "previous_period" }
     const pages = await rowsOf<Row>(dashboard, parameter, body)
     expect(pages.length).toBeGreaterThan(3)
@@ -301,18 +302,22 @@ describe.skipIf(noBrowser)(`the page of page views${skipped}`, () => {
       await value.click()
       for (const chip of chips) await page.getByRole("button", { name: `Edit filter ${chip}` }).waitFor()
       await waitForQueries(page)
-      expect(await value.evaluate((button) => button === document.activeElement)).toBe(true)
+      await eventuallyPasses(async () =>
+        expect(await value.evaluate((button) => button === document.activeElement)).toBe(true),
+      )
       const filtered = await statsOf(page)
       expect(filtered).not.toEqual(all)
       expect(filtered).toEqual(await totalsFor({ filters }))
       const devices = await rowsOf<Row>(dashboard, { name: "device_types" }, { filters })
-      expect(await cellsOf(tableIn(page, "Devices"))).toEqual(
-        devices.map((device) => share(device).map(String)),
+      await eventuallyPasses(async () =>
+        expect(await cellsOf(tableIn(page, "Devices"))).toEqual(
+          devices.map((device) => share(device).map(String)),
+        ),
       )
       await value.click()
       await page.getByRole("button", { name: /^Edit filter/ }).waitFor({ state: "detached" })
       await waitForQueries(page)
-      expect(await statsOf(page)).toEqual(all)
+      await eventuallyPasses(async () => expect(await statsOf(page)).toEqual(all))
       expect(faults).toEqual([])
       await page.context().close()
     },
@@ -327,15 +332,21 @@ describe.skipIf(noBrowser)(`the page of page views${skipped}`, () => {
     })
     const change = (page: Page, label: string) =>
       page.locator(".stat", { has: page.locator("dt", { hasText: label }) }).locator(".change")
-    expect(await change(page, "Visitors").getAttribute("title")).toBe(
-      `Previous period: ${count(totals?.previous.unique_visitors ?? -1)}`,
+    await eventuallyPasses(async () =>
+      expect(await change(page, "Visitors").getAttribute("title")).toBe(
+        `Previous period: ${count(totals?.previous.unique_visitors ?? -1)}`,
+      ),
     )
-    expect(await change(page, "Median duration").getAttribute("title")).toBe(
-      `Previous period: ${duration(totals?.previous.median_session_duration ?? -1)}`,
+    await eventuallyPasses(async () =>
+      expect(await change(page, "Median duration").getAttribute("title")).toBe(
+        `Previous period: ${duration(totals?.previous.median_session_duration ?? -1)}`,
+      ),
     )
     const points = (totals?.bounce_rate ?? 0) - (totals?.previous.bounce_rate ?? 0)
     const color = points > 0 ? "down" : points < 0 ? "up" : "same"
-    expect(await change(page, "Bounce rate").getAttribute("class")).toBe(`change ${color}`)
+    await eventuallyPasses(async () =>
+      expect(await change(page, "Bounce rate").getAttribute("class")).toBe(`change ${color}`),
+    )
     await page.context().close()
   })
 
@@ -376,8 +387,8 @@ describe.skipIf(noBrowser)(`the page of page views${skipped}`, () => {
     await page.getByRole("link", { name: "Web", exact: true }).click()
     await waitForPage(page, "google.com")
     await panelOf(page, "Countries").getByRole("alert").getByText("Too many values").waitFor()
-    expect(await page.getByRole("alert").count()).toBe(1)
-    expect(await statsOf(page)).toEqual(await totalsFor())
+    await eventuallyPasses(async () => expect(await page.getByRole("alert").count()).toBe(1))
+    await eventuallyPasses(async () => expect(await statsOf(page)).toEqual(await totalsFor()))
     await page.context().close()
   })
 
@@ -410,7 +421,7 @@ describe.skipIf(noBrowser)(`the page of page views${skipped}`, () => {
     expect(page.url()).toEndWith(`/w/${website.id}/overview?period=last_7d`)
     await page.getByRole("link", { name: "Web", exact: true }).click()
     await page.getByText("No page views yet").waitFor()
-    expect(await page.locator(".stat-value").count()).toBe(0)
+    await eventuallyPasses(async () => expect(await page.locator(".stat-value").count()).toBe(0))
     expect(await violations(page)).toEqual([])
     await page.getByRole("link", { name: "Show setup instructions" }).click()
     expect(new URL(page.url()).pathname).toBe(`/w/${website.id}/install`)
@@ -444,7 +455,7 @@ describe.skipIf(noBrowser)(`the page of page views${skipped}`, () => {
   test("a range without page views offers a longer one", async () => {
     const { page } = await dashboard.open(`/w/SITE/web?from=${dayAgo(300)}&to=${dayAgo(290)}`)
     await page.getByText("No events in this range").waitFor()
-    expect(await statsOf(page)).toEqual(["0", "0", "0", "0.0%", "–"])
+    await eventuallyPasses(async () => expect(await statsOf(page)).toEqual(["0", "0", "0", "0.0%", "–"]))
     await page.getByRole("link", { name: "Show last 90 days" }).click()
     await waitForPage(page, "google.com")
     await page.context().close()
