@@ -67,7 +67,7 @@ async function main(args: string[]): Promise<number> {
 }
 
 async function runTests(env: Record<string, string>, files: string[]) {
-  const command = [process.execPath, "test", "--parallel", "--only-failures", "--timeout", "30000", ...files]
+  const command = [process.execPath, "test", "--parallel", "--only-failures", "--timeout", "120000", ...files]
   const child = Bun.spawn(command, {
     cwd: join(import.meta.dir, ".."),
     env: { ...process.env, ...env },

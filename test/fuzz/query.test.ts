@@ -18,7 +18,7 @@ import { mulberry32, picker } from "../support/random.ts"
 // cached. Repeat a run with DATABUDDY_FUZZ_SEED; make it longer with DATABUDDY_FUZZ_WORLDS.
 
 const firstSeed = Number(process.env.DATABUDDY_FUZZ_SEED ?? 1)
-const worlds = Number(process.env.DATABUDDY_FUZZ_WORLDS ?? 2)
+const worlds = Number(process.env.DATABUDDY_FUZZ_WORLDS ?? 1)
 const queriesPerState = Number(process.env.DATABUDDY_FUZZ_QUESTIONS ?? 10)
 /** Queries that run in every state. */
 const repeatedCount = 8
