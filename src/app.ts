@@ -1,5 +1,6 @@
 import { Elysia } from "elysia"
 import { type AdminApiDeps, adminRoutes } from "./admin-api/route.ts"
+import { removeBasePath } from "./base-path.ts"
 import { dashboardRoutes } from "./dashboard/route.ts"
 import { RequestError } from "./errors.ts"
 import { type HealthDeps, healthRoutes } from "./health/route.ts"
@@ -41,11 +42,14 @@ export function createApp(deps: AppDeps) {
   const app = new Elysia({ handler: { standardHostname: false } })
   const hostCheck = new HostCheck()
   const ingestHandlers = ingestHandlersByPath(deps)
+  const { basePath } = deps.settings
   // Wraps the router: hooks run too late to check the host, and the router's context and promises would take a tenth of the time of an
   // event, so that ingestion skips it.
   app.wrap(
     (handle: (request: Request, ...rest: unknown[]) => unknown) =>
       (request: Request, ...rest: unknown[]) => {
+        // Everything after this sees the paths of the routes, whether a proxy or this has removed --base-path.
+        if (basePath !== "") removeBasePath(request, basePath)
         if (hostCheck.isValid(request)) {
           const ingest = ingestHandlers.get(exactPathOf(request.url))
           return ingest?.method === request.method
@@ -79,9 +83,9 @@ export function createApp(deps: AppDeps) {
       .use(userRoutes(deps))
       .use(savedRoutes(deps))
       .use(queryRoutes(deps))
-      .use(docsRoutes(deps.settings))
+      .use(docsRoutes(deps.settings, basePath))
       .use(trackerRoutes(deps))
-      .use(dashboardRoutes())
+      .use(dashboardRoutes(basePath))
   )
 }
 

@@ -5,6 +5,7 @@ import { basename, dirname, join, relative } from "node:path"
 import { embedDashboard } from "./dashboard/bundle.ts"
 import { bundledComponents, type Component, licenseTexts } from "./release/components.ts"
 import { bundleScripts, scriptFiles } from "./tracker/bundle.ts"
+import { basePathPlaceholder } from "./tracker/scripts.ts"
 
 // bun src/build.ts         → ./databuddy for this machine
 // bun src/build.ts --all   → dist/databuddy-<platform> for every platform
@@ -169,7 +170,7 @@ export async function build(
       ...(version === undefined ? {} : { BUILD_VERSION: JSON.stringify(version) }),
       // The key that `databuddy update` trusts by default.
       BUILD_UPDATE_KEY: JSON.stringify(process.env.DATABUDDY_UPDATE_PUBLIC_KEY ?? ""),
-      BUILD_SCRIPTS: JSON.stringify(JSON.stringify(await bundleScripts())),
+      BUILD_SCRIPTS: JSON.stringify(JSON.stringify(await bundleScripts(basePathPlaceholder))),
       // Bun.build, unlike `bun build --compile`, sets "development", which makes Elysia's errors more detailed.
       "process.env.NODE_ENV": JSON.stringify("production"),
     },

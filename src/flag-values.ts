@@ -69,11 +69,41 @@ const otherPaths = "docs,health,invite,login,metrics,ready,settings,share,v1,w".
 export function ingestPath(text: string): string {
   const path = text.replace(/\/$/, "")
   if (path === "") return ""
-  const firstParts = [...otherPaths, ...ingestRoutes.map((route) => route.path.split("/")[1])]
-  if (/^(?:\/[\w-]{1,64}){1,4}$/.test(path) && !firstParts.includes(path.split("/")[1])) return path
+  if (isPath(path) && !servedParts().includes(firstPart(path))) return path
   throw new InvalidArgumentError(
     "It must be a path that nothing else is served at, of letters, digits, '-' and '_', such as /e.",
   )
+}
+
+/** Parser of the path below which the server is; '' is none. */
+export function basePath(text: string): string {
+  if (text === "") return ""
+  if (!isPath(text)) {
+    throw new InvalidArgumentError(
+      "It must be one to four parts of letters, digits, '-' and '_', each after a slash, without a slash at the end, such as /stats.",
+    )
+  }
+  const parts = servedParts()
+  if (!parts.includes(firstPart(text))) return text
+  throw new InvalidArgumentError(
+    `It must not begin with a path of the server: ${parts.sort().join(", ")}. Choose another path, such as /stats.`,
+  )
+}
+
+/** One to four parts of letters, digits, '-' and '_'. */
+function isPath(text: string): boolean {
+  return /^(?:\/[\w-]{1,64}){1,4}$/.test(text)
+}
+
+/** `stats` of /stats/events. */
+function firstPart(path: string): string {
+  return path.split("/")[1] ?? ""
+}
+
+/** First parts of the paths of all routes. */
+function servedParts(): string[] {
+  const ingestParts = ingestRoutes.map(({ path }) => firstPart(path)).filter((part) => part !== "")
+  return [...otherPaths, ...ingestParts]
 }
 
 /** Parser of the name of a file that nothing else is served as. */

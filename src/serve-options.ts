@@ -1,6 +1,8 @@
 import { type Command, Option } from "commander"
+import { withoutBasePath } from "./base-path.ts"
 import {
   backupInterval,
+  basePath,
   filled,
   headerName,
   ingestPath,
@@ -60,6 +62,8 @@ export interface ServeOptions extends DatabaseOptions {
   countryHeader?: string
   /** Path of an mmdb file; absent: the built-in country table. */
   geoDb?: string
+  /** ''; or a path such as /stats. */
+  basePath: string
   /** ''; or a path such as /e. */
   ingestPath: string
   scriptName: string
@@ -91,7 +95,10 @@ export function backupDirOption(description: string): Option {
 /** Adds all flags of `serve`. */
 export function addServeOptions(command: Command): Command {
   for (const option of serveOptions()) command.addOption(option)
-  return command.hook("preAction", fitQueue).hook("preAction", requireBackups)
+  return command
+    .hook("preAction", fitQueue)
+    .hook("preAction", requireBackups)
+    .hook("preAction", separatePaths)
 }
 
 /** Adds some flags of `serve`, with their environment variables and defaults, to another command. */
@@ -240,6 +247,12 @@ function serveOptions(): Option[] {
       filled("a file path, such as /var/lib/databuddy/GeoLite2-City.mmdb"),
     ),
     option(
+      "--base-path <path>",
+      "serve everything below this path of the host, such as /stats, behind a proxy that removes the path from requests or does not",
+      "",
+      basePath,
+    ),
+    option(
       "--ingest-path <path>",
       "also serve everything that pages and senders call below this path, such as /e: blocklists know the usual paths",
       "",
@@ -290,6 +303,18 @@ function requireBackups(command: Command): void {
         : `error: ${flag} has no effect without --backup-dir or --backup-to: no backups are made`,
     )
   }
+}
+
+/**
+ * Rejects an --ingest-path that begins with --base-path, below which it already is. A proxy that removes --base-path would send a
+ * path that still begins with it, which would be removed again.
+ */
+function separatePaths(command: Command): void {
+  const { basePath, ingestPath } = command.opts<ServeOptions>()
+  if (basePath === "" || withoutBasePath(ingestPath, basePath) === ingestPath) return
+  command.error(
+    `error: --ingest-path ${ingestPath} begins with --base-path ${basePath}, below which it already is. Leave ${basePath} out of --ingest-path.`,
+  )
 }
 
 /** Pairs of a queue limit and the limit of a single request. */

@@ -49,7 +49,7 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
   try {
     await server.opened
     const listener = new Listener(server, options, tls)
-    const url = listener.url.origin
+    const url = listener.url.origin + options.basePath
     const onFault = faultLog(log, environment.elapsed)
     if (options.setup && context.outIsDiscarded && server.store.registry.isEmpty())
       log(

@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander"
 import type { Random } from "../environment.ts"
 import { UserError } from "../errors.ts"
+import { addFlagsOfServe } from "../serve-options.ts"
 import type { Db } from "../store/db/driver.ts"
 import { createInvite } from "../store/invites.ts"
 import { type Role, roles } from "../store/roles.ts"
@@ -40,6 +41,7 @@ interface CreateOptions extends DataOptions {
 }
 
 interface ResetOptions extends DataOptions {
+  basePath: string
   passwordStdin?: boolean
   link?: boolean
 }
@@ -86,6 +88,7 @@ export function addUserCommands(root: Command, context: Context): void {
         "print the path of a one-time link instead; the old password works until the link is used",
       ).conflicts("passwordStdin"),
     )
+  addFlagsOfServe(resetCommand, ["--base-path"])
   addDataOptions(resetCommand, "user reset ada@example.com --link").action(
     (email: string, options: ResetOptions) => reset(email, options, context),
   )
@@ -153,8 +156,10 @@ async function link(email: string, options: ResetOptions, context: Context): Pro
       const invite = newInviteJson(createInvite(db, "reset", id, random, now()))
       if (options.json) printJson(invite, context)
       else {
+        // With the variable of the server, an operator sees what its URL ends with.
+        const end = options.basePath === "" ? "" : `, which ends with ${options.basePath}`
         context.out(
-          `${invite.path}\n\nAppend it to the URL of the server. The link works once and expires on ${shortTime(invite.expiresAt, "")}.\n`,
+          `${invite.path}\n\nAppend it to the URL of the server${end}. The link works once and expires on ${shortTime(invite.expiresAt, "")}.\n`,
         )
       }
     }),

@@ -15,7 +15,8 @@ export async function embedDashboard(folder: string): Promise<Bun.BunPlugin> {
     minify: { whitespace: true, syntax: true },
     // Loads rarely used pages on demand.
     splitting: true,
-    publicPath: "/",
+    // Relative: `route.ts` adds the path of the server to those of the page.
+    publicPath: "./",
   })
   const files = outputs
     .map((output) => ({ output, name: basename(output.path) }))

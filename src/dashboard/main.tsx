@@ -90,7 +90,7 @@ function Content() {
 const root = document.getElementById("app")
 if (root) {
   render(
-    <AppContext.Provider value={new App(window)}>
+    <AppContext.Provider value={new App(window, root.dataset.basePath ?? "")}>
       <Root />
     </AppContext.Provider>,
     root,

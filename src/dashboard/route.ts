@@ -25,19 +25,38 @@ const pageRoutes = ["/", "/login", "/invite/:token", "/w/*", "/share/*", "/setti
 
 /**
  * Serves the dashboard: one HTML page for all its routes, and its scripts and styles. The build embeds them in the binary;
- * without a build there is no dashboard.
+ * without a build there is no dashboard. Only the page names `basePath`: the other files are cached forever, and refer to each other
+ * by relative paths.
  */
-export function dashboardRoutes() {
+export function dashboardRoutes(basePath: string) {
   const app = new Elysia()
   const files = page.files ?? []
   for (const { path, loader, headers } of files) {
-    const file = lazy(async () => compress(headers["content-type"], await Bun.file(path).bytes()))
-    if (loader === "html") addPage(app, file)
+    const type = headers["content-type"]
+    if (loader === "html") {
+      const page = async () => Buffer.from(pageBelow(basePath, await Bun.file(path).text()))
+      addPage(
+        app,
+        lazy(async () => compress(type, await page())),
+      )
+      continue
+    }
+    const file = lazy(async () => compress(type, await Bun.file(path).bytes()))
     // File names contain a hash of the content, so they can be cached forever.
-    else
-      app.get(`/${basename(path)}`, async ({ request }) => fileResponse(await file(), request, fileHeaders))
+    app.get(`/${basename(path)}`, async ({ request }) => fileResponse(await file(), request, fileHeaders))
   }
   return app
+}
+
+/**
+ * The page for a server below `basePath`. It has many paths, so its relative references become absolute ones. A `<base>` element
+ * would need a weaker policy, and would change what `href="#main"` means.
+ */
+function pageBelow(basePath: string, html: string): string {
+  return html
+    .replaceAll('="./', `="${basePath}/`)
+    .replace('data-base-path=""', `data-base-path="${basePath}"`)
+    .replace(" /docs", ` ${basePath}/docs`)
 }
 
 function addPage(app: Elysia, file: () => Promise<StaticFile>): void {

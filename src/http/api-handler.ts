@@ -22,10 +22,11 @@ export interface AuthDeps extends AuthFailureDeps, CallerDeps, CookieDeps, Rejec
   logError: ServerErrorLog
   now: () => number
   newId: () => string
-  settings: AuthFailureDeps["settings"] & {
-    /** Requests a minute with one share link from one address; 0: unlimited. */
-    rateLimit: number
-  }
+  settings: AuthFailureDeps["settings"] &
+    CookieDeps["settings"] & {
+      /** Requests a minute with one share link from one address; 0: unlimited. */
+      rateLimit: number
+    }
 }
 
 /** What the handler of a public route gets. */

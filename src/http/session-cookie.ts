@@ -4,11 +4,11 @@ import { findLoginSession, type LoginSession, loginSessionLifetime } from "../st
 import { isTrustedProxy, normalizeAddress, type TrustedNetworks } from "./address.ts"
 import type { RequestContext } from "./request-context.ts"
 
-/** Decides whether the session cookie is `Secure`. */
+/** Decides where browsers send the session cookie, and whether it is `Secure`. */
 export interface CookieDeps {
   /** True if this process terminates TLS. */
   https: boolean
-  settings: { trustedProxies: TrustedNetworks }
+  settings: { trustedProxies: TrustedNetworks; basePath: string }
 }
 
 export const sessionCookie = "databuddy_session"
@@ -16,7 +16,12 @@ export const sessionCookie = "databuddy_session"
  * Name of the cookie over HTTPS. Browsers accept this prefix only from the host itself, so a sibling host cannot set it. Login
  * sessions of older versions keep the plain name until they are renewed.
  */
-const secureCookie = `__Host-${sessionCookie}`
+const hostCookie = `__Host-${sessionCookie}`
+/**
+ * The same below --base-path. Browsers accept `__Host-` with the path / only, and would then send the login session to every other
+ * application of the host. Against those, the path matters more than the protection from sibling hosts.
+ */
+const pathCookie = `__Secure-${sessionCookie}`
 /**
  * Maximum number of session cookies to look up for a request. A lookup takes 4 µs. A sibling host can set many cookies
  * with the plain name; browsers store at most 180 per site.
@@ -59,9 +64,17 @@ export function setSessionCookie(
   token: string | undefined,
 ): void {
   const seconds = token === undefined ? 0 : loginSessionLifetime / 1_000
-  const [name, secure] = isSecure(context, deps) ? [secureCookie, "; Secure"] : [sessionCookie, ""]
+  const { basePath } = deps.settings
+  const [name, secure] = isSecure(context, deps)
+    ? [secureCookieName(basePath), "; Secure"]
+    : [sessionCookie, ""]
   headers["Set-Cookie"] =
-    `${name}=${token ?? ""}; Path=/; Max-Age=${seconds}; HttpOnly; SameSite=Lax${secure}`
+    `${name}=${token ?? ""}; Path=${basePath || "/"}; Max-Age=${seconds}; HttpOnly; SameSite=Lax${secure}`
+}
+
+/** Name of the session cookie over HTTPS. */
+export function secureCookieName(basePath: string): string {
+  return basePath === "" ? hostCookie : pathCookie
 }
 
 /** The session tokens in a request's cookies. Those that a sibling host cannot have set come first. */
@@ -73,7 +86,8 @@ export function sessionTokensOf(headers: Headers): string[] {
       .map((cookie) => cookie.trim()) ?? []
   const valuesOf = (name: string) =>
     cookies.filter((cookie) => cookie.startsWith(`${name}=`)).map((cookie) => cookie.slice(name.length + 1))
-  return [...valuesOf(secureCookie), ...valuesOf(sessionCookie)]
+  return [hostCookie, pathCookie, sessionCookie]
+    .flatMap(valuesOf)
     .filter((token) => token !== "")
     .slice(0, maxTokens)
 }

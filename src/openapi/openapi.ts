@@ -1,5 +1,5 @@
 import { shareHeader } from "../http/caller.ts"
-import { pageHeader, sessionCookie } from "../http/session-cookie.ts"
+import { pageHeader, secureCookieName, sessionCookie } from "../http/session-cookie.ts"
 import { maxFieldErrors } from "../http/validation.ts"
 import { rejections } from "../rejection-reasons.ts"
 import { version } from "../version.ts"
@@ -16,9 +16,9 @@ import { userPaths, userSchemas } from "./users.ts"
 
 /**
  * Builds the OpenAPI document of all data routes. Types, limits, statuses and messages come from the schemas and tables that the
- * routes use.
+ * routes use. `basePath`: '' or the path below which the server is.
  */
-export async function openapi(limits: Limits): Promise<Json> {
+export async function openapi(limits: Limits, basePath = ""): Promise<Json> {
   return {
     openapi: "3.1.1",
     info: {
@@ -28,7 +28,7 @@ export async function openapi(limits: Limits): Promise<Json> {
       summary: "Custom events, stored before they are acknowledged",
       description: introduction(limits),
     },
-    servers: [{ url: "/", description: "This server" }],
+    servers: [{ url: basePath || "/", description: "This server" }],
     tags: [
       { name: "Events", description: "Send events and identify visitors" },
       { name: "Page script", description: "What the script on a website's pages sends" },
@@ -64,7 +64,7 @@ export async function openapi(limits: Limits): Promise<Json> {
         FieldErrors: fieldErrors,
       },
       headers,
-      securitySchemes,
+      securitySchemes: securitySchemes(basePath),
     },
   }
 }
@@ -106,7 +106,7 @@ const fieldErrors = {
   }),
 }
 
-const securitySchemes: Json = {
+const securitySchemes = (basePath: string): Json => ({
   metricsToken,
   bearer: { type: "http", scheme: "bearer", description: "An API key" },
   apiKey: { type: "apiKey", in: "header", name: "x-api-key", description: "An API key" },
@@ -114,7 +114,7 @@ const securitySchemes: Json = {
     type: "apiKey",
     in: "cookie",
     name: sessionCookie,
-    description: `Login session; over HTTPS the name is \`__Host-${sessionCookie}\`. Methods other than GET also need the header \`${pageHeader}: 1\``,
+    description: `Login session; over HTTPS the name is \`${secureCookieName(basePath)}\`. Methods other than GET also need the header \`${pageHeader}: 1\``,
   },
   share: {
     type: "apiKey",
@@ -134,4 +134,4 @@ const securitySchemes: Json = {
     name: "client_id",
     description: "The same, as sent by the browser script; used if there is no website_id",
   },
-}
+})

@@ -6,12 +6,12 @@ export interface Page {
   viewer: { path: string; bytes: Uint8Array }
 }
 
-/** Loads the viewer from the binary. */
-export async function createPage(): Promise<Page> {
+/** Loads the viewer from the binary. The page refers to files below `basePath`. */
+export async function createPage(basePath = ""): Promise<Page> {
   const bytes = await Bun.file(viewer).bytes()
   const hash = new Bun.CryptoHasher("sha256").update(bytes).digest("hex").slice(0, 16)
   const path = `/docs/viewer.${hash}.js`
-  return { html: html(path), viewer: { path, bytes } }
+  return { html: html(path, basePath), viewer: { path, bytes } }
 }
 
 /** Dark colors for the viewer, which has none of its own. */
@@ -37,7 +37,7 @@ openapi-explorer {
   }
 }`
 
-function html(viewerPath: string): string {
+function html(viewerPath: string, basePath: string): string {
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -47,11 +47,11 @@ function html(viewerPath: string): string {
 <title>Databuddy API</title>
 <link rel="icon" href="data:,">
 <style>${style}</style>
-<script type="module" src="${viewerPath}"></script>
+<script type="module" src="${basePath}${viewerPath}"></script>
 </head>
 <body>
-<openapi-explorer spec-url="/openapi.json" hide-server-selection></openapi-explorer>
-<noscript>This page needs JavaScript; the document is at <a href="/openapi.json">/openapi.json</a>.</noscript>
+<openapi-explorer spec-url="${basePath}/openapi.json" hide-server-selection></openapi-explorer>
+<noscript>This page needs JavaScript; the document is at <a href="${basePath}/openapi.json">${basePath}/openapi.json</a>.</noscript>
 </body>
 </html>
 `

@@ -21,11 +21,11 @@ const contentSecurityPolicy = [
 ].join("; ")
 
 /** Routes of the API documentation: /openapi.json and /docs. Both are built on first use. */
-export function docsRoutes(limits: Limits) {
+export function docsRoutes(limits: Limits, basePath: string) {
   const document = lazy(async () =>
-    compress("application/json", Buffer.from(JSON.stringify(await openapi(limits)))),
+    compress("application/json", Buffer.from(JSON.stringify(await openapi(limits, basePath)))),
   )
-  const page = lazy(createPage)
+  const page = lazy(() => createPage(basePath))
   const script = lazy(async () => compress("text/javascript; charset=utf-8", (await page()).viewer.bytes))
   return new Elysia()
     .get("/openapi.json", async ({ request }) =>

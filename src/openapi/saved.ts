@@ -163,7 +163,10 @@ const shares: Operations = {
       takes: ref("schemas/NewShare"),
       gives: {
         share: ref("schemas/Share"),
-        link: { type: "string", description: "Path of the link: /share/ and the token" },
+        link: {
+          type: "string",
+          description: "Path of the link, below the URL of the server: /share/ and the token",
+        },
       },
       status: 201,
       reasons: [...takesBody, ...websiteReasons, "grant_too_wide", "conflict", ...writes],

@@ -12,6 +12,7 @@ import type { Tls } from "./tls.ts"
 
 /** Where the server listens, for the start message. */
 export interface Address {
+  /** With the --base-path. */
   url: string
   /** Path of the database. */
   path: string

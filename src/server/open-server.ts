@@ -45,6 +45,7 @@ export type ServerOptions = Pick<
   | "rateLimitBytes"
   | "trustProxy"
   | "countryHeader"
+  | "basePath"
   | "ingestPath"
   | "scriptName"
 > &
@@ -165,6 +166,7 @@ export function openServer(options: ServerOptions, environment: ServerEnvironmen
       rateLimitEvents: options.rateLimitEvents,
       rateLimitBytes: options.rateLimitBytes,
       trustedProxies: options.trustProxy,
+      basePath: options.basePath,
       ingestPath: options.ingestPath,
     },
   }

@@ -78,5 +78,5 @@ function withCertificateName({ subjectAltName }: X509Certificate, url: string): 
   if (name === undefined) return url
   const address = new URL(url)
   address.hostname = name
-  return address.origin
+  return address.href.replace(/\/$/, "")
 }

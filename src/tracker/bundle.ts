@@ -37,8 +37,11 @@ export const scriptFiles: readonly string[] = [
   ...new Set(Object.values(entries).map(({ file }) => join(import.meta.dir, "page", file))),
 ]
 
-/** Bundles and minifies the scripts. Used by the build, and by a server that runs from source. Throws if one does not compile. */
-export async function bundleScripts(): Promise<Scripts> {
+/**
+ * Bundles and minifies the scripts. Used by the build, and by a server that runs from source. `basePath`: see `readScripts`. Throws if
+ * one does not compile.
+ */
+export async function bundleScripts(basePath = ""): Promise<Scripts> {
   const bundle = async (name: keyof Scripts): Promise<string> => {
     const { file, format, debug, banner = "" }: Entry = entries[name]
     const { outputs } = await Bun.build({
@@ -47,7 +50,11 @@ export async function bundleScripts(): Promise<Scripts> {
       format,
       minify: true,
       banner,
-      define: { DEBUG: JSON.stringify(debug), "process.env.NODE_ENV": JSON.stringify("production") },
+      define: {
+        DEBUG: JSON.stringify(debug),
+        BASE_PATH: JSON.stringify(basePath),
+        "process.env.NODE_ENV": JSON.stringify("production"),
+      },
     })
     const [output] = outputs
     if (!output) throw new Error(`${file} was not bundled`)

@@ -31,8 +31,8 @@ interface ScriptFile extends StaticFile {
 }
 
 export interface TrackerSettings {
-  /** `ingestPath`: a path below which the scripts are served too, such as "/e"; "": none. */
-  settings: { ingestPath: string }
+  /** `ingestPath`: a path below which the scripts are served too, such as "/e"; "": none. `basePath`: that of the server. */
+  settings: { ingestPath: string; basePath: string }
   /** Another name of databuddy.js, which blocklists do not know. */
   scriptName: string
 }
@@ -50,7 +50,7 @@ export function scriptPaths({ scriptName, settings: { ingestPath } }: TrackerSet
 export function trackerRoutes(settings: TrackerSettings) {
   const app = new Elysia()
   const files = lazy(async () => {
-    const sources = Object.entries(await readScripts())
+    const sources = Object.entries(await readScripts(settings.settings.basePath))
     const compressed = sources.map(
       async ([name, source]) => [`${name}.js`, await scriptFile(source)] as const,
     )

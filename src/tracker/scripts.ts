@@ -3,9 +3,16 @@ import type { Scripts } from "./bundle.ts"
 /** Set by src/build.ts in a binary: the scripts as JSON. */
 declare const BUILD_SCRIPTS: string | undefined
 
-/** The scripts of pages; embedded in a binary. A server that runs from source bundles them. */
-export async function readScripts(): Promise<Scripts> {
-  if (typeof BUILD_SCRIPTS === "string") return JSON.parse(BUILD_SCRIPTS)
+/** Stands for `basePath` in the embedded scripts. */
+export const basePathPlaceholder = "/BASE-PATH"
+
+/**
+ * The scripts of pages; embedded in a binary. A server that runs from source bundles them. `basePath`: the path below which they send,
+ * on the host that they are loaded from.
+ */
+export async function readScripts(basePath: string): Promise<Scripts> {
+  if (typeof BUILD_SCRIPTS === "string")
+    return JSON.parse(BUILD_SCRIPTS.replaceAll(basePathPlaceholder, basePath))
   const { bundleScripts } = await import("./bundle.ts")
-  return bundleScripts()
+  return bundleScripts(basePath)
 }

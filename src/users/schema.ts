@@ -83,7 +83,9 @@ export const inviteSchema = Type.Object({
 
 /** A new one-time link, shown once. */
 export const newInviteSchema = Type.Object({
-  path: Type.String({ description: "Path of the page to choose a password: /invite/<token>" }),
+  path: Type.String({
+    description: "Path of the page to choose a password, below the URL of the server: /invite/<token>",
+  }),
   expiresAt: time("Expiry time; the link works once"),
 })
 

@@ -92,6 +92,7 @@ const app = createApp({
     rateLimitEvents: 0,
     rateLimitBytes: 0,
     trustedProxies: noNetworks,
+    basePath: "",
     ingestPath: "",
   },
 }).listen({ hostname: "127.0.0.1", port: 0, reusePort: false })

@@ -64,7 +64,7 @@ async function firstScripts(): Promise<string[]> {
   const found = new Set(files.filter((path) => path.endsWith(".js")))
   for (const path of found) {
     const text = await (await fetch(server.url + path)).text()
-    for (const [, name] of text.matchAll(/(?:from|import)"(\/chunk-\w+\.js)"/g)) found.add(name ?? "")
+    for (const [, name] of text.matchAll(/(?:from|import)"\.(\/chunk-\w+\.js)"/g)) found.add(name ?? "")
   }
   return [...found]
 }

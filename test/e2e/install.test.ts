@@ -32,7 +32,7 @@ async function v1<Answer>(path: string, body?: object, method = body ? "POST" : 
 }
 
 const target = (more: Partial<Target> = {}): Target => ({
-  origin: server.url,
+  serverUrl: server.url,
   website,
   pageOrigin: undefined,
   key: undefined,

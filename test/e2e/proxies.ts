@@ -1,8 +1,10 @@
 // bun run test:proxies [--restarts N] [--clients N] [--seed S] [caddy|haproxy|nginx]…: the proxy configurations of
-// src/server/README.md with the real proxies, under load, while the server restarts. Proxies that are not installed are skipped, by name.
+// src/server/README.md with the real proxies: under load, while the server restarts, and with the server below a path. Proxies that are
+// not installed are skipped, by name.
 import { spawn } from "node:child_process"
 import { writeFileSync } from "node:fs"
 import { createServer } from "node:net"
+import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { eventually, openReader, type Server, startServer, temporaryFolder } from "../harness.ts"
 import { codeBlocks, readPage } from "../support/documentation.ts"
@@ -20,6 +22,8 @@ interface Proxy {
   version: string[]
   /** The page's text as a complete configuration for this machine: without TLS, on the test's ports. */
   config: (text: string, place: Place) => string
+  /** Changes the page's configuration for a path as the page says, so that the proxy removes the path. */
+  removePath?: (text: string) => string
 }
 
 /** The page with the configurations. */
@@ -30,7 +34,8 @@ const proxies: Record<"caddy" | "haproxy" | "nginx", Proxy> = {
     command: (config) => ["caddy", "run", "--adapter", "caddyfile", "--config", config],
     version: ["caddy", "version"],
     config: (text, { front }) =>
-      `{\n\tadmin off\n\tauto_https off\n}\n${replaced(text, "events.example.com {", `http://127.0.0.1:${front} {`)}`,
+      `{\n\tadmin off\n\tauto_https off\n}\n${text.replace(/^\S*example\.com \{/, `http://127.0.0.1:${front} {`)}`,
+    removePath: (text) => replaced(text, "handle /stats/*", "handle_path /stats/*"),
   },
   haproxy: {
     command: (config) => ["haproxy", "-db", "-f", config],
@@ -59,6 +64,8 @@ http { access_log off; ${temporary}
 ${http}}
 `
     },
+    removePath: (text) =>
+      replaced(text, "proxy_pass http://127.0.0.1:4000;", "proxy_pass http://127.0.0.1:4000/;"),
   },
 }
 
@@ -86,6 +93,92 @@ interface Report {
   slowest: number
 }
 
+/** Starts a proxy with a configuration of the page, and waits until it passes requests on to `path`. Returns a function that stops it. */
+async function startProxy(
+  name: Name,
+  text: string,
+  place: Place,
+  path: string,
+): Promise<() => Promise<void>> {
+  const { folder, front, back } = place
+  const config = join(folder, "config")
+  writeFileSync(config, proxies[name].config(text.replaceAll("127.0.0.1:4000", `127.0.0.1:${back}`), place))
+  const [command = "", ...rest] = proxies[name].command(config)
+  const proxy = spawn(command, rest, {
+    env: { ...process.env, HOME: folder, XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder },
+    stdio: ["ignore", "pipe", "pipe"],
+  })
+  let said = ""
+  for (const stream of [proxy.stdout, proxy.stderr]) stream.on("data", (chunk) => (said += chunk))
+  const ended = new Promise<void>((resolve) => proxy.once("exit", () => resolve()))
+  const stop = () => {
+    proxy.kill()
+    return ended
+  }
+  const answers = () =>
+    fetch(`http://127.0.0.1:${front}${path}`).then(
+      ({ ok }) => ok,
+      () => false,
+    )
+  await eventually(answers, { timeout: 10_000 }).catch(async () => {
+    await stop()
+    throw new Error(`${name} does not answer: ${said}`)
+  })
+  return stop
+}
+
+/** The configurations of a proxy on the page: the first is for restarts, the second for a path. */
+function configurationsOf(name: Name): [restarts: string, path: string | undefined] {
+  const [restarts, path, ...more] = codeBlocks(documentation, name)
+  if (
+    restarts === undefined ||
+    (path !== undefined) !== (proxies[name].removePath !== undefined) ||
+    more.length > 0
+  )
+    throw new Error(`src/server/README.md does not have the expected code blocks of ${name}`)
+  return [restarts, path]
+}
+
+/** Uses a server with --base-path through a proxy. Throws if something does not work. */
+async function runBelowPath(name: Name, text: string): Promise<void> {
+  using folder = temporaryFolder()
+  const place = { folder: folder.path, front: await freePort(), back: await freePort() }
+  const args = ["--port", String(place.back), "--base-path", "/stats"]
+  const server = await startServer({ db: folder.file("test.db"), args })
+  const stopProxy = await startProxy(name, text, place, "/stats/health")
+  const origin = `http://127.0.0.1:${place.front}`
+  try {
+    const page = await fetch(`${origin}/stats/w/all/overview`).then((response) => response.text())
+    const script = / src="(\/stats\/[\w-]+\.js)"/.exec(page)?.[1] ?? ""
+    const statuses: [path: string, status: number][] = [
+      ["/stats", 200],
+      ["/stats/", 200],
+      [script, 200],
+      ["/stats/databuddy.js", 200],
+      ["/stats/docs", 200],
+      ["/stats/nothing", 404],
+      ["/health", 404],
+      ["/statistics/", 404],
+    ]
+    for (const [path, status] of statuses) {
+      const response = await fetch(origin + path)
+      if (response.status !== status) throw new Error(`${path} got ${response.status} instead of ${status}`)
+    }
+    await hearsEvents(`${origin}/stats`, server.key)
+    const invite = /\/invite\/([\w-]+)/.exec(server.output())?.[1]
+    const accepted = await fetch(`${origin}/stats/v1/invites/${invite}`, {
+      method: "POST",
+      headers: { "x-databuddy-page": "1", "x-forwarded-proto": "https" },
+      body: JSON.stringify({ email: "ann@example.com", password: "a long pass phrase" }),
+    })
+    const cookie = accepted.headers.get("set-cookie") ?? ""
+    if (!cookie.includes("; Path=/stats;")) throw new Error(`the cookie is ${cookie}`)
+  } finally {
+    await stopProxy()
+    await server.stop()
+  }
+}
+
 async function run(name: Name, clients: number, restarts: number, seed: number): Promise<Report> {
   using folder = temporaryFolder()
   const [front, back] = [await freePort(), await freePort()]
@@ -94,33 +187,9 @@ async function run(name: Name, clients: number, restarts: number, seed: number):
   let server: Server = await start()
   const { key } = server
   const place = { folder: folder.path, front, back }
-  const [text, ...more] = codeBlocks(documentation, name)
-  if (text === undefined || more.length > 0)
-    throw new Error(`src/server/README.md does not have exactly one code block of ${name}`)
-  const config = folder.file("config")
-  writeFileSync(config, proxies[name].config(text.replaceAll("127.0.0.1:4000", `127.0.0.1:${back}`), place))
-  const [command = "", ...rest] = proxies[name].command(config)
-  const proxy = spawn(command, rest, {
-    env: { ...process.env, HOME: folder.path, XDG_DATA_HOME: folder.path, XDG_CONFIG_HOME: folder.path },
-    stdio: ["ignore", "pipe", "pipe"],
-  })
-  let said = ""
-  for (const stream of [proxy.stdout, proxy.stderr]) stream.on("data", (chunk) => (said += chunk))
-  const ended = new Promise<void>((resolve) => proxy.once("exit", () => resolve()))
+  const stopProxy = await startProxy(name, configurationsOf(name)[0], place, "/health")
   try {
-    await eventually(
-      () =>
-        fetch(`http://127.0.0.1:${front}/health`).then(
-          ({ ok }) => ok,
-          () => false,
-        ),
-      {
-        timeout: 10_000,
-      },
-    ).catch(() => {
-      throw new Error(`${name} does not answer: ${said}`)
-    })
-    await hearsEvents(front, key)
+    await hearsEvents(`http://127.0.0.1:${front}`, key)
     const load = {
       over: false,
       sent: 0,
@@ -178,21 +247,20 @@ async function run(name: Name, clients: number, restarts: number, seed: number):
       slowest: Math.round(load.slowest),
     }
   } finally {
-    proxy.kill()
-    await ended
+    await stopProxy()
     await server.kill()
   }
 }
 
 /** The event stream is passed on as it is written, without buffering. */
-async function hearsEvents(front: number, key: string): Promise<void> {
+async function hearsEvents(url: string, key: string): Promise<void> {
   const headers = { Authorization: `Bearer ${key}` }
   const stop = new AbortController()
-  const stream = await fetch(`http://127.0.0.1:${front}/v1/events/stream?website_id=all`, {
+  const stream = await fetch(`${url}/v1/events/stream?website_id=all`, {
     headers,
     signal: AbortSignal.any([stop.signal, AbortSignal.timeout(patience)]),
   })
-  const sent = fetch(`http://127.0.0.1:${front}/track`, { method: "POST", headers, body: '{"name":"heard"}' })
+  const sent = fetch(`${url}/track`, { method: "POST", headers, body: '{"name":"heard"}' })
   let heard = ""
   for await (const chunk of stream.body ?? []) {
     heard += new TextDecoder().decode(chunk)
@@ -262,5 +330,19 @@ for (const name of names) {
   const good = Object.keys(answers).join() === "200" && lost === 0 && doubled === 0
   failed ||= !good
   say(`${name} (${version}): ${good ? "ok" : "FAILED"} ${JSON.stringify(report)}`)
+  const [, path] = configurationsOf(name)
+  for (const [way, text] of path === undefined
+    ? []
+    : ([
+        ["passes the path on", path],
+        ["removes the path", proxies[name].removePath?.(path) ?? ""],
+      ] as const)) {
+    const problem = await runBelowPath(name, text).then(
+      () => undefined,
+      (error: Error) => error.message,
+    )
+    failed ||= problem !== undefined
+    say(`${name}, server below a path, ${way}: ${problem === undefined ? "ok" : `FAILED ${problem}`}`)
+  }
 }
 process.exit(failed ? 1 : 0)

@@ -98,7 +98,10 @@ describe("openapi.json", () => {
 
   test("describes every route that takes or gives data, and no other", async () => {
     // The routes are listed, none is called.
-    const { routes } = createApp({ settings: { ingestPath: "" }, scriptName: "databuddy.js" } as AppDeps)
+    const { routes } = createApp({
+      settings: { basePath: "", ingestPath: "" },
+      scriptName: "databuddy.js",
+    } as AppDeps)
     const real = routes
       .filter(({ method }) => method !== "OPTIONS")
       .map(({ method, path }) => `${method} ${path.replace(/:(\w+)/g, "{$1}")}`)

@@ -22,7 +22,7 @@ export interface TestApp {
 /** Opens the whole server on a database of its own, without listening. `changes` replaces dependencies of the routes. */
 export function openApp(
   changes: (deps: AppDeps) => Partial<AppDeps> = () => ({}),
-  options: Partial<Pick<ServerOptions, "countryHeader" | "geoFile" | "ingestPath">> = {},
+  options: Partial<Pick<ServerOptions, "countryHeader" | "geoFile" | "basePath" | "ingestPath">> = {},
 ): TestApp {
   const folder = mkdtempSync(join(tmpdir(), "databuddy-test-"))
   const clock = { now: Date.UTC(2026, 7, 1, 12), ahead: 0 }
@@ -45,6 +45,7 @@ export function openApp(
       rateLimitEvents: 0,
       rateLimitBytes: 0,
       trustProxy,
+      basePath: "",
       ingestPath: "",
       scriptName: "databuddy.js",
       ...options,

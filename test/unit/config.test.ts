@@ -61,6 +61,53 @@ describe("--ingest-path", () => {
   }
 })
 
+describe("--base-path", () => {
+  const { options } = addServeOptions(new Command("serve"))
+  const parse = (text: string) =>
+    options.find(({ long }) => long === "--base-path")?.parseArg?.(text, undefined) as unknown
+  test.each(["", "/stats", "/tools/my-stats_2", "/tracks"])("can be '%s'", (text) =>
+    expect(parse(text)).toBe(text),
+  )
+  for (const text of ["stats", "/", "/stats/", "//", "/a//b", "/a b", "/é", "/a.b", "/:id", "/a/b/c/d/e"]) {
+    test(`cannot be ${text}, which is no path that every proxy passes on unchanged`, () =>
+      expect(usageErrorOf(parse, text)).toContain("one to four parts"))
+  }
+  for (const text of ["/v1", "/docs/x", "/track", "/w", "/health", "/public", "/settings/e", "/login"]) {
+    test(`cannot be ${text}, which is in use`, () =>
+      expect(usageErrorOf(parse, text)).toContain("must not begin with a path of the server: ai-traffic, "))
+  }
+
+  test.each([
+    ["/stats", "/stats/e"],
+    ["/stats", "/stats"],
+    ["/tools/stats", "/tools/stats/e"],
+  ])("%s cannot be part of --ingest-path %s, which is below it anyway", async (base, ingest) => {
+    expect(await errorOfServe("--base-path", base, "--ingest-path", ingest)).toContain(
+      `Leave ${base} out of --ingest-path.`,
+    )
+  })
+  test.each([
+    ["/stats", "/e"],
+    ["/stats", "/stats2"],
+    ["/tools/stats", "/tools"],
+  ])("%s can be combined with --ingest-path %s", async (base, ingest) => {
+    expect(await errorOfServe("--base-path", base, "--ingest-path", ingest)).toBe("")
+  })
+})
+
+/** What `serve` prints about its flags; '' if it accepts them. */
+async function errorOfServe(...args: string[]): Promise<string> {
+  let printed = ""
+  const command = new Command("serve")
+    .exitOverride()
+    .configureOutput({ writeErr: (text) => (printed += text) })
+  await addServeOptions(command)
+    .action(() => {})
+    .parseAsync(args, { from: "user" })
+    .catch(() => {})
+  return printed
+}
+
 const mib = 2 ** 20
 test.each([
   { machine: 512, memory: 128 },

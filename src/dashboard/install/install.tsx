@@ -170,7 +170,7 @@ function ScriptPanel({ site }: { site: Site }) {
   const installation = installations.find(({ framework }) => framework === chosen) ?? installations[0]
   const [isPinned, setPinned] = useState(false)
   const me = session.me.value
-  const target = me && scriptTarget(me, router.origin, site.id)
+  const target = me && scriptTarget(me, router.serverUrl, site.id)
   const integrity = useIntegrity(isPinned ? target?.scriptUrl : undefined)
   if (!target) return null
   const isTag = installation.framework === "html"
@@ -248,7 +248,7 @@ function CustomEvents({ site, version }: { site: Site; version: number }) {
   // Websites that list other origins require an Origin header. If the list is unknown, sending one does no harm.
   const sendsOrigin = !isLoading && (data === undefined || data.website.allowedOrigins.length > 0)
   const target = {
-    origin: router.origin,
+    serverUrl: router.serverUrl,
     website: site.id,
     pageOrigin: sendsOrigin ? originOf(site) : undefined,
     key,
@@ -287,10 +287,10 @@ function CustomEvents({ site, version }: { site: Site; version: number }) {
           <CodeBlock name="Copy web page snippet" code={pageSnippet} />
         </>
       )}
-      {isLocal(router.origin) && (
+      {isLocal(router.serverUrl) && (
         <p class="muted">
-          {router.origin} only works on this machine. Open the dashboard at its public URL to get snippets for
-          other senders.
+          {router.serverUrl} only works on this machine. Open the dashboard at its public URL to get snippets
+          for other senders.
         </p>
       )}
     </Panel>

@@ -33,7 +33,7 @@ interface Arrivals {
 
 /** Follows the latest event of a website. `website`: an id. */
 export function useLatestEvent(website: string): Arrivals {
-  const { api, session, now } = useApp()
+  const { api, router, session, now } = useApp()
   const { canSeeAll } = session
   const [isKnown, setKnown] = useState(false)
   const [latest, setLatest] = useState<LatestEvent>()
@@ -51,14 +51,14 @@ export function useLatestEvent(website: string): Arrivals {
   usePolling(poll, pollInterval, [api, website, canSeeAll, now])
   useEffect(() => {
     const stream = new EventSource(
-      `/v1/events/stream?website_id=${encodeURIComponent(website)}&crawlers=true`,
+      router.hrefOf(`/v1/events/stream?website_id=${encodeURIComponent(website)}&crawlers=true`),
     )
     stream.onmessage = ({ data }) => {
       const event: ApiEvent = JSON.parse(data)
       setLatest(latestFrom(event))
     }
     return () => stream.close()
-  }, [website])
+  }, [router, website])
   return { isKnown, latest, hasStray }
 }
 

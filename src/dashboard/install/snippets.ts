@@ -1,7 +1,7 @@
 /** Where a snippet sends events, and for which website. */
 export interface Target {
-  /** This server's origin, as the browser reached it: https://events.example.com */
-  origin: string
+  /** This server, as the browser reaches it: https://events.example.com */
+  serverUrl: string
   website: string
   /** The Origin header to send; undefined if none is needed. */
   pageOrigin: string | undefined
@@ -10,10 +10,10 @@ export interface Target {
 }
 
 /** A curl command. */
-export function curlSnippet({ origin, website, pageOrigin }: Target): string {
+export function curlSnippet({ serverUrl, website, pageOrigin }: Target): string {
   const event = { name: "hello", anonymousId: "me", sessionId: "my-visit", properties: { from: "curl" } }
   return [
-    `curl -X POST "${trackUrl(origin, website)}"`,
+    `curl -X POST "${trackUrl(serverUrl, website)}"`,
     `-H "Content-Type: application/json"`,
     ...(pageOrigin === undefined ? [] : [`-H "Origin: ${pageOrigin}"`]),
     `-d '${JSON.stringify(event)}'`,
@@ -21,13 +21,13 @@ export function curlSnippet({ origin, website, pageOrigin }: Target): string {
 }
 
 /** Node.js code with Databuddy's SDK. */
-export function nodeSnippet({ origin, website, key }: Target): string {
+export function nodeSnippet({ serverUrl, website, key }: Target): string {
   return `// npm install @databuddy/sdk
 import { Databuddy } from "@databuddy/sdk/node"
 
 const databuddy = new Databuddy({
   apiKey: ${key === undefined ? "process.env.DATABUDDY_KEY" : JSON.stringify(key)},
-  apiUrl: ${JSON.stringify(origin)},
+  apiUrl: ${JSON.stringify(serverUrl)},
   websiteId: ${JSON.stringify(website)},
 })
 
@@ -55,26 +55,28 @@ export interface ScriptTarget {
   scriptUrl: string
   /** Where it sends: https://events.example.com, or a path there. */
   apiUrl: string
+  /** `apiUrl` is where the script sends by default. */
+  isDefaultApiUrl: boolean
   /** Hash of the only version of the script that browsers run; undefined: they run any. */
   integrity?: string
 }
 
-/** `origin`: this server's, as the browser reached it. `ingestPath`: '' for none. */
+/** `serverUrl`: this server, as the browser reaches it. `ingestPath`: '' for none. */
 export function scriptTarget(
   { scriptName, ingestPath }: { scriptName: string; ingestPath: string },
-  origin: string,
+  serverUrl: string,
   website: string,
 ): ScriptTarget {
-  const apiUrl = origin + ingestPath
-  return { website, scriptUrl: `${apiUrl}/${scriptName}`, apiUrl }
+  const apiUrl = serverUrl + ingestPath
+  return { website, scriptUrl: `${apiUrl}/${scriptName}`, apiUrl, isDefaultApiUrl: ingestPath === "" }
 }
 
-/** By default, the script sends to the origin from which it is loaded. */
-function tag({ website, scriptUrl, apiUrl, integrity }: ScriptTarget): string {
+/** By default, the script sends to the server from which it is loaded. */
+function tag({ website, scriptUrl, apiUrl, isDefaultApiUrl, integrity }: ScriptTarget): string {
   const attributes = {
     src: scriptUrl,
     "data-client-id": website,
-    ...(apiUrl === new URL(apiUrl).origin ? {} : { "data-api-url": apiUrl }),
+    ...(isDefaultApiUrl ? {} : { "data-api-url": apiUrl }),
     // Without CORS, browsers check no hash of a script of another origin.
     ...(integrity === undefined ? {} : { integrity, crossorigin: "anonymous" }),
   }
@@ -149,11 +151,11 @@ function component({ website, scriptUrl, apiUrl }: ScriptTarget, indent: number)
   return ["<Databuddy", ...lines, `${" ".repeat(indent - 2)}/>`].join("\n")
 }
 
-function trackUrl(origin: string, website: string): string {
-  return `${origin}/track?website_id=${encodeURIComponent(website)}`
+function trackUrl(serverUrl: string, website: string): string {
+  return `${serverUrl}/track?website_id=${encodeURIComponent(website)}`
 }
 
-/** Whether an origin is only reachable from the same machine. */
-export function isLocal(origin: string): boolean {
-  return /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(new URL(origin).hostname)
+/** Whether a URL is only reachable from the same machine. */
+export function isLocal(url: string): boolean {
+  return /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(new URL(url).hostname)
 }

@@ -296,7 +296,7 @@ function NoEvents({ isFiltered }: { isFiltered: boolean }) {
   ) : (
     <Empty title="No events yet">
       New events appear here as they arrive. Send one to <code>POST /track</code>: see the{" "}
-      <a href="/docs">API docs</a>.
+      <a href={router.hrefOf("/docs")}>API docs</a>.
     </Empty>
   )
 }

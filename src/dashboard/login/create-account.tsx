@@ -108,7 +108,7 @@ const lookupTimeout = 5_000
 
 /** For a link that was used, has expired or never existed: the server cannot tell which. */
 function InvalidLink() {
-  const { session } = useApp()
+  const { router, session } = useApp()
   const hasUsers = session.me.value?.hasUsers ?? true
   return (
     <LoginFrame title="This link is no longer valid">
@@ -124,7 +124,7 @@ function InvalidLink() {
         )}
       </div>
       {hasUsers && (
-        <a class="button" href="/login">
+        <a class="button" href={router.hrefOf("/login")}>
           Go to login
         </a>
       )}

@@ -16,13 +16,14 @@ export function LoginPages() {
 }
 
 function InvalidShareLink() {
+  const { router } = useApp()
   return (
     <LoginFrame title="This link is no longer valid">
       <div class="prose">
         <p>It was revoked, has expired, or is incomplete.</p>
         <p>Ask the person who sent it for a new one.</p>
       </div>
-      <a class="button" href="/">
+      <a class="button" href={router.hrefOf("/")}>
         Log in instead
       </a>
     </LoginFrame>

@@ -26,7 +26,7 @@ interface ProfileList {
 
 /** The identified people of a website, of all time. */
 export function Profiles({ search }: { search: string }) {
-  const { view } = useApp()
+  const { router, view } = useApp()
   const { website } = view.value
   const { page, onPage } = usePage()
   const isSingle = isSingleWebsite(website)
@@ -59,7 +59,7 @@ export function Profiles({ search }: { search: string }) {
       ) : search === "" && page === 1 ? (
         <Empty title="No profiles yet">
           Identify a visitor with <code>POST /identify</code>: send a profile ID, the visitor's anonymous ID,
-          and traits such as a name. See the <a href="/docs">API docs</a>.
+          and traits such as a name. See the <a href={router.hrefOf("/docs")}>API docs</a>.
         </Empty>
       ) : (
         <NoResults noun="profile" search={search} />

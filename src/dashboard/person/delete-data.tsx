@@ -21,7 +21,7 @@ interface DeletionResult {
 
 /** For owners: exports or deletes everything stored about a person. */
 export function ExportAndDelete({ person, summary }: { person: PersonId; summary: PersonSummary }) {
-  const { session, view } = useApp()
+  const { router, session, view } = useApp()
   const [state, setState] = useState<"confirm" | DeletionResult>()
   const { website } = view.value
   if (!session.isOwner) return null
@@ -50,7 +50,7 @@ export function ExportAndDelete({ person, summary }: { person: PersonId; summary
         {/* A download can't report an expired login session: this request redirects to the login page instead. */}
         <a
           class="button"
-          href={`/v1/export?${params}`}
+          href={router.hrefOf(`/v1/export?${params}`)}
           download
           onClick={() => void session.loadSites().catch(() => undefined)}
         >

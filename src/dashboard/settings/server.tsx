@@ -148,7 +148,7 @@ function Database({ status: { database, disk, retain } }: { status: StatusJson }
 }
 
 function Process({ status: { version, startedAt, durability } }: { status: StatusJson }) {
-  const { now } = useApp()
+  const { now, router } = useApp()
   const format = useFormat()
   return (
     <>
@@ -167,7 +167,7 @@ function Process({ status: { version, startedAt, durability } }: { status: Statu
         ]}
       />
       <p class="settings-docs">
-        Everything on these pages is also available through the <a href="/docs">API</a>.
+        Everything on these pages is also available through the <a href={router.hrefOf("/docs")}>API</a>.
       </p>
     </>
   )

@@ -78,7 +78,7 @@ export function Users() {
       {created && (
         <SecretDialog
           title={`Link for ${created.email}`}
-          code={router.origin + created.invite.path}
+          code={router.serverUrl + created.invite.path}
           copyLabel="Copy link"
           onClose={() => setCreated(undefined)}
         >

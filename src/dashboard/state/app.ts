@@ -37,12 +37,13 @@ export class App {
   readonly locale: string
   readonly now = () => Date.now()
 
-  constructor(window: Window & typeof globalThis) {
+  /** `basePath`: '' or the path below which the server is. */
+  constructor(window: Window & typeof globalThis, basePath: string) {
     this.locale = window.navigator.language
-    this.router = new Router(window)
+    this.router = new Router(window, basePath)
     this.session = new Session(() => this.api)
     this.api = new Api(
-      (path, init) => window.fetch(path, init),
+      (path, init) => window.fetch(this.router.hrefOf(path), init),
       () => this.router.location.value.share,
       () => {
         if (this.session.me.value?.user) this.session.hasExpired.value = true

@@ -1,4 +1,5 @@
 import { computed, type ReadonlySignal, signal } from "@preact/signals"
+import { withoutBasePath } from "../../base-path.ts"
 import { safePath } from "../../saved/path.ts"
 
 /** The current page of the dashboard, parsed from the URL. */
@@ -22,14 +23,28 @@ const sharedParamNames = new Set([...rangeParamNames, "f"])
 
 type ParamChanges = Record<string, string | readonly string[] | undefined>
 
-/** Reads and changes the URL. The page is a function of the URL alone, so that every link reproduces a view. */
+/** What the router uses of a browser's window. */
+interface RouterWindow {
+  location: { href: string; origin: string; reload: () => void }
+  history: Record<"pushState" | "replaceState", (state: null, unused: string, url: string) => void>
+  addEventListener: (type: "popstate", listener: () => void) => void
+}
+
+/**
+ * Reads and changes the URL. The page is a function of the URL alone, so that every link reproduces a view. Paths begin below the
+ * server's --base-path: only `hrefOf` adds it, and only `#page` removes it.
+ */
 export class Router {
   readonly #url
   readonly location: ReadonlySignal<Location>
 
-  constructor(private readonly window: Window) {
+  /** `basePath`: '' or the path below which the server is. */
+  constructor(
+    private readonly window: RouterWindow,
+    private readonly basePath: string,
+  ) {
     this.#url = signal(window.location.href)
-    this.location = computed(() => parseLocation(new URL(this.#url.value)))
+    this.location = computed(() => parseLocation(this.#page))
     window.addEventListener("popstate", () => {
       this.#url.value = window.location.href
     })
@@ -39,6 +54,23 @@ export class Router {
     return this.window.location.origin
   }
 
+  /** URL of the server as the browser reaches it, without a slash at the end: https://example.com/stats */
+  get serverUrl(): string {
+    return this.origin + this.basePath
+  }
+
+  /** What the browser needs to request a path of the server, such as `/w/all/overview` or `/v1/me`. */
+  hrefOf(path: string): string {
+    return this.basePath + path
+  }
+
+  /** The current URL without the base path. */
+  get #page(): URL {
+    const url = new URL(this.#url.value)
+    url.pathname = withoutBasePath(url.pathname, this.basePath)
+    return url
+  }
+
   /** The current URL. */
   get href(): string {
     return this.#url.value
@@ -46,7 +78,7 @@ export class Router {
 
   /** Path and query of the current URL. */
   get path(): string {
-    const { pathname, search } = new URL(this.#url.value)
+    const { pathname, search } = this.#page
     return pathname + search
   }
 
@@ -57,14 +89,15 @@ export class Router {
 
   /** Goes to a path with its query, such as `/w/all/overview?period=today`. */
   navigate(path: string, how: "push" | "replace" = "push"): void {
-    if (how === "push") this.window.history.pushState(null, "", path)
-    else this.window.history.replaceState(null, "", path)
+    const href = this.hrefOf(path)
+    if (how === "push") this.window.history.pushState(null, "", href)
+    else this.window.history.replaceState(null, "", href)
     this.#url.value = this.window.location.href
   }
 
   /** Changes query parameters of the current page; undefined removes one. */
   setParams(changes: ParamChanges, how: "push" | "replace" = "push"): void {
-    const { pathname, searchParams } = new URL(this.#url.value)
+    const { pathname, searchParams } = this.#page
     this.navigate(pathname + queryText(applyChanges(searchParams, changes)), how)
   }
 
@@ -76,7 +109,7 @@ export class Router {
 
   /** Path of the current page with changed parameters. */
   hrefWith(changes: ParamChanges): string {
-    const { pathname, searchParams } = new URL(this.#url.value)
+    const { pathname, searchParams } = this.#page
     return pathname + queryText(applyChanges(searchParams, changes))
   }
 

@@ -7,6 +7,8 @@ import { reasonsNotToTrack } from "./tracking-allowed.ts"
 
 /** As in `tracker.ts`. */
 declare const DEBUG: boolean
+/** Path below which the server is, on the host that the script is loaded from; '' for none. Set when the script is bundled or served. */
+declare const BASE_PATH: string
 
 type Call = [method: string, ...args: unknown[]]
 
@@ -40,7 +42,7 @@ function install(): void {
   // An inline script has no URL of its own. The query of the page must not set options: anyone can link to
   // the page.
   const options = readOptions(page.databuddyConfig, attributes, address ? searchParams : [])
-  const api = String(options.apiUrl || origin).replace(/\/+$/, "")
+  const api = String(options.apiUrl || origin + BASE_PATH).replace(/\/+$/, "")
   const identity = createIdentity(
     openArea(() => localStorage),
     openArea(() => sessionStorage),

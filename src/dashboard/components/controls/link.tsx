@@ -2,6 +2,7 @@ import type { ComponentChildren } from "preact"
 import { useApp } from "../../state/app.ts"
 
 interface LinkProps {
+  /** A path of the dashboard. */
   href: string
   class?: string
   children: ComponentChildren
@@ -17,7 +18,7 @@ export function Link({ href, isCurrent, label, onClick, ...rest }: LinkProps) {
   return (
     <a
       {...rest}
-      href={href}
+      href={router.hrefOf(href)}
       aria-label={label}
       aria-current={isCurrent ? "page" : undefined}
       onClick={(event) => {

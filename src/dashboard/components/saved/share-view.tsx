@@ -55,7 +55,7 @@ export function ShareView({ onClose }: { onClose: () => void }) {
             `shares?website_id=${encodeURIComponent(website)}`,
             body,
           )
-          setLink(router.origin + created.link)
+          setLink(router.serverUrl + created.link)
         }}
       >
         <NameField label="Name" value={name} onInput={setName} />

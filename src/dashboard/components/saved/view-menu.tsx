@@ -47,7 +47,7 @@ export function ViewMenu() {
                   onClick={async () => {
                     closeMenu()
                     // With the time zone in the URL, everyone sees the same numbers.
-                    const { href } = new URL(router.hrefWith({ tz: view.value.zone }), router.origin)
+                    const href = router.serverUrl + router.hrefWith({ tz: view.value.zone })
                     if (await copyText(href)) toasts.show("Link copied")
                     else toasts.show("Could not copy. Copy the URL from the address bar.", "failed")
                   }}
