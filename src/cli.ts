@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander"
 import { addBackupCommand } from "./commands/backup.ts"
 import { addCheckCommand } from "./commands/check.ts"
 import { addCompletionsCommands } from "./commands/completions.ts"
+import { addDemoCommand } from "./commands/demo.ts"
 import { addDoctorCommand } from "./commands/doctor.ts"
 import { addEventsCommands } from "./commands/events.ts"
 import { addExportCommand } from "./commands/export.ts"
@@ -70,6 +71,7 @@ function program(context: Context): Command {
   addServeOptions(root.command("serve").description("run the server (SIGTERM or SIGINT stops it)"))
     .addOption(databaseOption())
     .action((options: ServeOptions) => serve(options, context))
+  addDemoCommand(root, context)
   addWebsiteCommands(root, context)
   addKeyCommands(root, context)
   addUserCommands(root, context)

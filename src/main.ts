@@ -112,6 +112,7 @@ const code = await run(process.argv.slice(2), {
   sleep: (ms) => Bun.sleep(ms),
   stopSignal,
   reloadSignal,
+  atExit: (work) => process.on("exit", work),
   ignoreSignals: () => {
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => {})
   },

@@ -107,6 +107,14 @@ export function addFlagsOfServe(command: Command, flags: readonly string[]): Com
   return command
 }
 
+/** What `serve` uses for the flags that are not given. */
+export function defaultServeOptions(): Omit<ServeOptions, "db"> {
+  const defaults = serveOptions().filter(({ defaultValue }) => defaultValue !== undefined)
+  const values = Object.fromEntries(defaults.map((option) => [option.attributeName(), option.defaultValue]))
+  // Commander sets a property of this name, with this value, for each option.
+  return { setup: true, ...values } as Omit<ServeOptions, "db">
+}
+
 /**
  * Default query memory in bytes: an eighth of the memory of this process, because peaks are two to three times as high. Below the
  * minimum, every query rereads even a month of a small website. The maximum holds what all dashboard pages need for 10 million

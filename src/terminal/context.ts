@@ -30,6 +30,8 @@ export interface Context {
    * does it at once if there was a signal before.
    */
   reloadSignal: () => (reload: () => void) => void
+  /** Runs `work`, which is synchronous, when the process exits, also if a second signal ends it. */
+  atExit: (work: () => void) => void
   /** From now on SIGINT, SIGTERM and SIGHUP do not end the process. For the last work of a command that must be finished. */
   ignoreSignals: () => void
 }

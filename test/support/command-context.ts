@@ -38,6 +38,7 @@ export function commandContext(options: {
     sleep: (ms) => Bun.sleep(ms),
     stopSignal: () => options.stopSignal ?? new Promise(() => {}),
     reloadSignal: () => () => {},
+    atExit: () => {},
     ignoreSignals: () => {},
   }
 }

@@ -62,6 +62,7 @@ const layers = [
   ["src/doctor"],
   ["src/update"],
   ["src/server"],
+  ["src/demo"],
   ["src/commands"],
   ["src/cli.ts"],
   ["src/main.ts"],

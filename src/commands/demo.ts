@@ -1,0 +1,122 @@
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { type Command, Option } from "commander"
+import { LiveTraffic } from "../demo/live-traffic.ts"
+import { type Demo, openDemo } from "../demo/open-demo.ts"
+import { questionsOf } from "../demo/saved.ts"
+import { whole } from "../flag-values.ts"
+import { createLog, faultLog, type Log } from "../log.ts"
+import { addFlagsOfServe, defaultServeOptions } from "../serve-options.ts"
+import { Listener } from "../server/listen.ts"
+import { stopListening } from "../server/shutdown.ts"
+import type { Context } from "../terminal/context.ts"
+import { countText } from "../terminal/print.ts"
+import { version } from "../version.ts"
+
+interface DemoFlags {
+  port: number
+  seed: number
+  live: boolean
+  db?: string
+}
+
+export function addDemoCommand(root: Command, context: Context): void {
+  const command = root
+    .command("demo")
+    .description(
+      "run a server with two months of invented events of a shop and an app, on a temporary database that is removed when it stops",
+    )
+  addFlagsOfServe(command, ["--port"])
+    .option("--seed <number>", "other numbers give other events", whole(0, 2 ** 32 - 1), 1)
+    .option("--no-live", "do not add events while it runs")
+    .addOption(new Option("--db <file>").hideHelp())
+    .action((flags: DemoFlags) => {
+      if (flags.db !== undefined)
+        command.error(
+          "error: demo does not take --db: it always uses a temporary database. To serve a database, run databuddy serve --db",
+        )
+      return demo(flags, context)
+    })
+}
+
+/** Runs the demo until SIGTERM, SIGINT or SIGHUP. Its folder is removed when the promise settles. */
+async function demo(flags: DemoFlags, context: Context): Promise<void> {
+  const stop = new AbortController()
+  const stopped = new Promise<void>((resolve) => {
+    stop.signal.addEventListener("abort", () => resolve())
+  })
+  void context.stopSignal().then(() => stop.abort())
+  // A terminal that is closed ends the demo too.
+  context.reloadSignal()(() => stop.abort())
+  const folder = mkdtempSync(join(tmpdir(), "databuddy-demo-"))
+  const remove = () => rmSync(folder, { recursive: true, force: true })
+  context.atExit(remove)
+  try {
+    await serveDemo(join(folder, "demo.db"), flags, { stop: stop.signal, stopped }, context)
+  } finally {
+    remove()
+  }
+}
+
+async function serveDemo(
+  path: string,
+  { port, seed, live }: DemoFlags,
+  { stop, stopped }: { stop: AbortSignal; stopped: Promise<void> },
+  context: Context,
+): Promise<void> {
+  const { environment, newId, memory, sleep } = context
+  const log = createLog(context.err, { level: "warn", readable: context.errIsTerminal }, environment.now)
+  const startedAt = environment.elapsed()
+  context.out(`Creating the demo in ${path}. It is removed when you stop it with Ctrl+C.\n`)
+  const demo = await openDemo(
+    {
+      ...defaultServeOptions(),
+      path,
+      // Nothing has to survive a power failure, nor to leave space for a server.
+      durability: "os",
+      minFree: 0,
+      https: false,
+      metricsAccess: { token: undefined, local: false },
+      backups: undefined,
+      offsiteBackups: undefined,
+    },
+    { ...environment, newId, memory, log },
+    { seed, signal: stop, sleep },
+  )
+  if (!demo) return
+  try {
+    const listener = new Listener(demo.server, { host: "127.0.0.1", port }, undefined)
+    const seconds = (environment.elapsed() - startedAt) / 1_000
+    context.out(startMessage(demo, { url: listener.url.origin, seed, seconds }))
+    const traffic = live ? liveTraffic(demo, context, log) : undefined
+    traffic?.start()
+    await stopped
+    traffic?.stop()
+    await stopListening(demo.server, listener, 0, context, log)
+  } finally {
+    await demo.server.close()
+  }
+}
+
+function liveTraffic({ dataset, server }: Demo, { environment }: Context, log: Log): LiveTraffic {
+  const { now, elapsed } = environment
+  return new LiveTraffic(dataset, server.store.batcher, { now, onFault: faultLog(log, elapsed) })
+}
+
+function startMessage(
+  { dataset: { rows, timeline }, websites, loginPath }: Demo,
+  { url, seed, seconds }: { url: string; seed: number; seconds: number },
+): string {
+  const events = `${countText(rows.length, "event")} (--seed ${seed}) created in ${seconds.toFixed(1)} s`
+  const questions = questionsOf(timeline, websites).map((question) => `  - ${question}\n`)
+  return `databuddy ${version} listens on ${url}: ${events}
+
+Open the dashboard (this link logs you in):
+
+  ${url}${loginPath}
+
+Questions to try:
+
+${questions.join("")}`
+}

@@ -1,0 +1,436 @@
+import {
+  actions,
+  appErrors,
+  appPages,
+  cancelReasons,
+  formats,
+  marketingPages,
+  type Plan,
+  plans,
+  releaseError,
+  safariUploadError,
+  signUpMethods,
+  uploadFailures,
+} from "./app-data.ts"
+import { newVisitor, timeOfDay, type Visitor, visitorWith } from "./audience.ts"
+import type { PeopleMaker, Person } from "./people.ts"
+import { appSources, direct, type Source } from "./sources.ts"
+import {
+  dayMs,
+  hourMs,
+  minuteMs,
+  stories,
+  type Timeline,
+  warmUpDays,
+  weekdayFactor,
+  work,
+} from "./timeline.ts"
+import { type Scene, serverEvent, Visit } from "./visit.ts"
+
+/** First visits on an average day at the start of the data. */
+const dailyVisitors = 105
+/** Share of visits that sign up, before the source's intent. */
+const signUpShare = 0.12
+/** Share of visitors without an account who return, and days until then. */
+const visitorReturns = { share: 0.22, days: 5 }
+const trialDays = 14
+/** Chance per day that a member stops using the app. */
+const churn = { unused: 0.3, trial: 0.045, paid: 0.012 }
+/** Chance per day that a paying member moves to the next plan. */
+const upgradeShare = 0.004
+/** How much slower interactions are, and the share of visits with an error, since release 2.8. */
+const afterRelease = { sluggish: 2.7, errors: 0.08 }
+const usualErrors = 0.05
+/** Share of uploads that succeed; in Safari since the rollout. */
+const uploadSuccess = { usual: 0.965, safari: 0.06 }
+
+/** Someone with an account. */
+export interface Member extends Person {
+  id: string
+  visitor: Visitor
+  company: string
+  plan: Plan
+  status: "trial" | "paid" | "ended"
+  /** Unix ms */
+  since: number
+  /** When a trial ends or is bought, Unix ms. */
+  decidesAt: number
+  /** They have uploaded something, or were invited to a project. */
+  isActivated: boolean
+  /** They pay for their team, or might. False: someone whom they invited. */
+  isPayer: boolean
+  /** Chance of a visit on an average workday. */
+  habit: number
+}
+
+/** The person whose journey ends in an error. */
+export const failedPerson = {
+  id: "user_2300",
+  name: "Nora Lindqvist",
+  email: "nora.lindqvist@bluebird-films.example",
+  company: "Bluebird Films",
+}
+
+/** Visits of a subscription product with which teams review videos, and the accounts of its members. */
+export class App {
+  readonly members: Member[] = []
+  /** Visitors without an account who will return, by day. */
+  readonly #returns = new Map<number, { visitor: Visitor; source: Source }[]>()
+  /** Accepted invitations, by day. */
+  readonly #invited = new Map<number, Member[]>()
+  #accounts = 2_310
+
+  constructor(
+    private readonly scene: Scene,
+    private readonly people: PeopleMaker,
+    private readonly timeline: Timeline,
+  ) {}
+
+  /** Simulates every day of the data. */
+  run(): void {
+    const { today, start } = this.timeline
+    for (let day = start - warmUpDays * dayMs; day <= today; day += dayMs) this.#runDay(day)
+    this.#runFailedPerson()
+  }
+
+  /** A visit of a member. */
+  liveVisit(at: number): void {
+    const active = this.members.filter(({ status }) => status !== "ended")
+    if (active.length > 0) this.#useApp(this.scene.random.of(active), at)
+  }
+
+  #runDay(day: number): void {
+    const { random } = this.scene
+    // People read about software on weekends too, though less.
+    const factor = (0.25 + 0.75 * weekdayFactor(work, day)) * this.timeline.growth(day)
+    for (let left = random.count(dailyVisitors * factor); left > 0; left--) {
+      this.#visitWebsite(newVisitor(random, "app"), random.weighted(appSources), day)
+    }
+    for (const { visitor, source } of take(this.#returns, day)) {
+      this.#visitWebsite(visitor, random.chance(0.6) ? direct : source, day)
+    }
+    for (const inviter of take(this.#invited, day)) this.#join(inviter, day)
+    // Not those who join today.
+    for (const member of this.members.filter(({ since, status }) => since < day && status !== "ended"))
+      this.#runMember(member, day)
+  }
+
+  #visitWebsite(visitor: Visitor, source: Source, day: number): void {
+    const { random } = this.scene
+    const at = timeOfDay(random, day, work, visitor.ahead)
+    const visit = new Visit(this.scene, { visitor, at, source: source.acquisition })
+    visit.open(source === direct || random.chance(0.6) ? appPages.home : random.weighted(marketingPages))
+    if (random.chance(source.bounce)) {
+      visit.wait(3).leave()
+      return
+    }
+    visit.wait(22)
+    for (let left = random.count(1.5); left > 0; left--) {
+      const page = random.weighted(marketingPages)
+      visit.open(page).wait(26)
+      if (page.path === appPages.pricing.path && random.chance(0.3))
+        visit.track("pricing_toggled", { interval: random.of(["month", "year"]) })
+    }
+    if (random.chance(0.04)) visit.outgoing("https://github.com/tidewell-example/sdk", "SDK on GitHub")
+    if (random.chance(signUpShare * source.intent)) {
+      this.#signUp(visit)
+      return
+    }
+    visit.leave()
+    if (!random.chance(visitorReturns.share)) return
+    add(this.#returns, laterDay(day, random.wait(visitorReturns.days)), { visitor, source })
+  }
+
+  #signUp(visit: Visit): void {
+    const { random } = this.scene
+    const { visitor } = visit.options
+    const { method } = random.weighted(signUpMethods)
+    visit.open(appPages.signUp).wait(35)
+    if (random.chance(method === "email" ? 0.25 : 0.08)) {
+      visit.form(random.of(["email", "password", "company"]), false).leave()
+      return
+    }
+    const isAfter = visit.at >= this.timeline.at(stories.pricing)
+    const plan = random.weighted(
+      plans.map((one) => ({ ...one, weight: isAfter ? one.trials.after : one.trials.before })),
+    )
+    visit.form("company", true).track("signed_up", { plan: plan.name, method })
+    const company = this.people.company()
+    const member = this.#addMember({ ...this.people.employee(company), company, plan, visitor, at: visit.at })
+    // With a single sign-on the address is verified already.
+    const verifies = random.chance(method === "email" ? 0.84 : 0.97)
+    if (!verifies) {
+      visit.leave()
+      member.status = "ended"
+      return
+    }
+    visit.at += Math.floor(method === "email" ? random.around(2, 0.8) * minuteMs : 4_000)
+    this.#startTrial(visit, member)
+  }
+
+  /** First steps in the app, in the visit of the sign-up. */
+  #startTrial(visit: Visit, member: Member): void {
+    const { random } = this.scene
+    visit.identify(this.#identity(member, visit.at))
+    visit.open(appPages.projects).track("email_verified").track("trial_started", { trial_days: trialDays })
+    visit.wait(20)
+    if (random.chance(0.24)) {
+      visit.leave()
+      return
+    }
+    visit.track("project_created", { template: random.of(["blank", "blank", "commercial", "course"]) })
+    visit.wait(30)
+    if (random.chance(0.8)) this.#upload(visit, member)
+    if (random.chance(0.22)) this.#invite(visit, member)
+    visit.leave()
+  }
+
+  #addMember({
+    at,
+    ...member
+  }: Person & { id?: string; company: string; plan: Plan; visitor: Visitor; at: number }): Member {
+    const { random } = this.scene
+    // Many decide in the first days or in the last; trials that are not used end.
+    const decides = random.chance(0.3) ? 1 + random.fraction() * 4 : trialDays - random.fraction() * 3
+    const added: Member = {
+      id: `user_${++this.#accounts}`,
+      ...member,
+      status: "trial",
+      since: at,
+      decidesAt: at + Math.floor(decides * dayMs),
+      isActivated: false,
+      isPayer: true,
+      habit: 0.12 + 0.42 * random.fraction(),
+    }
+    this.members.push(added)
+    return added
+  }
+
+  #runMember(member: Member, day: number): void {
+    const { random } = this.scene
+    if (member.status === "trial" && member.decidesAt < day + dayMs) this.#endTrial(member)
+    if (member.status === "ended") return
+    const leaves = !member.isActivated ? churn.unused : member.status === "paid" ? churn.paid : churn.trial
+    if (random.chance(leaves)) {
+      this.#end(member, day)
+      return
+    }
+    if (member.status === "paid" && member.isPayer && random.chance(upgradeShare)) this.#upgrade(member, day)
+    if (!random.chance(member.habit * weekdayFactor(work, day))) return
+    this.#useApp(member, timeOfDay(random, day, work, member.visitor.ahead))
+  }
+
+  #endTrial(member: Member): void {
+    const { random } = this.scene
+    const { plan, decidesAt: at } = member
+    const isAfter = at >= this.timeline.at(stories.pricing)
+    const buys = isAfter ? plan.buys.after : plan.buys.before
+    if (!random.chance(buys * (member.isActivated ? 1 : 0.08))) {
+      if (member.since + trialDays * dayMs > at + 2 * dayMs) {
+        // Asks again on the last day.
+        member.decidesAt = member.since + trialDays * dayMs
+        return
+      }
+      this.#serverEvent(member, "trial_expired", at)
+      member.status = "ended"
+      return
+    }
+    member.status = "paid"
+    const interval = random.chance(0.28) ? "year" : "month"
+    this.#serverEvent(member, "subscription_started", at, {
+      amount: interval === "year" ? plan.amount * 10 : plan.amount,
+      currency: "EUR",
+      interval,
+      seats: plan.seats,
+    })
+  }
+
+  #end(member: Member, day: number): void {
+    const { random } = this.scene
+    // A trial that is not used just ends.
+    if (member.status === "paid" && member.isPayer) {
+      const { reason } = random.weighted(cancelReasons)
+      this.#serverEvent(member, "subscription_canceled", day + 15 * hourMs, { reason })
+    }
+    member.status = "ended"
+  }
+
+  #upgrade(member: Member, day: number): void {
+    const next = plans[plans.indexOf(member.plan) + 1]
+    if (!next) return
+    const from = member.plan.name
+    member.plan = next
+    this.#serverEvent(member, "plan_upgraded", day + 11 * hourMs, {
+      from,
+      amount: next.amount,
+      currency: "EUR",
+    })
+  }
+
+  #useApp(member: Member, at: number): void {
+    const { random } = this.scene
+    const visit = this.#appVisit(member, at, direct)
+    let page: (typeof actions)[number]["page"] = appPages.projects
+    visit.open(page).wait(12)
+    for (let left = 1 + random.count(3.4); left > 0; left--) {
+      const action = random.weighted(actions)
+      if (action.page !== page) {
+        page = action.page
+        visit.open(page).wait(15)
+      }
+      this.#act(visit, member, action.name)
+      visit.wait(38)
+    }
+    this.#meetErrors(visit)
+    visit.leave()
+  }
+
+  #act(visit: Visit, member: Member, name: (typeof actions)[number]["name"]): void {
+    const { random } = this.scene
+    switch (name) {
+      case "upload":
+        this.#upload(visit, member)
+        return
+      case "invite_sent":
+        this.#invite(visit, member)
+        return
+      case "comment_added":
+        visit.track(name, { on: random.of(["frame", "frame", "range", "video"]) })
+        return
+      case "export_done": {
+        const { format } = random.weighted(formats)
+        visit.track(name, { format, duration_ms: Math.round(random.around(4_200, 0.5)) })
+        return
+      }
+      case "review_requested":
+        visit.track(name, { reviewers: random.whole(1, 4) })
+        return
+      default:
+        visit.track(name)
+    }
+  }
+
+  #upload(visit: Visit, member: Member): void {
+    const { random } = this.scene
+    const { format } = random.weighted(formats)
+    const size = Math.round(random.around(180, 0.9))
+    visit.track("upload_started", { format, size_mb: size })
+    const isBroken = visit.at >= this.timeline.at(stories.rollout) && isSafari(member.visitor)
+    if (random.chance(isBroken ? uploadSuccess.safari : uploadSuccess.usual)) {
+      const seconds = random.around(size / 9, 0.4)
+      visit
+        .wait(seconds)
+        .track("upload_done", { format, size_mb: size, duration_ms: Math.round(seconds * 1_000) })
+      member.isActivated = true
+      return
+    }
+    visit.wait(4)
+    if (isBroken) visit.error(safariUploadError)
+    const reason = isBroken ? "stream_closed" : random.weighted(uploadFailures).reason
+    visit.track("upload_failed", { format, size_mb: size, reason })
+    if (isBroken && random.chance(0.12)) visit.track("support_contacted", { topic: "upload" })
+  }
+
+  #invite(visit: Visit, member: Member): void {
+    const { random } = this.scene
+    visit.open(appPages.team).wait(10)
+    visit.track("invite_sent", { role: random.of(["editor", "reviewer", "reviewer"]) })
+    if (!random.chance(0.45)) return
+    add(this.#invited, laterDay(visit.at - (visit.at % dayMs), random.wait(1.5)), member)
+  }
+
+  /** Someone accepts an invitation, and shares the plan of the inviter. */
+  #join({ company, plan, status, decidesAt }: Member, day: number): void {
+    const { random } = this.scene
+    if (status === "ended") return
+    const visitor = newVisitor(random, "app")
+    const at = timeOfDay(random, day, work, visitor.ahead)
+    const member = this.#addMember({ ...this.people.employee(company), company, plan, visitor, at })
+    Object.assign(member, {
+      status: "paid",
+      isActivated: true,
+      isPayer: false,
+      decidesAt,
+    } satisfies Partial<Member>)
+    const visit = this.#appVisit(member, at, direct)
+    visit
+      .open(appPages.review)
+      .track("invite_accepted")
+      .wait(40)
+      .track("comment_added", { on: "frame" })
+      .leave()
+  }
+
+  #meetErrors(visit: Visit): void {
+    const { random } = this.scene
+    if (this.timeline.release(visit.at) !== "v2.7" && random.chance(afterRelease.errors)) {
+      visit.open(appPages.review).wait(8).error(releaseError)
+      // It happens with every move of the mouse until the page is reloaded.
+      for (let left = random.count(1); left > 0; left--) visit.wait(2).error(releaseError)
+    } else if (random.chance(usualErrors)) visit.error(random.weighted(appErrors))
+  }
+
+  /** Finds out that uploads do not work in Safari. The events are in order, and the last one is the error. */
+  #runFailedPerson(): void {
+    const { random } = this.scene
+    const at = this.timeline.at(stories.person)
+    const visitor = visitorWith(random, "app", "Safari")
+    const source = random.weighted(
+      appSources.filter(({ acquisition }) => acquisition.utm_source === "google"),
+    )
+    const visit = new Visit(this.scene, { visitor, at, source: source.acquisition, isSampled: false })
+    visit.open(appPages.home).wait(40).open(appPages.pricing).wait(70).open(appPages.signUp).wait(45)
+    const [, team = plans[0]] = plans
+    if (!team) return
+    visit.track("signed_up", { plan: team.name, method: "email" })
+    const member = this.#addMember({ ...failedPerson, plan: team, visitor, at: visit.at })
+    visit.at += 2 * minuteMs
+    visit.identify(this.#identity(member, visit.at))
+    visit.open(appPages.projects).track("email_verified").track("trial_started", { trial_days: trialDays })
+    visit.wait(25).track("project_created", { template: "commercial" }).wait(30)
+    const file = { format: "mov", size_mb: 412 }
+    visit.track("upload_started", file).wait(4).error(safariUploadError)
+    visit.track("upload_failed", { ...file, reason: "stream_closed" }).wait(20)
+    visit.track("upload_started", file).wait(4).error(safariUploadError)
+  }
+
+  #appVisit(member: Member, at: number, source: Source): Visit {
+    const { visitor } = member
+    return new Visit(this.scene, { visitor, at, source: source.acquisition, ...this.#identity(member, at) })
+  }
+
+  /** What the events of a member have besides those of visitors. */
+  #identity({ id, plan }: Member, at: number) {
+    const release = this.timeline.release(at)
+    return {
+      profileId: id,
+      shared: { plan: plan.name, release },
+      sluggish: release === "v2.7" ? 1 : afterRelease.sluggish,
+    }
+  }
+
+  #serverEvent(member: Member, name: string, at: number, properties: Record<string, unknown> = {}): void {
+    const { id: profileId, visitor, plan } = member
+    serverEvent(this.scene, { name, at, visitor, profileId, properties: { plan: plan.name, ...properties } })
+  }
+}
+
+function isSafari({ client }: Visitor): boolean {
+  return client.browser_name === "Safari"
+}
+
+function laterDay(day: number, days: number): number {
+  return day + Math.max(1, Math.round(days)) * dayMs
+}
+
+function add<Value>(byDay: Map<number, Value[]>, day: number, value: Value): void {
+  const others = byDay.get(day)
+  if (others) others.push(value)
+  else byDay.set(day, [value])
+}
+
+function take<Value>(byDay: Map<number, Value[]>, day: number): readonly Value[] {
+  const values = byDay.get(day) ?? []
+  byDay.delete(day)
+  return values
+}

@@ -1,0 +1,105 @@
+import type { EventRow } from "../store/events.ts"
+import type { restoreLink, restoreProfile } from "../store/profiles.ts"
+import { App } from "./app.ts"
+import { appWebsite } from "./app-data.ts"
+import { PeopleMaker } from "./people.ts"
+import { SeededRandom } from "./random.ts"
+import { Shop } from "./shop.ts"
+import { shopWebsite } from "./shop-data.ts"
+import { Timeline } from "./timeline.ts"
+import type { Scene } from "./visit.ts"
+
+/** Row ids of the two websites. */
+export interface WebsiteRids {
+  shop: number
+  app: number
+}
+
+type Profile = Parameters<typeof restoreProfile>[1]
+type ProfileLink = Parameters<typeof restoreLink>[1]
+
+/** Events and people of both websites, and what continues to visit them. */
+export interface Dataset {
+  timeline: Timeline
+  /** In the order of receipt. */
+  rows: EventRow[]
+  profiles: Profile[]
+  links: ProfileLink[]
+  /** Simulates a visit from `at` (Unix ms) on, which can take minutes, and returns its rows. */
+  liveVisit: (at: number) => EventRow[]
+}
+
+/** Seeds of the two websites differ, so that a change of one does not change the other. */
+const appSeed = 0x5f3759df
+
+/**
+ * Simulates the two websites until `now` (Unix ms). The same seed on the same UTC day gives the same rows; a later time of the day adds
+ * some at the end.
+ */
+export function createDataset(seed: number, now: number, rids: WebsiteRids): Dataset {
+  const timeline = new Timeline(now)
+  let rows: EventRow[] = []
+  let isStored = (at: number) => at >= timeline.start && at < now
+  const sceneOf = (rid: number, domain: string, sceneSeed: number): Scene => ({
+    random: new SeededRandom(sceneSeed),
+    rid,
+    domain,
+    isStored: (at) => isStored(at),
+    add: (row) => rows.push(row),
+  })
+  const shopScene = sceneOf(rids.shop, shopWebsite.domain, seed)
+  const appScene = sceneOf(rids.app, appWebsite.domain, seed ^ appSeed)
+  const shop = new Shop(shopScene, new PeopleMaker(shopScene.random), timeline)
+  const app = new App(appScene, new PeopleMaker(appScene.random), timeline)
+  shop.run()
+  app.run()
+  const stored = rows.sort((one, other) => one.receivedAt - other.receivedAt)
+  isStored = () => true
+  return {
+    timeline,
+    rows: stored,
+    ...profilesOf(shop, app, rids, now),
+    liveVisit: (at) => {
+      rows = []
+      // Most visits of the app have more events.
+      if (appScene.random.chance(0.4)) app.liveVisit(at)
+      else shop.liveVisit(at)
+      return rows
+    },
+  }
+}
+
+function profilesOf(shop: Shop, app: App, rids: WebsiteRids, now: number) {
+  const customers = shop.customers.map(({ id, name, email, since, orders, visitorIds }) => ({
+    websiteRid: rids.shop,
+    profileId: id,
+    traits: { email, name, orders },
+    since,
+    visitorIds,
+  }))
+  const members = app.members.map(({ id, name, email, company, plan, since, visitor }) => ({
+    websiteRid: rids.app,
+    profileId: id,
+    traits: { email, name, company, plan: plan.name },
+    since,
+    visitorIds: [visitor.id],
+  }))
+  const people = [...customers, ...members].filter(({ since }) => since < now)
+  return {
+    profiles: people.map(({ since, visitorIds: _, ...profile }) => ({
+      ...profile,
+      claimed: [],
+      createdAt: since,
+      updatedAt: since,
+    })),
+    links: people.flatMap(({ websiteRid, profileId, since, visitorIds }) =>
+      visitorIds.map((anonymousId) => ({
+        websiteRid,
+        anonymousId,
+        profileId,
+        linkedAt: since,
+        isClaim: false,
+      })),
+    ),
+  }
+}

@@ -1,0 +1,66 @@
+import type { EventRow } from "../store/events.ts"
+import type { Batcher } from "../store/ingest/batcher.ts"
+import type { Dataset } from "./dataset.ts"
+import { minuteMs } from "./timeline.ts"
+
+/** ms between two commits. */
+const interval = 250
+/** Events per second at first, and later: a demo that runs for hours should not show a rush since its start. */
+const eventsPerSecond = { first: 3, later: 0.4 }
+const firstMinutes = 10
+/** ms that are planned ahead. */
+const planned = 20_000
+/** Bytes of an event in the queue of the batcher. */
+const rowBytes = 500
+
+/** Stores the events of new visits as they happen. */
+export class LiveTraffic {
+  /** Events that have not happened yet, in any order. */
+  #pending: EventRow[] = []
+  #timer: Timer | undefined
+  readonly #startedAt: number
+
+  constructor(
+    private readonly dataset: Dataset,
+    private readonly batcher: Batcher,
+    private readonly options: { now: () => number; onFault: (error: unknown) => void },
+  ) {
+    this.#startedAt = options.now()
+    // Visits that began before are still going on.
+    for (let visits = 0; visits < 20; visits++) this.#visit(this.#startedAt - visits * 15_000)
+    this.#pending = this.#pending.filter(({ ts }) => ts >= this.#startedAt)
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => void this.#store(), interval)
+  }
+
+  stop(): void {
+    clearInterval(this.#timer)
+  }
+
+  async #store(): Promise<void> {
+    const now = this.options.now()
+    this.#plan(now)
+    const due = this.#pending.filter(({ ts }) => ts <= now)
+    this.#pending = this.#pending.filter(({ ts }) => ts > now)
+    if (due.length === 0) return
+    const rows = due.map((row) => ({ ...row, receivedAt: now }))
+    await this.batcher.submit({ rows, size: rows.length * rowBytes }).catch(this.options.onFault)
+  }
+
+  /** Begins visits until there are enough events ahead. */
+  #plan(now: number): void {
+    const { first, later } = eventsPerSecond
+    const rate = now - this.#startedAt < firstMinutes * minuteMs ? first : later
+    const isAhead = () =>
+      this.#pending.filter(({ ts }) => ts < now + planned).length >= (rate * planned) / 1_000
+    for (let visits = 0; visits < 50 && !isAhead(); visits++) {
+      this.#visit(now + Math.floor((visits / 50) * planned))
+    }
+  }
+
+  #visit(at: number): void {
+    this.#pending.push(...this.dataset.liveVisit(at))
+  }
+}

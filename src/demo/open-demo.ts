@@ -1,0 +1,114 @@
+import { type SealedState, sealedStateSql } from "../columns/sealed-state.ts"
+import { requestContextOf } from "../http/request-context.ts"
+import { setSessionCookie } from "../http/session-cookie.ts"
+import {
+  type OpenServer,
+  openServer,
+  type ServerEnvironment,
+  type ServerOptions,
+} from "../server/open-server.ts"
+import { createLoginSession } from "../store/login-sessions.ts"
+import { restoreLink, restoreProfile } from "../store/profiles.ts"
+import { newToken } from "../store/tokens.ts"
+import { createDataset, type Dataset } from "./dataset.ts"
+import { SeededRandom } from "./random.ts"
+import { createSaved, type DemoWebsites } from "./saved.ts"
+import { Timeline } from "./timeline.ts"
+
+/** Rows per request to the batcher: a commit of them blocks for a few ms. */
+const rowsPerWrite = 4_000
+/** Bytes of an event in the queue of the batcher. */
+const rowBytes = 500
+/** Rows that can stay unsealed: queries read them without waiting. */
+const maxUnsealed = 8_192
+/** ms between two looks at how far the rows are sealed. */
+const sealPoll = 50
+
+/** A server with the data of the demo, which does not listen yet. */
+export interface Demo {
+  server: OpenServer
+  dataset: Dataset
+  websites: DemoWebsites
+  /** Path that logs the browser in as the owner. It works until the server stops. */
+  loginPath: string
+}
+
+export interface DemoOptions {
+  seed: number
+  /** Stops the preparation between two steps. */
+  signal: AbortSignal
+  sleep: (ms: number) => Promise<void>
+}
+
+/**
+ * Opens a server on an empty database and fills it. Resolves when the events are sealed, so that the first queries are as fast as all
+ * others; to undefined, with the server closed, if the signal was aborted.
+ */
+export async function openDemo(
+  options: ServerOptions,
+  environment: ServerEnvironment,
+  { seed, signal, sleep }: DemoOptions,
+): Promise<Demo | undefined> {
+  const server = openServer(options, environment)
+  try {
+    await server.opened
+    server.start()
+    const timeline = new Timeline(environment.now())
+    const random = new SeededRandom(seed)
+    const { batcher, db, registry } = server.store
+    const { ownerId, websites } = await batcher.run(() => createSaved(db, random, timeline))
+    registry.refresh()
+    const { shop, app } = websites
+    const dataset = createDataset(seed, timeline.now, { shop: shop.rid, app: app.rid })
+    if (await load(server, dataset, { signal, sleep })) {
+      const loginPath = addLogin(server, ownerId, environment)
+      return { server, dataset, websites, loginPath }
+    }
+  } catch (error) {
+    await server.close()
+    throw error
+  }
+  await server.close()
+  return undefined
+}
+
+/** Stores the data. False if the signal was aborted before the end. */
+async function load(
+  { store: { batcher, db } }: OpenServer,
+  { rows, profiles, links }: Dataset,
+  { signal, sleep }: Pick<DemoOptions, "signal" | "sleep">,
+): Promise<boolean> {
+  await batcher.run(() => {
+    for (const profile of profiles) restoreProfile(db, profile)
+    for (const link of links) restoreLink(db, link)
+  })
+  for (let next = 0; next < rows.length; next += rowsPerWrite) {
+    if (signal.aborted) return false
+    const write = rows.slice(next, next + rowsPerWrite)
+    await batcher.submit({ rows: write, size: write.length * rowBytes })
+  }
+  const sealed = db.prepare(sealedStateSql)
+  for (;;) {
+    if (signal.aborted) return false
+    // The row of `SealedState`.
+    const { id, last } = sealed.get() as SealedState
+    if (last - id <= maxUnsealed) return true
+    await sleep(sealPoll)
+  }
+}
+
+/** Adds a route that logs in without a password. Only the demo has it: its data is invented. Returns its path. */
+function addLogin(
+  { app, deps, store }: OpenServer,
+  ownerId: string,
+  { now, random }: Pick<ServerEnvironment, "now" | "random">,
+): string {
+  const path = `/demo/${newToken(random)}`
+  app.get(path, async ({ request, server }) => {
+    const token = await store.batcher.run(() => createLoginSession(store.db, ownerId, random, now()))
+    const headers: Record<string, string> = { Location: "/", "Cache-Control": "no-store" }
+    setSessionCookie(headers, requestContextOf(request, server), deps, token)
+    return new Response(null, { status: 303, headers })
+  })
+  return path
+}

@@ -1,0 +1,90 @@
+/** Seeded random numbers from 0 up to 1, with 32 bits of state. No product exceeds 2^53, so the period is full. */
+export function mulberry32(seed: number): () => number {
+  let state = seed | 0
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}
+
+/** What a table of weighted rows has in common. */
+export interface Weighted {
+  weight: number
+}
+
+/** The distributions that the demo data is drawn from. The same seed draws the same values. */
+export class SeededRandom {
+  readonly fraction: () => number
+
+  constructor(seed: number) {
+    this.fraction = mulberry32(seed)
+  }
+
+  /** True for this share of calls. */
+  chance(share: number): boolean {
+    return this.fraction() < share
+  }
+
+  /** An integer from `least` to `most`, both inclusive. */
+  whole(least: number, most: number): number {
+    return least + Math.floor(this.fraction() * (most - least + 1))
+  }
+
+  of<Item>(items: readonly Item[]): Item {
+    // No table is empty.
+    return items[Math.floor(this.fraction() * items.length)] as Item
+  }
+
+  /** A row of a table, by its weight. */
+  weighted<Row extends Weighted>(rows: readonly Row[]): Row {
+    let rest = this.fraction() * rows.reduce((sum, { weight }) => sum + weight, 0)
+    for (const row of rows) {
+      rest -= row.weight
+      if (rest < 0) return row
+    }
+    // No table is empty.
+    return rows[rows.length - 1] as Row
+  }
+
+  /** Log-normal, as durations and sizes are: half of the values are below `median`. A spread of 1 is wide. */
+  around(median: number, spread: number): number {
+    const normal = Math.sqrt(-2 * Math.log(1 - this.fraction())) * Math.cos(2 * Math.PI * this.fraction())
+    return median * Math.exp(spread * normal)
+  }
+
+  /** Exponential: the time until something that happens every `mean`. */
+  wait(mean: number): number {
+    return -mean * Math.log(1 - this.fraction())
+  }
+
+  /** The number of occurrences of something that happens `mean` times. */
+  count(mean: number): number {
+    const least = Math.floor(mean)
+    // Normal for large means, which need one draw each instead of one for every occurrence.
+    if (least > 30) return Math.max(0, Math.round(mean + Math.sqrt(mean) * (this.#sum(12) - 6)))
+    let count = 0
+    for (let time = this.wait(1); time < mean; time += this.wait(1)) count++
+    return count
+  }
+
+  /** A UUID of version 4. */
+  uuid(): string {
+    const parts = [this.#hex(), this.#hex(), this.#hex(), this.#hex()] as const
+    const [first, second, third, last] = parts
+    const variant = "89ab"[this.whole(0, 3)]
+    return `${first}-${second.slice(0, 4)}-4${second.slice(5)}-${variant}${third.slice(1, 4)}-${third.slice(4)}${last}`
+  }
+
+  /** 8 hexadecimal digits. */
+  #hex(): string {
+    return (2 ** 32 + Math.floor(this.fraction() * 2 ** 32)).toString(16).slice(1)
+  }
+
+  #sum(count: number): number {
+    let sum = 0
+    for (let index = 0; index < count; index++) sum += this.fraction()
+    return sum
+  }
+}

@@ -1,0 +1,59 @@
+import { expect, test } from "bun:test"
+import { existsSync, readdirSync } from "node:fs"
+import { eventually, temporaryFolder } from "../harness.ts"
+import { binary } from "../support/binary.ts"
+import { startDemo } from "../support/demo.ts"
+import { environment } from "../support/environment.ts"
+
+test("the demo logs in, receives events, and removes its folder when it stops", async () => {
+  using folder = temporaryFolder()
+  const demo = await startDemo(["--seed", "3"], { TMPDIR: folder.path })
+  expect(existsSync(demo.folder)).toBe(true)
+  const headers = { cookie: demo.cookie }
+  const page = await fetch(`${demo.url}/`, { headers })
+  expect(page.status).toBe(200)
+  const latest = async () => {
+    const response = await fetch(`${demo.url}/v1/query?website_id=${demo.websites.shop}`, {
+      method: "POST",
+      headers: { ...headers, "x-databuddy-page": "1" },
+      body: JSON.stringify({ preset: "last_hour", parameters: [{ name: "events", kinds: ["page_view"] }] }),
+    })
+    // As the query type `events` documents.
+    const { data } = (await response.json()) as { data: { data: { events: number }[] }[] }
+    return data[0]?.data[0]?.events ?? 0
+  }
+  const first = await latest()
+  await eventually(async () => (await latest()) > first, { timeout: 60_000, pause: 500 })
+  expect(demo.output()).toContain("nora.lindqvist@bluebird-films.example")
+  expect(await demo.end("SIGINT")).toBe(0)
+  expect(readdirSync(folder.path)).toEqual([])
+})
+
+for (const signal of ["SIGTERM", "SIGHUP"] as const) {
+  test(`a demo that gets ${signal} while it creates its data removes its folder`, async () => {
+    using folder = temporaryFolder()
+    const child = Bun.spawn([binary, "demo", "--port", "0"], {
+      env: environment({ TMPDIR: folder.path }),
+      stdio: ["ignore", "pipe", "inherit"],
+    })
+    await eventually(() => readdirSync(folder.path).some((name) => name.startsWith("databuddy-demo-")), {
+      timeout: 60_000,
+    })
+    child.kill(signal)
+    expect(await child.exited).toBe(0)
+    expect(readdirSync(folder.path)).toEqual([])
+  })
+}
+
+test("the demo never takes a database", async () => {
+  using folder = temporaryFolder()
+  const child = Bun.spawn([binary, "demo", "--db", "mine.db"], {
+    cwd: folder.path,
+    env: environment({ DATABUDDY_DB: "other.db" }),
+    stdio: ["ignore", "pipe", "pipe"],
+  })
+  const message = await new Response(child.stderr).text()
+  expect(await child.exited).toBe(2)
+  expect(message).toContain("demo does not take --db")
+  expect(readdirSync(folder.path)).toEqual([])
+})

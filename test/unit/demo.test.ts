@@ -1,0 +1,92 @@
+import { describe, expect, test } from "bun:test"
+import { App } from "../../src/demo/app.ts"
+import { createDataset, type Dataset } from "../../src/demo/dataset.ts"
+import { PeopleMaker } from "../../src/demo/people.ts"
+import { SeededRandom } from "../../src/demo/random.ts"
+import { dayMs, days, hourMs, Timeline } from "../../src/demo/timeline.ts"
+
+const rids = { shop: 1, app: 2 }
+const thursday = Date.UTC(2026, 10, 26, 15)
+
+describe("the data of the demo", () => {
+  const dataset = createDataset(1, thursday, rids)
+
+  test("is the same for the same seed and clock", () => {
+    expect(hashOf(createDataset(1, thursday, rids))).toBe(hashOf(dataset))
+  })
+
+  test("is other data for another seed", () => {
+    expect(hashOf(createDataset(2, thursday, rids))).not.toBe(hashOf(dataset))
+  })
+
+  test("only grows at its end during a day", () => {
+    const earlier = thursday - 3 * hourMs
+    const rows = dataset.rows.filter(({ ts }) => ts < earlier)
+    expect(Bun.hash(JSON.stringify(createDataset(1, earlier, rids).rows))).toBe(
+      Bun.hash(JSON.stringify(rows)),
+    )
+  })
+
+  test("has fewer visits of the app on weekends, and of the shop at night", () => {
+    const isWeekend = (ts: number) => [0, 6].includes(new Date(ts).getUTCDay())
+    const ofApp = dataset.rows.filter(({ websiteRid, kind }) => websiteRid === rids.app && kind === "custom")
+    const weekend = ofApp.filter(({ ts }) => isWeekend(ts)).length
+    // Two of seven days would have two fifths of the others' events.
+    expect(weekend / (ofApp.length - weekend)).toBeLessThan(0.2)
+    const views = dataset.rows.filter(
+      ({ websiteRid, kind }) => websiteRid === rids.shop && kind === "page_view",
+    )
+    const inHours = (from: number, to: number) =>
+      views.filter(({ ts }) => {
+        const hour = new Date(ts).getUTCHours()
+        return hour >= from && hour < to
+      }).length
+    expect(inHours(1, 5) * 3).toBeLessThan(inHours(17, 21))
+  })
+
+  test("continues with visits that start when they should", () => {
+    for (let visit = 0; visit < 20; visit++) {
+      const rows = dataset.liveVisit(thursday + visit)
+      expect(rows.length).toBeGreaterThan(0)
+      expect(rows.filter(({ ts }) => ts < thursday + visit)).toEqual([])
+    }
+  })
+
+  test("names nobody outside of the reserved domains", () => {
+    const emails = dataset.profiles.map(({ traits }) => String(traits.email))
+    expect(emails.filter((email) => !email.endsWith(".example"))).toEqual([])
+    expect(new Set(emails).size).toBe(emails.length)
+  })
+})
+
+describe("at any clock", () => {
+  const clocks = {
+    "at midnight": Date.UTC(2027, 0, 1),
+    "before midnight on a leap day": Date.UTC(2028, 1, 29, 23, 59, 59, 999),
+  }
+  for (const [name, now] of Object.entries(clocks)) {
+    test(`${name}, each day but today has events, and none is later than the clock`, () => {
+      const { rows, timeline } = createDataset(7, now, rids)
+      expect(rows.length).toBeGreaterThan(100_000)
+      expect(rows.length).toBeLessThan(220_000)
+      expect(
+        rows.filter(({ ts, receivedAt }) => ts < timeline.start || ts >= now || receivedAt < ts),
+      ).toEqual([])
+      const seen = new Set(rows.map(({ ts, websiteRid }) => `${websiteRid} ${Math.floor(ts / dayMs)}`))
+      const expected = Array.from({ length: days - 1 }, (_, day) =>
+        Object.values(rids).map((rid) => `${rid} ${timeline.start / dayMs + day}`),
+      ).flat()
+      expect(expected.filter((day) => !seen.has(day))).toEqual([])
+    })
+  }
+})
+
+test("nobody visits the app live before there are members", () => {
+  const rows: unknown[] = []
+  const random = new SeededRandom(1)
+  const scene = { random, rid: 2, domain: "app.example", isStored: () => true, add: () => rows.push(1) }
+  new App(scene, new PeopleMaker(random), new Timeline(thursday)).liveVisit(thursday)
+  expect(rows).toEqual([])
+})
+
+const hashOf = ({ rows, profiles, links }: Dataset) => Bun.hash(JSON.stringify([rows, profiles, links]))
