@@ -11,7 +11,6 @@ import { addFlagsOfServe, defaultServeOptions } from "../serve-options.ts"
 import { Listener } from "../server/listen.ts"
 import { stopListening } from "../server/shutdown.ts"
 import type { Context } from "../terminal/context.ts"
-import { countText } from "../terminal/print.ts"
 import { version } from "../version.ts"
 
 interface DemoFlags {
@@ -69,6 +68,7 @@ async function serveDemo(
   const log = createLog(context.err, { level: "warn", readable: context.errIsTerminal }, environment.now)
   const startedAt = environment.elapsed()
   context.out(`Creating the demo in ${path}. It is removed when you stop it with Ctrl+C.\n`)
+  let listener: Listener | undefined
   const demo = await openDemo(
     {
       ...defaultServeOptions(),
@@ -82,11 +82,20 @@ async function serveDemo(
       offsiteBackups: undefined,
     },
     { ...environment, newId, memory, log },
-    { seed, signal: stop, sleep },
+    {
+      seed,
+      signal: stop,
+      sleep,
+      listen: (server) => {
+        listener = new Listener(server, { host: "127.0.0.1", port }, undefined)
+      },
+    },
   )
-  if (!demo) return
+  if (!demo || !listener) {
+    await listener?.stop(true)
+    return
+  }
   try {
-    const listener = new Listener(demo.server, { host: "127.0.0.1", port }, undefined)
     const seconds = (environment.elapsed() - startedAt) / 1_000
     context.out(startMessage(demo, { url: listener.url.origin, seed, seconds }))
     const traffic = live ? liveTraffic(demo, context, log) : undefined
@@ -108,7 +117,7 @@ function startMessage(
   { dataset: { rows, timeline }, websites, loginPath }: Demo,
   { url, seed, seconds }: { url: string; seed: number; seconds: number },
 ): string {
-  const events = `${countText(rows.length, "event")} (--seed ${seed}) created in ${seconds.toFixed(1)} s`
+  const events = `${rows.length.toLocaleString("en-US")} events (--seed ${seed}), created in ${seconds.toFixed(1)} s`
   const questions = questionsOf(timeline, websites).map((question) => `  - ${question}\n`)
   return `databuddy ${version} listens on ${url}: ${events}
 

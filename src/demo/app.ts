@@ -1,17 +1,13 @@
 import {
-  actions,
-  appErrors,
   appPages,
   cancelReasons,
-  formats,
   marketingPages,
   type Plan,
   plans,
-  releaseError,
   safariUploadError,
   signUpMethods,
-  uploadFailures,
 } from "./app-data.ts"
+import { AppVisit, type AppVisitContext, afterRelease, type Member } from "./app-visit.ts"
 import { newVisitor, timeOfDay, type Visitor, visitorWith } from "./audience.ts"
 import type { PeopleMaker, Person } from "./people.ts"
 import { appSources, direct, type Source } from "./sources.ts"
@@ -38,31 +34,6 @@ const trialDays = 14
 const churn = { unused: 0.3, trial: 0.045, paid: 0.012 }
 /** Chance per day that a paying member moves to the next plan. */
 const upgradeShare = 0.004
-/** How much slower interactions are, and the share of visits with an error, since release 2.8. */
-const afterRelease = { sluggish: 2.7, errors: 0.08 }
-const usualErrors = 0.05
-/** Share of uploads that succeed; in Safari since the rollout. */
-const uploadSuccess = { usual: 0.965, safari: 0.06 }
-
-/** Someone with an account. */
-export interface Member extends Person {
-  id: string
-  visitor: Visitor
-  company: string
-  plan: Plan
-  status: "trial" | "paid" | "ended"
-  /** Unix ms */
-  since: number
-  /** When a trial ends or is bought, Unix ms. */
-  decidesAt: number
-  /** They have uploaded something, or were invited to a project. */
-  isActivated: boolean
-  /** They pay for their team, or might. False: someone whom they invited. */
-  isPayer: boolean
-  /** Chance of a visit on an average workday. */
-  habit: number
-}
-
 /** The person whose journey ends in an error. */
 export const failedPerson = {
   id: "user_2300",
@@ -180,8 +151,9 @@ export class App {
     }
     visit.track("project_created", { template: random.of(["blank", "blank", "commercial", "course"]) })
     visit.wait(30)
-    if (random.chance(0.8)) this.#upload(visit, member)
-    if (random.chance(0.22)) this.#invite(visit, member)
+    const inApp = new AppVisit(visit, this.#appContext(member))
+    if (random.chance(0.8)) inApp.upload()
+    if (random.chance(0.22)) inApp.invite()
     visit.leave()
   }
 
@@ -268,75 +240,16 @@ export class App {
   }
 
   #useApp(member: Member, at: number): void {
-    const { random } = this.scene
-    const visit = this.#appVisit(member, at, direct)
-    let page: (typeof actions)[number]["page"] = appPages.projects
-    visit.open(page).wait(12)
-    for (let left = 1 + random.count(3.4); left > 0; left--) {
-      const action = random.weighted(actions)
-      if (action.page !== page) {
-        page = action.page
-        visit.open(page).wait(15)
-      }
-      this.#act(visit, member, action.name)
-      visit.wait(38)
-    }
-    this.#meetErrors(visit)
-    visit.leave()
+    new AppVisit(this.#appVisit(member, at, direct), this.#appContext(member)).useApp()
   }
 
-  #act(visit: Visit, member: Member, name: (typeof actions)[number]["name"]): void {
-    const { random } = this.scene
-    switch (name) {
-      case "upload":
-        this.#upload(visit, member)
-        return
-      case "invite_sent":
-        this.#invite(visit, member)
-        return
-      case "comment_added":
-        visit.track(name, { on: random.of(["frame", "frame", "range", "video"]) })
-        return
-      case "export_done": {
-        const { format } = random.weighted(formats)
-        visit.track(name, { format, duration_ms: Math.round(random.around(4_200, 0.5)) })
-        return
-      }
-      case "review_requested":
-        visit.track(name, { reviewers: random.whole(1, 4) })
-        return
-      default:
-        visit.track(name)
+  #appContext(member: Member): AppVisitContext {
+    return {
+      member,
+      timeline: this.timeline,
+      onInvitation: (at) =>
+        add(this.#invited, laterDay(at - (at % dayMs), this.scene.random.wait(1.5)), member),
     }
-  }
-
-  #upload(visit: Visit, member: Member): void {
-    const { random } = this.scene
-    const { format } = random.weighted(formats)
-    const size = Math.round(random.around(180, 0.9))
-    visit.track("upload_started", { format, size_mb: size })
-    const isBroken = visit.at >= this.timeline.at(stories.rollout) && isSafari(member.visitor)
-    if (random.chance(isBroken ? uploadSuccess.safari : uploadSuccess.usual)) {
-      const seconds = random.around(size / 9, 0.4)
-      visit
-        .wait(seconds)
-        .track("upload_done", { format, size_mb: size, duration_ms: Math.round(seconds * 1_000) })
-      member.isActivated = true
-      return
-    }
-    visit.wait(4)
-    if (isBroken) visit.error(safariUploadError)
-    const reason = isBroken ? "stream_closed" : random.weighted(uploadFailures).reason
-    visit.track("upload_failed", { format, size_mb: size, reason })
-    if (isBroken && random.chance(0.12)) visit.track("support_contacted", { topic: "upload" })
-  }
-
-  #invite(visit: Visit, member: Member): void {
-    const { random } = this.scene
-    visit.open(appPages.team).wait(10)
-    visit.track("invite_sent", { role: random.of(["editor", "reviewer", "reviewer"]) })
-    if (!random.chance(0.45)) return
-    add(this.#invited, laterDay(visit.at - (visit.at % dayMs), random.wait(1.5)), member)
   }
 
   /** Someone accepts an invitation, and shares the plan of the inviter. */
@@ -359,15 +272,6 @@ export class App {
       .wait(40)
       .track("comment_added", { on: "frame" })
       .leave()
-  }
-
-  #meetErrors(visit: Visit): void {
-    const { random } = this.scene
-    if (this.timeline.release(visit.at) !== "v2.7" && random.chance(afterRelease.errors)) {
-      visit.open(appPages.review).wait(8).error(releaseError)
-      // It happens with every move of the mouse until the page is reloaded.
-      for (let left = random.count(1); left > 0; left--) visit.wait(2).error(releaseError)
-    } else if (random.chance(usualErrors)) visit.error(random.weighted(appErrors))
   }
 
   /** Finds out that uploads do not work in Safari. The events are in order, and the last one is the error. */
@@ -413,10 +317,6 @@ export class App {
     const { id: profileId, visitor, plan } = member
     serverEvent(this.scene, { name, at, visitor, profileId, properties: { plan: plan.name, ...properties } })
   }
-}
-
-function isSafari({ client }: Visitor): boolean {
-  return client.browser_name === "Safari"
 }
 
 function laterDay(day: number, days: number): number {

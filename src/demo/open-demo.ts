@@ -38,6 +38,8 @@ export interface DemoOptions {
   /** Stops the preparation between two steps. */
   signal: AbortSignal
   sleep: (ms: number) => Promise<void>
+  /** Called before the events are created, so that a port that is in use is reported at once. */
+  listen?: (server: OpenServer) => void
 }
 
 /**
@@ -47,23 +49,21 @@ export interface DemoOptions {
 export async function openDemo(
   options: ServerOptions,
   environment: ServerEnvironment,
-  { seed, signal, sleep }: DemoOptions,
+  { seed, signal, sleep, listen }: DemoOptions,
 ): Promise<Demo | undefined> {
   const server = openServer(options, environment)
   try {
     await server.opened
-    server.start()
     const timeline = new Timeline(environment.now())
-    const random = new SeededRandom(seed)
     const { batcher, db, registry } = server.store
-    const { ownerId, websites } = await batcher.run(() => createSaved(db, random, timeline))
+    const { ownerId, websites } = await batcher.run(() => createSaved(db, new SeededRandom(seed), timeline))
     registry.refresh()
+    const loginPath = addLogin(server, ownerId, environment)
+    listen?.(server)
+    server.start()
     const { shop, app } = websites
     const dataset = createDataset(seed, timeline.now, { shop: shop.rid, app: app.rid })
-    if (await load(server, dataset, { signal, sleep })) {
-      const loginPath = addLogin(server, ownerId, environment)
-      return { server, dataset, websites, loginPath }
-    }
+    if (await load(server, dataset, { signal, sleep })) return { server, dataset, websites, loginPath }
   } catch (error) {
     await server.close()
     throw error

@@ -45,6 +45,19 @@ for (const signal of ["SIGTERM", "SIGHUP"] as const) {
   })
 }
 
+test("a demo whose port is in use says so, and leaves nothing behind", async () => {
+  using folder = temporaryFolder()
+  await using other = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response() })
+  const child = Bun.spawn([binary, "demo", "--port", String(other.port)], {
+    env: environment({ TMPDIR: folder.path }),
+    stdio: ["ignore", "pipe", "pipe"],
+  })
+  const message = await new Response(child.stderr).text()
+  expect(await child.exited).toBe(1)
+  expect(message).toContain(`port ${other.port} on 127.0.0.1 is used by another process`)
+  expect(readdirSync(folder.path)).toEqual([])
+})
+
 test("the demo never takes a database", async () => {
   using folder = temporaryFolder()
   const child = Bun.spawn([binary, "demo", "--db", "mine.db"], {
