@@ -7,7 +7,7 @@ import { granularities } from "../query/query.ts"
 import type { Entry } from "../query-api/execute.ts"
 import type { Row } from "../query-api/query-spec.ts"
 import { types } from "../query-api/query-types.ts"
-import { maxLimit, units } from "../query-api/schema.ts"
+import { maxLimit, maxSteps, units } from "../query-api/schema.ts"
 import type { Context } from "../terminal/context.ts"
 import { collect } from "../terminal/database.ts"
 import { operatorHelp, readFilter, readStep } from "../terminal/filter.ts"
@@ -33,6 +33,11 @@ interface QueryOptions extends Where {
   top?: number
   anonymousId?: string
   profileId?: string
+  reached?: number
+  droppedAfter?: number
+  value?: string
+  cohort?: string
+  period?: number
   search?: string
   cursor?: string
   limit?: number
@@ -60,7 +65,8 @@ Examples:
   databuddy query funnel --step '{"page":"/pricing"}' --step signed_up
   databuddy query events --by path --measure users --measure sum:property.total --csv
   databuddy query events --kind page_view --by country
-  databuddy query movers --last week --where event_name=signed_up`
+  databuddy query movers --last week --where event_name=signed_up
+  databuddy query people --step visited --step bought --dropped-after 1`
 
 export function addQueryCommand(root: Command, context: Context): void {
   const list = Object.entries(types).map(([name, { description }]) => `  ${name}: ${description}`)
@@ -100,6 +106,15 @@ export function addQueryCommand(root: Command, context: Context): void {
     .option("--top <number>", "values per property key", whole(1, 1_000))
     .option("--anonymous-id <id>", "events of this visitor")
     .option("--profile-id <id>", "events of this profile")
+    .option("--reached <step>", "people who reached this step of the funnel of --step", whole(1, maxSteps))
+    .option(
+      "--dropped-after <step>",
+      "people who got to this step of the funnel, and no further",
+      whole(1, maxSteps),
+    )
+    .option("--value <value>", "people under this value of --by in the funnel")
+    .option("--cohort <date>", "people of this cohort of the retention of --step")
+    .option("--period <number>", "people of the cohort who returned so many periods later", whole(0, 100_000))
     .option("--search <text>", "visitors whose anonymous id contains this")
     .option("--cursor <text>", "continue from the cursor of an earlier result")
     .option("--limit <rows>", "maximum number of rows", whole(1, maxLimit))
@@ -143,6 +158,11 @@ function bodyOf(type: string, options: QueryOptions): object {
     top: options.top,
     anonymousId: options.anonymousId,
     profileId: options.profileId,
+    reached: options.reached,
+    droppedAfter: options.droppedAfter,
+    value: options.value,
+    cohort: options.cohort,
+    period: options.period,
     search: options.search,
     cursor: options.cursor,
     compare: comparisonOf(options.compare),

@@ -1,7 +1,7 @@
 import {
   type Bucket,
   type FunnelStep,
-  type Granularity,
+  type RetentionQuery,
   type Scope,
   type Step,
   stepFilters,
@@ -56,18 +56,20 @@ function labelOf({ name, page }: Partial<Step> = {}): string | null {
 
 const anyStep: Step = { filters: [] }
 
-export function* retention(spec: QuerySpec, run: RunQuery): Generator<void, TypeResult> {
-  const { scope, steps, unit, granularity = "weekly" } = spec
+/** By default, any event starts and returns; with one step, it does both. */
+export function retentionQuery(
+  { scope, steps, unit }: QuerySpec,
+  granularity: RetentionQuery["granularity"],
+): RetentionQuery {
   const [startEvent = anyStep, returnEvent = startEvent] = steps
-  const { buckets, cohorts } = yield* run({
-    kind: "retention",
-    scope,
-    startEvent,
-    returnEvent,
-    // The type table allows no others.
-    granularity: granularity as Exclude<Granularity, "minute" | "hourly">,
-    unit,
-  })
+  return { kind: "retention", scope, startEvent, returnEvent, granularity, unit }
+}
+
+export function* retention(spec: QuerySpec, run: RunQuery): Generator<void, TypeResult> {
+  const { granularity = "weekly" } = spec
+  // The type table allows no others.
+  const query = retentionQuery(spec, granularity as RetentionQuery["granularity"])
+  const { buckets, cohorts } = yield* run(query)
   requireRows((buckets.length * (buckets.length + 1)) / 2)
   const rows = cohorts.flatMap(({ size, returned }, cohort) =>
     returned.map((count, period) => ({

@@ -12,7 +12,7 @@ import {
 } from "../query/query.ts"
 import { type Comparison, type PreviousRange, previousOf } from "./comparison.ts"
 import { readCursor } from "./events.ts"
-import type { NamedMeasure, QuerySpec, QueryType, Sort } from "./query-spec.ts"
+import type { CountOptions, NamedMeasure, QuerySpec, QueryType, Sort } from "./query-spec.ts"
 import { typeOf } from "./query-types.ts"
 import { dayMs, type Range, RangeFault, readRange, tooManyBuckets } from "./range.ts"
 import { changeColumns, invalidParameter } from "./rows.ts"
@@ -144,7 +144,12 @@ function readParameter(input: ParameterInput): QuerySpec {
     offset,
     sort: readSort(name, type, { ...body, ...parameter }, { by, measures, granularity, isCompared: compare }),
     cursor: parameter.cursor === undefined ? undefined : requireCursor(parameter.cursor),
+    of: countOptions(parameter),
   }
+}
+
+function countOptions({ reached, droppedAfter, value, cohort, period }: ParameterBody): CountOptions {
+  return { reached, droppedAfter, value, cohort, period }
 }
 
 /** Rejects options that the type does not support, and missing or conflicting options. */
@@ -160,6 +165,11 @@ function validateOptions(name: string, type: QueryType, parameter: ParameterBody
   const [min, max] = type.steps ?? [0, 0]
   if (parameter.steps && (steps < min || steps > max)) {
     throw invalidParameter(`steps must be ${min === max ? min : `${min} to ${max}`} for ${name}`)
+  }
+  for (const { options, oneOf } of type.requires ?? []) {
+    const dependent = options.filter((option) => parameter[option] !== undefined)
+    if (dependent.length > 0 && oneOf.every((option) => parameter[option] === undefined))
+      throw invalidParameter(`${dependent.join(", ")} of ${name} needs ${oneOf.join(" or ")}`)
   }
   if (!type.oneOf) return
   const { options, required } = type.oneOf

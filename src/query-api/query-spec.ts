@@ -39,6 +39,12 @@ export interface QuerySpec {
   offset: number
   sort: Sort | undefined
   cursor: { ts: number; id: number } | undefined
+  /** Which number of a funnel or of a retention table a list of people is about. */
+  of: CountOptions
+}
+
+export type CountOptions = {
+  [Name in "reached" | "droppedAfter" | "value" | "cohort" | "period"]: ParameterBody[Name] | undefined
 }
 
 export interface NamedMeasure {
@@ -79,6 +85,8 @@ export interface QueryType {
   needs?: readonly Option[]
   /** Mutually exclusive options; one of them can be required. */
   oneOf?: { options: readonly (keyof ParameterBody & Option)[]; required: boolean }
+  /** Options that need one of `oneOf`. */
+  requires?: readonly { options: readonly Option[]; oneOf: readonly Option[] }[]
   /** The kinds of events that it reads. Absent: custom events. `person`: all with one of the options of a person, else custom events. */
   kinds?: readonly EventKind[] | "person"
   /** The rows are single events, sessions or people, which need the scope read:data. */

@@ -1,5 +1,4 @@
 import { actionKinds, eventKinds } from "../event-kinds.ts"
-import { iso } from "../iso.ts"
 import { fields } from "../query/query.ts"
 import { funnel, goals, paths, retention } from "./behaviour.ts"
 import { eventRows } from "./events.ts"
@@ -7,6 +6,7 @@ import { first, last, names, ofGroups, pages, sessions, total, users } from "./g
 import { moversType } from "./movers.ts"
 import { pageColumnMeanings } from "./page-columns.ts"
 import { pageTypes } from "./page-types.ts"
+import { peopleTypes } from "./people-types.ts"
 import { classify, discover, numbers, ofValues } from "./properties.ts"
 import type { QueryType } from "./query-spec.ts"
 import { changeColumns, invalidParameter, percent } from "./rows.ts"
@@ -335,59 +335,7 @@ export const types = {
     rows: goals,
   },
   movers: moversType,
-  sessions: {
-    description: "Sessions, most recent event first",
-    kinds: eventKinds,
-    needsReadData: true,
-    takes: [],
-    columns: [
-      "session_id",
-      "anonymous_id",
-      "profile_id",
-      "events",
-      "first_event",
-      "last_event",
-      "started_at",
-      "ended_at",
-      "duration_ms",
-    ],
-    order: undefined,
-    *rows({ scope, limit, offset }, run) {
-      const result = yield* run({ kind: "sessions", scope, limit, offset })
-      const rows = result.sessions.map((session) => ({
-        session_id: session.sessionId,
-        anonymous_id: session.anonymousId,
-        profile_id: session.profileId,
-        events: session.events,
-        first_event: session.firstEvent,
-        last_event: session.lastEvent,
-        started_at: iso(session.first),
-        ended_at: iso(session.last),
-        duration_ms: session.last - session.first,
-      }))
-      return { rows, total: result.total }
-    },
-  },
-  people: {
-    description: "Visitors (anonymous ids), most recently seen first",
-    kinds: eventKinds,
-    needsReadData: true,
-    takes: ["search"],
-    columns: ["anonymous_id", "profile_id", "events", "sessions", "first_seen", "last_seen"],
-    order: undefined,
-    *rows({ scope, limit, offset }, run) {
-      const result = yield* run({ kind: "visitors", scope, limit, offset })
-      const rows = result.visitors.map((visitor) => ({
-        anonymous_id: visitor.anonymousId,
-        profile_id: visitor.profileId,
-        events: visitor.events,
-        sessions: visitor.sessions,
-        first_seen: iso(visitor.first),
-        last_seen: iso(visitor.last),
-      }))
-      return { rows, total: result.total }
-    },
-  },
+  ...peopleTypes,
   person: {
     description:
       "Events of one person, newest first; needs anonymousId or profileId; meta.nextCursor leads to the next page",

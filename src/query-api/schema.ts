@@ -161,6 +161,14 @@ const compare = Type.Unsafe<Comparison>(
 const pathSteps = (description: string) =>
   Type.Integer({ minimum: 0, maximum: 5, description, expected: "must be a whole number from 0 to 5" })
 
+const stepNumber = (description: string) =>
+  Type.Integer({
+    minimum: 1,
+    maximum: maxSteps,
+    description,
+    expected: `must be a whole number from 1 to ${maxSteps}`,
+  })
+
 /** Options of types, besides range and filters. */
 export const optionSchemas = {
   granularity,
@@ -218,6 +226,19 @@ export const optionSchemas = {
   profileId: text(
     "Only events of this profile: those with its id, and those without any profile id from an anonymous id that /identify linked to it",
   ),
+  reached: stepNumber("Only who reached this step of the funnel of `steps`, from 1"),
+  droppedAfter: stepNumber("Only who reached this step of the funnel of `steps`, and none after it"),
+  value: Type.Union([Type.String({ maxLength: maxText }), Type.Null()], {
+    description: "Only who counts under this value of `by` in the funnel; null: no value",
+    expected: `must be a string of at most ${maxText} characters, or null`,
+  }),
+  cohort: date("Only the cohort of this `date` of the retention of `steps`"),
+  period: Type.Integer({
+    minimum: 0,
+    maximum: 100_000,
+    description: "Only who returned so many periods after the first event",
+    expected: "must be a whole number from 0 to 100000",
+  }),
   search: text("Text that the anonymous id contains"),
   cursor: text("`meta.nextCursor` of an earlier result, to get the next page"),
   compare,

@@ -418,10 +418,33 @@ export interface TrafficResult {
   groups: TrafficGroup[]
 }
 
+/**
+ * One number of a report, for a list of the units that it counts. The range and the websites of `query` are those of the list, and each
+ * event in its scope is in the scope of the list.
+ */
+export type ReportCount =
+  | {
+      query: FunnelQuery
+      /** Index of a step: the units that reached it, or those whose best attempt ended there. */
+      step: number
+      isDropOff: boolean
+      /** With `by`: only the units under this value. */
+      value?: string | null | undefined
+    }
+  | {
+      query: RetentionQuery
+      /** Index of a bucket: the units of its cohort. */
+      cohort: number
+      /** Only those with a return event so many periods later. */
+      period?: number | undefined
+    }
+
 /** Sessions, ordered by their latest event, newest first; sessions with the same ms by their ids. */
 export interface SessionsQuery {
   kind: "sessions"
   scope: Scope
+  /** Only the sessions of this number of a report that counts sessions. */
+  of?: ReportCount | undefined
   limit: number
   offset: number
 }
@@ -445,6 +468,8 @@ export interface SessionsResult {
 export interface VisitorsQuery {
   kind: "visitors"
   scope: Scope
+  /** Only the visitors of this number of a report, or the profiles, if the report counts profiles. */
+  of?: ReportCount | undefined
   limit: number
   offset: number
 }
@@ -452,8 +477,9 @@ export interface VisitorsQuery {
 export interface VisitorsResult {
   total: number
   visitors: {
-    anonymousId: string
-    /** From the visitor's latest event with a profile id; else the profile to which the id was linked last. */
+    /** Of a profile: from its latest event with an anonymous id. */
+    anonymousId: string | null
+    /** Of a visitor: from its latest event with a profile id; else the profile to which the id was linked last. */
     profileId: string | null
     events: number
     sessions: number

@@ -8,9 +8,12 @@ import {
   type Measure,
   type Property,
   type Query,
+  type ReportCount,
+  type RetentionQuery,
   type Scope,
   type Step,
   trafficKinds,
+  type Unit,
 } from "../../src/query/query.ts"
 import { contextFields } from "../../src/store/contexts.ts"
 import type { Pick } from "../support/random.ts"
@@ -243,6 +246,29 @@ function someStep(random: Pick): Step {
   }
 }
 
+/** A number of a report over the events of a scope. Half of the steps match any event, so that most numbers are not 0. */
+function someCount(world: World, scope: Scope, unit: Unit): ReportCount {
+  const { random } = world
+  const query = randomQuery(world, random.of(["funnel", "retention"]))
+  const plain = (step: Step): Step => (random.chance(0.5) ? { filters: [] } : step)
+  if (query.kind === "funnel") {
+    return {
+      query: { ...query, scope, unit, steps: query.steps.map(plain) },
+      step: random.of([0, 0, 1, query.steps.length - 1]),
+      isDropOff: random.chance(0.4),
+      value: query.by !== undefined && random.chance(0.5) ? someValueOf(query.by, random) : undefined,
+    }
+  }
+  // No other kind was requested.
+  const { startEvent, returnEvent, ...retention } = query as RetentionQuery
+  const days = { daily: 1, weekly: 7, monthly: 31 }[retention.granularity]
+  return {
+    query: { ...retention, scope, unit, startEvent: plain(startEvent), returnEvent: plain(returnEvent) },
+    cohort: random.of([0, 0, random.whole(0, Math.floor((scope.to - scope.from) / day / days))]),
+    period: random.of([undefined, 0, 1, 1, 2]),
+  }
+}
+
 /** A random query of a kind about the events of a data set. */
 export function randomQuery(world: World, kind: Kind): Query {
   const { random } = world
@@ -311,8 +337,13 @@ export function randomQuery(world: World, kind: Kind): Query {
     case "paths":
       return { kind, scope, event: someStep(random), before: random.whole(0, 5), after: random.whole(0, 5) }
     case "sessions":
-    case "visitors":
-      return { kind, scope, ...page }
+    case "visitors": {
+      const units =
+        kind === "sessions" ? (["session_id"] as const) : (["anonymous_id", "profile_id"] as const)
+      const of = random.chance(0.5) ? someCount(world, scope, random.of(units)) : undefined
+      // A list holds the events of its report, and others.
+      return { kind, scope: of ? { ...scope, kinds: eventKinds } : scope, of, ...page }
+    }
     case "traffic": {
       const granularity = random.of(["hourly", "daily", "weekly", "monthly"] as const)
       const isByTime = random.chance(0.4)

@@ -13,6 +13,7 @@ import type {
   Query,
   QueryResults,
   ReachQuery,
+  ReportCount,
   RetentionQuery,
   Scope,
   SessionsQuery,
@@ -58,6 +59,16 @@ export function referenceResult<Q extends Query>(
     const previous = events.filter((event) => isInScope(event, { ...scope, ...query.page?.previous }))
     return comparedGroups(inScope, previous, query, query.page) as QueryResults[Q["kind"]]
   }
+  if ((query.kind === "visitors" || query.kind === "sessions") && query.of) {
+    const { of } = query
+    const counted = countedUnits(
+      events.filter((event) => isInScope(event, of.query.scope)),
+      of,
+      clocks,
+    )
+    const list = query.kind === "sessions" ? sessions : of.query.unit === "profile_id" ? profiles : visitors
+    return list(inScope, query, counted) as QueryResults[Q["kind"]]
+  }
   const answer = reports[query.kind] as (events: RawEvent[], query: Query, clocks: Clocks) => unknown
   return answer(inScope, query, clocks) as QueryResults[Q["kind"]]
 }
@@ -70,9 +81,9 @@ const reports = {
   retention,
   paths,
   reach,
-  sessions,
+  sessions: (events: RawEvent[], query: SessionsQuery) => sessions(events, query),
   traffic,
-  visitors,
+  visitors: (events: RawEvent[], query: VisitorsQuery) => visitors(events, query),
 }
 
 // ——— Which events
@@ -238,6 +249,10 @@ function groupBy<Item>(items: readonly Item[], keyOf: (item: Item) => string): M
 
 /** The events of each unit. Events without the id have no unit; events of linked visitors can have several profiles. */
 function byUnit(events: RawEvent[], unit: Unit): RawEvent[][] {
+  return [...unitEvents(events, unit).values()]
+}
+
+function unitEvents(events: RawEvent[], unit: Unit): Map<string, RawEvent[]> {
   const all = new Map<string, RawEvent[]>()
   for (const event of events) {
     for (const id of unitsOf(event, unit)) {
@@ -246,7 +261,7 @@ function byUnit(events: RawEvent[], unit: Unit): RawEvent[][] {
       else all.set(id, [event])
     }
   }
-  return [...all.values()]
+  return all
 }
 
 function unitsOf(event: RawEvent, unit: Unit): readonly string[] {
@@ -521,20 +536,8 @@ interface Attempt {
 }
 
 function funnel(events: RawEvent[], query: FunnelQuery): QueryResults["funnel"] {
-  const { steps, window, unit, by } = query
-  const best: Attempt[] = []
-  for (const theirs of byUnit(events, unit)) {
-    const reached = theirs
-      .sort(oldestFirst)
-      .map((event) => ({
-        ts: event.ts,
-        steps: steps.flatMap((step, index) => (matchesStep(event, step) ? [index] : [])),
-        by: by ? textOrNull(contentOf(event, by)) : null,
-      }))
-      .filter((event) => event.steps.length > 0)
-    const attempt = bestAttempt(reached, window)
-    if (attempt) best.push(attempt)
-  }
+  const { steps, by } = query
+  const best = [...bestAttempts(events, query).values()]
   const byValue = groupBy(best, (attempt) => JSON.stringify(attempt.by))
   if (!by && best.length === 0) byValue.set("null", [])
   return {
@@ -549,6 +552,24 @@ function funnel(events: RawEvent[], query: FunnelQuery): QueryResults["funnel"] 
       }))
       .sort((a, b) => (b.steps[0]?.units as number) - (a.steps[0]?.units as number) || nullFirst(a.by, b.by)),
   }
+}
+
+/** By unit. */
+function bestAttempts(events: RawEvent[], { steps, window, unit, by }: FunnelQuery): Map<string, Attempt> {
+  const best = new Map<string, Attempt>()
+  for (const [id, theirs] of unitEvents(events, unit)) {
+    const reached = theirs
+      .sort(oldestFirst)
+      .map((event) => ({
+        ts: event.ts,
+        steps: steps.flatMap((step, index) => (matchesStep(event, step) ? [index] : [])),
+        by: by ? textOrNull(contentOf(event, by)) : null,
+      }))
+      .filter((event) => event.steps.length > 0)
+    const attempt = bestAttempt(reached, window)
+    if (attempt) best.set(id, attempt)
+  }
+  return best
 }
 
 /** Each step keeps the latest attempt that reached it. The first attempt that gets furthest wins. */
@@ -571,25 +592,57 @@ function bestAttempt(events: Reached[], window: number): Attempt | undefined {
 // ——— retention
 
 function retention(events: RawEvent[], query: RetentionQuery, clocks: Clocks): QueryResults["retention"] {
-  const { scope, startEvent: start, returnEvent: comeBack, granularity, unit } = query
+  const { scope, granularity } = query
   const buckets = clocks.of(scope.zone).buckets(scope.from, scope.to, granularity)
-  const bucketOf = ({ ts }: RawEvent) => buckets.findIndex(({ from, to }) => ts >= from && ts < to)
   const cohorts = buckets.map((_, index) => ({
     size: 0,
     returned: new Array<number>(buckets.length - index).fill(0),
   }))
-  for (const theirs of byUnit(events, unit)) {
-    const starts = theirs.filter((event) => matchesStep(event, start)).map(bucketOf)
-    const returns = theirs.filter((event) => matchesStep(event, comeBack)).map(bucketOf)
-    if (starts.length === 0) continue
-    const first = Math.min(...starts)
+  for (const { first, returns } of cohortMembers(events, query, buckets).values()) {
     const cohort = cohorts[first] as (typeof cohorts)[number]
     cohort.size++
-    for (const index of new Set(returns)) {
+    for (const index of returns) {
       if (index >= first) cohort.returned[index - first] = (cohort.returned[index - first] as number) + 1
     }
   }
   return { buckets, cohorts }
+}
+
+/** By unit: the period of its first start event, and those with a return event. */
+function cohortMembers(
+  events: RawEvent[],
+  { startEvent: start, returnEvent: comeBack, unit }: RetentionQuery,
+  buckets: readonly { from: number; to: number }[],
+): Map<string, { first: number; returns: Set<number> }> {
+  const bucketOf = ({ ts }: RawEvent) => buckets.findIndex(({ from, to }) => ts >= from && ts < to)
+  const members = new Map<string, { first: number; returns: Set<number> }>()
+  for (const [id, theirs] of unitEvents(events, unit)) {
+    const starts = theirs.filter((event) => matchesStep(event, start)).map(bucketOf)
+    const returns = theirs.filter((event) => matchesStep(event, comeBack)).map(bucketOf)
+    if (starts.length > 0) members.set(id, { first: Math.min(...starts), returns: new Set(returns) })
+  }
+  return members
+}
+
+// ——— the units that a report counts
+
+function countedUnits(events: RawEvent[], of: ReportCount, clocks: Clocks): Set<string> {
+  if ("step" in of) {
+    const { query, step, isDropOff, value } = of
+    const counted = [...bestAttempts(events, query)].filter(
+      ([, { by, times }]) =>
+        (isDropOff ? times.length === step + 1 : times.length > step) &&
+        (value === undefined || by === value),
+    )
+    return new Set(counted.map(([id]) => id))
+  }
+  const { query, cohort, period } = of
+  const { scope, granularity } = query
+  const buckets = clocks.of(scope.zone).buckets(scope.from, scope.to, granularity)
+  const counted = [...cohortMembers(events, query, buckets)].filter(
+    ([, { first, returns }]) => first === cohort && (period === undefined || returns.has(cohort + period)),
+  )
+  return new Set(counted.map(([id]) => id))
 }
 
 // ——— reach
@@ -641,8 +694,15 @@ function paths(events: RawEvent[], { event: step, before, after }: PathsQuery): 
   }
 }
 
-function sessions(events: RawEvent[], { limit, offset }: SessionsQuery): QueryResults["sessions"] {
-  const all = byUnit(events, "session_id").map((session) => {
+/** Everyone, unless some are given. */
+const everyone = { has: (_id: string) => true }
+
+function sessions(
+  events: RawEvent[],
+  { limit, offset }: ListPage,
+  counted: Counted = everyone,
+): QueryResults["sessions"] {
+  const all = countedEvents(events, "session_id", counted).map(([, session]) => {
     session.sort(oldestFirst)
     const [first, last] = [session[0] as RawEvent, session.at(-1) as RawEvent]
     return {
@@ -660,8 +720,12 @@ function sessions(events: RawEvent[], { limit, offset }: SessionsQuery): QueryRe
   return { total: all.length, sessions: all.slice(offset, offset + limit) }
 }
 
-function visitors(events: RawEvent[], { limit, offset }: VisitorsQuery): QueryResults["visitors"] {
-  const all = byUnit(events, "anonymous_id").map((own) => {
+function visitors(
+  events: RawEvent[],
+  { limit, offset }: ListPage,
+  counted: Counted = everyone,
+): QueryResults["visitors"] {
+  const all = countedEvents(events, "anonymous_id", counted).map(([, own]) => {
     own.sort(oldestFirst)
     const [first, last] = [own[0] as RawEvent, own.at(-1) as RawEvent]
     return {
@@ -675,6 +739,33 @@ function visitors(events: RawEvent[], { limit, offset }: VisitorsQuery): QueryRe
   })
   all.sort((one, other) => other.last - one.last || byText(one.anonymousId, other.anonymousId))
   return { total: all.length, visitors: all.slice(offset, offset + limit) }
+}
+
+function profiles(
+  events: RawEvent[],
+  { limit, offset }: ListPage,
+  counted: Counted,
+): QueryResults["visitors"] {
+  const all = countedEvents(events, "profile_id", counted).map(([profileId, own]) => {
+    own.sort(oldestFirst)
+    return {
+      anonymousId: own.findLast(({ anonymousId }) => anonymousId !== null)?.anonymousId ?? null,
+      profileId,
+      events: own.length,
+      sessions: distinct(own.map(({ sessionId }) => sessionId)),
+      first: (own[0] as RawEvent).ts,
+      last: (own.at(-1) as RawEvent).ts,
+    }
+  })
+  all.sort((one, other) => other.last - one.last || byText(one.profileId, other.profileId))
+  return { total: all.length, visitors: all.slice(offset, offset + limit) }
+}
+
+type Counted = Pick<Set<string>, "has">
+type ListPage = Pick<VisitorsQuery, "limit" | "offset">
+
+function countedEvents(events: RawEvent[], unit: Unit, counted: Counted): [string, RawEvent[]][] {
+  return [...unitEvents(events, unit)].filter(([id]) => counted.has(id))
 }
 
 // ——— traffic

@@ -137,6 +137,7 @@ function runReport<Kind extends Query["kind"]>(
 /** Adds the linked ids to filters by profile. As a part of the filter they are a part of cache keys: any /identify can change them. */
 function withLinkedIds<Q extends Query>(query: Q, snapshot: Snapshot): Q {
   const { scope } = query
+  const of = "of" in query && query.of
   const filters = scope.filters.map((filter): Filter => {
     if (filter.field !== "profile") return filter
     const linked = scope.websites.map(
@@ -144,7 +145,11 @@ function withLinkedIds<Q extends Query>(query: Q, snapshot: Snapshot): Q {
     )
     return { ...filter, linked }
   })
-  return { ...query, scope: { ...scope, filters } }
+  return {
+    ...query,
+    scope: { ...scope, filters },
+    ...(of && { of: { ...of, query: withLinkedIds(of.query, snapshot) } }),
+  }
 }
 
 /** Looks up the ids that the filters of a query name, before a matcher needs them. */
@@ -163,6 +168,7 @@ function* prepareIds(query: Query, snapshot: Snapshot): Generator<void, void> {
 }
 
 function filtersOf(query: Query): Filter[] {
+  const counted = "of" in query && query.of ? filtersOf(query.of.query) : []
   const steps =
     "steps" in query
       ? query.steps
@@ -171,5 +177,5 @@ function filtersOf(query: Query): Filter[] {
         : "startEvent" in query
           ? [query.startEvent, query.returnEvent]
           : []
-  return [query.scope, ...steps].flatMap(({ filters }) => [...filters])
+  return [...counted, ...[query.scope, ...steps].flatMap(({ filters }) => filters)]
 }

@@ -17,7 +17,7 @@ import {
 } from "./funnel-entries.ts"
 import { type OrderedEvents, partitionUnits, ReceiptOrder } from "./receipt-order.ts"
 import { type ReportSource, stepMatcher, visitBatches } from "./step.ts"
-import { unitsOf } from "./units.ts"
+import { type Units, unitsOf } from "./units.ts"
 
 /** Entries that are processed in one step: about 20 ms. */
 const entriesPerStep = 500_000
@@ -42,8 +42,59 @@ export function* funnel(
   source: ReportSource,
   budget: MemoryBudget,
 ): Generator<void, FunnelResult> {
+  const { steps, unit, scope } = query
+  const units = yield* unitsOf(unit, scope.websites, source, budget)
+  return yield* bestAttempts({ query, units, source, budget }, (values) => {
+    const counts = new StepCounts(steps.length, values, budget)
+    return { add: (_, attempt) => counts.add(attempt), result: () => ({ groups: counts.groups() }) }
+  })
+}
+
+/** Adds the units that reached a step, or those whose best attempt ended there. `value`: only those under this value of `by`. */
+export function* addUnitsAtStep(
+  input: FunnelInput,
+  { step, isDropOff, value }: { step: number; isDropOff: boolean; value?: string | null | undefined },
+  add: (unit: number) => void,
+): Generator<void, void> {
+  yield* bestAttempts(input, (values) => ({
+    add: (unit, { reached, code }) => {
+      if (isDropOff ? reached !== step + 1 : reached <= step) return
+      if (value === undefined || (values?.texts[code] ?? null) === value) add(unit)
+    },
+    result: () => undefined,
+  }))
+}
+
+interface FunnelInput {
+  query: FunnelQuery
+  /** Of the query. */
+  units: Units
+  source: ReportSource
+  budget: MemoryBudget
+}
+
+/** The best attempt of a unit. */
+interface Attempt {
+  /** How many steps it reached. */
+  reached: number
+  /** The code of `by` of its first step. */
+  code: number
+  /** ms of each step that it reached. The array is used again for the next attempt. */
+  times: Float64Array
+}
+
+interface AttemptCollector<Result> {
+  /** Called once for each unit that has a first step. */
+  add(unit: number, attempt: Attempt): void
+  result(): Result
+}
+
+/** Finds the best attempt of each unit. `collectorOf` is called when the values of `by` are known. */
+function* bestAttempts<Result>(
+  { query, units, source, budget }: FunnelInput,
+  collectorOf: (values: DimensionCodes | undefined) => AttemptCollector<Result>,
+): Generator<void, Result> {
   const { scope, steps, window, by } = query
-  const units = yield* unitsOf(query.unit, scope.websites, source, budget)
   const matcher = new Matcher(scope, scope.filters, source)
   const stepMatchers = steps.map((step) => stepMatcher(step, scope, source))
   const values = by === undefined ? undefined : new DimensionCodes(by, source, budget)
@@ -61,56 +112,49 @@ export function* funnel(
   })
   const byUnit = yield* entries.byUnit()
   if (values) yield* values.lookUp()
-  const counter = new AttemptCounter({ steps: steps.length, window, byUnit, values, budget })
-  while (counter.processUnits(entriesPerStep)) yield
+  const collector = collectorOf(values)
+  const finder = new AttemptFinder({ steps: steps.length, window, byUnit, budget, collector })
+  while (finder.processUnits(entriesPerStep)) yield
   const { ends } = byUnit
   const entriesOfUnit = (unit: number) => (ends[unit] as number) - (ends[unit - 1] as number)
-  for (const part of partitionUnits(counter.ambiguous, entriesOfUnit, budget)) {
+  for (const part of partitionUnits(finder.ambiguous, entriesOfUnit, budget)) {
     const own = budget.child()
     const ordered = new ReceiptOrder(part, units.dictionarySize, own)
     yield* scan((batch, { first, end, masks }, codes) => {
       const maskOf = typeof masks === "number" ? () => masks : (index: number) => masks[index] as number
       for (const ids of units.idsOf(batch)) ordered.add(batch, ids, first, end, maskOf, codes)
     })
-    yield* ordered.each(source, (events) => counter.processOrdered(events))
+    yield* ordered.each(source, (events) => finder.processOrdered(events))
     own.release()
   }
-  return { groups: counter.groups() }
+  return collector.result()
 }
 
-interface AttemptCounterOptions {
+interface AttemptFinderOptions {
   /** How many steps the funnel has. */
   steps: number
   /** ms */
   window: number
   byUnit: EntriesByUnit
-  values: DimensionCodes | undefined
   budget: MemoryBudget
+  collector: Pick<AttemptCollector<unknown>, "add">
 }
 
-/** Processes the entries of one unit after another, and counts the units at each step. */
-class AttemptCounter {
+/** Processes the entries of one unit after another. */
+class AttemptFinder {
   /** The times of the latest attempt at each step, `steps` numbers each, and the code of `by` of its first step. */
   readonly #attempts: Float64Array
   readonly #codes: Uint32Array
-  readonly #best: Float64Array
-  /** The units that reached each step, by code of `by`. */
-  readonly #units: Uint32Array
-  readonly #durations: GroupMedians[]
-  /** Units with different entries in the same ms, which only the order of receipt can sort. They are not counted yet. */
+  readonly #best: Attempt
+  /** Units with different entries in the same ms, which only the order of receipt can sort. They are not collected yet. */
   readonly ambiguous: number[] = []
-  readonly #groupCount: number
   #nextUnit = 1
 
-  constructor(private readonly options: AttemptCounterOptions) {
-    const { steps, values, budget } = options
+  constructor(private readonly options: AttemptFinderOptions) {
+    const { steps } = options
     this.#attempts = new Float64Array(steps * steps)
     this.#codes = new Uint32Array(steps)
-    this.#best = new Float64Array(steps)
-    this.#groupCount = values?.texts.length ?? 1
-    budget.reserve(this.#groupCount * steps * 4)
-    this.#units = new Uint32Array(this.#groupCount * steps)
-    this.#durations = Array.from({ length: steps }, () => new GroupMedians(budget))
+    this.#best = { reached: 0, code: 0, times: new Float64Array(steps) }
   }
 
   /** Processes the next units with about this many entries. False once all units are processed. */
@@ -126,7 +170,7 @@ class AttemptCounter {
       if (isAmbiguous(keys, codes, first, end)) {
         this.options.budget.reserve(8)
         this.ambiguous.push(unit)
-      } else this.#process(keys, codes, first, end)
+      } else this.#process(unit, keys, codes, first, end)
       first = end
     }
     this.#nextUnit = unit
@@ -134,14 +178,20 @@ class AttemptCounter {
   }
 
   /** Processes a unit whose labels are the masks. */
-  processOrdered({ times, labels, codes }: OrderedEvents): void {
+  processOrdered({ unit, times, labels, codes }: OrderedEvents): void {
     const keys = Float64Array.from(times, (time, index) => time * maskRange + (labels[index] as number))
-    this.#process(keys, this.options.values && Uint32Array.from(codes), 0, keys.length)
+    this.#process(unit, keys, this.options.byUnit.codes && Uint32Array.from(codes), 0, keys.length)
   }
 
-  #process(keys: Float64Array, codes: Uint32Array | undefined, first: number, end: number): void {
-    const { steps, window } = this.options
-    const [attempts, attemptCodes, best] = [this.#attempts, this.#codes, this.#best]
+  #process(
+    unit: number,
+    keys: Float64Array,
+    codes: Uint32Array | undefined,
+    first: number,
+    end: number,
+  ): void {
+    const { steps, window, collector } = this.options
+    const [attempts, attemptCodes, best] = [this.#attempts, this.#codes, this.#best.times]
     let reached = 0
     let bestCode = 0
     for (let index = first; index < end && reached < steps; index++) {
@@ -168,15 +218,10 @@ class AttemptCounter {
         for (let upTo = 0; upTo <= step; upTo++) best[upTo] = attempts[to + upTo] as number
       }
     }
-    for (let step = 0; step < reached; step++) {
-      const at = bestCode * steps + step
-      this.#units[at] = (this.#units[at] as number) + 1
-      if (step > 0)
-        (this.#durations[step] as GroupMedians).add(
-          bestCode,
-          (best[step] as number) - (best[step - 1] as number),
-        )
-    }
+    if (reached === 0) return
+    this.#best.reached = reached
+    this.#best.code = bestCode
+    collector.add(unit, this.#best)
   }
 
   #sort(first: number, end: number): void {
@@ -186,9 +231,38 @@ class AttemptCounter {
     else if (codes) sortBoth(keys, codes, first, end)
     else keys.subarray(first, end).sort()
   }
+}
+
+/** Counts the units at each step. */
+class StepCounts {
+  /** The units that reached each step, by code of `by`. */
+  readonly #units: Uint32Array
+  readonly #durations: GroupMedians[]
+  readonly #groupCount: number
+
+  constructor(
+    private readonly steps: number,
+    private readonly values: DimensionCodes | undefined,
+    budget: MemoryBudget,
+  ) {
+    this.#groupCount = values?.texts.length ?? 1
+    budget.reserve(this.#groupCount * steps * 4)
+    this.#units = new Uint32Array(this.#groupCount * steps)
+    this.#durations = Array.from({ length: steps }, () => new GroupMedians(budget))
+  }
+
+  add({ reached, code, times }: Attempt): void {
+    for (let step = 0; step < reached; step++) {
+      const at = code * this.steps + step
+      this.#units[at] = (this.#units[at] as number) + 1
+      if (step === 0) continue
+      const duration = (times[step] as number) - (times[step - 1] as number)
+      ;(this.#durations[step] as GroupMedians).add(code, duration)
+    }
+  }
 
   groups(): FunnelResult["groups"] {
-    const { steps, values } = this.options
+    const { steps, values } = this
     const medians = this.#durations.map((durations) => durations.medians(this.#groupCount))
     const groups: FunnelResult["groups"] = []
     for (let code = 0; code < this.#groupCount; code++) {

@@ -2,60 +2,96 @@ import type { Batch, IdKind, RowLocator } from "../../columns/batch.ts"
 import type { Entry } from "../../columns/snapshot.ts"
 import { copyInto } from "../../columns/typed-arrays.ts"
 import { compareTexts } from "../json-values.ts"
-import type { Scope } from "../query.ts"
+import type { Filter, ReportCount, Scope, Unit } from "../query.ts"
 import { Matcher } from "../scan/matcher.ts"
 import { addToBitset, type Bitset, bitsetBytes, findInBitset, newBitset } from "../structures/bitset.ts"
+import { IdSet } from "../structures/id-set.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
 import { quickselect } from "../structures/quickselect.ts"
 import { indexAt, type Selection, sizeOf } from "../structures/selection.ts"
+import { addUnitsAtStep } from "./funnel.ts"
 import { isAfter, type Moment, momentAt } from "./receipt-order.ts"
+import { addCohort } from "./retention.ts"
 import { type ReportSource, visitBatches } from "./step.ts"
+import { type Units, unitsOf, unitTexts } from "./units.ts"
 
 /** Bytes of one row of the page, at most. */
 const rowBytes = 500
 
-/** An id of a list, with an event of the latest ms in which it has one. */
+/** The id of a listed unit, with an event of the latest ms in which it has one. */
 export interface ListedId extends RowLocator {
   text: string
 }
 
 interface Page {
-  kind: IdKind
+  /** What is listed. */
+  unit: Unit
   scope: Scope
+  /** Only the units of this number of a report, which counts the same unit. */
+  of: ReportCount | undefined
   limit: number
   offset: number
 }
 
 /**
- * A page of all ids with events, ordered by their latest event, newest first; ids with the same ms by their text. `add` is called for
- * each event of a row of the page.
+ * A page of all units with events, or of those that a report counts, ordered by their latest event, newest first; units with the same ms by the text of their id.
+ * `add` is called for each event of a row of the page.
  *
- * The page is found in the newest days: the scan stops at the day in which it has found as many ids as the page needs. Memory: 4 bytes and
- * two bits for each dictionary id, 28 bytes for each id in those days, and the page.
+ * The page is found in the newest days: the scan stops at the day in which it has found as many units as the page needs. Memory: 4 bytes and
+ * two bits for each dictionary id, 28 bytes for each unit in those days, and the page; with a report also what that takes.
  */
 export function* listByLatestEvent<Row>(
-  { kind, scope, limit, offset }: Page,
+  { unit, scope, of, limit, offset }: Page,
   source: ReportSource,
   budget: MemoryBudget,
   rowOf: (listed: ListedId) => Row,
   add: (row: Row, batch: Batch, index: number) => void,
 ): Generator<void, { total: number; rows: Row[] }> {
+  const units = yield* unitsOf(unit, scope.websites, source, budget)
+  const counted = of && (yield* countedUnits(of, units, source, budget))
+  if (counted?.size === 0) return { total: 0, rows: [] }
   const matcher = new Matcher(scope, scope.filters, source)
-  const dictionarySize = source.dictionarySizes[kind]
-  const latest = yield* findLatest(kind, matcher, source, budget, limit > 0 ? offset + limit : 0)
-  const listed = yield* pageOf(latest, source, budget, offset, limit, kind)
-  budget.reserve(listed.length * rowBytes + bitsetBytes(dictionarySize) * 2)
+  const enough = limit > 0 ? Math.min(offset + limit, counted?.size ?? Number.POSITIVE_INFINITY) : 0
+  const latest = yield* findLatest({ units, counted, matcher, source, budget, enough })
+  const listed = yield* pageOf(latest, budget, offset, limit, (locators) =>
+    unitTexts(unit, locators, scope.websites, source),
+  )
+  budget.reserve(listed.length * rowBytes + bitsetBytes(units.dictionarySize) * 2)
   const rows = new Map(listed.map((id): [number, Row] => [id.dictionaryId, rowOf(id)]))
-  const ids = new ScannedIds(dictionarySize, Uint32Array.from(rows.keys()))
+  const ids = new ScannedIds(units.dictionarySize, Uint32Array.from(rows.keys()))
   yield* visitBatches(source, matcher, (batch, selection) => {
-    const column = batch[kind]()
-    const hits = ids.scan(column, selection)
-    for (let hit = 0; hit < hits; hit++) {
-      const index = ids.indexes[hit] as number
-      add(rows.get(column[index] as number) as Row, batch, index)
+    for (const column of units.idsOf(batch)) {
+      const hits = ids.scan(column, selection)
+      for (let hit = 0; hit < hits; hit++) {
+        const index = ids.indexes[hit] as number
+        add(rows.get(column[index] as number) as Row, batch, index)
+      }
     }
   })
-  return { total: ids.total, rows: [...rows.values()] }
+  return { total: counted?.size ?? ids.total, rows: [...rows.values()] }
+}
+
+/** The dictionary ids of the units that a report counts. */
+function* countedUnits(
+  of: ReportCount,
+  units: Units,
+  source: ReportSource,
+  budget: MemoryBudget,
+): Generator<void, IdSet> {
+  const counted = new IdSet(units.dictionarySize, budget)
+  const own = budget.child()
+  const add = (id: number) => counted.add(id)
+  if ("step" in of) yield* addUnitsAtStep({ query: ofKinds(of.query), units, source, budget: own }, of, add)
+  else yield* addCohort({ query: ofKinds(of.query), units, source, budget: own }, of, add)
+  own.release()
+  return counted
+}
+
+/** The query on a snapshot that can hold other kinds of events too. */
+function ofKinds<Q extends ReportCount["query"]>(query: Q): Q {
+  const { scope } = query
+  const kinds: Filter = { field: "kind", op: "in", value: [...scope.kinds] }
+  return { ...query, scope: { ...scope, filters: [...scope.filters, kinds] } }
 }
 
 /** The distinct ids of all batches, and where the ids of the page are in the latest batch. */
@@ -95,8 +131,10 @@ class LatestEvents {
   readonly #texts: string[] = []
   readonly #codes = new Map<string, number>()
 
+  /** `counted`: ids that are not in this set are left out. */
   constructor(
     dictionarySize: number,
+    private readonly counted: IdSet | undefined,
     private readonly budget: MemoryBudget,
   ) {
     budget.reserve(dictionarySize * 4)
@@ -110,13 +148,13 @@ class LatestEvents {
     const size = sizeOf(selection)
     this.#grow(size)
     const { base, website } = batch
-    const { ids: knownIds, times: knownTimes } = this
+    const { ids: knownIds, times: knownTimes, counted } = this
     const [positions, names, websites] = [this.#positions, this.#names, this.#websites]
     let { count } = this
     for (let n = 0; n < size; n++) {
       const index = indexAt(selection, n)
       const id = ids[index] as number
-      if (id === 0) continue
+      if (id === 0 || counted?.has(id) === false) continue
       let position = positions[id] as number
       if (position !== 0 && position <= known) continue
       const time = base + (times[index] as number)
@@ -166,15 +204,26 @@ class LatestEvents {
   }
 }
 
+interface LatestInput {
+  units: Units
+  /** Only these units. */
+  counted: IdSet | undefined
+  matcher: Matcher
+  source: ReportSource
+  budget: MemoryBudget
+  enough: number
+}
+
 /** At least `enough` ids, or all if there are fewer. They include every id with a later event than the ids that are left out. */
-function* findLatest(
-  kind: IdKind,
-  matcher: Matcher,
-  source: ReportSource,
-  budget: MemoryBudget,
-  enough: number,
-): Generator<void, LatestEvents> {
-  const latest = new LatestEvents(enough > 0 ? source.dictionarySizes[kind] : 0, budget)
+function* findLatest({
+  units,
+  counted,
+  matcher,
+  source,
+  budget,
+  enough,
+}: LatestInput): Generator<void, LatestEvents> {
+  const latest = new LatestEvents(enough > 0 ? units.dictionarySize : 0, counted, budget)
   if (enough === 0) return latest
   const names = matcher.names && new Set(matcher.names)
   const accepts = (entry: Entry) => (!names || names.has(entry.name)) && matcher.accepts(entry)
@@ -184,7 +233,7 @@ function* findLatest(
       if (!accepts(entry)) continue
       const batch = source.open(entry)
       const selection = batch && matcher.select(batch)
-      if (batch && selection) latest.add(batch, batch[kind](), selection, known)
+      if (batch && selection) for (const ids of units.idsOf(batch)) latest.add(batch, ids, selection, known)
       yield
     }
     if (latest.count >= enough) break
@@ -194,11 +243,10 @@ function* findLatest(
 
 function* pageOf(
   latest: LatestEvents,
-  source: ReportSource,
   budget: MemoryBudget,
   offset: number,
   limit: number,
-  kind: IdKind,
+  textsOf: (locators: readonly RowLocator[]) => Generator<void, ReadonlyMap<number, string>>,
 ): Generator<void, ListedId[]> {
   const { count } = latest
   const last = Math.min(offset + limit, count) - 1
@@ -215,7 +263,7 @@ function* pageOf(
     else if (time >= oldestTime) candidates.push(latest.locatorAt(index))
   }
   budget.reserve(candidates.length * rowBytes)
-  const texts = yield* source.texts(kind, candidates)
+  const texts = yield* textsOf(candidates)
   // An id that was deleted since has no text and is left out.
   return candidates
     .flatMap((locator): ListedId[] => {

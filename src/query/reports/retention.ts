@@ -6,6 +6,7 @@ import {
   type Bitset,
   bitsetBytes,
   countByLabel,
+  eachWithLabel,
   labelUnlabeled,
   newBitset,
   setBits,
@@ -14,7 +15,7 @@ import type { MemoryBudget } from "../structures/memory-budget.ts"
 import { type Selection, sliceSelection } from "../structures/selection.ts"
 import { bucketsOf } from "../structures/time-zone.ts"
 import { type ReportSource, stepMatcher, visitBatches } from "./step.ts"
-import { unitsOf } from "./units.ts"
+import { type Units, unitsOf } from "./units.ts"
 
 /**
  * For each cohort, the units whose first start event falls in the same period: how many of them have a return event in each later
@@ -28,14 +29,45 @@ export function* retention(
   source: ReportSource,
   budget: MemoryBudget,
 ): Generator<void, RetentionResult> {
+  const units = yield* unitsOf(query.unit, query.scope.websites, source, budget)
+  const { buckets, cohorts } = yield* cohortsOf({ query, units, source, budget })
+  return { buckets, cohorts: cohorts.rows() }
+}
+
+/** Adds the units of a cohort, or those of them that returned `period` periods later. */
+export function* addCohort(
+  input: CohortsInput,
+  { cohort, period }: { cohort: number; period?: number | undefined },
+  add: (unit: number) => void,
+): Generator<void, void> {
+  yield* cohortsOf(input, (current, { started, returned }, labels) => {
+    if (current !== cohort + (period ?? 0)) return
+    eachWithLabel(period === undefined ? started : returned, labels, cohort + 1, add)
+  })
+}
+
+interface CohortsInput {
+  query: RetentionQuery
+  /** Of the query. */
+  units: Units
+  source: ReportSource
+  budget: MemoryBudget
+}
+
+/** Called with the units of each period that has any, and the cohort of each unit so far, counted from 1. */
+type OnPeriod = (period: number, bits: PeriodBits, cohortOf: Uint32Array) => void
+
+function* cohortsOf(
+  { query, units, source, budget }: CohortsInput,
+  onPeriod?: OnPeriod,
+): Generator<void, { buckets: Bucket[]; cohorts: CohortTable }> {
   const { scope, startEvent, returnEvent } = query
-  const units = yield* unitsOf(query.unit, scope.websites, source, budget)
   const buckets = bucketsOf(scope.from, scope.to, scope.zone, query.granularity)
   const scopeMatcher = new Matcher(scope, scope.filters, source)
   const startMatcher = stepMatcher(startEvent, scope, source)
   const isSame = JSON.stringify(stepFilters(startEvent)) === JSON.stringify(stepFilters(returnEvent))
   const returnMatcher = isSame ? startMatcher : stepMatcher(returnEvent, scope, source)
-  const cohorts = new CohortTable(buckets, units.dictionarySize, isSame, budget)
+  const cohorts = new CohortTable(buckets, units.dictionarySize, isSame, budget, onPeriod)
   const matchers = isSame ? [startMatcher] : [startMatcher, returnMatcher]
   const visit = (batch: Batch, selection: Selection) => {
     cohorts.finishBefore(batch.base)
@@ -48,7 +80,7 @@ export function* retention(
   }
   yield* visitBatches(source, scopeMatcher, visit, matchers)
   cohorts.finishBefore(Number.POSITIVE_INFINITY)
-  return { buckets, cohorts: cohorts.rows() }
+  return { buckets, cohorts }
 }
 
 /** The units with each event in one period. */
@@ -74,6 +106,7 @@ class CohortTable {
     private readonly dictionarySize: number,
     private readonly isSame: boolean,
     private readonly budget: MemoryBudget,
+    private readonly onPeriod?: OnPeriod,
   ) {
     budget.reserve(dictionarySize * 4 + buckets.length * (buckets.length + 1) * 2)
     this.#cohortOf = new Uint32Array(dictionarySize)
@@ -126,13 +159,15 @@ class CohortTable {
     }
   }
 
-  #addUp(period: number, { started, returned }: PeriodBits): void {
+  #addUp(period: number, bits: PeriodBits): void {
+    const { started, returned } = bits
     this.#sizes[period] = labelUnlabeled(started, this.#cohortOf, period + 1)
     // Units without a cohort, and the missing id, have the label 0.
     const counts = new Uint32Array(period + 2)
     countByLabel(returned, this.#cohortOf, counts)
     for (let cohort = 0; cohort <= period; cohort++)
       (this.#returned[cohort] as Uint32Array)[period - cohort] = counts[cohort + 1] as number
+    this.onPeriod?.(period, bits, this.#cohortOf)
   }
 
   rows(): RetentionResult["cohorts"] {

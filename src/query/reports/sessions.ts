@@ -7,12 +7,12 @@ import type { ReportSource } from "./step.ts"
 
 /** A page of sessions, ordered by their latest event, newest first. Memory: that of `listByLatestEvent`. */
 export function* sessions(
-  { scope, limit, offset }: SessionsQuery,
+  { scope, of, limit, offset }: SessionsQuery,
   source: ReportSource,
   budget: MemoryBudget,
 ): Generator<void, SessionsResult> {
   const { total, rows } = yield* listByLatestEvent(
-    { kind: "sessions", scope, limit, offset },
+    { unit: "session_id", scope, of, limit, offset },
     source,
     budget,
     (listed) => new SessionRow(listed, source),

@@ -1,4 +1,4 @@
-import type { Batch } from "../../columns/batch.ts"
+import type { Batch, RowLocator } from "../../columns/batch.ts"
 import { idKinds, type Unit } from "../query.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
 import type { ReportSource } from "./step.ts"
@@ -27,6 +27,34 @@ export function* unitsOf(
   if (unit === "profile_id") return yield* profilesWithLinks(websites, source, budget)
   const kind = idKinds[unit]
   return { dictionarySize: source.dictionarySizes[kind], idsOf: (batch) => [batch[kind]()] }
+}
+
+/**
+ * The texts of units by dictionary id. `locators`: an event of each. Events of linked anonymous ids do not have the id of their profile:
+ * its text is in the links.
+ */
+export function* unitTexts(
+  unit: Unit,
+  locators: readonly RowLocator[],
+  websites: readonly number[],
+  source: ReportSource,
+): Generator<void, ReadonlyMap<number, string>> {
+  const kind = idKinds[unit]
+  const texts = yield* source.texts(kind, locators)
+  if (kind !== "profiles") return texts
+  const missing = new Set(locators.map(({ dictionaryId }) => dictionaryId).filter((id) => !texts.has(id)))
+  for (const website of missing.size > 0 ? websites : []) {
+    for (const chunk of source.linkedVisitors(website)) {
+      const linked = [...new Set(chunk.flatMap(([, profileIds]) => profileIds))]
+      const ids = source.assignDictionaryIds(kind, linked)
+      for (const [index, text] of linked.entries()) {
+        const id = ids[index] as number
+        if (missing.has(id)) texts.set(id, text)
+      }
+      yield
+    }
+  }
+  return texts
 }
 
 /**

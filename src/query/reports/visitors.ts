@@ -8,51 +8,63 @@ import type { ReportSource } from "./step.ts"
 const sessionBytes = 40
 
 /**
- * A page of visitors, ordered by their latest event, newest first. Memory: that of `listByLatestEvent`, and 40 bytes
- * for each session of the visitors on the page.
+ * A page of visitors or profiles, ordered by their latest event, newest first. Memory: that of `listByLatestEvent`, and 40 bytes
+ * for each session of those on the page.
  */
 export function* visitors(
-  { scope, limit, offset }: VisitorsQuery,
+  { scope, of, limit, offset }: VisitorsQuery,
   source: ReportSource,
   budget: MemoryBudget,
 ): Generator<void, VisitorsResult> {
+  const isProfiles = of?.query.unit === "profile_id"
+  const otherKind = isProfiles ? "visitors" : "profiles"
   const { total, rows } = yield* listByLatestEvent(
-    { kind: "visitors", scope, limit, offset },
+    { unit: of?.query.unit ?? "anonymous_id", scope, of, limit, offset },
     source,
     budget,
-    (listed) => new VisitorRow(listed, budget, source),
+    (listed) => new VisitorRow(listed, otherKind, budget, source),
     (visitor, batch, index) => visitor.add(batch, index),
   )
-  const profileIds = yield* LatestId.texts(
+  const otherIds = yield* LatestId.texts(
     source,
-    "profiles",
-    rows.map(({ profile }) => profile),
+    otherKind,
+    rows.map(({ other }) => other),
   )
   return {
     total,
-    visitors: rows.map(({ listed, events, sessions, first }, index) => ({
-      anonymousId: listed.text,
-      profileId: profileIds[index] ?? source.latestProfileOf(listed.website, listed.text) ?? null,
-      events,
-      sessions: sessions.size,
-      first,
-      last: listed.ts,
-    })),
+    visitors: rows.map(({ listed, events, sessions, first }, index) => {
+      const other = otherIds[index] ?? null
+      return {
+        ...(isProfiles
+          ? { anonymousId: other, profileId: listed.text }
+          : {
+              anonymousId: listed.text,
+              profileId: other ?? source.latestProfileOf(listed.website, listed.text) ?? null,
+            }),
+        events,
+        sessions: sessions.size,
+        first,
+        last: listed.ts,
+      }
+    }),
   }
 }
 
+/** A visitor or a profile. */
 class VisitorRow {
   events = 0
   first = Number.POSITIVE_INFINITY
   readonly sessions = new Set<number>()
-  readonly profile: LatestId
+  /** The profile of a visitor, or the anonymous id of a profile. */
+  readonly other: LatestId
 
   constructor(
     readonly listed: ListedId,
+    otherKind: "visitors" | "profiles",
     private readonly budget: MemoryBudget,
     source: ReportSource,
   ) {
-    this.profile = new LatestId("profiles", source)
+    this.other = new LatestId(otherKind, source)
   }
 
   add(batch: Batch, index: number): void {
@@ -64,6 +76,6 @@ class VisitorRow {
       this.budget.reserve(sessionBytes)
       this.sessions.add(session)
     }
-    this.profile.add(new EventRef(batch, index), ts)
+    this.other.add(new EventRef(batch, index), ts)
   }
 }

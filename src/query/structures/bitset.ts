@@ -156,3 +156,18 @@ export function countByLabel(bits: Bitset, labels: Uint32Array, counts: Uint32Ar
     }
   }
 }
+
+/** Calls `visit` with each id in the set, without 0, that has the label. */
+export function eachWithLabel(
+  bits: Bitset,
+  labels: Uint32Array,
+  label: number,
+  visit: (id: number) => void,
+): void {
+  for (let index = 0; index < bits.length; index++) {
+    for (let left = (bits[index] as number) & (index === 0 ? ~1 : ~0); left !== 0; left &= left - 1) {
+      const id = index * bitsPerWord + 31 - Math.clz32(left & -left)
+      if (labels[id] === label) visit(id)
+    }
+  }
+}

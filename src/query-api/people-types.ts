@@ -1,0 +1,128 @@
+import { actionKinds, eventKinds } from "../event-kinds.ts"
+import { iso } from "../iso.ts"
+import type { ReportCount } from "../query/query.ts"
+import { bucketsOf } from "../query/structures/time-zone.ts"
+import { retentionQuery } from "./behaviour.ts"
+import type { QuerySpec, QueryType } from "./query-spec.ts"
+import { invalidParameter } from "./rows.ts"
+
+/** Options that select what a number of a funnel or of a retention table counts. */
+const countOptions = [
+  "steps",
+  "window",
+  "by",
+  "granularity",
+  "reached",
+  "droppedAfter",
+  "value",
+  "cohort",
+  "period",
+] as const
+
+/** What the lists of sessions and people have in common. */
+const ofCounts = {
+  kinds: eventKinds,
+  needsReadData: true,
+  oneOf: { options: ["reached", "droppedAfter", "cohort", "kinds"], required: false },
+  requires: [
+    { options: ["steps"], oneOf: ["reached", "droppedAfter", "cohort"] },
+    { options: ["reached", "droppedAfter"], oneOf: ["steps"] },
+    { options: ["window", "by"], oneOf: ["reached", "droppedAfter"] },
+    { options: ["granularity", "period"], oneOf: ["cohort"] },
+    { options: ["by"], oneOf: ["value"] },
+    { options: ["value"], oneOf: ["by"] },
+  ],
+  steps: [1, 10],
+  maxBy: 1,
+  order: undefined,
+} as const satisfies Partial<QueryType>
+
+export const peopleTypes = {
+  sessions: {
+    ...ofCounts,
+    description:
+      "Sessions, most recent event first: all, or those that a funnel (reached, droppedAfter) or retention (cohort) with the unit session counts",
+    takes: [...countOptions, "kinds"],
+    columns: [
+      "session_id",
+      "anonymous_id",
+      "profile_id",
+      "events",
+      "first_event",
+      "last_event",
+      "started_at",
+      "ended_at",
+      "duration_ms",
+    ],
+    *rows(spec, run) {
+      const { scope, limit, offset } = spec
+      const of = reportCount({ ...spec, unit: "session_id" })
+      const result = yield* run({ kind: "sessions", scope, of, limit, offset })
+      const rows = result.sessions.map((session) => ({
+        session_id: session.sessionId,
+        anonymous_id: session.anonymousId,
+        profile_id: session.profileId,
+        events: session.events,
+        first_event: session.firstEvent,
+        last_event: session.lastEvent,
+        started_at: iso(session.first),
+        ended_at: iso(session.last),
+        duration_ms: session.last - session.first,
+      }))
+      return { rows, total: result.total }
+    },
+  },
+  people: {
+    ...ofCounts,
+    description:
+      "Visitors (anonymous ids), most recently seen first: all, or those that a funnel (reached, droppedAfter) or retention (cohort) counts; with unit profile its profiles",
+    takes: [...countOptions, "unit", "kinds", "search"],
+    requires: [...ofCounts.requires, { options: ["unit"], oneOf: ["reached", "droppedAfter", "cohort"] }],
+    columns: ["anonymous_id", "profile_id", "events", "sessions", "first_seen", "last_seen"],
+    *rows(spec, run) {
+      const { scope, limit, offset, unit } = spec
+      if (unit === "session_id")
+        throw invalidParameter("people lists visitors and profiles; sessions lists sessions")
+      const result = yield* run({ kind: "visitors", scope, of: reportCount(spec), limit, offset })
+      const rows = result.visitors.map((visitor) => ({
+        anonymous_id: visitor.anonymousId,
+        profile_id: visitor.profileId,
+        events: visitor.events,
+        sessions: visitor.sessions,
+        first_seen: iso(visitor.first),
+        last_seen: iso(visitor.last),
+      }))
+      return { rows, total: result.total }
+    },
+  },
+} as const satisfies Record<string, QueryType>
+
+/** The number that the options of a list name. Undefined: all sessions or people. Throws a RequestError. */
+function reportCount(spec: QuerySpec): ReportCount | undefined {
+  const { reached, droppedAfter, value, cohort, period } = spec.of
+  const { steps, window, unit, by } = spec
+  // The kinds that funnels and retention read.
+  const scope = { ...spec.scope, kinds: actionKinds }
+  const step = reached ?? droppedAfter
+  if (step !== undefined) {
+    const last = droppedAfter === undefined ? steps.length : steps.length - 1
+    if (step > last) {
+      const option = droppedAfter === undefined ? "reached" : "droppedAfter"
+      throw invalidParameter(`${option} must be at most ${last} with ${steps.length} steps`)
+    }
+    const query = { kind: "funnel", scope, steps, window, unit, by: by[0] } as const
+    return { query, step: step - 1, isDropOff: droppedAfter !== undefined, value }
+  }
+  if (cohort === undefined) return undefined
+  const { granularity = "weekly" } = spec
+  if (granularity === "minute" || granularity === "hourly")
+    throw invalidParameter("granularity must be daily, weekly or monthly with cohort")
+  if (steps.length !== 0 && steps.length !== 2) throw invalidParameter("steps must be 2 with cohort")
+  const { from, to, zone } = scope
+  const index = bucketsOf(from, to, zone, granularity).findIndex(({ label }) => label === cohort)
+  if (index < 0)
+    throw invalidParameter(
+      `cohort must be a date of the ${granularity} retention in this range, as its rows have it`,
+    )
+  return { query: retentionQuery({ ...spec, scope }, granularity), cohort: index, period }
+}
