@@ -92,6 +92,13 @@ export class Format {
     return this.#range(first ?? 0, last ?? 0, { dateStyle: "medium", timeZone: "UTC" })
   }
 
+  /** The days of a range, or its hour: 24 Nov 2026, 13:00. */
+  span({ from, to, hour }: { from: string; to: string; hour?: string | undefined }): string {
+    if (hour === undefined) return this.days(from, to)
+    const local = Date.parse(`${hour.slice(0, 19)}Z`)
+    return this.#range(local, local + 3_600_000, { dateStyle: "medium", timeStyle: "short", timeZone: "UTC" })
+  }
+
   /** ISO 8601 times, `to` exclusive: 16–22 Nov 2026. If it ends within a day: 23 Nov 2026 (to 10:15). */
   period({ from, to }: { from: string; to: string }): string {
     const [start, end] = [Date.parse(from), Date.parse(to)]

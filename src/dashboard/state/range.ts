@@ -24,7 +24,12 @@ export interface Range {
   from: string
   to: string
   days: number
+  /** Only the hour that starts here, on that day: 2026-11-24T13:00:00+01:00. */
+  hour?: string | undefined
 }
+
+/** A range for the URL: one of the presets, or days, or an hour of a day. */
+type ChosenRange = { preset: Preset } | ({ preset?: undefined } & Pick<Range, "from" | "to" | "hour">)
 
 /** The range if the URL names none. */
 const defaultPreset: Preset = "last_30d"
@@ -101,6 +106,9 @@ export function comparisonParam(comparison: Comparison | undefined): string | un
 }
 
 export function parseRange(params: URLSearchParams, today: string): Range {
+  const hour = params.get("hour") ?? ""
+  const day = hour.slice(0, 10)
+  if (isHourStart(hour) && isDay(day)) return { preset: undefined, from: day, to: day, days: 1, hour }
   const [from, to] = [params.get("from") ?? "", params.get("to") ?? ""]
   if (isDay(from) && isDay(to) && from <= to)
     return { preset: undefined, from, to, days: daysBetween(from, to) }
@@ -109,7 +117,8 @@ export function parseRange(params: URLSearchParams, today: string): Range {
 }
 
 /** The range's fields in a query request. */
-export function rangeBody({ preset, from, to }: Range): Record<string, string> {
+export function rangeBody({ preset, from, to, hour }: Range): Record<string, string> {
+  if (hour !== undefined) return { startDate: hour, endDate: hourAfter(hour, 1) }
   return preset ? { preset } : { startDate: from, endDate: to }
 }
 
@@ -119,10 +128,11 @@ export function allTimeBody(now: number): Record<string, string> {
 }
 
 /** The range's URL parameters. */
-export function rangeParams(range: { preset: Preset } | { preset?: undefined; from: string; to: string }) {
-  return range.preset
-    ? { period: range.preset === defaultPreset ? undefined : range.preset, from: undefined, to: undefined }
-    : { period: undefined, from: range.from, to: range.to }
+export function rangeParams(range: ChosenRange) {
+  const none = { period: undefined, from: undefined, to: undefined, hour: undefined }
+  if (range.preset) return { ...none, period: range.preset === defaultPreset ? undefined : range.preset }
+  const { from, to, hour } = range
+  return hour === undefined ? { ...none, from, to } : { ...none, hour }
 }
 
 /** A range that covers all events: none is before 2000, and a client clock can be up to an hour ahead. */
@@ -141,7 +151,12 @@ export function shiftRange(
   range: Range,
   by: 1 | -1,
   today: string,
-): { from: string; to: string } | undefined {
+): Pick<Range, "from" | "to" | "hour"> | undefined {
+  if (range.hour !== undefined) {
+    const hour = hourAfter(range.hour, by)
+    const day = hour.slice(0, 10)
+    return day > today ? undefined : { from: day, to: day, hour }
+  }
   const isMonths = range.preset === "this_month" || range.preset === "last_month" || isWholeMonth(range)
   const next = isMonths
     ? { from: monthDay(range.from, by, 1), to: monthDay(range.from, by + 1, 0) }
@@ -217,6 +232,17 @@ function isWholeMonth({ from, to }: Range): boolean {
 
 function daysBetween(from: string, to: string): number {
   return Math.round((Date.parse(to) - Date.parse(from)) / dayMs) + 1
+}
+
+/** The hour so many hours later, with the same UTC offset. */
+function hourAfter(hour: string, hours: number): string {
+  const offset = hour.slice(19)
+  const local = Date.parse(`${hour.slice(0, 19)}Z`) + hours * hourMs
+  return new Date(local).toISOString().slice(0, 19) + offset
+}
+
+function isHourStart(text: string): boolean {
+  return /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:Z|[+-]\d\d:\d\d)$/.test(text) && !Number.isNaN(Date.parse(text))
 }
 
 function isDay(text: string): boolean {

@@ -16,7 +16,7 @@ export interface Location {
 }
 
 /** Parameters that define the range. */
-const rangeParamNames = new Set(["period", "from", "to", "tz", "compare"])
+const rangeParamNames = new Set(["period", "from", "to", "hour", "tz", "compare"])
 
 /** Parameters that links carry from page to page; all others belong to one page. */
 const sharedParamNames = new Set([...rangeParamNames, "f"])

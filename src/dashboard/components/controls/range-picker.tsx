@@ -18,7 +18,7 @@ export function RangePicker() {
   const { range, today, zone } = view.value
   const format = useFormat()
   const label = presets.find(({ preset }) => preset === range.preset)?.label
-  const days = format.days(range.from, range.to)
+  const days = format.span(range)
   const [earlier, later] = [shiftRange(range, -1, today), shiftRange(range, 1, today)]
   return (
     <div class="range">

@@ -24,7 +24,7 @@ function PrintHeader({ unranged }: { unranged: boolean }) {
   const { session, view } = useApp()
   const { website, range, zone } = view.value
   const format = useFormat()
-  const days = unranged ? [] : [format.days(range.from, range.to), zone]
+  const days = unranged ? [] : [format.span(range), zone]
   return <p class="print-header">{[session.nameOf(website), ...days].join(" · ")}</p>
 }
 
