@@ -47,3 +47,10 @@ const dayMs = 86_400_000
 export function dayAgo(days: number): string {
   return new Date(Date.now() - days * dayMs).toISOString().slice(0, 10)
 }
+
+/** The middle of a date, in px within the plot. */
+export async function positionOf(chart: Locator, index: number): Promise<{ x: number; y: number }> {
+  const dates = await chart.getByRole("table").locator("tbody tr").count()
+  const { width, height } = (await chart.locator(".u-over").boundingBox()) ?? { width: 0, height: 0 }
+  return { x: ((index + 0.5) / dates) * width, y: height / 2 }
+}

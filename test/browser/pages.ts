@@ -31,6 +31,11 @@ export const pages: { name: string; path: string; ready: string }[] = [
   { name: "engagement", path: "/w/SITE/engagement", ready: "Mostly at" },
   { name: "rejected-requests", path: "/w/SITE/refusals", ready: "No rejected requests" },
   { name: "people", path: "/w/SITE/people", ready: "visitor-" },
+  {
+    name: "people-of-step",
+    path: "/w/SITE/people?of=dropped~1&step=page_viewed&step=order_paid",
+    ready: "dropped off after step 1",
+  },
   { name: "profiles", path: "/w/SITE/people?tab=profiles", ready: "Profile" },
   { name: "person", path: "/w/SITE/person?visitor=visitor-0", ready: "visitor-0" },
   { name: "install", path: "/w/SITE/install", ready: "Receiving events" },

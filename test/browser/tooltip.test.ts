@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import type { BrowserContextOptions, Locator } from "playwright-core"
 import { type Dashboard, noBrowser, openDashboard, skipped, waitForQueries } from "./browser.ts"
-import { cellsOf, numberOf } from "./helpers.ts"
+import { cellsOf, numberOf, positionOf } from "./helpers.ts"
 
 describe.skipIf(noBrowser)(`tooltips of charts${skipped}`, () => {
   let dashboard: Dashboard
@@ -76,13 +76,6 @@ describe.skipIf(noBrowser)(`tooltips of charts${skipped}`, () => {
     await page.context().close()
   })
 })
-
-/** The middle of a date, in px within the plot. */
-async function positionOf(chart: Locator, index: number): Promise<{ x: number; y: number }> {
-  const dates = await chart.getByRole("table").locator("tbody tr").count()
-  const { width, height } = (await chart.locator(".u-over").boundingBox()) ?? { width: 0, height: 0 }
-  return { x: ((index + 0.5) / dates) * width, y: height / 2 }
-}
 
 /** The names and numbers of a tooltip. */
 async function rowsOf(tip: Locator): Promise<(string | null)[][]> {

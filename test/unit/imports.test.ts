@@ -30,8 +30,9 @@ const layers = [
   // The dashboard's page: its state, the components that pages share, and the pages, none of which imports another.
   ["src/dashboard/state"],
   ["src/dashboard/components/controls"],
-  ["src/dashboard/components/charts"],
+  ["src/dashboard/components/people"],
   ["src/dashboard/components/saved"],
+  ["src/dashboard/components/charts"],
   ["src/dashboard/components/layout"],
   // The overview shows it for a website without events, and it is a page of its own.
   ["src/dashboard/install"],

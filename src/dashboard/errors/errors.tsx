@@ -5,7 +5,9 @@ import { GranularitySwitch, useGranularity, useProgress } from "../components/co
 import { useFormat } from "../components/controls/use-format.ts"
 import { Page } from "../components/layout/page.tsx"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
+import { peopleOf } from "../components/people/selection.ts"
 import { useApp } from "../state/app.ts"
+import type { Filter } from "../state/filters.ts"
 import { comparisonOption } from "../state/query-cache.ts"
 import { type QueryState, useQuery } from "../state/use-query.ts"
 import { groupFilters, parseGroup } from "./error-group.ts"
@@ -34,7 +36,7 @@ export function Errors() {
     <Page title="Errors">
       {group && <SelectedError group={group} filters={filters} query={query} />}
       <Totals query={query} />
-      <ErrorsOverTime query={query} />
+      <ErrorsOverTime query={query} filters={filters} />
       {group ? (
         // Single errors name people, so share links do not have them.
         session.me.value?.share == null && <Occurrences filters={filters} />
@@ -94,7 +96,7 @@ function Totals({ query }: { query: QueryState }) {
   )
 }
 
-function ErrorsOverTime({ query }: { query: QueryState }) {
+function ErrorsOverTime({ query, filters }: { query: QueryState; filters: readonly Filter[] }) {
   const rows = query.rows<TrendRow>("trend")
   return (
     <Panel title="Errors over time" actions={<GranularitySwitch />}>
@@ -104,6 +106,7 @@ function ErrorsOverTime({ query }: { query: QueryState }) {
             name="Errors over time"
             file="errors-over-time"
             kind="bars"
+            people={{ selection: peopleOf("error"), filters }}
             dates={rows.map(({ date }) => date)}
             series={[{ name: "Errors", values: rows.map(({ events }) => events) }]}
           />

@@ -12,8 +12,9 @@ import { usePage } from "../components/controls/use-page.ts"
 import { Value } from "../components/controls/value.tsx"
 import { NoMatch } from "../components/layout/no-match.tsx"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
+import { peopleOf } from "../components/people/selection.ts"
 import { useApp } from "../state/app.ts"
-import { type Filter, fieldName } from "../state/filters.ts"
+import { type Filter, fieldName, valueFilter } from "../state/filters.ts"
 import { comparisonOption } from "../state/query-cache.ts"
 import { useQuery, useRunQuery } from "../state/use-query.ts"
 
@@ -137,6 +138,7 @@ function Groups({ split, filters, better }: GroupsProps) {
               name={`${title} over time`}
               file="events-by-value-over-time"
               kind="bars"
+              people={{ selection: peopleOf("custom"), filters }}
               {...stackSeries(
                 trend.map(({ date, events }) => ({ date, value: events })),
                 groupRows.map((row) => ({ date: row.date, name: groupLabel(row, split), value: row.events })),
@@ -156,6 +158,7 @@ function Groups({ split, filters, better }: GroupsProps) {
                 <GroupTable
                   title={title}
                   split={split}
+                  filters={filters}
                   rows={rows}
                   totalEvents={totalEvents}
                   better={better}
@@ -195,6 +198,8 @@ function groupLabel(row: Group, split: readonly string[]): string {
 interface GroupTableProps {
   title: string
   split: readonly string[]
+  /** Selects the events. */
+  filters: readonly Filter[]
   rows: readonly Group[]
   /** Events of all groups. */
   totalEvents: number
@@ -203,7 +208,7 @@ interface GroupTableProps {
   onSort: (sort: Sort) => void
 }
 
-function GroupTable({ title, split, rows, totalEvents, better, sort, onSort }: GroupTableProps) {
+function GroupTable({ title, split, filters, rows, totalEvents, better, sort, onSort }: GroupTableProps) {
   const format = useFormat()
   const share = ({ events }: Group) => (totalEvents === 0 ? 0 : events / totalEvents)
   const change = useChangeColumn<Group>({
@@ -228,7 +233,15 @@ function GroupTable({ title, split, rows, totalEvents, better, sort, onSort }: G
         { heading: "Events", sort: "events", count: (row) => row.events },
         { heading: "Share", sort: "share", isNumber: true, cell: (row) => format.rate(100 * share(row)) },
         ...change,
-        { heading: "Visitors", sort: "users", count: (row) => row.users },
+        {
+          heading: "Visitors",
+          sort: "users",
+          count: (row) => row.users,
+          people: (row) => ({
+            selection: peopleOf("custom"),
+            filters: [...filters, ...split.map((field) => valueFilter(field, row[field] as string | null))],
+          }),
+        },
         { heading: "Sessions", sort: "sessions", count: (row) => row.sessions },
       ]}
     />

@@ -11,6 +11,7 @@ import { NoMatch } from "../components/layout/no-match.tsx"
 import { Page } from "../components/layout/page.tsx"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { Empty } from "../components/layout/states.tsx"
+import { peopleOf } from "../components/people/selection.ts"
 import { useApp } from "../state/app.ts"
 import type { Filter } from "../state/filters.ts"
 import { comparisonOption } from "../state/query-cache.ts"
@@ -75,7 +76,7 @@ function EventReport({ name }: { name: string }) {
   return (
     <Page title={name} actions={<EventActions name={name} />}>
       <Totals query={totals} better={directionOf(name)} />
-      <TrendPanel query={totals} measure={measure} />
+      <TrendPanel query={totals} measure={measure} filters={eventFilters} />
       <ValueMovers filters={eventFilters} measure={measure} better={directionOf(name)} />
       {!isEmpty && (
         <>
@@ -169,8 +170,15 @@ const measures = [
 
 type TrendMeasure = (typeof measures)[number]
 
+interface TrendPanelProps {
+  query: QueryState
+  measure: TrendMeasure
+  /** Selects the events. */
+  filters: readonly Filter[]
+}
+
 /** Events or visitors over time, compared to the previous period. */
-function TrendPanel({ query, measure }: { query: QueryState; measure: TrendMeasure }) {
+function TrendPanel({ query, measure, filters }: TrendPanelProps) {
   const { router, view } = useApp()
   const title = `${measure.label} over time`
   return (
@@ -202,6 +210,7 @@ function TrendPanel({ query, measure }: { query: QueryState; measure: TrendMeasu
               name={title}
               file={`${measure.value}-over-time`}
               kind="bars"
+              people={{ selection: peopleOf("custom"), filters }}
               dates={trend.map(({ date }) => date)}
               series={[
                 { name: measure.label, values: trend.map(measure.of) },

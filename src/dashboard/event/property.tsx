@@ -4,8 +4,10 @@ import { useFormat } from "../components/controls/use-format.ts"
 import { Value } from "../components/controls/value.tsx"
 import { Loaded } from "../components/layout/panel.tsx"
 import { Skeleton } from "../components/layout/states.tsx"
+import { PeopleLink } from "../components/people/people-link.tsx"
+import { peopleOf } from "../components/people/selection.ts"
 import { useApp } from "../state/app.ts"
-import type { Filter } from "../state/filters.ts"
+import { type Filter, valueFilter } from "../state/filters.ts"
 import type { QueryState } from "../state/use-query.ts"
 import { AllValues } from "./all-values.tsx"
 import { Histogram, type NumberStats } from "./histogram.tsx"
@@ -82,7 +84,7 @@ export function Property({ event, kind, filters, query }: PropertyProps) {
         {() => {
           if (values.length === 0 && query.isStale) return <Skeleton height={heightOf(kind)} />
           if (numbers) return <Histogram name={key} numbers={numbers} />
-          return <Values kind={kind} values={values} />
+          return <Values kind={kind} values={values} filters={filters} />
         }}
       </Loaded>
       <footer class="event-property-foot">
@@ -128,7 +130,14 @@ function NumbersSwitch({ kind }: { kind: PropertyKind }) {
   )
 }
 
-function Values({ kind, values }: { kind: PropertyKind; values: readonly TopValue[] }) {
+interface ValuesProps {
+  kind: PropertyKind
+  values: readonly TopValue[]
+  /** Selects the events. */
+  filters: readonly Filter[]
+}
+
+function Values({ kind, values, filters }: ValuesProps) {
   const format = useFormat()
   const { property_key: key } = kind
   const visualization = visualizationOf(kind)
@@ -148,7 +157,20 @@ function Values({ kind, values }: { kind: PropertyKind; values: readonly TopValu
         values={rows.map(({ count }) => (isSample ? [] : [undefined, count, count]))}
         rows={rows.map(({ property_value, count, total }) => [
           <Value key="value" field={`property.${key}`} value={property_value} />,
-          ...(isSample ? [] : [format.count(count), format.rate((100 * count) / total)]),
+          ...(isSample
+            ? []
+            : [
+                <PeopleLink
+                  key="events"
+                  count={count}
+                  label={`${format.count(count)}: people with ${key} ${property_value}`}
+                  selection={peopleOf("custom")}
+                  filters={[...filters, valueFilter(`property.${key}`, property_value)]}
+                >
+                  {format.count(count)}
+                </PeopleLink>,
+                format.rate((100 * count) / total),
+              ]),
         ])}
       />
     </>

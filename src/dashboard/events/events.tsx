@@ -11,7 +11,9 @@ import { NoMatch, NoMoreResults } from "../components/layout/no-match.tsx"
 import { Page } from "../components/layout/page.tsx"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { Empty } from "../components/layout/states.tsx"
+import { peopleOf } from "../components/people/selection.ts"
 import { useApp } from "../state/app.ts"
+import { eventFilters } from "../state/filters.ts"
 import { comparisonOption } from "../state/query-cache.ts"
 import { useQuery, useRunQuery } from "../state/use-query.ts"
 
@@ -112,7 +114,7 @@ interface NameTableProps {
 }
 
 function NameTable({ rows, totalEvents, sort }: NameTableProps) {
-  const { router } = useApp()
+  const { router, view } = useApp()
   const format = useFormat()
   const directionOf = useDirection()
   const change = useChangeColumn<NameRow>({
@@ -142,7 +144,15 @@ function NameTable({ rows, totalEvents, sort }: NameTableProps) {
           cell: (row) => format.rate(shareOf(row, totalEvents)),
         },
         ...change,
-        { heading: "Visitors", sort: "visitors", count: (row) => row.unique_users },
+        {
+          heading: "Visitors",
+          sort: "visitors",
+          count: (row) => row.unique_users,
+          people: ({ name }) => ({
+            selection: peopleOf("custom"),
+            filters: [...view.value.filters, ...eventFilters(name)],
+          }),
+        },
         { heading: "Sessions", sort: "sessions", count: (row) => row.unique_sessions },
         {
           heading: "Last seen",

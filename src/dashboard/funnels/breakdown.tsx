@@ -6,6 +6,7 @@ import { useFormat } from "../components/controls/use-format.ts"
 import { ValueText } from "../components/controls/value.tsx"
 import { NoMatch } from "../components/layout/no-match.tsx"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
+import { PeopleLink } from "../components/people/people-link.tsx"
 import { useApp } from "../state/app.ts"
 import { fieldName, valueFilter } from "../state/filters.ts"
 import type { QueryState } from "../state/use-query.ts"
@@ -21,11 +22,14 @@ interface BreakdownProps {
   query: QueryState
   steps: readonly Step[]
   unit: Unit
+  window: string
   by: string
+  /** The name under which the funnel is saved. */
+  name: string | undefined
 }
 
 /** The funnel for each value of a field in the first step. */
-export function Breakdown({ query, steps, unit, by }: BreakdownProps) {
+export function Breakdown({ query, steps, unit, window, by, name: funnelName }: BreakdownProps) {
   const { router } = useApp()
   const format = useFormat()
   const groups = groupsOf(query)
@@ -33,6 +37,15 @@ export function Breakdown({ query, steps, unit, by }: BreakdownProps) {
   const max = Math.max(...groups.map((group) => conversion(group)), 0.01)
   const laterSteps = (groups[0]?.rows ?? []).slice(1)
   const name = fieldName(by)
+  const peopleAt = (value: string | null, { step, people } = { step: 1, people: 0 }) => (
+    <PeopleLink
+      key={step}
+      count={people}
+      selection={{ type: "reached", step, steps, window, unit, breakdown: { by, value }, name: funnelName }}
+    >
+      {format.count(people)}
+    </PeopleLink>
+  )
   return (
     <Panel
       title={`By ${name}`}
@@ -95,9 +108,9 @@ export function Breakdown({ query, steps, unit, by }: BreakdownProps) {
                 ) : (
                   <ValueText key="value" value={value} />
                 ),
-                format.count(rows[0]?.people ?? 0),
+                peopleAt(value, rows[0]),
                 ...rows.slice(1).map((row) => format.rate(row.conversion_rate)),
-                format.count(rows.at(-1)?.people ?? 0),
+                peopleAt(value, rows.at(-1)),
               ])}
             />
           )

@@ -92,7 +92,13 @@ export function Funnels() {
             </div>
           </Panel>
           {isComplete ? (
-            <Funnel steps={chosen} unit={unit} window={window} by={by} />
+            <Funnel
+              steps={chosen}
+              unit={unit}
+              window={window}
+              by={by}
+              name={saved.data?.views.find((view) => view.path === path)?.name}
+            />
           ) : (
             <section class="panel">
               <Empty title="Choose at least two events">
@@ -111,9 +117,11 @@ export interface FunnelProps {
   unit: Unit
   window: string
   by: string | undefined
+  /** The name under which it is saved. */
+  name: string | undefined
 }
 
-function Funnel({ steps, unit, window, by }: FunnelProps) {
+function Funnel({ steps, unit, window, by, name }: FunnelProps) {
   const { compare } = useApp().view.value
   const funnel = { name: "funnel", steps: steps.map(stepBody), window, unit: unit.value }
   const query = useQuery([
@@ -123,8 +131,10 @@ function Funnel({ steps, unit, window, by }: FunnelProps) {
   return (
     <>
       <Totals query={query} isCompared={compare !== undefined} />
-      <StepsPanel query={query} steps={steps} unit={unit} window={window} />
-      {by !== undefined && <Breakdown query={query} steps={steps} unit={unit} by={by} />}
+      <StepsPanel query={query} steps={steps} unit={unit} window={window} name={name} />
+      {by !== undefined && (
+        <Breakdown query={query} steps={steps} unit={unit} window={window} by={by} name={name} />
+      )}
     </>
   )
 }

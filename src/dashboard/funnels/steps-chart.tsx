@@ -6,6 +6,8 @@ import { type Unit, unitTitle } from "../components/controls/unit.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { Empty } from "../components/layout/states.tsx"
+import { PeopleLink } from "../components/people/people-link.tsx"
+import type { Selection } from "../components/people/selection.ts"
 import type { QueryState } from "../state/use-query.ts"
 import { windowText } from "./window-picker.tsx"
 
@@ -34,14 +36,25 @@ interface StepsPanelProps {
   steps: readonly Step[]
   unit: Unit
   window: string
+  /** The name under which the funnel is saved. */
+  name: string | undefined
 }
 
 /** How many people reached each step, as bars or a table. */
-export function StepsPanel({ query, steps, unit, window }: StepsPanelProps) {
+export function StepsPanel({ query, steps, unit, window, name }: StepsPanelProps) {
   const [isTable, setTable] = useState(false)
   const rows = query.rows<StepRow>("steps")
   const names = rows.map((row, index) => resultText(row.event_name, steps[index]))
   const droppedOff = rows.map((row, index) => row.people - (rows[index + 1]?.people ?? row.people))
+  const selectionOf: SelectionOf = (type, step) => ({
+    type,
+    step,
+    steps,
+    window,
+    unit,
+    breakdown: undefined,
+    name,
+  })
   return (
     <Panel
       title="Funnel steps"
@@ -84,9 +97,15 @@ export function StepsPanel({ query, steps, unit, window }: StepsPanelProps) {
         {() =>
           rows[0]?.people ? (
             isTable ? (
-              <StepsTable rows={rows} names={names} droppedOff={droppedOff} unit={unit} />
+              <StepsTable
+                rows={rows}
+                names={names}
+                droppedOff={droppedOff}
+                unit={unit}
+                selectionOf={selectionOf}
+              />
             ) : (
-              <Bars rows={rows} names={names} unit={unit} />
+              <Bars rows={rows} names={names} unit={unit} selectionOf={selectionOf} />
             )
           ) : (
             <Empty title={`No ${unit.many} entered the funnel in this range`}>
@@ -101,7 +120,17 @@ export function StepsPanel({ query, steps, unit, window }: StepsPanelProps) {
   )
 }
 
-function Bars({ rows, names, unit }: { rows: readonly StepRow[]; names: readonly string[]; unit: Unit }) {
+/** The people of a step, or those who reached no later one. `step`: from 1. */
+type SelectionOf = (type: "reached" | "dropped", step: number) => Selection
+
+interface BarsProps {
+  rows: readonly StepRow[]
+  names: readonly string[]
+  unit: Unit
+  selectionOf: SelectionOf
+}
+
+function Bars({ rows, names, unit, selectionOf }: BarsProps) {
   const format = useFormat()
   return (
     <ol class="funnels-steps">
@@ -118,7 +147,14 @@ function Bars({ rows, names, unit }: { rows: readonly StepRow[]; names: readonly
                 {names[index]}
               </span>
               <span class="funnels-figures">
-                {format.countOf(row.people, unit.one)} <b>{format.rate(row.conversion_rate)}</b>
+                <PeopleLink
+                  count={row.people}
+                  label={`${format.countOf(row.people, unit.one)} reached step ${row.step}`}
+                  selection={selectionOf("reached", row.step)}
+                >
+                  {format.countOf(row.people, unit.one)}
+                </PeopleLink>{" "}
+                <b>{format.rate(row.conversion_rate)}</b>
               </span>
             </div>
             <div class="funnels-track" aria-hidden="true">
@@ -136,10 +172,10 @@ function Bars({ rows, names, unit }: { rows: readonly StepRow[]; names: readonly
                   <b>{format.rate(next.step_conversion_rate)}</b> continued
                   {next.median_ms !== null && <> · median {format.duration(next.median_ms)}</>}
                 </span>
-                <span>
+                <PeopleLink count={row.people - next.people} selection={selectionOf("dropped", row.step)}>
                   {format.count(row.people - next.people)} dropped off (
                   {format.rate(row.people === 0 ? 0 : (100 * (row.people - next.people)) / row.people)})
-                </span>
+                </PeopleLink>
               </p>
             )}
           </li>
@@ -149,14 +185,11 @@ function Bars({ rows, names, unit }: { rows: readonly StepRow[]; names: readonly
   )
 }
 
-interface StepsTableProps {
-  rows: readonly StepRow[]
-  names: readonly string[]
+interface StepsTableProps extends BarsProps {
   droppedOff: readonly number[]
-  unit: Unit
 }
 
-function StepsTable({ rows, names, droppedOff, unit }: StepsTableProps) {
+function StepsTable({ rows, names, droppedOff, unit, selectionOf }: StepsTableProps) {
   const format = useFormat()
   return (
     <DataTable
@@ -165,10 +198,22 @@ function StepsTable({ rows, names, droppedOff, unit }: StepsTableProps) {
       numeric={[false, true, true, true, true, true]}
       rows={rows.map((row, index) => [
         `${row.step}. ${names[index]}`,
-        format.count(row.people),
+        <PeopleLink key="people" count={row.people} selection={selectionOf("reached", row.step)}>
+          {format.count(row.people)}
+        </PeopleLink>,
         format.rate(row.conversion_rate),
         index === 0 ? "–" : format.rate(row.step_conversion_rate),
-        index === rows.length - 1 ? "–" : format.count(droppedOff[index] ?? 0),
+        index === rows.length - 1 ? (
+          "–"
+        ) : (
+          <PeopleLink
+            key="dropped"
+            count={droppedOff[index] ?? 0}
+            selection={selectionOf("dropped", row.step)}
+          >
+            {format.count(droppedOff[index] ?? 0)}
+          </PeopleLink>
+        ),
         row.median_ms === null ? "–" : format.duration(row.median_ms),
       ])}
     />

@@ -9,6 +9,8 @@ import type { Unit } from "../components/controls/unit.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
 import { NoMatch } from "../components/layout/no-match.tsx"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
+import { PeopleLink } from "../components/people/people-link.tsx"
+import type { Selection } from "../components/people/selection.ts"
 import { useApp } from "../state/app.ts"
 import { comparisonOption } from "../state/query-cache.ts"
 import { type QueryState, useQuery } from "../state/use-query.ts"
@@ -37,7 +39,7 @@ export function ConversionRates({ steps, unit }: RatesProps) {
   return (
     <>
       {steps.length === 1 ? (
-        <Totals query={query} unit={unit} />
+        <Totals query={query} unit={unit} goal={steps[0]} />
       ) : (
         <Comparison query={query} steps={steps} unit={unit} />
       )}
@@ -56,6 +58,7 @@ export function ConversionRates({ steps, unit }: RatesProps) {
               <RangeChart
                 name="Conversion over time"
                 file="conversion"
+                people={steps.length === 1 ? { selection: converted(steps[0], unit) } : undefined}
                 kind="lines"
                 dates={dates}
                 series={series}
@@ -74,7 +77,7 @@ interface TotalsProps {
   unit: Unit
 }
 
-function Totals({ query, unit }: TotalsProps) {
+function Totals({ query, unit, goal }: TotalsProps & { goal: Step | undefined }) {
   const { view } = useApp()
   const format = useFormat()
   return (
@@ -99,6 +102,7 @@ function Totals({ query, unit }: TotalsProps) {
                 value={row.converted}
                 previous={previousValue(previous?.converted)}
                 format={format}
+                people={{ selection: converted(goal, unit) }}
               />
               <Stat
                 label={`All ${unit.many}`}
@@ -119,6 +123,19 @@ function Totals({ query, unit }: TotalsProps) {
       <ComparisonNote query={query} id="totals" />
     </section>
   )
+}
+
+/** Who converted in a goal. */
+function converted(goal: Step = { name: "", filters: [] }, unit: Unit): Selection {
+  return {
+    type: "reached",
+    step: 1,
+    steps: [goal],
+    window: undefined,
+    unit,
+    breakdown: undefined,
+    name: undefined,
+  }
 }
 
 function Comparison({ query, steps, unit }: TotalsProps & { steps: readonly Step[] }) {
@@ -164,7 +181,9 @@ function Comparison({ query, steps, unit }: TotalsProps & { steps: readonly Step
               names[index],
               format.rate(row.conversion_rate),
               ...(compare ? [<RateChange key="change" row={row} format={format} />] : []),
-              format.count(row.converted),
+              <PeopleLink key="converted" count={row.converted} selection={converted(steps[index], unit)}>
+                {format.count(row.converted)}
+              </PeopleLink>,
               format.count(row.completions),
             ])}
           />

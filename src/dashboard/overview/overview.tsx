@@ -16,10 +16,11 @@ import { NoMatch } from "../components/layout/no-match.tsx"
 import { Page } from "../components/layout/page.tsx"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { Empty } from "../components/layout/states.tsx"
+import { peopleOf } from "../components/people/selection.ts"
 import { Install } from "../install/install.tsx"
 import { useSetup } from "../install/use-setup.ts"
 import { useApp } from "../state/app.ts"
-import { addFilter, filterParam } from "../state/filters.ts"
+import { addFilter, eventFilters, filterParam } from "../state/filters.ts"
 import { comparisonOption } from "../state/query-cache.ts"
 import { type QueryState, useQuery } from "../state/use-query.ts"
 import { EventMovers } from "./event-movers.tsx"
@@ -213,6 +214,7 @@ function Trend({ query }: { query: QueryState }) {
               name={title}
               file={`${metric.value}-over-time`}
               kind={isStacked ? "bars" : "lines"}
+              people={{ selection: peopleOf("custom") }}
               dates={dates}
               series={[...series, ...(view.value.compare ? [previous] : [])]}
             />
@@ -238,7 +240,7 @@ interface TopEventsProps {
 }
 
 function TopEvents({ query, sort, onSort }: TopEventsProps) {
-  const { router } = useApp()
+  const { router, view } = useApp()
   const directionOf = useDirection()
   const change = useChangeColumn<NameRow>({
     value: (row) => row.total_events,
@@ -282,7 +284,15 @@ function TopEvents({ query, sort, onSort }: TopEventsProps) {
                   cell: ({ name }) => <Link href={router.pageHref("event", { name })}>{name}</Link>,
                 },
                 { heading: "Events", sort: "total_events", count: (row) => row.total_events },
-                { heading: "Visitors", sort: "unique_users", count: (row) => row.unique_users },
+                {
+                  heading: "Visitors",
+                  sort: "unique_users",
+                  count: (row) => row.unique_users,
+                  people: ({ name }) => ({
+                    selection: peopleOf("custom"),
+                    filters: [...view.value.filters, ...eventFilters(name)],
+                  }),
+                },
                 ...change,
               ]}
             />

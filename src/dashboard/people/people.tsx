@@ -1,9 +1,12 @@
 import { Link } from "../components/controls/link.tsx"
 import { SearchField } from "../components/controls/search-field.tsx"
 import { Page } from "../components/layout/page.tsx"
+import { parseSelection, type Selection, selectedUnit } from "../components/people/selection.ts"
 import { useApp } from "../state/app.ts"
 import "./people.css"
 import { MatchingProfiles, Profiles } from "./profiles.tsx"
+import { SelectionChip } from "./selection-chip.tsx"
+import { Sessions } from "./sessions.tsx"
 import { Visitors } from "./visitors.tsx"
 
 const tabs = [
@@ -19,6 +22,8 @@ export function People() {
   const current = tabs.find(({ tab }) => tab === params.get("tab")) ?? visitors
   const isProfiles = current.tab === "profiles"
   const search = params.get("search") ?? ""
+  const selection = parseSelection(params)
+  if (selection) return <SelectedPeople key={params.get("of")} selection={selection} />
   return (
     <Page title="People" unranged={isProfiles} unfiltered={isProfiles}>
       <div class="people-bar">
@@ -47,6 +52,22 @@ export function People() {
           {search !== "" && <MatchingProfiles search={search} />}
           <Visitors search={search} />
         </>
+      )}
+    </Page>
+  )
+}
+
+/** The people behind a number of a report. */
+function SelectedPeople({ selection }: { selection: Selection }) {
+  return (
+    <Page title="People">
+      <div class="people-bar">
+        <SelectionChip selection={selection} />
+      </div>
+      {selectedUnit(selection).value === "session" ? (
+        <Sessions selection={selection} />
+      ) : (
+        <Visitors selection={selection} />
       )}
     </Page>
   )

@@ -1,14 +1,16 @@
 import { DataTable, DownloadCsv } from "../components/charts/data-table.tsx"
-import { Link } from "../components/controls/link.tsx"
 import { Pager } from "../components/controls/pager.tsx"
+import { unitTitle } from "../components/controls/unit.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
 import { usePage } from "../components/controls/use-page.ts"
 import { NoMatch } from "../components/layout/no-match.tsx"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
+import { type Selection, selectedUnit, selectionOptions } from "../components/people/selection.ts"
 import { useApp } from "../state/app.ts"
 import { useProfileNames } from "../state/profile-names.ts"
 import { useQuery, useRunQuery } from "../state/use-query.ts"
 import { NoResults } from "./no-results.tsx"
+import { NoneSelected, PersonLink } from "./selected.tsx"
 
 /** Rows per page. */
 const pageSize = 50
@@ -16,7 +18,8 @@ const pageSize = 50
 const fileRows = 10_000
 
 interface Visitor {
-  anonymous_id: string
+  /** null: a profile whose events have none. */
+  anonymous_id: string | null
   profile_id: string | null
   events: number
   sessions: number
@@ -24,17 +27,30 @@ interface Visitor {
   last_seen: string
 }
 
+interface VisitorsProps {
+  search?: string
+  /** Only the visitors, or the profiles, of a number of a report. */
+  selection?: Selection
+}
+
 /** The visitors with a matching event in the range. */
-export function Visitors({ search }: { search: string }) {
-  const { router, now } = useApp()
+export function Visitors({ search = "", selection }: VisitorsProps) {
+  const { now } = useApp()
   const format = useFormat()
   const { page, onPage } = usePage()
-  const parameter = { name: "people", ...(search === "" ? {} : { search }) }
+  const unit = selectedUnit(selection)
+  const isProfiles = unit.value === "profile"
+  const parameter = {
+    name: "people",
+    ...(search === "" ? {} : { search }),
+    ...(selection ? selectionOptions(selection) : {}),
+  }
   const query = useQuery([{ ...parameter, limit: pageSize, page }])
   const runQuery = useRunQuery()
   const rows = query.rows<Visitor>("people")
   const nameOf = useProfileNames(rows.map((row) => row.profile_id))
   const total = query.meta("people")?.total ?? 0
+  const title = unitTitle(unit)
   const loadCsvRows = async () => {
     const visitors = await runQuery<Visitor>({ ...parameter, limit: fileRows })
     return visitors.map((row) => [
@@ -46,13 +62,24 @@ export function Visitors({ search }: { search: string }) {
       row.last_seen,
     ])
   }
+  const ids = (row: Visitor) => {
+    const [visitor, profile] = [
+      <PersonLink key="visitor" id={row.anonymous_id} param="visitor" />,
+      <PersonLink key="profile" id={row.profile_id} param="profile" name={nameOf(row.profile_id ?? "")} />,
+    ]
+    return isProfiles ? [profile, visitor] : [visitor, profile]
+  }
   return (
     <Panel
-      title="Visitors"
-      hint="Visitors active in this range, most recent first."
+      title={title}
+      hint={
+        selection
+          ? `${query.isLoading ? "" : `${format.countOf(total, unit.one)}, `}most recent first. The columns are about all of their events in this range.`
+          : "Visitors active in this range, most recent first."
+      }
       actions={
         <DownloadCsv
-          file="visitors"
+          file={unit.many}
           columns={["visitor", "profile", "events", "sessions", "first seen", "last seen"]}
           rows={loadCsvRows}
         />
@@ -63,29 +90,18 @@ export function Visitors({ search }: { search: string }) {
           rows.length > 0 ? (
             <>
               <DataTable
-                name="Visitors"
-                columns={["Visitor", "Profile", "Events", "Sessions", "First seen", "Last seen"]}
+                name={title}
+                columns={[
+                  ...(isProfiles ? ["Profile", "Visitor"] : ["Visitor", "Profile"]),
+                  "Events",
+                  "Sessions",
+                  "First seen",
+                  "Last seen",
+                ]}
                 numeric={[false, false, true, true, true, true]}
-                keys={rows.map((row) => row.anonymous_id)}
+                keys={rows.map((row) => String(isProfiles ? row.profile_id : row.anonymous_id))}
                 rows={rows.map((row) => [
-                  <Link
-                    key="visitor"
-                    class="people-id"
-                    href={router.pageHref("person", { visitor: row.anonymous_id })}
-                  >
-                    {row.anonymous_id}
-                  </Link>,
-                  row.profile_id === null ? (
-                    ""
-                  ) : (
-                    <Link
-                      key="profile"
-                      class="people-id"
-                      href={router.pageHref("person", { profile: row.profile_id })}
-                    >
-                      {nameOf(row.profile_id) ?? row.profile_id}
-                    </Link>
-                  ),
+                  ...ids(row),
                   format.count(row.events),
                   format.count(row.sessions),
                   format.moment(row.first_seen, now()),
@@ -94,6 +110,8 @@ export function Visitors({ search }: { search: string }) {
               />
               <Pager page={page} size={pageSize} total={total} onPage={onPage} />
             </>
+          ) : selection && page === 1 ? (
+            <NoneSelected unit={unit} />
           ) : search === "" && page === 1 ? (
             <NoMatch />
           ) : (

@@ -1,8 +1,11 @@
 import { DownloadCsv, ScrollBox } from "../components/charts/data-table.tsx"
+import type { Step } from "../components/controls/event-picker.tsx"
 import { type Unit, unitTitle } from "../components/controls/unit.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
 import { NoMatch } from "../components/layout/no-match.tsx"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
+import { PeopleLink } from "../components/people/people-link.tsx"
+import type { Selection } from "../components/people/selection.ts"
 import { useApp } from "../state/app.ts"
 import type { QueryState } from "../state/use-query.ts"
 import {
@@ -18,12 +21,14 @@ import { type Period, periods } from "./periods.ts"
 
 interface CohortsPanelProps {
   query: QueryState
+  /** The first event and the return event; none: any event. */
+  steps: readonly Step[]
   unit: Unit
   isPercent: boolean
 }
 
 /** The retention table: a row per cohort, a column per period after its first. */
-export function CohortsPanel({ query, unit, isPercent }: CohortsPanelProps) {
+export function CohortsPanel({ query, steps, unit, isPercent }: CohortsPanelProps) {
   const { view } = useApp()
   const granularity = query.parameter("cohorts")?.granularity
   const period = periods.find(({ value }) => value === granularity) ?? periods[0]
@@ -47,7 +52,7 @@ export function CohortsPanel({ query, unit, isPercent }: CohortsPanelProps) {
       <Loaded query={query} id="cohorts" height={320}>
         {() =>
           cohorts.length > 0 ? (
-            <HeatMap cohorts={cohorts} period={period} unit={unit} isPercent={isPercent} />
+            <HeatMap cohorts={cohorts} period={period} steps={steps} unit={unit} isPercent={isPercent} />
           ) : (
             <NoMatch />
           )
@@ -60,11 +65,12 @@ export function CohortsPanel({ query, unit, isPercent }: CohortsPanelProps) {
 interface HeatMapProps {
   cohorts: readonly Cohort[]
   period: Period
+  steps: readonly Step[]
   unit: Unit
   isPercent: boolean
 }
 
-function HeatMap({ cohorts, period, unit, isPercent }: HeatMapProps) {
+function HeatMap({ cohorts, period, steps, unit, isPercent }: HeatMapProps) {
   const { range, today } = useApp().view.value
   const format = useFormat()
   const { one } = period
@@ -78,6 +84,14 @@ function HeatMap({ cohorts, period, unit, isPercent }: HeatMapProps) {
     isPercent ? format.rate(percentage) : format.count(returned)
   const shade = ({ percentage }: CellValue) => ({
     "--share": `${Math.min(100, (100 * percentage) / max).toFixed(1)}%`,
+  })
+  const selectionOf = (date: string, offset?: number): Selection => ({
+    type: "cohort",
+    date,
+    period: offset,
+    granularity: period.value,
+    steps,
+    unit,
   })
   const hasIncomplete = cohorts.some(({ cells }) => cells.some(({ isComplete }) => !isComplete))
   return (
@@ -123,14 +137,20 @@ function HeatMap({ cohorts, period, unit, isPercent }: HeatMapProps) {
                   {cohortLabel(date)}
                   {date < range.from && <small> from {format.shortDay(range.from)}</small>}
                 </th>
-                <td class="number">{format.count(people)}</td>
+                <td class="number">
+                  <PeopleLink count={people} selection={selectionOf(date)}>
+                    {format.count(people)}
+                  </PeopleLink>
+                </td>
                 {cells.map((cell, offset) => (
                   <td
                     key={offset}
                     class={`retention-cell ${cell.isComplete ? "" : "part"}`}
                     style={people === 0 ? undefined : shade(cell)}
                   >
-                    {people === 0 ? "–" : text(cell)}
+                    <PeopleLink count={cell.returned} selection={selectionOf(date, offset)}>
+                      {people === 0 ? "–" : text(cell)}
+                    </PeopleLink>
                     {!cell.isComplete && people > 0 && <span class="hidden"> so far</span>}
                   </td>
                 ))}

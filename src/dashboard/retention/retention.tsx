@@ -94,7 +94,7 @@ export function Retention() {
           />
         </div>
       </Panel>
-      <CohortsPanel query={query} unit={unit} isPercent={show === "percent"} />
+      <CohortsPanel query={query} steps={steps} unit={unit} isPercent={show === "percent"} />
     </Page>
   )
 }

@@ -10,10 +10,14 @@ export class Preferences {
   /** The website viewed last. */
   readonly website = signal<string | undefined>(undefined)
 
+  /** Charts explain what a mouse can do, until one of them has. */
+  readonly chartHint = signal(true)
+
   constructor(storage: Storage | undefined, root: HTMLElement) {
     const theme = storage?.getItem("theme")
     if (theme === "light" || theme === "dark") this.theme.value = theme
     this.shortcuts.value = storage?.getItem("shortcuts") !== "off"
+    this.chartHint.value = storage?.getItem("chart-hint") !== "off"
     this.website.value = storage?.getItem("website") ?? undefined
     effect(() => {
       if (this.theme.value === "system") delete root.dataset.theme
@@ -21,6 +25,7 @@ export class Preferences {
       storage?.setItem("theme", this.theme.value)
     })
     effect(() => storage?.setItem("shortcuts", this.shortcuts.value ? "on" : "off"))
+    effect(() => storage?.setItem("chart-hint", this.chartHint.value ? "on" : "off"))
     effect(() => {
       if (this.website.value !== undefined) storage?.setItem("website", this.website.value)
     })

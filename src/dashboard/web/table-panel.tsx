@@ -8,11 +8,14 @@ import { useFormat } from "../components/controls/use-format.ts"
 import { Value, ValueText } from "../components/controls/value.tsx"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { Empty } from "../components/layout/states.tsx"
+import { PeopleLink } from "../components/people/people-link.tsx"
 import { useApp } from "../state/app.ts"
+import { valueFilter } from "../state/filters.ts"
 import type { Format } from "../state/format.ts"
 import { comparisonOption, type Parameter } from "../state/query-cache.ts"
 import type { Comparison } from "../state/range.ts"
 import { type QueryState, useQuery, useRunQuery } from "../state/use-query.ts"
+import { peopleOfViews } from "./people-of-views.ts"
 import { allRows, type Row, type Tab } from "./tabs.ts"
 
 /** Rows per page, and rows in a CSV file (the API's limit per request). */
@@ -119,7 +122,7 @@ function Table({ title, tab, query, page, onPage, sort, onSort }: TableProps) {
   const format = useFormat()
   const { view } = useApp()
   const runQuery = useRunQuery()
-  const { name, heading, measures, isCompared, isLoadedWhole, textOf } = tab
+  const { name, heading, measures, isCompared, isLoadedWhole, textOf, filterOf, hasPeople } = tab
   const firstValue = (row: Row) => numberIn(row, measures[0].column)
   const change = useChangeColumn<Row>({
     value: firstValue,
@@ -155,7 +158,19 @@ function Table({ title, tab, query, page, onPage, sort, onSort }: TableProps) {
                   heading: label,
                   sort: column,
                   isNumber: true,
-                  cell: (row: Row) => measureText(numberIn(row, column), unit, format),
+                  cell: (row: Row) => {
+                    const text = measureText(numberIn(row, column), unit, format)
+                    const filter = filterOf?.(row)
+                    const own = filter && [...view.value.filters, valueFilter(filter.field, filter.value)]
+                    const people = hasPeople && column === "visitors" && own && peopleOfViews(own)
+                    return people ? (
+                      <PeopleLink {...people} count={numberIn(row, column)}>
+                        {text}
+                      </PeopleLink>
+                    ) : (
+                      text
+                    )
+                  },
                 })),
                 ...(isCompared ? change : []),
               ]}

@@ -32,6 +32,8 @@ export interface Tab {
   filterOf?: (row: Row) => FieldValue & { and?: FieldValue }
   /** The first one determines the bars and the change. */
   measures: readonly [Measure, ...Measure[]]
+  /** Visitors are those of the page views that a click on the row filters by: they lead to people. */
+  hasPeople?: boolean
   /** Shows the change of the first measure. */
   isCompared?: boolean
   /** Loads all rows at once, at most `allRows`, instead of page by page. */
@@ -100,7 +102,7 @@ function sourceFilter(row: Row): ReturnType<NonNullable<Tab["filterOf"]>> {
 }
 
 export const pageTabs: readonly [Tab, ...Tab[]] = [
-  byPage("top_pages", "Top", "Views"),
+  { ...byPage("top_pages", "Top", "Views"), hasPeople: true },
   byPage("entry_pages", "Entry", "Entries"),
   byPage("exit_pages", "Exit", "Exits"),
   {

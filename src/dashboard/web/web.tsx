@@ -16,6 +16,7 @@ import { useHasPageViews } from "../state/page-views.ts"
 import { comparisonOption } from "../state/query-cache.ts"
 import { type QueryState, useQuery } from "../state/use-query.ts"
 import { CountryMap } from "./country-map.tsx"
+import { peopleOfViews } from "./people-of-views.ts"
 import { parameterOf, TablePanel } from "./table-panel.tsx"
 import { countryTabs, deviceTabs, linkTabs, pageTabs, sourceTabs } from "./tabs.ts"
 import "./web.css"
@@ -205,6 +206,7 @@ function Trend({ query }: { query: QueryState }) {
               name={title}
               file={`${metric.value}-over-time`}
               kind="lines"
+              people={peopleOfViews(view.value.filters)}
               dates={trend.map(({ date }) => date)}
               series={[
                 { name: metric.label, values: valuesOf(trend) },

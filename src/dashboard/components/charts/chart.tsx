@@ -1,10 +1,14 @@
 import { useState } from "preact/hooks"
 import { Icon } from "../controls/icons.tsx"
 import { DataTable, DownloadCsv } from "./data-table.tsx"
+import { type DateAction, DateMenu } from "./date-menu.tsx"
 import { dashOf, Plot, type PlotProps } from "./plot.tsx"
 import { shades } from "./series.ts"
+import { ZoomHint } from "./zoom-hint.tsx"
 
-export interface ChartProps extends Omit<PlotProps, "value" | "height"> {
+export interface ChartProps extends Omit<PlotProps, "value" | "height" | "selected" | "onSelect"> {
+  /** What can be done with a date. Absent: nothing. */
+  actionsOf?: (index: number) => readonly DateAction[]
   /** Accessible name. */
   name: string
   /** Formats a value. Default: as a count, or as a percentage if `isRate`. */
@@ -19,7 +23,17 @@ const defaultHeight = 260
 
 /** A chart over time with a legend and a table of the same values. */
 export function Chart(props: ChartProps) {
-  const { name, dates, series, granularity, format, marks = [], file, height = defaultHeight } = props
+  const {
+    name,
+    dates,
+    series,
+    granularity,
+    format,
+    marks = [],
+    file,
+    height = defaultHeight,
+    actionsOf,
+  } = props
   const [isTable, setTable] = useState(false)
   const value =
     props.value ?? ((number: number) => (props.isRate ? format.rate(number) : format.count(number)))
@@ -54,7 +68,23 @@ export function Chart(props: ChartProps) {
         </section>
       ) : (
         <>
-          <Plot {...props} value={value} height={height} />
+          {actionsOf ? (
+            <ZoomHint text="Drag to zoom, click for more">
+              <DateMenu
+                name={name}
+                count={dates.length}
+                actionsOf={actionsOf}
+                titleOf={(index) => format.bucket(dates[index] ?? "", granularity)}
+                textOf={(index) => rowText(shownRows[index] ?? [], columns)}
+              >
+                {(selected, onSelect) => (
+                  <Plot {...props} value={value} height={height} selected={selected} onSelect={onSelect} />
+                )}
+              </DateMenu>
+            </ZoomHint>
+          ) : (
+            <Plot {...props} value={value} height={height} />
+          )}
           <div class="hidden">{table}</div>
         </>
       )}
@@ -88,6 +118,11 @@ export function Chart(props: ChartProps) {
       </figcaption>
     </figure>
   )
+}
+
+/** A row of the table as a sentence: Mon, Nov 23, 2026: Events 12, Previous period 10 */
+function rowText([date, ...values]: readonly string[], [, ...names]: readonly string[]): string {
+  return `${date}: ${values.map((value, index) => `${names[index]} ${value}`).join(", ")}`
 }
 
 /** A sample of the line for the legend. */

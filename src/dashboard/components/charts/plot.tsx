@@ -8,6 +8,10 @@ export interface PlotProps extends ChartData {
   hasFractions?: boolean
   /** Called with the first and last date after dragging over the chart. */
   onZoom?: (from: string, to: string) => void
+  /** Called with the index of the date that was clicked, or tapped while its tooltip was shown. */
+  onSelect?: (index: number) => void
+  /** Index of the date whose tooltip is shown; undefined: the one under the pointer. */
+  selected?: number | undefined
   /** px */
   height: number
 }
@@ -31,16 +35,19 @@ export function Plot(props: PlotProps) {
   const box = useRef<HTMLDivElement>(null)
   const latest = useRef(props)
   latest.current = props
+  const drawn = useRef<uPlot>(undefined)
   const { dates, series, marks = [], kind, height, granularity, started } = props
   const key = JSON.stringify([dates, series, marks, kind, height, granularity, started])
   useEffect(() => {
     const element = box.current
     if (!element) return
     let chart = draw(element, latest)
+    drawn.current = chart
     // Redraw immediately: printing uses light colors and does not wait for the next frame.
     const redraw = () => {
       chart.destroy()
       chart = draw(element, latest)
+      drawn.current = chart
     }
     const mediaQueries = ["(prefers-color-scheme: dark)", "print"].map((query) => matchMedia(query))
     for (const query of mediaQueries) query.addEventListener("change", redraw)
@@ -58,6 +65,11 @@ export function Plot(props: PlotProps) {
       chart.destroy()
     }
   }, [key])
+  const { selected } = props
+  useEffect(() => {
+    const left = selected === undefined ? -1 : (drawn.current?.valToPos(selected, "x") ?? -1)
+    drawn.current?.setCursor({ left, top: left < 0 ? -1 : 0 })
+  }, [selected])
   return <div ref={box} class="chart-canvas" style={{ height: `${height}px` }} aria-hidden="true" />
 }
 
@@ -197,6 +209,13 @@ function draw(element: HTMLElement, latest: { current: PlotProps }) {
   ]
   const tip = new Tooltip(latest)
   const chart = new uPlot(options, data, element)
+  /** The date of the last tap. */
+  let tapped = -1
+  chart.over.addEventListener("click", ({ offsetX }) => {
+    const index = Math.max(0, Math.min(dates.length - 1, Math.round(chart.posToVal(offsetX, "x"))))
+    if (!tip.isTouch || tapped === index) latest.current.onSelect?.(index)
+    tapped = index
+  })
   tip.attach(chart)
   return chart
 }

@@ -1,31 +1,72 @@
+import { useState } from "preact/hooks"
 import { marksOf, useAnnotations } from "../../state/annotations.ts"
 import { useApp } from "../../state/app.ts"
-import { type Granularity, lastDayOf, type Range, rangeParams } from "../../state/range.ts"
+import { type Granularity, granularities, lastDayOf, type Range, rangeParams } from "../../state/range.ts"
 import { useGranularity, useProgress } from "../controls/granularity.tsx"
 import { useFormat } from "../controls/use-format.ts"
+import { usePeopleHref } from "../people/people-link.tsx"
+import type { ChartPeople } from "../people/selection.ts"
+import { AnnotationForm } from "../saved/annotation-form.tsx"
 import { Chart, type ChartProps } from "./chart.tsx"
+import type { DateAction } from "./date-menu.tsx"
 
-type RangeChartProps = Omit<ChartProps, "granularity" | "format" | "marks" | "onZoom" | "started">
+interface RangeChartProps
+  extends Omit<ChartProps, "granularity" | "format" | "marks" | "onZoom" | "started" | "actionsOf"> {
+  /** Undefined: the menu of a date has no people. */
+  people?: ChartPeople | undefined
+}
 
-/** A chart over the current range with its annotations. Dragging over it zooms into the range. */
-export function RangeChart(props: RangeChartProps) {
-  const { router, view } = useApp()
+/** A chart over the current range with its annotations. Dragging over it zooms into the range; a click on a date opens a menu. */
+export function RangeChart({ people, ...props }: RangeChartProps) {
+  const { router, view, session, annotations: saved } = useApp()
   const granularity = useGranularity()
   const format = useFormat()
   const annotations = useAnnotations()
-  const { range } = view.value
+  const [annotatedDay, setAnnotatedDay] = useState<string>()
+  const peopleHref = usePeopleHref()
+  const { range, website } = view.value
   const { started } = useProgress(props.dates)
+  const hrefOf = (shown: Pick<Range, "from" | "to" | "hour">) =>
+    router.hrefWith({ ...rangeParams(shown), by: undefined })
+  const actionsOf = (index: number): DateAction[] => {
+    const date = props.dates[index] ?? ""
+    const days = zoomRange(range, date.slice(0, 10), date.slice(0, 10), granularity)
+    const shown = granularity === "hourly" ? { ...days, hour: date } : days
+    const one = granularities.find(({ value }) => value === granularity)?.one ?? ""
+    const isNarrower =
+      granularity === "hourly" ? range.hour === undefined : days.from > range.from || days.to < range.to
+    const actions: (DateAction | false | undefined)[] = [
+      isNarrower && { label: `Show this ${one}`, href: hrefOf(shown) },
+      people &&
+        index < started &&
+        peopleHref && { label: `People of this ${one}`, href: peopleHref({ ...people, range: shown }) },
+      session.isOwner && { label: "Add annotation…", run: () => setAnnotatedDay(days.from) },
+    ]
+    return actions.flatMap((action) => action || [])
+  }
   return (
-    <Chart
-      {...props}
-      granularity={granularity}
-      format={format}
-      started={started}
-      marks={marksOf(annotations, props.dates, range.to)}
-      onZoom={(from, to) =>
-        router.setParams({ ...rangeParams(zoomRange(range, from, to, granularity)), by: undefined })
-      }
-    />
+    <>
+      <Chart
+        {...props}
+        granularity={granularity}
+        format={format}
+        started={started}
+        marks={marksOf(annotations, props.dates, range.to)}
+        onZoom={(from, to) => router.navigate(hrefOf(zoomRange(range, from, to, granularity)))}
+        actionsOf={actionsOf}
+      />
+      {annotatedDay !== undefined && (
+        <AnnotationForm
+          website={website}
+          websiteName={session.nameOf(website)}
+          date={annotatedDay}
+          onClose={() => {
+            setAnnotatedDay(undefined)
+            saved.version.value++
+          }}
+        />
+      )}
+    </>
   )
 }
 
@@ -34,5 +75,6 @@ function zoomRange(range: Range, first: string, last: string, granularity: Granu
   const end = lastDayOf(last, granularity)
   const isLater = first > range.from
   const isEarlier = end < range.to
-  return { from: isLater ? first : range.from, to: isEarlier ? end : range.to }
+  // An hour has a single bucket.
+  return { from: isLater ? first : range.from, to: isEarlier ? end : range.to, hour: range.hour }
 }

@@ -1,6 +1,7 @@
 import type { ComponentChildren } from "preact"
 import { useApp } from "../../state/app.ts"
 import { useFormat } from "../controls/use-format.ts"
+import { type LinkedPeople, PeopleLink } from "../people/people-link.tsx"
 import { DataTable, type Sort } from "./data-table.tsx"
 import { Change, type Direction } from "./stat.tsx"
 
@@ -9,7 +10,14 @@ export type RowColumn<Row> = {
   heading: string
   /** Sort key; undefined: rows cannot be sorted by the column. */
   sort?: string | undefined
-} & ({ cell: (row: Row) => ComponentChildren; isNumber?: boolean } | { count: (row: Row) => number })
+} & (
+  | { cell: (row: Row) => ComponentChildren; isNumber?: boolean }
+  | {
+      count: (row: Row) => number
+      /** Whom a count of people leads to. Absent: no link. */
+      people?: (row: Row) => LinkedPeople | undefined
+    }
+)
 
 interface RowTableProps<Row> {
   /** Accessible name. */
@@ -35,7 +43,18 @@ export function RowTable<Row>({ name, rows, columns, keyOf, barOf, sort, onSort 
       keys={rows.map(keyOf)}
       sorting={{ ...sort, keys: columns.map((column) => column.sort), onSort }}
       rows={rows.map((row) =>
-        columns.map((column) => ("count" in column ? format.count(column.count(row)) : column.cell(row))),
+        columns.map((column) => {
+          if (!("count" in column)) return column.cell(row)
+          const text = format.count(column.count(row))
+          const people = column.people?.(row)
+          return people ? (
+            <PeopleLink key={column.heading} {...people} count={column.count(row)}>
+              {text}
+            </PeopleLink>
+          ) : (
+            text
+          )
+        }),
       )}
     />
   )

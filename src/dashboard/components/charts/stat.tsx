@@ -1,5 +1,6 @@
 import { useApp } from "../../state/app.ts"
 import type { Format } from "../../state/format.ts"
+import { type LinkedPeople, PeopleLink } from "../people/people-link.tsx"
 import { Sparkline } from "./sparkline.tsx"
 
 /** Which values of a number are better. */
@@ -26,6 +27,8 @@ interface StatProps {
   better?: Direction | undefined
   /** Formats the value, if it is neither a count nor a percentage. */
   show?: (value: number) => string
+  /** Whom the number counts: it leads to them. */
+  people?: LinkedPeople
   /** The number selects what the chart below shows: a click anywhere on it. */
   choice?: { isSelected: boolean; onSelect: () => void }
 }
@@ -41,6 +44,7 @@ export function Stat({
   isRate = false,
   better,
   show,
+  people,
   choice,
 }: StatProps) {
   const shown = show ?? formatter(format, isRate)
@@ -61,7 +65,15 @@ export function Stat({
         )}
       </dt>
       <dd>
-        <span class="stat-value">{shown(value)}</span>
+        <span class="stat-value">
+          {people ? (
+            <PeopleLink {...people} count={value}>
+              {shown(value)}
+            </PeopleLink>
+          ) : (
+            shown(value)
+          )}
+        </span>
         {previous !== undefined && (
           <Change
             value={value}

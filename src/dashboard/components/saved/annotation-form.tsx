@@ -10,13 +10,21 @@ interface AnnotationFormProps {
   annotation?: Annotation
   /** Shown for a new annotation: the website whose charts will show it. */
   websiteName?: string
+  /** The date of a new annotation. Default: today. */
+  date?: string
   onClose: () => void
 }
 
 /** Creates or edits an annotation. */
-export function AnnotationForm({ website, annotation, websiteName, onClose }: AnnotationFormProps) {
+export function AnnotationForm({
+  website,
+  annotation,
+  websiteName,
+  date: initialDate,
+  onClose,
+}: AnnotationFormProps) {
   const { api, view, toasts } = useApp()
-  const [date, setDate] = useState(annotation?.date ?? view.value.today)
+  const [date, setDate] = useState(annotation?.date ?? initialDate ?? view.value.today)
   const [text, setText] = useState(annotation?.text ?? "")
   return (
     <Dialog title={annotation ? "Edit annotation" : "Add annotation"} onClose={onClose}>

@@ -1,0 +1,34 @@
+import type { ComponentChildren } from "preact"
+import { useState } from "preact/hooks"
+import { useApp } from "../../state/app.ts"
+
+interface ZoomHintProps {
+  /** Shown while a mouse is over the chart for the first time. */
+  text: string
+  children: ComponentChildren
+}
+
+/** Tells once, in each browser, what a mouse can do with a chart. Fingers cannot drag over it. */
+export function ZoomHint({ text, children }: ZoomHintProps) {
+  const { preferences } = useApp()
+  const [isShown, setShown] = useState(false)
+  return (
+    <div
+      class="chart-hover"
+      onPointerEnter={({ pointerType }) => {
+        if (pointerType === "mouse" && preferences.chartHint.value) setShown(true)
+      }}
+      onPointerLeave={() => {
+        if (isShown) preferences.chartHint.value = false
+        setShown(false)
+      }}
+    >
+      {children}
+      {isShown && (
+        <span class="chart-hint" aria-hidden="true">
+          {text}
+        </span>
+      )}
+    </div>
+  )
+}

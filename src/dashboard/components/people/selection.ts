@@ -1,0 +1,181 @@
+import { type Filter, fieldName } from "../../state/filters.ts"
+import type { Format } from "../../state/format.ts"
+import { parseStep, type Step, stepBody, stepParam, stepText } from "../controls/event-picker.tsx"
+import { parseUnit, type Unit, unitParam, unitTitle } from "../controls/unit.tsx"
+
+/** The kinds of events that a chart counts people of. */
+const eventWords = { custom: "an event", page_view: "a page view", error: "an error" } as const
+
+export type ChartKind = keyof typeof eventWords
+
+/** The people behind a number of a report, as the URL of the people page names them. */
+export type Selection =
+  | {
+      /** Who reached a step of a funnel, or who reached it and none after it. A goal is a funnel of one step. */
+      type: "reached" | "dropped"
+      /** From 1. */
+      step: number
+      steps: readonly Step[]
+      window: string | undefined
+      unit: Unit
+      /** Only those under this value of a breakdown. */
+      breakdown: { by: string; value: string | null } | undefined
+      /** The name of the saved funnel. */
+      name: string | undefined
+    }
+  | {
+      type: "cohort"
+      /** The `date` of the cohort. */
+      date: string
+      /** Only those who returned so many periods later. */
+      period: number | undefined
+      granularity: string
+      steps: readonly Step[]
+      unit: Unit
+    }
+  | {
+      /** Who has an event of the kind. */
+      type: "events"
+      kind: ChartKind
+    }
+
+/** The parameters of a selection, all of which its removal removes. */
+const paramNames = ["of", "step", "window", "unit", "split", "value", "named", "by"] as const
+
+type Params = Partial<Record<(typeof paramNames)[number], string | string[]>>
+
+export const noSelection: Record<string, undefined> = Object.fromEntries(
+  [...paramNames, "page"].map((name) => [name, undefined]),
+)
+
+/** The URL parameters of a selection: `of` has its type and numbers. */
+export function selectionParams(selection: Selection): Params {
+  if (selection.type === "events") return { of: `events~${selection.kind}` }
+  const unit = unitParam(selection.unit.value)
+  const common = { step: selection.steps.map(stepParam), ...(unit === undefined ? {} : { unit }) }
+  if (selection.type === "cohort") {
+    const { date, period, granularity } = selection
+    return {
+      ...common,
+      of: ["cohort", date, ...(period === undefined ? [] : [period])].join("~"),
+      by: granularity,
+    }
+  }
+  const { type, step, window, breakdown, name } = selection
+  return {
+    ...common,
+    of: `${type}~${step}`,
+    ...(window === undefined ? {} : { window }),
+    ...(breakdown ? { split: breakdown.by } : {}),
+    ...(breakdown && breakdown.value !== null ? { value: breakdown.value } : {}),
+    ...(name === undefined ? {} : { named: name }),
+  }
+}
+
+/** Undefined: everyone, or the URL is not one that the dashboard wrote. */
+export function parseSelection(params: URLSearchParams): Selection | undefined {
+  const [type, first = "", second] = (params.get("of") ?? "").split("~")
+  const steps = params.getAll("step").map(parseStep)
+  const unit = parseUnit(params)
+  switch (type) {
+    case "events":
+      return Object.hasOwn(eventWords, first)
+        ? // hasOwn does not narrow the name.
+          { type, kind: first as ChartKind }
+        : undefined
+    case "cohort":
+      return {
+        type,
+        date: first,
+        period: second === undefined ? undefined : Number(second),
+        granularity: params.get("by") ?? "weekly",
+        steps,
+        unit,
+      }
+    case "reached":
+    case "dropped": {
+      const by = params.get("split")
+      return {
+        type,
+        step: Number(first),
+        steps,
+        window: params.get("window") ?? undefined,
+        unit,
+        breakdown: by === null ? undefined : { by, value: params.get("value") },
+        name: params.get("named") ?? undefined,
+      }
+    }
+    default:
+      return undefined
+  }
+}
+
+/** The options of the query types `people` and `sessions`. */
+export function selectionOptions(selection: Selection): Record<string, unknown> {
+  if (selection.type === "events") return { kinds: [selection.kind] }
+  const { steps, unit } = selection
+  const common = {
+    ...(steps.length > 0 ? { steps: steps.map(stepBody) } : {}),
+    ...(unit.value === "session" ? {} : { unit: unit.value }),
+  }
+  if (selection.type === "cohort") {
+    const { date, period, granularity } = selection
+    return { ...common, granularity, cohort: date, ...(period === undefined ? {} : { period }) }
+  }
+  const { type, step, window, breakdown } = selection
+  return {
+    ...common,
+    [type === "reached" ? "reached" : "droppedAfter"]: step,
+    ...(window === undefined ? {} : { window }),
+    ...(breakdown ? { by: [breakdown.by], value: breakdown.value } : {}),
+  }
+}
+
+/** What the list has a row for. */
+export function selectedUnit(selection: Selection | undefined): Unit {
+  return !selection || selection.type === "events" ? parseUnit(new URLSearchParams()) : selection.unit
+}
+
+/** The selection in words: Visitors who reached step 2, checkout, of Purchase. */
+export function selectionText(selection: Selection, format: Format): string {
+  const people = unitTitle(selectedUnit(selection))
+  if (selection.type === "events") return `${people} with ${eventWords[selection.kind]}`
+  if (selection.type === "cohort") return `${people} ${cohortText(selection, format)}`
+  const { type, step, steps, breakdown, name } = selection
+  const event = stepText(steps[step - 1] ?? anyEvent)
+  const only = breakdown ? `, with ${fieldName(breakdown.by)} ${breakdown.value ?? "(none)"}` : ""
+  if (steps.length === 1) return `${people} who completed the goal ${event}${only}`
+  const funnel = name ?? `the funnel ${steps.map(stepText).join(" → ")}`
+  const what = type === "reached" ? "reached step" : "dropped off after step"
+  return `${people} who ${what} ${step}, ${event}, of ${funnel}${only}`
+}
+
+const anyEvent: Step = { name: "", filters: [] }
+const periodNames: Readonly<Record<string, string>> = { daily: "day", weekly: "week", monthly: "month" }
+
+function cohortText(
+  { date, period, granularity, steps }: Extract<Selection, { type: "cohort" }>,
+  format: Format,
+): string {
+  const one = periodNames[granularity] ?? "period"
+  const [first = anyEvent, returning = first] = steps
+  const start = stepText(first) === stepText(anyEvent) ? "event" : stepText(first)
+  const when = format.bucket(date, granularity)
+  const cohort = `whose first ${start} was in the ${granularity === "weekly" ? when.replace(/^W/, "w") : `${one} ${when}`}`
+  if (period === undefined) return cohort
+  const back =
+    stepText(returning) === stepText(anyEvent) ? "who returned" : `who returned with ${stepText(returning)}`
+  const later = period === 0 ? `in the same ${one}` : `${period} ${one}${period === 1 ? "" : "s"} later`
+  return `${cohort}, and ${back} ${later}`
+}
+
+/** The people of events of a kind. */
+export function peopleOf(kind: ChartKind): Selection {
+  return { type: "events", kind }
+}
+
+/** Whom the menu of a chart's date leads to, on that date. */
+export interface ChartPeople {
+  selection: Selection
+  filters?: readonly Filter[]
+}

@@ -1,0 +1,35 @@
+import { Link } from "../components/controls/link.tsx"
+import type { Unit } from "../components/controls/unit.tsx"
+import { Empty } from "../components/layout/states.tsx"
+import { noSelection } from "../components/people/selection.ts"
+import { useApp } from "../state/app.ts"
+
+interface PersonLinkProps {
+  id: string | null
+  /** Parameter of the person's page. */
+  param: "visitor" | "profile"
+  name?: string | undefined
+}
+
+/** A visitor or a profile, with a link to their page. */
+export function PersonLink({ id, param, name }: PersonLinkProps) {
+  const { router } = useApp()
+  if (id === null) return null
+  return (
+    <Link class="people-id" href={router.pageHref("person", { [param]: id })}>
+      {name ?? id}
+    </Link>
+  )
+}
+
+/** Shown if the selection is empty: after another range or filter, or a deletion. */
+export function NoneSelected({ unit }: { unit: Unit }) {
+  const { router } = useApp()
+  return (
+    <Empty title={`No such ${unit.many} in this range`}>
+      <Link class="button" href={router.hrefWith(noSelection)}>
+        Show all people
+      </Link>
+    </Empty>
+  )
+}

@@ -1,0 +1,25 @@
+import { Icon } from "../components/controls/icons.tsx"
+import { useFormat } from "../components/controls/use-format.ts"
+import { noSelection, type Selection, selectionText } from "../components/people/selection.ts"
+import { useApp } from "../state/app.ts"
+
+/** What the list is limited to, and a button that removes the limit. */
+export function SelectionChip({ selection }: { selection: Selection }) {
+  const { router } = useApp()
+  const text = selectionText(selection, useFormat())
+  return (
+    <span class="chip people-selection">
+      <span class="chip-text" title={text}>
+        {text}
+      </span>
+      <button
+        type="button"
+        class="chip-close"
+        aria-label={`Remove ${text}`}
+        onClick={() => router.setParams(noSelection)}
+      >
+        <Icon name="close" />
+      </button>
+    </span>
+  )
+}

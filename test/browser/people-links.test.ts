@@ -1,0 +1,200 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import type { Locator, Page } from "playwright-core"
+import { type Dashboard, noBrowser, openDashboard, skipped, waitForQueries } from "./browser.ts"
+import { count, numberOf, positionOf, rowsOf } from "./helpers.ts"
+
+// From a number of a report to the people behind it, and from a date of a chart to its people, its range and its annotation.
+
+const funnel = "funnels?step=page_viewed&step=product_viewed&step=order_paid"
+
+describe.skipIf(noBrowser)(`links to people${skipped}`, () => {
+  let dashboard: Dashboard
+  beforeAll(async () => {
+    dashboard = await openDashboard()
+  })
+  afterAll(async () => {
+    await dashboard[Symbol.asyncDispose]()
+  })
+
+  const openPage = async (path: string) => {
+    const tab = await dashboard.open(path)
+    await tab.page.getByRole("heading", { level: 1 }).waitFor()
+    await waitForQueries(tab.page)
+    return tab
+  }
+  /** Follows a link, and returns the number of people that the page names. */
+  const follow = async (page: Page, link: Locator): Promise<number> => {
+    await link.click()
+    await page.getByRole("heading", { level: 1, name: "People" }).waitFor()
+    return peopleOn(page)
+  }
+
+  test("a step and a drop-off of a saved funnel lead to their people, also after a reload and Back", async () => {
+    await dashboard.api(`views?website_id=${dashboard.site}`, {
+      method: "POST",
+      body: JSON.stringify({ kind: "funnel", name: "Purchase", path: funnel }),
+    })
+    const { page, faults } = await openPage(`/w/SITE/${funnel}`)
+    const steps = await rowsOf<{ people: number }>(dashboard, {
+      name: "funnel",
+      steps: ["page_viewed", "product_viewed", "order_paid"],
+    })
+    const [, second = 0, last = 0] = steps.map(({ people }) => people)
+    expect(await follow(page, page.getByRole("link", { name: `${count(second)} visitors` }).first())).toBe(
+      second,
+    )
+    const chip = page.locator(".people-selection")
+    const words = "Visitors who reached step 2, product_viewed, of Purchase"
+    expect(await textOf(chip)).toBe(words)
+    await page.reload()
+    expect(await peopleOn(page)).toBe(second)
+    expect(await textOf(chip)).toBe(words)
+    await page.goBack()
+    const droppedOff = page.getByRole("link", { name: `${count(second - last)} dropped off` })
+    expect(await follow(page, droppedOff)).toBe(second - last)
+    expect(await textOf(chip)).toBe("Visitors who dropped off after step 2, product_viewed, of Purchase")
+    await page.getByRole("button", { name: "Remove Visitors who dropped off" }).click()
+    await page.getByText("Visitors active in this range").waitFor()
+    expect(new URL(page.url()).search).toBe("")
+    expect(faults).toEqual([])
+    await page.context().close()
+  })
+
+  test("a cell of a cohort leads to those who returned, and a session to its visitor", async () => {
+    const { page, faults } = await openPage("/w/SITE/retention?step=page_viewed&step=order_paid&show=people")
+    const cell = page.locator("tbody tr").nth(2).locator("td").nth(2)
+    const returned = numberOf(await textOf(cell))
+    expect(returned).toBeGreaterThan(0)
+    expect(await follow(page, cell.getByRole("link"))).toBe(returned)
+    expect(await textOf(page.locator(".people-selection"))).toMatch(
+      /^Visitors whose first page_viewed was in the week of .+, and who returned with order_paid 1 week later$/,
+    )
+    await page.goto(page.url().replace(/people.*/, `${funnel}&unit=session`))
+    const sessions = page.locator(".funnels-figures a").last()
+    const reached = numberOf((await textOf(sessions)).split(" ")[0])
+    expect(await follow(page, sessions)).toBe(reached)
+    await page.getByRole("table").getByRole("link").first().click()
+    await page.getByText("First seen").first().waitFor()
+    expect(faults).toEqual([])
+    await page.context().close()
+  })
+
+  test("a date of a chart has a menu by mouse and keyboard: its range, its people, its annotation", async () => {
+    const { page, faults } = await openPage("/w/SITE/overview?period=last_7d")
+    const chart = page.getByRole("figure", { name: "Events over time" })
+    const slider = chart.getByRole("slider")
+    const days = await rowsOf<{ date: string; unique_users: number }>(
+      dashboard,
+      { name: "custom_events_trends" },
+      { preset: "last_7d" },
+    )
+    const day = days[3] ?? { date: "", unique_users: 0 }
+    const plot = chart.locator(".u-over")
+    const hint = chart.getByText("Drag to zoom")
+    await plot.hover({ position: await positionOf(chart, 3) })
+    await hint.waitFor()
+    await page.getByRole("heading", { level: 1 }).hover()
+    await plot.hover({ position: await positionOf(chart, 3) })
+    await chart.locator(".chart-tip").waitFor()
+    expect(await hint.count()).toBe(0)
+
+    await plot.click({ position: await positionOf(chart, 3) })
+    expect(await follow(page, page.getByRole("link", { name: "People of this day" }))).toBe(day.unique_users)
+    expect(await textOf(page.locator(".people-selection"))).toBe("Visitors with an event")
+    await page.goBack()
+
+    await slider.focus()
+    for (const key of ["Home", "ArrowRight", "ArrowRight", "ArrowRight"]) await page.keyboard.press(key)
+    expect(await slider.getAttribute("aria-valuetext")).toMatch(/: Events [\d,]+, Previous period [\d,]+$/)
+    await page.keyboard.press("Enter")
+    const items = chart.locator(".chart-menu li")
+    expect(await items.allInnerTexts()).toEqual(["Show this day", "People of this day", "Add annotation…"])
+    await page.keyboard.press("Escape")
+    expect(await slider.evaluate((element) => element === document.activeElement)).toBe(true)
+
+    await page.keyboard.press("Enter")
+    await page.getByRole("button", { name: "Add annotation…" }).click()
+    const form = page.getByRole("dialog")
+    expect(await form.getByLabel("Date").inputValue()).toBe(day.date)
+    await form.getByLabel("Text").fill("Release 2.0")
+    await form.getByRole("button", { name: "Save" }).click()
+    await chart.locator(".mark", { hasText: "Release 2.0" }).waitFor()
+
+    await slider.press("Enter")
+    await page.getByRole("link", { name: "Show this day" }).click()
+    await page.waitForURL((url) => url.searchParams.get("from") === day.date)
+    expect(new URL(page.url()).searchParams.get("to")).toBe(day.date)
+    await waitForQueries(page)
+    const hours = await rowsOf<{ unique_users: number }>(
+      dashboard,
+      { name: "custom_events_trends", granularity: "hourly" },
+      { preset: undefined, startDate: day.date, endDate: day.date },
+    )
+    const busiest = hours.reduce((best, row) => (row.unique_users > best.unique_users ? row : best))
+    const openHour = async () => {
+      await slider.press("Home")
+      for (let hour = hours.indexOf(busiest); hour > 0; hour--) await slider.press("ArrowRight")
+      await slider.press("Enter")
+    }
+    await openHour()
+    expect(await items.allInnerTexts()).toEqual(["Show this hour", "People of this hour", "Add annotation…"])
+    const ofHour = page.getByRole("link", { name: "People of this hour" })
+    expect(await follow(page, ofHour)).toBe(busiest.unique_users)
+    await page.goBack()
+    await openHour()
+    await page.getByRole("link", { name: "Show this hour" }).click()
+    await page.waitForURL((url) => url.searchParams.has("hour"))
+    await waitForQueries(page)
+    const [visitors] = (
+      await page.locator(".stat", { hasText: "Visitors" }).locator(".stat-value").allInnerTexts()
+    ).map(numberOf)
+    expect(visitors).toBe(busiest.unique_users)
+    expect(faults).toEqual([])
+    await page.context().close()
+  })
+
+  test("rows and values lead to their people; a share link has no such links", async () => {
+    const { page, faults } = await openPage("/w/SITE/events")
+    const visitors = page.getByRole("row", { name: "order_paid" }).locator(".people-link")
+    const buyers = numberOf(await textOf(visitors))
+    expect(await follow(page, visitors)).toBe(buyers)
+    await page.goto(page.url().replace(/people.*/, "event?name=order_paid"))
+    await page.getByRole("link", { name: /people with plan pro$/ }).click()
+    const filters = [
+      { field: "event_name", op: "eq", value: "order_paid" },
+      { field: "property.plan", op: "eq", value: "pro" },
+    ]
+    const [pro] = await rowsOf<{ unique_users: number }>(dashboard, {
+      name: "custom_events_summary",
+      filters,
+    })
+    await page.getByRole("heading", { level: 1, name: "People" }).waitFor()
+    expect(await peopleOn(page)).toBe(pro?.unique_users ?? -1)
+    await page.context().close()
+
+    const { link } = await dashboard.api<{ link: string }>(`shares?website_id=${dashboard.site}`, {
+      method: "POST",
+      body: JSON.stringify({ name: "Shared", path: funnel, expiresAt: null }),
+    })
+    const shared = await dashboard.open(link, { isLoggedIn: false })
+    await shared.page.getByText("dropped off").first().waitFor()
+    expect(await shared.page.locator(".people-link").count()).toBe(0)
+    await shared.page.goto(shared.page.url().replace(/funnels.*/, "overview?period=last_7d"))
+    const chart = shared.page.getByRole("figure", { name: "Events over time" })
+    await chart.getByRole("slider").press("Enter")
+    expect(await chart.locator(".chart-menu li").allInnerTexts()).toEqual(["Show this day"])
+    expect([...faults, ...shared.faults]).toEqual([])
+    await shared.page.context().close()
+  })
+})
+
+async function textOf(locator: Locator): Promise<string> {
+  return (await locator.textContent()) ?? ""
+}
+
+/** The number of people that the list names above its rows. */
+async function peopleOn(page: Page): Promise<number> {
+  await page.getByText("most recent first").waitFor()
+  await waitForQueries(page)
+  return numberOf((await textOf(page.locator(".panel-hint"))).split(" ")[0])
+}
