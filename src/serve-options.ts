@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander"
-import { withoutBasePath } from "./base-path.ts"
+import { fitQueue, rejectUselessFlags, separatePaths } from "./flag-relations.ts"
 import {
   backupInterval,
   basePath,
@@ -97,7 +97,7 @@ export function addServeOptions(command: Command): Command {
   for (const option of serveOptions()) command.addOption(option)
   return command
     .hook("preAction", fitQueue)
-    .hook("preAction", requireBackups)
+    .hook("preAction", rejectUselessFlags)
     .hook("preAction", separatePaths)
 }
 
@@ -287,67 +287,6 @@ function serveOptions(): Option[] {
     option("--metrics-token-file <file>", "allow /metrics with the token in this file"),
     option("--metrics <who>", "allow /metrics from this machine without a token (local)").choices(["local"]),
   ]
-}
-
-/** Flags that have no effect without one of others. */
-const dependentFlags = [
-  { name: "backupEvery", flag: "--backup-every", needs: ["backupDir", "backupTo"] },
-  { name: "backupKeep", flag: "--backup-keep", needs: ["backupDir", "backupTo"] },
-  { name: "backupPing", flag: "--backup-ping", needs: ["backupDir", "backupTo"] },
-  { name: "backupEndpoint", flag: "--backup-endpoint", needs: ["backupTo"] },
-  { name: "backupCredentials", flag: "--backup-credentials", needs: ["backupTo"] },
-  { name: "backupKey", flag: "--backup-key", needs: ["backupTo"] },
-] as const
-
-/** Rejects flags of backups that have no effect: the operator would believe that backups exist, or are encrypted. */
-function requireBackups(command: Command): void {
-  const options = command.opts<ServeOptions>()
-  for (const { name, flag, needs } of dependentFlags) {
-    if (options[name] === undefined || command.getOptionValueSource(name) === "default") continue
-    if (needs.some((other) => options[other] !== undefined)) continue
-    command.error(
-      needs.length === 1
-        ? `error: ${flag} has no effect without --backup-to: nothing is uploaded`
-        : `error: ${flag} has no effect without --backup-dir or --backup-to: no backups are made`,
-    )
-  }
-}
-
-/**
- * Rejects an --ingest-path that begins with --base-path, below which it already is. A proxy that removes --base-path would send a
- * path that still begins with it, which would be removed again.
- */
-function separatePaths(command: Command): void {
-  const { basePath, ingestPath } = command.opts<ServeOptions>()
-  if (basePath === "" || withoutBasePath(ingestPath, basePath) === ingestPath) return
-  command.error(
-    `error: --ingest-path ${ingestPath} begins with --base-path ${basePath}, below which it already is. Leave ${basePath} out of --ingest-path.`,
-  )
-}
-
-/** Pairs of a queue limit and the limit of a single request. */
-const queues = [
-  { queue: "queueEvents", queueFlag: "--queue-events", request: "maxBatch", requestFlag: "--max-batch" },
-  { queue: "queueBytes", queueFlag: "--queue-bytes", request: "maxBody", requestFlag: "--max-body" },
-] as const
-
-/**
- * Makes every allowed request fit into the queue: a larger one would be told to retry forever. If only one of the two limits is
- * given, the default of the other follows it. If both are given and conflict, the command fails.
- */
-function fitQueue(command: Command): void {
-  for (const { queue, queueFlag, request, requestFlag } of queues) {
-    const { [queue]: capacity, [request]: max } = command.opts<ServeOptions>()
-    if (max <= capacity) continue
-    const isDefault = (name: string) => command.getOptionValueSource(name) === "default"
-    if (isDefault(request)) command.setOptionValueWithSource(request, capacity, "implied")
-    else if (isDefault(queue)) command.setOptionValueWithSource(queue, max, "implied")
-    else {
-      command.error(
-        `error: ${queueFlag} ${capacity} is smaller than ${requestFlag} ${max}: a request of that size would never fit. Raise ${queueFlag} or lower ${requestFlag}.`,
-      )
-    }
-  }
 }
 
 function option(

@@ -1,0 +1,75 @@
+import type { Command } from "commander"
+import { withoutBasePath } from "./base-path.ts"
+
+// Flags of `serve` that depend on each other. Each function runs before the command, and ends it with an error if the flags
+// contradict each other.
+
+/** Values of flags by their names in ServeOptions. A name that is not one is never set. */
+type Options = Record<string, unknown>
+
+/** Flags that have an effect only together with others, and what happens without those. */
+const needs = {
+  backups: { of: ["backupDir", "backupTo"], without: "--backup-dir or --backup-to: no backups are made" },
+  bucket: { of: ["backupTo"], without: "--backup-to: nothing is uploaded" },
+} as const
+
+/** Flags that have no effect without one of others. */
+const dependentFlags = [
+  { name: "backupEvery", flag: "--backup-every", need: needs.backups },
+  { name: "backupKeep", flag: "--backup-keep", need: needs.backups },
+  { name: "backupPing", flag: "--backup-ping", need: needs.backups },
+  { name: "backupEndpoint", flag: "--backup-endpoint", need: needs.bucket },
+  { name: "backupCredentials", flag: "--backup-credentials", need: needs.bucket },
+  { name: "backupKey", flag: "--backup-key", need: needs.bucket },
+] as const
+
+/** Rejects flags that have no effect: the operator would believe that backups exist, or are encrypted. */
+export function rejectUselessFlags(command: Command): void {
+  const options = command.opts<Options>()
+  for (const { name, flag, need } of dependentFlags) {
+    if (options[name] === undefined || command.getOptionValueSource(name) === "default") continue
+    if (need.of.some((other) => options[other] !== undefined)) continue
+    command.error(`error: ${flag} has no effect without ${need.without}`)
+  }
+}
+
+type Paths = Record<"basePath" | "ingestPath", string>
+
+/**
+ * Rejects an --ingest-path that begins with --base-path, below which it already is. A proxy that removes --base-path would send a
+ * path that still begins with it, which would be removed again.
+ */
+export function separatePaths(command: Command): void {
+  const { basePath, ingestPath } = command.opts<Paths>()
+  if (basePath === "" || withoutBasePath(ingestPath, basePath) === ingestPath) return
+  command.error(
+    `error: --ingest-path ${ingestPath} begins with --base-path ${basePath}, below which it already is. Leave ${basePath} out of --ingest-path.`,
+  )
+}
+
+type QueueOptions = Record<"queueEvents" | "queueBytes" | "maxBatch" | "maxBody", number>
+
+/** Pairs of a queue limit and the limit of a single request. */
+const queues = [
+  { queue: "queueEvents", queueFlag: "--queue-events", request: "maxBatch", requestFlag: "--max-batch" },
+  { queue: "queueBytes", queueFlag: "--queue-bytes", request: "maxBody", requestFlag: "--max-body" },
+] as const
+
+/**
+ * Makes every allowed request fit into the queue: a larger one would be told to retry forever. If only one of the two limits is
+ * given, the default of the other follows it. If both are given and conflict, the command fails.
+ */
+export function fitQueue(command: Command): void {
+  for (const { queue, queueFlag, request, requestFlag } of queues) {
+    const { [queue]: capacity, [request]: max } = command.opts<QueueOptions>()
+    if (max <= capacity) continue
+    const isDefault = (name: string) => command.getOptionValueSource(name) === "default"
+    if (isDefault(request)) command.setOptionValueWithSource(request, capacity, "implied")
+    else if (isDefault(queue)) command.setOptionValueWithSource(queue, max, "implied")
+    else {
+      command.error(
+        `error: ${queueFlag} ${capacity} is smaller than ${requestFlag} ${max}: a request of that size would never fit. Raise ${queueFlag} or lower ${requestFlag}.`,
+      )
+    }
+  }
+}
