@@ -126,6 +126,23 @@ export default createDatabase(() => addon ??= loadAddon(file), false)
   }
 }
 
+/**
+ * Leaves out what the ACME client's library does not need here: its transport is src/acme/client.ts, so that axios can be
+ * the build for browsers, which has no proxies and forms, and its keys are made by the runtime, not by node-forge.
+ */
+function slimAcmeClient(): Bun.BunPlugin {
+  const axios = join(root, "node_modules/axios/dist/browser/axios.cjs")
+  return {
+    name: "slim-acme-client",
+    setup(build) {
+      build.onResolve({ filter: /^axios$/ }, () => ({ path: axios }))
+      build.onLoad({ filter: /acme-client[/\\]src[/\\]crypto[/\\]forge\.js$/ }, () => ({
+        contents: "module.exports = {}",
+      }))
+    },
+  }
+}
+
 /** The packages in the binaries, which are the same for all platforms. */
 export function components(): Promise<Component[]> {
   const define = {
@@ -133,7 +150,7 @@ export function components(): Promise<Component[]> {
     "process.env.NODE_ENV": JSON.stringify("production"),
   }
   return bundledComponents(root, [
-    { entrypoints, target: "bun", splitting: true, define },
+    { entrypoints, target: "bun", splitting: true, define, plugins: [slimAcmeClient()] },
     { entrypoints: [...scriptFiles], target: "browser", define: { ...define, DEBUG: "false" } },
   ])
 }
@@ -196,6 +213,7 @@ export async function build(
     },
     plugins: [
       embedAddon(),
+      slimAcmeClient(),
       await embedDashboard(join(embeddedFolder, "dashboard")),
       await embedLicenses(licenses),
     ],

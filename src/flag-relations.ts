@@ -11,6 +11,7 @@ type Options = Record<string, unknown>
 const needs = {
   backups: { of: ["backupDir", "backupTo"], without: "--backup-dir or --backup-to: no backups are made" },
   bucket: { of: ["backupTo"], without: "--backup-to: nothing is uploaded" },
+  acme: { of: ["acme"], without: "--acme: no certificate is requested" },
 } as const
 
 /** Flags that have no effect without one of others. */
@@ -21,15 +22,41 @@ const dependentFlags = [
   { name: "backupEndpoint", flag: "--backup-endpoint", need: needs.bucket },
   { name: "backupCredentials", flag: "--backup-credentials", need: needs.bucket },
   { name: "backupKey", flag: "--backup-key", need: needs.bucket },
+  { name: "acmeDir", flag: "--acme-dir", need: needs.acme },
+  { name: "acmeEmail", flag: "--acme-email", need: needs.acme },
+  { name: "acmeDirectory", flag: "--acme-directory", need: needs.acme },
+  { name: "acmeHttpPort", flag: "--acme-http-port", need: needs.acme },
 ] as const
 
-/** Rejects flags that have no effect: the operator would believe that backups exist, or are encrypted. */
+/**
+ * Rejects flags that have no effect: the operator would believe that backups exist, or are encrypted, or that a certificate
+ * is renewed.
+ */
 export function rejectUselessFlags(command: Command): void {
   const options = command.opts<Options>()
   for (const { name, flag, need } of dependentFlags) {
     if (options[name] === undefined || command.getOptionValueSource(name) === "default") continue
     if (need.of.some((other) => options[other] !== undefined)) continue
     command.error(`error: ${flag} has no effect without ${need.without}`)
+  }
+  if (options.acme === undefined) return
+  const file = options.tlsCert === undefined ? "--tls-key" : "--tls-cert"
+  if (options.tlsCert === undefined && options.tlsKey === undefined) return
+  command.error(
+    `error: --acme and ${file} exclude each other: the certificate is either requested and renewed, or read from your files. Remove one of them.`,
+  )
+}
+
+/** The usual port of HTTPS, on all addresses, because others must reach a server that has a public name. */
+const acmeDefaults = { host: "::", port: 443 } as const
+
+/** For every command that takes `--acme`. */
+export function listenForAcme(command: Command): void {
+  if (command.opts<Options>().acme === undefined) return
+  for (const [name, value] of Object.entries(acmeDefaults)) {
+    if (command.getOptionValueSource(name) === "default") {
+      command.setOptionValueWithSource(name, value, "implied")
+    }
   }
 }
 

@@ -1,3 +1,4 @@
+import { domainToASCII } from "node:url"
 import { InvalidArgumentError } from "commander"
 import { parseDuration } from "./duration.ts"
 import { parseNetworks, type TrustedNetworks } from "./http/address.ts"
@@ -44,6 +45,36 @@ export function webAddress(text: string): string {
   const url = URL.parse(text)
   if (url?.protocol === "http:" || url?.protocol === "https:") return text
   throw new InvalidArgumentError("It must be a URL that starts with https:// or http://.")
+}
+
+/** Names that Let's Encrypt puts in one certificate at most. */
+const maxNames = 100
+/** A DNS name with at least one dot. The last label starts with a letter, so that it is not an IPv4 address. */
+const dnsName = /^(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/
+
+/** Parser of the names of a certificate, separated by commas. They are added to those of `previous`, the same flag before it. */
+export function certificateNames(text: string, previous: readonly string[] = []): string[] {
+  const names = text.split(",").map((name) => domainToASCII(name.trim()))
+  const all = [...new Set([...previous, ...names])]
+  if (names.every((name) => dnsName.test(name)) && all.length <= maxNames) return all
+  throw new InvalidArgumentError(
+    `It must be comma-separated DNS names, such as events.example.com: no wildcards, no addresses, at most ${maxNames}.`,
+  )
+}
+
+/** Parser of the directory of a certificate authority. Without HTTPS, an attacker could answer in its place. */
+export function acmeDirectory(text: string): string {
+  const url = URL.parse(text)
+  const isLocal = url?.protocol === "http:" && ["127.0.0.1", "[::1]", "localhost"].includes(url.hostname)
+  if (url?.protocol === "https:" || isLocal) return text
+  throw new InvalidArgumentError(
+    "It must be a URL that starts with https://, or with http:// for a server on this machine.",
+  )
+}
+
+export function emailAddress(text: string): string {
+  if (/^[^\s@,<>]+@[^\s@,<>]+$/.test(text)) return text
+  throw new InvalidArgumentError("It must be one email address, such as ops@example.com.")
 }
 
 export function networks(text: string): TrustedNetworks {

@@ -1,8 +1,11 @@
 import { type Command, Option } from "commander"
-import { fitQueue, rejectUselessFlags, separatePaths } from "./flag-relations.ts"
+import { fitQueue, listenForAcme, rejectUselessFlags, separatePaths } from "./flag-relations.ts"
 import {
+  acmeDirectory,
   backupInterval,
   basePath,
+  certificateNames,
+  emailAddress,
   filled,
   headerName,
   ingestPath,
@@ -69,6 +72,13 @@ export interface ServeOptions extends DatabaseOptions {
   scriptName: string
   tlsCert?: string
   tlsKey?: string
+  /** Absent: no certificate is requested. */
+  acme?: string[]
+  /** Absent: the folder `acme` beside the database. */
+  acmeDir?: string
+  acmeEmail?: string
+  acmeDirectory: string
+  acmeHttpPort: number
   logLevel: LogLevel
   logLevelFile?: string
   metricsTokenFile?: string
@@ -92,6 +102,9 @@ export function backupDirOption(description: string): Option {
   )
 }
 
+/** Its certificates are accepted everywhere, and it takes no registration. */
+const letsEncrypt = "https://acme-v02.api.letsencrypt.org/directory"
+
 /** Adds all flags of `serve`. */
 export function addServeOptions(command: Command): Command {
   for (const option of serveOptions()) command.addOption(option)
@@ -99,12 +112,13 @@ export function addServeOptions(command: Command): Command {
     .hook("preAction", fitQueue)
     .hook("preAction", rejectUselessFlags)
     .hook("preAction", separatePaths)
+    .hook("preAction", listenForAcme)
 }
 
 /** Adds some flags of `serve`, with their environment variables and defaults, to another command. */
 export function addFlagsOfServe(command: Command, flags: readonly string[]): Command {
   for (const option of serveOptions()) if (flags.includes(option.long ?? "")) command.addOption(option)
-  return command
+  return command.hook("preAction", listenForAcme)
 }
 
 /** What `serve` uses for the flags that are not given. */
@@ -277,6 +291,36 @@ function serveOptions(): Option[] {
       "serve HTTPS with this certificate and its chain (PEM), read at startup and on SIGHUP",
     ),
     option("--tls-key <file>", "private key of the certificate (PEM, no passphrase)"),
+    option(
+      "--acme <names>",
+      "serve HTTPS for these names, such as events.example.com, with a certificate of Let's Encrypt that the server obtains and renews; you accept its terms of service. Changes the defaults to --host :: and --port 443",
+      undefined,
+      certificateNames,
+    ),
+    option(
+      "--acme-dir <folder>",
+      'folder of the certificate and the account key (default: "acme" beside the database)',
+      undefined,
+      filled("a folder, such as /var/lib/databuddy/acme"),
+    ),
+    option(
+      "--acme-email <address>",
+      "where the certificate authority can reach you (default: nowhere)",
+      undefined,
+      emailAddress,
+    ),
+    option(
+      "--acme-directory <url>",
+      "ACME directory of the certificate authority",
+      letsEncrypt,
+      acmeDirectory,
+    ),
+    option(
+      "--acme-http-port <number>",
+      "port at which the certificate authority checks the names; redirects everything else to HTTPS. If it is not 80, forward port 80 to it and port 443 to --port",
+      80,
+      whole(1, 65_535),
+    ),
     option("--log-level <level>", "log level", "info").choices(logLevels),
     option(
       "--log-level-file <file>",
@@ -289,11 +333,12 @@ function serveOptions(): Option[] {
   ]
 }
 
-function option(
+/** `parse`: its second argument is the value of the same flag before it, for a flag that can be repeated. */
+function option<Value>(
   flags: string,
   description: string,
   defaultValue?: unknown,
-  parse?: (text: string) => unknown,
+  parse?: (text: string, previous?: Value) => Value,
 ): Option {
   const option = new Option(flags, description)
   // Commander turns a flag without a value on if its variable is set at all; see `deleteDisabledSwitches`.

@@ -49,7 +49,7 @@ export async function startServer({ db, args = [], env = {}, descriptors }: Serv
     const decoder = new TextDecoder()
     for await (const chunk of stream) {
       output += decoder.decode(chunk, { stream: true })
-      const url = /listens on (https?:\S+)/.exec(output)?.[1]
+      const url = /listens? on (https?:\S+)/.exec(output)?.[1]
       // It prints the address before the first website and key are committed.
       if (url && output.includes('"message":"started"')) listening.resolve(url)
     }

@@ -76,7 +76,6 @@ async function serveDemo(
       // Nothing has to survive a power failure, nor to leave space for a server.
       durability: "os",
       minFree: 0,
-      https: false,
       metricsAccess: { token: undefined, local: false },
       backups: undefined,
       offsiteBackups: undefined,
@@ -87,7 +86,7 @@ async function serveDemo(
       signal: stop,
       sleep,
       listen: (server) => {
-        listener = new Listener(server, { host: "127.0.0.1", port }, undefined)
+        listener = new Listener(server, { host: "127.0.0.1", port }, { https: false })
       },
     },
   )
@@ -97,7 +96,7 @@ async function serveDemo(
   }
   try {
     const seconds = (environment.elapsed() - startedAt) / 1_000
-    context.out(startMessage(demo, { url: listener.url.origin, seed, seconds }))
+    context.out(startMessage(demo, { url: `http://127.0.0.1:${listener.port}`, seed, seconds }))
     const traffic = live ? liveTraffic(demo, context, log) : undefined
     traffic?.start()
     await stopped

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, readlinkSync, realpathSync, statfsSync, statSync } from "node:fs"
 import { dirname, resolve } from "node:path"
 import type { Command } from "commander"
+import { AcmeFolder } from "../acme/folder.ts"
 import { listBackups, listCopies } from "../backups/files.ts"
 import { openBucket } from "../backups/off-site.ts"
 import {
@@ -13,10 +14,12 @@ import {
   type Facts,
   type FileFacts,
 } from "../doctor/checks.ts"
+import type { CertificateFacts, FoundCertificate } from "../doctor/reachability.ts"
 import { UserError } from "../errors.ts"
 import { openCountryTable, openGeoFile } from "../ingest/geo.ts"
 import { rulesVersion } from "../query/structures/tzdata.ts"
 import { addFlagsOfServe, type ServeOptions } from "../serve-options.ts"
+import { readTlsCertificate } from "../server/tls.ts"
 import { type Growth, growthOf } from "../store/db/growth.ts"
 import { pendingMigrations } from "../store/db/migrate.ts"
 import { closeAfterReading, databaseError, openForReading } from "../store/db/open.ts"
@@ -39,17 +42,32 @@ const flags = [
   "--trust-proxy",
   "--geo-db",
   "--tls-cert",
+  "--acme",
+  "--acme-dir",
+  "--acme-directory",
 ]
 
 type DoctorOptions = DataOptions &
   Omit<DiagnosisSettings, "namesProxies"> &
-  Pick<ServeOptions, "retain" | "backupDir" | "backupTo" | "backupEndpoint" | "backupCredentials" | "geoDb">
+  Pick<
+    ServeOptions,
+    | "retain"
+    | "backupDir"
+    | "backupTo"
+    | "backupEndpoint"
+    | "backupCredentials"
+    | "geoDb"
+    | "tlsCert"
+    | "acme"
+    | "acmeDir"
+    | "acmeDirectory"
+  >
 
 export function addDoctorCommand(root: Command, context: Context): void {
   const command = root
     .command("doctor")
     .description(
-      "check disk, clock, permissions, backups, limits and proxy (safe while the server runs); exits with code 1 if something needs attention. Takes the flags and variables of serve",
+      "check disk, clock, permissions, backups, limits, proxy and certificate (safe while the server runs); exits with code 1 if something needs attention. Takes the flags and variables of serve",
     )
   addDataOptions(addFlagsOfServe(command, flags), "doctor --backup-dir /var/backups/databuddy").action(
     (options: DoctorOptions) => {
@@ -87,6 +105,7 @@ function print(checks: readonly CheckResult[], context: Context): void {
 /** Figures for monitoring. */
 function factsJson(facts: Facts, settings: DiagnosisSettings) {
   const { growth, files, db, backups, offsite, openFiles } = facts
+  const found = facts.certificate?.found
   const bytes = (path: string) => files.find((file) => file.path === path)?.bytes ?? 0
   return {
     events: growth?.events ?? null,
@@ -99,6 +118,7 @@ function factsJson(facts: Facts, settings: DiagnosisSettings) {
     newestEvent: isoTime(growth?.newest),
     newestBackup: newestTime(backups),
     newestOffsiteBackup: newestTime(offsite),
+    certificateExpires: isoTime(found && "expiresAt" in found ? found.expiresAt : undefined),
     openFilesLimit: openFiles?.most ?? null,
     openFiles: openFiles?.open ?? null,
   }
@@ -130,6 +150,7 @@ async function collectFacts(db: string, options: DoctorOptions, context: Context
     openFiles: openFilesOf(server, db),
     zoneRules: { own: rulesVersion, system: systemZoneRules() },
     countries: countryFacts(options.geoDb),
+    certificate: certificateFacts(options, db),
   }
 }
 
@@ -203,6 +224,35 @@ function countryFacts(file: string | undefined): CountryFacts {
     const { message, hint } = error as Error & { hint?: string }
     return { file, failure: { message, hint } }
   }
+}
+
+function certificateFacts(options: DoctorOptions, db: string): CertificateFacts | undefined {
+  const { acme, tlsCert } = options
+  const folder = acme && new AcmeFolder(options, db)
+  const file = folder?.certificateFile ?? tlsCert
+  if (file === undefined) return undefined
+  try {
+    return { file, isRenewed: folder !== undefined, found: folder ? storedIn(folder, acme) : storedAt(file) }
+  } catch (error) {
+    const { message, hint } = error as Error & { hint?: string }
+    return { file, isRenewed: folder !== undefined, found: { failure: { message, hint } } }
+  }
+}
+
+function storedAt(file: string): FoundCertificate {
+  const { validFrom, validTo } = readTlsCertificate(file).certificate
+  return { validFrom: Date.parse(validFrom), expiresAt: Date.parse(validTo), missingNames: [] }
+}
+
+function storedIn(folder: AcmeFolder, names: readonly string[]): FoundCertificate | undefined {
+  const stored = folder.readCertificate()
+  if (stored === undefined) return undefined
+  if ("problem" in stored) {
+    const message = `${folder.certificateFile} cannot be used: ${stored.problem}`
+    return { failure: { message, hint: "restart the server: it requests another one" } }
+  }
+  const { validFrom, expiresAt, covers } = stored.tls
+  return { validFrom, expiresAt, missingNames: names.filter((name) => !covers(name)) }
 }
 
 /**

@@ -2,7 +2,13 @@ import type { Command } from "commander"
 import { UserError } from "../errors.ts"
 import { addFlagsOfServe } from "../serve-options.ts"
 import type { Context } from "../terminal/context.ts"
-import { fetchStatus, type ListenOptions, listenFlags, localUrl } from "../terminal/server-status.ts"
+import {
+  fetchStatus,
+  type ListenOptions,
+  listenFlags,
+  localUrl,
+  urlWithoutCertificate,
+} from "../terminal/server-status.ts"
 
 interface HealthOptions extends ListenOptions {
   url?: string
@@ -28,14 +34,19 @@ export function addHealthCommand(root: Command, context: Context): void {
 }
 
 async function health(options: HealthOptions, context: Context): Promise<void> {
-  const url = options.url ?? localUrl(options)
+  let url = options.url ?? localUrl(options)
   const path = options.ready ? "/ready" : "/health"
-  const result = await fetchStatus(url, path, timeout)
+  let result = await fetchStatus(url, path, timeout)
+  const second = options.url === undefined ? urlWithoutCertificate(options) : undefined
+  if (result.code === undefined && second !== undefined) {
+    const other = await fetchStatus(second, path, timeout)
+    if (other.code !== undefined) [url, result] = [second, other]
+  }
   if (result.code !== 200) {
     throw new UserError(
       `${url}${path}: ${result.status}`,
       result.code === undefined
-        ? "start the server, or set its address with --url or --host and --port"
+        ? "start the server, or set its address with --url, or with the flags of serve such as --port"
         : "the log of the server says why",
     )
   }

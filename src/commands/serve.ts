@@ -1,3 +1,4 @@
+import { AcmeCertificate } from "../acme/renewal.ts"
 import { readBackupKey } from "../backups/archive.ts"
 import { bucketDestination, folderDestination } from "../backups/destinations.ts"
 import { openBucket } from "../backups/off-site.ts"
@@ -31,9 +32,11 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
   const log = createLog(context.err, logging, environment.now)
   const metricsAccess = readMetricsAccess(options)
   const geoFile = options.geoDb === undefined ? undefined : openGeoFile(options.geoDb)
-  const tls = readTls(options)
+  const acme = options.acme && new AcmeCertificate({ ...options, acme: options.acme }, path, context, log)
+  const tls = acme ? acme.tls : readTls(options)
+  const certificate = acme?.state ?? (tls && { expiresAt: tls.expiresAt })
   const tlsProblem = tls?.validityProblem(environment.now())
-  if (tlsProblem) log("warn", tlsProblem, { cert: options.tlsCert })
+  if (tlsProblem && !acme) log("warn", tlsProblem, { cert: options.tlsCert })
   const stopped = context.stopSignal()
   const manager = new ServiceManager(context.env, environment.pid)
   if (needsMigration(path)) {
@@ -42,14 +45,16 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
   }
   const { schedule, states } = await scheduleBackups(path, options, log, context)
   const server = openServer(
-    { ...options, path, https: tls !== undefined, metricsAccess, ...states, geoFile },
+    { ...options, path, certificate, metricsAccess, ...states, geoFile },
     { ...environment, newId, memory, log },
   )
   const endWatchdog = manager.watch()
   try {
     await server.opened
-    const listener = new Listener(server, options, tls)
-    const url = listener.url.origin + options.basePath
+    const listener = new Listener(server, options, certificate ? { https: true, tls } : { https: false })
+    acme?.listen(listener.port)
+    const publicUrl = acme && acme.originOf(listener.port) + options.basePath
+    const url = listener.url ? listener.url.origin + options.basePath : (publicUrl ?? "")
     const onFault = faultLog(log, environment.elapsed)
     if (options.setup && context.outIsDiscarded && server.store.registry.isEmpty())
       log(
@@ -57,25 +62,35 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
         "created no first key and no setup link: standard output, where they would be shown, is discarded",
       )
     const isShown = options.setup && !context.outIsDiscarded
-    await setUp(server.store, isShown, { url, path, tls }, context, onFault)
+    const address = { url, path, publicUrl, tls, isWaiting: listener.url === undefined }
+    await setUp(server.store, isShown, address, context, onFault)
     removeStaleStaging(path, context)
     server.start()
     schedule?.start()
     log("info", "memory plan", memoryPlan(options, memory))
     log("info", "started", { version, url, db: path, durability: options.durability })
     const unwatch = watchDescriptors(() => listener.closeIdleConnections(), log)
-    manager.ready()
+    const ready = () => (listener.url ? manager.ready() : manager.readyWithoutCertificate())
+    ready()
+    const renewal = acme?.run(async (newTls) => {
+      const isFirst = listener.url === undefined
+      await listener.replaceTls(newTls)
+      log("info", isFirst ? "started HTTPS" : "reloaded the certificate", { url: publicUrl })
+      ready()
+    })
     onReload(() => {
       manager.reloading()
-      void reload(options, { logging, listener, log, now: environment.now }).then(() => manager.ready())
+      const retryCertificate = acme && (() => acme.retryNow())
+      const running = { logging, listener, certificate, retryCertificate, log, now: environment.now }
+      void reload(options, running).then(ready)
     })
-    await stopped
+    await Promise.race([stopped, ...(renewal ? [renewal] : [])])
     onReload(() => {})
     manager.stopping()
     unwatch()
     const scheduleStopped = schedule?.stop()
     await stopListening(server, listener, options.shutdownDelay, context, log)
-    await scheduleStopped
+    await Promise.all([scheduleStopped, acme?.stop()])
   } finally {
     const isSingleFile = await server.close()
     endWatchdog()

@@ -164,7 +164,7 @@ async function requireServer(options: UpdateOptions): Promise<void> {
   if (code !== undefined) return
   throw new UserError(
     `no server answers at ${url} (${status}); nothing was changed`,
-    "set --port, and --host and --tls-cert, to those of the server; start it if it is stopped",
+    "set --port, and --host, --tls-cert or --acme, to those of the server; start it if it is stopped",
   )
 }
 

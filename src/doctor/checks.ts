@@ -1,11 +1,10 @@
-import { isIP } from "node:net"
 import type { Backup } from "../backups/files.ts"
 import { spareBytes } from "../backups/staging.ts"
 import { formatDuration } from "../duration.ts"
-import { isTrustedProxy } from "../http/address.ts"
 import type { ServeOptions } from "../serve-options.ts"
 import type { Growth } from "../store/db/growth.ts"
 import { isoTime, shortTime, size } from "../terminal/print.ts"
+import { type CertificateFacts, checkCertificate, checkProxy } from "./reachability.ts"
 
 export interface CheckResult {
   about:
@@ -18,6 +17,7 @@ export interface CheckResult {
     | "offsite"
     | "limits"
     | "proxy"
+    | "https"
     | "zones"
     | "country"
   message: string
@@ -51,6 +51,8 @@ export interface Facts {
   /** Versions of the time zone database, such as 2026f: of this program, and of the system if known. */
   zoneRules: { own: string; system: string | undefined }
   countries: CountryFacts
+  /** Undefined: the server serves HTTP. */
+  certificate: CertificateFacts | undefined
 }
 
 /**
@@ -79,7 +81,6 @@ export type DiagnosisSettings = Pick<
 > & {
   /** --trust-proxy is set to something other than its default. */
   namesProxies: boolean
-  tlsCert?: string | undefined
 }
 
 const dayMs = 86_400_000
@@ -101,8 +102,6 @@ const lateFactor = 2
 const maxNamedFiles = 3
 /** With fewer events, most of the file is the 200 KB of an empty database, and bytes per event mean nothing. */
 const minEventsForRate = 1_000
-/** Addresses reserved for documentation. No proxy has them. */
-const documentationAddresses = ["192.0.2.1", "198.51.100.1", "203.0.113.1", "2001:db8::1"]
 
 /** Runs all checks. Returns at least one result per check; results with a hint need action. */
 export function diagnose(facts: Facts, settings: DiagnosisSettings): CheckResult[] {
@@ -114,7 +113,8 @@ export function diagnose(facts: Facts, settings: DiagnosisSettings): CheckResult
     checkWal(facts),
     ...checkBackups(facts, settings),
     checkOpenFileLimit(facts),
-    ...checkProxy(settings),
+    ...checkProxy(facts.certificate !== undefined, settings),
+    ...checkCertificate(facts.certificate, facts.now),
     checkTimeZones(facts),
     checkCountries(facts),
   ]
@@ -325,34 +325,6 @@ function checkOpenFileLimit({ openFiles, server }: Facts): CheckResult {
   }
 }
 
-function checkProxy({ host, trustProxy, namesProxies, tlsCert }: DiagnosisSettings): CheckResult[] {
-  const about = "proxy"
-  if (documentationAddresses.some((address) => isTrustedProxy(address, trustProxy))) {
-    return [
-      {
-        about,
-        message:
-          "--trust-proxy trusts public internet addresses: any client can forge its address with X-Forwarded-For and evade rate limits",
-        hint: "list only the addresses of your proxies",
-      },
-    ]
-  }
-  if (isLoopback(host)) {
-    return [{ about, message: `${host} is reachable only from this machine, for example by a proxy on it` }]
-  }
-  if (tlsCert !== undefined) return [{ about, message: `${host} serves HTTPS` }]
-  if (namesProxies) {
-    return [{ about, message: `${host} serves HTTP to a proxy in --trust-proxy` }]
-  }
-  return [
-    {
-      about,
-      message: `${host} is reachable from other machines without TLS, and --trust-proxy lists no remote proxy: keys and visitor ids can be intercepted, or all visitors have the proxy's address`,
-      hint: "listen on 127.0.0.1 behind a proxy on this machine, list the proxy in --trust-proxy, or set --tls-cert and --tls-key",
-    },
-  ]
-}
-
 function checkTimeZones({ zoneRules: { own, system } }: Facts): CheckResult {
   const newer =
     system !== undefined && system > own
@@ -370,10 +342,6 @@ function checkCountries({ countries }: Facts): CheckResult {
   const { file, builtOn } = countries
   const table = file === undefined ? "the built-in table" : file
   return { about, message: `visitor countries come from ${table}, built on ${builtOn}` }
-}
-
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || (isIP(host) === 4 && host.startsWith("127."))
 }
 
 function listPaths(paths: readonly string[]): string {

@@ -20,6 +20,16 @@ export interface MetricSources {
   backups?: BackupState | undefined
   /** Set if backups to a bucket are scheduled. */
   offsiteBackups?: BackupState | undefined
+  /** Set if the server serves HTTPS. */
+  certificate?: CertificateState | undefined
+}
+
+/** State of the certificate. Times are Unix ms. */
+export interface CertificateState {
+  /** 0: there is none yet. */
+  expiresAt: number
+  /** Set if the server renews it. `failures`: since the start; `lastFailure`: 0 for never. */
+  renewals?: { failures: number; lastFailure: number }
 }
 
 /** State of the scheduled backups. Times are Unix ms; 0: never. */
@@ -78,6 +88,7 @@ export class Metrics {
     if (sources.backups) this.#addBackups("databuddy_backup", "backup", sources.backups)
     if (sources.offsiteBackups)
       this.#addBackups("databuddy_offsite_backup", "off-site backup", sources.offsiteBackups)
+    if (sources.certificate) this.#addCertificate(sources.certificate)
     this.#addProcess(sources)
   }
 
@@ -150,6 +161,25 @@ export class Metrics {
       collect() {
         this.reset()
         this.inc(state.failures)
+      },
+    })
+  }
+
+  #addCertificate(state: CertificateState): void {
+    const prefix = "databuddy_certificate"
+    const expiry = "End of the validity of the HTTPS certificate, Unix time; 0: there is none yet."
+    this.#gauge(`${prefix}_expiry_timestamp_seconds`, expiry, () => state.expiresAt / 1_000)
+    const { renewals } = state
+    if (!renewals) return
+    const failure = "Time of the last failed request for a certificate since the start, Unix time; 0: none."
+    this.#gauge(`${prefix}_last_failure_timestamp_seconds`, failure, () => renewals.lastFailure / 1_000)
+    new Counter({
+      name: `${prefix}_failures_total`,
+      help: "Failed requests for a certificate since the start.",
+      registers: [this.#registry],
+      collect() {
+        this.reset()
+        this.inc(renewals.failures)
       },
     })
   }

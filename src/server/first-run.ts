@@ -16,7 +16,11 @@ export interface Address {
   url: string
   /** Path of the database. */
   path: string
+  /** The URL in links; undefined: `url`, with a name of the certificate. */
+  publicUrl: string | undefined
   tls: Tls | undefined
+  /** True if it does not listen before there is a certificate. */
+  isWaiting: boolean
 }
 
 /** The website and the key that a new database starts with. */
@@ -105,9 +109,13 @@ function createSetupLink(db: Db, { environment }: Context): string | undefined {
   return newInviteJson(createInvite(db, "setup", null, environment.random, environment.now())).path
 }
 
-function startMessage({ url, path, tls }: Address, { setupLink, firstKey }: Secrets): string {
-  const first = `databuddy ${version} listens on ${url} and stores in ${path}\n`
-  const origin = tls?.withCertificateName(url) ?? url.replace(wildcardAddress, "$1localhost")
+function startMessage(
+  { url, path, publicUrl, tls, isWaiting }: Address,
+  { setupLink, firstKey }: Secrets,
+): string {
+  const listens = isWaiting ? `will listen on ${url} as soon as it has a certificate,` : `listens on ${url}`
+  const first = `databuddy ${version} ${listens} and stores in ${path}\n`
+  const origin = publicUrl ?? tls?.withCertificateName(url) ?? url.replace(wildcardAddress, "$1localhost")
   const login = setupLink === undefined ? "" : setupMessage(origin + setupLink)
   const script = firstKey ? sendMessage(origin, firstKey, tls?.curlFlags ?? "") : ""
   return login || script ? `${first}${login}${script}\n` : first

@@ -14,27 +14,39 @@ const sharesPort = process.platform === "linux"
 type Address = Pick<ServeOptions, "host" | "port">
 type BunServer = NonNullable<OpenServer["app"]["server"]>
 
+/** How the server is reached. Without `tls`, HTTPS starts when `replaceTls` brings the first certificate. */
+export type Protocol = { https: false } | { https: true; tls?: Tls | undefined }
+
 /** What accepts the server's connections. */
 export class Listener {
   readonly #server: OpenServer
   readonly #address: Address
   #tls: Tls | undefined
-  #current: BunServer
+  /** Undefined until there is a certificate. */
+  #current: BunServer | undefined
   /** Listeners with a previous certificate, which finish their requests, and when they have. */
   readonly #previous = new Map<BunServer, Promise<void>>()
 
   /** Listens on the address of `--host` and `--port`. Throws a UserError if the system refuses the address or the certificate. */
-  constructor(server: OpenServer, address: Address, tls: Tls | undefined) {
+  constructor(server: OpenServer, address: Address, protocol: Protocol) {
     this.#server = server
-    this.#tls = tls
-    // A listener that shares its port would do so with any other program that does.
-    if (tls) tryOut(address, tls)
-    this.#current = listen(server, address, tls)
-    this.#address = { host: address.host, port: this.#current.port ?? address.port }
+    this.#tls = protocol.https ? protocol.tls : undefined
+    // A listener that shares its port would do so with any other program that does. And a certificate must not be requested
+    // for a port that cannot be used.
+    const freePort = protocol.https ? tryOut(address, this.#tls) : address.port
+    const isWaiting = protocol.https && this.#tls === undefined
+    this.#current = isWaiting ? undefined : listen(server, address, this.#tls)
+    this.#address = { host: address.host, port: this.#current?.port ?? freePort }
   }
 
-  get url(): URL {
-    return this.#current.url
+  /** Undefined while there is no certificate. */
+  get url(): URL | undefined {
+    return this.#current?.url
+  }
+
+  /** The port, which the system chose for port 0. */
+  get port(): number {
+    return this.#address.port
   }
 
   get pendingRequests(): number {
@@ -48,14 +60,21 @@ export class Listener {
 
   /**
    * Uses another certificate for new connections. Requests in progress and event streams continue; idle connections are
-   * closed. Bun cannot replace the certificate of a listener (`reload` ignores it), so another one takes its place.
+   * closed. Bun cannot replace the certificate of a listener (`reload` ignores it), so another one takes its place. With the
+   * first certificate, it starts to listen.
    * Resolves to false if the certificate is the same. Rejects with a UserError, and changes nothing, if it cannot be used.
    */
   async replaceTls(tls: Tls): Promise<boolean> {
     if (this.#tls?.cert.equals(tls.cert) && this.#tls.key.equals(tls.key)) return false
     // OpenSSL checks the files only here. The listener must not be replaced for files that it rejects.
-    tryOut({ ...this.#address, port: 0 }, tls)
+    checkTls(tls, this.#address.host)
     const previous = this.#current
+    if (previous === undefined) {
+      tryOut(this.#address, tls)
+      this.#current = listen(this.#server, this.#address, tls)
+      this.#tls = tls
+      return true
+    }
     const forget = () => void this.#previous.delete(previous)
     if (sharesPort) {
       this.#current = listen(this.#server, this.#address, tls)
@@ -76,11 +95,11 @@ export class Listener {
     const previous = closeConnections
       ? [...this.#previous.keys()].map((server) => server.stop(true))
       : [...this.#previous.values()]
-    await Promise.all([this.#current.stop(closeConnections), ...previous])
+    await Promise.all([this.#current?.stop(closeConnections), ...previous])
   }
 
   get #all(): BunServer[] {
-    return [this.#current, ...this.#previous.keys()]
+    return [...(this.#current ? [this.#current] : []), ...this.#previous.keys()]
   }
 }
 
@@ -126,11 +145,26 @@ function listenAgain(server: OpenServer, address: Address, tls: Tls): BunServer 
   }
 }
 
-/** Listens with these files for a moment, with a port of its own. Throws a UserError if that is not possible. */
-function tryOut(address: Address, tls: Tls): void {
+/** Throws a UserError if OpenSSL rejects the certificate or its key. */
+export function checkTls(tls: Tls, host: string): void {
+  tryOut({ host, port: 0 }, tls)
+}
+
+/**
+ * Listens with these files for a moment, on a port that no other listener has. Returns the port. Throws a UserError if that
+ * is not possible.
+ */
+function tryOut(address: Address, tls: Tls | undefined): number {
   try {
-    const options = { hostname: address.host, port: address.port, tls: tlsFiles(tls), reusePort: false }
-    void Bun.serve({ ...options, fetch: () => new Response() }).stop(true)
+    const server = Bun.serve({
+      hostname: address.host,
+      port: address.port,
+      ...(tls ? { tls: tlsFiles(tls) } : {}),
+      reusePort: false,
+      fetch: () => new Response(),
+    })
+    void server.stop(true)
+    return server.port ?? address.port
   } catch (error) {
     throw listenError(error, address)
   }
@@ -138,8 +172,19 @@ function tryOut(address: Address, tls: Tls): void {
 
 const tlsFiles = ({ cert, key }: Tls) => ({ cert, key })
 
+/** The flags of an address, for its errors, and how a process without privileges gets such a port. */
+interface AddressFlags {
+  port: string
+  unprivileged: string
+}
+
+const serverFlags: AddressFlags = {
+  port: "--port",
+  unprivileged: "use a --port of 1024 or above behind a proxy",
+}
+
 /** Converts an error of listen(2), the resolver or OpenSSL to a UserError. Returns any other error unchanged. */
-function listenError(error: unknown, { host, port }: Address): unknown {
+export function listenError(error: unknown, { host, port }: Address, flags = serverFlags): unknown {
   const { code, syscall, message } = error as NodeJS.ErrnoException
   if (code?.startsWith("ERR_OSSL")) {
     return new UserError(
@@ -150,18 +195,18 @@ function listenError(error: unknown, { host, port }: Address): unknown {
   if (code === "EADDRINUSE") {
     return new UserError(
       `port ${port} on ${host} is used by another process`,
-      "stop that process, or choose another --port",
+      `stop that process, or choose another ${flags.port}`,
     )
   }
   if (code === "EACCES" || code === "EPERM") {
     return new UserError(
-      `--port ${port}: this user is not allowed to listen on port ${port} of ${host} (${code})`,
-      "use a --port of 1024 or above behind a proxy, or grant the process CAP_NET_BIND_SERVICE",
+      `${flags.port} ${port}: this user is not allowed to listen on port ${port} of ${host} (${code})`,
+      `${flags.unprivileged}, or grant the process CAP_NET_BIND_SERVICE`,
     )
   }
   if (syscall === "listen" || syscall === "getaddrinfo") {
     return new UserError(
-      `cannot listen on --host ${host} --port ${port} (${code})`,
+      `cannot listen on --host ${host} ${flags.port} ${port} (${code})`,
       "set --host to an address of this machine: 127.0.0.1 accepts local connections only, 0.0.0.0 accepts all networks",
     )
   }

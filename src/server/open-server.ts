@@ -13,7 +13,7 @@ import { ClientContexts } from "../ingest/client-context.ts"
 import { CrawlerCheck } from "../ingest/crawler.ts"
 import type { GeoTable } from "../ingest/geo.ts"
 import { faultLog, type Log } from "../log.ts"
-import { Metrics } from "../metrics/metrics.ts"
+import { type CertificateState, Metrics } from "../metrics/metrics.ts"
 import { RequestCounts } from "../metrics/requests.ts"
 import { WorkerQueryEngine } from "../query/engine/engine.ts"
 import type { QuerySpec } from "../query-api/query-spec.ts"
@@ -49,13 +49,15 @@ export type ServerOptions = Pick<
   | "ingestPath"
   | "scriptName"
 > &
-  Pick<AppDeps, "https" | "metricsAccess"> & {
+  Pick<AppDeps, "metricsAccess"> & {
     /** Path of the database, as `databasePath` resolves it. */
     path: string
     /** The schedule of backups; undefined: there is none. */
     backups: AppDeps["running"]["backups"]
     /** The schedule of backups in a bucket; undefined: there is none. */
     offsiteBackups: AppDeps["running"]["offsiteBackups"]
+    /** The certificate of HTTPS; undefined: it serves HTTP. */
+    certificate?: CertificateState | undefined
     /** The file of --geo-db; undefined: the built-in country table. */
     geoFile?: GeoTable | undefined
   }
@@ -98,6 +100,7 @@ export function openServer(options: ServerOptions, environment: ServerEnvironmen
     path,
     backups: backups?.state,
     offsiteBackups: offsiteBackups?.state,
+    certificate: options.certificate,
     startedAt,
     requests,
     rejectedRequests,
@@ -153,7 +156,7 @@ export function openServer(options: ServerOptions, environment: ServerEnvironmen
     requests,
     metrics,
     metricsAccess: options.metricsAccess,
-    https: options.https,
+    https: options.certificate !== undefined,
     scriptName: options.scriptName,
     now,
     newId,

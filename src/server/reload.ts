@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs"
 import { codeOf, UserError } from "../errors.ts"
 import { type Log, type LogLevel, logLevels } from "../log.ts"
+import type { CertificateState } from "../metrics/metrics.ts"
 import type { ServeOptions } from "../serve-options.ts"
 import type { Listener } from "./listen.ts"
 import { readTls } from "./tls.ts"
@@ -13,6 +14,10 @@ export interface Reloadable {
   /** The options of the log. */
   logging: { level: LogLevel }
   listener: Pick<Listener, "replaceTls">
+  /** The state of the certificate, for metrics. */
+  certificate: CertificateState | undefined
+  /** Requests a certificate again after a failure, and returns true; undefined if the server requests none. */
+  retryCertificate: (() => boolean) | undefined
   log: Log
   now: () => number
 }
@@ -38,10 +43,10 @@ export function readLogLevel({ logLevel, logLevelFile: file }: LogOptions): LogL
   )
 }
 
-/** Reads the log level and the certificate again. Logs what changed. What cannot be used is logged too, and changes nothing. */
+/** Reads the log level and the certificate again, or requests one again. Logs what changed. What cannot be used is logged too, and changes nothing. */
 export async function reload(
   options: ReloadOptions,
-  { logging, listener, log, now }: Reloadable,
+  { logging, listener, certificate, retryCertificate, log, now }: Reloadable,
 ): Promise<void> {
   await attempt("log level", log, () => {
     const level = readLogLevel(options)
@@ -56,6 +61,7 @@ export async function reload(
     const tls = readTls(options)
     if (!tls) return
     const isNew = await listener.replaceTls(tls)
+    if (certificate) certificate.expiresAt = tls.expiresAt
     log("info", isNew ? "reloaded the certificate" : "reloaded the certificate: it is the same", {
       cert: options.tlsCert,
       valid_to: tls.validTo,
@@ -63,6 +69,7 @@ export async function reload(
     const problem = tls.validityProblem(now())
     if (problem) log("warn", problem, { cert: options.tlsCert })
   })
+  if (retryCertificate?.()) log("info", "requesting the certificate again, without waiting any longer")
 }
 
 async function attempt(what: string, log: Log, work: () => void | Promise<void>): Promise<void> {

@@ -47,6 +47,14 @@ export class ServiceManager {
     this.#send("READY=1\nSTATUS=accepting requests")
   }
 
+  /**
+   * The start counts as finished: systemd would end a process that waits for longer, and each start requests a certificate
+   * again.
+   */
+  readyWithoutCertificate(): void {
+    this.#send("READY=1\nSTATUS=waiting for the first certificate, HTTPS has not started: see the log")
+  }
+
   /** `ready` must follow. */
   reloading(): void {
     this.#send("RELOADING=1\nSTATUS=reading certificates and log level again")

@@ -8,8 +8,13 @@ import type { ServeOptions } from "../serve-options.ts"
 export interface Tls {
   cert: Buffer
   key: Buffer
+  /** Start and end of its validity, Unix ms. */
+  validFrom: number
+  expiresAt: number
   /** When the certificate expires, ISO 8601. */
   validTo: string
+  /** True if clients accept the certificate for this DNS name. */
+  covers(name: string): boolean
   /** Why clients reject the certificate at `now` (Unix ms): expired or not valid yet. Undefined if it is valid. */
   validityProblem(now: number): string | undefined
   /** Replaces the host of `url` by the DNS name in the certificate, if it has one. */
@@ -27,13 +32,8 @@ export function readTls({ tlsCert, tlsKey }: Pick<ServeOptions, "tlsCert" | "tls
   if (tlsCert === undefined && tlsKey === undefined) return undefined
   if (tlsCert === undefined) throw new UserError("--tls-key is set without --tls-cert", pairHint)
   if (tlsKey === undefined) throw new UserError("--tls-cert is set without --tls-key", pairHint)
-  const cert = readFlagFile("--tls-cert", tlsCert, fileHint)
+  const { cert, certificate } = readTlsCertificate(tlsCert)
   const key = readFlagFile("--tls-key", tlsKey, fileHint)
-  const certificate = parse(
-    () => new X509Certificate(cert),
-    () => `--tls-cert ${tlsCert} does not contain a PEM certificate`,
-    "choose the file that starts with -----BEGIN CERTIFICATE-----",
-  )
   const privateKey = parse(
     () => createPrivateKey(key),
     (code) =>
@@ -48,13 +48,38 @@ export function readTls({ tlsCert, tlsKey }: Pick<ServeOptions, "tlsCert" | "tls
       "use the key that belongs to the certificate; the server's certificate comes first in its file",
     )
   }
+  return tlsOf(
+    certificate,
+    cert,
+    key,
+    certificate.checkIssued(certificate) ? ` --cacert ${resolve(tlsCert)}` : "",
+  )
+}
+
+/** Reads the certificate without its key. Throws a UserError. */
+export function readTlsCertificate(tlsCert: string): { cert: Buffer; certificate: X509Certificate } {
+  const cert = readFlagFile("--tls-cert", tlsCert, fileHint)
+  const certificate = parse(
+    () => new X509Certificate(cert),
+    () => `--tls-cert ${tlsCert} does not contain a PEM certificate`,
+    "choose the file that starts with -----BEGIN CERTIFICATE-----",
+  )
+  return { cert, certificate }
+}
+
+/** `certificate`: the first one of `cert`. Both are in PEM. */
+export function tlsOf(certificate: X509Certificate, cert: Buffer, key: Buffer, curlFlags = ""): Tls {
+  const expiresAt = Date.parse(certificate.validTo)
   return {
     cert,
     key,
-    validTo: new Date(certificate.validTo).toISOString(),
+    validFrom: Date.parse(certificate.validFrom),
+    expiresAt,
+    validTo: new Date(expiresAt).toISOString(),
+    covers: (name) => certificate.checkHost(name) !== undefined,
     validityProblem: (now) => validityProblem(certificate, now),
     withCertificateName: (url) => withCertificateName(certificate, url),
-    curlFlags: certificate.checkIssued(certificate) ? ` --cacert ${resolve(tlsCert)}` : "",
+    curlFlags,
   }
 }
 

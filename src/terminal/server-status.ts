@@ -2,9 +2,9 @@ import { isIPv6 } from "node:net"
 import type { ServeOptions } from "../serve-options.ts"
 
 /** The flags of `serve` that say where it listens, for `addFlagsOfServe`. */
-export const listenFlags = ["--host", "--port", "--tls-cert"] as const
+export const listenFlags = ["--host", "--port", "--tls-cert", "--acme", "--acme-http-port"] as const
 
-export type ListenOptions = Pick<ServeOptions, "host" | "port" | "tlsCert">
+export type ListenOptions = Pick<ServeOptions, "host" | "port" | "tlsCert" | "acme" | "acmeHttpPort">
 
 export interface ServerStatus {
   /** Of the response; undefined: there was none. */
@@ -17,10 +17,19 @@ export interface ServerStatus {
 const wildcards: Record<string, string> = { "0.0.0.0": "127.0.0.1", "::": "::1", "*": "127.0.0.1" }
 
 /** The URL at which this machine reaches a server with these options. */
-export function localUrl({ host, port, tlsCert }: ListenOptions): string {
+export function localUrl({ host, port, tlsCert, acme }: ListenOptions): string {
+  const isHttps = tlsCert !== undefined || acme !== undefined
+  return `${isHttps ? "https" : "http"}://${localName(host)}:${port}`
+}
+
+/** The URL at which a server answers while it has no certificate yet; undefined: it requests none. */
+export function urlWithoutCertificate({ host, acme, acmeHttpPort }: ListenOptions): string | undefined {
+  return acme && `http://${localName(host)}:${acmeHttpPort}`
+}
+
+function localName(host: string): string {
   const address = wildcards[host] ?? host
-  const name = isIPv6(address) ? `[${address}]` : address
-  return `${tlsCert === undefined ? "http" : "https"}://${name}:${port}`
+  return isIPv6(address) ? `[${address}]` : address
 }
 
 /** Requests /health or /ready. `timeout` is in ms. Never throws. */

@@ -49,7 +49,6 @@ export function openApp(
       ingestPath: "",
       scriptName: "databuddy.js",
       ...options,
-      https: false,
       metricsAccess: { token: undefined, local: false },
       backups: undefined,
       offsiteBackups: undefined,

@@ -35,6 +35,7 @@ const facts: Facts = {
   openFiles: { most: 65_536, open: 30, of: "server" },
   zoneRules: { own: "2026f", system: "2026f" },
   countries: { file: undefined, builtOn: "2026-06-17" },
+  certificate: undefined,
 }
 const networks = (text: string) => parseNetworks(text) as TrustedNetworks
 const settings: DiagnosisSettings = {
@@ -44,7 +45,6 @@ const settings: DiagnosisSettings = {
   backupKeep: 7,
   trustProxy: networks("127.0.0.0/8,::1"),
   namesProxies: false,
-  tlsCert: undefined,
 }
 const reached = { host: "0.0.0.0" }
 const bucket = {
@@ -52,6 +52,8 @@ const bucket = {
   list: [{ file: "s3://bucket/1.db.zst", at: now - day }],
   onDisk: "other" as const,
 }
+const found = { validFrom: now - 30 * day, expiresAt: now + 60 * day, missingNames: [] as string[] }
+const https = { file: "/data/acme/certificate.pem", isRenewed: true, found }
 const onSameDisk = { ...backups, onDisk: "same" as const }
 
 interface Case {
@@ -149,7 +151,8 @@ const healthy: Case[] = [
   },
   {
     when: "it speaks HTTPS",
-    settings: { ...reached, tlsCert: "x" },
+    facts: { certificate: https },
+    settings: reached,
     about: "proxy",
     says: "serves HTTPS",
   },
@@ -158,6 +161,23 @@ const healthy: Case[] = [
     settings: { ...reached, trustProxy: networks("10.0.0.0/8"), namesProxies: true },
     about: "proxy",
     says: "serves HTTP to a proxy",
+  },
+  {
+    when: "the certificate is valid",
+    facts: { certificate: https },
+    about: "https",
+    says: "valid until 2026-09-30 12:00 UTC, and renewed before",
+  },
+  {
+    when: "a certificate of six days has two left, and is about to be renewed",
+    facts: {
+      certificate: {
+        ...https,
+        found: { ...found, validFrom: now - 4 * day, expiresAt: now + 2 * day },
+      },
+    },
+    about: "https",
+    says: "valid until",
   },
   { when: "the time zone rules are current", about: "zones", says: "time zone rules 2026f (tzdata)" },
   {
@@ -323,6 +343,44 @@ const problems: Case[] = [
     facts: { openFiles: { most: 10_000, open: 9_000, of: "server" } },
     about: "limits",
     says: "has 9,000 open",
+  },
+  {
+    when: "there is no certificate yet",
+    facts: { certificate: { ...https, found: undefined } },
+    about: "https",
+    says: "there is no certificate yet, so HTTPS does not run: /data/acme/certificate.pem",
+  },
+  {
+    when: "the certificate cannot be read",
+    facts: {
+      certificate: { ...https, found: { failure: { message: "/x cannot be read", hint: undefined } } },
+    },
+    about: "https",
+    says: "/x cannot be read",
+  },
+  {
+    when: "the certificate has expired",
+    facts: { certificate: { ...https, found: { ...found, expiresAt: now - 1 } } },
+    about: "https",
+    says: "the certificate expired on 2026-08-01 11:59 UTC",
+  },
+  {
+    when: "the certificate is from the future",
+    facts: { certificate: { ...https, found: { ...found, validFrom: now + day } } },
+    about: "https",
+    says: "the certificate is not valid before 2026-08-02",
+  },
+  {
+    when: "the certificate should have been renewed",
+    facts: { certificate: { ...https, found: { ...found, expiresAt: now + 8 * day } } },
+    about: "https",
+    says: "the certificate expires on 2026-08-09",
+  },
+  {
+    when: "the certificate lacks a name",
+    facts: { certificate: { ...https, found: { ...found, missingNames: ["b.example.com"] } } },
+    about: "https",
+    says: "the certificate does not have the name b.example.com",
   },
   { when: "other machines reach it without TLS", settings: reached, about: "proxy", says: "without TLS" },
   {

@@ -108,6 +108,62 @@ async function errorOfServe(...args: string[]): Promise<string> {
   return printed
 }
 
+describe("--acme", () => {
+  /** Parses the flags of serve, without running it. */
+  const optionsOf = (...args: string[]) =>
+    addServeOptions(new Command("serve"))
+      .action(() => {})
+      .parse(args, { from: "user" })
+      .opts()
+
+  test.each([
+    [["events.example.com"], ["events.example.com"]],
+    [["a.example.com, B.Example.com"], ["a.example.com", "b.example.com"]],
+    [
+      ["a.example.com", "--acme", "b.example.com,a.example.com"],
+      ["a.example.com", "b.example.com"],
+    ],
+    [["bücher.example"], ["xn--bcher-kva.example"]],
+  ])("%j are the names %j", (args, acme) => {
+    expect(optionsOf("--acme", ...args)).toMatchObject({ acme, host: "::", port: 443, acmeHttpPort: 80 })
+  })
+
+  for (const text of [
+    "",
+    "localhost",
+    "*.example.com",
+    "1.2.3.4",
+    "[::1]",
+    "a.example.com,",
+    "a b.example.com",
+    "https://a.example.com",
+    "a.example.com:443",
+    `${"x".repeat(64)}.example.com`,
+    Array.from({ length: 101 }, (_, index) => `${index}.example.com`).join(","),
+  ]) {
+    test(`${text.slice(0, 24) || "nothing"} is rejected`, async () =>
+      expect(await errorOfServe("--acme", text)).toContain("such as events.example.com"))
+  }
+
+  test("keeps --host and --port if they are set", () => {
+    const options = optionsOf("--acme", "a.example.com", "--host", "127.0.0.1", "--port", "8443")
+    expect(options).toMatchObject({ host: "127.0.0.1", port: 8443 })
+  })
+
+  const acme = ["--acme", "a.example.com"]
+  test.each([
+    [["--acme-email", "a@example.com"], "--acme-email has no effect without --acme"],
+    [["--acme-http-port", "8080"], "--acme-http-port has no effect without --acme"],
+    [["--acme-dir", "x"], "--acme-dir has no effect without --acme"],
+    [["--acme-directory", "https://a.example/"], "--acme-directory has no effect without --acme"],
+    [[...acme, "--tls-cert", "x"], "--acme and --tls-cert exclude each other"],
+    [[...acme, "--tls-key", "x"], "--acme and --tls-key exclude each other"],
+    [[...acme, "--acme-email", "a@x, b@x"], "It must be one email address"],
+    [[...acme, "--acme-directory", "http://a.example/dir"], "It must be a URL that starts with https://"],
+    [[...acme, "--acme-directory", "a.example"], "It must be a URL that starts with https://"],
+  ])("%j is an error", async (args, error) => expect(await errorOfServe(...args)).toContain(error))
+})
+
 const mib = 2 ** 20
 test.each([
   { machine: 512, memory: 128 },

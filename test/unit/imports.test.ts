@@ -63,7 +63,7 @@ const layers = [
   ["src/doctor"],
   ["src/update"],
   ["src/server"],
-  ["src/demo"],
+  ["src/demo", "src/acme"],
   ["src/commands"],
   ["src/cli.ts"],
   ["src/main.ts"],

@@ -1,0 +1,152 @@
+import { codeOf } from "../errors.ts"
+import { version } from "../version.ts"
+
+/** A certificate to request. */
+export interface CertificateOrder {
+  names: readonly string[]
+  /** URL of the authority's directory. */
+  directory: string
+  email: string | undefined
+  /** Keys of the account and of the certificate, in PEM. */
+  accountKey: Buffer
+  key: Buffer
+  /** Responses of the HTTP server by their token, while the authority checks the names. */
+  challenges: Map<string, string>
+  /** ms between two questions whether the authority is done, doubled up to `max`. */
+  poll: { min: number; max: number }
+}
+
+/** The authority did not issue a certificate. */
+export class AcmeError extends Error {
+  /** Of RFC 8555, section 6.7, without its prefix; or one of ours: `unreachable`, `unverified`; '' for none. */
+  readonly type: string
+  /** Seconds to wait; undefined: the authority names no time. */
+  readonly retryAfter: number | undefined
+
+  constructor(message: string, type: string, retryAfter?: number) {
+    super(message)
+    this.type = type
+    this.retryAfter = retryAfter
+  }
+}
+
+/** ms for one request, its body included. */
+const timeout = 30_000
+/** Questions whether the authority is done, before an order counts as failed. */
+const polls = 12
+/** Characters of a message of the authority that an error repeats. */
+const maxDetail = 500
+
+const typePrefix = "urn:ietf:params:acme:error:"
+
+/** Creates a private key in PEM. P-256: all clients know it, and a handshake costs a tenth of one with RSA. */
+export async function createPrivateKey(): Promise<Buffer> {
+  const { crypto } = await import("acme-client")
+  return crypto.createPrivateEcdsaKey("P-256")
+}
+
+/**
+ * Requests a certificate. Registers the account if the authority does not know it. Returns the chain in PEM, the server's
+ * certificate first. Throws an AcmeError: `unreachable` if there was no answer, `unverified` with the authority's message if it
+ * could not verify a name.
+ */
+export async function orderCertificate(order: CertificateOrder): Promise<string> {
+  const { names, directory, email, accountKey, key, challenges, poll } = order
+  // Loaded only now: most servers never need it.
+  const { axios, Client, crypto } = await import("acme-client")
+  axios.defaults.adapter = send
+  const client = new Client({
+    directoryUrl: directory,
+    accountKey,
+    backoffAttempts: polls,
+    backoffMin: poll.min,
+    backoffMax: poll.max,
+  })
+  const [, csr] = await crypto.createCsr({ altNames: [...names] }, key)
+  const issued = client.auto({
+    csr,
+    ...(email === undefined ? {} : { email }),
+    termsOfServiceAgreed: true,
+    challengePriority: ["http-01"],
+    // A router often does not let a machine reach its own public address.
+    skipChallengeVerification: true,
+    challengeCreateFn: async (_, { type, token }, keyAuthorization) => {
+      if (type !== "http-01")
+        throw new AcmeError(`it offers no challenge over HTTP, only ${type}`, "malformed")
+      challenges.set(token, keyAuthorization)
+    },
+    challengeRemoveFn: async (_, { token }) => {
+      challenges.delete(token)
+    },
+  })
+  return issued.catch((error: Error) => {
+    throw error instanceof AcmeError ? error : new AcmeError(error.message, "unverified")
+  })
+}
+
+/** The parts of a request and a response of axios that the client uses. */
+interface Request {
+  url?: string
+  method?: string
+  headers: object
+  data?: unknown
+}
+
+/**
+ * Sends a request of the client. Its own transport would wait for hours inside a request if the authority says so, has no
+ * timeout, and drops the type of an error. Like all requests of this program, it uses a proxy if HTTPS_PROXY is set.
+ */
+async function send<Config extends Request>(config: Config) {
+  const { url = "", method = "GET", headers, data } = config
+  const { host } = new URL(url)
+  let response: Response
+  let text: string
+  try {
+    response = await fetch(url, {
+      method: method.toUpperCase(),
+      headers: { ...Object.fromEntries(Object.entries(headers)), "User-Agent": `databuddy/${version}` },
+      ...(typeof data === "string" ? { body: data } : {}),
+      redirect: "error",
+      signal: AbortSignal.timeout(timeout),
+    })
+    text = await response.text()
+  } catch (cause) {
+    const { name, message } = cause as Error
+    const reason =
+      name === "TimeoutError" ? `no answer within ${timeout / 1_000} s` : codeOf(cause) || message
+    throw new AcmeError(`${host} cannot be reached: ${reason}`, "unreachable")
+  }
+  const { status, statusText } = response
+  const problem = status >= 400 ? problemOf(response, text, host) : undefined
+  // The client repeats such a request itself, with a new nonce.
+  if (problem && problem.type !== "badNonce") throw problem
+  return { data: text, status, statusText, headers: Object.fromEntries(response.headers), config }
+}
+
+/** Reads a problem document (RFC 7807). */
+function problemOf({ status, headers }: Response, text: string, host: string): AcmeError {
+  let [type, detail] = ["", ""]
+  try {
+    const problem = JSON.parse(text) as { type?: unknown; detail?: unknown }
+    type = String(problem.type ?? "").replace(typePrefix, "")
+    detail = String(problem.detail ?? "").slice(0, maxDetail)
+  } catch {
+    // A page of a proxy, or nothing.
+  }
+  const message = `${host} answered ${status}${type && ` ${type}`}${detail && `: ${detail}`}`
+  // Another authority's error, or one of a server in front of it.
+  const isTemporary = type === "" && status >= 500
+  return new AcmeError(
+    message,
+    isTemporary ? "unreachable" : type,
+    retryAfterOf(headers, Date.parse(headers.get("date") ?? "")),
+  )
+}
+
+/** Seconds. `now`: the time of the answer, Unix ms. */
+function retryAfterOf(headers: Headers, now: number): number | undefined {
+  const text = headers.get("retry-after")
+  if (text === null) return undefined
+  const seconds = /^\d{1,9}$/.test(text) ? Number(text) : Math.ceil((Date.parse(text) - now) / 1_000)
+  return seconds > 0 ? seconds : undefined
+}

@@ -1,0 +1,83 @@
+import { listenError } from "../server/listen.ts"
+
+export interface HttpServerOptions {
+  host: string
+  port: number
+  names: readonly string[]
+  /** The origin of the HTTPS server at a name. */
+  originOf: (name: string) => string
+  /** False while HTTPS does not start, because there is no certificate yet. */
+  hasCertificate: () => boolean
+  /** Responses to challenges of the certificate authority by their token. */
+  challenges: ReadonlyMap<string, string>
+}
+
+const challengePath = "/.well-known/acme-challenge/"
+/** Seconds that a client can take to send a request. */
+const idleTimeout = 10
+/** Seconds: an order usually takes less. */
+const retryAfter = 30
+
+/**
+ * Listens at the port of HTTP: answers challenges, and redirects requests for one of the names to HTTPS. Without a certificate
+ * it answers /health and /ready itself. Throws a UserError if the system refuses the port.
+ */
+export function startHttpServer(options: HttpServerOptions): Bun.Server<undefined> {
+  const { host, port } = options
+  try {
+    return Bun.serve({
+      hostname: host,
+      port,
+      idleTimeout,
+      // The body of a redirected request is not read, whatever its size.
+      maxRequestBodySize: Number.MAX_SAFE_INTEGER,
+      development: false,
+      fetch: (request) => respond(request, options),
+    })
+  } catch (error) {
+    throw listenError(
+      error,
+      { host, port },
+      {
+        port: "--acme-http-port",
+        unprivileged: "forward port 80 to an --acme-http-port of 1024 or above",
+      },
+    )
+  }
+}
+
+function respond(
+  request: Request,
+  { names, originOf, hasCertificate, challenges }: HttpServerOptions,
+): Response {
+  const { pathname, search } = URL.parse(request.url) ?? { pathname: "/", search: "" }
+  if (pathname.startsWith(challengePath)) {
+    const answer = challenges.get(pathname.slice(challengePath.length))
+    return answer === undefined ? text("no such challenge\n", 404) : text(answer, 200)
+  }
+  if (!hasCertificate()) {
+    if (pathname === "/health") return Response.json({ status: "ok" }, { headers: noStore })
+    if (pathname === "/ready")
+      return notReady(JSON.stringify({ status: "no_certificate" }), "application/json")
+  }
+  const name = nameOf(request.headers.get("host") ?? "")
+  if (!names.includes(name)) return text("this server has another name\n", 421)
+  if (!hasCertificate()) return notReady("the certificate of this server is being requested\n", "text/plain")
+  return new Response(null, { status: 308, headers: { Location: originOf(name) + pathname + search } })
+}
+
+/** The name in a Host header, without port and final dot. */
+function nameOf(host: string): string {
+  return host.toLowerCase().replace(/\.?(?::\d*)?$/, "")
+}
+
+const noStore = { "Cache-Control": "no-store" }
+
+function text(body: string, status: number): Response {
+  return new Response(body, { status, headers: { "Content-Type": "text/plain", ...noStore } })
+}
+
+function notReady(body: string, type: string): Response {
+  const headers = { "Content-Type": type, "Retry-After": String(retryAfter), ...noStore }
+  return new Response(body, { status: 503, headers })
+}

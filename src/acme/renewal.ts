@@ -1,0 +1,299 @@
+import { UserError } from "../errors.ts"
+import type { Log, LogFields } from "../log.ts"
+import type { CertificateState } from "../metrics/metrics.ts"
+import type { ServeOptions } from "../serve-options.ts"
+import { checkTls } from "../server/listen.ts"
+import type { Tls } from "../server/tls.ts"
+import type { Context } from "../terminal/context.ts"
+import { AcmeError, createPrivateKey, orderCertificate } from "./client.ts"
+import { AcmeFolder, parseCertificate } from "./folder.ts"
+import { startHttpServer } from "./http-server.ts"
+
+export type AcmeOptions = Pick<
+  ServeOptions,
+  "host" | "port" | "acmeDir" | "acmeEmail" | "acmeDirectory" | "acmeHttpPort"
+> & { acme: readonly string[] }
+
+type AcmeContext = Pick<Context, "environment" | "sleep">
+
+/** Share of the lifetime that remains when the certificate is renewed: 30 of 90 days. */
+const renewalShare = 1 / 3
+/** Maximum ms between two checks: the wall clock can be set, and advances while a machine sleeps. */
+const checkInterval = 6 * 3_600_000
+/** ms between a certificate and the next order at least, or a tenth of its lifetime if that is less. */
+const minPause = 3_600_000
+/**
+ * ms until the retry after a failure, doubled after each consecutive one. The authority counts failed orders: Let's Encrypt
+ * rejects a name after five within an hour. It does not count requests that did not reach it.
+ */
+const firstRetry = { counted: 300_000, unreachable: 30_000 }
+const longestRetry = 3_600_000
+/** Maximum share by which a wait is longer, so that servers that failed together do not retry together. */
+const maxJitter = 0.25
+/** ms: the longest time of an authority's Retry-After that counts. */
+const longestRetryAfter = 86_400_000
+/** ms between two questions whether the authority is done. */
+const standardPoll = { min: 1_000, max: 8_000 }
+
+/** Obtains the certificate of a server, renews it, and answers at the port of HTTP. */
+export class AcmeCertificate {
+  /** For metrics; changes when the certificate does. */
+  readonly state: CertificateState & { renewals: { failures: number; lastFailure: number } }
+  readonly #folder: AcmeFolder
+  readonly #challenges = new Map<string, string>()
+  /** The certificate in use. */
+  #tls: Tls | undefined
+  /** A newer one, until it is in use. */
+  #obtained: Tls | undefined
+  #httpServer: Bun.Server<undefined> | undefined
+  #consecutiveFailures = 0
+  /** Time of the monotonic clock before which there is no other order. */
+  #retryAt = Number.NEGATIVE_INFINITY
+  #wakeUp = Promise.withResolvers<void>()
+  #isStopping = false
+
+  /**
+   * Reads the stored certificate. `db`: path of the database. `poll`: ms between two questions whether the authority is done.
+   * Throws a UserError if the folder cannot be used.
+   */
+  constructor(
+    private readonly options: AcmeOptions,
+    db: string,
+    private readonly context: AcmeContext,
+    private readonly log: Log,
+    private readonly poll = standardPoll,
+  ) {
+    this.#folder = new AcmeFolder(options, db)
+    this.#folder.prepare()
+    const stored = this.#folder.readCertificate()
+    if (stored && "problem" in stored) {
+      log("warn", "the stored certificate cannot be used, requesting another", {
+        file: this.#folder.certificateFile,
+        error: stored.problem,
+      })
+    } else this.#tls = stored?.tls
+    this.state = { expiresAt: this.#tls?.expiresAt ?? 0, renewals: { failures: 0, lastFailure: 0 } }
+    this.#logStored()
+  }
+
+  /** The certificate in use; undefined until the first one. */
+  get tls(): Tls | undefined {
+    return this.#tls
+  }
+
+  /**
+   * The public origin of the server at a name, by default the first one. If `--acme-http-port` is not 80, the port at which
+   * authorities check names, something forwards that port, and so probably also the one of HTTPS. `port`: that of the HTTPS
+   * server.
+   */
+  originOf(port: number, name = this.options.acme[0]): string {
+    const isPublic = this.options.acmeHttpPort === 80
+    return new URL(`https://${name}:${isPublic ? port : 443}`).origin
+  }
+
+  /**
+   * Listens at the port of HTTP, and returns it. `port`: the port of the HTTPS server. Throws a UserError if the port of HTTP
+   * cannot be used.
+   */
+  listen(port: number): number {
+    const { host, acmeHttpPort, acme: names } = this.options
+    const server = startHttpServer({
+      host,
+      port: acmeHttpPort,
+      names,
+      originOf: (name) => this.originOf(port, name),
+      hasCertificate: () => this.#tls !== undefined,
+      challenges: this.#challenges,
+    })
+    this.#httpServer = server
+    return server.port ?? acmeHttpPort
+  }
+
+  /**
+   * Requests certificates when they are due, until `stop`. `install` uses one for new connections. If it throws for the first
+   * one, nothing can be served, and the promise rejects with that error.
+   */
+  async run(install: (tls: Tls) => Promise<unknown>): Promise<void> {
+    while (!this.#isStopping) {
+      const pause = Math.min(this.#msUntilDue(), checkInterval)
+      if (pause > 0) {
+        await Promise.race([this.context.sleep(pause), this.#wakeUp.promise])
+        continue
+      }
+      this.#obtained ??= await this.#request()
+      if (this.#obtained && !this.#isStopping) await this.#install(this.#obtained, install)
+    }
+  }
+
+  /** Ends the wait after a failure. True if there is one. */
+  retryNow(): boolean {
+    if (this.#consecutiveFailures === 0) return false
+    this.#retryAt = Number.NEGATIVE_INFINITY
+    this.#wake()
+    return true
+  }
+
+  /** Closes the port of HTTP, and requests no further certificate. Does not wait for an order that is in progress. */
+  async stop(): Promise<void> {
+    this.#isStopping = true
+    this.#wake()
+    await this.#httpServer?.stop(true)
+  }
+
+  #wake(): void {
+    this.#wakeUp.resolve()
+    this.#wakeUp = Promise.withResolvers()
+  }
+
+  #msUntilDue(): number {
+    const { now, elapsed } = this.context.environment
+    return Math.max(this.#renewsAt - now(), this.#retryAt - elapsed())
+  }
+
+  /** When the certificate is to be replaced, Unix ms. */
+  get #renewsAt(): number {
+    if (this.#tls === undefined || this.#obtained !== undefined) return Number.NEGATIVE_INFINITY
+    return this.#renewalOf(this.#tls)
+  }
+
+  #renewalOf(tls: Tls): number {
+    if (!this.options.acme.every((name) => tls.covers(name))) return Number.NEGATIVE_INFINITY
+    return tls.expiresAt - (tls.expiresAt - tls.validFrom) * renewalShare
+  }
+
+  /** Requests a certificate and stores it. Logs a failure, and returns undefined then. */
+  async #request(): Promise<Tls | undefined> {
+    const { acme: names, acmeDirectory: directory, acmeEmail: email, host } = this.options
+    this.log("info", "requesting a certificate", { names: names.join(","), directory })
+    try {
+      // Before the order: the authority limits how many certificates it issues for a name.
+      this.#folder.prepare()
+      const accountKey = await this.#folder.accountKey(createPrivateKey)
+      const key = await createPrivateKey()
+      const order = {
+        names,
+        directory,
+        email,
+        accountKey,
+        key,
+        challenges: this.#challenges,
+        poll: this.poll,
+      }
+      const tls = parseCertificate(Buffer.from(await orderCertificate(order)), key)
+      const missing = names.filter((name) => !tls.covers(name))
+      if (missing.length > 0) throw new Error(`the certificate does not have the name ${missing.join(", ")}`)
+      checkTls(tls, host)
+      this.#store(tls)
+      return tls
+    } catch (error) {
+      this.#fail(error as Error)
+      return undefined
+    }
+  }
+
+  #store(tls: Tls): void {
+    const file = this.#folder.certificateFile
+    this.log("info", "obtained a certificate", { ...this.#facts(tls), file })
+    const problem = tls.validityProblem(this.context.environment.now())
+    if (problem) this.log("warn", problem, { hint: "check the clock of this machine" })
+    try {
+      this.#folder.writeCertificate(tls)
+    } catch (error) {
+      this.log("error", "the certificate was not stored: the next start requests another", {
+        file,
+        error: (error as Error).message,
+      })
+    }
+  }
+
+  async #install(tls: Tls, install: (tls: Tls) => Promise<unknown>): Promise<void> {
+    try {
+      await install(tls)
+    } catch (error) {
+      if (this.#tls === undefined || !(error instanceof UserError)) throw error
+      this.#fail(error)
+      return
+    }
+    this.#tls = tls
+    this.#obtained = undefined
+    this.#consecutiveFailures = 0
+    // With a wrong clock, a new certificate can be due at once, and the authority would be asked without a pause.
+    const pause = Math.min(minPause, (tls.expiresAt - tls.validFrom) / 10)
+    this.#retryAt = this.context.environment.elapsed() + pause
+    this.state.expiresAt = tls.expiresAt
+  }
+
+  #fail(error: Error): void {
+    const { now, elapsed } = this.context.environment
+    const wait = this.#waitAfter(error)
+    this.#consecutiveFailures++
+    this.#retryAt = elapsed() + wait
+    this.state.renewals.failures++
+    this.state.renewals.lastFailure = now()
+    const isUsable = this.#tls !== undefined && this.#tls.validityProblem(now()) === undefined
+    const message =
+      this.#tls === undefined
+        ? "no certificate yet: HTTPS does not start before there is one"
+        : "the certificate was not renewed: the previous one stays in use"
+    this.log(isUsable ? "warn" : "error", message, {
+      error: error.message,
+      hint: hintFor(error, this.options),
+      ...(this.#tls ? { valid_to: this.#tls.validTo } : {}),
+      next_attempt: new Date(now() + wait).toISOString(),
+    })
+  }
+
+  /** ms until the next order. */
+  #waitAfter(error: Error): number {
+    const isUnreachable = error instanceof AcmeError && error.type === "unreachable"
+    const first = isUnreachable ? firstRetry.unreachable : firstRetry.counted
+    const wait = Math.min(first * 2 ** this.#consecutiveFailures, longestRetry)
+    const retryAfter = error instanceof AcmeError ? (error.retryAfter ?? 0) * 1_000 : 0
+    const [byte = 0] = this.context.environment.random(new Uint8Array(1))
+    const longest = Math.max(wait, Math.min(retryAfter, longestRetryAfter))
+    return Math.round(longest * (1 + (byte / 255) * maxJitter))
+  }
+
+  #logStored(): void {
+    const tls = this.#tls
+    if (tls === undefined) return
+    this.log("info", "using the stored certificate", {
+      ...this.#facts(tls),
+      file: this.#folder.certificateFile,
+    })
+    const problem = tls.validityProblem(this.context.environment.now())
+    if (problem) this.log("warn", problem, {})
+  }
+
+  #facts(tls: Tls): LogFields {
+    const renewsAt = this.#renewalOf(tls)
+    return {
+      names: this.options.acme.join(","),
+      valid_to: tls.validTo,
+      renews_at: Number.isFinite(renewsAt) ? new Date(renewsAt).toISOString() : "now",
+    }
+  }
+}
+
+const retries = "a reload (SIGHUP) retries at once"
+
+/** What to do, by the type of an AcmeError. */
+const hints: Record<string, string> = {
+  unreachable: "check the network of this machine, and --acme-directory",
+  rateLimited:
+    "wait; use a test directory (--acme-directory https://acme-staging-v02.api.letsencrypt.org/directory) until the rest works",
+  invalidContact: "change --acme-email",
+  unsupportedContact: "change --acme-email",
+  rejectedIdentifier: "the authority does not issue for this name: check --acme",
+  caa: "CAA records in DNS must allow this authority",
+}
+
+function hintFor(error: Error, { acme, acmeHttpPort }: AcmeOptions): string {
+  if (error instanceof UserError) return error.hint ?? retries
+  const type = error instanceof AcmeError ? error.type : ""
+  if (type === "unverified") {
+    const forwarded = acmeHttpPort === 80 ? "" : `, forwarded to port ${acmeHttpPort} of this machine`
+    return `the authority must reach port 80 at ${acme.join(", ")}${forwarded}: check DNS (A and AAAA), firewalls and forwarding; ${retries}`
+  }
+  return hints[type] ?? `check --acme and --acme-directory; ${retries}`
+}

@@ -1,0 +1,102 @@
+import { isIP } from "node:net"
+import { isTrustedProxy } from "../http/address.ts"
+import type { ServeOptions } from "../serve-options.ts"
+import { isoTime, shortTime } from "../terminal/print.ts"
+
+// How clients reach the server.
+
+/** The certificate of HTTPS. Times are Unix ms. */
+export interface CertificateFacts {
+  /** The file that has it. */
+  file: string
+  /** True if the server obtains and renews it (--acme). */
+  isRenewed: boolean
+  /** Undefined: there is none yet. */
+  found: FoundCertificate | undefined
+}
+
+export type FoundCertificate =
+  | { validFrom: number; expiresAt: number; missingNames: readonly string[] }
+  | { failure: { message: string; hint: string | undefined } }
+
+interface Finding {
+  about: "proxy" | "https"
+  message: string
+  hint?: string
+}
+
+/** Addresses reserved for documentation. No proxy has them. */
+const documentationAddresses = ["192.0.2.1", "198.51.100.1", "203.0.113.1", "2001:db8::1"]
+/** ms before its end at which a certificate should have been replaced, or a quarter of its lifetime if that is less. */
+const lateRenewal = 14 * 86_400_000
+
+/** `isHttps`: the server serves HTTPS itself. */
+export function checkProxy(
+  isHttps: boolean,
+  { host, trustProxy, namesProxies }: Pick<ServeOptions, "host" | "trustProxy"> & { namesProxies: boolean },
+): Finding[] {
+  const about = "proxy"
+  if (documentationAddresses.some((address) => isTrustedProxy(address, trustProxy))) {
+    return [
+      {
+        about,
+        message:
+          "--trust-proxy trusts public internet addresses: any client can forge its address with X-Forwarded-For and evade rate limits",
+        hint: "list only the addresses of your proxies",
+      },
+    ]
+  }
+  if (isLoopback(host)) {
+    return [{ about, message: `${host} is reachable only from this machine, for example by a proxy on it` }]
+  }
+  if (isHttps) return [{ about, message: `${host} serves HTTPS` }]
+  if (namesProxies) {
+    return [{ about, message: `${host} serves HTTP to a proxy in --trust-proxy` }]
+  }
+  return [
+    {
+      about,
+      message: `${host} is reachable from other machines without TLS, and --trust-proxy lists no remote proxy: keys and visitor ids can be intercepted, or all visitors have the proxy's address`,
+      hint: "listen on 127.0.0.1 behind a proxy on this machine, list the proxy in --trust-proxy, or serve HTTPS with --acme or --tls-cert",
+    },
+  ]
+}
+
+export function checkCertificate(certificate: CertificateFacts | undefined, now: number): Finding[] {
+  if (certificate === undefined) return []
+  const about = "https"
+  const dateOf = (time: number) => shortTime(isoTime(time), "")
+  const { file, isRenewed, found } = certificate
+  if (found === undefined) {
+    const message = `there is no certificate yet, so HTTPS does not run: ${file}`
+    return [{ about, message, hint: "start the server; if it runs, its log says why it has none" }]
+  }
+  if ("failure" in found) {
+    const { message, hint = "the log of the server says more" } = found.failure
+    return [{ about, message, hint }]
+  }
+  const { validFrom, expiresAt, missingNames } = found
+  const hint = isRenewed
+    ? "the log of the server says why it was not renewed"
+    : "renew it, then reload the server (SIGHUP)"
+  const end = dateOf(expiresAt)
+  if (now >= expiresAt) return [{ about, message: `the certificate expired on ${end}: ${file}`, hint }]
+  if (now < validFrom) {
+    const message = `the certificate is not valid before ${dateOf(validFrom)}: ${file}`
+    return [{ about, message, hint: "check the clock of this machine" }]
+  }
+  if (missingNames.length > 0) {
+    const message = `the certificate does not have the name ${missingNames.join(", ")}: ${file}`
+    return [{ about, message, hint: "the server requests another one: its log says if it failed" }]
+  }
+  if (expiresAt - now < Math.min(lateRenewal, (expiresAt - validFrom) / 4)) {
+    return [{ about, message: `the certificate expires on ${end}: ${file}`, hint }]
+  }
+  return [
+    { about, message: `the certificate is valid until ${end}${isRenewed ? ", and renewed before" : ""}` },
+  ]
+}
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || (isIP(host) === 4 && host.startsWith("127."))
+}
