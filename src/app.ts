@@ -1,6 +1,7 @@
 import { Elysia } from "elysia"
 import { type AdminApiDeps, adminRoutes } from "./admin-api/route.ts"
 import { removeBasePath } from "./base-path.ts"
+import { boardRoutes } from "./boards/route.ts"
 import { dashboardRoutes } from "./dashboard/route.ts"
 import { RequestError } from "./errors.ts"
 import { type HealthDeps, healthRoutes } from "./health/route.ts"
@@ -82,6 +83,7 @@ export function createApp(deps: AppDeps) {
       .use(adminRoutes(deps))
       .use(userRoutes(deps))
       .use(savedRoutes(deps))
+      .use(boardRoutes(deps))
       .use(queryRoutes(deps))
       .use(docsRoutes(deps.settings, basePath))
       .use(trackerRoutes(deps))

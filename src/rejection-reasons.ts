@@ -246,6 +246,12 @@ export const rejections = {
     meaning: "no saved view has this id",
     advice: "Check the id against the list of saved views: this one might have been deleted.",
   },
+  board_unknown: {
+    status: 404,
+    message: "Board not found",
+    meaning: "no board has this id",
+    advice: "Check the id against the list of boards: this one might have been deleted.",
+  },
   share_unknown: {
     status: 404,
     message: "Share link not found",

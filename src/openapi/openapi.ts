@@ -4,6 +4,7 @@ import { maxFieldErrors } from "../http/validation.ts"
 import { rejections } from "../rejection-reasons.ts"
 import { version } from "../version.ts"
 import { adminPaths, adminSchemas } from "./admin.ts"
+import { boardPaths, boardSchemas } from "./boards.ts"
 import { healthPaths } from "./health.ts"
 import { ingestPaths, ingestSchemas, type Limits } from "./ingest.ts"
 import { exactly, type Json } from "./json.ts"
@@ -38,6 +39,7 @@ export async function openapi(limits: Limits, basePath = ""): Promise<Json> {
       { name: "Users", description: "Log in and manage users" },
       { name: "Profiles", description: "Identified people" },
       { name: "Notes and views", description: "Annotations and saved views" },
+      { name: "Boards", description: "Boards of charts, numbers and tables" },
       { name: "Share links", description: "Read-only access without a login" },
       { name: "Export", description: "Export events" },
       { name: "Rejected requests", description: "Why requests were rejected" },
@@ -50,6 +52,7 @@ export async function openapi(limits: Limits, basePath = ""): Promise<Json> {
       ...(await adminPaths()),
       ...(await userPaths()),
       ...(await savedPaths()),
+      ...(await boardPaths()),
       ...(await healthPaths()),
       ...(await metricsPaths()),
     },
@@ -61,6 +64,7 @@ export async function openapi(limits: Limits, basePath = ""): Promise<Json> {
         ...adminSchemas,
         ...userSchemas,
         ...savedSchemas,
+        ...boardSchemas,
         FieldErrors: fieldErrors,
       },
       headers,

@@ -1,5 +1,4 @@
 import { Elysia } from "elysia"
-import { RequestError } from "../errors.ts"
 import {
   type AuthenticatedRequest,
   authenticatedRoute,
@@ -7,13 +6,12 @@ import {
   type RouteDeps,
   type RouteResult,
 } from "../http/authenticated-request.ts"
-import type { Caller } from "../http/caller.ts"
 import { canAccess, requireCoveredBy, requireWebsiteAccess } from "../http/permissions.ts"
 import { invalidShape } from "../http/validation.ts"
 import { createNote, deleteNote, findNote, listNotes, updateNote } from "../store/notes.ts"
 import { createShare, deleteShare, findShare, listShares } from "../store/shares.ts"
 import { createView, deleteView, findView, listViews, updateView } from "../store/views.ts"
-import { canonicalWebsiteId, findWebsite, type WebsitePlace, withoutWebsite } from "../store/websites.ts"
+import { canonicalWebsiteId, findWebsite } from "../store/websites.ts"
 import {
   noteJson,
   parseNewNote,
@@ -28,6 +26,7 @@ import {
   shareJson,
   viewJson,
 } from "./input.ts"
+import { isKeyword, placeOf, requireOwn, requirePlace } from "./place.ts"
 
 /** Routes for notes on a day, saved views, and share links. */
 export function savedRoutes(deps: RouteDeps) {
@@ -162,40 +161,4 @@ async function endShare(deps: RouteDeps, { caller, id }: AuthenticatedRequest): 
     deleteShare(db, id)
   })
   return {}
-}
-
-/** Resolves the query parameter website_id. Throws `key_website_mismatch`, and `website_unknown`. */
-function placeOf(deps: RouteDeps, caller: Caller, id: string): WebsitePlace {
-  if (isKeyword(deps, id)) {
-    const place = id === "all" ? null : withoutWebsite
-    if (place === withoutWebsite) requirePlace(caller, place)
-    return place
-  }
-  requireWebsiteAccess(caller, id)
-  return findWebsite(deps.db, id).rid
-}
-
-/** True for `none` and `all`, unless a website has that id. */
-function isKeyword({ registry }: RouteDeps, id: string): boolean {
-  return (id === "all" || id === "none") && !registry.website(id)
-}
-
-/**
- * Only callers with access to all websites can change the items of all websites or of none. Throws
- * `key_website_mismatch`.
- */
-function requirePlace(caller: Caller, place: WebsitePlace): void {
-  if (place !== null && place !== withoutWebsite) return
-  if (caller.websites === null) return
-  throw new RequestError("key_website_mismatch", {
-    detail: `your ${caller.kind} is limited to some websites; notes and views of all websites, or of none, need a key or login for all websites`,
-  })
-}
-
-function requireOwn(
-  caller: Caller,
-  { place, websiteId }: { place: WebsitePlace; websiteId: string | null },
-): void {
-  requirePlace(caller, place)
-  if (websiteId !== null) requireWebsiteAccess(caller, websiteId)
 }

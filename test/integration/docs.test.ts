@@ -14,6 +14,13 @@ import {
 } from "../../src/admin-api/schema.ts"
 import { type AppDeps, createApp } from "../../src/app.ts"
 import {
+  boardChangesSchema,
+  boardSchema,
+  boardSummarySchema,
+  newBoardSchema,
+  newTileSchema,
+} from "../../src/boards/schema.ts"
+import {
   aiVisitSchema,
   customEventSchema,
   engagementSchema,
@@ -174,6 +181,11 @@ describe("openapi.json", () => {
     ViewChanges: viewChangesSchema,
     Share: shareSchema,
     NewShare: newShareSchema,
+    Board: boardSchema,
+    BoardSummary: boardSummarySchema,
+    NewBoard: newBoardSchema,
+    BoardChanges: boardChangesSchema,
+    NewTile: newTileSchema,
     Query: querySchema,
     Parameter: parameterSchema,
   }
@@ -291,6 +303,7 @@ describe("a server", () => {
       "POST /v1/notes",
       "POST /v1/views",
       "POST /v1/shares",
+      "POST /v1/boards",
     ])
   })
 

@@ -15,6 +15,7 @@ import claims from "../../../migrations/0013_claims.sql" with { type: "text" }
 import idTexts from "../../../migrations/0014_id_texts.sql" with { type: "text" }
 import texts from "../../../migrations/0015_texts.sql" with { type: "text" }
 import lowerIsBetter from "../../../migrations/0020_lower_is_better.sql" with { type: "text" }
+import boards from "../../../migrations/0021_boards.sql" with { type: "text" }
 import { UserError } from "../../errors.ts"
 import type { Db } from "./driver.ts"
 
@@ -48,6 +49,7 @@ export const migrations: readonly Migration[] = [
   { name: "0014_id_texts", sql: idTexts },
   { name: "0015_texts", sql: texts, verify: verifyTexts },
   { name: "0020_lower_is_better", sql: lowerIsBetter },
+  { name: "0021_boards", sql: boards },
 ]
 
 const createMigrationsTable = `

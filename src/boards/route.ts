@@ -1,0 +1,128 @@
+import { Elysia } from "elysia"
+import {
+  type AuthenticatedRequest,
+  authenticatedRoute,
+  commitChange,
+  type RouteDeps,
+  type RouteResult,
+} from "../http/authenticated-request.ts"
+import type { Caller } from "../http/caller.ts"
+import { canAccess } from "../http/permissions.ts"
+import { isKeyword, placeOf, requireOwn, requirePlace, requireReadable } from "../saved/place.ts"
+import { type Board, createBoard, deleteBoard, findBoard, listBoards, updateBoard } from "../store/boards.ts"
+import type { WebsitePlace } from "../store/websites.ts"
+import {
+  boardJson,
+  boardSummaryJson,
+  parseBoardChanges,
+  parseBoardFilter,
+  parseNewBoard,
+  parseNewTile,
+  type TileContext,
+  withTile,
+} from "./input.ts"
+import type { BoardJson, Tile } from "./schema.ts"
+
+/** Routes for the dashboard's boards. */
+export function boardRoutes(deps: RouteDeps) {
+  const route = authenticatedRoute(deps)
+  const raw = { parse: "none" } as const
+  return (
+    new Elysia({ prefix: "/v1" })
+      // `read:reports` is not enough, as for saved views: the filters of a tile can name a person.
+      .get("/boards", route("read:data", showBoards))
+      .get("/boards/:id", route("read:data", showBoard))
+      .post("/boards", route("manage:websites", addBoard), raw)
+      .patch("/boards/:id", route("manage:websites", editBoard), raw)
+      .delete("/boards/:id", route("manage:websites", removeBoard), raw)
+      .post("/boards/:id/tiles", route("manage:websites", addTile), raw)
+  )
+}
+
+function showBoards(deps: RouteDeps, { caller, searchParams: query }: AuthenticatedRequest): RouteResult {
+  const boards = listBoards(deps.db, placeOf(deps, caller, parseBoardFilter(query()))).map(boardSummaryJson)
+  return { body: { boards, total: boards.length } }
+}
+
+function showBoard(deps: RouteDeps, { caller, id }: AuthenticatedRequest): RouteResult {
+  const board = findBoard<Tile>(deps.db, id)
+  requireReadable(caller, board)
+  return { body: { board: visibleBoard(deps, board, caller) } }
+}
+
+async function addBoard(
+  deps: RouteDeps,
+  { caller, now, searchParams: query, body }: AuthenticatedRequest,
+): Promise<RouteResult> {
+  const websiteId = parseBoardFilter(query())
+  const place = placeOf(deps, caller, websiteId)
+  const board = parseNewBoard(await body(), contextOf(deps, caller, place, now))
+  const created = await commitChange(deps, () => {
+    // The website can have been deleted meanwhile.
+    const current = placeOf(deps, caller, websiteId)
+    requirePlace(caller, current)
+    return createBoard(deps.db, deps.newId(), { ...board, place: current }, now)
+  })
+  return { status: 201, body: { board: visibleBoard(deps, created, caller) } }
+}
+
+async function editBoard(
+  deps: RouteDeps,
+  { caller, id, now, body }: AuthenticatedRequest,
+): Promise<RouteResult> {
+  const value = await body()
+  const changed = await commitChange(deps, () => {
+    const board = findBoard<Tile>(deps.db, id)
+    requireOwn(caller, board)
+    const changes = parseBoardChanges(value, contextOf(deps, caller, board.place, now))
+    return updateBoard<Tile>(deps.db, id, changes, now)
+  })
+  return { body: { board: visibleBoard(deps, changed, caller) } }
+}
+
+async function addTile(
+  deps: RouteDeps,
+  { caller, id, now, body }: AuthenticatedRequest,
+): Promise<RouteResult> {
+  const value = await body()
+  const changed = await commitChange(deps, () => {
+    const board = findBoard<Tile>(deps.db, id)
+    requireOwn(caller, board)
+    const context = contextOf(deps, caller, board.place, now)
+    const tiles = withTile(board.tiles, parseNewTile(value, context), context)
+    return updateBoard<Tile>(deps.db, id, { tiles }, now)
+  })
+  return { status: 201, body: { board: visibleBoard(deps, changed, caller) } }
+}
+
+async function removeBoard(deps: RouteDeps, { caller, id }: AuthenticatedRequest): Promise<RouteResult> {
+  await commitChange(deps, () => {
+    requireOwn(caller, findBoard<Tile>(deps.db, id))
+    deleteBoard(deps.db, id)
+  })
+  return {}
+}
+
+/** The board without the tiles of websites that the caller cannot access. */
+function visibleBoard(deps: RouteDeps, board: Board<Tile>, caller: Caller): BoardJson {
+  return boardJson(board, ({ websiteId }) => websiteId === undefined || canSee(deps, caller, websiteId))
+}
+
+function canSee(deps: RouteDeps, caller: Caller, websiteId: string): boolean {
+  return isKeyword(deps, websiteId) ? caller.websites === null : canAccess(caller, websiteId)
+}
+
+function contextOf(deps: RouteDeps, caller: Caller, place: WebsitePlace, now: number): TileContext {
+  const { newId, registry } = deps
+  return {
+    now,
+    newId,
+    websiteError: (id) => {
+      if (place !== null) return "is only for boards of all websites: a tile shows the website of its board"
+      const isKnown = registry.website(id) !== undefined || id === "none"
+      return isKnown && canSee(deps, caller, id)
+        ? undefined
+        : "must be the id of a website that exists, or none"
+    },
+  }
+}

@@ -1,0 +1,243 @@
+import { type Static, type TProperties, type TSchema, Type } from "@sinclair/typebox"
+import { name, strict, time } from "../http/schema.ts"
+import { parameterSchema, querySchema } from "../query-api/schema.ts"
+import { newViewSchema, noteFilterSchema, viewSchema } from "../saved/schema.ts"
+import { boardColumns, maxHeight, minSize } from "./layout.ts"
+
+// `expected` is the error message of a schema.
+
+/** Tiles of a board: each runs a query, and on a wallboard every minute. */
+export const maxTiles = 24
+
+const whole = (minimum: number, maximum: number, description: string) =>
+  Type.Integer({
+    minimum,
+    maximum,
+    description,
+    expected: `must be a whole number from ${minimum} to ${maximum}`,
+  })
+
+/** How a value is written. */
+const format = Type.Union(
+  [
+    Type.Literal("text"),
+    Type.Literal("count"),
+    Type.Literal("number"),
+    Type.Literal("percent"),
+    Type.Literal("seconds"),
+    Type.Literal("milliseconds"),
+    Type.Literal("time"),
+  ],
+  {
+    description: "How values are shown; time: ISO 8601, shown as its age",
+    expected: "must be text, count, number, percent, seconds, milliseconds or time",
+  },
+)
+
+const measure = Type.Object(
+  {
+    column: Type.String({
+      minLength: 1,
+      maxLength: 600,
+      description: "A column of the query's rows",
+      expected: "must be a string of 1 to 600 characters",
+    }),
+    label: name,
+    format,
+    better: Type.Optional(
+      Type.Union([Type.Literal("higher"), Type.Literal("lower")], {
+        description: "Which values are better; absent: changes are neutral",
+        expected: "must be higher or lower",
+      }),
+    ),
+  },
+  { ...strict, description: "A column, and how it is shown" },
+)
+
+// The page that shows the board has the range.
+const parameter = Type.Omit(
+  parameterSchema,
+  ["id", "start_date", "end_date", "preset", "page", "cursor"],
+  strict,
+)
+
+const query = (parameters: number, description: string) =>
+  Type.Object(
+    {
+      parameters: Type.Array(parameter, {
+        minItems: 1,
+        maxItems: parameters,
+        description,
+        expected: `must be a list of ${parameters === 1 ? "one parameter" : `1 to ${parameters} parameters`} of a query`,
+      }),
+      filters: querySchema.properties.filters,
+    },
+    {
+      ...strict,
+      description:
+        "Body of POST /v1/query without its range. A compare or granularity stands for that of the page, except the granularity of retention",
+    },
+  )
+
+const id = Type.String({
+  pattern: "^[A-Za-z0-9-]{1,36}$",
+  description: "Id on the board. Default: a new one",
+  expected: "must be 1 to 36 characters from A-Z, a-z, 0-9 and '-'",
+})
+
+/** The fields of all tiles. */
+const shared = {
+  title: name,
+  websiteId: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 255,
+      description:
+        "On a board of all websites: the website that the tile shows; none: events without a website; absent: all websites",
+      expected: "must be the id of a website, or none",
+    }),
+  ),
+  path: Type.Optional({ ...newViewSchema.properties.path, description: "Page and query that show the same" }),
+}
+
+const placement = {
+  x: whole(0, boardColumns - minSize, `Column of the left edge; a board has ${boardColumns}`),
+  y: whole(0, 1_000, "Row of the top edge. Tiles move up until they touch another"),
+  width: whole(minSize, boardColumns, "Columns"),
+  height: whole(minSize, maxHeight, "Rows"),
+}
+
+/** A tile of a request, whose place can be left to the server, and the same tile on a board. */
+function tile<Kind extends string, Fields extends TProperties>(kind: Kind, fields: Fields) {
+  const own = { kind: Type.Literal(kind, { expected: `must be ${kind}` }), ...shared, ...fields }
+  return {
+    input: Type.Object(
+      { id: Type.Optional(id), ...own, ...Type.Partial(Type.Object(placement)).properties },
+      strict,
+    ),
+    output: Type.Object({ id, ...own, ...placement }, strict),
+  }
+}
+
+/** Each kind of tile. */
+const kinds = {
+  number: tile("number", {
+    query: query(2, "The first has one row with the number; the second shows it over time"),
+    measure,
+  }),
+  chart: tile("chart", {
+    query: query(2, "Values over time; with `by`, a second parameter has the parts of the first as a stack"),
+    measure,
+    by: Type.Optional({
+      ...measure.properties.column,
+      description: "Column with the name of each line, or of each part of a stack",
+    }),
+    display: Type.Union([Type.Literal("lines"), Type.Literal("bars")], {
+      expected: "must be lines or bars",
+    }),
+  }),
+  table: tile("table", {
+    query: query(1, "Has the rows"),
+    columns: Type.Array(measure, {
+      minItems: 1,
+      maxItems: 10,
+      description:
+        "The columns; if the query compares, the first one with a number is followed by its change",
+      expected: "must be a list of 1 to 10 columns {column, label, format}",
+    }),
+  }),
+  funnel: tile("funnel", { query: query(1, "A funnel") }),
+  retention: tile("retention", {
+    query: query(1, "A retention"),
+    show: Type.Optional(
+      Type.Union([Type.Literal("percent"), Type.Literal("people")], {
+        description: "Default percent",
+        expected: "must be percent or people",
+      }),
+    ),
+  }),
+}
+
+export type TileKind = keyof typeof kinds
+
+/** Object.keys loses the literal types. */
+export const tileKinds = Object.keys(kinds) as TileKind[]
+
+export const newTileSchemas = {
+  number: kinds.number.input,
+  chart: kinds.chart.input,
+  table: kinds.table.input,
+  funnel: kinds.funnel.input,
+  retention: kinds.retention.input,
+} satisfies Record<TileKind, TSchema>
+
+export const newTileSchema = Type.Union(
+  [kinds.number.input, kinds.chart.input, kinds.table.input, kinds.funnel.input, kinds.retention.input],
+  { description: "A tile. Without x and y it gets the first free place" },
+)
+
+export const tileSchema = Type.Union(
+  [kinds.number.output, kinds.chart.output, kinds.table.output, kinds.funnel.output, kinds.retention.output],
+  { description: "A tile" },
+)
+
+const expectedTiles = `must be a list of at most ${maxTiles} tiles`
+const newTiles = Type.Array(newTileSchema, {
+  maxItems: maxTiles,
+  description: "Tiles. Those that overlap move down",
+  expected: expectedTiles,
+})
+
+export const newBoardSchema = Type.Object({ name, tiles: Type.Optional(newTiles) }, strict)
+
+export const boardChangesSchema = Type.Object(
+  {
+    name: Type.Optional(name),
+    tiles: Type.Optional(newTiles),
+    revision: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        description: "The revision that the change is of. Another one is rejected with the reason `conflict`",
+        expected: "must be a whole number above 0",
+      }),
+    ),
+  },
+  strict,
+)
+
+/**
+ * The requests with tiles of any form. The tiles are validated by their kind: the errors of a union would be those of its first
+ * kind.
+ */
+const anyTiles = Type.Optional(Type.Array(Type.Unknown(), { maxItems: maxTiles, expected: expectedTiles }))
+export const newBoardForm = Type.Object({ ...newBoardSchema.properties, tiles: anyTiles }, strict)
+export const boardChangesForm = Type.Object({ ...boardChangesSchema.properties, tiles: anyTiles }, strict)
+
+const boardFields = {
+  id: Type.String({ description: "Id" }),
+  websiteId: viewSchema.properties.websiteId,
+  name,
+  revision: Type.Integer({ description: "Number of the change, from 1" }),
+  createdAt: time("Creation time"),
+  updatedAt: time("Time of the last change"),
+}
+
+/** A board in a list. */
+export const boardSummarySchema = Type.Object({
+  ...boardFields,
+  tiles: Type.Integer({ minimum: 0, description: "Number of tiles" }),
+})
+
+export const boardSchema = Type.Object({
+  ...boardFields,
+  tiles: Type.Array(tileSchema, { description: "Tiles in reading order, none of which overlap" }),
+})
+
+/** Query string of requests for the boards of a website. */
+export const boardFilterSchema = noteFilterSchema
+
+export type NewTile = Static<typeof newTileSchema>
+export type Tile = Static<typeof tileSchema>
+export type TileMeasure = Static<typeof measure>
+export type BoardJson = Static<typeof boardSchema>
+export type BoardSummaryJson = Static<typeof boardSummarySchema>

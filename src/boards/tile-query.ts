@@ -1,0 +1,91 @@
+import { type FieldError, RequestError } from "../errors.ts"
+import { fullLimits } from "../query-api/limits.ts"
+import { type ParsedQuery, parseQueries } from "../query-api/parse.ts"
+import type { ParsedParameter } from "../query-api/parse-parameter.ts"
+import { typeOf } from "../query-api/query-types.ts"
+import type { NewTile, TileKind } from "./schema.ts"
+
+/** Characters of a tile as JSON: a funnel of ten steps with a dozen filters each. A board is loaded as a whole. */
+const maxTileLength = 16_384
+
+/** The type that a kind of tile shows. Absent: any with the columns. */
+const typesOfKinds: Partial<Record<TileKind, string>> = { funnel: "funnel", retention: "retention" }
+
+/** Checks that a tile's query is valid and has what the tile shows. The schema has accepted the tile. `now`: Unix ms. */
+export function queryErrors(tile: NewTile, now: number): FieldError[] {
+  if (JSON.stringify(tile).length > maxTileLength) {
+    return [{ field: "query", message: `is too large: a tile can have ${maxTileLength} characters of JSON` }]
+  }
+  try {
+    const { parameters } = parse(tile, now)
+    return parameters.flatMap((parameter, index) => {
+      const field = `query.parameters.${index}`
+      return parameterErrors(tile, parameter, field, index)
+    })
+  } catch (error) {
+    if (!(error instanceof RequestError) || !error.fields) throw error
+    return error.fields.map(({ field, message }) => ({ field: `query.${field}`, message }))
+  }
+}
+
+function parse({ query }: NewTile, now: number): { parameters: ParsedParameter[] } {
+  // The query does not run now: any range and website will do.
+  const body = { ...query, preset: "last_7d" }
+  const steps = parseQueries(body, { websites: [], now, zone: "UTC", canReadData: true, limits: fullLimits })
+  for (;;) {
+    const step = steps.next()
+    if (!step.done) continue
+    // It is one query, not a batch.
+    const [parsed] = step.value.queries as [ParsedQuery]
+    return parsed
+  }
+}
+
+function parameterErrors(
+  tile: NewTile,
+  parameter: ParsedParameter,
+  field: string,
+  index: number,
+): FieldError[] {
+  if ("failure" in parameter) {
+    return [{ field, message: `is not valid: ${parameter.failure.detail ?? parameter.failure.message}` }]
+  }
+  const { type: name, granularity, measures } = parameter
+  const type = typeOf(name)
+  const needed = typesOfKinds[tile.kind] ?? name
+  if (name !== needed) {
+    return [{ field: `${field}.name`, message: `must be ${needed} for a tile of the kind ${tile.kind}` }]
+  }
+  if (type?.needsReadData) {
+    return [{ field: `${field}.name`, message: "must not be a type of single events or people" }]
+  }
+  if (tile.kind === "chart" && granularity === undefined) {
+    return [{ field: `${field}.granularity`, message: "is required: a chart shows values over time" }]
+  }
+  // The columns are those of the first parameter.
+  if (index > 0) return []
+  const columns = [
+    ...(type?.columns ?? []).filter((column) => column !== "…"),
+    ...parameter.by,
+    ...(type?.takes.includes("measures") ? measures.map((measure) => measure.name) : []),
+  ]
+  return columnsOf(tile)
+    .filter(({ column }) => !columns.includes(column))
+    .map((unknown) => ({
+      field: unknown.field,
+      message: `must be a column of ${name}: ${columns.join(", ")}`,
+    }))
+}
+
+/** The columns that a tile shows, with the fields that name them. */
+function columnsOf(tile: NewTile): { field: string; column: string }[] {
+  switch (tile.kind) {
+    case "table":
+      return tile.columns.map(({ column }, index) => ({ field: `columns.${index}.column`, column }))
+    case "number":
+    case "chart":
+      return [{ field: "measure.column", column: tile.measure.column }]
+    default:
+      return []
+  }
+}

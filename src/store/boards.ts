@@ -1,0 +1,96 @@
+import { RequestError } from "../errors.ts"
+import type { Db } from "./db/driver.ts"
+import type { WebsitePlace } from "./websites.ts"
+
+/** A board of the dashboard. `Tile`: as src/boards validates it. */
+export interface Board<Tile> {
+  id: string
+  place: WebsitePlace
+  /** Id of the website; null for events without a website, and for all websites. */
+  websiteId: string | null
+  name: string
+  tiles: Tile[]
+  /** Counts changes, from 1. */
+  revision: number
+  /** Unix ms, like every `…At`. */
+  createdAt: number
+  updatedAt: number
+}
+
+/** A board in a list: `tiles` is their number. */
+export type BoardSummary = Omit<Board<never>, "tiles"> & { tiles: number }
+
+/** Boards per website: one menu lists them all. */
+export const maxBoards = 50
+
+const columns = `
+  b.id, b.website_rid as place, w.id as websiteId, b.name, b.revision, b.created_at as createdAt,
+  b.updated_at as updatedAt`
+const from = "from boards as b left join websites as w on w.rid = b.website_rid"
+
+const sql = {
+  list: `
+    select ${columns}, json_array_length(b.tiles) as tiles ${from}
+    where b.website_rid is :place
+    order by b.name collate nocase, b.created_at, b.id`,
+  find: `select ${columns}, b.tiles ${from} where b.id = :id`,
+  count: "select count(*) from boards where website_rid is :place",
+  insert: `
+    insert into boards (id, website_rid, name, tiles, revision, created_at, updated_at)
+    values (:id, :place, :name, :tiles, 1, :now, :now)`,
+  update: `
+    update boards set name = :name, tiles = :tiles, revision = revision + 1, updated_at = :now
+    where id = :id`,
+  remove: "delete from boards where id = :id",
+}
+
+/** Lists boards by name. */
+export function listBoards(db: Db, place: WebsitePlace): BoardSummary[] {
+  return db.prepare(sql.list).all({ place }) as BoardSummary[]
+}
+
+/** Throws `board_unknown`. */
+export function findBoard<Tile>(db: Db, id: string): Board<Tile> {
+  const row = db.prepare(sql.find).get({ id }) as (Omit<Board<Tile>, "tiles"> & { tiles: string }) | undefined
+  if (!row) throw new RequestError("board_unknown", { detail: `no board has the id ${id}` })
+  return { ...row, tiles: JSON.parse(row.tiles) }
+}
+
+/** Throws `conflict` if the website has the maximum number of boards. */
+export function createBoard<Tile>(
+  db: Db,
+  id: string,
+  { place, name, tiles }: Pick<Board<Tile>, "place" | "name" | "tiles">,
+  now: number,
+): Board<Tile> {
+  if ((db.prepare(sql.count).pluck().get({ place }) as number) >= maxBoards) {
+    throw new RequestError("conflict", {
+      detail: `there are already ${maxBoards} boards: delete some first`,
+    })
+  }
+  db.prepare(sql.insert).run({ id, place, name, tiles: JSON.stringify(tiles), now })
+  return findBoard(db, id)
+}
+
+/** `revision`: the one that the change is of; undefined: any. Throws `board_unknown`, and `conflict` if the board has changed since. */
+export function updateBoard<Tile>(
+  db: Db,
+  id: string,
+  { revision, ...changes }: Partial<Pick<Board<Tile>, "name" | "tiles" | "revision">>,
+  now: number,
+): Board<Tile> {
+  const board = findBoard<Tile>(db, id)
+  if (revision !== undefined && revision !== board.revision) {
+    throw new RequestError("conflict", {
+      detail: `the board has changed since revision ${revision}: load it again, and repeat the change`,
+    })
+  }
+  const { name, tiles } = { ...board, ...changes }
+  db.prepare(sql.update).run({ id, name, tiles: JSON.stringify(tiles), now })
+  return findBoard(db, id)
+}
+
+/** Throws `board_unknown`. */
+export function deleteBoard(db: Db, id: string): void {
+  db.prepare(sql.remove).run({ id: findBoard(db, id).id })
+}
