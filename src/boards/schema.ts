@@ -34,14 +34,17 @@ const format = Type.Union(
   },
 )
 
+const column = (description: string) =>
+  Type.String({
+    minLength: 1,
+    maxLength: 600,
+    description,
+    expected: "must be a string of 1 to 600 characters",
+  })
+
 const measure = Type.Object(
   {
-    column: Type.String({
-      minLength: 1,
-      maxLength: 600,
-      description: "A column of the query's rows",
-      expected: "must be a string of 1 to 600 characters",
-    }),
+    column: column("A column of the query's rows"),
     label: name,
     format,
     better: Type.Optional(
@@ -124,14 +127,14 @@ const kinds = {
   number: tile("number", {
     query: query(2, "The first has one row with the number; the second shows it over time"),
     measure,
+    trend: Type.Optional(
+      column("The same number in the rows of the second parameter. Default: the same column"),
+    ),
   }),
   chart: tile("chart", {
     query: query(2, "Values over time; with `by`, a second parameter has the parts of the first as a stack"),
     measure,
-    by: Type.Optional({
-      ...measure.properties.column,
-      description: "Column with the name of each line, or of each part of a stack",
-    }),
+    by: Type.Optional(column("Column with the name of each line, or of each part of a stack")),
     display: Type.Union([Type.Literal("lines"), Type.Literal("bars")], {
       expected: "must be lines or bars",
     }),

@@ -19,6 +19,7 @@ import { Web } from "./web/web.tsx"
 const pages: Record<string, FunctionComponent> = {
   web: Web,
   overview: Overview,
+  boards: lazyPage(async () => (await import("./boards/boards.tsx")).Boards),
   funnels: lazyPage(async () => (await import("./funnels/funnels.tsx")).Funnels),
   install: InstallPage,
   live: lazyPage(async () => (await import("./live/live.tsx")).Live),
@@ -48,7 +49,7 @@ function Root() {
     void session.load()
   }, [session])
   const me = session.me.value
-  const { page, base } = router.location.value
+  const { page, base, params } = router.location.value
   const [first] = page.split("/")
   if (session.failure.value !== undefined) {
     return <Failure error={session.failure.value} onRetry={() => void session.load()} />
@@ -56,6 +57,9 @@ function Root() {
   if (!me) return null
   const isLoggedOut = !me.user && !me.share
   if (isLoggedOut || (base === "" && first === "invite")) return <LoginPages />
+  // A wallboard has no navigation.
+  const isBare = page === "boards" && params.get("mode") === "wallboard" && params.has("id")
+  if (isBare) return <Content />
   return (
     <Shell>
       <Content />

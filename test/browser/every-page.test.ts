@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import type { Page } from "playwright-core"
 import { violations } from "./axe.ts"
+import { createBoard } from "./board.ts"
 import { type Dashboard, noBrowser, openDashboard, skipped, waitForPage } from "./browser.ts"
 import { sendQuality } from "./page-quality.ts"
 import { pages } from "./pages.ts"
@@ -28,9 +29,11 @@ const looks: [name: string, turn: (page: Page, ready: string) => Promise<void>][
 
 describe.skipIf(noBrowser)(`every page${skipped}`, () => {
   let dashboard: Dashboard
+  let board: string
   beforeAll(async () => {
     dashboard = await openDashboard({ pageViews: true })
     await sendQuality(dashboard.server.url, dashboard.site, 30)
+    board = await createBoard(dashboard)
   })
   afterAll(async () => {
     await dashboard?.[Symbol.asyncDispose]()
@@ -39,7 +42,7 @@ describe.skipIf(noBrowser)(`every page${skipped}`, () => {
   test.each(pages)(
     "$name loads without errors or layout shifts, fits a phone, and has no axe violations in light and dark",
     async ({ path, ready }) => {
-      const { page, faults } = await dashboard.open(path)
+      const { page, faults } = await dashboard.open(path.replace("BOARD", board))
       await waitForPage(page, ready)
       expect(await shiftOf(page)).toBeLessThan(maxShift)
       const found: Record<string, string[]> = {}

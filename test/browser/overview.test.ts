@@ -280,29 +280,6 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await page.context().close()
   })
 
-  test("all websites together are broken down by website", async () => {
-    const { page, faults } = await dashboard.open("/w/all/overview")
-    const table = page.getByRole("table", { name: "Websites" })
-    await table.locator("tbody tr").first().waitFor()
-    const { data } = await dashboard.api<{
-      data: { data: { website_id: string | null; events: number }[] }[]
-    }>("query?website_id=all", {
-      method: "POST",
-      body: JSON.stringify({
-        preset: "last_30d",
-        parameters: [
-          { name: "events", by: ["website_id"], measures: ["events"], compare: "previous_period" },
-        ],
-      }),
-    })
-    const cells = await table.locator("tbody tr td:nth-child(2)").allInnerTexts()
-    expect(cells.map(numberOf)).toEqual(data[0]?.data.map(({ events }) => events) ?? [])
-    expect(cells.length).toBeGreaterThan(0)
-    expect(await violations(page)).toEqual([])
-    expect(faults).toEqual([])
-    await page.context().close()
-  })
-
   test("the range is compared with last year, weekdays or dates of choice", async () => {
     const { page } = await dashboard.open("/w/SITE/overview?period=yesterday")
     const note = page.locator(".comparison-note").first()

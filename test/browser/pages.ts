@@ -5,10 +5,13 @@ export const cartError = JSON.stringify([
   "214",
 ])
 
-/** Every page of the dashboard: its path, and a text that is visible once it has loaded. */
+/** Every page of the dashboard: its path, with SITE and BOARD for the ids of the website and of a board, and a text that is visible once it has loaded. */
 export const pages: { name: string; path: string; ready: string }[] = [
   { name: "web", path: "/w/SITE/web", ready: "google.com" },
   { name: "overview", path: "/w/SITE/overview", ready: "page_viewed" },
+  { name: "boards", path: "/w/SITE/boards", ready: "Growth" },
+  { name: "board", path: "/w/SITE/boards?id=BOARD", ready: "Return visits" },
+  { name: "wallboard", path: "/w/SITE/boards?id=BOARD&mode=wallboard", ready: "Return visits" },
   { name: "events", path: "/w/SITE/events?f=exists:property.plan:true", ready: "order_paid" },
   { name: "event", path: "/w/SITE/event?name=order_paid&split=property.plan", ready: "coupon" },
   // At some hours the newest events are all of other kinds.

@@ -38,6 +38,8 @@ const layers = [
   ["src/dashboard/components/layout"],
   // The overview shows it for a website without events, and it is a page of its own.
   ["src/dashboard/install"],
+  // Web and Overview of all websites show it.
+  ["src/dashboard/websites"],
   [
     "src/dashboard/web",
     "src/dashboard/overview",
@@ -57,6 +59,8 @@ const layers = [
     "src/dashboard/goals",
     "src/dashboard/rejected-requests",
   ],
+  // Its tiles show funnels and retention as their pages do.
+  ["src/dashboard/boards"],
   ["src/dashboard"],
   ["src/flag-values.ts"],
   ["src/app.ts", "src/serve-options.ts"],

@@ -3,11 +3,32 @@ import { useFormat } from "../components/controls/use-format.ts"
 import { Value } from "../components/controls/value.tsx"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { Empty } from "../components/layout/states.tsx"
+import type { PinnedTile } from "../state/boards.ts"
 import type { Format } from "../state/format.ts"
 import type { QueryState } from "../state/use-query.ts"
 import type { Column, PageReport } from "./tables.ts"
 
 type Row = Record<string, string | number | null>
+
+/** Rows of the table on a board. */
+const tileRows = 20
+
+/** The table, for boards. */
+function tileOf({ name, title, columns }: PageReport): PinnedTile {
+  return {
+    kind: "table",
+    title,
+    query: { parameters: [{ name, limit: tileRows }] },
+    columns: [
+      { column: "name", label: "Page", format: "text" },
+      ...columns.map(({ column, label, unit }) => ({
+        column,
+        label,
+        format: unit === "ms" ? ("milliseconds" as const) : unit,
+      })),
+    ],
+  }
+}
 
 /** A report with a row for each page, those with the most views first. Click a page to filter by it. */
 export function PageTable({ table, query }: { table: PageReport; query: QueryState }) {
@@ -20,6 +41,7 @@ export function PageTable({ table, query }: { table: PageReport; query: QuerySta
     <Panel
       title={title}
       hint={hint}
+      pin={tileOf(table)}
       actions={
         <DownloadCsv
           file={file}

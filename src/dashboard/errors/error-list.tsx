@@ -10,6 +10,7 @@ import { NoPageData } from "../components/layout/no-page-data.tsx"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { Empty } from "../components/layout/states.tsx"
 import { useApp } from "../state/app.ts"
+import { compared, type PinnedTile } from "../state/boards.ts"
 import { comparisonOption } from "../state/query-cache.ts"
 import { useQuery, useRunQuery } from "../state/use-query.ts"
 import { groupFields, groupOf, groupParam, locationText } from "./error-group.ts"
@@ -74,6 +75,7 @@ export function ErrorList() {
   return (
     <Panel
       title="All errors"
+      pin={allErrors}
       hint="Grouped by message and location."
       actions={
         <>
@@ -110,6 +112,30 @@ export function ErrorList() {
       <ComparisonNote query={query} id="groups" />
     </Panel>
   )
+}
+
+/** The most frequent errors, for boards. */
+const allErrors: PinnedTile = {
+  kind: "table",
+  title: "Errors",
+  query: {
+    parameters: [
+      {
+        name: "events",
+        kinds: ["error"],
+        by: groupFields,
+        measures: ["events", "users", "last"],
+        limit: 20,
+        ...compared,
+      },
+    ],
+  },
+  columns: [
+    { column: groupFields[0], label: "Error", format: "text" },
+    { column: "events", label: "Errors", format: "count", better: "lower" },
+    { column: "users", label: "Visitors", format: "count" },
+    { column: "last", label: "Last seen", format: "time" },
+  ],
 }
 
 const csvColumns = [

@@ -6,7 +6,9 @@ import { useFormat } from "../components/controls/use-format.ts"
 import { Page } from "../components/layout/page.tsx"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { peopleOf } from "../components/people/selection.ts"
+import { PinButton } from "../components/saved/pin.tsx"
 import { useApp } from "../state/app.ts"
+import { compared, overTime, type PinnedTile } from "../state/boards.ts"
 import type { Filter } from "../state/filters.ts"
 import { comparisonOption } from "../state/query-cache.ts"
 import { type QueryState, useQuery } from "../state/use-query.ts"
@@ -23,7 +25,8 @@ const counts = { name: "events", kinds: ["error"], measures: ["events", "users",
 export function Errors() {
   const { router, session, view } = useApp()
   const group = parseGroup(router.location.value.params.get("error"))
-  const filters = [...view.value.filters, ...(group ? groupFilters(group) : [])]
+  const own = group ? groupFilters(group) : []
+  const filters = [...view.value.filters, ...own]
   const granularity = useGranularity()
   const query = useQuery(
     [
@@ -35,8 +38,8 @@ export function Errors() {
   return (
     <Page title="Errors">
       {group && <SelectedError group={group} filters={filters} query={query} />}
-      <Totals query={query} />
-      <ErrorsOverTime query={query} filters={filters} />
+      <Totals query={query} own={own} />
+      <ErrorsOverTime query={query} own={own} filters={filters} />
       {group ? (
         // Single errors name people, so share links do not have them.
         session.me.value?.share == null && <Occurrences filters={filters} />
@@ -63,13 +66,20 @@ const stats = [
   { label: "Affected sessions", column: "sessions" },
 ] as const
 
-function Totals({ query }: { query: QueryState }) {
+interface ErrorsProps {
+  query: QueryState
+  /** Of the selected error, for boards. */
+  own: Filter[]
+}
+
+function Totals({ query, own }: ErrorsProps) {
   const { view } = useApp()
   const format = useFormat()
   const trend = query.rows<TrendRow>("trend")
   const { started, isRunning } = useProgress(trend.map(({ date }) => date))
   return (
     <section class="panel stats" aria-label="Key metrics">
+      <PinButton name="a key metric" tiles={numbersOf(own)} />
       <Loaded query={query} id="totals" height={88}>
         {() => {
           const [totals] = query.rows<Totals>("totals")
@@ -96,10 +106,35 @@ function Totals({ query }: { query: QueryState }) {
   )
 }
 
-function ErrorsOverTime({ query, filters }: { query: QueryState; filters: readonly Filter[] }) {
+function numbersOf(filters: Filter[]): PinnedTile[] {
+  return stats.map(({ label, column }) => ({
+    kind: "number",
+    title: label,
+    query: {
+      parameters: [
+        { ...counts, ...compared },
+        { ...counts, ...overTime },
+      ],
+      filters,
+    },
+    measure: { column, label, format: "count", better: "lower" },
+  }))
+}
+
+function ErrorsOverTime({ query, own, filters }: ErrorsProps & { filters: readonly Filter[] }) {
   const rows = query.rows<TrendRow>("trend")
   return (
-    <Panel title="Errors over time" actions={<GranularitySwitch />}>
+    <Panel
+      title="Errors over time"
+      actions={<GranularitySwitch />}
+      pin={{
+        kind: "chart",
+        title: "Errors over time",
+        query: { parameters: [{ ...counts, ...overTime }], filters: own },
+        measure: { column: "events", label: "Errors", format: "count" },
+        display: "bars",
+      }}
+    >
       <Loaded query={query} id="trend" height={306}>
         {() => (
           <RangeChart

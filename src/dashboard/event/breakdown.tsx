@@ -14,7 +14,8 @@ import { NoMatch } from "../components/layout/no-match.tsx"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { peopleOf } from "../components/people/selection.ts"
 import { useApp } from "../state/app.ts"
-import { type Filter, fieldName, valueFilter } from "../state/filters.ts"
+import { compared, type PinnedTile } from "../state/boards.ts"
+import { eventFilters, type Filter, fieldName, valueFilter } from "../state/filters.ts"
 import { comparisonOption } from "../state/query-cache.ts"
 import { useQuery, useRunQuery } from "../state/use-query.ts"
 
@@ -27,6 +28,8 @@ const pageRows = 10
 const fileRows = 10_000
 
 interface BreakdownProps {
+  /** Name of the event. */
+  event: string
   /** Selects the events. */
   filters: readonly Filter[]
   /** Property keys of these events. */
@@ -36,7 +39,7 @@ interface BreakdownProps {
 }
 
 /** Groups the event by the values of one or two fields. */
-export function Breakdown({ filters, keys, better }: BreakdownProps) {
+export function Breakdown({ event, filters, keys, better }: BreakdownProps) {
   const { router } = useApp()
   const split = [...new Set(router.location.value.params.getAll("split"))].slice(0, maxFields)
   const set = (at: number, field: string | undefined) => {
@@ -51,6 +54,7 @@ export function Breakdown({ filters, keys, better }: BreakdownProps) {
     <Panel
       title="Breakdown"
       class="event-breakdown"
+      pin={split.length === 0 ? undefined : tileOf(event, split)}
       actions={
         <>
           <FieldPicker
@@ -81,6 +85,25 @@ export function Breakdown({ filters, keys, better }: BreakdownProps) {
       )}
     </Panel>
   )
+}
+
+/** The table of groups, for boards. */
+function tileOf(event: string, split: readonly string[]): PinnedTile {
+  const measures = ["events", "users", "sessions"]
+  return {
+    kind: "table",
+    title: `${event} by ${split.map(fieldName).join(" and ")}`,
+    query: {
+      parameters: [{ name: "events", by: split, measures, limit: pageRows, ...compared }],
+      filters: eventFilters(event),
+    },
+    columns: [
+      ...split.map((column) => ({ column, label: fieldName(column), format: "text" as const })),
+      { column: "events", label: "Events", format: "count" },
+      { column: "users", label: "Visitors", format: "count" },
+      { column: "sessions", label: "Sessions", format: "count" },
+    ],
+  }
 }
 
 /** A group's measures, and its values by field name. */

@@ -12,8 +12,10 @@ import { Page } from "../components/layout/page.tsx"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { Empty } from "../components/layout/states.tsx"
 import { peopleOf } from "../components/people/selection.ts"
+import { PinButton } from "../components/saved/pin.tsx"
 import { useApp } from "../state/app.ts"
-import type { Filter } from "../state/filters.ts"
+import { compared, overTime, type PinnedTile } from "../state/boards.ts"
+import { type Filter, eventFilters as filtersOfEvent } from "../state/filters.ts"
 import { comparisonOption } from "../state/query-cache.ts"
 import { type QueryState, useQuery } from "../state/use-query.ts"
 import { Breakdown } from "./breakdown.tsx"
@@ -75,12 +77,13 @@ function EventReport({ name }: { name: string }) {
   const isEmpty = totals.rows<Counts>("summary")[0]?.total_events === 0
   return (
     <Page title={name} actions={<EventActions name={name} />}>
-      <Totals query={totals} better={directionOf(name)} />
-      <TrendPanel query={totals} measure={measure} filters={eventFilters} />
+      <Totals query={totals} name={name} better={directionOf(name)} />
+      <TrendPanel query={totals} name={name} measure={measure} filters={eventFilters} />
       <ValueMovers filters={eventFilters} measure={measure} better={directionOf(name)} />
       {!isEmpty && (
         <>
           <Breakdown
+            event={name}
             filters={eventFilters}
             keys={kinds.map((kind) => kind.property_key)}
             better={directionOf(name)}
@@ -117,7 +120,34 @@ function EventActions({ name }: { name: string }) {
 const perVisitor = ({ total_events, unique_users }: Counts) =>
   unique_users === 0 ? 0 : total_events / unique_users
 
-function Totals({ query, better }: { query: QueryState; better: Direction | undefined }) {
+interface TotalsProps {
+  query: QueryState
+  name: string
+  better: Direction | undefined
+}
+
+/** The totals of an event, for boards. */
+function numbersOf(name: string, better: Direction | undefined): PinnedTile[] {
+  const totals = [
+    { column: "total_events", label: "Events" },
+    { column: "unique_users", label: "Visitors" },
+    { column: "unique_sessions", label: "Sessions" },
+  ]
+  return totals.map(({ column, label }) => ({
+    kind: "number",
+    title: `${name}: ${label.toLowerCase()}`,
+    query: {
+      parameters: [
+        { name: "custom_events_summary", ...compared },
+        { name: "custom_events_trends", ...overTime },
+      ],
+      filters: filtersOfEvent(name),
+    },
+    measure: { column, label, format: "count", ...(better ? { better } : {}) },
+  }))
+}
+
+function Totals({ query, name, better }: TotalsProps) {
   const { view } = useApp()
   const format = useFormat()
   const trend = query.rows<Counts & { date: string }>("trend")
@@ -130,6 +160,7 @@ function Totals({ query, better }: { query: QueryState; better: Direction | unde
   ]
   return (
     <section class="panel stats" aria-label="Key metrics">
+      <PinButton name="a key metric" tiles={numbersOf(name, better)} />
       <Loaded query={query} id="summary" height={88}>
         {() => {
           const [summary] = query.rows<ComparedCounts>("summary")
@@ -164,26 +195,49 @@ function Totals({ query, better }: { query: QueryState; better: Direction | unde
 
 /** `name`: in the API. */
 const measures = [
-  { value: "events", name: "events", label: "Events", of: (counts: Counts) => counts.total_events },
-  { value: "visitors", name: "users", label: "Visitors", of: (counts: Counts) => counts.unique_users },
+  {
+    value: "events",
+    name: "events",
+    column: "total_events",
+    label: "Events",
+    of: (counts: Counts) => counts.total_events,
+  },
+  {
+    value: "visitors",
+    name: "users",
+    column: "unique_users",
+    label: "Visitors",
+    of: (counts: Counts) => counts.unique_users,
+  },
 ] as const
 
 type TrendMeasure = (typeof measures)[number]
 
 interface TrendPanelProps {
   query: QueryState
+  name: string
   measure: TrendMeasure
   /** Selects the events. */
   filters: readonly Filter[]
 }
 
 /** Events or visitors over time, compared to the previous period. */
-function TrendPanel({ query, measure, filters }: TrendPanelProps) {
+function TrendPanel({ query, name, measure, filters }: TrendPanelProps) {
   const { router, view } = useApp()
   const title = `${measure.label} over time`
   return (
     <Panel
       title={title}
+      pin={{
+        kind: "chart",
+        title: `${name}: ${title.toLowerCase()}`,
+        query: {
+          parameters: [{ name: "custom_events_trends", ...overTime, ...compared }],
+          filters: filtersOfEvent(name),
+        },
+        measure: { column: measure.column, label: measure.label, format: "count" },
+        display: "bars",
+      }}
       actions={
         <>
           <Segmented

@@ -13,6 +13,7 @@ import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { Empty } from "../components/layout/states.tsx"
 import { peopleOf } from "../components/people/selection.ts"
 import { useApp } from "../state/app.ts"
+import { compared, type PinnedTile } from "../state/boards.ts"
 import { eventFilters } from "../state/filters.ts"
 import { comparisonOption } from "../state/query-cache.ts"
 import { useQuery, useRunQuery } from "../state/use-query.ts"
@@ -74,6 +75,7 @@ export function Events() {
     <Page title="Events">
       <Panel
         title="All events"
+        pin={tileOf(search)}
         actions={
           <>
             <SearchField
@@ -104,6 +106,28 @@ export function Events() {
       </Panel>
     </Page>
   )
+}
+
+/** Rows of the table on a board: it has no pages. */
+const tileRows = 20
+
+/** The most frequent events, for boards. */
+function tileOf(search: string): PinnedTile {
+  return {
+    kind: "table",
+    title: "Events",
+    query: {
+      parameters: [{ name: "custom_events", limit: tileRows, ...compared }],
+      filters: search === "" ? [] : [{ field: "event_name", op: "contains", value: search }],
+    },
+    columns: [
+      { column: "name", label: "Event", format: "text" },
+      { column: "total_events", label: "Events", format: "count" },
+      { column: "unique_users", label: "Visitors", format: "count" },
+      { column: "unique_sessions", label: "Sessions", format: "count" },
+      { column: "last_occurrence", label: "Last seen", format: "time" },
+    ],
+  }
 }
 
 interface NameTableProps {

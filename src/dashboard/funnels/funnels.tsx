@@ -18,7 +18,8 @@ import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { Empty } from "../components/layout/states.tsx"
 import { SaveButton, SavedList, useSavedViews } from "../components/saved/saved.tsx"
 import { useApp } from "../state/app.ts"
-import { comparisonOption } from "../state/query-cache.ts"
+import type { PinnedTile } from "../state/boards.ts"
+import { comparisonOption, type Parameter } from "../state/query-cache.ts"
 import { type QueryState, useQuery } from "../state/use-query.ts"
 import { Breakdown, shownValues } from "./breakdown.tsx"
 import { type StepMetrics, type StepRow, StepsPanel } from "./steps-chart.tsx"
@@ -131,12 +132,25 @@ function Funnel({ steps, unit, window, by, name }: FunnelProps) {
   return (
     <>
       <Totals query={query} isCompared={compare !== undefined} />
-      <StepsPanel query={query} steps={steps} unit={unit} window={window} name={name} />
+      <StepsPanel
+        query={query}
+        steps={steps}
+        unit={unit}
+        window={window}
+        name={name}
+        pin={tileOf(steps, funnel)}
+      />
       {by !== undefined && (
         <Breakdown query={query} steps={steps} unit={unit} window={window} by={by} name={name} />
       )}
     </>
   )
+}
+
+/** The funnel, for boards. */
+function tileOf(steps: readonly Step[], funnel: Parameter): PinnedTile {
+  const [first, last] = [steps[0], steps.at(-1)].map((step) => step?.name || "any event")
+  return { kind: "funnel", title: `${first} → ${last}`, query: { parameters: [funnel] } }
 }
 
 interface TotalsProps {

@@ -8,6 +8,7 @@ import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { Empty } from "../components/layout/states.tsx"
 import { PeopleLink } from "../components/people/people-link.tsx"
 import type { Selection } from "../components/people/selection.ts"
+import type { PinnedTile } from "../state/boards.ts"
 import type { QueryState } from "../state/use-query.ts"
 import { windowText } from "./window-picker.tsx"
 
@@ -38,10 +39,11 @@ interface StepsPanelProps {
   window: string
   /** The name under which the funnel is saved. */
   name: string | undefined
+  pin: PinnedTile
 }
 
 /** How many people reached each step, as bars or a table. */
-export function StepsPanel({ query, steps, unit, window, name }: StepsPanelProps) {
+export function StepsPanel({ query, steps, unit, window, name, pin }: StepsPanelProps) {
   const [isTable, setTable] = useState(false)
   const rows = query.rows<StepRow>("steps")
   const names = rows.map((row, index) => resultText(row.event_name, steps[index]))
@@ -58,6 +60,7 @@ export function StepsPanel({ query, steps, unit, window, name }: StepsPanelProps
   return (
     <Panel
       title="Funnel steps"
+      pin={pin}
       hint={`Within ${windowText(window)} of the first step · best attempt per ${unit.one}`}
       actions={
         <>
@@ -127,10 +130,11 @@ interface BarsProps {
   rows: readonly StepRow[]
   names: readonly string[]
   unit: Unit
-  selectionOf: SelectionOf
+  /** Undefined: the numbers lead nowhere. */
+  selectionOf?: SelectionOf
 }
 
-function Bars({ rows, names, unit, selectionOf }: BarsProps) {
+export function Bars({ rows, names, unit, selectionOf }: BarsProps) {
   const format = useFormat()
   return (
     <ol class="funnels-steps">
@@ -150,7 +154,7 @@ function Bars({ rows, names, unit, selectionOf }: BarsProps) {
                 <PeopleLink
                   count={row.people}
                   label={`${format.countOf(row.people, unit.one)} reached step ${row.step}`}
-                  selection={selectionOf("reached", row.step)}
+                  selection={selectionOf?.("reached", row.step)}
                 >
                   {format.countOf(row.people, unit.one)}
                 </PeopleLink>{" "}
@@ -172,7 +176,7 @@ function Bars({ rows, names, unit, selectionOf }: BarsProps) {
                   <b>{format.rate(next.step_conversion_rate)}</b> continued
                   {next.median_ms !== null && <> · median {format.duration(next.median_ms)}</>}
                 </span>
-                <PeopleLink count={row.people - next.people} selection={selectionOf("dropped", row.step)}>
+                <PeopleLink count={row.people - next.people} selection={selectionOf?.("dropped", row.step)}>
                   {format.count(row.people - next.people)} dropped off (
                   {format.rate(row.people === 0 ? 0 : (100 * (row.people - next.people)) / row.people)})
                 </PeopleLink>

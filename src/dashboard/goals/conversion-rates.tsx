@@ -11,7 +11,9 @@ import { NoMatch } from "../components/layout/no-match.tsx"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { PeopleLink } from "../components/people/people-link.tsx"
 import type { Selection } from "../components/people/selection.ts"
+import { PinButton } from "../components/saved/pin.tsx"
 import { useApp } from "../state/app.ts"
+import { compared, overTime, type PinnedTile } from "../state/boards.ts"
 import { comparisonOption } from "../state/query-cache.ts"
 import { type QueryState, useQuery } from "../state/use-query.ts"
 import type { GoalRow } from "./goal.ts"
@@ -26,12 +28,7 @@ interface RatesProps {
 export function ConversionRates({ steps, unit }: RatesProps) {
   const { view } = useApp()
   const granularity = useGranularity()
-  const goals = {
-    name: "goals",
-    steps: steps.map(stepBody),
-    unit: unit.value,
-    ...comparisonOption(view.value.compare),
-  }
+  const goals = { ...parameterOf(steps, unit), ...comparisonOption(view.value.compare) }
   const query = useQuery([
     { ...goals, id: "totals" },
     { ...goals, id: "trend", granularity },
@@ -45,6 +42,7 @@ export function ConversionRates({ steps, unit }: RatesProps) {
       )}
       <Panel
         title="Conversion over time"
+        pin={chartTile(steps, unit)}
         hint={`Share of ${unit.many} with any event that converted.`}
         actions={<GranularitySwitch />}
       >
@@ -72,6 +70,45 @@ export function ConversionRates({ steps, unit }: RatesProps) {
   )
 }
 
+function parameterOf(steps: readonly Step[], unit: Unit) {
+  return { name: "goals", steps: steps.map(stepBody), unit: unit.value }
+}
+
+/** The chart, for boards. Goals with the same event have no names that tell them apart. */
+function chartTile(steps: readonly Step[], unit: Unit): PinnedTile | undefined {
+  const names = steps.map(({ name }) => name)
+  if (new Set(names).size < names.length) return undefined
+  return {
+    kind: "chart",
+    title: `Conversion: ${names.map((name) => name || "any event").join(", ")}`,
+    query: { parameters: [{ ...parameterOf(steps, unit), ...overTime, ...compared }] },
+    measure: { column: "conversion_rate", label: "Conversion", format: "percent", better: "higher" },
+    ...(steps.length > 1 ? { by: "goal" } : {}),
+    display: "lines",
+  }
+}
+
+/** The totals of a goal, for boards. */
+function numbersOf(goal: Step | undefined, unit: Unit): PinnedTile[] {
+  const totals = [
+    { column: "conversion_rate", label: "Conversion", format: "percent", better: "higher" },
+    { column: "converted", label: "Converted", format: "count" },
+    { column: "completions", label: "Conversions", format: "count" },
+  ] as const
+  const parameter = parameterOf(goal ? [goal] : [], unit)
+  return totals.map((measure) => ({
+    kind: "number",
+    title: `${measure.label}: ${goal?.name || "any event"}`,
+    query: {
+      parameters: [
+        { ...parameter, ...compared },
+        { ...parameter, ...overTime },
+      ],
+    },
+    measure,
+  }))
+}
+
 interface TotalsProps {
   query: QueryState
   unit: Unit
@@ -82,6 +119,7 @@ function Totals({ query, unit, goal }: TotalsProps & { goal: Step | undefined })
   const format = useFormat()
   return (
     <section class="panel stats" aria-label="Goal totals">
+      <PinButton name="a total" tiles={numbersOf(goal, unit)} />
       <Loaded query={query} id="totals" height={64}>
         {() => {
           const [row] = query.rows<GoalRow>("totals")

@@ -17,14 +17,16 @@ import { Page } from "../components/layout/page.tsx"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { Empty } from "../components/layout/states.tsx"
 import { peopleOf } from "../components/people/selection.ts"
+import { PinButton } from "../components/saved/pin.tsx"
 import { Install } from "../install/install.tsx"
 import { useSetup } from "../install/use-setup.ts"
 import { useApp } from "../state/app.ts"
+import { compared, overTime, type PinnedTile } from "../state/boards.ts"
 import { addFilter, eventFilters, filterParam } from "../state/filters.ts"
 import { comparisonOption } from "../state/query-cache.ts"
 import { type QueryState, useQuery } from "../state/use-query.ts"
+import { Websites } from "../websites/websites.tsx"
 import { EventMovers } from "./event-movers.tsx"
-import { Websites } from "./websites.tsx"
 
 /** Events with their own color in the chart; the rest are one series. */
 const stackedEvents = 5
@@ -51,6 +53,21 @@ const stats = [
   { value: "types", label: "Event types", column: "unique_event_types" },
 ] as const
 
+/** The key metrics, for boards. */
+const numbers = stats.map(
+  ({ label, column }): PinnedTile => ({
+    kind: "number",
+    title: label,
+    query: {
+      parameters: [
+        { name: "custom_events_summary", ...compared },
+        { name: "custom_events_trends", ...overTime },
+      ],
+    },
+    measure: { column, label, format: "count" },
+  }),
+)
+
 /** Only events add up to their total: a visitor with two events would count twice. */
 const stackable = "events"
 
@@ -61,7 +78,6 @@ export function Overview() {
   const { compare } = view.value
   const comparison = comparisonOption(compare)
   const [sort, setSort] = useState<Sort>({ by: "total_events", order: "desc" })
-  const [siteSort, setSiteSort] = useState<Sort>({ by: "events", order: "desc" })
   const isAll = view.value.website === "all"
   const isStacked = useIsStacked()
   const query = useQuery([
@@ -72,18 +88,6 @@ export function Overview() {
       : []),
     { name: "custom_events", id: "top", limit: topRows, ...sortOption(sort, compare), ...comparison },
     { name: "custom_event_properties", id: "properties", limit: topRows },
-    ...(isAll
-      ? [
-          {
-            name: "events",
-            id: "websites",
-            by: ["website_id"],
-            measures: ["events", "users"],
-            ...sortOption(siteSort, compare),
-            ...comparison,
-          },
-        ]
-      : []),
   ])
   const [summary] = query.rows<Summary>("summary")
   const isEmpty = summary?.total_events === 0 && view.value.filters.length === 0
@@ -102,7 +106,7 @@ export function Overview() {
           <Totals query={panelQuery} />
           <Trend query={panelQuery} />
           <EventMovers isComparable={Boolean(summary?.previous?.total_events)} />
-          {isAll && <Websites query={panelQuery} sort={siteSort} onSort={setSiteSort} />}
+          {isAll && <Websites />}
           <div class="columns">
             <TopEvents query={panelQuery} sort={sort} onSort={setSort} />
             <TopProperties query={panelQuery} />
@@ -123,6 +127,7 @@ function Totals({ query }: { query: QueryState }) {
   const hasPrevious = Boolean(summary?.previous?.total_events)
   return (
     <section class="panel stats" aria-label="Key metrics">
+      <PinButton name="a key metric" tiles={numbers} />
       <Loaded query={query} id="summary" height={88}>
         {() => (
           <dl class="stats-row">
@@ -156,6 +161,19 @@ function useIsStacked(): boolean {
   return metric.value === stackable && router.location.value.params.get("stack") === "event"
 }
 
+/** The chart, for boards. */
+function trendTile(title: string, { label, column }: (typeof stats)[number], isStacked: boolean): PinnedTile {
+  const total = { name: "custom_events_trends", ...overTime, ...compared }
+  const parts = { name: "custom_events_trends_by_event", ...overTime, limit: stackedEvents }
+  return {
+    kind: "chart",
+    title,
+    query: { parameters: isStacked ? [total, parts] : [total] },
+    measure: { column, label, format: "count" },
+    ...(isStacked ? { by: "event_name", display: "bars" } : { display: "lines" }),
+  }
+}
+
 /** The selected number over time: a line with the previous period, or stacked by the most frequent events. */
 function Trend({ query }: { query: QueryState }) {
   const { router, view } = useApp()
@@ -165,6 +183,7 @@ function Trend({ query }: { query: QueryState }) {
   return (
     <Panel
       title={title}
+      pin={trendTile(title, metric, isStacked)}
       actions={
         <>
           {metric.value === stackable && (
@@ -233,6 +252,17 @@ interface NameRow {
   previous?: { total_events: number } | null
 }
 
+const topEvents: PinnedTile = {
+  kind: "table",
+  title: "Top events",
+  query: { parameters: [{ name: "custom_events", limit: topRows, ...compared }] },
+  columns: [
+    { column: "name", label: "Event", format: "text" },
+    { column: "total_events", label: "Events", format: "count" },
+    { column: "unique_users", label: "Visitors", format: "count" },
+  ],
+}
+
 interface TopEventsProps {
   query: QueryState
   sort: Sort
@@ -252,6 +282,7 @@ function TopEvents({ query, sort, onSort }: TopEventsProps) {
   return (
     <Panel
       title="Top events"
+      pin={topEvents}
       actions={
         <>
           <DownloadCsv
@@ -303,6 +334,18 @@ function TopEvents({ query, sort, onSort }: TopEventsProps) {
   )
 }
 
+const topProperties: PinnedTile = {
+  kind: "table",
+  title: "Top properties",
+  query: { parameters: [{ name: "custom_event_properties", limit: topRows }] },
+  columns: [
+    { column: "property_key", label: "Property", format: "text" },
+    { column: "property_value", label: "Value", format: "text" },
+    { column: "name", label: "Event", format: "text" },
+    { column: "count", label: "Events", format: "count" },
+  ],
+}
+
 interface PropertyRow {
   name: string
   property_key: string
@@ -318,6 +361,7 @@ function TopProperties({ query }: { query: QueryState }) {
   return (
     <Panel
       title="Top properties"
+      pin={topProperties}
       actions={
         <DownloadCsv
           file="top-properties"

@@ -7,6 +7,7 @@ import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { PeopleLink } from "../components/people/people-link.tsx"
 import type { Selection } from "../components/people/selection.ts"
 import { useApp } from "../state/app.ts"
+import type { PinnedTile } from "../state/boards.ts"
 import type { QueryState } from "../state/use-query.ts"
 import {
   averageOf,
@@ -25,10 +26,11 @@ interface CohortsPanelProps {
   steps: readonly Step[]
   unit: Unit
   isPercent: boolean
+  pin: PinnedTile
 }
 
 /** The retention table: a row per cohort, a column per period after its first. */
-export function CohortsPanel({ query, steps, unit, isPercent }: CohortsPanelProps) {
+export function CohortsPanel({ query, steps, unit, isPercent, pin }: CohortsPanelProps) {
   const { view } = useApp()
   const granularity = query.parameter("cohorts")?.granularity
   const period = periods.find(({ value }) => value === granularity) ?? periods[0]
@@ -41,6 +43,7 @@ export function CohortsPanel({ query, steps, unit, isPercent }: CohortsPanelProp
   return (
     <Panel
       title={`${unitTitle(unit)} by first ${one}`}
+      pin={pin}
       actions={
         <DownloadCsv
           file="retention"
@@ -65,12 +68,13 @@ export function CohortsPanel({ query, steps, unit, isPercent }: CohortsPanelProp
 interface HeatMapProps {
   cohorts: readonly Cohort[]
   period: Period
-  steps: readonly Step[]
+  /** Undefined: the numbers lead nowhere. */
+  steps?: readonly Step[]
   unit: Unit
   isPercent: boolean
 }
 
-function HeatMap({ cohorts, period, steps, unit, isPercent }: HeatMapProps) {
+export function HeatMap({ cohorts, period, steps, unit, isPercent }: HeatMapProps) {
   const { range, today } = useApp().view.value
   const format = useFormat()
   const { one } = period
@@ -85,14 +89,8 @@ function HeatMap({ cohorts, period, steps, unit, isPercent }: HeatMapProps) {
   const shade = ({ percentage }: CellValue) => ({
     "--share": `${Math.min(100, (100 * percentage) / max).toFixed(1)}%`,
   })
-  const selectionOf = (date: string, offset?: number): Selection => ({
-    type: "cohort",
-    date,
-    period: offset,
-    granularity: period.value,
-    steps,
-    unit,
-  })
+  const selectionOf = (date: string, offset?: number): Selection | undefined =>
+    steps && { type: "cohort", date, period: offset, granularity: period.value, steps, unit }
   const hasIncomplete = cohorts.some(({ cells }) => cells.some(({ isComplete }) => !isComplete))
   return (
     <>

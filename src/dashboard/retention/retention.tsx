@@ -13,6 +13,7 @@ import { Page } from "../components/layout/page.tsx"
 import { Panel } from "../components/layout/panel.tsx"
 import { SaveButton, SavedList, useSavedViews } from "../components/saved/saved.tsx"
 import { useApp } from "../state/app.ts"
+import type { PinnedTile } from "../state/boards.ts"
 import { useQuery } from "../state/use-query.ts"
 import { CohortsPanel } from "./cohort-table.tsx"
 import { possiblePeriods, readPeriod } from "./periods.ts"
@@ -42,15 +43,19 @@ export function Retention() {
     unit: unitParam(unit.value),
     show: show === "people" ? show : undefined,
   })
-  const query = useQuery([
-    {
-      name: "retention",
-      id: "cohorts",
-      granularity: period.value,
-      unit: unit.value,
-      ...(steps.length === 0 ? {} : { steps: steps.map(stepBody) }),
-    },
-  ])
+  const retention = {
+    name: "retention",
+    granularity: period.value,
+    unit: unit.value,
+    ...(steps.length === 0 ? {} : { steps: steps.map(stepBody) }),
+  }
+  const query = useQuery([{ ...retention, id: "cohorts" }])
+  const pin: PinnedTile = {
+    kind: "retention",
+    title: first.name === "" ? "Retention" : `Retention after ${first.name}`,
+    query: { parameters: [retention] },
+    show,
+  }
   return (
     <Page title="Retention">
       <SavedList title="Saved reports" saved={saved} path={path} />
@@ -94,7 +99,7 @@ export function Retention() {
           />
         </div>
       </Panel>
-      <CohortsPanel query={query} steps={steps} unit={unit} isPercent={show === "percent"} />
+      <CohortsPanel query={query} steps={steps} unit={unit} isPercent={show === "percent"} pin={pin} />
     </Page>
   )
 }

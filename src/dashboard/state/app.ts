@@ -36,6 +36,7 @@ export class App {
   /** The browser's locale, for dates and numbers. */
   readonly locale: string
   readonly now = () => Date.now()
+  readonly #refreshedAt = signal(0)
 
   /** `basePath`: '' or the path below which the server is. */
   constructor(window: Window & typeof globalThis, basePath: string) {
@@ -54,6 +55,7 @@ export class App {
     this.preferences = new Preferences(openStorage(window), window.document.documentElement)
     const browserZone = new Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC"
     this.view = computed(() => {
+      void this.#refreshedAt.value
       const { website, share, params } = this.router.location.value
       const zone = parseZone(params.get("tz")) ?? browserZone
       const today = todayIn(zone, this.now())
@@ -67,6 +69,11 @@ export class App {
         filters: parseFilters(params),
       }
     })
+  }
+
+  /** Moves the view to the current day, for a page that stays open. */
+  refresh(): void {
+    this.#refreshedAt.value = this.now()
   }
 
   /** Drops the user and everything cached for them. */

@@ -1,4 +1,5 @@
 import { type Api, ApiError, sentence } from "./api.ts"
+import { ConcurrencyLimit } from "./concurrency.ts"
 import type { Comparison } from "./range.ts"
 
 /** One parameter of POST /v1/query. `id` labels its result; the default is `name`. */
@@ -72,9 +73,13 @@ export async function runParameter<Shape>(
 /** Results in the cache, so that a page visited again shows its numbers immediately. */
 const maxEntries = 40
 
+/** Queries that run at the same time. A board has up to 24, which would delay everything else that the page requests. */
+const maxConcurrent = 4
+
 /** Runs queries and caches the most recent results, least recently run evicted first. */
 export class QueryCache {
   readonly #entries = new Map<string, QueryResult[]>()
+  readonly #limit = new ConcurrencyLimit(maxConcurrent)
 
   constructor(private readonly api: Api) {}
 
@@ -88,7 +93,7 @@ export class QueryCache {
   }
 
   async run(key: string, request: QueryRequest, signal: AbortSignal): Promise<QueryResult[]> {
-    const results = await runQuery(this.api, request, signal)
+    const results = await this.#limit.run(() => runQuery(this.api, request, signal), signal)
     this.#entries.delete(key)
     this.#entries.set(key, results)
     const [oldest] = this.#entries.keys()

@@ -135,9 +135,12 @@ export class Router {
     return page + queryText(applyChanges(filters, changes))
   }
 
-  /** Path of a saved report or view. A path without a range opens with the current one. */
-  savedHref(path: string): string {
-    const { base, params } = this.location.value
+  /**
+   * Path of a saved report or view, of another website if given. A path without a range opens with the current one.
+   */
+  savedHref(path: string, website?: string): string {
+    const { base: current, params } = this.location.value
+    const base = website === undefined ? current : `/w/${encodeURIComponent(website)}`
     const [page = "", query = ""] = safePath(path).split("?", 2)
     const saved = new URLSearchParams(query)
     const hasRange = [...saved.keys()].some((name) => rangeParamNames.has(name))

@@ -6,6 +6,7 @@ import { NoPageData } from "../components/layout/no-page-data.tsx"
 import { Page } from "../components/layout/page.tsx"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { useApp } from "../state/app.ts"
+import { overTime } from "../state/boards.ts"
 import { vitalText } from "../state/event-text.ts"
 import { comparisonOption } from "../state/query-cache.ts"
 import { type QueryState, useQuery } from "../state/use-query.ts"
@@ -135,6 +136,21 @@ function VitalOverTime({ metric, query }: { metric: Metric; query: QueryState })
       title={`${metric.metric} over time`}
       hint={`75th percentile. Good up to ${text(metric.good)}, poor above ${text(metric.poor)}.`}
       actions={<GranularitySwitch />}
+      pin={{
+        kind: "chart",
+        title: `${metric.metric} over time`,
+        query: {
+          parameters: [{ name: "vitals_time_series", ...overTime }],
+          filters: [{ field: "event_name", op: "eq", value: metric.metric }],
+        },
+        measure: {
+          column: "p75",
+          label: "75th percentile",
+          // CLS is a ratio.
+          format: metric.metric === "CLS" ? "number" : "milliseconds",
+        },
+        display: "lines",
+      }}
     >
       <Loaded query={query} id="trend" height={306}>
         {() => (

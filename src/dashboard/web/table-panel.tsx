@@ -10,6 +10,7 @@ import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { Empty } from "../components/layout/states.tsx"
 import { PeopleLink } from "../components/people/people-link.tsx"
 import { useApp } from "../state/app.ts"
+import { compared, type PinnedTile } from "../state/boards.ts"
 import { valueFilter } from "../state/filters.ts"
 import type { Format } from "../state/format.ts"
 import { comparisonOption, type Parameter } from "../state/query-cache.ts"
@@ -30,6 +31,26 @@ export function parameterOf(
   compare: Comparison | undefined,
 ): Parameter {
   return { name, limit: isLoadedWhole ? allRows : pageRows, ...comparisonOption(isCompared && compare) }
+}
+
+/** A tab's first page, for boards. */
+function tileOf(
+  title: string,
+  { name, label, heading, column = "name", measures, isCompared }: Tab,
+): PinnedTile {
+  return {
+    kind: "table",
+    title: title === label ? title : `${title}: ${label.toLowerCase()}`,
+    query: { parameters: [{ name, limit: pageRows, ...(isCompared ? compared : {}) }] },
+    columns: [
+      { column, label: heading, format: "text" },
+      ...measures.map((measure) => ({
+        column: measure.column,
+        label: measure.label,
+        format: measure.unit ?? ("count" as const),
+      })),
+    ],
+  }
 }
 
 interface TablePanelProps {
@@ -63,6 +84,7 @@ export function TablePanel({ title, param, tabs, query, hasFixedHeight = false, 
     <Panel
       title={title}
       class="web-panel"
+      pin={tileOf(title, tab)}
       actions={
         <Segmented
           legend={`Table of ${title.toLowerCase()}`}

@@ -26,6 +26,8 @@ export interface Tab {
   label: string
   /** Heading of the first column. */
   heading: string
+  /** The column of the text, for boards. Default: name. */
+  column?: string
   /** The text of a row. */
   textOf: (row: Row) => string
   /** The filters that a click on a row toggles. Undefined: none. */
@@ -140,6 +142,7 @@ export const sourceTabs: readonly [Tab, ...Tab[]] = [
 
 export const countryTabs: readonly [Tab, ...Tab[]] = [
   byField("country", "country", "Country", {
+    column: "country_name",
     textOf: (row) => textIn(row, "country_name") ?? nameOf(row),
     isLoadedWhole: true,
   }),
@@ -158,6 +161,7 @@ export const linkTabs: readonly [Tab, ...Tab[]] = [
     name: "outbound_links",
     label: "Links",
     heading: "Link",
+    column: "href",
     textOf: (row) => textIn(row, "href") ?? "",
     measures: [
       { column: "total_clicks", label: "Clicks", heading: "clicks" },

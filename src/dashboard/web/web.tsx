@@ -10,11 +10,14 @@ import { NoMatch } from "../components/layout/no-match.tsx"
 import { Page } from "../components/layout/page.tsx"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { Empty } from "../components/layout/states.tsx"
+import { PinButton } from "../components/saved/pin.tsx"
 import { useApp } from "../state/app.ts"
+import { compared, overTime, type PinnedTile } from "../state/boards.ts"
 import type { Format } from "../state/format.ts"
 import { useHasPageViews } from "../state/page-views.ts"
 import { comparisonOption } from "../state/query-cache.ts"
 import { type QueryState, useQuery } from "../state/use-query.ts"
+import { Websites } from "../websites/websites.tsx"
 import { CountryMap } from "./country-map.tsx"
 import { peopleOfViews } from "./people-of-views.ts"
 import { parameterOf, TablePanel } from "./table-panel.tsx"
@@ -73,6 +76,7 @@ export function Web() {
         <>
           <KeyMetrics query={panelQuery} />
           <Trend query={panelQuery} />
+          {view.value.website === "all" && <Websites />}
           {(panelQuery.isLoading || !hasNone) && (
             <div class="columns">
               {panels.map((panel) => (
@@ -127,6 +131,28 @@ const stats = [
   },
 ] as const
 
+/** How a board shows a number. */
+function measureOf(stat: (typeof stats)[number], column: string) {
+  const format = "isRate" in stat ? "percent" : "show" in stat ? "seconds" : "count"
+  return { column, label: stat.label, format, ...("better" in stat ? { better: stat.better } : {}) } as const
+}
+
+/** The key metrics, for boards. */
+const numbers = stats.map(
+  (stat): PinnedTile => ({
+    kind: "number",
+    title: stat.label,
+    query: {
+      parameters: [
+        { name: "summary_metrics", ...compared },
+        { name: "events_by_date", ...overTime },
+      ],
+    },
+    measure: measureOf(stat, stat.total),
+    trend: stat.trend,
+  }),
+)
+
 function KeyMetrics({ query }: { query: QueryState }) {
   const { view } = useApp()
   const format = useFormat()
@@ -135,6 +161,7 @@ function KeyMetrics({ query }: { query: QueryState }) {
   const { started, isRunning } = useProgress(trend.map(({ date }) => date))
   return (
     <section class="panel stats five" aria-label="Key metrics">
+      <PinButton name="a key metric" tiles={numbers} />
       <Loaded query={query} id="summary" height={88}>
         {() => {
           const [summary] = query.rows<Summary>("summary")
@@ -188,7 +215,17 @@ function Trend({ query }: { query: QueryState }) {
   const { metric } = useMetric(stats, stats[0])
   const title = `${metric.label} over time`
   return (
-    <Panel title={title} actions={<GranularitySwitch />}>
+    <Panel
+      title={title}
+      actions={<GranularitySwitch />}
+      pin={{
+        kind: "chart",
+        title,
+        query: { parameters: [{ name: "events_by_date", ...overTime, ...compared }] },
+        measure: measureOf(metric, metric.trend),
+        display: "lines",
+      }}
+    >
       <Loaded query={query} id="trend" height={296}>
         {() => {
           const trend = query.rows<DateRow>("trend")

@@ -59,7 +59,7 @@ export function Chart(props: ChartProps) {
       {isTable ? (
         <section
           class="chart-table"
-          style={{ height: `${height}px` }}
+          style={{ "--height": `${height}px` }}
           aria-label={`${name}, table`}
           // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrollable box must be reachable by keyboard
           tabIndex={0}

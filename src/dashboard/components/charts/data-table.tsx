@@ -59,7 +59,8 @@ export function ScrollBox({ children }: { children: ComponentChildren }) {
     if (!element || element.closest(".hidden")) return
     // A scrollable box must be reachable by keyboard; any other is not a tab stop.
     const update = () => {
-      element.tabIndex = element.scrollWidth > element.clientWidth ? 0 : -1
+      const { scrollWidth, clientWidth, scrollHeight, clientHeight } = element
+      element.tabIndex = scrollWidth > clientWidth || scrollHeight > clientHeight ? 0 : -1
     }
     const observer = new ResizeObserver(update)
     observer.observe(element)

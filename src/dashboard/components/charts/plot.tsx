@@ -54,8 +54,9 @@ export function Plot(props: PlotProps) {
     const themeObserver = new MutationObserver(redraw)
     themeObserver.observe(document.documentElement, { attributeFilter: ["data-theme"] })
     const sizeObserver = new ResizeObserver(() => {
-      const width = element.clientWidth
-      if (width > 0 && width !== chart.width) chart.setSize({ width, height })
+      const { clientWidth: width, clientHeight } = element
+      const isResized = width !== chart.width || clientHeight !== chart.height
+      if (width > 0 && clientHeight > 0 && isResized) chart.setSize({ width, height: clientHeight })
     })
     sizeObserver.observe(element)
     return () => {
@@ -70,7 +71,7 @@ export function Plot(props: PlotProps) {
     const left = selected === undefined ? -1 : (drawn.current?.valToPos(selected, "x") ?? -1)
     drawn.current?.setCursor({ left, top: left < 0 ? -1 : 0 })
   }, [selected])
-  return <div ref={box} class="chart-canvas" style={{ height: `${height}px` }} aria-hidden="true" />
+  return <div ref={box} class="chart-canvas" style={{ "--height": `${height}px` }} aria-hidden="true" />
 }
 
 /** Maximum number of bars that are wide enough for a line between stacked parts. */
@@ -124,7 +125,8 @@ function draw(element: HTMLElement, latest: { current: PlotProps }) {
   const bars = uPlot.paths.bars?.({ size: [0.82, 64], radius: stacked.length === 1 ? 0.12 : 0 })
   const options: uPlot.Options = {
     width: element.clientWidth || 600,
-    height,
+    // A style sheet can give the chart another height, as on boards.
+    height: element.clientHeight || height,
     padding: [10, 8, 0, 0],
     legend: { show: false },
     cursor: {

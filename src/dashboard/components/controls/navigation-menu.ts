@@ -18,6 +18,7 @@ export interface PageEntry {
 const pages: readonly PageEntry[] = [
   { page: "web", label: "Web", icon: "web", visibleTo: "all" },
   { page: "overview", label: "Overview", icon: "overview", visibleTo: "all" },
+  { page: "boards", label: "Boards", icon: "boards", visibleTo: "users" },
   { page: "events", label: "Events", icon: "events", visibleTo: "all" },
   { page: "live", label: "Live", icon: "live", visibleTo: "users" },
   { page: "funnels", label: "Funnels", icon: "funnels", visibleTo: "all" },

@@ -1,12 +1,16 @@
 import type { ComponentChildren } from "preact"
 import { useId } from "preact/hooks"
+import type { PinnedTile } from "../../state/boards.ts"
 import type { QueryState } from "../../state/use-query.ts"
+import { PinButton } from "../saved/pin.tsx"
 import { Failure, Skeleton } from "./states.tsx"
 
 interface PanelProps {
   title: string
   /** Shown next to the title: switches, links, downloads. */
   actions?: ComponentChildren
+  /** The panel's chart or table, for boards. */
+  pin?: PinnedTile | undefined
   /** A sentence shown below the title. */
   hint?: ComponentChildren
   class?: string
@@ -14,13 +18,18 @@ interface PanelProps {
 }
 
 /** A titled section of a page. */
-export function Panel({ title, actions, hint, class: className = "", children }: PanelProps) {
+export function Panel({ title, actions, pin, hint, class: className = "", children }: PanelProps) {
   const id = useId()
   return (
     <section class={`panel ${className}`} aria-labelledby={id}>
       <header class="panel-head">
         <h2 id={id}>{title}</h2>
-        {actions && <div class="panel-actions">{actions}</div>}
+        {(actions || pin) && (
+          <div class="panel-actions">
+            {actions}
+            {pin && <PinButton tiles={[pin]} />}
+          </div>
+        )}
       </header>
       {hint && <p class="panel-hint">{hint}</p>}
       {children}

@@ -26,7 +26,9 @@ export function usePeopleHref(): ((people: LinkedPeople) => string) | undefined 
     })
 }
 
-interface PeopleLinkProps extends LinkedPeople {
+interface PeopleLinkProps extends Omit<LinkedPeople, "selection"> {
+  /** Undefined: no link. */
+  selection: Selection | undefined
   /** The number of people. Without any there is no link. */
   count: number
   /** Accessible name, if the text does not say whom it leads to. */
@@ -35,11 +37,15 @@ interface PeopleLinkProps extends LinkedPeople {
 }
 
 /** A number of people that leads to the list of them. */
-export function PeopleLink({ count, label, children, ...people }: PeopleLinkProps) {
+export function PeopleLink({ count, label, children, selection, ...people }: PeopleLinkProps) {
   const hrefOf = usePeopleHref()
-  if (!hrefOf || count === 0) return <>{children}</>
+  if (!hrefOf || !selection || count === 0) return <>{children}</>
   return (
-    <Link class="people-link" href={hrefOf(people)} {...(label === undefined ? {} : { label })}>
+    <Link
+      class="people-link"
+      href={hrefOf({ ...people, selection })}
+      {...(label === undefined ? {} : { label })}
+    >
       {children}
     </Link>
   )

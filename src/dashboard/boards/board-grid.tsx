@@ -1,0 +1,48 @@
+import type { ComponentChildren } from "preact"
+import { useAnnotations } from "../state/annotations.ts"
+import type { BoardTile } from "../state/boards.ts"
+import { Tile } from "./tile.tsx"
+import "./boards.css"
+
+interface BoardGridProps {
+  /** In reading order. */
+  tiles: readonly BoardTile[]
+  /** The website of the board, `none` or `all`. */
+  website: string
+  /** The titles lead to the reports that show the same. Not where a board is shown without navigation. */
+  isLinked?: boolean
+  /** A change runs all queries again. */
+  version?: number
+  /** Shown beside the title of a tile. */
+  actionsOf?: (tile: BoardTile) => ComponentChildren
+}
+
+/** The tiles of a board in their grid, with the range, filters and comparison of the view. Needs no navigation around it. */
+export function BoardGrid({ tiles, website, isLinked = false, version = 0, actionsOf }: BoardGridProps) {
+  const annotations = useAnnotations()
+  return (
+    <div class="board" style={{ "--rows": rowsOf(tiles) }}>
+      {tiles.map((tile) => (
+        <section key={tile.id} class="tile" style={placeOf(tile)} aria-label={tile.title}>
+          <Tile
+            tile={tile}
+            website={website}
+            annotations={annotations}
+            isLinked={isLinked}
+            version={version}
+            actions={actionsOf?.(tile)}
+          />
+        </section>
+      ))}
+    </div>
+  )
+}
+
+/** The place of a tile, as the style sheet reads it. */
+export function placeOf({ x, y, width, height }: BoardTile) {
+  return { "--x": x, "--y": y, "--width": width, "--height": height }
+}
+
+function rowsOf(tiles: readonly BoardTile[]): number {
+  return Math.max(1, ...tiles.map(({ y, height }) => y + height))
+}

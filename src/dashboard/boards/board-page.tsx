@@ -1,0 +1,192 @@
+import { useEffect, useState } from "preact/hooks"
+import { Confirm } from "../components/controls/dialog.tsx"
+import { GranularitySwitch } from "../components/controls/granularity.tsx"
+import { Icon } from "../components/controls/icons.tsx"
+import { Link } from "../components/controls/link.tsx"
+import { MoreMenu } from "../components/controls/more-menu.tsx"
+import { NameDialog } from "../components/controls/name-dialog.tsx"
+import { Page } from "../components/layout/page.tsx"
+import { Empty, Failure, Skeleton } from "../components/layout/states.tsx"
+import { messageOf } from "../state/api.ts"
+import { useApp } from "../state/app.ts"
+import type { BoardTile } from "../state/boards.ts"
+import { ArrangeGrid } from "./arrange.tsx"
+import { BoardGrid } from "./board-grid.tsx"
+import { BoardMenu } from "./board-menu.tsx"
+import { type LoadedBoard, placeIn, useBoard } from "./use-board.ts"
+import { Wallboard } from "./wallboard.tsx"
+
+/** px: a page of tiles. */
+const skeletonHeight = 600
+
+/** The board with this id, or its wallboard. */
+export function BoardPage({ id }: { id: string }) {
+  const { router, view } = useApp()
+  const loaded = useBoard(id)
+  const { board } = loaded
+  const isWallboard = router.location.value.params.get("mode") === "wallboard"
+  const place = board && placeIn(board)
+  useEffect(() => {
+    // The queries of a board are for its website, and so are the links of the navigation.
+    if (place !== undefined && place !== view.value.website)
+      router.navigate(router.savedHref(router.viewPath(), place), "replace")
+  }, [place])
+  return isWallboard ? <Wallboard loaded={loaded} /> : <ArrangeablePage loaded={loaded} />
+}
+
+function ArrangeablePage({ loaded }: { loaded: LoadedBoard }) {
+  const { router, session, toasts } = useApp()
+  const [draft, setDraft] = useState<BoardTile[]>()
+  const { board, change } = loaded
+  const save = async () => {
+    if (!draft) return
+    try {
+      await change({ tiles: draft })
+      toasts.show("Layout saved")
+      setDraft(undefined)
+    } catch (error) {
+      toasts.show(messageOf(error), "failed")
+    }
+  }
+  return (
+    <Page
+      title={board?.name ?? "Board"}
+      actions={
+        draft ? (
+          <>
+            <button type="button" class="button primary" onClick={() => void save()}>
+              Save layout
+            </button>
+            <button type="button" class="button" onClick={() => setDraft(undefined)}>
+              Cancel
+            </button>
+          </>
+        ) : (
+          <>
+            <GranularitySwitch />
+            {session.isOwner && (
+              <button
+                type="button"
+                class="button board-arrange"
+                disabled={!board?.tiles.length}
+                onClick={() => setDraft(board?.tiles)}
+              >
+                <Icon name="move" /> Arrange
+              </button>
+            )}
+            <button
+              type="button"
+              class="button"
+              onClick={() => {
+                // Browsers can refuse it: the wallboard then fills the window.
+                document.documentElement.requestFullscreen?.().catch(() => {})
+                router.setParams({ mode: "wallboard" })
+              }}
+            >
+              <Icon name="screen" /> Wallboard
+            </button>
+            {session.isOwner && board && (
+              <BoardMenu
+                board={{ ...board, tiles: board.tiles.length }}
+                onRenamed={loaded.refetch}
+                onDeleted={() => router.navigate(router.pageHref("boards"))}
+              />
+            )}
+          </>
+        )
+      }
+    >
+      <Content loaded={loaded} draft={draft} onDraft={setDraft} />
+    </Page>
+  )
+}
+
+interface ContentProps {
+  loaded: LoadedBoard
+  draft: BoardTile[] | undefined
+  onDraft: (tiles: BoardTile[]) => void
+}
+
+function Content({ loaded, draft, onDraft }: ContentProps) {
+  const { router, session } = useApp()
+  const { board, error, refetch } = loaded
+  if (error) return <Failure error={error} onRetry={refetch} />
+  if (!board) return <Skeleton height={skeletonHeight} />
+  if (board.tiles.length === 0) {
+    return (
+      <section class="panel" aria-label="Tiles">
+        <Empty title="No tiles yet">
+          {session.isOwner ? (
+            <>
+              Open a report, and press <Icon name="pin" /> on any chart, number or table.{" "}
+              <Link href={router.pageHref("")}>Open reports</Link>
+            </>
+          ) : (
+            "Owners can pin charts, numbers and tables to this board."
+          )}
+        </Empty>
+      </section>
+    )
+  }
+  if (draft) return <ArrangeGrid tiles={draft} website={placeIn(board)} onChange={onDraft} />
+  return (
+    <BoardGrid
+      tiles={board.tiles}
+      website={placeIn(board)}
+      isLinked
+      {...(session.isOwner
+        ? { actionsOf: (tile) => <TileMenu tile={tile} tiles={board.tiles} change={loaded.change} /> }
+        : {})}
+    />
+  )
+}
+
+interface TileMenuProps {
+  tile: BoardTile
+  tiles: readonly BoardTile[]
+  change: LoadedBoard["change"]
+}
+
+/** Actions on a tile: rename, remove. */
+function TileMenu({ tile, tiles, change }: TileMenuProps) {
+  const { toasts } = useApp()
+  const [dialog, setDialog] = useState<"rename" | "remove">()
+  const { id, title } = tile
+  const close = () => setDialog(undefined)
+  return (
+    <>
+      <MoreMenu
+        name={title}
+        isQuiet
+        actions={[
+          { label: "Rename…", run: () => setDialog("rename") },
+          { label: "Remove…", run: () => setDialog("remove") },
+        ]}
+      />
+      {dialog === "rename" && (
+        <NameDialog
+          title={`Rename “${title}”`}
+          action="Rename"
+          name={title}
+          onClose={close}
+          onSubmit={async (name) => {
+            await change({ tiles: tiles.map((one) => (one.id === id ? { ...one, title: name } : one)) })
+          }}
+        />
+      )}
+      {dialog === "remove" && (
+        <Confirm
+          title={`Remove “${title}”?`}
+          action="Remove"
+          onClose={close}
+          onConfirm={async () => {
+            await change({ tiles: tiles.filter((one) => one.id !== id) })
+            toasts.show(`“${title}” removed`)
+          }}
+        >
+          <p>It is removed from this board for all users. Its report stays.</p>
+        </Confirm>
+      )}
+    </>
+  )
+}

@@ -1,0 +1,103 @@
+import type { ComponentChildren } from "preact"
+import { useEffect, useId, useRef } from "preact/hooks"
+import { useGranularity } from "../components/controls/granularity.tsx"
+import { Link } from "../components/controls/link.tsx"
+import { useFormat } from "../components/controls/use-format.ts"
+import { Loaded } from "../components/layout/panel.tsx"
+import { readPeriod } from "../retention/periods.ts"
+import type { Annotation } from "../state/annotations.ts"
+import { useApp } from "../state/app.ts"
+import { type BoardTile, parametersOf } from "../state/boards.ts"
+import { filterText } from "../state/filters.ts"
+import { type QueryState, useQuery } from "../state/use-query.ts"
+import { TileBody } from "./tile-body.tsx"
+
+export interface TileProps {
+  tile: BoardTile
+  /** The website of the board, `none` or `all`. */
+  website: string
+  annotations: readonly Annotation[]
+  /** The title leads to the report that shows the same. */
+  isLinked: boolean
+  /** A change runs the query again. */
+  version: number
+  /** Shown beside the title. */
+  actions?: ComponentChildren
+  /** Its content can be neither focused nor clicked. */
+  isInert?: boolean
+}
+
+/** The title and content of a tile. */
+export function Tile({ tile, website, annotations, isLinked, version, actions, isInert = false }: TileProps) {
+  const { router, session } = useApp()
+  const id = useId()
+  const { title, path, websiteId, query: tileQuery } = tile
+  const query = useTileQuery(tile, websiteId ?? website, version)
+  const { shown, failedSince } = useLastResult(query, version)
+  const notes = [
+    ...(websiteId === undefined ? [] : [session.nameOf(websiteId)]),
+    ...(tileQuery.filters ?? []).map(filterText),
+  ]
+  const note = notes.join(" · ")
+  return (
+    <>
+      <header class="tile-head">
+        <h2 id={id} title={title}>
+          {isLinked && path !== undefined ? (
+            <Link href={router.savedHref(path, websiteId ?? website)}>{title}</Link>
+          ) : (
+            title
+          )}
+        </h2>
+        {actions}
+      </header>
+      {(note !== "" || failedSince !== undefined) && (
+        <p class="tile-note" title={note}>
+          {failedSince !== undefined && <NotUpdated since={failedSince} />}
+          {note}
+        </p>
+      )}
+      {/* The size is that of the grid's cells, so any skeleton will do. */}
+      <div class={`tile-body ${tile.kind}`} inert={isInert}>
+        <Loaded query={shown} id="0" height={0}>
+          {() => <TileBody tile={tile} query={shown} annotations={annotations} />}
+        </Loaded>
+      </div>
+    </>
+  )
+}
+
+function NotUpdated({ since }: { since: number }) {
+  const format = useFormat()
+  return <strong class="tile-late">Not updated since {format.clock(new Date(since).toISOString())} </strong>
+}
+
+function useTileQuery(tile: BoardTile, website: string, version: number): QueryState {
+  const { view } = useApp()
+  const granularity = useGranularity()
+  const { compare, filters, range } = view.value
+  const { kind, query: tileQuery } = tile
+  const [parameter] = tileQuery.parameters
+  const period = readPeriod(new URLSearchParams({ by: String(parameter?.granularity) }), range)
+  const parameters = parametersOf(tile, compare, kind === "retention" ? period.value : granularity)
+  const query = useQuery(parameters, { website, filters: [...(tileQuery.filters ?? []), ...filters] })
+  const ran = useRef(version)
+  useEffect(() => {
+    if (ran.current !== version) query.refetch()
+    ran.current = version
+  }, [version])
+  return query
+}
+
+/**
+ * Keeps the last result while a repeated query fails, so that a wallboard stays readable during a restart of the server. The first
+ * version shows errors like every page.
+ */
+function useLastResult(query: QueryState, version: number) {
+  const { now } = useApp()
+  const last = useRef<{ query: QueryState; at: number } | undefined>(undefined)
+  const hasResult = !query.isLoading && !query.error
+  if (hasResult && last.current?.query !== query) last.current = { query, at: now() }
+  if (hasResult || version === 0 || !last.current) return { shown: query, failedSince: undefined }
+  return { shown: last.current.query, failedSince: last.current.at }
+}

@@ -1,0 +1,41 @@
+import { useState } from "preact/hooks"
+import { useApp } from "../state/app.ts"
+import type { Board } from "../state/boards.ts"
+import { useResource } from "../state/resource.ts"
+
+/** A board, or its progress. */
+export interface LoadedBoard {
+  board: Board | undefined
+  error: unknown
+  refetch: () => void
+  /** Rejects if someone else has changed the board meanwhile; it is then loaded again. */
+  change: (changes: Partial<Pick<Board, "name" | "tiles">>) => Promise<void>
+}
+
+export function useBoard(id: string): LoadedBoard {
+  const { api } = useApp()
+  const path = `boards/${encodeURIComponent(id)}`
+  const { data, error, refetch } = useResource<{ board: Board }>(path)
+  const [changed, setChanged] = useState<Board>()
+  const isNewer = changed?.id === id && changed.revision > (data?.board.revision ?? 0)
+  const board = isNewer ? changed : data?.board
+  return {
+    board,
+    error,
+    refetch,
+    change: async (changes) => {
+      try {
+        const body = { ...changes, revision: board?.revision }
+        setChanged((await api.send<{ board: Board }>("PATCH", path, body)).board)
+      } catch (failure) {
+        refetch()
+        throw failure
+      }
+    },
+  }
+}
+
+/** The website of a board as in the URL: an id, `none` or `all`. */
+export function placeIn({ websiteId }: Pick<Board, "websiteId">): string {
+  return websiteId ?? "all"
+}

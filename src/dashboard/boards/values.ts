@@ -1,0 +1,24 @@
+import type { Measure } from "../state/boards.ts"
+import type { Format } from "../state/format.ts"
+
+/** Writes a number as its tile says. */
+export function valueText(value: number, as: Measure["format"], format: Format): string {
+  switch (as) {
+    case "percent":
+      return format.rate(value)
+    case "seconds":
+      return format.duration(value * 1_000)
+    case "milliseconds":
+      return format.duration(value)
+    case "number":
+      return format.number(value)
+    default:
+      return format.count(value)
+  }
+}
+
+/** The number in a column; undefined: the row has none. */
+export function numberIn(row: unknown, column: string): number | undefined {
+  const value: unknown = Object(row)[column]
+  return typeof value === "number" ? value : undefined
+}

@@ -1,0 +1,120 @@
+import { useEffect, useRef, useState } from "preact/hooks"
+import { Icon } from "../components/controls/icons.tsx"
+import { useFormat } from "../components/controls/use-format.ts"
+import { Empty, Failure } from "../components/layout/states.tsx"
+import { useApp } from "../state/app.ts"
+import { usePolling } from "../state/polling.ts"
+import { BoardGrid } from "./board-grid.tsx"
+import { type LoadedBoard, placeIn } from "./use-board.ts"
+
+/** ms between two updates. */
+const interval = 60_000
+
+/** A board on the whole screen, without navigation, that updates itself every minute while it is visible. */
+export function Wallboard({ loaded }: { loaded: LoadedBoard }) {
+  const app = useApp()
+  const { router, session, view } = app
+  const format = useFormat()
+  const { board, error, refetch } = loaded
+  const { version, updatedAt } = useUpdates(refetch)
+  const exit = () => {
+    if (document.fullscreenElement) void document.exitFullscreen()
+    router.setParams({ mode: undefined }, "replace")
+  }
+  useExitKeys(exit)
+  useWakeLock()
+  const { range, website } = view.value
+  const title = board?.name ?? "Board"
+  useEffect(() => {
+    document.title = `${title} · Databuddy`
+  }, [title])
+  return (
+    <main class="wallboard" id="main">
+      <header class="wallboard-head">
+        <h1>{title}</h1>
+        <p>
+          {session.nameOf(website)} · {format.days(range.from, range.to)}
+        </p>
+        <p class="wallboard-updated">Updated {format.clock(new Date(updatedAt).toISOString())}</p>
+        <button type="button" class="button small quiet" onClick={exit}>
+          <Icon name="close" /> Exit
+        </button>
+      </header>
+      {board ? (
+        board.tiles.length > 0 ? (
+          <BoardGrid tiles={board.tiles} website={placeIn(board)} version={version} />
+        ) : (
+          <Empty title="No tiles yet" />
+        )
+      ) : (
+        Boolean(error) && <Failure error={error} onRetry={refetch} />
+      )}
+    </main>
+  )
+}
+
+/** Counts the updates. Each also loads the board again, and moves the view to the current day. */
+function useUpdates(refetch: () => void): { version: number; updatedAt: number } {
+  const app = useApp()
+  const [state, setState] = useState(() => ({ version: 0, updatedAt: app.now() }))
+  const isFirst = useRef(true)
+  usePolling(
+    async () => {
+      // The page has just loaded everything.
+      if (isFirst.current) {
+        isFirst.current = false
+        return
+      }
+      app.refresh()
+      refetch()
+      setState(({ version }) => ({ version: version + 1, updatedAt: app.now() }))
+    },
+    interval,
+    [],
+  )
+  return state
+}
+
+/** Escape exits. In full screen, the browser takes the key, and leaves full screen. */
+function useExitKeys(exit: () => void): void {
+  useEffect(() => {
+    const onKey = ({ key }: KeyboardEvent) => {
+      if (key === "Escape") exit()
+    }
+    const onFullscreen = () => {
+      if (!document.fullscreenElement) exit()
+    }
+    document.addEventListener("keydown", onKey)
+    document.addEventListener("fullscreenchange", onFullscreen)
+    return () => {
+      document.removeEventListener("keydown", onKey)
+      document.removeEventListener("fullscreenchange", onFullscreen)
+    }
+  }, [])
+}
+
+/** Keeps the screen on while the page is visible, where the browser can. */
+function useWakeLock(): void {
+  useEffect(() => {
+    let lock: WakeLockSentinel | undefined
+    let isOver = false
+    const request = () => {
+      // Without HTTPS there is no such object, whatever the DOM library says. A low battery rejects.
+      if (document.hidden || !("wakeLock" in navigator)) return
+      navigator.wakeLock.request("screen").then(
+        (granted) => {
+          lock = granted
+          if (isOver) void granted.release()
+        },
+        () => {},
+      )
+    }
+    request()
+    document.addEventListener("visibilitychange", request)
+    return () => {
+      isOver = true
+      document.removeEventListener("visibilitychange", request)
+      void lock?.release()
+    }
+  }, [])
+}

@@ -1,0 +1,150 @@
+import { useState } from "preact/hooks"
+import { useApp } from "../../state/app.ts"
+import type { Board, BoardSummary, PinnedTile } from "../../state/boards.ts"
+import { useResource } from "../../state/resource.ts"
+import { Dialog } from "../controls/dialog.tsx"
+import { Form } from "../controls/form.tsx"
+import { Icon } from "../controls/icons.tsx"
+import { NameField } from "../controls/name-dialog.tsx"
+
+interface PinButtonProps {
+  /** What can be pinned, such as each number of a group. None: no button. */
+  tiles: readonly PinnedTile[]
+  /** Accessible name of what is pinned, if there are several. */
+  name?: string
+}
+
+/** Pins a chart, number, table, funnel or cohorts to a board, with the filters of the page. Owners only. */
+export function PinButton({ tiles, name }: PinButtonProps) {
+  const { session } = useApp()
+  const [isOpen, setOpen] = useState(false)
+  const [first] = tiles
+  if (!session.isOwner || !first) return null
+  const label = `Pin ${name ?? first.title} to board`
+  return (
+    <>
+      <button
+        type="button"
+        class="button small quiet icon-only pin"
+        aria-label={label}
+        title={label}
+        onClick={() => setOpen(true)}
+      >
+        <Icon name="pin" />
+      </button>
+      {isOpen && <PinDialog tiles={[first, ...tiles.slice(1)]} onClose={() => setOpen(false)} />}
+    </>
+  )
+}
+
+/** The websites that a new board can be for; its value in the menu of boards. */
+const newBoard = "new:"
+
+interface PinDialogProps {
+  tiles: readonly [PinnedTile, ...PinnedTile[]]
+  onClose: () => void
+}
+
+function PinDialog({ tiles, onClose }: PinDialogProps) {
+  const { api, router, session, toasts, view } = useApp()
+  const { website, filters } = view.value
+  const [index, setIndex] = useState(0)
+  const tile = tiles[index] ?? tiles[0]
+  const [title, setTitle] = useState<string>()
+  const [chosen, setChosen] = useState<string>()
+  const [name, setName] = useState("")
+  const groups = useBoardGroups(website)
+  const first = groups.flatMap(({ boards }) => boards)[0]
+  const target = chosen ?? first?.id ?? newBoard + website
+  const isNew = target.startsWith(newBoard)
+  const submit = async () => {
+    const place = isNew ? target.slice(newBoard.length) : placeOf(groups, target)
+    const { query, ...rest } = tile
+    const pinned = {
+      ...rest,
+      title: title ?? tile.title,
+      query: { ...query, filters: [...filters, ...(query.filters ?? [])] },
+      // The board has a range of its own.
+      path: router.viewPath({
+        period: undefined,
+        from: undefined,
+        to: undefined,
+        tz: undefined,
+        compare: undefined,
+      }),
+      ...(place === "all" && website !== "all" ? { websiteId: website } : {}),
+    }
+    const { board } = isNew
+      ? await api.send<{ board: Board }>("POST", `boards?website_id=${encodeURIComponent(place)}`, {
+          name,
+          tiles: [pinned],
+        })
+      : await api.send<{ board: Board }>("POST", `boards/${encodeURIComponent(target)}/tiles`, pinned)
+    toasts.show(`“${pinned.title}” pinned to “${board.name}”`)
+    onClose()
+  }
+  return (
+    <Dialog title="Pin to board" onClose={onClose}>
+      <Form action="Pin" onCancel={onClose} onSubmit={submit}>
+        {tiles.length > 1 && (
+          <label class="field">
+            Number
+            <select
+              value={String(index)}
+              onChange={({ currentTarget }) => {
+                setIndex(Number(currentTarget.value))
+                setTitle(undefined)
+              }}
+            >
+              {tiles.map((option, at) => (
+                <option key={option.title} value={String(at)}>
+                  {option.title}
+                </option>
+              ))}
+            </select>
+          </label>
+        )}
+        <NameField label="Title" value={title ?? tile.title} onInput={setTitle} />
+        <label class="field">
+          Board
+          <select value={target} onChange={({ currentTarget }) => setChosen(currentTarget.value)}>
+            {groups.map(({ place, boards }) => (
+              <optgroup key={place} label={session.nameOf(place)}>
+                {boards.map((board) => (
+                  <option key={board.id} value={board.id}>
+                    {board.name}
+                  </option>
+                ))}
+                <option value={newBoard + place}>New board…</option>
+              </optgroup>
+            ))}
+          </select>
+        </label>
+        {isNew && <NameField label="Name of the new board" value={name} onInput={setName} />}
+      </Form>
+    </Dialog>
+  )
+}
+
+interface BoardGroup {
+  /** A website, `none` or `all`. */
+  place: string
+  boards: readonly BoardSummary[]
+}
+
+/** The boards of a website and of all websites. */
+function useBoardGroups(website: string): BoardGroup[] {
+  const { session } = useApp()
+  const places = [website, ...(session.canSeeAll && website !== "all" ? ["all"] : [])]
+  const [own, all] = [useBoards(website), useBoards(places[1])]
+  return places.map((place) => ({ place, boards: (place === website ? own : all) ?? [] }))
+}
+
+function useBoards(place: string | undefined): BoardSummary[] | undefined {
+  const path = place === undefined ? undefined : `boards?website_id=${encodeURIComponent(place)}`
+  return useResource<{ boards: BoardSummary[] }>(path).data?.boards
+}
+
+function placeOf(groups: readonly BoardGroup[], id: string): string {
+  return groups.find(({ boards }) => boards.some((board) => board.id === id))?.place ?? ""
+}

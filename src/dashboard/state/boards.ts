@@ -1,0 +1,48 @@
+import type { BoardJson, BoardSummaryJson, NewTile, Tile, TileMeasure } from "../../boards/schema.ts"
+import type { Filter } from "./filters.ts"
+import type { Parameter } from "./query-cache.ts"
+import type { Comparison, Granularity } from "./range.ts"
+
+/** A query without a range, in the types of the dashboard. */
+interface TileQuery {
+  parameters: readonly Parameter[]
+  filters?: readonly Filter[]
+}
+
+/** Replaces the query of each member of a union. */
+type WithQuery<Kind> = Kind extends unknown ? Omit<Kind, "query"> & { query: TileQuery } : never
+
+/** A tile to pin. */
+export type PinnedTile = WithQuery<NewTile>
+
+/** A tile of a board. */
+export type BoardTile = WithQuery<Tile>
+
+export type TileOf<Kind extends BoardTile["kind"]> = Extract<BoardTile, { kind: Kind }>
+
+/** A board, as the API returns it. */
+export type Board = Omit<BoardJson, "tiles"> & { tiles: BoardTile[] }
+
+/** A board in a list. */
+export type BoardSummary = BoardSummaryJson
+
+/** How a tile shows a column. */
+export type Measure = TileMeasure
+
+/** Marks a parameter of a tile as one that the page's comparison and granularity apply to. */
+export const compared = { compare: "previous_period" } as const
+export const overTime = { granularity: "daily" } as const
+
+/** The parameters of a tile for a page, with its comparison and granularity. Their ids are their positions. */
+export function parametersOf(
+  { query }: Pick<BoardTile, "query">,
+  compare: Comparison | undefined,
+  granularity: Granularity,
+): Parameter[] {
+  return query.parameters.map(({ compare: isCompared, granularity: isOverTime, ...parameter }, index) => ({
+    ...parameter,
+    id: String(index),
+    ...(isCompared && compare ? { compare } : {}),
+    ...(isOverTime ? { granularity } : {}),
+  }))
+}

@@ -1,0 +1,22 @@
+/** Runs at most `max` tasks at a time; the others wait in order. */
+export class ConcurrencyLimit {
+  #running = 0
+  readonly #waiting: (() => void)[] = []
+
+  constructor(private readonly max: number) {}
+
+  /** Rejects without running the task if the signal is aborted before its turn. */
+  async run<Result>(task: () => Promise<Result>, signal: AbortSignal): Promise<Result> {
+    if (this.#running < this.max) this.#running++
+    // The task that ends hands over its place.
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    try {
+      signal.throwIfAborted()
+      return await task()
+    } finally {
+      const next = this.#waiting.shift()
+      if (next) next()
+      else this.#running--
+    }
+  }
+}
