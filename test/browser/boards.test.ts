@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import type { Locator, Page } from "playwright-core"
+import { maxTiles } from "../../src/boards/schema.ts"
 import { violations } from "./axe.ts"
 import { createBoard, shopTiles } from "./board.ts"
 import { type Dashboard, noBrowser, openDashboard, skipped, waitForPage, waitForQueries } from "./browser.ts"
 import { cellsOf, count, numberOf, rowsOf } from "./helpers.ts"
+import { sendQuality } from "./page-quality.ts"
 
 interface Tile {
   id: string
@@ -16,6 +18,44 @@ interface Tile {
 
 /** ms between two updates of a wallboard. */
 const minute = 60_000
+
+/** Pages with something to pin, and tabs of their tables and charts. */
+const pinnable: { path: string; ready: string; tabs?: string[] }[] = [
+  {
+    path: "/w/SITE/web",
+    ready: "google.com",
+    tabs: ["Entry", "Exit", "Time", "Channels", "Campaign", "Browser", "System", "Language", "Screen"],
+  },
+  { path: "/w/SITE/overview", ready: "page_viewed", tabs: ["By event"] },
+  { path: "/w/SITE/events", ready: "order_paid" },
+  {
+    path: "/w/SITE/event?name=order_paid&split=property.plan&split=country",
+    ready: "coupon",
+    tabs: ["Visitors"],
+  },
+  { path: "/w/SITE/funnels?step=page_viewed&step=order_paid&unit=session&window=1d", ready: "order_paid" },
+  { path: "/w/SITE/retention?step=page_viewed&by=daily&period=last_7d", ready: "visitors" },
+  { path: "/w/SITE/goals?step=order_paid", ready: "order_paid" },
+  { path: "/w/SITE/goals?step=order_paid&step=signed_up", ready: "signed_up" },
+  { path: "/w/SITE/errors", ready: "cart.items" },
+  { path: "/w/SITE/vitals?metric=CLS", ready: "/checkout" },
+  { path: "/w/SITE/engagement", ready: "Mostly at" },
+]
+
+/** Pins each choice of a pin. */
+async function pinAll(page: Page, button: Locator): Promise<void> {
+  const dialog = page.getByRole("dialog", { name: "Pin to board" })
+  for (let choice = 0; ; choice++) {
+    await button.click()
+    await dialog.getByRole("combobox", { name: "Board" }).selectOption({ label: "Growth" })
+    const numbers = dialog.getByRole("combobox", { name: "Number" })
+    const count = await numbers.locator("option").count()
+    if (count > 0) await numbers.selectOption({ index: choice })
+    await dialog.getByRole("button", { name: "Pin", exact: true }).click()
+    await dialog.waitFor({ state: "detached" })
+    if (choice + 1 >= count) return
+  }
+}
 
 describe.skipIf(noBrowser)(`boards${skipped}`, () => {
   let dashboard: Dashboard
@@ -117,6 +157,43 @@ describe.skipIf(noBrowser)(`boards${skipped}`, () => {
     expect(faults).toEqual([])
     await page.context().close()
   })
+
+  test("everything that pages can pin is accepted, and has data on a board", async () => {
+    await sendQuality(dashboard.server.url, dashboard.site, 20)
+    const { page, faults } = await dashboard.open("/w/SITE/boards")
+    const pinned: Record<string, unknown>[] = []
+    await page.route("**/v1/boards/*/tiles", async (route) => {
+      pinned.push(route.request().postDataJSON())
+      await route.fulfill({ status: 201, json: { success: true, board: { name: "Any" } } })
+    })
+    await createBoard(dashboard, [])
+    for (const { path, ready, tabs = [] } of pinnable) {
+      await page.goto(path.replace("SITE", dashboard.site))
+      await waitForPage(page, ready)
+      for (const button of await page.locator(".pin").all()) await pinAll(page, button)
+      for (const name of tabs) {
+        const tab = page.locator(".segmented").getByRole("button", { name, exact: true })
+        await tab.click()
+        await waitForQueries(page)
+        await pinAll(page, page.locator(".panel").filter({ has: tab }).locator(".pin"))
+      }
+    }
+    const unique = new Map(
+      pinned.map(({ title, ...tile }) => [JSON.stringify({ ...tile, path: "" }), { ...tile, title }]),
+    )
+    const tiles = [...unique.values()]
+    expect(tiles.length).toBeGreaterThan(45)
+    for (let from = 0; from < tiles.length; from += maxTiles) {
+      const id = await createBoard(dashboard, tiles.slice(from, from + maxTiles))
+      await page.goto(`/w/${dashboard.site}/boards?id=${id}`)
+      await waitForPage(page, String(tiles[from]?.title))
+      expect(await page.getByRole("alert").count()).toBe(0)
+      expect(await page.getByText("No data in this range").count()).toBe(0)
+      expect(await page.locator(".stat-value").getByText("–").count()).toBe(0)
+    }
+    expect(faults).toEqual([])
+    await page.context().close()
+  }, 120_000)
 
   test("tiles are arranged with the keyboard and the pointer, and stay so", async () => {
     const id = await createBoard(dashboard)
