@@ -132,7 +132,7 @@ describe("a start with the database of every released version", () => {
       expect(statSync(copy).mode & 0o777).toBe(0o600)
       expect(contents(copy)).toEqual(before)
       const reader = openReader(copy)
-      expect(reader.prepare("select count(*) from migrations").pluck().get()).toBe(Number(version))
+      expect(reader.prepare("select substr(max(name), 1, 4) from migrations").pluck().get()).toBe(version)
       reader.close()
       expect(databuddy("restore", copy, "--dry-run").code).toBe(0)
     })
