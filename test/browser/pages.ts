@@ -9,6 +9,7 @@ export const cartError = JSON.stringify([
 export const pages: { name: string; path: string; ready: string }[] = [
   { name: "web", path: "/w/SITE/web", ready: "google.com" },
   { name: "overview", path: "/w/SITE/overview", ready: "page_viewed" },
+  { name: "all-websites", path: "/w/all/overview", ready: "Visitors by website" },
   { name: "boards", path: "/w/SITE/boards", ready: "Growth" },
   { name: "board", path: "/w/SITE/boards?id=BOARD", ready: "Return visits" },
   { name: "wallboard", path: "/w/SITE/boards?id=BOARD&mode=wallboard", ready: "Return visits" },

@@ -86,7 +86,7 @@ function Boards({ place, list: { data, error, refetch } }: BoardsProps) {
         <Failure error={error} onRetry={refetch} />
       ) : data.boards.length === 0 ? (
         <Empty title="No boards">
-          A board shows the charts, numbers and tables that you pin to it on one page, also on a wall.
+          Pin charts, numbers and tables to a board to see them on one page, or on a wallboard.
         </Empty>
       ) : (
         <DataTable

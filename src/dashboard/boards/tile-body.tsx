@@ -129,7 +129,7 @@ function TableBody({ tile, query }: BodyProps<TileOf<"table">>) {
       heading: column.label,
       isNumber: column.format !== "text",
       cell: (row: Row) => cellOf(row, column, { format, session }),
-      value: (row: Row) => numberIn(row, column.column) ?? (row[column.column] as string | undefined) ?? "",
+      value: (row: Row) => numberIn(row, column.column) ?? String(row[column.column] ?? ""),
     },
     ...(column === first && isCompared
       ? [

@@ -17,10 +17,7 @@ export function Wallboard({ loaded }: { loaded: LoadedBoard }) {
   const format = useFormat()
   const { board, error, refetch } = loaded
   const { version, updatedAt } = useUpdates(refetch)
-  const exit = () => {
-    if (document.fullscreenElement) void document.exitFullscreen()
-    router.setParams({ mode: undefined }, "replace")
-  }
+  const exit = () => router.setParams({ mode: undefined }, "replace")
   useExitKeys(exit)
   useWakeLock()
   const { range, website } = view.value
@@ -89,6 +86,7 @@ function useExitKeys(exit: () => void): void {
     return () => {
       document.removeEventListener("keydown", onKey)
       document.removeEventListener("fullscreenchange", onFullscreen)
+      if (document.fullscreenElement) void document.exitFullscreen()
     }
   }, [])
 }

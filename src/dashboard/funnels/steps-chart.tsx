@@ -190,6 +190,7 @@ export function Bars({ rows, names, unit, selectionOf }: BarsProps) {
 }
 
 interface StepsTableProps extends BarsProps {
+  selectionOf: SelectionOf
   droppedOff: readonly number[]
 }
 

@@ -151,7 +151,10 @@ function WebsiteTable({ rowsOf, query }: WebsiteTableProps) {
     }))
     .sort((a, b) => (b.counts[0]?.now ?? 0) - (a.counts[0]?.now ?? 0))
   const max = Math.max(...rows.map(({ counts }) => counts[0]?.now ?? 0), 1)
-  const columns = metrics.flatMap(({ label }) => (compare ? [label, `${label}, change`] : [label]))
+  const columns = metrics.flatMap(({ label }) => [
+    label,
+    ...(compare ? [<ChangeHead key={label} metric={label} />] : []),
+  ])
   return (
     <Panel
       title="Websites"
@@ -168,12 +171,7 @@ function WebsiteTable({ rowsOf, query }: WebsiteTableProps) {
         {() => (
           <SortedTable
             name="Websites"
-            columns={[
-              "Website",
-              ...columns.map((label) =>
-                label.endsWith(", change") ? <ChangeHead key={label} label={label} /> : label,
-              ),
-            ]}
+            columns={["Website", ...columns]}
             numeric={[false, ...columns.map(() => true)]}
             keys={rows.map(({ id }) => id)}
             bars={rows.map(({ counts }) => (counts[0]?.now ?? 0) / max)}
@@ -197,14 +195,9 @@ function WebsiteTable({ rowsOf, query }: WebsiteTableProps) {
   )
 }
 
-/** The heading of a change: the metric before it is the column to the left. */
-function ChangeHead({ label }: { label: string }) {
-  const [metric] = label.split(",")
-  return (
-    <>
-      <span class="hidden">{metric}: </span>Change
-    </>
-  )
+/** The heading of a change. Its column is to the right of the metric's. */
+function ChangeHead({ metric }: { metric: string }) {
+  return <span title={`Change of ${metric.toLowerCase()}`}>Change</span>
 }
 
 function chartTile(title: string, { measure, kinds, label }: Metric): PinnedTile {
