@@ -27,11 +27,10 @@ import { comparisonOption } from "../state/query-cache.ts"
 import { type QueryState, useQuery } from "../state/use-query.ts"
 import { Websites } from "../websites/websites.tsx"
 import { EventMovers } from "./event-movers.tsx"
+import { topEvents, topProperties, topRows } from "./top-tiles.ts"
 
 /** Events with their own color in the chart; the rest are one series. */
 const stackedEvents = 5
-/** Rows per list. */
-const topRows = 10
 
 interface Summary {
   total_events: number
@@ -252,17 +251,6 @@ interface NameRow {
   previous?: { total_events: number } | null
 }
 
-const topEvents: PinnedTile = {
-  kind: "table",
-  title: "Top events",
-  query: { parameters: [{ name: "custom_events", limit: topRows, ...compared }] },
-  columns: [
-    { column: "name", label: "Event", format: "text" },
-    { column: "total_events", label: "Events", format: "count" },
-    { column: "unique_users", label: "Visitors", format: "count" },
-  ],
-}
-
 interface TopEventsProps {
   query: QueryState
   sort: Sort
@@ -332,18 +320,6 @@ function TopEvents({ query, sort, onSort }: TopEventsProps) {
       </Loaded>
     </Panel>
   )
-}
-
-const topProperties: PinnedTile = {
-  kind: "table",
-  title: "Top properties",
-  query: { parameters: [{ name: "custom_event_properties", limit: topRows }] },
-  columns: [
-    { column: "property_key", label: "Property", format: "text" },
-    { column: "property_value", label: "Value", format: "text" },
-    { column: "name", label: "Event", format: "text" },
-    { column: "count", label: "Events", format: "count" },
-  ],
 }
 
 interface PropertyRow {
