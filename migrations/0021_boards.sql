@@ -18,8 +18,9 @@ create trigger boards_website_deleted after update of deleted_at on websites whe
   set
     revision = revision + 1,
     tiles = (
-      select json_group_array(json(value) order by key) from json_each(boards.tiles)
-      where value ->> '$.websiteId' is not new.id
+      -- Not an aggregate with `order by`, which the sqlite3 of Debian 12 (3.40) cannot read: then it could not open the file.
+      select json_group_array(json(value))
+      from (select value from json_each(boards.tiles) where value ->> '$.websiteId' is not new.id order by key)
     )
   where
     website_rid is null
