@@ -87,7 +87,7 @@ export function createApp(deps: AppDeps) {
       .use(queryRoutes(deps))
       .use(docsRoutes(deps.settings, basePath))
       .use(trackerRoutes(deps))
-      .use(dashboardRoutes(basePath))
+      .use(dashboardRoutes(deps, basePath))
   )
 }
 

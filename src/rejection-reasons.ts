@@ -168,6 +168,13 @@ export const rejections = {
     meaning: "the credential lacks the required scope",
     advice: "Add the scope to the key, or send a key that has it: /track and /identify require track:events.",
   },
+  section_missing: {
+    status: 403,
+    message: "Not included",
+    meaning:
+      "the login or share link is limited to some pages of the dashboard, and the request is for another one",
+    advice: "Ask an owner for access to the section, or for a share link to the page.",
+  },
   website_mismatch: {
     status: 403,
     message: "Website scope mismatch",

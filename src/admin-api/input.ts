@@ -222,6 +222,7 @@ export function keyJson(key: Key): KeyJson {
     disabledAt: isoOrNull(key.disabledAt),
     revokedAt: isoOrNull(key.revokedAt),
     lastUsedAt: isoOrNull(key.lastUsedAt),
+    previousExpiresAt: isoOrNull(key.previousExpiresAt),
   }
 }
 

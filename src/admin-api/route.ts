@@ -6,6 +6,7 @@ import {
   type AuthenticatedRequest,
   authenticatedRoute,
   commitChange,
+  endpointOf,
   type RouteContext,
   type RouteDeps,
   type RouteResult,
@@ -21,11 +22,12 @@ import {
 } from "../http/permissions.ts"
 import type { RejectedRequests } from "../http/rejected-requests.ts"
 import { requestContextOf } from "../http/request-context.ts"
+import { parseRotation } from "../http/rotation.ts"
 import { Semaphore } from "../http/semaphore.ts"
 import type { QueryEngine } from "../query/engine/engine.ts"
 import type { Db } from "../store/db/driver.ts"
 import { forgetPerson } from "../store/forget.ts"
-import { createKey, findKey, type Key, listKeys, revokeKey, rotateKey } from "../store/keys.ts"
+import { createKey, endKeyOverlap, findKey, type Key, listKeys, revokeKey, rotateKey } from "../store/keys.ts"
 import { findProfile, findProfiles, profilesById } from "../store/profile-search.ts"
 import { createWebsite, deleteWebsite, findWebsite, listWebsites, type Website } from "../store/websites.ts"
 import { type Download, Downloads, downloadResponse } from "./download.ts"
@@ -75,6 +77,7 @@ export function adminRoutes(deps: AdminApiDeps) {
     .patch("/keys/:id", route("manage:keys", editKey), raw)
     .delete("/keys/:id", route("manage:keys", endKey), raw)
     .post("/keys/:id/rotate", route("manage:keys", renewKey), raw)
+    .delete("/keys/:id/overlap", route("manage:keys", endOverlap), raw)
     .get(
       "/profiles",
       route("read:data", (_, call) => showProfiles(deps, call, searches)),
@@ -82,13 +85,13 @@ export function adminRoutes(deps: AdminApiDeps) {
     .get("/profiles/:id", route("read:data", showProfile))
     .get("/refusals", route("read:data", showRejectedRequests))
     .get("/status", route("manage:websites", showStatus))
-    .get("/export", ({ request, server }: RouteContext) => {
+    .get("/export", ({ request, server, route: path }: RouteContext) => {
       // A slow reader, or a search for a person's events, can exceed the idle timeout of the server.
       server?.timeout?.(request, isOfPerson(request) ? searchTimeout : readerTimeout)
       return handleAuthenticated(
         deps,
         requestContextOf(request, server),
-        "read:data",
+        { scope: "read:data", endpoint: endpointOf({ request, route: path }) },
         async (authenticated) =>
           downloadResponse(download(deps, request, authenticated, downloads), authenticated.headers),
       )
@@ -194,10 +197,22 @@ async function endKey(deps: AdminApiDeps, { caller, now, id }: AuthenticatedRequ
 }
 
 /** The response contains the secret, so a caller must not rotate a key with more permissions than their own. */
-async function renewKey(deps: AdminApiDeps, { caller, id }: AuthenticatedRequest): Promise<RouteResult> {
+async function renewKey(
+  deps: AdminApiDeps,
+  { caller, context, now, id, body }: AuthenticatedRequest,
+): Promise<RouteResult> {
   const { db, random } = deps
-  const rotated = await commitChange(deps, () => rotateKey(db, findCoveredKey(db, id, caller).id, random))
+  const overlap = parseRotation(context.request.body === null ? {} : await body())
+  const rotated = await commitChange(deps, () =>
+    rotateKey(db, findCoveredKey(db, id, caller).id, overlap, random, now),
+  )
   return { body: { key: { ...keyJson(rotated.key), key: rotated.secret } } }
+}
+
+async function endOverlap(deps: AdminApiDeps, { caller, id }: AuthenticatedRequest): Promise<RouteResult> {
+  const { db } = deps
+  const key = await commitChange(deps, () => endKeyOverlap(db, findCoveredKey(db, id, caller).id))
+  return { body: { key: keyJson(key) } }
 }
 
 async function showProfiles(

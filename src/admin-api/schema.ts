@@ -207,6 +207,10 @@ export const keySchema = Type.Object({
   disabledAt: timeOrNull("Time when it was disabled; null: not disabled"),
   revokedAt: timeOrNull("Time when it was revoked; null: not revoked"),
   lastUsedAt: timeOrNull("Time of the last use, updated every few seconds; null: never"),
+  previousStart: Type.Union([Type.Null(), Type.String()], {
+    description: "The first characters of the secret before the last rotation; null: none",
+  }),
+  previousExpiresAt: timeOrNull("Time until which that secret works too; null: none"),
 })
 
 /** A key with its secret, returned only on creation and rotation. */

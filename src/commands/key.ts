@@ -1,11 +1,21 @@
-import { type Command, InvalidArgumentError } from "commander"
+import { type Command, InvalidArgumentError, Option } from "commander"
 import { changeKey, keyJson, parseKeyChanges, parseNewKey } from "../admin-api/input.ts"
 import { type KeyJson, maxRateLimit } from "../admin-api/schema.ts"
 import { parseDuration } from "../duration.ts"
 import { whole } from "../flag-values.ts"
 import { requireExistingWebsites } from "../http/permissions.ts"
 import type { Db } from "../store/db/driver.ts"
-import { createKey, findKey, type Key, listKeys, revokeKey, rotateKey, scopes } from "../store/keys.ts"
+import {
+  createKey,
+  endKeyOverlap,
+  findKey,
+  type Key,
+  listKeys,
+  revokeKey,
+  rotateKey,
+  scopes,
+} from "../store/keys.ts"
+import { type Overlap, overlaps } from "../store/rotation.ts"
 import type { Context } from "../terminal/context.ts"
 import {
   addDataOptions,
@@ -23,6 +33,10 @@ interface CreateOptions extends DataOptions {
   website?: string[]
   expires?: string | number
   rateLimit?: number
+}
+
+interface RotateOptions extends DataOptions {
+  overlap: Overlap
 }
 
 const exampleId = "6f9619ff-8b86-4d01-b42d-00cf4fc964ff"
@@ -63,9 +77,21 @@ export function addKeyCommands(root: Command, context: Context): void {
 
   const rotateCommand = key
     .command("rotate <id>")
-    .description("replace a key's secret (shown once); the old secret stops working")
-  addDataOptions(rotateCommand, `key rotate ${exampleId}`).action((id: string, options: DataOptions) =>
-    rotate(id, options, context),
+    .description("replace a key's secret (shown once)")
+    .addOption(
+      new Option("--overlap <time>", "how long the current secret keeps working")
+        .choices(overlaps)
+        .default("none"),
+    )
+  addDataOptions(rotateCommand, `key rotate ${exampleId} --overlap 1d`).action(
+    (id: string, options: RotateOptions) => rotate(id, options, context),
+  )
+
+  const endCommand = key
+    .command("end-overlap <id>")
+    .description("reject the secret from before the last rotation from now on")
+  addDataOptions(endCommand, `key end-overlap ${exampleId}`).action((id: string, options: DataOptions) =>
+    runOnKey(id, endKeyOverlap, options, context),
   )
 
   const disableCommand = key.command("disable <id>").description("reject a key until it is enabled again")
@@ -124,15 +150,23 @@ function list(options: DataOptions, context: Context): void {
       stateOf(key, context),
       shortTime(key.expiresAt, "never"),
       shortTime(key.lastUsedAt, "never"),
+      isOverlapping(key, context)
+        ? `${key.previousStart}… until ${shortTime(key.previousExpiresAt, "")}`
+        : "none",
     ])
-    printTable(["ID", "NAME", "KEY", "SCOPES", "WEBSITES", "STATE", "EXPIRES", "LAST USED"], rows, context)
+    printTable(
+      ["ID", "NAME", "KEY", "SCOPES", "WEBSITES", "STATE", "EXPIRES", "LAST USED", "PREVIOUS KEY"],
+      rows,
+      context,
+    )
   }
 }
 
-async function rotate(id: string, options: DataOptions, context: Context): Promise<void> {
+async function rotate(id: string, options: RotateOptions, context: Context): Promise<void> {
+  const { random, now } = context.environment
   await withDatabase(options, context, (db) =>
     inTransaction(db, () => {
-      const { key, secret } = rotateKey(db, id, context.environment.random)
+      const { key, secret } = rotateKey(db, id, options.overlap, random, now())
       print(key, options, context, secret)
     }),
   )
@@ -177,10 +211,20 @@ function print(key: Key, options: DataOptions, context: Context, secret?: string
       created: shortTime(json.createdAt, ""),
       expires: shortTime(json.expiresAt, "never"),
       "last used": shortTime(json.lastUsedAt, "never"),
+      ...(isOverlapping(json, context)
+        ? {
+            "previous key": `${json.previousStart}…, accepted until ${shortTime(json.previousExpiresAt, "")}`,
+          }
+        : {}),
     },
     context,
   )
   if (secret) context.out("\nCopy the key now. It is not shown again.\n")
+}
+
+/** Whether the secret from before the last rotation still works. */
+function isOverlapping({ previousExpiresAt }: KeyJson, context: Context): boolean {
+  return previousExpiresAt !== null && Date.parse(previousExpiresAt) > context.environment.now()
 }
 
 function websitesOf(key: KeyJson): string {

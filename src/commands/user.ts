@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander"
 import type { Random } from "../environment.ts"
 import { UserError } from "../errors.ts"
+import { sections } from "../sections.ts"
 import { addFlagsOfServe } from "../serve-options.ts"
 import type { Db } from "../store/db/driver.ts"
 import { createInvite } from "../store/invites.ts"
@@ -37,6 +38,7 @@ import type { UserJson } from "../users/schema.ts"
 interface CreateOptions extends DataOptions {
   role?: Role
   website?: string[]
+  section?: string[]
   passwordStdin?: boolean
 }
 
@@ -68,6 +70,11 @@ export function addUserCommands(root: Command, context: Context): void {
     .option(
       "--website <id>",
       "limit a viewer to this website; can be repeated (default: all websites)",
+      collect,
+    )
+    .option(
+      "--section <section>",
+      `limit a viewer to this section: ${sections.join(", ")}; can be repeated (default: all sections)`,
       collect,
     )
     .option("--password-stdin", passwordStdinHelp)
@@ -103,14 +110,16 @@ export function addUserCommands(root: Command, context: Context): void {
 }
 
 async function create(email: string, options: CreateOptions, context: Context): Promise<void> {
-  const { role, website: websites, passwordStdin } = options
+  const { role, website: websites, section: sections, passwordStdin } = options
+  const limits = { websites, sections }
+  const isLimited = (websites ?? sections) !== undefined
   // Validate before the password is read.
-  parseNewUser({ email, role: role ?? "viewer", websites })
+  parseNewUser({ email, role: role ?? "viewer", ...limits })
   const { password, hash } = await choosePassword(passwordStdin, context)
   const create = (db: Db) =>
     inTransaction(db, () => {
-      const first = hasOwner(db) || websites ? "viewer" : "owner"
-      const settings = parseNewUser({ email, role: role ?? first, websites })
+      const first = hasOwner(db) || isLimited ? "viewer" : "owner"
+      const settings = parseNewUser({ email, role: role ?? first, ...limits })
       const user = addUser(db, context.newId(), settings, hash, context.environment.now())
       // Inside the transaction: if the password cannot be printed, the user is not created.
       print(user, options, context, passwordStdin ? undefined : password)
@@ -128,10 +137,11 @@ function list(options: DataOptions, context: Context): void {
       user.email,
       user.role,
       websitesOf(user),
+      sectionsOf(user),
       shortTime(user.createdAt, ""),
       shortTime(user.lastLoginAt, "never"),
     ])
-    printTable(["EMAIL", "ROLE", "WEBSITES", "CREATED", "LAST LOGIN"], rows, context)
+    printTable(["EMAIL", "ROLE", "WEBSITES", "SECTIONS", "CREATED", "LAST LOGIN"], rows, context)
   }
 }
 
@@ -208,6 +218,7 @@ function print(user: User, options: DataOptions, context: Context, password?: st
       email: json.email,
       role: json.role,
       websites: websitesOf(json),
+      sections: sectionsOf(json),
       ...(password === undefined ? {} : { password }),
       created: shortTime(json.createdAt, ""),
       "last login": shortTime(json.lastLoginAt, "never"),
@@ -219,4 +230,8 @@ function print(user: User, options: DataOptions, context: Context, password?: st
 
 function websitesOf({ websites }: UserJson): string {
   return websites?.join(" ") ?? "all"
+}
+
+function sectionsOf({ sections }: UserJson): string {
+  return sections?.join(" ") ?? "all"
 }

@@ -2,6 +2,7 @@ import { basename } from "node:path"
 import { Elysia } from "elysia"
 import { compress, fileResponse, immutable, lazy, noCache, type StaticFile } from "../http/static-files.ts"
 import page from "./index.html"
+import { type PageAccess, type PageDeps, pageAccess } from "./page-access.ts"
 
 /** Allows only this server's own files and requests: no third parties, no inline scripts or styles. */
 const contentSecurityPolicy = [
@@ -13,22 +14,29 @@ const contentSecurityPolicy = [
   "connect-src 'self'",
   "base-uri 'none'",
   "form-action 'none'",
-  "frame-ancestors 'none'",
   "require-trusted-types-for 'script'",
-].join("; ")
+]
 
-const pageHeaders = { "Cache-Control": noCache, "Content-Security-Policy": contentSecurityPolicy }
 const fileHeaders = { "Cache-Control": immutable }
 
 /** Routes that the page handles. It shows unknown ones as not found. */
-const pageRoutes = ["/", "/login", "/invite/:token", "/w/*", "/share/*", "/settings", "/settings/*"]
+const pageRoutes = [
+  "/",
+  "/login",
+  "/invite/:token",
+  "/w/*",
+  "/share/*",
+  "/embed/*",
+  "/settings",
+  "/settings/*",
+]
 
 /**
  * Serves the dashboard: one HTML page for all its routes, and its scripts and styles. The build embeds them in the binary;
  * without a build there is no dashboard. Only the page names `basePath`: the other files are cached forever, and refer to each other
  * by relative paths.
  */
-export function dashboardRoutes(basePath: string) {
+export function dashboardRoutes(deps: PageDeps, basePath: string) {
   const app = new Elysia()
   const files = page.files ?? []
   for (const { path, loader, headers } of files) {
@@ -37,6 +45,7 @@ export function dashboardRoutes(basePath: string) {
       const page = async () => Buffer.from(pageBelow(basePath, await Bun.file(path).text()))
       addPage(
         app,
+        deps,
         lazy(async () => compress(type, await page())),
       )
       continue
@@ -59,8 +68,31 @@ function pageBelow(basePath: string, html: string): string {
     .replace(" /docs", ` ${basePath}/docs`)
 }
 
-function addPage(app: Elysia, file: () => Promise<StaticFile>): void {
+function addPage(app: Elysia, deps: PageDeps, file: () => Promise<StaticFile>): void {
   for (const route of pageRoutes) {
-    app.get(route, async ({ request }) => fileResponse(await file(), request, pageHeaders))
+    app.get(route, async ({ request }) => pageResponse(deps, request, await file()))
   }
+}
+
+/** Without the database, the page is served too: it shows the error of the API. */
+function accessOf(deps: PageDeps, request: Request): PageAccess {
+  try {
+    return pageAccess(deps, request)
+  } catch {
+    return { status: 200, embedHosts: [] }
+  }
+}
+
+/** The response of a page. Only an embedded share link can be framed, and only by the hosts that its owner lists. */
+export function pageResponse(deps: PageDeps, request: Request, file: StaticFile): Response {
+  const { status, embedHosts } = accessOf(deps, request)
+  const ancestors = embedHosts.length === 0 ? "'none'" : embedHosts.join(" ")
+  const headers = {
+    "Cache-Control": noCache,
+    "Content-Security-Policy": [...contentSecurityPolicy, `frame-ancestors ${ancestors}`].join("; "),
+  }
+  const response = fileResponse(file, request, headers, status)
+  // It has no value for a list of hosts.
+  if (embedHosts.length > 0) response.headers.delete("X-Frame-Options")
+  return response
 }

@@ -8,6 +8,7 @@ import { type AuthFailureDeps, limitAuthFailures } from "./auth-failures.ts"
 import { type Caller, type CallerDeps, callerOf } from "./caller.ts"
 import { errorHeaders, jsonHeaders, requestIdOf } from "./headers.ts"
 import { requireScope } from "./key.ts"
+import { requireEndpoint } from "./permissions.ts"
 import { enforceRateLimit, type RateLimiter } from "./rate-limits.ts"
 import { countRejectedBytes, type RejectedBytesDeps } from "./rejected-bytes.ts"
 import { addressOf, type RequestContext } from "./request-context.ts"
@@ -42,15 +43,22 @@ export interface AuthenticatedContext extends ResponseContext {
   caller: Caller
 }
 
-/** Runs the handler of a route that requires `scope`, with the authorized caller. Errors become responses. */
+/** What the caller of a route needs. */
+export interface RouteAccess {
+  scope: Scope
+  /** Method and path of the route, such as `GET /v1/profiles/:id`. */
+  endpoint: string
+}
+
+/** Runs the handler of a route with the authorized caller. Errors become responses. */
 export function handleAuthenticated(
   deps: AuthDeps,
   context: RequestContext,
-  scope: Scope,
+  access: RouteAccess,
   handler: (authenticated: AuthenticatedContext) => Promise<Response>,
 ): Promise<Response> {
   return handlePublic(deps, context, (response) =>
-    handler({ ...response, caller: authorize(deps, context, scope, response) }),
+    handler({ ...response, caller: authorize(deps, context, access, response) }),
   )
 }
 
@@ -71,17 +79,18 @@ export async function handlePublic(
   }
 }
 
-/** Returns the caller after checking its credential, scope and rate limit. Throws a RequestError if one of them fails. */
+/** Returns the caller after checking its credential, scope, pages and rate limit. Throws a RequestError if one of them fails. */
 function authorize(
   deps: AuthDeps,
   context: RequestContext,
-  scope: Scope,
+  { scope, endpoint }: RouteAccess,
   { now, headers }: ResponseContext,
 ): Caller {
   const caller = callerOf(deps, context.request, now)
   // A share link is public, so limits count by address instead.
   if (caller.kind !== "share link") context.account = `${caller.kind} ${caller.id}`
   requireScope(caller, scope, caller.kind)
+  requireEndpoint(caller, endpoint)
   if (caller.kind === "key") deps.registry.recordUse(caller, now)
   if (caller.login) renewLogin(deps, context, caller.login, { now, headers })
   if (caller.share) limitShare(deps, context, caller.share, { now, headers })

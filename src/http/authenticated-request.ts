@@ -27,6 +27,8 @@ export interface RouteContext {
   server: RequestServer
   /** Undefined if the path has no parameters, whatever Elysia's type says. */
   params?: { id?: string; token?: string }
+  /** Path of the route, such as `/v1/keys/:id`. */
+  route: string
 }
 
 /** The request to a public route. */
@@ -73,12 +75,18 @@ export function authenticatedRoute<Deps extends RouteDeps>(deps: Deps) {
   return (scope: Scope, handler: RouteHandler<Deps, AuthenticatedRequest>) =>
     (routeContext: RouteContext) => {
       const context = requestContextOf(routeContext.request, routeContext.server)
-      return handleAuthenticated(deps, context, scope, async ({ caller, ...response }) => {
+      const access = { scope, endpoint: endpointOf(routeContext) }
+      return handleAuthenticated(deps, context, access, async ({ caller, ...response }) => {
         const body = async () => (await readCallerBody(deps, context)).value
         const request = { ...publicRequestOf(context, routeContext, response), body, caller }
         return responseOf(await handler(deps, request), response)
       })
     }
+}
+
+/** Method and path of a route. HEAD is answered like GET. */
+export function endpointOf({ request: { method }, route }: Pick<RouteContext, "request" | "route">): string {
+  return `${method === "HEAD" ? "GET" : method} ${route}`
 }
 
 /**

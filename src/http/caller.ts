@@ -1,4 +1,5 @@
 import { RequestError } from "../errors.ts"
+import { type PageLimit, pagesOf } from "../sections.ts"
 import type { Db } from "../store/db/driver.ts"
 import type { Registry } from "../store/ingest/registry.ts"
 import type { Grant } from "../store/keys.ts"
@@ -18,6 +19,8 @@ export interface Caller extends Grant {
   login?: LoginSession
   /** Set if the caller uses a share link. */
   share?: Share
+  /** The pages of the dashboard that the caller is limited to. Absent: all. */
+  pages?: PageLimit
 }
 
 /** Carries the token of a share link. A header instead of a cookie, so that only the page of that link sends it. */
@@ -60,7 +63,7 @@ function shareCaller({ db }: CallerDeps, { headers }: Request, now: number): Cal
   if (token === null) return undefined
   const share = shareWithToken(db, token, now)
   if (!share) throw new RequestError("share_ended")
-  const { id, websiteId, expiresAt } = share
+  const { id, websiteId, page, expiresAt } = share
   return {
     kind: "share link",
     id,
@@ -69,10 +72,14 @@ function shareCaller({ db }: CallerDeps, { headers }: Request, now: number): Cal
     rateLimit: null,
     expiresAt,
     share,
+    ...(page === null ? {} : { pages: [page] }),
   }
 }
 
 function loginCaller({ db }: CallerDeps, request: Request, now: number): Caller | undefined {
   const login = loginOf(db, request, now)
-  return login && { kind: "login", id: login.user.id, ...grantOf(login.user), login }
+  if (!login) return undefined
+  const { id, sections } = login.user
+  const limit = sections === null ? {} : { pages: pagesOf(sections) }
+  return { kind: "login", id, ...grantOf(login.user), login, ...limit }
 }

@@ -1,7 +1,7 @@
 import { RequestError } from "../errors.ts"
 import type { RejectionReason } from "../rejection-reasons.ts"
 import type { Registry } from "../store/ingest/registry.ts"
-import { hasScope, type Key, looksLikeKey, type Scope } from "../store/keys.ts"
+import { type FoundKey, hasScope, type Key, looksLikeKey, type Scope } from "../store/keys.ts"
 
 /** True if the request carries an API key, valid or not. */
 export function hasKey(headers: Headers): boolean {
@@ -9,7 +9,7 @@ export function hasKey(headers: Headers): boolean {
 }
 
 /** A valid key, or the reason why the key sent is invalid. Both are undefined if none was sent. */
-type KeyResult = { key?: Key; problem?: RejectionReason }
+type KeyResult = { key?: FoundKey; problem?: RejectionReason }
 
 /** Reads the key of a request from its headers. */
 export function readKey(headers: Headers, registry: Registry, now: number): KeyResult {
@@ -45,11 +45,12 @@ function findKey(secret: string, registry: Registry, now: number): KeyResult {
   return problem ? { problem } : { key }
 }
 
-function keyProblem(key: Key, now: number): RejectionReason | undefined {
+function keyProblem(key: FoundKey, now: number): RejectionReason | undefined {
   if (key.revokedAt !== null) return "key_revoked"
   if (key.disabledAt !== null) return "key_disabled"
-  if (key.expiresAt !== null && key.expiresAt <= now) return "key_expired"
-  return undefined
+  if (key.expiresAt === null || key.expiresAt > now) return undefined
+  // A rotated secret is answered like one that was rotated without an overlap.
+  return key.isPrevious ? "key_unknown" : "key_expired"
 }
 
 /** Throws `scope_missing`. `kind` names the credential in the error. */

@@ -1,5 +1,6 @@
 import { RequestError } from "../errors.ts"
 import { iso } from "../iso.ts"
+import { allowsEndpoint } from "../sections.ts"
 import type { Db } from "../store/db/driver.ts"
 import { type Grant, hasScope } from "../store/keys.ts"
 import { canonicalWebsiteId, listWebsites } from "../store/websites.ts"
@@ -48,6 +49,22 @@ export function requireWebsiteAccess(own: Caller, websiteId: string): void {
   if (canAccess(own, websiteId)) return
   throw new RequestError("key_website_mismatch", {
     detail: `your ${own.kind} is not for the website ${websiteId}`,
+  })
+}
+
+/** Throws `section_missing` if the caller is limited to pages that do not need the endpoint, such as `GET /v1/notes`. */
+export function requireEndpoint(own: Caller, endpoint: string): void {
+  if (own.pages && !allowsEndpoint(own.pages, endpoint)) throw sectionMissing(own, endpoint)
+}
+
+/** The error for a caller who is limited to some pages. `needed`: what the request needs. */
+export function sectionMissing(
+  { kind, pages = [] }: Pick<Caller, "kind" | "pages">,
+  needed: string,
+): RequestError {
+  const list = pages.length === 1 ? `the page ${pages[0]}` : `the pages ${pages.join(", ")}`
+  return new RequestError("section_missing", {
+    detail: `this ${kind} is limited to ${list}, and ${needed} is not part of it`,
   })
 }
 

@@ -37,11 +37,25 @@ export function loginOf(db: Db, request: Request, now: number): LoginSession | u
   const tokens = sessionTokensOf(request.headers)
   if (tokens.length === 0) return undefined
   requireSameOrigin(request)
+  const login = findLogin(db, tokens, now)
+  if (login) return login
+  throw new RequestError("login_ended")
+}
+
+/**
+ * The login session of a request for a page, which a link on another site can open; undefined without a valid one. The response must
+ * not depend on it in a way that the other site can read.
+ */
+export function loginOfPage(db: Db, { headers }: Request, now: number): LoginSession | undefined {
+  return findLogin(db, sessionTokensOf(headers), now)
+}
+
+function findLogin(db: Db, tokens: readonly string[], now: number): LoginSession | undefined {
   for (const token of tokens) {
     const login = tokenPattern.test(token) ? findLoginSession(db, token, now) : undefined
     if (login) return login
   }
-  throw new RequestError("login_ended")
+  return undefined
 }
 
 /**

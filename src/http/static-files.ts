@@ -30,9 +30,11 @@ export function fileResponse(
   { type, plain, gzipped }: StaticFile,
   request: Request,
   headers: Record<string, string>,
+  status = 200,
 ): Response {
   const acceptsGzip = /\bgzip\b/.test(request.headers.get("accept-encoding") ?? "")
   return new Response(acceptsGzip ? gzipped : plain, {
+    status,
     headers: {
       ...pageHeaders,
       "Content-Type": type,

@@ -22,7 +22,17 @@ import {
   websiteSchema,
 } from "../admin-api/schema.ts"
 import { type Json, publishedFields, ref } from "./json.ts"
-import { component, errorFormat, listOf, type Operations, paths, takesBody, writes } from "./operations.ts"
+import {
+  component,
+  errorFormat,
+  listOf,
+  type Operations,
+  paths,
+  rotation,
+  rotationText,
+  takesBody,
+  writes,
+} from "./operations.ts"
 import { noField } from "./responses.ts"
 
 const exampleId = "550e8400-e29b-41d4-a716-446655440000"
@@ -52,6 +62,8 @@ const exampleKey: KeyJson = {
   disabledAt: null,
   revokedAt: null,
   lastUsedAt: null,
+  previousStart: null,
+  previousExpiresAt: null,
 }
 
 const exampleProfile: ProfileJson = {
@@ -196,9 +208,19 @@ const keys: Operations = {
     post: {
       id: "rotateKey",
       summary: "Rotate a key's secret",
-      description: "The old secret stops working immediately.",
+      description: `The new secret is returned only once. ${rotationText}`,
+      takes: rotation,
       gives: keyWithSecret,
-      reasons: [...ofKey, "conflict", ...writes],
+      reasons: [...takesBody, ...ofKey, "conflict", ...writes],
+    },
+  },
+  "/v1/keys/{id}/overlap": {
+    delete: {
+      id: "endKeyOverlap",
+      summary: "End the overlap of a rotation",
+      description: "The secret from before the rotation stops working immediately.",
+      gives: key,
+      reasons: [...ofKey, ...writes],
     },
   },
 }

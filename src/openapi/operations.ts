@@ -1,5 +1,6 @@
 import type { Static, TObject, TSchema } from "@sinclair/typebox"
 import { errorResponse } from "../http/api-handler.ts"
+import { rotationSchema } from "../http/rotation.ts"
 import type { RejectionReason } from "../rejection-reasons.ts"
 import type { Scope } from "../store/keys.ts"
 import { bodyReasons, keyReasons, storeReasons } from "./ingest.ts"
@@ -40,6 +41,11 @@ export const takesPublicBody = ["invalid_shape", ...bodyReasons] as const
 export const takesBody = [...takesPublicBody, "too_many_rejected_bytes"] as const
 export const writes = storeReasons.filter((reason) => reason !== "internal")
 
+/** Body of a rotation, and what it does. The body can be left out. */
+export const rotation = publicSchema(rotationSchema)
+export const rotationText =
+  "The current secret works until the end of the overlap; with the default, `none`, it stops working immediately. A secret from before an earlier rotation stops working immediately."
+
 /** A schema component with an example. */
 export function component<Schema extends TSchema>(schema: Schema, example: Static<Schema>): Json {
   return { ...publicSchema(schema), examples: [example] }
@@ -61,6 +67,7 @@ const sharedReasons: readonly RejectionReason[] = [
   "share_ended",
   "csrf",
   "scope_missing",
+  "section_missing",
   "rate_limited",
   "too_many_failed_credentials",
   "internal",

@@ -8,6 +8,7 @@ import {
   noteFilterSchema,
   noteSchema,
   type ShareJson,
+  shareChangesSchema,
   shareFilterSchema,
   shareSchema,
   type ViewJson,
@@ -16,7 +17,17 @@ import {
   viewSchema,
 } from "../saved/schema.ts"
 import { type Json, ref } from "./json.ts"
-import { component, errorFormat, listOf, type Operations, paths, takesBody, writes } from "./operations.ts"
+import {
+  component,
+  errorFormat,
+  listOf,
+  type Operations,
+  paths,
+  rotation,
+  rotationText,
+  takesBody,
+  writes,
+} from "./operations.ts"
 
 const websiteId = "550e8400-e29b-41d4-a716-446655440000"
 const queryExample = { website_id: websiteId }
@@ -38,6 +49,8 @@ const exampleView: ViewJson = {
 const share = {
   name: "For the board",
   path: "overview?range=last_30d",
+  page: "overview" as const,
+  embedHosts: ["https://intranet.example.com"],
   expiresAt: "2099-01-01T00:00:00.000Z",
 }
 const exampleShare: ShareJson = {
@@ -46,6 +59,7 @@ const exampleShare: ShareJson = {
   ...share,
   createdAt: "2026-01-05T09:30:00.000Z",
   lastUsedAt: null,
+  previousExpiresAt: null,
 }
 
 export const savedSchemas = {
@@ -57,6 +71,7 @@ export const savedSchemas = {
   ViewChanges: component(viewChangesSchema, { name: "Sign-up and purchase" }),
   Share: component(shareSchema, exampleShare),
   NewShare: component(newShareSchema, share),
+  ShareChanges: component(shareChangesSchema, { embedHosts: [] }),
 }
 
 const websiteReasons = ["key_website_mismatch", "website_unknown"] as const
@@ -143,6 +158,11 @@ const views: Operations = {
   },
 }
 
+const link = {
+  type: "string",
+  description: "Path of the link, below the URL of the server: /share/ and the token",
+}
+
 const shares: Operations = {
   "/v1/shares": {
     get: {
@@ -157,27 +177,58 @@ const shares: Operations = {
       id: "createShare",
       summary: "Create a share link",
       description:
-        "Anyone with the link has read-only access to the reports of one website, but not to single events or people. The link is returned only once.",
+        "Anyone with the link has read-only access to the reports of one website, or to one page of them, but not to single events or people. The link is returned only once. /embed/ instead of /share/ shows it without navigation, in frames of the pages in `embedHosts`.",
       query: newShareFilterSchema,
       queryExample,
       takes: ref("schemas/NewShare"),
       gives: {
         share: ref("schemas/Share"),
-        link: {
-          type: "string",
-          description: "Path of the link, below the URL of the server: /share/ and the token",
-        },
+        link,
       },
       status: 201,
       reasons: [...takesBody, ...websiteReasons, "grant_too_wide", "conflict", ...writes],
     },
   },
   "/v1/shares/{id}": {
+    patch: {
+      id: "changeShare",
+      summary: "Change the name of a share link, or who can embed it",
+      description: "Omitted fields stay unchanged.",
+      takes: ref("schemas/ShareChanges"),
+      gives: { share: ref("schemas/Share") },
+      reasons: [...takesBody, "key_website_mismatch", "share_unknown", ...writes],
+    },
     delete: {
       id: "deleteShare",
       summary: "Revoke a share link",
       description: "The link stops working immediately.",
       gives: {},
+      reasons: ["key_website_mismatch", "share_unknown", ...writes],
+    },
+  },
+  "/v1/shares/{id}/rotate": {
+    post: {
+      id: "rotateShare",
+      summary: "Rotate a share link",
+      description: `The link gets a new token, returned only once. ${rotationText}`,
+      takes: rotation,
+      gives: { share: ref("schemas/Share"), link },
+      reasons: [
+        ...takesBody,
+        "key_website_mismatch",
+        "grant_too_wide",
+        "share_unknown",
+        "conflict",
+        ...writes,
+      ],
+    },
+  },
+  "/v1/shares/{id}/overlap": {
+    delete: {
+      id: "endShareOverlap",
+      summary: "End the overlap of a rotation",
+      description: "The link from before the rotation stops working immediately.",
+      gives: { share: ref("schemas/Share") },
       reasons: ["key_website_mismatch", "share_unknown", ...writes],
     },
   },

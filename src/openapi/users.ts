@@ -28,6 +28,7 @@ const exampleUser: UserJson = {
   email: "ada@example.com",
   role: "viewer",
   websites: [exampleId],
+  sections: null,
   createdAt: "2026-01-05T09:30:00.000Z",
   lastLoginAt: null,
 }

@@ -7,6 +7,7 @@ import { readFilters, readStep } from "./parse-filters.ts"
 import { type ParameterContext, type ParsedParameter, parseParameter } from "./parse-parameter.ts"
 import { type Range, RangeFault, readRange } from "./range.ts"
 import { defaultLimit, maxBatch, type QueryBody, querySchema } from "./schema.ts"
+import { type LimitedCaller, requireQueryType } from "./type-access.ts"
 
 /** A parsed query. An invalid parameter is replaced by its error. */
 export interface ParsedQuery {
@@ -23,13 +24,15 @@ export interface ParseOptions extends ParameterContext {
   /** Default time zone. */
   zone: string
   limits: QueryLimits
+  /** Absent on the command line. */
+  caller?: LimitedCaller
 }
 
 const checkQuery = TypeCompiler.Compile(querySchema)
 
 /**
- * Parses a query or a batch of queries. Throws `invalid_shape` with all invalid fields; a parameter that only its type rejects fails
- * alone. Yields after each parameter, which takes up to 1 ms.
+ * Parses a query or a batch of queries. Throws `invalid_shape` with all invalid fields, and `section_missing`; a parameter that only its
+ * type rejects fails alone. Yields after each parameter, which takes up to 1 ms.
  */
 export function* parseQueries(
   value: unknown,
@@ -115,6 +118,7 @@ function* readQuery(value: unknown, options: ParseOptions, prefix: string): Gene
   const parameters = body.parameters.map((parameter) =>
     typeof parameter === "string" ? { name: parameter } : parameter,
   )
+  for (const { name } of parameters) if (options.caller) requireQueryType(options.caller, name)
   const parsedFilters = parameters.map((parameter, index) => {
     const field = `${prefix}parameters.${index}`
     return {
@@ -129,17 +133,17 @@ function* readQuery(value: unknown, options: ParseOptions, prefix: string): Gene
   const parsed: ParsedQuery["parameters"] = []
   for (const [index, parameter] of parameters.entries()) {
     const { filters: ownFilters = [], steps = [] } = parsedFilters[index] ?? {}
-    parsed.push(
-      parseParameter({
-        body,
-        parameter,
-        range,
-        zone,
-        context: options,
-        filters: [...filters, ...ownFilters],
-        steps,
-      }),
-    )
+    const spec = parseParameter({
+      body,
+      parameter,
+      range,
+      zone,
+      context: options,
+      filters: [...filters, ...ownFilters],
+      steps,
+    })
+    if (options.caller && !("failure" in spec)) requireQueryType(options.caller, spec.type, spec.scope.kinds)
+    parsed.push(spec)
     yield
   }
   return {

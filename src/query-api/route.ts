@@ -8,6 +8,7 @@ import {
   readCallerBody,
 } from "../http/authenticated-request.ts"
 import { type Caller, callerOf } from "../http/caller.ts"
+import { requireEndpoint } from "../http/permissions.ts"
 import { addressOf, type RequestContext } from "../http/request-context.ts"
 import { iso } from "../iso.ts"
 import type { QueryEngine } from "../query/engine/engine.ts"
@@ -45,6 +46,8 @@ export function queryRoutes(deps: QueryApiDeps) {
     .get("/query/types", publicRoute(deps)(showTypes))
     .get("/events/stream", route("read:data", openStream))
 }
+
+const streamEndpoint = "GET /v1/events/stream"
 
 /** GET /v1/events/stream. */
 function openStream(
@@ -95,7 +98,7 @@ async function query(
   const { value, size } = await readCallerBody(deps, context, canReadData ? undefined : maxReportBodyBytes)
   const limits = canReadData ? fullLimits : reportLimits
   const { isBatch, queries } = await runSteps(
-    parseQueries(value, { websites, zone, now, canReadData, limits }),
+    parseQueries(value, { websites, zone, now, canReadData, caller, limits }),
   )
   const onFault = (error: unknown) => deps.logError(error, { path: "/v1/query" })
   const { rows, cells, bytes = queryEngine.responseBytes } = limits
@@ -156,6 +159,7 @@ function readableNow(
 ): readonly number[] | undefined {
   try {
     const caller = callerOf(deps, request, deps.now())
+    requireEndpoint(caller, streamEndpoint)
     if (hasScope(caller.scopes, "read:data")) return websitesOf(deps.registry, caller, websiteId)
   } catch {
     // The credential was revoked, its websites changed, or the website was deleted.

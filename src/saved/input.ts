@@ -4,10 +4,11 @@ import { parseExpiry } from "../http/dates.ts"
 import { invalidShape, unicodeErrors, validate } from "../http/validation.ts"
 import { iso, isoOrNull } from "../iso.ts"
 import type { Note } from "../store/notes.ts"
-import type { Share } from "../store/shares.ts"
+import type { Share, ShareSettings } from "../store/shares.ts"
 import type { View } from "../store/views.ts"
 import { withoutWebsite } from "../store/websites.ts"
-import { staysBelow } from "./path.ts"
+import { parseEmbedHost } from "./embed-hosts.ts"
+import { pageOf, staysBelow } from "./path.ts"
 import {
   type NoteJson,
   newNoteSchema,
@@ -17,6 +18,7 @@ import {
   noteChangesSchema,
   noteFilterSchema,
   type ShareJson,
+  shareChangesSchema,
   shareFilterSchema,
   type ViewJson,
   viewChangesSchema,
@@ -33,6 +35,7 @@ const checkNewView = TypeCompiler.Compile(newViewSchema)
 const checkViewChanges = TypeCompiler.Compile(viewChangesSchema)
 const checkViewFilter = TypeCompiler.Compile(viewFilterSchema)
 const checkNewShare = TypeCompiler.Compile(newShareSchema)
+const checkShareChanges = TypeCompiler.Compile(shareChangesSchema)
 const checkNewShareFilter = TypeCompiler.Compile(newShareFilterSchema)
 const checkShareFilter = TypeCompiler.Compile(shareFilterSchema)
 
@@ -77,16 +80,29 @@ export function parseViewFilter(query: URLSearchParams): {
   return { websiteId, kind }
 }
 
-export function parseNewShare(value: unknown, now: number): Pick<Share, "name" | "path" | "expiresAt"> {
-  const { name, path, ...rest } = validate(checkNewShare, value)
+export function parseNewShare(value: unknown, now: number): ShareSettings {
+  const { name, path, page = null, embedHosts = [], ...rest } = validate(checkNewShare, value)
   const expiresAt = parseExpiry(rest.expiresAt, now)
   const expiryError = { field: "expiresAt", message: newShareSchema.properties.expiresAt.expected }
   throwIfInvalid([
     ...nameErrors(name),
     ...pathErrors(path),
+    ...(page === null || pageOf(path) === page
+      ? []
+      : [{ field: "page", message: "must be the page of path" }]),
+    ...embedHostErrors(embedHosts),
     ...(expiresAt === undefined ? [expiryError] : []),
   ])
-  return { name, path, expiresAt: expiresAt ?? null }
+  return { name, path, page, embedHosts: parsedHosts(embedHosts), expiresAt: expiresAt ?? null }
+}
+
+export function parseShareChanges(value: unknown): Partial<Pick<Share, "name" | "embedHosts">> {
+  const { name, embedHosts } = validate(checkShareChanges, value)
+  throwIfInvalid([...nameErrors(name), ...embedHostErrors(embedHosts)])
+  return {
+    ...(name === undefined ? {} : { name }),
+    ...(embedHosts === undefined ? {} : { embedHosts: parsedHosts(embedHosts) }),
+  }
 }
 
 export function parseNewShareFilter(query: URLSearchParams): string {
@@ -118,12 +134,19 @@ export function viewJson({ id, place, websiteId, kind, name, path, createdAt }: 
   }
 }
 
-export function shareJson({ createdAt, expiresAt, lastUsedAt, ...rest }: Share): ShareJson {
+export function shareJson({
+  createdAt,
+  expiresAt,
+  lastUsedAt,
+  previousExpiresAt,
+  ...rest
+}: Share): ShareJson {
   return {
     ...rest,
     createdAt: iso(createdAt),
     expiresAt: isoOrNull(expiresAt),
     lastUsedAt: isoOrNull(lastUsedAt),
+    previousExpiresAt: isoOrNull(previousExpiresAt),
   }
 }
 
@@ -148,6 +171,19 @@ function textErrors(text: string | undefined): FieldError[] {
 function pathErrors(path: string | undefined): FieldError[] {
   if (path === undefined || staysBelow(path)) return []
   return [{ field: "path", message: newViewSchema.properties.path.expected }]
+}
+
+function embedHostErrors(hosts: readonly string[] = []): FieldError[] {
+  return hosts.flatMap((host, index) =>
+    parseEmbedHost(host) === undefined
+      ? [{ field: `embedHosts.${index}`, message: newShareSchema.properties.embedHosts.items.expected }]
+      : [],
+  )
+}
+
+/** The valid ones of the hosts, each once. */
+function parsedHosts(hosts: readonly string[]): string[] {
+  return [...new Set(hosts.flatMap((host) => parseEmbedHost(host) ?? []))]
 }
 
 function nameErrors(name: string | undefined): FieldError[] {

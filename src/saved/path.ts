@@ -23,6 +23,16 @@ export function staysBelow(path: string): boolean {
   return false
 }
 
+/** The page of a path: its first segment, decoded; '' for none. */
+export function pageOf(path: string): string {
+  const [segment = ""] = path.split(/[/?]/, 1)
+  try {
+    return decodeURIComponent(segment)
+  } catch {
+    return segment
+  }
+}
+
 /** Replaces an unsafe path, which versions before 0.2 could save, by the overview. */
 export function safePath(path: string): string {
   return staysBelow(path) ? path : "overview"

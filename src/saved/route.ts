@@ -7,9 +7,20 @@ import {
   type RouteResult,
 } from "../http/authenticated-request.ts"
 import { canAccess, requireCoveredBy, requireWebsiteAccess } from "../http/permissions.ts"
+import { parseRotation } from "../http/rotation.ts"
 import { invalidShape } from "../http/validation.ts"
+import type { Grant } from "../store/keys.ts"
 import { createNote, deleteNote, findNote, listNotes, updateNote } from "../store/notes.ts"
-import { createShare, deleteShare, findShare, listShares } from "../store/shares.ts"
+import {
+  createShare,
+  deleteShare,
+  endShareOverlap,
+  findShare,
+  listShares,
+  rotateShare,
+  type Share,
+  updateShare,
+} from "../store/shares.ts"
 import { createView, deleteView, findView, listViews, updateView } from "../store/views.ts"
 import { canonicalWebsiteId, findWebsite } from "../store/websites.ts"
 import {
@@ -20,6 +31,7 @@ import {
   parseNewView,
   parseNoteChanges,
   parseNoteFilter,
+  parseShareChanges,
   parseShareFilter,
   parseViewChanges,
   parseViewFilter,
@@ -45,7 +57,10 @@ export function savedRoutes(deps: RouteDeps) {
       .delete("/views/:id", route("manage:websites", removeView), raw)
       .get("/shares", route("manage:users", showShares))
       .post("/shares", route("manage:users", addShare), raw)
+      .patch("/shares/:id", route("manage:users", editShare), raw)
       .delete("/shares/:id", route("manage:users", endShare), raw)
+      .post("/shares/:id/rotate", route("manage:users", renewShare), raw)
+      .delete("/shares/:id/overlap", route("manage:users", endOverlap), raw)
   )
 }
 
@@ -143,15 +158,53 @@ async function addShare(
   if (isKeyword(deps, websiteId)) throw invalidShape([{ field: "website_id", message: oneWebsite }])
   requireWebsiteAccess(caller, websiteId)
   const share = parseNewShare(await body(), now)
-  const { rateLimit } = caller
   const { db, random } = deps
   const created = await commitChange(deps, () => {
     const { rid, id } = findWebsite(db, websiteId)
-    const grant = { scopes: ["read:reports" as const], websites: [id], rateLimit, expiresAt: share.expiresAt }
-    requireCoveredBy(grant, caller)
+    requireCoveredBy(grantOf({ websiteId: id, expiresAt: share.expiresAt }, caller), caller)
     return createShare(db, deps.newId(), rid, share, random, now)
   })
   return { status: 201, body: { share: shareJson(created.share), link: `/share/${created.token}` } }
+}
+
+async function editShare(deps: RouteDeps, { caller, id, body }: AuthenticatedRequest): Promise<RouteResult> {
+  const { db } = deps
+  const changes = parseShareChanges(await body())
+  const changed = await commitChange(deps, () => {
+    requireWebsiteAccess(caller, findShare(db, id).websiteId)
+    return updateShare(db, id, changes)
+  })
+  return { body: { share: shareJson(changed) } }
+}
+
+/** The response contains the new token, so a caller must not rotate a link with more permissions than their own. */
+async function renewShare(
+  deps: RouteDeps,
+  { caller, context, now, id, body }: AuthenticatedRequest,
+): Promise<RouteResult> {
+  const { db, random } = deps
+  const overlap = parseRotation(context.request.body === null ? {} : await body())
+  const rotated = await commitChange(deps, () => {
+    const share = findShare(db, id)
+    requireWebsiteAccess(caller, share.websiteId)
+    requireCoveredBy(grantOf(share, caller), caller)
+    return rotateShare(db, id, overlap, random, now)
+  })
+  return { body: { share: shareJson(rotated.share), link: `/share/${rotated.token}` } }
+}
+
+async function endOverlap(deps: RouteDeps, { caller, id }: AuthenticatedRequest): Promise<RouteResult> {
+  const { db } = deps
+  const share = await commitChange(deps, () => {
+    requireWebsiteAccess(caller, findShare(db, id).websiteId)
+    return endShareOverlap(db, id)
+  })
+  return { body: { share: shareJson(share) } }
+}
+
+/** The permissions of a link. Requests with it are limited by address, so the rate limit of its creator does not count. */
+function grantOf({ websiteId, expiresAt }: Pick<Share, "websiteId" | "expiresAt">, caller: Caller): Grant {
+  return { scopes: ["read:reports"], websites: [websiteId], rateLimit: caller.rateLimit, expiresAt }
 }
 
 async function endShare(deps: RouteDeps, { caller, id }: AuthenticatedRequest): Promise<RouteResult> {

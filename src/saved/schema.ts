@@ -1,6 +1,8 @@
 import { type Static, Type } from "@sinclair/typebox"
 import { expiresAt, name, noControls, strict, time, timeOrNull } from "../http/schema.ts"
+import { reportPages } from "../sections.ts"
 import { viewKinds } from "../store/views.ts"
+import { embedHostFormat } from "./embed-hosts.ts"
 
 // `expected` is the error message of a schema.
 
@@ -49,7 +51,31 @@ export const newViewSchema = Type.Object({ kind, name, path }, strict)
 
 export const viewChangesSchema = Type.Object({ name: Type.Optional(name), path: Type.Optional(path) }, strict)
 
-export const newShareSchema = Type.Object({ name, path, expiresAt }, strict)
+const page = Type.Union([Type.Null(), ...reportPages.map((name) => Type.Literal(name))], {
+  description:
+    "The only page that the link opens, the first segment of `path`. Only the query types of this page can be run. null: all reports of the website",
+  expected: `must be null or one of ${reportPages.join(", ")}`,
+})
+
+/** Hosts of pages that embed a link: their list is a response header. */
+const maxEmbedHosts = 50
+
+const embedHosts = Type.Array(Type.String({ maxLength: 300, expected: embedHostFormat }), {
+  maxItems: maxEmbedHosts,
+  description:
+    "Origins of pages that can embed the link in a frame, such as https://example.com or https://*.example.com. Empty: none",
+  expected: `must be a list of at most ${maxEmbedHosts} origins`,
+})
+
+export const newShareSchema = Type.Object(
+  { name, path, page: Type.Optional(page), embedHosts: Type.Optional(embedHosts), expiresAt },
+  strict,
+)
+
+export const shareChangesSchema = Type.Object(
+  { name: Type.Optional(name), embedHosts: Type.Optional(embedHosts) },
+  strict,
+)
 
 const id = Type.String({ description: "Id" })
 const placeId = Type.Union([Type.Null(), Type.String()], {
@@ -77,9 +103,16 @@ export const shareSchema = Type.Object({
   websiteId: Type.String({ description: "Website of the link" }),
   name,
   path,
+  page: Type.Union([Type.Null(), Type.String()], {
+    description: "The only page that the link opens; null: all reports of the website",
+  }),
+  embedHosts,
   createdAt: time("Creation time"),
   expiresAt: timeOrNull("Expiry time; null: never"),
   lastUsedAt: timeOrNull("Time of the last use, updated every minute; null: never"),
+  previousExpiresAt: timeOrNull(
+    "Time until which the link from before the last rotation works too; null: none",
+  ),
 })
 
 const place = Type.String({

@@ -27,7 +27,7 @@ export interface NewInvite extends Omit<Invite, "user"> {
 
 const sql = {
   find: `
-    select u.id, u.email, u.role, u.websites, u.created_at, u.last_login_at, i.purpose, i.expires_at
+    select u.id, u.email, u.role, u.websites, u.sections, u.created_at, u.last_login_at, i.purpose, i.expires_at
     from invites as i
     left join users as u on u.id = i.user_id
     where i.hash = :hash and i.expires_at > :now and (u.id is not null or i.purpose = 'setup')`,
@@ -64,6 +64,16 @@ export function findInvite(db: Db, token: string, now: number): Invite {
   if (!row || (row.purpose === "setup" && hasOwner(db))) throw new RequestError("invite_unknown")
   const { purpose, expires_at: expiresAt } = row
   return { purpose, user: purpose === "setup" ? null : userFromRow(row), expiresAt }
+}
+
+/** Whether `findInvite` finds the link. */
+export function isInviteValid(db: Db, token: string, now: number): boolean {
+  try {
+    return findInvite(db, token, now) !== undefined
+  } catch (error) {
+    if (error instanceof RequestError) return false
+    throw error
+  }
 }
 
 /** Deletes all links of a user, or the setup link if `userId` is null. */

@@ -1,6 +1,7 @@
 import type { Random } from "../environment.ts"
 import { RequestError } from "../errors.ts"
 import type { Db } from "./db/driver.ts"
+import { type Overlap, overlapEnd } from "./rotation.ts"
 
 export const scopes = [
   "track:events",
@@ -36,6 +37,16 @@ export interface Key {
   disabledAt: number | null
   revokedAt: number | null
   lastUsedAt: number | null
+  /** The first characters of the secret before the last rotation; null: none. */
+  previousStart: string | null
+  /** Until then, that secret works too. */
+  previousExpiresAt: number | null
+}
+
+/** The key that a secret names. */
+export interface FoundKey extends Key {
+  /** The secret is the previous one, so `expiresAt` is its end. */
+  isPrevious: boolean
 }
 
 /** The permissions and limits of a key, a login session or a share link. */
@@ -64,11 +75,13 @@ function newSecret(random: Random): string {
   return prefix + Buffer.from(random(new Uint8Array(secretBytes))).toString("base64url")
 }
 
-const columns = `id, name, start, scopes, websites, rate_limit, created_at, expires_at, disabled_at, revoked_at, last_used_at`
+const columns = `
+  id, name, start, scopes, websites, rate_limit, created_at, expires_at, disabled_at, revoked_at, last_used_at,
+  previous_start, previous_expires_at`
 
 const sql = {
   list: `select ${columns} from keys order by created_at, id`,
-  hashes: `select hash, ${columns} from keys`,
+  hashes: `select hash, previous_hash, ${columns} from keys`,
   find: `select ${columns} from keys where id = :id`,
   insert: `
     insert into keys (id, name, hash, start, scopes, websites, rate_limit, created_at, expires_at)
@@ -79,7 +92,14 @@ const sql = {
       disabled_at = :disabledAt
     where id = :id`,
   revoke: "update keys set revoked_at = coalesce(revoked_at, :now) where id = :id",
-  rotate: "update keys set hash = :hash, start = :start where id = :id",
+  rotate: `
+    update keys
+    set hash = :hash, start = :start, previous_hash = iif(:end is null, null, hash),
+      previous_start = iif(:end is null, null, start), previous_expires_at = :end
+    where id = :id`,
+  endOverlap: `
+    update keys set previous_hash = null, previous_start = null, previous_expires_at = null
+    where id = :id and previous_hash is not null`,
   used: "update keys set last_used_at = :at where id = :id and (last_used_at is null or last_used_at < :at)",
 }
 
@@ -95,6 +115,8 @@ interface KeyRow {
   disabled_at: number | null
   revoked_at: number | null
   last_used_at: number | null
+  previous_start: string | null
+  previous_expires_at: number | null
 }
 
 function fromRow(row: KeyRow): Key {
@@ -110,6 +132,8 @@ function fromRow(row: KeyRow): Key {
     disabledAt: row.disabled_at,
     revokedAt: row.revoked_at,
     lastUsedAt: row.last_used_at,
+    previousStart: row.previous_start,
+    previousExpiresAt: row.previous_expires_at,
   }
 }
 
@@ -121,10 +145,21 @@ export function listKeys(db: Db): Key[] {
   return (db.prepare(sql.list).all() as KeyRow[]).map(fromRow)
 }
 
-/** All keys by their `hashKey`. */
-export function keysByHash(db: Db): Map<string, Key> {
-  const rows = db.prepare(sql.hashes).all() as (KeyRow & { hash: Buffer })[]
-  return new Map(rows.map((row) => [row.hash.toString("hex"), fromRow(row)]))
+/** All keys by the `hashKey` of their secrets. */
+export function keysByHash(db: Db): Map<string, FoundKey> {
+  const rows = db.prepare(sql.hashes).all() as (KeyRow & { hash: Buffer; previous_hash: Buffer | null })[]
+  const found = new Map<string, FoundKey>()
+  for (const row of rows) {
+    const key = fromRow(row)
+    found.set(row.hash.toString("hex"), { ...key, isPrevious: false })
+    if (row.previous_hash === null) continue
+    const expiresAt = Math.min(
+      key.previousExpiresAt ?? Number.NEGATIVE_INFINITY,
+      key.expiresAt ?? Number.POSITIVE_INFINITY,
+    )
+    found.set(row.previous_hash.toString("hex"), { ...key, expiresAt, isPrevious: true })
+  }
+  return found
 }
 
 /** Throws `key_not_found`. */
@@ -178,8 +213,17 @@ export function revokeKey(db: Db, id: string, now: number): Key {
   return findKey(db, id)
 }
 
-/** Replaces the secret of a key; the old one stops working immediately. Throws `key_not_found`, and `conflict` for a revoked key. */
-export function rotateKey(db: Db, id: string, random: Random): { key: Key; secret: string } {
+/**
+ * Replaces the secret of a key. The current secret works until the end of the overlap, and the one before it stops working immediately.
+ * Throws `key_not_found`, and `conflict` for a revoked key.
+ */
+export function rotateKey(
+  db: Db,
+  id: string,
+  overlap: Overlap,
+  random: Random,
+  now: number,
+): { key: Key; secret: string } {
   if (findKey(db, id).revokedAt !== null) {
     throw new RequestError("conflict", { detail: `the key ${id} is revoked; create a new one` })
   }
@@ -188,8 +232,15 @@ export function rotateKey(db: Db, id: string, random: Random): { key: Key; secre
     id,
     hash: Buffer.from(hashKey(secret), "hex"),
     start: secret.slice(0, startLength),
+    end: overlapEnd(overlap, now),
   })
   return { key: findKey(db, id), secret }
+}
+
+/** Ends the overlap of a rotation: the previous secret stops working immediately. Throws `key_not_found`. */
+export function endKeyOverlap(db: Db, id: string): Key {
+  db.prepare(sql.endOverlap).run({ id })
+  return findKey(db, id)
 }
 
 /** Writes the last use of keys. `uses`: key id → Unix ms. */

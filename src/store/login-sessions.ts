@@ -20,7 +20,7 @@ export interface LoginSession {
 
 const sql = {
   find: `
-    select u.id, u.email, u.role, u.websites, u.created_at, u.last_login_at, s.seen_at
+    select u.id, u.email, u.role, u.websites, u.sections, u.created_at, u.last_login_at, s.seen_at
     from sessions as s
     join users as u on u.id = s.user_id
     where s.hash = :hash and s.expires_at > :now`,

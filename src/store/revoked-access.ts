@@ -3,7 +3,7 @@ import type { Db } from "./db/driver.ts"
 /** Access that was revoked or changed after a backup. A restore of the backup would bring it back. */
 export interface RevokedAccess {
   keys: { id: string; name: string; change: "revoked" | "disabled" | "rotated" | "changed" }[]
-  links: { id: string; name: string; change: "ended" }[]
+  links: { id: string; name: string; change: "ended" | "rotated" | "changed" }[]
   users: { id: string; email: string; change: "deleted" | "password" | "changed" }[]
 }
 
@@ -18,6 +18,19 @@ interface KeyRow {
   expires_at: number | null
   disabled_at: number | null
   revoked_at: number | null
+  /** Undefined in a database from before rotations had an overlap, as in `ShareRow`. */
+  previous_hash?: Buffer | null
+  previous_start?: string | null
+  previous_expires_at?: number | null
+}
+
+interface ShareRow {
+  id: string
+  name: string
+  hash: Buffer
+  embed_hosts?: string
+  previous_hash?: Buffer | null
+  previous_expires_at?: number | null
 }
 
 interface UserRow {
@@ -26,6 +39,8 @@ interface UserRow {
   role: string
   websites: string | null
   password: string | null
+  /** Undefined in a database from before viewers could be limited to sections. */
+  sections?: string | null
 }
 
 const sql = {
@@ -33,17 +48,29 @@ const sql = {
   version: "select version from registry",
   newestId: "select max(id) from event_rows",
   websites: "select id || ' ' || created_at from websites",
-  keys: `
-    select id, name, hash, start, scopes, websites, rate_limit, expires_at, disabled_at, revoked_at from keys`,
-  shares: "select id, name from shares order by created_at, id",
-  users: "select id, email, role, websites, password from users order by created_at, id",
+  keys: "select * from keys",
+  shares: "select * from shares order by created_at, id",
+  users: "select * from users order by created_at, id",
+  columns: "select name from pragma_table_info(:table)",
   setKey: `
     update keys set
       hash = :hash, start = :start, scopes = :scopes, websites = :websites, rate_limit = :rate_limit,
       expires_at = :expires_at, disabled_at = :disabled_at, revoked_at = :revoked_at
     where id = :id`,
+  setKeyOverlap: `
+    update keys set
+      previous_hash = :previous_hash, previous_start = :previous_start, previous_expires_at = :previous_expires_at
+    where id = :id`,
   endShare: "delete from shares where id = :id",
+  setShareToken: "update shares set hash = :hash where id = :id",
+  setShare: `
+    update shares set
+      embed_hosts = :embed_hosts, previous_hash = :previous_hash, previous_expires_at = :previous_expires_at
+    where id = :id`,
   setUser: "update users set role = :role, websites = :websites, password = :password where id = :id",
+  setSections: "update users set sections = :sections where id = :id",
+  lockUser: "update users set password = null where id = :id",
+  endSessions: "delete from sessions where user_id = :id",
   deleteUser: "delete from users where id = :id",
 }
 
@@ -57,7 +84,7 @@ export function findRevokedAccess(backup: Db, current: Db): RevokedAccess {
   const has = (table: string) => [backup, current].every((db) => tablesOf(db).has(table))
   return {
     keys: has("keys") ? changedKeys(backup, current) : [],
-    links: has("shares") ? endedShares(backup, current) : [],
+    links: has("shares") ? changedShares(backup, current) : [],
     users: has("users") ? changedUsers(backup, current) : [],
   }
 }
@@ -67,15 +94,48 @@ export function applyRevocations(revoked: RevokedAccess, backup: Db, current: Db
   backup.pragma("secure_delete = on")
   const apply = backup.transaction(() => {
     const keys = byId<KeyRow>(current, sql.keys)
-    for (const { id } of revoked.keys) backup.prepare(sql.setKey).run(omitField(keys.get(id), "name"))
-    for (const { id } of revoked.links) backup.prepare(sql.endShare).run({ id })
+    for (const { id } of revoked.keys) setKey(backup, keys.get(id))
+    const shares = byId<ShareRow>(current, sql.shares)
+    for (const { id, change } of revoked.links) {
+      if (change === "ended") backup.prepare(sql.endShare).run({ id })
+      else setShare(backup, shares.get(id))
+    }
     const users = byId<UserRow>(current, sql.users)
     for (const { id, change } of revoked.users) {
       if (change === "deleted") backup.prepare(sql.deleteUser).run({ id })
-      else backup.prepare(sql.setUser).run(omitField(users.get(id), "email"))
+      else setUser(backup, users.get(id))
     }
   })
   apply.immediate()
+}
+
+function setKey(backup: Db, row: KeyRow | undefined): void {
+  if (!row) return
+  backup.prepare(sql.setKey).run(pick(row, keyFields))
+  if (hasColumn(backup, "keys", "previous_hash")) {
+    const { id, previous_hash = null, previous_start = null, previous_expires_at = null } = row
+    backup.prepare(sql.setKeyOverlap).run({ id, previous_hash, previous_start, previous_expires_at })
+  }
+}
+
+function setShare(backup: Db, row: ShareRow | undefined): void {
+  if (!row) return
+  const { id, hash, embed_hosts = "[]", previous_hash = null, previous_expires_at = null } = row
+  backup.prepare(sql.setShareToken).run({ id, hash })
+  if (hasColumn(backup, "shares", "embed_hosts"))
+    backup.prepare(sql.setShare).run({ id, embed_hosts, previous_hash, previous_expires_at })
+}
+
+function setUser(backup: Db, row: UserRow | undefined): void {
+  if (!row) return
+  const { id, role, websites, password, sections = null } = row
+  backup.prepare(sql.setUser).run({ id, role, websites, password })
+  if (hasColumn(backup, "users", "sections")) backup.prepare(sql.setSections).run({ id, sections })
+  else if (sections !== null) {
+    // The backup cannot store the limit: until an owner sets it again and creates a reset link, the user cannot log in.
+    backup.prepare(sql.lockUser).run({ id })
+    backup.prepare(sql.endSessions).run({ id })
+  }
 }
 
 /** True if the two share a website, a key or a user, and `current` was written later. */
@@ -118,16 +178,27 @@ function keyChange(before: KeyRow, after: KeyRow): RevokedAccess["keys"][number]
   if (before.revoked_at === null && after.revoked_at !== null) return "revoked"
   if (!before.hash.equals(after.hash)) return "rotated"
   if (before.disabled_at === null && after.disabled_at !== null) return "disabled"
+  if (!isSameHash(before.previous_hash, after.previous_hash)) return "rotated"
   const fields = ["scopes", "websites", "rate_limit", "expires_at", "disabled_at", "revoked_at"] as const
   return fields.some((field) => before[field] !== after[field]) ? "changed" : undefined
 }
 
-/** Share links that are gone: ending a link deletes its row. */
-function endedShares(backup: Db, current: Db): RevokedAccess["links"] {
-  const now = byId<{ id: string }>(current, sql.shares)
-  return (backup.prepare(sql.shares).all() as { id: string; name: string }[])
-    .filter(({ id }) => !now.has(id))
-    .map(({ id, name }) => ({ id, name, change: "ended" }))
+/** Share links that are gone or have a new token: ending a link deletes its row. */
+function changedShares(backup: Db, current: Db): RevokedAccess["links"] {
+  const now = byId<ShareRow>(current, sql.shares)
+  return (backup.prepare(sql.shares).all() as ShareRow[]).flatMap((before): RevokedAccess["links"] => {
+    const { id, name } = before
+    const after = now.get(id)
+    if (!after) return [{ id, name, change: "ended" }]
+    if (!before.hash.equals(after.hash)) return [{ id, name, change: "rotated" }]
+    if (!isSameHash(before.previous_hash, after.previous_hash)) return [{ id, name, change: "rotated" }]
+    const isSame = (before.embed_hosts ?? "[]") === (after.embed_hosts ?? "[]")
+    return isSame ? [] : [{ id, name, change: "changed" }]
+  })
+}
+
+function isSameHash(one: Buffer | null = null, other: Buffer | null = null): boolean {
+  return one === null || other === null ? one === other : one.equals(other)
 }
 
 function changedUsers(backup: Db, current: Db): RevokedAccess["users"] {
@@ -137,7 +208,10 @@ function changedUsers(backup: Db, current: Db): RevokedAccess["users"] {
     const after = now.get(id)
     if (!after) return [{ id, email, change: "deleted" }]
     if (before.password !== after.password) return [{ id, email, change: "password" }]
-    const isSame = before.role === after.role && before.websites === after.websites
+    const isSame =
+      before.role === after.role &&
+      before.websites === after.websites &&
+      (before.sections ?? null) === (after.sections ?? null)
     return isSame ? [] : [{ id, email, change: "changed" }]
   })
 }
@@ -150,7 +224,24 @@ function byId<Row extends { id: string }>(db: Db, text: string): Map<string, Row
   return new Map((db.prepare(text).all() as Row[]).map((row) => [row.id, row]))
 }
 
-/** Copies a row without `field`: a statement rejects parameters that it does not have. */
-function omitField<Row extends object>(row: Row | undefined, field: keyof Row): Partial<Row> {
-  return Object.fromEntries(Object.entries(row ?? {}).filter(([name]) => name !== field)) as Partial<Row>
+function hasColumn(db: Db, table: "keys" | "shares" | "users", column: string): boolean {
+  return db.prepare(sql.columns).pluck().all({ table }).includes(column)
+}
+
+const keyFields = [
+  "id",
+  "hash",
+  "start",
+  "scopes",
+  "websites",
+  "rate_limit",
+  "expires_at",
+  "disabled_at",
+  "revoked_at",
+] as const
+
+/** The fields of a row that a statement takes: it rejects others. */
+function pick<Row, Field extends keyof Row>(row: Row, fields: readonly Field[]): Pick<Row, Field> {
+  // fromEntries loses the names.
+  return Object.fromEntries(fields.map((field) => [field, row[field]])) as Pick<Row, Field>
 }

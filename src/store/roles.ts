@@ -1,3 +1,4 @@
+import type { Section } from "../sections.ts"
 import { type Grant, type Scope, scopes } from "./keys.ts"
 
 export const roles = ["owner", "viewer"] as const
@@ -6,7 +7,18 @@ export type Role = (typeof roles)[number]
 /** What each role permits. */
 const roleScopes: Record<Role, readonly Scope[]> = { owner: scopes, viewer: ["read:data"] }
 
-/** The permissions of a logged-in user: those of the role, for the websites that the user is limited to. */
-export function grantOf({ role, websites }: { role: Role; websites: string[] | null }): Grant {
-  return { scopes: [...roleScopes[role]], websites, rateLimit: null, expiresAt: null }
+interface Access {
+  role: Role
+  websites: string[] | null
+  sections: readonly Section[] | null
+}
+
+/**
+ * The permissions of a logged-in user: those of the role, for the websites that the user is limited to. Without the section `people`,
+ * a viewer reads no single events and no people.
+ */
+export function grantOf({ role, websites, sections }: Access): Grant {
+  const isWithoutPeople = sections !== null && !sections.includes("people")
+  const granted: readonly Scope[] = isWithoutPeople ? ["read:reports"] : roleScopes[role]
+  return { scopes: [...granted], websites, rateLimit: null, expiresAt: null }
 }

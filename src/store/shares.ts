@@ -1,6 +1,7 @@
 import type { Random } from "../environment.ts"
 import { RequestError } from "../errors.ts"
 import type { Db } from "./db/driver.ts"
+import { type Overlap, overlapEnd } from "./rotation.ts"
 import { hashToken, newToken } from "./tokens.ts"
 
 /** A share link: read-only access to one website for anyone with the link. */
@@ -10,12 +11,20 @@ export interface Share {
   name: string
   /** The page it opens: the part of the address after the website, with its query. */
   path: string
+  /** The only page that it opens, such as `web`; null: all reports of the website. */
+  page: string | null
+  /** Origins whose pages can embed it, as sources of `frame-ancestors`. */
+  embedHosts: string[]
   /** Unix ms, like every `…At`. */
   createdAt: number
   /** null: never. */
   expiresAt: number | null
   lastUsedAt: number | null
+  /** Until then, the token before the last rotation works too; null: none. */
+  previousExpiresAt: number | null
 }
+
+export type ShareSettings = Pick<Share, "name" | "path" | "page" | "embedHosts" | "expiresAt">
 
 /** Share links per website: one response lists them all. */
 export const maxShares = 1_000
@@ -23,8 +32,8 @@ export const maxShares = 1_000
 const useInterval = 60_000
 
 const columns = `
-  s.id, w.id as websiteId, s.name, s.path, s.created_at as createdAt, s.expires_at as expiresAt,
-  s.last_used_at as lastUsedAt`
+  s.id, w.id as websiteId, s.name, s.path, s.page, s.embed_hosts as embedHosts, s.created_at as createdAt,
+  s.expires_at as expiresAt, s.last_used_at as lastUsedAt, s.previous_expires_at as previousExpiresAt`
 const from = "from shares as s join websites as w on w.rid = s.website_rid"
 
 const sql = {
@@ -32,32 +41,45 @@ const sql = {
   find: `select ${columns} ${from} where s.id = :id`,
   withHash: `
     select ${columns} ${from}
-    where s.hash = :hash and (s.expires_at is null or s.expires_at > :now) and w.deleted_at is null`,
+    where (s.hash = :hash or (s.previous_hash = :hash and s.previous_expires_at > :now)) and (s.expires_at is null or s.expires_at > :now) and w.deleted_at is null`,
   count: "select count(*) from shares where website_rid = :rid",
   insert: `
-    insert into shares (id, website_rid, name, path, hash, created_at, expires_at)
-    values (:id, :rid, :name, :path, :hash, :now, :expiresAt)`,
+    insert into shares (id, website_rid, name, path, page, embed_hosts, hash, created_at, expires_at)
+    values (:id, :rid, :name, :path, :page, :embedHosts, :hash, :now, :expiresAt)`,
+  update: "update shares set name = :name, embed_hosts = :embedHosts where id = :id",
+  rotate: `
+    update shares
+    set hash = :hash, previous_hash = iif(:end is null, null, hash), previous_expires_at = :end
+    where id = :id`,
+  endOverlap: "update shares set previous_hash = null, previous_expires_at = null where id = :id",
   used: `
     update shares set last_used_at = :now
     where id = :id and (last_used_at is null or last_used_at <= :now - ${useInterval})`,
   remove: "delete from shares where id = :id",
 }
 
+type ShareRow = Omit<Share, "embedHosts"> & { embedHosts: string }
+
+function fromRow(row: ShareRow): Share {
+  return { ...row, embedHosts: JSON.parse(row.embedHosts) }
+}
+
 /** Lists all links in order of creation, expired ones included. */
 export function listShares(db: Db): Share[] {
-  return db.prepare(sql.list).all() as Share[]
+  return (db.prepare(sql.list).all() as ShareRow[]).map(fromRow)
 }
 
 /** Throws `share_unknown`. */
 export function findShare(db: Db, id: string): Share {
-  const share = db.prepare(sql.find).get({ id }) as Share | undefined
-  if (!share) throw new RequestError("share_unknown", { detail: `no share link has the id ${id}` })
-  return share
+  const row = db.prepare(sql.find).get({ id }) as ShareRow | undefined
+  if (!row) throw new RequestError("share_unknown", { detail: `no share link has the id ${id}` })
+  return fromRow(row)
 }
 
 /** Finds a valid link. Undefined if it is expired at `now` (Unix ms), deleted or unknown. */
 export function shareWithToken(db: Db, token: string, now: number): Share | undefined {
-  return db.prepare(sql.withHash).get({ hash: hashToken(token), now }) as Share | undefined
+  const row = db.prepare(sql.withHash).get({ hash: hashToken(token), now }) as ShareRow | undefined
+  return row && fromRow(row)
 }
 
 /** Creates a link and returns its token, which is not stored. Throws `conflict` if the website has the maximum number of links. */
@@ -65,7 +87,7 @@ export function createShare(
   db: Db,
   id: string,
   rid: number,
-  share: Pick<Share, "name" | "path" | "expiresAt">,
+  { embedHosts, ...share }: ShareSettings,
   random: Random,
   now: number,
 ): { share: Share; token: string } {
@@ -74,8 +96,48 @@ export function createShare(
     throw new RequestError("conflict", { detail })
   }
   const token = newToken(random)
-  db.prepare(sql.insert).run({ ...share, id, rid, hash: hashToken(token), now })
+  db.prepare(sql.insert).run({
+    ...share,
+    embedHosts: JSON.stringify(embedHosts),
+    id,
+    rid,
+    hash: hashToken(token),
+    now,
+  })
   return { share: findShare(db, id), token }
+}
+
+/** Throws `share_unknown`. */
+export function updateShare(db: Db, id: string, changes: Partial<Pick<Share, "name" | "embedHosts">>): Share {
+  const { name, embedHosts } = { ...findShare(db, id), ...changes }
+  db.prepare(sql.update).run({ id, name, embedHosts: JSON.stringify(embedHosts) })
+  return findShare(db, id)
+}
+
+/**
+ * Replaces the token of a link. The current token works until the end of the overlap, and the one before it stops working immediately.
+ * Throws `share_unknown`, and `conflict` for an expired link.
+ */
+export function rotateShare(
+  db: Db,
+  id: string,
+  overlap: Overlap,
+  random: Random,
+  now: number,
+): { share: Share; token: string } {
+  const { expiresAt } = findShare(db, id)
+  if (expiresAt !== null && expiresAt <= now) {
+    throw new RequestError("conflict", { detail: `the share link ${id} has expired; create a new one` })
+  }
+  const token = newToken(random)
+  db.prepare(sql.rotate).run({ id, hash: hashToken(token), end: overlapEnd(overlap, now) })
+  return { share: findShare(db, id), token }
+}
+
+/** Ends the overlap of a rotation: the previous token stops working immediately. Throws `share_unknown`. */
+export function endShareOverlap(db: Db, id: string): Share {
+  db.prepare(sql.endOverlap).run({ id })
+  return findShare(db, id)
 }
 
 /** True if `lastUsedAt` is recent enough that no update is needed. */

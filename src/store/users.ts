@@ -1,4 +1,5 @@
 import { RequestError } from "../errors.ts"
+import type { Section } from "../sections.ts"
 import type { Db } from "./db/driver.ts"
 import type { Role } from "./roles.ts"
 
@@ -10,14 +11,16 @@ export interface User {
   role: Role
   /** Website ids that the user is limited to; null: all, as for every owner. */
   websites: string[] | null
+  /** Sections of the dashboard that the user is limited to; null: all, as for every owner. */
+  sections: Section[] | null
   /** Unix ms, like every `…At`. */
   createdAt: number
   lastLoginAt: number | null
 }
 
-export type UserSettings = Pick<User, "email" | "role" | "websites">
+export type UserSettings = Pick<User, "email" | "role" | "websites" | "sections">
 
-const columns = "id, email, role, websites, created_at, last_login_at"
+const columns = "id, email, role, websites, sections, created_at, last_login_at"
 
 const sql = {
   list: `select ${columns} from users order by email`,
@@ -28,10 +31,10 @@ const sql = {
   owner: `
     select exists (select 1 from users where role = 'owner' and password is not null and id is not :except)`,
   insert: `
-    insert into users (id, email, role, websites, password, created_at)
-    values (:id, :email, :role, :websites, :password, :now)
+    insert into users (id, email, role, websites, sections, password, created_at)
+    values (:id, :email, :role, :websites, :sections, :password, :now)
     on conflict (email) do nothing`,
-  update: "update users set role = :role, websites = :websites where id = :id",
+  update: "update users set role = :role, websites = :websites, sections = :sections where id = :id",
   setPassword: "update users set password = :password where id = :id",
   loggedIn: "update users set last_login_at = :now where id = :id",
   delete: "delete from users where id = :id",
@@ -42,6 +45,7 @@ export interface UserRow {
   email: string
   role: Role
   websites: string | null
+  sections: string | null
   created_at: number
   last_login_at: number | null
 }
@@ -52,6 +56,7 @@ export function userFromRow(row: UserRow): User {
     email: row.email,
     role: row.role,
     websites: row.websites === null ? null : JSON.parse(row.websites),
+    sections: row.sections === null ? null : JSON.parse(row.sections),
     createdAt: row.created_at,
     lastLoginAt: row.last_login_at,
   }
@@ -99,21 +104,31 @@ export function passwordOf(db: Db, id: string): string | null {
 export function createUser(
   db: Db,
   id: string,
-  { email, role, websites }: UserSettings,
+  { email, role, websites, sections }: UserSettings,
   password: string | null,
   now: number,
 ): User {
-  const values = { id, email, role, websites: websitesText(websites), password, now }
+  const lists = { websites: jsonOrNull(websites), sections: jsonOrNull(sections) }
+  const values = { id, email, role, ...lists, password, now }
   if (db.prepare(sql.insert).run(values).changes === 0) {
     throw new RequestError("conflict", { detail: `a user with the email ${email} already exists` })
   }
-  return { id, email, role, websites, createdAt: now, lastLoginAt: null }
+  return { id, email, role, websites, sections, createdAt: now, lastLoginAt: null }
 }
 
 /** Throws `user_not_found`. */
-export function updateUser(db: Db, id: string, changes: Partial<Pick<User, "role" | "websites">>): User {
-  const { role, websites } = { ...findUser(db, id), ...changes }
-  db.prepare(sql.update).run({ id, role, websites: websitesText(websites) })
+export function updateUser(
+  db: Db,
+  id: string,
+  changes: Partial<Pick<User, "role" | "websites" | "sections">>,
+): User {
+  const { role, websites, sections } = { ...findUser(db, id), ...changes }
+  db.prepare(sql.update).run({
+    id,
+    role,
+    websites: jsonOrNull(websites),
+    sections: jsonOrNull(sections),
+  })
   return findUser(db, id)
 }
 
@@ -131,6 +146,6 @@ export function recordLogin(db: Db, id: string, now: number): void {
   db.prepare(sql.loggedIn).run({ id, now })
 }
 
-function websitesText(websites: readonly string[] | null): string | null {
-  return websites === null ? null : JSON.stringify(websites)
+function jsonOrNull(list: readonly string[] | null): string | null {
+  return list === null ? null : JSON.stringify(list)
 }

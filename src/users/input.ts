@@ -34,7 +34,7 @@ import {
 // Validates the input of HTTP and of the command line for users. Every function takes any value and throws `invalid_shape` with all
 // invalid fields.
 
-export type UserChanges = Partial<Pick<User, "role" | "websites">>
+export type UserChanges = Partial<Pick<User, "role" | "websites" | "sections">>
 
 const checkLogin = TypeCompiler.Compile(loginSchema)
 const checkAcceptance = TypeCompiler.Compile(acceptanceSchema)
@@ -82,15 +82,24 @@ function rejectCommon(password: string): void {
 }
 
 export function parseNewUser(value: unknown): UserSettings {
-  const { email, role, websites = null } = validate(checkNewUser, value)
-  if (role === "owner" && websites !== null) throw ownerWebsitesError()
-  return { email: email.toLowerCase(), role, websites: canonicalIds(websites) }
+  const { email, role, websites = null, sections = null } = validate(checkNewUser, value)
+  rejectOwnerLimits({ role, websites, sections })
+  return {
+    email: email.toLowerCase(),
+    role,
+    websites: canonicalIds(websites),
+    sections: sections && [...new Set(sections)],
+  }
 }
 
 export function parseUserChanges(value: unknown): UserChanges {
-  const { role, websites } = validate(checkUserChanges, value)
-  if (role === "owner" && websites) throw ownerWebsitesError()
-  return { ...(role && { role }), ...(websites !== undefined && { websites: canonicalIds(websites) }) }
+  const { role, websites, sections } = validate(checkUserChanges, value)
+  rejectOwnerLimits({ role, websites, sections })
+  return {
+    ...(role && { role }),
+    ...(websites !== undefined && { websites: canonicalIds(websites) }),
+    ...(sections !== undefined && { sections: sections && [...new Set(sections)] }),
+  }
 }
 
 /** Creates a user, inside the transaction of the caller. `password`: a hash; null until the user chooses one. */
@@ -111,11 +120,12 @@ export function addUser(
 /** Changes a user, inside the transaction of the caller, and ends their login sessions, whose pages show the old permissions. */
 export function changeUser(db: Db, id: string, changes: UserChanges): User {
   const next = { ...findUser(db, id), ...changes }
-  if (next.role === "owner" && changes.websites) throw ownerWebsitesError()
+  rejectOwnerLimits({ ...changes, role: next.role })
   if (next.role !== "owner") requireOtherOwner(db, id)
   requireExistingWebsites(db, changes.websites)
   endLoginSessions(db, id)
-  return updateUser(db, id, { role: next.role, websites: next.role === "owner" ? null : next.websites })
+  if (next.role === "owner") return updateUser(db, id, { role: "owner", websites: null, sections: null })
+  return updateUser(db, id, { role: next.role, websites: next.websites, sections: next.sections })
 }
 
 /**
@@ -138,8 +148,8 @@ export function requireOtherOwner(db: Db, id: string): void {
 }
 
 /** A share link as shown to its visitors. */
-export function linkJson({ name, websiteId, path, expiresAt }: Share): LinkJson {
-  return { name, websiteId, path, expiresAt: isoOrNull(expiresAt) }
+export function linkJson({ name, websiteId, path, page, expiresAt }: Share): LinkJson {
+  return { name, websiteId, path, page, expiresAt: isoOrNull(expiresAt) }
 }
 
 export function userJson(user: User): UserJson {
@@ -158,6 +168,22 @@ function canonicalIds(websites: readonly string[] | null): string[] | null {
   return websites && [...new Set(websites.map(canonicalWebsiteId))]
 }
 
-function ownerWebsitesError(): RequestError {
-  return invalidShape([{ field: "websites", message: "must be null for an owner, who can see all websites" }])
+/** Throws `invalid_shape` for an owner who is limited. */
+function rejectOwnerLimits({
+  role,
+  websites,
+  sections,
+}: {
+  [field in keyof UserChanges]: UserChanges[field] | undefined
+}): void {
+  if (role !== "owner") return
+  const errors = [
+    ...(websites
+      ? [{ field: "websites", message: "must be null for an owner, who can see all websites" }]
+      : []),
+    ...(sections
+      ? [{ field: "sections", message: "must be null for an owner, who can see all sections" }]
+      : []),
+  ]
+  if (errors.length > 0) throw invalidShape(errors)
 }

@@ -167,7 +167,8 @@ async function acceptInvite(deps: UserDeps, call: PublicRequest): Promise<RouteR
   return await logInAs(deps, call, () => {
     // The link can have been used elsewhere while the password was hashed.
     const { user } = findInvite(db, token, now)
-    if (!user) return addUser(db, newId(), { email, role: "owner", websites: null }, hash, now)
+    if (!user)
+      return addUser(db, newId(), { email, role: "owner", websites: null, sections: null }, hash, now)
     changePassword(db, user.id, hash)
     return user
   })

@@ -1,5 +1,6 @@
 import { type Static, Type } from "@sinclair/typebox"
 import { grantedWebsites, strict, time, timeOrNull } from "../http/schema.ts"
+import { sections } from "../sections.ts"
 import { purposes } from "../store/invites.ts"
 import { roles } from "../store/roles.ts"
 
@@ -40,6 +41,20 @@ const role = Type.Union(
   },
 )
 
+const oneSection = Type.Union(
+  sections.map((section) => Type.Literal(section)),
+  { expected: `must be one of ${sections.join(", ")}` },
+)
+
+const grantedSections = Type.Union(
+  [Type.Null(), Type.Array(oneSection, { minItems: 1, maxItems: sections.length })],
+  {
+    description:
+      "Sections that a viewer can open. Without `people`, the viewer sees no single events and no people. null: all",
+    expected: `must be null or a list of sections: ${sections.join(", ")}`,
+  },
+)
+
 export const loginSchema = Type.Object({ email, password: currentPassword }, strict)
 
 /** Body for accepting a one-time link. */
@@ -49,10 +64,22 @@ export const passwordSchema = Type.Object({ password: newPassword }, strict)
 
 export const passwordChangeSchema = Type.Object({ current: currentPassword, password: newPassword }, strict)
 
-export const newUserSchema = Type.Object({ email, role, websites: Type.Optional(grantedWebsites) }, strict)
+export const newUserSchema = Type.Object(
+  {
+    email,
+    role,
+    websites: Type.Optional(grantedWebsites),
+    sections: Type.Optional(grantedSections),
+  },
+  strict,
+)
 
 export const userChangesSchema = Type.Object(
-  { role: Type.Optional(role), websites: Type.Optional(grantedWebsites) },
+  {
+    role: Type.Optional(role),
+    websites: Type.Optional(grantedWebsites),
+    sections: Type.Optional(grantedSections),
+  },
   strict,
 )
 
@@ -62,6 +89,7 @@ export const userSchema = Type.Object({
   email,
   role,
   websites: grantedWebsites,
+  sections: grantedSections,
   createdAt: time("Creation time"),
   lastLoginAt: timeOrNull("Time of the last login; null: never"),
 })
@@ -94,6 +122,9 @@ export const linkSchema = Type.Object({
   name: Type.String({ description: "Name of the link" }),
   websiteId: Type.String({ description: "Website of the link" }),
   path: Type.String({ description: "Page and query that the link opens, relative to the website" }),
+  page: Type.Union([Type.Null(), Type.String()], {
+    description: "The only page that the link opens; null: all reports of the website",
+  }),
   expiresAt: timeOrNull("Expiry time; null: never"),
 })
 

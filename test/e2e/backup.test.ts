@@ -391,7 +391,7 @@ describe("databuddy restore", () => {
       const { rid } = createWebsite(open, "w", settings, now)
       createNote(open, "n", { place: rid, date: "2026-11-24", text: "Release" }, now)
       createView(open, "v", { place: null, kind: "goal", name: "Bought", path: "goals?step=bought" }, now)
-      const share = { name: "Board", path: "overview", expiresAt: null }
+      const share = { name: "Board", path: "overview", page: null, embedHosts: [], expiresAt: null }
       token = createShare(open, "s", rid, share, (bytes) => crypto.getRandomValues(bytes), now).token
     })
     await json("backup", copy)
@@ -421,16 +421,29 @@ describe("databuddy restore", () => {
         for (const id of ["revoked", "disabled", "rotated", "same"]) {
           keys[id] = createKey(open, id, { ...grant, name: id }, secrets, now).secret
         }
-        token = createShare(open, "s", rid, { name: "Board", path: "", expiresAt: null }, secrets, now).token
+        token = createShare(
+          open,
+          "s",
+          rid,
+          { name: "Board", path: "", page: null, embedHosts: [], expiresAt: null },
+          secrets,
+          now,
+        ).token
         for (const id of ["ada", "bob", "eve"]) {
-          createUser(open, id, { email: `${id}@a.com`, role: "owner", websites: null }, "old", now)
+          createUser(
+            open,
+            id,
+            { email: `${id}@a.com`, role: "owner", websites: null, sections: null },
+            "old",
+            now,
+          )
         }
       })
       await json("backup", copy)
       change((open) => {
         revokeKey(open, "revoked", now)
         open.exec("update keys set disabled_at = 1 where id = 'disabled'")
-        rotateKey(open, "rotated", secrets)
+        rotateKey(open, "rotated", "none", secrets, now)
         deleteShare(open, "s")
         setPassword(open, "ada", "new")
         deleteUser(open, "bob")

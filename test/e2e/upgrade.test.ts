@@ -71,7 +71,10 @@ const looks = [
     table: "profile_links",
     sql: "select website_rid, anonymous_id, profile_id, linked_at from profile_links",
   },
-  { table: "users", sql: "select * from users order by id" },
+  {
+    table: "users",
+    sql: "select id, email, role, websites, password, created_at, last_login_at from users order by id",
+  },
 ]
 
 function contents(path: string, tables?: readonly string[]): Record<string, unknown[]> {

@@ -13,6 +13,8 @@ interface Answer {
   body: Json
 }
 
+const reasonOf = ({ headers }: Answer) => headers.get("x-databuddy-reason")
+
 const day = 86_400_000
 const everything: KeyGrant = {
   name: "admin",
@@ -578,6 +580,8 @@ describe("a key", () => {
           disabledAt: null,
           revokedAt: null,
           lastUsedAt: null,
+          previousStart: null,
+          previousExpiresAt: null,
         },
       },
     ])
@@ -730,6 +734,79 @@ describe("a key", () => {
     expect(await track("/track", body.key.key)).toBe(200)
   })
 
+  test("that is rotated with an overlap has two secrets until its end", async () => {
+    const first = await makeKey({})
+    const path = `/v1/keys/${first.id}`
+    const works = (...secrets: string[]) =>
+      Promise.all(secrets.map(async (secret) => await track("/track", secret)))
+    const rotate = async (overlap: string) => (await call("POST", `${path}/rotate`, { overlap })).body.key
+    const second = await rotate("1h")
+    const { previousStart, previousExpiresAt } = (await call("GET", path)).body.key
+    expect([previousStart, previousExpiresAt]).toEqual([first.start, "2026-08-01T13:00:00.000Z"])
+    expect(await works(first.key, second.key)).toEqual([200, 200])
+    app.clock.now += day / 24 - 1
+    expect(await works(first.key, second.key)).toEqual([200, 200])
+    // A second rotation ends the first secret, and gives the second one an overlap of its own.
+    const third = await rotate("1d")
+    expect(await works(first.key, second.key, third.key)).toEqual([401, 200, 200])
+    app.clock.now += day
+    expect(await works(second.key, third.key)).toEqual([401, 200])
+    const late = await call("GET", "/v1/keys", undefined, second.key)
+    expect([late.status, reasonOf(late)]).toEqual([401, "key_unknown"])
+    const fourth = await rotate("7d")
+    expect(await works(third.key, fourth.key)).toEqual([200, 200])
+    expect((await call("DELETE", `${path}/overlap`)).body.key).toMatchObject({
+      start: fourth.start,
+      previousStart: null,
+      previousExpiresAt: null,
+    })
+    expect(await works(third.key, fourth.key)).toEqual([401, 200])
+    const fifth = await rotate("none")
+    expect(await works(fourth.key, fifth.key)).toEqual([401, 200])
+  })
+
+  const endings: [string, (path: string) => Promise<unknown>, string][] = [
+    ["is revoked", (path) => call("DELETE", path), "key_revoked"],
+    ["is disabled", (path) => call("PATCH", path, { disabled: true }), "key_disabled"],
+    ["expires", async () => (app.clock.now += day), "key_unknown"],
+  ]
+  test.each(endings)("that %s during an overlap loses both secrets", async (_, end, reason) => {
+    const { id, key } = await makeKey({
+      scopes: ["manage:keys"],
+      expiresAt: new Date(app.clock.now + day).toISOString(),
+    })
+    const rotated = await call("POST", `/v1/keys/${id}/rotate`, { overlap: "7d" })
+    const secrets = [key, rotated.body.key.key]
+    for (const secret of secrets) expect((await call("GET", "/v1/keys", undefined, secret)).status).toBe(200)
+    await end(`/v1/keys/${id}`)
+    const answers = await Promise.all(secrets.map((secret) => call("GET", "/v1/keys", undefined, secret)))
+    expect(answers.map(({ status }) => status)).toEqual([401, 401])
+    expect(answers.map(reasonOf)).toContain(reason)
+  })
+
+  test("cannot be kept by its previous secret: that neither rotates it nor creates a key that outlives it", async () => {
+    const { id, key } = await makeKey({ scopes: ["manage:keys"] })
+    await call("POST", `/v1/keys/${id}/rotate`, { overlap: "1h" })
+    const own = { name: "mine", scopes: ["manage:keys"] }
+    for (const answer of [
+      await call("POST", `/v1/keys/${id}/rotate`, { overlap: "7d" }, key),
+      await call("POST", "/v1/keys", own, key),
+    ])
+      expect([answer.status, reasonOf(answer)]).toEqual([403, "grant_too_wide"])
+    const until = { ...own, expiresAt: new Date(app.clock.now + 1_000).toISOString() }
+    expect((await call("POST", "/v1/keys", until, key)).status).toBe(201)
+  })
+
+  test("with an unknown overlap is not rotated", async () => {
+    const { id, key } = await makeKey({})
+    const answer = await call("POST", `/v1/keys/${id}/rotate`, { overlap: "2h" })
+    expect([answer.status, answer.body.errors]).toEqual([
+      400,
+      [{ field: "overlap", message: "must be one of none, 1h, 1d, 7d" }],
+    ])
+    expect(await track("/track", key)).toBe(200)
+  })
+
   test("can rotate and revoke itself", async () => {
     const own = giveKey(app, { scopes: ["manage:keys"], websites: ["w"], rateLimit: 50 })
     const rotated = await call("POST", `/v1/keys/${own.id}/rotate`, undefined, own.secret)
@@ -745,6 +822,7 @@ describe("a key", () => {
     ["PATCH", ""],
     ["DELETE", ""],
     ["POST", "/rotate"],
+    ["DELETE", "/overlap"],
   ])("that does not exist is not found by %s%s", async (method, more) => {
     const answer = await call(method, `/v1/keys/none${more}`, method === "PATCH" ? {} : undefined)
     expect([answer.status, answer.body.code, answer.body.error]).toEqual([
@@ -862,6 +940,7 @@ describe("no caller can grant more than they have:", () => {
     ["PATCH", "", { disabled: true }],
     ["DELETE", ""],
     ["POST", "/rotate"],
+    ["DELETE", "/overlap"],
   ]
   test.each(wider)("a key with %s cannot be seen or changed", async (_, own, other) => {
     const { id, secret: others } = giveKey(app, other)

@@ -166,7 +166,51 @@ describe("input validation:", () => {
   const path =
     "must be a page and query relative to the website, such as funnels?step=signed_up, of at most 4096 characters"
   const expiry = "must be a date in the future, as ISO 8601 or Unix milliseconds, or null"
-  const wrong: [string, (typeof kinds)[number], object, string, string][] = [
+  const host =
+    "must be an origin such as https://example.com, https://example.com:8443, https://*.example.com, or http://localhost:3000"
+  const pages =
+    "must be null or one of web, overview, events, event, funnels, retention, paths, goals, errors, vitals, engagement"
+  const wrongHosts = [
+    ["over http", "http://example.com"],
+    ["without a scheme", "example.com"],
+    ["with a path", "https://example.com/x"],
+    ["with a query", "https://example.com?x"],
+    ["with credentials", "https://me@example.com"],
+    ["that ends the directive", "https://example.com; script-src *"],
+    ["with a space", "https://example.com *"],
+    ["that is a keyword", "'self'"],
+    ["that is every host", "*"],
+    ["that is every host over https", "https://*"],
+    ["of a whole top-level domain", "https://*.com"],
+    ["with a wildcard in a label", "https://a*.example.com"],
+    ["with two wildcards", "https://*.*.example.com"],
+    ["with a wildcard over http", "http://*.localhost.example"],
+    ["with a wildcard port", "https://example.com:*"],
+    ["of another scheme", "data:text/html,x"],
+    ["that is empty", ""],
+    ["with a line feed", "https://example.com\nx"],
+  ].map(
+    ([label, text]) =>
+      [
+        `a host ${label}`,
+        "share",
+        { embedHosts: ["https://a.example", text] },
+        "embedHosts.1",
+        host,
+      ] as const,
+  )
+  const wrong: (readonly [string, (typeof kinds)[number], object, string, string])[] = [
+    ...wrongHosts,
+    ["a share of no page", "share", { page: "settings" }, "page", pages],
+    ["a share of people", "share", { path: "people", page: "people" }, "page", pages],
+    ["a share of a page that opens another", "share", { page: "web" }, "page", "must be the page of path"],
+    [
+      "a share of a page that opens none",
+      "share",
+      { path: "", page: "web" },
+      "page",
+      "must be the page of path",
+    ],
     ["a note without a text", "note", { text: "" }, "text", text],
     ["a note of 501 characters", "note", { text: "x".repeat(501) }, "text", text],
     ["a note of two lines", "note", { text: "a\nb" }, "text", text],
@@ -240,6 +284,21 @@ describe("input validation:", () => {
     ["dots in the query, which are no folders", "view", { path: "x?y=../%2e%2e" }],
     ["a path of 4,096 characters", "view", { path: `x?${"y".repeat(4_094)}` }],
     ["a share for ever", "share", { expiresAt: null }],
+    ["a share of one page", "share", { path: "event?name=x", page: "event" }],
+    [
+      "a share that several origins can embed",
+      "share",
+      {
+        embedHosts: [
+          "https://example.com",
+          "https://example.com:8443",
+          "https://*.example.com",
+          "http://localhost:3000",
+          "https://192.0.2.1",
+          "https://xn--bcher-kva.example",
+        ],
+      },
+    ],
   ]
   test.each(right)("%s is accepted", async (_, kind, more) => {
     expect(await made(kind, "mine", more)).toMatchObject(kind === "share" ? { share: more } : more)
@@ -271,7 +330,14 @@ describe("input validation:", () => {
         createView(db, `v${n}`, { place: rid, kind: "view", name: "x", path: "" }, 0)
       }
       for (let n = 0; n < maxShares; n++) {
-        createShare(db, `s${n}`, rid, { name: "x", path: "", expiresAt: null }, random, 0)
+        createShare(
+          db,
+          `s${n}`,
+          rid,
+          { name: "x", path: "", page: null, embedHosts: [], expiresAt: null },
+          random,
+          0,
+        )
       }
     })()
     for (const kind of kinds) {
@@ -374,7 +440,7 @@ describe("permissions:", () => {
 
   test("a viewer reads notes and views, and cannot save any", async () => {
     const { db } = app.store
-    const user = { email: "ada@example.com", role: "viewer" as const, websites: ["mine"] }
+    const user = { email: "ada@example.com", role: "viewer" as const, websites: ["mine"], sections: null }
     createUser(db, "ada", user, null, app.clock.now)
     const cookie = `databuddy_session=${createLoginSession(db, "ada", random, app.clock.now)}`
     const headers = { cookie, "x-databuddy-page": "1" }
@@ -438,9 +504,12 @@ describe("a share link", () => {
       websiteId: "mine",
       name: "For the board",
       path: "overview?range=last_30d",
+      page: null,
+      embedHosts: [],
       createdAt: "2026-08-01T12:00:00.000Z",
       expiresAt: "2026-09-01T00:00:00.000Z",
       lastUsedAt: null,
+      previousExpiresAt: null,
     })
     const list = await call("GET", "shares")
     expect(list.body).toEqual({ success: true, shares: [share], total: 1 })
@@ -465,6 +534,7 @@ describe("a share link", () => {
         name: "For the board",
         websiteId: "mine",
         path: "overview?range=last_30d",
+        page: null,
         expiresAt: "2026-09-01T00:00:00.000Z",
       },
     })
@@ -500,9 +570,121 @@ describe("a share link", () => {
     ["to forget somebody", "POST", "websites/mine/forget", { profileId: "x" }, "scope_missing"],
   ]
   test.each(attempts)("does not give %s", async (_, method, path, body, reason) => {
-    const { link } = await made("share", "mine")
-    const answer = await send(method, path, body, shown(link))
-    expect([answer.status, answer.reason]).toEqual([403, reason])
+    const overview = { path: "overview", page: "overview" }
+    for (const { link } of [await made("share", "mine"), await made("share", "mine", overview)]) {
+      const answer = await send(method, path, body, shown(link))
+      expect([answer.status, answer.reason]).toEqual([403, reason])
+    }
+  })
+
+  const counted = { measures: ["events"] }
+  const pageQueries: [page: string, parameter: object | string, isAllowed: boolean][] = [
+    ["web", "summary_metrics", true],
+    ["web", "top_pages", true],
+    ["web", "custom_events", false],
+    ["web", { name: "events", kinds: ["page_view"], ...counted }, true],
+    ["web", { name: "events", kinds: ["page_view", "custom"], ...counted }, false],
+    ["web", { name: "events", ...counted }, false],
+    ["overview", "custom_events_summary", true],
+    ["overview", { name: "events", ...counted }, true],
+    ["overview", { name: "events", kinds: ["error"], ...counted }, false],
+    ["overview", { name: "funnel", steps: ["a", "b"] }, false],
+    ["overview", "no_such_type", false],
+    ["overview", "constructor", false],
+    ["funnels", { name: "funnel", steps: ["a", "b"] }, true],
+    ["funnels", { name: "goals", steps: ["a"] }, false],
+    ["errors", "errors_by_page", true],
+    ["errors", "vitals_overview", false],
+    ["vitals", "vitals_overview", true],
+    ["engagement", "scroll_depth_distribution", true],
+    ["engagement", { name: "events", kinds: ["engagement"], ...counted }, false],
+  ]
+  test.each(pageQueries)(
+    "limited to %s and asked for %j: allowed is %p",
+    async (page, parameter, isAllowed) => {
+      const { link } = await made("share", "mine", { path: page, page })
+      const body = { parameters: [parameter] }
+      for (const sent of [body, [body]]) {
+        const answer = await send("POST", "query?website_id=mine", sent, shown(link))
+        expect([answer.status, answer.reason ?? null]).toEqual(
+          isAllowed ? [200, null] : [403, "section_missing"],
+        )
+        if (!isAllowed)
+          expect(answer.body.error).toStartWith(`this share link is limited to the page ${page}, and`)
+      }
+    },
+  )
+
+  test("limited to one page still reads the name of its website and the annotations", async () => {
+    const { link, share } = await made("share", "mine", { path: "funnels?step=a&step=b", page: "funnels" })
+    expect(share.page).toBe("funnels")
+    await made("note", "mine")
+    expect((await send("GET", "notes?website_id=mine", undefined, shown(link))).body.total).toBe(1)
+    expect((await send("GET", "query/websites", undefined, shown(link))).body.websites[0].name).toBe("mine")
+    expect((await send("GET", "me", undefined, shown(link))).body.share.page).toBe("funnels")
+  })
+
+  test("changes its name and the hosts that can embed it, and nothing else", async () => {
+    const { share } = await made("share", "mine", { embedHosts: ["https://a.example"] })
+    const changes = { name: "Wiki", embedHosts: ["https://B.example/", "https://*.c.example:8443"] }
+    const { body } = await call("PATCH", `shares/${share.id}`, changes)
+    expect(body.share).toEqual({
+      ...share,
+      name: "Wiki",
+      embedHosts: ["https://b.example", "https://*.c.example:8443"],
+    })
+    expect((await call("PATCH", `shares/${share.id}`, {})).body.share).toEqual(body.share)
+    expect((await call("PATCH", `shares/${share.id}`, { page: "web" })).body.errors).toEqual([
+      { field: "page", message: "is not a field of this request" },
+    ])
+  })
+
+  const hour = 3_600_000
+  test("that is rotated with an overlap has two tokens until its end", async () => {
+    const { link, share } = await made("share", "mine", { expiresAt: null })
+    const works = async (...links: string[]) =>
+      Promise.all(
+        links.map(async (one) => (await send("GET", "notes?website_id=mine", undefined, shown(one))).status),
+      )
+    const rotate = async (body?: object) => (await call("POST", `shares/${share.id}/rotate`, body)).body
+    const second = await rotate({ overlap: "1h" })
+    expect(second.share).toEqual({ ...share, previousExpiresAt: "2026-08-01T13:00:00.000Z" })
+    expect(await works(link, second.link)).toEqual([200, 200])
+    app.clock.now += hour - 1
+    expect(await works(link, second.link)).toEqual([200, 200])
+    // A second rotation ends the first token, and gives the second one an overlap of its own.
+    const third = await rotate({ overlap: "1d" })
+    expect(await works(link, second.link, third.link)).toEqual([401, 200, 200])
+    app.clock.now += 24 * hour
+    expect(await works(second.link, third.link)).toEqual([401, 200])
+    const fourth = await rotate({ overlap: "7d" })
+    expect(await works(third.link, fourth.link)).toEqual([200, 200])
+    const ended = await call("DELETE", `shares/${share.id}/overlap`)
+    expect(ended.body.share.previousExpiresAt).toBeNull()
+    expect(await works(third.link, fourth.link)).toEqual([401, 200])
+    const fifth = await rotate()
+    expect(await works(fourth.link, fifth.link)).toEqual([401, 200])
+    const sixth = await rotate({ overlap: "1d" })
+    await call("DELETE", `shares/${share.id}`)
+    expect(await works(fifth.link, sixth.link)).toEqual([401, 401])
+  })
+
+  test("that is rotated expires as before, and cannot be rotated afterwards", async () => {
+    const { link, share } = await made("share", "mine", { expiresAt: app.clock.now + hour })
+    await call("POST", `shares/${share.id}/rotate`, { overlap: "7d" })
+    app.clock.now += hour
+    expect((await send("GET", "notes?website_id=mine", undefined, shown(link))).reason).toBe("share_ended")
+    const late = await call("POST", `shares/${share.id}/rotate`)
+    expect([late.status, late.reason]).toEqual([409, "conflict"])
+    const wrong = await call("POST", `shares/${share.id}/rotate`, { overlap: "2h" })
+    expect(wrong.body.errors).toEqual([{ field: "overlap", message: "must be one of none, 1h, 1d, 7d" }])
+  })
+
+  test("cannot be rotated by a key that has less than the link gives", async () => {
+    const { share } = await made("share", "mine")
+    const narrow = giveKey(app, { scopes: ["manage:users"] }).secret
+    const answer = await call("POST", `shares/${share.id}/rotate`, undefined, narrow)
+    expect([answer.status, answer.reason]).toEqual([403, "grant_too_wide"])
   })
 
   const people: [string, object][] = [
@@ -659,9 +841,17 @@ describe("a share link", () => {
     expect((await call("GET", "shares?website_id=theirs", undefined, limited)).reason).toBe(
       "key_website_mismatch",
     )
-    expect((await call("DELETE", `shares/${other.id}`, undefined, limited)).reason).toBe(
-      "key_website_mismatch",
-    )
+    for (const [method, path] of [
+      ["DELETE", ""],
+      ["PATCH", ""],
+      ["POST", "/rotate"],
+      ["DELETE", "/overlap"],
+    ] as const) {
+      const body = method === "PATCH" ? {} : undefined
+      expect((await call(method, `shares/${other.id}${path}`, body, limited)).reason).toBe(
+        "key_website_mismatch",
+      )
+    }
     expect((await call("DELETE", `shares/${own.id}`, undefined, limited)).status).toBe(200)
   })
 })

@@ -1,4 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test"
+import { type AppDeps, createApp } from "../../src/app.ts"
+import { endpointPages, type Section } from "../../src/sections.ts"
 import { createInvite, type Purpose } from "../../src/store/invites.ts"
 import { listKeys, updateKey } from "../../src/store/keys.ts"
 import { createUser, deleteUser, listUsers, setPassword, type UserSettings } from "../../src/store/users.ts"
@@ -45,7 +47,13 @@ async function call(
 
 /** Creates a user in the store, as the command line does. */
 async function giveUser(settings: Partial<UserSettings> = {}) {
-  const whole: UserSettings = { email: "ada@example.com", role: "owner", websites: null, ...settings }
+  const whole: UserSettings = {
+    email: "ada@example.com",
+    role: "owner",
+    websites: null,
+    sections: null,
+    ...settings,
+  }
   const hash = await Bun.password.hash(password, cheap)
   return createUser(app.store.db, crypto.randomUUID(), whole, hash, app.clock.now)
 }
@@ -90,6 +98,7 @@ describe("a login", () => {
           email: "ada@example.com",
           role: "owner",
           websites: null,
+          sections: null,
           createdAt: "2026-08-01T12:00:00.000Z",
           lastLoginAt: "2026-08-01T12:00:00.000Z",
         },
@@ -140,7 +149,7 @@ describe("a login", () => {
   })
 
   test("of a user without a password is refused, whatever is sent", async () => {
-    const settings = { email: "new@example.com", role: "viewer" as const, websites: null }
+    const settings = { email: "new@example.com", role: "viewer" as const, websites: null, sections: null }
     createUser(app.store.db, "u", settings, null, app.clock.now)
     for (const sent of ["null", password]) {
       expect((await logIn({ email: "new@example.com", password: sent })).reason).toBe("login_wrong")
@@ -421,6 +430,152 @@ describe("a viewer", () => {
     }
   })
 
+  type Status = [status: number, reason: string | null]
+  const fine: Status = [200, null]
+  const noScope: Status = [403, "scope_missing"]
+  const closed: Status = [403, "section_missing"]
+  const query = (parameter: object | string): [string, string, unknown] => [
+    "POST",
+    "/v1/query?website_id=docs",
+    { parameters: [parameter] },
+  ]
+  const funnel = { name: "funnel", steps: ["a", "b"] }
+  // The request, and the answers to viewers of: everything; web; behavior; people; web and people.
+  const access: [string, [string, string, unknown], Status[]][] = [
+    ["websites", ["GET", "/v1/query/websites", undefined], [fine, fine, fine, fine, fine]],
+    ["annotations", ["GET", "/v1/notes?website_id=docs", undefined], [fine, fine, fine, fine, fine]],
+    ["saved views", ["GET", "/v1/views?website_id=docs", undefined], [fine, noScope, noScope, fine, fine]],
+    ["profiles", ["GET", "/v1/profiles?website_id=docs", undefined], [fine, noScope, noScope, fine, fine]],
+    [
+      "a search",
+      ["GET", "/v1/profiles?website_id=docs&search=a", undefined],
+      [fine, noScope, noScope, fine, fine],
+    ],
+    [
+      "a profile",
+      ["GET", "/v1/profiles/p?website_id=docs", undefined],
+      [[404, "profile_unknown"], noScope, noScope, [404, "profile_unknown"], [404, "profile_unknown"]],
+    ],
+    ["an export", ["GET", "/v1/export?website_id=docs", undefined], [fine, noScope, noScope, fine, fine]],
+    [
+      "an export of a person",
+      ["GET", "/v1/export?website_id=docs&anonymous_id=a", undefined],
+      [fine, noScope, noScope, fine, fine],
+    ],
+    ["rejected requests", ["GET", "/v1/refusals", undefined], [fine, noScope, noScope, fine, fine]],
+    [
+      "a stream",
+      ["HEAD", "/v1/events/stream?website_id=docs", undefined],
+      [fine, noScope, noScope, fine, fine],
+    ],
+    ["page views", query("summary_metrics"), [fine, fine, closed, closed, fine]],
+    ["a funnel", query(funnel), [fine, closed, fine, closed, closed]],
+    ["custom events", query("custom_events"), [fine, closed, closed, closed, closed]],
+    ["counts of custom events", query("events"), [fine, closed, fine, fine, fine]],
+    ["counts of page views", query({ name: "events", kinds: ["page_view"] }), [fine, fine, fine, fine, fine]],
+    ["counts of errors", query({ name: "events", kinds: ["error"] }), [fine, closed, closed, fine, fine]],
+    ["people", query("people"), [fine, closed, closed, fine, fine]],
+    ["sessions", query("sessions"), [fine, closed, closed, fine, fine]],
+    ["a person", query({ name: "person", anonymousId: "a" }), [fine, closed, closed, fine, fine]],
+    ["single events", query("custom_events_recent"), [fine, closed, closed, fine, fine]],
+    ["single errors", query("recent_errors"), [fine, closed, closed, closed, closed]],
+  ]
+  const limits: (Section[] | null)[] = [null, ["web"], ["behavior"], ["people"], ["web", "people"]]
+  test.each(access)(
+    "who is limited to sections reads %s only with them",
+    async (_, [method, path, body], expected) => {
+      giveWebsite("docs")
+      const answers: unknown[] = []
+      for (const [index, sections] of limits.entries()) {
+        const cookie = await loggedIn({ email: `v${index}@example.com`, role: "viewer", sections })
+        const response = await app.send(
+          new Request(`http://localhost${path}`, {
+            method,
+            headers: { cookie, ...page },
+            body: body === undefined ? null : JSON.stringify(body),
+          }),
+        )
+        answers.push([response.status, response.headers.get("x-databuddy-reason")])
+        await response.body?.cancel()
+      }
+      expect(answers).toEqual(expected)
+    },
+  )
+
+  const withIds: [string, object][] = [
+    [
+      "a filter on a visitor",
+      { name: "summary_metrics", filters: [{ field: "anonymous_id", op: "eq", value: "v" }] },
+    ],
+    [
+      "a filter on a session",
+      { name: "top_pages", filters: [{ field: "session_id", op: "contains", value: "s" }] },
+    ],
+    [
+      "a filter on a profile",
+      { name: "top_pages", filters: [{ field: "profile_id", op: "exists", value: true }] },
+    ],
+    ["a breakdown by visitor", { name: "events", kinds: ["page_view"], by: ["anonymous_id"] }],
+    ["the events of a profile", { name: "events", kinds: ["page_view"], profileId: "p" }],
+    ["the events of a visitor", { name: "events", kinds: ["page_view"], anonymousId: "v" }],
+  ]
+  test.each(withIds)("without the section people cannot use %s", async (_, parameter) => {
+    giveWebsite("docs")
+    for (const [sections, success] of [
+      [["web"], false],
+      [["web", "people"], true],
+    ] as [Section[], boolean][]) {
+      const cookie = await loggedIn({ email: `${sections.length}@example.com`, role: "viewer", sections })
+      const [method, path, body] = query(parameter)
+      const answer = await call(method, path, { body, headers: { cookie, ...page } })
+      expect([answer.status, answer.body.data?.[0]?.success]).toEqual([200, success])
+    }
+  })
+
+  test("can use no endpoint that the table of the sections does not list", async () => {
+    giveWebsite("docs")
+    const cookie = await loggedIn({ role: "viewer", sections: ["web", "people"] })
+    const { routes } = createApp({ settings: { ingestPath: "" }, scriptName: "databuddy.js" } as AppDeps)
+    const v1 = routes
+      .filter(({ path }) => path.startsWith("/v1/"))
+      .map(({ method, path }) => `${method} ${path}`)
+    expect(Object.keys(endpointPages).filter((endpoint) => !v1.includes(endpoint))).toEqual([])
+    // Routes without authentication, or of the login itself.
+    const open = /\/v1\/(me|login|logout|invites|query\/types)\b/
+    for (const endpoint of v1.filter((one) => !Object.hasOwn(endpointPages, one) && !open.test(one))) {
+      const [method = "", path = ""] = endpoint.split(" ")
+      const answer = await call(method, path.replace(":id", "docs"), { headers: { cookie, ...page } })
+      expect([endpoint, answer.status]).toEqual([endpoint, 403])
+    }
+  })
+
+  test("keeps everything without sections, and loses what an owner takes", async () => {
+    giveWebsite("docs")
+    const headers = { Authorization: `Bearer ${giveKey(app).secret}` }
+    const { id } = await giveUser({ email: "vic@example.com", role: "viewer" })
+    const patch = (body: object) => call("PATCH", `/v1/users/${id}`, { body, headers })
+    expect((await call("GET", "/v1/users", { headers })).body.users[0].sections).toBeNull()
+    expect((await patch({ sections: ["web"] })).body.user).toMatchObject({
+      role: "viewer",
+      sections: ["web"],
+    })
+    expect((await patch({ websites: ["docs"] })).body.user.sections).toEqual(["web"])
+    expect((await patch({ role: "owner" })).body.user).toMatchObject({ role: "owner", sections: null })
+    const wrong: [object, object][] = [
+      [{ sections: [] }, { field: "sections", message: expect.stringContaining("must be null or a list") }],
+      [{ sections: ["settings"] }, { field: "sections", message: expect.stringContaining("must be null or a list") }],
+      [
+        { sections: ["web"] },
+        { field: "sections", message: "must be null for an owner, who can see all sections" },
+      ],
+    ]
+    await giveUser({ email: "last@example.com" })
+    for (const [body, error] of wrong) {
+      const answer = await patch({ role: "owner", ...body })
+      expect([body, answer.status, answer.body.errors]).toEqual([body, 400, [error]])
+    }
+  })
+
   test("changes by the command line apply to the next request", async () => {
     const cookie = await loggedIn({ role: "viewer" })
     const list = () => call("GET", "/v1/websites", { headers: { cookie } })
@@ -456,7 +611,7 @@ describe("a one-time link", () => {
   })
 
   test("for an invitation lets the user choose a password, and says whose it is", async () => {
-    const settings = { email: "new@example.com", role: "viewer" as const, websites: null }
+    const settings = { email: "new@example.com", role: "viewer" as const, websites: null, sections: null }
     createUser(app.store.db, "u", settings, null, app.clock.now)
     const path = giveLink("invite", "u")
     expect((await call("GET", path)).body.invite).toMatchObject({
@@ -747,6 +902,7 @@ describe("users", () => {
           email: "new@example.com",
           role: "viewer",
           websites: ["docs"],
+          sections: null,
           createdAt: "2026-08-01T12:00:00.000Z",
           lastLoginAt: null,
         },

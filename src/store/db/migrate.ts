@@ -16,6 +16,7 @@ import idTexts from "../../../migrations/0014_id_texts.sql" with { type: "text" 
 import texts from "../../../migrations/0015_texts.sql" with { type: "text" }
 import lowerIsBetter from "../../../migrations/0020_lower_is_better.sql" with { type: "text" }
 import boards from "../../../migrations/0021_boards.sql" with { type: "text" }
+import sharing from "../../../migrations/0022_sharing.sql" with { type: "text" }
 import { UserError } from "../../errors.ts"
 import type { Db } from "./driver.ts"
 
@@ -50,6 +51,7 @@ export const migrations: readonly Migration[] = [
   { name: "0015_texts", sql: texts, verify: verifyTexts },
   { name: "0020_lower_is_better", sql: lowerIsBetter },
   { name: "0021_boards", sql: boards },
+  { name: "0022_sharing", sql: sharing },
 ]
 
 const createMigrationsTable = `

@@ -1,5 +1,5 @@
 import type { Db, Statement } from "../db/driver.ts"
-import { hashKey, type Key, keysByHash } from "../keys.ts"
+import { type FoundKey, hashKey, type Key, keysByHash } from "../keys.ts"
 import { canonicalWebsiteId, listWebsites, type Website } from "../websites.ts"
 
 /** Minimum ms between two rechecks. Creating a key and using it takes longer. */
@@ -17,9 +17,9 @@ export class Registry {
   /** ms */
   #checkedAt = Number.NEGATIVE_INFINITY
   #websites = new Map<string, Website>()
-  #keys = new Map<string, Key>()
+  #keys = new Map<string, FoundKey>()
   /** Text of an Authorization header → the key it names. Cleared with every change of a key. */
-  readonly #keysByHeader = new Map<string, Key>()
+  readonly #keysByHeader = new Map<string, FoundKey>()
   /** Key id → last use in Unix ms, not written to the database yet. */
   readonly #lastUses = new Map<string, number>()
 
@@ -72,16 +72,16 @@ export class Registry {
     return [...this.#websites.values()]
   }
 
-  key(secret: string): Key | undefined {
+  key(secret: string): FoundKey | undefined {
     return this.#keys.get(hashKey(secret))
   }
 
   /** The key that this header text named before, if no key has changed since. It can be disabled, revoked or expired. */
-  keyOfHeader(text: string): Key | undefined {
+  keyOfHeader(text: string): FoundKey | undefined {
     return this.#keysByHeader.get(text)
   }
 
-  rememberHeader(text: string, key: Key): void {
+  rememberHeader(text: string, key: FoundKey): void {
     if (text.length > maxHeaderLength) return
     if (this.#keysByHeader.size >= maxHeaders) this.#keysByHeader.clear()
     this.#keysByHeader.set(text, key)

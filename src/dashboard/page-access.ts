@@ -1,0 +1,75 @@
+import { canAccess } from "../http/permissions.ts"
+import { loginOfPage } from "../http/session-cookie.ts"
+import { type PageName, pageNames, sharePages, userPages } from "../sections.ts"
+import type { Db } from "../store/db/driver.ts"
+import type { Registry } from "../store/ingest/registry.ts"
+import { isInviteValid } from "../store/invites.ts"
+import { shareWithToken } from "../store/shares.ts"
+
+export interface PageDeps {
+  db: Db
+  registry: Pick<Registry, "website">
+  now: () => number
+}
+
+/** How the server answers a request for a page. The page itself says what happened and what to do next. */
+export interface PageAccess {
+  status: 200 | 403 | 404
+  /** Sources of `frame-ancestors`; empty: nobody can frame the page. */
+  embedHosts: readonly string[]
+}
+
+const open: PageAccess = { status: 200, embedHosts: [] }
+const forbidden: PageAccess = { status: 403, embedHosts: [] }
+const missing: PageAccess = { status: 404, embedHosts: [] }
+
+/** Finds out whether the URL of a page leads to something that its visitor can open. Without a login, every website can exist. */
+export function pageAccess(deps: PageDeps, request: Request): PageAccess {
+  const [first = "", second = "", page = ""] = segmentsOf(request.url)
+  if (first === "invite") return isInviteValid(deps.db, second, deps.now()) ? open : missing
+  if (first === "share" || first === "embed") return shareAccess(deps, second, page, first === "embed")
+  if (first === "w") return websiteAccess(deps, request, second, page)
+  return open
+}
+
+function shareAccess({ db, now }: PageDeps, token: string, page: string, isEmbedded: boolean): PageAccess {
+  const share = shareWithToken(db, token, now())
+  if (!share) return missing
+  const access = pageStatus(page, sharePages(share.page))
+  return isEmbedded ? { ...access, embedHosts: share.embedHosts } : access
+}
+
+function websiteAccess({ db, registry, now }: PageDeps, request: Request, id: string, page: string) {
+  const login = loginOfPage(db, request, now())
+  if (!login) return open
+  const { websites, sections } = login.user
+  const exists = registry.website(id) !== undefined
+  // `all` and `none` stand for websites together, and for events without one, unless a website has that id.
+  const isKeyword = !exists && (id === "all" || (id === "none" && websites === null))
+  // The same status, so that it does not tell whether the website exists.
+  if (!isKeyword && !(exists && canAccess({ websites }, id))) return missing
+  return pageStatus(page, userPages(sections))
+}
+
+function pageStatus(page: string, pages: readonly string[]): PageAccess {
+  if (page === "" || pages.includes(page)) return open
+  return isPage(page) ? forbidden : missing
+}
+
+function isPage(page: string): page is PageName {
+  return pageNames.some((name) => name === page)
+}
+
+function segmentsOf(url: string): string[] {
+  const { pathname } = new URL(url)
+  return pathname.split("/").filter(Boolean).map(decoded)
+}
+
+/** Unchanged if it is not valid percent-encoding. */
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    return part
+  }
+}

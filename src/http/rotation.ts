@@ -1,0 +1,28 @@
+import { Type } from "@sinclair/typebox"
+import { TypeCompiler } from "@sinclair/typebox/compiler"
+import { type Overlap, overlaps } from "../store/rotation.ts"
+import { strict } from "./schema.ts"
+import { validate } from "./validation.ts"
+
+/** Body of a rotation. `expected` is the error message. */
+export const rotationSchema = Type.Object(
+  {
+    overlap: Type.Optional(
+      Type.Union(
+        overlaps.map((overlap) => Type.Literal(overlap)),
+        {
+          description: "How long the current secret keeps working. Default: none",
+          expected: `must be one of ${overlaps.join(", ")}`,
+        },
+      ),
+    ),
+  },
+  strict,
+)
+
+const checkRotation = TypeCompiler.Compile(rotationSchema)
+
+/** Throws `invalid_shape`. */
+export function parseRotation(value: unknown): Overlap {
+  return validate(checkRotation, value).overlap ?? "none"
+}

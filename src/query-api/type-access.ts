@@ -1,0 +1,26 @@
+import type { EventKind } from "../event-kinds.ts"
+import type { Caller } from "../http/caller.ts"
+import { sectionMissing } from "../http/permissions.ts"
+import { allowsType, type PageName, queryTypePages } from "../sections.ts"
+import { type TypeName, typeOf } from "./query-types.ts"
+
+/** The pages that show each type. A type without a line in the table of the sections does not compile. */
+const typePages: Record<TypeName, readonly PageName[]> = queryTypePages
+
+/** A caller who can be limited to some pages. */
+export type LimitedCaller = Pick<Caller, "kind" | "pages">
+
+/**
+ * Throws `section_missing` if the caller is limited to pages that do not show the query type. `kinds`: those that a type with the option
+ * `kinds` reads.
+ */
+export function requireQueryType(caller: LimitedCaller, name: string, kinds?: readonly EventKind[]): void {
+  const { pages } = caller
+  if (!pages) return
+  // hasOwn does not narrow the name. Nobody sees an unknown type.
+  const listed = Object.hasOwn(typePages, name) ? typePages[name as TypeName] : []
+  const read = typeOf(name)?.takes.includes("kinds") ? kinds : undefined
+  if (allowsType(pages, listed, read)) return
+  const ofKinds = read === undefined ? "" : ` for events of the kind ${read.join(", ")}`
+  throw sectionMissing(caller, `the query type ${name}${ofKinds}`)
+}

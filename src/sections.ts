@@ -1,0 +1,194 @@
+import type { EventKind } from "./event-kinds.ts"
+
+// What a share link that is limited to one page, and a viewer who is limited to some sections, can use. The server enforces it; the
+// dashboard hides the rest. Everything that is not listed here is closed to both.
+
+/** The pages of a website that show reports, in the order of the navigation. A share link can be limited to one of them. */
+export const reportPages = [
+  "web",
+  "overview",
+  "events",
+  "event",
+  "funnels",
+  "retention",
+  "paths",
+  "goals",
+  "errors",
+  "vitals",
+  "engagement",
+] as const
+export type ReportPage = (typeof reportPages)[number]
+
+/** All pages of a website, by the first path segment after it. */
+export const pageNames = [...reportPages, "live", "people", "person", "refusals", "install"] as const
+export type PageName = (typeof pageNames)[number]
+
+/** The sections that a viewer can be limited to, with their pages. Only `people` includes single events and the IDs of people. */
+const sectionPages = {
+  web: ["web"],
+  events: ["overview", "events", "event"],
+  behavior: ["funnels", "retention", "paths", "goals"],
+  quality: ["errors", "vitals", "engagement"],
+  people: ["live", "people", "person", "refusals", "install"],
+} as const satisfies Record<string, readonly PageName[]>
+
+export type Section = keyof typeof sectionPages
+
+/** Object.keys loses the literal types. */
+export const sections = Object.keys(sectionPages) as Section[]
+
+export function pagesOf(limits: readonly Section[]): PageName[] {
+  return sections.filter((section) => limits.includes(section)).flatMap((section) => sectionPages[section])
+}
+
+/** The pages that a user can open; `limits`: the sections that the user is limited to. */
+export function userPages(limits: readonly Section[] | null): readonly PageName[] {
+  return limits === null ? pageNames : pagesOf(limits)
+}
+
+/** The pages that a share link can open; `page`: the page that it is limited to. */
+export function sharePages(page: string | null): readonly string[] {
+  return page === null ? reportPages : [page]
+}
+
+const customEvents = ["overview", "events", "event"] as const
+const behavior = ["funnels", "retention", "paths", "goals"] as const
+/** Pages that let visitors choose events and their properties. */
+const eventChoices = [...customEvents, ...behavior] as const
+
+/** Every query type with the pages that show its rows. A type without a line does not compile. */
+export const queryTypePages = {
+  custom_events: customEvents,
+  custom_event_properties: eventChoices,
+  custom_events_by_path: customEvents,
+  custom_events_trends: customEvents,
+  custom_events_trends_by_event: customEvents,
+  custom_events_summary: customEvents,
+  custom_events_property_cardinality: eventChoices,
+  custom_events_recent: ["live", "people", "person", "install"],
+  custom_events_property_classification: customEvents,
+  custom_events_property_top_values: customEvents,
+  custom_events_property_distribution: customEvents,
+  custom_events_property_numbers: customEvents,
+  custom_events_discovery: customEvents,
+  events: [...eventChoices, "web", "errors", "vitals", "live", "people", "person"],
+  funnel: ["funnels"],
+  retention: ["retention"],
+  paths: ["paths"],
+  goals: ["goals"],
+  movers: ["overview", "event"],
+  sessions: ["people", "person"],
+  people: ["people"],
+  person: ["person"],
+  summary_metrics: ["web"],
+  events_by_date: ["web"],
+  today_metrics: ["web"],
+  active_stats: ["web", "overview"],
+  top_pages: ["web"],
+  entry_pages: ["web"],
+  exit_pages: ["web"],
+  page_time_analysis: ["web"],
+  top_referrers: ["web"],
+  traffic_sources: ["web"],
+  channels: ["web"],
+  utm_sources: ["web"],
+  utm_mediums: ["web"],
+  utm_campaigns: ["web"],
+  utm_terms: ["web"],
+  utm_content: ["web"],
+  country: ["web"],
+  region: ["web"],
+  city: ["web"],
+  device_types: ["web"],
+  browsers: ["web"],
+  browser_name: ["web"],
+  browser_versions: ["web"],
+  operating_systems: ["web"],
+  os_name: ["web"],
+  language: ["web"],
+  timezone: ["web"],
+  screen_resolution: ["web"],
+  outbound_links: ["web"],
+  outbound_domains: ["web"],
+  realtime_pages: ["web"],
+  realtime_referrers: ["web"],
+  realtime_countries: ["web"],
+  realtime_feed: ["live"],
+  realtime_velocity: ["web"],
+  error_types: ["errors"],
+  errors_by_type: ["errors"],
+  errors_by_page: ["errors"],
+  error_chart_data: ["errors"],
+  recent_errors: ["errors"],
+  vitals_overview: ["vitals"],
+  vitals_time_series: ["vitals"],
+  vitals_by_page: ["vitals"],
+  vitals_by_country: ["vitals"],
+  vitals_by_browser: ["vitals"],
+  frustration_by_page: ["engagement"],
+  engagement_quality_by_page: ["engagement"],
+  scroll_depth_distribution: ["engagement"],
+  form_abandonment_by_page: ["engagement"],
+} as const satisfies Record<string, readonly PageName[]>
+
+const allKinds = "all"
+
+/** The kinds of events that a page shows. A query type that takes the option `kinds` reads no others for it. */
+const pageKinds: Record<PageName, readonly EventKind[] | typeof allKinds> = {
+  web: ["page_view", "page_exit", "outgoing_link"],
+  overview: ["custom"],
+  events: ["custom"],
+  event: ["custom"],
+  funnels: ["custom", "page_view"],
+  retention: ["custom", "page_view"],
+  paths: ["custom", "page_view"],
+  goals: ["custom", "page_view"],
+  errors: ["error"],
+  vitals: ["web_vital"],
+  engagement: ["engagement"],
+  live: allKinds,
+  people: allKinds,
+  person: allKinds,
+  refusals: [],
+  install: allKinds,
+}
+
+const anyPage = "any"
+
+/** The endpoints besides POST /v1/query that a limited caller can use, with the pages that need them. */
+export const endpointPages: Readonly<Record<string, readonly PageName[] | typeof anyPage>> = {
+  // Its types are checked one by one.
+  "POST /v1/query": anyPage,
+  "GET /v1/query/websites": anyPage,
+  "GET /v1/notes": anyPage,
+  "GET /v1/views": anyPage,
+  "GET /v1/events/stream": ["live"],
+  "GET /v1/profiles": ["live", "people", "person"],
+  "GET /v1/profiles/:id": ["person"],
+  "GET /v1/export": ["people", "person"],
+  "GET /v1/refusals": ["refusals"],
+}
+
+/** The pages that a caller is limited to. */
+export type PageLimit = readonly string[]
+
+/** Whether a caller limited to `pages` can use an endpoint, such as `GET /v1/notes`. */
+export function allowsEndpoint(pages: PageLimit, endpoint: string): boolean {
+  const needed = Object.hasOwn(endpointPages, endpoint) ? endpointPages[endpoint] : undefined
+  return needed === anyPage || (needed?.some((page) => pages.includes(page)) ?? false)
+}
+
+/**
+ * Whether a caller limited to `pages` can run a query type that `listed` pages show. `kinds`: the kinds of events that it reads, if it
+ * takes them as an option.
+ */
+export function allowsType(
+  pages: PageLimit,
+  listed: readonly PageName[],
+  kinds: readonly EventKind[] = [],
+): boolean {
+  const shown = listed.filter((page) => pages.includes(page)).map((page) => pageKinds[page])
+  return (
+    shown.length > 0 && kinds.every((kind) => shown.some((own) => own === allKinds || own.includes(kind)))
+  )
+}
