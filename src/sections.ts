@@ -19,11 +19,26 @@ export const reportPages = [
 ] as const
 export type ReportPage = (typeof reportPages)[number]
 
+export function isReportPage(page: string): page is ReportPage {
+  return reportPages.some((name) => name === page)
+}
+
 /** All pages of a website, by the first path segment after it. */
-export const pageNames = [...reportPages, "live", "people", "person", "refusals", "install"] as const
+export const pageNames = [
+  ...reportPages,
+  "boards",
+  "live",
+  "people",
+  "person",
+  "refusals",
+  "install",
+] as const
 export type PageName = (typeof pageNames)[number]
 
-/** The sections that a viewer can be limited to, with their pages. Only `people` includes single events and the IDs of people. */
+/**
+ * The sections that a viewer can be limited to, with their pages. Only `people` includes single events and the IDs of people. None has
+ * the boards, whose tiles can be of any page.
+ */
 const sectionPages = {
   web: ["web"],
   events: ["overview", "events", "event"],
@@ -146,6 +161,7 @@ const pageKinds: Record<PageName, readonly EventKind[] | typeof allKinds> = {
   errors: ["error"],
   vitals: ["web_vital"],
   engagement: ["engagement"],
+  boards: allKinds,
   live: allKinds,
   people: allKinds,
   person: allKinds,

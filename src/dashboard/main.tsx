@@ -1,10 +1,10 @@
 import { type FunctionComponent, render } from "preact"
 import { useEffect } from "preact/hooks"
 import { safePath } from "../saved/path.ts"
-import { sharedPages } from "./components/controls/navigation-menu.ts"
+import type { PageName } from "../sections.ts"
 import { homePath } from "./components/layout/home.ts"
 import { lazyPage } from "./components/layout/lazy-page.tsx"
-import { NotFound } from "./components/layout/not-found.tsx"
+import { MissingWebsite, NotFound } from "./components/layout/not-found.tsx"
 import { Shell } from "./components/layout/shell.tsx"
 import { Start } from "./components/layout/start.tsx"
 import { Failure } from "./components/layout/states.tsx"
@@ -13,10 +13,11 @@ import { LoginPages } from "./login/login-pages.tsx"
 import { redirectPath } from "./login/redirect.ts"
 import { Overview } from "./overview/overview.tsx"
 import { App, AppContext, useApp } from "./state/app.ts"
+import { embedParamNames } from "./state/embed.ts"
 import { Web } from "./web/web.tsx"
 
 /** Pages of a website, by the first path segment after it. */
-const pages: Record<string, FunctionComponent> = {
+const pages: Record<PageName, FunctionComponent> = {
   web: Web,
   overview: Overview,
   boards: lazyPage(async () => (await import("./boards/boards.tsx")).Boards),
@@ -76,19 +77,38 @@ function Content() {
     (page === "" && !isStart) || (base === "" && (page === "login" || page === "settings"))
   useEffect(() => {
     if (needsRedirect) router.navigate(redirectTarget(), "replace")
-    if (website !== undefined) preferences.website.value = website
+    if (website !== undefined && session.canRead(website)) preferences.website.value = website
   })
   /** The page to open if the URL names none; for a share link, the shared view. */
   const redirectTarget = () => {
-    if (base !== "") return `${base}/${safePath(session.me.value?.share?.path ?? "") || "overview"}`
+    if (base !== "") {
+      const { path = "", page: only } = session.me.value?.share ?? {}
+      return withEmbedParams(`${base}/${safePath(path) || (only ?? "overview")}`, params)
+    }
     if (page === "settings") return "/settings/account"
     return redirectPath(params.get("to"), router.origin) ?? homePath(session, preferences)
   }
-  if (isStart) return <Start />
+  if (isStart) return session.canRead(website) ? <Start /> : <MissingWebsite key={website} />
   if (needsRedirect) return null
-  const Page =
-    base === "" ? globalPages[first] : share === undefined || sharedPages.has(page) ? pages[page] : undefined
-  return Page ? <Page /> : <NotFound />
+  if (website !== undefined && !session.canRead(website)) return <MissingWebsite key={website} />
+  const Page = base === "" ? globalPages[first] : isPage(page) ? pages[page] : undefined
+  if (!Page) return <NotFound />
+  if (base === "" || session.canOpen(page)) return <Page />
+  return <NotFound kind={share === undefined ? "section" : "sharedPage"} />
+}
+
+function isPage(page: string): page is PageName {
+  return Object.hasOwn(pages, page)
+}
+
+/** The path of the shared view, with the look of the frame: a reload of the frame needs it again. */
+function withEmbedParams(path: string, params: URLSearchParams): string {
+  const look = embedParamNames.flatMap((name) => {
+    const value = params.get(name)
+    return value === null ? [] : [[name, value]]
+  })
+  if (look.length === 0) return path
+  return `${path}${path.includes("?") ? "&" : "?"}${new URLSearchParams(look)}`
 }
 
 const root = document.getElementById("app")

@@ -1,22 +1,25 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { isReportPage } from "../../src/sections.ts"
 import { eventuallyPasses } from "../harness.ts"
 import { violations } from "./axe.ts"
 import { type Dashboard, noBrowser, openDashboard, skipped, waitForPage } from "./browser.ts"
+import { sendQuality } from "./page-quality.ts"
 import { pages } from "./pages.ts"
 
 describe.skipIf(noBrowser)(`saved views, annotations and share links${skipped}`, () => {
   let dashboard: Dashboard
   beforeAll(async () => {
     dashboard = await openDashboard({ days: 20, pageViews: true })
+    await sendQuality(dashboard.server.url, dashboard.site, 20)
   })
   afterAll(async () => {
     await dashboard?.[Symbol.asyncDispose]()
   })
 
-  const share = (path: string) =>
+  const share = (path: string, page: string | null = null) =>
     dashboard.api<{ link: string; share: { id: string } }>(`shares?website_id=${dashboard.site}`, {
       method: "POST",
-      body: JSON.stringify({ name: "short", path, expiresAt: null }),
+      body: JSON.stringify({ name: "short", path, page, expiresAt: null }),
     })
 
   const menu = { name: "Share & save" }
@@ -92,8 +95,19 @@ describe.skipIf(noBrowser)(`saved views, annotations and share links${skipped}`,
     await page.getByRole("button", menu).click()
     await page.getByRole("button", { name: "Create share link…" }).click()
     await page.getByLabel("Name").fill("For the board")
+    await page
+      .getByLabel("Websites that can embed it")
+      .fill("https://wiki.example\nhttps://*.intranet.example")
     await page.getByRole("button", { name: "Create link" }).click()
-    const link = (await page.locator(".code-block code").textContent()) ?? ""
+    await page.getByRole("heading", { name: "Embed" }).waitFor()
+    const [link = "", snippet = ""] = await page.locator(".code-block code").allTextContents()
+    await page.getByLabel("Show").selectOption({ label: "Top events" })
+    await page.getByLabel("Theme").selectOption("dark")
+    const token = new URL(link).pathname.split("/").at(-1)
+    expect(snippet).toContain(`/embed/${token}" title="For the board · localhost"`)
+    expect(await page.locator(".code-block code").last().textContent()).toContain(
+      `/embed/${token}?theme=dark&amp;chart=events"`,
+    )
     await page.context().close()
 
     const { page: guest, faults } = await dashboard.open(link, { isLoggedIn: false })
@@ -115,22 +129,24 @@ describe.skipIf(noBrowser)(`saved views, annotations and share links${skipped}`,
       "Vitals",
       "Engagement",
     ])
+    expect(await guest.locator(".shared-name > *").allTextContents()).toEqual(["localhost", "For the board"])
     await eventuallyPasses(async () => expect(await guest.getByRole("button", menu).count()).toBe(0))
     expect(await violations(guest)).toEqual([])
     expect(faults).toEqual([])
     for (const page of ["people", "person?visitor=visitor-0", "live", "refusals", "install"]) {
       await guest.goto(`${new URL(link).pathname}/${page}`)
-      await guest.getByText("Page not found or no access").waitFor()
+      await guest.getByRole("heading", { name: "This link does not include this page" }).waitFor()
     }
+    await guest.getByRole("link", { name: "Go to the shared page" }).click()
+    await waitForPage(guest, "page_viewed")
     await guest.context().close()
   })
 
-  const shared = new Set(["web", "overview", "event", "events", "funnels", "retention", "paths", "goals"])
-  test.each(pages.filter(({ name }) => shared.has(name)))(
-    "a share link to $name loads fully without a login, and has no links out of the share",
-    async ({ path, ready }) => {
+  test.each(pages.filter(({ name }) => isReportPage(name)))(
+    "a share link to $name alone loads fully without a login, and has no links out of the share",
+    async ({ name, path, ready }) => {
       const view = path.replace("/w/SITE/", "")
-      const { link } = await share(view)
+      const { link } = await share(view, name)
       const { page, faults } = await dashboard.open("/docs", { isLoggedIn: false })
       const answers: Promise<{ data: { success: boolean }[] }>[] = []
       page.on("response", (response) => {
@@ -145,7 +161,7 @@ describe.skipIf(noBrowser)(`saved views, annotations and share links${skipped}`,
       const links = await page
         .locator("a[href^='/']")
         .evaluateAll((all) => all.map((a) => a.getAttribute("href")))
-      expect(links.filter((href) => !href?.startsWith(`${link}/`))).toEqual([])
+      expect(links.filter((href) => !new RegExp(`^${link}/${name}(?:[?/]|$)`).test(href ?? ""))).toEqual([])
       expect(faults).toEqual([])
       await page.context().close()
     },
@@ -181,8 +197,88 @@ describe.skipIf(noBrowser)(`saved views, annotations and share links${skipped}`,
     await dashboard.api(`shares/${created.share.id}`, { method: "DELETE" })
     expect(shares.map(({ id }) => id)).not.toContain(created.share.id)
     const { page } = await dashboard.open(created.link, { isLoggedIn: false })
-    await page.getByText(/link/i).locator("visible=true").first().waitFor()
+    await page.getByRole("heading", { name: "This link is no longer valid" }).waitFor()
     await eventuallyPasses(async () => expect(await page.locator(".stat-value").count()).toBe(0))
+    await page.context().close()
+  })
+
+  test("a share link is rotated with an overlap, which can be ended at once", async () => {
+    const { link } = await share("overview")
+    const { page, faults } = await dashboard.open("/settings/shares")
+    const row = page.getByRole("listitem").filter({ hasText: "short" }).last()
+    await row.getByRole("button", { name: "More actions for short" }).click()
+    await page.getByRole("button", { name: "Rotate…" }).click()
+    await page.getByLabel("The old address stops working").selectOption({ label: "After 1 day" })
+    await page.getByRole("button", { name: "Rotate", exact: true }).click()
+    const next = (await page.locator(".code-block code").first().textContent()) ?? ""
+    await page.getByRole("button", { name: "Done" }).click()
+    const token = (path: string) => ({ "x-databuddy-share": path.split("/").at(-1) ?? "" })
+    const works = async (...links: string[]) =>
+      Promise.all(
+        links.map(
+          async (one) =>
+            (await fetch(`${dashboard.server.url}/v1/query/websites`, { headers: token(one) })).status,
+        ),
+      )
+    expect(await works(link, next)).toEqual([200, 200])
+    await row.getByText(/^Works until/).waitFor()
+    await row.getByRole("button", { name: "More actions for short" }).click()
+    await page.getByRole("button", { name: "End previous link…" }).click()
+    await page.getByRole("button", { name: "End", exact: true }).click()
+    await page.getByText("Only the current link of short works now").waitFor()
+    expect(await works(link, next)).toEqual([401, 200])
+    expect(faults).toEqual([])
+    await page.context().close()
+  })
+
+  test("a viewer who is limited to sections sees only their pages", async () => {
+    const { page: owner } = await dashboard.open("/settings/users")
+    await owner.getByRole("button", { name: "Invite user" }).click()
+    await owner.getByLabel("Email").fill("sec@example.com")
+    await owner.getByText("Selected sections").click()
+    await owner.getByRole("checkbox", { name: "Behavior" }).check()
+    await owner.getByRole("checkbox", { name: "Quality" }).check()
+    expect(await violations(owner)).toEqual([])
+    await owner.getByRole("button", { name: "Create link" }).click()
+    const invite = (await owner.locator(".code-block code").textContent()) ?? ""
+    await owner.context().close()
+
+    const { page, faults } = await dashboard.open(invite, { isLoggedIn: false })
+    await page.getByLabel("Password").first().fill("another long phrase")
+    await page.locator("form button[type=submit]").click()
+    await page.getByRole("heading", { level: 1, name: "Funnels" }).waitFor()
+    const links = await page.getByRole("navigation", { name: "Pages" }).getByRole("link").allInnerTexts()
+    expect(links.map((text) => text.trim())).toEqual([
+      "Funnels",
+      "Retention",
+      "Paths",
+      "Goals",
+      "Errors",
+      "Vitals",
+      "Engagement",
+      "Settings",
+    ])
+    for (const name of ["funnels", "errors", "error", "vitals"]) {
+      const { path = "", ready = "" } = pages.find((one) => one.name === name) ?? {}
+      await page.goto(path.replace("SITE", dashboard.site))
+      if (name === "error") await page.getByRole("heading", { name: "Error", exact: true }).waitFor()
+      else await waitForPage(page, ready)
+    }
+    expect(faults).toEqual([])
+    for (const closed of ["web", "overview", "people", "live", "refusals"]) {
+      const response = await page.goto(`/w/${dashboard.site}/${closed}`)
+      await page.getByRole("heading", { name: "No access to this page" }).waitFor()
+      expect(response?.status()).toBe(403)
+    }
+    await page.context().close()
+  })
+
+  test("a website that does not exist, or was deleted, has one clear page", async () => {
+    const { page } = await dashboard.open("/w/gone/overview")
+    await page.getByRole("heading", { name: "Website not found or no access" }).waitFor()
+    expect(await violations(page)).toEqual([])
+    await page.getByRole("link", { name: "Go to start page" }).click()
+    await waitForPage(page, "google.com")
     await page.context().close()
   })
 
@@ -211,7 +307,7 @@ describe.skipIf(noBrowser)(`saved views, annotations and share links${skipped}`,
     await page.getByText("Page not found or no access").waitFor()
     expect(faults).toEqual([])
     await page.goto(`/w/${website.id}/overview`)
-    await page.getByRole("alert").first().waitFor()
+    await page.getByRole("heading", { name: "Website not found or no access" }).waitFor()
     await eventuallyPasses(async () => expect(await page.locator(".stat-value").count()).toBe(0))
     await page.context().close()
   })

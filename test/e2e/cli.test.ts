@@ -71,6 +71,7 @@ describe("--help", () => {
     "key show",
     "key revoke",
     "key rotate",
+    "key end-overlap",
     "key disable",
     "key enable",
     "user create",
@@ -573,6 +574,14 @@ describe("databuddy key", () => {
 
   test("rotate, disable, enable and revoke work", async () => {
     const { id, key, ...rest } = await json("key", "create", "--name", "k")
+    const overlapping = await json("key", "rotate", id, "--overlap", "1d")
+    expect(overlapping).toMatchObject({
+      previousStart: rest.start,
+      previousExpiresAt: expect.stringMatching(isoTime),
+    })
+    expect((await run("key", "list")).out).toContain(`${rest.start}… until `)
+    expect((await run("key", "show", id)).out).toMatch(/^previous key +dbdy_\S+…, accepted until /m)
+    expect(await json("key", "end-overlap", id)).toEqual({ ...rest, id, start: overlapping.start })
     const rotated = await json("key", "rotate", id)
     expect(rotated).toMatchObject({ id, name: "k", key: expect.stringMatching(/^dbdy_[\w-]{32}$/) })
     expect(rotated.key).not.toBe(key)

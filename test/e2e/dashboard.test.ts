@@ -18,21 +18,22 @@ afterAll(async () => {
 
 const zipped = { headers: { "accept-encoding": "gzip" }, decompress: false } as const
 
-const addresses = [
-  "/",
-  "/login",
-  "/invite/some-token",
-  "/w/all/overview",
-  "/w/a.b-c/person",
-  "/share/some-token/funnels",
-  "/settings",
-  "/settings/keys",
+const addresses: [string, number][] = [
+  ["/", 200],
+  ["/login", 200],
+  ["/invite/some-token", 404],
+  ["/w/all/overview", 200],
+  ["/w/a.b-c/person", 200],
+  ["/share/some-token/funnels", 404],
+  ["/embed/some-token/funnels", 404],
+  ["/settings", 200],
+  ["/settings/keys", 200],
 ]
 test.each(addresses)(
   "%s is the page, which allows no script but its own and no frame around it",
-  async (address) => {
+  async (address, status) => {
     const response = await fetch(server.url + address)
-    expect(response.status).toBe(200)
+    expect(response.status).toBe(status)
     expect(response.headers.get("content-type")).toBe("text/html;charset=utf-8")
     expect(response.headers.get("cache-control")).toBe("no-cache")
     expect(response.headers.get("referrer-policy")).toBe("no-referrer")

@@ -563,7 +563,10 @@ describe("a viewer", () => {
     expect((await patch({ role: "owner" })).body.user).toMatchObject({ role: "owner", sections: null })
     const wrong: [object, object][] = [
       [{ sections: [] }, { field: "sections", message: expect.stringContaining("must be null or a list") }],
-      [{ sections: ["settings"] }, { field: "sections", message: expect.stringContaining("must be null or a list") }],
+      [
+        { sections: ["settings"] },
+        { field: "sections", message: expect.stringContaining("must be null or a list") },
+      ],
       [
         { sections: ["web"] },
         { field: "sections", message: "must be null for an owner, who can see all sections" },

@@ -49,6 +49,7 @@ function ScrollDepth({ query }: { query: QueryState }) {
   return (
     <Panel
       title="Scroll depth"
+      chart="scroll"
       hint="Page views by how much of the page was seen."
       actions={
         <DownloadCsv

@@ -75,6 +75,7 @@ export function ErrorList() {
   return (
     <Panel
       title="All errors"
+      chart="errors"
       pin={allErrors}
       hint="Grouped by message and location."
       actions={

@@ -41,8 +41,8 @@ export function Errors() {
       <Totals query={query} own={own} />
       <ErrorsOverTime query={query} own={own} filters={filters} />
       {group ? (
-        // Single errors name people, so share links do not have them.
-        session.me.value?.share == null && <Occurrences filters={filters} />
+        // Single errors name people.
+        session.canSeePeople && <Occurrences filters={filters} />
       ) : (
         <ErrorList />
       )}
@@ -126,6 +126,7 @@ function ErrorsOverTime({ query, own, filters }: ErrorsProps & { filters: readon
   return (
     <Panel
       title="Errors over time"
+      chart="trend"
       actions={<GranularitySwitch />}
       pin={{
         kind: "chart",

@@ -23,7 +23,7 @@ export function SelectedError({ group, filters, query }: SelectedErrorProps) {
       title="Error"
       actions={
         <>
-          {session.me.value?.share == null && (
+          {session.canOpen("people") && (
             <Link class="button small" href={router.pageHref("people", { f: filters.map(filterParam) })}>
               {totals && totals.users > 0
                 ? `Show ${format.countOf(totals.users, "visitor")}`

@@ -53,6 +53,7 @@ export function Breakdown({ event, filters, keys, better }: BreakdownProps) {
   return (
     <Panel
       title="Breakdown"
+      chart="breakdown"
       class="event-breakdown"
       pin={split.length === 0 ? undefined : tileOf(event, split)}
       actions={

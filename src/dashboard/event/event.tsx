@@ -102,7 +102,7 @@ function EventActions({ name }: { name: string }) {
   return (
     <>
       <DirectionSwitch name={name} />
-      {!session.me.value?.share && (
+      {session.canOpen("live") && (
         <Link class="button" href={router.pageHref("live", { name })}>
           Recent events
         </Link>
@@ -228,6 +228,7 @@ function TrendPanel({ query, name, measure, filters }: TrendPanelProps) {
   return (
     <Panel
       title={title}
+      chart="trend"
       pin={{
         kind: "chart",
         title: `${name}: ${title.toLowerCase()}`,

@@ -48,6 +48,7 @@ export function ValueMovers({ filters, measure, better }: ValueMoversProps) {
   return (
     <Panel
       title="Movers"
+      chart="movers"
       hint="Values whose share of the change is the furthest above their share of the previous period."
     >
       <Loaded query={query} id="movers" height={270}>

@@ -75,6 +75,7 @@ export function Events() {
     <Page title="Events">
       <Panel
         title="All events"
+        chart="events"
         pin={tileOf(search)}
         actions={
           <>

@@ -49,6 +49,7 @@ export function Breakdown({ query, steps, unit, window, by, name: funnelName }: 
   return (
     <Panel
       title={`By ${name}`}
+      chart="breakdown"
       hint={`Top ${shownValues} values in the first step · bars show overall conversion. Click a value to filter.`}
       actions={
         <DownloadCsv

@@ -60,6 +60,7 @@ export function StepsPanel({ query, steps, unit, window, name, pin }: StepsPanel
   return (
     <Panel
       title="Funnel steps"
+      chart="steps"
       pin={pin}
       hint={`Within ${windowText(window)} of the first step · best attempt per ${unit.one}`}
       actions={

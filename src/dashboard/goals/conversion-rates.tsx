@@ -42,6 +42,7 @@ export function ConversionRates({ steps, unit }: RatesProps) {
       )}
       <Panel
         title="Conversion over time"
+        chart="trend"
         pin={chartTile(steps, unit)}
         hint={`Share of ${unit.many} with any event that converted.`}
         actions={<GranularitySwitch />}
@@ -186,6 +187,7 @@ function Comparison({ query, steps, unit }: TotalsProps & { steps: readonly Step
   return (
     <Panel
       title="Comparison"
+      chart="comparison"
       actions={
         <DownloadCsv
           file="goals"

@@ -3,6 +3,7 @@ import { Form } from "../components/controls/form.tsx"
 import { PasswordField } from "../components/controls/password-field.tsx"
 import { homePath } from "../components/layout/home.ts"
 import { Failure, Skeleton } from "../components/layout/states.tsx"
+import { UnavailableText, unavailableTitle } from "../components/layout/unavailable.tsx"
 import { fetchLatestEvent } from "../install/latest-event.ts"
 import { type Api, ApiError } from "../state/api.ts"
 import { useApp } from "../state/app.ts"
@@ -111,22 +112,21 @@ function InvalidLink() {
   const { router, session } = useApp()
   const hasUsers = session.me.value?.hasUsers ?? true
   return (
-    <LoginFrame title="This link is no longer valid">
-      <div class="prose">
-        <p>It has already been used or has expired.</p>
-        {hasUsers ? (
-          <p>
-            If you have a password, log in. Otherwise, ask an owner for a new link, or run{" "}
-            <code>databuddy user reset you@example.com</code> on the server.
+    <LoginFrame title={unavailableTitle("invite")}>
+      {hasUsers ? (
+        <UnavailableText kind="invite">
+          <a class="button" href={router.hrefOf("/login")}>
+            Go to login
+          </a>
+          <p class="muted">
+            On the server, <code>databuddy user reset you@example.com</code> creates a new password.
           </p>
-        ) : (
+        </UnavailableText>
+      ) : (
+        <div class="prose">
+          <p>It has already been used or has expired.</p>
           <p>Restart the server: it prints a new link on every start until the first account exists.</p>
-        )}
-      </div>
-      {hasUsers && (
-        <a class="button" href={router.hrefOf("/login")}>
-          Go to login
-        </a>
+        </div>
       )}
     </LoginFrame>
   )

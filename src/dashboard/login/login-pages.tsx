@@ -1,4 +1,5 @@
 import { CodeBlock } from "../components/controls/copy.tsx"
+import { UnavailableText, unavailableTitle } from "../components/layout/unavailable.tsx"
 import { useApp } from "../state/app.ts"
 import { CreateAccount } from "./create-account.tsx"
 import { Login } from "./login.tsx"
@@ -16,16 +17,16 @@ export function LoginPages() {
 }
 
 function InvalidShareLink() {
-  const { router } = useApp()
+  const { embed, router } = useApp()
   return (
-    <LoginFrame title="This link is no longer valid">
-      <div class="prose">
-        <p>It was revoked, has expired, or is incomplete.</p>
-        <p>Ask the person who sent it for a new one.</p>
-      </div>
-      <a class="button" href={router.hrefOf("/")}>
-        Log in instead
-      </a>
+    <LoginFrame title={unavailableTitle("share")}>
+      <UnavailableText kind="share">
+        {!embed && (
+          <a class="button" href={router.hrefOf("/")}>
+            Log in instead
+          </a>
+        )}
+      </UnavailableText>
     </LoginFrame>
   )
 }

@@ -68,6 +68,7 @@ export function EventMovers({ isComparable }: EventMoversProps) {
   return (
     <Panel
       title="Movers"
+      chart="movers"
       hint="Events with the largest changes, by percentage and volume. Changes within random variation are left out."
     >
       <Loaded query={query} id="fell" height={196}>

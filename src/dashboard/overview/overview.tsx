@@ -182,6 +182,7 @@ function Trend({ query }: { query: QueryState }) {
   return (
     <Panel
       title={title}
+      chart="trend"
       pin={trendTile(title, metric, isStacked)}
       actions={
         <>
@@ -270,6 +271,7 @@ function TopEvents({ query, sort, onSort }: TopEventsProps) {
   return (
     <Panel
       title="Top events"
+      chart="events"
       pin={topEvents}
       actions={
         <>
@@ -337,6 +339,7 @@ function TopProperties({ query }: { query: QueryState }) {
   return (
     <Panel
       title="Top properties"
+      chart="properties"
       pin={topProperties}
       actions={
         <DownloadCsv

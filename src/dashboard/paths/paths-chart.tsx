@@ -43,6 +43,7 @@ export function PathsPanel({ query, event, rowsPerStep }: PathsPanelProps) {
   return (
     <Panel
       title="Steps before and after"
+      chart="paths"
       hint="Based on the first occurrence per session. Click an event to see its paths."
       actions={
         <DownloadCsv

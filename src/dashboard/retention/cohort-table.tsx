@@ -43,6 +43,7 @@ export function CohortsPanel({ query, steps, unit, isPercent, pin }: CohortsPane
   return (
     <Panel
       title={`${unitTitle(unit)} by first ${one}`}
+      chart="cohorts"
       pin={pin}
       actions={
         <DownloadCsv

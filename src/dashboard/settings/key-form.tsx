@@ -20,6 +20,8 @@ export interface Key {
   disabledAt: string | null
   revokedAt: string | null
   lastUsedAt: string | null
+  previousStart: string | null
+  previousExpiresAt: string | null
 }
 
 /** A created or rotated key. No other response contains the secret. */

@@ -11,6 +11,7 @@ import { useResource } from "../state/resource.ts"
 import { type Key, KeyForm, type NewKey } from "./key-form.tsx"
 import { List, Row } from "./list.tsx"
 import { scopeTexts } from "./permissions.ts"
+import { RotateDialog } from "./rotation.tsx"
 import { SettingsPage } from "./settings-page.tsx"
 import { websitesText } from "./website-choice.tsx"
 
@@ -18,9 +19,11 @@ import { websitesText } from "./website-choice.tsx"
 type DialogState =
   | { name: "create" }
   | { name: "edit"; key: Key }
+  | { name: "rotate"; key: Key }
   | { name: keyof typeof confirmations; key: Key }
 
 export function Keys() {
+  const { api } = useApp()
   const format = useFormat()
   const keys = useResource<{ keys: Key[] }>("keys")
   const [dialog, setDialog] = useState<DialogState>()
@@ -69,8 +72,19 @@ export function Keys() {
           onChanged={keys.refetch}
         />
       )}
-      {dialog && dialog.name !== "create" && dialog.name !== "edit" && (
-        <KeyConfirm dialog={dialog} onClose={close} onChanged={keys.refetch} onRotated={show} />
+      {dialog?.name === "rotate" && (
+        <RotateDialog
+          name={dialog.key.name}
+          what="secret"
+          onClose={close}
+          onConfirm={async (overlap) => {
+            const path = `keys/${encodeURIComponent(dialog.key.id)}/rotate`
+            show((await api.send<{ key: NewKey }>("POST", path, { overlap })).key)
+          }}
+        />
+      )}
+      {dialog && dialog.name !== "create" && dialog.name !== "edit" && dialog.name !== "rotate" && (
+        <KeyConfirm dialog={dialog} onClose={close} onChanged={keys.refetch} />
       )}
       {created && (
         <SecretDialog
@@ -100,7 +114,19 @@ function stateOf({ revokedAt, disabledAt, expiresAt }: Key, now: number): State 
 function KeyRow({ apiKey: key, openDialog }: { apiKey: Key; openDialog: (dialog: DialogState) => void }) {
   const { session, now } = useApp()
   const format = useFormat()
-  const { name, start, scopes, websites, rateLimit, createdAt, expiresAt, lastUsedAt } = key
+  const {
+    name,
+    start,
+    scopes,
+    websites,
+    rateLimit,
+    createdAt,
+    expiresAt,
+    lastUsedAt,
+    previousStart,
+    previousExpiresAt,
+  } = key
+  const isOverlapping = previousExpiresAt !== null && Date.parse(previousExpiresAt) > now()
   const state = stateOf(key, now())
   return (
     <Row
@@ -117,6 +143,15 @@ function KeyRow({ apiKey: key, openDialog }: { apiKey: Key; openDialog: (dialog:
         [state === "expired" ? "Expired" : "Expires", expiresAt === null ? "Never" : format.time(expiresAt)],
         ...(rateLimit === null ? [] : [["Requests per minute", format.count(rateLimit)] as const]),
         ["Created", format.day(createdAt)],
+        ...(isOverlapping
+          ? [
+              [
+                "Previous key",
+                `${previousStart}… works until ${format.time(previousExpiresAt)}`,
+                "wide",
+              ] as const,
+            ]
+          : []),
       ]}
       actions={
         state !== "revoked" && (
@@ -133,6 +168,9 @@ function KeyRow({ apiKey: key, openDialog }: { apiKey: Key; openDialog: (dialog:
               name={name}
               actions={[
                 { label: "Rotate…", run: () => openDialog({ name: "rotate", key }) },
+                ...(isOverlapping
+                  ? [{ label: "End previous key…", run: () => openDialog({ name: "end", key }) }]
+                  : []),
                 state === "disabled"
                   ? { label: "Enable…", run: () => openDialog({ name: "enable", key }) }
                   : { label: "Disable…", run: () => openDialog({ name: "disable", key }) },
@@ -147,10 +185,10 @@ function KeyRow({ apiKey: key, openDialog }: { apiKey: Key; openDialog: (dialog:
 }
 
 const confirmations = {
-  rotate: {
-    action: "Rotate",
-    text: "The key gets a new secret, which is shown once. The old secret stops working immediately. Name, permissions and websites do not change.",
-    done: "rotated",
+  end: {
+    action: "End",
+    text: "The secret from before the last rotation stops working immediately. The current secret keeps working.",
+    done: "has only its current secret now",
   },
   disable: {
     action: "Disable",
@@ -169,25 +207,21 @@ interface KeyConfirmProps {
   dialog: { name: keyof typeof confirmations; key: Key }
   onClose: () => void
   onChanged: () => void
-  onRotated: (key: NewKey) => void
 }
 
-function KeyConfirm({ dialog: { name, key }, onClose, onChanged, onRotated }: KeyConfirmProps) {
+function KeyConfirm({ dialog: { name, key }, onClose, onChanged }: KeyConfirmProps) {
   const { api, toasts } = useApp()
   const { action, text, done } = confirmations[name]
   const path = `keys/${encodeURIComponent(key.id)}`
   return (
     <Confirm
-      title={`${action} ${key.name}?`}
+      title={name === "end" ? `End the previous secret of ${key.name}?` : `${action} ${key.name}?`}
       action={action}
       isHarmless={name === "enable"}
       onClose={onClose}
       onConfirm={async () => {
-        if (name === "rotate") {
-          onRotated((await api.send<{ key: NewKey }>("POST", `${path}/rotate`)).key)
-          return
-        }
-        if (name === "revoke") await api.send("DELETE", path)
+        if (name === "end") await api.send("DELETE", `${path}/overlap`)
+        else if (name === "revoke") await api.send("DELETE", path)
         else await api.send("PATCH", path, { disabled: name === "disable" })
         toasts.show(`“${key.name}” ${done}`)
         onChanged()

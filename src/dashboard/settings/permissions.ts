@@ -1,3 +1,4 @@
+import type { Section } from "../../sections.ts"
 import type { Scope } from "../../store/keys.ts"
 import type { User } from "../state/session.ts"
 
@@ -5,6 +6,18 @@ import type { User } from "../state/session.ts"
 export const roleTexts: Record<User["role"], { label: string; text: string }> = {
   viewer: { label: "Viewer", text: "Viewer: read-only" },
   owner: { label: "Owner", text: "Owner: can see and change everything" },
+}
+
+/** Label of each section, with its pages. */
+export const sectionTexts: Record<Section, { label: string; text: string }> = {
+  web: { label: "Web", text: "Page views." },
+  events: { label: "Events", text: "Overview, Events, and the page of each event." },
+  behavior: { label: "Behavior", text: "Funnels, Retention, Paths and Goals." },
+  quality: { label: "Quality", text: "Errors, Vitals and Engagement." },
+  people: {
+    label: "People",
+    text: "Single events and visitors: Live, People, saved views, rejected requests and exports.",
+  },
 }
 
 /** Label and description of each scope. */

@@ -1,32 +1,34 @@
 import { useState } from "preact/hooks"
-import { Confirm } from "../components/controls/dialog.tsx"
+import { Confirm, Dialog } from "../components/controls/dialog.tsx"
+import { Form } from "../components/controls/form.tsx"
+import { MoreMenu } from "../components/controls/more-menu.tsx"
+import { NameField } from "../components/controls/name-dialog.tsx"
+import { pageLabel } from "../components/controls/navigation-menu.ts"
 import { useFormat } from "../components/controls/use-format.ts"
 import { Panel } from "../components/layout/panel.tsx"
 import { Empty } from "../components/layout/states.tsx"
+import { EmbedHostsField, hostsOf } from "../components/saved/embed-hosts-field.tsx"
+import { NewLink, type NewShare, type Share } from "../components/saved/new-link.tsx"
 import { useApp } from "../state/app.ts"
 import { useResource } from "../state/resource.ts"
 import { List, Row } from "./list.tsx"
+import { RotateDialog } from "./rotation.tsx"
 import { SavedPath } from "./saved-path.tsx"
 import { SettingsPage } from "./settings-page.tsx"
 
-interface Share {
-  id: string
-  websiteId: string
-  name: string
-  path: string
-  createdAt: string
-  expiresAt: string | null
-  lastUsedAt: string | null
-}
+type DialogState = { name: "edit" | "rotate" | "end" | "revoke"; share: Share }
 
 export function Shares() {
   const { api, session, toasts, now } = useApp()
   const format = useFormat()
   const shares = useResource<{ shares: Share[] }>("shares")
-  /** The link to revoke. */
-  const [revoked, setRevoked] = useState<Share>()
+  const [dialog, setDialog] = useState<DialogState>()
+  const [created, setCreated] = useState<NewShare>()
+  const close = () => setDialog(undefined)
   const row = (share: Share) => {
-    const { id, websiteId, name, path, createdAt, expiresAt, lastUsedAt } = share
+    const { id, websiteId, name, path, page, embedHosts, createdAt, expiresAt, lastUsedAt } = share
+    const previousEnd = share.previousExpiresAt
+    const isOverlapping = previousEnd !== null && Date.parse(previousEnd) > now()
     const isExpired = expiresAt !== null && Date.parse(expiresAt) <= now()
     return (
       <Row
@@ -35,20 +37,37 @@ export function Shares() {
         badge={isExpired && <span class="badge bad">expired</span>}
         facts={[
           ["Website", session.nameOf(websiteId)],
+          ["Access", page === null ? "All reports" : `Only ${pageLabel(page)}`],
           ["Opens", <SavedPath key="path" website={websiteId} path={path} />],
           ["Last used", lastUsedAt === null ? "Never" : format.ago(lastUsedAt, now())],
           [isExpired ? "Expired" : "Expires", expiresAt === null ? "Never" : format.time(expiresAt)],
           ["Created", format.day(createdAt)],
+          ...(embedHosts.length > 0 ? [["Embedded by", embedHosts.join(", "), "wide"] as const] : []),
+          ...(isOverlapping ? [["Previous link", `Works until ${format.time(previousEnd)}`] as const] : []),
         ]}
         actions={
-          <button
-            type="button"
-            class="button small"
-            aria-label={`${isExpired ? "Delete" : "Revoke"} ${name}`}
-            onClick={() => setRevoked(share)}
-          >
-            {isExpired ? "Delete" : "Revoke"}
-          </button>
+          <>
+            <button
+              type="button"
+              class="button small"
+              aria-label={`${isExpired ? "Delete" : "Revoke"} ${name}`}
+              onClick={() => setDialog({ name: "revoke", share })}
+            >
+              {isExpired ? "Delete" : "Revoke"}
+            </button>
+            {!isExpired && (
+              <MoreMenu
+                name={name}
+                actions={[
+                  { label: "Edit…", run: () => setDialog({ name: "edit", share }) },
+                  { label: "Rotate…", run: () => setDialog({ name: "rotate", share }) },
+                  ...(isOverlapping
+                    ? [{ label: "End previous link…", run: () => setDialog({ name: "end", share }) }]
+                    : []),
+                ]}
+              />
+            )}
+          </>
         }
       />
     )
@@ -57,7 +76,7 @@ export function Shares() {
     <SettingsPage name="shares" title="Share links">
       <Panel
         title="Share links"
-        hint="Read-only access to a website's reports for anyone with the link. No individual visitors, no settings."
+        hint="Read-only access to a website's reports, or to one page of them, for anyone with the link. No individual visitors, no settings."
       >
         <List
           name="Share links"
@@ -71,20 +90,84 @@ export function Shares() {
           rows={(data) => data.shares.map(row)}
         />
       </Panel>
-      {revoked && (
+      {dialog?.name === "revoke" && (
         <Confirm
-          title={`Revoke ${revoked.name}?`}
+          title={`Revoke ${dialog.share.name}?`}
           action="Revoke"
-          onClose={() => setRevoked(undefined)}
+          onClose={close}
           onConfirm={async () => {
-            await api.send("DELETE", `shares/${encodeURIComponent(revoked.id)}`)
-            toasts.show(`${revoked.name} revoked`)
+            await api.send("DELETE", pathOf(dialog.share))
+            toasts.show(`${dialog.share.name} revoked`)
             shares.refetch()
           }}
         >
           <p>The link stops working immediately. This cannot be undone, but you can create a new link.</p>
         </Confirm>
       )}
+      {dialog?.name === "end" && (
+        <Confirm
+          title={`End the previous link of ${dialog.share.name}?`}
+          action="End"
+          onClose={close}
+          onConfirm={async () => {
+            await api.send("DELETE", `${pathOf(dialog.share)}/overlap`)
+            toasts.show(`Only the current link of ${dialog.share.name} works now`)
+            shares.refetch()
+          }}
+        >
+          <p>The link from before the last rotation stops working immediately.</p>
+        </Confirm>
+      )}
+      {dialog?.name === "rotate" && (
+        <RotateDialog
+          name={dialog.share.name}
+          what="address"
+          onClose={close}
+          onConfirm={async (overlap) => {
+            setCreated(await api.send<NewShare>("POST", `${pathOf(dialog.share)}/rotate`, { overlap }))
+            shares.refetch()
+          }}
+        />
+      )}
+      {dialog?.name === "edit" && (
+        <ShareForm share={dialog.share} onClose={close} onChanged={shares.refetch} />
+      )}
+      {created && <NewLink created={created} onClose={() => setCreated(undefined)} />}
     </SettingsPage>
+  )
+}
+
+function pathOf({ id }: Share): string {
+  return `shares/${encodeURIComponent(id)}`
+}
+
+interface ShareFormProps {
+  share: Share
+  onClose: () => void
+  onChanged: () => void
+}
+
+/** Changes the name of a link, and who can embed it. */
+function ShareForm({ share, onClose, onChanged }: ShareFormProps) {
+  const { api, toasts } = useApp()
+  const [name, setName] = useState(share.name)
+  const [hosts, setHosts] = useState(share.embedHosts.join("\n"))
+  return (
+    <Dialog title={`Edit ${share.name}`} onClose={onClose}>
+      <Form
+        action="Save changes"
+        onCancel={onClose}
+        onSubmit={async () => {
+          await api.send("PATCH", pathOf(share), { name, embedHosts: hostsOf(hosts) })
+          toasts.show(`${name} updated`)
+          onChanged()
+          onClose()
+        }}
+      >
+        <NameField label="Name" value={name} onInput={setName} />
+        <EmbedHostsField value={hosts} onInput={setHosts} />
+        <p class="muted">The code to embed the link contains its secret. Rotate the link to get it again.</p>
+      </Form>
+    </Dialog>
   )
 }

@@ -12,6 +12,7 @@ import { useResource } from "../state/resource.ts"
 import type { User } from "../state/session.ts"
 import { List, Row } from "./list.tsx"
 import { roleTexts } from "./permissions.ts"
+import { SectionChoice, sectionsText } from "./section-choice.tsx"
 import { SettingsPage } from "./settings-page.tsx"
 import { WebsiteChoice, websitesText } from "./website-choice.tsx"
 
@@ -101,7 +102,7 @@ interface UserRowProps {
 function UserRow({ user, isLastOwner, openDialog }: UserRowProps) {
   const { session, now } = useApp()
   const format = useFormat()
-  const { email, role, websites, createdAt, lastLoginAt } = user
+  const { email, role, websites, sections, createdAt, lastLoginAt } = user
   const isMe = session.me.value?.user?.id === user.id
   const actions = [
     { label: "Create password reset link…", run: () => openDialog({ name: "link", user }) },
@@ -115,6 +116,7 @@ function UserRow({ user, isLastOwner, openDialog }: UserRowProps) {
       facts={[
         ["Role", roleTexts[role].label],
         ["Websites", websitesText(websites, (id) => session.nameOf(id))],
+        ...(sections === null ? [] : [["Sections", sectionsText(sections)] as const]),
         ["Last login", lastLoginAt === null ? "Never" : format.ago(lastLoginAt, now())],
         ["Created", format.day(createdAt)],
       ]}
@@ -137,14 +139,14 @@ function UserRow({ user, isLastOwner, openDialog }: UserRowProps) {
   )
 }
 
-/** The role of a user, and the websites that the user can see. */
-type Access = Pick<User, "role" | "websites">
+/** The role of a user, and the websites and sections that the user can see. */
+type Access = Pick<User, "role" | "websites" | "sections">
 
 interface AccessFieldsProps extends Access {
   onChange: (access: Access) => void
 }
 
-function AccessFields({ role, websites, onChange }: AccessFieldsProps) {
+function AccessFields({ role, websites, sections, onChange }: AccessFieldsProps) {
   return (
     <>
       <label class="field">
@@ -152,7 +154,11 @@ function AccessFields({ role, websites, onChange }: AccessFieldsProps) {
         <select
           value={role}
           onChange={({ currentTarget: { value } }) =>
-            onChange(value === "owner" ? { role: "owner", websites: null } : { role: "viewer", websites })
+            onChange(
+              value === "owner"
+                ? { role: "owner", websites: null, sections: null }
+                : { role: "viewer", websites, sections },
+            )
           }
         >
           {Object.entries(roleTexts).map(([name, { text }]) => (
@@ -163,7 +169,16 @@ function AccessFields({ role, websites, onChange }: AccessFieldsProps) {
         </select>
       </label>
       {role === "viewer" && (
-        <WebsiteChoice websites={websites} onChange={(selected) => onChange({ role, websites: selected })} />
+        <>
+          <WebsiteChoice
+            websites={websites}
+            onChange={(selected) => onChange({ role, websites: selected, sections })}
+          />
+          <SectionChoice
+            sections={sections}
+            onChange={(selected) => onChange({ role, websites, sections: selected })}
+          />
+        </>
       )}
     </>
   )
@@ -172,12 +187,12 @@ function AccessFields({ role, websites, onChange }: AccessFieldsProps) {
 function InviteUser({ onClose, onInvited }: { onClose: () => void; onInvited: (link: CreatedLink) => void }) {
   const { api } = useApp()
   const [email, setEmail] = useState("")
-  const [access, setAccess] = useState<Access>({ role: "viewer", websites: null })
+  const [access, setAccess] = useState<Access>({ role: "viewer", websites: null, sections: null })
   return (
     <Dialog title="Invite user" onClose={onClose}>
       <Form
         action="Create link"
-        isDisabled={access.websites?.length === 0}
+        isDisabled={access.websites?.length === 0 || access.sections?.length === 0}
         onCancel={onClose}
         onSubmit={async () => {
           const { invite, user } = await api.send<{ invite: Invite; user: User }>("POST", "users", {
@@ -218,11 +233,11 @@ function UserForm({ user, onClose, onChanged }: ChangeProps) {
     <Dialog title={`Edit ${user.email}`} onClose={onClose}>
       <Form
         action="Save changes"
-        isDisabled={access.websites?.length === 0}
+        isDisabled={access.websites?.length === 0 || access.sections?.length === 0}
         onCancel={onClose}
         onSubmit={async () => {
-          const { role, websites } = access
-          await api.send("PATCH", `users/${encodeURIComponent(user.id)}`, { role, websites })
+          const { role, websites, sections } = access
+          await api.send("PATCH", `users/${encodeURIComponent(user.id)}`, { role, websites, sections })
           toasts.show(`${user.email} updated`)
           onChanged()
           onClose()

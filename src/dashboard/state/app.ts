@@ -2,6 +2,7 @@ import { computed, type ReadonlySignal, signal } from "@preact/signals"
 import { createContext } from "preact"
 import { useContext } from "preact/hooks"
 import { Api } from "./api.ts"
+import { type Embed, parseEmbed } from "./embed.ts"
 import { type Filter, parseFilters } from "./filters.ts"
 import { Preferences } from "./preferences.ts"
 import { QueryCache } from "./query-cache.ts"
@@ -33,6 +34,8 @@ export class App {
   /** `version` changes with every saved annotation, so that charts refetch them. */
   readonly annotations = { version: signal(0) }
   readonly view: ReadonlySignal<View>
+  /** Set if the page is shown in a frame of another website. */
+  readonly embed: Embed | undefined
   /** The browser's locale, for dates and numbers. */
   readonly locale: string
   readonly now = () => Date.now()
@@ -52,7 +55,11 @@ export class App {
       },
     )
     this.queryCache = new QueryCache(this.api)
-    this.preferences = new Preferences(openStorage(window), window.document.documentElement)
+    const { isEmbedded, params } = this.router.location.value
+    this.embed = isEmbedded ? parseEmbed(params) : undefined
+    // The URL says how a frame looks, and nothing is stored: the browser can block storage of third parties.
+    const storage = this.embed ? undefined : openStorage(window)
+    this.preferences = new Preferences(storage, window.document.documentElement, this.embed?.theme)
     const browserZone = new Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC"
     this.view = computed(() => {
       void this.#refreshedAt.value

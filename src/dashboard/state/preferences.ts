@@ -13,8 +13,9 @@ export class Preferences {
   /** Charts explain what a mouse can do, until one of them has. */
   readonly chartHint = signal(true)
 
-  constructor(storage: Storage | undefined, root: HTMLElement) {
-    const theme = storage?.getItem("theme")
+  /** `initialTheme`: unless the storage has one. */
+  constructor(storage: Storage | undefined, root: HTMLElement, initialTheme: Theme = "system") {
+    const theme = storage?.getItem("theme") ?? initialTheme
     if (theme === "light" || theme === "dark") this.theme.value = theme
     this.shortcuts.value = storage?.getItem("shortcuts") !== "off"
     this.chartHint.value = storage?.getItem("chart-hint") !== "off"

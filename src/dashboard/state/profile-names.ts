@@ -10,12 +10,12 @@ const maxCharacters = 4_000
 
 /**
  * The names of profiles by ID, which are loaded as they are first needed. Undefined: the profile has no name, or it is not known yet.
- * Profiles belong to one website, and share links do not show people.
+ * Profiles belong to one website, and not everyone can see people.
  */
 export function useProfileNames(ids: readonly (string | null)[]): (id: string | null) => string | undefined {
   const { api, session, view } = useApp()
   const { website } = view.value
-  const isKnown = isSingleWebsite(website) && !session.me.value?.share
+  const isKnown = isSingleWebsite(website) && session.canOpen("person")
   const [names, setNames] = useState<ReadonlyMap<string, string | undefined>>(new Map())
   const keyOf = (id: string) => `${website} ${id}`
   const missing = isKnown ? firstIds(ids.filter((id) => id !== null && !names.has(keyOf(id)))) : []

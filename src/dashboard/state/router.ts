@@ -4,12 +4,14 @@ import { safePath } from "../../saved/path.ts"
 
 /** The current page of the dashboard, parsed from the URL. */
 export interface Location {
-  /** Path prefix: `/w/<website>` or `/share/<token>`; '' for pages outside a website. */
+  /** Path prefix: `/w/<website>`, `/share/<token>` or `/embed/<token>`; '' for pages outside a website. */
   base: string
   /** An id, `none` or `all`. Undefined outside a website, and in a shared view, where the server knows the website. */
   website: string | undefined
   /** The token of a share link. */
   share: string | undefined
+  /** Whether the share link is shown in a frame, without navigation. */
+  isEmbedded: boolean
   /** `overview`, `events`, `settings/keys`; '' if the path ends before the page. */
   page: string
   params: URLSearchParams
@@ -107,6 +109,14 @@ export class Router {
     return `${base}/${page}${queryText(applyChanges(sharedParams(params), changes))}`
   }
 
+  /** The page of a path below the current website or share link; undefined for other paths. */
+  pageOfHref(href: string): string | undefined {
+    const { base } = this.location.value
+    const prefix = `${base}/`
+    if (base === "" || !href.startsWith(prefix)) return undefined
+    return /^[^/?#]+/.exec(href.slice(prefix.length))?.[0]
+  }
+
   /** Path of the current page with changed parameters. */
   hrefWith(changes: ParamChanges): string {
     const { pathname, searchParams } = this.#page
@@ -154,14 +164,22 @@ function parseLocation({ pathname, searchParams }: URL): Location {
   const page = rest.join("/")
   if (first === "w" && second !== "") {
     const base = `/w/${encodeURIComponent(second)}`
-    return { base, website: second, share: undefined, page, params: searchParams }
+    return { base, website: second, share: undefined, isEmbedded: false, page, params: searchParams }
   }
-  if (first === "share" && second !== "") {
-    const base = `/share/${encodeURIComponent(second)}`
-    return { base, website: undefined, share: second, page, params: searchParams }
+  if ((first === "share" || first === "embed") && second !== "") {
+    const base = `/${first}/${encodeURIComponent(second)}`
+    const isEmbedded = first === "embed"
+    return { base, website: undefined, share: second, isEmbedded, page, params: searchParams }
   }
   const outside = [first, second, ...rest].filter(Boolean).join("/")
-  return { base: "", website: undefined, share: undefined, page: outside, params: searchParams }
+  return {
+    base: "",
+    website: undefined,
+    share: undefined,
+    isEmbedded: false,
+    page: outside,
+    params: searchParams,
+  }
 }
 
 /** Unchanged if it is not valid percent-encoding: the URL might have been typed. */

@@ -1,4 +1,5 @@
 import { signal } from "@preact/signals"
+import { queryTypePages, type Section, sharePages, userPages } from "../../sections.ts"
 import type { Api } from "./api.ts"
 
 export interface User {
@@ -7,11 +8,19 @@ export interface User {
   role: "owner" | "viewer"
   /** null: all websites. */
   websites: string[] | null
+  /** null: all sections. */
+  sections: Section[] | null
 }
 
 export interface Me {
   user: User | null
-  share: { name: string; websiteId: string | null; path: string; expiresAt: string | null } | null
+  share: {
+    name: string
+    websiteId: string | null
+    path: string
+    page: string | null
+    expiresAt: string | null
+  } | null
   /** false: no account exists yet. */
   hasUsers: boolean
   version: string
@@ -68,6 +77,39 @@ export class Session {
   clearUser(): void {
     const me = this.me.value
     if (me?.user) this.me.value = { ...me, user: null }
+  }
+
+  /** The pages of a website that the user or the visitor of the share link can open. */
+  get pages(): readonly string[] {
+    const { user, share } = this.me.value ?? {}
+    if (share) return sharePages(share.page)
+    return user ? userPages(user.sections) : []
+  }
+
+  canOpen(page: string): boolean {
+    return this.pages.includes(page)
+  }
+
+  /** Whether single events, people and their IDs can be shown. */
+  get canSeePeople(): boolean {
+    return this.canOpen("people")
+  }
+
+  /** Whether the properties of custom events can be read, as suggestions of filters. */
+  get canSeeCustomEvents(): boolean {
+    return queryTypePages.custom_event_properties.some((page) => this.canOpen(page))
+  }
+
+  /** Whether a share link is limited to one page, or a user to some sections. */
+  get isLimited(): boolean {
+    const { user, share } = this.me.value ?? {}
+    return share ? share.page !== null : user?.sections != null
+  }
+
+  /** Whether the user can read a website: an id, `all` or `none`. The server ignores the case of IDs. */
+  canRead(website: string): boolean {
+    const isKnown = this.sites.value.some(({ id }) => id.toLowerCase() === website.toLowerCase())
+    return isKnown || website === "all" || (website === "none" && this.canSeeAll)
   }
 
   get isOwner(): boolean {

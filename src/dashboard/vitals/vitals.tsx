@@ -53,6 +53,7 @@ export function Vitals() {
     <Page title="Vitals">
       <Panel
         title="Web vitals"
+        chart="numbers"
         class="vitals-panel"
         hint="75th percentiles: three of four visits were at least this good. Click one for its details."
       >
@@ -134,6 +135,7 @@ function VitalOverTime({ metric, query }: { metric: Metric; query: QueryState })
   return (
     <Panel
       title={`${metric.metric} over time`}
+      chart="trend"
       hint={`75th percentile. Good up to ${text(metric.good)}, poor above ${text(metric.poor)}.`}
       actions={<GranularitySwitch />}
       pin={{

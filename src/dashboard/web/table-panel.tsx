@@ -11,6 +11,7 @@ import { Empty } from "../components/layout/states.tsx"
 import { PeopleLink } from "../components/people/people-link.tsx"
 import { useApp } from "../state/app.ts"
 import { compared, type PinnedTile } from "../state/boards.ts"
+import type { ChartName } from "../state/embed.ts"
 import { valueFilter } from "../state/filters.ts"
 import type { Format } from "../state/format.ts"
 import { comparisonOption, type Parameter } from "../state/query-cache.ts"
@@ -55,8 +56,8 @@ function tileOf(
 
 interface TablePanelProps {
   title: string
-  /** URL parameter of the selected tab. */
-  param: string
+  /** URL parameter of the selected tab, and the name of the panel in an embedded page. */
+  param: ChartName
   tabs: readonly [Tab, ...Tab[]]
   /** Has the first page of the first tab. The panel runs the queries of all others. */
   query: QueryState
@@ -83,6 +84,7 @@ export function TablePanel({ title, param, tabs, query, hasFixedHeight = false, 
   return (
     <Panel
       title={title}
+      chart={param}
       class="web-panel"
       pin={tileOf(title, tab)}
       actions={

@@ -217,6 +217,7 @@ function Trend({ query }: { query: QueryState }) {
   return (
     <Panel
       title={title}
+      chart="trend"
       actions={<GranularitySwitch />}
       pin={{
         kind: "chart",

@@ -12,8 +12,14 @@ const clockTolerance = 60_000
 /** ms between two requests. */
 const pollInterval = 30_000
 
-/** The number of visitors who are active now; refreshed while the page is visible. */
+/** The number of visitors who are active now. A caller who is limited to some pages does not read all kinds of events. */
 export function ActiveVisitors() {
+  const { session, embed } = useApp()
+  return session.isLimited || embed ? null : <ActiveCount />
+}
+
+/** Refreshed while the page is visible. */
+function ActiveCount() {
   const { api, view, now } = useApp()
   const format = useFormat()
   const [count, setCount] = useState<number>()

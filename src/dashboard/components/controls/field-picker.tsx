@@ -33,7 +33,7 @@ export function FieldPicker({
   const { session } = useApp()
   const loaded = usePropertyKeys(event, keys === undefined)
   const propertyFields = (keys ?? loaded.keys).map((key) => `property.${key}`)
-  const hasPeople = withPeople && !session.me.value?.share
+  const hasPeople = withPeople && session.canSeePeople
   const fields = [...ownFields, ...(hasPeople ? peopleFields : [])]
   const isOther = field !== undefined && !fields.includes(field) && !propertyFields.includes(field)
   const properties = [...new Set([...(isOther ? [field] : []), ...propertyFields])]

@@ -30,8 +30,8 @@ interface FilterEditorProps {
 
 /** Creates or edits a filter, with suggestions from the stored events. */
 export function FilterEditor({ title, filter, event, onDone, onClose }: FilterEditorProps) {
-  const isShared = useApp().session.me.value?.share != null
-  const ownFields = Object.keys(fieldNames).filter((name) => !isShared || !peopleFields.includes(name))
+  const { canSeePeople, canSeeCustomEvents } = useApp().session
+  const ownFields = Object.keys(fieldNames).filter((name) => canSeePeople || !peopleFields.includes(name))
   const [typed, setTyped] = useState(filter?.field ?? "")
   const [condition, setCondition] = useState<Condition>(filter ? conditionOf(filter) : defaultCondition)
   const [text, setText] = useState(filter ? [filter.value].flat().join("\n") : "")
@@ -41,7 +41,9 @@ export function FilterEditor({ title, filter, event, onDone, onClose }: FilterEd
   // A property key is accepted without its prefix, even before the list of keys is loaded.
   const isKey = properties.includes(typed) || (isLoading && typed !== "" && !typed.startsWith("property."))
   const field = !ownFields.includes(typed) && isKey ? `property.${typed}` : typed
-  const values = useQuery(valuesQuery(field, ownFields), { filters: eventFilters(event) })
+  const values = useQuery(canSeeCustomEvents ? valuesQuery(field, ownFields) : undefined, {
+    filters: eventFilters(event),
+  })
   const fields = [
     ...ownFields.filter((name) => event === undefined || name !== "event_name"),
     ...properties.map((key) => `property.${key}`),

@@ -14,7 +14,11 @@ interface LinkProps {
 
 /** A link within the dashboard. It navigates without a reload, except into a new tab or window. */
 export function Link({ href, isCurrent, label, onClick, ...rest }: LinkProps) {
-  const { router } = useApp()
+  const { router, session, embed } = useApp()
+  const page = session.isLimited || embed ? router.pageOfHref(href) : undefined
+  // A link to a page that cannot be opened is its text, or nothing if it is a button.
+  if (page !== undefined && (!session.canOpen(page) || (embed && page !== router.location.value.page)))
+    return /\bbutton\b/.test(rest.class ?? "") ? null : <span class={rest.class}>{rest.children}</span>
   return (
     <a
       {...rest}

@@ -1,3 +1,4 @@
+import { useApp } from "../../state/app.ts"
 import { eventFilters } from "../../state/filters.ts"
 import { useQuery } from "../../state/use-query.ts"
 
@@ -10,7 +11,10 @@ export function usePropertyKeys(
   isNeeded = true,
 ): { keys: string[]; isLoading: boolean } {
   const parameter = { name: "custom_events_property_cardinality", id: "keys", limit: maxKeys }
-  const query = useQuery(isNeeded ? [parameter] : undefined, { filters: eventFilters(event) })
+  const { session } = useApp()
+  const query = useQuery(isNeeded && session.canSeeCustomEvents ? [parameter] : undefined, {
+    filters: eventFilters(event),
+  })
   const rows = query.rows<{ property_key: string }>("keys")
   // One row per event and key.
   return { keys: [...new Set(rows.map((row) => row.property_key))], isLoading: query.isLoading }

@@ -89,7 +89,7 @@ export function CommandPalette({ onClose, onKeys }: { onClose: () => void; onKey
   )
 }
 
-/** The profiles and visitors that match, once typing pauses. Share links do not show people. */
+/** The profiles and visitors that match, once typing pauses. Not all callers can see people. */
 function usePeople(typed: string): { entries: Entry[]; isLoading: boolean } {
   const { router, session, view } = useApp()
   const { website } = view.value
@@ -98,7 +98,7 @@ function usePeople(typed: string): { entries: Entry[]; isLoading: boolean } {
     const timer = setTimeout(() => setSearch(typed), debounceMs)
     return () => clearTimeout(timer)
   }, [typed])
-  const isSearched = search !== "" && !session.me.value?.share
+  const isSearched = search !== "" && session.canSeePeople
   const params = new URLSearchParams({ website_id: website, search, limit: String(maxPeople) })
   const profiles = useResource<{ profiles: Profile[] }>(
     isSearched && isSingleWebsite(website) ? `profiles?${params}` : undefined,

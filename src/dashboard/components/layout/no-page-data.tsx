@@ -21,7 +21,7 @@ export function NoPageData({ what, option }: NoPageDataProps) {
       <p>
         The page script reports {what} if its tag has <code>{option}</code>.
       </p>
-      {session.me.value?.share == null && isSingleWebsite(website) && (
+      {session.canOpen("install") && isSingleWebsite(website) && (
         <Link class="button" href={router.pageHref("install")}>
           Setup instructions
         </Link>

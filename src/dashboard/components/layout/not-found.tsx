@@ -1,21 +1,44 @@
+import { useEffect, useState } from "preact/hooks"
 import { useApp } from "../../state/app.ts"
 import { Link } from "../controls/link.tsx"
 import { homePath } from "./home.ts"
 import { Page } from "./page.tsx"
-import { Empty } from "./states.tsx"
+import { Skeleton } from "./states.tsx"
+import { type Unavailable, UnavailableText, unavailableTitle } from "./unavailable.tsx"
 
-/** The page for unknown URLs, and for pages that the user cannot see. */
-export function NotFound() {
+/** The page for unknown URLs, and for what the user or the visitor of a share link cannot open. */
+export function NotFound({ kind = "page" }: { kind?: Unavailable }) {
   const { session, preferences, router } = useApp()
-  const home =
-    router.location.value.share === undefined ? homePath(session, preferences) : router.pageHref("overview")
+  const { share, base } = router.location.value
+  const home = share === undefined ? homePath(session, preferences) : base
   return (
-    <Page title="Not found" scoped={false}>
-      <Empty title="Page not found or no access">
-        <Link class="button" href={home}>
-          Go to start page
-        </Link>
-      </Empty>
+    <Page title={unavailableTitle(kind)} scoped={false}>
+      <section class="panel empty" aria-label={unavailableTitle(kind)}>
+        <UnavailableText kind={kind}>
+          <Link class="button" href={home}>
+            {share === undefined ? "Go to start page" : "Go to the shared page"}
+          </Link>
+        </UnavailableText>
+      </section>
     </Page>
+  )
+}
+
+/** px */
+const skeletonHeight = 400
+
+/** For a website that is not in the list of the session: it can have been created since. */
+export function MissingWebsite() {
+  const { session } = useApp()
+  const [isLoaded, setLoaded] = useState(false)
+  useEffect(() => {
+    const done = () => setLoaded(true)
+    session.loadSites().then(done, done)
+  }, [session])
+  if (isLoaded) return <NotFound kind="website" />
+  return (
+    <main class="page" id="main">
+      <Skeleton height={skeletonHeight} />
+    </main>
   )
 }

@@ -1,10 +1,12 @@
 import type { ComponentChildren } from "preact"
 import { useEffect, useRef } from "preact/hooks"
 import { useApp } from "../../state/app.ts"
+import { chartsOf } from "../../state/embed.ts"
 import { FilterBar } from "../controls/filter-bar.tsx"
 import { RangePicker } from "../controls/range-picker.tsx"
 import { useFormat } from "../controls/use-format.ts"
 import { ViewMenu } from "../saved/view-menu.tsx"
+import { Empty } from "./states.tsx"
 
 interface PageProps {
   title: string
@@ -28,6 +30,38 @@ function PrintHeader({ unranged }: { unranged: boolean }) {
   return <p class="print-header">{[session.nameOf(website), ...days].join(" · ")}</p>
 }
 
+interface EmbeddedPageProps {
+  title: string
+  /** Its path segment. */
+  page: string
+  chart: string | undefined
+  children: ComponentChildren
+}
+
+/** A page, or one chart of it, in a frame of another website: no navigation, and a line that names the website and the range. */
+function EmbeddedPage({ title, page, chart, children }: EmbeddedPageProps) {
+  const { session, view } = useApp()
+  const format = useFormat()
+  const { website, range, zone } = view.value
+  const charts = chartsOf(page)
+  const isUnknown = chart !== undefined && !Object.hasOwn(charts, chart)
+  return (
+    <main class="page" id="main">
+      <h1 class={chart === undefined ? undefined : "hidden"}>{title}</h1>
+      {isUnknown ? (
+        <Empty title={`This page has no chart named “${chart}”`}>
+          Use one of {Object.keys(charts).join(", ")}, or leave out the parameter.
+        </Empty>
+      ) : (
+        children
+      )}
+      <p class="embedded-source muted">
+        {[session.nameOf(website), format.days(range.from, range.to), zone].join(" · ")}
+      </p>
+    </main>
+  )
+}
+
 /** A page with its title, actions, range picker and filters. */
 export function Page({
   title,
@@ -37,7 +71,8 @@ export function Page({
   unfiltered = false,
   children,
 }: PageProps) {
-  const { session, view, router } = useApp()
+  const { session, view, router, embed } = useApp()
+  const { filters } = view.value
   const heading = useRef<HTMLHeadingElement>(null)
   const { page } = router.location.value
   const where = scoped ? `${session.nameOf(view.value.website)} · ` : ""
@@ -48,6 +83,13 @@ export function Page({
     if (document.activeElement === document.body || document.activeElement?.closest("nav"))
       heading.current?.focus()
   }, [page])
+  if (embed && scoped)
+    return (
+      <EmbeddedPage title={title} page={page} chart={embed.chart}>
+        {filters.length > 0 && !unfiltered && embed.chart === undefined && <FilterBar />}
+        {children}
+      </EmbeddedPage>
+    )
   return (
     <main class="page" id="main">
       <header class="page-head">

@@ -1,6 +1,8 @@
 import type { ComponentChildren } from "preact"
 import { useId } from "preact/hooks"
+import { useApp } from "../../state/app.ts"
 import type { PinnedTile } from "../../state/boards.ts"
+import type { ChartName } from "../../state/embed.ts"
 import type { QueryState } from "../../state/use-query.ts"
 import { PinButton } from "../saved/pin.tsx"
 import { Failure, Skeleton } from "./states.tsx"
@@ -14,12 +16,16 @@ interface PanelProps {
   /** A sentence shown below the title. */
   hint?: ComponentChildren
   class?: string
+  /** Its name in the URL, if it can be embedded alone. */
+  chart?: ChartName
   children: ComponentChildren
 }
 
 /** A titled section of a page. */
-export function Panel({ title, actions, pin, hint, class: className = "", children }: PanelProps) {
+export function Panel({ title, actions, pin, hint, class: className = "", chart, children }: PanelProps) {
   const id = useId()
+  const { embed } = useApp()
+  if (embed?.chart !== undefined && embed.chart !== chart) return null
   return (
     <section class={`panel ${className}`} aria-labelledby={id}>
       <header class="panel-head">

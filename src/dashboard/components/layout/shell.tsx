@@ -2,6 +2,7 @@ import type { ComponentChildren } from "preact"
 import { useState } from "preact/hooks"
 import { messageOf } from "../../state/api.ts"
 import { useApp } from "../../state/app.ts"
+import type { Me } from "../../state/session.ts"
 import { Icon } from "../controls/icons.tsx"
 import { Link } from "../controls/link.tsx"
 import { pagesFor } from "../controls/navigation-menu.ts"
@@ -13,10 +14,17 @@ import { Shortcuts } from "./shortcuts.tsx"
 
 /** The frame of every page: website menu, navigation, user menu and toasts. */
 export function Shell({ children }: { children: ComponentChildren }) {
-  const { router, session, preferences } = useApp()
+  const { router, session, preferences, embed } = useApp()
   const [isOpen, setOpen] = useState(false)
   const { page, base } = router.location.value
   const share = session.me.value?.share
+  if (embed)
+    return (
+      <div class="embedded" data-chart={embed.chart}>
+        {children}
+        <Toasts />
+      </div>
+    )
   return (
     <div class="shell">
       <a class="skip" href="#main">
@@ -24,7 +32,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
       </a>
       <div class={`side ${isOpen ? "open" : ""}`}>
         <header class="side-head">
-          {share ? <strong class="site-name">{share.name}</strong> : <WebsiteMenu />}
+          {share ? <SharedName share={share} /> : <WebsiteMenu />}
           <button
             type="button"
             class="button icon-only side-toggle"
@@ -64,6 +72,17 @@ export function Shell({ children }: { children: ComponentChildren }) {
       {children}
       <Toasts />
       <Shortcuts />
+    </div>
+  )
+}
+
+/** Which website a share link shows, and the name of the link. */
+function SharedName({ share: { name, websiteId } }: { share: NonNullable<Me["share"]> }) {
+  const website = useApp().session.nameOf(websiteId ?? "all")
+  return (
+    <div class="shared-name">
+      <strong class="site-name">{website}</strong>
+      {name !== website && <span class="site-name muted">{name}</span>}
     </div>
   )
 }

@@ -6,14 +6,20 @@ import { Skeleton } from "./states.tsx"
 /** px */
 const skeletonHeight = 400
 
-/** Opens the first page of a website: Web if it has page views, else the overview of its custom events. */
+/**
+ * Opens the first page of a website: Web if it has page views, else the overview of its custom events; for a user who is limited to
+ * other sections, the first of their pages.
+ */
 export function Start() {
-  const { router } = useApp()
-  const hasPageViews = useHasPageViews()
+  const { router, session } = useApp()
+  const hasBoth = session.canOpen("web") && session.canOpen("overview")
+  const hasPageViews = useHasPageViews(hasBoth)
+  const [first] = session.pages
   useLayoutEffect(() => {
-    if (hasPageViews !== undefined)
+    if (!hasBoth && first !== undefined) router.navigate(router.pageHref(first), "replace")
+    else if (hasPageViews !== undefined)
       router.navigate(router.pageHref(hasPageViews ? "web" : "overview"), "replace")
-  }, [hasPageViews])
+  }, [hasPageViews, hasBoth, first])
   return (
     <main class="page" id="main">
       <Skeleton height={skeletonHeight} />

@@ -17,10 +17,10 @@ export type SavedResource = Resource<{ views: SavedView[] }>
 export function useSavedViews(kind: SavedKind): SavedResource {
   const { view, session } = useApp()
   return useResource<{ views: SavedView[] }>(
-    // Share links do not show saved views.
-    session.me.value?.share
-      ? undefined
-      : `views?website_id=${encodeURIComponent(view.value.website)}&kind=${kind}`,
+    // The path of a view can name a person.
+    session.canSeePeople
+      ? `views?website_id=${encodeURIComponent(view.value.website)}&kind=${kind}`
+      : undefined,
   )
 }
 

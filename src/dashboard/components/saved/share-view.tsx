@@ -1,4 +1,4 @@
-import { useState } from "preact/hooks"
+import { useId, useState } from "preact/hooks"
 import { useApp } from "../../state/app.ts"
 import { parseFilters, peopleFields } from "../../state/filters.ts"
 import { addDays, endOfDay } from "../../state/range.ts"
@@ -7,7 +7,9 @@ import { parseStep } from "../controls/event-picker.tsx"
 import { Expiry } from "../controls/expiry.tsx"
 import { Form } from "../controls/form.tsx"
 import { NameField } from "../controls/name-dialog.tsx"
-import { SecretDialog } from "../controls/secret-dialog.tsx"
+import { pageLabel } from "../controls/navigation-menu.ts"
+import { EmbedHostsField, hostsOf } from "./embed-hosts-field.tsx"
+import { NewLink, type NewShare } from "./new-link.tsx"
 
 /** Lifetime of a link in days unless another is selected. */
 const defaultDays = 30
@@ -16,8 +18,12 @@ const defaultDays = 30
 export function ShareView({ onClose }: { onClose: () => void }) {
   const { api, router, view, session } = useApp()
   const [name, setName] = useState("")
-  const [link, setLink] = useState<string>()
+  const [isOnePage, setOnePage] = useState(false)
+  const [hosts, setHosts] = useState("")
+  const [created, setCreated] = useState<NewShare>()
   const { website, today } = view.value
+  const { page } = router.location.value
+  const radioName = useId()
   const [expiresAt, setExpiresAt] = useState<string | null>(endOfDay(addDays(today, defaultDays)))
   if (identifiesPeople(router.location.value.params)) {
     return (
@@ -29,36 +35,37 @@ export function ShareView({ onClose }: { onClose: () => void }) {
       </Dialog>
     )
   }
-  if (link !== undefined) {
-    return (
-      <SecretDialog title="Create share link" code={link} copyLabel="Copy link" onClose={onClose}>
-        <p>
-          Anyone with this link can see the reports of {session.nameOf(website)}, but no individual visitors
-          and no settings. Copy it now: you won't see it again. Revoke it in Settings → Share links.
-        </p>
-      </SecretDialog>
-    )
-  }
+  if (created) return <NewLink created={created} onClose={onClose} />
   return (
     <Dialog title="Create share link" onClose={onClose}>
       <p class="muted">
-        Read-only. Opens this view and gives access to the reports of {session.nameOf(website)}.
+        Read-only. Opens this view of {session.nameOf(website)}, without individual visitors.
       </p>
       <Form
         action="Create link"
         onCancel={onClose}
         onSubmit={async () => {
           const path = router.viewPath({ tz: view.value.zone })
-          const body = { name, path, expiresAt }
-          const created = await api.send<{ link: string }>(
-            "POST",
-            `shares?website_id=${encodeURIComponent(website)}`,
-            body,
+          const limit = isOnePage ? { page } : {}
+          const body = { name, path, ...limit, embedHosts: hostsOf(hosts), expiresAt }
+          setCreated(
+            await api.send<NewShare>("POST", `shares?website_id=${encodeURIComponent(website)}`, body),
           )
-          setLink(router.serverUrl + created.link)
         }}
       >
         <NameField label="Name" value={name} onInput={setName} />
+        <fieldset class="choices">
+          <legend>Access</legend>
+          <label class="check">
+            <input type="radio" name={radioName} checked={!isOnePage} onChange={() => setOnePage(false)} />
+            All reports of {session.nameOf(website)}
+          </label>
+          <label class="check">
+            <input type="radio" name={radioName} checked={isOnePage} onChange={() => setOnePage(true)} />
+            Only the page {pageLabel(page)}
+          </label>
+        </fieldset>
+        <EmbedHostsField value={hosts} onInput={setHosts} />
         <Expiry expiresAt={expiresAt} initialDays={defaultDays} onChange={setExpiresAt} />
       </Form>
     </Dialog>

@@ -1,11 +1,11 @@
 import { useState } from "preact/hooks"
+import { isReportPage } from "../../../sections.ts"
 import { useApp } from "../../state/app.ts"
 import { useResource } from "../../state/resource.ts"
 import { isSingleWebsite } from "../../state/session.ts"
 import { copyText } from "../controls/copy.tsx"
 import { Icon } from "../controls/icons.tsx"
 import { Link } from "../controls/link.tsx"
-import { sharedPages } from "../controls/navigation-menu.ts"
 import { Popover } from "../controls/popover.tsx"
 import { AnnotationForm } from "./annotation-form.tsx"
 import { type SavedView, SaveView } from "./save-view.tsx"
@@ -20,7 +20,7 @@ export function ViewMenu() {
   if (session.me.value?.share) return null
   const { website } = view.value
   // A share link shows the reports of one website, and no individual people.
-  const isSharable = sharedPages.has(router.location.value.page) && isSingleWebsite(website)
+  const isSharable = isReportPage(router.location.value.page) && isSingleWebsite(website)
   const open = (next: DialogName, closeMenu: () => void) => () => {
     closeMenu()
     setDialog(next)
@@ -97,9 +97,9 @@ export function ViewMenu() {
 }
 
 function SavedViews({ website, onGo }: { website: string; onGo: () => void }) {
-  const { router } = useApp()
+  const { router, session } = useApp()
   const { data } = useResource<{ views: SavedView[] }>(
-    `views?website_id=${encodeURIComponent(website)}&kind=view`,
+    session.canSeePeople ? `views?website_id=${encodeURIComponent(website)}&kind=view` : undefined,
   )
   if (!data || data.views.length === 0) return null
   return (

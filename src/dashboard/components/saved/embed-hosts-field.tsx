@@ -1,0 +1,31 @@
+interface EmbedHostsFieldProps {
+  /** One host per line. */
+  value: string
+  onInput: (value: string) => void
+}
+
+/** The origins of pages that can embed a share link. */
+export function EmbedHostsField({ value, onInput }: EmbedHostsFieldProps) {
+  return (
+    <label class="field">
+      Websites that can embed it (one per line)
+      <textarea
+        rows={2}
+        spellcheck={false}
+        placeholder="https://intranet.example.com"
+        value={value}
+        onInput={(event) => onInput(event.currentTarget.value)}
+      />
+      <small>
+        HTTPS origins; <code>https://*.example.com</code> for all subdomains. Leave empty to forbid embedding.
+      </small>
+    </label>
+  )
+}
+
+export function hostsOf(text: string): string[] {
+  return text
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((line) => line !== "")
+}

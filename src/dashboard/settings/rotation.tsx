@@ -1,0 +1,44 @@
+import { useState } from "preact/hooks"
+import type { Overlap } from "../../store/rotation.ts"
+import { Confirm } from "../components/controls/dialog.tsx"
+
+const overlapTexts: Record<Overlap, string> = {
+  none: "Immediately",
+  "1h": "After 1 hour",
+  "1d": "After 1 day",
+  "7d": "After 7 days",
+}
+
+interface RotateProps {
+  /** Name of the key or link. */
+  name: string
+  /** What is replaced: “secret” or “address”. */
+  what: string
+  onClose: () => void
+  onConfirm: (overlap: Overlap) => Promise<void>
+}
+
+/** Asks how long the old secret of a key or share link works after a rotation. */
+export function RotateDialog({ name, what, onClose, onConfirm }: RotateProps) {
+  const [overlap, setOverlap] = useState<Overlap>("none")
+  return (
+    <Confirm title={`Rotate ${name}?`} action="Rotate" onClose={onClose} onConfirm={() => onConfirm(overlap)}>
+      <p>It gets a new {what}, which is shown once. Name and permissions do not change.</p>
+      <label class="field">
+        The old {what} stops working
+        <select
+          value={overlap}
+          // The options are the overlaps.
+          onChange={(event) => setOverlap(event.currentTarget.value as Overlap)}
+        >
+          {Object.entries(overlapTexts).map(([value, label]) => (
+            <option key={value} value={value}>
+              {label}
+            </option>
+          ))}
+        </select>
+        <small>One from before an earlier rotation stops working immediately.</small>
+      </label>
+    </Confirm>
+  )
+}

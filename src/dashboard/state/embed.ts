@@ -1,0 +1,58 @@
+import type { ReportPage } from "../../sections.ts"
+import type { Theme } from "./preferences.ts"
+
+/** How a page of another website shows a share link in a frame. */
+export interface Embed {
+  /** `system`: as the visitor's system. */
+  theme: Theme
+  /** The only chart to show; undefined: the whole page. */
+  chart: string | undefined
+}
+
+/** URL parameters of an embedded page. */
+export const embedParamNames = ["theme", "chart"] as const
+
+export function parseEmbed(params: URLSearchParams): Embed {
+  const theme = params.get("theme")
+  return {
+    theme: theme === "light" || theme === "dark" ? theme : "system",
+    chart: params.get("chart") ?? undefined,
+  }
+}
+
+/** The charts, tables and numbers of each page that can be embedded alone: `Panel` has the same names. */
+export const embedCharts = {
+  web: {
+    numbers: "Key metrics",
+    trend: "Over time",
+    pages: "Pages",
+    sources: "Sources",
+    countries: "Countries",
+    devices: "Devices",
+    links: "Outgoing links",
+  },
+  overview: {
+    numbers: "Key metrics",
+    trend: "Over time",
+    movers: "Movers",
+    events: "Top events",
+    properties: "Top properties",
+  },
+  events: { events: "All events" },
+  event: { numbers: "Key metrics", trend: "Over time", movers: "Movers", breakdown: "Breakdown" },
+  funnels: { steps: "Funnel steps", breakdown: "Breakdown" },
+  retention: { cohorts: "Cohorts" },
+  paths: { paths: "Steps before and after" },
+  goals: { numbers: "Goal totals", trend: "Conversion over time", comparison: "Comparison" },
+  errors: { numbers: "Key metrics", trend: "Over time", errors: "All errors" },
+  vitals: { numbers: "Web vitals", trend: "Over time" },
+  engagement: { scroll: "Scroll depth" },
+} as const satisfies Record<ReportPage, Record<string, string>>
+
+type NamesOf<Charts> = Charts extends unknown ? keyof Charts : never
+export type ChartName = NamesOf<(typeof embedCharts)[ReportPage]>
+
+/** The charts of a page by name; none for a page that cannot be shared. */
+export function chartsOf(page: string): Readonly<Record<string, string>> {
+  return Object.hasOwn(embedCharts, page) ? embedCharts[page as ReportPage] : {}
+}

@@ -1,0 +1,113 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import type { Browser, Frame, Page } from "playwright-core"
+import { violations } from "./axe.ts"
+import { type Dashboard, launch, listen, noBrowser, openDashboard, skipped } from "./browser.ts"
+
+/** Another website, whose page frames a URL. */
+interface Site extends AsyncDisposable {
+  port: number
+}
+
+function openSite(): Site {
+  const server = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    fetch: ({ url }) => {
+      const source = new URL(url).searchParams.get("frame") ?? ""
+      const html = `<!doctype html><title>Wiki</title><iframe src="${source.replaceAll("&", "&amp;")}" width="900" height="600"></iframe>`
+      return new Response(html, { headers: { "content-type": "text/html; charset=utf-8" } })
+    },
+  })
+  return { port: server.port ?? 0, [Symbol.asyncDispose]: () => server.stop(true) }
+}
+
+describe.skipIf(noBrowser)(`a share link in a page of another website${skipped}`, () => {
+  let dashboard: Dashboard
+  let site: Site
+  let browser: Browser
+  let link = ""
+  beforeAll(async () => {
+    dashboard = await openDashboard({ days: 5, pageViews: true })
+    site = openSite()
+    browser = await launch({ args: ["--host-resolver-rules=MAP *.test 127.0.0.1"] })
+    const created = await dashboard.api<{ link: string }>(`shares?website_id=${dashboard.site}`, {
+      method: "POST",
+      body: JSON.stringify({
+        name: "Wiki",
+        path: "web?period=last_7d&tz=UTC",
+        page: "web",
+        embedHosts: [`http://localhost:${site.port}`],
+        expiresAt: null,
+      }),
+    })
+    link = created.link
+  })
+  afterAll(async () => {
+    await browser?.close()
+    await site?.[Symbol.asyncDispose]()
+    await dashboard?.[Symbol.asyncDispose]()
+  })
+
+  /** Opens a page at `host` that frames a path of the dashboard, which has another host name. */
+  async function frame(host: string, path: string): Promise<{ page: Page; inner: Frame; faults: string[] }> {
+    const page = await browser.newPage()
+    const faults = listen(page)
+    const source = `http://stats.test:${dashboard.server.port}${path}`
+    await page.goto(`http://${host}:${site.port}/?frame=${encodeURIComponent(source)}`)
+    const inner = await (await page.locator("iframe").elementHandle())?.contentFrame()
+    if (!inner) throw new Error("the page has no frame")
+    return { page, inner, faults }
+  }
+
+  const embedded = () => link.replace("/share/", "/embed/")
+
+  test("shows one chart in the chosen theme, without navigation and without a cookie", async () => {
+    const { page, inner, faults } = await frame("localhost", `${embedded()}?theme=dark&chart=sources`)
+    await inner.getByText("google.com").locator("visible=true").first().waitFor()
+    expect(await inner.getByRole("heading", { level: 2 }).allTextContents()).toEqual(["Sources"])
+    expect(await inner.locator("html").getAttribute("data-theme")).toBe("dark")
+    expect(await inner.locator("nav, .page-actions, .stats:visible").count()).toBe(0)
+    expect(await inner.locator(".embedded-source").textContent()).toStartWith("localhost · ")
+    // The look is part of the URL, so a reload of the frame keeps it.
+    expect([...new URL(inner.url()).searchParams]).toEqual([
+      ["period", "last_7d"],
+      ["tz", "UTC"],
+      ["theme", "dark"],
+      ["chart", "sources"],
+    ])
+    expect(await page.context().cookies()).toEqual([])
+    expect(faults).toEqual([])
+    await page.close()
+  })
+
+  test("shows its whole page, and names the charts if it has none of the name", async () => {
+    const { page, inner, faults } = await frame("localhost", embedded())
+    await inner.getByText("google.com").locator("visible=true").first().waitFor()
+    await inner.locator(".skeleton, [aria-busy=true]").first().waitFor({ state: "detached" })
+    expect(await inner.locator(".stat-value:visible").count()).toBe(5)
+    const frameUrl = `http://stats.test:${dashboard.server.port}${embedded()}`
+    const alone = await browser.newPage()
+    await alone.goto(frameUrl)
+    await alone.getByText("google.com").locator("visible=true").first().waitFor()
+    expect(await violations(alone)).toEqual([])
+    await alone.goto(`${frameUrl}?chart=nothing`)
+    await alone.getByText("This page has no chart named “nothing”").waitFor()
+    expect(faults).toEqual([])
+    await alone.close()
+    await page.close()
+  })
+
+  const refused = [
+    { what: "a host that the link does not list", host: "wiki.test", path: () => embedded() },
+    { what: "a page with navigation", host: "localhost", path: () => link },
+    { what: "the login", host: "localhost", path: () => "/login" },
+    { what: "an embedded link that ended", host: "localhost", path: () => `/embed/${"x".repeat(43)}` },
+  ]
+  test.each(refused)("is not framed by or as $what", async ({ host, path }) => {
+    const { page, inner, faults } = await frame(host, path())
+    await page.waitForLoadState("networkidle")
+    expect(inner.url()).toStartWith("chrome-error://")
+    expect(faults.join(" ")).toContain("frame-ancestors")
+    await page.close()
+  })
+})
