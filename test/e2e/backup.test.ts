@@ -18,8 +18,8 @@ import { Database, type Db } from "../../src/store/db/driver.ts"
 import { migrations } from "../../src/store/db/migrate.ts"
 import { createKey, revokeKey, rotateKey } from "../../src/store/keys.ts"
 import { createNote } from "../../src/store/notes.ts"
-import { createShare, deleteShare } from "../../src/store/shares.ts"
-import { createUser, deleteUser, setPassword } from "../../src/store/users.ts"
+import { createShare, deleteShare, rotateShare } from "../../src/store/shares.ts"
+import { createUser, deleteUser, setPassword, updateUser } from "../../src/store/users.ts"
 import { createView } from "../../src/store/views.ts"
 import { createWebsite } from "../../src/store/websites.ts"
 import {
@@ -421,14 +421,16 @@ describe("databuddy restore", () => {
         for (const id of ["revoked", "disabled", "rotated", "same"]) {
           keys[id] = createKey(open, id, { ...grant, name: id }, secrets, now).secret
         }
-        token = createShare(
+        const view = { path: "", page: null, embedHosts: [], expiresAt: null }
+        token = createShare(open, "s", rid, { ...view, name: "Board" }, secrets, now).token
+        createShare(open, "t", rid, { ...view, name: "Rotated" }, secrets, now)
+        createUser(
           open,
-          "s",
-          rid,
-          { name: "Board", path: "", page: null, embedHosts: [], expiresAt: null },
-          secrets,
+          "vic",
+          { email: "vic@a.com", role: "viewer", websites: null, sections: null },
+          "old",
           now,
-        ).token
+        )
         for (const id of ["ada", "bob", "eve"]) {
           createUser(
             open,
@@ -445,6 +447,8 @@ describe("databuddy restore", () => {
         open.exec("update keys set disabled_at = 1 where id = 'disabled'")
         rotateKey(open, "rotated", "none", secrets, now)
         deleteShare(open, "s")
+        rotateShare(open, "t", "1d", secrets, now)
+        updateUser(open, "vic", { sections: ["web"] })
         setPassword(open, "ada", "new")
         deleteUser(open, "bob")
       })
@@ -456,10 +460,14 @@ describe("databuddy restore", () => {
         { id: "revoked", name: "revoked", change: "revoked" },
         { id: "rotated", name: "rotated", change: "rotated" },
       ],
-      links: [{ id: "s", name: "Board", change: "ended" }],
+      links: [
+        { id: "s", name: "Board", change: "ended" },
+        { id: "t", name: "Rotated", change: "rotated" },
+      ],
       users: [
         { id: "ada", email: "ada@a.com", change: "password" },
         { id: "bob", email: "bob@a.com", change: "deleted" },
+        { id: "vic", email: "vic@a.com", change: "changed" },
       ],
     }
     const sorted = <One extends { id: string }>(list: One[]) =>
@@ -482,7 +490,10 @@ describe("databuddy restore", () => {
       }
       await server.stop()
       const reader = openReader(db)
-      const users = reader.prepare("select id || ' ' || password from users order by id").pluck().all()
+      const users = reader
+        .prepare("select concat_ws(' ', id, password, sections) from users order by id")
+        .pluck()
+        .all()
       reader.close()
       return { ...found, users }
     }
@@ -500,7 +511,7 @@ describe("databuddy restore", () => {
         rotated: 401,
         same: 200,
         link: 401,
-        users: ["ada new", "eve old"],
+        users: ["ada new", "eve old", 'vic old ["web"]'],
       })
     })
 
@@ -511,7 +522,11 @@ describe("databuddy restore", () => {
       expect(out).toContain("key revoked (revoked): revoked")
       expect(out).toContain("user bob@a.com: deleted")
       const all = Object.fromEntries(Object.keys(keys).map((id) => [id, 200]))
-      expect(await works()).toEqual({ ...all, link: 200, users: ["ada old", "bob old", "eve old"] })
+      expect(await works()).toEqual({
+        ...all,
+        link: 200,
+        users: ["ada old", "bob old", "eve old", "vic old"],
+      })
     })
 
     test("warns that it is restored if there is no database to compare with", async () => {
