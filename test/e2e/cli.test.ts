@@ -520,6 +520,8 @@ describe("databuddy key", () => {
     const { key, ...rest } = await json("key", "create", "--name", "backend")
     expect(key).toMatch(/^dbdy_[\w-]{32}$/)
     expect(rest).toEqual({
+      previousStart: null,
+      previousExpiresAt: null,
       id: expect.stringMatching(/^[0-9a-f-]{36}$/),
       name: "backend",
       start: key.slice(0, 12),
