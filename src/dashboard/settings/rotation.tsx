@@ -23,22 +23,24 @@ export function RotateDialog({ name, what, onClose, onConfirm }: RotateProps) {
   const [overlap, setOverlap] = useState<Overlap>("none")
   return (
     <Confirm title={`Rotate ${name}?`} action="Rotate" onClose={onClose} onConfirm={() => onConfirm(overlap)}>
-      <p>It gets a new {what}, which is shown once. Name and permissions do not change.</p>
-      <label class="field">
-        The old {what} stops working
-        <select
-          value={overlap}
-          // The options are the overlaps.
-          onChange={(event) => setOverlap(event.currentTarget.value as Overlap)}
-        >
-          {Object.entries(overlapTexts).map(([value, label]) => (
-            <option key={value} value={value}>
-              {label}
-            </option>
-          ))}
-        </select>
-        <small>One from before an earlier rotation stops working immediately.</small>
-      </label>
+      <div class="form">
+        <p>It gets a new {what}, which is shown once. Name and permissions do not change.</p>
+        <label class="field">
+          The old {what} stops working
+          <select
+            value={overlap}
+            // The options are the overlaps.
+            onChange={(event) => setOverlap(event.currentTarget.value as Overlap)}
+          >
+            {Object.entries(overlapTexts).map(([value, label]) => (
+              <option key={value} value={value}>
+                {label}
+              </option>
+            ))}
+          </select>
+          <small>One from before an earlier rotation stops working immediately.</small>
+        </label>
+      </div>
     </Confirm>
   )
 }

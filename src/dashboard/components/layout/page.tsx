@@ -44,10 +44,22 @@ function EmbeddedPage({ title, page, chart, children }: EmbeddedPageProps) {
   const format = useFormat()
   const { website, range, zone } = view.value
   const charts = chartsOf(page)
+  const source = (
+    <p class="embedded-source muted">
+      {[session.nameOf(website), format.days(range.from, range.to), zone].join(" · ")}
+    </p>
+  )
   const isUnknown = chart !== undefined && !Object.hasOwn(charts, chart)
   return (
     <main class="page" id="main">
-      <h1 class={chart === undefined ? undefined : "hidden"}>{title}</h1>
+      {chart === undefined ? (
+        <header class="page-head">
+          <h1>{title}</h1>
+          {source}
+        </header>
+      ) : (
+        <h1 class="hidden">{title}</h1>
+      )}
       {isUnknown ? (
         <Empty title={`This page has no chart named “${chart}”`}>
           Use one of {Object.keys(charts).join(", ")}, or leave out the parameter.
@@ -55,9 +67,7 @@ function EmbeddedPage({ title, page, chart, children }: EmbeddedPageProps) {
       ) : (
         children
       )}
-      <p class="embedded-source muted">
-        {[session.nameOf(website), format.days(range.from, range.to), zone].join(" · ")}
-      </p>
+      {chart !== undefined && source}
     </main>
   )
 }

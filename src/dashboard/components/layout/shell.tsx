@@ -16,8 +16,10 @@ import { Shortcuts } from "./shortcuts.tsx"
 export function Shell({ children }: { children: ComponentChildren }) {
   const { router, session, preferences, embed } = useApp()
   const [isOpen, setOpen] = useState(false)
-  const { page, base } = router.location.value
+  const { page, base, website } = router.location.value
   const share = session.me.value?.share
+  // From a website that cannot be opened, the navigation leads to another one.
+  const isOutside = base === "" || (website !== undefined && !session.canRead(website))
   if (embed)
     return (
       <div class="embedded" data-chart={embed.chart}>
@@ -51,11 +53,11 @@ export function Shell({ children }: { children: ComponentChildren }) {
                   <Link
                     href={
                       entry.path ??
-                      (base === ""
+                      (isOutside
                         ? `/w/${encodeURIComponent(homeSite(session, preferences))}/${entry.page}`
                         : router.pageHref(entry.page))
                     }
-                    isCurrent={entry.path ? base === "" : base !== "" && isSubpageOf(page, entry.page)}
+                    isCurrent={entry.path ? base === "" : !isOutside && isSubpageOf(page, entry.page)}
                     onClick={() => setOpen(false)}
                   >
                     <Icon name={entry.icon} /> {entry.label}
@@ -110,7 +112,8 @@ function Toasts() {
 
 function WebsiteMenu() {
   const { session, router, preferences } = useApp()
-  const shown = router.location.value.website ?? homeSite(session, preferences)
+  const { website } = router.location.value
+  const shown = website !== undefined && session.canRead(website) ? website : homeSite(session, preferences)
   return (
     <Popover
       class="button site-button"

@@ -4,7 +4,7 @@ import { chartsOf } from "../../state/embed.ts"
 import type { Theme } from "../../state/preferences.ts"
 import { CodeBlock } from "../controls/copy.tsx"
 
-const themes: Record<Theme, string> = { system: "As the visitor's system", light: "Light", dark: "Dark" }
+const themes: Record<Theme, string> = { system: "System", light: "Light", dark: "Dark" }
 
 /** px of the frame: a whole page, and one chart. */
 const pageHeight = 900
