@@ -94,7 +94,7 @@ export function headerName(text: string): string {
 }
 
 /** First parts of the paths of the dashboard and the API. */
-const otherPaths = "docs,health,invite,login,metrics,ready,settings,share,v1,w".split(",")
+const otherPaths = "docs,embed,health,invite,login,metrics,ready,settings,share,v1,w".split(",")
 
 /** Parser of a path below which nothing else is served; '' is none. Removes a slash at the end. */
 export function ingestPath(text: string): string {

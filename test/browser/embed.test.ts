@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import type { Browser, Frame, Page } from "playwright-core"
+import { eventuallyPasses } from "../harness.ts"
 import { violations } from "./axe.ts"
 import { type Dashboard, launch, listen, noBrowser, openDashboard, skipped } from "./browser.ts"
 
@@ -66,7 +67,9 @@ describe.skipIf(noBrowser)(`a share link in a page of another website${skipped}`
     await inner.getByText("google.com").locator("visible=true").first().waitFor()
     expect(await inner.getByRole("heading", { level: 2 }).allTextContents()).toEqual(["Sources"])
     expect(await inner.locator("html").getAttribute("data-theme")).toBe("dark")
-    expect(await inner.locator("nav, .page-actions, .stats:visible").count()).toBe(0)
+    await eventuallyPasses(async () =>
+      expect(await inner.locator("nav, .page-actions, .stats:visible").count()).toBe(0),
+    )
     expect(await inner.locator(".embedded-source").textContent()).toStartWith("localhost · ")
     // The look is part of the URL, so a reload of the frame keeps it.
     expect([...new URL(inner.url()).searchParams]).toEqual([
@@ -84,7 +87,7 @@ describe.skipIf(noBrowser)(`a share link in a page of another website${skipped}`
     const { page, inner, faults } = await frame("localhost", embedded())
     await inner.getByText("google.com").locator("visible=true").first().waitFor()
     await inner.locator(".skeleton, [aria-busy=true]").first().waitFor({ state: "detached" })
-    expect(await inner.locator(".stat-value:visible").count()).toBe(5)
+    await eventuallyPasses(async () => expect(await inner.locator(".stat-value:visible").count()).toBe(5))
     const frameUrl = `http://stats.test:${dashboard.server.port}${embedded()}`
     const alone = await browser.newPage()
     await alone.goto(frameUrl)
@@ -105,9 +108,10 @@ describe.skipIf(noBrowser)(`a share link in a page of another website${skipped}`
   ]
   test.each(refused)("is not framed by or as $what", async ({ host, path }) => {
     const { page, inner, faults } = await frame(host, path())
-    await page.waitForLoadState("networkidle")
-    expect(inner.url()).toStartWith("chrome-error://")
-    expect(faults.join(" ")).toContain("frame-ancestors")
+    await eventuallyPasses(async () => {
+      expect(inner.url()).toStartWith("chrome-error://")
+      expect(faults.join(" ")).toContain("frame-ancestors")
+    })
     await page.close()
   })
 })

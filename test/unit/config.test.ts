@@ -55,7 +55,17 @@ describe("--ingest-path", () => {
     test(`cannot be ${text.slice(0, 12)}, which is no path`, () =>
       expect(usageErrorOf(parse, text)).toContain("such as /e"))
   }
-  for (const text of ["/v1", "/docs/x", "/track", "/batch", "/w", "/health", "/public", "/settings/e"]) {
+  for (const text of [
+    "/v1",
+    "/docs/x",
+    "/track",
+    "/batch",
+    "/w",
+    "/embed",
+    "/health",
+    "/public",
+    "/settings/e",
+  ]) {
     test(`cannot be ${text}, which is in use`, () =>
       expect(usageErrorOf(parse, text)).toContain("such as /e"))
   }
