@@ -145,6 +145,7 @@ describe("databuddy user", () => {
       id: expect.stringMatching(/^[0-9a-f-]{36}$/),
       email: "ada@example.com",
       role: "owner",
+      sections: null,
       websites: null,
       createdAt: expect.stringMatching(isoTime),
       lastLoginAt: null,
