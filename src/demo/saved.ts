@@ -130,7 +130,7 @@ export function createSaved(
   timeline: Timeline,
 ): { ownerId: string; websites: DemoWebsites } {
   const createdAt = timeline.start - dayMs
-  const owner = { email: ownerEmail, role: "owner", websites: null } as const
+  const owner = { email: ownerEmail, role: "owner", websites: null, sections: null } as const
   const { id: ownerId } = createUser(db, random.uuid(), owner, null, createdAt)
   const create = ({ site: _, ...website }: (typeof websites)[number]) =>
     createWebsite(

@@ -178,7 +178,13 @@ describe.each(ways)("behind $proxy,", ({ prefix }) => {
     try {
       const password = "correct horse battery"
       const hash = await Bun.password.hash(password, { algorithm: "argon2id", memoryCost: 8, timeCost: 1 })
-      createUser(app.store.db, "ada", { email: "ada@example.com", role: "owner", websites: null }, hash, 0)
+      createUser(
+        app.store.db,
+        "ada",
+        { email: "ada@example.com", role: "owner", websites: null, sections: null },
+        hash,
+        0,
+      )
       const send = (method: string, path: string, headers: Record<string, string>, body?: string) =>
         app.send(
           new Request(`http://localhost${prefix}${path}`, {

@@ -535,7 +535,10 @@ describe("a viewer", () => {
   test("can use no endpoint that the table of the sections does not list", async () => {
     giveWebsite("docs")
     const cookie = await loggedIn({ role: "viewer", sections: ["web", "people"] })
-    const { routes } = createApp({ settings: { ingestPath: "" }, scriptName: "databuddy.js" } as AppDeps)
+    const { routes } = createApp({
+      settings: { ingestPath: "", basePath: "" },
+      scriptName: "databuddy.js",
+    } as AppDeps)
     const v1 = routes
       .filter(({ path }) => path.startsWith("/v1/"))
       .map(({ method, path }) => `${method} ${path}`)
