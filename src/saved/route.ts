@@ -6,6 +6,7 @@ import {
   type RouteDeps,
   type RouteResult,
 } from "../http/authenticated-request.ts"
+import type { Caller } from "../http/caller.ts"
 import { canAccess, requireCoveredBy, requireWebsiteAccess } from "../http/permissions.ts"
 import { parseRotation } from "../http/rotation.ts"
 import { invalidShape } from "../http/validation.ts"

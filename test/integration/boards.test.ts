@@ -471,7 +471,7 @@ describe("permissions:", () => {
 
   test("a viewer reads the boards of their websites, and cannot change any", async () => {
     const { db } = app.store
-    const user = { email: "ada@example.com", role: "viewer" as const, websites: ["mine"] }
+    const user = { email: "ada@example.com", role: "viewer" as const, websites: ["mine"], sections: null }
     createUser(db, "ada", user, null, app.clock.now)
     const cookie = `databuddy_session=${createLoginSession(db, "ada", random, app.clock.now)}`
     const headers = { cookie, "x-databuddy-page": "1" }
@@ -509,7 +509,7 @@ describe("permissions:", () => {
   test("a share link reads no board", async () => {
     const { db } = app.store
     const { id } = await created("mine", { tiles: [tiles.number] })
-    const share = { name: "x", path: `boards?id=${id}`, expiresAt: null }
+    const share = { name: "x", path: `boards?id=${id}`, page: null, embedHosts: [], expiresAt: null }
     const { token } = createShare(db, "share", findWebsite(db, "mine").rid, share, random, app.clock.now)
     app.store.registry.refresh()
     for (const path of ["boards?website_id=mine", `boards/${id}`]) {
