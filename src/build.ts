@@ -41,10 +41,14 @@ const recordFile = join(root, "node_modules/.cache/databuddy-build.json")
  */
 const embeddedFolder = join(root, "dist/.embedded")
 
-// The others are the workers of src/backups/staging.ts and src/query/engine/engine.ts, which name them by these paths.
-const entrypoints = ["src/main.ts", "src/backups/copy-worker.ts", "src/query-api/worker.ts"].map((file) =>
-  join(root, file),
-)
+// The others are the workers of src/backups/staging.ts, src/query/engine/engine.ts and src/clickhouse/shipping-thread.ts, which
+// name them by these paths.
+const entrypoints = [
+  "src/main.ts",
+  "src/backups/copy-worker.ts",
+  "src/query-api/worker.ts",
+  "src/clickhouse/shipping-worker.ts",
+].map((file) => join(root, file))
 
 if (import.meta.main) process.exit(process.argv.includes("--all") ? await buildAll() : await buildHost())
 

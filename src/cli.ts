@@ -1,6 +1,7 @@
 import { Command, CommanderError } from "commander"
 import { addBackupCommand } from "./commands/backup.ts"
 import { addCheckCommand } from "./commands/check.ts"
+import { addClickHouseCommands } from "./commands/clickhouse.ts"
 import { addCompletionsCommands } from "./commands/completions.ts"
 import { addDemoCommand } from "./commands/demo.ts"
 import { addDoctorCommand } from "./commands/doctor.ts"
@@ -83,6 +84,7 @@ function program(context: Context): Command {
   addCheckCommand(root, context)
   addDoctorCommand(root, context)
   addHealthCommand(root, context)
+  addClickHouseCommands(root, context)
   addUpdateCommand(root, context)
   addMigrateCommand(root, context)
   addRebuildCommand(root, context)

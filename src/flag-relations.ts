@@ -12,6 +12,7 @@ const needs = {
   backups: { of: ["backupDir", "backupTo"], without: "--backup-dir or --backup-to: no backups are made" },
   bucket: { of: ["backupTo"], without: "--backup-to: nothing is uploaded" },
   acme: { of: ["acme"], without: "--acme: no certificate is requested" },
+  cluster: { of: ["clickhouse"], without: "--clickhouse: nothing is shipped" },
 } as const
 
 /** Flags that have no effect without one of others. */
@@ -26,6 +27,7 @@ const dependentFlags = [
   { name: "acmeEmail", flag: "--acme-email", need: needs.acme },
   { name: "acmeDirectory", flag: "--acme-directory", need: needs.acme },
   { name: "acmeHttpPort", flag: "--acme-http-port", need: needs.acme },
+  { name: "clickhousePasswordFile", flag: "--clickhouse-password-file", need: needs.cluster },
 ] as const
 
 /**

@@ -1,5 +1,6 @@
 import { domainToASCII } from "node:url"
 import { InvalidArgumentError } from "commander"
+import { clusterUrlFormat, hasPassword, parseClusterUrl } from "./clickhouse/address.ts"
 import { parseDuration } from "./duration.ts"
 import { parseNetworks, type TrustedNetworks } from "./http/address.ts"
 import { ingestRoutes } from "./ingest/route.ts"
@@ -81,6 +82,12 @@ export function networks(text: string): TrustedNetworks {
   const parsed = parseNetworks(text)
   if (parsed) return parsed
   throw new InvalidArgumentError("It must be comma-separated addresses or networks, such as 10.0.0.0/8.")
+}
+
+/** Parser of the address of a ClickHouse cluster. One with a password is rejected later: the error here would show it. */
+export function clusterUrl(text: string): string {
+  if (parseClusterUrl(text) || hasPassword(text)) return text
+  throw new InvalidArgumentError(`It must be ${clusterUrlFormat}.`)
 }
 
 /** Headers that never hold a country. Choosing one of them as the country header is a mistake. */

@@ -5,6 +5,7 @@ import {
   backupInterval,
   basePath,
   certificateNames,
+  clusterUrl,
   emailAddress,
   filled,
   headerName,
@@ -53,6 +54,10 @@ export interface ServeOptions extends DatabaseOptions {
   backupKey?: string
   /** URL; absent: none. */
   backupPing?: string
+  /** URL; absent: events are not shipped. */
+  clickhouse?: string
+  /** Absent: the variable DATABUDDY_CLICKHOUSE_PASSWORD. */
+  clickhousePasswordFile?: string
   /** Bytes; absent: `standardQueryMemory`. */
   queryMemory?: number
   rateLimit: number
@@ -219,6 +224,18 @@ function serveOptions(): Option[] {
       "request this URL after each good backup, so that a monitor can report a missing one",
       undefined,
       webAddress,
+    ),
+    option(
+      "--clickhouse <url>",
+      "also ship all events to this ClickHouse database, such as https://user@host:8443/database; run databuddy clickhouse migrate first",
+      undefined,
+      clusterUrl,
+    ),
+    option(
+      "--clickhouse-password-file <file>",
+      "file with the password of that user (default: DATABUDDY_CLICKHOUSE_PASSWORD)",
+      undefined,
+      filled("a file path, such as /etc/databuddy/clickhouse-password"),
     ),
     option(
       "--query-memory <bytes>",

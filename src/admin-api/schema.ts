@@ -16,6 +16,7 @@ import { type RejectionReason, rejections } from "../rejection-reasons.ts"
 import { retentionFormat } from "../store/data-retention.ts"
 import { scopes } from "../store/keys.ts"
 import { maxSearchResults } from "../store/profile-search.ts"
+import { maxCountedDeletions } from "../store/shipping.ts"
 import { anonymizeSettings } from "../store/websites.ts"
 
 // `expected` is the error message of a schema.
@@ -290,6 +291,29 @@ export const statusSchema = Type.Object({
       }),
     ],
     { description: "Scheduled backups to a bucket (--backup-to); null: no schedule" },
+  ),
+  clickhouse: Type.Union(
+    [
+      Type.Null(),
+      Type.Object({
+        url: Type.String({ description: "Cluster and database, such as https://host:8443/database" }),
+        backlogEvents: Type.Integer({
+          minimum: 0,
+          description: "Events that are not in the cluster yet, about",
+        }),
+        oldestUnshippedAt: timeOrNull("Time of receipt of the oldest of them; null: there are none"),
+        pendingDeletions: Type.Integer({
+          minimum: 0,
+          description: `Deleted events that are not deleted in the cluster yet; at most ${maxCountedDeletions} are counted`,
+        }),
+        lastShippedAt: timeOrNull("Time of the last acknowledgment of the cluster; null: none"),
+        lastFailureAt: timeOrNull("Time of the last failure since the server started; null: none"),
+        failure: Type.Union([Type.Null(), Type.String()], {
+          description: "Why the last attempt failed; null: it did not",
+        }),
+      }),
+    ],
+    { description: "The ClickHouse cluster to which events are shipped (--clickhouse); null: none" },
   ),
   durability: Type.Union([Type.Literal("fsync"), Type.Literal("os")], {
     description: "fsync: events are synced to disk before they are acknowledged; os: handed to the kernel",

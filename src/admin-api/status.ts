@@ -2,7 +2,7 @@ import { statfsSync, statSync } from "node:fs"
 import { dirname } from "node:path"
 import { eventKinds } from "../event-kinds.ts"
 import { iso, isoOrNull } from "../iso.ts"
-import type { BackupState } from "../metrics/metrics.ts"
+import type { BackupState, ShippingState } from "../metrics/metrics.ts"
 import type { QueryEngine } from "../query/engine/engine.ts"
 import type { GroupsQuery } from "../query/query.ts"
 import type { Db } from "../store/db/driver.ts"
@@ -26,6 +26,8 @@ export interface ServerState {
   backups: ScheduleState | undefined
   /** Scheduled backups to a bucket. */
   offsiteBackups: (ScheduleState & { url: string; isEncrypted: boolean }) | undefined
+  /** The cluster to which events are shipped. */
+  clickhouse: { name: string; state: Readonly<ShippingState> } | undefined
 }
 
 /** `every`: ms. */
@@ -48,7 +50,7 @@ interface StatusDeps {
 /** Builds the response of GET /v1/status. `caller`: for fair scheduling of the query. */
 export async function statusOf(deps: StatusDeps, caller: string, signal: AbortSignal): Promise<StatusJson> {
   const { db, running } = deps
-  const { startedAt, durability, minFree, retain, backups, offsiteBackups } = running
+  const { startedAt, durability, minFree, retain, backups, offsiteBackups, clickhouse } = running
   const { bavail, bsize } = statfsSync(dirname(db.name))
   return {
     version,
@@ -68,6 +70,7 @@ export async function statusOf(deps: StatusDeps, caller: string, signal: AbortSi
           encrypted: offsiteBackups.isEncrypted,
         }
       : null,
+    clickhouse: clickhouse ? clickhouseJson(clickhouse) : null,
     durability,
   }
 }
@@ -80,6 +83,22 @@ function backupsJson({ every, keep, state }: ScheduleState): NonNullable<StatusJ
     newestAt: isoOrNull(state.lastSuccess || null),
     newestBytes: hasOne ? state.bytes : null,
     lastFailureAt: isoOrNull(state.lastFailure || null),
+  }
+}
+
+function clickhouseJson({
+  name,
+  state,
+}: NonNullable<ServerState["clickhouse"]>): NonNullable<StatusJson["clickhouse"]> {
+  const { events, oldest, deletions } = state.lag()
+  return {
+    url: name,
+    backlogEvents: events,
+    oldestUnshippedAt: isoOrNull(oldest),
+    pendingDeletions: deletions,
+    lastShippedAt: isoOrNull(state.lastSuccess || null),
+    lastFailureAt: isoOrNull(state.lastFailure || null),
+    failure: state.failure ?? null,
   }
 }
 

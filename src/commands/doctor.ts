@@ -4,9 +4,10 @@ import type { Command } from "commander"
 import { AcmeFolder } from "../acme/folder.ts"
 import { listBackups, listCopies } from "../backups/files.ts"
 import { openBucket } from "../backups/off-site.ts"
+import { clusterLogin } from "../clickhouse/address.ts"
+import type { CheckResult } from "../doctor/check-result.ts"
 import {
   type BackupFacts,
-  type CheckResult,
   type CountryFacts,
   type DiagnosisSettings,
   daysUntilFull,
@@ -14,16 +15,19 @@ import {
   type Facts,
   type FileFacts,
 } from "../doctor/checks.ts"
+import type { ClusterFacts } from "../doctor/cluster.ts"
 import type { CertificateFacts, FoundCertificate } from "../doctor/reachability.ts"
 import { UserError } from "../errors.ts"
 import { openCountryTable, openGeoFile } from "../ingest/geo.ts"
 import { rulesVersion } from "../query/structures/tzdata.ts"
 import { addFlagsOfServe, type ServeOptions } from "../serve-options.ts"
 import { readTlsCertificate } from "../server/tls.ts"
+import type { Db } from "../store/db/driver.ts"
 import { type Growth, growthOf } from "../store/db/growth.ts"
 import { pendingMigrations } from "../store/db/migrate.ts"
 import { closeAfterReading, databaseError, openForReading } from "../store/db/open.ts"
 import { ServerLock } from "../store/db/server-lock.ts"
+import { readShipping, type ShippingLag, shippingLag } from "../store/shipping.ts"
 import type { Context } from "../terminal/context.ts"
 import { addDataOptions, type DataOptions, requireDatabase } from "../terminal/database.ts"
 import { isoTime, printJson, shown } from "../terminal/print.ts"
@@ -39,6 +43,8 @@ const flags = [
   "--backup-to",
   "--backup-endpoint",
   "--backup-credentials",
+  "--clickhouse",
+  "--clickhouse-password-file",
   "--trust-proxy",
   "--geo-db",
   "--tls-cert",
@@ -56,12 +62,17 @@ type DoctorOptions = DataOptions &
     | "backupTo"
     | "backupEndpoint"
     | "backupCredentials"
+    | "clickhouse"
+    | "clickhousePasswordFile"
     | "geoDb"
     | "tlsCert"
     | "acme"
     | "acmeDir"
     | "acmeDirectory"
   >
+
+/** ms */
+const clusterTimeout = 10_000
 
 export function addDoctorCommand(root: Command, context: Context): void {
   const command = root
@@ -136,11 +147,12 @@ async function collectFacts(db: string, options: DoctorOptions, context: Context
   const folder = dirname(db)
   const { bavail, bsize } = statfsSync(folder)
   const copies = await listCopies(db, options.backupDir)
+  const { lag, ...content } = contentFacts(db, options.retain, now)
   return {
     db,
     now,
     server,
-    ...contentFacts(db, options.retain, now),
+    ...content,
     freeBytes: bavail * bsize,
     files,
     copies: copies.files.flatMap(fileFacts),
@@ -151,6 +163,7 @@ async function collectFacts(db: string, options: DoctorOptions, context: Context
     zoneRules: { own: rulesVersion, system: systemZoneRules() },
     countries: countryFacts(options.geoDb),
     certificate: certificateFacts(options, db),
+    cluster: await clusterFacts(options, lag, context),
   }
 }
 
@@ -158,14 +171,19 @@ function contentFacts(
   path: string,
   retain: number | undefined,
   now: number,
-): { pending: string | undefined; damage: Facts["damage"]; growth: Growth | undefined } {
-  const none = { pending: undefined, damage: undefined, growth: undefined }
+): {
+  pending: string | undefined
+  damage: Facts["damage"]
+  growth: Growth | undefined
+  lag: ShippingLag | undefined
+} {
+  const none = { pending: undefined, damage: undefined, growth: undefined, lag: undefined }
   const db = openForReading(path)
   try {
     const [pending] = pendingMigrations(db, path)
     const facts = pending
       ? { ...none, pending: pending.name }
-      : { ...none, growth: growthOf(db, now, retain) }
+      : { ...none, growth: growthOf(db, now, retain), lag: lagOf(db) }
     closeAfterReading(db)
     return facts
   } catch (error) {
@@ -214,6 +232,39 @@ async function backupsInBucket(
     const { message, hint } = error as Error & { hint?: string }
     return { folder: url, failure: { message, hint } }
   }
+}
+
+/** Asks the cluster of --clickhouse for its tables. */
+async function clusterFacts(
+  options: DoctorOptions,
+  lag: ShippingLag | undefined,
+  context: Context,
+): Promise<ClusterFacts> {
+  if (options.clickhouse === undefined) return { name: undefined, failure: undefined, lag }
+  // Loads the client only if there is a cluster.
+  const { Cluster, requestTimes } = await import("../clickhouse/cluster.ts")
+  const { readSchema, requireSchema } = await import("../clickhouse/schema.ts")
+  let name = "the cluster of --clickhouse"
+  try {
+    const { address, password } = clusterLogin(options, context.env)
+    const cluster = new Cluster(address, password, { ...requestTimes, timeout: clusterTimeout })
+    name = cluster.name
+    try {
+      requireSchema(await readSchema(cluster), name)
+    } finally {
+      await cluster.close()
+    }
+    return { name, failure: undefined, lag }
+  } catch (error) {
+    const { message, hint } = error as Error & { hint?: string }
+    return { name, failure: { message, hint }, lag }
+  }
+}
+
+/** Undefined if events were never shipped. */
+function lagOf(db: Db): ShippingLag | undefined {
+  const shipping = readShipping(db)
+  return shipping && shippingLag(db, shipping.shippedId)
 }
 
 function countryFacts(file: string | undefined): CountryFacts {

@@ -16,6 +16,7 @@ import {
   type PersonCounts,
   storedIdsOf,
 } from "../store/forget.ts"
+import { readShipping } from "../store/shipping.ts"
 import { findWebsite, type Website } from "../store/websites.ts"
 import type { Context } from "../terminal/context.ts"
 import { addDataOptions, type DataOptions, inTransaction, withDatabase } from "../terminal/database.ts"
@@ -29,6 +30,9 @@ interface ForgetOptions extends DataOptions {
   backupDir?: string
   yes?: boolean
 }
+
+const clusterNote =
+  "the ClickHouse cluster deletes the events when a server with --clickhouse, or databuddy clickhouse load, tells it to; it removes their bytes when it next merges them"
 
 export function addForgetCommand(root: Command, context: Context): void {
   const command = root
@@ -87,6 +91,7 @@ async function forget(options: ForgetOptions, context: Context): Promise<void> {
     else {
       context.out(`deleted ${summary(found)}\n`)
       if (note) context.out(`note: ${note}\n`)
+      if (readShipping(db)) context.out(`note: ${clusterNote}\n`)
       for (const file of backups) context.out(`still contains the data: ${shown(file)}\n`)
       context.out(
         backups.length > 0

@@ -5,6 +5,7 @@ import { openBucket } from "../backups/off-site.ts"
 import { BackupSchedule } from "../backups/schedule.ts"
 import { removeStaleStaging } from "../backups/staging.ts"
 import { needsMigration, upgrade } from "../backups/upgrade.ts"
+import { clusterLogin } from "../clickhouse/address.ts"
 import { openGeoFile } from "../ingest/geo.ts"
 import { createLog, faultLog, type Log } from "../log.ts"
 import type { ServeOptions } from "../serve-options.ts"
@@ -32,6 +33,7 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
   const log = createLog(context.err, logging, environment.now)
   const metricsAccess = readMetricsAccess(options)
   const geoFile = options.geoDb === undefined ? undefined : openGeoFile(options.geoDb)
+  const cluster = options.clickhouse === undefined ? undefined : clusterLogin(options, context.env)
   const acme = options.acme && new AcmeCertificate({ ...options, acme: options.acme }, path, context, log)
   const tls = acme ? acme.tls : readTls(options)
   const certificate = acme?.state ?? (tls && { expiresAt: tls.expiresAt })
@@ -45,7 +47,7 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
   }
   const { schedule, states } = await scheduleBackups(path, options, log, context)
   const server = openServer(
-    { ...options, path, certificate, metricsAccess, ...states, geoFile },
+    { ...options, path, certificate, metricsAccess, ...states, cluster, geoFile },
     { ...environment, newId, memory, log },
   )
   const endWatchdog = manager.watch()

@@ -4,26 +4,9 @@ import { formatDuration } from "../duration.ts"
 import type { ServeOptions } from "../serve-options.ts"
 import type { Growth } from "../store/db/growth.ts"
 import { isoTime, shortTime, size } from "../terminal/print.ts"
+import type { CheckResult } from "./check-result.ts"
+import { type ClusterFacts, checkCluster } from "./cluster.ts"
 import { type CertificateFacts, checkCertificate, checkProxy } from "./reachability.ts"
-
-export interface CheckResult {
-  about:
-    | "database"
-    | "disk"
-    | "clock"
-    | "rights"
-    | "wal"
-    | "backups"
-    | "offsite"
-    | "limits"
-    | "proxy"
-    | "https"
-    | "zones"
-    | "country"
-  message: string
-  /** What to do; undefined if the check passed. */
-  hint?: string
-}
 
 /** The state of the machine and the database. */
 export interface Facts {
@@ -53,6 +36,7 @@ export interface Facts {
   countries: CountryFacts
   /** Undefined: the server serves HTTP. */
   certificate: CertificateFacts | undefined
+  cluster: ClusterFacts
 }
 
 /**
@@ -117,6 +101,7 @@ export function diagnose(facts: Facts, settings: DiagnosisSettings): CheckResult
     ...checkCertificate(facts.certificate, facts.now),
     checkTimeZones(facts),
     checkCountries(facts),
+    ...checkCluster(facts.cluster, facts.now),
   ]
 }
 

@@ -3,6 +3,7 @@ import { dirname } from "node:path"
 import { Counter, Gauge, Histogram, Registry } from "prom-client"
 import type { RejectedRequests } from "../http/rejected-requests.ts"
 import type { CommitResult } from "../store/ingest/writer.ts"
+import { maxCountedDeletions, type ShippingLag } from "../store/shipping.ts"
 import { commit, version } from "../version.ts"
 import type { RequestCounts } from "./requests.ts"
 
@@ -22,6 +23,10 @@ export interface MetricSources {
   offsiteBackups?: BackupState | undefined
   /** Set if the server serves HTTPS. */
   certificate?: CertificateState | undefined
+  /** Set if events are shipped to a ClickHouse cluster. */
+  shipping?: ShippingState | undefined
+  /** The wall clock, Unix ms. */
+  now: () => number
 }
 
 /** State of the certificate. Times are Unix ms. */
@@ -30,6 +35,20 @@ export interface CertificateState {
   expiresAt: number
   /** Set if the server renews it. `failures`: since the start; `lastFailure`: 0 for never. */
   renewals?: { failures: number; lastFailure: number }
+}
+
+/** State of shipping events to a cluster. Times are Unix ms; 0: never. */
+export interface ShippingState {
+  /** Events that the cluster acknowledged since the start. */
+  shipped: number
+  lastSuccess: number
+  lastFailure: number
+  /** Failed attempts since the start. */
+  failures: number
+  /** Why the last attempt failed; undefined: it did not. */
+  failure: string | undefined
+  /** Reads how far the cluster is behind. */
+  lag: () => ShippingLag
 }
 
 /** State of the scheduled backups. Times are Unix ms; 0: never. */
@@ -89,6 +108,7 @@ export class Metrics {
     if (sources.offsiteBackups)
       this.#addBackups("databuddy_offsite_backup", "off-site backup", sources.offsiteBackups)
     if (sources.certificate) this.#addCertificate(sources.certificate)
+    if (sources.shipping) this.#addShipping(sources.shipping, sources.now)
     this.#addProcess(sources)
   }
 
@@ -154,15 +174,37 @@ export class Metrics {
     const failure = `Time of the last failed ${what} since the start, Unix time; 0: none.`
     this.#gauge(`${prefix}_last_failure_timestamp_seconds`, failure, () => state.lastFailure / 1_000)
     this.#gauge(`${prefix}_bytes`, `Size of the newest ${what}.`, () => state.bytes)
-    new Counter({
-      name: `${prefix}_failures_total`,
-      help: `Failed ${what}s since the start.`,
-      registers: [this.#registry],
-      collect() {
-        this.reset()
-        this.inc(state.failures)
+    this.#counter(`${prefix}_failures_total`, `Failed ${what}s since the start.`, () => state.failures)
+  }
+
+  #addShipping(state: ShippingState, now: () => number): void {
+    const prefix = "databuddy_clickhouse"
+    const backlog = "Events that are not in the ClickHouse cluster yet, about."
+    this.#gauge(`${prefix}_backlog_events`, backlog, () => state.lag().events)
+    this.#gauge(
+      `${prefix}_lag_seconds`,
+      "Age of the oldest event that is not in the cluster yet; 0: all are.",
+      () => {
+        const { oldest } = state.lag()
+        return oldest === null ? 0 : Math.max(0, now() - oldest) / 1_000
       },
-    })
+    )
+    const deletions = `Deleted events that are not deleted in the cluster yet; at most ${maxCountedDeletions} are counted.`
+    this.#gauge(`${prefix}_pending_deletions`, deletions, () => state.lag().deletions)
+    const success = "Time of the last acknowledgment of the cluster, Unix time; 0: none."
+    this.#gauge(`${prefix}_last_success_timestamp_seconds`, success, () => state.lastSuccess / 1_000)
+    const failure = "Time of the last failed attempt since the start, Unix time; 0: none."
+    this.#gauge(`${prefix}_last_failure_timestamp_seconds`, failure, () => state.lastFailure / 1_000)
+    this.#counter(
+      `${prefix}_events_shipped_total`,
+      "Events that the cluster acknowledged since the start.",
+      () => state.shipped,
+    )
+    this.#counter(
+      `${prefix}_failures_total`,
+      "Failed attempts to reach the cluster since the start.",
+      () => state.failures,
+    )
   }
 
   #addCertificate(state: CertificateState): void {
@@ -195,6 +237,19 @@ export class Metrics {
       labelNames: ["version", "commit"],
       registers: [this.#registry],
     }).set({ version, commit }, 1)
+  }
+
+  /** `read`: the count since the start. */
+  #counter(name: string, help: string, read: () => number): void {
+    new Counter({
+      name,
+      help,
+      registers: [this.#registry],
+      collect() {
+        this.reset()
+        this.inc(read())
+      },
+    })
   }
 
   #gauge(name: string, help: string, read: () => number): void {

@@ -1,5 +1,6 @@
 import { heapSize } from "bun:jsc"
 import { type AppDeps, createApp } from "../app.ts"
+import { type ClusterLogin, ShippingThread } from "../clickhouse/shipping-thread.ts"
 import type { Environment } from "../environment.ts"
 import { Draining } from "../health/draining.ts"
 import { BodyBudget } from "../http/body.ts"
@@ -58,6 +59,8 @@ export type ServerOptions = Pick<
     offsiteBackups: AppDeps["running"]["offsiteBackups"]
     /** The certificate of HTTPS; undefined: it serves HTTP. */
     certificate?: CertificateState | undefined
+    /** The ClickHouse cluster to which events are shipped; undefined: none. */
+    cluster?: ClusterLogin | undefined
     /** The file of --geo-db; undefined: the built-in country table. */
     geoFile?: GeoTable | undefined
   }
@@ -78,7 +81,7 @@ export interface OpenServer {
   store: Store
   /** Resolves when the query engine has started: accept connections only then. */
   opened: Promise<void>
-  /** Starts the background work of the store and the query engine. */
+  /** Starts background work. */
   start: () => void
   /** Ends open event streams, so that they do not delay a stop. */
   closeStreams: () => void
@@ -96,16 +99,6 @@ export function openServer(options: ServerOptions, environment: ServerEnvironmen
   const startedAt = now()
   const requests = new RequestCounts()
   const rejectedRequests = new RejectedRequests(log, elapsed)
-  const metrics = new Metrics({
-    path,
-    backups: backups?.state,
-    offsiteBackups: offsiteBackups?.state,
-    certificate: options.certificate,
-    startedAt,
-    requests,
-    rejectedRequests,
-    queued: () => store.batcher.queued,
-  })
   const onFault = faultLog(log, elapsed)
   const store = new Store(
     {
@@ -124,6 +117,19 @@ export function openServer(options: ServerOptions, environment: ServerEnvironmen
       onCommit: (commit, seconds) => metrics.observeCommit(commit, seconds),
     },
   )
+  const shipping = options.cluster && new ShippingThread(store, options.cluster, environment, log)
+  const metrics = new Metrics({
+    path,
+    backups: backups?.state,
+    offsiteBackups: offsiteBackups?.state,
+    certificate: options.certificate,
+    shipping: shipping?.state,
+    now,
+    startedAt,
+    requests,
+    rejectedRequests,
+    queued: () => store.batcher.queued,
+  })
   const memory = queryMemoryOf(options, environment.memory)
   const engine = new WorkerQueryEngine<QuerySpec>({ path, memory, now, elapsed, onFault }, store)
   const heapCollection = new HeapCollection({ heapSize, collect: () => Bun.gc(true) })
@@ -161,7 +167,15 @@ export function openServer(options: ServerOptions, environment: ServerEnvironmen
     now,
     newId,
     random,
-    running: { startedAt, durability, minFree, retain: options.retain ?? 0, backups, offsiteBackups },
+    running: {
+      startedAt,
+      durability,
+      minFree,
+      retain: options.retain ?? 0,
+      backups,
+      offsiteBackups,
+      clickhouse: shipping,
+    },
     settings: {
       maxEvents: options.maxBatch,
       maxBodyBytes: options.maxBody,
@@ -182,12 +196,13 @@ export function openServer(options: ServerOptions, environment: ServerEnvironmen
       store.start()
       engine.start()
       heapCollection.start()
+      shipping?.start()
     },
     closeStreams: () => streams.close(),
     close: async () => {
       heapCollection.stop()
       streams.close()
-      await engine.close()
+      await Promise.all([engine.close(), shipping?.close()])
       return store.close()
     },
   }

@@ -212,14 +212,22 @@ export class EventReader {
       yield* this.inBatches(ids, rows)
       return
     }
+    for (const { events } of this.inRange(Number.MIN_SAFE_INTEGER, last, rows)) yield events
+  }
+
+  /**
+   * Yields the events with ids above `after` and up to `last`, in id order, at most `rows` rows per batch. `end`: the batch has all
+   * selected events up to this id. A batch can be empty.
+   */
+  *inRange(after: number, last: number, rows: number): Generator<{ events: StoredEvent[]; end: number }> {
     const { from, to } = this.selection
     let size = Math.min(rows, firstBatch)
-    for (let after = Number.MIN_SAFE_INTEGER; ; ) {
-      const end = this.#rangeEnd.get({ after, last, rows: size }) as number | null
+    for (let start = after; ; ) {
+      const end = this.#rangeEnd.get({ after: start, last, rows: size }) as number | null
       if (end === null) return
-      const events = this.#events(this.#inRange, { after, last: end, from, to, rids: this.#rids })
-      yield events
-      after = end
+      const events = this.#events(this.#inRange, { after: start, last: end, from, to, rids: this.#rids })
+      yield { events, end }
+      start = end
       size = nextBatchSize(size, rows, events)
     }
   }

@@ -84,6 +84,7 @@ const app = createApp({
     retain: 0,
     backups: undefined,
     offsiteBackups: undefined,
+    clickhouse: undefined,
   },
   settings: {
     maxEvents: 1_000,

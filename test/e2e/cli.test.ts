@@ -117,6 +117,7 @@ describe("--help", () => {
     expect(defined.sort()).toEqual([
       "--backup-credentials <file>",
       "--backup-key <file>",
+      "--clickhouse-password-file <file>",
       "--metrics-token-file <file>",
       "--password-stdin",
       "--tls-key <file>",

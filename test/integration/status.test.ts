@@ -34,6 +34,7 @@ test("describes the state of the server", async () => {
     retain: "forever",
     backups: null,
     offsiteBackups: null,
+    clickhouse: null,
     durability: "os",
   })
 })

@@ -16,13 +16,17 @@ export interface TestApp {
   clock: { now: number; ahead: number }
   /** Log lines as JSON. */
   logged: string[]
+  /** Starts background work. */
+  start: () => void
   close: () => Promise<void>
 }
 
 /** Opens the whole server on a database of its own, without listening. `changes` replaces dependencies of the routes. */
 export function openApp(
   changes: (deps: AppDeps) => Partial<AppDeps> = () => ({}),
-  options: Partial<Pick<ServerOptions, "countryHeader" | "geoFile" | "basePath" | "ingestPath">> = {},
+  options: Partial<
+    Pick<ServerOptions, "countryHeader" | "geoFile" | "basePath" | "ingestPath" | "cluster">
+  > = {},
 ): TestApp {
   const folder = mkdtempSync(join(tmpdir(), "databuddy-test-"))
   const clock = { now: Date.UTC(2026, 7, 1, 12), ahead: 0 }
@@ -30,7 +34,7 @@ export function openApp(
   const log: Log = (level, message, fields) => logged.push(JSON.stringify({ level, message, ...fields }))
   const trustProxy = parseNetworks("127.0.0.0/8,::1")
   if (!trustProxy) throw new Error("the networks are invalid")
-  const { deps, store, close } = openServer(
+  const { deps, store, start, close } = openServer(
     {
       path: join(folder, "test.db"),
       durability: "os",
@@ -69,6 +73,7 @@ export function openApp(
     send: async (request) => app.handle(request),
     clock,
     logged,
+    start,
     close: async () => {
       await close()
       rmSync(folder, { recursive: true })

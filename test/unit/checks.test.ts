@@ -36,6 +36,7 @@ const facts: Facts = {
   zoneRules: { own: "2026f", system: "2026f" },
   countries: { file: undefined, builtOn: "2026-06-17" },
   certificate: undefined,
+  cluster: { name: undefined, failure: undefined, lag: undefined },
 }
 const networks = (text: string) => parseNetworks(text) as TrustedNetworks
 const settings: DiagnosisSettings = {
@@ -55,6 +56,12 @@ const bucket = {
 const found = { validFrom: now - 30 * day, expiresAt: now + 60 * day, missingNames: [] as string[] }
 const https = { file: "/data/acme/certificate.pem", isRenewed: true, found }
 const onSameDisk = { ...backups, onDisk: "same" as const }
+
+const shipping = {
+  name: "https://h/d",
+  failure: undefined,
+  lag: { events: 5, oldest: now - 1_000, deletions: 2 },
+}
 
 interface Case {
   when: string
@@ -197,9 +204,33 @@ const healthy: Case[] = [
     about: "country",
     says: "/x/city.mmdb, built on 2026-11-01",
   },
+  {
+    when: "the ClickHouse cluster answers",
+    facts: { cluster: shipping },
+    about: "cluster",
+    says: "https://h/d answers; 5 events and 2 deletions are not shipped yet",
+  },
+  {
+    when: "events were shipped, and --clickhouse is not set",
+    facts: { cluster: { ...shipping, name: undefined } },
+    about: "cluster",
+    says: "not checked",
+  },
 ]
 
 const problems: Case[] = [
+  {
+    when: "the ClickHouse cluster does not answer",
+    facts: { cluster: { ...shipping, failure: { message: "https://h/d does not answer", hint: undefined } } },
+    about: "cluster",
+    says: "https://h/d does not answer; 5 events and 2 deletions are not shipped yet",
+  },
+  {
+    when: "events wait for the cluster for too long",
+    facts: { cluster: { ...shipping, lag: { events: 5, oldest: now - 1_000_000, deletions: 2 } } },
+    about: "cluster",
+    says: "the oldest event that is not shipped is from 2026-08-01T11:43:20.000Z",
+  },
   {
     when: "the file of --geo-db cannot be read",
     facts: { countries: { file: "/x", failure: { message: "/x cannot be read", hint: undefined } } },

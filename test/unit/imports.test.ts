@@ -28,6 +28,7 @@ const layers = [
   // The tiles of boards have the queries of the query API.
   ["src/boards"],
   ["src/import"],
+  ["src/clickhouse"],
   ["src/openapi"],
   // The dashboard's page: its state, the components that pages share, and the pages, none of which imports another.
   ["src/dashboard/state"],

@@ -17,6 +17,7 @@ import texts from "../../../migrations/0015_texts.sql" with { type: "text" }
 import lowerIsBetter from "../../../migrations/0020_lower_is_better.sql" with { type: "text" }
 import boards from "../../../migrations/0021_boards.sql" with { type: "text" }
 import sharing from "../../../migrations/0022_sharing.sql" with { type: "text" }
+import shipping from "../../../migrations/0023_shipping.sql" with { type: "text" }
 import { UserError } from "../../errors.ts"
 import type { Db } from "./driver.ts"
 
@@ -52,6 +53,7 @@ export const migrations: readonly Migration[] = [
   { name: "0020_lower_is_better", sql: lowerIsBetter },
   { name: "0021_boards", sql: boards },
   { name: "0022_sharing", sql: sharing },
+  { name: "0023_shipping", sql: shipping },
 ]
 
 const createMigrationsTable = `

@@ -1,0 +1,72 @@
+import { UserError } from "../errors.ts"
+import { readFlagFile } from "../flag-file.ts"
+
+/** Where a cluster is, and as whom to log in. */
+export interface ClusterAddress {
+  /** Origin and path, without user and database. */
+  url: string
+  user: string
+  database: string
+}
+
+/** Flags of commands that use a cluster. */
+export interface ClusterOptions {
+  clickhouse?: string
+  /** Absent: the variable DATABUDDY_CLICKHOUSE_PASSWORD. */
+  clickhousePasswordFile?: string
+}
+
+export const clusterUrlFormat = "a URL such as https://user@host:8443/database, without the password"
+
+/** Undefined if `text` is not a URL of `clusterUrlFormat`. User and database are `default` if they are missing. */
+export function parseClusterUrl(text: string): ClusterAddress | undefined {
+  const url = URL.parse(text)
+  if (!url || (url.protocol !== "https:" && url.protocol !== "http:")) return undefined
+  const [, database] = /^\/([\w.-]*)\/?$/.exec(url.pathname) ?? []
+  if (database === undefined || url.password !== "" || url.search !== "" || url.hash !== "") return undefined
+  try {
+    const user = decodeURIComponent(url.username)
+    return { url: url.origin, user: user || "default", database: database || "default" }
+  } catch {
+    return undefined // a lone %
+  }
+}
+
+/** True if `text` is a URL with a password. An error about it must not show it. */
+export function hasPassword(text: string): boolean {
+  return (URL.parse(text)?.password ?? "") !== ""
+}
+
+/** The address and password of the cluster. Throws a UserError if they are missing or invalid. */
+export function clusterLogin(
+  options: ClusterOptions,
+  env: NodeJS.ProcessEnv,
+): { address: ClusterAddress; password: string } {
+  const { clickhouse, clickhousePasswordFile: file } = options
+  if (clickhouse === undefined) {
+    throw new UserError(
+      "no cluster is given",
+      "set --clickhouse or DATABUDDY_CLICKHOUSE to a URL such as https://user@host:8443/database",
+    )
+  }
+  if (hasPassword(clickhouse)) {
+    throw new UserError(
+      "the URL in --clickhouse contains a password, which other users can see in the list of processes",
+      "remove it from the URL, and set DATABUDDY_CLICKHOUSE_PASSWORD or --clickhouse-password-file",
+    )
+  }
+  const address = parseClusterUrl(clickhouse)
+  if (!address) throw new UserError("--clickhouse is not valid", `give ${clusterUrlFormat}`)
+  if (file === undefined) return { address, password: env.DATABUDDY_CLICKHOUSE_PASSWORD ?? "" }
+  const password = readFlagFile("--clickhouse-password-file", file).toString("utf8").trim()
+  if (password !== "") return { address, password }
+  throw new UserError(
+    `--clickhouse-password-file ${file} is empty`,
+    "write the password of the user to the file, or leave the flag out for a user without one",
+  )
+}
+
+/** `https://host:8443/database`, for people. */
+export function clusterName({ url, database }: ClusterAddress): string {
+  return `${url}/${database}`
+}

@@ -1,0 +1,191 @@
+import { Readable } from "node:stream"
+import {
+  type ClickHouseClient,
+  ClickHouseError,
+  ClickHouseLogLevel,
+  type ClickHouseSettings,
+  createClient,
+  type Row as ResultRow,
+} from "@clickhouse/client"
+import { codeOf } from "../errors.ts"
+import { type ClusterAddress, clusterName } from "./address.ts"
+
+/** A request to the cluster failed. The message says why, for the operator. */
+export class ClusterError extends Error {
+  constructor(
+    message: string,
+    /** ClickHouse's number of the error, such as 60 for a missing table; undefined: there was no answer. */
+    readonly number: number | undefined,
+    /** The cluster can still be executing the request, or has executed it. */
+    readonly isOutcomeUnknown: boolean,
+    options?: ErrorOptions,
+  ) {
+    super(message, options)
+  }
+}
+
+/** Numbers of ClickHouse's errors. */
+export const errorNumbers = { unknownTable: 60, unknownDatabase: 81 } as const
+
+export interface RequestTimes {
+  /** ms without progress after which a request is given up. */
+  timeout: number
+  /** Seconds after which the cluster itself gives up an insert. */
+  maxInsertSeconds: number
+}
+
+/** 100,000 rows take less than a second; the rest is for a cluster under load. */
+export const requestTimes: RequestTimes = { timeout: 120_000, maxInsertSeconds: 100 }
+
+/** Codes of failures before a request was sent. */
+const unsentCodes = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH"])
+/** Characters of an error message: ClickHouse's can contain the statement. */
+const maxMessage = 300
+
+/**
+ * Settings of inserts. An answer must mean that the rows are stored, and an insert that was sent again must not be dropped as a duplicate:
+ * the rows of the first one can be deleted since. A server rejects settings that it does not know, so only known ones are sent.
+ */
+const insertSettings = {
+  async_insert: 0,
+  wait_end_of_query: 1,
+  deduplicate_insert: "disable",
+  insert_deduplicate: 0,
+  max_partitions_per_insert_block: 0,
+} as const
+/** Settings of inserts into replicated and distributed tables. */
+const replicatedInsertSettings = {
+  ...insertSettings,
+  distributed_foreground_insert: 1,
+  insert_distributed_sync: 1,
+  insert_quorum: "auto",
+  insert_quorum_parallel: 0,
+} as const
+
+/** A database of a ClickHouse server or cluster, over HTTP. All methods throw a ClusterError. */
+export class Cluster {
+  readonly name: string
+  readonly #client: ClickHouseClient
+  /** Settings of inserts that this server knows, by whether tables are replicated. */
+  readonly #settings = new Map<boolean, ClickHouseSettings>()
+
+  constructor(
+    readonly address: ClusterAddress,
+    password: string,
+    private readonly times: RequestTimes = requestTimes,
+  ) {
+    this.name = clusterName(address)
+    this.#client = createClient({
+      url: address.url,
+      username: address.user,
+      password,
+      database: address.database,
+      application: "databuddy",
+      request_timeout: times.timeout,
+      max_open_connections: 4,
+      // ClusterError has everything that its log would say.
+      log: { level: ClickHouseLogLevel.OFF },
+    })
+  }
+
+  /** Yields the rows of a query, as arrays, in chunks. `parameters` replace `{name:Type}`. */
+  async *rows<Row extends unknown[]>(
+    query: string,
+    parameters: Record<string, unknown> = {},
+  ): AsyncGenerator<Row[]> {
+    try {
+      const result = await this.#client.query({
+        query,
+        query_params: parameters,
+        format: "JSONCompactEachRow",
+        clickhouse_settings: {
+          output_format_json_quote_64bit_integers: 0,
+          do_not_merge_across_partitions_select_final: 1,
+        },
+      })
+      for await (const chunk of result.stream<Row>()) yield chunk.map((row: ResultRow<Row>) => row.json())
+    } catch (error) {
+      throw this.#error(error)
+    }
+  }
+
+  /** All rows of a query with few rows. */
+  async all<Row extends unknown[]>(query: string, parameters?: Record<string, unknown>): Promise<Row[]> {
+    const rows: Row[] = []
+    for await (const chunk of this.rows<Row>(query, parameters)) rows.push(...chunk)
+    return rows
+  }
+
+  /** Runs a statement without a result. */
+  async run(query: string): Promise<void> {
+    try {
+      await this.#client.command({ query, clickhouse_settings: { wait_end_of_query: 1 } })
+    } catch (error) {
+      throw this.#error(error)
+    }
+  }
+
+  /** Inserts rows in the format RowBinary. Resolves when the cluster has stored them. */
+  async insert(
+    table: string,
+    columns: readonly string[],
+    rows: readonly Uint8Array[],
+    isReplicated: boolean,
+  ): Promise<void> {
+    const settings = await this.#insertSettings(isReplicated)
+    try {
+      const { stream } = await this.#client.exec({
+        query: `insert into ${table} (${columns.join(", ")}) format RowBinary`,
+        values: Readable.from(rows, { objectMode: false }),
+        clickhouse_settings: settings,
+      })
+      // An error after the headers is in the body, which is empty otherwise.
+      const answer = await new Response(Readable.toWeb(stream) as ReadableStream).text()
+      if (answer.trim() !== "") throw new Error(answer)
+    } catch (error) {
+      throw this.#error(error)
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#client.close()
+  }
+
+  async #insertSettings(isReplicated: boolean): Promise<ClickHouseSettings> {
+    const known = this.#settings.get(isReplicated)
+    if (known) return known
+    const all: Record<string, string | number> = isReplicated ? replicatedInsertSettings : insertSettings
+    const names = await this.all<[string]>(
+      "select name from system.settings where name in {names:Array(String)}",
+      {
+        names: Object.keys(all),
+      },
+    )
+    const settings = Object.fromEntries(names.map(([name]) => [name, all[name]]))
+    // The name is a setting of ClickHouse; the client's types lag behind.
+    const result = {
+      ...settings,
+      wait_end_of_query: 1,
+      max_execution_time: this.times.maxInsertSeconds,
+    } as ClickHouseSettings
+    this.#settings.set(isReplicated, result)
+    return result
+  }
+
+  #error(error: unknown): ClusterError {
+    if (error instanceof ClusterError) return error
+    // A server with another version can have taken the place of this one.
+    this.#settings.clear()
+    const message = error instanceof Error ? error.message : String(error)
+    const [line = ""] = message.split("\n")
+    const text = line.slice(0, maxMessage)
+    if (error instanceof ClickHouseError) {
+      const isTimeout = error.type === "TIMEOUT_EXCEEDED" || error.type === "SOCKET_TIMEOUT"
+      return new ClusterError(`${this.name} answered: ${text}`, Number(error.code), isTimeout, {
+        cause: error,
+      })
+    }
+    const isUnsent = unsentCodes.has(codeOf(error)) || /certificate|self.signed/i.test(text)
+    return new ClusterError(`${this.name} does not answer: ${text}`, undefined, !isUnsent, { cause: error })
+  }
+}

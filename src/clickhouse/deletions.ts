@@ -1,0 +1,42 @@
+import type { IdRange } from "../store/shipping.ts"
+import type { WebsiteDay } from "./comparison.ts"
+import { deletionTarget, quoteText, type SchemaState } from "./schema.ts"
+
+// Numbers and websites of this program are written into the statements, because a deletion cannot have parameters. Each statement is a
+// mutation of all parts, which takes the cluster up to a second: few of them, each with many ids.
+
+/** Ids, ranges and rows in one statement: ClickHouse reads at most 256 KiB of it, and 16 digits are the longest id. */
+const idsPerStatement = 10_000
+const rangesPerStatement = 500
+const rowsPerStatement = 500
+
+/** Statements that delete the events in these ranges. */
+export function deleteRanges(ranges: readonly IdRange[], schema: SchemaState): string[] {
+  const single = ranges.filter(({ first, last }) => first === last)
+  const wide = ranges.filter(({ first, last }) => first < last)
+  return [
+    ...parts(single, idsPerStatement).map((part) => `id in (${part.map(({ first }) => first)})`),
+    ...parts(wide, rangesPerStatement).map((part) =>
+      part.map(({ first, last }) => `id between ${first} and ${last}`).join(" or "),
+    ),
+  ].map((condition) => `delete from ${deletionTarget(schema)} where ${condition}`)
+}
+
+/** A row that is not an event of the file: an event with the same id can be on another day. */
+export interface ForeignRow extends WebsiteDay {
+  id: number
+}
+
+export function deleteRows(rows: readonly ForeignRow[], schema: SchemaState): string[] {
+  return parts(rows, rowsPerStatement).map((part) => {
+    const tuples = part.map(({ website, day, id }) => `(${quoteText(website)}, toDate32(${day}), ${id})`)
+    // The first condition uses the index on ids.
+    return `delete from ${deletionTarget(schema)} where id in (${part.map(({ id }) => id)}) and (website, day, id) in (${tuples})`
+  })
+}
+
+function parts<Item>(items: readonly Item[], size: number): Item[][] {
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, index) =>
+    items.slice(index * size, (index + 1) * size),
+  )
+}

@@ -1,0 +1,113 @@
+import { eventKinds } from "../event-kinds.ts"
+import { acquisitionFields, clientFields } from "../store/contexts.ts"
+import type { StoredEvent } from "../store/event-reader.ts"
+import { RowEncoder } from "./row-encoder.ts"
+
+// How an event is written to the table `events` of the cluster, and read from it. The three lists that follow from `columns` are the
+// columns of an insert, those of a select, and the text that both sides hash.
+
+type Value = string | number | boolean | null
+
+/** The formats of RowBinary, and how a column is selected and written as text. */
+const types = {
+  id: { select: (name: string) => name, text: (name: string) => `toString(${name})` },
+  text: { select: (name: string) => name, text: (name: string) => name },
+  /** '' in the cluster, null here. */
+  textOrEmpty: { select: (name: string) => name, text: (name: string) => name },
+  nullable: { select: (name: string) => name, text: (name: string) => `ifNull(concat('+', ${name}), '')` },
+  time: {
+    select: (name: string) => `toUnixTimestamp64Milli(${name})`,
+    text: (name: string) => `toString(toUnixTimestamp64Milli(${name}))`,
+  },
+  flag: { select: (name: string) => name, text: (name: string) => `toString(toUInt8(${name}))` },
+} as const
+
+type Type = keyof typeof types
+
+const columns = [
+  { name: "id", field: "id", type: "id" },
+  { name: "website", field: "website_id", type: "textOrEmpty" },
+  { name: "kind", field: "kind", type: "text" },
+  { name: "name", field: "name", type: "text" },
+  { name: "namespace", field: "namespace", type: "textOrEmpty" },
+  { name: "source", field: "source", type: "textOrEmpty" },
+  { name: "ts", field: "timestamp", type: "time" },
+  { name: "received_at", field: "received_at", type: "time" },
+  { name: "anonymous_id", field: "anonymous_id", type: "nullable" },
+  { name: "session_id", field: "session_id", type: "nullable" },
+  { name: "profile_id", field: "profile_id", type: "nullable" },
+  { name: "path", field: "path", type: "nullable" },
+  { name: "event_id", field: "event_id", type: "nullable" },
+  { name: "credential", field: "credential", type: "text" },
+  { name: "crawler", field: "crawler", type: "flag" },
+  { name: "properties", field: "properties", type: "nullable" },
+  ...[...clientFields, ...acquisitionFields].map(
+    (name) => ({ name, field: name, type: "textOrEmpty" }) as const,
+  ),
+] as const satisfies readonly { name: string; field: keyof StoredEvent; type: Type }[]
+
+/** The columns of an insert, in the order in which `RowEncoder` writes them. */
+export const insertColumns: readonly string[] = columns.map(({ name }) => name)
+
+/** What to select for `eventOf`. */
+export const selectedColumns = columns.map(({ name, type }) => types[type].select(name)).join(", ")
+
+/** SQL of ClickHouse: the hash of a row, as `hashOf` computes it. No text contains NUL: see `plainTextError`. */
+export const rowHash = `xxHash64(concat(${columns.map(({ name, type }) => types[type].text(name)).join(", '\\0', ")}))`
+
+/** The hash of an event, 64 bits. */
+export function hashOf(event: StoredEvent): bigint {
+  let text = ""
+  for (const { field, type } of columns) {
+    if (field !== "id") text += "\0"
+    const value: Value = event[field]
+    if (type === "nullable") text += value === null ? "" : `+${value}`
+    else if (type === "flag") text += value ? "1" : "0"
+    else text += value ?? ""
+  }
+  return Bun.hash.xxHash64(text)
+}
+
+/** An event from a row of `selectedColumns`. Throws an Error if a later version wrote it. */
+export function eventOf(row: readonly unknown[]): StoredEvent {
+  const event: Record<string, unknown> = {}
+  columns.forEach(({ field, type }, index) => {
+    const value = row[index]
+    event[field] = type === "textOrEmpty" && value === "" ? null : value
+  })
+  if (!eventKinds.some((kind) => kind === event.kind))
+    throw new Error(`this version does not know the event kind ${String(event.kind)}`)
+  // Exactly the columns of the table.
+  return event as unknown as StoredEvent
+}
+
+/** Encodes events for an insert of `insertColumns`. */
+export class EventEncoder {
+  readonly #encoder = new RowEncoder()
+  rows = 0
+
+  get bytes(): number {
+    return this.#encoder.bytes
+  }
+
+  add(event: StoredEvent): void {
+    const encoder = this.#encoder
+    for (const { field, type } of columns) {
+      const value: Value = event[field]
+      if (type === "id" || type === "time") encoder.integer(Number(value))
+      else if (type === "flag") encoder.byte(value ? 1 : 0)
+      else if (type !== "nullable") encoder.text(value === null ? "" : String(value))
+      else if (value === null) encoder.byte(1)
+      else {
+        encoder.byte(0)
+        encoder.text(String(value))
+      }
+    }
+    this.rows++
+  }
+
+  /** The encoded rows, in pieces. */
+  finish(): Uint8Array[] {
+    return this.#encoder.finish()
+  }
+}

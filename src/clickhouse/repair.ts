@@ -1,0 +1,90 @@
+import { dayMs } from "../columns/batch.ts"
+import type { Db } from "../store/db/driver.ts"
+import { EventReader } from "../store/event-reader.ts"
+import { listWebsites, withoutWebsite } from "../store/websites.ts"
+import type { Cluster } from "./cluster.ts"
+import { rowsPerStep, type WebsiteDay } from "./comparison.ts"
+import { deleteRows, type ForeignRow } from "./deletions.ts"
+import { EventEncoder, insertColumns } from "./event-row.ts"
+import type { SchemaState } from "./schema.ts"
+
+/** Limits of an insert: rows, and bytes in memory. */
+export interface InsertLimits {
+  rows: number
+  bytes: number
+}
+
+export interface RepairDeps {
+  db: Db
+  cluster: Cluster
+  schema: SchemaState
+  /** Events with a higher id are not shipped yet. */
+  lastId: number
+  limits: InsertLimits
+  pause: () => Promise<void>
+}
+
+/** Rows to delete, about 100 bytes each. */
+const maxForeignRows = 100_000
+
+/** Makes the cluster have the same events as the file on these days. Holds the ids of one day of a website in memory. */
+export async function repair(days: readonly WebsiteDay[], deps: RepairDeps): Promise<void> {
+  const rids = new Map<string, number>(listWebsites(deps.db).map(({ rid, id }) => [id, rid]))
+  rids.set("", withoutWebsite)
+  let foreign: ForeignRow[] = []
+  const remove = async () => {
+    for (const statement of deleteRows(foreign, deps.schema)) await deps.cluster.run(statement)
+    foreign = []
+  }
+  for (const day of days) {
+    const rid = rids.get(day.website)
+    const ids = rid === undefined ? new Set<number>() : await sendDay(rid, day, deps)
+    foreign.push(...(await otherRows(day, ids, deps)))
+    if (foreign.length > maxForeignRows) await remove()
+  }
+  await remove()
+}
+
+/** Sends the events of a day, and returns their ids. */
+async function sendDay(
+  rid: number,
+  { website, day }: WebsiteDay,
+  { db, cluster, schema, lastId, limits, pause }: RepairDeps,
+): Promise<Set<number>> {
+  const ids = new Set<number>()
+  const isReplicated = schema.cluster !== undefined
+  const websites = new Map([[rid, website === "" ? null : website]])
+  const reader = new EventReader(db, { websites, from: day * dayMs, to: (day + 1) * dayMs })
+  let encoder = new EventEncoder()
+  const send = async () => {
+    if (encoder.rows > 0) await cluster.insert("events", insertColumns, encoder.finish(), isReplicated)
+    encoder = new EventEncoder()
+  }
+  for (const events of reader.all(rowsPerStep)) {
+    for (const event of events) {
+      if (event.id > lastId) continue
+      ids.add(event.id)
+      encoder.add(event)
+    }
+    if (encoder.rows >= limits.rows || encoder.bytes >= limits.bytes) await send()
+    await pause()
+  }
+  await send()
+  return ids
+}
+
+/** The rows of a day that are not in `ids`. */
+async function otherRows(
+  { website, day }: WebsiteDay,
+  ids: ReadonlySet<number>,
+  { cluster, lastId }: RepairDeps,
+): Promise<ForeignRow[]> {
+  const query = `
+    select id from events final
+    where website = {website:String} and day = toDate32({day:Int32}) and id <= {lastId:UInt64}`
+  const foreign: ForeignRow[] = []
+  for await (const rows of cluster.rows<[number]>(query, { website, day, lastId })) {
+    for (const [id] of rows) if (!ids.has(id)) foreign.push({ website, day, id })
+  }
+  return foreign
+}

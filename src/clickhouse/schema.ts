@@ -1,0 +1,196 @@
+import { createHash } from "node:crypto"
+import { UserError } from "../errors.ts"
+import type { ClusterAddress } from "./address.ts"
+import { type Cluster, ClusterError, errorNumbers } from "./cluster.ts"
+import events from "./schema/0001_events.sql" with { type: "text" }
+
+interface ClusterMigration {
+  name: string
+  sql: string
+}
+
+/** In order of application. Append only: a released migration never changes. */
+const migrations: readonly ClusterMigration[] = [{ name: "0001_events", sql: events }]
+
+/**
+ * Tables that are spread over the shards of a cluster, and what decides the shard of a row. It depends on the row alone, so that a row that
+ * is sent twice meets itself. The events of a visitor are on one shard, as funnels and uniques need them. All other tables are whole on
+ * every server.
+ */
+const sharded: Readonly<Record<string, string>> = {
+  events: "cityHash64(website, ifNull(anonymous_id, toString(id)))",
+}
+
+const migrationsTable = `
+create table if not exists migrations (
+  name String,
+  checksum String, -- SHA-256 of the file
+  cluster String, -- of --clickhouse-cluster; '': none
+  applied_at DateTime64(3, 'UTC')
+)
+engine = ReplacingMergeTree()
+order by name
+settings fsync_after_insert = 1, fsync_part_directory = 1`
+
+/** State of the tables in a database of a cluster. */
+export interface SchemaState {
+  pending: string[]
+  /** The cluster whose tables are replicated and distributed; undefined: plain tables. */
+  cluster: string | undefined
+}
+
+type AppliedRow = [name: string, checksum: string, cluster: string]
+
+const checksum = (sql: string) => createHash("sha256").update(sql).digest("hex")
+
+/** Reads which migrations were applied. Throws a UserError if a later version applied one, and a ClusterError. */
+export async function readSchema(cluster: Cluster): Promise<SchemaState> {
+  return schemaState(await appliedRows(cluster), cluster.name)
+}
+
+/** `applied`: the rows of the table `migrations`. Throws a UserError if this version does not know one of them. */
+export function schemaState(applied: readonly AppliedRow[], where: string): SchemaState {
+  for (const [name, sum] of applied) {
+    const ours = migrations.find((migration) => migration.name === name)
+    if (!ours) {
+      throw new UserError(
+        `the tables in ${where} are of a newer databuddy: they have the migration ${name}, which this version does not know`,
+        "run the newer version; nothing was changed",
+      )
+    }
+    if (checksum(ours.sql) !== sum) {
+      throw new UserError(
+        `the migration ${name} in ${where} differs from the one in this version`,
+        "an unreleased build created the tables; use another database of the cluster",
+      )
+    }
+  }
+  const names = new Set(applied.map(([name]) => name))
+  const pending = migrations.map(({ name }) => name).filter((name) => !names.has(name))
+  return { pending, cluster: applied[0]?.[2] || undefined }
+}
+
+/** Throws a UserError that says what to do if migrations are pending. */
+export function requireSchema({ pending }: SchemaState, where: string): void {
+  const [first] = pending
+  if (first === undefined) return
+  throw new UserError(
+    `the tables in ${where} are missing or old: the migration ${first} is not applied`,
+    "run databuddy clickhouse migrate with the same --clickhouse; until then, events stay in the SQLite file",
+  )
+}
+
+/**
+ * Applies the pending migrations, and returns their names. Creates the database. `name`: the cluster for replicated and distributed
+ * tables. If it is interrupted, call it again to finish. Throws a UserError or a ClusterError.
+ */
+export async function migrateCluster(
+  cluster: Cluster,
+  createDatabase: (statement: string) => Promise<void>,
+  name: string | undefined,
+): Promise<string[]> {
+  const applied = await appliedRows(cluster)
+  const state = schemaState(applied, cluster.name)
+  if (applied.length > 0 && state.cluster !== name) {
+    throw new UserError(
+      `the tables in ${cluster.name} were created ${state.cluster === undefined ? "without --clickhouse-cluster" : `with --clickhouse-cluster ${state.cluster}`}`,
+      "use the same flag, or another database",
+    )
+  }
+  if (state.pending.length === 0) return []
+  await createDatabase(databaseStatement(cluster.address, name))
+  for (const statement of statementsOf(migrationsTable, name)) await cluster.run(statement)
+  for (const migration of migrations.filter((one) => state.pending.includes(one.name))) {
+    for (const statement of statementsOf(migration.sql, name)) await cluster.run(statement)
+    await cluster.run(recordStatement(migration, name))
+  }
+  return state.pending
+}
+
+/** All statements, to apply them manually. */
+export function printedSchema(address: ClusterAddress, name: string | undefined): string {
+  const statements = [
+    databaseStatement(address, name),
+    `use ${quoteName(address.database)}`,
+    ...statementsOf(migrationsTable, name),
+    ...migrations.flatMap((migration) => [
+      ...statementsOf(migration.sql, name),
+      recordStatement(migration, name),
+    ]),
+  ]
+  return `${statements.join(";\n\n")};\n`
+}
+
+/** The table to which a deletion is applied, and its cluster. A distributed table cannot be deleted from. */
+export function deletionTarget({ cluster }: SchemaState): string {
+  return cluster === undefined ? "events" : `events_local on cluster ${quoteText(cluster)}`
+}
+
+async function appliedRows(cluster: Cluster): Promise<AppliedRow[]> {
+  try {
+    return await cluster.all<AppliedRow>("select name, checksum, cluster from migrations final order by name")
+  } catch (error) {
+    const { unknownTable, unknownDatabase } = errorNumbers
+    if (error instanceof ClusterError && (error.number === unknownTable || error.number === unknownDatabase))
+      return []
+    throw error
+  }
+}
+
+function databaseStatement({ database }: ClusterAddress, cluster: string | undefined): string {
+  const on = cluster === undefined ? "" : ` on cluster ${quoteText(cluster)}`
+  return `create database if not exists ${quoteName(database)}${on}`
+}
+
+function recordStatement({ name, sql }: ClusterMigration, cluster = ""): string {
+  const values = [name, checksum(sql), cluster].map(quoteText).join(", ")
+  return `insert into migrations (name, checksum, cluster, applied_at) values (${values}, now64(3))`
+}
+
+const table = /create table if not exists (\w+) \(/
+const engine = /engine = ReplacingMergeTree\((\w*)\)/
+
+/** The statements of a file. For a cluster, tables are replicated, and those in `sharded` have a distributed table above them. */
+function statementsOf(sql: string, cluster: string | undefined): string[] {
+  const statements = sql
+    .split(/;[ \t]*(?:\n|$)/)
+    .map((statement) => statement.trim())
+    .filter((statement) => statement !== "")
+  return cluster === undefined
+    ? statements
+    : statements.flatMap((statement) => replicated(statement, cluster))
+}
+
+function replicated(statement: string, cluster: string): string[] {
+  const [, name = ""] = table.exec(statement) ?? []
+  const key = sharded[name]
+  const local = key === undefined ? name : `${name}_local`
+  const on = `on cluster ${quoteText(cluster)}`
+  // Without {shard} in the path, and with it in the name, all servers are replicas of one table.
+  const path =
+    key === undefined
+      ? `/clickhouse/tables/{database}/${local}`
+      : `/clickhouse/tables/{shard}/{database}/${local}`
+  const replica = key === undefined ? "{shard}-{replica}" : "{replica}"
+  const create = statement
+    .replace(table, `create table if not exists ${local} ${on} (`)
+    .replace(engine, (_, version: string) => {
+      const parameters = [quoteText(path), quoteText(replica), ...(version === "" ? [] : [version])]
+      return `engine = ReplicatedReplacingMergeTree(${parameters.join(", ")})`
+    })
+  if (key === undefined) return [create]
+  return [
+    create,
+    `create table if not exists ${name} ${on} as ${local}
+engine = Distributed(${quoteText(cluster)}, currentDatabase(), ${local}, ${key})`,
+  ]
+}
+
+/** A text as a literal of a statement, where parameters are not possible. */
+export function quoteText(text: string): string {
+  return `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`
+}
+
+function quoteName(name: string): string {
+  return `\`${name.replaceAll("\\", "\\\\").replaceAll("`", "\\`")}\``
+}

@@ -1,0 +1,289 @@
+import type { Random } from "../environment.ts"
+import { UserError } from "../errors.ts"
+import { websiteLine } from "../export/lines.ts"
+import type { Db } from "../store/db/driver.ts"
+import {
+  deletedIds,
+  lastEventId,
+  newWriter,
+  rangesWithoutEvents,
+  readShipping,
+  type Shipping,
+  type ShippingChange,
+} from "../store/shipping.ts"
+import { listWebsites } from "../store/websites.ts"
+import { type Cluster, ClusterError } from "./cluster.ts"
+import { compare, readerOfAll, rowsPerStep } from "./comparison.ts"
+import { deleteRanges } from "./deletions.ts"
+import { EventEncoder, insertColumns } from "./event-row.ts"
+import { type InsertLimits, repair } from "./repair.ts"
+import { readSchema, requireSchema, type SchemaState } from "./schema.ts"
+import { readWriters, WriterRecord } from "./writers.ts"
+
+/** What a shipper depends on. */
+export interface ShipperDeps {
+  /** A connection that only reads. */
+  db: Db
+  cluster: Cluster
+  /** Stores a change in a transaction of the one connection that writes. */
+  write: (change: ShippingChange) => Promise<void>
+  /** Waits between two steps of about 5 ms, so that other work of the thread can run. */
+  pause: () => Promise<void>
+  random: Random
+  /** Unix ms */
+  now: () => number
+  /** ms of a monotonic clock */
+  elapsed: () => number
+  log: (level: "info" | "warn", message: string, fields?: Record<string, string | number>) => void
+}
+
+/** Two inserts are in memory at a time. */
+export interface ShipperLimits extends InsertLimits {
+  /** ms in which the cluster can still execute an insert whose answer is missing. Deletions wait for its end. */
+  outcomeWindow: number
+}
+
+/** A part has 100,000 rows: merging smaller ones costs the cluster more, and 16 MiB is sent in less than a second. */
+export const shipperLimits: ShipperLimits = { rows: 100_000, bytes: 16_777_216, outcomeWindow: 300_000 }
+
+/** Deleted ids in a step. */
+const idsPerStep = 20_000
+
+/** ms between two batches of deletions while more events wait than fit into a batch. */
+const deletionsInterval = 60_000
+
+export interface StepResult {
+  /** The cluster has acknowledged something, and this number of events. */
+  hasShipped: boolean
+  events: number
+  /** There is nothing left to do, except for events that have just arrived: each insert is a part that the cluster has to merge. */
+  isDone: boolean
+}
+
+/** Encoded events with ids above `after` and up to `end`. */
+interface Batch {
+  after: number
+  end: number
+  rows: number
+  chunks: Uint8Array[]
+  /** It ended at a limit: more events are waiting. */
+  isFull: boolean
+}
+
+/**
+ * Ships events to a cluster in the order of their ids. The order of a shipment: the highest id that was ever sent is stored here; the
+ * rows are inserted; the cluster records how far it got; the watermark moves. A crash anywhere in between sends rows again, which is
+ * harmless. One shipper for each file: the caller holds a lock.
+ */
+export class Shipper {
+  /** The batch after the one that is being sent. */
+  #next: Promise<Batch | undefined> | undefined
+  /** The next batch of deletions if events wait, ms of `elapsed`. */
+  #deletionsDueAt = Number.NEGATIVE_INFINITY
+  /** Deletions wait until then, ms of `elapsed`. */
+  #outcomeKnownAt = Number.NEGATIVE_INFINITY
+  /** The settings of the websites that were sent last. */
+  #websites: string | undefined
+  #hasVerified = false
+  /** A repair did not help: the next failure is reported. */
+  #hasRepaired = false
+
+  constructor(
+    private readonly deps: ShipperDeps,
+    private readonly limits: ShipperLimits = shipperLimits,
+  ) {}
+
+  /**
+   * Ships one batch. Once there is no full one, also ships deletions, and repairs differences. Throws a ClusterError or a UserError.
+   */
+  async step(): Promise<StepResult> {
+    const { db } = this.deps
+    const shipping = readShipping(db) ?? (await this.#start())
+    // A process that was killed can have left an insert running.
+    if (!this.#hasVerified && shipping.sendingId > shipping.shippedId) this.#holdDeletions()
+    const hasWork =
+      lastEventId(db) > shipping.shippedId || this.#deletions(shipping).length > 0 || shipping.mustCompare
+    // The first step looks at the cluster in any case, to report missing tables before there are events.
+    if (!hasWork && this.#hasVerified) return { hasShipped: false, events: 0, isDone: true }
+    // Before a batch is read: an outage costs a request a minute.
+    const { schema, record, isCurrent } = await this.#verify(shipping)
+    this.#hasVerified = true
+    if (!isCurrent) return { hasShipped: false, events: 0, isDone: false }
+    await this.#sendWebsites(record)
+    const batch = await this.#nextBatch(shipping.shippedId)
+    if (batch) await this.#send(batch, schema, record)
+    const isDone = await this.#followUp(batch?.isFull ?? false, schema)
+    return { hasShipped: true, events: batch?.rows ?? 0, isDone }
+  }
+
+  /** Ships what is not urgent while events wait. Returns true if nothing is left. */
+  async #followUp(isBehind: boolean, schema: SchemaState): Promise<boolean> {
+    const { db, elapsed } = this.deps
+    const shipping = readShipping(db)
+    if (!shipping || (isBehind && elapsed() < this.#deletionsDueAt)) return false
+    this.#deletionsDueAt = elapsed() + deletionsInterval
+    const ids = this.#deletions(shipping)
+    if (ids.length > 0) await this.#delete(ids, schema)
+    if (isBehind || ids.length === idsPerStep) return false
+    return !shipping.mustCompare || (await this.#repair(shipping, schema))
+  }
+
+  #deletions({ shippedId }: Shipping): number[] {
+    return this.#deletionsHeld ? [] : deletedIds(this.deps.db, shippedId, idsPerStep)
+  }
+
+  /**
+   * Deletes in the cluster what is newer than this file, which was restored from a backup, and lets the next steps ship and compare
+   * everything else.
+   */
+  async replaceNewer(): Promise<void> {
+    const { db, cluster, write, now } = this.deps
+    const shipping = readShipping(db) ?? (await this.#start())
+    const schema = await readSchema(cluster)
+    requireSchema(schema, cluster.name)
+    const record = await this.#record(shipping, schema)
+    const newer = [{ first: shipping.shippedId + 1, last: Number.MAX_SAFE_INTEGER }]
+    for (const statement of deleteRanges(newer, schema)) await cluster.run(statement)
+    await record.write(shipping.shippedId, now())
+    await write({ type: "rewind", id: shipping.shippedId })
+  }
+
+  async #record(shipping: Shipping, schema: SchemaState): Promise<WriterRecord> {
+    const { cluster } = this.deps
+    return new WriterRecord(
+      cluster,
+      shipping.writer,
+      await readWriters(cluster),
+      schema.cluster !== undefined,
+    )
+  }
+
+  get #deletionsHeld(): boolean {
+    return this.deps.elapsed() < this.#outcomeKnownAt
+  }
+
+  #holdDeletions(): void {
+    this.#outcomeKnownAt = this.deps.elapsed() + this.limits.outcomeWindow
+  }
+
+  async #start(): Promise<Shipping> {
+    const { db, write, random } = this.deps
+    await write({ type: "start", writer: newWriter(random) })
+    const shipping = readShipping(db)
+    if (!shipping) throw new Error("the state of shipping was not stored")
+    return shipping
+  }
+
+  /** Checks that the tables are those of this version, and that the cluster has what it acknowledged. Rewinds if it has less. */
+  async #verify(
+    shipping: Shipping,
+  ): Promise<{ schema: SchemaState; record: WriterRecord; isCurrent: boolean }> {
+    const { cluster, write, log } = this.deps
+    const schema = await readSchema(cluster)
+    requireSchema(schema, cluster.name)
+    const record = await this.#record(shipping, schema)
+    if (record.shippedId > shipping.sendingId) {
+      throw new UserError(
+        `${cluster.name} has events of this file up to the id ${record.shippedId}, but the file never sent more than ${shipping.sendingId}: it was restored from a backup, or a copy of it ships too`,
+        "stop the copy; or see “After a restore” in the documentation of the cluster: databuddy clickhouse fetch adds what only the cluster has, and databuddy clickhouse load --replace deletes it",
+      )
+    }
+    if (record.shippedId >= shipping.shippedId) return { schema, record, isCurrent: true }
+    this.#next = undefined
+    this.#websites = undefined
+    log("warn", "the cluster is older than the watermark, events are shipped again", {
+      cluster: cluster.name,
+      watermark: shipping.shippedId,
+      shippedAgainFrom: record.shippedId,
+    })
+    await write({ type: "rewind", id: record.shippedId })
+    return { schema, record, isCurrent: false }
+  }
+
+  async #send(batch: Batch, schema: SchemaState, record: WriterRecord): Promise<void> {
+    const { cluster, write, now } = this.deps
+    const isReplicated = schema.cluster !== undefined
+    await write({ type: "send", id: batch.end })
+    if (batch.isFull) {
+      this.#next = this.#read(batch.end)
+      // The step that takes it reports its failure.
+      this.#next.catch(() => {})
+    }
+    try {
+      if (batch.rows > 0) await cluster.insert("events", insertColumns, batch.chunks, isReplicated)
+      await record.write(batch.end, now())
+    } catch (error) {
+      if (error instanceof ClusterError && error.isOutcomeUnknown) this.#holdDeletions()
+      throw error
+    }
+    await write({ type: "acknowledge", id: batch.end, at: now() })
+  }
+
+  /** Sends the settings of the websites if they have changed. */
+  async #sendWebsites(record: WriterRecord): Promise<void> {
+    const lines = listWebsites(this.deps.db).map(websiteLine)
+    const text = lines.join("\n")
+    if (text === this.#websites) return
+    await record.writeWebsites(lines)
+    this.#websites = text
+  }
+
+  async #delete(ids: readonly number[], schema: SchemaState): Promise<void> {
+    const { db, cluster, write, now } = this.deps
+    for (const statement of deleteRanges(rangesWithoutEvents(db, ids), schema)) await cluster.run(statement)
+    await write({ type: "deleted", ids, at: now() })
+  }
+
+  /** Compares both sides and repairs what differs. Returns true if nothing did. */
+  async #repair({ shippedId }: Shipping, schema: SchemaState): Promise<boolean> {
+    const { db, cluster, write, pause, log } = this.deps
+    const { differences } = await compare(db, cluster, shippedId, pause)
+    if (differences.length === 0) {
+      this.#hasRepaired = false
+      await write({ type: "compared" })
+      log("info", "the cluster has the same events as the file", { cluster: cluster.name, lastId: shippedId })
+      return true
+    }
+    if (this.#hasRepaired) {
+      this.#hasRepaired = false
+      throw new ClusterError(
+        `${cluster.name} differs on ${differences.length} days after a repair`,
+        undefined,
+        false,
+      )
+    }
+    log("warn", "the cluster differs from the file and is repaired", {
+      cluster: cluster.name,
+      days: differences.length,
+    })
+    await repair(differences, { db, cluster, schema, lastId: shippedId, limits: this.limits, pause })
+    this.#hasRepaired = true
+    return false
+  }
+
+  /** The batch after `after`, from memory if it was read already. Undefined if there are no events. */
+  async #nextBatch(after: number): Promise<Batch | undefined> {
+    const next = this.#next
+    this.#next = undefined
+    const batch = await next
+    return batch?.after === after ? batch : this.#read(after)
+  }
+
+  async #read(after: number): Promise<Batch | undefined> {
+    const { db, pause } = this.deps
+    // Before the list of websites: every event up to here belongs to one that is in it, or was deleted.
+    const last = lastEventId(db)
+    if (last <= after) return undefined
+    const encoder = new EventEncoder()
+    let batchEnd = after
+    let isFull = false
+    for (const { events, end } of readerOfAll(db).inRange(after, last, rowsPerStep)) {
+      for (const event of events) encoder.add(event)
+      batchEnd = end
+      isFull = encoder.rows >= this.limits.rows || encoder.bytes >= this.limits.bytes
+      if (isFull) break
+      await pause()
+    }
+    return { after, end: batchEnd, rows: encoder.rows, chunks: encoder.finish(), isFull }
+  }
+}

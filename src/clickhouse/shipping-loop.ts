@@ -1,0 +1,56 @@
+import type { Random } from "../environment.ts"
+import { UserError } from "../errors.ts"
+import type { StepResult } from "./shipper.ts"
+
+export interface ShippingLoopDeps {
+  /** Takes one step: see `Shipper`. */
+  step: () => Promise<StepResult>
+  /** Resolves after `ms`, or when the loop is stopped. */
+  sleep: (ms: number) => Promise<void>
+  random: Random
+  /** Called after each step that the cluster has acknowledged. */
+  onShipped: (events: number) => void
+  onFailure: (error: Error, hint: string | undefined, retryMs: number) => void
+}
+
+/** ms between two batches that are not full. Each insert is a part in the cluster, which has to merge them. */
+const idleInterval = 5_000
+/** ms until the first retry, doubled after each consecutive failure. */
+const firstRetry = 1_000
+const longestRetry = 60_000
+
+/** Ships until it is stopped. Retries failures of all kinds: the cluster can come back, and its tables can be migrated. */
+export class ShippingLoop {
+  #stopping = false
+
+  constructor(private readonly deps: ShippingLoopDeps) {}
+
+  async run(): Promise<void> {
+    const { step, sleep, random, onShipped, onFailure } = this.deps
+    for (let failures = 0; !this.#stopping; ) {
+      try {
+        const { hasShipped, events, isDone } = await step()
+        failures = 0
+        if (hasShipped) onShipped(events)
+        if (isDone && !this.#stopping) await sleep(idleInterval)
+      } catch (error) {
+        if (this.#stopping) return
+        const wait = retryDelay(failures++, random)
+        onFailure(error as Error, error instanceof UserError ? error.hint : undefined, wait)
+        await sleep(wait)
+      }
+    }
+  }
+
+  /** The step in progress is the last one. */
+  stop(): void {
+    this.#stopping = true
+  }
+}
+
+/** ms until the next attempt: half of it is random, so that many servers do not return to a cluster at the same time. */
+export function retryDelay(previousFailures: number, random: Random): number {
+  const delay = Math.min(longestRetry, firstRetry * 2 ** previousFailures)
+  const [byte = 0] = random(new Uint8Array(1))
+  return Math.round((delay / 2) * (1 + byte / 255))
+}

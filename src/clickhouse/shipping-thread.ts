@@ -1,0 +1,158 @@
+import type { Environment } from "../environment.ts"
+import type { Log } from "../log.ts"
+import type { ShippingState } from "../metrics/metrics.ts"
+import { ServerLock } from "../store/db/server-lock.ts"
+import { applyShippingChange, readShipping, shippingLag } from "../store/shipping.ts"
+import type { Store } from "../store/store.ts"
+import { type ClusterAddress, clusterName } from "./address.ts"
+import { shippingLockError, shippingLockPath } from "./lock.ts"
+import type { ShippingMessage, ShippingRequest } from "./messages.ts"
+
+/** Set by src/build.ts. */
+declare const BUILD_COMMIT: string | undefined
+
+/** A binary holds all code in one file in the repository's root, and a worker keeps the path from which it was built. */
+const workerFile =
+  typeof BUILD_COMMIT === "string" ? "./src/clickhouse/shipping-worker.ts" : "./shipping-worker.ts"
+
+/** ms until a failed thread is restarted, or the lock is tried again. */
+const restartDelay = 5_000
+/** ms by which an insert in progress can delay the shutdown. What was not acknowledged is sent again after the next start. */
+const closeTimeout = 2_000
+
+export interface ClusterLogin {
+  address: ClusterAddress
+  password: string
+}
+
+/**
+ * Ships events to a cluster in a thread of its own, so that neither reading them nor waiting for the cluster delays a commit. The state of
+ * shipping is stored here, between other commits.
+ */
+export class ShippingThread {
+  readonly name: string
+  readonly state: ShippingState
+  #worker: Worker | undefined
+  #lock: ServerLock | undefined
+  #timer: Timer | undefined
+  #closing: (() => void) | undefined
+  #hasShipped = false
+
+  constructor(
+    private readonly store: Pick<Store, "db" | "batcher">,
+    private readonly login: ClusterLogin,
+    private readonly environment: Environment,
+    private readonly log: Log,
+  ) {
+    this.name = clusterName(login.address)
+    const { db } = store
+    this.state = {
+      shipped: 0,
+      lastSuccess: readShipping(db)?.shippedAt ?? 0,
+      lastFailure: 0,
+      failures: 0,
+      failure: undefined,
+      lag: () => shippingLag(db, readShipping(db)?.shippedId ?? 0),
+    }
+  }
+
+  /** Waits while another process, such as `databuddy clickhouse load`, ships the events of this file: accepting events is more urgent. */
+  start(): void {
+    const { pid } = this.environment
+    try {
+      this.#lock = new ServerLock(shippingLockPath(this.store.db.name), pid, shippingLockError)
+    } catch (error) {
+      const { message } = error as Error
+      if (message !== this.state.failure)
+        this.log("warn", "events are not shipped", { cluster: this.name, error: message })
+      this.#recordFailure(message)
+      this.#timer = setTimeout(() => this.start(), restartDelay)
+      return
+    }
+    this.#startWorker()
+  }
+
+  async close(): Promise<void> {
+    clearTimeout(this.#timer)
+    if (this.#worker) {
+      const closed = new Promise<void>((resolve) => {
+        this.#closing = resolve
+        setTimeout(resolve, closeTimeout)
+      })
+      this.#post({ type: "close" })
+      await closed
+      this.#worker.terminate()
+      this.#worker = undefined
+    }
+    this.#lock?.release()
+  }
+
+  #startWorker(): void {
+    const worker = new Worker(new URL(workerFile, import.meta.url))
+    worker.onerror = ({ message }) => this.#restart(message)
+    worker.onmessage = ({ data }: MessageEvent<ShippingMessage>) => this.#receive(data)
+    this.#worker = worker
+    this.#post({ type: "open", path: this.store.db.name, ...this.login })
+  }
+
+  #restart(message: string): void {
+    if (this.#closing) return
+    this.#worker?.terminate()
+    this.#worker = undefined
+    this.#recordFailure(message)
+    this.log("error", "shipping to the cluster failed and is restarted", {
+      cluster: this.name,
+      error: message,
+    })
+    this.#timer = setTimeout(() => this.#startWorker(), restartDelay)
+  }
+
+  #post(request: ShippingRequest): void {
+    this.#worker?.postMessage(request)
+  }
+
+  #receive(message: ShippingMessage): void {
+    if (message.type === "write") void this.#write(message)
+    else if (message.type === "shipped") this.#recordSuccess(message.events)
+    else if (message.type === "log") this.log(message.level, message.message, message.fields)
+    else if (message.type === "closed") this.#closing?.()
+    else {
+      const { message: error, hint, retryMs } = message
+      // An outage of hours is one line.
+      if (error !== this.state.failure) {
+        const retryInSeconds = Math.ceil(retryMs / 1_000)
+        this.log("warn", "events are not shipped", { cluster: this.name, error, hint, retryInSeconds })
+      }
+      this.#recordFailure(error)
+    }
+  }
+
+  async #write({ id, change }: Extract<ShippingMessage, { type: "write" }>): Promise<void> {
+    const { db, batcher } = this.store
+    let error: string | undefined
+    try {
+      await batcher.run(() => applyShippingChange(db, change), 0)
+    } catch (failure) {
+      error = (failure as Error).message
+    }
+    this.#post({ type: "written", id, error })
+  }
+
+  #recordSuccess(events: number): void {
+    const { state } = this
+    const { name: cluster } = this
+    if (state.failure !== undefined) this.log("info", "events are shipped again", { cluster })
+    else if (!this.#hasShipped) this.log("info", "events are shipped", { cluster })
+    this.#hasShipped = true
+    state.failure = undefined
+    state.shipped += events
+    state.lastSuccess = this.environment.now()
+  }
+
+  #recordFailure(message: string): void {
+    const { state } = this
+    state.failure = message
+    state.failures++
+    state.lastFailure = this.environment.now()
+  }
+}

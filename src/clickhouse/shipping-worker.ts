@@ -1,0 +1,88 @@
+import { setPriority } from "node:os"
+import { openForReading } from "../store/db/open.ts"
+import type { ShippingChange } from "../store/shipping.ts"
+import { Cluster } from "./cluster.ts"
+import type { ShippingMessage, ShippingRequest } from "./messages.ts"
+import { Shipper } from "./shipper.ts"
+import { ShippingLoop } from "./shipping-loop.ts"
+
+// The thread that ships events. It reads the database; the main thread stores what changes.
+
+declare const self: Worker
+
+/** Leaves ingestion the CPU of a busy server, as the query thread does. */
+const niceness = 10
+/** SQLite's page cache in KiB: rows are read once, in order. */
+const pageCacheKiB = 4_096
+
+let close = (): void => {}
+let nextId = 1
+const pending = new Map<number, { resolve: () => void; reject: (error: Error) => void }>()
+
+function post(message: ShippingMessage): void {
+  self.postMessage(message)
+}
+
+function write(change: ShippingChange): Promise<void> {
+  const id = nextId++
+  post({ type: "write", id, change })
+  return new Promise((resolve, reject) => pending.set(id, { resolve, reject }))
+}
+
+function open({ path, address, password }: Extract<ShippingRequest, { type: "open" }>): void {
+  try {
+    // On Linux, this affects only the current thread.
+    setPriority(0, niceness)
+  } catch {
+    // Not permitted: run with normal priority.
+  }
+  const db = openForReading(path)
+  db.pragma(`cache_size = -${pageCacheKiB}`)
+  const cluster = new Cluster(address, password)
+  let wake = (): void => {}
+  const shipper = new Shipper({
+    db,
+    cluster,
+    write,
+    pause: () => new Promise((resolve) => setImmediate(resolve)),
+    random: (bytes) => crypto.getRandomValues(bytes),
+    now: Date.now,
+    elapsed: () => performance.now(),
+    log: (level, message, fields = {}) => post({ type: "log", level, message, fields }),
+  })
+  const loop = new ShippingLoop({
+    step: () => shipper.step(),
+    sleep: (ms) =>
+      new Promise((resolve) => {
+        const timer = setTimeout(resolve, ms)
+        wake = () => {
+          clearTimeout(timer)
+          resolve()
+        }
+      }),
+    random: (bytes) => crypto.getRandomValues(bytes),
+    onShipped: (events) => post({ type: "shipped", events }),
+    onFailure: ({ message }, hint, retryMs) => post({ type: "failed", message, hint, retryMs }),
+  })
+  const ended = loop.run()
+  close = () => {
+    loop.stop()
+    wake()
+    void ended.then(async () => {
+      await cluster.close()
+      db.close()
+      post({ type: "closed" })
+    })
+  }
+}
+
+self.onmessage = ({ data }: MessageEvent<ShippingRequest>) => {
+  if (data.type === "open") open(data)
+  else if (data.type === "close") close()
+  else {
+    const request = pending.get(data.id)
+    pending.delete(data.id)
+    if (data.error === undefined) request?.resolve()
+    else request?.reject(new Error(data.error))
+  }
+}

@@ -1,0 +1,67 @@
+import { UserError } from "../errors.ts"
+import type { Cluster } from "./cluster.ts"
+import { RowEncoder } from "./row-encoder.ts"
+
+export interface WriterRow {
+  writer: string
+  sequence: number
+  shippedId: number
+}
+
+/** The files that have shipped to this database of the cluster. */
+export async function readWriters(cluster: Cluster): Promise<WriterRow[]> {
+  const rows = await cluster.all<[string, number, number]>(
+    "select writer, sequence, shipped_id from writers final",
+  )
+  return rows.map(([writer, sequence, shippedId]) => ({ writer, sequence, shippedId }))
+}
+
+/** The lines of the websites of a file. */
+export async function readWebsiteLines(cluster: Cluster, writer: string): Promise<string[]> {
+  const query = "select lines from websites final where writer = {writer:String}"
+  const rows = await cluster.all<[string[]]>(query, { writer })
+  return rows[0]?.[0] ?? []
+}
+
+/** The cluster's record of what one file has shipped. */
+export class WriterRecord {
+  readonly shippedId: number
+  #sequence: number
+
+  /** Throws a UserError if another file ships to the same tables: their ids are the same. */
+  constructor(
+    private readonly cluster: Cluster,
+    private readonly writer: string,
+    writers: readonly WriterRow[],
+    private readonly isReplicated: boolean,
+  ) {
+    if (writers.some((row) => row.writer !== writer)) {
+      throw new UserError(
+        `another database file ships to ${cluster.name}`,
+        "give each file a database of its own in the cluster, such as --clickhouse https://user@host:8443/shop",
+      )
+    }
+    this.shippedId = writers[0]?.shippedId ?? 0
+    this.#sequence = writers[0]?.sequence ?? 0
+  }
+
+  /** All events up to `shippedId` are in the table. `at`: Unix ms. */
+  async write(shippedId: number, at: number): Promise<void> {
+    const row = new RowEncoder()
+    row.text(this.writer)
+    row.integer(++this.#sequence)
+    row.integer(shippedId)
+    row.integer(at)
+    const columns = ["writer", "sequence", "shipped_id", "shipped_at"]
+    await this.cluster.insert("writers", columns, row.finish(), this.isReplicated)
+  }
+
+  async writeWebsites(lines: readonly string[]): Promise<void> {
+    const row = new RowEncoder()
+    row.text(this.writer)
+    // Above that of all earlier ones: each shipment has one.
+    row.integer(this.#sequence + 1)
+    row.texts(lines)
+    await this.cluster.insert("websites", ["writer", "sequence", "lines"], row.finish(), this.isReplicated)
+  }
+}

@@ -1,0 +1,264 @@
+import { type ClusterOptions, clusterLogin } from "../clickhouse/address.ts"
+import { Cluster, ClusterError } from "../clickhouse/cluster.ts"
+import { type Comparison, compare } from "../clickhouse/comparison.ts"
+import { linesOfCluster } from "../clickhouse/fetch.ts"
+import { shippingLockError, shippingLockPath } from "../clickhouse/lock.ts"
+import { migrateCluster, printedSchema, readSchema, requireSchema } from "../clickhouse/schema.ts"
+import { Shipper } from "../clickhouse/shipper.ts"
+import { retryDelay } from "../clickhouse/shipping-loop.ts"
+import { readWriters } from "../clickhouse/writers.ts"
+import { UserError } from "../errors.ts"
+import type { Report } from "../import/import.ts"
+import { importLines, retryBusy } from "../import/import-lines.ts"
+import type { Db } from "../store/db/driver.ts"
+import { pendingMigrations } from "../store/db/migrate.ts"
+import { closeAfterReading, openForReading, requireCurrentSchema } from "../store/db/open.ts"
+import { ServerLock } from "../store/db/server-lock.ts"
+import { applyShippingChange, readShipping, type ShippingChange, shippingLag } from "../store/shipping.ts"
+import type { Context } from "../terminal/context.ts"
+import { type DataOptions, inTransaction, requireDatabase, withDatabase } from "../terminal/database.ts"
+import { countText, printFields, printJson, printTable } from "../terminal/print.ts"
+import { Progress } from "../terminal/progress.ts"
+
+// The actions of the commands in clickhouse.ts, in a file of their own because it loads the client of ClickHouse.
+
+export interface ClickHouseOptions extends DataOptions, ClusterOptions {}
+
+export interface ClickHouseMigrateOptions extends ClusterOptions {
+  print?: boolean
+  clickhouseCluster?: string
+  json?: boolean
+}
+
+export interface ClickHouseLoadOptions extends ClickHouseOptions {
+  replace?: boolean
+}
+
+/** Attempts of a step of `load`, with up to a minute between two: a cluster restarts in less than ten. */
+const maxAttempts = 15
+/** ms between two looks whether deletions can be shipped. */
+const deletionsPoll = 1_000
+/** Days that differ to print; all are counted. */
+const maxPrintedDays = 20
+
+export async function migrate(options: ClickHouseMigrateOptions, context: Context): Promise<void> {
+  const { clickhouse, clickhouseCluster: name } = options
+  if (options.print) {
+    const { address } = clusterLogin(
+      { ...options, clickhouse: clickhouse ?? "http://localhost" },
+      context.env,
+    )
+    context.out(printedSchema(address, name))
+    return
+  }
+  const { address, password } = clusterLogin(options, context.env)
+  const applied = await withCluster(options, context, async (cluster) => {
+    const server = new Cluster({ ...address, database: "default" }, password)
+    try {
+      return await migrateCluster(cluster, (statement) => server.run(statement), name)
+    } finally {
+      await server.close()
+    }
+  })
+  if (options.json) printJson({ applied }, context)
+  else if (applied.length === 0) context.out("no pending migrations\n")
+  else printFields({ applied: applied.join(", ") }, context)
+}
+
+export async function load(options: ClickHouseLoadOptions, context: Context): Promise<void> {
+  await withCluster(options, context, (cluster) =>
+    withDatabase(options, context, async (db) => {
+      const lock = new ServerLock(shippingLockPath(db.name), context.environment.pid, shippingLockError)
+      try {
+        const { events, ms } = await ship(db, cluster, options.replace ?? false, context)
+        const comparison = await compareShipped(db, cluster, context)
+        const rate = ms > 0 ? Math.round((events * 1_000) / ms) : 0
+        const took = `${(ms / 1_000).toFixed(1)} s, ${rate.toLocaleString("en")} per second`
+        report({ shipped: countText(events, "event"), took }, { events, ms }, comparison, options, context)
+      } finally {
+        lock.release()
+      }
+    }),
+  )
+}
+
+export async function compareSides(options: ClickHouseOptions, context: Context): Promise<void> {
+  await withCluster(options, context, async (cluster) => {
+    const path = requireDatabase(options)
+    const db = openForReading(path)
+    try {
+      requireCurrentSchema(pendingMigrations(db, path), path)
+      report({}, {}, await compareShipped(db, cluster, context), options, context)
+    } finally {
+      closeAfterReading(db)
+    }
+  })
+}
+
+export async function fetchEvents(options: ClickHouseOptions, context: Context): Promise<void> {
+  await withCluster(options, context, (cluster) =>
+    withDatabase(
+      options,
+      context,
+      async (db) => {
+        requireSchema(await readSchema(cluster), cluster.name)
+        const [origin] = await readWriters(cluster)
+        if (!origin) {
+          throw new UserError(
+            `no file has shipped events to ${cluster.name}`,
+            "correct the database in --clickhouse",
+          )
+        }
+        const progress = new Progress(context)
+        const onProgress = ({ events }: Report) =>
+          progress.show(() => `${events.added.toLocaleString("en")} events added`)
+        const startedAt = context.environment.elapsed()
+        const imported = await importLines(db, linesOfCluster(cluster, origin.writer), {
+          ...context,
+          onProgress,
+        }).finally(() => progress.end())
+        const ms = Math.round(context.environment.elapsed() - startedAt)
+        const comparison = await compareAll(db, cluster, origin.shippedId, context)
+        const { events, refused } = imported
+        const mustCompare = comparison.differences.length > 0 ? 1 : 0
+        const at = context.environment.now()
+        const { writer, shippedId: id } = origin
+        if (refused.total === 0) await writeChange(db, { type: "adopt", writer, id, at, mustCompare })
+        const renumbered = events.renumbered > 0 ? `; ${events.renumbered} got a new id` : ""
+        const fields = {
+          events: `${events.added} added, ${events.present} already present${renumbered}`,
+          took: `${(ms / 1_000).toFixed(1)} s`,
+        }
+        report(fields, { fetched: events, rejected: refused.total, ms }, comparison, options, context)
+        if (refused.total > 0) {
+          throw new UserError(
+            `${countText(refused.total, "row")} could not be added, the first: ${refused.first[0]?.message ?? ""}`,
+            "a later version wrote them, or another program; use that version",
+          )
+        }
+      },
+      { createIfMissing: true },
+    ),
+  )
+}
+
+async function withCluster<Result>(
+  options: ClusterOptions,
+  { env }: Context,
+  work: (cluster: Cluster) => Promise<Result>,
+): Promise<Result> {
+  const { address, password } = clusterLogin(options, env)
+  const cluster = new Cluster(address, password)
+  try {
+    return await work(cluster)
+  } catch (error) {
+    if (!(error instanceof ClusterError)) throw error
+    throw new UserError(
+      error.message,
+      "check --clickhouse, the password and the network, then run the command again: it continues",
+    )
+  } finally {
+    await cluster.close()
+  }
+}
+
+/** Ships until nothing is left. Retries failures of the cluster. */
+async function ship(
+  db: Db,
+  cluster: Cluster,
+  replaces: boolean,
+  context: Context,
+): Promise<{ events: number; ms: number }> {
+  const { environment, sleep } = context
+  const shipper = new Shipper({
+    ...environment,
+    db,
+    cluster,
+    write: (change) => writeChange(db, change),
+    // Lets the insert that is under way continue.
+    pause: () => new Promise((resolve) => setImmediate(resolve)),
+    log: (level, message) => context.err(`${level}: ${message}\n`),
+  })
+  const progress = new Progress(context)
+  const startedAt = environment.elapsed()
+  let events = 0
+  try {
+    if (replaces) await shipper.replaceNewer()
+    for (let failures = 0; ; ) {
+      try {
+        const result = await shipper.step()
+        failures = 0
+        events += result.events
+        progress.show(() => progressLine(db, events))
+        if (!result.isDone) continue
+        if (shippingLag(db, readShipping(db)?.shippedId ?? 0).deletions === 0) break
+        await sleep(deletionsPoll)
+      } catch (error) {
+        if (!(error instanceof ClusterError) || ++failures === maxAttempts) throw error
+        await sleep(retryDelay(failures, environment.random))
+      }
+    }
+  } finally {
+    progress.end()
+  }
+  return { events, ms: Math.round(environment.elapsed() - startedAt) }
+}
+
+function progressLine(db: Db, events: number): string {
+  const lag = shippingLag(db, readShipping(db)?.shippedId ?? 0)
+  return `${events.toLocaleString("en")} events shipped, ${lag.events.toLocaleString("en")} left, ${lag.deletions.toLocaleString("en")} deletions left`
+}
+
+async function writeChange(db: Db, change: ShippingChange): Promise<void> {
+  await retryBusy(() => inTransaction(db, () => applyShippingChange(db, change)))
+}
+
+async function compareShipped(db: Db, cluster: Cluster, context: Context): Promise<Comparison> {
+  const shipping = readShipping(db)
+  if (!shipping) {
+    throw new UserError(
+      `no events of ${db.name} were ever shipped`,
+      "run databuddy clickhouse load, or start the server with --clickhouse",
+    )
+  }
+  return compareAll(db, cluster, shipping.shippedId, context)
+}
+
+async function compareAll(db: Db, cluster: Cluster, lastId: number, context: Context): Promise<Comparison> {
+  const progress = new Progress(context)
+  const pause = async (events: number) =>
+    progress.show(() => `${events.toLocaleString("en")} events compared`)
+  return compare(db, cluster, lastId, pause).finally(() => progress.end())
+}
+
+/** Prints the result of a command and its comparison. Throws a UserError if the sides differ. */
+function report(
+  fields: Record<string, string>,
+  json: object,
+  comparison: Comparison,
+  options: ClickHouseOptions,
+  context: Context,
+): void {
+  const { events, days, differences } = comparison
+  if (options.json) printJson({ ...json, compared: { events, days, differences } }, context)
+  else {
+    const compared = `${countText(events, "event")} in ${countText(days, "group")} by website and day: counts and hashes ${differences.length === 0 ? "agree" : "differ"}`
+    printFields({ ...fields, compared }, context)
+    if (differences.length > 0) {
+      const rows = differences
+        .slice(0, maxPrintedDays)
+        .map(({ website, day, here, inCluster }) => [
+          website || "(none)",
+          new Date(day * 86_400_000).toISOString().slice(0, 10),
+          String(here),
+          String(inCluster),
+        ])
+      printTable(["WEBSITE", "DAY", "IN THE FILE", "IN THE CLUSTER"], rows, context)
+    }
+  }
+  if (differences.length === 0) return
+  throw new UserError(
+    `the sides differ in ${countText(differences.length, "group")} by website and day`,
+    "events that were deleted a moment ago can be the reason: run databuddy clickhouse compare again; if they still differ, databuddy clickhouse load --replace makes the cluster equal to the file",
+  )
+}

@@ -1,0 +1,20 @@
+/** The result of one check of `databuddy doctor`. */
+export interface CheckResult {
+  about:
+    | "database"
+    | "disk"
+    | "clock"
+    | "rights"
+    | "wal"
+    | "backups"
+    | "offsite"
+    | "limits"
+    | "proxy"
+    | "https"
+    | "zones"
+    | "country"
+    | "cluster"
+  message: string
+  /** What to do; undefined if the check passed. */
+  hint?: string
+}

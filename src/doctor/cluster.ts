@@ -1,0 +1,46 @@
+import type { ShippingLag } from "../store/shipping.ts"
+import type { CheckResult } from "./check-result.ts"
+
+/** What is known about shipping events to a ClickHouse cluster. */
+export interface ClusterFacts {
+  /** The cluster of --clickhouse; undefined: the flag is not set. */
+  name: string | undefined
+  /** Why the cluster cannot be used. */
+  failure: { message: string; hint: string | undefined } | undefined
+  /** Undefined: events were never shipped. */
+  lag: ShippingLag | undefined
+}
+
+/** ms that an event can wait. A retry comes after a minute at most, and a batch takes seconds. */
+const maxLag = 900_000
+
+/** `now`: Unix ms. */
+export function checkCluster({ name, failure, lag }: ClusterFacts, now: number): CheckResult[] {
+  const about = "cluster"
+  if (name === undefined && lag === undefined) return []
+  const state = lag === undefined ? "no events were shipped yet" : stateText(lag)
+  if (name === undefined) {
+    return [{ about, message: `not checked, because --clickhouse is not set; ${state}` }]
+  }
+  if (failure) {
+    const hint =
+      failure.hint ?? "check --clickhouse, the password and the network; events stay in the SQLite file"
+    return [{ about, message: `${failure.message}; ${state}`, hint }]
+  }
+  const oldest = lag?.oldest ?? null
+  if (oldest === null || now - oldest <= maxLag) return [{ about, message: `${name} answers; ${state}` }]
+  const hint =
+    "serve --clickhouse ships events and logs failures; databuddy clickhouse load ships them without a server"
+  return [
+    {
+      about,
+      message: `${name} answers, but the oldest event that is not shipped is from ${new Date(oldest).toISOString()}; ${state}`,
+      hint,
+    },
+  ]
+}
+
+function stateText({ events, deletions }: ShippingLag): string {
+  const count = (value: number) => value.toLocaleString("en")
+  return `${count(events)} events and ${count(deletions)} deletions are not shipped yet`
+}

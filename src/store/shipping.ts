@@ -1,0 +1,132 @@
+import type { Random } from "../environment.ts"
+import type { Db } from "./db/driver.ts"
+
+/** What a ClickHouse cluster has of the events in this file. */
+export interface Shipping {
+  /** The name of this file in the cluster. */
+  writer: string
+  /** No event with a higher id was ever sent. */
+  sendingId: number
+  /** The watermark: the cluster acknowledged all events up to this id. */
+  shippedId: number
+  /** Time of the last acknowledgment, Unix ms. */
+  shippedAt: number | null
+  /** The cluster can differ below the watermark. */
+  mustCompare: boolean
+}
+
+/** A change of the state of shipping. `at`: Unix ms. */
+export type ShippingChange =
+  | { type: "start"; writer: string }
+  /** Events up to `id` are about to be sent. */
+  | { type: "send"; id: number }
+  /** The cluster acknowledged the events up to `id`. */
+  | { type: "acknowledge"; id: number; at: number }
+  /** The cluster has lost what was shipped after `id`. */
+  | { type: "rewind"; id: number }
+  /** The cluster was compared, and has the same events up to the watermark. */
+  | { type: "compared" }
+  /** The cluster has deleted these events. */
+  | { type: "deleted"; ids: readonly number[]; at: number }
+  /** The file was filled from the cluster, which has the events up to `id`. */
+  | { type: "adopt"; writer: string; id: number; at: number; mustCompare: 0 | 1 }
+
+/** How far the cluster is behind the file. */
+export interface ShippingLag {
+  /** Events, about: the ids that are not shipped yet. */
+  events: number
+  /** Time of receipt of the oldest event that is not shipped, Unix ms; null: all are. */
+  oldest: number | null
+  /** Deletions to ship; of more than `maxCountedDeletions` it is that number. */
+  deletions: number
+}
+
+/** Counting this many takes 1 ms. */
+export const maxCountedDeletions = 100_000
+/** Random bytes of the name of a writer. */
+const writerBytes = 16
+
+const sql = {
+  read: `
+    select writer, sending_id as sendingId, shipped_id as shippedId, shipped_at as shippedAt, must_compare as mustCompare
+    from shipping`,
+  last: "select coalesce(max(id), 0) from event_rows",
+  oldest: `
+    select ts + delay from event_rows where id > :shippedId and website_rid >= 0 order by id limit 1`,
+  deletions: `select count(*) from (select 1 from shipping_deletions limit ${maxCountedDeletions})`,
+  deletedIds: "select id from shipping_deletions where id <= :shippedId order by id limit :limit",
+  isGap: "select not exists (select 1 from event_rows where id > :from and id < :to and website_rid >= 0)",
+}
+
+const changes: { [Type in ShippingChange["type"]]: string } = {
+  start: `
+    insert into shipping (one, writer, sending_id, shipped_id) values (1, :writer, 0, 0) on conflict do nothing`,
+  send: "update shipping set sending_id = max(sending_id, :id)",
+  acknowledge: "update shipping set shipped_id = :id, shipped_at = :at",
+  rewind: "update shipping set shipped_id = :id, must_compare = 1",
+  compared: "update shipping set must_compare = 0",
+  deleted: "delete from shipping_deletions where id in (select value from json_each(:ids))",
+  adopt: `
+    insert into shipping (one, writer, sending_id, shipped_id, shipped_at, must_compare)
+    values (1, :writer, :id, :id, :at, :mustCompare)
+    on conflict do update set
+      sending_id = max(sending_id, :id), shipped_id = max(shipped_id, :id), shipped_at = :at, must_compare = :mustCompare
+    where writer = :writer`,
+}
+
+/** Undefined if events were never shipped. */
+export function readShipping(db: Db): Shipping | undefined {
+  const row = db.prepare(sql.read).get() as
+    | (Omit<Shipping, "mustCompare"> & { mustCompare: 0 | 1 })
+    | undefined
+  return row && { ...row, mustCompare: row.mustCompare === 1 }
+}
+
+/** Runs inside the caller's transaction. */
+export function applyShippingChange(db: Db, change: ShippingChange): void {
+  const { type, ...values } = change
+  db.prepare(changes[type]).run("ids" in values ? { ...values, ids: JSON.stringify(values.ids) } : values)
+}
+
+/** The highest id that an event has, or had. */
+export function lastEventId(db: Db): number {
+  return db.prepare(sql.last).pluck().get() as number
+}
+
+export function shippingLag(db: Db, shippedId: number): ShippingLag {
+  const value = (text: string, parameters: object) =>
+    db.prepare(text).pluck().get(parameters) as number | undefined
+  const oldest = value(sql.oldest, { shippedId }) ?? null
+  // An empty row keeps the highest id after its event was deleted.
+  const events = oldest === null ? 0 : lastEventId(db) - shippedId
+  return { events, oldest, deletions: value(sql.deletions, {}) ?? 0 }
+}
+
+/** Ids of deleted events that the cluster can have, in ascending order. */
+export function deletedIds(db: Db, shippedId: number, limit: number): number[] {
+  return db.prepare(sql.deletedIds).pluck().all({ shippedId, limit }) as number[]
+}
+
+/** A range of ids, `first` and `last` included. */
+export interface IdRange {
+  first: number
+  last: number
+}
+
+/** Joins ids in ascending order to ranges in which no event is left. Ids up to the watermark never get an event again. */
+export function rangesWithoutEvents(db: Db, ids: readonly number[]): IdRange[] {
+  const isGap = db.prepare(sql.isGap).pluck()
+  const ranges: IdRange[] = []
+  for (const id of ids) {
+    const previous = ranges.at(-1)
+    const isNext = previous && (id === previous.last + 1 || isGap.get({ from: previous.last, to: id }) === 1)
+    if (isNext) previous.last = id
+    else ranges.push({ first: id, last: id })
+  }
+  return ranges
+}
+
+/** A name that no other file has. */
+export function newWriter(random: Random): string {
+  return Buffer.from(random(new Uint8Array(writerBytes))).toString("hex")
+}

@@ -1,0 +1,259 @@
+import { afterEach, beforeEach, expect, test } from "bun:test"
+import { readFileSync, writeFileSync } from "node:fs"
+import { run } from "../../src/cli.ts"
+import { clusterLogin, parseClusterUrl } from "../../src/clickhouse/address.ts"
+import { DailyHash } from "../../src/store/daily-hash.ts"
+import { ServerLock } from "../../src/store/db/server-lock.ts"
+import { EventInserter } from "../../src/store/events.ts"
+import { createWebsite } from "../../src/store/websites.ts"
+import { openReader, type TemporaryFolder, temporaryFolder, withDatabase } from "../harness.ts"
+import { type ClickHouseStub, startClickHouseStub } from "../support/clickhouse-stub.ts"
+import { commandContext } from "../support/command-context.ts"
+import { eventRow, oddEvents } from "../support/event.ts"
+
+const now = Date.UTC(2026, 7, 1, 12)
+
+let folder: TemporaryFolder
+let stub: ClickHouseStub
+let db = ""
+beforeEach(async () => {
+  folder = temporaryFolder()
+  db = folder.file("shop.db")
+  stub = await startClickHouseStub()
+  stub.hasTables = false
+})
+afterEach(async () => {
+  await stub[Symbol.asyncDispose]()
+  folder[Symbol.dispose]()
+})
+
+async function databuddy(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  const output = { out: "", err: "" }
+  const env = { DATABUDDY_CLICKHOUSE_PASSWORD: "secret" }
+  const code = await run(args, commandContext({ now: () => now, env, output }))
+  return { code, ...output }
+}
+
+/** A command with the cluster and the file. */
+const onFile = (command: string, ...args: string[]) =>
+  databuddy("clickhouse", command, "--clickhouse", stub.url, "--db", db, ...args)
+const migrate = (...args: string[]) => databuddy("clickhouse", "migrate", "--clickhouse", stub.url, ...args)
+
+function fill(path = db): void {
+  withDatabase(path, (open) => {
+    const settings = { domain: "a.com", name: "ä", allowedOrigins: ["b.com"], anonymize: "daily" as const }
+    const { rid } = createWebsite(open, "shop", settings, now)
+    const inserter = new EventInserter(open, new DailyHash(open, (bytes) => bytes))
+    inserter.insert([
+      ...oddEvents(),
+      ...oddEvents({ websiteRid: rid }),
+      eventRow({ ts: now, receivedAt: now }),
+    ])
+  })
+}
+
+function eventsIn(path: string): unknown[] {
+  const reader = openReader(path)
+  try {
+    return reader.prepare("select * from events order by id").all()
+  } finally {
+    reader.close()
+  }
+}
+
+test("a file moves to a cluster and back, and both sides agree", async () => {
+  fill()
+  expect((await migrate()).out).toBe("applied  0001_events\n")
+  expect((await migrate()).out).toBe("no pending migrations\n")
+  const loaded = await onFile("load")
+  expect(loaded).toMatchObject({ code: 0, err: "" })
+  expect(loaded.out).toMatch(
+    /^shipped {3}\d+ events\ntook .*\ncompared {2}\d+ events in \d+ groups by website and day: counts and hashes agree\n$/,
+  )
+  expect(stub.websites).toHaveLength(1)
+  const original = db
+  db = folder.file("new.db")
+  const fetched = await onFile("fetch")
+  expect(fetched).toMatchObject({ code: 0, err: "" })
+  expect(fetched.out).toContain("counts and hashes agree")
+  expect(eventsIn(db)).toEqual(eventsIn(original))
+  const again = JSON.parse((await onFile("fetch", "--json")).out)
+  expect(again.fetched).toMatchObject({ added: 0, renumbered: 0 })
+  // The new file continues where the old one stopped.
+  const inserts = stub.inserts.length
+  expect((await onFile("load")).code).toBe(0)
+  expect(stub.inserts).toHaveLength(inserts)
+})
+
+test("compare exits with code 1 and lists the days that differ", async () => {
+  fill()
+  expect((await onFile("compare")).err).toContain("no events of")
+  await migrate()
+  await onFile("load")
+  stub.events.delete(1)
+  const { code, out, err } = await onFile("compare")
+  expect(code).toBe(1)
+  expect(out).toMatch(
+    /^compared .*counts and hashes differ\nWEBSITE {2}DAY .*\n\(none\) {3}2026-01-01 {2}\d+ +\d+\n$/,
+  )
+  expect(err).toContain("the sides differ in 1 group by website and day")
+  expect((await onFile("load", "--replace")).code).toBe(0)
+  expect((await onFile("compare")).code).toBe(0)
+})
+
+test("fetch adds the events that only the cluster has to a file that was restored from a backup", async () => {
+  fill()
+  await migrate()
+  await onFile("load")
+  writeFileSync(folder.file("backup.db"), readFileSync(db))
+  withDatabase(db, (open) =>
+    new EventInserter(open, new DailyHash(open, (bytes) => bytes)).insert([
+      eventRow({ ts: now, receivedAt: now, name: "later" }),
+    ]),
+  )
+  await onFile("load")
+  const newest = eventsIn(db)
+  db = folder.file("backup.db")
+  expect((await onFile("fetch")).out).toContain("1 added")
+  expect(eventsIn(db)).toEqual(newest)
+  expect((await onFile("load")).code).toBe(0)
+})
+
+test("fetch and load unite a restored file that has new events with the ids of those in the cluster", async () => {
+  fill()
+  await migrate()
+  await onFile("load")
+  writeFileSync(folder.file("backup.db"), readFileSync(db))
+  const add = (path: string, name: string, ts: number) =>
+    withDatabase(path, (open) =>
+      new EventInserter(open, new DailyHash(open, (bytes) => bytes)).insert([
+        eventRow({ name, ts, receivedAt: ts }),
+      ]),
+    )
+  add(db, "only in the cluster", now - 86_400_000)
+  await onFile("load")
+  db = folder.file("backup.db")
+  add(db, "only in the file", now)
+  expect((await onFile("load")).err).toContain("it was restored from a backup, or a copy of it ships too")
+  const fetched = await onFile("fetch")
+  expect(fetched.code).toBe(1)
+  expect(fetched.out).toContain("1 added")
+  expect(fetched.out).toContain("1 got a new id")
+  expect(await onFile("load")).toMatchObject({ code: 0 })
+  const names = (events: { name: string }[]) =>
+    events.map(({ name }) => name).filter((name) => /^only/.test(name))
+  expect(names([...stub.events.values()]).sort()).toEqual(["only in the cluster", "only in the file"])
+})
+
+test("load does not run beside another process that ships, and says so", async () => {
+  fill()
+  await migrate()
+  const lock = new ServerLock(`${db}-shipping`, process.pid, () => new Error("locked"))
+  const { code, err } = await onFile("load")
+  lock.release()
+  expect(code).toBe(1)
+  expect(err).toContain("are shipped by another process")
+})
+
+const mistakes: { what: string; args: string[]; says: string }[] = [
+  { what: "no cluster", args: ["clickhouse", "compare"], says: "set --clickhouse or DATABUDDY_CLICKHOUSE" },
+  {
+    what: "a password in the URL",
+    args: ["clickhouse", "load", "--clickhouse", "https://a:hunter2@host"],
+    says: "contains a password",
+  },
+  {
+    what: "a URL of another kind",
+    args: ["serve", "--clickhouse", "clickhouse://host:9000"],
+    says: "It must be a URL such as https://user@host:8443/database",
+  },
+  {
+    what: "a password without a cluster",
+    args: ["serve", "--clickhouse-password-file", "/x"],
+    says: "--clickhouse-password-file has no effect without --clickhouse",
+  },
+]
+test.each(mistakes)("$what is rejected", async ({ args, says }) => {
+  const { code, err } = await databuddy(...args)
+  expect(code).toBeGreaterThan(0)
+  expect(err).toContain(says)
+  expect(err).not.toContain("hunter2")
+})
+
+test("an unreachable cluster is reported", async () => {
+  await stub[Symbol.asyncDispose]()
+  const { code, err } = await migrate()
+  expect(code).toBe(1)
+  expect(err).toMatch(
+    /^error: http:\/\/127\.0\.0\.1:\d+\/analytics does not answer: .*\nhint: check --clickhouse/,
+  )
+  stub = await startClickHouseStub()
+})
+
+test("doctor names the cluster and what is not shipped", async () => {
+  fill()
+  await migrate()
+  const lines = async () => {
+    const { out } = await databuddy("doctor", "--db", db, "--clickhouse", stub.url)
+    return out.split("\n").find((line) => line.includes("  cluster ")) ?? ""
+  }
+  expect(await lines()).toMatch(/^ok .*answers; no events were shipped yet$/)
+  await onFile("load")
+  expect(await lines()).toMatch(/^ok .*0 events and 0 deletions are not shipped yet$/)
+  stub.hasTables = false
+  expect(await lines()).toMatch(/^todo .*the migration 0001_events is not applied/)
+})
+
+test("migrate --print prints statements for one server", async () => {
+  const { out } = await databuddy("clickhouse", "migrate", "--print", "--clickhouse", "https://host/shop")
+  expect(out).toStartWith("create database if not exists `shop`;\n\nuse `shop`;\n")
+  expect(out).toContain("engine = ReplacingMergeTree()\npartition by toYYYYMM(day)")
+  expect(out).not.toContain("Replicated")
+  expect(out).toContain(
+    "insert into migrations (name, checksum, cluster, applied_at) values ('0001_events', ",
+  )
+})
+
+test("migrate --print prints replicated and distributed tables for a cluster", async () => {
+  const { out } = await databuddy("clickhouse", "migrate", "--print", "--clickhouse-cluster", "main'1")
+  expect(out).toContain("create table if not exists events_local on cluster 'main\\'1' (")
+  expect(out).toContain(
+    "engine = ReplicatedReplacingMergeTree('/clickhouse/tables/{shard}/{database}/events_local', '{replica}')",
+  )
+  expect(out).toContain(
+    "engine = ReplicatedReplacingMergeTree('/clickhouse/tables/{database}/writers', '{shard}-{replica}', sequence)",
+  )
+  expect(out).toContain(
+    "create table if not exists events on cluster 'main\\'1' as events_local\nengine = Distributed('main\\'1', currentDatabase(), events_local, cityHash64(website, ifNull(anonymous_id, toString(id))))",
+  )
+  expect(out).not.toMatch(/engine = ReplacingMergeTree/)
+})
+
+test("the tables of a cluster cannot become those of one server", async () => {
+  await migrate("--clickhouse-cluster", "main")
+  expect((await migrate()).err).toContain("were created with --clickhouse-cluster main")
+})
+
+const addresses: [string, ReturnType<typeof parseClusterUrl>][] = [
+  ["https://me@host:8443/shop", { url: "https://host:8443", user: "me", database: "shop" }],
+  ["https://host", { url: "https://host", user: "default", database: "default" }],
+  ["http://a%40b@host/", { url: "http://host", user: "a@b", database: "default" }],
+  ["https://host/my-shop", { url: "https://host", user: "default", database: "my-shop" }],
+  ["https://a%zz@host/shop", undefined],
+  ["https://host/a/b", undefined],
+  ["https://host/a?x=1", undefined],
+  ["https://me:secret@host/a", undefined],
+  ["host:8443", undefined],
+]
+test.each(addresses)("%s is the address of a cluster, or not", (text, expected) => {
+  expect(parseClusterUrl(text)).toEqual(expected)
+})
+
+test("the password is read from a file", () => {
+  writeFileSync(folder.file("password"), "from file\n")
+  writeFileSync(folder.file("empty"), "\n")
+  const login = (name: string) =>
+    clusterLogin({ clickhouse: stub.url, clickhousePasswordFile: folder.file(name) }, {}).password
+  expect(login("password")).toBe("from file")
+  expect(() => login("empty")).toThrow("is empty")
+})

@@ -1,0 +1,238 @@
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
+import type { AddressInfo } from "node:net"
+import { eventOf, hashOf, insertColumns } from "../../src/clickhouse/event-row.ts"
+import type { StoredEvent } from "../../src/store/event-reader.ts"
+
+export type StubOperation = "select" | "insert" | "record" | "delete" | "create"
+
+/**
+ * What happens to a request: a status with ClickHouse's number of the error; the connection ends before the rows were stored, or after
+ * that and before the answer; the answer never comes.
+ */
+export type StubFault = { status: number; number: number } | "cut" | "answer lost" | "hangs"
+
+export interface ClickHouseStub extends AsyncDisposable {
+  url: string
+  /** Events by id, as they were inserted. */
+  events: Map<number, StoredEvent>
+  /** Ids of all inserted rows, in the order of the inserts. */
+  inserts: number[][]
+  migrations: [name: string, checksum: string, cluster: string][]
+  /** Undefined: the table of migrations does not exist. */
+  hasTables: boolean
+  writers: Map<string, { sequence: number; shippedId: number }>
+  websites: string[]
+  /** Statements in order. */
+  statements: string[]
+  authorizations: Set<string>
+  /** Called for each request; returns what goes wrong. */
+  fault: (operation: StubOperation) => StubFault | undefined
+}
+
+/** The requests that the product sends to ClickHouse, in memory, over HTTP. */
+export async function startClickHouseStub(): Promise<ClickHouseStub> {
+  const state: Omit<ClickHouseStub, "url" | typeof Symbol.asyncDispose> = {
+    events: new Map(),
+    inserts: [],
+    migrations: [],
+    hasTables: true,
+    writers: new Map(),
+    websites: [],
+    statements: [],
+    authorizations: new Set(),
+    fault: () => undefined,
+  }
+  const server = createServer((request, response) => void respond(state, request, response))
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+  const { port } = server.address() as AddressInfo // It listens on TCP.
+  return Object.assign(state, {
+    url: `http://shop@127.0.0.1:${port}/analytics`,
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+    },
+  })
+}
+
+type State = Omit<ClickHouseStub, "url" | typeof Symbol.asyncDispose>
+
+async function respond(state: State, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const chunks: Buffer[] = []
+  try {
+    for await (const chunk of request) chunks.push(chunk as Buffer)
+  } catch {
+    return // The client has closed the connection.
+  }
+  const body = Buffer.concat(chunks)
+  const parameters = new URL(request.url ?? "/", "http://stub").searchParams
+  const statement = (parameters.get("query") ?? body.toString()).trim()
+  state.statements.push(statement)
+  state.authorizations.add(request.headers.authorization ?? "")
+  const operation = operationOf(statement)
+  const fault = state.fault(operation)
+  if (fault === "hangs") return
+  if (fault === "cut") return void request.socket.destroy()
+  if (typeof fault === "object") return fail(response, fault.status, fault.number, "the stub was told to")
+  try {
+    const rows = answer(state, statement, parameters, body)
+    if (fault === "answer lost") return void request.socket.destroy()
+    response.end(rows.map((row) => `${JSON.stringify(row)}\n`).join(""))
+  } catch (error) {
+    const { number = 62, message } = error as Error & { number?: number }
+    fail(response, number === 60 ? 404 : 400, number, message)
+  }
+}
+
+function fail(response: ServerResponse, status: number, number: number, message: string): void {
+  response.writeHead(status, { "X-ClickHouse-Exception-Code": String(number) })
+  response.end(`Code: ${number}. DB::Exception: ${message}. (STUB_ERROR) (version 26.7.2.1)\n`)
+}
+
+function operationOf(statement: string): StubOperation {
+  if (/^insert into events /.test(statement)) return "insert"
+  if (/^insert into writers /.test(statement)) return "record"
+  if (/^delete from/.test(statement)) return "delete"
+  return /^select/.test(statement) ? "select" : "create"
+}
+
+function answer(state: State, statement: string, parameters: URLSearchParams, body: Buffer): unknown[][] {
+  const number = (name: string) => Number(parameters.get(`param_${name}`))
+  const events = [...state.events.values()].sort((a, b) => a.id - b.id)
+  if (statement.includes("from migrations")) {
+    if (!state.hasTables) throw Object.assign(new Error("Unknown table migrations"), { number: 60 })
+    return state.migrations
+  }
+  if (statement.includes("from writers")) {
+    return [...state.writers].map(([writer, { sequence, shippedId }]) => [writer, sequence, shippedId])
+  }
+  if (statement.includes("from websites")) return [[state.websites]]
+  if (statement.includes("from system.settings")) return [["async_insert"], ["insert_deduplicate"]]
+  if (statement.includes("select distinct toInt32(day)"))
+    return [...new Set(events.map(dayOf))].map((day) => [day])
+  if (statement.includes("group by website")) {
+    return sums(events.filter((event) => event.id <= number("lastId") && dayOf(event) === number("day")))
+  }
+  if (statement.includes("minOrNull(id)")) {
+    return [[events.find(({ id }) => id > number("after"))?.id ?? null]]
+  }
+  if (/^select id from events/.test(statement)) {
+    const website = parameters.get("param_website") || null
+    return events
+      .filter(
+        (event) =>
+          event.website_id === website && dayOf(event) === number("day") && event.id <= number("lastId"),
+      )
+      .map(({ id }) => [id])
+  }
+  if (/^select .* from events final/s.test(statement)) {
+    return events
+      .filter(({ id }) => id > number("after") && id <= number("last"))
+      .map((event) => rowOf(event))
+  }
+  if (/^insert into migrations/.test(statement)) {
+    const [, name = "", checksum = "", cluster = ""] =
+      /values \('(.*?)', '(.*?)', '(.*?)'/.exec(statement) ?? []
+    state.migrations.push([name, checksum, cluster])
+  } else if (/^insert into events /.test(statement)) insertEvents(state, body)
+  else if (/^insert into writers /.test(statement)) {
+    const reader = new RowReader(body)
+    const [writer, sequence, shippedId] = [reader.text(), reader.integer(), reader.integer()]
+    state.writers.set(writer, { sequence, shippedId })
+  } else if (/^insert into websites /.test(statement)) {
+    const reader = new RowReader(body)
+    reader.text()
+    reader.integer()
+    state.websites = Array.from({ length: reader.varint() }, () => reader.text())
+  } else if (/^delete from/.test(statement)) deleteEvents(state, statement)
+  else if (statement.includes("create table if not exists migrations")) state.hasTables = true
+  return []
+}
+
+function sums(events: readonly StoredEvent[]): unknown[][] {
+  const websites = new Map<string, { count: number; hash: bigint }>()
+  for (const event of events) {
+    const sum = websites.get(event.website_id ?? "") ?? { count: 0, hash: 0n }
+    sum.count++
+    sum.hash = BigInt.asUintN(64, sum.hash + hashOf(event))
+    websites.set(event.website_id ?? "", sum)
+  }
+  return [...websites].map(([website, { count, hash }]) => [website, count, String(hash)])
+}
+
+const dayOf = ({ timestamp }: StoredEvent) => Math.floor(timestamp / 86_400_000)
+
+function deleteEvents({ events }: State, statement: string): void {
+  const ids = new Set(/id in \(([\d,]+)\)/.exec(statement)?.[1]?.split(",").map(Number))
+  const numbersIn = (match: RegExpExecArray) => match.slice(1).map(Number)
+  const ranges = [...statement.matchAll(/id between (\d+) and (\d+)/g)].map(numbersIn)
+  // With them, only events on these days are deleted.
+  const days = [...statement.matchAll(/toDate32\((\d+)\), (\d+)\)/g)].map(numbersIn)
+  for (const [id, event] of events) {
+    if (days.length > 0 && !days.some(([day, row]) => day === dayOf(event) && row === id)) continue
+    if (ids.has(id) || ranges.some(([first = 0, last = 0]) => id >= first && id <= last)) events.delete(id)
+  }
+}
+
+/** The columns that can be null, are integers, or a flag; all others are texts. */
+const nullable = new Set(["anonymous_id", "session_id", "profile_id", "path", "event_id", "properties"])
+const integers = new Set(["id", "ts", "received_at"])
+
+function insertEvents(state: State, body: Buffer): void {
+  const reader = new RowReader(body)
+  const ids: number[] = []
+  while (!reader.isAtEnd) {
+    const row = insertColumns.map((name) => {
+      if (integers.has(name)) return reader.integer()
+      if (name === "crawler") return reader.byte() === 1
+      if (nullable.has(name) && reader.byte() === 1) return null
+      return reader.text()
+    })
+    const event = eventOf(row)
+    state.events.set(event.id, event)
+    ids.push(event.id)
+  }
+  state.inserts.push(ids)
+}
+
+/** The values of `insertColumns`, as a select returns them. */
+function rowOf(event: StoredEvent): unknown[] {
+  const fields: Record<string, keyof StoredEvent> = { website: "website_id", ts: "timestamp" }
+  return insertColumns.map((name) => {
+    const value = event[fields[name] ?? (name as keyof StoredEvent)] // All other columns have the name of a field.
+    return value === null && !nullable.has(name) ? "" : value
+  })
+}
+
+/** Reads RowBinary. */
+class RowReader {
+  #at = 0
+
+  constructor(private readonly bytes: Buffer) {}
+
+  get isAtEnd(): boolean {
+    return this.#at === this.bytes.length
+  }
+
+  byte(): number {
+    return this.bytes.readUInt8(this.#at++)
+  }
+
+  integer(): number {
+    this.#at += 8
+    return Number(this.bytes.readBigInt64LE(this.#at - 8))
+  }
+
+  varint(): number {
+    for (let [value, shift] = [0, 0]; ; shift += 7) {
+      const byte = this.byte()
+      value += (byte & 0x7f) * 2 ** shift
+      if (byte < 0x80) return value
+    }
+  }
+
+  text(): string {
+    const length = this.varint()
+    this.#at += length
+    return this.bytes.toString("utf8", this.#at - length, this.#at)
+  }
+}
