@@ -3,7 +3,7 @@ import { Icon } from "../controls/icons.tsx"
 import { DataTable, DownloadCsv } from "./data-table.tsx"
 import { type DateAction, DateMenu } from "./date-menu.tsx"
 import { dashOf, Plot, type PlotProps } from "./plot.tsx"
-import { shades } from "./series.ts"
+import { shadeOf } from "./series.ts"
 import { ZoomHint } from "./zoom-hint.tsx"
 
 export interface ChartProps extends Omit<PlotProps, "value" | "height" | "selected" | "onSelect"> {
@@ -91,7 +91,7 @@ export function Chart(props: ChartProps) {
       <figcaption class="chart-foot">
         <ul class="legend">
           {series.map((line, index) => (
-            <li key={index} class={line.isPrevious ? "previous" : `shade-${index % shades}`}>
+            <li key={index} class={line.isPrevious ? "previous" : shadeOf(line, index)}>
               {props.kind === "lines" && !line.isPrevious && <LineKey index={index} />}
               <span>{line.name}</span>
             </li>

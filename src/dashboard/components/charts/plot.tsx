@@ -1,6 +1,6 @@
 import { useEffect, useRef } from "preact/hooks"
 import uPlot from "uplot"
-import { type ChartData, type Mark, type Series, shades } from "./series.ts"
+import { type ChartData, type Mark, type Series, shadeOf } from "./series.ts"
 import { Tooltip } from "./tooltip.ts"
 
 export interface PlotProps extends ChartData {
@@ -106,6 +106,7 @@ function draw(element: HTMLElement, latest: { current: PlotProps }) {
   const style = getComputedStyle(element)
   const color = (name: string) => colorOf(element, name)
   const isBars = kind === "bars"
+  const shade = (index: number) => color(`--${shadeOf(series[index] ?? {}, index)}`)
   const stacked = isBars
     ? stack(series.filter((line) => !line.isPrevious))
     : series.filter((line) => !line.isPrevious).map(({ values }) => values.slice(0, started))
@@ -167,9 +168,9 @@ function draw(element: HTMLElement, latest: { current: PlotProps }) {
       {},
       ...order.map(
         (index): uPlot.Series => ({
-          stroke: isBars ? color("--panel") : color(`--shade-${index % shades}`),
+          stroke: isBars ? color("--panel") : shade(index),
           width: isBars ? (stacked.length > 1 && dates.length <= maxSeparated ? 0.6 : 0) : 2,
-          ...(isBars ? { fill: color(`--shade-${index % shades}`), ...(bars ? { paths: bars } : {}) } : {}),
+          ...(isBars ? { fill: shade(index), ...(bars ? { paths: bars } : {}) } : {}),
           ...(isBars ? {} : { dash: dashOf(index) }),
           points: { show: !isBars && (dates.length <= 2 || hasGaps) },
         }),

@@ -5,6 +5,8 @@ export interface Series {
   /** One per date; dates at the end can have none. Undefined interrupts a line. */
   values: (number | undefined)[]
   isPrevious?: never
+  /** What the other series leave out: gray. */
+  isOther?: true
 }
 
 /** The previous period, drawn as a dashed line. Some dates can have no value. */
@@ -12,6 +14,7 @@ export interface PreviousSeries {
   name: string
   values: (number | undefined)[]
   isPrevious: true
+  isOther?: never
 }
 
 export interface Mark {
@@ -38,5 +41,10 @@ export interface ChartData {
   marks?: readonly Mark[]
 }
 
-/** Number of accent shades in the style sheet. They differ in lightness. */
-export const shades = 6
+/** Number of hues in the style sheet. They differ in lightness too. */
+const shades = 6
+
+/** The name of a series' color in the style sheet. `index`: its place among the series. */
+export function shadeOf({ isOther }: Pick<Series, "isOther">, index: number): string {
+  return isOther ? "shade-other" : `shade-${index % shades}`
+}

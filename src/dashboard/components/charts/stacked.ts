@@ -29,7 +29,7 @@ export function stackSeries(
     .map(([name, values]) => ({ name, values }))
     .sort((a, b) => sum(b.values) - sum(a.values))
   const hasOthers = others.some((value) => value > 0)
-  return { dates, series: hasOthers ? [...series, { name: "Other", values: others }] : series }
+  return { dates, series: hasOthers ? [...series, { name: "Other", values: others, isOther: true }] : series }
 }
 
 function sum(values: readonly number[]): number {

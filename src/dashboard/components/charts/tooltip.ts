@@ -1,5 +1,5 @@
 import type uPlot from "uplot"
-import { type ChartData, shades } from "./series.ts"
+import { type ChartData, shadeOf } from "./series.ts"
 import { changeText } from "./stat.tsx"
 
 /** px between the pointer and the tooltip. */
@@ -97,8 +97,8 @@ export class Tooltip {
 function rowsAt(data: ChartData, at: number): TooltipRow[] {
   const { series, kind, started, format, value, isRate = false } = data
   const write = (shown: number | undefined) => (shown === undefined ? "–" : value(shown))
-  const current = series.flatMap(({ name, values, isPrevious }, index) =>
-    isPrevious ? [] : [{ name, value: values[at], className: `shade-${index % shades}` }],
+  const current = series.flatMap((line, index) =>
+    line.isPrevious ? [] : [{ name: line.name, value: line.values[at], className: shadeOf(line, index) }],
   )
   const previous = series.flatMap(({ name, values, isPrevious }) =>
     isPrevious ? [{ name, value: values[at], className: "previous" }] : [],
