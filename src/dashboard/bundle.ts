@@ -1,5 +1,5 @@
 import { mkdirSync, rmSync } from "node:fs"
-import { basename, join } from "node:path"
+import { basename, dirname, join } from "node:path"
 
 /**
  * Bundles the dashboard and embeds its files. Bun's own import of an HTML file lists style sheets in an order that depends
@@ -8,6 +8,8 @@ import { basename, join } from "node:path"
  * `folder` holds the files until the build has embedded them. Throws if the dashboard does not compile.
  */
 export async function embedDashboard(folder: string): Promise<Bun.BunPlugin> {
+  /** By the path in the sources. */
+  const fonts = new Map<string, Font>()
   const { outputs } = await Bun.build({
     entrypoints: [join(import.meta.dir, "index.html")],
     target: "browser",
@@ -17,13 +19,23 @@ export async function embedDashboard(folder: string): Promise<Bun.BunPlugin> {
     splitting: true,
     // Relative: `route.ts` adds the path of the server to those of the page.
     publicPath: "./",
+    plugins: [separateFonts(fonts)],
   })
-  const files = outputs
-    .map((output) => ({ output, name: basename(output.path) }))
-    .sort((a, b) => (a.name < b.name ? -1 : 1))
+  const files = [
+    ...outputs.map((output) => ({ output, name: basename(output.path) })),
+    // The page and the style sheet have different paths to a font.
+    ...[...new Map([...fonts.values()].map(({ file, name }) => [name, file]))].map(([name, output]) => ({
+      output,
+      name,
+    })),
+  ].sort((a, b) => (a.name < b.name ? -1 : 1))
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
-  for (const { output, name } of files) await Bun.write(join(folder, name), output)
+  for (const { output, name } of files) {
+    // The bundler leaves the path of a preloaded font in the page as it is.
+    const content = name.endsWith(".html") ? withFonts(await output.text(), fonts) : output
+    await Bun.write(join(folder, name), content)
+  }
 
   const imports = files.map(({ name }, index) => {
     return `import file${index} from "./${name}" with { type: "file" }`
@@ -44,4 +56,33 @@ export async function embedDashboard(folder: string): Promise<Bun.BunPlugin> {
       )
     },
   }
+}
+
+interface Font {
+  /** Contains a hash of the content. */
+  name: string
+  file: Bun.BunFile
+}
+
+/** Keeps fonts out of the style sheet, where Bun puts them as data URLs, and adds them to `fonts`. */
+function separateFonts(fonts: Map<string, Font>): Bun.BunPlugin {
+  return {
+    name: "separate-fonts",
+    setup(build) {
+      build.onResolve({ filter: /\.woff2$/ }, async ({ path, importer }) => {
+        const file = Bun.file(Bun.resolveSync(path, dirname(importer)))
+        const hash = new Bun.CryptoHasher("sha256")
+          .update(await file.bytes())
+          .digest("hex")
+          .slice(0, 8)
+        const name = `${basename(path, ".woff2")}-${hash}.woff2`
+        fonts.set(path, { name, file })
+        return { path: `./${name}`, external: true }
+      })
+    },
+  }
+}
+
+function withFonts(html: string, fonts: ReadonlyMap<string, Font>): string {
+  return [...fonts].reduce((text, [path, { name }]) => text.replaceAll(`"${path}"`, `"./${name}"`), html)
 }

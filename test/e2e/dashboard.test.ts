@@ -56,7 +56,21 @@ test("its assets have content hashes in their names and are cached forever", asy
     const response = await fetch(server.url + path)
     expect(response.headers.get("cache-control")).toBe("public, max-age=31536000, immutable")
     expect(response.headers.get("x-content-type-options")).toBe("nosniff")
-    expect(path).toMatch(/^\/\w+-[a-z0-9]{8}\.(js|css|svg)$/)
+    expect(path).toMatch(/^\/[\w-]+-[a-z0-9]{8}\.(js|css|svg|woff2)$/)
+  }
+})
+
+test("its style sheet names its fonts, of which it loads the first one early", async () => {
+  const styles = files.filter((path) => path.endsWith(".css"))
+  const style = await (await fetch(server.url + styles.join())).text()
+  const fonts = [...style.matchAll(/url\(\.([^)]*)\)/g)].map(([, path = ""]) => path)
+  expect(fonts).toHaveLength(2)
+  expect(files.filter((path) => path.endsWith(".woff2"))).toEqual(fonts.slice(0, 1))
+  for (const path of fonts) {
+    const response = await fetch(server.url + path)
+    expect(response.headers.get("cache-control")).toBe("public, max-age=31536000, immutable")
+    expect(response.headers.get("content-type")).toBe("font/woff2")
+    expect((await response.text()).slice(0, 4)).toBe("wOF2")
   }
 })
 
