@@ -3,7 +3,7 @@ import type { Locator, Page } from "playwright-core"
 import { eventuallyPasses } from "../harness.ts"
 import { violations } from "./axe.ts"
 import { type Dashboard, noBrowser, openDashboard, skipped, waitForPage, waitForQueries } from "./browser.ts"
-import { cellsOf, count, dayAgo, numberOf, totalsOf } from "./helpers.ts"
+import { cellsOf, chooseAction, count, dayAgo, numberOf, totalsOf } from "./helpers.ts"
 
 interface Counts {
   total_events: number
@@ -103,7 +103,7 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     const [from, to] = [dayAgo(29), dayAgo(1)]
     const { page } = await dashboard.open(`/w/SITE/event?name=order_paid&from=${from}&to=${to}${one.query}`)
     const chart = page.getByRole("figure", { name: / over time$/ })
-    await chart.getByRole("button", { name: "Table" }).click()
+    await chooseAction(chart, "Show as table")
     const rows = await chart.locator("tbody tr").all()
     const cells = await Promise.all(rows.map((row) => row.locator("td.number").allInnerTexts()))
     const course = await runQuery<Counts & { previous: Counts | null }>({
@@ -203,7 +203,7 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     )
     const [download] = await Promise.all([
       page.waitForEvent("download"),
-      total.getByRole("button", { name: "Download values of total as CSV" }).click(),
+      chooseAction(total, "Download CSV", "values of total"),
     ])
     expect(await Bun.file(await download.path()).text()).toBe(
       "from,to,events\r\n1.5,10,3\r\n10,9500,1204\r\n",
@@ -399,7 +399,7 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     expect(response.status).toBe(200)
     const { page } = await dashboard.open("/w/SITE/event?name=opened&period=today")
     const chart = page.getByRole("figure", { name: "Events over time" })
-    await chart.getByRole("button", { name: "Table" }).click()
+    await chooseAction(chart, "Show as table")
     const cells = await cellsOf(chart.getByRole("table"))
     const before = cells.map(([, , one]) => one)
     expect(before).toEqual(

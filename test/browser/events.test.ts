@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import type { Page } from "playwright-core"
 import { eventuallyPasses } from "../harness.ts"
 import { type Dashboard, noBrowser, openDashboard, skipped, waitForPage, waitForQueries } from "./browser.ts"
-import { numberOf } from "./helpers.ts"
+import { chooseAction, numberOf } from "./helpers.ts"
 
 interface NameRow {
   name: string
@@ -97,7 +97,7 @@ describe.skipIf(noBrowser)(`the list of events${skipped}`, () => {
     expect((await table(page)).map(([name]) => name)).toEqual(second.rows.map((row) => row.name))
     const [download] = await Promise.all([
       page.waitForEvent("download"),
-      page.getByRole("button", { name: "Download events as CSV" }).click(),
+      chooseAction(page, "Download CSV", "events"),
     ])
     const lines = (await Bun.file(await download.path()).text()).trimEnd().split("\r\n")
     expect(lines).toHaveLength(1 + second.total)

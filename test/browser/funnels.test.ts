@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import type { Page } from "playwright-core"
 import { eventuallyPasses } from "../harness.ts"
 import { type Dashboard, noBrowser, openDashboard, skipped, waitForPage } from "./browser.ts"
-import { cellsOf, count, dayAgo, rate, rowsOf } from "./helpers.ts"
+import { cellsOf, chooseAction, count, dayAgo, rate, rowsOf } from "./helpers.ts"
 
 interface StepRow {
   event_name: string
@@ -54,7 +54,7 @@ describe.skipIf(noBrowser)(`funnels${skipped}`, () => {
   test.each(cases)("shows the same numbers as the API for $name", async ({ more, parameter, body }) => {
     const { page, faults } = await dashboard.open(`/w/SITE/funnels?${query}${more}`)
     await waitForPage(page, "Conversion")
-    await page.getByRole("button", { name: "Table" }).click()
+    await chooseAction(page, "Show as table", "funnel")
     const rows = await rowsOf<StepRow>(dashboard, { ...funnel, ...parameter }, body)
     const shown = await cellsOf(page.getByRole("table", { name: "Funnel steps" }))
     expect(shown.map((row) => row.slice(0, 4))).toEqual(
@@ -258,7 +258,7 @@ describe.skipIf(noBrowser)(`funnels${skipped}`, () => {
     await waitForPage(page, "Conversion")
     const [download] = await Promise.all([
       page.waitForEvent("download"),
-      page.getByRole("button", { name: "Download funnel as CSV" }).click(),
+      chooseAction(page, "Download CSV", "funnel"),
     ])
     const [, first] = (await Bun.file(await download.path()).text()).split("\r\n")
     const [row] = await rowsOf<StepRow>(dashboard, funnel)

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { eventuallyPasses } from "../harness.ts"
 import { type Dashboard, noBrowser, openDashboard, skipped, waitForPage } from "./browser.ts"
-import { cellsOf, count, dayAgo, rate, rowsOf } from "./helpers.ts"
+import { cellsOf, chooseAction, count, dayAgo, rate, rowsOf } from "./helpers.ts"
 
 interface GoalRow {
   completions: number
@@ -70,7 +70,7 @@ describe.skipIf(noBrowser)(`goals${skipped}`, () => {
       body,
     )
     const chart = page.getByRole("figure", { name: "Conversion over time" })
-    await chart.getByRole("button", { name: "Table" }).click()
+    await chooseAction(chart, "Show as table")
     const shown = await cellsOf(chart.getByRole("table"))
     expect(shown.map(([, now, before]) => [now, before])).toEqual(
       course.map((day) => [rate(day.conversion_rate), rate(day.previous?.conversion_rate ?? -1)]),

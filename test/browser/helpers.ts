@@ -14,6 +14,12 @@ export async function rowsOf<Row>(
   return data[0]?.data ?? []
 }
 
+/** Chooses an action of the menu of a card. `name`: the menu's, if there are several. */
+export async function chooseAction(card: Page | Locator, action: string, name = ""): Promise<void> {
+  await card.getByRole("button", { name: `More actions for ${name}`, exact: name !== "" }).click()
+  await card.getByRole("button", { name: action }).click()
+}
+
 /** The text of a table's body cells by row, row headers included. */
 export async function cellsOf(table: Locator): Promise<string[][]> {
   const rows = await table.locator("tbody tr").all()

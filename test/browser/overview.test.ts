@@ -3,7 +3,7 @@ import type { Locator, Page } from "playwright-core"
 import { eventuallyPasses } from "../harness.ts"
 import { violations } from "./axe.ts"
 import { type Dashboard, noBrowser, openDashboard, skipped, waitForPage, waitForQueries } from "./browser.ts"
-import { cellsOf, dayAgo, numberOf, totalsOf } from "./helpers.ts"
+import { cellsOf, chooseAction, dayAgo, numberOf, totalsOf } from "./helpers.ts"
 
 interface Summary {
   total_events: number
@@ -97,7 +97,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
       `/w/SITE/overview?${query}&by=${granularity}&stack=event&compare=off`,
     )
     const chart = page.getByRole("figure", { name: "Events over time" })
-    await chart.getByRole("button", { name: "Table" }).click()
+    await chooseAction(chart, "Show as table")
     const rows = await chart.locator("tbody tr").all()
     const cells = await Promise.all(rows.map((row) => row.locator("td.number").allInnerTexts()))
     const dates = await runQuery<{ total_events: number }>({
@@ -531,7 +531,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     const { page } = await dashboard.open("/w/SITE/overview")
     const [download] = await Promise.all([
       page.waitForEvent("download"),
-      page.getByRole("button", { name: "Download top-events as CSV" }).click(),
+      chooseAction(page, "Download CSV", "top-events"),
     ])
     const text = await Bun.file(await download.path()).text()
     const [heading, first] = text.split("\r\n")

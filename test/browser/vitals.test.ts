@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { eventuallyPasses } from "../harness.ts"
 import { violations } from "./axe.ts"
 import { type Dashboard, noBrowser, openDashboard, skipped, waitForPage, waitForQueries } from "./browser.ts"
-import { cellsOf, count, rowsOf } from "./helpers.ts"
+import { cellsOf, chooseAction, count, rowsOf } from "./helpers.ts"
 import { sendQuality } from "./page-quality.ts"
 
 const seconds = (ms: number) => (ms < 1_000 ? `${ms} ms` : `${Math.round(ms / 10) / 100} s`)
@@ -94,7 +94,7 @@ describe.skipIf(noBrowser)(`the vitals page${skipped}`, () => {
       name: "vitals_time_series",
       filters: [{ field: "event_name", op: "eq", value: "INP" }],
     })
-    await page.getByRole("button", { name: "Table" }).click()
+    await chooseAction(page.getByRole("figure"), "Show as table")
     const values = (await cellsOf(page.getByRole("table", { name: "INP over time" }))).map(
       (cells) => cells[1],
     )

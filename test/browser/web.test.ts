@@ -3,7 +3,7 @@ import type { Locator, Page } from "playwright-core"
 import { eventuallyPasses } from "../harness.ts"
 import { violations } from "./axe.ts"
 import { type Dashboard, noBrowser, openDashboard, skipped, waitForPage, waitForQueries } from "./browser.ts"
-import { cellsOf, count, dayAgo, numberOf, rate, rowsOf } from "./helpers.ts"
+import { cellsOf, chooseAction, count, dayAgo, numberOf, rate, rowsOf } from "./helpers.ts"
 
 interface Totals {
   pageviews: number
@@ -165,7 +165,7 @@ describe.skipIf(noBrowser)(`the page of page views${skipped}`, () => {
       const period = granularity === "hourly" ? "yesterday" : "last_30d"
       const { page } = await dashboard.open(`/w/SITE/web?period=${period}&by=${granularity}&compare=off`)
       const chart = page.getByRole("figure", { name: "Visitors over time" })
-      await chart.getByRole("button", { name: "Table" }).click()
+      await chooseAction(chart, "Show as table")
       const shown = await cellsOf(chart.getByRole("table"))
       const rows = await rowsOf<Row>(dashboard, { name: "events_by_date", granularity }, { preset: period })
       expect(shown.map(([, ...numbers]) => numbers.map(numberOf))).toEqual(
@@ -363,7 +363,7 @@ describe.skipIf(noBrowser)(`the page of page views${skipped}`, () => {
     expect(shown.map(([name]) => name)).toEqual(all.slice(10).map(({ name }) => String(name)))
     const [download] = await Promise.all([
       page.waitForEvent("download"),
-      panel.getByRole("button", { name: "Download top-pages as CSV" }).click(),
+      chooseAction(panel, "Download CSV", "top-pages"),
     ])
     const [heading, ...lines] = (await Bun.file(await download.path()).text()).trimEnd().split("\r\n")
     expect(heading).toBe("page,views,visitors")

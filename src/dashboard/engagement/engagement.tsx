@@ -1,4 +1,5 @@
-import { DataTable, DownloadCsv } from "../components/charts/data-table.tsx"
+import { CardMenu } from "../components/charts/card-menu.tsx"
+import { DataTable } from "../components/charts/data-table.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
 import { NoPageData } from "../components/layout/no-page-data.tsx"
 import { Page } from "../components/layout/page.tsx"
@@ -52,7 +53,7 @@ function ScrollDepth({ query }: { query: QueryState }) {
       chart="scroll"
       hint="Page views by how much of the page was seen."
       actions={
-        <DownloadCsv
+        <CardMenu
           file="scroll-depth"
           columns={["scroll depth", "share in percent", "visitors", "sessions"]}
           rows={rows.map((row) => [row.depth_range, row.percentage, row.visitors, row.sessions])}

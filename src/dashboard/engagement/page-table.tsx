@@ -1,4 +1,5 @@
-import { DataTable, DownloadCsv } from "../components/charts/data-table.tsx"
+import { CardMenu } from "../components/charts/card-menu.tsx"
+import { DataTable } from "../components/charts/data-table.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
 import { Value } from "../components/controls/value.tsx"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
@@ -43,7 +44,7 @@ export function PageTable({ table, query }: { table: PageReport; query: QuerySta
       hint={hint}
       pin={tileOf(table)}
       actions={
-        <DownloadCsv
+        <CardMenu
           file={file}
           columns={["page", ...columns.map(({ column }) => column)]}
           rows={rows.map((row) => [row.name, ...columns.map(({ column }) => row[column])])}

@@ -1,5 +1,6 @@
+import { CardMenu } from "../components/charts/card-menu.tsx"
 import { ComparisonNote } from "../components/charts/comparison-note.tsx"
-import { DownloadCsv, readSort, type Sort } from "../components/charts/data-table.tsx"
+import { readSort, type Sort } from "../components/charts/data-table.tsx"
 import { LastSeen, RowTable, useChangeColumn } from "../components/charts/row-table.tsx"
 import { Link } from "../components/controls/link.tsx"
 import { Pager } from "../components/controls/pager.tsx"
@@ -86,7 +87,7 @@ export function ErrorList() {
             pageKey="/"
             onSearch={(text) => router.setParams({ search: text || undefined, page: undefined }, "replace")}
           />
-          <DownloadCsv file="errors" columns={csvColumns} rows={loadCsvRows} />
+          <CardMenu file="errors" columns={csvColumns} rows={loadCsvRows} />
         </>
       }
     >

@@ -1,4 +1,5 @@
-import { DataTable, DownloadCsv } from "../components/charts/data-table.tsx"
+import { CardMenu } from "../components/charts/card-menu.tsx"
+import { DataTable } from "../components/charts/data-table.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
 import { Value } from "../components/controls/value.tsx"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
@@ -18,7 +19,7 @@ export function ErrorPages({ filters }: { filters: readonly Filter[] }) {
     <Panel
       title="Pages"
       actions={
-        <DownloadCsv
+        <CardMenu
           file="errors-by-page"
           columns={["page", "errors", "visitors"]}
           rows={rows.map((row) => [row.name, row.errors, row.users])}

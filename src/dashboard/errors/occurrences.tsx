@@ -1,4 +1,5 @@
-import { DataTable, DownloadCsv } from "../components/charts/data-table.tsx"
+import { CardMenu } from "../components/charts/card-menu.tsx"
+import { DataTable } from "../components/charts/data-table.tsx"
 import { CodeBlock } from "../components/controls/copy.tsx"
 import { Link } from "../components/controls/link.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
@@ -35,7 +36,7 @@ export function Occurrences({ filters }: { filters: readonly Filter[] }) {
     <Panel
       title="Latest"
       actions={
-        <DownloadCsv
+        <CardMenu
           file="latest-errors"
           columns={["time", "page", "visitor", "browser", "system", "device", "country", "stack"]}
           rows={rows.map((row) => [

@@ -1,5 +1,6 @@
 import { useState } from "preact/hooks"
-import { DownloadCsv, SortedTable } from "../components/charts/data-table.tsx"
+import { CardMenu } from "../components/charts/card-menu.tsx"
+import { SortedTable } from "../components/charts/data-table.tsx"
 import { Dialog } from "../components/controls/dialog.tsx"
 import { SearchField } from "../components/controls/search-field.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
@@ -47,7 +48,7 @@ export function AllValues({ event, kind, filters, onClose }: AllValuesProps) {
     <Dialog title={`Values of ${key}`} onClose={onClose}>
       <div class="event-values-head">
         <SearchField label="Search values" value={search} onSearch={setSearch} autofocus />
-        <DownloadCsv
+        <CardMenu
           file={`${event}, values of ${key}`}
           columns={["value", "events", "share in percent"]}
           rows={rows.map(({ property_value, count }) => [property_value, count, share(count).toFixed(2)])}

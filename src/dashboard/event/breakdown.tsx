@@ -1,5 +1,6 @@
 import { useState } from "preact/hooks"
-import { DownloadCsv, type Sort, sortOption } from "../components/charts/data-table.tsx"
+import { CardMenu } from "../components/charts/card-menu.tsx"
+import { type Sort, sortOption } from "../components/charts/data-table.tsx"
 import { RangeChart } from "../components/charts/range-chart.tsx"
 import { RowTable, useChangeColumn } from "../components/charts/row-table.tsx"
 import { stackSeries } from "../components/charts/stacked.ts"
@@ -193,16 +194,16 @@ function Groups({ split, filters, better }: GroupsProps) {
                   }}
                 />
                 <div class="table-foot">
-                  <DownloadCsv
-                    file="events-by-value"
-                    columns={[...split.map(fieldName), "events", "visitors", "sessions"]}
-                    rows={loadCsvRows}
-                  />
                   <Pager
                     page={page}
                     size={pageRows}
                     total={query.meta("groups")?.total ?? rows.length}
                     onPage={onPage}
+                  />
+                  <CardMenu
+                    file="events-by-value"
+                    columns={[...split.map(fieldName), "events", "visitors", "sessions"]}
+                    rows={loadCsvRows}
                   />
                 </div>
               </>

@@ -1,5 +1,6 @@
 import { useId, useState } from "preact/hooks"
-import { DownloadCsv, SortedTable } from "../components/charts/data-table.tsx"
+import { CardMenu } from "../components/charts/card-menu.tsx"
+import { SortedTable } from "../components/charts/data-table.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
 import { Value } from "../components/controls/value.tsx"
 import { Loaded } from "../components/layout/panel.tsx"
@@ -79,23 +80,7 @@ export function Property({ event, kind, filters, query }: PropertyProps) {
         >
           Break down
         </button>
-      </header>
-      <Loaded query={query} id={isNumeric ? "numbers" : "values"} height={heightOf(kind)}>
-        {() => {
-          if (values.length === 0 && query.isStale) return <Skeleton height={heightOf(kind)} />
-          if (numbers) return <Histogram name={key} numbers={numbers} />
-          return <Values kind={kind} values={values} filters={filters} />
-        }}
-      </Loaded>
-      <footer class="event-property-foot">
-        {cardinality > values.length || numbers ? (
-          <button type="button" class="button small quiet" onClick={() => setOpen(true)}>
-            All {format.count(cardinality)} values
-          </button>
-        ) : (
-          <span />
-        )}
-        <DownloadCsv
+        <CardMenu
           file={`values of ${key}`}
           columns={numbers ? ["from", "to", "events"] : ["value", "events", "share in percent"]}
           rows={
@@ -104,7 +89,21 @@ export function Property({ event, kind, filters, query }: PropertyProps) {
               : values.map((value) => [value.property_value, value.count, value.percentage])
           }
         />
-      </footer>
+      </header>
+      <Loaded query={query} id={isNumeric ? "numbers" : "values"} height={heightOf(kind)}>
+        {() => {
+          if (values.length === 0 && query.isStale) return <Skeleton height={heightOf(kind)} />
+          if (numbers) return <Histogram name={key} numbers={numbers} />
+          return <Values kind={kind} values={values} filters={filters} />
+        }}
+      </Loaded>
+      {(cardinality > values.length || numbers) && (
+        <footer class="event-property-foot">
+          <button type="button" class="button small quiet" onClick={() => setOpen(true)}>
+            All {format.count(cardinality)} values
+          </button>
+        </footer>
+      )}
       {isOpen && <AllValues event={event} kind={kind} filters={filters} onClose={() => setOpen(false)} />}
     </article>
   )

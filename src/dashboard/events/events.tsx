@@ -1,5 +1,6 @@
+import { CardMenu } from "../components/charts/card-menu.tsx"
 import { ComparisonNote } from "../components/charts/comparison-note.tsx"
-import { DownloadCsv, readSort, type Sort } from "../components/charts/data-table.tsx"
+import { readSort, type Sort } from "../components/charts/data-table.tsx"
 import { LastSeen, RowTable, useChangeColumn } from "../components/charts/row-table.tsx"
 import { useDirection } from "../components/charts/stat.tsx"
 import { Link } from "../components/controls/link.tsx"
@@ -85,7 +86,7 @@ export function Events() {
               pageKey="/"
               onSearch={(text) => router.setParams({ search: text || undefined, page: undefined }, "replace")}
             />
-            <DownloadCsv file="events" columns={csvColumns} rows={loadCsvRows} />
+            <CardMenu file="events" columns={csvColumns} rows={loadCsvRows} />
           </>
         }
       >

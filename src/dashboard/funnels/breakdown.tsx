@@ -1,4 +1,5 @@
-import { DataTable, DownloadCsv } from "../components/charts/data-table.tsx"
+import { CardMenu } from "../components/charts/card-menu.tsx"
+import { DataTable } from "../components/charts/data-table.tsx"
 import { type Step, stepParam } from "../components/controls/event-picker.tsx"
 import { Link } from "../components/controls/link.tsx"
 import type { Unit } from "../components/controls/unit.tsx"
@@ -52,7 +53,7 @@ export function Breakdown({ query, steps, unit, window, by, name: funnelName }: 
       chart="breakdown"
       hint={`Top ${shownValues} values in the first step · bars show overall conversion. Click a value to filter.`}
       actions={
-        <DownloadCsv
+        <CardMenu
           file="funnel-by-value"
           columns={[
             by,

@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks"
-import { DataTable, DownloadCsv } from "../components/charts/data-table.tsx"
+import { CardMenu, tableAction } from "../components/charts/card-menu.tsx"
+import { DataTable } from "../components/charts/data-table.tsx"
 import { resultText, type Step } from "../components/controls/event-picker.tsx"
-import { Icon } from "../components/controls/icons.tsx"
 import { type Unit, unitTitle } from "../components/controls/unit.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
@@ -64,37 +64,28 @@ export function StepsPanel({ query, steps, unit, window, name, pin }: StepsPanel
       pin={pin}
       hint={`Within ${windowText(window)} of the first step · best attempt per ${unit.one}`}
       actions={
-        <>
-          <button
-            type="button"
-            class="button small quiet"
-            aria-pressed={isTable}
-            onClick={() => setTable(!isTable)}
-          >
-            <Icon name="table" /> Table
-          </button>
-          <DownloadCsv
-            file="funnel"
-            columns={[
-              "step",
-              "event",
-              unit.many,
-              "percent of the first step",
-              "percent of the previous step",
-              "dropped off",
-              "median ms since the previous step",
-            ]}
-            rows={rows.map((row, index) => [
-              row.step,
-              names[index],
-              row.people,
-              row.conversion_rate,
-              row.step_conversion_rate,
-              index === rows.length - 1 ? null : droppedOff[index],
-              row.median_ms,
-            ])}
-          />
-        </>
+        <CardMenu
+          file="funnel"
+          actions={[tableAction(isTable, setTable)]}
+          columns={[
+            "step",
+            "event",
+            unit.many,
+            "percent of the first step",
+            "percent of the previous step",
+            "dropped off",
+            "median ms since the previous step",
+          ]}
+          rows={rows.map((row, index) => [
+            row.step,
+            names[index],
+            row.people,
+            row.conversion_rate,
+            row.step_conversion_rate,
+            index === rows.length - 1 ? null : droppedOff[index],
+            row.median_ms,
+          ])}
+        />
       }
     >
       <Loaded query={query} id="steps" height={steps.length * stepHeight}>

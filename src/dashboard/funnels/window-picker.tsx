@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks"
+import { Select } from "../components/controls/select.tsx"
 
 const presets = [
   { window: "1h", label: "1 hour" },
@@ -64,22 +65,18 @@ export function WindowPicker({ window, onChange }: WindowPickerProps) {
     <>
       <label class="inline-field">
         Within
-        <select
+        <Select
           value={isCustom ? "custom" : window}
-          onChange={(event) => {
-            const value = event.currentTarget.value
+          options={[
+            ...presets.map((preset) => ({ value: preset.window, label: preset.label })),
+            { value: "custom", label: "Custom…" },
+          ]}
+          onChange={(value) => {
             setCustom(value === "custom")
             if (value === "custom") setTyped(String(count))
             else onChange(value)
           }}
-        >
-          {presets.map((preset) => (
-            <option key={preset.window} value={preset.window}>
-              {preset.label}
-            </option>
-          ))}
-          <option value="custom">Custom…</option>
-        </select>
+        />
       </label>
       {isCustom && (
         <span class="inline-field">
@@ -92,17 +89,12 @@ export function WindowPicker({ window, onChange }: WindowPickerProps) {
             aria-invalid={isInvalid}
             onInput={(event) => set(event.currentTarget.value, unit)}
           />
-          <select
-            aria-label="Conversion window unit"
+          <Select
+            label="Conversion window unit"
             value={unit}
-            onChange={(event) => set(typed, event.currentTarget.value)}
-          >
-            {timeUnits.map((timeUnit) => (
-              <option key={timeUnit.unit} value={timeUnit.unit}>
-                {timeUnit.label}
-              </option>
-            ))}
-          </select>
+            options={timeUnits.map((timeUnit) => ({ value: timeUnit.unit, label: timeUnit.label }))}
+            onChange={(selected) => set(typed, selected)}
+          />
         </span>
       )}
       {isInvalid && (

@@ -1,5 +1,6 @@
+import { CardMenu } from "../components/charts/card-menu.tsx"
 import { ComparisonNote } from "../components/charts/comparison-note.tsx"
-import { DownloadCsv, SortedTable } from "../components/charts/data-table.tsx"
+import { SortedTable } from "../components/charts/data-table.tsx"
 import { RangeChart } from "../components/charts/range-chart.tsx"
 import type { PreviousSeries, Series } from "../components/charts/series.ts"
 import { Stat } from "../components/charts/stat.tsx"
@@ -189,7 +190,7 @@ function Comparison({ query, steps, unit }: TotalsProps & { steps: readonly Step
       title="Comparison"
       chart="comparison"
       actions={
-        <DownloadCsv
+        <CardMenu
           file="goals"
           columns={["goal", "percent", unit.many, `all ${unit.many}`, "conversions"]}
           rows={rows.map((row, index) => [

@@ -1,7 +1,8 @@
 import type { ComponentChildren } from "preact"
 import { useState } from "preact/hooks"
+import { CardMenu } from "../components/charts/card-menu.tsx"
 import { ComparisonNote } from "../components/charts/comparison-note.tsx"
-import { DownloadCsv, SortedTable } from "../components/charts/data-table.tsx"
+import { SortedTable } from "../components/charts/data-table.tsx"
 import { stepBody, stepParam, stepText } from "../components/controls/event-picker.tsx"
 import { Link } from "../components/controls/link.tsx"
 import { unitParam, units } from "../components/controls/unit.tsx"
@@ -68,7 +69,7 @@ function GoalList({ goals, saved, path, children }: GoalListProps) {
     <Panel
       title="Saved goals"
       actions={
-        <DownloadCsv
+        <CardMenu
           file="saved-goals"
           columns={["name", "goal", "counted", "percent", "converted", "total"]}
           rows={goals.map(({ view, step, unit }, index) => [

@@ -1,6 +1,7 @@
 import { useState } from "preact/hooks"
+import { CardMenu } from "../components/charts/card-menu.tsx"
 import { ComparisonNote } from "../components/charts/comparison-note.tsx"
-import { DataTable, DownloadCsv, type Sort, sortOption } from "../components/charts/data-table.tsx"
+import { DataTable, type Sort, sortOption } from "../components/charts/data-table.tsx"
 import { useMetric } from "../components/charts/metric.ts"
 import { RangeChart } from "../components/charts/range-chart.tsx"
 import { RowTable, useChangeColumn } from "../components/charts/row-table.tsx"
@@ -275,14 +276,14 @@ function TopEvents({ query, sort, onSort }: TopEventsProps) {
       pin={topEvents}
       actions={
         <>
-          <DownloadCsv
+          <Link class="button small" href={router.pageHref("events")}>
+            All events
+          </Link>
+          <CardMenu
             file="top-events"
             columns={["name", "events", "visitors", "share in percent"]}
             rows={rows.map((row) => [row.name, row.total_events, row.unique_users, row.percentage])}
           />
-          <Link class="button small" href={router.pageHref("events")}>
-            All events
-          </Link>
         </>
       }
     >
@@ -342,7 +343,7 @@ function TopProperties({ query }: { query: QueryState }) {
       chart="properties"
       pin={topProperties}
       actions={
-        <DownloadCsv
+        <CardMenu
           file="top-properties"
           columns={["event", "property", "value", "events"]}
           rows={rows.map((row) => [row.name, row.property_key, row.property_value, row.count])}

@@ -1,4 +1,5 @@
-import { DownloadCsv, ScrollBox } from "../components/charts/data-table.tsx"
+import { CardMenu } from "../components/charts/card-menu.tsx"
+import { ScrollBox } from "../components/charts/data-table.tsx"
 import { stepParam } from "../components/controls/event-picker.tsx"
 import { Link } from "../components/controls/link.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
@@ -46,7 +47,7 @@ export function PathsPanel({ query, event, rowsPerStep }: PathsPanelProps) {
       chart="paths"
       hint="Based on the first occurrence per session. Click an event to see its paths."
       actions={
-        <DownloadCsv
+        <CardMenu
           file="paths"
           columns={["step", "event", "sessions", "percent"]}
           rows={rows.map((row) => [row.place, labelOf(row), row.sessions, row.percentage])}

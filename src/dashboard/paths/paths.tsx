@@ -6,6 +6,7 @@ import {
   stepText,
   useEventNames,
 } from "../components/controls/event-picker.tsx"
+import { Select } from "../components/controls/select.tsx"
 import { Steps } from "../components/controls/steps.tsx"
 import { EmptyReport } from "../components/layout/empty-report.tsx"
 import { Page } from "../components/layout/page.tsx"
@@ -48,16 +49,11 @@ export function Paths() {
   const select = (name: string, label: string, value: number, choices: readonly number[]) => (
     <label class="inline-field">
       {label}
-      <select
-        value={value}
-        onChange={(event) => router.setParams({ [name]: event.currentTarget.value }, "replace")}
-      >
-        {choices.map((choice) => (
-          <option key={choice} value={choice}>
-            {choice}
-          </option>
-        ))}
-      </select>
+      <Select
+        value={String(value)}
+        options={choices.map((choice) => ({ value: String(choice), label: String(choice) }))}
+        onChange={(selected) => router.setParams({ [name]: selected }, "replace")}
+      />
     </label>
   )
   return (

@@ -1,5 +1,6 @@
 import { useRef } from "preact/hooks"
-import { DataTable, DownloadCsv } from "../components/charts/data-table.tsx"
+import { CardMenu } from "../components/charts/card-menu.tsx"
+import { DataTable } from "../components/charts/data-table.tsx"
 import { Link } from "../components/controls/link.tsx"
 import { Pager } from "../components/controls/pager.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
@@ -147,7 +148,7 @@ function Traits({ traits }: { traits: Profile["traits"] }) {
 
 function Download({ profiles }: { profiles: readonly Profile[] }) {
   return (
-    <DownloadCsv
+    <CardMenu
       file="profiles"
       columns={["profile", "name", "email", "username", "traits", "visitors", "created", "updated"]}
       rows={profiles.map((profile) => [

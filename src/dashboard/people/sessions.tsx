@@ -1,4 +1,5 @@
-import { DataTable, DownloadCsv } from "../components/charts/data-table.tsx"
+import { CardMenu } from "../components/charts/card-menu.tsx"
+import { DataTable } from "../components/charts/data-table.tsx"
 import { Pager } from "../components/controls/pager.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
 import { usePage } from "../components/controls/use-page.ts"
@@ -45,7 +46,7 @@ export function Sessions({ selection }: { selection: Selection }) {
       title="Sessions"
       hint={`${query.isLoading ? "" : `${format.countOf(total, "session")}, `}most recent first.`}
       actions={
-        <DownloadCsv
+        <CardMenu
           file="sessions"
           columns={[
             "session",

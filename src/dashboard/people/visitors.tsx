@@ -1,4 +1,5 @@
-import { DataTable, DownloadCsv } from "../components/charts/data-table.tsx"
+import { CardMenu } from "../components/charts/card-menu.tsx"
+import { DataTable } from "../components/charts/data-table.tsx"
 import { Pager } from "../components/controls/pager.tsx"
 import { unitTitle } from "../components/controls/unit.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
@@ -78,7 +79,7 @@ export function Visitors({ search = "", selection }: VisitorsProps) {
           : "Visitors active in this range, most recent first."
       }
       actions={
-        <DownloadCsv
+        <CardMenu
           file={unit.many}
           columns={["visitor", "profile", "events", "sessions", "first seen", "last seen"]}
           rows={loadCsvRows}

@@ -1,5 +1,6 @@
 import type { EventKind } from "../../event-kinds.ts"
-import { DataTable, DownloadCsv } from "../components/charts/data-table.tsx"
+import { CardMenu } from "../components/charts/card-menu.tsx"
+import { DataTable } from "../components/charts/data-table.tsx"
 import { RangeChart } from "../components/charts/range-chart.tsx"
 import { GranularitySwitch, useGranularity } from "../components/controls/granularity.tsx"
 import { Link } from "../components/controls/link.tsx"
@@ -71,7 +72,7 @@ function TopEvents({ query }: { query: QueryState }) {
     <Panel
       title="Top events"
       actions={
-        <DownloadCsv
+        <CardMenu
           file="person-top-events"
           columns={["name", "kind", "events", "last"]}
           rows={rows.map((row) => [row.event_name, row.kind, row.events, new Date(row.last).toISOString()])}

@@ -1,5 +1,5 @@
 import { useEffect, useState } from "preact/hooks"
-import { DownloadCsv } from "../components/charts/data-table.tsx"
+import { CardMenu } from "../components/charts/card-menu.tsx"
 import { EventRow } from "../components/charts/event-row.tsx"
 import { Link } from "../components/controls/link.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
@@ -243,7 +243,7 @@ function NoEvents({ person, lastSeen }: { person: PersonId; lastSeen: string | u
 
 function Download({ events }: { events: readonly ApiEvent[] }) {
   return (
-    <DownloadCsv
+    <CardMenu
       file="timeline"
       columns={[
         "time",

@@ -1,6 +1,8 @@
 import { useState } from "preact/hooks"
-import { DataTable, DownloadCsv } from "../components/charts/data-table.tsx"
+import { CardMenu } from "../components/charts/card-menu.tsx"
+import { DataTable } from "../components/charts/data-table.tsx"
 import { Link } from "../components/controls/link.tsx"
+import { Select } from "../components/controls/select.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
 import { Panel } from "../components/layout/panel.tsx"
 import { Empty } from "../components/layout/states.tsx"
@@ -33,7 +35,7 @@ export function RejectedRequestList({ all, siteRequests, reason, site }: ListPro
       title="Requests"
       actions={
         <>
-          <Select
+          <Choice
             label="Reason"
             value={reason}
             options={[...new Set(all.map((request) => request.reason))]
@@ -41,13 +43,13 @@ export function RejectedRequestList({ all, siteRequests, reason, site }: ListPro
               .map((value) => [value, reasonText(value)])}
             onChange={(value) => router.setParams({ reason: value || undefined })}
           />
-          <Select
+          <Choice
             label="Website"
             value={site}
             options={sitesOf(all).map((id) => [id ?? noWebsite, nameOf(id)])}
             onChange={(value) => router.setParams({ site: value || undefined })}
           />
-          <DownloadCsv
+          <CardMenu
             file="rejected-requests"
             columns={["time", "path", "status", "reason", "website", "events", "names", "keys", "advice"]}
             rows={matches.map((request) => [
@@ -111,7 +113,7 @@ function sitesOf(requests: readonly RejectedRequest[]): (string | null)[] {
   return requests.some((request) => matchesSite(request, noWebsite)) ? [...ids, null] : ids
 }
 
-interface SelectProps {
+interface ChoiceProps {
   label: string
   /** '': all. */
   value: string
@@ -119,20 +121,20 @@ interface SelectProps {
   onChange: (value: string) => void
 }
 
-function Select({ label, value, options, onChange }: SelectProps) {
+function Choice({ label, value, options, onChange }: ChoiceProps) {
   const hasOption = value === "" || options.some(([option]) => option === value)
   return (
-    <label class="rejected-choice">
+    <label class="inline-field">
       {label}
-      <select value={value} onChange={(event) => onChange(event.currentTarget.value)}>
-        <option value="">All</option>
-        {!hasOption && <option value={value}>{value}</option>}
-        {options.map(([option, text]) => (
-          <option key={option} value={option}>
-            {text}
-          </option>
-        ))}
-      </select>
+      <Select
+        value={value}
+        options={[
+          { value: "", label: "All" },
+          ...(hasOption ? [] : [{ value, label: value }]),
+          ...options.map(([option, text]) => ({ value: option, label: text })),
+        ]}
+        onChange={onChange}
+      />
     </label>
   )
 }

@@ -1,4 +1,5 @@
-import { DownloadCsv, ScrollBox } from "../components/charts/data-table.tsx"
+import { CardMenu } from "../components/charts/card-menu.tsx"
+import { ScrollBox } from "../components/charts/data-table.tsx"
 import type { Step } from "../components/controls/event-picker.tsx"
 import { type Unit, unitTitle } from "../components/controls/unit.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
@@ -46,7 +47,7 @@ export function CohortsPanel({ query, steps, unit, isPercent, pin }: CohortsPane
       chart="cohorts"
       pin={pin}
       actions={
-        <DownloadCsv
+        <CardMenu
           file="retention"
           columns={[one, unit.many, ...cohorts.map((_, offset) => `${offset} ${many} later`)]}
           rows={cohorts.map(({ date, people, cells }) => [date, people, ...cells.map(numberOf)])}

@@ -4,6 +4,7 @@ import { Form } from "../components/controls/form.tsx"
 import { Icon } from "../components/controls/icons.tsx"
 import { MoreMenu } from "../components/controls/more-menu.tsx"
 import { SecretDialog } from "../components/controls/secret-dialog.tsx"
+import { Select } from "../components/controls/select.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
 import { Panel } from "../components/layout/panel.tsx"
 import { Empty } from "../components/layout/states.tsx"
@@ -151,22 +152,17 @@ function AccessFields({ role, websites, sections, onChange }: AccessFieldsProps)
     <>
       <label class="field">
         Role
-        <select
+        <Select
           value={role}
-          onChange={({ currentTarget: { value } }) =>
+          options={Object.entries(roleTexts).map(([name, { text }]) => ({ value: name, label: text }))}
+          onChange={(value) =>
             onChange(
               value === "owner"
                 ? { role: "owner", websites: null, sections: null }
                 : { role: "viewer", websites, sections },
             )
           }
-        >
-          {Object.entries(roleTexts).map(([name, { text }]) => (
-            <option key={name} value={name}>
-              {text}
-            </option>
-          ))}
-        </select>
+        />
       </label>
       {role === "viewer" && (
         <>

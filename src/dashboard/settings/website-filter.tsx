@@ -1,3 +1,4 @@
+import { Select } from "../components/controls/select.tsx"
 import { homeSite } from "../components/layout/home.ts"
 import { useApp } from "../state/app.ts"
 
@@ -14,16 +15,11 @@ export function WebsiteFilter({ website }: { website: string }) {
   return (
     <label class="inline-field">
       <span>Website</span>
-      <select
+      <Select
         value={website}
-        onChange={(event) => router.setParams({ website: event.currentTarget.value }, "replace")}
-      >
-        {ids.map((id) => (
-          <option key={id} value={id}>
-            {session.nameOf(id)}
-          </option>
-        ))}
-      </select>
+        options={ids.map((id) => ({ value: id, label: session.nameOf(id) }))}
+        onChange={(selected) => router.setParams({ website: selected }, "replace")}
+      />
     </label>
   )
 }

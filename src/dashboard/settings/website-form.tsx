@@ -2,6 +2,7 @@ import { useState } from "preact/hooks"
 import { CheckField } from "../components/controls/check-field.tsx"
 import { Dialog } from "../components/controls/dialog.tsx"
 import { Form } from "../components/controls/form.tsx"
+import { Select } from "../components/controls/select.tsx"
 import { useApp } from "../state/app.ts"
 
 /** A website as returned by the API. */
@@ -127,15 +128,16 @@ function Retention({ retain, onChange }: { retain: string; onChange: (retain: st
     <div class="settings-retain">
       <label class="field">
         Data retention
-        <select
+        <Select
           value={days === undefined ? retain : "days"}
-          onChange={({ currentTarget: { value } }) => onChange(value === "days" ? `${defaultDays}d` : value)}
-        >
-          <option value="default">Server default (--retain)</option>
-          <option value="forever">Forever</option>
-          <option value="days">Number of days</option>
-          {isOther && <option value={retain}>{retain}</option>}
-        </select>
+          options={[
+            { value: "default", label: "Server default (--retain)" },
+            { value: "forever", label: "Forever" },
+            { value: "days", label: "Number of days" },
+            ...(isOther ? [{ value: retain, label: retain }] : []),
+          ]}
+          onChange={(value) => onChange(value === "days" ? `${defaultDays}d` : value)}
+        />
         <small>Older events are deleted permanently.</small>
       </label>
       {days !== undefined && (

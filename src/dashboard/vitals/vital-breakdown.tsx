@@ -1,4 +1,5 @@
-import { DataTable, DownloadCsv } from "../components/charts/data-table.tsx"
+import { CardMenu } from "../components/charts/card-menu.tsx"
+import { DataTable } from "../components/charts/data-table.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
 import { Value } from "../components/controls/value.tsx"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
@@ -32,7 +33,7 @@ export function VitalBreakdown({ field, title, column, metric, query }: VitalBre
     <Panel
       title={title}
       actions={
-        <DownloadCsv
+        <CardMenu
           file={`${metric.metric.toLowerCase()}-by-${column.toLowerCase()}`}
           columns={[column.toLowerCase(), "measurements", "75th percentile"]}
           rows={rows.map(({ value, samples, p75 }) => [value, samples, p75])}

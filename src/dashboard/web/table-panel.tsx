@@ -1,6 +1,7 @@
 import type { ComponentChildren } from "preact"
 import { useState } from "preact/hooks"
-import { DownloadCsv, type Sort, sortOption } from "../components/charts/data-table.tsx"
+import { CardMenu } from "../components/charts/card-menu.tsx"
+import { type Sort, sortOption } from "../components/charts/data-table.tsx"
 import { RowTable, useChangeColumn } from "../components/charts/row-table.tsx"
 import { Pager } from "../components/controls/pager.tsx"
 import { Segmented } from "../components/controls/segmented.tsx"
@@ -204,16 +205,16 @@ function Table({ title, tab, query, page, onPage, sort, onSort }: TableProps) {
       </Loaded>
       {!query.isLoading && query.rows(name).length > 0 && (
         <div class="table-foot">
-          <DownloadCsv
-            file={name.replaceAll("_", "-")}
-            columns={[heading.toLowerCase(), ...measures.map((measure) => measure.heading)]}
-            rows={loadCsvRows}
-          />
           <Pager
             page={page}
             size={pageRows}
             total={query.meta(name)?.total ?? query.rows(name).length}
             onPage={onPage}
+          />
+          <CardMenu
+            file={name.replaceAll("_", "-")}
+            columns={[heading.toLowerCase(), ...measures.map((measure) => measure.heading)]}
+            rows={loadCsvRows}
           />
         </div>
       )}

@@ -1,4 +1,4 @@
-import { changeValue, DownloadCsv, SortedTable } from "../components/charts/data-table.tsx"
+import { changeValue, CardMenu, SortedTable } from "../components/charts/data-table.tsx"
 import { RangeChart } from "../components/charts/range-chart.tsx"
 import { Change } from "../components/charts/stat.tsx"
 import { useGranularity } from "../components/controls/granularity.tsx"
@@ -160,7 +160,7 @@ function WebsiteTable({ rowsOf, query }: WebsiteTableProps) {
       title="Websites"
       pin={tableTile}
       actions={
-        <DownloadCsv
+        <CardMenu
           file="websites"
           columns={["website", ...metrics.map(({ value }) => value)]}
           rows={rows.map(({ id, counts }) => [session.nameOf(id), ...counts.map(({ now }) => now)])}

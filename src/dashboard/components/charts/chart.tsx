@@ -1,6 +1,6 @@
 import { useState } from "preact/hooks"
-import { Icon } from "../controls/icons.tsx"
-import { DataTable, DownloadCsv } from "./data-table.tsx"
+import { CardMenu, tableAction } from "./card-menu.tsx"
+import { DataTable } from "./data-table.tsx"
 import { type DateAction, DateMenu } from "./date-menu.tsx"
 import { dashOf, Plot, type PlotProps } from "./plot.tsx"
 import { shadeOf } from "./series.ts"
@@ -105,15 +105,7 @@ export function Chart(props: ChartProps) {
           ))}
         </ul>
         <div class="chart-actions">
-          <button
-            type="button"
-            class="button small quiet"
-            aria-pressed={isTable}
-            onClick={() => setTable(!isTable)}
-          >
-            <Icon name="table" /> Table
-          </button>
-          <DownloadCsv file={file} columns={columns} rows={rows} />
+          <CardMenu file={file} columns={columns} rows={rows} actions={[tableAction(isTable, setTable)]} />
         </div>
       </figcaption>
     </figure>

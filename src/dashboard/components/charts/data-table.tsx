@@ -1,9 +1,6 @@
 import type { ComponentChildren } from "preact"
 import { useEffect, useRef, useState } from "preact/hooks"
-import { csvText } from "../../state/csv.ts"
 import type { Comparison } from "../../state/range.ts"
-import { useAction } from "../../state/use-action.ts"
-import { Icon } from "../controls/icons.tsx"
 
 /** The sort column and order. */
 export interface Sort {
@@ -192,42 +189,4 @@ function Bar({ share }: { share: number }) {
   return (
     <span class="bar" style={{ width: `${Math.max(0, Math.min(1, share)) * 100}%` }} aria-hidden="true" />
   )
-}
-
-type CsvRows = readonly (readonly unknown[])[]
-
-interface DownloadProps {
-  /** File name without extension. */
-  file: string
-  columns: readonly string[]
-  /** The rows, or a function that fetches all of them if the page shows only some. */
-  rows: CsvRows | (() => Promise<CsvRows>)
-}
-
-/** A button that downloads rows as CSV. */
-export function DownloadCsv({ file, columns, rows }: DownloadProps) {
-  const { isBusy, run } = useAction(async () =>
-    save(`${file}.csv`, csvText(columns, typeof rows === "function" ? await rows() : rows)),
-  )
-  return (
-    <button
-      type="button"
-      class="button small quiet"
-      aria-label={`Download ${file} as CSV`}
-      disabled={typeof rows !== "function" && rows.length === 0}
-      aria-disabled={isBusy}
-      onClick={run}
-    >
-      <Icon name="download" /> CSV
-    </button>
-  )
-}
-
-function save(name: string, csv: string): void {
-  const url = URL.createObjectURL(new Blob([csv], { type: "text/csv;charset=utf-8" }))
-  const link = document.createElement("a")
-  link.href = url
-  link.download = name
-  link.click()
-  URL.revokeObjectURL(url)
 }

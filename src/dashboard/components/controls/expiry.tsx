@@ -1,6 +1,7 @@
 import { useState } from "preact/hooks"
 import { useApp } from "../../state/app.ts"
 import { addDays, endOfDay } from "../../state/range.ts"
+import { Select } from "./select.tsx"
 
 /** Lifetimes to offer for API keys and share links. */
 const lifetimes = [
@@ -35,15 +36,15 @@ export function Expiry({ expiresAt, initialDays, onChange }: ExpiryProps) {
     <div class="settings-retain">
       <label class="field">
         Expires
-        <select value={choice} onChange={(event) => choose(event.currentTarget.value)}>
-          <option value="never">Never</option>
-          {lifetimes.map(({ days, label }) => (
-            <option key={days} value={String(days)}>
-              {label}
-            </option>
-          ))}
-          <option value="day">On a date</option>
-        </select>
+        <Select
+          value={choice}
+          options={[
+            { value: "never", label: "Never" },
+            ...lifetimes.map(({ days, label }) => ({ value: String(days), label })),
+            { value: "day", label: "On a date" },
+          ]}
+          onChange={choose}
+        />
       </label>
       {choice === "day" && (
         <label class="field">

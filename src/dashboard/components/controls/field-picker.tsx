@@ -1,6 +1,7 @@
 import { useApp } from "../../state/app.ts"
 import { fieldName, peopleFields } from "../../state/filters.ts"
 import { usePropertyKeys } from "./property-keys.ts"
+import { Select } from "./select.tsx"
 
 /** Fields of the event that are not ids. */
 const ownFields = ["path", "namespace", "source"]
@@ -38,21 +39,19 @@ export function FieldPicker({
   const isOther = field !== undefined && !fields.includes(field) && !propertyFields.includes(field)
   const properties = [...new Set([...(isOther ? [field] : []), ...propertyFields])]
   const optionsOf = (names: readonly string[]) =>
-    names
-      .filter((name) => name !== excluded)
-      .map((name) => (
-        <option key={name} value={name}>
-          {fieldName(name)}
-        </option>
-      ))
+    names.filter((name) => name !== excluded).map((name) => ({ value: name, label: fieldName(name) }))
   return (
     <label class="inline-field">
       {label}
-      <select value={field ?? ""} onChange={(change) => onChange(change.currentTarget.value || undefined)}>
-        <option value="">None</option>
-        <optgroup label="Fields">{optionsOf(fields)}</optgroup>
-        {properties.length > 0 && <optgroup label="Properties">{optionsOf(properties)}</optgroup>}
-      </select>
+      <Select
+        value={field ?? ""}
+        options={[
+          { value: "", label: "None" },
+          { label: "Fields", options: optionsOf(fields) },
+          ...(properties.length > 0 ? [{ label: "Properties", options: optionsOf(properties) }] : []),
+        ]}
+        onChange={(selected) => onChange(selected || undefined)}
+      />
     </label>
   )
 }

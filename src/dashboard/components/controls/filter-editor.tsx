@@ -14,6 +14,7 @@ import {
 import { useQuery } from "../../state/use-query.ts"
 import { Dialog } from "./dialog.tsx"
 import { usePropertyKeys } from "./property-keys.ts"
+import { Select } from "./select.tsx"
 
 /** Values to suggest; any other can be typed. */
 const maxSuggestions = 50
@@ -88,20 +89,13 @@ export function FilterEditor({ title, filter, event, onDone, onClose }: FilterEd
         </datalist>
         <label class="field">
           Condition
-          <select
+          <Select
             value={words}
-            onChange={(change) =>
-              setCondition(
-                conditions.find((option) => option.words === change.currentTarget.value) ?? condition,
-              )
+            options={conditions.map((option) => ({ value: option.words, label: option.words }))}
+            onChange={(selected) =>
+              setCondition(conditions.find((option) => option.words === selected) ?? condition)
             }
-          >
-            {conditions.map((option) => (
-              <option key={option.words} value={option.words}>
-                {option.words}
-              </option>
-            ))}
-          </select>
+          />
         </label>
         {takes === "list" && (
           <label class="field">

@@ -1,12 +1,19 @@
-import { Icon } from "./icons.tsx"
+import { Icon, type IconName } from "./icons.tsx"
 import { Popover } from "./popover.tsx"
+
+export interface MenuAction {
+  label: string
+  icon?: IconName
+  isDisabled?: boolean
+  run: () => void
+}
 
 interface MoreMenuProps {
   /** Name of the item: “shop.example.com” */
   name: string
   /** The button has no border. */
   isQuiet?: boolean
-  actions: readonly { label: string; run: () => void }[]
+  actions: readonly MenuAction[]
 }
 
 /** A menu of the less common actions. */
@@ -20,15 +27,18 @@ export function MoreMenu({ name, isQuiet = false, actions }: MoreMenuProps) {
     >
       {(close) => (
         <ul class="menu">
-          {actions.map(({ label, run }) => (
+          {actions.map(({ label, icon, isDisabled = false, run }) => (
             <li key={label}>
               <button
                 type="button"
+                class={icon && "with-icon"}
+                disabled={isDisabled}
                 onClick={() => {
                   close()
                   run()
                 }}
               >
+                {icon && <Icon name={icon} />}
                 {label}
               </button>
             </li>

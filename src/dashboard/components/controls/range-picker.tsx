@@ -10,6 +10,7 @@ import {
 } from "../../state/range.ts"
 import { Icon } from "./icons.tsx"
 import { Popover } from "./popover.tsx"
+import { Select } from "./select.tsx"
 import { useFormat } from "./use-format.ts"
 
 /** Selects the range, the comparison and the time zone of the page. */
@@ -104,24 +105,21 @@ function ComparisonPicker() {
     <div class="custom-range">
       <label class="field wide">
         Compare to
-        <select
+        <Select
           value={isCustom ? "custom" : (compare ?? "none")}
-          onChange={({ currentTarget: { value } }) =>
+          options={[
+            ...comparisons,
+            { value: "custom", label: "Custom dates" },
+            { value: "none", label: "Nothing" },
+          ]}
+          onChange={(value) =>
             set(
               value === "custom"
                 ? custom
                 : comparisons.find((comparison) => comparison.value === value)?.value,
             )
           }
-        >
-          {comparisons.map(({ value, label }) => (
-            <option key={value} value={value}>
-              {label}
-            </option>
-          ))}
-          <option value="custom">Custom dates</option>
-          <option value="none">Nothing</option>
-        </select>
+        />
       </label>
       {isCustom &&
         (["startDate", "endDate"] as const).map((bound) => (
@@ -205,13 +203,11 @@ function ZonePicker({ zone }: { zone: string }) {
   return (
     <label class="field">
       Time zone
-      <select value={zone} onChange={(event) => router.setParams({ tz: event.currentTarget.value })}>
-        {all.map((name) => (
-          <option key={name} value={name}>
-            {name.replaceAll("_", " ")}
-          </option>
-        ))}
-      </select>
+      <Select
+        value={zone}
+        options={all.map((name) => ({ value: name, label: name.replaceAll("_", " ") }))}
+        onChange={(tz) => router.setParams({ tz })}
+      />
     </label>
   )
 }

@@ -1,3 +1,5 @@
+import { Select } from "./select.tsx"
+
 /** What funnels and other reports count. */
 export const units = [
   { value: "visitor", one: "visitor", many: "visitors" },
@@ -35,19 +37,14 @@ export function UnitPicker({ unit, onChange, options = units }: UnitPickerProps)
   return (
     <label class="inline-field">
       Count
-      <select
+      <Select
         value={unit.value}
-        onChange={({ currentTarget }) => {
-          const chosen = options.find(({ value }) => value === currentTarget.value)
+        options={options.map(({ value, many }) => ({ value, label: many }))}
+        onChange={(selected) => {
+          const chosen = options.find(({ value }) => value === selected)
           if (chosen) onChange(chosen.value)
         }}
-      >
-        {options.map(({ value, many }) => (
-          <option key={value} value={value}>
-            {many}
-          </option>
-        ))}
-      </select>
+      />
     </label>
   )
 }
