@@ -1,4 +1,4 @@
-import type { EventKind } from "./event-kinds.ts"
+import { type EventKind, eventKinds } from "./event-kinds.ts"
 
 // What a share link that is limited to one page, and a viewer who is limited to some sections, can use. The server enforces it; the
 // dashboard hides the rest. Everything that is not listed here is closed to both.
@@ -207,4 +207,9 @@ export function allowsType(
   return (
     shown.length > 0 && kinds.every((kind) => shown.some((own) => own === allKinds || own.includes(kind)))
   )
+}
+
+/** The kinds of events that a caller limited to `pages` can count with the query type `events`. */
+export function readableKinds(pages: PageLimit): EventKind[] {
+  return eventKinds.filter((kind) => allowsType(pages, queryTypePages.events, [kind]))
 }

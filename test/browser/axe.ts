@@ -6,10 +6,11 @@ const tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-prac
 
 /**
  * The violations that axe finds in the page's current state: rules and elements. Waits until no panel shows earlier data, which is faded
- * and has too little contrast.
+ * and has too little contrast, and scrolls to the top: the bar of filters covers a part of what scrolls below it.
  */
 export async function violations(page: Page): Promise<string[]> {
   await page.waitForFunction(() => document.querySelector('[aria-busy="true"]') === null)
+  await page.evaluate(() => scrollTo(0, 0))
   await page.evaluate(source)
   return page.evaluate(async (values) => {
     // axe is a global.

@@ -66,6 +66,31 @@ describe.skipIf(noBrowser)(`every page${skipped}`, () => {
     },
     timeout,
   )
+
+  const charted = pages.filter(({ name }) => ["web", "overview", "event", "errors"].includes(name))
+  test.each(charted)(
+    "$name shows its first chart on the first screen of a phone",
+    async ({ path, ready }) => {
+      const viewport = { width: 390, height: 844 }
+      const { page } = await dashboard.open(path.replace("&split=property.plan", ""), { viewport })
+      await waitForPage(page, ready)
+      const chart = await page.locator(".chart-canvas").first().boundingBox()
+      expect((chart?.y ?? Number.NaN) + (chart?.height ?? 0)).toBeLessThanOrEqual(viewport.height)
+      await page.context().close()
+    },
+  )
+
+  test("filters and range stay in place while a page scrolls", async () => {
+    const { page } = await dashboard.open("/w/SITE/overview?f=exists:path:true")
+    await waitForPage(page, "page_viewed")
+    await page.evaluate(() => scrollTo(0, 600))
+    for (const name of ["Edit filter Path is set", "Range: Last 30 days"]) {
+      const box = await page.getByRole("button", { name }).boundingBox()
+      expect(box?.y).toBeGreaterThanOrEqual(0)
+      expect(box?.y).toBeLessThan(60)
+    }
+    await page.context().close()
+  })
 })
 
 /** Overrides the font of the page's style sheets. Every system has the generic families. */

@@ -3,7 +3,7 @@ import type { Locator, Page } from "playwright-core"
 import { eventuallyPasses } from "../harness.ts"
 import { violations } from "./axe.ts"
 import { type Dashboard, noBrowser, openDashboard, skipped, waitForPage, waitForQueries } from "./browser.ts"
-import { cellsOf, chooseAction, dayAgo, numberOf, totalsOf } from "./helpers.ts"
+import { cellsOf, chooseAction, count, dayAgo, numberOf, totalsOf } from "./helpers.ts"
 
 interface Summary {
   total_events: number
@@ -412,6 +412,60 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await page.context().close()
   })
 
+  test("values are found by typing, with their number of events, and several are selected", async () => {
+    const { page } = await dashboard.open("/w/SITE/overview?period=last_7d&f=eq:property.plan:team")
+    await page.locator(".stat-value").first().waitFor()
+    await page.keyboard.press("/")
+    await page.keyboard.type("product")
+    await page.keyboard.press("Enter")
+    const rows = await runQuery<{ "property.product": string; events: number }>({
+      preset: "last_7d",
+      parameters: [{ name: "events", by: ["property.product"], measures: ["events"], limit: 100 }],
+    })
+    const expected = rows.flatMap((row) =>
+      row["property.product"] === null ? [] : [`${row["property.product"]}${count(row.events)}`],
+    )
+    const values = page.getByRole("group", { name: "Values of product" }).locator("label")
+    await values.first().waitFor()
+    await eventuallyPasses(async () => expect(await values.allTextContents()).toEqual(expected))
+    await page.keyboard.type("s")
+    const found = expected.filter((text) => /s.*?\d/i.test(text))
+    await eventuallyPasses(async () => expect(await values.allTextContents()).toEqual(found))
+    for (const key of ["ArrowDown", "Space", "ArrowDown", "Space", "ArrowUp", "ArrowUp"]) {
+      await page.keyboard.press(key)
+    }
+    await page.keyboard.press("Backspace")
+    await page.keyboard.press("Enter")
+    const names = found.slice(0, 2).map((text) => text.replace(/\d[\d,]*$/, ""))
+    await page.getByRole("button", { name: `Edit filter product is one of ${names.join(", ")}` }).waitFor()
+    expect(new URL(page.url()).searchParams.getAll("f")).toEqual([
+      "eq:property.plan:team",
+      `in:property.product:${JSON.stringify(names)}`,
+    ])
+    await page.context().close()
+  })
+
+  test("the filters' popover closes with Escape and by a click elsewhere", async () => {
+    const { page } = await dashboard.open("/w/SITE/overview")
+    await page.locator(".stat-value").first().waitFor()
+    const editor = page.getByRole("dialog", { name: "Add filter" })
+    await page.keyboard.press("/")
+    await editor.waitFor()
+    expect(await violations(page)).toEqual([])
+    await page.keyboard.type("plan")
+    await page.keyboard.press("Enter")
+    await page.getByRole("group", { name: "Values of plan" }).getByRole("checkbox").first().waitFor()
+    expect(await violations(page)).toEqual([])
+    await page.keyboard.press("Escape")
+    await editor.waitFor({ state: "detached" })
+    await page.keyboard.press("/")
+    await editor.waitFor()
+    await page.getByRole("heading", { name: "Overview" }).click()
+    await editor.waitFor({ state: "detached" })
+    expect(new URL(page.url()).searchParams.getAll("f")).toEqual([])
+    await page.context().close()
+  })
+
   test("filters are changed and removed with the keyboard only, and focus is kept", async () => {
     const { page } = await dashboard.open(
       "/w/SITE/overview?f=exists:property.plan:false&f=in:path:%5B%22/%22,%22/a, b%22%5D",
@@ -423,17 +477,23 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
       }, label)
     await page.getByRole("button", { name: "Edit filter plan is not set" }).focus()
     await page.keyboard.press("Enter")
-    const field = page.getByRole("combobox", { name: "Field or property" })
+    await waitForFocus("Apply")
+    await page.getByRole("button", { name: "Field: plan" }).press("Enter")
+    const field = page.getByRole("searchbox", { name: "Field or property" })
     await eventuallyPasses(async () =>
       expect(await field.evaluate((element) => element === document.activeElement)).toBe(true),
     )
-    await field.fill("coupon")
+    await page.keyboard.type("coupon")
+    await page.keyboard.press("Enter")
+    await waitForFocus("Apply")
     await page.keyboard.press("Enter")
     await page.getByRole("button", { name: "Edit filter coupon is not set" }).waitFor()
     await waitForFocus("Edit filter coupon is not set")
     await page.getByRole("button", { name: "Edit filter Path" }).click()
-    const values = page.getByRole("textbox", { name: "One value per line" })
-    await eventuallyPasses(async () => expect(await values.inputValue()).toBe("/\n/a, b"))
+    const values = page.getByRole("group", { name: "Values of Path" })
+    for (const name of [/^\/, /, /^\/a, b, /]) {
+      await values.getByRole("checkbox", { name, checked: true }).waitFor()
+    }
     await page.getByRole("button", { name: "Apply" }).click()
     expect(new URL(page.url()).searchParams.getAll("f")).toEqual([
       "exists:property.coupon:false",
@@ -546,8 +606,7 @@ async function typeFilter(page: Page, field: string, value: string): Promise<voi
   await page.keyboard.press("/")
   await page.getByRole("dialog", { name: "Add filter" }).waitFor()
   await page.keyboard.type(field)
-  await page.keyboard.press("Tab")
-  await page.keyboard.press("Tab")
+  await page.keyboard.press("Enter")
   await page.keyboard.type(value)
   await page.keyboard.press("Enter")
 }

@@ -172,10 +172,9 @@ describe.skipIf(noBrowser)(`saved views, annotations and share links${skipped}`,
     const { page: guest } = await dashboard.open(link, { isLoggedIn: false })
     await waitForPage(guest, "page_viewed")
     await guest.keyboard.press("/")
-    await guest.locator("datalist option[value='property.plan']").waitFor({ state: "attached" })
-    await eventuallyPasses(async () =>
-      expect(await guest.locator("datalist option[value='anonymous_id']").count()).toBe(0),
-    )
+    const editor = guest.getByRole("dialog", { name: "Add filter" })
+    await editor.getByRole("button", { name: "plan property" }).waitFor()
+    expect(await editor.getByRole("button", { name: "Visitor" }).count()).toBe(0)
     await guest.getByLabel("Field or property").fill("anonymous_id")
     await guest.keyboard.press("Enter")
     await guest.getByRole("alert").getByText("Choose one from the list").waitFor()

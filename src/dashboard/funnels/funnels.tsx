@@ -163,7 +163,7 @@ function Totals({ query, isCompared }: TotalsProps) {
   const format = useFormat()
   return (
     <section class="panel stats" aria-label="Funnel totals">
-      <Loaded query={query} id="steps" height={64}>
+      <Loaded query={query} id="steps" height={62}>
         {() => {
           const rows = query.rows<StepRow>("steps")
           const previousRows = rows.flatMap(({ previous }) => (previous ? [previous] : []))

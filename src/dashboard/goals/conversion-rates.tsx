@@ -122,7 +122,7 @@ function Totals({ query, unit, goal }: TotalsProps & { goal: Step | undefined })
   return (
     <section class="panel stats" aria-label="Goal totals">
       <PinButton name="a total" tiles={numbersOf(goal, unit)} />
-      <Loaded query={query} id="totals" height={64}>
+      <Loaded query={query} id="totals" height={62}>
         {() => {
           const [row] = query.rows<GoalRow>("totals")
           const previous = row?.previous

@@ -96,10 +96,21 @@ function singleFilters(filter: Filter): Filter[] {
     : [filter]
 }
 
-/** "is" for one value, "is one of" for several. */
-function isOneOf(field: string, values: readonly string[]): Filter {
+/** Operators for one value, and those for several. */
+const severalOperators = { eq: "in", ne: "not_in" } as const satisfies Partial<Record<Operator, Operator>>
+export type ValueOperator = keyof typeof severalOperators
+
+/** The operator for one value that `op` is, or the list of. Undefined: it does not compare whole values. */
+export function valueOperatorOf(op: Operator): ValueOperator | undefined {
+  return op === "eq" || op === "in" ? "eq" : op === "ne" || op === "not_in" ? "ne" : undefined
+}
+
+/** "is" for one value, "is one of" for several; or the opposite of these. */
+export function valuesFilter(field: string, op: ValueOperator, values: readonly string[]): Filter {
   const [first = ""] = values
-  return values.length === 1 ? { field, op: "eq", value: first } : { field, op: "in", value: [...values] }
+  return values.length === 1
+    ? { field, op, value: first }
+    : { field, op: severalOperators[op], value: [...values] }
 }
 
 function isEquality({ op }: Filter): boolean {
@@ -114,7 +125,7 @@ export function addFilter(filters: readonly Filter[], added: Filter): Filter[] {
   const other = filters[at]
   if (!other || !isEquality(added)) return [...filters, added]
   const values = [other.value, added.value].flat().map(String)
-  return filters.with(at, isOneOf(added.field, [...new Set(values)]))
+  return filters.with(at, valuesFilter(added.field, "eq", [...new Set(values)]))
 }
 
 function removeFilter(filters: readonly Filter[], removed: Filter): Filter[] {
@@ -126,8 +137,9 @@ function removeFilter(filters: readonly Filter[], removed: Filter): Filter[] {
     return others.length === 0
       ? []
       : [
-          isOneOf(
+          valuesFilter(
             filter.field,
+            "eq",
             others.map(({ value }) => String(value)),
           ),
         ]

@@ -1,5 +1,6 @@
 import { signal } from "@preact/signals"
-import { queryTypePages, type Section, sharePages, userPages } from "../../sections.ts"
+import type { EventKind } from "../../event-kinds.ts"
+import { queryTypePages, readableKinds, type Section, sharePages, userPages } from "../../sections.ts"
 import type { Api } from "./api.ts"
 
 export interface User {
@@ -98,6 +99,11 @@ export class Session {
   /** Whether the properties of custom events can be read, as suggestions of filters. */
   get canSeeCustomEvents(): boolean {
     return queryTypePages.custom_event_properties.some((page) => this.canOpen(page))
+  }
+
+  /** The kinds of events whose values can be listed. */
+  get readableKinds(): readonly EventKind[] {
+    return readableKinds(this.pages)
   }
 
   /** Whether a share link is limited to one page, or a user to some sections. */

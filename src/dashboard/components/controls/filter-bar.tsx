@@ -1,8 +1,9 @@
-import { useRef, useState } from "preact/hooks"
+import { useRef } from "preact/hooks"
 import { useApp } from "../../state/app.ts"
 import { addFilter, type Filter, filterParam, filterText, invalidFilters } from "../../state/filters.ts"
 import { FilterEditor } from "./filter-editor.tsx"
 import { Icon } from "./icons.tsx"
+import { Popover } from "./popover.tsx"
 
 /** The page's filters as chips, with a button to add one. */
 export function FilterBar() {
@@ -11,14 +12,14 @@ export function FilterBar() {
   const change = (next: readonly Filter[]) => router.setParams({ f: next.map(filterParam) })
   const invalid = invalidFilters(router.location.value.params)
   return (
-    <>
+    <div class="filter-bar">
       <Chips filters={filters} onChange={change} addKey="/" />
       {invalid.length > 0 && (
         <p class="form-error" role="alert">
           Ignored an invalid filter in the URL: {invalid.join(", ")}
         </p>
       )}
-    </>
+    </div>
   )
 }
 
@@ -33,26 +34,29 @@ interface ChipsProps {
 
 /** Filters as chips: click to edit, or remove. */
 export function Chips({ filters, onChange, event, addKey }: ChipsProps) {
-  /** Index of the filter in the editor; -1 for a new one. */
-  const [editedIndex, setEditedIndex] = useState<number>()
-  const add = useRef<HTMLButtonElement>(null)
+  const box = useRef<HTMLDivElement>(null)
   const remove = (index: number) => {
     // The next chip takes the place and the focus of the removed one. If it was the last chip, the add button gets the focus.
-    if (index === filters.length - 1) add.current?.focus()
+    if (index === filters.length - 1) box.current?.querySelector<HTMLElement>(".chip-add")?.focus()
     onChange(filters.filter((_, at) => at !== index))
   }
   return (
-    <div class="chips">
+    <div class="chips" ref={box}>
       {filters.map((filter, index) => (
         <span class="chip" key={index}>
-          <button
-            type="button"
-            class="chip-text"
-            aria-label={`Edit filter ${filterText(filter)}`}
-            onClick={() => setEditedIndex(index)}
-          >
-            {filterText(filter)}
-          </button>
+          <Popover class="chip-text" name={`Edit filter ${filterText(filter)}`} label={filterText(filter)}>
+            {(close) => (
+              <FilterEditor
+                title="Edit filter"
+                filter={filter}
+                event={event}
+                onDone={(edited) => {
+                  onChange(filters.with(index, edited))
+                  close()
+                }}
+              />
+            )}
+          </Popover>
           <button
             type="button"
             class="chip-close"
@@ -63,32 +67,27 @@ export function Chips({ filters, onChange, event, addKey }: ChipsProps) {
           </button>
         </span>
       ))}
-      <button
-        type="button"
-        class="button quiet small"
-        ref={add}
-        data-key={addKey}
+      <Popover
+        class="button quiet small chip-add"
+        label={
+          <>
+            <Icon name="filter" /> Filter
+          </>
+        }
+        pageKey={addKey}
         title={addKey ? `Filter (${addKey})` : undefined}
-        onClick={() => setEditedIndex(-1)}
       >
-        <Icon name="filter" /> Filter
-      </button>
-      {editedIndex !== undefined && (
-        <FilterEditor
-          title={editedIndex < 0 ? "Add filter" : "Edit filter"}
-          filter={filters[editedIndex]}
-          event={event}
-          onClose={() => setEditedIndex(undefined)}
-          onDone={(filter) => {
-            onChange(
-              editedIndex < 0
-                ? addFilter(filters, filter)
-                : filters.map((current, at) => (at === editedIndex ? filter : current)),
-            )
-            setEditedIndex(undefined)
-          }}
-        />
-      )}
+        {(close) => (
+          <FilterEditor
+            title="Add filter"
+            event={event}
+            onDone={(added) => {
+              onChange(addFilter(filters, added))
+              close()
+            }}
+          />
+        )}
+      </Popover>
     </div>
   )
 }

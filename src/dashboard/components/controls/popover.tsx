@@ -6,6 +6,10 @@ interface PopoverProps {
   label: ComponentChildren
   /** Accessible name of the button, if `label` is not text. */
   name?: string
+  /** Default: the name. */
+  title?: string | undefined
+  /** Keyboard shortcut that presses the button. */
+  pageKey?: string | undefined
   class?: string
   align?: "start" | "end"
   children: (close: () => void) => ComponentChildren
@@ -18,6 +22,8 @@ const focusTargets = ["[data-autofocus]", "[aria-current]", "input, button, a"]
 export function Popover({
   label,
   name,
+  title = name,
+  pageKey,
   class: className = "button",
   align = "start",
   children,
@@ -79,7 +85,8 @@ export function Popover({
         class={className}
         ref={button}
         aria-label={name}
-        title={name}
+        title={title}
+        data-key={pageKey}
         aria-expanded={isOpen}
         aria-controls={isOpen ? id : undefined}
         onClick={() => setOpen(!isOpen)}

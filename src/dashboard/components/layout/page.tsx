@@ -106,14 +106,16 @@ export function Page({
         <h1 ref={heading} tabIndex={-1}>
           {title}
         </h1>
-        <div class="page-actions">
-          {actions}
-          {scoped && <ViewMenu />}
-          {scoped && !unranged && <RangePicker />}
-        </div>
+        {actions && <div class="page-actions">{actions}</div>}
+        {scoped && <ViewMenu />}
       </header>
       {scoped && <PrintHeader unranged={unranged} />}
-      {scoped && !unfiltered && <FilterBar />}
+      {scoped && !(unranged && unfiltered) && (
+        <div class="page-bar">
+          {unfiltered ? <span /> : <FilterBar />}
+          {!unranged && <RangePicker />}
+        </div>
+      )}
       {children}
     </main>
   )

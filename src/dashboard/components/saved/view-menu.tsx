@@ -31,7 +31,7 @@ export function ViewMenu() {
       <Popover
         label={
           <>
-            <Icon name="star" /> <span>Share &amp; save</span>
+            <Icon name="star" /> <span class="label">Share &amp; save</span>
           </>
         }
         name="Share & save"

@@ -1,0 +1,11 @@
+/** Moves the focus through the elements with `data-item` of a list, its search field included. */
+export function moveFocus(event: KeyboardEvent): void {
+  const by = { ArrowDown: 1, ArrowUp: -1 }[event.key]
+  if (by === undefined || !(event.currentTarget instanceof HTMLElement)) return
+  const items: (Element | null)[] = [...event.currentTarget.querySelectorAll("[data-item]")]
+  const at = items.indexOf(document.activeElement)
+  if (at < 0) return
+  event.preventDefault()
+  const next = items[at + by]
+  if (next instanceof HTMLElement) next.focus()
+}
