@@ -98,4 +98,58 @@ describe.skipIf(noBrowser)(`user text is never interpreted as markup${skipped}`,
     )
     await page.context().close()
   })
+
+  /** Reverses the letters after it: shown as photoexe.png where it is not isolated. */
+  const reversed = "photo\u202egnp.exe"
+  const hebrew = "\u05e9\u05dc\u05d5\u05dd"
+  const mixed = encodeURIComponent(reversed)
+  const directional = [
+    { name: "the list of events", path: "/w/SITE/events" },
+    { name: "an event", path: `/w/SITE/event?name=${mixed}` },
+    {
+      name: "a filter",
+      path: `/w/SITE/overview?f=${encodeURIComponent(`in:event_name:["${reversed}","${hebrew}"]`)}`,
+    },
+    { name: "a goal", path: `/w/SITE/goals?step=${mixed}&step=${encodeURIComponent(hebrew)}` },
+  ]
+  test.each(directional)(
+    "text from right to left does not reorder the text around it on $name",
+    async ({ path }) => {
+      const response = await fetch(`${dashboard.server.url}/track`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${dashboard.server.key}` },
+        body: JSON.stringify(
+          [reversed, hebrew].map((name) => ({
+            websiteId: dashboard.site,
+            name,
+            properties: { [name]: name },
+          })),
+        ),
+      })
+      expect(response.status).toBe(200)
+      const { page } = await dashboard.open(path)
+      await page.getByText(reversed).locator("visible=true").first().waitFor()
+      await waitForQueries(page)
+      const found = await page.evaluate(() => {
+        const isDirectional = (text: string) => /[\u0590-\u05ff\u202e]/.test(text)
+        const elements = [...document.querySelectorAll("body *")]
+        const texts = elements.filter((element) =>
+          [...element.childNodes].some((node) => node instanceof Text && isDirectional(node.data)),
+        )
+        const names = elements.flatMap((element) => element.getAttribute("aria-label") ?? [])
+        return {
+          texts: texts.length,
+          open: texts.filter((element) => getComputedStyle(element).unicodeBidi !== "isolate").length,
+          names: [...names, document.title].filter(isDirectional),
+        }
+      })
+      expect(found.texts).toBeGreaterThan(0)
+      expect(found.open).toBe(0)
+      // A name alone has nothing around it.
+      const isolated = /\u2068[^\u2069]*[\u0590-\u05ff\u202e][^\u2069]*\u2069/
+      const bare = found.names.filter((name) => !isolated.test(name) && name !== reversed && name !== hebrew)
+      expect(bare).toEqual([])
+      await page.context().close()
+    },
+  )
 })

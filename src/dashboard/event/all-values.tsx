@@ -7,6 +7,7 @@ import { useFormat } from "../components/controls/use-format.ts"
 import { Value } from "../components/controls/value.tsx"
 import { Loaded } from "../components/layout/panel.tsx"
 import { Empty } from "../components/layout/states.tsx"
+import { isolate } from "../state/bidi.ts"
 import type { Filter } from "../state/filters.ts"
 import { useQuery } from "../state/use-query.ts"
 import type { PropertyKind } from "./property-kind.ts"
@@ -45,7 +46,7 @@ export function AllValues({ event, kind, filters, onClose }: AllValuesProps) {
   const isTruncated = search === "" ? rows.length < cardinality : rows.length === maxValues
   const share = (count: number) => (total === 0 ? 0 : (100 * count) / total)
   return (
-    <Dialog title={`Values of ${key}`} onClose={onClose}>
+    <Dialog title={`Values of ${isolate(key)}`} onClose={onClose}>
       <div class="event-values-head">
         <SearchField label="Search values" value={search} onSearch={setSearch} autofocus />
         <CardMenu
@@ -61,7 +62,7 @@ export function AllValues({ event, kind, filters, onClose }: AllValuesProps) {
               <Empty title={`No values contain “${search}”`}>Search is case-sensitive.</Empty>
             ) : (
               <SortedTable
-                name={`Values of ${key}`}
+                name={`Values of ${isolate(key)}`}
                 columns={["Value", "Events", "Share"]}
                 numeric={[false, true, true]}
                 bars={rows.map(({ count }) => count / max)}

@@ -1,5 +1,6 @@
 import { DataTable } from "../components/charts/data-table.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
+import { isolate } from "../state/bidi.ts"
 
 /** Statistics of a numeric property; a row of `custom_events_property_numbers`. */
 export interface NumberStats {
@@ -54,7 +55,7 @@ export function Histogram({ name, numbers }: { name: string; numbers: NumberStat
       </dl>
       <div class="hidden">
         <DataTable
-          name={`Distribution of ${name}`}
+          name={`Distribution of ${isolate(name)}`}
           columns={["From", "To", "Events"]}
           numeric={[true, true, true]}
           rows={bins.map(({ from, to, count }) => [

@@ -8,6 +8,7 @@ import { Skeleton } from "../components/layout/states.tsx"
 import { PeopleLink } from "../components/people/people-link.tsx"
 import { peopleOf } from "../components/people/selection.ts"
 import { useApp } from "../state/app.ts"
+import { isolate } from "../state/bidi.ts"
 import { type Filter, valueFilter } from "../state/filters.ts"
 import type { QueryState } from "../state/use-query.ts"
 import { AllValues } from "./all-values.tsx"
@@ -72,7 +73,7 @@ export function Property({ event, kind, filters, query }: PropertyProps) {
         <button
           type="button"
           class="button small quiet"
-          aria-label={`Break down by ${key}`}
+          aria-label={`Break down by ${isolate(key)}`}
           onClick={() => {
             router.setParams({ split: field, page: undefined })
             document.querySelector(".event-breakdown")?.scrollIntoView({ block: "nearest" })
@@ -121,7 +122,7 @@ function NumbersSwitch({ kind }: { kind: PropertyKind }) {
     <button
       type="button"
       class="button small quiet"
-      aria-label={`${isOn ? "As values" : "As numbers"}: ${key}`}
+      aria-label={`${isOn ? "As values" : "As numbers"}: ${isolate(key)}`}
       onClick={() => router.setParams({ numbers: isOn ? others : [...others, key] }, "replace")}
     >
       {isOn ? "As values" : "As numbers"}
@@ -148,7 +149,7 @@ function Values({ kind, values, filters }: ValuesProps) {
     <>
       {isRate && <Rate values={rows} />}
       <SortedTable
-        name={`Values of ${key}`}
+        name={`Values of ${isolate(key)}`}
         columns={isSample ? ["Value"] : ["Value", "Events", "Share"]}
         numeric={[false, true, true]}
         {...(isRate || isSample ? {} : { bars: rows.map(({ count }) => count / max) })}
@@ -162,7 +163,7 @@ function Values({ kind, values, filters }: ValuesProps) {
                 <PeopleLink
                   key="events"
                   count={count}
-                  label={`${format.count(count)}: people with ${key} ${property_value}`}
+                  label={`${format.count(count)}: people with ${isolate(key)} ${isolate(property_value)}`}
                   selection={peopleOf("custom")}
                   filters={[...filters, valueFilter(`property.${key}`, property_value)]}
                 >

@@ -9,6 +9,7 @@ import { NoMatch } from "../components/layout/no-match.tsx"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { PeopleLink } from "../components/people/people-link.tsx"
 import { useApp } from "../state/app.ts"
+import { isolate } from "../state/bidi.ts"
 import { fieldName, valueFilter } from "../state/filters.ts"
 import type { QueryState } from "../state/use-query.ts"
 import type { StepRow } from "./steps-chart.tsx"
@@ -82,7 +83,7 @@ export function Breakdown({ query, steps, unit, window, by, name: funnelName }: 
             <NoMatch />
           ) : (
             <DataTable
-              name={`Funnel by ${name}`}
+              name={`Funnel by ${isolate(name)}`}
               columns={[
                 name,
                 "Entered",
@@ -100,7 +101,7 @@ export function Breakdown({ query, steps, unit, window, by, name: funnelName }: 
                 first ? (
                   <Link
                     key="value"
-                    label={`Filter by ${name}: ${value ?? none}`}
+                    label={`Filter by ${isolate(name)}: ${isolate(value ?? none)}`}
                     href={router.hrefWith({
                       step: [firstStepParam(first, by, value), ...rest.map(stepParam)],
                     })}

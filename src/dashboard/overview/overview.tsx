@@ -22,6 +22,7 @@ import { PinButton } from "../components/saved/pin.tsx"
 import { Install } from "../install/install.tsx"
 import { useSetup } from "../install/use-setup.ts"
 import { useApp } from "../state/app.ts"
+import { isolate } from "../state/bidi.ts"
 import { compared, overTime, type PinnedTile } from "../state/boards.ts"
 import { addFilter, eventFilters, filterParam } from "../state/filters.ts"
 import { comparisonOption } from "../state/query-cache.ts"
@@ -372,9 +373,9 @@ function TopProperties({ query }: { query: QueryState }) {
                       value: row.property_value,
                     }).map(filterParam),
                   })}
-                  label={`Filter by ${row.property_key} = ${row.property_value}`}
+                  label={`Filter by ${isolate(row.property_key)} = ${isolate(row.property_value)}`}
                 >
-                  {row.property_key} = <ValueText value={row.property_value} />
+                  {isolate(row.property_key)} = <ValueText value={row.property_value} />
                 </Link>,
                 <Link key="event" href={router.pageHref("event", { name: row.name })}>
                   {row.name}

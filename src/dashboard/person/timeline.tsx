@@ -8,6 +8,7 @@ import { Panel } from "../components/layout/panel.tsx"
 import { Empty, Failure, Skeleton, useKeepFocus } from "../components/layout/states.tsx"
 import { messageOf } from "../state/api.ts"
 import { useApp } from "../state/app.ts"
+import { isolate } from "../state/bidi.ts"
 import type { ApiEvent } from "../state/event-filter.ts"
 import { kindOf } from "../state/event-text.ts"
 import type { Format } from "../state/format.ts"
@@ -158,7 +159,7 @@ function Days({
                       {isProfile && event.anonymous_id !== null && (
                         <Link
                           href={router.pageHref("person", { visitor: event.anonymous_id })}
-                          label={`Visitor ${event.anonymous_id}`}
+                          label={`Visitor ${isolate(event.anonymous_id)}`}
                         >
                           {event.anonymous_id}
                         </Link>
@@ -166,7 +167,7 @@ function Days({
                       {!isProfile && event.profile_id !== null && (
                         <Link
                           href={router.pageHref("person", { profile: event.profile_id })}
-                          label={`Profile ${nameOf(event.profile_id) ?? event.profile_id}`}
+                          label={`Profile ${isolate(nameOf(event.profile_id) ?? event.profile_id)}`}
                         >
                           {nameOf(event.profile_id) ?? event.profile_id}
                         </Link>

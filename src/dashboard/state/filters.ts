@@ -1,5 +1,6 @@
 import { type Operator, operatorNames, operators } from "../../query/operators.ts"
 import { type Field, idFields } from "../../query/query.ts"
+import { isolate } from "./bidi.ts"
 
 /** A filter in the form that the API accepts. */
 export interface Filter {
@@ -78,8 +79,12 @@ export function conditionOf({ op, value }: Filter): Condition {
 export function filterText(filter: Filter): string {
   const { field, value } = filter
   const { words, takes } = conditionOf(filter)
-  const about = `${fieldName(field)} ${words}`
-  return takes === "boolean" ? about : `${about} ${[value].flat().join(", ")}`
+  const about = `${isolate(fieldName(field))} ${words}`
+  if (takes === "boolean") return about
+  return `${about} ${[value]
+    .flat()
+    .map((single) => isolate(String(single)))
+    .join(", ")}`
 }
 
 /** Whether each of the filters is set, or its value is one of those of a list. */

@@ -1,3 +1,4 @@
+import { isolate } from "../../state/bidi.ts"
 import { fieldName } from "../../state/filters.ts"
 import type { Format } from "../../state/format.ts"
 import type { Session } from "../../state/session.ts"
@@ -37,7 +38,7 @@ export function moverText({ field, value }: Pick<Mover, "field" | "value">, name
   const name = moverField(field)
   if (value === null) return `${name} is not set`
   if (value.trim() === "") return `${name} is empty`
-  return `${name} = ${moverValue(field, value, names)}`
+  return `${isolate(name)} = ${isolate(moverValue(field, value, names))}`
 }
 
 /** Where the names of values come from. */

@@ -1,5 +1,6 @@
 import type { ComponentChildren } from "preact"
 import { useId } from "preact/hooks"
+import { isolate } from "../../state/bidi.ts"
 import { type Filter, filterParam, filterText, parseFilter } from "../../state/filters.ts"
 import { type QueryState, useQuery } from "../../state/use-query.ts"
 import { Combobox } from "./combobox.tsx"
@@ -20,7 +21,7 @@ export function isChosen({ name, filters }: Step): boolean {
 /** The step as text: "order_paid where plan is pro". */
 export function stepText({ name, filters }: Step): string {
   const event = name === "" ? "Any event" : name
-  return filters.length === 0 ? event : `${event} where ${filters.map(filterText).join(" and ")}`
+  return filters.length === 0 ? event : `${isolate(event)} where ${filters.map(filterText).join(" and ")}`
 }
 
 /**

@@ -1,5 +1,6 @@
 import { useId, useLayoutEffect, useRef, useState } from "preact/hooks"
 import { useApp } from "../../state/app.ts"
+import { isolate } from "../../state/bidi.ts"
 import {
   type Condition,
   conditionOf,
@@ -87,7 +88,7 @@ export function FilterEditor({ title, filter, event, onDone }: FilterEditorProps
             <button
               type="button"
               class="button small"
-              aria-label={`Field: ${fieldName(field)}`}
+              aria-label={`Field: ${isolate(fieldName(field))}`}
               onClick={() => setChoosing(true)}
             >
               <span class="combobox-name">{fieldName(field)}</span>

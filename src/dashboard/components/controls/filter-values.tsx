@@ -1,5 +1,6 @@
 import { useEffect, useState } from "preact/hooks"
 import { useApp } from "../../state/app.ts"
+import { isolate } from "../../state/bidi.ts"
 import { eventFilters } from "../../state/filters.ts"
 import { useQuery } from "../../state/use-query.ts"
 import { moveFocus } from "./arrow-keys.ts"
@@ -90,7 +91,7 @@ export function FilterValues({ field, name, event, selected, onChange, text, onT
               data-item
               // The arrow keys lead to the others, so that the next Tab leads to the button.
               tabIndex={index === 0 ? 0 : -1}
-              aria-label={`${value.trim() || "empty"}, ${format.countOf(counts.get(value) ?? 0, "event")}`}
+              aria-label={`${isolate(value.trim()) || "empty"}, ${format.countOf(counts.get(value) ?? 0, "event")}`}
               checked={selected.includes(value)}
               onChange={() => toggle(value)}
             />

@@ -1,3 +1,4 @@
+import { isolate } from "../../state/bidi.ts"
 import { Icon, type IconName } from "./icons.tsx"
 import { Popover } from "./popover.tsx"
 
@@ -21,7 +22,7 @@ export function MoreMenu({ name, isQuiet = false, actions }: MoreMenuProps) {
   return (
     <Popover
       class={`button small icon-only ${isQuiet ? "quiet" : ""}`}
-      name={`More actions for ${name}`}
+      name={`More actions for ${isolate(name)}`}
       label={<Icon name="more" />}
       align="end"
     >

@@ -48,5 +48,5 @@ export function Value({ field, value, and, onSelect, children }: ValueProps) {
 export function ValueText({ value }: { value: string | null }) {
   if (value === null) return <em>none</em>
   if (value.trim() === "") return <em>empty</em>
-  return <>{value}</>
+  return <bdi>{value}</bdi>
 }

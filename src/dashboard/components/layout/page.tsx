@@ -1,6 +1,7 @@
 import type { ComponentChildren } from "preact"
 import { useEffect, useRef } from "preact/hooks"
 import { useApp } from "../../state/app.ts"
+import { isolate } from "../../state/bidi.ts"
 import { chartsOf } from "../../state/embed.ts"
 import { FilterBar } from "../controls/filter-bar.tsx"
 import { RangePicker } from "../controls/range-picker.tsx"
@@ -85,9 +86,9 @@ export function Page({
   const { filters } = view.value
   const heading = useRef<HTMLHeadingElement>(null)
   const { page } = router.location.value
-  const where = scoped ? `${session.nameOf(view.value.website)} · ` : ""
+  const where = scoped ? `${isolate(session.nameOf(view.value.website))} · ` : ""
   useEffect(() => {
-    document.title = `${title} · ${where}Databuddy`
+    document.title = `${isolate(title)} · ${where}Databuddy`
   }, [title, where])
   useEffect(() => {
     if (document.activeElement === document.body || document.activeElement?.closest("nav"))
