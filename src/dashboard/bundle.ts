@@ -32,8 +32,7 @@ export async function embedDashboard(folder: string): Promise<Bun.BunPlugin> {
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
   for (const { output, name } of files) {
-    // The bundler leaves the path of a preloaded font in the page as it is.
-    const content = name.endsWith(".html") ? withFonts(await output.text(), fonts) : output
+    const content = name.endsWith(".html") ? completePage(await output.text(), fonts) : output
     await Bun.write(join(folder, name), content)
   }
 
@@ -83,6 +82,9 @@ function separateFonts(fonts: Map<string, Font>): Bun.BunPlugin {
   }
 }
 
-function withFonts(html: string, fonts: ReadonlyMap<string, Font>): string {
-  return [...fonts].reduce((text, [path, { name }]) => text.replaceAll(`"${path}"`, `"./${name}"`), html)
+/** Adds what the bundler cannot resolve: the paths of preloaded fonts, and the manifest, which the server composes. */
+function completePage(html: string, fonts: ReadonlyMap<string, Font>): string {
+  return [...fonts]
+    .reduce((text, [path, { name }]) => text.replaceAll(`"${path}"`, `"./${name}"`), html)
+    .replace("</head>", `<link rel="manifest" href="./manifest.webmanifest"></head>`)
 }

@@ -11,6 +11,7 @@ const contentSecurityPolicy = [
   "style-src 'self'",
   "img-src 'self'",
   "font-src 'self'",
+  "manifest-src 'self'",
   "connect-src 'self'",
   "base-uri 'none'",
   "form-action 'none'",
@@ -39,6 +40,11 @@ const pageRoutes = [
 export function dashboardRoutes(deps: PageDeps, basePath: string) {
   const app = new Elysia()
   const files = page.files ?? []
+  if (files.length > 0)
+    addManifest(
+      app,
+      files.map(({ path }) => basename(path)),
+    )
   for (const { path, loader, headers } of files) {
     const type = headers["content-type"]
     if (loader === "html") {
@@ -95,4 +101,29 @@ export function pageResponse(deps: PageDeps, request: Request, file: StaticFile)
   // It has no value for a list of hosts.
   if (embedHosts.length > 0) response.headers.delete("X-Frame-Options")
   return response
+}
+
+/** Lets browsers install the dashboard as an app. Its URLs are relative, so they hold below any path. */
+function addManifest(app: Elysia, names: readonly string[]): void {
+  const manifest = {
+    name: "Databuddy",
+    start_url: "./",
+    scope: "./",
+    display: "standalone",
+    background_color: "#f6f6f4",
+    theme_color: "#f6f6f4",
+    icons: names.flatMap((name) => {
+      if (/^icon-.*\.svg$/.test(name)) return [{ src: `./${name}`, type: "image/svg+xml", sizes: "any" }]
+      // Its edges are empty, so that a mask can cut them off.
+      if (/^icon-.*\.png$/.test(name))
+        return [{ src: `./${name}`, type: "image/png", sizes: "512x512", purpose: "maskable" }]
+      return []
+    }),
+  }
+  const file = lazy(() =>
+    compress("application/manifest+json", new TextEncoder().encode(JSON.stringify(manifest))),
+  )
+  app.get("/manifest.webmanifest", async ({ request }) =>
+    fileResponse(await file(), request, { "Cache-Control": noCache }),
+  )
 }

@@ -5,11 +5,14 @@ const folder = temporaryFolder()
 let server: Server
 /** Paths of the page's assets. */
 let files: string[]
+const manifestPath = "/manifest.webmanifest"
 
 beforeAll(async () => {
   server = await startServer({ db: folder.file("dashboard.db") })
   const html = await (await fetch(server.url)).text()
-  files = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, path = ""]) => path)
+  const paths = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, path = ""]) => path)
+  files = paths.filter((path) => path !== manifestPath)
+  expect(paths).toContain(manifestPath)
 })
 afterAll(async () => {
   await server.stop()
@@ -56,7 +59,7 @@ test("its assets have content hashes in their names and are cached forever", asy
     const response = await fetch(server.url + path)
     expect(response.headers.get("cache-control")).toBe("public, max-age=31536000, immutable")
     expect(response.headers.get("x-content-type-options")).toBe("nosniff")
-    expect(path).toMatch(/^\/[\w-]+-[a-z0-9]{8}\.(js|css|svg|woff2)$/)
+    expect(path).toMatch(/^\/[\w-]+-[a-z0-9]{8}\.(js|css|svg|png|woff2)$/)
   }
 })
 
@@ -71,6 +74,19 @@ test("its style sheet names its fonts, of which it loads the first one early", a
     expect(response.headers.get("cache-control")).toBe("public, max-age=31536000, immutable")
     expect(response.headers.get("content-type")).toBe("font/woff2")
     expect((await response.text()).slice(0, 4)).toBe("wOF2")
+  }
+})
+
+test("its manifest names icons that exist, by relative URLs", async () => {
+  const response = await fetch(server.url + manifestPath)
+  expect(response.headers.get("content-type")).toBe("application/manifest+json")
+  const manifest = (await response.json()) as { start_url: string; icons: { src: string; type: string }[] }
+  expect(manifest.start_url).toBe("./")
+  expect(manifest.icons.map(({ type }) => type).sort()).toEqual(["image/png", "image/svg+xml"])
+  for (const { src, type } of manifest.icons) {
+    expect(src).toStartWith("./icon-")
+    const icon = await fetch(new URL(src, server.url + manifestPath))
+    expect(icon.headers.get("content-type")).toBe(type)
   }
 })
 

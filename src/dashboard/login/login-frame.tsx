@@ -1,6 +1,6 @@
 import type { ComponentChildren } from "preact"
 import { useEffect, useRef } from "preact/hooks"
-import { Icon } from "../components/controls/icons.tsx"
+import { Logo } from "../components/controls/logo.tsx"
 import "./login.css"
 
 interface LoginFrameProps {
@@ -22,7 +22,7 @@ export function LoginFrame({ title, help, children }: LoginFrameProps) {
   return (
     <main class="login" id="main" ref={main}>
       <p class="login-brand">
-        <Icon name="overview" /> Databuddy
+        <Logo /> Databuddy
       </p>
       <div class="login-box">
         <h1>{title}</h1>

@@ -1,13 +1,15 @@
 import type { Session } from "../../state/session.ts"
 import type { IconName } from "./icons.tsx"
 
+export const groupLabels = { behavior: "Behavior", quality: "Quality", server: "Server" } as const
+
 export interface PageEntry {
   /** Path segment in the URL. */
   page: string
   label: string
   icon: IconName
-  /** The navigation separates groups. Absent: what visitors do. */
-  group?: "quality" | "server"
+  /** The navigation names groups. Absent: the first group, which needs no name. */
+  group?: keyof typeof groupLabels
   /** The full path of a page outside a website. */
   path?: string
 }
@@ -19,11 +21,11 @@ const pages: readonly PageEntry[] = [
   { page: "boards", label: "Boards", icon: "boards" },
   { page: "events", label: "Events", icon: "events" },
   { page: "live", label: "Live", icon: "live" },
-  { page: "funnels", label: "Funnels", icon: "funnels" },
-  { page: "retention", label: "Retention", icon: "retention" },
-  { page: "paths", label: "Paths", icon: "paths" },
-  { page: "goals", label: "Goals", icon: "goals" },
-  { page: "people", label: "People", icon: "people" },
+  { page: "funnels", label: "Funnels", icon: "funnels", group: "behavior" },
+  { page: "retention", label: "Retention", icon: "retention", group: "behavior" },
+  { page: "paths", label: "Paths", icon: "paths", group: "behavior" },
+  { page: "goals", label: "Goals", icon: "goals", group: "behavior" },
+  { page: "people", label: "People", icon: "people", group: "behavior" },
   { page: "errors", label: "Errors", icon: "errors", group: "quality" },
   { page: "vitals", label: "Vitals", icon: "vitals", group: "quality" },
   { page: "engagement", label: "Engagement", icon: "engagement", group: "quality" },

@@ -5,7 +5,8 @@ import { useApp } from "../../state/app.ts"
 import type { Me } from "../../state/session.ts"
 import { Icon } from "../controls/icons.tsx"
 import { Link } from "../controls/link.tsx"
-import { pagesFor } from "../controls/navigation-menu.ts"
+import { Logo } from "../controls/logo.tsx"
+import { groupLabels, pagesFor } from "../controls/navigation-menu.ts"
 import { Popover } from "../controls/popover.tsx"
 import { SearchField } from "../controls/search-field.tsx"
 import { ThemeChoice } from "../controls/theme-choice.tsx"
@@ -34,6 +35,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
       </a>
       <div class={`side ${isOpen ? "open" : ""}`}>
         <header class="side-head">
+          <Logo />
           {share ? <SharedName share={share} /> : <WebsiteMenu />}
           <button
             type="button"
@@ -47,24 +49,27 @@ export function Shell({ children }: { children: ComponentChildren }) {
         </header>
         <nav aria-label="Pages">
           {[...Map.groupBy(pagesFor(session), ({ group }) => group)].map(([group, entries]) => (
-            <ul class="nav" key={group}>
-              {entries.map((entry) => (
-                <li key={entry.page}>
-                  <Link
-                    href={
-                      entry.path ??
-                      (isOutside
-                        ? `/w/${encodeURIComponent(homeSite(session, preferences))}/${entry.page}`
-                        : router.pageHref(entry.page))
-                    }
-                    isCurrent={entry.path ? base === "" : !isOutside && isSubpageOf(page, entry.page)}
-                    onClick={() => setOpen(false)}
-                  >
-                    <Icon name={entry.icon} /> {entry.label}
-                  </Link>
-                </li>
-              ))}
-            </ul>
+            <div class="nav" key={group}>
+              {group && <p id={`nav-${group}`}>{groupLabels[group]}</p>}
+              <ul aria-labelledby={group && `nav-${group}`}>
+                {entries.map((entry) => (
+                  <li key={entry.page}>
+                    <Link
+                      href={
+                        entry.path ??
+                        (isOutside
+                          ? `/w/${encodeURIComponent(homeSite(session, preferences))}/${entry.page}`
+                          : router.pageHref(entry.page))
+                      }
+                      isCurrent={entry.path ? base === "" : !isOutside && isSubpageOf(page, entry.page)}
+                      onClick={() => setOpen(false)}
+                    >
+                      <Icon name={entry.icon} /> {entry.label}
+                    </Link>
+                  </li>
+                ))}
+              </ul>
+            </div>
           ))}
         </nav>
         <div class="side-foot">
