@@ -1,6 +1,7 @@
 import { useState } from "preact/hooks"
 import type { Overlap } from "../../store/rotation.ts"
 import { Confirm } from "../components/controls/dialog.tsx"
+import { Select } from "../components/controls/select.tsx"
 
 const overlapTexts: Record<Overlap, string> = {
   none: "Immediately",
@@ -27,17 +28,12 @@ export function RotateDialog({ name, what, onClose, onConfirm }: RotateProps) {
         <p>It gets a new {what}, which is shown once. Name and permissions do not change.</p>
         <label class="field">
           The old {what} stops working
-          <select
+          <Select
             value={overlap}
+            options={Object.entries(overlapTexts).map(([value, label]) => ({ value, label }))}
             // The options are the overlaps.
-            onChange={(event) => setOverlap(event.currentTarget.value as Overlap)}
-          >
-            {Object.entries(overlapTexts).map(([value, label]) => (
-              <option key={value} value={value}>
-                {label}
-              </option>
-            ))}
-          </select>
+            onChange={(value) => setOverlap(value as Overlap)}
+          />
           <small>One from before an earlier rotation stops working immediately.</small>
         </label>
       </div>

@@ -1,4 +1,5 @@
-import { CardMenu, changeValue, SortedTable } from "../components/charts/data-table.tsx"
+import { CardMenu } from "../components/charts/card-menu.tsx"
+import { changeValue, SortedTable } from "../components/charts/data-table.tsx"
 import { RangeChart } from "../components/charts/range-chart.tsx"
 import { Change } from "../components/charts/stat.tsx"
 import { useGranularity } from "../components/controls/granularity.tsx"

@@ -3,6 +3,7 @@ import { useApp } from "../../state/app.ts"
 import { chartsOf } from "../../state/embed.ts"
 import type { Theme } from "../../state/preferences.ts"
 import { CodeBlock } from "../controls/copy.tsx"
+import { Select, type SelectOption } from "../controls/select.tsx"
 
 const themes: Record<Theme, string> = { system: "System", light: "Light", dark: "Dark" }
 
@@ -37,33 +38,29 @@ export function EmbedSnippet({ link, page, name }: EmbedSnippetProps) {
       <div class="settings-retain">
         <label class="field">
           Show
-          <select value={chart} onChange={(event) => setChart(event.currentTarget.value)}>
-            <option value="">The whole page</option>
-            {Object.entries(chartsOf(page)).map(([value, label]) => (
-              <option key={value} value={value}>
-                {label}
-              </option>
-            ))}
-          </select>
+          <Select
+            value={chart}
+            options={[{ value: "", label: "The whole page" }, ...optionsOf(chartsOf(page))]}
+            onChange={setChart}
+          />
         </label>
         <label class="field">
           Theme
-          <select
+          <Select
             value={theme}
+            options={optionsOf(themes)}
             // The options are the themes.
-            onChange={(event) => setTheme(event.currentTarget.value as Theme)}
-          >
-            {Object.entries(themes).map(([value, label]) => (
-              <option key={value} value={value}>
-                {label}
-              </option>
-            ))}
-          </select>
+            onChange={(value) => setTheme(value as Theme)}
+          />
         </label>
       </div>
       <CodeBlock code={code} name="Copy embed code" />
     </>
   )
+}
+
+function optionsOf(labels: Record<string, string>): SelectOption[] {
+  return Object.entries(labels).map(([value, label]) => ({ value, label }))
 }
 
 /** Text as the value of an attribute in double quotes. */

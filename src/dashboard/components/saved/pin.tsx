@@ -6,6 +6,7 @@ import { Dialog } from "../controls/dialog.tsx"
 import { Form } from "../controls/form.tsx"
 import { Icon } from "../controls/icons.tsx"
 import { NameField } from "../controls/name-dialog.tsx"
+import { Select } from "../controls/select.tsx"
 
 interface PinButtonProps {
   /** What can be pinned, such as each number of a group. None: no button. */
@@ -89,36 +90,30 @@ function PinDialog({ tiles, onClose }: PinDialogProps) {
         {tiles.length > 1 && (
           <label class="field">
             Number
-            <select
+            <Select
               value={String(index)}
-              onChange={({ currentTarget }) => {
-                setIndex(Number(currentTarget.value))
+              options={tiles.map((option, at) => ({ value: String(at), label: option.title }))}
+              onChange={(value) => {
+                setIndex(Number(value))
                 setTitle(undefined)
               }}
-            >
-              {tiles.map((option, at) => (
-                <option key={option.title} value={String(at)}>
-                  {option.title}
-                </option>
-              ))}
-            </select>
+            />
           </label>
         )}
         <NameField label="Title" value={title ?? tile.title} onInput={setTitle} />
         <label class="field">
           Board
-          <select value={target} onChange={({ currentTarget }) => setChosen(currentTarget.value)}>
-            {groups.map(({ place, boards }) => (
-              <optgroup key={place} label={session.nameOf(place)}>
-                {boards.map((board) => (
-                  <option key={board.id} value={board.id}>
-                    {board.name}
-                  </option>
-                ))}
-                <option value={newBoard + place}>New board…</option>
-              </optgroup>
-            ))}
-          </select>
+          <Select
+            value={target}
+            options={groups.map(({ place, boards }) => ({
+              label: session.nameOf(place),
+              options: [
+                ...boards.map((board) => ({ value: board.id, label: board.name })),
+                { value: newBoard + place, label: "New board…" },
+              ],
+            }))}
+            onChange={setChosen}
+          />
         </label>
         {isNew && <NameField label="Name of the new board" value={name} onInput={setName} />}
       </Form>
