@@ -141,6 +141,9 @@ describe.skipIf(noBrowser).each(kinds)(`through a proxy that $kind${skipped}`, (
     expect(pathNow()).toBe("/stats/w/shop/funnels")
     await page.reload()
     await heading("Funnels")
+    const stored = await page.evaluate(() => Object.keys(localStorage).sort())
+    const names = ["chart-hint", "shortcuts", "theme", "website"]
+    expect(stored).toEqual(names.map((name) => `/stats:${name}`))
     await page.goBack()
     await heading("People")
     await page.goto("/stats/settings")

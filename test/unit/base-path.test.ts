@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test"
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { removeBasePath, withoutBasePath } from "../../src/base-path.ts"
+import { storageBelow } from "../../src/dashboard/state/preferences.ts"
 import { Router } from "../../src/dashboard/state/router.ts"
 import { repository } from "../support/repository.ts"
 
@@ -61,6 +62,24 @@ describe("the dashboard's router", () => {
     expect(router.location.value).toMatchObject({ base: "/w/other", page: "events" })
   })
 })
+
+test.each([
+  ["", "theme"],
+  ["/stats", "/stats:theme"],
+])(
+  "below %j, the dashboard stores its theme as %s: other applications of the host have a theme too",
+  (basePath, name) => {
+    const stored = new Map([["theme", "that of another"]])
+    const storage = storageBelow(basePath, {
+      getItem: (key) => stored.get(key) ?? null,
+      setItem: (key, value) => void stored.set(key, value),
+    })
+    storage.setItem("theme", "dark")
+    expect(storage.getItem("theme")).toBe("dark")
+    expect(stored.get(name)).toBe("dark")
+    expect(stored.get("theme")).toBe(basePath === "" ? "dark" : "that of another")
+  },
+)
 
 test("no file of the dashboard requests or links to a path without --base-path", () => {
   const folder = join(repository, "src/dashboard")

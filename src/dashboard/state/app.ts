@@ -4,7 +4,7 @@ import { useContext } from "preact/hooks"
 import { Api } from "./api.ts"
 import { type Embed, parseEmbed } from "./embed.ts"
 import { type Filter, parseFilters } from "./filters.ts"
-import { Preferences } from "./preferences.ts"
+import { Preferences, storageBelow } from "./preferences.ts"
 import { QueryCache } from "./query-cache.ts"
 import { type Comparison, parseComparison, parseRange, type Range, todayIn } from "./range.ts"
 import { Router } from "./router.ts"
@@ -59,7 +59,11 @@ export class App {
     this.embed = isEmbedded ? parseEmbed(params) : undefined
     // The URL says how a frame looks, and nothing is stored: the browser can block storage of third parties.
     const storage = this.embed ? undefined : openStorage(window)
-    this.preferences = new Preferences(storage, window.document.documentElement, this.embed?.theme)
+    this.preferences = new Preferences(
+      storage && storageBelow(basePath, storage),
+      window.document.documentElement,
+      this.embed?.theme,
+    )
     const browserZone = new Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC"
     this.view = computed(() => {
       void this.#refreshedAt.value

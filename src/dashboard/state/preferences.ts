@@ -2,6 +2,20 @@ import { effect, signal } from "@preact/signals"
 
 export type Theme = "system" | "light" | "dark"
 
+/** What the preferences use of a browser's storage. */
+type PreferenceStorage = Pick<Storage, "getItem" | "setItem">
+
+/**
+ * The preferences of a server below `basePath`. Other applications of its host use the same storage, with names such as "theme" too.
+ */
+export function storageBelow(basePath: string, storage: PreferenceStorage): PreferenceStorage {
+  if (basePath === "") return storage
+  return {
+    getItem: (name) => storage.getItem(`${basePath}:${name}`),
+    setItem: (name, value) => storage.setItem(`${basePath}:${name}`, value),
+  }
+}
+
 /** Settings stored in this browser. */
 export class Preferences {
   readonly theme = signal<Theme>("system")
@@ -14,7 +28,11 @@ export class Preferences {
   readonly chartHint = signal(true)
 
   /** `initialTheme`: unless the storage has one. */
-  constructor(storage: Storage | undefined, root: HTMLElement, initialTheme: Theme = "system") {
+  constructor(
+    storage: PreferenceStorage | undefined,
+    root: { dataset: Record<string, string | undefined> },
+    initialTheme: Theme = "system",
+  ) {
     const theme = storage?.getItem("theme") ?? initialTheme
     if (theme === "light" || theme === "dark") this.theme.value = theme
     this.shortcuts.value = storage?.getItem("shortcuts") !== "off"
