@@ -5,6 +5,7 @@ import { type Command, Option } from "commander"
 import { LiveTraffic } from "../demo/live-traffic.ts"
 import { type Demo, openDemo } from "../demo/open-demo.ts"
 import { questionsOf } from "../demo/saved.ts"
+import { codeOf, RequestError, UserError } from "../errors.ts"
 import { whole } from "../flag-values.ts"
 import { createLog, faultLog, type Log } from "../log.ts"
 import { addFlagsOfServe, defaultServeOptions } from "../serve-options.ts"
@@ -12,6 +13,9 @@ import { Listener } from "../server/listen.ts"
 import { stopListening } from "../server/shutdown.ts"
 import type { Context } from "../terminal/context.ts"
 import { version } from "../version.ts"
+
+/** The database has 40 MB after the start, and grows by less than 20 MB a day. */
+const neededSpace = "100 MB"
 
 interface DemoFlags {
   port: number
@@ -48,13 +52,30 @@ async function demo(flags: DemoFlags, context: Context): Promise<void> {
   void context.stopSignal().then(() => stop.abort())
   // A terminal that is closed ends the demo too.
   context.reloadSignal()(() => stop.abort())
-  const folder = mkdtempSync(join(tmpdir(), "databuddy-demo-"))
+  const folder = temporaryFolder()
   const remove = () => rmSync(folder, { recursive: true, force: true })
   context.atExit(remove)
   try {
     await serveDemo(join(folder, "demo.db"), flags, { stop: stop.signal, stopped }, context)
+  } catch (error) {
+    if (!(error instanceof RequestError && error.reason === "store_failed")) throw error
+    throw new UserError(
+      `the demo cannot be stored in ${tmpdir()}: the disk is full or failed`,
+      `free ${neededSpace}, or set TMPDIR to a folder on another disk`,
+    )
   } finally {
     remove()
+  }
+}
+
+function temporaryFolder(): string {
+  try {
+    return mkdtempSync(join(tmpdir(), "databuddy-demo-"))
+  } catch (error) {
+    throw new UserError(
+      `no folder can be created in ${tmpdir()} (${codeOf(error)})`,
+      `set TMPDIR to a folder that you can write to, with ${neededSpace} of free space`,
+    )
   }
 }
 

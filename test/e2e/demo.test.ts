@@ -58,6 +58,37 @@ test("a demo whose port is in use says so, and leaves nothing behind", async () 
   expect(readdirSync(folder.path)).toEqual([])
 })
 
+test.each([
+  {
+    fault: "a full disk",
+    // A file can have at most 10,000 blocks of 512 bytes (dash) or 1 KiB (bash).
+    limit: "trap '' XFSZ; ulimit -f 10000; ",
+    subfolder: "",
+    message: "the demo cannot be stored in FOLDER: the disk is full or failed",
+  },
+  {
+    fault: "a folder that does not exist",
+    limit: "",
+    subfolder: "/none",
+    message: "no folder can be created in FOLDER (ENOENT)",
+  },
+])(
+  "a demo on $fault names it and TMPDIR, and leaves nothing behind",
+  async ({ limit, subfolder, message }) => {
+    using folder = temporaryFolder()
+    const place = folder.path + subfolder
+    const child = Bun.spawn(["sh", "-c", `${limit}exec "$0" demo --port 0`, binary], {
+      env: environment({ TMPDIR: place }),
+      stdio: ["ignore", "pipe", "pipe"],
+    })
+    const errors = await new Response(child.stderr).text()
+    expect(await child.exited).toBe(1)
+    expect(errors).toContain(message.replace("FOLDER", place))
+    expect(errors).toContain("TMPDIR")
+    expect(readdirSync(folder.path)).toEqual([])
+  },
+)
+
 test("the demo never takes a database", async () => {
   using folder = temporaryFolder()
   const child = Bun.spawn([binary, "demo", "--db", "mine.db"], {
