@@ -69,7 +69,10 @@ describe.skipIf(noBrowser)(`links to people${skipped}`, () => {
     expect(await textOf(page.locator(".people-selection"))).toMatch(
       /^Visitors whose first page_viewed was in the week of .+, and who returned with order_paid 1 week later$/,
     )
-    await page.goto(page.url().replace(/people.*/, `${funnel}&unit=session`))
+    const { href } = new URL(page.url())
+    await page.goto(`${href}&from=2020-01-01&to=2020-01-31`)
+    await page.getByText("No such visitors in this range").waitFor()
+    await page.goto(href.replace(/people.*/, `${funnel}&unit=session`))
     const sessions = page.locator(".funnels-figures a").last()
     const reached = numberOf((await textOf(sessions)).split(" ")[0])
     expect(await follow(page, sessions)).toBe(reached)

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import { Format } from "../../src/dashboard/state/format.ts"
-import { type Granularity, progressOf } from "../../src/dashboard/state/range.ts"
+import { type Granularity, hasBucket, progressOf } from "../../src/dashboard/state/range.ts"
 
 /** A Tuesday; in Berlin 13:30. */
 const now = Date.parse("2026-11-24T12:30:00Z")
@@ -37,4 +37,18 @@ describe("days of a range in words", () => {
     // Which spaces stand around the dash is the locale's.
     expect(said.replace(/\s/g, " ")).toBe(text)
   })
+})
+
+// 2 and 16 November 2026 are Mondays.
+test.each([
+  ["weekly", "2026-11-02", true, "a week that began before it"],
+  ["weekly", "2026-10-26", false, "a week that ended before it"],
+  ["weekly", "2026-11-16", true, "its last week"],
+  ["weekly", "2026-11-23", false, "a week after it"],
+  ["daily", "2026-11-03", false, "the day before it"],
+  ["daily", "2026-11-04", true, "its first day"],
+  ["monthly", "2026-11-01", true, "a month that began before it"],
+  ["monthly", "2026-10-01", false, "a month that ended before it"],
+] as const)("a range from 4 to 20 November has the %s bucket %s: %p, %s", (granularity, date, isExpected) => {
+  expect(hasBucket({ from: "2026-11-04", to: "2026-11-20" }, date, granularity)).toBe(isExpected)
 })

@@ -1,10 +1,11 @@
 import { Link } from "../components/controls/link.tsx"
 import { SearchField } from "../components/controls/search-field.tsx"
 import { Page } from "../components/layout/page.tsx"
-import { parseSelection, type Selection, selectedUnit } from "../components/people/selection.ts"
+import { isInRange, parseSelection, type Selection, selectedUnit } from "../components/people/selection.ts"
 import { useApp } from "../state/app.ts"
 import "./people.css"
 import { MatchingProfiles, Profiles } from "./profiles.tsx"
+import { NoneSelected } from "./selected.tsx"
 import { SelectionChip } from "./selection-chip.tsx"
 import { Sessions } from "./sessions.tsx"
 import { Visitors } from "./visitors.tsx"
@@ -59,12 +60,18 @@ export function People() {
 
 /** The people behind a number of a report. */
 function SelectedPeople({ selection }: { selection: Selection }) {
+  const { view } = useApp()
+  const unit = selectedUnit(selection)
   return (
     <Page title="People">
       <div class="people-bar">
         <SelectionChip selection={selection} />
       </div>
-      {selectedUnit(selection).value === "session" ? (
+      {!isInRange(selection, view.value.range) ? (
+        <section class="panel">
+          <NoneSelected unit={unit} />
+        </section>
+      ) : unit.value === "session" ? (
         <Sessions selection={selection} />
       ) : (
         <Visitors selection={selection} />

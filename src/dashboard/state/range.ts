@@ -187,6 +187,11 @@ export function lastDayOf(day: string, granularity: Granularity): string {
   return addDays(`${addDays(`${day.slice(0, 7)}-01`, 31).slice(0, 7)}-01`, -1)
 }
 
+/** Whether a range has a day of the bucket that starts on `date`. */
+export function hasBucket({ from, to }: Pick<Range, "from" | "to">, date: string, granularity: Granularity) {
+  return date <= to && lastDayOf(date, granularity) >= from
+}
+
 export function addDays(day: string, days: number): string {
   return new Date(Date.parse(day) + days * dayMs).toISOString().slice(0, 10)
 }

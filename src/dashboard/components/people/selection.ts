@@ -1,5 +1,6 @@
 import { type Filter, fieldName } from "../../state/filters.ts"
 import type { Format } from "../../state/format.ts"
+import { granularities, hasBucket, type Range } from "../../state/range.ts"
 import { parseStep, type Step, stepBody, stepParam, stepText } from "../controls/event-picker.tsx"
 import { parseUnit, type Unit, unitParam, unitTitle } from "../controls/unit.tsx"
 
@@ -136,6 +137,14 @@ export function selectedUnit(selection: Selection | undefined): Unit {
   return !selection || selection.type === "events" ? parseUnit(new URLSearchParams()) : selection.unit
 }
 
+/** Whether a range has the number. It has only the cohorts of its own days; the API rejects others. */
+export function isInRange(selection: Selection, range: Range): boolean {
+  return (
+    selection.type !== "cohort" ||
+    hasBucket(range, selection.date, granularityOf(selection.granularity)?.value ?? "daily")
+  )
+}
+
 /** The selection in words: Visitors who reached step 2, checkout, of Purchase. */
 export function selectionText(selection: Selection, format: Format): string {
   const people = unitTitle(selectedUnit(selection))
@@ -151,13 +160,16 @@ export function selectionText(selection: Selection, format: Format): string {
 }
 
 const anyEvent: Step = { name: "", filters: [] }
-const periodNames: Readonly<Record<string, string>> = { daily: "day", weekly: "week", monthly: "month" }
+
+function granularityOf(name: string) {
+  return granularities.find(({ value }) => value === name)
+}
 
 function cohortText(
   { date, period, granularity, steps }: Extract<Selection, { type: "cohort" }>,
   format: Format,
 ): string {
-  const one = periodNames[granularity] ?? "period"
+  const one = granularityOf(granularity)?.one ?? "period"
   const [first = anyEvent, returning = first] = steps
   const start = stepText(first) === stepText(anyEvent) ? "event" : stepText(first)
   const when = format.bucket(date, granularity)
