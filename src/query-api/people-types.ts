@@ -106,6 +106,7 @@ function reportCount(spec: QuerySpec): ReportCount | undefined {
   const step = reached ?? droppedAfter
   if (step !== undefined) {
     const last = droppedAfter === undefined ? steps.length : steps.length - 1
+    if (last === 0) throw invalidParameter("droppedAfter needs at least 2 steps")
     if (step > last) {
       const option = droppedAfter === undefined ? "reached" : "droppedAfter"
       throw invalidParameter(`${option} must be at most ${last} with ${steps.length} steps`)

@@ -184,6 +184,7 @@ describe("rejects", () => {
     [{ steps, reached: 1, kinds: ["custom"] }, "people takes only one of"],
     [{ steps, reached: 4 }, "reached must be at most 3 with 3 steps"],
     [{ steps, droppedAfter: 3 }, "droppedAfter must be at most 2 with 3 steps"],
+    [{ steps: ["visited"], droppedAfter: 1 }, "droppedAfter needs at least 2 steps"],
     [{ steps, reached: 1, by: ["property.plan"] }, "by of people needs value"],
     [{ steps, reached: 1, value: "pro" }, "value of people needs by"],
     [{ steps, reached: 1, unit: "session" }, "sessions lists sessions"],
