@@ -35,7 +35,8 @@ interface QueryOptions extends Where {
   profileId?: string
   reached?: number
   droppedAfter?: number
-  value?: string
+  /** false: --no-value. */
+  value?: string | false
   cohort?: string
   period?: number
   search?: string
@@ -113,6 +114,7 @@ export function addQueryCommand(root: Command, context: Context): void {
       whole(1, maxSteps),
     )
     .option("--value <value>", "people under this value of --by in the funnel")
+    .option("--no-value", "people without a value of --by in the funnel")
     .option("--cohort <date>", "people of this cohort of the retention of --step")
     .option("--period <number>", "people of the cohort who returned so many periods later", whole(0, 100_000))
     .option("--search <text>", "visitors whose anonymous id contains this")
@@ -160,7 +162,7 @@ function bodyOf(type: string, options: QueryOptions): object {
     profileId: options.profileId,
     reached: options.reached,
     droppedAfter: options.droppedAfter,
-    value: options.value,
+    value: options.value === false ? null : options.value,
     cohort: options.cohort,
     period: options.period,
     search: options.search,

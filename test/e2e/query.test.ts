@@ -295,6 +295,14 @@ test("kinds of events are queried and counted", async () => {
     "/pri*",
     "signed_up",
   ])
+  const people = ["query", "people", "--last", "7d", "--step", "signed_up", "--reached", "1", "--csv"]
+  for (const [value, found] of [
+    ["--value=pro", 0],
+    ["--no-value", 1],
+  ] as const)
+    expect((await ofPages(...people, "--by", "property.plan", value)).trim().split("\n").length - 1).toBe(
+      found,
+    )
   const stats = await ofPages("stats")
   expect(stats).toContain("events by kind")
   expect(stats).toMatch(/^page_view +2 +1/m)
