@@ -29,6 +29,9 @@ export interface Dataset {
   liveVisit: (at: number) => EventRow[]
 }
 
+/** Bytes of an event in the queue of the batcher. */
+export const rowBytes = 500
+
 /** Seeds of the two websites differ, so that a change of one does not change the other. */
 const appSeed = 0x5f3759df
 

@@ -1,6 +1,6 @@
 import type { EventRow } from "../store/events.ts"
 import type { Batcher } from "../store/ingest/batcher.ts"
-import type { Dataset } from "./dataset.ts"
+import { type Dataset, rowBytes } from "./dataset.ts"
 import { minuteMs } from "./timeline.ts"
 
 /** ms between two commits. */
@@ -10,8 +10,6 @@ const eventsPerSecond = { first: 3, later: 0.4 }
 const firstMinutes = 10
 /** ms that are planned ahead. */
 const planned = 20_000
-/** Bytes of an event in the queue of the batcher. */
-const rowBytes = 500
 
 /** Stores the events of new visits as they happen. */
 export class LiveTraffic {

@@ -10,15 +10,13 @@ import {
 import { createLoginSession } from "../store/login-sessions.ts"
 import { restoreLink, restoreProfile } from "../store/profiles.ts"
 import { newToken } from "../store/tokens.ts"
-import { createDataset, type Dataset } from "./dataset.ts"
+import { createDataset, type Dataset, rowBytes } from "./dataset.ts"
 import { SeededRandom } from "./random.ts"
 import { createSaved, type DemoWebsites } from "./saved.ts"
 import { Timeline } from "./timeline.ts"
 
 /** Rows per request to the batcher: a commit of them blocks for a few ms. */
 const rowsPerWrite = 4_000
-/** Bytes of an event in the queue of the batcher. */
-const rowBytes = 500
 /** Rows that can stay unsealed: queries read them without waiting. */
 const maxUnsealed = 8_192
 /** ms between two looks at how far the rows are sealed. */
