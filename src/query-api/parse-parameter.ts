@@ -112,7 +112,8 @@ function readParameter(input: ParameterInput): QuerySpec {
   const filters = [...input.filters, ...optionFilters(parameter)]
   if (!context.canReadData)
     requireReport(name, type, by, [...filters, ...steps.flatMap((step) => step.filters)])
-  const duplicate = type.columns.find((column) => isOneOf(by, column))
+  // With `value`, all rows are of that value, and have no column of `by`.
+  const duplicate = parameter.value === undefined && type.columns.find((column) => isOneOf(by, column))
   if (duplicate)
     throw invalidParameter(`by contains ${duplicate}, which is already a column of ${name}: omit it`)
   return {

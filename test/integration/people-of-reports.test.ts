@@ -176,6 +176,18 @@ test("a profile has the events of its linked visitors, and the latest of these",
   expect(events.find(({ anonymous_id }) => anonymous_id !== null)?.anonymous_id).toBe(row?.anonymous_id)
 })
 
+test.each(["profile_id", "anonymous_id"])(
+  "a breakdown by %s, which is also a column of the lists",
+  async (by) => {
+    const [funnel] = await askAll([{ name: "funnel", steps, by: [by], limit: 1_000 }])
+    const [row] = (funnel?.data ?? []).filter((one) => one.step === 1 && one[by] !== null)
+    const { data, meta, error } = await ask({ name: "people", steps, by: [by], value: row?.[by], reached: 1 })
+    expect(error).toBeUndefined()
+    expect(meta.total).toBe(Number(row?.people))
+    expect(data.length).toBeGreaterThan(0)
+  },
+)
+
 describe("rejects", () => {
   test.each([
     [{ steps }, "steps of people needs reached or droppedAfter or cohort"],
