@@ -190,7 +190,7 @@ describe.skipIf(noBrowser).each(kinds)(`through a proxy that $kind${skipped}`, (
     await page.getByRole("button", { name: "Log out", exact: true }).click()
     await heading("Log in")
     expect(pathNow()).toBe("/stats/login")
-    expect(await page.context().cookies()).toEqual([])
+    await eventuallyPasses(async () => expect(await page.context().cookies()).toEqual([]))
     await page.goto("/stats/w/shop/goals?period=today")
     await heading("Log in")
     await logIn()

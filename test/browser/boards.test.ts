@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import type { Locator, Page } from "playwright-core"
 import { maxTiles } from "../../src/boards/schema.ts"
+import { eventuallyPasses } from "../harness.ts"
 import { violations } from "./axe.ts"
 import { createBoard, shopTiles } from "./board.ts"
 import { type Dashboard, noBrowser, openDashboard, skipped, waitForPage, waitForQueries } from "./browser.ts"
-import { cellsOf, count, numberOf, rowsOf } from "./helpers.ts"
+import { cellsOf, chooseAction, count, numberOf, rowsOf } from "./helpers.ts"
 import { sendQuality } from "./page-quality.ts"
 
 interface Tile {
@@ -123,11 +124,13 @@ describe.skipIf(noBrowser)(`boards${skipped}`, () => {
       filters,
     })
     await tile(page, "Sessions").getByText("plan is set").waitFor()
-    expect(await tile(page, "Sessions").locator(".stat-value").textContent()).toBe(
-      count(summary?.unique_sessions ?? -1),
+    await eventuallyPasses(async () =>
+      expect(await tile(page, "Sessions").locator(".stat-value").textContent()).toBe(
+        count(summary?.unique_sessions ?? -1),
+      ),
     )
     const chart = tile(page, "Buyers").getByRole("figure")
-    await chart.getByRole("button", { name: "Table" }).click()
+    await chooseAction(chart, "Show as table")
     const days = await rowsOf<{ unique_users: number }>(dashboard, {
       name: "custom_events_trends",
       filters: [{ field: "event_name", op: "eq", value: "order_paid" }],
@@ -187,9 +190,13 @@ describe.skipIf(noBrowser)(`boards${skipped}`, () => {
       const id = await createBoard(dashboard, tiles.slice(from, from + maxTiles))
       await page.goto(`/w/${dashboard.site}/boards?id=${id}`)
       await waitForPage(page, String(tiles[from]?.title))
-      expect(await page.getByRole("alert").count()).toBe(0)
-      expect(await page.getByText("No data in this range").count()).toBe(0)
-      expect(await page.locator(".stat-value").getByText("–").count()).toBe(0)
+      await eventuallyPasses(async () => expect(await page.getByRole("alert").count()).toBe(0))
+      await eventuallyPasses(async () =>
+        expect(await page.getByText("No data in this range").count()).toBe(0),
+      )
+      await eventuallyPasses(async () =>
+        expect(await page.locator(".stat-value").getByText("–").count()).toBe(0),
+      )
     }
     expect(faults).toEqual([])
     await page.context().close()
@@ -209,7 +216,9 @@ describe.skipIf(noBrowser)(`boards${skipped}`, () => {
     await status.getByText("Orders and more: column 4, row 1, 3 columns wide, 3 rows high").waitFor()
     await page.keyboard.press("ArrowUp")
     await status.getByText("Orders and more stays where it is").waitFor()
-    expect(await first.evaluate((element) => element === document.activeElement)).toBe(true)
+    await eventuallyPasses(async () =>
+      expect(await first.evaluate((element) => element === document.activeElement)).toBe(true),
+    )
     expect(await violations(page)).toEqual([])
 
     const funnel = page.getByRole("group", { name: /^Purchase:/ })
@@ -237,7 +246,9 @@ describe.skipIf(noBrowser)(`boards${skipped}`, () => {
         )
         .join("\n"),
     ).toBe(expected)
-    expect(await page.locator(".tile h2").allInnerTexts()).toEqual(saved.map(({ title }) => title))
+    await eventuallyPasses(async () =>
+      expect(await page.locator(".tile h2").allInnerTexts()).toEqual(saved.map(({ title }) => title)),
+    )
     const [top] = await page.locator(".tile").all()
     expect((await top?.boundingBox())?.height).toBeCloseTo(box.height, 0)
     expect(faults).toEqual([])
@@ -282,7 +293,9 @@ describe.skipIf(noBrowser)(`boards${skipped}`, () => {
     await page.getByRole("button", { name: "Delete", exact: true }).click()
     await page.getByRole("heading", { level: 1, name: "Boards" }).waitFor()
     await page.getByText("“To delete” deleted").waitFor()
-    expect(await page.getByRole("link", { name: "To delete" }).count()).toBe(0)
+    await eventuallyPasses(async () =>
+      expect(await page.getByRole("link", { name: "To delete" }).count()).toBe(0),
+    )
     expect(faults).toEqual([])
     await page.context().close()
   })
@@ -295,7 +308,7 @@ describe.skipIf(noBrowser)(`boards${skipped}`, () => {
     const value = tile(page, "Orders and more").locator(".stat-value")
     await waitForQueries(page)
     const before = numberOf((await value.textContent()) ?? "")
-    expect(await page.getByRole("navigation").count()).toBe(0)
+    await eventuallyPasses(async () => expect(await page.getByRole("navigation").count()).toBe(0))
     expect(await violations(page)).toEqual([])
 
     await send(
@@ -342,8 +355,12 @@ describe.skipIf(noBrowser)(`boards${skipped}`, () => {
     await waitForPage(page, "Return visits")
     const boxes = await Promise.all((await page.locator(".tile").all()).map((one) => one.boundingBox()))
     expect(new Set(boxes.map((box) => box?.x)).size).toBe(1)
-    expect(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)).toBe(0)
-    expect(await page.getByRole("button", { name: "Arrange" }).isVisible()).toBe(false)
+    await eventuallyPasses(async () =>
+      expect(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)).toBe(0),
+    )
+    await eventuallyPasses(async () =>
+      expect(await page.getByRole("button", { name: "Arrange" }).isVisible()).toBe(false),
+    )
     await page.context().close()
   })
 
@@ -370,7 +387,9 @@ describe.skipIf(noBrowser)(`boards${skipped}`, () => {
       ["2", "0", "2"],
     ])
     const chart = page.getByRole("figure", { name: "Visitors by website" })
-    expect(await chart.locator(".legend li").allInnerTexts()).toEqual(["localhost", "Blog"])
+    await eventuallyPasses(async () =>
+      expect(await chart.locator(".legend li").allInnerTexts()).toEqual(["localhost", "Blog"]),
+    )
     expect(await violations(page)).toEqual([])
     await pin(page, "Pin Visitors by website to board", async (dialog) => {
       await choose(dialog, "New board…")
@@ -384,10 +403,12 @@ describe.skipIf(noBrowser)(`boards${skipped}`, () => {
     await tile(page, "Events").getByText("Blog").waitFor()
     await waitForQueries(page)
     expect(new URL(page.url()).pathname).toBe("/w/all/boards")
-    expect(await tile(page, "Visitors by website").locator(".legend li").allInnerTexts()).toEqual([
-      "localhost",
-      "Blog",
-    ])
+    await eventuallyPasses(async () =>
+      expect(await tile(page, "Visitors by website").locator(".legend li").allInnerTexts()).toEqual([
+        "localhost",
+        "Blog",
+      ]),
+    )
     expect((await cellsOf(tile(page, "Events").getByRole("table")))[0]?.slice(0, 2)).toEqual(["read", "2"])
     expect(faults).toEqual([])
     await page.context().close()

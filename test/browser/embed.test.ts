@@ -66,11 +66,15 @@ describe.skipIf(noBrowser)(`a share link in a page of another website${skipped}`
     const { page, inner, faults } = await frame("localhost", `${embedded()}?theme=dark&chart=sources`)
     await inner.getByText("google.com").locator("visible=true").first().waitFor()
     expect(await inner.getByRole("heading", { level: 2 }).allTextContents()).toEqual(["Sources"])
-    expect(await inner.locator("html").getAttribute("data-theme")).toBe("dark")
+    await eventuallyPasses(async () =>
+      expect(await inner.locator("html").getAttribute("data-theme")).toBe("dark"),
+    )
     await eventuallyPasses(async () =>
       expect(await inner.locator("nav, .page-actions, .stats:visible").count()).toBe(0),
     )
-    expect(await inner.locator(".embedded-source").textContent()).toStartWith("localhost · ")
+    await eventuallyPasses(async () =>
+      expect(await inner.locator(".embedded-source").textContent()).toStartWith("localhost · "),
+    )
     // The look is part of the URL, so a reload of the frame keeps it.
     expect([...new URL(inner.url()).searchParams]).toEqual([
       ["period", "last_7d"],
@@ -78,7 +82,7 @@ describe.skipIf(noBrowser)(`a share link in a page of another website${skipped}`
       ["theme", "dark"],
       ["chart", "sources"],
     ])
-    expect(await page.context().cookies()).toEqual([])
+    await eventuallyPasses(async () => expect(await page.context().cookies()).toEqual([]))
     expect(faults).toEqual([])
     await page.close()
   })

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import type { Locator, Page } from "playwright-core"
+import { eventuallyPasses } from "../harness.ts"
 import { type Dashboard, noBrowser, openDashboard, skipped, waitForQueries } from "./browser.ts"
 import { count, numberOf, positionOf, rowsOf } from "./helpers.ts"
 
@@ -40,19 +41,23 @@ describe.skipIf(noBrowser)(`links to people${skipped}`, () => {
       steps: ["page_viewed", "product_viewed", "order_paid"],
     })
     const [, second = 0, last = 0] = steps.map(({ people }) => people)
-    expect(await follow(page, page.getByRole("link", { name: `${count(second)} visitors` }).first())).toBe(
-      second,
+    await eventuallyPasses(async () =>
+      expect(await follow(page, page.getByRole("link", { name: `${count(second)} visitors` }).first())).toBe(
+        second,
+      ),
     )
     const chip = page.locator(".people-selection")
     const words = "Visitors who reached step 2, product_viewed, of Purchase"
-    expect(await textOf(chip)).toBe(words)
+    await eventuallyPasses(async () => expect(await textOf(chip)).toBe(words))
     await page.reload()
-    expect(await peopleOn(page)).toBe(second)
-    expect(await textOf(chip)).toBe(words)
+    await eventuallyPasses(async () => expect(await peopleOn(page)).toBe(second))
+    await eventuallyPasses(async () => expect(await textOf(chip)).toBe(words))
     await page.goBack()
     const droppedOff = page.getByRole("link", { name: `${count(second - last)} dropped off` })
-    expect(await follow(page, droppedOff)).toBe(second - last)
-    expect(await textOf(chip)).toBe("Visitors who dropped off after step 2, product_viewed, of Purchase")
+    await eventuallyPasses(async () => expect(await follow(page, droppedOff)).toBe(second - last))
+    await eventuallyPasses(async () =>
+      expect(await textOf(chip)).toBe("Visitors who dropped off after step 2, product_viewed, of Purchase"),
+    )
     await page.getByRole("button", { name: "Remove Visitors who dropped off" }).click()
     await page.getByText("Visitors active in this range").waitFor()
     expect(new URL(page.url()).search).toBe("")
@@ -65,9 +70,11 @@ describe.skipIf(noBrowser)(`links to people${skipped}`, () => {
     const cell = page.locator("tbody tr").nth(2).locator("td").nth(2)
     const returned = numberOf(await textOf(cell))
     expect(returned).toBeGreaterThan(0)
-    expect(await follow(page, cell.getByRole("link"))).toBe(returned)
-    expect(await textOf(page.locator(".people-selection"))).toMatch(
-      /^Visitors whose first page_viewed was in the week of .+, and who returned with order_paid 1 week later$/,
+    await eventuallyPasses(async () => expect(await follow(page, cell.getByRole("link"))).toBe(returned))
+    await eventuallyPasses(async () =>
+      expect(await textOf(page.locator(".people-selection"))).toMatch(
+        /^Visitors whose first page_viewed was in the week of .+, and who returned with order_paid 1 week later$/,
+      ),
     )
     const { href } = new URL(page.url())
     await page.goto(`${href}&from=2020-01-01&to=2020-01-31`)
@@ -75,7 +82,7 @@ describe.skipIf(noBrowser)(`links to people${skipped}`, () => {
     await page.goto(href.replace(/people.*/, `${funnel}&unit=session`))
     const sessions = page.locator(".funnels-figures a").last()
     const reached = numberOf((await textOf(sessions)).split(" ")[0])
-    expect(await follow(page, sessions)).toBe(reached)
+    await eventuallyPasses(async () => expect(await follow(page, sessions)).toBe(reached))
     await page.getByRole("table").getByRole("link").first().click()
     await page.getByText("First seen").first().waitFor()
     expect(faults).toEqual([])
@@ -102,13 +109,21 @@ describe.skipIf(noBrowser)(`links to people${skipped}`, () => {
     expect(await hint.count()).toBe(0)
 
     await plot.click({ position: await positionOf(chart, 3) })
-    expect(await follow(page, page.getByRole("link", { name: "People of this day" }))).toBe(day.unique_users)
-    expect(await textOf(page.locator(".people-selection"))).toBe("Visitors with an event")
+    await eventuallyPasses(async () =>
+      expect(await follow(page, page.getByRole("link", { name: "People of this day" }))).toBe(
+        day.unique_users,
+      ),
+    )
+    await eventuallyPasses(async () =>
+      expect(await textOf(page.locator(".people-selection"))).toBe("Visitors with an event"),
+    )
     await page.goBack()
 
     await slider.focus()
     for (const key of ["Home", "ArrowRight", "ArrowRight", "ArrowRight"]) await page.keyboard.press(key)
-    expect(await slider.getAttribute("aria-valuetext")).toMatch(/: Events [\d,]+, Previous period [\d,]+$/)
+    await eventuallyPasses(async () =>
+      expect(await slider.getAttribute("aria-valuetext")).toMatch(/: Events [\d,]+, Previous period [\d,]+$/),
+    )
     await page.keyboard.press("Enter")
     const items = chart.locator(".chart-menu li")
     expect(await items.allInnerTexts()).toEqual(["Show this day", "People of this day", "Add annotation…"])
@@ -142,7 +157,7 @@ describe.skipIf(noBrowser)(`links to people${skipped}`, () => {
     await openHour()
     expect(await items.allInnerTexts()).toEqual(["Show this hour", "People of this hour", "Add annotation…"])
     const ofHour = page.getByRole("link", { name: "People of this hour" })
-    expect(await follow(page, ofHour)).toBe(busiest.unique_users)
+    await eventuallyPasses(async () => expect(await follow(page, ofHour)).toBe(busiest.unique_users))
     await page.goBack()
     await openHour()
     await page.getByRole("link", { name: "Show this hour" }).click()
@@ -160,7 +175,7 @@ describe.skipIf(noBrowser)(`links to people${skipped}`, () => {
     const { page, faults } = await openPage("/w/SITE/events")
     const visitors = page.getByRole("row", { name: "order_paid" }).locator(".people-link")
     const buyers = numberOf(await textOf(visitors))
-    expect(await follow(page, visitors)).toBe(buyers)
+    await eventuallyPasses(async () => expect(await follow(page, visitors)).toBe(buyers))
     await page.goto(page.url().replace(/people.*/, "event?name=order_paid"))
     await page.getByRole("link", { name: /people with plan pro$/ }).click()
     const filters = [
@@ -172,7 +187,7 @@ describe.skipIf(noBrowser)(`links to people${skipped}`, () => {
       filters,
     })
     await page.getByRole("heading", { level: 1, name: "People" }).waitFor()
-    expect(await peopleOn(page)).toBe(pro?.unique_users ?? -1)
+    await eventuallyPasses(async () => expect(await peopleOn(page)).toBe(pro?.unique_users ?? -1))
     await page.context().close()
 
     const { link } = await dashboard.api<{ link: string }>(`shares?website_id=${dashboard.site}`, {
@@ -181,11 +196,13 @@ describe.skipIf(noBrowser)(`links to people${skipped}`, () => {
     })
     const shared = await dashboard.open(link, { isLoggedIn: false })
     await shared.page.getByText("dropped off").first().waitFor()
-    expect(await shared.page.locator(".people-link").count()).toBe(0)
+    await eventuallyPasses(async () => expect(await shared.page.locator(".people-link").count()).toBe(0))
     await shared.page.goto(shared.page.url().replace(/funnels.*/, "overview?period=last_7d"))
     const chart = shared.page.getByRole("figure", { name: "Events over time" })
     await chart.getByRole("slider").press("Enter")
-    expect(await chart.locator(".chart-menu li").allInnerTexts()).toEqual(["Show this day"])
+    await eventuallyPasses(async () =>
+      expect(await chart.locator(".chart-menu li").allInnerTexts()).toEqual(["Show this day"]),
+    )
     expect([...faults, ...shared.faults]).toEqual([])
     await shared.page.context().close()
   })

@@ -105,8 +105,10 @@ describe.skipIf(noBrowser)(`saved views, annotations and share links${skipped}`,
     await page.getByLabel("Theme").selectOption("dark")
     const token = new URL(link).pathname.split("/").at(-1)
     expect(snippet).toContain(`/embed/${token}" title="For the board · localhost"`)
-    expect(await page.locator(".code-block code").last().textContent()).toContain(
-      `/embed/${token}?theme=dark&amp;chart=events"`,
+    await eventuallyPasses(async () =>
+      expect(await page.locator(".code-block code").last().textContent()).toContain(
+        `/embed/${token}?theme=dark&amp;chart=events"`,
+      ),
     )
     await page.context().close()
 
@@ -129,7 +131,12 @@ describe.skipIf(noBrowser)(`saved views, annotations and share links${skipped}`,
       "Vitals",
       "Engagement",
     ])
-    expect(await guest.locator(".shared-name > *").allTextContents()).toEqual(["localhost", "For the board"])
+    await eventuallyPasses(async () =>
+      expect(await guest.locator(".shared-name > *").allTextContents()).toEqual([
+        "localhost",
+        "For the board",
+      ]),
+    )
     await eventuallyPasses(async () => expect(await guest.getByRole("button", menu).count()).toBe(0))
     expect(await violations(guest)).toEqual([])
     expect(faults).toEqual([])
@@ -174,7 +181,9 @@ describe.skipIf(noBrowser)(`saved views, annotations and share links${skipped}`,
     await guest.keyboard.press("/")
     const editor = guest.getByRole("dialog", { name: "Add filter" })
     await editor.getByRole("button", { name: "plan property" }).waitFor()
-    expect(await editor.getByRole("button", { name: "Visitor" }).count()).toBe(0)
+    await eventuallyPasses(async () =>
+      expect(await editor.getByRole("button", { name: "Visitor" }).count()).toBe(0),
+    )
     await guest.getByLabel("Field or property").fill("anonymous_id")
     await guest.keyboard.press("Enter")
     await guest.getByRole("alert").getByText("Choose one from the list").waitFor()

@@ -123,7 +123,7 @@ describe("a start with the database of every released version", () => {
         expect(await server.stop()).toBe(0)
       }
       expect(integrity(db)).toBe("ok")
-      if (Number(version) === migrations.length) {
+      if (version === migrations.at(-1)?.name.slice(0, 4)) {
         expect(backups()).toEqual([])
         return
       }

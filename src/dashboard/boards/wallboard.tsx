@@ -3,6 +3,7 @@ import { Icon } from "../components/controls/icons.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
 import { Empty, Failure } from "../components/layout/states.tsx"
 import { useApp } from "../state/app.ts"
+import { isolate } from "../state/bidi.ts"
 import { usePolling } from "../state/polling.ts"
 import { BoardGrid } from "./board-grid.tsx"
 import { type LoadedBoard, placeIn } from "./use-board.ts"
@@ -23,7 +24,7 @@ export function Wallboard({ loaded }: { loaded: LoadedBoard }) {
   const { range, website } = view.value
   const title = board?.name ?? "Board"
   useEffect(() => {
-    document.title = `${title} · Databuddy`
+    document.title = `${isolate(title)} · Databuddy`
   }, [title])
   return (
     <main class="wallboard" id="main">

@@ -2,6 +2,7 @@ import { Icon } from "../components/controls/icons.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
 import { noSelection, type Selection, selectionText } from "../components/people/selection.ts"
 import { useApp } from "../state/app.ts"
+import { isolate } from "../state/bidi.ts"
 
 /** What the list is limited to, and a button that removes the limit. */
 export function SelectionChip({ selection }: { selection: Selection }) {
@@ -15,7 +16,7 @@ export function SelectionChip({ selection }: { selection: Selection }) {
       <button
         type="button"
         class="chip-close"
-        aria-label={`Remove ${text}`}
+        aria-label={`Remove ${isolate(text)}`}
         onClick={() => router.setParams(noSelection)}
       >
         <Icon name="close" />

@@ -1,5 +1,6 @@
 import { useState } from "preact/hooks"
 import { useApp } from "../../state/app.ts"
+import { isolate } from "../../state/bidi.ts"
 import type { Board, BoardSummary, PinnedTile } from "../../state/boards.ts"
 import { useResource } from "../../state/resource.ts"
 import { Dialog } from "../controls/dialog.tsx"
@@ -21,7 +22,7 @@ export function PinButton({ tiles, name }: PinButtonProps) {
   const [isOpen, setOpen] = useState(false)
   const [first] = tiles
   if (!session.isOwner || !first) return null
-  const label = `Pin ${name ?? first.title} to board`
+  const label = `Pin ${name ?? isolate(first.title)} to board`
   return (
     <>
       <button
@@ -81,7 +82,7 @@ function PinDialog({ tiles, onClose }: PinDialogProps) {
           tiles: [pinned],
         })
       : await api.send<{ board: Board }>("POST", `boards/${encodeURIComponent(target)}/tiles`, pinned)
-    toasts.show(`“${pinned.title}” pinned to “${board.name}”`)
+    toasts.show(`“${isolate(pinned.title)}” pinned to “${isolate(board.name)}”`)
     onClose()
   }
   return (
