@@ -13,8 +13,15 @@ const idsPerQuery = 200_000
 /** Reads the ids of all later events: only after a gap. */
 const nextId = "select minOrNull(id) from events where id > {after:UInt64}"
 
-/** Yields what `writer` shipped as lines of an export: its websites, then all events in the order of their ids. */
-export async function* linesOfCluster(cluster: Cluster, writer: string): AsyncGenerator<TextLine[]> {
+/**
+ * Yields what `writer` shipped as lines of an export: its websites, then all events in the order of their ids, without those that are
+ * still to be deleted in the cluster: they would come back.
+ */
+export async function* linesOfCluster(
+  cluster: Cluster,
+  writer: string,
+  isDeleted: (id: number) => boolean,
+): AsyncGenerator<TextLine[]> {
   let number = 0
   const lineOf = (text: string): TextLine => ({ number: ++number, text })
   yield (await readWebsiteLines(cluster, writer)).map(lineOf)
@@ -27,7 +34,8 @@ export async function* linesOfCluster(cluster: Cluster, writer: string): AsyncGe
     let isEmpty = true
     for await (const rows of cluster.rows(events, { after, last })) {
       isEmpty = false
-      yield rows.map((row) => lineOf(eventLine(eventOf(row))))
+      const remaining = rows.map(eventOf).filter(({ id }) => !isDeleted(id))
+      yield remaining.map((event) => lineOf(eventLine(event)))
     }
     after = last
     if (!isEmpty) continue

@@ -14,7 +14,13 @@ import type { Db } from "../store/db/driver.ts"
 import { pendingMigrations } from "../store/db/migrate.ts"
 import { closeAfterReading, openForReading, requireCurrentSchema } from "../store/db/open.ts"
 import { ServerLock } from "../store/db/server-lock.ts"
-import { applyShippingChange, readShipping, type ShippingChange, shippingLag } from "../store/shipping.ts"
+import {
+  applyShippingChange,
+  pendingDeletion,
+  readShipping,
+  type ShippingChange,
+  shippingLag,
+} from "../store/shipping.ts"
 import type { Context } from "../terminal/context.ts"
 import { type DataOptions, inTransaction, requireDatabase, withDatabase } from "../terminal/database.ts"
 import { countText, printFields, printJson, printTable } from "../terminal/print.ts"
@@ -113,17 +119,21 @@ export async function fetchEvents(options: ClickHouseOptions, context: Context):
         const onProgress = ({ events }: Report) =>
           progress.show(() => `${events.added.toLocaleString("en")} events added`)
         const startedAt = context.environment.elapsed()
-        const imported = await importLines(db, linesOfCluster(cluster, origin.writer), {
+        const lines = linesOfCluster(cluster, origin.writer, pendingDeletion(db))
+        const imported = await importLines(db, lines, {
           ...context,
           onProgress,
         }).finally(() => progress.end())
         const ms = Math.round(context.environment.elapsed() - startedAt)
-        const comparison = await compareAll(db, cluster, origin.shippedId, context)
         const { events, refused } = imported
-        const mustCompare = comparison.differences.length > 0 ? 1 : 0
         const at = context.environment.now()
         const { writer, shippedId: id } = origin
-        if (refused.total === 0) await writeChange(db, { type: "adopt", writer, id, at, mustCompare })
+        const mustCompare = readShipping(db)?.mustCompare ?? false
+        // Before the comparison, which then includes what a running server stores meanwhile.
+        if (refused.total === 0) await writeChange(db, { type: "adopt", writer, id, at })
+        const comparison = await compareAll(db, cluster, id, context)
+        const agrees = refused.total === 0 && comparison.differences.length === 0
+        if (agrees && !mustCompare) await writeChange(db, { type: "compared" })
         const renumbered = events.renumbered > 0 ? `; ${events.renumbered} got a new id` : ""
         const fields = {
           events: `${events.added} added, ${events.present} already present${renumbered}`,

@@ -28,8 +28,8 @@ export type ShippingChange =
   | { type: "compared" }
   /** The cluster has deleted these events. */
   | { type: "deleted"; ids: readonly number[]; at: number }
-  /** The file was filled from the cluster, which has the events up to `id`. */
-  | { type: "adopt"; writer: string; id: number; at: number; mustCompare: 0 | 1 }
+  /** The file was filled from the cluster, which has the events up to `id`. The two are still to be compared. */
+  | { type: "adopt"; writer: string; id: number; at: number }
 
 /** How far the cluster is behind the file. */
 export interface ShippingLag {
@@ -55,6 +55,11 @@ const sql = {
     select ts + delay from event_rows where id > :shippedId and website_rid >= 0 order by id limit 1`,
   deletions: `select count(*) from (select 1 from shipping_deletions limit ${maxCountedDeletions})`,
   deletedIds: "select id from shipping_deletions where id <= :shippedId order by id limit :limit",
+  isDeleted: "select exists (select 1 from shipping_deletions where id = :id)",
+  // The events with the highest ids can be deleted in the cluster. An event to come must not get an id below the watermark.
+  reserve: `
+    insert into event_rows (id, website_rid, type_id, ts, delay, via_key, crawler)
+    select :id, -1, 0, 0, 0, 0, 0 where :id > (select coalesce(max(id), 0) from event_rows)`,
   isGap: "select not exists (select 1 from event_rows where id > :from and id < :to and website_rid >= 0)",
 }
 
@@ -68,9 +73,9 @@ const changes: { [Type in ShippingChange["type"]]: string } = {
   deleted: "delete from shipping_deletions where id in (select value from json_each(:ids))",
   adopt: `
     insert into shipping (one, writer, sending_id, shipped_id, shipped_at, must_compare)
-    values (1, :writer, :id, :id, :at, :mustCompare)
+    values (1, :writer, :id, :id, :at, 1)
     on conflict do update set
-      sending_id = max(sending_id, :id), shipped_id = max(shipped_id, :id), shipped_at = :at, must_compare = :mustCompare
+      sending_id = max(sending_id, :id), shipped_id = max(shipped_id, :id), shipped_at = :at, must_compare = 1
     where writer = :writer`,
 }
 
@@ -85,6 +90,7 @@ export function readShipping(db: Db): Shipping | undefined {
 /** Runs inside the caller's transaction. */
 export function applyShippingChange(db: Db, change: ShippingChange): void {
   const { type, ...values } = change
+  if (change.type === "adopt") db.prepare(sql.reserve).run({ id: change.id })
   db.prepare(changes[type]).run("ids" in values ? { ...values, ids: JSON.stringify(values.ids) } : values)
 }
 
@@ -105,6 +111,12 @@ export function shippingLag(db: Db, shippedId: number): ShippingLag {
 /** Ids of deleted events that the cluster can have, in ascending order. */
 export function deletedIds(db: Db, shippedId: number, limit: number): number[] {
   return db.prepare(sql.deletedIds).pluck().all({ shippedId, limit }) as number[]
+}
+
+/** Returns a function that tells whether an event was deleted here and is still to be deleted in the cluster. */
+export function pendingDeletion(db: Db): (id: number) => boolean {
+  const isDeleted = db.prepare(sql.isDeleted).pluck()
+  return (id) => isDeleted.get({ id }) === 1
 }
 
 /** A range of ids, `first` and `last` included. */

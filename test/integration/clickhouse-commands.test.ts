@@ -5,6 +5,7 @@ import { clusterLogin, parseClusterUrl } from "../../src/clickhouse/address.ts"
 import { DailyHash } from "../../src/store/daily-hash.ts"
 import { ServerLock } from "../../src/store/db/server-lock.ts"
 import { EventInserter } from "../../src/store/events.ts"
+import { readShipping } from "../../src/store/shipping.ts"
 import { createWebsite } from "../../src/store/websites.ts"
 import { openReader, type TemporaryFolder, temporaryFolder, withDatabase } from "../harness.ts"
 import { type ClickHouseStub, startClickHouseStub } from "../support/clickhouse-stub.ts"
@@ -50,6 +51,14 @@ function fill(path = db): void {
       eventRow({ ts: now, receivedAt: now }),
     ])
   })
+}
+
+function addEvent(path: string, name: string): void {
+  withDatabase(path, (open) =>
+    new EventInserter(open, new DailyHash(open, (bytes) => bytes)).insert([
+      eventRow({ name, ts: now, receivedAt: now }),
+    ]),
+  )
 }
 
 function eventsIn(path: string): unknown[] {
@@ -143,6 +152,42 @@ test("fetch and load unite a restored file that has new events with the ids of t
   const names = (events: { name: string }[]) =>
     events.map(({ name }) => name).filter((name) => /^only/.test(name))
   expect(names([...stub.events.values()]).sort()).toEqual(["only in the cluster", "only in the file"])
+})
+
+test("fetch into a new file: an event to come does not get an id that was shipped, also if the newest event was deleted since", async () => {
+  fill()
+  await migrate()
+  await onFile("load")
+  withDatabase(db, (open) => open.exec("delete from event_rows where id = (select max(id) from event_rows)"))
+  await onFile("load")
+  db = folder.file("new.db")
+  expect((await onFile("fetch")).code).toBe(0)
+  addEvent(db, "next")
+  expect((await onFile("load")).code).toBe(0)
+  expect([...stub.events.values()].map(({ name }) => name)).toContain("next")
+})
+
+test("fetch does not bring back an event that is still to be deleted in the cluster", async () => {
+  fill()
+  await migrate()
+  await onFile("load")
+  withDatabase(db, (open) => open.exec("delete from event_rows where id = 2"))
+  const before = eventsIn(db)
+  const fetched = await onFile("fetch")
+  expect(fetched.out).toContain("0 added")
+  expect(fetched.err).toContain("events that were deleted a moment ago")
+  expect(eventsIn(db)).toEqual(before)
+  expect((await onFile("load")).code).toBe(0)
+  expect(stub.events.has(2)).toBe(false)
+})
+
+test("fetch leaves a comparison to the next load that was to do before", async () => {
+  fill()
+  await migrate()
+  await onFile("load")
+  withDatabase(db, (open) => open.exec("update shipping set must_compare = 1"))
+  expect((await onFile("fetch")).code).toBe(0)
+  expect(withDatabase(db, (open) => readShipping(open)?.mustCompare)).toBe(true)
 })
 
 test("load does not run beside another process that ships, and says so", async () => {
