@@ -99,8 +99,9 @@ export class Shipper {
   async step(): Promise<StepResult> {
     const { db } = this.deps
     const shipping = readShipping(db) ?? (await this.#start())
-    // A process that was killed can have left an insert running.
-    if (!this.#hasVerified && shipping.sendingId > shipping.shippedId) this.#holdDeletions()
+    // A process that was killed can have left an insert running: of a batch, or of a repair.
+    const canHaveInsert = shipping.sendingId > shipping.shippedId || shipping.mustCompare
+    if (!this.#hasVerified && canHaveInsert) this.#holdDeletions()
     const hasWork =
       lastEventId(db) > shipping.shippedId || this.#deletions(shipping).length > 0 || shipping.mustCompare
     // The first step looks at the cluster in any case, to report missing tables before there are events.
@@ -142,10 +143,11 @@ export class Shipper {
     const schema = await readSchema(cluster)
     requireSchema(schema, cluster.name)
     const record = await this.#record(shipping, schema)
+    // First: if this is interrupted, everything is still compared.
+    await write({ type: "rewind", id: shipping.shippedId })
     const newer = [{ first: shipping.shippedId + 1, last: Number.MAX_SAFE_INTEGER }]
     for (const statement of deleteRanges(newer, schema)) await cluster.run(statement)
     await record.write(shipping.shippedId, now())
-    await write({ type: "rewind", id: shipping.shippedId })
   }
 
   async #record(shipping: Shipping, schema: SchemaState): Promise<WriterRecord> {
@@ -164,6 +166,12 @@ export class Shipper {
 
   #holdDeletions(): void {
     this.#outcomeKnownAt = this.deps.elapsed() + this.limits.outcomeWindow
+  }
+
+  /** Holds deletions after the error of an insert that can still be running. Returns the error. */
+  #observe(error: unknown): unknown {
+    if (error instanceof ClusterError && error.isOutcomeUnknown) this.#holdDeletions()
+    return error
   }
 
   async #start(): Promise<Shipping> {
@@ -213,8 +221,7 @@ export class Shipper {
       if (batch.rows > 0) await cluster.insert("events", insertColumns, batch.chunks, isReplicated)
       await record.write(batch.end, now())
     } catch (error) {
-      if (error instanceof ClusterError && error.isOutcomeUnknown) this.#holdDeletions()
-      throw error
+      throw this.#observe(error)
     }
     await write({ type: "acknowledge", id: batch.end, at: now() })
   }
@@ -256,7 +263,11 @@ export class Shipper {
       cluster: cluster.name,
       days: differences.length,
     })
-    await repair(differences, { db, cluster, schema, lastId: shippedId, limits: this.limits, pause })
+    try {
+      await repair(differences, { db, cluster, schema, lastId: shippedId, limits: this.limits, pause })
+    } catch (error) {
+      throw this.#observe(error)
+    }
     this.#hasRepaired = true
     return false
   }

@@ -212,6 +212,36 @@ describe("deletions", () => {
     expectEqualSides()
   })
 
+  describe("wait while an insert of a repair can still be running in the cluster", () => {
+    beforeEach(async () => {
+      await store(...rows(3))
+      await shipAll()
+      stub.events.clear()
+      app.store.db.exec("update shipping set must_compare = 1")
+    })
+
+    const ends: { what: string; next: (shipper: Shipper) => Shipper }[] = [
+      { what: "after its connection ended", next: (shipper) => shipper },
+      { what: "after a restart", next: () => newShipper() },
+    ]
+    test.each(ends)("$what", async ({ next }) => {
+      const event = await firstEvent()
+      stub.fault = (operation) => (operation === "insert" ? "cut" : undefined)
+      const failed = newShipper()
+      expect((await failure(failed)).message).toContain("does not answer")
+      stub.fault = () => undefined
+      remove("id = 1")
+      const shipper = next(failed)
+      await shipAll(shipper)
+      expect(lag().deletions).toBe(1)
+      stub.events.set(1, event)
+      app.clock.now += shipperLimits.outcomeWindow
+      await shipAll(shipper)
+      expect(lag().deletions).toBe(0)
+      expectEqualSides()
+    })
+  })
+
   test("are shipped once a minute while events wait", async () => {
     await store(...rows(500))
     const shipper = newShipper({ rows: 10 })
@@ -304,6 +334,14 @@ describe("a file that was restored from a backup", () => {
     expect(error).toBeInstanceOf(UserError)
     expect(error.message).toContain("up to the id 5, but the file never sent more than 3")
     expect(stub.inserts).toHaveLength(1)
+  })
+
+  test("compares everything after a replacement that was interrupted", async () => {
+    stub.fault = (operation) => (operation === "record" ? unavailable : undefined)
+    await newShipper()
+      .replaceNewer()
+      .catch(() => {})
+    expect(shipping()?.mustCompare).toBe(true)
   })
 
   test("replaces them if it is told to", async () => {
