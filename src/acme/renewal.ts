@@ -66,12 +66,13 @@ export class AcmeCertificate {
     this.#folder = new AcmeFolder(options, db)
     this.#folder.prepare()
     const stored = this.#folder.readCertificate()
-    if (stored && "problem" in stored) {
+    const problem = stored && ("problem" in stored ? stored.problem : rejectionOf(stored.tls, options.host))
+    if (problem !== undefined) {
       log("warn", "the stored certificate cannot be used, requesting another", {
         file: this.#folder.certificateFile,
-        error: stored.problem,
+        error: problem,
       })
-    } else this.#tls = stored?.tls
+    } else if (stored && "tls" in stored) this.#tls = stored.tls
     this.state = { expiresAt: this.#tls?.expiresAt ?? 0, renewals: { failures: 0, lastFailure: 0 } }
     this.#logStored()
   }
@@ -182,7 +183,7 @@ export class AcmeCertificate {
       const tls = parseCertificate(Buffer.from(await orderCertificate(order)), key)
       const missing = names.filter((name) => !tls.covers(name))
       if (missing.length > 0) throw new Error(`the certificate does not have the name ${missing.join(", ")}`)
-      checkTls(tls, host)
+      checkTls(tls, host, source)
       this.#store(tls)
       return tls
     } catch (error) {
@@ -272,6 +273,19 @@ export class AcmeCertificate {
       valid_to: tls.validTo,
       renews_at: Number.isFinite(renewsAt) ? new Date(renewsAt).toISOString() : "now",
     }
+  }
+}
+
+const source = { certificate: "the certificate of the authority" }
+
+/** Why OpenSSL rejects a certificate, or one of those that signed it. The server would not start with it. */
+function rejectionOf(tls: Tls, host: string): string | undefined {
+  try {
+    checkTls(tls, host, source)
+    return undefined
+  } catch (error) {
+    if (error instanceof UserError) return error.message
+    throw error
   }
 }
 

@@ -146,15 +146,15 @@ function listenAgain(server: OpenServer, address: Address, tls: Tls): BunServer 
 }
 
 /** Throws a UserError if OpenSSL rejects the certificate or its key. */
-export function checkTls(tls: Tls, host: string): void {
-  tryOut({ host, port: 0 }, tls)
+export function checkTls(tls: Tls, host: string, flags?: Partial<AddressFlags>): void {
+  tryOut({ host, port: 0 }, tls, flags)
 }
 
 /**
  * Listens with these files for a moment, on a port that no other listener has. Returns the port. Throws a UserError if that
  * is not possible.
  */
-function tryOut(address: Address, tls: Tls | undefined): number {
+function tryOut(address: Address, tls: Tls | undefined, flags?: Partial<AddressFlags>): number {
   try {
     const server = Bun.serve({
       hostname: address.host,
@@ -166,29 +166,36 @@ function tryOut(address: Address, tls: Tls | undefined): number {
     void server.stop(true)
     return server.port ?? address.port
   } catch (error) {
-    throw listenError(error, address)
+    throw listenError(error, address, flags)
   }
 }
 
 const tlsFiles = ({ cert, key }: Tls) => ({ cert, key })
 
-/** The flags of an address, for its errors, and how a process without privileges gets such a port. */
+/** The flags of an address, for its errors, where its certificate is from, and how a process without privileges gets such a port. */
 interface AddressFlags {
   port: string
+  certificate: string
   unprivileged: string
 }
 
 const serverFlags: AddressFlags = {
   port: "--port",
+  certificate: "--tls-cert and --tls-key",
   unprivileged: "use a --port of 1024 or above behind a proxy",
 }
 
 /** Converts an error of listen(2), the resolver or OpenSSL to a UserError. Returns any other error unchanged. */
-export function listenError(error: unknown, { host, port }: Address, flags = serverFlags): unknown {
+export function listenError(
+  error: unknown,
+  { host, port }: Address,
+  changes: Partial<AddressFlags> = {},
+): unknown {
+  const flags = { ...serverFlags, ...changes }
   const { code, syscall, message } = error as NodeJS.ErrnoException
   if (code?.startsWith("ERR_OSSL")) {
     return new UserError(
-      `--tls-cert and --tls-key cannot be used: ${message}`,
+      `${flags.certificate} cannot be used: ${message}`,
       "put the server's certificate first in the file, then the certificates that signed it, all in PEM",
     )
   }

@@ -237,6 +237,10 @@ describe("a stored certificate is replaced if it", () => {
     ["is no PEM", () => "hello\n"],
     ["has no key", (pem) => pem.slice(pem.indexOf("-----BEGIN CERTIFICATE"))],
     ["is damaged", (pem) => pem.replace(/(?<=BEGIN CERTIFICATE-----\n)[\w+/]{8}/, "AAAAAAAA")],
+    [
+      "has a damaged certificate of the authority",
+      (pem) => `${pem}\n-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n`,
+    ],
   ]
   test.each(damages)("%s", async (_, damage) => {
     await issueFirst()
