@@ -100,7 +100,7 @@ export class Shipper {
     const { db } = this.deps
     const shipping = readShipping(db) ?? (await this.#start())
     // A process that was killed can have left an insert running: of a batch, or of a repair.
-    const canHaveInsert = shipping.sendingId > shipping.shippedId || shipping.mustCompare
+    const canHaveInsert = shipping.sendingId > shipping.shippedId || shipping.isRepairing
     if (!this.#hasVerified && canHaveInsert) this.#holdDeletions()
     const hasWork =
       lastEventId(db) > shipping.shippedId || this.#deletions(shipping).length > 0 || shipping.mustCompare
@@ -263,6 +263,7 @@ export class Shipper {
       cluster: cluster.name,
       days: differences.length,
     })
+    await write({ type: "repair" })
     try {
       await repair(differences, { db, cluster, schema, lastId: shippedId, limits: this.limits, pause })
     } catch (error) {

@@ -20,6 +20,7 @@ import { lockExclusively } from "../store/db/exclusive-lock.ts"
 import { keepOwner } from "../store/db/files.ts"
 import { closeAfterReading, openForReading } from "../store/db/open.ts"
 import { applyRevocations, findRevokedAccess, type RevokedAccess } from "../store/revoked-access.ts"
+import { compareAfterRestore } from "../store/shipping.ts"
 import { contentsFields, contentsJson } from "../terminal/contents.ts"
 import type { Context } from "../terminal/context.ts"
 import { addDataOptions, type DataOptions } from "../terminal/database.ts"
@@ -106,7 +107,7 @@ async function restore(file: string, options: RestoreOptions, context: Context):
     keepOwner(`${db}-lock`, dirname(db))
     removeStaleStaging(db, context)
     const copy = await stageCopy(db, task, context, (path) => {
-      ended = lock.db && keepEndedAccess(path, lock.db, options)
+      ended = adaptCopy(path, lock.db, options)
       keepOwner(path, existsSync(db) ? db : dirname(db))
       hasPrevious = lock.replace(path, aside)
     })
@@ -143,18 +144,24 @@ function tryOut(path: string, { name }: Source, db: string, options: RestoreOpti
   }
 }
 
-/** Returns the access that ended since the backup, and by default ends it in the copy too, before the copy is in use. */
-function keepEndedAccess(
+/**
+ * Changes the copy before it is in use. Returns the access that ended since the backup, and by default ends it in the copy too.
+ * `current`: the database that it replaces, if there is one.
+ */
+function adaptCopy(
   path: string,
-  current: Db,
+  current: Db | undefined,
   { reviveAccess }: RestoreOptions,
 ): RevokedAccess | undefined {
   const copy = new Database(path, { fileMustExist: true })
   let ended: RevokedAccess | undefined
   try {
     copy.pragma("journal_mode = memory")
-    ended = readAccess(copy, current)
-    if (ended && !reviveAccess) applyRevocations(ended, copy, current)
+    if (current) {
+      ended = readAccess(copy, current)
+      if (ended && !reviveAccess) applyRevocations(ended, copy, current)
+    }
+    compareAfterRestore(copy)
   } finally {
     copy.close()
   }

@@ -13,6 +13,8 @@ export interface Shipping {
   shippedAt: number | null
   /** The cluster can differ below the watermark. */
   mustCompare: boolean
+  /** A repair has started, and both sides were not equal since. */
+  isRepairing: boolean
 }
 
 /** A change of the state of shipping. `at`: Unix ms. */
@@ -24,6 +26,8 @@ export type ShippingChange =
   | { type: "acknowledge"; id: number; at: number }
   /** The cluster has lost what was shipped after `id`. */
   | { type: "rewind"; id: number }
+  /** Differences are about to be repaired. */
+  | { type: "repair" }
   /** The cluster was compared, and has the same events up to the watermark. */
   | { type: "compared" }
   /** The cluster has deleted these events. */
@@ -46,10 +50,15 @@ export const maxCountedDeletions = 100_000
 /** Random bytes of the name of a writer. */
 const writerBytes = 16
 
+/** Values of the column must_compare. */
+const comparison = { none: 0, due: 1, repairing: 2 } as const
+
 const sql = {
   read: `
-    select writer, sending_id as sendingId, shipped_id as shippedId, shipped_at as shippedAt, must_compare as mustCompare
+    select writer, sending_id as sendingId, shipped_id as shippedId, shipped_at as shippedAt, must_compare as comparison
     from shipping`,
+  compareLater: `update shipping set must_compare = max(must_compare, ${comparison.due})`,
+  hasTable: "select exists (select 1 from sqlite_schema where type = 'table' and name = 'shipping')",
   last: "select coalesce(max(id), 0) from event_rows",
   oldest: `
     select ts + delay from event_rows where id > :shippedId and website_rid >= 0 order by id limit 1`,
@@ -68,23 +77,30 @@ const changes: { [Type in ShippingChange["type"]]: string } = {
     insert into shipping (one, writer, sending_id, shipped_id) values (1, :writer, 0, 0) on conflict do nothing`,
   send: "update shipping set sending_id = max(sending_id, :id)",
   acknowledge: "update shipping set shipped_id = :id, shipped_at = :at",
-  rewind: "update shipping set shipped_id = :id, must_compare = 1",
-  compared: "update shipping set must_compare = 0",
+  rewind: `update shipping set shipped_id = :id, must_compare = max(must_compare, ${comparison.due})`,
+  repair: `update shipping set must_compare = ${comparison.repairing}`,
+  compared: `update shipping set must_compare = ${comparison.none}`,
   deleted: "delete from shipping_deletions where id in (select value from json_each(:ids))",
   adopt: `
     insert into shipping (one, writer, sending_id, shipped_id, shipped_at, must_compare)
-    values (1, :writer, :id, :id, :at, 1)
+    values (1, :writer, :id, :id, :at, ${comparison.due})
     on conflict do update set
-      sending_id = max(sending_id, :id), shipped_id = max(shipped_id, :id), shipped_at = :at, must_compare = 1
+      sending_id = max(sending_id, :id), shipped_id = max(shipped_id, :id), shipped_at = :at, must_compare = max(must_compare, ${comparison.due})
     where writer = :writer`,
 }
 
 /** Undefined if events were never shipped. */
 export function readShipping(db: Db): Shipping | undefined {
   const row = db.prepare(sql.read).get() as
-    | (Omit<Shipping, "mustCompare"> & { mustCompare: 0 | 1 })
+    | (Omit<Shipping, "mustCompare" | "isRepairing"> & { comparison: number })
     | undefined
-  return row && { ...row, mustCompare: row.mustCompare === 1 }
+  if (row === undefined) return undefined
+  const { comparison: state, ...shipping } = row
+  return {
+    ...shipping,
+    mustCompare: state !== comparison.none,
+    isRepairing: state === comparison.repairing,
+  }
 }
 
 /** Runs inside the caller's transaction. */
@@ -92,6 +108,14 @@ export function applyShippingChange(db: Db, change: ShippingChange): void {
   const { type, ...values } = change
   if (change.type === "adopt") db.prepare(sql.reserve).run({ id: change.id })
   db.prepare(changes[type]).run("ids" in values ? { ...values, ids: JSON.stringify(values.ids) } : values)
+}
+
+/**
+ * Marks a restored file as one that can differ from the cluster: deletions since its backup were shipped. Does nothing in a file that
+ * never shipped, or of a version without shipping.
+ */
+export function compareAfterRestore(db: Db): void {
+  if (db.prepare(sql.hasTable).pluck().get() === 1) db.exec(sql.compareLater)
 }
 
 /** The highest id that an event has, or had. */

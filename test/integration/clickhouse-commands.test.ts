@@ -190,6 +190,20 @@ test("fetch leaves a comparison to the next load that was to do before", async (
   expect(withDatabase(db, (open) => readShipping(open)?.mustCompare)).toBe(true)
 })
 
+test("after a restore, the cluster gets the events again that were deleted since the backup", async () => {
+  fill()
+  await migrate()
+  await onFile("load")
+  const backup = folder.file("backup.db")
+  expect(await databuddy("backup", backup, "--db", db)).toMatchObject({ code: 0 })
+  withDatabase(db, (open) => open.exec("delete from event_rows where id = 2"))
+  await onFile("load")
+  expect(stub.events.has(2)).toBe(false)
+  expect(await databuddy("restore", backup, "--db", db)).toMatchObject({ code: 0 })
+  expect((await onFile("load")).code).toBe(0)
+  expect(stub.events.has(2)).toBe(true)
+})
+
 test("load does not run beside another process that ships, and says so", async () => {
   fill()
   await migrate()
