@@ -38,7 +38,7 @@ export class WriterRecord {
     if (writers.some((row) => row.writer !== writer)) {
       throw new UserError(
         `another database file ships to ${cluster.name}`,
-        "give each file a database of its own in the cluster, such as --clickhouse https://user@host:8443/shop",
+        "give each file a database of its own in the cluster, such as --clickhouse https://user@host:8443/shop; if this file was restored from a backup of before its first shipment, databuddy clickhouse fetch adds what only the cluster has, and lets it continue",
       )
     }
     this.shippedId = writers[0]?.shippedId ?? 0

@@ -32,7 +32,10 @@ export type ShippingChange =
   | { type: "compared" }
   /** The cluster has deleted these events. */
   | { type: "deleted"; ids: readonly number[]; at: number }
-  /** The file was filled from the cluster, which has the events up to `id`. The two are still to be compared. */
+  /**
+   * The file was filled from the cluster, which has the events up to `id`. The two are still to be compared. Has no effect on a file that
+   * has shipped under another name.
+   */
   | { type: "adopt"; writer: string; id: number; at: number }
 
 /** How far the cluster is behind the file. */
@@ -85,8 +88,8 @@ const changes: { [Type in ShippingChange["type"]]: string } = {
     insert into shipping (one, writer, sending_id, shipped_id, shipped_at, must_compare)
     values (1, :writer, :id, :id, :at, ${comparison.due})
     on conflict do update set
-      sending_id = max(sending_id, :id), shipped_id = max(shipped_id, :id), shipped_at = :at, must_compare = max(must_compare, ${comparison.due})
-    where writer = :writer`,
+      writer = :writer, sending_id = max(sending_id, :id), shipped_id = max(shipped_id, :id), shipped_at = :at, must_compare = max(must_compare, ${comparison.due})
+    where writer = :writer or sending_id = 0`,
 }
 
 /** Undefined if events were never shipped. */
