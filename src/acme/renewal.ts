@@ -293,7 +293,7 @@ const retries = "a reload (SIGHUP) retries at once"
 
 /** What to do, by the type of an AcmeError. */
 const hints: Record<string, string> = {
-  unreachable: "check the network of this machine, and --acme-directory",
+  unreachable: "check the network and the clock of this machine, and --acme-directory",
   rateLimited:
     "wait; use a test directory (--acme-directory https://acme-staging-v02.api.letsencrypt.org/directory) until the rest works",
   invalidContact: "change --acme-email",

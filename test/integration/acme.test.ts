@@ -328,7 +328,7 @@ describe("after a failure", () => {
       when: "the authority is down",
       change: () => authority[Symbol.dispose](),
       error: /^127\.0\.0\.1:\d+ cannot be reached: /,
-      hint: /network.*--acme-directory/,
+      hint: /network and the clock.*--acme-directory/,
       wait: minute / 2,
     },
     {
