@@ -182,27 +182,26 @@ function websiteErrors({ websiteId }: NewTile, { websiteError }: TileContext): F
 /** The board as returned, with the tiles that the caller can see. */
 export function boardJson(
   { place: websitePlace, createdAt, updatedAt, websiteId, ...board }: Board<Tile>,
-  canSee: (tile: Tile) => boolean,
+  canSee: (websiteId: string | null) => boolean,
 ): BoardJson {
   return {
     ...board,
     websiteId: websitePlace === withoutWebsite ? "none" : websiteId,
-    tiles: board.tiles.filter(canSee),
+    tiles: board.tiles.filter((tile) => canSee(tile.websiteId ?? null)),
     createdAt: iso(createdAt),
     updatedAt: iso(updatedAt),
   }
 }
 
-export function boardSummaryJson({
-  place: websitePlace,
-  createdAt,
-  updatedAt,
-  websiteId,
-  ...board
-}: BoardSummary): BoardSummaryJson {
+/** The board in a list, with the number of tiles that the caller can see. */
+export function boardSummaryJson(
+  { place: websitePlace, createdAt, updatedAt, websiteId, tileWebsites, ...board }: BoardSummary,
+  canSee: (websiteId: string | null) => boolean,
+): BoardSummaryJson {
   return {
     ...board,
     websiteId: websitePlace === withoutWebsite ? "none" : websiteId,
+    tiles: tileWebsites.filter(canSee).length,
     createdAt: iso(createdAt),
     updatedAt: iso(updatedAt),
   }

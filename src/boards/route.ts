@@ -40,7 +40,8 @@ export function boardRoutes(deps: RouteDeps) {
 }
 
 function showBoards(deps: RouteDeps, { caller, searchParams: query }: AuthenticatedRequest): RouteResult {
-  const boards = listBoards(deps.db, placeOf(deps, caller, parseBoardFilter(query()))).map(boardSummaryJson)
+  const summaries = listBoards(deps.db, placeOf(deps, caller, parseBoardFilter(query())))
+  const boards = summaries.map((board) => boardSummaryJson(board, tileFilter(deps, caller)))
   return { body: { boards, total: boards.length } }
 }
 
@@ -105,7 +106,12 @@ async function removeBoard(deps: RouteDeps, { caller, id }: AuthenticatedRequest
 
 /** The board without the tiles of websites that the caller cannot access. */
 function visibleBoard(deps: RouteDeps, board: Board<Tile>, caller: Caller): BoardJson {
-  return boardJson(board, ({ websiteId }) => websiteId === undefined || canSee(deps, caller, websiteId))
+  return boardJson(board, tileFilter(deps, caller))
+}
+
+/** Whether the caller can see a tile, by the website that it shows; null: that of its board. */
+function tileFilter(deps: RouteDeps, caller: Caller): (websiteId: string | null) => boolean {
+  return (websiteId) => websiteId === null || canSee(deps, caller, websiteId)
 }
 
 function canSee(deps: RouteDeps, caller: Caller, websiteId: string): boolean {

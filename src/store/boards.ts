@@ -17,8 +17,11 @@ export interface Board<Tile> {
   updatedAt: number
 }
 
-/** A board in a list: `tiles` is their number. */
-export type BoardSummary = Omit<Board<never>, "tiles"> & { tiles: number }
+/** A board in a list. */
+export interface BoardSummary extends Omit<Board<never>, "tiles"> {
+  /** The website that each tile shows; null: that of the board. */
+  tileWebsites: (string | null)[]
+}
 
 /** Boards per website: one menu lists them all. */
 export const maxBoards = 50
@@ -30,7 +33,8 @@ const from = "from boards as b left join websites as w on w.rid = b.website_rid"
 
 const sql = {
   list: `
-    select ${columns}, json_array_length(b.tiles) as tiles ${from}
+    select ${columns},
+      (select json_group_array(value ->> '$.websiteId') from json_each(b.tiles)) as tileWebsites ${from}
     where b.website_rid is :place
     order by b.name collate nocase, b.created_at, b.id`,
   find: `select ${columns}, b.tiles ${from} where b.id = :id`,
@@ -46,7 +50,10 @@ const sql = {
 
 /** Lists boards by name. */
 export function listBoards(db: Db, place: WebsitePlace): BoardSummary[] {
-  return db.prepare(sql.list).all({ place }) as BoardSummary[]
+  const rows = db.prepare(sql.list).all({ place }) as (Omit<BoardSummary, "tileWebsites"> & {
+    tileWebsites: string
+  })[]
+  return rows.map((row) => ({ ...row, tileWebsites: JSON.parse(row.tileWebsites) }))
 }
 
 /** Throws `board_unknown`. */

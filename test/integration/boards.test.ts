@@ -413,6 +413,11 @@ describe("a board of all websites", () => {
     const limited = giveKey(app, { websites: ["mine"] }).secret
     const { body } = await call("GET", `boards/${id}`, undefined, limited)
     expect(titles(body.board)).toEqual(["undefined", "mine"])
+    const counts = async (secret?: string) => {
+      const list = await call("GET", "boards?website_id=all", undefined, ...(secret ? [secret] : []))
+      return list.body.boards.map((board: Json) => board.tiles)
+    }
+    expect([await counts(), await counts(limited)]).toEqual([[5], [2]])
   })
 
   test("loses the tiles of a deleted website, and keeps all others as they are", async () => {
