@@ -281,6 +281,43 @@ describe.skipIf(noBrowser)(`saved views, annotations and share links${skipped}`,
     await page.context().close()
   })
 
+  const limits: { sections: string[]; path: string; columns: string[]; hasEvents: boolean }[] = [
+    { sections: ["web"], path: "/w/all/web", columns: ["Visitors", "Sessions", "Views"], hasEvents: false },
+    {
+      sections: ["events"],
+      path: "/w/all/overview",
+      columns: ["Visitors", "Sessions", "Events"],
+      hasEvents: true,
+    },
+  ]
+  test.each(limits)(
+    "a viewer with the section $sections compares websites and finds events by what the section includes",
+    async ({ sections, path, columns, hasEvents }) => {
+      const { invite } = await dashboard.api<{ invite: { path: string } }>("users", {
+        method: "POST",
+        body: JSON.stringify({ email: `${sections[0]}@example.com`, role: "viewer", sections }),
+      })
+      const { page, faults } = await dashboard.open(invite.path, { isLoggedIn: false })
+      await page.getByLabel("Password").first().fill("another long phrase")
+      await page.locator("form button[type=submit]").click()
+      await page.getByRole("navigation", { name: "Pages" }).waitFor()
+      await page.goto(path)
+      const table = page.getByRole("table", { name: "Websites" })
+      await table.getByText("localhost").waitFor()
+      const headings = await table.getByRole("columnheader").allInnerTexts()
+      expect(headings.map((text) => text.trim()).filter((text) => text !== "Change")).toEqual([
+        "Website",
+        ...columns,
+      ])
+      await page.keyboard.press("Control+k")
+      const palette = page.getByRole("dialog", { name: "Go to" })
+      await palette.getByRole("combobox").fill("order_paid")
+      await palette.getByText(hasEvents ? "Event" : "No matches", { exact: true }).waitFor()
+      expect(faults).toEqual([])
+      await page.context().close()
+    },
+  )
+
   test("a website that does not exist, or was deleted, has one clear page", async () => {
     const { page } = await dashboard.open("/w/gone/overview")
     await page.getByRole("heading", { name: "Website not found or no access" }).waitFor()

@@ -1,3 +1,4 @@
+import type { EventKind } from "../../event-kinds.ts"
 import { CardMenu } from "../components/charts/card-menu.tsx"
 import { changeValue, SortedTable } from "../components/charts/data-table.tsx"
 import { RangeChart } from "../components/charts/range-chart.tsx"
@@ -27,7 +28,7 @@ const metrics = [
   { value: "events", label: "Events", measure: "events", kinds: ["custom"] },
 ] as const
 
-type Metric = (typeof metrics)[number]
+type Metric = Omit<(typeof metrics)[number], "kinds"> & { kinds: readonly EventKind[] }
 
 interface Counts {
   users: number
@@ -48,6 +49,16 @@ const tables = [
   { id: "events", measures: ["events"], kinds: metrics[3].kinds },
 ] as const
 
+/** What the caller can read: without the other kinds of events, and without the items that are left with none. */
+function readable<Item extends { kinds: readonly EventKind[] }>(
+  items: readonly Item[],
+  readableKinds: readonly EventKind[],
+): (Omit<Item, "kinds"> & { kinds: readonly EventKind[] })[] {
+  return items
+    .map((item) => ({ ...item, kinds: item.kinds.filter((kind) => readableKinds.includes(kind)) }))
+    .filter(({ kinds }) => kinds.length > 0)
+}
+
 const tableOf: Record<Metric["value"], (typeof tables)[number]["id"]> = {
   visitors: "people",
   sessions: "people",
@@ -61,10 +72,11 @@ export function Websites() {
   const granularity = useGranularity()
   const { compare } = view.value
   const chosen = router.location.value.params.get("websites")
-  const metric = metrics.find(({ value }) => value === chosen) ?? metrics[0]
+  const shown = readable(metrics, session.readableKinds)
+  const metric: Metric = shown.find(({ value }) => value === chosen) ?? shown[0] ?? metrics[0]
   const by = ["website_id"]
   const query = useQuery([
-    ...tables.map((table) => ({
+    ...readable(tables, session.readableKinds).map((table) => ({
       name: "events",
       ...table,
       by,
@@ -99,7 +111,7 @@ export function Websites() {
         actions={
           <Segmented
             legend="Metric of websites"
-            options={metrics}
+            options={shown}
             value={metric.value}
             onChange={(next) =>
               router.setParams({ websites: next === metrics[0].value ? undefined : next }, "replace")
@@ -122,17 +134,18 @@ export function Websites() {
           )}
         </Loaded>
       </Panel>
-      <WebsiteTable rowsOf={(id) => query.rows<WebsiteRow>(id)} query={query} />
+      <WebsiteTable metrics={shown} rowsOf={(id) => query.rows<WebsiteRow>(id)} query={query} />
     </>
   )
 }
 
 interface WebsiteTableProps {
+  metrics: readonly Metric[]
   rowsOf: (id: string) => WebsiteRow[]
   query: ReturnType<typeof useQuery>
 }
 
-function WebsiteTable({ rowsOf, query }: WebsiteTableProps) {
+function WebsiteTable({ metrics, rowsOf, query }: WebsiteTableProps) {
   const { router, session, view } = useApp()
   const format = useFormat()
   const { compare } = view.value

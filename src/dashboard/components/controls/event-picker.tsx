@@ -62,12 +62,17 @@ export interface EventNames extends Pick<QueryState, "isLoading" | "error" | "re
 /** The API's limit per query. With more names, the most frequent are offered. */
 const maxNames = 10_000
 
-/** Names of the events in the range, most frequent first. */
-export function useEventNames(): EventNames {
-  const query = useQuery(
-    [{ name: "events", id: "names", by: ["event_name"], measures: ["events"], limit: maxNames }],
-    { filters: [] },
-  )
+const namesParameter = {
+  name: "events",
+  id: "names",
+  by: ["event_name"],
+  measures: ["events"],
+  limit: maxNames,
+}
+
+/** Names of the events in the range, most frequent first. None if they are not needed. */
+export function useEventNames(isNeeded = true): EventNames {
+  const query = useQuery(isNeeded ? [namesParameter] : undefined, { filters: [] })
   const names = query.rows<{ event_name: string }>("names").map((row) => row.event_name)
   const { isLoading, error, refetch } = query
   return { names, isLoading, error, refetch }

@@ -28,7 +28,7 @@ const maxPeople = 5
 /** Opens a page, website, range or event by part of its name, or a person by part of a name, email or ID. */
 export function CommandPalette({ onClose, onKeys }: { onClose: () => void; onKeys: () => void }) {
   const app = useApp()
-  const { names } = useEventNames()
+  const { names } = useEventNames(app.session.canOpen("event"))
   const [text, setText] = useState("")
   const [highlighted, setHighlighted] = useState(0)
   const id = useId()
@@ -106,7 +106,7 @@ function usePeople(typed: string): { entries: Entry[]; isLoading: boolean } {
   const visitors = useQuery(isSearched ? [{ name: "people", search, limit: maxPeople }] : undefined, {
     filters: [],
   })
-  if (typed === "") return { entries: [], isLoading: false }
+  if (typed === "" || !session.canSeePeople) return { entries: [], isLoading: false }
   const open = (person: { profile: string } | { visitor: string }) => () =>
     router.navigate(router.pageHref("person", person))
   return {
