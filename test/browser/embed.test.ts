@@ -104,6 +104,21 @@ describe.skipIf(noBrowser)(`a share link in a page of another website${skipped}`
     await page.close()
   })
 
+  test("names the hour and the filters of one chart, which has no bar for them", async () => {
+    const params = new URLSearchParams([
+      ["hour", "2026-11-24T13:00:00+00:00"],
+      ["tz", "UTC"],
+      ["f", "eq:country:DE"],
+      ["chart", "trend"],
+    ])
+    const { page, inner } = await frame("localhost", `${embedded()}/web?${params}`)
+    const source = inner.locator(".embedded-source")
+    await source.waitFor()
+    const text = ((await source.textContent()) ?? "").replace(/[\u2066-\u2069]/g, "")
+    expect(text).toMatch(/^localhost · .*2026.*1:00.*2:00.* · UTC · Country is DE$/)
+    await page.close()
+  })
+
   const refused = [
     { what: "a host that the link does not list", host: "wiki.test", path: () => embedded() },
     { what: "a page with navigation", host: "localhost", path: () => link },

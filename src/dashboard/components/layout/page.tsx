@@ -3,6 +3,7 @@ import { useEffect, useRef } from "preact/hooks"
 import { useApp } from "../../state/app.ts"
 import { isolate } from "../../state/bidi.ts"
 import { chartsOf } from "../../state/embed.ts"
+import { filterText } from "../../state/filters.ts"
 import { FilterBar } from "../controls/filter-bar.tsx"
 import { RangePicker } from "../controls/range-picker.tsx"
 import { useFormat } from "../controls/use-format.ts"
@@ -39,15 +40,23 @@ interface EmbeddedPageProps {
   children: ComponentChildren
 }
 
-/** A page, or one chart of it, in a frame of another website: no navigation, and a line that names the website and the range. */
+/**
+ * A page, or one chart of it, in a frame of another website: no navigation, and a line that names the website and the range; of a
+ * chart alone also the filters, which no bar shows.
+ */
 function EmbeddedPage({ title, page, chart, children }: EmbeddedPageProps) {
   const { session, view } = useApp()
   const format = useFormat()
-  const { website, range, zone } = view.value
+  const { website, range, zone, filters } = view.value
   const charts = chartsOf(page)
   const source = (
     <p class="embedded-source muted">
-      {[session.nameOf(website), format.days(range.from, range.to), zone].join(" · ")}
+      {[
+        session.nameOf(website),
+        format.span(range),
+        zone,
+        ...(chart === undefined ? [] : filters.map(filterText)),
+      ].join(" · ")}
     </p>
   )
   const isUnknown = chart !== undefined && !Object.hasOwn(charts, chart)
