@@ -313,6 +313,20 @@ describe.skipIf(noBrowser)(`saved views, annotations and share links${skipped}`,
       const palette = page.getByRole("dialog", { name: "Go to" })
       await palette.getByRole("combobox").fill("order_paid")
       await palette.getByText(hasEvents ? "Event" : "No matches", { exact: true }).waitFor()
+      await page.keyboard.press("Escape")
+      if (!hasEvents) {
+        await palette.waitFor({ state: "detached" })
+        await page.keyboard.press("/")
+        const field = page.getByLabel("Field or property")
+        await field.fill("nonsense")
+        await field.press("Enter")
+        await page.getByRole("alert").getByText("Unknown field").waitFor()
+        await field.fill("event_name")
+        await field.press("Enter")
+        const values = page.getByRole("group", { name: "Values of Event" })
+        await values.waitFor({ state: "attached" })
+        await eventuallyPasses(async () => expect(await page.getByText("Loading…").count()).toBe(0))
+      }
       expect(faults).toEqual([])
       await page.context().close()
     },

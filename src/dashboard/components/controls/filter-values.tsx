@@ -45,7 +45,8 @@ export function FilterValues({ field, name, event, selected, onChange, text, onT
     limit: maxValues,
     ...(search === "" ? {} : { filters: [{ field, op: "contains", value: search }] }),
   }
-  const query = useQuery(kinds.length === 0 ? undefined : [parameter], { filters: eventFilters(event) })
+  const canList = kinds.length > 0
+  const query = useQuery(canList ? [parameter] : undefined, { filters: eventFilters(event) })
   const isPartial = (query.meta("values")?.total ?? 0) > maxValues || search !== ""
   useEffect(() => {
     if (!isPartial || text === search) return
@@ -108,7 +109,7 @@ export function FilterValues({ field, name, event, selected, onChange, text, onT
           <kbd>Enter</kbd> applies “{text}”.
         </p>
       )}
-      {query.isLoading && <p class="muted filter-note">Loading…</p>}
+      {canList && query.isLoading && <p class="muted filter-note">Loading…</p>}
     </div>
   )
 }

@@ -12,10 +12,11 @@ export function usePropertyKeys(
 ): { keys: string[]; isLoading: boolean } {
   const parameter = { name: "custom_events_property_cardinality", id: "keys", limit: maxKeys }
   const { session } = useApp()
-  const query = useQuery(isNeeded && session.canSeeCustomEvents ? [parameter] : undefined, {
+  const isQueried = isNeeded && session.canSeeCustomEvents
+  const query = useQuery(isQueried ? [parameter] : undefined, {
     filters: eventFilters(event),
   })
   const rows = query.rows<{ property_key: string }>("keys")
   // One row per event and key.
-  return { keys: [...new Set(rows.map((row) => row.property_key))], isLoading: query.isLoading }
+  return { keys: [...new Set(rows.map((row) => row.property_key))], isLoading: isQueried && query.isLoading }
 }
