@@ -3,12 +3,13 @@ import { pageResponse } from "../../src/dashboard/route.ts"
 import type { Section } from "../../src/sections.ts"
 import { createInvite } from "../../src/store/invites.ts"
 import { createLoginSession } from "../../src/store/login-sessions.ts"
-import { createShare, type ShareSettings } from "../../src/store/shares.ts"
+import { createShare, listShares, rotateShare, type ShareSettings } from "../../src/store/shares.ts"
 import { createUser } from "../../src/store/users.ts"
 import { createWebsite, deleteWebsite } from "../../src/store/websites.ts"
 import { openApp, type TestApp } from "../support/app.ts"
 
 const random = (bytes: Uint8Array) => crypto.getRandomValues(bytes)
+const hourMs = 3_600_000
 const file = { type: "text/html;charset=utf-8", plain: new Uint8Array(), gzipped: new Uint8Array() }
 
 let app: TestApp
@@ -90,10 +91,18 @@ describe("framing:", () => {
   })
 
   test("ends with the link, also during the overlap of a rotation", () => {
-    const token = share({ embedHosts: hosts, expiresAt: app.clock.now + 1_000 })
-    expect(open(`/embed/${token}`)).toMatchObject({ status: 200, ancestors: hosts.join(" ") })
-    app.clock.now += 1_000
+    const { db } = app.store
+    const token = share({ embedHosts: hosts, expiresAt: app.clock.now + 2 * hourMs })
+    const { id } = listShares(db)[0] ?? { id: "" }
+    const rotated = rotateShare(db, id, "1h", random, app.clock.now)
+    for (const valid of [token, rotated.token])
+      expect(open(`/embed/${valid}`)).toMatchObject({ status: 200, ancestors: hosts.join(" ") })
+    app.clock.now += hourMs
     expect(open(`/embed/${token}`)).toEqual({ status: 404, ...closed })
+    const last = rotateShare(db, id, "7d", random, app.clock.now)
+    app.clock.now += hourMs
+    for (const ended of [rotated.token, last.token])
+      expect(open(`/embed/${ended}`)).toEqual({ status: 404, ...closed })
   })
 })
 
