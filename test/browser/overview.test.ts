@@ -566,6 +566,29 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await page.context().close()
   })
 
+  test("the command palette opens a page, a board and a saved view from the settings", async () => {
+    const body = (item: object) => ({ method: "POST", body: JSON.stringify(item) })
+    await dashboard.api("boards?website_id=all", body({ name: "Morning board" }))
+    await dashboard.api("views?website_id=all", body({ kind: "view", name: "All goals", path: "goals" }))
+    const { page, faults } = await dashboard.open("/settings/account")
+    const entries = [
+      ["overview", "Overview"],
+      ["morning", "Morning board"],
+      ["all goals", "Goals"],
+    ] as const
+    for (const [typed, heading] of entries) {
+      await page.goto("/settings/account")
+      await page.getByRole("heading", { level: 1, name: "Account" }).waitFor()
+      await page.keyboard.press("Control+k")
+      await page.keyboard.type(typed)
+      const entry = typed === "overview" ? "Overview Page" : typed === "morning" ? "Board" : "Saved view"
+      await page.getByRole("option", { name: entry }).click()
+      await page.getByRole("heading", { level: 1, name: heading }).waitFor()
+    }
+    expect(faults).toEqual([])
+    await page.context().close()
+  })
+
   test("the command palette opens a page, an event and a range", async () => {
     const { page } = await dashboard.open("/w/SITE/overview")
     await page.locator(".stat-value").first().waitFor()

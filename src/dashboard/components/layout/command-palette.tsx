@@ -1,5 +1,7 @@
 import { useEffect, useId, useState } from "preact/hooks"
+import { pageOf } from "../../../saved/path.ts"
 import { useApp } from "../../state/app.ts"
+import type { BoardSummary } from "../../state/boards.ts"
 import { displayName, type Profile } from "../../state/profiles.ts"
 import { presets, rangeParams } from "../../state/range.ts"
 import { useResource } from "../../state/resource.ts"
@@ -8,6 +10,8 @@ import { useQuery } from "../../state/use-query.ts"
 import { Dialog } from "../controls/dialog.tsx"
 import { useEventNames } from "../controls/event-picker.tsx"
 import { pagesFor } from "../controls/navigation-menu.ts"
+import type { SavedView } from "../saved/save-view.tsx"
+import { homeSite } from "./home.ts"
 
 /** Entries to list at once. Typing narrows the list further. */
 const maxEntries = 12
@@ -15,7 +19,7 @@ const maxEntries = 12
 interface Entry {
   text: string
   kind: string
-  /** Of a person: several can have one name. */
+  /** Of a person, board or saved view: several can have one name. */
   id?: string
   run: () => void
 }
@@ -25,7 +29,7 @@ const debounceMs = 250
 /** Profiles and visitors to list at once, each. */
 const maxPeople = 5
 
-/** Opens a page, website, range or event by part of its name, or a person by part of a name, email or ID. */
+/** Opens a page, website, range, event, board or saved view by part of its name, or a person by part of a name, email or ID. */
 export function CommandPalette({ onClose, onKeys }: { onClose: () => void; onKeys: () => void }) {
   const app = useApp()
   const { names } = useEventNames(app.session.canOpen("event"))
@@ -33,8 +37,9 @@ export function CommandPalette({ onClose, onKeys }: { onClose: () => void; onKey
   const [highlighted, setHighlighted] = useState(0)
   const id = useId()
   const people = usePeople(text.trim())
+  const saved = useSaved()
   const words = text.toLowerCase().split(/\s+/).filter(Boolean)
-  const matches = buildEntries(app, names, onKeys)
+  const matches = [...buildEntries(app, names, onKeys), ...saved]
     .filter((entry) => words.every((word) => `${entry.kind} ${entry.text}`.toLowerCase().includes(word)))
     .slice(0, maxEntries)
     .concat(people.entries)
@@ -108,7 +113,11 @@ function usePeople(typed: string): { entries: Entry[]; isLoading: boolean } {
   })
   if (typed === "" || !session.canSeePeople) return { entries: [], isLoading: false }
   const open = (person: { profile: string } | { visitor: string }) => () =>
-    router.navigate(router.pageHref("person", person))
+    router.navigate(
+      router.location.value.base === ""
+        ? router.savedHref(`person?${new URLSearchParams(person)}`, website)
+        : router.pageHref("person", person),
+    )
   return {
     isLoading: search !== typed || profiles.isLoading || visitors.isLoading || visitors.isStale,
     entries: [
@@ -128,15 +137,48 @@ function usePeople(typed: string): { entries: Entry[]; isLoading: boolean } {
   }
 }
 
+/** The boards and saved views of the website that the caller can open. */
+function useSaved(): Entry[] {
+  const { router, session, view } = useApp()
+  const query = `website_id=${encodeURIComponent(view.value.website)}`
+  const boards = useResource<{ boards: BoardSummary[] }>(
+    session.canOpen("boards") ? `boards?${query}` : undefined,
+  )
+  // The path of a view can name a person.
+  const views = useResource<{ views: SavedView[] }>(session.canSeePeople ? `views?${query}` : undefined)
+  // Settings are outside of a website.
+  const website = router.location.value.base === "" ? view.value.website : undefined
+  const open = (path: string) => () => router.navigate(router.savedHref(path, website))
+  return [
+    ...(boards.data?.boards ?? []).map(({ id, name }) => ({
+      text: name,
+      kind: "Board",
+      id,
+      run: open(`boards?id=${encodeURIComponent(id)}`),
+    })),
+    ...(views.data?.views ?? [])
+      .filter(({ path }) => session.canOpen(pageOf(path)))
+      .map(({ id, name, path }) => ({ text: name, kind: "Saved view", id, run: open(path) })),
+  ]
+}
+
 function buildEntries(app: ReturnType<typeof useApp>, names: readonly string[], onKeys: () => void): Entry[] {
-  const { router, session } = app
+  const { router, session, preferences } = app
+  // From the settings, pages are those of the website that the navigation leads to.
+  const isOutside = router.location.value.base === ""
+  const pageHref = (page: string) =>
+    isOutside ? router.savedHref(page, homeSite(session, preferences)) : router.pageHref(page)
+  const eventHref = (name: string) =>
+    isOutside
+      ? router.savedHref(`event?${new URLSearchParams({ name })}`, app.view.value.website)
+      : router.pageHref("event", { name })
   const go = (path: string) => () => router.navigate(path)
   const sites = session.me.value?.share ? [] : session.sites.value
   return [
     ...pagesFor(session).map(({ page, label, path }) => ({
       text: label,
       kind: "Page",
-      run: go(path ?? router.pageHref(page)),
+      run: go(path ?? pageHref(page)),
     })),
     ...sites.map(({ id, name }) => ({ text: name, kind: "Website", run: go(router.websiteHref(id)) })),
     ...(session.canSeeAll
@@ -147,7 +189,7 @@ function buildEntries(app: ReturnType<typeof useApp>, names: readonly string[], 
       kind: "Range",
       run: () => router.setParams(rangeParams({ preset })),
     })),
-    ...names.map((name) => ({ text: name, kind: "Event", run: go(router.pageHref("event", { name })) })),
+    ...names.map((name) => ({ text: name, kind: "Event", run: go(eventHref(name)) })),
     { text: "Keyboard shortcuts", kind: "Help", run: onKeys },
   ]
 }
