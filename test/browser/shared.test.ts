@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { isReportPage } from "../../src/sections.ts"
 import { eventuallyPasses } from "../harness.ts"
 import { violations } from "./axe.ts"
-import { type Dashboard, noBrowser, openDashboard, skipped, waitForPage } from "./browser.ts"
+import { type Dashboard, noBrowser, openDashboard, skipped, waitForPage, waitForQueries } from "./browser.ts"
 import { sendQuality } from "./page-quality.ts"
 import { pages } from "./pages.ts"
 
@@ -304,6 +304,8 @@ describe.skipIf(noBrowser)(`saved views, annotations and share links${skipped}`,
       await page.goto(path)
       const table = page.getByRole("table", { name: "Websites" })
       await table.getByText("localhost").waitFor()
+      // The page is built again when its last query has loaded, which closes an open popover.
+      await waitForQueries(page)
       const headings = await table.getByRole("columnheader").allInnerTexts()
       expect(headings.map((text) => text.trim()).filter((text) => text !== "Change")).toEqual([
         "Website",
@@ -316,11 +318,13 @@ describe.skipIf(noBrowser)(`saved views, annotations and share links${skipped}`,
       await page.keyboard.press("Escape")
       if (!hasEvents) {
         await palette.waitFor({ state: "detached" })
-        await page.keyboard.press("/")
         const field = page.getByLabel("Field or property")
-        await field.fill("nonsense")
-        await field.press("Enter")
-        await page.getByRole("alert").getByText("Unknown field").waitFor()
+        await eventuallyPasses(async () => {
+          if (!(await field.isVisible())) await page.keyboard.press("/")
+          await field.fill("nonsense", { timeout: 2_000 })
+          await field.press("Enter", { timeout: 2_000 })
+          await page.getByRole("alert").getByText("Unknown field").waitFor({ timeout: 2_000 })
+        })
         await field.fill("event_name")
         await field.press("Enter")
         const values = page.getByRole("group", { name: "Values of Event" })
