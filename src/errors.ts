@@ -41,6 +41,11 @@ export function toRequestError(error: unknown): RequestError {
   return error instanceof RequestError ? error : new RequestError("internal", { cause: error })
 }
 
+/** The message of what was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
 /** The code of an error of SQLite or the system, such as SQLITE_BUSY or ENOENT; '' if it has none. */
 export function codeOf(error: unknown): string {
   const code = typeof error === "object" && error !== null && "code" in error ? error.code : undefined

@@ -1,7 +1,7 @@
 import { createPrivateKey, X509Certificate } from "node:crypto"
 import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { dirname, join, resolve } from "node:path"
-import { codeOf, UserError } from "../errors.ts"
+import { codeOf, messageOf, UserError } from "../errors.ts"
 import type { ServeOptions } from "../serve-options.ts"
 import { type Tls, tlsOf } from "../server/tls.ts"
 import { publish, syncFolder } from "../store/db/files.ts"
@@ -67,7 +67,7 @@ export class AcmeFolder {
       const { certificate, key } = split(pem)
       return { tls: parseCertificate(certificate, key) }
     } catch (error) {
-      return { problem: (error as Error).message }
+      return { problem: messageOf(error) }
     }
   }
 

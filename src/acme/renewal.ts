@@ -1,4 +1,4 @@
-import { UserError } from "../errors.ts"
+import { messageOf, UserError } from "../errors.ts"
 import type { Log, LogFields } from "../log.ts"
 import type { CertificateState } from "../metrics/metrics.ts"
 import type { ServeOptions } from "../serve-options.ts"
@@ -202,7 +202,7 @@ export class AcmeCertificate {
     } catch (error) {
       this.log("error", "the certificate was not stored: the next start requests another", {
         file,
-        error: (error as Error).message,
+        error: messageOf(error),
       })
     }
   }

@@ -1,4 +1,4 @@
-import { UserError } from "../errors.ts"
+import { messageOf, UserError } from "../errors.ts"
 import type { Log } from "../log.ts"
 import type { BackupState } from "../metrics/metrics.ts"
 import type { Context } from "../terminal/context.ts"
@@ -202,7 +202,7 @@ export class BackupSchedule {
         this.log("info", "old backup removed", { file })
       }
     } catch (error) {
-      this.log("warn", "cannot remove an old backup", { error: (error as Error).message })
+      this.log("warn", "cannot remove an old backup", { error: messageOf(error) })
     }
   }
 }

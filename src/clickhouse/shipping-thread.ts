@@ -1,4 +1,5 @@
 import type { Environment } from "../environment.ts"
+import { messageOf } from "../errors.ts"
 import type { Log } from "../log.ts"
 import type { ShippingState } from "../metrics/metrics.ts"
 import { ServerLock } from "../store/db/server-lock.ts"
@@ -133,7 +134,7 @@ export class ShippingThread {
     try {
       await batcher.run(() => applyShippingChange(db, change), 0)
     } catch (failure) {
-      error = (failure as Error).message
+      error = messageOf(failure)
     }
     this.#post({ type: "written", id, error })
   }

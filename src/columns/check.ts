@@ -1,3 +1,4 @@
+import { messageOf } from "../errors.ts"
 import type { Db } from "../store/db/driver.ts"
 import { hashBytes, hashIds, hashSeed, type IdChunk, PackedTexts, wordsPerHash } from "../store/identities.ts"
 import {
@@ -50,9 +51,7 @@ export function differences(db: Db, onProgress: (done: number, all: number) => v
       reports.push(`the block ${block.id} (${block.events} events) differs from the rows: ${difference}`)
     } catch (error) {
       if (!(error instanceof StaleBlockError) || db.prepare(sql.exists).pluck().get({ id: block.id }) !== 0) {
-        reports.push(
-          `the block ${block.id} cannot be read: ${(error as Error).message || "a column is missing"}`,
-        )
+        reports.push(`the block ${block.id} cannot be read: ${messageOf(error) || "a column is missing"}`)
       }
     }
     if (reports.length >= reportedLines) break

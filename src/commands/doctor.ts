@@ -17,7 +17,7 @@ import {
 } from "../doctor/checks.ts"
 import type { ClusterFacts } from "../doctor/cluster.ts"
 import type { CertificateFacts, FoundCertificate } from "../doctor/reachability.ts"
-import { UserError } from "../errors.ts"
+import { messageOf, UserError } from "../errors.ts"
 import { openCountryTable, openGeoFile } from "../ingest/geo.ts"
 import { rulesVersion } from "../query/structures/tzdata.ts"
 import { addFlagsOfServe, type ServeOptions } from "../serve-options.ts"
@@ -206,6 +206,11 @@ function hasModes(): boolean {
   return process.getuid !== undefined
 }
 
+/** Why something cannot be read, and what to do if that is known. */
+function failureOf(error: unknown): { message: string; hint: string | undefined } {
+  return { message: messageOf(error), hint: error instanceof UserError ? error.hint : undefined }
+}
+
 async function backupsIn(folder: string | undefined, db: string): Promise<BackupFacts | undefined> {
   if (folder === undefined) return undefined
   const path = resolve(folder)
@@ -213,8 +218,7 @@ async function backupsIn(folder: string | undefined, db: string): Promise<Backup
     const list = await listBackups(path, db)
     return { folder: path, list, onDisk: statSync(path).dev === statSync(db).dev ? "same" : "other" }
   } catch (error) {
-    const { message, hint } = error as Error & { hint?: string }
-    return { folder: path, failure: { message, hint } }
+    return { folder: path, failure: failureOf(error) }
   }
 }
 
@@ -229,8 +233,7 @@ async function backupsInBucket(
     const list = await openBucket(url, options, context).list(db)
     return { folder: url, list, onDisk: "other" }
   } catch (error) {
-    const { message, hint } = error as Error & { hint?: string }
-    return { folder: url, failure: { message, hint } }
+    return { folder: url, failure: failureOf(error) }
   }
 }
 
@@ -256,8 +259,7 @@ async function clusterFacts(
     }
     return { name, failure: undefined, lag }
   } catch (error) {
-    const { message, hint } = error as Error & { hint?: string }
-    return { name, failure: { message, hint }, lag }
+    return { name, failure: failureOf(error), lag }
   }
 }
 
@@ -272,8 +274,7 @@ function countryFacts(file: string | undefined): CountryFacts {
   try {
     return { file, builtOn: openGeoFile(file).builtOn }
   } catch (error) {
-    const { message, hint } = error as Error & { hint?: string }
-    return { file, failure: { message, hint } }
+    return { file, failure: failureOf(error) }
   }
 }
 
@@ -285,8 +286,7 @@ function certificateFacts(options: DoctorOptions, db: string): CertificateFacts 
   try {
     return { file, isRenewed: folder !== undefined, found: folder ? storedIn(folder, acme) : storedAt(file) }
   } catch (error) {
-    const { message, hint } = error as Error & { hint?: string }
-    return { file, isRenewed: folder !== undefined, found: { failure: { message, hint } } }
+    return { file, isRenewed: folder !== undefined, found: { failure: failureOf(error) } }
   }
 }
 

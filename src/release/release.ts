@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { basename, join } from "node:path"
 import pkg from "../../package.json" with { type: "json" }
 import { build, components, type Target, targets } from "../build.ts"
+import { messageOf } from "../errors.ts"
 import { type Shell, shells } from "../terminal/completions.ts"
 import { type Entry, gzip, tar, zip } from "./archive.ts"
 import { licenseTexts } from "./components.ts"
@@ -34,7 +35,7 @@ if (import.meta.main) {
   try {
     await release(process.argv.slice(2))
   } catch (error) {
-    process.stderr.write(`error: ${(error as Error).message}\n`)
+    process.stderr.write(`error: ${messageOf(error)}\n`)
     process.exit(1)
   }
 }

@@ -1,4 +1,4 @@
-import { UserError } from "../errors.ts"
+import { messageOf, UserError } from "../errors.ts"
 import { jsonHeaders } from "../http/headers.ts"
 import { errorResponse } from "../ingest/responses.ts"
 import type { ServeOptions } from "../serve-options.ts"
@@ -141,7 +141,7 @@ function listenAgain(server: OpenServer, address: Address, tls: Tls): BunServer 
   try {
     return listen(server, address, tls)
   } catch (error) {
-    throw new Error(`the server does not listen any more: ${(error as Error).message}`, { cause: error })
+    throw new Error(`the server does not listen any more: ${messageOf(error)}`, { cause: error })
   }
 }
 

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs"
-import { codeOf, UserError } from "../errors.ts"
+import { codeOf, messageOf, UserError } from "../errors.ts"
 import { type Log, type LogLevel, logLevels } from "../log.ts"
 import type { CertificateState } from "../metrics/metrics.ts"
 import type { ServeOptions } from "../serve-options.ts"
@@ -31,7 +31,7 @@ export function readLogLevel({ logLevel, logLevelFile: file }: LogOptions): LogL
   } catch (error) {
     if (codeOf(error) === "ENOENT") return logLevel
     throw new UserError(
-      `--log-level-file ${file} cannot be read: ${(error as Error).message}`,
+      `--log-level-file ${file} cannot be read: ${messageOf(error)}`,
       "choose a file that the user of databuddy can read",
     )
   }

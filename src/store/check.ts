@@ -1,3 +1,4 @@
+import { messageOf } from "../errors.ts"
 import { eventKinds } from "../event-kinds.ts"
 import { contextTables } from "./context-tables.ts"
 import type { Db } from "./db/driver.ts"
@@ -145,6 +146,6 @@ function collectErrors(check: () => string[]): string[] {
   try {
     return check()
   } catch (error) {
-    return [(error as Error).message]
+    return [messageOf(error)]
   }
 }

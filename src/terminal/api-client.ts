@@ -1,4 +1,4 @@
-import { UserError } from "../errors.ts"
+import { messageOf, UserError } from "../errors.ts"
 import type { Context } from "./context.ts"
 
 /** ms that a GET can take. */
@@ -67,7 +67,7 @@ async function request(
 
 function throwUnreachable(address: string, error: unknown): never {
   throw new UserError(
-    `no response from ${originOf(address)}: ${(error as Error).message}`,
+    `no response from ${originOf(address)}: ${messageOf(error)}`,
     "start the server, or set its URL with --url",
   )
 }

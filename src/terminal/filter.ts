@@ -1,4 +1,4 @@
-import { UserError } from "../errors.ts"
+import { messageOf, UserError } from "../errors.ts"
 import { type OperatorInfo, operatorNames, operators } from "../query/operators.ts"
 
 // Parses filters and steps of the command line into those of the API. Invalid syntax is an error: a typo that
@@ -105,9 +105,7 @@ function jsonOf(json: string, text: string, expected: string): unknown {
   try {
     return JSON.parse(json)
   } catch (error) {
-    throw new UserError(
-      `${text}: ${json} is not valid JSON; expected ${expected} (${(error as Error).message})`,
-    )
+    throw new UserError(`${text}: ${json} is not valid JSON; expected ${expected} (${messageOf(error)})`)
   }
 }
 

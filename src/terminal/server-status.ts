@@ -1,4 +1,5 @@
 import { isIPv6 } from "node:net"
+import { messageOf } from "../errors.ts"
 import type { ServeOptions } from "../serve-options.ts"
 
 /** The flags of `serve` that say where it listens, for `addFlagsOfServe`. */
@@ -47,6 +48,6 @@ export async function fetchStatus(url: string, path: string, timeout: number): P
       return { code: undefined, status: "another program answers at this address" }
     return { code: response.status, status: isOurs ? String(body.status) : `status ${response.status}` }
   } catch (error) {
-    return { code: undefined, status: `no response: ${(error as Error).message}` }
+    return { code: undefined, status: `no response: ${messageOf(error)}` }
   }
 }

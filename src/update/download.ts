@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto"
 import { gunzipSync } from "node:zlib"
-import { UserError } from "../errors.ts"
+import { messageOf, UserError } from "../errors.ts"
 import { type PublicKey, verifySignature } from "./minisign.ts"
 
 /** A release for this platform. */
@@ -113,6 +113,6 @@ async function download(base: string, name: string, max: number): Promise<Uint8A
     }
     return Buffer.concat(parts)
   } catch (error) {
-    throw error instanceof UserError ? error : fail((error as Error).message)
+    throw error instanceof UserError ? error : fail(messageOf(error))
   }
 }

@@ -1,5 +1,5 @@
 import { chmodSync, linkSync, renameSync, rmSync, writeFileSync } from "node:fs"
-import { UserError } from "../errors.ts"
+import { messageOf, UserError } from "../errors.ts"
 import type { Context } from "../terminal/context.ts"
 
 /** What replaces the program and restarts the server. */
@@ -47,7 +47,7 @@ export function writeProgram(path: string, content: Uint8Array, version: string)
     chmodSync(path, 0o755)
   } catch (error) {
     throw new UserError(
-      `${path} cannot be written: ${(error as Error).message}`,
+      `${path} cannot be written: ${messageOf(error)}`,
       "run the command as the user that installed databuddy, such as root",
     )
   }
@@ -89,7 +89,7 @@ export async function replaceProgram(replacement: Replacement, context: Context)
     return progress.migration
   } catch (error) {
     const what = `databuddy ${version} ${progress.isExchanged ? "did not start" : "was not installed"}`
-    const reason = (error as Error).message
+    const reason = messageOf(error)
     await rollBack(replacement, progress, previous, context).catch((failure: Error) => {
       const { isExchanged, migration } = progress
       throw new UserError(

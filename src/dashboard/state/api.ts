@@ -102,7 +102,3 @@ export function sentence(text: string): string {
   const capitalized = text.charAt(0).toUpperCase() + text.slice(1)
   return /[.!?]$/.test(capitalized) ? capitalized : `${capitalized}.`
 }
-
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
-}

@@ -1,5 +1,5 @@
 import { useState } from "preact/hooks"
-import { messageOf } from "./api.ts"
+import { messageOf } from "../../errors.ts"
 import { useApp } from "./app.ts"
 
 /** The action of a button: it runs once at a time, and a failure is shown in a toast. */

@@ -1,6 +1,7 @@
 import { closeSync, fsyncSync, rmSync, statfsSync, statSync, writeSync } from "node:fs"
 import { dirname } from "node:path"
 import type { Random } from "../../environment.ts"
+import { messageOf } from "../../errors.ts"
 import { createPrivateFile, partialName } from "./files.ts"
 
 /** Why no event can be stored, known before SQLite is called. */
@@ -75,7 +76,7 @@ export class DiskGuard {
       fsyncSync(file)
       return ""
     } catch (error) {
-      return `; the system: ${(error as Error).message}`
+      return `; the system: ${messageOf(error)}`
     } finally {
       if (file !== undefined) {
         closeSync(file)

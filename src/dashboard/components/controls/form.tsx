@@ -1,6 +1,7 @@
 import type { ComponentChildren } from "preact"
 import { useState } from "preact/hooks"
-import { ApiError, messageOf, sentence } from "../../state/api.ts"
+import { messageOf } from "../../../errors.ts"
+import { ApiError, sentence } from "../../state/api.ts"
 
 interface FormProps {
   /** Label of the submit button, a verb. */

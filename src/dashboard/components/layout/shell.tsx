@@ -1,6 +1,6 @@
 import type { ComponentChildren } from "preact"
 import { useState } from "preact/hooks"
-import { messageOf } from "../../state/api.ts"
+import { messageOf } from "../../../errors.ts"
 import { useApp } from "../../state/app.ts"
 import type { Me } from "../../state/session.ts"
 import { Icon } from "../controls/icons.tsx"

@@ -1,6 +1,6 @@
 import type { ComponentChildren } from "preact"
 import { useLayoutEffect, useRef } from "preact/hooks"
-import { messageOf } from "../../state/api.ts"
+import { messageOf } from "../../../errors.ts"
 
 /** A placeholder while content loads. `height` in px. */
 export function Skeleton({ height }: { height: number }) {
