@@ -1,5 +1,5 @@
-import { useId } from "preact/hooks"
 import { sections as allSections, type Section } from "../../sections.ts"
+import { AllOrSome } from "./all-or-some.tsx"
 import { sectionTexts } from "./permissions.ts"
 
 interface SectionChoiceProps {
@@ -10,41 +10,28 @@ interface SectionChoiceProps {
 
 /** Selects all sections of the dashboard or some of them. */
 export function SectionChoice({ sections, onChange }: SectionChoiceProps) {
-  const name = useId()
+  const options = allSections.map((value) => {
+    const { label, text } = sectionTexts[value]
+    return {
+      value,
+      label: (
+        <>
+          {label} <span class="muted">{text}</span>
+        </>
+      ),
+    }
+  })
   return (
-    <fieldset class="choices">
-      <legend>Sections</legend>
-      <label class="check">
-        <input type="radio" name={name} checked={sections === null} onChange={() => onChange(null)} />
-        All sections, including future ones
-      </label>
-      <label class="check">
-        <input type="radio" name={name} checked={sections !== null} onChange={() => onChange([])} />
-        Selected sections
-      </label>
-      {sections !== null && (
-        <div class="settings-websites">
-          {allSections.map((section) => (
-            <label key={section} class="check settings-scope">
-              <input
-                type="checkbox"
-                checked={sections.includes(section)}
-                onChange={({ currentTarget }) =>
-                  onChange(
-                    allSections.filter((one) =>
-                      one === section ? currentTarget.checked : sections.includes(one),
-                    ),
-                  )
-                }
-              />
-              <span>
-                {sectionTexts[section].label} <span class="muted">{sectionTexts[section].text}</span>
-              </span>
-            </label>
-          ))}
-        </div>
-      )}
-    </fieldset>
+    <AllOrSome
+      legend="Sections"
+      all="All sections, including future ones"
+      some="Selected sections"
+      options={options}
+      class="settings-scope"
+      selected={sections}
+      // In the order of the navigation.
+      onChange={(chosen) => onChange(chosen && allSections.filter((section) => chosen.includes(section)))}
+    />
   )
 }
 

@@ -1,5 +1,5 @@
-import { useId } from "preact/hooks"
 import { useApp } from "../state/app.ts"
+import { AllOrSome } from "./all-or-some.tsx"
 
 interface WebsiteChoiceProps {
   /** null for all. */
@@ -10,41 +10,23 @@ interface WebsiteChoiceProps {
 /** Selects all websites or some of them. */
 export function WebsiteChoice({ websites, onChange }: WebsiteChoiceProps) {
   const { session } = useApp()
-  const name = useId()
+  const options = session.sites.value.map(({ id, name, domain }) => ({
+    value: id,
+    label: (
+      <>
+        {name} {name !== domain && <span class="muted">{domain}</span>}
+      </>
+    ),
+  }))
   return (
-    <fieldset class="choices">
-      <legend>Websites</legend>
-      <label class="check">
-        <input type="radio" name={name} checked={websites === null} onChange={() => onChange(null)} />
-        All websites, including future ones and events without a website
-      </label>
-      <label class="check">
-        <input type="radio" name={name} checked={websites !== null} onChange={() => onChange([])} />
-        Selected websites
-      </label>
-      {websites !== null && (
-        <div class="settings-websites">
-          {session.sites.value.map(({ id, name, domain }) => (
-            <label key={id} class="check">
-              <input
-                type="checkbox"
-                checked={websites.includes(id)}
-                onChange={({ currentTarget }) =>
-                  onChange(
-                    currentTarget.checked
-                      ? [...websites, id]
-                      : websites.filter((selected) => selected !== id),
-                  )
-                }
-              />
-              <span>
-                {name} {name !== domain && <span class="muted">{domain}</span>}
-              </span>
-            </label>
-          ))}
-        </div>
-      )}
-    </fieldset>
+    <AllOrSome
+      legend="Websites"
+      all="All websites, including future ones and events without a website"
+      some="Selected websites"
+      options={options}
+      selected={websites}
+      onChange={onChange}
+    />
   )
 }
 
