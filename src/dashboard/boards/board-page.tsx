@@ -1,11 +1,9 @@
 import { useEffect, useState } from "preact/hooks"
 import { messageOf } from "../../errors.ts"
-import { Confirm } from "../components/controls/dialog.tsx"
 import { GranularitySwitch } from "../components/controls/granularity.tsx"
 import { Icon } from "../components/controls/icons.tsx"
+import { ItemMenu } from "../components/controls/item-menu.tsx"
 import { Link } from "../components/controls/link.tsx"
-import { MoreMenu } from "../components/controls/more-menu.tsx"
-import { NameDialog } from "../components/controls/name-dialog.tsx"
 import { Page } from "../components/layout/page.tsx"
 import { Empty, Failure, Skeleton } from "../components/layout/states.tsx"
 import { useApp } from "../state/app.ts"
@@ -148,45 +146,21 @@ interface TileMenuProps {
 }
 
 /** Actions on a tile: rename, remove. */
-function TileMenu({ tile, tiles, change }: TileMenuProps) {
+function TileMenu({ tile: { id, title }, tiles, change }: TileMenuProps) {
   const { toasts } = useApp()
-  const [dialog, setDialog] = useState<"rename" | "remove">()
-  const { id, title } = tile
-  const close = () => setDialog(undefined)
   return (
-    <>
-      <MoreMenu
-        name={title}
-        isQuiet
-        actions={[
-          { label: "Rename…", run: () => setDialog("rename") },
-          { label: "Remove…", run: () => setDialog("remove") },
-        ]}
-      />
-      {dialog === "rename" && (
-        <NameDialog
-          title={`Rename “${title}”`}
-          action="Rename"
-          name={title}
-          onClose={close}
-          onSubmit={async (name) => {
-            await change({ tiles: tiles.map((one) => (one.id === id ? { ...one, title: name } : one)) })
-          }}
-        />
-      )}
-      {dialog === "remove" && (
-        <Confirm
-          title={`Remove “${title}”?`}
-          action="Remove"
-          onClose={close}
-          onConfirm={async () => {
-            await change({ tiles: tiles.filter((one) => one.id !== id) })
-            toasts.show(`“${title}” removed`)
-          }}
-        >
-          <p>It is removed from this board for all users. Its report stays.</p>
-        </Confirm>
-      )}
-    </>
+    <ItemMenu
+      name={title}
+      isQuiet
+      removal="Remove"
+      consequence="It is removed from this board for all users. Its report stays."
+      onRename={async (name) => {
+        await change({ tiles: tiles.map((one) => (one.id === id ? { ...one, title: name } : one)) })
+      }}
+      onRemove={async () => {
+        await change({ tiles: tiles.filter((one) => one.id !== id) })
+        toasts.show(`“${title}” removed`)
+      }}
+    />
   )
 }

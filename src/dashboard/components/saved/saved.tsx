@@ -1,11 +1,11 @@
 import { useState } from "preact/hooks"
 import { useApp } from "../../state/app.ts"
+import { isolate } from "../../state/bidi.ts"
 import { type Resource, useResource } from "../../state/resource.ts"
 import { Confirm } from "../controls/dialog.tsx"
 import { Icon } from "../controls/icons.tsx"
+import { ItemMenu } from "../controls/item-menu.tsx"
 import { Link } from "../controls/link.tsx"
-import { MoreMenu } from "../controls/more-menu.tsx"
-import { NameDialog } from "../controls/name-dialog.tsx"
 import { type SavedKind, type SavedView, SaveView } from "./save-view.tsx"
 
 /** Entries to show before "Show all". */
@@ -98,62 +98,42 @@ interface SavedMenuProps {
 /** Actions on a saved view or report: rename, replace, delete. */
 export function SavedMenu({ view, path, onChanged }: SavedMenuProps) {
   const { api, toasts } = useApp()
-  const [dialog, setDialog] = useState<"rename" | "replace" | "delete">()
+  const [isReplacing, setReplacing] = useState(false)
   const { id, name } = view
   const apiPath = `views/${encodeURIComponent(id)}`
-  const close = () => {
-    setDialog(undefined)
-    // Also after Cancel: another user might have changed or deleted it in the meantime.
-    onChanged()
-  }
   const isReplaceable = path !== undefined && path !== view.path
   return (
     <>
-      <MoreMenu
+      <ItemMenu
         name={name}
         isQuiet
-        actions={[
-          { label: "Rename…", run: () => setDialog("rename") },
-          ...(isReplaceable ? [{ label: "Replace with current…", run: () => setDialog("replace") }] : []),
-          { label: "Delete…", run: () => setDialog("delete") },
-        ]}
+        actions={isReplaceable ? [{ label: "Replace with current…", run: () => setReplacing(true) }] : []}
+        consequence="It is removed for all users. Events are not deleted."
+        // Also after Cancel: another user might have changed or deleted it in the meantime.
+        onClose={onChanged}
+        onRename={async (to) => {
+          await api.send("PATCH", apiPath, { name: to })
+          toasts.show(`Renamed to “${to}”`)
+        }}
+        onRemove={async () => {
+          await api.send("DELETE", apiPath)
+          toasts.show(`“${name}” deleted`)
+        }}
       />
-      {dialog === "rename" && (
-        <NameDialog
-          title={`Rename “${name}”`}
-          action="Rename"
-          name={name}
-          onClose={close}
-          onSubmit={async (to) => {
-            await api.send("PATCH", apiPath, { name: to })
-            toasts.show(`Renamed to “${to}”`)
-          }}
-        />
-      )}
-      {dialog === "replace" && (
+      {isReplacing && (
         <Confirm
-          title={`Replace “${name}”?`}
+          title={`Replace “${isolate(name)}”?`}
           action="Replace"
-          onClose={close}
+          onClose={() => {
+            setReplacing(false)
+            onChanged()
+          }}
           onConfirm={async () => {
             await api.send("PATCH", apiPath, { path })
             toasts.show(`“${name}” updated`)
           }}
         >
           <p>It keeps its name and will open what this page shows now.</p>
-        </Confirm>
-      )}
-      {dialog === "delete" && (
-        <Confirm
-          title={`Delete “${name}”?`}
-          action="Delete"
-          onClose={close}
-          onConfirm={async () => {
-            await api.send("DELETE", apiPath)
-            toasts.show(`“${name}” deleted`)
-          }}
-        >
-          <p>It is removed for all users. Events are not deleted.</p>
         </Confirm>
       )}
     </>

@@ -1,0 +1,71 @@
+import { useState } from "preact/hooks"
+import { isolate } from "../../state/bidi.ts"
+import { Confirm } from "./dialog.tsx"
+import { type MenuAction, MoreMenu } from "./more-menu.tsx"
+import { NameDialog } from "./name-dialog.tsx"
+
+interface ItemMenuProps {
+  name: string
+  /** The button has no border. */
+  isQuiet?: boolean
+  /** Actions between the two. */
+  actions?: readonly MenuAction[]
+  /** What the last action does. */
+  removal?: "Delete" | "Remove"
+  /** What the removal does, in a sentence or two. */
+  consequence: string
+  onRename: (name: string) => Promise<void>
+  onRemove: () => Promise<void>
+  /** Called after each dialog, also after Cancel. */
+  onClose?: () => void
+}
+
+/** The menu of an item that users name: rename and delete. */
+export function ItemMenu({
+  name,
+  isQuiet = false,
+  actions = [],
+  removal = "Delete",
+  consequence,
+  onRename,
+  onRemove,
+  onClose,
+}: ItemMenuProps) {
+  const [dialog, setDialog] = useState<"rename" | "remove">()
+  const close = () => {
+    setDialog(undefined)
+    onClose?.()
+  }
+  return (
+    <>
+      <MoreMenu
+        name={name}
+        isQuiet={isQuiet}
+        actions={[
+          { label: "Rename…", run: () => setDialog("rename") },
+          ...actions,
+          { label: `${removal}…`, run: () => setDialog("remove") },
+        ]}
+      />
+      {dialog === "rename" && (
+        <NameDialog
+          title={`Rename “${isolate(name)}”`}
+          action="Rename"
+          name={name}
+          onClose={close}
+          onSubmit={onRename}
+        />
+      )}
+      {dialog === "remove" && (
+        <Confirm
+          title={`${removal} “${isolate(name)}”?`}
+          action={removal}
+          onClose={close}
+          onConfirm={onRemove}
+        >
+          <p>{consequence}</p>
+        </Confirm>
+      )}
+    </>
+  )
+}
