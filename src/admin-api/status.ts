@@ -11,7 +11,7 @@ import type { Registry } from "../store/ingest/registry.ts"
 import { withoutWebsite } from "../store/websites.ts"
 import { version } from "../version.ts"
 import { retainText } from "./input.ts"
-import type { StatusJson } from "./schema.ts"
+import type { StatusJson } from "./status-schema.ts"
 
 /** Configuration and state of the running server. */
 export interface ServerState {

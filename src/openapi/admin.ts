@@ -16,11 +16,11 @@ import {
   type RejectedRequestJson,
   rejectedRequestFilterSchema,
   rejectedRequestSchema,
-  statusSchema,
   type WebsiteJson,
   websiteChangesSchema,
   websiteSchema,
 } from "../admin-api/schema.ts"
+import { statusSchema } from "../admin-api/status-schema.ts"
 import { type Json, publishedFields, ref } from "./json.ts"
 import {
   component,

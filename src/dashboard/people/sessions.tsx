@@ -23,6 +23,7 @@ interface SessionRow {
   first_event: string
   last_event: string
   started_at: string
+  ended_at: string
   duration_ms: number
 }
 
@@ -39,7 +40,17 @@ export function Sessions({ selection }: { selection: Selection }) {
   const total = query.meta("sessions")?.total ?? 0
   const loadCsvRows = async () => {
     const sessions = await runQuery<SessionRow>({ ...parameter, limit: fileRows })
-    return sessions.map((row) => Object.values(row))
+    return sessions.map((row) => [
+      row.session_id,
+      row.anonymous_id,
+      row.profile_id,
+      row.events,
+      row.first_event,
+      row.last_event,
+      row.started_at,
+      row.ended_at,
+      row.duration_ms,
+    ])
   }
   return (
     <Panel

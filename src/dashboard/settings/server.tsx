@@ -1,4 +1,4 @@
-import type { StatusJson } from "../../admin-api/schema.ts"
+import type { StatusJson } from "../../admin-api/status-schema.ts"
 import { CodeBlock } from "../components/controls/copy.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
 import { Panel } from "../components/layout/panel.tsx"

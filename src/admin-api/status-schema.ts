@@ -1,0 +1,75 @@
+import { type Static, Type } from "@sinclair/typebox"
+import { time, timeOrNull } from "../http/schema.ts"
+import { maxCountedDeletions } from "../store/shipping.ts"
+
+const bytes = (description: string) => Type.Integer({ minimum: 0, description })
+
+const scheduledBackups = {
+  everyMs: Type.Integer({ minimum: 1, description: "Interval between backups in ms" }),
+  keep: Type.Integer({ minimum: 1, description: "Number of backups to keep" }),
+  newestAt: timeOrNull("Start time of the newest backup; null: none"),
+  newestBytes: Type.Union([Type.Null(), bytes("Size in bytes")], {
+    description: "Size of the newest backup in bytes",
+  }),
+  lastFailureAt: timeOrNull("Time of the last failure since the server started; null: none"),
+}
+
+/** Response of GET /v1/status. */
+export const statusSchema = Type.Object({
+  version: Type.String({ description: "Version of databuddy" }),
+  startedAt: time("Start time of the server"),
+  database: Type.Object({
+    bytes: bytes("Size of the database file"),
+    walBytes: bytes("Size of the -wal file"),
+    events: Type.Integer({ minimum: 0, description: "Stored events, with and without a website" }),
+  }),
+  disk: Type.Object({
+    freeBytes: bytes("Free space on the disk of the database"),
+    minFreeBytes: bytes("Minimum free space for accepting events (--min-free)"),
+  }),
+  retain: Type.String({
+    description: "Default retention, such as 400d, or forever",
+  }),
+  backups: Type.Union([Type.Null(), Type.Object(scheduledBackups)], {
+    description: "Scheduled backups to a folder (--backup-dir); null: no schedule",
+  }),
+  offsiteBackups: Type.Union(
+    [
+      Type.Null(),
+      Type.Object({
+        ...scheduledBackups,
+        url: Type.String({ description: "Bucket and prefix, such as s3://my-bucket/databuddy/" }),
+        encrypted: Type.Boolean({ description: "Whether new backups are encrypted (--backup-key)" }),
+      }),
+    ],
+    { description: "Scheduled backups to a bucket (--backup-to); null: no schedule" },
+  ),
+  clickhouse: Type.Union(
+    [
+      Type.Null(),
+      Type.Object({
+        url: Type.String({ description: "Cluster and database, such as https://host:8443/database" }),
+        backlogEvents: Type.Integer({
+          minimum: 0,
+          description: "Events that are not in the cluster yet, about",
+        }),
+        oldestUnshippedAt: timeOrNull("Time of receipt of the oldest of them; null: there are none"),
+        pendingDeletions: Type.Integer({
+          minimum: 0,
+          description: `Deleted events that are not deleted in the cluster yet; at most ${maxCountedDeletions} are counted`,
+        }),
+        lastShippedAt: timeOrNull("Time of the last acknowledgment of the cluster; null: none"),
+        lastFailureAt: timeOrNull("Time of the last failure since the server started; null: none"),
+        failure: Type.Union([Type.Null(), Type.String()], {
+          description: "Why the last attempt failed; null: it did not",
+        }),
+      }),
+    ],
+    { description: "The ClickHouse cluster to which events are shipped (--clickhouse); null: none" },
+  ),
+  durability: Type.Union([Type.Literal("fsync"), Type.Literal("os")], {
+    description: "fsync: events are synced to disk before they are acknowledged; os: handed to the kernel",
+  }),
+})
+
+export type StatusJson = Static<typeof statusSchema>
