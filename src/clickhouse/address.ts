@@ -1,5 +1,6 @@
 import { UserError } from "../errors.ts"
 import { readFlagFile } from "../flag-file.ts"
+import { isLoopback } from "../store/websites.ts"
 
 /** Where a cluster is, and as whom to log in. */
 export interface ClusterAddress {
@@ -64,6 +65,12 @@ export function clusterLogin(
     `--clickhouse-password-file ${file} is empty`,
     "write the password of the user to the file, or leave the flag out for a user without one",
   )
+}
+
+/** True for http to another host. */
+export function isUnencrypted({ url }: ClusterAddress): boolean {
+  const { protocol, hostname } = new URL(url)
+  return protocol === "http:" && !isLoopback(hostname)
 }
 
 /** `https://host:8443/database`, for people. */
