@@ -48,6 +48,7 @@ const entrypoints = [
   "src/backups/copy-worker.ts",
   "src/query-api/worker.ts",
   "src/clickhouse/shipping-worker.ts",
+  "src/clickhouse/query/query-worker.ts",
 ].map((file) => join(root, file))
 
 if (import.meta.main) process.exit(process.argv.includes("--all") ? await buildAll() : await buildHost())

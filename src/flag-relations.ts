@@ -28,6 +28,8 @@ const dependentFlags = [
   { name: "acmeDirectory", flag: "--acme-directory", need: needs.acme },
   { name: "acmeHttpPort", flag: "--acme-http-port", need: needs.acme },
   { name: "clickhousePasswordFile", flag: "--clickhouse-password-file", need: needs.cluster },
+  { name: "clickhouseQueryTime", flag: "--clickhouse-query-time", need: needs.cluster },
+  { name: "clickhouseQueryMemory", flag: "--clickhouse-query-memory", need: needs.cluster },
 ] as const
 
 /**

@@ -58,6 +58,10 @@ export interface ServeOptions extends DatabaseOptions {
   clickhouse?: string
   /** Absent: the variable DATABUDDY_CLICKHOUSE_PASSWORD. */
   clickhousePasswordFile?: string
+  /** Seconds; 0: no query is sent to the cluster. */
+  clickhouseQueryTime: number
+  /** Bytes. */
+  clickhouseQueryMemory: number
   /** Bytes; absent: `standardQueryMemory`. */
   queryMemory?: number
   rateLimit: number
@@ -227,7 +231,7 @@ function serveOptions(): Option[] {
     ),
     option(
       "--clickhouse <url>",
-      "also ship all events to this ClickHouse database, such as https://user@host:8443/database; run databuddy clickhouse migrate first",
+      "ship all events to this ClickHouse database, and answer queries from it, such as https://user@host:8443/database; run databuddy clickhouse migrate first",
       undefined,
       clusterUrl,
     ),
@@ -236,6 +240,18 @@ function serveOptions(): Option[] {
       "file with the password of that user (default: DATABUDDY_CLICKHOUSE_PASSWORD)",
       undefined,
       filled("a file path, such as /etc/databuddy/clickhouse-password"),
+    ),
+    option(
+      "--clickhouse-query-time <seconds>",
+      "time after which ClickHouse stops a query (0: SQLite answers all queries)",
+      60,
+      whole(0, 86_400),
+    ),
+    option(
+      "--clickhouse-query-memory <bytes>",
+      "memory of a query in ClickHouse",
+      4_294_967_296,
+      whole(16_777_216, 2 ** 50),
     ),
     option(
       "--query-memory <bytes>",

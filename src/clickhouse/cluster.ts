@@ -25,17 +25,24 @@ export class ClusterError extends Error {
 }
 
 /** Numbers of ClickHouse's errors. */
-export const errorNumbers = { unknownTable: 60, unknownDatabase: 81 } as const
+export const errorNumbers = {
+  unknownTable: 60,
+  unknownDatabase: 81,
+  timeLimit: 159,
+  memoryLimit: 241,
+  resultLimit: 396,
+} as const
 
 export interface RequestTimes {
   /** ms without progress after which a request is given up. */
   timeout: number
   /** Seconds after which the cluster itself gives up an insert. */
   maxInsertSeconds: number
+  connections: number
 }
 
 /** 100,000 rows take less than a second; the rest is for a cluster under load. */
-export const requestTimes: RequestTimes = { timeout: 120_000, maxInsertSeconds: 100 }
+export const requestTimes: RequestTimes = { timeout: 120_000, maxInsertSeconds: 100, connections: 4 }
 
 /** Codes of failures before a request was sent. */
 const unsentCodes = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH"])
@@ -62,6 +69,61 @@ const replicatedInsertSettings = {
   insert_quorum_parallel: 0,
 } as const
 
+/**
+ * Settings of queries whose results must be exact, whatever the profile of the user says. A query is read-only, so that the cluster stops it
+ * when its connection is closed.
+ */
+const querySettings = {
+  readonly: "2",
+  cancel_http_readonly_queries_on_client_close: 1,
+  wait_end_of_query: 1,
+  output_format_json_quote_64bit_integers: 0,
+  output_format_json_quote_denormals: 0,
+  do_not_merge_across_partitions_select_final: 1,
+  precise_float_parsing: 1,
+  join_use_nulls: 0,
+  transform_null_in: 0,
+  aggregate_functions_null_for_empty: 0,
+  enable_named_columns_in_function_tuple: 0,
+  timeout_overflow_mode: "throw",
+} as const
+
+/** A table that is sent with a query. */
+export interface SentTable {
+  name: string
+  structure: string
+  /** In the format RowBinary. */
+  rows: readonly Uint8Array[]
+}
+
+export interface TableQuery {
+  /** Values in the form of ClickHouse's parameters. */
+  parameters: Readonly<Record<string, string>>
+  tables: readonly SentTable[]
+  settings: ClickHouseSettings
+  signal: AbortSignal
+}
+
+function prefixed(prefix: string, values: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [prefix + name, value]))
+}
+
+function* multipart(
+  boundary: string,
+  fields: readonly (readonly [name: string, value: string])[],
+  tables: readonly SentTable[],
+): Generator<Uint8Array> {
+  const start = (disposition: string) =>
+    `--${boundary}\r\nContent-Disposition: form-data; ${disposition}\r\n\r\n`
+  for (const [name, value] of fields) yield Buffer.from(`${start(`name="${name}"`)}${value}\r\n`)
+  for (const { name, rows } of tables) {
+    yield Buffer.from(start(`name="${name}"; filename="${name}"`))
+    yield* rows
+    yield Buffer.from("\r\n")
+  }
+  yield Buffer.from(`--${boundary}--\r\n`)
+}
+
 /** A database of a ClickHouse server or cluster, over HTTP. All methods throw a ClusterError. */
 export class Cluster {
   readonly name: string
@@ -82,7 +144,7 @@ export class Cluster {
       database: address.database,
       application: "databuddy",
       request_timeout: times.timeout,
-      max_open_connections: 4,
+      max_open_connections: times.connections,
       // ClusterError has everything that its log would say.
       log: { level: ClickHouseLogLevel.OFF },
     })
@@ -105,6 +167,46 @@ export class Cluster {
       })
       for await (const chunk of result.stream<Row>()) yield chunk.map((row: ResultRow<Row>) => row.json())
     } catch (error) {
+      throw this.#error(error)
+    }
+  }
+
+  /**
+   * The rows of a query over tables of its own. Everything is in the body, because the length of a URL is limited. Once `signal` is
+   * aborted, the cluster stops the query, and this rejects with the reason.
+   */
+  async queryWithTables<Row extends unknown[]>(
+    query: string,
+    { parameters, tables, settings, signal }: TableQuery,
+  ): Promise<Row[]> {
+    const boundary = `databuddy-${crypto.randomUUID()}`
+    const queryId = crypto.randomUUID()
+    const fields = Object.entries({
+      query: `${query}\nformat JSONCompactEachRow`,
+      ...prefixed("param_", parameters),
+    })
+    const formats = tables.flatMap(({ name, structure }) => [
+      [`${name}_structure`, structure],
+      [`${name}_format`, "RowBinary"],
+    ])
+    try {
+      const { stream } = await this.#client.exec({
+        query: "",
+        query_id: queryId,
+        values: Readable.from(multipart(boundary, fields, tables), { objectMode: false }),
+        http_headers: { "Content-Type": `multipart/form-data; boundary=${boundary}` },
+        abort_signal: signal,
+        // The names of tables are those of this program.
+        clickhouse_settings: { ...querySettings, ...settings, ...Object.fromEntries(formats) },
+      })
+      const text = await new Response(Readable.toWeb(stream) as ReadableStream).text()
+      signal.throwIfAborted()
+      return text
+        .split("\n")
+        .filter((line) => line !== "")
+        .map((line) => JSON.parse(line) as Row)
+    } catch (error) {
+      if (signal.aborted) throw signal.reason
       throw this.#error(error)
     }
   }

@@ -8,18 +8,31 @@ import { RowEncoder } from "./row-encoder.ts"
 
 type Value = string | number | boolean | null
 
-/** The formats of RowBinary, and how a column is selected and written as text. */
+/** The types of ClickHouse, which are the formats of RowBinary, and how a column is selected and written as text. */
 const types = {
-  id: { select: (name: string) => name, text: (name: string) => `toString(${name})` },
-  text: { select: (name: string) => name, text: (name: string) => name },
+  id: { type: "UInt64", select: (name: string) => name, text: (name: string) => `toString(${name})` },
+  text: { type: "LowCardinality(String)", select: (name: string) => name, text: (name: string) => name },
   /** '' in the cluster, null here. */
-  textOrEmpty: { select: (name: string) => name, text: (name: string) => name },
-  nullable: { select: (name: string) => name, text: (name: string) => `ifNull(concat('+', ${name}), '')` },
+  textOrEmpty: {
+    type: "LowCardinality(String)",
+    select: (name: string) => name,
+    text: (name: string) => name,
+  },
+  nullable: {
+    type: "Nullable(String)",
+    select: (name: string) => name,
+    text: (name: string) => `ifNull(concat('+', ${name}), '')`,
+  },
   time: {
+    type: "DateTime64(3, 'UTC')",
     select: (name: string) => `toUnixTimestamp64Milli(${name})`,
     text: (name: string) => `toString(toUnixTimestamp64Milli(${name}))`,
   },
-  flag: { select: (name: string) => name, text: (name: string) => `toString(toUInt8(${name}))` },
+  flag: {
+    type: "Bool",
+    select: (name: string) => name,
+    text: (name: string) => `toString(toUInt8(${name}))`,
+  },
 } as const
 
 type Type = keyof typeof types
@@ -48,6 +61,9 @@ const columns = [
 
 /** The columns of an insert, in the order in which `RowEncoder` writes them. */
 export const insertColumns: readonly string[] = columns.map(({ name }) => name)
+
+/** The structure of a table with these columns. */
+export const tableStructure = columns.map(({ name, type }) => `${name} ${types[type].type}`).join(", ")
 
 /** What to select for `eventOf`. */
 export const selectedColumns = columns.map(({ name, type }) => types[type].select(name)).join(", ")

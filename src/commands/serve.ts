@@ -5,7 +5,7 @@ import { openBucket } from "../backups/off-site.ts"
 import { BackupSchedule } from "../backups/schedule.ts"
 import { removeStaleStaging } from "../backups/staging.ts"
 import { needsMigration, upgrade } from "../backups/upgrade.ts"
-import { clusterLogin } from "../clickhouse/address.ts"
+import { clusterLogin, isUnencrypted } from "../clickhouse/address.ts"
 import { openGeoFile } from "../ingest/geo.ts"
 import { createLog, faultLog, type Log } from "../log.ts"
 import type { ServeOptions } from "../serve-options.ts"
@@ -34,6 +34,12 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
   const metricsAccess = readMetricsAccess(options)
   const geoFile = options.geoDb === undefined ? undefined : openGeoFile(options.geoDb)
   const cluster = options.clickhouse === undefined ? undefined : clusterLogin(options, context.env)
+  const { clickhouseQueryTime: seconds, clickhouseQueryMemory: bytes } = options
+  const clusterQuery = seconds > 0 ? { seconds, bytes } : undefined
+  if (cluster && isUnencrypted(cluster.address))
+    log("warn", "events and the password are sent to the cluster without encryption: use https", {
+      cluster: cluster.address.url,
+    })
   const acme = options.acme && new AcmeCertificate({ ...options, acme: options.acme }, path, context, log)
   const tls = acme ? acme.tls : readTls(options)
   const certificate = acme?.state ?? (tls && { expiresAt: tls.expiresAt })
@@ -47,7 +53,7 @@ export async function serve(options: ServeOptions, context: Context): Promise<vo
   }
   const { schedule, states } = await scheduleBackups(path, options, log, context)
   const server = openServer(
-    { ...options, path, certificate, metricsAccess, ...states, cluster, geoFile },
+    { ...options, path, certificate, metricsAccess, ...states, cluster, clusterQuery, geoFile },
     { ...environment, newId, memory, log },
   )
   const endWatchdog = manager.watch()

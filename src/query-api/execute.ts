@@ -136,11 +136,14 @@ function isoSpan({ from, to }: { from: number; to: number }): { from: string; to
 
 function mergeStatistics(
   statistics: ParameterResult<unknown>["statistics"],
-): Pick<MetaJson, "source" | "rows_read" | "block_events"> {
+): Pick<MetaJson, "source" | "watermark" | "rows_read" | "block_events"> {
   const sum = (of: (query: (typeof statistics)[number]) => number) =>
     statistics.reduce((total, query) => total + of(query), 0)
+  // All queries of a parameter have the same.
+  const watermark = statistics[0]?.watermark
   return {
     source: [...new Set(statistics.flatMap(({ source }) => source.split("+")))].filter(Boolean).join("+"),
+    ...(watermark === undefined ? {} : { watermark }),
     rows_read: sum(({ rows }) => rows),
     block_events: sum(({ blockEvents }) => blockEvents),
   }

@@ -1,5 +1,3 @@
-import type { SnapshotReader } from "../columns/snapshot-reader.ts"
-import { executeQuery } from "../query/engine/execute.ts"
 import type { RenderedRows, ResponseLimits } from "../query/engine/messages.ts"
 import type { MemoryBudget } from "../query/structures/memory-budget.ts"
 import { rowsOf } from "./execute.ts"
@@ -14,19 +12,16 @@ const chunkCharacters = 262_144
 const rowBytes = 64
 const cellBytes = 16
 
-/** Renders the rows of one parameter as JSON text, in steps. Throws a RequestError if they exceed the limits. */
+/**
+ * Renders the rows of one parameter as JSON text, in steps. `run` adds to `statistics`. Throws a RequestError if the rows exceed the limits.
+ */
 export function* render(
-  reader: SnapshotReader,
   spec: QuerySpec,
+  run: RunQuery,
+  statistics: RenderedRows["statistics"],
   limits: ResponseLimits,
   budget: MemoryBudget,
 ): Generator<void, RenderedRows> {
-  const statistics: RenderedRows["statistics"] = []
-  const run: RunQuery = function* (query) {
-    const outcome = yield* executeQuery(reader, query, budget)
-    statistics.push(outcome.statistics)
-    return outcome.result
-  }
   const { rows, total, nextCursor, movers } = yield* rowsOf(spec, run)
   yield
   const cells = cellsOf(rows)

@@ -339,8 +339,14 @@ export const websiteSchema = Type.Object({
 export const metaSchema = Type.Object({
   source: Type.String({
     description:
-      "Sources of the result, joined by +: kept (cached partial aggregates), counts (aggregates per quarter of an hour), blocks (columns) or rows",
+      "Sources of the result, joined by +: kept (cached partial aggregates), counts (aggregates per quarter of an hour), blocks (columns) or rows of SQLite; clickhouse (with serve --clickhouse)",
   }),
+  watermark: Type.Optional(
+    Type.Integer({
+      description:
+        "With clickhouse as a source: events up to this id come from the cluster, later ones from rows",
+    }),
+  ),
   rows_read: Type.Integer({ description: "Rows read" }),
   block_events: Type.Integer({ description: "Events scanned in column blocks" }),
   ms: Type.Number({ description: "Duration in ms" }),

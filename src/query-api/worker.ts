@@ -8,12 +8,12 @@ import { SnapshotReader } from "../columns/snapshot-reader.ts"
 import { UnsealedIdsTooLargeError } from "../columns/unsealed.ts"
 import { RequestError } from "../errors.ts"
 import { executeQuery } from "../query/engine/execute.ts"
-import type { QueryFailure, WorkerMessage, WorkerRequest } from "../query/engine/messages.ts"
+import type { QueryFailure, RenderedRows, WorkerMessage, WorkerRequest } from "../query/engine/messages.ts"
 import { type Job, TaskScheduler } from "../query/engine/scheduler.ts"
 import { OutOfMemoryBudgetError } from "../query/structures/memory-budget.ts"
 import { openForReading } from "../store/db/open.ts"
 import { pageCacheKiB, queriesShare, queryShare } from "./memory-shares.ts"
-import type { QuerySpec } from "./query-spec.ts"
+import type { QuerySpec, RunQuery } from "./query-spec.ts"
 import { render } from "./render.ts"
 import { Sweeper } from "./sweeper.ts"
 
@@ -85,7 +85,13 @@ function jobOf(
     id,
     caller,
     *start(budget) {
-      const rendered = yield* render(reader, request.spec, request.limits, budget)
+      const statistics: RenderedRows["statistics"] = []
+      const run: RunQuery = function* (query) {
+        const outcome = yield* executeQuery(reader, query, budget)
+        statistics.push(outcome.statistics)
+        return outcome.result
+      }
+      const rendered = yield* render(request.spec, run, statistics, request.limits, budget)
       budget.release()
       // Reserved until the main thread has sent the bytes.
       scheduler.memory.reserve(rendered.bytes)

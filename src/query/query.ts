@@ -535,9 +535,11 @@ export interface SkippedField {
 export interface QueryStatistics {
   /**
    * Joined by `+`. `kept`: cached aggregates of earlier queries; `counts`: the counts that a block stores for each quarter of an
-   * hour; `blocks`: column blocks; `rows`: event rows.
+   * hour; `blocks`: column blocks; `rows`: event rows; `clickhouse`: the cluster.
    */
   source: string
+  /** With `clickhouse`: events up to this id come from the cluster, later ones from rows. */
+  watermark?: number
   /** Events in the blocks that were read. */
   blockEvents: number
   /** Event rows that were read. */

@@ -1,5 +1,7 @@
 import { heapSize } from "bun:jsc"
 import { type AppDeps, createApp } from "../app.ts"
+import type { ClusterQueryLimits } from "../clickhouse/query/cluster-query.ts"
+import { ClusterQueryEngine } from "../clickhouse/query/query-thread.ts"
 import { type ClusterLogin, ShippingThread } from "../clickhouse/shipping-thread.ts"
 import type { Environment } from "../environment.ts"
 import { Draining } from "../health/draining.ts"
@@ -17,6 +19,7 @@ import { faultLog, type Log } from "../log.ts"
 import { type CertificateState, Metrics } from "../metrics/metrics.ts"
 import { RequestCounts } from "../metrics/requests.ts"
 import { WorkerQueryEngine } from "../query/engine/engine.ts"
+import { queryShare } from "../query-api/memory-shares.ts"
 import type { QuerySpec } from "../query-api/query-spec.ts"
 import { Streams } from "../query-api/stream.ts"
 import type { ServeOptions } from "../serve-options.ts"
@@ -61,6 +64,8 @@ export type ServerOptions = Pick<
     certificate?: CertificateState | undefined
     /** The ClickHouse cluster to which events are shipped; undefined: none. */
     cluster?: ClusterLogin | undefined
+    /** Limits of a query in the cluster; undefined: SQLite answers all queries. */
+    clusterQuery?: Pick<ClusterQueryLimits, "seconds" | "bytes"> | undefined
     /** The file of --geo-db; undefined: the built-in country table. */
     geoFile?: GeoTable | undefined
   }
@@ -132,6 +137,19 @@ export function openServer(options: ServerOptions, environment: ServerEnvironmen
   })
   const memory = queryMemoryOf(options, environment.memory)
   const engine = new WorkerQueryEngine<QuerySpec>({ path, memory, now, elapsed, onFault }, store)
+  const clusterEngine =
+    options.cluster && options.clusterQuery
+      ? new ClusterQueryEngine(
+          engine,
+          {
+            path,
+            login: options.cluster,
+            limits: { ...options.clusterQuery, resultBytes: memory * queryShare },
+            elapsed,
+          },
+          log,
+        )
+      : undefined
   const heapCollection = new HeapCollection({ heapSize, collect: () => Bun.gc(true) })
   const streams = new Streams(new EventFollower(store.db), elapsed, onFault)
   const deps: AppDeps = {
@@ -141,7 +159,7 @@ export function openServer(options: ServerOptions, environment: ServerEnvironmen
     isKnownName: (row) => store.inserter.isKnownName(row),
     profiles: store.profiles,
     ready: () => store.ready(),
-    queryEngine: engine,
+    queryEngine: clusterEngine ?? engine,
     streams,
     draining: new Draining(),
     limiter: new RateLimiter(elapsed),
@@ -202,7 +220,7 @@ export function openServer(options: ServerOptions, environment: ServerEnvironmen
     close: async () => {
       heapCollection.stop()
       streams.close()
-      await Promise.all([engine.close(), shipping?.close()])
+      await Promise.all([engine.close(), clusterEngine?.close(), shipping?.close()])
       return store.close()
     },
   }

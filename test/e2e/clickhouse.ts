@@ -21,6 +21,7 @@ import { environment } from "../support/environment.ts"
 import { eventRow, oddEvents } from "../support/event.ts"
 import { mulberry32, picker } from "../support/random.ts"
 import { measureIngestion } from "./clickhouse-ingestion.ts"
+import { testQueries } from "./clickhouse-query-server.ts"
 
 /** `--figures` leaves out the faults. */
 const onlyFigures = process.argv.includes("--figures")
@@ -56,7 +57,23 @@ async function run(): Promise<void> {
     const bytes = `${perEvent(statSync(db).size, events)} bytes per event in SQLite with indexes, ${perEvent(await diskBytes(), events)} in the cluster`
     return `${events} events, ${Math.round((events * 1_000) / ms)} per second; ${bytes}`
   })
-  if (!onlyFigures) await testFaults()
+  if (!onlyFigures) {
+    await testQueries({
+      port,
+      db,
+      serve,
+      drained,
+      track,
+      rows,
+      databuddy,
+      report,
+      stopEngine: () => engine.kill(),
+      startEngine: async () => {
+        engine = await startEngine(data, port)
+      },
+    })
+    await testFaults()
+  }
   await report("everything comes back into an empty file, row for row", async () => {
     const restored = folder.file("restored.db")
     const { exitCode, stdout, stderr } = onFile("fetch", restored, "--json")
@@ -223,12 +240,13 @@ function seeded(seed: number): Pick<World, "random" | "center"> {
   return { random: picker(mulberry32(seed)), center: Date.UTC(2026, 0) }
 }
 
-function serve(): Promise<Server> {
+function serve(cluster = url, args: readonly string[] = []): Promise<Server> {
   return startServer({
     db,
     args: [
+      ...args,
       "--clickhouse",
-      url,
+      cluster,
       "--metrics",
       "local",
       "--rate-limit",

@@ -25,7 +25,7 @@ export interface TestApp {
 export function openApp(
   changes: (deps: AppDeps) => Partial<AppDeps> = () => ({}),
   options: Partial<
-    Pick<ServerOptions, "countryHeader" | "geoFile" | "basePath" | "ingestPath" | "cluster">
+    Pick<ServerOptions, "countryHeader" | "geoFile" | "basePath" | "ingestPath" | "cluster" | "clusterQuery">
   > = {},
 ): TestApp {
   const folder = mkdtempSync(join(tmpdir(), "databuddy-test-"))

@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net"
 import { eventOf, hashOf, insertColumns } from "../../src/clickhouse/event-row.ts"
 import type { StoredEvent } from "../../src/store/event-reader.ts"
 
-export type StubOperation = "select" | "insert" | "record" | "delete" | "create"
+export type StubOperation = "query" | "select" | "insert" | "record" | "delete" | "create"
 
 /**
  * What happens to a request: a status with ClickHouse's number of the error; the connection ends before the rows were stored, or after
@@ -24,6 +24,12 @@ export interface ClickHouseStub extends AsyncDisposable {
   websites: string[]
   /** Statements in order. */
   statements: string[]
+  /** Queries of the query API in order, as complete bodies. */
+  queries: string[]
+  /** The rows of the results of these queries. */
+  queryRows: unknown[][]
+  /** How many requests the client gave up before they were answered. */
+  abandoned: number
   authorizations: Set<string>
   /** Called for each request; returns what goes wrong. */
   fault: (operation: StubOperation) => StubFault | undefined
@@ -39,6 +45,9 @@ export async function startClickHouseStub(): Promise<ClickHouseStub> {
     writers: new Map(),
     websites: [],
     statements: [],
+    queries: [],
+    queryRows: [],
+    abandoned: 0,
     authorizations: new Set(),
     fault: () => undefined,
   }
@@ -65,22 +74,32 @@ async function respond(state: State, request: IncomingMessage, response: ServerR
   }
   const body = Buffer.concat(chunks)
   const parameters = new URL(request.url ?? "/", "http://stub").searchParams
-  const statement = (parameters.get("query") ?? body.toString()).trim()
+  const isQuery = request.headers["content-type"]?.startsWith("multipart/form-data") ?? false
+  const statement = (isQuery ? queryOf(body) : (parameters.get("query") ?? body.toString())).trim()
+  response.on("close", () => {
+    if (!response.writableEnded) state.abandoned++
+  })
+  if (isQuery) state.queries.push(body.toString())
   state.statements.push(statement)
   state.authorizations.add(request.headers.authorization ?? "")
-  const operation = operationOf(statement)
+  const operation = isQuery ? "query" : operationOf(statement)
   const fault = state.fault(operation)
   if (fault === "hangs") return
   if (fault === "cut") return void request.socket.destroy()
   if (typeof fault === "object") return fail(response, fault.status, fault.number, "the stub was told to")
   try {
-    const rows = answer(state, statement, parameters, body)
+    const rows = isQuery ? state.queryRows : answer(state, statement, parameters, body)
     if (fault === "answer lost") return void request.socket.destroy()
     response.end(rows.map((row) => `${JSON.stringify(row)}\n`).join(""))
   } catch (error) {
     const { number = 62, message } = error as Error & { number?: number }
     fail(response, number === 60 ? 404 : 400, number, message)
   }
+}
+
+/** The field `query` of a form. */
+function queryOf(body: Buffer): string {
+  return /name="query"\r\n\r\n([\s\S]*?)\r\n--/.exec(body.toString())?.[1] ?? ""
 }
 
 function fail(response: ServerResponse, status: number, number: number, message: string): void {

@@ -29,6 +29,7 @@ const layers = [
   ["src/boards"],
   ["src/import"],
   ["src/clickhouse"],
+  ["src/clickhouse/query"],
   ["src/openapi"],
   // The dashboard's page: its state, the components that pages share, and the pages, none of which imports another.
   ["src/dashboard/state"],

@@ -1,7 +1,7 @@
 /** A session of one view is a bounce if its pages were open for less than this many seconds. */
-const bounceSeconds = 10
+export const bounceSeconds = 10
 /** Seconds that a page can be open, as the page script's endpoints accept them. An import can have other numbers. */
-const maxPageSeconds = 86_400
+export const maxPageSeconds = 86_400
 
 /**
  * A bounce is a session with one page view, shorter than 10 s, and without other events of `trafficKinds`: custom events, errors and

@@ -292,5 +292,5 @@ function bytesOfValue(value: CountedValue): number {
 }
 
 /** A calendar date, with or without a time. */
-const dateForm = /^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$/
+export const dateForm = /^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$/
 const urlForm = /^https?:\/\/\S+$/i

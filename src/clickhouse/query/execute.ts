@@ -1,0 +1,31 @@
+import type { Query, QueryResults, ResultOf } from "../../query/query.ts"
+import { groups } from "./groups.ts"
+import { events, sessions, visitors } from "./lists.ts"
+import { values } from "./property-values.ts"
+import type { ReportContext } from "./report.ts"
+import { traffic } from "./traffic.ts"
+import { funnel, paths, reach, retention } from "./units.ts"
+
+type QueryByKind = { [Q in Query as Q["kind"]]: Q }
+
+const reports: {
+  [Kind in Query["kind"]]: (query: QueryByKind[Kind], context: ReportContext) => Promise<QueryResults[Kind]>
+} = { groups, values, events, funnel, retention, paths, reach, sessions, traffic, visitors }
+
+/** Generic in the kind, so that TypeScript knows that the report takes the query. */
+function runReport<Kind extends Query["kind"]>(
+  kind: Kind,
+  query: QueryByKind[Kind],
+  context: ReportContext,
+): Promise<QueryResults[Kind]> {
+  return reports[kind](query, context)
+}
+
+/** Computes the result of a query in the cluster. Throws a ClusterError, or a NotSupportedError. */
+export async function executeInCluster<Q extends Query>(
+  query: Q,
+  context: ReportContext,
+): Promise<ResultOf<Q>> {
+  // The kind of the query is that of Q, but TypeScript infers any kind.
+  return (await runReport(query.kind, query, context)) as ResultOf<Q>
+}

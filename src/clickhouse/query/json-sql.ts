@@ -1,0 +1,71 @@
+import { surrogateMark } from "./statement.ts"
+
+// ClickHouse's JSON functions reject a document with half a surrogate pair or an integer of more than 64 bits, and write some texts in
+// another way than JavaScript. Such documents are rare, so that only they pay for the repair. In these texts, a backslash is doubled for
+// the template, and again for the literal of ClickHouse.
+
+/** A number as text, in a regular expression inside a literal: see `numberOf` in src/query/json-values.ts. */
+export const numberPattern = "^-?(?:0|[1-9][0-9]*)(?:\\\\.[0-9]+)?$"
+
+/** Strings of a JSON text, and what is between them. */
+const tokens = (text: string) => `extractAll(${text}, '"(?:[^"\\\\\\\\]|\\\\\\\\.)*"|[^"]+')`
+
+/** A place of two backslashes while escapes are replaced: JSON text contains no control character. */
+const backslashes = "\\x01"
+
+/** Applies SQL to the strings and to the rest of a JSON text. */
+function mapTokens(
+  text: string,
+  strings: (token: string) => string,
+  rest: (token: string) => string,
+): string {
+  return `arrayStringConcat(arrayMap(token -> if(startsWith(token, '"'), ${strings("token")}, ${rest("token")}), ${tokens(text)}))`
+}
+
+/** Applies SQL to a string in which each backslash starts an escape other than that of a backslash. */
+function mapEscapes(text: string, sql: (text: string) => string): string {
+  return `replaceAll(${sql(`replaceAll(${text}, '\\\\\\\\', '${backslashes}')`)}, '${backslashes}', '\\\\\\\\')`
+}
+
+/** Integers that are too long become numbers with a fraction. Twice: neighbors in an array share a comma. */
+function withFractions(text: string): string {
+  const once = (inner: string) =>
+    `replaceRegexpAll(${inner}, '([:,\\\\[]-?[0-9]{18,})([,}\\\\]])', '\\\\1.0\\\\2')`
+  return once(once(text))
+}
+
+/** The properties of an event as a document that the JSON functions read completely; '' without properties. */
+export function documentOf(properties: string): string {
+  const text = `assumeNotNull(${properties})`
+  const repaired = mapTokens(
+    text,
+    (token) =>
+      mapEscapes(
+        token,
+        (inner) => `replaceRegexpAll(${inner}, '\\\\\\\\u(d[89a-f][0-9a-f]{2})', '${surrogateMark}\\\\1')`,
+      ),
+    withFractions,
+  )
+  return `multiIf(isNull(${properties}), '', match(${text}, '\\\\\\\\u|[0-9]{18}'), ${repaired}, ${text})`
+}
+
+/** The JSON of an object or array as JavaScript writes it. */
+export function canonicalText(raw: string): string {
+  const strings = (token: string) =>
+    mapEscapes(token, (inner) => {
+      const lower = "ABCDEF"
+        .split("")
+        .reduce(
+          (sql, digit) => `replaceAll(${sql}, '\\\\u001${digit}', '\\\\u001${digit.toLowerCase()}')`,
+          inner,
+        )
+      const separators = `replaceAll(replaceAll(${lower}, '\\\\u2028', '\\xE2\\x80\\xA8'), '\\\\u2029', '\\xE2\\x80\\xA9')`
+      return `replaceRegexpAll(${separators}, '${surrogateMark}(d[89a-f][0-9a-f]{2})', '\\\\\\\\u\\\\1')`
+    })
+  const repaired = mapTokens(
+    raw,
+    strings,
+    (token) => `replaceRegexpAll(${token}, '([0-9])e([0-9])', '\\\\1e+\\\\2')`,
+  )
+  return `if(match(${raw}, '\\\\\\\\u|[0-9]e[0-9]|${surrogateMark}'), ${repaired}, ${raw})`
+}

@@ -1,0 +1,19 @@
+import type { QueryFailure, RenderedRows, ResponseLimits } from "../../query/engine/messages.ts"
+import type { QuerySpec } from "../../query-api/query-spec.ts"
+import type { ClusterLogin } from "../shipping-thread.ts"
+import type { ClusterQueryLimits } from "./cluster-query.ts"
+
+// Messages between the main thread and the thread that queries the cluster.
+
+export type ClusterRequest =
+  | ({ type: "open"; path: string; limits: ClusterQueryLimits } & ClusterLogin)
+  | { type: "render"; id: number; spec: QuerySpec; limits: ResponseLimits }
+  | { type: "cancel"; id: number }
+  | { type: "close" }
+
+export type ClusterMessage =
+  | { type: "rendered"; id: number; rendered: RenderedRows }
+  | ({ type: "failure"; id: number } & QueryFailure)
+  /** SQLite can answer. `outage`: why no query can be answered by the cluster now; undefined: only this one. */
+  | { type: "unanswered"; id: number; outage: { message: string; hint: string | undefined } | undefined }
+  | { type: "closed" }

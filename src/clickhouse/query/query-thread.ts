@@ -1,0 +1,189 @@
+import { RequestError } from "../../errors.ts"
+import type { Log } from "../../log.ts"
+import type { QueryEngine, RenderedResponse, WorkerQueryEngine } from "../../query/engine/engine.ts"
+import type { ResponseLimits } from "../../query/engine/messages.ts"
+import type { Client } from "../../query/engine/queue.ts"
+import type { Query, QueryStatistics, ResultOf } from "../../query/query.ts"
+import { OutOfMemoryBudgetError } from "../../query/structures/memory-budget.ts"
+import type { QuerySpec } from "../../query-api/query-spec.ts"
+import { clusterName } from "../address.ts"
+import type { ClusterLogin } from "../shipping-thread.ts"
+import type { ClusterQueryLimits } from "./cluster-query.ts"
+import type { ClusterMessage, ClusterRequest } from "./messages.ts"
+
+/** Set by src/build.ts. */
+declare const BUILD_COMMIT: string | undefined
+
+/** A binary holds all code in one file in the repository's root, and a worker keeps the path from which it was built. */
+const workerFile =
+  typeof BUILD_COMMIT === "string" ? "./src/clickhouse/query/query-worker.ts" : "./query-worker.ts"
+
+/** ms for which SQLite answers all queries after the cluster has failed. */
+const outageTime = 10_000
+/** ms by which running queries can delay the shutdown. */
+const closeTimeout = 2_000
+
+/** The result of the thread; undefined: SQLite is to answer. */
+type Answer = Omit<RenderedResponse, "ms" | "release"> | undefined
+
+interface PendingRequest {
+  resolve: (answer: Answer) => void
+  reject: (error: Error) => void
+}
+
+/**
+ * Answers the queries of the API from a cluster as far as events are shipped, and from SQLite beyond that. All events are in SQLite, so the
+ * local engine answers what the cluster cannot, and everything while it is down.
+ */
+export class ClusterQueryEngine implements QueryEngine<QuerySpec> {
+  readonly #name: string
+  #worker: Worker | undefined
+  readonly #pending = new Map<number, PendingRequest>()
+  #nextId = 1
+  #closing: (() => void) | undefined
+  /** The error of the last query in the cluster; undefined: it was answered. */
+  #outage: string | undefined
+  /** ms of `elapsed` until which no query is sent. */
+  #retryAt = Number.NEGATIVE_INFINITY
+
+  constructor(
+    private readonly local: WorkerQueryEngine<QuerySpec>,
+    private readonly options: {
+      path: string
+      login: ClusterLogin
+      limits: ClusterQueryLimits
+      /** ms of a monotonic clock */
+      elapsed: () => number
+    },
+    private readonly log: Log,
+  ) {
+    this.#name = clusterName(options.login.address)
+  }
+
+  get responseBytes(): number {
+    return this.local.responseBytes
+  }
+
+  admit<Result>(
+    client: Client,
+    bytes: number,
+    signal: AbortSignal,
+    task: () => Promise<Result>,
+  ): Promise<Result> {
+    return this.local.admit(client, bytes, signal, task)
+  }
+
+  run<Q extends Query>(
+    query: Q,
+    caller: string,
+    signal: AbortSignal,
+  ): Promise<{ result: ResultOf<Q>; statistics: QueryStatistics }> {
+    return this.local.run(query, caller, signal)
+  }
+
+  async render(
+    spec: QuerySpec,
+    limits: ResponseLimits,
+    caller: string,
+    signal: AbortSignal,
+  ): Promise<RenderedResponse> {
+    const { elapsed } = this.options
+    const startedAt = elapsed()
+    const rendered = startedAt < this.#retryAt ? undefined : await this.#renderInCluster(spec, limits, signal)
+    // The memory of the response is that of the main thread, where the queue limits how many there are.
+    if (rendered) return { ...rendered, ms: elapsed() - startedAt, release: () => {} }
+    return this.local.render(spec, limits, caller, signal)
+  }
+
+  #renderInCluster(spec: QuerySpec, limits: ResponseLimits, signal: AbortSignal): Promise<Answer> {
+    signal.throwIfAborted()
+    if (this.#closing) return Promise.resolve(undefined)
+    const worker = this.#startedWorker()
+    const id = this.#nextId++
+    const { promise, resolve, reject } = Promise.withResolvers<Answer>()
+    const abort = () => {
+      this.#pending.delete(id)
+      this.#post(worker, { type: "cancel", id })
+      reject(signal.reason)
+    }
+    signal.addEventListener("abort", abort, { once: true })
+    this.#pending.set(id, { resolve, reject })
+    this.#post(worker, { type: "render", id, spec, limits })
+    return promise.finally(() => signal.removeEventListener("abort", abort))
+  }
+
+  #startedWorker(): Worker {
+    if (this.#worker) return this.#worker
+    const worker = new Worker(new URL(workerFile, import.meta.url))
+    worker.onerror = ({ message }) => this.#restart(message)
+    worker.onmessage = ({ data }: MessageEvent<ClusterMessage>) => this.#receive(data)
+    const { path, login, limits } = this.options
+    this.#post(worker, { type: "open", path, limits, ...login })
+    this.#worker = worker
+    return worker
+  }
+
+  /** The next query starts the thread again. SQLite answers the pending ones. */
+  #restart(message: string): void {
+    if (this.#closing) return
+    this.#worker?.terminate()
+    this.#worker = undefined
+    this.#recordOutage(message, undefined)
+    for (const { resolve } of this.#pending.values()) resolve(undefined)
+    this.#pending.clear()
+  }
+
+  #post(worker: Worker, request: ClusterRequest): void {
+    worker.postMessage(request)
+  }
+
+  #receive(message: ClusterMessage): void {
+    if (message.type === "closed") {
+      this.#closing?.()
+      return
+    }
+    const pending = this.#pending.get(message.id)
+    this.#pending.delete(message.id)
+    if (message.type === "unanswered") {
+      if (message.outage) this.#recordOutage(message.outage.message, message.outage.hint)
+      pending?.resolve(undefined)
+      return
+    }
+    if (message.type === "failure") pending?.reject(errorOf(message))
+    else pending?.resolve(message.rendered)
+    if (this.#outage === undefined) return
+    this.#outage = undefined
+    this.log("info", "queries are answered from the cluster again", { cluster: this.#name })
+  }
+
+  #recordOutage(error: string, hint: string | undefined): void {
+    this.#retryAt = this.options.elapsed() + outageTime
+    // An outage of hours is one line.
+    if (error === this.#outage) return
+    this.#outage = error
+    this.log("warn", "queries are answered from SQLite, not from the cluster", {
+      cluster: this.#name,
+      error,
+      hint,
+    })
+  }
+
+  async close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => {
+      this.#closing = resolve
+      setTimeout(resolve, closeTimeout)
+    })
+    for (const { reject } of this.#pending.values()) reject(new Error("the server is shutting down"))
+    this.#pending.clear()
+    if (!this.#worker) return
+    this.#post(this.#worker, { type: "close" })
+    await closed
+    this.#worker.terminate()
+  }
+}
+
+function errorOf({ kind, message }: Extract<ClusterMessage, { type: "failure" }>): Error {
+  return kind === "outOfMemory"
+    ? new OutOfMemoryBudgetError(message)
+    : new RequestError("invalid_shape", { detail: message })
+}

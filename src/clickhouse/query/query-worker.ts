@@ -1,0 +1,177 @@
+import { setPriority } from "node:os"
+import { messageOf, RequestError, UserError } from "../../errors.ts"
+import type { RenderedRows } from "../../query/engine/messages.ts"
+import { MemoryBudget, OutOfMemoryBudgetError } from "../../query/structures/memory-budget.ts"
+import type { RunQuery } from "../../query-api/query-spec.ts"
+import { render } from "../../query-api/render.ts"
+import { invalidParameter } from "../../query-api/rows.ts"
+import { openForReading } from "../../store/db/open.ts"
+import { Cluster, ClusterError, errorNumbers, requestTimes } from "../cluster.ts"
+import { readSchema, requireSchema } from "../schema.ts"
+import { readWriters } from "../writers.ts"
+import { ClusterQueries, type ClusterQueryLimits } from "./cluster-query.ts"
+import type { ClusterMessage, ClusterRequest } from "./messages.ts"
+import { NotSupportedError } from "./scan.ts"
+import type { FileSnapshot } from "./snapshot.ts"
+
+// The thread that queries the cluster: it reads the events that are not shipped yet, and renders results.
+
+declare const self: Worker
+
+/** Leaves ingestion the CPU of a busy server, as the query thread does. */
+const niceness = 10
+/** ms after which a cluster that does not answer a question about its state counts as down. */
+const stateTimeout = 5_000
+/** ms that the cluster can take beyond its limit of time, to stop and to answer. */
+const graceTime = 15_000
+/** As many as the queue admits at once. */
+const connections = 8
+
+type Open = Extract<ClusterRequest, { type: "open" }>
+type Render = Extract<ClusterRequest, { type: "render" }>
+
+interface State {
+  /** For short questions, and for queries: each has its own timeout. */
+  clusters: Record<"state" | "queries", Cluster>
+  queries: ClusterQueries
+  limits: ClusterQueryLimits
+  close: () => void
+}
+
+let state: State | undefined
+const running = new Map<number, AbortController>()
+
+function post(message: ClusterMessage, transfer: ArrayBuffer[] = []): void {
+  self.postMessage(message, transfer)
+}
+
+function open({ path, address, password, limits }: Open): State {
+  try {
+    // On Linux, this affects only the current thread.
+    setPriority(0, niceness)
+  } catch {
+    // Not permitted: run with normal priority.
+  }
+  const db = openForReading(path)
+  const clusterWith = (timeout: number) =>
+    new Cluster(address, password, { ...requestTimes, timeout, connections })
+  const clusters = {
+    state: clusterWith(stateTimeout),
+    queries: clusterWith(limits.seconds * 1_000 + graceTime),
+  }
+  return {
+    clusters,
+    queries: new ClusterQueries(db, clusters.queries, limits),
+    limits,
+    close: () => {
+      for (const controller of running.values()) controller.abort()
+      void Promise.all([clusters.state.close(), clusters.queries.close()]).then(() => {
+        db.close()
+        post({ type: "closed" })
+      })
+    },
+  }
+}
+
+/** Throws unless the cluster has the events of this file up to the watermark, in tables of this version. */
+async function verify(cluster: Cluster, { writer, watermark }: FileSnapshot): Promise<void> {
+  const [schema, writers] = await Promise.all([readSchema(cluster), readWriters(cluster)])
+  requireSchema(schema, cluster.name)
+  const [own] = writers
+  if (writers.length !== 1 || own?.writer !== writer || own.shippedId < watermark)
+    throw new UserError(`${cluster.name} has not the events of this file up to the id ${watermark}`)
+}
+
+async function renderInCluster(
+  { clusters, queries, limits: { resultBytes } }: State,
+  { spec, limits }: Render,
+  signal: AbortSignal,
+): Promise<RenderedRows> {
+  const snapshot = queries.snapshot()
+  const { watermark, tailRows } = snapshot
+  await verify(clusters.state, snapshot)
+  const statistics: RenderedRows["statistics"] = []
+  let waiting: Promise<void> | undefined
+  const run: RunQuery = function* (query) {
+    const outcome = Promise.allSettled([queries.run(query, snapshot, signal)])
+    let result: Awaited<typeof outcome>[0] | undefined
+    waiting = outcome.then(([settled]) => {
+      result = settled
+    })
+    while (!result) yield
+    if (result.status === "rejected") throw result.reason
+    const source = tailRows > 0 ? "clickhouse+rows" : "clickhouse"
+    statistics.push({ source, watermark, blockEvents: 0, rows: tailRows })
+    return result.value
+  }
+  const steps = render(spec, run, statistics, limits, new MemoryBudget(resultBytes))
+  for (;;) {
+    const { done, value } = steps.next()
+    if (done) return value
+    await (waiting ?? new Promise((resolve) => setImmediate(resolve)))
+    signal.throwIfAborted()
+    waiting = undefined
+  }
+}
+
+async function answer(current: State, request: Render): Promise<void> {
+  const { id } = request
+  const controller = new AbortController()
+  running.set(id, controller)
+  try {
+    const rendered = await renderInCluster(current, request, controller.signal)
+    post(
+      { type: "rendered", id, rendered },
+      rendered.chunks.map(({ buffer }) => buffer),
+    )
+  } catch (error) {
+    if (!controller.signal.aborted) post(failureOf(id, error, current.limits))
+  } finally {
+    running.delete(id)
+  }
+}
+
+function failureOf(id: number, error: unknown, limits: ClusterQueryLimits): ClusterMessage {
+  if (error instanceof RequestError) return { type: "failure", id, kind: "rejected", message: error.message }
+  if (error instanceof OutOfMemoryBudgetError)
+    return { type: "failure", id, kind: "outOfMemory", message: error.message }
+  if (error instanceof NotSupportedError) return { type: "unanswered", id, outage: undefined }
+  if (error instanceof ClusterError) {
+    const limit = limitError(error, limits)
+    if (limit) return { type: "failure", id, kind: "rejected", message: limit.message }
+  }
+  const hint = error instanceof UserError ? error.hint : undefined
+  return { type: "unanswered", id, outage: { message: messageOf(error), hint } }
+}
+
+const advice = "use a shorter range, fewer breakdown fields, or filters"
+
+/** The error of a query that exceeds a limit, which SQLite would exceed too. */
+function limitError(
+  { number }: ClusterError,
+  { seconds, bytes, resultBytes }: ClusterQueryLimits,
+): RequestError | undefined {
+  switch (number) {
+    case errorNumbers.timeLimit:
+      return invalidParameter(
+        `this query takes longer in ClickHouse than --clickhouse-query-time allows, which is ${seconds} s: ${advice}`,
+      )
+    case errorNumbers.memoryLimit:
+      return invalidParameter(
+        `this query needs more memory in ClickHouse than --clickhouse-query-memory allows, which is ${bytes} bytes, or than the server has: ${advice}`,
+      )
+    case errorNumbers.resultLimit:
+      return invalidParameter(
+        `the result of this query in ClickHouse is larger than ${resultBytes} bytes: ${advice}`,
+      )
+    default:
+      return undefined
+  }
+}
+
+self.onmessage = ({ data }: MessageEvent<ClusterRequest>) => {
+  if (data.type === "open") state = open(data)
+  else if (data.type === "cancel") running.get(data.id)?.abort()
+  else if (data.type === "close") state?.close()
+  else if (state) void answer(state, data)
+}

@@ -1,0 +1,46 @@
+import type { Scan } from "./scan.ts"
+
+/** What the report of a query depends on. */
+export interface ReportContext {
+  /** A new statement over the events of the cluster and of the tail. */
+  scan: () => Scan
+  /** Runs a statement whose rows are arrays. Throws a ClusterError. */
+  run: <Row extends unknown[]>(scan: Scan, sql: string) => Promise<Row[]>
+  /** See src/store/identity-resolution.ts. */
+  latestProfileOf: (rid: number, anonymousId: string) => string | undefined
+}
+
+interface Page {
+  columns: readonly string[]
+  /** A subquery. */
+  from: string
+  order: readonly string[]
+  limit: number
+  offset: number
+  /** Aggregates over all rows of the subquery. */
+  totals: readonly string[]
+}
+
+/** A page of sorted rows. The totals of all pages are the last columns of each row; `totals` has them also where the page is empty. */
+export async function readPage<Row extends unknown[]>(
+  scan: Scan,
+  { columns, from, order, limit, offset, totals }: Page,
+  { run }: Pick<ReportContext, "run">,
+): Promise<{ rows: Row[]; totals: number[] }> {
+  const overAll = totals.map((total) => `${total} over ()`)
+  const rows = await run<Row>(
+    scan,
+    `select ${[...columns, ...overAll].join(", ")} from (${from})
+    order by ${order.join(", ")}
+    limit ${scan.bind("UInt64", limit)} offset ${scan.bind("UInt64", offset)}`,
+  )
+  const [last = offset === 0 ? totals.map(() => 0) : undefined] = rows.slice(-1)
+  const values = last ?? (await run(scan, `select ${totals.join(", ")} from (${from})`))[0] ?? []
+  // All totals are numbers.
+  return { rows, totals: values.slice(-totals.length) as number[] }
+}
+
+/** The nearest-rank percentile of a sorted array; null if it is empty. */
+export function nearestRank(sorted: string, percent: number): string {
+  return `if(empty(${sorted}), null, arrayElement(${sorted}, intDiv(${percent} * length(${sorted}) + 99, 100)))`
+}

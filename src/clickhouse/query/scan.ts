@@ -1,0 +1,342 @@
+import { dayMs } from "../../columns/batch.ts"
+import { pathSplits } from "../../query/json-values.ts"
+import { type Operator, operators } from "../../query/operators.ts"
+import {
+  type Bucket,
+  type Dimension,
+  type Field,
+  type Filter,
+  type Scope,
+  type Step,
+  stepFilters,
+  type Unit,
+} from "../../query/query.ts"
+import { type ContextField, contextFields } from "../../store/contexts.ts"
+import { insertColumns } from "../event-row.ts"
+import { canonicalText, documentOf, numberPattern } from "./json-sql.ts"
+import { Parameters, surrogateMark } from "./statement.ts"
+
+/** ClickHouse cannot answer this query. The message says why. */
+export class NotSupportedError extends Error {}
+
+/** What a statement needs to know about the file. */
+export interface ScanContext {
+  /** rid → id of the website in the cluster; '': none. */
+  websites: ReadonlyMap<number, string>
+  /** Events up to this id are in the cluster, later ones in the table `tail`. */
+  watermark: number
+  /** By website and profile: the anonymous ids whose events without a profile belong to it. */
+  linkedIds: (rid: number, profileId: string) => readonly string[]
+}
+
+/** The SQL of a value; null if it is missing. */
+interface Expression {
+  sql: string
+  isNullable: boolean
+}
+
+interface TestInput extends Pick<Parameters, "bind"> {
+  sql: string
+  /** SQL of the number that the value stands for, which is null for other values. */
+  number: string
+  list: readonly string[]
+}
+
+type Test = (input: TestInput) => string
+
+const operandOf = ({ list, bind }: TestInput) => bind("String", list[0] ?? "")
+const equal: Test = (input) => `${input.sql} = ${operandOf(input)}`
+const oneOf: Test = ({ sql, list, bind }) => `${sql} in ${bind("Array(String)", list)}`
+const contains: Test = (input) => `position(toString(${input.sql}), ${operandOf(input)}) > 0`
+const startsWith: Test = (input) => `startsWith(toString(${input.sql}), ${operandOf(input)})`
+const endsWith: Test = (input) => `endsWith(toString(${input.sql}), ${operandOf(input)})`
+const comparison =
+  (operator: string): Test =>
+  ({ number, list, bind }) => {
+    const limit = Number(list[0])
+    // Nothing compares with what is not a number.
+    return Number.isNaN(limit) ? "0" : `ifNull(${number} ${operator} ${bind("Float64", limit)}, 0)`
+  }
+
+/** The tests of operators. Those of negations are the ones that they negate. */
+const tests: { readonly [Name in Operator]: Test } = {
+  eq: equal,
+  ne: equal,
+  in: oneOf,
+  not_in: oneOf,
+  contains,
+  not_contains: contains,
+  starts_with: startsWith,
+  not_starts_with: startsWith,
+  ends_with: endsWith,
+  gt: comparison(">"),
+  gte: comparison(">="),
+  lt: comparison("<"),
+  lte: comparison("<="),
+  exists: ({ sql, list }) => `isNotNull(${sql}) = ${list[0] === "false" ? 0 : 1}`,
+}
+
+/** Dots in the path of a property. Each doubles the ways to read it. */
+const maxDots = 4
+
+type Column = Exclude<Field, ContextField | "query_string">
+
+/** Fields of the table of events. `empty`: '' stands for a missing value. */
+const columnOf: Readonly<Record<Column, { name: string; missing: "never" | "empty" | "null" }>> = {
+  event_name: { name: "name", missing: "never" },
+  kind: { name: "kind", missing: "never" },
+  namespace: { name: "namespace", missing: "empty" },
+  source: { name: "source", missing: "empty" },
+  website_id: { name: "website", missing: "empty" },
+  path: { name: "path", missing: "null" },
+  profile_id: { name: "profile_id", missing: "null" },
+  anonymous_id: { name: "anonymous_id", missing: "null" },
+  session_id: { name: "session_id", missing: "null" },
+}
+
+function isContextField(field: string): field is ContextField {
+  return contextFields.some((one) => one === field)
+}
+
+/**
+ * The events of a scope as a subquery, and SQL of what they hold. Rows have the columns of the table, `at` (Unix ms), and `r0`, `t0`,
+ * `n0` … for each property: its JSON, text and number. Use expressions before `rows`, which adds the properties that they need.
+ */
+export class Scan {
+  readonly parameters = new Parameters()
+  readonly #properties = new Map<string, number>()
+  #needsDocument = false
+  #needsLinks = false
+
+  constructor(private readonly context: ScanContext) {}
+
+  get needsLinks(): boolean {
+    return this.#needsLinks
+  }
+
+  /** A value in the statement: `{p0:String}`. */
+  readonly bind: Parameters["bind"] = (type, value) => this.parameters.bind(type, value)
+
+  /** The text of a dimension, Nullable(String). */
+  text(dimension: Dimension): string {
+    return `toNullable(toString(${this.#expression(dimension).sql}))`
+  }
+
+  /** The number of a property, Nullable(Float64). */
+  number(property: Dimension): string {
+    return `n${this.#property(property.slice("property.".length))}`
+  }
+
+  /** Top-level keys with a value, as an array of tuples of a key and its JSON. */
+  get entries(): string {
+    this.#needsDocument = true
+    return "arrayFilter(entry -> entry.2 != 'null', JSONExtractKeysAndValuesRaw(document))"
+  }
+
+  #expression(dimension: Dimension): Expression {
+    if (dimension === "query_string")
+      return { sql: this.#propertyText("query_string", true), isNullable: true }
+    if (dimension.startsWith("property."))
+      return { sql: this.#propertyText(dimension.slice("property.".length)), isNullable: true }
+    if (isContextField(dimension)) return { sql: `nullIf(${dimension}, '')`, isNullable: true }
+    // All other dimensions are columns.
+    const { name, missing } = columnOf[dimension as Column]
+    return { sql: missing === "empty" ? `nullIf(${name}, '')` : name, isNullable: missing !== "never" }
+  }
+
+  #propertyText(path: string, isKey = false): string {
+    return `t${this.#property(path, isKey)}`
+  }
+
+  /** `isKey`: dots do not separate keys. */
+  #property(path: string, isKey = false): number {
+    this.#needsDocument = true
+    const sql = isKey ? this.#rawOf([[path]]) : this.#rawOf(sequencesOf(path))
+    const index = this.#properties.get(sql) ?? this.#properties.size
+    this.#properties.set(sql, index)
+    return index
+  }
+
+  /** The JSON of the first of these places that has a value. */
+  #rawOf(sequences: readonly (readonly string[])[]): string {
+    const found = sequences
+      .flatMap((keys) => this.#placesOf(keys))
+      .map((sql) => `nullIf(nullIf(${sql}, ''), 'null')`)
+    return `coalesce(${found.join(", ")})`
+  }
+
+  /** A number is a key of an object or an index of an array. The document itself is an object. */
+  #placesOf(keys: readonly string[]): string[] {
+    let places: { path: string; condition: string }[] = [{ path: "document", condition: "" }]
+    keys.forEach((key, depth) => {
+      const isIndex = depth > 0 && /^(?:0|[1-9]\d{0,8})$/.test(key)
+      places = places.flatMap(({ path, condition }) => [
+        { path: `${path}, ${this.bind("String", key)}`, condition },
+        ...(isIndex
+          ? [
+              {
+                path: `${path}, ${Number(key) + 1}`,
+                condition: `${condition}JSONType(${path}) = 'Array' and `,
+              },
+            ]
+          : []),
+      ])
+    })
+    return places.map(({ path, condition }) =>
+      condition === "" ? `JSONExtractRaw(${path})` : `if(${condition}1, JSONExtractRaw(${path}), '')`,
+    )
+  }
+
+  /** True or false, never null. */
+  condition(filter: Filter): string {
+    const { field, op, value } = filter
+    if (field === "profile") return this.#isOfProfile(String(value))
+    if (field === "page") return `(kind = 'page_view' and ${this.#isPage(String(value))})`
+    const { isNegation } = operators[op]
+    const isPositive =
+      field === "property_key"
+        ? `arrayExists(key -> ${this.#test(filter, { sql: "key", isNullable: false }, keyNumber)}, arrayMap(entry -> entry.1, ${this.entries}))`
+        : this.#test(filter, this.#expression(field), this.#numberOf(field))
+    if (op === "exists" && field === "property_key") return `notEmpty(${this.entries}) = ${value ? 1 : 0}`
+    return isNegation ? `not (${isPositive})` : isPositive
+  }
+
+  /** SQL of the number in a field: columns hold text. */
+  #numberOf(field: Dimension): string {
+    if (field === "query_string") return `n${this.#property(field, true)}`
+    if (field.startsWith("property.")) return this.number(field)
+    const { sql } = this.#expression(field)
+    return keyNumber.replaceAll("key", `toString(${sql})`)
+  }
+
+  /** The test of an operator, or of the one that it negates. */
+  #test({ op, value }: Filter, { sql, isNullable }: Expression, number: string): string {
+    const list = [value].flat().map(String)
+    const condition = tests[op]({ sql, number, list, bind: this.bind })
+    return isNullable ? `ifNull(${condition}, 0)` : condition
+  }
+
+  #isPage(pattern: string): string {
+    const like = pattern.replace(/[\\%_]/g, "\\$&").replaceAll("*", "%")
+    return `ifNull(path like ${this.bind("String", like)}, 0)`
+  }
+
+  #isOfProfile(profileId: string): string {
+    const linked = [...this.context.websites].flatMap(([rid, website]) => {
+      const ids = this.context.linkedIds(rid, profileId)
+      if (ids.length === 0) return []
+      const place = `website = ${this.bind("String", website)}`
+      return [
+        `(${place} and isNull(profile_id) and ifNull(anonymous_id in ${this.bind("Array(String)", ids)}, 0))`,
+      ]
+    })
+    return `(${[`ifNull(profile_id = ${this.bind("String", profileId)}, 0)`, ...linked].join(" or ")})`
+  }
+
+  all(filters: readonly Filter[]): string {
+    return filters.length === 0 ? "1" : filters.map((filter) => `(${this.condition(filter)})`).join(" and ")
+  }
+
+  step(step: Step): string {
+    return this.all(stepFilters(step))
+  }
+
+  /** The units of an event, Array(String). */
+  units(unit: Unit): string {
+    if (unit !== "profile_id") return `if(isNull(${unit}), [], [assumeNotNull(${unit})])`
+    this.#needsLinks = true
+    return "if(isNotNull(profile_id), [assumeNotNull(profile_id)], profiles)"
+  }
+
+  /** The start of the bucket of a time, Unix ms. */
+  bucketOf(time: string, buckets: readonly Bucket[]): string {
+    return `roundDown(${time}, ${this.bind(
+      "Array(Int64)",
+      buckets.map(({ from }) => from),
+    )})`
+  }
+
+  /** The events of a scope, in parentheses. */
+  rows(scope: Scope): string {
+    const where = this.all(scope.filters)
+    const columns = insertColumns.join(", ")
+    const union = [
+      `select ${columns} from events final where id <= ${this.bind("UInt64", this.context.watermark)} and id not in (select id from deleted) and ${this.#conditions(scope, "day")}`,
+      `select ${columns} from tail where ${this.#conditions(scope, "toDate32(ts)")}`,
+    ]
+    let rows = `select *, toUnixTimestamp64Milli(ts) as at${this.#needsDocument ? `, ${documentOf("properties")} as document` : ""} from (${union.join(" union all ")})`
+    const properties = [...this.#properties]
+    if (properties.length > 0) {
+      rows = `select *, ${properties.map(([sql, index]) => `${sql} as r${index}`)} from (${rows})`
+      rows = `select *, ${properties.map(([, index]) => `${jsonText(`r${index}`)} as t${index}`)} from (${rows})`
+      rows = `select *, ${properties.map(([, index]) => `${jsonNumber(`r${index}`, `t${index}`)} as n${index}`)} from (${rows})`
+    }
+    if (this.#needsLinks) {
+      rows = `select events.*, links.profiles as profiles from (${rows}) as events any left join (select website, toNullable(anonymous_id) as anonymous_id, profiles from links) as links on events.website = links.website and events.anonymous_id = links.anonymous_id`
+    }
+    return `(select * from (${rows}) where ${where})`
+  }
+
+  /** `date`: the day of an event, by which the table of the cluster is partitioned and sorted. */
+  #conditions({ websites, from, to, crawlers, kinds }: Scope, date: string): string {
+    const ids = websites.map((rid) => this.context.websites.get(rid)).filter((id) => id !== undefined)
+    const day = (ms: number) => Math.min(Math.max(Math.floor(ms / dayMs), minDay), maxDay)
+    return [
+      `website in ${this.bind("Array(String)", ids)}`,
+      `kind in ${this.bind("Array(String)", [...kinds])}`,
+      `${date} between toDate32(${this.bind("Int32", day(from))}) and toDate32(${this.bind("Int32", day(to - 1))})`,
+      `toUnixTimestamp64Milli(ts) >= ${this.bind("Int64", from)}`,
+      `toUnixTimestamp64Milli(ts) < ${this.bind("Int64", to)}`,
+      ...(crawlers ? [] : ["not crawler"]),
+    ].join(" and ")
+  }
+
+  /** The rid of the website of an event. */
+  get rid(): string {
+    const pairs = [...this.context.websites]
+    const rids = this.bind(
+      "Array(Int64)",
+      pairs.map(([rid]) => rid),
+    )
+    return `arrayElement(${rids}, indexOf(${this.bind(
+      "Array(String)",
+      pairs.map(([, id]) => id),
+    )}, website))`
+  }
+}
+
+/** Days that a Date32 can hold: 1900 to 2299. */
+const [minDay, maxDay] = [-25_567, 120_529] as const
+
+/** All ways to split a path into keys, in the order in which they take precedence: the longest first key first. */
+function sequencesOf(path: string): string[][] {
+  if (path.split(".").length - 1 > maxDots)
+    throw new NotSupportedError(`property.${path} has more than ${maxDots} dots`)
+  const found: string[][] = []
+  for (const [key, below] of pathSplits(path)) {
+    if (below === undefined) found.push([key])
+    else found.push(...sequencesOf(below).map((rest) => [key, ...rest]))
+  }
+  return found
+}
+
+/** The number in a text `key`. */
+const keyNumber = `if(match(key, '${numberPattern}') and abs(toFloat64OrZero(key)) <= ${Number.MAX_SAFE_INTEGER}, toFloat64OrNull(key), null)`
+
+/** The text of JSON: that of a string without quotes. */
+export function jsonText(raw: string): string {
+  return `multiIf(isNull(${raw}), null, startsWith(${raw}, '"'), JSONExtractString(assumeNotNull(${raw})), match(${raw}, '^[\\\\[{]'), ${canonicalText(`assumeNotNull(${raw})`)}, replaceRegexpOne(assumeNotNull(${raw}), 'e([0-9])', 'e+\\\\1'))`
+}
+
+/** The number that JSON stands for: see `numberOf` in src/query/json-values.ts. `text`: that of the JSON. */
+export function jsonNumber(raw: string, text: string): string {
+  return `multiIf(isNull(${raw}), null, startsWith(${raw}, '"'), ${keyNumber.replaceAll("key", `assumeNotNull(${text})`)}, match(${raw}, '^[-0-9]'), toFloat64OrNull(${raw}), null)`
+}
+
+/**
+ * Texts in the order of UTF-16 units: the bytes of UTF-8 have another order above U+E000. Half a surrogate pair sorts before all pairs.
+ */
+export function utf16Order(text: string): string {
+  const halves = `replaceAll(replaceAll(${text}, '\\xEE', '\\xFE'), '${surrogateMark}', '\\xEE')`
+  return `replaceAll(${halves}, '\\xEF', '\\xFF')`
+}

@@ -1,0 +1,135 @@
+import type { Db } from "../../store/db/driver.ts"
+import { EventReader } from "../../store/event-reader.ts"
+import { linkedIds, linkedVisitors } from "../../store/identity-resolution.ts"
+import { deletedIds, lastEventId, readShipping } from "../../store/shipping.ts"
+import { listWebsites, withoutWebsite } from "../../store/websites.ts"
+import type { SentTable } from "../cluster.ts"
+import { EventEncoder, tableStructure } from "../event-row.ts"
+import { RowEncoder } from "../row-encoder.ts"
+import { NotSupportedError } from "./scan.ts"
+
+/** Limits of what is sent with each statement: encoding a million rows takes 5 s. */
+export interface SnapshotLimits {
+  rows: number
+  bytes: number
+  deletions: number
+  linkedVisitors: number
+}
+
+export const snapshotLimits: SnapshotLimits = {
+  rows: 200_000,
+  bytes: 33_554_432,
+  deletions: 500_000,
+  linkedVisitors: 200_000,
+}
+
+const sql = {
+  /** A deleted website can have an id that another one has now, and events that are still to be deleted. */
+  deletedWebsites: "select id from websites where deleted_at is not null",
+  version: "pragma data_version",
+}
+
+/** Events per read. */
+const rowsPerRead = 5_000
+
+/** What the file knows and the cluster does not, at one moment. */
+export interface FileSnapshot {
+  writer: string
+  watermark: number
+  /** Events with higher ids. */
+  tail: SentTable
+  tailRows: number
+  /** Ids of events that are deleted here, and can still be in the cluster. */
+  deleted: SentTable
+  /** rid → id in the cluster. */
+  websites: ReadonlyMap<number, string>
+}
+
+/** Reads snapshots of a file. Throws a NotSupportedError if the cluster cannot know the events of this moment. */
+export class SnapshotSource {
+  #current: { version: number; snapshot: FileSnapshot } | undefined
+
+  constructor(
+    private readonly db: Db,
+    private readonly limits: SnapshotLimits = snapshotLimits,
+  ) {}
+
+  /** The last snapshot if nothing was committed since. */
+  read(): FileSnapshot {
+    const version = this.db.prepare(sql.version).pluck().get() as number
+    if (this.#current?.version !== version) {
+      this.#current = undefined
+      this.#current = { version, snapshot: this.db.transaction(() => this.#read())() }
+    }
+    return this.#current.snapshot
+  }
+
+  #read(): FileSnapshot {
+    const { db, limits } = this
+    const shipping = readShipping(db)
+    if (!shipping || shipping.shippedId === 0) throw new NotSupportedError("nothing is shipped yet")
+    if (shipping.mustCompare)
+      throw new NotSupportedError("the cluster is to be compared with the file, and can differ from it")
+    const websites = new Map(listWebsites(db).map(({ rid, id }) => [rid, id]))
+    const ids = new Set(websites.values())
+    for (const id of db.prepare(sql.deletedWebsites).pluck().all() as string[])
+      if (ids.has(id)) throw new NotSupportedError(`the events of an earlier website ${id} are being deleted`)
+    const deletions = deletedIds(db, shipping.shippedId, limits.deletions + 1)
+    if (deletions.length > limits.deletions)
+      throw new NotSupportedError("too many deletions are not shipped yet")
+    const deleted = new RowEncoder()
+    for (const id of deletions) deleted.integer(id)
+    websites.set(withoutWebsite, "")
+    const tail = this.#tail(shipping.shippedId, websites)
+    return {
+      writer: shipping.writer,
+      watermark: shipping.shippedId,
+      tail: { name: "tail", structure: tableStructure, rows: tail.finish() },
+      tailRows: tail.rows,
+      deleted: { name: "deleted", structure: "id UInt64", rows: deleted.finish() },
+      websites,
+    }
+  }
+
+  #tail(after: number, websites: ReadonlyMap<number, string>): EventEncoder {
+    const encoder = new EventEncoder()
+    const named = new Map([...websites].map(([rid, id]) => [rid, id === "" ? null : id]))
+    const reader = new EventReader(this.db, {
+      websites: named,
+      from: Number.MIN_SAFE_INTEGER,
+      to: Number.MAX_SAFE_INTEGER,
+    })
+    const last = lastEventId(this.db)
+    if (last - after > this.limits.rows) throw new NotSupportedError("too many events are not shipped yet")
+    for (const { events } of reader.inRange(after, last, rowsPerRead)) {
+      for (const event of events) encoder.add(event)
+      if (encoder.bytes > this.limits.bytes)
+        throw new NotSupportedError("too many events are not shipped yet")
+    }
+    return encoder
+  }
+
+  /** The profiles of linked visitors of these websites, as a table. */
+  links(websites: Iterable<readonly [rid: number, id: string]>): SentTable {
+    const rows = new RowEncoder()
+    let count = 0
+    for (const [rid, id] of websites) {
+      for (const batch of linkedVisitors(this.db, rid)) {
+        count += batch.length
+        if (count > this.limits.linkedVisitors)
+          throw new NotSupportedError("too many visitors are linked to profiles")
+        for (const [visitor, profiles] of batch) {
+          rows.text(id)
+          rows.text(visitor)
+          rows.texts(profiles)
+        }
+      }
+    }
+    const structure = "website String, anonymous_id String, profiles Array(String)"
+    return { name: "links", structure, rows: rows.finish() }
+  }
+
+  linkedIds(rid: number, profileId: string): string[] {
+    return linkedIds(this.db, rid, profileId)
+  }
+}

@@ -1,0 +1,64 @@
+/** Values that parameters of a statement can have. */
+export type Bindable = string | number | boolean | null | readonly Bindable[]
+
+/** Types of parameters. */
+export type BindType = "String" | "Int64" | "Int32" | "UInt64" | "Float64" | "Array(String)" | "Array(Int64)"
+
+/** The parameters of a statement: values are never a part of its text. */
+export class Parameters {
+  readonly values: Record<string, string> = {}
+  readonly #names = new Map<string, string>()
+
+  /** Returns the place of the value in the statement, `{p0:String}`. Equal values share a place, so that ClickHouse sees equal expressions. */
+  bind(type: BindType, value: Bindable): string {
+    const text = formatValue(value, false)
+    const key = `${type} ${text}`
+    let name = this.#names.get(key)
+    if (name === undefined) {
+      name = `p${this.#names.size}`
+      this.#names.set(key, name)
+      this.values[name] = text
+    }
+    return `{${name}:${type}}`
+  }
+}
+
+const escapes: Readonly<Record<string, string>> = {
+  "\\": "\\\\",
+  "'": "\\'",
+  "\t": "\\t",
+  "\n": "\\n",
+  "\r": "\\r",
+  "\0": "\\0",
+}
+
+/** A value as ClickHouse reads it from a parameter. Texts in arrays are quoted. */
+function formatValue(value: Bindable, isInArray: boolean): string {
+  if (value === null) return isInArray ? "NULL" : "\\N"
+  if (typeof value === "string") {
+    const text = markSurrogates(value).replace(/[\\'\t\n\r\0]/g, (char) => escapes[char] as string)
+    return isInArray ? `'${text}'` : text
+  }
+  if (typeof value !== "object") return String(value)
+  return `[${value.map((one) => formatValue(one, true)).join(",")}]`
+}
+
+/**
+ * UTF-8 cannot hold half of a surrogate pair, which JSON can. In statements and results it is this noncharacter with the four digits of
+ * the escape.
+ */
+export const surrogateMark = "\ufdd0"
+const marked = new RegExp(`${surrogateMark}(d[89a-f][0-9a-f]{2})`, "g")
+
+function markSurrogates(text: string): string {
+  if (text.isWellFormed()) return text
+  // Without the flag u, it would match halves of pairs.
+  return text.replace(/\p{Surrogate}/gu, (half) => `${surrogateMark}${half.charCodeAt(0).toString(16)}`)
+}
+
+/** A text of a result. */
+export function unmarkSurrogates(text: string): string {
+  return text.includes(surrogateMark)
+    ? text.replace(marked, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 16)))
+    : text
+}
