@@ -30,7 +30,7 @@ export const moversType = {
   takes: ["measures", "kinds", "compare"],
   oneMeasure: measures,
   alwaysCompares: true,
-  columns: ["field", "value", "…", "difference", "percentage", "expected_percentage"],
+  columns: ["field", "value", "…", "difference", "percentage", "expected_percentage", "is_offset"],
   order: undefined,
   rows: (spec, run) => movers(spec, run, defaultLimits),
 } as const satisfies QueryType
@@ -54,13 +54,13 @@ export function* movers(spec: QuerySpec, run: RunQuery, limits: MoversLimits): G
   const properties = yield* propertiesOf(periods, { now: total, before: previousTotal }, run)
   const checked: Dimension[] = []
   const skipped = [...properties.skipped]
-  const found: Mover[] = []
+  const found: (Mover & { isOffset: boolean })[] = []
   const add = (field: Dimension, values: Mover[] | undefined) => {
     if (!values) skipped.push({ field, reason: "too_many_values" })
     else {
       checked.push(field)
       // A field with one value explains nothing.
-      if (values.length > 1) for (const mover of values) if (mover.now !== mover.before) found.push(mover)
+      if (values.length > 1) found.push(...changedOf(values))
     }
   }
   for (const field of checkedFields) add(field, yield* valuesOf(periods, field, run))
@@ -73,15 +73,21 @@ export function* movers(spec: QuerySpec, run: RunQuery, limits: MoversLimits): G
     const rank = difference === 0 ? Math.abs(mover.now - mover.before) : share - expected
     return { mover, share, expected, rank }
   })
-  ranked.sort((a, b) => b.rank - a.rank || compareMovers(a.mover, b.mover))
+  ranked.sort(
+    (a, b) =>
+      Number(a.mover.isOffset) - Number(b.mover.isOffset) ||
+      b.rank - a.rank ||
+      compareMovers(a.mover, b.mover),
+  )
   const rows = ranked.slice(offset, offset + limit).map(
-    ({ mover: { field, value, now, before }, share, expected }): Row => ({
+    ({ mover: { field, value, now, before, isOffset }, share, expected }): Row => ({
       field,
       value,
       [measure.name]: now,
       difference: now - before,
       percentage: difference === 0 ? null : percent(share, 1),
       expected_percentage: percent(expected, 1),
+      is_offset: isOffset,
       previous: { [measure.name]: before },
     }),
   )
@@ -95,6 +101,30 @@ interface Periods {
   previous: Scope
   measure: NamedMeasure
   limits: MoversLimits
+}
+
+/**
+ * The values of a field that changed. The difference of a value is offset if other values change in the opposite direction by at least
+ * half of it, or by at least half of what they add up to, and it or these others are in one period only: a release after another one
+ * splits the total, and explains nothing.
+ */
+function changedOf(values: readonly Mover[]): (Mover & { isOffset: boolean })[] {
+  const changed = values.filter(({ now, before }) => now !== before)
+  const isInOnePeriod = ({ now, before }: Mover) => now === 0 || before === 0
+  const sumOf = (movers: readonly Mover[], size: (mover: Mover) => number) =>
+    movers.reduce((sum, mover) => sum + size(mover), 0)
+  const changes = (movers: readonly Mover[]) => ({
+    rise: sumOf(movers, ({ now, before }) => Math.max(0, now - before)),
+    fall: sumOf(movers, ({ now, before }) => Math.max(0, before - now)),
+  })
+  const [all, inOnePeriod] = [changes(changed), changes(changed.filter(isInOnePeriod))]
+  const [total, previousTotal] = [sumOf(values, ({ now }) => now), sumOf(values, ({ before }) => before)]
+  return changed.map((mover) => {
+    const difference = mover.now - mover.before
+    const { rise, fall } = isInOnePeriod(mover) ? all : inOnePeriod
+    const [opposite, whole] = difference > 0 ? [fall, previousTotal] : [rise, total]
+    return { ...mover, isOffset: opposite > 0 && 2 * opposite >= Math.min(Math.abs(difference), whole) }
+  })
 }
 
 /** Share of the difference that a value would have if all values had changed in the same proportion. */

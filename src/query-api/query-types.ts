@@ -88,6 +88,8 @@ export const columnMeanings: Record<string, string> = {
   difference: "The measure in the range minus that in the previous period",
   expected_percentage:
     "Share in percent that the value would have of the total difference if all values had changed in the same proportion",
+  is_offset:
+    "The value is replaced or replaces others, such as a release after another one, and explains nothing; such rows come last",
   place: "Position before (negative) or after the event",
   sessions: "Sessions",
   events: "Events",

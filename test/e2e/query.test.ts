@@ -169,9 +169,9 @@ test("movers name the values that explain a change, and compare without being as
   const [title, , heading, ...lines] = file.out.trimEnd().split("\n")
   expect(title).toContain("compared to")
   expect(heading).toMatch(
-    /^FIELD +VALUE +EVENTS +DIFFERENCE +PERCENTAGE +EXPECTED_PERCENTAGE +PREVIOUS +CHANGE$/,
+    /^FIELD +VALUE +EVENTS +DIFFERENCE +PERCENTAGE +EXPECTED_PERCENTAGE +IS_OFFSET +PREVIOUS +CHANGE$/,
   )
-  expect(lines.join("\n")).toMatch(/property\.plan +pro +1 +1 +50 +50 +0 +new/)
+  expect(lines.join("\n")).toMatch(/property\.plan +pro +1 +1 +50 +50 +false +0 +new/)
   const { data, meta } = JSON.parse(remote.out)
   expect(data.length).toBe(lines.length)
   expect(meta.movers).toMatchObject({ total: 2, previous_total: 0, skipped: [] })

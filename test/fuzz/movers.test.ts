@@ -72,6 +72,7 @@ for (let seed = firstSeed; seed < firstSeed + worlds; seed++) {
         return (yield* executeQuery(reader, query)).result
       }
       let rankedCount = 0
+      let offsetCount = 0
       for (const state of ["in rows", "in blocks and rows"]) {
         insertRows(db, someRows(world, 300))
         const events = rawEvents(db)
@@ -95,13 +96,14 @@ for (let seed = firstSeed; seed < firstSeed + worlds; seed++) {
           const expected = referenceMovers(events, scope, previous, measure, limits)
           const { summary } = expected
           const rows = expected.movers.map(
-            ({ field, value, now, before, share, expected }): Row => ({
+            ({ field, value, now, before, share, expected, isOffset }): Row => ({
               field,
               value,
               measured: now,
               difference: now - before,
               percentage: summary.total === summary.previous_total ? null : rounded(share),
               expected_percentage: rounded(expected),
+              is_offset: isOffset,
               previous: { measured: before },
             }),
           )
@@ -118,10 +120,12 @@ for (let seed = firstSeed; seed < firstSeed + worlds; seed++) {
             total: rows.length,
           })
           rankedCount += rows.length
+          offsetCount += expected.movers.filter(({ isOffset }) => isOffset).length
         }
         sealAll(db, 0)
       }
       expect(rankedCount).toBeGreaterThan(100)
+      expect(offsetCount).toBeGreaterThan(10)
     } finally {
       closeDatabase(db)
     }

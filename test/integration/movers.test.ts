@@ -75,14 +75,96 @@ test("the value that explains the difference comes first, before values that are
     difference: -116,
     percentage: 99.15,
     expected_percentage: 75,
+    is_offset: false,
     previous: { events: 120 },
   })
-  expect(data.at(-1)).toMatchObject({ field: "property.browser", value: "Firefox", difference: -1 })
+  expect(data.filter(({ is_offset }) => !is_offset).at(-1)).toMatchObject({
+    field: "property.browser",
+    value: "Firefox",
+    difference: -1,
+  })
   const { checked, ...summary } = meta.movers as { checked: string[] }
   expect(summary).toEqual({ total: 43, previous_total: 160, skipped: [] })
   expect(checked).toContain("property.browser")
   expect(checked).toContain("country")
   expect(meta.previous).toEqual({ from: "2026-07-13T00:00:00.000Z", to: "2026-07-20T00:00:00.000Z" })
+})
+
+/** Events by value in the previous and in the current period; the rows in their order, with `!` if the difference is offset. */
+const offsets: {
+  name: string
+  values: Record<string, [before: number, now: number]>
+  rows: string[]
+}[] = [
+  {
+    name: "a release that replaces another one comes last, and so does the other one",
+    values: { "v2.7": [40, 0], "v2.8": [0, 44] },
+    rows: ["!v2.8", "!v2.7"],
+  },
+  {
+    name: "a release that began during the range, before which the other one was in use",
+    values: { "v2.7": [40, 6], "v2.8": [0, 24] },
+    rows: ["!v2.7", "!v2.8"],
+  },
+  {
+    name: "a release that replaces one with much fewer events",
+    values: { "v2.7": [10, 2], "v2.8": [0, 60] },
+    rows: ["!v2.8", "!v2.7"],
+  },
+  {
+    name: "a release that replaces one with many more events",
+    values: { "v2.7": [60, 1], "v2.8": [0, 10] },
+    rows: ["!v2.7", "!v2.8"],
+  },
+  {
+    name: "a value that is gone explains a decrease if nothing takes its place",
+    values: { Safari: [40, 0], Firefox: [20, 22] },
+    rows: ["Safari", "!Firefox"],
+  },
+  {
+    name: "a new value explains an increase if nothing made room for it",
+    values: { timeout: [20, 15], checksum: [0, 30] },
+    rows: ["checksum", "!timeout"],
+  },
+  {
+    name: "a new value that others make up for by half",
+    values: { small: [20, 10], large: [0, 20] },
+    rows: ["!large", "!small"],
+  },
+  {
+    name: "a new value that others make up for by less than half",
+    values: { small: [20, 11], large: [0, 20] },
+    rows: ["large", "!small"],
+  },
+  {
+    name: "values in both periods are not offset, even if they change in opposite directions",
+    values: { Safari: [40, 4], Firefox: [20, 50] },
+    rows: ["Safari", "Firefox"],
+  },
+]
+test.each(offsets)("$name", async ({ name, values, rows }) => {
+  const events = Object.entries(values).flatMap(([value, counts]) =>
+    counts.flatMap((count, index) =>
+      Array.from({ length: count }, (_, visitor) => ({
+        name,
+        anonymousId: `${value} ${visitor}`,
+        timestamp: `2026-07-${14 + 7 * index}T10:00:00.000Z`,
+        properties: { version: value },
+      })),
+    ),
+  )
+  const { status } = await app.send(
+    new Request("http://localhost/track", {
+      method: "POST",
+      headers: { authorization: `Bearer ${key}` },
+      body: JSON.stringify(events),
+    }),
+  )
+  expect(status).toBe(200)
+  for (const measures of [["events"], ["users"]]) {
+    const { data } = await ask({ measures, filters: [{ field: "event_name", op: "eq", value: name }] })
+    expect(data.map(({ value, is_offset }) => `${is_offset ? "!" : ""}${value}`)).toEqual(rows)
+  }
 })
 
 test("a field with one value explains nothing, and has no rows", async () => {

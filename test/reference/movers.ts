@@ -12,6 +12,7 @@ export interface ReferenceMover {
   /** Unrounded; 0 without a difference of the totals. */
   share: number
   expected: number
+  isOffset: boolean
 }
 
 const fields: Dimension[] = [
@@ -52,14 +53,26 @@ export function referenceMovers(
     }
     summary.checked.push(field)
     if (values.size < 2) continue
-    for (const value of values) {
+    const counted = [...values].map((value) => {
       const of = (events: RawEvent[]) =>
         measured(
           events.filter((event) => textIn(event) === value),
           measure,
         ) ?? 0
-      const [now, before] = [of(current), of(earlier)]
+      return { value, now: of(current), before: of(earlier) }
+    })
+    const wholeOf = (size: (one: (typeof counted)[number]) => number) =>
+      counted.map(size).reduce((sum, one) => sum + one, 0)
+    for (const { value, now, before } of counted) {
       if (now === before) continue
+      const isNewOrGone = (one: { now: number; before: number }) => one.now === 0 || one.before === 0
+      let opposite = 0
+      for (const other of counted)
+        if (
+          Math.sign(other.now - other.before) === -Math.sign(now - before) &&
+          (isNewOrGone({ now, before }) || isNewOrGone(other))
+        )
+          opposite += Math.abs(other.now - other.before)
       movers.push({
         field,
         value,
@@ -67,6 +80,10 @@ export function referenceMovers(
         before,
         share: total === previousTotal ? 0 : (now - before) / (total - previousTotal),
         expected: previousTotal > 0 ? before / previousTotal : total > 0 ? now / total : 0,
+        isOffset:
+          opposite > 0 &&
+          (opposite >= Math.abs(now - before) / 2 ||
+            opposite >= wholeOf((other) => (now > before ? other.before : other.now)) / 2),
       })
     }
   }
@@ -76,7 +93,12 @@ export function referenceMovers(
   const byText = (a: string | null, b: string | null) =>
     a === null || b === null ? Number(a === null) - Number(b === null) : a < b ? -1 : a > b ? 1 : 0
   movers.sort(
-    (a, b) => rank(b) - rank(a) || size(b) - size(a) || byText(a.field, b.field) || byText(a.value, b.value),
+    (a, b) =>
+      Number(a.isOffset) - Number(b.isOffset) ||
+      rank(b) - rank(a) ||
+      size(b) - size(a) ||
+      byText(a.field, b.field) ||
+      byText(a.value, b.value),
   )
   return { movers, summary }
 }

@@ -53,7 +53,7 @@ export function ValueMovers({ filters, measure, better }: ValueMoversProps) {
     >
       <Loaded query={query} id="movers" height={270}>
         {() => {
-          const rows = query.rows<MoverRow>("movers")
+          const rows = query.rows<MoverRow>("movers").filter(({ is_offset }) => !is_offset)
           const summary = query.meta("movers")?.movers
           if (!summary) return null
           return (

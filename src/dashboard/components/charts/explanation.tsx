@@ -13,6 +13,8 @@ export interface Mover {
   percentage: number | null
   /** The share that its size explains. */
   expected_percentage: number
+  /** It is replaced or replaces others, such as a release after another one. */
+  is_offset: boolean
 }
 
 /** Percentage points that a share must exceed the expected one by, so that the value explains more than its size. */
@@ -27,7 +29,7 @@ const words = [
 
 /** `almost entirely`, for the value that explains a change best. Undefined: no value explains it. */
 export function shareWords(mover: Mover | undefined): string | undefined {
-  if (!mover || mover.percentage === null) return undefined
+  if (!mover || mover.percentage === null || mover.is_offset) return undefined
   const { percentage, expected_percentage: expected } = mover
   if (percentage - expected < minExcess) return undefined
   return words.find(([least]) => percentage >= least)?.[1]
