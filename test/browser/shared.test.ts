@@ -3,6 +3,7 @@ import { isReportPage } from "../../src/sections.ts"
 import { eventuallyPasses } from "../harness.ts"
 import { violations } from "./axe.ts"
 import { type Dashboard, noBrowser, openDashboard, skipped, waitForPage, waitForQueries } from "./browser.ts"
+import { dayAgo } from "./helpers.ts"
 import { sendQuality } from "./page-quality.ts"
 import { pages } from "./pages.ts"
 
@@ -85,6 +86,36 @@ describe.skipIf(noBrowser)(`saved views, annotations and share links${skipped}`,
       .getByRole("figure")
       .getByText(/: Release 2\.0$/)
       .waitFor()
+    await page.context().close()
+  })
+
+  test("an annotation leads to the same number of days before and after it, on every page", async () => {
+    const note = { date: dayAgo(16), text: "Release 1.9" }
+    await dashboard.api(`notes?website_id=${dashboard.site}`, { method: "POST", body: JSON.stringify(note) })
+    const { page, faults } = await dashboard.open("/w/SITE/overview?compare=off")
+    await waitForPage(page, "page_viewed")
+    const chart = page.getByRole("figure", { name: "Events over time" })
+    // The dates are a slider, and the last one is selected first.
+    await chart.getByRole("slider").focus()
+    for (let day = 0; day < 16; day++) await page.keyboard.press("ArrowLeft")
+    await page.keyboard.press("Enter")
+    await chart
+      .getByRole("list", { name: /^Actions/ })
+      .getByRole("link", { name: "Compare before and after" })
+      .click()
+    const range = `from=${dayAgo(16)}&to=${dayAgo(3)}`
+    await page.waitForURL((url) => url.search === `?${range}`)
+    const [first, last] = [dayAgo(30), dayAgo(17)].map((day) =>
+      new Date(day).toLocaleDateString("en-GB", { day: "numeric", timeZone: "UTC" }),
+    )
+    await page.getByText(new RegExp(`^vs\\. ${first}\\D.*\\b${last} `)).waitFor()
+    await page.getByRole("link", { name: "Errors" }).click()
+    await page.waitForURL((url) => url.pathname.endsWith("/errors") && url.search === `?${range}`)
+    await page.goto(`${dashboard.server.url}/settings/notes`)
+    await page.getByRole("link", { name: "Compare before and after Release 1.9" }).click()
+    await page.waitForURL((url) => url.pathname.endsWith("/web") && url.search === `?${range}`)
+    await page.getByRole("figure").getByRole("link", { name: "Compare before and after Release 1.9" }).waitFor()
+    expect(faults).toEqual([])
     await page.context().close()
   })
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import { Format } from "../../src/dashboard/state/format.ts"
-import { type Granularity, hasBucket, progressOf } from "../../src/dashboard/state/range.ts"
+import { type Granularity, hasBucket, progressOf, rangeSince } from "../../src/dashboard/state/range.ts"
 
 /** A Tuesday; in Berlin 13:30. */
 const now = Date.parse("2026-11-24T12:30:00Z")
@@ -22,6 +22,20 @@ describe("how far the time is in the dates of a chart", () => {
   ]
   test.each(cases)("%s", (_, granularity, dates, started, isRunning) => {
     expect(progressOf(dates, granularity, today, now)).toEqual({ started, isRunning })
+  })
+})
+
+describe("the days after a release, to compare with as many before it", () => {
+  const cases: [name: string, day: string, to: string | undefined][] = [
+    ["today", today, today],
+    ["in the first week, all days until today", "2026-11-18", today],
+    ["after it, whole weeks until yesterday", "2026-11-17", "2026-11-23"],
+    ["until the last whole week", "2026-11-05", "2026-11-18"],
+    ["at most four weeks", "2026-06-01", "2026-06-28"],
+    ["none before it", "2026-11-25", undefined],
+  ]
+  test.each(cases)("%s", (_, day, to) => {
+    expect(rangeSince(day, today)).toEqual(to === undefined ? undefined : { from: day, to })
   })
 })
 

@@ -1,18 +1,43 @@
 import { useState } from "preact/hooks"
 import { Confirm } from "../components/controls/dialog.tsx"
 import { Icon } from "../components/controls/icons.tsx"
+import { Link } from "../components/controls/link.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
 import { Panel } from "../components/layout/panel.tsx"
 import { Empty } from "../components/layout/states.tsx"
 import { AnnotationForm } from "../components/saved/annotation-form.tsx"
-import type { Annotation } from "../state/annotations.ts"
+import { type Annotation, comparisonLabel, comparisonParams } from "../state/annotations.ts"
 import { useApp } from "../state/app.ts"
+import { isolate } from "../state/bidi.ts"
 import { useResource } from "../state/resource.ts"
 import { List, Row } from "./list.tsx"
 import { SettingsPage } from "./settings-page.tsx"
 import { useWebsiteFilter, WebsiteFilter } from "./website-filter.tsx"
 
 type DialogState = { name: "create" } | { name: "edit" | "delete"; annotation: Annotation }
+
+/** Opens the start page of the annotation's website. */
+function Comparison({
+  annotation: { date, text, websiteId },
+  website,
+}: {
+  annotation: Annotation
+  website: string
+}) {
+  const { router, view } = useApp()
+  const params = comparisonParams(date, view.value.today)
+  return (
+    params && (
+      <Link
+        class="button small"
+        href={router.startHref(websiteId ?? website, params)}
+        label={`${comparisonLabel} ${isolate(text)}`}
+      >
+        {comparisonLabel}
+      </Link>
+    )
+  )
+}
 
 export function Annotations() {
   const { api, session, toasts } = useApp()
@@ -42,6 +67,7 @@ export function Annotations() {
       }
       actions={
         <>
+          <Comparison annotation={annotation} website={website} />
           <button
             type="button"
             class="button small"

@@ -1,4 +1,5 @@
 import { useApp } from "./app.ts"
+import { rangeParams, rangeSince } from "./range.ts"
 import { useResource } from "./resource.ts"
 
 /** A text on a date, as returned by the API (`notes` there). */
@@ -23,12 +24,21 @@ export function marksOf(
   notes: readonly Annotation[],
   dates: readonly string[],
   to: string,
-): { at: number; text: string }[] {
+): { at: number; date: string; text: string }[] {
   const [first] = dates
   if (first === undefined) return []
   return notes
     .filter(({ date }) => date >= first.slice(0, 10) && date <= to)
-    .map(({ date, text }) => ({ at: indexOfDate(date, dates), text }))
+    .map(({ date, text }) => ({ at: indexOfDate(date, dates), date, text }))
+}
+
+/** The action that compares the days from an annotation on with those before it. */
+export const comparisonLabel = "Compare before and after"
+
+/** URL parameters of that comparison. Undefined: the date is in the future. */
+export function comparisonParams(date: string, today: string) {
+  const range = rangeSince(date, today)
+  return range && { ...rangeParams(range), compare: undefined, by: undefined }
 }
 
 /** Index of the bucket of a date; with hourly buckets, the first hour of that day. */

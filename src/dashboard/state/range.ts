@@ -141,6 +141,19 @@ export function allTime(today: string): Range {
   return { preset: undefined, from, to, days: daysBetween(from, to) }
 }
 
+/** Whole weeks that are compared before and after a day. More would include other changes. */
+const maxWeeks = 4
+
+/**
+ * The range that starts on a day, to compare it with the period before: whole weeks until yesterday, so that both periods have the same
+ * weekdays, or all days until today in the first week. Undefined: the day is in the future.
+ */
+export function rangeSince(day: string, today: string): Pick<Range, "from" | "to"> | undefined {
+  if (day > today) return undefined
+  const weeks = Math.min(maxWeeks, Math.floor((daysBetween(day, today) - 1) / 7))
+  return { from: day, to: weeks === 0 ? today : addDays(day, 7 * weeks - 1) }
+}
+
 /** The last second of a day in UTC: when a key or link that is valid up to that day expires. */
 export function endOfDay(day: string): string {
   return `${day}T23:59:59Z`

@@ -134,6 +134,11 @@ export class Router {
     return `/w/${encodeURIComponent(id)}${samePage}${queryText(range)}`
   }
 
+  /** Path of the first page of a website. */
+  startHref(id: string, params: ParamChanges): string {
+    return `/w/${encodeURIComponent(id)}${queryText(applyChanges(new URLSearchParams(), params))}`
+  }
+
   /** Page and query without the website, as stored in saved views and share links: `funnels?step=…`. */
   viewPath(changes: ParamChanges = {}): string {
     return this.hrefWith(changes).slice(this.location.value.base.length + 1)

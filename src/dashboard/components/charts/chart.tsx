@@ -1,4 +1,7 @@
 import { useState } from "preact/hooks"
+import { comparisonLabel } from "../../state/annotations.ts"
+import { isolate } from "../../state/bidi.ts"
+import { Link } from "../controls/link.tsx"
 import { CardMenu, tableAction } from "./card-menu.tsx"
 import { DataTable } from "./data-table.tsx"
 import { type DateAction, DateMenu } from "./date-menu.tsx"
@@ -96,10 +99,17 @@ export function Chart(props: ChartProps) {
               <span>{line.name}</span>
             </li>
           ))}
-          {marks.map(({ at, text }) => (
-            <li key={`${at} ${text}`} class="mark">
+          {marks.map(({ date, text, comparison }) => (
+            <li key={`${date} ${text}`} class="mark">
               <span>
-                {format.shortDay(dates[at] ?? "")}: {text}
+                <span>
+                  {format.shortDay(date)}: {text}
+                </span>{" "}
+                {comparison !== undefined && (
+                  <Link href={comparison} label={`${comparisonLabel} ${isolate(text)}`}>
+                    {comparisonLabel}
+                  </Link>
+                )}
               </span>
             </li>
           ))}

@@ -1,5 +1,5 @@
 import { useState } from "preact/hooks"
-import { marksOf, useAnnotations } from "../../state/annotations.ts"
+import { comparisonLabel, comparisonParams, marksOf, useAnnotations } from "../../state/annotations.ts"
 import { useApp } from "../../state/app.ts"
 import { type Granularity, granularities, lastDayOf, type Range, rangeParams } from "../../state/range.ts"
 import { useGranularity, useProgress } from "../controls/granularity.tsx"
@@ -24,10 +24,14 @@ export function RangeChart({ people, ...props }: RangeChartProps) {
   const annotations = useAnnotations()
   const [annotatedDay, setAnnotatedDay] = useState<string>()
   const peopleHref = usePeopleHref()
-  const { range, website } = view.value
+  const { range, website, today } = view.value
   const { started } = useProgress(props.dates)
   const hrefOf = (shown: Pick<Range, "from" | "to" | "hour">) =>
     router.hrefWith({ ...rangeParams(shown), by: undefined })
+  const marks = marksOf(annotations, props.dates, range.to).map((mark) => {
+    const params = comparisonParams(mark.date, today)
+    return { ...mark, comparison: params && router.hrefWith(params) }
+  })
   const actionsOf = (index: number): DateAction[] => {
     const date = props.dates[index] ?? ""
     const days = zoomRange(range, date.slice(0, 10), date.slice(0, 10), granularity)
@@ -35,7 +39,17 @@ export function RangeChart({ people, ...props }: RangeChartProps) {
     const one = granularities.find(({ value }) => value === granularity)?.one ?? ""
     const isNarrower =
       granularity === "hourly" ? range.hour === undefined : days.from > range.from || days.to < range.to
+    const marked = new Map(
+      marks.flatMap(({ at, ...mark }) => (at === index ? [[mark.date, mark.comparison]] : [])),
+    )
     const actions: (DateAction | false | undefined)[] = [
+      ...[...marked].map(
+        ([day, href]) =>
+          href !== undefined && {
+            label: marked.size > 1 ? `${comparisonLabel}: ${format.shortDay(day)}` : comparisonLabel,
+            href,
+          },
+      ),
       isNarrower && { label: `Show this ${one}`, href: hrefOf(shown) },
       people &&
         index < started &&
@@ -51,7 +65,7 @@ export function RangeChart({ people, ...props }: RangeChartProps) {
         granularity={granularity}
         format={format}
         started={started}
-        marks={marksOf(annotations, props.dates, range.to)}
+        marks={marks}
         onZoom={(from, to) => router.navigate(hrefOf(zoomRange(range, from, to, granularity)))}
         actionsOf={actionsOf}
       />

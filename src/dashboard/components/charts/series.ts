@@ -20,7 +20,11 @@ export interface PreviousSeries {
 export interface Mark {
   /** Index of the date. */
   at: number
+  /** 2026-11-24 */
+  date: string
   text: string
+  /** Leads to the comparison of the periods before and after the date. */
+  comparison?: string | undefined
 }
 
 /** The values of a chart, and how to write them. */

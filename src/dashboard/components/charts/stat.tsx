@@ -107,14 +107,12 @@ export function Change({ value, previous, format, isRate = false, better, show }
   const change = changeOf(value, previous, isRate)
   if (change === undefined)
     return (
-      <span class="change same" title={title}>
+      <span class={`change ${value === 0 ? "same" : colorOf(1, better)}`} title={title}>
         {changeText(value, previous, format, isRate)}
       </span>
     )
-  const gain = better === "lower" ? -change : change
-  const color = gain === 0 ? "same" : better === undefined ? "neutral" : gain > 0 ? "up" : "down"
   return (
-    <span class={`change ${color}`} title={title}>
+    <span class={`change ${colorOf(change, better)}`} title={title}>
       {changeText(value, previous, format, isRate)}
       <span class="hidden">
         {" "}
@@ -122,6 +120,12 @@ export function Change({ value, previous, format, isRate = false, better, show }
       </span>
     </span>
   )
+}
+
+function colorOf(change: number, better: Direction | undefined): "same" | "neutral" | "up" | "down" {
+  if (change === 0) return "same"
+  if (better === undefined) return "neutral"
+  return change > 0 === (better === "higher") ? "up" : "down"
 }
 
 /** In percent, or in points of rates. Undefined if nothing was there before. */
