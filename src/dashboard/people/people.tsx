@@ -43,6 +43,7 @@ export function People() {
           label="Search by name, email or ID"
           value={search}
           pageKey="/"
+          autofocus
           onSearch={(text) => router.setParams({ search: text || undefined, page: undefined }, "replace")}
         />
       </div>

@@ -12,6 +12,7 @@ interface SearchFieldProps {
   onSearch: (text: string) => void
   /** The keyboard shortcut that focuses the field. */
   pageKey?: string
+  /** Focused when its panel or page opens. */
   autofocus?: boolean
 }
 

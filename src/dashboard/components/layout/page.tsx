@@ -1,5 +1,5 @@
 import type { ComponentChildren } from "preact"
-import { useEffect, useRef } from "preact/hooks"
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks"
 import { useApp } from "../../state/app.ts"
 import { isolate } from "../../state/bidi.ts"
 import { chartsOf } from "../../state/embed.ts"
@@ -99,9 +99,14 @@ export function Page({
   useEffect(() => {
     document.title = `${isolate(title)} · ${where}Databuddy`
   }, [title, where])
-  useEffect(() => {
-    if (document.activeElement === document.body || document.activeElement?.closest("nav"))
-      heading.current?.focus()
+  // A layout effect, so that keys pressed right after the page has opened go to its search field.
+  useLayoutEffect(() => {
+    if (document.activeElement !== document.body && !document.activeElement?.closest("nav")) return
+    // On a touch screen, the keyboard would cover the page.
+    const search = matchMedia("(hover: hover)").matches
+      ? document.querySelector<HTMLElement>("#main [data-autofocus]")
+      : null
+    ;(search ?? heading.current)?.focus()
   }, [page])
   if (embed && scoped)
     return (

@@ -44,6 +44,8 @@ export function Shortcuts() {
       }
       if (!app.preferences.shortcuts.value || event.ctrlKey || event.metaKey || event.altKey) return
       if (isTyping(event.target) || document.querySelector("dialog[open]")) return
+      // While a page loads, what is typed is for its search field.
+      if (!document.querySelector("#main h1")) return
       if (app.router.location.value.base === "") {
         if (key === "?") setShown("keys")
         return
