@@ -219,6 +219,56 @@ describe.skipIf(noBrowser)(`people${skipped}`, () => {
     await page.context().close()
   })
 
+  test("errors of a person are shown whole, each with the events before it in the order of time", async () => {
+    const at = (minute: number) => Date.now() - (60 - minute) * 60_000
+    const own = { anonymousId: "failing", sessionId: "the only one" }
+    const message = `TypeError: ${"the stream of the upload was closed before its end, ".repeat(5)}`.trim()
+    await post("/track", [
+      { ...own, name: "upload_started", timestamp: at(1), websiteId: dashboard.site },
+      { ...own, name: "upload_retried", timestamp: at(3), websiteId: dashboard.site },
+      { ...own, name: "support_contacted", timestamp: at(5), websiteId: dashboard.site },
+    ])
+    const errors = [2, 4].map((minute) => ({
+      ...own,
+      message: `${minute} ${message}`,
+      timestamp: at(minute),
+      path: "/",
+    }))
+    const sent = await fetch(`${dashboard.server.url}/errors?client_id=${dashboard.site}`, {
+      method: "POST",
+      headers: { origin: "http://localhost" },
+      body: JSON.stringify(errors),
+    })
+    expect(sent.status).toBe(200)
+    const { page, faults } = await dashboard.open("/w/SITE/person?visitor=failing")
+    const titles = page.locator(".event-name")
+    await page.getByRole("button", { name: "Errors (2)" }).click()
+    await page.getByText(/^Error 2 of 2, /).waitFor()
+    const [one, two] = errors.map((error) => error.message)
+    await eventuallyPasses(async () =>
+      expect(await titles.allTextContents()).toEqual(
+        ["upload_started", one, "upload_retried", two].map(String),
+      ),
+    )
+    const { width, box } = await titles
+      .last()
+      .evaluate((title) => ({ width: title.scrollWidth, box: title.clientWidth }))
+    expect(width).toBe(box)
+    expect(await violations(page)).toEqual([])
+    await page.getByRole("button", { name: "Previous error" }).click()
+    await page.getByText(/^Error 1 of 2, /).waitFor()
+    await eventuallyPasses(async () =>
+      expect(await titles.allTextContents()).toEqual(["upload_started", one].map(String)),
+    )
+    // The URL has the error.
+    await page.reload()
+    await page.getByText(/^Error 1 of 2, /).waitFor()
+    await page.getByRole("button", { name: "All events" }).click()
+    await eventuallyPasses(async () => expect(await titles.first().textContent()).toBe("support_contacted"))
+    expect(faults).toEqual([])
+    await page.context().close()
+  })
+
   test("older events are loaded on request", async () => {
     const { page } = await dashboard.open("/w/SITE/person?visitor=visitor-0&period=last_90d")
     await waitForPage(page, "customer-0")

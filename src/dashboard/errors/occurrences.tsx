@@ -72,7 +72,10 @@ export function Occurrences({ filters }: { filters: readonly Filter[] }) {
                       No visitor
                     </span>
                   ) : (
-                    <Link key="visitor" href={router.pageHref("person", { visitor: row.anonymous_id })}>
+                    <Link
+                      key="visitor"
+                      href={router.pageHref("person", { visitor: row.anonymous_id, error: row.timestamp })}
+                    >
                       {row.anonymous_id}
                     </Link>
                   ),

@@ -1,20 +1,18 @@
 import { useEffect, useState } from "preact/hooks"
 import { messageOf } from "../../errors.ts"
 import { CardMenu } from "../components/charts/card-menu.tsx"
-import { EventRow } from "../components/charts/event-row.tsx"
 import { Link } from "../components/controls/link.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
 import { NoMatch } from "../components/layout/no-match.tsx"
 import { Panel } from "../components/layout/panel.tsx"
 import { Empty, Failure, Skeleton, useKeepFocus } from "../components/layout/states.tsx"
 import { useApp } from "../state/app.ts"
-import { isolate } from "../state/bidi.ts"
 import type { ApiEvent } from "../state/event-filter.ts"
 import { kindOf } from "../state/event-text.ts"
-import type { Format } from "../state/format.ts"
-import { useProfileNames } from "../state/profile-names.ts"
 import { runParameter } from "../state/query-cache.ts"
 import { addDays, rangeBody, rangeParams } from "../state/range.ts"
+import { BeforeError, ErrorSwitch, usePersonErrors } from "./errors.tsx"
+import { Days } from "./event-days.tsx"
 import { type PersonId, personParam, withCrawlers } from "./person-id.ts"
 
 /** Events per request. */
@@ -22,9 +20,11 @@ const pageSize = 100
 /** Days of the suggested range that ends at the person's last event. */
 const daysBefore = 30
 
-/** The person's events, newest first, by day and session. */
+/** The person's events, newest first, by day and session; or one of their errors with the events before it. */
 export function Timeline({ person, lastSeen }: { person: PersonId; lastSeen: string | undefined }) {
   const { events, cursor, error, isStale, isLoading, more } = useTimeline(person)
+  const errors = usePersonErrors(person)
+  const { selected } = errors
   return (
     <Panel
       title="Timeline"
@@ -33,11 +33,23 @@ export function Timeline({ person, lastSeen }: { person: PersonId; lastSeen: str
           ? "Includes its visitors' events without a profile, even from before they were identified."
           : undefined
       }
-      actions={events && <Download events={events} />}
+      actions={
+        <>
+          <ErrorSwitch errors={errors} />
+          {events && selected === undefined && <Download events={events} />}
+        </>
+      }
     >
-      {events !== undefined && events.length > 0 ? (
+      {selected !== undefined ? (
+        <BeforeError person={person} errors={errors} selected={selected} />
+      ) : events !== undefined && events.length > 0 ? (
         <div class={isStale ? "stale" : undefined} aria-busy={isStale}>
-          <Days events={events} isTruncated={cursor !== null} isProfile={person.kind === "profile"} />
+          <Days
+            events={events}
+            order="newest first"
+            isTruncated={cursor !== null}
+            isProfile={person.kind === "profile"}
+          />
         </div>
       ) : error !== undefined ? (
         <Failure error={error} onRetry={more} />
@@ -46,7 +58,9 @@ export function Timeline({ person, lastSeen }: { person: PersonId; lastSeen: str
       ) : (
         <NoEvents person={person} lastSeen={lastSeen} />
       )}
-      {events !== undefined && cursor !== null && <More error={error} isLoading={isLoading} onMore={more} />}
+      {events !== undefined && selected === undefined && cursor !== null && (
+        <More error={error} isLoading={isLoading} onMore={more} />
+      )}
     </Panel>
   )
 }
@@ -122,99 +136,6 @@ function useTimeline(
     return () => abort.abort()
   }, [api, key, round])
   return { ...state, isStale: state.key !== key, isLoading, more: () => setRound((count) => count + 1) }
-}
-
-function Days({
-  events,
-  isTruncated,
-  isProfile,
-}: {
-  events: readonly ApiEvent[]
-  isTruncated: boolean
-  isProfile: boolean
-}) {
-  const format = useFormat()
-  const [open, setOpen] = useState<ApiEvent>()
-  const { router } = useApp()
-  const nameOf = useProfileNames(isProfile ? [] : events.map(({ profile_id: id }) => id))
-  return (
-    <>
-      {daysOf(events, format).map(({ day, sessions }, dayIndex, days) => (
-        <section key={day} class="person-day">
-          <h3>{format.bucket(day, "daily")}</h3>
-          {sessions.map((session, index) => {
-            const isLast = isTruncated && dayIndex === days.length - 1 && index === sessions.length - 1
-            return (
-              <div key={session.events[0]?.timestamp} class="person-session">
-                <p class="muted">{sessionText(session, isLast, format)}</p>
-                <ol>
-                  {session.events.map((event, at) => (
-                    <EventRow
-                      key={at}
-                      event={event}
-                      time={format.clock(event.timestamp)}
-                      isOpen={open === event}
-                      onToggle={() => setOpen(open === event ? undefined : event)}
-                    >
-                      {isProfile && event.anonymous_id !== null && (
-                        <Link
-                          href={router.pageHref("person", { visitor: event.anonymous_id })}
-                          label={`Visitor ${isolate(event.anonymous_id)}`}
-                        >
-                          {event.anonymous_id}
-                        </Link>
-                      )}
-                      {!isProfile && event.profile_id !== null && (
-                        <Link
-                          href={router.pageHref("person", { profile: event.profile_id })}
-                          label={`Profile ${isolate(nameOf(event.profile_id) ?? event.profile_id)}`}
-                        >
-                          {nameOf(event.profile_id) ?? event.profile_id}
-                        </Link>
-                      )}
-                    </EventRow>
-                  ))}
-                </ol>
-              </div>
-            )
-          })}
-        </section>
-      ))}
-    </>
-  )
-}
-
-interface Session {
-  id: string | null
-  /** Newest first. */
-  events: ApiEvent[]
-}
-
-/** Groups events by day and session, in order; overlapping sessions alternate. */
-function daysOf(events: readonly ApiEvent[], format: Format): { day: string; sessions: Session[] }[] {
-  const days: { day: string; sessions: Session[] }[] = []
-  for (const event of events) {
-    const day = format.dayOf(event.timestamp)
-    if (days.at(-1)?.day !== day) days.push({ day, sessions: [] })
-    const sessions = days.at(-1)?.sessions ?? []
-    if (sessions.length === 0 || sessions.at(-1)?.id !== event.session_id) {
-      sessions.push({ id: event.session_id, events: [] })
-    }
-    sessions.at(-1)?.events.push(event)
-  }
-  return days
-}
-
-/** `isTruncated`: the session might have started earlier. */
-function sessionText({ id, events }: Session, isTruncated: boolean, format: Format): string {
-  const [last, first] = [events[0], events.at(-1)]
-  if (!last || !first) return ""
-  const label = id === null ? "No session" : `Session ${id}`
-  const until = format.clock(last.timestamp)
-  if (isTruncated) return `${label}, until ${until}`
-  if (last === first) return `${label}, at ${until}`
-  const ms = Date.parse(last.timestamp) - Date.parse(first.timestamp)
-  return `${label}, ${format.clock(first.timestamp)} to ${until}, ${format.duration(ms)}`
 }
 
 /** Shown without events in the range; links to the last ones. */
