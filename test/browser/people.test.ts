@@ -137,6 +137,8 @@ describe.skipIf(noBrowser)(`people${skipped}`, () => {
     await search.fill("C12@example")
     await page.getByRole("table", { name: "Profiles" }).waitFor()
     expect((await rowsOf(page, "Profiles")).map(([name]) => name)).toEqual(["Customer 12"])
+    await page.getByText("No visitor ID contains “C12@example”. The profiles above match.").waitFor()
+    expect(await page.getByText("No visitors match").count()).toBe(0)
     await search.fill("customer")
     await page.getByRole("link", { name: "All 20" }).waitFor()
     await eventuallyPasses(async () => expect(await rowsOf(page, "Profiles")).toHaveLength(5))

@@ -136,7 +136,7 @@ const allErrors: PinnedTile = {
     { column: groupFields[0], label: "Error", format: "text" },
     { column: "events", label: "Errors", format: "count", better: "lower" },
     { column: "users", label: "Visitors", format: "count" },
-    { column: "last", label: "Last seen", format: "time" },
+    { column: "last", label: "Last in range", format: "time" },
   ],
 }
 
@@ -173,7 +173,12 @@ function GroupTable({ rows, sort }: { rows: readonly GroupRow[]; sort: Sort }) {
         ...change,
         { heading: "Visitors", sort: "visitors", count: (row) => row.users },
         { heading: "Sessions", sort: "sessions", count: (row) => row.sessions },
-        { heading: "Last seen", sort: "seen", isNumber: true, cell: (row) => <LastSeen time={row.last} /> },
+        {
+          heading: "Last in range",
+          sort: "seen",
+          isNumber: true,
+          cell: (row) => <LastSeen time={row.last} />,
+        },
       ]}
     />
   )

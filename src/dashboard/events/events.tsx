@@ -127,7 +127,7 @@ function tileOf(search: string): PinnedTile {
       { column: "total_events", label: "Events", format: "count" },
       { column: "unique_users", label: "Visitors", format: "count" },
       { column: "unique_sessions", label: "Sessions", format: "count" },
-      { column: "last_occurrence", label: "Last seen", format: "time" },
+      { column: "last_occurrence", label: "Last in range", format: "time" },
     ],
   }
 }
@@ -181,7 +181,7 @@ function NameTable({ rows, totalEvents, sort }: NameTableProps) {
         },
         { heading: "Sessions", sort: "sessions", count: (row) => row.unique_sessions },
         {
-          heading: "Last seen",
+          heading: "Last in range",
           sort: "seen",
           isNumber: true,
           cell: (row) => <LastSeen time={row.last_occurrence} />,

@@ -4,7 +4,7 @@ import { Page } from "../components/layout/page.tsx"
 import { isInRange, parseSelection, type Selection, selectedUnit } from "../components/people/selection.ts"
 import { useApp } from "../state/app.ts"
 import "./people.css"
-import { MatchingProfiles, Profiles } from "./profiles.tsx"
+import { MatchingProfiles, Profiles, useMatchingProfiles } from "./profiles.tsx"
 import { NoneSelected } from "./selected.tsx"
 import { SelectionChip } from "./selection-chip.tsx"
 import { Sessions } from "./sessions.tsx"
@@ -24,6 +24,7 @@ export function People() {
   const isProfiles = current.tab === "profiles"
   const search = params.get("search") ?? ""
   const selection = parseSelection(params)
+  const matching = useMatchingProfiles(isProfiles ? "" : search)
   if (selection) return <SelectedPeople key={params.get("of")} selection={selection} />
   return (
     <Page title="People" unranged={isProfiles} unfiltered={isProfiles}>
@@ -51,8 +52,8 @@ export function People() {
         <Profiles search={search} />
       ) : (
         <>
-          {search !== "" && <MatchingProfiles search={search} />}
-          <Visitors search={search} />
+          {search !== "" && <MatchingProfiles search={search} profiles={matching} />}
+          <Visitors search={search} hasProfiles={(matching.data?.total ?? 0) > 0} />
         </>
       )}
     </Page>

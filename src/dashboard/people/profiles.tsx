@@ -9,7 +9,7 @@ import { Panel } from "../components/layout/panel.tsx"
 import { Empty, Failure, Skeleton } from "../components/layout/states.tsx"
 import { useApp } from "../state/app.ts"
 import { displayName, maxAnonymousIds, type Profile } from "../state/profiles.ts"
-import { useResource } from "../state/resource.ts"
+import { type Resource, useResource } from "../state/resource.ts"
 import { isSingleWebsite } from "../state/session.ts"
 import { NoResults } from "./no-results.tsx"
 
@@ -69,15 +69,24 @@ export function Profiles({ search }: { search: string }) {
   )
 }
 
-/** The first profiles that match, above the visitors whose ID does. They are only known for a single website. */
-export function MatchingProfiles({ search }: { search: string }) {
+/** The first profiles that match. They are only known for a single website; '' matches none. */
+export function useMatchingProfiles(search: string): Resource<ProfileList> {
+  const { website } = useApp().view.value
+  const params = new URLSearchParams({ website_id: website, search, limit: String(firstProfiles) })
+  const isKnown = search !== "" && isSingleWebsite(website)
+  return useResource<ProfileList>(isKnown ? `profiles?${params}` : undefined)
+}
+
+interface MatchingProfilesProps {
+  search: string
+  profiles: Resource<ProfileList>
+}
+
+/** The first profiles that match, above the visitors whose ID does. */
+export function MatchingProfiles({ search, profiles: { data, error, refetch } }: MatchingProfilesProps) {
   const { router, view } = useApp()
   const format = useFormat()
-  const { website } = view.value
-  const params = new URLSearchParams({ website_id: website, search, limit: String(firstProfiles) })
-  const isSingle = isSingleWebsite(website)
-  const { data, error, refetch } = useResource<ProfileList>(isSingle ? `profiles?${params}` : undefined)
-  if (!isSingle) return null
+  if (!isSingleWebsite(view.value.website)) return null
   return (
     <Panel
       title="Profiles"

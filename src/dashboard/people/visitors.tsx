@@ -30,13 +30,16 @@ interface Visitor {
 
 interface VisitorsProps {
   search?: string
+  /** Profiles match the search. */
+  hasProfiles?: boolean
   /** Only the visitors, or the profiles, of a number of a report. */
   selection?: Selection
 }
 
 /** The visitors with a matching event in the range. */
-export function Visitors({ search = "", selection }: VisitorsProps) {
-  const { now } = useApp()
+export function Visitors({ search = "", hasProfiles = false, selection }: VisitorsProps) {
+  const { now, view } = useApp()
+  const { filters } = view.value
   const format = useFormat()
   const { page, onPage } = usePage()
   const unit = selectedUnit(selection)
@@ -76,12 +79,12 @@ export function Visitors({ search = "", selection }: VisitorsProps) {
       hint={
         selection
           ? `${query.isLoading ? "" : `${format.countOf(total, unit.one)}, `}most recent first. The columns are about all of their events in this range.`
-          : "Visitors active in this range, most recent first."
+          : `Visitors active in this range, most recent first. The columns are about their events in this range${filters.length > 0 ? " that match the filters" : ""}.`
       }
       actions={
         <CardMenu
           file={unit.many}
-          columns={["visitor", "profile", "events", "sessions", "first seen", "last seen"]}
+          columns={["visitor", "profile", "events", "sessions", "first in range", "last in range"]}
           rows={loadCsvRows}
         />
       }
@@ -96,8 +99,8 @@ export function Visitors({ search = "", selection }: VisitorsProps) {
                   ...(isProfiles ? ["Profile", "Visitor"] : ["Visitor", "Profile"]),
                   "Events",
                   "Sessions",
-                  "First seen",
-                  "Last seen",
+                  "First in range",
+                  "Last in range",
                 ]}
                 numeric={[false, false, true, true, true, true]}
                 keys={rows.map((row) => String(isProfiles ? row.profile_id : row.anonymous_id))}
@@ -115,6 +118,8 @@ export function Visitors({ search = "", selection }: VisitorsProps) {
             <NoneSelected unit={unit} />
           ) : search === "" && page === 1 ? (
             <NoMatch />
+          ) : hasProfiles && page === 1 ? (
+            <p class="muted">No visitor ID contains “{search}”. The profiles above match.</p>
           ) : (
             <NoResults noun="visitor" search={search} />
           )
