@@ -39,13 +39,33 @@ describe.skipIf(noBrowser)(`the vitals page${skipped}`, () => {
     })
     for (const metric of metrics) {
       const row = rows.find(({ metric_name }) => metric_name === metric.metric)
-      const card = page.locator(".vital", { hasText: metric.metric })
+      const card = page.locator(".stat", { hasText: metric.metric })
       const text = await card.textContent()
       expect(text).toContain(metric.text(row?.p75 ?? 0))
       expect(text).toContain(ratingOf(metric, row?.p75 ?? 0))
       expect(text).toContain(`${count(row?.samples ?? 0)} measurements`)
     }
     expect(faults).toEqual([])
+    await page.context().close()
+  })
+
+  test("shows the previous value of each vital, and a larger one now as worse", async () => {
+    const { page } = await dashboard.open("/w/SITE/vitals?period=last_7d")
+    await waitForPage(page, "/checkout")
+    const rows = await rowsOf<{ metric_name: string; p75: number; previous: { p75: number } }>(
+      dashboard,
+      { name: "vitals_overview", compare: "previous_period" },
+      { preset: "last_7d" },
+    )
+    expect(rows).toHaveLength(metrics.length)
+    for (const { metric, text } of metrics) {
+      const { p75: now = 0, previous } = rows.find(({ metric_name }) => metric_name === metric) ?? {}
+      const before = previous?.p75 ?? 0
+      const number = page.locator(".stat", { hasText: metric })
+      expect(await number.locator(".stat-note").textContent()).toContain(`was ${text(before)}`)
+      const look = now > before ? "down" : now < before ? "up" : "same"
+      expect(await number.locator(".change").getAttribute("class")).toBe(`change ${look}`)
+    }
     await page.context().close()
   })
 
@@ -58,7 +78,7 @@ describe.skipIf(noBrowser)(`the vitals page${skipped}`, () => {
     const metric = metrics.find((candidate) => candidate.metric === name) as Metric
     const { page } = await dashboard.open("/w/SITE/vitals")
     await waitForPage(page, "/checkout")
-    await page.locator(".vital", { hasText: name }).click()
+    await page.locator(".stat", { hasText: name }).click()
     await page.getByRole("heading", { name: `${name} over time` }).waitFor()
     await waitForQueries(page)
     const rows = await rowsOf<Record<string, string & number>>(dashboard, {

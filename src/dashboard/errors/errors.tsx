@@ -31,7 +31,7 @@ export function Errors() {
   const query = useQuery(
     [
       { ...counts, id: "totals", ...comparisonOption(view.value.compare) },
-      { ...counts, id: "trend", granularity },
+      { ...counts, id: "trend", granularity, ...comparisonOption(view.value.compare) },
     ],
     { filters },
   )
@@ -58,7 +58,7 @@ interface Totals {
   previous?: Omit<Totals, "previous"> | null
 }
 
-type TrendRow = Pick<Totals, "events" | "users" | "sessions"> & { date: string }
+type TrendRow = Totals & { date: string }
 
 const stats = [
   { label: "Errors", column: "events" },
@@ -122,7 +122,13 @@ function numbersOf(filters: Filter[]): PinnedTile[] {
 }
 
 function ErrorsOverTime({ query, own, filters }: ErrorsProps & { filters: readonly Filter[] }) {
+  const { view } = useApp()
   const rows = query.rows<TrendRow>("trend")
+  const previous = {
+    name: "Previous period",
+    values: rows.map((row) => row.previous?.events),
+    isPrevious: true,
+  } as const
   return (
     <Panel
       title="Errors over time"
@@ -144,7 +150,10 @@ function ErrorsOverTime({ query, own, filters }: ErrorsProps & { filters: readon
             kind="bars"
             people={{ selection: peopleOf("error"), filters }}
             dates={rows.map(({ date }) => date)}
-            series={[{ name: "Errors", values: rows.map(({ events }) => events) }]}
+            series={[
+              { name: "Errors", values: rows.map(({ events }) => events) },
+              ...(view.value.compare ? [previous] : []),
+            ]}
           />
         )}
       </Loaded>

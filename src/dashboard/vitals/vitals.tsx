@@ -1,6 +1,7 @@
+import { ComparisonNote } from "../components/charts/comparison-note.tsx"
 import { RangeChart } from "../components/charts/range-chart.tsx"
+import { Stat } from "../components/charts/stat.tsx"
 import { GranularitySwitch, useGranularity } from "../components/controls/granularity.tsx"
-import { Link } from "../components/controls/link.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
 import { NoPageData } from "../components/layout/no-page-data.tsx"
 import { Page } from "../components/layout/page.tsx"
@@ -21,6 +22,12 @@ interface OverviewRow {
   previous?: { p75: number | null } | null
 }
 
+interface TrendRow {
+  date: string
+  p75: number | null
+  previous?: { p75: number | null } | null
+}
+
 const breakdowns = [
   { field: "path", title: "Pages", column: "Page" },
   { field: "device_type", title: "Devices", column: "Device" },
@@ -37,7 +44,13 @@ export function Vitals() {
   const filters = [{ field: "event_name", op: "eq", value: metric.metric }]
   const query = useQuery([
     { name: "vitals_overview", id: "overview", ...comparisonOption(view.value.compare) },
-    { name: "vitals_time_series", id: "trend", granularity, filters },
+    {
+      name: "vitals_time_series",
+      id: "trend",
+      granularity,
+      filters,
+      ...comparisonOption(view.value.compare),
+    },
     ...breakdowns.map(({ field }) => ({
       name: "events",
       id: field,
@@ -51,34 +64,33 @@ export function Vitals() {
   const isEmpty = !query.isLoading && query.rows("overview").length === 0
   return (
     <Page title="Vitals">
-      <Panel
-        title="Web vitals"
-        chart="numbers"
-        class="vitals-panel"
-        hint="75th percentiles: three of four visits were at least this good. Click one for its details."
-      >
-        <Loaded query={query} id="overview" height={136}>
+      <section class="panel stats five vitals" aria-label="Web vitals">
+        <Loaded query={query} id="overview" height={150}>
           {() =>
             isEmpty ? (
               <NoPageData what="web vitals" option="data-track-web-vitals" />
             ) : (
-              <ul class="vitals">
-                {metrics.map((candidate) => (
-                  <Card
-                    key={candidate.metric}
-                    metric={candidate}
-                    row={query
-                      .rows<OverviewRow>("overview")
-                      // Without samples, only the previous period has the metric.
-                      .find(({ metric_name, samples }) => metric_name === candidate.metric && samples > 0)}
-                    isSelected={candidate === metric}
-                  />
-                ))}
-              </ul>
+              <>
+                <dl class="stats-row five">
+                  {metrics.map((candidate) => (
+                    <Vital
+                      key={candidate.metric}
+                      metric={candidate}
+                      row={query
+                        .rows<OverviewRow>("overview")
+                        // Without samples, only the previous period has the metric.
+                        .find(({ metric_name, samples }) => metric_name === candidate.metric && samples > 0)}
+                      isSelected={candidate === metric}
+                    />
+                  ))}
+                </dl>
+                <p class="comparison-note">75th percentiles: three of four visits were at least this good.</p>
+              </>
             )
           }
         </Loaded>
-      </Panel>
+        {!isEmpty && <ComparisonNote query={query} id="overview" />}
+      </section>
       {!isEmpty && (
         <>
           <VitalOverTime metric={metric} query={query} />
@@ -93,45 +105,55 @@ export function Vitals() {
   )
 }
 
-interface CardProps {
+interface VitalProps {
   metric: Metric
   /** Undefined: not reported. */
   row: OverviewRow | undefined
   isSelected: boolean
 }
 
-function Card({ metric, row, isSelected }: CardProps) {
+/** The number of a vital with its change and rating. */
+function Vital({ metric, row, isSelected }: VitalProps) {
   const { router } = useApp()
   const format = useFormat()
   const text = (value: number) => vitalText(metric.metric, value)
   const rating = row && ratingOf(metric, row.p75)
-  const previous = row?.previous?.p75
+  const previous = row?.previous?.p75 ?? undefined
   return (
-    <li>
-      <Link class="vital" href={router.hrefWith({ metric: metric.metric })} isCurrent={isSelected}>
-        <span class="vital-name">
-          <strong>{metric.metric}</strong> <span class="muted">{metric.name}</span>
-        </span>
-        <span class="vital-value">{row ? text(row.p75) : "–"}</span>
-        <span>
-          {rating ? (
-            <span class={`badge ${rating.look}`}>{rating.label}</span>
-          ) : (
-            <span class="badge">No data</span>
-          )}
-        </span>
-        <span class="muted">
-          {row ? format.countOf(row.samples, "measurement") : `Good up to ${text(metric.good)}`}
-          {previous != null && `, was ${text(previous)}`}
-        </span>
-      </Link>
-    </li>
+    <Stat
+      label={metric.metric}
+      choice={{
+        isSelected,
+        onSelect: () => router.setParams({ metric: metric.metric }, "replace"),
+      }}
+      value={row?.p75 ?? 0}
+      previous={previous}
+      better="lower"
+      show={row ? text : () => "–"}
+      format={format}
+      note={
+        <>
+          {previous !== undefined && <span>was {text(previous)}</span>}
+          <span class={`badge ${rating?.look ?? ""}`}>{rating?.label ?? "No data"}</span>
+          <span class="muted">
+            {metric.name},{" "}
+            {row ? format.countOf(row.samples, "measurement") : `good up to ${text(metric.good)}`}
+          </span>
+        </>
+      }
+    />
   )
 }
 
 function VitalOverTime({ metric, query }: { metric: Metric; query: QueryState }) {
+  const { view } = useApp()
   const text = (value: number) => vitalText(metric.metric, value)
-  const rows = query.rows<{ date: string; metric_name: string | null; p75: number | null }>("trend")
+  const rows = query.rows<TrendRow>("trend")
+  const previous = {
+    name: "Previous period",
+    values: rows.map((row) => row.previous?.p75 ?? undefined),
+    isPrevious: true,
+  } as const
   return (
     <Panel
       title={`${metric.metric} over time`}
@@ -163,7 +185,10 @@ function VitalOverTime({ metric, query }: { metric: Metric; query: QueryState })
             hasFractions
             value={text}
             dates={rows.map(({ date }) => date)}
-            series={[{ name: "75th percentile", values: rows.map(({ p75 }) => p75 ?? undefined) }]}
+            series={[
+              { name: "75th percentile", values: rows.map(({ p75 }) => p75 ?? undefined) },
+              ...(view.value.compare ? [previous] : []),
+            ]}
           />
         )}
       </Loaded>

@@ -1,3 +1,4 @@
+import type { ComponentChildren } from "preact"
 import { useApp } from "../../state/app.ts"
 import type { Format } from "../../state/format.ts"
 import { type LinkedPeople, PeopleLink } from "../people/people-link.tsx"
@@ -27,6 +28,8 @@ interface StatProps {
   better?: Direction | undefined
   /** Formats the value, if it is neither a count nor a percentage. */
   show?: (value: number) => string
+  /** Shown below the number. */
+  note?: ComponentChildren
   /** Whom the number counts: it leads to them. */
   people?: LinkedPeople
   /** The number selects what the chart below shows: a click anywhere on it. */
@@ -44,6 +47,7 @@ export function Stat({
   isRate = false,
   better,
   show,
+  note,
   people,
   choice,
 }: StatProps) {
@@ -84,6 +88,7 @@ export function Stat({
             show={shown}
           />
         )}
+        {note && <span class="stat-note">{note}</span>}
         {values && <Sparkline values={values} isRunning={isRunning} />}
       </dd>
     </div>
