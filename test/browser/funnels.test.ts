@@ -96,14 +96,24 @@ describe.skipIf(noBrowser)(`funnels${skipped}`, () => {
     await waitForPage(page, "Conversion")
     await page.getByLabel("Break down by").selectOption({ label: "channel" })
     await waitForPage(page, "By channel")
-    const rows = await rowsOf<StepRow & Record<string, string>>(dashboard, {
+    const rows = await rowsOf<StepRow & Record<string, string> & { previous: StepRow }>(dashboard, {
       ...funnel,
       by: ["property.channel"],
+      compare: "previous_period",
     })
     const first = rows.filter(({ step }) => Number(step) === 1)
     const shown = await cellsOf(page.getByRole("table", { name: "Funnel by channel" }))
     expect(shown.map(([value, entered]) => [value, entered])).toEqual(
       first.map((row) => [row["property.channel"], count(row.people)]),
+    )
+    const last = rows.filter(({ step }) => Number(step) === funnel.steps.length)
+    const points = ({ conversion_rate: now, previous }: (typeof last)[number]) =>
+      Math.abs(Math.round(10 * (now - previous.conversion_rate)) / 10)
+    expect(shown.map((cells) => cells.slice(-3, -1).map((cell) => cell.split(" points")[0]))).toEqual(
+      last.map((row) => [
+        rate(row.previous.conversion_rate),
+        `${row.conversion_rate > row.previous.conversion_rate ? "▲" : "▼"} ${points(row)}`,
+      ]),
     )
     await page.getByRole("link", { name: "Filter by channel: search" }).click()
     await page.getByText("page_viewed where channel is search").locator("visible=true").waitFor()

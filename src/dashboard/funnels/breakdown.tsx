@@ -1,5 +1,6 @@
 import { CardMenu } from "../components/charts/card-menu.tsx"
 import { DataTable } from "../components/charts/data-table.tsx"
+import { Change } from "../components/charts/stat.tsx"
 import { type Step, stepParam } from "../components/controls/event-picker.tsx"
 import { Link } from "../components/controls/link.tsx"
 import type { Unit } from "../components/controls/unit.tsx"
@@ -32,8 +33,9 @@ interface BreakdownProps {
 
 /** The funnel for each value of a field in the first step. */
 export function Breakdown({ query, steps, unit, window, by, name: funnelName }: BreakdownProps) {
-  const { router } = useApp()
+  const { router, view } = useApp()
   const format = useFormat()
+  const isCompared = view.value.compare !== undefined
   const groups = groupsOf(query)
   const [first, ...rest] = steps
   const max = Math.max(...groups.map((group) => conversion(group)), 0.01)
@@ -48,6 +50,21 @@ export function Breakdown({ query, steps, unit, window, by, name: funnelName }: 
       {format.count(people)}
     </PeopleLink>
   )
+  /** The conversion from the first step to the last in the previous period, and its change. A dash: nobody entered. */
+  const changeOf = (rows: readonly StepRow[]) => {
+    const [first, last] = [rows[0], rows.at(-1)]
+    if (!first?.previous?.people || !last?.previous) return ["–", "–"]
+    const { conversion_rate: now, previous } = last
+    const before = previous.conversion_rate
+    return [
+      format.rate(before),
+      first.people === 0 ? (
+        "–"
+      ) : (
+        <Change key="change" value={now} previous={before} isRate better="higher" format={format} />
+      ),
+    ]
+  }
   return (
     <Panel
       title={`By ${name}`}
@@ -63,6 +80,7 @@ export function Breakdown({ query, steps, unit, window, by, name: funnelName }: 
             unit.many,
             "percent of the first step",
             "percent of the previous step",
+            ...(isCompared ? [`${unit.many} before`, "percent of the first step before"] : []),
           ]}
           rows={groups.flatMap(({ value, rows }) =>
             rows.map((row) => [
@@ -72,6 +90,7 @@ export function Breakdown({ query, steps, unit, window, by, name: funnelName }: 
               row.people,
               row.conversion_rate,
               row.step_conversion_rate,
+              ...(isCompared ? [row.previous?.people, row.previous?.conversion_rate] : []),
             ]),
           )}
         />
@@ -92,9 +111,10 @@ export function Breakdown({ query, steps, unit, window, by, name: funnelName }: 
                     {row.step}. {row.event_name ?? "Any event"}
                   </span>
                 )),
+                ...(isCompared ? ["Previous", "Change"] : []),
                 "Completed",
               ]}
-              numeric={[false, true, ...laterSteps.map(() => true), true]}
+              numeric={[false, ...Array<boolean>(laterSteps.length + (isCompared ? 4 : 2)).fill(true)]}
               bars={groups.map((group) => conversion(group) / max)}
               keys={groups.map(({ value }) => String(value))}
               rows={groups.map(({ value, rows }) => [
@@ -113,6 +133,7 @@ export function Breakdown({ query, steps, unit, window, by, name: funnelName }: 
                 ),
                 peopleAt(value, rows[0]),
                 ...rows.slice(1).map((row) => format.rate(row.conversion_rate)),
+                ...(isCompared ? changeOf(rows) : []),
                 peopleAt(value, rows.at(-1)),
               ])}
             />

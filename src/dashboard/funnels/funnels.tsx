@@ -127,7 +127,9 @@ function Funnel({ steps, unit, window, by, name }: FunnelProps) {
   const funnel = { name: "funnel", steps: steps.map(stepBody), window, unit: unit.value }
   const query = useQuery([
     { ...funnel, id: "steps", ...comparisonOption(compare) },
-    ...(by === undefined ? [] : [{ ...funnel, id: "breakdown", by: [by], limit: shownValues }]),
+    ...(by === undefined
+      ? []
+      : [{ ...funnel, id: "breakdown", by: [by], limit: shownValues, ...comparisonOption(compare) }]),
   ])
   return (
     <>
