@@ -91,7 +91,7 @@ export const queryTypePages = {
   retention: ["retention"],
   paths: ["paths"],
   goals: ["goals"],
-  movers: ["overview", "event"],
+  movers: ["overview", "event", "web"],
   sessions: ["people", "person"],
   people: ["people"],
   person: ["person"],

@@ -239,6 +239,31 @@ describe.skipIf(noBrowser)(`the page of page views${skipped}`, () => {
     await page.context().close()
   })
 
+  test("explains the change of the selected number on request", async () => {
+    const { page, faults } = await dashboard.open("/w/SITE/web?period=last_7d&show=sessions")
+    await waitForPage(page, "google.com")
+    await page.getByRole("button", { name: "Explain the change of sessions" }).click()
+    const table = page.getByRole("table", { name: "Movers" })
+    await table.waitFor()
+    await waitForQueries(page)
+    const movers = await rowsOf<{ field: string; value: string; sessions: number; is_offset: boolean }>(
+      dashboard,
+      { name: "movers", kinds: ["page_view"], measures: ["sessions"], limit: 6 },
+      { preset: "last_7d" },
+    )
+    const shown = movers.filter(({ is_offset }) => !is_offset)
+    expect(shown.length).toBeGreaterThan(0)
+    await eventuallyPasses(async () =>
+      expect((await cellsOf(table)).map((cells) => cells[2])).toEqual(
+        shown.map(({ sessions }) => count(sessions)),
+      ),
+    )
+    expect(await page.locator(".movers-summary").textContent()).toStartWith("Sessions ")
+    expect(await violations(page)).toEqual([])
+    expect(faults).toEqual([])
+    await page.context().close()
+  })
+
   const clicks = [
     {
       panel: "Pages",

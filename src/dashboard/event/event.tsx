@@ -11,6 +11,7 @@ import { NoMatch } from "../components/layout/no-match.tsx"
 import { Page } from "../components/layout/page.tsx"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { Empty } from "../components/layout/states.tsx"
+import { ValueMovers } from "../components/layout/value-movers.tsx"
 import { peopleOf } from "../components/people/selection.ts"
 import { PinButton } from "../components/saved/pin.tsx"
 import { useApp } from "../state/app.ts"
@@ -23,7 +24,6 @@ import "./event.css"
 import { DirectionSwitch } from "./direction-switch.tsx"
 import { Properties } from "./properties.tsx"
 import type { PropertyKind } from "./property-kind.ts"
-import { ValueMovers } from "./value-movers.tsx"
 
 /** Property keys that are loaded: also the API's limit for one `in` filter. */
 const maxKeys = 1_000

@@ -25,6 +25,7 @@ export const embedCharts = {
   web: {
     numbers: "Key metrics",
     trend: "Over time",
+    movers: "Movers",
     pages: "Pages",
     sources: "Sources",
     countries: "Countries",

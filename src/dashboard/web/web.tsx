@@ -10,6 +10,7 @@ import { NoMatch } from "../components/layout/no-match.tsx"
 import { Page } from "../components/layout/page.tsx"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { Empty } from "../components/layout/states.tsx"
+import { ValueMovers } from "../components/layout/value-movers.tsx"
 import { PinButton } from "../components/saved/pin.tsx"
 import { useApp } from "../state/app.ts"
 import { compared, overTime, type PinnedTile } from "../state/boards.ts"
@@ -76,6 +77,7 @@ export function Web() {
         <>
           <KeyMetrics query={panelQuery} />
           <Trend query={panelQuery} />
+          {(panelQuery.isLoading || !hasNone) && <Movers />}
           {view.value.website === "all" && <Websites />}
           {(panelQuery.isLoading || !hasNone) && (
             <div class="columns">
@@ -109,11 +111,11 @@ function NoPageViews() {
   )
 }
 
-/** `value`: in the URL. */
+/** `value`: in the URL; `measure`: of the page views, if the number is one. */
 const stats = [
-  { value: "visitors", label: "Visitors", total: "unique_visitors", trend: "visitors" },
-  { value: "sessions", label: "Sessions", total: "sessions", trend: "sessions" },
-  { value: "views", label: "Views", total: "pageviews", trend: "pageviews" },
+  { value: "visitors", label: "Visitors", measure: "users", total: "unique_visitors", trend: "visitors" },
+  { value: "sessions", label: "Sessions", measure: "sessions", total: "sessions", trend: "sessions" },
+  { value: "views", label: "Views", measure: "events", total: "pageviews", trend: "pageviews" },
   {
     value: "bounces",
     label: "Bounce rate",
@@ -205,6 +207,28 @@ function KeyMetrics({ query }: { query: QueryState }) {
         isEmpty={!query.rows<Summary>("summary")[0]?.previous?.pageviews}
       />
     </section>
+  )
+}
+
+/**
+ * What explains the change of the selected number, or of the visitors for a rate or duration: these have no parts that add up. On
+ * request (`movers` in the URL), because the visitors of every value of every field are counted.
+ */
+function Movers() {
+  const { router, view, embed } = useApp()
+  const { filters, compare } = view.value
+  const { metric } = useMetric(stats, stats[0])
+  // Filters that select sessions give other numbers than the events that match them.
+  if (!compare || !peopleOfViews(filters)) return null
+  const { measure, label } = "measure" in metric ? metric : stats[0]
+  if (embed?.chart === "movers" || router.location.value.params.has("movers"))
+    return <ValueMovers filters={filters} kinds={["page_view"]} measure={{ name: measure, label }} />
+  return (
+    <Panel title="Movers" chart="movers">
+      <button type="button" class="button" onClick={() => router.setParams({ movers: "1" }, "replace")}>
+        Explain the change of {label.toLowerCase()}
+      </button>
+    </Panel>
   )
 }
 

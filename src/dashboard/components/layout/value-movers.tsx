@@ -1,19 +1,14 @@
-import { changeValue, SortedTable } from "../components/charts/data-table.tsx"
-import {
-  type Mover,
-  moverField,
-  moverText,
-  moverValue,
-  shareWords,
-} from "../components/charts/explanation.tsx"
-import { Change, type Direction } from "../components/charts/stat.tsx"
-import { useFormat } from "../components/controls/use-format.ts"
-import { Value } from "../components/controls/value.tsx"
-import { Loaded, Panel } from "../components/layout/panel.tsx"
-import { useApp } from "../state/app.ts"
-import type { Filter } from "../state/filters.ts"
-import { comparisonOption, type ResultMeta } from "../state/query-cache.ts"
-import { useQuery } from "../state/use-query.ts"
+import type { EventKind } from "../../../event-kinds.ts"
+import { useApp } from "../../state/app.ts"
+import type { Filter } from "../../state/filters.ts"
+import { comparisonOption, type ResultMeta } from "../../state/query-cache.ts"
+import { useQuery } from "../../state/use-query.ts"
+import { changeValue, SortedTable } from "../charts/data-table.tsx"
+import { type Mover, moverField, moverText, moverValue, shareWords } from "../charts/explanation.tsx"
+import { Change, type Direction } from "../charts/stat.tsx"
+import { useFormat } from "../controls/use-format.ts"
+import { Value } from "../controls/value.tsx"
+import { Loaded, Panel } from "./panel.tsx"
 
 /** Values to list. */
 const listed = 6
@@ -21,22 +16,24 @@ const listed = 6
 interface ValueMoversProps {
   /** Selects the events. */
   filters: readonly Filter[]
-  /** Of the event's changes. */
-  better: Direction | undefined
+  /** Kinds of the events. */
+  kinds?: readonly EventKind[]
+  /** Of the changes. */
+  better?: Direction | undefined
   /** A measure of the API, and its label. */
-  measure: { name: "events" | "users"; label: string }
+  measure: { name: "events" | "users" | "sessions"; label: string }
 }
 
 type MoverRow = Mover & Record<string, unknown> & { previous?: Record<string, number> | null }
 
-/** The values that explain best how the event changed, and a sentence about the first. */
-export function ValueMovers({ filters, measure, better }: ValueMoversProps) {
+/** The values that explain best how a number of events changed, and a sentence about the first. */
+export function ValueMovers({ filters, kinds = ["custom"], measure, better }: ValueMoversProps) {
   const { session, view } = useApp()
   const format = useFormat()
   const { compare } = view.value
   const query = useQuery(
     compare
-      ? [{ name: "movers", measures: [measure.name], limit: listed, ...comparisonOption(compare) }]
+      ? [{ name: "movers", kinds, measures: [measure.name], limit: listed, ...comparisonOption(compare) }]
       : undefined,
     { filters: [...filters] },
   )
