@@ -114,7 +114,10 @@ describe.skipIf(noBrowser)(`saved views, annotations and share links${skipped}`,
     await page.goto(`${dashboard.server.url}/settings/notes`)
     await page.getByRole("link", { name: "Compare before and after Release 1.9" }).click()
     await page.waitForURL((url) => url.pathname.endsWith("/web") && url.search === `?${range}`)
-    await page.getByRole("figure").getByRole("link", { name: "Compare before and after Release 1.9" }).waitFor()
+    await page
+      .getByRole("figure")
+      .getByRole("link", { name: "Compare before and after Release 1.9" })
+      .waitFor()
     expect(faults).toEqual([])
     await page.context().close()
   })

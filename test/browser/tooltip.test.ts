@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import type { BrowserContextOptions, Locator } from "playwright-core"
+import { eventuallyPasses } from "../harness.ts"
 import { type Dashboard, noBrowser, openDashboard, skipped, waitForQueries } from "./browser.ts"
-import { cellsOf, numberOf, positionOf } from "./helpers.ts"
+import { cellsOf, dayAgo, numberOf, positionOf } from "./helpers.ts"
 
 describe.skipIf(noBrowser)(`tooltips of charts${skipped}`, () => {
   let dashboard: Dashboard
@@ -52,6 +53,28 @@ describe.skipIf(noBrowser)(`tooltips of charts${skipped}`, () => {
     ])
     expect(changed?.[0]).toBe("Change")
     expect(Math.abs(Number.parseFloat(changed?.[1]?.replace(/[▲▼] /, "") ?? "") - change)).toBeLessThan(0.51)
+    await page.context().close()
+  })
+
+  test("names the day of the previous period if it is another day of the week", async () => {
+    const [from, to] = [dayAgo(8), dayAgo(6)]
+    const { page, chart, tip } = await openChart(`/w/SITE/overview?from=${from}&to=${to}`, "Events over time")
+    await chart.locator(".u-over").hover({ position: await positionOf(chart, 1) })
+    const options = {
+      weekday: "short",
+      day: "numeric",
+      month: "short",
+      year: "numeric",
+      timeZone: "UTC",
+    } as const
+    const day = new Date(dayAgo(10)).toLocaleDateString("en-GB", options)
+    await eventuallyPasses(async () =>
+      expect((await rowsOf(tip)).map(([name]) => name)).toEqual([
+        "Events",
+        `Previous period, ${day}`,
+        "Change",
+      ]),
+    )
     await page.context().close()
   })
 

@@ -145,6 +145,7 @@ function ErrorsOverTime({ query, own, filters }: ErrorsProps & { filters: readon
       <Loaded query={query} id="trend" height={306}>
         {() => (
           <RangeChart
+            previous={query.meta("trend")?.previous}
             name="Errors over time"
             file="errors-over-time"
             kind="bars"

@@ -262,6 +262,7 @@ function TrendPanel({ query, name, measure, filters }: TrendPanelProps) {
           } as const
           return (
             <RangeChart
+              previous={query.meta("trend")?.previous}
               name={title}
               file={`${measure.value}-over-time`}
               kind="bars"

@@ -179,6 +179,7 @@ function VitalOverTime({ metric, query }: { metric: Metric; query: QueryState })
       <Loaded query={query} id="trend" height={306}>
         {() => (
           <RangeChart
+            previous={query.meta("trend")?.previous}
             name={`${metric.metric} over time`}
             file={`${metric.metric.toLowerCase()}-over-time`}
             kind="lines"

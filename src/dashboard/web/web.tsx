@@ -265,6 +265,7 @@ function Trend({ query }: { query: QueryState }) {
           } as const
           return (
             <RangeChart
+              previous={query.meta("trend")?.previous}
               name={title}
               file={`${metric.value}-over-time`}
               kind="lines"

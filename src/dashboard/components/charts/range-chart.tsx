@@ -1,7 +1,14 @@
 import { useState } from "preact/hooks"
 import { comparisonLabel, comparisonParams, marksOf, useAnnotations } from "../../state/annotations.ts"
 import { useApp } from "../../state/app.ts"
-import { type Granularity, granularities, lastDayOf, type Range, rangeParams } from "../../state/range.ts"
+import {
+  addDays,
+  type Granularity,
+  granularities,
+  lastDayOf,
+  type Range,
+  rangeParams,
+} from "../../state/range.ts"
 import { useGranularity, useProgress } from "../controls/granularity.tsx"
 import { useFormat } from "../controls/use-format.ts"
 import { usePeopleHref } from "../people/people-link.tsx"
@@ -14,10 +21,12 @@ interface RangeChartProps
   extends Omit<ChartProps, "granularity" | "format" | "marks" | "onZoom" | "started" | "actionsOf"> {
   /** Undefined: the menu of a date has no people. */
   people?: ChartPeople | undefined
+  /** The period of the previous series, as ISO 8601. */
+  previous?: { from: string } | undefined
 }
 
 /** A chart over the current range with its annotations. Dragging over it zooms into the range; a click on a date opens a menu. */
-export function RangeChart({ people, ...props }: RangeChartProps) {
+export function RangeChart({ people, previous, ...props }: RangeChartProps) {
   const { router, view, session, annotations: saved } = useApp()
   const granularity = useGranularity()
   const format = useFormat()
@@ -63,6 +72,12 @@ export function RangeChart({ people, ...props }: RangeChartProps) {
       <Chart
         {...props}
         granularity={granularity}
+        previousDates={
+          // Only days are paired in their order.
+          previous && granularity === "daily"
+            ? props.dates.map((_, index) => addDays(format.dayOf(previous.from), index))
+            : undefined
+        }
         format={format}
         started={started}
         marks={marks}

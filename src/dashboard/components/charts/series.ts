@@ -32,6 +32,8 @@ export interface ChartData {
   /** Dates as returned by the API. */
   dates: readonly string[]
   granularity: string
+  /** The days that the previous period has for them. */
+  previousDates?: readonly string[] | undefined
   series: readonly (Series | PreviousSeries)[]
   format: Format
   /** Formats a value. */

@@ -93,6 +93,14 @@ export class Tooltip {
   }
 }
 
+/** The name of the previous period, with its day if that is another day of the week: on a Monday, fewer people shop than on a Sunday. */
+function previousName(name: string, { dates, previousDates, format }: ChartData, at: number): string {
+  const [date, previous] = [dates[at], previousDates?.[at]]
+  if (date === undefined || previous === undefined) return name
+  const weekday = (day: string) => new Date(day).getUTCDay()
+  return weekday(date) === weekday(previous) ? name : `${name}, ${format.bucket(previous, "daily")}`
+}
+
 /** The total, the previous period and the change, then the parts from the top of the stack down. */
 function rowsAt(data: ChartData, at: number): TooltipRow[] {
   const { series, kind, started, format, value, isRate = false } = data
@@ -101,7 +109,7 @@ function rowsAt(data: ChartData, at: number): TooltipRow[] {
     line.isPrevious ? [] : [{ name: line.name, value: line.values[at], className: shadeOf(line, index) }],
   )
   const previous = series.flatMap(({ name, values, isPrevious }) =>
-    isPrevious ? [{ name, value: values[at], className: "previous" }] : [],
+    isPrevious ? [{ name: previousName(name, data, at), value: values[at], className: "previous" }] : [],
   )
   const rows = (items: typeof current) =>
     items.map(({ value, ...item }): TooltipRow => ({ ...item, text: write(value) }))
