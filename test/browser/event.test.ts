@@ -269,6 +269,19 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     await page.context().close()
   })
 
+  test("the command palette finds a property, and opens the breakdown by it", async () => {
+    const { page, faults } = await dashboard.open("/w/SITE/overview")
+    await waitForPage(page, "order_paid")
+    await page.keyboard.press("Control+k")
+    await page.keyboard.type("plan order_paid")
+    await page.getByRole("option", { name: "plan Property of order_paid" }).waitFor()
+    await page.keyboard.press("Enter")
+    await page.getByRole("heading", { level: 1, name: "order_paid" }).waitFor()
+    await page.getByRole("figure", { name: "Events by plan over time" }).waitFor()
+    expect(faults).toEqual([])
+    await page.context().close()
+  })
+
   test("an owner marks an event of which fewer are better, and its changes get colors", async () => {
     const { page, faults } = await dashboard.open("/w/SITE/event?name=error_shown")
     const changes = page.locator(".stats .change")

@@ -1,6 +1,6 @@
 import { useEffect, useId, useState } from "preact/hooks"
 import { pageOf } from "../../../saved/path.ts"
-import { useApp } from "../../state/app.ts"
+import { type App, useApp } from "../../state/app.ts"
 import type { BoardSummary } from "../../state/boards.ts"
 import { displayName, type Profile } from "../../state/profiles.ts"
 import { presets, rangeParams } from "../../state/range.ts"
@@ -29,7 +29,7 @@ const debounceMs = 250
 /** Profiles and visitors to list at once, each. */
 const maxPeople = 5
 
-/** Opens a page, website, range, event, board or saved view by part of its name, or a person by part of a name, email or ID. */
+/** Opens a page, website, range, event, property, board or saved view by part of its name, or a person by part of a name, email or ID. */
 export function CommandPalette({ onClose, onKeys }: { onClose: () => void; onKeys: () => void }) {
   const app = useApp()
   const { names } = useEventNames(app.session.canOpen("event"))
@@ -38,8 +38,9 @@ export function CommandPalette({ onClose, onKeys }: { onClose: () => void; onKey
   const id = useId()
   const people = usePeople(text.trim())
   const saved = useSaved()
+  const properties = useProperties()
   const words = text.toLowerCase().split(/\s+/).filter(Boolean)
-  const matches = [...buildEntries(app, names, onKeys), ...saved]
+  const matches = [...buildEntries(app, names, onKeys), ...saved, ...properties]
     .filter((entry) => words.every((word) => `${entry.kind} ${entry.text}`.toLowerCase().includes(word)))
     .slice(0, maxEntries)
     .concat(people.entries)
@@ -58,8 +59,8 @@ export function CommandPalette({ onClose, onKeys }: { onClose: () => void; onKey
         aria-expanded="true"
         aria-controls={id}
         aria-activedescendant={matches[current] ? `${id}-${current}` : undefined}
-        aria-label="Page, website, event, range or person"
-        placeholder="Page, website, event, range or person"
+        aria-label="Page, website, event, property, range or person"
+        placeholder="Page, website, event, property, range or person"
         value={text}
         onInput={(event) => {
           setText(event.currentTarget.value)
@@ -162,16 +163,36 @@ function useSaved(): Entry[] {
   ]
 }
 
-function buildEntries(app: ReturnType<typeof useApp>, names: readonly string[], onKeys: () => void): Entry[] {
+/** Maximum number of property keys of events to search. */
+const maxProperties = 1_000
+
+/** The properties of each event in the range. They open the breakdown of the event. */
+function useProperties(): Entry[] {
+  const app = useApp()
+  const { router, session } = app
+  const isSeen = session.canOpen("event") && session.canSeeCustomEvents
+  const parameter = { name: "custom_events_property_cardinality", id: "keys", limit: maxProperties }
+  const query = useQuery(isSeen ? [parameter] : undefined, { filters: [] })
+  return query.rows<{ name: string; property_key: string }>("keys").map(({ name, property_key: key }) => ({
+    text: key,
+    kind: `Property of ${name}`,
+    run: () => router.navigate(eventHref(app, { name, split: `property.${key}` })),
+  }))
+}
+
+/** The page of an event; from the settings, of the website that the view has. */
+function eventHref({ router, view }: App, params: { name: string; split?: string }): string {
+  return router.location.value.base === ""
+    ? router.savedHref(`event?${new URLSearchParams(params)}`, view.value.website)
+    : router.pageHref("event", params)
+}
+
+function buildEntries(app: App, names: readonly string[], onKeys: () => void): Entry[] {
   const { router, session, preferences } = app
   // From the settings, pages are those of the website that the navigation leads to.
   const isOutside = router.location.value.base === ""
   const pageHref = (page: string) =>
     isOutside ? router.savedHref(page, homeSite(session, preferences)) : router.pageHref(page)
-  const eventHref = (name: string) =>
-    isOutside
-      ? router.savedHref(`event?${new URLSearchParams({ name })}`, app.view.value.website)
-      : router.pageHref("event", { name })
   const go = (path: string) => () => router.navigate(path)
   const sites = session.me.value?.share ? [] : session.sites.value
   return [
@@ -189,7 +210,7 @@ function buildEntries(app: ReturnType<typeof useApp>, names: readonly string[], 
       kind: "Range",
       run: () => router.setParams(rangeParams({ preset })),
     })),
-    ...names.map((name) => ({ text: name, kind: "Event", run: go(eventHref(name)) })),
+    ...names.map((name) => ({ text: name, kind: "Event", run: go(eventHref(app, { name })) })),
     { text: "Keyboard shortcuts", kind: "Help", run: onKeys },
   ]
 }

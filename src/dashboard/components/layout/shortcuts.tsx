@@ -77,7 +77,7 @@ function isTyping(target: EventTarget | null): boolean {
 function KeyList({ onClose }: { onClose: () => void }) {
   const { shortcuts } = useApp().preferences
   const rows = [
-    ["Ctrl K", "Go to a page, website or event"],
+    ["Ctrl K", "Go to a page, website, event, property or person"],
     ["?", "Show this list"],
     ...keys.map(({ key, text }) => [key, text]),
     ...presets.flatMap(({ key, label }) => (key ? [[key, label]] : [])),
