@@ -70,6 +70,30 @@ export async function runParameter<Shape>(
   return { rows: result?.data ?? [], meta: result?.meta }
 }
 
+/** What the latest query has come to. */
+export interface QueryProgress {
+  /** Its request. */
+  key: string
+  results: QueryResult[] | undefined
+  error: unknown
+}
+
+/** What is shown of a query. `key`: its request, '' if none runs. `cached`: its results from before. */
+export function progressOf(state: QueryProgress, key: string, cached: QueryResult[] | undefined) {
+  if (key === "") return { results: undefined, isLoading: false, isStale: false, error: undefined }
+  const isCurrent = state.key === key
+  const error = isCurrent ? state.error : undefined
+  const own = isCurrent ? state.results : cached
+  // The previous rows stay while the query runs, so that the layout does not jump.
+  const results = own ?? (error ? undefined : state.results)
+  return {
+    results,
+    isLoading: results === undefined && !error,
+    isStale: own === undefined && results !== undefined,
+    error,
+  }
+}
+
 /** Results in the cache, so that a page visited again shows its numbers immediately. */
 const maxEntries = 40
 

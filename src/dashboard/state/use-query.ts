@@ -1,12 +1,19 @@
 import { useEffect, useMemo, useState } from "preact/hooks"
 import { sentence } from "./api.ts"
 import { type App, useApp, type View } from "./app.ts"
-import type { Parameter, QueryRequest, QueryResult, ResultMeta, Row } from "./query-cache.ts"
+import {
+  type Parameter,
+  progressOf,
+  type QueryProgress,
+  type QueryRequest,
+  type ResultMeta,
+  type Row,
+} from "./query-cache.ts"
 import { rangeBody } from "./range.ts"
 
 /** The result of a query, or its progress. */
 export interface QueryState {
-  /** No result yet: show a skeleton of the same size. */
+  /** No result yet: show a skeleton of the same size. False if no query runs. */
   isLoading: boolean
   /** The rows are from the previous query; the current one is running. */
   isStale: boolean
@@ -22,11 +29,8 @@ export interface QueryState {
   parameter(id: string): Parameter | undefined
 }
 
-interface State {
-  key: string
+interface State extends QueryProgress {
   parameters: readonly Parameter[]
-  results: QueryResult[] | undefined
-  error: unknown
 }
 
 /** Replaces parts of the view, or of the request body. */
@@ -62,16 +66,11 @@ export function useQuery(
     return () => controller.abort()
   }, [key, round])
   return useMemo(() => {
-    const current = state.key === key ? state : { ...initialState, results: app.queryCache.get(key) }
-    // The previous rows stay while the query runs, so that the layout does not jump.
-    const results = current.results ?? (current.error ? undefined : state.results)
+    const { results, ...progress } = progressOf(state, key, app.queryCache.get(key))
     const result = (id: string) => results?.find(({ parameter }) => parameter === id)
-    const isStale = current.results === undefined && results !== undefined
-    const shownParameters = isStale ? state.parameters : ownParameters
+    const shownParameters = progress.isStale ? state.parameters : ownParameters
     return {
-      isLoading: results === undefined && !current.error,
-      isStale,
-      error: current.error,
+      ...progress,
       refetch: () => setRound((count) => count + 1),
       // The caller names the shape that the server's schema has for this query type.
       rows: <Shape = Row>(id: string) => (result(id)?.data ?? []) as Shape[],

@@ -109,7 +109,7 @@ export function FilterValues({ field, name, event, selected, onChange, text, onT
           <kbd>Enter</kbd> applies “{text}”.
         </p>
       )}
-      {canList && query.isLoading && <p class="muted filter-note">Loading…</p>}
+      {query.isLoading && <p class="muted filter-note">Loading…</p>}
     </div>
   )
 }

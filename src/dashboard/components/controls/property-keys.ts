@@ -18,5 +18,5 @@ export function usePropertyKeys(
   })
   const rows = query.rows<{ property_key: string }>("keys")
   // One row per event and key.
-  return { keys: [...new Set(rows.map((row) => row.property_key))], isLoading: isQueried && query.isLoading }
+  return { keys: [...new Set(rows.map((row) => row.property_key))], isLoading: query.isLoading }
 }
