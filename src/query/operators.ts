@@ -30,6 +30,8 @@ interface PositiveDefinition extends OperatorLabel {
    * text of every id, `presence` needs no text.
    */
   lookup: "equality" | "text" | "presence"
+  /** Capital and small letters are the same, so that no part of the operand must occur in a text. */
+  ignoresCase?: true
   test: (operand: Operand) => ValuePredicate
 }
 
@@ -70,6 +72,16 @@ const definitions = {
     test: (operand) => (text) => text?.includes(operand.text) ?? false,
   },
   not_contains: { label: "does not contain", symbol: "!~", negates: "contains" },
+  contains_any_case: {
+    label: "contains (any case)",
+    operandType: "text",
+    lookup: "text",
+    ignoresCase: true,
+    test: (operand) => {
+      const part = operand.text.toLowerCase()
+      return (text) => text?.toLowerCase().includes(part) ?? false
+    },
+  },
   starts_with: {
     label: "starts with",
     symbol: "^=",
@@ -138,7 +150,7 @@ function positiveDefinition(op: Operator): PositiveDefinition {
 /** A description of an operator, without its test. */
 export interface OperatorInfo
   extends OperatorLabel,
-    Pick<PositiveDefinition, "operandType" | "falseLabel" | "lookup"> {
+    Pick<PositiveDefinition, "operandType" | "falseLabel" | "lookup" | "ignoresCase"> {
   name: Operator
   /**
    * True for a negation, which matches where the negated operator does not: also where the value is missing.
@@ -191,9 +203,9 @@ export function requiredTexts({ op, value }: Condition): string[] | undefined {
  * is none.
  */
 export function requiredPart({ op, value }: Condition): string | undefined {
-  const { lookup, operandType } = operators[op]
+  const { lookup, operandType, ignoresCase } = operators[op]
   const [part] = [value].flat().map(String)
-  return lookup !== "presence" && operandType === "text" ? part || undefined : undefined
+  return lookup !== "presence" && operandType === "text" && !ignoresCase ? part || undefined : undefined
 }
 
 /** True if a text matches a pattern in which each `*` stands for any text, even an empty one. */

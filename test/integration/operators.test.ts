@@ -47,6 +47,7 @@ const ofTexts: Record<Operator, Case[]> = {
   ],
   contains: [["bet", [1, 2]]],
   not_contains: [["bet", [0, 3, 4]]],
+  contains_any_case: [["BeT", [1, 2]]],
   starts_with: [["alpha", [0, 2]]],
   not_starts_with: [["alpha", [1, 3, 4]]],
   ends_with: [
@@ -81,6 +82,7 @@ const ofNumbers: Record<Operator, Case[]> = {
   ],
   contains: [["5", [3]]],
   not_contains: [["5", [0, 1, 2, 4]]],
+  contains_any_case: [["5", [3]]],
   starts_with: [["5", [3]]],
   not_starts_with: [["5", [0, 1, 2, 4]]],
   ends_with: [["0", [0]]],

@@ -141,6 +141,8 @@ function matches(event: RawEvent, { field, op, value }: Filter): boolean {
       return some((one) => one.includes(text))
     case "not_contains":
       return !some((one) => one.includes(text))
+    case "contains_any_case":
+      return some((one) => one.toLowerCase().includes(text.toLowerCase()))
     case "starts_with":
       return some((one) => one.startsWith(text))
     case "not_starts_with":

@@ -1,4 +1,5 @@
 import { useId, useLayoutEffect, useRef, useState } from "preact/hooks"
+import { operators } from "../../../query/operators.ts"
 import { useApp } from "../../state/app.ts"
 import { isolate } from "../../state/bidi.ts"
 import {
@@ -126,6 +127,11 @@ export function FilterEditor({ title, filter, event, onDone }: FilterEditorProps
                   aria-describedby={error ? errorId : undefined}
                   onInput={(input) => setText(input.currentTarget.value)}
                 />
+                {condition.takes === "text" && (
+                  <span class="muted">
+                    {operators[condition.op].ignoresCase ? "In any case" : "Case-sensitive"}
+                  </span>
+                )}
               </label>
             )
           )}

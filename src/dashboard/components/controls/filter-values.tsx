@@ -43,7 +43,7 @@ export function FilterValues({ field, name, event, selected, onChange, text, onT
     measures: ["events"],
     kinds,
     limit: maxValues,
-    ...(search === "" ? {} : { filters: [{ field, op: "contains", value: search }] }),
+    ...(search === "" ? {} : { filters: [{ field, op: "contains_any_case", value: search }] }),
   }
   const canList = kinds.length > 0
   const query = useQuery(canList ? [parameter] : undefined, { filters: eventFilters(event) })
