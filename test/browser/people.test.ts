@@ -271,6 +271,19 @@ describe.skipIf(noBrowser)(`people${skipped}`, () => {
     await page.context().close()
   })
 
+  test("the events of a person can all be listed by name", async () => {
+    const names = Array.from({ length: 8 }, (_, index) => `step_${index}`)
+    await post(
+      "/track",
+      names.map((name) => ({ name, anonymousId: "curious", websiteId: dashboard.site })),
+    )
+    const { page } = await dashboard.open("/w/SITE/person?visitor=curious")
+    await page.getByRole("button", { name: "Show all 8" }).click()
+    await eventuallyPasses(async () => expect(await rowsOf(page, "Top events")).toHaveLength(8))
+    expect(await page.getByRole("button", { name: "Show all" }).count()).toBe(0)
+    await page.context().close()
+  })
+
   test("older events are loaded on request", async () => {
     const { page } = await dashboard.open("/w/SITE/person?visitor=visitor-0&period=last_90d")
     await waitForPage(page, "customer-0")

@@ -1,3 +1,4 @@
+import { useState } from "preact/hooks"
 import type { EventKind } from "../../event-kinds.ts"
 import { CardMenu } from "../components/charts/card-menu.tsx"
 import { DataTable } from "../components/charts/data-table.tsx"
@@ -6,14 +7,15 @@ import { GranularitySwitch, useGranularity } from "../components/controls/granul
 import { Link } from "../components/controls/link.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
-import { Empty } from "../components/layout/states.tsx"
+import { Empty, useKeepFocus } from "../components/layout/states.tsx"
 import { useApp } from "../state/app.ts"
 import { kindNames } from "../state/event-text.ts"
 import { type QueryState, useQuery } from "../state/use-query.ts"
 import { type PersonId, personParam, withCrawlers } from "./person-id.ts"
 
-/** Rows of the list of top events. */
+/** Rows of the list of top events, and all of them. */
 const topRows = 6
+const allRows = 1_000
 /** px of the chart. */
 const chartHeight = 170
 
@@ -21,6 +23,7 @@ const chartHeight = 170
 export function PersonActivity({ person }: { person: PersonId }) {
   const { view } = useApp()
   const granularity = useGranularity()
+  const [isAll, setAll] = useState(false)
   const query = useQuery(
     [
       { name: "events", id: "trend", ...personParam(person), measures: ["events"], granularity },
@@ -30,7 +33,7 @@ export function PersonActivity({ person }: { person: PersonId }) {
         ...personParam(person),
         by: ["event_name", "kind"],
         measures: ["events", "last"],
-        limit: topRows,
+        limit: isAll ? allRows : topRows,
       },
     ],
     { filters: view.value.filters, body: withCrawlers },
@@ -38,7 +41,7 @@ export function PersonActivity({ person }: { person: PersonId }) {
   return (
     <div class="columns">
       <EventsOverTime query={query} />
-      <TopEvents query={query} />
+      <TopEvents query={query} onAll={() => setAll(true)} />
     </div>
   )
 }
@@ -63,11 +66,23 @@ function EventsOverTime({ query }: { query: QueryState }) {
   )
 }
 
-function TopEvents({ query }: { query: QueryState }) {
+function ShowAll({ count, onAll }: { count: number; onAll: () => void }) {
+  const format = useFormat()
+  // The button disappears when it is pressed.
+  const button = useKeepFocus()
+  return (
+    <button type="button" class="button small person-all" ref={button} onClick={onAll}>
+      Show all {format.count(count)}
+    </button>
+  )
+}
+
+function TopEvents({ query, onAll }: { query: QueryState; onAll: () => void }) {
   const { router } = useApp()
   const format = useFormat()
   const rows = query.rows<{ event_name: string; kind: EventKind; events: number; last: string }>("top")
   const max = Math.max(...rows.map((row) => row.events), 1)
+  const total = query.meta("top")?.total ?? 0
   return (
     <Panel
       title="Top events"
@@ -84,25 +99,28 @@ function TopEvents({ query }: { query: QueryState }) {
           rows.length === 0 ? (
             <Empty title="No events in this range" />
           ) : (
-            <DataTable
-              name="Top events"
-              columns={["Event", "Events"]}
-              numeric={[false, true]}
-              bars={rows.map((row) => row.events / max)}
-              keys={rows.map((row) => `${row.kind} ${row.event_name}`)}
-              rows={rows.map((row) => [
-                row.kind === "custom" ? (
-                  <Link key="name" href={router.pageHref("event", { name: row.event_name })}>
-                    {row.event_name}
-                  </Link>
-                ) : row.kind === "web_vital" ? (
-                  row.event_name
-                ) : (
-                  kindNames[row.kind]
-                ),
-                format.count(row.events),
-              ])}
-            />
+            <>
+              <DataTable
+                name="Top events"
+                columns={["Event", "Events"]}
+                numeric={[false, true]}
+                bars={rows.map((row) => row.events / max)}
+                keys={rows.map((row) => `${row.kind} ${row.event_name}`)}
+                rows={rows.map((row) => [
+                  row.kind === "custom" ? (
+                    <Link key="name" href={router.pageHref("event", { name: row.event_name })}>
+                      {row.event_name}
+                    </Link>
+                  ) : row.kind === "web_vital" ? (
+                    row.event_name
+                  ) : (
+                    kindNames[row.kind]
+                  ),
+                  format.count(row.events),
+                ])}
+              />
+              {rows.length === topRows && total > topRows && <ShowAll count={total} onAll={onAll} />}
+            </>
           )
         }
       </Loaded>
