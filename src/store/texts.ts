@@ -95,7 +95,7 @@ export function lastTextId(db: Db): number {
   return db.prepare(sql.last).pluck().get() as number
 }
 
-/** Bytes of the entries of the newer generation of a cache: 20,000 sessions. */
+/** Bytes of the entries of the newer generation of a cache: 20,000 sessions or visitors. */
 const generationBytes = 4_194_304
 /** Bytes of an entry in addition to the two for each character. */
 const entryBytes = 100
@@ -143,6 +143,8 @@ export class TextInterner {
   readonly #check: Statement
   /** Text → its id; 0n: occurred once and has none. */
   readonly #ids = new GenerationCache<string, bigint>((text) => text.length)
+  /** The same for anonymous ids: visitors come back, and sessions do not. */
+  readonly #visitors = new GenerationCache<string, bigint>((text) => text.length)
   /** The last id of each column: the events of a request usually have the same ones. */
   #lastIds: Record<IdColumn, { text: string; stored: NewText }> = { ...noIds }
   /** The id of the next text. Undefined until one is created in this transaction: other connections create texts too. */
@@ -168,14 +170,15 @@ export class TextInterner {
     const last = this.#lastIds[column]
     if (last.text === text) return last.stored
     // 0n is a path or properties that occurred once: it has no id, and can be the text of an id too.
-    const stored = this.#ids.get(text) || this.#packed(text)
+    const cache = column === "anonymous_id" ? this.#visitors : this.#ids
+    const stored = cache.get(text) || this.#packed(text, cache)
     this.#lastIds[column] = { text, stored }
     return stored
   }
 
-  #packed(text: string): NewText {
+  #packed(text: string, cache: GenerationCache<string, bigint>): NewText {
     const packed = packId(text)
-    return packed ? this.#create(text, packed) : text
+    return packed ? this.#create(text, packed, cache) : text
   }
 
   /** The stored form of a path or of properties. */
@@ -189,17 +192,17 @@ export class TextInterner {
     }
     // Texts that are not inserted yet are in the cache, which does not lose the newest ones.
     const existing = this.#find.get(text) as bigint | undefined
-    if (existing === undefined) return this.#create(text, text)
+    if (existing === undefined) return this.#create(text, text, this.#ids)
     this.#change.run(existing)
     this.#ids.set(text, existing)
     return existing
   }
 
-  #create(text: string, value: string | Buffer): bigint {
+  #create(text: string, value: string | Buffer, cache: GenerationCache<string, bigint>): bigint {
     this.#nextId ??= this.#next.get() as number
     this.#created.push(this.#nextId, value)
     const id = BigInt(this.#nextId++)
-    this.#ids.set(text, id)
+    cache.set(text, id)
     return id
   }
 
@@ -226,6 +229,7 @@ export class TextInterner {
   /** Call it after a rollback, and once a check of unused texts has started. */
   clear(): void {
     this.#ids.clear()
+    this.#visitors.clear()
     this.#lastIds = { ...noIds }
     this.#nextId = undefined
     this.#created = []

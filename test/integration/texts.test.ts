@@ -13,6 +13,7 @@ import { EventInserter, type EventRow } from "../../src/store/events.ts"
 import { forgetPerson, holdsPerson } from "../../src/store/forget.ts"
 import { Writer } from "../../src/store/ingest/writer.ts"
 import { packId } from "../../src/store/packed-ids.ts"
+import { TextInterner } from "../../src/store/texts.ts"
 import { deleteUnusedTypes, hasUncheckedTypes } from "../../src/store/unused-event-types.ts"
 import { createWebsite } from "../../src/store/websites.ts"
 import { type TemporaryFolder, temporaryFolder } from "../harness.ts"
@@ -164,6 +165,17 @@ test("all texts that are hard to store are the same in the view, an export, bloc
   sealAll(db, farDay)
   expect(differences(db)).toEqual([])
   expect(findProblems(db, folder.file("test.db"))).toEqual([])
+})
+
+test("the id of a visitor who comes back is stored once, although many sessions come between", () => {
+  const interner = new TextInterner(db)
+  const visitor = () => interner.storedId(`anon_${uuidOf(1)}`, "anonymous_id")
+  const session = (number: number) => interner.storedId(`sess_${uuidOf(number)}`, "session_id")
+  const [firstVisitor, firstSession] = [visitor(), session(1)]
+  // More than the cache of sessions holds.
+  for (let number = 2; number < 50_000; number++) session(number)
+  expect(visitor()).toBe(firstVisitor)
+  expect(session(1)).not.toBe(firstSession)
 })
 
 test("the text of a path or of properties can be an id later, and the other way round", () => {
