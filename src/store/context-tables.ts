@@ -35,8 +35,8 @@ export class ContextInterner {
   readonly #change: Statement
   readonly #ids = new Map<string, number>()
   #bytes = 0
-  /** The last context and its id: the items of a request usually share one. */
-  #last: { context: Context; id: number | null } | undefined
+  /** By the object: the items of a request usually share one, and so do those with the same referrer. */
+  #idsByObject = new WeakMap<Context, number>()
 
   constructor(db: Db, kind: ContextKind) {
     const { table, fields } = contextTables[kind]
@@ -54,9 +54,10 @@ export class ContextInterner {
   /** The id of a context, which is created if it is new; null for no context, and for one without any value. */
   idOf(context: Context | null | undefined): number | null {
     if (!context) return null
-    if (this.#last?.context === context) return this.#last.id
+    const known = this.#idsByObject.get(context)
+    if (known !== undefined) return known
     const id = this.#lookUp(context)
-    this.#last = { context, id }
+    if (id !== null) this.#idsByObject.set(context, id)
     return id
   }
 
@@ -79,7 +80,7 @@ export class ContextInterner {
   clear(): void {
     this.#ids.clear()
     this.#bytes = 0
-    this.#last = undefined
+    this.#idsByObject = new WeakMap()
   }
 }
 
