@@ -2,6 +2,7 @@ import { type EventKind, kindAt } from "../event-kinds.ts"
 import { type Context, type ContextKind, ContextReader } from "../store/context-tables.ts"
 import { type ContextField, contextFields, type KnownContext, splitContext } from "../store/contexts.ts"
 import type { Db, Statement } from "../store/db/driver.ts"
+import { byTime, byTimeBackwards, eventsOfTimes, isAt, isBetween, overlapsIds } from "../store/event-times.ts"
 import {
   type LinkedVisitor,
   latestProfileOf,
@@ -80,6 +81,7 @@ const keyBytes = 40
 
 const columns =
   "id, website_rid, type_id, ts, crawler, anonymous_id, session_id, profile_id, path, properties, client_id, acquisition_id"
+const columnsOf = (table: string) => columns.replaceAll(/\w+/g, `${table}.$&`)
 
 /**
  * "not indexed" makes SQLite scan by id: by time it would read all events of the time range for each range of
@@ -96,19 +98,21 @@ const sql = {
   byId: `
     select ${columns} from event_rows where id > :after and id <= :last and website_rid >= 0 order by id`,
   byTime: `
-    select ${columns} from event_rows
-    where website_rid = :website and (ts, id) > (:from, :fromId) and ts < :to and id > :after and id <= :last
-    order by ts, id`,
+    select ${columnsOf("r")} from ${eventsOfTimes}
+    where t.website_rid = :website and ${isBetween(":from", ":to")} and ${overlapsIds(":after", ":last")}
+      and (r.ts > :from or +r.id > :fromId) and +r.id > :after and +r.id <= :last
+    order by ${byTime}`,
   atTime: `
-    select type_id, anonymous_id, session_id, profile_id from event_rows
-    where website_rid = :website and ts = :ts`,
+    select r.type_id, r.anonymous_id, r.session_id, r.profile_id from ${eventsOfTimes}
+    where t.website_rid = :website and ${isAt(":ts")}`,
   newest: `
-    select id, website_rid, type_id, ts, crawler from event_rows
-    where website_rid = :website and ts >= :from and ts < :to
-    order by ts desc, id desc limit :limit`,
+    select r.id, r.website_rid, r.type_id, r.ts, r.crawler from ${eventsOfTimes}
+    where t.website_rid = :website and ${isBetween(":from", ":to")}
+    order by ${byTimeBackwards} limit :limit`,
   ids: `
     select r.id, r.ts, r.type_id, r.crawler
-    from json_each(:times) as m cross join event_rows as r on r.website_rid = :website and r.ts = m.value`,
+    from json_each(:times) as m cross join ${eventsOfTimes}
+    where t.website_rid = :website and ${isAt("m.value")}`,
   visitors: ids("anonymous_id"),
   sessions: ids("session_id"),
   profiles: ids("profile_id"),

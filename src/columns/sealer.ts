@@ -56,7 +56,7 @@ const sql = {
     update sealed set id = :to, deleted = deleted + (:from = :to) where id = :from and deleted = :deleted`,
   dropChunk: "delete from identities where kind = :kind and first = :first",
   /** The empty row that prevents SQLite from reusing an id. A row with a higher id does that now. */
-  dropPlaceholder: "delete from event_rows where website_rid = -1 and id < :to",
+  dropPlaceholder: "delete from event_rows where website_rid < 0 and id < :to",
   /**
    * Runs in one transaction, because it touches no column data. The blocks are deleted later, in small steps.
    */

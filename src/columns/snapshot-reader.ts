@@ -35,7 +35,7 @@ const sql = {
   websites: "select rid, id from websites where deleted_at is null",
   days: `
     select distinct ts / 86400000 from event_rows
-    where website_rid = :website and ts >= :from and ts < :to and id > :after`,
+    where id > :after and website_rid = :website and ts >= :from and ts < :to`,
 }
 
 /** A running query. */

@@ -3,6 +3,7 @@ import { eventKinds } from "../event-kinds.ts"
 import { contextTables } from "./context-tables.ts"
 import type { Db } from "./db/driver.ts"
 import { migrations, pendingMigrations } from "./db/migrate.ts"
+import { countMissing } from "./event-times.ts"
 import { roles } from "./roles.ts"
 import { textColumns, textOf } from "./texts.ts"
 
@@ -48,6 +49,7 @@ const invariants = [
         .map((column) => `(typeof(${column}) = 'integer' and ${column} not in (select id from texts))`)
         .join(" or ")}`,
   },
+  { broken: "events are missing in event_times", sql: countMissing },
   {
     broken: "event types have a kind that does not exist",
     sql: `select count(*) from event_types where kind not between 0 and ${eventKinds.length - 1}`,

@@ -1,5 +1,6 @@
 import { parseDuration } from "../duration.ts"
 import type { Db } from "./db/driver.ts"
+import { deleteEventsBefore, hasBefore } from "./event-times.ts"
 import { sweepRows } from "./events.ts"
 
 /** ms. A shorter time is probably a mistake, such as 12m for twelve months, and would delete nearly everything. */
@@ -29,11 +30,8 @@ const sql = {
       select rid, coalesce(retain_ms, :defaultRetention) from websites where deleted_at is null
     )
     select rid, :now - ms as before from retention
-    where ms > 0 and exists (select 1 from event_rows where website_rid = rid and ts < :now - ms)
+    where ms > 0 and ${hasBefore("rid", "(:now - ms)")}
     limit 1`,
-  deleteBefore: `
-    delete from event_rows
-    where id in (select id from event_rows where website_rid = :rid and ts < :before order by ts limit :limit)`,
 }
 
 /**
@@ -43,7 +41,7 @@ const sql = {
 export function sweepExpired(db: Db, defaultRetention: number, now: number, limit = sweepRows): boolean {
   const expired = findExpired(db, defaultRetention, now)
   if (!expired) return false
-  db.prepare(sql.deleteBefore).run({ ...expired, limit })
+  deleteEventsBefore(db, expired.rid, limit, expired.before)
   return true
 }
 

@@ -2,18 +2,15 @@ import { contextFields } from "./contexts.ts"
 import type { DailyHash } from "./daily-hash.ts"
 import type { Db, Statement } from "./db/driver.ts"
 import { EventReader, type StoredEvent } from "./event-reader.ts"
+import { timesOf } from "./event-times.ts"
 import { EventInserter, type EventRow } from "./events.ts"
-import { storedEventId } from "./packed-ids.ts"
+import { findEventId, packedEventId } from "./packed-ids.ts"
 
 /** The result for one event: inserted with its id or a new one, skipped as a duplicate, or rejected. */
 export type ImportOutcome = "added" | "renumbered" | "present" | "event_id_taken"
 
 const sql = {
   last: "select coalesce(max(id), 0) from event_rows",
-  span: "select min(ts) as first, max(ts) as last from event_rows where website_rid = :rid",
-  eventId: `
-    select 1 from event_rows
-    where website_rid = :websiteRid and via_key = :viaKey and event_id in (:eventId, :storedId)`,
 }
 
 /**
@@ -35,7 +32,6 @@ export class EventImporter {
   readonly #inserter: EventInserter
   readonly #reader: EventReader
   readonly #last: Statement
-  readonly #span: Statement
   readonly #eventId: Statement
   /** The highest id when the import started. */
   readonly #lastExistingId: number
@@ -44,18 +40,21 @@ export class EventImporter {
   #existingCount = 0
   /** Bitset of existing ids that an imported event was matched with, by page. */
   readonly #matchedIds = new Map<number, Uint8Array>()
-  readonly #spans = new Map<number, { first: number | null; last: number | null }>()
+  /** Times of the events that existed when the first event of a website was added. */
+  readonly #spans = new Map<number, { from: number; to: number } | undefined>()
   #rows: EventRow[] = []
   readonly #eventIds = new Set<string>()
   #highestId = 0
 
-  constructor(db: Db, dailyHash: DailyHash) {
+  constructor(
+    private readonly db: Db,
+    dailyHash: DailyHash,
+  ) {
     this.#inserter = new EventInserter(db, dailyHash, { withIds: true })
     const [from, to] = [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER]
     this.#reader = new EventReader(db, { websites: new Map(), from, to })
     this.#last = db.prepare(sql.last).pluck()
-    this.#span = db.prepare(sql.span)
-    this.#eventId = db.prepare(sql.eventId).pluck()
+    this.#eventId = db.prepare(findEventId).pluck()
     this.#lastExistingId = this.#last.get() as number
   }
 
@@ -72,7 +71,7 @@ export class EventImporter {
       const key = `${websiteRid} ${viaKey} ${eventId}`
       if (
         this.#eventIds.has(key) ||
-        this.#eventId.get({ websiteRid, viaKey, eventId, storedId: storedEventId(eventId) })
+        this.#eventId.get({ websiteRid, viaKey, eventId, packedId: packedEventId(eventId) })
       )
         return "event_id_taken"
       this.#eventIds.add(key)
@@ -91,12 +90,9 @@ export class EventImporter {
   }
 
   #isPresent(event: StoredEvent, { websiteRid, ts }: EventRow): boolean {
-    let span = this.#spans.get(websiteRid)
-    if (!span) {
-      span = this.#span.get({ rid: websiteRid }) as { first: number | null; last: number | null }
-      this.#spans.set(websiteRid, span)
-    }
-    if (span.first === null || span.last === null || ts < span.first || ts > span.last) return false
+    if (!this.#spans.has(websiteRid)) this.#spans.set(websiteRid, timesOf(this.db, websiteRid))
+    const span = this.#spans.get(websiteRid)
+    if (!span || ts < span.from || ts >= span.to) return false
     const ids = this.#existingAt(websiteRid, ts).get(contentKey(event))
     const id = ids?.find((candidate) => !this.#isMatched(candidate))
     if (id === undefined) return false

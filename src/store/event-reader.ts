@@ -2,6 +2,7 @@ import { type EventKind, kindAt } from "../event-kinds.ts"
 import { type Context, ContextReader, contextTables } from "./context-tables.ts"
 import type { ContextField } from "./contexts.ts"
 import type { Db, Statement } from "./db/driver.ts"
+import { byTime, eventsOfTimes, isAt, isBetween } from "./event-times.ts"
 import { eventIdOf } from "./packed-ids.ts"
 import { type StoredText, TextReader } from "./texts.ts"
 
@@ -56,7 +57,7 @@ export interface StoredLink {
 }
 
 /**
- * Up to this many events are found by the index on time and read by id. For more, a scan of all events in id order is
+ * Up to this many events are found by time and read by id. For more, a scan of all events in id order is
  * faster: about 5 s for 10 million.
  */
 const maxIndexedEvents = 100_000
@@ -75,13 +76,12 @@ const eventColumns = `
 const sql = {
   last: "select max(id) from event_rows",
   idsByTime: `
-    select ts, id from event_rows
-    where website_rid = :rid and (ts, id) > (:ts, :id) and ts < :to
-    order by ts, id
+    select r.ts, r.id from ${eventsOfTimes}
+    where t.website_rid = :rid and ${isBetween(":ts", ":to")} and (r.ts > :ts or +r.id > :id)
+    order by ${byTime}
     limit :limit`,
   rangeEnd:
     "select max(id) from (select id from event_rows where id > :after and id <= :last order by id limit :rows)",
-  // The unary + keeps SQLite from using the index on website and time: it would scan all of it for every range.
   inRange: `
     select ${eventColumns}
     from event_rows as e
@@ -92,8 +92,9 @@ const sql = {
   atTime: `
     select ${eventColumns}
     from event_rows as e
-    join event_types as t on t.id = e.type_id
-    where e.website_rid = :rid and e.ts = :ts and e.id <= :last
+    cross join event_types as t on t.id = e.type_id
+    where e.id in (
+      select r.id from ${eventsOfTimes} where t.website_rid = :rid and ${isAt(":ts")} and +r.id <= :last)
     order by e.id`,
   byId: `
     select ${eventColumns}

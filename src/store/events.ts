@@ -4,7 +4,8 @@ import type { AcquisitionContext, ClientContext } from "./contexts.ts"
 import type { DailyHash } from "./daily-hash.ts"
 import type { Db, Statement } from "./db/driver.ts"
 import { type NewNameQuota, tooManyNewNamesError } from "./event-name-quota.ts"
-import { storedEventId } from "./packed-ids.ts"
+import { deleteEventsBefore, EventTimes } from "./event-times.ts"
+import { eventKeyOf, findEventId, hasPackedEventId, hasTextEventId, packedEventId } from "./packed-ids.ts"
 import { objectOf } from "./properties-json.ts"
 import { deletePropertyKeys, PropertyKeyQuota } from "./property-key-quota.ts"
 import { TextInterner } from "./texts.ts"
@@ -73,7 +74,8 @@ function insertRows(size: number, columns: readonly string[]): string {
   return `
     insert into event_rows (${columns.join(", ")})
     values ${Array(size).fill(row).join(", ")}
-    on conflict (website_rid, via_key, event_id) where event_id is not null do nothing`
+    on conflict (${eventKeyOf("event_id")}) where ${hasPackedEventId} do nothing
+    on conflict (website_rid, via_key, event_id) where ${hasTextEventId} do nothing`
 }
 
 const sql = {
@@ -82,7 +84,7 @@ const sql = {
     where name = :name and namespace = :namespace and source = :source and keys = :keys and kind = :kind`,
   /** Marks a type as used while it is checked: see unused-event-types.ts. */
   changeType: "update type_checks set changes = changes + 1 where type_id = :id",
-  checks: "select checks from type_state",
+  state: "select checks, unpacked_id from type_state",
   findName: `
     select 1 from event_types
     where name = :name and namespace = :namespace and source = :source and kind = :kind
@@ -95,20 +97,16 @@ const sql = {
     select
       max(next_id, (select coalesce(max(id), 0) + 1 from event_types)), :name, :namespace, :source, :keys, :kind
     from type_state`,
-  /** Events from before event ids were packed. */
+  /** Events whose event ids can be UUIDs stored as text. */
   hasUnpackedIds: `
     select exists (select 1 from event_rows where id <= (select unpacked_id from type_state))`,
-  unpackedId: `
-    select 1 from event_rows where website_rid = :websiteRid and via_key = :viaKey and event_id = :eventId`,
+  addUnpackedId: "update type_state set unpacked_id = max(unpacked_id, :id)",
   countEvents: "select count(*) from event_rows where website_rid = :rid",
   deletedWebsite: `
     select rid from websites
     where deleted_at < :settled
-      or (deleted_at is not null and exists (select 1 from event_rows where website_rid = rid))
+      or (deleted_at is not null and exists (select 1 from event_times where website_rid = rid))
     limit 1`,
-  deleteEvents: `
-    delete from event_rows
-    where id in (select id from event_rows where website_rid = :rid limit :limit)`,
   deleteProfiles: "delete from profiles where website_rid = :rid",
   deleteLinks: "delete from profile_links where website_rid = :rid",
   deleteBlocks:
@@ -135,17 +133,20 @@ export interface InserterOptions {
 /** Inserts event rows, several per statement. Runs inside the caller's transaction. */
 export class EventInserter {
   readonly #statements: { size: number; plain: Statement; withContexts: Statement }[]
+  readonly #insertOne: Statement
   readonly #selectType: Statement
   readonly #findName: Statement
   readonly #countTypes: Statement
   readonly #insertType: Statement
   readonly #changeType: Statement
-  readonly #checks: Statement
+  readonly #state: Statement
   readonly #clients: ContextInterner
   readonly #acquisitions: ContextInterner
   readonly #texts: TextInterner
-  /** Finds an event id that is stored as text although it is a UUID. Undefined: there are none. */
-  readonly #unpackedId: Statement | undefined
+  readonly #times: EventTimes
+  readonly #findEventId: Statement
+  readonly #hasUnpackedIds: Statement
+  readonly #addUnpackedId: Statement
   readonly #withIds: boolean
   readonly #newNames: NewNameQuota | undefined
   readonly #propertyKeys: PropertyKeyQuota
@@ -153,6 +154,9 @@ export class EventInserter {
   #namesAtLimit = new Set<string>()
   /** Number of the type check that the cache is valid for. */
   #cachedCheck = -1
+  /** Some event ids can be stored as text although they are UUIDs, in rows with ids up to `#lastUnpackedId`. */
+  #someUnpacked = false
+  #lastUnpackedId = -1
 
   constructor(
     db: Db,
@@ -165,19 +169,23 @@ export class EventInserter {
     this.#clients = new ContextInterner(db, "client")
     this.#acquisitions = new ContextInterner(db, "acquisition")
     this.#texts = new TextInterner(db)
-    if (db.prepare(sql.hasUnpackedIds).pluck().get() === 1) this.#unpackedId = db.prepare(sql.unpackedId)
+    this.#times = new EventTimes(db)
+    this.#findEventId = db.prepare(findEventId).pluck()
+    this.#hasUnpackedIds = db.prepare(sql.hasUnpackedIds).pluck()
+    this.#addUnpackedId = db.prepare(sql.addUnpackedId)
     const named = withIds ? ["id", ...columns] : columns
     this.#statements = statementSizes.map((size) => ({
       size,
       plain: db.prepare(insertRows(size, named)),
       withContexts: db.prepare(insertRows(size, [...named, ...contextColumns])),
     }))
+    this.#insertOne = db.prepare(insertRows(1, [...named, ...contextColumns]))
     this.#selectType = db.prepare(sql.findType).pluck()
     this.#findName = db.prepare(sql.findName)
     this.#countTypes = db.prepare(sql.countTypes).pluck()
     this.#insertType = db.prepare(sql.insertType)
     this.#changeType = db.prepare(sql.changeType)
-    this.#checks = db.prepare(sql.checks).pluck()
+    this.#state = db.prepare(sql.state).raw()
   }
 
   /**
@@ -186,45 +194,73 @@ export class EventInserter {
    * transaction.
    */
   insert(rows: readonly EventRow[], types = this.#currentTypesOf(rows)): number {
-    if (this.#unpackedId) return this.#insert(...this.#withoutUnpacked(this.#unpackedId, rows, types))
-    return this.#insert(rows, types)
+    if (!this.#someUnpacked) return this.#insert(rows, types)
+    const isNew = rows.map((row) => !this.#hasStoredUuid(row))
+    return this.#insert(
+      rows.filter((_, index) => isNew[index]),
+      types.filter((_, index) => isNew[index]),
+    )
   }
 
-  /** Leaves out rows whose event id is stored as text, which the unique index does not compare with its packed form. */
-  #withoutUnpacked(
-    find: Statement,
-    rows: readonly EventRow[],
-    types: readonly number[],
-  ): [rows: EventRow[], types: number[]] {
-    const isNew = rows.map(
-      ({ websiteRid, viaKey, eventId }) =>
-        eventId === null ||
-        typeof storedEventId(eventId) === "string" ||
-        find.get({ websiteRid, viaKey, eventId }) === undefined,
-    )
-    return [rows.filter((_, index) => isNew[index]), types.filter((_, index) => isNew[index])]
+  /** True if the event id is a UUID and stored, as bytes or as text. */
+  #hasStoredUuid({ websiteRid, viaKey, eventId }: EventRow): boolean {
+    const packedId = eventId === null ? null : packedEventId(eventId)
+    if (packedId === null) return false
+    return this.#findEventId.get({ websiteRid, viaKey, eventId, packedId }) !== undefined
   }
 
   #insert(rows: readonly EventRow[], types: readonly number[]): number {
     let next = 0
     let inserted = 0
-    for (const { size, plain, withContexts } of this.#statements) {
-      while (rows.length - next >= size) {
-        const values: unknown[] = []
+    for (const { size, ...statements } of this.#statements) {
+      for (; rows.length - next >= size; next += size) {
         const end = next + size
         const hasContexts = someHaveContexts(rows, next, end)
-        for (; next < end; next++) {
-          const row = rows[next] as EventRow
-          this.#addValues(values, row, types[next] as number)
-          if (hasContexts)
-            values.push(this.#clients.idOf(row.client), this.#acquisitions.idOf(row.acquisition))
-        }
-        const { changes } = (hasContexts ? withContexts : plain).run(values)
-        this.#texts.flush(changes < size)
+        const statement = hasContexts ? statements.withContexts : statements.plain
+        const values: unknown[] = []
+        for (let index = next; index < end; index++)
+          this.#addValues(values, rows[index] as EventRow, types[index] as number, hasContexts)
+        const { changes, lastInsertRowid } = statement.run(values)
         inserted += changes
+        this.#addTimes(rows.slice(next, end), changes, Number(lastInsertRowid))
+        if (changes < size) inserted += this.#insertUnpacked(rows, types, next, end)
+        this.#texts.flush(changes < size)
       }
     }
     return inserted
+  }
+
+  /**
+   * Inserts the rows from `first` to `end` that the last statement skipped although their event ids are new: another UUID is equal to
+   * theirs in the part that the index compares. They are stored as text, which an index compares as a whole, so that ids that someone
+   * chose to be equal in that part cost no more than others.
+   */
+  #insertUnpacked(rows: readonly EventRow[], types: readonly number[], first: number, end: number): number {
+    let inserted = 0
+    for (let index = first; index < end; index++) {
+      const row = rows[index] as EventRow
+      if (row.eventId === null || packedEventId(row.eventId) === null || this.#hasStoredUuid(row)) continue
+      const values: unknown[] = []
+      this.#addValues(values, row, types[index] as number, true, row.eventId)
+      const { changes, lastInsertRowid } = this.#insertOne.run(values)
+      inserted += changes
+      this.#addTimes([row], changes, Number(lastInsertRowid))
+      if (changes > 0) this.#addUnpackedId.run({ id: lastInsertRowid })
+      this.#someUnpacked = true
+    }
+    return inserted
+  }
+
+  /** `inserted`: how many of the rows were inserted. `last`: the id of the last one of these. */
+  #addTimes(rows: readonly EventRow[], inserted: number, last: number): void {
+    if (inserted === 0) return
+    const first = last - inserted + 1
+    for (const [index, { websiteRid, ts, id }] of rows.entries()) {
+      if (id !== undefined) this.#times.add(websiteRid, ts, id)
+      else if (inserted === rows.length) this.#times.add(websiteRid, ts, first + index)
+      // Which ones were skipped is not known.
+      else this.#times.add(websiteRid, ts, first, last)
+    }
   }
 
   #currentTypesOf(rows: readonly EventRow[]): number[] {
@@ -258,6 +294,8 @@ export class EventInserter {
 
   /** Call it after a rollback: cached types and contexts can be missing in the database. */
   clearCaches(): void {
+    this.#lastUnpackedId = -1
+    this.#times.begin()
     this.#propertyKeys.reset()
     this.#clearTypes()
     this.#clients.clear()
@@ -276,7 +314,12 @@ export class EventInserter {
    */
   revalidateCaches(): void {
     this.#texts.begin()
-    const checks = this.#checks.get() as number
+    this.#times.begin()
+    const [checks, lastUnpackedId] = this.#state.get() as [number, number]
+    if (lastUnpackedId !== this.#lastUnpackedId) {
+      this.#lastUnpackedId = lastUnpackedId
+      this.#someUnpacked = this.#hasUnpackedIds.get() === 1
+    }
     if (checks === this.#cachedCheck) return
     this.#cachedCheck = checks
     this.#clearTypes()
@@ -285,7 +328,13 @@ export class EventInserter {
     this.#texts.clear()
   }
 
-  #addValues(values: unknown[], row: EventRow, type: number): void {
+  #addValues(
+    values: unknown[],
+    row: EventRow,
+    type: number,
+    hasContexts: boolean,
+    eventId = row.eventId === null ? null : (packedEventId(row.eventId) ?? row.eventId),
+  ): void {
     if (this.#withIds) values.push(row.id)
     const isCustom = row.kind === undefined || row.kind === "custom"
     const texts = this.#texts
@@ -303,9 +352,10 @@ export class EventInserter {
       isCustom ? row.path : texts.storedText(row.path, "path"),
       row.viaKey,
       row.crawler,
-      row.eventId === null ? null : storedEventId(row.eventId),
+      eventId,
       isCustom ? properties : texts.storedText(properties, "properties"),
     )
+    if (hasContexts) values.push(this.#clients.idOf(row.client), this.#acquisitions.idOf(row.acquisition))
   }
 
   /** Undefined if the type must be created. */
@@ -399,7 +449,7 @@ function typeKey(row: EventRow, keys: string): string {
   return row.kind === undefined || row.kind === "custom" ? key : `${row.kind}\0\0${key}`
 }
 
-/** Counts the events of a website. Scans an index: about 1 s for ten million events. */
+/** Counts the events of a website. Scans all rows: about 2 s for ten million events. */
 export function countEvents(db: Db, websiteRid: number): number {
   return db.prepare(sql.countEvents).pluck().get({ rid: websiteRid }) as number
 }
@@ -419,7 +469,7 @@ export function sweepDeleted(db: Db, now: number, limit = sweepRows): boolean {
   const settled = now - settleDelay
   const rid = db.prepare(sql.deletedWebsite).pluck().get({ settled }) as number | undefined
   if (rid === undefined) return false
-  if (db.prepare(sql.deleteEvents).run({ rid, limit }).changes > 0) return true
+  if (deleteEventsBefore(db, rid, limit)) return true
   // Column blocks of the website. The query engine would delete them too, but need not be running. -1 - rid: blocks set aside for deletion.
   for (const blocksOf of [rid, -1 - rid]) {
     if (db.prepare(sql.deleteBlocks).run({ blocksOf, limit }).changes > 0) return true

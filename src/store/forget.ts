@@ -49,10 +49,11 @@ const sql = {
   visitorsLinks: `
     select count(*) from profile_links
     where website_rid = :rid and anonymous_id in (select value from json_each(:anonymousIds))`,
+  last: "select coalesce(max(id), 0) from event_rows",
   scan: (condition: string) => `
-    select ts, id, ${condition} from event_rows
-    where website_rid = :rid and (ts, id) > (:ts, :id)
-    order by ts, id
+    select id, website_rid = :rid and (${condition}) from event_rows
+    where id > :after and id <= :last
+    order by id
     limit :limit`,
   deleteEvents: (condition: string) => `
     delete from event_rows
@@ -231,20 +232,25 @@ function idsOf({ values: { profileId, anonymousIds } }: PersonFilter): IdTexts {
   return { visitors, profiles: new Set(profileId === null ? [] : [profileId]) }
 }
 
-/** Yields the ids of the events in batches. Scans all events of the website: there is no index on the visitor. */
+/** Yields the ids of the events in batches. Scans all events: there is no index on the visitor. */
 async function* eventsOf(
   db: Db,
   { values, match }: PersonFilter,
   schedule: Pick<ForgetSchedule, "sleep" | "onProgress">,
 ): AsyncGenerator<number[]> {
   const scan = db.prepare(sql.scan(match)).raw()
-  let [ts, id, scanned] = [Number.MIN_SAFE_INTEGER, 0, 0]
+  // New events must not keep the scan from ending.
+  const last = db.prepare(sql.last).pluck().get() as number
+  let [after, scanned] = [0, 0]
   for (;;) {
-    const rows = scan.all({ ...values, ts, id, limit: rowsPerScan }) as [number, number, number | null][]
-    const last = rows.at(-1)
-    if (!last) return
-    ;[ts, id] = last
-    const ids = rows.filter((row) => row[2]).map((row) => row[1])
+    const rows = scan.all({ ...values, after, last, limit: rowsPerScan }) as [
+      id: number,
+      matches: number | null,
+    ][]
+    const end = rows.at(-1)
+    if (!end) return
+    after = end[0]
+    const ids = rows.filter(([, matches]) => matches).map(([id]) => id)
     if (ids.length > 0) yield ids
     scanned += rows.length
     schedule.onProgress?.(scanned)

@@ -46,10 +46,32 @@ export function unpackId(packed: Uint8Array): string {
   return `${prefix}${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
 }
 
-/** The stored form of an event id: only the bytes if it is a UUID. */
-export function storedEventId(text: string): string | Buffer {
-  return (text.length === uuidLength && packId(text)) || text
+/** The bytes of an event id that is a UUID; null if it is none. */
+export function packedEventId(text: string): Buffer | null {
+  return (text.length === uuidLength && packId(text)) || null
 }
+
+/**
+ * SQL: the part of a packed event id by which its index is unique: half of its bytes, the ones that differ most in every version of UUID.
+ * Two ids that are equal in it are both stored: see `EventInserter`.
+ */
+export function eventKeyOf(id: string): string {
+  return `cast(substr(${id}, 1, 4) || substr(${id}, 13) as blob)`
+}
+
+/** SQL: the conditions of the two unique indexes of event ids. */
+export const hasTextEventId = "typeof(event_id) = 'text'"
+export const hasPackedEventId = "typeof(event_id) = 'blob'"
+
+/** SQL: an event whose event id is `:eventId`. `:packedId`: the same as bytes, null if it is no UUID. */
+export const findEventId = `
+  select 1 from event_rows
+  where ${hasTextEventId} and website_rid = :websiteRid and via_key = :viaKey and event_id = :eventId
+  union all
+  select 1 from event_rows
+  where ${hasPackedEventId} and ${eventKeyOf("event_id")} = ${eventKeyOf(":packedId")} and event_id = :packedId
+    and website_rid = :websiteRid and via_key = :viaKey
+  limit 1`
 
 /** Returns the event id of its stored form. */
 export function eventIdOf(stored: string | Uint8Array | null): string | null {

@@ -27,7 +27,7 @@ const row = `(${columns.replaceAll(/\w+/g, "?")})`
 const insert = db.prepare(`
   insert into event_rows (${columns})
   values ${Array(rowsPerStatement).fill(row).join(", ")}
-  on conflict (website_rid, via_key, event_id) where event_id is not null do nothing`)
+  on conflict do nothing`)
 
 const statements: unknown[][] = []
 let values: unknown[] = []

@@ -152,7 +152,7 @@ function sendViews({ server, end }: Target, perSecond: number): { stop: () => Pr
   const started = Date.now()
   const db = openReader(server.db)
   const old = db
-    .prepare("select session_id from event_rows order by ts desc limit 20000")
+    .prepare("select session_id from events order by id desc limit 20000")
     .pluck()
     .all() as string[]
   db.close()

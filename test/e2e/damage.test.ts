@@ -114,14 +114,14 @@ const cases: Case[] = [
   {
     sentence: "a page of zeros in the index by time",
     of: "stopped",
-    hit: (path) => damageLeaf(path, "event_rows_time", "zeros"),
+    hit: (path) => damageLeaf(path, "event_times", "zeros"),
     says: /is damaged: .*page \d+/,
     hint: aside,
   },
   {
     sentence: "a page of noise in the index by eventId",
     of: "stopped",
-    hit: (path) => damageLeaf(path, "event_rows_event_id", "noise"),
+    hit: (path) => damageLeaf(path, "event_rows_event_key", "noise"),
     says: /is damaged: .*page \d+/,
     hint: aside,
   },
@@ -293,7 +293,7 @@ describe("in a file that is too large for a full check at start", () => {
 
   test("databuddy check detects a damaged index page that the sample misses", () => {
     const path = place("stopped")
-    damageLeaf(path, "event_rows_event_id", "noise")
+    damageLeaf(path, "event_rows_event_key", "noise")
     start(path)
     const { code, said } = databuddy("check", "--db", path)
     expect(code).toBe(1)
@@ -306,7 +306,7 @@ test("a damaged page at run time: 503 for requests that need it, a log line, and
   const server = await startServer({ db: path })
   try {
     // The server has only read the ends of the index; the pages between are read from disk.
-    for (const page of pages.get("event_rows_event_id") as number[]) {
+    for (const page of pages.get("event_rows_event_key") as number[]) {
       overwrite(path, (page - 1) * pageSize, Buffer.alloc(pageSize))
     }
     const client = { url: server.url, key }

@@ -120,6 +120,62 @@ describe("ids", () => {
   })
 })
 
+describe("event ids that are equal in the half that the index compares", () => {
+  /** Differs from `uuid` in the other half only. */
+  const sameHalf = (number: number) => uuidOf(1).replace("c3d4", number.toString(16).padStart(4, "0"))
+
+  test("are stored once each, and again only after their event was deleted", () => {
+    const writer = writerOf()
+    const views = Array.from({ length: 40 }, (_, index) => viewOf(1, { eventId: sameHalf(index) }))
+    const others = Array.from({ length: 40 }, (_, index) => viewOf(2, { eventId: uuidOf(100 + index) }))
+    const mixed = views.flatMap((view, index) => [view, others[index] as EventRow])
+    store(writer, ...mixed, views[3] as EventRow)
+    expect(writer.lastCommit).toEqual({ stored: 80, duplicates: 1 })
+    const ids = mixed.map(({ eventId }) => eventId)
+    expect(column("event_id", "events").sort()).toEqual(ids.sort())
+    for (const again of [writer, writerOf()]) {
+      store(again, ...mixed)
+      expect(again.lastCommit).toEqual({ stored: 0, duplicates: 80 })
+    }
+    expect(column("typeof(event_id)").filter((type) => type === "blob")).toHaveLength(41)
+    db.exec("delete from event_rows where typeof(event_id) = 'blob'")
+    store(writer, ...mixed)
+    expect(writer.lastCommit).toEqual({ stored: 41, duplicates: 39 })
+    expect(column("event_id", "events").sort()).toEqual(ids)
+    expect(findProblems(db, "")).toEqual([])
+  })
+
+  test("are seen by an inserter that started before the first of them, and after a rollback", () => {
+    const [early, late] = [writerOf(), writerOf()]
+    const [first, second] = [viewOf(1, { eventId: sameHalf(1) }), viewOf(1, { eventId: sameHalf(2) })]
+    store(early, first)
+    db.exec("begin")
+    const inserter = new EventInserter(db, new DailyHash(db, (bytes) => crypto.getRandomValues(bytes)))
+    inserter.insert([at(second)])
+    db.exec("rollback")
+    inserter.clearCaches()
+    store(late, second)
+    db.exec("delete from event_rows where id = 1")
+    for (const writer of [early, late]) {
+      store(writer, second)
+      expect(writer.lastCommit).toEqual({ stored: 0, duplicates: 1 })
+    }
+    expect(db.transaction(() => inserter.insert([at(second)]))()).toBe(0)
+    expect(column("event_id", "events")).toEqual([sameHalf(2)])
+  })
+
+  test("can be of two websites and two kinds of credentials", () => {
+    const rows = [{}, { websiteRid: 5 }, { viaKey: 1 as const }, { websiteRid: 5, eventId: sameHalf(9) }].map(
+      (changes) => viewOf(1, { eventId: sameHalf(1), ...changes }),
+    )
+    const writer = writerOf()
+    for (const stored of [4, 0]) {
+      store(writer, ...rows)
+      expect(writer.lastCommit.stored).toBe(stored)
+    }
+  })
+})
+
 function readAll() {
   const all = { from: Number.MIN_SAFE_INTEGER, to: Number.MAX_SAFE_INTEGER }
   const reader = new EventReader(db, { websites: new Map([[0, null]]), ...all })

@@ -29,13 +29,8 @@ const sql = {
     "select * from event_types order by id desc limit 1",
     "select * from profiles order by website_rid desc, profile_id desc limit 1",
     "select * from profile_links order by website_rid desc, anonymous_id desc, profile_id desc limit 1",
-    "select website_rid, ts from event_rows indexed by event_rows_time order by website_rid, ts limit 1",
-    "select website_rid, ts from event_rows indexed by event_rows_time order by website_rid desc, ts desc limit 1",
-    `select event_id from event_rows indexed by event_rows_event_id where event_id is not null
-     order by website_rid, via_key, event_id limit 1`,
-    `select event_id from event_rows indexed by event_rows_event_id where event_id is not null
-     order by website_rid desc, via_key desc, event_id desc limit 1`,
   ],
+  indexes: "select name from sqlite_schema where tbl_name in ('event_rows', 'event_times')",
 }
 
 /**
@@ -133,9 +128,36 @@ function quickCheck(db: Db): string | undefined {
   return report === "ok" ? undefined : report.replaceAll(/\s+/g, " ").trim()
 }
 
+/** The indexes of events, in all versions: a condition that all of their entries fulfil, and the order of their entries. */
+const indexes = [
+  { name: "event_rows_time", from: "event_rows indexed by event_rows_time", order: ["website_rid", "ts"] },
+  { name: "event_times", from: "event_times", order: ["website_rid", "period", "id_group"] },
+  {
+    name: "event_rows_event_id",
+    from: "event_rows indexed by event_rows_event_id where event_id is not null",
+    order: ["website_rid", "via_key", "event_id"],
+  },
+  {
+    name: "event_rows_event_text",
+    from: "event_rows indexed by event_rows_event_text where typeof(event_id) = 'text'",
+    order: ["website_rid", "via_key", "event_id"],
+  },
+  {
+    name: "event_rows_event_key",
+    from: "event_rows indexed by event_rows_event_key where typeof(event_id) = 'blob'",
+    order: ["cast(substr(event_id, 1, 4) || substr(event_id, 13) as blob)"],
+  },
+]
+
 /** Reads the ends of the large tables and indexes, and samples spread evenly over the events. Throws if SQLite detects damage. */
 function sample(db: Db): undefined {
   for (const edge of sql.edges) db.prepare(edge).get()
+  const existing = new Set(db.prepare(sql.indexes).pluck().all())
+  for (const { from, order } of indexes.filter(({ name }) => existing.has(name))) {
+    db.prepare(`select ${order.join(", ")} from ${from} order by ${order.join(", ")} limit 1`).get()
+    const newest = order.map((term) => `${term} desc`).join(", ")
+    db.prepare(`select ${order.join(", ")} from ${from} order by ${newest} limit 1`).get()
+  }
   const { least, most } = db.prepare(sql.bounds).get() as { least: number | null; most: number | null }
   if (least === null || most === null) return
   const rowsFrom = db.prepare(sql.rowsFrom)

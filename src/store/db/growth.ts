@@ -23,7 +23,7 @@ const sql = {
   // Two counts and a subtraction: a condition on each row takes ten times as long.
   events:
     "select (select count(*) from event_rows) - (select count(*) from event_rows where website_rid < 0)",
-  // As subqueries, each is a lookup. `select min(id), max(id)` scans an index.
+  // As subqueries, each is a lookup. `select min(id), max(id)` scans all rows.
   bounds: "select (select min(id) from event_rows) as least, (select max(id) from event_rows) as most",
   oldest: "select ts + delay from event_rows where +website_rid >= 0 order by id limit 1",
   newest: "select ts + delay from event_rows where +website_rid >= 0 order by id desc limit 1",
@@ -31,7 +31,7 @@ const sql = {
   retained: "select retain_ms from websites where deleted_at is null and retain_ms is not null",
 }
 
-/** Scans one index. `defaultRetention`: ms for websites without a retention of their own; undefined or 0: forever. */
+/** Counts all rows, 1 s for ten million. `defaultRetention`: ms for websites without a retention of their own; undefined or 0: forever. */
 export function growthOf(db: Db, now: number, defaultRetention: number | undefined): Growth {
   const value = (text: string) => db.prepare(text).pluck().get() as number | undefined
   const pragma = (name: string) => db.pragma(name, { simple: true }) as number

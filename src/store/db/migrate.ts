@@ -18,6 +18,7 @@ import lowerIsBetter from "../../../migrations/0020_lower_is_better.sql" with { 
 import boards from "../../../migrations/0021_boards.sql" with { type: "text" }
 import sharing from "../../../migrations/0022_sharing.sql" with { type: "text" }
 import shipping from "../../../migrations/0023_shipping.sql" with { type: "text" }
+import eventIndexes from "../../../migrations/0024_event_indexes.sql" with { type: "text" }
 import { UserError } from "../../errors.ts"
 import type { Db } from "./driver.ts"
 
@@ -32,6 +33,10 @@ export interface Migration {
 const verifyTexts = `
   select count(*) = 5 from pragma_table_info('event_rows')
   where name in ('anonymous_id', 'session_id', 'path', 'event_id', 'properties') and lower(type) = 'any'`
+
+/** 0024_event_indexes edits sqlite_schema too. Without a unique index, no insert would be possible. */
+const verifyEventIndexes = `
+  select count(*) = 1 from pragma_index_list('event_rows') where name = 'event_rows_event_key' and "unique"`
 
 /** In order of application. Append only: a released migration never changes. */
 export const migrations: readonly Migration[] = [
@@ -54,6 +59,7 @@ export const migrations: readonly Migration[] = [
   { name: "0021_boards", sql: boards },
   { name: "0022_sharing", sql: sharing },
   { name: "0023_shipping", sql: shipping },
+  { name: "0024_event_indexes", sql: eventIndexes, verify: verifyEventIndexes },
 ]
 
 const createMigrationsTable = `

@@ -51,12 +51,12 @@ export function openDatabase({ path, durability, busyTimeout, now, upgrade = fal
     db.pragma(`cache_size = -${cacheKiB}`)
     db.pragma(`wal_autocheckpoint = ${checkpointPages}`)
     db.pragma(`journal_size_limit = ${maxWalBytes}`)
-    // Keeps savepoint journals in memory: as files they cost system calls in every commit.
-    db.pragma("temp_store = memory")
     // Overwrites deleted content, such as earlier traits of a profile: remains in free pages could not be found when a person
     // asks for deletion. It does not cover copies that SQLite leaves when it moves cells: see unallocated-space.ts.
     db.pragma("secure_delete = on")
     if (pending.length > 0) migrate(db, path, now)
+    // Keeps savepoint journals in memory: as files they cost system calls in every commit. Not before: a migration can sort all events.
+    db.pragma("temp_store = memory")
     return db
   } catch (error) {
     db.close()

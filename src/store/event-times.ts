@@ -1,0 +1,139 @@
+import type { Db, Statement } from "./db/driver.ts"
+
+/*
+ * `event_times` finds the events of a website and time. It has one entry for all events of a website that happened within the same
+ * `periodMs` and whose ids are in the same group of `groupIds`, because events that arrive together usually happened together. An index
+ * with an entry for each event takes 18 bytes of each, this one less than 1 if there are several events in a period.
+ *
+ * Finding an event reads the groups of its period. A shorter period or smaller groups read fewer rows, and have more entries. An entry can
+ * be left without events; retention deletes it.
+ */
+
+/** ms of a period. As in migrations/0024_event_indexes.sql. */
+const periodMs = 10_000
+/** Ids of a group. */
+const groupIds = 64
+
+/** SQL: the number of a period, of a time in Unix ms. The driver binds numbers as reals, whose quotient would not be whole. */
+const periodOf = (time: string) => `cast(${time} as integer) / ${periodMs}`
+
+/** SQL for `from`: the events of `event_times as t` as `r`. Write `r.id` as `+r.id` in conditions, or SQLite would not read by group. */
+export const eventsOfTimes = `
+  event_times as t
+  cross join event_rows as r
+    on r.id between t.id_group * ${groupIds} and t.id_group * ${groupIds} + ${groupIds - 1}
+    and r.website_rid = t.website_rid
+    and r.ts / ${periodMs} = t.period`
+
+/** SQL: the event happened from `from` on and before `to`. Add a condition on `t.website_rid`. */
+export function isBetween(from: string, to: string): string {
+  return `t.period between ${periodOf(from)} and ${periodOf(to)} and r.ts >= ${from} and r.ts < ${to}`
+}
+
+/** SQL: the event happened at `time`. Add a condition on `t.website_rid`. */
+export function isAt(time: string): string {
+  return `t.period = ${periodOf(time)} and r.ts = ${time}`
+}
+
+/** SQL: the group has ids from `after` + 1 to `last`. */
+export function overlapsIds(after: string, last: string): string {
+  return `t.id_group between cast(${after} as integer) / ${groupIds} and cast(${last} as integer) / ${groupIds}`
+}
+
+/** SQL: the website has events that happened before a time, or entries without events. */
+export function hasBefore(rid: string, time: string): string {
+  return `(
+    exists (select 1 from event_times where website_rid = ${rid} and period < ${periodOf(time)})
+    or exists (
+      select 1 from ${eventsOfTimes}
+      where t.website_rid = ${rid} and t.period = ${periodOf(time)} and r.ts < ${time}))`
+}
+
+/** SQL: the number of events of all websites that no entry finds. */
+export const countMissing = `
+  select count(*) from event_rows as r
+  where website_rid >= 0 and not exists (
+    select 1 from event_times
+    where website_rid = r.website_rid and period = r.ts / ${periodMs} and id_group = r.id / ${groupIds})`
+
+/** SQL: orders by time and then by receipt. Reads a period at a time, so that a limit ends the reading. */
+export const byTime = "t.period, r.ts, r.id"
+export const byTimeBackwards = "t.period desc, r.ts desc, r.id desc"
+
+const sql = {
+  insert: "insert or ignore into event_times (website_rid, period, id_group) values (?, ?, ?)",
+  // As subqueries, each is a lookup.
+  span: `
+    select
+      (select min(period) from event_times where website_rid = :rid) as first,
+      (select max(period) from event_times where website_rid = :rid) as last`,
+  deleteEvents: `
+    delete from event_rows
+    where id in (
+      select r.id from ${eventsOfTimes}
+      where t.website_rid = :rid and t.period <= ${periodOf(":before")} and r.ts < :before
+      order by t.period
+      limit :limit)
+    returning ts`,
+  deleteBefore: `delete from event_times where website_rid = :rid and period < ${periodOf(":before")}`,
+}
+
+/** Adds the events of an insert to `event_times`. */
+export class EventTimes {
+  readonly #insert: Statement
+  /** The group that `#periods` is of. */
+  #group = -1
+  /** Website → its periods in the group that are stored. */
+  readonly #periods = new Map<number, Set<number>>()
+
+  constructor(db: Db) {
+    this.#insert = db.prepare(sql.insert)
+  }
+
+  /**
+   * Adds an event. Call it inside the transaction of its insert, in the order of ids if possible. `ts`: Unix ms.
+   * `firstId`, `lastId`: its id, or a range that contains it.
+   */
+  add(websiteRid: number, ts: number, firstId: number, lastId = firstId): void {
+    const period = Math.trunc(ts / periodMs)
+    const lastGroup = Math.trunc(lastId / groupIds)
+    for (let group = Math.trunc(firstId / groupIds); group <= lastGroup; group++) {
+      if (group !== this.#group) this.begin()
+      this.#group = group
+      const periods = this.#periods.get(websiteRid) ?? new Set()
+      if (periods.has(period)) continue
+      this.#periods.set(websiteRid, periods.add(period))
+      this.#insert.run(websiteRid, period, group)
+    }
+  }
+
+  /** Call it at the start of each transaction, and after a rollback: other connections can have deleted entries. */
+  begin(): void {
+    this.#group = -1
+    this.#periods.clear()
+  }
+}
+
+/**
+ * Deletes up to `limit` events of a website that happened before a time (Unix ms), the oldest periods first, and their entries.
+ * Returns false once there are none.
+ */
+export function deleteEventsBefore(
+  db: Db,
+  rid: number,
+  limit: number,
+  before = Number.MAX_SAFE_INTEGER,
+): boolean {
+  const times = db.prepare(sql.deleteEvents).pluck().all({ rid, before, limit }) as number[]
+  // Later steps need not read the entries of deleted events again.
+  db.prepare(sql.deleteBefore).run({ rid, before: times.length < limit ? before : Math.max(...times) })
+  return times.length > 0
+}
+
+/** A time before all events of a website, and one after all of them, Unix ms; undefined if it has none. */
+export function timesOf(db: Db, rid: number): { from: number; to: number } | undefined {
+  const { first, last } = db.prepare(sql.span).get({ rid }) as { first: number | null; last: number | null }
+  if (first === null || last === null) return undefined
+  // Periods before 1970 are rounded to the other side.
+  return { from: (first - 1) * periodMs, to: (last + 1) * periodMs }
+}
