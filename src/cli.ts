@@ -1,31 +1,6 @@
 import { Command, CommanderError } from "commander"
-import { addBackupCommand } from "./commands/backup.ts"
-import { addCheckCommand } from "./commands/check.ts"
-import { addClickHouseCommands } from "./commands/clickhouse.ts"
 import { addCompletionsCommands } from "./commands/completions.ts"
-import { addDemoCommand } from "./commands/demo.ts"
-import { addDoctorCommand } from "./commands/doctor.ts"
-import { addEventsCommands } from "./commands/events.ts"
-import { addExportCommand } from "./commands/export.ts"
-import { addForgetCommand } from "./commands/forget.ts"
-import { addHealthCommand } from "./commands/health.ts"
-import { addImportCommand } from "./commands/import.ts"
-import { addKeyCommands } from "./commands/key.ts"
-import { addLicensesCommand } from "./commands/licenses.ts"
-import { addMigrateCommand } from "./commands/migrate.ts"
-import { addQueryCommand } from "./commands/query.ts"
-import { addRebuildCommand } from "./commands/rebuild.ts"
-import { addRefusalsCommand } from "./commands/refusals.ts"
-import { addRestoreCommand } from "./commands/restore.ts"
-import { serve } from "./commands/serve.ts"
-import { addStatsCommand } from "./commands/stats.ts"
-import { addUpdateCommand } from "./commands/update.ts"
-import { addUserCommands } from "./commands/user.ts"
-import { printVersion, versionLine } from "./commands/version.ts"
-import { addWebsiteCommands } from "./commands/website.ts"
-import { OutputError, RequestError, UserError } from "./errors.ts"
-import { addServeOptions, databaseOption, type ServeOptions } from "./serve-options.ts"
-import { isBusy } from "./store/db/driver.ts"
+import { isBusy, OutputError, RequestError, UserError } from "./errors.ts"
 import type { Context } from "./terminal/context.ts"
 import { toUserError } from "./terminal/errors.ts"
 import { shown } from "./terminal/print.ts"
@@ -40,10 +15,44 @@ const exitCodeMeanings = {
   [exitCodes.closedPipe]: "The reader of the output closed it.",
 }
 
+type AddCommand = (root: Command, context: Context) => void
+
+/**
+ * The commands in the order of the help. Only the module of the command that runs is loaded: to load all of them takes
+ * longer than most commands.
+ */
+const commands = new Map<string, () => Promise<AddCommand>>(
+  Object.entries({
+    serve: async () => (await import("./commands/serve.ts")).addServeCommand,
+    demo: async () => (await import("./commands/demo.ts")).addDemoCommand,
+    website: async () => (await import("./commands/website.ts")).addWebsiteCommands,
+    key: async () => (await import("./commands/key.ts")).addKeyCommands,
+    user: async () => (await import("./commands/user.ts")).addUserCommands,
+    forget: async () => (await import("./commands/forget.ts")).addForgetCommand,
+    export: async () => (await import("./commands/export.ts")).addExportCommand,
+    import: async () => (await import("./commands/import.ts")).addImportCommand,
+    backup: async () => (await import("./commands/backup.ts")).addBackupCommand,
+    restore: async () => (await import("./commands/restore.ts")).addRestoreCommand,
+    check: async () => (await import("./commands/check.ts")).addCheckCommand,
+    doctor: async () => (await import("./commands/doctor.ts")).addDoctorCommand,
+    health: async () => (await import("./commands/health.ts")).addHealthCommand,
+    clickhouse: async () => (await import("./commands/clickhouse.ts")).addClickHouseCommands,
+    update: async () => (await import("./commands/update.ts")).addUpdateCommand,
+    migrate: async () => (await import("./commands/migrate.ts")).addMigrateCommand,
+    rebuild: async () => (await import("./commands/rebuild.ts")).addRebuildCommand,
+    refusals: async () => (await import("./commands/refusals.ts")).addRefusalsCommand,
+    query: async () => (await import("./commands/query.ts")).addQueryCommand,
+    events: async () => (await import("./commands/events.ts")).addEventsCommands,
+    stats: async () => (await import("./commands/stats.ts")).addStatsCommand,
+    version: async () => (await import("./commands/version.ts")).addVersionCommand,
+    licenses: async () => (await import("./commands/licenses.ts")).addLicensesCommand,
+  }),
+)
+
 /** Runs one command line, without the program's name, and returns the exit code. */
 export async function run(args: string[], context: Context): Promise<number> {
   try {
-    await program(context).parseAsync(args, { from: "user" })
+    await execute(args, context)
     return exitCodes.success
   } catch (error) {
     // Commander has already printed the help or the usage error.
@@ -55,7 +64,21 @@ export async function run(args: string[], context: Context): Promise<number> {
   }
 }
 
-function program(context: Context): Command {
+async function execute(args: string[], context: Context): Promise<void> {
+  try {
+    await (await program(args, context)).parseAsync(args, { from: "user" })
+  } catch (error) {
+    if (!(error instanceof CommanderError) || error.code !== versionCode) throw error
+    context.out((await import("./commands/version.ts")).versionLine())
+  }
+}
+
+/** Code of Commander's error that ends parsing at `--version`. */
+const versionCode = "commander.version"
+const versionFlags = ["-V", "--version"]
+
+/** The program with the command that `args` names; with all commands if it names none, as for the help. */
+async function program(args: string[], context: Context): Promise<Command> {
   const root = new Command("databuddy")
     .description(
       "Accepts page views and custom events over Databuddy's API and stores them in one SQLite file.",
@@ -63,42 +86,18 @@ function program(context: Context): Command {
     .exitOverride()
     .configureOutput({ writeOut: context.out, writeErr: context.err })
     .showHelpAfterError("(see --help)")
-    .option("-V, --version", "print the versions on one line")
-    // Commander's version() needs its text at startup; this opens SQLite only when the flag is given.
+    .option(versionFlags.join(", "), "print the versions on one line")
+    // Commander's version() needs its text at startup; `execute` opens SQLite only when the flag is given.
     .on("option:version", () => {
-      context.out(versionLine())
-      throw new CommanderError(exitCodes.success, "commander.version", "")
+      throw new CommanderError(exitCodes.success, versionCode, "")
     })
-  addServeOptions(root.command("serve").description("run the server (SIGTERM or SIGINT stops it)"))
-    .addOption(databaseOption())
-    .action((options: ServeOptions) => serve(options, context))
-  addDemoCommand(root, context)
-  addWebsiteCommands(root, context)
-  addKeyCommands(root, context)
-  addUserCommands(root, context)
-  addForgetCommand(root, context)
-  addExportCommand(root, context)
-  addImportCommand(root, context)
-  addBackupCommand(root, context)
-  addRestoreCommand(root, context)
-  addCheckCommand(root, context)
-  addDoctorCommand(root, context)
-  addHealthCommand(root, context)
-  addClickHouseCommands(root, context)
-  addUpdateCommand(root, context)
-  addMigrateCommand(root, context)
-  addRebuildCommand(root, context)
-  addRefusalsCommand(root, context)
-  addQueryCommand(root, context)
-  addEventsCommands(root, context)
-  addStatsCommand(root, context)
-  root
-    .command("version")
-    .description("print the versions of databuddy, Bun and SQLite")
-    .option("--json", "print one JSON object")
-    .action((options: { json?: boolean }) => printVersion(options, context))
-  addLicensesCommand(root, context)
-  addCompletionsCommands(root, exitCodeMeanings, context)
+  const [name = ""] = args
+  const load = commands.get(name)
+  if (load) (await load())(root, context)
+  else if (!versionFlags.includes(name)) {
+    for (const add of await Promise.all([...commands.values()].map((load) => load()))) add(root, context)
+    addCompletionsCommands(root, exitCodeMeanings, context)
+  }
   return root
 }
 

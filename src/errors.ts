@@ -52,6 +52,11 @@ export function codeOf(error: unknown): string {
   return typeof code === "string" ? code : ""
 }
 
+/** True if SQLite failed because another connection holds the lock. */
+export function isBusy(error: unknown): boolean {
+  return /^SQLITE_(BUSY|LOCKED)/.test(codeOf(error))
+}
+
 /** Standard output cannot be written, so the output of a command is lost. */
 export class OutputError extends Error {
   /** The reader closed the pipe, as `head` does after its last line. */

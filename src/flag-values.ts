@@ -1,11 +1,9 @@
 import { domainToASCII } from "node:url"
 import { InvalidArgumentError } from "commander"
 import { clusterUrlFormat, hasPassword, parseClusterUrl } from "./clickhouse/address.ts"
-import { parseDuration } from "./duration.ts"
+import { parseDuration, parseRetention, retentionFormat } from "./duration.ts"
 import { parseNetworks, type TrustedNetworks } from "./http/address.ts"
-import { ingestRoutes } from "./ingest/route.ts"
-import { parseRetention, retentionFormat } from "./store/data-retention.ts"
-import { defaultScriptName, scriptNames } from "./tracker/route.ts"
+import { defaultScriptName, scriptNames } from "./tracker/scripts.ts"
 
 // Parsers of the values of flags. Each throws an InvalidArgumentError, which commander prints after the flag.
 
@@ -100,14 +98,20 @@ export function headerName(text: string): string {
   )
 }
 
-/** First parts of the paths of the dashboard and the API. */
-const otherPaths = "docs,embed,health,invite,login,metrics,ready,settings,share,v1,w".split(",")
+/**
+ * First parts of the paths of all routes and pages. Not read from the routes: every command has flags, and would load all
+ * modules that routes need.
+ */
+const servedParts = (
+  "ai-traffic,batch,docs,embed,engagement,errors,events,health,identify,invite,login,metrics,public,px.jpg,ready,settings," +
+  "share,track,v1,vitals,w"
+).split(",")
 
 /** Parser of a path below which nothing else is served; '' is none. Removes a slash at the end. */
 export function ingestPath(text: string): string {
   const path = text.replace(/\/$/, "")
   if (path === "") return ""
-  if (isPath(path) && !servedParts().includes(firstPart(path))) return path
+  if (isPath(path) && !servedParts.includes(firstPart(path))) return path
   throw new InvalidArgumentError(
     "It must be a path that nothing else is served at, of letters, digits, '-' and '_', such as /e.",
   )
@@ -121,10 +125,9 @@ export function basePath(text: string): string {
       "It must be one to four parts of letters, digits, '-' and '_', each after a slash, without a slash at the end, such as /stats.",
     )
   }
-  const parts = servedParts()
-  if (!parts.includes(firstPart(text))) return text
+  if (!servedParts.includes(firstPart(text))) return text
   throw new InvalidArgumentError(
-    `It must not begin with a path of the server: ${parts.sort().join(", ")}. Choose another path, such as /stats.`,
+    `It must not begin with a path of the server: ${servedParts.join(", ")}. Choose another path, such as /stats.`,
   )
 }
 
@@ -136,12 +139,6 @@ function isPath(text: string): boolean {
 /** `stats` of /stats/events. */
 function firstPart(path: string): string {
   return path.split("/")[1] ?? ""
-}
-
-/** First parts of the paths of all routes. */
-function servedParts(): string[] {
-  const ingestParts = ingestRoutes.map(({ path }) => firstPart(path)).filter((part) => part !== "")
-  return [...otherPaths, ...ingestParts]
 }
 
 /** Parser of the name of a file that nothing else is served as. */

@@ -19,7 +19,7 @@ import {
 import type { TrustedNetworks } from "./http/address.ts"
 import { type LogLevel, logLevels } from "./log.ts"
 import type { Durability } from "./store/db/open.ts"
-import { defaultScriptName } from "./tracker/route.ts"
+import { defaultScriptName } from "./tracker/scripts.ts"
 
 /** The option of every command that uses a database. */
 export interface DatabaseOptions {

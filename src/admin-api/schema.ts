@@ -1,5 +1,6 @@
 import { type Static, Type } from "@sinclair/typebox"
-import { formats } from "../export/export.ts"
+import { retentionFormat } from "../duration.ts"
+import { formats } from "../export/formats.ts"
 import { maxRejectedRequests } from "../http/rejected-requests.ts"
 import {
   expiresAt,
@@ -13,7 +14,6 @@ import {
   websiteId,
 } from "../http/schema.ts"
 import { type RejectionReason, rejections } from "../rejection-reasons.ts"
-import { retentionFormat } from "../store/data-retention.ts"
 import { scopes } from "../store/keys.ts"
 import { maxSearchResults } from "../store/profile-search.ts"
 import { anonymizeSettings } from "../store/websites.ts"

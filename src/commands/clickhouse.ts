@@ -1,24 +1,65 @@
 import { type Command, Option } from "commander"
+import { type ClusterOptions, clusterLogin } from "../clickhouse/address.ts"
+import { Cluster, ClusterError } from "../clickhouse/cluster.ts"
+import { type Comparison, compare } from "../clickhouse/comparison.ts"
+import { linesOfCluster } from "../clickhouse/fetch.ts"
+import { shippingLockError, shippingLockPath } from "../clickhouse/lock.ts"
+import { migrateCluster, printedSchema, readSchema, requireSchema } from "../clickhouse/schema.ts"
+import { Shipper } from "../clickhouse/shipper.ts"
+import { retryDelay } from "../clickhouse/shipping-loop.ts"
+import { readWriters } from "../clickhouse/writers.ts"
+import { UserError } from "../errors.ts"
 import { filled } from "../flag-values.ts"
+import type { Report } from "../import/import.ts"
+import { importLines, retryBusy } from "../import/import-lines.ts"
 import { addFlagsOfServe } from "../serve-options.ts"
+import type { Db } from "../store/db/driver.ts"
+import { pendingMigrations } from "../store/db/migrate.ts"
+import { closeAfterReading, openForReading, requireCurrentSchema } from "../store/db/open.ts"
+import { ServerLock } from "../store/db/server-lock.ts"
+import {
+  applyShippingChange,
+  pendingDeletion,
+  readShipping,
+  type ShippingChange,
+  shippingLag,
+} from "../store/shipping.ts"
 import type { Context } from "../terminal/context.ts"
-import { addDataOptions } from "../terminal/database.ts"
-import type {
-  ClickHouseLoadOptions,
-  ClickHouseMigrateOptions,
-  ClickHouseOptions,
-} from "./clickhouse-actions.ts"
+import {
+  addDataOptions,
+  type DataOptions,
+  inTransaction,
+  requireDatabase,
+  withDatabase,
+} from "../terminal/database.ts"
+import { countText, printFields, printJson, printTable } from "../terminal/print.ts"
+import { Progress } from "../terminal/progress.ts"
+
+interface ClickHouseOptions extends DataOptions, ClusterOptions {}
+
+interface ClickHouseMigrateOptions extends ClusterOptions {
+  print?: boolean
+  clickhouseCluster?: string
+  json?: boolean
+}
+
+interface ClickHouseLoadOptions extends ClickHouseOptions {
+  replace?: boolean
+}
 
 const flags = ["--clickhouse", "--clickhouse-password-file"]
-
-/** The client of ClickHouse is loaded only by these commands, and by a server with `--clickhouse`. */
-const actions = () => import("./clickhouse-actions.ts")
+/** Attempts of a step of `load`, with up to a minute between two: a cluster restarts in less than ten. */
+const maxAttempts = 15
+/** ms between two looks whether deletions can be shipped. */
+const deletionsPoll = 1_000
+/** Days that differ to print; all are counted. */
+const maxPrintedDays = 20
 
 export function addClickHouseCommands(root: Command, context: Context): void {
   const group = root
     .command("clickhouse")
     .description("keep a copy of all events in a ClickHouse cluster; serve --clickhouse ships new ones")
-  const migrate = group
+  const migrateCommand = group
     .command("migrate")
     .description("create the tables in the cluster, or migrate those of an older version")
     .option("--print", "print the statements instead, to apply them manually")
@@ -31,33 +72,259 @@ export function addClickHouseCommands(root: Command, context: Context): void {
         .argParser(filled("the name of a cluster")),
     )
     .option("--json", "print JSON")
-  addFlagsOfServe(migrate, flags).action(async (options: ClickHouseMigrateOptions) =>
-    (await actions()).migrate(options, context),
+  addFlagsOfServe(migrateCommand, flags).action((options: ClickHouseMigrateOptions) =>
+    migrate(options, context),
   )
-  const load = group
+  const loadCommand = group
     .command("load")
     .description(
       "ship everything that is not in the cluster yet, then compare both sides. It continues where an earlier run or a server stopped",
     )
     .option("--replace", "after a restore: first delete in the cluster what is newer than this file")
   addDataOptions(
-    addFlagsOfServe(load, flags),
+    addFlagsOfServe(loadCommand, flags),
     "clickhouse load --clickhouse https://user@host:8443/database",
-  ).action(async (options: ClickHouseLoadOptions) => (await actions()).load(options, context))
-  const compare = group
+  ).action((options: ClickHouseLoadOptions) => load(options, context))
+  const compareCommand = group
     .command("compare")
     .description(
       "compare counts and hashes of the shipped events on both sides, by website and day; exits with code 1 if they differ",
     )
   addDataOptions(
-    addFlagsOfServe(compare, flags),
+    addFlagsOfServe(compareCommand, flags),
     "clickhouse compare --clickhouse https://user@host:8443/database",
-  ).action(async (options: ClickHouseOptions) => (await actions()).compareSides(options, context))
-  const fetch = group
+  ).action((options: ClickHouseOptions) => compareSides(options, context))
+  const fetchCommand = group
     .command("fetch")
     .description("add everything that only the cluster has to a file, then compare both sides")
   addDataOptions(
-    addFlagsOfServe(fetch, flags),
+    addFlagsOfServe(fetchCommand, flags),
     "clickhouse fetch --clickhouse https://user@host:8443/database --db new.db",
-  ).action(async (options: ClickHouseOptions) => (await actions()).fetchEvents(options, context))
+  ).action((options: ClickHouseOptions) => fetchEvents(options, context))
+}
+
+async function migrate(options: ClickHouseMigrateOptions, context: Context): Promise<void> {
+  const { clickhouse, clickhouseCluster: name } = options
+  if (options.print) {
+    const { address } = clusterLogin(
+      { ...options, clickhouse: clickhouse ?? "http://localhost" },
+      context.env,
+    )
+    context.out(printedSchema(address, name))
+    return
+  }
+  const { address, password } = clusterLogin(options, context.env)
+  const applied = await withCluster(options, context, async (cluster) => {
+    const server = new Cluster({ ...address, database: "default" }, password)
+    try {
+      return await migrateCluster(cluster, (statement) => server.run(statement), name)
+    } finally {
+      await server.close()
+    }
+  })
+  if (options.json) printJson({ applied }, context)
+  else if (applied.length === 0) context.out("no pending migrations\n")
+  else printFields({ applied: applied.join(", ") }, context)
+}
+
+async function load(options: ClickHouseLoadOptions, context: Context): Promise<void> {
+  await withCluster(options, context, (cluster) =>
+    withDatabase(options, context, async (db) => {
+      const lock = new ServerLock(shippingLockPath(db.name), context.environment.pid, shippingLockError)
+      try {
+        const { events, ms } = await ship(db, cluster, options.replace ?? false, context)
+        const comparison = await compareShipped(db, cluster, context)
+        const rate = ms > 0 ? Math.round((events * 1_000) / ms) : 0
+        const took = `${(ms / 1_000).toFixed(1)} s, ${rate.toLocaleString("en")} per second`
+        report({ shipped: countText(events, "event"), took }, { events, ms }, comparison, options, context)
+      } finally {
+        lock.release()
+      }
+    }),
+  )
+}
+
+async function compareSides(options: ClickHouseOptions, context: Context): Promise<void> {
+  await withCluster(options, context, async (cluster) => {
+    const path = requireDatabase(options)
+    const db = openForReading(path)
+    try {
+      requireCurrentSchema(pendingMigrations(db, path), path)
+      report({}, {}, await compareShipped(db, cluster, context), options, context)
+    } finally {
+      closeAfterReading(db)
+    }
+  })
+}
+
+async function fetchEvents(options: ClickHouseOptions, context: Context): Promise<void> {
+  await withCluster(options, context, (cluster) =>
+    withDatabase(
+      options,
+      context,
+      async (db) => {
+        requireSchema(await readSchema(cluster), cluster.name)
+        const [origin] = await readWriters(cluster)
+        if (!origin) {
+          throw new UserError(
+            `no file has shipped events to ${cluster.name}`,
+            "correct the database in --clickhouse",
+          )
+        }
+        const progress = new Progress(context)
+        const onProgress = ({ events }: Report) =>
+          progress.show(() => `${events.added.toLocaleString("en")} events added`)
+        const startedAt = context.environment.elapsed()
+        const lines = linesOfCluster(cluster, origin.writer, pendingDeletion(db))
+        const imported = await importLines(db, lines, {
+          ...context,
+          onProgress,
+        }).finally(() => progress.end())
+        const ms = Math.round(context.environment.elapsed() - startedAt)
+        const { events, refused } = imported
+        const at = context.environment.now()
+        const { writer, shippedId: id } = origin
+        const mustCompare = readShipping(db)?.mustCompare ?? false
+        // Before the comparison, which then includes what a running server stores meanwhile.
+        if (refused.total === 0) await writeChange(db, { type: "adopt", writer, id, at })
+        const comparison = await compareAll(db, cluster, id, context)
+        const agrees = refused.total === 0 && comparison.differences.length === 0
+        if (agrees && !mustCompare) await writeChange(db, { type: "compared" })
+        const renumbered = events.renumbered > 0 ? `; ${events.renumbered} got a new id` : ""
+        const fields = {
+          events: `${events.added} added, ${events.present} already present${renumbered}`,
+          took: `${(ms / 1_000).toFixed(1)} s`,
+        }
+        report(fields, { fetched: events, rejected: refused.total, ms }, comparison, options, context)
+        if (refused.total > 0) {
+          throw new UserError(
+            `${countText(refused.total, "row")} could not be added, the first: ${refused.first[0]?.message ?? ""}`,
+            "a later version wrote them, or another program; use that version",
+          )
+        }
+      },
+      { createIfMissing: true },
+    ),
+  )
+}
+
+async function withCluster<Result>(
+  options: ClusterOptions,
+  { env }: Context,
+  work: (cluster: Cluster) => Promise<Result>,
+): Promise<Result> {
+  const { address, password } = clusterLogin(options, env)
+  const cluster = new Cluster(address, password)
+  try {
+    return await work(cluster)
+  } catch (error) {
+    if (!(error instanceof ClusterError)) throw error
+    throw new UserError(
+      error.message,
+      "check --clickhouse, the password and the network, then run the command again: it continues",
+    )
+  } finally {
+    await cluster.close()
+  }
+}
+
+/** Ships until nothing is left. Retries failures of the cluster. */
+async function ship(
+  db: Db,
+  cluster: Cluster,
+  replaces: boolean,
+  context: Context,
+): Promise<{ events: number; ms: number }> {
+  const { environment, sleep } = context
+  const shipper = new Shipper({
+    ...environment,
+    db,
+    cluster,
+    write: (change) => writeChange(db, change),
+    // Lets the insert that is under way continue.
+    pause: () => new Promise((resolve) => setImmediate(resolve)),
+    log: (level, message) => context.err(`${level}: ${message}\n`),
+  })
+  const progress = new Progress(context)
+  const startedAt = environment.elapsed()
+  let events = 0
+  try {
+    if (replaces) await shipper.replaceNewer()
+    for (let failures = 0; ; ) {
+      try {
+        const result = await shipper.step()
+        failures = 0
+        events += result.events
+        progress.show(() => progressLine(db, events))
+        if (!result.isDone) continue
+        if (shippingLag(db, readShipping(db)?.shippedId ?? 0).deletions === 0) break
+        await sleep(deletionsPoll)
+      } catch (error) {
+        if (!(error instanceof ClusterError) || ++failures === maxAttempts) throw error
+        await sleep(retryDelay(failures, environment.random))
+      }
+    }
+  } finally {
+    progress.end()
+  }
+  return { events, ms: Math.round(environment.elapsed() - startedAt) }
+}
+
+function progressLine(db: Db, events: number): string {
+  const lag = shippingLag(db, readShipping(db)?.shippedId ?? 0)
+  return `${events.toLocaleString("en")} events shipped, ${lag.events.toLocaleString("en")} left, ${lag.deletions.toLocaleString("en")} deletions left`
+}
+
+async function writeChange(db: Db, change: ShippingChange): Promise<void> {
+  await retryBusy(() => inTransaction(db, () => applyShippingChange(db, change)))
+}
+
+async function compareShipped(db: Db, cluster: Cluster, context: Context): Promise<Comparison> {
+  const shipping = readShipping(db)
+  if (!shipping) {
+    throw new UserError(
+      `no events of ${db.name} were ever shipped`,
+      "run databuddy clickhouse load, or start the server with --clickhouse",
+    )
+  }
+  return compareAll(db, cluster, shipping.shippedId, context)
+}
+
+async function compareAll(db: Db, cluster: Cluster, lastId: number, context: Context): Promise<Comparison> {
+  const progress = new Progress(context)
+  const pause = async (events: number) =>
+    progress.show(() => `${events.toLocaleString("en")} events compared`)
+  return compare(db, cluster, lastId, pause).finally(() => progress.end())
+}
+
+/** Prints the result of a command and its comparison. Throws a UserError if the sides differ. */
+function report(
+  fields: Record<string, string>,
+  json: object,
+  comparison: Comparison,
+  options: ClickHouseOptions,
+  context: Context,
+): void {
+  const { events, days, differences } = comparison
+  if (options.json) printJson({ ...json, compared: { events, days, differences } }, context)
+  else {
+    const compared = `${countText(events, "event")} in ${countText(days, "group")} by website and day: counts and hashes ${differences.length === 0 ? "agree" : "differ"}`
+    printFields({ ...fields, compared }, context)
+    if (differences.length > 0) {
+      const rows = differences
+        .slice(0, maxPrintedDays)
+        .map(({ website, day, here, inCluster }) => [
+          website || "(none)",
+          new Date(day * 86_400_000).toISOString().slice(0, 10),
+          String(here),
+          String(inCluster),
+        ])
+      printTable(["WEBSITE", "DAY", "IN THE FILE", "IN THE CLUSTER"], rows, context)
+    }
+  }
+  if (differences.length === 0) return
+  throw new UserError(
+    `the sides differ in ${countText(differences.length, "group")} by website and day`,
+    "events that were deleted a moment ago can be the reason: run databuddy clickhouse compare again; if they still differ, databuddy clickhouse load --replace makes the cluster equal to the file",
+  )
 }

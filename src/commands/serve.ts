@@ -1,3 +1,4 @@
+import type { Command } from "commander"
 import { AcmeCertificate } from "../acme/renewal.ts"
 import { readBackupKey } from "../backups/archive.ts"
 import { bucketDestination, folderDestination } from "../backups/destinations.ts"
@@ -8,7 +9,7 @@ import { needsMigration, upgrade } from "../backups/upgrade.ts"
 import { clusterLogin, isUnencrypted } from "../clickhouse/address.ts"
 import { openGeoFile } from "../ingest/geo.ts"
 import { createLog, faultLog, type Log } from "../log.ts"
-import type { ServeOptions } from "../serve-options.ts"
+import { addServeOptions, databaseOption, type ServeOptions } from "../serve-options.ts"
 import { watchDescriptors } from "../server/file-descriptors.ts"
 import { setUp } from "../server/first-run.ts"
 import { Listener } from "../server/listen.ts"
@@ -23,8 +24,14 @@ import { databasePath } from "../store/db/database-path.ts"
 import type { Context } from "../terminal/context.ts"
 import { version } from "../version.ts"
 
+export function addServeCommand(root: Command, context: Context): void {
+  addServeOptions(root.command("serve").description("run the server (SIGTERM or SIGINT stops it)"))
+    .addOption(databaseOption())
+    .action((options: ServeOptions) => serve(options, context))
+}
+
 /** Runs the server until SIGTERM or SIGINT. SIGHUP reads the certificate and the log level again. The database is closed when the promise settles. */
-export async function serve(options: ServeOptions, context: Context): Promise<void> {
+async function serve(options: ServeOptions, context: Context): Promise<void> {
   const path = databasePath(options.db)
   const { environment, newId, memory } = context
   // A terminal that is closed sends SIGHUP too: then it ends the server.

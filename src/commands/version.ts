@@ -1,3 +1,4 @@
+import type { Command } from "commander"
 import { openCountryTable } from "../ingest/geo.ts"
 import { rulesVersion } from "../query/structures/tzdata.ts"
 import { Database } from "../store/db/driver.ts"
@@ -5,7 +6,15 @@ import type { Context } from "../terminal/context.ts"
 import { printFields, printJson } from "../terminal/print.ts"
 import { commit, version } from "../version.ts"
 
-export function printVersion({ json }: { json?: boolean }, context: Context): void {
+export function addVersionCommand(root: Command, context: Context): void {
+  root
+    .command("version")
+    .description("print the versions of databuddy, Bun and SQLite")
+    .option("--json", "print one JSON object")
+    .action((options: { json?: boolean }) => print(options, context))
+}
+
+function print({ json }: { json?: boolean }, context: Context): void {
   const facts = {
     version,
     commit,

@@ -12,11 +12,8 @@ import {
 import { eventsOfPerson, type Person, storedIdsOf } from "../store/forget.ts"
 import { type Website, withoutWebsite } from "../store/websites.ts"
 import { csvHeader, csvRow } from "./csv.ts"
+import type { Format } from "./formats.ts"
 import { type Counts, endLine, eventLine, firstLine, linkLine, profileLine, websiteLine } from "./lines.ts"
-import { parquetOf } from "./parquet.ts"
-
-export const formats = ["ndjson", "csv", "parquet"] as const
-export type Format = (typeof formats)[number]
 
 /** Selection of an export. Keys and salts are never exported. */
 export interface ExportSelection {
@@ -136,7 +133,7 @@ async function* paced(
 
 function fileOf(parts: Parts, format: Format, steps: Steps): AsyncGenerator<Uint8Array> {
   if (format === "csv") return csv(parts)
-  if (format === "parquet") return parquetOf(parts.events, steps)
+  if (format === "parquet") return parquet(parts, steps)
   return ndjson(parts, steps)
 }
 
@@ -158,6 +155,12 @@ async function* ndjson({ lines, events }: Parts, { pause }: Steps): AsyncGenerat
 async function* csv({ events }: Parts): AsyncGenerator<Uint8Array> {
   yield bytesOf([csvHeader])
   for await (const batch of events) yield bytesOf(batch.map(csvRow))
+}
+
+/** Loads the encoder, which few processes need. */
+async function* parquet({ events }: Parts, steps: Steps): AsyncGenerator<Uint8Array> {
+  const { parquetOf } = await import("./parquet.ts")
+  yield* parquetOf(events, steps)
 }
 
 function bytesOf(lines: string[]): Uint8Array {

@@ -1,8 +1,6 @@
 import { Elysia, NotFoundError } from "elysia"
 import { compress, fileResponse, immutable, lazy, noCache, pageHeaders } from "../http/static-files.ts"
 import type { Limits } from "./ingest.ts"
-import { openapi } from "./openapi.ts"
-import { createPage } from "./page.ts"
 
 /**
  * Allows only this server as a source and target. Inline styles are allowed for the theme of the viewer, and data images for its
@@ -20,12 +18,13 @@ const contentSecurityPolicy = [
   "frame-ancestors 'none'",
 ].join("; ")
 
-/** Routes of the API documentation: /openapi.json and /docs. Both are built on first use. */
+/** Routes of the API documentation: /openapi.json and /docs. Both are loaded and built on first use. */
 export function docsRoutes(limits: Limits, basePath: string) {
-  const document = lazy(async () =>
-    compress("application/json", Buffer.from(JSON.stringify(await openapi(limits, basePath)))),
-  )
-  const page = lazy(() => createPage(basePath))
+  const document = lazy(async () => {
+    const { openapi } = await import("./openapi.ts")
+    return compress("application/json", Buffer.from(JSON.stringify(await openapi(limits, basePath))))
+  })
+  const page = lazy(async () => (await import("./page.ts")).createPage(basePath))
   const script = lazy(async () => compress("text/javascript; charset=utf-8", (await page()).viewer.bytes))
   return new Elysia()
     .get("/openapi.json", async ({ request }) =>

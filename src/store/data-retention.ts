@@ -1,21 +1,6 @@
-import { parseDuration } from "../duration.ts"
 import type { Db } from "./db/driver.ts"
 import { deleteEventsBefore, hasBefore } from "./event-times.ts"
 import { sweepRows } from "./events.ts"
-
-/** ms. A shorter time is probably a mistake, such as 12m for twelve months, and would delete nearly everything. */
-const minRetention = 86_400_000
-/** ms, a hundred years. Use `forever` for longer. */
-const maxRetention = 36_525 * 86_400_000
-export const retentionFormat =
-  "forever, or a time from 1d to 36525d, such as 90d or 52w (units: s, m, h, d, w)"
-
-/** `90d` → ms, `forever` → 0; undefined if it is neither, or out of range. */
-export function parseRetention(text: string): number | undefined {
-  if (text === "forever") return 0
-  const ms = parseDuration(text)
-  return ms !== undefined && ms >= minRetention && ms <= maxRetention ? ms : undefined
-}
 
 /** Free pages (4 KiB each) that stay in the file for new events. */
 const reservedPages = 256

@@ -1,16 +1,7 @@
 import { createHash } from "node:crypto"
 import { Elysia } from "elysia"
 import { compress, fileResponse, lazy, type StaticFile } from "../http/static-files.ts"
-import { readScripts } from "./scripts.ts"
-
-/** Name of the script that pages load, unless `--script-name` adds another one. */
-export const defaultScriptName = "databuddy.js"
-
-/** All scripts; the first one loads the others. */
-export const scriptNames: readonly string[] = [
-  defaultScriptName,
-  ...["databuddy-debug", "vitals", "errors", "engagement", "pixel"].map((name) => `${name}.js`),
-]
+import { defaultScriptName, readScripts, scriptNames } from "./scripts.ts"
 
 /**
  * Any page can load the scripts. Browsers cache them for a day only: their URL has no version, and an upgrade

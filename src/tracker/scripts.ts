@@ -1,5 +1,14 @@
 import type { Scripts } from "./bundle.ts"
 
+/** Name of the script that pages load, unless `--script-name` adds another one. */
+export const defaultScriptName = "databuddy.js"
+
+/** All scripts; the first one loads the others. */
+export const scriptNames: readonly string[] = [
+  defaultScriptName,
+  ...["databuddy-debug", "vitals", "errors", "engagement", "pixel"].map((name) => `${name}.js`),
+]
+
 /** Set by src/build.ts in a binary: the scripts as JSON. */
 declare const BUILD_SCRIPTS: string | undefined
 

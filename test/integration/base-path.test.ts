@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { createHash } from "node:crypto"
+import { Command } from "commander"
 import { type AppDeps, createApp } from "../../src/app.ts"
 import { RequestCounts } from "../../src/metrics/requests.ts"
+import { addServeOptions } from "../../src/serve-options.ts"
 import { createUser } from "../../src/store/users.ts"
 import { createWebsite } from "../../src/store/websites.ts"
 import { giveKey, openApp, type TestApp } from "../support/app.ts"
@@ -105,6 +107,21 @@ async function answer({ app, secret }: ReturnType<typeof open>, { method, path, 
     body: await response.text(),
   }
 }
+
+test("no route is below a path that --base-path accepts", () => {
+  const { options } = addServeOptions(new Command("serve"))
+  const accepts = (path: string) => {
+    try {
+      return options.find(({ long }) => long === "--base-path")?.parseArg?.(path, undefined) === path
+    } catch {
+      return false
+    }
+  }
+  const parts = everyRoute.map(({ path }) => `/${path.split("/")[1]}`).filter((part) => part !== ingestPath)
+  expect(accepts("/stats")).toBe(true)
+  expect(parts).toContain("/vitals")
+  expect(parts.filter((part) => part !== "/" && accepts(part))).toEqual([])
+})
 
 describe.each(ways)("behind $proxy,", ({ prefix }) => {
   let below: ReturnType<typeof open>

@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { run } from "../../src/cli.ts"
 import { temporaryFolder } from "../harness.ts"
+import { commandContext } from "../support/command-context.ts"
 import { repository } from "../support/repository.ts"
 
 // The shells run the scripts and complete a command line. A shell that is not installed is skipped.
@@ -109,6 +111,20 @@ test("completes the commands and flags of the help, all of them", () => {
   )
   expect(flags.length).toBeGreaterThan(25)
   expect(completionsIn("bash", ["serve", "--"]).sort()).toEqual(flags.sort() as string[])
+})
+
+test("the help of each command is the same, whether it is loaded alone or with all others", async () => {
+  const print = async (...args: string[]) => {
+    const output = { out: "", err: "" }
+    await run(args, commandContext({ now: Date.now, env: {}, output }))
+    return output.out
+  }
+  const names = completionsIn("bash", [""]).filter((name) => !name.startsWith("-"))
+  expect(names).toContain("website")
+  for (const name of names) {
+    expect(await print(name, "--help")).toStartWith(`Usage: databuddy ${name} `)
+    expect(await print(name, "--help")).toBe(await print("help", name))
+  }
 })
 
 describe("the manual page", () => {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { Command } from "commander"
 import { addServeOptions } from "../../src/serve-options.ts"
-import { scriptNames } from "../../src/tracker/route.ts"
+import { scriptNames } from "../../src/tracker/scripts.ts"
 import { openApp, type TestApp } from "../support/app.ts"
 
 describe("the scripts of pages", () => {

@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test"
+import { describe, expect, test } from "bun:test"
 import { readFileSync } from "node:fs"
 import { dirname, join, relative } from "node:path"
 import { Glob } from "bun"
@@ -124,6 +124,26 @@ function reach(file: string, seen: Set<string> = new Set()): Set<string> {
   return seen
 }
 
+const transpiler = new Bun.Transpiler({ loader: "ts" })
+
+/** What is evaluated with a file: its imports and theirs, without types and without what `import()` loads later. */
+function loadedWith(file: string, seen: Set<string> = new Set()): Set<string> {
+  for (const { path, kind } of transpiler.scanImports(readFileSync(join(repository, file), "utf8"))) {
+    const to = path.startsWith(".") ? relative(repository, join(repository, dirname(file), path)) : path
+    if (kind === "dynamic-import" || seen.has(to)) continue
+    seen.add(to)
+    if (to.startsWith("src/") && to.endsWith(".ts")) loadedWith(to, seen)
+  }
+  return seen
+}
+
+/** The packages that are evaluated with a file. */
+function packagesLoadedWith(file: string): string[] {
+  return [...loadedWith(file)]
+    .filter((to) => !/^(?:node:|bun:|src\/|migrations\/|package\.json$)/.test(to))
+    .sort()
+}
+
 const shown = ({ from, to }: Import) => `${from} imports ${to}`
 
 test("better-sqlite3 is imported by src/store/db/driver.ts and nothing else", () => {
@@ -154,6 +174,37 @@ test("src/http contains only code that several routes need", () => {
   ]
   const users = (file: string) => routes.filter((route) => reach(route).has(file))
   expect(shared.filter((file) => users(file).length < 2)).toEqual([])
+})
+
+describe("the start of", () => {
+  test("every command loads the module of no other command", () => {
+    expect([...loadedWith("src/main.ts")].filter((file) => file.startsWith("src/commands/"))).toEqual([
+      "src/commands/completions.ts",
+    ])
+    expect(packagesLoadedWith("src/main.ts")).toEqual(["commander"])
+  })
+
+  test("a command loads no routes, unless it runs a server, and no encoder of exports", () => {
+    const commands = files.filter((file) => dirname(file) === "src/commands")
+    const servers = commands.filter((file) => packagesLoadedWith(file).includes("elysia"))
+    expect(servers).toEqual(["src/commands/demo.ts", "src/commands/serve.ts"])
+    expect(commands.filter((file) => packagesLoadedWith(file).includes("hyparquet-writer"))).toEqual([])
+  })
+
+  test("a server does not load what documents its API", () => {
+    expect([...loadedWith("src/commands/serve.ts")]).not.toContain("src/openapi/openapi.ts")
+  })
+
+  test.each([
+    [
+      "src/query-api/worker.ts",
+      ["@sinclair/typebox", "better-sqlite3", "moment-timezone/data/packed/latest.json"],
+    ],
+    ["src/backups/copy-worker.ts", ["better-sqlite3"]],
+    ["src/clickhouse/shipping-worker.ts", ["@clickhouse/client", "better-sqlite3"]],
+  ])("%s loads only the packages that it uses", (worker, packages) => {
+    expect(packagesLoadedWith(worker)).toEqual(packages)
+  })
 })
 
 test("there are no import cycles", () => {

@@ -47,11 +47,6 @@ function isLoadFailure(error: unknown): error is Error {
   return error instanceof Error && codeOf(error) === "ERR_DLOPEN_FAILED"
 }
 
-/** True if SQLite failed because another connection holds the lock. */
-export function isBusy(error: unknown): boolean {
-  return /^SQLITE_(BUSY|LOCKED)/.test(codeOf(error))
-}
-
 /** Messages of the glibc and musl loaders for a file system that is mounted noexec. */
 const noexec = /failed to map|not permitted|permission denied/i
 

@@ -1,6 +1,6 @@
 import { existsSync, linkSync, renameSync, rmSync } from "node:fs"
-import { codeOf, UserError } from "../../errors.ts"
-import { Database, type Db, isBusy } from "./driver.ts"
+import { codeOf, isBusy, UserError } from "../../errors.ts"
+import { Database, type Db } from "./driver.ts"
 import { databaseError } from "./open.ts"
 import { ServerLock } from "./server-lock.ts"
 

@@ -1,7 +1,7 @@
 import { accessSync, closeSync, constants, existsSync, readFileSync, rmSync, statSync } from "node:fs"
 import { dirname } from "node:path"
-import { codeOf, UserError } from "../../errors.ts"
-import { Database, type Db, isBusy } from "./driver.ts"
+import { codeOf, isBusy, UserError } from "../../errors.ts"
+import { Database, type Db } from "./driver.ts"
 import { createPrivateFile } from "./files.ts"
 import { type Migration, migrate, pendingMigrations } from "./migrate.ts"
 

@@ -1,6 +1,6 @@
 import { closeSync, constants, existsSync, openSync, rmSync } from "node:fs"
-import { UserError } from "../../errors.ts"
-import { Database, type Db, isBusy } from "./driver.ts"
+import { isBusy, UserError } from "../../errors.ts"
+import { Database, type Db } from "./driver.ts"
 import { FileLock } from "./file-lock.ts"
 import { databaseError } from "./open.ts"
 

@@ -1,6 +1,7 @@
 import { fstatSync, fsync, openSync, read, readSync, statSync, writeSync } from "node:fs"
 import { promisify } from "node:util"
-import { Database, type Db, isBusy } from "./driver.ts"
+import { isBusy } from "../../errors.ts"
+import { Database, type Db } from "./driver.ts"
 import { truncateWal } from "./open.ts"
 
 /*

@@ -1,6 +1,6 @@
-import { codeOf, RequestError } from "../../errors.ts"
+import { codeOf, isBusy, RequestError } from "../../errors.ts"
 import type { DailyHash } from "../daily-hash.ts"
-import { type Db, isBusy, type Statement } from "../db/driver.ts"
+import type { Db, Statement } from "../db/driver.ts"
 import type { EventInserter, EventRow } from "../events.ts"
 
 /** The changes of one request. They are stored all or not at all. */
