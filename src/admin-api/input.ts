@@ -1,11 +1,10 @@
 import type { Static } from "@sinclair/typebox"
-import { TypeCompiler } from "@sinclair/typebox/compiler"
 import { formatDuration, parseRetention } from "../duration.ts"
 import { type FieldError, RequestError } from "../errors.ts"
 import type { Format } from "../export/formats.ts"
 import { parseExpiry, parseIsoDate } from "../http/dates.ts"
 import { maxRejectedRequests, type RejectedRequest } from "../http/rejected-requests.ts"
-import { invalidShape, unicodeErrors, validate } from "../http/validation.ts"
+import { invalidShape, SchemaCheck, unicodeErrors, validate } from "../http/validation.ts"
 import { iso, isoOrNull } from "../iso.ts"
 import { type RejectionReason, rejections } from "../rejection-reasons.ts"
 import type { Db } from "../store/db/driver.ts"
@@ -45,15 +44,15 @@ import {
 export type WebsiteChanges = Partial<WebsiteSettings> & { paused?: boolean }
 export type KeyChanges = Partial<KeyGrant> & { disabled?: boolean }
 
-const checkNewWebsite = TypeCompiler.Compile(newWebsiteSchema)
-const checkWebsiteChanges = TypeCompiler.Compile(websiteChangesSchema)
-const checkPerson = TypeCompiler.Compile(personSchema)
-const checkNewKey = TypeCompiler.Compile(newKeySchema)
-const checkKeyChanges = TypeCompiler.Compile(keyChangesSchema)
-const checkRejectedRequestFilter = TypeCompiler.Compile(rejectedRequestFilterSchema)
-const checkProfileSearch = TypeCompiler.Compile(profileSearchSchema)
-const checkProfileFilter = TypeCompiler.Compile(profileFilterSchema)
-const checkExportFilter = TypeCompiler.Compile(exportFilterSchema)
+const checkNewWebsite = new SchemaCheck(newWebsiteSchema)
+const checkWebsiteChanges = new SchemaCheck(websiteChangesSchema)
+const checkPerson = new SchemaCheck(personSchema)
+const checkNewKey = new SchemaCheck(newKeySchema)
+const checkKeyChanges = new SchemaCheck(keyChangesSchema)
+const checkRejectedRequestFilter = new SchemaCheck(rejectedRequestFilterSchema)
+const checkProfileSearch = new SchemaCheck(profileSearchSchema)
+const checkProfileFilter = new SchemaCheck(profileFilterSchema)
+const checkExportFilter = new SchemaCheck(exportFilterSchema)
 
 /** Hosts that can occur in an Origin header. A wildcard would never match. */
 const plainHost = /^(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])$/

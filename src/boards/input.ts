@@ -1,6 +1,12 @@
-import { type TypeCheck, TypeCompiler } from "@sinclair/typebox/compiler"
 import type { FieldError } from "../errors.ts"
-import { defaultMessages, fieldErrors, invalidShape, unicodeErrors, validate } from "../http/validation.ts"
+import {
+  defaultMessages,
+  fieldErrors,
+  invalidShape,
+  SchemaCheck,
+  unicodeErrors,
+  validate,
+} from "../http/validation.ts"
 import { iso } from "../iso.ts"
 import { staysBelow } from "../saved/path.ts"
 import { newViewSchema } from "../saved/schema.ts"
@@ -24,15 +30,15 @@ import { queryErrors } from "./tile-query.ts"
 
 // Validates the input for boards. Every function takes any value and throws `invalid_shape` with all invalid fields.
 
-const checkFilter = TypeCompiler.Compile(boardFilterSchema)
-const checkNewBoard = TypeCompiler.Compile(newBoardForm)
-const checkChanges = TypeCompiler.Compile(boardChangesForm)
-const tileChecks: Record<TileKind, TypeCheck<(typeof newTileSchemas)[TileKind]>> = {
-  number: TypeCompiler.Compile(newTileSchemas.number),
-  chart: TypeCompiler.Compile(newTileSchemas.chart),
-  table: TypeCompiler.Compile(newTileSchemas.table),
-  funnel: TypeCompiler.Compile(newTileSchemas.funnel),
-  retention: TypeCompiler.Compile(newTileSchemas.retention),
+const checkFilter = new SchemaCheck(boardFilterSchema)
+const checkNewBoard = new SchemaCheck(newBoardForm)
+const checkChanges = new SchemaCheck(boardChangesForm)
+const tileChecks: Record<TileKind, SchemaCheck<(typeof newTileSchemas)[TileKind]>> = {
+  number: new SchemaCheck(newTileSchemas.number),
+  chart: new SchemaCheck(newTileSchemas.chart),
+  table: new SchemaCheck(newTileSchemas.table),
+  funnel: new SchemaCheck(newTileSchemas.funnel),
+  retention: new SchemaCheck(newTileSchemas.retention),
 }
 
 /** The size in cells of a tile without one. */
@@ -146,7 +152,7 @@ function parseTile(value: unknown, context: TileContext): { tile: NewTile } | { 
     return { errors: [{ field: "kind", message: `must be one of ${tileKinds.join(", ")}` }] }
   }
   const check = tileChecks[known]
-  if (!check.Check(value)) {
+  if (!check.accepts(value)) {
     const errors = fieldErrors(check, value).map(({ field, message }) => ({
       field,
       message: messages[message] ?? message,

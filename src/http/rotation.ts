@@ -1,8 +1,7 @@
 import { Type } from "@sinclair/typebox"
-import { TypeCompiler } from "@sinclair/typebox/compiler"
 import { type Overlap, overlaps } from "../store/rotation.ts"
 import { strict } from "./schema.ts"
-import { validate } from "./validation.ts"
+import { SchemaCheck, validate } from "./validation.ts"
 
 /** Body of a rotation. `expected` is the error message. */
 export const rotationSchema = Type.Object(
@@ -20,7 +19,7 @@ export const rotationSchema = Type.Object(
   strict,
 )
 
-const checkRotation = TypeCompiler.Compile(rotationSchema)
+const checkRotation = new SchemaCheck(rotationSchema)
 
 /** Throws `invalid_shape`. */
 export function parseRotation(value: unknown): Overlap {

@@ -1,7 +1,28 @@
 import type { Static, TSchema } from "@sinclair/typebox"
-import type { TypeCheck } from "@sinclair/typebox/compiler"
+import { type TypeCheck, TypeCompiler } from "@sinclair/typebox/compiler"
 import type { ValueError } from "@sinclair/typebox/errors"
 import { type FieldError, RequestError } from "../errors.ts"
+
+/** Checks values against a schema. The first check compiles it: a process uses few of the schemas that it loads. */
+export class SchemaCheck<Schema extends TSchema> {
+  #compiled: TypeCheck<Schema> | undefined
+
+  constructor(readonly schema: Schema) {}
+
+  accepts(value: unknown): value is Static<Schema> {
+    return this.#check().Check(value)
+  }
+
+  /** The errors of a value that is not accepted. */
+  errors(value: unknown): Iterable<ValueError> {
+    return this.#check().Errors(value)
+  }
+
+  #check(): TypeCheck<Schema> {
+    this.#compiled ??= TypeCompiler.Compile(this.schema)
+    return this.#compiled
+  }
+}
 
 /** Maximum number of invalid fields in one response. */
 export const maxFieldErrors = 100
@@ -10,9 +31,9 @@ export const maxFieldErrors = 100
  * Lists the invalid fields of `value` with the first error of each: the schema's `expected`, or TypeBox's message. The field '' is
  * the whole value.
  */
-export function fieldErrors(check: TypeCheck<TSchema>, value: unknown): FieldError[] {
+export function fieldErrors(check: SchemaCheck<TSchema>, value: unknown): FieldError[] {
   const found = new Map<string, FieldError>()
-  for (const { path, schema, message } of flattenUnionErrors(check.Errors(value))) {
+  for (const { path, schema, message } of flattenUnionErrors(check.errors(value))) {
     const field = path.slice(1).replaceAll("/", ".").replaceAll("~1", "/").replaceAll("~0", "~")
     if (!found.has(field)) found.set(field, { field, message: schema.expected ?? message })
     if (found.size >= maxFieldErrors) break
@@ -41,11 +62,11 @@ export const defaultMessages: Record<string, string> = {
 
 /** Validates `value`. Throws `invalid_shape` with every invalid field. `messages` replaces other messages of TypeBox. */
 export function validate<Schema extends TSchema>(
-  check: TypeCheck<Schema>,
+  check: SchemaCheck<Schema>,
   value: unknown,
   messages: Record<string, string> = {},
 ): Static<Schema> {
-  if (check.Check(value)) return value
+  if (check.accepts(value)) return value
   const replacements = { ...defaultMessages, ...messages }
   throw invalidShape(
     fieldErrors(check, value).map(({ field, message }) => ({

@@ -117,7 +117,7 @@ export class Importer {
         message: `has the unknown type ${JSON.stringify(type)?.slice(0, 40) ?? "(none)"}`,
       }
     }
-    if (!check.Check(value)) return invalid(fieldErrors(check, value))
+    if (!check.accepts(value)) return invalid(fieldErrors(check, value))
     // The schema of its type accepts it.
     const record = value as Line
     const errors = limitErrors(record, this.now())

@@ -7,8 +7,8 @@ import {
   type TUnion,
   Type,
 } from "@sinclair/typebox"
-import { type TypeCheck, TypeCompiler } from "@sinclair/typebox/compiler"
 import { type EventKind, eventKinds } from "../event-kinds.ts"
+import { SchemaCheck } from "../http/validation.ts"
 import { eventSchema } from "../ingest/schema.ts"
 
 import { type ContextField, contextFields } from "../store/contexts.ts"
@@ -176,9 +176,9 @@ export const texts: Partial<Record<Line["type"], readonly string[]>> = {
 }
 
 /** Compiled schemas by `type`. */
-export const checks: ReadonlyMap<string, TypeCheck<TSchema>> = new Map(
+export const checks: ReadonlyMap<string, SchemaCheck<TSchema>> = new Map(
   [firstSchema, endSchema, websiteSchema, profileSchema, linkSchema, eventLineSchema].map((schema) => [
     schema.properties.type.const,
-    TypeCompiler.Compile<TSchema>(schema),
+    new SchemaCheck<TSchema>(schema),
   ]),
 )

@@ -76,7 +76,7 @@ async function receive(deps: IngestDeps, request: IngestRequest): Promise<Respon
 }
 
 function readVisit(body: unknown): AiVisitInput {
-  if (!checkAiVisit.Check(body)) throw invalidBody(fieldErrors(checkAiVisit, body))
+  if (!checkAiVisit.accepts(body)) throw invalidBody(fieldErrors(checkAiVisit, body))
   const errors = (["websiteId", "path"] as const)
     .filter((field) => !isPlainText(body[field]))
     .map((field) => ({ field, message: plainTextError }))

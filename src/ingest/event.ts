@@ -83,7 +83,7 @@ export function* readEventsInSteps(body: unknown, rules: EventRules): Generator<
 }
 
 function readEvent(value: unknown, rules: EventRules): CheckedEvent | FieldError[] {
-  if (!checkEvent.Check(value)) return fieldErrors(checkEvent, value)
+  if (!checkEvent.accepts(value)) return fieldErrors(checkEvent, value)
   const input: EventInput = value
   const errors: FieldError[] = []
   if (!rules.isPlain) {
@@ -97,7 +97,7 @@ function readEvent(value: unknown, rules: EventRules): CheckedEvent | FieldError
   }
   const ts = readTimestamp(input.timestamp, rules.now)
   if (ts === undefined) {
-    errors.push({ field: "timestamp", message: checkEvent.Schema().properties.timestamp.expected })
+    errors.push({ field: "timestamp", message: checkEvent.schema.properties.timestamp.expected })
   }
   const serialized = serializeProperties(input.properties, rules.isPlain)
   if (typeof serialized === "string") errors.push({ field: "properties", message: serialized })

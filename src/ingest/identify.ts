@@ -11,7 +11,7 @@ const columnTraits = ["email", "name", "username"] as const
 
 /** Validates the body of /identify. Throws `invalid_shape` with every invalid field. */
 export function readIdentity(body: unknown): IdentifyInput {
-  const errors = checkIdentify.Check(body) ? identityErrors(body) : fieldErrors(checkIdentify, body)
+  const errors = checkIdentify.accepts(body) ? identityErrors(body) : fieldErrors(checkIdentify, body)
   if (errors.length > 0) throw invalidBody(errors)
   // Checked above. TypeBox's own type lacks the traits.
   return body as IdentifyInput

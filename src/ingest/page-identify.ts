@@ -53,7 +53,7 @@ export async function identifyFromPage(deps: IngestDeps, request: IngestRequest)
 }
 
 function readPageIdentity(body: unknown): PageIdentityInput {
-  const errors: FieldError[] = checkPageIdentity.Check(body)
+  const errors: FieldError[] = checkPageIdentity.accepts(body)
     ? identityErrors(body)
     : fieldErrors(checkPageIdentity, body)
   if (errors.length > 0) throw invalidBody(errors)

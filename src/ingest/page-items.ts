@@ -1,8 +1,7 @@
 import type { Static, TObject } from "@sinclair/typebox"
-import { TypeCompiler } from "@sinclair/typebox/compiler"
 import { type FieldError, RequestError } from "../errors.ts"
 import type { EventKind } from "../event-kinds.ts"
-import { fieldErrors, maxFieldErrors } from "../http/validation.ts"
+import { fieldErrors, maxFieldErrors, SchemaCheck } from "../http/validation.ts"
 import type { AcquisitionInput } from "./acquisition.ts"
 import type { ClientInput } from "./client-context.ts"
 import {
@@ -92,11 +91,11 @@ function itemType<Schema extends TObject>(
   schema: Schema,
   describe: (input: Static<Schema>) => Description | FieldError,
 ): ItemType {
-  const check = TypeCompiler.Compile(schema)
+  const check = new SchemaCheck(schema)
   return {
     schema,
     read: (value, rules) => {
-      if (!check.Check(value)) return fieldErrors(check, value)
+      if (!check.accepts(value)) return fieldErrors(check, value)
       const described = describe(value)
       // Every schema has these fields, which TypeScript cannot know of a type parameter.
       const common = value as CommonInput

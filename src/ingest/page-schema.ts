@@ -1,5 +1,5 @@
 import { type Static, type TProperties, type TSchema, Type } from "@sinclair/typebox"
-import { TypeCompiler } from "@sinclair/typebox/compiler"
+import { SchemaCheck } from "../http/validation.ts"
 import { type IdentifyInput, traitsSchema } from "./schema.ts"
 
 // What the page script sends. Optional fields can be null. Lengths are UTF-16 units, as in JavaScript. `expected` completes the error
@@ -281,5 +281,5 @@ export type PageIdentityInput = Omit<Static<typeof pageIdentitySchema>, "traits"
   Pick<IdentifyInput, "traits">
 export type AiVisitInput = Static<typeof aiVisitSchema>
 
-export const checkAiVisit = TypeCompiler.Compile(aiVisitSchema)
-export const checkPageIdentity = TypeCompiler.Compile(pageIdentitySchema)
+export const checkAiVisit = new SchemaCheck(aiVisitSchema)
+export const checkPageIdentity = new SchemaCheck(pageIdentitySchema)

@@ -1,5 +1,5 @@
 import { type Static, Type } from "@sinclair/typebox"
-import { TypeCompiler } from "@sinclair/typebox/compiler"
+import { SchemaCheck } from "../http/validation.ts"
 
 /** An optional text. `expected` completes the error message "<field> …". Lengths are UTF-16 units, as in JavaScript. */
 function optionalText(limit: number, description: string) {
@@ -95,5 +95,5 @@ export type IdentifyInput = Omit<Static<typeof identifySchema>, "traits"> & {
   traits?: Record<string, Static<typeof traitSchema>>
 }
 
-export const checkEvent = TypeCompiler.Compile(eventSchema)
-export const checkIdentify = TypeCompiler.Compile(identifySchema)
+export const checkEvent = new SchemaCheck(eventSchema)
+export const checkIdentify = new SchemaCheck(identifySchema)

@@ -1,6 +1,5 @@
-import { type TypeCheck, TypeCompiler } from "@sinclair/typebox/compiler"
 import { type FieldError, RequestError } from "../errors.ts"
-import { defaultMessages, fieldErrors, invalidShape } from "../http/validation.ts"
+import { defaultMessages, fieldErrors, invalidShape, SchemaCheck } from "../http/validation.ts"
 import { isTimeZone } from "../query/structures/tzdata.ts"
 import { minCells, type QueryLimits, tooManyCells } from "./limits.ts"
 import { readFilters, readStep } from "./parse-filters.ts"
@@ -28,7 +27,7 @@ export interface ParseOptions extends ParameterContext {
   caller?: LimitedCaller
 }
 
-const checkQuery = TypeCompiler.Compile(querySchema)
+const checkQuery = new SchemaCheck(querySchema)
 
 /**
  * Parses a query or a batch of queries. Throws `invalid_shape` with all invalid fields, and `section_missing`; a parameter that only its
@@ -96,7 +95,7 @@ function limitCells(queries: ParsedQuery[], max: number): ParsedQuery[] {
 const maxQuoted = 60
 
 /** Errors of the schema, with `prefix` before the field names. */
-function shapeErrors(check: TypeCheck<typeof querySchema>, value: unknown, prefix: string): FieldError[] {
+function shapeErrors(check: SchemaCheck<typeof querySchema>, value: unknown, prefix: string): FieldError[] {
   return fieldErrors(check, value).map(({ field, message }) => {
     const actual = field.split(".").reduce((object: unknown, key) => Object(object)[key], value)
     const isWord = typeof actual === "string" && actual.length <= maxQuoted
@@ -108,7 +107,7 @@ function shapeErrors(check: TypeCheck<typeof querySchema>, value: unknown, prefi
 }
 
 function* readQuery(value: unknown, options: ParseOptions, prefix: string): Generator<void, ParsedQuery> {
-  if (!checkQuery.Check(value)) throw invalidShape(shapeErrors(checkQuery, value, prefix))
+  if (!checkQuery.accepts(value)) throw invalidShape(shapeErrors(checkQuery, value, prefix))
   const body: QueryBody = value
   const errors: FieldError[] = []
   const zone = body.timeZone ?? options.zone

@@ -1,7 +1,6 @@
-import { TypeCompiler } from "@sinclair/typebox/compiler"
 import type { FieldError } from "../errors.ts"
 import { parseExpiry } from "../http/dates.ts"
-import { invalidShape, unicodeErrors, validate } from "../http/validation.ts"
+import { invalidShape, SchemaCheck, unicodeErrors, validate } from "../http/validation.ts"
 import { iso, isoOrNull } from "../iso.ts"
 import type { Note } from "../store/notes.ts"
 import type { Share, ShareSettings } from "../store/shares.ts"
@@ -28,16 +27,16 @@ import {
 // Validates the input for notes, saved views and share links. Every function takes any value and throws `invalid_shape` with all
 // invalid fields.
 
-const checkNewNote = TypeCompiler.Compile(newNoteSchema)
-const checkNoteChanges = TypeCompiler.Compile(noteChangesSchema)
-const checkNoteFilter = TypeCompiler.Compile(noteFilterSchema)
-const checkNewView = TypeCompiler.Compile(newViewSchema)
-const checkViewChanges = TypeCompiler.Compile(viewChangesSchema)
-const checkViewFilter = TypeCompiler.Compile(viewFilterSchema)
-const checkNewShare = TypeCompiler.Compile(newShareSchema)
-const checkShareChanges = TypeCompiler.Compile(shareChangesSchema)
-const checkNewShareFilter = TypeCompiler.Compile(newShareFilterSchema)
-const checkShareFilter = TypeCompiler.Compile(shareFilterSchema)
+const checkNewNote = new SchemaCheck(newNoteSchema)
+const checkNoteChanges = new SchemaCheck(noteChangesSchema)
+const checkNoteFilter = new SchemaCheck(noteFilterSchema)
+const checkNewView = new SchemaCheck(newViewSchema)
+const checkViewChanges = new SchemaCheck(viewChangesSchema)
+const checkViewFilter = new SchemaCheck(viewFilterSchema)
+const checkNewShare = new SchemaCheck(newShareSchema)
+const checkShareChanges = new SchemaCheck(shareChangesSchema)
+const checkNewShareFilter = new SchemaCheck(newShareFilterSchema)
+const checkShareFilter = new SchemaCheck(shareFilterSchema)
 
 /** Accepted years, as in query ranges. */
 const [firstYear, lastYear] = [1970, 2199]

@@ -1,7 +1,6 @@
-import { TypeCompiler } from "@sinclair/typebox/compiler"
 import { RequestError } from "../errors.ts"
 import { requireExistingWebsites } from "../http/permissions.ts"
-import { invalidShape, validate } from "../http/validation.ts"
+import { invalidShape, SchemaCheck, validate } from "../http/validation.ts"
 import { iso, isoOrNull } from "../iso.ts"
 import type { Db } from "../store/db/driver.ts"
 import { type Invite, type NewInvite, removeInvites } from "../store/invites.ts"
@@ -36,12 +35,12 @@ import {
 
 export type UserChanges = Partial<Pick<User, "role" | "websites" | "sections">>
 
-const checkLogin = TypeCompiler.Compile(loginSchema)
-const checkAcceptance = TypeCompiler.Compile(acceptanceSchema)
-const checkPasswordChange = TypeCompiler.Compile(passwordChangeSchema)
-const checkPassword = TypeCompiler.Compile(passwordSchema)
-const checkNewUser = TypeCompiler.Compile(newUserSchema)
-const checkUserChanges = TypeCompiler.Compile(userChangesSchema)
+const checkLogin = new SchemaCheck(loginSchema)
+const checkAcceptance = new SchemaCheck(acceptanceSchema)
+const checkPasswordChange = new SchemaCheck(passwordChangeSchema)
+const checkPassword = new SchemaCheck(passwordSchema)
+const checkNewUser = new SchemaCheck(newUserSchema)
+const checkUserChanges = new SchemaCheck(userChangesSchema)
 
 export function parseLogin(value: unknown): { email: string; password: string } {
   const { email, password } = validate(checkLogin, value)
