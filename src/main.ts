@@ -49,12 +49,27 @@ function reloadSignal(): (reload: () => void) => void {
   }
 }
 
-/** Flushes a stream: `process.exit` discards output that the reader of a pipe has not taken yet. It also settles if the reader is gone. */
-function flush(stream: NodeJS.WriteStream): Promise<void> {
-  return new Promise((resolve) => {
-    stream.once("error", () => resolve())
-    stream.end(() => resolve())
-  })
+/** File descriptors. */
+const stdout = 1
+const stderr = 2
+
+/** A standard stream. It is opened by its first use: that takes longer than most commands. */
+function lazyStream(open: () => NodeJS.WriteStream) {
+  let stream: NodeJS.WriteStream | undefined
+  return {
+    get: () => {
+      // A failed write to stdout already rejects, and one to stderr cannot be reported.
+      stream ??= open().on("error", () => {})
+      return stream
+    },
+    /** `process.exit` discards output that the reader of a pipe has not taken yet. Also settles if the reader is gone. */
+    flush: () =>
+      new Promise<void>((resolve) => {
+        if (!stream) return resolve()
+        stream.once("error", () => resolve())
+        stream.end(() => resolve())
+      }),
+  }
 }
 
 /** Settles when the text is written. Uses the callback, because Bun's `writableNeedDrain` is false for a full pipe. */
@@ -72,7 +87,7 @@ function writeOut(text: string): void {
   const bytes = Buffer.from(text)
   for (let done = 0; done < bytes.length; ) {
     try {
-      done += writeSync(process.stdout.fd, bytes, done)
+      done += writeSync(stdout, bytes, done)
     } catch (error) {
       if (codeOf(error) !== "EAGAIN") throw new OutputError(error)
       Bun.sleepSync(pipeRetryPause)
@@ -86,9 +101,13 @@ function isNullDevice(fd: number): boolean {
   return stats.isCharacterDevice() && stats.rdev === statSync(devNull, { throwIfNoEntry: false })?.rdev
 }
 
-// A failed write to stdout already rejects, and one to stderr cannot be reported.
-process.stderr.on("error", () => {})
-process.stdout.on("error", () => {})
+/** Loads node:tty only for a device: the output of most commands in scripts is a pipe or a file. */
+async function isTerminal(fd: number): Promise<boolean> {
+  return fstatSync(fd).isCharacterDevice() && (await import("node:tty")).isatty(fd)
+}
+
+const out = lazyStream(() => process.stdout)
+const err = lazyStream(() => process.stderr)
 
 const code = await run(process.argv.slice(2), {
   environment: {
@@ -104,11 +123,11 @@ const code = await run(process.argv.slice(2), {
   env: process.env,
   input: () => Bun.stdin.text(),
   out: writeOut,
-  err: (text) => process.stderr.write(text),
-  outAndWait: (text) => writeAll(process.stdout, text),
-  outIsDiscarded: isNullDevice(process.stdout.fd),
-  outIsTerminal: process.stdout.isTTY ?? false,
-  errIsTerminal: process.stderr.isTTY ?? false,
+  err: (text) => err.get().write(text),
+  outAndWait: (text) => writeAll(out.get(), text),
+  outIsDiscarded: isNullDevice(stdout),
+  outIsTerminal: await isTerminal(stdout),
+  errIsTerminal: await isTerminal(stderr),
   sleep: (ms) => Bun.sleep(ms),
   stopSignal,
   reloadSignal,
@@ -117,5 +136,5 @@ const code = await run(process.argv.slice(2), {
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => {})
   },
 })
-await Promise.all([flush(process.stdout), flush(process.stderr)])
+await Promise.all([out.flush(), err.flush()])
 process.exit(code)
