@@ -203,7 +203,7 @@ export async function build(
     splitting: true,
     // The names of embedded files. Those of the dashboard's scripts already contain a hash, and its pages refer to them.
     naming: { asset: "[name].[ext]" },
-    // Saves parsing the sources at each start of the server or a command: 0.08 s instead of 0.2 s.
+    // Saves parsing the sources at each start: 0.03 s of CPU time instead of 0.06 s for a command, and more for the server.
     bytecode: true,
     format: "esm",
     compile: {
