@@ -1,5 +1,6 @@
 import { gunzipSync } from "node:zlib"
 import { codeOf, RequestError } from "../errors.ts"
+import { freeBuffer } from "../free-buffer.ts"
 import type { TrustedNetworks } from "./address.ts"
 import { isNestedDeeper, type LargeBodies, largeBody, maxNesting, parse, parseInSteps } from "./large-body.ts"
 import { addressOf, type RequestContext } from "./request-context.ts"
@@ -176,7 +177,11 @@ export async function readJson(
 }
 
 /** Checks the headers of a body, decompresses and decodes it. Sets `context.bytes`. */
-function textOf(context: RequestContext, received: ArrayBuffer | Uint8Array, maxBodyBytes: number): string {
+function textOf(
+  context: RequestContext,
+  received: ArrayBuffer | Uint8Array<ArrayBuffer>,
+  maxBodyBytes: number,
+): string {
   const { headers } = context.request
   context.bytes = received.byteLength
   const type = headers.get("content-type") ?? ""
@@ -195,7 +200,7 @@ async function readChunks(
   context: RequestContext,
   maxBytes: number,
   reservation: Reservation,
-): Promise<Uint8Array> {
+): Promise<Uint8Array<ArrayBuffer>> {
   const chunks: Uint8Array[] = []
   let size = 0
   for await (const chunk of context.request.body ?? []) {
@@ -209,24 +214,33 @@ async function readChunks(
   return Buffer.concat(chunks)
 }
 
-/** Decompresses up to the limit: a gzip bomb of 100 MB takes 1 ms. */
-function gunzip(bytes: ArrayBuffer | Uint8Array, maxBytes: number, context: RequestContext): Uint8Array {
+/** Decompresses up to the limit: a gzip bomb of 100 MB takes 1 ms. Frees the compressed bytes. */
+function gunzip(
+  bytes: ArrayBuffer | Uint8Array<ArrayBuffer>,
+  maxBytes: number,
+  context: RequestContext,
+): Uint8Array<ArrayBuffer> {
   try {
     return gunzipSync(bytes, { maxOutputLength: maxBytes })
   } catch (error) {
     if (codeOf(error) !== "ERR_BUFFER_TOO_LARGE") throw new RequestError("invalid_gzip")
     context.bytes = maxBytes
     throw new RequestError("payload_too_large")
+  } finally {
+    freeBuffer(bytes)
   }
 }
 
 /** Has no state between calls, because no call streams. */
 const utf8 = new TextDecoder("utf-8", { fatal: true })
 
-function decode(bytes: ArrayBuffer | Uint8Array): string {
+/** Decodes and frees a body. */
+function decode(bytes: ArrayBuffer | Uint8Array<ArrayBuffer>): string {
   try {
     return utf8.decode(bytes)
   } catch {
     throw new RequestError("invalid_utf8")
+  } finally {
+    freeBuffer(bytes)
   }
 }

@@ -1,3 +1,4 @@
+import { freeBuffer } from "../free-buffer.ts"
 import type { RenderedResponse } from "../query/engine/engine.ts"
 import type { Entry, QueryAnswer } from "./execute.ts"
 
@@ -89,7 +90,12 @@ function chunksOf(results: readonly QueryAnswer<JsonRows>[], isBatch: boolean): 
 
 /** Releases the memory of rows that are not sent. */
 export function discard(rows: readonly JsonRows[]): void {
-  for (const { chunks, release } of rows) for (const { length } of chunks) release(length)
+  for (const { chunks, release } of rows) {
+    for (const bytes of chunks) {
+      release(bytes.length)
+      freeBuffer(bytes)
+    }
+  }
 }
 
 /**
@@ -106,8 +112,12 @@ export function queryResponse(
   const chunks = chunksOf(results, isBatch)
   const size = chunks.reduce((sum, { bytes }) => sum + bytes.length, 0)
   if (size <= smallResponse) {
-    for (const { bytes, release } of chunks) release?.(bytes.length)
-    return new Response(Buffer.concat(chunks.map(({ bytes }) => bytes)), { headers })
+    const body = Buffer.concat(chunks.map(({ bytes }) => bytes))
+    for (const { bytes, release } of chunks) {
+      release?.(bytes.length)
+      freeBuffer(bytes)
+    }
+    return new Response(body, { headers })
   }
   const response = {}
   const take = () => {
@@ -117,7 +127,7 @@ export function queryResponse(
     return chunk?.bytes
   }
   const drop = () => {
-    while (take());
+    for (let bytes = take(); bytes; bytes = take()) freeBuffer(bytes)
   }
   // If the client disconnects before the first chunk, the stream is never pulled.
   signal.addEventListener("abort", drop)

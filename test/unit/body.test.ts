@@ -1,9 +1,12 @@
 import { describe, expect, test } from "bun:test"
+import { gzipSync } from "node:zlib"
 import { parseNetworks } from "../../src/http/address.ts"
-import { BodyBudget } from "../../src/http/body.ts"
-import { isNestedDeeper } from "../../src/http/large-body.ts"
+import { BodyBudget, readJson } from "../../src/http/body.ts"
+import { isNestedDeeper, LargeBodies } from "../../src/http/large-body.ts"
 import { requestContextOf } from "../../src/http/request-context.ts"
 import { mulberry32, type Pick, picker } from "../support/random.ts"
+
+const trusted = parseNetworks("127.0.0.1") as NonNullable<ReturnType<typeof parseNetworks>>
 
 describe("nesting is counted outside of strings", () => {
   const cases: [text: string, depth: number][] = [
@@ -49,10 +52,44 @@ function depthOf(value: unknown): number {
     : 0
 }
 
+describe("the memory of a large body is freed when its text is read, also of one", () => {
+  const text = JSON.stringify({ text: "x".repeat(100_000) })
+  const random = picker(mulberry32(1))
+  const incompressible = JSON.stringify(Array.from({ length: 50_000 }, () => random.whole(0, 1e9)))
+  const cases: [
+    name: string,
+    body: Uint8Array<ArrayBuffer>,
+    headers: Record<string, string>,
+    error?: string,
+  ][] = [
+    ["that is plain", Buffer.from(text), {}, ""],
+    ["that is compressed", gzipSync(incompressible), { "content-encoding": "gzip" }, ""],
+    ["that is no JSON", Buffer.from(text.slice(1)), {}, "invalid_json"],
+    ["that is no UTF-8", Buffer.from(text.replace("x", "\xff"), "latin1"), {}, "invalid_utf8"],
+    ["that is no gzip", Buffer.from(text), { "content-encoding": "gzip" }, "invalid_gzip"],
+  ]
+  test.each(cases)("%s", async (_, body, headers, error) => {
+    const buffer = new Uint8Array(body).buffer
+    const request = new Request("http://x/", {
+      method: "POST",
+      headers: { ...headers, "content-length": String(body.length) },
+      body: "",
+    })
+    Object.assign(request, { arrayBuffer: async () => buffer })
+    const deps = {
+      bodyBudget: new BodyBudget(1e7),
+      largeBodies: new LargeBodies(() => performance.now()),
+      settings: { maxBodyBytes: 1e6, trustedProxies: trusted },
+    }
+    const result = readJson(deps, requestContextOf(request, null))
+    if (error !== "") await expect(result).rejects.toMatchObject({ reason: error })
+    else expect((await result).size).toBeGreaterThan(65_536)
+    expect(buffer.byteLength).toBe(0)
+  })
+})
+
 describe("the budget of unfinished bodies", () => {
   const mebibyte = 1_048_576
-  const trusted = parseNetworks("127.0.0.1") as NonNullable<ReturnType<typeof parseNetworks>>
-
   function open(maxBytes: number) {
     const budget = new BodyBudget(maxBytes)
     const looked: string[] = []

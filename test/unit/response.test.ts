@@ -4,8 +4,16 @@ import { type JsonRows, Outbox, queryResponse } from "../../src/query-api/respon
 
 const chunkBytes = 100_000
 
-/** A response of several chunks, and the reported releases of its memory. */
-function answerOf(chunks: number): { answer: QueryAnswer<JsonRows>; released: () => number } {
+interface Answer {
+  answer: QueryAnswer<JsonRows>
+  /** Bytes whose release is reported. */
+  released: () => number
+  /** Bytes of its chunks that are not freed. */
+  held: () => number
+}
+
+/** A response of several chunks. */
+function answerOf(chunks: number): Answer {
   let released = 0
   const data = {
     chunks: Array.from({ length: chunks }, () => new Uint8Array(chunkBytes).fill(32)),
@@ -21,13 +29,14 @@ function answerOf(chunks: number): { answer: QueryAnswer<JsonRows>; released: ()
       meta: { parameters: ["a"], total_parameters: 1, page: 1, limit: 1, filters_applied: 0 },
     },
     released: () => released,
+    held: () => data.chunks.reduce((sum, { length }) => sum + length, 0),
   }
 }
 
 function responseOf(chunks: number, outbox = new Outbox(() => 1e9), signal = new AbortController().signal) {
-  const { answer, released } = answerOf(chunks)
+  const { answer, ...memory } = answerOf(chunks)
   const response = queryResponse([answer], false, {}, outbox, signal)
-  return { response, released }
+  return { response, ...memory }
 }
 
 describe("the memory of a response", () => {
@@ -43,23 +52,25 @@ describe("the memory of a response", () => {
   })
 
   test("is released when the client stops reading", async () => {
-    const { response, released } = responseOf(10)
+    const { response, released, held } = responseOf(10)
     const reader = (response.body as ReadableStream<Uint8Array>).getReader()
     await reader.read()
     await reader.cancel()
     expect(released()).toBe(10 * chunkBytes)
+    // What was read belongs to the reader.
+    expect(held()).toBeLessThanOrEqual(2 * chunkBytes)
   })
 
   test("is released when the client disconnects before it reads", () => {
     const client = new AbortController()
-    const { released } = responseOf(10, undefined, client.signal)
+    const { released, held } = responseOf(10, undefined, client.signal)
     client.abort()
-    expect(released()).toBe(10 * chunkBytes)
+    expect([released(), held()]).toEqual([10 * chunkBytes, 0])
   })
 
   test("is released immediately if the response is sent in one piece", async () => {
-    const { response, released } = responseOf(1)
-    expect(released()).toBe(chunkBytes)
+    const { response, released, held } = responseOf(1)
+    expect([released(), held()]).toEqual([chunkBytes, 0])
     expect((await response.bytes()).length).toBeGreaterThan(chunkBytes)
   })
 })
