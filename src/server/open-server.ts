@@ -68,6 +68,8 @@ export type ServerOptions = Pick<
     clusterQuery?: Pick<ClusterQueryLimits, "seconds" | "bytes"> | undefined
     /** The file of --geo-db; undefined: the built-in country table. */
     geoFile?: GeoTable | undefined
+    /** Starts the query thread with the first query. By default it starts at once. */
+    queryThreadOnDemand?: boolean | undefined
   }
 
 /** The parts of the process that a server depends on. */
@@ -136,7 +138,11 @@ export function openServer(options: ServerOptions, environment: ServerEnvironmen
     queued: () => store.batcher.queued,
   })
   const memory = queryMemoryOf(options, environment.memory)
-  const engine = new WorkerQueryEngine<QuerySpec>({ path, memory, now, elapsed, onFault }, store)
+  const startsOnDemand = options.queryThreadOnDemand
+  const engine = new WorkerQueryEngine<QuerySpec>(
+    { path, memory, startsOnDemand, now, elapsed, onFault },
+    store,
+  )
   const clusterEngine =
     options.cluster && options.clusterQuery
       ? new ClusterQueryEngine(

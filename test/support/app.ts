@@ -1,12 +1,12 @@
-import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { readFileSync, writeFileSync } from "node:fs"
 import { type AppDeps, createApp } from "../../src/app.ts"
 import { parseNetworks } from "../../src/http/address.ts"
 import type { Log } from "../../src/log.ts"
 import { openServer, type ServerOptions } from "../../src/server/open-server.ts"
+import { closeDatabase, openDatabase } from "../../src/store/db/open.ts"
 import { createKey, type KeyGrant, scopes } from "../../src/store/keys.ts"
 import type { Store } from "../../src/store/store.ts"
+import { temporaryFolder } from "../harness.ts"
 
 export interface TestApp {
   store: Store
@@ -21,6 +21,21 @@ export interface TestApp {
   close: () => Promise<void>
 }
 
+/** Time of the app's clocks when it opens, Unix ms. */
+const openedAt = Date.UTC(2026, 7, 1, 12)
+
+/** The file of a new database. Migrations take longer than most tests of an app. */
+let newDatabase: Buffer | undefined
+
+function newDatabaseFile(): Buffer {
+  if (newDatabase) return newDatabase
+  using folder = temporaryFolder()
+  const path = folder.file("new.db")
+  closeDatabase(openDatabase({ path, durability: "os", busyTimeout: 0, now: openedAt }))
+  newDatabase = readFileSync(path)
+  return newDatabase
+}
+
 /** Opens the whole server on a database of its own, without listening. `changes` replaces dependencies of the routes. */
 export function openApp(
   changes: (deps: AppDeps) => Partial<AppDeps> = () => ({}),
@@ -28,15 +43,17 @@ export function openApp(
     Pick<ServerOptions, "countryHeader" | "geoFile" | "basePath" | "ingestPath" | "cluster" | "clusterQuery">
   > = {},
 ): TestApp {
-  const folder = mkdtempSync(join(tmpdir(), "databuddy-test-"))
-  const clock = { now: Date.UTC(2026, 7, 1, 12), ahead: 0 }
+  const folder = temporaryFolder()
+  const path = folder.file("test.db")
+  writeFileSync(path, newDatabaseFile(), { mode: 0o600 })
+  const clock = { now: openedAt, ahead: 0 }
   const logged: string[] = []
   const log: Log = (level, message, fields) => logged.push(JSON.stringify({ level, message, ...fields }))
   const trustProxy = parseNetworks("127.0.0.0/8,::1")
   if (!trustProxy) throw new Error("the networks are invalid")
   const { deps, store, start, close } = openServer(
     {
-      path: join(folder, "test.db"),
+      path,
       durability: "os",
       queueEvents: 50_000,
       queueBytes: 67_108_864,
@@ -52,6 +69,7 @@ export function openApp(
       basePath: "",
       ingestPath: "",
       scriptName: "databuddy.js",
+      queryThreadOnDemand: true,
       ...options,
       metricsAccess: { token: undefined, local: false },
       backups: undefined,
@@ -76,7 +94,7 @@ export function openApp(
     start,
     close: async () => {
       await close()
-      rmSync(folder, { recursive: true })
+      folder[Symbol.dispose]()
     },
   }
 }

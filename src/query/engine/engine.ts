@@ -63,6 +63,8 @@ export interface EngineOptions {
   path: string
   /** Bytes. One query gets at most half of them; caches get what queries leave. */
   memory: number
+  /** Starts the thread with the first query. By default it starts at once. */
+  startsOnDemand?: boolean | undefined
   /** Unix ms */
   now: () => number
   /** ms of a monotonic clock. */
@@ -94,6 +96,7 @@ export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
   readonly #setOpened: () => void
   readonly #queue = new QueryQueue(defaultQueueLimits)
   #worker: Worker | undefined
+  #isStarted: boolean
   readonly #pending = new Map<number, PendingRequest>()
   #nextId = 1
   #timer: Timer | undefined
@@ -124,10 +127,12 @@ export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
     const { promise, resolve } = Promise.withResolvers<void>()
     this.opened = promise
     this.#setOpened = resolve
-    this.#startWorker()
+    this.#isStarted = options.startsOnDemand !== true
+    if (this.#isStarted) this.#startWorker()
   }
 
   #startWorker(): void {
+    this.#isStarted = true
     const worker = new Worker(new URL(workerFile, import.meta.url))
     worker.onerror = ({ message }) => this.#restartWorker(new Error(message))
     worker.onmessage = ({ data }: MessageEvent<WorkerMessage>) => this.#receive(data)
@@ -197,6 +202,7 @@ export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
   ): Promise<Extract<WorkerMessage, { type: "result" | "rendered" }>> {
     return new Promise((resolve, reject) => {
       signal.throwIfAborted()
+      if (!this.#isStarted) this.#startWorker()
       if (!this.#worker)
         throw new Error("the query thread failed and restarts within a few seconds: run the query again")
       const id = this.#nextId++
@@ -223,6 +229,7 @@ export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
 
   /** Starts to seal rows in the background. */
   start(): void {
+    if (!this.#isStarted) this.#startWorker()
     this.#isSealing = true
     this.store.sealingLag.onFull = () => {
       if (!this.#isWaitingForRows || this.#closing) return
@@ -235,6 +242,7 @@ export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
 
   async close(): Promise<void> {
     clearTimeout(this.#timer)
+    if (!this.#isStarted) return
     const closed = new Promise<void>((resolve) => {
       this.#closing = resolve
       setTimeout(resolve, closeTimeout)
