@@ -1,8 +1,14 @@
 import { RequestError } from "../errors.ts"
 import { Semaphore } from "../http/semaphore.ts"
 
-/** KiB of memory and iterations: the OWASP minimum for Argon2id, about 30 ms on one core. */
-const cost = { algorithm: "argon2id", memoryCost: 19_456, timeCost: 2 } as const
+/** KiB of memory, and iterations. */
+interface HashCost {
+  memoryCost: number
+  timeCost: number
+}
+
+/** The OWASP minimum for Argon2id, about 30 ms on one core. */
+const minimumCost: HashCost = { memoryCost: 19_456, timeCost: 2 }
 /** Maximum number of hashes that run, on separate threads, and that wait: a full queue is 0.25 s of work. */
 const hashes = {
   running: 2,
@@ -25,10 +31,15 @@ export interface PasswordSender {
 export class Passwords {
   readonly #semaphore = new Semaphore(hashes)
   readonly #byAddress = new Map<string, number>()
+  readonly #algorithm: Bun.Password.Argon2Algorithm
+
+  constructor(cost = minimumCost) {
+    this.#algorithm = { algorithm: "argon2id", ...cost }
+  }
 
   /** Returns an Argon2id hash with its parameters and a random salt. Throws `rate_limited` if too many wait. */
   hash(password: string): Promise<string> {
-    return this.#semaphore.run(() => Bun.password.hash(password, cost))
+    return this.#semaphore.run(() => Bun.password.hash(password, this.#algorithm))
   }
 
   /**
@@ -56,7 +67,7 @@ export class Passwords {
   }
 
   async #simulateVerify(password: string): Promise<boolean> {
-    await Bun.password.hash(password, cost)
+    await Bun.password.hash(password, this.#algorithm)
     return false
   }
 }

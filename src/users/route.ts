@@ -46,25 +46,21 @@ import {
   userJson,
 } from "./input.ts"
 import type { LoginLimits } from "./login-limits.ts"
-import { Passwords } from "./passwords.ts"
+import type { Passwords } from "./passwords.ts"
 
 /** Failed attempts per minute to confirm the current password. */
 const passwordChanges = 10
 
 export interface UserRouteDeps extends RouteDeps {
   loginLimits: LoginLimits
+  passwords: Passwords
   /** Name of the page script, for the snippets on the setup page. */
   scriptName: string
   settings: RouteDeps["settings"] & { ingestPath: string }
 }
 
-interface UserDeps extends UserRouteDeps {
-  passwords: Passwords
-}
-
 /** Routes of users, login sessions and one-time links. */
-export function userRoutes(routeDeps: UserRouteDeps) {
-  const deps = { ...routeDeps, passwords: new Passwords() }
+export function userRoutes(deps: UserRouteDeps) {
   const open = publicRoute(deps)
   const route = authenticatedRoute(deps)
   const raw = { parse: "none" } as const
@@ -82,7 +78,7 @@ export function userRoutes(routeDeps: UserRouteDeps) {
     .post("/users/:id/reset", route("manage:users", resetUser), raw)
 }
 
-function showMe(deps: UserDeps, { context, now }: PublicRequest): RouteResult {
+function showMe(deps: UserRouteDeps, { context, now }: PublicRequest): RouteResult {
   const { login, share } = callerIfAny(deps, context.request, now) ?? {}
   const user = login ? userJson(login.user) : null
   return {
@@ -97,7 +93,7 @@ function showMe(deps: UserDeps, { context, now }: PublicRequest): RouteResult {
   }
 }
 
-async function logIn(deps: UserDeps, call: PublicRequest): Promise<RouteResult> {
+async function logIn(deps: UserRouteDeps, call: PublicRequest): Promise<RouteResult> {
   const { db, settings } = deps
   requireSameOrigin(call.context.request)
   const { email, password } = parseLogin(await call.body())
@@ -123,7 +119,7 @@ async function logIn(deps: UserDeps, call: PublicRequest): Promise<RouteResult> 
   return result
 }
 
-async function logOut(deps: UserDeps, { context, headers }: PublicRequest): Promise<RouteResult> {
+async function logOut(deps: UserRouteDeps, { context, headers }: PublicRequest): Promise<RouteResult> {
   requireSameOrigin(context.request)
   const tokens = sessionTokensOf(context.request.headers)
   await deps.batcher.run(() => {
@@ -133,7 +129,7 @@ async function logOut(deps: UserDeps, { context, headers }: PublicRequest): Prom
   return {}
 }
 
-async function choosePassword(deps: UserDeps, call: PublicRequest): Promise<RouteResult> {
+async function choosePassword(deps: UserRouteDeps, call: PublicRequest): Promise<RouteResult> {
   const { db, batcher, passwords } = deps
   const login = requireLogin(deps, call)
   const { id } = login.user
@@ -153,11 +149,11 @@ async function choosePassword(deps: UserDeps, call: PublicRequest): Promise<Rout
   return {}
 }
 
-function showInvite({ db }: UserDeps, { id: token, now }: PublicRequest): RouteResult {
+function showInvite({ db }: UserRouteDeps, { id: token, now }: PublicRequest): RouteResult {
   return { body: { invite: inviteJson(findInvite(db, token, now)) } }
 }
 
-async function acceptInvite(deps: UserDeps, call: PublicRequest): Promise<RouteResult> {
+async function acceptInvite(deps: UserRouteDeps, call: PublicRequest): Promise<RouteResult> {
   const { db, passwords, newId } = deps
   const { context, id: token, now } = call
   requireSameOrigin(context.request)
@@ -175,14 +171,17 @@ async function acceptInvite(deps: UserDeps, call: PublicRequest): Promise<RouteR
 }
 
 /** Lists the users who have no more permissions than the caller. */
-function showUsers({ db }: UserDeps, { caller }: AuthenticatedRequest): RouteResult {
+function showUsers({ db }: UserRouteDeps, { caller }: AuthenticatedRequest): RouteResult {
   const users = listUsers(db)
     .filter((user) => isCoveredBy(grantOf(user), caller))
     .map(userJson)
   return { body: { users, total: users.length } }
 }
 
-async function inviteUser(deps: UserDeps, { caller, now, body }: AuthenticatedRequest): Promise<RouteResult> {
+async function inviteUser(
+  deps: UserRouteDeps,
+  { caller, now, body }: AuthenticatedRequest,
+): Promise<RouteResult> {
   const { db, batcher, random, newId } = deps
   const settings = parseNewUser(await body())
   requireCoveredBy(grantOf(settings), caller)
@@ -194,7 +193,7 @@ async function inviteUser(deps: UserDeps, { caller, now, body }: AuthenticatedRe
 }
 
 async function editUser(
-  { db, batcher }: UserDeps,
+  { db, batcher }: UserRouteDeps,
   { caller, id, body }: AuthenticatedRequest,
 ): Promise<RouteResult> {
   const changes = parseUserChanges(await body())
@@ -208,7 +207,7 @@ async function editUser(
 }
 
 async function removeUser(
-  { db, batcher }: UserDeps,
+  { db, batcher }: UserRouteDeps,
   { caller, id }: AuthenticatedRequest,
 ): Promise<RouteResult> {
   await batcher.run(() => {
@@ -221,7 +220,7 @@ async function removeUser(
 
 /** A caller must not reset the password of a user with more permissions: the link would give them those permissions. */
 async function resetUser(
-  { db, batcher, random }: UserDeps,
+  { db, batcher, random }: UserRouteDeps,
   { caller, id, now }: AuthenticatedRequest,
 ): Promise<RouteResult> {
   const invite = await batcher.run(() => {
@@ -242,7 +241,7 @@ function findCoveredUser(db: Db, id: string, own: Caller): User {
  * Starts a login session for the user that `work` returns, in the same transaction, and responds with that
  * user.
  */
-async function logInAs(deps: UserDeps, call: PublicRequest, work: () => User): Promise<RouteResult> {
+async function logInAs(deps: UserRouteDeps, call: PublicRequest, work: () => User): Promise<RouteResult> {
   const { db, random, batcher } = deps
   const { token, user } = await batcher.run(() => {
     const { id } = work()
@@ -254,7 +253,7 @@ async function logInAs(deps: UserDeps, call: PublicRequest, work: () => User): P
 }
 
 /** Throws `credential_missing` unless the request has a login session. */
-function requireLogin(deps: UserDeps, { context, now }: PublicRequest): LoginSession {
+function requireLogin(deps: UserRouteDeps, { context, now }: PublicRequest): LoginSession {
   const { login } = callerOf(deps, context.request, now)
   if (login) return login
   throw new RequestError("credential_missing", {
@@ -263,7 +262,7 @@ function requireLogin(deps: UserDeps, { context, now }: PublicRequest): LoginSes
 }
 
 /** The caller; undefined if the request has no valid credential. */
-function callerIfAny(deps: UserDeps, request: Request, now: number): Caller | undefined {
+function callerIfAny(deps: UserRouteDeps, request: Request, now: number): Caller | undefined {
   try {
     return callerOf(deps, request, now)
   } catch (error) {

@@ -5,7 +5,8 @@ import { createInvite, type Purpose } from "../../src/store/invites.ts"
 import { listKeys, updateKey } from "../../src/store/keys.ts"
 import { createUser, deleteUser, listUsers, setPassword, type UserSettings } from "../../src/store/users.ts"
 import { createWebsite } from "../../src/store/websites.ts"
-import { giveKey, openApp, type TestApp } from "../support/app.ts"
+import { Passwords } from "../../src/users/passwords.ts"
+import { cheapHash, giveKey, openApp, type TestApp } from "../support/app.ts"
 
 // biome-ignore lint/suspicious/noExplicitAny: bodies are compared, not worked with
 type Json = any
@@ -20,8 +21,6 @@ interface Answer {
 const hour = 3_600_000
 const day = 24 * hour
 const password = "correct horse battery"
-/** The cheapest hash: these tests are not about its cost. */
-const cheap = { algorithm: "argon2id", memoryCost: 8, timeCost: 1 } as const
 const page = { "x-databuddy-page": "1" }
 
 let app: TestApp
@@ -54,7 +53,7 @@ async function giveUser(settings: Partial<UserSettings> = {}) {
     sections: null,
     ...settings,
   }
-  const hash = await Bun.password.hash(password, cheap)
+  const hash = await new Passwords(cheapHash).hash(password)
   return createUser(app.store.db, crypto.randomUUID(), whole, hash, app.clock.now)
 }
 

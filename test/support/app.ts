@@ -6,6 +6,7 @@ import { openServer, type ServerOptions } from "../../src/server/open-server.ts"
 import { closeDatabase, openDatabase } from "../../src/store/db/open.ts"
 import { createKey, type KeyGrant, scopes } from "../../src/store/keys.ts"
 import type { Store } from "../../src/store/store.ts"
+import { Passwords } from "../../src/users/passwords.ts"
 import { temporaryFolder } from "../harness.ts"
 
 export interface TestApp {
@@ -20,6 +21,9 @@ export interface TestApp {
   start: () => void
   close: () => Promise<void>
 }
+
+/** The cheapest hash: tests of the app are not about its cost. */
+export const cheapHash = { memoryCost: 8, timeCost: 1 }
 
 /** Time of the app's clocks when it opens, Unix ms. */
 const openedAt = Date.UTC(2026, 7, 1, 12)
@@ -85,7 +89,7 @@ export function openApp(
       log,
     },
   )
-  const app = createApp({ ...deps, ...changes(deps) })
+  const app = createApp({ ...deps, passwords: new Passwords(cheapHash), ...changes(deps) })
   return {
     store,
     send: async (request) => app.handle(request),
