@@ -58,7 +58,7 @@ const many = <Item>(count: number, make: (index: number) => Item) =>
 
 /** Not in the order of time, as when many senders send events. */
 const timeOf = (index: number) => start + ((index * 7_919) % 40_000)
-const wide = (index: number) => `${index} `.padEnd(30_000, `${index % 10}`)
+const wide = (index: number) => `${index} `.padEnd(16_000, `${index % 10}`)
 
 const seed = Number(process.env.DATABUDDY_FUZZ_SEED ?? 1)
 const nested = (depth: number, value: unknown): unknown =>
