@@ -11,7 +11,7 @@ import {
   temporaryFolder,
   withDatabase,
 } from "../harness.ts"
-import { inviteOf, launch, listen, noBrowser, owner, skipped } from "./browser.ts"
+import { inviteOf, launch, listen, noBrowser, owner, skipped, still } from "./browser.ts"
 
 // A browser uses a server with --base-path through a proxy of a host that has another application beside it.
 
@@ -85,7 +85,7 @@ describe.skipIf(noBrowser).each(kinds)(`through a proxy that $kind${skipped}`, (
     host = openHost(server, removesPath)
     browser = await launch({ args: ["--host-resolver-rules=MAP *.test 127.0.0.1"] })
     origin = `http://shop.test:${host.port}`
-    page = await browser.newPage({ baseURL: origin, locale: "en-GB" })
+    page = await browser.newPage({ baseURL: origin, locale: "en-GB", ...still })
     faults = listen(page)
   })
   afterAll(async () => {

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import type { Browser, Page } from "playwright-core"
 import { eventuallyPasses, type Server, startServer, temporaryFolder } from "../harness.ts"
 import { violations } from "./axe.ts"
-import { inviteOf, launch, listen, noBrowser, owner, skipped } from "./browser.ts"
+import { inviteOf, launch, listen, noBrowser, owner, skipped, still } from "./browser.ts"
 
 /** A regular browser's: headless Chromium's own counts as a crawler. */
 const userAgent =
@@ -18,7 +18,7 @@ describe.skipIf(noBrowser)(`the first minute${skipped}`, () => {
   beforeAll(async () => {
     server = await startServer({ db: folder.file("first.db") })
     browser = await launch()
-    page = await browser.newPage({ baseURL: server.url, locale: "en-GB" })
+    page = await browser.newPage({ baseURL: server.url, locale: "en-GB", ...still })
     faults = listen(page)
   })
   afterAll(async () => {
@@ -204,7 +204,7 @@ describe.skipIf(noBrowser)(`an event before the first account${skipped}`, () => 
         body,
       })
       expect(sent.status).toBe(200)
-      const page = await browser.newPage({ baseURL: server.url, locale: "en-GB" })
+      const page = await browser.newPage({ baseURL: server.url, locale: "en-GB", ...still })
       const faults = listen(page)
       await page.goto(inviteOf(server))
       await page.getByRole("textbox", { name: "Email" }).fill(owner.email)
@@ -239,7 +239,7 @@ describe.skipIf(noBrowser)(`a server with names of its own${skipped}`, () => {
     const server = await startServer({ db: folder.file("names.db"), args })
     const browser = await launch()
     try {
-      const page = await browser.newPage({ baseURL: server.url, locale: "en-GB" })
+      const page = await browser.newPage({ baseURL: server.url, locale: "en-GB", ...still })
       await page.goto(inviteOf(server))
       await page.getByRole("textbox", { name: "Email" }).fill(owner.email)
       await page.getByRole("textbox", { name: "Password" }).fill(owner.password)
