@@ -66,6 +66,9 @@ const tests: { readonly [Name in Operator]: Test } = {
   not_in: oneOf,
   contains,
   not_contains: contains,
+  contains_any_case: () => {
+    throw new NotSupportedError("the cluster can map letters to lower case in another way")
+  },
   starts_with: startsWith,
   not_starts_with: startsWith,
   ends_with: endsWith,
