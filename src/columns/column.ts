@@ -177,6 +177,7 @@ export class SparseColumn implements Column {
     readonly few: Few,
     readonly values: readonly Value[],
     private readonly count: number,
+    readonly numbers?: Float64Array | undefined,
   ) {}
 
   get codes(): Codes {
@@ -195,18 +196,56 @@ export class SparseColumn implements Column {
     const [from, to] = [lowerBound(at, first), lowerBound(at, end)]
     const few = { at: at.slice(from, to), codes: codes.subarray(from, to) }
     if (first > 0) for (let n = 0; n < few.at.length; n++) few.at[n] = (few.at[n] as number) - first
-    return new SparseColumn(few, this.values, end - first)
+    return new SparseColumn(few, this.values, end - first, this.numbers)
   }
 
   /** Returns a copy without the array of all codes, so that the array is released with the copy. */
   withoutCodes(): SparseColumn {
-    return new SparseColumn(this.few, this.values, this.count)
+    return new SparseColumn(this.few, this.values, this.count, this.numbers)
+  }
+}
+
+/** Distinct numbers, as an array, and as a list that is created on first use: most queries do not need one. */
+export class NumberValues {
+  #list: readonly number[] | undefined
+
+  constructor(readonly array: Float64Array) {}
+
+  get list(): readonly number[] {
+    if (!this.#list) {
+      // A loop: spreading a typed array takes ten times as long.
+      const list: number[] = []
+      for (let index = 0; index < this.array.length; index++) list.push(this.array[index] as number)
+      this.#list = list
+    }
+    return this.#list
+  }
+}
+
+/** A column of numbers. */
+export class NumberColumn implements Column {
+  constructor(
+    readonly codes: Codes,
+    private readonly distinct: NumberValues,
+  ) {}
+
+  get values(): readonly number[] {
+    return this.distinct.list
+  }
+
+  get numbers(): Float64Array {
+    return this.distinct.array
+  }
+
+  /** Returns the events from `first` to `end`, exclusive. */
+  slice(first: number, end: number): NumberColumn {
+    return new NumberColumn(this.codes.subarray(first, end), this.distinct)
   }
 }
 
 /** Returns the events of a column from `first` to `end`, exclusive. */
 export function sliceOf(column: Column, first: number, end: number): Column {
-  if (column instanceof SparseColumn) return column.slice(first, end)
+  if (column instanceof SparseColumn || column instanceof NumberColumn) return column.slice(first, end)
   return { codes: column.codes.subarray(first, end), values: column.values }
 }
 
@@ -217,10 +256,10 @@ export function sliceOf(column: Column, first: number, end: number): Column {
 export function joinColumns(columns: readonly (Column | undefined)[], counts: readonly number[]): Column {
   const [first] = columns
   if (first && columns.length === 1) return first
-  const values = columns.find((column) => column && column.values.length > 0)?.values
+  const shared = columns.find((column) => column && column.values.length > 0)
   const isShared = (column: Column | undefined) =>
-    !column || column.values === values || column.values.length === 0
-  if (values && columns.every(isShared)) return concatenateColumns(columns, counts, values)
+    !column || column.values === shared?.values || column.values.length === 0
+  if (shared && columns.every(isShared)) return concatenateColumns(columns, counts, shared)
   const builder = new ValueColumn()
   let at = 0
   columns.forEach((column, index) => {
@@ -233,7 +272,7 @@ export function joinColumns(columns: readonly (Column | undefined)[], counts: re
 function concatenateColumns(
   columns: readonly (Column | undefined)[],
   counts: readonly number[],
-  values: readonly Value[],
+  { values, numbers }: Column,
 ): Column {
   const count = counts.reduce((sum, count) => sum + count, 0)
   const entries = columns.reduce((sum, column) => sum + (column ? presentIn(column) : 0), 0)
@@ -259,7 +298,7 @@ function concatenateColumns(
     }
     position += counts[index] as number
   })
-  return isSparse ? new SparseColumn({ at, codes }, values, count) : { codes, values }
+  return isSparse ? new SparseColumn({ at, codes }, values, count, numbers) : { codes, values, numbers }
 }
 
 /** Appends a column at the position `offset`. Looks up each value that occurs once. */

@@ -9,7 +9,7 @@ import {
   type Segment,
   segmentsPerBlock,
 } from "./block-writer.ts"
-import { SparseColumn } from "./column.ts"
+import { NumberColumn, NumberValues, SparseColumn } from "./column.ts"
 import { type Cached, type ColumnCache, columnBytes } from "./column-cache.ts"
 import { arrayOf, copyOf } from "./typed-arrays.ts"
 
@@ -22,12 +22,12 @@ const none: ReadonlyMap<string, OpenProperty> = new Map()
 
 /** Keys that are searched for in the list of properties outside the layout before it is parsed. */
 const searchedKeys = 4
-/** Bytes of memory: a character of JSON, as text and parsed; a property of a block; a value in addition to its text; a number. */
+/** Bytes of memory: a character of JSON, as text and parsed; a property of a block; a value in addition to its text; a number, in a list and in an array. */
 const characterBytes = 2
 const jsonCharacterBytes = 6
 const propertyBytes = 300
 const valueBytes = 40
-const numberBytes = 8
+const numberBytes = 16
 
 /** Reads the columns of blocks from their segments. */
 export class SegmentReader {
@@ -95,16 +95,18 @@ export class SegmentReader {
       const codesAt = location.o + (location.n === undefined ? 0 : padTo8Bytes(location.n * 4))
       const valuesAt = codesAt + padTo8Bytes(present * location.w)
       const text = segment.content.subarray(valuesAt, valuesAt + (location.v as number))
-      // A copy is aligned for any typed array.
-      const values = location.f
-        ? numbersOf(new numberForms[location.f](copyOf(text)))
-        : // `block-writer.ts` stored it.
-          (JSON.parse(new TextDecoder().decode(text)) as Value[])
       const codes = codesIn(segment.content, codesAt, present, location.w)
-      const bytes = segment.bytes + columnBytes + values.length * (location.f ? numberBytes : valueBytes)
-      if (location.n === undefined) return { content: { codes, values }, bytes }
-      const at = arrayOf(segment.content, location.o, present, 4)
-      return { content: new SparseColumn({ at, codes }, values, count), bytes }
+      const few = location.n !== undefined && { at: arrayOf(segment.content, location.o, present, 4), codes }
+      if (location.f) {
+        const numbers = new NumberValues(numbersIn(text, location.f))
+        const bytes = segment.bytes + columnBytes + numbers.array.length * numberBytes
+        if (!few) return { content: new NumberColumn(codes, numbers), bytes }
+        return { content: new SparseColumn(few, numbers.list, count, numbers.array), bytes }
+      }
+      // `block-writer.ts` stored it.
+      const values = JSON.parse(new TextDecoder().decode(text)) as Value[]
+      const bytes = segment.bytes + columnBytes + values.length * valueBytes
+      return { content: few ? new SparseColumn(few, values, count) : { codes, values }, bytes }
     })
   }
 
@@ -154,11 +156,11 @@ export class SegmentReader {
   }
 }
 
-/** A loop: spreading a typed array takes ten times as long. */
-function numbersOf(array: ArrayLike<number>): number[] {
-  const numbers: number[] = []
-  for (let index = 0; index < array.length; index++) numbers.push(array[index] as number)
-  return numbers
+function numbersIn(bytes: Uint8Array, form: keyof typeof numberForms): Float64Array {
+  const { buffer, byteOffset, byteLength } = bytes
+  if (form === "f8" && byteOffset % 8 === 0) return new Float64Array(buffer, byteOffset, byteLength / 8)
+  // A copy is aligned for any typed array.
+  return new Float64Array(new numberForms[form](copyOf(bytes)))
 }
 
 function codesIn(bytes: Uint8Array, offset: number, count: number, width: ColumnLocation["w"]): Codes {

@@ -1,7 +1,9 @@
 import { describe, expect, test } from "bun:test"
+import type { Column } from "../../src/columns/batch.ts"
+import { numberOf } from "../../src/query/json-values.ts"
 import { MemoryBudget } from "../../src/query/structures/memory-budget.ts"
 import { NumberCounts } from "../../src/query/structures/number-counts.ts"
-import { firstMapped, NumberDictionary } from "../../src/query/structures/number-dictionary.ts"
+import { NumberDictionaries, NumberDictionary } from "../../src/query/structures/number-dictionary.ts"
 import { mulberry32 } from "../support/random.ts"
 
 interface Counted {
@@ -38,7 +40,7 @@ describe("the percentiles of counted numbers are those of a sorted list", () => 
         for (const values of [some.slice(third, 2 * third), some.slice(2 * third)]) {
           const mapping = new Uint32Array(values.length + 1)
           values.forEach((value, index) => {
-            mapping[index + 1] = dictionary.codeOf(value) + firstMapped
+            mapping[index + 1] = dictionary.codeOf(value)
           })
           const codes = Uint32Array.from(values, (_, index) => index + 1)
           counts.addAll(codes, mapping, { first: 0, end: codes.length, at: undefined })
@@ -88,7 +90,7 @@ test("counting again reserves no memory, as for a result in the cache", () => {
   const dictionary = new NumberDictionary(memory)
   const base = new NumberCounts(dictionary, memory)
   const mapping = Uint32Array.from({ length: 3_001 }, (_, code) =>
-    code === 0 ? 0 : dictionary.codeOf(code * 7) + firstMapped,
+    code === 0 ? 0 : dictionary.codeOf(code * 7),
   )
   const codes = Uint32Array.from({ length: 3_000 }, (_, index) => index + 1)
   base.addAll(codes, mapping, { first: 0, end: 3_000, at: undefined })
@@ -108,4 +110,61 @@ test.each([0, 1])("counted numbers reserve the memory that they take (%d)", (rep
   expect(() => {
     for (let number = 0; number < 600_000; number++) counts.add(dictionary.codeOf(number), 1)
   }).toThrow()
+})
+
+describe("codes of columns count like their numbers", () => {
+  const ascending = [-3, -0.5, 0, 0.1, 7, 1e9]
+  const columns: [sentence: string, column: Column][] = [
+    ["of a block", { codes: codesOf(Uint8Array), values: ascending, numbers: Float64Array.from(ascending) }],
+    [
+      "of a block of an earlier version",
+      {
+        codes: codesOf(Uint16Array),
+        values: ascending.toReversed(),
+        numbers: Float64Array.from(ascending).reverse(),
+      },
+    ],
+    [
+      "of rows, as numbers and text",
+      { codes: codesOf(Uint32Array), values: [7, "0.1", "plan", true, "-3", 0] },
+    ],
+  ]
+  for (const [sentence, column] of columns) {
+    test.each([undefined, Uint32Array.of(1, 2, 6, 9)])(`${sentence}, at %p`, (at) => {
+      const dictionary = new NumberDictionary(budget())
+      dictionary.codeOf(0.1)
+      const counts = new NumberCounts(dictionary, budget())
+      const selection = { first: 1, end: 10, at }
+      const before = dictionary.codesOfColumn(column, selection)
+      counts.addAll(column.codes, before, selection)
+      expect(dictionary.codesOfColumn(column, selection)).toEqual(before)
+      const indexes = at ? [...at] : [1, 2, 3, 4, 5, 6, 7, 8, 9]
+      const numbers = indexes.flatMap(
+        (index) => numberOf(column.values[(column.codes[index] as number) - 1]) ?? [],
+      )
+      for (const share of [0.01, 0.3, 0.5, 0.8, 1])
+        expect(counts.percentile(share)).toBe(plainPercentile(numbers, share))
+    })
+  }
+})
+
+function codesOf<Codes>(type: { of: (...codes: number[]) => Codes }): Codes {
+  return type.of(6, 1, 2, 0, 3, 3, 4, 5, 6, 1)
+}
+
+test("a query shares one dictionary, also with what it finds in the cache while the codes are the same", () => {
+  const cached = new NumberDictionary(budget())
+  cached.codeOf(5)
+  const numbers = new NumberDictionaries(budget())
+  const own = numbers.of("property.amount", cached)
+  expect(numbers.of("property.amount", undefined)).toBe(own)
+  expect(numbers.of("property.amount", cached)).toBe(own)
+  expect(own.mappingOf(cached)).toBeUndefined()
+  own.codeOf(6)
+  // Another query goes on with the cached dictionary.
+  cached.codeOf(7)
+  expect(numbers.of("property.amount", cached)).not.toBe(own)
+  expect(numbers.of("property.other", undefined)).not.toBe(own)
+  const mapping = own.mappingOf(cached) as Uint32Array
+  expect([5, 7].map((number) => own.numberOf(mapping[cached.codeOf(number)] as number))).toEqual([5, 7])
 })

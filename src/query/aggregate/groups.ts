@@ -11,6 +11,7 @@ import type {
   Values,
 } from "../query.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
+import { NumberDictionaries } from "../structures/number-dictionary.ts"
 import { relativeChange, weightedChange } from "../structures/statistics.ts"
 import { bucketsOf } from "../structures/time-zone.ts"
 import { groupsPerStep } from "./group-table.ts"
@@ -261,8 +262,10 @@ function emptyValues(
   { dictionarySizes, stamps }: Snapshot,
   budget: MemoryBudget,
 ): (number | null)[] {
+  const numbers = new NumberDictionaries(budget)
+  const context = { dictionarySizes, stamps, numbers, hasManyGroups: false }
   return measures.map((measure) => {
-    const measurement = measurementOf(measure, { dictionarySizes, stamps, hasManyGroups: false }, budget)
+    const measurement = measurementOf(measure, context, budget)
     measurement.grow()
     return measurement.value(0)
   })

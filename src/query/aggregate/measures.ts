@@ -3,6 +3,7 @@ import type { Stamps } from "../../columns/stamps.ts"
 import type { Measure } from "../query.ts"
 import { Counter } from "../structures/counter.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
+import type { NumberDictionaries } from "../structures/number-dictionary.ts"
 import {
   forEachDistinctValue,
   forEachGroupValue,
@@ -21,6 +22,7 @@ import { propertyMeasurementOf } from "./property-measures.ts"
 export interface MeasureContext {
   dictionarySizes: DictionarySizes
   stamps: Stamps
+  numbers: NumberDictionaries
   /** Whether the events of one batch can belong to many groups. */
   hasManyGroups: boolean
 }
@@ -31,7 +33,7 @@ export interface MeasureContext {
  */
 export function measurementOf(
   measure: Measure,
-  { dictionarySizes, stamps, hasManyGroups }: MeasureContext,
+  { dictionarySizes, stamps, numbers, hasManyGroups }: MeasureContext,
   budget: MemoryBudget,
   base?: Measurement,
 ): Measurement {
@@ -39,7 +41,7 @@ export function measurementOf(
     hasManyGroups
       ? new GroupedIds(kind, dictionarySizes[kind], stamps, budget, base as GroupedIds | undefined)
       : new DistinctIds(kind, dictionarySizes[kind], budget, base as DistinctIds | undefined)
-  if (typeof measure === "object") return propertyMeasurementOf(measure, budget, base)
+  if (typeof measure === "object") return propertyMeasurementOf(measure, numbers, budget, base)
   switch (measure) {
     case "events":
       return new EventCount(0, base as EventCount | undefined)

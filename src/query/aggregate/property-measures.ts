@@ -1,11 +1,11 @@
-import type { Batch, Codes, Column, Value } from "../../columns/batch.ts"
-import { copyInto } from "../../columns/typed-arrays.ts"
+import type { Batch, Value } from "../../columns/batch.ts"
+import { copyInto, wideCodes } from "../../columns/typed-arrays.ts"
 import { numberOf } from "../json-values.ts"
 import { emptyPropertyMeasures, type Property, type PropertyMeasure } from "../query.ts"
 import { columnOf } from "../scan/matcher.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
 import { NumberCounts } from "../structures/number-counts.ts"
-import { firstMapped, NumberDictionary, noNumber } from "../structures/number-dictionary.ts"
+import { firstCode, type NumberDictionaries, type NumberDictionary } from "../structures/number-dictionary.ts"
 import {
   forEachGroupValue,
   forEachValue,
@@ -24,11 +24,12 @@ type TotalMeasure = Exclude<PropertyMeasure, PercentileMeasure>
 /** Creates the state of a measure of a property. `base`: as in `measurementOf`. */
 export function propertyMeasurementOf(
   { what, of }: { what: PropertyMeasure; of: Property },
+  numbers: NumberDictionaries,
   budget: MemoryBudget,
   base?: Measurement,
 ): Measurement {
   return isPercentile(what)
-    ? new Percentile(what, of, budget, base as Percentile | undefined)
+    ? new Percentile(what, of, numbers, budget, base as Percentile | undefined)
     : new Totals(what, of, budget, base as Totals | undefined)
 }
 
@@ -39,17 +40,18 @@ function isPercentile(what: PropertyMeasure): what is PercentileMeasure {
 /** A percentile of the numbers of a property. */
 class Percentile extends LazyMeasure<NumberCounts> implements Measurement {
   readonly #dictionary: NumberDictionary
-  /** The codes of the dictionary by those of a column, by the values of the column: all slices of a block share their values. */
-  readonly #mappings = new WeakMap<readonly Value[], { mapping: Uint32Array; isWhole: boolean }>()
+  #dictionaryBytes = 0
 
   constructor(
     private readonly what: PercentileMeasure,
     private readonly property: Property,
+    numbers: NumberDictionaries,
     private readonly budget: MemoryBudget,
     base?: Percentile,
   ) {
     super(base)
-    this.#dictionary = new NumberDictionary(budget, base ? base.#dictionary : undefined)
+    this.#dictionary = numbers.of(property, base ? base.#dictionary : undefined)
+    this.#reserveDictionary()
   }
 
   protected override create(base: NumberCounts | undefined): NumberCounts {
@@ -59,40 +61,30 @@ class Percentile extends LazyMeasure<NumberCounts> implements Measurement {
   addAll(group: number, batch: Batch, selection: Selection): void {
     const all = columnOf(batch, this.property)
     if (!all) return
-    const [{ codes, values }, present] = all.few
-      ? presentOnly(all.few, all.values, selection)
-      : ([all, selection] as const)
-    const mapping = this.#mappingOf(values, codes, present)
-    this.own(group).addAll(codes, mapping, present)
+    const [column, present] = all.few ? presentOnly(all, all.few, selection) : ([all, selection] as const)
+    const mapping = this.#dictionary.codesOfColumn(column, present)
+    this.#reserveDictionary()
+    this.own(group).addAll(column.codes, mapping, present)
   }
 
   addEach(groups: Uint32Array, batch: Batch, selection: Selection): void {
     const column = columnOf(batch, this.property)
     if (!column) return
-    const { codes, values } = column
+    const { codes } = column
     const { first, at } = selection
-    const mapping = this.#mappingOf(values, codes, selection)
+    const mapping = this.#dictionary.codesOfColumn(column, selection)
+    this.#reserveDictionary()
     for (let n = 0; n < groups.length; n++) {
-      const mapped = mapping[codes[at ? (at[n] as number) : first + n] as number] as number
-      if (mapped >= firstMapped) this.own(groups[n] as number).add(mapped - firstMapped, 1)
+      const code = mapping[codes[at ? (at[n] as number) : first + n] as number] as number
+      if (code >= firstCode) this.own(groups[n] as number).add(code, 1)
     }
   }
 
-  /** The mapping of a column, with the codes of the selected events. */
-  #mappingOf(values: readonly Value[], codes: Codes, { first, end, at }: Selection): Uint32Array {
-    const known = this.#mappings.get(values)
-    if (known?.isWhole) return known.mapping
-    const mapping = known?.mapping ?? new Uint32Array(values.length + 1)
-    const isWhole = !known && this.#dictionary.mapAll(values, mapping)
-    this.#mappings.set(values, { mapping, isWhole })
-    const size = isWhole ? 0 : at ? at.length : end - first
-    for (let n = 0; n < size; n++) {
-      const code = codes[at ? (at[n] as number) : first + n] as number
-      if (code === 0 || mapping[code] !== 0) continue
-      const number = numberOf(values[code - 1])
-      mapping[code] = number === undefined ? noNumber : this.#dictionary.codeOf(number) + firstMapped
-    }
-    return mapping
+  /** Reserves it as if nothing else used it: what shares it can be evicted from the cache. */
+  #reserveDictionary(): void {
+    const { bytes } = this.#dictionary
+    this.budget.reserve(bytes - this.#dictionaryBytes)
+    this.#dictionaryBytes = bytes
   }
 
   override pack(): void {
@@ -102,7 +94,9 @@ class Percentile extends LazyMeasure<NumberCounts> implements Measurement {
 
   merge(group: number, other: Percentile, from: number): void {
     const counts = other.of(from)
-    if (counts) this.own(group).merge(counts)
+    if (!counts) return
+    this.own(group).merge(counts)
+    this.#reserveDictionary()
   }
 
   value(group: number): number | null {
@@ -146,28 +140,18 @@ class Totals implements Measurement {
   addAll(group: number, batch: Batch, selection: Selection): void {
     const column = columnOf(batch, this.property)
     if (!column) return
-    if (column.few || column.values.length * 2 < sizeOf(selection))
+    const { codes, few, numbers } = column
+    if (few || !numbers || numbers.length * 2 < sizeOf(selection)) {
       forEachValue(column, selection, (value, times) => this.#add(group, value, times))
-    else this.#addDistinct(group, column, selection)
-  }
-
-  /** Adds values that rarely repeat, one at a time. */
-  #addDistinct(group: number, { codes, values }: Column, { first, end, at }: Selection): void {
-    let [times, total, rest, least, most] = [0, 0, 0, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]
-    const size = at ? at.length : end - first
-    for (let n = 0; n < size; n++) {
-      const code = codes[at ? (at[n] as number) : first + n] as number
-      if (code === 0) continue
-      const value = values[code - 1]
-      const number = typeof value === "number" ? value : numberOf(value)
-      if (number === undefined) continue
-      const after = total + number
-      rest += Math.abs(total) >= Math.abs(number) ? total - after + number : number - after + total
-      total = after
-      times++
-      if (number < least) least = number
-      if (number > most) most = number
+      return
     }
+    const { first, end, at } = selection
+    const { times, total, rest, least, most } = totalsOf(
+      numbers,
+      wideCodes(codes.subarray(first, end)),
+      first,
+      at,
+    )
     if (times > 0) this.#combine(group, times, total, rest, least, most)
   }
 
@@ -220,4 +204,27 @@ class Totals implements Measurement {
         return this.#state[at + max] as number
     }
   }
+}
+
+/** What `Totals` needs of the numbers of events that rarely repeat. `at`: the positions of the events plus `first`; undefined: all. */
+function totalsOf(numbers: Float64Array, codes: Uint32Array, first: number, at: Uint32Array | undefined) {
+  // Separate declarations: a loop over doubles that come out of an array pattern takes four times as long.
+  let times = 0
+  let total = 0
+  let rest = 0
+  let least = Number.POSITIVE_INFINITY
+  let most = Number.NEGATIVE_INFINITY
+  const length = at ? at.length : codes.length
+  for (let n = 0; n < length; n++) {
+    const code = codes[at ? (at[n] as number) - first : n] as number
+    if (code === 0) continue
+    const number = numbers[code - 1] as number
+    const after = total + number
+    rest += Math.abs(total) >= Math.abs(number) ? total - after + number : number - after + total
+    total = after
+    times++
+    least = Math.min(least, number)
+    most = Math.max(most, number)
+  }
+  return { times, total, rest, least, most }
 }

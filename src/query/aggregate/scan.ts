@@ -4,6 +4,7 @@ import type { Entry, Snapshot } from "../../columns/snapshot.ts"
 import { type Bucket, type Group, type GroupsQuery, isBatchField } from "../query.ts"
 import { kindOf, Matcher } from "../scan/matcher.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
+import { NumberDictionaries } from "../structures/number-dictionary.ts"
 import { bucketAt } from "../structures/time-zone.ts"
 import { GroupTable, type GroupTableSpec, groupBytes, RowLocators } from "./group-table.ts"
 import { type Aggregation, type Finalizer, PartialAggregates, type TimeRange } from "./partial-aggregates.ts"
@@ -18,7 +19,7 @@ export function* scanGroups(
   const { scope, by } = query
   const matcher = new Matcher(scope, scope.filters, source)
   const locators = new RowLocators(budget)
-  const aggregation = new GroupAggregation(query, source, locators, matcher.perEvent)
+  const aggregation = new GroupAggregation(query, source, locators, matcher.perEvent, budget)
   const partials = new PartialAggregates(source, matcher, aggregation, budget)
   const groups: Group[] = []
   for (const chunk of chunksOf(buckets, (bucket) => partials.hasUnsealedEvents(bucket))) {
@@ -84,6 +85,7 @@ class GroupAggregation implements Aggregation<GroupTable, Chunk> {
     private readonly source: Snapshot,
     locators: RowLocators,
     perEvent: boolean,
+    budget: MemoryBudget,
   ) {
     const { websites, filters, crawlers, kinds } = scope
     // The texts of ids are looked up at the end, so such results are not cached.
@@ -92,7 +94,8 @@ class GroupAggregation implements Aggregation<GroupTable, Chunk> {
     this.#calendar = `${granularity} ${scope.zone}`
     const { dictionarySizes, stamps, websiteIds } = source
     const hasManyGroups = by.some((dimension) => !isBatchField(dimension))
-    this.#spec = { by, measures, dictionarySizes, stamps, hasManyGroups, websiteIds, locators }
+    const numbers = new NumberDictionaries(budget)
+    this.#spec = { by, measures, dictionarySizes, stamps, numbers, hasManyGroups, websiteIds, locators }
     this.#areCounts =
       !perEvent &&
       by.every(isBatchField) &&

@@ -5,6 +5,7 @@ import { type Aggregation, gridMs, type TimeRange } from "../aggregate/partial-a
 import type { Bucket, Filter, GroupKey, TrafficGroup, TrafficQuery } from "../query.ts"
 import { kindOf, Matcher, type Narrowed } from "../scan/matcher.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
+import { NumberDictionaries } from "../structures/number-dictionary.ts"
 import {
   forEachEvent,
   indexAt,
@@ -63,7 +64,9 @@ export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
     )
     const { dictionarySizes, stamps } = source
     const byEach = by?.view === "each"
-    this.#measures = { dictionarySizes, stamps, hasManyGroups: !!by, sessionsByView: byEach, totals: !by }
+    const numbers = new NumberDictionaries(budget)
+    const hasManyGroups = by !== undefined
+    this.#measures = { dictionarySizes, stamps, numbers, hasManyGroups, sessionsByView: byEach, totals: !by }
     this.hasIds = by?.fields.some((field) => kindOf[field]) ?? false
     this.#codes = by && new GroupCodes(by.fields, source, budget)
     const { websites, filters, crawlers, kinds, zone } = scope

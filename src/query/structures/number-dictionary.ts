@@ -1,37 +1,42 @@
+import type { Column, Value } from "../../columns/batch.ts"
 import { copyInto, lowerBoundOfDoubles } from "../../columns/typed-arrays.ts"
+import { numberOf } from "../json-values.ts"
 import type { MemoryBudget } from "./memory-budget.ts"
+import type { Selection } from "./selection.ts"
 
 /** Bytes that an object takes without numbers, measured. */
 const objectBytes = 400
 /**
- * Bytes of a number: the number by code, the sorted number, its code and rank, and a count in the scratch array. A number that was added
+ * Bytes of a number: the number by code, the sorted number, its code, and a count in the scratch array. A number that was added
  * alone takes more until it is sorted. All is reserved when numbers are added: a dictionary in the cache no longer has a budget.
  */
-const numberBytes = 28
+const numberBytes = 24
 const pendingBytes = 60
-const initialNumbers = 4
 /** Numbers that are added one by one are sorted once they are more than these: a minimum, and a share of the sorted ones. */
 const minPending = 1_024
 const pendingShare = 1 / 4
 /** Fewer values than one in this many numbers are looked up one by one; more are merged with the sorted numbers. */
 const mergeFactor = 16
 
-/** A code in a mapping that stands for no number, and the mapped code of code 0. 0 is a code that is not mapped yet. */
-export const [noNumber, firstMapped] = [1, 2] as const
+/** The codes of numbers start at 2. In a mapping of codes, 0 is a code that is not mapped yet, and 1 one that stands for no number. */
+export const [noNumber, firstCode] = [1, 2] as const
 
-/** Distinct numbers, with codes from 0. Counting by code takes a tenth of the time of counting by number. */
+/** Distinct numbers and their codes. Counting by code takes a tenth of the time of counting by number. */
 export class NumberDictionary {
   /** By code. */
   #numbers: Float64Array
   #size: number
+  /** The base, and its size when this dictionary was created. */
+  readonly #origin: { base: NumberDictionary; size: number } | undefined
   /** Ascending, and the code of each. These arrays are replaced, never changed. */
   #sorted: Float64Array
   #order: Uint32Array
   /** Numbers that are not among the sorted ones yet, and their codes. */
   readonly #pending = new Map<number, number>()
-  #ranks = new Uint32Array(0)
   #scratch = new Uint32Array(0)
   #mapping: { other: NumberDictionary; codes: Uint32Array } | undefined
+  /** The codes of columns, by their values: all slices of a block share their values. */
+  #columns = new WeakMap<readonly Value[] | Float64Array, { mapping: Uint32Array; isWhole: boolean }>()
 
   /** `base`: the dictionary starts with its numbers, which have the same codes. */
   constructor(
@@ -39,15 +44,27 @@ export class NumberDictionary {
     base?: NumberDictionary,
   ) {
     if (base) base.#sort()
-    this.#size = base ? base.#size : 0
-    this.#numbers = base ? base.#numbers.slice(0, this.#size) : new Float64Array(0)
+    this.#origin = base && { base, size: base.#size }
+    this.#size = base ? base.#size : firstCode
+    this.#numbers = base ? base.#numbers.slice(0, this.#size) : new Float64Array(firstCode)
     this.#sorted = base ? base.#sorted : new Float64Array(0)
     this.#order = base ? base.#order : new Uint32Array(0)
-    budget.reserve(objectBytes + this.#size * numberBytes)
+    budget.reserve(this.bytes)
   }
 
+  /** One more than the largest code. */
   get size(): number {
     return this.#size
+  }
+
+  /** Bytes of memory, without numbers that are not sorted yet. */
+  get bytes(): number {
+    return objectBytes + this.#numbers.length * numberBytes
+  }
+
+  /** Whether all numbers of another dictionary have the same codes here. */
+  hasCodesOf(other: NumberDictionary): boolean {
+    return other === this || (this.#origin?.base === other && this.#origin.size === other.#size)
   }
 
   /** The code of a number, which is added if it is new. */
@@ -68,7 +85,7 @@ export class NumberDictionary {
 
   #add(value: number): number {
     if (this.#size === this.#numbers.length) {
-      const length = Math.max(initialNumbers, this.#size * 2)
+      const length = this.#size * 2
       this.budget.reserve((length - this.#size) * numberBytes)
       this.#numbers = copyInto(new Float64Array(length), this.#numbers)
     }
@@ -80,25 +97,45 @@ export class NumberDictionary {
     return this.#numbers[code] as number
   }
 
-  /**
-   * Fills `mapping` with `firstMapped` + the code of each value, at 1 + its index. False, without a change, if the values are not all
-   * numbers, or too few to be worth it.
-   */
-  mapAll(values: readonly unknown[], mapping: Uint32Array): boolean {
-    if (values.length * mergeFactor < this.#size || !areNumbers(values)) return false
-    // Blocks of earlier versions, and columns in memory, have them in another order.
-    const sorted = areAscending(values) ? values : Float64Array.from(values).sort()
-    const codes = this.#codesOfAscending(sorted)
-    for (let index = 0; index < values.length; index++) {
-      const place =
-        sorted === values ? index : lowerBoundOfDoubles(sorted as Float64Array, values[index] as number)
-      mapping[index + 1] = (codes[place] as number) + firstMapped
+  /** The code here of each code of a column: at least of those of the selected events. */
+  codesOfColumn(column: Column, { first, end, at }: Selection): Uint32Array {
+    const { codes, numbers } = column
+    const distinct = numbers ?? column.values
+    const known = this.#columns.get(distinct)
+    if (known?.isWhole) return known.mapping
+    const mapping = known?.mapping ?? new Uint32Array(distinct.length + 1)
+    const isWhole = !known && numbers !== undefined && this.#mapAll(numbers, mapping)
+    this.#columns.set(distinct, { mapping, isWhole })
+    if (isWhole) return mapping
+    const { values } = column
+    const size = at ? at.length : end - first
+    for (let n = 0; n < size; n++) {
+      const code = codes[at ? (at[n] as number) : first + n] as number
+      if (code === 0 || mapping[code] !== 0) continue
+      const number = numberOf(values[code - 1])
+      mapping[code] = number === undefined ? noNumber : this.codeOf(number)
     }
+    return mapping
+  }
+
+  /** Fills `mapping` with the code of each number, at 1 + its index. False, without a change, if they are too few to be worth it. */
+  #mapAll(numbers: Float64Array, mapping: Uint32Array): boolean {
+    if (numbers.length * mergeFactor < this.#size) return false
+    if (areAscending(numbers)) {
+      mapping.set(this.#codesOfAscending(numbers), 1)
+      return true
+    }
+    // Blocks of earlier versions have them in another order.
+    const sorted = numbers.slice().sort()
+    const codes = this.#codesOfAscending(sorted)
+    for (let index = 0; index < numbers.length; index++)
+      mapping[index + 1] = codes[lowerBoundOfDoubles(sorted, numbers[index] as number)] as number
     return true
   }
 
-  /** The code in this dictionary of each code of another one, which must no longer change. */
-  mappingOf(other: NumberDictionary): Uint32Array {
+  /** The code here of each code of another dictionary; undefined if they are the same. */
+  mappingOf(other: NumberDictionary): Uint32Array | undefined {
+    if (this.hasCodesOf(other)) return undefined
     const known = this.#mapping
     if (known?.other === other && known.codes.length === other.#size) return known.codes
     other.#sort()
@@ -111,7 +148,7 @@ export class NumberDictionary {
   }
 
   /** The codes of ascending numbers, which are added if they are new: reads both lists once. */
-  #codesOfAscending(values: ArrayLike<number>): Uint32Array {
+  #codesOfAscending(values: Float64Array): Uint32Array {
     this.#sort()
     const [sorted, order] = [this.#sorted, this.#order]
     const codes = new Uint32Array(values.length)
@@ -170,16 +207,6 @@ export class NumberDictionary {
     return this.#order
   }
 
-  /** The place of each code in the order. */
-  ranks(): Uint32Array {
-    const order = this.order()
-    if (this.#ranks.length !== order.length) {
-      this.#ranks = new Uint32Array(order.length)
-      for (let rank = 0; rank < order.length; rank++) this.#ranks[order[rank] as number] = rank
-    }
-    return this.#ranks
-  }
-
   /** An array of zeros for each code. Reset what you change. */
   scratch(): Uint32Array {
     if (this.#scratch.length < this.#size) {
@@ -192,18 +219,29 @@ export class NumberDictionary {
   trim(): void {
     this.#sort()
     this.#scratch = new Uint32Array(0)
-    this.#ranks = new Uint32Array(0)
     this.#mapping = undefined
+    this.#columns = new WeakMap()
   }
 }
 
-function areNumbers(values: readonly unknown[]): values is readonly number[] {
-  for (let index = 0; index < values.length; index++) if (typeof values[index] !== "number") return false
+function areAscending(numbers: Float64Array): boolean {
+  for (let index = 1; index < numbers.length; index++)
+    if ((numbers[index - 1] as number) >= (numbers[index] as number)) return false
   return true
 }
 
-function areAscending(values: readonly number[]): boolean {
-  for (let index = 1; index < values.length; index++)
-    if ((values[index - 1] as number) >= (values[index] as number)) return false
-  return true
+/** The dictionaries of a query, by property. Its aggregates share them: merging these needs no mapping of codes. */
+export class NumberDictionaries {
+  readonly #byProperty = new Map<string, NumberDictionary>()
+
+  constructor(private readonly budget: MemoryBudget) {}
+
+  /** `base`: the dictionary of an aggregate in the cache, whose codes the result has. */
+  of(property: string, base: NumberDictionary | undefined): NumberDictionary {
+    const known = this.#byProperty.get(property)
+    if (known && (!base || known.hasCodesOf(base))) return known
+    const created = new NumberDictionary(this.budget, base)
+    if (!known) this.#byProperty.set(property, created)
+    return created
+  }
 }

@@ -61,7 +61,7 @@ export function forEachValue(
   visit: (value: Value, count: number) => void,
 ): void {
   if (column.few) {
-    forEachValue(...presentOnly(column.few, column.values, selection), visit)
+    forEachValue(...presentOnly(column, column.few, selection), visit)
     return
   }
   const { codes, values } = column
@@ -134,20 +134,20 @@ export function forEachGroupValue(
 
 /** The column and the selection without the events that have no value. */
 export function presentOnly(
+  { values, numbers }: Column,
   { at, codes }: Few,
-  values: Column["values"],
   selection: Selection,
 ): [Column, Selection] {
   const { first, end, at: selected } = selection
   const range = { first: lowerBound(at, first), end: lowerBound(at, end), at: undefined }
-  if (!selected) return [{ codes, values }, range]
+  if (!selected) return [{ codes, values, numbers }, range]
   const both: number[] = []
   for (let [n, m] = [range.first, 0]; n < range.end; n++) {
     m = lowerBound(selected, at[n] as number, m)
     if (selected[m] === at[n]) both.push(n)
   }
   return [
-    { codes, values },
+    { codes, values, numbers },
     { ...range, at: Uint32Array.from(both) },
   ]
 }
