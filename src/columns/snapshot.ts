@@ -150,6 +150,12 @@ export class Snapshot {
     }
   }
 
+  /** Identifies the events if all of them are in blocks; undefined if some of them are in rows. */
+  stateOfBlocks(): string | undefined {
+    if (this.days.some((day) => day.exceedsMemory || day.inRows().length > 0)) return undefined
+    return this.days.map(({ day, state }) => `${day} ${state}`).join()
+  }
+
   /**
    * Iterates entries by day, website, name, people before crawlers, kind, and receipt. `names`: only entries of
    * these names.

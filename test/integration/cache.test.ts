@@ -4,7 +4,7 @@ import { reset, sealAll } from "../../src/columns/sealer.ts"
 import { SnapshotReader } from "../../src/columns/snapshot-reader.ts"
 import { eventKinds } from "../../src/event-kinds.ts"
 import { executeQuery } from "../../src/query/engine/execute.ts"
-import type { Filter, Measure, Query, Scope } from "../../src/query/query.ts"
+import type { Filter, Measure, Query, Scope, Step } from "../../src/query/query.ts"
 import { DailyHash } from "../../src/store/daily-hash.ts"
 import type { Db } from "../../src/store/db/driver.ts"
 import { openDatabase } from "../../src/store/db/open.ts"
@@ -116,6 +116,25 @@ for (const scope of scopes) {
 for (const by of [[], ["event_name"]] as const) {
   const scope = scopeOf(start + 8 * day, start + 13 * day)
   questions.push({ kind: "groups", scope, by, granularity: "hourly", measures: ["events", "users"] })
+}
+
+for (const scope of scopes.slice(0, 4)) {
+  const [startEvent, returnEvent]: [Step, Step] = [
+    { name: "event 0", filters: [] },
+    { name: "event 1", filters: [] },
+  ]
+  const steps = [startEvent, returnEvent]
+  questions.push({ kind: "funnel", scope, steps, window: day, unit: "anonymous_id" })
+  questions.push({ kind: "funnel", scope, steps, window: hour, unit: "session_id", by: "property.plan" })
+  questions.push({
+    kind: "retention",
+    scope,
+    startEvent,
+    returnEvent,
+    granularity: "weekly",
+    unit: "anonymous_id",
+  })
+  questions.push({ kind: "paths", scope, event: startEvent, before: 2, after: 2 })
 }
 
 // One day, ending off the grid: the same events and measures, by different times.

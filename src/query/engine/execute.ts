@@ -69,7 +69,7 @@ function* executeOnce<Q extends Query>(
   const snapshot = yield* reader.open(snapshotScope(query))
   const linkedQuery = withLinkedIds(query, snapshot)
   yield* prepareIds(linkedQuery, snapshot)
-  const result = yield* runReport(linkedQuery.kind, linkedQuery, snapshot, budget)
+  const result = yield* cachedReport(linkedQuery, snapshot, budget)
   const { usedCache, counted, blockEvents, rowsRead } = snapshot
   const sources = [
     usedCache && "kept",
@@ -123,6 +123,34 @@ const reports: {
     budget: MemoryBudget,
   ) => Generator<void, QueryResults[Kind]>
 } = { groups, values, events, funnel, retention, paths, reach, sessions, traffic, visitors }
+
+/** Runs a report, or returns the cached result of the same query on the same blocks. */
+function* cachedReport(
+  query: Query,
+  snapshot: Snapshot,
+  budget: MemoryBudget,
+): Generator<void, QueryResults[Query["kind"]]> {
+  const state = isCacheable(query) ? snapshot.stateOfBlocks() : undefined
+  if (state === undefined) return yield* runReport(query.kind, query, snapshot, budget)
+  const { cache } = snapshot
+  const key = `report ${JSON.stringify(query)}`
+  const known = cache.find<QueryResults[Query["kind"]]>(key, state)
+  if (known) {
+    snapshot.usedCache = true
+    return known
+  }
+  const result = yield* runReport(query.kind, query, snapshot, budget)
+  cache.put(key, state, result, key.length * 2 + bytesOf(result), false)
+  return result
+}
+
+/** Whether the result depends only on the query and on events. The other reports cache parts of it, or read current links of ids. */
+function isCacheable(query: Query): boolean {
+  return (
+    query.kind === "paths" ||
+    ((query.kind === "funnel" || query.kind === "retention") && query.unit !== "profile_id")
+  )
+}
 
 /** Generic in the kind, so that TypeScript knows that the report takes the query. */
 function runReport<Kind extends Query["kind"]>(
