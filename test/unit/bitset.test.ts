@@ -5,6 +5,7 @@ import {
   findInBitset,
   idsInBitset,
   labelUnlabeled,
+  moveDistinct,
   newBitset,
   setBits,
   uniteBitsets,
@@ -43,6 +44,11 @@ describe("a bitset does what a Set does", () => {
       const uncounted = newBitset(size)
       setBits(uncounted, ids, selection)
       expect(uncounted).toEqual(bits)
+      const list = Uint32Array.from(selected)
+      const marks = newBitset(size)
+      const distinct = list.subarray(0, moveDistinct(list, list.length, marks))
+      expect([...distinct].sort((a, b) => a - b)).toEqual(expected)
+      expect(marks).toEqual(newBitset(size))
     })
 
     test(`with ${name} that are searched for other ids`, () => {

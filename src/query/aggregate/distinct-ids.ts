@@ -1,16 +1,33 @@
 import type { Batch, IdKind } from "../../columns/batch.ts"
+import { copyInto } from "../../columns/typed-arrays.ts"
+import { type Bitset, bitsetBytes, bitsPerWord, moveDistinct, newBitset } from "../structures/bitset.ts"
 import { IdSet } from "../structures/id-set.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
 import { indexAt, type Selection, sizeOf } from "../structures/selection.ts"
 import type { Measurement } from "./measurement.ts"
 
+/** Bytes of a list in addition to its ids. */
+const listBytes = 130
+/** A list of more ids than one in this many of the dictionary becomes a set: a bitset is smaller. */
+const listedShare = 1 / bitsPerWord
+
+/** Ids of which the first `count` are used. Repetitions are removed when they are counted: a hash table would take longer. */
+interface IdList {
+  ids: Uint32Array
+  count: number
+  isDistinct: boolean
+}
+
 /**
- * Counts distinct ids of few groups, with a set per group; see `GroupedIds` for many. Most groups have a single id, which is
- * stored in place of a set.
+ * Counts distinct ids of few groups, with a list or a set per group; see `GroupedIds` for many. Most groups have a single id, which is
+ * stored in place of a list.
  */
 export class DistinctIds implements Measurement {
-  /** A set, a single id, or 0 for the contents of the base. */
-  readonly #sets: (IdSet | number)[]
+  /** A set, a list, a single id, or 0 for the contents of the base. */
+  readonly #groups: (IdSet | IdList | number)[]
+  /** Finds repetitions. Reserved with the first list, because an aggregate in the cache no longer has a budget. */
+  #marks: Bitset | undefined
+  #hasLists = false
 
   constructor(
     private readonly kind: IdKind,
@@ -18,11 +35,11 @@ export class DistinctIds implements Measurement {
     private readonly budget: MemoryBudget,
     private readonly base?: DistinctIds,
   ) {
-    this.#sets = base ? base.#sets.map(() => 0) : []
+    this.#groups = base ? base.#groups.map(() => 0) : []
   }
 
   grow(): void {
-    this.#sets.push(0)
+    this.#groups.push(0)
   }
 
   count(): void {}
@@ -30,7 +47,42 @@ export class DistinctIds implements Measurement {
   addAll(group: number, batch: Batch, selection: Selection): void {
     const ids = batch[this.kind]()
     if (sizeOf(selection) === 1) this.#add(group, ids[indexAt(selection, 0)] as number)
-    else this.#own(group).addAll(ids, selection)
+    else this.#addAll(group, ids, selection)
+  }
+
+  #addAll(group: number, ids: Uint32Array, selection: Selection): void {
+    const size = sizeOf(selection)
+    const known = this.#of(group)
+    const before = isList(known) && this.#groups[group] === known ? known : undefined
+    const start = before ? before.count : 0
+    if ((!before && known !== 0) || start + size > this.range * listedShare) {
+      this.#ownSet(group).addAll(ids, selection)
+      return
+    }
+    const list = this.#listWithRoom(group, before, start + size)
+    const { first, end, at } = selection
+    if (at) for (let n = 0; n < at.length; n++) list.ids[start + n] = ids[at[n] as number] as number
+    else list.ids.set(ids.subarray(first, end), start)
+    list.count = start + size
+    list.isDistinct = false
+  }
+
+  #listWithRoom(group: number, list: IdList | undefined, count: number): IdList {
+    if (!list) {
+      if (!this.#hasLists) this.budget.reserve(bitsetBytes(this.range))
+      this.#hasLists = true
+      this.budget.reserve(listBytes + count * 4)
+      const created = { ids: new Uint32Array(count), count: 0, isDistinct: true }
+      this.#groups[group] = created
+      return created
+    }
+    const { length } = list.ids
+    if (length < count) {
+      const longer = Math.max(count, length * 2)
+      this.budget.reserve((longer - length) * 4)
+      list.ids = copyInto(new Uint32Array(longer), list.ids)
+    }
+    return list
   }
 
   addEach(groups: Uint32Array, batch: Batch, selection: Selection): void {
@@ -40,45 +92,77 @@ export class DistinctIds implements Measurement {
   }
 
   #add(group: number, id: number): void {
-    const own = this.#sets[group] as IdSet | number
-    if (typeof own === "object") own.add(id)
+    const own = this.#groups[group] as IdSet | IdList | number
+    if (typeof own === "object") this.#ownSet(group).add(id)
     else if (id !== 0 && own !== id) {
       const known = this.#of(group)
-      if (known === 0) this.#sets[group] = id
-      else if (known !== id) this.#own(group).add(id)
+      if (known === 0) this.#groups[group] = id
+      else if (known !== id) this.#ownSet(group).add(id)
     }
   }
 
   merge(group: number, other: DistinctIds, from: number): void {
     const ids = other.#of(from)
     if (typeof ids === "number") this.#add(group, ids)
-    else this.#own(group).merge(ids)
+    else if (isList(ids)) this.#addAll(group, other.#distinct(ids), all(ids))
+    else this.#ownSet(group).merge(ids)
   }
 
   pack(): void {
-    for (const set of this.#sets) if (typeof set === "object") set.pack()
+    for (const group of this.#groups) {
+      if (typeof group === "number") continue
+      if (!isList(group)) group.pack()
+      else if (this.#distinct(group).length > group.count * 2) {
+        this.budget.reserve((group.count - group.ids.length) * 4)
+        group.ids = group.ids.slice(0, group.count)
+      }
+    }
+    if (this.#hasLists) this.budget.reserve(-bitsetBytes(this.range))
+    this.#hasLists = false
+    this.#marks = undefined
   }
 
   value(group: number): number {
     const ids = this.#of(group)
-    return typeof ids === "number" ? Math.min(ids, 1) : ids.size
+    if (typeof ids === "number") return Math.min(ids, 1)
+    if (!isList(ids)) return ids.size
+    this.#distinct(ids)
+    return ids.count
   }
 
-  #of(group: number): IdSet | number {
-    return this.#sets[group] || (this.base ? this.base.#of(group) : 0)
+  /** Removes the repetitions of a list, and 0. */
+  #distinct(list: IdList): Uint32Array {
+    if (!list.isDistinct) {
+      this.#marks ??= newBitset(this.range)
+      list.count = moveDistinct(list.ids, list.count, this.#marks)
+      list.isDistinct = true
+    }
+    return list.ids
+  }
+
+  #of(group: number): IdSet | IdList | number {
+    return this.#groups[group] || (this.base ? this.base.#of(group) : 0)
   }
 
   /** Returns a set that can be modified. */
-  #own(group: number): IdSet {
-    const own = this.#sets[group] as IdSet | number
-    if (typeof own === "object") return own
+  #ownSet(group: number): IdSet {
+    const own = this.#groups[group] as IdSet | IdList | number
+    if (own instanceof IdSet) return own
     const known = this.#of(group)
     const set =
-      typeof known === "object"
-        ? IdSet.over(known, this.range, this.budget)
-        : new IdSet(this.range, this.budget)
+      known instanceof IdSet ? IdSet.over(known, this.range, this.budget) : new IdSet(this.range, this.budget)
     if (typeof known === "number") set.add(known)
-    this.#sets[group] = set
+    else if (isList(known)) set.addAll(known.ids, all(known))
+    if (typeof own === "object") this.budget.reserve(-listBytes - own.ids.length * 4)
+    this.#groups[group] = set
     return set
   }
+}
+
+function isList(ids: IdSet | IdList | number): ids is IdList {
+  return typeof ids === "object" && !(ids instanceof IdSet)
+}
+
+function all({ count }: IdList): Selection {
+  return { first: 0, end: count, at: undefined }
 }

@@ -72,6 +72,24 @@ function setAt(bits: Bitset, ids: Uint32Array, at: Uint32Array): void {
   }
 }
 
+/**
+ * Moves the distinct ids of a list, without 0, to its start, and returns their number. `marks`: an empty bitset, which is empty again
+ * afterwards.
+ */
+export function moveDistinct(ids: Uint32Array, count: number, marks: Bitset): number {
+  let distinct = 0
+  for (let n = 0; n < count; n++) {
+    const id = ids[n] as number
+    const word = marks[id >>> 5] as number
+    const bit = 1 << (id & 31)
+    if (id === 0 || (word & bit) !== 0) continue
+    marks[id >>> 5] = word | bit
+    ids[distinct++] = id
+  }
+  for (let n = 0; n < distinct; n++) marks[(ids[n] as number) >>> 5] = 0
+  return distinct
+}
+
 /** Writes the indexes of the selected ids whose bit is set, ascending, and returns their number. */
 export function findInBitset(
   bits: Bitset,
