@@ -173,11 +173,13 @@ function useProperties(): Entry[] {
   const isSeen = session.canOpen("event") && session.canSeeCustomEvents
   const parameter = { name: "custom_events_property_cardinality", id: "keys", limit: maxProperties }
   const query = useQuery(isSeen ? [parameter] : undefined, { filters: [] })
-  return query.rows<{ name: string; property_key: string }>("keys").map(({ name, property_key: key }) => ({
-    text: key,
-    kind: `Property of ${name}`,
-    run: () => router.navigate(eventHref(app, { name, split: `property.${key}` })),
-  }))
+  return query
+    .rows<{ event_name: string; property_key: string }>("keys")
+    .map(({ event_name: name, property_key: key }) => ({
+      text: key,
+      kind: `Property of ${name}`,
+      run: () => router.navigate(eventHref(app, { name, split: `property.${key}` })),
+    }))
 }
 
 /** The page of an event; from the settings, of the website that the view has. */
