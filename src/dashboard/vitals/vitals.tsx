@@ -70,26 +70,28 @@ export function Vitals() {
             isEmpty ? (
               <NoPageData what="web vitals" option="data-track-web-vitals" />
             ) : (
-              <>
-                <dl class="stats-row five">
-                  {metrics.map((candidate) => (
-                    <Vital
-                      key={candidate.metric}
-                      metric={candidate}
-                      row={query
-                        .rows<OverviewRow>("overview")
-                        // Without samples, only the previous period has the metric.
-                        .find(({ metric_name, samples }) => metric_name === candidate.metric && samples > 0)}
-                      isSelected={candidate === metric}
-                    />
-                  ))}
-                </dl>
-                <p class="comparison-note">75th percentiles: three of four visits were at least this good.</p>
-              </>
+              <dl class="stats-row five">
+                {metrics.map((candidate) => (
+                  <Vital
+                    key={candidate.metric}
+                    metric={candidate}
+                    row={query
+                      .rows<OverviewRow>("overview")
+                      // Without samples, only the previous period has the metric.
+                      .find(({ metric_name, samples }) => metric_name === candidate.metric && samples > 0)}
+                    isSelected={candidate === metric}
+                  />
+                ))}
+              </dl>
             )
           }
         </Loaded>
-        {!isEmpty && <ComparisonNote query={query} id="overview" />}
+        {!isEmpty && (
+          <>
+            <p class="comparison-note">75th percentiles: three of four visits were at least this good.</p>
+            <ComparisonNote query={query} id="overview" />
+          </>
+        )}
       </section>
       {!isEmpty && (
         <>
@@ -135,9 +137,9 @@ function Vital({ metric, row, isSelected }: VitalProps) {
         <>
           {previous !== undefined && <span>was {text(previous)}</span>}
           <span class={`badge ${rating?.look ?? ""}`}>{rating?.label ?? "No data"}</span>
+          <span class="muted vital-name">{metric.name}</span>
           <span class="muted">
-            {metric.name},{" "}
-            {row ? format.countOf(row.samples, "measurement") : `good up to ${text(metric.good)}`}
+            {row ? format.countOf(row.samples, "measurement") : `Good up to ${text(metric.good)}`}
           </span>
         </>
       }
