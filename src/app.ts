@@ -15,6 +15,7 @@ import { ingestRoutes } from "./ingest/route.ts"
 import { type MetricsDeps, metricsRoutes } from "./metrics/route.ts"
 import { docsRoutes } from "./openapi/route.ts"
 import { type QueryApiDeps, queryRoutes } from "./query-api/route.ts"
+import { queryRunner } from "./query-api/run.ts"
 import { savedRoutes } from "./saved/route.ts"
 import { scriptPaths, type TrackerSettings, trackerRoutes } from "./tracker/route.ts"
 import { type UserRouteDeps, userRoutes } from "./users/route.ts"
@@ -42,6 +43,7 @@ export function createApp(deps: AppDeps) {
   // Otherwise Elysia searches for the path after the 12th character of the URL, and misses it if the host is short.
   const app = new Elysia({ handler: { standardHostname: false } })
   const hostCheck = new HostCheck()
+  const runQueries = queryRunner(deps)
   const ingestHandlers = ingestHandlersByPath(deps)
   const { basePath } = deps.settings
   // Wraps the router: hooks run too late to check the host, and the router's context and promises would take a tenth of the time of an
@@ -83,8 +85,8 @@ export function createApp(deps: AppDeps) {
       .use(adminRoutes(deps))
       .use(userRoutes(deps))
       .use(savedRoutes(deps))
-      .use(boardRoutes(deps))
-      .use(queryRoutes(deps))
+      .use(boardRoutes(deps, runQueries))
+      .use(queryRoutes(deps, runQueries))
       .use(docsRoutes(deps.settings, basePath))
       .use(trackerRoutes(deps))
       .use(dashboardRoutes(deps, basePath))

@@ -172,7 +172,7 @@ export const rejections = {
     status: 403,
     message: "Not included",
     meaning:
-      "the login or share link is limited to some pages of the dashboard, and the request is for another one",
+      "the login or share link is limited to some pages of the dashboard or to a board, and the request is for something else",
     advice: "Ask an owner for access to the section, or for a share link to the page.",
   },
   website_mismatch: {

@@ -1,6 +1,6 @@
 import { type EventKind, eventKinds } from "./event-kinds.ts"
 
-// What a share link that is limited to one page, and a viewer who is limited to some sections, can use. The server enforces it; the
+// What a share link that is limited to one page or board, and a viewer who is limited to some sections, can use. The server enforces it; the
 // dashboard hides the rest. Everything that is not listed here is closed to both.
 
 /** The pages of a website that show reports, in the order of the navigation. A share link can be limited to one of them. */
@@ -23,10 +23,13 @@ export function isReportPage(page: string): page is ReportPage {
   return reportPages.some((name) => name === page)
 }
 
+/** The page of a share link that is limited to a board. No query type has it: the link runs the queries of the tiles only. */
+export const boardPage = "boards"
+
 /** All pages of a website, by the first path segment after it. */
 export const pageNames = [
   ...reportPages,
-  "boards",
+  boardPage,
   "live",
   "people",
   "person",
@@ -178,6 +181,9 @@ export const endpointPages: Readonly<Record<string, readonly PageName[] | typeof
   "GET /v1/query/websites": anyPage,
   "GET /v1/notes": anyPage,
   "GET /v1/views": anyPage,
+  // A share link reads its own board only.
+  "GET /v1/boards/:id": [boardPage],
+  "POST /v1/boards/:id/query": [boardPage],
   "GET /v1/events/stream": ["live"],
   "GET /v1/profiles": ["live", "people", "person"],
   "GET /v1/profiles/:id": ["person"],

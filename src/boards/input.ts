@@ -24,7 +24,9 @@ import {
   newTileSchemas,
   type Tile,
   type TileKind,
+  type TileQueryJson,
   tileKinds,
+  tileQuerySchema,
 } from "./schema.ts"
 import { queryErrors } from "./tile-query.ts"
 
@@ -32,6 +34,7 @@ import { queryErrors } from "./tile-query.ts"
 
 const checkFilter = new SchemaCheck(boardFilterSchema)
 const checkNewBoard = new SchemaCheck(newBoardForm)
+const checkTileQuery = new SchemaCheck(tileQuerySchema)
 const checkChanges = new SchemaCheck(boardChangesForm)
 const tileChecks: Record<TileKind, SchemaCheck<(typeof newTileSchemas)[TileKind]>> = {
   number: new SchemaCheck(newTileSchemas.number),
@@ -83,6 +86,10 @@ export function parseBoardChanges(
   const parsed = tiles && parseTiles(tiles, "tiles.", context)
   throwIfInvalid([...nameErrors("name", changes.name), ...(parsed?.errors ?? [])])
   return { ...changes, ...(parsed ? { tiles: place(parsed.tiles, [], context) } : {}) }
+}
+
+export function parseTileQuery(value: unknown): TileQueryJson {
+  return validate(checkTileQuery, value)
 }
 
 export function parseNewTile(value: unknown, context: TileContext): NewTile {

@@ -5,9 +5,14 @@ import {
   commitChange,
   type RouteDeps,
   type RouteResult,
+  readCallerBody,
 } from "../http/authenticated-request.ts"
 import type { Caller } from "../http/caller.ts"
-import { canAccess } from "../http/permissions.ts"
+import { requireScope } from "../http/key.ts"
+import { canAccess, sectionMissing } from "../http/permissions.ts"
+import { invalidShape } from "../http/validation.ts"
+import { maxQueryBytes, type RunQueries } from "../query-api/run.ts"
+import { websitesOf } from "../query-api/websites.ts"
 import { isKeyword, placeOf, requireOwn, requirePlace, requireReadable } from "../saved/place.ts"
 import { type Board, createBoard, deleteBoard, findBoard, listBoards, updateBoard } from "../store/boards.ts"
 import type { WebsitePlace } from "../store/websites.ts"
@@ -18,20 +23,27 @@ import {
   parseBoardFilter,
   parseNewBoard,
   parseNewTile,
+  parseTileQuery,
   type TileContext,
   withTile,
 } from "./input.ts"
-import type { BoardJson, Tile } from "./schema.ts"
+import { type BoardJson, type Tile, tileQuerySchema } from "./schema.ts"
+import { isReport, queryOf } from "./tile-query.ts"
 
 /** Routes for the dashboard's boards. */
-export function boardRoutes(deps: RouteDeps) {
+export function boardRoutes(deps: RouteDeps, runQueries: RunQueries) {
   const route = authenticatedRoute(deps)
   const raw = { parse: "none" } as const
   return (
     new Elysia({ prefix: "/v1" })
-      // `read:reports` is not enough, as for saved views: the filters of a tile can name a person.
+      // `read:reports` is not enough, as for saved views: the filters of a tile can name a person. A share link reads its own board.
       .get("/boards", route("read:data", showBoards))
-      .get("/boards/:id", route("read:data", showBoard))
+      .get("/boards/:id", route("read:reports", showBoard))
+      .post(
+        "/boards/:id/query",
+        route("read:reports", (_, request) => queryTile(deps, request, runQueries)),
+        raw,
+      )
       .post("/boards", route("manage:websites", addBoard), raw)
       .patch("/boards/:id", route("manage:websites", editBoard), raw)
       .delete("/boards/:id", route("manage:websites", removeBoard), raw)
@@ -45,10 +57,53 @@ function showBoards(deps: RouteDeps, { caller, searchParams: query }: Authentica
   return { body: { boards, total: boards.length } }
 }
 
-function showBoard(deps: RouteDeps, { caller, id }: AuthenticatedRequest): RouteResult {
-  const board = findBoard<Tile>(deps.db, id)
-  requireReadable(caller, board)
-  return { body: { board: visibleBoard(deps, board, caller) } }
+function showBoard(deps: RouteDeps, { caller, id, now }: AuthenticatedRequest): RouteResult {
+  return { body: { board: readableBoard(deps, caller, id, now).board } }
+}
+
+/** Runs the query of a tile for the range of the request. */
+async function queryTile(
+  deps: RouteDeps,
+  request: AuthenticatedRequest,
+  runQueries: RunQueries,
+): Promise<Response> {
+  const { caller, context, id, now } = request
+  const { value, size } = await readCallerBody(deps, context, maxQueryBytes(caller))
+  const query = parseTileQuery(value)
+  const { board, reader } = readableBoard(deps, caller, id, now)
+  const tile = board.tiles.find((candidate) => candidate.id === query.tile)
+  if (!tile) throw invalidShape([{ field: "tile", message: tileQuerySchema.properties.tile.expected }])
+  const websites = websitesOf(deps.registry, reader, tile.websiteId ?? board.websiteId ?? "all")
+  return runQueries(request, {
+    body: queryOf(tile, query),
+    size,
+    websites,
+    zone: "UTC",
+    limitedCaller: undefined,
+  })
+}
+
+/**
+ * The board with the tiles that the caller can see, and who reads their websites. A share link of a board reads what its creator sees,
+ * except people. Throws `board_unknown`, `key_website_mismatch`, `scope_missing` and `section_missing`.
+ */
+function readableBoard(
+  deps: RouteDeps,
+  caller: Caller,
+  id: string,
+  now: number,
+): { board: BoardJson; reader: Caller } {
+  const shared = caller.share?.boardId ?? null
+  if (shared === null) {
+    requireScope(caller, "read:data", caller.kind)
+    const board = findBoard<Tile>(deps.db, id)
+    requireReadable(caller, board)
+    return { board: visibleBoard(deps, board, caller), reader: caller }
+  }
+  if (shared !== id) throw sectionMissing(caller, `the board ${id}`)
+  const reader = { ...caller, websites: null }
+  const board = visibleBoard(deps, findBoard<Tile>(deps.db, id), reader)
+  return { board: { ...board, tiles: sharedTiles(board.tiles, now) }, reader }
 }
 
 async function addBoard(
@@ -107,6 +162,11 @@ async function removeBoard(deps: RouteDeps, { caller, id }: AuthenticatedRequest
 /** The board without the tiles of websites that the caller cannot access. */
 function visibleBoard(deps: RouteDeps, board: Board<Tile>, caller: Caller): BoardJson {
   return boardJson(board, tileFilter(deps, caller))
+}
+
+/** The tiles that a share link shows, without the paths of reports that it does not open. */
+function sharedTiles(tiles: readonly Tile[], now: number): Tile[] {
+  return tiles.filter((tile) => isReport(tile, now)).map(({ path: _path, ...tile }) => tile)
 }
 
 /** Whether the caller can see a tile, by the website that it shows; null: that of its board. */

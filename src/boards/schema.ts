@@ -236,11 +236,34 @@ export const boardSchema = Type.Object({
   tiles: Type.Array(tileSchema, { description: "Tiles in reading order, none of which overlap" }),
 })
 
+const { startDate, endDate, preset, timeZone, granularity, compare } = querySchema.properties
+
+/** A query of a tile. The server builds it: the request has nothing that the page of the board does not choose. */
+export const tileQuerySchema = Type.Object(
+  {
+    tile: Type.String({ description: "Id of the tile", expected: "must be the id of a tile of the board" }),
+    startDate,
+    endDate,
+    preset,
+    timeZone,
+    granularity: {
+      ...granularity,
+      description: "For the parameters of the tile that have a granularity. Default: that of the tile",
+    },
+    compare: {
+      ...compare,
+      description: "For the parameters of the tile that compare. Default: no comparison",
+    },
+  },
+  strict,
+)
+
 /** Query string of requests for the boards of a website. */
 export const boardFilterSchema = noteFilterSchema
 
 export type NewTile = Static<typeof newTileSchema>
 export type Tile = Static<typeof tileSchema>
+export type TileQueryJson = Static<typeof tileQuerySchema>
 export type TileMeasure = Static<typeof measure>
 export type BoardJson = Static<typeof boardSchema>
 export type BoardSummaryJson = Static<typeof boardSummarySchema>

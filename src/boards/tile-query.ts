@@ -3,7 +3,8 @@ import { fullLimits } from "../query-api/limits.ts"
 import { type ParsedQuery, parseQueries } from "../query-api/parse.ts"
 import type { ParsedParameter } from "../query-api/parse-parameter.ts"
 import { typeOf } from "../query-api/query-types.ts"
-import type { NewTile, TileKind } from "./schema.ts"
+import { parametersOf } from "./parameters.ts"
+import type { NewTile, Tile, TileKind, TileQueryJson } from "./schema.ts"
 
 /** Characters of a tile as JSON: a funnel of ten steps with a dozen filters each. A board is loaded as a whole. */
 const maxTileLength = 16_384
@@ -11,13 +12,16 @@ const maxTileLength = 16_384
 /** The type that a kind of tile shows. Absent: any with the columns. */
 const typesOfKinds: Partial<Record<TileKind, string>> = { funnel: "funnel", retention: "retention" }
 
-/** Checks that a tile's query is valid and has what the tile shows. The schema has accepted the tile. `now`: Unix ms. */
-export function queryErrors(tile: NewTile, now: number): FieldError[] {
+/**
+ * Checks that a tile's query is valid and has what the tile shows. The schema has accepted the tile. `now`: Unix ms. `canReadData`:
+ * whether it can use the ids of visitors, sessions and profiles.
+ */
+export function queryErrors(tile: NewTile, now: number, canReadData = true): FieldError[] {
   if (JSON.stringify(tile).length > maxTileLength) {
     return [{ field: "query", message: `is too large: a tile can have ${maxTileLength} characters of JSON` }]
   }
   try {
-    const { parameters } = parse(tile, now)
+    const { parameters } = parse(tile, now, canReadData)
     return parameters.flatMap((parameter, index) => {
       const field = `query.parameters.${index}`
       return parameterErrors(tile, parameter, field, index)
@@ -28,10 +32,24 @@ export function queryErrors(tile: NewTile, now: number): FieldError[] {
   }
 }
 
-function parse({ query }: NewTile, now: number): { parameters: ParsedParameter[] } {
+/** Whether callers without read:data can run the query of a tile. `now`: Unix ms. */
+export function isReport(tile: NewTile, now: number): boolean {
+  return queryErrors(tile, now, false).length === 0
+}
+
+/** The body of POST /v1/query that a request for a tile stands for. */
+export function queryOf(
+  { query }: Tile,
+  { compare, granularity, startDate, endDate, preset, timeZone }: TileQueryJson,
+): object {
+  const parameters = parametersOf(query.parameters, compare, granularity)
+  return { parameters, filters: query.filters, startDate, endDate, preset, timeZone }
+}
+
+function parse({ query }: NewTile, now: number, canReadData: boolean): { parameters: ParsedParameter[] } {
   // The query does not run now: any range and website will do.
   const body = { ...query, preset: "last_7d" }
-  const steps = parseQueries(body, { websites: [], now, zone: "UTC", canReadData: true, limits: fullLimits })
+  const steps = parseQueries(body, { websites: [], now, zone: "UTC", canReadData, limits: fullLimits })
   for (;;) {
     const step = steps.next()
     if (!step.done) continue

@@ -68,7 +68,8 @@ function shareCaller({ db }: CallerDeps, { headers }: Request, now: number): Cal
     kind: "share link",
     id,
     scopes: ["read:reports"],
-    websites: [websiteId],
+    // A board of all websites can be read through its tiles only.
+    websites: websiteId === null ? [] : [websiteId],
     rateLimit: null,
     expiresAt,
     share,

@@ -45,3 +45,14 @@ export const grantedWebsites = Type.Union(
     expected: `must be null or a list of 1 to ${maxListEntries} website ids`,
   },
 )
+
+/** What a share link shows, as its owner and its visitors see it. */
+export const sharedWebsite = Type.Union([Type.Null(), Type.String()], {
+  description: "Website of the link; null: the link shows a board of all websites",
+})
+export const sharedPage = Type.Union([Type.Null(), Type.String()], {
+  description: "The only page that the link opens; boards for a board; null: all reports of the website",
+})
+export const sharedBoard = Type.Union([Type.Null(), Type.String()], {
+  description: "The only board that the link opens; null: no board",
+})

@@ -7,9 +7,12 @@ import {
   type NewTile,
   newBoardSchema,
   newTileSchema,
+  tileQuerySchema,
 } from "../boards/schema.ts"
+import { bodyReasons } from "./ingest.ts"
 import { type Json, publicSchema, ref } from "./json.ts"
 import { component, errorFormat, listOf, type Operations, paths, takesBody, writes } from "./operations.ts"
+import { queryResult } from "./query.ts"
 
 const websiteId = "550e8400-e29b-41d4-a716-446655440000"
 
@@ -41,10 +44,14 @@ export const boardSchemas = {
   NewBoard: component(newBoardSchema, { name: "Growth", tiles: [tile] }),
   BoardChanges: component(boardChangesSchema, { name: "Growth and revenue", revision: 2 }),
   NewTile: publicSchema(newTileSchema),
+  TileQuery: publicSchema(tileQuerySchema),
 }
 
 const readReasons = ["key_website_mismatch", "website_unknown"] as const
 const changeReasons = [...takesBody, "key_website_mismatch", "board_unknown", "conflict", ...writes] as const
+/** Why the scope of these operations is not that of the others. */
+const readers =
+  "Keys and logins need the scope `read:data`; a share link reads only the board that it is limited to."
 const fields = { board: ref("schemas/Board") }
 
 const boards: Operations = {
@@ -72,10 +79,9 @@ const boards: Operations = {
   "/v1/boards/{id}": {
     get: {
       id: "getBoard",
-      scope: "read:data",
+      scope: "read:reports",
       summary: "Get a board",
-      description:
-        "With its tiles. A board of all websites has those that show a website which the caller can access.",
+      description: `With its tiles. A board of all websites has those that show a website which the caller can access. ${readers} It gets no tiles that use the ids of visitors, sessions or profiles, and no \`path\`.`,
       gives: fields,
       reasons: ["key_website_mismatch", "board_unknown"],
     },
@@ -92,6 +98,17 @@ const boards: Operations = {
       summary: "Delete a board",
       gives: {},
       reasons: ["key_website_mismatch", "board_unknown", ...writes],
+    },
+  },
+  "/v1/boards/{id}/query": {
+    post: {
+      id: "queryTile",
+      scope: "read:reports",
+      summary: "Run the query of a tile",
+      description: `For a range, granularity and comparison of your choice; everything else is as on the board. The response is that of POST /v1/query, and the positions of the parameters are their ids. The default range is the last 30 days. ${readers}`,
+      takes: ref("schemas/TileQuery"),
+      gives: queryResult,
+      reasons: ["invalid_shape", ...bodyReasons, "key_website_mismatch", "board_unknown", "queries_full"],
     },
   },
   "/v1/boards/{id}/tiles": {

@@ -90,7 +90,7 @@ function introduction({ rateLimit, rateLimitEvents, rateLimitBytes }: Limits): s
 
 **Login sessions** use a cookie and are meant for the dashboard only: requests with methods other than GET also need the header \`${pageHeader}: 1\`. An owner has all scopes; a viewer has \`read:data\`, for some websites or all.
 
-**Share links** give access without a login: the dashboard sends the token after \`/share/\` as \`${shareHeader}\`. A share link has the scope \`read:reports\` for one website.
+**Share links** give access without a login: the dashboard sends the token after \`/share/\` as \`${shareHeader}\`. A share link has the scope \`read:reports\` for one website, or for the tiles of one board.
 
 **Limits** Requests with a website id or a share link, from one address, ${pages}; requests with a key are limited by the key.${large}
 

@@ -55,8 +55,8 @@ const entry = {
     }),
   ],
 }
-const result = {
-  queryId: { type: "string", description: "Id of the query" },
+/** The result of a query, without its id. */
+export const queryResult = {
   data: { type: "array", items: entry, description: "In the order of the parameters" },
   meta: exactly({
     parameters: { type: "array", items: { type: "string" } },
@@ -65,6 +65,10 @@ const result = {
     limit: { type: "integer" },
     filters_applied: { type: "integer" },
   }),
+}
+const result = {
+  queryId: { type: "string", description: "Id of the query" },
+  ...queryResult,
 }
 const success = { success: { const: true } }
 
@@ -101,6 +105,7 @@ const queries: Operations = {
     get: {
       id: "listReadableWebsites",
       summary: "List websites that the caller can read",
+      description: "For a share link to a board of all websites: those that its tiles show by name.",
       gives: {
         websites: { type: "array", items: publicSchema(websiteSchema) },
         total: { type: "integer", minimum: 0 },

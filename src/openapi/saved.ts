@@ -57,6 +57,9 @@ const exampleShare: ShareJson = {
   id: "2a5f6c1e-7d52-4c39-9d6c-2a5f3f4e9c11",
   websiteId,
   ...share,
+  boardId: null,
+  boardName: null,
+  isActive: true,
   createdAt: "2026-01-05T09:30:00.000Z",
   lastUsedAt: null,
   previousExpiresAt: null,
@@ -177,7 +180,7 @@ const shares: Operations = {
       id: "createShare",
       summary: "Create a share link",
       description:
-        "Anyone with the link has read-only access to the reports of one website, or to one page of them, but not to single events or people. The link is returned only once. /embed/ instead of /share/ shows it without navigation, in frames of the pages in `embedHosts`.",
+        "Anyone with the link has read-only access to the reports of one website, to one page of them, or to one board, but not to single events or people. A link to a board works as long as its creator can read the board and manage share links. The link is returned only once. /embed/ instead of /share/ shows it without navigation, in frames of the pages in `embedHosts`.",
       query: newShareFilterSchema,
       queryExample,
       takes: ref("schemas/NewShare"),
@@ -186,7 +189,7 @@ const shares: Operations = {
         link,
       },
       status: 201,
-      reasons: [...takesBody, ...websiteReasons, "grant_too_wide", "conflict", ...writes],
+      reasons: [...takesBody, ...websiteReasons, "board_unknown", "grant_too_wide", "conflict", ...writes],
     },
   },
   "/v1/shares/{id}": {

@@ -1,10 +1,20 @@
 import { RequestError } from "../errors.ts"
-import type { Caller } from "../http/caller.ts"
+import type { Caller, CallerDeps } from "../http/caller.ts"
 import { canAccess } from "../http/permissions.ts"
+import { websitesNamedOn } from "../store/boards.ts"
 import type { Registry } from "../store/ingest/registry.ts"
 import { type Website, withoutWebsite } from "../store/websites.ts"
 
-export function readableWebsites(registry: Registry, caller: Caller): Website[] {
+/** The websites whose names a caller can see: those that it can read, and those that the tiles of its shared board show. */
+export function namedWebsites({ registry, db }: CallerDeps, caller: Caller): Website[] {
+  const boardId = caller.share?.boardId ?? null
+  const named = boardId === null ? [] : websitesNamedOn(db, boardId)
+  return registry
+    .websites()
+    .filter(({ id }) => canAccess(caller, id) || named === "all" || named.includes(id))
+}
+
+function readableWebsites(registry: Registry, caller: Caller): Website[] {
   return registry.websites().filter(({ id }) => canAccess(caller, id))
 }
 

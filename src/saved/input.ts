@@ -2,6 +2,7 @@ import type { FieldError } from "../errors.ts"
 import { parseExpiry } from "../http/dates.ts"
 import { invalidShape, SchemaCheck, unicodeErrors, validate } from "../http/validation.ts"
 import { iso, isoOrNull } from "../iso.ts"
+import { boardPage } from "../sections.ts"
 import type { Note } from "../store/notes.ts"
 import type { Share, ShareSettings } from "../store/shares.ts"
 import type { View } from "../store/views.ts"
@@ -79,20 +80,22 @@ export function parseViewFilter(query: URLSearchParams): {
   return { websiteId, kind }
 }
 
-export function parseNewShare(value: unknown, now: number): ShareSettings {
-  const { name, path, page = null, embedHosts = [], ...rest } = validate(checkNewShare, value)
+export function parseNewShare(value: unknown, now: number): ShareSettings & { boardId: string | undefined } {
+  const { name, path, boardId, embedHosts = [], ...rest } = validate(checkNewShare, value)
+  const page = boardId === undefined ? (rest.page ?? null) : boardPage
   const expiresAt = parseExpiry(rest.expiresAt, now)
   const expiryError = { field: "expiresAt", message: newShareSchema.properties.expiresAt.expected }
   throwIfInvalid([
     ...nameErrors(name),
     ...pathErrors(path),
-    ...(page === null || pageOf(path) === page
+    ...pageErrors(page, path, boardId),
+    ...(boardId === undefined || rest.page == null
       ? []
-      : [{ field: "page", message: "must be the page of path" }]),
+      : [{ field: "page", message: "must be null or absent with boardId" }]),
     ...embedHostErrors(embedHosts),
     ...(expiresAt === undefined ? [expiryError] : []),
   ])
-  return { name, path, page, embedHosts: parsedHosts(embedHosts), expiresAt: expiresAt ?? null }
+  return { name, path, page, boardId, embedHosts: parsedHosts(embedHosts), expiresAt: expiresAt ?? null }
 }
 
 export function parseShareChanges(value: unknown): Partial<Pick<Share, "name" | "embedHosts">> {
@@ -134,6 +137,7 @@ export function viewJson({ id, place, websiteId, kind, name, path, createdAt }: 
 }
 
 export function shareJson({
+  place: _place,
   createdAt,
   expiresAt,
   lastUsedAt,
@@ -170,6 +174,13 @@ function textErrors(text: string | undefined): FieldError[] {
 function pathErrors(path: string | undefined): FieldError[] {
   if (path === undefined || staysBelow(path)) return []
   return [{ field: "path", message: newViewSchema.properties.path.expected }]
+}
+
+/** `page`: the one that a link is limited to. It has to open it. */
+function pageErrors(page: string | null, path: string, boardId: string | undefined): FieldError[] {
+  if (page === null || pageOf(path) === page) return []
+  if (boardId === undefined) return [{ field: "page", message: "must be the page of path" }]
+  return [{ field: "path", message: `must be of the page ${boardPage} with boardId` }]
 }
 
 function embedHostErrors(hosts: readonly string[] = []): FieldError[] {

@@ -4,7 +4,7 @@ import type { Caller } from "../http/caller.ts"
 import { requireWebsiteAccess } from "../http/permissions.ts"
 import { findWebsite, type WebsitePlace, withoutWebsite } from "../store/websites.ts"
 
-// Which callers can read and change what belongs to a website, to none, or to all: notes, saved views and boards.
+// Which callers can read and change what belongs to a website, to none, or to all: notes, saved views, boards and share links.
 
 /** An item of a website. */
 export interface PlacedItem {
@@ -37,7 +37,7 @@ export function requirePlace(caller: Caller, place: WebsitePlace): void {
   if (place !== null && place !== withoutWebsite) return
   if (caller.websites === null) return
   throw new RequestError("key_website_mismatch", {
-    detail: `your ${caller.kind} is limited to some websites; notes, views and boards of all websites, or of none, need a key or login for all websites`,
+    detail: `your ${caller.kind} is limited to some websites; notes, views, boards and share links of all websites, or of none, need a key or login for all websites`,
   })
 }
 

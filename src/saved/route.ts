@@ -10,6 +10,7 @@ import type { Caller } from "../http/caller.ts"
 import { canAccess, requireCoveredBy, requireWebsiteAccess } from "../http/permissions.ts"
 import { parseRotation } from "../http/rotation.ts"
 import { invalidShape } from "../http/validation.ts"
+import { findBoard } from "../store/boards.ts"
 import type { Grant } from "../store/keys.ts"
 import { createNote, deleteNote, findNote, listNotes, updateNote } from "../store/notes.ts"
 import {
@@ -40,6 +41,7 @@ import {
   viewJson,
 } from "./input.ts"
 import { isKeyword, placeOf, requireOwn, requirePlace } from "./place.ts"
+import { newShareSchema } from "./schema.ts"
 
 /** Routes for notes on a day, saved views, and share links. */
 export function savedRoutes(deps: RouteDeps) {
@@ -65,7 +67,8 @@ export function savedRoutes(deps: RouteDeps) {
   )
 }
 
-const oneWebsite = "must be the id of a website: a share link shows one website, not all or none"
+const oneWebsite =
+  "must be the id of a website, or all for a board of all websites: a share link shows one website or one board"
 
 function showNotes(deps: RouteDeps, { caller, searchParams: query }: AuthenticatedRequest): RouteResult {
   const notes = listNotes(deps.db, placeOf(deps, caller, parseNoteFilter(query()))).map(noteJson)
@@ -144,7 +147,9 @@ function showShares({ db }: RouteDeps, { caller, searchParams: query }: Authenti
   const websiteId = parseShareFilter(query())
   if (websiteId !== undefined) requireWebsiteAccess(caller, websiteId)
   const shares = listShares(db)
-    .filter((share) => canAccess(caller, share.websiteId))
+    .filter((share) =>
+      share.websiteId === null ? caller.websites === null : canAccess(caller, share.websiteId),
+    )
     .filter((share) => websiteId === undefined || share.websiteId === canonicalWebsiteId(websiteId))
     .map(shareJson)
   return { body: { shares, total: shares.length } }
@@ -155,15 +160,15 @@ async function addShare(
   deps: RouteDeps,
   { caller, now, searchParams: query, body }: AuthenticatedRequest,
 ): Promise<RouteResult> {
-  const websiteId = parseNewShareFilter(query())
-  if (isKeyword(deps, websiteId)) throw invalidShape([{ field: "website_id", message: oneWebsite }])
-  requireWebsiteAccess(caller, websiteId)
-  const share = parseNewShare(await body(), now)
+  const id = parseNewShareFilter(query())
+  const { boardId, ...share } = parseNewShare(await body(), now)
   const { db, random } = deps
   const created = await commitChange(deps, () => {
-    const { rid, id } = findWebsite(db, websiteId)
-    requireCoveredBy(grantOf({ websiteId: id, expiresAt: share.expiresAt }, caller), caller)
-    return createShare(db, deps.newId(), rid, share, random, now)
+    const { place, websiteId } = targetOf(deps, caller, id, boardId)
+    const { expiresAt } = share
+    requireCoveredBy(grantOf({ websiteId, boardId: boardId ?? null, expiresAt }, caller), caller)
+    const board = boardId === undefined ? undefined : { id: boardId, createdBy: caller.id }
+    return createShare(db, deps.newId(), place, { ...share, board }, random, now)
   })
   return { status: 201, body: { share: shareJson(created.share), link: `/share/${created.token}` } }
 }
@@ -172,7 +177,7 @@ async function editShare(deps: RouteDeps, { caller, id, body }: AuthenticatedReq
   const { db } = deps
   const changes = parseShareChanges(await body())
   const changed = await commitChange(deps, () => {
-    requireWebsiteAccess(caller, findShare(db, id).websiteId)
+    requireOwn(caller, findShare(db, id))
     return updateShare(db, id, changes)
   })
   return { body: { share: shareJson(changed) } }
@@ -187,7 +192,7 @@ async function renewShare(
   const overlap = parseRotation(context.request.body === null ? {} : await body())
   const rotated = await commitChange(deps, () => {
     const share = findShare(db, id)
-    requireWebsiteAccess(caller, share.websiteId)
+    requireOwn(caller, share)
     requireCoveredBy(grantOf(share, caller), caller)
     return rotateShare(db, id, overlap, random, now)
   })
@@ -197,21 +202,49 @@ async function renewShare(
 async function endOverlap(deps: RouteDeps, { caller, id }: AuthenticatedRequest): Promise<RouteResult> {
   const { db } = deps
   const share = await commitChange(deps, () => {
-    requireWebsiteAccess(caller, findShare(db, id).websiteId)
+    requireOwn(caller, findShare(db, id))
     return endShareOverlap(db, id)
   })
   return { body: { share: shareJson(share) } }
 }
 
-/** The permissions of a link. Requests with it are limited by address, so the rate limit of its creator does not count. */
-function grantOf({ websiteId, expiresAt }: Pick<Share, "websiteId" | "expiresAt">, caller: Caller): Grant {
-  return { scopes: ["read:reports"], websites: [websiteId], rateLimit: caller.rateLimit, expiresAt }
+/** What a new link shows. Throws `invalid_shape`, `key_website_mismatch`, `website_unknown` and `board_unknown`. */
+function targetOf(
+  deps: RouteDeps,
+  caller: Caller,
+  id: string,
+  boardId: string | undefined,
+): Pick<Share, "place" | "websiteId"> {
+  const isAll = isKeyword(deps, id)
+  if (isAll && (boardId === undefined || id !== "all"))
+    throw invalidShape([{ field: "website_id", message: oneWebsite }])
+  const place = placeOf(deps, caller, id)
+  requirePlace(caller, place)
+  if (boardId !== undefined && findBoard(deps.db, boardId).place !== place)
+    throw invalidShape([{ field: "boardId", message: newShareSchema.properties.boardId.expected }])
+  return { place, websiteId: isAll ? null : findWebsite(deps.db, id).id }
+}
+
+/**
+ * The permissions that someone needs to give a link to others. Reading a board needs read:data, although its links give less. Requests
+ * with a link are limited by address, so the rate limit of its creator does not count.
+ */
+function grantOf(
+  { websiteId, boardId, expiresAt }: Pick<Share, "websiteId" | "boardId" | "expiresAt">,
+  caller: Caller,
+): Grant {
+  return {
+    scopes: [boardId === null ? "read:reports" : "read:data"],
+    websites: websiteId === null ? null : [websiteId],
+    rateLimit: caller.rateLimit,
+    expiresAt,
+  }
 }
 
 async function endShare(deps: RouteDeps, { caller, id }: AuthenticatedRequest): Promise<RouteResult> {
   const { db } = deps
   await commitChange(deps, () => {
-    requireWebsiteAccess(caller, findShare(db, id).websiteId)
+    requireOwn(caller, findShare(db, id))
     deleteShare(db, id)
   })
   return {}

@@ -1,5 +1,15 @@
 import { type Static, Type } from "@sinclair/typebox"
-import { expiresAt, name, noControls, strict, time, timeOrNull } from "../http/schema.ts"
+import {
+  expiresAt,
+  name,
+  noControls,
+  sharedBoard,
+  sharedPage,
+  sharedWebsite,
+  strict,
+  time,
+  timeOrNull,
+} from "../http/schema.ts"
 import { reportPages } from "../sections.ts"
 import { viewKinds } from "../store/views.ts"
 import { embedHostFormat } from "./embed-hosts.ts"
@@ -57,6 +67,14 @@ const page = Type.Union([Type.Null(), ...reportPages.map((name) => Type.Literal(
   expected: `must be null or one of ${reportPages.join(", ")}`,
 })
 
+const boardId = Type.String({
+  minLength: 1,
+  maxLength: 255,
+  description:
+    "The only board that the link opens; `path` must be of the page boards. Only the queries of its tiles can be run",
+  expected: "must be the id of a board of the website",
+})
+
 /** Hosts of pages that embed a link: their list is a response header. */
 const maxEmbedHosts = 50
 
@@ -68,7 +86,14 @@ const embedHosts = Type.Array(Type.String({ maxLength: 300, expected: embedHostF
 })
 
 export const newShareSchema = Type.Object(
-  { name, path, page: Type.Optional(page), embedHosts: Type.Optional(embedHosts), expiresAt },
+  {
+    name,
+    path,
+    page: Type.Optional(page),
+    boardId: Type.Optional(boardId),
+    embedHosts: Type.Optional(embedHosts),
+    expiresAt,
+  },
   strict,
 )
 
@@ -100,11 +125,15 @@ export const viewSchema = Type.Object({
 
 export const shareSchema = Type.Object({
   id,
-  websiteId: Type.String({ description: "Website of the link" }),
+  websiteId: sharedWebsite,
   name,
   path,
-  page: Type.Union([Type.Null(), Type.String()], {
-    description: "The only page that the link opens; null: all reports of the website",
+  page: sharedPage,
+  boardId: sharedBoard,
+  boardName: Type.Union([Type.Null(), Type.String()], { description: "Name of that board" }),
+  isActive: Type.Boolean({
+    description:
+      "false: the link to a board does not work, because its creator can no longer read the board and manage share links",
   }),
   embedHosts,
   createdAt: time("Creation time"),
@@ -136,7 +165,10 @@ const website = Type.String({
 })
 
 /** Query strings for creating and for listing share links. */
-export const newShareFilterSchema = Type.Object({ website_id: website }, strict)
+export const newShareFilterSchema = Type.Object(
+  { website_id: { ...website, description: "The website; all: of a board of all websites" } },
+  strict,
+)
 export const shareFilterSchema = Type.Object({ website_id: Type.Optional(website) }, strict)
 
 export type NoteJson = Static<typeof noteSchema>

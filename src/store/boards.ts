@@ -38,6 +38,15 @@ const sql = {
     where b.website_rid is :place
     order by b.name collate nocase, b.created_at, b.id`,
   find: `select ${columns}, b.tiles ${from} where b.id = :id`,
+  tileWebsites: `
+    select
+      tile.value ->> '$.websiteId' as websiteId,
+      exists (
+        select 1 from json_each(tile.value, '$.query.parameters') as parameter, json_each(parameter.value, '$.by') as field
+        where field.value = 'website_id'
+      ) as isByWebsite
+    from boards as b, json_each(b.tiles) as tile
+    where b.id = :id and b.website_rid is null`,
   count: "select count(*) from boards where website_rid is :place",
   insert: `
     insert into boards (id, website_rid, name, tiles, revision, created_at, updated_at)
@@ -61,6 +70,16 @@ export function findBoard<Tile>(db: Db, id: string): Board<Tile> {
   const row = db.prepare(sql.find).get({ id }) as (Omit<Board<Tile>, "tiles"> & { tiles: string }) | undefined
   if (!row) throw new RequestError("board_unknown", { detail: `no board has the id ${id}` })
   return { ...row, tiles: JSON.parse(row.tiles) }
+}
+
+/** The ids of the websites that the tiles of a board of all websites show by name; none for the board of one website. */
+export function websitesNamedOn(db: Db, id: string): string[] | "all" {
+  const tiles = db.prepare(sql.tileWebsites).all({ id }) as {
+    websiteId: string | null
+    isByWebsite: number
+  }[]
+  if (tiles.some(({ websiteId, isByWebsite }) => websiteId === null && isByWebsite === 1)) return "all"
+  return tiles.flatMap(({ websiteId }) => websiteId ?? [])
 }
 
 /** Throws `conflict` if the website has the maximum number of boards. */

@@ -3,16 +3,24 @@ import { RequestError } from "../errors.ts"
 import type { Db } from "./db/driver.ts"
 import { type Overlap, overlapEnd } from "./rotation.ts"
 import { hashToken, newToken } from "./tokens.ts"
+import type { WebsitePlace } from "./websites.ts"
 
-/** A share link: read-only access to one website for anyone with the link. */
+/** A share link: read-only access to one website, or to one board, for anyone with the link. */
 export interface Share {
   id: string
-  websiteId: string
+  /** The website that it shows; null: all websites, which only a board can show. */
+  place: WebsitePlace
+  websiteId: string | null
   name: string
   /** The page it opens: the part of the address after the website, with its query. */
   path: string
-  /** The only page that it opens, such as `web`; null: all reports of the website. */
+  /** The only page that it opens, such as `web`, and `boards` for a board; null: all reports of the website. */
   page: string | null
+  /** The only board that it opens, and its name; null: no board. */
+  boardId: string | null
+  boardName: string | null
+  /** False for a link to a board whose creator can no longer share it. */
+  isActive: boolean
   /** Origins whose pages can embed it, as sources of `frame-ancestors`. */
   embedHosts: string[]
   /** Unix ms, like every `…At`. */
@@ -26,26 +34,60 @@ export interface Share {
 
 export type ShareSettings = Pick<Share, "name" | "path" | "page" | "embedHosts" | "expiresAt">
 
+export interface NewShare extends ShareSettings {
+  /** The board that the link is limited to, and the id of the user or key who shares it. */
+  board?: { id: string; createdBy: string } | undefined
+}
+
 /** Share links per website: one response lists them all. */
 export const maxShares = 1_000
 /** Minimum ms between two updates of `lastUsedAt`. */
 const useInterval = 60_000
 
+/** `website_rid` of a link to a board of all websites: the column cannot be null. */
+const allWebsites = 0
+
+/**
+ * Whether a link works for its creator: a board can change after it was shared, so a link to it needs someone who can still share it, as
+ * `requireSharable` in src/saved checks.
+ */
+const isActive = `(
+  s.board_id is null
+  or exists (select 1 from users where id = s.created_by and role = 'owner')
+  or exists (
+    select 1 from keys
+    where
+      id = s.created_by and revoked_at is null and disabled_at is null
+      and (expires_at is null or s.expires_at <= expires_at)
+      and (select count(*) from json_each(scopes) where value in ('read:data', 'manage:users')) = 2
+      and (websites is null or exists (select 1 from json_each(websites) where value = w.id))
+  )
+)`
 const columns = `
-  s.id, w.id as websiteId, s.name, s.path, s.page, s.embed_hosts as embedHosts, s.created_at as createdAt,
+  s.id, nullif(s.website_rid, ${allWebsites}) as place, w.id as websiteId, s.name, s.path, s.page, s.board_id as boardId,
+  b.name as boardName, ${isActive} as isActive, s.embed_hosts as embedHosts, s.created_at as createdAt,
   s.expires_at as expiresAt, s.last_used_at as lastUsedAt, s.previous_expires_at as previousExpiresAt`
-const from = "from shares as s join websites as w on w.rid = s.website_rid"
+const from = `
+  from shares as s
+  left join websites as w on w.rid = s.website_rid
+  left join boards as b on b.id = s.board_id`
 
 const sql = {
   list: `select ${columns} ${from} order by s.created_at, s.id`,
   find: `select ${columns} ${from} where s.id = :id`,
   withHash: `
     select ${columns} ${from}
-    where (s.hash = :hash or (s.previous_hash = :hash and s.previous_expires_at > :now)) and (s.expires_at is null or s.expires_at > :now) and w.deleted_at is null`,
+    where
+      (s.hash = :hash or (s.previous_hash = :hash and s.previous_expires_at > :now))
+      and (s.expires_at is null or s.expires_at > :now)
+      and ((w.rid is not null and w.deleted_at is null) or (s.website_rid = ${allWebsites} and b.id is not null))
+      and ${isActive}`,
   count: "select count(*) from shares where website_rid = :rid",
   insert: `
-    insert into shares (id, website_rid, name, path, page, embed_hosts, hash, created_at, expires_at)
-    values (:id, :rid, :name, :path, :page, :embedHosts, :hash, :now, :expiresAt)`,
+    insert into shares (
+      id, website_rid, name, path, page, board_id, created_by, embed_hosts, hash, created_at, expires_at
+    )
+    values (:id, :rid, :name, :path, :page, :boardId, :createdBy, :embedHosts, :hash, :now, :expiresAt)`,
   update: "update shares set name = :name, embed_hosts = :embedHosts where id = :id",
   rotate: `
     update shares
@@ -58,10 +100,10 @@ const sql = {
   remove: "delete from shares where id = :id",
 }
 
-type ShareRow = Omit<Share, "embedHosts"> & { embedHosts: string }
+type ShareRow = Omit<Share, "embedHosts" | "isActive"> & { embedHosts: string; isActive: number }
 
 function fromRow(row: ShareRow): Share {
-  return { ...row, embedHosts: JSON.parse(row.embedHosts) }
+  return { ...row, embedHosts: JSON.parse(row.embedHosts), isActive: row.isActive === 1 }
 }
 
 /** Lists all links in order of creation, expired ones included. */
@@ -76,7 +118,7 @@ export function findShare(db: Db, id: string): Share {
   return fromRow(row)
 }
 
-/** Finds a valid link. Undefined if it is expired at `now` (Unix ms), deleted or unknown. */
+/** Finds a valid link. Undefined if it is expired at `now` (Unix ms), deleted, unknown or no longer active. */
 export function shareWithToken(db: Db, token: string, now: number): Share | undefined {
   const row = db.prepare(sql.withHash).get({ hash: hashToken(token), now }) as ShareRow | undefined
   return row && fromRow(row)
@@ -86,11 +128,12 @@ export function shareWithToken(db: Db, token: string, now: number): Share | unde
 export function createShare(
   db: Db,
   id: string,
-  rid: number,
-  { embedHosts, ...share }: ShareSettings,
+  place: WebsitePlace,
+  { embedHosts, board, ...share }: NewShare,
   random: Random,
   now: number,
 ): { share: Share; token: string } {
+  const rid = place ?? allWebsites
   if ((db.prepare(sql.count).pluck().get({ rid }) as number) >= maxShares) {
     const detail = `the website already has ${maxShares} share links: delete some first`
     throw new RequestError("conflict", { detail })
@@ -101,6 +144,8 @@ export function createShare(
     embedHosts: JSON.stringify(embedHosts),
     id,
     rid,
+    boardId: board?.id ?? null,
+    createdBy: board?.createdBy ?? null,
     hash: hashToken(token),
     now,
   })

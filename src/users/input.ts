@@ -147,8 +147,8 @@ export function requireOtherOwner(db: Db, id: string): void {
 }
 
 /** A share link as shown to its visitors. */
-export function linkJson({ name, websiteId, path, page, expiresAt }: Share): LinkJson {
-  return { name, websiteId, path, page, expiresAt: isoOrNull(expiresAt) }
+export function linkJson({ name, websiteId, path, page, boardId, expiresAt }: Share): LinkJson {
+  return { name, websiteId, path, page, boardId, expiresAt: isoOrNull(expiresAt) }
 }
 
 export function userJson(user: User): UserJson {

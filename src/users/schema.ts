@@ -1,5 +1,13 @@
 import { type Static, Type } from "@sinclair/typebox"
-import { grantedWebsites, strict, time, timeOrNull } from "../http/schema.ts"
+import {
+  grantedWebsites,
+  sharedBoard,
+  sharedPage,
+  sharedWebsite,
+  strict,
+  time,
+  timeOrNull,
+} from "../http/schema.ts"
 import { sections } from "../sections.ts"
 import { purposes } from "../store/invites.ts"
 import { roles } from "../store/roles.ts"
@@ -120,11 +128,10 @@ export const newInviteSchema = Type.Object({
 /** A share link as shown to its visitors. */
 export const linkSchema = Type.Object({
   name: Type.String({ description: "Name of the link" }),
-  websiteId: Type.String({ description: "Website of the link" }),
+  websiteId: sharedWebsite,
   path: Type.String({ description: "Page and query that the link opens, relative to the website" }),
-  page: Type.Union([Type.Null(), Type.String()], {
-    description: "The only page that the link opens; null: all reports of the website",
-  }),
+  page: sharedPage,
+  boardId: sharedBoard,
   expiresAt: timeOrNull("Expiry time; null: never"),
 })
 

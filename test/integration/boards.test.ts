@@ -511,7 +511,7 @@ describe("permissions:", () => {
     expect(statuses).toEqual([201, 200, 201, 200])
   })
 
-  test("a share link reads no board", async () => {
+  test("a share link that is not limited to a board reads none", async () => {
     const { db } = app.store
     const { id } = await created("mine", { tiles: [tiles.number] })
     const share = { name: "x", path: `boards?id=${id}`, page: null, embedHosts: [], expiresAt: null }

@@ -505,6 +505,9 @@ describe("a share link", () => {
       name: "For the board",
       path: "overview?range=last_30d",
       page: null,
+      boardId: null,
+      boardName: null,
+      isActive: true,
       embedHosts: [],
       createdAt: "2026-08-01T12:00:00.000Z",
       expiresAt: "2026-09-01T00:00:00.000Z",
@@ -823,7 +826,8 @@ describe("a share link", () => {
       [
         {
           field: "website_id",
-          message: "must be the id of a website: a share link shows one website, not all or none",
+          message:
+            "must be the id of a website, or all for a board of all websites: a share link shows one website or one board",
         },
       ],
     ])

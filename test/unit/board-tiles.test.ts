@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test"
+import { parametersOf } from "../../src/boards/parameters.ts"
 import { chartLines } from "../../src/dashboard/boards/chart-series.ts"
-import { parametersOf } from "../../src/dashboard/state/boards.ts"
 
 const measure = { column: "events", label: "Events", format: "count" } as const
 const nameOf = (row: Record<string, unknown>) => String(row.name)
@@ -54,24 +54,30 @@ describe("a chart tile", () => {
 })
 
 describe("the parameters of a tile", () => {
-  const query = {
-    parameters: [
-      { name: "summary", compare: "previous_year", limit: 5 },
-      { name: "trend", granularity: "daily" },
-    ],
-  }
+  const parameters = [
+    { name: "summary", compare: "previous_year", limit: 5 },
+    { name: "trend", granularity: "daily" },
+  ]
 
   test("have the comparison and granularity of the page where the tile has any", () => {
-    expect(parametersOf({ query }, "matching_weekdays", "hourly")).toEqual([
+    expect(parametersOf(parameters, "matching_weekdays", "hourly")).toEqual([
       { name: "summary", id: "0", limit: 5, compare: "matching_weekdays" },
       { name: "trend", id: "1", granularity: "hourly" },
     ])
   })
 
   test("compare nothing if the page does not", () => {
-    expect(parametersOf({ query }, undefined, "weekly")).toEqual([
+    expect(parametersOf(parameters, undefined, "weekly")).toEqual([
       { name: "summary", id: "0", limit: 5 },
       { name: "trend", id: "1", granularity: "weekly" },
     ])
+  })
+
+  test("have the granularity of the tile if the page chooses none", () => {
+    expect(parametersOf(parameters, undefined, undefined)[1]).toEqual({
+      name: "trend",
+      id: "1",
+      granularity: "daily",
+    })
   })
 })
