@@ -59,7 +59,8 @@ function Root() {
   const isLoggedOut = !me.user && !me.share
   if (isLoggedOut || (base === "" && first === "invite")) return <LoginPages />
   // A wallboard has no navigation.
-  const isBare = page === "boards" && params.get("mode") === "wallboard" && params.has("id")
+  const isBoard = page === "boards" && (params.has("id") || session.sharedBoard !== undefined)
+  const isBare = isBoard && params.get("mode") === "wallboard"
   if (isBare) return <Content />
   return (
     <Shell>

@@ -2,7 +2,18 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import type { Browser, Frame, Page } from "playwright-core"
 import { eventuallyPasses } from "../harness.ts"
 import { violations } from "./axe.ts"
-import { type Dashboard, launch, listen, noBrowser, openDashboard, skipped } from "./browser.ts"
+import { createBoard } from "./board.ts"
+import {
+  type Dashboard,
+  launch,
+  listen,
+  noBrowser,
+  openDashboard,
+  skipped,
+  waitForPage,
+  waitForQueries,
+} from "./browser.ts"
+import { count, rowsOf } from "./helpers.ts"
 
 /** Another website, whose page frames a URL. */
 interface Site extends AsyncDisposable {
@@ -117,6 +128,91 @@ describe.skipIf(noBrowser)(`a share link in a page of another website${skipped}`
     const text = ((await source.textContent()) ?? "").replace(/[\u2066-\u2069]/g, "")
     expect(text).toMatch(/^localhost · .*2026.*1:00.*2:00.* · UTC · Country is DE$/)
     await page.close()
+  })
+
+  test("shares a board, which is embedded as a whole, as a wallboard or tile by tile", async () => {
+    const id = await createBoard(dashboard)
+    const { page: owner, faults } = await dashboard.open(`/w/SITE/boards?id=${id}&period=last_7d`)
+    await waitForPage(owner, "Return visits")
+    await owner.getByRole("button", { name: "More actions for Growth" }).click()
+    await owner.getByRole("button", { name: "Share…" }).click()
+    await owner.getByLabel("Websites that can embed it").fill(`http://localhost:${site.port}`)
+    expect(await violations(owner)).toEqual([])
+    await owner.getByRole("button", { name: "Create link" }).click()
+    const url = (await owner.locator(".code-block code").first().textContent()) ?? ""
+    await owner.getByLabel("Show").selectOption({ label: "Wallboard, updated every minute" })
+    await owner.getByLabel("Theme").selectOption({ label: "Dark" })
+    const code = (await owner.locator(".code-block code").last().textContent()) ?? ""
+    const [, wallboard = ""] = /src="([^"]+)"/.exec(code) ?? []
+    await owner.getByLabel("Show").selectOption({ label: "Visitors" })
+    const chartCode = (await owner.locator(".code-block code").last().textContent()) ?? ""
+    const [, chart = ""] = /src="([^"]+)"/.exec(chartCode) ?? []
+    await owner.getByRole("button", { name: "Done" }).click()
+    const pathOf = (address: string) => {
+      const { pathname, search } = new URL(address.replaceAll("&amp;", "&"))
+      return pathname + search
+    }
+
+    const { page, faults: visitorFaults } = await dashboard.open(pathOf(url), { isLoggedIn: false })
+    const requests = new Set<string>()
+    page.on("request", (request) => requests.add(new URL(request.url()).pathname))
+    await page.getByRole("heading", { level: 1, name: "Growth" }).waitFor()
+    await page.reload()
+    await waitForPage(page, "Return visits")
+    expect(await page.getByRole("navigation").count()).toBe(0)
+    await page.getByRole("button", { name: /^Range:/ }).click()
+    await page.getByRole("button", { name: "Yesterday" }).click()
+    const [summary] = await rowsOf<{ total_events: number }>(
+      dashboard,
+      { name: "custom_events_summary" },
+      { preset: "yesterday", timeZone: "UTC" },
+    )
+    const first = page.getByRole("region", { name: "Orders and more" })
+    await first.getByText(count(summary?.total_events ?? -1), { exact: true }).waitFor()
+    for (const viewport of [
+      { width: 1360, height: 900 },
+      { width: 390, height: 844 },
+    ]) {
+      await page.setViewportSize(viewport)
+      for (const colorScheme of ["light", "dark"] as const) {
+        await page.emulateMedia({ colorScheme })
+        await waitForQueries(page)
+        expect(await violations(page)).toEqual([])
+      }
+      expect(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)).toBe(0)
+    }
+    expect([...requests].filter((path) => path.startsWith("/v1/")).sort()).toEqual(
+      ["/v1/me", "/v1/query/websites", "/v1/notes", `/v1/boards/${id}`, `/v1/boards/${id}/query`].sort(),
+    )
+    await page.goto(`${pathOf(url)}/web`)
+    await page.getByRole("heading", { name: "This link does not include this page" }).waitFor()
+    await page.getByRole("link", { name: "Go to the shared page" }).click()
+    await waitForPage(page, "Return visits")
+
+    const wall = await frame("localhost", pathOf(wallboard))
+    await wall.inner.getByText("Updated", { exact: false }).first().waitFor()
+    await wall.inner.getByRole("heading", { name: "Return visits" }).waitFor()
+    expect(await wall.inner.locator("html").getAttribute("data-theme")).toBe("dark")
+    expect(await wall.inner.getByRole("button", { name: "Exit" }).count()).toBe(0)
+    expect(wall.faults).toEqual([])
+    await wall.page.close()
+    const alone = await frame("localhost", pathOf(chart))
+    await alone.inner.locator(".stat-value").waitFor()
+    expect(await alone.inner.getByRole("heading", { level: 2 }).allTextContents()).toEqual(["Visitors"])
+    await alone.page.close()
+
+    await owner.goto("/settings/shares")
+    await owner.getByText("Board: Growth").waitFor()
+    expect(await violations(owner)).toEqual([])
+    await dashboard.api(`boards/${id}`, { method: "DELETE" })
+    // A visitor who has the page open sees it too.
+    await page.getByRole("button", { name: /^Range:/ }).click()
+    await page.getByRole("button", { name: "Today" }).click()
+    await page.getByRole("heading", { name: "This link is no longer valid" }).waitFor()
+    expect(visitorFaults.filter((fault) => !fault.includes("40"))).toEqual([])
+    expect(faults).toEqual([])
+    await page.context().close()
+    await owner.context().close()
   })
 
   const refused = [

@@ -1,4 +1,6 @@
+import { useState } from "preact/hooks"
 import { ItemMenu } from "../components/controls/item-menu.tsx"
+import { ShareView } from "../components/saved/share-view.tsx"
 import { useApp } from "../state/app.ts"
 import type { BoardSummary } from "../state/boards.ts"
 
@@ -8,28 +10,36 @@ interface BoardMenuProps {
   onDeleted: () => void
 }
 
-/** Actions on a board: rename, delete. */
-export function BoardMenu({ board: { id, name, tiles }, onRenamed, onDeleted }: BoardMenuProps) {
+/** Actions on a board: rename, share, delete. */
+export function BoardMenu({ board, onRenamed, onDeleted }: BoardMenuProps) {
   const { api, toasts } = useApp()
+  const [isSharing, setSharing] = useState(false)
+  const { id, name, tiles, websiteId } = board
   const path = `boards/${encodeURIComponent(id)}`
   const deleted =
     tiles === 0
       ? "The board has no tiles."
       : `The board and its ${tiles === 1 ? "tile" : `${tiles} tiles`} are deleted for all users.`
+  // A share link shows websites.
+  const isSharable = websiteId !== "none"
   return (
-    <ItemMenu
-      name={name}
-      consequence={`${deleted} Events are not deleted.`}
-      onRename={async (to) => {
-        await api.send("PATCH", path, { name: to })
-        toasts.show(`Renamed to “${to}”`)
-        onRenamed()
-      }}
-      onRemove={async () => {
-        await api.send("DELETE", path)
-        toasts.show(`“${name}” deleted`)
-        onDeleted()
-      }}
-    />
+    <>
+      <ItemMenu
+        name={name}
+        actions={isSharable ? [{ label: "Share…", run: () => setSharing(true) }] : []}
+        consequence={`${deleted} Events are not deleted. Its share links end.`}
+        onRename={async (to) => {
+          await api.send("PATCH", path, { name: to })
+          toasts.show(`Renamed to “${to}”`)
+          onRenamed()
+        }}
+        onRemove={async () => {
+          await api.send("DELETE", path)
+          toasts.show(`“${name}” deleted`)
+          onDeleted()
+        }}
+      />
+      {isSharing && <ShareView board={board} onClose={() => setSharing(false)} />}
+    </>
   )
 }

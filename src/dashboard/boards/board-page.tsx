@@ -1,4 +1,5 @@
 import { useEffect, useState } from "preact/hooks"
+import { boardColumns } from "../../boards/layout.ts"
 import { messageOf } from "../../errors.ts"
 import { GranularitySwitch } from "../components/controls/granularity.tsx"
 import { Icon } from "../components/controls/icons.tsx"
@@ -7,7 +8,7 @@ import { Link } from "../components/controls/link.tsx"
 import { Page } from "../components/layout/page.tsx"
 import { Empty, Failure, Skeleton } from "../components/layout/states.tsx"
 import { useApp } from "../state/app.ts"
-import type { BoardTile } from "../state/boards.ts"
+import { type BoardTile, titlesOf } from "../state/boards.ts"
 import { ArrangeGrid } from "./arrange.tsx"
 import { BoardGrid } from "./board-grid.tsx"
 import { BoardMenu } from "./board-menu.tsx"
@@ -49,6 +50,8 @@ function ArrangeablePage({ loaded }: { loaded: LoadedBoard }) {
   return (
     <Page
       title={board?.name ?? "Board"}
+      unfiltered={session.sharedBoard !== undefined}
+      charts={board ? titlesOf(board.tiles) : null}
       actions={
         draft ? (
           <>
@@ -106,7 +109,7 @@ interface ContentProps {
 }
 
 function Content({ loaded, draft, onDraft }: ContentProps) {
-  const { router, session } = useApp()
+  const { router, session, embed } = useApp()
   const { board, error, refetch } = loaded
   if (error) return <Failure error={error} onRetry={refetch} />
   if (!board) return <Skeleton height={skeletonHeight} />
@@ -114,7 +117,7 @@ function Content({ loaded, draft, onDraft }: ContentProps) {
     return (
       <section class="panel" aria-label="Tiles">
         <Empty title="No tiles yet">
-          {session.isOwner ? (
+          {session.sharedBoard !== undefined ? null : session.isOwner ? (
             <>
               Open a report, and press <Icon name="pin" /> on any chart, number or table.{" "}
               <Link href={router.pageHref("")}>Open reports</Link>
@@ -129,14 +132,19 @@ function Content({ loaded, draft, onDraft }: ContentProps) {
   if (draft) return <ArrangeGrid tiles={draft} website={placeIn(board)} onChange={onDraft} />
   return (
     <BoardGrid
-      tiles={board.tiles}
+      tiles={embed?.chart === undefined ? board.tiles : aloneOf(board.tiles, embed.chart)}
       website={placeIn(board)}
-      isLinked
+      isLinked={session.sharedBoard === undefined}
       {...(session.isOwner
         ? { actionsOf: (tile) => <TileMenu tile={tile} tiles={board.tiles} change={loaded.change} /> }
         : {})}
     />
   )
+}
+
+/** The tile that a page of another website shows alone, as wide as its frame. */
+function aloneOf(tiles: readonly BoardTile[], id: string): BoardTile[] {
+  return tiles.filter((tile) => tile.id === id).map((tile) => ({ ...tile, x: 0, y: 0, width: boardColumns }))
 }
 
 interface TileMenuProps {

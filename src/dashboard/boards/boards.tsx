@@ -2,9 +2,9 @@ import { useApp } from "../state/app.ts"
 import { BoardList } from "./board-list.tsx"
 import { BoardPage } from "./board-page.tsx"
 
-/** The board that the URL names, or the list of boards. */
+/** The board that the URL names, or the list of boards. A share link to a board opens only that one. */
 export function Boards() {
-  const { router } = useApp()
-  const id = router.location.value.params.get("id")
+  const { router, session } = useApp()
+  const id = session.sharedBoard ?? router.location.value.params.get("id")
   return id === null || id === "" ? <BoardList /> : <BoardPage key={id} id={id} />
 }

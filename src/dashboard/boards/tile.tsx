@@ -1,5 +1,6 @@
 import type { ComponentChildren } from "preact"
 import { useEffect, useId, useRef } from "preact/hooks"
+import { parametersOf } from "../../boards/parameters.ts"
 import { useGranularity } from "../components/controls/granularity.tsx"
 import { Link } from "../components/controls/link.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
@@ -7,7 +8,7 @@ import { Loaded } from "../components/layout/panel.tsx"
 import { readPeriod } from "../retention/periods.ts"
 import type { Annotation } from "../state/annotations.ts"
 import { useApp } from "../state/app.ts"
-import { type BoardTile, parametersOf } from "../state/boards.ts"
+import type { BoardTile } from "../state/boards.ts"
 import { filterText } from "../state/filters.ts"
 import { type QueryState, useQuery } from "../state/use-query.ts"
 import { TileBody } from "./tile-body.tsx"
@@ -73,14 +74,20 @@ function NotUpdated({ since }: { since: number }) {
 }
 
 function useTileQuery(tile: BoardTile, website: string, version: number): QueryState {
-  const { view } = useApp()
-  const granularity = useGranularity()
+  const { session, view } = useApp()
+  const pageGranularity = useGranularity()
   const { compare, filters, range } = view.value
-  const { kind, query: tileQuery } = tile
+  const { id, kind, query: tileQuery } = tile
   const [parameter] = tileQuery.parameters
   const period = readPeriod(new URLSearchParams({ by: String(parameter?.granularity) }), range)
-  const parameters = parametersOf(tile, compare, kind === "retention" ? period.value : granularity)
-  const query = useQuery(parameters, { website, filters: [...(tileQuery.filters ?? []), ...filters] })
+  const granularity = kind === "retention" ? period.value : pageGranularity
+  const parameters = parametersOf(tileQuery.parameters, compare, granularity)
+  const board = session.sharedBoard
+  const query = useQuery(parameters, {
+    website,
+    filters: [...(tileQuery.filters ?? []), ...filters],
+    tile: board === undefined ? undefined : { board, id, granularity },
+  })
   const ran = useRef(version)
   useEffect(() => {
     if (ran.current !== version) query.refetch()

@@ -14,12 +14,12 @@ const interval = 60_000
 /** A board on the whole screen, without navigation, that updates itself every minute while it is visible. */
 export function Wallboard({ loaded }: { loaded: LoadedBoard }) {
   const app = useApp()
-  const { router, session, view } = app
+  const { router, session, view, embed } = app
   const format = useFormat()
   const { board, error, refetch } = loaded
   const { version, updatedAt } = useUpdates(refetch)
   const exit = () => router.setParams({ mode: undefined }, "replace")
-  useExitKeys(exit)
+  useExitKeys(embed ? undefined : exit)
   useWakeLock()
   const { range, website } = view.value
   const title = board?.name ?? "Board"
@@ -34,9 +34,11 @@ export function Wallboard({ loaded }: { loaded: LoadedBoard }) {
           {session.nameOf(website)} · {format.days(range.from, range.to)}
         </p>
         <p class="wallboard-updated">Updated {format.clock(new Date(updatedAt).toISOString())}</p>
-        <button type="button" class="button small quiet" onClick={exit}>
-          <Icon name="close" /> Exit
-        </button>
+        {!embed && (
+          <button type="button" class="button small quiet" onClick={exit}>
+            <Icon name="close" /> Exit
+          </button>
+        )}
       </header>
       {board ? (
         board.tiles.length > 0 ? (
@@ -73,9 +75,10 @@ function useUpdates(refetch: () => void): { version: number; updatedAt: number }
   return state
 }
 
-/** Escape exits. In full screen, the browser takes the key, and leaves full screen. */
-function useExitKeys(exit: () => void): void {
+/** Escape exits. In full screen, the browser takes the key, and leaves full screen. Undefined: a frame has nothing to exit to. */
+function useExitKeys(exit: (() => void) | undefined): void {
   useEffect(() => {
+    if (!exit) return
     const onKey = ({ key }: KeyboardEvent) => {
       if (key === "Escape") exit()
     }

@@ -10,6 +10,7 @@ import { Empty } from "../components/layout/states.tsx"
 import { EmbedHostsField, hostsOf } from "../components/saved/embed-hosts-field.tsx"
 import { NewLink, type NewShare, type Share } from "../components/saved/new-link.tsx"
 import { useApp } from "../state/app.ts"
+import { isolate } from "../state/bidi.ts"
 import { useResource } from "../state/resource.ts"
 import { List, Row } from "./list.tsx"
 import { RotateDialog } from "./rotation.tsx"
@@ -26,22 +27,26 @@ export function Shares() {
   const [created, setCreated] = useState<NewShare>()
   const close = () => setDialog(undefined)
   const row = (share: Share) => {
-    const { id, websiteId, name, path, page, embedHosts, createdAt, expiresAt, lastUsedAt } = share
+    const { id, websiteId, name, path, embedHosts, createdAt, expiresAt, lastUsedAt } = share
     const previousEnd = share.previousExpiresAt
     const isOverlapping = previousEnd !== null && Date.parse(previousEnd) > now()
     const isExpired = expiresAt !== null && Date.parse(expiresAt) <= now()
+    const state = isExpired ? "expired" : share.isActive ? undefined : "ended"
     return (
       <Row
         key={id}
         title={name}
-        badge={isExpired && <span class="badge bad">expired</span>}
+        badge={state && <span class="badge bad">{state}</span>}
         facts={[
-          ["Website", session.nameOf(websiteId)],
-          ["Access", page === null ? "All reports" : `Only ${pageLabel(page)}`],
-          ["Opens", <SavedPath key="path" website={websiteId} path={path} />],
+          ["Website", session.nameOf(websiteId ?? "all")],
+          ["Access", accessText(share)],
+          ["Opens", <SavedPath key="path" website={websiteId ?? "all"} path={path} />],
           ["Last used", lastUsedAt === null ? "Never" : format.ago(lastUsedAt, now())],
           [isExpired ? "Expired" : "Expires", expiresAt === null ? "Never" : format.time(expiresAt)],
           ["Created", format.day(createdAt)],
+          ...(share.isActive
+            ? []
+            : [["Ended", "Its creator can no longer share the board. Create a new link."] as const]),
           ...(embedHosts.length > 0 ? [["Embedded by", embedHosts.join(", "), "wide"] as const] : []),
           ...(isOverlapping ? [["Previous link", `Works until ${format.time(previousEnd)}`] as const] : []),
         ]}
@@ -76,7 +81,7 @@ export function Shares() {
     <SettingsPage name="shares" title="Share links">
       <Panel
         title="Share links"
-        hint="Read-only access to a website's reports, or to one page of them, for anyone with the link. No individual visitors, no settings."
+        hint="Read-only access to a website's reports, to one page of them, or to a board, for anyone with the link. No individual visitors, no settings."
       >
         <List
           name="Share links"
@@ -84,7 +89,7 @@ export function Shares() {
           empty={
             <Empty title="No share links">
               To create one, open a page and choose “Create share link…” in its Share&nbsp;&amp;&nbsp;save
-              menu.
+              menu, or “Share…” in the menu of a board.
             </Empty>
           }
           rows={(data) => data.shares.map(row)}
@@ -135,6 +140,12 @@ export function Shares() {
       {created && <NewLink created={created} onClose={() => setCreated(undefined)} />}
     </SettingsPage>
   )
+}
+
+/** What a link opens. */
+function accessText({ page, boardName }: Share): string {
+  if (boardName !== null) return `Board: ${isolate(boardName)}`
+  return page === null ? "All reports" : `Only ${pageLabel(page)}`
 }
 
 function pathOf({ id }: Share): string {

@@ -27,7 +27,7 @@ export class Api {
   constructor(
     private readonly fetcher: (path: string, init: RequestInit) => Promise<Response>,
     private readonly share: () => string | undefined,
-    /** Called when the server no longer accepts the cookie. */
+    /** Called when the server no longer accepts the cookie or the share link. */
     private readonly onLoggedOut: () => void,
   ) {}
 
@@ -87,7 +87,7 @@ export class Api {
   #errorFrom(response: Response, { error, errors }: Failure): ApiError {
     const reason = response.headers.get("x-databuddy-reason") ?? ""
     // A wrong password does not mean that the cookie is invalid.
-    if (response.status === 401 && this.share() === undefined && reason !== "login_wrong") this.onLoggedOut()
+    if (response.status === 401 && reason !== "login_wrong") this.onLoggedOut()
     return new ApiError(
       sentence(error ?? `The server returned status ${response.status}.`),
       response.status,

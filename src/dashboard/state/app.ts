@@ -77,7 +77,8 @@ export class App {
         today,
         range: parseRange(params, today),
         compare: parseComparison(params.get("compare")),
-        filters: parseFilters(params),
+        // A shared board has the filters of its tiles only.
+        filters: this.session.sharedBoard === undefined ? parseFilters(params) : [],
       }
     })
   }
@@ -87,9 +88,9 @@ export class App {
     this.#refreshedAt.value = this.now()
   }
 
-  /** Drops the user and everything cached for them. */
+  /** Drops the user or the share link, and everything cached for them. */
   clearSession(): void {
-    this.session.clearUser()
+    this.session.clear()
     this.queryCache.clear()
   }
 }

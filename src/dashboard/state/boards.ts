@@ -1,7 +1,6 @@
 import type { BoardJson, BoardSummaryJson, NewTile, Tile, TileMeasure } from "../../boards/schema.ts"
 import type { Filter } from "./filters.ts"
 import type { Parameter } from "./query-cache.ts"
-import type { Comparison, Granularity } from "./range.ts"
 
 /** A query without a range, in the types of the dashboard. */
 interface TileQuery {
@@ -33,16 +32,7 @@ export type Measure = TileMeasure
 export const compared = { compare: "previous_period" } as const
 export const overTime = { granularity: "daily" } as const
 
-/** The parameters of a tile for a page, with its comparison and granularity. Their ids are their positions. */
-export function parametersOf(
-  { query }: Pick<BoardTile, "query">,
-  compare: Comparison | undefined,
-  granularity: Granularity,
-): Parameter[] {
-  return query.parameters.map(({ compare: isCompared, granularity: isOverTime, ...parameter }, index) => ({
-    ...parameter,
-    id: String(index),
-    ...(isCompared && compare ? { compare } : {}),
-    ...(isOverTime ? { granularity } : {}),
-  }))
+/** The titles of tiles by id. */
+export function titlesOf(tiles: readonly BoardTile[]): Record<string, string> {
+  return Object.fromEntries(tiles.map(({ id, title }) => [id, title]))
 }

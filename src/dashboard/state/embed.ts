@@ -9,8 +9,8 @@ export interface Embed {
   chart: string | undefined
 }
 
-/** URL parameters of an embedded page. */
-export const embedParamNames = ["theme", "chart"] as const
+/** URL parameters of an embedded page. The wallboard of a board is a `mode`. */
+export const embedParamNames = ["theme", "chart", "mode"] as const
 
 export function parseEmbed(params: URLSearchParams): Embed {
   const theme = params.get("theme")

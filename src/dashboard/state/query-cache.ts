@@ -42,17 +42,22 @@ export interface QueryResult<Shape = Row> {
 }
 
 export interface QueryRequest {
-  website: string
+  /** Path under /v1. */
+  path: string
   body: object
+}
+
+/** The path of queries of a website: an id, `none` or `all`. */
+export function queryPath(website: string): string {
+  return `query?website_id=${encodeURIComponent(website)}`
 }
 
 /** Runs a query without the cache; one result per parameter. `Shape`: the row that the API documents for the query type. */
 export async function runQuery<Shape = Row>(
   api: Pick<Api, "send">,
-  { website, body }: QueryRequest,
+  { path, body }: QueryRequest,
   signal: AbortSignal,
 ): Promise<QueryResult<Shape>[]> {
-  const path = `query?website_id=${encodeURIComponent(website)}`
   const { data } = await api.send<{ data: QueryResult<Shape>[] }>("POST", path, body, signal)
   return data
 }
@@ -63,7 +68,7 @@ export async function runParameter<Shape>(
   { website, parameter, body }: { website: string; parameter: Parameter; body: object },
   signal: AbortSignal,
 ): Promise<{ rows: Shape[]; meta: ResultMeta | undefined }> {
-  const request = { website, body: { ...body, parameters: [parameter] } }
+  const request = { path: queryPath(website), body: { ...body, parameters: [parameter] } }
   const [result] = await runQuery<Shape>(api, request, signal)
   // Status 400, as if the request had been rejected as a whole: a retry of the same query fails too.
   if (result?.error !== undefined) throw new ApiError(sentence(result.error), 400, "", [])

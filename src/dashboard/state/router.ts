@@ -144,6 +144,12 @@ export class Router {
     return this.hrefWith(changes).slice(this.location.value.base.length + 1)
   }
 
+  /** Page and query of a board with the current range: `boards?period=…&id=…`. */
+  boardPath(id: string, changes: ParamChanges = {}): string {
+    const range = pickParams(this.location.value.params, rangeParamNames)
+    return `boards${queryText(applyChanges(range, { ...changes, id }))}`
+  }
+
   /** Page and query of a report with its filters but without a range: `funnels?f=…&step=…`. */
   reportPath(page: string, changes: ParamChanges): string {
     const filters = pickParams(this.location.value.params, new Set(["f"]))

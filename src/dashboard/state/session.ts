@@ -20,6 +20,8 @@ export interface Me {
     websiteId: string | null
     path: string
     page: string | null
+    /** The only board that it opens; null: no board. */
+    boardId: string | null
     expiresAt: string | null
   } | null
   /** false: no account exists yet. */
@@ -74,10 +76,10 @@ export class Session {
     this.sites.value = websites
   }
 
-  /** Drops the user after a logout or an expired login session. */
-  clearUser(): void {
+  /** Drops the user after a logout or an expired login session, and a share link that has ended. */
+  clear(): void {
     const me = this.me.value
-    if (me?.user) this.me.value = { ...me, user: null }
+    if (me?.user || me?.share) this.me.value = { ...me, user: null, share: null }
   }
 
   /** The pages of a website that the user or the visitor of the share link can open. */
@@ -104,6 +106,11 @@ export class Session {
   /** The kinds of events whose values can be listed. */
   get readableKinds(): readonly EventKind[] {
     return readableKinds(this.pages)
+  }
+
+  /** The board that a share link is limited to. */
+  get sharedBoard(): string | undefined {
+    return this.me.value?.share?.boardId ?? undefined
   }
 
   /** Whether a share link is limited to one page, or a user to some sections. */

@@ -6,10 +6,11 @@ import {
   progressOf,
   type QueryProgress,
   type QueryRequest,
+  queryPath,
   type ResultMeta,
   type Row,
 } from "./query-cache.ts"
-import { rangeBody } from "./range.ts"
+import { type Granularity, rangeBody } from "./range.ts"
 
 /** The result of a query, or its progress. */
 export interface QueryState {
@@ -34,7 +35,11 @@ interface State extends QueryProgress {
 }
 
 /** Replaces parts of the view, or of the request body. */
-type Overrides = Partial<Pick<View, "website" | "filters" | "range">> & { body?: object }
+type Overrides = Partial<Pick<View, "website" | "filters" | "range">> & {
+  body?: object
+  /** The tile of a shared board whose query the server runs: the link cannot run others. */
+  tile?: { board: string; id: string; granularity: Granularity } | undefined
+}
 
 const initialState: State = { key: "", parameters: [], results: undefined, error: undefined }
 
@@ -99,11 +104,13 @@ export function useRunQuery(): <Shape>(parameter: Parameter, overrides?: Overrid
 function requestFor(
   app: App,
   parameters: readonly Parameter[],
-  { body, ...overrides }: Overrides,
+  { body, tile, ...overrides }: Overrides,
 ): QueryRequest {
-  const { website, zone, range, filters } = { ...app.view.value, ...overrides }
-  return {
-    website,
-    body: { parameters, ...rangeBody(range), timeZone: zone, filters, ...body },
+  const { website, zone, range, filters, compare } = { ...app.view.value, ...overrides }
+  const time = { ...rangeBody(range), timeZone: zone }
+  if (tile) {
+    const path = `boards/${encodeURIComponent(tile.board)}/query`
+    return { path, body: { tile: tile.id, ...time, granularity: tile.granularity, compare } }
   }
+  return { path: queryPath(website), body: { parameters, ...time, filters, ...body } }
 }

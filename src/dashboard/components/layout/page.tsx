@@ -20,6 +20,8 @@ interface PageProps {
   unranged?: boolean
   /** Hides the filter bar. */
   unfiltered?: boolean
+  /** What can be embedded alone: labels by name. Default: the charts of the page; null: not known yet. */
+  charts?: Readonly<Record<string, string>> | null
   children: ComponentChildren
 }
 
@@ -34,9 +36,9 @@ function PrintHeader({ unranged }: { unranged: boolean }) {
 
 interface EmbeddedPageProps {
   title: string
-  /** Its path segment. */
-  page: string
   chart: string | undefined
+  /** Labels of what `chart` can name; null: not known yet. */
+  charts: Readonly<Record<string, string>> | null
   children: ComponentChildren
 }
 
@@ -44,11 +46,10 @@ interface EmbeddedPageProps {
  * A page, or one chart of it, in a frame of another website: no navigation, and a line that names the website and the range; of a
  * chart alone also the filters, which no bar shows.
  */
-function EmbeddedPage({ title, page, chart, children }: EmbeddedPageProps) {
+function EmbeddedPage({ title, chart, charts, children }: EmbeddedPageProps) {
   const { session, view } = useApp()
   const format = useFormat()
   const { website, range, zone, filters } = view.value
-  const charts = chartsOf(page)
   const source = (
     <p class="embedded-source muted">
       {[
@@ -59,7 +60,7 @@ function EmbeddedPage({ title, page, chart, children }: EmbeddedPageProps) {
       ].join(" · ")}
     </p>
   )
-  const isUnknown = chart !== undefined && !Object.hasOwn(charts, chart)
+  const isUnknown = chart !== undefined && charts !== null && !Object.hasOwn(charts, chart)
   return (
     <main class="page" id="main">
       {chart === undefined ? (
@@ -72,7 +73,7 @@ function EmbeddedPage({ title, page, chart, children }: EmbeddedPageProps) {
       )}
       {isUnknown ? (
         <Empty title={`This page has no chart named “${chart}”`}>
-          Use one of {Object.keys(charts).join(", ")}, or leave out the parameter.
+          Use one of {Object.keys(charts ?? {}).join(", ")}, or leave out the parameter.
         </Empty>
       ) : (
         children
@@ -89,6 +90,7 @@ export function Page({
   scoped = true,
   unranged = false,
   unfiltered = false,
+  charts,
   children,
 }: PageProps) {
   const { session, view, router, embed } = useApp()
@@ -110,7 +112,7 @@ export function Page({
   }, [page])
   if (embed && scoped)
     return (
-      <EmbeddedPage title={title} page={page} chart={embed.chart}>
+      <EmbeddedPage title={title} chart={embed.chart} charts={charts === undefined ? chartsOf(page) : charts}>
         {filters.length > 0 && !unfiltered && embed.chart === undefined && <FilterBar />}
         {children}
       </EmbeddedPage>

@@ -28,6 +28,18 @@ export function Shell({ children }: { children: ComponentChildren }) {
         <Toasts />
       </div>
     )
+  if (share?.boardId)
+    return (
+      <div class="bare">
+        <header class="bare-head">
+          <Logo />
+          <SharedName share={share} />
+          <UserMenu align="end" />
+        </header>
+        {children}
+        <Toasts />
+      </div>
+    )
   return (
     <div class="shell">
       <a class="skip" href="#main">
@@ -175,7 +187,7 @@ function WebsiteList({ onGo }: { onGo: () => void }) {
   )
 }
 
-function UserMenu() {
+function UserMenu({ align = "start" }: { align?: "start" | "end" }) {
   const app = useApp()
   const { session, api, router, toasts } = app
   const me = session.me.value
@@ -194,6 +206,7 @@ function UserMenu() {
       class="button quiet user-button"
       name={me?.user ? `${me.user.email}: appearance, log out` : "Appearance"}
       label={<span class="site-name">{me?.user?.email ?? "Appearance"}</span>}
+      align={align}
     >
       {(close) => (
         <div class="menu-box">

@@ -1,11 +1,13 @@
 import { useState } from "preact/hooks"
 import { useApp } from "../../state/app.ts"
-import { chartsOf } from "../../state/embed.ts"
 import type { Theme } from "../../state/preferences.ts"
 import { CodeBlock } from "../controls/copy.tsx"
 import { Select, type SelectOption } from "../controls/select.tsx"
 
 const themes: Record<Theme, string> = { system: "System", light: "Light", dark: "Dark" }
+
+/** The choice of a wallboard. No id of a tile has a colon. */
+const wallboard = "mode:wallboard"
 
 /** px of the frame: a whole page, and one chart. */
 const pageHeight = 900
@@ -14,24 +16,28 @@ const chartHeight = 440
 interface EmbedSnippetProps {
   /** Path of the link: `/share/<token>`. */
   link: string
-  /** The page that the link opens. */
-  page: string
+  /** What can be shown alone: labels by name. */
+  charts: Readonly<Record<string, string>>
+  /** A board can be shown as a wallboard too. */
+  isBoard: boolean
   /** Accessible name of the frame. */
   name: string
 }
 
 /** HTML that shows a share link on another website. */
-export function EmbedSnippet({ link, page, name }: EmbedSnippetProps) {
+export function EmbedSnippet({ link, charts, isBoard, name }: EmbedSnippetProps) {
   const { router } = useApp()
   const [theme, setTheme] = useState<Theme>("system")
-  const [chart, setChart] = useState("")
+  const [part, setPart] = useState("")
+  const isWhole = part === "" || part === wallboard
   const params = new URLSearchParams([
     ...(theme === "system" ? [] : [["theme", theme]]),
-    ...(chart === "" ? [] : [["chart", chart]]),
+    ...(part === wallboard ? [["mode", "wallboard"]] : []),
+    ...(isWhole ? [] : [["chart", part]]),
   ])
   const query = params.size === 0 ? "" : `?${params}`
   const source = `${router.serverUrl}${link.replace(/^\/share\//, "/embed/")}${query}`
-  const height = chart === "" ? pageHeight : chartHeight
+  const height = isWhole ? pageHeight : chartHeight
   const code = `<iframe src="${escaped(source)}" title="${escaped(name)}" width="100%" height="${height}" style="border:0" loading="lazy"></iframe>`
   return (
     <>
@@ -39,9 +45,13 @@ export function EmbedSnippet({ link, page, name }: EmbedSnippetProps) {
         <label class="field">
           Show
           <Select
-            value={chart}
-            options={[{ value: "", label: "The whole page" }, ...optionsOf(chartsOf(page))]}
-            onChange={setChart}
+            value={part}
+            options={[
+              { value: "", label: isBoard ? "The whole board" : "The whole page" },
+              ...(isBoard ? [{ value: wallboard, label: "Wallboard, updated every minute" }] : []),
+              ...optionsOf(charts),
+            ]}
+            onChange={setPart}
           />
         </label>
         <label class="field">

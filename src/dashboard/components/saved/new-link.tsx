@@ -1,5 +1,9 @@
 import { pageOf } from "../../../saved/path.ts"
 import { useApp } from "../../state/app.ts"
+import { isolate } from "../../state/bidi.ts"
+import { type Board, titlesOf } from "../../state/boards.ts"
+import { chartsOf } from "../../state/embed.ts"
+import { useResource } from "../../state/resource.ts"
 import { CodeBlock } from "../controls/copy.tsx"
 import { Dialog } from "../controls/dialog.tsx"
 import { EmbedSnippet } from "./embed-snippet.tsx"
@@ -7,11 +11,17 @@ import { EmbedSnippet } from "./embed-snippet.tsx"
 /** A share link in the API. */
 export interface Share {
   id: string
-  websiteId: string
+  /** null: it shows a board of all websites. */
+  websiteId: string | null
   name: string
   path: string
   /** The only page that it opens; null: all reports. */
   page: string | null
+  /** The only board that it opens; null: no board. */
+  boardId: string | null
+  boardName: string | null
+  /** false: the creator of the link can no longer share the board. */
+  isActive: boolean
   /** Origins whose pages can embed it. */
   embedHosts: string[]
   createdAt: string
@@ -27,17 +37,27 @@ export interface NewShare {
   link: string
 }
 
+/** What a link shows of its website. */
+function sharedText({ page, boardName }: Share): string {
+  if (boardName !== null) return `the board “${isolate(boardName)}”`
+  return page === null ? "the reports" : "one page"
+}
+
 /** Shows a share link and the code to embed it, once. */
 export function NewLink({ created, onClose }: { created: NewShare; onClose: () => void }) {
   const { router, session } = useApp()
   const { share, link } = created
-  const website = session.nameOf(share.websiteId)
+  const website = session.nameOf(share.websiteId ?? "all")
+  const { data } = useResource<{ board: Board }>(
+    share.boardId === null ? undefined : `boards/${encodeURIComponent(share.boardId)}`,
+  )
+  const page = share.page ?? (pageOf(share.path) || "overview")
   return (
     <Dialog title="Copy the link now" onClose={onClose} closeLabel="Done" ignoresBackdrop>
       <div class="prose">
         <p>
-          Anyone with this link can see {share.page === null ? "the reports" : "one page"} of {website}, but
-          no individual visitors and no settings. You won't see it again. Revoke it in Settings → Share links.
+          Anyone with this link can see {sharedText(share)} of {website}, but no individual visitors and no
+          settings. You won't see it again. Revoke it in Settings → Share links.
         </p>
       </div>
       <CodeBlock code={router.serverUrl + link} name="Copy link" />
@@ -47,7 +67,8 @@ export function NewLink({ created, onClose }: { created: NewShare; onClose: () =
           <p class="muted">Paste this into a page of {share.embedHosts.join(", ")}.</p>
           <EmbedSnippet
             link={link}
-            page={share.page ?? (pageOf(share.path) || "overview")}
+            charts={share.boardId === null ? chartsOf(page) : titlesOf(data?.board.tiles ?? [])}
+            isBoard={share.boardId !== null}
             name={`${share.name} · ${website}`}
           />
         </>

@@ -1,5 +1,7 @@
 import { useId, useState } from "preact/hooks"
 import { useApp } from "../../state/app.ts"
+import { isolate } from "../../state/bidi.ts"
+import type { BoardSummary } from "../../state/boards.ts"
 import { parseFilters, peopleFields } from "../../state/filters.ts"
 import { addDays, endOfDay } from "../../state/range.ts"
 import { Dialog } from "../controls/dialog.tsx"
@@ -14,18 +16,25 @@ import { NewLink, type NewShare } from "./new-link.tsx"
 /** Lifetime of a link in days unless another is selected. */
 const defaultDays = 30
 
-/** Creates a share link to the current view, for people without an account. */
-export function ShareView({ onClose }: { onClose: () => void }) {
+interface ShareViewProps {
+  /** The board to share. Default: the current view. */
+  board?: Pick<BoardSummary, "id" | "name" | "websiteId">
+  onClose: () => void
+}
+
+/** Creates a share link to the current view or to a board, for people without an account. */
+export function ShareView({ board, onClose }: ShareViewProps) {
   const { api, router, view, session } = useApp()
-  const [name, setName] = useState("")
+  const [name, setName] = useState(board?.name ?? "")
   const [isOnePage, setOnePage] = useState(false)
   const [hosts, setHosts] = useState("")
   const [created, setCreated] = useState<NewShare>()
-  const { website, today } = view.value
+  const { today } = view.value
+  const website = board ? (board.websiteId ?? "all") : view.value.website
   const { page } = router.location.value
   const radioName = useId()
   const [expiresAt, setExpiresAt] = useState<string | null>(endOfDay(addDays(today, defaultDays)))
-  if (identifiesPeople(router.location.value.params)) {
+  if (!board && identifiesPeople(router.location.value.params)) {
     return (
       <Dialog title="Create share link" onClose={onClose} closeLabel="Close">
         <p>
@@ -39,14 +48,18 @@ export function ShareView({ onClose }: { onClose: () => void }) {
   return (
     <Dialog title="Create share link" onClose={onClose}>
       <p class="muted">
-        Read-only. Opens this view of {session.nameOf(website)}, without individual visitors.
+        {board
+          ? `Read-only. Shows the board “${isolate(board.name)}” as it is at any time, and nothing else, without tiles that use the IDs of visitors, sessions or profiles.`
+          : `Read-only. Opens this view of ${session.nameOf(website)}, without individual visitors.`}
       </p>
       <Form
         action="Create link"
         onCancel={onClose}
         onSubmit={async () => {
-          const path = router.viewPath({ tz: view.value.zone })
-          const limit = isOnePage ? { page } : {}
+          const path = board
+            ? router.boardPath(board.id, { tz: view.value.zone })
+            : router.viewPath({ tz: view.value.zone })
+          const limit = board ? { boardId: board.id } : isOnePage ? { page } : {}
           const body = { name, path, ...limit, embedHosts: hostsOf(hosts), expiresAt }
           setCreated(
             await api.send<NewShare>("POST", `shares?website_id=${encodeURIComponent(website)}`, body),
@@ -54,17 +67,19 @@ export function ShareView({ onClose }: { onClose: () => void }) {
         }}
       >
         <NameField label="Name" value={name} onInput={setName} />
-        <fieldset class="choices">
-          <legend>Access</legend>
-          <label class="check">
-            <input type="radio" name={radioName} checked={!isOnePage} onChange={() => setOnePage(false)} />
-            All reports of {session.nameOf(website)}
-          </label>
-          <label class="check">
-            <input type="radio" name={radioName} checked={isOnePage} onChange={() => setOnePage(true)} />
-            Only the page {pageLabel(page)}
-          </label>
-        </fieldset>
+        {!board && (
+          <fieldset class="choices">
+            <legend>Access</legend>
+            <label class="check">
+              <input type="radio" name={radioName} checked={!isOnePage} onChange={() => setOnePage(false)} />
+              All reports of {session.nameOf(website)}
+            </label>
+            <label class="check">
+              <input type="radio" name={radioName} checked={isOnePage} onChange={() => setOnePage(true)} />
+              Only the page {pageLabel(page)}
+            </label>
+          </fieldset>
+        )}
         <EmbedHostsField value={hosts} onInput={setHosts} />
         <Expiry expiresAt={expiresAt} initialDays={defaultDays} onChange={setExpiresAt} />
       </Form>
