@@ -9,7 +9,6 @@ import { Shell } from "./components/layout/shell.tsx"
 import { Start } from "./components/layout/start.tsx"
 import { Failure } from "./components/layout/states.tsx"
 import { InstallPage } from "./install/install-page.tsx"
-import { LoginPages } from "./login/login-pages.tsx"
 import { redirectPath } from "./login/redirect.ts"
 import { Overview } from "./overview/overview.tsx"
 import { App, AppContext, useApp } from "./state/app.ts"
@@ -43,6 +42,8 @@ const pages: Record<PageName, FunctionComponent> = {
 const globalPages: Record<string, FunctionComponent> = {
   settings: lazyPage(async () => (await import("./settings/settings.tsx")).Settings),
 }
+
+const LoginPages = lazyPage(async () => (await import("./login/login-pages.tsx")).LoginPages)
 
 function Root() {
   const { session, router } = useApp()
