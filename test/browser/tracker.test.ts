@@ -480,11 +480,13 @@ describe.skipIf(noBrowser)(`the page script${skipped}`, () => {
       attributes: `data-track-errors data-mask-patterns='["/users/*"]'`,
     })
     await shop.received([view])
-    await page.evaluate(() => {
+    // Returns after the error, which would not happen on a page that is left before.
+    await page.evaluate(async () => {
       databuddy.track?.("liked")
       setTimeout(() => {
         throw new Error("broken")
       }, 0)
+      await new Promise((resolve) => setTimeout(resolve, 0))
     })
     await page.goto("about:blank")
     const items = await shop.received([view, "/track liked", "/errors Uncaught Error: broken", exit])
