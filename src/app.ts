@@ -37,7 +37,7 @@ const strictTransportHeader = { "Strict-Transport-Security": "max-age=31536000" 
 /**
  * Creates the app with all routes; the caller starts the listener. The ingestion routes read their bodies themselves (`parse: "none"`),
  * because Elysia's parsers would run before the contract's checks. `onError` comes first, because Elysia applies it only to later
- * routes; the error of an earlier route would be sent to the client.
+ * routes; errors of earlier routes would reach the client unchanged.
  */
 export function createApp(deps: AppDeps) {
   // Otherwise Elysia searches for the path after the 12th character of the URL, and misses it if the host is short.
@@ -46,12 +46,12 @@ export function createApp(deps: AppDeps) {
   const runQueries = queryRunner(deps)
   const ingestHandlers = ingestHandlersByPath(deps)
   const { basePath } = deps.settings
-  // Wraps the router: hooks run too late to check the host, and the router's context and promises would take a tenth of the time of an
-  // event, so that ingestion skips it.
+  // Wraps the router, because hooks run too late to check the host. Ingestion skips the router: its context and
+  // promises would take a tenth of the time of an event.
   app.wrap(
     (handle: (request: Request, ...rest: unknown[]) => unknown) =>
       (request: Request, ...rest: unknown[]) => {
-        // Everything after this sees the paths of the routes, whether a proxy or this has removed --base-path.
+        // From here on, the URL has no --base-path, whether a proxy or this line has removed it.
         if (basePath !== "") removeBasePath(request, basePath)
         if (hostCheck.isValid(request)) {
           const ingest = ingestHandlers.get(exactPathOf(request.url))
@@ -93,7 +93,7 @@ export function createApp(deps: AppDeps) {
   )
 }
 
-/** The paths of a route: its own, and the one below --ingest-path. */
+/** The paths of a route: its own, and the same path under --ingest-path. */
 function pathsOf({ path }: Pick<IngestRoute, "path">, { ingestPath }: AppDeps["settings"]): string[] {
   return ingestPath === "" ? [path] : [path, path === "/" ? ingestPath : ingestPath + path]
 }
@@ -144,7 +144,7 @@ function ingestApp(handlers: IngestHandlers): Elysia {
   return app
 }
 
-/** Answers CORS preflights of everything that pages of any origin can request. */
+/** Answers CORS preflights for everything that pages of any origin can call. */
 function preflightApp(deps: AppDeps): Elysia {
   const app = new Elysia()
   const add = (method: IngestRoute["method"], path: string) =>
@@ -168,7 +168,7 @@ function unknownRoute({ method, url }: Request): RequestError {
   return new RequestError("route_unknown", { detail: `there is no ${method} ${pathOf(url)}` })
 }
 
-/** The response for an error outside of a handler, in the path's error format. */
+/** The response for an error thrown outside a handler, in the path's error format. */
 function errorResponseAt(deps: AppDeps, request: Request, error: unknown): Response {
   const { logError, newId } = deps
   const pathname = pathOf(request.url)
@@ -181,7 +181,10 @@ function errorResponseAt(deps: AppDeps, request: Request, error: unknown): Respo
   )
 }
 
-/** The path of a valid URL. Another one, or an escaped path, matches no route here and is left to the router. */
+/**
+ * Returns the path of a valid URL. An invalid URL or an escaped path matches no ingestion route and is left to the
+ * router.
+ */
 function exactPathOf(url: string): string {
   // After `http://` or `https://` and at least one character of the host.
   const start = url.indexOf("/", 8)

@@ -1,6 +1,6 @@
 /**
- * Removes `basePath`, such as /stats, from the beginning of a path, once. A path that does not begin with it is unchanged: a proxy
- * has removed it already. `basePath` '' changes nothing.
+ * Removes `basePath`, such as /stats, from the beginning of a path, once. Returns other paths unchanged: a proxy has
+ * already removed it. `basePath` '' changes nothing.
  */
 export function withoutBasePath(path: string, basePath: string): string {
   if (basePath === "" || !path.startsWith(basePath)) return path
@@ -10,11 +10,13 @@ export function withoutBasePath(path: string, basePath: string): string {
 }
 
 /**
- * Removes `basePath` from the URL of a request. It stays the same object, because Bun knows the connection of this one only.
+ * Removes `basePath` from the URL of a request. Changes the object itself, because Bun cannot find the connection of a
+ * copy.
  */
 export function removeBasePath(request: Request, basePath: string): void {
   const { url } = request
-  // Without a valid Host header, the URL is only a path. The path of another one starts after `http://` or `https://` and the host.
+  // Without a valid Host header, the URL is only a path. Otherwise, the path starts after `http://` or `https://` and
+  // the host.
   const start = url.startsWith("/") ? 0 : url.indexOf("/", 8)
   if (start < 0 || !url.startsWith(basePath, start)) return
   Object.defineProperty(request, "url", {

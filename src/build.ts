@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "n
 import { rm } from "node:fs/promises"
 import { basename, dirname, join, relative } from "node:path"
 import { embedDashboard } from "./dashboard/bundle.ts"
-import { bundledComponents, type Component, licenseTexts } from "./release/components.ts"
+import { type BundledPackage, bundledPackages, licenseTexts } from "./release/bundled-packages.ts"
 import { bundleScripts, scriptFiles } from "./tracker/bundle.ts"
 import { basePathPlaceholder } from "./tracker/scripts.ts"
 
@@ -13,7 +13,7 @@ import { basePathPlaceholder } from "./tracker/scripts.ts"
 export interface Target {
   /** Relative to the repository's root. */
   readonly outfile: string
-  /** The Bun executable that the program is appended to. One for another platform is downloaded once. */
+  /** The Bun executable that the program is appended to. Executables for other platforms are downloaded once. */
   readonly bun: Bun.Build.CompileTarget
   /** The prebuilt addon of better-sqlite3 to embed: see src/store/db/driver.ts. */
   readonly addon: string
@@ -36,13 +36,13 @@ const root = join(import.meta.dir, "..")
 /** Records what the binary was built from. The record is a separate file, because a compiled binary cannot be changed. */
 const recordFile = join(root, "node_modules/.cache/databuddy-build.json")
 /**
- * Files on their way into the binary. Not in node_modules, which clones can share: another build would overwrite them. The
- * source map has their path, which must be the same in each clone.
+ * Temporary files that are embedded in the binary. Not in node_modules, which clones can share: another build would
+ * overwrite them. The source map contains their path, which must be the same in every clone.
  */
 const embeddedFolder = join(root, "dist/.embedded")
 
-// The others are the workers of src/backups/staging.ts, src/query/engine/engine.ts and src/clickhouse/shipping-thread.ts, which
-// name them by these paths.
+// The other entry points are the workers of src/backups/staging.ts, src/query/engine/engine.ts and
+// src/clickhouse/shipping-thread.ts, which refer to them by these paths.
 const entrypoints = [
   "src/main.ts",
   "src/backups/copy-worker.ts",
@@ -62,7 +62,7 @@ async function buildHost(): Promise<number> {
   }
   const outfile = process.platform === "win32" ? "databuddy.exe" : "databuddy"
   const sources = sourcesDigest()
-  const licenses = licenseTexts(root, await components())
+  const licenses = licenseTexts(root, await packagesInBinaries())
   if (!(await build({ ...target, outfile }, licenses))) return 1
   mkdirSync(dirname(recordFile), { recursive: true })
   writeFileSync(recordFile, JSON.stringify(recordOf(join(root, outfile), sources)))
@@ -101,7 +101,7 @@ async function buildAll(): Promise<number> {
   // Binaries of an earlier build must not look like results of this one.
   await rm(join(root, "dist"), { recursive: true, force: true })
   let code = 0
-  const licenses = licenseTexts(root, await components())
+  const licenses = licenseTexts(root, await packagesInBinaries())
   for (const target of targets) {
     const built = await build(target, licenses)
     if (!built && target.required) code = 1
@@ -132,8 +132,9 @@ export default createDatabase(() => addon ??= loadAddon(file), false)
 }
 
 /**
- * Leaves out what the ACME client's library does not need here: its transport is src/acme/client.ts, so that axios can be
- * the build for browsers, which has no proxies and forms, and its keys are made by the runtime, not by node-forge.
+ * Leaves out the parts of the ACME library that are not used here. src/acme/client.ts replaces its transport, so the
+ * build of axios for browsers, without proxies and forms, is enough. The runtime creates the keys, so node-forge is not
+ * needed.
  */
 function slimAcmeClient(): Bun.BunPlugin {
   const axios = join(root, "node_modules/axios/dist/browser/axios.cjs")
@@ -149,18 +150,18 @@ function slimAcmeClient(): Bun.BunPlugin {
 }
 
 /** The packages in the binaries, which are the same for all platforms. */
-export function components(): Promise<Component[]> {
+export function packagesInBinaries(): Promise<BundledPackage[]> {
   const define = {
     BUILD_ADDON: JSON.stringify(hostAddon()),
     "process.env.NODE_ENV": JSON.stringify("production"),
   }
-  return bundledComponents(root, [
+  return bundledPackages(root, [
     { entrypoints, target: "bun", splitting: true, define, plugins: [slimAcmeClient()] },
     { entrypoints: [...scriptFiles], target: "browser", define: { ...define, DEBUG: "false" } },
   ])
 }
 
-/** Embeds the licenses as a file, which nothing reads at startup. */
+/** Embeds the licenses as a file, so that startup does not read them. */
 async function embedLicenses(licenses: string): Promise<Bun.BunPlugin> {
   await Bun.write(join(embeddedFolder, "licenses.txt"), licenses)
   return {
@@ -177,7 +178,7 @@ export const licenseTexts = () => Bun.file(file).text()
   }
 }
 
-/** Builds one binary, which contains the text of its licenses. `version` replaces the one of package.json. */
+/** Builds one binary, including its license texts. `version` overrides that of package.json. */
 export async function build(
   { outfile, bun, addon }: Target,
   licenses: string,

@@ -5,14 +5,14 @@ import type { Context } from "./terminal/context.ts"
 import { toUserError } from "./terminal/errors.ts"
 import { shown } from "./terminal/print.ts"
 
-/** Exit codes. `closedPipe` is what a shell reports for a program that SIGPIPE ended (128 + 13). */
+/** Exit codes. `closedPipe` is what a shell reports for a program killed by SIGPIPE (128 + 13). */
 const exitCodes = { success: 0, failure: 1, usageError: 2, closedPipe: 141 } as const
 
 const exitCodeMeanings = {
   [exitCodes.success]: "Success.",
-  [exitCodes.failure]: "A failure, or there is something to do.",
+  [exitCodes.failure]: "The command failed, or it found something that needs attention.",
   [exitCodes.usageError]: "The command line is wrong.",
-  [exitCodes.closedPipe]: "The reader of the output closed it.",
+  [exitCodes.closedPipe]: "The process reading the output closed the pipe.",
 }
 
 type AddCommand = (root: Command, context: Context) => void

@@ -1,6 +1,6 @@
 import { type RejectionReason, rejections } from "./rejection-reasons.ts"
 
-/** One bad field of a request: `1.properties` is the field `properties` of the second event of a batch. */
+/** One invalid field of a request: `1.properties` is the field `properties` of the second event of a batch. */
 export interface FieldError {
   field: string
   message: string
@@ -36,12 +36,14 @@ export class RequestError extends Error {
   }
 }
 
-/** The error itself if it rejects a request; otherwise `internal`, which tells the client nothing about it. */
+/**
+ * Returns a RequestError unchanged. Any other error becomes `internal`, which reveals nothing about it to the client.
+ */
 export function toRequestError(error: unknown): RequestError {
   return error instanceof RequestError ? error : new RequestError("internal", { cause: error })
 }
 
-/** The message of what was thrown. */
+/** The message of a thrown value. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
@@ -69,7 +71,7 @@ export class OutputError extends Error {
   }
 }
 
-/** A mistake that the user of the CLI can fix. Printed as `error` and `hint`; exit code 1. */
+/** An error that the user of the CLI can fix. Printed as `error` and `hint`; exit code 1. */
 export class UserError extends Error {
   constructor(
     message: string,

@@ -3,7 +3,10 @@ import { codeOf, UserError } from "./errors.ts"
 
 const readable = "check the path, and that the user that databuddy runs as can read it"
 
-/** Reads the file in a flag, such as `--tls-cert`. Throws a UserError with the code of the system if that is not possible. */
+/**
+ * Reads the file that a flag names, such as `--tls-cert`. Throws a UserError with the system's error code if that
+ * fails.
+ */
 export function readFlagFile(flag: string, file: string, hint = readable): Buffer {
   try {
     return readFileSync(file)

@@ -4,10 +4,10 @@ import { withoutBasePath } from "./base-path.ts"
 // Flags of `serve` that depend on each other. Each function runs before the command, and ends it with an error if the flags
 // contradict each other.
 
-/** Values of flags by their names in ServeOptions. A name that is not one is never set. */
+/** Flag values by name. Names that are not in ServeOptions are never set. */
 type Options = Record<string, unknown>
 
-/** Flags that have an effect only together with others, and what happens without those. */
+/** Flags that other flags depend on, and what happens without them. */
 const needs = {
   backups: { of: ["backupDir", "backupTo"], without: "--backup-dir or --backup-to: no backups are made" },
   bucket: { of: ["backupTo"], without: "--backup-to: nothing is uploaded" },
@@ -15,7 +15,7 @@ const needs = {
   cluster: { of: ["clickhouse"], without: "--clickhouse: nothing is shipped" },
 } as const
 
-/** Flags that have no effect without one of others. */
+/** Flags that have no effect without one of the flags in `need`. */
 const dependentFlags = [
   { name: "backupEvery", flag: "--backup-every", need: needs.backups },
   { name: "backupKeep", flag: "--backup-keep", need: needs.backups },
@@ -51,10 +51,13 @@ export function rejectUselessFlags(command: Command): void {
   )
 }
 
-/** The usual port of HTTPS, on all addresses, because others must reach a server that has a public name. */
+/**
+ * The standard port of HTTPS on all addresses: a server with a public name must be reachable from other
+ * machines.
+ */
 const acmeDefaults = { host: "::", port: 443 } as const
 
-/** For every command that takes `--acme`. */
+/** Sets these defaults for a command that takes `--acme`. */
 export function listenForAcme(command: Command): void {
   if (command.opts<Options>().acme === undefined) return
   for (const [name, value] of Object.entries(acmeDefaults)) {
@@ -67,14 +70,14 @@ export function listenForAcme(command: Command): void {
 type Paths = Record<"basePath" | "ingestPath", string>
 
 /**
- * Rejects an --ingest-path that begins with --base-path, below which it already is. A proxy that removes --base-path would send a
- * path that still begins with it, which would be removed again.
+ * Rejects an --ingest-path that begins with --base-path: every path is already under --base-path. If a proxy removed
+ * --base-path, the rest would still begin with it, and this server would remove it again.
  */
 export function separatePaths(command: Command): void {
   const { basePath, ingestPath } = command.opts<Paths>()
   if (basePath === "" || withoutBasePath(ingestPath, basePath) === ingestPath) return
   command.error(
-    `error: --ingest-path ${ingestPath} begins with --base-path ${basePath}, below which it already is. Leave ${basePath} out of --ingest-path.`,
+    `error: --ingest-path ${ingestPath} begins with --base-path ${basePath}, which applies to all paths. Leave ${basePath} out of --ingest-path.`,
   )
 }
 

@@ -46,12 +46,15 @@ export function webAddress(text: string): string {
   throw new InvalidArgumentError("It must be a URL that starts with https:// or http://.")
 }
 
-/** Names that Let's Encrypt puts in one certificate at most. */
+/** Maximum number of names in one certificate of Let's Encrypt. */
 const maxNames = 100
 /** A DNS name with at least one dot. The last label starts with a letter, so that it is not an IPv4 address. */
 const dnsName = /^(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/
 
-/** Parser of the names of a certificate, separated by commas. They are added to those of `previous`, the same flag before it. */
+/**
+ * Parser of the comma-separated names of a certificate. Appends them to `previous`, the names of earlier occurrences of
+ * the flag.
+ */
 export function certificateNames(text: string, previous: readonly string[] = []): string[] {
   const names = text.split(",").map((name) => domainToASCII(name.trim()))
   const all = [...new Set([...previous, ...names])]
@@ -82,7 +85,7 @@ export function networks(text: string): TrustedNetworks {
   throw new InvalidArgumentError("It must be comma-separated addresses or networks, such as 10.0.0.0/8.")
 }
 
-/** Parser of the address of a ClickHouse cluster. One with a password is rejected later: the error here would show it. */
+/** Parser of the address of a ClickHouse cluster. A URL with a password is rejected later, because the error here would print it. */
 export function clusterUrl(text: string): string {
   if (parseClusterUrl(text) || hasPassword(text)) return text
   throw new InvalidArgumentError(`It must be ${clusterUrlFormat}.`)
@@ -107,22 +110,22 @@ const servedParts = (
   "share,track,v1,vitals,w"
 ).split(",")
 
-/** Parser of a path below which nothing else is served; '' is none. Removes a slash at the end. */
+/** Parser of a path prefix that no other route uses; '' means none. Removes a trailing slash. */
 export function ingestPath(text: string): string {
   const path = text.replace(/\/$/, "")
   if (path === "") return ""
   if (isPath(path) && !servedParts.includes(firstPart(path))) return path
   throw new InvalidArgumentError(
-    "It must be a path that nothing else is served at, of letters, digits, '-' and '_', such as /e.",
+    "It must be a path of letters, digits, '-' and '_' that nothing else is served at, such as /e.",
   )
 }
 
-/** Parser of the path below which the server is; '' is none. */
+/** Parser of the path prefix of the whole server; '' means none. */
 export function basePath(text: string): string {
   if (text === "") return ""
   if (!isPath(text)) {
     throw new InvalidArgumentError(
-      "It must be one to four parts of letters, digits, '-' and '_', each after a slash, without a slash at the end, such as /stats.",
+      "It must be a path of one to four segments of letters, digits, '-' and '_', without a slash at the end, such as /stats.",
     )
   }
   if (!servedParts.includes(firstPart(text))) return text
@@ -131,12 +134,12 @@ export function basePath(text: string): string {
   )
 }
 
-/** One to four parts of letters, digits, '-' and '_'. */
+/** True for one to four segments of letters, digits, '-' and '_'. */
 function isPath(text: string): boolean {
   return /^(?:\/[\w-]{1,64}){1,4}$/.test(text)
 }
 
-/** `stats` of /stats/events. */
+/** The first segment of a path: `stats` for /stats/events. */
 function firstPart(path: string): string {
   return path.split("/")[1] ?? ""
 }
@@ -146,6 +149,6 @@ export function scriptName(text: string): string {
   const isTaken = text !== defaultScriptName && scriptNames.includes(text)
   if (/^\w[\w.-]{0,63}\.js$/.test(text) && !isTaken) return text
   throw new InvalidArgumentError(
-    `It must be a file name of letters, digits, '_', '-' and '.', that ends with .js and is none of ${scriptNames.slice(1).join(", ")}.`,
+    `It must be a file name of letters, digits, '_', '-' and '.' that ends with .js and is not one of ${scriptNames.slice(1).join(", ")}.`,
   )
 }

@@ -5,7 +5,7 @@ const maxLength = 259
 const namePattern = /^[a-z0-9_][a-z0-9._~-]*(?::(\d{0,5}))?$/i
 const ipv6Pattern = /^\[([0-9a-f:.]+)\](?::(\d{0,5}))?$/i
 
-/** Health checks, which HAProxy and monitors send by HTTP/1.0 without a Host header. */
+/** Health checks, which HAProxy and monitors send over HTTP/1.0 without a Host header. */
 const probePath = /^\/(?:health|ready)(?:\?|$)/
 
 /** True for a valid Host header: a name, an IPv4 address or an IPv6 address in brackets, with an optional port. */

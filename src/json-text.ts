@@ -1,4 +1,4 @@
-// Characters of JSON, for code that reads it without parsing it.
+// Character codes of JSON syntax, for code that scans JSON without parsing it.
 
 export const quote = 0x22
 export const backslash = 0x5c

@@ -7,7 +7,7 @@ export type Log = (level: LogLevel, message: string, fields?: LogFields) => void
 const throttleInterval = 1_000
 
 /**
- * Creates a log that writes one JSON object per line, or readable text with `readable`. The level of `options` can change
+ * Creates a log that writes one JSON object per line, or readable text with `readable`. `options.level` can be changed
  * later. In JSON, a field cannot replace the time, level or message of its line.
  */
 export function createLog(
@@ -20,7 +20,7 @@ export function createLog(
     const time = new Date(now()).toISOString()
     if (!options.readable) {
       const line = { time, level, message }
-      // The first spread puts them in front, the last one wins.
+      // The first spread puts these keys first; the last one keeps `fields` from replacing them.
       write(`${JSON.stringify({ ...line, ...fields, ...line })}\n`)
       return
     }
@@ -41,7 +41,7 @@ export function createThrottle(elapsed: () => number): Throttle {
       before.suppressed++
       return
     }
-    // Keys are error messages, and few. The limit bounds memory.
+    // Keys are error messages, of which there are few. The limit bounds memory.
     if (last.size > 100) last.clear()
     last.set(key, { at: elapsed(), suppressed: 0 })
     report(before?.suppressed || undefined)

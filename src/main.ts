@@ -19,7 +19,7 @@ if (invalidSwitch) {
   process.exit(2)
 }
 
-/** ms in which a second signal counts as the same one: a terminal signals the process group, and npm also forwards the signal. */
+/** ms within which a second signal counts as the same one: a terminal signals the process group, and npm also forwards the signal. */
 const duplicateSignalWindow = 200
 
 /** Settles at the first signal. A second one exits immediately, which is safe: acknowledged events are on disk. */

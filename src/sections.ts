@@ -151,7 +151,7 @@ export const queryTypePages = {
 
 const allKinds = "all"
 
-/** The kinds of events that a page shows. A query type that takes the option `kinds` reads no others for it. */
+/** The kinds of events that a page shows. Query types with the option `kinds` read only these for the page. */
 const pageKinds: Record<PageName, readonly EventKind[] | typeof allKinds> = {
   web: ["page_view", "page_exit", "outgoing_link"],
   overview: ["custom"],
@@ -176,7 +176,7 @@ const anyPage = "any"
 
 /** The endpoints besides POST /v1/query that a limited caller can use, with the pages that need them. */
 export const endpointPages: Readonly<Record<string, readonly PageName[] | typeof anyPage>> = {
-  // Its types are checked one by one.
+  // Each of its query types is checked.
   "POST /v1/query": anyPage,
   "GET /v1/query/websites": anyPage,
   "GET /v1/notes": anyPage,

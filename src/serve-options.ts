@@ -111,7 +111,7 @@ export function backupDirOption(description: string): Option {
   )
 }
 
-/** Its certificates are accepted everywhere, and it takes no registration. */
+/** Its certificates are trusted everywhere, and it requires no prior registration. */
 const letsEncrypt = "https://acme-v02.api.letsencrypt.org/directory"
 
 /** Adds all flags of `serve`. */
@@ -130,7 +130,7 @@ export function addFlagsOfServe(command: Command, flags: readonly string[]): Com
   return command.hook("preAction", listenForAcme)
 }
 
-/** What `serve` uses for the flags that are not given. */
+/** The defaults of `serve`, for flags that are not given. */
 export function defaultServeOptions(): Omit<ServeOptions, "db"> {
   const defaults = serveOptions().filter(({ defaultValue }) => defaultValue !== undefined)
   const values = Object.fromEntries(defaults.map((option) => [option.attributeName(), option.defaultValue]))
@@ -303,19 +303,19 @@ function serveOptions(): Option[] {
     ),
     option(
       "--base-path <path>",
-      "serve everything below this path of the host, such as /stats, behind a proxy that removes the path from requests or does not",
+      "serve everything under this path of the host, such as /stats; a proxy in front can remove it from requests or keep it",
       "",
       basePath,
     ),
     option(
       "--ingest-path <path>",
-      "also serve everything that pages and senders call below this path, such as /e: blocklists know the usual paths",
+      "also serve all endpoints for pages and senders under this path, such as /e: blocklists contain the usual paths",
       "",
       ingestPath,
     ),
     option(
       "--script-name <file>",
-      "also serve databuddy.js under this name, such as app.js: blocklists know the usual name",
+      "also serve databuddy.js under this name, such as app.js: blocklists contain the usual name",
       defaultScriptName,
       scriptName,
     ),
@@ -338,7 +338,7 @@ function serveOptions(): Option[] {
     ),
     option(
       "--acme-email <address>",
-      "where the certificate authority can reach you (default: nowhere)",
+      "where the certificate authority can reach you (default: no address)",
       undefined,
       emailAddress,
     ),
@@ -366,7 +366,9 @@ function serveOptions(): Option[] {
   ]
 }
 
-/** `parse`: its second argument is the value of the same flag before it, for a flag that can be repeated. */
+/**
+ * `parse` receives the value of earlier occurrences as its second argument, for flags that can be repeated.
+ */
 function option<Value>(
   flags: string,
   description: string,
@@ -374,7 +376,7 @@ function option<Value>(
   parse?: (text: string, previous?: Value) => Value,
 ): Option {
   const option = new Option(flags, description)
-  // Commander turns a flag without a value on if its variable is set at all; see `deleteDisabledSwitches`.
+  // Commander turns on a flag without a value if its variable has any value; see `deleteDisabledSwitches`.
   const name = option.long?.slice(2).replaceAll("-", "_").toUpperCase()
   option.env(`DATABUDDY_${name}`)
   if (parse) option.argParser(parse)
@@ -384,7 +386,7 @@ function option<Value>(
   return option
 }
 
-/** Trims DATABUDDY_ variables: a file with CRLF line endings or trailing spaces gives values that only look right. */
+/** Trims DATABUDDY_ variables: in a file with CRLF line endings or trailing spaces, values only look right. */
 export function trimVariables(env: NodeJS.ProcessEnv): void {
   for (const [name, value] of Object.entries(env)) {
     if (name.startsWith("DATABUDDY_") && value !== undefined) env[name] = value.trim()
@@ -396,7 +398,7 @@ const off = new Set(["", "0", "false", "no", "off"])
 
 /**
  * Deletes the switches of `serve` that are off from `env`, because Commander turns a switch on if its variable has any value.
- * Returns the name of a variable that is neither on nor off.
+ * Returns the name of a variable whose value means neither.
  */
 export function deleteDisabledSwitches(env: NodeJS.ProcessEnv): string | undefined {
   for (const { envVar: name, required, optional } of serveOptions()) {

@@ -1,7 +1,7 @@
 import type { RejectedRequest } from "../http/rejected-requests.ts"
 import { rejections } from "../rejection-reasons.ts"
 
-/** How to fix a rejected request, in one or two sentences. */
+/** Says how to fix a rejected request, in one or two sentences. */
 export function adviceFor({
   reason,
   fields,

@@ -19,7 +19,7 @@ export class Downloads {
   readonly #running: string[] = []
 
   /**
-   * Returns `bytes` and counts the download until it ends, or until the client disconnects (`signal`), also before the first byte.
+   * Returns `bytes` and counts the download until it ends or the client disconnects (`signal`), even before the first byte.
    * Throws `rate_limited` at a limit.
    */
   limit(caller: string, bytes: AsyncGenerator<Uint8Array>, signal: AbortSignal): AsyncIterable<Uint8Array> {

@@ -120,7 +120,7 @@ export function parseExportFilter(query: object): {
   websiteId: string | undefined
   from: number | undefined
   to: number | undefined
-  /** Export only the data of this person. */
+  /** Exports only the data of this person. */
   person: Person["id"] | undefined
   format: Format
 } {
@@ -300,7 +300,7 @@ function nameErrors(name: string | undefined): FieldError[] {
 
 function parseOrigin(text: string): string | undefined {
   const origin = text.trim()
-  // `capacitor:` is a scheme without a host, and not the host capacitor with an empty port.
+  // `capacitor:` is a scheme without a host, not the host `capacitor` with an empty port.
   if (origin.endsWith(":")) return undefined
   return appOriginOf(origin) ?? parseHost(origin)
 }

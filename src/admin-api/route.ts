@@ -54,10 +54,10 @@ import { type ServerState, statusOf } from "./status.ts"
 export interface AdminApiDeps extends RouteDeps {
   rejectedRequests: RejectedRequests
   queryEngine: QueryEngine<never>
-  running: ServerState
+  serverState: ServerState
 }
 
-/** The management API, for scripts without a shell on the server. */
+/** The management API, for scripts that cannot run commands on the server. */
 export function adminRoutes(deps: AdminApiDeps) {
   const route = authenticatedRoute(deps)
   const downloads = new Downloads()
@@ -75,8 +75,8 @@ export function adminRoutes(deps: AdminApiDeps) {
     .post("/keys", route("manage:keys", addKey), raw)
     .get("/keys/:id", route("manage:keys", showKey))
     .patch("/keys/:id", route("manage:keys", editKey), raw)
-    .delete("/keys/:id", route("manage:keys", endKey), raw)
-    .post("/keys/:id/rotate", route("manage:keys", renewKey), raw)
+    .delete("/keys/:id", route("manage:keys", revokeCoveredKey), raw)
+    .post("/keys/:id/rotate", route("manage:keys", rotateSecret), raw)
     .delete("/keys/:id/overlap", route("manage:keys", endOverlap), raw)
     .get(
       "/profiles",
@@ -191,13 +191,16 @@ async function editKey(
   return { body: { key: keyJson(changed) } }
 }
 
-async function endKey(deps: AdminApiDeps, { caller, now, id }: AuthenticatedRequest): Promise<RouteResult> {
+async function revokeCoveredKey(
+  deps: AdminApiDeps,
+  { caller, now, id }: AuthenticatedRequest,
+): Promise<RouteResult> {
   await commitChange(deps, () => revokeKey(deps.db, findCoveredKey(deps.db, id, caller).id, now))
   return {}
 }
 
 /** The response contains the secret, so a caller must not rotate a key with more permissions than their own. */
-async function renewKey(
+async function rotateSecret(
   deps: AdminApiDeps,
   { caller, context, now, id, body }: AuthenticatedRequest,
 ): Promise<RouteResult> {
@@ -270,29 +273,29 @@ async function showStatus(
   return { body: await statusOf(deps, `${caller.kind} ${caller.id}`, context.request.signal) }
 }
 
-/** Each running search delays ingestion by one step; a full queue is a few seconds of work with 300,000 profiles. */
+/** Each running search delays ingestion by one step. With 300,000 profiles, a full queue takes a few seconds. */
 const profileSearches = {
   running: 2,
   waiting: 8,
   full: "too many profile searches are running; retry after the time in Retry-After",
 }
-/** ms between two steps of a profile search, so that other requests are answered in between. */
+/** ms between two steps of a profile search, so that other requests are handled in between. */
 const searchPause = 1
 /** Events read in one step of an export, which blocks other requests for about 1 ms. */
 const exportRows = 200
 /** Events in a row group of a Parquet file. Encoding a group blocks other requests for about 10 ms. */
 const exportGroupRows = 1_000
-/** Maximum characters of properties in a row group: about 10 ms too. */
+/** Maximum characters of properties in a row group, which also take about 10 ms. */
 const exportGroupCharacters = 524_288
-/** ms between two steps of an export, so that other requests are answered in between. */
+/** ms between two steps of an export, so that other requests are handled in between. */
 const exportPause = 1
 /** zlib's fastest level: compression competes with ingestion for the processor. */
 const exportGzipLevel = 1
 /** Seconds after which a client that reads nothing is disconnected. */
 const readerTimeout = 60
 /**
- * The same for searches, which send nothing until they find an event. This is Bun's maximum, enough to search
- * about 80 million events.
+ * The same for searches, which send nothing until they find an event. This is Bun's maximum, long enough to
+ * search about 80 million events.
  */
 const searchTimeout = 255
 
@@ -302,7 +305,7 @@ const mediaTypes = {
   parquet: "application/vnd.apache.parquet",
 }
 
-/** Exports all stored data that the caller can access. Reads it in steps, as the client consumes it. */
+/** Exports all stored data that the caller can access. Reads the data in steps, as the client consumes it. */
 function download(
   { db }: AdminApiDeps,
   request: Request,
@@ -341,10 +344,10 @@ function exportSelection(
   db: Db,
   caller: Caller,
   website: Website | undefined,
-): Pick<ExportSelection, "websites" | "ownEvents"> {
-  if (website) return { websites: [website], ownEvents: false }
+): Pick<ExportSelection, "websites" | "includeWithoutWebsite"> {
+  if (website) return { websites: [website], includeWithoutWebsite: false }
   const websites = listWebsites(db).filter(({ id }) => canAccess(caller, id))
-  return { websites, ownEvents: caller.websites === null }
+  return { websites, includeWithoutWebsite: caller.websites === null }
 }
 
 function isOfPerson(request: Request): boolean {

@@ -25,7 +25,7 @@ const host = "must be a host or an origin, such as example.com or https://exampl
 const domain = Type.String({
   maxLength: 2048,
   description:
-    "Host of the website. Pages of it and its subdomains can send events. A URL is reduced to its host",
+    "Host of the website. Pages of this host and its subdomains can send events. A URL is reduced to its host",
   expected: host,
 })
 
@@ -56,7 +56,7 @@ const retain = Type.String({
 
 const pageIdentify = Type.Boolean({
   description:
-    "Whether pages can identify visitors with POST /identify. What they send is marked as a claim, and never replaces what a key sent",
+    "Whether pages can identify visitors with POST /identify. What they send is marked as a claim and never overwrites what a key sent",
   expected: "must be true or false",
 })
 
@@ -65,7 +65,7 @@ const lowerIsBetter = Type.Array(
   {
     maxItems: maxListEntries,
     description:
-      "Names of events of which fewer are better, such as errors. The dashboard shows a decrease as good and an increase as bad; changes of all other events are neutral",
+      "Names of events that should decrease, such as errors. The dashboard shows a decrease as good and an increase as bad; changes of all other events are neutral",
     expected: `must be a list of at most ${maxListEntries} event names`,
   },
 )
@@ -91,7 +91,7 @@ const rateLimit = Type.Union([Type.Null(), Type.Integer({ minimum: 1, maximum: m
 })
 
 /**
- * Browsers resolve `.` and `..` in a URL, and `all` and `none` have a meaning in queries. Websites created by
+ * Browsers resolve `.` and `..` in a URL, and `all` and `none` have special meanings in queries. Websites created by
  * older versions keep such ids.
  */
 const newWebsiteId = Type.String({
@@ -118,7 +118,7 @@ export const websiteChangesSchema = Type.Object(
     ...optionalWebsiteSettings,
     paused: Type.Optional(
       Type.Boolean({
-        description: "A paused website rejects events like an unknown one and keeps its stored events",
+        description: "A paused website rejects new events and keeps its stored events",
         expected: "must be true or false",
       }),
     ),
@@ -180,7 +180,7 @@ export const forgottenSchema = Type.Object({
   links: Type.Integer({ minimum: 0, description: "Deleted links of anonymous ids to profiles" }),
   overwritten: Type.Boolean({
     description:
-      "false: another process kept the database in use, so the file or its -wal can still contain deleted bytes",
+      "false: another process was using the database, so the file or its -wal can still contain deleted data",
   }),
   note: Type.Union([Type.Null(), Type.String()], { description: "Note about data that could not be found" }),
 })
@@ -210,7 +210,7 @@ export const keySchema = Type.Object({
   previousStart: Type.Union([Type.Null(), Type.String()], {
     description: "The first characters of the secret before the last rotation; null: none",
   }),
-  previousExpiresAt: timeOrNull("Time until which that secret works too; null: none"),
+  previousExpiresAt: timeOrNull("Time until which the previous secret also works; null: none"),
 })
 
 /** A key with its secret, returned only on creation and rotation. */
@@ -306,7 +306,7 @@ export const profileSearchSchema = Type.Object(
     id: Type.Optional(
       Type.Array(Type.String({ minLength: 1, maxLength: 256 }), {
         maxItems: maxListedProfiles,
-        description: `Only the profiles with these ids, repeated at most ${maxListedProfiles} times, without a search and pages`,
+        description: `Only the profiles with these ids; at most ${maxListedProfiles}, not combined with a search or pages`,
         expected: `must be at most ${maxListedProfiles} ids of profiles`,
       }),
     ),

@@ -51,17 +51,17 @@ export const statusSchema = Type.Object({
         url: Type.String({ description: "Cluster and database, such as https://host:8443/database" }),
         backlogEvents: Type.Integer({
           minimum: 0,
-          description: "Events that are not in the cluster yet, about",
+          description: "Approximate number of events that are not in the cluster yet",
         }),
-        oldestUnshippedAt: timeOrNull("Time of receipt of the oldest of them; null: there are none"),
+        oldestUnshippedAt: timeOrNull("Time of receipt of the oldest such event; null: none"),
         pendingDeletions: Type.Integer({
           minimum: 0,
           description: `Deleted events that are not deleted in the cluster yet; at most ${maxCountedDeletions} are counted`,
         }),
-        lastShippedAt: timeOrNull("Time of the last acknowledgment of the cluster; null: none"),
+        lastShippedAt: timeOrNull("Time of the cluster's last acknowledgment; null: none"),
         lastFailureAt: timeOrNull("Time of the last failure since the server started; null: none"),
         failure: Type.Union([Type.Null(), Type.String()], {
-          description: "Why the last attempt failed; null: it did not",
+          description: "Why the last attempt failed; null: it succeeded",
         }),
       }),
     ],

@@ -44,13 +44,13 @@ interface StatusDeps {
   db: Db
   queryEngine: QueryEngine<never>
   registry: Registry
-  running: ServerState
+  serverState: ServerState
 }
 
 /** Builds the response of GET /v1/status. `caller`: for fair scheduling of the query. */
 export async function statusOf(deps: StatusDeps, caller: string, signal: AbortSignal): Promise<StatusJson> {
-  const { db, running } = deps
-  const { startedAt, durability, minFree, retain, backups, offsiteBackups, clickhouse } = running
+  const { db, serverState } = deps
+  const { startedAt, durability, minFree, retain, backups, offsiteBackups, clickhouse } = serverState
   const { bavail, bsize } = statfsSync(dirname(db.name))
   return {
     version,

@@ -7,7 +7,7 @@ import { codeOf, UserError } from "../errors.ts"
 import { readFlagFile } from "../flag-file.ts"
 import { createPrivateFile } from "../store/db/files.ts"
 
-// An archive is what `zstd FILE` writes, and with a key what `age` makes of that. Both commands can open it.
+// An archive is what `zstd FILE` writes and, with a key, what `age` makes of that. Both commands can open it.
 
 /** Suffixes of archives. */
 export const archiveSuffixes = { compressed: ".zst", encrypted: ".zst.age" } as const
@@ -17,7 +17,7 @@ const chunkBytes = 1_048_576
 /** Bytes written between two checks of free space. */
 const checkBytes = 8_388_608
 
-/** The keys in a file of age-keygen. */
+/** The keys in a key file of age-keygen. */
 export interface BackupKey {
   /** Path of the file, for messages. */
   file: string
@@ -28,8 +28,8 @@ export interface BackupKey {
 }
 
 /**
- * Reads a file of age-keygen: lines with a secret key (AGE-SECRET-KEY-1…) or a public key (age1…). Throws a UserError if
- * it has none, or a line is something else.
+ * Reads a key file of age-keygen: lines with a secret key (AGE-SECRET-KEY-1…) or a public key (age1…). Throws a
+ * UserError if it has no key, or another kind of line.
  */
 export async function readBackupKey(file: string): Promise<BackupKey> {
   const { Encrypter, identityToRecipient } = await loadAge()
@@ -50,7 +50,7 @@ export async function readBackupKey(file: string): Promise<BackupKey> {
     return { file, recipients, identities }
   } catch {
     // The line can be part of a secret key, so it is not shown.
-    throw new UserError(`--backup-key ${file} contains a line that is not a key of age`, hint)
+    throw new UserError(`--backup-key ${file} contains a line that is not an age key`, hint)
   }
 }
 
@@ -80,8 +80,9 @@ export function requireSecretKey(name: string, key: BackupKey | undefined): void
 }
 
 /**
- * Writes the content of an archive to the new file `to`. `name`: the archive's name. Throws a UserError if it is damaged.
- * An archive does not say how large its content is: `checkSpace` is called every few MiB and ends it by throwing.
+ * Writes the content of an archive to the new file `to`. `name`: the archive's name. Throws a UserError if it is
+ * damaged. An archive does not say how large its content is, so `checkSpace` is called every few MiB, and stops the
+ * process by throwing.
  */
 export async function unpackArchive(
   archive: ReadableStream<Uint8Array>,
@@ -136,13 +137,13 @@ async function decrypt(archive: ReadableStream<Uint8Array>, name: string, key: B
     if (isFromOutside(error)) throw error
     if (!(error instanceof Error && error.message.startsWith("no identity matched"))) throw damaged(name)
     throw new UserError(
-      `${name} is encrypted for another key than that of --backup-key ${key.file}`,
+      `${name} is encrypted for a key other than that of --backup-key ${key.file}`,
       "choose the file of the key that was in use when the backup was made",
     )
   }
 }
 
-/** True for an error of the disk or the connection. The others are of the content. */
+/** True for an error of the disk or the connection. Other errors are caused by the content. */
 function isFromOutside(error: unknown): boolean {
   const code = codeOf(error)
   return error instanceof UserError || (code !== "" && !/^(ZSTD_|Z_|ERR_(ZLIB|BUFFER|ZSTD))/.test(code))

@@ -3,7 +3,7 @@ import { archiveSuffixes } from "./archive.ts"
 import { readCredentials } from "./credentials.ts"
 import { type Backup, backupName, parseBackupTime } from "./files.ts"
 
-/** A place in a bucket: a folder of archives, or one archive. */
+/** A location in a bucket: a folder of archives, or one archive. */
 export interface BucketLocation {
   bucket: string
   /** '' or a path that ends with a slash. */
@@ -31,25 +31,27 @@ interface Timer {
   sleep: (ms: number) => Promise<void>
 }
 
-/** Bytes of a part of an upload. Parts in flight are in memory. */
+/** Minimum bytes of a part of an upload. Parts in flight are in memory. */
 const minPartBytes = 8_388_608
 const partsInFlight = 2
-/** S3 allows 10,000 parts. The rest is for encryption, and data that grows when it is compressed. */
+/**
+ * S3 allows 10,000 parts. The rest is reserved for encryption, and for data that grows when it is compressed.
+ */
 const maxParts = 9_000
-/** Retries of a request, by Bun. */
+/** Retries of a request, made by Bun. */
 const retries = 3
 /** Maximum ms of a request without a body. */
 const requestTimeout = 30_000
-/** ms without any progress of a transfer: 16 MiB at 30 kB/s. */
+/** Maximum ms without progress of a transfer: 16 MiB at 30 kB/s. */
 const stallTimeout = 600_000
-/** ms that a failed upload has to delete its parts. Bun does that in the background, usually in one round trip. */
+/** ms for which a failed upload can delete its parts. Bun does that in the background, usually in one round trip. */
 const abortTimeout = 1_500
 /** ms between two checks of the timeouts. */
 const checkInterval = 200
 
 export const bucketFormat = "a bucket and an optional prefix, such as s3://my-bucket/databuddy"
 
-/** Undefined if `url` is not an s3:// URL with a valid bucket name. */
+/** Returns undefined if `url` is not an s3:// URL with a valid bucket name. */
 export function parseBucketUrl(url: string): BucketLocation | undefined {
   const [, bucket, path = ""] = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/([^?#]*))?$/.exec(url) ?? []
   if (bucket === undefined) return undefined
@@ -66,7 +68,7 @@ export function requireBucketUrl(url: string): BucketLocation {
   throw new UserError(`${url} is not valid`, `give ${bucketFormat}`)
 }
 
-/** True if a command's argument is in a bucket, and not a path. */
+/** True if a command's argument is a URL in a bucket rather than a path. */
 export function isBucketUrl(text: string): boolean {
   return text.startsWith("s3://")
 }
@@ -125,7 +127,7 @@ export class Bucket {
   /** Size in bytes; undefined if there is no such archive. */
   async sizeOf(name: string): Promise<number | undefined> {
     const key = this.location.prefix + name
-    // A list, because the answer to HEAD has no error code.
+    // Uses a list request, because the response to HEAD has no error code.
     const page = await this.#request("listed", () => this.#client.list({ prefix: key, maxKeys: 1 }))
     return page.contents?.find((object) => object.key === key)?.size
   }
@@ -136,8 +138,8 @@ export class Bucket {
   }
 
   /**
-   * Uploads `archive` in parts, reads it back and compares it. `sourceBytes`: about its size. A failed upload leaves no
-   * object, but a killed process leaves its parts. Returns the bytes uploaded.
+   * Uploads `archive` in parts, reads it back and compares it. `sourceBytes`: its approximate size. A failed upload
+   * leaves no object, but a killed process leaves its parts. Returns the bytes uploaded.
    */
   async upload(
     name: string,
@@ -181,12 +183,14 @@ export class Bucket {
     if (stored === uploaded) return bytes
     await this.remove(this.urlOf(name))
     throw new UserError(
-      `${this.urlOf(name)} was stored with other content than was uploaded, and was deleted`,
-      "check the S3 server and everything between; the next backup uploads again",
+      `${this.urlOf(name)} was stored with content that differs from the upload, and was deleted`,
+      "check the S3 server and the connection to it; the next backup uploads again",
     )
   }
 
-  /** Deletes an object that could not be read back: under its name it would count as a backup. Throws `error`. */
+  /**
+   * Deletes an object that could not be read back, because under its name it would count as a backup. Throws `error`.
+   */
   async #removeUnverified(name: string, error: unknown): Promise<never> {
     const url = this.urlOf(name)
     await this.remove(url).catch(() => {
@@ -262,7 +266,10 @@ export class Bucket {
     )
   }
 
-  /** Converts errors of the server and the network to UserErrors. `verb`: what could not be done with the bucket's content. */
+  /**
+   * Converts errors of the server and the network to UserErrors. `verb`: what could not be done with the content of the
+   * bucket.
+   */
   async #explain<Result>(verb: string, work: () => Promise<Result>): Promise<Result> {
     try {
       return await work()
@@ -298,7 +305,7 @@ const explanations: readonly Explanation[] = [
   [
     ["AccessDenied", "AllAccessDisabled"],
     "HOST denies access",
-    "allow the access key to list the bucket, and to read, write and delete objects below the prefix",
+    "allow the access key to list the bucket, and to read, write and delete objects under the prefix",
   ],
   [["NoSuchBucket"], "HOST has no such bucket", "create it, or correct the URL or --backup-endpoint"],
   [["NoSuchKey"], "the object does not exist", "list the bucket, and choose another backup"],
@@ -351,7 +358,7 @@ function stopped(): UserError {
   return new UserError("stopped by a signal; nothing was changed")
 }
 
-/** Passes `source` on, calls `onChunk` with each chunk, and fails once `signal` is aborted. */
+/** Passes `source` through, calls `onChunk` with each chunk, and fails once `signal` is aborted. */
 function tap(
   source: ReadableStream<Uint8Array>,
   signal: AbortSignal,
@@ -372,7 +379,7 @@ function tap(
       },
       cancel: (reason) => reader.cancel(reason),
     },
-    // Reads no further than the consumer does.
+    // Reads no further ahead than the consumer.
     { highWaterMark: 0 },
   )
 }

@@ -26,8 +26,8 @@ export type OnProgress = (done: number, total: number) => void
 /** Pages copied between two syncs: 1 MiB. Larger steps delay the syncs of the server. */
 const pagesPerStep = 256
 /**
- * Maximum pause between two steps, in ms. A pause is as long as the step before it, and leaves the disk to
- * the server.
+ * Maximum pause between two steps, in ms. A pause is as long as the step before it, so that the server can
+ * use the disk.
  */
 const longestPause = 50
 
@@ -64,8 +64,8 @@ interface SourceState {
 }
 
 /**
- * Copies from a single snapshot. Without a read transaction the backup API restarts after each commit of the server, and
- * never finishes. The transaction does not block writes, but the WAL grows until it ends.
+ * Copies from a single snapshot. Without a read transaction, the backup API restarts after each commit of the server
+ * and never finishes. The transaction does not block writes, but the WAL grows until it ends.
  */
 async function copyPages(original: Db, to: string, onProgress: OnProgress): Promise<SourceState> {
   const pageSize = original.pragma("page_size", { simple: true }) as number
@@ -101,8 +101,8 @@ function leaveWalMode(copy: Db): void {
 }
 
 /**
- * A salt identifies the visitors of its day, and a backup outlives the day. Login sessions and one-time links that have
- * ended would be valid again after a restore.
+ * A salt identifies the visitors of its day, and a backup outlives that day. Login sessions and one-time links that
+ * have ended would be valid again after a restore.
  */
 const secretTables = ["salts", "sessions", "invites"]
 

@@ -4,14 +4,17 @@ import { type CopyResult, copyBackup, copyDatabase, verifyDownload } from "./cop
 
 declare const self: Worker
 
-/** Leaves a backup about a third of the CPU time of a busy server. At 19, the lowest priority, a backup starves and the -wal grows. */
+/**
+ * Leaves a backup about a third of the CPU time of a busy server. At 19, the lowest priority, a backup starves and the
+ * -wal grows.
+ */
 const workerNiceness = 5
 
 export interface CopyTask {
   what: keyof typeof tasks
   /** For a download, its URL. */
   from: string
-  /** Path of a new file; for a download, where it already is. */
+  /** Path of a new file; for a download, the file's path. */
   to: string
 }
 
@@ -23,7 +26,8 @@ export type CopyMessage =
   | { copy: CopyResult }
   | { failure: { message: string; hint: string | undefined; code: string | undefined } }
 
-// SQLite blocks its thread, for seconds when it checks a file of a few GB. The main thread stays free for signals.
+// SQLite blocks its thread, for seconds when it checks a file of a few GB. This worker keeps the main thread free for
+// signals.
 self.onmessage = async ({ data }: MessageEvent<CopyTask>) => {
   const send = (message: CopyMessage) => self.postMessage(message)
   try {

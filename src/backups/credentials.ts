@@ -9,7 +9,7 @@ export interface Credentials {
   region?: string
 }
 
-/** Names in the file, and of the variables. */
+/** Names of the fields in the file and of the variables. */
 const fields = {
   accessKeyId: ["aws_access_key_id", "AWS_ACCESS_KEY_ID"],
   secretAccessKey: ["aws_secret_access_key", "AWS_SECRET_ACCESS_KEY"],
@@ -18,8 +18,8 @@ const fields = {
 } as const
 
 /**
- * Reads the access key from `file`, which has the format of ~/.aws/credentials, or without one from the variables AWS_….
- * The region can be in either. Throws a UserError if the access key is missing.
+ * Reads the access key from `file`, which has the format of ~/.aws/credentials, or else from the variables AWS_…. The
+ * region can be in either. Throws a UserError if the access key is missing.
  */
 export function readCredentials(file: string | undefined, env: NodeJS.ProcessEnv): Credentials {
   const values =

@@ -20,10 +20,10 @@ export interface BackupReport {
   ms: number
 }
 
-/** Runs `databuddy backup` with these arguments, in a process of its own. */
+/** Runs `databuddy backup` with these arguments in a separate process. */
 export type RunBackup = (args: readonly string[]) => Promise<BackupReport>
 
-/** Where the schedule puts backups. */
+/** A place where the schedule stores backups. */
 export interface Destination {
   /** The folder or s3:// URL, for the log. */
   readonly name: string
@@ -49,7 +49,7 @@ export function folderDestination(path: string, { db, minFree, pid }: DatabaseFa
   const folder = resolve(path)
   return {
     name: folder,
-    // A missing folder is created now and never later: if it disappears while the server runs, its disk was unmounted.
+    // A missing folder is created only now: if it disappears while the server runs, its disk was unmounted.
     prepare: (log) => {
       try {
         if (createBackupFolder(folder)) log("info", "created the backup folder", { folder })
@@ -79,7 +79,10 @@ export interface BucketDestinationOptions extends BucketOptions {
   backupEvery: number
 }
 
-/** --backup-to. Uploads the newest local backup if the bucket lacks it; otherwise makes a copy beside the database. */
+/**
+ * --backup-to. Uploads the newest local backup if it is not in the bucket yet; otherwise makes a copy beside the
+ * database.
+ */
 export function bucketDestination(
   bucket: Bucket,
   options: BucketDestinationOptions,

@@ -53,8 +53,8 @@ export async function listCopies(
 }
 
 /**
- * The oldest backups, without which `keep` are left; never `newest`. Backups dated after `newest` are from a clock that
- * was ahead and count as the oldest.
+ * The oldest backups, so that `keep` are left without them; never `newest`. Backups dated after `newest` come from a
+ * clock that was ahead, and count as the oldest.
  */
 export function expiredBackups(backups: readonly Backup[], newest: Backup, keep: number): string[] {
   const others = backups.filter(({ file }) => file !== newest.file)
@@ -112,9 +112,9 @@ export function parseBackupTime(name: string, db: string): number | undefined {
 }
 
 /**
- * Creates a missing backup folder in an existing one, except in an empty folder that is not a mount point:
- * the mount point of an unmounted disk looks like that, and backups would fill another disk unnoticed.
- * Returns true if it created the folder.
+ * Creates a missing backup folder in an existing folder, except in an empty one that is not a mount point: it
+ * could be the mount point of an unmounted disk, and backups would fill another disk unnoticed. Returns true
+ * if it created the folder.
  */
 export function createBackupFolder(folder: string): boolean {
   const parent = dirname(folder)
@@ -142,7 +142,7 @@ async function explainFolderErrors<Result>(folder: string, work: () => Promise<R
     if (code !== "EACCES" && code !== "EPERM") throw error
     throw new UserError(
       `the backup folder ${folder} cannot be read (${code})`,
-      "give the user that databuddy runs as access to it",
+      "give databuddy's user access to it",
     )
   }
 }

@@ -42,7 +42,7 @@ export async function newArchive(
   if (given !== undefined && given.endsWith(".age") !== (key !== undefined)) {
     throw new UserError(
       `${url} ${key ? "would be encrypted, and its name does not end with .zst.age" : "ends with .age, and no --backup-key is given to encrypt it with"}`,
-      "end the name with .zst.age for an encrypted backup and with .zst for another, or give only the bucket and prefix",
+      "end the name with .zst.age for an encrypted backup and with .zst for an unencrypted one, or give only the bucket and prefix",
     )
   }
   if (!options.force && (await bucket.sizeOf(name)) !== undefined) {
@@ -69,8 +69,8 @@ export interface StoredArchive {
 }
 
 /**
- * Finds the archive at `url`, or the newest one of `db` if `url` is a folder. Throws a UserError if there is none, or it cannot
- * be decrypted. A download ends with a UserError if it would leave less than `reserve` bytes free.
+ * Finds the archive at `url`, or the newest one of `db` if `url` is a folder. Throws a UserError if there is none, or
+ * if it cannot be decrypted. A download ends with a UserError if it would leave less than `reserve` bytes free.
  */
 export async function findArchive(
   url: string,

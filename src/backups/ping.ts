@@ -1,8 +1,8 @@
 import type { Log } from "../log.ts"
 
-/** ms that a monitor has to answer. */
+/** ms within which a monitor has to answer. */
 const timeout = 10_000
-/** Attempts, so that one lost request raises no alarm. */
+/** Maximum attempts, so that one lost request raises no alarm. */
 const attempts = 3
 /** ms between two attempts. */
 const pause = 5_000

@@ -21,11 +21,11 @@ const longestRetry = 3_600_000
 /** Maximum ms of one sleep: a timer above 24.8 days would fire immediately. */
 const longestSleep = 3_600_000
 /**
- * ms between two jobs that run in the same round. An upload of a local backup is dated by its name, which is in whole
- * seconds, and so is due up to a second before the next local backup; the rest is for corrections of the clock.
+ * ms within which jobs run in the same round. An upload of a local backup is dated by the backup's name, in whole
+ * seconds, so it is due up to a second before the next local backup. The rest allows for corrections of the clock.
  */
 const roundTolerance = 2_000
-/** ms that a backup has to clean up when the server stops; 100 ms is typical. */
+/** ms for which a backup can clean up when the server stops; 100 ms is typical. */
 const stopTimeout = 5_000
 
 /** The schedule of one destination. */
@@ -38,8 +38,8 @@ interface Job {
 }
 
 /**
- * Runs backups on a schedule, one after another. Each is a separate process, `databuddy backup`: in this process, closing
- * the database after the copy would drop the server's locks.
+ * Runs backups on a schedule, one after another. Each runs in a separate process, `databuddy backup`: in this process,
+ * closing the database after the copy would drop the server's locks.
  */
 export class BackupSchedule {
   readonly #jobs: Job[]
@@ -97,7 +97,7 @@ export class BackupSchedule {
         succeeded ||= job.consecutiveFailures === 0
       }
       const isFailing = this.#jobs.some(({ consecutiveFailures }) => consecutiveFailures > 0)
-      // A ping while one destination fails would hide that.
+      // A ping while one destination fails would hide that failure.
       if (succeeded && !isFailing && !this.#stopping) this.#ping()
     }
   }
@@ -117,7 +117,7 @@ export class BackupSchedule {
 
   /**
    * Returns when the first backup is due: one interval after the newest existing one, even if no server was
-   * running in the meantime; immediately if that one is dated in the future.
+   * running in the meantime; immediately if the newest one is dated in the future.
    */
   async #firstDue({ destination, state }: Job): Promise<number> {
     const { now, elapsed } = this.context.environment

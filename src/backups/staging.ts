@@ -25,15 +25,15 @@ const workerFile = typeof BUILD_COMMIT === "string" ? "./src/backups/copy-worker
 /** Writes a backup to the new file `to`. */
 export type Download = (to: string, signal: AbortSignal) => Promise<void>
 
-/** A copy to make. For a download, `from` is its URL. */
+/** A copy to be made. For a download, `from` is its URL. */
 export type StagedTask =
   | { what: "database" | "backup"; from: string }
   | { what: "download"; from: string; download: Download }
 
 /**
- * Copies to a private staging folder beside `path` and passes the copy to `finish`, which moves it to its destination. The
- * staging folder is always removed, even after a signal, and so are those that killed processes left for the same
- * `path`. `finish` is also called with a signal that says that the process has to stop.
+ * Copies to a private staging folder beside `path` and passes the copy to `finish`, which moves it to its destination.
+ * Always removes the staging folder, even after a signal, and staging folders that killed processes left for the same
+ * `path`. `finish` also receives a signal that is aborted when the process has to stop.
  */
 export async function stageCopy(
   path: string,
@@ -87,8 +87,8 @@ export function stopSignalOf(context: Context): AbortSignal {
 }
 
 /**
- * Removes staging folders beside the database that a killed restore, upload or pre-migration backup left. The caller must hold the
- * server lock, which both hold while they run.
+ * Removes staging folders beside the database that a killed restore, upload or pre-migration backup left. The caller
+ * must hold the server lock, which all of them hold while they run.
  */
 export function removeStaleStaging(path: string, { environment }: Context): void {
   const name = basename(path)

@@ -24,7 +24,7 @@ export interface UpgradeResult {
 }
 
 /**
- * True if the database lacks migrations. False if it cannot be read: opening it for writing then reports the
+ * True if the database lacks migrations. False if it cannot be read; opening it for writing then reports the
  * reason.
  */
 export function needsMigration(path: string): boolean {

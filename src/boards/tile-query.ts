@@ -1,5 +1,4 @@
 import { type FieldError, RequestError } from "../errors.ts"
-import { fullLimits } from "../query-api/limits.ts"
 import { type ParsedQuery, parseQueries } from "../query-api/parse.ts"
 import type { ParsedParameter } from "../query-api/parse-parameter.ts"
 import { typeOf } from "../query-api/query-types.ts"

@@ -2,7 +2,7 @@ import { UserError } from "../errors.ts"
 import { readFlagFile } from "../flag-file.ts"
 import { isLoopback } from "../store/websites.ts"
 
-/** Where a cluster is, and as whom to log in. */
+/** The URL of a cluster, and the user and database to use. */
 export interface ClusterAddress {
   /** Origin and path, without user and database. */
   url: string
@@ -19,7 +19,10 @@ export interface ClusterOptions {
 
 export const clusterUrlFormat = "a URL such as https://user@host:8443/database, without the password"
 
-/** Undefined if `text` is not a URL of `clusterUrlFormat`. User and database are `default` if they are missing. */
+/**
+ * Returns undefined if `text` is not a URL of the form `clusterUrlFormat`. User and database are `default` if they are
+ * missing.
+ */
 export function parseClusterUrl(text: string): ClusterAddress | undefined {
   const url = URL.parse(text)
   if (!url || (url.protocol !== "https:" && url.protocol !== "http:")) return undefined
@@ -33,7 +36,7 @@ export function parseClusterUrl(text: string): ClusterAddress | undefined {
   }
 }
 
-/** True if `text` is a URL with a password. An error about it must not show it. */
+/** True if `text` is a URL with a password, which an error about it must not show. */
 export function hasPassword(text: string): boolean {
   return (URL.parse(text)?.password ?? "") !== ""
 }

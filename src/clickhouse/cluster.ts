@@ -14,9 +14,9 @@ import { type ClusterAddress, clusterName } from "./address.ts"
 export class ClusterError extends Error {
   constructor(
     message: string,
-    /** ClickHouse's number of the error, such as 60 for a missing table; undefined: there was no answer. */
+    /** ClickHouse's error number, such as 60 for a missing table; undefined: no response. */
     readonly number: number | undefined,
-    /** The cluster can still be executing the request, or has executed it. */
+    /** The cluster may still be executing the request, or may have executed it. */
     readonly isOutcomeUnknown: boolean,
     options?: ErrorOptions,
   ) {
@@ -34,9 +34,9 @@ export const errorNumbers = {
 } as const
 
 export interface RequestTimes {
-  /** ms without progress after which a request is given up. */
+  /** ms without progress after which a request is abandoned. */
   timeout: number
-  /** Seconds after which the cluster itself gives up an insert. */
+  /** Seconds after which the cluster itself abandons an insert. */
   maxInsertSeconds: number
   connections: number
 }
@@ -46,12 +46,13 @@ export const requestTimes: RequestTimes = { timeout: 120_000, maxInsertSeconds: 
 
 /** Codes of failures before a request was sent. */
 const unsentCodes = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH"])
-/** Characters of an error message: ClickHouse's can contain the statement. */
+/** Maximum characters of an error message: ClickHouse's messages can contain the statement. */
 const maxMessage = 300
 
 /**
- * Settings of inserts. An answer must mean that the rows are stored, and an insert that was sent again must not be dropped as a duplicate:
- * the rows of the first one can be deleted since. A server rejects settings that it does not know, so only known ones are sent.
+ * Settings of inserts. A response must mean that the rows are stored. A repeated insert must not be dropped as a
+ * duplicate, because the rows of the first one can have been deleted in the meantime. A server rejects settings that it
+ * does not know, so only known ones are sent.
  */
 const insertSettings = {
   async_insert: 0,
@@ -150,7 +151,9 @@ export class Cluster {
     })
   }
 
-  /** Yields the rows of a query, as arrays, in chunks. `parameters` replace `{name:Type}`. */
+  /**
+   * Yields the rows of a query, as arrays, in chunks. `parameters`: values for `{name:Type}` in the query.
+   */
   async *rows<Row extends unknown[]>(
     query: string,
     parameters: Record<string, unknown> = {},
@@ -218,7 +221,7 @@ export class Cluster {
     return rows
   }
 
-  /** Runs a statement without a result. */
+  /** Runs a statement that returns nothing. */
   async run(query: string): Promise<void> {
     try {
       await this.#client.command({ query, clickhouse_settings: { wait_end_of_query: 1 } })
@@ -241,7 +244,7 @@ export class Cluster {
         values: Readable.from(rows, { objectMode: false }),
         clickhouse_settings: settings,
       })
-      // An error after the headers is in the body, which is empty otherwise.
+      // An error that occurs after the headers is in the body, which is otherwise empty.
       const answer = await new Response(Readable.toWeb(stream) as ReadableStream).text()
       if (answer.trim() !== "") throw new Error(answer)
     } catch (error) {
@@ -264,7 +267,7 @@ export class Cluster {
       },
     )
     const settings = Object.fromEntries(names.map(([name]) => [name, all[name]]))
-    // The name is a setting of ClickHouse; the client's types lag behind.
+    // The name is a setting of ClickHouse that the client's types do not include yet.
     const result = {
       ...settings,
       wait_end_of_query: 1,
@@ -276,7 +279,7 @@ export class Cluster {
 
   #error(error: unknown): ClusterError {
     if (error instanceof ClusterError) return error
-    // A server with another version can have taken the place of this one.
+    // A server of another version can have replaced this one.
     this.#settings.clear()
     const message = error instanceof Error ? error.message : String(error)
     const [line = ""] = message.split("\n")

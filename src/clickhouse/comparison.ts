@@ -5,7 +5,10 @@ import { listWebsites, withoutWebsite } from "../store/websites.ts"
 import type { Cluster } from "./cluster.ts"
 import { hashOf, rowHash } from "./event-row.ts"
 
-/** Number of events, and the sum of their hashes modulo 2^64: the order of the events does not change it. */
+/**
+ * Number of events, and the sum of their hashes modulo 2^64, which does not depend on the order of the
+ * events.
+ */
 export interface Sum {
   events: number
   hash: bigint
@@ -13,22 +16,22 @@ export interface Sum {
 
 /** The events of one website and UTC day. */
 export interface WebsiteDay {
-  /** '': none. */
+  /** '': no website. */
   website: string
   /** Days since 1970-01-01. */
   day: number
 }
 
-/** A day on which both sides differ. */
+/** A day on which the two sides differ. */
 export interface Difference extends WebsiteDay {
   here: number
   inCluster: number
 }
 
 export interface Comparison {
-  /** Number of events in the file, up to the id. */
+  /** Number of events in the file up to the id. */
   events: number
-  /** Websites times days. */
+  /** Number of combinations of website and day. */
   days: number
   differences: Difference[]
 }
@@ -39,12 +42,15 @@ export type Pause = (events: number) => Promise<void>
 /** Events per step. */
 export const rowsPerStep = 1_000
 
-/** Compares all events with ids up to `lastId`, on both sides. Holds a number and a hash for each website and day. */
+/**
+ * Compares all events with ids up to `lastId` on both sides. Holds a number and a hash for each website and day in
+ * memory.
+ */
 export async function compare(db: Db, cluster: Cluster, lastId: number, pause: Pause): Promise<Comparison> {
   const here = await sumsOf(db, lastId, pause)
   const differences: Difference[] = []
   const seen = new Set<string>()
-  // A query for each day: one for all would have no answer for minutes, and the client would give it up.
+  // Runs one query per day: a single query would not respond for minutes, and the client would abandon it.
   const days = "select distinct toInt32(day) as number from events order by number"
   const query = `
     select website, count(), toString(sum(${rowHash}))

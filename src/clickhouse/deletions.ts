@@ -2,10 +2,13 @@ import type { IdRange } from "../store/shipping.ts"
 import type { WebsiteDay } from "./comparison.ts"
 import { deletionTarget, quoteText, type SchemaState } from "./schema.ts"
 
-// Numbers and websites of this program are written into the statements, because a deletion cannot have parameters. Each statement is a
-// mutation of all parts, which takes the cluster up to a second: few of them, each with many ids.
+// Only numbers and website ids of this program are written into the statements, because a deletion cannot have
+// parameters. Each statement is a mutation of all parts, which takes the cluster up to a second, so there are few of
+// them, each with many ids.
 
-/** Ids, ranges and rows in one statement: ClickHouse reads at most 256 KiB of it, and 16 digits are the longest id. */
+/**
+ * Ids, ranges and rows per statement: ClickHouse reads at most 256 KiB of a statement, and an id has at most 16 digits.
+ */
 const idsPerStatement = 10_000
 const rangesPerStatement = 500
 const rowsPerStatement = 500
@@ -22,7 +25,7 @@ export function deleteRanges(ranges: readonly IdRange[], schema: SchemaState): s
   ].map((condition) => `delete from ${deletionTarget(schema)} where ${condition}`)
 }
 
-/** A row that is not an event of the file: an event with the same id can be on another day. */
+/** A row that is not an event of the file. An event with the same id can exist on another day. */
 export interface ForeignRow extends WebsiteDay {
   id: number
 }

@@ -3,8 +3,8 @@ import { acquisitionFields, clientFields } from "../store/contexts.ts"
 import type { StoredEvent } from "../store/event-reader.ts"
 import { RowEncoder } from "./row-encoder.ts"
 
-// How an event is written to the table `events` of the cluster, and read from it. The three lists that follow from `columns` are the
-// columns of an insert, those of a select, and the text that both sides hash.
+// How an event is written to the table `events` of the cluster, and read from it. `columns` determines the column list
+// of an insert, that of a select, and the text that both sides hash.
 
 type Value = string | number | boolean | null
 
@@ -68,10 +68,10 @@ export const tableStructure = columns.map(({ name, type }) => `${name} ${types[t
 /** What to select for `eventOf`. */
 export const selectedColumns = columns.map(({ name, type }) => types[type].select(name)).join(", ")
 
-/** SQL of ClickHouse: the hash of a row, as `hashOf` computes it. No text contains NUL: see `plainTextError`. */
+/** ClickHouse SQL expression for the hash of a row; equals `hashOf`. No text contains NUL: see `plainTextError`. */
 export const rowHash = `xxHash64(concat(${columns.map(({ name, type }) => types[type].text(name)).join(", '\\0', ")}))`
 
-/** The hash of an event, 64 bits. */
+/** The 64-bit hash of an event. */
 export function hashOf(event: StoredEvent): bigint {
   let text = ""
   for (const { field, type } of columns) {
@@ -84,7 +84,7 @@ export function hashOf(event: StoredEvent): bigint {
   return Bun.hash.xxHash64(text)
 }
 
-/** An event from a row of `selectedColumns`. Throws an Error if a later version wrote it. */
+/** Returns the event in a row of `selectedColumns`. Throws an Error if a later version wrote it. */
 export function eventOf(row: readonly unknown[]): StoredEvent {
   const event: Record<string, unknown> = {}
   columns.forEach(({ field, type }, index) => {
@@ -93,7 +93,7 @@ export function eventOf(row: readonly unknown[]): StoredEvent {
   })
   if (!eventKinds.some((kind) => kind === event.kind))
     throw new Error(`this version does not know the event kind ${String(event.kind)}`)
-  // Exactly the columns of the table.
+  // Contains exactly the columns of the table.
   return event as unknown as StoredEvent
 }
 
@@ -122,7 +122,7 @@ export class EventEncoder {
     this.rows++
   }
 
-  /** The encoded rows, in pieces. */
+  /** The encoded rows in pieces. */
   finish(): Uint8Array[] {
     return this.#encoder.finish()
   }

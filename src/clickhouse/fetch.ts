@@ -5,17 +5,17 @@ import { eventOf, selectedColumns } from "./event-row.ts"
 import { readWebsiteLines } from "./writers.ts"
 
 /**
- * Ids in a query: the cluster sorts their events in memory. The index on ids finds them without reading everything, because ids follow the
- * time of receipt.
+ * Ids per query: the cluster sorts their events in memory. The index on ids finds them without reading everything,
+ * because ids follow the time of receipt.
  */
 const idsPerQuery = 200_000
 
-/** Reads the ids of all later events: only after a gap. */
+/** Reads the ids of all later events, so it is only used after a gap. */
 const nextId = "select minOrNull(id) from events where id > {after:UInt64}"
 
 /**
- * Yields what `writer` shipped as lines of an export: its websites, then all events in the order of their ids, without those that are
- * still to be deleted in the cluster: they would come back.
+ * Yields what `writer` shipped as lines of an export: its websites, then all events in the order of their ids. Leaves
+ * out events that still have to be deleted in the cluster, because they would come back.
  */
 export async function* linesOfCluster(
   cluster: Cluster,

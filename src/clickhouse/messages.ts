@@ -5,7 +5,7 @@ import type { ClusterAddress } from "./address.ts"
 
 export type ShippingRequest =
   | { type: "open"; path: string; address: ClusterAddress; password: string }
-  /** The answer to `write`. `error`: why nothing was stored. */
+  /** The response to `write`. `error`: why nothing was stored. */
   | { type: "written"; id: number; error: string | undefined }
   | { type: "close" }
 
@@ -13,7 +13,7 @@ export type ShippingMessage =
   | { type: "write"; id: number; change: ShippingChange }
   /** The cluster acknowledged this number of events. */
   | { type: "shipped"; events: number }
-  /** `retryMs`: until the next attempt. */
+  /** `retryMs`: ms until the next attempt. */
   | { type: "failed"; message: string; hint: string | undefined; retryMs: number }
   | { type: "log"; level: "info" | "warn"; message: string; fields: Record<string, string | number> }
   | { type: "closed" }

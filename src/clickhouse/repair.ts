@@ -24,10 +24,13 @@ export interface RepairDeps {
   pause: () => Promise<void>
 }
 
-/** Rows to delete, about 100 bytes each. */
+/** Maximum rows to delete in one step, about 100 bytes each. */
 const maxForeignRows = 100_000
 
-/** Makes the cluster have the same events as the file on these days. Holds the ids of one day of a website in memory. */
+/**
+ * Makes the events in the cluster equal to those in the file on the given days. Holds the ids of one day of a website
+ * in memory.
+ */
 export async function repair(days: readonly WebsiteDay[], deps: RepairDeps): Promise<void> {
   const rids = new Map<string, number>(listWebsites(deps.db).map(({ rid, id }) => [id, rid]))
   rids.set("", withoutWebsite)

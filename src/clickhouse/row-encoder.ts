@@ -1,6 +1,6 @@
 /** Bytes of a chunk. Several hundred events fit. */
 const chunkBytes = 1_048_576
-/** UTF-16 units of a text whose length in UTF-8 certainly takes one byte, at three bytes for each unit. */
+/** Maximum UTF-16 units of a text whose UTF-8 length certainly fits in one byte, at three bytes per unit. */
 const shortText = 42
 
 /** Encodes rows in the format RowBinary. */
@@ -15,7 +15,7 @@ export class RowEncoder {
     return this.#bytes + this.#at
   }
 
-  /** The encoded rows, in pieces. */
+  /** The encoded rows in pieces. */
   finish(): Uint8Array[] {
     return [...this.#chunks, this.#chunk.subarray(0, this.#at)]
   }
@@ -33,7 +33,7 @@ export class RowEncoder {
     this.#chunk[this.#at++] = value
   }
 
-  /** 64 bits, little endian. */
+  /** Writes 64 bits, little endian. */
   integer(value: number): void {
     this.#reserve(8)
     this.#chunk.writeInt32LE(value | 0, this.#at)
@@ -41,7 +41,7 @@ export class RowEncoder {
     this.#at += 8
   }
 
-  /** The length in bytes as a varint, and the text in UTF-8. */
+  /** Writes the length in bytes as a varint, then the text in UTF-8. */
   text(text: string): void {
     if (text.length <= shortText) {
       this.#reserve(1 + text.length * 3)
@@ -56,7 +56,7 @@ export class RowEncoder {
     this.#at += this.#chunk.write(text, this.#at)
   }
 
-  /** An array of texts. */
+  /** Writes an array of texts. */
   texts(list: readonly string[]): void {
     this.#varint(list.length)
     for (const text of list) this.text(text)

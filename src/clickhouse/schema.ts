@@ -13,9 +13,9 @@ interface ClusterMigration {
 const migrations: readonly ClusterMigration[] = [{ name: "0001_events", sql: events }]
 
 /**
- * Tables that are spread over the shards of a cluster, and what decides the shard of a row. It depends on the row alone, so that a row that
- * is sent twice meets itself. The events of a visitor are on one shard, as funnels and uniques need them. All other tables are whole on
- * every server.
+ * Tables that are spread over the shards of a cluster, and the expression for the shard of a row. It depends only on
+ * the row, so that a row that is sent twice goes to the same shard. The events of a visitor are on one shard, as
+ * funnels and distinct counts require. All other tables are complete on every server.
  */
 const sharded: Readonly<Record<string, string>> = {
   events: "cityHash64(website, ifNull(anonymous_id, toString(id)))",
@@ -43,7 +43,7 @@ type AppliedRow = [name: string, checksum: string, cluster: string]
 
 const checksum = (sql: string) => createHash("sha256").update(sql).digest("hex")
 
-/** Reads which migrations were applied. Throws a UserError if a later version applied one, and a ClusterError. */
+/** Reads which migrations were applied. Throws a ClusterError, or a UserError if a later version applied one. */
 export async function readSchema(cluster: Cluster): Promise<SchemaState> {
   return schemaState(await appliedRows(cluster), cluster.name)
 }
@@ -54,7 +54,7 @@ export function schemaState(applied: readonly AppliedRow[], where: string): Sche
     const ours = migrations.find((migration) => migration.name === name)
     if (!ours) {
       throw new UserError(
-        `the tables in ${where} are of a newer databuddy: they have the migration ${name}, which this version does not know`,
+        `the tables in ${where} were created by a newer databuddy: they have the migration ${name}, which this version does not know`,
         "run the newer version; nothing was changed",
       )
     }
@@ -81,8 +81,9 @@ export function requireSchema({ pending }: SchemaState, where: string): void {
 }
 
 /**
- * Applies the pending migrations, and returns their names. Creates the database. `name`: the cluster for replicated and distributed
- * tables. If it is interrupted, call it again to finish. Throws a UserError or a ClusterError.
+ * Applies the pending migrations and returns their names. Creates the database if it is missing. `name`: the cluster
+ * for replicated and distributed tables. If it is interrupted, call it again to finish. Throws a UserError or a
+ * ClusterError.
  */
 export async function migrateCluster(
   cluster: Cluster,
@@ -107,7 +108,7 @@ export async function migrateCluster(
   return state.pending
 }
 
-/** All statements, to apply them manually. */
+/** Returns all statements, for applying them manually. */
 export function printedSchema(address: ClusterAddress, name: string | undefined): string {
   const statements = [
     databaseStatement(address, name),
@@ -121,7 +122,9 @@ export function printedSchema(address: ClusterAddress, name: string | undefined)
   return `${statements.join(";\n\n")};\n`
 }
 
-/** The table to which a deletion is applied, and its cluster. A distributed table cannot be deleted from. */
+/**
+ * The table to which deletions are applied, with its cluster. Distributed tables do not support deletions.
+ */
 export function deletionTarget({ cluster }: SchemaState): string {
   return cluster === undefined ? "events" : `events_local on cluster ${quoteText(cluster)}`
 }
@@ -150,7 +153,10 @@ function recordStatement({ name, sql }: ClusterMigration, cluster = ""): string 
 const table = /create table if not exists (\w+) \(/
 const engine = /engine = ReplacingMergeTree\((\w*)\)/
 
-/** The statements of a file. For a cluster, tables are replicated, and those in `sharded` have a distributed table above them. */
+/**
+ * Splits a file into statements. For a cluster, tables are replicated, and those in `sharded` get a distributed table
+ * on top.
+ */
 function statementsOf(sql: string, cluster: string | undefined): string[] {
   const statements = sql
     .split(/;[ \t]*(?:\n|$)/)
@@ -166,7 +172,7 @@ function replicated(statement: string, cluster: string): string[] {
   const key = sharded[name]
   const local = key === undefined ? name : `${name}_local`
   const on = `on cluster ${quoteText(cluster)}`
-  // Without {shard} in the path, and with it in the name, all servers are replicas of one table.
+  // Without {shard} in the path, but with it in the name, all servers are replicas of one table.
   const path =
     key === undefined
       ? `/clickhouse/tables/{database}/${local}`
@@ -186,7 +192,7 @@ engine = Distributed(${quoteText(cluster)}, currentDatabase(), ${local}, ${key})
   ]
 }
 
-/** A text as a literal of a statement, where parameters are not possible. */
+/** Quotes a text as a literal, for statements where parameters are not possible. */
 export function quoteText(text: string): string {
   return `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`
 }

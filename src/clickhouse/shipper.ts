@@ -25,7 +25,7 @@ export interface ShipperDeps {
   /** A connection that only reads. */
   db: Db
   cluster: Cluster
-  /** Stores a change in a transaction of the one connection that writes. */
+  /** Stores a change in a transaction of the single writing connection. */
   write: (change: ShippingChange) => Promise<void>
   /** Waits between two steps of about 5 ms, so that other work of the thread can run. */
   pause: () => Promise<void>
@@ -37,26 +37,34 @@ export interface ShipperDeps {
   log: (level: "info" | "warn", message: string, fields?: Record<string, string | number>) => void
 }
 
-/** Two inserts are in memory at a time. */
+/** Limits of a shipment. Two inserts are in memory at a time. */
 export interface ShipperLimits extends InsertLimits {
-  /** ms in which the cluster can still execute an insert whose answer is missing. Deletions wait for its end. */
+  /**
+   * ms for which the cluster can still be executing an insert that got no response. Deletions wait until it has ended.
+   */
   outcomeWindow: number
 }
 
-/** A part has 100,000 rows: merging smaller ones costs the cluster more, and 16 MiB is sent in less than a second. */
+/**
+ * An insert creates a part of 100,000 rows: merging smaller parts costs the cluster more. 16 MiB are sent in less than
+ * a second.
+ */
 export const shipperLimits: ShipperLimits = { rows: 100_000, bytes: 16_777_216, outcomeWindow: 300_000 }
 
-/** Deleted ids in a step. */
+/** Deleted ids per step. */
 const idsPerStep = 20_000
 
-/** ms between two batches of deletions while more events wait than fit into a batch. */
+/** ms between two batches of deletions while more events are waiting than fit in a batch. */
 const deletionsInterval = 60_000
 
 export interface StepResult {
-  /** The cluster has acknowledged something, and this number of events. */
+  /** The cluster has acknowledged something; `events` is the number of events. */
   hasShipped: boolean
   events: number
-  /** There is nothing left to do, except for events that have just arrived: each insert is a part that the cluster has to merge. */
+  /**
+   * Nothing is left to do except for events that have just arrived, which wait: each insert is a part that the cluster
+   * has to merge.
+   */
   isDone: boolean
 }
 
@@ -66,26 +74,26 @@ interface Batch {
   end: number
   rows: number
   chunks: Uint8Array[]
-  /** It ended at a limit: more events are waiting. */
+  /** The batch ended at a limit, so more events are waiting. */
   isFull: boolean
 }
 
 /**
- * Ships events to a cluster in the order of their ids. The order of a shipment: the highest id that was ever sent is stored here; the
- * rows are inserted; the cluster records how far it got; the watermark moves. A crash anywhere in between sends rows again, which is
- * harmless. One shipper for each file: the caller holds a lock.
+ * Ships events to a cluster in the order of their ids. A shipment has these steps: the highest id that was ever sent is
+ * stored in the file; the rows are inserted; the cluster records how far it got; the watermark moves. A crash anywhere
+ * in between sends rows again, which is harmless. There is one shipper per file: the caller holds a lock.
  */
 export class Shipper {
   /** The batch after the one that is being sent. */
   #next: Promise<Batch | undefined> | undefined
-  /** The next batch of deletions if events wait, ms of `elapsed`. */
+  /** When the next batch of deletions is due while events wait, ms of `elapsed`. */
   #deletionsDueAt = Number.NEGATIVE_INFINITY
-  /** Deletions wait until then, ms of `elapsed`. */
+  /** Time until which deletions wait, ms of `elapsed`. */
   #outcomeKnownAt = Number.NEGATIVE_INFINITY
   /** The settings of the websites that were sent last. */
   #websites: string | undefined
   #hasVerified = false
-  /** A repair did not help: the next failure is reported. */
+  /** A repair has not removed the differences, so the next failure is reported. */
   #hasRepaired = false
 
   constructor(
@@ -94,19 +102,20 @@ export class Shipper {
   ) {}
 
   /**
-   * Ships one batch. Once there is no full one, also ships deletions, and repairs differences. Throws a ClusterError or a UserError.
+   * Ships one batch. When no full batch is left, also ships deletions and repairs differences. Throws a ClusterError or
+   * a UserError.
    */
   async step(): Promise<StepResult> {
     const { db } = this.deps
     const shipping = readShipping(db) ?? (await this.#start())
-    // A process that was killed can have left an insert running: of a batch, or of a repair.
+    // A killed process can have left an insert running, of a batch or of a repair.
     const canHaveInsert = shipping.sendingId > shipping.shippedId || shipping.isRepairing
     if (!this.#hasVerified && canHaveInsert) this.#holdDeletions()
     const hasWork =
       lastEventId(db) > shipping.shippedId || this.#deletions(shipping).length > 0 || shipping.mustCompare
-    // The first step looks at the cluster in any case, to report missing tables before there are events.
+    // The first step contacts the cluster in any case, to report missing tables before there are events.
     if (!hasWork && this.#hasVerified) return { hasShipped: false, events: 0, isDone: true }
-    // Before a batch is read: an outage costs a request a minute.
+    // Checked before a batch is read, so that an outage costs only one request a minute.
     const { schema, record, isCurrent } = await this.#verify(shipping)
     this.#hasVerified = true
     if (!isCurrent) return { hasShipped: false, events: 0, isDone: false }
@@ -117,7 +126,7 @@ export class Shipper {
     return { hasShipped: true, events: batch?.rows ?? 0, isDone }
   }
 
-  /** Ships what is not urgent while events wait. Returns true if nothing is left. */
+  /** Ships what is not urgent while events are waiting. Returns true if nothing is left. */
   async #followUp(isBehind: boolean, schema: SchemaState): Promise<boolean> {
     const { db, elapsed } = this.deps
     const shipping = readShipping(db)
@@ -134,8 +143,8 @@ export class Shipper {
   }
 
   /**
-   * Deletes in the cluster what is newer than this file, which was restored from a backup, and lets the next steps ship and compare
-   * everything else.
+   * Deletes the events in the cluster that are newer than this file, which was restored from a backup, and lets the
+   * next steps ship and compare everything else.
    */
   async replaceNewer(): Promise<void> {
     const { db, cluster, write, now } = this.deps
@@ -143,7 +152,7 @@ export class Shipper {
     const schema = await readSchema(cluster)
     requireSchema(schema, cluster.name)
     const record = await this.#record(shipping, schema)
-    // First: if this is interrupted, everything is still compared.
+    // Written first, so that everything is compared even if this is interrupted.
     await write({ type: "rewind", id: shipping.shippedId })
     const newer = [{ first: shipping.shippedId + 1, last: Number.MAX_SAFE_INTEGER }]
     for (const statement of deleteRanges(newer, schema)) await cluster.run(statement)
@@ -168,7 +177,7 @@ export class Shipper {
     this.#outcomeKnownAt = this.deps.elapsed() + this.limits.outcomeWindow
   }
 
-  /** Holds deletions after the error of an insert that can still be running. Returns the error. */
+  /** Holds back deletions after the error of an insert that can still be running. Returns the error. */
   #observe(error: unknown): unknown {
     if (error instanceof ClusterError && error.isOutcomeUnknown) this.#holdDeletions()
     return error
@@ -182,7 +191,10 @@ export class Shipper {
     return shipping
   }
 
-  /** Checks that the tables are those of this version, and that the cluster has what it acknowledged. Rewinds if it has less. */
+  /**
+   * Checks that the tables match this version, and that the cluster still has what it acknowledged. Rewinds if it has
+   * less.
+   */
   async #verify(
     shipping: Shipping,
   ): Promise<{ schema: SchemaState; record: WriterRecord; isCurrent: boolean }> {
@@ -214,7 +226,7 @@ export class Shipper {
     await write({ type: "send", id: batch.end })
     if (batch.isFull) {
       this.#next = this.#read(batch.end)
-      // The step that takes it reports its failure.
+      // The step that uses the batch reports its failure.
       this.#next.catch(() => {})
     }
     try {
@@ -241,7 +253,7 @@ export class Shipper {
     await write({ type: "deleted", ids, at: now() })
   }
 
-  /** Compares both sides and repairs what differs. Returns true if nothing did. */
+  /** Compares both sides and repairs differences. Returns true if there were none. */
   async #repair({ shippedId }: Shipping, schema: SchemaState): Promise<boolean> {
     const { db, cluster, write, pause, log } = this.deps
     const { differences } = await compare(db, cluster, shippedId, pause)
@@ -273,7 +285,7 @@ export class Shipper {
     return false
   }
 
-  /** The batch after `after`, from memory if it was read already. Undefined if there are no events. */
+  /** The batch after `after`, from memory if it has already been read. Undefined if there are no events. */
   async #nextBatch(after: number): Promise<Batch | undefined> {
     const next = this.#next
     this.#next = undefined
@@ -283,7 +295,8 @@ export class Shipper {
 
   async #read(after: number): Promise<Batch | undefined> {
     const { db, pause } = this.deps
-    // Before the list of websites: every event up to here belongs to one that is in it, or was deleted.
+    // Read before the list of websites: every event up to here belongs to a website in that list, or was
+    // deleted.
     const last = lastEventId(db)
     if (last <= after) return undefined
     const encoder = new EventEncoder()

@@ -13,13 +13,15 @@ export interface ShippingLoopDeps {
   onFailure: (error: Error, hint: string | undefined, retryMs: number) => void
 }
 
-/** ms between two batches that are not full. Each insert is a part in the cluster, which has to merge them. */
+/** ms between two batches that are not full. Each insert creates a part that the cluster has to merge. */
 const idleInterval = 5_000
 /** ms until the first retry, doubled after each consecutive failure. */
 const firstRetry = 1_000
 const longestRetry = 60_000
 
-/** Ships until it is stopped. Retries failures of all kinds: the cluster can come back, and its tables can be migrated. */
+/**
+ * Ships until it is stopped. Retries all kinds of failures: the cluster can come back, and its tables can be migrated.
+ */
 export class ShippingLoop {
   #stopping = false
 
@@ -42,13 +44,16 @@ export class ShippingLoop {
     }
   }
 
-  /** The step in progress is the last one. */
+  /** Stops after the step in progress. */
   stop(): void {
     this.#stopping = true
   }
 }
 
-/** ms until the next attempt: half of it is random, so that many servers do not return to a cluster at the same time. */
+/**
+ * ms until the next attempt. Half of the time is random, so that many servers do not return to a cluster at the same
+ * time.
+ */
 export function retryDelay(previousFailures: number, random: Random): number {
   const delay = Math.min(longestRetry, firstRetry * 2 ** previousFailures)
   const [byte = 0] = random(new Uint8Array(1))

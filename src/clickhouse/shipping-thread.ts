@@ -12,13 +12,18 @@ import type { ShippingMessage, ShippingRequest } from "./messages.ts"
 /** Set by src/build.ts. */
 declare const BUILD_COMMIT: string | undefined
 
-/** A binary holds all code in one file in the repository's root, and a worker keeps the path from which it was built. */
+/**
+ * A binary holds all code in one file at the repository's root, and a worker keeps the path from which it was built.
+ */
 const workerFile =
   typeof BUILD_COMMIT === "string" ? "./src/clickhouse/shipping-worker.ts" : "./shipping-worker.ts"
 
-/** ms until a failed thread is restarted, or the lock is tried again. */
+/** ms until a failed thread is restarted or the lock is tried again. */
 const restartDelay = 5_000
-/** ms by which an insert in progress can delay the shutdown. What was not acknowledged is sent again after the next start. */
+/**
+ * Maximum ms by which an insert in progress can delay the shutdown. What was not acknowledged is sent again after the
+ * next start.
+ */
 const closeTimeout = 2_000
 
 export interface ClusterLogin {
@@ -27,8 +32,8 @@ export interface ClusterLogin {
 }
 
 /**
- * Ships events to a cluster in a thread of its own, so that neither reading them nor waiting for the cluster delays a commit. The state of
- * shipping is stored here, between other commits.
+ * Ships events to a cluster in a separate thread, so that neither reading them nor waiting for the cluster delays a
+ * commit. The state of shipping is stored here, between other commits.
  */
 export class ShippingThread {
   readonly name: string
@@ -57,7 +62,10 @@ export class ShippingThread {
     }
   }
 
-  /** Waits while another process, such as `databuddy clickhouse load`, ships the events of this file: accepting events is more urgent. */
+  /**
+   * Waits while another process, such as `databuddy clickhouse load`, ships the events of this file: accepting events
+   * is more urgent.
+   */
   start(): void {
     const { pid } = this.environment
     try {
@@ -119,7 +127,7 @@ export class ShippingThread {
     else if (message.type === "closed") this.#closing?.()
     else {
       const { message: error, hint, retryMs } = message
-      // An outage of hours is one line.
+      // An outage of hours is logged only once.
       if (error !== this.state.failure) {
         const retryInSeconds = Math.ceil(retryMs / 1_000)
         this.log("warn", "events are not shipped", { cluster: this.name, error, hint, retryInSeconds })

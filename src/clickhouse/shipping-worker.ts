@@ -6,11 +6,11 @@ import type { ShippingMessage, ShippingRequest } from "./messages.ts"
 import { Shipper } from "./shipper.ts"
 import { ShippingLoop } from "./shipping-loop.ts"
 
-// The thread that ships events. It reads the database; the main thread stores what changes.
+// The thread that ships events. It reads the database; the main thread stores changes.
 
 declare const self: Worker
 
-/** Leaves ingestion the CPU of a busy server, as the query thread does. */
+/** Leaves most of the CPU time of a busy server to ingestion, as the query thread does. */
 const niceness = 10
 /** SQLite's page cache in KiB: rows are read once, in order. */
 const pageCacheKiB = 4_096

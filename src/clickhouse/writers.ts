@@ -8,7 +8,7 @@ export interface WriterRow {
   shippedId: number
 }
 
-/** The files that have shipped to this database of the cluster. */
+/** The SQLite files whose events were shipped to this ClickHouse database. */
 export async function readWriters(cluster: Cluster): Promise<WriterRow[]> {
   const rows = await cluster.all<[string, number, number]>(
     "select writer, sequence, shipped_id from writers final",
@@ -16,7 +16,7 @@ export async function readWriters(cluster: Cluster): Promise<WriterRow[]> {
   return rows.map(([writer, sequence, shippedId]) => ({ writer, sequence, shippedId }))
 }
 
-/** The lines of the websites of a file. */
+/** The websites that one SQLite file shipped, as lines of an export. */
 export async function readWebsiteLines(cluster: Cluster, writer: string): Promise<string[]> {
   const query = "select lines from websites final where writer = {writer:String}"
   const rows = await cluster.all<[string[]]>(query, { writer })
@@ -28,7 +28,9 @@ export class WriterRecord {
   readonly shippedId: number
   #sequence: number
 
-  /** Throws a UserError if another file ships to the same tables: their ids are the same. */
+  /**
+   * Throws a UserError if another file ships to the same tables: event ids are unique only within one file.
+   */
   constructor(
     private readonly cluster: Cluster,
     private readonly writer: string,
@@ -38,14 +40,14 @@ export class WriterRecord {
     if (writers.some((row) => row.writer !== writer)) {
       throw new UserError(
         `another database file ships to ${cluster.name}`,
-        "give each file a database of its own in the cluster, such as --clickhouse https://user@host:8443/shop; if this file was restored from a backup of before its first shipment, databuddy clickhouse fetch adds what only the cluster has, and lets it continue",
+        "give each file a database of its own in the cluster, such as --clickhouse https://user@host:8443/shop; if this file was restored from a backup that predates its first shipment, run databuddy clickhouse fetch: it adds the events that only the cluster has, and shipping can continue",
       )
     }
     this.shippedId = writers[0]?.shippedId ?? 0
     this.#sequence = writers[0]?.sequence ?? 0
   }
 
-  /** All events up to `shippedId` are in the table. `at`: Unix ms. */
+  /** Records that all events up to `shippedId` are in the table. `at`: Unix ms. */
   async write(shippedId: number, at: number): Promise<void> {
     const row = new RowEncoder()
     row.text(this.writer)
@@ -59,7 +61,7 @@ export class WriterRecord {
   async writeWebsites(lines: readonly string[]): Promise<void> {
     const row = new RowEncoder()
     row.text(this.writer)
-    // Above that of all earlier ones: each shipment has one.
+    // Higher than any earlier sequence number: every shipment increments it.
     row.integer(this.#sequence + 1)
     row.texts(lines)
     await this.cluster.insert("websites", ["writer", "sequence", "lines"], row.finish(), this.isReplicated)

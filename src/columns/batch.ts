@@ -18,7 +18,7 @@ export interface Column {
   /** The values as an array of numbers. Only set if all are numbers, and the column is from a block. */
   numbers?: Float64Array | undefined
   /**
-   * Set if only few events have a value: the sparse form of the column. `codes` is then computed on first
+   * Set if only a few events have a value: the sparse form of the column. `codes` is then computed on first
    * read.
    */
   few?: Few
@@ -37,13 +37,13 @@ export type TextField = "namespace" | "source" | "path" | ContextField
 export const textFields: readonly TextField[] = ["namespace", "source", "path", ...contextFields]
 
 /**
- * Columns of the events of one website, one name, one kind and one UTC day, sorted by time and then by receipt.
- * Either all events are from crawlers or none is. Batches from blocks and from rows behave the same. A column is
- * read when it is first requested. Callers must not modify columns.
+ * Columns of the events of one website, one name, one kind and one UTC day, sorted by time and then by order of
+ * arrival. Either all events are from crawlers or none is. Batches from blocks and from rows behave the same. A column
+ * is read when it is first requested. Callers must not modify columns.
  */
 export interface Batch {
   /**
-   * The batch holds the events of its website, name, kind and crawlers or people with `after` < id <= `last`.
+   * The batch holds all events of its website, name, kind and crawlers or people with `after` < id <= `last`.
    * `ids`: the row ids, if known.
    */
   readonly receipt: { after: number; last: number; ids?: Float64Array }
@@ -76,13 +76,13 @@ export interface Batch {
   /** Number of events with at least one property. A property that is null counts. */
   withProperties(): number
   /** 1 for each event with at least one property, 0 for the others. */
-  propertied(): Uint8Array
+  hasProperties(): Uint8Array
 }
 
 /** What distinguishes the batches of a website and day, and so the slices of a block. */
 export type SliceId = Pick<Batch, "name" | "kind" | "crawler">
 
-/** A text that differs for each `SliceId`. */
+/** A string that differs for each `SliceId`. */
 export function sliceKey({ name, kind, crawler }: SliceId): string {
   return `${crawler ? 1 : 0} ${kindIndex(kind)} ${name}`
 }
@@ -95,7 +95,7 @@ export { type IdKind, idKinds }
 /** One more than the largest dictionary id that visitors(), sessions() and profiles() return. */
 export type DictionarySizes = Record<IdKind, number>
 
-/** Locates an event that has the id behind a dictionary id, to read its text. */
+/** Locates an event that has the id behind a dictionary id, so that the id's text can be read. */
 export interface RowLocator {
   dictionaryId: number
   website: number

@@ -2,7 +2,7 @@ import type { Db, Statement } from "../store/db/driver.ts"
 import { type BlockRow, blockColumns, blockOf, type RawBlock, type Slice } from "./block.ts"
 import { bySlice } from "./block-writer.ts"
 
-/** Limits of the cache: slices of one website (about 300 bytes each), and websites. */
+/** Limits of the cache: slices of one website (about 300 bytes each), and number of websites. */
 const cachedSlices = 40_000
 const cachedWebsites = 100
 
@@ -18,7 +18,7 @@ const sql = {
 export interface DayOfBlocks {
   /** Days since 1970-01-01. */
   day: number
-  /** Sorted by name, people before crawlers, then by receipt. */
+  /** Sorted by name, people before crawlers, then by order of arrival. */
   slices: Slice[]
   /** Blocks with deleted events. Their events are read from the rows. */
   stale: BlockRow[]

@@ -2,15 +2,17 @@ import { endOfString } from "../json-text.ts"
 import type { BlockRow, Slice } from "./block.ts"
 import type { ColumnLocation, Layout, ListedKey } from "./block-writer.ts"
 
-/** A layout, with its properties by key. */
+/** A layout with its properties by key. */
 export interface OpenLayout extends Layout {
   byKey: ReadonlyMap<string, OpenProperty>
 }
 
-/** Slices up to which a list is faster and smaller than a map. */
+/** Up to this number of slices, a list is faster and smaller than a map. */
 const fewSlices = 16
 
-/** A property of a block. There can be 100,000 of them, so that it holds lists, and maps only once they are needed. */
+/**
+ * A property of a block. There can be 100,000 of them, so it holds lists, and builds maps only when they are needed.
+ */
 export class OpenProperty {
   #indexes: Map<number, number> | undefined
   #firsts: number[] | undefined
@@ -91,11 +93,14 @@ export function openRest({ slices }: BlockRow, text: string): ReadonlyMap<string
   return new Map(listed.map((entry) => [entry[0], openRestOf(slices, entry)]))
 }
 
-/** Parses one property of that list, where parsing all can take 100 ms. Undefined if the list does not have the key. */
+/**
+ * Parses one property of that list, because parsing all of them can take 100 ms. Returns undefined if the list does not
+ * have the key.
+ */
 export function findInRest({ slices }: BlockRow, text: string, key: string): OpenProperty | undefined {
   const start = `[${JSON.stringify(key)},`
   if (!text.includes(start)) return undefined
-  // The match can be within another key. After its key, an entry has only numbers in brackets.
+  // The match can be inside another key. After its key, an entry has only numbers in brackets.
   for (let at = 1; at < text.length - 1; ) {
     const endOfKey = endOfString(text, at + 1)
     const bracket = text[endOfKey + 2] === "[" ? "]]" : "]"

@@ -81,7 +81,9 @@ export class BlockRows {
     })
   }
 
-  /** Iterates the rows of an hour of the day, by time and then id. `hour`: ms after the start of the day. */
+  /**
+   * Iterates over the rows of an hour of the day, by time and then id. `hour`: ms after the start of the day.
+   */
   #rowsOf({ website, day, afterId, lastId }: BlockRow, hour: number): IterableIterator<Row> {
     const from = day * dayMs + hour
     return this.rows.byTime(website, from, from + hourMs, afterId, lastId)
@@ -127,7 +129,7 @@ export class BlockRows {
   }
 }
 
-/** Returns batches by slice, see `sliceKey`. */
+/** Returns batches by slice key, see `sliceKey`. */
 export function batchesBySlice(batches: readonly MemoryBatch[]): ReadonlyMap<string, MemoryBatch> {
   return new Map(batches.map((batch) => [sliceKey(batch), batch]))
 }

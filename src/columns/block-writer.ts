@@ -20,25 +20,25 @@ import { lowerBoundOfDoubles } from "./typed-arrays.ts"
 // `segment-reader.ts` reads it.
 //
 // A block holds events of one website and UTC day, slice after slice. A slice holds the events of one name and
-// kind, from crawlers or from people, sorted by time and then by receipt. A column has the codes of all slices that
+// kind, from crawlers or from people, sorted by time and then by order of arrival. A column has the codes of all slices that
 // have it, and each value once.
 
 /**
- * The segments of a block have ids from `block * segmentsPerBlock` on. The triggers of migration 0006 rely on
+ * The ids of a block's segments start at `block * segmentsPerBlock`. The triggers of migration 0006 rely on
  * it.
  */
 export const segmentsPerBlock = 1_024
 /**
- * Limit of slices per block: `stored-batch.ts` combines the block id and the index of a slice into one
- * number.
+ * Maximum number of slices per block: `stored-batch.ts` combines the block id and the index of a slice into
+ * one number.
  */
 export const slicesPerBlock = 65_536
 /**
- * A column of at least this many bytes has its own segment: SQLite reads a value from its first page on,
- * whatever part is needed.
+ * A column of at least this many bytes has its own segment: to read any part of a value, SQLite follows its
+ * overflow pages from the first one.
  */
 const minSegmentBytes = 2_048
-/** Columns that are packed in one step, and keys that are listed: a few ms. */
+/** Columns to pack, and keys to list, between two yields: a few ms each. */
 const packedPerStep = 64
 const listedPerStep = 4_096
 /** Up to this many numbers, a JSON array is as small as any binary form. */
@@ -47,19 +47,19 @@ const maxJsonNumbers = 16
  * Slices of at least this many events store counts by quarter hour. For smaller slices, reading the times is
  * as fast.
  */
-export const eventsWithQuarters = 64
+export const minEventsForQuarters = 64
 export const quarterMs = 900_000
 export const quartersPerDay = dayMs / quarterMs
 
 /** Locates the bytes of a column. */
 export interface ColumnLocation {
-  /** Segment. */
+  /** Index of the segment in the block. */
   s: number
   /** Offset in the segment, in bytes. */
   o: number
-  /** Bytes of a code. 0: every event has the first value. */
+  /** Bytes per code. 0: every event has the first value. */
   w: 0 | 1 | 2 | 4
-  /** Bytes of the values, which follow the codes. */
+  /** Size of the values in bytes. They follow the codes. */
   v?: number
   /**
    * Sparse column: the number of events that have a value. Their positions, 4 bytes each, come before their
@@ -98,7 +98,7 @@ export interface EncodedBlock {
   website: number
   day: number
   events: number
-  /** Name, crawlers (1) or people (0), number of events, number of the kind (absent: custom). */
+  /** Name, crawlers (1) or people (0), number of events, `kindIndex` of the kind (absent: custom). */
   slices: [name: string, crawler: 0 | 1, events: number, kind?: number][]
   quarters: Uint8Array | null
   /** Estimated bytes of memory that building it takes. */
@@ -109,9 +109,9 @@ export interface EncodedBlock {
 
 /** A row of `segments`. */
 export interface Segment {
-  /** The bytes, or zstd of them. */
+  /** The bytes, possibly compressed with zstd. */
   data: Uint8Array
-  /** The bytes before compression; null: not compressed. */
+  /** Uncompressed size in bytes; null if `data` is not compressed. */
   size: number | null
 }
 
@@ -153,7 +153,7 @@ export function* encode(sets: readonly Columns[]): Generator<void, EncodedBlock>
     properties.push([key, slices, events, staysInRows(column) ? null : packer.packColumn(column)])
     if (properties.length % packedPerStep === 0) yield
   }
-  const withProperties = sorted.map(({ propertied }) => present(propertied))
+  const withProperties = sorted.map(({ hasProperties }) => present(hasProperties))
   const events = sum(counts)
   const isPartial = sum(withProperties) > 0 && sum(withProperties) < events
   const layout: Layout = {
@@ -164,7 +164,7 @@ export function* encode(sets: readonly Columns[]): Generator<void, EncodedBlock>
     ...(keys.length > listedProperties ? { rest: packer.packJson(keys.slice(listedProperties)) } : {}),
     withProperties,
     ...(isPartial
-      ? { propertied: packer.pack(Buffer.concat(sorted.map(({ propertied }) => propertied))) }
+      ? { propertied: packer.pack(Buffer.concat(sorted.map(({ hasProperties }) => hasProperties))) }
       : {}),
   }
   return {
@@ -188,7 +188,10 @@ function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, number) => total + number, 0)
 }
 
-/** Lists all property keys. If they exceed the layout, the keys that most events have come first. */
+/**
+ * Lists all property keys. If there are more than the layout holds, sorts them by number of events, most
+ * first.
+ */
 function* listKeys(all: readonly PropertyColumns[]): Generator<void, ListedKey[]> {
   const keys = new Map<string, ListedKey>()
   let count = 0
@@ -236,11 +239,12 @@ function formOf(numbers: Float64Array): NumberForm {
 }
 const formOfBits = { 8: "i1", 16: "i2", 32: "i4" } as const
 
-/** The fastest level. Codes compress as well with it as with higher ones. */
+/** The fastest level. Higher levels compress codes no better. */
 const compression = { level: 1 }
 /**
- * A segment is compressed if that halves it. It does for codes of fields with few frequent values, and for dictionary ids
- * of sessions whose events are near each other, but not for times. Reading a compressed byte takes 1.5 ns longer.
+ * A segment is compressed if that halves its size. Compression does so for the codes of fields in which a few values
+ * are frequent, and for dictionary ids of sessions whose events are close together, but not for times. Reading a
+ * compressed byte takes 1.5 ns longer.
  */
 const minRatio = 2
 
@@ -309,8 +313,8 @@ class Packer {
 }
 
 /**
- * Returns the codes of a column whose values are stored in ascending order, so that queries merge the values of several blocks without
- * looking each of them up.
+ * Returns the codes of a column with its values stored in ascending order, so that queries can merge the values of
+ * several blocks without looking each of them up.
  */
 function codesInOrder(codes: Codes, values: readonly number[], sorted: Float64Array): Codes {
   const newCodes = new Uint32Array(values.length + 1)
@@ -335,14 +339,14 @@ function concatenate(parts: readonly (Codes | Uint8Array)[]): Uint8Array {
   return all
 }
 
-/** Rounds up to a multiple of eight bytes, the alignment of any typed array. */
+/** Rounds up to a multiple of eight bytes, which aligns any typed array. */
 export function padTo8Bytes(bytes: number): number {
   return Math.ceil(bytes / 8) * 8
 }
 
 /** Counts events by quarter hour for each large slice, in the smallest width that fits the largest count. */
 function quartersOf(sorted: readonly Columns[]): Uint8Array | null {
-  const large = sorted.filter(({ count }) => count >= eventsWithQuarters)
+  const large = sorted.filter(({ count }) => count >= minEventsForQuarters)
   if (large.length === 0) return null
   const counts = new Uint32Array(large.length * quartersPerDay)
   let largest = 0

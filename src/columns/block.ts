@@ -1,12 +1,12 @@
 import { kindAt } from "../event-kinds.ts"
 import type { Codes, SliceId } from "./batch.ts"
-import { type EncodedBlock, eventsWithQuarters, quartersPerDay } from "./block-writer.ts"
+import { type EncodedBlock, minEventsForQuarters, quartersPerDay } from "./block-writer.ts"
 import { arrayOf } from "./typed-arrays.ts"
 
 /** A row of `blocks`, without the data of its columns. */
 export interface BlockRow {
   id: number
-  /** Rid; below 0 if another block has replaced this one. */
+  /** Rid of the website; below 0 if another block has replaced this one. */
   website: number
   /** Days since 1970-01-01. */
   day: number
@@ -55,11 +55,11 @@ export function blockOf({ name, crawler, quarters, slices, ...row }: RawBlock): 
   const named: EncodedBlock["slices"] = slices === null ? [[name, crawler, row.events]] : JSON.parse(slices)
   const parts: Slice[] = []
   const block: BlockRow = { ...row, slices: parts, isOfName: slices === null }
-  const large = named.filter(([, , events]) => events >= eventsWithQuarters).length
+  const large = named.filter(([, , events]) => events >= minEventsForQuarters).length
   const width = quarters ? quarters.length / quartersPerDay / large : 0
   let [first, counted] = [0, 0]
   for (const [index, [name, crawler, events, kind = 0]] of named.entries()) {
-    const hasQuarters = quarters !== null && events >= eventsWithQuarters
+    const hasQuarters = quarters !== null && events >= minEventsForQuarters
     const at = counted * quartersPerDay * width
     parts.push({
       block,

@@ -3,12 +3,15 @@ const bitsPerHash = 8
 const minBits = 2 ** 16
 const bitsPerWord = 32
 
-/** A Bloom filter of hashes of three random 32-bit words. The words are the three hash functions. */
+/**
+ * A Bloom filter over 96-bit hashes, each three random 32-bit words. Each word serves as the output of one of
+ * the three hash functions.
+ */
 export class BloomFilter {
   readonly #bits: Int32Array
   readonly #mask: number
 
-  /** `capacity`: number of hashes up to which the false positive rate holds. */
+  /** `capacity`: maximum number of hashes for which the false positive rate holds. */
   constructor(readonly capacity: number) {
     const size = Math.max(minBits, 2 ** Math.ceil(Math.log2(capacity * bitsPerHash)))
     this.#bits = new Int32Array(size / bitsPerWord)
@@ -25,8 +28,8 @@ export class BloomFilter {
     }
   }
 
-  /** False if the hash whose first word is at `at` was certainly never added. */
-  mayHave(hashes: Uint32Array, at: number): boolean {
+  /** Returns false if the hash whose first word is at `at` was certainly never added. */
+  mightContain(hashes: Uint32Array, at: number): boolean {
     return (
       this.#has(hashes[at] as number) &&
       this.#has(hashes[at + 1] as number) &&

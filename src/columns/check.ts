@@ -31,8 +31,9 @@ const sql = {
 const reportedLines = 20
 
 /**
- * Compares all column blocks with the rows, and the texts of ids with their hashes, and describes each difference in
- * a sentence. Reads every event, about 5 us each. Safe while a server runs. `onProgress`: the number of blocks compared, and of all blocks.
+ * Compares all column blocks with the rows, and the texts of ids with their hashes, and describes each difference in a
+ * sentence. Reads every event, about 5 µs each. Safe while a server runs. `onProgress` receives the number of blocks
+ * compared and the number of all blocks.
  */
 export function differences(db: Db, onProgress: (done: number, all: number) => void = () => {}): string[] {
   const rows = new RowReader(db)
@@ -41,12 +42,12 @@ export function differences(db: Db, onProgress: (done: number, all: number) => v
   const blocks = (db.prepare(sql.blocks).all() as RawBlock[]).map(blockOf)
   const reports: string[] = []
   const { missing, stale } = db.prepare(sql.missing).get() as { missing: number; stale: number }
-  if (missing !== 0 && stale === 0) reports.push(`the blocks hold ${-missing} events more than the rows`)
+  if (missing !== 0 && stale === 0) reports.push(`the blocks hold ${-missing} more events than the rows`)
   for (const [index, block] of blocks.entries()) {
     onProgress(index, blocks.length)
     try {
       const difference = compareBlock(block, reader)
-      // A server can have replaced the block or deleted events since.
+      // A server can have replaced the block or deleted events in the meantime.
       if (!difference || db.prepare(sql.exists).pluck().get({ id: block.id }) === 0) continue
       reports.push(`the block ${block.id} (${block.events} events) differs from the rows: ${difference}`)
     } catch (error) {
@@ -80,7 +81,7 @@ function hasTextsOfHashes({ hashes, texts: packed }: IdChunk, seed: bigint): boo
       if (text === "") expected.fill(0, index * wordsPerHash, (index + 1) * wordsPerHash)
     return Buffer.compare(hashes, new Uint8Array(expected.buffer)) === 0
   } catch {
-    // They cannot be unpacked.
+    // Their texts cannot be unpacked.
     return false
   }
 }
@@ -100,7 +101,7 @@ function compareSlice(block: Batch, rows: Batch | undefined): string | undefined
   if (block.count !== rows.count) return `${rows.count} events are in the rows`
   if (!equalArrays(block.times(), rows.times())) return "times"
   for (const kind of idKinds) if (!equalArrays(block[kind](), rows[kind]())) return kind
-  if (!equalArrays(block.propertied(), rows.propertied())) return "which events have properties"
+  if (!equalArrays(block.hasProperties(), rows.hasProperties())) return "which events have properties"
   for (const field of textFields) {
     const columns = [block, rows].map((batch) => batch.column(field) ?? emptyColumn(batch.count))
     if (!equalColumns(columns[0], columns[1])) return field

@@ -20,13 +20,13 @@ export type DictionaryIdsOf = (kind: IdKind, texts: readonly string[]) => Uint32
 
 /**
  * Maximum bytes of memory in which columns are built, as estimated by `bytes`, whatever clients send. The
- * columns of 65,536 ordinary rows fit. The process takes two to three times as much, with garbage and encoded
- * data.
+ * columns of 65,536 ordinary rows fit. With garbage and encoded data, the process uses two to three times as
+ * much.
  */
 export const buildMemory = 33_554_432
 /**
- * A builder is full with this number of pairs of website and day: each becomes a block, which the main thread
- * stores in about 100 µs.
+ * A builder is full with this number of website days: each becomes a block, which the main thread stores in
+ * about 100 µs.
  */
 const maxDays = 512
 /** Limits of one step of reading, in rows and in bytes of columns: about 30 ms. */
@@ -38,7 +38,7 @@ export class ColumnBuilder {
   /** By website and day. */
   readonly #websites = new Map<number, Map<number, DayGroups>>()
   #days = 0
-  /** The website and day of the last row. Most rows have the same as the row before. */
+  /** The website and day of the last row. Most rows have the same ones as the row before. */
   #last: DayGroups | undefined
   /** Codes of the texts of ids, from 1, until their dictionary ids are known. */
   readonly #texts: Record<IdKind, Map<string, number>> = {
@@ -162,7 +162,7 @@ export class ColumnBuilder {
 /** The columns of a website and day. Those of all names and kinds share the dictionaries of their values. */
 class DayGroups {
   readonly #bySlice = new Map<string, Group>()
-  /** By event type and crawler: looking up a number is faster than looking up a text. */
+  /** By event type and crawler flag: looking up a number is faster than looking up a string. */
   readonly #byType = new Map<number, Group>()
   readonly dictionaries = new ValueDictionaries()
 
@@ -203,7 +203,7 @@ class Group {
   readonly #fields: Record<"namespace" | "source" | "path", ValueColumn>
   readonly #contexts: Partial<Record<ContextKind, Contexts>> = {}
   readonly #properties = new Map<string, ValueColumn>()
-  readonly #propertied: number[] = []
+  readonly #hasProperties: number[] = []
   readonly #wide = new WideRows()
   /** Estimated bytes of memory in use. */
   bytes = setBytes
@@ -247,7 +247,7 @@ class Group {
     this.bytes += rowBytes
     this.#times[index] = time
     this.#rowIds.push(id)
-    this.#propertied.push(0)
+    this.#hasProperties.push(0)
     this.#ids.visitors[index] = visitor
     this.#ids.sessions[index] = session
     this.#ids.profiles[index] = profile
@@ -259,13 +259,13 @@ class Group {
       const before = this.#wide.bytes
       this.#wide.add(index, keys, properties)
       this.bytes += this.#wide.bytes - before
-      this.#propertied[index] = 1
+      this.#hasProperties[index] = 1
       return
     }
     const parsed = parseProperties(keys, properties)
     for (let at = 0; at < parsed.keys.length; at++)
       this.#setProperty(index, parsed.keys[at] as string, parsed.values[at])
-    this.#propertied[index] = parsed.keys.length > 0 ? 1 : 0
+    this.#hasProperties[index] = parsed.keys.length > 0 ? 1 : 0
   }
 
   /** Sets a context of the event that was added last. */
@@ -325,7 +325,7 @@ class Group {
       if (!column.isEmpty) fields[field] = column.finish(count, ranks)
     }
     const wide = this.#wide
-    // Ordinary columns are built now: they take less memory than the texts.
+    // Ordinary columns are built now: they take less memory than their texts.
     const built = wide.isEmpty
       ? propertiesIn(
           new Map([...this.#properties].map(([key, column]) => [key, column.finish(count, ranks)])),
@@ -350,7 +350,7 @@ class Group {
       ),
       properties: () => built ?? wide.columns(this.rows, this.#properties, count, ranks),
       isWide: !wide.isEmpty,
-      propertied: inOrder(new Uint8Array(count), this.#propertied),
+      hasProperties: inOrder(new Uint8Array(count), this.#hasProperties),
       rowIds: inOrder(new Float64Array(count), this.#rowIds),
       bytes: this.bytes,
       textBytes: this.bytes - wide.parsedBytes,
@@ -358,10 +358,10 @@ class Group {
   }
 }
 
-/** Bytes of memory that the fields of a context take per event: most columns have fewer than 256 values. */
+/** Bytes of memory per event for the fields of a context: most columns have fewer than 256 values. */
 const codesBytes = { client: 12, acquisition: 12 }
 
-/** The client contexts, or the acquisition contexts, of a group's events. */
+/** The client contexts or the acquisition contexts of a group's events. */
 class Contexts {
   /** The ids of the contexts. */
   readonly #ids = new ValueColumn()

@@ -1,12 +1,12 @@
 import type { BlockRow } from "./block.ts"
 
 /**
- * A column can be evicted after this many queries in a row have not read it: as many as a few dashboard pages run. With
+ * A column can be evicted if this many consecutive queries have not read it: as many as a few dashboard pages run. With
  * plain LRU, a working set larger than the memory would evict each column just before it is read again.
  */
 const queriesBeforeEviction = 16
 
-/** Cached data of a block, and the bytes that it takes. */
+/** Cached data of a block, and its size in bytes. */
 export interface Cached<Content> {
   content: Content
   bytes: number
@@ -35,7 +35,7 @@ export class ColumnCache {
   /** `memory`: bytes. */
   constructor(private readonly memory: () => number) {}
 
-  /** Marks the start of a query, for the eviction. */
+  /** Marks the start of a query, which eviction counts. */
   startQuery(): void {
     this.#query++
   }

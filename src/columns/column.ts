@@ -1,19 +1,19 @@
 import type { Codes, Column, Few, Value } from "./batch.ts"
 import { enlarge, lowerBound } from "./typed-arrays.ts"
 
-/** Bytes of memory: a value of an event, and a distinct value in addition to its text. */
+/** Bytes of memory for the value of an event, and for a distinct value in addition to its characters. */
 export const entryBytes = 12
 export const valueBytes = 100
 /**
- * Bytes of memory per character of a text, and per character of the JSON of an object or array: `[[],[]]` is
- * mostly object headers.
+ * Bytes of memory per character of a string, and per character of the JSON of an object or array: `[[],[]]`
+ * consists mostly of object headers.
  */
 export const characterBytes = 3
 const jsonCharacterBytes = 16
 /** A column is sparse if at most one event in this many has a value: the array of all codes would be larger. */
 const sparseRatio = 8
 /**
- * Limit of events per set of columns: a time of day (below 2^27 ms) and a position (below 2^26) are packed
+ * Maximum events per set of columns: a time of day (below 2^27 ms) and a position (below 2^26) are packed
  * into one double.
  */
 export const maxEvents = 2 ** 26
@@ -24,10 +24,13 @@ export const maxEvents = 2 ** 26
  */
 export class ValueDictionary {
   readonly values: Value[] = []
-  /** Created for the second value: most keys that senders make up have only one. */
+  /** Created for the second value: most keys that senders generate have only one. */
   #byValue: Map<Value, number> | undefined
   #byJson: Map<string, number> | undefined
-  /** Codes of this dictionary by those of another one, whose values identify it. Code 0 stays 0, and other codes are 0 until used. */
+  /**
+   * Codes of this dictionary by the codes of another one, which is identified by its values. Code 0 stays 0; other
+   * codes are 0 until they are used.
+   */
   #mappings: WeakMap<readonly Value[], Uint32Array> | undefined
   bytes = 0
 
@@ -36,7 +39,10 @@ export class ValueDictionary {
     return typeof value === "object" ? this.#codeOfJson(value) : this.#codeOf(value)
   }
 
-  /** Returns the codes of this dictionary for the codes of other values. Values are added when `fill` is called with their code. */
+  /**
+   * Maps the codes of other values to the codes of this dictionary. A value is added when `fill` is called with its
+   * code.
+   */
   mappingOf(values: readonly Value[]): { codes: Uint32Array; fill: (code: number) => number } {
     this.#mappings ??= new WeakMap()
     let codes = this.#mappings.get(values)
@@ -141,7 +147,7 @@ export class ValueColumn {
   finish(count: number, ranks?: Uint32Array): Column {
     const entries = this.#entries
     const entryCount = this.#count
-    // Without an entry it has none of the values that other columns share.
+    // Without entries, the column has none of the values that other columns share.
     const values = entryCount > 0 ? this.dictionary.values : []
     if (entryCount * sparseRatio > count) {
       const codes = emptyCodes(count, values.length)
@@ -199,7 +205,7 @@ export class SparseColumn implements Column {
     return new SparseColumn(few, this.values, end - first, this.numbers)
   }
 
-  /** Returns a copy without the array of all codes, so that the array is released with the copy. */
+  /** Returns a copy without the array of all codes, so that the array can be freed with the copy. */
   withoutCodes(): SparseColumn {
     return new SparseColumn(this.few, this.values, this.count, this.numbers)
   }
@@ -251,7 +257,7 @@ export function sliceOf(column: Column, first: number, end: number): Column {
 
 /**
  * Concatenates columns into one with distinct values. `counts`: the number of events of each column; an undefined column has no values.
- * Columns that share their values are concatenated without looking values up.
+ * Columns that share their values are concatenated without value lookups.
  */
 export function joinColumns(columns: readonly (Column | undefined)[], counts: readonly number[]): Column {
   const [first] = columns

@@ -16,7 +16,7 @@ import { arrayOf } from "./typed-arrays.ts"
 
 const sql = {
   deleted: "select deleted from sealed",
-  /** The chunk that holds a dictionary id, and all later ones. */
+  /** The chunk that holds a dictionary id, and all later chunks. */
   from: `
     select first, hashes from identities
     where kind = :kind
@@ -26,7 +26,7 @@ const sql = {
   next: `
     select first + length(hashes) / ${hashBytes} from identities where kind = :kind order by first desc limit 1`,
   last: "select kind, first, hashes, texts from identities where kind = :kind order by first desc limit 1",
-  /** The texts of the chunk that holds a dictionary id, or of the next one, if there was no rebuild. */
+  /** The texts of the chunk that holds a dictionary id, or of the next chunk, if there was no rebuild. */
   texts: `
     select first, length(hashes) / ${hashBytes} as count, texts from identities
     where kind = :kind and first + length(hashes) / ${hashBytes} > :id
@@ -43,15 +43,18 @@ const sql = {
   rebuilds: "select rebuilds from sealed",
 }
 
-/** A search for up to this many ids does not build the Bloom filter, which takes longer than to read all hashes. */
+/**
+ * A search for at most this many ids does not build the Bloom filter, because that takes longer than reading all
+ * hashes.
+ */
 const fewTexts = 16
 /** Bits of the prefilter: more than the number of hashes of one search. */
 const prefilterBits = 2 ** 20
 
 /**
- * Assigns dictionary ids from 1, in the order in which ids are first sealed. A search for ids reads the hashes
- * from the newest on, about 5 ns per id, until all known ids are found. A Bloom filter in memory rules out
- * nearly all unknown ids; it takes 1 to 2 bytes per id.
+ * Assigns dictionary ids from 1, in the order in which ids are first sealed. A search for ids reads the hashes, newest
+ * first, about 5 ns per id, until all known ids are found. A Bloom filter in memory rules out nearly all unknown ids;
+ * it takes 1 to 2 bytes per id.
  */
 export class IdDictionary {
   readonly #seed: bigint
@@ -66,8 +69,8 @@ export class IdDictionary {
   readonly #rebuilds: Statement
   readonly #filters = new Map<IdKind, { filter: BloomFilter; next: number }>()
   /**
-   * The number of deletions when the filters were built. Dictionary ids are only taken back by what counts as
-   * a deletion.
+   * The number of deletions when the filters were built. Whatever takes back dictionary ids counts as a
+   * deletion.
    */
   #knownDeletions: number | undefined
 
@@ -101,7 +104,7 @@ export class IdDictionary {
   find(kind: IdKind, texts: readonly string[]): { ids: Uint32Array; hashes: Uint32Array } {
     const hashes = hashIds(texts, this.#seed)
     const ids = new Uint32Array(texts.length)
-    // In one transaction: ids that are sealed meanwhile would be in the list but not in the filter.
+    // Runs in one transaction: ids that are sealed meanwhile would be in the list but not in the filter.
     if (texts.length > 0) this.db.transaction(() => this.#find(kind, hashes, ids))()
     return { ids, hashes }
   }
@@ -109,7 +112,7 @@ export class IdDictionary {
   #find(kind: IdKind, hashes: Uint32Array, ids: Uint32Array): void {
     const hasFilter = this.#filters.has(kind) && this.#deletions.get() === this.#knownDeletions
     const filter = hasFilter || hashes.length > fewTexts * wordsPerHash ? this.#filterOf(kind) : undefined
-    const search = new HashSearch(hashes, (at) => filter?.mayHave(hashes, at) ?? true)
+    const search = new HashSearch(hashes, (at) => filter?.mightContain(hashes, at) ?? true)
     if (search.remaining === 0) return
     for (const row of this.#newestFirst.iterate({ kind: idKinds.indexOf(kind) })) {
       const { first, hashes: bytes } = row as Chunk
@@ -151,7 +154,7 @@ export class IdDictionary {
     let first = last ? last.first + last.hashes.length / hashBytes : 1
     for (let from = 0; from < texts.length; ) {
       const free = last ? idsPerChunk - last.hashes.length / hashBytes : 0
-      // A chunk without texts is not continued: all texts of a chunk are stored, or none.
+      // A chunk without texts is not continued: either all texts of a chunk are stored, or none.
       const previous: IdChunk | undefined = free > 0 && !last?.texts === !hasTexts[kind] ? last : undefined
       const to = Math.min(from + (previous ? free : idsPerChunk), texts.length)
       const newTexts = texts.slice(from, to)
@@ -175,12 +178,13 @@ export class IdDictionary {
   }
 
   /**
-   * Iterates the texts of ids from a dictionary id on, a few thousand ids at once. The text of an id that no event has any more is
-   * empty. `rebuilds`: of the caller's snapshot. Throws StaleBlockError after a rebuild.
+   * Iterates over the texts of ids, starting at a dictionary id, a few thousand ids at a time. The text of an id that
+   * no event has any more is empty. `rebuilds`: the number in the caller's snapshot. Throws StaleBlockError after a
+   * rebuild.
    */
   *texts(kind: IdKind, from: number, rebuilds: number): Generator<{ first: number; texts: PackedTexts }> {
     for (let id = from; ; ) {
-      // In one transaction: after a rebuild, dictionary ids mean other ids.
+      // Runs in one transaction: after a rebuild, dictionary ids stand for other ids.
       const chunk = this.db.transaction(() => {
         if (this.#rebuilds.get() !== rebuilds) throw new StaleBlockError()
         return this.#texts.get({ kind: idKinds.indexOf(kind), id })

@@ -27,7 +27,7 @@ const sql = {
   chunks: "select first from identities where kind = :kind order by first",
 }
 
-/** Changes of the dictionary of ids. */
+/** Changes to the dictionary of ids. */
 export interface IdChanges {
   /** Chunks to insert or replace. */
   identities: IdChunk[]
@@ -35,16 +35,16 @@ export interface IdChanges {
   unusedChunks?: { kind: number; first: number }[]
 }
 
-/** Precondition of changes: no row was sealed, and no unsealed row deleted. */
+/** Precondition of changes: no row was sealed, and no unsealed row was deleted. */
 interface UnchangedRows {
   from: number
   to: number
   deleted: number
 }
 
-/** Maintains the dictionary of ids: texts that are missing, and ids that no event has any more. */
+/** Maintains the dictionary of ids: adds missing texts, and erases ids that no event has any more. */
 export class IdMaintenance {
-  /** The last chunk whose texts were looked for in vain. */
+  /** The last chunk for which no texts were found. */
   #skipped = { kind: -1, first: 0 }
 
   constructor(
@@ -55,8 +55,8 @@ export class IdMaintenance {
   ) {}
 
   /**
-   * Deletes chunks of before a rebuild, or stores missing texts, or, if `collect`, erases ids that no block uses. Returns undefined
-   * if there are none, or if stale blocks are still to be rebuilt.
+   * Deletes chunks from before a rebuild, or stores missing texts, or, if `collect` is set, erases ids that no block
+   * uses. Returns undefined if there is nothing to do, or if stale blocks must be rebuilt first.
    */
   *next(collect: boolean): Generator<void, (IdChanges & { seal?: UnchangedRows }) | undefined> {
     const limit = chunksPerBatch
@@ -71,13 +71,13 @@ export class IdMaintenance {
     const blocks = (this.db.prepare(sql.blocks).all() as RawBlock[]).map(blockOf)
     if (blocks.some(({ stale }) => stale > 0)) return undefined
     const changes = yield* chunks.length > 0 ? this.#withTexts(chunks, blocks) : this.#withoutUnused(blocks)
-    // If an event was sealed or deleted since, other ids can be in use.
+    // If an event was sealed or deleted in the meantime, other ids can be in use.
     return changes && { ...changes, seal: { from: id, to: id, deleted } }
   }
 
   /**
-   * Adds the texts of chunks that an earlier version wrote: looks for an event of each id in the blocks, 10 ns per event, and for its
-   * row, 20 us. Ids that no block uses are erased.
+   * Adds the texts of chunks that an earlier version wrote. Searches the blocks for an event of each id, 10 ns per
+   * event, then reads its row, 20 µs. Erases ids that no block uses.
    */
   *#withTexts(
     chunks: readonly IdChunk[],
@@ -86,7 +86,7 @@ export class IdMaintenance {
     const identities: IdChunk[] = []
     for (const [kindIndex, ofKind] of Map.groupBy(chunks, ({ kind }) => kind)) {
       const kind = idKinds[kindIndex] as IdKind
-      /** 1: to be found; 2: an event was found. */
+      /** 1: still to be found; 2: an event was found. */
       const states = new Uint8Array(this.dictionary.sizes()[kind])
       for (const { first, hashes } of ofKind) states.fill(1, first, first + countOf(hashes))
       const texts = [...(yield* this.#textsOfEvents(kind, states, blocks))]
@@ -95,7 +95,7 @@ export class IdMaintenance {
       const textById = new Map(texts.map((text, index) => [textIds[index] as number, text]))
       for (const chunk of ofKind) {
         const ids = Array.from({ length: countOf(chunk.hashes) }, (_, index) => chunk.first + index)
-        // The event that was found can have been deleted before its row was read.
+        // The event can have been deleted before its row was read.
         const isComplete = ids.every((id) => states[id] === 1 || textById.has(id))
         yield
         if (!isComplete) this.#skipped = { kind: chunk.kind, first: chunk.first }
@@ -111,7 +111,7 @@ export class IdMaintenance {
     return identities.length > 0 ? { identities } : undefined
   }
 
-  /** Returns the texts of all ids with the state 1, and of others with the same times. Sets their state to 2. */
+  /** Returns the texts of all ids in state 1, and of others with the same times. Sets their state to 2. */
   *#textsOfEvents(
     kind: IdKind,
     states: Uint8Array,
@@ -137,7 +137,10 @@ export class IdMaintenance {
     return texts
   }
 
-  /** Erases the ids that no block uses. Deletes chunks of them. Reads the ids of all events, 10 ns each. */
+  /**
+   * Erases the ids that no block uses, and deletes chunks that have no other ids. Reads the ids of all
+   * events, 10 ns each.
+   */
   *#withoutUnused(blocks: readonly BlockRow[]): Generator<void, IdChanges | undefined> {
     const identities: IdChunk[] = []
     const unusedChunks: { kind: number; first: number }[] = []
@@ -156,7 +159,7 @@ export class IdMaintenance {
         if (!hashes) return undefined
         const unused = unusedIds(hashes, first, used)
         const isLast = index === chunks.length - 1
-        // The last chunk tells the next dictionary id.
+        // The last chunk determines the next dictionary id.
         if (!isLast && !used.subarray(first, first + countOf(hashes)).includes(1))
           unusedChunks.push({ kind, first })
         else if (unused.length > 0 && identities.length < chunksPerBatch) {
@@ -183,7 +186,7 @@ function countOf(hashes: Uint8Array): number {
   return hashes.length / hashBytes
 }
 
-/** The indexes of ids that are not used and not erased yet. */
+/** The indexes of ids that are neither used nor erased yet. */
 function unusedIds(hashes: Uint8Array, first: number, used: Uint8Array): number[] {
   const unused: number[] = []
   for (let index = 0; index < countOf(hashes); index++) {

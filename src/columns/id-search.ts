@@ -5,7 +5,7 @@ import type { RowReader } from "./row-reader.ts"
 import type { SealedState } from "./sealed-state.ts"
 import type { UnsealedRows } from "./unsealed.ts"
 
-/** A test of the texts of ids. */
+/** A test on the texts of ids. */
 export interface TextTest {
   /** Identifies the test. */
   key: string
@@ -14,22 +14,22 @@ export interface TextTest {
   test: (text: string) => boolean
 }
 
-/** Row ids in one step of reading the texts of ids: about 30 ms. */
+/** Row ids per step of reading the texts of ids: about 30 ms. */
 export const idsPerStep = 65_536
-/** Bytes that the text of an id takes in addition to its characters, and a dictionary id in an array. */
+/** Bytes for the text of an id in addition to its characters, and for a dictionary id in an array. */
 const textBytes = 60
 const idBytes = 8
 /** All times, Unix ms. */
 const always = { from: Number.MIN_SAFE_INTEGER, to: Number.MAX_SAFE_INTEGER }
 
-/** The ids of blocks that passed a test so far. */
+/** The ids of blocks that have passed a test so far. */
 interface FoundIds {
   ids: number[]
   /** All dictionary ids below this one have been tested. */
   end: number
 }
 
-/** The texts of ids read from rows so far. */
+/** The texts of ids that have been read from rows so far. */
 interface Texts {
   all: Set<string>
   bytes: number
@@ -57,9 +57,9 @@ export class IdSearch {
   constructor(private readonly options: SearchOptions) {}
 
   /**
-   * Finds the ids of a kind whose texts pass a test, for `foundIds`. Takes about 0.1 us per id of blocks, once while the result is
-   * cached. Where texts are only in rows, it takes 0.5 us per row. The result can include ids of other websites and of deleted
-   * events. Yields. Throws StaleBlockError.
+   * Finds the ids of a kind whose texts pass a test, for `foundIds`. Takes about 0.1 µs per id of blocks, only once
+   * while the result is cached. Texts that are only in rows take 0.5 µs per row. The result can include ids of other
+   * websites and of deleted events. Yields. Throws StaleBlockError.
    */
   *find(kind: IdKind, test: TextTest): Generator<void, void> {
     const ids = this.options.identities.hasAllTexts(kind)
@@ -68,7 +68,7 @@ export class IdSearch {
     this.#found.set(`${kind} ${test.key}`, ids)
   }
 
-  /** Returns the dictionary ids that `find` has found. 0 stands for an id that no event of the snapshot has. */
+  /** Returns the dictionary ids that `find` found. 0 stands for an id that no event of the snapshot has. */
   foundIds(kind: IdKind, key: string): readonly number[] {
     return this.#found.get(`${kind} ${key}`) ?? []
   }
@@ -80,7 +80,7 @@ export class IdSearch {
     const cacheKey = `${kind} with ${key}`
     const known = cache.find<FoundIds>(cacheKey, state) ?? { ids: [], end: 1 }
     if (known.end === end) return known.ids
-    // Ids that were sealed after this snapshot was opened have different dictionary ids in this snapshot.
+    // Ids that were sealed after this snapshot was opened have different dictionary ids in it.
     if (known.end > end) return known.ids.filter((id) => id < end)
     const ids = [...known.ids]
     for (const { first, texts } of identities.texts(kind, known.end, sealed.rebuilds)) {

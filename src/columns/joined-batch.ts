@@ -8,9 +8,9 @@ import { emptyCodes, joinColumns, sliceOf } from "./column.ts"
 import type { SegmentReader } from "./segment-reader.ts"
 
 /**
- * Adjacent slices of a block as one batch, for queries to which the order of events does not matter. A day has a slice for each name, and
- * reading each of them on its own would take longer than counting their events. It has no name and no kind: `names` has them for each
- * event. Its times are only sorted within each slice.
+ * Adjacent slices of a block as one batch, for queries that do not depend on the order of events. A day has a slice for
+ * each name, and reading them one by one would take longer than counting their events. The batch has no single name or
+ * kind: `names` returns the name of each event. Its times are only sorted within each slice.
  */
 export class JoinedBatch implements Batch {
   readonly block: string
@@ -18,7 +18,7 @@ export class JoinedBatch implements Batch {
   readonly count: number
   readonly base: number
   readonly #row: BlockRow
-  /** Index of the first event in the block, and of the one after the last. */
+  /** Index of the batch's first event in the block, and of the event after its last. */
   readonly #first: number
   readonly #end: number
   #names: Column | undefined
@@ -131,7 +131,7 @@ export class JoinedBatch implements Batch {
     return this.slices.reduce((sum, { index }) => sum + (withProperties[index] as number), 0)
   }
 
-  propertied(): Uint8Array {
+  hasProperties(): Uint8Array {
     const { propertied } = this.segments.layout(this.#row)
     // It is stored in 1 byte for each event.
     if (propertied) return this.#codesOf("propertied", propertied) as Uint8Array
@@ -147,7 +147,7 @@ export class JoinedBatch implements Batch {
     return this.segments.codes(this.#row, name, location, this.#row.events).subarray(this.#first, this.#end)
   }
 
-  /** A column must be the same object each time: reports identify it by its values. */
+  /** The same column must always be the same object: reports identify it by its values. */
   #columnOf(name: string, read: () => Column | undefined): Column | undefined {
     if (!this.#columns.has(name)) this.#columns.set(name, read())
     return this.#columns.get(name)

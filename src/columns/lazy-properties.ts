@@ -5,38 +5,43 @@ import { keyBytes, type PropertyColumns } from "./memory-batch.ts"
 import type { RowReader } from "./row-reader.ts"
 
 /**
- * Keys above which a row is wide: parsing thousands of keys takes 2 ms, and most queries read none of them. Long texts are parsed fast, and
- * reading another key of their row must not parse them again.
+ * A row with more keys is wide: parsing thousands of keys takes 2 ms, and most queries read none of them. Long strings
+ * are parsed fast, and the threshold keeps them from being parsed again for another key of their row.
  */
 const wideKeys = 256
-/** Characters that so many keys take at least: a quoted letter, a colon, a digit and a comma each. */
+/** Minimum characters of that many keys: a quoted letter, a colon, a digit and a comma each. */
 const minWideCharacters = wideKeys * 6
-/** Keys that are searched for in the texts. For further keys, the texts are parsed and the columns of many keys are built together. */
+/**
+ * Keys that are searched for in the text. For further keys, the texts are parsed and the columns of many keys are built
+ * together.
+ */
 const searchedKeys = 4
 const keysPerGroup = 16_384
-/** Columns that are finished in one step, about 2 ms. */
+/** Columns that are finished per step, about 2 ms. */
 const columnsPerStep = 2_048
-/** Bytes of memory for a character of text, and of the text and its parsed value together. */
+/** Bytes of memory for a character of text, and for a character with its parsed value. */
 const textCharacterBytes = 2
 const parsedCharacterBytes = 4
-/** Bytes of memory for a key in the list of keys in addition to its text, and for its column while it is built. */
+/**
+ * Bytes of memory for a key in the list of keys in addition to its characters, and for its column while it is built.
+ */
 const countedKeyBytes = 200
 const builtKeyBytes = keyBytes + 100
 
-/** A row whose properties are not parsed yet. */
+/** A row whose properties have not been parsed yet. */
 interface WideRow {
   index: number
   keys: string[] | undefined
   properties: string
 }
 
-/** The rows of a set of columns whose properties are so many that they stay text until a query reads them. */
+/** The rows of a set of columns that have so many properties that they stay text until a query reads them. */
 export class WideRows {
   readonly #rows: WideRow[] = []
   readonly #keySets = new Set<string[]>()
   /** Estimated bytes of memory of the texts. */
   textBytes = 0
-  /** What else they take once they are parsed. */
+  /** Additional bytes that they take once they are parsed. */
   parsedBytes = 0
 
   get bytes(): number {
@@ -162,7 +167,7 @@ class WideProperties implements PropertyColumns {
   }
 }
 
-/** Iterates the properties of a row that have a value. */
+/** Iterates over the properties of a row that have a value. */
 function* parsed(reader: RowReader, row: WideRow): Generator<[key: string, value: Value]> {
   reader.parsedBytes += row.properties.length * parsedCharacterBytes
   const { keys, values } = parseProperties(row.keys, row.properties)
@@ -194,14 +199,14 @@ export function propertyOf(
 ): Value | null | undefined {
   if (properties === null) return null
   const at = keys ? keys.lastIndexOf(key) : 0
-  // Parsing thousands of keys takes 2 ms, and most rows do not have this one. The text was written by JSON.stringify.
+  // Parsing thousands of keys takes 2 ms, and most rows do not have this one. JSON.stringify wrote the text.
   if (at < 0 || (!keys && !properties.includes(JSON.stringify(key)))) return null
   reader.parsedBytes += properties.length * parsedCharacterBytes
   if (keys) return (JSON.parse(`[${properties}]`) as (Value | null)[])[at]
   return (JSON.parse(properties) as Record<string, Value | null>)[key]
 }
 
-/** The colons after strings: at least the number of keys in JSON text. */
+/** Counts the colons after strings: at least the number of keys in JSON text. */
 function keysIn(json: string, limit = Number.POSITIVE_INFINITY): number {
   let count = 0
   for (let at = json.indexOf('":'); at >= 0 && count < limit; at = json.indexOf('":', at + 2)) count++

@@ -13,28 +13,28 @@ export interface Columns {
   count: number
   times: Uint32Array
   ids: Record<IdKind, Uint32Array>
-  /** Without fields that no event has. */
+  /** Fields that no event has are absent. */
   fields: Partial<Record<TextField, Column>>
-  /** Each result parses wide rows again, and holds what it parsed. */
+  /** Each call returns an object that parses wide rows again and caches the result. */
   properties: () => PropertyColumns
-  /** Some of the rows are wide: see `WideRows`. */
+  /** Whether some of the rows are wide: see `WideRows`. */
   isWide?: boolean
   /** 1 for events that have at least one property. */
-  propertied: Uint8Array
+  hasProperties: Uint8Array
   /** Row ids, if the columns were built from rows. */
   rowIds?: Float64Array
-  /** Estimated bytes of memory that building them takes. */
+  /** Estimated bytes of memory for building them. */
   bytes: number
-  /** The same while wide rows are not parsed. */
+  /** The same, while wide rows are not parsed. */
   textBytes?: number
 }
 
 /** The columns of properties by key. */
 export interface PropertyColumns {
   one(key: string): Column | undefined
-  /** Number of events with a value, by key; in steps of a few ms. */
+  /** Number of events with a value, by key. Runs in steps of a few ms. */
   counts(): Generator<void, ReadonlyMap<string, number>>
-  /** The columns of some keys, and perhaps others; in steps of a few ms. */
+  /** The columns of some keys, possibly with others. Runs in steps of a few ms. */
   some(keys: ReadonlySet<string>): Generator<void, ReadonlyMap<string, Column>>
 }
 
@@ -46,7 +46,9 @@ export function propertiesIn(columns: ReadonlyMap<string, Column>): PropertyColu
   }
 }
 
-/** Bytes of memory that building takes: a set of columns, a row in it, and a property key in addition to its text. */
+/**
+ * Bytes of memory for building a set of columns, for a row in it, and for a property key in addition to its characters.
+ */
 export const setBytes = 3_000
 export const rowBytes = 48
 export const keyBytes = 500
@@ -87,8 +89,8 @@ export class MemoryBatch implements Batch {
     const column = this.#properties.one(key)
     return column instanceof SparseColumn ? column.withoutCodes() : column
   }
-  propertied = () => this.columns.propertied
-  withProperties = () => present(this.columns.propertied)
+  hasProperties = () => this.columns.hasProperties
+  withProperties = () => present(this.columns.hasProperties)
 
   keys(): ReadonlyMap<string, number> {
     this.#keys ??= runToEnd(this.#properties.counts())

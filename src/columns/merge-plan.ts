@@ -1,7 +1,7 @@
 import type { BlockRow } from "./block.ts"
 import { buildMemory } from "./column-builder.ts"
 
-/** Events of a merged block: each of its columns of codes takes at most 2 MB. */
+/** Maximum events of a merged block: each of its columns of codes takes at most 2 MB. */
 const maxEvents = 524_288
 /**
  * A block is merged with later ones that hold at least a quarter of its events in total, so that each event
@@ -17,16 +17,16 @@ export const partsWhenBusy = 8
 /** The properties that decide whether a block is merged. */
 export interface Part extends Pick<BlockRow, "id" | "website" | "day" | "events" | "stale" | "bytes"> {
   /**
-   * 1: the block holds a single name. Such blocks of a day can overlap in row ids, so they are merged all
-   * together or not at all.
+   * 1: the block holds a single name. Such blocks of a day can overlap in row ids, so either all of them are
+   * merged or none.
    */
   isOfName: 0 | 1
 }
 
 /**
- * Chooses neighboring blocks to merge, from the blocks of one website and day in order of receipt: the newest
- * run of at least `minimum` blocks in which each has at most four times as many events as all later ones in
- * total. Empty if there is none.
+ * Chooses neighboring blocks to merge from the blocks of one website and day, which are in order of arrival.
+ * Returns the newest run of at least `minimum` blocks in which each has at most four times as many events as
+ * all later ones together. Empty if there is none.
  */
 export function partsToMerge(parts: readonly Part[], minimum: number): readonly Part[] {
   const ofName = parts.filter(({ isOfName }) => isOfName === 1)

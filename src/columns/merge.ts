@@ -11,12 +11,13 @@ import {
 import { type Columns, keyBytes, type PropertyColumns, rowBytes, setBytes } from "./memory-batch.ts"
 import { orderOf, ranksOf } from "./time-order.ts"
 
-/** Columns of properties that are merged in one step: a few ms. */
+/** Property columns that are merged per step: a few ms. */
 const columnsPerStep = 64
 
 /**
- * Merges batches of one website, day, name and kind into one set of columns. `parts` are in order of receipt, and
- * no two overlap. `dictionaries`: those of the merged block, which its slices share. The result counts the bytes of properties once `some` has built them.
+ * Merges batches of one website, day, name and kind into one set of columns. `parts` are in order of arrival and do not
+ * overlap. `dictionaries`: those of the merged block, shared by its slices. The result includes the bytes of properties
+ * once `some` has built them.
  */
 export function merge(parts: readonly Batch[], dictionaries = new ValueDictionaries()): Columns {
   const [first] = parts as [Batch]
@@ -52,7 +53,7 @@ export function merge(parts: readonly Batch[], dictionaries = new ValueDictionar
   const counts = new Map<string, number>()
   for (const part of parts)
     for (const [key, events] of part.keys()) counts.set(key, (counts.get(key) ?? 0) + events)
-  // A block can have more keys than columns, whose values would be read from its rows.
+  // A block can have more keys than columns. The values of the other keys would be read from its rows.
   const one = (key: string) =>
     counts.has(key) ? column(`property.${key}`, (part) => part.property(key)) : undefined
   const properties: PropertyColumns = {
@@ -88,7 +89,7 @@ export function merge(parts: readonly Batch[], dictionaries = new ValueDictionar
         .map((field) => [field, column(field, (part) => part.column(field))]),
     ),
     properties: () => properties,
-    propertied: new Uint8Array(sorted(gather((part) => part.propertied()))),
+    hasProperties: new Uint8Array(sorted(gather((part) => part.hasProperties()))),
     get bytes() {
       return bytes
     },

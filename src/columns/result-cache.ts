@@ -1,4 +1,4 @@
-/** A value larger than this share of the memory is not cached: it would evict all others. */
+/** A value larger than this share of the memory is not cached, because it would evict all others. */
 const largestShare = 1 / 2
 
 interface CacheEntry {
@@ -9,8 +9,8 @@ interface CacheEntry {
 }
 
 /**
- * LRU cache of results computed from blocks. Evicts spare entries first (intermediate results that other
- * entries were computed from), then the least recently used ones.
+ * LRU cache of results computed from blocks. First evicts spare entries, which are intermediate results of
+ * other entries, then the least recently used ones.
  */
 export class Cache {
   /** In order of use: the most recently used entry is last. */
@@ -21,7 +21,7 @@ export class Cache {
 
   /**
    * `memory`: bytes; 0 disables the cache. `minFilteredEvents`: filter results are cached for blocks with at
-   * least this many events. For smaller blocks, computing them again is as fast.
+   * least this many events. For smaller blocks, recomputing them is as fast.
    */
   constructor(
     readonly memory: number,

@@ -12,7 +12,9 @@ import {
 import { type StoredText, TextReader } from "../store/texts.ts"
 import { type IdKind, idKinds, StaleBlockError } from "./batch.ts"
 
-/** An event row as the columns need it. An array rather than an object, because there are millions. */
+/**
+ * An event row with the values that columns need. An array rather than an object, because there are millions.
+ */
 export type Row = [
   id: number,
   websiteRid: number,
@@ -28,10 +30,10 @@ export type Row = [
   acquisitionId: number | null,
 ]
 
-/** Indexes in a row of the columns that can be stored as the id of a text. */
+/** Indexes of the values in a row that can be stored as the id of a text. */
 const [anonymousIdAt, sessionIdAt, pathAt, propertiesAt] = [5, 6, 8, 9] as const
 
-/** A row as stored: its texts can be ids of texts. */
+/** A row as stored: each of its texts can be the id of a text. */
 type RawRow = { [Index in keyof Row]: Row[Index] extends string | null ? StoredText : Row[Index] }
 
 /** A row's id, and the columns that determine its batch. */
@@ -59,7 +61,7 @@ export interface StoredEvent {
   crawler: boolean
   /** JSON text of an object, or null. */
   properties: string | null
-  /** The fields of its contexts that are known. */
+  /** The known fields of its contexts. */
   context: KnownContext
 }
 
@@ -73,9 +75,9 @@ export interface EventType {
   keys: string[] | undefined
 }
 
-/** Bytes of cached types. Limited because senders choose the length of keys and names. */
+/** Maximum bytes of cached types. Limited because senders choose the length of keys and names. */
 const typesMemory = 16_777_216
-/** Bytes that a type takes, and each of its keys in addition to their characters. */
+/** Bytes for a type, and for each of its keys in addition to its characters. */
 const typeBytes = 300
 const keyBytes = 40
 
@@ -84,8 +86,8 @@ const columns =
 const columnsOf = (table: string) => columns.replaceAll(/\w+/g, `${table}.$&`)
 
 /**
- * "not indexed" makes SQLite scan by id: by time it would read all events of the time range for each range of
- * ids.
+ * "not indexed" makes SQLite scan by id: with the index on time, it would read all events of the time range
+ * for each range of ids.
  */
 function ids(column: "anonymous_id" | "session_id" | "profile_id"): string {
   return `
@@ -136,7 +138,7 @@ export class RowReader {
   readonly #texts: Record<IdKind, Statement>
   readonly #contexts: Record<ContextKind, ContextReader>
   readonly #interned: TextReader
-  /** Estimated bytes of memory of properties that were parsed to read some of them, and become garbage. */
+  /** Estimated bytes of properties that were parsed to read some of them and have become garbage. */
   parsedBytes = 0
   readonly #types = new Map<number, EventType>()
   #typesBytes = 0
@@ -161,16 +163,16 @@ export class RowReader {
   }
 
   /**
-   * Iterates the rows of all websites with `after` < id <= `last`, by id: a row can hold 32 KiB. Read it to
-   * the end without yielding.
+   * Iterates over the rows of all websites with `after` < id <= `last`, by id: a row can hold 32 KiB. Read it
+   * to the end without yielding.
    */
   byId(after: number, last: number): IterableIterator<Row> {
     return this.#rowsOf(this.#byId.iterate({ after, last }) as IterableIterator<RawRow>)
   }
 
   /**
-   * Iterates the rows of a website with `from` <= ts < `to`, by time and then id. At `from`, only ids above
-   * `fromId`. See `byId`.
+   * Iterates over the rows of a website with `from` <= ts < `to`, by time and then id. At the time `from`,
+   * only rows with ids above `fromId`. See `byId`.
    */
   byTime(
     website: number,
@@ -191,14 +193,16 @@ export class RowReader {
       row[sessionIdAt] = this.#textInSnapshot(row[sessionIdAt])
       row[pathAt] = this.#textInSnapshot(row[pathAt])
       row[propertiesAt] = this.#textInSnapshot(row[propertiesAt])
-      // None of its texts is an id any more. A new array for each of millions of rows would take longer.
+      // None of its texts is an id any more. Creating a new array for each of millions of rows would take
+      // longer.
       yield row as Row
     }
   }
 
   /**
-   * The text of a row whose statement is still open: nothing that was deleted since is missing. A text that is missing is damage, which
-   * `databuddy check` reports; it is read as none, as in an export, because otherwise no query could read the row.
+   * The text of a row whose statement is still open, so concurrent deletions cannot remove it. A missing text is
+   * damage, which `databuddy check` reports. It is read as null, as in an export, because otherwise no query could read
+   * the row.
    */
   #textInSnapshot(stored: StoredText): string | null {
     return typeof stored === "number" ? (this.#interned.text(stored) ?? null) : stored
@@ -208,12 +212,12 @@ export class RowReader {
   #textOf(stored: StoredText): string | null {
     if (typeof stored !== "number") return stored
     const text = this.#interned.text(stored)
-    // Its events were deleted after they were read, and then the text.
+    // The events were deleted after they were read, and then the text.
     if (text === undefined) throw new StaleBlockError()
     return text
   }
 
-  /** Iterates the ids, in the order of `idKinds`, of the rows of a website and ms whose event has that name. */
+  /** Iterates over the ids, in the order of `idKinds`, of a website's rows with that time (ms) and event name. */
   *idsAt(website: number, ts: number, name: string): Generator<(string | null)[]> {
     const rows = this.#atTime.iterate({ website, ts }) as Iterable<[number, ...StoredText[]]>
     for (const [typeId, ...ids] of rows)
@@ -221,15 +225,15 @@ export class RowReader {
   }
 
   /**
-   * Returns the row ids of a website at some times, Unix ms, in no order. Takes about 50 us plus 3 us per
-   * time and row.
+   * Returns the row ids of a website at the given times (Unix ms), in no particular order. Takes about 50 µs
+   * plus 3 µs per time and row.
    */
   ids(website: number, times: readonly number[]): RowId[] {
     return this.#ids.all({ website, times: JSON.stringify(times) }) as RowId[]
   }
 
   /**
-   * Returns the ids of events with `after` < id <= `last`, duplicates included: SQLite removes them more
+   * Returns the ids of events with `after` < id <= `last`, including duplicates: SQLite removes them more
    * slowly than the caller.
    */
   texts(
@@ -259,7 +263,7 @@ export class RowReader {
   /** Throws StaleBlockError if the context was deleted. */
   contextOf(kind: ContextKind, id: number): Context {
     const context = this.#contexts[kind].read(id)
-    // Its events were deleted after they were read, and then the context.
+    // The events were deleted after they were read, and then the context.
     if (!context) throw new StaleBlockError()
     return context
   }
@@ -284,7 +288,7 @@ export class RowReader {
       const row = this.#type.get({ id }) as
         | (Record<"name" | "namespace" | "source" | "keys", string> & { kind: number })
         | undefined
-      // Its events were deleted after they were read, and then the type.
+      // The events were deleted after they were read, and then the type.
       if (!row) throw new StaleBlockError()
       const { name, namespace, source, keys, kind } = row
       type = {
@@ -292,7 +296,7 @@ export class RowReader {
         kind: kindAt(kind),
         namespace: namespace || null,
         source: source || null,
-        // `store/events.ts` wrote it.
+        // `store/events.ts` wrote the keys.
         keys: keys ? (JSON.parse(keys) as string[]) : undefined,
       }
       if (this.#typesBytes > typesMemory) {

@@ -2,11 +2,11 @@ import { partsOfPastDay, partsWhenBusy } from "./merge-plan.ts"
 
 /** ms between two checks for rows to seal. */
 export const sealInterval = 1_000
-/** ms between two maintenance rounds, which seal a few rows too and merge the blocks of closed days. */
+/** ms between two maintenance rounds, which also seal a few rows and merge the blocks of past days. */
 export const maintenanceInterval = 60_000
 /**
- * Minimum unsealed rows to seal; higher during fast ingestion, because every seal costs a commit, and lower once no more arrive, so that
- * the first query after a load finds them sealed.
+ * Minimum unsealed rows to seal. Higher during fast ingestion, because every seal costs a commit, and lower when no
+ * more rows arrive, so that the first query after a load finds them sealed.
  */
 const minRowsToSeal = 8_192
 const minRowsWhenBusy = 65_536
@@ -15,21 +15,24 @@ const minRowsAfterLoad = 1_024
 const busyRate = 4_096
 const rateInterval = 1_000
 /**
- * Unsealed rows from which queries wait for the sealing: a query would read all of them, and so would the next one. While events arrive
- * there are always some, and queries would wait again and again.
+ * Number of unsealed rows above which queries wait for the sealer: otherwise each query would read all of them. While
+ * events keep arriving, there are always some, and queries would wait again and again.
  */
 export const backlogRows = 16_384
 const backlogRowsWhileReceiving = 131_072
-/** Rows per second from which events count as arriving. */
+/** Rows per second above which events count as arriving. */
 const receivingRate = 64
-/** ms that queries wait for the rest of a backlog. Sealing reads a row once, at about the speed of a query. */
+/**
+ * Maximum ms that queries wait for the rest of a backlog. The sealer reads rows at about the speed of a query, but only
+ * once.
+ */
 const maxBacklogWait = 30_000
 
 /** Decides how many unsealed rows are sealed, and whether queries wait until they are. `now`: ms of a monotonic clock. */
 export class SealPolicy {
-  /** Rows that arrive per second; when that was measured; and the last row id then. */
+  /** Arriving rows per second, the time of that measurement, and the last row id at that time. */
   #arrivals: { rate: number; at: number; last: number }
-  /** When there were first too many unsealed rows; undefined: there are few. */
+  /** When the number of unsealed rows first exceeded the limit; undefined if it does not. */
   #backlogSince: number | undefined
 
   /** `last`: the last row id. */

@@ -1,10 +1,10 @@
-/** How far rows are sealed. */
+/** How far rows have been sealed. */
 export interface SealedState {
   /** Rows up to this id are in blocks. */
   id: number
   /** Number of deletions of later rows. */
   deleted: number
-  /** Number of rebuilds: dictionary ids of before one mean nothing after it. */
+  /** Number of rebuilds: dictionary ids from before a rebuild are invalid after it. */
   rebuilds: number
   /** Highest row id. */
   last: number

@@ -66,7 +66,9 @@ const sql = {
     update sealed set id = 0, deleted = deleted + 1, rebuilds = rebuilds + 1;`,
   dropBlock: "delete from blocks where id = :id and stale = :stale",
   retire: "update blocks set website_rid = -1 - website_rid where id = :id and stale = :stale",
-  /** Blocks that are deleted without being rebuilt: their replacement has deleted events, too. */
+  /**
+   * Retired blocks that are deleted without being rebuilt: their replacements have the same deleted events.
+   */
   staleRetired: "select id, stale from blocks where website_rid < 0 and stale > 0 limit :limit",
   staleDay: "select website_rid as website, day from blocks where stale > 0 and website_rid >= 0 limit 1",
   staleOfDay: `
@@ -77,10 +79,10 @@ const sql = {
     limit :limit`,
   retired: "select id from blocks where website_rid < 0",
   staleOf: "select stale from blocks where id = :id",
-  /** Changes whenever there can be something to merge. */
+  /** Changes whenever there might be something to merge. */
   mergeState: `
     select (select coalesce(max(id), 0) from blocks) || ' ' || (select count(*) from blocks where stale > 0)`,
-  /** Days with several blocks, after a website and day. */
+  /** Days with several blocks, after the given website and day. */
   days: `
     select website_rid as website, day from blocks
     where website_rid >= 0 and (website_rid, day) > (:website, :day)
@@ -103,7 +105,7 @@ export class Sealer {
   readonly #blocks: BlockReader
   readonly #ids: IdMaintenance
 
-  /** Total bytes of memory, estimated, in which columns were built. */
+  /** Total estimated bytes of memory in which columns were built. */
   builtBytes = 0
   /** The merge state and day when there was nothing left to merge. */
   #mergedState = ""
@@ -126,7 +128,7 @@ export class Sealer {
     this.#ids = new IdMaintenance(db, this.#rows, this.#blocks, identities)
   }
 
-  /** Returns the number of rows that are in no block yet, by their ids. */
+  /** Returns the number of rows that are in no block yet, computed from their ids. */
   unsealed(): number {
     const { id, last } = this.#readState()
     return last - id
@@ -226,7 +228,7 @@ export class Sealer {
 
   /**
    * Merges blocks of a website and day. Returns undefined if there are none to merge. `today`: days since
-   * 1970-01-01. `partsOfClosedDay`: blocks from which those of a day before are merged.
+   * 1970-01-01. `partsOfClosedDay`: minimum number of blocks to merge in an earlier day.
    */
   *merge(today: number, partsOfClosedDay = partsOfPastDay): Generator<void, SealedBatch | undefined> {
     const state = `${this.db.prepare(sql.mergeState).pluck().get()} ${today} ${partsOfClosedDay}`
@@ -239,13 +241,13 @@ export class Sealer {
         const minimum = ofDay.day < today ? partsOfClosedDay : partsOfOpenDay
         const parts = partsToMerge(partsOf.all(ofDay) as Part[], minimum)
         const batch = parts.length < 2 ? undefined : yield* this.#mergeUnlessStale(parts)
-        // The rest of the day is looked at again.
+        // The rest of the day is checked again.
         if (batch) return batch
         this.#mergedDay = ofDay
       }
       yield
       if (days.length === daysPerStep) continue
-      // Days before the one at which this round began are looked at in another round.
+      // Days before the one at which this round began are checked in another round.
       this.#mergedDay = beforeAllDays
       rounds++
     }
@@ -345,14 +347,17 @@ export function reset(db: Db): void {
 export interface SealingOptions {
   /** Seals rows if at least this many are unsealed. */
   minimum?: number
-  /** Days since 1970-01-01. Blocks of the days before are merged from `partsOfClosedDay` on, others from four. */
+  /** Days since 1970-01-01. Earlier days are merged from `partsOfClosedDay` blocks, the others from four. */
   today?: number
   partsOfClosedDay?: number
   /** If there is nothing else to do, looks for unused dictionary ids: see `IdMaintenance`. */
   collect?: boolean
 }
 
-/** Builds the next batch: seals rows, else rebuilds stale blocks, else merges blocks, else maintains the dictionary of ids. */
+/**
+ * Builds the next batch: seals rows, or else rebuilds stale blocks, or else merges blocks, or else maintains the
+ * dictionary of ids.
+ */
 export function* nextWork(
   sealer: Sealer,
   { minimum = 1, today = Number.NEGATIVE_INFINITY, partsOfClosedDay, collect = false }: SealingOptions = {},

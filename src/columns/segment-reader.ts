@@ -20,7 +20,7 @@ const sql = {
 
 const none: ReadonlyMap<string, OpenProperty> = new Map()
 
-/** Keys that are searched for in the list of properties outside the layout before it is parsed. */
+/** Keys that are searched for in the list of properties outside the layout before the list is parsed. */
 const searchedKeys = 4
 /** Bytes of memory: a character of JSON, as text and parsed; a property of a block; a value in addition to its text; a number, in a list and in an array. */
 const characterBytes = 2

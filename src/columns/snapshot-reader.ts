@@ -15,8 +15,8 @@ import { Stamps } from "./stamps.ts"
 import { type UnsealedLimits, type UnsealedPart, UnsealedRows } from "./unsealed.ts"
 
 /**
- * Up to these limits all unsealed rows are held in memory, in at most 100 MB: 400,000 ordinary rows take 60
- * MB. Beyond these limits, they are read day by day, one part of a day at a time. Their ids are always held; a query
+ * Up to these limits all unsealed rows are held in memory, in at most 100 MB: 400,000 ordinary rows take 60 MB. Beyond
+ * these limits, they are read day by day, one part of a day at a time. Their ids are always held in memory; a query
  * that would exceed `idBytes` is rejected.
  */
 const defaultLimits: UnsealedLimits = {
@@ -26,8 +26,8 @@ const defaultLimits: UnsealedLimits = {
   idBytes: 134_217_728,
 }
 /**
- * Share of the memory for cached results. The rest is for running queries, and for columns while queries do not need
- * it.
+ * Share of the memory for cached results. The rest is for running queries, and for columns as long as queries do not
+ * need it.
  */
 const cacheShare = 3 / 8
 
@@ -45,8 +45,8 @@ interface Borrower {
 }
 
 /**
- * Reads events as batches, from blocks and, if they are unsealed, from rows. Each connection has one. Caches
- * the unsealed rows.
+ * Reads events as batches: from blocks, or from rows if they are unsealed. Each connection has one reader.
+ * Caches the unsealed rows.
  */
 export class SnapshotReader {
   readonly rows: RowReader
@@ -74,7 +74,7 @@ export class SnapshotReader {
     this.identities = new IdDictionary(db)
     this.#index = new BlockIndex(db)
     this.#cache = new Cache(memory * cacheShare, minFilteredEvents)
-    // All ids of sealed events have a dictionary id already.
+    // All ids of sealed events already have a dictionary id.
     this.#reader = new BlockReader(
       db,
       this.rows,
@@ -86,7 +86,7 @@ export class SnapshotReader {
     this.#websites = db.prepare(sql.websites).raw()
   }
 
-  /** Subtracts the memory of a query from the memory of cached columns, until disposed. */
+  /** Takes the memory of a query from the memory of cached columns, until disposed. */
   lend(borrower: Borrower): Disposable {
     this.#borrowers.add(borrower)
     return { [Symbol.dispose]: () => this.#borrowers.delete(borrower) }
@@ -128,8 +128,8 @@ export class SnapshotReader {
   *open(scope: SnapshotScope): Generator<void, Snapshot> {
     const from = Math.floor(scope.from / dayMs)
     const to = Math.floor((scope.to - 1) / dayMs)
-    // In one transaction: otherwise the events of a block that is sealed meanwhile would be read twice, or
-    // not at all.
+    // Runs in one transaction: otherwise, the events of a block that is sealed meanwhile would be read twice,
+    // or not at all.
     const [sealed, ofWebsites] = this.db.transaction((): [SealedState, (readonly DayOfBlocks[])[]] => [
       this.sealed(),
       scope.websites.map((website) => this.#index.daysOf(website)),
@@ -176,8 +176,8 @@ export class SnapshotReader {
       for (const batch of unsealed.batches)
         if (inRange(batch)) partsOf(batch.columns.day).rows.push(entryOfRows(batch))
     } else {
-      // Too many unsealed rows to hold: the names of a day are only known once the day is read, so all of it
-      // is read together.
+      // There are too many unsealed rows to hold. The names of a day are only known once the day is read, so
+      // all of it is read together.
       for (const website of scope.websites) {
         const range = { website, from: scope.from, to: scope.to, after: sealed.id }
         for (const day of this.#days.all(range) as number[])
@@ -227,7 +227,7 @@ interface DayParts {
   state: string
   /** Entries to read from rows. */
   rows: Entry[]
-  /** Entries that are read when needed. */
+  /** Functions that return further entries when they are needed. */
   deferred: (() => Entry[])[]
 }
 
@@ -240,7 +240,7 @@ function entryOfRows(batch: MemoryBatch): Entry {
   const { website, name, kind, crawler } = batch
   const { day, isWide } = batch.columns
   const entry = { website, name, kind, day, crawler, afterId: afterBlocks, slice: undefined }
-  // What a query parses of wide rows is released with its batch.
+  // The parsed properties of wide rows are freed with the batch.
   return isWide
     ? { ...entry, open: () => new MemoryBatch(batch.columns) }
     : { ...entry, batch, open: () => batch }
@@ -262,8 +262,8 @@ function entriesOfPart({ batches, open }: UnsealedPart, part: number, website: n
 const afterBlocks = Number.MAX_SAFE_INTEGER
 
 /**
- * Reads stale blocks from rows: when the first one of a day is requested, it reads all of the day, as far as
- * memory allows.
+ * Reads stale blocks from rows. When the first block of a day is requested, it reads as much of the day as
+ * fits in memory.
  */
 class StaleDays {
   /** By block id and slice key. */
@@ -274,7 +274,7 @@ class StaleDays {
     private readonly blocks: readonly BlockRow[],
   ) {}
 
-  /** Returns undefined if all of its events were deleted. */
+  /** Returns undefined if all events of the slice were deleted. */
   batchOf(slice: Slice): MemoryBatch | undefined {
     const { id, website, day } = slice.block
     if (!this.#batches.has(id)) {

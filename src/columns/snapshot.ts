@@ -36,11 +36,11 @@ export interface Entry {
    * Undefined sorts as 0.
    */
   part?: number
-  /** All its events have higher ids than this. */
+  /** All events of the entry have higher ids than this. */
   afterId: number
   /** The slice of a block, whose counts are known without reading columns. Undefined for rows. */
   slice: Slice | undefined
-  /** Set if the batch is in memory already. */
+  /** Set if the batch is already in memory. */
   batch?: Batch
   /** Returns undefined if none of its events is left. */
   open(): Batch | undefined
@@ -50,9 +50,12 @@ export interface Entry {
 export interface Day {
   /** Days since 1970-01-01. */
   day: number
-  /** Identifies the blocks of the day: the same state means the same events in blocks. "" means no blocks. */
+  /**
+   * Identifies the blocks of the day: if the state is the same, the blocks hold the same events. "" means no
+   * blocks.
+   */
   state: string
-  /** The rows of the day do not fit into memory: they are read each time they are requested. */
+  /** The rows of the day do not fit in memory, so they are read each time they are requested. */
   exceedsMemory: boolean
   /** Entries of current blocks. */
   sealed(): readonly Entry[]
@@ -63,8 +66,8 @@ export interface Day {
 /** Single events looked up in one step: about 5 ms. */
 const lookupsPerStep = 256
 /**
- * A lookup of texts searches a whole dictionary. This many of its ids take as long as checking the dictionary
- * id of one text.
+ * Looking up texts searches a whole dictionary. Searching this many ids takes as long as checking the
+ * dictionary id of one text.
  */
 const idsPerCheck = 1_000
 /** Number of rows that a scan reads in the time of one lookup. */
@@ -104,7 +107,7 @@ interface SnapshotOptions {
 
 /** The events of a scope at one point in time. */
 export class Snapshot {
-  /** Number of rows read, as opposed to events of blocks. */
+  /** Number of events read from rows rather than from blocks. */
   rowsRead = 0
   blockEvents = 0
   /** Whether part of the result comes from the counts of blocks alone. */
@@ -157,8 +160,8 @@ export class Snapshot {
   }
 
   /**
-   * Iterates entries by day, website, name, people before crawlers, kind, and receipt. `names`: only entries of
-   * these names.
+   * Iterates over entries by day, website, name, people before crawlers, kind, and order of arrival. `names`: only
+   * entries of these names.
    */
   *entries(names?: readonly string[]): Generator<Entry> {
     const selected = names && new Set(names)
@@ -169,7 +172,7 @@ export class Snapshot {
   #ofDay(day: Day): Entry[] {
     const fromRows = day.inRows()
     const entries = [...day.sealed(), ...fromRows]
-    // The blocks of one website are sorted already.
+    // The blocks of one website are already sorted.
     return fromRows.length > 0 || this.scope.websites.length > 1 ? entries.sort(compareEntries) : entries
   }
 
@@ -180,7 +183,7 @@ export class Snapshot {
     }
   }
 
-  /** Iterates the entries of each day, newest day first. */
+  /** Iterates over the entries of each day, newest day first. */
   *daysBackwards(): Generator<Entry[]> {
     for (const day of this.days.toReversed()) yield this.#ofDay(day)
   }
@@ -212,9 +215,9 @@ export class Snapshot {
   }
 
   /**
-   * Reads the events at the given times (Unix ms), both as stored and as columns. The columns have dictionary
-   * ids only for the kinds of ids in `lookedUp`. Calls `onEvent` with each event before it reads the next.
-   * Yields while it reads.
+   * Reads the events at the given times (Unix ms), both as stored and as columns. The columns contain
+   * dictionary ids only for the kinds of ids in `lookedUp`. Calls `onEvent` with each event before it reads
+   * the next. Yields while it reads.
    */
   *eventsAt(
     moments: readonly { website: number; ts: number }[],
@@ -236,7 +239,7 @@ export class Snapshot {
       events,
       columns: [
         ...builder.finish((kind, texts) =>
-          // A lookup of a few ids among millions takes as long as a lookup of many.
+          // Looking up a few ids among millions takes as long as looking up many.
           lookedUp.includes(kind) ? this.dictionaryIdsOf(kind, texts) : new Uint32Array(texts.length),
         ),
       ],
@@ -275,7 +278,7 @@ export class Snapshot {
     return rowIds
   }
 
-  /** Returns the public id of a website; undefined for the owner's own events. */
+  /** Returns the public id of a website; undefined for events without a website. */
   websiteId(rid: number): string | undefined {
     return this.websiteIds.get(rid)
   }

@@ -80,7 +80,7 @@ export class StoredBatch implements Batch {
     return this.#layout.withProperties[this.slice.index] as number
   }
 
-  propertied(): Uint8Array {
+  hasProperties(): Uint8Array {
     const { propertied } = this.#layout
     // It is stored in 1 byte for each event.
     if (propertied) return this.#codesOf("propertied", propertied) as Uint8Array
@@ -92,7 +92,7 @@ export class StoredBatch implements Batch {
     return this.#openLayout
   }
 
-  /** Codes of this slice. If the dictionary ids are not stored, returns zeros, 4 bytes each. */
+  /** Codes of this slice. If the dictionary ids are not stored, returns zeros of 4 bytes each. */
   #codesOf(name: string, location: ColumnLocation | undefined): Codes {
     let codes = this.#codes.get(name)
     if (!codes) {

@@ -4,24 +4,24 @@ import { presentIn } from "./column.ts"
 // Decides which properties of a block are not stored as columns: queries read their values from the rows.
 
 /**
- * Properties in the layout of a block: those that most events have. The others stay in the rows and are
- * listed separately.
+ * Properties in the layout of a block: those that occur in the most events. The others stay in the rows and
+ * are listed separately.
  */
 export const listedProperties = 1_000
 /**
- * A column with more distinct values than this stays in the rows if more than half of its events differ and
- * the strings are long.
+ * A column with more distinct values stays in the rows if more than half of its events have different values
+ * and the strings are long.
  */
 const maxDistinct = 256
 /**
- * Limits of the average and total characters of such strings: order numbers are stored, texts that people
- * write are not.
+ * Limits of the average and total characters of such strings: order numbers are stored as columns, texts that
+ * people write are not.
  */
 const maxAverageLength = 32
 const maxCharacters = 4_194_304
 
 /**
- * Whether a column is not stored: long strings that nearly all differ take about as much space in a column as in
+ * Whether a column is not stored: long strings that are nearly all different take about as much space in a column as in
  * the rows.
  */
 export function staysInRows(column: Column): boolean {

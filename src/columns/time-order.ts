@@ -1,7 +1,7 @@
 import { maxEvents } from "./column.ts"
 
 /**
- * Returns the positions of `times` in a stable ascending order, or undefined if the times are sorted already.
+ * Returns the positions of `times` in a stable ascending order, or undefined if the times are already sorted.
  * Throws RangeError.
  */
 export function orderOf(times: Uint32Array, count: number): Uint32Array | undefined {

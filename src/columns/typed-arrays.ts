@@ -39,7 +39,7 @@ export function copyInto<Numbers extends Uint32Array | Int32Array | Float64Array
   return larger
 }
 
-/** `lowerBound` for doubles. A function of its own: code for both types of arrays is several times as slow. */
+/** `lowerBound` for doubles. A separate function, because code for both types of arrays is several times as slow. */
 export function lowerBoundOfDoubles(ascending: Float64Array, minimum: number): number {
   let [low, high] = [0, ascending.length]
   while (low < high) {
@@ -50,7 +50,7 @@ export function lowerBoundOfDoubles(ascending: Float64Array, minimum: number): n
   return low
 }
 
-/** Returns the index of the first number that is not below `minimum`, from index `from` on. */
+/** Returns the index of the first number that is not below `minimum`, starting at index `from`. */
 export function lowerBound(ascending: Uint32Array, minimum: number, from = 0): number {
   let [low, high] = [from, ascending.length]
   while (low < high) {

@@ -13,7 +13,7 @@ const idBytes = 100
 /** Share of the memory for unsealed rows above which they are sealed before more arrive. */
 const heavyShare = 1 / 4
 
-/** The position of an event in the order of time and then of receipt. */
+/** The position of an event in the order of time and then of arrival. */
 interface Position {
   ts: number
   id: number
@@ -21,7 +21,7 @@ interface Position {
 
 /** Limits of the unsealed rows in memory. */
 export interface UnsealedLimits {
-  /** Up to this many rows are held in memory. */
+  /** Maximum rows held in memory. */
   rows: number
   /** Bytes of all batches in memory, as estimated by `ColumnBuilder`. */
   bytes: number
@@ -46,7 +46,7 @@ export interface UnsealedPart {
 /** The unsealed rows as batches, and dictionary ids for ids that no block has used yet. */
 export class UnsealedRows {
   batches: MemoryBatch[] = []
-  /** Total estimated bytes of columns built from them: those of a part soon become garbage. */
+  /** Total estimated bytes of columns built from unsealed rows: those of a part soon become garbage. */
   built = 0
   #lastRead: number
   /** Rows that were read but are in no batch yet. */
@@ -62,8 +62,8 @@ export class UnsealedRows {
   #part: { key: string; batches: MemoryBatch[] } | undefined
   readonly #next: DictionarySizes
   /**
-   * The dictionary sizes at creation. Larger ids in the database were assigned since; here they are assigned
-   * to new ids.
+   * The dictionary sizes at creation. Larger ids in the database were assigned later; this object assigns
+   * them to new ids.
    */
   readonly #initialSizes: DictionarySizes
   readonly #newIds: Record<IdKind, Map<string, number>> = {
@@ -178,12 +178,14 @@ export class UnsealedRows {
     return { batches: this.#batchesOf(builder), end }
   }
 
-  /** True if they take much memory once they are parsed. Then they should be sealed even if there are few. */
+  /**
+   * True if the rows take much memory once they are parsed. Then they should be sealed even if there are few.
+   */
   get isHeavy(): boolean {
     return this.#isTooLarge || this.#parsedBytes + this.#builder.bytes > this.limits.bytes * heavyShare
   }
 
-  /** True if each query builds their columns again, or soon would. */
+  /** True if each query rebuilds their columns, or soon would. */
   get areRebuilt(): boolean {
     return this.#isTooLarge || this.#bytes > this.limits.bytes * heavyShare
   }
@@ -210,7 +212,7 @@ export class UnsealedRows {
     return ids
   }
 
-  /** Iterates the texts and dictionary ids of ids that no block has used yet, of rows that were read. */
+  /** Iterates over the texts and dictionary ids of those ids in the rows read that no block has used yet. */
   newIds(kind: IdKind): Iterable<[text: string, id: number]> {
     return this.#newIds[kind]
   }

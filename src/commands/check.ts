@@ -33,7 +33,7 @@ function check(options: DataOptions, context: Context): void {
     print(path, schema, contents, options, context)
     return
   }
-  // A plain close: a damaged database must not be written to, not even by a checkpoint.
+  // Uses a plain close, because a damaged database must not be written to, not even by a checkpoint.
   db.close()
   if (options.json) printJson({ db: path, ok: false, problems }, context)
   else for (const problem of problems) context.out(`${shown(problem)}\n`)

@@ -80,7 +80,10 @@ export function addClickHouseCommands(root: Command, context: Context): void {
     .description(
       "ship everything that is not in the cluster yet, then compare both sides. It continues where an earlier run or a server stopped",
     )
-    .option("--replace", "after a restore: first delete in the cluster what is newer than this file")
+    .option(
+      "--replace",
+      "after a restore: first delete the events in the cluster that are newer than this file",
+    )
   addDataOptions(
     addFlagsOfServe(loadCommand, flags),
     "clickhouse load --clickhouse https://user@host:8443/database",
@@ -96,7 +99,7 @@ export function addClickHouseCommands(root: Command, context: Context): void {
   ).action((options: ClickHouseOptions) => compareSides(options, context))
   const fetchCommand = group
     .command("fetch")
-    .description("add everything that only the cluster has to a file, then compare both sides")
+    .description("add the events that only the cluster has to the file, then compare both sides")
   addDataOptions(
     addFlagsOfServe(fetchCommand, flags),
     "clickhouse fetch --clickhouse https://user@host:8443/database --db new.db",

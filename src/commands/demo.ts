@@ -14,7 +14,7 @@ import { stopListening } from "../server/shutdown.ts"
 import type { Context } from "../terminal/context.ts"
 import { version } from "../version.ts"
 
-/** The database has 40 MB after the start, and grows by less than 20 MB a day. */
+/** The database has 40 MB at the start, and grows by less than 20 MB a day. */
 const neededSpace = "100 MB"
 
 interface DemoFlags {
@@ -31,7 +31,12 @@ export function addDemoCommand(root: Command, context: Context): void {
       "run a server with two months of invented events of a shop and an app, on a temporary database that is removed when it stops",
     )
   addFlagsOfServe(command, ["--port"])
-    .option("--seed <number>", "other numbers give other events", whole(0, 2 ** 32 - 1), 1)
+    .option(
+      "--seed <number>",
+      "seed of the generated events: another number gives other events",
+      whole(0, 2 ** 32 - 1),
+      1,
+    )
     .option("--no-live", "do not add events while it runs")
     .addOption(new Option("--db <file>").hideHelp())
     .action((flags: DemoFlags) => {
@@ -50,7 +55,7 @@ async function demo(flags: DemoFlags, context: Context): Promise<void> {
     stop.signal.addEventListener("abort", () => resolve())
   })
   void context.stopSignal().then(() => stop.abort())
-  // A terminal that is closed ends the demo too.
+  // Closing the terminal also ends the demo.
   context.reloadSignal()(() => stop.abort())
   const folder = temporaryFolder()
   const remove = () => rmSync(folder, { recursive: true, force: true })
@@ -94,7 +99,7 @@ async function serveDemo(
     {
       ...defaultServeOptions(),
       path,
-      // Nothing has to survive a power failure, nor to leave space for a server.
+      // The data does not have to survive a power failure, and a server does not need the space.
       durability: "os",
       minFree: 0,
       metricsAccess: { token: undefined, local: false },
@@ -145,7 +150,7 @@ Open the dashboard (this link logs you in):
 
   ${url}${loginPath}
 
-Questions to try:
+Queries to try:
 
 ${questions.join("")}`
 }

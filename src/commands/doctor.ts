@@ -187,7 +187,7 @@ function contentFacts(
     closeAfterReading(db)
     return facts
   } catch (error) {
-    // A plain close: a damaged database must not be written to.
+    // Uses a plain close, because a damaged database must not be written to.
     db.close()
     const { message, hint } = databaseError(error, path) as Error & { hint?: string }
     return { ...none, damage: { message, hint } }
@@ -206,7 +206,7 @@ function hasModes(): boolean {
   return process.getuid !== undefined
 }
 
-/** Why something cannot be read, and what to do if that is known. */
+/** Why something cannot be read, and what to do, if that is known. */
 function failureOf(error: unknown): { message: string; hint: string | undefined } {
   return { message: messageOf(error), hint: error instanceof UserError ? error.hint : undefined }
 }
@@ -237,7 +237,7 @@ async function backupsInBucket(
   }
 }
 
-/** Asks the cluster of --clickhouse for its tables. */
+/** Reads the tables of the cluster of --clickhouse. */
 async function clusterFacts(
   options: DoctorOptions,
   lag: ShippingLag | undefined,

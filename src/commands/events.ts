@@ -21,7 +21,7 @@ const pollInterval = 250
 const batchSize = 5_000
 
 export function addEventsCommands(root: Command, context: Context): void {
-  const events = root.command("events").description("watch single events")
+  const events = root.command("events").description("watch individual events")
   const tail = events
     .command("tail")
     .description("print events as they are stored, until you press Ctrl-C")

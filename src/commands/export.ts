@@ -33,7 +33,7 @@ const readRows = 500
 /** Events per row group of a Parquet file: enough for fast reads; writing a group takes about 20 MB. */
 const groupRows = 20_000
 const groupCharacters = 16_000_000
-/** zlib's default compromise between time and size. */
+/** zlib's default level, a compromise between time and size. */
 const gzipLevel = 6
 const output = { what: "export", example: "events.ndjson" } as const
 
@@ -46,9 +46,9 @@ export function addExportCommand(root: Command, context: Context): void {
     .option("--to <time>", "events before this time")
     .option(
       "--profile-id <id>",
-      "everything about one profile of a website: the profile, its links, its events, and events without a profile from anonymous ids linked to it",
+      "all data about one profile of a website: the profile, its links, its events, and events without a profile from anonymous ids linked to it",
     )
-    .option("--anonymous-id <id>", "everything about one visitor of a website: events and links to profiles")
+    .option("--anonymous-id <id>", "all data about one visitor of a website: events and links to profiles")
     .addOption(new Option("--format <format>", "output format").choices(formats).default("ndjson"))
     .option("--gzip", "compress the output")
     .option(
@@ -128,7 +128,7 @@ function exportChunks(
     return exportPerson(db, { website, id: person, now: environment.now(), sleep }, format, steps)
   }
   const websites = website ? [website] : listWebsites(db)
-  return exportEvents(db, { websites, ownEvents: !website, from, to }, format, steps)
+  return exportEvents(db, { websites, includeWithoutWebsite: !website, from, to }, format, steps)
 }
 
 /** Writes to a partial file and renames it at the end: `path` never holds an incomplete export. */
@@ -161,7 +161,7 @@ async function toFile(
   }
 }
 
-/** Continues after a short write. */
+/** Continues after a partial write. */
 function writeAll(file: number, bytes: Uint8Array): void {
   for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done)
 }

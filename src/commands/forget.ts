@@ -108,7 +108,7 @@ async function forget(options: ForgetOptions, context: Context): Promise<void> {
   })
 }
 
-/** Whether a copy contains data of the person. Also true if it cannot be read, or is a database in use. */
+/** Whether a copy can contain data of the person. Also true if it cannot be read, or is a database in use. */
 function canHold(file: string, websiteId: string, id: Person["id"], known: string[]): boolean {
   // Opening a database in WAL mode would create files next to it.
   if (existsSync(`${file}-wal`)) return true

@@ -110,13 +110,17 @@ export function addQueryCommand(root: Command, context: Context): void {
     .option("--reached <step>", "people who reached this step of the funnel of --step", whole(1, maxSteps))
     .option(
       "--dropped-after <step>",
-      "people who got to this step of the funnel, and no further",
+      "people who reached this step of the funnel and no later one",
       whole(1, maxSteps),
     )
     .option("--value <value>", "people under this value of --by in the funnel")
     .option("--no-value", "people without a value of --by in the funnel")
     .option("--cohort <date>", "people of this cohort of the retention of --step")
-    .option("--period <number>", "people of the cohort who returned so many periods later", whole(0, 100_000))
+    .option(
+      "--period <number>",
+      "people of the cohort who returned this many periods later",
+      whole(0, 100_000),
+    )
     .option("--search <text>", "visitors whose anonymous id contains this")
     .option("--cursor <text>", "continue from the cursor of an earlier result")
     .option("--limit <rows>", "maximum number of rows", whole(1, maxLimit))
@@ -143,7 +147,7 @@ async function query(type: string, options: QueryOptions, context: Context): Pro
   else printEntry(entry, options, context)
 }
 
-/** The request body for the API. */
+/** Converts the options to the request body of the API. */
 function bodyOf(type: string, options: QueryOptions): object {
   const { last, preset, from, to, zone, where, limit, page, crawlers } = options
   const parameter = {
@@ -184,7 +188,7 @@ function bodyOf(type: string, options: QueryOptions): object {
   })
 }
 
-/** The request schema rejects fields that are present and undefined. */
+/** The request schema rejects fields that are present but undefined. */
 function withoutUndefined(fields: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
 }

@@ -38,7 +38,7 @@ export function addRestoreCommand(root: Command, context: Context): void {
   const command = root
     .command("restore <file>")
     .description(
-      "replace the database with a backup (stop the server first). The file can be in a bucket (s3://bucket/prefix); without a name, it is the newest one there",
+      "replace the database with a backup (stop the server first). The file can be in a bucket (s3://bucket/prefix); without a name, the newest backup there is used",
     )
     .option("--dry-run", "verify the backup and show what it contains; change nothing")
     .option(
@@ -74,7 +74,7 @@ async function bucketSource(
   options: RestoreOptions,
   context: Context,
 ): Promise<Source> {
-  // A trial can run beside a server, which rejects events below --min-free.
+  // A dry run can happen while a server runs, which rejects events below --min-free.
   const reserve = options.dryRun ? Math.max(options.minFree, spareBytes) : spareBytes
   const { url: from, bytes, download } = await findArchive(url, db, options, reserve, context)
   return { name: from, bytes, task: { what: "download", from, download } }
@@ -145,8 +145,8 @@ function tryOut(path: string, { name }: Source, db: string, options: RestoreOpti
 }
 
 /**
- * Changes the copy before it is in use. Returns the access that ended since the backup, and by default ends it in the copy too.
- * `current`: the database that it replaces, if there is one.
+ * Changes the copy before it is in use. Returns the access that was revoked or changed since the backup, and by default
+ * applies these changes to the copy. `current`: the database that it replaces, if there is one.
  */
 function adaptCopy(
   path: string,
@@ -211,7 +211,7 @@ function printAccess(
   }
   const changes = [
     ...ended.keys.map(({ name, id, change }) => `key ${shown(name)} (${id}): ${change}`),
-    ...ended.links.map(({ name, id }) => `share link ${shown(name)} (${id}): ended`),
+    ...ended.links.map(({ name, id }) => `share link ${shown(name)} (${id}): revoked`),
     ...ended.users.map(({ email, change }) => `user ${shown(email)}: ${change}`),
   ]
   if (changes.length === 0) return

@@ -34,7 +34,7 @@ export function addServeCommand(root: Command, context: Context): void {
 async function serve(options: ServeOptions, context: Context): Promise<void> {
   const path = databasePath(options.db)
   const { environment, newId, memory } = context
-  // A terminal that is closed sends SIGHUP too: then it ends the server.
+  // Closing a terminal also sends SIGHUP; then it ends the server.
   const onReload = context.errIsTerminal ? () => {} : context.reloadSignal()
   const logging = { level: readLogLevel(options), readable: context.errIsTerminal }
   const log = createLog(context.err, logging, environment.now)
@@ -125,7 +125,7 @@ async function scheduleBackups(db: string, options: ServeOptions, log: Log, cont
     backupTo === undefined
       ? undefined
       : bucketDestination(openBucket(backupTo, options, context), options, database)
-  // The local one first: the bucket gets the same backup.
+  // The local backup comes first, so that the bucket gets the same one.
   const destinations = [folder, bucket].filter((destination) => destination !== undefined)
   const schedule = new BackupSchedule(destinations, { every, keep, ping: options.backupPing }, context, log)
   const [local, offsite] = [schedule.stateOf(folder), schedule.stateOf(bucket)]

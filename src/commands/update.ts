@@ -31,7 +31,7 @@ export function addUpdateCommand(root: Command, context: Context): void {
   const command = root
     .command("update")
     .description(
-      "replace this executable by the newest release and restart the server; goes back to this version, with its database, if the new one does not become ready. Makes no requests unless --url is set",
+      "replace this executable with the newest release and restart the server; returns to this version and its database if the new version does not become ready. Makes no requests unless --url is set",
     )
     .addOption(
       new Option("--url <url>", "folder with the files of the newest release").env("DATABUDDY_UPDATE_URL"),
@@ -39,10 +39,10 @@ export function addUpdateCommand(root: Command, context: Context): void {
     .addOption(
       new Option(
         "--public-key <key>",
-        "key of minisign that signs SHA256SUMS (default: the key in this executable, if it was built with one)",
+        "minisign public key for SHA256SUMS (default: the key in this executable, if it was built with one)",
       ).env("DATABUDDY_UPDATE_PUBLIC_KEY"),
     )
-    .option("--check", "only say whether there is a newer version")
+    .option("--check", "only check whether there is a newer version")
     .option("--service <name>", "the server's unit", "databuddy.service")
     .option("--control <program>", "called with stop or start, and the unit", "systemctl")
     .option("--ready-within <seconds>", "how long the new version can take to start", whole(1, 86_400), 120)
@@ -90,12 +90,12 @@ async function update(options: UpdateOptions, context: Context): Promise<void> {
   }
 }
 
-/** Throws a UserError without an address or a key: no update is installed from an unknown source. */
+/** Throws a UserError if the URL or the key is missing: no update is installed from an unknown source. */
 function sourceOf(options: UpdateOptions) {
   const { url, publicKey = typeof BUILD_UPDATE_KEY === "string" ? BUILD_UPDATE_KEY : "" } = options
   if (url === undefined || !URL.canParse(url)) {
     throw new UserError(
-      url === undefined ? "no address of releases is configured" : `--url ${url} is not a URL`,
+      url === undefined ? "no URL of releases is configured" : `--url ${url} is not a URL`,
       "set --url or DATABUDDY_UPDATE_URL to a folder with SHA256SUMS and the archives",
     )
   }
@@ -108,7 +108,7 @@ function sourceOf(options: UpdateOptions) {
   return { url, key: parsePublicKey(publicKey) }
 }
 
-/** The path of this executable. Throws a UserError if something else replaces it. */
+/** The path of this executable. Throws a UserError if it has to be replaced in another way. */
 function ownProgram({ program: [executable = "", ...script] }: Context): string {
   if (script.length > 0)
     throw new UserError("this is not a built executable", "update the sources with git, and build again")
@@ -157,7 +157,10 @@ async function control(
     )
 }
 
-/** Throws a UserError if no server answers: with a wrong port, a good version would seem not to start, and be undone. */
+/**
+ * Throws a UserError if no server answers. With a wrong port, a good version would look as if it did not start, and
+ * would be undone.
+ */
 async function requireServer(options: UpdateOptions): Promise<void> {
   const url = localUrl(options)
   const { code, status } = await fetchStatus(url, "/ready", 5_000)

@@ -32,7 +32,7 @@ import {
   parsePassword,
   userJson,
 } from "../users/input.ts"
-import { Passwords } from "../users/passwords.ts"
+import { PasswordHasher } from "../users/password-hash.ts"
 import type { UserJson } from "../users/schema.ts"
 
 interface CreateOptions extends DataOptions {
@@ -52,7 +52,7 @@ interface DeleteOptions extends DataOptions {
   yes?: boolean
 }
 
-/** 120 bits, as 20 characters: too many to guess, and few enough to type. */
+/** 120 bits, as 20 characters: infeasible to guess, and short enough to type. */
 const generatedPasswordBytes = 15
 const passwordStdinHelp = "read the password from standard input (default: generate one, shown once)"
 
@@ -166,7 +166,7 @@ async function link(email: string, options: ResetOptions, context: Context): Pro
       const invite = newInviteJson(createInvite(db, "reset", id, random, now()))
       if (options.json) printJson(invite, context)
       else {
-        // With the variable of the server, an operator sees what its URL ends with.
+        // If the server's variable is set, an operator sees how its URL ends.
         const end = options.basePath === "" ? "" : `, which ends with ${options.basePath}`
         context.out(
           `${invite.path}\n\nAppend it to the URL of the server${end}. The link works once and expires on ${shortTime(invite.expiresAt, "")}.\n`,
@@ -199,7 +199,7 @@ async function choosePassword(
   const password = passwordStdin
     ? parsePassword((await context.input()).replace(/\r?\n$/, ""))
     : generatePassword(context.environment.random)
-  return { password, hash: await new Passwords().hash(password) }
+  return { password, hash: await new PasswordHasher().hash(password) }
 }
 
 function generatePassword(random: Random): string {

@@ -51,7 +51,7 @@ interface DeleteOptions extends DataOptions {
   yes?: boolean
 }
 
-/** ms after which a running server has noticed that a website was deleted and stores no more events for it. */
+/** ms after which a running server has noticed that a website was deleted, and stores no more events for it. */
 const registryDelay = 1_000
 const exampleId = "550e8400-e29b-41d4-a716-446655440000"
 
@@ -99,7 +99,7 @@ export function addWebsiteCommands(root: Command, context: Context): void {
     .addOption(pageIdentifyOption())
     .option(
       "--lower-is-better <event>",
-      "replace the events of which fewer are better, such as errors; can be repeated",
+      "replace the names of events that should decrease, such as errors; can be repeated",
       collect,
     )
     .option("--no-lower-is-better", "changes of all events are neutral")
@@ -145,7 +145,7 @@ function retainOption(): Option {
 function pageIdentifyOption(): Option {
   return new Option(
     "--page-identify <on|off>",
-    "let pages identify visitors, as claims that never replace what a key said (default: on)",
+    "let pages identify visitors, as claims that never overwrite what a key sent (default: on)",
   ).choices(["on", "off"])
 }
 

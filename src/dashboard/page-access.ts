@@ -1,5 +1,5 @@
 import { canAccess } from "../http/permissions.ts"
-import { loginOfPage } from "../http/session-cookie.ts"
+import { loginForNavigation } from "../http/session-cookie.ts"
 import { type PageName, pageNames, sharePages, userPages } from "../sections.ts"
 import type { Db } from "../store/db/driver.ts"
 import type { Registry } from "../store/ingest/registry.ts"
@@ -40,7 +40,7 @@ function shareAccess({ db, now }: PageDeps, token: string, page: string, isEmbed
 }
 
 function websiteAccess({ db, registry, now }: PageDeps, request: Request, id: string, page: string) {
-  const login = loginOfPage(db, request, now())
+  const login = loginForNavigation(db, request, now())
   if (!login) return open
   const { websites, sections } = login.user
   const exists = registry.website(id) !== undefined

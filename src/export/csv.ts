@@ -12,8 +12,8 @@ const columns = eventFields.flatMap(({ name }) => (name === "timestamp" ? ([name
 export const csvHeader = columns.join(",")
 
 /**
- * Formats an event as a line. Text that starts like a formula, or with an apostrophe, gets an apostrophe as a prefix: to restore the
- * original, remove one leading apostrophe. An empty cell is null.
+ * Formats an event as a line. Text that starts like a formula, or with an apostrophe, is prefixed with an apostrophe:
+ * to restore the original, remove one leading apostrophe. An empty cell is null.
  */
 export function csvRow(event: StoredEvent): string {
   const row = { ...event, time: new Date(event.timestamp).toISOString() }

@@ -18,8 +18,8 @@ import { type Counts, endLine, eventLine, firstLine, linkLine, profileLine, webs
 /** Selection of an export. Keys and salts are never exported. */
 export interface ExportSelection {
   websites: readonly Website[]
-  /** Include events without a website. */
-  ownEvents: boolean
+  /** Includes events without a website. */
+  includeWithoutWebsite: boolean
   /** Range of timestamps in Unix ms, `to` exclusive; undefined: unbounded. */
   from: number | undefined
   to: number | undefined
@@ -65,7 +65,7 @@ export function exportEvents(
 ): AsyncGenerator<Uint8Array> {
   const { websites, from = Number.MIN_SAFE_INTEGER, to = Number.MAX_SAFE_INTEGER } = selection
   const ids = new Map<number, string | null>(websites.map(({ rid, id }) => [rid, id]))
-  if (selection.ownEvents) ids.set(withoutWebsite, null)
+  if (selection.includeWithoutWebsite) ids.set(withoutWebsite, null)
   const batches = new EventReader(db, { websites: ids, from, to }).all(steps.rows)
   return fileOf({ lines: linesOf(db, websites), events: paced(batches, steps) }, format, steps)
 }

@@ -2,8 +2,9 @@ import { splitContext } from "../store/contexts.ts"
 import type { StoredEvent, StoredLink, StoredProfile } from "../store/event-reader.ts"
 import type { Website } from "../store/websites.ts"
 
-// Lines of an ndjson export, one JSON object each: a header, websites, profiles, links and events, and a last line with the counts,
-// which reveals an incomplete file. Fields have the names of the tables and of the `events` view; times are Unix ms.
+// Writes the lines of an ndjson export, one JSON object each: a header, websites, profiles, links and events, and a
+// last line with the counts, which reveals an incomplete file. Fields have the names of the tables and of the `events`
+// view; times are Unix ms.
 
 /** Format version in the header. An incompatible change increases it. */
 export const formatVersion = 1

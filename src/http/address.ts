@@ -3,7 +3,7 @@ import { BlockList, isIP } from "node:net"
 /** Proxies whose X-Forwarded-For is trusted. */
 export type TrustedNetworks = BlockList
 
-/** Parses a list such as `10.0.0.0/8,::1`. Undefined if an entry is not an address or network. */
+/** Parses a list such as `10.0.0.0/8,::1`. Returns undefined if an entry is neither an address nor a network. */
 export function parseNetworks(text: string): TrustedNetworks | undefined {
   const networks = new BlockList()
   for (const part of text.split(",").map((entry) => entry.trim())) {
@@ -48,8 +48,8 @@ export function rateLimitPrefix(address: string): string {
 }
 
 /**
- * Strips what surrounds an address: the `::ffff:` prefix that dual-stack sockets add to IPv4, and the quotes, port and
- * IPv6 brackets that some proxies add.
+ * Removes what can surround an address: the `::ffff:` prefix that dual-stack sockets add to IPv4, and the quotes, ports
+ * and IPv6 brackets that some proxies add.
  */
 export function normalizeAddress(address: string): string {
   return address

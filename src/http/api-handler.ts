@@ -30,7 +30,7 @@ export interface AuthDeps extends AuthFailureDeps, CallerDeps, CookieDeps, Rejec
     }
 }
 
-/** What the handler of a public route gets. */
+/** What the handler of a public route receives. */
 export interface ResponseContext {
   /** Unix ms, the time of the request. */
   now: number
@@ -38,12 +38,12 @@ export interface ResponseContext {
   headers: Record<string, string>
 }
 
-/** What the handler of an authenticated route gets. */
+/** What the handler of an authenticated route receives. */
 export interface AuthenticatedContext extends ResponseContext {
   caller: Caller
 }
 
-/** What the caller of a route needs. */
+/** What a caller needs to use a route. */
 export interface RouteAccess {
   scope: Scope
   /** Method and path of the route, such as `GET /v1/profiles/:id`. */
@@ -165,7 +165,7 @@ export function v1Headers(requestId: string): Record<string, string> {
   return { ...jsonHeaders(requestId), "Cache-Control": "no-store" }
 }
 
-/** The error response of /v1, in Databuddy's format. A 5xx only has the message of its status. */
+/** The error response of /v1, in Databuddy's format. A 5xx contains only the message of its status. */
 export function errorResponse(error: unknown, headers: Record<string, string>): Response {
   const rejection = toRequestError(error)
   const { status, message, meaning, advice } = rejections[rejection.reason]

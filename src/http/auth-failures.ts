@@ -10,7 +10,7 @@ export interface AuthFailureDeps {
   settings: { trustedProxies: TrustedNetworks }
 }
 
-/** Wrong keys per minute that an address can send. Misconfigured clients stay below it; brute force is slowed down. */
+/** Maximum wrong keys per minute from one address. Misconfigured clients stay below it; brute force is slowed down. */
 const failuresPerMinute = 60
 
 /** Only keys that never existed count as guesses. A revoked or expired key was valid once. */

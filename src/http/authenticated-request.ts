@@ -25,7 +25,7 @@ const maxPublicBodyBytes = 16_384
 export interface RouteContext {
   request: Request
   server: RequestServer
-  /** Undefined if the path has no parameters, whatever Elysia's type says. */
+  /** Undefined if the path has no parameters, although Elysia's type says otherwise. */
   params?: { id?: string; token?: string }
   /** Path of the route, such as `/v1/keys/:id`. */
   route: string
@@ -137,8 +137,8 @@ function withMaxBody({ bodyBudget, largeBodies, settings }: BodyDeps, maxBytes: 
 }
 
 /**
- * Reads a body that is small, and so cheap to reject. The limit on rejected bytes does not apply: it would
- * lock out others at the same address.
+ * Reads a small body. It is cheap to reject, so the limit on rejected bytes does not apply: it would lock out
+ * others at the same address.
  */
 async function readPublicBody(deps: RouteDeps, context: RequestContext): Promise<unknown> {
   return (await readJson(withMaxBody(deps, maxPublicBodyBytes), context)).value

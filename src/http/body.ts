@@ -13,11 +13,11 @@ export interface JsonBody {
   /** Bytes after decompression. */
   size: number
   /**
-   * True if the text has no \u escape. Then no string in it contains NUL or a lone surrogate: JSON allows NUL only as an escape,
-   * and UTF-8 cannot encode a lone surrogate.
+   * True if the text has no \u escape. Then no string in it contains NUL or a lone surrogate: JSON allows NUL only as
+   * an escape, and UTF-8 cannot encode lone surrogates.
    */
   isPlain: boolean
-  /** True if its validation should run in steps too. */
+  /** True if it should be validated in steps too. */
   isLarge: boolean
 }
 
@@ -41,7 +41,7 @@ const maxAddressShare = 1 / 4
 const minBudgetBytes = 1_048_576
 
 /**
- * Bounds the bytes of all request bodies that are still being received, which are in memory until the last byte arrives. Also bounds
+ * Bounds the bytes of all request bodies that are still being received, which stay in memory until the last byte arrives. Also bounds
  * the share of each address, so that one slow client cannot use up the budget.
  *
  * @example
@@ -122,7 +122,7 @@ export class BodyBudget {
 class Reservation {
   /** Bytes */
   size = 0
-  /** Undefined until memory is short: looking it up costs more than most checks. */
+  /** Undefined until memory is short, because looking up the address costs more than most checks. */
   address: string | undefined
 
   constructor(
@@ -168,7 +168,7 @@ export async function readJson(
       if (isNestedDeeper(text, maxNesting)) throw new RequestError("nesting_too_deep")
       return { value: parse(text), size: context.bytes, isPlain, isLarge: false }
     }
-    // It waits for other large bodies, so it counts with its size after decompression.
+    // It waits for other large bodies, so its decompressed size is reserved.
     if (context.bytes > reservation.size) reservation.grow(context.bytes - reservation.size)
     return { value: await largeBodies.run(parseInSteps(text)), size: context.bytes, isPlain, isLarge: true }
   } finally {

@@ -11,7 +11,7 @@ import { loginOf } from "./session-cookie.ts"
 
 /** The key, user or share link that makes a request under /v1, and its permissions. */
 export interface Caller extends Grant {
-  /** Used in errors, such as "this key" and "your login". */
+  /** Used in error messages, such as "this key" and "your login". */
   kind: "key" | "login" | "share link"
   /** Id of the key, user or share link. */
   id: string
@@ -23,7 +23,7 @@ export interface Caller extends Grant {
   pages?: PageLimit
 }
 
-/** Carries the token of a share link. A header instead of a cookie, so that only the page of that link sends it. */
+/** Carries the token of a share link. This is a header instead of a cookie, so that only the page of that link sends it. */
 export const shareHeader = "x-databuddy-share"
 
 export interface CallerDeps {
@@ -32,7 +32,7 @@ export interface CallerDeps {
 }
 
 /**
- * One function per kind of credential. It returns undefined if the request has none of that kind, and throws
+ * One function per kind of credential. It returns undefined if the request has no credential of that kind, and throws
  * if the credential is invalid.
  */
 const authenticators: readonly ((deps: CallerDeps, request: Request, now: number) => Caller | undefined)[] = [
@@ -41,7 +41,10 @@ const authenticators: readonly ((deps: CallerDeps, request: Request, now: number
   loginCaller,
 ]
 
-/** Returns the caller of a request. If it has several credentials, the first of `authenticators` counts. Throws a 401. */
+/**
+ * Returns the caller of a request. If the request has several credentials, the first of `authenticators` counts. Throws
+ * a 401.
+ */
 export function callerOf(deps: CallerDeps, request: Request, now: number): Caller {
   for (const authenticate of authenticators) {
     const caller = authenticate(deps, request, now)

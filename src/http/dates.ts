@@ -1,4 +1,4 @@
-/** 10000-01-01, Unix ms: later years need another form of ISO 8601. */
+/** 10000-01-01, Unix ms: ISO 8601 writes later years differently. */
 const latest = Date.UTC(10_000, 0, 1)
 const isoDate = /^\d{4}-\d\d-\d\d(?:T[\d:.]+(?:Z|[+-]\d\d:?\d\d)?)?$/i
 /**
@@ -9,8 +9,8 @@ const maxLength = 128
 const months = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 
 /**
- * Accepted date forms; a time can follow. Date.parse alone is too lenient: it reads "event 5" as 1 May 2001, and rolls a day that
- * does not exist over into the next month.
+ * Accepted date forms; a time can follow. Date.parse alone is too lenient: it reads "event 5" as 1 May 2001, and turns
+ * a nonexistent day into one of the next month.
  */
 const forms: readonly { pattern: RegExp; order: readonly ("year" | "month" | "day")[] }[] = [
   // 2026-11-28, 2026/11/28, +002026-11-28

@@ -22,7 +22,7 @@ export function readKey(headers: Headers, registry: Registry, now: number): KeyR
   return bearer.problem ? bearer : direct
 }
 
-/** Remembers valid headers, which saves nearly every request the hash of its key. */
+/** Caches valid headers, which saves nearly every request the hash of its key. */
 function readBearer(header: string, registry: Registry, now: number): KeyResult {
   const known = registry.keyOfHeader(header)
   if (known && !keyProblem(known, now)) return { key: known }
@@ -49,7 +49,7 @@ function keyProblem(key: FoundKey, now: number): RejectionReason | undefined {
   if (key.revokedAt !== null) return "key_revoked"
   if (key.disabledAt !== null) return "key_disabled"
   if (key.expiresAt === null || key.expiresAt > now) return undefined
-  // A rotated secret is answered like one that was rotated without an overlap.
+  // A rotated secret gets the same error as one that was rotated without an overlap.
   return key.isPrevious ? "key_unknown" : "key_expired"
 }
 

@@ -1,7 +1,7 @@
 import { RequestError } from "../errors.ts"
 import { closeBrace, closeBracket, comma, endOfString, openBrace, openBracket, quote } from "../json-text.ts"
 
-/** Characters above which a body is large: it is parsed and validated in steps. The most expensive one of this size takes 5 ms. */
+/** A body of more characters is parsed and validated in steps. The most expensive body of this size takes 5 ms. */
 export const largeBody = 65_536
 
 /**
@@ -11,25 +11,25 @@ export const largeBody = 65_536
  */
 export const maxNesting = 128
 /**
- * Values in a body, or in each item of an array. Twice what the properties of an event can hold. The parser cannot be interrupted,
- * and takes 15 ms for this many distinct keys, and 80 ms for the 170,000 that fit into 2 MiB.
+ * Maximum values in a body, or in each item of an array: twice what the properties of an event can hold. The parser
+ * cannot be interrupted. It takes 15 ms for this many distinct keys, and 80 ms for the 170,000 that fit into 2 MiB.
  */
 const maxValues = 32_768
-/** Items of an array are parsed together up to this many values, about 1 ms. */
+/** Items of an array are parsed together up to this number of values, which takes about 1 ms. */
 const valuesPerStep = 2_048
 /** Characters that are scanned or parsed in one step, about 1 ms. */
 const charactersPerStep = 131_072
 
 /**
- * Parses JSON like `JSON.parse`, the items of an array in steps of a few ms. Throws `nesting_too_deep`, `too_many_values` or
- * `invalid_json`.
+ * Parses JSON like `JSON.parse`, but the items of an array in steps of a few ms. Throws `nesting_too_deep`,
+ * `too_many_values` or `invalid_json`.
  */
 export function* parseInSteps(text: string): Generator<void, unknown> {
   const first = text.search(/[^ \t\n\r]/)
   const isArray = text.charCodeAt(first) === openBracket
   const items: unknown[] = []
   let chunks = 0
-  /** Where the items that are not parsed yet start. */
+  /** Start of the items that are not parsed yet. */
   let start = first + 1
   const parseItems = (end: number) => {
     const parsed = parse(`[${text.slice(start, end)}]`) as unknown[]
@@ -112,11 +112,11 @@ export function isNestedDeeper(text: string, limit: number): boolean {
   return false
 }
 
-/** ms that one large body uses the event loop before other requests are served. */
+/** ms for which one large body uses the event loop before other requests are served. */
 const sliceMs = 4
 
 /**
- * Runs the work of large bodies: one of them at a time, in slices, between which other requests are served. Otherwise the largest
+ * Runs the work of large bodies: one at a time, in slices, with other requests served in between. Otherwise the largest
  * valid body would delay them by 150 ms.
  */
 export class LargeBodies {
@@ -126,7 +126,7 @@ export class LargeBodies {
   /** `elapsed`: a monotonic clock in ms. */
   constructor(private readonly elapsed: () => number) {}
 
-  /** Runs all steps. `isContinued`: an earlier part of the same work has run, so that it is first in line: its result takes memory. */
+  /** Runs all steps. `isContinued`: an earlier part of the same work has run. Such work goes to the front of the queue, because the result so far takes memory. */
   async run<Result>(steps: Generator<void, Result>, isContinued = false): Promise<Result> {
     if (this.#isRunning) {
       await new Promise<void>((resolve) => {

@@ -13,8 +13,8 @@ export function canAccess({ websites }: Pick<Grant, "websites">, websiteId: stri
 }
 
 /**
- * Describes a permission in `grant` that `own` lacks, as the object of "does not have"; undefined if there is
- * none.
+ * Describes a permission in `grant` that `own` lacks, as the object of "does not have"; undefined if `own`
+ * lacks none.
  */
 function excessPermission(grant: Grant, own: Grant): string | undefined {
   const scope = grant.scopes.find((candidate) => !hasScope(own.scopes, candidate))
@@ -52,7 +52,7 @@ export function requireWebsiteAccess(own: Caller, websiteId: string): void {
   })
 }
 
-/** Throws `section_missing` if the caller is limited to pages that do not need the endpoint, such as `GET /v1/notes`. */
+/** Throws `section_missing` if the caller is limited to pages that do not use the endpoint, such as `GET /v1/notes`. */
 export function requireEndpoint(own: Caller, endpoint: string): void {
   if (own.pages && !allowsEndpoint(own.pages, endpoint)) throw sectionMissing(own, endpoint)
 }

@@ -50,7 +50,7 @@ export class RateLimiter {
     if (bucket) bucket.tokens = Math.min(limit, bucket.tokens + 1)
   }
 
-  /** A bucket untouched for a period is full, like one that does not exist. The map is ordered by last use. */
+  /** A bucket untouched for a period is full, which is the same as having no bucket. The map is ordered by last use. */
   #evictFull(now: number): void {
     const cutoff = now - this.period
     for (const [name, bucket] of this.#buckets) {

@@ -5,11 +5,13 @@ import { rateLimitHeaders } from "./rate-limits.ts"
 import { addressOf, type RequestContext } from "./request-context.ts"
 
 /**
- * Rejected bodies of the maximum size that an address can send per minute. Rejecting one takes up to 100 ms, nearly all of it in
- * the JSON parser (170,000 distinct keys), so an address can use less than 1% of the main thread.
+ * Rejected bodies of the maximum size that an address can send per minute. Rejecting one takes up to 100 ms, nearly all
+ * of it in the JSON parser (170,000 distinct keys), so one address uses less than 1% of the main thread.
  */
 const bodiesPerAddress = 4
-/** The same for a key or login: its owner is known, and a bug in one program must not block others that share the key. */
+/**
+ * The same for a key or login: its owner is known, and a bug in one program must not block others that share the key.
+ */
 const bodiesPerAccount = 32
 const minute = 60_000
 /** Minimum ms that a sender is blocked. Without it, a sender of small bodies would be blocked for every other request. */
@@ -36,11 +38,11 @@ export interface RejectedBytesDeps {
 
 /**
  * Leaky buckets of the bytes that were read and then rejected, by sender: an address, or a valid key or login. A sender above its
- * limit is rejected before its body is read: invalid bodies are the most expensive ones, and rate limits by credential never see them.
+ * limit is rejected before its body is read: invalid bodies are the most expensive ones, and rate limits by credential do not apply to them.
  */
 export class RejectedBytes {
   readonly #levels = new Map<string, Level>()
-  /** Sender → ms at which its block ends. Nearly always empty, so the check is free. */
+  /** Sender → ms at which its block ends. Nearly always empty, so the check costs almost nothing. */
   readonly #blocked = new Map<string, number>()
 
   /** `maxBodyBytes`: maximum size of a body. `elapsed`: a monotonic clock in ms. */
@@ -90,7 +92,7 @@ export class RejectedBytes {
   }
 }
 
-/** Throws `too_many_rejected_bytes`. A valid key or login is not rejected because of others at its address. */
+/** Throws `too_many_rejected_bytes`. A valid key or login is not affected by other senders at its address. */
 export function enforceRejectedBytes(
   { rejectedBytes, settings }: RejectedBytesDeps,
   context: RequestContext,
@@ -99,7 +101,7 @@ export function enforceRejectedBytes(
 }
 
 /**
- * Reasons for which a body does not count: it was valid, and other limits apply to it. It must not block
+ * Reasons after which a body does not count: it was valid, and other limits apply to it. It must not block
  * others at the same address.
  */
 const notCounted: ReadonlySet<RejectionReason> = new Set(["rate_limited", "too_many_new_names"])

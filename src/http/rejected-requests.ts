@@ -15,9 +15,9 @@ export interface RejectedRequest {
   names: string[]
   /** Keys of properties or traits. */
   keys: string[]
-  /** The first invalid fields; empty for other reasons. */
+  /** The first invalid fields; empty for reasons other than `invalid_shape`. */
   fields: FieldError[]
-  /** Set for `origin_not_allowed`: the host, or whole origin of an app, that the website would have to allow; null: none was sent. */
+  /** Set for `origin_not_allowed`: the host, or the whole origin of an app, that the website would have to allow; null: the request had none. */
   origin?: string | null
 }
 

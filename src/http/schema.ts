@@ -28,7 +28,7 @@ export function timeOrNull(description: string) {
   return Type.Union([Type.Null(), Type.String({ format: "date-time" })], { description })
 }
 
-/** Entries of a list in a request: far more than anyone needs, and still fast to check. */
+/** Maximum entries of a list in a request: far more than anyone needs, and still fast to check. */
 export const maxListEntries = 1_000
 
 export const websiteId = Type.String({
@@ -41,7 +41,7 @@ export const websiteId = Type.String({
 export const grantedWebsites = Type.Union(
   [Type.Null(), Type.Array(websiteId, { minItems: 1, maxItems: maxListEntries })],
   {
-    description: "The websites it can access; null: all websites, including future ones",
+    description: "Accessible websites; null: all, including future ones",
     expected: `must be null or a list of 1 to ${maxListEntries} website ids`,
   },
 )

@@ -26,8 +26,8 @@ export function disconnectedResponse(): Response {
 }
 
 /**
- * True for the error of a read or a query that ended because the client, or a stopping server, closed the
- * connection.
+ * True for the error of a read or query that ended because the connection was closed, by the client or by a
+ * stopping server.
  */
 export function isClientDisconnect(error: unknown): boolean {
   return error instanceof DOMException && error.name === "AbortError"

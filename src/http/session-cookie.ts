@@ -4,7 +4,7 @@ import { findLoginSession, type LoginSession, loginSessionLifetime } from "../st
 import { isTrustedProxy, normalizeAddress, type TrustedNetworks } from "./address.ts"
 import type { RequestContext } from "./request-context.ts"
 
-/** Decides where browsers send the session cookie, and whether it is `Secure`. */
+/** Determines where browsers send the session cookie, and whether it is `Secure`. */
 export interface CookieDeps {
   /** True if this process terminates TLS. */
   https: boolean
@@ -18,8 +18,9 @@ export const sessionCookie = "databuddy_session"
  */
 const hostCookie = `__Host-${sessionCookie}`
 /**
- * The same below --base-path. Browsers accept `__Host-` with the path / only, and would then send the login session to every other
- * application of the host. Against those, the path matters more than the protection from sibling hosts.
+ * The same, for a server with --base-path. Browsers accept `__Host-` only with the path /, and would then send the
+ * cookie to every other application on the host. Keeping the cookie from those applications matters more than keeping
+ * sibling hosts from setting it.
  */
 const pathCookie = `__Secure-${sessionCookie}`
 /**
@@ -43,10 +44,10 @@ export function loginOf(db: Db, request: Request, now: number): LoginSession | u
 }
 
 /**
- * The login session of a request for a page, which a link on another site can open; undefined without a valid one. The response must
- * not depend on it in a way that the other site can read.
+ * The login session of a page navigation, which may come from a link on another site; undefined if there is no valid
+ * session. The response must not depend on it in a way that the other site can read.
  */
-export function loginOfPage(db: Db, { headers }: Request, now: number): LoginSession | undefined {
+export function loginForNavigation(db: Db, { headers }: Request, now: number): LoginSession | undefined {
   return findLogin(db, sessionTokensOf(headers), now)
 }
 
@@ -106,7 +107,7 @@ export function sessionTokensOf(headers: Headers): string[] {
     .slice(0, maxTokens)
 }
 
-/** True if the browser uses HTTPS to this process or to a trusted proxy. */
+/** True if the browser connects over HTTPS, to this process or to a trusted proxy. */
 function isSecure({ request, peer }: RequestContext, { https, settings }: CookieDeps): boolean {
   if (https) return true
   const forwarded = request.headers.get("x-forwarded-proto")

@@ -28,8 +28,8 @@ export class SchemaCheck<Schema extends TSchema> {
 export const maxFieldErrors = 100
 
 /**
- * Lists the invalid fields of `value` with the first error of each: the schema's `expected`, or TypeBox's message. The field '' is
- * the whole value.
+ * Lists the invalid fields of `value` with the first error of each: the schema's `expected`, or TypeBox's message. The
+ * field '' stands for the whole value.
  */
 export function fieldErrors(check: SchemaCheck<TSchema>, value: unknown): FieldError[] {
   const found = new Map<string, FieldError>()
@@ -41,7 +41,7 @@ export function fieldErrors(check: SchemaCheck<TSchema>, value: unknown): FieldE
   return [...found.values()]
 }
 
-/** If a union accepts an object and the value is one, yields the errors of its fields instead of the union's. */
+/** If a union accepts objects and the value is one, yields the errors of its fields instead of the union's. */
 function* flattenUnionErrors(errors: Iterable<ValueError>): Iterable<ValueError> {
   for (const error of errors) {
     const { value, schema } = error
@@ -60,7 +60,10 @@ export const defaultMessages: Record<string, string> = {
   "Expected object": "must be a JSON object",
 }
 
-/** Validates `value`. Throws `invalid_shape` with every invalid field. `messages` replaces other messages of TypeBox. */
+/**
+ * Validates `value`. Throws `invalid_shape` with every invalid field. `messages`: texts that replace other messages of
+ * TypeBox.
+ */
 export function validate<Schema extends TSchema>(
   check: SchemaCheck<Schema>,
   value: unknown,

@@ -22,7 +22,7 @@ const rowsShared = 250
 const linesPerSeal = rowsPerPass * 2
 /** Maximum characters per transaction. */
 const batchCharacters = 4_000_000
-/** Attempts to take the write lock, 5 s each. */
+/** Maximum attempts to take the write lock, 5 s each. */
 const maxAttempts = 12
 
 export interface ImportSchedule {
@@ -31,13 +31,13 @@ export interface ImportSchedule {
   onProgress: (report: Report) => void
 }
 
-/** Imports lines of exports, beside a running server too. Throws a UserError if another import runs. */
+/** Imports lines of exports, even while a server runs. Throws a UserError if another import is running. */
 export async function importLines(
   db: Db,
   chunks: AsyncIterable<TextLine[]>,
   { environment, sleep, onProgress }: ImportSchedule,
 ): Promise<Report> {
-  // Concurrent imports would each treat the other's events as missing.
+  // Two concurrent imports would each treat the other's events as missing.
   const lock = new ServerLock(
     `${db.name}-import`,
     environment.pid,
@@ -46,7 +46,7 @@ export async function importLines(
   )
   try {
     const importer = new Importer(db, new DailyHash(db, environment.random), environment.now)
-    // A running server seals by itself.
+    // A running server seals rows itself.
     const isServed = () => ServerLock.hasLockFile(db.name)
     const sealer = new Sealer(db)
     let imported = 0

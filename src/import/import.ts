@@ -50,7 +50,7 @@ export interface Report {
   profiles: ImportCounts
   links: ImportCounts
   events: ImportCounts & {
-    /** Added events that got a new id, because theirs was not above all ids in the database. */
+    /** Added events that got a new id, because their own was not above all ids in the database. */
     renumbered: number
   }
   refused: { total: number; reasons: Partial<Record<LineError, number>>; first: RejectedLine[] }
@@ -336,7 +336,7 @@ function rowOf(
 
 /** A value for each field of both contexts. */
 function contextsOf<Value>(read: (field: ContextField) => Value): Record<ContextField, Value> {
-  // fromEntries loses the names.
+  // Object.fromEntries loses the types of the keys.
   return Object.fromEntries(contextFields.map((field) => [field, read(field)])) as Record<ContextField, Value>
 }
 

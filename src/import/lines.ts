@@ -21,7 +21,7 @@ export interface ReadCallbacks {
   onBroken: (reason: string) => void
 }
 
-/** Reads the lines of a file, gzipped or not, in batches. Skips blank ones, which CRLF files and editors leave. */
+/** Reads the lines of a file, gzipped or not, in batches. Skips blank lines, which CRLF files and editors leave. */
 export async function* readLines(path: string, callbacks: ReadCallbacks): AsyncGenerator<TextLine[]> {
   let rest: Uint8Array = new Uint8Array(0)
   let number = 0
@@ -48,7 +48,7 @@ export async function* readLines(path: string, callbacks: ReadCallbacks): AsyncG
   else yield lineOf(number + 1, rest)
 }
 
-/** Some Windows programs write it at the start of UTF-8 files. */
+/** Some Windows programs write a byte order mark at the start of UTF-8 files. */
 const byteOrderMark = "\ufeff"
 
 /** The line of these bytes; none if it is blank. */

@@ -13,7 +13,8 @@ import { eventSchema } from "../ingest/schema.ts"
 
 import { type ContextField, contextFields } from "../store/contexts.ts"
 
-// Schemas of the lines, with the limits of /track. Event fields that only our own exports have are optional.
+// Schemas of the lines, with the limits of /track. Event fields that only our own exports contain are
+// optional.
 
 export const badTime = "must be Unix milliseconds, from 2000-01-01 to an hour from now"
 const time = Type.Integer({ expected: badTime })
@@ -88,9 +89,9 @@ const linkSchema = Type.Object(
   strict,
 )
 
-/** Characters of a field of a context. No endpoint accepts more. */
+/** Maximum characters of a context field. No endpoint accepts more. */
 const maxContextText = 2_048
-// fromEntries loses the names.
+// Object.fromEntries loses the types of the keys.
 const ofContexts = Object.fromEntries(
   contextFields.map((field) => [
     field,
@@ -101,7 +102,7 @@ const ofContexts = Object.fromEntries(
       }),
     ),
   ]),
-  // fromEntries loses the names of the fields, here and in the type of the value below.
+  // Object.fromEntries loses the types of the keys, here and in the type of the value below.
 ) as unknown as Record<ContextField, TOptional<TUnion<[TNull, TString]>>>
 
 const eventLineSchema = Type.Object(

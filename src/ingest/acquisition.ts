@@ -6,7 +6,7 @@ import { type ReferrerType, typeOfHost } from "./referrer-domains.ts"
 /** Parameters that advertising networks add to the address of a page. Meta's `fbclid` is not one: links in unpaid posts have it too. */
 const clickIds = ["gclid", "ttclid", "twclid", "li_fat_id", "msclkid"] as const
 
-/** The fields of an item of a page that say where the visitor came from. Each can be missing. */
+/** The fields of a page's item that say where the visitor came from. Each can be missing. */
 export type AcquisitionInput = Readonly<
   Partial<Record<(typeof acquisitionFields)[number] | (typeof clickIds)[number], unknown>>
 >
@@ -18,8 +18,8 @@ const maxReferrerLength = 2_048
 /** Characters of a host name in DNS (RFC 1035). */
 const maxHostLength = 253
 /**
- * Maximum UTF-16 units of a referrer that are read, including its query. Longer ones are not from an address
- * bar.
+ * Maximum UTF-16 units of a referrer that are read, including its query. Longer referrers do not come from an
+ * address bar.
  */
 const maxReadLength = 8_192
 
@@ -53,8 +53,8 @@ interface Referrer {
 const noReferrer: Referrer = { url: "", host: "", type: "direct" }
 
 /**
- * Determines where the visitors of pages come from. Caches referrers: the views of a visit share one, and so
- * do many visits.
+ * Determines where the visitors of pages came from. Caches referrers: the views of a visit share one, as do
+ * many visits.
  */
 export class AcquisitionContexts {
   readonly #referrers = new LruCache<Referrer>(maxCached)
@@ -114,7 +114,7 @@ function referrerOf(text: string): Referrer {
   const host = withoutWww(url.hostname)
   if (host.length > maxHostLength) return noReferrer
   const type = typeOfHost(host)
-  // What follows the package of an app is an address inside the app.
+  // The part after an app's package name is an address inside the app.
   if (url.protocol === "android-app:") return { url: `android-app://${host}`, host, type }
   if (url.protocol !== "https:" && url.protocol !== "http:") return noReferrer
   return { url: toStorableText(url.origin + url.pathname, maxReferrerLength), host, type }

@@ -9,7 +9,7 @@ import { type Device, DeviceParser } from "./user-agent.ts"
 /** What the headers and the address of a request say about its sender. All items of a batch share it. */
 export type SenderContext = Device & GeoLocation
 
-/** The fields of an item of a page that describe the browser. Each can be missing. */
+/** The fields of a page's item that describe the browser. Each can be missing. */
 export type ClientInput = Readonly<Partial<Record<"language" | "timezone" | "screen_resolution", unknown>>>
 
 export interface ClientContextOptions {
@@ -32,7 +32,7 @@ export class ClientContexts {
   readonly #devices = new DeviceParser()
   readonly #languages = new LruCache<string>(maxCachedLanguages)
   readonly #options: ClientContextOptions
-  /** The built-in country table. Opened when it is first needed: servers without pages save 8 MB. */
+  /** The built-in country table. Opened on first use: servers without pages save 8 MB. */
   #countries: GeoTable | undefined
 
   constructor(options: ClientContextOptions) {
@@ -65,7 +65,7 @@ export class ClientContexts {
     }
     const country = countryOf(header)
     const place = country === "" ? undefined : geoFile?.find(address)
-    // A region of another country would contradict the header.
+    // A region in another country would contradict the header.
     return place?.country === country ? place : { country, region: "", city: "" }
   }
 

@@ -22,7 +22,7 @@ export function queryWebsiteId(url: string): string | undefined {
 
 /**
  * The website id that a page sends: in the query, or in the header that the page script sets. Throws `client_id_missing`. API keys are
- * ignored: anyone who reads the page could read them too.
+ * ignored: anyone who can read the page could read them too.
  */
 export function pageCredential(request: Request): Credential & { kind: "website" } {
   const id = pageWebsiteId(request)

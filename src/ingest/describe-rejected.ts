@@ -33,7 +33,7 @@ export function describeRejected(
   if (inspected.length === 0) websites.add(queryId)
   for (const value of inspected) {
     const { properties, traits, websiteId, ...rest } = asObject(value)
-    // The page script's lists name events by other fields.
+    // Lists of the page script use other names for these fields.
     const name = rest.name ?? rest.eventName ?? rest.metricName
     websites.add((typeof websiteId === "string" && websiteId) || queryId)
     if (events && typeof name === "string" && names.size < maxNames) names.add(truncate(name, maxLength))
@@ -45,7 +45,8 @@ export function describeRejected(
   return {
     at,
     path,
-    // A caller limited to one website sees its rejected requests, which must not include names from other websites.
+    // A caller limited to one website sees that website's rejected requests, which must not include names from other
+    // websites.
     websiteId: websites.size === 1 ? idOf([...websites][0]) : null,
     reason,
     events: events?.length ?? null,
@@ -58,7 +59,7 @@ export function describeRejected(
   }
 }
 
-/** An empty object for any other value. The cast only states that every key can be read. */
+/** Returns an empty object for any other value. The cast only states that every key can be read. */
 function asObject(value: unknown): Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value)
     ? (value as Record<string, unknown>)
@@ -77,7 +78,10 @@ function originOf({ headers }: Request): string | null {
   return allowed === undefined ? null : truncate(allowed, maxIdLength)
 }
 
-/** Copies the start of a text, well-formed. A slice would keep the whole string, up to megabytes, in memory. */
+/**
+ * Copies the start of a text without splitting a surrogate pair. A slice would keep the whole string, up to megabytes,
+ * in memory.
+ */
 function truncate(text: string, limit: number): string {
   const copy = Buffer.from(text.slice(0, limit)).toString()
   return text.length > limit ? `${copy}…` : copy

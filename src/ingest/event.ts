@@ -6,7 +6,7 @@ import type { EventRow } from "../store/events.ts"
 import { isUuid, type Website } from "../store/websites.ts"
 import { checkEvent, type EventInput } from "./schema.ts"
 
-/** An event that passed every check of the contract that needs only the event. */
+/** An event that passed all checks of the contract that need only the event itself. */
 export interface CheckedEvent {
   input: EventInput
   /** Unix ms */
@@ -28,9 +28,9 @@ export interface EventRules {
   isRegistered: (websiteId: string) => boolean
 }
 
-/** 2000-01-01, Unix ms. Earlier timestamps are in seconds or from a clock that was never set. */
+/** 2000-01-01, Unix ms. Earlier timestamps are in seconds, or come from a clock that was never set. */
 const earliest = Date.UTC(2000, 0, 1)
-/** ms that a client's clock can be ahead. */
+/** Maximum ms by which a client's clock can be ahead. */
 const maxClockAhead = 3_600_000
 const maxKeyLength = 128
 /** UTF-8 bytes of the serialized properties. */
@@ -60,7 +60,7 @@ export function readEvents(body: unknown, rules: EventRules): CheckedEvent[] {
   return runToEnd(readEventsInSteps(body, rules))
 }
 
-/** Like `readEvents`, one event a step. */
+/** Like `readEvents`, in one step per event. */
 export function* readEventsInSteps(body: unknown, rules: EventRules): Generator<void, CheckedEvent[]> {
   const isBatch = Array.isArray(body)
   const list = isBatch ? body : [body]
@@ -74,7 +74,7 @@ export function* readEventsInSteps(body: unknown, rules: EventRules): Generator<
     else {
       const prefix = isBatch ? `${index}.` : ""
       errors.push(...checked.map(({ field, message }) => ({ field: trimDot(prefix + field), message })))
-      // The response lists no more than this.
+      // The response lists no more errors than this.
       if (errors.length >= maxFieldErrors) break
     }
   }
@@ -144,8 +144,8 @@ export function serializeProperties(
   if (error) return error
   const keys = JSON.stringify(names)
   const values = JSON.stringify(Object.values(properties)).slice(1, -1)
-  // The length of the whole object in UTF-16 units. The keys' brackets become braces and the commas between keys become colons; one
-  // more colon follows the last key.
+  // The length of the whole object in UTF-16 units. The brackets around the keys become braces, and the commas between
+  // keys become colons; one more colon follows the last key.
   const units = names.length === 0 ? 2 : keys.length + values.length + 1
   if (units * bytesPerUnit > maxPropertyBytes) {
     const bytes = units - keys.length - values.length + Buffer.byteLength(keys) + Buffer.byteLength(values)
@@ -155,7 +155,7 @@ export function serializeProperties(
   return areKeysPlain ? { keys, properties: values } : { keys: "", properties: JSON.stringify(properties) }
 }
 
-/** Describes what is invalid in a value; undefined if nothing is. Adds to `count.values`. */
+/** Describes what is invalid in a value; undefined if it is valid. Adds to `count.values`. */
 function valueError(value: unknown, depth: number, count: { values: number }): string | undefined {
   if (typeof value === "number")
     return Number.isFinite(value) ? undefined : "must hold numbers that fit a double"
@@ -210,7 +210,7 @@ export function shouldHashVisitor(
   return requested === true || website?.anonymize === "daily"
 }
 
-/** Converts "1.", the whole second event, to "1". */
+/** Converts the field "1.", which is the whole second event, to "1". */
 export function trimDot(field: string): string {
   return field.endsWith(".") ? field.slice(0, -1) : field
 }

@@ -13,9 +13,7 @@ export type GeoLocation = Pick<ClientContext, "country" | "region" | "city">
 
 export const unknownLocation: GeoLocation = { country: "", region: "", city: "" }
 
-/**
- * The codes of ISO 3166-1 alpha-2, and XK, which databases use for Kosovo, because ISO assigns no code to it.
- */
+/** The codes of ISO 3166-1 alpha-2, and XK for Kosovo, to which ISO assigns no code. */
 const countries: ReadonlySet<string> = new Set(
   (
     "AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY BZ CA CC CD CF CG CH " +
@@ -47,19 +45,19 @@ const specialNetworks = [
   const shift = 32 - Number(bits)
   return { shift, prefix: numberOf(address) >>> shift }
 })
-/** Public addresses of IPv6 are in 2000::/3; those of documentation in 2001:db8::/32. */
+/** Public IPv6 addresses are in 2000::/3, except for the documentation network 2001:db8::/32. */
 const publicIpv6 = /^(?!2001:0?db8:)[23][\da-f]{3}:/i
 
 /** UTF-16 units of a region or city. The longest names have 60. */
 const maxNameLength = 128
 
-/** The country of an ISO code, upper case; '' for anything else, such as Cloudflare's XX (unknown) and T1 (Tor). */
+/** The upper-case ISO code of a country; '' for anything else, such as Cloudflare's XX (unknown) and T1 (Tor). */
 export function countryOf(code: unknown): string {
   const country = typeof code === "string" ? code.trim().toUpperCase() : ""
   return countries.has(country) ? country : ""
 }
 
-/** Looks up the places of addresses in an mmdb file. */
+/** Looks up the location of addresses in an mmdb file. */
 export class GeoTable {
   readonly #reader: Reader<Response>
 
@@ -68,12 +66,15 @@ export class GeoTable {
     this.#reader = new Reader(bytes)
   }
 
-  /** The day that the file was built: 2026-06-17. */
+  /** The day on which the file was built, such as 2026-06-17. */
   get builtOn(): string {
     return dayOf(this.#reader.metadata.buildEpoch)
   }
 
-  /** The place of an address; unknown for private addresses and for text that is not an address. Takes 3 µs, so it is not cached. */
+  /**
+   * The location of an address; unknown for private addresses and for text that is not an address. Takes 3 µs, so it is
+   * not cached.
+   */
   find(text: string): GeoLocation {
     const address = isIP(text) === 4 ? text : ipv4Of(normalizeAddress(text).replace(/%.*$/, ""))
     if (!isPublic(address)) return unknownLocation
@@ -93,15 +94,12 @@ function isPublic(address: string): boolean {
   return specialNetworks.every(({ shift, prefix }) => number >>> shift !== prefix)
 }
 
-/** The 32 bits of an IPv4 address. */
+/** The 32 bits of an IPv4 address as a number. */
 function numberOf(address: string): number {
   return address.split(".").reduce((number, part) => (number << 8) | Number(part), 0)
 }
 
-/**
- * Converts an IPv4 address that is written as IPv6 (`::ffff:808:808`) to its own form. Returns other text
- * unchanged.
- */
+/** Converts an IPv4-mapped IPv6 address (`::ffff:808:808`) to IPv4. Returns other text unchanged. */
 function ipv4Of(address: string): string {
   const [, high, low] = /^::ffff:([\da-f]{1,4}):([\da-f]{1,4})$/i.exec(address) ?? []
   if (high === undefined || low === undefined) return address
@@ -111,7 +109,7 @@ function ipv4Of(address: string): string {
     .join(".")
 }
 
-/** Reads a record in the layout of MaxMind and DB-IP (names in objects) or of IPinfo and ip-location-db (texts). */
+/** Reads a record in the layout of MaxMind and DB-IP (names in objects) or of IPinfo and ip-location-db (strings). */
 function locationOf(found: unknown): GeoLocation {
   const record = objectOf(found)
   const [subdivision] = Array.isArray(record.subdivisions) ? record.subdivisions : []
@@ -137,7 +135,7 @@ function objectOf(value: unknown): Record<string, unknown> {
   return typeof value === "object" && value !== null ? { ...value } : {}
 }
 
-/** Opens the file of --geo-db, which is held in memory. Throws a UserError if it cannot be used. */
+/** Opens the file of --geo-db and holds it in memory. Throws a UserError if it cannot be used. */
 export function openGeoFile(path: string): GeoTable {
   const hint =
     "set --geo-db to a file in MaxMind's mmdb format that the server's user can read, such as GeoLite2-City.mmdb"

@@ -32,7 +32,7 @@ export interface IngestDeps extends AuthFailureDeps, BodyDeps, RejectedBytesDeps
   crawlers: CrawlerCheck
   /** Describes the clients of pages: browser, country, language. */
   clients: ClientContexts
-  /** Determines where the visitors of pages come from. */
+  /** Determines where the visitors of pages came from. */
   acquisitions: AcquisitionContexts
   rejectedRequests: RejectedRequests
   requests: RequestCounts
@@ -54,11 +54,11 @@ export interface IngestSettings {
   /** Bytes of bodies a minute after decompression, for one website id from one address; 0: unlimited. */
   rateLimitBytes: number
   trustedProxies: TrustedNetworks
-  /** Prefix under which all ingestion routes exist a second time, such as /e; '': none. */
+  /** Prefix under which all ingestion routes are also served, such as /e; '': none. */
   ingestPath: string
 }
 
-/** A request to an ingestion route, while it is handled. */
+/** A request to an ingestion route while it is being handled. */
 export interface IngestRequest {
   route: IngestRoute
   context: RequestContext
@@ -71,7 +71,7 @@ export interface IngestRequest {
 /** One ingestion route. */
 export interface IngestRoute {
   method: "GET" | "POST"
-  /** Also below --ingest-path. */
+  /** Also served under --ingest-path. */
   path: string
   /** True if the body is an event or a list of events. */
   hasEvents?: boolean
@@ -156,7 +156,7 @@ export function enforceCredentialLimit(
   }
   if (credential.keyProblem) headers["x-databuddy-reason"] = credential.keyProblem
   if (deps.settings.rateLimit === 0) return
-  // All unregistered ids share one bucket, because a sender can invent any number of them.
+  // All unregistered ids share one bucket, because a sender can invent any number of ids.
   const rid = deps.registry.website(credential.websiteId)?.rid ?? "unknown"
   const name = `website ${rid} ${addressOf(context, deps.settings.trustedProxies)}`
   enforceRateLimit(

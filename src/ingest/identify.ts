@@ -6,7 +6,9 @@ import { checkIdentify, type IdentifyInput } from "./schema.ts"
 /** UTF-8 bytes of the serialized traits. */
 const maxTraitBytes = 2_048
 
-/** Traits that profiles also store as columns, where NUL ends a text. JSON escapes it in the other traits. */
+/**
+ * Traits that profiles also store as columns, where NUL ends a string. In the other traits, JSON escapes it.
+ */
 const columnTraits = ["email", "name", "username"] as const
 
 /** Validates the body of /identify. Throws `invalid_shape` with every invalid field. */
@@ -17,7 +19,7 @@ export function readIdentity(body: unknown): IdentifyInput {
   return body as IdentifyInput
 }
 
-/** The fields of an identify request that are checked, from a key or from a page. */
+/** The fields of an identify request that need checks, from a key or from a page. */
 interface Identity {
   profileId: string
   anonymousId?: string | null
@@ -25,7 +27,7 @@ interface Identity {
   traits?: object | null
 }
 
-/** Lists the texts that cannot be stored, and traits that are too large. */
+/** Returns errors for strings that cannot be stored and for traits that are too large. */
 export function identityErrors(input: Identity): FieldError[] {
   const errors: FieldError[] = []
   for (const field of ["profileId", "anonymousId", "websiteId"] as const) {
@@ -39,7 +41,7 @@ export function identityErrors(input: Identity): FieldError[] {
   return errors
 }
 
-/** Lists the traits whose text cannot be stored in a column. */
+/** Returns errors for traits whose strings cannot be stored in a column. */
 export function columnTraitErrors(traits: Readonly<Record<string, unknown>>): FieldError[] {
   return columnTraits
     .filter((trait) => typeof traits[trait] === "string" && !isPlainText(traits[trait]))

@@ -1,9 +1,9 @@
-/** UTF-16 units of a key. Longer ones are rare, and a cache of them would be large. */
+/** Maximum UTF-16 units of a key. Longer keys are rare, and caching them would take much memory. */
 const maxKeyLength = 512
 
 /**
- * Caches values by text, at most `capacity` of them: a full cache drops the least recently used one. Keys come from requests, so an
- * entry takes at most 1 KB besides its value.
+ * Caches values by key, at most `capacity` of them: a full cache evicts the least recently used value. Keys come from
+ * requests, so an entry takes at most 1 KB besides its value.
  */
 export class LruCache<Value> {
   /** In order of use: the most recently used entry is last. */

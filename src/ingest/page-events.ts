@@ -20,7 +20,7 @@ import {
 import { authorizePage, maxPageBodyBytes, pageRows, readPageBody } from "./page-request.ts"
 import { cut } from "./page-text.ts"
 
-/** A route that takes a list of items of one type. All of them are stored, or none. */
+/** A route that takes a list of items of one type. Either all of them are stored, or none. */
 export interface ListRoute {
   path: string
   /** `type` of the response. */
@@ -129,8 +129,8 @@ async function receiveBatch(deps: IngestDeps, request: IngestRequest): Promise<R
 }
 
 /**
- * Stores the items of a batch. If their new names exceed the website's quota, stores those whose names are known, so that page views
- * are not lost with them, and returns the others.
+ * Stores the items of a batch. If they exceed the website's quota of new names, stores those whose names are known, so
+ * that page views are not lost too, and returns the others.
  */
 async function storeBatch(
   { batcher, isKnownName }: IngestDeps,
@@ -180,7 +180,7 @@ export const itemErrors = {
 } as const
 type ItemError = keyof typeof itemErrors
 
-/** UTF-16 units of an unknown type or an invalid eventId in the response. */
+/** Maximum UTF-16 units of an unknown type or an invalid eventId that is repeated in the response. */
 const maxEcho = 512
 
 function resultOf({ value, type, item }: ReadItem, rejected: ReadonlySet<PageItem>): ItemResult {

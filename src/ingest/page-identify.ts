@@ -18,7 +18,7 @@ import { checkPageIdentity, type PageIdentityInput } from "./page-schema.ts"
  * - A link that a key makes replaces the claims about the visitor.
  */
 
-/** Requests a minute for one website id from one address. */
+/** Maximum requests a minute for one website id from one address. */
 const rateLimit = 60
 
 /** True for a request without a key that names its website as the page script does. */
@@ -35,8 +35,8 @@ export async function identifyFromPage(deps: IngestDeps, request: IngestRequest)
   const { profileId, anonymousId, anonymizeVisitorIds, traits } = readPageIdentity(body.value)
   const website = authorizePage(deps, request, { events: 0, bytes: body.size })
   const { limiter, profiles, settings } = deps
-  // Applies even with --rate-limit 0, which is for a server behind another limiter: unlike names, profiles
-  // have no daily quota.
+  // Applies even with --rate-limit 0, which is meant for servers behind another rate limiter: unlike names,
+  // profiles have no daily quota.
   const name = `identify ${website.rid} ${addressOf(context, settings.trustedProxies)}`
   enforceRateLimit(limiter.take(name, rateLimit), headers)
   if (!website.pageIdentify) throw new RequestError("page_identify_off")

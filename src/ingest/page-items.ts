@@ -27,7 +27,7 @@ import {
 } from "./page-schema.ts"
 import { cut, pagePath, pagePathOf, pageUrlOf, sizeOf } from "./page-text.ts"
 
-/** An item of the page script that passed every check which needs only the item. */
+/** An item of the page script that passed all checks that need only the item itself. */
 export interface PageItem {
   kind: EventKind
   name: string
@@ -59,12 +59,12 @@ interface CommonInput {
   properties?: object | null
 }
 
-/** What differs between the types of items. */
+/** What differs between types of items. */
 interface Description {
   kind: EventKind
   name: string
   path: string | null
-  /** Stored beside the sender's properties, except those that are null, undefined or ''. Their names are reserved. */
+  /** Stored with the sender's properties, unless null, undefined or ''. Their names are reserved. */
   builtIn?: Record<string, string | number | null | undefined>
   visit?: VisitInput
 }
@@ -83,7 +83,7 @@ export interface ItemType {
   read: (value: unknown, rules: ItemRules) => PageItem | FieldError[]
 }
 
-/** Texts that are stored in columns, where NUL ends a text and lone surrogates are lost. */
+/** Strings that are stored in columns, where NUL ends a string and lone surrogates are lost. */
 const columnFields = ["name", "eventName", "eventId", "anonymousId", "sessionId", "profileId"] as const
 
 /** `describe` returns an error if a field is invalid in a way that the schema cannot express. */
@@ -97,7 +97,7 @@ function itemType<Schema extends TObject>(
     read: (value, rules) => {
       if (!check.accepts(value)) return fieldErrors(check, value)
       const described = describe(value)
-      // Every schema has these fields, which TypeScript cannot know of a type parameter.
+      // Every schema has these fields, but TypeScript cannot tell for a type parameter.
       const common = value as CommonInput
       const errors: FieldError[] = rules.isPlain ? [] : columnTextErrors(value)
       const ts = common.timestamp ?? rules.now
@@ -123,8 +123,8 @@ function columnTextErrors(value: object): FieldError[] {
 }
 
 /**
- * Adds the built-in properties to the sender's. Their names are reserved, so that a missing value is never
- * the sender's. If both together are too large, the sender's are left out.
+ * Adds the built-in properties to the sender's. Their names are reserved, so the sender's value is never
+ * used, even if the built-in value is missing. If both together are too large, the sender's are left out.
  */
 function serialize(
   sent: object | null | undefined,
@@ -150,7 +150,8 @@ function serialize(
   if (typeof alone === "string") return alone
   const own = Object.fromEntries(Object.entries(builtIn).filter(([, value]) => !isMissing(value)))
   const serializedOwn = serializeProperties(own, isPlain)
-  // The built-in ones alone are too large only if they hold many control characters, which JSON escapes.
+  // The built-in properties alone are too large only if they contain many control characters, which JSON
+  // escapes.
   return typeof serializedOwn === "string" ? serializeProperties(undefined) : serializedOwn
 }
 
@@ -158,7 +159,7 @@ const isMissing = (value: unknown) => value === null || value === undefined || v
 
 const cutOf = (text: string | null | undefined, limit: number) => text && cut(text, limit)
 
-/** What page events and outgoing links tell about the page, as properties. */
+/** What page events and outgoing links say about the page, as properties. */
 function pageProperties(input: PageEventInput | OutgoingLinkInput, page: URL | undefined) {
   return {
     title: cutOf(input.title, textLimits.title),
@@ -268,7 +269,7 @@ export const customEvents = itemType(customEventSchema, (input) => ({
   path: input.path ? pagePathOf(input.path) : null,
 }))
 
-/** The values of `type` of an item of / and /batch, which can be left out. */
+/** The values of `type` of an item of / and /batch, where it can be omitted. */
 export const pageItemTypes = { track: pageEvents, outgoing_link: outgoingLinks } as const satisfies Record<
   string,
   ItemType

@@ -25,8 +25,8 @@ export async function readPageBody(
 }
 
 /**
- * Returns the website of a request from a page, after the rate limit and the check of the origin. Throws `client_id_missing`,
- * `rate_limited`, `origin_not_allowed`, `client_id_unknown` or `client_id_paused`, in this order.
+ * Returns the website of a request from a page, after applying the rate limit and checking the origin. Throws
+ * `client_id_missing`, `rate_limited`, `origin_not_allowed`, `client_id_unknown` or `client_id_paused`, in this order.
  */
 export function authorizePage(deps: IngestDeps, request: IngestRequest, size: RequestSize): Website {
   const credential = pageCredential(request.context.request)
@@ -34,7 +34,10 @@ export function authorizePage(deps: IngestDeps, request: IngestRequest, size: Re
   return pageWebsite(credential.websiteId, originOf(request.context.request), deps.registry)
 }
 
-/** The origin of the page. Browsers send no Origin header with an image, such as the pixel, but a Referer with at least the origin. */
+/**
+ * The origin of the page. With an image, such as the pixel, browsers send no Origin header, but a Referer with at least
+ * the origin.
+ */
 function originOf({ method, headers }: Request): string | null {
   const origin = headers.get("origin")
   const referer = headers.get("referer")
@@ -76,7 +79,7 @@ export function pageRows(
   }))
 }
 
-/** Reuses the last context while the fields are the same: the items of a request are nearly always of one browser. */
+/** Reuses the last context while the fields are the same: nearly all requests have items of one browser only. */
 function cacheLastContext(
   contextOf: (input: ClientInput) => ClientContext,
 ): (input: ClientInput) => ClientContext {

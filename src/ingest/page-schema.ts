@@ -6,8 +6,8 @@ import { type IdentifyInput, traitsSchema } from "./schema.ts"
 // message "<field> …". Unknown fields are ignored.
 
 /**
- * UTF-16 units at which texts that describe the page or the visit are cut. A long text is no reason to lose
- * the view.
+ * UTF-16 units at which strings that describe the page or the visit are cut. A long string is no reason to
+ * lose the view.
  */
 export const textLimits = {
   title: 512,
@@ -28,23 +28,23 @@ function optional<Schema extends TSchema>(schema: Schema, { description, expecte
   return Type.Optional(Type.Union([schema, Type.Null()], { description, expected }))
 }
 
-/** A text of at most `limit` characters. */
+/** A string of at most `limit` characters. */
 function text(limit: number, description: string) {
   const expected = `must be a string of at most ${limit} characters`
   return optional(Type.String({ maxLength: limit }), { description, expected })
 }
 
-/** A text of any length. It is cut, or left out if it is malformed. */
+/** A string of any length. It is cut if it is too long, and left out if it is malformed. */
 function lenientText(description: string) {
   return optional(Type.String(), { description, expected: "must be a string" })
 }
 
-/** A text that is cut at `limit` characters. */
+/** A string that is cut at `limit` characters. */
 function cutText(limit: number, description: string) {
   return lenientText(`${description}; cut at ${limit} characters`)
 }
 
-/** A value of any type, which is left out if it is not what the description says. */
+/** A value of any type. It is left out if it is not what the description says. */
 function lenient(description: string) {
   return Type.Optional(Type.Unknown({ description }))
 }
@@ -100,17 +100,17 @@ function commonFields(idLength: number) {
 
 const optionalEventId = text(
   512,
-  "Idempotency key: of several items with the same one, only the first is stored",
+  "Idempotency key: of several items with the same key, only the first is stored",
 )
 const eventId = requiredText(
   512,
-  "Idempotency key: of several items with the same one, only the first is stored",
+  "Idempotency key: of several items with the same key, only the first is stored",
 )
 
 const utm = (name: string) =>
   lenient(`UTM ${name}; cut at ${textLimits.utm} characters, left out if it is not a string`)
 
-/** What page events and outgoing links tell about the page and the visit. */
+/** What page events and outgoing links say about the page and the visit. */
 const pageContext = {
   sessionStartTime: lenient("Unix ms; not stored"),
   referrer: lenientText('http(s) URL, "direct" or empty; left out if it is malformed'),
@@ -150,7 +150,7 @@ export const pageEventSchema = object({
   path: Type.String({
     minLength: 1,
     description:
-      "URL of the page, http or https. The path is stored, decoded and without a slash at its end; the query is stored as the property query_string, cut at 1024 characters",
+      "URL of the page, http or https. The path is stored, decoded and without a trailing slash; the query is stored as the property query_string, cut at 1024 characters",
     expected: "must be an absolute http or https URL",
   }),
   ...commonFields(256),
@@ -219,14 +219,14 @@ export const exitTypes = ["navigation", "spa", "hidden", "unload"] as const
 
 export const engagementSchema = object({
   path: pathname,
-  pageIndex: wholeNumber(maxCount, "Number of the page in the session, from 0"),
+  pageIndex: wholeNumber(maxCount, "Index of the page in the session, from 0"),
   exitType: optional(Type.Union(exitTypes.map((exit) => Type.Literal(exit))), {
     description: "How the span ended",
     expected: `must be one of ${exitTypes.join(", ")}`,
   }),
   timeOnPage: number(maxSpan, "Seconds"),
   activeTime: number(maxSpan, "Seconds in which the page was visible and in use"),
-  timeToFirstInteraction: number(maxSpan * 1_000, "ms; 0: there was none"),
+  timeToFirstInteraction: number(maxSpan * 1_000, "ms; 0: no interaction"),
   maxScrollDepth: number(100, "Percent of the page"),
   scrollCount: wholeNumber(maxCount, "Scrolls"),
   clickCount: wholeNumber(maxCount, "Clicks"),

@@ -7,7 +7,10 @@ export function pageUrlOf(text: string): URL | undefined {
   return url && /^https?:$/.test(url.protocol) ? url : undefined
 }
 
-/** The stored path of a page that is sent as a path or as a URL. Replaces what a column cannot hold: it is no reason to lose the item. */
+/**
+ * Parses the page of an item, which is sent as a path or as a URL, and returns the path to store. Replaces what a
+ * column cannot hold: it is no reason to lose the item.
+ */
 export function pagePathOf(text: string): string {
   return pagePath(pageUrlOf(text)?.pathname ?? columnText(text.replace(/[?#].*$/s, "")))
 }
@@ -16,12 +19,12 @@ function columnText(text: string): string {
   return text.toWellFormed().replaceAll("\0", "\ufffd")
 }
 
-/** Decodes a path and removes slashes at its end, so that one page has one path. */
+/** Decodes a path and removes trailing slashes, so that each page has only one path. */
 export function pagePath(pathname: string): string {
   return cut(withoutFinalSlashes(decoded(pathname)), maxPathLength) || "/"
 }
 
-/** A regular expression would take quadratic time for many slashes. */
+/** A loop instead of a regular expression, which would take quadratic time for many slashes. */
 function withoutFinalSlashes(path: string): string {
   let end = path.length
   while (path.charAt(end - 1) === "/") end--

@@ -7,7 +7,7 @@ import { store } from "./page-events.ts"
 import { errors, type ItemType, pageItemTypes, vitals } from "./page-items.ts"
 import { errorResponse } from "./responses.ts"
 
-/** Values of `type`, which can be left out. */
+/** Values of `type`, which can be omitted. */
 export const pixelTypes: Readonly<Record<string, ItemType>> = {
   ...pageItemTypes,
   web_vitals: vitals,
@@ -29,7 +29,7 @@ export const pixelRoute: IngestRoute = {
 /** A transparent GIF of one pixel. Clients ignore the .jpg in the path. */
 const gif = Buffer.from("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7", "base64")
 
-/** Seconds for Retry-After. An image is not retried by itself, so only the page script reads it. */
+/** Seconds for Retry-After. Browsers do not retry images, so only the page script reads it. */
 const retryAfter = "5"
 
 async function receivePixel(deps: IngestDeps, request: IngestRequest): Promise<Response> {
@@ -78,7 +78,7 @@ function pixelErrorResponse(error: unknown, headers: Record<string, string>): Re
 /** Objects without a prototype, so that a key such as __proto__ is like any other. */
 type Nested = { [key: string]: string | Nested }
 
-/** Parses a query in which `a[b]=c` is the field b of a. Of several values for one field, the last wins. */
+/** Parses a query in which `a[b]=c` is the field b of a. If a field has several values, the last one wins. */
 function nestedQuery(parameters: URLSearchParams): Nested {
   const query: Nested = Object.create(null)
   for (const [name, value] of parameters) {
@@ -122,7 +122,10 @@ function coerceTo(types: readonly unknown[], value: string | Nested): unknown {
   return value
 }
 
-/** Properties are JSON, or nested fields whose numbers and booleans are coerced. Text that is not JSON stays, and is rejected as such. */
+/**
+ * Properties are JSON, or nested fields whose numbers and booleans are coerced. Text that is not JSON is returned
+ * unchanged, and validation rejects it.
+ */
 function propertiesOf(value: string | Nested): unknown {
   if (typeof value !== "string") return coerceValues(value)
   try {
@@ -139,7 +142,10 @@ function coerceValues(value: string | Nested): unknown {
   return values
 }
 
-/** Only numbers that a double represents as they are written, so that ids with many digits or leading zeros stay text. */
+/**
+ * Converts only numbers that a double represents exactly as written, so that ids with many digits or leading zeros stay
+ * text.
+ */
 function numberOf(text: string): number | undefined {
   return /^-?(?:0|[1-9]\d{0,14})(?:\.\d+)?$/.test(text) && text.length <= 16 ? Number(text) : undefined
 }

@@ -1,9 +1,9 @@
 export type ReferrerType = "direct" | "search" | "social" | "mail" | "ad" | "internal" | "other"
 
 /**
- * Domains by type. A domain includes its subdomains, unless a longer one is listed. The packages are those of Android apps, which
- * browsers send as `android-app://` referrers. `other` lists subdomains that are not what their domain is. AI assistants are `other`
- * too: they are not search engines, and `referrer_domain` tells them apart.
+ * Domains by type. A domain includes its subdomains, unless a longer one is listed. Packages are those of Android apps,
+ * which browsers send as `android-app://` referrers. `other` lists subdomains that differ in type from their domain. AI
+ * assistants are `other` too: they are not search engines, and `referrer_domain` tells them apart.
  */
 const domains: Readonly<Record<"search" | "social" | "mail" | "other", readonly string[]>> = {
   search: [
@@ -261,8 +261,8 @@ const types: ReadonlyMap<string, ReferrerType> = new Map(
 )
 
 /**
- * Search engines with a domain in many countries. For Google this is only the search itself: docs.google.com
- * and sites.google.com hold pages of other people, and gemini.google.com is an assistant.
+ * Search engines with a domain in many countries. For Google, this covers only web search: docs.google.com
+ * and sites.google.com host pages of other people, and gemini.google.com is an assistant.
  */
 const regionalEngines = [
   /^(?:(?:www|images|m|cse|scholar)\.)?google\.(?:com?\.)?[a-z]{2,3}$/,

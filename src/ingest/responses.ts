@@ -7,10 +7,10 @@ const defaultAllowedHeaders =
   "Content-Type, Content-Encoding, Authorization, x-api-key, X-Requested-With, x-request-id, databuddy-client-id, databuddy-sdk-name, databuddy-sdk-version"
 const exposedHeaders =
   "x-request-id, x-databuddy-reason, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset"
-/** A list of header names in a preflight, and its maximum length: longer than any page needs. */
+/** A list of header names in a preflight, and its maximum length, which is longer than any page needs. */
 const headerNamesPattern = /^[\w!#$%&'*+.^`|~-]+(?:[ \t]*,[ \t]*[\w!#$%&'*+.^`|~-]+)*$/
 const maxHeaderNamesLength = 4_096
-/** Seconds for which browsers cache a preflight: the longest that any browser accepts. */
+/** Seconds for which browsers cache a preflight: the longest time that any browser accepts. */
 const preflightMaxAge = "86400"
 
 /**
@@ -35,8 +35,8 @@ const { "x-request-id": _, ...staticHeaders }: Record<string, string> = { ...jso
 const sharedHeaders = new Headers(staticHeaders)
 
 /**
- * Like `new Response(body, { headers })`, in half the time, because Bun copies a Headers object faster than it creates one. `headers`:
- * those of `ingestHeaders`, and others that a route has added.
+ * Like `new Response(body, { headers })`, in half the time, because Bun copies a Headers object faster than it creates
+ * one. `headers`: those of `ingestHeaders`, plus any that a route has added.
  */
 export function jsonResponse(body: string, headers: Record<string, string>): Response {
   const response = new Response(body, { headers: sharedHeaders })
@@ -46,7 +46,7 @@ export function jsonResponse(body: string, headers: Record<string, string>): Res
   return response
 }
 
-/** Allows the headers that the browser requests: tracing tools add their own headers to every request of a page. */
+/** Allows the headers that the browser asks for: tracing tools add their own headers to every request of a page. */
 function allowedHeaders({ headers }: Request): string {
   const requested = headers.get("access-control-request-headers")
   return requested !== null && requested.length <= maxHeaderNamesLength && headerNamesPattern.test(requested)

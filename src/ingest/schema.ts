@@ -1,7 +1,9 @@
 import { type Static, Type } from "@sinclair/typebox"
 import { SchemaCheck } from "../http/validation.ts"
 
-/** An optional text. `expected` completes the error message "<field> …". Lengths are UTF-16 units, as in JavaScript. */
+/**
+ * An optional string. `expected` completes the error message "<field> …". Lengths are UTF-16 units, as in JavaScript.
+ */
 function optionalText(limit: number, description: string) {
   return Type.Optional(
     Type.String({
@@ -44,7 +46,7 @@ export const eventSchema = Type.Object(
     source: optionalText(64, "Sender of the event, such as backend or app"),
     eventId: optionalText(
       512,
-      "Idempotency key: of several events with the same one, only the first is stored",
+      "Idempotency key: of several events with the same key, only the first is stored",
     ),
     profileId: optionalText(128, "Id of an identified user"),
     path: optionalText(2048, "Path of the page"),

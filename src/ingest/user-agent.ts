@@ -4,7 +4,10 @@ import { LruCache } from "./lru-cache.ts"
 
 export type Device = Pick<ClientContext, "browser_name" | "browser_version" | "os_name" | "device_type">
 
-/** The headers that describe the browser. Browsers send the three client hints to every HTTPS origin, without being asked. */
+/**
+ * The headers that describe the browser. Browsers send the three client hints to every HTTPS origin, without a request
+ * for them.
+ */
 const deviceHeaders = [
   "user-agent",
   "sec-ch-ua-full-version-list",
@@ -23,8 +26,9 @@ const maxCached = 2_000
 const unknownDevice: Device = { browser_name: "", browser_version: "", os_name: "", device_type: "" }
 
 /**
- * Maps the lower-case names used by the parser and client hints to display names. Other browsers are unknown: the parser copies some
- * names from the user agent unchanged, and this way the number of distinct names per website stays small.
+ * Maps the lower-case names used by the parser and client hints to display names. Other browsers count as unknown: the
+ * parser copies some names unchanged from the user agent, and a fixed list keeps the number of distinct names per
+ * website small.
  */
 const browserNames: ReadonlyMap<string, string> = new Map(
   [
@@ -133,7 +137,7 @@ const osNames: ReadonlyMap<string, string> = new Map([
   ...["PlayStation", "Xbox", "Nintendo", "FreeBSD", "OpenBSD", "NetBSD", "Fuchsia", "Haiku", "Chrome OS"].map(
     (name) => [name.toLowerCase(), name] as const,
   ),
-  // Only Firefox and old browsers name the distribution: listed separately, their shares would be meaningless.
+  // Only Firefox and old browsers name the distribution, so the shares of distributions would be meaningless.
   ...[
     ...[
       "ubuntu",
@@ -162,7 +166,7 @@ const desktopSystems: ReadonlySet<string> = new Set([
   ...["Windows", "macOS", "Linux", "Chrome OS", "FreeBSD", "OpenBSD", "NetBSD", "Haiku"],
 ])
 
-/** Televisions, game consoles, watches, cars and glasses: none of the three types. */
+/** Televisions, game consoles, watches, cars and glasses: none of the three device types. */
 const otherDevice =
   /smart-?tv|hbbtv|\btv\b|appletv|googletv|bravia|\baft[a-z]|crkey|web0s|roku|playstation|xbox|nintendo|oculus|\bquest\b|watch|tesla/i
 
@@ -188,14 +192,15 @@ function deviceOf(key: string): Device {
   const [userAgent = "", fullVersions = "", brands = "", platform = "", mobile = ""] = key
     .split("\n")
     .map((value) => value.slice(0, maxInspectedLength))
-  // The parser's pattern for Naver is cubic: 512 hostile characters would take 160 ms. All others together take less than 1 ms.
+  // The parser's pattern for Naver is cubic: 512 hostile characters would take 160 ms. All other patterns together take
+  // less than 1 ms.
   const parser = new UAParser(userAgent.replace(/naver\(/gi, "naver ("))
   const naver = naverApp.exec(userAgent)
   const parsed = naver ? { name: "Naver", version: naver[1] } : parser.getBrowser()
   let browser = { name: browserName(parsed.name), version: parsed.version ?? "" }
   let os = osNames.get(parser.getOS().name?.toLowerCase() ?? "") ?? ""
-  // Only browsers built on Chromium send hints. A browser that calls itself Chrome can be a different one; a more specific name, such
-  // as an app's, can be trusted.
+  // Only browsers built on Chromium send hints. A browser that calls itself Chrome can be another one; a more specific
+  // name, such as an app's, can be trusted.
   const isGeneric = browser.name === "Chrome" || browser.name === ""
   if (isGeneric) browser = brandOf(fullVersions) ?? brandOf(brands) ?? browser
   if (platform !== "") os = osNames.get(platform.replaceAll('"', "").trim().toLowerCase()) ?? os

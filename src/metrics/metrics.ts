@@ -7,7 +7,7 @@ import { maxCountedDeletions, type ShippingLag } from "../store/shipping.ts"
 import { commit, version } from "../version.ts"
 import type { RequestCounts } from "./requests.ts"
 
-/** Sources of the metrics that are read on each scrape. */
+/** Sources of the metrics that are read at each scrape. */
 export interface MetricSources {
   /** Database file. */
   path: string
@@ -31,7 +31,7 @@ export interface MetricSources {
 
 /** State of the certificate. Times are Unix ms. */
 export interface CertificateState {
-  /** 0: there is none yet. */
+  /** 0: no certificate yet. */
   expiresAt: number
   /** Set if the server renews it. `failures`: since the start; `lastFailure`: 0 for never. */
   renewals?: { failures: number; lastFailure: number }
@@ -45,9 +45,9 @@ export interface ShippingState {
   lastFailure: number
   /** Failed attempts since the start. */
   failures: number
-  /** Why the last attempt failed; undefined: it did not. */
+  /** Why the last attempt failed; undefined: it succeeded. */
   failure: string | undefined
-  /** Reads how far the cluster is behind. */
+  /** Reads how far the cluster lags behind. */
   lag: () => ShippingLag
 }
 
@@ -62,14 +62,14 @@ export interface BackupState {
   failures: number
 }
 
-/** Upper bounds in seconds: from a sync to memory, through 10 ms for a disk, to a sync that stalls all requests. */
+/** Upper bounds in seconds: from a sync to memory, to 10 ms for a disk, to a sync that stalls all requests. */
 const commitSeconds = [
   0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
 ]
 /** Upper bounds in events: a commit has at most 5,000, plus the rest of its last request. */
 const commitEvents = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000]
 
-/** Prometheus metrics. Commits are observed as they happen; everything else is counted elsewhere and read on each scrape. */
+/** Prometheus metrics. Commits are observed as they happen; everything else is counted elsewhere and read at each scrape. */
 export class Metrics {
   // Not the library's global registry: two servers in one process share nothing.
   readonly #registry = new Registry()
@@ -167,7 +167,7 @@ export class Metrics {
     })
   }
 
-  /** `prefix`: start of the names; `what`: what they count. */
+  /** `prefix`: start of the metric names; `what`: what the metrics count. */
   #addBackups(prefix: string, what: string, state: BackupState): void {
     const success = `Start of the newest ${what}, Unix time; 0: none.`
     this.#gauge(`${prefix}_last_success_timestamp_seconds`, success, () => state.lastSuccess / 1_000)
@@ -179,11 +179,11 @@ export class Metrics {
 
   #addShipping(state: ShippingState, now: () => number): void {
     const prefix = "databuddy_clickhouse"
-    const backlog = "Events that are not in the ClickHouse cluster yet, about."
+    const backlog = "Approximate number of events that are not in the ClickHouse cluster yet."
     this.#gauge(`${prefix}_backlog_events`, backlog, () => state.lag().events)
     this.#gauge(
       `${prefix}_lag_seconds`,
-      "Age of the oldest event that is not in the cluster yet; 0: all are.",
+      "Age of the oldest event that is not in the cluster yet; 0: all events are.",
       () => {
         const { oldest } = state.lag()
         return oldest === null ? 0 : Math.max(0, now() - oldest) / 1_000
@@ -191,7 +191,7 @@ export class Metrics {
     )
     const deletions = `Deleted events that are not deleted in the cluster yet; at most ${maxCountedDeletions} are counted.`
     this.#gauge(`${prefix}_pending_deletions`, deletions, () => state.lag().deletions)
-    const success = "Time of the last acknowledgment of the cluster, Unix time; 0: none."
+    const success = "Time of the cluster's last acknowledgment, Unix time; 0: none."
     this.#gauge(`${prefix}_last_success_timestamp_seconds`, success, () => state.lastSuccess / 1_000)
     const failure = "Time of the last failed attempt since the start, Unix time; 0: none."
     this.#gauge(`${prefix}_last_failure_timestamp_seconds`, failure, () => state.lastFailure / 1_000)

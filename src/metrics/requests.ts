@@ -1,8 +1,8 @@
-/** Number of requests by route and status. Only increments a counter, because every event passes through it. */
+/** Counts requests by route and status. Only increments a counter, because every event passes through it. */
 export class RequestCounts {
   readonly #counts = new Map<string, Map<number, number>>()
 
-  /** `route`: method and pattern, such as `GET /v1/keys/:id`. Never a raw path: there is no bound on their number. */
+  /** `route`: method and pattern, such as `GET /v1/keys/:id`. Never a raw path: their number is unbounded. */
   add(route: string, status: number): void {
     let statuses = this.#counts.get(route)
     if (!statuses) {

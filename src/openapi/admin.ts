@@ -218,7 +218,7 @@ const keys: Operations = {
     delete: {
       id: "endKeyOverlap",
       summary: "End the overlap of a rotation",
-      description: "The secret from before the rotation stops working immediately.",
+      description: "The previous secret stops working immediately.",
       gives: key,
       reasons: [...ofKey, ...writes],
     },

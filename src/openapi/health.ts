@@ -19,13 +19,13 @@ export async function healthPaths(): Promise<Json> {
         tags: ["Server"],
         summary: "Check liveness",
         description:
-          "Responds while the process runs, regardless of the disk. While the server stops, the status is `stopping`. With `wait`, a request during the stop gets no response until the connection closes, so that a retrying proxy reaches the next process.",
+          "Responds while the process runs, regardless of the disk. While the server shuts down, the status is `stopping`. With `wait`, a request during the shutdown gets no response until the connection closes, so that a retrying proxy reaches the next process.",
         security: [{}],
         parameters: [
           {
             name: "wait",
             in: "query",
-            description: "Wait instead of responding while the server stops",
+            description: "Wait instead of responding while the server shuts down",
             allowEmptyValue: true,
             schema: { type: "string" },
           },
@@ -47,7 +47,7 @@ export async function healthPaths(): Promise<Json> {
         tags: ["Server"],
         summary: "Check readiness",
         description:
-          "Checks whether events can be stored, by taking the database lock. Otherwise the status is the reason, or `stopping` while the server stops.",
+          "Checks whether events can be stored, by taking the database lock. If not, the status is the reason, or `stopping` while the server shuts down.",
         security: [{}],
         responses: {
           200: success("Ready to store events", exactly({ status: { const: "ready" } }), {

@@ -149,7 +149,7 @@ async function track(limits: Limits): Promise<Json> {
     }),
     {
       headers: reasonHeader(
-        "Why the key was not usable, if the website id authorized the request instead",
+        "Why the key was invalid, if the website id authorized the request instead",
         keyReasons,
       ),
       example: { status: "success", type: "custom_event", count: 1 },
@@ -183,7 +183,7 @@ async function track(limits: Limits): Promise<Json> {
   }
 }
 
-const trackText = `One event, or an array of them; an empty array is valid and counts 0. A request is atomic: one invalid event rejects it, and nothing is stored.
+const trackText = `One event, or an array of them; an empty array is valid and counts as 0 events. A request is atomic: one invalid event rejects it, and nothing is stored.
 
 **Which website an event goes to**: its own \`websiteId\`, otherwise \`website_id\` in the query, otherwise none. With a website id as the credential, every event must be for that website. A key limited to some websites needs one of them for each event; with any other key, an event can be stored without a website.
 

@@ -9,8 +9,8 @@ export function ref(name: string): Json {
 }
 
 /**
- * Converts a TypeBox schema to JSON Schema: without TypeBox's symbols, without `expected` (our error messages, which are strings; a
- * property of that name would be a schema), and with every union in its shortest equivalent form.
+ * Converts a TypeBox schema to JSON Schema. Removes TypeBox's symbols and our error messages: `expected` is a message
+ * if it is a string, and a property of that name if it is a schema. Writes every union in its shortest equivalent form.
  */
 export function publicSchema(schema: TSchema): Json {
   return JSON.parse(JSON.stringify(schema), (key, value) => {
@@ -22,7 +22,7 @@ export function publicSchema(schema: TSchema): Json {
   })
 }
 
-/** The fields of an object schema, as JSON Schema. */
+/** The fields of an object schema as JSON Schema. */
 export function publishedFields({ properties }: TObject): Record<string, Json> {
   return Object.fromEntries(Object.entries(properties).map(([name, schema]) => [name, publicSchema(schema)]))
 }

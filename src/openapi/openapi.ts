@@ -17,7 +17,7 @@ import { userPaths, userSchemas } from "./users.ts"
 
 /**
  * Builds the OpenAPI document of all data routes. Types, limits, statuses and messages come from the schemas and tables that the
- * routes use. `basePath`: '' or the path below which the server is.
+ * routes use. `basePath`: '', or the path prefix of the server.
  */
 export async function openapi(limits: Limits, basePath = ""): Promise<Json> {
   return {
@@ -136,6 +136,6 @@ const securitySchemes = (basePath: string): Json => ({
     type: "apiKey",
     in: "query",
     name: "client_id",
-    description: "The same, as sent by the browser script; used if there is no website_id",
+    description: "The same, as the page script sends it; used if there is no website_id",
   },
 })

@@ -36,15 +36,15 @@ export interface Operation {
   scope?: Scope
 }
 
-/** Error reasons of operations with a body: public, authenticated, and of operations that write. */
+/** Error reasons of public operations with a body, of authenticated ones, and of operations that write. */
 export const takesPublicBody = ["invalid_shape", ...bodyReasons] as const
 export const takesBody = [...takesPublicBody, "too_many_rejected_bytes"] as const
 export const writes = storeReasons.filter((reason) => reason !== "internal")
 
-/** Body of a rotation, and what it does. The body can be left out. */
+/** Body of a rotation, and its description. The body can be omitted. */
 export const rotation = publicSchema(rotationSchema)
 export const rotationText =
-  "The current secret works until the end of the overlap; with the default, `none`, it stops working immediately. A secret from before an earlier rotation stops working immediately."
+  "The current secret works until the end of the overlap; with the default, `none`, it stops working immediately. If an even older secret still works, it stops working immediately."
 
 /** A schema component with an example. */
 export function component<Schema extends TSchema>(schema: Schema, example: Static<Schema>): Json {

@@ -173,7 +173,7 @@ const operations: Record<string, Described> = {
   "/batch": {
     id: "batch",
     summary: "Store page events and outgoing links",
-    text: `${sharedText} Items are accepted individually: the status is 200 even if every item is invalid, and \`results\` says which are stored, in the order of the request. Invalid items are listed among the rejected requests. If the names of custom events exceed the website's quota of new names, those with a new name are not stored, and the others are.`,
+    text: `${sharedText} Items are accepted individually: the status is 200 even if every item is invalid, and \`results\` says which are stored, in the order of the request. Invalid items are listed among the rejected requests. If custom events exceed the website's quota of new names, those with a new name are not stored; all others are.`,
     takes: { type: "array", items: pageItem, maxItems: maxBatchItems },
     example: [
       view,
@@ -312,7 +312,7 @@ async function pixel(): Promise<Json> {
       {
         name: "item",
         in: "query",
-        description: "The fields of the item, each as a parameter of its own",
+        description: "The fields of the item, one parameter each",
         style: "form",
         explode: true,
         schema: { type: "object", additionalProperties: { type: "string" } },

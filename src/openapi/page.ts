@@ -6,7 +6,7 @@ export interface Page {
   viewer: { path: string; bytes: Uint8Array }
 }
 
-/** Loads the viewer from the binary. The page refers to files below `basePath`. */
+/** Loads the viewer from the binary. The page refers to files under `basePath`. */
 export async function createPage(basePath = ""): Promise<Page> {
   const bytes = await Bun.file(viewer).bytes()
   const hash = new Bun.CryptoHasher("sha256").update(bytes).digest("hex").slice(0, 16)
@@ -14,7 +14,7 @@ export async function createPage(basePath = ""): Promise<Page> {
   return { html: html(path, basePath), viewer: { path, bytes } }
 }
 
-/** Dark colors for the viewer, which has none of its own. */
+/** Dark colors for the viewer, which has no dark theme. */
 const style = `
 openapi-explorer {
   --font-regular: system-ui, sans-serif;

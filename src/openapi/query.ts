@@ -1,7 +1,7 @@
 import { Type } from "@sinclair/typebox"
 import { idFields } from "../query/query.ts"
-import { fullLimits, reportLimits } from "../query-api/limits.ts"
 import { columnMeanings, types } from "../query-api/query-types.ts"
+import { fullLimits, reportLimits } from "../query-api/result-limits.ts"
 import {
   metaSchema,
   parameterSchema,
@@ -136,7 +136,7 @@ const streams: Operations = {
       id: "streamEvents",
       summary: "Stream events as they are stored",
       description:
-        "Server-sent events: one message per event, with a JSON object as data. `Last-Event-ID` resumes after that event. `event: skipped` reports that the stream was more than 100,000 events behind and continues with the newest. `event: end` gives the reason why the server ends the stream, for example a client that reads too slowly. A comment every 5 s keeps the connection alive.",
+        "Server-sent events: one message per event, with a JSON object as data. `Last-Event-ID` resumes after that event. `event: skipped` reports that the stream was more than 100,000 events behind and continues with the newest. `event: end` gives the reason why the server ends the stream, such as a client that reads too slowly. A comment every 5 s keeps the connection alive.",
       query: streamStringSchema,
       queryExample: { website_id: exampleId },
       file: { "text/event-stream": { schema: publicSchema(Type.String()) } },

@@ -19,7 +19,7 @@ export const headers: Json = {
   },
   RateLimitLimit: {
     description:
-      "Requests per minute; a large request counts as several. Sent if the request counts against a limit",
+      "Limit of requests per minute; a large request counts as several. Sent if the request counts against a limit",
     schema: { type: "integer" },
   },
   RateLimitRemaining: { description: "Remaining requests", schema: { type: "integer" } },

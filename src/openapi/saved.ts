@@ -163,7 +163,7 @@ const views: Operations = {
 
 const link = {
   type: "string",
-  description: "Path of the link, below the URL of the server: /share/ and the token",
+  description: "Path of the link, relative to the server's URL: /share/ and the token",
 }
 
 const shares: Operations = {
@@ -230,7 +230,7 @@ const shares: Operations = {
     delete: {
       id: "endShareOverlap",
       summary: "End the overlap of a rotation",
-      description: "The link from before the rotation stops working immediately.",
+      description: "The previous link stops working immediately.",
       gives: { share: ref("schemas/Share") },
       reasons: ["key_website_mismatch", "share_unknown", ...writes],
     },

@@ -63,7 +63,7 @@ const logins: Operations = {
         ingestPath: {
           type: "string",
           description:
-            "Path below which the page script and its endpoints are served too (--ingest-path), or empty",
+            "Path under which the page script and its endpoints are also served (--ingest-path), or empty",
         },
       },
       reasons: ["csrf"],
@@ -117,7 +117,7 @@ const logins: Operations = {
     post: {
       id: "acceptInvite",
       summary: "Accept a one-time link",
-      description: `Sets the password and logs the user in. The link works once. Only a link of the purpose \`setup\` takes an \`email\`. ${fromPage}`,
+      description: `Sets the password and logs the user in. The link works once. Only a link with the purpose \`setup\` takes an \`email\`. ${fromPage}`,
       takes: publicSchema(acceptanceSchema),
       gives: user,
       reasons: ["csrf", "invite_unknown", ...takesPublicBody, "conflict", "rate_limited", ...writes],

@@ -18,7 +18,7 @@ export function* funnel(spec: QuerySpec, run: RunQuery): Generator<void, TypeRes
   const { groups } = yield* runScope(scope)
   const comparison = previous && (yield* runScope({ ...scope, ...span(previous) }))
   const emptySteps = steps.map((): FunnelStep => ({ units: 0, median: null }))
-  // Groups of both periods, those of the range first.
+  // Groups of both periods; those of the current range come first.
   const union = unionOf(
     groups,
     comparison?.groups,
@@ -49,7 +49,7 @@ function measuresOf(steps: readonly FunnelStep[]): Row[] {
   }))
 }
 
-/** The name of a step in results: that of its event, or its page. */
+/** The name of a step in results: its event name, or its page. */
 function labelOf({ name, page }: Partial<Step> = {}): string | null {
   return name ?? page ?? null
 }
@@ -67,7 +67,7 @@ export function retentionQuery(
 
 export function* retention(spec: QuerySpec, run: RunQuery): Generator<void, TypeResult> {
   const { granularity = "weekly" } = spec
-  // The type table allows no others.
+  // The type table allows no other granularities.
   const query = retentionQuery(spec, granularity as RetentionQuery["granularity"])
   const { buckets, cohorts } = yield* run(query)
   requireRows((buckets.length * (buckets.length + 1)) / 2)

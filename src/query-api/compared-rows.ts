@@ -7,14 +7,14 @@ import { unionOf } from "./rows.ts"
 interface ComparedReport {
   /** The column that pairs the rows of two periods. */
   label: string
-  /** The other columns without events; `previous` has these. */
+  /** The values of the other columns if there are no events; `previous` has these columns. */
   empty: Row
   /** The column for the row's share, which `previous` does not have. */
   share?: string
   rows: (scope: Scope, run: RunQuery) => Generator<void, Row[]>
 }
 
-/** The columns of such a report, and its rows: in a comparison, those of both periods. */
+/** Defines the columns of such a report, and its rows: in a comparison, those of both periods. */
 export function comparedReport({
   label,
   empty,

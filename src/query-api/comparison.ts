@@ -1,12 +1,12 @@
 import type { Bucket, Granularity } from "../query/query.ts"
 import { dayMs, dayRange, instantOf, localTimeOf, type Range, readRange } from "./range.ts"
 
-/** The periods that a range can be compared with, besides one of the caller's choice. */
+/** The periods that a range can be compared with, besides one that the caller chooses. */
 export const comparisons = ["previous_period", "previous_year", "matching_weekdays"] as const
 
 export type Comparison = (typeof comparisons)[number] | { startDate: string; endDate: string }
 
-/** How far the local times of the previous period are before those of the range. */
+/** By how much the local times of the previous period precede those of the range. */
 export type ClockShift = { ms: number } | { months: number }
 
 export interface PreviousRange extends Range {
@@ -16,11 +16,12 @@ export interface PreviousRange extends Range {
 const weekMs = 7 * dayMs
 
 /**
- * The period that a range is compared with. `previous_period` has the same length, and as many calendar months if the range is calendar
- * months; `previous_year` has the same dates a year earlier; `matching_weekdays` is the latest one that ends before the range and starts
- * on the same weekday. Whole days count by the calendar, so that days of 23 hours do not shift them. If the range is still running, the
- * period ends at the same distance from its start, for whole days at the same time of day: a partial range is not compared with a
- * complete one. `now`: Unix ms. Throws a RangeFault for dates that are invalid.
+ * The period that a range is compared with. `previous_period` has the same length, or as many calendar months if the
+ * range consists of calendar months. `previous_year` has the same dates a year earlier. `matching_weekdays` is the
+ * latest period that ends before the range and starts on the same weekday. Whole days follow the calendar, so that days
+ * of 23 hours do not shift them. If the range is still running, the period ends at the same distance from its start,
+ * and for whole days at the same time of day: a partial range is not compared with a complete one. `now`: Unix ms.
+ * Throws a RangeFault for invalid dates.
  */
 export function previousOf(
   range: Range,
@@ -58,7 +59,7 @@ export function previousOf(
   return { from: earlier(from), to: earlier(isRunning ? now + 1 : to), days: undefined, shift }
 }
 
-/** `local`: the local time until which a running range is compared; undefined if it is over. */
+/** `local`: the local time up to which a running range is compared; undefined if the range is over. */
 function monthsBefore(
   { from, to, days, months }: Range,
   back: number,
@@ -77,7 +78,7 @@ function monthsBefore(
     }
   }
   const dayBefore = (day: number) => earlier(day * dayMs).time / dayMs
-  // The last day of whole months is the last of a month there too.
+  // The last day of a whole month corresponds to the last day of the other month.
   const lastIsLast = months !== undefined && new Date(days.end * dayMs).getUTCDate() === 1
   const end = lastIsLast ? dayBefore(days.end) : dayBefore(days.end - 1) + 1
   const previous = dayRange(dayBefore(days.first), end, zone)
@@ -88,7 +89,10 @@ function monthsBefore(
   return { ...previous, to: Math.min(previous.to, instantOf(until, zone)), days: undefined, shift }
 }
 
-/** The same day of the month and time of day `months` earlier; the last day of a shorter month, and then `isCut`. Local times. */
+/**
+ * The same day of the month and time of day, `months` earlier. In a shorter month, its last day with `isCut` set. Local
+ * times.
+ */
 function earlierMonth(time: number, months: number): { time: number; isCut: boolean } {
   const date = new Date(time)
   const [year, month] = [date.getUTCFullYear(), date.getUTCMonth() - months]
@@ -125,10 +129,10 @@ const clockLengths: Record<Granularity, number | undefined> = {
 }
 
 /**
- * Returns for each bucket the index of the previous bucket to compare it to; undefined if there is none. Minutes, hours and days pair
- * with the same local time of the earlier day, because a clock change between the periods shifts indexes; if the periods are months
- * apart, that is the same day of the month. An hour that occurs twice pairs with the first and the second occurrence. Weeks and months
- * pair by index.
+ * Returns, for each bucket, the index of the previous bucket to compare it with; undefined if there is none. Minutes,
+ * hours and days are paired by local time, because a clock change between the periods shifts indexes. If the periods
+ * are months apart, they are paired by day of the month. An hour that occurs twice is paired by occurrence. Weeks and
+ * months are paired by index.
  */
 export function pairBuckets(
   { shift }: PreviousRange,
@@ -143,7 +147,7 @@ export function pairBuckets(
   return occurrences(buckets, shift).map((key) => indexes.get(key))
 }
 
-/** Key of each bucket: its local time, earlier by `shift`, and the number of its occurrence. */
+/** Key of each bucket: its local time, moved back by `shift`, and the number of its occurrence. */
 function occurrences(buckets: readonly Bucket[], shift: ClockShift): string[] {
   const counts = new Map<string, number>()
   return buckets.map(({ label }) => {

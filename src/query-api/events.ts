@@ -18,7 +18,10 @@ export function* eventRows(spec: QuerySpec, run: RunQuery, scope: Scope): Genera
   return { rows: events.map(eventRow), nextCursor: last ? cursorText(last) : null }
 }
 
-/** Databuddy's columns, and those that the event stream adds: a kind unless it is custom, and the fields of the contexts that are known. */
+/**
+ * Databuddy's columns, and those that the event stream adds: the kind unless it is custom, and the known fields of the
+ * contexts.
+ */
 function eventRow(event: ListedEvent): Row {
   return {
     event_name: event.name,

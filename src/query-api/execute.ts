@@ -37,13 +37,13 @@ const internalError = "Internal server error"
 const tooLarge =
   "this query needs more memory than --query-memory allows: use a shorter range, a lower limit, fewer breakdown fields, or filters"
 
-/** How to run the parameters of a request. Its queries share one object. */
+/** How to run the parameters of a request. All queries of a request share one object. */
 export interface ExecutionOptions<Rows> {
   execute: (spec: QuerySpec) => Promise<ParameterResult<Rows>>
   signal: AbortSignal
   /** Receives internal errors. */
   onFault: (error: unknown) => void
-  /** What is left of the limits of the request. Each parameter lowers it. */
+  /** The remaining limits of the request. Each parameter lowers them. */
   remaining: ResponseLimits
   /** The limit of rows, for the error of a parameter that exceeds it. */
   maxRows: number
@@ -118,7 +118,8 @@ export function* rowsOf(spec: QuerySpec, run: RunQuery): Generator<void, TypeRes
   const result = yield* type.rows(spec, run)
   if (!spec.sort || result.isPage) return result
   const { by, order } = spec.sort
-  // By default, the previous value and text columns break ties. Sorting is stable: it preserves the order of the type otherwise.
+  // By default, ties are broken by the previous value, then by text columns. Sorting is stable, so it otherwise
+  // preserves the order of the type.
   const textColumns = [...type.columns, ...spec.by].filter((column) =>
     result.rows.some((row) => typeof row[column] === "string"),
   )

@@ -44,7 +44,7 @@ interface GroupsDefinition {
   share?: string
   /** Excludes events without this field. */
   present?: Dimension
-  /** Selects events, besides the filters of the query. */
+  /** Selects events, in addition to the filters of the query. */
   filters?: readonly Filter[]
   range?: QueryType["range"]
 }
@@ -74,7 +74,7 @@ export function ofGroups(definition: GroupsDefinition): QueryType {
   }
 }
 
-/** The first measure, all fields and measures; with dates, only the date. */
+/** The first measure, then all fields and measures; with dates, only the date. */
 function sortColumns({
   by,
   measures,
@@ -187,7 +187,10 @@ function* groupRows(
   return { rows: buckets.flatMap((bucket) => keys.map((values) => rowOf(values, bucket))), isPage: true }
 }
 
-/** Maps the sort column to a dimension or a measure. The share sorts like the first measure; the change is that of the first. */
+/**
+ * Maps the sort column to a dimension or a measure. The share is sorted by the first measure; the change is that of the
+ * first measure.
+ */
 function orderOf(
   { sort }: QuerySpec,
   by: readonly { column: string }[],

@@ -4,24 +4,24 @@ import { span } from "./groups.ts"
 import type { NamedMeasure, QuerySpec, QueryType, Row, RunQuery, TypeResult } from "./query-spec.ts"
 import { percent } from "./rows.ts"
 
-/** How much a query of movers checks. */
+/** Limits on what a query of movers checks. */
 export interface MoversLimits {
   /** Property keys, the most frequent ones first. */
   keys: number
-  /** Values of a field in both periods together, a missing value included. */
+  /** Values of a field in both periods together, including a missing value. */
   values: number
 }
 
 /**
- * 50 keys are more than nearly all events have. A field with more than 1,000 values is an ID, or a text that explains nothing: its rows
- * would each have a tiny share.
+ * Nearly all events have fewer than 50 keys. A field with more than 1,000 values is an ID, or a text that explains
+ * nothing: each of its rows would have a tiny share.
  */
 const defaultLimits: MoversLimits = { keys: 50, values: 1_000 }
 
 /** Measures that a difference can be divided by. */
 const measures = ["events", "users", "sessions", "profiles", "count", "sum"] as const
 
-/** No report lists IDs. `query_string` is a property too. */
+/** Reports never list IDs. `query_string` is also a property. */
 const checkedFields = fields.filter((field) => !idFields.includes(field) && field !== "query_string")
 
 export const moversType = {
@@ -43,7 +43,10 @@ interface Mover {
   before: number
 }
 
-/** Ranks the values of all fields by how much more of the difference they have than their size explains. */
+/**
+ * Ranks the values of all fields by how far their share of the difference exceeds the share that their size
+ * would explain.
+ */
 export function* movers(spec: QuerySpec, run: RunQuery, limits: MoversLimits): Generator<void, TypeResult> {
   const { scope, previous, limit, offset } = spec
   const [measure] = spec.measures
@@ -133,7 +136,7 @@ function shareOf({ now, before }: Mover, total: number, previousTotal: number): 
   return total === 0 ? 0 : now / total
 }
 
-/** The larger difference first; then by field and value, missing values last. */
+/** Larger differences first; then by field and value, missing values last. */
 function compareMovers(a: Mover, b: Mover): number {
   const size = ({ now, before }: Mover) => Math.abs(now - before)
   return size(b) - size(a) || compareText(a.field, b.field) || compareText(a.value, b.value)
@@ -189,12 +192,12 @@ function* valuesOf(
 interface Properties {
   /** Keys whose values are known already; undefined: too many. */
   counted: { field: Property; values: Mover[] | undefined }[]
-  /** Keys whose values are still to be grouped. */
+  /** Keys whose values still have to be grouped. */
   uncounted: Property[]
   skipped: SkippedField[]
 }
 
-/** The properties to check. Events are counted by value in the same pass that finds the keys. */
+/** The properties to check. The pass that finds the keys also counts events by value. */
 function* propertiesOf(
   { scope, previous, measure, limits }: Periods,
   totals: { now: number; before: number },
@@ -221,7 +224,7 @@ function* propertiesOf(
   const few = checked.filter(([, { cardinality }]) => cardinality <= limits.values).map(([key]) => key)
   for (const [key, { cardinality }] of checked)
     if (cardinality > limits.values) skipped.push({ field: fieldOf(key), reason: "too_many_values" })
-  // A name with dots can be that of a nested value too, which only groups find.
+  // A name with dots can also be that of a nested value, which only groups find.
   const countable = measure.measure === "events" ? few.filter((key) => !key.includes(".")) : []
   const uncounted = few.filter((key) => !countable.includes(key)).map(fieldOf)
   if (countable.length === 0) return { counted: [], uncounted, skipped }

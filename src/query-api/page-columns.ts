@@ -1,14 +1,14 @@
 import { reportedVitals } from "./page-reports.ts"
 
-/** Descriptions of the columns that no other type has, for the documentation. */
+/** Descriptions, for the documentation, of the columns that only these types have. */
 export const pageColumnMeanings: Record<string, string> = {
   pageviews: "Page views; entries or exits in entry_pages and exit_pages",
   visitors: "Distinct anonymous ids",
   unique_visitors: "Distinct anonymous ids",
   users: "Distinct anonymous ids",
-  bounce_rate: "Percent of the sessions with one page view, shorter than 10 s and without another event",
+  bounce_rate: "Percent of sessions that have one page view, last less than 10 s and have no other event",
   median_session_duration:
-    "Median seconds that the pages of a session were open, of sessions that reported any; null if none did",
+    "Median seconds that the pages of a session were open, over sessions that reported a time; null if none did",
   pages_per_session: "Page views per session",
   active_users: "Distinct anonymous ids",
   active_sessions: "Distinct session ids",
@@ -48,13 +48,13 @@ export const pageColumnMeanings: Record<string, string> = {
   unique_links: "Distinct addresses",
   last_clicked: "The latest click, ISO 8601 in UTC",
   minute: "Start of the minute, ISO 8601 in UTC",
-  page_views: "Reports of engagement: one for a page view, and another each time that the page is hidden",
+  page_views: "Engagement reports: one per page view, and another each time the page is hidden",
   rage_click_rate:
-    "Percent of these with a rage click: the third click on a control within seconds, without a response",
-  dead_click_rate: "Percent of these with a click that did nothing",
-  error_rate: "Percent of these with an error",
-  top_rage_click_target: "The control with the most of them",
-  top_dead_click_target: "The control with the most of them",
+    "Percent of these reports with a rage click: the third click on a control within seconds, without a response",
+  dead_click_rate: "Percent of these reports with a click that did nothing",
+  error_rate: "Percent of these reports with an error",
+  top_rage_click_target: "The control with the most rage clicks",
+  top_dead_click_target: "The control with the most dead clicks",
   avg_time_on_page: "Mean seconds that the page was open",
   avg_active_time: "Mean seconds of activity",
   attention_ratio: "Active time in percent of the time that pages were open",
@@ -63,7 +63,7 @@ export const pageColumnMeanings: Record<string, string> = {
   median_time_to_first_interaction: "Median ms until the first interaction, of page views that have one",
   depth_range: "Range of the deepest scroll position, in percent",
   form_starts: "Sessions in which a form field of the page was used",
-  form_submits: "Those in which a form of the page was submitted",
-  abandonment_rate: "Percent of these in which none was submitted",
+  form_submits: "Those of these sessions in which a form of the page was submitted",
+  abandonment_rate: "Percent of form_starts without a submission",
   top_abandoned_field: "The field that was most often the last one before leaving",
 }

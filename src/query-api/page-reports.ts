@@ -69,7 +69,7 @@ function* countByPage(
   return new Map(groups.map(({ by: [page], values: [count] }) => [String(page), count ?? 0]))
 }
 
-/** The most frequent text of a property, for each page; of equally frequent ones the first. */
+/** The most frequent text of a property for each page; if several are equally frequent, the first one. */
 function* topByPage(
   scope: Scope,
   property: Property,
@@ -242,7 +242,9 @@ export const scrollDepths = comparedReport({
   },
 })
 
-/** Counts sessions: a page that is hidden and shown again reports the fields of a form and its submission separately. */
+/**
+ * Counts sessions: a page that is hidden and shown again reports the fields of a form and its submission separately.
+ */
 export const formAbandonment = comparedReport({
   label: "name",
   empty: { form_starts: 0, form_submits: 0, abandonment_rate: 0, top_abandoned_field: null },
@@ -308,7 +310,7 @@ export function* recentErrors(spec: QuerySpec, run: RunQuery): Generator<void, T
   return {
     ...paging,
     rows: rows.map((row) => {
-      // eventRows parsed them from what the endpoint stored.
+      // `eventRows` parsed them from what the endpoint stored.
       const properties = row.properties as Row
       return {
         message: properties.message ?? null,

@@ -19,7 +19,7 @@ import type { QueryType, Row } from "./query-spec.ts"
 import { type Range, readRange } from "./range.ts"
 import { fieldTrafficType, trafficTotalsType, trafficType } from "./traffic-types.ts"
 
-/** ms that count as now. */
+/** Maximum age in ms of events that count as current. */
 const realtime = 300_000
 
 const lastMinutes = (_zone: string, now: number): Range => ({
@@ -53,7 +53,7 @@ const byPage = { column: "name", dimension: "path" } as const
 const regionNames = new Intl.DisplayNames("en", { type: "region", fallback: "code" })
 
 function countryName(code: string | null | undefined): string | null {
-  // A code that is not a country, as an import can bring, names itself.
+  // A code that is not a country, which an import can contain, is shown as its own name.
   return code == null ? null : /^[A-Z]{2}$/.test(code) ? (regionNames.of(code) ?? code) : code
 }
 
@@ -63,7 +63,7 @@ const countryLabels = ([country]: GroupKey): Row => ({
 })
 
 const sourceFields: readonly Dimension[] = ["referrer_domain", "referrer_type"]
-/** The name of a source without a referrer: an ad can be recognized by its campaign alone. */
+/** The name of a source without a referrer: an ad can be recognized by its campaign parameters alone. */
 const unreferred = ([, type]: GroupKey) => (type === "ad" ? "Ad" : "Direct")
 const sourceLabels = ([domain = null, type]: GroupKey): Row => ({
   referrer: domain,
@@ -109,7 +109,7 @@ function places(description: string, field: "region" | "city"): QueryType {
   })
 }
 
-/** Reports of engagement. A page that is hidden and shown again sends several. */
+/** Engagement reports. A page that is hidden and shown again sends several. */
 const engagement = ["engagement"] as const
 
 const feedColumns = [
@@ -162,7 +162,7 @@ export const pageTypes = {
   entry_pages: fieldTrafficType("Sessions by their first page; pageviews are entries", "path", "first"),
   exit_pages: fieldTrafficType("Sessions by their last page; pageviews are exits", "path", "last"),
   page_time_analysis: ofGroups({
-    description: "Seconds on a page, of visits between 1 s and an hour",
+    description: "Seconds on a page, over visits between 1 s and an hour",
     kinds: ["page_exit"],
     takes: ["compare"],
     by: [byPage],
@@ -177,7 +177,7 @@ export const pageTypes = {
   }),
   top_referrers: referrers("Page views by the referrer of their session, without direct and internal ones"),
   traffic_sources: trafficType({
-    description: "Page views by the source of their session, with Direct",
+    description: "Page views by the source of their session, including Direct",
     by: { view: "first", fields: sourceFields },
     labels: sourceLabels,
     labelColumns: sourceColumns,
@@ -241,7 +241,7 @@ export const pageTypes = {
     ],
   }),
   recent_errors: {
-    description: "Single errors, newest first; meta.nextCursor leads to the next page",
+    description: "Individual errors, newest first; meta.nextCursor leads to the next page",
     kinds: ["error"],
     needsReadData: true,
     takes: ["cursor"],
@@ -265,7 +265,7 @@ export const pageTypes = {
     rows: recentErrors,
   },
   vitals_overview: ofGroups({
-    description: "Percentiles of each web vital: ms, CLS a ratio",
+    description: "Percentiles of each web vital, in ms; CLS as a ratio",
     kinds: ["web_vital"],
     takes: ["compare"],
     by: [byMetric],
@@ -319,7 +319,7 @@ export const pageTypes = {
   realtime_referrers: referrers("Page views by referrer in the last five minutes", lastMinutes),
   realtime_countries: countries("Page views by country in the last five minutes", lastMinutes),
   realtime_feed: {
-    description: "Single events of all kinds in the last five minutes, newest first",
+    description: "Individual events of all kinds in the last five minutes, newest first",
     kinds: eventKinds,
     needsReadData: true,
     takes: ["cursor"],
@@ -370,13 +370,13 @@ export const pageTypes = {
     ...engagementQuality,
   },
   scroll_depth_distribution: {
-    description: "Page views by how far they were scrolled",
+    description: "Page views by scroll depth",
     kinds: engagement,
     order: undefined,
     ...scrollDepths,
   },
   form_abandonment_by_page: {
-    description: "Sessions that began a form on a page, and those that submitted one there",
+    description: "Sessions that started a form on a page, and those that submitted it",
     kinds: engagement,
     order: { by: "form_starts", order: "desc", others: ["name", "form_submits", "abandonment_rate"] },
     ...formAbandonment,

@@ -16,7 +16,7 @@ export function readStep(step: string | StepBody, field: string, errors: FieldEr
   }
 }
 
-/** Returns the filters. Adds those whose value does not suit the operator to `errors`; `field` is the path of the list. */
+/** Returns the filters. Adds filters whose value is invalid for the operator to `errors`; `field` is the path of the list. */
 export function readFilters(
   filters: FilterBody[] | undefined,
   field: string,
@@ -45,7 +45,7 @@ const operandTypes: Record<
   boolean: { expected: "true or false", isValid: (value) => typeof value === "boolean" },
 }
 
-/** Pages are stored without a slash at their end. */
+/** Pages are stored without a trailing slash. */
 function storedPage(page: string): string {
   return page.length > 1 && page.endsWith("/") ? page.slice(0, -1) : page
 }

@@ -26,13 +26,13 @@ import {
   type units,
 } from "./schema.ts"
 
-/** Context of a query outside its body. */
+/** Context of a query that is not in its body. */
 export interface ParameterContext {
   /** Row ids; 0 stands for events without a website. */
   websites: readonly number[]
   /** Unix ms */
   now: number
-  /** The caller has the scope read:data: single events and people are allowed. */
+  /** The caller has the scope read:data, which permits individual events and people. */
   canReadData: boolean
 }
 
@@ -57,7 +57,7 @@ const defaultPathSteps = 3
 /** Values per property key. */
 const defaultTop = 10
 const defaultMeasures = ["events", "users", "sessions"]
-/** Maximum rows that a page skips: every skipped row is computed. Event lists have a lower limit and cursors. */
+/** Maximum rows that a page skips: every skipped row is computed. Event lists have a lower limit, and cursors. */
 const maxOffset = 1_000_000
 
 const unitFields: Record<(typeof units)[number], Unit> = {
@@ -69,7 +69,7 @@ const unitFields: Record<(typeof units)[number], Unit> = {
 /** A validated parameter, or the error of an invalid one. */
 export type ParsedParameter = QuerySpec | { id: string; failure: RequestError }
 
-/** Parses a parameter of a query. The schema has accepted the body. */
+/** Parses a parameter of a query whose body the schema has accepted. */
 export function parseParameter(input: ParameterInput): ParsedParameter {
   const id = input.parameter.id ?? input.parameter.name
   try {
@@ -112,7 +112,7 @@ function readParameter(input: ParameterInput): QuerySpec {
   const filters = [...input.filters, ...optionFilters(parameter)]
   if (!context.canReadData)
     requireReport(name, type, by, [...filters, ...steps.flatMap((step) => step.filters)])
-  // With `value`, all rows are of that value, and have no column of `by`.
+  // With `value`, all rows are for that value and have no column for `by`.
   const duplicate = parameter.value === undefined && type.columns.find((column) => isOneOf(by, column))
   if (duplicate)
     throw invalidParameter(`by contains ${duplicate}, which is already a column of ${name}: omit it`)
@@ -153,7 +153,7 @@ function countOptions({ reached, droppedAfter, value, cohort, period }: Paramete
   return { reached, droppedAfter, value, cohort, period }
 }
 
-/** Rejects options that the type does not support, and missing or conflicting options. */
+/** Rejects unsupported options, and missing or conflicting ones. */
 function validateOptions(name: string, type: QueryType, parameter: ParameterBody, steps: number): void {
   const present = optionNames.filter((option) => parameter[option] !== undefined)
   const unsupported = present.filter((option) => !type.takes.includes(option))
@@ -188,7 +188,7 @@ function requireReport(
   filters: readonly Filter[],
 ): void {
   if (needsReadData)
-    throw invalidParameter(`${name} returns single events or people and needs the scope read:data`)
+    throw invalidParameter(`${name} returns individual events or people and needs the scope read:data`)
   const used: readonly string[] = [...by, ...filters.map(({ field }) => field)]
   if (used.includes("profile"))
     throw invalidParameter("profileId identifies a person and needs the scope read:data")
@@ -244,7 +244,7 @@ function kindsOf({ kinds = ["custom"] }: QueryType, parameter: ParameterBody): r
   return parameter.anonymousId === undefined && parameter.profileId === undefined ? ["custom"] : eventKinds
 }
 
-/** Filters that options stand for. */
+/** The filters that options stand for. */
 function optionFilters({ anonymousId, profileId, search }: ParameterBody): Filter[] {
   const filters: Filter[] = []
   if (anonymousId !== undefined) filters.push({ field: "anonymous_id", op: "eq", value: anonymousId })
@@ -279,7 +279,7 @@ function isOneOf(names: readonly string[], name: string): boolean {
   return names.includes(name)
 }
 
-/** Columns that sort ascending by default. */
+/** Columns that are sorted in ascending order by default. */
 const textColumns: ReadonlySet<string> = new Set(["name", "event_name", "date"])
 
 function measuresOf(name: string, { oneMeasure }: QueryType, { measures }: ParameterBody): NamedMeasure[] {

@@ -1,10 +1,10 @@
 import { type FieldError, RequestError } from "../errors.ts"
 import { defaultMessages, fieldErrors, invalidShape, SchemaCheck } from "../http/validation.ts"
 import { isTimeZone } from "../query/structures/tzdata.ts"
-import { minCells, type QueryLimits, tooManyCells } from "./limits.ts"
 import { readFilters, readStep } from "./parse-filters.ts"
 import { type ParameterContext, type ParsedParameter, parseParameter } from "./parse-parameter.ts"
 import { type Range, RangeFault, readRange } from "./range.ts"
+import { minCells, type QueryLimits, tooManyCells } from "./result-limits.ts"
 import { defaultLimit, maxBatch, type QueryBody, querySchema } from "./schema.ts"
 import { type LimitedCaller, requireQueryType } from "./type-access.ts"
 
@@ -18,7 +18,7 @@ export interface ParsedQuery {
   filters: number
 }
 
-/** Context of a request outside its body. */
+/** Context of a request that is not in its body. */
 export interface ParseOptions extends ParameterContext {
   /** Default time zone. */
   zone: string
@@ -30,8 +30,8 @@ export interface ParseOptions extends ParameterContext {
 const checkQuery = new SchemaCheck(querySchema)
 
 /**
- * Parses a query or a batch of queries. Throws `invalid_shape` with all invalid fields, and `section_missing`; a parameter that only its
- * type rejects fails alone. Yields after each parameter, which takes up to 1 ms.
+ * Parses a query or a batch of queries. Throws `invalid_shape` with all invalid fields, and `section_missing`; a
+ * parameter that violates only the rules of its type fails alone. Yields after each parameter, which takes up to 1 ms.
  */
 export function* parseQueries(
   value: unknown,
@@ -77,7 +77,10 @@ function limitParameters(value: unknown, max: number): void {
   ])
 }
 
-/** Rejects parameters that would exceed the values of a request together with earlier ones, before any query runs. */
+/**
+ * Rejects parameters that, together with earlier ones, would exceed the maximum number of values in a request, before
+ * any query runs.
+ */
 function limitCells(queries: ParsedQuery[], max: number): ParsedQuery[] {
   let cells = 0
   return queries.map((query) => ({

@@ -6,7 +6,7 @@ import { retentionQuery } from "./behaviour.ts"
 import type { QuerySpec, QueryType } from "./query-spec.ts"
 import { invalidParameter } from "./rows.ts"
 
-/** Options that select what a number of a funnel or of a retention table counts. */
+/** Options that select what a count in a funnel or retention table includes. */
 const countOptions = [
   "steps",
   "window",
@@ -97,7 +97,9 @@ export const peopleTypes = {
   },
 } as const satisfies Record<string, QueryType>
 
-/** The number that the options of a list name. Undefined: all sessions or people. Throws a RequestError. */
+/**
+ * The count that the options of a list refer to. Undefined: all sessions or people. Throws a RequestError.
+ */
 function reportCount(spec: QuerySpec): ReportCount | undefined {
   const { reached, droppedAfter, value, cohort, period } = spec.of
   const { steps, window, unit, by } = spec

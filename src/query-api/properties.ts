@@ -10,7 +10,7 @@ interface ValuesDefinition {
   description: string
   takes?: readonly Option[]
   columns: readonly string[]
-  /** Values per key that the engine lists; absent: the option `top`. */
+  /** Number of values per key that the engine lists; absent: the option `top`. */
   top?: (spec: QuerySpec) => number
   order: Sort & { others: readonly string[] }
   tieBreakers?: readonly string[]
@@ -46,7 +46,7 @@ function* propertiesOf(
   return properties.filter(({ key }) => keyFilters.every((filter) => predicateOf(filter)(key, key)))
 }
 
-/** Maximum distinct values for bars, and for a list of the most frequent ones. */
+/** Maximum distinct values for bars, and for a list of the most frequent values. */
 const maxBars = 20
 const maxListed = 1_000
 
@@ -84,7 +84,7 @@ function strategyOf(inferred: string, cardinality: number, occurrences: number):
   if (inferred === "url") return "links"
   if (cardinality <= maxBars) return "bars"
   if (inferred === "number") return "histogram"
-  // If nearly every event has its own value, counts say nothing.
+  // If nearly every event has a different value, counts say nothing.
   return cardinality <= maxListed || occurrences >= 2 * cardinality ? "top_list" : "samples"
 }
 

@@ -39,7 +39,7 @@ export interface QuerySpec {
   offset: number
   sort: Sort | undefined
   cursor: { ts: number; id: number } | undefined
-  /** Which number of a funnel or of a retention table a list of people is about. */
+  /** Which count of a funnel or retention table a list of people shows. */
   of: CountOptions
 }
 
@@ -69,7 +69,7 @@ export interface TypeResult {
   total?: number
   /** null on the last page. */
   nextCursor?: string | null
-  /** What a query of movers covers. */
+  /** What a query of movers checked. */
   movers?: MoversSummary
 }
 
@@ -87,9 +87,12 @@ export interface QueryType {
   oneOf?: { options: readonly (keyof ParameterBody & Option)[]; required: boolean }
   /** Options that need one of `oneOf`. */
   requires?: readonly { options: readonly Option[]; oneOf: readonly Option[] }[]
-  /** The kinds of events that it reads. Absent: custom events. `person`: all with one of the options of a person, else custom events. */
+  /**
+   * The kinds of events that it reads. Absent: custom events. `person`: all kinds with one of the options of a person,
+   * otherwise custom events.
+   */
   kinds?: readonly EventKind[] | "person"
-  /** The rows are single events, sessions or people, which need the scope read:data. */
+  /** The rows are individual events, sessions or people, which require the scope read:data. */
   needsReadData?: true
   /** Replaces the range of the query. */
   range?: (zone: string, now: number) => Range
@@ -109,7 +112,10 @@ export interface QueryType {
   tieBreakers?: readonly string[] | undefined
   /** Default of `top`; absent: the default of the parser. */
   defaultTop?: number | undefined
-  /** Takes exactly one of these measures; the first is the default. Measures of a property without its name: `sum`. */
+  /**
+   * Takes exactly one of these measures; the first is the default. Measures of a property are listed without its name:
+   * `sum`.
+   */
   oneMeasure?: readonly [string, ...string[]]
   /** Compares even if `compare` is absent. */
   alwaysCompares?: true

@@ -74,7 +74,7 @@ export const columnMeanings: Record<string, string> = {
   profile_id: "The identified user",
   timestamp: "When it happened, ISO 8601 in UTC",
   step: "Number of the step, from 1",
-  people: "People who reached the step, or are in the cohort",
+  people: "People who reached the step or are in the cohort",
   conversion_rate: "Percent of the first step, or of all",
   step_conversion_rate: "Percent of the previous step",
   median_ms: "Median time since the previous step, in ms",
@@ -194,7 +194,7 @@ export const types = {
     ],
   }),
   custom_events_recent: {
-    description: "Single events, newest first; meta.nextCursor leads to the next page",
+    description: "Individual events, newest first; meta.nextCursor leads to the next page",
     needsReadData: true,
     takes: ["cursor", "kinds"],
     columns: eventColumns,
@@ -355,7 +355,7 @@ export const types = {
 export type TypeName = keyof typeof types
 
 export function typeOf(name: string): QueryType | undefined {
-  // hasOwn does not narrow the name.
+  // hasOwn does not narrow the type of the name.
   return Object.hasOwn(types, name) ? types[name as TypeName] : undefined
 }
 

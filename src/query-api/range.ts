@@ -7,7 +7,9 @@ export interface Range {
   to: number
   /** For whole days of the time zone: day numbers since 1970-01-01; `end` is exclusive. */
   days: { first: number; end: number } | undefined
-  /** Calendar months that the days are, or are the beginning of: 1 for November, and for November so far. */
+  /**
+   * Calendar months that the days cover, or have covered so far: 1 for November, and for November to date.
+   */
   months?: number | undefined
 }
 
@@ -33,7 +35,7 @@ export const presets = [
   "last_24h",
   "last_hour",
 ] as const
-/** The last days, including today, or the last hours: any number of them. */
+/** The last days, including today, or the last hours; any number. */
 type CountedPreset = `last_${number}${"d" | "h"}`
 export type Preset = (typeof presets)[number] | CountedPreset
 
@@ -103,7 +105,7 @@ export function readRange({ startDate, endDate, preset }: RangeBody, zone: strin
   return range
 }
 
-/** Error for a range with too many buckets; undefined if it is valid. */
+/** Returns an error for a range with too many buckets; undefined if it is valid. */
 export function tooManyBuckets({ from, to }: Range, granularity: Granularity): string | undefined {
   const max = granularity === "minute" ? maxMinutes : maxBuckets
   const count = Math.ceil((to - from) / minBucketMs[granularity])
@@ -142,7 +144,7 @@ function presetRange(preset: Preset, today: number, zone: string, now: number): 
   return { from: now + 1 - Number(count) * 3_600_000, to: now + 1, days: undefined }
 }
 
-/** The number of calendar months between two days; undefined if they are not first days of months. */
+/** The number of calendar months between two days; undefined unless both are the first day of a month. */
 function monthsIn(first: number, end: number): number | undefined {
   const [from, to] = [new Date(first * dayMs), new Date(end * dayMs)]
   if (from.getUTCDate() !== 1 || to.getUTCDate() !== 1) return undefined
@@ -186,12 +188,12 @@ function localDayOf(now: number, zone: string): number {
   return Math.floor(localTimeOf(now, zone) / dayMs)
 }
 
-/** Local time in the time zone, as Unix ms of the same digits in UTC. */
+/** Local time in the time zone, as the Unix ms that show the same digits in UTC. */
 export function localTimeOf(now: number, zone: string): number {
   return now + (new TimeZone(zone, now, now).transitions[0]?.offset ?? 0)
 }
 
-/** First instant of a local time (Unix ms of the same digits in UTC), or the end of the gap that skips it. */
+/** First instant of a local time (the Unix ms that show the same digits in UTC), or the end of the gap that skips it. */
 export function instantOf(local: number, zone: string): number {
   const [from, to] = [local - 2 * dayMs, local + 2 * dayMs]
   const { transitions } = new TimeZone(zone, from, to)

@@ -1,12 +1,15 @@
 import type { RenderedRows, ResponseLimits } from "../query/engine/messages.ts"
 import type { MemoryBudget } from "../query/structures/memory-budget.ts"
 import { rowsOf } from "./execute.ts"
-import { tooManyBytes, tooManyCells } from "./limits.ts"
 import type { QuerySpec, Row, RunQuery } from "./query-spec.ts"
+import { tooManyBytes, tooManyCells } from "./result-limits.ts"
 
 /** Rows serialized per step, which takes a few ms. */
 const rowsPerStep = 500
-/** Characters per chunk of the response: small enough for one write, large enough to keep the chunks few. */
+/**
+ * Characters per chunk of the response: small enough for one write, but large enough that there are few
+ * chunks.
+ */
 const chunkCharacters = 262_144
 /** Memory of a row and of a cell, in bytes. */
 const rowBytes = 64
@@ -51,7 +54,7 @@ function* textOf(rows: readonly Row[]): Generator<string> {
   yield `${text}]`
 }
 
-/** All rows of a result have the same columns. Those of the previous period count too. */
+/** All rows of a result have the same columns. Those of the previous period also count. */
 function cellsOf(rows: readonly Row[]): number {
   const [first] = rows
   if (!first) return 0

@@ -8,7 +8,7 @@ export type JsonRows = Pick<RenderedResponse, "chunks" | "release">
 /** Maximum bytes of a response that is sent as a whole. */
 const smallResponse = 262_144
 
-/** Responses in transit. If clients read too slowly, the oldest responses are aborted. */
+/** Responses that are being sent. If clients read too slowly, the oldest responses are aborted. */
 export class Outbox {
   readonly #sending = new Map<object, { bytes: number; abort: () => void }>()
   #bytes = 0
@@ -34,7 +34,7 @@ export class Outbox {
   }
 }
 
-/** The response body in pieces. Rows are already JSON; only the frame around them is built here. */
+/** Yields the response body in pieces. Rows are already JSON; only the surrounding text is built here. */
 function* piecesOf(
   results: readonly QueryAnswer<JsonRows>[],
   isBatch: boolean,

@@ -39,11 +39,11 @@ function compareValues(a: unknown, b: unknown, isDescending = false): number {
 export const changeColumns = ["change", "weighted_change"] as const
 
 export function isChangeColumn(column: string | undefined): column is (typeof changeColumns)[number] {
-  // includes takes only one of its own values.
+  // `includes` takes only its own values.
   return (changeColumns as readonly (string | undefined)[]).includes(column)
 }
 
-/** Adds the rows of the previous period that the range does not have. `emptyOf`: such a row with the values of no events. */
+/** Adds the rows that only the previous period has. `emptyOf`: creates such a row, with the values for no events. */
 export function unionOf<Item>(
   current: readonly Item[],
   previous: readonly Item[] | undefined,
@@ -62,8 +62,8 @@ export function unionOf<Item>(
 }
 
 /**
- * Comparator for rows of a comparison. Ties of a measure are sorted by its previous value, ties of the change by the difference, in the same
- * direction. `measure`: the column that changes compare.
+ * Comparator for rows of a comparison. Ties of a measure are sorted by its previous value, ties of the change by the
+ * difference, in the same direction. `measure`: the column that changes compare.
  */
 export function comparedOrder(
   column: string,
@@ -88,7 +88,7 @@ export function comparedOrder(
 
 /** Comparator for several columns; `-` before a name: descending. */
 export function rowOrder(columns: readonly string[]): (a: Row, b: Row) => number {
-  // Parsed once: there can be 200,000 rows.
+  // Parsed once, because there can be 200,000 rows.
   const keys = columns.map((column) => ({
     name: column.replace(/^-/, ""),
     isDescending: column.startsWith("-"),

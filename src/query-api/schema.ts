@@ -9,12 +9,12 @@ import { type Preset, presets } from "./range.ts"
 /** Default and maximum rows of a result. */
 export const defaultLimit = 100
 export const maxLimit = 10_000
-/** Maximum parameters of a query and queries of a batch; they run one after another. */
+/** Maximum parameters of a query, and maximum queries of a batch; queries run one after another. */
 const maxParameters = 50
 export const maxBatch = 20
 /** Maximum steps of a funnel. */
 export const maxSteps = 10
-/** Maximum filters: far more than anyone combines by hand. Each one is tested for every event. */
+/** Maximum filters: far more than anyone combines by hand. Each filter is tested for every event. */
 const maxFilters = 50
 /** Maximum characters of a path. */
 const maxPath = 2_048
@@ -77,7 +77,7 @@ const filter = Type.Object(
     ),
     op: oneOf(
       operatorNames,
-      `${andList(numeric)} compare numbers (19.90 as text is a number, 01129 is not), all others compare text. ${andList(operatorNames.filter((op) => operators[op].isNegation))} are true if the value is missing. exists takes true or false`,
+      `${andList(numeric)} compare numbers (the text 19.90 is a number, 01129 is not); all others compare text. ${andList(operatorNames.filter((op) => operators[op].isNegation))} are true if the value is missing. exists takes true or false`,
     ),
     value: Type.Union([scalar, Type.Array(scalar, { minItems: 1, maxItems: 1_000 })], {
       description: `A list for ${andList(operatorsOf("list"))}, a number for ${andList(numeric)}`,
@@ -139,7 +139,7 @@ const page = Type.Integer({
   expected: "must be a whole number from 1 to 100000",
 })
 const sortBy = text(
-  "A column of the result; with compare also change (of the default column, in percent) and weighted_change (by the size of the column too)",
+  "A column of the result; with compare also change (of the default column, in percent) and weighted_change (weighted by the size of the column)",
 )
 const sortOrder = oneOf(["asc", "desc"], "Default desc; asc for text and dates")
 const compare = Type.Unsafe<Comparison>(
@@ -153,7 +153,7 @@ const compare = Type.Unsafe<Comparison>(
     ],
     {
       description:
-        "Adds `previous` to each row: its measures in another period. previous_period: that before the range, of the same length, or as many calendar months if the range is calendar months; previous_year: the same dates a year earlier; matching_weekdays: the latest one before the range that starts on the same weekday; or a period of its own, `startDate` to `endDate`. If the range is still running, the previous period ends at the same point: today at 10:15 is compared to yesterday until 10:15. Minutes, hours and days are compared to those with the same local time, even across clock changes. null for dates that the previous period does not have. Rows that only the previous period has are listed too, with the measures of no events",
+        "Adds `previous` to each row: its measures in another period. previous_period: the period before the range, of the same length, or as many calendar months if the range consists of calendar months; previous_year: the same dates a year earlier; matching_weekdays: the latest period before the range that starts on the same weekday; or any other period, `startDate` to `endDate`. If the range is still running, the previous period ends at the same point: today at 10:15 is compared to yesterday until 10:15. Minutes, hours and days are compared to those with the same local time, even across clock changes. null for dates that the previous period does not have. Rows that only the previous period has are listed too, with the measures of no events",
       expected: `must be ${comparisons.join(", ")} or {startDate, endDate}`,
     },
   ),
@@ -226,17 +226,17 @@ export const optionSchemas = {
   profileId: text(
     "Only events of this profile: those with its id, and those without any profile id from an anonymous id that /identify linked to it",
   ),
-  reached: stepNumber("Only who reached this step of the funnel of `steps`, from 1"),
-  droppedAfter: stepNumber("Only who reached this step of the funnel of `steps`, and none after it"),
+  reached: stepNumber("Only people who reached this step of the funnel of `steps`, from 1"),
+  droppedAfter: stepNumber("Only people who reached this step of the funnel of `steps` and none after it"),
   value: Type.Union([Type.String({ maxLength: maxText }), Type.Null()], {
-    description: "Only who counts under this value of `by` in the funnel; null: no value",
+    description: "Only people counted under this value of `by` in the funnel; null: no value",
     expected: `must be a string of at most ${maxText} characters, or null`,
   }),
-  cohort: date("Only the cohort of this `date` of the retention of `steps`"),
+  cohort: date("Only the cohort of this `date` in the retention of `steps`"),
   period: Type.Integer({
     minimum: 0,
     maximum: 100_000,
-    description: "Only who returned so many periods after the first event",
+    description: "Only people who returned this many periods after the first event",
     expected: "must be a whole number from 0 to 100000",
   }),
   search: text("Text that the anonymous id contains"),
@@ -332,7 +332,7 @@ export const websiteSchema = Type.Object({
   name: Type.String(),
   domain: Type.String(),
   isPublic: Type.Literal(false),
-  lowerIsBetter: Type.Array(Type.String(), { description: "Events of which fewer are better" }),
+  lowerIsBetter: Type.Array(Type.String(), { description: "Names of events that should decrease" }),
   createdAt: Type.String({ format: "date-time" }),
 })
 
@@ -373,7 +373,7 @@ export const metaSchema = Type.Object({
             field: Type.String(),
             reason: oneOf(
               ["too_many_values", "too_many_properties"],
-              "More than 1,000 values in both periods together, or not one of the 50 most frequent properties",
+              "Reason: more than 1,000 values in both periods together, or not one of the 50 most frequent properties",
             ),
           }),
           { description: "Fields that were not compared" },

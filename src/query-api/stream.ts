@@ -199,7 +199,8 @@ class Stream {
   #write(text: string): void {
     if (this.isOver) return
     const free = this.#controller?.desiredSize ?? 0
-    // UTF-8 has at least a byte per character, so a text with too many characters need not be encoded.
+    // UTF-8 has at least a byte per character, so a text with too many characters is rejected without
+    // encoding it.
     const bytes = text.length <= free ? encoded(text) : undefined
     if (!bytes || bytes.byteLength > free) {
       this.end("the client reads too slowly; reconnect with Last-Event-ID")

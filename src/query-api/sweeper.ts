@@ -1,20 +1,23 @@
-/** Share of the query memory that is garbage when new objects are collected, if the process uses more than `baseBytes` beside it. */
+/**
+ * Share of the query memory that has to be garbage before new objects are collected, if the process uses more than
+ * `baseBytes` in addition to that memory.
+ */
 const pressedShare = 1 / 32
 /** Bytes that the process needs without queries. */
 const baseBytes = 100_663_296
-/** The same for a collection of the whole heap, however much the process uses. */
+/** The same for a collection of the whole heap, regardless of how much the process uses. */
 const sweepShare = 1 / 4
 /**
- * Maximum share of the time for collections, up to an amount of garbage, which is a share of the query memory. The garbage is estimated,
- * and what queries reserve is not garbage yet while they run: without a limit, most of the time would go into collections that free
- * nothing.
+ * Maximum share of the time for collections, up to an amount of garbage, which is a share of the query memory. The
+ * garbage is estimated, and what queries reserve is not garbage while they run: without a limit, most of the time would
+ * go into collections that free nothing.
  */
 const maxCollectionShare = 1 / 5
 const maxDelayedShare = 1 / 2
 
 /**
- * Collects garbage in the query thread: the JavaScript engine underestimates the size of columns and waits until the heap has doubled,
- * so that the process would hold twice the memory that it uses.
+ * Collects garbage in the query thread: the JavaScript engine underestimates the size of columns and waits until the
+ * heap has doubled, so the process would hold twice the memory that it uses.
  */
 export class Sweeper {
   /** Earliest time of the next collection below `maxDelayedShare`; ms of `now`. */
@@ -31,14 +34,17 @@ export class Sweeper {
       now: () => number
       /** Bytes of the process. */
       rss: () => number
-      /** Collects in the whole heap: a few ms per 10 MB, and several times that if other threads use the processors. */
+      /**
+       * Collects garbage in the whole heap: a few ms per 10 MB, and several times that if other threads use the
+       * processors.
+       */
       collectAll: () => void
-      /** Collects what was created since the last collection. */
+      /** Collects garbage created since the last collection. */
       collectNew: () => void
     },
   ) {}
 
-  /** Called after each slice. `total`: bytes that were ever read, reserved or sealed, as an estimate of the garbage. */
+  /** Called after each time slice. `total`: bytes ever read, reserved or sealed, as an estimate of the garbage. */
   sweep(total: number): void {
     const { memory, runtime } = this
     if (total - this.#collected < memory * pressedShare) return

@@ -38,7 +38,7 @@ const viewColumns = ["pageviews", "visitors"] as const
 interface TrafficDefinition {
   description: string
   by: NonNullable<TrafficQuery["by"]>
-  /** The columns that stand for the values of the fields, in their order. `name` is the first column of all. */
+  /** The columns that show the values of the fields, in order. `name` is the first column of the row. */
   labels: (values: GroupKey) => Row
   labelColumns: readonly string[]
   /** The name of a row whose first value is missing; absent: such rows are left out. */
@@ -122,7 +122,7 @@ export function fieldTrafficType(
 interface TotalsDefinition {
   description: string
   columns: readonly Column[]
-  /** Computes further columns, in the range of a scope. */
+  /** Computes further columns for the range of a scope. */
   more?: { columns: readonly string[]; rows: (spec: QuerySpec, run: RunQuery) => Generator<void, Row> }
   byTime?: boolean
   range?: QueryType["range"]

@@ -4,7 +4,7 @@ import { sectionMissing } from "../http/permissions.ts"
 import { allowsType, type PageName, queryTypePages } from "../sections.ts"
 import { type TypeName, typeOf } from "./query-types.ts"
 
-/** The pages that show each type. A type without a line in the table of the sections does not compile. */
+/** The pages that show each type. A type without an entry in the table of the sections does not compile. */
 const typePages: Record<TypeName, readonly PageName[]> = queryTypePages
 
 /** A caller who can be limited to some pages. */
@@ -17,7 +17,7 @@ export type LimitedCaller = Pick<Caller, "kind" | "pages">
 export function requireQueryType(caller: LimitedCaller, name: string, kinds?: readonly EventKind[]): void {
   const { pages } = caller
   if (!pages) return
-  // hasOwn does not narrow the name. Nobody sees an unknown type.
+  // hasOwn does not narrow the type of the name. No page shows an unknown type.
   const listed = Object.hasOwn(typePages, name) ? typePages[name as TypeName] : []
   const read = typeOf(name)?.takes.includes("kinds") ? kinds : undefined
   if (allowsType(pages, listed, read)) return

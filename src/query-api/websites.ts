@@ -19,8 +19,9 @@ function readableWebsites(registry: Registry, caller: Caller): Website[] {
 }
 
 /**
- * Resolves `website_id` to row ids: one website, `none` for events without a website, or `all` for everything the caller can read.
- * Throws `website_id_missing`, or `key_website_mismatch` for websites that are unknown or not accessible: the caller cannot tell which.
+ * Resolves `website_id` to row ids: one website, `none` for events without a website, or `all` for everything that the
+ * caller can read. Throws `website_id_missing`, or `key_website_mismatch` for websites that are unknown or not
+ * accessible: the caller cannot tell which.
  */
 export function websitesOf(registry: Registry, caller: Caller, id: string | null): number[] {
   if (id === null || id === "") throw new RequestError("website_id_missing")

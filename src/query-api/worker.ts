@@ -21,7 +21,7 @@ declare const self: Worker
 
 /** Leaves queries a tenth of the CPU time of a busy server: ingestion has priority. */
 const niceness = 10
-/** ms: longer than most queries take; a query that takes longer restarts. */
+/** ms: longer than most queries take; a query that takes longer starts again. */
 const patience = 30_000
 /** ms that queries wait for the main thread to store a sealed batch. */
 const storeWait = 5_000
@@ -46,7 +46,7 @@ async function run(state: WorkerState): Promise<void> {
     await new Promise((resolve) => setImmediate(resolve))
   }
   isRunning = false
-  // Queries that wait continue even if no request to seal comes.
+  // Waiting queries continue even if no request to seal arrives.
   if (scheduler.waitMs > 0) setTimeout(() => void run(state), scheduler.waitMs)
 }
 
@@ -120,7 +120,10 @@ function* seal(
   }
 }
 
-/** Starts to seal. Queries wait while a backlog is sealed, or rows that make each of them slow. */
+/**
+ * Starts sealing. Queries wait while a backlog is sealed, or while rows are sealed that would make each query
+ * slow.
+ */
 function startSealing(
   state: WorkerState,
   request: Extract<WorkerRequest<QuerySpec>, { type: "seal" }>,
@@ -139,8 +142,9 @@ function startSealing(
 }
 
 /**
- * Lowers the priority of the threads that help to collect garbage: they start with that of the main thread, and would delay it. Called
- * after each collection, because they end when they are idle. Only on Linux: elsewhere threads have no priority of their own.
+ * Lowers the priority of the garbage collector's helper threads: they start with the priority of the main thread and
+ * would delay it. Called after each collection, because these threads end when they are idle. Only on Linux: elsewhere,
+ * threads have no priority of their own.
  */
 function lowerCollectors(): void {
   if (process.platform !== "linux") return
@@ -149,7 +153,7 @@ function lowerCollectors(): void {
       if (readFileSync(`/proc/self/task/${thread}/comm`, "latin1") === "HeapHelper\n")
         setPriority(Number(thread), niceness)
   } catch {
-    // A thread has ended, or this is not permitted: they run with normal priority.
+    // A thread has ended, or this is not permitted: the threads run with normal priority.
   }
 }
 

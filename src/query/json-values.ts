@@ -1,6 +1,7 @@
 import type { Value } from "../columns/batch.ts"
 
-// How queries read JSON values. The dashboard applies the same rules to events that arrive while it is open.
+// Defines how queries read JSON values. The dashboard applies the same rules to events that arrive while it
+// is open.
 
 /** The text of a value, in comparisons and in results: a string unchanged, anything else as JSON. */
 export function textOf(value: Value): string {
@@ -14,7 +15,10 @@ export function compareTexts(left: string | null, right: string | null): number 
   return left < right ? -1 : 1
 }
 
-/** Decimal numbers as people write them. Text with leading zeros, plus signs or spaces is an id, a ZIP code or a phone number. */
+/**
+ * Decimal numbers as people write them. Text with leading zeros, plus signs or spaces is an id, a ZIP code or a phone
+ * number.
+ */
 const decimal = /^-?(?:0|[1-9]\d*)(?:\.\d+)?$/
 
 /**
@@ -54,7 +58,7 @@ export function valueAt(from: Value, path: string): Value | undefined {
 }
 
 function memberOf(from: object, key: string): Value | undefined {
-  // The `length` of an array is an own property too.
+  // The `length` of an array is an own property as well.
   if (Array.isArray(from) && !/^(?:0|[1-9]\d*)$/.test(key)) return undefined
   return Object.hasOwn(from, key) ? ((from as Record<string, Value | null>)[key] ?? undefined) : undefined
 }

@@ -14,20 +14,20 @@ interface Operand {
 export type ValuePredicate = (text: string | undefined, value: Value | undefined) => boolean
 
 interface OperatorLabel {
-  /** In the dashboard, after the name of a field. */
+  /** Shown in the dashboard after the name of a field. */
   label: string
-  /** In `--where`, between field and value. Without one only the operator's name is accepted. */
+  /** Used in `--where` between field and value. If it is absent, only the operator's name is accepted. */
   symbol?: string
 }
 
 /** An operator that tests a value. */
 interface PositiveDefinition extends OperatorLabel {
   operandType: "text" | "number" | "list" | "boolean"
-  /** The label if the operand is false; for operators with a boolean operand. */
+  /** The label if the operand is false, for operators with a boolean operand. */
   falseLabel?: string
   /**
-   * How matching ids are found; columns hold dictionary ids. `equality` looks the operand up in the dictionary, `text` tests the
-   * text of every id, `presence` needs no text.
+   * How matching ids are found, because columns hold dictionary ids. `equality` looks the operand up in the dictionary,
+   * `text` tests the text of every id, `presence` needs no text.
    */
   lookup: "equality" | "text" | "presence"
   /** Capital and small letters are the same, so that no part of the operand must occur in a text. */
@@ -47,7 +47,7 @@ const isNumber = (compare: (value: number) => boolean): ValuePredicate => {
   }
 }
 
-// Lists of operators are in this order. An operator needs nothing but its row.
+// Operators are listed in this order. Adding an operator requires only a row here.
 const definitions = {
   eq: {
     label: "is",
@@ -153,7 +153,8 @@ export interface OperatorInfo
     Pick<PositiveDefinition, "operandType" | "falseLabel" | "lookup" | "ignoresCase"> {
   name: Operator
   /**
-   * True for a negation, which matches where the negated operator does not: also where the value is missing.
+   * True for a negation, which matches wherever the negated operator does not, including where the value is
+   * missing.
    */
   isNegation: boolean
 }
@@ -199,8 +200,8 @@ export function requiredTexts({ op, value }: Condition): string[] | undefined {
 }
 
 /**
- * A part that every text must contain to match the operator, or the one that it negates; undefined if there
- * is none.
+ * A substring that every text matching the operator, or the operator that it negates, must contain; undefined
+ * if there is none.
  */
 export function requiredPart({ op, value }: Condition): string | undefined {
   const { lookup, operandType, ignoresCase } = operators[op]
@@ -214,7 +215,7 @@ export function matchesPattern(text: string, pattern: string): boolean {
   const last = rest.pop()
   if (last === undefined) return text === pattern
   if (!text.startsWith(first)) return false
-  // The earliest place of each part leaves the most room for the next ones.
+  // The earliest match of each part leaves the most room for the following parts.
   let at = first.length
   for (const part of rest) {
     const found = text.indexOf(part, at)

@@ -5,15 +5,18 @@ import { acquisitionFields, clientFields } from "../store/contexts.ts"
 import type { Condition } from "./operators.ts"
 
 /**
- * The queries and their results. HTTP and the command line translate their own parameters into these types. Only the engine
- * knows whether a result comes from column blocks or from rows.
+ * The queries and their results. HTTP and the command line translate their own parameters into these types. Only the
+ * engine knows whether a result comes from column blocks or from rows.
  */
 
 const withoutIds = <Name extends string>(names: readonly Name[]) =>
-  // fromEntries loses the names.
+  // Object.fromEntries loses the types of the keys.
   Object.fromEntries(names.map((name) => [name, undefined])) as Record<Name, undefined>
 
-/** Fields of an event, with the kind of dictionary id of those that hold ids. All but `event_name` and `kind` can be missing. */
+/**
+ * Fields of an event. For fields that hold ids, the kind of their dictionary ids. All but `event_name` and `kind` can
+ * be missing.
+ */
 export const idKinds = {
   event_name: undefined,
   kind: undefined,
@@ -34,13 +37,13 @@ export type Field = keyof typeof idKinds
 
 export const fields = Object.keys(idKinds) as Field[]
 
-/** Fields whose value all events of a batch share, whatever else they hold. */
+/** Fields whose value is the same for all events of a batch. */
 export const batchFields = ["event_name", "kind", "website_id"] as const satisfies readonly Field[]
 
 export type BatchField = (typeof batchFields)[number]
 
 export function isBatchField(field: string): field is BatchField {
-  // includes takes only one of its own values.
+  // `includes` takes only its own values.
   return (batchFields as readonly string[]).includes(field)
 }
 
@@ -56,15 +59,16 @@ export type Property = `property.${string}`
 export type Dimension = Field | Property
 
 /**
- * Operators with a number operand are true only where the event's value is a number (see `numberOf`). All others compare text: a string
- * unchanged, any other value as JSON. A negation (`ne`, `not_contains` …) is true if the operator that it negates is false, so also
- * where the value is missing; all others are false there. `exists` takes true or false. `property_key` tests the top-level keys of the
- * properties and is true if one of them matches (a negation: where none matches what it negates).
+ * Operators with a number operand are true only where the event's value is a number (see `numberOf`). All others
+ * compare text: a string unchanged, any other value as JSON. A negation (`ne`, `not_contains` …) is true if the
+ * operator that it negates is false, including where the value is missing; all others are false there. `exists` takes
+ * true or false. `property_key` tests the top-level keys of the properties and is true if one of them matches (a
+ * negation: where none matches what it negates).
  */
 export interface Filter extends Condition {
   /**
    * Only with `eq`: `profile`: the events of the profile with the id `value`, as src/store/identity-resolution.ts defines them; `page`:
-   * the page views of the paths that match `value`, in which each `*` stands for any text.
+   * the page views whose path matches `value`, in which each `*` stands for any text.
    */
   field: Dimension | "property_key" | "profile" | "page"
   /** Set by the engine for `profile`: by website (rid), the anonymous ids whose events without a profile id belong to the profile. */
@@ -73,7 +77,7 @@ export interface Filter extends Condition {
 
 /** The events of a query: those that match every filter. */
 export interface Scope {
-  /** Rids; 0 stands for the owner's own events, without a website. */
+  /** Rids; 0 stands for events without a website. */
   websites: readonly number[]
   /** Unix ms. */
   from: number
@@ -84,7 +88,7 @@ export interface Scope {
   filters: readonly Filter[]
   /** Includes events of crawlers. */
   crawlers: boolean
-  /** Only events of these kinds, in the order of `eventKinds`: the list is a part of cache keys. */
+  /** Only events of these kinds, in the order of `eventKinds`, because the list is part of cache keys. */
   kinds: readonly EventKind[]
 }
 
@@ -98,7 +102,7 @@ export type Granularity = (typeof granularities)[number]
  */
 export type Measure = CountMeasure | { what: PropertyMeasure; of: Property }
 
-/** The measures of no events. */
+/** The measures if there are no events. */
 export const emptyMeasures = {
   events: 0,
   users: 0,
@@ -113,7 +117,7 @@ export const emptyMeasures = {
 export type CountMeasure = keyof typeof emptyMeasures
 export const countMeasures = Object.keys(emptyMeasures) as CountMeasure[]
 
-/** The measures of a property without numbers. */
+/** The measures of a property if it has no numbers. */
 export const emptyPropertyMeasures = {
   count: 0,
   sum: null,
@@ -150,7 +154,10 @@ export interface GroupsPage {
    */
   order: { by: number } | { measure: number } | { change: number } | { weightedChange: number }
   descending: boolean
-  /** Lists the groups of this period too. A group without events in one of the two periods has the values of no events there. */
+  /**
+   * Also lists the groups of this period. A group without events in one of the two periods has the values for no events
+   * there.
+   */
   previous?: Pick<Scope, "from" | "to"> | undefined
   offset: number
   limit: number
@@ -167,7 +174,7 @@ export interface Group {
   values: (number | null)[]
 }
 
-/** A period of the zone's clocks, cut at the range of the query. Both Unix ms, `to` exclusive. */
+/** A period of the zone's clock, clipped to the range of the query. Both in Unix ms, `to` exclusive. */
 export interface Bucket {
   from: number
   to: number
@@ -176,11 +183,11 @@ export interface Bucket {
 }
 
 export interface GroupsResult {
-  /** Groups with events; sorted only if the query has a page. Without dimensions and granularity always one group. */
+  /** Groups with events; sorted only if the query has a page. Without dimensions and granularity, always one group. */
   groups: Group[]
-  /** All buckets of the range, empty ones too; one bucket without granularity. */
+  /** All buckets of the range, including empty ones; one bucket without granularity. */
   buckets: Bucket[]
-  /** Of all pages: the number of groups, and the sum of their first measure. */
+  /** Over all pages: the number of groups, and the sum of their first measure. */
   totals?: { groups: number; sum: number }
   /** If the page has a previous period: the values of each group there, in the order of `groups`. */
   previous?: Values[]
@@ -195,7 +202,7 @@ export interface ValuesQuery {
   scope: Scope
   /** Top-level keys; undefined: all. */
   keys?: readonly string[] | undefined
-  /** How many values of a key to list, most frequent first, ties by their text. */
+  /** Maximum values of a key to list, most frequent first, ties ordered by their text. */
   top: number
   /** Maximum bins of the histogram of numeric values; undefined: no numbers. */
   bins?: number | undefined
@@ -248,7 +255,7 @@ export interface ValuesResult {
   properties: PropertyValues[]
 }
 
-/** Single events, newest first; events of the same ms in the reverse order of receipt. */
+/** Individual events, newest first; events of the same ms in reverse order of arrival. */
 export interface EventsQuery {
   kind: "events"
   scope: Scope
@@ -262,7 +269,7 @@ export interface EventsResult {
   events: ListedEvent[]
 }
 
-/** `websiteId`: null for the owner's own events. */
+/** `websiteId`: null for an event without a website. */
 export type ListedEvent = StoredEvent & { websiteId: string | null }
 
 /**
@@ -291,9 +298,10 @@ export function stepFilters({ name, page, filters }: Step): Filter[] {
 }
 
 /**
- * How many units complete the steps in order within `window` ms. Any first step starts an attempt, and the best attempt of a unit counts
- * (windowFunnel of ClickHouse, default mode). An event is at most one step of an attempt. Events of the same ms are processed in the order
- * of receipt, the steps of one event from the last to the first. Each step keeps the latest attempt, as windowFunnel does.
+ * How many units complete the steps in order within `window` ms. Any first step starts an attempt, and the best attempt
+ * of a unit counts (windowFunnel of ClickHouse, default mode). An event is at most one step of an attempt. Events of
+ * the same ms are processed in order of arrival, the steps of one event from the last to the first. Each step keeps the
+ * latest attempt, as windowFunnel does.
  */
 export interface FunnelQuery {
   kind: "funnel"
@@ -302,12 +310,15 @@ export interface FunnelQuery {
   /** ms from the first step to the last, inclusive. */
   window: number
   unit: Unit
-  /** A unit counts under the value of the first step of its best attempt: the first one that got furthest. */
+  /**
+   * A unit counts under the value at the first step of its best attempt. If several attempts got equally far,
+   * the first one is the best.
+   */
   by?: Dimension | undefined
 }
 
 export interface FunnelResult {
-  /** Sorted by the units of the first step, descending, then by value. Without `by` one group with the value null. */
+  /** Sorted by the units of the first step, descending, then by value. Without `by`, one group with the value null. */
   groups: { by: string | null; steps: FunnelStep[] }[]
 }
 
@@ -335,8 +346,8 @@ export interface RetentionResult {
 }
 
 /**
- * The events before (negative positions) and after an event in the same session. The events of a session are ordered by time, then by
- * receipt (row id). The same order decides everywhere which event is the first or the latest.
+ * The events before (negative positions) and after an event in the same session. The events of a session are ordered by
+ * time, then by arrival (row id). The same order determines everywhere which event is the first or the latest.
  */
 export interface PathsQuery {
   kind: "paths"
@@ -351,9 +362,9 @@ export interface PathsResult {
   /** Sessions with the event. Only its first occurrence in a session counts. */
   sessions: number
   /**
-   * Sorted by position, then by count, descending, then by name, then by page. The name null, which sorts first, counts the sessions that
-   * start or end there; they do not count at positions further away. `page`: the path of page views ("": they have none); null for other
-   * events.
+   * Sorted by position, then by count, descending, then by name, then by page. The name null, which sorts first, counts
+   * the sessions that start or end there; they are not counted at positions further away. `page`: the path of page
+   * views ("": they have none); null for other events.
    */
   positions: { position: number; name: string | null; page: string | null; count: number }[]
 }
@@ -374,8 +385,9 @@ export interface ReachResult {
 }
 
 /**
- * Page views, and the visitors and sessions that have them. Filters by a context field (country, referrer …) select sessions by their first
- * view, other filters select views. Of two views of a session in one ms, the one that was received first is the first.
+ * Page views, and the visitors and sessions that have them. Filters by a context field (country, referrer …) select
+ * sessions by their first view; other filters select views. Of two views of a session in the same ms, the one that
+ * arrived first is the first.
  */
 export interface TrafficQuery {
   kind: "traffic"
@@ -405,22 +417,25 @@ export interface TrafficGroup {
   /** Distinct anonymous ids. */
   visitors: number
   sessions: number
-  /** Sessions of a single view, shorter than 10 s, without another event. 0 with `by`. */
+  /** Sessions with a single view, shorter than 10 s, without another event. 0 with `by`. */
   bounces: number
-  /** Median of the seconds that pages were open in a session, of sessions that have any; null if none has, and with `by`. */
+  /**
+   * Median of the seconds that pages were open in a session, over sessions that have any; null if none has, and with
+   * `by`.
+   */
   medianDuration: number | null
 }
 
 export interface TrafficResult {
   /** All buckets of the range; one bucket without granularity. */
   buckets: Bucket[]
-  /** Groups that have views, in no order. */
+  /** Groups that have views, in no particular order. */
   groups: TrafficGroup[]
 }
 
 /**
- * One number of a report, for a list of the units that it counts. The range and the websites of `query` are those of the list, and each
- * event in its scope is in the scope of the list.
+ * A count in a report, used to list the units that it includes. The range and the websites of `query` are those of the
+ * list, and each event in its scope is in the scope of the list.
  */
 export type ReportCount =
   | {
@@ -435,7 +450,7 @@ export type ReportCount =
       query: RetentionQuery
       /** Index of a bucket: the units of its cohort. */
       cohort: number
-      /** Only those with a return event so many periods later. */
+      /** Only units with a return event this many periods later. */
       period?: number | undefined
     }
 
@@ -443,7 +458,7 @@ export type ReportCount =
 export interface SessionsQuery {
   kind: "sessions"
   scope: Scope
-  /** Only the sessions of this number of a report that counts sessions. */
+  /** Only the sessions included in this count of a report on sessions. */
   of?: ReportCount | undefined
   limit: number
   offset: number
@@ -468,7 +483,7 @@ export interface SessionsResult {
 export interface VisitorsQuery {
   kind: "visitors"
   scope: Scope
-  /** Only the visitors of this number of a report, or the profiles, if the report counts profiles. */
+  /** Only the visitors included in this count of a report; profiles, if the report counts profiles. */
   of?: ReportCount | undefined
   limit: number
   offset: number
@@ -477,9 +492,9 @@ export interface VisitorsQuery {
 export interface VisitorsResult {
   total: number
   visitors: {
-    /** Of a profile: from its latest event with an anonymous id. */
+    /** For a profile: from its latest event with an anonymous id. */
     anonymousId: string | null
-    /** Of a visitor: from its latest event with a profile id; else the profile to which the id was linked last. */
+    /** For a visitor: from its latest event with a profile id; otherwise the profile that the id was linked to last. */
     profileId: string | null
     events: number
     sessions: number
@@ -516,7 +531,7 @@ export interface QueryResults {
 
 export type ResultOf<Q extends Query> = QueryResults[Q["kind"]]
 
-/** What a query of movers covers. A part of the response. */
+/** What a query of movers covers. Part of the response. */
 export interface MoversSummary {
   /** The measure of all events, in the range and in the previous period. */
   total: number

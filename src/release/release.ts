@@ -2,11 +2,11 @@ import { createHash } from "node:crypto"
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { basename, join } from "node:path"
 import pkg from "../../package.json" with { type: "json" }
-import { build, components, type Target, targets } from "../build.ts"
+import { build, packagesInBinaries, type Target, targets } from "../build.ts"
 import { messageOf } from "../errors.ts"
 import { type Shell, shells } from "../terminal/completions.ts"
 import { type Entry, gzip, tar, zip } from "./archive.ts"
-import { licenseTexts } from "./components.ts"
+import { licenseTexts } from "./bundled-packages.ts"
 import {
   debianArchitectures,
   debianPackage,
@@ -55,7 +55,7 @@ async function release(args: readonly string[]): Promise<void> {
 
   rmSync(dist, { recursive: true, force: true })
   mkdirSync(join(dist, "image"), { recursive: true })
-  const inside = await components()
+  const inside = await packagesInBinaries()
   const licenses = licenseTexts(root, inside)
   writeDist(`databuddy-${version}.cdx.json`, cycloneDx(root, inside, { version, commit, time }))
   writeDist("install.sh", readFileSync(sourceFile("install.sh")), 0o755)

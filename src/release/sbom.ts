@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
-import type { Component } from "./components.ts"
+import type { BundledPackage } from "./bundled-packages.ts"
 import { runtimeLibraries } from "./runtime.ts"
 
 /** What a release says about itself. */
@@ -16,11 +16,11 @@ export interface ReleaseFacts {
 /** The software in the binary as CycloneDX 1.6 JSON. It has the time of the commit, so that two builds of it are equal. */
 export function cycloneDx(
   root: string,
-  components: readonly Component[],
+  components: readonly BundledPackage[],
   { version, commit, time }: ReleaseFacts,
 ): string {
   const hashes = lockedHashes(root)
-  const library = ({ name, version, license }: Component) => {
+  const library = ({ name, version, license }: BundledPackage) => {
     const purl = `pkg:npm/${name.replace("@", "%40")}@${version}`
     const hash = hashes.get(`${name}@${version}`)
     return {

@@ -2,16 +2,16 @@
 export const embedHostFormat =
   "must be an origin such as https://example.com, https://example.com:8443, https://*.example.com, or http://localhost:3000"
 
-/** A host name: labels of letters, digits and hyphens. No characters that could end a directive of a policy. */
+/** A host name: labels of letters, digits and hyphens. Excludes characters that could end a directive of a policy. */
 const hostName = /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/
-/** Of these, http is safe: the page is on the same machine as its visitor. */
+/** Hosts for which http is safe: the page is on the visitor's own machine. */
 const localNames: ReadonlySet<string> = new Set(["localhost", "127.0.0.1"])
-/** Labels below a wildcard: `https://*.com` would allow everyone. */
+/** Minimum labels after a wildcard: `https://*.com` would allow everyone. */
 const minWildcardLabels = 2
 
 /**
- * Returns an origin as a source of `frame-ancestors`, or undefined if it cannot be one. A wildcard stands for all subdomains, at any
- * depth, and not for the domain itself.
+ * Converts an origin to a source of `frame-ancestors`; undefined if it cannot be one. A wildcard stands for all
+ * subdomains at any depth, but not for the domain itself.
  */
 export function parseEmbedHost(text: string): string | undefined {
   const [, scheme, wildcard = "", rest = ""] = /^(https?):\/\/(\*\.)?([^*\s]+?)\/?$/i.exec(text.trim()) ?? []

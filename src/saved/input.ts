@@ -191,7 +191,7 @@ function embedHostErrors(hosts: readonly string[] = []): FieldError[] {
   )
 }
 
-/** The valid ones of the hosts, each once. */
+/** The valid hosts, without duplicates. */
 function parsedHosts(hosts: readonly string[]): string[] {
   return [...new Set(hosts.flatMap((host) => parseEmbedHost(host) ?? []))]
 }

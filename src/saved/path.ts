@@ -1,7 +1,7 @@
 /** Maximum rounds of percent-decoding. A name with a percent sign needs two; only attacks need more. */
 const maxRounds = 8
 
-/** Characters that URL parsers treat as a slash, and those that they drop. */
+/** Characters that URL parsers treat as a slash, and characters that they drop. */
 const separators = /[/\\]/
 const dropped = /[\t\n\r]/g
 

@@ -6,7 +6,7 @@ import { findWebsite, type WebsitePlace, withoutWebsite } from "../store/website
 
 // Which callers can read and change what belongs to a website, to none, or to all: notes, saved views, boards and share links.
 
-/** An item of a website. */
+/** A note, saved view or board. */
 export interface PlacedItem {
   place: WebsitePlace
   /** Id of the website; null without one, and for all websites. */
@@ -47,7 +47,7 @@ export function requireOwn(caller: Caller, { place, websiteId }: PlacedItem): vo
   if (websiteId !== null) requireWebsiteAccess(caller, websiteId)
 }
 
-/** Throws `key_website_mismatch` if the caller cannot read the item. All callers read those of all websites. */
+/** Throws `key_website_mismatch` if the caller cannot read the item. All callers can read the items of all websites. */
 export function requireReadable(caller: Caller, item: PlacedItem): void {
   if (item.place !== null) requireOwn(caller, item)
 }

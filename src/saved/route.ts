@@ -43,7 +43,7 @@ import {
 import { isKeyword, placeOf, requireOwn, requirePlace } from "./place.ts"
 import { newShareSchema } from "./schema.ts"
 
-/** Routes for notes on a day, saved views, and share links. */
+/** Routes for notes, saved views and share links. */
 export function savedRoutes(deps: RouteDeps) {
   const route = authenticatedRoute(deps)
   const raw = { parse: "none" } as const
@@ -53,7 +53,7 @@ export function savedRoutes(deps: RouteDeps) {
       .post("/notes", route("manage:websites", addNote), raw)
       .patch("/notes/:id", route("manage:websites", editNote), raw)
       .delete("/notes/:id", route("manage:websites", removeNote), raw)
-      // `read:reports` is not enough: the path of a view can name a person.
+      // `read:reports` is not enough: the path of a view can contain the ID of a person.
       .get("/views", route("read:data", showViews))
       .post("/views", route("manage:websites", addView), raw)
       .patch("/views/:id", route("manage:websites", editView), raw)
@@ -61,8 +61,8 @@ export function savedRoutes(deps: RouteDeps) {
       .get("/shares", route("manage:users", showShares))
       .post("/shares", route("manage:users", addShare), raw)
       .patch("/shares/:id", route("manage:users", editShare), raw)
-      .delete("/shares/:id", route("manage:users", endShare), raw)
-      .post("/shares/:id/rotate", route("manage:users", renewShare), raw)
+      .delete("/shares/:id", route("manage:users", revokeShareLink), raw)
+      .post("/shares/:id/rotate", route("manage:users", rotateShareLink), raw)
       .delete("/shares/:id/overlap", route("manage:users", endOverlap), raw)
   )
 }
@@ -184,7 +184,7 @@ async function editShare(deps: RouteDeps, { caller, id, body }: AuthenticatedReq
 }
 
 /** The response contains the new token, so a caller must not rotate a link with more permissions than their own. */
-async function renewShare(
+async function rotateShareLink(
   deps: RouteDeps,
   { caller, context, now, id, body }: AuthenticatedRequest,
 ): Promise<RouteResult> {
@@ -241,7 +241,7 @@ function grantOf(
   }
 }
 
-async function endShare(deps: RouteDeps, { caller, id }: AuthenticatedRequest): Promise<RouteResult> {
+async function revokeShareLink(deps: RouteDeps, { caller, id }: AuthenticatedRequest): Promise<RouteResult> {
   const { db } = deps
   await commitChange(deps, () => {
     requireOwn(caller, findShare(db, id))

@@ -139,9 +139,7 @@ export const shareSchema = Type.Object({
   createdAt: time("Creation time"),
   expiresAt: timeOrNull("Expiry time; null: never"),
   lastUsedAt: timeOrNull("Time of the last use, updated every minute; null: never"),
-  previousExpiresAt: timeOrNull(
-    "Time until which the link from before the last rotation works too; null: none",
-  ),
+  previousExpiresAt: timeOrNull("Time until which the previous link also works; null: none"),
 })
 
 const place = Type.String({

@@ -16,10 +16,10 @@ export interface Address {
   url: string
   /** Path of the database. */
   path: string
-  /** The URL in links; undefined: `url`, with a name of the certificate. */
+  /** The URL in links, with a name of the certificate; undefined: `url`. */
   publicUrl: string | undefined
   tls: Tls | undefined
-  /** True if it does not listen before there is a certificate. */
+  /** True if the server does not listen until it has a certificate. */
   isWaiting: boolean
 }
 
@@ -37,9 +37,9 @@ interface Secrets {
 }
 
 /**
- * Prints the start message. In a new database it first creates a website and a key with all scopes; while
- * there is no owner it creates a setup link. `enabled` is false with --no-setup, or if nobody would see the
- * message: then it creates nothing. If the message cannot be written, the creation is rolled back; then it
+ * Prints the start message. In a new database, it first creates a website and a key with all scopes. While
+ * there is no owner, it creates a setup link. If `enabled` is false (with --no-setup, or if nobody would see
+ * the message), it creates nothing. If the message cannot be written, the creation is rolled back; then it
  * throws a UserError if there was a key to show, and calls `onFault` otherwise.
  */
 export async function setUp(

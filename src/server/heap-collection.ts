@@ -2,14 +2,16 @@
 const interval = 1_000
 /**
  * Bytes by which the heap of the main thread grows between two collections. Its live objects are 10 to 20 MB, and a body of the maximum
- * size leaves several MB of garbage. The JavaScript engine collects what has become old only at about 90 MB.
+ * size leaves several MB of garbage. The JavaScript engine collects its old generation only at about 90 MB.
  */
 const maxGrowth = 33_554_432
 
-/** Collects the garbage of the main thread, mostly bodies, before it takes more memory than the live objects. Takes 20 to 40 ms. */
+/**
+ * Collects the main thread's garbage, mostly request bodies, before it outgrows the live objects. Takes 20 to 40 ms.
+ */
 export class HeapCollection {
   #timer: Timer | undefined
-  /** Bytes of the heap after the last collection, or fewer since. */
+  /** Bytes of the heap after the last collection, or the smallest size since. */
   #size = Number.POSITIVE_INFINITY
 
   constructor(

@@ -8,7 +8,7 @@ import type { Tls } from "./tls.ts"
 /** Seconds that a client can take to send a request, or keep an idle connection open. */
 const idleTimeout = 10
 
-/** Whether two listeners can have the same port, so that it is never closed when one replaces the other. */
+/** Whether two listeners can share a port, so that the port stays open while one replaces the other. */
 const sharesPort = process.platform === "linux"
 
 type Address = Pick<ServeOptions, "host" | "port">
@@ -17,22 +17,25 @@ type BunServer = NonNullable<OpenServer["app"]["server"]>
 /** How the server is reached. Without `tls`, HTTPS starts when `replaceTls` brings the first certificate. */
 export type Protocol = { https: false } | { https: true; tls?: Tls | undefined }
 
-/** What accepts the server's connections. */
+/** Accepts the server's connections. */
 export class Listener {
   readonly #server: OpenServer
   readonly #address: Address
   #tls: Tls | undefined
   /** Undefined until there is a certificate. */
   #current: BunServer | undefined
-  /** Listeners with a previous certificate, which finish their requests, and when they have. */
+  /**
+   * Listeners with a previous certificate, which still finish their requests; the promises resolve when they
+   * have.
+   */
   readonly #previous = new Map<BunServer, Promise<void>>()
 
   /** Listens on the address of `--host` and `--port`. Throws a UserError if the system refuses the address or the certificate. */
   constructor(server: OpenServer, address: Address, protocol: Protocol) {
     this.#server = server
     this.#tls = protocol.https ? protocol.tls : undefined
-    // A listener that shares its port would do so with any other program that does. And a certificate must not be requested
-    // for a port that cannot be used.
+    // A listener that shares its port would also share it with another program that does. And a certificate must not be
+    // requested for a port that cannot be used.
     const freePort = protocol.https ? tryOut(address, this.#tls) : address.port
     const isWaiting = protocol.https && this.#tls === undefined
     this.#current = isWaiting ? undefined : listen(server, address, this.#tls)
@@ -44,7 +47,7 @@ export class Listener {
     return this.#current?.url
   }
 
-  /** The port, which the system chose for port 0. */
+  /** The port; for port 0, the one that the system chose. */
   get port(): number {
     return this.#address.port
   }
@@ -60,9 +63,9 @@ export class Listener {
 
   /**
    * Uses another certificate for new connections. Requests in progress and event streams continue; idle connections are
-   * closed. Bun cannot replace the certificate of a listener (`reload` ignores it), so another one takes its place. With the
-   * first certificate, it starts to listen.
-   * Resolves to false if the certificate is the same. Rejects with a UserError, and changes nothing, if it cannot be used.
+   * closed. Bun cannot replace the certificate of a listener (`reload` ignores it), so a new listener takes its place.
+   * Starts listening with the first certificate. Resolves to false if the certificate is the same. Rejects with a
+   * UserError, and changes nothing, if the certificate cannot be used.
    */
   async replaceTls(tls: Tls): Promise<boolean> {
     if (this.#tls?.cert.equals(tls.cert) && this.#tls.key.equals(tls.key)) return false
@@ -78,7 +81,8 @@ export class Listener {
     const forget = () => void this.#previous.delete(previous)
     if (sharesPort) {
       this.#current = listen(this.#server, this.#address, tls)
-      // Meanwhile the previous listener accepts what arrived for it: closing it at once resets four times as many connections.
+      // The previous listener still accepts connections that are already in its queue: closing it at once resets four
+      // times as many.
       const accepted = Bun.sleep(0)
       this.#previous.set(previous, accepted.then(() => previous.stop()).then(forget))
       await accepted
@@ -90,7 +94,7 @@ export class Listener {
     return true
   }
 
-  /** Closes the port, and resolves when all requests are finished; with `closeConnections`, it ends them. */
+  /** Closes the port and resolves when all requests are finished. `closeConnections`: ends them instead. */
   async stop(closeConnections = false): Promise<void> {
     const previous = closeConnections
       ? [...this.#previous.keys()].map((server) => server.stop(true))
@@ -110,12 +114,12 @@ function listen({ app, deps }: OpenServer, options: Address, tls: Tls | undefine
       hostname: options.host,
       port: options.port,
       ...(tls ? { tls: tlsFiles(tls) } : {}),
-      // With `reusePort` a second server would share the port silently, but for `tryOut`.
+      // With `reusePort`, a second server would share the port silently. `tryOut` prevents that.
       reusePort: tls !== undefined && sharesPort,
       idleTimeout,
       // Bun's own 413 has no CORS headers; the routes count the bytes themselves.
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
-      // In development mode Bun answers an uncaught error with its stack and our source.
+      // In development mode Bun answers an uncaught error with its stack and source code.
       development: false,
       error: (error) => {
         deps.logError(error, {})
@@ -126,7 +130,7 @@ function listen({ app, deps }: OpenServer, options: Address, tls: Tls | undefine
     throw listenError(error, options)
   }
   if (!app.server) throw new Error("the server did not start")
-  // Elysia adds one for each listener, to stop it. This process never ends that way.
+  // Elysia adds a handler for each listener, to stop it. This process never ends that way.
   for (const listener of process.listeners("beforeExit")) {
     if (!before.includes(listener)) process.off("beforeExit", listener)
   }
@@ -134,8 +138,8 @@ function listen({ app, deps }: OpenServer, options: Address, tls: Tls | undefine
 }
 
 /**
- * Listens after the previous listener closed the port. If that fails, nothing listens any more: it throws no UserError,
- * after which a reload continues, but an Error, which ends the process.
+ * Listens after the previous listener has closed the port. If that fails, nothing listens any more. It then throws a
+ * plain Error, which ends the process; after a UserError, a reload would continue.
  */
 function listenAgain(server: OpenServer, address: Address, tls: Tls): BunServer {
   try {
@@ -151,8 +155,8 @@ export function checkTls(tls: Tls, host: string, flags?: Partial<AddressFlags>):
 }
 
 /**
- * Listens with these files for a moment, on a port that no other listener has. Returns the port. Throws a UserError if that
- * is not possible.
+ * Listens with these files briefly, on a port that no other listener has. Returns the port. Throws a UserError if that
+ * fails.
  */
 function tryOut(address: Address, tls: Tls | undefined, flags?: Partial<AddressFlags>): number {
   try {
@@ -172,7 +176,10 @@ function tryOut(address: Address, tls: Tls | undefined, flags?: Partial<AddressF
 
 const tlsFiles = ({ cert, key }: Tls) => ({ cert, key })
 
-/** The flags of an address, for its errors, where its certificate is from, and how a process without privileges gets such a port. */
+/**
+ * What the errors about an address name: its flags, the source of its certificate, and how an unprivileged process gets
+ * such a port.
+ */
 interface AddressFlags {
   port: string
   certificate: string

@@ -9,7 +9,10 @@ export function queryMemoryOf({ queryMemory }: MemoryOptions, available: number)
   return queryMemory ?? standardQueryMemory(available)
 }
 
-/** The limits of everything that grows with use, in MiB, as the log shows them. What the process takes without it is not included. */
+/**
+ * The limits of everything that grows with use, in MiB, as the log shows them. The base memory of the process is not
+ * included.
+ */
 export function memoryPlan(options: MemoryOptions, available: number): Record<string, number | string> {
   const queryMemory = queryMemoryOf(options, available)
   return {

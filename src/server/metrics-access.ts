@@ -10,7 +10,7 @@ export function readMetricsAccess({
 }: Pick<ServeOptions, "metrics" | "metricsTokenFile">): MetricsAccess {
   const local = metrics === "local"
   if (file === undefined) return { token: undefined, local }
-  const hint = "create the file, readable by the user that databuddy runs as: openssl rand -hex 32 > FILE"
+  const hint = "create the file, readable by databuddy's user: openssl rand -hex 32 > FILE"
   const token = readFlagFile("--metrics-token-file", file, hint).toString("utf8").trim()
   if (token !== "") return { token, local }
   throw new UserError(

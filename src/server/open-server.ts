@@ -30,10 +30,7 @@ import { Passwords } from "../users/passwords.ts"
 import { HeapCollection } from "./heap-collection.ts"
 import { queryMemoryOf } from "./memory-plan.ts"
 
-/**
- * The flags of `serve` that the store and the routes depend on, and the values that start derives from the
- * others.
- */
+/** The flags of `serve` that the store and the routes depend on, and values derived from them at startup. */
 export type ServerOptions = Pick<
   ServeOptions,
   | "durability"
@@ -58,10 +55,10 @@ export type ServerOptions = Pick<
     /** Path of the database, as `databasePath` resolves it. */
     path: string
     /** The schedule of backups; undefined: there is none. */
-    backups: AppDeps["running"]["backups"]
+    backups: AppDeps["serverState"]["backups"]
     /** The schedule of backups in a bucket; undefined: there is none. */
-    offsiteBackups: AppDeps["running"]["offsiteBackups"]
-    /** The certificate of HTTPS; undefined: it serves HTTP. */
+    offsiteBackups: AppDeps["serverState"]["offsiteBackups"]
+    /** The HTTPS certificate; undefined: the server uses HTTP. */
     certificate?: CertificateState | undefined
     /** The ClickHouse cluster to which events are shipped; undefined: none. */
     cluster?: ClusterLogin | undefined
@@ -193,7 +190,7 @@ export function openServer(options: ServerOptions, environment: ServerEnvironmen
     now,
     newId,
     random,
-    running: {
+    serverState: {
       startedAt,
       durability,
       minFree,

@@ -9,7 +9,7 @@ import { readTls } from "./tls.ts"
 type LogOptions = Pick<ServeOptions, "logLevel" | "logLevelFile">
 type ReloadOptions = LogOptions & Pick<ServeOptions, "tlsCert" | "tlsKey">
 
-/** The parts of a running server that change when it reads its files again. */
+/** The parts of a running server that a reload changes. */
 export interface Reloadable {
   /** The options of the log. */
   logging: { level: LogLevel }
@@ -43,7 +43,10 @@ export function readLogLevel({ logLevel, logLevelFile: file }: LogOptions): LogL
   )
 }
 
-/** Reads the log level and the certificate again, or requests one again. Logs what changed. What cannot be used is logged too, and changes nothing. */
+/**
+ * Reads the log level and the certificate again, or requests a certificate again. Logs changes. If something cannot be
+ * used, logs that and keeps the previous value.
+ */
 export async function reload(
   options: ReloadOptions,
   { logging, listener, certificate, retryCertificate, log, now }: Reloadable,
@@ -62,14 +65,14 @@ export async function reload(
     if (!tls) return
     const isNew = await listener.replaceTls(tls)
     if (certificate) certificate.expiresAt = tls.expiresAt
-    log("info", isNew ? "reloaded the certificate" : "reloaded the certificate: it is the same", {
+    log("info", isNew ? "reloaded the certificate" : "reloaded the certificate: it is unchanged", {
       cert: options.tlsCert,
       valid_to: tls.validTo,
     })
     const problem = tls.validityProblem(now())
     if (problem) log("warn", problem, { cert: options.tlsCert })
   })
-  if (retryCertificate?.()) log("info", "requesting the certificate again, without waiting any longer")
+  if (retryCertificate?.()) log("info", "requesting the certificate again now")
 }
 
 async function attempt(what: string, log: Log, work: () => void | Promise<void>): Promise<void> {

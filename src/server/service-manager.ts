@@ -3,7 +3,7 @@ import { cLibraries } from "../store/db/file-lock.ts"
 
 // The protocol of sd_notify(3): datagrams to the Unix socket in NOTIFY_SOCKET. Bun cannot open such a socket, so libc does.
 
-/** Numbers of Linux, for all processors that databuddy runs on. */
+/** Linux constants, the same on all architectures that databuddy supports. */
 const [unixFamily, datagramSocket, closeOnExec] = [1, 2, 0o2000000]
 /** Flags of sendto: a full queue must not block the server, and a closed socket must not end it. */
 const doNotWait = 0x40 | 0x4000
@@ -30,7 +30,7 @@ export class ServiceManager {
   /** ms between two keep-alives; undefined: there is no watchdog. */
   readonly #interval: number | undefined
 
-  /** `env`: the environment of the process. `pid`: the process that the watchdog must be meant for. */
+  /** `env`: the environment of the process. `pid`: the process that the watchdog variables must name. */
   constructor(env: NodeJS.ProcessEnv, pid: number) {
     this.#send = openSocket(env.NOTIFY_SOCKET)
     const timeout = Number(env.WATCHDOG_USEC)
@@ -38,7 +38,7 @@ export class ServiceManager {
     this.#interval = timeout > 0 && isForUs ? timeout / 2_000 : undefined
   }
 
-  /** The database is upgraded before the start, which can take longer than the timeout of a start. */
+  /** The database is migrated before the start, which can exceed the start timeout. */
   upgrading(): void {
     this.#send(`EXTEND_TIMEOUT_USEC=${upgradeTimeout}\nSTATUS=upgrading the database`)
   }
@@ -48,14 +48,14 @@ export class ServiceManager {
   }
 
   /**
-   * The start counts as finished: systemd would end a process that waits for longer, and each start requests a certificate
+   * The start counts as finished: systemd would stop a process that waits longer, and each start requests a certificate
    * again.
    */
   readyWithoutCertificate(): void {
     this.#send("READY=1\nSTATUS=waiting for the first certificate, HTTPS has not started: see the log")
   }
 
-  /** `ready` must follow. */
+  /** Must be followed by `ready`. */
   reloading(): void {
     this.#send("RELOADING=1\nSTATUS=reading certificates and log level again")
   }
@@ -65,8 +65,8 @@ export class ServiceManager {
   }
 
   /**
-   * Sends a keep-alive at half of the watchdog's timeout, from the event loop: systemd restarts the service when the
-   * loop hangs. Returns a function that ends it.
+   * Sends a keep-alive at half of the watchdog's timeout, from the event loop: systemd restarts the service if the loop
+   * hangs. Returns a function that stops it.
    */
   watch(): () => void {
     if (this.#interval === undefined) return () => {}
@@ -75,7 +75,10 @@ export class ServiceManager {
   }
 }
 
-/** A path, or a name that starts with '@'. Others, such as vsock of a virtual machine's manager, are not supported. */
+/**
+ * The name is a path, or starts with '@'. Other forms, such as the vsock of a virtual machine manager, are not
+ * supported.
+ */
 function openSocket(name: string | undefined): Send {
   const nothing = () => {}
   if (process.platform !== "linux" || name === undefined || !/^[/@]/.test(name)) return nothing
@@ -90,7 +93,7 @@ function openSocket(name: string | undefined): Send {
         library.symbols.sendto(descriptor, message, message.length, doNotWait, address, address.length)
       }
     } catch {
-      // The other library.
+      // The other C library.
     }
   }
   return nothing

@@ -7,7 +7,7 @@ import type { OpenServer } from "./open-server.ts"
 /** ms that requests in flight have to finish when the server stops. */
 const stopTimeout = 8_000
 /**
- * ms between two checks whether only held requests are left, and the number of consecutive checks that must agree:
+ * ms between two checks that only held requests are left, and the number of consecutive checks that must agree:
  * a request counts only after its headers have arrived.
  */
 const drainPoll = 20

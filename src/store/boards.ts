@@ -19,11 +19,11 @@ export interface Board<Tile> {
 
 /** A board in a list. */
 export interface BoardSummary extends Omit<Board<never>, "tiles"> {
-  /** The website that each tile shows; null: that of the board. */
+  /** The website that each tile shows; null: the board's website. */
   tileWebsites: (string | null)[]
 }
 
-/** Boards per website: one menu lists them all. */
+/** Maximum boards per website: one menu lists them all. */
 export const maxBoards = 50
 
 const columns = `
@@ -98,7 +98,10 @@ export function createBoard<Tile>(
   return findBoard(db, id)
 }
 
-/** `revision`: the one that the change is of; undefined: any. Throws `board_unknown`, and `conflict` if the board has changed since. */
+/**
+ * `revision`: the revision that the change is based on; undefined: any. Throws `board_unknown`, and `conflict` if the
+ * board has changed since.
+ */
 export function updateBoard<Tile>(
   db: Db,
   id: string,
@@ -108,7 +111,7 @@ export function updateBoard<Tile>(
   const board = findBoard<Tile>(db, id)
   if (revision !== undefined && revision !== board.revision) {
     throw new RequestError("conflict", {
-      detail: `the board has changed since revision ${revision}: load it again, and repeat the change`,
+      detail: `the board has changed since revision ${revision}: load it again and repeat the change`,
     })
   }
   const { name, tiles } = { ...board, ...changes }

@@ -132,7 +132,7 @@ export function findProblems(db: Db, path: string): string[] {
 /** Number of the newest applied migration, as in its file name; 0 if there is none. */
 export function schemaVersion(db: Db, path: string): number {
   const applied = migrations.length - pendingMigrations(db, path).length
-  // Numbers can be missing between two migrations.
+  // Migration numbers can have gaps.
   return Number(migrations[applied - 1]?.name.slice(0, 4) ?? 0)
 }
 

@@ -1,7 +1,10 @@
 import { acquisitionFields, clientFields } from "./contexts.ts"
 import type { Db, Statement } from "./db/driver.ts"
 
-/** The tables of contexts. `checks`: see unused-event-types.ts; `column`: the column of event_rows that refers to them. */
+/**
+ * The tables of contexts. `checks`: see unused-event-types.ts; `column`: the column of event_rows that refers to the
+ * table.
+ */
 export const contextTables = {
   client: {
     table: "client_contexts",
@@ -22,7 +25,10 @@ export type ContextKind = keyof typeof contextTables
 /** A context of either kind, as stored. */
 export type Context = Readonly<Record<string, string>>
 
-/** Bytes of cached context ids: some 40,000 ordinary contexts, 3,000 with the longest referrers. The cache is cleared when it is full. */
+/**
+ * Bytes of cached context ids: about 40,000 ordinary contexts, or 3,000 with the longest referrers. The cache is
+ * cleared when it is full.
+ */
 const cachedIdBytes = 8_388_608
 /** Bytes of an entry in addition to the two for each character. */
 const entryBytes = 100
@@ -51,7 +57,7 @@ export class ContextInterner {
     this.#change = db.prepare(`update ${contextTables[kind].checks} set changes = changes + 1 where id = :id`)
   }
 
-  /** The id of a context, which is created if it is new; null for no context, and for one without any value. */
+  /** The id of a context, which is created if it is new; null if there is no context or all its fields are ''. */
   idOf(context: Context | null | undefined): number | null {
     if (!context) return null
     const known = this.#idsByObject.get(context)
@@ -84,7 +90,10 @@ export class ContextInterner {
   }
 }
 
-/** Bytes of cached contexts, and of one besides the characters of its values. Limited because senders choose most of the texts. */
+/**
+ * Bytes of cached contexts, and bytes of a context besides the characters of its values. Limited because senders choose
+ * most of the strings.
+ */
 const readMemory = 16_777_216
 const contextBytes = 600
 

@@ -41,10 +41,10 @@ export type ContextField = (typeof clientFields)[number] | (typeof acquisitionFi
 /** The fields of both contexts, in the order of the view `events`. */
 export const contextFields: readonly ContextField[] = [...clientFields, ...acquisitionFields]
 
-/** The fields of an event's contexts that are known. */
+/** The known fields of an event's contexts. */
 export type KnownContext = Partial<Record<ContextField, string>>
 
-/** A row of the view `events` without its columns of contexts, and the values of those that are not null. */
+/** Splits a row of the view `events` into its other columns and the context values that are not null. */
 export function splitContext<Row extends Record<ContextField, string | null>>(
   row: Row,
 ): { rest: Omit<Row, ContextField>; context: KnownContext } {
@@ -55,6 +55,6 @@ export function splitContext<Row extends Record<ContextField, string | null>>(
     if (value !== null) context[field] = value
     delete rest[field]
   }
-  // All other columns are still there.
+  // The other columns are still in `rest`.
   return { rest: rest as Omit<Row, ContextField>, context }
 }

@@ -16,8 +16,8 @@ const sql = {
 }
 
 /**
- * Implements the privacy setting `daily`: replaces an anonymous id by a keyed hash with a salt that is deleted after its UTC
- * day. Afterwards no one, the owner included, can identify the visitor or connect two days. Runs inside the caller's
+ * Implements the privacy setting `daily`: replaces an anonymous id by a keyed hash whose salt is deleted after its UTC
+ * day. Afterwards no one, not even the owner, can identify the visitor or link two days. Runs inside the caller's
  * transaction.
  */
 export class DailyHash {
@@ -34,7 +34,7 @@ export class DailyHash {
     return hashVisitorId(this.#saltOf(Math.floor(now / dayMs)), anonymousId, websiteRid)
   }
 
-  /** Forgets the cached salt. Call it after a rollback: a new salt is not in the database then. */
+  /** Clears the cached salt. Call it after a rollback: a new salt is not in the database then. */
   reset(): void {
     this.#salt = undefined
   }
@@ -55,7 +55,10 @@ function hashVisitorId(salt: Buffer, anonymousId: string, websiteRid: number): s
   return digest.subarray(0, hashBytes).toString("base64url")
 }
 
-/** Like `DailyHash.hash` on the UTC day of `now` (Unix ms), but creates no salt: undefined if no id was hashed that day. */
+/**
+ * Like `DailyHash.hash` on the UTC day of `now` (Unix ms), but creates no salt: returns undefined if no id was hashed
+ * that day.
+ */
 export function dailyHashOn(
   db: Db,
   now: number,
@@ -72,8 +75,8 @@ export function latestDailyHash(db: Db): ReturnType<typeof dailyHashOn> {
 }
 
 /**
- * Deletes the salts of days before `now` (Unix ms) and overwrites their bytes in the database. True if there were any: the
- * -wal holds their bytes until it is truncated.
+ * Deletes the salts of days before `now` (Unix ms) and overwrites their bytes in the database. Returns true if there
+ * were any: the -wal holds their bytes until it is truncated.
  */
 export function deleteOldSalts(db: Db, now: number): boolean {
   return db.prepare(sql.forget).run({ day: Math.floor(now / dayMs) }).changes > 0

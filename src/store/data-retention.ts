@@ -20,8 +20,9 @@ const sql = {
 }
 
 /**
- * Deletes up to `limit` expired events of one website, the oldest first. `defaultRetention`: ms, for websites without a
- * retention of their own and for events without a website; 0: forever. Returns false if nothing has expired at `now` (Unix ms).
+ * Deletes up to `limit` expired events of one website, the oldest first. `defaultRetention`: ms, for websites without
+ * their own retention and for events without a website; 0: forever. Returns false if nothing has expired at `now` (Unix
+ * ms).
  */
 export function sweepExpired(db: Db, defaultRetention: number, now: number, limit = sweepRows): boolean {
   const expired = findExpired(db, defaultRetention, now)

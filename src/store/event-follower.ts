@@ -56,7 +56,10 @@ export class EventFollower {
   }
 }
 
-/** The public form of an event, for streams and the live page. Has a kind unless it is custom, and the fields of its contexts that are known. */
+/**
+ * The public form of an event, for streams and the live page. Contains `kind` unless it is custom, and the known fields
+ * of the event's contexts.
+ */
 export function followedEventJson(followed: FollowedEvent) {
   const { rest, context } = splitContext(followed)
   const { id: _, website_rid, kind, crawler, properties, timestamp, ...event } = rest

@@ -24,9 +24,9 @@ const maxCachedEvents = 50_000
 const idsPerPage = 65_536
 
 /**
- * Imports events idempotently: an event that exists already, equal in all but its id, is skipped. Identical events are
- * matched one to one, so their number in the file is preserved. Compares only with events that existed when the import
- * started. Runs inside the caller's transactions.
+ * Imports events idempotently: skips an event that already exists and is equal in everything but its id. Identical
+ * events are matched one to one, so their number in the file is preserved. Compares only with events that existed when
+ * the import started. Runs inside the caller's transactions.
  */
 export class EventImporter {
   readonly #inserter: EventInserter

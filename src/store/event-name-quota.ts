@@ -3,8 +3,8 @@ import type { Db, Statement } from "./db/driver.ts"
 
 const dayMs = 86_400_000
 /**
- * New event names per website and UTC day from senders without a key. Anyone who knows the public website id can invent
- * names, and each stays in the dictionary while it has an event. A growing website adds a few dozen per day.
+ * Maximum new event names per website and UTC day from senders without a key. Anyone who knows the public website id
+ * can invent names, and each stays in the dictionary while an event has it. A growing website adds a few dozen per day.
  */
 const maxNewNamesPerDay = 1_000
 
@@ -26,7 +26,7 @@ export class NewNameQuota {
     this.#add = db.prepare(sql.add)
   }
 
-  /** The new names left to a website on the UTC day of `now` (Unix ms). */
+  /** The number of new names that a website can still add on the UTC day of `now` (Unix ms). */
   remaining(websiteRid: number, now: number): number {
     const names = this.#names.get({ websiteRid, day: dayOf(now) }) as number | undefined
     return maxNewNamesPerDay - (names ?? 0)
@@ -38,7 +38,7 @@ export class NewNameQuota {
   }
 }
 
-/** Rejects a request beyond the quota. Retry-After ends with the UTC day. */
+/** Creates the error for a request beyond the quota. Retry-After ends with the UTC day. */
 export function tooManyNewNamesError(now: number): RequestError {
   return new RequestError("too_many_new_names", { retryAfter: Math.ceil((dayMs - (now % dayMs)) / 1_000) })
 }

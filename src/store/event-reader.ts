@@ -9,7 +9,7 @@ import { type StoredText, TextReader } from "./texts.ts"
 /** A stored event, with the column names of the `events` view. */
 export interface StoredEvent extends Record<ContextField, string | null> {
   id: number
-  /** null for the owner's own event. */
+  /** null for an event without a website. */
   website_id: string | null
   name: string
   namespace: string | null
@@ -31,7 +31,7 @@ export interface StoredEvent extends Record<ContextField, string | null> {
 
 /** Selects the events to read. */
 export interface EventSelection {
-  /** websites.rid → websites.id; 0 → null for the owner's own events. */
+  /** websites.rid → websites.id; 0 → null for events without a website. */
   websites: ReadonlyMap<number, string | null>
   /** Range of event times in Unix ms: `from` is inclusive, `to` exclusive. */
   from: number
@@ -42,7 +42,7 @@ export interface StoredProfile {
   profile_id: string
   /** JSON text of an object. */
   traits: string
-  /** JSON text of an array: the traits that only a page said. */
+  /** JSON text of an array: the traits that only a page sent. */
   claimed: string
   created_at: number
   updated_at: number
@@ -52,7 +52,7 @@ export interface StoredLink {
   anonymous_id: string
   profile_id: string
   linked_at: number
-  /** 1: only a page said so. */
+  /** 1: only a page made the link. */
   claimed: 0 | 1
 }
 
@@ -110,7 +110,7 @@ const sql = {
   profile: `
     select profile_id, traits, claimed, created_at, updated_at from profiles
     where website_rid = :rid and profile_id = :profileId`,
-  // Without the hint SQLite scans all links of the website, because the primary key has this order.
+  // Without the hint, SQLite scans all links of the website, because the primary key has this order.
   linksOf: `
     select anonymous_id, profile_id, linked_at, claimed from profile_links indexed by profile_links_profile
     where website_rid = :rid and profile_id = :profileId
@@ -153,7 +153,7 @@ function valuesOf<Field extends string>(
   context: Context | undefined,
   fields: readonly Field[],
 ): Record<Field, string | null> {
-  // fromEntries loses the names.
+  // Object.fromEntries loses the types of the keys.
   return Object.fromEntries(fields.map((field) => [field, context?.[field] || null])) as Record<
     Field,
     string | null
@@ -163,11 +163,16 @@ function valuesOf<Field extends string>(
 const unknownClient = valuesOf(undefined, contextTables.client.fields)
 const unknownAcquisition = valuesOf(undefined, contextTables.acquisition.fields)
 
-/** Events in the first batch, and the target size of a batch in characters of properties: a few ms. An event can have 32 KiB. */
+/**
+ * Events in the first batch, and the target size of a batch in characters of properties, which takes a few ms. One
+ * event can have 32 KiB.
+ */
 const firstBatch = 16
 const batchCharacters = 262_144
 
-/** The size of the next batch, at most `rows`. Large events make it smaller. `size`: the size of the last batch. */
+/**
+ * The size of the next batch, at most `rows`. Large events make batches smaller. `size`: the size of the last batch.
+ */
 function nextBatchSize(size: number, rows: number, events: readonly StoredEvent[]): number {
   const characters = events.reduce((sum, { properties }) => sum + (properties?.length ?? 0), 0)
   const fitting = Math.floor((batchCharacters * size) / Math.max(1, characters))
@@ -217,8 +222,8 @@ export class EventReader {
   }
 
   /**
-   * Yields the events with ids above `after` and up to `last`, in id order, at most `rows` rows per batch. `end`: the batch has all
-   * selected events up to this id. A batch can be empty.
+   * Yields the events with ids above `after` and up to `last`, in id order, at most `rows` rows per batch. `end`: all
+   * selected events up to this id have been yielded. A batch can be empty.
    */
   *inRange(after: number, last: number, rows: number): Generator<{ events: StoredEvent[]; end: number }> {
     const { from, to } = this.selection
@@ -253,7 +258,10 @@ export class EventReader {
     return this.#events(this.#atTime, { rid, ts, last })
   }
 
-  /** In one transaction: the contexts and texts of events that were read could be deleted with the events before they are read. */
+  /**
+   * Runs in one transaction: otherwise, contexts and texts could be deleted with their events after the events are
+   * read.
+   */
   #events(select: Statement, parameters: object): StoredEvent[] {
     return this.db.transaction(() =>
       (select.all(parameters) as EventColumns[]).map((row) => this.#event(row)),
@@ -329,7 +337,7 @@ export class EventReader {
     }
   }
 
-  /** Null if the text is missing, in a damaged file. */
+  /** Null if the text is missing, which happens in a damaged file. */
   #text(stored: StoredText): string | null {
     return this.#texts.text(stored) ?? null
   }

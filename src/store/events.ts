@@ -14,7 +14,7 @@ import { TextInterner } from "./texts.ts"
 export interface EventRow {
   /** Used only by an inserter with `withIds`. Otherwise SQLite assigns the id. */
   id?: number
-  /** 0: the owner's own event, without a website. */
+  /** 0: an event without a website. */
   websiteRid: number
   name: string
   /** '' if missing, like `source`. */
@@ -27,7 +27,7 @@ export interface EventRow {
   /** Receipt time, Unix ms. */
   receivedAt: number
   anonymousId: string | null
-  /** Store a hash of `anonymousId` that cannot be reproduced after the current UTC day. */
+  /** Stores a hash of `anonymousId` that cannot be reproduced after the current UTC day. */
   hashVisitor: boolean
   sessionId: string | null
   profileId: string | null
@@ -42,7 +42,7 @@ export interface EventRow {
   properties: string | null
   /** Default: custom. */
   kind?: EventKind
-  /** Default: null, which is unknown. */
+  /** Default: null, meaning unknown. */
   client?: ClientContext | null
   acquisition?: AcquisitionContext | null
 }
@@ -62,13 +62,18 @@ const columns = [
   "properties",
 ]
 
-/** Columns that only rows with a context have: binding two more values would cost all others 5 % of their time. */
+/** Columns that only rows with a context have: binding two more values would make all other inserts 5% slower. */
 const contextColumns = ["client_id", "acquisition_id"]
 
-/** Rows per statement. 32 and 64 measured alike, 8 and 1 slower. A remainder below 32 uses the smaller statements. */
+/**
+ * Rows per statement. 32 and 64 were equally fast, 8 and 1 slower. A remainder below 32 uses the smaller statements.
+ */
 const statementSizes = [32, 8, 1]
 
-/** Positional parameters in the order of `columns`: named ones would allocate an object per row in the hottest statement. */
+/**
+ * Uses positional parameters in the order of `columns`: named ones would allocate an object per row in the hottest
+ * statement.
+ */
 function insertRows(size: number, columns: readonly string[]): string {
   const row = `(${columns.map(() => "?").join(", ")})`
   return `
@@ -116,8 +121,8 @@ const sql = {
 }
 
 /**
- * Key sets per event name in the type dictionary. Rows with further key sets store keys and values themselves. Otherwise
- * keys that the sender generates (`item_8123`) would fill the dictionary with entries that are used once.
+ * Maximum key sets per event name in the type dictionary. Rows with further key sets store keys and values themselves.
+ * Otherwise, keys that the sender generates (`item_8123`) would fill the dictionary with entries that are used once.
  */
 const maxKeySetsPerName = 200
 /** Entries of the type cache, about 200 bytes each: 4 MB. The cache is cleared when it is full. */
@@ -309,8 +314,9 @@ export class EventInserter {
   }
 
   /**
-   * Clears the caches if a check of unused types and contexts has started in any process: the check must see every later use of one in
-   * the database. Call it in each transaction: until its end, only this connection can start a check.
+   * Clears the caches if a check of unused types and contexts has started in any process: the check must see every
+   * later use of them in the database. Call it in each transaction: until its end, only this connection can start a
+   * check.
    */
   revalidateCaches(): void {
     this.#texts.begin()
@@ -380,9 +386,9 @@ export class EventInserter {
     return id
   }
 
-  /** Negative if the name has too many key sets, or the website too many new keys. */
+  /** Returns a negative id if the name has too many key sets, or the website too many new keys. */
   #createType(row: EventRow): number {
-    // An earlier row of the request can have created it.
+    // An earlier row of the same request can have created it.
     const existing = this.#findType(row)
     if (existing !== undefined) return existing
     const { keys, websiteRid, receivedAt } = row
@@ -454,7 +460,10 @@ export function countEvents(db: Db, websiteRid: number): number {
   return db.prepare(sql.countEvents).pluck().get({ rid: websiteRid }) as number
 }
 
-/** ms after a deletion until no request can be in flight that still saw the website: longer than the maximum of --lock-wait. */
+/**
+ * ms after a deletion until no request can be in flight that still sees the website: longer than the maximum of
+ * --lock-wait.
+ */
 const settleDelay = 900_000
 /** Events deleted per transaction: about 10 ms if each has an eventId, whose index entries are scattered. */
 export const sweepRows = 500
@@ -462,8 +471,8 @@ export const sweepRows = 500
 export const sweepPause = 25
 
 /**
- * Deletes up to `limit` events of one deleted website. After the last one it deletes the website itself, once no request
- * can add events to it. False if there is nothing to do at `now` (Unix ms).
+ * Deletes up to `limit` events of one deleted website. After the last one, deletes the website itself, once no request
+ * can add events to it. Returns false if there is nothing to delete at `now` (Unix ms).
  */
 export function sweepDeleted(db: Db, now: number, limit = sweepRows): boolean {
   const settled = now - settleDelay

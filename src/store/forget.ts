@@ -33,12 +33,12 @@ const rowsPerScan = 2_000
 /** ms between two scan steps. */
 const scanPause = 1
 /**
- * Maximum attempts of a step that a reader or another process's commit prevents, and the longest pause
- * between two in ms. Most readers and commits end soon.
+ * Maximum attempts of a step that is blocked by a reader or by another process's commit, and the longest
+ * pause between two attempts in ms. Most readers and commits end soon.
  */
 const maxAttempts = 50
 const maxRetryPause = 100
-/** ms between two steps that overwrite unallocated space: leaves the disk and the lock to new events. */
+/** ms between two steps that overwrite unallocated space, so that new events get the disk and the lock. */
 const overwritePause = 2
 /** Stale blocks cleared in one transaction: about 10 ms, because a layout has up to 1,000 property keys. */
 const blocksPerStep = 64
@@ -59,7 +59,7 @@ const sql = {
     delete from event_rows
     where id in (select value from json_each(:ids)) and website_rid = :rid and ${condition}
     returning ${textOf("anonymous_id")}, profile_id`,
-  // All rids that the id ever had: a deleted and recreated website can still have old rows.
+  // All rids that the id ever had: if a website was deleted and recreated, old rows can still exist.
   websites: "select rid from websites where id = :websiteId",
   holds: (condition: string) => `
     select exists (select 1 from event_rows where website_rid = :rid and ${condition})`,
@@ -68,8 +68,8 @@ const sql = {
   deleteVisitorsLinks: `
     delete from profile_links
     where website_rid = :rid and anonymous_id in (select value from json_each(:anonymousIds))`,
-  // Nothing reads the layout of a stale block. The quarters belong to slices, so they are deleted with any
-  // slice.
+  // Nothing reads the layout of a stale block. The quarters belong to slices, so they are deleted together
+  // with any slice.
   clearStaleBlocks: `
     update blocks set
       layout = '',

@@ -11,8 +11,8 @@ export const idKinds: readonly IdKind[] = ["visitors", "sessions", "profiles"]
 export const hasTexts: Readonly<Record<IdKind, boolean>> = { visitors: true, sessions: false, profiles: true }
 
 /**
- * Ids of a chunk: 48 KiB of hashes, and 80 KB of texts if they are UUIDs. New ids are appended to the last chunk
- * until it is full, so that there are few chunks.
+ * Ids per chunk: 48 KiB of hashes, and 80 KB of texts if they are UUIDs. New ids are appended to the last chunk until
+ * it is full, so that there are few chunks.
  */
 export const idsPerChunk = 4_096
 /** 32-bit words of a hash. With 100 million ids the probability that two share all 96 bits is 1 in 10^13. */
@@ -21,7 +21,7 @@ export const hashBytes = wordsPerHash * 4
 
 /** A row of `identities`: consecutive dictionary ids from `first` on. */
 export interface IdChunk {
-  /** Index in `idKinds`; before a rebuild plus 10. */
+  /** Index in `idKinds`; plus 10 for ids from before a rebuild. */
   kind: number
   first: number
   /** `hashBytes` for each id; zeros: no event has the id any more. */
@@ -37,9 +37,9 @@ const sql = {
     on conflict (kind, first) do update set hashes = excluded.hashes, texts = excluded.texts`,
 }
 
-/** The fastest level. Higher ones take twice as long and save nothing: the texts are short and random. */
+/** The fastest level. Higher levels take twice as long and save nothing: the texts are short and random. */
 const compression = { level: 1 }
-/** Bytes of the length of a text. An id has at most 256 characters. */
+/** Bytes of a text's length. An id has at most 256 characters. */
 const lengthBytes = 2
 
 /** Packs the texts of consecutive ids. Takes about 0.3 us per text. */
@@ -86,9 +86,12 @@ export class PackedTexts {
     )
   }
 
-  /** Returns the texts that contain `part`, with their indexes; undefined: all. With `part` it takes about 10 ns per text. */
+  /**
+   * Returns the texts that contain `part`, with their indexes; all texts if it is undefined. With `part`, it takes
+   * about 10 ns per text.
+   */
   containing(part: string | undefined): Iterable<[index: number, text: string]> {
-    // UTF-8 encodes half of a surrogate pair as another character.
+    // UTF-8 encodes half of a surrogate pair as a replacement character.
     if (!part?.isWellFormed()) return this.all().entries()
     const [bytes, ends] = [this.#bytes, this.#ends]
     const needle = Buffer.from(part)
@@ -97,7 +100,7 @@ export class PackedTexts {
     for (let at = bytes.indexOf(needle); at >= 0; ) {
       while ((ends[index] as number) <= at) index++
       const end = ends[index] as number
-      // A find can reach into the next text.
+      // A match can reach into the next text.
       if (at + needle.length <= end) found.push([index, this.at(index)])
       at = bytes.indexOf(needle, at + needle.length <= end ? end : at + 1)
     }
@@ -132,7 +135,10 @@ export function storeIdChunk(db: Db, chunk: IdChunk): void {
   db.prepare(sql.store).run(chunk)
 }
 
-/** Returns the chunk without the hashes and texts of some ids, by index. The ids are not assigned again. */
+/**
+ * Returns the chunk without the hashes and texts of some ids, given by index. Their dictionary ids are not
+ * assigned again.
+ */
 export function withoutIds(chunk: IdChunk, indexes: Iterable<number>): IdChunk {
   const hashes = new Uint8Array(chunk.hashes)
   const texts = chunk.texts && new PackedTexts(chunk.texts, hashes.length / hashBytes).all()

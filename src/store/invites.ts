@@ -9,7 +9,7 @@ export const purposes = ["setup", "invite", "reset"] as const
 export type Purpose = (typeof purposes)[number]
 
 const dayMs = 86_400_000
-/** ms that a link is valid. A reset is short, because the user is waiting for it. */
+/** ms for which a link is valid. A reset link expires soon, because the user is waiting for it. */
 const lifetimes: Record<Purpose, number> = { setup: 7 * dayMs, invite: 7 * dayMs, reset: dayMs }
 
 export interface Invite {
@@ -58,7 +58,7 @@ export function createInvite(
   return { purpose, token, expiresAt }
 }
 
-/** Throws `invite_unknown`; for a setup link also if there is an owner by now. */
+/** Throws `invite_unknown`; for a setup link, also if an owner exists by now. */
 export function findInvite(db: Db, token: string, now: number): Invite {
   const row = db.prepare(sql.find).get({ hash: hashToken(token), now }) as InviteRow | undefined
   if (!row || (row.purpose === "setup" && hasOwner(db))) throw new RequestError("invite_unknown")

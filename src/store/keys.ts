@@ -39,13 +39,13 @@ export interface Key {
   lastUsedAt: number | null
   /** The first characters of the secret before the last rotation; null: none. */
   previousStart: string | null
-  /** Until then, that secret works too. */
+  /** Time until which the previous secret also works; null: none. */
   previousExpiresAt: number | null
 }
 
-/** The key that a secret names. */
+/** The key that a secret belongs to. */
 export interface FoundKey extends Key {
-  /** The secret is the previous one, so `expiresAt` is its end. */
+  /** The secret is the previous one, so `expiresAt` is the end of the overlap. */
   isPrevious: boolean
 }
 
@@ -66,7 +66,7 @@ export function looksLikeKey(secret: string): boolean {
   return keyPattern.test(secret)
 }
 
-/** SHA-256 in hex. Runs on every request: Bun's implementation takes a third of the time of node:crypto's. */
+/** SHA-256 in hex. Runs on every request: Bun's implementation takes a third of the time of node:crypto. */
 export function hashKey(secret: string): string {
   return Bun.SHA256.hash(secret, "hex")
 }

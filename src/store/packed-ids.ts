@@ -1,4 +1,4 @@
-/** Prefixes of the page script's ids. Append only: the index is stored behind the UUID, except that of the first. See migrations/0015_texts.sql. */
+/** Prefixes of the page script's ids. Append only: the index is stored after the UUID, except for index 0. See migrations/0015_texts.sql. */
 const prefixes = ["", "anon_", "sess_"] as const
 const prefixLength = 5
 
@@ -6,7 +6,7 @@ const uuidLength = 36
 const uuidBytes = 16
 const dash = 45
 const dashesAt = [8, 13, 18, 23] as const
-/** Where each byte's two digits are. */
+/** Position of the two digits of each byte. */
 const digitsAt = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34] as const
 const noDigit = 255
 /** Character code → value of the lower-case hexadecimal digit. */
@@ -14,8 +14,8 @@ const digitOf = new Uint8Array(128).fill(noDigit)
 for (let value = 0; value < 16; value++) digitOf[value.toString(16).charCodeAt(0)] = value
 
 /**
- * Packs a UUID in 16 bytes, and a UUID behind a known prefix in 17. Undefined if the text is anything else. Takes 70 ns; a regular
- * expression and a conversion of the digits take 500.
+ * Packs a UUID into 16 bytes, and a UUID after a known prefix into 17. Returns undefined for any other text. Takes 70
+ * ns; a regular expression and a conversion of the digits take 500 ns.
  */
 export function packId(text: string): Buffer | undefined {
   if (text.length === uuidLength) return packUuid(text, 0)

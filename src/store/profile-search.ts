@@ -14,7 +14,7 @@ export interface FoundProfile {
   updatedAt: number
   /** Linked anonymous ids, the newest first. */
   anonymousIds: string[]
-  /** The traits that only a page said. */
+  /** The traits that only a page sent. */
   claimedTraits: string[]
   /** Those of `anonymousIds` that only a page linked. */
   claimedAnonymousIds: string[]
@@ -30,7 +30,10 @@ export interface ProfileSearch {
 
 /** Profiles per read: about 2 ms, which blocks the thread. */
 const profilesPerRead = 1_000
-/** Anonymous ids of a profile that are searched, and that are returned. Most profiles have two or three; programs create thousands. */
+/**
+ * Maximum anonymous ids of a profile that are searched, and that are returned. Most profiles have two or three;
+ * programs create thousands.
+ */
 const maxSearchedIds = 1_000
 const maxReturnedIds = 100
 /** Maximum of `offset + limit` in a search: the results up to there are sorted in memory, and no one reads that far. */
@@ -65,7 +68,7 @@ const sql = {
       updated_at as updatedAt
     from profiles
     where website_rid = :rid and profile_id = :profileId`,
-  // Without the hint SQLite scans all links of the website, because that order includes linked_at.
+  // Without the hint, SQLite scans all links of the website, because that order includes linked_at.
   anonymousIds: `
     select anonymous_id as id, claimed from profile_links indexed by profile_links_profile
     where website_rid = :rid and profile_id = :profileId
@@ -75,7 +78,7 @@ const sql = {
 
 /**
  * Finds profiles, most recently updated first. Without a search it reads them from an index. With one it scans all profiles
- * of the website in steps of a few ms, with a `pause` between two: half a second for 300,000 profiles.
+ * of the website in steps of a few ms, with a `pause` between steps: half a second for 300,000 profiles.
  */
 export async function findProfiles(
   db: Db,
@@ -97,7 +100,7 @@ export function findProfile(db: Db, websiteRid: number, profileId: string): Foun
   return profile
 }
 
-/** The profiles with these ids that exist, each once. */
+/** The existing profiles with these ids, without duplicates. */
 export function profilesById(db: Db, rid: number, ids: readonly string[]): FoundProfile[] {
   const read = profileReader(db, rid)
   return [...new Set(ids)].flatMap((id) => read(id) ?? [])
@@ -128,7 +131,7 @@ async function matchingProfiles(
       total++
       matches.push({ id, updatedAt })
     }
-    // Drops results beyond the page from time to time, to bound memory.
+    // Drops results beyond the page from time to time, to limit memory.
     if (matches.length > 2 * page + profilesPerRead) matches = newestFirst(matches).slice(0, page)
     const last = rows.at(-1)
     if (!last || rows.length < profilesPerRead) break

@@ -8,19 +8,21 @@ export interface Identity {
   websiteRid: number
   profileId: string
   anonymousId: string | null
-  /** Store a hash of `anonymousId`, as in the events of the website. */
+  /** Stores a hash of `anonymousId`, as in the events of the website. */
   hashVisitor: boolean
   /** Merged into the stored traits; null removes a trait. */
   traits: Traits
-  /** True if a page says so, not a key. Anyone can send that, so it never changes what a key said. */
+  /** True if a page sent it, without a key. Anyone can send it, so it never changes what a key sent. */
   isClaim?: boolean
 }
 
-/** Traits per profile. A request has its own limit, but many requests could fill a profile. */
+/** Maximum traits per profile. A request has its own limit, but many requests could fill a profile. */
 export const maxTraits = 200
 /** UTF-8 bytes of the traits of a profile as JSON. */
 export const maxTraitBytes = 16_384
-/** Anonymous ids that pages can link to a profile: a new one each day for years. Beyond, a link is not stored. */
+/**
+ * Maximum anonymous ids that pages can link to a profile: a new one each day for years. Further links are not stored.
+ */
 const maxClaimedLinks = 1_000
 
 const sql = {
@@ -100,7 +102,8 @@ export class Profiles {
       this.#claim.run(link)
       return
     }
-    // What a key says about a visitor replaces what pages said, so that the links of a visitor are all from keys or all claims.
+    // What a key says about a visitor replaces what pages said, so that the links of a visitor are either all from keys
+    // or all claims.
     this.#deleteClaims.run({ websiteRid, anonymousId: stored })
     this.#link.run(link)
   }
@@ -119,7 +122,7 @@ export class Profiles {
       if (isClaim && value !== null) claimed.add(key)
       else claimed.delete(key)
     }
-    // Otherwise pages could fill a profile, and the requests of the owner's backend would be rejected.
+    // Otherwise, pages could fill a profile, and requests of the owner's backend would be rejected.
     if (!isClaim && isTooLarge(merged, JSON.stringify(Object.fromEntries(merged)))) {
       for (const key of claimed) merged.delete(key)
       claimed.clear()
@@ -142,14 +145,17 @@ function searchColumns(traits: ReadonlyMap<string, unknown>) {
   return { email: column("email"), name: column("name"), username: column("username") }
 }
 
-/** Imports a profile. False if the stored one is as recent or newer. Runs inside the caller's transaction. */
+/**
+ * Imports a profile. Returns false if the stored profile is as recent or newer. Runs inside the caller's
+ * transaction.
+ */
 export function restoreProfile(
   db: Db,
   profile: {
     websiteRid: number
     profileId: string
     traits: Traits
-    /** Names of the traits that only a page said. */
+    /** Names of the traits that only a page sent. */
     claimed: readonly string[]
     createdAt: number
     updatedAt: number
@@ -167,7 +173,10 @@ export function restoreProfile(
   )
 }
 
-/** Imports a link. False if it exists, or if it is a claim about a visitor whom a key linked. Runs inside the caller's transaction. */
+/**
+ * Imports a link. Returns false if it exists, or if it is a claim about a visitor whom a key linked. Runs inside the
+ * caller's transaction.
+ */
 export function restoreLink(
   db: Db,
   link: { websiteRid: number; anonymousId: string; profileId: string; linkedAt: number; isClaim: boolean },

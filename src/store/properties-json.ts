@@ -1,7 +1,7 @@
 import { closeBrace, closeBracket, comma, endOfString, openBrace, openBracket, quote } from "../json-text.ts"
 
-// JSON text of properties, read without parsing it: the thread that commits 120,000 keys would parse them for 60 ms. The texts were
-// written by JSON.stringify, so that they are valid and have no white space.
+// Reads the JSON text of properties without parsing it: parsing 120,000 keys would block the committing thread for 60
+// ms. JSON.stringify wrote the texts, so they are valid and contain no white space.
 
 /** Returns the object with these keys, a JSON array of strings, and values, JSON without brackets. */
 export function objectOf(keys: string, values: string): string {
@@ -15,7 +15,7 @@ export function objectOf(keys: string, values: string): string {
   return `{${parts.join(",")}}`
 }
 
-/** Iterates the strings of a JSON array. */
+/** Iterates over the strings of a JSON array. */
 export function* stringsOf(array: string): Generator<string> {
   for (const [start, end] of itemsOf(array, 1)) {
     const text = array.slice(start, end)
@@ -23,7 +23,7 @@ export function* stringsOf(array: string): Generator<string> {
   }
 }
 
-/** Iterates the start and end of the items of a list, from `at` to the bracket that closes it. */
+/** Iterates over the start and end of each item of a list, from `at` to the bracket that closes it. */
 function* itemsOf(text: string, at: number): Generator<[start: number, end: number]> {
   while (at < text.length - 1) {
     const end = endOfItem(text, at)
@@ -32,7 +32,9 @@ function* itemsOf(text: string, at: number): Generator<[start: number, end: numb
   }
 }
 
-/** Index after the value that starts at `at`: that of a comma, of a bracket that closes the list, or of the end. */
+/**
+ * Index after the value that starts at `at`: the position of a comma, of the closing bracket, or the end of the text.
+ */
 function endOfItem(text: string, at: number): number {
   let depth = 0
   for (let index = at; index < text.length; index++) {

@@ -3,11 +3,13 @@ import { stringsOf } from "./properties-json.ts"
 
 const dayMs = 86_400_000
 /**
- * New property keys per website and UTC day in the dictionary of event types. Rows with further new keys store them with
- * the row, so that keys which the sender generates (`item_8123`) take space only in their own event.
+ * Maximum new property keys per website and UTC day in the dictionary of event types. Rows with further new keys store
+ * these keys themselves, so that keys which the sender generates (`item_8123`) take space only in their own event.
  */
 export const maxNewKeysPerDay = 2_000
-/** Hashes in the cache, about 40 bytes each: 4 MB. The cache is cleared before another website is read if it has more. */
+/**
+ * Hashes in the cache, about 40 bytes each: 4 MB. If the cache has more, it is cleared before another website is read.
+ */
 const maxCachedHashes = 100_000
 
 const sql = {
@@ -19,15 +21,15 @@ const sql = {
 
 interface WebsiteKeys {
   hashes: Set<number>
-  /** Keys that were new on `day`; days since 1970-01-01. */
+  /** Number of keys that were new on `day`, in days since 1970-01-01. */
   added: number
   day: number
 }
 
 /**
- * Records which property keys each website has added to the dictionary. They are in the database, so a restart does not
- * reset the quota, and hashed, because a key can be personal data. Used only for key sets that the dictionary does not
- * have. Runs inside the caller's transaction.
+ * Records which property keys each website has added to the dictionary. They are stored in the database, so a restart
+ * does not reset the quota, and as hashes, because a key can be personal data. Used only for key sets that are not in
+ * the dictionary. Runs inside the caller's transaction.
  */
 export class PropertyKeyQuota {
   readonly #hashes: Statement
@@ -49,7 +51,10 @@ export class PropertyKeyQuota {
     this.#cached = 0
   }
 
-  /** Adds `keys` (a JSON array of strings, as in `EventRow`). False, with none added, if the new ones exceed the quota on the UTC day of `now` (Unix ms). */
+  /**
+   * Adds `keys` (a JSON array of strings, as in `EventRow`). Returns false, and adds none, if the new ones exceed the
+   * quota on the UTC day of `now` (Unix ms).
+   */
   admit(websiteRid: number, now: number, keys: string): boolean {
     const day = Math.floor(now / dayMs)
     const website = this.#websiteKeys(websiteRid, day)
@@ -72,7 +77,8 @@ export class PropertyKeyQuota {
   #websiteKeys(websiteRid: number, day: number): WebsiteKeys {
     let website = this.#websites.get(websiteRid)
     if (!website) {
-      // Not while its website is cached: one with more keys than that would be read again for each row.
+      // Not while its website is cached: a website with more keys than the cache holds would be read again
+      // for each row.
       if (this.#cached > maxCachedHashes) this.reset()
       const hashes = new Set(this.#hashes.all({ websiteRid }) as number[])
       website = { hashes, added: 0, day: Number.NaN }

@@ -138,7 +138,7 @@ function setUser(backup: Db, row: UserRow | undefined): void {
   }
 }
 
-/** True if the two share a website, a key or a user, and `current` was written later. */
+/** True if the two databases share a website, a key or a user, and `current` was written later. */
 function isLaterState(backup: Db, current: Db): boolean {
   const common = (table: string, text: string) => {
     if (![backup, current].every((db) => tablesOf(db).has(table))) return false
@@ -156,7 +156,7 @@ function isLaterState(backup: Db, current: Db): boolean {
   if (!isRelated) return false
   const value = (db: Db, table: string, text: string) =>
     tablesOf(db).has(table) ? Number(db.prepare(text).pluck().get() ?? 0) : 0
-  // Both only increase in a database.
+  // Both values only increase in a database.
   const [before, after] = [backup, current].map((db) => ({
     version: value(db, "registry", sql.version),
     newestId: value(db, "event_rows", sql.newestId),
@@ -242,6 +242,6 @@ const keyFields = [
 
 /** The fields of a row that a statement takes: it rejects others. */
 function pick<Row, Field extends keyof Row>(row: Row, fields: readonly Field[]): Pick<Row, Field> {
-  // fromEntries loses the names.
+  // Object.fromEntries loses the types of the keys.
   return Object.fromEntries(fields.map((field) => [field, row[field]])) as Pick<Row, Field>
 }

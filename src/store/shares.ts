@@ -12,7 +12,7 @@ export interface Share {
   place: WebsitePlace
   websiteId: string | null
   name: string
-  /** The page it opens: the part of the address after the website, with its query. */
+  /** The page that the link opens: the part of the address after the website, with its query. */
   path: string
   /** The only page that it opens, such as `web`, and `boards` for a board; null: all reports of the website. */
   page: string | null
@@ -28,7 +28,7 @@ export interface Share {
   /** null: never. */
   expiresAt: number | null
   lastUsedAt: number | null
-  /** Until then, the token before the last rotation works too; null: none. */
+  /** Time until which the token before the last rotation also works; null: none. */
   previousExpiresAt: number | null
 }
 

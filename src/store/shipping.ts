@@ -1,9 +1,9 @@
 import type { Random } from "../environment.ts"
 import type { Db } from "./db/driver.ts"
 
-/** What a ClickHouse cluster has of the events in this file. */
+/** Which events of this file a ClickHouse cluster has. */
 export interface Shipping {
-  /** The name of this file in the cluster. */
+  /** The name that identifies this file in the cluster. */
   writer: string
   /** No event with a higher id was ever sent. */
   sendingId: number
@@ -11,9 +11,9 @@ export interface Shipping {
   shippedId: number
   /** Time of the last acknowledgment, Unix ms. */
   shippedAt: number | null
-  /** The cluster can differ below the watermark. */
+  /** The cluster can differ from the file below the watermark. */
   mustCompare: boolean
-  /** A repair has started, and both sides were not equal since. */
+  /** A repair has started, and the two sides have not been equal since. */
   isRepairing: boolean
 }
 
@@ -33,18 +33,18 @@ export type ShippingChange =
   /** The cluster has deleted these events. */
   | { type: "deleted"; ids: readonly number[]; at: number }
   /**
-   * The file was filled from the cluster, which has the events up to `id`. The two are still to be compared. Has no effect on a file that
-   * has shipped under another name.
+   * The file was filled from the cluster, which has the events up to `id`. The two must still be compared. Has no
+   * effect on a file that has shipped under another name.
    */
   | { type: "adopt"; writer: string; id: number; at: number }
 
 /** How far the cluster is behind the file. */
 export interface ShippingLag {
-  /** Events, about: the ids that are not shipped yet. */
+  /** Approximate number of events: the ids that are not shipped yet. */
   events: number
-  /** Time of receipt of the oldest event that is not shipped, Unix ms; null: all are. */
+  /** Time of receipt of the oldest event that is not shipped, Unix ms; null: all events are shipped. */
   oldest: number | null
-  /** Deletions to ship; of more than `maxCountedDeletions` it is that number. */
+  /** Number of deletions to ship, counted up to `maxCountedDeletions`. */
   deletions: number
 }
 
@@ -68,7 +68,8 @@ const sql = {
   deletions: `select count(*) from (select 1 from shipping_deletions limit ${maxCountedDeletions})`,
   deletedIds: "select id from shipping_deletions where id <= :shippedId order by id limit :limit",
   isDeleted: "select exists (select 1 from shipping_deletions where id = :id)",
-  // The events with the highest ids can be deleted in the cluster. An event to come must not get an id below the watermark.
+  // The events with the highest ids can be deleted in the cluster. A later event must not get an id below the
+  // watermark.
   reserve: `
     insert into event_rows (id, website_rid, type_id, ts, delay, via_key, crawler)
     select :id, -1, 0, 0, 0, 0, 0 where :id > (select coalesce(max(id), 0) from event_rows)`,
@@ -114,14 +115,14 @@ export function applyShippingChange(db: Db, change: ShippingChange): void {
 }
 
 /**
- * Marks a restored file as one that can differ from the cluster: deletions since its backup were shipped. Does nothing in a file that
- * never shipped, or of a version without shipping.
+ * Marks a restored file as one that can differ from the cluster: deletions after its backup may have been shipped. Does
+ * nothing in a file that never shipped, or in one of a version without shipping.
  */
 export function compareAfterRestore(db: Db): void {
   if (db.prepare(sql.hasTable).pluck().get() === 1) db.exec(sql.compareLater)
 }
 
-/** The highest id that an event has, or had. */
+/** The highest id that an event has or had. */
 export function lastEventId(db: Db): number {
   return db.prepare(sql.last).pluck().get() as number
 }
@@ -140,7 +141,7 @@ export function deletedIds(db: Db, shippedId: number, limit: number): number[] {
   return db.prepare(sql.deletedIds).pluck().all({ shippedId, limit }) as number[]
 }
 
-/** Returns a function that tells whether an event was deleted here and is still to be deleted in the cluster. */
+/** Returns a function that tells whether an event was deleted here but not yet in the cluster. */
 export function pendingDeletion(db: Db): (id: number) => boolean {
   const isDeleted = db.prepare(sql.isDeleted).pluck()
   return (id) => isDeleted.get({ id }) === 1
@@ -152,7 +153,10 @@ export interface IdRange {
   last: number
 }
 
-/** Joins ids in ascending order to ranges in which no event is left. Ids up to the watermark never get an event again. */
+/**
+ * Merges ids in ascending order into ranges in which no event is left. Ids up to the watermark are never assigned
+ * again.
+ */
 export function rangesWithoutEvents(db: Db, ids: readonly number[]): IdRange[] {
   const isGap = db.prepare(sql.isGap).pluck()
   const ranges: IdRange[] = []
@@ -165,7 +169,7 @@ export function rangesWithoutEvents(db: Db, ids: readonly number[]): IdRange[] {
   return ranges
 }
 
-/** A name that no other file has. */
+/** A random name that no other file has. */
 export function newWriter(random: Random): string {
   return Buffer.from(random(new Uint8Array(writerBytes))).toString("hex")
 }

@@ -34,21 +34,23 @@ export interface StoreOptions extends BatcherOptions {
 export interface StoreCallbacks {
   /** Receives failures of SQLite and the disk. */
   onFault: (error: unknown) => void
-  /** Receives messages for the operator: events are rejected, the clock was set. */
+  /** Receives messages for the operator, such as that events are rejected, or that the clock was set. */
   onWarning: (message: string) => void
   /** Called after each commit; `seconds` is its duration, sync included. */
   onCommit?: (commit: CommitResult, seconds: number) => void
 }
 
-/** ms that the start waits for another process's lock. */
+/** ms that startup waits for another process's lock. */
 const startTimeout = 5_000
 /** ms between two checks for websites and keys that the command line changed. One second is guaranteed. */
 const registryPoll = 250
-/** ms between two checks of free disk space. Filling the 256 MB of --min-free takes longer, at 100 MB/s. */
+/** ms between two checks of free disk space. At 100 MB/s, filling the 256 MB of --min-free takes longer. */
 const freeSpacePoll = 1_000
 /** ms between two rounds of maintenance. */
 const maintenanceInterval = 10_000
-/** Minimum ms between two checks for unused types, and the share of time they can take: one can read every row. */
+/**
+ * Minimum ms between two checks for unused types, and the share of time they can take: one check can read every row.
+ */
 const typeCheckInterval = 600_000
 const typeCheckShare = 1 / 100
 const sql = {
@@ -86,14 +88,15 @@ export class Store {
     private readonly environment: Environment,
     private readonly callbacks: StoreCallbacks,
   ) {
-    // A start that is killed while it creates the database leaves an empty file and the lock.
+    // If startup is killed while it creates the database, it leaves an empty file and the lock.
     const isInterruptedStart = ServerLock.hasLockFile(options.path) && !existsSync(`${options.path}-wal`)
     this.#lock = new ServerLock(options.path, environment.pid)
     try {
       removeRestoreLink(options.path)
       rejectAliases(options.path, true)
       rejectDamaged(options.path, isInterruptedStart)
-      // Nothing else runs yet, so SQLite can block here. From then on the batcher waits for locks, and the event loop does not.
+      // Nothing else runs yet, so SQLite can block here. Later, the batcher waits for locks without blocking the event
+      // loop.
       this.db = openDatabase({ ...options, busyTimeout: startTimeout, now: environment.now() })
       this.db.pragma("busy_timeout = 0")
       this.#lock.lockDatabaseFile()
@@ -130,7 +133,7 @@ export class Store {
     this.#checkFreeSpace()
   }
 
-  /** Tests with a commit whether an event can be stored now. Rejects with the RequestError that it would get. */
+  /** Tests with a commit whether an event can be stored now. Rejects with the RequestError that a request would get. */
   async ready(): Promise<void> {
     if (!this.#failed) return this.batcher.submit({ rows: [], size: 1 })
     // An empty commit writes nothing, so it succeeds even on a failed disk.
@@ -138,7 +141,7 @@ export class Store {
     this.#failed = false
   }
 
-  /** Why events are rejected at present; undefined if they are accepted. */
+  /** Why events are currently rejected; undefined if they are accepted. */
   unavailableReason(): RejectionReason | undefined {
     return this.#diskGuard.unavailableReason()
   }

@@ -2,7 +2,7 @@ import type { Db, Statement } from "./db/driver.ts"
 import { packId, unpackId } from "./packed-ids.ts"
 
 /*
- * Texts that many events share are stored once, in `texts`, and event rows hold their ids. Two rules decide which:
+ * Texts that many events share are stored once, in `texts`, and event rows hold their ids. Two rules decide which texts:
  *
  * - Anonymous and session ids that are UUIDs, as browsers make them. Other ids stay in the row: those of servers differ more often, and
  *   a lookup costs a commit more than it saves.
@@ -15,7 +15,10 @@ export const textColumns = ["anonymous_id", "session_id", "path", "properties"] 
 /** A column of `textColumns` as stored: a text, or the id of one. */
 export type StoredText = string | number | null
 
-/** Characters of a text that is interned. A shorter one takes little more than an id; a longer one is in the table and its index. */
+/**
+ * Minimum characters of a text that is interned. A shorter text takes little more than an id; a longer one is in the
+ * table and its index.
+ */
 const minLength = { path: 6, properties: 16 } as const
 const maxLength = 1_024
 
@@ -36,27 +39,30 @@ const sql = {
     where id > :after and id <= :last and value in (select unhex(value) from json_each(:packed))`,
 }
 
-/** Texts per step of a search: about 4 ms. */
+/** Texts searched per step: about 4 ms. */
 const textsPerStep = 20_000
 
-/** Rows per statement: 16 take a quarter of the time of one alone. */
+/** Rows per statement: a row in a statement of 16 takes a quarter of the time of a single one. */
 const statementSizes = [16, 4, 1] as const
 
-/** SQL: the text of a column of `textColumns`. */
+/** SQL for the text of a column of `textColumns`. */
 export function textOf(column: string): string {
   return `iif(typeof(${column}) = 'integer', (select text from text_values where id = ${column}), ${column})`
 }
 
 type IdColumn = "anonymous_id" | "session_id"
 
-/** A column of `textColumns` to store. A bigint, because the driver binds a number as a real, which a column of type any does not convert. */
+/**
+ * The stored value of a column of `textColumns`. A bigint, because the driver binds a number as a real, which a column
+ * of type any does not convert.
+ */
 type NewText = string | bigint | null
 
 const noIds = { anonymous_id: { text: "", stored: null }, session_id: { text: "", stored: null } } as const
 
 /**
- * Returns anonymous ids as `event_rows` can hold them: the ids themselves, and the ids of their texts. Yields between steps: it searches
- * all texts with ids above `afterId`, 0.2 s per million. Works in databases of all versions.
+ * Returns anonymous ids as `event_rows` can hold them: the ids themselves, and the ids of their texts. Yields between
+ * steps, because it searches all texts with ids above `afterId`: 0.2 s per million. Works in databases of all versions.
  */
 export function* storedFormsOf(
   db: Db,
@@ -100,7 +106,7 @@ const generationBytes = 4_194_304
 /** Bytes of an entry in addition to the two for each character. */
 const entryBytes = 100
 
-/** Caches the entries that were used last, in two generations: the older one is dropped when the newer one is full. */
+/** Caches recently used entries in two generations: the older one is dropped when the newer one is full. */
 class GenerationCache<Key, Value extends {}> {
   #newer = new Map<Key, Value>()
   #older = new Map<Key, Value>()
@@ -141,15 +147,17 @@ export class TextInterner {
   readonly #inserts: { values: number; statement: Statement }[]
   readonly #change: Statement
   readonly #check: Statement
-  /** Text → its id; 0n: occurred once and has none. */
+  /** Text → its id; 0n: the text occurred once and has no id. */
   readonly #ids = new GenerationCache<string, bigint>((text) => text.length)
   /** The same for anonymous ids: visitors come back, and sessions do not. */
   readonly #visitors = new GenerationCache<string, bigint>((text) => text.length)
   /** The last id of each column: the events of a request usually have the same ones. */
   #lastIds: Record<IdColumn, { text: string; stored: NewText }> = { ...noIds }
-  /** The id of the next text. Undefined until one is created in this transaction: other connections create texts too. */
+  /**
+   * The id of the next text. Undefined until a text is created in this transaction: other connections create texts too.
+   */
   #nextId: number | undefined
-  /** Created since the last `flush`: ids and values in turn. */
+  /** Texts created since the last `flush`: ids and values alternate. */
   #created: unknown[] = []
 
   constructor(db: Db) {
@@ -190,7 +198,7 @@ export class TextInterner {
       this.#ids.set(text, 0n)
       return text
     }
-    // Texts that are not inserted yet are in the cache, which does not lose the newest ones.
+    // Texts that are not inserted yet are in the cache, which does not evict the newest ones.
     const existing = this.#find.get(text) as bigint | undefined
     if (existing === undefined) return this.#create(text, text, this.#ids)
     this.#change.run(existing)
@@ -212,8 +220,8 @@ export class TextInterner {
   }
 
   /**
-   * Inserts the texts that were created since the last call. Call it after inserting their rows. `rowsSkipped`: some rows were not
-   * inserted, so that texts can be without events.
+   * Inserts the texts that were created since the last call. Call it after inserting their rows. `rowsSkipped`: some
+   * rows were not inserted, so some texts can be without events.
    */
   flush(rowsSkipped: boolean): void {
     if (this.#created.length === 0) return

@@ -11,7 +11,10 @@ const deletesPerStep = 250
 /** ms between two steps in a process without other work: leaves the disk to other processes. */
 export const typeCheckPause = 1
 
-/** What is deleted once no event refers to it. `columns`: those of event_rows that do. `id`: the key of the table of checks. */
+/**
+ * What is deleted once no event refers to it. `columns`: the columns of event_rows that refer to it. `id`: the key of
+ * the table of checks.
+ */
 const targets = [
   { table: "event_types", checks: "type_checks", id: "type_id", columns: ["type_id"] },
   { id: "id", ...contextTables.client, columns: [contextTables.client.column] },
@@ -47,19 +50,20 @@ export interface CheckSchedule {
   pause: () => Promise<boolean>
 }
 
-/** The types, the contexts of one kind, or the texts, of a check. */
+/** The types, the texts or the contexts of one kind that a check looks at. */
 interface Candidates {
   target: Target
   /** The number of changes of each id when the check started. */
   changes: ReadonlyMap<number, number>
-  /** Ids without an event so far. */
+  /** Ids for which no event has been found so far. */
   unused: Set<number>
 }
 
 /**
- * Deletes event types, contexts and texts without events and returns their number. There is no index on the type or context of an event,
- * because every insert would pay for it. Instead this scans from the newest event until it has found an event of each candidate; if
- * one has none, that is all rows, about 0.5 s per million. Safe beside inserts of any process: see `EventInserter`.
+ * Deletes event types, contexts and texts without events and returns their number. There is no index on the type or
+ * context of an event, because it would slow down every insert. Instead, this scans from the newest event until it has
+ * found an event of each candidate. If a candidate has no event, it scans all rows, about 0.5 s per million. Safe while
+ * any process inserts events: see `EventInserter`.
  */
 export async function deleteUnusedTypes(db: Db, { write, pause }: CheckSchedule): Promise<number> {
   const { candidates, last } = await write(() => beginCheck(db))
@@ -95,13 +99,16 @@ export function hasUncheckedTypes(db: Db): boolean {
   return targets.some((target) => db.prepare(sql.checks(target)).get({ limit: 1 }) !== undefined)
 }
 
-/** The number of checks after which everything that can be unused now was looked at. */
+/** The number of checks after which everything that can be unused now has been looked at. */
 export function checksNeeded(db: Db): number {
   const counts = targets.map((target) => db.prepare(sql.count(target)).pluck().get() as number)
   return Math.ceil(Math.max(...counts) / candidatesPerCheck)
 }
 
-/** Starts a check. From here on, an insert of an event with one of these types or contexts increments the change counter of it. */
+/**
+ * Starts a check. From here on, inserting an event with one of these types or contexts increments the change counter of
+ * the type or context.
+ */
 function beginCheck(db: Db): { candidates: Candidates[]; last: number } {
   const candidates = targets.flatMap((target): Candidates[] => {
     const checks = db.prepare(sql.checks(target)).raw().all({ limit: candidatesPerCheck }) as [
@@ -115,7 +122,7 @@ function beginCheck(db: Db): { candidates: Candidates[]; last: number } {
   return { candidates, last: db.prepare(sql.last).pluck().get() as number }
 }
 
-/** Deletes unused types or contexts. One that changed during the check is left to the next check. */
+/** Deletes unused types or contexts. Those that changed during the check are left to the next check. */
 function finishCheck(
   db: Db,
   target: Target,

@@ -28,7 +28,7 @@ const chunksPerStep = 64
 const pause = 1
 
 const sql = {
-  /** Also those of before a rebuild. */
+  /** Includes chunks from before a rebuild. */
   chunks: `
     select rowid, hashes from identities
     where rowid > :after and kind % 10 = :kind
@@ -40,7 +40,7 @@ const sql = {
     where id > :after and id <= :last
       and (anonymous_id in (select value from json_each(:visitors)) or profile_id in (select value from json_each(:profiles)))`,
   lastRow: "select coalesce(max(id), 0) from event_rows",
-  /** Readers and sealing that looked an id up before must look it up again. */
+  /** Makes readers and the sealer look up ids again that they have looked up before. */
   changed: "update sealed set deleted = deleted + 1",
 }
 
@@ -53,8 +53,8 @@ interface ChunkPosition {
 }
 
 /**
- * Overwrites the hashes and texts of ids in `identities` unless an event of any website has them. Scans all events if there
- * is one of the ids: 0.2 s per million. Removes the ids that are in use from `ids`.
+ * Overwrites the hashes and texts of ids in `identities` unless an event of any website has them. Scans all events if
+ * any of the ids exists: 0.2 s per million. Removes the ids that are in use from `ids`.
  */
 export async function eraseUnusedIds(db: Db, ids: IdTexts, schedule: Schedule): Promise<void> {
   const positions = [

@@ -9,7 +9,7 @@ export const viewKinds = ["view", "funnel", "retention", "paths", "goal"] as con
 export interface View {
   id: string
   place: WebsitePlace
-  /** Id of the website; null for the owner's own events, and for all websites. */
+  /** Id of the website; null for events without a website, and for all websites. */
   websiteId: string | null
   kind: (typeof viewKinds)[number]
   name: string
@@ -19,7 +19,7 @@ export interface View {
   createdAt: number
 }
 
-/** Views per website: one response lists them all, a few MB at 4,096 characters each. */
+/** Maximum views per website: one response lists them all, a few MB at 4,096 characters each. */
 export const maxViews = 1_000
 
 const columns = `

@@ -11,8 +11,8 @@ export interface Website {
   domain: string
   name: string
   /**
-   * Further allowed senders besides the domain and its subdomains: hosts, and origins with a scheme other than http(s),
-   * such as those of apps.
+   * Allowed senders besides the domain and its subdomains: hosts, and origins with a scheme other than http(s), such as
+   * those of apps.
    */
   allowedOrigins: string[]
   anonymize: (typeof anonymizeSettings)[number]
@@ -20,7 +20,7 @@ export interface Website {
   retain: number | null
   /** True if pages can identify visitors, as claims. */
   pageIdentify: boolean
-  /** Names of events of which fewer are better. Changes of all others are neutral. */
+  /** Names of events that should decrease. Changes of all other events are neutral. */
   lowerIsBetter: string[]
   /** Unix ms, like every `…At`. */
   createdAt: number
@@ -33,7 +33,7 @@ export type WebsiteSettings = Pick<Website, "domain" | "name" | "allowedOrigins"
 /** The rid that stands for events without a website. */
 export const withoutWebsite = 0
 
-/** What a view or note belongs to: a website's rid; `withoutWebsite`; null: all websites. */
+/** What a view or note belongs to: a website's rid; `withoutWebsite`; or null for all websites. */
 export type WebsitePlace = number | null
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
@@ -57,7 +57,7 @@ export function hostOf(address: string): string | undefined {
   return url.hostname.replace(/\.$/, "").replace(/^www\.(?=.*\.)/, "") || undefined
 }
 
-/** `scheme://host`, as sent by apps and extensions; `file://` has no host. Without path and user. */
+/** `scheme://host`, as sent by apps and extensions; `file://` has no host. Without a path and a user name. */
 const appOrigin = /^([a-z][a-z0-9+.-]{0,31}):\/\/([a-z0-9._~:[\]-]{0,255})\/?$/i
 
 /** `Capacitor://localhost/` → `capacitor://localhost`; undefined if it is not an origin, or has the scheme http(s). */
@@ -72,7 +72,7 @@ export function allowedOriginOf(address: string): string | undefined {
   return appOriginOf(address) ?? hostOf(address)
 }
 
-/** True for a loopback host, as in a browser's Origin header: a page of another machine cannot have it. */
+/** True for a loopback host in an Origin header: a page from another machine cannot have it. */
 export function isLoopback(host: string): boolean {
   return (
     host === "localhost" ||
@@ -177,7 +177,10 @@ export function updateWebsite(db: Db, id: string, changes: Partial<WebsiteSettin
   return findWebsite(db, id)
 }
 
-/** Pauses or resumes a website. Events for a paused website are rejected as if it were unknown; stored events stay. Throws `website_unknown`. */
+/**
+ * Pauses or resumes a website. Events for a paused website are rejected as if the website were unknown; stored events
+ * are kept. Throws `website_unknown`.
+ */
 export function pauseWebsite(db: Db, id: string, paused: boolean, now: number): Website {
   if (paused) db.prepare(sql.pause).run({ id: canonicalWebsiteId(id), now })
   else db.prepare(sql.resume).run({ id: canonicalWebsiteId(id) })

@@ -1,9 +1,9 @@
 import { messageOf, UserError } from "../errors.ts"
 import type { Context } from "./context.ts"
 
-/** ms that a GET can take. */
+/** Maximum ms of a GET request. */
 const timeout = 10_000
-/** ms that a query can take. */
+/** Maximum ms of a query. */
 const queryTimeout = 600_000
 
 const hints: Record<number, string> = {
@@ -21,7 +21,7 @@ export async function callServer<Body extends object>(
   const signal = AbortSignal.timeout(body === undefined ? timeout : queryTimeout)
   const response = await request(url, path, context, signal, body)
   const json = parseObject(await response.text().catch((error) => throwUnreachable(url, error)))
-  // A successful response of the server has the form of its API.
+  // A successful response of the server has the form that its API defines.
   if (response.status === 200 && json?.success === true) return json as Body
   throw statusError(url, response.status, json)
 }
@@ -46,7 +46,7 @@ async function request(
   body?: unknown,
 ): Promise<Response> {
   const key = env.DATABUDDY_KEY ?? ""
-  // The key is not an argument: everyone on the machine can list arguments.
+  // The key is not an argument, because everyone on the machine can list arguments.
   if (key === "") throw new UserError("DATABUDDY_KEY is not set", "set it to a key with the scope read:data")
   const url = URL.parse(address)
   if (!url || !/^https?:$/.test(url.protocol)) {

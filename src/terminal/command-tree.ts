@@ -21,7 +21,7 @@ export interface CommandFacts {
   usage: string
   description: string
   options: readonly OptionFacts[]
-  /** The values of arguments that have a fixed set of them. */
+  /** The possible values of arguments that have a fixed set. */
   choices: readonly string[]
   subcommands: readonly { name: string; description: string }[]
 }

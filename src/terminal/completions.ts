@@ -14,7 +14,10 @@ const scripts: Record<Shell, (commands: readonly CommandFacts[]) => string> = {
   fish: fishScript,
 }
 
-/** Every script follows the words before the cursor as long as they name a command, and then completes its words. */
+/**
+ * Every script follows the words before the cursor while they name a command, and then completes with the words of that
+ * command.
+ */
 function bashScript(commands: readonly CommandFacts[]): string {
   return `# bash completion for databuddy: source <(databuddy completions bash)
 _databuddy() {
@@ -102,7 +105,7 @@ function fishOption({ long, short, takesValue, choices }: OptionFacts): string {
   return [...names, choices.length > 0 ? `-x -a ${quote(choices.join(" "))}` : "-r -F"].join(" ")
 }
 
-/** The commands, each as a pattern of the place before it and its name. */
+/** The commands, each as a pattern of its parent command and its name. */
 function steps(commands: readonly CommandFacts[], line: (pattern: string) => string): string {
   return line(
     commands
@@ -111,7 +114,9 @@ function steps(commands: readonly CommandFacts[], line: (pattern: string) => str
   )
 }
 
-/** The flags that take a value, each as a pattern of its command and its name: with choices, or without. */
+/**
+ * The flags that take a value, each as a pattern of its command and its name. Each flag has choices, or none.
+ */
 function values(
   commands: readonly CommandFacts[],
   withChoices: (pattern: string, choices: readonly string[]) => string,
@@ -141,7 +146,7 @@ function wordsOf({ subcommands, choices, options }: CommandFacts): string[] {
   return [...subcommands.map(({ name }) => name), ...choices, ...options.flatMap(namesOf)]
 }
 
-/** The words of a command with their descriptions, as _describe of zsh reads them. */
+/** The words of a command with their descriptions, in the format of zsh's _describe. */
 function entriesOf({ subcommands, choices, options }: CommandFacts): string[] {
   const entry = (name: string, description: string) => quote(`${name.replaceAll(":", "\\:")}:${description}`)
   return [
@@ -151,7 +156,7 @@ function entriesOf({ subcommands, choices, options }: CommandFacts): string[] {
   ]
 }
 
-/** A word in single quotes, which bash and zsh read as it is. */
+/** A word in single quotes, which bash and zsh read literally. */
 function quote(text: string): string {
   return `'${text.replaceAll("'", "'\\''")}'`
 }

@@ -8,7 +8,7 @@ export interface Context {
   memory: number
   /** The command that starts another instance of this program, without arguments. */
   program: readonly string[]
-  /** Source of secrets: arguments are visible in the process list. */
+  /** Secrets come from here: arguments are visible in the process list. */
   env: NodeJS.ProcessEnv
   /** Reads standard input to its end. */
   input: () => Promise<string>
@@ -23,15 +23,17 @@ export interface Context {
   outIsTerminal: boolean
   errIsTerminal: boolean
   sleep: (ms: number) => Promise<void>
-  /** Starts to handle SIGTERM and SIGINT. Resolves at the first signal. */
+  /** Starts handling SIGTERM and SIGINT. Resolves at the first signal. */
   stopSignal: () => Promise<void>
   /**
-   * Starts to handle SIGHUP, which otherwise ends the process. The function that it returns sets what a signal does, and
-   * does it at once if there was a signal before.
+   * Starts handling SIGHUP, which otherwise ends the process. The returned function sets what a signal does, and runs
+   * it at once if a signal has already arrived.
    */
   reloadSignal: () => (reload: () => void) => void
-  /** Runs `work`, which is synchronous, when the process exits, also if a second signal ends it. */
+  /** Runs the synchronous `work` when the process exits, even if a second signal ends it. */
   atExit: (work: () => void) => void
-  /** From now on SIGINT, SIGTERM and SIGHUP do not end the process. For the last work of a command that must be finished. */
+  /**
+   * From now on, SIGINT, SIGTERM and SIGHUP do not end the process. For the last part of a command, which must finish.
+   */
   ignoreSignals: () => void
 }

@@ -23,7 +23,7 @@ export interface DataOptions extends DatabaseOptions {
 const busyTimeout = 5_000
 
 /**
- * `--db` of a command other than `serve`. Only the description of `serve` says that a missing database is
+ * `--db` for a command other than `serve`. Only the description for `serve` says that a missing database is
  * created.
  */
 export function commandDatabaseOption(description = "the SQLite database"): Option {
@@ -41,8 +41,8 @@ export function addDataOptions(command: Command, example: string): Command {
 }
 
 /**
- * Opens the database, runs `work` and closes it. `createIfMissing` creates a missing database. Without it, a mistyped path is an error instead
- * of an empty database.
+ * Opens the database, runs `work` and closes it. `createIfMissing`: creates a missing database. Otherwise a mistyped
+ * path is an error instead of an empty database.
  */
 export async function withDatabase<Result>(
   options: DatabaseOptions,
@@ -56,15 +56,15 @@ export async function withDatabase<Result>(
   try {
     return await work(db)
   } finally {
-    // Do not wait for a busy server to checkpoint the WAL: the server does it when it stops.
+    // Does not wait for a busy server to checkpoint the WAL: the server does that when it stops.
     db.pragma("busy_timeout = 0")
     closeDatabase(db)
   }
 }
 
 /**
- * Opens an existing database read-only, runs `work` and closes it. This works for a backup on a read-only
- * disk, too.
+ * Opens an existing database read-only, runs `work` and closes it. Also works for a backup on a read-only
+ * disk.
  */
 export function readDatabase<Result>(options: DatabaseOptions, work: (db: Db) => Result): Result {
   const path = requireDatabase(options)
@@ -78,8 +78,8 @@ export function readDatabase<Result>(options: DatabaseOptions, work: (db: Db) =>
 }
 
 /**
- * Returns the path of an existing database. Throws a UserError if there is none, or if it can be in use under another name. The
- * purpose `lock` skips the second check, because the server lock reports the conflict in more detail.
+ * Returns the path of an existing database. Throws a UserError if it does not exist, or if it can be in use under
+ * another name. The purpose `lock` skips the second check, because the server lock reports the conflict in more detail.
  */
 export function requireDatabase(
   options: DatabaseOptions,
@@ -97,8 +97,8 @@ export function requireDatabase(
 }
 
 /**
- * Runs `work` in a transaction that takes the write lock first. SQLite rejects a transaction that reads first and writes later if
- * another process wrote in between.
+ * Runs `work` in a transaction that takes the write lock first. SQLite rejects a transaction that reads first and
+ * writes later if another process has written in between.
  */
 export function inTransaction<Result>(db: Db, work: () => Result): Result {
   return db.transaction(work).immediate()

@@ -1,14 +1,14 @@
 import { messageOf, UserError } from "../errors.ts"
 import { type OperatorInfo, operatorNames, operators } from "../query/operators.ts"
 
-// Parses filters and steps of the command line into those of the API. Invalid syntax is an error: a typo that
-// is read as a property name would silently match nothing.
+// Converts filters and steps from the syntax of the command line to that of the API. Invalid syntax is an
+// error: a typo that is read as a property name would silently match nothing.
 
 const infos = operatorNames.map((name) => operators[name])
 const bySymbol = new Map(
   infos.flatMap((info) => (info.symbol === undefined ? [] : [[info.symbol, info] as const])),
 )
-/** Longest first: `!^=` is one operator. */
+/** Longest first, so that `!^=` is read as one operator. */
 const symbols = [...bySymbol.keys()].sort((a, b) => b.length - a.length)
 const escaped = symbols.map((symbol) => symbol.replace(/[\^$|*+?.]/g, "\\$&")).join("|")
 const symbolForm = new RegExp(`^(.+?)\\s*(${escaped})(.*)$`, "s")
@@ -17,7 +17,7 @@ const wordForm = new RegExp(`^([^=<>~]+?)\\s+(${operatorNames.join("|")})(?:\\s+
 /** The end of a field or the start of a value that reveals an unknown operator, such as `==`, `=~` or `*=`. */
 const strayBefore = /[!^$*|:~]$/
 const strayAfter = /^[=<>~]/
-/** Fields that can stand alone as "is set". Other property keys need `exists`. */
+/** Fields that can be written alone, meaning "is set". Other property keys need `exists`. */
 const plainField = /^[\p{L}\p{N}_.$@/-]+$/u
 
 /** All operators, for the help and for errors. */
@@ -48,7 +48,7 @@ export function readFilter(text: string): object {
 function unknownOperator(text: string): UserError {
   return new UserError(
     `${text} has no known operator: use one of ${operatorHelp}`,
-    `put a value that starts with an operator into double quotes, or write the filter as JSON: {"field":"property.plan","op":"eq","value":"pro"}`,
+    `put a value that starts with an operator in double quotes, or write the filter as JSON: {"field":"property.plan","op":"eq","value":"pro"}`,
   )
 }
 
@@ -76,7 +76,7 @@ function filterWith(
   }
 }
 
-/** Removes quotes, which a shell can leave: `"pro"` and `'pro'` are pro. */
+/** Removes quotes that a shell can leave: `"pro"` and `'pro'` become pro. */
 function unquoted(value: string, text: string): string {
   const trimmed = value.trim()
   if (trimmed.length > 1 && trimmed.startsWith('"') && trimmed.endsWith('"')) {

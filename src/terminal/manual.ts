@@ -1,6 +1,6 @@
 import type { CommandFacts } from "./command-tree.ts"
 
-/** Returns the manual page in roff. `exitCodes`: what each code means. */
+/** Returns the manual page in roff. `exitCodes`: the meaning of each code. */
 export function manualPage(commands: readonly CommandFacts[], exitCodes: Record<number, string>): string {
   const [program, ...others] = commands
   return [

@@ -19,7 +19,7 @@ export function requireWritableOutput(
   if ([db, `${db}-wal`, `${db}-shm`].some((file) => file === path || isSameFile(file, path))) {
     throw new UserError(`${path} is the database itself`, `choose a path for the ${what}, such as ${example}`)
   }
-  // A link is replaced, not followed, so it counts as a file even if it leads nowhere.
+  // A link is replaced, not followed, so it counts as a file even if its target does not exist.
   if (!lstatSync(path, { throwIfNoEntry: false })) return
   if (statSync(path, { throwIfNoEntry: false })?.isFile() === false) {
     throw new UserError(`${path} is not a file`, `include a file name for the ${what}, such as ${example}`)

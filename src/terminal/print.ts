@@ -4,12 +4,12 @@ import type { Context } from "./context.ts"
 /** Characters that move the cursor, change colors, reverse the writing direction or break the line. */
 const unsafe = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu
 
-/** Escapes characters that a terminal would act on, such as `\u{1b}`. */
+/** Escapes characters that a terminal would interpret, such as `\u{1b}`. */
 export function shown(text: string): string {
   return text.replace(unsafe, (character) => `\\u{${character.charCodeAt(0).toString(16)}}`)
 }
 
-/** Throws a UserError if `secret`, which is shown only once, would be printed where nobody sees it. */
+/** Throws a UserError if `secret`, which is shown only once, would be printed where nobody can see it. */
 export function requireVisibleOutput(secret: string, { outIsDiscarded }: Context): void {
   if (!outIsDiscarded) return
   throw new UserError(
@@ -53,12 +53,12 @@ export function printFields(fields: Record<string, string>, context: Context): v
   }
 }
 
-/** Terminal columns of a text: a Chinese character or an emoji takes two. */
+/** Number of terminal columns of a text: a Chinese character or an emoji takes two. */
 function width(text = ""): number {
   return Bun.stringWidth(text)
 }
 
-/** The time of Unix ms as ISO 8601; null if there is none. */
+/** Formats Unix ms as ISO 8601; null if there is no time. */
 export function isoTime(ms: number | null | undefined): string | null {
   return typeof ms === "number" ? new Date(ms).toISOString() : null
 }

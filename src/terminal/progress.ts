@@ -1,6 +1,6 @@
 import type { Context } from "./context.ts"
 
-/** ms between two updates; faster ones cannot be read. */
+/** ms between two updates; faster updates cannot be read. */
 const redrawInterval = 100
 
 /** A progress line on standard error, overwritten in place. Prints nothing if standard error is not a terminal. */
@@ -9,7 +9,7 @@ export class Progress {
   #lastUpdate = Number.NEGATIVE_INFINITY
   #width = 0
 
-  /** `enabled`: false if the line would mix with the output of the command. */
+  /** `enabled`: false if the line would mix with the command's output. */
   constructor(
     private readonly context: Context,
     enabled = true,

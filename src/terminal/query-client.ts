@@ -10,9 +10,9 @@ import {
   type QueryAnswer,
   rowsOf,
 } from "../query-api/execute.ts"
-import { fullLimits } from "../query-api/limits.ts"
 import { parseQueries } from "../query-api/parse.ts"
 import type { QuerySpec, Row, RunQuery } from "../query-api/query-spec.ts"
+import { fullLimits } from "../query-api/result-limits.ts"
 import type { DatabaseOptions } from "../serve-options.ts"
 import type { Db } from "../store/db/driver.ts"
 import { closeAfterReading, openForReading } from "../store/db/open.ts"
@@ -27,7 +27,7 @@ export interface Where extends DatabaseOptions {
   website?: string
 }
 
-/** ms before the elapsed time appears on a terminal, and between its updates. */
+/** ms until the elapsed time appears on a terminal, and between its updates. */
 const timerDelay = 500
 const timerInterval = 100
 /** ms of query work between two yields to the event loop, which handles signals and timers. */
@@ -141,7 +141,7 @@ function executor(
   }
 }
 
-/** Runs `work` and shows its elapsed time on a terminal if it takes long. */
+/** Runs `work`, and shows the elapsed time on a terminal if it takes long. */
 async function showElapsedTime<Result>(context: Context, work: () => Promise<Result>): Promise<Result> {
   if (!context.errIsTerminal) return work()
   const { elapsed } = context.environment

@@ -8,13 +8,13 @@ export const listenFlags = ["--host", "--port", "--tls-cert", "--acme", "--acme-
 export type ListenOptions = Pick<ServeOptions, "host" | "port" | "tlsCert" | "acme" | "acmeHttpPort">
 
 export interface ServerStatus {
-  /** Of the response; undefined: there was none. */
+  /** Status code of the response; undefined: no response. */
   code: number | undefined
-  /** `ok`, `ready`, `disk_low` and the like; or why there is no response. */
+  /** `ok`, `ready`, `disk_low` and so on; or why there is no response. */
   status: string
 }
 
-/** Addresses that mean all addresses of this machine; a server that listens on them answers at these. */
+/** Wildcard addresses, and where a server that listens on them can be reached on this machine. */
 const wildcards: Record<string, string> = { "0.0.0.0": "127.0.0.1", "::": "::1", "*": "127.0.0.1" }
 
 /** The URL at which this machine reaches a server with these options. */
@@ -23,7 +23,7 @@ export function localUrl({ host, port, tlsCert, acme }: ListenOptions): string {
   return `${isHttps ? "https" : "http"}://${localName(host)}:${port}`
 }
 
-/** The URL at which a server answers while it has no certificate yet; undefined: it requests none. */
+/** The URL at which a server answers while it has no certificate yet; undefined: it does not request one. */
 export function urlWithoutCertificate({ host, acme, acmeHttpPort }: ListenOptions): string | undefined {
   return acme && `http://${localName(host)}:${acmeHttpPort}`
 }
@@ -39,7 +39,7 @@ export async function fetchStatus(url: string, path: string, timeout: number): P
     const response = await fetch(url.replace(/\/$/, "") + path, {
       signal: AbortSignal.timeout(timeout),
       redirect: "manual",
-      // The certificate names the public host. The answer is no secret, and nothing secret is sent.
+      // The certificate names the public host. The answer is not secret, and nothing secret is sent.
       tls: { rejectUnauthorized: false },
     })
     const body = (await response.json().catch(() => ({}))) as { status?: unknown }

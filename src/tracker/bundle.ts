@@ -38,8 +38,8 @@ export const scriptFiles: readonly string[] = [
 ]
 
 /**
- * Bundles and minifies the scripts. Used by the build, and by a server that runs from source. `basePath`: see `readScripts`. Throws if
- * one does not compile.
+ * Bundles and minifies the scripts. Used by the build, and by a server that runs from source. `basePath`: see
+ * `readScripts`. Throws if a script does not compile.
  */
 export async function bundleScripts(basePath = ""): Promise<Scripts> {
   const bundle = async (name: keyof Scripts): Promise<string> => {

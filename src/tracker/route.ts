@@ -4,8 +4,8 @@ import { compress, fileResponse, lazy, type StaticFile } from "../http/static-fi
 import { defaultScriptName, readScripts, scriptNames } from "./scripts.ts"
 
 /**
- * Any page can load the scripts. Browsers cache them for a day only: their URL has no version, and an upgrade
- * of the server must reach pages.
+ * Any page can load the scripts. Browsers cache them only for a day: their URL contains no version, and pages
+ * must get the scripts of an upgraded server.
  */
 const scriptHeaders = {
   "Access-Control-Allow-Origin": "*",
@@ -13,7 +13,7 @@ const scriptHeaders = {
   "Cache-Control": "public, max-age=86400",
 }
 
-/** The value of the attribute `integrity` of a tag that loads a script, for the setup page. */
+/** Header with the `integrity` value of a script, which the setup page adds to the tag. */
 const integrityHeader = "X-Script-Integrity"
 
 interface ScriptFile extends StaticFile {
@@ -22,9 +22,12 @@ interface ScriptFile extends StaticFile {
 }
 
 export interface TrackerSettings {
-  /** `ingestPath`: a path below which the scripts are served too, such as "/e"; "": none. `basePath`: that of the server. */
+  /**
+   * `ingestPath`: a path under which the scripts are also served, such as "/e"; "": none. `basePath`: the path prefix
+   * of the server.
+   */
   settings: { ingestPath: string; basePath: string }
-  /** Another name of databuddy.js, which blocklists do not know. */
+  /** Another name of databuddy.js, which blocklists do not contain. */
   scriptName: string
 }
 
@@ -37,7 +40,7 @@ export function scriptPaths({ scriptName, settings: { ingestPath } }: TrackerSet
   )
 }
 
-/** Serves the scripts of pages. Pages that name the script databuddy.js keep working when it has another name as well. */
+/** Serves the page scripts. databuddy.js keeps its name even if it has another one too. */
 export function trackerRoutes(settings: TrackerSettings) {
   const app = new Elysia()
   const files = lazy(async () => {
@@ -56,7 +59,7 @@ export function trackerRoutes(settings: TrackerSettings) {
 
 async function scriptFile(source: string): Promise<ScriptFile> {
   const digest = createHash("sha256").update(source).digest("base64url")
-  // Weak: compressed or not, it is the same script.
+  // Weak, because the compressed and the plain response have the same ETag.
   const etag = `W/"${digest.slice(0, 22)}"`
   const integrity = `sha384-${createHash("sha384").update(source).digest("base64")}`
   return { ...(await compress("text/javascript; charset=utf-8", Buffer.from(source))), etag, integrity }

@@ -16,8 +16,8 @@ declare const BUILD_SCRIPTS: string | undefined
 export const basePathPlaceholder = "/BASE-PATH"
 
 /**
- * The scripts of pages; embedded in a binary. A server that runs from source bundles them. `basePath`: the path below which they send,
- * on the host that they are loaded from.
+ * The scripts of pages; embedded in a binary. A server that runs from source bundles them. `basePath`: the path prefix
+ * to which they send, on the host that they are loaded from.
  */
 export async function readScripts(basePath: string): Promise<Scripts> {
   if (typeof BUILD_SCRIPTS === "string")

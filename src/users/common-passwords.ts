@@ -1,6 +1,6 @@
 /**
- * Frequent passwords of 10 characters and more, in lower case without digits and signs at the end: `Password2026!` is `password`. What
- * remains is short, so the list stays small.
+ * Common passwords of 10 characters or more, in lower case, without digits and symbols at the end: `Password2026!` is
+ * `password`. What remains is short, so the list stays small.
  */
 const commonWords: ReadonlySet<string> = new Set([
   "password",
@@ -82,20 +82,23 @@ const commonWords: ReadonlySet<string> = new Set([
   "correcthorsebatterystaple",
 ])
 
-/** A password that is a part of one of these is a run, such as 1234567890. */
+/** A password that is part of one of these is a sequence, such as 1234567890. */
 const runs = ["01234567890123456789", "09876543210987654321", "abcdefghijklmnopqrstuvwxyz"]
 
-/** Whether a password is among those that are tried first: a frequent word with digits and signs, one repeated part, or a run. */
+/**
+ * Whether a password is among those that attackers try first: a common word with digits and symbols, a repeated part,
+ * or a sequence.
+ */
 export function isCommonPassword(password: string): boolean {
   const lower = password.toLowerCase()
   const word = lower.replace(/[^\p{L}]+$/u, "")
   if (commonWords.has(lower) || commonWords.has(word)) return true
   if (runs.some((run) => run.includes(lower))) return true
-  // The same one to five characters again and again: aaaaaaaaaa, 1212121212, 12345123451.
+  // The same one to five characters repeated: aaaaaaaaaa, 1212121212, 12345123451.
   return isRepeated(lower)
 }
 
-/** Whether a text is one part of at most five characters, repeated, the last time perhaps cut. */
+/** Whether a text repeats one part of at most five characters; the last repetition can be cut off. */
 function isRepeated(text: string): boolean {
   for (let length = 1; length <= 5; length++)
     if (

@@ -72,7 +72,7 @@ export function parsePassword(password: unknown): string {
   return valid
 }
 
-/** Throws `invalid_shape` for a password that is tried first. */
+/** Throws `invalid_shape` for a password that attackers try first. */
 function rejectCommon(password: string): void {
   if (!isCommonPassword(password)) return
   throw invalidShape([
@@ -167,7 +167,7 @@ function canonicalIds(websites: readonly string[] | null): string[] | null {
   return websites && [...new Set(websites.map(canonicalWebsiteId))]
 }
 
-/** Throws `invalid_shape` for an owner who is limited. */
+/** Throws `invalid_shape` for an owner with limited access. */
 function rejectOwnerLimits({
   role,
   websites,

@@ -12,7 +12,7 @@ const maxKnown = 10_000
 const limits = {
   /** Per minute for each address. */
   address: 30,
-  /** Per minute for each pair of email and address: nobody mistypes a password more often. */
+  /** Per minute for each pair of email and address: nobody mistypes a password more often than this. */
   emailAndAddress: 10,
   /**
    * Per hour for each email, from all addresses that have not logged in with it: slows down a distributed

@@ -48,7 +48,7 @@ import {
 import type { LoginLimits } from "./login-limits.ts"
 import type { Passwords } from "./passwords.ts"
 
-/** Failed attempts per minute to confirm the current password. */
+/** Maximum failed attempts per minute to confirm the current password. */
 const passwordChanges = 10
 
 export interface UserRouteDeps extends RouteDeps {

@@ -37,7 +37,7 @@ const currentPassword = Type.String({
 const newPassword = Type.String({
   minLength: minPassword,
   maxLength: maxPassword,
-  description: "Only its hash is stored",
+  description: "Only a hash is stored",
   expected: `must be a string of ${minPassword} to ${maxPassword} characters`,
 })
 
@@ -58,7 +58,7 @@ const grantedSections = Type.Union(
   [Type.Null(), Type.Array(oneSection, { minItems: 1, maxItems: sections.length })],
   {
     description:
-      "Sections that a viewer can open. Without `people`, the viewer sees no single events and no people. null: all",
+      "Sections that a viewer can open. Without `people`, the viewer sees no individual events and no people. null: all",
     expected: `must be null or a list of sections: ${sections.join(", ")}`,
   },
 )
@@ -120,7 +120,7 @@ export const inviteSchema = Type.Object({
 /** A new one-time link, shown once. */
 export const newInviteSchema = Type.Object({
   path: Type.String({
-    description: "Path of the page to choose a password, below the URL of the server: /invite/<token>",
+    description: "Path of the page to choose a password, relative to the server's URL: /invite/<token>",
   }),
   expiresAt: time("Expiry time; the link works once"),
 })

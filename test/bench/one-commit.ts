@@ -79,7 +79,7 @@ const app = createApp({
   now: environment.now,
   newId: () => crypto.randomUUID(),
   random: environment.random,
-  running: {
+  serverState: {
     startedAt: environment.now(),
     durability: "fsync",
     minFree: 0,

@@ -294,7 +294,7 @@ describe("update", () => {
   })
 
   test("asks no address if none is configured", async () => {
-    expect((await databuddy("update")).err).toContain("no address of releases is configured")
+    expect((await databuddy("update")).err).toContain("no URL of releases is configured")
     expect((await databuddy("update", "--url", server.url.origin)).err).toContain("no public key of releases")
     expect(requests).toEqual([])
   })

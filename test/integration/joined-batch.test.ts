@@ -156,7 +156,7 @@ test("a joined batch has the columns of its slices one after another, and no nam
     (batch: Batch) => batch.visitors(),
     (batch: Batch) => batch.sessions(),
     (batch: Batch) => batch.profiles(),
-    (batch: Batch) => batch.propertied(),
+    (batch: Batch) => batch.hasProperties(),
   ])
     expect([...of(joined)]).toEqual(concatenated(of))
   const valuesOf = (column: Column | undefined, count: number) =>

@@ -113,7 +113,7 @@ test("with a public key a backup is encrypted, and only the secret key restores 
   const cases: [string[], string][] = [
     [[], `${name} is encrypted\nhint: set --backup-key`],
     [["--backup-key", keys.public], `--backup-key ${keys.public} has only a public key`],
-    [["--backup-key", keys.other], "is encrypted for another key than that of --backup-key"],
+    [["--backup-key", keys.other], "is encrypted for a key other than that of --backup-key"],
   ]
   for (const [flags, error] of cases) {
     const { code, err } = await remote(["restore", name, "--dry-run", ...flags])
@@ -263,7 +263,7 @@ test("an object that differs from what was uploaded is deleted, and the backup f
   const { code, err } = await remote(["backup", "s3://bucket"])
   expect([code, err]).toEqual([
     1,
-    expect.stringContaining("was stored with other content than was uploaded, and was deleted"),
+    expect.stringContaining("was stored with content that differs from the upload, and was deleted"),
   ])
   expect(s3.objects.size).toBe(0)
 })

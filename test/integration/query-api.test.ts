@@ -768,7 +768,7 @@ test("the types are listed with their parameters", async () => {
 })
 
 describe("the scope read:reports", () => {
-  const single = (name: string) => `${name} returns single events or people and needs the scope read:data`
+  const single = (name: string) => `${name} returns individual events or people and needs the scope read:data`
   const named = (field: string) =>
     `${field} identifies people; using it in by or filters needs the scope read:data`
   const ofField = (field: string) => [{ field, op: "exists", value: true }]

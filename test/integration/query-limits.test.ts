@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
-import { defaultQueueLimits, QueryQueue, type QueueLimits } from "../../src/query/engine/queue.ts"
+import { CallerQueue, defaultQueueLimits, type QueueLimits } from "../../src/query/engine/caller-queue.ts"
 import { createWebsite } from "../../src/store/websites.ts"
 import { giveKey, openApp, type TestApp } from "../support/app.ts"
 import { timeEventLoop } from "../support/event-loop.ts"
@@ -211,7 +211,7 @@ describe("a request", () => {
 describe("concurrent queries", () => {
   const running: (() => void)[] = []
   const limits: QueueLimits = { ...defaultQueueLimits, running: 3, runningPerCaller: 1, waitingPerCaller: 2 }
-  const queue = new QueryQueue(limits)
+  const queue = new CallerQueue(limits)
 
   beforeAll(() =>
     open(({ queryEngine: asker }) => ({

@@ -74,9 +74,9 @@ const schedules: [string, { lastSuccess: number; lastFailure: number; bytes: num
 ]
 test.each(schedules)("of backups on a schedule, %s", async (_, state, expected) => {
   await app.close()
-  app = openApp(({ running }) => ({
-    running: {
-      ...running,
+  app = openApp(({ serverState }) => ({
+    serverState: {
+      ...serverState,
       retain: 34_560_000_000,
       backups: { every: 3_600_000, keep: 7, state: { ...state, failures: 0 } },
       offsiteBackups: {

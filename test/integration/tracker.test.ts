@@ -126,7 +126,7 @@ describe("--script-name", () => {
     "cannot be '%s'",
     (name) => {
       expect(() => parse(name)).toThrow(
-        "It must be a file name of letters, digits, '_', '-' and '.', that ends with .js",
+        "It must be a file name of letters, digits, '_', '-' and '.' that ends with .js",
       )
     },
   )

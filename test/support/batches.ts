@@ -168,7 +168,7 @@ function columnsOf(
     ids: { visitors: idsOf("visitors"), sessions: idsOf("sessions"), profiles: idsOf("profiles") },
     fields: { path: column(({ path }) => path) },
     properties: () => propertiesIn(properties),
-    propertied: Uint8Array.from(events, ({ properties }) =>
+    hasProperties: Uint8Array.from(events, ({ properties }) =>
       Object.keys(properties ?? {}).length > 0 ? 1 : 0,
     ),
   }

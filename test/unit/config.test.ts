@@ -80,7 +80,7 @@ describe("--base-path", () => {
   )
   for (const text of ["stats", "/", "/stats/", "//", "/a//b", "/a b", "/é", "/a.b", "/:id", "/a/b/c/d/e"]) {
     test(`cannot be ${text}, which is no path that every proxy passes on unchanged`, () =>
-      expect(usageErrorOf(parse, text)).toContain("one to four parts"))
+      expect(usageErrorOf(parse, text)).toContain("one to four segments"))
   }
   for (const text of ["/v1", "/docs/x", "/track", "/w", "/health", "/public", "/settings/e", "/login"]) {
     test(`cannot be ${text}, which is in use`, () =>

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test"
 import type { RequestError } from "../../src/errors.ts"
 import { LoginLimits } from "../../src/users/login-limits.ts"
-import { Passwords } from "../../src/users/passwords.ts"
+import { PasswordHasher } from "../../src/users/password-hash.ts"
 
 const owner = "ada@example.com"
 const home = "10.0.0.1"

@@ -3,7 +3,7 @@ import { parse } from "acorn"
 import { bundleScripts } from "../../src/tracker/bundle.ts"
 import { isSampled, numberOption, type Options, readOptions } from "../../src/tracker/page/options.ts"
 import { maskPath, matchesPattern } from "../../src/tracker/page/patterns.ts"
-import { createId, createIdentity, openArea } from "../../src/tracker/page/storage.ts"
+import { createId, createIdentity, openStorageArea } from "../../src/tracker/page/storage.ts"
 import { bodiesOf, createTransport, isRetryable } from "../../src/tracker/page/transport.ts"
 
 // The parts of the page script that need no page. test/browser/tracker.test.ts tests the whole script in Chromium.
@@ -118,7 +118,7 @@ describe("storage", () => {
   ]
   test.each(kinds)("%s holds values until they are removed", (_, create) => {
     const backing = create()
-    const area = openArea(() => backing)
+    const area = openStorageArea(() => backing)
     expect(area.get("did")).toBeNull()
     area.set("did", "a")
     area.set("did", "b")
@@ -129,7 +129,7 @@ describe("storage", () => {
 
   test("of which another tab removes a value is empty", () => {
     const backing = storage()
-    const area = openArea(() => backing)
+    const area = openStorageArea(() => backing)
     area.set("did", "a")
     backing.values.clear()
     expect(area.get("did")).toBeNull()
@@ -141,7 +141,7 @@ describe("identity", () => {
     const clock = { now: 1_000 }
     const local = storage()
     const session = storage()
-    const areas = [openArea(() => local), openArea(() => session)] as const
+    const areas = [openStorageArea(() => local), openStorageArea(() => session)] as const
     return { clock, local, session, identity: createIdentity(...areas, () => clock.now) }
   }
 

@@ -26,18 +26,18 @@ import type { Measurement } from "./measurement.ts"
 import { type MeasureContext, measurementOf } from "./measures.ts"
 import type { Mergeable } from "./partial-aggregates.ts"
 
-/** Bytes that a group takes in addition to its measures. */
+/** Bytes of a group in addition to its measures. */
 export const groupBytes = 300
-/** Up to this many codes, or combinations of codes, groups are looked up in a table: at most 16 KB. */
+/** Up to this number of codes, or combinations of codes, groups are looked up in a table: at most 16 KB. */
 const maxTableSize = 4_096
-/** Groups that are merged or listed in one step, about 5 ms. */
+/** Groups that are merged or listed per step, about 5 ms. */
 export const groupsPerStep = 4_096
-/** Bytes that a row locator takes. */
+/** Bytes of a row locator. */
 const locatorBytes = 100
 
 /**
  * The definition of group tables. It is cached together with its tables, so it must not hold more than
- * needed.
+ * necessary.
  */
 export interface GroupTableSpec extends MeasureContext {
   by: readonly Dimension[]
@@ -51,13 +51,15 @@ export class GroupTable implements Mergeable<GroupTable> {
   readonly #groups = new Map<string, number>()
   readonly #dimensions: { by: (string | null)[]; bucket: number }[]
   readonly #measures: Measurement[]
-  /** Tables from codes to groups, by the values of a column: all slices of a block share their values. */
+  /**
+   * Tables from codes to groups, keyed by the values of a column: all slices of a block share their values.
+   */
   readonly #groupsOfCodes = new WeakMap<
     readonly Value[],
     Map<string, { values: (readonly Value[] | undefined)[]; table: Uint32Array }>
   >()
 
-  /** `base`: the initial contents, of the same query and time, which must no longer change. */
+  /** `base`: the initial contents, for the same query and time, which must not change any more. */
   constructor(
     private readonly spec: GroupTableSpec,
     private readonly buckets: readonly Bucket[],
@@ -70,7 +72,7 @@ export class GroupTable implements Mergeable<GroupTable> {
     )
   }
 
-  /** Returns the group with these dimensions, and adds it if it is new. */
+  /** Returns the group with these dimension values, and adds it if it is new. */
   groupOf(by: (string | null)[], bucket: number): number {
     const key = `${bucket} ${by.map((part) => (part === null ? "-" : `${part.length}:${part}`)).join("")}`
     const known = this.#known(key)
@@ -86,7 +88,7 @@ export class GroupTable implements Mergeable<GroupTable> {
     return this.#groups.get(key) ?? (this.base ? this.base.#known(key) : undefined)
   }
 
-  /** Counts events without reading them: the dimensions are all fields of batches. */
+  /** Counts events without reading them, which requires that all dimensions are fields of batches. */
   count(batch: Pick<Batch, "name" | "kind" | "website">, bucket: number, events: number): void {
     const { name } = batch
     const by = this.spec.by.map((dimension) =>
@@ -147,8 +149,8 @@ export class GroupTable implements Mergeable<GroupTable> {
     const others = parts.map((part) => (typeof part === "object" && part !== null ? part.size : part))
     const key = `${bucket} ${JSON.stringify(others)}`
     let known = ofValues.get(key)
-    // The values of the first column identify the block, and so the other columns. A different combination
-    // replaces the table.
+    // The values of the first column identify the block, and therefore the other columns. A different
+    // combination replaces the table.
     if (!known || varying.some((part, place) => part.values !== known?.values[place])) {
       known = { values: varying.map((part) => part.values), table: new Uint32Array(size) }
       ofValues.set(key, known)
@@ -167,7 +169,7 @@ export class GroupTable implements Mergeable<GroupTable> {
     }
   }
 
-  /** Reduces its memory. Afterwards it can only be merged into others or be their base. */
+  /** Reduces its memory. After that, it can only be merged into other tables or serve as their base. */
   pack(): void {
     for (const measure of this.#measures) measure.pack()
   }
@@ -182,7 +184,7 @@ export class GroupTable implements Mergeable<GroupTable> {
     return rows
   }
 
-  /** Reads only this field: a joined batch has no name and no kind. */
+  /** Reads only this field, because a joined batch has no single name or kind. */
   #headOf(batch: Pick<Batch, "name" | "kind" | "website">, field: BatchField): string | null {
     if (field === "event_name") return batch.name
     return field === "kind" ? batch.kind : (this.spec.websiteIds.get(batch.website) ?? null)
@@ -202,7 +204,7 @@ export class GroupTable implements Mergeable<GroupTable> {
 /** A dimension whose value differs within a batch. */
 interface Part {
   codes: Codes
-  /** The values of the codes, if it is a column. */
+  /** The values of the codes, if the dimension is a column. */
   values?: readonly Value[]
   /** One more than the largest code. */
   size: number
@@ -250,7 +252,7 @@ export class RowLocators {
     return { codes, size: largest + 1, keyOf: (code) => (code === 0 ? null : String(code)) }
   }
 
-  /** Replaces the dictionary ids of groups by their texts. */
+  /** Replaces the dictionary ids in groups with their texts. */
   *withTexts(rows: Group[], by: readonly Dimension[], source: Snapshot): Generator<void, Group[]> {
     if (this.#locators.size === 0) return rows
     const texts = new Map<IdKind, Map<number, string>>()
@@ -266,7 +268,7 @@ export class RowLocators {
   }
 }
 
-/** Replaces each code by its group, with a table. */
+/** Replaces each code with its group, using a table. */
 function groupsByTable(codes: Uint32Array, table: Uint32Array, groupAt: (n: number) => number): void {
   for (let n = 0; n < codes.length; n++) {
     const code = codes[n] as number
@@ -275,7 +277,7 @@ function groupsByTable(codes: Uint32Array, table: Uint32Array, groupAt: (n: numb
   }
 }
 
-/** Replaces each code by its group, with a map. */
+/** Replaces each code with its group, using a map. */
 function groupsByMap(codes: Uint32Array, groupAt: (n: number) => number): void {
   const groupOfCode = new Map<number, number>()
   for (let n = 0; n < codes.length; n++) {

@@ -5,16 +5,16 @@ import type { MemoryBudget } from "../structures/memory-budget.ts"
 import { indexAt, type Selection, sizeOf } from "../structures/selection.ts"
 import type { Measurement } from "./measurement.ts"
 
-/** Pairs collected before they are sorted: 8 MB. Each sort reads all ids that are in the lists already. */
+/** Pairs collected before they are sorted: 8 MB. Each sort reads all ids that are already in the lists. */
 const minPending = 1_048_576
-/** Ids of a group from which a merge keeps the list of the other table instead of copying it. */
+/** Minimum ids of a group for which a merge keeps the other table's list instead of copying it. */
 const minSharedIds = 64
 
 /**
- * Counts distinct ids of many groups. Collects events as pairs of group and id, and from time to time sorts
- * the pairs by group and removes duplicates. Takes 4 bytes per id; a set per group would take a hundred, and
- * a lookup per event. With a `base`, which must no longer change, it stores only the ids added since. A merge shares the lists of the other
- * table, and only counting looks for ids that several of them have.
+ * Counts distinct ids of many groups. Collects events as pairs of group and id, and from time to time sorts the pairs
+ * by group and removes duplicates. Takes 4 bytes per id; a set per group would take a hundred, and a lookup per event.
+ * With a `base`, which must not change any more, it stores only the ids added since. A merge shares the lists of the
+ * other table; ids that several lists have are only found when counting.
  */
 export class GroupedIds implements Measurement {
   #groups: number
@@ -24,7 +24,7 @@ export class GroupedIds implements Measurement {
   /** The ids of group n are in `#ids` from `#ends[n - 1]` to `#ends[n]`, exclusive. */
   #ends = new Uint32Array(0)
   #ids = new Uint32Array(0)
-  /** Lists of tables that were merged into this one, by group. They can have ids that other lists have too. */
+  /** Lists of tables that were merged into this one, by group. They can have ids that other lists also have. */
   readonly #shared = new Map<number, Uint32Array[]>()
   /** Number of distinct ids of each group, once counted. */
   #sizes: Uint32Array | undefined
@@ -87,7 +87,7 @@ export class GroupedIds implements Measurement {
 
   #mergeIds(group: number, ids: Uint32Array): void {
     if (ids.length >= minSharedIds) {
-      // Charged as if it were a copy: the other table can be evicted from the cache.
+      // Charged as if it were a copy, because the other table can be evicted from the cache.
       this.budget.reserve(ids.byteLength)
       const shared = this.#shared.get(group)
       if (shared) shared.push(ids)
@@ -113,7 +113,7 @@ export class GroupedIds implements Measurement {
     return this.#sizes[group] as number
   }
 
-  /** Returns the ids of a group stored on this level. The base can have some of them too. */
+  /** Returns the ids of a group stored on this level. The base can also have some of them. */
   #ownIds(group: number): Uint32Array {
     const start = group === 0 ? 0 : (this.#ends[group - 1] ?? 0)
     return this.#ids.subarray(start, this.#ends[group] ?? start)
@@ -188,7 +188,7 @@ export class GroupedIds implements Measurement {
   }
 
   #countSizes(): Uint32Array {
-    // Sort all levels first: sorting uses stamps itself.
+    // Sort all levels first, because sorting uses stamps too.
     for (let level: GroupedIds | undefined = this; level; level = level.base) level.#sort()
     const sizes = new Uint32Array(this.#groups)
     const { base } = this

@@ -37,8 +37,8 @@ export function* groups(
 }
 
 /**
- * Returns a page of sorted groups. Measures that the order does not need are computed only for the groups of
- * the page if that is less work.
+ * Returns a page of sorted groups. Measures that sorting does not need are computed only for the groups of
+ * the page, if that is less work.
  */
 function* pageOf(
   query: GroupsQuery,
@@ -115,12 +115,12 @@ function bucketOf({ from, to }: TimeRange): Bucket {
   return { from, to, label: "" }
 }
 
-/** The same query about another period. */
+/** The same query for another period. */
 function during(query: GroupsQuery, { from, to }: TimeRange): GroupsQuery {
   return { ...query, scope: { ...query.scope, from, to } }
 }
 
-/** Adds the groups that only the previous period has to `found`. Returns the previous values of each group. */
+/** Adds to `found` the groups that only the previous period has. Returns the previous values of each group. */
 function* addPrevious(
   found: Group[],
   previous: readonly Group[],
@@ -146,7 +146,7 @@ function* addPrevious(
   return values
 }
 
-/** Compares the groups of a page. `index`: of the measure to sort by. */
+/** Returns the comparator for the groups of a page. `index`: the measure to sort by. */
 function pageOrder(
   { order, descending }: GroupsPage,
   index: number,
@@ -173,7 +173,7 @@ function pageOrder(
     compareAll(left.by, right.by)
 }
 
-/** The first `count` groups in an order, sorted. Sorts a few at a time, because sorting 200,000 groups takes 300 ms. */
+/** The first `count` groups in sorted order. Sorts a few at a time, because sorting 200,000 groups takes 300 ms. */
 function* firstOf(
   groups: readonly Group[],
   count: number,
@@ -213,8 +213,8 @@ function compareAll(left: GroupKey, right: GroupKey): number {
 }
 
 /**
- * Computes only the groups in `only`. Aggregates and caches each name separately, because each event can
- * change which names a page needs.
+ * Computes only the groups in `only`. Aggregates and caches each name separately, because each new event can
+ * change which names a page shows.
  */
 function* selectedGroups(
   query: GroupsQuery,

@@ -57,7 +57,7 @@ export abstract class LazyMeasure<Item> {
     return item
   }
 
-  /** Iterates the objects that do not belong to the base. */
+  /** Iterates over the objects that do not belong to the base. */
   protected *all(): Generator<Item> {
     for (const item of this.#items) if (item !== undefined) yield item
   }

@@ -11,9 +11,9 @@ export interface Measurement {
   addAll(group: number, batch: Batch, selection: Selection): void
   /** Adds each selected event to its group. `groups`: the group of each selected event. */
   addEach(groups: Uint32Array, batch: Batch, selection: Selection): void
-  /** Adds the group `from` of another measurement of the same measure. */
+  /** Merges the group `from` of another measurement of the same measure into `group`. */
   merge(group: number, other: Measurement, from: number): void
-  /** Reduces its memory. Afterwards it can only be merged into others or be their base. */
+  /** Reduces its memory. After that, it can only be merged into others or serve as their base. */
   pack(): void
   /** Returns the result for a group. */
   value(group: number): number | null

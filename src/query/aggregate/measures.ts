@@ -28,8 +28,8 @@ export interface MeasureContext {
 }
 
 /**
- * Creates the state of a measure. `base`: the initial state, of the same measure and so of the same class. It must no longer
- * change.
+ * Creates the state of a measure. `base`: the initial state, for the same measure and therefore of the same class. It
+ * must not change any more.
  */
 export function measurementOf(
   measure: Measure,
@@ -94,7 +94,7 @@ class WithPropertiesCount extends ScalarMeasure implements Measurement {
     if (all === 0 || all === batch.count) values[group] = (values[group] as number) + (all && size)
     else if (size === batch.count) values[group] = (values[group] as number) + all
     else {
-      const has = batch.propertied()
+      const has = batch.hasProperties()
       for (let n = 0; n < size; n++)
         values[group] = (values[group] as number) + (has[indexAt(selection, n)] as number)
     }
@@ -103,7 +103,7 @@ class WithPropertiesCount extends ScalarMeasure implements Measurement {
   addEach(groups: Uint32Array, batch: Batch, selection: Selection): void {
     if (batch.withProperties() === 0) return
     const { values } = this
-    const has = batch.propertied()
+    const has = batch.hasProperties()
     for (let n = 0; n < groups.length; n++) {
       const group = groups[n] as number
       values[group] = (values[group] as number) + (has[indexAt(selection, n)] as number)
@@ -136,7 +136,7 @@ class TimeLimit extends ScalarMeasure implements Measurement {
     const times = batch.times()
     const timeAt = (n: number) => batch.base + (times[indexAt(selection, n)] as number)
     const size = sizeOf(selection)
-    // Only the times of each name are sorted.
+    // Times are only sorted within each name.
     if (batch.names) for (let n = 0; n < size; n++) this.#add(group, timeAt(n))
     else this.#add(group, timeAt(this.which === "first" ? 0 : size - 1))
   }
@@ -159,7 +159,7 @@ class TimeLimit extends ScalarMeasure implements Measurement {
 }
 
 /**
- * Counts how often each value occurs in each group. By default the measure is the number of distinct values.
+ * Counts how often each value occurs in each group. By default, the measure is the number of distinct values.
  */
 abstract class CounterMeasure<Counted> extends LazyMeasure<Counter<Counted>> implements Measurement {
   constructor(

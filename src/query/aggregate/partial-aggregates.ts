@@ -8,9 +8,9 @@ import { intersect, type Selection, timeRange } from "../structures/selection.ts
 /** An aggregate of events. Aggregates of disjoint events can be merged. */
 export interface Mergeable<Self> {
   add(batch: Batch, selection: Selection): void
-  /** Adds another aggregate of the same kind, which does not change, in steps of a few ms. */
+  /** Adds another aggregate of the same kind, which must not change meanwhile, in steps of a few ms. */
   merge(other: Self): Generator<void, void>
-  /** Shrinks it; after that it can only be merged into others. */
+  /** Shrinks it. After that, it can only be merged into others. */
   pack(): void
 }
 
@@ -26,13 +26,16 @@ export interface Aggregation<Aggregate extends Mergeable<Aggregate>, Range exten
   keyOf(range: Range): string | undefined
   /** Returns a new aggregate. `base`: its initial contents, which must not change afterwards. */
   empty(range: Range, budget: MemoryBudget, base?: Aggregate): Aggregate
-  /** Adds the counts that the index has for a block. Returns false, and adds nothing, if the block's columns are needed. */
+  /**
+   * Adds the counts that the index stores for a block. Returns false, and adds nothing, if the block's columns are
+   * needed.
+   */
   addCounts(aggregate: Aggregate, entry: Entry, range: Range): boolean
-  /** Whether slices of a UTC day that is within the range can be added as one batch: see `JoinedBatch`. */
+  /** Whether the slices of a UTC day within the range can be added as one batch: see `JoinedBatch`. */
   joins(range: Range, day: number): boolean
   /**
-   * Called after the events of each sealed day were added, and after all unsealed events (`day` is undefined), for aggregates
-   * that need several events at once.
+   * Called after the events of each sealed day were added, and after all unsealed events (`day` is undefined), for
+   * aggregates that need several events at once.
    */
   finish?(aggregate: Aggregate, day: number | undefined): Generator<void, void>
 }
@@ -44,15 +47,15 @@ export type AggregateSource = Pick<Snapshot, "cache" | "days" | "span" | "open" 
 export interface Finalizer<Aggregate, Result> {
   /** Distinguishes the results of one aggregate. */
   key: string
-  /** In steps of a few ms. */
+  /** Runs in steps of a few ms. */
   finalize(aggregate: Aggregate): Generator<void, Result>
   /** Memory of the result. */
   bytesOf(result: Result): number
 }
 
-/** ms. Only ranges that start and end at multiples of it are cached: others are unlikely to be queried again. */
+/** ms. Only ranges whose bounds are multiples of it are cached: others are unlikely to be queried again. */
 export const gridMs = 900_000
-/** Days up to which a range is aggregated in one piece. */
+/** Maximum days of a range that is aggregated in one piece. */
 const maxUnsplitDays = 2
 
 /** A batch of unsealed rows and its selected events; undefined: the rows have not been read yet. */
@@ -81,10 +84,11 @@ interface CumulativeAggregate<Aggregate> {
  * const rows = yield* partials.compute({ from, to }, { key: "", finalize: (table) => table.rows(), bytesOf })
  * ```
  *
- * A long range is split into dyadic intervals of 1, 2, 4, 8 … days, and each of them is cached. An interval starts at a multiple of its
- * length, and is not longer than the number of days that follow and precede it. New days change often, and the oldest days lose
- * events to retention: there the intervals are short, and a change invalidates few of them. The merged aggregate of all intervals is
- * cached too, with and without the last interval, which changes most often. Unsealed events are added to that for each query.
+ * A long range is split into dyadic intervals of 1, 2, 4, 8 … days, and each of them is cached. An interval starts at a
+ * multiple of its length, and is not longer than the number of days that follow or precede it. New days change often,
+ * and the oldest days lose events to retention. There the intervals are short, so a change invalidates few of them. The
+ * merged aggregate of all intervals is cached too, with and without the last interval, which changes most often.
+ * Unsealed events are added to that for each query.
  */
 export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range extends TimeRange> {
   readonly #names: ReadonlySet<string> | undefined
@@ -183,7 +187,10 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
     return this.matcher.select(batch, timeRange(batch, from, to))
   }
 
-  /** Aggregates blocks only. The result is an immutable base to which unsealed events are added, so it is cached even if the range is short. */
+  /**
+   * Aggregates blocks only. The result is an immutable base to which unsealed events are added, so it is cached even if
+   * the range is short.
+   */
   #base(range: Range, budget: MemoryBudget): Generator<void, Aggregate> {
     const cut = this.#gridCutOf(range)
     if (cut !== undefined) return this.#untilCut(range, cut, budget)
@@ -204,7 +211,9 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
     return this.snapshot.cache.memory > 0 && this.aggregation.keyOf(range) !== undefined
   }
 
-  /** The last grid time in a range that ends off the grid, such as at the current time or at the same time a day ago. */
+  /**
+   * The last grid time in a range that ends off the grid, such as at the current time, or at the same time a day ago.
+   */
   #gridCutOf(range: Range): number | undefined {
     const { from, to } = range
     const cut = Math.floor(to / gridMs) * gridMs
@@ -213,7 +222,7 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
 
   *#untilCut(range: Range, cut: number, budget: MemoryBudget): Generator<void, Aggregate> {
     const until = { ...range, to: cut }
-    // The name does not contain the cut: the entry for the next cut soon replaces this one.
+    // The name does not contain the cut, so the entry for the next cut soon replaces this one.
     const name = `until ${range.from} ${this.aggregation.keyOf(range)}`
     const earlier = yield* this.#cached(name, `${cut} ${this.#stateOf(until)}`, budget, (own) => {
       const intervals = this.#intervalsOf(until)
@@ -287,7 +296,7 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
     return aggregate
   }
 
-  /** Like `#cached`, but only computes the value if the range cannot be cached. */
+  /** Like `#cached`, but does not cache the value if the range cannot be cached. */
   *#cachedInRange<Value>(
     what: string,
     range: Range,

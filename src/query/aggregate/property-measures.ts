@@ -104,7 +104,7 @@ class Percentile extends LazyMeasure<NumberCounts> implements Measurement {
   }
 }
 
-/** Positions in the state of a group. `lost` is what rounding took from `sum`. */
+/** Positions in the state of a group. `lost` is the rounding error of `sum`. */
 const [count, sum, lost, min, max] = [0, 1, 2, 3, 4]
 const width = 5
 
@@ -172,7 +172,7 @@ class Totals implements Measurement {
     this.#combine(group, times, total, rest, least, most)
   }
 
-  /** Sums with compensation (Neumaier), so that the order of the values does not show in the result. */
+  /** Sums with compensation (Neumaier), so that the result does not depend on the order of the values. */
   #combine(group: number, times: number, term: number, termLost: number, least: number, most: number): void {
     const state = this.#state
     const at = group * width

@@ -46,8 +46,8 @@ interface Chunk extends TimeRange {
 }
 
 /**
- * Groups buckets of the same UTC day into a chunk, unless they have events in rows. Each other bucket is its
- * own chunk.
+ * Groups buckets of the same UTC day into a chunk, unless they have events in rows. Each other bucket is a
+ * chunk.
  */
 function* chunksOf(buckets: readonly Bucket[], hasRows: (bucket: Bucket) => boolean): Generator<Chunk> {
   let chunk: Chunk | undefined
@@ -72,11 +72,11 @@ class GroupAggregation implements Aggregation<GroupTable, Chunk> {
   readonly #key: string | undefined
   readonly #calendar: string
   readonly #spec: GroupTableSpec
-  /** Whether the query only needs counts by fields of batches, which blocks have without their columns. */
+  /** Whether the query needs only counts by fields of batches, which blocks store outside their columns. */
   readonly #areCounts: boolean
   /**
-   * Whether slices can be added together. By name that only pays if a filter leaves few events of each slice: adding all events of a slice
-   * to one group is faster.
+   * Whether slices can be added together. When grouping by name, that only pays off if a filter leaves few events of
+   * each slice: adding all events of a slice to one group is faster.
    */
   readonly #joins: boolean
 

@@ -7,19 +7,21 @@ import type { Batcher } from "../../store/ingest/batcher.ts"
 import type { SealingLag } from "../../store/ingest/sealing-lag.ts"
 import type { Query, QueryStatistics, ResultOf } from "../query.ts"
 import { OutOfMemoryBudgetError } from "../structures/memory-budget.ts"
+import { CallerQueue, type Client, defaultQueueLimits } from "./caller-queue.ts"
 import type { QueryFailure, RenderedRows, ResponseLimits, WorkerMessage, WorkerRequest } from "./messages.ts"
-import { type Client, defaultQueueLimits, QueryQueue } from "./queue.ts"
 
 /** Set by src/build.ts. */
 declare const BUILD_COMMIT: string | undefined
 
-/** A binary holds all code in one file in the repository's root, and a worker keeps the path from which it was built. */
+/**
+ * A binary holds all code in one file at the repository's root, and a worker keeps the path from which it was built.
+ */
 const workerFile =
   typeof BUILD_COMMIT === "string" ? "./src/query-api/worker.ts" : "../../query-api/worker.ts"
 
 /** ms from the start to the first search for unused dictionary ids; later searches run once a day. */
 const firstCollection = 3_600_000
-/** ms between two sealed batches while more rows wait, so that queries and commits can run. */
+/** ms between two sealed batches while more rows are waiting, so that queries and commits can run. */
 const sealPause = 20
 /** ms until sealing is retried after a failure such as a full disk. */
 const sealRetry = 30_000
@@ -33,7 +35,7 @@ const closeTimeout = 2_000
  * fails. `caller`: the name of a `Client`.
  */
 export interface QueryEngine<Spec> {
-  /** Runs `task`, which executes and renders queries in sequence, as soon as the queue allows: see `QueryQueue`. */
+  /** Runs `task`, which executes and renders queries in sequence, as soon as the queue allows it: see `CallerQueue`. */
   admit<Result>(
     client: Client,
     bytes: number,
@@ -53,9 +55,9 @@ export interface QueryEngine<Spec> {
 }
 
 export interface RenderedResponse extends RenderedRows {
-  /** In the query thread, waiting included. */
+  /** Time spent in the query thread, including waiting. */
   ms: number
-  /** Call it with the bytes that were sent or dropped; until then they count as used memory. */
+  /** Call it with the number of bytes that were sent or dropped; until then they count as used memory. */
   release: (bytes: number) => void
 }
 
@@ -78,23 +80,26 @@ interface PendingRequest {
 }
 
 /**
- * Size limit of a response. Responses are held in memory until they are sent, a few more than six at a time. The limit is this share of the memory, not above
- * the maximum; with little memory it is not below the minimum.
+ * Maximum size of a response. Responses are held in memory until they are sent, a few more than six at a time. The
+ * limit is this share of the memory, but at most the maximum, and with little memory at least the minimum.
  */
 const responseShare = 1 / 16
 const minResponse = { bytes: 16_777_216, share: 1 / 4 }
 const maxResponse = 33_554_432
 
-/** Executes queries in a thread of its own. That thread also seals blocks; the main thread stores them between its commits. */
+/**
+ * Executes queries in a separate thread. That thread also seals blocks; the main thread stores them between its
+ * commits.
+ */
 export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
   readonly responseBytes: number
   /**
-   * Resolves when the thread has opened the database, or has failed once. Accept connections only then: the runtime ends the
-   * process if a starting thread gets no file descriptor.
+   * Resolves when the thread has opened the database, or has failed once. Accept connections only then: the runtime
+   * ends the process if a starting thread cannot get a file descriptor.
    */
   readonly opened: Promise<void>
   readonly #setOpened: () => void
-  readonly #queue = new QueryQueue(defaultQueueLimits)
+  readonly #queue = new CallerQueue(defaultQueueLimits)
   #worker: Worker | undefined
   #isStarted: boolean
   readonly #pending = new Map<number, PendingRequest>()
@@ -107,7 +112,7 @@ export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
   /** Next search for unused dictionary ids, in ms of the monotonic clock. */
   #collectAt: number
   #isSealing = false
-  /** The timer can end early, once there are many rows to seal. */
+  /** The timer can end early if there are many rows to seal. */
   #isWaitingForRows = false
 
   constructor(
@@ -140,7 +145,7 @@ export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
     this.#post({ type: "open", path: this.options.path, memory: this.options.memory })
   }
 
-  /** Rejects all pending requests: a failed thread responds to none of them. */
+  /** Rejects all pending requests, because a failed thread responds to none of them. */
   #restartWorker(error: Error): void {
     if (this.#closing) return
     clearTimeout(this.#timer)
@@ -174,7 +179,7 @@ export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
     if (message.type !== "result") throw new Error("the query thread sent a message of the wrong type")
     const { result, statistics } = message.outcome
     const ms = this.options.elapsed() - startedAt
-    // The message has the id of this query, so its result is of the same kind.
+    // The message has the id of this query, so the result is of the same kind.
     return { result: result as ResultOf<Q>, statistics: { ...statistics, ms } }
   }
 
@@ -189,13 +194,13 @@ export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
     const message = await this.#send((id) => ({ type: "render", id, caller, spec, limits }), signal)
     if (message.type !== "rendered") throw new Error("the query thread sent a message of the wrong type")
     const release = (bytes: number) => {
-      // The memory of a failed thread is gone with it.
+      // The memory of a failed thread has already been freed.
       if (worker === this.#worker) this.#post({ type: "release", bytes })
     }
     return { ...message.rendered, ms: this.options.elapsed() - startedAt, release }
   }
 
-  /** Leaves no abort listener behind: one signal serves all queries of a request, and of a stream. */
+  /** Removes its abort listener when done: one signal serves all queries of a request, and of a stream. */
   #send(
     requestOf: (id: number) => Extract<WorkerRequest<Spec>, { type: "execute" | "render" }>,
     signal: AbortSignal,
@@ -227,7 +232,7 @@ export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
     })
   }
 
-  /** Starts to seal rows in the background. */
+  /** Starts sealing rows in the background. */
   start(): void {
     if (!this.#isStarted) this.#startWorker()
     this.#isSealing = true
@@ -236,7 +241,7 @@ export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
       clearTimeout(this.#timer)
       this.#requestSeal()
     }
-    // Without a delay: a backlog is sealed before the first queries read it.
+    // Starts without a delay, so that a backlog is sealed before the first queries read it.
     this.#scheduleSeal(0)
   }
 
@@ -278,7 +283,7 @@ export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
 
   #scheduleSeal(delay: number): void {
     if (this.#closing || !this.#worker) return
-    // After a failure, sealing waits however many rows there are.
+    // After a failure, sealing waits, no matter how many rows there are.
     this.#isWaitingForRows = delay <= sealInterval
     this.#timer = setTimeout(
       () => this.#requestSeal(),
@@ -311,7 +316,7 @@ export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
   }: Extract<WorkerMessage, { type: "sealed" }>): Promise<void> {
     if (this.#closing) return
     const { sealingLag } = this.store
-    // Later it counts itself: the number in the message is that of the start of the pass.
+    // Later it counts rows itself: the number in the message is from the start of the pass.
     if (!sealingLag.isKnown || !batch) sealingLag.report(unsealed)
     if (failure !== undefined) this.options.onFault(new Error(failure))
     if (!batch) {

@@ -24,15 +24,15 @@ export interface QueryOutcome<Q extends Query> {
   statistics: Omit<QueryStatistics, "ms">
 }
 
-/** Default memory budget of one query, in bytes, without the columns that it reads. */
+/** Default memory budget of one query in bytes, not including the columns that it reads. */
 export const defaultMemory = 268_435_456
-/** Attempts at a query whose blocks are replaced while it runs. */
+/** Maximum attempts at a query whose blocks are replaced while it runs. */
 const maxAttempts = 20
 const staleMessage = `events were deleted or moved to new blocks during each of ${maxAttempts} attempts at the query: run it again`
 
 /**
- * Executes a query in steps of a few ms. The caller cancels it by not resuming the generator. At the end only the memory of the
- * result stays reserved. Throws OutOfMemoryBudgetError if the budget is too small.
+ * Executes a query in steps of a few ms. The caller cancels it by not resuming the generator. At the end, only the
+ * memory of the result stays reserved. Throws OutOfMemoryBudgetError if the budget is too small.
  */
 export function* executeQuery<Q extends Query>(
   reader: SnapshotReader,
@@ -84,7 +84,7 @@ function* executeOnce<Q extends Query>(
   }
 }
 
-/** What the snapshot of a query holds. */
+/** The scope of a query's snapshot. */
 function snapshotScope(query: Query): Scope {
   const { scope } = query
   if (query.kind === "traffic") return { ...scope, from: scope.from - sessionLookBack }
@@ -93,10 +93,10 @@ function snapshotScope(query: Query): Scope {
   return { ...scope, from: Math.min(scope.from, previous.from), to: Math.max(scope.to, previous.to) }
 }
 
-/** Bytes of a list's entry without its texts: an object with a few numbers. */
+/** Bytes of a list entry without its strings: an object with a few numbers. */
 const entryBytes = 120
 
-/** Bytes of a result and of the rows that are made from it. Only its lists count. */
+/** Bytes of a result and of the rows that are created from it. Only its lists count. */
 function bytesOf(result: QueryResults[keyof QueryResults]): number {
   if ("groups" in result)
     return result.groups.length * entryBytes * ("previous" in result && result.previous ? 4 : 3)
@@ -162,7 +162,10 @@ function runReport<Kind extends Query["kind"]>(
   return reports[kind](query, snapshot, budget)
 }
 
-/** Adds the linked ids to filters by profile. As a part of the filter they are a part of cache keys: any /identify can change them. */
+/**
+ * Adds the linked ids to filters by profile. There they become part of cache keys, because any /identify can change
+ * them.
+ */
 function withLinkedIds<Q extends Query>(query: Q, snapshot: Snapshot): Q {
   const { scope } = query
   const of = "of" in query && query.of

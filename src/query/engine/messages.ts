@@ -4,12 +4,12 @@ import type { QueryOutcome } from "./execute.ts"
 
 // Messages between the main thread and the query thread. `Spec` describes the rows to render; only the query API knows it.
 
-/** What is left of the limits of a response for the next query of its request. */
+/** The remaining limits of a response for the next query of its request. */
 export interface ResponseLimits {
   rows: number
   /** Columns times rows. */
   cells: number
-  /** Of JSON. */
+  /** Bytes of JSON. */
   bytes: number
 }
 
@@ -22,8 +22,8 @@ export type WorkerRequest<Spec> =
   /** Bytes of rendered rows that were sent or dropped: they no longer count as used memory. */
   | { type: "release"; bytes: number }
   /**
-   * Asks for the next sealed batch. `includeFew`: seals a few rows too. `today`: days since 1970-01-01; the small blocks of earlier days
-   * are merged, even if there are only two. `collect`: also removes unused dictionary ids.
+   * Requests the next sealed batch. `includeFew`: also seals a few rows. `today`: days since 1970-01-01; the small
+   * blocks of earlier days are merged even if there are only two. `collect`: also removes unused dictionary ids.
    */
   | { type: "seal"; includeFew: boolean; today: number; collect: boolean }
   | { type: "close" }
@@ -39,13 +39,13 @@ export interface RenderedRows {
   total: number | undefined
   /** null: this is the last page. */
   nextCursor: string | null | undefined
-  /** Only of movers. */
+  /** Set only for movers. */
   movers: MoversSummary | undefined
   /** One for each query that was executed. */
   statistics: Omit<QueryStatistics, "ms">[]
 }
 
-/** Why a query failed. The message of a `rejected` one is for the caller; the others stay internal. */
+/** Why a query failed. The message of a `rejected` query is for the caller; the others stay internal. */
 export type QueryFailure = {
   kind: "rejected" | "outOfMemory" | "internal"
   message: string
@@ -59,6 +59,9 @@ export type WorkerMessage =
   | { type: "result"; id: number; outcome: QueryOutcome<Query> }
   | { type: "rendered"; id: number; rendered: RenderedRows }
   | ({ type: "failure"; id: number } & QueryFailure)
-  /** `batch` is undefined if there was nothing to seal, or sealing failed. `unsealed`: rows when the sealing was asked for. */
+  /**
+   * `batch` is undefined if there was nothing to seal, or if sealing failed. `unsealed`: number of unsealed rows when
+   * sealing was requested.
+   */
   | { type: "sealed"; batch: SealedBatch | undefined; unsealed: number; failure?: string }
   | { type: "closed" }

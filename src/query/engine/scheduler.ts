@@ -1,23 +1,26 @@
 import { type Memory, MemoryBudget, OutOfMemoryBudgetError } from "../structures/memory-budget.ts"
 
-/** ms for which a query or sealing runs before the next task runs and messages are read. */
+/** ms for which a query or the sealer runs before the next task runs and messages are read. */
 const sliceMs = 15
 /**
- * Time for sealing per time for queries. So sealing gets a third of the time under any load, even if one step of a
- * query takes seconds.
+ * Time for sealing per time for queries: sealing gets a third of the time under any load, even if one step of a query
+ * takes seconds.
  */
 const sealingShare = 1 / 2
-/** Maximum ms of sealing that can be owed, so that long queries while there is nothing to seal do not count later. */
+/** Maximum ms of sealing that can be owed, so that long queries do not count later if there was nothing to seal. */
 const maxOwedMs = 10_000
-/** Share of the memory above which a preempted query is large, and above which a query keeps others of its caller from starting. */
+/**
+ * Share of the memory above which a preempted query counts as large, and above which a query keeps other queries of its
+ * caller from starting.
+ */
 const largeShare = 1 / 8
-/** Callers whose time is remembered. */
+/** Maximum callers whose time is remembered. */
 const maxCallers = 1_000
 
-/** A query, in steps of a few ms. */
+/** A query that runs in steps of a few ms. */
 export interface Job {
   id: number
-  /** Callers get equal time, however many queries each has and however long their steps take. */
+  /** Callers get equal time, no matter how many queries each has and how long their steps take. */
   caller: string
   /** Called again after a preemption: a query that gave its memory to an older one restarts. */
   start: (budget: MemoryBudget) => Generator<void, void>
@@ -28,29 +31,29 @@ interface Task extends Job {
   /** Undefined before the first slice and after a preemption. */
   steps: Generator<void, void> | undefined
   budget: MemoryBudget
-  /** It was preempted and needs much, so it does not fit beside another query of its size. */
+  /** The query was preempted and needs much memory, so it does not fit beside another query of its size. */
   isLarge: boolean
-  /** Bytes that must be free before it restarts; 0: any. */
+  /** Bytes that must be free before the query restarts; 0: any amount. */
   bytesNeeded: number
   /** Number of its last slice. */
   lastSlice: number
 }
 
-/** The current query must give its memory to older ones. */
+/** The current query must give its memory to older queries. */
 class PreemptedError extends Error {}
 
 /**
- * Runs queries and the sealing in time slices, within one memory limit. Where memory is full, the largest query that is younger than the
- * current one is preempted and restarts once there is room. Large preempted queries run one after another: side by side they would
- * preempt each other again, and each restart repeats all work. The oldest query is never preempted, so that one always finishes: queries
- * that all wait for each other's memory would wait forever.
+ * Runs queries and the sealer in time slices, within one memory limit. If memory is full, the largest query that is
+ * younger than the current one is preempted, and restarts when there is room. Large preempted queries run one after
+ * another: side by side, they would preempt each other again, and each restart repeats all work. The oldest query is
+ * never preempted, so one always finishes; queries that all waited for each other's memory would wait forever.
  */
 export class TaskScheduler {
-  /** In the order of arrival. */
+  /** In order of arrival. */
   readonly #tasks: Task[] = []
-  /** ms of each caller. A caller without queries is moved up to `#timeOfLast`: it cannot save time for later. */
+  /** ms used by each caller. A caller without queries is moved up to `#timeOfLast`: it cannot save time for later. */
   readonly #timeOfCaller = new Map<string, number>()
-  /** ms of the caller of the last slice, when it was chosen: no waiting caller had less. */
+  /** ms used by the caller of the last slice when it was chosen: no waiting caller had used less. */
   #timeOfLast = 0
   readonly memory: SharedMemory
   #sealing: Generator<void, void> | undefined
@@ -61,7 +64,7 @@ export class TaskScheduler {
   #isUrgent = false
   /** ms that queries wait for the next sealing after the current one. */
   #storeWait = 0
-  /** Until then, queries wait for the next sealing; ms of `now`. */
+  /** Time until which queries wait for the next sealing; ms of `now`. */
   #heldUntil = Number.NEGATIVE_INFINITY
 
   constructor(
@@ -72,7 +75,7 @@ export class TaskScheduler {
       memoryPerQuery: number
       /** ms of a monotonic clock. */
       now: () => number
-      /** Cleans up after each slice; the query's caller pays for the time. */
+      /** Cleans up after each slice; the time is charged to the query's caller. */
       afterSlice?: () => void
     },
   ) {
@@ -98,8 +101,8 @@ export class TaskScheduler {
   }
 
   /**
-   * Only one sealing runs at a time. `isUrgent`: queries wait for it, because it makes each of them faster. `storeWait`: ms that they wait
-   * for the next one, while this one is stored.
+   * Starts sealing; only one sealing task runs at a time. `isUrgent`: queries wait for it, because it makes each of
+   * them faster. `storeWait`: ms that they then wait for the next one, while the result of this one is stored.
    */
   startSealing(steps: Generator<void, void>, isUrgent = false, storeWait = 0): void {
     this.#sealing = steps
@@ -125,7 +128,7 @@ export class TaskScheduler {
     const startedAt = now()
     const slice = this.#runSlice()
     if (!slice) return false
-    // Called here, where no variable refers to a query that has ended: its memory can be collected.
+    // Called here, where no variable refers to a query that has ended, so that its memory can be collected.
     afterSlice?.()
     const ms = now() - startedAt
     if (slice.caller === undefined) {
@@ -157,7 +160,7 @@ export class TaskScheduler {
     return { caller }
   }
 
-  /** Of the caller with the least time, the query that waits longest. */
+  /** Of the caller with the least time, the query that has waited longest. */
   #next(): Task | undefined {
     const [oldest] = this.#tasks
     const oldestLarge = this.#tasks.find(({ isLarge }) => isLarge)
@@ -175,8 +178,8 @@ export class TaskScheduler {
   }
 
   /**
-   * True if a query of this caller holds much memory. Then no other one of the same caller starts: side by side they would not finish
-   * earlier, but each would need its memory for longer.
+   * True if a query of this caller holds much memory. Then no other query of the same caller starts: side by side they
+   * would not finish earlier, but would each need memory for longer.
    */
   #holdsMuch(caller: string): boolean {
     const limit = this.options.memory * largeShare
@@ -241,7 +244,7 @@ export class TaskScheduler {
       this.#preempt(largest)
       return false
     }
-    // The rest is held by unsent responses, which have limits of their own.
+    // The rest is held by unsent responses, which have their own limits.
     if (age === 0) return true
     current.bytesNeeded = current.budget.reserved + bytes
     if (current.bytesNeeded > this.options.memoryPerQuery) throw new OutOfMemoryBudgetError()
@@ -252,7 +255,7 @@ export class TaskScheduler {
 /** Bytes of all queries and unsent responses. */
 export class SharedMemory implements Memory {
   taken = 0
-  /** All bytes that were ever reserved: an estimate of the garbage. */
+  /** All bytes ever reserved, as an estimate of the garbage. */
   totalReserved = 0
 
   constructor(

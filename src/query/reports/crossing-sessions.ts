@@ -6,14 +6,19 @@ import type { Selection } from "../structures/selection.ts"
 
 /** Bytes of a list without its ids. */
 const listBytes = 120
-/** Days that are compared for each query. The ids of all days before them are cached together. */
+/**
+ * Number of recent days that are compared for each query. The ids of all earlier days are cached together.
+ */
 const recentDays = 2
-/** The number of a session that occurs on several days. */
+/** The day number of a session that occurs on several days. */
 const several = 65_535
-/** If more than one in this many of the ids of days cross, counting them apart takes longer than scanning everything. */
+/**
+ * If more than one in this many ids crosses days, counting the crossing sessions separately takes longer than scanning
+ * everything.
+ */
 const crossingShare = 4
 
-/** The ids of a day, and a text that differs for other ids. */
+/** The ids of a day, and a string that differs for other ids. */
 interface Ids {
   ids: Uint32Array
   key: string
@@ -21,20 +26,20 @@ interface Ids {
 
 /** Sessions by day. */
 interface SessionDays {
-  /** By session id: 0, or the number of the day of its events counted from 1, or `several`. */
+  /** By session id: 0, or the number of the day of its events, counted from 1, or `several`. */
   dayOf: Uint16Array
-  /** The ids of each day that occur on another one too. */
+  /** The ids of each day that also occur on another day. */
   crossing: Ids[]
 }
 
 const none: Ids = { ids: new Uint32Array(0), key: "" }
 
 /**
- * The days of a snapshot, with the sessions whose events are not all in blocks of one day. They belong to no day: their events are
- * among the unsealed ones.
+ * The days of a snapshot, and the sessions whose events are not all in blocks of one day. Such sessions belong to no
+ * day: their events are counted with the unsealed ones.
  */
 export class CrossingSessions {
-  /** Their ids, by day. */
+  /** The ids of these sessions, by day. */
   readonly ids: ReadonlyMap<number, Uint32Array>
 
   private constructor(
@@ -68,7 +73,7 @@ export class CrossingSessions {
         day: day.day,
         state,
         exceedsMemory: false,
-        // Of two views in one ms, the order decides which is the first.
+        // Of two views in the same ms, the order determines which is the first.
         sealed: () => (isOfSeveral ? day.sealed().toSorted(compareEntries) : day.sealed()),
         inRows: () => {
           rows ??= [...this.#sealedOf(day), ...day.inRows()].sort(compareEntries)
@@ -78,7 +83,7 @@ export class CrossingSessions {
     })
   }
 
-  /** The events in blocks of a day's crossing sessions. */
+  /** The events of a day's crossing sessions that are in blocks. */
   #sealedOf(day: Day): Entry[] {
     const { ids, key } = this.byDay.get(day) ?? none
     if (ids.length === 0) return []
@@ -97,7 +102,7 @@ export class CrossingSessions {
       return marked(batch.sessions(), marks)
     }
     return day.sealed().flatMap((entry) => {
-      // Blocks are opened for their sessions only, which is not to read their events.
+      // Blocks are opened for their sessions only, which does not count as reading their events.
       const block = entry.open()
       const batch = block && events.matching(block as SealedBlock, () => select(block))
       return batch ? [{ ...entry, slice: undefined, batch, open: () => batch }] : []
@@ -126,7 +131,7 @@ function* crossingIds(
   const older = yield* olderDays(source, name, lists.slice(0, olderCount), budget)
   const { dayOf } = older
   const added = days.map(() => new Set<number>())
-  // The same for the recent days, as far as they are compared.
+  // The same for the recent days that have been compared so far.
   budget.reserve(size * 2)
   const recentOf = new Uint16Array(size)
   const add = (number: number, id: number) => {
@@ -201,7 +206,7 @@ function* idsOf(
   return list
 }
 
-/** `lists`: the session ids of the days from the first one on. */
+/** `lists`: the session ids of the days, starting with the first day. */
 function* olderDays(
   { cache, days }: Snapshot,
   name: string,

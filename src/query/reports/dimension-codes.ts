@@ -5,14 +5,14 @@ import { columnOf, kindOf } from "../scan/matcher.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
 import type { ReportSource } from "./step.ts"
 
-/** Ids whose texts are looked up in one step: about 20 ms. */
+/** Ids whose texts are looked up per step: about 20 ms. */
 const idsPerStep = 16_384
-/** More codes than fit in memory. A pair of codes below it is an exact number. */
+/** Exceeds the number of codes that fit in memory. A pair of codes below it is an exact number. */
 const maxCodes = 2 ** 26
-/** Bytes that a value takes in addition to its characters. */
+/** Bytes of a value in addition to its characters. */
 const valueBytes = 120
 
-/** Codes for the values of a dimension, the same in all batches: 0 if there is none. */
+/** Codes for the values of a dimension, the same in all batches; 0 for a missing value. */
 export class DimensionCodes {
   readonly texts: (string | null)[] = [null]
   readonly #codes = new Map<string | number, number>()
@@ -95,7 +95,7 @@ export class DimensionCodes {
   }
 }
 
-/** Codes for pairs of codes: 0 for the pair of 0 and 0. */
+/** Codes for pairs of codes; 0 for the pair of 0 and 0. */
 class PairCodes {
   readonly pairs: [left: number, right: number][] = [[0, 0]]
   /** By `left * maxCodes + right`. */
@@ -126,12 +126,15 @@ class PairCodes {
   }
 }
 
-/** Codes for the combinations of values of several dimensions, the same in all batches: 0 if every value is missing. */
+/** Codes for combinations of values of several dimensions, the same in all batches; 0 if all values are missing. */
 export class GroupCodes {
   readonly #parts: readonly DimensionCodes[]
-  /** The first one combines the first two parts, each other one the combinations before and the next part. */
+  /**
+   * The first entry combines the first two parts; each later one combines the result so far with the next
+   * part.
+   */
   readonly #pairs: readonly PairCodes[]
-  /** The last batch and its codes: a report can ask twice in a row. */
+  /** The last batch and its codes: a report can request the same batch twice in a row. */
   #last: { batch: Batch; codes: Uint32Array } | undefined
 
   constructor(dimensions: readonly Dimension[], source: ReportSource, budget: MemoryBudget) {

@@ -23,7 +23,10 @@ interface EventTime {
   ts: number
 }
 
-/** A page of events, newest first. Blocks are used only to find the times on the page; the events themselves are read from rows. */
+/**
+ * A page of events, newest first. Blocks are used only to find the times on the page; the events themselves are read
+ * from rows.
+ */
 export function* events(
   query: EventsQuery,
   snapshot: Snapshot,
@@ -106,7 +109,7 @@ function withWebsiteIds(events: readonly StoredEvent[], snapshot: Snapshot): Lis
 /** The times of events that can be on the page. Days are added newest first. */
 class CandidateTimes {
   readonly #all: EventTime[] = []
-  /** Number of candidates, except events in the cursor's ms, which can be on an earlier page. */
+  /** Number of candidates, not including events in the cursor's ms, which can be on an earlier page. */
   #counted = 0
 
   constructor(

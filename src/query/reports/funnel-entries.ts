@@ -4,7 +4,7 @@ import type { Selection } from "../structures/selection.ts"
 
 // The entries of a funnel: which events of which unit match which steps. The funnel itself is in funnel.ts.
 
-/** Entries in one chunk: 3 MB with their times. */
+/** Entries per chunk: 3 MB with their times. */
 const chunkSize = 2 ** 18
 /** Masks are below this number: one bit for each of ten steps. */
 export const maskRange = 1_024
@@ -89,7 +89,7 @@ export class FunnelEntries {
     count(this.#counts, chunk.units, before, chunk.count)
   }
 
-  /** The last chunk, or a new one if it has too little room. */
+  /** The last chunk, or a new one if there is too little room in it. */
   #chunkFor(room: number): Chunk {
     const last = this.#chunks.at(-1)
     if (last && last.count + room <= last.units.length) return last
@@ -127,7 +127,7 @@ export class FunnelEntries {
   }
 }
 
-// Each loop over all events is a function of its own: small functions are compiled sooner and better.
+// Each loop over all events is a separate function: small functions are compiled sooner and better.
 
 function addAll(
   chunk: Chunk,
@@ -194,7 +194,7 @@ function scatter(chunk: Chunk, next: Uint32Array, keys: Float64Array, codes: Uin
   }
 }
 
-/** For few entries, which are nearly sorted already. */
+/** For a few entries that are nearly sorted already. */
 export function insertionSort(
   keys: Float64Array,
   codes: Uint32Array | undefined,

@@ -19,23 +19,24 @@ import { type OrderedEvents, partitionUnits, ReceiptOrder } from "./receipt-orde
 import { type ReportSource, stepMatcher, visitBatches } from "./step.ts"
 import { type Units, unitsOf } from "./units.ts"
 
-/** Entries that are processed in one step: about 20 ms. */
+/** Entries processed per step: about 20 ms. */
 const entriesPerStep = 500_000
 
 /**
  * How far units get through the steps: `windowFunnel` of ClickHouse in its default mode.
  *
- * The entries of a unit are its events that match at least one step. They are processed in the order of time, and of receipt within
- * one ms. The steps of one entry are processed from the last to the first, so that an entry is at most one step of an attempt.
- * Each step keeps the latest attempt that reached it, with the times of its steps. An entry that matches
+ * The entries of a unit are its events that match at least one step. They are processed in the order of time, and of
+ * arrival within one ms. The steps of one entry are processed from the last to the first, so that an entry is at most
+ * one step of an attempt. Each step keeps the latest attempt that reached it, with the times of its steps. An entry
+ * that matches
  * - the first step starts an attempt, which replaces the one at step 1;
  * - step k > 1, if an attempt is at step k - 1 and started at most `window` ms ago, copies this attempt to step k, where it
  *   replaces the previous one; the attempt at step k - 1 stays.
  * The best attempt of a unit is the first one that reached its furthest step.
  *
- * Memory: 4 bytes for each dictionary id of the unit; for each entry 12 bytes while entries are collected and 8 while units are
- * processed, 20 at the peak (28 with `by`); 12 bytes for each step after the first that a unit reached. Units whose result depends on
- * the order of receipt are processed again in parts: 100 bytes for each of their entries.
+ * Memory: 4 bytes for each dictionary id of the unit; for each entry 12 bytes while entries are collected and 8 while
+ * units are processed, 20 at the peak (28 with `by`); 12 bytes for each step after the first that a unit reached. Units
+ * whose result depends on the order of arrival are processed again in parts: 100 bytes for each of their entries.
  */
 export function* funnel(
   query: FunnelQuery,
@@ -50,7 +51,10 @@ export function* funnel(
   })
 }
 
-/** Adds the units that reached a step, or those whose best attempt ended there. `value`: only those under this value of `by`. */
+/**
+ * Adds the units that reached a step, or those whose best attempt ended there. `value`: adds only those under this
+ * value of `by`.
+ */
 export function* addUnitsAtStep(
   input: FunnelInput,
   { step, isDropOff, value }: { step: number; isDropOff: boolean; value?: string | null | undefined },
@@ -67,7 +71,7 @@ export function* addUnitsAtStep(
 
 interface FunnelInput {
   query: FunnelQuery
-  /** Of the query. */
+  /** The units of the query. */
   units: Units
   source: ReportSource
   budget: MemoryBudget
@@ -77,9 +81,9 @@ interface FunnelInput {
 interface Attempt {
   /** How many steps it reached. */
   reached: number
-  /** The code of `by` of its first step. */
+  /** The code of `by` at its first step. */
   code: number
-  /** ms of each step that it reached. The array is used again for the next attempt. */
+  /** ms of each step that it reached. The array is reused for the next attempt. */
   times: Float64Array
 }
 
@@ -89,7 +93,7 @@ interface AttemptCollector<Result> {
   result(): Result
 }
 
-/** Finds the best attempt of each unit. `collectorOf` is called when the values of `by` are known. */
+/** Finds the best attempt of each unit. `collectorOf` is called once the values of `by` are known. */
 function* bestAttempts<Result>(
   { query, units, source, budget }: FunnelInput,
   collectorOf: (values: DimensionCodes | undefined) => AttemptCollector<Result>,
@@ -142,11 +146,13 @@ interface AttemptFinderOptions {
 
 /** Processes the entries of one unit after another. */
 class AttemptFinder {
-  /** The times of the latest attempt at each step, `steps` numbers each, and the code of `by` of its first step. */
+  /** The times of the latest attempt at each step, `steps` numbers each, and the code of `by` at its first step. */
   readonly #attempts: Float64Array
   readonly #codes: Uint32Array
   readonly #best: Attempt
-  /** Units with different entries in the same ms, which only the order of receipt can sort. They are not collected yet. */
+  /**
+   * Units with different entries in the same ms, which only the order of arrival can sort. They are not collected yet.
+   */
   readonly ambiguous: number[] = []
   #nextUnit = 1
 
@@ -157,7 +163,7 @@ class AttemptFinder {
     this.#best = { reached: 0, code: 0, times: new Float64Array(steps) }
   }
 
-  /** Processes the next units with about this many entries. False once all units are processed. */
+  /** Processes further units with about this many entries. Returns false once all units are processed. */
   processUnits(entries: number): boolean {
     const { ends, keys, codes } = this.options.byUnit
     let unit = this.#nextUnit

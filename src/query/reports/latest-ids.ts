@@ -15,10 +15,10 @@ import { addCohort } from "./retention.ts"
 import { type ReportSource, visitBatches } from "./step.ts"
 import { type Units, unitsOf, unitTexts } from "./units.ts"
 
-/** Bytes of one row of the page, at most. */
+/** Maximum bytes of one row of the page. */
 const rowBytes = 500
 
-/** The id of a listed unit, with an event of the latest ms in which it has one. */
+/** The id of a listed unit, with an event in the latest ms in which it has one. */
 export interface ListedId extends RowLocator {
   text: string
 }
@@ -27,18 +27,19 @@ interface Page {
   /** What is listed. */
   unit: Unit
   scope: Scope
-  /** Only the units of this number of a report, which counts the same unit. */
+  /** Only the units included in this count of a report on the same unit. */
   of: ReportCount | undefined
   limit: number
   offset: number
 }
 
 /**
- * A page of all units with events, or of those that a report counts, ordered by their latest event, newest first; units with the same ms by the text of their id.
- * `add` is called for each event of a row of the page.
+ * A page of all units with events, or of those that a report counts, ordered by their latest event, newest first; units
+ * with the same ms by the text of their id. `add` is called for each event of a row of the page.
  *
- * The page is found in the newest days: the scan stops at the day in which it has found as many units as the page needs. Memory: 4 bytes and
- * two bits for each dictionary id, 28 bytes for each unit in those days, and the page; with a report also what that takes.
+ * The page is found in the newest days: the scan stops at the day in which it has found as many units as the page
+ * needs. Memory: 4 bytes and two bits for each dictionary id, 28 bytes for each unit in those days, and the page; with
+ * a report, also the memory of the report.
  */
 export function* listByLatestEvent<Row>(
   { unit, scope, of, limit, offset }: Page,
@@ -87,14 +88,14 @@ function* countedUnits(
   return counted
 }
 
-/** The query on a snapshot that can hold other kinds of events too. */
+/** The query on a snapshot that can also hold other kinds of events. */
 function ofKinds<Q extends ReportCount["query"]>(query: Q): Q {
   const { scope } = query
   const kinds: Filter = { field: "kind", op: "in", value: [...scope.kinds] }
   return { ...query, scope: { ...scope, filters: [...scope.filters, kinds] } }
 }
 
-/** The distinct ids of all batches, and where the ids of the page are in the latest batch. */
+/** The distinct ids of all batches, and the positions of the page's ids in the latest batch. */
 class ScannedIds {
   /** Distinct ids. */
   total = 0
@@ -106,11 +107,11 @@ class ScannedIds {
     this.#known = newBitset(dictionarySize)
     this.#page = newBitset(dictionarySize)
     addToBitset(this.#page, page, { first: 0, end: page.length, at: undefined })
-    // 0 is a missing id, and is not counted.
+    // 0 is a missing id and is not counted.
     this.#known[0] = 1
   }
 
-  /** Returns how many of the selected events have an id of the page; `indexes` says which. */
+  /** Returns the number of selected events that have an id of the page; `indexes` holds their positions. */
   scan(ids: Uint32Array, selection: Selection): number {
     const size = sizeOf(selection)
     if (this.indexes.length < size) this.indexes = new Uint32Array(size * 2)
@@ -119,7 +120,7 @@ class ScannedIds {
   }
 }
 
-/** The latest event of each id. Ids are in the order in which the scan met them, newest days first. */
+/** The latest event of each id. Ids are in the order in which the scan found them, newest days first. */
 class LatestEvents {
   count = 0
   ids = new Uint32Array(1_024)
@@ -141,7 +142,7 @@ class LatestEvents {
     this.#positions = new Uint32Array(dictionarySize)
   }
 
-  /** `known`: how many ids have events on later days, which are not looked at again. */
+  /** `known`: number of ids with events on later days, which are not processed again. */
   add(batch: Batch, ids: Uint32Array, selection: Selection, known: number): void {
     const times = batch.times()
     const name = this.#codeOf(batch.name)
@@ -195,7 +196,7 @@ class LatestEvents {
     const size = this.ids.length
     if (this.count + more <= size) return
     const larger = Math.max(size * 2, this.count + more)
-    // 20 bytes an id here, and 8 while the page is selected.
+    // 20 bytes per id here, and 8 while the page is selected.
     this.budget.reserve((larger - size) * 28)
     this.ids = copyInto(new Uint32Array(larger), this.ids)
     this.times = copyInto(new Float64Array(larger), this.times)
@@ -214,7 +215,10 @@ interface LatestInput {
   enough: number
 }
 
-/** At least `enough` ids, or all if there are fewer. They include every id with a later event than the ids that are left out. */
+/**
+ * Returns at least `enough` ids, or all if there are fewer. They include every id that has a later event than the ids
+ * that are left out.
+ */
 function* findLatest({
   units,
   counted,
@@ -264,7 +268,7 @@ function* pageOf(
   }
   budget.reserve(candidates.length * rowBytes)
   const texts = yield* textsOf(candidates)
-  // An id that was deleted since has no text and is left out.
+  // An id that was deleted in the meantime has no text and is left out.
   return candidates
     .flatMap((locator): ListedId[] => {
       const text = texts.get(locator.dictionaryId)
@@ -274,7 +278,7 @@ function* pageOf(
     .slice(offset - later, offset - later + limit)
 }
 
-/** An event of a batch. Its moment is computed on first use, because that takes a binary search. */
+/** An event of a batch. Its moment is computed on first use, because that requires a binary search. */
 export class EventRef {
   #moment: Moment | undefined
 
@@ -289,7 +293,7 @@ export class EventRef {
   }
 }
 
-/** The id of one kind in the latest event of a row that has one. */
+/** The id of one kind in the latest event of a row that has such an id. */
 export class LatestId {
   locator: (RowLocator & { moment: Moment }) | undefined
 
@@ -309,7 +313,7 @@ export class LatestId {
     }
   }
 
-  /** The texts of the ids, in their order; null if a row has no id. */
+  /** The texts of the ids, in order; null if a row has no id. */
   static *texts(
     source: ReportSource,
     kind: IdKind,

@@ -6,16 +6,16 @@ import { forEachEvent, type Selection } from "../structures/selection.ts"
 import { isBounce, pageSeconds } from "./bounce.ts"
 
 /**
- * ms before its range in which a traffic query looks for the first view of a session, and for its other views and events: a session that
- * begins before midnight has its source on the next day too. Longer than nearly all sessions.
+ * ms before its range in which a traffic query looks for the first view of a session, and for its other views and
+ * events: a session that begins before midnight keeps its source on the next day. Longer than nearly all sessions.
  */
 export const sessionLookBack = dayMs
 
-/** Flags of a session; the lowest two bits are the number of its views, at most 2. */
+/** Flags of a session; the lowest two bits hold the number of its views, at most 2. */
 const viewsMask = 3
 const hasOtherEvents = 4
 const isCounted = 8
-/** Its first view matches the filters of sessions. */
+/** Its first view matches the session filters. */
 const isSelected = 16
 /** Its views are counted elsewhere. */
 const isExcluded = 32
@@ -63,7 +63,7 @@ class ViewTimes {
   }
 }
 
-/** What a query needs to know of each session. */
+/** What a query needs to know about each session. */
 export interface SessionFacts {
   /** Its first view: its time, and whether it matches filters. */
   first: boolean
@@ -73,7 +73,7 @@ export interface SessionFacts {
   totals: boolean
 }
 
-/** What belongs to a whole session, by session id. It can be cleared, and then used for other events. */
+/** Facts about whole sessions, by session id. Can be cleared and then used for other events. */
 export class PageSessions {
   readonly #firstViews: ViewTimes | undefined
   readonly #lastViews: ViewTimes | undefined
@@ -96,7 +96,7 @@ export class PageSessions {
     this.#flags = new Uint8Array(size)
   }
 
-  /** `fits`: which views match the filters of sessions; undefined: all. `ofGroup`: the group of each view. */
+  /** `fits`: which views match the session filters; undefined: all. `ofGroup`: the group of each view. */
   addViews(
     batch: Batch,
     selection: Selection,
@@ -198,7 +198,7 @@ export class PageSessions {
     return isBounce(flag & viewsMask, (flag & hasOtherEvents) !== 0, this.secondsOf(id))
   }
 
-  /** True the first time. */
+  /** Returns true the first time. */
   count(id: number): boolean {
     const flag = this.#flags[id] as number
     if ((flag & isCounted) !== 0) return false

@@ -8,18 +8,18 @@ import { indexAt, type Selection, sizeOf } from "../structures/selection.ts"
 import { partitionUnits, ReceiptOrder } from "./receipt-order.ts"
 import { entriesOf, type ReportSource, stepMatcher, visitBatches } from "./step.ts"
 
-/** Sessions whose neighbors are counted in one step: a few ms. */
+/** Sessions whose neighbors are counted per step: a few ms. */
 const sessionsPerStep = 65_536
 
 /**
  * The events around the first matching event of each session, its anchor. If a session ends before the last position,
- * its end counts
- * once under the name null, and the positions beyond do not count.
+ * its end counts once under the name null, and the positions beyond do not count.
  *
- * The scan has two passes. The first finds the anchors, and reads only batches that can contain one. The second collects their
- * neighbors. Sessions with several events in the ms of the anchor or of a neighbor, whose order only the receipt tells, are scanned
- * again in parts. Memory: 4 bytes for each dictionary id of a session; for each session with an anchor 29 bytes, and 8 for each
- * position; 100 bytes for each event of the sessions that are scanned again.
+ * The scan has two passes. The first finds the anchors, and reads only batches that can contain one. The second
+ * collects their neighbors. Sessions with several events in the ms of the anchor or of a neighbor, which only the order
+ * of arrival can sort, are scanned again in parts. Memory: 4 bytes for each dictionary id of a session; for each
+ * session with an anchor 29 bytes, and 8 for each position; 100 bytes for each event of the sessions that are scanned
+ * again.
  */
 export function* paths(
   query: PathsQuery,
@@ -46,7 +46,7 @@ export function* paths(
     for (const entry of entriesOf(source, scopeMatcher)) {
       const batch = source.open(entry)
       const selection = batch && scopeMatcher.select(batch)
-      // Batches of the first pass have the same ordinals as there. Other batches are between two of them.
+      // Batches of the first pass have the same ordinals as there. Other batches fall between two of them.
       const mayHaveAnchor = eventMatcher.accepts(entry)
       if (batch && selection)
         neighbors.add(batch, selection, mayHaveAnchor ? ordinal : ordinal - 0.5, mayHaveAnchor)
@@ -96,13 +96,16 @@ function addLabeled(
 type EventLabel = Pick<PathsResult["positions"][number], "name" | "page">
 
 interface PageRanks {
-  /** Index in `labels` of each path; of "" for a page view without one. */
+  /** Index in `labels` of each path; that of "" for a page view without a path. */
   ranks: Map<string, number>
   /** The same by code of a column. All slices of a block share their values. */
   ofValues: WeakMap<readonly Value[], Uint32Array>
 }
 
-/** Encodes the time and the label of an event as one number. Keys are ordered by time; within one ms the order means nothing. */
+/**
+ * Encodes the time and the label of an event as one number. Keys are ordered by time; within the same ms, their order
+ * has no meaning.
+ */
 class Keys {
   readonly labels: EventLabel[] = []
   /** Index in `labels` of each name of events that are not page views. */
@@ -158,7 +161,10 @@ class Keys {
     return (index) => table[codes[index] as number] as number
   }
 
-  /** The key of an event is its ms after the start of its batch, times the number of labels, plus this and its rank. */
+  /**
+   * The key of an event is its ms after the start of its batch, times the number of labels, plus this base and its
+   * rank.
+   */
   baseOf({ base }: Batch): number {
     return (base - this.from) * this.labels.length
   }
@@ -239,16 +245,16 @@ class Anchors {
 }
 
 /**
- * For each session the key of its anchor, of the events before it, nearest first, and of the events after it, nearest first. The keys of
- * one session are next to each other in memory. They are infinite if there is no event.
+ * For each session, the key of its anchor, the keys of the events before it, nearest first, and the keys of the events
+ * after it, nearest first. The keys of one session are adjacent in memory. Keys are infinite if there is no event.
  */
 class Neighbors {
   readonly #width: number
   readonly #keys: Float64Array
   readonly #hits = new BatchHits()
-  /** 1 for sessions with several events in the ms of the anchor or of a neighbor: keys do not tell their order. */
+  /** 1 for sessions with several events in the ms of the anchor or of a neighbor: keys do not show their order. */
   readonly #ambiguous: Uint8Array
-  /** The number of events of each session, at limit 2^32 - 1. */
+  /** The number of events of each session, at most 2^32 - 1. */
   readonly #events: Uint32Array
   /** Counts by column (positions before, nearest first, then positions after) and label; label 0 is the end of a session. */
   readonly #counts: Uint32Array
@@ -286,7 +292,7 @@ class Neighbors {
     const [keys, width] = [this.#keys, this.#width]
     const hits = this.#hits.scan(selection, sessions, places)
     const { indexes, found, events } = this.#hits
-    // Random reads come first and without a branch between them, so that the CPU waits for many of them at once.
+    // Random reads come first and without a branch between them, so that the CPU can wait for many of them at once.
     for (let hit = 0; hit < hits; hit++) events[hit] = keys[(found[hit] as number) * width] as number
     for (let hit = 0; hit < hits; hit++) {
       const index = indexes[hit] as number
@@ -298,7 +304,7 @@ class Neighbors {
       const byOrdinal = ordinal + (mayHaveAnchor ? index : 0) - (ordinals[place] as number)
       const side = byKey || byOrdinal
       if (side === 0) continue
-      // The events of one batch are in the order of receipt, and their ordinals differ by less than its size.
+      // The events of one batch are in order of arrival, and their ordinals differ by less than its size.
       const isOtherReceipt =
         byKey !== 0 || !mayHaveAnchor || byOrdinal > index || byOrdinal <= index - batch.count
       if (Math.abs(byKey) < names && isOtherReceipt && this.#areTied(key, events[hit] as number))
@@ -395,13 +401,16 @@ class Neighbors {
   }
 }
 
-/** The events of a batch whose sessions have an anchor: their indexes, the indexes of the anchors, and space for the keys of the anchors. */
+/**
+ * The events of a batch whose sessions have an anchor: their indexes, the indexes of the anchors, and space for the
+ * keys of the anchors.
+ */
 class BatchHits {
   indexes = new Uint32Array(0)
   found = new Uint32Array(0)
   events = new Float64Array(0)
 
-  /** Returns how many there are. */
+  /** Returns the number of such events. */
   scan(selection: Selection, sessions: Uint32Array, places: Uint32Array): number {
     const size = sizeOf(selection)
     if (this.indexes.length < size) {

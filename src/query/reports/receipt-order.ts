@@ -3,15 +3,16 @@ import type { Snapshot } from "../../columns/snapshot.ts"
 import { copyInto, lowerBound } from "../../columns/typed-arrays.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
 
-// Events of the same ms are ordered by receipt, which is the order of their row ids. Blocks do not store row ids. The events of one batch
-// are in that order already. For the few ms in which a unit has events of several batches, the row ids are looked up in the rows.
+// Events of the same ms are ordered by arrival, which is the order of their row ids. Blocks do not store row ids, but
+// the events of one batch are already in that order. For the few ms in which a unit has events of several batches, the
+// row ids are looked up in the rows.
 
-/** Events that are sorted together, at least and at most. */
+/** Minimum and maximum number of events that are sorted together. */
 const minEvents = 10_000
 const maxEvents = 2_000_000
 /** Their share of the available memory. */
 const memoryShare = 1 / 2
-/** Units that are sorted, and moments whose row ids are looked up, in one step: a few ms each. */
+/** Units that are sorted, and moments whose row ids are looked up, per step: a few ms each. */
 const unitsPerStep = 2_048
 const momentsPerLookup = 1_000
 /** Bytes of an event with its index in the order, and of the moment of an event that has to be looked up. */
@@ -94,7 +95,7 @@ export function momentAt(batch: Batch, index: number): Moment {
   const times = batch.times()
   const time = times[index] as number
   const { website, name, kind, crawler, receipt, base } = batch
-  // A copy without the row ids of the other events, which would stay in memory.
+  // A copy without the row ids of the other events, which would otherwise stay in memory.
   const origin = { website, name, kind, crawler, receipt: { after: receipt.after, last: receipt.last } }
   return {
     website,
@@ -105,7 +106,7 @@ export function momentAt(batch: Batch, index: number): Moment {
   }
 }
 
-/** Whether `a` is later than `b`, or has the same ms and was received later. */
+/** Whether `a` is later than `b`, or arrived later in the same ms. */
 export function isAfter(a: Moment, b: Moment, rows: RowLookup): boolean {
   return a.ts === b.ts ? idOf(a, rows) > idOf(b, rows) : a.ts > b.ts
 }
@@ -116,7 +117,7 @@ function idOf(moment: Moment, rows: RowLookup): number {
   return moment.reference
 }
 
-/** The events of a unit in the order of time, then of receipt. */
+/** The events of a unit, ordered by time and then by arrival. */
 export interface OrderedEvents {
   /** Dictionary id. */
   unit: number
@@ -126,7 +127,7 @@ export interface OrderedEvents {
   codes: number[]
 }
 
-/** Sorts the events of some units by time, then by receipt. */
+/** Sorts the events of some units by time, then by arrival. */
 export class ReceiptOrder {
   /** Index in `units` by dictionary id, counted from 1. */
   readonly #slots: Uint32Array
@@ -205,7 +206,7 @@ export class ReceiptOrder {
     const tied: number[] = []
     for (const slot of this.units.keys()) {
       const own = order.subarray(ends[slot] as number, ends[slot + 1] as number)
-      // The sort is stable, so events of one batch and ms stay in the order of receipt.
+      // The sort is stable, so events of one batch and ms stay in order of arrival.
       own.set([...own].sort((a, b) => this.#timeOf(a) - this.#timeOf(b)))
       for (const run of this.#ties(own)) for (const at of run) if (this.#referenceOf(at) < 0) tied.push(at)
       if (slot % unitsPerStep === unitsPerStep - 1) yield
@@ -251,7 +252,7 @@ export class ReceiptOrder {
     return { order, ends }
   }
 
-  /** The runs of events with the same ms and of several batches, among the events of a unit in the order of time. */
+  /** Finds runs of events with the same ms from several batches, among the events of a unit in time order. */
   *#ties(events: Uint32Array): Generator<Uint32Array> {
     for (let first = 0, end = 0; first < events.length; first = end) {
       const [start, ts] = [events[first] as number, this.#timeOf(events[first] as number)]
@@ -262,7 +263,7 @@ export class ReceiptOrder {
     }
   }
 
-  /** Replaces references by row ids, in steps. */
+  /** Replaces references with row ids, in steps. */
   *#lookUp(tied: readonly number[], rows: RowLookup): Generator<void, void> {
     for (const [website, events] of Map.groupBy(tied, (at) => this.#originOf(at).website)) {
       const moments = [...Map.groupBy(events, (at) => this.#timeOf(at))].sort(([a], [b]) => a - b)

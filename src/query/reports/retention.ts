@@ -18,11 +18,11 @@ import { type ReportSource, stepMatcher, visitBatches } from "./step.ts"
 import { type Units, unitsOf } from "./units.ts"
 
 /**
- * For each cohort, the units whose first start event falls in the same period: how many of them have a return event in each later
- * period. A return event before the start event counts where both are in the same period.
+ * For each cohort, the units whose first start event falls in the same period: how many of them have a return event in
+ * each later period. A return event before the start event counts if both are in the same period.
  *
- * Memory: 4 bytes for each dictionary id of the unit, and two bits (one where both events are the same) for each period that
- * overlaps one UTC day, 3 at most: a period is added up as soon as the scan has passed its last day.
+ * Memory: 4 bytes for each dictionary id of the unit, and two bits (one if both events are the same) for each period
+ * that overlaps one UTC day, 3 at most: a period is added up as soon as the scan has passed its last day.
  */
 export function* retention(
   query: RetentionQuery,
@@ -48,7 +48,7 @@ export function* addCohort(
 
 interface CohortsInput {
   query: RetentionQuery
-  /** Of the query. */
+  /** The units of the query. */
   units: Units
   source: ReportSource
   budget: MemoryBudget
@@ -86,7 +86,7 @@ function* cohortsOf(
 /** The units with each event in one period. */
 interface PeriodBits {
   started: Bitset
-  /** The same bitset where both events are the same. */
+  /** The same bitset if both events are the same. */
   returned: Bitset
 }
 

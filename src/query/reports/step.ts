@@ -4,7 +4,7 @@ import { type Scope, type Step, stepFilters } from "../query.ts"
 import { type Lookup, Matcher } from "../scan/matcher.ts"
 import type { Selection } from "../structures/selection.ts"
 
-/** The part of a snapshot that reports over units read. */
+/** The part of a snapshot that reports on units read. */
 export type ReportSource = Lookup &
   Pick<
     Snapshot,
@@ -20,12 +20,15 @@ export type ReportSource = Lookup &
     | "latestProfileOf"
   >
 
-/** A matcher of the events of a step, without the filters of the scope. */
+/** Creates a matcher of the events of a step, without the filters of the scope. */
 export function stepMatcher(step: Step, scope: Scope, source: Lookup): Matcher {
   return new Matcher(scope, stepFilters(step), source)
 }
 
-/** The batches that can contain an event of the steps, judged without opening them; without steps, any event of the scope. */
+/**
+ * The batches that can contain an event of the steps, as far as that is known without opening them; without steps,
+ * those with any event of the scope.
+ */
 export function* entriesOf(
   source: ReportSource,
   scope: Matcher,

@@ -15,11 +15,11 @@ export const trafficGroupBytes = 200
 /** Durations below this many seconds are counted in a table before they are added to a group. */
 const tableSeconds = 4_096
 
-/** What `TrafficCounts` counts. It is cached together with the counts, so it must not hold more than needed. */
+/** What `TrafficCounts` counts. It is cached together with the counts, so it must not hold more than necessary. */
 export interface TrafficMeasures extends MeasureContext {
-  /** Sessions, if they can belong to several groups; otherwise each is counted once. */
+  /** Counts sessions by view, if they can belong to several groups; otherwise each is counted once. */
   sessionsByView: boolean
-  /** Bounces and durations. */
+  /** Counts bounces and durations. */
   totals: boolean
 }
 
@@ -30,9 +30,11 @@ interface Label {
   start: number
 }
 
-/** Counts of views and sessions by group. Sessions are counted in one of the counts that are merged. */
+/**
+ * Counts of views and sessions by group. Each session is counted in only one of the counts that are merged.
+ */
 export class TrafficCounts implements Mergeable<TrafficCounts> {
-  /** Events that were added and are not counted yet. */
+  /** Events that were added but are not counted yet. */
   pending: Narrowed[] = []
   readonly #groups = new Map<string, number>()
   readonly #labels: Label[]
@@ -42,12 +44,12 @@ export class TrafficCounts implements Mergeable<TrafficCounts> {
   /** The durations of all groups. */
   readonly #durations: NumberDictionary
   readonly #seconds: NumberCounts[]
-  /** Durations that are not in `#seconds` yet: how many sessions, by group and whole seconds. */
+  /** Durations that are not in `#seconds` yet: number of sessions by group and whole seconds. */
   readonly #tables = new Map<number, Uint32Array>()
   readonly #visitors: Measurement
   readonly #sessionIds: Measurement | undefined
 
-  /** `base`: the initial counts, which must no longer change. */
+  /** `base`: the initial counts, which must not change any more. */
   constructor(
     private readonly measures: TrafficMeasures,
     private readonly budget: MemoryBudget,
@@ -120,7 +122,7 @@ export class TrafficCounts implements Mergeable<TrafficCounts> {
     table[seconds] = (table[seconds] as number) + 1
   }
 
-  /** Ends the counting of the pending events. */
+  /** Finishes counting the pending events. */
   settle(): void {
     this.pending = []
     for (const [group, table] of this.#tables) {

@@ -21,7 +21,7 @@ import { TrafficCounts, type TrafficMeasures } from "./traffic-counts.ts"
 
 /** True for a filter that selects sessions by their first view. */
 export function isOfSession({ field }: Filter): boolean {
-  // includes takes only one of its own values.
+  // `includes` takes only its own values.
   return (contextFields as readonly string[]).includes(field)
 }
 
@@ -30,23 +30,24 @@ export const isView: Filter = { field: "kind", op: "eq", value: "page_view" }
 /**
  * Counts the views and sessions of a traffic query.
  *
- * The first scan finds what belongs to a whole session: its first and last view, how long its pages were open, and whether it has other
- * events. The second one counts the views that match the filters. So all events of a session must be counted together, or not at all.
+ * The first scan collects the facts about whole sessions: the first and last view, how long the pages were open, and
+ * whether there are other events. The second one counts the views that match the filters. So all events of a session
+ * must be counted together, or not at all.
  */
 export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
   readonly buckets: readonly Bucket[]
-  /** Matches all events that tell something about the sessions of the range. */
+  /** Matches all events that say something about the sessions of the range. */
   readonly ofSnapshot: Matcher
   readonly #ofSessions: Matcher
   readonly #ofViews: Matcher
-  /** Groups are by ids, whose texts are looked up at the end: until then a group is a code. */
+  /** Whether groups are by ids, whose texts are looked up at the end: until then, a group is a code. */
   readonly hasIds: boolean
   readonly #measures: TrafficMeasures
   readonly #codes: GroupCodes | undefined
   readonly #key: string
   #table: PageSessions | undefined
 
-  /** `excluded`: the sessions of a day, by day since 1970, that are counted with the unsealed events. */
+  /** `excluded`: the sessions, by day since 1970, that are counted with the unsealed events. */
   constructor(
     private readonly query: TrafficQuery,
     private readonly source: Snapshot,
@@ -80,7 +81,9 @@ export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
     })
   }
 
-  /** A range that the query cuts, or in its first bucket, has other counts than for other queries. */
+  /**
+   * In a range that the query clips, or in its first bucket, the counts differ from those of other queries.
+   */
   keyOf({ from, to }: TimeRange): string {
     const { scope, granularity } = this.query
     const [first] = this.buckets
@@ -101,12 +104,15 @@ export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
     return false
   }
 
-  /** Sessions are read by the kind of their events, which a joined batch does not tell. */
+  /** Sessions are read by the kind of their events, which a joined batch does not know. */
   joins(): boolean {
     return false
   }
 
-  /** Counts the pending events, which are all events of a day's sessions, or of the sessions that are excluded from days. */
+  /**
+   * Counts the pending events, which are all events of a day's sessions, or of the sessions that are excluded from
+   * days.
+   */
   *finish(counts: TrafficCounts, day?: number): Generator<void, void> {
     const { pending } = counts
     if (pending.length === 0) return
@@ -118,7 +124,7 @@ export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
     if (excluded) table.clearIds(excluded)
   }
 
-  /** Counts events, which it iterates twice. Yields after each batch. */
+  /** Counts events, and iterates over them twice. Yields after each batch. */
   *count(counts: TrafficCounts, events: () => Iterable<Narrowed>): Generator<void, void> {
     const table = this.#sessionTable()
     const byView = this.query.by?.view === "each"
@@ -175,7 +181,7 @@ export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
     return this.#table
   }
 
-  /** One byte for each event of a batch: 1 if it matches the filters of sessions; undefined if all do. */
+  /** One byte for each event of a batch: 1 if it matches the session filters; undefined if all do. */
   #fits(batch: Batch, selection: Selection): Uint8Array | undefined {
     if (!this.#ofSessions.perEvent) return undefined
     const fits = new Uint8Array(batch.count)
@@ -219,11 +225,11 @@ export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
   }
 }
 
-/** The groups of counts by code and by bucket. */
+/** Maps codes and buckets to the groups of counts. */
 class CountedGroups {
-  /** Groups by code, or by bucket, plus 1; 0 until one occurs. */
+  /** Groups by code or by bucket, plus 1; 0 until one occurs. */
   readonly #groups: number[] = []
-  /** The bucket of the last time: times of a batch ascend. */
+  /** The bucket of the last time: the times of a batch are ascending. */
   #bucket = 0
 
   constructor(

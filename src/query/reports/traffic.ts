@@ -25,7 +25,7 @@ export function* traffic(
   const { by, scope } = query
   if (by?.view === "each" && !scope.filters.some(isOfSession))
     return yield* trafficOfViews(scope, by.fields, source, budget)
-  // The counts of sessions that cross days are not cached, so a result is cached as long as there is no new event.
+  // The counts of sessions that cross days are not cached, so a result stays cached as long as there is no new event.
   if (source.days.some((day) => day.exceedsMemory || day.inRows().length > 0))
     return yield* computeTraffic(query, source, budget)
   const key = `traffic ${JSON.stringify(query)}`
@@ -41,7 +41,7 @@ export function* traffic(
   return result
 }
 
-/** Page views by their own fields need no sessions: the partial aggregates of groups have them. */
+/** Page views by their own fields do not need sessions: the partial aggregates of groups have them. */
 function* trafficOfViews(
   scope: Scope,
   by: readonly Dimension[],
@@ -50,7 +50,7 @@ function* trafficOfViews(
 ): Generator<void, TrafficResult> {
   const ofViews: GroupsQuery = {
     kind: "groups",
-    // The kinds of the scope decided what the snapshot holds.
+    // The kinds in the scope determined what the snapshot holds.
     scope: { ...scope, filters: [...scope.filters, isView] },
     by,
     measures: ["events", "users", "sessions"],
@@ -77,7 +77,7 @@ function* computeTraffic(
 ): Generator<void, TrafficResult> {
   const { from } = query.scope
   const scan = new TrafficScan(query, source, budget)
-  // Results of a range that moves with the clock, or with texts that are not looked up, are not reused.
+  // Results are not reused if their range moves with the clock, or if texts still have to be looked up.
   const isCacheable = !scan.hasIds && from % gridMs === 0
   const crossing = isCacheable ? yield* CrossingSessions.find(source, budget) : undefined
   const groups = yield* crossing
@@ -106,8 +106,8 @@ function* batchesOf({ ofSnapshot }: TrafficScan, source: Snapshot): Generator<Na
 }
 
 /**
- * Adds the sessions that cross days, and unsealed events, to the cached counts of the others. A session whose events are all in blocks of
- * one day depends on that day only.
+ * Adds the sessions that cross days, and unsealed events, to the cached counts of the others. A session whose events
+ * are all in blocks of one day depends only on that day.
  */
 function* cachedTraffic(
   query: TrafficQuery,
@@ -132,7 +132,7 @@ function* cachedTraffic(
     },
   }
   const partials = new PartialAggregates(part, scan.ofSnapshot, scan, budget)
-  // Whole days: a session must not be divided.
+  // Uses whole days, because a session must not be split.
   const range = {
     from: Math.floor((from - sessionLookBack) / dayMs) * dayMs,
     to: Math.ceil(to / dayMs) * dayMs,

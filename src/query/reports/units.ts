@@ -8,7 +8,7 @@ export interface Units {
   /** One more than the largest dictionary id of a unit. */
   readonly dictionarySize: number
   /**
-   * The dictionary id of each event's unit, 0 if it has none. There are more arrays if an event belongs to several profiles: they
+   * The dictionary id of each event's unit, 0 if it has none. If events belong to several profiles, further arrays
    * contain the other profiles, and 0 for all other events.
    */
   idsOf(batch: Batch): readonly Uint32Array[]
@@ -17,7 +17,7 @@ export interface Units {
 /** Bytes of a linked anonymous id. */
 const linkBytes = 80
 
-/** Call it before creating a matcher: links can contain ids that no event has, and those extend the dictionary. */
+/** Call it before creating a matcher: links can contain ids that no event has, and such ids extend the dictionary. */
 export function* unitsOf(
   unit: Unit,
   websites: readonly number[],
@@ -30,8 +30,8 @@ export function* unitsOf(
 }
 
 /**
- * The texts of units by dictionary id. `locators`: an event of each. Events of linked anonymous ids do not have the id of their profile:
- * its text is in the links.
+ * The texts of units by dictionary id. `locators`: an event of each. Events of linked anonymous ids do not contain the
+ * id of their profile: its text comes from the links.
  */
 export function* unitTexts(
   unit: Unit,
@@ -58,8 +58,8 @@ export function* unitTexts(
 }
 
 /**
- * By website and dictionary id of the anonymous id: the dictionary id of its profile, or those of several. An id has the same dictionary
- * id on all websites, but its links differ.
+ * By website and dictionary id of the anonymous id: the dictionary id of its profile, or those of several profiles. An
+ * id has the same dictionary id on all websites, but different links.
  */
 type Links = ReadonlyMap<number, ReadonlyMap<number, number | Uint32Array>>
 

@@ -132,7 +132,10 @@ class Properties implements Mergeable<Properties> {
   }
 }
 
-/** A counted value. Objects and arrays are counted as text. Numbers and booleans are not: converting them takes longer than a lookup. */
+/**
+ * A counted value. Objects and arrays are counted as text. Numbers and booleans are not, because converting them takes
+ * longer than a lookup.
+ */
 type CountedValue = string | number | boolean
 
 /** Statistics over distinct values. */
@@ -149,7 +152,7 @@ class PropertyCounts {
   /** Computed on first use. Nothing can be added after that. */
   #kinds: Kinds | undefined
   #sorted: CountedValue[] | undefined
-  /** The texts of JSON numbers, where values of several types are counted as text. */
+  /** The texts of JSON numbers, if values of several types are counted as text. */
   readonly #numbers = new Set<string>()
 
   constructor(
@@ -211,7 +214,7 @@ class PropertyCounts {
     }
   }
 
-  /** 5 and "5" are the same text. */
+  /** Converts all values to text, because 5 and "5" are the same text. */
   #asTexts(): PropertyCounts {
     const texts = new PropertyCounts(this.name, this.key, new MemoryBudget(Number.POSITIVE_INFINITY))
     for (const [value, times] of this.values.entries()) {
@@ -241,7 +244,7 @@ class PropertyCounts {
     if (!this.#base) return listed(this.#sortedValues())
     const candidates = Array.from(this.values.gained(), ([value]) => value)
     const gained = new Set(candidates)
-    // Values without new counts are sorted already.
+    // Values without new counts are already sorted.
     let unchanged = 0
     for (const value of this.#base.#sortedValues()) {
       if (gained.has(value)) continue
@@ -256,7 +259,7 @@ class PropertyCounts {
     return this.#sorted
   }
 
-  /** Most frequent first, ties by their text. */
+  /** Sorts by frequency, most frequent first, ties by their text. */
   #sort(values: CountedValue[]): CountedValue[] {
     const times = new Map(values.map((value) => [value, this.values.times(value)]))
     return values.sort(
@@ -286,7 +289,7 @@ function addKind(kinds: Kinds, value: CountedValue, numbers: ReadonlySet<string>
   else if (urlForm.test(text)) kinds.url++
 }
 
-/** With its entry in the sorted list, which is made for the result. */
+/** Includes its entry in the sorted list, which is created for the result. */
 function bytesOfValue(value: CountedValue): number {
   return typeof value === "string" ? valueBytes + value.length * 2 : sortedBytes
 }

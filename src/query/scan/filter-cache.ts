@@ -3,10 +3,13 @@ import { emptyCodes, present, presentIn } from "../../columns/column.ts"
 import type { EventKind } from "../../event-kinds.ts"
 import type { Selection } from "../structures/selection.ts"
 
-/** Bytes of a selection or a column without its entries, and of a value without its text. */
+/** Bytes of a selection or a column without its entries, and of a value without its characters. */
 const objectBytes = 120
 const valueBytes = 40
-/** A selection is sparse if at most one in this many events is selected. Columns of more events would take too much memory. */
+/**
+ * A selection is sparse if at most one in this many events is selected. Columns of more events would take too much
+ * memory.
+ */
 const sparseFactor = 8
 
 /** An immutable batch. */
@@ -22,7 +25,7 @@ export class FilterCache {
   readonly #byBlock = new Map<number | string, CachedBlock>()
   #isDisabled = false
 
-  /** `grow`: reserves more bytes; false: there is no room, and there will be none. */
+  /** `grow`: reserves more bytes; returns false if there is no room, now or later. */
   constructor(private readonly grow: (bytes: number) => boolean) {}
 
   /** The cached selection of a block, or the result of `select`. */
@@ -51,7 +54,7 @@ export class FilterCache {
     return this.sparse(block) ?? new SparseBatch(block, new SparseColumns(selection.at, () => false))
   }
 
-  /** Drops everything if there is no more room: then later queries no longer find this cache. */
+  /** Drops everything if there is no more room: later queries then no longer find this cache. */
   #reserve(bytes: number): boolean {
     if (!this.#isDisabled && !this.grow(bytes)) {
       this.#isDisabled = true
@@ -70,12 +73,12 @@ class SparseColumns {
   constructor(
     /** The indexes of the events in the block. */
     readonly indexes: Uint32Array,
-    /** False: there is no room to cache it. */
+    /** Returns false if there is no room to cache the column. */
     private readonly reserve: (bytes: number) => boolean,
   ) {}
 
   codes<C extends Uint8Array | Uint32Array>(name: string, read: () => C): C {
-    // The codes of one name always have the same type.
+    // The codes of the same name always have the same type.
     const cached = this.#codes.get(name) as C | undefined
     if (cached) return cached
     const codes = this.#gather(read())
@@ -96,7 +99,7 @@ class SparseColumns {
     return this.#keys
   }
 
-  /** The column of these events, with a dictionary of their values only. */
+  /** The column of these events, with a dictionary that contains only their values. */
   #reencode({ codes, values }: Column): Column {
     const gathered = this.#gather(codes)
     const ownValues: Value[] = []
@@ -116,7 +119,7 @@ class SparseColumns {
 
   #gather<C extends Codes>(all: C): C {
     const { indexes } = this
-    // `slice` keeps the element type, which TypeScript does not know.
+    // `slice` preserves the element type, which TypeScript does not know.
     const gathered = all.slice(0, indexes.length) as C
     for (let n = 0; n < indexes.length; n++) gathered[n] = all[indexes[n] as number] as number
     return gathered
@@ -144,11 +147,11 @@ class SparseBatch implements Batch {
     this.website = all.website
     this.count = columns.indexes.length
     this.base = all.base
-    // The column exists, so it has values for these events, too.
+    // The column exists, so it has values for these events too.
     if (all.names) this.names = () => columns.column("names", () => all.names?.()) as Column
   }
 
-  // Read on request: a batch of several slices has none of these.
+  // Read on request: a batch of several slices has no single value for these.
   get name(): string {
     return this.all.name
   }
@@ -171,8 +174,8 @@ class SparseBatch implements Batch {
   visitors = () => this.#ids("visitors")
   sessions = () => this.#ids("sessions")
   profiles = () => this.#ids("profiles")
-  propertied = () => this.columns.codes("propertied", () => this.all.propertied())
-  withProperties = () => present(this.propertied())
+  hasProperties = () => this.columns.codes("propertied", () => this.all.hasProperties())
+  withProperties = () => present(this.hasProperties())
 
   column(field: TextField): Column | undefined {
     return this.columns.column(field, () => this.all.column(field))

@@ -31,7 +31,7 @@ export function columnOf(batch: Batch, field: Dimension): Column | undefined {
   return found
 }
 
-/** The values nested in a column's objects and arrays. */
+/** The values nested in the objects and arrays of a column. */
 function inside(column: Column, path: string): Column | undefined {
   const values: Value[] = []
   const codeOf = new Map<string, number>()
@@ -53,7 +53,7 @@ function inside(column: Column, path: string): Column | undefined {
   return { codes: Uint32Array.from(column.codes, (code) => through[code] as number), values }
 }
 
-/** The values of the first column, or of the second one where the first has none. */
+/** The values of the first column, or of the second where the first has none. */
 function either(one: Column, other: Column): Column {
   const shift = one.values.length
   const seconds = other.codes
@@ -69,7 +69,10 @@ export interface IdTextTest extends TextTest {
   kind: IdKind
 }
 
-/** The test of ids that a filter needs; for a negated filter, that of the operator that is negated. Undefined if it needs none. */
+/**
+ * The id test that a filter requires; for a negated filter, that of the operator that it negates. Undefined if it
+ * requires none.
+ */
 export function idTextTest(filter: Filter): IdTextTest | undefined {
   const kind = kindOf[filter.field]
   const { op, value } = filter
@@ -91,7 +94,7 @@ export interface Narrowed {
   selection: Selection
 }
 
-/** What batch tests read. */
+/** The part of a batch that batch tests read. */
 type BatchHead = Pick<Batch, "name" | "kind" | "website">
 /** Decides for a whole batch. */
 type BatchTest = (batch: BatchHead) => boolean
@@ -130,7 +133,7 @@ export class Matcher {
     return this.#batchTests.every((test) => test(batch))
   }
 
-  /** Each slice of a joined batch was accepted before they were joined. */
+  /** Each slice of a joined batch was accepted before the slices were joined. */
   #acceptsOpen(batch: Batch): boolean {
     return batch.names !== undefined || this.accepts(batch)
   }
@@ -170,7 +173,7 @@ export class Matcher {
     return this.#cachedMatches().selectionOf(block, () => this.#fitting(block, all))
   }
 
-  /** The cached matches of earlier queries, for the filters that test single events. */
+  /** The cached matches of earlier queries, for the filters that test individual events. */
   #cachedMatches(): FilterCache {
     if (!this.#filterCache) {
       const { cache } = this.lookup
@@ -307,13 +310,16 @@ function columnTest(field: Dimension, test: ValuePredicate): EventTest {
   }
 }
 
-/** One truth value per code, or a single one for all of them. */
+/** One truth value per code, or a single one if it is the same for all codes. */
 function truthTable(truths: boolean[]): Uint8Array | boolean {
   if (truths.every(Boolean)) return true
   return truths.some(Boolean) && Uint8Array.from(truths, Number)
 }
 
-/** An event matches if one of its keys does; for a negated filter, if none of its keys matches the operator that is negated. */
+/**
+ * An event matches if one of its keys does. With a negated filter, it matches if none of its keys matches the operator
+ * that is negated.
+ */
 function keyTest(filter: Filter): EventTest {
   const { lookup, isNegation: denies } = operators[filter.op]
   const test = positivePredicateOf(filter)
@@ -344,7 +350,7 @@ function presence(batch: Batch, keys: readonly string[]): Uint8Array {
   return has
 }
 
-// Branch-free: a branch would be mispredicted half of the time.
+// Branch-free, because a branch would be mispredicted half of the time.
 
 /** Writes the indexes of the matching events, and returns their number. */
 function placesOf(first: number, end: number, codes: Codes, fits: Uint8Array, places: Uint32Array): number {

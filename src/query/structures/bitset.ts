@@ -1,10 +1,10 @@
 import type { Selection } from "./selection.ts"
 
-// Kernels on bitsets: one bit for each dictionary id. The words are signed, because unsigned 32-bit words are slower in JavaScript.
-// Each kernel runs over a whole array: small functions with one loop are compiled sooner and better, and a call for each
-// element would cost more than its work.
+// Kernels on bitsets, with one bit for each dictionary id. The words are signed, because unsigned 32-bit words are
+// slower in JavaScript. Each kernel runs over a whole array: small functions with one loop are compiled sooner and
+// better, and a call for each element would cost more than its work.
 
-/** A bit for each dictionary id. Id 0, a missing id, has a bit as well. */
+/** One bit for each dictionary id. Id 0, a missing id, has a bit too. */
 export type Bitset = Int32Array
 
 export const bitsPerWord = 32
@@ -119,7 +119,7 @@ function findAt(bits: Bitset, ids: Uint32Array, at: Uint32Array, indexes: Uint32
   return found
 }
 
-/** Adds the bits of `other`, which is not longer, and returns how many of them were not set before. */
+/** Adds the bits of `other`, which must not be longer, and returns how many of them were not set before. */
 export function uniteBitsets(bits: Bitset, other: Bitset): number {
   let added = 0
   for (let index = 0; index < other.length; index++) {
@@ -132,7 +132,7 @@ export function uniteBitsets(bits: Bitset, other: Bitset): number {
   return added
 }
 
-/** How many bits of a word are set. */
+/** Returns the number of set bits in a word. */
 function popcount(word: number): number {
   let sum = word - ((word >>> 1) & 0x5555_5555)
   sum = (sum & 0x3333_3333) + ((sum >>> 2) & 0x3333_3333)
@@ -151,7 +151,7 @@ export function idsInBitset(bits: Bitset, count: number): Uint32Array {
   return ids
 }
 
-/** Sets `labels[id]` to `label` for each id in the set, without 0, that has the label 0. Returns how many they are. */
+/** Sets `labels[id]` to `label` for each id in the set that has the label 0, except id 0. Returns their number. */
 export function labelUnlabeled(bits: Bitset, labels: Uint32Array, label: number): number {
   let labeled = 0
   for (let index = 0; index < bits.length; index++) {
@@ -175,7 +175,7 @@ export function countByLabel(bits: Bitset, labels: Uint32Array, counts: Uint32Ar
   }
 }
 
-/** Calls `visit` with each id in the set, without 0, that has the label. */
+/** Calls `visit` with each id in the set that has the label, except id 0. */
 export function eachWithLabel(
   bits: Bitset,
   labels: Uint32Array,

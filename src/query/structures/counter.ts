@@ -1,19 +1,22 @@
 import { copyInto } from "../../columns/typed-arrays.ts"
 import type { MemoryBudget } from "./memory-budget.ts"
 
-/** Bytes that a counter takes without values, measured. */
+/** Measured bytes of a counter without values. */
 const counterBytes = 300
-/** Bytes that an entry takes in addition to the value itself, before and after packing, measured. */
+/** Measured bytes of an entry in addition to the value itself, before and after packing. */
 const entryBytes = 90
 const packedBytes = 16
 
-/** Whole numbers below this one are found in a table: at most 256 KB. */
+/** Whole numbers below this one are looked up in a table: at most 256 KB. */
 const tableEnd = 65_536
 
 /** Maps values to indexes. */
 class ValueIndex<Value> {
   readonly #others = new Map<Value, number>()
-  /** The indexes of small whole numbers, plus 1. Many properties have no other values, and a Map takes ten times as long. */
+  /**
+   * The indexes of small whole numbers, plus 1. Many properties have no other values, and a Map takes ten times as
+   * long.
+   */
   #table = new Uint32Array(0)
 
   get(value: Value): number | undefined {
@@ -42,13 +45,13 @@ function isSmall(value: unknown): value is number {
   return typeof value === "number" && value >= 0 && value < tableEnd && Number.isInteger(value)
 }
 
-/** Counts how often each value occurs. With a `base`, which must no longer change, it stores only the additions. */
+/** Counts how often each value occurs. With a `base`, which must not change any more, it stores only the additions. */
 export class Counter<Value> {
   /** The index of each value in the lists. Undefined once packed. */
   #places: ValueIndex<Value> | undefined = new ValueIndex()
   readonly #values: Value[] = []
   readonly #times: number[] = []
-  /** Values that are not in the base. */
+  /** Number of values that are not in the base. */
   #fresh = 0
 
   /** `bytesOf`: the size of a value. */
@@ -113,7 +116,9 @@ export class Counter<Value> {
       this.add(other.#values[place] as Value, other.#times[place] as number)
   }
 
-  /** Shrinks it to its minimum. After that it can only be merged into others or copied as their base. */
+  /**
+   * Shrinks it to its minimum. After that, it can only be merged into other counters or serve as their base.
+   */
   pack(): void {
     this.#places = undefined
     this.budget.reserve((packedBytes - entryBytes) * this.#times.length)
@@ -124,7 +129,7 @@ export class Counter<Value> {
     for (const [place, value] of this.#values.entries()) yield [value, this.#times[place] as number]
   }
 
-  /** Each value with its total count, base included. */
+  /** Each value with its total count, including the base. */
   *entries(): Generator<[Value, number]> {
     const { base } = this
     for (const [value, times] of this.gained()) yield [value, times + (base?.times(value) ?? 0)]

@@ -10,18 +10,18 @@ import {
 import type { MemoryBudget } from "./memory-budget.ts"
 import { type Selection, sizeOf } from "./selection.ts"
 
-/** Bytes of a set without its table, measured. */
+/** Measured bytes of a set without its table. */
 const setBytes = 130
 const initialSlots = 8
 /**
- * The share of the available memory that a bitset can take if a table would be smaller. It is a share of what is
- * still available, so that each set leaves most of it to the next ones.
+ * The share of the available memory that a bitset can take if a table would be smaller. Because it is a share of what
+ * is still available, each set leaves most of it to the following ones.
  */
 const spareShare = 1 / 64
 
 /**
- * A set of dictionary ids from 1 to `range`: a small hash table, or a bitset if there are many. With a `base`, which must no
- * longer change, it stores only the ids that the base does not have.
+ * A set of dictionary ids from 1 to `range`: a small hash table, or a bitset if there are many ids. With a `base`,
+ * which must not change any more, it stores only the ids that the base does not have.
  */
 export class IdSet {
   #own = 0
@@ -59,7 +59,7 @@ export class IdSet {
     return hasSlot(this.#slots as Uint32Array, id)
   }
 
-  /** Adds the ids of the selected events. 0, a missing id, is left out. */
+  /** Adds the ids of the selected events, except 0, which is a missing id. */
   addAll(ids: Uint32Array, selection: Selection): void {
     const { first, end, at } = selection
     this.#expect(sizeOf(selection))
@@ -97,7 +97,9 @@ export class IdSet {
     }
   }
 
-  /** Shrinks the set to its minimum. After that it can only be merged into others or copied as their base. */
+  /**
+   * Shrinks the set to its minimum. After that, it can only be merged into other sets or serve as their base.
+   */
   pack(): void {
     const { byteLength } = (this.#bits ?? this.#slots) as Int32Array | Uint32Array
     if (this.#own * 4 >= byteLength) return
@@ -107,7 +109,7 @@ export class IdSet {
     this.#slots = undefined
   }
 
-  /** Without the ids of the base. */
+  /** The ids without those of the base. */
   #ids(): Uint32Array {
     if (this.#list) return this.#list
     if (this.#bits) return idsInBitset(this.#bits, this.#own)
@@ -115,8 +117,8 @@ export class IdSet {
   }
 
   /**
-   * Prepares for up to `more` new ids. A bitset takes as much memory as a table of range / 64 ids, and is faster. If there
-   * is memory to spare, it is used from a sixteenth of that number.
+   * Prepares for up to `more` new ids. A bitset takes as much memory as a table of range / 64 ids, and is faster. If
+   * there is memory to spare, a bitset is used from a sixteenth of that number.
    */
   #expect(more: number): void {
     if (this.#bits || this.#list) return
@@ -150,7 +152,8 @@ export class IdSet {
   }
 }
 
-// The hash table: open addressing with linear probing, a power of two of slots, 0 for an empty one.
+// The hash table uses open addressing with linear probing. The number of slots is a power of two, and 0 marks
+// an empty slot.
 
 function idsInSlots(slots: Uint32Array, count: number): Uint32Array {
   const ids = new Uint32Array(count)
@@ -169,7 +172,7 @@ function hasSlot(slots: Uint32Array, id: number): boolean {
   return false
 }
 
-/** False if the table has the id already. */
+/** Returns false if the table already has the id. */
 function insertSlot(slots: Uint32Array, id: number): boolean {
   const last = slots.length - 1
   let slot = Math.imul(id, 0x9e37_79b1) & last

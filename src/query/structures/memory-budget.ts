@@ -21,7 +21,7 @@ export interface Memory {
 export class MemoryBudget implements Memory {
   #reserved = 0
 
-  /** `parent`: every reservation is made there too. It throws if it has no room. */
+  /** `parent`: every reservation is also made there, and throws if the parent has no room. */
   constructor(
     private readonly limit: number,
     private readonly parent?: Memory,
@@ -43,7 +43,7 @@ export class MemoryBudget implements Memory {
     this.#reserved += bytes
   }
 
-  /** A budget within this one, for memory that is released before the end of the query. */
+  /** A budget within this one, for memory that is released before the query ends. */
   child(): MemoryBudget {
     return new MemoryBudget(this.limit, this)
   }

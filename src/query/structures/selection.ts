@@ -13,7 +13,7 @@ export function sizeOf({ first, end, at }: Selection): number {
   return at ? at.length : end - first
 }
 
-/** The index in the batch of the n-th selected event, counted from 0. */
+/** The index in the batch of the nth selected event, counted from 0. */
 export function indexAt({ first, at }: Selection, n: number): number {
   return at ? (at[n] as number) : first + n
 }
@@ -52,8 +52,8 @@ export function timeRange(batch: Batch, from: number, to: number): Selection {
 }
 
 /**
- * Calls `visit` with each value of the selected events and its count. If few events are selected, it calls it for each
- * event, with a count of 1.
+ * Calls `visit` with each value of the selected events and its count. If few events are selected, calls it for each
+ * event with a count of 1.
  */
 export function forEachValue(
   column: Column,
@@ -80,7 +80,7 @@ export function forEachValue(
   }
 }
 
-/** Calls `visit` with each value of the selected events, mostly once. Marking a code is faster than counting it. */
+/** Calls `visit` with each value of the selected events, usually once. Marking a code is faster than counting it. */
 export function forEachDistinctValue(
   column: Column,
   selection: Selection,
@@ -99,8 +99,8 @@ export function forEachDistinctValue(
 }
 
 /**
- * Calls `visit` with the group and the value of the selected events that have one, and how many there are; one event at a time if values
- * rarely repeat. `groups`: the group of each selected event.
+ * Calls `visit` with each group and value of the selected events, and the number of events; with one event at a time if
+ * values rarely repeat. `groups`: the group of each selected event.
  */
 export function forEachGroupValue(
   { codes, values }: Column,
@@ -152,7 +152,7 @@ export function presentOnly(
   ]
 }
 
-/** How many of the selected events have each code. */
+/** The number of selected events with each code. */
 function countsOf({ codes, values }: Column, { first, end, at }: Selection): Uint32Array {
   const counts = new Uint32Array(values.length + 1)
   if (at) {

@@ -9,7 +9,7 @@ export function totalCount(counts: ValueCounts): number {
   return total
 }
 
-/** Compensated (Neumaier) summation, so that the order of the values does not show in the result. */
+/** Compensated (Neumaier) summation, so that the result does not depend on the order of the values. */
 export function sumOf(counts: ValueCounts): number {
   let sum = 0
   let compensation = 0
@@ -30,20 +30,24 @@ export function relativeChange(value: number, previous: number): number {
 }
 
 /**
- * The change weighted by size: the difference in units of the deviation that independent events have by chance, which is the square root
- * of their number. 10,000 to 10,100 weighs less than 100 to 200, and 1 to 2 less than both.
+ * The change weighted by size: the difference divided by the standard deviation that independent events have by chance,
+ * which is the square root of their number. A change from 10,000 to 10,100 has less weight than one from 100 to 200,
+ * and one from 1 to 2 has less than both.
  */
 export function weightedChange(value: number, previous: number): number {
   const size = Math.abs(value) + Math.abs(previous)
   return size === 0 ? 0 : (value - previous) / Math.sqrt(size)
 }
 
-/** Ascending. */
+/** Sorts ascending. */
 export function sortByValue(counts: ValueCounts): ValueCounts {
   return [...counts].sort(([a], [b]) => a - b)
 }
 
-/** Nearest-rank percentile of ascending values. `share`: 0.95 for the 95th. NaN if there are none. */
+/**
+ * Nearest-rank percentile of ascending values. `share`: 0.95 for the 95th percentile. NaN if there are no
+ * values.
+ */
 export function percentile(sorted: ValueCounts, share: number): number {
   const rank = Math.max(1, Math.ceil(share * totalCount(sorted)))
   let seen = 0
@@ -56,12 +60,12 @@ export function percentile(sorted: ValueCounts, share: number): number {
 
 /** First digits of a bin width. */
 const mantissas = [1, 2, 5]
-/** Minimum width as a share of the largest number: a double could not tell closer bounds apart. */
+/** Minimum width as a share of the largest number: a double could not distinguish closer bounds. */
 const minRelativeWidth = 2 ** -40
 
 /**
- * A histogram of ascending values: bins of equal width that cover all values, at most `maxBins` of them, or two. The width is 1, 2 or 5
- * times a power of ten, at least 1 for integers, and bounds are multiples of it.
+ * A histogram of ascending values with bins of equal width that cover all values: at most `maxBins`, or two. The width
+ * is 1, 2 or 5 times a power of ten, at least 1 for integers, and bounds are multiples of it.
  */
 export function histogram(sorted: ValueCounts, maxBins: number): Bin[] {
   const [[min] = [0], [max] = [0]] = [sorted[0], sorted.at(-1)]
@@ -90,7 +94,7 @@ function clampToFinite(bound: number): number {
   return Math.min(Math.max(bound, -Number.MAX_VALUE), Number.MAX_VALUE)
 }
 
-/** The index of the last bound that is not above a value. */
+/** The index of the last bound that does not exceed a value. */
 function boundIndexOf(value: number, bound: (index: number) => number): number {
   let index = Math.floor(value / bound(1))
   while (bound(index) > value) index--

@@ -5,7 +5,7 @@ const minute = 60_000
 const hour = 60 * minute
 const day = 24 * hour
 
-/** A time, Unix ms, from which a zone's clocks are `offset` ms ahead of UTC. */
+/** A time in Unix ms from which a zone's clock is `offset` ms ahead of UTC. */
 interface Transition {
   from: number
   offset: number
@@ -33,8 +33,8 @@ export class TimeZone {
 }
 
 /**
- * Splits a range, Unix ms with `to` exclusive, into the zone's periods. The range cuts the first and the last one. Without a
- * granularity the range is one bucket.
+ * Splits a range, in Unix ms with `to` exclusive, into the zone's periods. The first and the last period are clipped to
+ * the range. Without a granularity, the range is one bucket.
  */
 export function bucketsOf(
   from: number,

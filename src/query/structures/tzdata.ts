@@ -1,7 +1,7 @@
 import packed from "moment-timezone/data/packed/latest.json" with { type: "json" }
 
 // The IANA time zone database in the format of moment-timezone, one string per zone:
-// name|abbreviations|offsets|index of the offset of each period|ends of all periods but the last|population. Numbers have base 60.
+// name|abbreviations|offsets|index of the offset of each period|ends of all periods but the last|population. Numbers are in base 60.
 
 /** Version of the rules, such as 2026f. Bun's own rules come with its ICU and are older. */
 export const rulesVersion: string = packed.version
@@ -26,7 +26,7 @@ const links: ReadonlyMap<string, string> = new Map(
   }),
 )
 
-/** The rules of a zone. Its name is an IANA name or an offset such as +05:30. Undefined if there is no such zone. */
+/** The rules of a zone, given by an IANA name or an offset such as +05:30. Undefined if there is no such zone. */
 export function rulesOf(name: string): ZoneRules | undefined {
   const fixed = fixedOffset(name)
   if (fixed !== undefined) return { starts: Float64Array.of(-Infinity), offsets: Float64Array.of(fixed) }
@@ -41,14 +41,17 @@ export function isTimeZone(name: string): boolean {
   return zones.has(key) || links.has(key) || fixedOffset(name) !== undefined
 }
 
-/** Names and aliases as IANA writes them, by lower-case name. */
+/** Names and aliases as IANA spells them, by lower-case name. */
 const spellings: ReadonlyMap<string, string> = new Map(
   [...packed.zones, ...packed.links.map((link) => link.slice(link.indexOf("|") + 1))].map((zone) => {
     const [name = ""] = zone.split("|", 1)
     return [name.toLowerCase(), name]
   }),
 )
-/** Names that IANA changed, by the old name, which Chrome still reports. Other aliases are cities of their own, such as Europe/Oslo. */
+/**
+ * Names that IANA changed, by the old name, which Chrome still reports. Other aliases are separate cities, such as
+ * Europe/Oslo.
+ */
 const renamed: ReadonlyMap<string, string> = new Map([
   ["America/Buenos_Aires", "America/Argentina/Buenos_Aires"],
   ["America/Godthab", "America/Nuuk"],
@@ -81,7 +84,7 @@ const lastStart = Date.UTC(2201, 0, 1) / minute
 
 function unpack(text: string): ZoneRules {
   const [, , differences = "", indices = "", lengths = ""] = text.split("|")
-  // Minutes that the clocks are behind UTC.
+  // Minutes by which the clock is behind UTC.
   const behind = differences.split(" ").map(base60)
   const starts = [-Infinity]
   const offsets = [milliseconds(-(behind[base60(indices.charAt(0))] ?? 0))]

@@ -14,7 +14,7 @@ import { join } from "node:path"
 import { UserError } from "../../errors.ts"
 import { createPrivateFile } from "./files.ts"
 
-/** O_TMPFILE of Linux: a file without a name. No other process can open, replace or find it. */
+/** Linux's O_TMPFILE: an anonymous file. No other process can open, replace or find it. */
 const anonymousFileFlag = 0o20200000
 
 /** The folder that native addons are unpacked to. */
@@ -24,15 +24,15 @@ export const addonFolder = () => process.env.BUN_TMPDIR ?? tmpdir()
 const descriptorFolder = "/proc/self/fd"
 
 /**
- * Unpacks and loads the native addon that the binary embeds as `embedded`. Linux only. Other users cannot replace the
- * unpacked file, because it has no name. `src/build.ts` makes SQLite load through it. Throws the error of dlopen, or a
- * UserError if the file cannot be created.
+ * Unpacks and loads the native addon that the binary embeds as `embedded`. Linux only. The unpacked file is anonymous,
+ * so other users cannot replace it. `src/build.ts` makes SQLite load through this function. Throws the error of dlopen,
+ * or a UserError if the file cannot be created.
  */
 export function loadAddon(embedded: string): unknown {
   const bytes = readFileSync(embedded)
   const file = findUnpacked(bytes) ?? unpack(bytes)
   const module = { exports: {} }
-  // Opened by descriptor: a path can point to another file by now.
+  // Opened by descriptor, because a path could point to another file by now.
   process.dlopen(module as NodeJS.Module, `${descriptorFolder}/${file}`)
   return module.exports
 }

@@ -5,19 +5,24 @@ import { pendingMigrations } from "./migrate.ts"
 import { databaseError, readerTimeout, rejectOrphanedWal } from "./open.ts"
 
 /**
- * Bytes up to which a start checks the whole file: 0.8 s if it is in the page cache, because `pragma quick_check` takes
+ * Bytes up to which startup checks the whole file: 0.8 s if it is in the page cache, because `pragma quick_check` takes
  * 3 s per GB. No events are accepted during the check.
  */
 const fullCheckBytes = 268_435_456
-/** Samples taken from a larger table. Uncached, each reads a few pages: half a second in all on a slow disk. */
+/**
+ * Samples taken from a larger table. Uncached, each sample reads a few pages: half a second in total on a slow disk.
+ */
 const samplePoints = 500
 /** Rows per sample: about one page. */
 const rowsPerSample = 20
 /** Lines of SQLite's report. Only the first is shown. */
 const reportedLines = 1
-/** Bytes per read. Sequential reads first: quick_check reads in B-tree order, which takes ten times as long uncached. */
+/**
+ * Bytes per read. The file is read sequentially first: quick_check reads in B-tree order, which takes ten times as long
+ * uncached.
+ */
 const readBytes = 1_048_576
-/** Bytes: the header of a -wal file, and of each frame in it. */
+/** Bytes of the header of a -wal file, and of the header of each frame in it. */
 const walHeader = 32
 const frameHeader = 24
 
@@ -34,9 +39,9 @@ const sql = {
 }
 
 /**
- * Throws a UserError if the database at `path` is damaged. Always detects a truncated file. Detects any damaged page in
- * files up to `limit` bytes; in larger files only pages that a sample reads. Does not write. Call it while this process
- * has no connection to the file. `mayBeEmpty`: accept an empty file, which an interrupted first start leaves.
+ * Throws a UserError if the database at `path` is damaged. Always detects a truncated file. In files up to `limit`
+ * bytes, detects any damaged page; in larger files, only damaged pages in a sample. Does not write. Call it while this
+ * process has no connection to the file. `mayBeEmpty`: accepts an empty file, which an interrupted first start leaves.
  */
 export function rejectDamaged(path: string, mayBeEmpty: boolean, limit = fullCheckBytes): void {
   rejectOrphanedWal(path)
@@ -77,7 +82,7 @@ function walFrames(path: string): number {
   return Math.max(0, Math.floor((size - walHeader) / (frameHeader + 4_096)))
 }
 
-/** Compares the file size with the page count in the header. Leaves a file without an SQLite header to SQLite. */
+/** Compares the file size with the page count in the header. A file without an SQLite header is left to SQLite. */
 function rejectTruncated(path: string, bytes: number): void {
   const header = Buffer.alloc(100)
   const file = openFile(path)
@@ -167,7 +172,7 @@ function sample(db: Db): undefined {
   }
 }
 
-/** These statements are valid in every version, so one that fails means that pages are missing or unreadable. */
+/** These statements are valid in every version, so if one fails, pages are missing or unreadable. */
 function explainFailure(error: unknown, path: string): unknown {
   const { code, message } = error as { code?: string; message: string }
   if (code === "SQLITE_ERROR" || code?.startsWith("SQLITE_CORRUPT")) return damageError(path, message)

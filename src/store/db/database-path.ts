@@ -15,10 +15,10 @@ import { UserError } from "../../errors.ts"
 import { isFileLocked } from "./file-lock.ts"
 import { ServerLock } from "./server-lock.ts"
 
-// SQLite names the -wal after the path that the database was opened with. If a database is open under two names at once,
-// it gets damaged. If it is opened under a second name later, recent events are missing.
+// SQLite names the -wal after the path that the database was opened with. Opening a database under two names at once
+// damages it. Opening it later under a second name loses sight of recent events.
 
-/** Symbolic links that are followed, as in Linux (ELOOP). */
+/** Maximum symbolic links to follow, as in Linux (ELOOP). */
 const maxSymlinks = 40
 
 /** Resolves `path` to the canonical path that SQLite uses. The file does not have to exist. */
@@ -40,9 +40,9 @@ export function databasePath(path: string): string {
 }
 
 /**
- * Throws a UserError if the database at `path` (from `databasePath`) can be in use under another name: a server holds the
- * file but not this name, it has hard links, or it is a mount point. If `writing` is false, hard links and mount points
- * are accepted for a file outside WAL mode, such as a backup. Call it without an open connection to the file.
+ * Throws a UserError if the database at `path` (from `databasePath`) can be in use under another name: a server holds
+ * the file under another name, the file has hard links, or it is a mount point. If `writing` is false, accepts hard
+ * links and mount points for a file outside WAL mode, such as a backup. Call it without an open connection to the file.
  */
 export function rejectAliases(path: string, writing: boolean): void {
   const file = statSync(path, { throwIfNoEntry: false })
@@ -69,8 +69,8 @@ export function rejectAliases(path: string, writing: boolean): void {
 }
 
 /**
- * Removes the second name `<path>.before-restore-<time>` that a killed restore can leave. The caller must hold the server
- * lock: a running restore holds it.
+ * Removes the second name `<path>.before-restore-<time>` that a killed restore can leave. The caller must hold the
+ * server lock, which a running restore also holds.
  */
 export function removeRestoreLink(path: string): void {
   const file = statSync(path, { throwIfNoEntry: false })

@@ -51,8 +51,8 @@ export class DiskGuard {
   }
 
   /**
-   * Adds a cause to an SQLite error about the disk: tries to create a file beside the database and quotes the system's
-   * error. SQLite reports a read-only disk and a failing one alike, and an unreadable page as a damaged one.
+   * Adds a cause to an SQLite error about the disk: tries to create a file beside the database, and quotes the system's
+   * error. SQLite does not distinguish a read-only disk from a failing one, or an unreadable page from a damaged one.
    */
   explain(error: unknown): unknown {
     const { message, code } = error as { message: string; code?: string }

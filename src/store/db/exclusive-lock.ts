@@ -4,18 +4,24 @@ import { Database, type Db } from "./driver.ts"
 import { databaseError } from "./open.ts"
 import { ServerLock } from "./server-lock.ts"
 
-/** A lock on a database that no other process has open. No other process can open it until the release. */
+/**
+ * A lock on a database that no other process has open. No other process can open it until the lock is
+ * released.
+ */
 export interface ExclusiveLock {
   /** The locked database, for reading; undefined if the file is missing or damaged. */
   readonly db: Db | undefined
-  /** Replaces the database by the file `replacement` and keeps the old one as `aside`. False if there was none. */
+  /**
+   * Replaces the database with the file `replacement` and keeps the old one as `aside`. Returns false if there was no
+   * old one.
+   */
   replace(replacement: string, aside: string): boolean
   release(): void
 }
 
 /** Locks the database at `path`. Throws a UserError if any process has it open, even an idle server. */
 export function lockExclusively(path: string, pid: number): ExclusiveLock {
-  // Needed if SQLite has nothing to lock: a server can hold a file that was deleted or damaged.
+  // Also needed when SQLite has no file to lock: a server can hold a file that was deleted or damaged.
   const server = new ServerLock(path, pid)
   let db: Db | undefined
   try {

@@ -19,7 +19,10 @@ const retryPause = 20
 export class FileLock {
   #file: number | undefined
 
-  /** False if another process holds the lock. Also true if there is no such file, or the system has no such lock. */
+  /**
+   * Returns false if another process holds the lock. Returns true if there is no such file, or the system has no such
+   * lock.
+   */
   acquire(path: string): boolean {
     if (this.#file !== undefined) return true
     const file = openIfPresent(path)
@@ -53,8 +56,9 @@ export function isFileLocked(path: string): boolean {
 }
 
 /**
- * True if Linux lists an flock(2) lock on the file. The call itself sometimes reported a held lock as free: 1 of 50 commands that were
- * started one right after another. File systems with other device numbers in the list, as overlays have, are left to the call.
+ * True if Linux lists an flock(2) lock on the file. The call itself sometimes reported a held lock as free: once in 50
+ * commands started in quick succession. The call still decides for file systems whose device numbers differ in the
+ * list, such as overlays.
  */
 function isListed({ dev, ino }: { dev: number; ino: number }): boolean {
   if (process.platform !== "linux") return false
@@ -92,7 +96,7 @@ function flock(file: number, operation: number): boolean | undefined {
         library.close()
       }
     } catch {
-      // The other library.
+      // The other C library.
     }
   }
   return undefined

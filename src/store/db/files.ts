@@ -14,17 +14,17 @@ import {
 import { join } from "node:path"
 import { codeOf } from "../../errors.ts"
 
-// Safe file creation in folders that other users can write to, such as /tmp: they can put a link or a file under any name
-// that they can predict.
+// Creates files safely in folders that other users can write to, such as /tmp: these users can put a link or a file
+// under any name that they can predict.
 
 /** Random bytes in a temporary name: 64 bits cannot be guessed. */
 const randomBytes = 8
 
-/** Missing on Windows, where creating a link takes privileges. */
+/** Missing on Windows, where creating a link requires privileges. */
 const noFollow = constants.O_NOFOLLOW ?? 0
 
 /**
- * Creates `path` with mode 600 and returns its descriptor. Throws EEXIST if anything has that name, even a dangling link.
+ * Creates `path` with mode 600 and returns its descriptor. Throws EEXIST if the name exists, even as a dangling link.
  */
 export function createPrivateFile(path: string): number {
   return openSync(path, constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY | noFollow, 0o600)
@@ -39,9 +39,9 @@ export function partialName(path: string, pid: number, random: (bytes: Uint8Arra
 const partialPattern = /^(.+)\.partial-(\d+)(?:-[0-9a-f]{16})?$/
 
 /**
- * Removes the partial files and folders that killed processes left in `folder`, if `isOurs` accepts the base name they
- * were meant for. Skips files of running processes and of other users: a link or name from another user must not make
- * this process delete files.
+ * Removes the partial files and folders that killed processes left in `folder`, if `isOurs` accepts their intended base
+ * name. Skips files of running processes and of other users: a link or name from another user must not make this
+ * process delete files.
  */
 export function removePartials(folder: string, isOurs: (name: string) => boolean, ownPid: number): void {
   for (const name of readdirSync(folder)) {
@@ -66,8 +66,8 @@ function isAlive(pid: number): boolean {
 }
 
 /**
- * Renames the complete file `partial` to `path`. Without `replace` it throws EEXIST if anything has that name; the check
- * is atomic where the file system has hard links. A link at `path` is replaced, not followed.
+ * Renames the complete file `partial` to `path`. Without `replace`, throws EEXIST if the name exists; the check is
+ * atomic on file systems with hard links. A link at `path` is replaced, not followed.
  */
 export function publish(partial: string, path: string, replace: boolean): void {
   if (replace) renameSync(partial, path)
@@ -98,7 +98,9 @@ export function syncFolder(path: string): void {
   }
 }
 
-/** Gives `path` the owner of `reference` if this process is root: the server's own user must be able to open it. */
+/**
+ * Gives `path` the owner of `reference` if this process runs as root: the server's own user must be able to open it.
+ */
 export function keepOwner(path: string, reference: string): void {
   const { uid, gid } = statSync(reference)
   if (process.getuid?.() === 0 && (uid !== 0 || gid !== 0)) lchownSync(path, uid, gid)

@@ -20,7 +20,7 @@ const rateDays = 7
 const sql = {
   // A rid below 0 marks a tombstone of a deleted event, see migrations/0006_columns.sql. The unary + keeps SQLite from using
   // an index for that condition, which would sort all ids.
-  // Two counts and a subtraction: a condition on each row takes ten times as long.
+  // Two counts are subtracted, because a condition on each row takes ten times as long.
   events:
     "select (select count(*) from event_rows) - (select count(*) from event_rows where website_rid < 0)",
   // As subqueries, each is a lookup. `select min(id), max(id)` scans all rows.
@@ -49,8 +49,8 @@ export function growthOf(db: Db, now: number, defaultRetention: number | undefin
 }
 
 /**
- * Finds the first recent event by binary search over the ids, which are in order of receipt. An import or a clock change
- * makes the result an estimate. The first day counts as a full day: a rate from a few hours is not meaningful.
+ * Finds the first recent event by binary search over the ids, which are in order of receipt. After an import or a clock
+ * change, the result is an estimate. The first day counts as a full day: a rate from a few hours is not meaningful.
  */
 function eventsPerDay(db: Db, events: number, oldest: number | null, now: number): number {
   const { least, most } = db.prepare(sql.bounds).get() as { least: number | null; most: number | null }
@@ -69,7 +69,7 @@ function eventsPerDay(db: Db, events: number, oldest: number | null, now: number
   return recent / Math.min(rateDays, Math.max(1, (now - oldest) / dayMs))
 }
 
-/** Events without a website follow the default, so without one they are kept forever. */
+/** Events without a website follow the default retention; if there is none, they are kept forever. */
 function longestRetention(db: Db, defaultRetention: number | undefined): number | undefined {
   const all = [defaultRetention ?? 0, ...(db.prepare(sql.retained).pluck().all() as number[])]
   return all.includes(0) ? undefined : Math.max(...all)

@@ -26,11 +26,17 @@ import type { Db } from "./driver.ts"
 export interface Migration {
   name: string
   sql: string
-  /** Query whose result is 1 if the migration changed the schema as it should. For one that edits the text of a schema. */
+  /**
+   * Query that returns 1 if the migration changed the schema as intended. For migrations that edit the text of the
+   * schema.
+   */
   verify?: string
 }
 
-/** 0015_texts edits sqlite_schema, where text that is not found is not an error. Ids of texts in a text column would be stored as text. */
+/**
+ * 0015_texts edits sqlite_schema, where a failed text replacement is not an error. Then ids of texts in a text column
+ * would be stored as text.
+ */
 const verifyTexts = `
   select count(*) = 5 from pragma_table_info('event_rows')
   where name in ('anonymous_id', 'session_id', 'path', 'event_id', 'properties') and lower(type) = 'any'`

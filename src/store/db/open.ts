@@ -15,15 +15,18 @@ export interface OpenOptions {
   /** Unix ms */
   now: number
   /**
-   * Migrate a database of an older version. If false, such a database is rejected: a server of that version can be
+   * Migrates a database of an older version. If false, rejects such a database: a server of that version can be
    * running.
    */
   upgrade?: boolean
 }
 
-/** Page cache in KiB. Inserts touch the right edges of two indexes and the table, a small part of it. */
+/** Page cache in KiB. Inserts touch only the right edges of the table and two indexes. */
 export const cacheKiB = 32_768
-/** WAL pages (4 KiB each) that trigger a checkpoint: 16 MiB. More often, a checkpoint would write a hot page ten times instead of once. */
+/**
+ * WAL pages (4 KiB each) that trigger a checkpoint: 16 MiB. With more frequent checkpoints, a hot page would be written
+ * ten times instead of once.
+ */
 const checkpointPages = 4_000
 /** A checkpoint truncates a WAL file above this many bytes. */
 const maxWalBytes = 67_108_864
@@ -96,12 +99,17 @@ export function truncateWal(db: Db): boolean {
   }
 }
 
-/** ms that a reader waits for a lock: only crash recovery and the last connection to close block readers. */
+/**
+ * ms that a reader waits for a lock: readers are blocked only by crash recovery and by the last connection
+ * that closes.
+ */
 export const readerTimeout = 5_000
 
-/** A database in WAL mode in a folder that cannot be written to is read into memory up to this many bytes. */
+/** Maximum bytes of a database in WAL mode that is read into memory because its folder is not writable. */
 const maxBytesInMemory = 268_435_456
-/** Offsets in the file's header of the journal modes for writing and for reading, and their value without WAL. */
+/**
+ * Offsets of the two journal mode bytes in the file header, for writing and for reading, and their value without WAL.
+ */
 const [writeVersion, readVersion, rollbackJournal] = [18, 19, 1]
 
 /**
@@ -160,8 +168,9 @@ function openInMemory(path: string): Db {
 }
 
 /**
- * Closes a reader of an undamaged database and removes a leftover -wal. A read-only connection that closes last leaves the
- * -wal behind: an empty one of its own, or that of a server that has stopped since. A writer that closes last does not.
+ * Closes a reader of an undamaged database and removes a leftover -wal. A read-only connection that closes last leaves
+ * a -wal behind: an empty one of its own, or that of a server that has stopped since. A writer that closes last removes
+ * it.
  */
 export function closeAfterReading(db: Db): void {
   db.close()
@@ -175,7 +184,8 @@ export function closeAfterReading(db: Db): void {
       writer.close()
     }
   } catch {
-    // No permission, or in use. Nothing is lost: the next process to open the database reads the -wal.
+    // No permission, or the file is in use. Nothing is lost: the next process to open the database reads the
+    // -wal.
   }
 }
 

@@ -5,9 +5,9 @@ import { FileLock } from "./file-lock.ts"
 import { databaseError } from "./open.ts"
 
 /**
- * Ensures a single server per database. It is an SQLite lock on a small database beside it, `<path>-lock`, which stores the
- * pid of the holder. The system releases it when the process ends for any reason. A second lock, on the database file
- * itself, excludes a server that uses another name of the file.
+ * Ensures that only one server uses a database. The lock is an SQLite lock on a small database beside it,
+ * `<path>-lock`, which stores the pid of the holder. The system releases it when the process ends for any reason. A
+ * second lock, on the database file itself, keeps out a server that uses another name of the file.
  */
 export class ServerLock {
   readonly #path: string
@@ -62,8 +62,8 @@ export class ServerLock {
   }
 
   /**
-   * The pid of the server that uses the database; undefined if there is none. Acquires a free lock for a moment to find
-   * out, because a killed server leaves the file.
+   * The pid of the server that uses the database; undefined if there is none. Briefly acquires a free lock to find out,
+   * because a killed server leaves the file.
    */
   static holder(path: string): number | undefined {
     if (!ServerLock.hasLockFile(path)) return undefined
@@ -86,7 +86,7 @@ export class ServerLock {
     try {
       rmSync(this.#path, { force: true })
     } catch {
-      // The disk fails. The file stays, as after a kill, and the lock is still released.
+      // The disk fails. The file stays, as after a kill, but the lock is released.
     }
     this.#db.close()
   }

@@ -1,9 +1,12 @@
 import type { Db } from "./driver.ts"
 
 const dayMs = 86_400_000
-/** Smallest difference, in ms, between expected and actual time that counts as a jump: corrections and suspends are smaller. */
+/**
+ * Minimum difference in ms between expected and actual time that counts as a jump: corrections and suspends are
+ * smaller.
+ */
 const jumpThreshold = dayMs
-/** ms that a clock must run steadily after a jump before it is trusted: time to read the log and correct it. */
+/** ms that a clock must run steadily after a jump before it is trusted: time to read the log and correct the clock. */
 const trustDelay = dayMs
 
 interface Reading {
@@ -35,7 +38,10 @@ export class TrustedClock {
     this.observe(now, elapsed)
   }
 
-  /** Takes readings of both clocks and returns the trusted time: the wall clock, or less after an untrusted jump ahead. */
+  /**
+   * Takes readings of both clocks and returns the trusted time: the wall clock, or an earlier time after an untrusted
+   * jump ahead.
+   */
   observe(now: number, elapsed: number): number {
     const expected = extrapolate(this.#trusted, elapsed)
     if (this.#jump && !isNear(now, extrapolate(this.#jump, elapsed))) this.#jump = undefined
@@ -48,7 +54,10 @@ export class TrustedClock {
     return Math.min(now, expected)
   }
 
-  /** The last jump until it is trusted: the time read and the time expected. The same object for the same jump. */
+  /**
+   * The last jump, as long as it is not trusted: the time read and the time expected. Returns the same object for the
+   * same jump.
+   */
   get untrustedJump(): { readonly now: number; readonly expected: number } | undefined {
     return this.#jump
   }
@@ -64,8 +73,9 @@ function isNear(a: number, b: number): boolean {
 }
 
 /**
- * Times (Unix ms) that the database confirms: its creation, and the last receipt of an event if another event was received
- * one to two days before. A single event is not enough: a restart would trust one received under a wrong clock.
+ * Times (Unix ms) that the database confirms: its creation, and the last receipt of an event if another event was
+ * received one to two days before. A single event is not enough: a restart would trust one that was received under a
+ * wrong clock.
  */
 function trustedTimes(db: Db): number[] {
   const created = db.prepare(sql.created).pluck().get() as number

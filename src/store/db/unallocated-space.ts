@@ -9,7 +9,7 @@ import { truncateWal } from "./open.ts"
  * B-tree, it moves cells to other pages and can rebuild the old page from its end, without zeroing the region between the cell
  * pointers and the cells: the *unallocated space* of section 1.6 of SQLite's "Database File Format". A cell that moved before it
  * was deleted, even years before, can stay readable there until the page fills up. No statement zeroes that region: an interior
- * page of an index, for example, holds keys, but a statement cannot add one to a chosen page. So this module does, in the file.
+ * page of an index, for example, holds keys, but a statement cannot add one to a chosen page. So this module zeroes it, directly in the file.
  *
  * SQLite ignores the content of unallocated space. Writing it is safe while no other connection can write the page, and
  * permanent if no connection has an older copy of the page:
@@ -30,7 +30,7 @@ const stepBytes = 2_097_152
  * first byte is 0 or 1, and so never the type of a B-tree page.
  */
 const maxPages = 0x2000000
-/** Offset of the byte that SQLite locks, whose page it does not use. */
+/** Offset of the byte that SQLite locks. SQLite does not use its page. */
 const lockByte = 0x40000000
 
 /** How the caller runs the steps. */
@@ -49,7 +49,7 @@ export async function overwriteUnallocatedSpace(
   db: Db,
   { retry, pause }: OverwriteSchedule,
 ): Promise<boolean> {
-  // A connection of its own: its commit makes `db` drop cached pages, too. It does not wait for locks: a checkpoint that waits for
+  // Uses its own connection: its commit makes `db` drop cached pages too. It does not wait for locks: a checkpoint that waits for
   // a reader holds the write lock while it waits.
   const writer = new Database(db.name, { fileMustExist: true, timeout: 0 })
   try {
@@ -92,7 +92,7 @@ async function overwriteSteps(writer: Db, { retry, pause }: OverwriteSchedule): 
   const pagesPerStep = stepBytes / pageSize
   for (let to = pages + 1; to > 1; to = Math.max(1, to - pagesPerStep)) {
     const from = Math.max(1, to - pagesPerStep)
-    // Brings the pages into the page cache of the system, so that the lock does not wait for the disk.
+    // Brings the pages into the system's page cache, so that no disk read happens under the lock.
     await readAsync(file, buffer, 0, (to - from) * pageSize, (from - 1) * pageSize)
     const step = () => truncateWal(writer) && withCurrentFile(writer, () => overwrite(from, to))
     if (!(await retry(step))) return false
@@ -118,7 +118,7 @@ function withCurrentFile(writer: Db, overwrite: () => boolean): boolean {
   try {
     if ((statSync(`${writer.name}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0) return false
     if (overwrite()) {
-      // Writes page 1 even if the value is the same.
+      // Writes page 1 even if the value is unchanged.
       const version = writer.pragma("user_version", { simple: true }) as number
       writer.pragma(`user_version = ${version}`)
       writer.exec("commit")
@@ -133,8 +133,8 @@ function withCurrentFile(writer: Db, overwrite: () => boolean): boolean {
 const files = new Map<string, number>()
 
 /**
- * Opens a database file, and keeps it open until the process ends: POSIX releases all locks of a process on a file when the
- * process closes any descriptor of it, also those of SQLite's connections.
+ * Opens a database file, and keeps it open until the process ends: POSIX releases all locks of a process on a file when
+ * the process closes any descriptor of it, including the locks of SQLite's connections.
  */
 function openFile(path: string): number {
   const known = files.get(path)
@@ -153,7 +153,10 @@ function readFormat(file: number): { pageSize: number; usableSize: number; hasPo
   return { pageSize, usableSize: pageSize - header.readUInt8(20), hasPointerMap: header.readUInt32BE(52) > 0 }
 }
 
-/** True for pages of an auto_vacuum database that say where each page belongs: "Database File Format", 1.8. */
+/**
+ * True for pointer map pages of an auto_vacuum database, which record the parent of each page: "Database File Format",
+ * 1.8.
+ */
 function isPointerMap(page: number, usableSize: number, pageSize: number): boolean {
   const entries = Math.floor(usableSize / 5)
   const map = page - ((page - 2) % (entries + 1))
@@ -161,8 +164,8 @@ function isPointerMap(page: number, usableSize: number, pageSize: number): boole
 }
 
 /**
- * Returns where the unallocated space of a B-tree page is. Undefined for other pages, and for one whose header contradicts its
- * cell pointers: damage must not spread.
+ * Returns the position of a B-tree page's unallocated space. Undefined for other pages, and for a page whose header
+ * contradicts its cell pointers: damage must not spread.
  */
 function unallocatedSpace(page: Buffer): { start: number; end: number } | undefined {
   const type = page.readUInt8(0)

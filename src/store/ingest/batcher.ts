@@ -3,7 +3,7 @@ import type { RejectionReason } from "../../rejection-reasons.ts"
 import { StoreLockedError, type Write } from "./writer.ts"
 
 export interface BatcherOptions {
-  /** Maximum queued events. A request that would exceed it is rejected. */
+  /** Maximum queued events. A request that would exceed the maximum is rejected. */
   maxEvents: number
   /** Maximum queued bytes. */
   maxBytes: number
@@ -16,7 +16,7 @@ export interface Committer {
   commit(writes: readonly Write[]): (unknown | undefined)[]
   /** The reason why writes are currently rejected; undefined if they are accepted. */
   unavailableReason(): RejectionReason | undefined
-  /** ms to wait before the next rows are committed, after a commit of `rows`. */
+  /** ms to wait after a commit of `rows` before the next rows are committed. */
   delayAfter?(rows: number): number
 }
 
@@ -40,8 +40,9 @@ interface QueuedWrite {
 }
 
 /**
- * Group commit. Writes that are submitted in one turn of the event loop are committed together at its end: under load
- * that is every request in flight, and a single request is not delayed. While sealing falls behind, rows wait between commits.
+ * Group commit. Writes that are submitted in one turn of the event loop are committed together at its end. Under load,
+ * these are all requests in flight; a single request is not delayed. While sealing falls behind, rows wait between
+ * commits.
  *
  *     const batcher = new Batcher(store, { maxEvents: 50_000, maxBytes: 67_108_864, maxWait: 5_000 }, elapsed, onFault)
  *     await batcher.submit({ rows, size }) // resolves when the rows are on disk
@@ -86,7 +87,7 @@ export class Batcher {
   }
 
   #enqueue(write: Write): Promise<void> {
-    // Under overload, one turn of the event loop can last a second and submit more than the queue holds: commit now.
+    // Under overload, one turn of the event loop can last a second and submit more than the queue holds, so commit now.
     if (this.#isFull(write) && this.elapsed() >= this.#lockedUntil) this.#flush()
     if (this.#isFull(write)) {
       return Promise.reject(new RequestError("queue_full", { retryAfter }))
@@ -150,7 +151,7 @@ export class Batcher {
         this.#settle(entry, errors[index])
       })
       const rows = batch.reduce((sum, { write }) => sum + write.rows.length, 0)
-      // A stop does not wait for the sealing.
+      // Shutdown does not wait for the sealer.
       if (rows > 0 && this.#drainListeners.length === 0)
         this.#pausedUntil = this.elapsed() + (this.store.delayAfter?.(rows) ?? 0)
     } catch (error) {
@@ -212,7 +213,10 @@ export class Batcher {
   }
 }
 
-/** Slots that a write takes in the queue. A request without events takes one too, because many clients can send such requests. */
+/**
+ * Slots that a write takes in the queue. A request without events also takes one, because many clients can send such
+ * requests.
+ */
 function slotsOf({ rows, size }: Write): number {
   return rows.length || (size > 0 ? 1 : 0)
 }

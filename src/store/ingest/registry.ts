@@ -5,9 +5,12 @@ import { canonicalWebsiteId, listWebsites, type Website } from "../websites.ts"
 /** Minimum ms between two rechecks. Creating a key and using it takes longer. */
 const recheckInterval = 10
 
-/** Header texts of valid keys in memory, 300 bytes each. Clients send few different ones. */
+/** Maximum header texts of valid keys in memory, 300 bytes each. Clients send few different ones. */
 const maxHeaders = 1_000
-/** Characters of a header text in memory. `Bearer` and a key have 44; other spaces between them are legal. */
+/**
+ * Maximum characters of a header text in memory. `Bearer` and a key have 44; more spaces between them are
+ * legal.
+ */
 const maxHeaderLength = 64
 
 /** Websites and keys in memory. A running server consults them on every request. */
@@ -43,8 +46,8 @@ export class Registry {
   }
 
   /**
-   * Reloads before a request is rejected for an unknown or unsuitable website or key: the command line can have changed it
-   * just now. True if anything has changed. Reads one row, at most a hundred times per second.
+   * Reloads before a request is rejected for an unknown or unsuitable website or key: the command line can have just
+   * changed it. True if anything has changed. Reads one row, at most a hundred times per second.
    */
   recheck(): boolean {
     if (this.elapsed() - this.#checkedAt < recheckInterval) return false
@@ -62,7 +65,7 @@ export class Registry {
     return this.#find(id) ?? (this.recheck() ? this.#find(id) : undefined)
   }
 
-  /** Nearly all ids are sent in canonical form, and found without a conversion. */
+  /** Nearly all ids are sent in canonical form, and are found without a conversion. */
   #find(id: string): Website | undefined {
     return this.#websites.get(id) ?? this.#websites.get(canonicalWebsiteId(id))
   }
@@ -76,7 +79,10 @@ export class Registry {
     return this.#keys.get(hashKey(secret))
   }
 
-  /** The key that this header text named before, if no key has changed since. It can be disabled, revoked or expired. */
+  /**
+   * The key that this header text belonged to before, if no key has changed since. It can be disabled, revoked or
+   * expired.
+   */
   keyOfHeader(text: string): FoundKey | undefined {
     return this.#keysByHeader.get(text)
   }

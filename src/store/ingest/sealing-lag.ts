@@ -1,11 +1,11 @@
-/** Number of unsealed rows at which commits start to slow down, and the number the backlog is held to. */
+/** Number of unsealed rows at which commits start to slow down. The backlog is held at about this number. */
 const slowRows = 131_072
 const maxRows = 200_000
 /** Number of unsealed rows that triggers sealing immediately: one full pass. */
 const fullRows = 65_536
 /** Rows per second that are always accepted: a backlog delays events, but does not stop them. */
 const minRate = 10_000
-/** Accepted rate as a multiple of the sealing rate: at `slowRows`, and at `maxRows` or above. */
+/** Accepted rate as a multiple of the sealing rate: at `slowRows`, and at `maxRows` or more. */
 const slowShare = 1.5
 const fullShare = 0.5
 /** Weight of the latest rate in the average. */

@@ -3,7 +3,7 @@ import type { DailyHash } from "../daily-hash.ts"
 import type { Db, Statement } from "../db/driver.ts"
 import type { EventInserter, EventRow } from "../events.ts"
 
-/** The changes of one request. They are stored all or not at all. */
+/** The changes of one request. Either all or none of them are stored. */
 export interface Write {
   rows: readonly EventRow[]
   /** Approximate bytes in memory. */

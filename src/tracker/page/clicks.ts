@@ -1,14 +1,14 @@
-/** Characters of a link's text. */
+/** Maximum characters of a link's text. */
 const maxText = 256
 
 export interface ClickHandlers {
-  /** A click on an element with `data-track`. */
+  /** Handles clicks on elements with `data-track`. */
   attributes: ((name: string, properties: Record<string, string | undefined>) => void) | false | undefined
-  /** A click on a link to another host. */
+  /** Handles clicks on links to other hosts. */
   outgoing: ((href: string, text: string) => void) | false | undefined
 }
 
-/** The closest element around a click that matches, also inside of shadow roots. */
+/** The closest element around a click that matches the selector, even inside shadow roots. */
 export function closestOf(event: Event, selector: string): Element | undefined {
   return event
     .composedPath()

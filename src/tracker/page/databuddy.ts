@@ -1,5 +1,5 @@
 import { readOptions } from "./options.ts"
-import { createIdentity, openArea } from "./storage.ts"
+import { createIdentity, openStorageArea } from "./storage.ts"
 import { createTracker } from "./tracker.ts"
 import { reasonsNotToTrack } from "./tracking-allowed.ts"
 
@@ -7,7 +7,10 @@ import { reasonsNotToTrack } from "./tracking-allowed.ts"
 
 /** As in `tracker.ts`. */
 declare const DEBUG: boolean
-/** Path below which the server is, on the host that the script is loaded from; '' for none. Set when the script is bundled or served. */
+/**
+ * Path prefix of the server on the host that the script is loaded from; '' for none. Set when the script is bundled or
+ * served.
+ */
 declare const BASE_PATH: string
 
 type Call = [method: string, ...args: unknown[]]
@@ -25,7 +28,7 @@ interface Globals {
   databuddyDisabled?: boolean
 }
 
-/** Calls that wait for consent. */
+/** Maximum calls that wait for consent. */
 const maxEarlyCalls = 100
 
 const page: Omit<Window, keyof Globals> & Globals = window
@@ -44,8 +47,8 @@ function install(): void {
   const options = readOptions(page.databuddyConfig, attributes, address ? searchParams : [])
   const api = String(options.apiUrl || origin + BASE_PATH).replace(/\/+$/, "")
   const identity = createIdentity(
-    openArea(() => localStorage),
-    openArea(() => sessionStorage),
+    openStorageArea(() => localStorage),
+    openStorageArea(() => sessionStorage),
     () => Date.now(),
   )
   const tracker = createTracker(options, api, source, identity)

@@ -1,24 +1,27 @@
 import { closestOf } from "./clicks.ts"
 
-/** ms without input after which a visitor counts as away. */
+/** ms without input after which a visitor counts as inactive. */
 const maxGap = 30_000
-/** ms between two clicks of a rage click. */
+/** Maximum ms between two clicks of a rage click. */
 const rageGap = 1_000
 const rageClicks = 3
-/** ms that a page has to respond to a click. */
+/** ms within which a page has to respond to a click; otherwise the click is dead. */
 const deadAfter = 2_500
-/** ms between two scroll events of different gestures. */
+/** Minimum ms between scroll events of different gestures. */
 const scrollGap = 150
-/** Characters of a target or a field. */
+/** Maximum characters of the name of an element or field. */
 const maxName = 64
 
 /**
- * Elements whose click has an effect on the page. A text field only takes the focus; downloads and mail links
- * act outside the page.
+ * Elements that are expected to respond to a click on the page. A text field only takes the focus; downloads
+ * and mail links act outside the page.
  */
 const controls =
   "button,summary,[role=button],[role=tab],[role=menuitem],[onclick],input[type=button],input[type=submit],a[href]:not([target],[download],[href^=mailto],[href^=tel])"
-/** Links that leave the page, unless a script prevents it. How long the next page takes is not this page's fault. */
+/**
+ * Links that leave the page, unless a script prevents it. The time until the next page appears is not this page's
+ * fault.
+ */
 const leavingLinks = "a[href]:not([href^='#'])"
 
 /** What a visitor did on a page since the last report. */
@@ -46,7 +49,7 @@ function nameOf(element: Element): string {
 
 export type Engagement = ReturnType<typeof start>
 
-/** Counts what the visitor does. Contents of fields and keys are not read. */
+/** Counts what the visitor does. Does not read the contents of fields or the keys pressed. */
 export function start() {
   let counts = newCounts()
   let fields = new Set<EventTarget | null>()
@@ -116,7 +119,7 @@ export function start() {
       counts.formSubmitCount++
     },
     error: (event) => {
-      // Images and scripts that do not load are events without a message.
+      // Images and scripts that fail to load cause events without a message.
       if (event instanceof ErrorEvent) counts.errorCount++
     },
     input: ({ target }) => {

@@ -2,11 +2,11 @@ import type { Host } from "./plugin.ts"
 
 /** Maximum errors of a page: a loop that throws must not send forever. */
 const maxErrors = 100
-/** Maximum equal errors of a page. */
+/** Maximum identical errors of a page. */
 const maxEqual = 5
 /**
- * Ignored, as are errors of extensions: a layout that takes another frame, and errors of scripts from other
- * origins without details.
+ * Ignored, as are errors of extensions: warnings of ResizeObserver that a layout takes more than one frame,
+ * and errors of scripts from other origins, which have no details.
  */
 const ignored = /^ResizeObserver loop|^Script error\.?$/
 const extension = /^[a-z-]+-extension:/
@@ -34,11 +34,11 @@ function fieldsOf(event: Event) {
   }
   if (event instanceof PromiseRejectionEvent)
     return { ...describe(event.reason), filename: undefined, lineno: undefined }
-  // An image or a script that did not load.
+  // An image or a script that failed to load.
   return undefined
 }
 
-/** Anything can be thrown. */
+/** The thrown value can be of any type. */
 function describe(thrown: unknown, message?: string) {
   const isError = thrown instanceof Error
   const text = message || (isError ? thrown.message : textOf(thrown))

@@ -1,4 +1,4 @@
-/** The options of a page, as it wrote them. Other keys are ignored. */
+/** The options of a page, as the page set them. Other keys are ignored. */
 export interface Options {
   clientId?: string
   apiUrl?: string
@@ -70,7 +70,7 @@ export function numberOption(value: unknown, fallback: number, min: number, max:
   return typeof value === "number" ? Math.min(Math.max(value, min), max) : fallback
 }
 
-/** True if the visitor belongs to the sampled share. Depends only on the ID, so that whole sessions are in the sample. */
+/** True if the visitor is in the sample. Depends only on the ID, so that whole sessions are sampled. */
 export function isSampled(anonymousId: string, samplingRate: unknown): boolean {
   const position = Number.parseInt(anonymousId.slice(-8), 16) / 2 ** 32
   return !(position >= numberOption(samplingRate, 1, 0, 1))

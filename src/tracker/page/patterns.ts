@@ -1,4 +1,6 @@
-/** A regular expression for a pattern: `*` stands for one segment of a path, `**` for any number of them. */
+/**
+ * A regular expression for a pattern: `*` stands for one segment of a path, `**` for any number of segments.
+ */
 function expressionOf(pattern: string, end: string): RegExp {
   const source = pattern
     .replace(/[.+?^${}()|[\]\\]/g, "\\$&")
@@ -6,7 +8,7 @@ function expressionOf(pattern: string, end: string): RegExp {
   return new RegExp(`^${source}${end}`)
 }
 
-/** The option can be anything that the page wrote. */
+/** The option can be anything that the page set. */
 function listOf(patterns: unknown): string[] {
   return Array.isArray(patterns) ? patterns.map(String) : []
 }

@@ -19,11 +19,11 @@ export function pixelQuery(path: string, item: object): URLSearchParams {
 export function start() {
   return (url: string, path: string, item: object, isLeaving: boolean): Promise<number> => {
     const source = `${url}&${pixelQuery(path, item)}`
-    // An image does not outlive its page.
+    // A request for an image ends when its page is left.
     if (isLeaving) return fetch(source, { keepalive: true, credentials: "omit" }).then(({ status }) => status)
     return new Promise((resolve) => {
       const image = new Image()
-      // Sends the origin of the page, which the server checks, and no cookies.
+      // Sends the origin of the page, which the server checks, but no cookies.
       image.crossOrigin = "anonymous"
       image.onload = () => resolve(200)
       image.onerror = () => resolve(0)

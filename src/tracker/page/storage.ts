@@ -1,24 +1,26 @@
 /** ms without an event or activity after which a session ends. */
 const sessionIdle = 30 * 60_000
-/** ms between two extensions of a session by activity: a write costs the page more time than a read. */
+/** Minimum ms between two extensions of a session by activity: storage writes are slower than reads. */
 const activityGap = 10_000
-/** IDs in the URL come from other websites. */
+/** Format of accepted IDs: those in the URL come from other websites. */
 const idPattern = /^[\w.-]{1,128}$/
 
 const sessionKeys = ["did_session", "did_session_timestamp", "did_session_start"]
-/** `did_params` is not written here, but other builds of this script wrote it. */
+/** This script does not write `did_params`, but other versions of Databuddy's script did. */
 const visitorKeys = ["did", "did_profile", "did_params"]
 const optOutKeys = ["databuddy_opt_out", "databuddy_disabled"]
 const consentKey = "did_consent"
 
-export interface Area {
+export interface StorageArea {
   get: (key: string) => string | null
   set: (key: string, value: string) => void
   remove: (key: string) => void
 }
 
 /** The browser's storage, or memory where it is blocked or full. `open` returns the storage, or throws where it is blocked. */
-export function openArea(open: () => Pick<Storage, "getItem" | "setItem" | "removeItem">): Area {
+export function openStorageArea(
+  open: () => Pick<Storage, "getItem" | "setItem" | "removeItem">,
+): StorageArea {
   const memory = new Map<string, string>()
   const attempt = <Result>(work: (storage: ReturnType<typeof open>) => Result): Result | undefined => {
     try {
@@ -52,8 +54,8 @@ export type Identity = ReturnType<typeof createIdentity>
  * The IDs of the visitor, session and profile, and the visitor's choices about tracking. `local` lives across
  * visits, `session` in one tab.
  */
-export function createIdentity(local: Area, session: Area, now: () => number) {
-  const removeAll = (area: Area, keys: string[]) => keys.forEach(area.remove)
+export function createIdentity(local: StorageArea, session: StorageArea, now: () => number) {
+  const removeAll = (area: StorageArea, keys: string[]) => keys.forEach(area.remove)
   const setSession = (id: string) => {
     session.set("did_session", id)
     session.set("did_session_start", String(now()))
@@ -61,7 +63,7 @@ export function createIdentity(local: Area, session: Area, now: () => number) {
   }
   const idle = () => now() - Number(session.get("did_session_timestamp"))
   const self = {
-    /** Takes over the IDs that a link from another domain carries. */
+    /** Adopts the IDs in a link from another domain. */
     adopt: (params: URLSearchParams) => {
       const visitor = params.get("anonId") ?? ""
       const id = params.get("sessionId") ?? ""
@@ -75,7 +77,7 @@ export function createIdentity(local: Area, session: Area, now: () => number) {
       local.set("did", id)
       return id
     },
-    /** Extends the session, unless it is over. Can be called at each scroll. */
+    /** Extends the session, unless it is over. Cheap enough to call on every scroll event. */
     extend: () => {
       if (idle() > activityGap && idle() <= sessionIdle) session.set("did_session_timestamp", String(now()))
     },
@@ -103,7 +105,9 @@ export function createIdentity(local: Area, session: Area, now: () => number) {
       for (const key of optOutKeys) local.set(key, "true")
     },
     hasConsent: () => local.get(consentKey) !== null,
-    /** `remember`: the page waits for consent, so the next page must know about it. */
+    /**
+     * `remember`: stores the consent. Pages that wait for consent would otherwise ask again on the next page.
+     */
     optIn: (remember: boolean | undefined) => {
       removeAll(local, optOutKeys)
       if (remember) local.set(consentKey, "true")

@@ -7,9 +7,9 @@ import type { Host } from "./plugin.ts"
 import { createId, type Identity } from "./storage.ts"
 import { createTransport } from "./transport.ts"
 
-/** ms to wait after a change of the URL: routers change it more than once, and set the title afterwards. */
+/** ms to wait after a change of the URL: routers change it more than once and set the title afterwards. */
 const navigationDelay = 50
-/** ms; shorter times after the page is visible again are not reported. */
+/** ms; shorter times since the page became visible again are not reported. */
 const minSpan = 1_000
 /** s */
 const maxTime = 86_400
@@ -30,11 +30,13 @@ type Ids = { anonymousId: string } & ReturnType<Identity["session"]>
 
 /** A page that is being viewed. */
 interface View {
-  /** Visitor and session of the view. Its exit and engagement keep them if the session ends before the view does. */
+  /**
+   * Visitor and session of the view. Its exit and engagement keep these IDs if the session ends before the view does.
+   */
   ids: Ids
-  /** The fields that all of its events share. */
+  /** The fields that all events of the view share. */
   context: { path: string; page_count: number } & Properties
-  /** Unix ms since when the page is visible; 0: it is hidden, or its exit has been reported. */
+  /** Time since which the page is visible, Unix ms; 0: it is hidden, or its exit has been reported. */
   since: number
   exits: number
   /** Percent */
@@ -91,7 +93,7 @@ export function createTracker(options: Options, api: string, scriptUrl: string, 
     }
     try {
       if (options.filter?.(item) === false) return
-      // A page that is hidden can be closed without another event.
+      // A hidden page can be closed without another event.
       transport.add(endpoint, item, isUrgent || document.visibilityState === "hidden")
     } catch (error) {
       // The filter failed, or properties are not JSON. Tracking must never break the page.
@@ -104,7 +106,8 @@ export function createTracker(options: Options, api: string, scriptUrl: string, 
   }
 
   /**
-   * Loads a plugin. If it does not load, for example because of a Content-Security-Policy, the rest works.
+   * Loads a plugin. If it fails to load, for example because of a Content-Security-Policy, everything else
+   * works.
    */
   const load = <Plugin>(name: string, use?: (plugin: Plugin) => void): Promise<Plugin> => {
     const host: Host = { add: addVisible, path }
@@ -225,7 +228,7 @@ export function createTracker(options: Options, api: string, scriptUrl: string, 
       }
     })
     addEventListener("pagehide", () => {
-      // First, so that the exit is already sent in a way that outlives the page.
+      // Runs first, so that the exit is already sent in a way that outlives the page.
       transport.setLeaving(true)
       settle()
       endView("unload")

@@ -4,7 +4,7 @@ import type { Options } from "./options.ts"
 declare const DEBUG: boolean
 
 /**
- * The reasons why this page load is never tracked, whatever the visitor consents to. One that is true is enough.
+ * The reasons why this page load is never tracked, whatever the visitor consents to. One true reason is enough.
  * `navigator.doNotTrack` is the standard; old versions of Safari have it on `window`.
  */
 export function reasonsNotToTrack({ disabled, clientId, ignoreBotDetection }: Options) {

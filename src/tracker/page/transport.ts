@@ -1,20 +1,23 @@
 import { numberOption, type Options } from "./options.ts"
 
-/** Bytes of a request. Browsers limit all unfinished beacons of a page to 64 KiB together. */
+/** Maximum bytes of a request. Browsers limit all pending beacons of a page to 64 KiB together. */
 const maxBytes = 60 * 1_024
-/** Undelivered requests in memory. The oldest are dropped: a page can be open for days without a server. */
+/**
+ * Maximum undelivered requests in memory. The oldest are dropped: a page can be open for days while the
+ * server is unreachable.
+ */
 const maxPending = 50
 
-/** Items that are collected for a path before they are sent; fewer than the server accepts in one request. */
+/** Maximum items collected for a path before they are sent; fewer than the server accepts in one request. */
 const maxCollected = { pages: 50, others: 6 }
 
-/** The browser, as far as delivery depends on it. */
+/** The browser functions that delivery depends on. */
 export interface Network {
   /** Sends and returns the status; 0 if there is no response. */
   post: (url: string, body: string) => Promise<number>
   /** Returns false if the browser rejects the request. */
   beacon: (url: string, body: string) => boolean
-  /** Sends an item as an image, or in a way that outlives the page; as `post`. */
+  /** Sends an item as an image, or in a way that outlives the page. Returns the status like `post`. */
   pixel: (url: string, path: string, item: object, isLeaving: boolean) => Promise<number>
 }
 
@@ -22,7 +25,7 @@ interface Pending {
   path: string
   body: string
   attempts: number
-  /** True while it is in flight or waits for its next attempt. */
+  /** True while the request is in flight or waits for its next attempt. */
   isActive: boolean
 }
 
@@ -49,8 +52,9 @@ export function bodiesOf(items: readonly string[]): string[] {
 }
 
 /**
- * Collects items by path and delivers them. A request without a response, or with one that can change, is repeated with the same
- * body, whose event IDs let the server store each event once. `api`: the server's URL without a slash at the end.
+ * Collects items by path and delivers them. A request without a response, or with a temporary failure, is repeated with
+ * the same body; its event IDs let the server store each event only once. `api`: the server's URL without a trailing
+ * slash.
  */
 export function createTransport(api: string, options: Options, network: Network) {
   // A pixel carries one item.
@@ -72,7 +76,7 @@ export function createTransport(api: string, options: Options, network: Network)
   }
 
   const deliver = async (request: Pending): Promise<void> => {
-    // Beacons have taken it over, or the visitor has opted out.
+    // Beacons have taken over the request, or the visitor has opted out.
     if (!pending.has(request)) return
     request.isActive = true
     const status = await attempt(request).catch(() => 0)
@@ -80,7 +84,7 @@ export function createTransport(api: string, options: Options, network: Network)
     else if (request.attempts < maxRetries) {
       setTimeout(deliver, firstDelay * 2 ** request.attempts++, request)
     } else {
-      // Waits for `flush`, when the next items are sent or the connection returns.
+      // Waits for `flush`, which runs when the next items are sent or the connection returns.
       request.attempts = 0
       request.isActive = false
     }
@@ -105,8 +109,8 @@ export function createTransport(api: string, options: Options, network: Network)
   const flush = (): void => {
     close()
     for (const request of pending) {
-      // The browser delivers beacons after the page is gone. Requests in flight are repeated, because they
-      // can end with the page.
+      // The browser delivers beacons after the page is gone. Requests in flight are repeated as beacons,
+      // because they can end with the page.
       const canBeacon = isLeaving && !options.usePixel
       if (canBeacon && network.beacon(urlOf(request.path), request.body)) pending.delete(request)
       else if (!request.isActive) void deliver(request)
@@ -132,7 +136,9 @@ export function createTransport(api: string, options: Options, network: Network)
       enqueue(path, JSON.stringify(body))
       flush()
     },
-    /** True: the page is being left, so everything is sent at once. False: the page is back. */
+    /**
+     * True: the page is being left, so everything is sent at once. False: the visitor is back on the page.
+     */
     setLeaving: (value: boolean): void => {
       isLeaving = value
       flush()

@@ -5,8 +5,8 @@ import type { Host } from "./plugin.ts"
 const frameTime = 2_000
 
 /**
- * Reports each metric once: FCP, LCP and TTFB for a load; CLS, INP and FPS for each route. Browsers without soft navigations give
- * CLS and INP for the whole load. Returns the function to call at a view.
+ * Reports each metric once: FCP, LCP and TTFB per page load; CLS, INP and FPS per route. Browsers without soft
+ * navigations measure CLS and INP for the whole page load. Returns the function to call at each view.
  */
 export function start({ add, path }: Host): () => void {
   const reported = new Set<string>()
@@ -15,7 +15,7 @@ export function start({ add, path }: Host): () => void {
     add("/vitals", { metricName, metricValue: Math.round(value * 10_000) / 10_000, path: pathname })
   }
   const reportMetric = ({ id, name, value, navigationURL }: MetricType): void => {
-    // web-vitals calls again when a value changes after the page was hidden.
+    // web-vitals calls again if a value changes after the page was hidden.
     if (reported.has(id)) return
     reported.add(id)
     report(name, value, path(navigationURL))

@@ -15,7 +15,8 @@ export interface QueryLimits {
 }
 
 /**
- * Limits of callers with read:data. A dashboard page sends at most ten parameters; an hourly trend of a year has 50,000 values.
+ * Limits of callers with read:data. A dashboard page sends at most ten parameters; an hourly trend over a year has
+ * 50,000 values.
  */
 export const fullLimits: QueryLimits = {
   parameters: 200,
@@ -25,8 +26,8 @@ export const fullLimits: QueryLimits = {
 }
 
 /**
- * Limits of callers with read:reports only, such as share links. Enough for every dashboard page, and for three trends of a week by
- * the minute.
+ * Limits of callers with read:reports only, such as share links. Enough for every dashboard page, and for three trends
+ * of a week by the minute.
  */
 export const reportLimits: QueryLimits = {
   parameters: 50,

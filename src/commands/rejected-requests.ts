@@ -14,7 +14,7 @@ interface RefusalsOptions {
   json?: boolean
 }
 
-export function addRefusalsCommand(root: Command, context: Context): void {
+export function addRejectedRequestsCommand(root: Command, context: Context): void {
   root
     .command("refusals")
     .description("list recent requests that a running server rejected (needs a key in DATABUDDY_KEY)")

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import { RequestError } from "../../src/errors.ts"
-import { type Client, QueryQueue, type QueueLimits } from "../../src/query/engine/queue.ts"
+import { CallerQueue, type Client, type QueueLimits } from "../../src/query/engine/caller-queue.ts"
 
 const limits: QueueLimits = {
   running: 4,
@@ -16,13 +16,13 @@ const never = new AbortController().signal
 
 /** Requests that end on demand. */
 class Requests {
-  readonly queue: QueryQueue
+  readonly queue: CallerQueue
   /** In the order in which they began. */
   readonly began: string[] = []
   readonly #ends: (() => void)[] = []
 
   constructor(changes: Partial<QueueLimits> = {}) {
-    this.queue = new QueryQueue({ ...limits, ...changes })
+    this.queue = new CallerQueue({ ...limits, ...changes })
   }
 
   send(name: string, more: Partial<Client> & { bytes?: number; signal?: AbortSignal } = {}): Promise<void> {

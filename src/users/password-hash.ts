@@ -28,7 +28,7 @@ export interface PasswordSender {
 }
 
 /** Hashes and verifies passwords with limited concurrency, because hashing takes CPU time and memory. */
-export class Passwords {
+export class PasswordHasher {
   readonly #semaphore = new Semaphore(hashes)
   readonly #byAddress = new Map<string, number>()
   readonly #algorithm: Bun.Password.Argon2Algorithm

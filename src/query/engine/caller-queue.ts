@@ -1,24 +1,25 @@
 import { RequestError } from "../../errors.ts"
 
-/** How many requests with queries can run and wait. All in requests unless noted. */
+/** Limits of the queue, in requests unless noted otherwise. */
 export interface QueueLimits {
-  /** Running at once. */
+  /** Maximum running requests. */
   running: number
   runningPerCaller: number
-  /** Running at once by share links, all links together: anyone can have one. */
+  /** Maximum running requests with share links, all links together: anyone can have one. */
   runningShared: number
-  /** Waiting at once. */
+  /** Maximum waiting requests. */
   waiting: number
   waitingPerCaller: number
-  /** Bytes of memory of all waiting requests. */
+  /** Maximum bytes of memory of all waiting requests. */
   waitingBytes: number
-  /** ms that a request waits before it is rejected. */
+  /** Maximum ms that a request waits before it is rejected. */
   maxWait: number
 }
 
 /**
- * One thread executes all queries, so more requests at once are not faster: six keep it busy while a client reads its response. A page
- * of the dashboard sends up to ten requests at once. An office behind one address with one share link has several such pages open.
+ * One thread executes all queries, so more requests at once are not faster: six keep it busy while a client reads its
+ * response. A page of the dashboard sends up to ten requests at once. An office with one address and one share link can
+ * have several such pages open.
  */
 export const defaultQueueLimits: QueueLimits = {
   running: 6,
@@ -34,7 +35,7 @@ export const defaultQueueLimits: QueueLimits = {
 export interface Client {
   /** Identifies the caller: a key, a login session, or a share link with an address. */
   name: string
-  /** It uses a share link. */
+  /** Whether it uses a share link. */
   isShared: boolean
 }
 
@@ -47,8 +48,8 @@ interface WaitingRequest extends Client {
 const retryAfter = 2
 
 /** Limits how many requests with queries run at once, and serves callers round-robin. */
-export class QueryQueue {
-  /** Waiting requests by caller, the next caller first. */
+export class CallerQueue {
+  /** Waiting requests by caller; the next caller is first. */
   readonly #waiting = new Map<string, WaitingRequest[]>()
   /** Running requests by caller. */
   readonly #running = new Map<string, number>()
@@ -144,7 +145,7 @@ export class QueryQueue {
       next.start()
       const rest = this.#waiting.get(caller)
       if (!rest) return
-      // The caller goes to the back of the line.
+      // The caller goes to the back of the queue.
       this.#waiting.delete(caller)
       this.#waiting.set(caller, rest)
       return

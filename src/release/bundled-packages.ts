@@ -3,7 +3,7 @@ import { join } from "node:path"
 import { runtimeLibraries } from "./runtime.ts"
 
 /** A package of npm that is part of the binary. */
-export interface Component {
+export interface BundledPackage {
   name: string
   version: string
   /** SPDX expression. */
@@ -23,10 +23,10 @@ const licenseFile = /^(?:\w+[-_])?(?:licen[sc]e|copying)(?:\.\w+)?$/i
  * The packages whose code or data the entry points contain, according to the bundler, sorted by name. Throws if one has no
  * license or no license text: a release must not contain it.
  */
-export async function bundledComponents(
+export async function bundledPackages(
   root: string,
   builds: readonly Bun.BuildConfig[],
-): Promise<Component[]> {
+): Promise<BundledPackage[]> {
   const folders = new Set<string>()
   for (const config of builds) {
     const { metafile } = await Bun.build({ ...config, root, metafile: true })
@@ -36,11 +36,11 @@ export async function bundledComponents(
     }
   }
   return [...folders]
-    .map((folder) => readComponent(join(root, folder)))
+    .map((folder) => readPackage(join(root, folder)))
     .sort((a, b) => (a.name < b.name ? -1 : 1))
 }
 
-function readComponent(folder: string): Component {
+function readPackage(folder: string): BundledPackage {
   const { name, version, license } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as {
     name: string
     version: string
@@ -52,12 +52,12 @@ function readComponent(folder: string): Component {
 }
 
 /** The license texts of everything in the binary, for `databuddy licenses` and the archives. */
-export function licenseTexts(root: string, components: readonly Component[]): string {
+export function licenseTexts(root: string, packages: readonly BundledPackage[]): string {
   const own = readFileSync(join(root, "LICENSE"), "utf8").trim()
   const rule = "=".repeat(80)
   const sections = [
     `Databuddy, self-hosted, contains the software below.\n\n${own}`,
-    ...components.map(({ name, version, license, text }) => `${name} ${version} (${license})\n\n${text}`),
+    ...packages.map(({ name, version, license, text }) => `${name} ${version} (${license})\n\n${text}`),
     `SQLite, in better-sqlite3, is in the public domain: https://sqlite.org/copyright.html`,
     `The runtime, Bun ${Bun.version}, links these libraries:\n\n${runtimeLibraries
       .map(({ name, license, url }) => `- ${name} (${license}): ${url}`)
