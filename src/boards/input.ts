@@ -44,7 +44,7 @@ const tileChecks: Record<TileKind, SchemaCheck<(typeof newTileSchemas)[TileKind]
   retention: new SchemaCheck(newTileSchemas.retention),
 }
 
-/** The size in cells of a tile without one. */
+/** Default sizes of tiles, in cells. */
 const defaultSizes: Record<TileKind, Pick<Placement, "width" | "height">> = {
   number: { width: 3, height: 2 },
   chart: { width: 6, height: 4 },
@@ -99,10 +99,13 @@ export function parseNewTile(value: unknown, context: TileContext): NewTile {
   return tile
 }
 
-/** Adds a tile to those of a board. Throws `invalid_shape` if there are too many, or one has its id. */
+/**
+ * Adds a tile to those of a board. Throws `invalid_shape` if there are too many, or if another tile has the
+ * same id.
+ */
 export function withTile(tiles: readonly Tile[], added: NewTile, context: TileContext): Tile[] {
   if (tiles.length >= maxTiles) {
-    throw invalidShape([{ field: "", message: `is one tile too many: a board has at most ${maxTiles}` }])
+    throw invalidShape([{ field: "", message: `exceeds the maximum of ${maxTiles} tiles on a board` }])
   }
   if (tiles.some(({ id }) => id === added.id)) {
     throw invalidShape([{ field: "id", message: repeatedId }])
@@ -110,7 +113,7 @@ export function withTile(tiles: readonly Tile[], added: NewTile, context: TileCo
   return place([added], tiles, context)
 }
 
-/** Gives tiles an id, and those without a place the first free one. */
+/** Gives tiles an id if they have none, and puts those without a place in the first free one. */
 function place(added: readonly NewTile[], tiles: readonly Tile[], { newId }: TileContext): Tile[] {
   const placed = [...tiles]
   const isPlaced = ({ x, y }: NewTile) => x !== undefined && y !== undefined
@@ -126,7 +129,7 @@ function place(added: readonly NewTile[], tiles: readonly Tile[], { newId }: Til
   return arrange(placed)
 }
 
-/** `prefix`: of the field names before the index; undefined: the only tile is the whole body. */
+/** `prefix`: start of the field names, before the index; undefined: the only tile is the whole body. */
 function parseTiles(
   values: readonly unknown[],
   prefix: string | undefined,

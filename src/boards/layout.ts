@@ -1,9 +1,9 @@
-/** Columns of a board, and the limits of a tile's size in cells. */
+/** Columns of a board, and limits of a tile's size in cells. */
 export const boardColumns = 12
 export const minSize = 2
 export const maxHeight = 12
 
-/** Where a tile is on its board, in cells from the top left corner. */
+/** The position and size of a tile on its board, in cells from the top left corner. */
 export interface Placement {
   x: number
   y: number
@@ -17,30 +17,30 @@ interface Placed extends Placement {
 
 export type Direction = "left" | "right" | "up" | "down"
 
-/** True if the two share a column. */
-function isAbove(a: Placement, b: Placement): boolean {
+/** True if the two tiles share a column. */
+function sharesColumn(a: Placement, b: Placement): boolean {
   return a.x < b.x + b.width && b.x < a.x + a.width
 }
 
-/** In reading order. `first` comes before other tiles that start in its row. */
+/** Sorts tiles in reading order. `first` comes before other tiles that start in the same row. */
 function inOrder<Tile extends Placed>(tiles: readonly Tile[], first?: string): Tile[] {
   return [...tiles].sort((a, b) => a.y - b.y || Number(b.id === first) - Number(a.id === first) || a.x - b.x)
 }
 
 /**
- * Moves every tile up until it touches the top or the tile above it, in reading order: no two overlap, whatever they did before, and
- * none has a gap above it. Returns them in reading order.
+ * Moves every tile up until it touches the top or the tile above it, in reading order. Afterwards no two tiles overlap,
+ * even if they did before, and there are no gaps above tiles. Returns them in reading order.
  */
 export function arrange<Tile extends Placed>(tiles: readonly Tile[], first?: string): Tile[] {
   const placed: Tile[] = []
   for (const tile of inOrder(tiles, first)) {
-    const above = placed.filter((other) => isAbove(other, tile))
+    const above = placed.filter((other) => sharesColumn(other, tile))
     placed.push({ ...tile, y: Math.max(0, ...above.map(({ y, height }) => y + height)) })
   }
   return inOrder(placed)
 }
 
-/** Moves a tile to a cell, or as near as the board allows. The tiles that it covers move down. */
+/** Moves a tile to a cell, or as close to it as the board allows. The tiles that it covers move down. */
 export function moveTile<Tile extends Placed>(
   tiles: readonly Tile[],
   id: string,
@@ -52,7 +52,10 @@ export function moveTile<Tile extends Placed>(
   }))
 }
 
-/** Resizes a tile, or as near as the limits allow. The tiles that it covers move down. */
+/**
+ * Resizes a tile to the given size, or as close to it as the limits allow. The tiles that it covers move
+ * down.
+ */
 export function resizeTile<Tile extends Placed>(
   tiles: readonly Tile[],
   id: string,
@@ -65,8 +68,8 @@ export function resizeTile<Tile extends Placed>(
 }
 
 /**
- * Moves a tile one step, as the arrow keys do: a column to the side, or past the next tile above or below. Beside a tile of the same
- * height in the same row, the two change places.
+ * Moves a tile one step, as the arrow keys do: one column to the side, or past the next tile above or below. If the
+ * neighbor on that side is in the same row and has the same height, the two swap places.
  */
 export function stepTile<Tile extends Placed>(
   tiles: readonly Tile[],
@@ -77,13 +80,14 @@ export function stepTile<Tile extends Placed>(
   if (!tile) return [...tiles]
   const others = tiles.filter((other) => other !== tile)
   if (direction === "up" || direction === "down") {
-    const column = others.filter((other) => isAbove(other, tile))
+    const column = others.filter((other) => sharesColumn(other, tile))
     const next =
       direction === "up"
         ? column.filter(({ y }) => y < tile.y).sort((a, b) => b.y - a.y)[0]
         : column.filter(({ y }) => y > tile.y).sort((a, b) => a.y - b.y)[0]
     if (!next) return [...tiles]
-    // In a row, the moved tile comes first: to get below the next one, it has to start after it.
+    // Among tiles that start in the same row, the moved tile is placed first. To end up below `next`, it must
+    // start one row lower.
     return moveTile(tiles, id, { x: tile.x, y: direction === "up" ? next.y : next.y + 1 })
   }
   const step = direction === "left" ? -1 : 1
@@ -105,7 +109,7 @@ export function stepTile<Tile extends Placed>(
   )
 }
 
-/** The first place in reading order that a tile of this size fits into. */
+/** The first place in reading order where a tile of this size fits. */
 export function freePlace(
   tiles: readonly Placement[],
   { width, height }: Pick<Placement, "width" | "height">,
@@ -120,9 +124,9 @@ export function freePlace(
   return { x: 0, y: rows, width, height }
 }
 
-/** True if the two share a cell. */
+/** True if the two tiles share a cell. */
 export function overlaps(a: Placement, b: Placement): boolean {
-  return isAbove(a, b) && a.y < b.y + b.height && b.y < a.y + a.height
+  return sharesColumn(a, b) && a.y < b.y + b.height && b.y < a.y + a.height
 }
 
 function change<Tile extends Placed>(

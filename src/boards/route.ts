@@ -114,7 +114,7 @@ async function addBoard(
   const place = placeOf(deps, caller, websiteId)
   const board = parseNewBoard(await body(), contextOf(deps, caller, place, now))
   const created = await commitChange(deps, () => {
-    // The website can have been deleted meanwhile.
+    // The website can have been deleted in the meantime.
     const current = placeOf(deps, caller, websiteId)
     requirePlace(caller, current)
     return createBoard(deps.db, deps.newId(), { ...board, place: current }, now)

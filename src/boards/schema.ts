@@ -6,7 +6,7 @@ import { boardColumns, maxHeight, minSize } from "./layout.ts"
 
 // `expected` is the error message of a schema.
 
-/** Tiles of a board: each runs a query, and on a wallboard every minute. */
+/** Maximum tiles of a board: each runs a query, and on a wallboard one every minute. */
 export const maxTiles = 24
 
 const whole = (minimum: number, maximum: number, description: string) =>
@@ -17,7 +17,7 @@ const whole = (minimum: number, maximum: number, description: string) =>
     expected: `must be a whole number from ${minimum} to ${maximum}`,
   })
 
-/** How a value is written. */
+/** How a value is formatted. */
 const format = Type.Union(
   [
     Type.Literal("text"),
@@ -57,7 +57,7 @@ const measure = Type.Object(
   { ...strict, description: "A column, and how it is shown" },
 )
 
-// The page that shows the board has the range.
+// The range comes from the page that shows the board.
 const parameter = Type.Omit(
   parameterSchema,
   ["id", "start_date", "end_date", "preset", "page", "cursor"],
@@ -78,7 +78,7 @@ const query = (parameters: number, description: string) =>
     {
       ...strict,
       description:
-        "Body of POST /v1/query without its range. A compare or granularity stands for that of the page, except the granularity of retention",
+        "Body of POST /v1/query without its range. A compare or granularity is replaced by that of the page, except the granularity of retention",
     },
   )
 
@@ -100,7 +100,10 @@ const shared = {
       expected: "must be the id of a website, or none",
     }),
   ),
-  path: Type.Optional({ ...newViewSchema.properties.path, description: "Page and query that show the same" }),
+  path: Type.Optional({
+    ...newViewSchema.properties.path,
+    description: "Page and query that show the same data",
+  }),
 }
 
 const placement = {
@@ -110,7 +113,7 @@ const placement = {
   height: whole(minSize, maxHeight, "Rows"),
 }
 
-/** A tile of a request, whose place can be left to the server, and the same tile on a board. */
+/** A tile in a request, which can leave its place to the server, and the same tile on a board. */
 function tile<Kind extends string, Fields extends TProperties>(kind: Kind, fields: Fields) {
   const own = { kind: Type.Literal(kind, { expected: `must be ${kind}` }), ...shared, ...fields }
   return {
@@ -125,14 +128,17 @@ function tile<Kind extends string, Fields extends TProperties>(kind: Kind, field
 /** Each kind of tile. */
 const kinds = {
   number: tile("number", {
-    query: query(2, "The first has one row with the number; the second shows it over time"),
+    query: query(2, "The first parameter returns one row with the number; the second returns it over time"),
     measure,
     trend: Type.Optional(
       column("The same number in the rows of the second parameter. Default: the same column"),
     ),
   }),
   chart: tile("chart", {
-    query: query(2, "Values over time; with `by`, a second parameter has the parts of the first as a stack"),
+    query: query(
+      2,
+      "Values over time; with `by`, a second parameter returns the parts of the first, shown as a stack",
+    ),
     measure,
     by: Type.Optional(column("Column with the name of each line, or of each part of a stack")),
     display: Type.Union([Type.Literal("lines"), Type.Literal("bars")], {
@@ -140,12 +146,12 @@ const kinds = {
     }),
   }),
   table: tile("table", {
-    query: query(1, "Has the rows"),
+    query: query(1, "Returns the rows"),
     columns: Type.Array(measure, {
       minItems: 1,
       maxItems: 10,
       description:
-        "The columns; if the query compares, the first one with a number is followed by its change",
+        "The columns; if the query has a comparison, the first numeric column is followed by its change",
       expected: "must be a list of 1 to 10 columns {column, label, format}",
     }),
   }),
@@ -200,7 +206,8 @@ export const boardChangesSchema = Type.Object(
     revision: Type.Optional(
       Type.Integer({
         minimum: 1,
-        description: "The revision that the change is of. Another one is rejected with the reason `conflict`",
+        description:
+          "The revision that the change is based on. If the board has another one, the change is rejected with the reason `conflict`",
         expected: "must be a whole number above 0",
       }),
     ),
@@ -209,8 +216,8 @@ export const boardChangesSchema = Type.Object(
 )
 
 /**
- * The requests with tiles of any form. The tiles are validated by their kind: the errors of a union would be those of its first
- * kind.
+ * Request schemas that accept tiles of any form. Each tile is validated by its kind, because the errors of a union
+ * would be those of its first kind.
  */
 const anyTiles = Type.Optional(Type.Array(Type.Unknown(), { maxItems: maxTiles, expected: expectedTiles }))
 export const newBoardForm = Type.Object({ ...newBoardSchema.properties, tiles: anyTiles }, strict)

@@ -5,10 +5,12 @@ import { typeOf } from "../query-api/query-types.ts"
 import { parametersOf } from "./parameters.ts"
 import type { NewTile, Tile, TileKind, TileQueryJson } from "./schema.ts"
 
-/** Characters of a tile as JSON: a funnel of ten steps with a dozen filters each. A board is loaded as a whole. */
+/**
+ * Maximum characters of a tile as JSON: a funnel of ten steps with a dozen filters each. A board is loaded as a whole.
+ */
 const maxTileLength = 16_384
 
-/** The type that a kind of tile shows. Absent: any with the columns. */
+/** The query type that a kind of tile requires. Absent: any type with the columns. */
 const typesOfKinds: Partial<Record<TileKind, string>> = { funnel: "funnel", retention: "retention" }
 
 /**
@@ -52,7 +54,7 @@ function parse({ query }: NewTile, now: number, canReadData: boolean): { paramet
   for (;;) {
     const step = steps.next()
     if (!step.done) continue
-    // It is one query, not a batch.
+    // It is a single query, not a batch.
     const [parsed] = step.value.queries as [ParsedQuery]
     return parsed
   }
@@ -74,7 +76,9 @@ function parameterErrors(
     return [{ field: `${field}.name`, message: `must be ${needed} for a tile of the kind ${tile.kind}` }]
   }
   if (type?.needsReadData) {
-    return [{ field: `${field}.name`, message: "must not be a type of single events or people" }]
+    return [
+      { field: `${field}.name`, message: "must not be a type that returns individual events or people" },
+    ]
   }
   if (tile.kind === "chart" && granularity === undefined) {
     return [{ field: `${field}.granularity`, message: "is required: a chart shows values over time" }]

@@ -2,13 +2,13 @@ import { mkdirSync, rmSync } from "node:fs"
 import { basename, dirname, join } from "node:path"
 
 /**
- * Bundles the dashboard and embeds its files. Bun's own import of an HTML file lists style sheets in an order that depends
- * on which thread was first, and the same sources would give different binaries.
+ * Bundles the dashboard and embeds its files. Bun's own import of an HTML file lists style sheets in an order that
+ * depends on which thread was first, so the same sources would give different binaries.
  *
  * `folder` holds the files until the build has embedded them. Throws if the dashboard does not compile.
  */
 export async function embedDashboard(folder: string): Promise<Bun.BunPlugin> {
-  /** By the path in the sources. */
+  /** Fonts by their path in the sources. */
   const fonts = new Map<string, Font>()
   const { outputs } = await Bun.build({
     entrypoints: [join(import.meta.dir, "index.html")],
@@ -23,7 +23,7 @@ export async function embedDashboard(folder: string): Promise<Bun.BunPlugin> {
   })
   const files = [
     ...outputs.map((output) => ({ output, name: basename(output.path) })),
-    // The page and the style sheet have different paths to a font.
+    // The page and the style sheet use different paths for a font.
     ...[...new Map([...fonts.values()].map(({ file, name }) => [name, file]))].map(([name, output]) => ({
       output,
       name,
@@ -43,7 +43,8 @@ export async function embedDashboard(folder: string): Promise<Bun.BunPlugin> {
     const loader = name.endsWith(".html") ? "html" : "file"
     return `{ path: file${index}, loader: "${loader}", headers: { "content-type": ${JSON.stringify(output.type)} } }`
   })
-  // A file beside the others: their absolute paths would be part of the source map, and differ between two clones.
+  // A file beside the others: their absolute paths would be part of the source map, and would differ between two
+  // clones.
   const list = join(folder, "files.js")
   await Bun.write(list, `${imports.join("\n")}\nexport default { files: [${entries.join(", ")}] }\n`)
   return {
@@ -63,7 +64,7 @@ interface Font {
   file: Bun.BunFile
 }
 
-/** Keeps fonts out of the style sheet, where Bun puts them as data URLs, and adds them to `fonts`. */
+/** Keeps fonts out of the style sheet, where Bun would embed them as data URLs, and adds them to `fonts`. */
 function separateFonts(fonts: Map<string, Font>): Bun.BunPlugin {
   return {
     name: "separate-fonts",

@@ -23,7 +23,10 @@ const open: PageAccess = { status: 200, embedHosts: [] }
 const forbidden: PageAccess = { status: 403, embedHosts: [] }
 const missing: PageAccess = { status: 404, embedHosts: [] }
 
-/** Finds out whether the URL of a page leads to something that its visitor can open. Without a login, every website can exist. */
+/**
+ * Determines whether the URL of a page leads to something that its visitor can open. Without a login, every website
+ * might exist.
+ */
 export function pageAccess(deps: PageDeps, request: Request): PageAccess {
   const [first = "", second = "", page = ""] = segmentsOf(request.url)
   if (first === "invite") return isInviteValid(deps.db, second, deps.now()) ? open : missing
@@ -44,9 +47,10 @@ function websiteAccess({ db, registry, now }: PageDeps, request: Request, id: st
   if (!login) return open
   const { websites, sections } = login.user
   const exists = registry.website(id) !== undefined
-  // `all` and `none` stand for websites together, and for events without one, unless a website has that id.
+  // `all` and `none` stand for all websites together and for events without a website, unless a website has
+  // that id.
   const isKeyword = !exists && (id === "all" || (id === "none" && websites === null))
-  // The same status, so that it does not tell whether the website exists.
+  // Uses the same status, so that it does not reveal whether the website exists.
   if (!isKeyword && !(exists && canAccess({ websites }, id))) return missing
   return pageStatus(page, userPages(sections))
 }
@@ -65,7 +69,7 @@ function segmentsOf(url: string): string[] {
   return pathname.split("/").filter(Boolean).map(decoded)
 }
 
-/** Unchanged if it is not valid percent-encoding. */
+/** Returns the part unchanged if it is not valid percent-encoding. */
 function decoded(part: string): string {
   try {
     return decodeURIComponent(part)

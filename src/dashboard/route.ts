@@ -33,9 +33,9 @@ const pageRoutes = [
 ]
 
 /**
- * Serves the dashboard: one HTML page for all its routes, and its scripts and styles. The build embeds them in the binary;
- * without a build there is no dashboard. Only the page names `basePath`: the other files are cached forever, and refer to each other
- * by relative paths.
+ * Serves the dashboard: one HTML page for all its routes, and its scripts and styles. The build embeds them in the
+ * binary; without a build there is no dashboard. Only the page contains `basePath`: the other files are cached forever
+ * and refer to each other by relative paths.
  */
 export function dashboardRoutes(deps: PageDeps, basePath: string) {
   const app = new Elysia()
@@ -64,8 +64,8 @@ export function dashboardRoutes(deps: PageDeps, basePath: string) {
 }
 
 /**
- * The page for a server below `basePath`. It has many paths, so its relative references become absolute ones. A `<base>` element
- * would need a weaker policy, and would change what `href="#main"` means.
+ * The page for a server with --base-path. It is served at many paths, so its relative references become absolute. A
+ * `<base>` element would need a weaker policy, and would change the meaning of `href="#main"`.
  */
 function pageBelow(basePath: string, html: string): string {
   return html
@@ -80,7 +80,7 @@ function addPage(app: Elysia, deps: PageDeps, file: () => Promise<StaticFile>): 
   }
 }
 
-/** Without the database, the page is served too: it shows the error of the API. */
+/** Without the database, the page is still served: it shows the error of the API. */
 function accessOf(deps: PageDeps, request: Request): PageAccess {
   try {
     return pageAccess(deps, request)
@@ -98,12 +98,12 @@ export function pageResponse(deps: PageDeps, request: Request, file: StaticFile)
     "Content-Security-Policy": [...contentSecurityPolicy, `frame-ancestors ${ancestors}`].join("; "),
   }
   const response = fileResponse(file, request, headers, status)
-  // It has no value for a list of hosts.
+  // This header has no value for a list of hosts.
   if (embedHosts.length > 0) response.headers.delete("X-Frame-Options")
   return response
 }
 
-/** Lets browsers install the dashboard as an app. Its URLs are relative, so they hold below any path. */
+/** Lets browsers install the dashboard as an app. Its URLs are relative, so they are valid under any path. */
 function addManifest(app: Elysia, names: readonly string[]): void {
   const manifest = {
     name: "Databuddy",
@@ -114,7 +114,7 @@ function addManifest(app: Elysia, names: readonly string[]): void {
     theme_color: "#f6f6f4",
     icons: names.flatMap((name) => {
       if (/^icon-.*\.svg$/.test(name)) return [{ src: `./${name}`, type: "image/svg+xml", sizes: "any" }]
-      // Its edges are empty, so that a mask can cut them off.
+      // Its edges are empty, so that a mask can crop them.
       if (/^icon-.*\.png$/.test(name))
         return [{ src: `./${name}`, type: "image/png", sizes: "512x512", purpose: "maskable" }]
       return []

@@ -100,7 +100,7 @@ describe.skipIf(noBrowser)(`boards${skipped}`, () => {
     const { page, faults } = await dashboard.open("/w/SITE/overview?f=exists:property.plan:true")
     await waitForPage(page, "order_paid")
     await pin(page, "Pin a key metric", async (dialog) => {
-      await dialog.getByRole("combobox", { name: "Number" }).selectOption("Sessions")
+      await dialog.getByRole("combobox", { name: "Metric" }).selectOption("Sessions")
       await choose(dialog, "New board…")
       await dialog.getByLabel("Name of the new board").fill("Sales")
     })

@@ -47,7 +47,7 @@ describe.skipIf(noBrowser)(`links to people${skipped}`, () => {
       ),
     )
     const chip = page.locator(".people-selection")
-    const words = "Visitors who reached step 2, product_viewed, of Purchase"
+    const words = "Visitors who reached step 2 (product_viewed) of Purchase"
     await eventuallyPasses(async () => expect(await textOf(chip)).toBe(words))
     await page.reload()
     await eventuallyPasses(async () => expect(await peopleOn(page)).toBe(second))
@@ -56,7 +56,7 @@ describe.skipIf(noBrowser)(`links to people${skipped}`, () => {
     const droppedOff = page.getByRole("link", { name: `${count(second - last)} dropped off` })
     await eventuallyPasses(async () => expect(await follow(page, droppedOff)).toBe(second - last))
     await eventuallyPasses(async () =>
-      expect(await textOf(chip)).toBe("Visitors who dropped off after step 2, product_viewed, of Purchase"),
+      expect(await textOf(chip)).toBe("Visitors who dropped off after step 2 (product_viewed) of Purchase"),
     )
     await page.getByRole("button", { name: "Remove Visitors who dropped off" }).click()
     await page.getByText("Visitors active in this range").waitFor()

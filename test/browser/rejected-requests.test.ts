@@ -51,7 +51,7 @@ describe.skipIf(noBrowser)(`rejected requests${skipped}`, () => {
     await send(401, "/track", { authorization: "Bearer nonsense" }, event)
     await send(404, "/track?website_id=550e8400-e29b-41d4-a716-446655440000", {}, event)
     const { page, faults } = await dashboard.open("/w/SITE/refusals")
-    await waitForPage(page, "Invalid shape")
+    await waitForPage(page, "Invalid fields")
     const { refusals: requests } = await dashboard.api<{ refusals: RejectedRequest[] }>("refusals")
     const reasons = [...Map.groupBy(requests, ({ reason }) => reason)].map(([, group]) => group)
     for (const requestsOfReason of reasons) {
@@ -89,9 +89,9 @@ describe.skipIf(noBrowser)(`rejected requests${skipped}`, () => {
 
   test("filters by reason and website, and links to the settings that fix a reason", async () => {
     const { page } = await dashboard.open("/w/SITE/refusals")
-    await waitForPage(page, "Invalid shape")
+    await waitForPage(page, "Invalid fields")
     const rows = page.getByRole("table", { name: "Rejected requests" }).locator("tbody tr")
-    await page.getByRole("link", { name: "Filter: Invalid shape" }).click()
+    await page.getByRole("link", { name: "Filter: Invalid fields" }).click()
     await eventuallyPasses(async () => expect(await rows.count()).toBe(3))
     await page.getByRole("combobox", { name: "Reason" }).selectOption("")
     await page.getByRole("combobox", { name: "Website" }).selectOption(dashboard.site)
@@ -123,13 +123,13 @@ describe.skipIf(noBrowser)(`rejected requests${skipped}`, () => {
 
   test("a pause stops updates until it is resumed", async () => {
     const { page } = await dashboard.open("/w/SITE/refusals")
-    await waitForPage(page, "Invalid shape")
+    await waitForPage(page, "Invalid fields")
     const rows = page.getByRole("table", { name: "Rejected requests" }).locator("tbody tr")
     const before = await rows.count()
     await page.getByRole("button", { name: "Pause" }).click()
     await send(401, "/track", {}, event)
     await page.getByRole("button", { name: "Resume" }).click()
-    await page.getByRole("heading", { level: 3, name: "Credential missing" }).waitFor()
+    await page.getByRole("heading", { level: 3, name: "No API key or website ID" }).waitFor()
     await eventuallyPasses(async () => expect(await rows.count()).toBe(before + 1))
     await page.context().close()
   })

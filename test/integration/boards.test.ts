@@ -257,7 +257,7 @@ describe("a tile is rejected, with the field named:", () => {
       "one of single people",
       { ...table, query: { parameters: [{ name: "people" }] } },
       "query.parameters.0.name",
-      "must not be a type of single events or people",
+      "must not be a type that returns individual events or people",
     ],
     [
       "a chart without dates",

@@ -36,7 +36,7 @@ export function ArrangeGrid({ tiles, website, onChange }: ArrangeGridProps) {
   return (
     <>
       <p class="board-hint">
-        Drag a tile to move it, and its corner to resize it. Or focus a tile: arrow keys move it, Shift and
+        Drag a tile to move it, or its corner to resize it. Or focus a tile: arrow keys move it, Shift and
         arrow keys resize it.
       </p>
       <p class="hidden" role="status">
@@ -98,9 +98,9 @@ function placeText({ title, x, y, width, height }: BoardTile): string {
 interface Drag {
   id: string
   kind: "move" | "resize"
-  /** Where the pointer was pressed, in px, and the tile then. */
+  /** Where the pointer was pressed, in px, and the tile at that time. */
   start: { x: number; y: number; tile: Placement }
-  /** The tiles then: those that the dragged one covers only for a moment come back. */
+  /** The tiles at that time: tiles that the dragged one covers only briefly return to their places. */
   tiles: readonly BoardTile[]
 }
 
@@ -142,7 +142,7 @@ function useDrag(
   }
 }
 
-/** The px from one cell to the next. */
+/** The distance from one cell to the next in px. */
 function cellSize(grid: HTMLElement | null): { width: number; height: number } | undefined {
   if (!grid) return undefined
   const { gridTemplateColumns, columnGap, rowGap, gridAutoRows } = getComputedStyle(grid)

@@ -9,9 +9,12 @@ interface BoardGridProps {
   tiles: readonly BoardTile[]
   /** The website of the board, `none` or `all`. */
   website: string
-  /** The titles lead to the reports that show the same. Not where a board is shown without navigation. */
+  /**
+   * Whether titles link to the reports that show the same data. False where a board is shown without
+   * navigation.
+   */
   isLinked?: boolean
-  /** A change runs all queries again. */
+  /** Changing it runs all queries again. */
   version?: number
   /** Shown beside the title of a tile. */
   actionsOf?: (tile: BoardTile) => ComponentChildren
@@ -38,7 +41,7 @@ export function BoardGrid({ tiles, website, isLinked = false, version = 0, actio
   )
 }
 
-/** The place of a tile, as the style sheet reads it. */
+/** The position of a tile, as the style sheet reads it. */
 export function placeOf({ x, y, width, height }: BoardTile) {
   return { "--x": x, "--y": y, "--width": width, "--height": height }
 }

@@ -15,7 +15,7 @@ import { BoardMenu } from "./board-menu.tsx"
 /** px */
 const skeletonHeight = 400
 
-/** The boards of the website, and those of all websites. */
+/** The boards of the website, and boards of all websites. */
 export function BoardList() {
   const { session, view } = useApp()
   const { website } = view.value
@@ -25,7 +25,7 @@ export function BoardList() {
   return (
     <Page title="Boards" unranged unfiltered>
       {own.isLoading || all.isLoading ? (
-        // For both lists: the second one would move when the first one is loaded.
+        // Shown for both lists, because the second one would move when the first one has loaded.
         <Skeleton height={skeletonHeight} />
       ) : (
         <>
@@ -59,9 +59,7 @@ function Boards({ place, list: { data, error, refetch } }: BoardsProps) {
     <Panel
       title={session.nameOf(place)}
       hint={
-        place === "all"
-          ? "Boards across websites. Each tile can show one website, or all together."
-          : undefined
+        place === "all" ? "Boards across websites. Each tile can show one website or all of them." : undefined
       }
       actions={
         session.isOwner && (

@@ -26,7 +26,7 @@ export function BoardPage({ id }: { id: string }) {
   const isWallboard = router.location.value.params.get("mode") === "wallboard"
   const place = board && placeIn(board)
   useEffect(() => {
-    // The queries of a board are for its website, and so are the links of the navigation.
+    // The queries of a board are for the board's website, and so are the links of the navigation.
     if (place !== undefined && place !== view.value.website)
       router.navigate(router.savedHref(router.viewPath(), place), "replace")
   }, [place])
@@ -79,7 +79,7 @@ function ArrangeablePage({ loaded }: { loaded: LoadedBoard }) {
               type="button"
               class="button"
               onClick={() => {
-                // Browsers can refuse it: the wallboard then fills the window.
+                // Browsers can refuse full screen: then the wallboard fills the window.
                 document.documentElement.requestFullscreen?.().catch(() => {})
                 router.setParams({ mode: "wallboard" })
               }}
@@ -119,7 +119,7 @@ function Content({ loaded, draft, onDraft }: ContentProps) {
         <Empty title="No tiles yet">
           {session.sharedBoard !== undefined ? null : session.isOwner ? (
             <>
-              Open a report, and press <Icon name="pin" /> on any chart, number or table.{" "}
+              Open a report and press <Icon name="pin" /> on any chart, number or table.{" "}
               <Link href={router.pageHref("")}>Open reports</Link>
             </>
           ) : (

@@ -4,7 +4,7 @@ import type { TileOf } from "../state/boards.ts"
 import type { Row } from "../state/query-cache.ts"
 import { numberIn } from "./values.ts"
 
-/** Lines in one chart: more are hard to tell apart. */
+/** Maximum lines in one chart: more are hard to tell apart. */
 const maxLines = 6
 
 interface ChartLines {
@@ -13,8 +13,8 @@ interface ChartLines {
 }
 
 /**
- * The dates and lines of a chart tile. `rows`: those of its parameters. `nameOf`: the name of the line that a row belongs to. `hasPrevious`: with
- * the previous period, if there is a single line or a total.
+ * The dates and lines of a chart tile. `rows`: the rows of its parameters. `nameOf`: the name of the line that a row
+ * belongs to. `hasPrevious`: includes the previous period, if there is a single line or a total.
  */
 export function chartLines(
   { measure, by }: Pick<TileOf<"chart">, "measure" | "by">,

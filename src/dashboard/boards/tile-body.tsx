@@ -24,12 +24,12 @@ import "../retention/retention.css"
 
 interface BodyProps<Tile> {
   tile: Tile
-  /** Its results have the position of the parameter as their id. */
+  /** The IDs of its results are the positions of the parameters. */
   query: QueryState
   annotations: readonly Annotation[]
 }
 
-/** What a tile shows, once its query is answered. */
+/** The content of a tile, once its query has been answered. */
 export function TileBody({ tile, ...props }: BodyProps<BoardTile>) {
   switch (tile.kind) {
     case "number":
@@ -79,7 +79,7 @@ function NumberBody({ tile, query }: BodyProps<TileOf<"number">>) {
   )
 }
 
-/** Whether there was anything in the previous period. Otherwise, there is nothing to compare with. */
+/** Whether the previous period has any values. Otherwise, there is nothing to compare with. */
 function hasValues(previous: unknown): boolean {
   return Object.values(Object(previous)).some((value) => typeof value === "number" && value !== 0)
 }
@@ -166,7 +166,7 @@ function TableBody({ tile, query }: BodyProps<TileOf<"table">>) {
 function FunnelBody({ tile, query }: BodyProps<TileOf<"funnel">>) {
   const rows = query.rows<StepRow>("0")
   const unit = unitOf(tile)
-  // As the pages write steps, which the server has validated.
+  // The pages write steps this way, and the server has validated them.
   const steps = (tile.query.parameters[0]?.steps ?? []) as Partial<Step>[]
   if (!rows[0]?.people) return <NoData />
   return (
@@ -190,7 +190,7 @@ function RetentionBody({ tile, query }: BodyProps<TileOf<"retention">>) {
   if (first < 0) return <NoData />
   return (
     <HeatMap
-      // Leading empty cohorts are left out, as on the page.
+      // Leading empty cohorts are left out, as on the retention page.
       cohorts={all.slice(first)}
       period={period}
       unit={unitOf(tile)}

@@ -18,13 +18,13 @@ export interface TileProps {
   /** The website of the board, `none` or `all`. */
   website: string
   annotations: readonly Annotation[]
-  /** The title leads to the report that shows the same. */
+  /** Whether the title links to the report that shows the same data. */
   isLinked: boolean
-  /** A change runs the query again. */
+  /** Changing it runs the query again. */
   version: number
   /** Shown beside the title. */
   actions?: ComponentChildren
-  /** Its content can be neither focused nor clicked. */
+  /** Whether its content can be neither focused nor clicked. */
   isInert?: boolean
 }
 
@@ -58,7 +58,7 @@ export function Tile({ tile, website, annotations, isLinked, version, actions, i
           {note}
         </p>
       )}
-      {/* The size is that of the grid's cells, so any skeleton will do. */}
+      {/* The grid's cells determine the size, so any skeleton works. */}
       <div class={`tile-body ${tile.kind}`} inert={isInert}>
         <Loaded query={shown} id="0" height={0}>
           {() => <TileBody tile={tile} query={shown} annotations={annotations} />}
@@ -97,8 +97,8 @@ function useTileQuery(tile: BoardTile, website: string, version: number): QueryS
 }
 
 /**
- * Keeps the last result while a repeated query fails, so that a wallboard stays readable during a restart of the server. The first
- * version shows errors like every page.
+ * Keeps the last result while a repeated query fails, so that a wallboard stays readable while the server restarts. The
+ * first version shows errors like every page.
  */
 function useLastResult(query: QueryState, version: number) {
   const { now } = useApp()

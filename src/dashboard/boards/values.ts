@@ -1,7 +1,7 @@
 import type { Measure } from "../state/boards.ts"
 import type { Format } from "../state/format.ts"
 
-/** Writes a number as its tile says. */
+/** Formats a number as its tile specifies. */
 export function valueText(value: number, as: Measure["format"], format: Format): string {
   switch (as) {
     case "percent":
@@ -17,7 +17,7 @@ export function valueText(value: number, as: Measure["format"], format: Format):
   }
 }
 
-/** The number in a column; undefined: the row has none. */
+/** The number in a column; undefined if the row has none. */
 export function numberIn(row: unknown, column: string): number | undefined {
   const value: unknown = Object(row)[column]
   return typeof value === "number" ? value : undefined

@@ -53,7 +53,7 @@ export function Wallboard({ loaded }: { loaded: LoadedBoard }) {
   )
 }
 
-/** Counts the updates. Each also loads the board again, and moves the view to the current day. */
+/** Counts the updates. Each update also reloads the board, and moves the view to the current day. */
 function useUpdates(refetch: () => void): { version: number; updatedAt: number } {
   const app = useApp()
   const [state, setState] = useState(() => ({ version: 0, updatedAt: app.now() }))
@@ -95,13 +95,14 @@ function useExitKeys(exit: (() => void) | undefined): void {
   }, [])
 }
 
-/** Keeps the screen on while the page is visible, where the browser can. */
+/** Keeps the screen on while the page is visible, if the browser supports it. */
 function useWakeLock(): void {
   useEffect(() => {
     let lock: WakeLockSentinel | undefined
     let isOver = false
     const request = () => {
-      // Without HTTPS there is no such object, whatever the DOM library says. A low battery rejects.
+      // Without HTTPS this object does not exist, although the DOM types say so. A low battery rejects the
+      // request.
       if (document.hidden || !("wakeLock" in navigator)) return
       navigator.wakeLock.request("screen").then(
         (granted) => {

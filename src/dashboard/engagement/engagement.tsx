@@ -12,7 +12,10 @@ const rowsPerTable = 50
 
 const tables = [quality, frustration, forms]
 
-/** How visitors use the pages that report it: attention, scroll depth, clicks without a response, abandoned forms. */
+/**
+ * How visitors use the pages that report engagement: attention, scroll depth, clicks without a response, abandoned
+ * forms.
+ */
 export function Engagement() {
   const query = useQuery([
     { name: "scroll_depth_distribution" },

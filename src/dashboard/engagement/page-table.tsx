@@ -31,7 +31,7 @@ function tileOf({ name, title, columns }: PageReport): PinnedTile {
   }
 }
 
-/** A report with a row for each page, those with the most views first. Click a page to filter by it. */
+/** A report with a row for each page, most views first. Click a page to filter by it. */
 export function PageTable({ table, query }: { table: PageReport; query: QueryState }) {
   const format = useFormat()
   const { name, title, hint, empty, file, columns } = table
@@ -74,7 +74,7 @@ export function PageTable({ table, query }: { table: PageReport; query: QuerySta
   )
 }
 
-/** A value that is unknown is a dash. */
+/** An unknown value is shown as a dash. */
 function cellText(value: string | number | null, unit: Column["unit"], format: Format): string {
   if (value === null) return "–"
   if (typeof value === "string") return value

@@ -53,7 +53,7 @@ export const frustration: PageReport = {
 export const forms: PageReport = {
   name: "form_abandonment_by_page",
   title: "Forms",
-  hint: "Page views on which a form was started, and how many of them did not submit it.",
+  hint: "Sessions in which a form was started, and how many of them did not submit it.",
   empty: "No forms were used in this range",
   file: "forms",
   columns: [

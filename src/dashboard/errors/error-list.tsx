@@ -19,7 +19,7 @@ import { groupFields, groupOf, groupParam, locationText } from "./error-group.ts
 const pageRows = 50
 /** Rows in a CSV file: the API's limit per request. */
 const fileRows = 10_000
-/** px; approximate is enough, as the panel below is not in view. */
+/** px; an approximation is enough, because the panel below is not in view. */
 const tableHeight = 446
 
 type GroupRow = Record<(typeof groupFields)[number], string | null> & {

@@ -41,7 +41,7 @@ export function Errors() {
       <Totals query={query} own={own} />
       <ErrorsOverTime query={query} own={own} filters={filters} />
       {group ? (
-        // Single errors name people.
+        // Individual errors contain the IDs of people.
         session.canSeePeople && <Occurrences filters={filters} />
       ) : (
         <ErrorList />
@@ -68,7 +68,7 @@ const stats = [
 
 interface ErrorsProps {
   query: QueryState
-  /** Of the selected error, for boards. */
+  /** The filters for the selected error, for boards. */
   own: Filter[]
 }
 

@@ -22,7 +22,7 @@ import { useQuery, useRunQuery } from "../state/use-query.ts"
 
 /** Maximum number of fields to group by. */
 const maxFields = 2
-/** Groups with their own color in the chart; the rest are one series. */
+/** Groups with their own color in the chart; all others form one series. */
 const stackedGroups = 5
 /** Rows per page, and rows in a CSV file (the API's limit per request). */
 const pageRows = 10
@@ -35,7 +35,7 @@ interface BreakdownProps {
   filters: readonly Filter[]
   /** Property keys of these events. */
   keys: readonly string[]
-  /** Of the event's changes. */
+  /** The better direction for the event's changes. */
   better: Direction | undefined
 }
 
@@ -172,7 +172,7 @@ function Groups({ split, filters, better }: GroupsProps) {
           )
         }}
       </Loaded>
-      {/* If the request failed as a whole, the chart above already shows the error. */}
+      {/* If the whole request failed, the chart above already shows the error. */}
       {!query.error && (
         <Loaded query={query} id="groups" height={430}>
           {() => {

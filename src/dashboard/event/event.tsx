@@ -25,7 +25,7 @@ import { DirectionSwitch } from "./direction-switch.tsx"
 import { Properties } from "./properties.tsx"
 import type { PropertyKind } from "./property-kind.ts"
 
-/** Property keys that are loaded: also the API's limit for one `in` filter. */
+/** Maximum property keys to load; also the API's limit for one `in` filter. */
 const maxKeys = 1_000
 
 interface Counts {

@@ -12,7 +12,7 @@ export interface NumberStats {
   sum: number
   p50: number
   p95: number
-  /** Adjacent, half-open; the last one includes `max`. */
+  /** Adjacent half-open bins; the last one includes `max`. */
   bins: { from: number; to: number; count: number }[]
 }
 

@@ -110,7 +110,7 @@ function useValues(
   const top = {
     name: "custom_events_property_top_values",
     id: "values",
-    // Showing all properties needs no filter by key.
+    // If all properties are shown, no filter by key is needed.
     filters: isAll ? [] : keyFilter(properties),
     top: shownValues,
     limit: maxRows,

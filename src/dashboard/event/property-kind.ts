@@ -28,7 +28,7 @@ export function visualizationOf({ render_strategy, cardinality, total_count }: P
     case "samples":
       return "samples"
     case "top_list":
-      // If every event has its own value, the counts are all 1: show a sample instead.
+      // If every event has a different value, all counts are 1: show a sample instead.
       return cardinality === total_count ? "samples" : "list"
     case "timeline":
     case "links":
@@ -37,7 +37,7 @@ export function visualizationOf({ render_strategy, cardinality, total_count }: P
   }
 }
 
-/** The property as a distribution of numbers, which it has anyway if it has many values. Only where all values are numbers. */
+/** The property shown as a distribution of numbers, even if it has few values. Only if all values are numbers. */
 export function asNumbers(kind: PropertyKind): PropertyKind {
   return kind.is_numeric ? { ...kind, render_strategy: "histogram" } : kind
 }

@@ -45,7 +45,7 @@ interface PropertyProps {
   kind: PropertyKind
   /** Selects the events. */
   filters: readonly Filter[]
-  /** Results `values` and `numbers`, of several properties. */
+  /** Has the results `values` and `numbers` of several properties. */
   query: QueryState
 }
 
@@ -110,7 +110,9 @@ export function Property({ event, kind, filters, query }: PropertyProps) {
   )
 }
 
-/** Reads a property as numbers or as values, where all values are numbers and so few that they are listed. */
+/**
+ * Switches a property between numbers and values, if all values are numbers but so few that they are listed.
+ */
 function NumbersSwitch({ kind }: { kind: PropertyKind }) {
   const { router } = useApp()
   const { property_key: key, is_numeric, cardinality } = kind
@@ -177,7 +179,7 @@ function Values({ kind, values, filters }: ValuesProps) {
   )
 }
 
-/** The shares of true and false as one bar; the table below has the numbers. */
+/** The shares of true and false as one bar; the table below shows the numbers. */
 function Rate({ values }: { values: readonly TopValue[] }) {
   return (
     <div class="event-rate" aria-hidden="true">

@@ -22,7 +22,7 @@ import { useQuery, useRunQuery } from "../state/use-query.ts"
 const pageRows = 50
 /** Rows in a CSV file: the API's limit per request. */
 const fileRows = 10_000
-/** px; approximate is enough, as nothing below the table could shift. */
+/** px; an approximation is enough, because there is nothing below the table that could shift. */
 const tableHeight = 446
 
 interface NameRow {
@@ -42,7 +42,7 @@ const sortable: Record<string, string> = {
   visitors: "unique_users",
   sessions: "unique_sessions",
   seen: "last_occurrence",
-  // The share sorts like the events.
+  // Sorting by share is the same as sorting by events.
   share: "total_events",
   change: "change",
 }
@@ -110,7 +110,7 @@ export function Events() {
   )
 }
 
-/** Rows of the table on a board: it has no pages. */
+/** Rows of the table on a board, which does not paginate. */
 const tileRows = 20
 
 /** The most frequent events, for boards. */

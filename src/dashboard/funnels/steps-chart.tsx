@@ -115,14 +115,14 @@ export function StepsPanel({ query, steps, unit, window, name, pin }: StepsPanel
   )
 }
 
-/** The people of a step, or those who reached no later one. `step`: from 1. */
+/** The people who reached a step, or who reached no later one. `step`: from 1. */
 type SelectionOf = (type: "reached" | "dropped", step: number) => Selection
 
 interface BarsProps {
   rows: readonly StepRow[]
   names: readonly string[]
   unit: Unit
-  /** Undefined: the numbers lead nowhere. */
+  /** Undefined: the numbers are not links. */
   selectionOf?: SelectionOf
 }
 

@@ -76,7 +76,7 @@ function parameterOf(steps: readonly Step[], unit: Unit) {
   return { name: "goals", steps: steps.map(stepBody), unit: unit.value }
 }
 
-/** The chart, for boards. Goals with the same event have no names that tell them apart. */
+/** The chart, for boards. Goals for the same event have no names that distinguish them. */
 function chartTile(steps: readonly Step[], unit: Unit): PinnedTile | undefined {
   const names = steps.map(({ name }) => name)
   if (new Set(names).size < names.length) return undefined
@@ -165,7 +165,7 @@ function Totals({ query, unit, goal }: TotalsProps & { goal: Step | undefined })
   )
 }
 
-/** Who converted in a goal. */
+/** The people who converted in a goal. */
 function converted(goal: Step = { name: "", filters: [] }, unit: Unit): Selection {
   return {
     type: "reached",

@@ -1,7 +1,7 @@
 import { parseStep, type Step, stepParam } from "../components/controls/event-picker.tsx"
 import { parseUnit, type Unit, unitParam } from "../components/controls/unit.tsx"
 
-/** An event to convert to, and the unit its conversion rate counts. */
+/** The event of a conversion, and the unit that its conversion rate counts. */
 export interface Goal {
   step: Step
   unit: Unit
@@ -19,7 +19,7 @@ export interface GoalRow {
   previous?: Omit<GoalRow, "goal" | "date" | "previous"> | null
 }
 
-/** The path that is saved. It omits the page's filters: the goals of a list all apply to the same events. */
+/** The path that is saved. It omits the page's filters: all goals in a list apply to the same events. */
 export function goalPath({ step, unit }: Goal): string {
   const params = new URLSearchParams({ step: stepParam(step) })
   const name = unitParam(unit.value)

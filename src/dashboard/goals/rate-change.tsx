@@ -2,7 +2,7 @@ import { Change } from "../components/charts/stat.tsx"
 import type { Format } from "../state/format.ts"
 import type { GoalRow } from "./goal.ts"
 
-/** The change of a conversion rate in points, to sort by. The lowest value if the previous period has no events. */
+/** The change of a conversion rate in points, for sorting. The lowest value if the previous period has no events. */
 export function rateChange(row: GoalRow | undefined): number {
   return row?.previous?.total ? row.conversion_rate - row.previous.conversion_rate : Number.NEGATIVE_INFINITY
 }

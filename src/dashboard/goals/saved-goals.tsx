@@ -17,7 +17,7 @@ import { type QueryState, useQuery } from "../state/use-query.ts"
 import { type Goal, type GoalRow, readGoal } from "./goal.ts"
 import { RateChange, rateChange } from "./rate-change.tsx"
 
-/** Goals shown before "Show more", and added by it: each takes a query. */
+/** Goals shown before "Show more", and added by each click: each goal takes a query. */
 const pageSize = 20
 /** The API's limit of steps per parameter. */
 const maxSteps = 10
@@ -141,7 +141,7 @@ function GoalList({ goals, saved, path, children }: GoalListProps) {
   )
 }
 
-/** Batches goals of the same unit into one parameter, up to the limit: they share the unit's total. */
+/** Batches goals with the same unit into one parameter, up to the limit: they share the unit's total. */
 function batchesOf(goals: readonly SavedGoal[]): { id: string; goals: SavedGoal[] }[] {
   return units.flatMap((unit) => {
     const sameUnit = goals.filter((goal) => goal.unit === unit)
@@ -168,7 +168,7 @@ function rowsOf(goals: readonly SavedGoal[], query: QueryState): (GoalRow | unde
   const rowsById = new Map<string, GoalRow>()
   for (const { id, goals: batch } of batchesOf(goals)) {
     const rows = query.rows<GoalRow>(id)
-    // A result of the previous query is about other goals.
+    // A result of the previous query belongs to other goals.
     if (rows.length !== batch.length) continue
     batch.forEach(({ view }, index) => {
       const row = rows[index]

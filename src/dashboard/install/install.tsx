@@ -38,7 +38,8 @@ export function Install({ site, onArrival, onShow }: InstallProps) {
   const [hasRejected, setRejected] = useState(false)
   const hasArrived = latest !== undefined
   useEffect(() => {
-    // The page stays until it is left: its domain can still be missing, or other hosts be rejected.
+    // The page stays open until the user leaves it: the domain might still be missing, or other hosts might
+    // be rejected.
     if (hasArrived) onArrival?.()
   }, [hasArrived])
   return (
@@ -133,16 +134,16 @@ const rejectedInterval = 3_000
 interface RejectedHostsProps {
   site: Site
   onAllowed: () => void
-  /** Called with whether there are any. */
+  /** Called with whether there are any rejected hosts. */
   onChange: (hasRejected: boolean) => void
 }
 
-/** Hosts whose events are rejected, as soon as that happens. */
+/** Lists the hosts whose events are rejected, as soon as that happens. */
 function RejectedHosts({ site, onAllowed, onChange }: RejectedHostsProps) {
   const path = `refusals?website_id=${encodeURIComponent(site.id)}&reason=origin_not_allowed`
   const { requests = [] } = useRejectedRequests({ path, interval: rejectedInterval })
   const onAllowedHost = () => {
-    // With the last host the panel disappears, and with it the button that has the focus.
+    // When the last host is allowed, the panel disappears, including the button that has the focus.
     document.querySelector<HTMLElement>("main h1")?.focus({ preventScroll: true })
     onAllowed()
   }
@@ -210,7 +211,7 @@ function ScriptPanel({ site }: { site: Site }) {
   )
 }
 
-/** The hash of the script at a URL; undefined without a URL and until it is loaded. */
+/** The integrity hash of the script at a URL; undefined without a URL, and until it has loaded. */
 function useIntegrity(url: string | undefined): string | undefined {
   const { toasts } = useApp()
   const [integrity, setIntegrity] = useState<string>()
@@ -218,7 +219,7 @@ function useIntegrity(url: string | undefined): string | undefined {
     setIntegrity(undefined)
     if (url === undefined) return
     const abort = new AbortController()
-    // A cached script can be older than the server's.
+    // A cached script can be older than the one on the server.
     fetch(url, { method: "HEAD", cache: "reload", signal: abort.signal })
       .then(({ headers }) => setIntegrity(headers.get("x-script-integrity") ?? undefined))
       .catch((error) => {
@@ -342,7 +343,7 @@ function CreateKey({ site, createdKey, onCreated }: CreateKeyProps) {
   )
 }
 
-/** Replaces the domain localhost, which the first start uses. */
+/** Replaces the domain localhost, which the first start sets. */
 function DomainForm({ site }: { site: Site }) {
   const { api, session, toasts } = useApp()
   const [domain, setDomain] = useState("")
@@ -358,7 +359,7 @@ function DomainForm({ site }: { site: Site }) {
           onSubmit={async () => {
             const path = `websites/${encodeURIComponent(site.id)}`
             const { website } = await api.send<{ website: Site }>("PATCH", path, { domain })
-            // A website that is named after its domain is renamed with it; only the server knows the normalized domain.
+            // If a website is named after its domain, it is renamed too; only the server knows the normalized domain.
             if (site.name === site.domain) await api.send("PATCH", path, { name: website.domain })
             await session.loadSites()
             toasts.show("Domain saved")

@@ -8,13 +8,13 @@ import { usePolling } from "../state/polling.ts"
 import { runParameter } from "../state/query-cache.ts"
 import { allTimeBody } from "../state/range.ts"
 
-/** ms between polls, which bridge interruptions of the stream. */
+/** ms between polls, which cover interruptions of the stream. */
 const pollInterval = 5_000
 
 /** The most recent event of a website, of any kind. */
 export interface LatestEvent {
   title: string
-  /** The page that shows it: Web for what pages report, else the overview of custom events. */
+  /** The page that shows it: Web for events of the page script, otherwise the overview of custom events. */
   page: "web" | "overview"
   /** ISO 8601 */
   time: string
@@ -45,7 +45,7 @@ export function useLatestEvent(website: string): Arrivals {
       if (found) setLatest((known) => (known && known.time >= found.time ? known : found))
       else if (canSeeAll) setStray((await fetchLatestEvent(api, "none", now(), signal)) !== undefined)
     } catch {
-      // The next poll or the stream can succeed.
+      // The next poll or the stream might succeed.
     }
   }
   usePolling(poll, pollInterval, [api, website, canSeeAll, now])
@@ -71,7 +71,7 @@ function latestFrom(event: ApiEvent): LatestEvent {
   }
 }
 
-/** The latest event of a website of all time; undefined if it has none. */
+/** The latest event of a website, of all time; undefined if it has none. */
 export async function fetchLatestEvent(
   api: Api,
   website: string,

@@ -1,6 +1,6 @@
 /** Where a snippet sends events, and for which website. */
 export interface Target {
-  /** This server, as the browser reaches it: https://events.example.com */
+  /** The URL of this server as the browser reaches it: https://events.example.com */
   serverUrl: string
   website: string
   /** The Origin header to send; undefined if none is needed. */
@@ -41,9 +41,9 @@ await databuddy.track({
 await databuddy.flush()`
 }
 
-/** Custom events of a page that has the script. */
+/** Custom events for a page that has the script. */
 export const pageSnippet = `<script>
-  // Before the script has loaded, calls wait in this list.
+  // Until the script has loaded, calls wait in this list.
   window.databuddy = window.databuddy || []
   databuddy.push(["track", "signed_up", { plan: "pro" }])
 </script>`
@@ -53,11 +53,11 @@ export interface ScriptTarget {
   website: string
   /** https://events.example.com/databuddy.js */
   scriptUrl: string
-  /** Where it sends: https://events.example.com, or a path there. */
+  /** The URL that the script sends to: https://events.example.com, or a path there. */
   apiUrl: string
-  /** `apiUrl` is where the script sends by default. */
+  /** Whether `apiUrl` is where the script sends by default. */
   isDefaultApiUrl: boolean
-  /** Hash of the only version of the script that browsers run; undefined: they run any. */
+  /** Hash of the only version of the script that browsers run; undefined: they run any version. */
   integrity?: string
 }
 
@@ -77,7 +77,7 @@ function tag({ website, scriptUrl, apiUrl, isDefaultApiUrl, integrity }: ScriptT
     src: scriptUrl,
     "data-client-id": website,
     ...(isDefaultApiUrl ? {} : { "data-api-url": apiUrl }),
-    // Without CORS, browsers check no hash of a script of another origin.
+    // Without CORS, browsers cannot check the hash of a script from another origin.
     ...(integrity === undefined ? {} : { integrity, crossorigin: "anonymous" }),
   }
   const texts = Object.entries(attributes).map(([name, value]) => `${name}=${JSON.stringify(value)}`)
@@ -142,7 +142,10 @@ import { Databuddy } from "@databuddy/sdk/vue"
   },
 ] as const
 
-/** The SDK's component, which adds the script. Vue also accepts names of properties in this form. `indent`: of its properties. */
+/**
+ * The SDK's component, which adds the script. Vue also accepts property names in this form. `indent`: the indentation
+ * of its properties.
+ */
 function component({ website, scriptUrl, apiUrl }: ScriptTarget, indent: number): string {
   const properties = { clientId: website, apiUrl, scriptUrl }
   const lines = Object.entries(properties).map(

@@ -7,7 +7,7 @@ export type SetupState = "unknown" | "waiting" | "done"
 
 /**
  * Checks whether a website has ever received an event, if the current range has none. `website`: an id or `all`. Once
- * the state is `waiting`, it stays that way until `finish` is called: the user is reading the instructions.
+ * the state is `waiting`, it stays that way until `finish` is called, because the user is reading the instructions.
  */
 export function useSetup(website: string, isEmpty: boolean): { setup: SetupState; finish: () => void } {
   const { api, session, now } = useApp()

@@ -24,9 +24,9 @@ const silenceTimeout = 15_000
 /** ms before the first reconnect; doubles with each attempt up to `maxBackoff`. */
 const minBackoff = 2_000
 const maxBackoff = 30_000
-/** ms during which the stream can repeat an event of the initial query. */
+/** ms during which the stream can repeat events of the initial query. */
 const overlapMs = 2_000
-/** ms for which the length of an interruption or a pause is shown. */
+/** ms for which the length of an interruption or pause is shown. */
 const gapShownMs = 15_000
 
 /** Selects the events of a feed. */
@@ -38,13 +38,13 @@ export interface FeedQuery {
   /** Empty: all. */
   kinds: readonly EventKind[]
   filters: readonly Filter[]
-  /** Include events from crawlers. */
+  /** Includes events from crawlers. */
   crawlers: boolean
 }
 
 export interface FeedEvent {
   key: string
-  /** It arrived by the stream. */
+  /** Whether the event arrived through the stream. */
   isNew: boolean
   event: ApiEvent
 }
@@ -63,14 +63,14 @@ export type Connection =
 export class Feed {
   /** Newest first; undefined: not loaded yet. */
   readonly events = signal<readonly FeedEvent[] | undefined>(undefined)
-  /** The number of events received but not shown yet. */
+  /** The number of events that have been received but not shown yet. */
   readonly waiting = signal(0)
   readonly connection = signal<Connection>({ kind: "connecting" })
   /** Unix ms; undefined: not paused. */
   readonly pausedAt = signal<number | undefined>(undefined)
   /** The interruption or pause that just ended, and its length. */
   readonly gap = signal<{ cause: "pause" | "interruption"; ms: number } | undefined>(undefined)
-  /** The number of events received by the stream. */
+  /** The number of events received through the stream. */
   readonly received = signal(0)
   /** The number of events, of any website, that the server skipped because the stream fell behind. */
   readonly skipped = signal(0)
@@ -123,7 +123,7 @@ export class Feed {
     void this.#run()
   }
 
-  /** While held, new events wait: the list must not move while someone reads it. */
+  /** While the feed is held, new events wait: the list must not move while someone reads it. */
   hold(isHeld: boolean): void {
     this.#isHeld = isHeld
     if (!isHeld && this.#waitingCount > 0) this.#showSoon(updateInterval)

@@ -137,7 +137,8 @@ function Stream({ feed, isFiltered }: { feed: Feed; isFiltered: boolean }) {
     const panel = list.current?.closest("section")
     if (panel && panel.getBoundingClientRect().top < 0) panel.scrollIntoView()
   }
-  // The older an event, the longer its time. The column is as wide as the longest, so that all rows are aligned.
+  // The older an event, the longer its time text. The column is as wide as the longest one, so that all rows are
+  // aligned.
   const timeLengths = [events?.[0], events?.at(-1)].map((entry) =>
     entry ? format.moment(entry.event.timestamp, now()).length : 0,
   )
@@ -212,7 +213,7 @@ function Row({ entry, name, isOpen, onToggle }: RowProps) {
       : visitor !== null
         ? { href: router.pageHref("person", { visitor }), text: visitor, label: `Visitor ${visitor}` }
         : undefined
-  // With hundreds of rows, unchanged ones must not render again.
+  // There can be hundreds of rows, so unchanged ones must not render again.
   return useMemo(
     () => (
       <EventRow

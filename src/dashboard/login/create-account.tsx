@@ -92,8 +92,8 @@ function AccountForm({ path, invite }: { path: string; invite: Invitation }) {
 }
 
 /**
- * The setup page, for an owner whose first event arrived before they had an account: an overview with events does not show
- * the setup. Undefined without events, because the overview shows it then.
+ * The setup page, for an owner whose first event arrived before they had an account: an overview with events does not
+ * show the setup. Undefined without events, because then the overview shows it.
  */
 async function installPath(api: Api, { sites }: Session, now: number): Promise<string | undefined> {
   const [site] = sites.value

@@ -1,11 +1,14 @@
 interface EmailFieldProps {
   value: string
   onInput: (value: string) => void
-  /** The account exists already. */
+  /** The account already exists. */
   isReadOnly?: boolean
 }
 
-/** The email of an account, in a form for a password manager. It has the focus unless it is read-only. */
+/**
+ * The email address of an account, in a form for a password manager. It gets the focus unless it is
+ * read-only.
+ */
 export function EmailField({ value, onInput, isReadOnly = false }: EmailFieldProps) {
   return (
     <label class="field">

@@ -6,7 +6,7 @@ import { EmailField } from "./email-field.tsx"
 import { LoginFrame } from "./login-frame.tsx"
 import { loginPath } from "./redirect.ts"
 
-/** The login form. After the login, the page that was requested opens. */
+/** The login form. After the login, the requested page opens. */
 export function Login() {
   const { api, session, router } = useApp()
   const [email, setEmail] = useState("")
@@ -32,7 +32,7 @@ export function Login() {
   )
 }
 
-/** The server sends no mail, so an owner has to pass on a link. */
+/** The server sends no email, so an owner has to pass on a link. */
 function LoginHelp() {
   return (
     <details class="login-help">

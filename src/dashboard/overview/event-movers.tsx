@@ -12,8 +12,8 @@ import "./event-movers.css"
 /** Events in each list. */
 const listed = 3
 /**
- * Deviations by which independent events differ from the previous period by chance in one of twenty cases: smaller changes are not
- * listed.
+ * Number of standard deviations that independent events exceed by chance in one of twenty cases: smaller changes are
+ * not listed.
  */
 const minDeviations = 2
 
@@ -29,11 +29,14 @@ const lists = [
 ] as const
 
 interface EventMoversProps {
-  /** The period compared with has events. */
+  /** The period that is compared with has events. */
   isComparable: boolean
 }
 
-/** The events that fell and rose most, weighted by size, each with the value that explains its change best. */
+/**
+ * The events with the largest decreases and increases, weighted by size, each with the value that best explains its
+ * change.
+ */
 export function EventMovers({ isComparable }: EventMoversProps) {
   const { view } = useApp()
   const { compare } = view.value
@@ -91,7 +94,7 @@ export function EventMovers({ isComparable }: EventMoversProps) {
   )
 }
 
-/** The change in units of the deviation by chance. */
+/** The change in standard deviations of random variation. */
 function deviations({ total_events: now, previous }: NameRow): number {
   const before = previous?.total_events ?? 0
   return now + before === 0 ? 0 : (now - before) / Math.sqrt(now + before)
@@ -99,7 +102,7 @@ function deviations({ total_events: now, previous }: NameRow): number {
 
 interface MoverListProps {
   rows: readonly NameRow[]
-  /** Shown without rows. */
+  /** Shown if there are no rows. */
   empty: string
   explanations: QueryState
 }
@@ -130,20 +133,23 @@ function MoverList({ rows, empty, explanations }: MoverListProps) {
   )
 }
 
-/** What explains the change of an event, in words. Nothing while that is loading, and if no single value explains it. */
+/**
+ * What explains the change of an event, in words. Renders nothing while that is loading, and if no single value
+ * explains it.
+ */
 function Reason({ name, query }: { name: string; query: QueryState }) {
   const { router, session, view } = useApp()
   const format = useFormat()
   const [mover] = query.rows<Mover>(name)
   const share = shareWords(mover)
-  if (query.error || query.failure(name) !== undefined) return <>, could not be explained</>
+  if (query.error || query.failure(name) !== undefined) return <> (the explanation could not be loaded)</>
   if (!mover || !share) return null
   const text = moverText(mover, { format, session })
   const { filters } = view.value
   const f = [...filters, valueFilter(mover.field, mover.value)].map(filterParam)
   return (
-    <span title={`${share} ${text}`}>
-      , {share} <Link href={router.pageHref("event", { name, f })}>{text}</Link>
+    <span title={`${share} from ${text}`}>
+      , {share} from <Link href={router.pageHref("event", { name, f })}>{text}</Link>
     </span>
   )
 }

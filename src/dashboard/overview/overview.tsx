@@ -31,7 +31,7 @@ import { Websites } from "../websites/websites.tsx"
 import { EventMovers } from "./event-movers.tsx"
 import { topEvents, topProperties, topRows } from "./top-tiles.ts"
 
-/** Events with their own color in the chart; the rest are one series. */
+/** Events with their own color in the chart; all others form one series. */
 const stackedEvents = 5
 
 interface Summary {
@@ -69,7 +69,7 @@ const numbers = stats.map(
   }),
 )
 
-/** Only events add up to their total: a visitor with two events would count twice. */
+/** Only events add up to the total: a visitor with two events would count twice. */
 const stackable = "events"
 
 /** The overview of a website: totals, events over time, top events and top properties. */
@@ -155,7 +155,7 @@ function Totals({ query }: { query: QueryState }) {
   )
 }
 
-/** Whether the chart is stacked by event: from the URL. */
+/** Whether the chart is stacked by event, from the URL. */
 function useIsStacked(): boolean {
   const { router } = useApp()
   const { metric } = useMetric(stats, stats[0])

@@ -119,7 +119,7 @@ interface ItemProps {
   name: string
   sessions: number
   percentage: number
-  /** The paths of the event; none for page views, and session starts and ends. */
+  /** Link to the paths of the event; absent for page views, and for session starts and ends. */
   href?: string
   /** A session start or end. */
   isEdge?: boolean
@@ -150,7 +150,7 @@ function columnTitle(place: number): string {
   return place < 0 ? `${-place} steps before` : `${place} steps after`
 }
 
-/** A page view is named by its page: all of them have the same event name. */
+/** A page view is named after its page, because all page views have the same event name. */
 function labelOf({ place, event_name, page }: Row): string {
   if (page !== null) return page === "" ? "Page without a path" : `Page ${page}`
   return event_name ?? edgeLabel(place)

@@ -15,7 +15,7 @@ import { NoResults } from "./no-results.tsx"
 
 /** Rows per page. */
 const pageSize = 50
-/** Rows above the visitors of a search. */
+/** Profiles shown above the visitors in a search. */
 const firstProfiles = 5
 /** Traits per row; the person's page shows all. */
 const shownTraits = 4

@@ -22,7 +22,7 @@ export function PersonLink({ id, param, name }: PersonLinkProps) {
   )
 }
 
-/** Shown if the selection is empty: after another range or filter, or a deletion. */
+/** Shown if the selection is empty, for example with another range or filter, or after a deletion. */
 export function NoneSelected({ unit }: { unit: Unit }) {
   const { router } = useApp()
   return (

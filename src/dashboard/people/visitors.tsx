@@ -19,7 +19,7 @@ const pageSize = 50
 const fileRows = 10_000
 
 interface Visitor {
-  /** null: a profile whose events have none. */
+  /** null: a profile whose events have no anonymous ID. */
   anonymous_id: string | null
   profile_id: string | null
   events: number

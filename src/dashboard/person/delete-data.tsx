@@ -47,7 +47,7 @@ export function ExportAndDelete({ person, summary }: { person: PersonId; summary
         regardless of the selected range.
       </p>
       <div class="row person-rights">
-        {/* A download can't report an expired login session: this request redirects to the login page instead. */}
+        {/* A download cannot report an expired login session, but this request redirects to the login page. */}
         <a
           class="button"
           href={router.hrefOf(`/v1/export?${params}`)}

@@ -11,7 +11,8 @@ import { type QueryState, useQuery } from "../state/use-query.ts"
 import { type PersonId, personParam, withCrawlers } from "./person-id.ts"
 
 /**
- * Maximum number of linked IDs to list: a device shared by two people is common, one shared by fifty is not personal.
+ * Maximum number of linked IDs to list: a device shared by two people is common, but one shared by fifty is not
+ * personal.
  */
 const maxOtherIds = 50
 /** Maximum number of profiles to load: a search for an anonymous ID also matches parts of other IDs. */
@@ -30,7 +31,7 @@ interface AllTimeRow {
   last: number | string | null
 }
 
-/** What is stored about a person, of all time. */
+/** What is stored about a person, for all time. */
 export interface PersonSummary {
   query: QueryState
   events: number
@@ -44,7 +45,7 @@ export interface PersonSummary {
   linkedIds: readonly { id: string; events: number }[]
 }
 
-/** Loads the person's totals, linked IDs and profiles, of all time. */
+/** Loads the person's totals, linked IDs and profiles, for all time. */
 export function usePersonSummary(person: PersonId): PersonSummary {
   const { view } = useApp()
   const { website, today } = view.value
@@ -195,7 +196,7 @@ function LinkedIds({ person, summary }: { person: PersonId; summary: PersonSumma
   )
 }
 
-/** Marks what only a page has sent: anyone can send it. */
+/** Marks what only a page has sent, because anyone can send it. */
 function ClaimNote() {
   return <span class="muted"> (claimed by a page)</span>
 }

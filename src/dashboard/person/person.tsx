@@ -16,7 +16,7 @@ const titleLength = 60
 export function Person() {
   const { router } = useApp()
   const person = readPersonId(router.location.value.params)
-  // The key resets the state: nothing of the previous person shows while the next one loads.
+  // The key resets the state, so that nothing of the previous person is shown while the next one loads.
   return person ? <PersonPage key={`${person.kind} ${person.id}`} person={person} /> : <NotFound />
 }
 
@@ -36,7 +36,7 @@ function PersonPage({ person }: { person: PersonId }) {
   )
 }
 
-/** Truncated; the panel below shows the full name. */
+/** Truncates the name; the panel below shows it in full. */
 function titleOf(name: string): string {
   return name.length > titleLength ? `${name.slice(0, titleLength)}…` : name
 }

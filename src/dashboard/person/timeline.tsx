@@ -105,7 +105,9 @@ interface TimelineState {
 
 const initialState: TimelineState = { key: "", events: undefined, cursor: null, error: undefined }
 
-/** Loads the person's matching events in the range, page by page. `isStale`: they are of the previous query. */
+/**
+ * Loads the person's matching events in the range, page by page. `isStale`: the events are those of the previous query.
+ */
 function useTimeline(
   person: PersonId,
 ): TimelineState & { isStale: boolean; isLoading: boolean; more: () => void } {

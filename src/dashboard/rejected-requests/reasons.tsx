@@ -26,7 +26,7 @@ const settingsPages: Record<string, "websites" | "keys"> = {
 
 interface ReasonsProps {
   requests: readonly RejectedRequest[]
-  /** The reason that filters the list below; '': none. */
+  /** The reason by which the list below is filtered; '': none. */
   selected: string
 }
 
@@ -72,7 +72,9 @@ function Reason({ reason, requests, isSelected }: ReasonProps) {
           </p>
         ))}
         {advice.length > shownAdvice && (
-          <p class="muted">{format.count(advice.length - shownAdvice)} more: see the list below.</p>
+          <p class="muted">
+            {format.count(advice.length - shownAdvice)} more: export the list below as CSV to see them.
+          </p>
         )}
         <Sites reason={reason} requests={requests} />
         <RejectedOrigins requests={requests} />
@@ -102,7 +104,7 @@ interface Website {
   allowedOrigins: string[]
 }
 
-/** The websites of the requests; for rejected origins also their allowed hosts. */
+/** The websites of the requests and, for rejected origins, their allowed hosts. */
 function Sites({ reason, requests }: { reason: string; requests: readonly RejectedRequest[] }) {
   const { session } = useApp()
   const format = useFormat()
@@ -121,7 +123,7 @@ function Sites({ reason, requests }: { reason: string; requests: readonly Reject
           </li>
         )
       })}
-      {sites.length > shownSites && <li>{format.count(sites.length - shownSites)} more websites</li>}
+      {sites.length > shownSites && <li>{format.countOf(sites.length - shownSites, "more website")}</li>}
     </ul>
   )
 }
@@ -131,7 +133,7 @@ function allowedText({ domain, allowedOrigins }: Website): string {
   return `Allowed: ${domain} and its subdomains${others}`
 }
 
-/** Counts equal texts, most frequent first. */
+/** Counts equal strings, most frequent first. */
 function countOccurrences(texts: readonly string[]): [string, number][] {
   const counts = new Map<string, number>()
   for (const text of texts) counts.set(text, (counts.get(text) ?? 0) + 1)

@@ -67,14 +67,14 @@ function RefreshControls({ state }: { state: ReturnType<typeof useRejectedReques
   const isFailing = error !== undefined && updatedAt !== undefined
   return (
     <>
-      {/* Invisible until the first response: reserves the space, so nothing shifts. */}
+      {/* Invisible until the first response: reserves the space, so that nothing shifts. */}
       <p class={`muted rejected-updated ${updatedAt === undefined ? "pending" : ""}`}>
         {isFailing ? `Update failed · last updated ${at}` : `Updated ${at}`}
       </p>
       <button
         type="button"
         class="button rejected-pause"
-        title={isPaused ? "Resume updating every 10 seconds" : "Stop updating every 10 seconds"}
+        title={isPaused ? "Resume updates (every 10 seconds)" : "Pause updates (every 10 seconds)"}
         onClick={() => setPaused(!isPaused)}
       >
         <Icon name={isPaused ? "play" : "pause"} /> {isPaused ? "Resume" : "Pause"}

@@ -9,7 +9,7 @@ import { Empty } from "../components/layout/states.tsx"
 import { useApp } from "../state/app.ts"
 import { matchesSite, noWebsite, type RejectedRequest, reasonText } from "../state/rejected-requests.ts"
 
-/** Rows shown at first, and added by each "Show older requests". */
+/** Rows shown initially, and added by each "Show older requests". */
 const pageSize = 100
 /** Event names and property keys shown per row before it is expanded. */
 const shownTexts = 5

@@ -23,14 +23,14 @@ import { type Period, periods } from "./periods.ts"
 
 interface CohortsPanelProps {
   query: QueryState
-  /** The first event and the return event; none: any event. */
+  /** The first event and the return event; an absent one means any event. */
   steps: readonly Step[]
   unit: Unit
   isPercent: boolean
   pin: PinnedTile
 }
 
-/** The retention table: a row per cohort, a column per period after its first. */
+/** The retention table: a row per cohort, a column per period since its first. */
 export function CohortsPanel({ query, steps, unit, isPercent, pin }: CohortsPanelProps) {
   const { view } = useApp()
   const granularity = query.parameter("cohorts")?.granularity
@@ -70,7 +70,7 @@ export function CohortsPanel({ query, steps, unit, isPercent, pin }: CohortsPane
 interface HeatMapProps {
   cohorts: readonly Cohort[]
   period: Period
-  /** Undefined: the numbers lead nowhere. */
+  /** Undefined: the numbers are not links. */
   steps?: readonly Step[]
   unit: Unit
   isPercent: boolean

@@ -22,7 +22,7 @@ export interface Cohort {
 interface Cell {
   returned: number
   percentage: number
-  /** The period has ended and is completely in the range. */
+  /** The period has ended and is entirely in the range. */
   isComplete: boolean
 }
 
@@ -56,7 +56,7 @@ function hasEnded(lastDay: string, to: string, today: string): boolean {
   return lastDay < today && lastDay <= to
 }
 
-/** The largest percentage after the first period, which is near 100%: it gets the darkest shade. */
+/** The largest percentage after the first period, which is near 100%. It gets the darkest shade. */
 export function maxPercentage(cohorts: readonly Cohort[]): number {
   const percentages = cohorts.flatMap(({ cells }) => cells.slice(1).map(({ percentage }) => percentage))
   return percentages.reduce((max, percentage) => Math.max(max, percentage), 1)

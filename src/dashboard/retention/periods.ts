@@ -1,6 +1,6 @@
 import type { Range } from "../state/range.ts"
 
-/** The cohort sizes. `maxDays`: days of the longest range whose table fits on the page. */
+/** The cohort sizes. `maxDays`: length of the longest range whose table fits on the page. */
 export const periods = [
   { value: "daily", label: "Days", one: "day", many: "days", maxDays: 92 },
   { value: "weekly", label: "Weeks", one: "week", many: "weeks", maxDays: 740 },

@@ -47,7 +47,7 @@ export function Annotations() {
   const [dialog, setDialog] = useState<DialogState>()
   const close = () => {
     setDialog(undefined)
-    // Also after Cancel: another user might have changed them in the meantime.
+    // Also refetched after Cancel: another user might have changed the annotations in the meantime.
     annotations.refetch()
   }
   const create = (

@@ -169,7 +169,7 @@ function KeyRow({ apiKey: key, openDialog }: { apiKey: Key; openDialog: (dialog:
               actions={[
                 { label: "Rotate…", run: () => openDialog({ name: "rotate", key }) },
                 ...(isOverlapping
-                  ? [{ label: "End previous key…", run: () => openDialog({ name: "end", key }) }]
+                  ? [{ label: "Revoke previous secret…", run: () => openDialog({ name: "end", key }) }]
                   : []),
                 state === "disabled"
                   ? { label: "Enable…", run: () => openDialog({ name: "enable", key }) }
@@ -186,9 +186,9 @@ function KeyRow({ apiKey: key, openDialog }: { apiKey: Key; openDialog: (dialog:
 
 const confirmations = {
   end: {
-    action: "End",
-    text: "The secret from before the last rotation stops working immediately. The current secret keeps working.",
-    done: "has only its current secret now",
+    action: "Revoke",
+    text: "The previous secret stops working immediately. The current secret keeps working.",
+    done: "",
   },
   disable: {
     action: "Disable",
@@ -215,7 +215,7 @@ function KeyConfirm({ dialog: { name, key }, onClose, onChanged }: KeyConfirmPro
   const path = `keys/${encodeURIComponent(key.id)}`
   return (
     <Confirm
-      title={name === "end" ? `End the previous secret of ${key.name}?` : `${action} ${key.name}?`}
+      title={name === "end" ? `Revoke the previous secret of ${key.name}?` : `${action} ${key.name}?`}
       action={action}
       isHarmless={name === "enable"}
       onClose={onClose}
@@ -223,7 +223,7 @@ function KeyConfirm({ dialog: { name, key }, onClose, onChanged }: KeyConfirmPro
         if (name === "end") await api.send("DELETE", `${path}/overlap`)
         else if (name === "revoke") await api.send("DELETE", path)
         else await api.send("PATCH", path, { disabled: name === "disable" })
-        toasts.show(`“${key.name}” ${done}`)
+        toasts.show(name === "end" ? `Previous secret of “${key.name}” revoked` : `“${key.name}” ${done}`)
         onChanged()
       }}
     >

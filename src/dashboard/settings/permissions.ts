@@ -16,7 +16,7 @@ export const sectionTexts: Record<Section, { label: string; text: string }> = {
   quality: { label: "Quality", text: "Errors, Vitals and Engagement." },
   people: {
     label: "People",
-    text: "Single events and visitors: Live, People, saved views, rejected requests and exports.",
+    text: "Individual events and visitors: Live, People, saved views, rejected requests and exports.",
   },
 }
 
@@ -36,5 +36,5 @@ export const scopeTexts: Record<Scope, { label: string; text: string }> = {
   "manage:users": { label: "Manage users", text: "Invite, edit and delete users. Manage share links." },
 }
 
-/** In the order of the form. `Object.keys` forgets the type of the keys. */
+/** In the order of the form. `Object.keys` loses the types of the keys. */
 export const scopeNames = Object.keys(scopeTexts) as Scope[]

@@ -13,7 +13,7 @@ const overlapTexts: Record<Overlap, string> = {
 interface RotateProps {
   /** Name of the key or link. */
   name: string
-  /** What is replaced: “secret” or “address”. */
+  /** What is replaced: “secret” or “link”. */
   what: string
   onClose: () => void
   onConfirm: (overlap: Overlap) => Promise<void>
@@ -25,7 +25,7 @@ export function RotateDialog({ name, what, onClose, onConfirm }: RotateProps) {
   return (
     <Confirm title={`Rotate ${name}?`} action="Rotate" onClose={onClose} onConfirm={() => onConfirm(overlap)}>
       <div class="form">
-        <p>It gets a new {what}, which is shown once. Name and permissions do not change.</p>
+        <p>This creates a new {what}, which is shown only once. Name and permissions do not change.</p>
         <label class="field">
           The old {what} stops working
           <Select
@@ -34,7 +34,7 @@ export function RotateDialog({ name, what, onClose, onConfirm }: RotateProps) {
             // The options are the overlaps.
             onChange={(value) => setOverlap(value as Overlap)}
           />
-          <small>One from before an earlier rotation stops working immediately.</small>
+          <small>If an even older {what} still works, it stops working immediately.</small>
         </label>
       </div>
     </Confirm>

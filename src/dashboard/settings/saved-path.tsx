@@ -20,7 +20,7 @@ export function SavedPath({ website, path }: SavedPathProps) {
   )
 }
 
-/** The query decoded for reading: `period=today f=eq:path:/`. */
+/** The query, decoded so that it is readable: `period=today f=eq:path:/`. */
 function readable(query: string): string {
   return [...new URLSearchParams(query)].map(([name, value]) => `${name}=${value}`).join(" ")
 }

@@ -9,7 +9,7 @@ import { type Fact, Facts } from "./list.tsx"
 import { SettingsPage } from "./settings-page.tsx"
 import { retentionText } from "./website-form.tsx"
 
-/** px of all panels together: the height of each depends on the data and the width of the window. */
+/** px of all panels together: their heights depend on the data and the width of the window. */
 const skeletonHeight = 480
 
 export function Server() {
@@ -71,7 +71,7 @@ function Backups({ status: { backups, offsiteBackups } }: { status: StatusJson }
   )
 }
 
-/** The state of the backups in one place. `facts`: more about that place. */
+/** The state of the backups in one destination. `facts`: more about that destination. */
 function BackupSchedule({
   schedule: { everyMs, keep, newestAt, newestBytes, lastFailureAt },
   where,
@@ -94,7 +94,7 @@ function BackupSchedule({
         {newestAt === null ? (
           <>
             <span class="badge bad">None yet</span>{" "}
-            {!hasFailed && `The first ${name} starts shortly after the server.`}
+            {!hasFailed && `The first ${name} starts shortly after the server starts.`}
           </>
         ) : (
           <>

@@ -67,7 +67,7 @@ export function Shares() {
                   { label: "Edit…", run: () => setDialog({ name: "edit", share }) },
                   { label: "Rotate…", run: () => setDialog({ name: "rotate", share }) },
                   ...(isOverlapping
-                    ? [{ label: "End previous link…", run: () => setDialog({ name: "end", share }) }]
+                    ? [{ label: "Revoke previous link…", run: () => setDialog({ name: "end", share }) }]
                     : []),
                 ]}
               />
@@ -111,22 +111,22 @@ export function Shares() {
       )}
       {dialog?.name === "end" && (
         <Confirm
-          title={`End the previous link of ${dialog.share.name}?`}
-          action="End"
+          title={`Revoke the previous link of ${dialog.share.name}?`}
+          action="Revoke"
           onClose={close}
           onConfirm={async () => {
             await api.send("DELETE", `${pathOf(dialog.share)}/overlap`)
-            toasts.show(`Only the current link of ${dialog.share.name} works now`)
+            toasts.show(`Previous link of ${dialog.share.name} revoked`)
             shares.refetch()
           }}
         >
-          <p>The link from before the last rotation stops working immediately.</p>
+          <p>The previous link stops working immediately. The current link keeps working.</p>
         </Confirm>
       )}
       {dialog?.name === "rotate" && (
         <RotateDialog
           name={dialog.share.name}
-          what="address"
+          what="link"
           onClose={close}
           onConfirm={async (overlap) => {
             setCreated(await api.send<NewShare>("POST", `${pathOf(dialog.share)}/rotate`, { overlap }))
@@ -177,7 +177,10 @@ function ShareForm({ share, onClose, onChanged }: ShareFormProps) {
       >
         <NameField label="Name" value={name} onInput={setName} />
         <EmbedHostsField value={hosts} onInput={setHosts} />
-        <p class="muted">The code to embed the link contains its secret. Rotate the link to get it again.</p>
+        <p class="muted">
+          The embed code contains the link's secret, which is not stored. Rotate the link to get a new embed
+          code.
+        </p>
       </Form>
     </Dialog>
   )

@@ -22,7 +22,7 @@ interface ListedUser extends User {
   lastLoginAt: string | null
 }
 
-/** A one-time link. Only the response that creates it contains it. */
+/** A one-time link. Only the response that creates it contains the path. */
 interface Invite {
   path: string
   expiresAt: string
@@ -208,7 +208,7 @@ function InviteUser({ onClose, onInvited }: { onClose: () => void; onInvited: (l
             value={email}
             onInput={(event) => setEmail(event.currentTarget.value)}
           />
-          <small>You get a link to share.</small>
+          <small>You get a one-time link to send to the user.</small>
         </label>
         <AccessFields {...access} onChange={setAccess} />
       </Form>

@@ -102,16 +102,17 @@ export function WebsiteForm({ website, onClose, onDone }: WebsiteFormProps) {
           />
           <small>
             Hosts such as shop.example.net, or app origins such as capacitor://localhost. Once you add one,
-            requests without an Origin header, such as from curl, need an API key.
+            requests without an Origin header, such as those of curl, need an API key.
           </small>
         </label>
         <Retention retain={retain} onChange={setRetain} />
         <CheckField label="Anonymize visitors daily" isChecked={isHashed} onChange={setHashed}>
-          Only a hash that changes daily (UTC) is stored. Returning visitors count as new each day.
+          Instead of each visitor's ID, a hash that changes daily (UTC) is stored. Returning visitors count as
+          new each day.
         </CheckField>
         <CheckField label="Let pages identify visitors" isChecked={pageIdentify} onChange={setPageIdentify}>
-          Anyone can send what a page sends, so it is marked as claimed, and never replaces what an API key
-          sent.
+          Anyone can imitate a page, so what pages say about visitors is marked as claimed, and never
+          overwrites what was sent with an API key.
         </CheckField>
       </Form>
     </Dialog>

@@ -2,7 +2,7 @@ import { useApp } from "./app.ts"
 import { rangeParams, rangeSince } from "./range.ts"
 import { useResource } from "./resource.ts"
 
-/** A text on a date, as returned by the API (`notes` there). */
+/** A text on a date, as returned by the API, where it is a note. */
 export interface Annotation {
   id: string
   /** null: shown on the charts of all websites. */
@@ -41,7 +41,7 @@ export function comparisonParams(date: string, today: string) {
   return range && { ...rangeParams(range), compare: undefined, by: undefined }
 }
 
-/** Index of the bucket of a date; with hourly buckets, the first hour of that day. */
+/** Index of the bucket of a date; for hourly buckets, the first hour of that day. */
 function indexOfDate(date: string, dates: readonly string[]): number {
   const exact = dates.findIndex((bucket) => bucket.slice(0, 10) === date)
   return exact >= 0 ? exact : dates.findLastIndex((bucket) => bucket.slice(0, 10) <= date)

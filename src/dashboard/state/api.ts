@@ -56,7 +56,7 @@ export class Api {
     })
     let result: Data & Failure
     try {
-      // The caller names the shape that the API documents for this path.
+      // The caller specifies the type that the API documents for this path.
       result = (await response.json()) as Data & Failure
     } catch (error) {
       if (signal?.aborted) throw error

@@ -41,7 +41,7 @@ export class App {
   readonly now = () => Date.now()
   readonly #refreshedAt = signal(0)
 
-  /** `basePath`: '' or the path below which the server is. */
+  /** `basePath`: '', or the path prefix of the server. */
   constructor(window: Window & typeof globalThis, basePath: string) {
     this.locale = window.navigator.language
     this.router = new Router(window, basePath)
@@ -57,7 +57,7 @@ export class App {
     this.queryCache = new QueryCache(this.api)
     const { isEmbedded, params } = this.router.location.value
     this.embed = isEmbedded ? parseEmbed(params) : undefined
-    // The URL says how a frame looks, and nothing is stored: the browser can block storage of third parties.
+    // The URL says how a frame looks. Nothing is stored, because browsers can block third-party storage.
     const storage = this.embed ? undefined : openStorage(window)
     this.preferences = new Preferences(
       storage && storageBelow(basePath, storage),

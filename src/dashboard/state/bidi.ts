@@ -6,11 +6,11 @@ const firstStrongIsolate = "\u2068"
 const popIsolate = "\u2069"
 
 /**
- * Isolates a user's text within a longer one, such as a title or an accessible name, so that it does not change the order of the
- * rest. Elements are isolated by the style sheet.
+ * Isolates a user's text inside a longer text, such as a title or an accessible name, so that it does not change the
+ * order of the rest. Elements are isolated by the style sheet.
  */
 export function isolate(text: string): string {
   if (!directional.test(text)) return text
-  // An end of its own would end the isolation.
+  // An end character in the text itself would end the isolation.
   return `${firstStrongIsolate}${text.replaceAll(popIsolate, "")}${popIsolate}`
 }

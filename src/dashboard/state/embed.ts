@@ -1,9 +1,9 @@
 import type { ReportPage } from "../../sections.ts"
 import type { Theme } from "./preferences.ts"
 
-/** How a page of another website shows a share link in a frame. */
+/** How a share link is shown in a frame on another website. */
 export interface Embed {
-  /** `system`: as the visitor's system. */
+  /** `system`: follows the visitor's system. */
   theme: Theme
   /** The only chart to show; undefined: the whole page. */
   chart: string | undefined
@@ -20,7 +20,7 @@ export function parseEmbed(params: URLSearchParams): Embed {
   }
 }
 
-/** The charts, tables and numbers of each page that can be embedded alone: `Panel` has the same names. */
+/** The charts, tables and numbers of each page that can be embedded alone. `Panel` uses the same names. */
 export const embedCharts = {
   web: {
     numbers: "Key metrics",

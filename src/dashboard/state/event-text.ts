@@ -17,7 +17,7 @@ export function kindOf({ kind = "custom" }: Pick<ApiEvent, "kind">): EventKind {
   return kind
 }
 
-/** What an event is called in a list: a page view is its page, an error its message. */
+/** The title of an event in a list: for a page view its page, for an error its message. */
 export function eventTitle(event: ApiEvent): string {
   const { event_name: name, path, properties } = event
   switch (kindOf(event)) {
@@ -41,7 +41,7 @@ const titleProperties: Partial<Record<EventKind, readonly string[]>> = {
   error: ["message"],
 }
 
-/** The fields of an event beside its title, as `[name, value]`. The path has no name. */
+/** The fields of an event that are not in its title, as `[name, value]`. The path has no name. */
 export function eventDetails(event: ApiEvent): [name: string, value: unknown][] {
   const kind = kindOf(event)
   const { path, properties } = event
@@ -51,7 +51,7 @@ export function eventDetails(event: ApiEvent): [name: string, value: unknown][] 
     ...(isTitled ? [] : [["", path] satisfies [string, unknown]]),
     ...Object.entries(properties)
       .filter(([key]) => !omitted.includes(key))
-      // How long a page was open says more about an exit than how the exit happened.
+      // How long a page was open says more about a page exit than how it happened.
       .sort(([a], [b]) => (kind === "page_exit" ? rank(a) - rank(b) : 0))
       .map(([key, value]): [string, unknown] =>
         key === "time_on_page" && typeof value === "number" ? ["after", `${value} s`] : [key, value],

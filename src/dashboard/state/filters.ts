@@ -9,7 +9,7 @@ export interface Filter {
   value: string | number | boolean | string[]
 }
 
-/** An entry of the condition menu: an operator, with its value if that is a boolean. */
+/** An entry of the condition menu: an operator, with its value if the value is a boolean. */
 export type Condition = { op: Operator; words: string } & (
   | { takes: "text" | "number" | "list" }
   | { takes: "boolean"; value: boolean }
@@ -87,13 +87,13 @@ export function filterText(filter: Filter): string {
     .join(", ")}`
 }
 
-/** Whether each of the filters is set, or its value is one of those of a list. */
+/** Whether each of the given filters is set, or its value is in the list of one that is set. */
 export function hasFilters(filters: readonly Filter[], searched: readonly Filter[]): boolean {
   const params = new Set(filters.flatMap(singleFilters).map(filterParam))
   return searched.every((filter) => params.has(filterParam(filter)))
 }
 
-/** A filter for each value of "is one of"; other filters as they are. */
+/** Splits "is one of" into one filter per value; returns other filters as they are. */
 function singleFilters(filter: Filter): Filter[] {
   const { field, op, value } = filter
   return op === "in" && Array.isArray(value)
@@ -101,16 +101,16 @@ function singleFilters(filter: Filter): Filter[] {
     : [filter]
 }
 
-/** Operators for one value, and those for several. */
+/** Operators for one value, and the corresponding operators for several. */
 const severalOperators = { eq: "in", ne: "not_in" } as const satisfies Partial<Record<Operator, Operator>>
 export type ValueOperator = keyof typeof severalOperators
 
-/** The operator for one value that `op` is, or the list of. Undefined: it does not compare whole values. */
+/** The operator for one value that corresponds to `op`. Undefined: `op` does not compare whole values. */
 export function valueOperatorOf(op: Operator): ValueOperator | undefined {
   return op === "eq" || op === "in" ? "eq" : op === "ne" || op === "not_in" ? "ne" : undefined
 }
 
-/** "is" for one value, "is one of" for several; or the opposite of these. */
+/** "is" for one value, "is one of" for several; or the negations of these. */
 export function valuesFilter(field: string, op: ValueOperator, values: readonly string[]): Filter {
   const [first = ""] = values
   return values.length === 1
@@ -123,7 +123,8 @@ function isEquality({ op }: Filter): boolean {
 }
 
 /**
- * Adds a filter. A second value that a field is becomes an alternative to the first one ("is one of"): no event has both.
+ * Adds a filter. A second "is" filter on the same field becomes an alternative to the first one ("is one of"), because
+ * no event has both values.
  */
 export function addFilter(filters: readonly Filter[], added: Filter): Filter[] {
   const at = filters.findIndex((filter) => filter.field === added.field && isEquality(filter))

@@ -6,10 +6,10 @@ export class Format {
   readonly #short: Intl.NumberFormat
   readonly #decimal: Intl.NumberFormat
   readonly #tenths: Intl.NumberFormat
-  /** By their options: creating one takes longer than a hundred uses. */
+  /** Formatters by their options: creating one takes longer than using it a hundred times. */
   readonly #dates = new Map<string, Intl.DateTimeFormat>()
   readonly #days: Intl.DateTimeFormat
-  /** Created at the first use: most pages name no country. */
+  /** Created on first use: most pages show no country names. */
   #countries: Intl.DisplayNames | undefined
 
   constructor(
@@ -102,7 +102,7 @@ export class Format {
   /** ISO 8601 times, `to` exclusive: 16–22 Nov 2026. If it ends within a day: 23 Nov 2026 (to 10:15). */
   period({ from, to }: { from: string; to: string }): string {
     const [start, end] = [Date.parse(from), Date.parse(to)]
-    // An empty period: where daylight saving skips midnight, the first hour of a day can be one.
+    // An empty period: where daylight saving time skips midnight, the first hour of a day can be one.
     if (start >= end)
       return this.#date(start, { dateStyle: "medium", timeStyle: "short", timeZone: this.zone })
     const startsDay = (ms: number) => this.#days.format(ms) !== this.#days.format(ms - 1)

@@ -2,11 +2,12 @@ import { effect, signal } from "@preact/signals"
 
 export type Theme = "system" | "light" | "dark"
 
-/** What the preferences use of a browser's storage. */
+/** The part of a browser's storage that preferences use. */
 type PreferenceStorage = Pick<Storage, "getItem" | "setItem">
 
 /**
- * The preferences of a server below `basePath`. Other applications of its host use the same storage, with names such as "theme" too.
+ * The storage for a server with --base-path. Other applications on the same host use the same storage, possibly with
+ * the same names, such as "theme".
  */
 export function storageBelow(basePath: string, storage: PreferenceStorage): PreferenceStorage {
   if (basePath === "") return storage
@@ -24,10 +25,10 @@ export class Preferences {
   /** The website viewed last. */
   readonly website = signal<string | undefined>(undefined)
 
-  /** Charts explain what a mouse can do, until one of them has. */
+  /** Whether charts explain what a mouse can do; false once one has. */
   readonly chartHint = signal(true)
 
-  /** `initialTheme`: unless the storage has one. */
+  /** `initialTheme`: used unless the storage has a theme. */
   constructor(
     storage: PreferenceStorage | undefined,
     root: { dataset: Record<string, string | undefined> },

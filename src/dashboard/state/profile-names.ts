@@ -3,14 +3,14 @@ import { useApp } from "./app.ts"
 import { displayName, type Profile } from "./profiles.ts"
 import { isSingleWebsite } from "./session.ts"
 
-/** IDs per request: the API's maximum. */
+/** Maximum IDs per request, as in the API. */
 const maxIds = 50
-/** Characters of the IDs of a request, so that the URL is accepted. */
+/** Maximum characters of all IDs in a request, so that the URL is accepted. */
 const maxCharacters = 4_000
 
 /**
- * The names of profiles by ID, which are loaded as they are first needed. Undefined: the profile has no name, or it is not known yet.
- * Profiles belong to one website, and not everyone can see people.
+ * The names of profiles by ID, loaded when they are first needed. Undefined: the profile has no name, or it is not
+ * known yet. Profiles belong to one website, and not everyone can see people.
  */
 export function useProfileNames(ids: readonly (string | null)[]): (id: string | null) => string | undefined {
   const { api, session, view } = useApp()
@@ -35,7 +35,7 @@ export function useProfileNames(ids: readonly (string | null)[]): (id: string | 
   return (id) => (id === null ? undefined : names.get(keyOf(id)))
 }
 
-/** As many different IDs as fit into a request. */
+/** As many distinct IDs as fit in a request. */
 function firstIds(ids: readonly (string | null)[]): string[] {
   let characters = 0
   return [...new Set(ids)]

@@ -14,7 +14,7 @@ export interface Parameter {
   [option: string]: unknown
 }
 
-/** The option of a parameter that compares it with another period. Only some query types have it. */
+/** The option of a parameter that compares it with another period. Only some query types support it. */
 export function comparisonOption(compare: Comparison | false | undefined): { compare?: Comparison } {
   return compare ? { compare } : {}
 }
@@ -70,7 +70,8 @@ export async function runParameter<Shape>(
 ): Promise<{ rows: Shape[]; meta: ResultMeta | undefined }> {
   const request = { path: queryPath(website), body: { ...body, parameters: [parameter] } }
   const [result] = await runQuery<Shape>(api, request, signal)
-  // Status 400, as if the request had been rejected as a whole: a retry of the same query fails too.
+  // Uses status 400, as if the whole request had been rejected, because retrying the same query would fail
+  // too.
   if (result?.error !== undefined) throw new ApiError(sentence(result.error), 400, "", [])
   return { rows: result?.data ?? [], meta: result?.meta }
 }
@@ -102,10 +103,10 @@ export function progressOf(state: QueryProgress, key: string, cached: QueryResul
 /** Results in the cache, so that a page visited again shows its numbers immediately. */
 const maxEntries = 40
 
-/** Queries that run at the same time. A board has up to 24, which would delay everything else that the page requests. */
+/** Maximum concurrent queries. A board has up to 24, which would delay everything else that the page requests. */
 const maxConcurrent = 4
 
-/** Runs queries and caches the most recent results, least recently run evicted first. */
+/** Runs queries and caches the most recent results; the least recently run query is evicted first. */
 export class QueryCache {
   readonly #entries = new Map<string, QueryResult[]>()
   readonly #limit = new ConcurrencyLimit(maxConcurrent)
@@ -116,7 +117,7 @@ export class QueryCache {
     return this.#entries.get(key)
   }
 
-  /** Drops everything: someone else might log in next. */
+  /** Clears the cache, because someone else might log in next. */
   clear(): void {
     this.#entries.clear()
   }

@@ -16,22 +16,22 @@ export const presets = [
 
 export type Preset = (typeof presets)[number]["preset"]
 
-/** A range, with the days that a preset currently covers. */
+/** A range; for a preset, with the days that it currently covers. */
 export interface Range {
   /** Undefined: a custom range. */
   preset: Preset | undefined
-  /** First and last day, inclusive: 2026-11-24. */
+  /** First and last day, both inclusive: 2026-11-24. */
   from: string
   to: string
   days: number
-  /** Only the hour that starts here, on that day: 2026-11-24T13:00:00+01:00. */
+  /** Only the hour that starts at this time, on that day: 2026-11-24T13:00:00+01:00. */
   hour?: string | undefined
 }
 
 /** A range for the URL: one of the presets, or days, or an hour of a day. */
 type ChosenRange = { preset: Preset } | ({ preset?: undefined } & Pick<Range, "from" | "to" | "hour">)
 
-/** The range if the URL names none. */
+/** The range if the URL specifies none. */
 const defaultPreset: Preset = "last_30d"
 
 const dayMs = 86_400_000
@@ -80,7 +80,7 @@ export function isoDays(zone: string): Intl.DateTimeFormat {
   return new Intl.DateTimeFormat("en-CA", { timeZone: zone, dateStyle: "short" })
 }
 
-/** What the range is compared with: `value` is the API's name, `param` the one in the URL. */
+/** What the range is compared with: `value` is the API's name, `param` the name in the URL. */
 export const comparisons = [
   { value: "previous_period", param: undefined, label: "Previous period" },
   { value: "previous_year", param: "year", label: "Same period last year" },
@@ -135,7 +135,7 @@ export function rangeParams(range: ChosenRange) {
   return hour === undefined ? { ...none, from, to } : { ...none, hour }
 }
 
-/** A range that covers all events: none is before 2000, and a client clock can be up to an hour ahead. */
+/** A range that covers all events: none is before 2000, and a client's clock can be up to an hour ahead. */
 export function allTime(today: string): Range {
   const [from, to] = ["2000-01-01", addDays(today, 1)]
   return { preset: undefined, from, to, days: daysBetween(from, to) }
@@ -159,7 +159,9 @@ export function endOfDay(day: string): string {
   return `${day}T23:59:59Z`
 }
 
-/** The adjacent range of the same length; `by` -1 is the previous one. Undefined if it would be in the future. */
+/**
+ * The adjacent range of the same length; -1 for `by` means the previous one. Undefined if it would be in the future.
+ */
 export function shiftRange(
   range: Range,
   by: 1 | -1,
@@ -177,7 +179,7 @@ export function shiftRange(
   return next.from > today ? undefined : next
 }
 
-/** How many of a chart's buckets have started, and whether the last of these is incomplete. `now`: Unix ms. */
+/** How many of a chart's buckets have started, and whether the last of them is incomplete. `now`: Unix ms. */
 export function progressOf(dates: readonly string[], granularity: Granularity, today: string, now: number) {
   const hasStarted = (date: string) => (isHour(date) ? Date.parse(date) <= now : date <= today)
   const isOver = (date: string) =>
@@ -200,7 +202,7 @@ export function lastDayOf(day: string, granularity: Granularity): string {
   return addDays(`${addDays(`${day.slice(0, 7)}-01`, 31).slice(0, 7)}-01`, -1)
 }
 
-/** Whether a range has a day of the bucket that starts on `date`. */
+/** Whether a range contains a day of the bucket that starts on `date`. */
 export function hasBucket({ from, to }: Pick<Range, "from" | "to">, date: string, granularity: Granularity) {
   return date <= to && lastDayOf(date, granularity) >= from
 }
@@ -252,7 +254,7 @@ function daysBetween(from: string, to: string): number {
   return Math.round((Date.parse(to) - Date.parse(from)) / dayMs) + 1
 }
 
-/** The hour so many hours later, with the same UTC offset. */
+/** The hour that is `hours` hours later, with the same UTC offset. */
 function hourAfter(hour: string, hours: number): string {
   const offset = hour.slice(19)
   const local = Date.parse(`${hour.slice(0, 19)}Z`) + hours * hourMs

@@ -32,14 +32,38 @@ export function matchesSite({ websiteId }: RejectedRequest, site: string): boole
   return site === "" || (site === noWebsite ? websiteId === null : websiteId === site)
 }
 
-/** `origin_not_allowed` → Origin not allowed */
+/** Titles of reasons whose own words do not say what happened. */
+const titles: Partial<Record<string, string>> = {
+  invalid_shape: "Invalid fields",
+  website_id_missing: "No website ID",
+  website_unknown: "Unknown website ID",
+  website_mismatch: "Event for another website",
+  client_id_missing: "No client ID",
+  client_id_unknown: "Unknown client ID",
+  client_id_paused: "Website is paused",
+  credential_missing: "No API key or website ID",
+  key_malformed: "Malformed API key",
+  key_unknown: "Unknown API key",
+  key_disabled: "Disabled API key",
+  key_revoked: "Revoked API key",
+  key_expired: "Expired API key",
+  key_website_mismatch: "API key is for another website",
+  scope_missing: "API key lacks a permission",
+  page_identify_off: "Pages cannot identify visitors",
+  too_many_failed_credentials: "Too many wrong API keys",
+  row_refused: "Data rejected by the database",
+}
+
+/** `origin_not_allowed` → Origin not allowed, unless the reason has its own title. */
 export function reasonText(reason: string): string {
+  const title = Object.hasOwn(titles, reason) ? titles[reason] : undefined
+  if (title) return title
   const text = reason.replaceAll("_", " ")
   return text.charAt(0).toUpperCase() + text.slice(1)
 }
 
 export interface RejectedRequestsState {
-  /** Newest first; undefined: not loaded yet. The last ones stay while the server is unreachable. */
+  /** Newest first; undefined: not loaded yet. The last ones remain while the server is unreachable. */
   requests: readonly RejectedRequest[] | undefined
   /** The error of the last request, if it failed. */
   error: unknown

@@ -6,7 +6,10 @@ import { safePath } from "../../saved/path.ts"
 export interface Location {
   /** Path prefix: `/w/<website>`, `/share/<token>` or `/embed/<token>`; '' for pages outside a website. */
   base: string
-  /** An id, `none` or `all`. Undefined outside a website, and in a shared view, where the server knows the website. */
+  /**
+   * An id, `none` or `all`. Undefined outside a website, and in a shared view, for which only the server knows the
+   * website.
+   */
   website: string | undefined
   /** The token of a share link. */
   share: string | undefined
@@ -25,7 +28,7 @@ const sharedParamNames = new Set([...rangeParamNames, "f"])
 
 type ParamChanges = Record<string, string | readonly string[] | undefined>
 
-/** What the router uses of a browser's window. */
+/** The part of a browser's window that the router uses. */
 interface RouterWindow {
   location: { href: string; origin: string; reload: () => void }
   history: Record<"pushState" | "replaceState", (state: null, unused: string, url: string) => void>
@@ -33,14 +36,14 @@ interface RouterWindow {
 }
 
 /**
- * Reads and changes the URL. The page is a function of the URL alone, so that every link reproduces a view. Paths begin below the
- * server's --base-path: only `hrefOf` adds it, and only `#page` removes it.
+ * Reads and changes the URL. The page depends only on the URL, so that every link reproduces a view. Paths are relative
+ * to the server's --base-path: only `hrefOf` adds it, and only `#page` removes it.
  */
 export class Router {
   readonly #url
   readonly location: ReadonlySignal<Location>
 
-  /** `basePath`: '' or the path below which the server is. */
+  /** `basePath`: '', or the path prefix of the server. */
   constructor(
     private readonly window: RouterWindow,
     private readonly basePath: string,
@@ -56,12 +59,14 @@ export class Router {
     return this.window.location.origin
   }
 
-  /** URL of the server as the browser reaches it, without a slash at the end: https://example.com/stats */
+  /** The server's URL as the browser reaches it, without a trailing slash: https://example.com/stats */
   get serverUrl(): string {
     return this.origin + this.basePath
   }
 
-  /** What the browser needs to request a path of the server, such as `/w/all/overview` or `/v1/me`. */
+  /**
+   * The URL that the browser needs to request a path of the server, such as `/w/all/overview` or `/v1/me`.
+   */
   hrefOf(path: string): string {
     return this.basePath + path
   }
@@ -109,7 +114,7 @@ export class Router {
     return `${base}/${page}${queryText(applyChanges(sharedParams(params), changes))}`
   }
 
-  /** The page of a path below the current website or share link; undefined for other paths. */
+  /** The page of a path of the current website or share link; undefined for other paths. */
   pageOfHref(href: string): string | undefined {
     const { base } = this.location.value
     const prefix = `${base}/`
@@ -124,8 +129,8 @@ export class Router {
   }
 
   /**
-   * Path of the same page for another website; from Web, of the start page of that website. Filters are
-   * dropped: they refer to the first one's properties.
+   * Path of the same page for another website; from Web, the start page of that website. Drops the filters,
+   * which refer to properties of the current website.
    */
   websiteHref(id: string): string {
     const { page, params, base } = this.location.value
@@ -157,7 +162,7 @@ export class Router {
   }
 
   /**
-   * Path of a saved report or view, of another website if given. A path without a range opens with the current one.
+   * Path of a saved report or view, for another website if given. A path without a range opens with the current one.
    */
   savedHref(path: string, website?: string): string {
     const { base: current, params } = this.location.value
@@ -193,7 +198,7 @@ function parseLocation({ pathname, searchParams }: URL): Location {
   }
 }
 
-/** Unchanged if it is not valid percent-encoding: the URL might have been typed. */
+/** Returns the part unchanged if it is not valid percent-encoding: the URL might have been typed. */
 function decodePart(part: string): string {
   try {
     return decodeURIComponent(part)

@@ -27,7 +27,7 @@ export interface Me {
   /** false: no account exists yet. */
   hasUsers: boolean
   version: string
-  /** File name of the page script, and the path below which it and its endpoints are served; '' for none. */
+  /** File name of the page script, and the path under which it and its endpoints are served; '' for none. */
   scriptName: string
   ingestPath: string
 }
@@ -37,11 +37,11 @@ export interface Site {
   id: string
   name: string
   domain: string
-  /** Names of events of which fewer are better. */
+  /** Names of events that should decrease. */
   lowerIsBetter: readonly string[]
 }
 
-/** Whether a website id is one of a website: not `none` or `all`. */
+/** Whether an id is that of a website: not `none` or `all`. */
 export function isSingleWebsite(id: string): boolean {
   return id !== "none" && id !== "all"
 }
@@ -54,7 +54,7 @@ export class Session {
   /** The error of the last failed load. */
   readonly failure = signal<unknown>(undefined)
 
-  /** The user was logged in, and their login session has expired or was revoked. */
+  /** The user was logged in, but their login session has expired or was revoked. */
   readonly hasExpired = signal(false)
 
   constructor(private readonly api: () => Api) {}
@@ -93,12 +93,12 @@ export class Session {
     return this.pages.includes(page)
   }
 
-  /** Whether single events, people and their IDs can be shown. */
+  /** Whether individual events, people and their IDs can be shown. */
   get canSeePeople(): boolean {
     return this.canOpen("people")
   }
 
-  /** Whether the properties of custom events can be read, as suggestions of filters. */
+  /** Whether the properties of custom events can be read, to suggest filters. */
   get canSeeCustomEvents(): boolean {
     return queryTypePages.custom_event_properties.some((page) => this.canOpen(page))
   }
@@ -135,7 +135,7 @@ export class Session {
     return user != null && (user.role === "owner" || user.websites === null)
   }
 
-  /** Whether fewer events of this name are better: on the website, or for `all` on any of them. */
+  /** Whether a decrease of this event is good: on the website or, for `all`, on any website. */
   isLowerBetter(website: string, event: string): boolean {
     return this.sites.value.some(
       ({ id, lowerIsBetter }) => (id === website || website === "all") && lowerIsBetter.includes(event),

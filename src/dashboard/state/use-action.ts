@@ -2,7 +2,7 @@ import { useState } from "preact/hooks"
 import { messageOf } from "../../errors.ts"
 import { useApp } from "./app.ts"
 
-/** The action of a button: it runs once at a time, and a failure is shown in a toast. */
+/** The action of a button. It runs once at a time, and shows a failure in a toast. */
 export function useAction(action: () => Promise<void>): { isBusy: boolean; run: () => Promise<void> } {
   const { toasts } = useApp()
   const [isBusy, setBusy] = useState(false)

@@ -26,7 +26,7 @@ export interface QueryState {
   /** The server's message if this parameter alone failed. */
   failure(id: string): string | undefined
   meta(id: string): ResultMeta | undefined
-  /** The parameter that produced the rows shown: while they are stale, the previous one. */
+  /** The parameter that produced the rows shown; while they are stale, the previous one. */
   parameter(id: string): Parameter | undefined
 }
 
@@ -77,7 +77,7 @@ export function useQuery(
     return {
       ...progress,
       refetch: () => setRound((count) => count + 1),
-      // The caller names the shape that the server's schema has for this query type.
+      // The caller specifies the type that the server's schema has for this query type.
       rows: <Shape = Row>(id: string) => (result(id)?.data ?? []) as Shape[],
       failure: (id) => {
         const error = result(id)?.error
@@ -96,7 +96,7 @@ export function useRunQuery(): <Shape>(parameter: Parameter, overrides?: Overrid
     const request = requestFor(app, [parameter], overrides)
     const [result] = await app.queryCache.run(JSON.stringify(request), request, new AbortController().signal)
     if (result?.error !== undefined) throw new Error(sentence(result.error))
-    // The caller names the shape that the server's schema has for this query type.
+    // The caller specifies the type that the server's schema has for this query type.
     return (result?.data ?? []) as Shape[]
   }
 }

@@ -2,7 +2,10 @@ export interface Metric {
   /** As in the API. */
   metric: "LCP" | "INP" | "CLS" | "FCP" | "TTFB"
   name: string
-  /** The published thresholds of the 75th percentile: good up to the first, poor above the second. ms; CLS: a ratio. */
+  /**
+   * The published thresholds for the 75th percentile: good up to the first, poor above the second. In ms; CLS is a
+   * ratio.
+   */
   good: number
   poor: number
 }

@@ -8,12 +8,13 @@ interface CountryMapProps {
   rows: readonly Row[]
 }
 
-/** A map of the world: the more visitors, the stronger a country's color. Hidden from screen readers, which read the table. */
+/** A world map: the more visitors, the stronger a country's color. Hidden from screen readers, which read the table. */
 export function CountryMap({ rows }: CountryMapProps) {
   const format = useFormat()
   const [outlines, setOutlines] = useState<readonly Outline[]>([])
   useEffect(() => {
-    // Loaded separately: with the page it would delay the numbers. Without the map, the table has them all.
+    // Loaded separately, because it would delay the numbers on the page. Without the map, the table still has
+    // them.
     import("./world.ts").then(
       ({ worldOutlines }) => setOutlines(worldOutlines()),
       () => {},
@@ -29,7 +30,7 @@ export function CountryMap({ rows }: CountryMapProps) {
           <path
             key={name}
             d={path}
-            // Square root: otherwise one large country makes all others look the same.
+            // Square root: otherwise, one large country would make all others look the same.
             style={{ "--share": `${Math.round(100 * Math.sqrt(count / max))}%` }}
           >
             <title>{`${code ? format.country(code) : name}: ${format.countOf(count, "visitor")}`}</title>

@@ -3,10 +3,10 @@ import { type ChartPeople, peopleOf } from "../components/people/selection.ts"
 import type { Filter } from "../state/filters.ts"
 
 /**
- * The people of page views. Filters by source, place or device select sessions by their first view, which a list of people cannot: it has
- * none then.
+ * Links a chart of page views to the people who made them. Returns undefined if a filter by source, place or device is
+ * set: such filters select sessions by their first view, which the list of people does not support.
  */
-export function peopleOfViews(filters: readonly Filter[]): ChartPeople | undefined {
+export function pageViewPeople(filters: readonly Filter[]): ChartPeople | undefined {
   const ofSessions: readonly string[] = contextFields
   return filters.some(({ field }) => ofSessions.includes(field))
     ? undefined

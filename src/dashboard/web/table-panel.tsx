@@ -18,7 +18,7 @@ import type { Format } from "../state/format.ts"
 import { comparisonOption, type Parameter } from "../state/query-cache.ts"
 import type { Comparison } from "../state/range.ts"
 import { type QueryState, useQuery, useRunQuery } from "../state/use-query.ts"
-import { peopleOfViews } from "./people-of-views.ts"
+import { pageViewPeople } from "./people-of-views.ts"
 import { allRows, type Row, type Tab } from "./tabs.ts"
 
 /** Rows per page, and rows in a CSV file (the API's limit per request). */
@@ -29,10 +29,10 @@ const tableHeight = 428
 
 /** The parameter for the first page of a tab. */
 export function parameterOf(
-  { name, isCompared = false, isLoadedWhole }: Tab,
+  { name, isCompared = false, loadsAllRows }: Tab,
   compare: Comparison | undefined,
 ): Parameter {
-  return { name, limit: isLoadedWhole ? allRows : pageRows, ...comparisonOption(isCompared && compare) }
+  return { name, limit: loadsAllRows ? allRows : pageRows, ...comparisonOption(isCompared && compare) }
 }
 
 /** A tab's first page, for boards. */
@@ -60,27 +60,27 @@ interface TablePanelProps {
   /** URL parameter of the selected tab, and the name of the panel in an embedded page. */
   param: ChartName
   tabs: readonly [Tab, ...Tab[]]
-  /** Has the first page of the first tab. The panel runs the queries of all others. */
+  /** Contains the first page of the first tab. The panel runs the queries of all other tabs. */
   query: QueryState
-  /** Gives short tables the height of full ones, so that another tab does not move the panels below. */
+  /** Gives short tables the height of full ones, so that switching tabs does not move the panels below. */
   hasFixedHeight?: boolean
   /** Shown beside the table. */
   children?: ComponentChildren
 }
 
-/** Tables with the same kind of rows, one of which is shown. Click a row to filter the page by it. */
+/** Tables with the same kind of rows; one of them is shown. Click a row to filter the page by it. */
 export function TablePanel({ title, param, tabs, query, hasFixedHeight = false, children }: TablePanelProps) {
   const { router, view } = useApp()
   const chosen = router.location.value.params.get(param)
   const tab = tabs.find(({ name }) => name === chosen) ?? tabs[0]
   const { page, sort, setPage, setSort } = useTablePosition(tab)
   const { compare } = view.value
-  const isLoadedByPage = tab === tabs[0] && (page === 1 || tab.isLoadedWhole) && !sort
+  const isLoadedByPage = tab === tabs[0] && (page === 1 || tab.loadsAllRows) && !sort
   const sorting = sort ? sortOption(sort, compare) : {}
   const own = useQuery(
     isLoadedByPage
       ? undefined
-      : [{ ...parameterOf(tab, compare), ...sorting, page: tab.isLoadedWhole ? 1 : page }],
+      : [{ ...parameterOf(tab, compare), ...sorting, page: tab.loadsAllRows ? 1 : page }],
   )
   return (
     <Panel
@@ -115,7 +115,10 @@ export function TablePanel({ title, param, tabs, query, hasFixedHeight = false, 
   )
 }
 
-/** The page of a table, and its sorting unless it is the default. The first page again for another tab, range, filter or sorting. */
+/**
+ * The page of a table, and its sorting unless it is the default. Returns to the first page for another tab, range,
+ * filter or sorting.
+ */
 function useTablePosition(tab: Tab) {
   const { view } = useApp()
   const { website, range, zone, filters } = view.value
@@ -147,7 +150,7 @@ function Table({ title, tab, query, page, onPage, sort, onSort }: TableProps) {
   const format = useFormat()
   const { view } = useApp()
   const runQuery = useRunQuery()
-  const { name, heading, measures, isCompared, isLoadedWhole, textOf, filterOf, hasPeople } = tab
+  const { name, heading, measures, isCompared, loadsAllRows, textOf, filterOf, hasPeople } = tab
   const firstValue = (row: Row) => numberIn(row, measures[0].column)
   const change = useChangeColumn<Row>({
     value: firstValue,
@@ -166,7 +169,7 @@ function Table({ title, tab, query, page, onPage, sort, onSort }: TableProps) {
       <Loaded query={query} id={name} height={tableHeight}>
         {() => {
           const loaded = query.rows<Row>(name)
-          const rows = isLoadedWhole ? loaded.slice((page - 1) * pageRows, page * pageRows) : loaded
+          const rows = loadsAllRows ? loaded.slice((page - 1) * pageRows, page * pageRows) : loaded
           if (rows.length === 0) return <Empty title={tab.empty} />
           const max = Math.max(...rows.map(firstValue), 1)
           return (
@@ -187,7 +190,7 @@ function Table({ title, tab, query, page, onPage, sort, onSort }: TableProps) {
                     const text = measureText(numberIn(row, column), unit, format)
                     const filter = filterOf?.(row)
                     const own = filter && [...view.value.filters, valueFilter(filter.field, filter.value)]
-                    const people = hasPeople && column === "visitors" && own && peopleOfViews(own)
+                    const people = hasPeople && column === "visitors" && own && pageViewPeople(own)
                     return people ? (
                       <PeopleLink {...people} count={numberIn(row, column)}>
                         {text}
@@ -234,7 +237,7 @@ function RowText({ tab: { textOf, filterOf }, row }: { tab: Tab; row: Row }) {
   )
 }
 
-/** Identifies a row: a row that a filter moves keeps the focus. */
+/** Identifies a row, so that a row that a filter moves keeps the focus. */
 function textsOf(row: Row): string {
   return JSON.stringify(Object.values(row).filter((value) => typeof value === "string"))
 }

@@ -1,12 +1,12 @@
 import type { FieldValue } from "../components/controls/value.tsx"
 
-/** A row of a query: texts and numbers by column. */
+/** A row of a query: strings and numbers by column. */
 export interface Row {
   [column: string]: string | number | null | undefined | Measures
   previous?: Measures | null
 }
 
-/** More than there are countries. */
+/** More than the number of countries. */
 export const allRows = 300
 
 type Measures = Readonly<Record<string, number | null>>
@@ -26,20 +26,23 @@ export interface Tab {
   label: string
   /** Heading of the first column. */
   heading: string
-  /** The column of the text, for boards. Default: name. */
+  /** Column that holds the row's label, for boards. Default: name. */
   column?: string
-  /** The text of a row. */
+  /** The label of a row. */
   textOf: (row: Row) => string
   /** The filters that a click on a row toggles. Undefined: none. */
   filterOf?: (row: Row) => FieldValue & { and?: FieldValue }
-  /** The first one determines the bars and the change. */
+  /** The first measure determines the bars and the change. */
   measures: readonly [Measure, ...Measure[]]
-  /** Visitors are those of the page views that a click on the row filters by: they lead to people. */
+  /**
+   * The visitor count links to the people page: it counts the visitors of the page views that the row's
+   * filter selects.
+   */
   hasPeople?: boolean
   /** Shows the change of the first measure. */
   isCompared?: boolean
   /** Loads all rows at once, at most `allRows`, instead of page by page. */
-  isLoadedWhole?: boolean
+  loadsAllRows?: boolean
   /** Shown if the table has no rows, though the range has page views. */
   empty: string
 }
@@ -89,15 +92,15 @@ function byCampaign(name: string, field: string, label: string): Tab {
   })
 }
 
-/** A website can send visitors from its pages and from its ads, in two rows. */
+/** A website that sends visitors both from its pages and from its ads has two rows. */
 function sourceOf(row: Row): string {
   return textIn(row, "domain") !== null && row.referrer_type === "ad" ? `${nameOf(row)} (ad)` : nameOf(row)
 }
 
-/** A row is a domain with a type: without the type, an ad's row would select the visits from searches too. */
+/** A row is a domain with a type: without the type, an ad's row would also select visits from searches. */
 function sourceFilter(row: Row): ReturnType<NonNullable<Tab["filterOf"]>> {
   const type = { field: "referrer_type", value: textIn(row, "referrer_type") }
-  // Nothing else has this type.
+  // No other row has this type.
   return type.value === "direct"
     ? type
     : { field: "referrer_domain", value: textIn(row, "domain"), and: type }
@@ -114,7 +117,7 @@ export const pageTabs: readonly [Tab, ...Tab[]] = [
       { column: "median_time_on_page", label: "Median time", heading: "median seconds", unit: "seconds" },
     ],
     isCompared: false,
-    empty: "No page was left yet, so no time on page is known",
+    empty: "No visitor has left a page yet, so there is no time on page",
   },
 ]
 
@@ -144,7 +147,7 @@ export const countryTabs: readonly [Tab, ...Tab[]] = [
   byField("country", "country", "Country", {
     column: "country_name",
     textOf: (row) => textIn(row, "country_name") ?? nameOf(row),
-    isLoadedWhole: true,
+    loadsAllRows: true,
   }),
 ]
 

@@ -20,7 +20,7 @@ import { comparisonOption } from "../state/query-cache.ts"
 import { type QueryState, useQuery } from "../state/use-query.ts"
 import { Websites } from "../websites/websites.tsx"
 import { CountryMap } from "./country-map.tsx"
-import { peopleOfViews } from "./people-of-views.ts"
+import { pageViewPeople } from "./people-of-views.ts"
 import { parameterOf, TablePanel } from "./table-panel.tsx"
 import { countryTabs, deviceTabs, linkTabs, pageTabs, sourceTabs } from "./tabs.ts"
 import "./web.css"
@@ -28,7 +28,7 @@ import "./web.css"
 interface Totals {
   pageviews: number
   sessions: number
-  /** Percent of the sessions. */
+  /** Percent of sessions. */
   bounce_rate: number
   /** Seconds; null if no session reports its duration. */
   median_session_duration: number | null
@@ -54,7 +54,7 @@ const panels = [
   { title: "Outgoing links", param: "links", tabs: linkTabs },
 ] as const
 
-/** The page views of a website: totals, a chart, and what they have in common. */
+/** The page views of a website: totals, a chart, and tables by page, source, country and device. */
 export function Web() {
   const { view } = useApp()
   const granularity = useGranularity()
@@ -255,7 +255,7 @@ function Trend({ query }: { query: QueryState }) {
         {() => {
           const trend = query.rows<DateRow>("trend")
           if (trend.every(({ pageviews }) => pageviews === 0)) return <NoMatch />
-          // Undefined: rates and durations of dates without a session.
+          // Undefined for rates and durations of dates without a session.
           const valuesOf = (rows: readonly (Omit<DateRow, "date" | "previous"> | null | undefined)[]) =>
             rows.map((row) => row?.[metric.trend] ?? undefined)
           const previous = {
@@ -269,7 +269,7 @@ function Trend({ query }: { query: QueryState }) {
               name={title}
               file={`${metric.value}-over-time`}
               kind="lines"
-              people={peopleOfViews(view.value.filters)}
+              people={pageViewPeople(view.value.filters)}
               dates={trend.map(({ date }) => date)}
               series={[
                 { name: metric.label, values: valuesOf(trend) },

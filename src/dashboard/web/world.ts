@@ -1,8 +1,11 @@
 import world from "world-atlas/countries-110m.json"
 
-// Outlines of countries: Natural Earth at 1:110 million, in the public domain, as TopoJSON.
+// Outlines of countries from Natural Earth at 1:110 million, in the public domain, as TopoJSON.
 
-/** The number of a country in ISO 3166, by which the map names it, and the two letters of the API. Kosovo has no number. */
+/**
+ * The ISO 3166 number of each country, by which the map names it, and the two letters that the API uses. Kosovo has no
+ * number.
+ */
 const isoCodes = `
   004AF 008AL 010AQ 012DZ 024AO 031AZ 032AR 036AU 040AT 044BS 050BD 051AM 056BE 064BT 068BO 070BA 072BW 076BR 084BZ 090SB 096BN 100BG
   104MM 108BI 112BY 116KH 120CM 124CA 140CF 144LK 148TD 152CL 156CN 158TW 170CO 178CG 180CD 188CR 191HR 192CU 196CY 203CZ 204BJ 208DK
@@ -21,7 +24,10 @@ export interface Outline {
   path: string
 }
 
-/** Units of the map, 720 × 368. One degree of longitude is 2 units, one of latitude 2.6: distances are true at 40° north and south. */
+/**
+ * Units of the map, which measures 720 × 368. One degree of longitude is 2 units, one of latitude 2.6: distances are
+ * true at 40° north and south.
+ */
 const [unitsEast, unitsNorth] = [2, 2.6]
 const width = 360 * unitsEast
 /** The northern edge. The southern one is at 57° south: Antarctica is left out. */
@@ -51,7 +57,7 @@ export function worldOutlines(): Outline[] {
     .filter(({ code }) => code !== antarctica)
 }
 
-/** East and south of the corner of the map. */
+/** A point's distance east and south from the corner of the map. */
 type Point = readonly [x: number, y: number]
 
 /** The points of an arc. TopoJSON stores each as the difference from the one before. */
@@ -79,7 +85,7 @@ function pathOf(ring: readonly number[], arcs: readonly (readonly Point[])[]): s
     ring.flatMap((index) => (index < 0 ? (arcs[~index] ?? []).toReversed() : (arcs[index] ?? []))),
   )
   const xs = points.map(([x]) => x)
-  // A ring that leaves the map on one side enters it on the other: the image cuts both.
+  // A ring that leaves the map on one side enters it on the other: the edges of the image clip both parts.
   const shifts = [0, ...(Math.max(...xs) > width ? [-width] : []), ...(Math.min(...xs) < 0 ? [width] : [])]
   return shifts
     .map((shift) => `M${points.map(([x, y]) => `${(x + shift).toFixed(1)} ${y.toFixed(1)}`).join("L")}Z`)

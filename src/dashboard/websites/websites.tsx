@@ -13,14 +13,14 @@ import { compared, overTime, type PinnedTile } from "../state/boards.ts"
 import { comparisonOption } from "../state/query-cache.ts"
 import { useQuery } from "../state/use-query.ts"
 
-/** Lines in the chart: more are hard to tell apart. */
+/** Maximum lines in the chart: more are hard to tell apart. */
 const maxLines = 6
-/** Rows: more websites than anyone compares at a glance. */
+/** Maximum rows: more websites than anyone compares at a glance. */
 const maxRows = 1_000
-/** px of a row and of the head of the table. */
+/** px of a row and of the table's header. */
 const rowHeight = 34
 
-/** The numbers of a website. `kinds`: those of the events that it counts. */
+/** The metrics of a website. `kinds`: the kinds of events that a metric counts. */
 const metrics = [
   { value: "visitors", label: "Visitors", measure: "users", kinds: ["custom", "page_view"] },
   { value: "sessions", label: "Sessions", measure: "sessions", kinds: ["custom", "page_view"] },
@@ -42,14 +42,14 @@ interface WebsiteRow extends Counts {
   previous?: Counts | null
 }
 
-/** The queries of the table: the metrics of one kind of events come from one. */
+/** The queries of the table: the metrics that count the same kinds of events share one. */
 const tables = [
   { id: "people", measures: ["users", "sessions"], kinds: metrics[0].kinds },
   { id: "views", measures: ["events"], kinds: metrics[2].kinds },
   { id: "events", measures: ["events"], kinds: metrics[3].kinds },
 ] as const
 
-/** What the caller can read: without the other kinds of events, and without the items that are left with none. */
+/** What the caller can read: leaves out the other kinds of events, and items that are left with none. */
 function readable<Item extends { kinds: readonly EventKind[] }>(
   items: readonly Item[],
   readableKinds: readonly EventKind[],
@@ -153,7 +153,7 @@ function WebsiteTable({ metrics, rowsOf, query }: WebsiteTableProps) {
     tables.map(({ id }) => [id, new Map(rowsOf(id).map((row) => [row.website_id ?? "none", row]))]),
   )
   const seen = new Set(Object.values(byId).flatMap((rows) => [...rows.keys()]))
-  // A website without any event is a row of zeros.
+  // A website without any events is shown as a row of zeros.
   const ids = [...session.sites.value.map(({ id }) => id), ...(seen.has("none") ? ["none"] : [])]
   const rows = ids
     .map((id) => ({
@@ -209,7 +209,7 @@ function WebsiteTable({ metrics, rowsOf, query }: WebsiteTableProps) {
   )
 }
 
-/** The heading of a change. Its column is to the right of the metric's. */
+/** The header of a change column, which is to the right of the metric's column. */
 function ChangeHead({ metric }: { metric: string }) {
   return <span title={`Change of ${metric.toLowerCase()}`}>Change</span>
 }

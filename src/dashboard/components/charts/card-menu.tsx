@@ -5,7 +5,7 @@ import { type MenuAction, MoreMenu } from "../controls/more-menu.tsx"
 type CsvRows = readonly (readonly unknown[])[]
 
 interface CardMenuProps {
-  /** File name of the download without extension, which also names the menu. */
+  /** File name of the download, without extension; also used in the menu's name. */
   file: string
   columns: readonly string[]
   /** The rows, or a function that fetches all of them if the page shows only some. */

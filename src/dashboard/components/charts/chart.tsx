@@ -10,7 +10,7 @@ import { shadeOf } from "./series.ts"
 import { ZoomHint } from "./zoom-hint.tsx"
 
 export interface ChartProps extends Omit<PlotProps, "value" | "height" | "selected" | "onSelect"> {
-  /** What can be done with a date. Absent: nothing. */
+  /** Actions for a date. Absent: none. */
   actionsOf?: (index: number) => readonly DateAction[]
   /** Accessible name. */
   name: string

@@ -6,11 +6,13 @@ interface ComparisonNoteProps {
   query: QueryState
   /** Id of the parameter that is compared. */
   id: string
-  /** The period compared with has no events: the numbers show no changes. */
+  /** The previous period has no events, so the numbers show no changes. */
   isEmpty?: boolean
 }
 
-/** Names the period that the numbers are compared with. Reserves its line until that is known. */
+/**
+ * Names the period that the numbers are compared with. Reserves space for the line until the period is known.
+ */
 export function ComparisonNote({ query, id, isEmpty = false }: ComparisonNoteProps) {
   const { view } = useApp()
   const format = useFormat()

@@ -8,7 +8,7 @@ export interface Sort {
   order: "asc" | "desc"
 }
 
-/** The sorting in the URL. `columns`: those that can be sorted; by change only with a comparison. */
+/** The sorting in the URL. `columns`: the sortable columns; sorting by change requires a comparison. */
 export function readSort(
   params: URLSearchParams,
   columns: object,
@@ -20,7 +20,10 @@ export function readSort(
   return { by, order: params.get("order") === "asc" ? "asc" : "desc" }
 }
 
-/** The sort options of a query. A change can only be sorted by with a comparison; the type's order applies without. */
+/**
+ * The sort options of a query. Sorting by change requires a comparison; without one, the order of the query type is
+ * used.
+ */
 export function sortOption(
   { by, order }: Sort,
   compare: Comparison | undefined,
@@ -54,7 +57,7 @@ export function ScrollBox({ children }: { children: ComponentChildren }) {
   useEffect(() => {
     const element = box.current
     if (!element || element.closest(".hidden")) return
-    // A scrollable box must be reachable by keyboard; any other is not a tab stop.
+    // A scrollable box must be reachable by keyboard; other boxes are not tab stops.
     const update = () => {
       const { scrollWidth, clientWidth, scrollHeight, clientHeight } = element
       element.tabIndex = scrollWidth > clientWidth || scrollHeight > clientHeight ? 0 : -1
@@ -116,7 +119,7 @@ interface SortedTableProps extends Omit<DataTableProps, "sorting"> {
   values: readonly (readonly (number | string | undefined)[])[]
 }
 
-/** A table that holds all of its rows, and sorts them by itself. Until a column is selected they keep their order. */
+/** A table that holds all of its rows and sorts them itself. Until a column is selected, the rows keep their order. */
 export function SortedTable({ values, rows, bars, keys, ...table }: SortedTableProps) {
   const [sort, setSort] = useState<Sort>({ by: "", order: "desc" })
   const column = Number(sort.by)
@@ -142,7 +145,7 @@ export function SortedTable({ values, rows, bars, keys, ...table }: SortedTableP
   )
 }
 
-/** The change as a share of the previous value, to sort by; a change from 0 is the largest. */
+/** The change as a share of the previous value, for sorting; a change from 0 counts as the largest. */
 export function changeValue(value: number, previous: number): number {
   if (previous !== 0) return (value - previous) / previous
   return value === 0 ? 0 : Number.POSITIVE_INFINITY

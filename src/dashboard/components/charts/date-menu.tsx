@@ -2,7 +2,7 @@ import type { ComponentChildren } from "preact"
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks"
 import { Link } from "../controls/link.tsx"
 
-/** Something to do with a date of a chart. */
+/** An action for a date of a chart. */
 export type DateAction = { label: string } & ({ href: string } | { run: () => void })
 
 interface DateMenuProps {
@@ -14,15 +14,15 @@ interface DateMenuProps {
   textOf: (index: number) => string
   /** Names the menu. */
   titleOf: (index: number) => string
-  /** Without any, a date has no menu. */
+  /** If there are none, a date has no menu. */
   actionsOf: (index: number) => readonly DateAction[]
-  /** Draws the chart. `selected`: the date that was selected by keyboard. `onSelect`: called with the date that was clicked. */
+  /** Draws the chart. `selected`: the date selected by keyboard. `onSelect`: called with the date that was clicked. */
   children: (selected: number | undefined, onSelect: (index: number) => void) => ComponentChildren
 }
 
-/** A chart whose dates have menus: by a click, or by keyboard with the arrow keys and Enter. */
+/** A chart whose dates have menus, opened by a click, or by keyboard with the arrow keys and Enter. */
 export function DateMenu({ name, count, textOf, titleOf, actionsOf, children }: DateMenuProps) {
-  /** The date that the arrow keys have reached; the last one until they are used. */
+  /** The date that the arrow keys have reached; until they are used, the last one. */
   const [at, setAt] = useState<number>()
   const [open, setOpen] = useState<number>()
   const [isFocused, setFocused] = useState(false)

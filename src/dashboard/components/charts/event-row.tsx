@@ -5,7 +5,9 @@ import { eventDetails, eventTitle, kindNames, kindOf } from "../../state/event-t
 import { CodeBlock } from "../controls/copy.tsx"
 import { Icon } from "../controls/icons.tsx"
 
-/** Maximum details per row, and characters per text. The JSON of the expanded row has everything. */
+/**
+ * Maximum details per row, and maximum characters per text. The JSON of the expanded row contains everything.
+ */
 const maxDetails = 9
 const maxCharacters = 80
 

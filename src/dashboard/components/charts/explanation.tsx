@@ -11,23 +11,23 @@ export interface Mover {
   difference: number
   /** Share of the difference of all events; null if that is 0. */
   percentage: number | null
-  /** The share that its size explains. */
+  /** The percentage that the value would have if all values had changed in the same proportion. */
   expected_percentage: number
   /** It is replaced or replaces others, such as a release after another one. */
   is_offset: boolean
 }
 
-/** Percentage points that a share must exceed the expected one by, so that the value explains more than its size. */
+/** Minimum percentage points by which a share must exceed the expected share to count as an explanation. */
 const minExcess = 10
 
-/** Percent of the difference from which a value has these words. */
+/** Minimum percentage of the difference for each wording. */
 const words = [
   [90, "almost entirely"],
   [60, "mostly"],
   [35, "partly"],
 ] as const
 
-/** `almost entirely`, for the value that explains a change best. Undefined: no value explains it. */
+/** `almost entirely`, for the value that best explains a change. Undefined: no value explains it. */
 export function shareWords(mover: Mover | undefined): string | undefined {
   if (!mover || mover.percentage === null || mover.is_offset) return undefined
   const { percentage, expected_percentage: expected } = mover
@@ -35,11 +35,11 @@ export function shareWords(mover: Mover | undefined): string | undefined {
   return words.find(([least]) => percentage >= least)?.[1]
 }
 
-/** `browser = Safari` */
+/** `browser = Safari`, or `events without browser`. */
 export function moverText({ field, value }: Pick<Mover, "field" | "value">, names: ValueNames): string {
   const name = moverField(field)
-  if (value === null) return `${name} is not set`
-  if (value.trim() === "") return `${name} is empty`
+  if (value === null) return `events without ${name}`
+  if (value.trim() === "") return `events with an empty ${name}`
   return `${isolate(name)} = ${isolate(moverValue(field, value, names))}`
 }
 
@@ -53,7 +53,7 @@ export function moverField(field: string): string {
   return field === "website_id" ? "Website" : fieldName(field)
 }
 
-/** A value as people know it: countries and websites by their names. */
+/** A value as people know it: countries and websites are shown by name. */
 export function moverValue(field: string, value: string, { format, session }: ValueNames): string {
   if (field === "country") return format.country(value)
   return field === "website_id" ? session.nameOf(value) : value

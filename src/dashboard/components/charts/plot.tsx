@@ -4,11 +4,13 @@ import { type ChartData, type Mark, type Series, shadeOf } from "./series.ts"
 import { Tooltip } from "./tooltip.ts"
 
 export interface PlotProps extends ChartData {
-  /** The axis can have fractions, and shows its values like those of the series. Counts have none. */
+  /**
+   * The axis can have fractions, and formats its values like those of the series. Counts have no fractions.
+   */
   hasFractions?: boolean
   /** Called with the first and last date after dragging over the chart. */
   onZoom?: (from: string, to: string) => void
-  /** Called with the index of the date that was clicked, or tapped while its tooltip was shown. */
+  /** Called with the index of the date that was clicked, or that was tapped while its tooltip was shown. */
   onSelect?: (index: number) => void
   /** Index of the date whose tooltip is shown; undefined: the one under the pointer. */
   selected?: number | undefined
@@ -81,7 +83,7 @@ const axisGap = 6
 const leftAxis = 52
 const bottomAxis = 28
 
-/** Allowed grid steps. Counts have no fractions. */
+/** Allowed grid steps for counts, which have no fractions. */
 const integerSteps = [
   1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 2e6, 5e6, 1e7, 2e7,
   5e7, 1e8,
@@ -126,7 +128,7 @@ function draw(element: HTMLElement, latest: { current: PlotProps }) {
   const bars = uPlot.paths.bars?.({ size: [0.82, 64], radius: stacked.length === 1 ? 0.12 : 0 })
   const options: uPlot.Options = {
     width: element.clientWidth || 600,
-    // A style sheet can give the chart another height, as on boards.
+    // A style sheet can set another height for the chart, as on boards.
     height: element.clientHeight || height,
     padding: [10, 8, 0, 0],
     legend: { show: false },
@@ -205,7 +207,7 @@ function draw(element: HTMLElement, latest: { current: PlotProps }) {
     ...order.map((index) =>
       dates.map((_, at) => (isBars ? stacked[index]?.[at] || null : (stacked[index]?.[at] ?? null))),
     ),
-    // null interrupts the line; undefined would be skipped over.
+    // null interrupts the line; undefined would be skipped.
     ...previous
       .map((values) => dates.map((_, at) => values[at] ?? null))
       .flatMap((values) => [values, values]),

@@ -19,7 +19,7 @@ import type { DateAction } from "./date-menu.tsx"
 
 interface RangeChartProps
   extends Omit<ChartProps, "granularity" | "format" | "marks" | "onZoom" | "started" | "actionsOf"> {
-  /** Undefined: the menu of a date has no people. */
+  /** Undefined: the menu of a date has no link to people. */
   people?: ChartPeople | undefined
   /** The period of the previous series, as ISO 8601. */
   previous?: { from: string } | undefined

@@ -5,7 +5,7 @@ import { type LinkedPeople, PeopleLink } from "../people/people-link.tsx"
 import { DataTable, type Sort } from "./data-table.tsx"
 import { Change, type Direction } from "./stat.tsx"
 
-/** A column of a table: what it shows of a row, or which count. */
+/** A column of a table: the content of its cells, or the count that it shows. */
 export type RowColumn<Row> = {
   heading: string
   /** Sort key; undefined: rows cannot be sorted by the column. */
@@ -14,7 +14,7 @@ export type RowColumn<Row> = {
   | { cell: (row: Row) => ComponentChildren; isNumber?: boolean }
   | {
       count: (row: Row) => number
-      /** Whom a count of people leads to. Absent: no link. */
+      /** The people that a count leads to. Absent: no link. */
       people?: (row: Row) => LinkedPeople | undefined
     }
 )
@@ -62,12 +62,12 @@ export function RowTable<Row>({ name, rows, columns, keyOf, barOf, sort, onSort 
 
 interface ChangeColumnOptions<Row> {
   value: (row: Row) => number
-  /** Undefined or null: the row was not there in the previous period. */
+  /** Undefined or null: the row did not exist in the previous period. */
   previous: (row: Row) => number | null | undefined
   better?: (row: Row) => Direction | undefined
 }
 
-/** The column with the change of a count since the previous period. None without a comparison. */
+/** The column with the change of a count since the previous period. There is none without a comparison. */
 export function useChangeColumn<Row>(options: ChangeColumnOptions<Row>): RowColumn<Row>[] {
   const { view } = useApp()
   const format = useFormat()

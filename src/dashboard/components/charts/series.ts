@@ -2,10 +2,10 @@ import type { Format } from "../../state/format.ts"
 
 export interface Series {
   name: string
-  /** One per date; dates at the end can have none. Undefined interrupts a line. */
+  /** One per date; the last dates can be missing. Undefined interrupts a line. */
   values: (number | undefined)[]
   isPrevious?: never
-  /** What the other series leave out: gray. */
+  /** The series that sums up all others; shown in gray. */
   isOther?: true
 }
 
@@ -27,7 +27,7 @@ export interface Mark {
   comparison?: string | undefined
 }
 
-/** The values of a chart, and how to write them. */
+/** The values of a chart, and how they are formatted. */
 export interface ChartData {
   /** Dates as returned by the API. */
   dates: readonly string[]
@@ -50,7 +50,7 @@ export interface ChartData {
 /** Number of hues in the style sheet. They differ in lightness too. */
 const shades = 6
 
-/** The name of a series' color in the style sheet. `index`: its place among the series. */
+/** The name of a series' color in the style sheet. `index`: its position among the series. */
 export function shadeOf({ isOther }: Pick<Series, "isOther">, index: number): string {
   return isOther ? "shade-other" : `shade-${index % shades}`
 }

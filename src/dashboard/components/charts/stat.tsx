@@ -4,10 +4,10 @@ import type { Format } from "../../state/format.ts"
 import { type LinkedPeople, PeopleLink } from "../people/people-link.tsx"
 import { Sparkline } from "./sparkline.tsx"
 
-/** Which values of a number are better. */
+/** Whether higher or lower values of a number are better. */
 export type Direction = "higher" | "lower"
 
-/** The direction that is better for each event, as it is set. */
+/** The direction that is better for each event, according to the website's settings. */
 export function useDirection(): (event: string) => Direction | undefined {
   const { session, view } = useApp()
   return (event) => (session.isLowerBetter(view.value.website, event) ? "lower" : undefined)
@@ -24,15 +24,18 @@ interface StatProps {
   format: Format
   /** The value is a percentage; its change is shown in percentage points. */
   isRate?: boolean
-  /** The direction that is good, as lower for a bounce rate. Neutral without. */
+  /**
+   * The direction that is an improvement, such as lower for a bounce rate. If it is absent, changes are
+   * neutral.
+   */
   better?: Direction | undefined
-  /** Formats the value, if it is neither a count nor a percentage. */
+  /** Formats the value if it is neither a count nor a percentage. */
   show?: (value: number) => string
   /** Shown below the number. */
   note?: ComponentChildren
   /** Whom the number counts: it leads to them. */
   people?: LinkedPeople
-  /** The number selects what the chart below shows: a click anywhere on it. */
+  /** A click anywhere on the number selects it for the chart below. */
   choice?: { isSelected: boolean; onSelect: () => void }
 }
 
@@ -99,9 +102,9 @@ interface ChangeProps {
   value: number
   previous: number
   format: Format
-  /** Both values are percentages: the change is shown in points, to avoid a percentage of a percentage. */
+  /** Both values are percentages. The change is shown in points, to avoid a percentage of a percentage. */
   isRate?: boolean
-  /** The direction in the color of an improvement. Without, both are neutral. */
+  /** The direction that gets the color of an improvement. If it is absent, both directions are neutral. */
   better?: Direction | undefined
   show?: (value: number) => string
 }

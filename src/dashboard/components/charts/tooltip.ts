@@ -5,14 +5,14 @@ import { changeText } from "./stat.tsx"
 /** px between the pointer and the tooltip. */
 const gap = 14
 
-/** A line of a tooltip. Without `className`, it has no key of a color. */
+/** A line of a tooltip. Without `className`, it has no color key. */
 interface TooltipRow {
   name: string
   text: string
   className?: string
 }
 
-/** The tooltip of the date under the pointer, or that was tapped. */
+/** The tooltip of the date under the pointer, or of the date that was tapped. */
 export class Tooltip {
   readonly #element = document.createElement("div")
   readonly #listeners = new AbortController()
@@ -42,7 +42,7 @@ export class Tooltip {
     )
   }
 
-  /** The pointer was last a finger: it leaves the chart when it is lifted, and the tooltip stays. */
+  /** The pointer was last a finger: it leaves the chart when it is lifted, but the tooltip stays. */
   get isTouch(): boolean {
     return this.#isTouch
   }
@@ -81,10 +81,12 @@ export class Tooltip {
     this.#place(chart.over, left)
   }
 
-  /** Beside the pointer at `x` (px), within the chart: on a phone it can cover the axis. */
+  /**
+   * Places the tooltip beside the pointer at `x` (px), within the chart: on a phone, it can cover the axis.
+   */
   #place(over: HTMLElement, x: number): void {
     const { style } = this.#element
-    // Only there it is as wide as its text.
+    // Only there is it as wide as its text.
     style.left = "0"
     const width = this.#element.offsetWidth
     const end = over.clientWidth - width
@@ -115,7 +117,7 @@ function rowsAt(data: ChartData, at: number): TooltipRow[] {
     items.map(({ value, ...item }): TooltipRow => ({ ...item, text: write(value) }))
   const isStack = kind === "bars" && current.length > 1
   const total = isStack ? current.reduce((sum, { value = 0 }) => sum + value, 0) : current[0]?.value
-  // Several lines have no total, and nothing says which of them a previous period belongs to.
+  // Several lines have no total, and nothing shows which of them a previous period belongs to.
   if (!isStack && current.length > 1) return rows([...current, ...previous])
   const before = previous[0]?.value
   const hasChange = total !== undefined && before !== undefined && at < started

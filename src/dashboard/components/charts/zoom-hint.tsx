@@ -8,7 +8,7 @@ interface ZoomHintProps {
   children: ComponentChildren
 }
 
-/** Tells once, in each browser, what a mouse can do with a chart. Fingers cannot drag over it. */
+/** Explains once in each browser what a mouse can do with a chart. Fingers cannot drag over it. */
 export function ZoomHint({ text, children }: ZoomHintProps) {
   const { preferences } = useApp()
   const [isShown, setShown] = useState(false)

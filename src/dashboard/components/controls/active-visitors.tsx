@@ -7,12 +7,12 @@ import { useFormat } from "./use-format.ts"
 
 /** ms for which a visitor counts as active after an event of any kind. */
 const activeWindow = 300_000
-/** ms by which a sender's clock can be ahead: its events count too. */
+/** ms by which a sender's clock can be ahead: such events also count. */
 const clockTolerance = 60_000
 /** ms between two requests. */
 const pollInterval = 30_000
 
-/** The number of visitors who are active now. A caller who is limited to some pages does not read all kinds of events. */
+/** The number of currently active visitors. A caller who is limited to some pages does not see all kinds of events. */
 export function ActiveVisitors() {
   const { session, embed } = useApp()
   return session.isLimited || embed ? null : <ActiveCount />

@@ -25,8 +25,8 @@ export function stepText({ name, filters }: Step): string {
 }
 
 /**
- * The text of a step in a result, which contains only its event name. Leaves out the filters while the result
- * is of another step.
+ * The text of a step in a result, which contains only the step's event name. Leaves out the filters while the
+ * result belongs to another step.
  */
 export function resultText(eventName: string | null, step: Step | undefined): string {
   const name = eventName ?? ""
@@ -70,7 +70,7 @@ const namesParameter = {
   limit: maxNames,
 }
 
-/** Names of the events in the range, most frequent first. None if they are not needed. */
+/** Names of the events in the range, most frequent first. Empty if they are not needed. */
 export function useEventNames(isNeeded = true): EventNames {
   const query = useQuery(isNeeded ? [namesParameter] : undefined, { filters: [] })
   const names = query.rows<{ event_name: string }>("names").map((row) => row.event_name)

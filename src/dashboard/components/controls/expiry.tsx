@@ -14,7 +14,7 @@ const lifetimes = [
 interface ExpiryProps {
   /** ISO 8601; null for never. */
   expiresAt: string | null
-  /** The selected lifetime in days at first. Default: never, or the date of `expiresAt`. */
+  /** The initially selected lifetime in days. Default: never, or the date of `expiresAt`. */
   initialDays?: number
   onChange: (expiresAt: string | null) => void
 }

@@ -12,9 +12,9 @@ interface FieldPickerProps {
   field: string | undefined
   /** Offers only the keys of this event. */
   event?: string | undefined
-  /** The keys, if the page has them already. */
+  /** The keys, if the page has already loaded them. */
   keys?: readonly string[]
-  /** Offers ids of people and sessions too, which are useful for a single event. */
+  /** Also offers ids of people and sessions, which are useful for a single event. */
   withPeople?: boolean
   /** A field selected elsewhere. */
   excluded?: string | undefined

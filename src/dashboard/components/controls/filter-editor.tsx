@@ -20,7 +20,7 @@ import { FilterValues } from "./filter-values.tsx"
 import { usePropertyKeys } from "./property-keys.ts"
 import { Select } from "./select.tsx"
 
-/** Conditions to offer. "is" takes several values, so "is one of" is not a condition of its own. */
+/** Conditions to offer. "is" takes several values, so "is one of" is not offered separately. */
 const offered = conditions.filter(({ op }) => op !== "in" && op !== "not_in")
 
 interface FilterEditorProps {
@@ -51,10 +51,10 @@ export function FilterEditor({ title, filter, event, onDone }: FilterEditorProps
   const [error, setError] = useState("")
   const errorId = useId()
   const box = useRef<HTMLDivElement>(null)
-  // A layout effect, so that keys pressed right after the selection of a field go to its values.
+  // A layout effect, so that keys pressed right after selecting a field go to its values.
   useLayoutEffect(() => box.current?.querySelector<HTMLElement>("[data-autofocus]")?.focus(), [isChoosing])
   const choose = (chosen: string) => {
-    // Values of another field hardly ever occur in this one.
+    // The values of one field hardly ever occur in another one.
     if (chosen !== field) {
       setSelected([])
       setText("")

@@ -12,7 +12,7 @@ interface FilterFieldsProps {
   ownFields: readonly string[]
   /** Property keys of the events in the range. */
   properties: readonly string[]
-  /** More keys can follow: a typed key is accepted before. */
+  /** More keys might follow, so a typed key is accepted until then. */
   isLoading: boolean
   /** The selected field. */
   field: string

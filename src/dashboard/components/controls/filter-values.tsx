@@ -22,19 +22,19 @@ interface FilterValuesProps {
   event: string | undefined
   selected: readonly string[]
   onChange: (selected: string[]) => void
-  /** The typed text, which is a value of its own on Enter. */
+  /** The typed text, which Enter adds as a value. */
   text: string
   onText: (text: string) => void
 }
 
-/** Selects values of a field from those in the range, with the number of events of each. */
+/** Selects values of a field from those in the range, each with its number of events. */
 export function FilterValues({ field, name, event, selected, onChange, text, onText }: FilterValuesProps) {
   const format = useFormat()
   const [search, setSearch] = useState("")
-  // The values selected before stay on top; a value does not move when it is selected.
+  // The values selected earlier stay on top; a value does not move when it is selected.
   const [top] = useState(selected)
   const { readableKinds } = useApp().session
-  // Names of other kinds are fixed; their pages, browsers and countries are not.
+  // Names of other kinds are fixed, but not their pages, browsers and countries.
   const kinds = field === "event_name" ? readableKinds.filter((kind) => kind === "custom") : readableKinds
   const parameter = {
     name: "events",
@@ -90,7 +90,7 @@ export function FilterValues({ field, name, event, selected, onChange, text, onT
             <input
               type="checkbox"
               data-item
-              // The arrow keys lead to the others, so that the next Tab leads to the button.
+              // The arrow keys move to the other values, so that the next Tab moves to the button.
               tabIndex={index === 0 ? 0 : -1}
               aria-label={`${isolate(value.trim()) || "empty"}, ${format.countOf(counts.get(value) ?? 0, "event")}`}
               checked={selected.includes(value)}

@@ -62,7 +62,8 @@ export function Form({
           type="submit"
           class={`button ${isDanger ? "danger" : "primary"}`}
           disabled={isDisabled}
-          // Not `disabled`: the button would lose the focus, and the user could not press it again after an error.
+          // Not `disabled`, because the button would lose the focus, and the user could not press it again after an
+          // error.
           aria-disabled={isBusy}
         >
           {action}

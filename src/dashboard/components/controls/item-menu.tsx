@@ -8,9 +8,9 @@ interface ItemMenuProps {
   name: string
   /** The button has no border. */
   isQuiet?: boolean
-  /** Actions between the two. */
+  /** Further actions, between rename and delete. */
   actions?: readonly MenuAction[]
-  /** What the last action does. */
+  /** The name of the last action. */
   removal?: "Delete" | "Remove"
   /** What the removal does, in a sentence or two. */
   consequence: string

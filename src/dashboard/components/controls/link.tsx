@@ -12,11 +12,11 @@ interface LinkProps {
   onClick?: () => void
 }
 
-/** A link within the dashboard. It navigates without a reload, except into a new tab or window. */
+/** A link within the dashboard. It navigates without a reload, unless it opens in a new tab or window. */
 export function Link({ href, isCurrent, label, onClick, ...rest }: LinkProps) {
   const { router, session, embed } = useApp()
   const page = session.isLimited || embed ? router.pageOfHref(href) : undefined
-  // A link to a page that cannot be opened is its text, or nothing if it is a button.
+  // A link to a page that cannot be opened is rendered as its text, or not at all if it looks like a button.
   if (page !== undefined && (!session.canOpen(page) || (embed && page !== router.location.value.page)))
     return /\bbutton\b/.test(rest.class ?? "") ? null : <span class={rest.class}>{rest.children}</span>
   return (

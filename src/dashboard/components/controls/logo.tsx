@@ -1,4 +1,4 @@
-/** The mark of the product, as in icon.svg. */
+/** The product's logo, as in icon.svg. */
 export function Logo() {
   return (
     <svg class="logo" viewBox="0 0 32 32" aria-hidden="true" focusable="false">

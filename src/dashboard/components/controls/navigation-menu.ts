@@ -8,7 +8,9 @@ export interface PageEntry {
   page: string
   label: string
   icon: IconName
-  /** The navigation names groups. Absent: the first group, which needs no name. */
+  /**
+   * Group under whose heading the navigation lists the page. Absent: the first group, which has no heading.
+   */
   group?: keyof typeof groupLabels
   /** The full path of a page outside a website. */
   path?: string
@@ -39,7 +41,7 @@ const pages: readonly PageEntry[] = [
   },
 ]
 
-/** The pages that the user or the visitor of the share link can open. Pages outside a website are for users. */
+/** The pages that the user, or the visitor of the share link, can open. Pages outside a website are for users only. */
 export function pagesFor(session: Session): PageEntry[] {
   const isUser = session.me.value?.user != null && session.me.value.share == null
   return pages.filter(({ page, path }) => (path === undefined ? session.canOpen(page) : isUser))

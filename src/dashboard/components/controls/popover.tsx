@@ -46,7 +46,7 @@ export function Popover({
     return () => document.removeEventListener("pointerdown", onPointer)
   }, [isOpen])
   useLayoutEffect(() => {
-    // A scrolling table would clip the panel, so it is positioned in the viewport there.
+    // A scrolling table would clip the panel, so there it is positioned in the viewport.
     if (!isOpen || !panel.current || !button.current?.closest(".table-box")) return
     const reposition = () => {
       if (panel.current && button.current) placeFixed(panel.current, button.current)

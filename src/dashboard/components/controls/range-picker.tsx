@@ -96,7 +96,7 @@ function ComparisonPicker() {
   const isCustom = typeof compare === "object"
   const set = (comparison: Comparison | undefined) =>
     router.setParams({ compare: comparisonParam(comparison) })
-  // Custom dates start as those before the range.
+  // Initially, custom dates are those before the range.
   const proposed = shiftRange(range, -1, today) ?? range
   const custom: { startDate: string; endDate: string } = isCustom
     ? compare
@@ -134,7 +134,7 @@ function ComparisonPicker() {
                 if (value === "") return
                 const startDate = bound === "startDate" ? value : custom.startDate
                 const endDate = bound === "endDate" ? value : custom.endDate
-                // A bound beyond the other one moves it.
+                // A date beyond the other one moves it.
                 if (startDate <= endDate) set({ startDate, endDate })
                 else set({ startDate: value, endDate: value })
               }}

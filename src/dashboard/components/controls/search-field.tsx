@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from "preact/hooks"
 import { Icon } from "./icons.tsx"
 
-/** ms without a keystroke before a search: longer than the gap between two keystrokes, too short to notice. */
+/** ms without a keystroke before a search: longer than the gap between two keystrokes, but too short to notice. */
 const debounceMs = 250
 
 interface SearchFieldProps {

@@ -14,13 +14,13 @@ interface SelectProps {
   value: string
   options: readonly (SelectOption | SelectGroup)[]
   onChange: (value: string) => void
-  /** Accessible name, where no label contains it. */
+  /** Accessible name, if no label contains the select. */
   label?: string
 }
 
 /**
- * Selects one of a list. The browser's own select in the style of the combobox: phones show their list, and keys and screen
- * readers work as in every other page.
+ * Selects one option of a list. Uses the browser's own select in the style of the combobox: phones show their native
+ * list, and keys and screen readers work as on every other page.
  */
 export function Select({ value, options, onChange, label }: SelectProps) {
   return (

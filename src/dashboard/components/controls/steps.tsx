@@ -9,7 +9,7 @@ interface StepsProps {
   onChange: (steps: Step[]) => void
   min: number
   max: number
-  /** The order matters and can be changed. */
+  /** Whether the order matters and can be changed. */
   isOrdered?: boolean
   /** Label of a step by its number, from 1. */
   label: (number: number) => string
@@ -34,11 +34,14 @@ export function Steps({
   addLabel,
 }: StepsProps) {
   const list = useRef<HTMLOListElement>(null)
-  /** Selectors to focus after the next change, the first match wins: the focused element is moved or removed. */
+  /**
+   * Selectors to focus after the next change, because the focused element is moved or removed. The first match is used.
+   */
   const next = useRef<string[]>([])
   const [announcement, setAnnouncement] = useState("")
   const shown = [...steps, ...Array.from({ length: Math.max(0, min - steps.length) }, () => empty)]
-  // A layout effect, before the next key press reaches the element that took the old position.
+  // A layout effect, so that it runs before the next key press reaches the element that took the old
+  // position.
   useLayoutEffect(() => {
     const [first] = next.current.flatMap(
       (selector) => list.current?.querySelector<HTMLElement>(selector) ?? [],
@@ -56,7 +59,7 @@ export function Steps({
     if (!moved) return
     to.splice(from + by, 0, moved)
     setAnnouncement(`${moved.name || "Any event"} moved to ${label(from + by + 1)}.`)
-    // At an end of the list this button is disabled; the other one of the same row is not.
+    // At an end of the list, this button is disabled; the other button in the row is not.
     const row = `li:nth-child(${from + by + 1})`
     change(to, `${row} [data-move="${by}"]:enabled`, `${row} [data-move]:enabled`)
   }

@@ -5,7 +5,7 @@ import { filterParam, filterText, hasFilters, toggleFilters, valueFilter } from 
 /** Characters; a longer value would not fit into the URL as a filter. */
 const maxLength = 1_000
 
-/** A field with a value, by which a click filters. */
+/** A field and a value that a click filters by. */
 export interface FieldValue {
   /** The API's field name: `property.plan`, `path` … */
   field: string
@@ -14,7 +14,7 @@ export interface FieldValue {
 }
 
 interface ValueProps extends FieldValue {
-  /** A second field that the click filters by, where one does not identify the value. */
+  /** A second field that the click also filters by, if one field does not identify the value. */
   and?: FieldValue | undefined
   onSelect?: () => void
   /** Shown instead of the value, such as the name of a country. */
@@ -44,7 +44,7 @@ export function Value({ field, value, and, onSelect, children }: ValueProps) {
   )
 }
 
-/** A value, as all pages show it: null and blank values are replaced with a word. */
+/** A value as all pages show it: null and blank values are replaced with a word. */
 export function ValueText({ value }: { value: string | null }) {
   if (value === null) return <em>none</em>
   if (value.trim() === "") return <em>empty</em>

@@ -19,7 +19,7 @@ const maxEntries = 12
 interface Entry {
   text: string
   kind: string
-  /** Of a person, board or saved view: several can have one name. */
+  /** Id of a person, board or saved view, because several can have the same name. */
   id?: string
   run: () => void
 }
@@ -145,9 +145,9 @@ function useSaved(): Entry[] {
   const boards = useResource<{ boards: BoardSummary[] }>(
     session.canOpen("boards") ? `boards?${query}` : undefined,
   )
-  // The path of a view can name a person.
+  // The path of a view can contain the ID of a person.
   const views = useResource<{ views: SavedView[] }>(session.canSeePeople ? `views?${query}` : undefined)
-  // Settings are outside of a website.
+  // Settings do not belong to a website.
   const website = router.location.value.base === "" ? view.value.website : undefined
   const open = (path: string) => () => router.navigate(router.savedHref(path, website))
   return [
@@ -191,7 +191,7 @@ function eventHref({ router, view }: App, params: { name: string; split?: string
 
 function buildEntries(app: App, names: readonly string[], onKeys: () => void): Entry[] {
   const { router, session, preferences } = app
-  // From the settings, pages are those of the website that the navigation leads to.
+  // In the settings, pages are those of the website that the navigation leads to.
   const isOutside = router.location.value.base === ""
   const pageHref = (page: string) =>
     isOutside ? router.savedHref(page, homeSite(session, preferences)) : router.pageHref(page)

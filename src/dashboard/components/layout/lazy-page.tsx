@@ -11,7 +11,7 @@ export function lazyPage(load: () => Promise<FunctionComponent>): FunctionCompon
   return function LazyPage() {
     const { router } = useApp()
     const [state, setState] = useState<{ Page?: FunctionComponent; error?: unknown }>({})
-    // A layout effect: a page that is loaded already then renders before the next paint.
+    // A layout effect, so that a page that has already loaded renders before the next paint.
     useLayoutEffect(() => {
       load().then(
         (Page) => setState({ Page }),

@@ -11,7 +11,10 @@ interface NoPageDataProps {
   option: string
 }
 
-/** Shown if the range has no data that the page script reports only on request. Says how to turn it on. */
+/**
+ * Shown if the range has no data of a kind that the page script sends only if it is turned on. Says how to
+ * turn it on.
+ */
 export function NoPageData({ what, option }: NoPageDataProps) {
   const { router, session, view } = useApp()
   const { filters, website } = view.value

@@ -27,7 +27,7 @@ export function NotFound({ kind = "page" }: { kind?: Unavailable }) {
 /** px */
 const skeletonHeight = 400
 
-/** For a website that is not in the list of the session: it can have been created since. */
+/** For a website that is not in the session's list: it might have been created since. */
 export function MissingWebsite() {
   const { session } = useApp()
   const [isLoaded, setLoaded] = useState(false)

@@ -43,8 +43,8 @@ interface EmbeddedPageProps {
 }
 
 /**
- * A page, or one chart of it, in a frame of another website: no navigation, and a line that names the website and the range; of a
- * chart alone also the filters, which no bar shows.
+ * A page, or one chart of it, in a frame on another website. It has no navigation, but a line that names the website
+ * and the range and, for a single chart, the filters, because there is no filter bar.
  */
 function EmbeddedPage({ title, chart, charts, children }: EmbeddedPageProps) {
   const { session, view } = useApp()

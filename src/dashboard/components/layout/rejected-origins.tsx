@@ -27,7 +27,7 @@ interface RejectedOriginsProps {
   requests: readonly RejectedRequest[]
   /** Called after a host has been allowed. */
   onAllowed?: () => void
-  /** Called with whether there are any such hosts, at first and when that changes. */
+  /** Called initially and on changes, with whether there are any such hosts. */
   onChange?: (hasHosts: boolean) => void
   /** Wraps the list; without hosts, nothing is shown. */
   children?: (list: ComponentChildren) => ComponentChildren
@@ -94,7 +94,10 @@ function originsOf(requests: readonly RejectedRequest[]): RejectedOrigin[] {
   return [...groups.values()]
 }
 
-/** The server's rule, for an origin as it is listed. The settings can have changed since the request. */
+/**
+ * The server's rule for an origin, as it appears in the list. The settings might have changed since the
+ * request.
+ */
 function isAllowed({ domain, allowedOrigins }: Website, origin: string): boolean {
   return origin === domain || origin.endsWith(`.${domain}`) || allowedOrigins.includes(origin)
 }
@@ -110,7 +113,7 @@ function AllowButton({ website, origin, onAllowed }: AllowButtonProps) {
   const button = useKeepFocus()
   const { isBusy, run } = useAction(async () => {
     const path = `websites/${encodeURIComponent(website)}`
-    // The list as it is now: somebody else can have changed it since the page loaded.
+    // Reads the current list: somebody else might have changed it since the page loaded.
     const { allowedOrigins } = (await api.get<{ website: Website }>(path)).website
     await api.send("PATCH", path, { allowedOrigins: [...allowedOrigins, origin] })
     toasts.show(`${origin} can send events now. Requests without an Origin header need an API key.`)

@@ -19,7 +19,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
   const [isOpen, setOpen] = useState(false)
   const { page, base, website } = router.location.value
   const share = session.me.value?.share
-  // From a website that cannot be opened, the navigation leads to another one.
+  // For a website that cannot be opened, the navigation leads to another one.
   const isOutside = base === "" || (website !== undefined && !session.canRead(website))
   if (embed)
     return (
@@ -95,7 +95,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
   )
 }
 
-/** Which website a share link shows, and the name of the link. */
+/** The website that a share link shows, and the name of the link. */
 function SharedName({ share: { name, websiteId } }: { share: NonNullable<Me["share"]> }) {
   const website = useApp().session.nameOf(websiteId ?? "all")
   return (
@@ -146,7 +146,7 @@ function WebsiteMenu() {
   )
 }
 
-/** Websites that fit in the menu without a search field. */
+/** Maximum number of websites in the menu without a search field. */
 const maxWithoutSearch = 12
 
 function WebsiteList({ onGo }: { onGo: () => void }) {

@@ -7,8 +7,8 @@ import { Skeleton } from "./states.tsx"
 const skeletonHeight = 400
 
 /**
- * Opens the first page of a website: Web if it has page views, else the overview of its custom events; for a user who is limited to
- * other sections, the first of their pages.
+ * Opens the first page of a website: Web if it has page views, otherwise the overview of its custom events; for a user
+ * limited to other sections, their first page.
  */
 export function Start() {
   const { router, session } = useApp()

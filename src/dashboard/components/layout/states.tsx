@@ -25,7 +25,7 @@ export function Empty({ title, children }: { title: string; children?: Component
 export function Failure({ error, onRetry }: { error: unknown; onRetry?: () => void }) {
   const button = useKeepFocus()
   useLayoutEffect(() => {
-    // After a retry that failed as well, the focus returns to the button.
+    // After a retry that also failed, the focus returns to the button.
     if (button.current && containerOf(button.current) === document.activeElement) button.current.focus()
   }, [])
   return (
@@ -41,7 +41,7 @@ export function Failure({ error, onRetry }: { error: unknown; onRetry?: () => vo
   )
 }
 
-/** For a button that disappears when pressed: its container gets the focus, which otherwise leaves the page. */
+/** For a button that disappears when pressed: its container gets the focus, which would otherwise leave the page. */
 export function useKeepFocus() {
   const button = useRef<HTMLButtonElement>(null)
   useLayoutEffect(() => () => button.current && focusContainer(button.current), [])
@@ -55,7 +55,7 @@ function focusContainer(button: HTMLButtonElement): void {
     button.closest("main")?.querySelector("h1")?.focus()
     return
   }
-  // Focusable only while it has the focus, so that a click into a panel does not focus it.
+  // Focusable only while it has the focus, so that a click inside a panel does not focus it.
   container.tabIndex = -1
   const onBlur = () => {
     // The window lost the focus, not the container.

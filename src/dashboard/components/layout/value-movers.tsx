@@ -46,7 +46,7 @@ export function ValueMovers({ filters, kinds = ["custom"], measure, better }: Va
     <Panel
       title="Movers"
       chart="movers"
-      hint="Values whose share of the change is the furthest above their share of the previous period."
+      hint="Values whose share of the change most exceeds their share of the previous period."
     >
       <Loaded query={query} id="movers" height={270}>
         {() => {
@@ -104,7 +104,7 @@ export function ValueMovers({ filters, kinds = ["custom"], measure, better }: Va
   function reasonOf(mover: Mover | undefined): string {
     const share = shareWords(mover)
     return mover && share
-      ? `${share} ${moverText(mover, { format, session })}`
+      ? `${share} from ${moverText(mover, { format, session })}`
       : "no single value explains it"
   }
 }

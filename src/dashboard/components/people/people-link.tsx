@@ -29,14 +29,14 @@ export function usePeopleHref(): ((people: LinkedPeople) => string) | undefined 
 interface PeopleLinkProps extends Omit<LinkedPeople, "selection"> {
   /** Undefined: no link. */
   selection: Selection | undefined
-  /** The number of people. Without any there is no link. */
+  /** The number of people. If it is 0, there is no link. */
   count: number
-  /** Accessible name, if the text does not say whom it leads to. */
+  /** Accessible name, if the text does not say which people it leads to. */
   label?: string
   children: ComponentChildren
 }
 
-/** A number of people that leads to the list of them. */
+/** A number of people that links to the list of them. */
 export function PeopleLink({ count, label, children, selection, ...people }: PeopleLinkProps) {
   const hrefOf = usePeopleHref()
   if (!hrefOf || !selection || count === 0) return <>{children}</>

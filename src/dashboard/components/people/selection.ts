@@ -9,10 +9,13 @@ const eventWords = { custom: "an event", page_view: "a page view", error: "an er
 
 export type ChartKind = keyof typeof eventWords
 
-/** The people behind a number of a report, as the URL of the people page names them. */
+/** The people counted by a number in a report, as the URL of the people page identifies them. */
 export type Selection =
   | {
-      /** Who reached a step of a funnel, or who reached it and none after it. A goal is a funnel of one step. */
+      /**
+       * The people who reached a step of a funnel, or who reached it and none after it. A goal is a funnel with one
+       * step.
+       */
       type: "reached" | "dropped"
       /** From 1. */
       step: number
@@ -28,19 +31,19 @@ export type Selection =
       type: "cohort"
       /** The `date` of the cohort. */
       date: string
-      /** Only those who returned so many periods later. */
+      /** Only those who returned this many periods later. */
       period: number | undefined
       granularity: string
       steps: readonly Step[]
       unit: Unit
     }
   | {
-      /** Who has an event of the kind. */
+      /** The people who have an event of the kind. */
       type: "events"
       kind: ChartKind
     }
 
-/** The parameters of a selection, all of which its removal removes. */
+/** The parameters of a selection. Removing the selection removes all of them. */
 const paramNames = ["of", "step", "window", "unit", "split", "value", "named", "by"] as const
 
 type Params = Partial<Record<(typeof paramNames)[number], string | string[]>>
@@ -73,7 +76,7 @@ export function selectionParams(selection: Selection): Params {
   }
 }
 
-/** Undefined: everyone, or the URL is not one that the dashboard wrote. */
+/** Undefined: everyone, or the dashboard did not write this URL. */
 export function parseSelection(params: URLSearchParams): Selection | undefined {
   const [type, first = "", second] = (params.get("of") ?? "").split("~")
   const steps = params.getAll("step").map(parseStep)
@@ -132,12 +135,15 @@ export function selectionOptions(selection: Selection): Record<string, unknown> 
   }
 }
 
-/** What the list has a row for. */
+/** The unit of the list's rows. */
 export function selectedUnit(selection: Selection | undefined): Unit {
   return !selection || selection.type === "events" ? parseUnit(new URLSearchParams()) : selection.unit
 }
 
-/** Whether a range has the number. It has only the cohorts of its own days; the API rejects others. */
+/**
+ * Whether the selection is possible in a range. A cohort must be one of the range's own days; the API rejects
+ * others.
+ */
 export function isInRange(selection: Selection, range: Range): boolean {
   return (
     selection.type !== "cohort" ||
@@ -145,18 +151,18 @@ export function isInRange(selection: Selection, range: Range): boolean {
   )
 }
 
-/** The selection in words: Visitors who reached step 2, checkout, of Purchase. */
+/** The selection in words: Visitors who reached step 2 (checkout) of Purchase. */
 export function selectionText(selection: Selection, format: Format): string {
   const people = unitTitle(selectedUnit(selection))
   if (selection.type === "events") return `${people} with ${eventWords[selection.kind]}`
   if (selection.type === "cohort") return `${people} ${cohortText(selection, format)}`
   const { type, step, steps, breakdown, name } = selection
   const event = stepText(steps[step - 1] ?? anyEvent)
-  const only = breakdown ? `, with ${fieldName(breakdown.by)} ${breakdown.value ?? "(none)"}` : ""
-  if (steps.length === 1) return `${people} who completed the goal ${event}${only}`
+  const only = breakdown ? ` with ${fieldName(breakdown.by)} ${breakdown.value ?? "(none)"}` : ""
+  if (steps.length === 1) return `${people}${only} who completed the goal ${event}`
   const funnel = name ?? `the funnel ${steps.map(stepText).join(" → ")}`
   const what = type === "reached" ? "reached step" : "dropped off after step"
-  return `${people} who ${what} ${step}, ${event}, of ${funnel}${only}`
+  return `${people}${only} who ${what} ${step} (${event}) of ${funnel}`
 }
 
 const anyEvent: Step = { name: "", filters: [] }
@@ -173,7 +179,11 @@ function cohortText(
   const [first = anyEvent, returning = first] = steps
   const start = stepText(first) === stepText(anyEvent) ? "event" : stepText(first)
   const when = format.bucket(date, granularity)
-  const cohort = `whose first ${start} was in the ${granularity === "weekly" ? when.replace(/^W/, "w") : `${one} ${when}`}`
+  const whenText =
+    granularity === "weekly"
+      ? `in the ${when.replace(/^W/, "w")}`
+      : `${granularity === "monthly" ? "in" : "on"} ${when}`
+  const cohort = `whose first ${start} was ${whenText}`
   if (period === undefined) return cohort
   const back =
     stepText(returning) === stepText(anyEvent) ? "who returned" : `who returned with ${stepText(returning)}`
@@ -186,7 +196,7 @@ export function peopleOf(kind: ChartKind): Selection {
   return { type: "events", kind }
 }
 
-/** Whom the menu of a chart's date leads to, on that date. */
+/** Selects the people that the menu of a chart's date leads to, on that date. */
 export interface ChartPeople {
   selection: Selection
   filters?: readonly Filter[]

@@ -8,7 +8,7 @@ interface EmbedHostsFieldProps {
 export function EmbedHostsField({ value, onInput }: EmbedHostsFieldProps) {
   return (
     <label class="field">
-      Websites that can embed it (one per line)
+      Websites that can embed the link (one per line)
       <textarea
         rows={2}
         spellcheck={false}

@@ -15,7 +15,7 @@ export interface Share {
   websiteId: string | null
   name: string
   path: string
-  /** The only page that it opens; null: all reports. */
+  /** The only page that the link opens; null: all reports. */
   page: string | null
   /** The only board that it opens; null: no board. */
   boardId: string | null
@@ -27,7 +27,7 @@ export interface Share {
   createdAt: string
   expiresAt: string | null
   lastUsedAt: string | null
-  /** Until then, the link from before the last rotation works too. */
+  /** Time until which the previous link also works; null: none. */
   previousExpiresAt: string | null
 }
 
@@ -64,7 +64,7 @@ export function NewLink({ created, onClose }: { created: NewShare; onClose: () =
       {share.embedHosts.length > 0 && (
         <>
           <h3>Embed</h3>
-          <p class="muted">Paste this into a page of {share.embedHosts.join(", ")}.</p>
+          <p class="muted">Paste this into a page on {share.embedHosts.join(", ")}.</p>
           <EmbedSnippet
             link={link}
             charts={share.boardId === null ? chartsOf(page) : titlesOf(data?.board.tiles ?? [])}

@@ -10,7 +10,7 @@ import { NameField } from "../controls/name-dialog.tsx"
 import { Select } from "../controls/select.tsx"
 
 interface PinButtonProps {
-  /** What can be pinned, such as each number of a group. None: no button. */
+  /** What can be pinned, such as each number of a group. If there is none, there is no button. */
   tiles: readonly PinnedTile[]
   /** Accessible name of what is pinned, if there are several. */
   name?: string
@@ -66,7 +66,7 @@ function PinDialog({ tiles, onClose }: PinDialogProps) {
       ...rest,
       title: title ?? tile.title,
       query: { ...query, filters: [...filters, ...(query.filters ?? [])] },
-      // The board has a range of its own.
+      // The board has its own range.
       path: router.viewPath({
         period: undefined,
         from: undefined,
@@ -90,7 +90,7 @@ function PinDialog({ tiles, onClose }: PinDialogProps) {
       <Form action="Pin" onCancel={onClose} onSubmit={submit}>
         {tiles.length > 1 && (
           <label class="field">
-            Number
+            Metric
             <Select
               value={String(index)}
               options={tiles.map((option, at) => ({ value: String(at), label: option.title }))}

@@ -13,7 +13,7 @@ import { pageLabel } from "../controls/navigation-menu.ts"
 import { EmbedHostsField, hostsOf } from "./embed-hosts-field.tsx"
 import { NewLink, type NewShare } from "./new-link.tsx"
 
-/** Lifetime of a link in days unless another is selected. */
+/** Lifetime of a link in days, unless another one is selected. */
 const defaultDays = 30
 
 interface ShareViewProps {
