@@ -10,17 +10,20 @@ export interface CertificateOrder {
   /** Keys of the account and of the certificate, in PEM. */
   accountKey: Buffer
   key: Buffer
-  /** Responses of the HTTP server by their token, while the authority checks the names. */
+  /** The HTTP server's responses by token, while the authority checks the names. */
   challenges: Map<string, string>
-  /** ms between two questions whether the authority is done, doubled up to `max`. */
+  /** ms between two polls of the authority, doubled up to `max`. */
   poll: { min: number; max: number }
 }
 
 /** The authority did not issue a certificate. */
 export class AcmeError extends Error {
-  /** Of RFC 8555, section 6.7, without its prefix; or one of ours: `unreachable`, `unverified`; '' for none. */
+  /**
+   * An error type of RFC 8555, section 6.7, without its prefix, or one of ours: `unreachable`, `unverified`; '' for
+   * none.
+   */
   readonly type: string
-  /** Seconds to wait; undefined: the authority names no time. */
+  /** Seconds to wait; undefined: the authority specifies no time. */
   readonly retryAfter: number | undefined
 
   constructor(message: string, type: string, retryAfter?: number) {
@@ -30,25 +33,25 @@ export class AcmeError extends Error {
   }
 }
 
-/** ms for one request, its body included. */
+/** Maximum ms of one request, including its body. */
 const timeout = 30_000
-/** Questions whether the authority is done, before an order counts as failed. */
+/** Maximum polls of the authority before an order counts as failed. */
 const polls = 12
-/** Characters of a message of the authority that an error repeats. */
+/** Maximum characters of an authority's message that an error repeats. */
 const maxDetail = 500
 
 const typePrefix = "urn:ietf:params:acme:error:"
 
-/** Creates a private key in PEM. P-256: all clients know it, and a handshake costs a tenth of one with RSA. */
+/** Creates a private key in PEM. Uses P-256: all clients support it, and a handshake costs a tenth of one with RSA. */
 export async function createPrivateKey(): Promise<Buffer> {
   const { crypto } = await import("acme-client")
   return crypto.createPrivateEcdsaKey("P-256")
 }
 
 /**
- * Requests a certificate. Registers the account if the authority does not know it. Returns the chain in PEM, the server's
- * certificate first. Throws an AcmeError: `unreachable` if there was no answer, `unverified` with the authority's message if it
- * could not verify a name.
+ * Requests a certificate. Registers the account if the authority does not know it. Returns the chain in PEM, the
+ * server's certificate first. Throws an AcmeError: `unreachable` if there was no response, `unverified` with the
+ * authority's message if it could not verify a name.
  */
 export async function orderCertificate(order: CertificateOrder): Promise<string> {
   const { names, directory, email, accountKey, key, challenges, poll } = order
@@ -68,7 +71,7 @@ export async function orderCertificate(order: CertificateOrder): Promise<string>
     ...(email === undefined ? {} : { email }),
     termsOfServiceAgreed: true,
     challengePriority: ["http-01"],
-    // A router often does not let a machine reach its own public address.
+    // Many routers do not let a machine reach its own public address.
     skipChallengeVerification: true,
     challengeCreateFn: async (_, { type, token }, keyAuthorization) => {
       if (type !== "http-01")
@@ -84,7 +87,7 @@ export async function orderCertificate(order: CertificateOrder): Promise<string>
   })
 }
 
-/** The parts of a request and a response of axios that the client uses. */
+/** The parts of axios's requests and responses that the client uses. */
 interface Request {
   url?: string
   method?: string
@@ -93,8 +96,9 @@ interface Request {
 }
 
 /**
- * Sends a request of the client. Its own transport would wait for hours inside a request if the authority says so, has no
- * timeout, and drops the type of an error. Like all requests of this program, it uses a proxy if HTTPS_PROXY is set.
+ * Sends a request of the client. The client's own transport would wait for hours inside a request if the authority says
+ * so, has no timeout, and drops the type of an error. Like all requests of this program, this one uses a proxy if
+ * HTTPS_PROXY is set.
  */
 async function send<Config extends Request>(config: Config) {
   const { url = "", method = "GET", headers, data } = config
@@ -131,10 +135,10 @@ function problemOf({ status, headers }: Response, text: string, host: string): A
     type = String(problem.type ?? "").replace(typePrefix, "")
     detail = String(problem.detail ?? "").slice(0, maxDetail)
   } catch {
-    // A page of a proxy, or nothing.
+    // The body is a page of a proxy, or empty.
   }
   const message = `${host} answered ${status}${type && ` ${type}`}${detail && `: ${detail}`}`
-  // Another authority's error, or one of a server in front of it.
+  // An error of another authority, or of a server in front of it.
   const isTemporary = type === "" && status >= 500
   return new AcmeError(
     message,
@@ -143,7 +147,7 @@ function problemOf({ status, headers }: Response, text: string, host: string): A
   )
 }
 
-/** Seconds. `now`: the time of the answer, Unix ms. */
+/** Returns seconds. `now`: the time of the response, Unix ms. */
 function retryAfterOf(headers: Headers, now: number): number | undefined {
   const text = headers.get("retry-after")
   if (text === null) return undefined

@@ -7,14 +7,15 @@ import { type Tls, tlsOf } from "../server/tls.ts"
 import { publish, syncFolder } from "../store/db/files.ts"
 
 const folderHint =
-  "choose a folder with --acme-dir that the user of databuddy can write to, such as /var/lib/databuddy/acme; it is created if missing"
+  "choose a folder with --acme-dir that databuddy's user can write to, such as /var/lib/databuddy/acme; it is created if missing"
 
-/** What is stored: a certificate that can be used, none, or why the file cannot be used. */
+/** What is stored: a usable certificate, none, or the reason why the file cannot be used. */
 export type StoredCertificate = { tls: Tls } | { problem: string } | undefined
 
 /**
  * The files of one certificate authority: an account key, and the certificate with its private key in one file, so that
- * they always match. A folder for each authority: a certificate of a test authority is not used after changing to another.
+ * the two always match. Each authority has its own folder, so that a certificate of a test authority is not used after
+ * a change to another authority.
  */
 export class AcmeFolder {
   readonly #folder: string
@@ -42,7 +43,7 @@ export class AcmeFolder {
     }
   }
 
-  /** The key of the account in PEM. Stores the one of `create` if there is none that can be read as a key. */
+  /** The key of the account in PEM. If no readable key is stored, stores the one that `create` returns. */
   async accountKey(create: () => Promise<Buffer>): Promise<Buffer> {
     const stored = read(this.#accountFile)
     if (stored !== undefined && isKey(stored)) return stored
@@ -59,7 +60,7 @@ export class AcmeFolder {
     } catch (error) {
       throw new UserError(
         `${this.certificateFile} cannot be read (${codeOf(error)})`,
-        "the user of databuddy must own the file and its folder",
+        "databuddy's user must own the file and its folder",
       )
     }
     if (pem === undefined) return undefined
@@ -76,10 +77,12 @@ export class AcmeFolder {
     this.#write(this.certificateFile, Buffer.concat([key, cert]))
   }
 
-  /** Replaces the file at once, with mode 0600: after a crash, the old or the new content is there. */
+  /**
+   * Replaces the file atomically, with mode 0600: after a crash, it has either the old or the new content.
+   */
   #write(file: string, content: string | Buffer): void {
     const partial = `${file}.partial`
-    // A file that exists would keep its mode.
+    // An existing file would keep its mode.
     rmSync(partial, { force: true })
     writeFileSync(partial, content, { mode: 0o600 })
     const descriptor = openSync(partial, "r+")

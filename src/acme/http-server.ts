@@ -6,7 +6,7 @@ export interface HttpServerOptions {
   names: readonly string[]
   /** The origin of the HTTPS server at a name. */
   originOf: (name: string) => string
-  /** False while HTTPS does not start, because there is no certificate yet. */
+  /** False until HTTPS starts, because there is no certificate yet. */
   hasCertificate: () => boolean
   /** Responses to challenges of the certificate authority by their token. */
   challenges: ReadonlyMap<string, string>
@@ -19,8 +19,8 @@ const idleTimeout = 10
 const retryAfter = 30
 
 /**
- * Listens at the port of HTTP: answers challenges, and redirects requests for one of the names to HTTPS. Without a certificate
- * it answers /health and /ready itself. Throws a UserError if the system refuses the port.
+ * Listens on the HTTP port: answers challenges, and redirects requests for one of the names to HTTPS. Without a
+ * certificate, it answers /health and /ready itself. Throws a UserError if the system refuses the port.
  */
 export function startHttpServer(options: HttpServerOptions): Bun.Server<undefined> {
   const { host, port } = options
@@ -66,7 +66,7 @@ function respond(
   return new Response(null, { status: 308, headers: { Location: originOf(name) + pathname + search } })
 }
 
-/** The name in a Host header, without port and final dot. */
+/** The name in a Host header, without the port and a final dot. */
 function nameOf(host: string): string {
   return host.toLowerCase().replace(/\.?(?::\d*)?$/, "")
 }

@@ -18,43 +18,45 @@ type AcmeContext = Pick<Context, "environment" | "sleep">
 
 /** Share of the lifetime that remains when the certificate is renewed: 30 of 90 days. */
 const renewalShare = 1 / 3
-/** Maximum ms between two checks: the wall clock can be set, and advances while a machine sleeps. */
+/** Maximum ms between two checks: the wall clock can be changed, and it advances while a machine sleeps. */
 const checkInterval = 6 * 3_600_000
-/** ms between a certificate and the next order at least, or a tenth of its lifetime if that is less. */
+/**
+ * Minimum ms between obtaining a certificate and the next order, or a tenth of its lifetime if that is less.
+ */
 const minPause = 3_600_000
 /**
- * ms until the retry after a failure, doubled after each consecutive one. The authority counts failed orders: Let's Encrypt
- * rejects a name after five within an hour. It does not count requests that did not reach it.
+ * ms until the retry after a failure, doubled after each consecutive one. The authority counts failed orders: Let's
+ * Encrypt blocks a name after five within an hour. It does not count requests that did not reach it.
  */
 const firstRetry = { counted: 300_000, unreachable: 30_000 }
 const longestRetry = 3_600_000
-/** Maximum share by which a wait is longer, so that servers that failed together do not retry together. */
+/** Maximum share by which a wait is extended, so that servers that failed together do not retry together. */
 const maxJitter = 0.25
-/** ms: the longest time of an authority's Retry-After that counts. */
+/** Maximum ms of an authority's Retry-After that is respected. */
 const longestRetryAfter = 86_400_000
-/** ms between two questions whether the authority is done. */
+/** ms between two polls of the authority. */
 const standardPoll = { min: 1_000, max: 8_000 }
 
-/** Obtains the certificate of a server, renews it, and answers at the port of HTTP. */
+/** Obtains and renews the certificate of a server, and answers on the HTTP port. */
 export class AcmeCertificate {
-  /** For metrics; changes when the certificate does. */
+  /** State for metrics; changes with the certificate. */
   readonly state: CertificateState & { renewals: { failures: number; lastFailure: number } }
   readonly #folder: AcmeFolder
   readonly #challenges = new Map<string, string>()
   /** The certificate in use. */
   #tls: Tls | undefined
-  /** A newer one, until it is in use. */
+  /** A newer certificate, until it is in use. */
   #obtained: Tls | undefined
   #httpServer: Bun.Server<undefined> | undefined
   #consecutiveFailures = 0
-  /** Time of the monotonic clock before which there is no other order. */
+  /** Time of the monotonic clock before which no other order is made. */
   #retryAt = Number.NEGATIVE_INFINITY
   #wakeUp = Promise.withResolvers<void>()
   #isStopping = false
 
   /**
-   * Reads the stored certificate. `db`: path of the database. `poll`: ms between two questions whether the authority is done.
-   * Throws a UserError if the folder cannot be used.
+   * Reads the stored certificate. `db`: path of the database. `poll`: ms between two polls of the authority. Throws a
+   * UserError if the folder cannot be used.
    */
   constructor(
     private readonly options: AcmeOptions,
@@ -77,15 +79,15 @@ export class AcmeCertificate {
     this.#logStored()
   }
 
-  /** The certificate in use; undefined until the first one. */
+  /** The certificate in use; undefined until there is one. */
   get tls(): Tls | undefined {
     return this.#tls
   }
 
   /**
-   * The public origin of the server at a name, by default the first one. If `--acme-http-port` is not 80, the port at which
-   * authorities check names, something forwards that port, and so probably also the one of HTTPS. `port`: that of the HTTPS
-   * server.
+   * The public origin of the server at a name, by default the first one. Authorities check names on port 80. If
+   * `--acme-http-port` is another port, port 80 is forwarded to it, so the HTTPS port is probably forwarded too.
+   * `port`: that of the HTTPS server.
    */
   originOf(port: number, name = this.options.acme[0]): string {
     const isPublic = this.options.acmeHttpPort === 80
@@ -93,7 +95,7 @@ export class AcmeCertificate {
   }
 
   /**
-   * Listens at the port of HTTP, and returns it. `port`: the port of the HTTPS server. Throws a UserError if the port of HTTP
+   * Listens on the HTTP port and returns it. `port`: the port of the HTTPS server. Throws a UserError if the HTTP port
    * cannot be used.
    */
   listen(port: number): number {
@@ -111,8 +113,8 @@ export class AcmeCertificate {
   }
 
   /**
-   * Requests certificates when they are due, until `stop`. `install` uses one for new connections. If it throws for the first
-   * one, nothing can be served, and the promise rejects with that error.
+   * Requests certificates when they are due, until `stop`. `install` uses a certificate for new connections. If it
+   * throws for the first certificate, nothing can be served, and the promise rejects with that error.
    */
   async run(install: (tls: Tls) => Promise<unknown>): Promise<void> {
     while (!this.#isStopping) {
@@ -126,7 +128,7 @@ export class AcmeCertificate {
     }
   }
 
-  /** Ends the wait after a failure. True if there is one. */
+  /** Ends the wait after a failure. Returns true if there was one. */
   retryNow(): boolean {
     if (this.#consecutiveFailures === 0) return false
     this.#retryAt = Number.NEGATIVE_INFINITY
@@ -134,7 +136,7 @@ export class AcmeCertificate {
     return true
   }
 
-  /** Closes the port of HTTP, and requests no further certificate. Does not wait for an order that is in progress. */
+  /** Closes the HTTP port and requests no further certificates. Does not wait for an order in progress. */
   async stop(): Promise<void> {
     this.#isStopping = true
     this.#wake()
@@ -151,7 +153,7 @@ export class AcmeCertificate {
     return Math.max(this.#renewsAt - now(), this.#retryAt - elapsed())
   }
 
-  /** When the certificate is to be replaced, Unix ms. */
+  /** When the certificate has to be replaced, Unix ms. */
   get #renewsAt(): number {
     if (this.#tls === undefined || this.#obtained !== undefined) return Number.NEGATIVE_INFINITY
     return this.#renewalOf(this.#tls)
@@ -162,12 +164,12 @@ export class AcmeCertificate {
     return tls.expiresAt - (tls.expiresAt - tls.validFrom) * renewalShare
   }
 
-  /** Requests a certificate and stores it. Logs a failure, and returns undefined then. */
+  /** Requests a certificate and stores it. Logs a failure and returns undefined. */
   async #request(): Promise<Tls | undefined> {
     const { acme: names, acmeDirectory: directory, acmeEmail: email, host } = this.options
     this.log("info", "requesting a certificate", { names: names.join(","), directory })
     try {
-      // Before the order: the authority limits how many certificates it issues for a name.
+      // Checked before the order, because the authority limits how many certificates it issues for a name.
       this.#folder.prepare()
       const accountKey = await this.#folder.accountKey(createPrivateKey)
       const key = await createPrivateKey()
@@ -218,7 +220,7 @@ export class AcmeCertificate {
     this.#tls = tls
     this.#obtained = undefined
     this.#consecutiveFailures = 0
-    // With a wrong clock, a new certificate can be due at once, and the authority would be asked without a pause.
+    // With a wrong clock, a new certificate can be due immediately, and the authority would be asked again and again.
     const pause = Math.min(minPause, (tls.expiresAt - tls.validFrom) / 10)
     this.#retryAt = this.context.environment.elapsed() + pause
     this.state.expiresAt = tls.expiresAt
@@ -234,7 +236,7 @@ export class AcmeCertificate {
     const isUsable = this.#tls !== undefined && this.#tls.validityProblem(now()) === undefined
     const message =
       this.#tls === undefined
-        ? "no certificate yet: HTTPS does not start before there is one"
+        ? "no certificate yet: HTTPS starts when there is one"
         : "the certificate was not renewed: the previous one stays in use"
     this.log(isUsable ? "warn" : "error", message, {
       error: error.message,
@@ -278,7 +280,10 @@ export class AcmeCertificate {
 
 const source = { certificate: "the certificate of the authority" }
 
-/** Why OpenSSL rejects a certificate, or one of those that signed it. The server would not start with it. */
+/**
+ * Why OpenSSL rejects a certificate, or one that signed it. The server would not start with such a
+ * certificate.
+ */
 function rejectionOf(tls: Tls, host: string): string | undefined {
   try {
     checkTls(tls, host, source)

@@ -15,7 +15,7 @@ export const appPages = {
   team: { path: "/app/team", title: titled("Team") },
 } as const satisfies Record<string, Page>
 
-/** Pages besides the home page that visitors without an account read. */
+/** Pages other than the home page that visitors without an account read. */
 export const marketingPages: readonly (Page & Weighted)[] = [
   { ...appPages.pricing, weight: 30 },
   { path: "/features", title: titled("Features"), weight: 18 },
@@ -28,7 +28,7 @@ export const marketingPages: readonly (Page & Weighted)[] = [
   { path: "/changelog", title: titled("Changelog"), weight: 5 },
 ]
 
-/** A price, and how many choose it before and after the change of prices. */
+/** A price plan, and how many people choose it before and after the price change. */
 export interface Plan {
   name: "Starter" | "Team" | "Business"
   /** EUR a month. */
@@ -70,7 +70,7 @@ export const signUpMethods = [
   { method: "microsoft", weight: 8 },
 ] as const
 
-/** What members do with the app, and where. */
+/** What members do in the app, and on which page. */
 export const actions = [
   { name: "upload", page: appPages.projects, weight: 26 },
   { name: "comment_added", page: appPages.review, weight: 38 },
@@ -100,7 +100,7 @@ export const cancelReasons = [
   { reason: "missing feature", weight: 2 },
 ] as const
 
-/** What uploads in chunks do in Safari. */
+/** The error of chunked uploads in Safari. */
 export const safariUploadError: VisitorError = {
   message: "DataCloneError: The object can not be cloned.",
   file: "upload-worker.js",
@@ -109,7 +109,7 @@ export const safariUploadError: VisitorError = {
   stack: ["postChunk", "readFile", "startUpload"],
 }
 
-/** What release 2.8 adds. */
+/** The error that release 2.8 adds. */
 export const releaseError: VisitorError = {
   message: "TypeError: Cannot read properties of undefined (reading 'frames')",
   file: "timeline.js",

@@ -14,10 +14,10 @@ import type { SeededRandom } from "./random.ts"
 import { stories, type Timeline } from "./timeline.ts"
 import type { Visit } from "./visit.ts"
 
-/** How much slower interactions are, and the share of visits with an error, since release 2.8. */
+/** How much slower interactions are since release 2.8, and the share of visits with an error. */
 export const afterRelease = { sluggish: 2.7, errors: 0.08 }
 const usualErrors = 0.05
-/** Share of uploads that succeed; in Safari since the rollout. */
+/** Share of uploads that succeed, and the share in Safari since the rollout. */
 const uploadSuccess = { usual: 0.965, safari: 0.06 }
 
 /** Someone with an account. */
@@ -29,20 +29,20 @@ export interface Member extends Person {
   status: "trial" | "paid" | "ended"
   /** Unix ms */
   since: number
-  /** When a trial ends or is bought, Unix ms. */
+  /** When a trial ends or is converted, Unix ms. */
   decidesAt: number
-  /** They have uploaded something, or were invited to a project. */
+  /** Whether they have uploaded something, or were invited to a project. */
   isActivated: boolean
-  /** They pay for their team, or might. False: someone whom they invited. */
+  /** Whether they pay for their team, or might. False for people whom they invited. */
   isPayer: boolean
-  /** Chance of a visit on an average workday. */
+  /** Probability of a visit on an average workday. */
   habit: number
 }
 
 export interface AppVisitContext {
   member: Member
   timeline: Timeline
-  /** Someone whom the member invited will accept. `at`: time of the invitation, Unix ms. */
+  /** Called when someone whom the member invited will accept. `at`: time of the invitation, Unix ms. */
   onInvitation: (at: number) => void
 }
 
@@ -57,7 +57,7 @@ export class AppVisit {
     this.random = visit.scene.random
   }
 
-  /** A whole visit. */
+  /** A whole visit to the app. */
   useApp(): void {
     const { visit, random } = this
     let page: (typeof actions)[number]["page"] = appPages.projects
@@ -133,7 +133,7 @@ export class AppVisit {
     const { visit, random } = this
     if (this.context.timeline.release(visit.at) !== "v2.7" && random.chance(afterRelease.errors)) {
       visit.open(appPages.review).wait(8).error(releaseError)
-      // It happens with every move of the mouse until the page is reloaded.
+      // It occurs with every mouse move until the page is reloaded.
       for (let left = random.count(1); left > 0; left--) visit.wait(2).error(releaseError)
     } else if (random.chance(usualErrors)) visit.error(random.weighted(appErrors))
   }

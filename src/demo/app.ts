@@ -25,14 +25,14 @@ import { type Scene, serverEvent, Visit } from "./visit.ts"
 
 /** First visits on an average day at the start of the data. */
 const dailyVisitors = 105
-/** Share of visits that sign up, before the source's intent. */
+/** Share of visits that sign up, before applying the source's intent. */
 const signUpShare = 0.12
-/** Share of visitors without an account who return, and days until then. */
+/** Share of visitors without an account who return, and days until they do. */
 const visitorReturns = { share: 0.22, days: 5 }
 const trialDays = 14
-/** Chance per day that a member stops using the app. */
+/** Probability per day that a member stops using the app. */
 const churn = { unused: 0.3, trial: 0.045, paid: 0.012 }
-/** Chance per day that a paying member moves to the next plan. */
+/** Probability per day that a paying member moves to the next plan. */
 const upgradeShare = 0.004
 /** The person whose journey ends in an error. */
 export const failedPerson = {
@@ -42,7 +42,7 @@ export const failedPerson = {
   company: "Bluebird Films",
 }
 
-/** Visits of a subscription product with which teams review videos, and the accounts of its members. */
+/** Visits to a subscription product for reviewing videos in teams, and the accounts of its members. */
 export class App {
   readonly members: Member[] = []
   /** Visitors without an account who will return, by day. */
@@ -72,7 +72,7 @@ export class App {
 
   #runDay(day: number): void {
     const { random } = this.scene
-    // People read about software on weekends too, though less.
+    // People read about software on weekends too, but less.
     const factor = (0.25 + 0.75 * weekdayFactor(work, day)) * this.timeline.growth(day)
     for (let left = random.count(dailyVisitors * factor); left > 0; left--) {
       this.#visitWebsite(newVisitor(random, "app"), random.weighted(appSources), day)
@@ -81,7 +81,7 @@ export class App {
       this.#visitWebsite(visitor, random.chance(0.6) ? direct : source, day)
     }
     for (const inviter of take(this.#invited, day)) this.#join(inviter, day)
-    // Not those who join today.
+    // Not members who join today.
     for (const member of this.members.filter(({ since, status }) => since < day && status !== "ended"))
       this.#runMember(member, day)
   }
@@ -128,7 +128,7 @@ export class App {
     visit.form("company", true).track("signed_up", { plan: plan.name, method })
     const company = this.people.company()
     const member = this.#addMember({ ...this.people.employee(company), company, plan, visitor, at: visit.at })
-    // With a single sign-on the address is verified already.
+    // With single sign-on, the address is already verified.
     const verifies = random.chance(method === "email" ? 0.84 : 0.97)
     if (!verifies) {
       visit.leave()
@@ -162,7 +162,7 @@ export class App {
     ...member
   }: Person & { id?: string; company: string; plan: Plan; visitor: Visitor; at: number }): Member {
     const { random } = this.scene
-    // Many decide in the first days or in the last; trials that are not used end.
+    // Many decide in the first or the last days; unused trials end.
     const decides = random.chance(0.3) ? 1 + random.fraction() * 4 : trialDays - random.fraction() * 3
     const added: Member = {
       id: `user_${++this.#accounts}`,
@@ -199,7 +199,7 @@ export class App {
     const buys = isAfter ? plan.buys.after : plan.buys.before
     if (!random.chance(buys * (member.isActivated ? 1 : 0.08))) {
       if (member.since + trialDays * dayMs > at + 2 * dayMs) {
-        // Asks again on the last day.
+        // Decides again on the last day.
         member.decidesAt = member.since + trialDays * dayMs
         return
       }
@@ -219,7 +219,7 @@ export class App {
 
   #end(member: Member, day: number): void {
     const { random } = this.scene
-    // A trial that is not used just ends.
+    // An unused trial just ends.
     if (member.status === "paid" && member.isPayer) {
       const { reason } = random.weighted(cancelReasons)
       this.#serverEvent(member, "subscription_canceled", day + 15 * hourMs, { reason })
@@ -252,7 +252,7 @@ export class App {
     }
   }
 
-  /** Someone accepts an invitation, and shares the plan of the inviter. */
+  /** Someone accepts an invitation and joins the inviter's plan. */
   #join({ company, plan, status, decidesAt }: Member, day: number): void {
     const { random } = this.scene
     if (status === "ended") return
@@ -274,7 +274,10 @@ export class App {
       .leave()
   }
 
-  /** Finds out that uploads do not work in Safari. The events are in order, and the last one is the error. */
+  /**
+   * The visit in which someone finds out that uploads do not work in Safari. Its events are in order, and the
+   * last one is the error.
+   */
   #runFailedPerson(): void {
     const { random } = this.scene
     const at = this.timeline.at(stories.person)
@@ -303,7 +306,7 @@ export class App {
     return new Visit(this.scene, { visitor, at, source: source.acquisition, ...this.#identity(member, at) })
   }
 
-  /** What the events of a member have besides those of visitors. */
+  /** The fields that a member's events have in addition to a visitor's. */
   #identity({ id, plan }: Member, at: number) {
     const release = this.timeline.release(at)
     return {

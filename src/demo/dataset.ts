@@ -18,21 +18,21 @@ export interface WebsiteRids {
 type Profile = Parameters<typeof restoreProfile>[1]
 type ProfileLink = Parameters<typeof restoreLink>[1]
 
-/** Events and people of both websites, and what continues to visit them. */
+/** Events and people of both websites, and the source of further visits. */
 export interface Dataset {
   timeline: Timeline
-  /** In the order of receipt. */
+  /** In order of arrival. */
   rows: EventRow[]
   profiles: Profile[]
   links: ProfileLink[]
-  /** Simulates a visit from `at` (Unix ms) on, which can take minutes, and returns its rows. */
+  /** Simulates a visit that starts at `at` (Unix ms) and can take minutes, and returns its rows. */
   liveVisit: (at: number) => EventRow[]
 }
 
 /** Bytes of an event in the queue of the batcher. */
 export const rowBytes = 500
 
-/** Seeds of the two websites differ, so that a change of one does not change the other. */
+/** The two websites have different seeds, so that a change to one does not affect the other. */
 const appSeed = 0x5f3759df
 
 /**
@@ -64,7 +64,7 @@ export function createDataset(seed: number, now: number, rids: WebsiteRids): Dat
     ...profilesOf(shop, app, rids, now),
     liveVisit: (at) => {
       rows = []
-      // Most visits of the app have more events.
+      // Most visits to the app have more events.
       if (appScene.random.chance(0.4)) app.liveVisit(at)
       else shop.liveVisit(at)
       return rows

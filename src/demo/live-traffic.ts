@@ -5,10 +5,10 @@ import { minuteMs } from "./timeline.ts"
 
 /** ms between two commits. */
 const interval = 250
-/** Events per second at first, and later: a demo that runs for hours should not show a rush since its start. */
+/** Events per second at first, and later: a demo that runs for hours should not show a spike since its start. */
 const eventsPerSecond = { first: 3, later: 0.4 }
 const firstMinutes = 10
-/** ms that are planned ahead. */
+/** ms for which events are planned ahead. */
 const planned = 20_000
 
 /** Stores the events of new visits as they happen. */
@@ -24,7 +24,7 @@ export class LiveTraffic {
     private readonly options: { now: () => number; onFault: (error: unknown) => void },
   ) {
     this.#startedAt = options.now()
-    // Visits that began before are still going on.
+    // Visits that began earlier are still going on.
     for (let visits = 0; visits < 20; visits++) this.#visit(this.#startedAt - visits * 15_000)
     this.#pending = this.#pending.filter(({ ts }) => ts >= this.#startedAt)
   }
@@ -47,7 +47,7 @@ export class LiveTraffic {
     await this.batcher.submit({ rows, size: rows.length * rowBytes }).catch(this.options.onFault)
   }
 
-  /** Begins visits until there are enough events ahead. */
+  /** Starts visits until enough events are planned ahead. */
   #plan(now: number): void {
     const { first, later } = eventsPerSecond
     const rate = now - this.#startedAt < firstMinutes * minuteMs ? first : later

@@ -15,14 +15,14 @@ import { SeededRandom } from "./random.ts"
 import { createSaved, type DemoWebsites } from "./saved.ts"
 import { Timeline } from "./timeline.ts"
 
-/** Rows per request to the batcher: a commit of them blocks for a few ms. */
+/** Rows per write: committing them blocks for a few ms. */
 const rowsPerWrite = 4_000
 /** Rows that can stay unsealed: queries read them without waiting. */
 const maxUnsealed = 8_192
-/** ms between two looks at how far the rows are sealed. */
+/** ms between two checks of how many rows are sealed. */
 const sealPoll = 50
 
-/** A server with the data of the demo, which does not listen yet. */
+/** A server with the demo data that does not listen yet. */
 export interface Demo {
   server: OpenServer
   dataset: Dataset
@@ -33,10 +33,10 @@ export interface Demo {
 
 export interface DemoOptions {
   seed: number
-  /** Stops the preparation between two steps. */
+  /** Aborts the preparation between two steps. */
   signal: AbortSignal
   sleep: (ms: number) => Promise<void>
-  /** Called before the events are created, so that a port that is in use is reported at once. */
+  /** Called before the events are created, so that a port in use is reported at once. */
   listen?: (server: OpenServer) => void
 }
 
@@ -95,7 +95,9 @@ async function load(
   }
 }
 
-/** Adds a route that logs in without a password. Only the demo has it: its data is invented. Returns its path. */
+/**
+ * Adds a route that logs in without a password. Only the demo has it, because its data is invented. Returns its path.
+ */
 function addLogin(
   { app, deps, store }: OpenServer,
   ownerId: string,

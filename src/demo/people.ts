@@ -9,9 +9,9 @@ const lastNames =
     " ",
   )
 
-/** Reserved for examples (RFC 2606): nobody gets mail there. */
+/** Reserved for examples (RFC 2606): no mail can arrive there. */
 const mailHosts = ["mail.example", "inbox.example", "post.example"]
-/** A company's name is one of each. */
+/** A company's name combines one word of each list. */
 const companyNames = [
   "Amber Bluebird Bright Cedar Copper Field Halftone Harbor Juniper Kestrel Lantern Magnet North Oak Papaya Quiet River Second Tandem Wildcard".split(
     " ",
@@ -26,18 +26,18 @@ export interface Person {
   email: string
 }
 
-/** Invents people. No two have the same email. */
+/** Invents people with unique email addresses. */
 export class PeopleMaker {
   readonly #emails = new Set<string>()
 
   constructor(private readonly random: SeededRandom) {}
 
-  /** A customer, with an address of a mail provider. */
+  /** A customer with an address at a mail provider. */
   customer(): Person {
     return this.#person(this.random.of(mailHosts))
   }
 
-  /** Someone at a company, with an address there. */
+  /** An employee of a company, with an address there. */
   employee(company: string): Person {
     const host = company.toLowerCase().replace(/[^a-z]+/g, "-")
     return this.#person(`${host}.example`)

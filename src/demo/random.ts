@@ -9,7 +9,7 @@ export function mulberry32(seed: number): () => number {
   }
 }
 
-/** What a table of weighted rows has in common. */
+/** A row of a table that is drawn by weight. */
 export interface Weighted {
   weight: number
 }
@@ -33,18 +33,18 @@ export class SeededRandom {
   }
 
   of<Item>(items: readonly Item[]): Item {
-    // No table is empty.
+    // Tables are never empty.
     return items[Math.floor(this.fraction() * items.length)] as Item
   }
 
-  /** A row of a table, by its weight. */
+  /** Draws a row of a table by its weight. */
   weighted<Row extends Weighted>(rows: readonly Row[]): Row {
     let rest = this.fraction() * rows.reduce((sum, { weight }) => sum + weight, 0)
     for (const row of rows) {
       rest -= row.weight
       if (rest < 0) return row
     }
-    // No table is empty.
+    // Tables are never empty.
     return rows[rows.length - 1] as Row
   }
 
@@ -54,15 +54,15 @@ export class SeededRandom {
     return median * Math.exp(spread * normal)
   }
 
-  /** Exponential: the time until something that happens every `mean`. */
+  /** Exponential: the time until the next occurrence of something that happens every `mean` on average. */
   wait(mean: number): number {
     return -mean * Math.log(1 - this.fraction())
   }
 
-  /** The number of occurrences of something that happens `mean` times. */
+  /** The number of occurrences of something that happens `mean` times on average. */
   count(mean: number): number {
     const least = Math.floor(mean)
-    // Normal for large means, which need one draw each instead of one for every occurrence.
+    // Uses a normal distribution for large means, which needs one draw instead of one per occurrence.
     if (least > 30) return Math.max(0, Math.round(mean + Math.sqrt(mean) * (this.#sum(12) - 6)))
     let count = 0
     for (let time = this.wait(1); time < mean; time += this.wait(1)) count++

@@ -123,7 +123,10 @@ const notes: readonly { site: Site; story: { day: number }; text: string }[] = [
 /** The websites of the demo. */
 export type DemoWebsites = Record<Site, Website>
 
-/** Creates the owner, the websites, and what someone saved. IDs are drawn from the seed. Runs inside a transaction. */
+/**
+ * Creates the owner, the websites, and saved reports and annotations. IDs are drawn from the seed. Runs inside a
+ * transaction.
+ */
 export function createSaved(
   db: Db,
   random: SeededRandom,
@@ -157,7 +160,7 @@ export function createSaved(
   return { ownerId, websites: created }
 }
 
-/** What the data answers, and where. */
+/** Questions that the data answers, and where. */
 export function questionsOf(timeline: Timeline, { shop, app }: DemoWebsites): string[] {
   const release = new Date(timeline.at(stories.release))
   const day = release.toLocaleDateString("en-GB", { day: "numeric", month: "long", timeZone: "UTC" })

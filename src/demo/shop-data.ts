@@ -63,7 +63,7 @@ export function productPage({ slug, name }: Product): Page {
   return { path: `/products/${slug}`, title: titled(name), heavy: 1.4 }
 }
 
-/** Pages that show products, by how often visitors choose them. */
+/** Pages that list products, weighted by how often visitors choose them. */
 export const categoryPages: readonly (Page & Weighted & { slug: Product["category"] })[] = categories.map(
   ({ slug, name, weight }) => ({
     path: `/collections/${slug}`,
@@ -151,7 +151,7 @@ export const shopErrors: readonly (VisitorError & Weighted)[] = [
   },
 ]
 
-/** What the payment page reports before and after the outage. */
+/** The error that the payment page reports before and after the outage. */
 export const outageError: VisitorError = {
   message: "Error: Request failed with status 503",
   file: "api.js",

@@ -24,14 +24,14 @@ import { type Page, type Scene, serverEvent, Visit } from "./visit.ts"
 
 /** First visits on an average day at the start of the data. */
 const dailyVisitors = 72
-/** Share of them that the sale adds. */
+/** Additional visits during the sale, as a share of these. */
 const campaignShare = 0.7
-/** Share of visits during the sale, of visitors who know the shop, that use its coupon. */
+/** Share of visits during the sale by visitors who know the shop in which its coupon is used. */
 const couponShare = 0.55
-/** Hours around the outage in which many requests already fail. */
+/** Hours before and after the outage in which many requests already fail. */
 const troubleHours = 0.75
 
-/** Somebody who visits the shop. */
+/** A visitor of the shop. */
 interface Shopper {
   visitor: Visitor
   /** Where the first visit came from. */
@@ -49,7 +49,7 @@ export interface Customer extends Person {
   visitorIds: string[]
 }
 
-/** What a visit led to, and with it when the next one might follow: the share who return, and days until then. */
+/** Outcomes of a visit, and when the next one might follow: the share who return, and days until then. */
 const outcomes = {
   bounced: { returns: 0.07, days: 9 },
   looked: { returns: 0.27, days: 7 },
@@ -58,10 +58,10 @@ const outcomes = {
 } as const
 type Outcome = keyof typeof outcomes
 
-/** Visits of a shop for lamps and ceramics. */
+/** Visits to a shop for lamps and ceramics. */
 export class Shop {
   readonly customers: Customer[] = []
-  /** Visits to come, by day. */
+  /** Future visits by day. */
   readonly #returns = new Map<number, Shopper[]>()
   #orders = 4_180
 
@@ -77,7 +77,7 @@ export class Shop {
     for (let day = start - warmUpDays * dayMs; day <= today; day += dayMs) this.#runDay(day)
   }
 
-  /** A visit of someone new, or of a customer. */
+  /** A visit by a new visitor or by a customer. */
   liveVisit(at: number): void {
     const { random } = this.scene
     const source = random.weighted(shopSources)
@@ -102,7 +102,7 @@ export class Shop {
       }
     }
     for (const shopper of this.#returns.get(day) ?? []) {
-      // Those who know the shop mostly come directly, or as they first did.
+      // Visitors who know the shop mostly come directly, or the way they first came.
       add(shopper, random.chance(0.55) ? direct : shopper.source)
     }
     this.#returns.delete(day)
@@ -110,7 +110,7 @@ export class Shop {
       if (timeline.isOutage(at)) continue
       const { returns, days } = outcomes[this.#visit(shopper, source, at)]
       if (!random.chance(returns)) continue
-      // Not on the same day: that would often be before the visit that it follows.
+      // Not on the same day, because that would often be before the visit that it follows.
       const next = day + Math.max(1, Math.round(random.wait(days))) * dayMs
       const others = this.#returns.get(next)
       if (others) others.push(shopper)
@@ -148,7 +148,7 @@ export class Shop {
     return random.chance(0.45) ? random.weighted(categoryPages) : productPage(random.weighted(products))
   }
 
-  /** Looks at products, and perhaps buys some. */
+  /** Views products, and possibly buys some. */
   #browse(visit: Visit, shopper: Shopper, intent: number): Outcome {
     const { random } = this.scene
     const cart: Product[] = []
@@ -171,7 +171,7 @@ export class Shop {
         .open(productPage(product))
         .track("product_viewed", { product: name, category: product.category, price })
       visit.wait(24)
-      // Cheap things go into the cart more easily.
+      // Cheap products are more often added to the cart.
       if (!random.chance(0.046 * intent * (price < 40 ? 1.35 : price > 110 ? 0.6 : 1))) continue
       const quantity = price < 40 && random.chance(0.35) ? random.whole(2, 4) : 1
       cart.push(...Array<Product>(quantity).fill(product))

@@ -5,7 +5,7 @@ import { sourceOf } from "./visit.ts"
 /** Where visitors come from. */
 export interface Source extends Weighted {
   acquisition: AcquisitionContext
-  /** Factor of the share of visits that lead to a purchase or a sign-up. */
+  /** Factor for the share of visits that lead to a purchase or a sign-up. */
   intent: number
   /** Share of visits that end on the first page within seconds. */
   bounce: number
@@ -29,7 +29,7 @@ const utm = (utm_source: string, utm_medium: string, utm_campaign: string) => ({
   utm_campaign,
 })
 
-/** Typed into the address bar, or from a bookmark or an app. */
+/** The address was typed, or opened from a bookmark or an app. */
 export const direct = source(22, 1.2, 0.28, {})
 
 export const shopSources: readonly Source[] = [
@@ -47,7 +47,7 @@ export const shopSources: readonly Source[] = [
   source(2, 1.3, 0.3, site("chatgpt.com", "other")),
 ]
 
-/** Visitors whom the sale brings, besides the usual ones. */
+/** Additional visitors brought by the sale. */
 export const campaignSources: readonly Source[] = [
   source(55, 2.3, 0.24, utm("newsletter", "email", "anniversary-sale")),
   source(35, 0.6, 0.5, {

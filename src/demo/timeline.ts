@@ -2,12 +2,12 @@ export const minuteMs = 60_000
 export const hourMs = 3_600_000
 export const dayMs = 86_400_000
 
-/** Days of data: the 30 days that the dashboard shows first, the 30 before that it compares them with, and some more. */
+/** Days of data: the 30 days that the dashboard shows by default, the 30 days before for comparison, and a few more. */
 export const days = 63
-/** Days that are simulated before them and not stored, so that the first stored day has returning visitors. */
+/** Days that are simulated before the data but not stored, so that the first stored day has returning visitors. */
 export const warmUpDays = 60
 
-/** What happens on the demo's websites, in days before the day of the clock. */
+/** What happens on the demo's websites, in days before the current day. */
 export const stories = {
   /** The app's new prices: people buy Team instead of Starter. The range "last 30 days" starts here. */
   pricing: { day: 29, hour: 0 },
@@ -17,13 +17,15 @@ export const stories = {
   outage: { day: 10, hour: 8.7, hours: 6.5 },
   /** Release 2.8 of the app: slower interactions, and more errors. */
   release: { day: 14, hour: 9.5 },
-  /** A new way to upload is turned on for all, which breaks uploads in Safari. The range "last 7 days" starts here. */
+  /**
+   * Chunked uploads are turned on for everyone, which breaks uploads in Safari. The range "last 7 days" starts here.
+   */
   rollout: { day: 6, hour: 0 },
   /** The sign-up whose journey ends in an error. */
   person: { day: 1, hour: 13 },
 } as const
 
-/** The days of the data and the times of its stories. All follow from the UTC day of the clock. */
+/** The days of the data and the times of its stories. All depend on the current UTC day. */
 export class Timeline {
   /** Unix ms: midnight of the clock's day. */
   readonly today: number
@@ -48,7 +50,7 @@ export class Timeline {
     return new Date(this.at(story)).toISOString().slice(0, 10)
   }
 
-  /** How much larger the websites are than at the start of the data; below 1 in the warm-up. */
+  /** How much larger the websites are than at the start of the data; below 1 during the warm-up. */
   growth(time: number): number {
     return 1 + (0.35 * (time - this.start)) / (days * dayMs)
   }

@@ -40,7 +40,8 @@ export interface Facts {
 }
 
 /**
- * Where visitor countries come from, and the day the table was built. `file`: the path in --geo-db; undefined for the built-in table.
+ * Source of the visitors' countries, and the day on which the table was built. `file`: the path in --geo-db; undefined:
+ * the built-in table.
  */
 export type CountryFacts =
   | { file: string | undefined; builtOn: string }
@@ -70,17 +71,23 @@ export type DiagnosisSettings = Pick<
 const dayMs = 86_400_000
 /** Minimum days until the disk is full: time to order a larger one. */
 const minDaysUntilFull = 30
-/** Days beyond which the rate of one week is not a useful forecast. */
+/** Maximum days of a forecast: beyond that, the rate of one week is not useful. */
 const maxForecastDays = 3_650
-/** Tolerance in ms: clock corrections, and clocks of network file systems. */
+/** Tolerance in ms for clock corrections, and for clocks of network file systems. */
 const clockSlack = 60_000
-/** Bytes of -wal. A checkpoint truncates it to 64 MiB, so four times that means a reader is blocking checkpoints. */
+/**
+ * Maximum bytes of the -wal. A checkpoint truncates it to 64 MiB, so four times that size means that a reader blocks
+ * checkpoints.
+ */
 const maxWalBytes = 268_435_456
-/** A client keeps its connection for about 12 s, so this allows 340 new ones per second; the usual 1,024 allows 85. */
+/**
+ * A client keeps its connection for about 12 s, so this limit allows 340 new ones per second; the usual 1,024 allows
+ * 85.
+ */
 const minOpenFiles = 4_096
 /** Share of the limit that can be in use. */
 const maxOpenFilesShare = 0.8
-/** Multiple of --backup-every: a failed backup is retried within an hour. */
+/** Multiple of --backup-every after which a backup is late: a failed backup is retried within an hour. */
 const lateFactor = 2
 /** Maximum files that a message names; the rest are counted. */
 const maxNamedFiles = 3
@@ -123,7 +130,7 @@ function checkDatabase({ server, pending, damage, growth }: Facts): CheckResult 
   return { about: "database", message: `${events}; ${served}` }
 }
 
-/** Days until events are rejected at the current rate; null if they will not be, or it is unknown. */
+/** Days until events are rejected at the current rate; null if they will not be, or if that is unknown. */
 export function daysUntilFull(facts: Facts, settings: DiagnosisSettings): number | null {
   const { growth, freeBytes, files, backups, now } = facts
   if (!growth || growth.bytesPerEvent === null || growth.eventsPerDay === 0) return null
@@ -270,7 +277,10 @@ function checkBackups({ backups, offsite, now }: Facts, settings: DiagnosisSetti
   ]
 }
 
-/** `flag`: the flag of `serve` that makes these backups. `note`: added to the message if all is well. */
+/**
+ * `flag`: the flag of `serve` that creates these backups. `note`: added to the message if everything is in
+ * order.
+ */
 function checkAge(
   about: "backups" | "offsite",
   facts: BackupFacts,

@@ -11,7 +11,7 @@ export interface ClusterFacts {
   lag: ShippingLag | undefined
 }
 
-/** ms that an event can wait. A retry comes after a minute at most, and a batch takes seconds. */
+/** Maximum ms that an event can wait. A retry comes after a minute at most, and a batch takes seconds. */
 const maxLag = 900_000
 
 /** `now`: Unix ms. */

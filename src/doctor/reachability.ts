@@ -3,11 +3,11 @@ import { isTrustedProxy } from "../http/address.ts"
 import type { ServeOptions } from "../serve-options.ts"
 import { isoTime, shortTime } from "../terminal/print.ts"
 
-// How clients reach the server.
+// Checks how clients reach the server.
 
 /** The certificate of HTTPS. Times are Unix ms. */
 export interface CertificateFacts {
-  /** The file that has it. */
+  /** The file that contains it. */
   file: string
   /** True if the server obtains and renews it (--acme). */
   isRenewed: boolean
@@ -27,7 +27,9 @@ interface Finding {
 
 /** Addresses reserved for documentation. No proxy has them. */
 const documentationAddresses = ["192.0.2.1", "198.51.100.1", "203.0.113.1", "2001:db8::1"]
-/** ms before its end at which a certificate should have been replaced, or a quarter of its lifetime if that is less. */
+/**
+ * A certificate should be replaced at least this many ms before its end, or a quarter of its lifetime if that is less.
+ */
 const lateRenewal = 14 * 86_400_000
 
 /** `isHttps`: the server serves HTTPS itself. */
@@ -72,7 +74,7 @@ export function checkCertificate(certificate: CertificateFacts | undefined, now:
     return [{ about, message, hint: "start the server; if it runs, its log says why it has none" }]
   }
   if ("failure" in found) {
-    const { message, hint = "the log of the server says more" } = found.failure
+    const { message, hint = "see the server's log" } = found.failure
     return [{ about, message, hint }]
   }
   const { validFrom, expiresAt, missingNames } = found

@@ -1,9 +1,9 @@
 import { crc32, deflateRawSync, gzipSync } from "node:zlib"
 
-// Writers of tar, ar and zip whose output depends on nothing but their input: entries are sorted, every entry has the
-// same time, and the owner is a number without a name of this machine.
+// Writers of tar, ar and zip whose output depends only on their input: entries are sorted, every entry has the same
+// time, and the owner is a number instead of a name on this machine.
 
-/** An entry of an archive. The path is relative, without a slash at its start or end. */
+/** An entry of an archive. The path is relative, without a leading or trailing slash. */
 export type Entry = {
   path: string
   /** Permissions, such as 0o644. */
@@ -12,11 +12,12 @@ export type Entry = {
   owner?: number
 } & ({ content: Uint8Array | string } | { directory: true } | { linkTo: string })
 
-/** Level 9 takes much longer and makes the executable hardly smaller. */
+/** Level 9 takes much longer and makes the executable hardly any smaller. */
 const compressionLevel = 6
 
 export function gzip(bytes: Uint8Array, level = compressionLevel): Uint8Array<ArrayBuffer> {
-  // zlib writes the time 0. It writes the system that it was compiled for, so that byte is set to "unknown".
+  // zlib writes 0 as the time. It also writes the system for which it was compiled, so that byte is set to
+  // "unknown".
   const packed = new Uint8Array(gzipSync(bytes, { level }))
   packed[9] = 255
   return packed
@@ -26,7 +27,7 @@ const tarBlock = 512
 /** tar reads and writes records of 20 blocks. */
 const tarRecord = 20 * tarBlock
 
-/** A tar archive in the ustar format. `time` is in Unix seconds. `prefix`, such as `./`, goes in front of every path. Throws if a path has more than 100 bytes. */
+/** A tar archive in the ustar format. `time` is in Unix seconds. `prefix`, such as `./`, is prepended to every path. Throws if a path has more than 100 bytes. */
 export function tar(entries: readonly Entry[], time: number, prefix = ""): Uint8Array<ArrayBuffer> {
   const parts: Uint8Array[] = []
   let size = 0
@@ -75,7 +76,7 @@ function tarHeader(entry: Entry, size: number, time: number, prefix: string): Ui
   return header
 }
 
-/** An ar archive, as dpkg reads it. Its entries stay in their order. */
+/** Writes an ar archive, as dpkg reads it. Keeps the order of the entries. */
 export function ar(
   entries: readonly { name: string; content: Uint8Array | string }[],
   time: number,
@@ -123,7 +124,7 @@ export function zip(entries: readonly Entry[], time: number): Uint8Array<ArrayBu
     const tail = Buffer.alloc(14)
     tail.writeUInt32LE(((0o100000 | entry.mode) << 16) >>> 0, 6)
     tail.writeUInt32LE(offset, 10)
-    // 0x314: made on Unix.
+    // 0x314: created on Unix.
     directory.push(Buffer.from("PK\x01\x02\x14\x03", "latin1"), common, tail, name)
     offset += 4 + common.length + name.length + packed.length
   }

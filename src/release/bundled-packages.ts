@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { runtimeLibraries } from "./runtime.ts"
 
-/** A package of npm that is part of the binary. */
+/** An npm package that is part of the binary. */
 export interface BundledPackage {
   name: string
   version: string
@@ -14,14 +14,14 @@ export interface BundledPackage {
   folder: string
 }
 
-/** Package in the path of a bundled file: the last node_modules folder counts. */
+/** Matches the package in the path of a bundled file: the last node_modules folder counts. */
 const packageFolder = /^.*node_modules\/(?:@[^/]+\/)?[^/]+/
 
 const licenseFile = /^(?:\w+[-_])?(?:licen[sc]e|copying)(?:\.\w+)?$/i
 
 /**
- * The packages whose code or data the entry points contain, according to the bundler, sorted by name. Throws if one has no
- * license or no license text: a release must not contain it.
+ * The packages whose code or data the entry points contain, according to the bundler, sorted by name. Throws if one has
+ * no license or no license text, because a release must not contain such a package.
  */
 export async function bundledPackages(
   root: string,

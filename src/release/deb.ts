@@ -9,7 +9,9 @@ export interface PackageFacts {
   maintainer: string
 }
 
-/** The version for dpkg and rpm, which sort a prerelease before its release if it starts with a tilde. */
+/**
+ * The version for dpkg and rpm. A prerelease starts with a tilde, so that they sort it before its release.
+ */
 export const packageVersion = (version: string) => version.replaceAll("-", "~")
 
 /** Debian's name of a processor. */
@@ -19,7 +21,7 @@ export const debianArchitectures: Record<string, string> = { "linux-x64": "amd64
 export type MaintainerScripts = Record<"postinst" | "prerm" | "postrm", string>
 
 /**
- * A Debian package. `files` are all files of the package by their path without the leading slash; those under etc/ are
+ * A Debian package. `files` are all files of the package by their path without a leading slash; those under etc/ are
  * configuration files, which dpkg does not overwrite. Folders are added.
  */
 export function debianPackage(

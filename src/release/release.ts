@@ -72,15 +72,15 @@ async function release(args: readonly string[]): Promise<void> {
   writeDist("SHA256SUMS", checksums())
 }
 
-/** Refuses a work tree with changes: what it builds has no commit. */
+/** Rejects a work tree with changes, because what it builds belongs to no commit. */
 function rejectChanges(): void {
   const changes = git("status", "--porcelain")
   if (changes !== "") {
-    throw new Error(`the work tree has changes; commit them, or try it out with --dirty:\n${changes}`)
+    throw new Error(`the work tree has changes; commit them, or build it anyway with --dirty:\n${changes}`)
   }
 }
 
-/** Writes the archive of a platform and, for some, its packages and its files of the container image. */
+/** Writes the archive of a platform and, for some platforms, packages and files of the container image. */
 async function packPlatform(
   target: Target,
   { version, time }: ReleaseFacts,
@@ -160,7 +160,7 @@ async function packPlatform(
   writeDist(`image/${debian}.tar`, tar(containerFiles(program, texts), time))
 }
 
-/** The completions where the shells look for them; zsh looks in another folder on Debian. */
+/** The completions in the folders where shells look for them; zsh uses another folder on Debian. */
 function completionFiles(zshFolder: string): File[] {
   const paths: Record<Shell, string> = {
     bash: "usr/share/bash-completion/completions/databuddy",
@@ -170,7 +170,7 @@ function completionFiles(zshFolder: string): File[] {
   return shells.map((shell) => file(paths[shell], databuddy("completions", shell)))
 }
 
-/** Everything in the container image that does not come from its base. */
+/** Everything in the container image that does not come from its base image. */
 function containerFiles(program: Uint8Array, texts: readonly File[]): Entry[] {
   const id = containerUser
   return [
@@ -238,7 +238,7 @@ function writeDist(name: string, content: Uint8Array | string, mode = 0o644): vo
   process.stderr.write(`dist/${name} written\n`)
 }
 
-/** The output of a command of databuddy, from its sources: the program for the target may not run here. */
+/** The output of a databuddy command, run from the sources: the program for the target might not run here. */
 function databuddy(...args: string[]): string {
   const command = [process.execPath, join(root, "src/main.ts"), ...args]
   const { success, stdout, stderr } = Bun.spawnSync(command, { env: {} })

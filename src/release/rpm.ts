@@ -4,14 +4,14 @@ import { dirname, join } from "node:path"
 import type { Entry } from "./archive.ts"
 import { foldersOf, type PackageFacts, packageVersion } from "./deb.ts"
 
-/** The names that rpm uses for processors. */
+/** rpm's names of processors. */
 export const rpmArchitectures: Record<string, string> = { "linux-x64": "x86_64", "linux-arm64": "aarch64" }
 
 /** Whether this machine can build packages for rpm. */
 export const canBuildRpm = () => Bun.which("rpmbuild") !== null
 
 /**
- * Builds a package for rpm with rpmbuild, and returns its bytes. Throws if rpmbuild fails. The same version of rpmbuild
+ * Builds an rpm package with rpmbuild and returns its bytes. Throws if rpmbuild fails. The same version of rpmbuild
  * writes the same bytes.
  */
 export async function rpmPackage(
@@ -33,7 +33,7 @@ export async function rpmPackage(
       _buildhost: "reproducible",
       use_source_date_epoch_as_buildtime: "1",
       clamp_mtime_to_source_date_epoch: "1",
-      // No database of packages of this machine.
+      // Does not use this machine's package database.
       _dbpath: join(folder, "db"),
       _binary_payload: "w6.gzdio",
       _build_id_links: "none",
@@ -67,7 +67,7 @@ function spec(
     const kind = path.startsWith("etc/") ? "%config(noreplace) " : ""
     return `${kind}%attr(0${mode.toString(8)}, root, root) /${path}`
   })
-  // The folders that no other package owns, or not on every system.
+  // The folders that belong to no other package, at least not on every system.
   const folders = foldersOf(files)
     .filter(({ path }) => /\/databuddy$|^usr\/share\/(?:bash-completion|zsh|fish)/.test(path))
     .map(({ path }) => `%dir /${path}`)

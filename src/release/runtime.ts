@@ -5,7 +5,7 @@ export interface RuntimeLibrary {
   url: string
 }
 
-/** Bun's package contains no license texts, so its libraries are listed here, as its documentation names them. */
+/** Bun's package contains no license texts, so its libraries are listed here, as in Bun's documentation. */
 export const runtimeLibraries: readonly RuntimeLibrary[] = [
   { name: "Bun", license: "MIT", url: "https://github.com/oven-sh/bun" },
   { name: "JavaScriptCore (WebKit)", license: "LGPL-2.0-only", url: "https://github.com/oven-sh/WebKit" },

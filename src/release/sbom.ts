@@ -4,7 +4,7 @@ import { join } from "node:path"
 import type { BundledPackage } from "./bundled-packages.ts"
 import { runtimeLibraries } from "./runtime.ts"
 
-/** What a release says about itself. */
+/** What the SBOM says about the release. */
 export interface ReleaseFacts {
   version: string
   /** Full hash of the commit. */
@@ -13,7 +13,10 @@ export interface ReleaseFacts {
   time: number
 }
 
-/** The software in the binary as CycloneDX 1.6 JSON. It has the time of the commit, so that two builds of it are equal. */
+/**
+ * Lists the software in the binary as CycloneDX 1.6 JSON. Uses the time of the commit, so that two builds of a commit
+ * write the same bytes.
+ */
 export function cycloneDx(
   root: string,
   components: readonly BundledPackage[],
@@ -81,7 +84,7 @@ function lockedHashes(root: string): Map<string, string> {
   )
 }
 
-/** A UUID of version 8 (free form) from the hash of a text. */
+/** A version 8 (custom) UUID from the hash of a text. */
 function uuidOf(text: string): string {
   const hex = createHash("sha256").update(text).digest("hex")
   const variant = "89ab"[Number.parseInt(hex[16] ?? "0", 16) % 4]

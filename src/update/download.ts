@@ -11,12 +11,12 @@ export interface Release {
   sha256: string
 }
 
-/** Bytes. SHA256SUMS has about 2 KB, an archive about 65 MB, the program in it about 135 MB. */
+/** Maximum bytes. SHA256SUMS has about 2 KB, an archive about 65 MB, and the program in it about 135 MB. */
 const maxText = 1_048_576
 const maxArchive = 536_870_912
 const maxProgram = 1_073_741_824
 
-/** ms that a download can take. */
+/** Maximum ms of a download. */
 const timeout = 600_000
 
 /**
@@ -44,7 +44,7 @@ export function newestFor(runningVersion: string, releases: readonly Release[]):
 /** Such as 1.2.0-rc.1, but not 1.2.0+build-1. */
 const isPrerelease = (version: string) => /^[\d.]+-/.test(version)
 
-/** The releases that a text in the format of sha256sum lists for a platform, from the oldest to the newest. */
+/** The releases for a platform in a text in the format of sha256sum, from the oldest to the newest. */
 export function releasesIn(sums: string, platform: string): Release[] {
   const name = new RegExp(
     `^([0-9a-f]{64}) [ *](databuddy-(\\d+\\.\\d+\\.\\d+[\\w.+-]*?)-${platform}\\.tar\\.gz)$`,
@@ -78,7 +78,7 @@ export async function downloadProgram(
   return program
 }
 
-/** The content of the first file with this name, in whatever folder of a ustar archive. */
+/** The content of the first file with this name in any folder of a ustar archive. */
 function fileInTar(archive: Uint8Array, name: string): Uint8Array<ArrayBuffer> | undefined {
   const bytes = Buffer.from(archive.buffer, archive.byteOffset, archive.length)
   for (let at = 0; at + 512 <= bytes.length; ) {

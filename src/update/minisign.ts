@@ -5,7 +5,7 @@ import { UserError } from "../errors.ts"
 
 const keyBytes = { algorithm: 2, id: 8, key: 32 }
 const signatureBytes = 64
-/** What precedes the 32 bytes of an Ed25519 key in DER (RFC 8410). */
+/** The bytes that precede the 32 bytes of an Ed25519 key in DER (RFC 8410). */
 const derPrefix = Buffer.from("302a300506032b6570032100", "hex")
 
 export interface PublicKey {
@@ -13,7 +13,7 @@ export interface PublicKey {
   key: Buffer
 }
 
-/** Reads a public key of minisign: one line of base64. Throws a UserError if it is none. */
+/** Reads a minisign public key: one line of base64. Throws a UserError if the text is not one. */
 export function parsePublicKey(text: string): PublicKey {
   const bytes = Buffer.from(text.trim(), "base64")
   const expected = keyBytes.algorithm + keyBytes.id + keyBytes.key
@@ -39,7 +39,7 @@ export function verifySignature(message: Uint8Array, signatureFile: string, { id
   if (!isWellFormed) throw invalid("SHA256SUMS.minisig is not a minisign signature")
   if (!bytes.subarray(2, 10).equals(id)) throw invalid("another key signed the release")
   const publicKey = createPublicKey({ key: Buffer.concat([derPrefix, key]), format: "der", type: "spki" })
-  // "ED" signs the hash of the file; "Ed", of older versions, the file itself.
+  // "ED" signs the hash of the file; "Ed", used by older versions, the file itself.
   const signed = algorithm === "ED" ? createHash("blake2b512").update(message).digest() : message
   if (!verify(null, signed, publicKey, signature)) throw invalid("the signature does not match")
   const trusted = Buffer.concat([signature, Buffer.from(comment.slice("trusted comment: ".length))])
@@ -50,6 +50,6 @@ export function verifySignature(message: Uint8Array, signatureFile: string, { id
 function invalid(reason: string): UserError {
   return new UserError(
     `SHA256SUMS is not signed by the configured key: ${reason}; nothing was changed`,
-    "check --public-key and --url; do not install this release if both are right",
+    "check --public-key and --url; do not install this release if both are correct",
   )
 }

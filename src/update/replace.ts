@@ -2,18 +2,18 @@ import { chmodSync, linkSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { messageOf, UserError } from "../errors.ts"
 import type { Context } from "../terminal/context.ts"
 
-/** What replaces the program and restarts the server. */
+/** What is replaced, and how the server is restarted. */
 export interface Replacement {
-  /** Path of the program that runs. */
+  /** Path of the running program. */
   program: string
-  /** Path of the new one, in the same folder. */
+  /** Path of the new program, in the same folder. */
   newProgram: string
   version: string
   /** Path of the database. */
   db: string
   /** Stops and starts the server. */
   control: (action: "stop" | "start") => Promise<void>
-  /** Resolves to undefined as soon as the server can store events, or to the reason why it cannot after a time. */
+  /** Resolves to undefined as soon as the server can store events, or after a timeout to the reason why it cannot. */
   waitUntilReady: () => Promise<string | undefined>
 }
 
@@ -29,10 +29,10 @@ interface Restored {
   before: string | null
 }
 
-/** How far a replacement has come. */
+/** How far a replacement has progressed. */
 interface Progress {
   migration: Migration
-  /** Whether the new program has the path of the previous one. */
+  /** Whether the new program is at the path of the previous one. */
   isExchanged: boolean
   /** The new version's database, which the rollback replaced. */
   replacedDb: string | null
@@ -43,7 +43,7 @@ export function writeProgram(path: string, content: Uint8Array, version: string)
   try {
     rmSync(path, { force: true })
     writeFileSync(path, content)
-    // The user of the service must be able to run it, whatever the umask is.
+    // The service's user must be able to run it, whatever the umask is.
     chmodSync(path, 0o755)
   } catch (error) {
     throw new UserError(
@@ -60,9 +60,9 @@ export function writeProgram(path: string, content: Uint8Array, version: string)
 }
 
 /**
- * Stops the server, backs up and migrates the database if the new version needs it, exchanges the program and starts the
- * server. If that fails, or the server does not become ready, the previous program and, if it was migrated, the previous
- * database are put back; then it throws a UserError. Signals do not end the process after the call.
+ * Stops the server, backs up and migrates the database if the new version requires it, swaps the programs and starts
+ * the server. If that fails, or if the server does not become ready, restores the previous program and, if it was
+ * migrated, the previous database, and throws a UserError. Signals do not end the process after this call.
  */
 export async function replaceProgram(replacement: Replacement, context: Context): Promise<Migration> {
   const { program, newProgram, version, db, control, waitUntilReady } = replacement
@@ -78,7 +78,8 @@ export async function replaceProgram(replacement: Replacement, context: Context)
   try {
     progress.migration = JSON.parse(await runProgram(newProgram, ["migrate", "--db", db, "--json"], context))
     rmSync(previous, { force: true })
-    // With a second name for the previous program, one rename replaces it: there is a program at its path at all times.
+    // The previous program gets a second name, so that a single rename replaces it: there is a program at its path at
+    // all times.
     linkSync(program, previous)
     renameSync(newProgram, program)
     progress.isExchanged = true
@@ -100,7 +101,7 @@ export async function replaceProgram(replacement: Replacement, context: Context)
     const { backup } = progress.migration
     throw new UserError(
       `${what}: ${reason}. The previous version runs again${backup ? " with the database as it was before the migration" : ""}${replacedText(progress)}`,
-      "see the log of the server; the update can be repeated",
+      "see the server's log; the update can be repeated",
     )
   }
 }
@@ -133,7 +134,7 @@ async function rollBack(
 }
 
 async function runProgram(program: string, args: readonly string[], { env }: Context): Promise<string> {
-  // Detached: Ctrl+C in the terminal must not interrupt it.
+  // Detached, because Ctrl+C in the terminal must not interrupt it.
   const child = Bun.spawn([program, ...args], {
     env,
     stdin: "ignore",

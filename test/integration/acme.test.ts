@@ -367,7 +367,7 @@ describe("after a failure", () => {
     const line = await failure()
     expect(line).toMatchObject({
       level: "error",
-      message: "no certificate yet: HTTPS does not start before there is one",
+      message: "no certificate yet: HTTPS starts when there is one",
       error: expect.stringMatching(error),
       hint: expect.stringMatching(hint),
     })
