@@ -19,22 +19,22 @@ interface Options {
   baseline?: string
 }
 
-/** ms between two looks at the rows that are not sealed. */
+/** ms between two samples of the unsealed rows. */
 const sampleInterval = 100
-/** ms after which a query or the sealing counts as never done. */
+/** ms after which a query or the sealer counts as hung. */
 const patience = 300_000
-/** Rows that are few enough to count as sealed: a server seals them within a minute. */
+/** Unsealed rows that are few enough to count as sealed: a server seals them within a minute. */
 const fewRows = 10_000
-/** ms for which a server is left alone. */
+/** ms for which a server is left idle. */
 const settleMs = 10_000
 /** ms until replaced blocks are deleted. */
 const graceMs = 35_000
 /** Rows per commit of the database that is filled directly. */
 const rowsPerCommit = 2_000
-/** Ticks of processor time per second, as Linux counts them in /proc. */
+/** Ticks of CPU time per second, as Linux counts them in /proc. */
 const ticksPerSecond = 100
 
-/** Numbers of one binary, in the order of the table. */
+/** Figures of one binary, in the order of the table. */
 class Measured extends Map<string, string> {
   override set(name: string, value: string): this {
     process.stderr.write(`${name}: ${value}\n`)
@@ -43,7 +43,7 @@ class Measured extends Map<string, string> {
 }
 
 /**
- * Measures what happens to queries when many rows are not sealed: after a load at full speed, after a start with a backlog, after an
+ * Measures queries while many rows are unsealed: after a load at full speed, after a start with a backlog, after an
  * import, and while events arrive. `baseline`: another binary to compare with.
  */
 export async function benchBacklog({ seconds, events, rate, baseline }: Options): Promise<void> {
@@ -88,13 +88,13 @@ async function measureLoad({ file, folder, key, results, seconds }: Task & { sec
   results.set("load at full speed: events/s", (count / seconds).toFixed(0))
   results.set("CPU µs per event", ((server.cpu() / count) * 1e6).toFixed(1))
   results.set("p99 of a request with 500 events, ms", wait.toFixed(0))
-  results.set("most rows not sealed", tail.most())
-  results.set("oldest row not sealed, s", tail.oldest())
+  results.set("most rows unsealed", tail.most())
+  results.set("oldest row unsealed, s", tail.oldest())
   results.set("first query after it, ms", await firstQuery(server.url, key))
   results.set("other first query, ms", await firstQuery(server.url, key, "top"))
   results.set("peak memory, MiB", server.memory().toFixed(0))
   await Bun.sleep(settleMs)
-  results.set("10 s later: rows not sealed", tail.rows().toLocaleString("en"))
+  results.set("10 s later: rows unsealed", tail.rows().toLocaleString("en"))
   results.set("blocks", tail.blocks())
   tail.stop()
   await server.stop()
@@ -111,13 +111,13 @@ async function measureStart({ file, folder, key, results, events }: Task & { eve
   const begin = performance.now()
   const query = firstQuery(server.url, key)
   const sealed = until(() => tail.rows() <= fewRows).then(() => performance.now() - begin)
-  results.set(`start with ${events.toLocaleString("en")} rows not sealed: first query, ms`, await query)
+  results.set(`start with ${events.toLocaleString("en")} rows unsealed: first query, ms`, await query)
   const ms = await sealed
   results.set("sealed, rows/s", ((events / ms) * 1_000).toFixed(0))
   results.set("sealing, CPU µs per event", ((server.cpu() / events) * 1e6).toFixed(1))
   results.set("start: peak memory, MiB", server.memory().toFixed(0))
   await Bun.sleep(settleMs)
-  results.set("10 s later: blocks (rows not sealed)", `${tail.blocks()} (${tail.rows()})`)
+  results.set("10 s later: blocks (rows unsealed)", `${tail.blocks()} (${tail.rows()})`)
   results.set("sealing and merging, CPU µs per event", ((server.cpu() / events) * 1e6).toFixed(1))
   await Bun.sleep(graceMs)
   const before = server.cpu()
@@ -138,7 +138,7 @@ async function measureImport({ file, folder, key, results, events }: Task & { ev
   results.set("import: peak memory, MiB", (Number(usage?.maxRSS) / 2 ** 20).toFixed(0))
   const server = await serve(file, db)
   const tail = watchTail(db)
-  results.set("import: rows not sealed; blocks", `${tail.rows().toLocaleString("en")}; ${tail.blocks()}`)
+  results.set("import: rows unsealed; blocks", `${tail.rows().toLocaleString("en")}; ${tail.blocks()}`)
   results.set("import: first query, ms", await firstQuery(server.url, key))
   tail.stop()
   await server.stop()
@@ -161,8 +161,8 @@ async function measureQueries(task: Task & { seconds: number; rate: number }) {
   isDone = true
   await queries
   times.sort((one, other) => one - other)
-  results.set(`queries during ${rate.toLocaleString("en")} events/s: most rows not sealed`, tail.most())
-  results.set("queries: oldest row not sealed, s", tail.oldest())
+  results.set(`queries during ${rate.toLocaleString("en")} events/s: most rows unsealed`, tail.most())
+  results.set("queries: oldest row unsealed, s", tail.oldest())
   results.set("queries: p50 ms", (times[Math.floor(times.length / 2)] ?? 0).toFixed(0))
   results.set("queries: max ms", (times.at(-1) ?? 0).toFixed(0))
   results.set("queries: p99 of a request with 500 events, ms", wait.toFixed(0))
@@ -189,7 +189,7 @@ function create(path: string): string {
   return secret
 }
 
-/** Inserts events, none of which is sealed. */
+/** Inserts events without sealing any. */
 function fill(path: string, events: Iterable<WideEvent>): void {
   const db = openDatabase({ path, durability: "os", busyTimeout: 0, now: Date.now() })
   const ofId = new Map(listWebsites(db).map(({ id, rid }) => [id, rid]))
@@ -256,7 +256,7 @@ async function serve(file: string, db: string) {
   }
 }
 
-/** Looks at the rows that are not sealed, again and again. */
+/** Samples the unsealed rows repeatedly. */
 function watchTail(path: string) {
   const db = openReader(path)
   const state = db.prepare("select id, (select coalesce(max(id), 0) from event_rows) as last from sealed")
@@ -289,16 +289,16 @@ function watchTail(path: string) {
   }
 }
 
-const questions = {
+const queries = {
   summary: { name: "custom_events_summary" },
   top: { name: "custom_events", limit: 10 },
 }
 
-/** ms of a query about all of the largest website. */
+/** ms of a query over all events of the largest website. */
 async function firstQuery(
   url: string,
   key: string,
-  question: keyof typeof questions = "summary",
+  query: keyof typeof queries = "summary",
 ): Promise<string> {
   const date = (ms: number) => new Date(ms).toISOString().slice(0, 10)
   const now = Date.now()
@@ -307,7 +307,7 @@ async function firstQuery(
     method: "POST",
     headers: { Authorization: `Bearer ${key}`, "Content-Type": "application/json" },
     body: JSON.stringify({
-      parameters: [questions[question]],
+      parameters: [queries[query]],
       startDate: date(now - wideSpan * 2),
       endDate: date(now),
     }),

@@ -1,4 +1,4 @@
-// The limit: a server that parses the JSON, checks nothing, stores nothing and answers a constant.
+// The upper limit: a server that parses the JSON, validates and stores nothing, and returns a constant response.
 const server = Bun.serve({
   port: 0,
   hostname: "127.0.0.1",

@@ -7,7 +7,10 @@ import { medianBy } from "./statistics.ts"
 import { zipf } from "./wide-dataset.ts"
 
 const eventsPerRequest = 5
-/** More than a second of load sends, so that most requests bring a session that the server has not seen. */
+/**
+ * More requests than a second of load sends, so that most of them belong to a session that the server has not
+ * seen.
+ */
 const requests = 20_000
 const website = "bench"
 const pages = 300
@@ -16,8 +19,8 @@ const origin = "https://bench.example"
 const userAgent =
   "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
 
-/** The page script's request: five views of one session to /batch; and custom events of as many visitors to /track, with a key. */
-const contestants = [
+/** Five page views of one session to /batch, as the page script sends them, and custom events of as many visitors to /track with a key. */
+const workloads = [
   { name: "/track, custom events", bodies: customBodies, request: {}, prepare: async () => {} },
   {
     name: "/batch, page views",
@@ -30,15 +33,15 @@ const contestants = [
   },
 ]
 
-/** Prints events a second of both, each round in turn. */
+/** Prints the events per second of both workloads, alternating each round. */
 export async function benchBatch({ seconds, rounds }: { seconds: number; rounds: number }): Promise<void> {
   const out = (line: string) => process.stdout.write(`${line}\n`)
   out(
     `${connections} connections, ${rounds} rounds of ${seconds} s, median; ids are UUIDs, each event has a new event id\n`,
   )
-  const results = contestants.map(() => [] as Awaited<ReturnType<typeof measure>>[])
+  const results = workloads.map(() => [] as Awaited<ReturnType<typeof measure>>[])
   for (let round = 0; round < rounds; round++) {
-    for (const [index, { bodies, request, prepare }] of contestants.entries())
+    for (const [index, { bodies, request, prepare }] of workloads.entries())
       results[index]?.push(
         await measure("databuddy --rate-limit 0", bodies(round), seconds, request, prepare),
       )
@@ -49,7 +52,7 @@ export async function benchBatch({ seconds, rounds }: { seconds: number; rounds:
   for (const [index, { rate, p50, p99, memory }] of medians.entries()) {
     const cells = [(rate * eventsPerRequest).toFixed(0), p50.toFixed(2), p99.toFixed(2), memory.toFixed(0)]
     const ratio = rate / (medians[0]?.rate ?? 0)
-    out(`| ${[contestants[index]?.name, ...cells, ratio.toFixed(2)].join(" | ")} |`)
+    out(`| ${[workloads[index]?.name, ...cells, ratio.toFixed(2)].join(" | ")} |`)
   }
 }
 

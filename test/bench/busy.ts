@@ -7,19 +7,19 @@ import { standardEvents } from "./dataset.ts"
 import { evict, website } from "./engines.ts"
 import { prepare } from "./prepare.ts"
 
-/** A second; each comes in a request of its own. */
+/** Events per second; each is sent in its own request. */
 const eventsMeanwhile = 50
-/** The events of some seconds, for the events that come in are sent over and over. */
+/** Number of distinct events, which are sent over and over. */
 const sentEvents = 1_000
 
-/** A server with the standard data set, to which events come in. */
+/** A server with the standard data set that receives events. */
 export interface Busy extends AsyncDisposable {
   server: Server
-  /** Of an API key that may do everything. */
+  /** An API key with all scopes. */
   key: string
-  /** Events that came in so far. */
+  /** Number of events received so far. */
   sent: () => number
-  /** The most memory that it had, MiB. */
+  /** Peak memory in MiB. */
   memory: () => number
 }
 
@@ -28,7 +28,7 @@ export async function startBusy(events: number, dir: string | undefined): Promis
   const parent = dir ?? mkdtempSync(join(tmpdir(), "databuddy-bench-"))
   const { folder } = await prepare(parent, join(parent, "engines"), events, ["databuddy"])
   const key = readFileSync(join(folder, "key"), "utf8")
-  // The events that come in are not to be in the data that a later run asks about.
+  // The load must not change the data that a later run queries.
   const copies = mkdtempSync(join(folder, "busy-"))
   const db = join(copies, "databuddy.db")
   copyFileSync(join(folder, "databuddy.db"), db, constants.COPYFILE_FICLONE)
@@ -48,7 +48,7 @@ export async function startBusy(events: number, dir: string | undefined): Promis
   }
 }
 
-/** Events of now, of known visitors in new sessions. */
+/** Sends current events of known visitors in new sessions. */
 export function sendMeanwhile(
   url: string,
   key: string,

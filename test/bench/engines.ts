@@ -1,4 +1,4 @@
-// The engines that `bench query` sets against each other. Run by itself, asks one engine one question in a fresh process.
+// The engines that `bench query` compares. Run directly, this file runs one query on one engine in a fresh process.
 import { existsSync, mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { DailyHash } from "../../src/store/daily-hash.ts"
@@ -9,10 +9,10 @@ import { createKey } from "../../src/store/keys.ts"
 import { createWebsite } from "../../src/store/websites.ts"
 import { startServer } from "../harness.ts"
 import { binary } from "../support/binary.ts"
+import { type BenchmarkQuery, benchmarkQueries, type Cell, numberOf, type Row } from "./benchmark-queries.ts"
 import type { StandardEvent } from "./dataset.ts"
-import { type Cell, numberOf, type Question, questions, type Row } from "./questions.ts"
 
-/** Unix ms, `to` excluded. */
+/** Unix ms, `to` exclusive. */
 export interface Range {
   from: number
   to: number
@@ -21,7 +21,7 @@ export interface Range {
 export interface Data {
   /** Folder of the engines' files. */
   folder: string
-  /** Folder into which DuckDB and ClickHouse are installed. */
+  /** Folder in which DuckDB and ClickHouse are installed. */
   packages: string
   events: Iterable<StandardEvent>
   /** The same as a file of tab-separated columns. */
@@ -29,24 +29,24 @@ export interface Data {
 }
 
 interface Session {
-  ask(question: Question, range: Range): Cell[][] | Promise<Cell[][]>
+  run(query: BenchmarkQuery, range: Range): Cell[][] | Promise<Cell[][]>
   close(): unknown
 }
 
 interface Engine {
-  /** What it has made is in these, of `folder`. */
+  /** The engine's files in `folder`. */
   files: string[]
   build(data: Data): void | Promise<void>
   open(folder: string, packages: string): Session | Promise<Session>
 }
 
 /**
- * Together they take 600 MB, five times all other dependencies: installed for this bench alone, not for every clone. Both work
- * in Bun.
+ * Together they take 600 MB, five times as much as all other dependencies, so they are installed only for this
+ * benchmark. Both work in Bun.
  */
 const versions = { "@duckdb/node-api": "1.5.6-r.1", chdb: "3.4.0" }
 
-/** As far as they are used here; their own types are not installed. */
+/** The part of the API that is used here; its own types are not installed. */
 interface DuckDb {
   DuckDBInstance: {
     create(path: string, options?: Record<string, string>): Promise<{ connect(): Promise<DuckDbConnection> }>
@@ -73,7 +73,7 @@ async function load<Module>(packages: string, name: keyof typeof versions): Prom
   return (await import(Bun.resolveSync(name, packages))) as Module
 }
 
-/** One row of the file and of the tables made from it. */
+/** One row of the file and of the tables created from it. */
 export function columnsOf({ name, timestamp, anonymousId, sessionId, properties }: StandardEvent): string {
   const { button, page, plan, amount } = properties
   return `1\t${name}\t${timestamp}\t${anonymousId}\t${sessionId}\t${button}\t${page}\t${plan}\t${amount}\n`
@@ -91,7 +91,7 @@ const columns = {
   amount: ["integer", "Int32"],
 } as const
 
-/** Events in one transaction when a database is filled. */
+/** Events per transaction when a database is filled. */
 const perCommit = 10_000
 
 export function* chunks<Item>(items: Iterable<Item>): Generator<Item[]> {
@@ -104,14 +104,14 @@ export function* chunks<Item>(items: Iterable<Item>): Generator<Item[]> {
   if (chunk.length > 0) yield chunk
 }
 
-/** What `:from` and `:to` stand for, written in: numbers, and of our own making. */
+/** Replaces `:from` and `:to` with their values, which are numbers of this program. */
 export function withRange(sql: string, { from, to }: Range): string {
   return sql.replaceAll(":from", String(from)).replaceAll(":to", String(to))
 }
 
 /**
- * Plain rows with what a GROUP BY likes best: names, visitors and sessions as numbers, and an index for each kind of question that
- * holds all that is counted.
+ * Plain rows in the best form for GROUP BY: names, visitors and sessions as numbers, and a covering index for each kind
+ * of query.
  */
 const sqlite: Engine = {
   files: ["rows.db"],
@@ -144,9 +144,9 @@ const sqlite: Engine = {
     db.pragma("cache_size = -262144")
     db.pragma("temp_store = memory")
     return {
-      ask: (question, range) =>
+      run: (query, range) =>
         db
-          .prepare(question.sqlite)
+          .prepare(query.sqlite)
           .raw()
           .all({ ...range }) as Cell[][],
       close: () => db.close(),
@@ -154,7 +154,7 @@ const sqlite: Engine = {
   },
 }
 
-/** Sorted by name and time, so that a question about one event skips the row groups of the others. */
+/** Sorted by name and time, so that a query for one event skips the row groups of the others. */
 const duckdb: Engine = {
   files: ["events.duckdb"],
   async build({ folder, packages, file }) {
@@ -171,9 +171,9 @@ const duckdb: Engine = {
   async open(folder, packages) {
     const connection = await duckDbAt(join(folder, "events.duckdb"), packages, { access_mode: "READ_ONLY" })
     return {
-      ask: async (question, range) => {
-        const reader = await connection.runAndReadAll(withRange(question.duckdb, range))
-        // 64-bit numbers come as text.
+      run: async (query, range) => {
+        const reader = await connection.runAndReadAll(withRange(query.duckdb, range))
+        // 64-bit numbers are returned as text.
         return reader
           .getRowsJson()
           .map((row) => row.map((cell) => (/^\d+$/.test(String(cell)) ? Number(cell) : cell)))
@@ -188,7 +188,9 @@ export async function duckDbAt(path: string, packages: string, options = {}): Pr
   return await (await DuckDBInstance.create(path, options)).connect()
 }
 
-/** chDB, ClickHouse as a library: a MergeTree in the order that Databuddy's own has, in one part. */
+/**
+ * chDB, ClickHouse as a library: a MergeTree with the same order as in Databuddy's own server, in one part.
+ */
 const clickhouse: Engine = {
   files: ["clickhouse"],
   async build({ folder, packages, file }) {
@@ -208,8 +210,8 @@ const clickhouse: Engine = {
     const session = new Session(join(folder, "clickhouse"))
     session.query("use bench")
     return {
-      ask: (question, range) => {
-        const lines = session.query(withRange(question.clickhouse, range), "JSONCompactEachRow").trim()
+      run: (query, range) => {
+        const lines = session.query(withRange(query.clickhouse, range), "JSONCompactEachRow").trim()
         return lines
           .split("\n")
           .map((line) =>
@@ -223,7 +225,7 @@ const clickhouse: Engine = {
 
 export const website = "550e8400-e29b-41d4-a716-446655440000"
 
-/** The built binary, asked over HTTP. */
+/** The built binary, queried over HTTP. */
 const databuddy: Engine = {
   files: ["databuddy.db", "key"],
   async build({ folder, events }) {
@@ -253,16 +255,16 @@ const databuddy: Engine = {
     const server = await startServer({ db: join(folder, "databuddy.db") })
     const key = await Bun.file(join(folder, "key")).text()
     return {
-      ask: (question, range) => askServer(server.url, key, question, range),
+      run: (query, range) => queryServer(server.url, key, query, range),
       close: () => server.stop(),
     }
   },
 }
 
-/** Does immediately what a server does between commits and at the end of a day. */
+/** Does at once what a server does between commits and at the end of a day. */
 export function makeBlocks(path: string): void {
   const { success, stderr } = Bun.spawnSync([binary, "rebuild", "--db", path])
-  if (!success) throw new Error(`no blocks were made: ${stderr}`)
+  if (!success) throw new Error(`no blocks were built: ${stderr}`)
 }
 
 function eventRow(event: StandardEvent, websiteRid: number): EventRow {
@@ -286,11 +288,11 @@ function eventRow(event: StandardEvent, websiteRid: number): EventRow {
   }
 }
 
-/** Asks databuddy. Its days are whole ones in UTC. */
-export async function askServer(
+/** Queries databuddy. Its days are whole days in UTC. */
+export async function queryServer(
   url: string,
   key: string,
-  { request, row }: Pick<Question, "request" | "row">,
+  { request, row }: Pick<BenchmarkQuery, "request" | "row">,
   { from, to }: Range,
 ): Promise<Cell[][]> {
   const { parameter, ...whole } = request
@@ -309,9 +311,9 @@ export async function askServer(
 export const engines = { SQLite: sqlite, DuckDB: duckdb, ClickHouse: clickhouse, databuddy }
 export type EngineName = keyof typeof engines
 
-/** One engine's answer to one question, and how long it took. */
-export interface Answer {
-  /** ms: the first time after start, and the median of those after it. */
+/** The result of one query on one engine, and its duration. */
+export interface EngineResult {
+  /** ms: the first run after the start, and the median of the later ones. */
   cold: number
   warm: number
   rows: Cell[][]
@@ -321,13 +323,13 @@ export interface Task extends Range {
   engine: EngineName
   folder: string
   packages: string
-  /** Place in `questions`. */
-  question: number
-  /** How often to ask after the first time. */
+  /** Index in `benchmarkQueries`. */
+  query: number
+  /** Number of runs after the first. */
   rounds: number
 }
 
-/** ms above which a query runs only twice: plain rows take 15 s for some. */
+/** ms after which a query is run only twice: plain rows take 15 s for some queries. */
 const warmTime = 15_000
 
 /** Evicts files of a folder from the page cache. Pages that are not on the disk yet are written first. */
@@ -340,35 +342,35 @@ export async function evict(folder: string, paths: string[]): Promise<void> {
   }
 }
 
-/** Asks in a process of its own, and before it lets go of what the system has cached of the engine's files. */
-export async function ask(task: Task): Promise<Answer> {
+/** Runs the task in a separate process, after evicting the engine's files from the page cache. */
+export async function runInFreshProcess(task: Task): Promise<EngineResult> {
   const paths = engines[task.engine].files.map((file) => join(task.folder, file)).filter(existsSync)
   await evict(task.folder, paths)
-  const asker = Bun.spawn([process.execPath, import.meta.path, JSON.stringify(task)], {
+  const child = Bun.spawn([process.execPath, import.meta.path, JSON.stringify(task)], {
     stdout: "pipe",
     stderr: "pipe",
   })
   const [output, errors] = await Promise.all([
-    new Response(asker.stdout).text(),
-    new Response(asker.stderr).text(),
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
   ])
-  if ((await asker.exited) !== 0) {
-    throw new Error(`${task.engine}, ${questions[task.question]?.name}: ${errors}`)
+  if ((await child.exited) !== 0) {
+    throw new Error(`${task.engine}, ${benchmarkQueries[task.query]?.name}: ${errors}`)
   }
-  return JSON.parse(output.trim().split("\n").at(-1) ?? "") as Answer
+  return JSON.parse(output.trim().split("\n").at(-1) ?? "") as EngineResult
 }
 
 if (import.meta.main) {
   const task = JSON.parse(process.argv[2] as string) as Task
   const session = await engines[task.engine].open(task.folder, task.packages)
-  const question = questions[task.question] as Question
+  const query = benchmarkQueries[task.query] as BenchmarkQuery
   const times: number[] = []
   let rows: Cell[][] = []
   try {
     const patience = performance.now() + warmTime
     for (let round = 0; round <= task.rounds && (round < 2 || performance.now() < patience); round++) {
       const begin = performance.now()
-      rows = await session.ask(question, { from: task.from, to: task.to })
+      rows = await session.run(query, { from: task.from, to: task.to })
       times.push(performance.now() - begin)
     }
   } finally {

@@ -5,19 +5,19 @@ import { median } from "./statistics.ts"
 
 const eventsPerRequest = 500
 const requestsAtOnce = 8
-/** Events over which a cost is taken. */
+/** Events over which a cost is averaged. */
 const window = 100_000
 
-/** Fills a database with the standard data set over HTTP and prints what an event costs as it grows. */
+/** Fills a database with the standard data set over HTTP, and prints the cost per event as it grows. */
 export async function benchGrowth({ events }: { events: number }): Promise<void> {
   const out = (line: string) => process.stdout.write(`${line}\n`)
   const server = await start("databuddy")
   try {
-    out("| events stored | processor us an event | ms a request, p50 | memory MB | bytes an event on disk |")
+    out("| events stored | CPU µs per event | ms per request, p50 | memory MB | bytes per event on disk |")
     out("|---:|---:|---:|---:|---:|")
     const stream = standardEvents(events, Date.now())
     const shown = new Set([window, 1_000_000, 2_000_000, 5_000_000, events])
-    // The first events warm the code up; what they cost is not taken.
+    // The first events warm up the code, so their cost is not measured.
     await send(server, stream, Math.min(window / 2, events))
     for (let stored = Math.min(window / 2, events); stored < events; ) {
       const count = Math.min(stored < window ? window / 2 : window, events - stored)
@@ -36,7 +36,7 @@ export async function benchGrowth({ events }: { events: number }): Promise<void>
   }
 }
 
-/** Sends the next `count` events and gives the ms that each request took. */
+/** Sends the next `count` events and returns the ms of each request. */
 async function send(server: RunningServer, stream: Iterator<unknown>, count: number): Promise<number[]> {
   const latencies: number[] = []
   let left = count
@@ -50,7 +50,7 @@ async function send(server: RunningServer, stream: Iterator<unknown>, count: num
         headers: { Authorization: `Bearer ${server.key}`, "Content-Type": "application/json" },
         body: JSON.stringify(events),
       })
-      if (!answer.ok) throw new Error(`a request was refused: ${answer.status} ${await answer.text()}`)
+      if (!answer.ok) throw new Error(`a request was rejected: ${answer.status} ${await answer.text()}`)
       latencies.push(performance.now() - begin)
     }
   }
@@ -58,7 +58,7 @@ async function send(server: RunningServer, stream: Iterator<unknown>, count: num
   return latencies
 }
 
-/** Bytes of the database with what is still in the -wal. */
+/** Bytes of the database, including what is still in the -wal. */
 function sizeOf(path: string): number {
   const db = openReader(path)
   const size = db

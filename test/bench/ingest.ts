@@ -1,12 +1,12 @@
 import { join } from "node:path"
 import { standardEvents } from "./dataset.ts"
 import { bodiesOf, type Load, type LoadResult, loadGenerator, put } from "./load.ts"
-import { type Contestant, commands, type RunningServer, start } from "./servers.ts"
+import { commands, type RunningServer, type ServerName, start } from "./servers.ts"
 import { median, medianBy } from "./statistics.ts"
 
 export const connections = 64
 const eventsPerBatch = 100
-/** Seconds of load before it is measured: the code is compiled, the caches are warm. */
+/** Seconds of load before the measurement, until the code is compiled and the caches are warm. */
 const warmUp = 1
 
 interface Measured extends LoadResult {
@@ -19,39 +19,41 @@ export async function benchIngest({ seconds, rounds }: { seconds: number; rounds
   out(
     `load: ${loadGenerator()}, ${connections} connections, ${rounds} rounds of ${seconds} s, median; loopback\n`,
   )
-  const contestants = (Object.keys(commands) as Contestant[]).filter(
+  const servers = (Object.keys(commands) as ServerName[]).filter(
     (name) => name !== "databuddy --rate-limit 0",
   )
 
   const singles = bodiesOf(standardEvents(2_000, Date.now()), 1)
-  const single = await compete(contestants, singles, seconds, rounds)
+  const single = await measureInTurns(servers, singles, seconds, rounds)
   const bare = single["bare Bun.serve"]
-  out("| single events | requests/s | p50 ms | p99 ms | memory MB | of bare | p99 of bare's |")
+  out("| single events | requests/s | p50 ms | p99 ms | memory MB | ratio to bare | p99 ratio to bare |")
   out("|---|---:|---:|---:|---:|---:|---:|")
-  for (const name of contestants) {
+  for (const name of servers) {
     const { rate, p50, p99, memory } = single[name]
     const cells = [rate.toFixed(0), p50.toFixed(2), p99.toFixed(2), memory.toFixed(0)]
     out(`| ${[name, ...cells, ratio(rate, bare.rate), ratio(p99, bare.p99)].join(" | ")} |`)
   }
   out(
-    `\ndatabuddy to one commit a request: ${ratio(single.databuddy.rate, single["one commit a request"].rate)}\n`,
+    `\nratio of databuddy to one commit per request: ${ratio(single.databuddy.rate, single["one commit a request"].rate)}\n`,
   )
 
   const batches = bodiesOf(standardEvents(200 * eventsPerBatch, Date.now()), eventsPerBatch)
   const raw: number[] = []
-  const batch = await compete(["databuddy"], batches, seconds, rounds, async () => {
+  const batch = await measureInTurns(["databuddy"], batches, seconds, rounds, async () => {
     raw.push(await rawInsert(seconds))
   })
   const rawRate = median(raw)
   const { rate, p50, p99, memory } = batch.databuddy
-  out(`| ${eventsPerBatch} events a request | events/s | p50 ms | p99 ms | memory MB | of raw insert |`)
+  out(
+    `| ${eventsPerBatch} events per request | events/s | p50 ms | p99 ms | memory MB | ratio to raw insert |`,
+  )
   out("|---|---:|---:|---:|---:|---:|")
   out(`| raw insert, no HTTP | ${rawRate.toFixed(0)} | | | | 1.00 |`)
   const cells = [(rate * eventsPerBatch).toFixed(0), p50.toFixed(2), p99.toFixed(2), memory.toFixed(0)]
   out(`| databuddy | ${cells.join(" | ")} | ${ratio(rate * eventsPerBatch, rawRate)} |`)
 }
 
-async function compete<Name extends Contestant>(
+async function measureInTurns<Name extends ServerName>(
   names: Name[],
   bodies: string[],
   seconds: number,
@@ -70,7 +72,7 @@ async function compete<Name extends Contestant>(
 }
 
 export async function measure(
-  name: Contestant,
+  name: ServerName,
   bodies: string[],
   seconds: number,
   request: Pick<Load, "path" | "headers"> = {},

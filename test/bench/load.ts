@@ -11,25 +11,25 @@ export interface Load {
   path?: string
   /** Further headers. */
   headers?: Record<string, string>
-  /** What the requests carry in turn. */
+  /** Bodies of the requests, used in turn. */
   bodies: string[]
   connections: number
   seconds: number
-  /** Requests a second, sent when they are due however slow the answers are; left out: as many as the connections carry. */
+  /** Requests per second, sent when they are due, no matter how slow responses are; absent: as many as the connections can carry. */
   rate?: number
 }
 
 export interface LoadResult {
-  /** Requests a second. */
+  /** Requests per second. */
   rate: number
   /** ms */
   p50: number
   p99: number
-  /** Answers that were no 200. */
+  /** Responses with a status other than 200. */
   failures: number
 }
 
-/** Stands for an event id in a body. wrk sends a new one each time. */
+/** Placeholder for an event id in a body. wrk replaces it with a new one each time. */
 export const eventIdPlaceholder = "00000000-0000-4000-8000-000000000000"
 
 export function bodiesOf(events: Iterable<StandardEvent>, perRequest: number): string[] {
@@ -113,10 +113,10 @@ end
 `
 }
 
-/** In a process of its own, so that it does not take the bench's time. */
+/** Runs in a separate process, so that it does not use the benchmark's CPU time. */
 async function putFromProcess(load: Load): Promise<LoadResult> {
   const worker = Bun.spawn([process.execPath, import.meta.path], {
-    // More than an argument may hold.
+    // More than fits in an argument.
     stdin: Buffer.from(JSON.stringify({ ...load, bodies: load.bodies.slice(0, 500) })),
     stdout: "pipe",
     stderr: "inherit",
@@ -139,8 +139,8 @@ async function putByAutocannon({ url, key, bodies, connections, seconds }: Load)
 }
 
 /**
- * Neither wrk nor autocannon counts the time that a request waits for its turn behind a slow one, which is what a client at
- * a steady rate would feel.
+ * Sends at a steady rate. Neither wrk nor autocannon counts the time that a request waits behind a slow one, which a
+ * client at a steady rate would notice.
  */
 async function putAtRate(load: Load & { rate: number }): Promise<LoadResult> {
   const { url, key, bodies, connections, seconds, rate } = load
@@ -155,7 +155,7 @@ async function putAtRate(load: Load & { rate: number }): Promise<LoadResult> {
       const early = due - performance.now()
       if (early > 0) {
         await Bun.sleep(early)
-        // The timer's own lateness is not the server's.
+        // The delay of the timer itself is not the server's.
         due = performance.now()
       }
       const answer = await fetch(`${url}/track`, {

@@ -15,18 +15,18 @@ const program = new Command("bun run bench").description(
 )
 program
   .command("ingest")
-  .description("requests a second against a bare server, one commit a request, and the raw insert")
-  .option("--seconds <n>", "seconds of load a round", Number, 5)
+  .description("requests per second, compared with a bare server, one commit per request, and a raw insert")
+  .option("--seconds <n>", "seconds of load per round", Number, 5)
   .option("--rounds <n>", "rounds, of which the median counts", Number, 3)
   .action(benchIngest)
 program
   .command("growth")
-  .description("what an event costs in time, memory and bytes as the database grows")
+  .description("time, memory and bytes per event as the database grows")
   .option("--events <n>", "events to store", Number, 10_000_000)
   .action(benchGrowth)
 program
   .command("transfer")
-  .description("export in each format and import, against the raw insert")
+  .description("export in each format and import, compared with a raw insert")
   .option("--events <n>", "events to store", Number, 1_000_000)
   .action(benchTransfer)
 program
@@ -37,62 +37,60 @@ program
   .option("--seconds <n>", "seconds of load", Number, 60)
   .option("--events <n>", "events of the backlog and of the import", Number, 3_000_000)
   .option("--rate <n>", "events per second while queries run", Number, 20_000)
-  .option("--baseline <binary>", "another binary to measure, too")
+  .option("--baseline <binary>", "another binary to measure as well")
   .action(benchBacklog)
 program
   .command("query")
-  .description("what each question takes in databuddy, plain SQLite, DuckDB and ClickHouse")
-  .option("--events <n...>", "events to ask about", (text, list: number[] = []) => [...list, Number(text)])
+  .description("query times of databuddy, plain SQLite, DuckDB and ClickHouse")
+  .option("--events <n...>", "events to query", (text, list: number[] = []) => [...list, Number(text)])
   .option("--engines <name...>", "which of SQLite, DuckDB, ClickHouse, databuddy")
-  .option("--rounds <n>", "times that a question is asked warm, of which the median counts", Number, 5)
-  .option("--dir <folder>", "keep the databases here, and use those that are there")
+  .option("--rounds <n>", "warm runs of each query, of which the median counts", Number, 5)
+  .option("--dir <folder>", "folder in which the databases are kept and reused")
   .action(benchQuery)
 program
   .command("views")
-  .description("what each page of the dashboard takes, all of its questions together, while events come in")
-  .option("--events <n>", "events to ask about", Number, 10_000_000)
-  .option("--rounds <n>", "times that a page is asked for warm", Number, 9)
-  .option("--dir <folder>", "keep the database here, and use the one that is there")
+  .description("time of all queries of each dashboard page, while events arrive")
+  .option("--events <n>", "events to query", Number, 10_000_000)
+  .option("--rounds <n>", "warm loads of each page", Number, 9)
+  .option("--dir <folder>", "folder in which the database is kept and reused")
   .action(benchViews)
 program
   .command("pages")
-  .description(
-    "what each page of the dashboard takes in Chromium, its questions and until it is whole, while events come in",
-  )
-  .option("--events <n>", "events to look at", Number, 10_000_000)
-  .option("--rounds <n>", "times that a page is loaded warm", Number, 9)
-  .option("--dir <folder>", "keep the database here, and use the one that is there")
+  .description("load time of each dashboard page in Chromium, queries and complete page, while events arrive")
+  .option("--events <n>", "events to query", Number, 10_000_000)
+  .option("--rounds <n>", "warm loads of each page", Number, 9)
+  .option("--dir <folder>", "folder in which the database is kept and reused")
   .action(benchPages)
 program
   .command("batch")
-  .description("page views in requests to /batch, beside custom events to /track")
-  .option("--seconds <n>", "seconds of load a round", Number, 5)
+  .description("page views sent to /batch, compared with custom events sent to /track")
+  .option("--seconds <n>", "seconds of load per round", Number, 5)
   .option("--rounds <n>", "rounds, of which the median counts", Number, 3)
   .action(benchBatch)
 program
   .command("traffic")
   .description("page views: bytes on disk, each query of the Web page, and the page while events arrive")
   .option("--views <n>", "page views, each with an exit", Number, 10_000_000)
-  .option("--no-exits", "page views alone")
-  .option("--arriving <n>", "events that arrive each second while the page is loaded", Number, 200)
+  .option("--no-exits", "page views only")
+  .option("--arriving <n>", "events that arrive per second while the page is loaded", Number, 200)
   .option("--rounds <n>", "repetitions of each query, of which the median counts", Number, 3)
-  .option("--dir <folder>", "keep the database here, and use the one that is there")
+  .option("--dir <folder>", "folder in which the database is kept and reused")
   .action(benchTraffic)
 program
   .command("wide")
   .description(
-    "queries on a million visitors in six websites, cold, first, with a new value and repeated, beside DuckDB",
+    "queries on a million visitors in six websites, cold, first, with a new value and repeated, compared with DuckDB",
   )
   .option("--events <n>", "events to query", Number, 10_000_000)
   .option("--rounds <n>", "repetitions of each query, of which the median counts", Number, 3)
   .option(
     "--query-memory <MiB...>",
-    "one table for each",
+    "one table for each value",
     (text, list: number[] = []) => [...list, Number(text)],
     [512],
   )
-  .option("--arriving <n>", "events that arrive each second meanwhile", Number, 0)
+  .option("--arriving <n>", "events that arrive per second during the queries", Number, 0)
   .option("--only <text>", "queries whose names contain this")
-  .option("--dir <folder>", "keep the databases here, and use those that are there")
+  .option("--dir <folder>", "folder in which the databases are kept and reused")
   .action(benchWide)
 await program.parseAsync()

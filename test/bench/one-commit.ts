@@ -1,4 +1,4 @@
-// databuddy with one difference: every request is committed and synced alone.
+// databuddy with one difference: each request is committed and synced separately.
 import { createApp } from "../../src/app.ts"
 import type { Environment } from "../../src/environment.ts"
 import { Draining } from "../../src/health/draining.ts"
@@ -47,7 +47,7 @@ const batcher = Object.assign(Object.create(store.batcher), {
   },
 })
 
-const nothing = () => Promise.reject(new Error("nothing is asked"))
+const nothing = () => Promise.reject(new Error("no queries are expected"))
 const noNetworks = parseNetworks("") as NonNullable<ReturnType<typeof parseNetworks>>
 const app = createApp({
   db: store.db,

@@ -11,10 +11,10 @@ interface Options {
   dir?: string
 }
 
-/** ms from the first question of a page to its last answer. */
+/** Maximum ms from the first query of a page to its last response. */
 const unfiltered = 100
 const filtered = 300
-/** ms in which a page that is whole asks what else it asks. */
+/** ms within which a complete page sends its remaining queries. */
 const settling = 300
 
 const pro = "f=eq:property.plan:pro"
@@ -41,23 +41,25 @@ const pages = [
     atMost: filtered,
   },
   { name: "live", path: "live", ready: "event_", atMost: filtered },
-  { name: "funnel", path: `funnels?${steps}&window=1d`, ready: "went no further", atMost: filtered },
+  { name: "funnel", path: `funnels?${steps}&window=1d`, ready: "dropped off", atMost: filtered },
   {
     name: "funnel, plan is pro",
     path: `funnels?${steps}&window=1d&${pro}`,
-    ready: "went no further",
+    ready: "dropped off",
     atMost: filtered,
   },
   { name: "retention", path: "retention", ready: "Average", atMost: filtered },
   { name: "retention, plan is pro", path: `retention?${pro}`, ready: "Average", atMost: filtered },
-  { name: "paths", path: "paths?step=event_7", ready: "Just before", atMost: filtered },
+  { name: "paths", path: "paths?step=event_7", ready: "1 step before", atMost: filtered },
   { name: "goals", path: "goals?step=event_7", ready: "Conversion", atMost: filtered },
   { name: "people", path: "people", ready: "user-", atMost: filtered },
   { name: "people, searched", path: "people?search=4242", ready: "user-", atMost: filtered },
   { name: "person", path: "person?visitor=user-4242", ready: "Timeline", atMost: filtered },
 ]
 
-/** Prints how long each page takes, reloaded in turn; the browser's file cache is not cleared. */
+/**
+ * Prints how long each page takes. The pages are reloaded in turn; the browser's file cache is not cleared.
+ */
 export async function benchPages({ events, rounds, dir }: Options): Promise<void> {
   if (noBrowser)
     throw new Error(
@@ -79,7 +81,7 @@ export async function benchPages({ events, rounds, dir }: Options): Promise<void
       }
     }
     out(
-      `\n| ${events.toLocaleString("en")} events, ms | questions, p50 | max | first time | at most | page whole, p50 |`,
+      `\n| ${events.toLocaleString("en")} events, ms | queries, p50 | max | first load | limit | page complete, p50 |`,
     )
     out("|---|---:|---:|---:|---:|---:|")
     for (const [index, { name, atMost }] of pages.entries()) {
@@ -90,13 +92,13 @@ export async function benchPages({ events, rounds, dir }: Options): Promise<void
       const cells = [asked[middle], asked.at(-1), first?.asked].map((ms) => ms?.toFixed(0))
       out(`| ${[name, ...cells, atMost, shown[middle]?.toFixed(0)].join(" | ")} |`)
     }
-    out(`\nmost memory: ${busy.memory().toFixed(0)} MiB; events that came in meanwhile: ${busy.sent()}`)
+    out(`\npeak memory: ${busy.memory().toFixed(0)} MiB; events received meanwhile: ${busy.sent()}`)
   } finally {
     await browser.close()
   }
 }
 
-/** ms that its questions took together, from the first one sent to the last one answered, and until it was whole. */
+/** ms from the first query sent to the last response, and until the page was complete. */
 async function visit(tab: Page, url: string, ready: string): Promise<{ asked: number; whole: number }> {
   const asked: Request[] = []
   const onDone = (request: Request) => {
@@ -115,7 +117,7 @@ async function visit(tab: Page, url: string, ready: string): Promise<{ asked: nu
   return { asked: last - first, whole: end - begin }
 }
 
-/** The owner, made by the command line. */
+/** Creates the owner with the command line, and logs in. */
 async function loggedIn(context: BrowserContext, { db, url }: Server): Promise<BrowserContext> {
   const { email, password } = owner
   const args = ["user", "create", email, "--role", "owner", "--password-stdin", "--db", db]

@@ -10,7 +10,7 @@ export interface Prepared {
 
 const day = 86_400_000
 
-/** Makes what is not there yet of the engines' files with the standard data set, in the folder `<count>` of `dir`. */
+/** Creates the missing files of the engines with the standard data set, in the folder `<count>` of `dir`. */
 export async function prepare(
   dir: string,
   packages: string,

@@ -1,5 +1,5 @@
-// The other limit: the multi-row insert into the same schema with no HTTP, no JSON to parse and nothing to check.
-// Rows are interned and serialized beforehand; 500 a commit, synced. Prints events a second.
+// The upper limit of inserts: the multi-row insert into the same schema, without HTTP, JSON parsing and validation.
+// Rows are interned and serialized beforehand; 500 per commit, synced. Prints events per second.
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"

@@ -7,16 +7,16 @@ import { memoryOf } from "../support/memory.ts"
 export interface RunningServer {
   url: string
   key: string
-  /** The database, where there is one. */
+  /** The database, if there is one. */
   db: string
-  /** MB of memory that it holds now. */
+  /** Current memory in MB. */
   memory: () => number
-  /** Seconds of processor time that it has used. */
+  /** CPU time used, in seconds. */
   cpu: () => number
   stop: () => Promise<void>
 }
 
-/** What is measured against each other; each listens on a port of its own choosing and prints its address first. */
+/** The servers to compare. Each listens on any free port and prints its address first. */
 export const commands = {
   "bare Bun.serve": [process.execPath, join(import.meta.dir, "bare.ts")],
   "one commit a request": [process.execPath, join(import.meta.dir, "one-commit.ts")],
@@ -25,20 +25,20 @@ export const commands = {
   "databuddy --rate-limit 0": [binary, "serve", "--port", "0", "--rate-limit", "0"],
 } as const
 
-export type Contestant = keyof typeof commands
+export type ServerName = keyof typeof commands
 
-/** Ticks of processor time in a second, as Linux counts them in /proc. */
+/** Ticks of CPU time per second, as Linux counts them in /proc. */
 const ticksPerSecond = 100
 
-export async function start(contestant: Contestant): Promise<RunningServer> {
+export async function start(name: ServerName): Promise<RunningServer> {
   const folder = mkdtempSync(join(tmpdir(), "databuddy-bench-"))
   const db = join(folder, "bench.db")
-  const server = Bun.spawn([...commands[contestant]], {
+  const server = Bun.spawn([...commands[name]], {
     env: { ...process.env, DATABUDDY_DB: db },
     stdout: "pipe",
     stderr: "ignore",
   })
-  const { url, key } = await announcement(server.stdout)
+  const { url, key } = await readStartMessage(server.stdout)
   const proc = (file: string) => readFileSync(`/proc/${server.pid}/${file}`, "utf8")
   return {
     url,
@@ -57,8 +57,8 @@ export async function start(contestant: Contestant): Promise<RunningServer> {
   }
 }
 
-/** Reads what the server prints until it has said where it listens and, where it has one, its key. */
-async function announcement(output: ReadableStream<Uint8Array>): Promise<{ url: string; key: string }> {
+/** Reads the server's output until it has printed its address and its key. */
+async function readStartMessage(output: ReadableStream<Uint8Array>): Promise<{ url: string; key: string }> {
   let text = ""
   for await (const chunk of output) {
     text += Buffer.from(chunk).toString()

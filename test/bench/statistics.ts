@@ -1,4 +1,4 @@
-/** The item in the middle of the ascending order; of two, the upper one. Throws without items. */
+/** Returns the median item; of two middle items, the upper one. Throws if there are no items. */
 export function medianBy<Item>(items: readonly Item[], by: (item: Item) => number): Item {
   const item = items.toSorted((one, other) => by(one) - by(other))[Math.floor(items.length / 2)]
   if (item === undefined) throw new Error("the median of no items")

@@ -12,15 +12,15 @@ export const pages = 300
 const countries = 40
 const clients = 200
 const referrers = 2_000
-/** Visitors among whom those who come back are chosen. */
+/** Number of recent visitors from whom returning visitors are chosen. */
 const recentVisitors = 20_000
-/** ms of the longest view and session. */
+/** Maximum ms of a view and of a session. */
 const longestView = 300_000
 const longestSession = viewsPerSession * (longestView + 1_000)
 
 /**
- * Views, and their exits unless `views` are alone, in the order of receipt. Sessions start at random times and overlap. The same seed makes
- * the same events, but for their ids.
+ * Generates views, and their exits unless `views` are alone, in order of arrival. Sessions start at random times and
+ * overlap. The same seed generates the same events, except for their ids.
  */
 export function* trafficRows(
   views: number,
@@ -54,7 +54,7 @@ export function* trafficRows(
   }
   const pending = new TimeQueue()
   for (let session = 0; session < sessions; session++) {
-    // Half of the sessions are the second one of a visitor, of some who were there lately.
+    // Half of the sessions are the second one of a visitor who was there recently.
     const isFirst = visitors.length < recentVisitors || session % sessionsPerVisitor === 0
     const known = isFirst
       ? newVisitor()
@@ -116,7 +116,7 @@ export function* trafficRows(
   yield* pending.before(Number.POSITIVE_INFINITY)
 }
 
-/** A binary heap of rows, the earliest by receipt first. Casts: an index below the length has a row. */
+/** A binary heap of rows, earliest arrival first. Casts: an index below the length has a row. */
 class TimeQueue {
   readonly #heap: EventRow[] = []
 

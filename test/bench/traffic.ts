@@ -25,7 +25,7 @@ interface Options {
   views: number
   exits: boolean
   rounds: number
-  /** Events that arrive each second while the page is loaded. */
+  /** Events that arrive per second while the page is loaded. */
   arriving: number
   dir?: string
 }
@@ -42,7 +42,7 @@ const perCommit = 10_000
 const out = (line: string) => process.stdout.write(`${line}\n`)
 
 const compare = "previous_period"
-/** What the dashboard's Web page sends in one request. */
+/** The parameters that the dashboard's Web page sends in one request. */
 const page = [
   { name: "summary_metrics", compare },
   { name: "events_by_date", granularity: "daily", compare },
@@ -74,9 +74,10 @@ const types = [
 ]
 
 /**
- * Prints what page views take on disk, each query of them, first in a new process and repeated, and the requests of the Web page while
- * events arrive. A session has three views, each with an exit, and a visitor two sessions; 300 pages, 40 countries, 200 user agents and
- * 2,000 referrers follow Zipf's law; ids are UUIDs, as the page script makes them.
+ * Prints the disk space of page views, the time of each query on them, in a new process and repeated, and the time of
+ * the Web page's request while events arrive. A session has three views, each with an exit, and a visitor two sessions;
+ * 300 pages, 40 countries, 200 user agents and 2,000 referrers follow Zipf's law; ids are UUIDs, as the page script
+ * creates them.
  */
 export async function benchTraffic({ views, exits, rounds, arriving, dir }: Options): Promise<void> {
   const parent = dir ?? mkdtempSync(join(tmpdir(), "databuddy-bench-"))
@@ -97,7 +98,7 @@ export async function benchTraffic({ views, exits, rounds, arriving, dir }: Opti
         let rows = 0
         for (let round = 0; round <= rounds; round++) {
           const start = performance.now()
-          rows = await ask(target, [type])
+          rows = await runQueries(target, [type])
           times.push(performance.now() - start)
         }
         const [first = 0, ...repeated] = times
@@ -113,7 +114,7 @@ export async function benchTraffic({ views, exits, rounds, arriving, dir }: Opti
   }
 }
 
-/** Prints how long the page's request takes, first and repeated, without and with events that arrive. */
+/** Prints the time of the page's request, first and repeated, without and with arriving events. */
 async function printPage(target: Target, arriving: number, rounds: number): Promise<void> {
   out("\n| the Web page, ms | first | p50 | p99 | max |\n|---|---:|---:|---:|---:|")
   const requests = [
@@ -122,15 +123,15 @@ async function printPage(target: Target, arriving: number, rounds: number): Prom
   ] as const
   for (const rate of [0, arriving]) {
     const sending = rate > 0 ? sendViews(target, rate) : undefined
-    // Sessions that began since go on.
+    // Sessions that began earlier are still going on.
     if (sending) await Bun.sleep(sessionMs)
     for (const [name, parameters] of requests) {
       const times: number[] = []
       for (let round = 0; round <= rounds * 10; round++) {
         const start = performance.now()
-        await ask(target, parameters)
+        await runQueries(target, parameters)
         times.push(performance.now() - start)
-        // Not in step with the sealing of new events.
+        // Varies the pauses, so that they are not in step with the sealing of new events.
         if (rate > 0) await Bun.sleep(150 + ((round * 37) % 100))
       }
       const [first = 0, ...repeated] = times
@@ -141,10 +142,10 @@ async function printPage(target: Target, arriving: number, rounds: number): Prom
   }
 }
 
-/** From the first view of a session that arrives to its last exit. */
+/** ms from the first view of an arriving session to its last exit. */
 const sessionMs = 5_000
 const eventsPerRequest = 10
-/** One in this many exits is of a tab that was left open: its session is one of the data set. */
+/** One in this many exits comes from a tab that was left open: its session is one of the data set. */
 const oldTabs = 100
 
 /** Sends the views and exits of new sessions, in order. `stop` returns how many events arrived. */
@@ -230,7 +231,10 @@ function endOf(path: string): number {
 const dateOf = (ms: number) => new Date(ms).toISOString().slice(0, 10)
 
 /** Queries the days of the data set, which ends at `end`. Returns the number of rows. */
-async function ask({ server, key, end }: Target, parameters: readonly (string | object)[]): Promise<number> {
+async function runQueries(
+  { server, key, end }: Target,
+  parameters: readonly (string | object)[],
+): Promise<number> {
   const response = await fetch(`${server.url}/v1/query?website_id=${website}`, {
     method: "POST",
     headers: { Authorization: `Bearer ${key}` },
@@ -274,7 +278,7 @@ function build(folder: string, views: number, exits: boolean): void {
   writeFileSync(join(folder, "key"), secret)
 }
 
-/** Bytes of the file for each event, by what they hold. */
+/** Prints the bytes of the file per event, by content. */
 function printBytes(path: string): void {
   const db = openReader(path)
   const events = db.prepare("select count(*) from event_rows").pluck().get() as number

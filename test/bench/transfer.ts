@@ -8,10 +8,10 @@ import { binary } from "../support/binary.ts"
 import { eventRow } from "../support/event.ts"
 import { standardEvents } from "./dataset.ts"
 
-/** Rows a commit of the raw insert: as many as an import writes at a time. */
+/** Rows per commit of the raw insert: as many as an import writes at a time. */
 const rowsPerCommit = 2_000
 
-/** Exports the standard data set in each format and imports it, beside the raw insert of the same rows. */
+/** Exports the standard data set in each format and imports it, compared with a raw insert of the same rows. */
 export async function benchTransfer({ events }: { events: number }): Promise<void> {
   const out = (line: string) => process.stdout.write(`${line}\n`)
   const folder = mkdtempSync(join(tmpdir(), "databuddy-bench-"))
@@ -50,7 +50,7 @@ export async function benchTransfer({ events }: { events: number }): Promise<voi
   }
 }
 
-/** Seconds that the inserts took, without what makes the rows. */
+/** Seconds of the inserts, without creating the rows. */
 function insertAll(path: string, events: number): number {
   const db = openDatabase({ path, durability: "fsync", busyTimeout: 0, now: Date.now() })
   const inserter = new EventInserter(db, new DailyHash(db, (bytes) => crypto.getRandomValues(bytes)))

@@ -18,15 +18,15 @@ interface View {
   name: string
   /** Maximum ms until its last response. */
   atMost: number
-  /** Sent together; `round`: from 0 on, for those that ask something else each time. */
+  /** Requests sent together. `round`: from 0, for requests that query something else each time. */
   requests: (round: number) => Body[]
-  /** What its events have in common. */
+  /** Filters that all of its requests share. */
   filters?: object[]
 }
 
 const unfiltered = 100
 const filtered = 300
-/** ms back from now that somebody counts as active. */
+/** ms for which a visitor counts as active after an event. */
 const activeFor = 300_000
 
 const ofEvent = (op: string, value: unknown) => ({ field: "event_name", op, value })
@@ -46,7 +46,7 @@ function overview(granularity: string, filters: object[] = [], more: object = {}
   return [{ parameters, filters, ...more }]
 }
 
-/** A page of one kind of question. */
+/** A page with one kind of query. */
 function one(parameter: object, filters: object[] = [], more: object = {}): Body[] {
   return [{ parameters: [parameter], filters, ...more }]
 }
@@ -143,7 +143,7 @@ const views: View[] = [
   },
 ]
 
-/** Prints how long each view takes while events arrive, all in turn, so that they share the cache. */
+/** Prints how long each view takes while events arrive. The views alternate, so that they share the cache. */
 export async function benchViews({ events, rounds, dir }: Options): Promise<void> {
   const out = (line: string) => process.stdout.write(`${line}\n`)
   await using busy = await startBusy(events, dir)
@@ -154,10 +154,10 @@ export async function benchViews({ events, rounds, dir }: Options): Promise<void
       const bodies = view.requests(round)
       const begin = performance.now()
       try {
-        await Promise.all(bodies.map((body) => ask(server.url, key, body)))
+        await Promise.all(bodies.map((body) => runQueries(server.url, key, body)))
         times[index]?.push(performance.now() - begin)
       } catch (error) {
-        // The others' times are worth having all the same.
+        // The times of the others are still useful.
         process.stderr.write(`${view.name}: ${error instanceof Error ? error.message : error}\n`)
       }
     }
@@ -177,7 +177,7 @@ export async function benchViews({ events, rounds, dir }: Options): Promise<void
   out(`\nmost memory: ${busy.memory().toFixed(0)} MiB; events that came in meanwhile: ${busy.sent()}`)
 }
 
-async function ask(url: string, key: string, body: Body): Promise<Answers["data"]> {
+async function runQueries(url: string, key: string, body: Body): Promise<Answers["data"]> {
   const answer = await fetch(`${url}/v1/query?website_id=${website}`, {
     method: "POST",
     headers: { Authorization: `Bearer ${key}`, "Content-Type": "application/json" },
@@ -191,6 +191,6 @@ async function ask(url: string, key: string, body: Body): Promise<Answers["data"
 }
 
 async function matchedBy(url: string, key: string, filters: object[]): Promise<number> {
-  const [summary] = await ask(url, key, { parameters: ["custom_events_summary"], filters })
+  const [summary] = await runQueries(url, key, { parameters: ["custom_events_summary"], filters })
   return Number(summary?.data[0]?.total_events)
 }

@@ -15,7 +15,7 @@ export interface WideEvent {
   button: string
   plan: string
   amount: number
-  /** Mostly unique, of `event_3` alone. */
+  /** Mostly unique; only for `event_3`. */
   order: string | undefined
 }
 
@@ -26,7 +26,7 @@ const names = 40
 const pages = 300
 const buttons = 50
 const plans = ["free", "pro", "team"] as const
-/** Cents: amounts are no whole numbers. */
+/** In cents, because amounts are not whole numbers. */
 const maxAmount = 100_000
 const visitors = 1_000_000
 /** Probability that an event starts a session: 8.6 million sessions in 10 million events. */
@@ -36,9 +36,9 @@ const maxLateness = 3 * 86_400_000
 export const wideSpan = 30 * 86_400_000
 
 /**
- * `count` events in the order of receipt, the last of them at `end` (Unix ms): a million visitors, of whom some are far more active than
- * others, in short sessions; names, pages and buttons by Zipf's law; one event in twenty up to three days late. The same seed makes
- * the same events.
+ * Generates `count` events in order of arrival, the last of them at `end` (Unix ms): a million visitors, some far more
+ * active than others, in short sessions; names, pages and buttons by Zipf's law; one event in twenty up to three days
+ * late. The same seed generates the same events.
  */
 export function* wideEvents(count: number, end: number, seed = 7): Generator<WideEvent> {
   const random = mulberry32(seed)
@@ -78,7 +78,9 @@ function websiteOf(share: number): number {
   return index === -1 ? 1 : index + 1
 }
 
-/** Numbers from 0 to `count` - 1, the n-th with a probability proportional to 1 / (n + 1) ^ `exponent`. */
+/**
+ * Draws numbers from 0 to `count` - 1, the nth with a probability proportional to 1 / (n + 1) ^ `exponent`.
+ */
 export function zipf(count: number, exponent: number, random: () => number): () => number {
   let sum = 0
   const sums = Float64Array.from({ length: count }, (_, index) => {
@@ -97,7 +99,7 @@ export function zipf(count: number, exponent: number, random: () => number): () 
   }
 }
 
-/** The row that databuddy stores. `rids`: of the websites, in order. */
+/** The row that databuddy stores. `rids`: rids of the websites, in order. */
 export function rowOf(event: WideEvent, rids: readonly number[]): EventRow {
   const { page, button, plan, amount, order } = event
   const properties = { page, button, plan, amount, ...(order !== undefined && { order }) }

@@ -1,6 +1,6 @@
 import { type WideEvent, websiteShares, wideEvents } from "./wide-dataset.ts"
 
-/** Of requests to /track. */
+/** Events per request to /track. */
 const eventsPerRequest = 500
 const requestsAtOnce = 8
 
@@ -25,11 +25,11 @@ export interface Load {
   url: string
   key: string
   seconds: number
-  /** Events per second; undefined: as many as the connections carry. */
+  /** Events per second; undefined: as many as the connections can carry. */
   rate?: number
 }
 
-/** Sends wide events from a process of its own. `count`: events stored. `wait`: ms, the p99 of a request. */
+/** Sends wide events from a separate process. `count`: events stored. `wait`: p99 of a request in ms. */
 export async function load(task: Load): Promise<{ count: number; wait: number }> {
   const child = Bun.spawn([process.execPath, import.meta.path, JSON.stringify(task)], { stdout: "pipe" })
   return JSON.parse(await new Response(child.stdout).text()) as { count: number; wait: number }

@@ -1,15 +1,15 @@
-import type { Cell, Row } from "./questions.ts"
+import type { Cell, Row } from "./benchmark-queries.ts"
 
 /**
- * A query of `bench wide`, the same for databuddy and DuckDB. `variant`: 0 at first, then 1, 2 …, for queries that filter by another
- * value each time. In SQL `:from` and `:to` (Unix ms, `:to` excluded) stand for the range.
+ * A query of `bench wide`, the same for databuddy and DuckDB. `variant`: 0 at first, then 1, 2 …, for queries that
+ * filter by another value each time. In SQL, `:from` and `:to` (Unix ms, `:to` exclusive) stand for the range.
  */
 export interface WideQuery {
   name: string
   /** ms: maximum of the first execution with warm files; undefined: at most DuckDB's. */
   target: number | undefined
   sql: (variant: number) => string
-  /** The parameter of `POST /v1/query`, and what belongs to the whole query. */
+  /** The parameter of `POST /v1/query`, with the fields of the whole query. */
   request: (variant: number) => { parameter: Record<string, unknown> } & Record<string, unknown>
   /** The columns of a row that the SQL returns; undefined for a row that the SQL does not have. */
   row: (row: Row) => Cell[] | undefined
@@ -120,7 +120,7 @@ export const wideQueries: readonly WideQuery[] = [
   {
     name: "p95 and mean of an amount, by name",
     target: undefined,
-    // Nearest rank, as databuddy; cents, because the order of a sum shows in its last digits.
+    // Nearest rank, as in databuddy; in cents, because the order of a sum affects its last digits.
     sql: () =>
       `select name, quantile_disc(amount, 0.95), round(avg(amount) * 100)::bigint from events
        where ${inRange} group by 1 order by 1`,

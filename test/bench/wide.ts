@@ -8,20 +8,20 @@ import { createKey } from "../../src/store/keys.ts"
 import { createWebsite } from "../../src/store/websites.ts"
 import { type Server, startServer } from "../harness.ts"
 import { memoryOf } from "../support/memory.ts"
+import type { Cell } from "./benchmark-queries.ts"
 import { sendMeanwhile } from "./busy.ts"
 import {
-  askServer,
   chunks,
   type DuckDbConnection,
   duckDbAt,
   evict,
   install,
   makeBlocks,
+  queryServer,
   type Range,
   website,
   withRange,
 } from "./engines.ts"
-import type { Cell } from "./questions.ts"
 import { median } from "./statistics.ts"
 import {
   lineOf,
@@ -40,7 +40,7 @@ interface Options {
   dir?: string
   /** MiB */
   queryMemory: number[]
-  /** Events a second, each in a request of its own. */
+  /** Events per second, each in its own request. */
   arriving: number
   only?: string
 }
@@ -61,8 +61,8 @@ interface Times {
 }
 
 /**
- * Measures each query on the wide data set in databuddy over HTTP and in DuckDB in this process, in turn, and compares the results. DuckDB
- * has one table in the order of time.
+ * Measures each query on the wide data set, alternating between databuddy over HTTP and DuckDB in this process, and
+ * compares the results. DuckDB has one table in time order.
  */
 export async function benchWide({
   events,
@@ -145,18 +145,18 @@ async function measureDatabuddy(
   const db = join(folder, "databuddy.db")
   const key = readFileSync(join(folder, "key"), "utf8")
   const args = ["--query-memory", String(memory * mebibyte)]
-  const ask = (server: Server, variant: number) =>
-    timed(() => askServer(server.url, key, { ...query, request: query.request(variant) }, range))
+  const run = (server: Server, variant: number) =>
+    timed(() => queryServer(server.url, key, { ...query, request: query.request(variant) }, range))
   await evict(folder, [db])
-  const cold = await withServer(db, args, onMemory, (server) => ask(server, 0))
+  const cold = await withServer(db, args, onMemory, (server) => run(server, 0))
   return await withServer(db, args, onMemory, async (server): Promise<Times> => {
     const sending = arriving > 0 ? sendMeanwhile(server.url, key, arriving) : undefined
     try {
-      const first = await ask(server, 0)
+      const first = await run(server, 0)
       const repeated: number[] = []
-      for (let round = 0; round < rounds; round++) repeated.push((await ask(server, 0)).ms)
+      for (let round = 0; round < rounds; round++) repeated.push((await run(server, 0)).ms)
       const hasValue = JSON.stringify(query.request(0)) !== JSON.stringify(query.request(1))
-      const newValue = hasValue ? (await ask(server, 1)).ms : undefined
+      const newValue = hasValue ? (await run(server, 1)).ms : undefined
       return { cold: cold.ms, first: first.ms, newValue, repeated: median(repeated), rows: first.result }
     } finally {
       await sending?.stop()
@@ -188,10 +188,10 @@ async function measureDuckDb(
 ): Promise<Omit<Times, "cold" | "newValue">> {
   const connection = await duckDbAt(join(folder, "wide.duckdb"), packages, { access_mode: "READ_ONLY" })
   try {
-    const ask = () => timed(() => rowsOf(connection, withRange(query.sql(0), range)))
-    const first = await ask()
+    const run = () => timed(() => rowsOf(connection, withRange(query.sql(0), range)))
+    const first = await run()
     const repeated: number[] = []
-    for (let round = 0; round < rounds; round++) repeated.push((await ask()).ms)
+    for (let round = 0; round < rounds; round++) repeated.push((await run()).ms)
     return { first: first.ms, repeated: median(repeated), rows: first.result }
   } finally {
     connection.closeSync()
@@ -200,7 +200,7 @@ async function measureDuckDb(
 
 async function rowsOf(connection: DuckDbConnection, sql: string): Promise<Cell[][]> {
   const reader = await connection.runAndReadAll(sql)
-  // 64-bit numbers come as text.
+  // 64-bit numbers are returned as text.
   return reader
     .getRowsJson()
     .map((row) => row.map((cell) => (/^-?\d+$/.test(String(cell)) ? Number(cell) : cell)))

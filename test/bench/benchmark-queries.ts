@@ -1,17 +1,17 @@
 /**
- * What `bench query` asks, of every engine the same. In SQL `:from` and `:to` (Unix ms, `:to` excluded) stand for the range.
+ * The queries of `bench query`, the same for every engine. In SQL, `:from` and `:to` (Unix ms, `:to` exclusive) stand for the range.
  * SQLite has names, visitors and sessions as numbers and properties as JSON; the others have a column for each property.
  */
-export interface Question {
+export interface BenchmarkQuery {
   name: string
   /** Maximum ratio of the time with ten times as many events. */
   growth?: number
   sqlite: string
   duckdb: string
   clickhouse: string
-  /** The parameter of `POST /v1/query` with what belongs to the whole request: filters, limit. */
+  /** The parameter of `POST /v1/query`, with the fields of the whole request: filters, limit. */
   request: { parameter: Record<string, unknown> } & Record<string, unknown>
-  /** Makes of a row of databuddy's what the SQL has in its columns; undefined if the SQL has no such row. */
+  /** Converts a row of databuddy to the columns of the SQL; undefined if the SQL returns no such row. */
   row: (row: Row) => Cell[] | undefined
 }
 
@@ -29,7 +29,7 @@ const event = "event_7"
 const person = "user-4242"
 const inRange = "website = 1 and ts >= :from and ts < :to"
 
-function trend(width: number, granularity: string): Omit<Question, "name"> {
+function trend(width: number, granularity: string): Omit<BenchmarkQuery, "name"> {
   const select = `count(*) from events where ${inRange} group by 1 order by 1`
   return {
     sqlite: `select ts / ${width} * ${width}, ${select}`,
@@ -40,7 +40,10 @@ function trend(width: number, granularity: string): Omit<Question, "name"> {
   }
 }
 
-function topPages(request: object, filters: Record<"sqlite" | "columns", string>): Omit<Question, "name"> {
+function topPages(
+  request: object,
+  filters: Record<"sqlite" | "columns", string>,
+): Omit<BenchmarkQuery, "name"> {
   const end = "group by 1 order by 2 desc, 1 limit 10"
   const columns = `select page, count(*) from events where ${inRange} and name = '${event}' ${filters.columns} ${end}`
   return {
@@ -62,8 +65,8 @@ const funnelSteps = ["event_1", "event_2", "event_3"]
 const funnelWindow = day
 
 /**
- * The best attempt of each visitor. Of several first steps before a second one the latest leaves the most time, so
- * carrying its time along is enough; that is how ClickHouse's windowFunnel does it too.
+ * The best attempt of each visitor. Of several first steps before a second one, the latest leaves the most time, so it
+ * is enough to carry its time along, as ClickHouse's windowFunnel does.
  */
 function funnel(names: Cell[]): string {
   const [one, two, three] = names
@@ -116,7 +119,7 @@ function retention(divide: string): string {
     group by 1, 2 order by 1, 2`
 }
 
-export const questions: Question[] = [
+export const benchmarkQueries: BenchmarkQuery[] = [
   {
     name: "summary: events, names, visitors, sessions",
     growth: uniquesGrowth,
@@ -270,7 +273,7 @@ function instant(value: unknown): number {
   return Date.parse(text.length > 10 && !/Z|[+-]\d\d:?\d\d$/.test(text) ? `${text}Z` : text)
 }
 
-/** `event_7` → 7, `user-4242` → 4242: what SQLite's rows hold. */
+/** `event_7` → 7, `user-4242` → 4242: the numbers in SQLite's rows. */
 export function numberOf(name: string): number {
   return Number(/\d+$/.exec(name)?.[0])
 }
