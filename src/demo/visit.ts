@@ -8,7 +8,7 @@ import type { SeededRandom } from "./random.ts"
 export interface Page {
   path: string
   title: string
-  /** Factor of the times that it takes to load. Default: 1. */
+  /** Factor for the load time. Default: 1. */
   heavy?: number
 }
 
@@ -18,19 +18,19 @@ export interface VisitorError {
   file: string
   line: number
   column: number
-  /** Names of the functions, the innermost first. */
+  /** Names of the functions, innermost first. */
   stack: readonly string[]
 }
 
-/** Where a visit takes place, and what it is written to. */
+/** The website of a visit, and where its rows are stored. */
 export interface Scene {
   random: SeededRandom
   rid: number
   /** The website's domain. */
   domain: string
-  /** False for a time whose events are not stored: then no row is created. */
+  /** Returns false for a time whose events are not stored: then no row is created. */
   isStored: (at: number) => boolean
-  /** Takes the rows, in any order. */
+  /** Receives the rows, in any order. */
   add: (row: EventRow) => void
 }
 
@@ -42,7 +42,7 @@ export interface VisitOptions {
   profileId?: string | null
   /** Properties of every custom event. */
   shared?: Record<string, string | number | boolean>
-  /** Factor of the time from an interaction to the next frame (INP). Default: 1. */
+  /** Factor for the time from an interaction to the next frame (INP). Default: 1. */
   sluggish?: number
   /** False: web vitals and engagement are not reported. Default: a sample of the visits reports them. */
   isSampled?: boolean
@@ -50,7 +50,7 @@ export interface VisitOptions {
 
 type Properties = Record<string, unknown>
 
-/** Shares of the visits whose browsers report web vitals, and engagement: a sample, as large websites take one. */
+/** Shares of visits whose browsers report web vitals and engagement: a sample, as on large websites. */
 const vitalsShare = 0.1
 const engagementShare = 0.1
 
@@ -74,7 +74,7 @@ const noSource: AcquisitionContext = {
   utm_content: "",
 }
 
-/** The context of a visitor who came from somewhere else. */
+/** The context of a visitor who came from elsewhere. */
 export function sourceOf(known: Partial<AcquisitionContext>): AcquisitionContext {
   return { ...noSource, ...known }
 }
@@ -112,12 +112,12 @@ export class Visit {
     this.#hasEngagement = isSampled && random.chance(engagementShare)
   }
 
-  /** The visitor logs in: later events name the profile. */
+  /** Logs the visitor in: later events name the profile. */
   identify(identity: Pick<VisitOptions, "profileId" | "shared" | "sluggish">): void {
     this.options = { ...this.options, ...identity }
   }
 
-  /** Opens a page, and leaves the one before. */
+  /** Opens a page and leaves the previous one. */
   open(page: Page): this {
     this.leave()
     const { random, domain } = this.scene
@@ -134,7 +134,7 @@ export class Visit {
     return this
   }
 
-  /** Reads, types or thinks for about this long. */
+  /** Lets about this time pass, for reading, typing or thinking. */
   wait(seconds: number): this {
     const { random } = this.scene
     this.at += Math.floor(random.around(seconds, 0.6) * 1_000)
@@ -142,7 +142,7 @@ export class Visit {
     return this
   }
 
-  /** A custom event on the current page. */
+  /** Adds a custom event on the current page. */
   track(name: string, properties: Properties = {}): this {
     const { shared, source } = this.options
     this.#write("custom", name, this.#page?.path ?? "/", {
@@ -174,13 +174,13 @@ export class Visit {
     return this
   }
 
-  /** Fills in a form on the current page up to this field. */
+  /** Fills in a form on the current page, up to this field. */
   form(lastField: string, isSubmitted: boolean): this {
     this.#form = { lastField, isSubmitted }
     return this
   }
 
-  /** A click on a link to another website. */
+  /** Clicks a link to another website. */
   outgoing(href: string, text: string): this {
     const { domain: hostname } = this.scene
     const domain = new URL(href).hostname
@@ -217,7 +217,7 @@ export class Visit {
     const { visitor, sluggish = 1 } = this.options
     const { path = "/", heavy = 1 } = this.#page ?? {}
     for (const { name, median, spread, ...row } of vitals) {
-      // Some browsers do not support some of them, and not everyone interacts.
+      // Some browsers do not support all vitals, and not everyone interacts.
       if (row.onOpen !== onOpen || random.chance(0.12)) continue
       const isShift = name === "CLS"
       const factor = isShift ? 1 : name === "INP" ? sluggish : heavy
@@ -273,7 +273,8 @@ export class Visit {
         acquisition,
         client: visitor.client,
         ts: this.at,
-        // The page script sends in batches. Not random: what is drawn must not depend on what is stored.
+        // The page script sends in batches. The delay is not random, because what is drawn must not depend on
+        // what is stored.
         receivedAt: this.at + 60 + (this.at % 1_499),
         anonymousId: visitor.id,
         sessionId: this.#sessionId,
@@ -283,7 +284,7 @@ export class Visit {
   }
 }
 
-/** An event that the website's server sends with its key: it has no browser and no session. */
+/** An event that the website's server sends with its key. It has no browser and no session. */
 export function serverEvent(
   { rid, isStored, add }: Scene,
   event: { name: string; properties: Properties; at: number; visitor: Visitor; profileId: string },
@@ -318,7 +319,7 @@ type RowFields = Pick<
 function eventRow(fields: RowFields): EventRow {
   const serialized = serializeProperties(fields.properties)
   if (typeof serialized === "string") throw new Error(`the properties of ${fields.name} ${serialized}`)
-  // Without spreads: this runs for every event.
+  // Uses no spreads, because this runs for every event.
   return {
     websiteRid: fields.rid,
     name: fields.name,
