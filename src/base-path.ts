@@ -1,6 +1,6 @@
 /**
  * Removes `basePath`, such as /stats, from the beginning of a path, once. Returns other paths unchanged: a proxy has
- * already removed it. `basePath` '' changes nothing.
+ * already removed it. If `basePath` is '', nothing changes.
  */
 export function withoutBasePath(path: string, basePath: string): string {
   if (basePath === "" || !path.startsWith(basePath)) return path

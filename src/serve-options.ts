@@ -201,7 +201,7 @@ function serveOptions(): Option[] {
     option("--backup-keep <number>", "number of backups to keep", 7, whole(1, 100_000)),
     option(
       "--backup-to <url>",
-      "also upload compressed backups to this bucket on the same schedule, such as s3://my-bucket/databuddy; each server needs a prefix of its own",
+      "also upload compressed backups to this bucket on the same schedule, such as s3://my-bucket/databuddy; each server needs its own prefix",
       undefined,
       filled("a bucket and an optional prefix, such as s3://my-bucket/databuddy"),
     ),

@@ -49,7 +49,7 @@ export class AcmeCertificate {
   #obtained: Tls | undefined
   #httpServer: Bun.Server<undefined> | undefined
   #consecutiveFailures = 0
-  /** Time of the monotonic clock before which no other order is made. */
+  /** Time of the monotonic clock before which no further order is made. */
   #retryAt = Number.NEGATIVE_INFINITY
   #wakeUp = Promise.withResolvers<void>()
   #isStopping = false

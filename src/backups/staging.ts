@@ -25,7 +25,7 @@ const workerFile = typeof BUILD_COMMIT === "string" ? "./src/backups/copy-worker
 /** Writes a backup to the new file `to`. */
 export type Download = (to: string, signal: AbortSignal) => Promise<void>
 
-/** A copy to be made. For a download, `from` is its URL. */
+/** A copy that has to be made. For a download, `from` is its URL. */
 export type StagedTask =
   | { what: "database" | "backup"; from: string }
   | { what: "download"; from: string; download: Download }

@@ -19,7 +19,12 @@ const typesOfKinds: Partial<Record<TileKind, string>> = { funnel: "funnel", rete
  */
 export function queryErrors(tile: NewTile, now: number, canReadData = true): FieldError[] {
   if (JSON.stringify(tile).length > maxTileLength) {
-    return [{ field: "query", message: `is too large: a tile can have ${maxTileLength} characters of JSON` }]
+    return [
+      {
+        field: "query",
+        message: `is too large: the maximum is ${maxTileLength} characters of JSON per tile`,
+      },
+    ]
   }
   try {
     const { parameters } = parse(tile, now, canReadData)

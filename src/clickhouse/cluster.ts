@@ -16,7 +16,7 @@ export class ClusterError extends Error {
     message: string,
     /** ClickHouse's error number, such as 60 for a missing table; undefined: no response. */
     readonly number: number | undefined,
-    /** The cluster may still be executing the request, or may have executed it. */
+    /** The cluster can still be executing the request, or can have executed it. */
     readonly isOutcomeUnknown: boolean,
     options?: ErrorOptions,
   ) {

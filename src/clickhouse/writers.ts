@@ -40,7 +40,7 @@ export class WriterRecord {
     if (writers.some((row) => row.writer !== writer)) {
       throw new UserError(
         `another database file ships to ${cluster.name}`,
-        "give each file a database of its own in the cluster, such as --clickhouse https://user@host:8443/shop; if this file was restored from a backup that predates its first shipment, run databuddy clickhouse fetch: it adds the events that only the cluster has, and shipping can continue",
+        "give each file its own database in the cluster, such as --clickhouse https://user@host:8443/shop; if this file was restored from a backup that predates its first shipment, run databuddy clickhouse fetch: it adds the events that only the cluster has, and shipping can continue",
       )
     }
     this.shippedId = writers[0]?.shippedId ?? 0

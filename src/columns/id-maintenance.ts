@@ -9,7 +9,7 @@ import { type SealedState, sealedStateSql } from "./sealed-state.ts"
 
 /** Chunks written in one transaction: about 10 ms. */
 const chunksPerBatch = 16
-/** Ids whose texts are collected together, in 10 MB. Chunks of earlier versions can be larger than others. */
+/** Maximum ids whose texts are collected at once, in about 10 MB. Chunks of earlier versions can be larger than others. */
 const idsPerBatch = 65_536
 /** Events looked up in one step: about 5 ms. */
 const lookupsPerStep = 256

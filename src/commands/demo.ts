@@ -14,7 +14,7 @@ import { stopListening } from "../server/shutdown.ts"
 import type { Context } from "../terminal/context.ts"
 import { version } from "../version.ts"
 
-/** The database has 40 MB at the start, and grows by less than 20 MB a day. */
+/** The database takes 40 MB at the start, and grows by less than 20 MB a day. */
 const neededSpace = "100 MB"
 
 interface DemoFlags {
@@ -33,7 +33,7 @@ export function addDemoCommand(root: Command, context: Context): void {
   addFlagsOfServe(command, ["--port"])
     .option(
       "--seed <number>",
-      "seed of the generated events: another number gives other events",
+      "seed of the generated events; the same seed generates the same events",
       whole(0, 2 ** 32 - 1),
       1,
     )
@@ -150,7 +150,7 @@ Open the dashboard (this link logs you in):
 
   ${url}${loginPath}
 
-Queries to try:
+Questions that the data answers:
 
 ${questions.join("")}`
 }

@@ -36,8 +36,8 @@ export const rowBytes = 500
 const appSeed = 0x5f3759df
 
 /**
- * Simulates the two websites until `now` (Unix ms). The same seed on the same UTC day gives the same rows; a later time of the day adds
- * some at the end.
+ * Simulates the two websites until `now` (Unix ms). The same seed on the same UTC day generates the same rows; a later
+ * time of day adds some at the end.
  */
 export function createDataset(seed: number, now: number, rids: WebsiteRids): Dataset {
   const timeline = new Timeline(now)

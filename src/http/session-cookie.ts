@@ -44,7 +44,7 @@ export function loginOf(db: Db, request: Request, now: number): LoginSession | u
 }
 
 /**
- * The login session of a page navigation, which may come from a link on another site; undefined if there is no valid
+ * The login session of a page navigation, which can come from a link on another site; undefined if there is no valid
  * session. The response must not depend on it in a way that the other site can read.
  */
 export function loginForNavigation(db: Db, { headers }: Request, now: number): LoginSession | undefined {

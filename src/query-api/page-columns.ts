@@ -12,7 +12,7 @@ export const pageColumnMeanings: Record<string, string> = {
   pages_per_session: "Page views per session",
   active_users: "Distinct anonymous ids",
   active_sessions: "Distinct session ids",
-  sessions_with_time: "Sessions with such a visit",
+  sessions_with_time: "Sessions with a visit between 1 s and an hour",
   median_time_on_page: "Median seconds",
   referrer: "Host of the referring page, without www.",
   domain: "Host, without www.",
@@ -63,7 +63,7 @@ export const pageColumnMeanings: Record<string, string> = {
   median_time_to_first_interaction: "Median ms until the first interaction, of page views that have one",
   depth_range: "Range of the deepest scroll position, in percent",
   form_starts: "Sessions in which a form field of the page was used",
-  form_submits: "Those of these sessions in which a form of the page was submitted",
+  form_submits: "Sessions in which a form of the page was submitted",
   abandonment_rate: "Percent of form_starts without a submission",
   top_abandoned_field: "The field that was most often the last one before leaving",
 }

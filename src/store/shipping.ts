@@ -115,7 +115,7 @@ export function applyShippingChange(db: Db, change: ShippingChange): void {
 }
 
 /**
- * Marks a restored file as one that can differ from the cluster: deletions after its backup may have been shipped. Does
+ * Marks a restored file as one that can differ from the cluster: deletions after its backup can have been shipped. Does
  * nothing in a file that never shipped, or in one of a version without shipping.
  */
 export function compareAfterRestore(db: Db): void {

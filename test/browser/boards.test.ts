@@ -49,7 +49,7 @@ async function pinAll(page: Page, button: Locator): Promise<void> {
   for (let choice = 0; ; choice++) {
     await button.click()
     await dialog.getByRole("combobox", { name: "Board" }).selectOption({ label: "Growth" })
-    const numbers = dialog.getByRole("combobox", { name: "Number" })
+    const numbers = dialog.getByRole("combobox", { name: "Metric" })
     const count = await numbers.locator("option").count()
     if (count > 0) await numbers.selectOption({ index: choice })
     await dialog.getByRole("button", { name: "Pin", exact: true }).click()

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { reasonText } from "../../src/dashboard/state/rejected-requests.ts"
 import { eventuallyPasses } from "../harness.ts"
 import { violations } from "./axe.ts"
 import { type Dashboard, noBrowser, openDashboard, skipped, waitForPage } from "./browser.ts"
@@ -56,9 +57,8 @@ describe.skipIf(noBrowser)(`rejected requests${skipped}`, () => {
     const reasons = [...Map.groupBy(requests, ({ reason }) => reason)].map(([, group]) => group)
     for (const requestsOfReason of reasons) {
       const [first] = requestsOfReason as [RejectedRequest]
-      const text = first.reason.replaceAll("_", " ")
       const group = page.locator(".rejected-reasons > li", {
-        has: page.getByText(new RegExp(`^${text}`, "i")),
+        has: page.getByText(new RegExp(`^${reasonText(first.reason)}`)),
       })
       await eventuallyPasses(async () =>
         expect(await group.locator(".rejected-count").textContent()).toStartWith(

@@ -130,7 +130,7 @@ describe.skipIf(noBrowser)(`saved views, annotations and share links${skipped}`,
     await page.getByRole("button", { name: "Create share link…" }).click()
     await page.getByLabel("Name").fill("For the board")
     await page
-      .getByLabel("Websites that can embed it")
+      .getByLabel("Websites that can embed the link")
       .fill("https://wiki.example\nhttps://*.intranet.example")
     await page.getByRole("button", { name: "Create link" }).click()
     await page.getByRole("heading", { name: "Embed" }).waitFor()
@@ -250,7 +250,7 @@ describe.skipIf(noBrowser)(`saved views, annotations and share links${skipped}`,
     const row = page.getByRole("listitem").filter({ hasText: "short" }).last()
     await row.getByRole("button", { name: "More actions for short" }).click()
     await page.getByRole("button", { name: "Rotate…" }).click()
-    await page.getByLabel("The old address stops working").selectOption({ label: "After 1 day" })
+    await page.getByLabel("The old link stops working").selectOption({ label: "After 1 day" })
     await page.getByRole("button", { name: "Rotate", exact: true }).click()
     const next = (await page.locator(".code-block code").first().textContent()) ?? ""
     await page.getByRole("button", { name: "Done" }).click()

@@ -19,7 +19,7 @@ interface VitalBreakdownProps {
 
 type Row = Record<string, string | number | null>
 
-/** One vital by the values of a field, most measurements first. Click a value to filter by it. */
+/** Breaks one web vital down by a field, most measurements first. Click a value to filter by it. */
 export function VitalBreakdown({ field, title, column, metric, query }: VitalBreakdownProps) {
   const format = useFormat()
   const rows = query.rows<Row>(field).map((row) => ({

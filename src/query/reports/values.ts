@@ -152,7 +152,7 @@ class PropertyCounts {
   /** Computed on first use. Nothing can be added after that. */
   #kinds: Kinds | undefined
   #sorted: CountedValue[] | undefined
-  /** The texts of JSON numbers, if values of several types are counted as text. */
+  /** If values are counted as text, the texts of those that are JSON numbers. */
   readonly #numbers = new Set<string>()
 
   constructor(

@@ -16,7 +16,7 @@ interface ItemMenuProps {
   consequence: string
   onRename: (name: string) => Promise<void>
   onRemove: () => Promise<void>
-  /** Called after each dialog, also after Cancel. */
+  /** Called after each dialog, even after Cancel. */
   onClose?: () => void
 }
 
