@@ -105,7 +105,7 @@ export function parseNewTile(value: unknown, context: TileContext): NewTile {
  */
 export function withTile(tiles: readonly Tile[], added: NewTile, context: TileContext): Tile[] {
   if (tiles.length >= maxTiles) {
-    throw invalidShape([{ field: "", message: `exceeds the maximum of ${maxTiles} tiles on a board` }])
+    throw invalidShape([{ field: "", message: `has too many tiles: a board has at most ${maxTiles}` }])
   }
   if (tiles.some(({ id }) => id === added.id)) {
     throw invalidShape([{ field: "id", message: repeatedId }])

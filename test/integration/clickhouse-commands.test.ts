@@ -204,13 +204,13 @@ test("after a restore, the cluster gets the events again that were deleted since
   expect(stub.events.has(2)).toBe(true)
 })
 
-test("fetch lets a file continue that was restored from a backup of before its first shipment", async () => {
+test("fetch lets a file continue that was restored from a backup that predates its first shipment", async () => {
   fill()
   await migrate()
   writeFileSync(folder.file("backup.db"), readFileSync(db))
   await onFile("load")
   db = folder.file("backup.db")
-  expect((await onFile("load")).err).toContain("of before its first shipment, databuddy clickhouse fetch")
+  expect((await onFile("load")).err).toContain("that predates its first shipment, run databuddy clickhouse fetch")
   expect(await onFile("fetch")).toMatchObject({ code: 0 })
   addEvent(db, "next")
   expect(await onFile("load")).toMatchObject({ code: 0 })

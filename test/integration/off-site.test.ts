@@ -351,7 +351,7 @@ const mistakes: [string, string[], string][] = [
   [
     "a key file with something else",
     ["backup", "s3://bucket", "--backup-key", "TEXT"],
-    "contains a line that is not a key of age",
+    "contains a line that is not an age key",
   ],
   [
     "a key file that is missing",
