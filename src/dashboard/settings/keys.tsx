@@ -146,7 +146,7 @@ function KeyRow({ apiKey: key, openDialog }: { apiKey: Key; openDialog: (dialog:
         ...(isOverlapping
           ? [
               [
-                "Previous key",
+                "Previous secret",
                 `${previousStart}… works until ${format.time(previousExpiresAt)}`,
                 "wide",
               ] as const,

@@ -102,7 +102,8 @@ export class Format {
   /** ISO 8601 times, `to` exclusive: 16–22 Nov 2026. If it ends within a day: 23 Nov 2026 (to 10:15). */
   period({ from, to }: { from: string; to: string }): string {
     const [start, end] = [Date.parse(from), Date.parse(to)]
-    // An empty period: where daylight saving time skips midnight, the first hour of a day can be one.
+    // The period can be empty: where daylight saving time skips midnight, the first hour of a day has no
+    // length.
     if (start >= end)
       return this.#date(start, { dateStyle: "medium", timeStyle: "short", timeZone: this.zone })
     const startsDay = (ms: number) => this.#days.format(ms) !== this.#days.format(ms - 1)

@@ -21,7 +21,7 @@ export interface Memory {
 export class MemoryBudget implements Memory {
   #reserved = 0
 
-  /** `parent`: every reservation is also made there, and throws if the parent has no room. */
+  /** `parent`: also counts every reservation; `reserve` throws if it has no room. */
   constructor(
     private readonly limit: number,
     private readonly parent?: Memory,

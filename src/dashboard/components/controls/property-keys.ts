@@ -5,7 +5,10 @@ import { useQuery } from "../../state/use-query.ts"
 /** Maximum number of property keys to offer. */
 const maxKeys = 1_000
 
-/** Property keys of the events in the range. `event`: only of this one. `isNeeded`: false queries nothing. */
+/**
+ * Property keys of the events in the range. `event`: only keys of this event. If `isNeeded` is false, nothing
+ * is queried.
+ */
 export function usePropertyKeys(
   event: string | undefined,
   isNeeded = true,
