@@ -40,7 +40,7 @@ const commands = new Map<string, () => Promise<AddCommand>>(
     update: async () => (await import("./commands/update.ts")).addUpdateCommand,
     migrate: async () => (await import("./commands/migrate.ts")).addMigrateCommand,
     rebuild: async () => (await import("./commands/rebuild.ts")).addRebuildCommand,
-    refusals: async () => (await import("./commands/refusals.ts")).addRefusalsCommand,
+    refusals: async () => (await import("./commands/rejected-requests.ts")).addRejectedRequestsCommand,
     query: async () => (await import("./commands/query.ts")).addQueryCommand,
     events: async () => (await import("./commands/events.ts")).addEventsCommands,
     stats: async () => (await import("./commands/stats.ts")).addStatsCommand,

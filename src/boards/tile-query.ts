@@ -2,6 +2,7 @@ import { type FieldError, RequestError } from "../errors.ts"
 import { type ParsedQuery, parseQueries } from "../query-api/parse.ts"
 import type { ParsedParameter } from "../query-api/parse-parameter.ts"
 import { typeOf } from "../query-api/query-types.ts"
+import { fullLimits } from "../query-api/result-limits.ts"
 import { parametersOf } from "./parameters.ts"
 import type { NewTile, Tile, TileKind, TileQueryJson } from "./schema.ts"
 

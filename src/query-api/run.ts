@@ -1,14 +1,14 @@
 import type { AuthenticatedRequest, RouteDeps } from "../http/authenticated-request.ts"
 import type { Caller } from "../http/caller.ts"
 import { addressOf, type RequestContext } from "../http/request-context.ts"
+import type { Client } from "../query/engine/caller-queue.ts"
 import type { QueryEngine } from "../query/engine/engine.ts"
-import type { Client } from "../query/engine/queue.ts"
 import { hasScope } from "../store/keys.ts"
 import { executeParsedQuery, type ParameterResult, type QueryAnswer } from "./execute.ts"
-import { fullLimits, reportLimits } from "./limits.ts"
 import { parseQueries } from "./parse.ts"
 import type { QuerySpec } from "./query-spec.ts"
 import { discard, type JsonRows, Outbox, queryResponse } from "./response.ts"
+import { fullLimits, reportLimits } from "./result-limits.ts"
 import type { LimitedCaller } from "./type-access.ts"
 
 /** What running queries needs. */

@@ -26,7 +26,7 @@ import type { ServeOptions } from "../serve-options.ts"
 import { EventFollower } from "../store/event-follower.ts"
 import { Store } from "../store/store.ts"
 import { LoginLimits } from "../users/login-limits.ts"
-import { Passwords } from "../users/passwords.ts"
+import { PasswordHasher } from "../users/password-hash.ts"
 import { HeapCollection } from "./heap-collection.ts"
 import { queryMemoryOf } from "./memory-plan.ts"
 
@@ -168,7 +168,7 @@ export function openServer(options: ServerOptions, environment: ServerEnvironmen
     draining: new Draining(),
     limiter: new RateLimiter(elapsed),
     loginLimits: new LoginLimits(elapsed),
-    passwords: new Passwords(),
+    passwords: new PasswordHasher(),
     failures: new RateLimiter(elapsed),
     rejectedBytes: new RejectedBytes(options.maxBody, elapsed),
     bodyBudget: new BodyBudget(options.queueBytes),

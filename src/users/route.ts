@@ -46,14 +46,14 @@ import {
   userJson,
 } from "./input.ts"
 import type { LoginLimits } from "./login-limits.ts"
-import type { Passwords } from "./passwords.ts"
+import type { PasswordHasher } from "./password-hash.ts"
 
 /** Maximum failed attempts per minute to confirm the current password. */
 const passwordChanges = 10
 
 export interface UserRouteDeps extends RouteDeps {
   loginLimits: LoginLimits
-  passwords: Passwords
+  passwords: PasswordHasher
   /** Name of the page script, for the snippets on the setup page. */
   scriptName: string
   settings: RouteDeps["settings"] & { ingestPath: string }

@@ -20,7 +20,7 @@ import { type Write, Writer } from "../../src/store/ingest/writer.ts"
 import { createKey, scopes } from "../../src/store/keys.ts"
 import { Store } from "../../src/store/store.ts"
 import { LoginLimits } from "../../src/users/login-limits.ts"
-import { Passwords } from "../../src/users/passwords.ts"
+import { PasswordHasher } from "../../src/users/password-hash.ts"
 
 const environment: Environment = {
   now: Date.now,
@@ -59,7 +59,7 @@ const app = createApp({
   draining: new Draining(),
   limiter: new RateLimiter(environment.elapsed),
   loginLimits: new LoginLimits(environment.elapsed),
-  passwords: new Passwords(),
+  passwords: new PasswordHasher(),
   failures: new RateLimiter(environment.elapsed),
   rejectedBytes: new RejectedBytes(2_097_152, environment.elapsed),
   bodyBudget: new BodyBudget(67_108_864),

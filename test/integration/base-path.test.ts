@@ -6,7 +6,7 @@ import { RequestCounts } from "../../src/metrics/requests.ts"
 import { addServeOptions } from "../../src/serve-options.ts"
 import { createUser } from "../../src/store/users.ts"
 import { createWebsite } from "../../src/store/websites.ts"
-import { Passwords } from "../../src/users/passwords.ts"
+import { PasswordHasher } from "../../src/users/password-hash.ts"
 import { cheapHash, giveKey, openApp, type TestApp } from "../support/app.ts"
 
 // A server with --base-path answers as one without it, whether a proxy removes the path or not.
@@ -195,7 +195,7 @@ describe.each(ways)("behind $proxy,", ({ prefix }) => {
     const app = openApp(() => ({ https: proto === "HTTPS" }), { basePath })
     try {
       const password = "correct horse battery"
-      const hash = await new Passwords(cheapHash).hash(password)
+      const hash = await new PasswordHasher(cheapHash).hash(password)
       createUser(
         app.store.db,
         "ada",

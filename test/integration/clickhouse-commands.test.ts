@@ -210,7 +210,9 @@ test("fetch lets a file continue that was restored from a backup that predates i
   writeFileSync(folder.file("backup.db"), readFileSync(db))
   await onFile("load")
   db = folder.file("backup.db")
-  expect((await onFile("load")).err).toContain("that predates its first shipment, run databuddy clickhouse fetch")
+  expect((await onFile("load")).err).toContain(
+    "that predates its first shipment, run databuddy clickhouse fetch",
+  )
   expect(await onFile("fetch")).toMatchObject({ code: 0 })
   addEvent(db, "next")
   expect(await onFile("load")).toMatchObject({ code: 0 })

@@ -5,7 +5,7 @@ import { createInvite, type Purpose } from "../../src/store/invites.ts"
 import { listKeys, updateKey } from "../../src/store/keys.ts"
 import { createUser, deleteUser, listUsers, setPassword, type UserSettings } from "../../src/store/users.ts"
 import { createWebsite } from "../../src/store/websites.ts"
-import { Passwords } from "../../src/users/passwords.ts"
+import { PasswordHasher } from "../../src/users/password-hash.ts"
 import { cheapHash, giveKey, openApp, type TestApp } from "../support/app.ts"
 
 // biome-ignore lint/suspicious/noExplicitAny: bodies are compared, not worked with
@@ -53,7 +53,7 @@ async function giveUser(settings: Partial<UserSettings> = {}) {
     sections: null,
     ...settings,
   }
-  const hash = await new Passwords(cheapHash).hash(password)
+  const hash = await new PasswordHasher(cheapHash).hash(password)
   return createUser(app.store.db, crypto.randomUUID(), whole, hash, app.clock.now)
 }
 

@@ -6,7 +6,7 @@ import { openServer, type ServerOptions } from "../../src/server/open-server.ts"
 import { closeDatabase, openDatabase } from "../../src/store/db/open.ts"
 import { createKey, type KeyGrant, scopes } from "../../src/store/keys.ts"
 import type { Store } from "../../src/store/store.ts"
-import { Passwords } from "../../src/users/passwords.ts"
+import { PasswordHasher } from "../../src/users/password-hash.ts"
 import { temporaryFolder } from "../harness.ts"
 
 export interface TestApp {
@@ -89,7 +89,7 @@ export function openApp(
       log,
     },
   )
-  const app = createApp({ ...deps, passwords: new Passwords(cheapHash), ...changes(deps) })
+  const app = createApp({ ...deps, passwords: new PasswordHasher(cheapHash), ...changes(deps) })
   return {
     store,
     send: async (request) => app.handle(request),

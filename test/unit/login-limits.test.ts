@@ -65,7 +65,7 @@ test("a limit that rejects takes no tokens from the others", () => {
 })
 
 test("users at known addresses are served while unknown addresses fill the slots", async () => {
-  const passwords = new Passwords({ memoryCost: 8, timeCost: 1 })
+  const passwords = new PasswordHasher({ memoryCost: 8, timeCost: 1 })
   const strangers = Array.from({ length: 40 }, (_, n) =>
     passwords
       .verify("wrong password", null, { address: `10.9.9.${n % 10}`, isKnown: false })
@@ -77,12 +77,12 @@ test("users at known addresses are served while unknown addresses fill the slots
 })
 
 test("a hash costs the minimum that OWASP recommends for Argon2id", async () => {
-  const hash = await new Passwords().hash("a long pass phrase")
+  const hash = await new PasswordHasher().hash("a long pass phrase")
   expect(hash).toStartWith("$argon2id$v=19$m=19456,t=2,p=1$")
 })
 
 test("one address cannot take all slots", async () => {
-  const passwords = new Passwords({ memoryCost: 8, timeCost: 1 })
+  const passwords = new PasswordHasher({ memoryCost: 8, timeCost: 1 })
   const flood = Array.from({ length: 40 }, () =>
     passwords
       .verify("wrong password", null, { address: "10.9.9.9", isKnown: false })

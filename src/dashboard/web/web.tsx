@@ -219,7 +219,7 @@ function Movers() {
   const { filters, compare } = view.value
   const { metric } = useMetric(stats, stats[0])
   // Filters that select sessions give other numbers than the events that match them.
-  if (!compare || !peopleOfViews(filters)) return null
+  if (!compare || !pageViewPeople(filters)) return null
   const { measure, label } = "measure" in metric ? metric : stats[0]
   if (embed?.chart === "movers" || router.location.value.params.has("movers"))
     return <ValueMovers filters={filters} kinds={["page_view"]} measure={{ name: measure, label }} />
