@@ -1,5 +1,5 @@
 /**
- * What an event records. `custom`: an event that the sender named, as on /track. All others come from the page script, except `ai_visit`,
+ * What an event records. `custom`: an event whose name the sender chose, such as one sent to /track. All others come from the page script, except `ai_visit`,
  * which a website's server reports. The database stores the index: add new kinds at the end. The view `events` names them,
  * so a new kind needs a migration.
  */

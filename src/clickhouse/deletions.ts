@@ -2,7 +2,7 @@ import type { IdRange } from "../store/shipping.ts"
 import type { WebsiteDay } from "./comparison.ts"
 import { deletionTarget, quoteText, type SchemaState } from "./schema.ts"
 
-// Only numbers and website ids of this program are written into the statements, because a deletion cannot have
+// Only numbers and website IDs that this program generated are interpolated into the statements, because a deletion cannot have
 // parameters. Each statement is a mutation of all parts, which takes the cluster up to a second, so there are few of
 // them, each with many ids.
 
@@ -25,7 +25,7 @@ export function deleteRanges(ranges: readonly IdRange[], schema: SchemaState): s
   ].map((condition) => `delete from ${deletionTarget(schema)} where ${condition}`)
 }
 
-/** A row that is not an event of the file. An event with the same id can exist on another day. */
+/** A row of the cluster that is not an event of the SQLite file. An event with the same id can exist on another day. */
 export interface ForeignRow extends WebsiteDay {
   id: number
 }

@@ -114,7 +114,7 @@ function* groupRows(
     measures: measures.map(({ measure }) => measure),
   }
   const { limit, offset, previous } = spec
-  // The rows of a comparison are those of both periods.
+  // A comparison includes the groups that occur in either period.
   const range = previous && span(previous)
   const cells = (values: Values | undefined): Row =>
     Object.fromEntries(

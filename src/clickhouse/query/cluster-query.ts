@@ -12,7 +12,7 @@ export interface ClusterQueryLimits {
   seconds: number
   /** Of memory in the cluster. */
   bytes: number
-  /** Of a result, which the thread holds. */
+  /** Maximum bytes of a result, which the query thread holds in memory. */
   resultBytes: number
 }
 
@@ -40,7 +40,7 @@ export class ClusterQueries {
     return this.#source.read()
   }
 
-  /** Throws a ClusterError, a NotSupportedError, or the reason of the signal. */
+  /** Throws a ClusterError, a NotSupportedError, or the signal's abort reason. */
   run<Q extends Query>(query: Q, snapshot: FileSnapshot, signal: AbortSignal): Promise<ResultOf<Q>> {
     const { watermark, tail, deleted, websites } = snapshot
     const ofScope = new Map(

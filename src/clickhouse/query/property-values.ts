@@ -12,12 +12,12 @@ import type { ReportContext } from "./report.ts"
 import { jsonNumber, jsonText, NotSupportedError, utf16Order } from "./scan.ts"
 import { surrogateMark, unmarkSurrogates } from "./statement.ts"
 
-/** Distinct numbers of all properties, which are held in memory: about 100 bytes each. */
+/** Maximum number of distinct numbers in all properties. They are held in memory, about 100 bytes each. */
 const maxNumbers = 1_000_000
-/** Texts of a property that only JavaScript can tell from dates. */
+/** Maximum strings of a property that look like dates but must be validated in JavaScript. */
 const maxUnusualDates = 100_000
 
-/** Forms of dates and times that JavaScript reads. */
+/** Date and time formats that JavaScript parses. */
 const plainDate =
   "^[1-9][0-9]{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])(?:[T ](?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\\\\.[0-9]+)?)?Z?)?$"
 /** `dateForm` and `urlForm` of src/query/reports/values.ts. */

@@ -82,7 +82,7 @@ interface Session {
   events: ApiEvent[]
 }
 
-/** Groups events by day and session, in order; overlapping sessions alternate. */
+/** Groups events by day and session, in order. If sessions overlap, a session can appear several times. */
 function daysOf(events: readonly ApiEvent[], format: Format): { day: string; sessions: Session[] }[] {
   const days: { day: string; sessions: Session[] }[] = []
   for (const event of events) {

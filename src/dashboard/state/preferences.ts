@@ -25,7 +25,7 @@ export class Preferences {
   /** The website viewed last. */
   readonly website = signal<string | undefined>(undefined)
 
-  /** Whether charts explain what a mouse can do; false once one has. */
+  /** Whether charts show the hint about the mouse. False once the user has used the mouse on a chart. */
   readonly chartHint = signal(true)
 
   /** `initialTheme`: used unless the storage has a theme. */

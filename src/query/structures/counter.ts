@@ -117,7 +117,7 @@ export class Counter<Value> {
   }
 
   /**
-   * Shrinks it to its minimum. After that, it can only be merged into other counters or serve as their base.
+   * Frees the lookup table. After that, it can only be merged into other counters or serve as their base.
    */
   pack(): void {
     this.#places = undefined

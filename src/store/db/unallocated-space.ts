@@ -30,7 +30,7 @@ const stepBytes = 2_097_152
  * first byte is 0 or 1, and so never the type of a B-tree page.
  */
 const maxPages = 0x2000000
-/** Offset of the byte that SQLite locks. SQLite does not use its page. */
+/** Offset of the byte that SQLite locks. SQLite stores no data in the page that contains it. */
 const lockByte = 0x40000000
 
 /** How the caller runs the steps. */
