@@ -136,7 +136,7 @@ describe.skipIf(noBrowser)(`a share link in a page of another website${skipped}`
     await waitForPage(owner, "Return visits")
     await owner.getByRole("button", { name: "More actions for Growth" }).click()
     await owner.getByRole("button", { name: "Share…" }).click()
-    await owner.getByLabel("Websites that can embed it").fill(`http://localhost:${site.port}`)
+    await owner.getByLabel("Websites that can embed the link").fill(`http://localhost:${site.port}`)
     expect(await violations(owner)).toEqual([])
     await owner.getByRole("button", { name: "Create link" }).click()
     const url = (await owner.locator(".code-block code").first().textContent()) ?? ""
