@@ -3,7 +3,7 @@ import { basename, dirname, join } from "node:path"
 
 /**
  * Bundles the dashboard and embeds its files. Bun's own import of an HTML file lists style sheets in an order that
- * depends on which thread was first, so the same sources would give different binaries.
+ * depends on which thread finishes first, so the same sources would give different binaries.
  *
  * `folder` holds the files until the build has embedded them. Throws if the dashboard does not compile.
  */

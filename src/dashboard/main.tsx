@@ -103,7 +103,7 @@ function isPage(page: string): page is PageName {
   return Object.hasOwn(pages, page)
 }
 
-/** The path of the shared view, with the appearance of the frame: a reload of the frame needs it again. */
+/** Adds the parameters of an embedded page to the path, so that a reload of the frame keeps its appearance. */
 function withEmbedParams(path: string, params: URLSearchParams): string {
   const look = embedParamNames.flatMap((name) => {
     const value = params.get(name)

@@ -69,7 +69,7 @@ function segmentsOf(url: string): string[] {
   return pathname.split("/").filter(Boolean).map(decoded)
 }
 
-/** Returns the part unchanged if it is not valid percent-encoding. */
+/** Decodes percent-encoding. An invalid part is returned unchanged. */
 function decoded(part: string): string {
   try {
     return decodeURIComponent(part)

@@ -25,7 +25,7 @@ export function BoardList() {
   return (
     <Page title="Boards" unranged unfiltered>
       {own.isLoading || all.isLoading ? (
-        // Shown for both lists, because the second one would move when the first one has loaded.
+        // One skeleton for both lists: otherwise the second list would move when the first has loaded.
         <Skeleton height={skeletonHeight} />
       ) : (
         <>

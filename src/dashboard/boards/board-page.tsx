@@ -142,7 +142,7 @@ function Content({ loaded, draft, onDraft }: ContentProps) {
   )
 }
 
-/** The tile that a page of another website shows alone, as wide as its frame. */
+/** A single embedded tile, as wide as its frame. */
 function aloneOf(tiles: readonly BoardTile[], id: string): BoardTile[] {
   return tiles.filter((tile) => tile.id === id).map((tile) => ({ ...tile, x: 0, y: 0, width: boardColumns }))
 }

@@ -6,7 +6,7 @@ import type { Measure } from "../state/boards.ts"
 import type { Row } from "../state/query-cache.ts"
 import { valueText } from "./values.ts"
 
-/** The name of a value as people know it. */
+/** The display name of a value. */
 export function nameIn(row: Row, column: string, names: ValueNames): string {
   const value = row[column]
   if (column === "website_id") return names.session.nameOf(typeof value === "string" ? value : "none")

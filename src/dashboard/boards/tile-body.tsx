@@ -24,12 +24,12 @@ import "../retention/retention.css"
 
 interface BodyProps<Tile> {
   tile: Tile
-  /** The IDs of its results are the positions of the parameters. */
+  /** Each result has the position of its parameter as ID. */
   query: QueryState
   annotations: readonly Annotation[]
 }
 
-/** The content of a tile, once its query has been answered. */
+/** The content of a tile after its query has finished. */
 export function TileBody({ tile, ...props }: BodyProps<BoardTile>) {
   switch (tile.kind) {
     case "number":
@@ -166,7 +166,7 @@ function TableBody({ tile, query }: BodyProps<TileOf<"table">>) {
 function FunnelBody({ tile, query }: BodyProps<TileOf<"funnel">>) {
   const rows = query.rows<StepRow>("0")
   const unit = unitOf(tile)
-  // The pages write steps this way, and the server has validated them.
+  // The pages create steps of this shape, and the server has validated them.
   const steps = (tile.query.parameters[0]?.steps ?? []) as Partial<Step>[]
   if (!rows[0]?.people) return <NoData />
   return (
@@ -176,7 +176,7 @@ function FunnelBody({ tile, query }: BodyProps<TileOf<"funnel">>) {
   )
 }
 
-/** The event with its filters. The API also takes steps that are only a name. */
+/** The event with its filters. The API also accepts a step that is only a name. */
 function stepName({ event_name: name }: StepRow, step: Partial<Step> | undefined): string {
   return resultText(name, { name: step?.name ?? "", filters: step?.filters ?? [] })
 }

@@ -97,8 +97,8 @@ function useTileQuery(tile: BoardTile, website: string, version: number): QueryS
 }
 
 /**
- * Keeps the last result while a repeated query fails, so that a wallboard stays readable while the server restarts. The
- * first version shows errors like every page.
+ * Keeps the last result while a repeated query fails, so that a wallboard stays readable while the server restarts. An
+ * error of the first query is shown as on every page.
  */
 function useLastResult(query: QueryState, version: number) {
   const { now } = useApp()

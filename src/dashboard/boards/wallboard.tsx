@@ -75,7 +75,7 @@ function useUpdates(refetch: () => void): { version: number; updatedAt: number }
   return state
 }
 
-/** Escape exits. In full screen, the browser takes the key, and leaves full screen. Undefined: a frame has nothing to exit to. */
+/** Calls `exit` on Escape and when full screen ends, which is all that Escape does there. Undefined in a frame. */
 function useExitKeys(exit: (() => void) | undefined): void {
   useEffect(() => {
     if (!exit) return

@@ -4,7 +4,7 @@ export interface PageReport {
   name: string
   title: string
   hint: string
-  /** Shown instead of a table without rows. */
+  /** Shown instead of an empty table. */
   empty: string
   file: string
   columns: readonly Column[]

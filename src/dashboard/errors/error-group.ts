@@ -1,6 +1,6 @@
 import { type Filter, valueFilter } from "../state/filters.ts"
 
-/** Equal errors: those with the same message from the same line of the same script. */
+/** Errors with the same message from the same line of the same script. */
 export interface ErrorGroup {
   message: string | null
   filename: string | null

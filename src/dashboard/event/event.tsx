@@ -193,7 +193,7 @@ function Totals({ query, name, better }: TotalsProps) {
   )
 }
 
-/** `name`: in the API. */
+/** `name`: the name in the API. */
 const measures = [
   {
     value: "events",

@@ -27,7 +27,7 @@ interface BreakdownProps {
   unit: Unit
   window: string
   by: string
-  /** The name under which the funnel is saved. */
+  /** The name of the saved funnel. */
   name: string | undefined
 }
 
@@ -50,7 +50,7 @@ export function Breakdown({ query, steps, unit, window, by, name: funnelName }: 
       {format.count(people)}
     </PeopleLink>
   )
-  /** The conversion from the first step to the last in the previous period, and its change. A dash: nobody entered. */
+  /** The conversion from the first step to the last in the previous period, and its change. A dash if nobody entered the funnel. */
   const changeOf = (rows: readonly StepRow[]) => {
     const [first, last] = [rows[0], rows.at(-1)]
     if (!first?.previous?.people || !last?.previous) return ["–", "–"]

@@ -118,7 +118,7 @@ export interface FunnelProps {
   unit: Unit
   window: string
   by: string | undefined
-  /** The name under which it is saved. */
+  /** The name of the saved funnel. */
   name: string | undefined
 }
 

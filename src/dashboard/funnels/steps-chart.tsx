@@ -37,7 +37,7 @@ interface StepsPanelProps {
   steps: readonly Step[]
   unit: Unit
   window: string
-  /** The name under which the funnel is saved. */
+  /** The name of the saved funnel. */
   name: string | undefined
   pin: PinnedTile
 }

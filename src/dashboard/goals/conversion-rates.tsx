@@ -76,7 +76,7 @@ function parameterOf(steps: readonly Step[], unit: Unit) {
   return { name: "goals", steps: steps.map(stepBody), unit: unit.value }
 }
 
-/** The chart, for boards. Goals for the same event have no names that distinguish them. */
+/** The chart, for boards. Goals for the same event cannot be told apart by name. */
 function chartTile(steps: readonly Step[], unit: Unit): PinnedTile | undefined {
   const names = steps.map(({ name }) => name)
   if (new Set(names).size < names.length) return undefined

@@ -168,7 +168,7 @@ function rowsOf(goals: readonly SavedGoal[], query: QueryState): (GoalRow | unde
   const rowsById = new Map<string, GoalRow>()
   for (const { id, goals: batch } of batchesOf(goals)) {
     const rows = query.rows<GoalRow>(id)
-    // A result of the previous query belongs to other goals.
+    // The result of the previous query can be for other goals.
     if (rows.length !== batch.length) continue
     batch.forEach(({ view }, index) => {
       const row = rows[index]

@@ -33,7 +33,7 @@ interface InstallProps {
 /** Setup instructions with the status of the first event. */
 export function Install({ site, onArrival, onShow }: InstallProps) {
   const { isKnown, latest, hasStray } = useLatestEvent(site.id)
-  /** Changes with the website's allowed hosts. */
+  /** Changes when the allowed hosts of the website change. */
   const [version, setVersion] = useState(0)
   const [hasRejected, setRejected] = useState(false)
   const hasArrived = latest !== undefined

@@ -57,7 +57,7 @@ export interface ScriptTarget {
   apiUrl: string
   /** Whether `apiUrl` is where the script sends by default. */
   isDefaultApiUrl: boolean
-  /** Hash of the only version of the script that browsers run; undefined: they run any version. */
+  /** Hash of the only version of the script that browsers may run; undefined: any version. */
   integrity?: string
 }
 

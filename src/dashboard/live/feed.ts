@@ -123,7 +123,7 @@ export class Feed {
     void this.#run()
   }
 
-  /** While the feed is held, new events wait: the list must not move while someone reads it. */
+  /** Holds new events back, because the list must not move while someone reads it. */
   hold(isHeld: boolean): void {
     this.#isHeld = isHeld
     if (!isHeld && this.#waitingCount > 0) this.#showSoon(updateInterval)
@@ -182,7 +182,7 @@ export class Feed {
     }
   }
 
-  /** Resolves to true if the feed was suspended during a pause; rejects if the connection ends otherwise. */
+  /** Resolves to true if the feed was suspended during a pause. Rejects if the connection ends for another reason. */
   async #connect(onOpen: () => void): Promise<boolean> {
     const connection = new AbortController()
     const signal = AbortSignal.any([this.#stopped.signal, connection.signal])

@@ -29,7 +29,7 @@ const lists = [
 ] as const
 
 interface EventMoversProps {
-  /** The period that is compared with has events. */
+  /** The previous period has events. */
   isComparable: boolean
 }
 
@@ -94,7 +94,7 @@ export function EventMovers({ isComparable }: EventMoversProps) {
   )
 }
 
-/** The change in standard deviations of random variation. */
+/** The change, in standard deviations of random variation. */
 function deviations({ total_events: now, previous }: NameRow): number {
   const before = previous?.total_events ?? 0
   return now + before === 0 ? 0 : (now - before) / Math.sqrt(now + before)

@@ -82,7 +82,7 @@ interface MatchingProfilesProps {
   profiles: Resource<ProfileList>
 }
 
-/** The first profiles that match, above the visitors whose ID does. */
+/** The first profiles that match, shown above the visitors whose ID matches. */
 export function MatchingProfiles({ search, profiles: { data, error, refetch } }: MatchingProfilesProps) {
   const { router, view } = useApp()
   const format = useFormat()

@@ -30,9 +30,9 @@ interface Visitor {
 
 interface VisitorsProps {
   search?: string
-  /** Profiles match the search. */
+  /** Whether profiles match the search. */
   hasProfiles?: boolean
-  /** Only the visitors, or the profiles, of a number of a report. */
+  /** Limits the list to the visitors or profiles that a number in a report counts. */
   selection?: Selection
 }
 

@@ -11,7 +11,7 @@ import { type PersonId, personParam, withCrawlers } from "./person-id.ts"
 
 /** Errors to step through: the latest ones. */
 const maxErrors = 100
-/** Events before an error, and days in which they are searched: what led to it. */
+/** Number of events to show before an error, and the days before it to search for them. */
 const eventsBefore = 30
 const daysBefore = 30
 
@@ -26,7 +26,7 @@ export interface PersonErrors {
   select: (index: number | undefined) => void
 }
 
-/** Loads the times of the errors. The URL has that of the selected one (`error`). */
+/** Loads the times of the errors. The URL parameter `error` is the time of the selected one. */
 export function usePersonErrors(person: PersonId): PersonErrors {
   const { router, view } = useApp()
   const parameter = {
@@ -43,7 +43,7 @@ export function usePersonErrors(person: PersonId): PersonErrors {
   return {
     times,
     isTruncated: query.meta("errors")?.nextCursor != null,
-    // An error outside of the range gives the latest one in it.
+    // If the selected error is outside the range, the latest one in the range is shown.
     selected: isSelected ? Math.max(0, times.indexOf(Date.parse(chosen))) : undefined,
     select: (index) => {
       const time = index === undefined ? undefined : times[index]
@@ -52,7 +52,7 @@ export function usePersonErrors(person: PersonId): PersonErrors {
   }
 }
 
-/** Switches between all events and the errors. Nothing without errors. */
+/** Switches between all events and the errors. Renders nothing if there are no errors. */
 export function ErrorSwitch({ errors: { times, isTruncated, selected, select } }: { errors: PersonErrors }) {
   const format = useFormat()
   if (times.length === 0) return null

@@ -15,7 +15,7 @@ interface DaysProps {
   /** The earliest session might have started earlier. */
   isTruncated: boolean
   isProfile: boolean
-  /** The event that the list is about. */
+  /** The highlighted event. */
   selected?: ApiEvent | undefined
 }
 
@@ -101,7 +101,7 @@ function labelOf({ id }: Session): string {
   return id === null ? "No session" : `Session ${id}`
 }
 
-/** Of a session whose end is not known. `isTruncated`: nor is its start. */
+/** Text of a session whose end is unknown. `isTruncated`: its start is unknown too. */
 function startText(session: Session, isTruncated: boolean, format: Format): string {
   const [first] = session.events
   return isTruncated || !first
@@ -109,7 +109,7 @@ function startText(session: Session, isTruncated: boolean, format: Format): stri
     : `${labelOf(session)}, from ${format.clock(first.timestamp)}`
 }
 
-/** Of a session with the newest event first. `isTruncated`: it might have started earlier. */
+/** Text of a session whose events are listed newest first. `isTruncated`: it might have started earlier. */
 function sessionText(session: Session, isTruncated: boolean, format: Format): string {
   const { events } = session
   const [last, first] = [events[0], events.at(-1)]

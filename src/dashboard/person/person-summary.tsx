@@ -196,7 +196,7 @@ function LinkedIds({ person, summary }: { person: PersonId; summary: PersonSumma
   )
 }
 
-/** Marks what only a page has sent, because anyone can send it. */
+/** Marks values that only a page has sent: anyone can send anything from a page. */
 function ClaimNote() {
   return <span class="muted"> (claimed by a page)</span>
 }

@@ -107,7 +107,7 @@ export function RejectedRequestList({ all, siteRequests, reason, site }: ListPro
   )
 }
 
-/** The websites that requests named; null: a request named none. */
+/** The websites named in the requests; null: a request named none. */
 function sitesOf(requests: readonly RejectedRequest[]): (string | null)[] {
   const ids = [...new Set(requests.flatMap(({ websiteId }) => websiteId ?? []))].sort()
   return requests.some((request) => matchesSite(request, noWebsite)) ? [...ids, null] : ids
@@ -139,7 +139,7 @@ function Choice({ label, value, options, onChange }: ChoiceProps) {
   )
 }
 
-/** The first texts; the rest can be expanded. */
+/** Shows the first texts; a button shows the rest. */
 function TextList({ texts }: { texts: readonly string[] }) {
   if (texts.length <= shownTexts) return <span class="rejected-texts">{texts.join(", ")}</span>
   return (

@@ -32,7 +32,7 @@ export function marksOf(
     .map(({ date, text }) => ({ at: indexOfDate(date, dates), date, text }))
 }
 
-/** The action that compares the days from an annotation on with those before it. */
+/** The action that compares the days since an annotation with those before it. */
 export const comparisonLabel = "Compare before and after"
 
 /** URL parameters of that comparison. Undefined: the date is in the future. */

@@ -34,7 +34,7 @@ export class App {
   /** `version` changes with every saved annotation, so that charts refetch them. */
   readonly annotations = { version: signal(0) }
   readonly view: ReadonlySignal<View>
-  /** Set if the page is shown in a frame of another website. */
+  /** Set if the page is embedded in another website. */
   readonly embed: Embed | undefined
   /** The browser's locale, for dates and numbers. */
   readonly locale: string
@@ -57,7 +57,7 @@ export class App {
     this.queryCache = new QueryCache(this.api)
     const { isEmbedded, params } = this.router.location.value
     this.embed = isEmbedded ? parseEmbed(params) : undefined
-    // The URL says how a frame looks. Nothing is stored, because browsers can block third-party storage.
+    // The URL sets the appearance of a frame. Nothing is stored, because browsers can block third-party storage.
     const storage = this.embed ? undefined : openStorage(window)
     this.preferences = new Preferences(
       storage && storageBelow(basePath, storage),
@@ -77,7 +77,7 @@ export class App {
         today,
         range: parseRange(params, today),
         compare: parseComparison(params.get("compare")),
-        // A shared board has the filters of its tiles only.
+        // On a shared board, only the filters of the tiles apply.
         filters: this.session.sharedBoard === undefined ? parseFilters(params) : [],
       }
     })
@@ -88,7 +88,7 @@ export class App {
     this.#refreshedAt.value = this.now()
   }
 
-  /** Drops the user or the share link, and everything cached for them. */
+  /** Removes the user or the share link, and all data cached for them. */
   clearSession(): void {
     this.session.clear()
     this.queryCache.clear()

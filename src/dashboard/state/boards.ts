@@ -2,7 +2,7 @@ import type { BoardJson, BoardSummaryJson, NewTile, Tile, TileMeasure } from "..
 import type { Filter } from "./filters.ts"
 import type { Parameter } from "./query-cache.ts"
 
-/** A query without a range, in the types of the dashboard. */
+/** A query without a range, as the dashboard types it. */
 interface TileQuery {
   parameters: readonly Parameter[]
   filters?: readonly Filter[]

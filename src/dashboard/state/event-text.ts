@@ -51,7 +51,7 @@ export function eventDetails(event: ApiEvent): [name: string, value: unknown][] 
     ...(isTitled ? [] : [["", path] satisfies [string, unknown]]),
     ...Object.entries(properties)
       .filter(([key]) => !omitted.includes(key))
-      // How long a page was open says more about a page exit than how it happened.
+      // The time on the page is the most useful property of a page exit, so it comes first.
       .sort(([a], [b]) => (kind === "page_exit" ? rank(a) - rank(b) : 0))
       .map(([key, value]): [string, unknown] =>
         key === "time_on_page" && typeof value === "number" ? ["after", `${value} s`] : [key, value],

@@ -87,7 +87,7 @@ export function filterText(filter: Filter): string {
     .join(", ")}`
 }
 
-/** Whether each of the given filters is set, or its value is in the list of one that is set. */
+/** Whether each given filter is set, alone or as a value of an "is one of" filter. */
 export function hasFilters(filters: readonly Filter[], searched: readonly Filter[]): boolean {
   const params = new Set(filters.flatMap(singleFilters).map(filterParam))
   return searched.every((filter) => params.has(filterParam(filter)))

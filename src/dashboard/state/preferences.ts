@@ -2,7 +2,7 @@ import { effect, signal } from "@preact/signals"
 
 export type Theme = "system" | "light" | "dark"
 
-/** The part of a browser's storage that preferences use. */
+/** The storage methods that preferences use. */
 type PreferenceStorage = Pick<Storage, "getItem" | "setItem">
 
 /**

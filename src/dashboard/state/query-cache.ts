@@ -28,7 +28,7 @@ export interface ResultMeta {
   previous?: { from: string; to: string }
   total?: number
   nextCursor?: string | null
-  /** Of the type `movers`: the totals, and the fields that were not compared. */
+  /** For the type `movers`: the totals, and the fields that were not compared. */
   movers?: { total: number; previous_total: number; skipped: { field: string; reason: string }[] }
   ms: number
 }
@@ -76,7 +76,7 @@ export async function runParameter<Shape>(
   return { rows: result?.data ?? [], meta: result?.meta }
 }
 
-/** What the latest query has come to. */
+/** The state of the latest query. */
 export interface QueryProgress {
   /** Its request. */
   key: string
@@ -84,7 +84,7 @@ export interface QueryProgress {
   error: unknown
 }
 
-/** What is shown of a query. `key`: its request, '' if none runs. `cached`: its results from before. */
+/** The results to show for a query. `key`: its request, '' if no query runs. `cached`: earlier results of the same request. */
 export function progressOf(state: QueryProgress, key: string, cached: QueryResult[] | undefined) {
   if (key === "") return { results: undefined, isLoading: false, isStale: false, error: undefined }
   const isCurrent = state.key === key
@@ -100,7 +100,7 @@ export function progressOf(state: QueryProgress, key: string, cached: QueryResul
   }
 }
 
-/** Results in the cache, so that a page visited again shows its numbers immediately. */
+/** Maximum results in the cache. A page visited again shows its numbers immediately. */
 const maxEntries = 40
 
 /** Maximum concurrent queries. A board has up to 24, which would delay everything else that the page requests. */
@@ -117,7 +117,7 @@ export class QueryCache {
     return this.#entries.get(key)
   }
 
-  /** Clears the cache, because someone else might log in next. */
+  /** Clears the cache: another user might log in next. */
   clear(): void {
     this.#entries.clear()
   }

@@ -46,7 +46,7 @@ export const granularities = [
 
 export type Granularity = (typeof granularities)[number]["value"]
 
-/** Maximum number of bars that a chart has room for. */
+/** Maximum number of bars in a chart. */
 const maxBars = 750
 const hoursOf: Record<Granularity, number> = { hourly: 1, daily: 24, weekly: 168, monthly: 730 }
 
@@ -141,7 +141,7 @@ export function allTime(today: string): Range {
   return { preset: undefined, from, to, days: daysBetween(from, to) }
 }
 
-/** Whole weeks that are compared before and after a day. More would include other changes. */
+/** Maximum number of whole weeks to compare before and after a day. Longer periods include unrelated changes. */
 const maxWeeks = 4
 
 /**

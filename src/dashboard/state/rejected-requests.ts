@@ -14,7 +14,7 @@ export interface RejectedRequest {
   events: number | null
   names: string[]
   keys: string[]
-  /** What the website would have to allow, if that is the reason; null: the request had no usable Origin header. */
+  /** The origin to allow, for the reason `origin_not_allowed`; null: the request had no valid Origin header. */
   origin: string | null
   /** How to fix the request. */
   advice: string
@@ -32,7 +32,7 @@ export function matchesSite({ websiteId }: RejectedRequest, site: string): boole
   return site === "" || (site === noWebsite ? websiteId === null : websiteId === site)
 }
 
-/** Titles of reasons whose own words do not say what happened. */
+/** Titles of reasons whose code alone does not explain what happened. */
 const titles: Partial<Record<string, string>> = {
   invalid_shape: "Invalid fields",
   website_id_missing: "No website ID",

@@ -54,7 +54,7 @@ export class Session {
   /** The error of the last failed load. */
   readonly failure = signal<unknown>(undefined)
 
-  /** The user was logged in, but their login session has expired or was revoked. */
+  /** Whether the login session of the user has expired or was revoked. */
   readonly hasExpired = signal(false)
 
   constructor(private readonly api: () => Api) {}
@@ -76,7 +76,7 @@ export class Session {
     this.sites.value = websites
   }
 
-  /** Drops the user after a logout or an expired login session, and a share link that has ended. */
+  /** Removes the user after a logout or an expired login session, or a share link that has ended. */
   clear(): void {
     const me = this.me.value
     if (me?.user || me?.share) this.me.value = { ...me, user: null, share: null }

@@ -21,7 +21,7 @@ export const metrics: readonly [Metric, ...Metric[]] = [
 
 export interface Rating {
   label: "Good" | "Needs improvement" | "Poor"
-  /** Class of its badge. */
+  /** CSS class of the badge. */
   look: "good" | "fair" | "bad"
 }
 

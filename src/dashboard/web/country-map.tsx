@@ -13,8 +13,7 @@ export function CountryMap({ rows }: CountryMapProps) {
   const format = useFormat()
   const [outlines, setOutlines] = useState<readonly Outline[]>([])
   useEffect(() => {
-    // Loaded separately, because it would delay the numbers on the page. Without the map, the table still has
-    // them.
+    // Loaded separately, so that it does not delay the numbers. The table also works without it.
     import("./world.ts").then(
       ({ worldOutlines }) => setOutlines(worldOutlines()),
       () => {},

@@ -237,7 +237,7 @@ function RowText({ tab: { textOf, filterOf }, row }: { tab: Tab; row: Row }) {
   )
 }
 
-/** Identifies a row, so that a row that a filter moves keeps the focus. */
+/** Identifies a row, so that it keeps the focus when a filter moves it. */
 function textsOf(row: Row): string {
   return JSON.stringify(Object.values(row).filter((value) => typeof value === "string"))
 }

@@ -97,7 +97,7 @@ function sourceOf(row: Row): string {
   return textIn(row, "domain") !== null && row.referrer_type === "ad" ? `${nameOf(row)} (ad)` : nameOf(row)
 }
 
-/** A row is a domain with a type: without the type, an ad's row would also select visits from searches. */
+/** A row is a domain and a source type. By domain alone, a row of ads would also select visits from searches. */
 function sourceFilter(row: Row): ReturnType<NonNullable<Tab["filterOf"]>> {
   const type = { field: "referrer_type", value: textIn(row, "referrer_type") }
   // No other row has this type.

@@ -111,7 +111,7 @@ function NoPageViews() {
   )
 }
 
-/** `value`: in the URL; `measure`: of the page views, if the number is one. */
+/** `value`: the name in the URL. `measure`: the measure of page views, if the number is one. */
 const stats = [
   { value: "visitors", label: "Visitors", measure: "users", total: "unique_visitors", trend: "visitors" },
   { value: "sessions", label: "Sessions", measure: "sessions", total: "sessions", trend: "sessions" },
@@ -211,14 +211,15 @@ function KeyMetrics({ query }: { query: QueryState }) {
 }
 
 /**
- * What explains the change of the selected number, or of the visitors for a rate or duration: these have no parts that add up. On
- * request (`movers` in the URL), because the visitors of every value of every field are counted.
+ * The values that explain the change of the selected number. For a rate or a duration, which has no parts that add up,
+ * they explain the change in visitors. Runs on request (`movers` in the URL), because it counts the visitors of every
+ * value of every field.
  */
 function Movers() {
   const { router, view, embed } = useApp()
   const { filters, compare } = view.value
   const { metric } = useMetric(stats, stats[0])
-  // Filters that select sessions give other numbers than the events that match them.
+  // Filters that select whole sessions give different numbers than the matching events alone.
   if (!compare || !pageViewPeople(filters)) return null
   const { measure, label } = "measure" in metric ? metric : stats[0]
   if (embed?.chart === "movers" || router.location.value.params.has("movers"))
@@ -255,7 +256,7 @@ function Trend({ query }: { query: QueryState }) {
         {() => {
           const trend = query.rows<DateRow>("trend")
           if (trend.every(({ pageviews }) => pageviews === 0)) return <NoMatch />
-          // Undefined for rates and durations of dates without a session.
+          // Rates and durations are undefined on dates without sessions.
           const valuesOf = (rows: readonly (Omit<DateRow, "date" | "previous"> | null | undefined)[]) =>
             rows.map((row) => row?.[metric.trend] ?? undefined)
           const previous = {

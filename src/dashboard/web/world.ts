@@ -85,7 +85,7 @@ function pathOf(ring: readonly number[], arcs: readonly (readonly Point[])[]): s
     ring.flatMap((index) => (index < 0 ? (arcs[~index] ?? []).toReversed() : (arcs[index] ?? []))),
   )
   const xs = points.map(([x]) => x)
-  // A ring that leaves the map on one side enters it on the other: the edges of the image clip both parts.
+  // A ring that crosses the 180th meridian is drawn on both sides; the edges of the image clip both parts.
   const shifts = [0, ...(Math.max(...xs) > width ? [-width] : []), ...(Math.min(...xs) < 0 ? [width] : [])]
   return shifts
     .map((shift) => `M${points.map(([x, y]) => `${(x + shift).toFixed(1)} ${y.toFixed(1)}`).join("L")}Z`)

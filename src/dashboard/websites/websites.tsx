@@ -15,7 +15,7 @@ import { useQuery } from "../state/use-query.ts"
 
 /** Maximum lines in the chart: more are hard to tell apart. */
 const maxLines = 6
-/** Maximum rows: more websites than anyone compares at a glance. */
+/** Maximum rows: nobody compares more websites at a glance. */
 const maxRows = 1_000
 /** px of a row and of the table's header. */
 const rowHeight = 34
@@ -49,7 +49,7 @@ const tables = [
   { id: "events", measures: ["events"], kinds: metrics[3].kinds },
 ] as const
 
-/** What the caller can read: leaves out the other kinds of events, and items that are left with none. */
+/** Keeps the kinds of events that the caller can read, and removes items without any. */
 function readable<Item extends { kinds: readonly EventKind[] }>(
   items: readonly Item[],
   readableKinds: readonly EventKind[],

@@ -13,7 +13,7 @@ export interface Mover {
   percentage: number | null
   /** The percentage that the value would have if all values had changed in the same proportion. */
   expected_percentage: number
-  /** It is replaced or replaces others, such as a release after another one. */
+  /** The value replaced other values or was replaced by them, as releases are. */
   is_offset: boolean
 }
 
@@ -27,7 +27,7 @@ const words = [
   [35, "partly"],
 ] as const
 
-/** `almost entirely`, for the value that best explains a change. Undefined: no value explains it. */
+/** How much of a change its best value explains: `almost entirely`. Undefined: no value explains it. */
 export function shareWords(mover: Mover | undefined): string | undefined {
   if (!mover || mover.percentage === null || mover.is_offset) return undefined
   const { percentage, expected_percentage: expected } = mover
@@ -43,7 +43,7 @@ export function moverText({ field, value }: Pick<Mover, "field" | "value">, name
   return `${isolate(name)} = ${isolate(moverValue(field, value, names))}`
 }
 
-/** Where the names of values come from. */
+/** The sources of display names. */
 export interface ValueNames {
   format: Format
   session: Session
@@ -53,7 +53,7 @@ export function moverField(field: string): string {
   return field === "website_id" ? "Website" : fieldName(field)
 }
 
-/** A value as people know it: countries and websites are shown by name. */
+/** The display name of a value: countries and websites are shown by name. */
 export function moverValue(field: string, value: string, { format, session }: ValueNames): string {
   if (field === "country") return format.country(value)
   return field === "website_id" ? session.nameOf(value) : value

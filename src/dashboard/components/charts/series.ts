@@ -32,7 +32,7 @@ export interface ChartData {
   /** Dates as returned by the API. */
   dates: readonly string[]
   granularity: string
-  /** The days that the previous period has for them. */
+  /** The corresponding dates of the previous period. */
   previousDates?: readonly string[] | undefined
   series: readonly (Series | PreviousSeries)[]
   format: Format

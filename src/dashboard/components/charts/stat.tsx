@@ -33,7 +33,7 @@ interface StatProps {
   show?: (value: number) => string
   /** Shown below the number. */
   note?: ComponentChildren
-  /** Whom the number counts: it leads to them. */
+  /** The people that the number counts. The number links to them. */
   people?: LinkedPeople
   /** A click anywhere on the number selects it for the chart below. */
   choice?: { isSelected: boolean; onSelect: () => void }
@@ -136,7 +136,7 @@ function colorOf(change: number, better: Direction | undefined): "same" | "neutr
   return change > 0 === (better === "higher") ? "up" : "down"
 }
 
-/** In percent, or in points of rates. Undefined if nothing was there before. */
+/** In percent, or in points for rates. Undefined if the previous value is 0. */
 function changeOf(value: number, previous: number, isRate: boolean): number | undefined {
   if (isRate) return roundToTenths(value - previous)
   return previous === 0 ? undefined : (100 * (value - previous)) / previous

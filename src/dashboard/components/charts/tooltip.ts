@@ -42,7 +42,7 @@ export class Tooltip {
     )
   }
 
-  /** The pointer was last a finger: it leaves the chart when it is lifted, but the tooltip stays. */
+  /** The last pointer was a finger. The tooltip stays after the finger is lifted. */
   get isTouch(): boolean {
     return this.#isTouch
   }
@@ -86,7 +86,7 @@ export class Tooltip {
    */
   #place(over: HTMLElement, x: number): void {
     const { style } = this.#element
-    // Only there is it as wide as its text.
+    // At the left edge there is room for the text, so the width is not reduced by wrapping.
     style.left = "0"
     const width = this.#element.offsetWidth
     const end = over.clientWidth - width
@@ -95,7 +95,7 @@ export class Tooltip {
   }
 }
 
-/** The name of the previous period, with its day if that is another day of the week: on a Monday, fewer people shop than on a Sunday. */
+/** The name of the previous period, with its date if the weekday differs: traffic on a Monday is not comparable with a Sunday. */
 function previousName(name: string, { dates, previousDates, format }: ChartData, at: number): string {
   const [date, previous] = [dates[at], previousDates?.[at]]
   if (date === undefined || previous === undefined) return name

@@ -8,7 +8,7 @@ interface ZoomHintProps {
   children: ComponentChildren
 }
 
-/** Explains once in each browser what a mouse can do with a chart. Fingers cannot drag over it. */
+/** Explains, once per browser, that a chart can be zoomed with a mouse. Touch has no such gesture. */
 export function ZoomHint({ text, children }: ZoomHintProps) {
   const { preferences } = useApp()
   const [isShown, setShown] = useState(false)

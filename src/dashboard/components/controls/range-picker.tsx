@@ -134,7 +134,7 @@ function ComparisonPicker() {
                 if (value === "") return
                 const startDate = bound === "startDate" ? value : custom.startDate
                 const endDate = bound === "endDate" ? value : custom.endDate
-                // A date beyond the other one moves it.
+                // If the start is after the end, both become the date that was set.
                 if (startDate <= endDate) set({ startDate, endDate })
                 else set({ startDate: value, endDate: value })
               }}

@@ -44,7 +44,7 @@ export function Value({ field, value, and, onSelect, children }: ValueProps) {
   )
 }
 
-/** A value as all pages show it: null and blank values are replaced with a word. */
+/** Displays a value. Null and blank values are shown as a word. */
 export function ValueText({ value }: { value: string | null }) {
   if (value === null) return <em>none</em>
   if (value.trim() === "") return <em>empty</em>

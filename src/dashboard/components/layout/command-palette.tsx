@@ -182,7 +182,7 @@ function useProperties(): Entry[] {
     }))
 }
 
-/** The page of an event; from the settings, of the website that the view has. */
+/** Path of the page of an event. On a settings page, the website is that of the current view. */
 function eventHref({ router, view }: App, params: { name: string; split?: string }): string {
   return router.location.value.base === ""
     ? router.savedHref(`event?${new URLSearchParams(params)}`, view.value.website)
@@ -191,7 +191,7 @@ function eventHref({ router, view }: App, params: { name: string; split?: string
 
 function buildEntries(app: App, names: readonly string[], onKeys: () => void): Entry[] {
   const { router, session, preferences } = app
-  // In the settings, pages are those of the website that the navigation leads to.
+  // On a settings page, page links go to the website that the navigation shows.
   const isOutside = router.location.value.base === ""
   const pageHref = (page: string) =>
     isOutside ? router.savedHref(page, homeSite(session, preferences)) : router.pageHref(page)

@@ -1,7 +1,7 @@
 import type { Preferences } from "../../state/preferences.ts"
 import type { Session } from "../../state/session.ts"
 
-/** The website to open by default: the one viewed last, or else the first. */
+/** The website to open by default: the last one viewed, or the first in the list. */
 export function homeSite({ sites, canSeeAll }: Session, preferences: Preferences): string {
   const last = preferences.website.value
   const exists =
@@ -9,7 +9,7 @@ export function homeSite({ sites, canSeeAll }: Session, preferences: Preferences
   return exists && last !== undefined ? last : (sites.value[0]?.id ?? "all")
 }
 
-/** The path of the website to open by default; it leads to the website's start page. */
+/** Path of the default website, which redirects to its start page. */
 export function homePath(session: Session, preferences: Preferences): string {
   return `/w/${encodeURIComponent(homeSite(session, preferences))}`
 }

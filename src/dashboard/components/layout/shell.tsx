@@ -19,7 +19,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
   const [isOpen, setOpen] = useState(false)
   const { page, base, website } = router.location.value
   const share = session.me.value?.share
-  // For a website that cannot be opened, the navigation leads to another one.
+  // If the website cannot be opened, the navigation links to the default website.
   const isOutside = base === "" || (website !== undefined && !session.canRead(website))
   if (embed)
     return (

@@ -44,7 +44,7 @@ export function Shortcuts() {
       }
       if (!app.preferences.shortcuts.value || event.ctrlKey || event.metaKey || event.altKey) return
       if (isTyping(event.target) || document.querySelector("dialog[open]")) return
-      // While a page loads, what is typed is for its search field.
+      // Keys typed while a page loads are meant for its search field.
       if (!document.querySelector("#main h1")) return
       if (app.router.location.value.base === "") {
         if (key === "?") setShown("keys")

@@ -58,7 +58,7 @@ function focusContainer(button: HTMLButtonElement): void {
   // Focusable only while it has the focus, so that a click inside a panel does not focus it.
   container.tabIndex = -1
   const onBlur = () => {
-    // The window lost the focus, not the container.
+    // The whole window lost the focus.
     if (document.activeElement === container) return
     container.removeAttribute("tabindex")
     container.removeEventListener("blur", onBlur)

@@ -1,6 +1,6 @@
 import type { ComponentChildren } from "preact"
 
-/** What a link can lead to that its visitor cannot open: what happened, and what to do next. */
+/** The reasons why a link cannot be opened: what happened, and what to do next. */
 const texts = {
   share: {
     title: "This link is no longer valid",

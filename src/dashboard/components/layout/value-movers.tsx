@@ -18,7 +18,7 @@ interface ValueMoversProps {
   filters: readonly Filter[]
   /** Kinds of the events. */
   kinds?: readonly EventKind[]
-  /** Of the changes. */
+  /** The better direction for the changes. */
   better?: Direction | undefined
   /** A measure of the API, and its label. */
   measure: { name: "events" | "users" | "sessions"; label: string }
@@ -26,7 +26,7 @@ interface ValueMoversProps {
 
 type MoverRow = Mover & Record<string, unknown> & { previous?: Record<string, number> | null }
 
-/** The values that explain best how a number of events changed, and a sentence about the first. */
+/** The values that best explain the change of an event count, and a sentence about the first one. */
 export function ValueMovers({ filters, kinds = ["custom"], measure, better }: ValueMoversProps) {
   const { session, view } = useApp()
   const format = useFormat()

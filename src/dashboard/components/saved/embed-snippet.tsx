@@ -6,7 +6,7 @@ import { Select, type SelectOption } from "../controls/select.tsx"
 
 const themes: Record<Theme, string> = { system: "System", light: "Light", dark: "Dark" }
 
-/** The choice of a wallboard. No id of a tile has a colon. */
+/** The option for a wallboard. Tile IDs contain no colon. */
 const wallboard = "mode:wallboard"
 
 /** px of the frame: a whole page, and one chart. */
@@ -18,7 +18,7 @@ interface EmbedSnippetProps {
   link: string
   /** What can be shown alone: labels by name. */
   charts: Readonly<Record<string, string>>
-  /** A board can be shown as a wallboard too. */
+  /** A board can also be embedded as a wallboard. */
   isBoard: boolean
   /** Accessible name of the frame. */
   name: string

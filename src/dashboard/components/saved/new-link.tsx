@@ -27,7 +27,7 @@ export interface Share {
   createdAt: string
   expiresAt: string | null
   lastUsedAt: string | null
-  /** Time until which the previous link also works; null: none. */
+  /** Time until which the previous link still works; null: there is none. */
   previousExpiresAt: string | null
 }
 
@@ -37,7 +37,7 @@ export interface NewShare {
   link: string
 }
 
-/** What a link shows of its website. */
+/** The part of the website that a link shows. */
 function sharedText({ page, boardName }: Share): string {
   if (boardName !== null) return `the board “${isolate(boardName)}”`
   return page === null ? "the reports" : "one page"

@@ -39,7 +39,7 @@ export function PinButton({ tiles, name }: PinButtonProps) {
   )
 }
 
-/** The websites that a new board can be for; its value in the menu of boards. */
+/** Prefix of the menu values that create a board; the website follows. */
 const newBoard = "new:"
 
 interface PinDialogProps {

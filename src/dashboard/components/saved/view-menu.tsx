@@ -46,7 +46,7 @@ export function ViewMenu() {
                   type="button"
                   onClick={async () => {
                     closeMenu()
-                    // With the time zone in the URL, everyone sees the same numbers.
+                    // The URL includes the time zone, so that everyone sees the same numbers.
                     const href = router.serverUrl + router.hrefWith({ tz: view.value.zone })
                     if (await copyText(href)) toasts.show("Link copied")
                     else toasts.show("Could not copy. Copy the URL from the address bar.", "failed")
