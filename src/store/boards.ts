@@ -2,7 +2,7 @@ import { RequestError } from "../errors.ts"
 import type { Db } from "./db/driver.ts"
 import type { WebsitePlace } from "./websites.ts"
 
-/** A board of the dashboard. `Tile`: as src/boards validates it. */
+/** A dashboard board. `Tile` is the type that src/boards validates. */
 export interface Board<Tile> {
   id: string
   place: WebsitePlace
@@ -19,7 +19,7 @@ export interface Board<Tile> {
 
 /** A board in a list. */
 export interface BoardSummary extends Omit<Board<never>, "tiles"> {
-  /** The website that each tile shows; null: the board's website. */
+  /** The website of each tile; null: the website of the board. */
   tileWebsites: (string | null)[]
 }
 
@@ -57,7 +57,7 @@ const sql = {
   remove: "delete from boards where id = :id",
 }
 
-/** Lists boards by name. */
+/** Lists boards, sorted by name. */
 export function listBoards(db: Db, place: WebsitePlace): BoardSummary[] {
   const rows = db.prepare(sql.list).all({ place }) as (Omit<BoardSummary, "tileWebsites"> & {
     tileWebsites: string
@@ -72,7 +72,10 @@ export function findBoard<Tile>(db: Db, id: string): Board<Tile> {
   return { ...row, tiles: JSON.parse(row.tiles) }
 }
 
-/** The ids of the websites that the tiles of a board of all websites show by name; none for the board of one website. */
+/**
+ * Ids of the websites whose names a board of all websites shows; "all" if a tile is broken down by website. Empty for a
+ * board of one website.
+ */
 export function websitesNamedOn(db: Db, id: string): string[] | "all" {
   const tiles = db.prepare(sql.tileWebsites).all({ id }) as {
     websiteId: string | null

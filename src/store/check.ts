@@ -25,7 +25,8 @@ const sql = {
   events: `
     select count(*) from event_rows
     where website_rid = 0 or website_rid in (select rid from websites where deleted_at is null)`,
-  // A rid below 0 marks a tombstone, see migrations/0006_columns.sql. The unary + prevents the use of an index, which would sort all ids.
+  // A negative rid marks a tombstone: see migrations/0006_columns.sql. The unary + rules out an index scan, which would
+  // have to sort all ids.
   newestEvent: "select ts + delay from event_rows where +website_rid >= 0 order by id desc limit 1",
 }
 
@@ -49,7 +50,7 @@ const invariants = [
         .map((column) => `(typeof(${column}) = 'integer' and ${column} not in (select id from texts))`)
         .join(" or ")}`,
   },
-  { broken: "events are missing in event_times", sql: countMissing },
+  { broken: "events are missing from event_times", sql: countMissing },
   {
     broken: "event types have a kind that does not exist",
     sql: `select count(*) from event_types where kind not between 0 and ${eventKinds.length - 1}`,
@@ -90,7 +91,7 @@ const invariants = [
   },
 ]
 
-/** Maximum lines of SQLite's report. */
+/** Maximum lines of SQLite's report to return. */
 const reportedLines = 20
 
 /** Counts the rows of a database of any version. A missing table counts as empty. */
@@ -115,11 +116,11 @@ export function findDamage(db: Db): string[] {
   })
 }
 
-/** Returns every problem of a database as a sentence; empty if there is none. `path` is for the messages. */
+/** Returns a sentence for each problem of the database. `path` is used only in messages. */
 export function findProblems(db: Db, path: string): string[] {
   const pending = pendingMigrations(db, path).map(({ name }) => `the migration ${name} is not applied`)
   const problems = [...findDamage(db), ...collectErrors(() => brokenReferences(db))]
-  // Counting needs the tables, and readable pages.
+  // Counting needs all tables and readable pages.
   if (pending.length > 0 || problems.length > 0) return [...pending, ...problems]
   return invariants.flatMap((invariant) =>
     collectErrors(() => {
@@ -143,7 +144,7 @@ function brokenReferences(db: Db): string[] {
     .map(({ table, parent }) => `a row of ${table} refers to a missing row of ${parent}`)
 }
 
-/** Returns an error as a problem: any statement can throw on a damaged file. */
+/** Returns an exception as a problem: on a damaged file, any statement can throw. */
 function collectErrors(check: () => string[]): string[] {
   try {
     return check()

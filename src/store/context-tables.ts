@@ -2,8 +2,7 @@ import { acquisitionFields, clientFields } from "./contexts.ts"
 import type { Db, Statement } from "./db/driver.ts"
 
 /**
- * The tables of contexts. `checks`: see unused-event-types.ts; `column`: the column of event_rows that refers to the
- * table.
+ * The context tables. `checks`: see unused-event-types.ts. `column`: the column of event_rows that refers to the table.
  */
 export const contextTables = {
   client: {
@@ -41,7 +40,10 @@ export class ContextInterner {
   readonly #change: Statement
   readonly #ids = new Map<string, number>()
   #bytes = 0
-  /** By the object: the items of a request usually share one, and so do those with the same referrer. */
+  /**
+   * Keyed by object identity: the items of a request usually share one context object, as do items with the same
+   * referrer.
+   */
   #idsByObject = new WeakMap<Context, number>()
 
   constructor(db: Db, kind: ContextKind) {
@@ -53,11 +55,14 @@ export class ContextInterner {
     this.#insert = db.prepare(
       `insert into ${table} (${fields.join(", ")}) values (${fields.map(() => "?").join(", ")})`,
     )
-    // Marks a context as used while it is checked: see unused-event-types.ts.
+    // Marks the context as used if a check is running: see unused-event-types.ts.
     this.#change = db.prepare(`update ${contextTables[kind].checks} set changes = changes + 1 where id = :id`)
   }
 
-  /** The id of a context, which is created if it is new; null if there is no context or all its fields are ''. */
+  /**
+   * Returns the id of a context, and stores the context if it is new. Null if there is no context, or if all its fields
+   * are ''.
+   */
   idOf(context: Context | null | undefined): number | null {
     if (!context) return null
     const known = this.#idsByObject.get(context)
@@ -82,7 +87,7 @@ export class ContextInterner {
     return id
   }
 
-  /** Call it after a rollback, and once a check of unused contexts has started. */
+  /** Call it after a rollback, and after a check for unused contexts has started. */
   clear(): void {
     this.#ids.clear()
     this.#bytes = 0
@@ -91,8 +96,8 @@ export class ContextInterner {
 }
 
 /**
- * Bytes of cached contexts, and bytes of a context besides the characters of its values. Limited because senders choose
- * most of the strings.
+ * Maximum bytes of cached contexts, and bytes of a context in addition to the characters of its values. Limited because
+ * senders choose most of the strings.
  */
 const readMemory = 16_777_216
 const contextBytes = 600
@@ -108,7 +113,7 @@ export class ContextReader {
     this.#select = db.prepare(`select ${fields.join(", ")} from ${table} where id = :id`)
   }
 
-  /** Undefined if the context was deleted. */
+  /** Returns undefined if the context was deleted. */
   read(id: number): Context | undefined {
     const known = this.#contexts.get(id)
     if (known) return known

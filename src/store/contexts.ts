@@ -1,4 +1,4 @@
-/** Where a visitor's page ran. '' in a field: unknown. */
+/** Where the page ran. An empty string means unknown. */
 export const clientFields = [
   "browser_name",
   "browser_version",
@@ -19,7 +19,7 @@ export const clientFields = [
 
 export type ClientContext = Readonly<Record<(typeof clientFields)[number], string>>
 
-/** Where a visitor came from. '' in a field: unknown. */
+/** Where the visitor came from. An empty string means unknown. */
 export const acquisitionFields = [
   /** URL without query and fragment */
   "referrer",

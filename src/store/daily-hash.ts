@@ -17,8 +17,8 @@ const sql = {
 
 /**
  * Implements the privacy setting `daily`: replaces an anonymous id by a keyed hash whose salt is deleted after its UTC
- * day. Afterwards no one, not even the owner, can identify the visitor or link two days. Runs inside the caller's
- * transaction.
+ * day. Afterwards no one, not even the owner, can identify the visitor or connect visits on two days. Runs inside the
+ * caller's transaction.
  */
 export class DailyHash {
   #day = -1
@@ -34,7 +34,7 @@ export class DailyHash {
     return hashVisitorId(this.#saltOf(Math.floor(now / dayMs)), anonymousId, websiteRid)
   }
 
-  /** Clears the cached salt. Call it after a rollback: a new salt is not in the database then. */
+  /** Clears the cached salt. Call it after a rollback: a new salt is no longer in the database. */
   reset(): void {
     this.#salt = undefined
   }
@@ -56,8 +56,8 @@ function hashVisitorId(salt: Buffer, anonymousId: string, websiteRid: number): s
 }
 
 /**
- * Like `DailyHash.hash` on the UTC day of `now` (Unix ms), but creates no salt: returns undefined if no id was hashed
- * that day.
+ * Like `DailyHash.hash` on the UTC day of `now` (Unix ms), but never creates a salt: returns undefined if no id was
+ * hashed that day.
  */
 export function dailyHashOn(
   db: Db,
@@ -76,7 +76,7 @@ export function latestDailyHash(db: Db): ReturnType<typeof dailyHashOn> {
 
 /**
  * Deletes the salts of days before `now` (Unix ms) and overwrites their bytes in the database. Returns true if there
- * were any: the -wal holds their bytes until it is truncated.
+ * were any; the -wal then holds their bytes until it is truncated.
  */
 export function deleteOldSalts(db: Db, now: number): boolean {
   return db.prepare(sql.forget).run({ day: Math.floor(now / dayMs) }).changes > 0

@@ -45,8 +45,8 @@ function findExpired(
 }
 
 /**
- * Returns some free pages to the file system (incremental vacuum). The file shrinks at the next checkpoint. Returns false if few
- * pages are free, or the file was created without auto_vacuum.
+ * Returns some free pages to the file system (incremental vacuum). The file shrinks at the next checkpoint. Returns
+ * false if few pages are free, or if the file was created without auto_vacuum.
  */
 export function releaseFreePages(db: Db): boolean {
   const free = () => db.pragma("freelist_count", { simple: true }) as number

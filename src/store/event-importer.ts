@@ -6,7 +6,7 @@ import { timesOf } from "./event-times.ts"
 import { EventInserter, type EventRow } from "./events.ts"
 import { findEventId, packedEventId } from "./packed-ids.ts"
 
-/** The result for one event: inserted with its id or a new one, skipped as a duplicate, or rejected. */
+/** The result for one event: inserted with its own id or with a new one, skipped as a duplicate, or rejected. */
 export type ImportOutcome = "added" | "renumbered" | "present" | "event_id_taken"
 
 const sql = {
@@ -14,8 +14,8 @@ const sql = {
 }
 
 /**
- * Events with higher ids get new ones. SQLite continues after the highest id, and an id near the end of the integer range
- * would leave none for future events. A billion events per day reach it in three years.
+ * An event with a higher id gets a new one. SQLite continues after the highest id, so an id near the end of the integer
+ * range would leave none for future events. At a billion events per day, ids reach this limit in three years.
  */
 const maxPreservedId = 1e12
 /** Existing events in the cache, about 200 bytes each. */
@@ -24,9 +24,9 @@ const maxCachedEvents = 50_000
 const idsPerPage = 65_536
 
 /**
- * Imports events idempotently: skips an event that already exists and is equal in everything but its id. Identical
- * events are matched one to one, so their number in the file is preserved. Compares only with events that existed when
- * the import started. Runs inside the caller's transactions.
+ * Imports events idempotently: skips an event if an equal one, apart from its id, already exists. Identical events are
+ * matched one to one, so their number in the file is preserved. Compares only with events that existed when the import
+ * started. Runs inside the caller's transactions.
  */
 export class EventImporter {
   readonly #inserter: EventInserter
@@ -40,7 +40,7 @@ export class EventImporter {
   #existingCount = 0
   /** Bitset of existing ids that an imported event was matched with, by page. */
   readonly #matchedIds = new Map<number, Uint8Array>()
-  /** Times of the events that existed when the first event of a website was added. */
+  /** By website: the time span of its events when the first event was added. */
   readonly #spans = new Map<number, { from: number; to: number } | undefined>()
   #rows: EventRow[] = []
   readonly #eventIds = new Set<string>()

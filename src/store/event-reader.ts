@@ -29,7 +29,7 @@ export interface StoredEvent extends Record<ContextField, string | null> {
   kind: EventKind
 }
 
-/** Selects the events to read. */
+/** Which events to read. */
 export interface EventSelection {
   /** websites.rid → websites.id; 0 → null for events without a website. */
   websites: ReadonlyMap<number, string | null>
@@ -179,7 +179,7 @@ function nextBatchSize(size: number, rows: number, events: readonly StoredEvent[
   return Math.max(1, Math.min(rows, size * 2, fitting))
 }
 
-/** Reads events in batches. Each read is its own transaction of a few ms: stored rows never change. */
+/** Reads events in batches. Each read is a separate transaction of a few ms: stored rows never change. */
 export class EventReader {
   readonly #rangeEnd: Statement
   readonly #inRange: Statement
@@ -337,14 +337,14 @@ export class EventReader {
     }
   }
 
-  /** Null if the text is missing, which happens in a damaged file. */
+  /** Null if the text is missing, which happens only in a damaged file. */
   #text(stored: StoredText): string | null {
     return this.#texts.text(stored) ?? null
   }
 
   /**
-   * Joins keys and values to a JSON object. JavaScript wrote the values, so parsing and serializing preserves them. The types of the
-   * parsed JSON are those that `EventInserter` has written.
+   * Joins keys and values to a JSON object. JavaScript wrote the values, so parsing and serializing preserves them.
+   * `EventInserter` wrote the JSON, so its types are known.
    */
   #object(keys: string, values: string): string {
     let names = this.#keys.get(keys)
@@ -382,13 +382,13 @@ export function* readLinks(db: Db, rid: number): Generator<StoredLink[]> {
   }
 }
 
-/** Returns one profile, or an empty list, and the links to it. */
+/** Returns the profile, in a list that is empty if it does not exist, and the links to it. */
 export function readProfile(db: Db, rid: number, profileId: string): [StoredProfile[], StoredLink[]] {
   const read = (text: string) => db.prepare(text).all({ rid, profileId })
   return [read(sql.profile) as StoredProfile[], read(sql.linksOf) as StoredLink[]]
 }
 
-/** Returns the links of these anonymous ids to any profiles. */
+/** Returns the links of these anonymous ids to all profiles. */
 export function readLinksOfVisitors(db: Db, rid: number, anonymousIds: readonly string[]): StoredLink[] {
   return db.prepare(sql.linksFrom).all({ rid, anonymousIds: JSON.stringify(anonymousIds) }) as StoredLink[]
 }

@@ -1,23 +1,27 @@
 import type { Db, Statement } from "./db/driver.ts"
 
 /*
- * `event_times` finds the events of a website and time. It has one entry for all events of a website that happened within the same
- * `periodMs` and whose ids are in the same group of `groupIds`, because events that arrive together usually happened together. An index
- * with an entry for each event takes 18 bytes of each, this one less than 1 if there are several events in a period.
+ * `event_times` finds events by website and time. One entry covers all events of a website that happened within the
+ * same `periodMs` and whose ids are in the same group of `groupIds`: events that arrive together usually happened
+ * together. An index with one entry per event takes 18 bytes per event, this one less than 1 if a period has several
+ * events.
  *
- * Finding an event reads the groups of its period. A shorter period or smaller groups read fewer rows, and have more entries. An entry can
- * be left without events; retention deletes it.
+ * A lookup reads all groups of the period. Shorter periods or smaller groups would read fewer rows, but need more
+ * entries. An entry can remain after its events are deleted; retention removes it.
  */
 
-/** ms of a period. As in migrations/0024_event_indexes.sql. */
+/** ms per period. The same as in migrations/0024_event_indexes.sql. */
 const periodMs = 10_000
-/** Ids of a group. */
+/** Ids per group. */
 const groupIds = 64
 
-/** SQL: the number of a period, of a time in Unix ms. The driver binds numbers as reals, whose quotient would not be whole. */
+/** SQL: the period number of a time in Unix ms. The cast is needed because the driver binds numbers as reals. */
 const periodOf = (time: string) => `cast(${time} as integer) / ${periodMs}`
 
-/** SQL for `from`: the events of `event_times as t` as `r`. Write `r.id` as `+r.id` in conditions, or SQLite would not read by group. */
+/**
+ * SQL for `from`: joins the events, as `r`, to `event_times as t`. Write `r.id` as `+r.id` in conditions; otherwise
+ * SQLite does not read by group.
+ */
 export const eventsOfTimes = `
   event_times as t
   cross join event_rows as r
@@ -25,7 +29,7 @@ export const eventsOfTimes = `
     and r.website_rid = t.website_rid
     and r.ts / ${periodMs} = t.period`
 
-/** SQL: the event happened from `from` on and before `to`. Add a condition on `t.website_rid`. */
+/** SQL: the event happened at or after `from`, and before `to`. Add a condition on `t.website_rid`. */
 export function isBetween(from: string, to: string): string {
   return `t.period between ${periodOf(from)} and ${periodOf(to)} and r.ts >= ${from} and r.ts < ${to}`
 }
@@ -49,14 +53,14 @@ export function hasBefore(rid: string, time: string): string {
       where t.website_rid = ${rid} and t.period = ${periodOf(time)} and r.ts < ${time}))`
 }
 
-/** SQL: the number of events of all websites that no entry finds. */
+/** SQL: the number of events without an entry, on all websites. */
 export const countMissing = `
   select count(*) from event_rows as r
   where website_rid >= 0 and not exists (
     select 1 from event_times
     where website_rid = r.website_rid and period = r.ts / ${periodMs} and id_group = r.id / ${groupIds})`
 
-/** SQL: orders by time and then by receipt. Reads a period at a time, so that a limit ends the reading. */
+/** SQL: orders by time and then by receipt. Reads one period at a time, so that a limit stops reading early. */
 export const byTime = "t.period, r.ts, r.id"
 export const byTimeBackwards = "t.period desc, r.ts desc, r.id desc"
 
@@ -81,9 +85,9 @@ const sql = {
 /** Adds the events of an insert to `event_times`. */
 export class EventTimes {
   readonly #insert: Statement
-  /** The group that `#periods` is of. */
+  /** The group that `#periods` belongs to. */
   #group = -1
-  /** Website → its periods in the group that are stored. */
+  /** Website → its periods in the group that are already stored. */
   readonly #periods = new Map<number, Set<number>>()
 
   constructor(db: Db) {
@@ -115,8 +119,8 @@ export class EventTimes {
 }
 
 /**
- * Deletes up to `limit` events of a website that happened before a time (Unix ms), the oldest periods first, and their entries.
- * Returns false once there are none.
+ * Deletes up to `limit` events of a website that happened before a time (Unix ms), the oldest periods first, and their
+ * entries. Returns false if there were none.
  */
 export function deleteEventsBefore(
   db: Db,
@@ -125,15 +129,15 @@ export function deleteEventsBefore(
   before = Number.MAX_SAFE_INTEGER,
 ): boolean {
   const times = db.prepare(sql.deleteEvents).pluck().all({ rid, before, limit }) as number[]
-  // Later steps need not read the entries of deleted events again.
+  // Otherwise, later steps would read the entries of deleted events again.
   db.prepare(sql.deleteBefore).run({ rid, before: times.length < limit ? before : Math.max(...times) })
   return times.length > 0
 }
 
-/** A time before all events of a website, and one after all of them, Unix ms; undefined if it has none. */
+/** A range of Unix ms that contains all events of a website; undefined if it has none. */
 export function timesOf(db: Db, rid: number): { from: number; to: number } | undefined {
   const { first, last } = db.prepare(sql.span).get({ rid }) as { first: number | null; last: number | null }
   if (first === null || last === null) return undefined
-  // Periods before 1970 are rounded to the other side.
+  // Periods before 1970 are rounded up.
   return { from: (first - 1) * periodMs, to: (last + 1) * periodMs }
 }

@@ -17,7 +17,7 @@ export interface EventRow {
   /** 0: an event without a website. */
   websiteRid: number
   name: string
-  /** '' if missing, like `source`. */
+  /** '' if missing; the same for `source`. */
   namespace: string
   source: string
   /** JSON array of the property keys, in order; '' if `properties` is an object or null. */
@@ -87,7 +87,7 @@ const sql = {
   findType: `
     select id from event_types
     where name = :name and namespace = :namespace and source = :source and keys = :keys and kind = :kind`,
-  /** Marks a type as used while it is checked: see unused-event-types.ts. */
+  /** Marks the type as used if a check is running: see unused-event-types.ts. */
   changeType: "update type_checks set changes = changes + 1 where type_id = :id",
   state: "select checks, unpacked_id from type_state",
   findName: `
@@ -102,7 +102,7 @@ const sql = {
     select
       max(next_id, (select coalesce(max(id), 0) + 1 from event_types)), :name, :namespace, :source, :keys, :kind
     from type_state`,
-  /** Events whose event ids can be UUIDs stored as text. */
+  /** True if rows exist in which the event id can be a UUID stored as text. */
   hasUnpackedIds: `
     select exists (select 1 from event_rows where id <= (select unpacked_id from type_state))`,
   addUnpackedId: "update type_state set unpacked_id = max(unpacked_id, :id)",
@@ -129,7 +129,7 @@ const maxKeySetsPerName = 200
 const maxCachedTypes = 20_000
 
 export interface InserterOptions {
-  /** Rows have ids. */
+  /** The rows come with ids. */
   withIds?: boolean
   /** Limits new names in rows that were sent without a key. Undefined: no limit. */
   newNames?: NewNameQuota
@@ -159,7 +159,7 @@ export class EventInserter {
   #namesAtLimit = new Set<string>()
   /** Number of the type check that the cache is valid for. */
   #cachedCheck = -1
-  /** Some event ids can be stored as text although they are UUIDs, in rows with ids up to `#lastUnpackedId`. */
+  /** True if rows with ids up to `#lastUnpackedId` can have event ids that are UUIDs stored as text. */
   #someUnpacked = false
   #lastUnpackedId = -1
 
@@ -194,9 +194,8 @@ export class EventInserter {
   }
 
   /**
-   * Inserts rows and returns how many. Skips a row whose `eventId` exists: the first one wins. `types`: the results of
-   * `typesOf` in the same transaction. Default: looks them up, even if the cache was not revalidated in this
-   * transaction.
+   * Inserts rows and returns their number. Skips a row whose `eventId` already exists. `types`: the results of
+   * `typesOf` in the same transaction; by default, revalidates the caches and looks the types up.
    */
   insert(rows: readonly EventRow[], types = this.#currentTypesOf(rows)): number {
     if (!this.#someUnpacked) return this.#insert(rows, types)
@@ -207,7 +206,7 @@ export class EventInserter {
     )
   }
 
-  /** True if the event id is a UUID and stored, as bytes or as text. */
+  /** True if the event id is a UUID that is already stored, as bytes or as text. */
   #hasStoredUuid({ websiteRid, viaKey, eventId }: EventRow): boolean {
     const packedId = eventId === null ? null : packedEventId(eventId)
     if (packedId === null) return false
@@ -236,9 +235,9 @@ export class EventInserter {
   }
 
   /**
-   * Inserts the rows from `first` to `end` that the last statement skipped although their event ids are new: another UUID is equal to
-   * theirs in the part that the index compares. They are stored as text, which an index compares as a whole, so that ids that someone
-   * chose to be equal in that part cost no more than others.
+   * Inserts the rows from `first` to `end` whose event ids are new, but which the last statement skipped because
+   * another UUID has the same indexed bytes. Stores these ids as text, which an index compares as a whole, so that ids
+   * chosen to collide cost no more than others.
    */
   #insertUnpacked(rows: readonly EventRow[], types: readonly number[], first: number, end: number): number {
     let inserted = 0
@@ -256,14 +255,14 @@ export class EventInserter {
     return inserted
   }
 
-  /** `inserted`: how many of the rows were inserted. `last`: the id of the last one of these. */
+  /** `inserted`: how many of the rows were inserted. `last`: the id of the last inserted row. */
   #addTimes(rows: readonly EventRow[], inserted: number, last: number): void {
     if (inserted === 0) return
     const first = last - inserted + 1
     for (const [index, { websiteRid, ts, id }] of rows.entries()) {
       if (id !== undefined) this.#times.add(websiteRid, ts, id)
       else if (inserted === rows.length) this.#times.add(websiteRid, ts, first + index)
-      // Which ones were skipped is not known.
+      // It is unknown which rows were skipped.
       else this.#times.add(websiteRid, ts, first, last)
     }
   }
@@ -292,12 +291,12 @@ export class EventInserter {
     return types
   }
 
-  /** False if the row counts against the quota of new names. */
+  /** False if the row would count against the quota for new names. */
   isKnownName(row: EventRow): boolean {
     return kindOf(row) !== "custom" || this.#findName.get(nameOf(row)) !== undefined
   }
 
-  /** Call it after a rollback: cached types and contexts can be missing in the database. */
+  /** Call it after a rollback: cached types and contexts can be missing from the database. */
   clearCaches(): void {
     this.#lastUnpackedId = -1
     this.#times.begin()
@@ -315,8 +314,8 @@ export class EventInserter {
 
   /**
    * Clears the caches if a check of unused types and contexts has started in any process: the check must see every
-   * later use of them in the database. Call it in each transaction: until its end, only this connection can start a
-   * check.
+   * later use of them in the database. Call it in each transaction: until the transaction ends, only this connection
+   * can start a check.
    */
   revalidateCaches(): void {
     this.#texts.begin()
@@ -408,8 +407,7 @@ export class EventInserter {
     this.#types.set(key, id)
   }
 
-  /**
-   * All rows of a request without a key belong to one website. Namespace and source count as part of the name: senders can generate them
+  /** Enforces the quota for new names. All rows of a request without a key belong to one website. Namespace and source count as part of the name: senders can generate them
    * too. Only names of custom events count: all others are fixed.
    */
   #admitNames(rows: readonly EventRow[]): void {
@@ -449,7 +447,7 @@ function nameKey(row: EventRow): string {
   return typeKey(row, "")
 }
 
-/** No part contains NUL. Custom events are the most frequent ones, so their keys are the shortest. */
+/** No part contains NUL. Custom events are the most frequent, so they get the shortest keys. */
 function typeKey(row: EventRow, keys: string): string {
   const key = `${row.name}\0${row.namespace}\0${row.source}\0${keys}`
   return row.kind === undefined || row.kind === "custom" ? key : `${row.kind}\0\0${key}`
@@ -461,8 +459,7 @@ export function countEvents(db: Db, websiteRid: number): number {
 }
 
 /**
- * ms after a deletion until no request can be in flight that still sees the website: longer than the maximum of
- * --lock-wait.
+ * ms after which no request that still sees a deleted website can be in flight: more than the maximum of --lock-wait.
  */
 const settleDelay = 900_000
 /** Events deleted per transaction: about 10 ms if each has an eventId, whose index entries are scattered. */
@@ -479,7 +476,8 @@ export function sweepDeleted(db: Db, now: number, limit = sweepRows): boolean {
   const rid = db.prepare(sql.deletedWebsite).pluck().get({ settled }) as number | undefined
   if (rid === undefined) return false
   if (deleteEventsBefore(db, rid, limit)) return true
-  // Column blocks of the website. The query engine would delete them too, but need not be running. -1 - rid: blocks set aside for deletion.
+  // The query engine would delete the column blocks too, but might not be running. The rid -1 - rid marks replaced
+  // blocks.
   for (const blocksOf of [rid, -1 - rid]) {
     if (db.prepare(sql.deleteBlocks).run({ blocksOf, limit }).changes > 0) return true
   }

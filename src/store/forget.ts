@@ -7,7 +7,7 @@ import { storedForms, storedFormsOf, textOf } from "./texts.ts"
 import { checksNeeded, deleteUnusedTypes, typeCheckPause } from "./unused-event-types.ts"
 import { eraseUnusedIds, type IdTexts } from "./unused-ids.ts"
 
-/** A person on one website: a visitor by anonymous id, or a profile. */
+/** A person on one website, identified by an anonymous id or a profile id. */
 export interface Person {
   websiteRid: number
   id: { anonymousId: string } | { profileId: string }
@@ -24,7 +24,7 @@ export interface ForgetSchedule {
   /** Runs `work` in a transaction, between other writes. */
   write: <Result>(work: () => Result) => Result | Promise<Result>
   sleep: (ms: number) => Promise<void>
-  /** Receives the number of events scanned so far. */
+  /** Receives the total number of events scanned. */
   onProgress?: (events: number) => void
 }
 
@@ -33,8 +33,8 @@ const rowsPerScan = 2_000
 /** ms between two scan steps. */
 const scanPause = 1
 /**
- * Maximum attempts of a step that is blocked by a reader or by another process's commit, and the longest
- * pause between two attempts in ms. Most readers and commits end soon.
+ * Maximum attempts for a step that is blocked by a reader or by a commit of another process, and the longest pause
+ * between two attempts in ms. Most readers and commits end soon.
  */
 const maxAttempts = 50
 const maxRetryPause = 100
@@ -59,7 +59,7 @@ const sql = {
     delete from event_rows
     where id in (select value from json_each(:ids)) and website_rid = :rid and ${condition}
     returning ${textOf("anonymous_id")}, profile_id`,
-  // All rids that the id ever had: if a website was deleted and recreated, old rows can still exist.
+  // All rids that the id has ever had: if a website was deleted and recreated, old rows can still exist.
   websites: "select rid from websites where id = :websiteId",
   holds: (condition: string) => `
     select exists (select 1 from event_rows where website_rid = :rid and ${condition})`,
@@ -106,11 +106,11 @@ export async function countPerson(
 }
 
 /**
- * Deletes the events of a person, their ids in the dictionary unless other events have them, the links and
- * the profile, then event names and property keys that no other event has. identity-resolution.ts defines
- * which events belong to a person. The claimed links of a profile are deleted too, but not the events of
- * those anonymous ids. The links of an anonymous id are deleted, but not the profiles. Events of the day of
- * `now` (Unix ms) are also found by their daily hash.
+ * Deletes the events of a person, their ids in the dictionary unless other events have them, and the links and the
+ * profile. Then deletes event names and property keys that no other event has. identity-resolution.ts defines which
+ * events belong to a person. The claimed links of a profile are deleted too, but not the events of those anonymous ids.
+ * The links of an anonymous id are deleted, but not the profiles. Events of the day of `now` (Unix ms) are also found
+ * by their daily hash.
  *
  * Deleted bytes are overwritten: cells and pages by `secure_delete`, copies of cells in pages by
  * `overwriteUnallocatedSpace`, and the -wal is truncated. `overwritten` is false if that failed.
@@ -232,14 +232,14 @@ function idsOf({ values: { profileId, anonymousIds } }: PersonFilter): IdTexts {
   return { visitors, profiles: new Set(profileId === null ? [] : [profileId]) }
 }
 
-/** Yields the ids of the events in batches. Scans all events: there is no index on the visitor. */
+/** Yields the ids of the events in batches. Scans all events, because there is no index on visitors. */
 async function* eventsOf(
   db: Db,
   { values, match }: PersonFilter,
   schedule: Pick<ForgetSchedule, "sleep" | "onProgress">,
 ): AsyncGenerator<number[]> {
   const scan = db.prepare(sql.scan(match)).raw()
-  // New events must not keep the scan from ending.
+  // Without a limit, new events could keep the scan from ending.
   const last = db.prepare(sql.last).pluck().get() as number
   let [after, scanned] = [0, 0]
   for (;;) {

@@ -5,8 +5,8 @@ export type IdKind = "visitors" | "sessions" | "profiles"
 export const idKinds: readonly IdKind[] = ["visitors", "sessions", "profiles"]
 
 /**
- * Whether the texts of a kind are stored. Those of sessions would take 18 bytes per event: there can be
- * nearly as many sessions as events, and they are rarely searched.
+ * True if texts of the kind are stored. Session texts would take 18 bytes per event, because there can be nearly as
+ * many sessions as events, and they are rarely searched.
  */
 export const hasTexts: Readonly<Record<IdKind, boolean>> = { visitors: true, sessions: false, profiles: true }
 
@@ -39,7 +39,7 @@ const sql = {
 
 /** The fastest level. Higher levels take twice as long and save nothing: the texts are short and random. */
 const compression = { level: 1 }
-/** Bytes of a text's length. An id has at most 256 characters. */
+/** Bytes that store the length of a text. An id has at most 256 characters. */
 const lengthBytes = 2
 
 /** Packs the texts of consecutive ids. Takes about 0.3 us per text. */
@@ -70,7 +70,7 @@ export class PackedTexts {
       end += lengths[index] as number
       this.#ends[index] = end
     }
-    if (start + end !== length) throw new Error("texts of ids have other lengths")
+    if (start + end !== length) throw new Error("texts of ids have the wrong length")
     this.#bytes = Buffer.from(buffer, byteOffset + start, end)
   }
 
@@ -130,7 +130,7 @@ export function hashIds(texts: readonly string[], seed: bigint): Uint32Array {
   return hashes
 }
 
-/** Stores a chunk, or replaces it. Its deleted bytes are overwritten (`secure_delete`). */
+/** Inserts or replaces a chunk. Replaced bytes are overwritten (`secure_delete`). */
 export function storeIdChunk(db: Db, chunk: IdChunk): void {
   db.prepare(sql.store).run(chunk)
 }

@@ -6,18 +6,18 @@ import type { Db } from "./db/driver.ts"
  * follow the same rules:
  *
  * - A visitor is an anonymous id. All events with that id belong to the visitor, whatever profile they name.
- * - The events that name a profile belong to it. So do events that name no profile, if a key linked their anonymous id to the
- *   profile with POST /identify, before or after the event. An event that names another profile belongs to that one, even if both
- *   used the same device.
+ * - The events that name a profile belong to it. So do events that name no profile, if a key linked their anonymous id
+ *   to the profile with POST /identify, before or after the event. An event that names another profile belongs to that
+ *   profile, even if both used the same device.
  * - If several profiles are linked to one anonymous id, its events without a profile belong to each of them. With more than
  *   `maxProfilesPerVisitor`, the id is not a personal device but a constant that a program sends: its events belong only to
  *   the profiles they name.
  * - Anonymous ids are compared as stored. An id that is stored as a daily hash also matches the plain id during its day.
  *   Later the two cannot be connected, unless /identify linked the hash.
  *
- * A link is made by a key or claimed by a page. Anyone can claim one, so nothing here follows a claim: no event belongs to a profile by
- * it, and none is deleted or exported with a profile. The links of an anonymous id are all of one kind: a link by a key replaces claims,
- * and a claim is not stored beside it. Otherwise, only `forget` removes links.
+ * A link is made by a key or claimed by a page. Anyone can claim a link, so these rules ignore claims: a claim does not
+ * assign events to a profile, nor does it delete or export them with one. The links of an anonymous id are all of one
+ * kind: a link by a key replaces claims, and later claims are not stored. Apart from that, only `forget` removes links.
  */
 
 /**
@@ -81,7 +81,7 @@ export function latestProfileOf(db: Db, rid: number, anonymousId: string): strin
 /** A stored anonymous id and the profiles that its events without a profile belong to. */
 export type LinkedVisitor = [anonymousId: string, profileIds: string[]]
 
-/** Yields all visitors of a website that keys linked, in batches. */
+/** Yields all visitors of a website that were linked with a key, in batches. */
 export function* linkedVisitors(db: Db, rid: number): Generator<LinkedVisitor[]> {
   const links = db.prepare(sql.links).raw()
   let [anonymousId, profileId] = ["", ""]

@@ -4,7 +4,7 @@ import type { Db } from "./db/driver.ts"
 import { hashToken, newToken } from "./tokens.ts"
 import { hasOwner, type User, type UserRow, userFromRow } from "./users.ts"
 
-/** What a one-time link is for: creating the first owner, an invitation, or a password reset. */
+/** Purposes of one-time links: creating the first owner, an invitation, a password reset. */
 export const purposes = ["setup", "invite", "reset"] as const
 export type Purpose = (typeof purposes)[number]
 
@@ -58,7 +58,7 @@ export function createInvite(
   return { purpose, token, expiresAt }
 }
 
-/** Throws `invite_unknown`; for a setup link, also if an owner exists by now. */
+/** Throws `invite_unknown`, also for a setup link if an owner already exists. */
 export function findInvite(db: Db, token: string, now: number): Invite {
   const row = db.prepare(sql.find).get({ hash: hashToken(token), now }) as InviteRow | undefined
   if (!row || (row.purpose === "setup" && hasOwner(db))) throw new RequestError("invite_unknown")
@@ -66,7 +66,7 @@ export function findInvite(db: Db, token: string, now: number): Invite {
   return { purpose, user: purpose === "setup" ? null : userFromRow(row), expiresAt }
 }
 
-/** Whether `findInvite` finds the link. */
+/** True if `findInvite` would find the link. */
 export function isInviteValid(db: Db, token: string, now: number): boolean {
   try {
     return findInvite(db, token, now) !== undefined

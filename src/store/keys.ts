@@ -13,7 +13,7 @@ export const scopes = [
 ] as const
 export type Scope = (typeof scopes)[number]
 
-/** Scopes that are included in another scope. */
+/** The scopes that a scope includes. */
 const implied: Partial<Record<Scope, readonly Scope[]>> = { "read:data": ["read:reports"] }
 
 /** True if `granted` contains `scope` or a scope that includes it. */
@@ -53,7 +53,7 @@ export interface FoundKey extends Key {
 export type Grant = Pick<Key, "scopes" | "websites" | "rateLimit" | "expiresAt">
 export type KeyGrant = Grant & Pick<Key, "name">
 
-/** 192 bits: above the required 160, and a whole number of base64 characters. */
+/** 192 bits: more than the required 160, and a whole number of base64 characters. */
 const secretBytes = 24
 const prefix = "dbdy_"
 /** The prefix and 7 of 32 characters: enough to tell keys apart, no help in guessing the rest. */

@@ -46,14 +46,14 @@ export function unpackId(packed: Uint8Array): string {
   return `${prefix}${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
 }
 
-/** The bytes of an event id that is a UUID; null if it is none. */
+/** The bytes of an event id that is a UUID; null for all others. */
 export function packedEventId(text: string): Buffer | null {
   return (text.length === uuidLength && packId(text)) || null
 }
 
 /**
- * SQL: the part of a packed event id by which its index is unique: half of its bytes, the ones that differ most in every version of UUID.
- * Two ids that are equal in it are both stored: see `EventInserter`.
+ * SQL: the half of a packed event id that the unique index covers: the bytes that vary most in every UUID version. Two
+ * ids with the same half are both stored: see `EventInserter`.
  */
 export function eventKeyOf(id: string): string {
   return `cast(substr(${id}, 1, 4) || substr(${id}, 13) as blob)`
@@ -63,7 +63,7 @@ export function eventKeyOf(id: string): string {
 export const hasTextEventId = "typeof(event_id) = 'text'"
 export const hasPackedEventId = "typeof(event_id) = 'blob'"
 
-/** SQL: an event whose event id is `:eventId`. `:packedId`: the same as bytes, null if it is no UUID. */
+/** SQL: an event whose event id is `:eventId`. `:packedId`: the same id as bytes; null if it is not a UUID. */
 export const findEventId = `
   select 1 from event_rows
   where ${hasTextEventId} and website_rid = :websiteRid and via_key = :viaKey and event_id = :eventId
@@ -73,7 +73,7 @@ export const findEventId = `
     and website_rid = :websiteRid and via_key = :viaKey
   limit 1`
 
-/** Returns the event id of its stored form. */
+/** Returns the text of a stored event id. */
 export function eventIdOf(stored: string | Uint8Array | null): string | null {
   return stored === null || typeof stored === "string" ? stored : unpackId(stored)
 }

@@ -12,11 +12,11 @@ export interface FoundProfile {
   /** Unix ms, like every `…At`. */
   createdAt: number
   updatedAt: number
-  /** Linked anonymous ids, the newest first. */
+  /** Linked anonymous ids, newest first. */
   anonymousIds: string[]
   /** The traits that only a page sent. */
   claimedTraits: string[]
-  /** Those of `anonymousIds` that only a page linked. */
+  /** The `anonymousIds` that only a page linked. */
   claimedAnonymousIds: string[]
 }
 

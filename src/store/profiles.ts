@@ -12,7 +12,7 @@ export interface Identity {
   hashVisitor: boolean
   /** Merged into the stored traits; null removes a trait. */
   traits: Traits
-  /** True if a page sent it, without a key. Anyone can send it, so it never changes what a key sent. */
+  /** True if a page sent it without a key. Anyone can do that, so it never changes values that were sent with a key. */
   isClaim?: boolean
 }
 
@@ -21,7 +21,8 @@ export const maxTraits = 200
 /** UTF-8 bytes of the traits of a profile as JSON. */
 export const maxTraitBytes = 16_384
 /**
- * Maximum anonymous ids that pages can link to a profile: a new one each day for years. Further links are not stored.
+ * Maximum anonymous ids that pages can link to a profile: one new id a day for more than two years. Further links are
+ * not stored.
  */
 const maxClaimedLinks = 1_000
 
@@ -102,8 +103,7 @@ export class Profiles {
       this.#claim.run(link)
       return
     }
-    // What a key says about a visitor replaces what pages said, so that the links of a visitor are either all from keys
-    // or all claims.
+    // A link by a key replaces claims, so that the links of a visitor are either all from keys or all claims.
     this.#deleteClaims.run({ websiteRid, anonymousId: stored })
     this.#link.run(link)
   }
@@ -122,7 +122,7 @@ export class Profiles {
       if (isClaim && value !== null) claimed.add(key)
       else claimed.delete(key)
     }
-    // Otherwise, pages could fill a profile, and requests of the owner's backend would be rejected.
+    // Otherwise, pages could fill a profile, and requests from the backend of the owner would be rejected.
     if (!isClaim && isTooLarge(merged, JSON.stringify(Object.fromEntries(merged)))) {
       for (const key of claimed) merged.delete(key)
       claimed.clear()
@@ -136,7 +136,7 @@ function isTooLarge(traits: ReadonlyMap<string, unknown>, json: string): boolean
   return traits.size > maxTraits || Buffer.byteLength(json) > maxTraitBytes
 }
 
-/** Columns with copies of traits, for the search. */
+/** Copies of traits in columns, for the search. */
 function searchColumns(traits: ReadonlyMap<string, unknown>) {
   const column = (key: string) => {
     const value = traits.get(key)
@@ -174,8 +174,8 @@ export function restoreProfile(
 }
 
 /**
- * Imports a link. Returns false if it exists, or if it is a claim about a visitor whom a key linked. Runs inside the
- * caller's transaction.
+ * Imports a link. Returns false if it exists, or if it is a claim about a visitor that was linked with a key. Runs
+ * inside the caller's transaction.
  */
 export function restoreLink(
   db: Db,

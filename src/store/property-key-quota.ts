@@ -4,7 +4,7 @@ import { stringsOf } from "./properties-json.ts"
 const dayMs = 86_400_000
 /**
  * Maximum new property keys per website and UTC day in the dictionary of event types. Rows with further new keys store
- * these keys themselves, so that keys which the sender generates (`item_8123`) take space only in their own event.
+ * these keys themselves, so that generated keys (`item_8123`) take space only in their own events.
  */
 export const maxNewKeysPerDay = 2_000
 /**
@@ -77,8 +77,8 @@ export class PropertyKeyQuota {
   #websiteKeys(websiteRid: number, day: number): WebsiteKeys {
     let website = this.#websites.get(websiteRid)
     if (!website) {
-      // Not while its website is cached: a website with more keys than the cache holds would be read again
-      // for each row.
+      // Not cleared while the website is cached: if it had more keys than the cache holds, they would be read again for
+      // each row.
       if (this.#cached > maxCachedHashes) this.reset()
       const hashes = new Set(this.#hashes.all({ websiteRid }) as number[])
       website = { hashes, added: 0, day: Number.NaN }

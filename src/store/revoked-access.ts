@@ -1,6 +1,6 @@
 import type { Db } from "./db/driver.ts"
 
-/** Access that was revoked or changed after a backup. A restore of the backup would bring it back. */
+/** Access that was revoked or changed after a backup, and that restoring the backup would bring back. */
 export interface RevokedAccess {
   keys: { id: string; name: string; change: "revoked" | "disabled" | "rotated" | "changed" }[]
   links: { id: string; name: string; change: "ended" | "rotated" | "changed" }[]
@@ -240,7 +240,7 @@ const keyFields = [
   "revoked_at",
 ] as const
 
-/** The fields of a row that a statement takes: it rejects others. */
+/** Returns the fields of a row that a statement binds: it rejects all others. */
 function pick<Row, Field extends keyof Row>(row: Row, fields: readonly Field[]): Pick<Row, Field> {
   // Object.fromEntries loses the types of the keys.
   return Object.fromEntries(fields.map((field) => [field, row[field]])) as Pick<Row, Field>

@@ -4,7 +4,7 @@ import { type Grant, type Scope, scopes } from "./keys.ts"
 export const roles = ["owner", "viewer"] as const
 export type Role = (typeof roles)[number]
 
-/** What each role permits. */
+/** The scopes of each role. */
 const roleScopes: Record<Role, readonly Scope[]> = { owner: scopes, viewer: ["read:data"] }
 
 interface Access {

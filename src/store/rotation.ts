@@ -11,7 +11,7 @@ const durations: Record<Exclude<Overlap, "none">, number> = {
   "7d": 7 * 24 * hourMs,
 }
 
-/** The end of an overlap that begins at `now` (Unix ms); null without one. */
+/** The end of an overlap that starts at `now` (Unix ms); null without one. */
 export function overlapEnd(overlap: Overlap, now: number): number | null {
   return overlap === "none" ? null : now + durations[overlap]
 }

@@ -8,20 +8,20 @@ import type { WebsitePlace } from "./websites.ts"
 /** A share link: read-only access to one website, or to one board, for anyone with the link. */
 export interface Share {
   id: string
-  /** The website that it shows; null: all websites, which only a board can show. */
+  /** The website that the link shows; null: all websites, which only a board can show. */
   place: WebsitePlace
   websiteId: string | null
   name: string
   /** The page that the link opens: the part of the address after the website, with its query. */
   path: string
-  /** The only page that it opens, such as `web`, and `boards` for a board; null: all reports of the website. */
+  /** The only page that the link opens, such as `web`, and `boards` for a board; null: all reports of the website. */
   page: string | null
-  /** The only board that it opens, and its name; null: no board. */
+  /** The only board that the link opens, and its name; null: no board. */
   boardId: string | null
   boardName: string | null
   /** False for a link to a board whose creator can no longer share it. */
   isActive: boolean
-  /** Origins whose pages can embed it, as sources of `frame-ancestors`. */
+  /** Origins whose pages can embed the link, as sources of `frame-ancestors`. */
   embedHosts: string[]
   /** Unix ms, like every `…At`. */
   createdAt: number
@@ -48,8 +48,8 @@ const useInterval = 60_000
 const allWebsites = 0
 
 /**
- * Whether a link works for its creator: a board can change after it was shared, so a link to it needs someone who can still share it, as
- * `requireSharable` in src/saved checks.
+ * True unless the creator of a link to a board can no longer share the board. The board can change after it was shared,
+ * so the link must not outlive that permission: see `requireSharable` in src/saved.
  */
 const isActive = `(
   s.board_id is null
@@ -118,7 +118,7 @@ export function findShare(db: Db, id: string): Share {
   return fromRow(row)
 }
 
-/** Finds a valid link. Undefined if it is expired at `now` (Unix ms), deleted, unknown or no longer active. */
+/** Finds a valid link. Undefined if it has expired at `now` (Unix ms), was deleted, never existed, or is not active. */
 export function shareWithToken(db: Db, token: string, now: number): Share | undefined {
   const row = db.prepare(sql.withHash).get({ hash: hashToken(token), now }) as ShareRow | undefined
   return row && fromRow(row)

@@ -1,11 +1,11 @@
 import type { Random } from "../environment.ts"
 import type { Db } from "./db/driver.ts"
 
-/** Which events of this file a ClickHouse cluster has. */
+/** Which events of this file have been shipped to a ClickHouse cluster. */
 export interface Shipping {
   /** The name that identifies this file in the cluster. */
   writer: string
-  /** No event with a higher id was ever sent. */
+  /** No event with a higher id has ever been sent. */
   sendingId: number
   /** The watermark: the cluster acknowledged all events up to this id. */
   shippedId: number
@@ -13,7 +13,7 @@ export interface Shipping {
   shippedAt: number | null
   /** The cluster can differ from the file below the watermark. */
   mustCompare: boolean
-  /** A repair has started, and the two sides have not been equal since. */
+  /** A repair has started, and a comparison has not found both sides equal since. */
   isRepairing: boolean
 }
 
@@ -24,11 +24,11 @@ export type ShippingChange =
   | { type: "send"; id: number }
   /** The cluster acknowledged the events up to `id`. */
   | { type: "acknowledge"; id: number; at: number }
-  /** The cluster has lost what was shipped after `id`. */
+  /** The cluster has lost the events that were shipped after `id`. */
   | { type: "rewind"; id: number }
   /** Differences are about to be repaired. */
   | { type: "repair" }
-  /** The cluster was compared, and has the same events up to the watermark. */
+  /** A comparison found the same events on both sides up to the watermark. */
   | { type: "compared" }
   /** The cluster has deleted these events. */
   | { type: "deleted"; ids: readonly number[]; at: number }
@@ -48,7 +48,7 @@ export interface ShippingLag {
   deletions: number
 }
 
-/** Counting this many takes 1 ms. */
+/** Counting this many deletions takes 1 ms. */
 export const maxCountedDeletions = 100_000
 /** Random bytes of the name of a writer. */
 const writerBytes = 16
@@ -68,8 +68,7 @@ const sql = {
   deletions: `select count(*) from (select 1 from shipping_deletions limit ${maxCountedDeletions})`,
   deletedIds: "select id from shipping_deletions where id <= :shippedId order by id limit :limit",
   isDeleted: "select exists (select 1 from shipping_deletions where id = :id)",
-  // The events with the highest ids can be deleted in the cluster. A later event must not get an id below the
-  // watermark.
+  // The cluster can have deleted the events with the highest ids. A later event must not get an id below the watermark.
   reserve: `
     insert into event_rows (id, website_rid, type_id, ts, delay, via_key, crawler)
     select :id, -1, 0, 0, 0, 0, 0 where :id > (select coalesce(max(id), 0) from event_rows)`,
@@ -115,8 +114,8 @@ export function applyShippingChange(db: Db, change: ShippingChange): void {
 }
 
 /**
- * Marks a restored file as one that can differ from the cluster: deletions after its backup can have been shipped. Does
- * nothing in a file that never shipped, or in one of a version without shipping.
+ * Records that a restored file can differ from the cluster: deletions after the backup can have been shipped. Does
+ * nothing if the file has never shipped, or is of a version without shipping.
  */
 export function compareAfterRestore(db: Db): void {
   if (db.prepare(sql.hasTable).pluck().get() === 1) db.exec(sql.compareLater)
@@ -141,7 +140,7 @@ export function deletedIds(db: Db, shippedId: number, limit: number): number[] {
   return db.prepare(sql.deletedIds).pluck().all({ shippedId, limit }) as number[]
 }
 
-/** Returns a function that tells whether an event was deleted here but not yet in the cluster. */
+/** Returns a function that is true for events that were deleted here but not yet in the cluster. */
 export function pendingDeletion(db: Db): (id: number) => boolean {
   const isDeleted = db.prepare(sql.isDeleted).pluck()
   return (id) => isDeleted.get({ id }) === 1
@@ -153,10 +152,7 @@ export interface IdRange {
   last: number
 }
 
-/**
- * Merges ids in ascending order into ranges in which no event is left. Ids up to the watermark are never assigned
- * again.
- */
+/** Merges ascending ids into ranges that contain no events. Ids up to the watermark are never assigned again. */
 export function rangesWithoutEvents(db: Db, ids: readonly number[]): IdRange[] {
   const isGap = db.prepare(sql.isGap).pluck()
   const ranges: IdRange[] = []

@@ -34,7 +34,7 @@ export interface StoreOptions extends BatcherOptions {
 export interface StoreCallbacks {
   /** Receives failures of SQLite and the disk. */
   onFault: (error: unknown) => void
-  /** Receives messages for the operator, such as that events are rejected, or that the clock was set. */
+  /** Receives warnings for the operator, for example when events are rejected or the clock was set. */
   onWarning: (message: string) => void
   /** Called after each commit; `seconds` is its duration, sync included. */
   onCommit?: (commit: CommitResult, seconds: number) => void
@@ -88,7 +88,7 @@ export class Store {
     private readonly environment: Environment,
     private readonly callbacks: StoreCallbacks,
   ) {
-    // If startup is killed while it creates the database, it leaves an empty file and the lock.
+    // If startup is killed while it creates the database, it leaves an empty file and the lock file.
     const isInterruptedStart = ServerLock.hasLockFile(options.path) && !existsSync(`${options.path}-wal`)
     this.#lock = new ServerLock(options.path, environment.pid)
     try {
@@ -133,7 +133,7 @@ export class Store {
     this.#checkFreeSpace()
   }
 
-  /** Tests with a commit whether an event can be stored now. Rejects with the RequestError that a request would get. */
+  /** Makes a commit to test whether events can be stored. Rejects with the RequestError that a request would get. */
   async ready(): Promise<void> {
     if (!this.#failed) return this.batcher.submit({ rows: [], size: 1 })
     // An empty commit writes nothing, so it succeeds even on a failed disk.
@@ -262,7 +262,7 @@ export class Store {
     this.#reportedJump = untrustedJump
     const [from, to] = [untrustedJump.expected, untrustedJump.now].map((ms) => new Date(ms).toISOString())
     this.callbacks.onWarning(
-      `the clock jumped from ${from} to ${to}: it was set, or the server was suspended. Events that are expired only by the new time are deleted after the clock has run for a day; if the time is wrong, correct it`,
+      `the clock jumped from ${from} to ${to}: it was set, or the server was suspended. Events that have expired only by the new time are deleted after the clock has run for a day. If the time is wrong, correct it`,
     )
   }
 

@@ -2,10 +2,10 @@ import type { Db, Statement } from "./db/driver.ts"
 import { packId, unpackId } from "./packed-ids.ts"
 
 /*
- * Texts that many events share are stored once, in `texts`, and event rows hold their ids. Two rules decide which texts:
+ * Texts that many events share are stored once, in `texts`, and event rows hold their ids. These are:
  *
- * - Anonymous and session ids that are UUIDs, as browsers make them. Other ids stay in the row: servers send more distinct ids, and
- *   looking them up would cost a commit more than it saves.
+ * - Anonymous and session ids that are UUIDs, as browsers generate them. Other ids stay in the row: servers send more
+ *   distinct ids, and looking them up would cost a commit more than it saves.
  * - Paths and properties of the page script's events, from their second occurrence: a text that occurs once takes less space in the row.
  */
 
@@ -16,8 +16,8 @@ export const textColumns = ["anonymous_id", "session_id", "path", "properties"] 
 export type StoredText = string | number | null
 
 /**
- * Minimum characters of a text that is interned. A shorter text takes little more than an id; a longer one is in the
- * table and its index.
+ * Minimum characters of a text that is interned. A shorter text takes little more space than an id, and an interned
+ * text takes space in the table and in its index.
  */
 const minLength = { path: 6, properties: 16 } as const
 const maxLength = 1_024
@@ -26,7 +26,7 @@ const sql = {
   find: "select id from texts where value = ? and typeof(value) = 'text'",
   insert: (rows: number) => `insert into texts (id, value) values ${Array(rows).fill("(?, ?)").join(", ")}`,
   next: "select max(next_text_id, (select coalesce(max(id), 0) + 1 from texts)) from type_state",
-  /** Marks a text as used while it is checked: see unused-event-types.ts. */
+  /** Marks the text as used if a check is running: see unused-event-types.ts. */
   change: "update text_checks set changes = changes + 1 where id = ?",
   check: `
     insert into text_checks (id, changes) values (?, 1)
@@ -42,7 +42,7 @@ const sql = {
 /** Texts searched per step: about 4 ms. */
 const textsPerStep = 20_000
 
-/** Rows per statement. In a statement of 16, a row takes a quarter of the time that it takes alone. */
+/** Rows per statement. In a statement of 16, each row takes a quarter of the time of a single insert. */
 const statementSizes = [16, 4, 1] as const
 
 /** SQL for the text of a column of `textColumns`. */
@@ -61,8 +61,9 @@ type NewText = string | bigint | null
 const noIds = { anonymous_id: { text: "", stored: null }, session_id: { text: "", stored: null } } as const
 
 /**
- * Returns anonymous ids as `event_rows` can hold them: the ids themselves, and the ids of their texts. Yields between
- * steps, because it searches all texts with ids above `afterId`: 0.2 s per million. Works in databases of all versions.
+ * Returns the forms in which `event_rows` can hold anonymous ids: the ids themselves, and the ids of their texts.
+ * Searches all texts with ids above `afterId`, 0.2 s per million, and yields between steps. Works in databases of all
+ * versions.
  */
 export function* storedFormsOf(
   db: Db,
@@ -83,7 +84,7 @@ export function* storedFormsOf(
   return forms
 }
 
-/** As `storedFormsOf`. Calls `pause` between steps. */
+/** Like `storedFormsOf`, but calls `pause` between steps. */
 export async function storedForms(
   db: Db,
   anonymousIds: Iterable<string>,
@@ -101,7 +102,7 @@ export function lastTextId(db: Db): number {
   return db.prepare(sql.last).pluck().get() as number
 }
 
-/** Bytes of the entries of the newer generation of a cache: 20,000 sessions or visitors. */
+/** Maximum bytes in the newer generation of a cache: 20,000 sessions or visitors. */
 const generationBytes = 4_194_304
 /** Bytes of an entry in addition to the two for each character. */
 const entryBytes = 100
@@ -112,7 +113,7 @@ class GenerationCache<Key, Value extends {}> {
   #older = new Map<Key, Value>()
   #bytes = 0
 
-  /** `charactersOf`: the characters of the text in an entry. */
+  /** `charactersOf`: returns the length of the text in an entry. */
   constructor(private readonly charactersOf: (key: Key, value: Value) => number) {}
 
   get(key: Key): Value | undefined {
@@ -149,9 +150,9 @@ export class TextInterner {
   readonly #check: Statement
   /** Text → its id; 0n: the text occurred once and has no id. */
   readonly #ids = new GenerationCache<string, bigint>((text) => text.length)
-  /** The same for anonymous ids: visitors come back, and sessions do not. */
+  /** The same for anonymous ids. Separate, because visitors come back and sessions do not. */
   readonly #visitors = new GenerationCache<string, bigint>((text) => text.length)
-  /** The last id of each column: the events of a request usually have the same ones. */
+  /** The last id in each column: the events of a request usually have the same ids. */
   #lastIds: Record<IdColumn, { text: string; stored: NewText }> = { ...noIds }
   /**
    * The id of the next text. Undefined until a text is created in this transaction: other connections create texts too.
@@ -177,7 +178,8 @@ export class TextInterner {
     if (text === null || text.length < 36) return text
     const last = this.#lastIds[column]
     if (last.text === text) return last.stored
-    // 0n is a path or properties that occurred once: it has no id, and can be the text of an id too.
+    // 0n marks a path or properties that occurred once and have no id. An anonymous or session id can have the same
+    // text.
     const cache = column === "anonymous_id" ? this.#visitors : this.#ids
     const stored = cache.get(text) || this.#packed(text, cache)
     this.#lastIds[column] = { text, stored }
@@ -198,7 +200,7 @@ export class TextInterner {
       this.#ids.set(text, 0n)
       return text
     }
-    // Texts that are not inserted yet are in the cache, which does not evict the newest ones.
+    // Texts that are not inserted yet are in the cache, which does not evict the newest entries.
     const existing = this.#find.get(text) as bigint | undefined
     if (existing === undefined) return this.#create(text, text, this.#ids)
     this.#change.run(existing)
@@ -234,7 +236,7 @@ export class TextInterner {
     this.#created = []
   }
 
-  /** Call it after a rollback, and once a check of unused texts has started. */
+  /** Call it after a rollback, and after a check for unused texts has started. */
   clear(): void {
     this.#ids.clear()
     this.#visitors.clear()

@@ -2,7 +2,7 @@ import { contextTables } from "./context-tables.ts"
 import type { Db } from "./db/driver.ts"
 import { textColumns } from "./texts.ts"
 
-/** Types, contexts and texts per check, of each. Their ids are in memory. */
+/** Maximum types, contexts and texts per check, counted separately. Their ids are held in memory. */
 const candidatesPerCheck = 200_000
 /** Event rows per step: about 3 ms, and 7 if texts are checked. */
 const rowsPerStep = 5_000
@@ -12,8 +12,8 @@ const deletesPerStep = 250
 export const typeCheckPause = 1
 
 /**
- * What is deleted once no event refers to it. `columns`: the columns of event_rows that refer to it. `id`: the key of
- * the table of checks.
+ * Tables whose rows are deleted when no event refers to them any more. `columns`: the columns of event_rows that refer
+ * to the table. `id`: the key of the table of checks.
  */
 const targets = [
   { table: "event_types", checks: "type_checks", id: "type_id", columns: ["type_id"] },
@@ -50,12 +50,12 @@ export interface CheckSchedule {
   pause: () => Promise<boolean>
 }
 
-/** The types, the texts or the contexts of one kind that a check looks at. */
+/** The types, the texts or the contexts of one kind that a check examines. */
 interface Candidates {
   target: Target
   /** The number of changes of each id when the check started. */
   changes: ReadonlyMap<number, number>
-  /** Ids for which no event has been found so far. */
+  /** Ids for which no event has been found. */
   unused: Set<number>
 }
 
@@ -99,7 +99,7 @@ export function hasUncheckedTypes(db: Db): boolean {
   return targets.some((target) => db.prepare(sql.checks(target)).get({ limit: 1 }) !== undefined)
 }
 
-/** The number of checks after which everything that can be unused now has been looked at. */
+/** The number of checks that it takes to examine everything that can be unused now. */
 export function checksNeeded(db: Db): number {
   const counts = targets.map((target) => db.prepare(sql.count(target)).pluck().get() as number)
   return Math.ceil(Math.max(...counts) / candidatesPerCheck)
@@ -122,7 +122,7 @@ function beginCheck(db: Db): { candidates: Candidates[]; last: number } {
   return { candidates, last: db.prepare(sql.last).pluck().get() as number }
 }
 
-/** Deletes unused types or contexts. Those that changed during the check are left to the next check. */
+/** Deletes unused types or contexts. Leaves those that changed during the check to the next check. */
 function finishCheck(
   db: Db,
   target: Target,

@@ -40,7 +40,7 @@ const sql = {
     where id > :after and id <= :last
       and (anonymous_id in (select value from json_each(:visitors)) or profile_id in (select value from json_each(:profiles)))`,
   lastRow: "select coalesce(max(id), 0) from event_rows",
-  /** Makes readers and the sealer look up ids again that they have looked up before. */
+  /** Makes readers and the sealer repeat their lookups of ids. */
   changed: "update sealed set deleted = deleted + 1",
 }
 
@@ -78,7 +78,7 @@ export async function eraseUnusedIds(db: Db, ids: IdTexts, schedule: Schedule): 
     const newer = runToEnd(storedFormsOf(db, ids.visitors, lastText))
     removeUsed(db, ids, new Map([...forms, ...newer]), scanned, lastRow.get() as number)
     const unused = positions.filter(({ kind, text }) => ids[kind].has(text))
-    for (const [rowid, ofChunk] of Map.groupBy(unused, ({ rowid }) => rowid)) erase(db, rowid, ofChunk)
+    for (const [rowid, inChunk] of Map.groupBy(unused, ({ rowid }) => rowid)) erase(db, rowid, inChunk)
     if (unused.length > 0) db.prepare(sql.changed).run()
   })
 }
@@ -138,7 +138,7 @@ function keyOf(hashes: Uint32Array, index: number): string {
   return hashes.subarray(index * wordsPerHash, (index + 1) * wordsPerHash).join(" ")
 }
 
-/** A rebuild can have moved the ids since they were found. */
+/** Erases ids of a chunk, except those that a rebuild has moved since they were found. */
 function erase(db: Db, rowid: number, positions: readonly ChunkPosition[]): void {
   const chunk = db.prepare(sql.chunk).get({ rowid }) as IdChunk | undefined
   if (!chunk) return

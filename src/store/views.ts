@@ -2,7 +2,7 @@ import { RequestError } from "../errors.ts"
 import type { Db } from "./db/driver.ts"
 import type { WebsitePlace } from "./websites.ts"
 
-/** What a saved view shows. `view`: any page with its range and filters. */
+/** Kinds of saved views. `view`: any page with its range and filters. */
 export const viewKinds = ["view", "funnel", "retention", "paths", "goal"] as const
 
 /** A saved page of the dashboard. */
@@ -40,7 +40,7 @@ const sql = {
   remove: "delete from views where id = :id",
 }
 
-/** Lists views by name. `kind`: only views of this kind. */
+/** Lists views, sorted by name. `kind`: only views of this kind. */
 export function listViews(db: Db, place: WebsitePlace, kind?: View["kind"]): View[] {
   return db.prepare(sql.list).all({ place, kind: kind ?? null }) as View[]
 }

@@ -33,7 +33,7 @@ export type WebsiteSettings = Pick<Website, "domain" | "name" | "allowedOrigins"
 /** The rid that stands for events without a website. */
 export const withoutWebsite = 0
 
-/** What a view or note belongs to: a website's rid; `withoutWebsite`; or null for all websites. */
+/** Where a view, note or board belongs: the rid of a website, `withoutWebsite`, or null for all websites. */
 export type WebsitePlace = number | null
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
@@ -48,8 +48,8 @@ export function canonicalWebsiteId(id: string): string {
 }
 
 /**
- * `https://www.Example.com:8080/x` → `example.com`; undefined if there is no host. `www.com` keeps its `www.`: it is a domain,
- * and without it the result would be all of .com.
+ * `https://www.Example.com:8080/x` → `example.com`; undefined if there is no host. `www.com` keeps its `www.`: without
+ * it, the result would be all of .com.
  */
 export function hostOf(address: string): string | undefined {
   const url = URL.parse(address.includes("://") ? address : `http://${address}`)
@@ -57,7 +57,7 @@ export function hostOf(address: string): string | undefined {
   return url.hostname.replace(/\.$/, "").replace(/^www\.(?=.*\.)/, "") || undefined
 }
 
-/** `scheme://host`, as sent by apps and extensions; `file://` has no host. Without a path and a user name. */
+/** `scheme://host`, as sent by apps and extensions; `file://` has no host. Matches no path and no user name. */
 const appOrigin = /^([a-z][a-z0-9+.-]{0,31}):\/\/([a-z0-9._~:[\]-]{0,255})\/?$/i
 
 /** `Capacitor://localhost/` → `capacitor://localhost`; undefined if it is not an origin, or has the scheme http(s). */

@@ -121,7 +121,7 @@ test("entries are few if events arrive together, and check reports one that is m
   expect(entries).toBe(33)
   expect(findProblems(db, "")).toEqual([])
   db.exec("delete from event_times where id_group = 5")
-  expect(findProblems(db, "")).toEqual(["64 events are missing in event_times"])
+  expect(findProblems(db, "")).toEqual(["64 events are missing from event_times"])
 })
 
 test("retention deletes events to the ms, the oldest ones first, and entries without events", () => {

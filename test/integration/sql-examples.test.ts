@@ -120,13 +120,13 @@ describe("the SQL examples in src/store/README.md return the numbers of /v1/quer
         properties: JSON.stringify(properties),
       }))
     },
-    "How many of the visitors who signed up bought something later": async () => {
+    "Visitors who signed up, and how many of them bought something later": async () => {
       const steps = ["signed_up", "bought"]
       const rows = await api({ name: "funnel", steps, window: "366d" }, { startDate: dayOf(300) })
       const [signedUp, bought] = rows.map((row) => row.people)
       return [{ signed_up: signedUp, bought }]
     },
-    "A number in the properties by website and month": async () => {
+    "A numeric property by website and month": async () => {
       const measures = ["count", "avg", "max"].map((what) => `${what}:property.amount`)
       const filters = [{ field: "event_name", op: "eq", value: "bought" }]
       const parameter = { name: "events", by: ["website_id"], granularity: "monthly", measures, filters }
@@ -156,7 +156,7 @@ describe("the SQL examples in src/store/README.md return the numbers of /v1/quer
   })
 
   test("of three visitors who signed up, the one who bought before did not buy later", () => {
-    expect(sql("How many of the visitors who signed up bought something later")).toEqual([
+    expect(sql("Visitors who signed up, and how many of them bought something later")).toEqual([
       { signed_up: 3, bought: 1 },
     ])
   })

@@ -32,7 +32,7 @@ export function loadAddon(embedded: string): unknown {
   const bytes = readFileSync(embedded)
   const file = findUnpacked(bytes) ?? unpack(bytes)
   const module = { exports: {} }
-  // Opened by descriptor, because a path could point to another file by now.
+  // Opened by descriptor, because the path could point to another file by now.
   process.dlopen(module as NodeJS.Module, `${descriptorFolder}/${file}`)
   return module.exports
 }

@@ -5,12 +5,13 @@ import { pendingMigrations } from "./migrate.ts"
 import { databaseError, readerTimeout, rejectOrphanedWal } from "./open.ts"
 
 /**
- * Bytes up to which startup checks the whole file: 0.8 s if it is in the page cache, because `pragma quick_check` takes
- * 3 s per GB. No events are accepted during the check.
+ * Startup checks the whole of files up to this many bytes. `pragma quick_check` takes 3 s per GB, so at most 0.8 s if
+ * the file is in the page cache. No events are accepted during the check.
  */
 const fullCheckBytes = 268_435_456
 /**
- * Samples taken from a larger table. Uncached, each sample reads a few pages: half a second in total on a slow disk.
+ * Samples taken from the events of a larger file. Uncached, each sample reads a few pages: half a second in total on a
+ * slow disk.
  */
 const samplePoints = 500
 /** Rows per sample: about one page. */
@@ -133,7 +134,7 @@ function quickCheck(db: Db): string | undefined {
   return report === "ok" ? undefined : report.replaceAll(/\s+/g, " ").trim()
 }
 
-/** The indexes of events, in all versions: a condition that all of their entries fulfil, and the order of their entries. */
+/** The indexes on events in all schema versions. `from` selects the rows of the index; `order` is its sort order. */
 const indexes = [
   { name: "event_rows_time", from: "event_rows indexed by event_rows_time", order: ["website_rid", "ts"] },
   { name: "event_times", from: "event_times", order: ["website_rid", "period", "id_group"] },
@@ -172,7 +173,7 @@ function sample(db: Db): undefined {
   }
 }
 
-/** These statements are valid in every version, so if one fails, pages are missing or unreadable. */
+/** The statements are valid in every schema version, so if one fails, pages are missing or unreadable. */
 function explainFailure(error: unknown, path: string): unknown {
   const { code, message } = error as { code?: string; message: string }
   if (code === "SQLITE_ERROR" || code?.startsWith("SQLITE_CORRUPT")) return damageError(path, message)

@@ -15,34 +15,35 @@ import { UserError } from "../../errors.ts"
 import { isFileLocked } from "./file-lock.ts"
 import { ServerLock } from "./server-lock.ts"
 
-// SQLite names the -wal after the path that the database was opened with. Opening a database under two names at once
-// damages it. Opening it later under a second name loses sight of recent events.
+// SQLite names the -wal after the path that the database was opened with. Using a database under two names at the same
+// time corrupts it. Opening it later under a second name hides recent events.
 
 /** Maximum symbolic links to follow, as in Linux (ELOOP). */
 const maxSymlinks = 40
 
 /** Resolves `path` to the canonical path that SQLite uses. The file does not have to exist. */
 export function databasePath(path: string): string {
-  let place = resolve(path)
+  let target = resolve(path)
   for (let links = 0; links < maxSymlinks; links++) {
     try {
-      return realpathSync.native(place)
+      return realpathSync.native(target)
     } catch {
-      if (!lstatSync(place, { throwIfNoEntry: false })?.isSymbolicLink()) break
-      place = resolve(dirname(place), readlinkSync(place))
+      if (!lstatSync(target, { throwIfNoEntry: false })?.isSymbolicLink()) break
+      target = resolve(dirname(target), readlinkSync(target))
     }
   }
   try {
-    return join(realpathSync.native(dirname(place)), basename(place))
+    return join(realpathSync.native(dirname(target)), basename(target))
   } catch {
-    return place
+    return target
   }
 }
 
 /**
- * Throws a UserError if the database at `path` (from `databasePath`) can be in use under another name: a server holds
- * the file under another name, the file has hard links, or it is a mount point. If `writing` is false, accepts hard
- * links and mount points for a file outside WAL mode, such as a backup. Call it without an open connection to the file.
+ * Throws a UserError if the database at `path` (from `databasePath`) might be in use under another name: if a server
+ * holds the file under another name, if the file has hard links, or if it is a mount point. If `writing` is false,
+ * accepts hard links and mount points for a file outside WAL mode, such as a backup. Call it without an open connection
+ * to the file.
  */
 export function rejectAliases(path: string, writing: boolean): void {
   const file = statSync(path, { throwIfNoEntry: false })
@@ -56,13 +57,13 @@ export function rejectAliases(path: string, writing: boolean): void {
   if (!writing && !isInWalMode(path)) return
   if (file.nlink > 1) {
     throw new UserError(
-      `${path} has ${file.nlink} names (hard links): recent events are in a -wal beside only one of them, and using two names at once would damage the database`,
+      `${path} has ${file.nlink} names (hard links): recent events are in a -wal beside only one of them, and using two names at the same time would damage the database`,
       `find the other names with: find / -xdev -samefile ${path}; remove them, or copy the database with databuddy backup`,
     )
   }
   if (isMountPoint(path)) {
     throw new UserError(
-      `${path} is a mount point, so its -wal would be in another folder than the file`,
+      `${path} is a mount point, so its -wal would be in a different folder`,
       "mount the folder that contains it, not the file",
     )
   }
@@ -104,14 +105,14 @@ function isMountPoint(path: string): boolean {
   if (process.platform !== "linux") return false
   try {
     const mounts = readFileSync("/proc/self/mountinfo", "utf8").split("\n")
-    const places = mounts.map((line) => line.split(" ")[4] ?? "")
-    return places.some((place) => unescapeMountPath(place) === path)
+    const mountPoints = mounts.map((line) => line.split(" ")[4] ?? "")
+    return mountPoints.some((target) => unescapeMountPath(target) === path)
   } catch {
     return false
   }
 }
 
 /** mountinfo writes a space as `\\040`. */
-function unescapeMountPath(place: string): string {
-  return place.replace(/\\([0-7]{3})/g, (_, octal) => String.fromCharCode(Number.parseInt(octal, 8)))
+function unescapeMountPath(target: string): string {
+  return target.replace(/\\([0-7]{3})/g, (_, octal) => String.fromCharCode(Number.parseInt(octal, 8)))
 }

@@ -4,12 +4,12 @@ import type { Random } from "../../environment.ts"
 import { messageOf } from "../../errors.ts"
 import { createPrivateFile, partialName } from "./files.ts"
 
-/** Why no event can be stored, known before SQLite is called. */
+/** Why events cannot be stored; known before SQLite is called. */
 export type UnavailableReason = "disk_low" | "file_replaced"
 
 /**
- * Checks what SQLite does not: that the open file is still the one at its path (a deleted file accepts commits silently),
- * and that the disk has free space.
+ * Checks what SQLite does not: that the path still names the open file (a deleted file accepts commits silently), and
+ * that the disk has free space.
  */
 export class DiskGuard {
   #files = new Map<string, string>()
@@ -51,17 +51,18 @@ export class DiskGuard {
   }
 
   /**
-   * Adds a cause to an SQLite error about the disk: tries to create a file beside the database, and quotes the system's
-   * error. SQLite does not distinguish a read-only disk from a failing one, or an unreadable page from a damaged one.
+   * Adds a cause to an SQLite error about the disk: tries to create a file beside the database, and quotes the error of
+   * the system. SQLite does not distinguish a read-only disk from a failing one, or an unreadable page from a corrupt
+   * one.
    */
   explain(error: unknown): unknown {
     const { message, code } = error as { message: string; code?: string }
     const withHint = (hint: string) => Object.assign(new Error(`${message}${hint}`), { code })
     if (code?.startsWith("SQLITE_CORRUPT")) {
-      return withHint(", or the disk could not read it: the kernel log (dmesg) tells which")
+      return withHint(", or the disk could not read it: the kernel log (dmesg) shows which")
     }
     if (code?.startsWith("SQLITE_IOERR")) {
-      return withHint(`${this.#probeFailure()}; the kernel log (dmesg) tells more`)
+      return withHint(`${this.#probeFailure()}; see the kernel log (dmesg)`)
     }
     return error
   }
@@ -76,7 +77,7 @@ export class DiskGuard {
       fsyncSync(file)
       return ""
     } catch (error) {
-      return `; the system: ${messageOf(error)}`
+      return `; the system reports: ${messageOf(error)}`
     } finally {
       if (file !== undefined) {
         closeSync(file)

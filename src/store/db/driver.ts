@@ -11,23 +11,24 @@ export type Statement<Parameters extends unknown[] = unknown[], Row = unknown> =
 /** Set by src/build.ts to the addon of the target platform, such as "linuxmusl-arm64". */
 declare const BUILD_ADDON: string | undefined
 
-// The bundler folds the condition and the template into one literal path, and embeds only that addon. A binary
-// must not contain the package's main entry: it looks for node_modules at the absolute path of the build
-// machine. When running from source, the main entry is the correct one, because it detects glibc or musl.
+// The bundler folds the condition and the template into one literal path, and embeds only that addon. A binary must not
+// contain the main entry of the package, which looks for node_modules at an absolute path of the build machine. When
+// running from source, the main entry is the correct one, because it detects glibc or musl.
 const entry =
   typeof BUILD_ADDON === "string" ? require(`better-sqlite3/${BUILD_ADDON}`) : require("better-sqlite3")
 // For Linux, src/build.ts replaces the entry with a module that loads the addon through src/store/db/addon.ts.
 const Driver: typeof BetterSqlite3 = entry.default ?? entry
 
-/** A parameter after "=", "limit" or "offset". No string literal in the SQL of this product contains one. */
+/** A parameter after "=", "limit" or "offset". No string literal in our SQL contains one. */
 const comparedParameter = /(=|\blimit|\boffset)\s*:(?=[a-z])/g
 
 /**
  * better-sqlite3's Database. The first instance loads the addon; throws a UserError if the system refuses to load it.
  *
- * `prepare` puts a unary plus before parameters, which changes no value. Without it, SQLite estimates `x = :id` in a join,
- * and `limit :n`, from the bound value (sqlite3ExprIsInteger), and so compiles the statement again whenever a value is bound:
- * 10 us, and 300 us for the view `events`. SQLITE_DBCONFIG_ENABLE_QPSG would do the same, but better-sqlite3 cannot set it.
+ * `prepare` puts a unary plus before parameters, which does not change their values. Without it, the query planner
+ * reads the bound value of `x = :id` in a join, and of `limit :n` (sqlite3ExprIsInteger). SQLite then recompiles the
+ * statement whenever a value is bound: 10 us, or 300 us for the view `events`. SQLITE_DBCONFIG_ENABLE_QPSG would have
+ * the same effect, but better-sqlite3 cannot set it.
  */
 export class Database extends Driver {
   constructor(...args: ConstructorParameters<typeof Driver>) {

@@ -4,16 +4,13 @@ import { Database, type Db } from "./driver.ts"
 import { databaseError } from "./open.ts"
 import { ServerLock } from "./server-lock.ts"
 
-/**
- * A lock on a database that no other process has open. No other process can open it until the lock is
- * released.
- */
+/** A lock on a database that no other process has open, or can open until the lock is released. */
 export interface ExclusiveLock {
   /** The locked database, for reading; undefined if the file is missing or damaged. */
   readonly db: Db | undefined
   /**
-   * Replaces the database with the file `replacement` and keeps the old one as `aside`. Returns false if there was no
-   * old one.
+   * Replaces the database with the file `replacement` and keeps the old file as `aside`. Returns false if there was no
+   * old file.
    */
   replace(replacement: string, aside: string): boolean
   release(): void
@@ -21,7 +18,7 @@ export interface ExclusiveLock {
 
 /** Locks the database at `path`. Throws a UserError if any process has it open, even an idle server. */
 export function lockExclusively(path: string, pid: number): ExclusiveLock {
-  // Also needed when SQLite has no file to lock: a server can hold a file that was deleted or damaged.
+  // Needed in addition, because a server can hold a deleted or damaged file that SQLite cannot lock.
   const server = new ServerLock(path, pid)
   let db: Db | undefined
   try {
@@ -83,7 +80,10 @@ function leaveWalMode(db: Db, path: string): void {
   rmSync(`${path}-shm`, { force: true }) // left by a killed server
 }
 
-/** Links the file as `aside`. The database keeps its name meanwhile: otherwise a starting server would create an empty one. */
+/**
+ * Links the file as `aside`. Until the replacement is renamed, the database keeps its name: otherwise a server that
+ * starts would create an empty one.
+ */
 function linkAside(path: string, aside: string): void {
   try {
     linkSync(path, aside)
@@ -93,7 +93,7 @@ function linkAside(path: string, aside: string): void {
   }
 }
 
-/** Moves the file with its -wal and journal: SQLite would apply them to the new file. */
+/** Moves the file with its -wal and journal: otherwise SQLite would apply them to the new file. */
 function moveAside(path: string, aside: string): void {
   for (const suffix of ["-wal", "-journal", ""]) {
     if (existsSync(path + suffix)) renameSync(path + suffix, aside + suffix)

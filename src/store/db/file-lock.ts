@@ -7,7 +7,7 @@ import { closeSync, fstatSync, openSync, readFileSync } from "node:fs"
 const [lockShared, lockExclusive, nonBlocking] = [1, 2, 4]
 /** File names of the C libraries glibc and musl. */
 export const cLibraries = ["libc.so.6", `libc.musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`]
-/** Attempts: another process that tests the lock holds it for a few µs. */
+/** Maximum attempts: another process that tests the lock holds it for a few µs. */
 const maxAttempts = 10
 /** ms between two attempts. */
 const retryPause = 20
@@ -20,8 +20,8 @@ export class FileLock {
   #file: number | undefined
 
   /**
-   * Returns false if another process holds the lock. Returns true if there is no such file, or the system has no such
-   * lock.
+   * Returns false if another process holds the lock. Returns true if the file does not exist, or if the system does not
+   * support the lock.
    */
   acquire(path: string): boolean {
     if (this.#file !== undefined) return true
@@ -56,9 +56,9 @@ export function isFileLocked(path: string): boolean {
 }
 
 /**
- * True if Linux lists an flock(2) lock on the file. The call itself sometimes reported a held lock as free: once in 50
- * commands started in quick succession. The call still decides for file systems whose device numbers differ in the
- * list, such as overlays.
+ * True if /proc/locks lists an flock(2) lock on the file. flock(2) sometimes reported a held lock as free: once in 50
+ * commands started in quick succession. It is still needed for file systems whose device numbers differ in the list,
+ * such as overlays.
  */
 function isListed({ dev, ino }: { dev: number; ino: number }): boolean {
   if (process.platform !== "linux") return false
@@ -82,7 +82,7 @@ function openIfPresent(path: string): number | undefined {
   }
 }
 
-/** Calls flock(2). False if another process holds the lock; undefined if the system has no such lock. */
+/** Calls flock(2). False if another process holds the lock; undefined if the system does not support the lock. */
 function flock(file: number, operation: number): boolean | undefined {
   if (process.platform !== "linux") return undefined
   for (const name of cLibraries) {
@@ -96,7 +96,7 @@ function flock(file: number, operation: number): boolean | undefined {
         library.close()
       }
     } catch {
-      // The other C library.
+      // Try the other C library.
     }
   }
   return undefined

@@ -14,7 +14,7 @@ import {
 import { join } from "node:path"
 import { codeOf } from "../../errors.ts"
 
-// Creates files safely in folders that other users can write to, such as /tmp: these users can put a link or a file
+// Creates files safely in folders that other users can write to, such as /tmp: those users can create a link or a file
 // under any name that they can predict.
 
 /** Random bytes in a temporary name: 64 bits cannot be guessed. */
@@ -47,7 +47,7 @@ export function removePartials(folder: string, isOurs: (name: string) => boolean
   for (const name of readdirSync(folder)) {
     const [, target = "", pid] = partialPattern.exec(name) ?? []
     if (pid === undefined || !isOurs(target)) continue
-    // A file with our own pid is from before a reboot, or from another container.
+    // A file with our own pid was left before a reboot, or by another container.
     if (Number(pid) !== ownPid && isAlive(Number(pid))) continue
     const path = join(folder, name)
     const entry = lstatSync(path, { throwIfNoEntry: false })

@@ -14,13 +14,12 @@ export interface Growth {
 }
 
 const dayMs = 86_400_000
-/** Days that the rate is averaged over: a week includes weekends. */
+/** Days over which the rate is averaged: a week includes a weekend. */
 const rateDays = 7
 
 const sql = {
-  // A rid below 0 marks a tombstone of a deleted event, see migrations/0006_columns.sql. The unary + keeps SQLite from using
-  // an index for that condition, which would sort all ids.
-  // Two counts are subtracted, because a condition on each row takes ten times as long.
+  // A negative rid marks the tombstone of a deleted event: see migrations/0006_columns.sql. The unary + rules out an
+  // index scan, which would have to sort all ids. Subtracting two counts is ten times as fast as checking each row.
   events:
     "select (select count(*) from event_rows) - (select count(*) from event_rows where website_rid < 0)",
   // As subqueries, each is a lookup. `select min(id), max(id)` scans all rows.
@@ -31,7 +30,10 @@ const sql = {
   retained: "select retain_ms from websites where deleted_at is null and retain_ms is not null",
 }
 
-/** Counts all rows, 1 s for ten million. `defaultRetention`: ms for websites without a retention of their own; undefined or 0: forever. */
+/**
+ * Counts all rows, 1 s for ten million. `defaultRetention`: ms for websites that set no retention; undefined or 0:
+ * forever.
+ */
 export function growthOf(db: Db, now: number, defaultRetention: number | undefined): Growth {
   const value = (text: string) => db.prepare(text).pluck().get() as number | undefined
   const pragma = (name: string) => db.pragma(name, { simple: true }) as number

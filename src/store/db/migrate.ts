@@ -34,14 +34,14 @@ export interface Migration {
 }
 
 /**
- * 0015_texts edits sqlite_schema, where a failed text replacement is not an error. Then ids of texts in a text column
- * would be stored as text.
+ * 0015_texts edits sqlite_schema with text replacements, which fail silently. The columns would keep the type text, and
+ * store the ids of texts as text.
  */
 const verifyTexts = `
   select count(*) = 5 from pragma_table_info('event_rows')
   where name in ('anonymous_id', 'session_id', 'path', 'event_id', 'properties') and lower(type) = 'any'`
 
-/** 0024_event_indexes edits sqlite_schema too. Without a unique index, no insert would be possible. */
+/** 0024_event_indexes edits sqlite_schema too. Without the unique index, every insert would fail. */
 const verifyEventIndexes = `
   select count(*) = 1 from pragma_index_list('event_rows') where name = 'event_rows_event_key' and "unique"`
 
@@ -131,14 +131,15 @@ export function migrationLog(db: Db): { name: string; appliedAt: number }[] {
 
 function unexpectedSchema(path: string, name: string): UserError {
   return new UserError(
-    `${path} was not migrated: its tables are not those that databuddy creates, and the migration ${name} does not fit them`,
-    "restore a backup whose schema nobody edited, or export the events with the previous version and import them into a new database",
+    `${path} was not migrated: its schema differs from the one that databuddy creates, so the migration ${name} cannot be applied`,
+    "restore a backup whose schema was not edited, or export the events with the previous version and import them into a new database",
   )
 }
 
 /**
- * Applies pending migrations in one transaction, so that the previous version can still use the database after a failure. Returns
- * their names. Safe if two processes call it at the same time. Throws a UserError if a migration does not fit the schema.
+ * Applies pending migrations in one transaction, so that the previous version can still use the database after a
+ * failure. Returns their names. Safe if two processes call it at the same time. Throws a UserError if a migration
+ * cannot be applied to the schema.
  */
 export function migrate(db: Db, path: string, now: number, known = migrations): string[] {
   const apply = db.transaction(() => {

@@ -10,14 +10,14 @@ export type Durability = "fsync" | "os"
 export interface OpenOptions {
   path: string
   durability: Durability
-  /** ms that a statement blocks the thread to wait for another process's lock. 0 in a server, which retries instead. */
+  /**
+   * ms that a statement blocks the thread while it waits for a lock of another process. 0 in a server, which retries
+   * instead.
+   */
   busyTimeout: number
   /** Unix ms */
   now: number
-  /**
-   * Migrates a database of an older version. If false, rejects such a database: a server of that version can be
-   * running.
-   */
+  /** Migrates a database of an older version. If false, rejects it: a server of that version can be running. */
   upgrade?: boolean
 }
 
@@ -54,11 +54,13 @@ export function openDatabase({ path, durability, busyTimeout, now, upgrade = fal
     db.pragma(`cache_size = -${cacheKiB}`)
     db.pragma(`wal_autocheckpoint = ${checkpointPages}`)
     db.pragma(`journal_size_limit = ${maxWalBytes}`)
-    // Overwrites deleted content, such as earlier traits of a profile: remains in free pages could not be found when a person
-    // asks for deletion. It does not cover copies that SQLite leaves when it moves cells: see unallocated-space.ts.
+    // Overwrites deleted content, such as earlier traits of a profile. It would otherwise remain in free pages, where
+    // it cannot be found when a person asks for deletion. This does not cover copies that SQLite leaves when it moves
+    // cells: see unallocated-space.ts.
     db.pragma("secure_delete = on")
     if (pending.length > 0) migrate(db, path, now)
-    // Keeps savepoint journals in memory: as files they cost system calls in every commit. Not before: a migration can sort all events.
+    // Keeps savepoint journals in memory: as files, they cost system calls in every commit. Set after the migrations,
+    // which can sort all events.
     db.pragma("temp_store = memory")
     return db
   } catch (error) {
@@ -114,8 +116,8 @@ const [writeVersion, readVersion, rollbackJournal] = [18, 19, 1]
 
 /**
  * Opens a database read-only. It does not block a running server. It needs write access to the -shm, so run it as the
- * server's user; a database on a read-only disk, to which no process can write, needs none. Throws a UserError if the file belongs
- * to another program or a newer version, or cannot be opened.
+ * server's user; a database on a read-only disk, which no process can write, does not need it. Throws a UserError if
+ * the file belongs to another program or a newer version, or cannot be opened.
  */
 export function openForReading(path: string): Db {
   let db: Db | undefined
@@ -150,8 +152,8 @@ function isUnwritable(path: string, error: unknown): boolean {
 function openInMemory(path: string): Db {
   if (statSync(path).size > maxBytesInMemory) {
     throw new UserError(
-      `${path} is in WAL mode, and its folder cannot be written to`,
-      "copy it to a folder that can be written to, or read a file that databuddy backup made",
+      `${path} is in WAL mode, and its folder is not writable`,
+      "copy it to a writable folder, or read a file that databuddy backup made",
     )
   }
   const bytes = readFileSync(path)
@@ -169,8 +171,8 @@ function openInMemory(path: string): Db {
 
 /**
  * Closes a reader of an undamaged database and removes a leftover -wal. A read-only connection that closes last leaves
- * a -wal behind: an empty one of its own, or that of a server that has stopped since. A writer that closes last removes
- * it.
+ * a -wal behind: an empty one that it created, or one from a server that has stopped since. A writer that closes last
+ * removes it.
  */
 export function closeAfterReading(db: Db): void {
   db.close()

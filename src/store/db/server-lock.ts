@@ -7,7 +7,7 @@ import { databaseError } from "./open.ts"
 /**
  * Ensures that only one server uses a database. The lock is an SQLite lock on a small database beside it,
  * `<path>-lock`, which stores the pid of the holder. The system releases it when the process ends for any reason. A
- * second lock, on the database file itself, keeps out a server that uses another name of the file.
+ * second lock, on the database file itself, keeps out a server that opens the file under another name.
  */
 export class ServerLock {
   readonly #path: string
@@ -86,7 +86,7 @@ export class ServerLock {
     try {
       rmSync(this.#path, { force: true })
     } catch {
-      // The disk fails. The file stays, as after a kill, but the lock is released.
+      // The disk fails. The file remains, as after a kill, but the lock is released.
     }
     this.#db.close()
   }
@@ -96,7 +96,7 @@ function readHolder(db: Db): number | undefined {
   try {
     return db.prepare("select pid from holder").pluck().get() as number | undefined
   } catch {
-    return undefined // being written at this moment
+    return undefined // the holder is just writing it
   }
 }
 

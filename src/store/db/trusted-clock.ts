@@ -2,8 +2,7 @@ import type { Db } from "./driver.ts"
 
 const dayMs = 86_400_000
 /**
- * Minimum difference in ms between expected and actual time that counts as a jump: corrections and suspends are
- * smaller.
+ * A larger difference in ms between expected and actual time counts as a jump: corrections and suspends are smaller.
  */
 const jumpThreshold = dayMs
 /** ms that a clock must run steadily after a jump before it is trusted: time to read the log and correct the clock. */
@@ -18,7 +17,7 @@ interface Reading {
 
 const sql = {
   created: "select min(applied_at) from migrations",
-  /** The last event up to an id; a rid below 0 marks a tombstone. */
+  /** The last event up to an id. A negative rid marks a tombstone. */
   receipt: `
     select id, ts + delay as receivedAt from event_rows
     where id <= :id and website_rid >= 0 order by id desc limit 1`,
@@ -55,15 +54,15 @@ export class TrustedClock {
   }
 
   /**
-   * The last jump, as long as it is not trusted: the time read and the time expected. Returns the same object for the
-   * same jump.
+   * The latest jump while it is untrusted: the time read and the time expected. Returns the same object for the same
+   * jump.
    */
   get untrustedJump(): { readonly now: number; readonly expected: number } | undefined {
     return this.#jump
   }
 }
 
-/** The time that a clock shows if it was not set since `reading`. */
+/** The time that a clock shows if it has not been set since `reading`. */
 function extrapolate(reading: Reading, elapsed: number): number {
   return reading.now + elapsed - reading.elapsed
 }

@@ -4,38 +4,32 @@ import { isBusy } from "../../errors.ts"
 import { Database, type Db } from "./driver.ts"
 import { truncateWal } from "./open.ts"
 
-/*
- * `secure_delete` zeroes what is deleted: cells, and pages that become free. It does not zero copies. When SQLite balances a
- * B-tree, it moves cells to other pages and can rebuild the old page from its end, without zeroing the region between the cell
- * pointers and the cells: the *unallocated space* of section 1.6 of SQLite's "Database File Format". A cell that moved before it
- * was deleted, even years before, can stay readable there until the page fills up. No statement zeroes that region: an interior
- * page of an index, for example, holds keys, but a statement cannot add one to a chosen page. So this module zeroes it, directly in the file.
- *
- * SQLite ignores the content of unallocated space. Writing it is safe while no other connection can write the page, and
+/* `secure_delete` zeroes deleted cells and pages that become free, but not the copies that SQLite leaves when it moves cells. To balance a B-tree, SQLite moves cells to other pages and can rebuild the old page from its end. It does not zero the region between the cell pointers and the cells: the *unallocated space* of section 1.6 of SQLite's "Database File Format". If a cell is deleted after such a move, even years later, its copy stays readable until the old page fills up. SQL cannot zero that region, because a statement cannot choose the page that it writes. This module zeroes it directly in the file.
+ * SQLite ignores the content of unallocated space. Zeroing it is safe while no other connection can write the page, and
  * permanent if no connection has an older copy of the page:
  *
- * - The write lock keeps out other writers. An empty -wal keeps out checkpoints, which need no write lock but have nothing to
- *   copy then, and means that the file holds the newest version of every page.
- * - A commit under the same lock makes all connections drop their cached pages. It writes page 1, unchanged.
- * - Each page is written under a lock of its own, so that events can be stored in between. Afterwards the space of a page
- *   can get copies of cells again, but only of cells of the database at that time. Incremental vacuum moves pages with their
- *   unallocated space, but only to lower numbers: the pages are written in descending order.
+ * - The write lock blocks other writers. It does not block checkpoints, but they have nothing to copy while the -wal is
+ *   empty. An empty -wal also means that the file holds the newest version of every page.
+ * - A commit under the same lock makes all connections drop their cached pages. It rewrites page 1 unchanged.
+ * - Each step acquires and releases the lock, so that events can be stored between steps. A page that has been zeroed
+ *   can receive new copies, but only of cells that were not deleted yet. Incremental vacuum moves pages together with
+ *   their unallocated space, but only to lower page numbers, so the steps run in descending order.
  * - If the system fails during a write, each byte has its old value or is 0. Both are valid.
  */
 
 /** Bytes checked under one lock: about 2 ms, or 10 ms if every page is written. */
 const stepBytes = 2_097_152
 /**
- * Overflow pages and trunks of the freelist start with a page number of 4 bytes. In a file of fewer pages (128 GiB of 4 KiB), its
- * first byte is 0 or 1, and so never the type of a B-tree page.
+ * Overflow pages and freelist trunk pages start with a page number of 4 bytes. In a file with fewer pages than this
+ * (128 GiB of 4 KiB pages), the first of these bytes is 0 or 1, which is never the type of a B-tree page.
  */
 const maxPages = 0x2000000
 /** Offset of the byte that SQLite locks. SQLite stores no data in the page that contains it. */
 const lockByte = 0x40000000
 
-/** How the caller runs the steps. */
+/** How the caller retries and spaces the steps. */
 export interface OverwriteSchedule {
-  /** Calls `step` until it returns true. False if it gave up. */
+  /** Calls `step` until it returns true. Returns false after giving up. */
   retry: (step: () => boolean) => Promise<boolean>
   /** Called between two steps. */
   pause: () => Promise<unknown>
@@ -49,8 +43,8 @@ export async function overwriteUnallocatedSpace(
   db: Db,
   { retry, pause }: OverwriteSchedule,
 ): Promise<boolean> {
-  // Uses its own connection: its commit makes `db` drop cached pages too. It does not wait for locks: a checkpoint that waits for
-  // a reader holds the write lock while it waits.
+  // A second connection, so that its commit makes `db` drop cached pages too. It does not wait for locks: a checkpoint
+  // that waits for a reader holds the write lock while it waits.
   const writer = new Database(db.name, { fileMustExist: true, timeout: 0 })
   try {
     return await overwriteSteps(writer, { retry, pause })
@@ -60,7 +54,7 @@ export async function overwriteUnallocatedSpace(
 }
 
 async function overwriteSteps(writer: Db, { retry, pause }: OverwriteSchedule): Promise<boolean> {
-  // What was deleted before this call must be in the file, not in the -wal, when the number of pages is read.
+  // Earlier deletions must be in the file, not in the -wal, when the number of pages is read.
   if (!(await retry(() => truncateWal(writer)))) return false
   const file = openFile(writer.name)
   const { pageSize, usableSize, hasPointerMap } = readFormat(file)
@@ -92,7 +86,7 @@ async function overwriteSteps(writer: Db, { retry, pause }: OverwriteSchedule): 
   const pagesPerStep = stepBytes / pageSize
   for (let to = pages + 1; to > 1; to = Math.max(1, to - pagesPerStep)) {
     const from = Math.max(1, to - pagesPerStep)
-    // Brings the pages into the system's page cache, so that no disk read happens under the lock.
+    // Brings the pages into the page cache of the system, so that nothing is read from disk under the lock.
     await readAsync(file, buffer, 0, (to - from) * pageSize, (from - 1) * pageSize)
     const step = () => truncateWal(writer) && withCurrentFile(writer, () => overwrite(from, to))
     if (!(await retry(step))) return false
@@ -105,8 +99,8 @@ async function overwriteSteps(writer: Db, { retry, pause }: OverwriteSchedule): 
 const readAsync = promisify(read)
 
 /**
- * Runs `overwrite` under the write lock while the -wal is empty. False, without running it, if the lock is taken or another
- * process has committed.
+ * Runs `overwrite` under the write lock while the -wal is empty. Returns false without running it if the lock is taken,
+ * or if another process has committed.
  */
 function withCurrentFile(writer: Db, overwrite: () => boolean): boolean {
   try {

@@ -7,7 +7,7 @@ export interface BatcherOptions {
   maxEvents: number
   /** Maximum queued bytes. */
   maxBytes: number
-  /** ms that a request waits for another process's lock before it is rejected. */
+  /** ms that a request waits for a lock of another process before it is rejected. */
   maxWait: number
 }
 
@@ -68,7 +68,7 @@ export class Batcher {
     private readonly onFault: (error: unknown) => void,
   ) {}
 
-  /** Resolves when the commit with the write is synced. Rejects with a RequestError if none of it was stored. */
+  /** Resolves when the commit with the write is synced. Rejects with a RequestError if nothing was stored. */
   submit(write: Write): Promise<void> {
     const reason = this.store.unavailableReason()
     if (reason) return Promise.reject(new RequestError(reason, { retryAfter: retryAfterUnavailable }))

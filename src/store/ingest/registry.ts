@@ -5,12 +5,9 @@ import { canonicalWebsiteId, listWebsites, type Website } from "../websites.ts"
 /** Minimum ms between two rechecks. Creating a key and using it takes longer. */
 const recheckInterval = 10
 
-/** Maximum header texts of valid keys in memory, 300 bytes each. Clients send few different ones. */
+/** Maximum cached Authorization headers of valid keys, 300 bytes each. Clients send few distinct ones. */
 const maxHeaders = 1_000
-/**
- * Maximum characters of a header text in memory. `Bearer` and a key have 44; more spaces between them are
- * legal.
- */
+/** Maximum characters of a cached header. `Bearer` and a key have 44; more spaces between them are legal. */
 const maxHeaderLength = 64
 
 /** Websites and keys in memory. A running server consults them on every request. */
@@ -46,7 +43,7 @@ export class Registry {
   }
 
   /**
-   * Reloads before a request is rejected for an unknown or unsuitable website or key: the command line can have just
+   * Reloads before a request is rejected for an unknown or unsuitable website or key: the command line can just have
    * changed it. True if anything has changed. Reads one row, at most a hundred times per second.
    */
   recheck(): boolean {
@@ -80,8 +77,8 @@ export class Registry {
   }
 
   /**
-   * The key that this header text belonged to before, if no key has changed since. It can be disabled, revoked or
-   * expired.
+   * The key that an earlier request used with the same header, if no key has changed since. It can be disabled, revoked
+   * or expired.
    */
   keyOfHeader(text: string): FoundKey | undefined {
     return this.#keysByHeader.get(text)

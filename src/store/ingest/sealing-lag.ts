@@ -12,8 +12,8 @@ const fullShare = 0.5
 const latestWeight = 0.3
 
 /**
- * Slows ingest down while sealing falls behind, because each query reads the rows that are not sealed. Does nothing until the sealer
- * first reports a row count.
+ * Slows ingest down while sealing falls behind, because each query reads all unsealed rows. Does nothing until the
+ * sealer first reports a row count.
  */
 export class SealingLag {
   #unsealed: number | undefined

@@ -16,7 +16,7 @@ export interface Write {
 export interface CommitResult {
   /** Events that were inserted. */
   stored: number
-  /** Events that were skipped, because their `eventId` exists. */
+  /** Events that were skipped because their `eventId` already exists. */
   duplicates: number
 }
 
@@ -50,8 +50,9 @@ export class Writer {
   }
 
   /**
-   * Commits a batch in one transaction, which is synced on return (with `synchronous = full`). Returns, per write, its error
-   * if it was left out, or undefined if it is stored. Throws if nothing is stored: StoreLockedError, or the fault.
+   * Commits a batch in one transaction, which is synced on return (with `synchronous = full`). Returns the error of
+   * each write that was left out, and undefined for each stored one. Throws if nothing is stored: StoreLockedError, or
+   * the fault.
    */
   commit(writes: readonly Write[]): (unknown | undefined)[] {
     try {
