@@ -38,13 +38,13 @@ export const textFields: readonly TextField[] = ["namespace", "source", "path", 
 
 /**
  * Columns of the events of one website, one name, one kind and one UTC day, sorted by time and then by order of
- * arrival. Either all events are from crawlers or none is. Batches from blocks and from rows behave the same. A column
- * is read when it is first requested. Callers must not modify columns.
+ * arrival. Either all events are from crawlers, or none are. Batches from blocks and from rows behave the same. A
+ * column is read when it is first requested. Callers must not modify columns.
  */
 export interface Batch {
   /**
-   * The batch holds all events of its website, name, kind and crawlers or people with `after` < id <= `last`.
-   * `ids`: the row ids, if known.
+   * The batch holds all events of its website, name, kind and crawler flag with `after` < id <= `last`. `ids`: the row
+   * ids, if known.
    */
   readonly receipt: { after: number; last: number; ids?: Float64Array }
   /** Identifies the slices of a block, whose events never change. Undefined for rows. */
@@ -61,8 +61,8 @@ export interface Batch {
   /** ms after `base`, ascending. */
   times(): Uint32Array
   /**
-   * Dictionary ids of anonymous ids, from 1; 0 means none. A dictionary id means the same id in all batches
-   * of a snapshot.
+   * Dictionary ids of anonymous ids, from 1; 0 means none. A dictionary id stands for the same text in all batches of a
+   * snapshot.
    */
   visitors(): Uint32Array
   sessions(): Uint32Array
@@ -73,16 +73,16 @@ export interface Batch {
   property(key: string): Column | undefined
   /** Top-level keys, with the number of events that have a value for each. */
   keys(): ReadonlyMap<string, number>
-  /** Number of events with at least one property. A property that is null counts. */
+  /** Number of events with at least one property. A property with the value null counts. */
   withProperties(): number
   /** 1 for each event with at least one property, 0 for the others. */
   hasProperties(): Uint8Array
 }
 
-/** What distinguishes the batches of a website and day, and so the slices of a block. */
+/** The fields that distinguish the batches of a website and day, and the slices of a block. */
 export type SliceId = Pick<Batch, "name" | "kind" | "crawler">
 
-/** A string that differs for each `SliceId`. */
+/** A string that is unique for each `SliceId`. */
 export function sliceKey({ name, kind, crawler }: SliceId): string {
   return `${crawler ? 1 : 0} ${kindIndex(kind)} ${name}`
 }

@@ -15,7 +15,7 @@ const sql = {
 }
 
 /** The blocks of one website and one UTC day. */
-export interface DayOfBlocks {
+export interface BlockDay {
   /** Days since 1970-01-01. */
   day: number
   /** Sorted by name, people before crawlers, then by order of arrival. */
@@ -30,7 +30,7 @@ export interface DayOfBlocks {
 export class BlockIndex {
   readonly #blocks: Statement
   readonly #state: Statement
-  readonly #websites = new Map<number, DayOfBlocks[]>()
+  readonly #websites = new Map<number, BlockDay[]>()
   #cachedState = ""
 
   constructor(db: Db) {
@@ -39,7 +39,7 @@ export class BlockIndex {
   }
 
   /** Returns the days of a website that have blocks, ascending. */
-  daysOf(website: number): readonly DayOfBlocks[] {
+  daysOf(website: number): readonly BlockDay[] {
     const state = this.#state.get() as string
     if (state !== this.#cachedState || this.#websites.size > cachedWebsites) {
       this.#websites.clear()
@@ -55,7 +55,7 @@ export class BlockIndex {
   }
 }
 
-function dayOf(day: number, all: BlockRow[]): DayOfBlocks {
+function dayOf(day: number, all: BlockRow[]): BlockDay {
   const stale = all.filter((block) => block.stale > 0)
   const blocks = stale.length > 0 ? all.filter((block) => block.stale === 0) : all
   const newest = blocks.reduce((highest, { id }) => Math.max(highest, id), 0)

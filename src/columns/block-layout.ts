@@ -11,7 +11,8 @@ export interface OpenLayout extends Layout {
 const fewSlices = 16
 
 /**
- * A property of a block. There can be 100,000 of them, so it holds lists, and builds maps only when they are needed.
+ * A property of a block. A block can have 100,000 properties, so each holds lists and builds maps only when they are
+ * needed.
  */
 export class OpenProperty {
   #indexes: Map<number, number> | undefined
@@ -59,19 +60,19 @@ export class OpenProperty {
 }
 
 /** The layout of a block with a single name, as stored before blocks had slices. */
-interface LayoutOfName extends Omit<Layout, "properties" | "withProperties"> {
+interface SingleNameLayout extends Omit<Layout, "properties" | "withProperties"> {
   properties: [key: string, events: number, location: ColumnLocation | null][]
   withProperties: number
 }
 
 /** A property outside the layout, as stored before blocks had slices. */
-type RestOfName = [key: string, events: number, none?: undefined]
+type SingleNameRest = [key: string, events: number, none?: undefined]
 
 // The functions below parse JSON that `block-writer.ts` stored, in this version or an earlier one.
 
-export function openLayout({ slices, isOfName }: BlockRow, text: string): OpenLayout {
-  const parsed = JSON.parse(text) as Layout | LayoutOfName
-  const layout: Layout = isOfName ? withSlice(parsed as LayoutOfName) : (parsed as Layout)
+export function openLayout({ slices, hasSingleName }: BlockRow, text: string): OpenLayout {
+  const parsed = JSON.parse(text) as Layout | SingleNameLayout
+  const layout: Layout = hasSingleName ? withSlice(parsed as SingleNameLayout) : (parsed as Layout)
   const byKey = layout.properties.map(([key, slicesWithKey, events, location]): [string, OpenProperty] => [
     key,
     new OpenProperty(slices, [key, slicesWithKey, events], location),
@@ -79,7 +80,7 @@ export function openLayout({ slices, isOfName }: BlockRow, text: string): OpenLa
   return { ...layout, byKey: new Map(byKey) }
 }
 
-function withSlice({ properties, withProperties, ...layout }: LayoutOfName): Layout {
+function withSlice({ properties, withProperties, ...layout }: SingleNameLayout): Layout {
   return {
     ...layout,
     properties: properties.map(([key, events, location]) => [key, [0], [events], location]),
@@ -89,24 +90,24 @@ function withSlice({ properties, withProperties, ...layout }: LayoutOfName): Lay
 
 /** Parses the list of the properties outside the layout. Their values are all in the rows. */
 export function openRest({ slices }: BlockRow, text: string): ReadonlyMap<string, OpenProperty> {
-  const listed = JSON.parse(text) as (ListedKey | RestOfName)[]
+  const listed = JSON.parse(text) as (ListedKey | SingleNameRest)[]
   return new Map(listed.map((entry) => [entry[0], openRestOf(slices, entry)]))
 }
 
 /**
- * Parses one property of that list, because parsing all of them can take 100 ms. Returns undefined if the list does not
- * have the key.
+ * Parses a single property of the same list, because parsing the whole list can take 100 ms. Returns undefined if the
+ * list does not have the key.
  */
 export function findInRest({ slices }: BlockRow, text: string, key: string): OpenProperty | undefined {
   const start = `[${JSON.stringify(key)},`
   if (!text.includes(start)) return undefined
-  // The match can be inside another key. After its key, an entry has only numbers in brackets.
+  // The match can be inside another key. Apart from the key, an entry contains only numbers in brackets.
   for (let at = 1; at < text.length - 1; ) {
     const endOfKey = endOfString(text, at + 1)
     const bracket = text[endOfKey + 2] === "[" ? "]]" : "]"
     const end = text.indexOf(bracket, endOfKey) + bracket.length
     if (text.startsWith(start, at))
-      return openRestOf(slices, JSON.parse(text.slice(at, end)) as ListedKey | RestOfName)
+      return openRestOf(slices, JSON.parse(text.slice(at, end)) as ListedKey | SingleNameRest)
     at = end + 1
   }
   return undefined
@@ -114,7 +115,7 @@ export function findInRest({ slices }: BlockRow, text: string, key: string): Ope
 
 function openRestOf(
   slices: readonly Slice[],
-  [key, slicesOrEvents, events]: ListedKey | RestOfName,
+  [key, slicesOrEvents, events]: ListedKey | SingleNameRest,
 ): OpenProperty {
   const listed: ListedKey =
     typeof slicesOrEvents === "number" ? [key, [0], [slicesOrEvents]] : [key, slicesOrEvents, events ?? []]

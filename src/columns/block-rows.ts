@@ -12,7 +12,7 @@ import type { Row, RowReader } from "./row-reader.ts"
 
 const hourMs = 3_600_000
 
-/** Returns the longest prefix of at least one block whose columns fit the build memory together. */
+/** Returns the first blocks whose columns together fit into the build memory; at least one. */
 export function fittingBlocks<Row extends Pick<BlockRow, "bytes">>(blocks: readonly Row[]): Row[] {
   let bytes = 0
   const end = blocks.findIndex((block, index) => {
@@ -31,8 +31,8 @@ export class BlockRows {
   ) {}
 
   /**
-   * Reads a property of a slice from the rows. The first such property of a block is read alone. For a second
-   * one, all columns of the block are built from its rows at once. Throws StaleBlockError.
+   * Reads a property of a slice from the rows. The first property of a block is read alone. When a second one is read,
+   * all columns of the block are built from its rows together. Throws StaleBlockError.
    */
   property(slice: Slice, key: string, property: OpenProperty): Column | undefined {
     const { block, index, events } = slice
@@ -121,9 +121,12 @@ export class BlockRows {
     )
   }
 
-  #holds({ afterId, lastId, isOfName, slices: [slice] }: BlockRow, [id, , typeId, , crawler]: Row): boolean {
+  #holds(
+    { afterId, lastId, hasSingleName, slices: [slice] }: BlockRow,
+    [id, , typeId, , crawler]: Row,
+  ): boolean {
     if (id <= afterId || id > lastId) return false
-    if (!isOfName || !slice) return true
+    if (!hasSingleName || !slice) return true
     const { name, kind } = this.rows.typeOf(typeId)
     return sliceKey(slice) === sliceKey({ name, kind, crawler: crawler === 1 })
   }

@@ -16,7 +16,7 @@ import type { Columns, PropertyColumns } from "./memory-batch.ts"
 import { listedProperties, staysInRows } from "./stored-properties.ts"
 import { lowerBoundOfDoubles } from "./typed-arrays.ts"
 
-// Writes the block format, see README.md. `layout` locates each column in the segments of the block.
+// Writes the block format: see README.md. `layout` locates each column in the segments of the block.
 // `segment-reader.ts` reads it.
 //
 // A block holds events of one website and UTC day, slice after slice. A slice holds the events of one name and
@@ -101,7 +101,7 @@ export interface EncodedBlock {
   /** Name, crawlers (1) or people (0), number of events, `kindIndex` of the kind (absent: custom). */
   slices: [name: string, crawler: 0 | 1, events: number, kind?: number][]
   quarters: Uint8Array | null
-  /** Estimated bytes of memory that building it takes. */
+  /** Estimated bytes of memory that building the block takes. */
   bytes: number
   layout: string
   segments: Segment[]
@@ -143,7 +143,7 @@ export function* encode(sets: readonly Columns[]): Generator<void, EncodedBlock>
   const listed = keys.slice(0, listedProperties)
   const listedKeys = new Set(listed.map(([key]) => key))
   const propertiesOf: ReadonlyMap<string, Column>[] = []
-  for (const ofSlice of all) propertiesOf.push(yield* ofSlice.some(listedKeys))
+  for (const columns of all) propertiesOf.push(yield* columns.columnsOf(listedKeys))
   const properties: Layout["properties"] = []
   for (const [key, slices, events] of listed) {
     const column = joinColumns(
@@ -242,9 +242,9 @@ const formOfBits = { 8: "i1", 16: "i2", 32: "i4" } as const
 /** The fastest level. Higher levels compress codes no better. */
 const compression = { level: 1 }
 /**
- * A segment is compressed if that halves its size. Compression does so for the codes of fields in which a few values
- * are frequent, and for dictionary ids of sessions whose events are close together, but not for times. Reading a
- * compressed byte takes 1.5 ns longer.
+ * A segment is compressed if that halves its size. This is the case for the codes of fields with a few frequent values,
+ * and for dictionary ids of sessions whose events are close together, but not for times. Reading a compressed byte
+ * takes 1.5 ns longer.
  */
 const minRatio = 2
 
@@ -313,7 +313,7 @@ class Packer {
 }
 
 /**
- * Returns the codes of a column with its values stored in ascending order, so that queries can merge the values of
+ * Returns the codes of a column whose values are stored in ascending order. This order lets queries merge the values of
  * several blocks without looking each of them up.
  */
 function codesInOrder(codes: Codes, values: readonly number[], sorted: Float64Array): Codes {

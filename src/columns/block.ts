@@ -14,16 +14,16 @@ export interface BlockRow {
   afterId: number
   lastId: number
   events: number
-  /** Number of deletions of its events. 0: the block is current. */
+  /** Number of deletions and changes of its events; 0: the block is current. */
   stale: number
   /** Estimated bytes of memory that its columns take while they are built from rows. */
   bytes: number
   slices: readonly Slice[]
   /**
-   * The block holds a single name: it was sealed before blocks held all names of a day. Such blocks can
-   * overlap in row ids.
+   * The block holds a single name: it was sealed before blocks held all names of a day. The row ids of these blocks can
+   * overlap.
    */
-  isOfName: boolean
+  hasSingleName: boolean
 }
 
 /** The events of one name and kind in a block, from crawlers or from people. */
@@ -43,7 +43,7 @@ export const blockColumns = `
   coalesce(bytes, events * 100) as bytes`
 
 /** A row as SQLite returns it. */
-export interface RawBlock extends Omit<BlockRow, "slices" | "isOfName"> {
+export interface RawBlock extends Omit<BlockRow, "slices" | "hasSingleName"> {
   name: string
   crawler: 0 | 1
   quarters: Uint8Array | null
@@ -54,7 +54,7 @@ export function blockOf({ name, crawler, quarters, slices, ...row }: RawBlock): 
   // `block-writer.ts` stored the slices.
   const named: EncodedBlock["slices"] = slices === null ? [[name, crawler, row.events]] : JSON.parse(slices)
   const parts: Slice[] = []
-  const block: BlockRow = { ...row, slices: parts, isOfName: slices === null }
+  const block: BlockRow = { ...row, slices: parts, hasSingleName: slices === null }
   const large = named.filter(([, , events]) => events >= minEventsForQuarters).length
   const width = quarters ? quarters.length / quartersPerDay / large : 0
   let [first, counted] = [0, 0]

@@ -27,7 +27,7 @@ const sql = {
   texts: "select kind, first, hashes, texts from identities where kind < 10 and texts is not null",
 }
 
-/** Number of differences after which the comparison stops. */
+/** Maximum differences to report; the comparison then stops. */
 const reportedLines = 20
 
 /**
@@ -66,7 +66,7 @@ function textDifferences(db: Db): string[] {
   for (const chunk of db.prepare(sql.texts).iterate() as Iterable<IdChunk>) {
     if (!hasTextsOfHashes(chunk, seed))
       reports.push(
-        `the ${idKinds[chunk.kind]} from ${chunk.first} on have other texts than the hashes of their ids`,
+        `the texts of the ${idKinds[chunk.kind]} from ${chunk.first} on do not match the hashes of their ids`,
       )
     if (reports.length >= reportedLines) break
   }
@@ -81,14 +81,14 @@ function hasTextsOfHashes({ hashes, texts: packed }: IdChunk, seed: bigint): boo
       if (text === "") expected.fill(0, index * wordsPerHash, (index + 1) * wordsPerHash)
     return Buffer.compare(hashes, new Uint8Array(expected.buffer)) === 0
   } catch {
-    // Their texts cannot be unpacked.
+    // The texts cannot be unpacked.
     return false
   }
 }
 
 function compareBlock(block: BlockRow, reader: BlockReader): string | undefined {
   const rows = reader.rows.build(block)
-  if (rows.length > block.slices.length) return "it lacks a name"
+  if (rows.length > block.slices.length) return "a name is missing"
   for (const [index, slice] of block.slices.entries()) {
     const difference = compareSlice(reader.open(slice), rows[index])
     if (difference) return difference

@@ -19,9 +19,8 @@ import { enlarge } from "./typed-arrays.ts"
 export type DictionaryIdsOf = (kind: IdKind, texts: readonly string[]) => Uint32Array
 
 /**
- * Maximum bytes of memory in which columns are built, as estimated by `bytes`, whatever clients send. The
- * columns of 65,536 ordinary rows fit. With garbage and encoded data, the process uses two to three times as
- * much.
+ * Maximum bytes of memory in which columns are built, as estimated by `bytes`, whatever clients send. The columns of
+ * 65,536 ordinary rows fit. Including garbage and encoded data, the process uses two to three times as much.
  */
 export const buildMemory = 33_554_432
 /**
@@ -38,7 +37,7 @@ export class ColumnBuilder {
   /** By website and day. */
   readonly #websites = new Map<number, Map<number, DayGroups>>()
   #days = 0
-  /** The website and day of the last row. Most rows have the same ones as the row before. */
+  /** The website and day of the last row. Most rows have the same as the previous row. */
   #last: DayGroups | undefined
   /** Codes of the texts of ids, from 1, until their dictionary ids are known. */
   readonly #texts: Record<IdKind, Map<string, number>> = {
@@ -86,12 +85,12 @@ export class ColumnBuilder {
   add(row: Row): void {
     const [id, website, typeId, ts, crawler] = row
     const type = this.rows.typeOf(typeId)
-    const ofDay = this.#dayOf(website, Math.floor(ts / dayMs))
-    const group = ofDay.groupOf(typeId, type, crawler, this.rows)
+    const dayGroups = this.#dayOf(website, Math.floor(ts / dayMs))
+    const group = dayGroups.groupOf(typeId, type, crawler, this.rows)
     const before = group.count > 0 ? group.bytes : 0
     group.add(
       id,
-      ts - ofDay.day * dayMs,
+      ts - dayGroups.day * dayMs,
       this.#codeOf("visitors", row[5]),
       this.#codeOf("sessions", row[6]),
       this.#codeOf("profiles", row[7]),
@@ -108,19 +107,19 @@ export class ColumnBuilder {
 
   #dayOf(website: number, day: number): DayGroups {
     if (this.#last?.website === website && this.#last.day === day) return this.#last
-    let ofWebsite = this.#websites.get(website)
-    if (!ofWebsite) {
-      ofWebsite = new Map()
-      this.#websites.set(website, ofWebsite)
+    let websiteDays = this.#websites.get(website)
+    if (!websiteDays) {
+      websiteDays = new Map()
+      this.#websites.set(website, websiteDays)
     }
-    let ofDay = ofWebsite.get(day)
-    if (!ofDay) {
-      ofDay = new DayGroups(website, day)
-      ofWebsite.set(day, ofDay)
+    let dayGroups = websiteDays.get(day)
+    if (!dayGroups) {
+      dayGroups = new DayGroups(website, day)
+      websiteDays.set(day, dayGroups)
       this.#days++
     }
-    this.#last = ofDay
-    return ofDay
+    this.#last = dayGroups
+    return dayGroups
   }
 
   /** Yields each set of columns and releases its memory. Call it once. */
@@ -138,10 +137,10 @@ export class ColumnBuilder {
       profiles: idsOf("profiles"),
     }
     this.#last = undefined
-    for (const ofWebsite of this.#websites.values()) {
-      for (const [day, ofDay] of ofWebsite) {
-        ofWebsite.delete(day)
-        for (const group of ofDay.groups()) yield group.finish(dictionaryIds)
+    for (const websiteDays of this.#websites.values()) {
+      for (const [day, dayGroups] of websiteDays) {
+        websiteDays.delete(day)
+        for (const group of dayGroups.groups()) yield group.finish(dictionaryIds)
       }
     }
   }
@@ -159,7 +158,7 @@ export class ColumnBuilder {
   }
 }
 
-/** The columns of a website and day. Those of all names and kinds share the dictionaries of their values. */
+/** The columns of a website and day. All names and kinds share the value dictionaries. */
 class DayGroups {
   readonly #bySlice = new Map<string, Group>()
   /** By event type and crawler flag: looking up a number is faster than looking up a string. */
@@ -210,15 +209,15 @@ class Group {
 
   constructor(
     private readonly rows: RowReader,
-    private readonly ofDay: DayGroups,
+    private readonly dayGroups: DayGroups,
     private readonly name: string,
     private readonly kind: EventKind,
     private readonly crawler: boolean,
   ) {
     this.#fields = {
-      namespace: new ValueColumn(ofDay.dictionaries.of("namespace")),
-      source: new ValueColumn(ofDay.dictionaries.of("source")),
-      path: new ValueColumn(ofDay.dictionaries.of("path")),
+      namespace: new ValueColumn(dayGroups.dictionaries.of("namespace")),
+      source: new ValueColumn(dayGroups.dictionaries.of("source")),
+      path: new ValueColumn(dayGroups.dictionaries.of("path")),
     }
   }
 
@@ -284,7 +283,7 @@ class Group {
     if (value === null || value === undefined) return
     let column = this.#properties.get(key)
     if (!column) {
-      column = new ValueColumn(this.ofDay.dictionaries.of(`property.${key}`))
+      column = new ValueColumn(this.dayGroups.dictionaries.of(`property.${key}`))
       this.#properties.set(key, column)
       this.bytes += keyBytes + key.length * characterBytes
     }
@@ -332,11 +331,11 @@ class Group {
         )
       : undefined
     return {
-      website: this.ofDay.website,
+      website: this.dayGroups.website,
       name: this.name,
       kind: this.kind,
       crawler: this.crawler,
-      day: this.ofDay.day,
+      day: this.dayGroups.day,
       count,
       times: pick(this.#times),
       ids: {
@@ -363,7 +362,7 @@ const codesBytes = { client: 12, acquisition: 12 }
 
 /** The client contexts or the acquisition contexts of a group's events. */
 class Contexts {
-  /** The ids of the contexts. */
+  /** The context id of each event. */
   readonly #ids = new ValueColumn()
   readonly #byId = new Map<number, Context>()
   #bytes = 0

@@ -17,10 +17,7 @@ export const columnBytes = 300
 
 /** Caches data of blocks, up to `memory()` bytes. */
 export class ColumnCache {
-  /**
-   * Keyed by block id (never reused) and name of the data, in order of use: the most recently used entry is
-   * last.
-   */
+  /** Keyed by block id (never reused) and name of the data. The most recently used entry is last. */
   readonly #cached = new Map<string, Cached<unknown> & { query: number }>()
   /**
    * Keys of entries over the memory limit. Dropped when another day is read, because the slices of a day are
@@ -35,7 +32,7 @@ export class ColumnCache {
   /** `memory`: bytes. */
   constructor(private readonly memory: () => number) {}
 
-  /** Marks the start of a query, which eviction counts. */
+  /** Marks the start of a query. Eviction counts queries. */
   startQuery(): void {
     this.#query++
   }

@@ -19,8 +19,8 @@ const sparseRatio = 8
 export const maxEvents = 2 ** 26
 
 /**
- * The distinct values of a column, in the order in which they were first added. Columns of several slices can share one: then joining
- * them needs no look-up of values.
+ * The distinct values of a column, in the order in which they were first added. Columns of several slices can share a
+ * dictionary, and can then be joined without value lookups.
  */
 export class ValueDictionary {
   readonly values: Value[] = []
@@ -167,9 +167,9 @@ export class ValueColumn {
     const at = new Uint32Array(entryCount)
     const codes = emptyCodes(entryCount, values.length)
     for (let n = 0; n < entryCount; n++) {
-      const both = sorted[n] as number
-      at[n] = Math.floor(both / maxEvents)
-      codes[n] = both % maxEvents
+      const packed = sorted[n] as number
+      at[n] = Math.floor(packed / maxEvents)
+      codes[n] = packed % maxEvents
     }
     return new SparseColumn({ at, codes }, values, count)
   }
@@ -290,9 +290,9 @@ function concatenateColumns(
     const few = column?.few
     if (few) {
       for (let entry = 0; entry < few.at.length; entry++) {
-        const place = position + (few.at[entry] as number)
-        if (isSparse) at[n] = place
-        codes[isSparse ? n++ : place] = few.codes[entry] as number
+        const target = position + (few.at[entry] as number)
+        if (isSparse) at[n] = target
+        codes[isSparse ? n++ : target] = few.codes[entry] as number
       }
     } else if (column && !isSparse) codes.set(column.codes, position)
     else if (column) {
@@ -307,7 +307,7 @@ function concatenateColumns(
   return isSparse ? new SparseColumn({ at, codes }, values, count, numbers) : { codes, values, numbers }
 }
 
-/** Appends a column at the position `offset`. Looks up each value that occurs once. */
+/** Appends a column at the position `offset`. Looks up each value at most once. */
 export function appendColumn(to: ValueColumn, offset: number, column: Column): void {
   const { few, values } = column
   if (values.length === 0) return

@@ -69,7 +69,7 @@ export class IdDictionary {
   readonly #rebuilds: Statement
   readonly #filters = new Map<IdKind, { filter: BloomFilter; next: number }>()
   /**
-   * The number of deletions when the filters were built. Whatever takes back dictionary ids counts as a
+   * The number of deletions when the filters were built. Any change that invalidates dictionary ids counts as a
    * deletion.
    */
   #knownDeletions: number | undefined
@@ -121,7 +121,7 @@ export class IdDictionary {
     }
   }
 
-  /** Returns the filter, with all dictionary ids assigned so far. */
+  /** Returns the filter with all assigned dictionary ids. */
   #filterOf(kind: IdKind): BloomFilter {
     const deleted = this.#deletions.get() as number
     if (deleted !== this.#knownDeletions) this.#filters.clear()
@@ -139,7 +139,7 @@ export class IdDictionary {
     return known.filter
   }
 
-  /** Returns whether a dictionary id stands for a text. Takes about 10 us. */
+  /** True if a dictionary id stands for a text. Takes about 10 us. */
   isIdOf(kind: IdKind, id: number, text: string): boolean {
     const hash = this.#hash.get({ kind: idKinds.indexOf(kind), id }) as Uint8Array | undefined
     return (
@@ -147,7 +147,9 @@ export class IdDictionary {
     )
   }
 
-  /** Returns the chunks that assign the next dictionary ids to new ids. Reads the last chunk, which they replace. */
+  /**
+   * Returns the chunks that assign the next dictionary ids to new ids. The first one can replace the last stored chunk.
+   */
   append(kind: IdKind, texts: readonly string[], hashes: Uint32Array): IdChunk[] {
     const chunks: IdChunk[] = []
     let last = this.#last.get({ kind: idKinds.indexOf(kind) }) as IdChunk | undefined
@@ -172,7 +174,7 @@ export class IdDictionary {
     return chunks
   }
 
-  /** Whether the texts of all ids of a kind are stored. */
+  /** True if the texts of all ids of a kind are stored. */
   hasAllTexts(kind: IdKind): boolean {
     return hasTexts[kind] && this.#withoutTexts.get({ kind: idKinds.indexOf(kind) }) === 0
   }

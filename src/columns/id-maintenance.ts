@@ -9,7 +9,9 @@ import { type SealedState, sealedStateSql } from "./sealed-state.ts"
 
 /** Chunks written in one transaction: about 10 ms. */
 const chunksPerBatch = 16
-/** Maximum ids whose texts are collected at once, in about 10 MB. Chunks of earlier versions can be larger than others. */
+/**
+ * Maximum ids whose texts are collected together, in about 10 MB. Chunks of earlier versions can be larger than others.
+ */
 const idsPerBatch = 65_536
 /** Events looked up in one step: about 5 ms. */
 const lookupsPerStep = 256
@@ -84,16 +86,16 @@ export class IdMaintenance {
     blocks: readonly BlockRow[],
   ): Generator<void, IdChanges | undefined> {
     const identities: IdChunk[] = []
-    for (const [kindIndex, ofKind] of Map.groupBy(chunks, ({ kind }) => kind)) {
+    for (const [kindIndex, kindChunks] of Map.groupBy(chunks, ({ kind }) => kind)) {
       const kind = idKinds[kindIndex] as IdKind
       /** 1: still to be found; 2: an event was found. */
       const states = new Uint8Array(this.dictionary.sizes()[kind])
-      for (const { first, hashes } of ofKind) states.fill(1, first, first + countOf(hashes))
+      for (const { first, hashes } of kindChunks) states.fill(1, first, first + countOf(hashes))
       const texts = [...(yield* this.#textsOfEvents(kind, states, blocks))]
       const { ids: textIds } = this.dictionary.find(kind, texts)
       yield
       const textById = new Map(texts.map((text, index) => [textIds[index] as number, text]))
-      for (const chunk of ofKind) {
+      for (const chunk of kindChunks) {
         const ids = Array.from({ length: countOf(chunk.hashes) }, (_, index) => chunk.first + index)
         // The event can have been deleted before its row was read.
         const isComplete = ids.every((id) => states[id] === 1 || textById.has(id))
@@ -138,24 +140,24 @@ export class IdMaintenance {
   }
 
   /**
-   * Erases the ids that no block uses, and deletes chunks that have no other ids. Reads the ids of all
-   * events, 10 ns each.
+   * Erases the ids that no block uses, and deletes chunks that contain no used ids. Reads the ids of all events, 10 ns
+   * each.
    */
   *#withoutUnused(blocks: readonly BlockRow[]): Generator<void, IdChanges | undefined> {
     const identities: IdChunk[] = []
     const unusedChunks: { kind: number; first: number }[] = []
     const sizes = this.dictionary.sizes()
     const [readHashes, readTexts] = [this.db.prepare(sql.hashes).pluck(), this.db.prepare(sql.texts).pluck()]
-    for (const [kind, ofKind] of idKinds.entries()) {
-      const used = new Uint8Array(sizes[ofKind])
+    for (const [kind, kindName] of idKinds.entries()) {
+      const used = new Uint8Array(sizes[kindName])
       for (const block of blocks) {
-        for (const id of this.blocks.segments.ids(block, ofKind)) used[id] = 1
+        for (const id of this.blocks.segments.ids(block, kindName)) used[id] = 1
         yield
       }
       const chunks = this.db.prepare(sql.chunks).pluck().all({ kind }) as number[]
       for (const [index, first] of chunks.entries()) {
         const hashes = readHashes.get({ kind, first }) as Uint8Array | undefined
-        // A rebuild began.
+        // A rebuild has started.
         if (!hashes) return undefined
         const unused = unusedIds(hashes, first, used)
         const isLast = index === chunks.length - 1
@@ -173,7 +175,7 @@ export class IdMaintenance {
   }
 }
 
-/** Returns the longest prefix of at least one chunk that holds at most `idsPerBatch` ids. */
+/** Returns the first chunks that together hold at most `idsPerBatch` ids; at least one. */
 function fittingChunks(chunks: readonly IdChunk[]): IdChunk[] {
   let ids = 0
   return chunks.filter(({ hashes }, index) => {

@@ -22,14 +22,14 @@ const idBytes = 8
 /** All times, Unix ms. */
 const always = { from: Number.MIN_SAFE_INTEGER, to: Number.MAX_SAFE_INTEGER }
 
-/** The ids of blocks that have passed a test so far. */
+/** The ids in blocks that have passed a test. */
 interface FoundIds {
   ids: number[]
   /** All dictionary ids below this one have been tested. */
   end: number
 }
 
-/** The texts of ids that have been read from rows so far. */
+/** The texts of ids that have been read from rows. */
 interface Texts {
   all: Set<string>
   bytes: number
@@ -37,7 +37,7 @@ interface Texts {
   last: number
 }
 
-/** What a search reads: the ids of a snapshot. */
+/** The data that a search reads: the ids of a snapshot. */
 interface SearchOptions {
   scope: { websites: readonly number[] }
   sealed: SealedState

@@ -133,7 +133,7 @@ export class JoinedBatch implements Batch {
 
   hasProperties(): Uint8Array {
     const { propertied } = this.segments.layout(this.#row)
-    // It is stored in 1 byte for each event.
+    // It takes one byte per event.
     if (propertied) return this.#codesOf("propertied", propertied) as Uint8Array
     return new Uint8Array(this.count).fill(this.withProperties() > 0 ? 1 : 0)
   }
@@ -147,7 +147,7 @@ export class JoinedBatch implements Batch {
     return this.segments.codes(this.#row, name, location, this.#row.events).subarray(this.#first, this.#end)
   }
 
-  /** The same column must always be the same object: reports identify it by its values. */
+  /** Returns the same object whenever a column is read: reports identify a column by its values. */
   #columnOf(name: string, read: () => Column | undefined): Column | undefined {
     if (!this.#columns.has(name)) this.#columns.set(name, read())
     return this.#columns.get(name)

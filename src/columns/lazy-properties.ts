@@ -5,15 +5,15 @@ import { keyBytes, type PropertyColumns } from "./memory-batch.ts"
 import type { RowReader } from "./row-reader.ts"
 
 /**
- * A row with more keys is wide: parsing thousands of keys takes 2 ms, and most queries read none of them. Long strings
- * are parsed fast, and the threshold keeps them from being parsed again for another key of their row.
+ * A row with more keys is wide: parsing thousands of keys takes 2 ms, and most queries read none of them. Rows with few
+ * keys but long strings are not wide: parsing them is fast, and would be repeated for every further key.
  */
 const wideKeys = 256
 /** Minimum characters of that many keys: a quoted letter, a colon, a digit and a comma each. */
 const minWideCharacters = wideKeys * 6
 /**
- * Keys that are searched for in the text. For further keys, the texts are parsed and the columns of many keys are built
- * together.
+ * Maximum keys that are searched for in the texts. For further keys, the texts are parsed, and the columns of many keys
+ * are built together.
  */
 const searchedKeys = 4
 const keysPerGroup = 16_384
@@ -35,7 +35,7 @@ interface WideRow {
   properties: string
 }
 
-/** The rows of a set of columns that have so many properties that they stay text until a query reads them. */
+/** The wide rows of a set of columns. They stay text until a query reads their properties. */
 export class WideRows {
   readonly #rows: WideRow[] = []
   readonly #keySets = new Set<string[]>()
@@ -94,7 +94,7 @@ class WideProperties implements PropertyColumns {
     private readonly ranks: Uint32Array | undefined,
   ) {}
 
-  one(key: string): Column | undefined {
+  columnOf(key: string): Column | undefined {
     if (this.#found.has(key)) return this.#found.get(key)
     if (this.#found.size === searchedKeys) return this.#inGroup(key)
     const columns = new Map<string, ValueColumn>()
@@ -131,7 +131,7 @@ class WideProperties implements PropertyColumns {
     return counts
   }
 
-  some(keys: ReadonlySet<string>): Generator<void, ReadonlyMap<string, Column>> {
+  columnsOf(keys: ReadonlySet<string>): Generator<void, ReadonlyMap<string, Column>> {
     return this.#build((key) => keys.has(key))
   }
 
@@ -178,8 +178,8 @@ function* parsed(reader: RowReader, row: WideRow): Generator<[key: string, value
 }
 
 /**
- * Parses the properties of a row. They were validated and stored as JSON of an object, or of its values if the row's type has the keys.
- * `keys`: those of the type; undefined if they are in the properties.
+ * Parses the properties of a row. They were validated, and stored as a JSON object, or as its values if the event type
+ * has the keys. `keys`: the keys of the event type; undefined if they are in the properties.
  */
 export function parseProperties(
   keys: string[] | undefined,
@@ -199,7 +199,7 @@ export function propertyOf(
 ): Value | null | undefined {
   if (properties === null) return null
   const at = keys ? keys.lastIndexOf(key) : 0
-  // Parsing thousands of keys takes 2 ms, and most rows do not have this one. JSON.stringify wrote the text.
+  // Parsing thousands of keys takes 2 ms, and most rows do not have this key. JSON.stringify wrote the text.
   if (at < 0 || (!keys && !properties.includes(JSON.stringify(key)))) return null
   reader.parsedBytes += properties.length * parsedCharacterBytes
   if (keys) return (JSON.parse(`[${properties}]`) as (Value | null)[])[at]

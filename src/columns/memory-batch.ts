@@ -15,9 +15,9 @@ export interface Columns {
   ids: Record<IdKind, Uint32Array>
   /** Fields that no event has are absent. */
   fields: Partial<Record<TextField, Column>>
-  /** Each call returns an object that parses wide rows again and caches the result. */
+  /** Returns a new object on each call, which parses wide rows again and caches the result. */
   properties: () => PropertyColumns
-  /** Whether some of the rows are wide: see `WideRows`. */
+  /** True if some of the rows are wide: see `WideRows`. */
   isWide?: boolean
   /** 1 for events that have at least one property. */
   hasProperties: Uint8Array
@@ -25,24 +25,24 @@ export interface Columns {
   rowIds?: Float64Array
   /** Estimated bytes of memory for building them. */
   bytes: number
-  /** The same, while wide rows are not parsed. */
+  /** Estimated bytes of memory as long as wide rows are not parsed. */
   textBytes?: number
 }
 
 /** The columns of properties by key. */
 export interface PropertyColumns {
-  one(key: string): Column | undefined
+  columnOf(key: string): Column | undefined
   /** Number of events with a value, by key. Runs in steps of a few ms. */
   counts(): Generator<void, ReadonlyMap<string, number>>
-  /** The columns of some keys, possibly with others. Runs in steps of a few ms. */
-  some(keys: ReadonlySet<string>): Generator<void, ReadonlyMap<string, Column>>
+  /** The columns of these keys, possibly with others. Runs in steps of a few ms. */
+  columnsOf(keys: ReadonlySet<string>): Generator<void, ReadonlyMap<string, Column>>
 }
 
 export function propertiesIn(columns: ReadonlyMap<string, Column>): PropertyColumns {
   return {
-    one: (key) => columns.get(key),
+    columnOf: (key) => columns.get(key),
     counts: () => withoutSteps(new Map([...columns].map(([key, column]) => [key, presentIn(column)]))),
-    some: () => withoutSteps(columns),
+    columnsOf: () => withoutSteps(columns),
   }
 }
 
@@ -86,7 +86,7 @@ export class MemoryBatch implements Batch {
   profiles = () => this.columns.ids.profiles
   column = (field: TextField) => this.columns.fields[field]
   property = (key: string) => {
-    const column = this.#properties.one(key)
+    const column = this.#properties.columnOf(key)
     return column instanceof SparseColumn ? column.withoutCodes() : column
   }
   hasProperties = () => this.columns.hasProperties

@@ -17,10 +17,10 @@ export const partsWhenBusy = 8
 /** The properties that decide whether a block is merged. */
 export interface Part extends Pick<BlockRow, "id" | "website" | "day" | "events" | "stale" | "bytes"> {
   /**
-   * 1: the block holds a single name. Such blocks of a day can overlap in row ids, so either all of them are
-   * merged or none.
+   * 1: the block holds a single name. The row ids of these blocks can overlap within a day, so either all of them are
+   * merged or none are.
    */
-  isOfName: 0 | 1
+  hasSingleName: 0 | 1
 }
 
 /**
@@ -29,9 +29,10 @@ export interface Part extends Pick<BlockRow, "id" | "website" | "day" | "events"
  * all later ones together. Empty if there is none.
  */
 export function partsToMerge(parts: readonly Part[], minimum: number): readonly Part[] {
-  const ofName = parts.filter(({ isOfName }) => isOfName === 1)
-  if (ofName.length > 1 && fitsOneBlock(ofName) && ofName.every(({ stale }) => stale === 0)) return ofName
-  const rest = parts.slice(ofName.length > 1 ? ofName.length : 0)
+  const singleName = parts.filter(({ hasSingleName }) => hasSingleName === 1)
+  if (singleName.length > 1 && fitsOneBlock(singleName) && singleName.every(({ stale }) => stale === 0))
+    return singleName
+  const rest = parts.slice(singleName.length > 1 ? singleName.length : 0)
   for (let end = rest.length; end >= 2; end--) {
     let start = end
     let events = 0

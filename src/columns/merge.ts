@@ -17,7 +17,7 @@ const columnsPerStep = 64
 /**
  * Merges batches of one website, day, name and kind into one set of columns. `parts` are in order of arrival and do not
  * overlap. `dictionaries`: those of the merged block, shared by its slices. The result includes the bytes of properties
- * once `some` has built them.
+ * once `columnsOf` has built them.
  */
 export function merge(parts: readonly Batch[], dictionaries = new ValueDictionaries()): Columns {
   const [first] = parts as [Batch]
@@ -54,16 +54,16 @@ export function merge(parts: readonly Batch[], dictionaries = new ValueDictionar
   for (const part of parts)
     for (const [key, events] of part.keys()) counts.set(key, (counts.get(key) ?? 0) + events)
   // A block can have more keys than columns. The values of the other keys would be read from its rows.
-  const one = (key: string) =>
+  const columnOf = (key: string) =>
     counts.has(key) ? column(`property.${key}`, (part) => part.property(key)) : undefined
   const properties: PropertyColumns = {
-    one,
+    columnOf,
     counts: () => withoutSteps(counts),
-    *some(keys) {
+    *columnsOf(keys) {
       const columns = new Map<string, Column>()
       for (const [key, events] of counts) {
         bytes += keyBytes + key.length * characterBytes
-        const built = keys.has(key) ? one(key) : undefined
+        const built = keys.has(key) ? columnOf(key) : undefined
         if (!built) bytes += events * (entryBytes + valueBytes)
         else if (columns.set(key, built).size % columnsPerStep === 0) yield
       }

@@ -13,7 +13,8 @@ import { type StoredText, TextReader } from "../store/texts.ts"
 import { type IdKind, idKinds, StaleBlockError } from "./batch.ts"
 
 /**
- * An event row with the values that columns need. An array rather than an object, because there are millions.
+ * An event row with the values that columns need. An array rather than an object, because queries read millions of
+ * them.
  */
 export type Row = [
   id: number,
@@ -163,8 +164,8 @@ export class RowReader {
   }
 
   /**
-   * Iterates over the rows of all websites with `after` < id <= `last`, by id: a row can hold 32 KiB. Read it
-   * to the end without yielding.
+   * Iterates over the rows of all websites with `after` < id <= `last`, by id. An iterator, because a row can hold 32
+   * KiB. Consume it without yielding.
    */
   byId(after: number, last: number): IterableIterator<Row> {
     return this.#rowsOf(this.#byId.iterate({ after, last }) as IterableIterator<RawRow>)
@@ -186,21 +187,20 @@ export class RowReader {
     return this.#rowsOf(rows as IterableIterator<RawRow>)
   }
 
-  /** SQL selects the columns of a row. */
+  /** Replaces ids of texts with the texts. The statement selects the columns of a `Row`. */
   *#rowsOf(rows: IterableIterator<RawRow>): Generator<Row, undefined, undefined> {
     for (const row of rows) {
       row[anonymousIdAt] = this.#textInSnapshot(row[anonymousIdAt])
       row[sessionIdAt] = this.#textInSnapshot(row[sessionIdAt])
       row[pathAt] = this.#textInSnapshot(row[pathAt])
       row[propertiesAt] = this.#textInSnapshot(row[propertiesAt])
-      // None of its texts is an id any more. Creating a new array for each of millions of rows would take
-      // longer.
+      // No ids of texts are left in it. Creating a new array for each of millions of rows would take longer.
       yield row as Row
     }
   }
 
   /**
-   * The text of a row whose statement is still open, so concurrent deletions cannot remove it. A missing text is
+   * The text of a row whose statement is still open, so concurrent deletions cannot remove it. A missing text means
    * damage, which `databuddy check` reports. It is read as null, as in an export, because otherwise no query could read
    * the row.
    */
@@ -212,12 +212,15 @@ export class RowReader {
   #textOf(stored: StoredText): string | null {
     if (typeof stored !== "number") return stored
     const text = this.#interned.text(stored)
-    // The events were deleted after they were read, and then the text.
+    // After the rows were read, their events were deleted, and then the text.
     if (text === undefined) throw new StaleBlockError()
     return text
   }
 
-  /** Iterates over the ids, in the order of `idKinds`, of a website's rows with that time (ms) and event name. */
+  /**
+   * Iterates over the rows of a website with this time (Unix ms) and event name. Yields the ids of each, in the order
+   * of `idKinds`.
+   */
   *idsAt(website: number, ts: number, name: string): Generator<(string | null)[]> {
     const rows = this.#atTime.iterate({ website, ts }) as Iterable<[number, ...StoredText[]]>
     for (const [typeId, ...ids] of rows)
@@ -243,7 +246,7 @@ export class RowReader {
     last: number,
   ): string[] {
     const ids = this.#texts[kind].all({ websites: JSON.stringify(websites), from, to, after, last })
-    // SQL leaves out null.
+    // The statement leaves out nulls.
     return (ids as StoredText[]).map((id) => this.#textOf(id) as string)
   }
 
@@ -263,7 +266,7 @@ export class RowReader {
   /** Throws StaleBlockError if the context was deleted. */
   contextOf(kind: ContextKind, id: number): Context {
     const context = this.#contexts[kind].read(id)
-    // The events were deleted after they were read, and then the context.
+    // After the rows were read, their events were deleted, and then the context.
     if (!context) throw new StaleBlockError()
     return context
   }
@@ -288,7 +291,7 @@ export class RowReader {
       const row = this.#type.get({ id }) as
         | (Record<"name" | "namespace" | "source" | "keys", string> & { kind: number })
         | undefined
-      // The events were deleted after they were read, and then the type.
+      // After the rows were read, their events were deleted, and then the type.
       if (!row) throw new StaleBlockError()
       const { name, namespace, source, keys, kind } = row
       type = {

@@ -15,8 +15,8 @@ const minRowsAfterLoad = 1_024
 const busyRate = 4_096
 const rateInterval = 1_000
 /**
- * Number of unsealed rows above which queries wait for the sealer: otherwise each query would read all of them. While
- * events keep arriving, there are always some, and queries would wait again and again.
+ * Number of unsealed rows above which queries wait for the sealer: otherwise each query would read all of them. The
+ * limit is higher while events arrive: there are always unsealed rows then, and queries would keep waiting.
  */
 export const backlogRows = 16_384
 const backlogRowsWhileReceiving = 131_072
@@ -28,7 +28,7 @@ const receivingRate = 64
  */
 const maxBacklogWait = 30_000
 
-/** Decides how many unsealed rows are sealed, and whether queries wait until they are. `now`: ms of a monotonic clock. */
+/** Decides when rows are sealed, and whether queries wait for it. `now`: ms of a monotonic clock. */
 export class SealPolicy {
   /** Arriving rows per second, the time of that measurement, and the last row id at that time. */
   #arrivals: { rate: number; at: number; last: number }
@@ -50,7 +50,7 @@ export class SealPolicy {
     else this.#backlogSince ??= now
   }
 
-  /** Minimum unsealed rows to seal. `includeFew`: seals a few rows too, as in a maintenance round. */
+  /** Minimum unsealed rows to seal. `includeFew`: any number, as in a maintenance round. */
   minRows(includeFew: boolean): number {
     if (includeFew) return 1
     if (this.#isBusy) return minRowsWhenBusy

@@ -55,7 +55,7 @@ const sql = {
   seal: `
     update sealed set id = :to, deleted = deleted + (:from = :to) where id = :from and deleted = :deleted`,
   dropChunk: "delete from identities where kind = :kind and first = :first",
-  /** The empty row that prevents SQLite from reusing an id. A row with a higher id does that now. */
+  /** Deletes the empty row that prevented SQLite from reusing an id: now a row with a higher id does. */
   dropPlaceholder: "delete from event_rows where website_rid < 0 and id < :to",
   /**
    * Runs in one transaction, because it touches no column data. The blocks are deleted later, in small steps.
@@ -91,7 +91,7 @@ const sql = {
     order by website_rid, day
     limit :limit`,
   parts: `
-    select id, website_rid as website, day, events, stale, slices is null as isOfName,
+    select id, website_rid as website, day, events, stale, slices is null as hasSingleName,
       coalesce(bytes, events * 100) as bytes
     from blocks
     where website_rid = :website and day = :day
@@ -105,7 +105,7 @@ export class Sealer {
   readonly #blocks: BlockReader
   readonly #ids: IdMaintenance
 
-  /** Total estimated bytes of memory in which columns were built. */
+  /** Total estimated bytes of memory used to build columns. */
   builtBytes = 0
   /** The merge state and day when there was nothing left to merge. */
   #mergedState = ""
@@ -128,7 +128,7 @@ export class Sealer {
     this.#ids = new IdMaintenance(db, this.#rows, this.#blocks, identities)
   }
 
-  /** Returns the number of rows that are in no block yet, computed from their ids. */
+  /** Returns the number of unsealed rows, computed from ids. */
   unsealed(): number {
     const { id, last } = this.#readState()
     return last - id
@@ -166,8 +166,8 @@ export class Sealer {
       return ids
     })
     const blocks: SealedBatch["blocks"] = []
-    for (const ofDay of Map.groupBy(columns, ({ website, day }) => `${website} ${day}`).values()) {
-      blocks.push({ block: yield* encode(ofDay), afterId: from, lastId: to })
+    for (const dayColumns of Map.groupBy(columns, ({ website, day }) => `${website} ${day}`).values()) {
+      blocks.push({ block: yield* encode(dayColumns), afterId: from, lastId: to })
       yield
     }
     this.builtBytes += builder.bytes
@@ -237,17 +237,17 @@ export class Sealer {
     const partsOf = this.db.prepare(sql.parts)
     for (let rounds = 0; rounds < 2; ) {
       const days = daysAfter.all({ ...this.#mergedDay, limit: daysPerStep }) as WebsiteDay[]
-      for (const ofDay of days) {
-        const minimum = ofDay.day < today ? partsOfClosedDay : partsOfOpenDay
-        const parts = partsToMerge(partsOf.all(ofDay) as Part[], minimum)
+      for (const websiteDay of days) {
+        const minimum = websiteDay.day < today ? partsOfClosedDay : partsOfOpenDay
+        const parts = partsToMerge(partsOf.all(websiteDay) as Part[], minimum)
         const batch = parts.length < 2 ? undefined : yield* this.#mergeUnlessStale(parts)
         // The rest of the day is checked again.
         if (batch) return batch
-        this.#mergedDay = ofDay
+        this.#mergedDay = websiteDay
       }
       yield
       if (days.length === daysPerStep) continue
-      // Days before the one at which this round began are checked in another round.
+      // Another round checks the days before the one at which this round started.
       this.#mergedDay = beforeAllDays
       rounds++
     }
@@ -277,10 +277,10 @@ export class Sealer {
     if (byName.size > slicesPerBlock) return undefined
     const merged: Columns[] = []
     const dictionaries = new ValueDictionaries()
-    for (const ofName of byName.values()) {
+    for (const sameSlice of byName.values()) {
       merged.push(
         merge(
-          ofName.map((slice) => this.#blocks.open(slice)),
+          sameSlice.map((slice) => this.#blocks.open(slice)),
           dictionaries,
         ),
       )
@@ -343,7 +343,7 @@ export function reset(db: Db): void {
   db.transaction(() => db.exec(sql.reset))()
 }
 
-/** What `nextWork` can do besides rebuilding stale blocks. */
+/** Options of `nextWork`. */
 export interface SealingOptions {
   /** Seals rows if at least this many are unsealed. */
   minimum?: number
@@ -355,8 +355,8 @@ export interface SealingOptions {
 }
 
 /**
- * Builds the next batch: seals rows, or else rebuilds stale blocks, or else merges blocks, or else maintains the
- * dictionary of ids.
+ * Builds the next batch: the first of sealing rows, rebuilding stale blocks, merging blocks, and maintaining the
+ * dictionary of ids that has anything to do.
  */
 export function* nextWork(
   sealer: Sealer,

@@ -22,7 +22,10 @@ const none: ReadonlyMap<string, OpenProperty> = new Map()
 
 /** Keys that are searched for in the list of properties outside the layout before the list is parsed. */
 const searchedKeys = 4
-/** Bytes of memory: a character of JSON, as text and parsed; a property of a block; a value in addition to its text; a number, in a list and in an array. */
+/**
+ * Bytes of memory for a character of JSON, as text and parsed; for a property of a block; for a value in addition to
+ * its text; and for a number, in a list and in an array.
+ */
 const characterBytes = 2
 const jsonCharacterBytes = 6
 const propertyBytes = 300
@@ -103,7 +106,7 @@ export class SegmentReader {
         if (!few) return { content: new NumberColumn(codes, numbers), bytes }
         return { content: new SparseColumn(few, numbers.list, count, numbers.array), bytes }
       }
-      // `block-writer.ts` stored it.
+      // `block-writer.ts` wrote the JSON.
       const values = JSON.parse(new TextDecoder().decode(text)) as Value[]
       const bytes = segment.bytes + columnBytes + values.length * valueBytes
       return { content: few ? new SparseColumn(few, values, count) : { codes, values }, bytes }
@@ -124,7 +127,7 @@ export class SegmentReader {
     })
   }
 
-  /** Reads one property of that list. Throws StaleBlockError. */
+  /** Reads one property outside the layout. Throws StaleBlockError. */
   inRest(row: BlockRow, key: string): OpenProperty | undefined {
     const { rest } = this.layout(row)
     if (!rest) return undefined

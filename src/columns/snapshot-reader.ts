@@ -1,7 +1,7 @@
 import type { Db, Statement } from "../store/db/driver.ts"
 import { dayMs, sliceKey } from "./batch.ts"
 import type { BlockRow, Slice } from "./block.ts"
-import { BlockIndex, type DayOfBlocks } from "./block-index.ts"
+import { type BlockDay, BlockIndex } from "./block-index.ts"
 import { BlockReader } from "./block-reader.ts"
 import { batchesBySlice, fittingBlocks } from "./block-rows.ts"
 import { buildMemory } from "./column-builder.ts"
@@ -26,7 +26,7 @@ const defaultLimits: UnsealedLimits = {
   idBytes: 134_217_728,
 }
 /**
- * Share of the memory for cached results. The rest is for running queries, and for columns as long as queries do not
+ * Share of the memory for cached results. The rest is for running queries, and for cached columns while queries do not
  * need it.
  */
 const cacheShare = 3 / 8
@@ -38,7 +38,7 @@ const sql = {
     where id > :after and website_rid = :website and ts >= :from and ts < :to`,
 }
 
-/** A running query. */
+/** A running query, and the memory that it takes. */
 interface Borrower {
   /** Bytes. */
   readonly taken: number
@@ -86,7 +86,7 @@ export class SnapshotReader {
     this.#websites = db.prepare(sql.websites).raw()
   }
 
-  /** Takes the memory of a query from the memory of cached columns, until disposed. */
+  /** Until disposed, takes the memory of a query from the memory of cached columns. */
   lend(borrower: Borrower): Disposable {
     this.#borrowers.add(borrower)
     return { [Symbol.dispose]: () => this.#borrowers.delete(borrower) }
@@ -98,7 +98,7 @@ export class SnapshotReader {
     return bytes
   }
 
-  /** Evicts from both caches what no longer fits beside the running queries. */
+  /** Evicts entries of both caches until the rest fits beside the running queries. */
   trim(): void {
     this.#cache.shrink(this.memory - this.#borrowed)
     this.#reader.cache.trim()
@@ -109,7 +109,7 @@ export class SnapshotReader {
     return this.#reader.segments.read + this.rows.parsedBytes + this.#built + (this.#unsealed?.built ?? 0)
   }
 
-  /** True if unsealed rows take so much memory that they should be sealed, however few they are. */
+  /** True if unsealed rows take so much memory that they should be sealed even if there are few. */
   get hasHeavyRows(): boolean {
     return this.#unsealed?.isHeavy === true && this.#unsealed.isCurrent(this.sealed())
   }
@@ -119,7 +119,7 @@ export class SnapshotReader {
     return this.#unsealed?.areRebuilt === true && this.#unsealed.isCurrent(this.sealed())
   }
 
-  /** Returns how far rows are sealed. */
+  /** Returns the current sealed state. */
   sealed(): SealedState {
     return this.#sealed.get() as SealedState
   }
@@ -130,7 +130,7 @@ export class SnapshotReader {
     const to = Math.floor((scope.to - 1) / dayMs)
     // Runs in one transaction: otherwise, the events of a block that is sealed meanwhile would be read twice,
     // or not at all.
-    const [sealed, ofWebsites] = this.db.transaction((): [SealedState, (readonly DayOfBlocks[])[]] => [
+    const [sealed, daysByWebsite] = this.db.transaction((): [SealedState, (readonly BlockDay[])[]] => [
       this.sealed(),
       scope.websites.map((website) => this.#index.daysOf(website)),
     ])()
@@ -150,12 +150,12 @@ export class SnapshotReader {
     }
     const blockReader = this.#reader
     const entryOf = (slice: Slice): Entry => ({
-      ...placeOf(slice),
+      ...entryFieldsOf(slice),
       slice,
       open: () => blockReader.open(slice),
     })
-    for (const ofWebsite of ofWebsites) {
-      const inRange = ofWebsite.filter(({ day }) => day >= from && day <= to)
+    for (const websiteDays of daysByWebsite) {
+      const inRange = websiteDays.filter(({ day }) => day >= from && day <= to)
       const staleBlocks = inRange.flatMap(({ stale }) => stale)
       const stale = new StaleDays(blockReader, staleBlocks)
       for (const { day, slices, state } of inRange) {
@@ -165,7 +165,7 @@ export class SnapshotReader {
       }
       for (const slice of staleBlocks.flatMap(({ slices }) => slices))
         partsOf(slice.block.day).rows.push({
-          ...placeOf(slice),
+          ...entryFieldsOf(slice),
           slice: undefined,
           open: () => stale.batchOf(slice),
         })
@@ -176,8 +176,8 @@ export class SnapshotReader {
       for (const batch of unsealed.batches)
         if (inRange(batch)) partsOf(batch.columns.day).rows.push(entryOfRows(batch))
     } else {
-      // There are too many unsealed rows to hold. The names of a day are only known once the day is read, so
-      // all of it is read together.
+      // There are too many unsealed rows to hold. The names of a day are known only after reading it, so the whole day
+      // is read together.
       for (const website of scope.websites) {
         const range = { website, from: scope.from, to: scope.to, after: sealed.id }
         for (const day of this.#days.all(range) as number[])
@@ -191,7 +191,7 @@ export class SnapshotReader {
     const sortedDays = [...days].sort(([left], [right]) => left - right)
     const kinds = new Set(scope.kinds)
     const isInScope = ({ crawler, kind }: Entry) => (scope.crawlers || !crawler) && kinds.has(kind)
-    const ends = ofWebsites.flatMap((of) => [of[0]?.day ?? [], of.at(-1)?.day ?? []].flat())
+    const ends = daysByWebsite.flatMap((list) => [list[0]?.day ?? [], list.at(-1)?.day ?? []].flat())
     return new Snapshot({
       scope,
       sealed,
@@ -231,7 +231,7 @@ interface DayParts {
   deferred: (() => Entry[])[]
 }
 
-function placeOf({ block, name, kind, crawler }: Slice): Omit<Entry, "slice" | "open"> {
+function entryFieldsOf({ block, name, kind, crawler }: Slice): Omit<Entry, "slice" | "open"> {
   const { website, day, afterId } = block
   return { website, name, kind, day, crawler, afterId }
 }
@@ -278,8 +278,8 @@ class StaleDays {
   batchOf(slice: Slice): MemoryBatch | undefined {
     const { id, website, day } = slice.block
     if (!this.#batches.has(id)) {
-      const ofDay = this.blocks.filter((block) => block.website === website && block.day === day)
-      const blocks = fittingBlocks(ofDay.slice(ofDay.findIndex((block) => block.id === id)))
+      const dayBlocks = this.blocks.filter((block) => block.website === website && block.day === day)
+      const blocks = fittingBlocks(dayBlocks.slice(dayBlocks.findIndex((block) => block.id === id)))
       this.#batches.clear()
       const batches = this.reader.rows.buildAll(blocks)
       this.#batches = new Map(blocks.map((block) => [block.id, batchesBySlice(batches.get(block.id) ?? [])]))

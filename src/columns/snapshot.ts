@@ -42,7 +42,7 @@ export interface Entry {
   slice: Slice | undefined
   /** Set if the batch is already in memory. */
   batch?: Batch
-  /** Returns undefined if none of its events is left. */
+  /** Returns undefined if no events are left. */
   open(): Batch | undefined
 }
 
@@ -110,9 +110,9 @@ export class Snapshot {
   /** Number of events read from rows rather than from blocks. */
   rowsRead = 0
   blockEvents = 0
-  /** Whether part of the result comes from the counts of blocks alone. */
+  /** True if part of the result comes from the counts that blocks store. */
   counted = false
-  /** Whether part of the result comes from the cache. */
+  /** True if part of the result comes from the cache. */
   usedCache = false
 
   readonly scope: SnapshotScope
@@ -166,10 +166,10 @@ export class Snapshot {
   *entries(names?: readonly string[]): Generator<Entry> {
     const selected = names && new Set(names)
     for (const day of this.days)
-      for (const entry of this.#ofDay(day)) if (!selected || selected.has(entry.name)) yield entry
+      for (const entry of this.#entriesOf(day)) if (!selected || selected.has(entry.name)) yield entry
   }
 
-  #ofDay(day: Day): Entry[] {
+  #entriesOf(day: Day): Entry[] {
     const fromRows = day.inRows()
     const entries = [...day.sealed(), ...fromRows]
     // The blocks of one website are already sorted.
@@ -185,7 +185,7 @@ export class Snapshot {
 
   /** Iterates over the entries of each day, newest day first. */
   *daysBackwards(): Generator<Entry[]> {
-    for (const day of this.days.toReversed()) yield this.#ofDay(day)
+    for (const day of this.days.toReversed()) yield this.#entriesOf(day)
   }
 
   /**

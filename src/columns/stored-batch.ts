@@ -82,7 +82,7 @@ export class StoredBatch implements Batch {
 
   hasProperties(): Uint8Array {
     const { propertied } = this.#layout
-    // It is stored in 1 byte for each event.
+    // It takes one byte per event.
     if (propertied) return this.#codesOf("propertied", propertied) as Uint8Array
     return new Uint8Array(this.count).fill(this.withProperties() > 0 ? 1 : 0)
   }

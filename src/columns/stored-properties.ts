@@ -9,19 +9,19 @@ import { presentIn } from "./column.ts"
  */
 export const listedProperties = 1_000
 /**
- * A column with more distinct values stays in the rows if more than half of its events have different values
- * and the strings are long.
+ * A column with more distinct values stays in the rows if there are fewer than two events per value and the strings are
+ * long.
  */
 const maxDistinct = 256
 /**
- * Limits of the average and total characters of such strings: order numbers are stored as columns, texts that
- * people write are not.
+ * Maximum characters of these strings, on average and in total: order numbers are stored as columns, but not texts that
+ * people write.
  */
 const maxAverageLength = 32
 const maxCharacters = 4_194_304
 
 /**
- * Whether a column is not stored: long strings that are nearly all different take about as much space in a column as in
+ * True if a column is not stored. Long strings that are nearly all different take about as much space in a column as in
  * the rows.
  */
 export function staysInRows(column: Column): boolean {

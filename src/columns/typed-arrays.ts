@@ -11,7 +11,7 @@ export function arrayOf(bytes: Uint8Array, offset: number, count: number, width:
   return width === 2 ? new Uint16Array(buffer, start, count) : new Uint32Array(buffer, start, count)
 }
 
-/** The codes in 4 bytes each. Code for all types of arrays is several times as slow as a copy. */
+/** Returns the codes in 4 bytes each. A loop that handles all array types is several times as slow as making a copy. */
 export function wideCodes(codes: Codes): Uint32Array {
   return codes instanceof Uint32Array ? codes : new Uint32Array(codes)
 }
@@ -39,7 +39,9 @@ export function copyInto<Numbers extends Uint32Array | Int32Array | Float64Array
   return larger
 }
 
-/** `lowerBound` for doubles. A separate function, because code for both types of arrays is several times as slow. */
+/**
+ * `lowerBound` for doubles. A separate function, because one that handles both array types is several times as slow.
+ */
 export function lowerBoundOfDoubles(ascending: Float64Array, minimum: number): number {
   let [low, high] = [0, ascending.length]
   while (low < high) {

@@ -23,11 +23,11 @@ interface Position {
 export interface UnsealedLimits {
   /** Maximum rows held in memory. */
   rows: number
-  /** Bytes of all batches in memory, as estimated by `ColumnBuilder`. */
+  /** Maximum bytes of all batches in memory, as estimated by `ColumnBuilder`. */
   bytes: number
-  /** Bytes of the batches built at once. */
+  /** Maximum bytes of batches that are built together. */
   partBytes: number
-  /** Bytes of ids that no block has used yet. */
+  /** Maximum bytes of ids that no block has used yet. */
   idBytes: number
 }
 
@@ -37,7 +37,7 @@ export interface UnsealedLimits {
  */
 export class UnsealedIdsTooLargeError extends Error {}
 
-/** A range, by time and id, of the unsealed rows of a website and day. Read when needed. */
+/** Unsealed rows of a website and day in a range of time and id. Read on demand. */
 export interface UnsealedPart {
   batches: SliceId[]
   open(id: SliceId): MemoryBatch | undefined
@@ -46,13 +46,13 @@ export interface UnsealedPart {
 /** The unsealed rows as batches, and dictionary ids for ids that no block has used yet. */
 export class UnsealedRows {
   batches: MemoryBatch[] = []
-  /** Total estimated bytes of columns built from unsealed rows: those of a part soon become garbage. */
+  /** Total estimated bytes of columns built from unsealed rows. The columns of parts soon become garbage. */
   built = 0
   #lastRead: number
   /** Rows that were read but are in no batch yet. */
   #builder: ColumnBuilder
   #bytes = 0
-  /** The same if all wide rows were parsed. */
+  /** The value of `#bytes` if all wide rows were parsed. */
   #parsedBytes = 0
   #idBytes = 0
   /** The rows exceed the memory limit. */
@@ -62,8 +62,8 @@ export class UnsealedRows {
   #part: { key: string; batches: MemoryBatch[] } | undefined
   readonly #next: DictionarySizes
   /**
-   * The dictionary sizes at creation. Larger ids in the database were assigned later; this object assigns
-   * them to new ids.
+   * The dictionary sizes at creation. Larger ids in the database were assigned later; this object assigns the same
+   * numbers to other new ids.
    */
   readonly #initialSizes: DictionarySizes
   readonly #newIds: Record<IdKind, Map<string, number>> = {
@@ -93,13 +93,13 @@ export class UnsealedRows {
     return { ...this.#next }
   }
 
-  /** Whether `batches` contains all rows up to the id `last`. */
+  /** True if `batches` contains all rows up to the id `last`. */
   hasAllUpTo(last: number): boolean {
     return this.#lastRead >= last && !this.#isTooLarge
   }
 
   /**
-   * Reads all rows up to the id `last` unless they exceed the memory. Several queries can interleave: each
+   * Reads all rows up to the id `last` unless they exceed the memory limit. Several queries can interleave: each
    * continues where the last one stopped.
    */
   *readTo(last: number): Generator<void, void> {
@@ -154,10 +154,7 @@ export class UnsealedRows {
     return this.#parts.parts
   }
 
-  /**
-   * Reads rows after `from`, up to `to`, as many as fit one part. `end`: the last row read, if there are
-   * more.
-   */
+  /** Reads rows after `from`, up to `to`, as many as fit into one part. `end`: the last row read, if there are more. */
   #read(
     website: number,
     last: number,
@@ -212,12 +209,12 @@ export class UnsealedRows {
     return ids
   }
 
-  /** Iterates over the texts and dictionary ids of those ids in the rows read that no block has used yet. */
+  /** Iterates over the ids that no block has used yet, of the rows that have been read. */
   newIds(kind: IdKind): Iterable<[text: string, id: number]> {
     return this.#newIds[kind]
   }
 
-  /** Returns whether a dictionary id stands for a text. */
+  /** True if a dictionary id stands for a text. */
   isIdOf(kind: IdKind, id: number, text: string): boolean {
     if (id >= this.#initialSizes[kind]) return this.#newIds[kind].get(text) === id
     return this.dictionary.isIdOf(kind, id, text)
