@@ -30,7 +30,7 @@ interface PositiveDefinition extends OperatorLabel {
    * `text` tests the text of every id, `presence` needs no text.
    */
   lookup: "equality" | "text" | "presence"
-  /** Capital and small letters are the same, so that no part of the operand must occur in a text. */
+  /** Matching ignores case, so a matching text need not contain the operand itself. */
   ignoresCase?: true
   test: (operand: Operand) => ValuePredicate
 }
@@ -165,8 +165,8 @@ export const operators = Object.fromEntries(
   operatorNames.map((name): [Operator, OperatorInfo] => {
     const { test: _, ...positive } = positiveDefinition(name)
     const { label, symbol } = table[name]
-    const written = symbol === undefined ? {} : { symbol }
-    return [name, { ...positive, name, label, ...written, isNegation: "negates" in table[name] }]
+    const withSymbol = symbol === undefined ? {} : { symbol }
+    return [name, { ...positive, name, label, ...withSymbol, isNegation: "negates" in table[name] }]
   }),
 ) as Record<Operator, OperatorInfo>
 
@@ -176,7 +176,7 @@ export interface Condition {
   value: string | number | boolean | readonly (string | number | boolean)[]
 }
 
-/** The predicate of the operator, or of the one that it negates. */
+/** The predicate of the operator, or of the operator that it negates. */
 export function positivePredicateOf({ op, value }: Condition): ValuePredicate {
   const list = [value].flat().map(String)
   const [text = ""] = list

@@ -14,7 +14,7 @@ const withoutIds = <Name extends string>(names: readonly Name[]) =>
   Object.fromEntries(names.map((name) => [name, undefined])) as Record<Name, undefined>
 
 /**
- * Fields of an event. For fields that hold ids, the kind of their dictionary ids. All but `event_name` and `kind` can
+ * Fields of an event, with the kind of dictionary ids for fields that hold ids. All except `event_name` and `kind` can
  * be missing.
  */
 export const idKinds = {
@@ -43,7 +43,7 @@ export const batchFields = ["event_name", "kind", "website_id"] as const satisfi
 export type BatchField = (typeof batchFields)[number]
 
 export function isBatchField(field: string): field is BatchField {
-  // `includes` takes only its own values.
+  // By its type, `includes` accepts only elements of the array.
   return (batchFields as readonly string[]).includes(field)
 }
 
@@ -62,8 +62,8 @@ export type Dimension = Field | Property
  * Operators with a number operand are true only where the event's value is a number (see `numberOf`). All others
  * compare text: a string unchanged, any other value as JSON. A negation (`ne`, `not_contains` …) is true if the
  * operator that it negates is false, including where the value is missing; all others are false there. `exists` takes
- * true or false. `property_key` tests the top-level keys of the properties and is true if one of them matches (a
- * negation: where none matches what it negates).
+ * true or false. `property_key` tests the top-level keys of the properties and is true if one of them matches; its
+ * negations are true if no key matches the negated operator.
  */
 export interface Filter extends Condition {
   /**
@@ -83,7 +83,7 @@ export interface Scope {
   from: number
   /** Unix ms, exclusive. */
   to: number
-  /** IANA name. Hours, days, weeks and months follow its clocks. */
+  /** IANA time zone. Hours, days, weeks and months follow its local time. */
   zone: string
   filters: readonly Filter[]
   /** Includes events of crawlers. */
@@ -148,22 +148,22 @@ export interface GroupsQuery {
 
 export interface GroupsPage {
   /**
-   * An index into `by` or into `measures`. `change`, `weightedChange`: the change of a measure since `previous`, see `relativeChange` and
-   * `weightedChange`. Missing values come last in both directions. Ties are sorted by the measure in `previous` (those of changes by the
-   * difference), in the same direction, then by their dimensions.
+   * An index into `by` or into `measures`. `change`, `weightedChange`: the change of a measure since `previous`, see
+   * `relativeChange` and `weightedChange`. Missing values come last in both directions. Ties are sorted by the measure
+   * in `previous` (or for changes, by the difference) in the same direction, then by their dimensions.
    */
   order: { by: number } | { measure: number } | { change: number } | { weightedChange: number }
   descending: boolean
   /**
-   * Also lists the groups of this period. A group without events in one of the two periods has the values for no events
-   * there.
+   * Also lists the groups of this period. If a group has no events in one of the two periods, its values there are
+   * those for no events.
    */
   previous?: Pick<Scope, "from" | "to"> | undefined
   offset: number
   limit: number
 }
 
-/** One value per dimension; null: missing. Properties as text, see `Filter`. */
+/** One value per dimension; null: missing. Properties are text: see `Filter`. */
 export type GroupKey = readonly (string | null)[]
 
 export interface Group {
@@ -174,7 +174,7 @@ export interface Group {
   values: (number | null)[]
 }
 
-/** A period of the zone's clock, clipped to the range of the query. Both in Unix ms, `to` exclusive. */
+/** A period in local time, clipped to the range of the query. Both in Unix ms, `to` exclusive. */
 export interface Bucket {
   from: number
   to: number
@@ -273,7 +273,7 @@ export interface EventsResult {
 export type ListedEvent = StoredEvent & { websiteId: string | null }
 
 /**
- * What funnels and retention count. A profile includes the events of its linked anonymous ids: see
+ * The unit that funnels and retention count. A profile includes the events of its linked anonymous ids: see
  * src/store/identity-resolution.ts.
  */
 export type Unit = "anonymous_id" | "session_id" | "profile_id"
@@ -282,7 +282,7 @@ export type Unit = "anonymous_id" | "session_id" | "profile_id"
 export interface Step {
   /** The name of a custom event. */
   name?: string | undefined
-  /** A page view of a path that matches; each `*` stands for any text. Not together with `name`. */
+  /** A page view whose path matches; each `*` stands for any text. Not together with `name`. */
   page?: string | undefined
   filters: readonly Filter[]
 }
@@ -298,10 +298,10 @@ export function stepFilters({ name, page, filters }: Step): Filter[] {
 }
 
 /**
- * How many units complete the steps in order within `window` ms. Any first step starts an attempt, and the best attempt
- * of a unit counts (windowFunnel of ClickHouse, default mode). An event is at most one step of an attempt. Events of
- * the same ms are processed in order of arrival, the steps of one event from the last to the first. Each step keeps the
- * latest attempt, as windowFunnel does.
+ * Counts the units that complete the steps in order within `window` ms. Any first step starts an attempt, and the best
+ * attempt of a unit counts (windowFunnel of ClickHouse, default mode). An event is at most one step of an attempt.
+ * Events of the same ms are processed in order of arrival, the steps of one event from the last to the first. Each step
+ * keeps the latest attempt, as windowFunnel does.
  */
 export interface FunnelQuery {
   kind: "funnel"
@@ -311,8 +311,8 @@ export interface FunnelQuery {
   window: number
   unit: Unit
   /**
-   * A unit counts under the value at the first step of its best attempt. If several attempts got equally far,
-   * the first one is the best.
+   * A unit counts under the value at the first step of its best attempt. If several attempts got equally far, the first
+   * one counts as the best.
    */
   by?: Dimension | undefined
 }
@@ -323,9 +323,12 @@ export interface FunnelResult {
 }
 
 export interface FunnelStep {
-  /** Units that reached it. */
+  /** Units that reached the step. */
   units: number
-  /** Median ms from the previous step (nearest rank) in the best attempts that reached it; null for the first step and without units. */
+  /**
+   * Median ms from the previous step (nearest rank) in the best attempts that reached this step; null for the first
+   * step and without units.
+   */
   median: number | null
 }
 
@@ -341,13 +344,16 @@ export interface RetentionQuery {
 
 export interface RetentionResult {
   buckets: Bucket[]
-  /** One per bucket. `returned[k]`: units of the cohort with a return event k periods later; 0 is the cohort's own period. */
+  /**
+   * One per bucket. `returned[k]`: units of the cohort with a return event k periods later; 0 is the period of the
+   * cohort.
+   */
   cohorts: { size: number; returned: number[] }[]
 }
 
 /**
  * The events before (negative positions) and after an event in the same session. The events of a session are ordered by
- * time, then by arrival (row id). The same order determines everywhere which event is the first or the latest.
+ * time, then by arrival (row id). All reports use this order to decide which event is the first or the latest.
  */
 export interface PathsQuery {
   kind: "paths"
@@ -369,7 +375,7 @@ export interface PathsResult {
   positions: { position: number; name: string | null; page: string | null; count: number }[]
 }
 
-/** How many units have events. */
+/** Counts the units that have events. */
 export interface ReachQuery {
   kind: "reach"
   scope: Scope
@@ -385,9 +391,9 @@ export interface ReachResult {
 }
 
 /**
- * Page views, and the visitors and sessions that have them. Filters by a context field (country, referrer …) select
- * sessions by their first view; other filters select views. Of two views of a session in the same ms, the one that
- * arrived first is the first.
+ * Counts page views, and the visitors and sessions that have them. Filters by a context field (country, referrer …)
+ * select sessions by their first view; other filters select views. Of two views of a session in the same ms, the one
+ * that arrived first is the first.
  */
 export interface TrafficQuery {
   kind: "traffic"
@@ -420,8 +426,8 @@ export interface TrafficGroup {
   /** Sessions with a single view, shorter than 10 s, without another event. 0 with `by`. */
   bounces: number
   /**
-   * Median of the seconds that pages were open in a session, over sessions that have any; null if none has, and with
-   * `by`.
+   * Median of the seconds that the pages of a session were open, over sessions where this is known; null if there are
+   * none, and with `by`.
    */
   medianDuration: number | null
 }
@@ -531,7 +537,7 @@ export interface QueryResults {
 
 export type ResultOf<Q extends Query> = QueryResults[Q["kind"]]
 
-/** What a query of movers covers. Part of the response. */
+/** The coverage of a movers query. Part of the response. */
 export interface MoversSummary {
   /** The measure of all events, in the range and in the previous period. */
   total: number
@@ -546,7 +552,7 @@ export interface SkippedField {
   reason: "too_many_values" | "too_many_properties"
 }
 
-/** Where a result comes from, and what was read for it. */
+/** The sources of a result, and the amount of data read for it. */
 export interface QueryStatistics {
   /**
    * Joined by `+`. `kept`: cached aggregates of earlier queries; `counts`: the counts that a block stores for each quarter of an

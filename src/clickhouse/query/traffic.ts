@@ -1,7 +1,7 @@
 import type { TrafficGroup, TrafficQuery, TrafficResult } from "../../query/query.ts"
 import { bounceSeconds, maxPageSeconds } from "../../query/reports/bounce.ts"
 import { sessionLookBack } from "../../query/reports/page-sessions.ts"
-import { isOfSession } from "../../query/reports/traffic-scan.ts"
+import { isSessionFilter } from "../../query/reports/traffic-scan.ts"
 import { bucketAt, bucketsOf } from "../../query/structures/time-zone.ts"
 import { nearestRank, type ReportContext } from "./report.ts"
 import { utf16Order } from "./scan.ts"
@@ -17,8 +17,8 @@ export async function traffic(
 ): Promise<TrafficResult> {
   const scan = newScan()
   const buckets = bucketsOf(scope.from, scope.to, scope.zone, granularity)
-  const ofSession = scope.filters.filter(isOfSession)
-  const ofView = scan.all(scope.filters.filter((filter) => !isOfSession(filter)))
+  const ofSession = scope.filters.filter(isSessionFilter)
+  const ofView = scan.all(scope.filters.filter((filter) => !isSessionFilter(filter)))
   const own = `[${(by?.fields ?? []).map((field) => scan.text(field)).join(", ")}]::Array(Nullable(String))`
   const isOfOpening = scan.all(ofSession)
   const timeOnPage = scan.number("property.time_on_page")

@@ -8,10 +8,13 @@ import type { Measurement } from "./measurement.ts"
 
 /** Bytes of a list in addition to its ids. */
 const listBytes = 130
-/** A list of more ids than one in this many of the dictionary becomes a set: a bitset is smaller. */
+/** A list with more than this share of the ids in the dictionary becomes a set: a bitset is smaller. */
 const listedShare = 1 / bitsPerWord
 
-/** Ids of which the first `count` are used. Repetitions are removed when they are counted: a hash table would take longer. */
+/**
+ * An array whose first `count` ids are used. Duplicates are removed when the ids are counted: a hash table would take
+ * longer.
+ */
 interface IdList {
   ids: Uint32Array
   count: number
@@ -19,13 +22,16 @@ interface IdList {
 }
 
 /**
- * Counts distinct ids of few groups, with a list or a set per group; see `GroupedIds` for many. Most groups have a single id, which is
- * stored in place of a list.
+ * Counts distinct ids of a few groups, with a list or a set per group. For many groups, see `GroupedIds`. Most groups
+ * have a single id, which is stored in place of a list.
  */
 export class DistinctIds implements Measurement {
   /** A set, a list, a single id, or 0 for the contents of the base. */
   readonly #groups: (IdSet | IdList | number)[]
-  /** Finds repetitions. Reserved with the first list, because an aggregate in the cache no longer has a budget. */
+  /**
+   * Finds duplicates. Its memory is reserved with the first list, because an aggregate in the cache no longer has a
+   * budget.
+   */
   #marks: Bitset | undefined
   #hasLists = false
 
@@ -130,7 +136,7 @@ export class DistinctIds implements Measurement {
     return ids.count
   }
 
-  /** Removes the repetitions of a list, and 0. */
+  /** Removes duplicates and 0 from a list. */
   #distinct(list: IdList): Uint32Array {
     if (!list.isDistinct) {
       this.#marks ??= newBitset(this.range)

@@ -92,7 +92,7 @@ export class GroupTable implements Mergeable<GroupTable> {
   count(batch: Pick<Batch, "name" | "kind" | "website">, bucket: number, events: number): void {
     const { name } = batch
     const by = this.spec.by.map((dimension) =>
-      isBatchField(dimension) ? this.#headOf(batch, dimension) : null,
+      isBatchField(dimension) ? this.#batchValueOf(batch, dimension) : null,
     )
     const group = this.groupOf(by, bucket)
     for (const measure of this.#measures) measure.count(group, name, events)
@@ -132,7 +132,7 @@ export class GroupTable implements Mergeable<GroupTable> {
     for (const measure of this.#measures) measure.addEach(groups, batch, selection)
   }
 
-  /** Returns a table from code to group + 1 (0: not seen yet), or undefined if there can be too many codes. */
+  /** Returns a table from code to group + 1 (0: no group yet); undefined if there can be too many codes. */
   #tableOf(
     parts: readonly (string | null | Part)[],
     varying: readonly Part[],
@@ -141,19 +141,19 @@ export class GroupTable implements Mergeable<GroupTable> {
     const size = varying.reduce((product, part) => product * part.size, 1)
     const values = varying[0]?.values
     if (size > maxTableSize || !values || varying.some((part) => !part.values)) return undefined
-    let ofValues = this.#groupsOfCodes.get(values)
-    if (!ofValues) {
-      ofValues = new Map()
-      this.#groupsOfCodes.set(values, ofValues)
+    let tables = this.#groupsOfCodes.get(values)
+    if (!tables) {
+      tables = new Map()
+      this.#groupsOfCodes.set(values, tables)
     }
     const others = parts.map((part) => (typeof part === "object" && part !== null ? part.size : part))
     const key = `${bucket} ${JSON.stringify(others)}`
-    let known = ofValues.get(key)
+    let known = tables.get(key)
     // The values of the first column identify the block, and therefore the other columns. A different
     // combination replaces the table.
-    if (!known || varying.some((part, place) => part.values !== known?.values[place])) {
+    if (!known || varying.some((part, at) => part.values !== known?.values[at])) {
       known = { values: varying.map((part) => part.values), table: new Uint32Array(size) }
-      ofValues.set(key, known)
+      tables.set(key, known)
     }
     return known.table
   }
@@ -185,7 +185,7 @@ export class GroupTable implements Mergeable<GroupTable> {
   }
 
   /** Reads only this field, because a joined batch has no single name or kind. */
-  #headOf(batch: Pick<Batch, "name" | "kind" | "website">, field: BatchField): string | null {
+  #batchValueOf(batch: Pick<Batch, "name" | "kind" | "website">, field: BatchField): string | null {
     if (field === "event_name") return batch.name
     return field === "kind" ? batch.kind : (this.spec.websiteIds.get(batch.website) ?? null)
   }
@@ -193,7 +193,7 @@ export class GroupTable implements Mergeable<GroupTable> {
   #partOf(batch: Batch, dimension: Dimension, selection: Selection): string | null | Part {
     const { locators } = this.spec
     if (dimension === "event_name" && batch.names) return partOf(batch.names())
-    if (isBatchField(dimension)) return this.#headOf(batch, dimension)
+    if (isBatchField(dimension)) return this.#batchValueOf(batch, dimension)
     const kind = kindOf[dimension]
     if (kind) return locators.partOf(batch, kind, selection)
     const column = columnOf(batch, dimension)

@@ -11,10 +11,10 @@ const minPending = 1_048_576
 const minSharedIds = 64
 
 /**
- * Counts distinct ids of many groups. Collects events as pairs of group and id, and from time to time sorts the pairs
- * by group and removes duplicates. Takes 4 bytes per id; a set per group would take a hundred, and a lookup per event.
- * With a `base`, which must not change any more, it stores only the ids added since. A merge shares the lists of the
- * other table; ids that several lists have are only found when counting.
+ * Counts distinct ids of many groups. Collects pairs of group and id. When many have been collected, sorts them by
+ * group and removes duplicates. Takes 4 bytes per id; a set per group would take a hundred, and need a lookup per
+ * event. With a `base`, which must not change any more, it stores only the ids added since. A merge shares the lists of
+ * the other table; duplicates across lists are found only when counting.
  */
 export class GroupedIds implements Measurement {
   #groups: number
@@ -24,7 +24,7 @@ export class GroupedIds implements Measurement {
   /** The ids of group n are in `#ids` from `#ends[n - 1]` to `#ends[n]`, exclusive. */
   #ends = new Uint32Array(0)
   #ids = new Uint32Array(0)
-  /** Lists of tables that were merged into this one, by group. They can have ids that other lists also have. */
+  /** Lists of tables that were merged into this one, by group. Other lists can have the same ids. */
   readonly #shared = new Map<number, Uint32Array[]>()
   /** Number of distinct ids of each group, once counted. */
   #sizes: Uint32Array | undefined
@@ -64,13 +64,13 @@ export class GroupedIds implements Measurement {
     this.#pending = at
   }
 
-  addEach(groupOf: Uint32Array, batch: Batch, { first, at: places }: Selection): void {
+  addEach(groupOf: Uint32Array, batch: Batch, { first, at: positions }: Selection): void {
     this.#makeRoom(groupOf.length)
     const ids = batch[this.kind]()
     const [groups, pending] = [this.#pendingGroups, this.#pendingIds]
     let at = this.#pending
     for (let n = 0; n < groupOf.length; n++) {
-      const id = ids[places ? (places[n] as number) : first + n] as number
+      const id = ids[positions ? (positions[n] as number) : first + n] as number
       groups[at] = groupOf[n] as number
       pending[at] = id
       at += id === 0 ? 0 : 1
@@ -194,9 +194,9 @@ export class GroupedIds implements Measurement {
     const { base } = this
     for (let group = 0; group < sizes.length; group++) {
       const own = this.#ownIds(group)
-      const isBaseless = !base || group >= base.#groups
-      if (this.#shared.has(group) || (!isBaseless && own.length > 0)) sizes[group] = this.#countAll(group)
-      else sizes[group] = isBaseless ? own.length : base.value(group)
+      const isNewGroup = !base || group >= base.#groups
+      if (this.#shared.has(group) || (!isNewGroup && own.length > 0)) sizes[group] = this.#countAll(group)
+      else sizes[group] = isNewGroup ? own.length : base.value(group)
     }
     return sizes
   }

@@ -50,10 +50,10 @@ function* pageOf(
   const { order, offset, limit, previous } = page
   const ordering = orderingMeasure(order) ?? 0
   const needed = [...new Set([0, ordering])]
-  // Numbers of a property take longer than all other measures together, and would be counted twice.
-  const hasNumbers = needed.some((index) => typeof measures[index] === "object")
+  // Measures of properties take longer than all others together, and would be computed twice.
+  const hasPropertyMeasures = needed.some((index) => typeof measures[index] === "object")
   const hasAllMeasures =
-    hasNumbers || !by.includes("event_name") || measures.every((_, index) => needed.includes(index))
+    hasPropertyMeasures || !by.includes("event_name") || measures.every((_, index) => needed.includes(index))
   const counted = hasAllMeasures ? measures : needed.map((index) => measures[index] as Measure)
   const partBudget = budget.child()
   const scanned = { ...query, measures: counted }
@@ -236,14 +236,14 @@ function* selectedGroups(
     for (const name of new Set(only.map((by) => by[index]))) {
       if (name === null || name === undefined) continue
       const filters: Filter[] = [...scope.filters, { field: "event_name", op: "eq", value: name }]
-      const ofName = yield* scanGroups(
+      const nameGroups = yield* scanGroups(
         { ...query, scope: { ...scope, filters }, by: others },
         buckets,
         source,
         budget,
       )
       add(
-        ofName.map((group) => {
+        nameGroups.map((group) => {
           const values = [...group.by]
           return {
             ...group,

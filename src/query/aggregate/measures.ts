@@ -18,12 +18,12 @@ import { LazyMeasure, ScalarMeasure } from "./measure-state.ts"
 import type { Measurement } from "./measurement.ts"
 import { propertyMeasurementOf } from "./property-measures.ts"
 
-/** What all measures of a query share. */
+/** The context of all measures of a query. */
 export interface MeasureContext {
   dictionarySizes: DictionarySizes
   stamps: Stamps
   numbers: NumberDictionaries
-  /** Whether the events of one batch can belong to many groups. */
+  /** True if the events of one batch can belong to many groups. */
   hasManyGroups: boolean
 }
 
@@ -58,7 +58,7 @@ export function measurementOf(
       return new DistinctNames(textBytes, budget, base as DistinctNames | undefined)
     case "first":
     case "last":
-      return new TimeLimit(measure, base as TimeLimit | undefined)
+      return new FirstOrLastTime(measure, base as FirstOrLastTime | undefined)
   }
 }
 
@@ -116,10 +116,10 @@ class WithPropertiesCount extends ScalarMeasure implements Measurement {
 }
 
 /** The time of the first or last event. */
-class TimeLimit extends ScalarMeasure implements Measurement {
+class FirstOrLastTime extends ScalarMeasure implements Measurement {
   constructor(
     private readonly which: "first" | "last",
-    base?: TimeLimit,
+    base?: FirstOrLastTime,
   ) {
     super(Number.NaN, base)
   }
@@ -147,7 +147,7 @@ class TimeLimit extends ScalarMeasure implements Measurement {
       this.#add(groups[n] as number, batch.base + (times[indexAt(selection, n)] as number))
   }
 
-  merge(group: number, other: TimeLimit, from: number): void {
+  merge(group: number, other: FirstOrLastTime, from: number): void {
     const time = other.value(from)
     if (time !== null) this.#add(group, time)
   }

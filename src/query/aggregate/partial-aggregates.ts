@@ -8,9 +8,11 @@ import { intersect, type Selection, timeRange } from "../structures/selection.ts
 /** An aggregate of events. Aggregates of disjoint events can be merged. */
 export interface Mergeable<Self> {
   add(batch: Batch, selection: Selection): void
-  /** Adds another aggregate of the same kind, which must not change meanwhile, in steps of a few ms. */
+  /**
+   * Adds another aggregate of the same kind in steps of a few ms. The other aggregate must not change in the meantime.
+   */
   merge(other: Self): Generator<void, void>
-  /** Shrinks it. After that, it can only be merged into others. */
+  /** Reduces its memory. After that, it can only be merged into others. */
   pack(): void
 }
 
@@ -26,12 +28,9 @@ export interface Aggregation<Aggregate extends Mergeable<Aggregate>, Range exten
   keyOf(range: Range): string | undefined
   /** Returns a new aggregate. `base`: its initial contents, which must not change afterwards. */
   empty(range: Range, budget: MemoryBudget, base?: Aggregate): Aggregate
-  /**
-   * Adds the counts that the index stores for a block. Returns false, and adds nothing, if the block's columns are
-   * needed.
-   */
+  /** Adds the counts that the index stores for a block. Returns false, and adds nothing, if the columns are needed. */
   addCounts(aggregate: Aggregate, entry: Entry, range: Range): boolean
-  /** Whether the slices of a UTC day within the range can be added as one batch: see `JoinedBatch`. */
+  /** True if the slices of a UTC day within the range can be added as one batch: see `JoinedBatch`. */
   joins(range: Range, day: number): boolean
   /**
    * Called after the events of each sealed day were added, and after all unsealed events (`day` is undefined), for
@@ -86,9 +85,9 @@ interface CumulativeAggregate<Aggregate> {
  *
  * A long range is split into dyadic intervals of 1, 2, 4, 8 … days, and each of them is cached. An interval starts at a
  * multiple of its length, and is not longer than the number of days that follow or precede it. New days change often,
- * and the oldest days lose events to retention. There the intervals are short, so a change invalidates few of them. The
- * merged aggregate of all intervals is cached too, with and without the last interval, which changes most often.
- * Unsealed events are added to that for each query.
+ * and the oldest days lose events to retention. At both ends the intervals are short, so a change invalidates little.
+ * The merged aggregate of all intervals is cached too, with and without the last interval, which changes most often.
+ * Each query adds the unsealed events to it.
  */
 export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range extends TimeRange> {
   readonly #names: ReadonlySet<string> | undefined
@@ -130,7 +129,7 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
     return yield* finalize(yield* steps)
   }
 
-  /** Whether some events of the range are in rows, not in blocks. */
+  /** True if some events of the range are in rows, not in blocks. */
   hasUnsealedEvents(range: TimeRange): boolean {
     return this.#daysIn(range).some(
       (day) =>
@@ -277,10 +276,10 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
   *#scan(range: Range, budget: MemoryBudget): Generator<void, Aggregate> {
     const aggregate = this.aggregation.empty(range, budget)
     for (const day of this.#daysIn(range)) {
-      const isWhole = range.from <= day.day * dayMs && range.to >= (day.day + 1) * dayMs
+      const coversDay = range.from <= day.day * dayMs && range.to >= (day.day + 1) * dayMs
       const accepted = this.#accepted(day.sealed())
       const runs =
-        isWhole && this.aggregation.joins(range, day.day)
+        coversDay && this.aggregation.joins(range, day.day)
           ? adjacentSlices(accepted)
           : accepted.map((entry) => [entry])
       for (const run of runs) {
@@ -387,9 +386,9 @@ function inRange(batch: Batch, selection: Selection, { from, to }: TimeRange): S
 /** Groups entries whose slices are adjacent in a block. */
 function adjacentSlices(entries: readonly Entry[]): Entry[][] {
   const runs: Entry[][] = []
-  for (const ofBlock of Map.groupBy(entries, ({ slice }) => slice?.block).values()) {
+  for (const blockEntries of Map.groupBy(entries, ({ slice }) => slice?.block).values()) {
     let last: Slice | undefined
-    for (const entry of ofBlock) {
+    for (const entry of blockEntries) {
       const { slice } = entry
       if (last && slice && slice.index === last.index + 1) runs.at(-1)?.push(entry)
       else runs.push([entry])

@@ -37,7 +37,7 @@ function isPercentile(what: PropertyMeasure): what is PercentileMeasure {
   return Object.hasOwn(shares, what)
 }
 
-/** A percentile of the numbers of a property. */
+/** A percentile of a numeric property. */
 class Percentile extends LazyMeasure<NumberCounts> implements Measurement {
   readonly #dictionary: NumberDictionary
   #dictionaryBytes = 0
@@ -80,7 +80,7 @@ class Percentile extends LazyMeasure<NumberCounts> implements Measurement {
     }
   }
 
-  /** Reserves it as if nothing else used it: what shares it can be evicted from the cache. */
+  /** Reserves the memory of the whole dictionary: the other aggregates that share it can be evicted from the cache. */
   #reserveDictionary(): void {
     const { bytes } = this.#dictionary
     this.budget.reserve(bytes - this.#dictionaryBytes)
@@ -108,7 +108,7 @@ class Percentile extends LazyMeasure<NumberCounts> implements Measurement {
 const [count, sum, lost, min, max] = [0, 1, 2, 3, 4]
 const width = 5
 
-/** The count, sum, mean, minimum or maximum of the numbers of a property: 40 bytes for each group. */
+/** The count, sum, mean, minimum or maximum of a numeric property. Takes 40 bytes per group. */
 class Totals implements Measurement {
   #state: Float64Array
   #groups: number
@@ -206,9 +206,12 @@ class Totals implements Measurement {
   }
 }
 
-/** What `Totals` needs of the numbers of events that rarely repeat. `at`: the positions of the events plus `first`; undefined: all. */
+/**
+ * Computes the state of `Totals` for numbers that rarely repeat. `codes`: of the events from `first` on. `at`: the
+ * positions of the events; undefined: all.
+ */
 function totalsOf(numbers: Float64Array, codes: Uint32Array, first: number, at: Uint32Array | undefined) {
-  // Separate declarations: a loop over doubles that come out of an array pattern takes four times as long.
+  // Declared separately: if array destructuring declares the doubles, the loop takes four times as long.
   let times = 0
   let total = 0
   let rest = 0

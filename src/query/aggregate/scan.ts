@@ -45,10 +45,7 @@ interface Chunk extends TimeRange {
   buckets: Bucket[]
 }
 
-/**
- * Groups buckets of the same UTC day into a chunk, unless they have events in rows. Each other bucket is a
- * chunk.
- */
+/** Groups buckets of the same UTC day into a chunk. A bucket with events in rows becomes a separate chunk. */
 function* chunksOf(buckets: readonly Bucket[], hasRows: (bucket: Bucket) => boolean): Generator<Chunk> {
   let chunk: Chunk | undefined
   for (const [index, bucket] of buckets.entries()) {
@@ -72,11 +69,11 @@ class GroupAggregation implements Aggregation<GroupTable, Chunk> {
   readonly #key: string | undefined
   readonly #calendar: string
   readonly #spec: GroupTableSpec
-  /** Whether the query needs only counts by fields of batches, which blocks store outside their columns. */
+  /** True if the query needs only counts by fields of batches, which blocks store outside their columns. */
   readonly #areCounts: boolean
   /**
-   * Whether slices can be added together. When grouping by name, that only pays off if a filter leaves few events of
-   * each slice: adding all events of a slice to one group is faster.
+   * True if slices can be added together. When grouping by name, this pays off only if a filter leaves few events in
+   * each slice: otherwise, adding all events of a slice to one group is faster.
    */
   readonly #joins: boolean
 
@@ -88,7 +85,7 @@ class GroupAggregation implements Aggregation<GroupTable, Chunk> {
     budget: MemoryBudget,
   ) {
     const { websites, filters, crawlers, kinds } = scope
-    // The texts of ids are looked up at the end, so such results are not cached.
+    // The texts of ids are looked up at the end, so results with ids are not cached.
     const hasIds = by.some((dimension) => kindOf[dimension])
     this.#key = hasIds ? undefined : JSON.stringify({ websites, filters, crawlers, kinds, by, measures })
     this.#calendar = `${granularity} ${scope.zone}`

@@ -5,21 +5,21 @@ export interface QueueLimits {
   /** Maximum running requests. */
   running: number
   runningPerCaller: number
-  /** Maximum running requests with share links, all links together: anyone can have one. */
+  /** Maximum running requests with share links, for all links together: anyone can have a link. */
   runningShared: number
   /** Maximum waiting requests. */
   waiting: number
   waitingPerCaller: number
-  /** Maximum bytes of memory of all waiting requests. */
+  /** Maximum bytes of memory that all waiting requests take. */
   waitingBytes: number
   /** Maximum ms that a request waits before it is rejected. */
   maxWait: number
 }
 
 /**
- * One thread executes all queries, so more requests at once are not faster: six keep it busy while a client reads its
- * response. A page of the dashboard sends up to ten requests at once. An office with one address and one share link can
- * have several such pages open.
+ * One thread executes all queries, so more parallel requests would not be faster: six keep it busy while clients read
+ * their responses. A dashboard page sends up to ten requests at the same time. An office with one address and one share
+ * link can have several dashboard pages open.
  */
 export const defaultQueueLimits: QueueLimits = {
   running: 6,
@@ -35,7 +35,7 @@ export const defaultQueueLimits: QueueLimits = {
 export interface Client {
   /** Identifies the caller: a key, a login session, or a share link with an address. */
   name: string
-  /** Whether it uses a share link. */
+  /** True if the request uses a share link. */
   isShared: boolean
 }
 
@@ -47,7 +47,7 @@ interface WaitingRequest extends Client {
 /** Seconds: the Retry-After of a rejected request. */
 const retryAfter = 2
 
-/** Limits how many requests with queries run at once, and serves callers round-robin. */
+/** Limits how many requests with queries run at the same time, and serves callers round-robin. */
 export class CallerQueue {
   /** Waiting requests by caller; the next caller is first. */
   readonly #waiting = new Map<string, WaitingRequest[]>()
@@ -85,7 +85,7 @@ export class CallerQueue {
     const { waiting, waitingPerCaller, waitingBytes, maxWait } = this.limits
     const own = this.#waiting.get(name) ?? []
     if (own.length >= waitingPerCaller) {
-      const detail = `${waitingPerCaller} of your queries are waiting already: send fewer at once, or put several parameters into one request`
+      const detail = `${waitingPerCaller} of your queries are already waiting: send fewer at the same time, or put several parameters into one request`
       throw new RequestError("rate_limited", { retryAfter, detail })
     }
     if (this.#waitingTotal >= waiting || this.#waitingBytes + bytes > waitingBytes) {

@@ -14,7 +14,7 @@ import type { QueryFailure, RenderedRows, ResponseLimits, WorkerMessage, WorkerR
 declare const BUILD_COMMIT: string | undefined
 
 /**
- * A binary holds all code in one file at the repository's root, and a worker keeps the path from which it was built.
+ * A binary holds all code in one file at the root of the repository, and a worker keeps the path of its source file.
  */
 const workerFile =
   typeof BUILD_COMMIT === "string" ? "./src/query-api/worker.ts" : "../../query-api/worker.ts"
@@ -63,9 +63,9 @@ export interface RenderedResponse extends RenderedRows {
 
 export interface EngineOptions {
   path: string
-  /** Bytes. One query gets at most half of them; caches get what queries leave. */
+  /** Bytes. One query gets at most half of them; caches use what queries leave. */
   memory: number
-  /** Starts the thread with the first query. By default it starts at once. */
+  /** Starts the thread with the first query. By default, it starts immediately. */
   startsOnDemand?: boolean | undefined
   /** Unix ms */
   now: () => number
@@ -94,8 +94,8 @@ const maxResponse = 33_554_432
 export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
   readonly responseBytes: number
   /**
-   * Resolves when the thread has opened the database, or has failed once. Accept connections only then: the runtime
-   * ends the process if a starting thread cannot get a file descriptor.
+   * Resolves when the thread has opened the database, or has failed once. Accept connections only afterwards: the
+   * runtime ends the process if a starting thread cannot get a file descriptor.
    */
   readonly opened: Promise<void>
   readonly #setOpened: () => void
@@ -145,7 +145,7 @@ export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
     this.#post({ type: "open", path: this.options.path, memory: this.options.memory })
   }
 
-  /** Rejects all pending requests, because a failed thread responds to none of them. */
+  /** Also rejects all pending requests, because a failed thread does not respond to them. */
   #restartWorker(error: Error): void {
     if (this.#closing) return
     clearTimeout(this.#timer)
@@ -316,7 +316,7 @@ export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
   }: Extract<WorkerMessage, { type: "sealed" }>): Promise<void> {
     if (this.#closing) return
     const { sealingLag } = this.store
-    // Later it counts rows itself: the number in the message is from the start of the pass.
+    // After the first report, it counts rows itself: the number in the message is from the start of the pass.
     if (!sealingLag.isKnown || !batch) sealingLag.report(unsealed)
     if (failure !== undefined) this.options.onFault(new Error(failure))
     if (!batch) {

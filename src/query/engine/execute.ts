@@ -78,7 +78,7 @@ function* executeOnce<Q extends Query>(
     rowsRead > 0 && "rows",
   ].filter(Boolean)
   return {
-    // The kind of the query is that of Q, but TypeScript infers any kind.
+    // The result is of the kind of Q, which TypeScript cannot infer.
     result: result as ResultOf<Q>,
     statistics: { source: sources.join("+") || "blocks", blockEvents, rows: rowsRead },
   }
@@ -144,7 +144,10 @@ function* cachedReport(
   return result
 }
 
-/** Whether the result depends only on the query and on events. The other reports cache parts of it, or read current links of ids. */
+/**
+ * True if the result depends only on the query and on events. Other reports cache parts of their results, or read the
+ * current links of ids.
+ */
 function isCacheable(query: Query): boolean {
   return (
     query.kind === "paths" ||
@@ -152,7 +155,7 @@ function isCacheable(query: Query): boolean {
   )
 }
 
-/** Generic in the kind, so that TypeScript knows that the report takes the query. */
+/** Generic in the kind, so that TypeScript knows that the report accepts the query. */
 function runReport<Kind extends Query["kind"]>(
   kind: Kind,
   query: QueryByKind[Kind],
@@ -163,8 +166,8 @@ function runReport<Kind extends Query["kind"]>(
 }
 
 /**
- * Adds the linked ids to filters by profile. There they become part of cache keys, because any /identify can change
- * them.
+ * Adds the linked ids to filters by profile. This makes them part of cache keys, because any call of /identify can
+ * change them.
  */
 function withLinkedIds<Q extends Query>(query: Q, snapshot: Snapshot): Q {
   const { scope } = query

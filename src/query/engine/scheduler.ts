@@ -3,11 +3,11 @@ import { type Memory, MemoryBudget, OutOfMemoryBudgetError } from "../structures
 /** ms for which a query or the sealer runs before the next task runs and messages are read. */
 const sliceMs = 15
 /**
- * Time for sealing per time for queries: sealing gets a third of the time under any load, even if one step of a query
- * takes seconds.
+ * ms of sealing per ms of queries: sealing gets a third of the time under any load, even if one step of a query takes
+ * seconds.
  */
 const sealingShare = 1 / 2
-/** Maximum ms of sealing that can be owed, so that long queries do not count later if there was nothing to seal. */
+/** Maximum ms of sealing that can be owed. Limits the effect of queries that ran while there was nothing to seal. */
 const maxOwedMs = 10_000
 /**
  * Share of the memory above which a preempted query counts as large, and above which a query keeps other queries of its
@@ -31,7 +31,7 @@ interface Task extends Job {
   /** Undefined before the first slice and after a preemption. */
   steps: Generator<void, void> | undefined
   budget: MemoryBudget
-  /** The query was preempted and needs much memory, so it does not fit beside another query of its size. */
+  /** The query was preempted and needs much memory, so it does not fit beside another large query. */
   isLarge: boolean
   /** Bytes that must be free before the query restarts; 0: any amount. */
   bytesNeeded: number
@@ -45,8 +45,9 @@ class PreemptedError extends Error {}
 /**
  * Runs queries and the sealer in time slices, within one memory limit. If memory is full, the largest query that is
  * younger than the current one is preempted, and restarts when there is room. Large preempted queries run one after
- * another: side by side, they would preempt each other again, and each restart repeats all work. The oldest query is
- * never preempted, so one always finishes; queries that all waited for each other's memory would wait forever.
+ * another: in parallel, they would preempt each other again, and each restart repeats all work. The oldest query is
+ * never preempted, so one query always finishes. Without preemption, queries could wait for the memory of each other
+ * forever.
  */
 export class TaskScheduler {
   /** In order of arrival. */
@@ -160,7 +161,7 @@ export class TaskScheduler {
     return { caller }
   }
 
-  /** Of the caller with the least time, the query that has waited longest. */
+  /** Returns the query that has waited longest, of the caller that has used the least time. */
   #next(): Task | undefined {
     const [oldest] = this.#tasks
     const oldestLarge = this.#tasks.find(({ isLarge }) => isLarge)
@@ -178,8 +179,8 @@ export class TaskScheduler {
   }
 
   /**
-   * True if a query of this caller holds much memory. Then no other query of the same caller starts: side by side they
-   * would not finish earlier, but would each need memory for longer.
+   * True if a query of this caller holds much memory. Then no other query of the same caller starts: in parallel they
+   * would not finish earlier, but each would need memory for longer.
    */
   #holdsMuch(caller: string): boolean {
     const limit = this.options.memory * largeShare
@@ -203,7 +204,7 @@ export class TaskScheduler {
     }
   }
 
-  /** Returns true once it is done. */
+  /** Returns true when the steps are done. */
   #run(steps: Generator<void, void>): boolean {
     const { now } = this.options
     const end = now() + sliceMs

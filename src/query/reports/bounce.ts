@@ -1,6 +1,9 @@
 /** A session of one view is a bounce if its pages were open for less than this many seconds. */
 export const bounceSeconds = 10
-/** Seconds that a page can be open, as the page script's endpoints accept them. An import can have other numbers. */
+/**
+ * Maximum seconds that a page can be open, as in the endpoints of the page script. Imported events can have other
+ * values.
+ */
 export const maxPageSeconds = 86_400
 
 /**

@@ -18,7 +18,7 @@ const several = 65_535
  */
 const crossingShare = 4
 
-/** The ids of a day, and a string that differs for other ids. */
+/** The ids of a day, and a string that identifies them. */
 interface Ids {
   ids: Uint32Array
   key: string
@@ -35,8 +35,8 @@ interface SessionDays {
 const none: Ids = { ids: new Uint32Array(0), key: "" }
 
 /**
- * The days of a snapshot, and the sessions whose events are not all in blocks of one day. Such sessions belong to no
- * day: their events are counted with the unsealed ones.
+ * The days of a snapshot, and the sessions whose events are not all in blocks of one day. These sessions belong to no
+ * day: their events are counted with the unsealed events.
  */
 export class CrossingSessions {
   /** The ids of these sessions, by day. */
@@ -62,9 +62,9 @@ export class CrossingSessions {
     return found && new CrossingSessions(source, name, found)
   }
 
-  /** The days without these sessions. `keyOf`: distinguishes what else is left out of a day. */
+  /** The days without these sessions. `keyOf`: identifies what else is left out of a day. */
   days(keyOf: (day: number) => string): Day[] {
-    const isOfSeveral = this.source.scope.websites.length > 1
+    const hasSeveralWebsites = this.source.scope.websites.length > 1
     return this.source.days.map((day): Day => {
       const { key } = this.byDay.get(day) ?? none
       const state = day.state === "" ? "" : `${day.state} ${key} ${keyOf(day.day)} `
@@ -74,7 +74,7 @@ export class CrossingSessions {
         state,
         exceedsMemory: false,
         // Of two views in the same ms, the order determines which is the first.
-        sealed: () => (isOfSeveral ? day.sealed().toSorted(compareEntries) : day.sealed()),
+        sealed: () => (hasSeveralWebsites ? day.sealed().toSorted(compareEntries) : day.sealed()),
         inRows: () => {
           rows ??= [...this.#sealedOf(day), ...day.inRows()].sort(compareEntries)
           return rows
@@ -83,7 +83,7 @@ export class CrossingSessions {
     })
   }
 
-  /** The events of a day's crossing sessions that are in blocks. */
+  /** The events in blocks of the sessions that cross this day. */
   #sealedOf(day: Day): Entry[] {
     const { ids, key } = this.byDay.get(day) ?? none
     if (ids.length === 0) return []
@@ -131,7 +131,7 @@ function* crossingIds(
   const older = yield* olderDays(source, name, lists.slice(0, olderCount), budget)
   const { dayOf } = older
   const added = days.map(() => new Set<number>())
-  // The same for the recent days that have been compared so far.
+  // The same for the recent days that have already been compared.
   budget.reserve(size * 2)
   const recentOf = new Uint16Array(size)
   const add = (number: number, id: number) => {

@@ -7,7 +7,7 @@ import type { ReportSource } from "./step.ts"
 
 /** Ids whose texts are looked up per step: about 20 ms. */
 const idsPerStep = 16_384
-/** Exceeds the number of codes that fit in memory. A pair of codes below it is an exact number. */
+/** More codes do not fit in memory. Two codes below this limit can be combined into one exact number. */
 const maxCodes = 2 ** 26
 /** Bytes of a value in addition to its characters. */
 const valueBytes = 120
@@ -129,10 +129,7 @@ class PairCodes {
 /** Codes for combinations of values of several dimensions, the same in all batches; 0 if all values are missing. */
 export class GroupCodes {
   readonly #parts: readonly DimensionCodes[]
-  /**
-   * The first entry combines the first two parts; each later one combines the result so far with the next
-   * part.
-   */
+  /** The first entry combines the first two parts; each later one combines the previous result with the next part. */
   readonly #pairs: readonly PairCodes[]
   /** The last batch and its codes: a report can request the same batch twice in a row. */
   #last: { batch: Batch; codes: Uint32Array } | undefined

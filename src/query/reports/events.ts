@@ -66,7 +66,7 @@ export function* events(
       const selection = batch && matcher.select(batch)
       if (!batch || !selection) continue
       const times = batch.times()
-      // One batch contributes at most the whole page, plus the events in the same ms as its last one.
+      // One batch contributes at most the whole page, plus the events in the same ms as the last of them.
       let taken = 0
       let last = -1
       for (let n = sizeOf(selection) - 1; n >= 0; n--) {
@@ -109,7 +109,7 @@ function withWebsiteIds(events: readonly StoredEvent[], snapshot: Snapshot): Lis
 /** The times of events that can be on the page. Days are added newest first. */
 class CandidateTimes {
   readonly #all: EventTime[] = []
-  /** Number of candidates, not including events in the cursor's ms, which can be on an earlier page. */
+  /** Number of candidates, not including events in the ms of the cursor, which can be on an earlier page. */
   #counted = 0
 
   constructor(

@@ -19,15 +19,15 @@ export interface StepMasks {
 
 /** Undefined if no event matches a step. */
 export function stepMasksOf(batch: Batch, steps: readonly (Selection | undefined)[]): StepMasks | undefined {
-  const fitting = steps.flatMap((selection, step) => (selection ? [{ ...selection, bit: 1 << step }] : []))
-  const [only, ...more] = fitting
+  const matching = steps.flatMap((selection, step) => (selection ? [{ ...selection, bit: 1 << step }] : []))
+  const [only, ...more] = matching
   if (!only) return undefined
   if (more.length === 0 && !only.at) return { first: only.first, end: only.end, masks: only.bit }
   const masks = new Uint16Array(batch.count)
-  for (const { bit, ...selection } of fitting) addBit(masks, selection, bit)
+  for (const { bit, ...selection } of matching) addBit(masks, selection, bit)
   return {
-    first: Math.min(...fitting.map(({ first }) => first)),
-    end: Math.max(...fitting.map(({ end }) => end)),
+    first: Math.min(...matching.map(({ first }) => first)),
+    end: Math.max(...matching.map(({ end }) => end)),
     masks,
   }
 }
@@ -66,7 +66,7 @@ export class FunnelEntries {
   constructor(
     units: number,
     private readonly budget: MemoryBudget,
-    private readonly coded: boolean,
+    private readonly hasCodes: boolean,
   ) {
     budget.reserve(units * 4)
     this.#counts = new Uint32Array(units)
@@ -94,18 +94,18 @@ export class FunnelEntries {
     const last = this.#chunks.at(-1)
     if (last && last.count + room <= last.units.length) return last
     const size = Math.max(room, chunkSize)
-    this.budget.reserve(size * (this.coded ? 16 : 12))
+    this.budget.reserve(size * (this.hasCodes ? 16 : 12))
     const chunk = {
       count: 0,
       units: new Uint32Array(size),
       keys: new Float64Array(size),
-      codes: this.coded ? new Uint32Array(size) : undefined,
+      codes: this.hasCodes ? new Uint32Array(size) : undefined,
     }
     this.#chunks.push(chunk)
     return chunk
   }
 
-  /** Call it once: it frees the chunks on the way. */
+  /** Call it only once: it frees the chunks as it reads them. */
   *byUnit(): Generator<void, EntriesByUnit> {
     const ends = this.#counts
     let total = 0
@@ -114,9 +114,9 @@ export class FunnelEntries {
       ends[unit] = total
       total += entries
     }
-    this.budget.reserve(total * (this.coded ? 12 : 8))
+    this.budget.reserve(total * (this.hasCodes ? 12 : 8))
     const keys = new Float64Array(total)
-    const codes = this.coded ? new Uint32Array(total) : undefined
+    const codes = this.hasCodes ? new Uint32Array(total) : undefined
     yield
     this.#chunks.reverse()
     for (let chunk = this.#chunks.pop(); chunk; chunk = this.#chunks.pop()) {
@@ -194,7 +194,7 @@ function scatter(chunk: Chunk, next: Uint32Array, keys: Float64Array, codes: Uin
   }
 }
 
-/** For a few entries that are nearly sorted already. */
+/** Sorts a few entries that are already nearly sorted. */
 export function insertionSort(
   keys: Float64Array,
   codes: Uint32Array | undefined,

@@ -79,7 +79,7 @@ interface FunnelInput {
 
 /** The best attempt of a unit. */
 interface Attempt {
-  /** How many steps it reached. */
+  /** Number of steps that it reached. */
   reached: number
   /** The code of `by` at its first step. */
   code: number
@@ -135,7 +135,7 @@ function* bestAttempts<Result>(
 }
 
 interface AttemptFinderOptions {
-  /** How many steps the funnel has. */
+  /** Number of steps of the funnel. */
   steps: number
   /** ms */
   window: number
@@ -286,7 +286,7 @@ class StepCounts {
   }
 }
 
-/** Whether two of the sorted entries have the same ms but different masks or codes. */
+/** True if two of the sorted entries have the same ms but different masks or codes. */
 function isAmbiguous(
   keys: Float64Array,
   codes: Uint32Array | undefined,

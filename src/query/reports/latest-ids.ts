@@ -18,13 +18,13 @@ import { type Units, unitsOf, unitTexts } from "./units.ts"
 /** Maximum bytes of one row of the page. */
 const rowBytes = 500
 
-/** The id of a listed unit, with an event in the latest ms in which it has one. */
+/** The id of a listed unit, with an event in its latest ms. */
 export interface ListedId extends RowLocator {
   text: string
 }
 
 interface Page {
-  /** What is listed. */
+  /** The unit to list. */
   unit: Unit
   scope: Scope
   /** Only the units included in this count of a report on the same unit. */
@@ -37,7 +37,7 @@ interface Page {
  * A page of all units with events, or of those that a report counts, ordered by their latest event, newest first; units
  * with the same ms by the text of their id. `add` is called for each event of a row of the page.
  *
- * The page is found in the newest days: the scan stops at the day in which it has found as many units as the page
+ * The page is found in the newest days: the scan stops after the day on which it has found as many units as the page
  * needs. Memory: 4 bytes and two bits for each dictionary id, 28 bytes for each unit in those days, and the page; with
  * a report, also the memory of the report.
  */
@@ -82,14 +82,15 @@ function* countedUnits(
   const counted = new IdSet(units.dictionarySize, budget)
   const own = budget.child()
   const add = (id: number) => counted.add(id)
-  if ("step" in of) yield* addUnitsAtStep({ query: ofKinds(of.query), units, source, budget: own }, of, add)
-  else yield* addCohort({ query: ofKinds(of.query), units, source, budget: own }, of, add)
+  if ("step" in of)
+    yield* addUnitsAtStep({ query: withKindFilter(of.query), units, source, budget: own }, of, add)
+  else yield* addCohort({ query: withKindFilter(of.query), units, source, budget: own }, of, add)
   own.release()
   return counted
 }
 
-/** The query on a snapshot that can also hold other kinds of events. */
-function ofKinds<Q extends ReportCount["query"]>(query: Q): Q {
+/** Returns the query for a snapshot that can also contain other kinds of events. */
+function withKindFilter<Q extends ReportCount["query"]>(query: Q): Q {
   const { scope } = query
   const kinds: Filter = { field: "kind", op: "in", value: [...scope.kinds] }
   return { ...query, scope: { ...scope, filters: [...scope.filters, kinds] } }
@@ -215,10 +216,7 @@ interface LatestInput {
   enough: number
 }
 
-/**
- * Returns at least `enough` ids, or all if there are fewer. They include every id that has a later event than the ids
- * that are left out.
- */
+/** Returns at least `enough` ids, or all if there are fewer. Ids that are left out have only earlier events. */
 function* findLatest({
   units,
   counted,
@@ -293,7 +291,7 @@ export class EventRef {
   }
 }
 
-/** The id of one kind in the latest event of a row that has such an id. */
+/** The id of one kind, from the latest event of a row that has one. */
 export class LatestId {
   locator: (RowLocator & { moment: Moment }) | undefined
 

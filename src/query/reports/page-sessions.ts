@@ -6,8 +6,8 @@ import { forEachEvent, type Selection } from "../structures/selection.ts"
 import { isBounce, pageSeconds } from "./bounce.ts"
 
 /**
- * ms before its range in which a traffic query looks for the first view of a session, and for its other views and
- * events: a session that begins before midnight keeps its source on the next day. Longer than nearly all sessions.
+ * A traffic query also reads this many ms before its range, to find the first view of each session, and its other views
+ * and events: a session that starts before midnight keeps its source on the next day. Longer than nearly all sessions.
  */
 export const sessionLookBack = dayMs
 
@@ -63,13 +63,13 @@ class ViewTimes {
   }
 }
 
-/** What a query needs to know about each session. */
+/** The facts about each session that a query needs. */
 export interface SessionFacts {
-  /** Its first view: its time, and whether it matches filters. */
+  /** The time of its first view, and whether that view matches the filters. */
   first: boolean
   /** The group that its first or last view belongs to. */
   code: "first" | "last" | undefined
-  /** Whether it is a bounce, and how long its pages were open. */
+  /** If it is a bounce, and how long its pages were open. */
   totals: boolean
 }
 
@@ -96,12 +96,12 @@ export class PageSessions {
     this.#flags = new Uint8Array(size)
   }
 
-  /** `fits`: which views match the session filters; undefined: all. `ofGroup`: the group of each view. */
+  /** `fits`: which views match the session filters; undefined: all. `groups`: the group of each view. */
   addViews(
     batch: Batch,
     selection: Selection,
     fits: Uint8Array | undefined,
-    ofGroup: Uint32Array | undefined,
+    groups: Uint32Array | undefined,
   ): void {
     const [ids, times, flags] = [batch.sessions(), batch.times(), this.#flags]
     const [first, last, codes] = [this.#firstViews, this.#lastViews, this.#codes]
@@ -117,15 +117,15 @@ export class PageSessions {
         if (first.isUnset(id) || first.isAfter(id, day, ms)) {
           first.set(id, day, ms)
           flag = (fits ? fits[index] : 1) === 1 ? flag | isSelected : flag & ~isSelected
-          if (codes && ofGroup && !last) codes[id] = ofGroup[index] as number
+          if (codes && groups && !last) codes[id] = groups[index] as number
         }
       }
       flags[id] = flag
-      if (last && codes && ofGroup) {
+      if (last && codes && groups) {
         const ms = times[index] as number
         if (last.isUnset(id) || !last.isAfter(id, day, ms)) {
           last.set(id, day, ms)
-          codes[id] = ofGroup[index] as number
+          codes[id] = groups[index] as number
         }
       }
     })
@@ -175,7 +175,7 @@ export class PageSessions {
     if (this.#seconds) this.#seconds[id] = 0
   }
 
-  /** Whether the session's views count. */
+  /** True if the views of the session count. */
   fits(id: number): boolean {
     return ((this.#flags[id] as number) & (isSelected | isExcluded)) === isSelected
   }
@@ -198,7 +198,7 @@ export class PageSessions {
     return isBounce(flag & viewsMask, (flag & hasOtherEvents) !== 0, this.secondsOf(id))
   }
 
-  /** Returns true the first time. */
+  /** Marks the session as counted. Returns false if it was counted before. */
   count(id: number): boolean {
     const flag = this.#flags[id] as number
     if ((flag & isCounted) !== 0) return false

@@ -46,7 +46,8 @@ export function* paths(
     for (const entry of entriesOf(source, scopeMatcher)) {
       const batch = source.open(entry)
       const selection = batch && scopeMatcher.select(batch)
-      // Batches of the first pass have the same ordinals as there. Other batches fall between two of them.
+      // Batches of the first pass have the same ordinals in both passes. The ordinals of other batches fall between two
+      // of these.
       const mayHaveAnchor = eventMatcher.accepts(entry)
       if (batch && selection)
         neighbors.add(batch, selection, mayHaveAnchor ? ordinal : ordinal - 0.5, mayHaveAnchor)
@@ -65,10 +66,10 @@ export function* paths(
     yield* ordered.each(source, ({ labels }) => neighbors.countInOrder(labels))
     own.release()
   }
-  return { sessions: anchors.count, positions: neighbors.places() }
+  return { sessions: anchors.count, positions: neighbors.positions() }
 }
 
-/** The label of an event encodes what it is, and whether it matches the query's event. */
+/** Adds events with labels. The label of an event encodes its rank, and whether it matches the event of the query. */
 function addLabeled(
   ordered: ReceiptOrder,
   batch: Batch,
@@ -92,7 +93,7 @@ function addLabeled(
   ordered.add(batch, batch.sessions(), first, end, (index) => labels[index] as number, undefined)
 }
 
-/** What an event is in the result: its name, and for a page view its path. */
+/** How the result shows an event: by its name, and for a page view by its path. */
 type EventLabel = Pick<PathsResult["positions"][number], "name" | "page">
 
 interface PageRanks {
@@ -199,7 +200,7 @@ class Anchors {
   /** Distinguishes events of the same ms and name. */
   ordinals = new Float64Array(1_024)
   /** Index in the arrays by session, counted from 1; 0: the session has no anchor. */
-  readonly placeOf: Uint32Array
+  readonly slotOf: Uint32Array
 
   constructor(
     sessions: number,
@@ -207,7 +208,7 @@ class Anchors {
     private readonly budget: MemoryBudget,
   ) {
     budget.reserve(sessions * 4)
-    this.placeOf = new Uint32Array(sessions)
+    this.slotOf = new Uint32Array(sessions)
   }
 
   find(batch: Batch, selection: Selection, ordinal: number): void {
@@ -218,19 +219,19 @@ class Anchors {
     const rankOf = this.keys.ranksOf(batch)
     const size = sizeOf(selection)
     this.#grow(size)
-    const { events, ordinals, placeOf: places } = this
+    const { events, ordinals, slotOf: slots } = this
     for (let n = 0; n < size; n++) {
       const index = indexAt(selection, n)
       const session = sessions[index] as number
       if (session === 0) continue
       const key = base + (times[index] as number) * names + rankOf(index)
-      let place = (places[session] as number) - 1
-      if (place < 0) {
-        place = this.count++
-        places[session] = place + 1
-      } else if (key >= (events[place] as number)) continue
-      events[place] = key
-      ordinals[place] = ordinal + index
+      let slot = (slots[session] as number) - 1
+      if (slot < 0) {
+        slot = this.count++
+        slots[session] = slot + 1
+      } else if (key >= (events[slot] as number)) continue
+      events[slot] = key
+      ordinals[slot] = ordinal + index
     }
   }
 
@@ -273,9 +274,9 @@ class Neighbors {
     this.#ambiguous = new Uint8Array(anchors.count)
     this.#events = new Uint32Array(anchors.count)
     this.#counts = new Uint32Array(width * (names + 1))
-    for (let place = 0; place < anchors.count; place++) {
-      const at = place * width
-      this.#keys[at] = anchors.events[place] as number
+    for (let slot = 0; slot < anchors.count; slot++) {
+      const at = slot * width
+      this.#keys[at] = anchors.events[slot] as number
       this.#keys.fill(Number.NEGATIVE_INFINITY, at + 1, at + 1 + before)
       this.#keys.fill(Number.POSITIVE_INFINITY, at + 1 + before, at + width)
     }
@@ -287,55 +288,55 @@ class Neighbors {
     const names = this.anchors.keys.labels.length
     const base = this.anchors.keys.baseOf(batch)
     const rankOf = this.anchors.keys.ranksOf(batch)
-    const { placeOf: places, ordinals } = this.anchors
+    const { slotOf: slots, ordinals } = this.anchors
     const { before, after } = this
     const [keys, width] = [this.#keys, this.#width]
-    const hits = this.#hits.scan(selection, sessions, places)
+    const hits = this.#hits.scan(selection, sessions, slots)
     const { indexes, found, events } = this.#hits
-    // Random reads come first and without a branch between them, so that the CPU can wait for many of them at once.
+    // Random reads come first and without a branch between them, so that the CPU can run many of them in parallel.
     for (let hit = 0; hit < hits; hit++) events[hit] = keys[(found[hit] as number) * width] as number
     for (let hit = 0; hit < hits; hit++) {
       const index = indexes[hit] as number
-      const place = found[hit] as number
-      this.#events[place] = (this.#events[place] as number) + 1
+      const slot = found[hit] as number
+      this.#events[slot] = (this.#events[slot] as number) + 1
       const key = base + (times[index] as number) * names + rankOf(index)
-      const first = place * width
+      const first = slot * width
       const byKey = key - (events[hit] as number)
-      const byOrdinal = ordinal + (mayHaveAnchor ? index : 0) - (ordinals[place] as number)
+      const byOrdinal = ordinal + (mayHaveAnchor ? index : 0) - (ordinals[slot] as number)
       const side = byKey || byOrdinal
       if (side === 0) continue
       // The events of one batch are in order of arrival, and their ordinals differ by less than its size.
       const isOtherReceipt =
         byKey !== 0 || !mayHaveAnchor || byOrdinal > index || byOrdinal <= index - batch.count
       if (Math.abs(byKey) < names && isOtherReceipt && this.#areTied(key, events[hit] as number))
-        this.#ambiguous[place] = 1
+        this.#ambiguous[slot] = 1
       const from = side < 0 ? first + 1 : first + 1 + before
       const end = side < 0 ? from + before : from + after
       for (let at = from; at < end; at++) {
         const neighbor = keys[at] as number
         if (Math.abs(key - neighbor) < names && key !== neighbor && this.#areTied(key, neighbor))
-          this.#ambiguous[place] = 1
+          this.#ambiguous[slot] = 1
       }
       if (side < 0) insertNearest(keys, from, before, key, 1)
       else insertNearest(keys, from, after, key, -1)
     }
   }
 
-  /** Whether two keys have the same ms. */
+  /** True if two keys have the same ms. */
   #areTied(a: number, b: number): boolean {
     const names = this.anchors.keys.labels.length
     return Math.floor(a / names) === Math.floor(b / names)
   }
 
   eventsOf(session: number): number {
-    return this.#events[(this.anchors.placeOf[session] as number) - 1] as number
+    return this.#events[(this.anchors.slotOf[session] as number) - 1] as number
   }
 
   /** Dictionary ids of the sessions that `countAll` leaves out. */
   ambiguous(): number[] {
     const sessions: number[] = []
-    this.anchors.placeOf.forEach((place, session) => {
-      if (place > 0 && this.#ambiguous[place - 1] === 1) sessions.push(session)
+    this.anchors.slotOf.forEach((slot, session) => {
+      if (slot > 0 && this.#ambiguous[slot - 1] === 1) sessions.push(session)
     })
     return sessions
   }
@@ -352,17 +353,17 @@ class Neighbors {
     const names = this.anchors.keys.labels.length
     const { before, after } = this
     const [keys, width] = [this.#keys, this.#width]
-    for (let place = first; place < end; place++) {
-      if (this.#ambiguous[place] === 1) continue
+    for (let slot = first; slot < end; slot++) {
+      if (this.#ambiguous[slot] === 1) continue
       for (const [start, limit] of [
         [1, before],
         [1 + before, after],
       ] as const) {
         for (let at = start; at < start + limit; at++) {
-          const key = keys[place * width + at] as number
-          const isThere = Math.abs(key) !== Number.POSITIVE_INFINITY
-          this.#add(at, isThere ? 1 + (key % names) : 0)
-          if (!isThere) break
+          const key = keys[slot * width + at] as number
+          const exists = Math.abs(key) !== Number.POSITIVE_INFINITY
+          this.#add(at, exists ? 1 + (key % names) : 0)
+          if (!exists) break
         }
       }
     }
@@ -389,15 +390,15 @@ class Neighbors {
     }
   }
 
-  places(): PathsResult["positions"] {
+  positions(): PathsResult["positions"] {
     const { labels } = this.anchors.keys
-    const places: PathsResult["positions"] = []
+    const positions: PathsResult["positions"] = []
     this.#counts.forEach((count, index) => {
       const at = Math.floor(index / (labels.length + 1))
       const label = labels[(index % (labels.length + 1)) - 1] ?? { name: null, page: null }
-      if (count > 0) places.push({ position: at <= this.before ? -at : at - this.before, ...label, count })
+      if (count > 0) positions.push({ position: at <= this.before ? -at : at - this.before, ...label, count })
     })
-    return places.sort(comparePositions)
+    return positions.sort(comparePositions)
   }
 }
 
@@ -410,8 +411,8 @@ class BatchHits {
   found = new Uint32Array(0)
   events = new Float64Array(0)
 
-  /** Returns the number of such events. */
-  scan(selection: Selection, sessions: Uint32Array, places: Uint32Array): number {
+  /** Returns the number of events found. */
+  scan(selection: Selection, sessions: Uint32Array, slots: Uint32Array): number {
     const size = sizeOf(selection)
     if (this.indexes.length < size) {
       this.indexes = new Uint32Array(size)
@@ -422,10 +423,10 @@ class BatchHits {
     let hits = 0
     for (let n = 0; n < size; n++) {
       const index = indexAt(selection, n)
-      const place = places[sessions[index] as number] as number
+      const slot = slots[sessions[index] as number] as number
       indexes[hits] = index
-      found[hits] = place - 1
-      hits += place === 0 ? 0 : 1
+      found[hits] = slot - 1
+      hits += slot === 0 ? 0 : 1
     }
     return hits
   }

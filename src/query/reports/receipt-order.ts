@@ -84,7 +84,7 @@ function rowIdOf(
   return id
 }
 
-/** The time of an event, with what is needed to look up its row id. */
+/** The time of an event, and the data needed to look up its row id. */
 export interface Moment extends Omit<RowLocator, "dictionaryId"> {
   origin: Origin
   /** See `referenceOf`. Replaced by the row id once it is looked up. */
@@ -106,7 +106,7 @@ export function momentAt(batch: Batch, index: number): Moment {
   }
 }
 
-/** Whether `a` is later than `b`, or arrived later in the same ms. */
+/** True if `a` is later than `b`, or arrived later in the same ms. */
 export function isAfter(a: Moment, b: Moment, rows: RowLookup): boolean {
   return a.ts === b.ts ? idOf(a, rows) > idOf(b, rows) : a.ts > b.ts
 }
@@ -127,7 +127,7 @@ export interface OrderedEvents {
   codes: number[]
 }
 
-/** Sorts the events of some units by time, then by arrival. */
+/** Sorts the events of units by time, then by arrival. */
 export class ReceiptOrder {
   /** Index in `units` by dictionary id, counted from 1. */
   readonly #slots: Uint32Array
@@ -152,7 +152,10 @@ export class ReceiptOrder {
     for (const [slot, unit] of units.entries()) this.#slots[unit] = slot + 1
   }
 
-  /** Adds the events of a batch from `first` to `end` (exclusive) whose label is above 0. Batches come in the order of the scan. */
+  /**
+   * Adds the events of a batch from `first` to `end` (exclusive) whose label is above 0. Add batches in the order of
+   * the scan.
+   */
   add(
     batch: Batch,
     units: Uint32Array,
@@ -245,9 +248,9 @@ export class ReceiptOrder {
     const next = ends.slice()
     for (let at = 0; at < this.#count; at++) {
       const slot = this.#unitSlots[at] as number
-      const place = next[slot] as number
-      order[place] = at
-      next[slot] = place + 1
+      const target = next[slot] as number
+      order[target] = at
+      next[slot] = target + 1
     }
     return { order, ends }
   }

@@ -18,8 +18,8 @@ import { type ReportSource, stepMatcher, visitBatches } from "./step.ts"
 import { type Units, unitsOf } from "./units.ts"
 
 /**
- * For each cohort, the units whose first start event falls in the same period: how many of them have a return event in
- * each later period. A return event before the start event counts if both are in the same period.
+ * Counts, for each cohort and each later period, the units with a return event. A cohort is the units whose first start
+ * event is in the same period. A return event before the start event counts if both are in the same period.
  *
  * Memory: 4 bytes for each dictionary id of the unit, and two bits (one if both events are the same) for each period
  * that overlaps one UTC day, 3 at most: a period is added up as soon as the scan has passed its last day.
@@ -34,7 +34,7 @@ export function* retention(
   return { buckets, cohorts: cohorts.rows() }
 }
 
-/** Adds the units of a cohort, or those of them that returned `period` periods later. */
+/** Adds the units of a cohort, or only those that returned `period` periods later. */
 export function* addCohort(
   input: CohortsInput,
   { cohort, period }: { cohort: number; period?: number | undefined },
@@ -54,7 +54,9 @@ interface CohortsInput {
   budget: MemoryBudget
 }
 
-/** Called with the units of each period that has any, and the cohort of each unit so far, counted from 1. */
+/**
+ * Called for each period that has units: with its units, and with the cohort of each unit up to then, counted from 1.
+ */
 type OnPeriod = (period: number, bits: PeriodBits, cohortOf: Uint32Array) => void
 
 function* cohortsOf(

@@ -26,8 +26,8 @@ export function stepMatcher(step: Step, scope: Scope, source: Lookup): Matcher {
 }
 
 /**
- * The batches that can contain an event of the steps, as far as that is known without opening them; without steps,
- * those with any event of the scope.
+ * The batches that can contain an event of the steps, judged without opening them. Without steps: the batches that can
+ * contain any event of the scope.
  */
 export function* entriesOf(
   source: ReportSource,

@@ -15,9 +15,12 @@ export const trafficGroupBytes = 200
 /** Durations below this many seconds are counted in a table before they are added to a group. */
 const tableSeconds = 4_096
 
-/** What `TrafficCounts` counts. It is cached together with the counts, so it must not hold more than necessary. */
+/**
+ * The measures that `TrafficCounts` computes. They are cached together with the counts, so they must not hold more than
+ * necessary.
+ */
 export interface TrafficMeasures extends MeasureContext {
-  /** Counts sessions by view, if they can belong to several groups; otherwise each is counted once. */
+  /** Counts sessions by view, because they can belong to several groups. If false, each session is counted once. */
   sessionsByView: boolean
   /** Counts bounces and durations. */
   totals: boolean

@@ -20,8 +20,8 @@ import { PageSessions, sessionLookBack } from "./page-sessions.ts"
 import { TrafficCounts, type TrafficMeasures } from "./traffic-counts.ts"
 
 /** True for a filter that selects sessions by their first view. */
-export function isOfSession({ field }: Filter): boolean {
-  // `includes` takes only its own values.
+export function isSessionFilter({ field }: Filter): boolean {
+  // By its type, `includes` accepts only elements of the array.
   return (contextFields as readonly string[]).includes(field)
 }
 
@@ -31,16 +31,16 @@ export const isView: Filter = { field: "kind", op: "eq", value: "page_view" }
  * Counts the views and sessions of a traffic query.
  *
  * The first scan collects the facts about whole sessions: the first and last view, how long the pages were open, and
- * whether there are other events. The second one counts the views that match the filters. So all events of a session
- * must be counted together, or not at all.
+ * whether there are other events. The second scan counts the views that match the filters. Therefore, all events of a
+ * session must be counted together, or not at all.
  */
 export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
   readonly buckets: readonly Bucket[]
-  /** Matches all events that say something about the sessions of the range. */
-  readonly ofSnapshot: Matcher
-  readonly #ofSessions: Matcher
-  readonly #ofViews: Matcher
-  /** Whether groups are by ids, whose texts are looked up at the end: until then, a group is a code. */
+  /** Matches all events that are relevant to the sessions of the range. */
+  readonly snapshotMatcher: Matcher
+  readonly #sessionMatcher: Matcher
+  readonly #viewMatcher: Matcher
+  /** True if groups are by ids. Their texts are looked up at the end; until then, a group is a code. */
   readonly hasIds: boolean
   readonly #measures: TrafficMeasures
   readonly #codes: GroupCodes | undefined
@@ -56,11 +56,11 @@ export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
   ) {
     const { scope, by, granularity } = query
     this.buckets = bucketsOf(scope.from, scope.to, scope.zone, granularity)
-    this.ofSnapshot = new Matcher({ from: scope.from - sessionLookBack, to: scope.to }, [], source)
-    this.#ofSessions = new Matcher(scope, scope.filters.filter(isOfSession), source)
-    this.#ofViews = new Matcher(
+    this.snapshotMatcher = new Matcher({ from: scope.from - sessionLookBack, to: scope.to }, [], source)
+    this.#sessionMatcher = new Matcher(scope, scope.filters.filter(isSessionFilter), source)
+    this.#viewMatcher = new Matcher(
       scope,
-      [isView, ...scope.filters.filter((filter) => !isOfSession(filter))],
+      [isView, ...scope.filters.filter((filter) => !isSessionFilter(filter))],
       source,
     )
     const { dictionarySizes, stamps } = source
@@ -82,7 +82,8 @@ export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
   }
 
   /**
-   * In a range that the query clips, or in its first bucket, the counts differ from those of other queries.
+   * The counts of a range that the query clips, and of its first bucket, depend on the bounds of the query, so the key
+   * contains them.
    */
   keyOf({ from, to }: TimeRange): string {
     const { scope, granularity } = this.query
@@ -104,7 +105,7 @@ export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
     return false
   }
 
-  /** Sessions are read by the kind of their events, which a joined batch does not know. */
+  /** Events are handled by their kind, which a joined batch does not know. */
   joins(): boolean {
     return false
   }
@@ -145,7 +146,7 @@ export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
       const { from, to } = this.query.scope
       const inRange =
         batch.kind === "page_view" ? intersect(selection, timeRange(batch, from, to)) : undefined
-      const selected = inRange && this.#ofViews.select(batch, inRange)
+      const selected = inRange && this.#viewMatcher.select(batch, inRange)
       if (selected) this.#countViews(counts, groups, batch, selected, table)
       yield
     }
@@ -172,7 +173,7 @@ export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
       this.source.dictionarySizes.sessions,
       scope.from - sessionLookBack,
       {
-        first: granularity !== undefined || this.#ofSessions.perEvent,
+        first: granularity !== undefined || this.#sessionMatcher.perEvent,
         code: by?.view === "each" ? undefined : by?.view,
         totals: !by,
       },
@@ -183,9 +184,9 @@ export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
 
   /** One byte for each event of a batch: 1 if it matches the session filters; undefined if all do. */
   #fits(batch: Batch, selection: Selection): Uint8Array | undefined {
-    if (!this.#ofSessions.perEvent) return undefined
+    if (!this.#sessionMatcher.perEvent) return undefined
     const fits = new Uint8Array(batch.count)
-    const selected = this.#ofSessions.select(batch, selection)
+    const selected = this.#sessionMatcher.select(batch, selection)
     if (selected) forEachEvent(selected, (index) => (fits[index] = 1))
     return fits
   }
@@ -210,13 +211,13 @@ export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
       const id = ids[index] as number
       if (id === 0 ? fits?.[index] === 0 : !table.fits(id)) continue
       const group = codes
-        ? groups.ofCode(id === 0 || byView ? (codes[index] as number) : table.codeOf(id))
-        : groups.at(batch.base + (times[index] as number))
+        ? groups.groupOfCode(id === 0 || byView ? (codes[index] as number) : table.codeOf(id))
+        : groups.groupAt(batch.base + (times[index] as number))
       at[count] = index
       groupOf[count++] = group
       if (id !== 0 && !byView && table.count(id))
         counts.addSession(
-          codes ? group : groups.at(table.firstViewOf(id)),
+          codes ? group : groups.groupAt(table.firstViewOf(id)),
           table.isBounce(id),
           table.secondsOf(id),
         )
@@ -227,7 +228,7 @@ export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
 
 /** Maps codes and buckets to the groups of counts. */
 class CountedGroups {
-  /** Groups by code or by bucket, plus 1; 0 until one occurs. */
+  /** Groups by code or by bucket, plus 1. */
   readonly #groups: number[] = []
   /** The bucket of the last time: the times of a batch are ascending. */
   #bucket = 0
@@ -239,12 +240,12 @@ class CountedGroups {
     private readonly valuesOf: (code: number) => GroupKey,
   ) {}
 
-  ofCode(code: number): number {
+  groupOfCode(code: number): number {
     return (this.#groups[code] ?? this.#add(code, this.valuesOf(code), 0)) - 1
   }
 
   /** The group of the bucket that contains a time, Unix ms. */
-  at(ts: number): number {
+  groupAt(ts: number): number {
     const { buckets } = this
     if (!this.isByTime) return (this.#groups[0] ?? this.#add(0, [], 0)) - 1
     const last = buckets[this.#bucket] as Bucket

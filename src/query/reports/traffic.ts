@@ -14,7 +14,7 @@ import { CrossingSessions } from "./crossing-sessions.ts"
 import { sessionLookBack } from "./page-sessions.ts"
 import { entriesOf } from "./step.ts"
 import { type TrafficCounts, trafficGroupBytes } from "./traffic-counts.ts"
-import { isOfSession, isView, TrafficScan } from "./traffic-scan.ts"
+import { isSessionFilter, isView, TrafficScan } from "./traffic-scan.ts"
 
 /** Page views, visitors and sessions: see `TrafficQuery`. */
 export function* traffic(
@@ -23,9 +23,9 @@ export function* traffic(
   budget: MemoryBudget,
 ): Generator<void, TrafficResult> {
   const { by, scope } = query
-  if (by?.view === "each" && !scope.filters.some(isOfSession))
+  if (by?.view === "each" && !scope.filters.some(isSessionFilter))
     return yield* trafficOfViews(scope, by.fields, source, budget)
-  // The counts of sessions that cross days are not cached, so a result stays cached as long as there is no new event.
+  // The counts of sessions that cross days are not cached, so the whole result is cached until new events arrive.
   if (source.days.some((day) => day.exceedsMemory || day.inRows().length > 0))
     return yield* computeTraffic(query, source, budget)
   const key = `traffic ${JSON.stringify(query)}`
@@ -41,21 +41,21 @@ export function* traffic(
   return result
 }
 
-/** Page views by their own fields do not need sessions: the partial aggregates of groups have them. */
+/** Page views by their own fields do not depend on sessions, so the partial aggregates of groups are enough. */
 function* trafficOfViews(
   scope: Scope,
   by: readonly Dimension[],
   source: Snapshot,
   budget: MemoryBudget,
 ): Generator<void, TrafficResult> {
-  const ofViews: GroupsQuery = {
+  const viewQuery: GroupsQuery = {
     kind: "groups",
-    // The kinds in the scope determined what the snapshot holds.
+    // The kinds in the scope determine only what the snapshot contains.
     scope: { ...scope, filters: [...scope.filters, isView] },
     by,
     measures: ["events", "users", "sessions"],
   }
-  const { buckets, groups: rows } = yield* groups(ofViews, source, budget)
+  const { buckets, groups: rows } = yield* groups(viewQuery, source, budget)
   return {
     buckets,
     groups: rows.map(({ by: values, bucket, values: [views, visitors, sessions] }) => ({
@@ -97,17 +97,17 @@ function* scannedTraffic(
   return yield* scan.rows(counts)
 }
 
-function* batchesOf({ ofSnapshot }: TrafficScan, source: Snapshot): Generator<Narrowed> {
-  for (const entry of entriesOf(source, ofSnapshot)) {
+function* batchesOf({ snapshotMatcher }: TrafficScan, source: Snapshot): Generator<Narrowed> {
+  for (const entry of entriesOf(source, snapshotMatcher)) {
     const batch = source.open(entry)
-    const selection = batch && ofSnapshot.select(batch)
+    const selection = batch && snapshotMatcher.select(batch)
     if (batch && selection) yield { batch, selection }
   }
 }
 
 /**
- * Adds the sessions that cross days, and unsealed events, to the cached counts of the others. A session whose events
- * are all in blocks of one day depends only on that day.
+ * Adds the sessions that cross days, and unsealed events, to the cached counts of all other sessions. A session whose
+ * events are all in blocks of one day depends only on that day.
  */
 function* cachedTraffic(
   query: TrafficQuery,
@@ -131,7 +131,7 @@ function* cachedTraffic(
       source.usedCache = used
     },
   }
-  const partials = new PartialAggregates(part, scan.ofSnapshot, scan, budget)
+  const partials = new PartialAggregates(part, scan.snapshotMatcher, scan, budget)
   // Uses whole days, because a session must not be split.
   const range = {
     from: Math.floor((from - sessionLookBack) / dayMs) * dayMs,

@@ -17,7 +17,7 @@ export interface Units {
 /** Bytes of a linked anonymous id. */
 const linkBytes = 80
 
-/** Call it before creating a matcher: links can contain ids that no event has, and such ids extend the dictionary. */
+/** Call it before creating a matcher: links can contain ids that no event has, which extend the dictionary. */
 export function* unitsOf(
   unit: Unit,
   websites: readonly number[],
@@ -30,8 +30,8 @@ export function* unitsOf(
 }
 
 /**
- * The texts of units by dictionary id. `locators`: an event of each. Events of linked anonymous ids do not contain the
- * id of their profile: its text comes from the links.
+ * The texts of units by dictionary id. `locators`: an event of each unit. Events of linked anonymous ids do not contain
+ * the id of their profile, so its text comes from the links.
  */
 export function* unitTexts(
   unit: Unit,

@@ -23,7 +23,7 @@ const countsBytes = 1_800
 const valueBytes = 24
 const sortedBytes = 8
 
-/** The property keys of each event name, and how often they have each value. */
+/** The property keys of each event name, and how often each value occurs. */
 export function* values(
   query: ValuesQuery,
   snapshot: Snapshot,
@@ -228,7 +228,7 @@ class PropertyCounts {
     if (!this.#kinds) {
       const base = this.#base
       const kinds = { ...(base ? base.#allKinds() : noKinds) }
-      for (const [value, times] of this.values.gained()) {
+      for (const [value, times] of this.values.additions()) {
         kinds.occurrences += times
         if (!base?.values.has(value)) addKind(kinds, value, this.#numbers)
       }
@@ -242,12 +242,12 @@ class PropertyCounts {
     const listed = (values: CountedValue[]) =>
       values.slice(0, limit).map((value) => ({ text: String(value), count: this.values.times(value) }))
     if (!this.#base) return listed(this.#sortedValues())
-    const candidates = Array.from(this.values.gained(), ([value]) => value)
-    const gained = new Set(candidates)
+    const candidates = Array.from(this.values.additions(), ([value]) => value)
+    const changed = new Set(candidates)
     // Values without new counts are already sorted.
     let unchanged = 0
     for (const value of this.#base.#sortedValues()) {
-      if (gained.has(value)) continue
+      if (changed.has(value)) continue
       if (unchanged++ === limit) break
       candidates.push(value)
     }
@@ -289,7 +289,7 @@ function addKind(kinds: Kinds, value: CountedValue, numbers: ReadonlySet<string>
   else if (urlForm.test(text)) kinds.url++
 }
 
-/** Includes its entry in the sorted list, which is created for the result. */
+/** Bytes of a value, including its entry in the sorted list that is created for the result. */
 function bytesOfValue(value: CountedValue): number {
   return typeof value === "string" ? valueBytes + value.length * 2 : sortedBytes
 }

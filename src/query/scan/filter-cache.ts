@@ -54,7 +54,7 @@ export class FilterCache {
     return this.sparse(block) ?? new SparseBatch(block, new SparseColumns(selection.at, () => false))
   }
 
-  /** Drops everything if there is no more room: later queries then no longer find this cache. */
+  /** If there is no more room, drops everything. Later queries then no longer find this cache. */
   #reserve(bytes: number): boolean {
     if (!this.#isDisabled && !this.grow(bytes)) {
       this.#isDisabled = true
@@ -151,7 +151,7 @@ class SparseBatch implements Batch {
     if (all.names) this.names = () => columns.column("names", () => all.names?.()) as Column
   }
 
-  // Read on request: a batch of several slices has no single value for these.
+  // Getters, because a joined batch has no single value for these.
   get name(): string {
     return this.all.name
   }

@@ -18,7 +18,7 @@ import { FilterCache, type SealedBlock } from "./filter-cache.ts"
 /** The kind of ids that a field contains. */
 export const kindOf: Readonly<Record<string, IdKind | undefined>> = idKinds
 
-/** Undefined if no event of the batch can have a value. */
+/** Returns the column of a field; undefined if no event of the batch can have a value. */
 export function columnOf(batch: Batch, field: Dimension): Column | undefined {
   if (field === "query_string") return batch.property(field)
   if (!field.startsWith("property.")) return batch.column(field as TextField)
@@ -35,7 +35,7 @@ export function columnOf(batch: Batch, field: Dimension): Column | undefined {
 function inside(column: Column, path: string): Column | undefined {
   const values: Value[] = []
   const codeOf = new Map<string, number>()
-  const through = [
+  const mapping = [
     0,
     ...column.values.map((value) => {
       const inner = valueAt(value, path)
@@ -50,7 +50,7 @@ function inside(column: Column, path: string): Column | undefined {
     }),
   ]
   if (values.length === 0) return undefined
-  return { codes: Uint32Array.from(column.codes, (code) => through[code] as number), values }
+  return { codes: Uint32Array.from(column.codes, (code) => mapping[code] as number), values }
 }
 
 /** The values of the first column, or of the second where the first has none. */
@@ -98,7 +98,7 @@ export interface Narrowed {
 type BatchHead = Pick<Batch, "name" | "kind" | "website">
 /** Decides for a whole batch. */
 type BatchTest = (batch: BatchHead) => boolean
-/** Decides for each event, with one truth value per code, or for all events of the batch. */
+/** Decides for each event, with one truth value per code, or for all events of the batch together. */
 type EventTest = (batch: Batch) => { codes: Codes; fits: Uint8Array } | boolean
 
 /** Selects the events of a batch that match a set of filters. */
@@ -108,7 +108,7 @@ export class Matcher {
   readonly #batchTests: BatchTest[] = []
   readonly #eventTests: EventTest[] = []
   /** Buffer for the indexes of one batch. */
-  #places = new Uint32Array(0)
+  #indexBuffer = new Uint32Array(0)
   readonly #perEvent: readonly Filter[]
   #filterCache: FilterCache | undefined
 
@@ -123,12 +123,15 @@ export class Matcher {
     this.names = named && requiredTexts(named)
   }
 
-  /** False: the name, the kind and the website of an event determine whether it matches. */
+  /**
+   * True if filters test individual events. If false, the name, kind and website of an event determine whether it
+   * matches.
+   */
   get perEvent(): boolean {
     return this.#perEvent.length > 0
   }
 
-  /** False if no event of such a batch can match. */
+  /** False if no event of the batch can match. */
   accepts(batch: BatchHead): boolean {
     return this.#batchTests.every((test) => test(batch))
   }
@@ -143,9 +146,9 @@ export class Matcher {
     if (!this.#acceptsOpen(batch)) return undefined
     const range = among ?? timeRange(batch, this.scope.from, this.scope.to)
     if (!this.perEvent) return nonEmpty(range)
-    if (range.at || !this.#isCacheable(batch)) return this.#fitting(batch, range)
-    const fitting = this.#ofAll(batch)
-    return fitting && intersect(fitting, range)
+    if (range.at || !this.#isCacheable(batch)) return this.#match(batch, range)
+    const matching = this.#selectAll(batch)
+    return matching && intersect(matching, range)
   }
 
   /** The matching events from `from` to `to` (exclusive, Unix ms), in a separate batch if they are sparse. */
@@ -158,19 +161,19 @@ export class Matcher {
   }
 
   #sparse(batch: Batch): Batch | undefined {
-    if (!this.#isCacheable(batch) || !this.#acceptsOpen(batch) || !this.#ofAll(batch)) return undefined
+    if (!this.#isCacheable(batch) || !this.#acceptsOpen(batch) || !this.#selectAll(batch)) return undefined
     return this.#cachedMatches().sparse(batch)
   }
 
-  /** Whether the matching events of the batch can be cached. */
+  /** True if the matching events of the batch can be cached. */
   #isCacheable(batch: Batch): batch is SealedBlock {
     const { memory, minFilteredEvents } = this.lookup.cache
     return this.perEvent && memory > 0 && batch.block !== undefined && batch.count >= minFilteredEvents
   }
 
-  #ofAll(block: SealedBlock): Selection | undefined {
+  #selectAll(block: SealedBlock): Selection | undefined {
     const all = { first: 0, end: block.count, at: undefined }
-    return this.#cachedMatches().selectionOf(block, () => this.#fitting(block, all))
+    return this.#cachedMatches().selectionOf(block, () => this.#match(block, all))
   }
 
   /** The cached matches of earlier queries, for the filters that test individual events. */
@@ -186,23 +189,23 @@ export class Matcher {
     return this.#filterCache
   }
 
-  #fitting(batch: Batch, { first, end, at }: Selection): Selection | undefined {
+  #match(batch: Batch, { first, end, at }: Selection): Selection | undefined {
     if (first >= end) return undefined
-    if (this.#places.length < end - first) this.#places = new Uint32Array(end - first)
-    const places = this.#places
-    let fitting = at
+    if (this.#indexBuffer.length < end - first) this.#indexBuffer = new Uint32Array(end - first)
+    const indexes = this.#indexBuffer
+    let matching = at
     for (const test of this.#eventTests) {
       const result = test(batch)
       if (result === false) return undefined
       if (result === true) continue
       const { codes, fits } = result
-      const count = fitting
-        ? stillFitting(fitting, codes, fits, places)
-        : placesOf(first, end, codes, fits, places)
+      const count = matching
+        ? filterIndexes(matching, codes, fits, indexes)
+        : findIndexes(first, end, codes, fits, indexes)
       if (count === 0) return undefined
-      if (fitting || count < end - first) fitting = places.subarray(0, count)
+      if (matching || count < end - first) matching = indexes.subarray(0, count)
     }
-    return { first, end, at: fitting === at ? at : fitting?.slice() }
+    return { first, end, at: matching === at ? at : matching?.slice() }
   }
 
   #add(filter: Filter): void {
@@ -211,7 +214,7 @@ export class Matcher {
     const kind = kindOf[field]
     if (isBatchField(field)) {
       this.#batchTests.push((batch) => {
-        const value = this.#headOf(batch, field)
+        const value = this.#batchValueOf(batch, field)
         return test(value, value)
       })
     } else if (field === "profile") this.#eventTests.push(this.#profileTest(filter))
@@ -224,7 +227,7 @@ export class Matcher {
     } else this.#eventTests.push(columnTest(field, test))
   }
 
-  #headOf({ name, kind, website }: BatchHead, field: BatchField): string | undefined {
+  #batchValueOf({ name, kind, website }: BatchHead, field: BatchField): string | undefined {
     if (field === "event_name") return name
     return field === "kind" ? kind : this.lookup.websiteId(website)
   }
@@ -242,18 +245,18 @@ export class Matcher {
     const fits = Uint8Array.from([0, 1])
     return (batch) => {
       const named = batch.profiles()
-      const theirs = visitors.get(batch.website)
-      if (!theirs || theirs.size === 0) {
+      const linkedIds = visitors.get(batch.website)
+      if (!linkedIds || linkedIds.size === 0) {
         if (profile === 0 || named.indexOf(profile) < 0) return false
       }
-      const ids = theirs && theirs.size > 0 ? batch.visitors() : undefined
+      const ids = linkedIds && linkedIds.size > 0 ? batch.visitors() : undefined
       const codes = new Uint8Array(named.length)
       let some = 0
       for (let index = 0; index < named.length; index++) {
         const one = named[index] as number
-        const isTheirs =
-          one === 0 ? ids !== undefined && (theirs?.has(ids[index] as number) ?? false) : one === profile
-        if (isTheirs) some = codes[index] = 1
+        const isMatch =
+          one === 0 ? ids !== undefined && (linkedIds?.has(ids[index] as number) ?? false) : one === profile
+        if (isMatch) some = codes[index] = 1
       }
       return some === 1 && { codes, fits }
     }
@@ -263,7 +266,7 @@ export class Matcher {
   #idTest(kind: IdKind, filter: Filter): EventTest {
     const idsOf = (batch: Batch) => batch[kind]()
     const size = this.lookup.dictionarySizes[kind]
-    const { lookup, isNegation: denies } = operators[filter.op]
+    const { lookup, isNegation } = operators[filter.op]
     if (lookup === "presence") {
       const missing = predicateOf(filter)(undefined, undefined)
       const fits = new Uint8Array(size).fill(Number(!missing))
@@ -275,19 +278,19 @@ export class Matcher {
     const ids = textTest
       ? this.lookup.foundIds(kind, textTest.key)
       : this.lookup.dictionaryIdsOf(kind, [filter.value].flat().map(String))
-    const fits = new Uint8Array(size).fill(Number(denies))
+    const fits = new Uint8Array(size).fill(Number(isNegation))
     let [count, last] = [0, 0]
     for (const id of ids) {
-      if (id === 0 || fits[id] !== Number(denies)) continue
-      fits[id] = Number(!denies)
+      if (id === 0 || fits[id] !== Number(isNegation)) continue
+      fits[id] = Number(!isNegation)
       last = id
       count++
     }
-    if (count === 0) return () => denies
+    if (count === 0) return () => isNegation
     return (batch) => {
       const codes = idsOf(batch)
       // Most batches have no event of a given person, and indexOf detects that ten times as fast as a loop.
-      if (count === 1 && codes.indexOf(last) < 0) return denies
+      if (count === 1 && codes.indexOf(last) < 0) return isNegation
       return { codes, fits }
     }
   }
@@ -317,21 +320,21 @@ function truthTable(truths: boolean[]): Uint8Array | boolean {
 }
 
 /**
- * An event matches if one of its keys does. With a negated filter, it matches if none of its keys matches the operator
- * that is negated.
+ * An event matches if one of its keys does. With a negated filter, it matches if none of its keys matches the negated
+ * operator.
  */
 function keyTest(filter: Filter): EventTest {
-  const { lookup, isNegation: denies } = operators[filter.op]
+  const { lookup, isNegation } = operators[filter.op]
   const test = positivePredicateOf(filter)
   return (batch) => {
     if (lookup === "presence") {
       const has = presence(batch, [...batch.keys().keys()])
       return { codes: has, fits: Uint8Array.from([test(undefined, undefined), test("", "")], Number) }
     }
-    const fitting = [...batch.keys().keys()].filter((key) => test(key, key))
-    if (fitting.length === 0) return denies
-    if (fitting.some((key) => batch.keys().get(key) === batch.count)) return !denies
-    return { codes: presence(batch, fitting), fits: Uint8Array.from([denies, !denies], Number) }
+    const matching = [...batch.keys().keys()].filter((key) => test(key, key))
+    if (matching.length === 0) return isNegation
+    if (matching.some((key) => batch.keys().get(key) === batch.count)) return !isNegation
+    return { codes: presence(batch, matching), fits: Uint8Array.from([isNegation, !isNegation], Number) }
   }
 }
 
@@ -353,21 +356,27 @@ function presence(batch: Batch, keys: readonly string[]): Uint8Array {
 // Branch-free, because a branch would be mispredicted half of the time.
 
 /** Writes the indexes of the matching events, and returns their number. */
-function placesOf(first: number, end: number, codes: Codes, fits: Uint8Array, places: Uint32Array): number {
+function findIndexes(
+  first: number,
+  end: number,
+  codes: Codes,
+  fits: Uint8Array,
+  indexes: Uint32Array,
+): number {
   let count = 0
   for (let index = first; index < end; index++) {
-    places[count] = index
+    indexes[count] = index
     count += fits[codes[index] as number] as number
   }
   return count
 }
 
-/** The same for the indexes in `among`, which can be the array `places` itself. */
-function stillFitting(among: Uint32Array, codes: Codes, fits: Uint8Array, places: Uint32Array): number {
+/** The same for the indexes in `among`, which can be the array `indexes` itself. */
+function filterIndexes(among: Uint32Array, codes: Codes, fits: Uint8Array, indexes: Uint32Array): number {
   let count = 0
   for (let at = 0; at < among.length; at++) {
     const index = among[at] as number
-    places[count] = index
+    indexes[count] = index
     count += fits[codes[index] as number] as number
   }
   return count

@@ -73,8 +73,8 @@ function setAt(bits: Bitset, ids: Uint32Array, at: Uint32Array): void {
 }
 
 /**
- * Moves the distinct ids of a list, without 0, to its start, and returns their number. `marks`: an empty bitset, which is empty again
- * afterwards.
+ * Moves the distinct ids of a list, without 0, to its start, and returns their number. `marks`: an empty bitset; it is
+ * empty again afterwards.
  */
 export function moveDistinct(ids: Uint32Array, count: number, marks: Bitset): number {
   let distinct = 0

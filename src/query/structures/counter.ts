@@ -48,11 +48,11 @@ function isSmall(value: unknown): value is number {
 /** Counts how often each value occurs. With a `base`, which must not change any more, it stores only the additions. */
 export class Counter<Value> {
   /** The index of each value in the lists. Undefined once packed. */
-  #places: ValueIndex<Value> | undefined = new ValueIndex()
+  #indexes: ValueIndex<Value> | undefined = new ValueIndex()
   readonly #values: Value[] = []
   readonly #times: number[] = []
   /** Number of values that are not in the base. */
-  #fresh = 0
+  #newCount = 0
 
   /** `bytesOf`: the size of a value. */
   constructor(
@@ -76,63 +76,63 @@ export class Counter<Value> {
   }
 
   get isPacked(): boolean {
-    return this.#places === undefined
+    return this.#indexes === undefined
   }
 
   /** Distinct values. */
   get size(): number {
-    return this.#fresh + (this.base?.size ?? 0)
+    return this.#newCount + (this.base?.size ?? 0)
   }
 
   /** Returns true if the value is new. */
   add(value: Value, times: number): boolean {
-    const places = this.#places as ValueIndex<Value>
-    const place = places.get(value)
-    if (place !== undefined) {
-      this.#times[place] = (this.#times[place] as number) + times
+    const indexes = this.#indexes as ValueIndex<Value>
+    const index = indexes.get(value)
+    if (index !== undefined) {
+      this.#times[index] = (this.#times[index] as number) + times
       return false
     }
     this.budget.reserve(entryBytes + this.bytesOf(value))
-    places.set(value, this.#times.push(times) - 1)
+    indexes.set(value, this.#times.push(times) - 1)
     this.#values.push(value)
     if (this.base?.has(value)) return false
-    this.#fresh++
+    this.#newCount++
     return true
   }
 
   has(value: Value): boolean {
-    return this.#places?.has(value) || (this.base?.has(value) ?? false)
+    return this.#indexes?.has(value) || (this.base?.has(value) ?? false)
   }
 
   times(value: Value): number {
-    const place = this.#places?.get(value)
-    return (place === undefined ? 0 : (this.#times[place] as number)) + (this.base?.times(value) ?? 0)
+    const index = this.#indexes?.get(value)
+    return (index === undefined ? 0 : (this.#times[index] as number)) + (this.base?.times(value) ?? 0)
   }
 
   /** Adds the counts of another counter. */
   merge(other: Counter<Value>): void {
     if (other.base) this.merge(other.base)
-    for (let place = 0; place < other.#times.length; place++)
-      this.add(other.#values[place] as Value, other.#times[place] as number)
+    for (let index = 0; index < other.#times.length; index++)
+      this.add(other.#values[index] as Value, other.#times[index] as number)
   }
 
   /**
    * Frees the lookup table. After that, it can only be merged into other counters or serve as their base.
    */
   pack(): void {
-    this.#places = undefined
+    this.#indexes = undefined
     this.budget.reserve((packedBytes - entryBytes) * this.#times.length)
   }
 
   /** The additions, without the base. */
-  *gained(): Generator<[Value, number]> {
-    for (const [place, value] of this.#values.entries()) yield [value, this.#times[place] as number]
+  *additions(): Generator<[Value, number]> {
+    for (const [index, value] of this.#values.entries()) yield [value, this.#times[index] as number]
   }
 
   /** Each value with its total count, including the base. */
   *entries(): Generator<[Value, number]> {
     const { base } = this
-    for (const [value, times] of this.gained()) yield [value, times + (base?.times(value) ?? 0)]
-    for (const entry of base?.entries() ?? []) if (!this.#places?.has(entry[0])) yield entry
+    for (const [value, times] of this.additions()) yield [value, times + (base?.times(value) ?? 0)]
+    for (const entry of base?.entries() ?? []) if (!this.#indexes?.has(entry[0])) yield entry
   }
 }

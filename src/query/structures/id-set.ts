@@ -15,7 +15,7 @@ const setBytes = 130
 const initialSlots = 8
 /**
  * The share of the available memory that a bitset can take if a table would be smaller. Because it is a share of what
- * is still available, each set leaves most of it to the following ones.
+ * is still available, each set leaves most of that to later sets.
  */
 const spareShare = 1 / 64
 
@@ -118,7 +118,7 @@ export class IdSet {
 
   /**
    * Prepares for up to `more` new ids. A bitset takes as much memory as a table of range / 64 ids, and is faster. If
-   * there is memory to spare, a bitset is used from a sixteenth of that number.
+   * there is memory to spare, a bitset is used from a sixteenth of that number on.
    */
   #expect(more: number): void {
     if (this.#bits || this.#list) return

@@ -5,22 +5,28 @@ import { firstCode, type NumberDictionary } from "./number-dictionary.ts"
 import { quickselect } from "./quickselect.ts"
 import type { Selection } from "./selection.ts"
 
-/** Bytes that an object takes without numbers, measured. */
+/** Measured bytes of an object without numbers. */
 const objectBytes = 300
 const initialLength = 4
-/** For a percentile, fewer numbers than one in this many of the dictionary are selected from; otherwise all codes are walked. */
+/**
+ * A percentile uses quickselect if the dictionary has more than this many times as many numbers; otherwise, it scans
+ * all codes.
+ */
 const sparseFactor = 4
-/** How much longer than the dictionary an array of counts is, so that a growing dictionary seldom needs another one. */
+/**
+ * An array of counts is longer than the dictionary by this factor, so that a growing dictionary seldom needs a new one.
+ */
 const spareRoom = 1.25
 
 /**
- * Counts how often each number of a dictionary occurs: a list with a code for each occurrence, or an array with a count for each code
- * once that is smaller. With a `base`, which must no longer change, and whose codes this dictionary has, it stores only the additions.
+ * Counts how often each number of a dictionary occurs. Holds a list with a code for each occurrence, or an array with a
+ * count for each code once that is smaller. With a `base`, which must not change any more, and whose codes this
+ * dictionary shares, it stores only the additions.
  */
 export class NumberCounts {
   #list = new Uint32Array(initialLength)
   #length = 0
-  /** Fewer than 2^32 events fit a database. The codes that stand for no number are counted too, and not read. */
+  /** A database holds fewer than 2^32 events. The codes that stand for no number are counted too, but not read. */
   #counts: Uint32Array | undefined
 
   constructor(
@@ -40,7 +46,7 @@ export class NumberCounts {
     }
   }
 
-  /** Adds the numbers of selected events once each. `mapping`: codes of the dictionary by those of the column. */
+  /** Adds the number of each selected event. `mapping`: codes of the dictionary by code of the column. */
   addAll(codes: Codes, mapping: Uint32Array, { first, end, at }: Selection): void {
     const counts = this.#makeRoom(at ? at.length : end - first)
     const own = wideCodes(codes.subarray(first, end))
@@ -50,7 +56,7 @@ export class NumberCounts {
     else this.#length = listMapped(this.#list, this.#length, own, mapping)
   }
 
-  /** Adds the counts of others. */
+  /** Adds other counts. */
   merge(other: NumberCounts): void {
     if (other.base) this.merge(other.base)
     const mapping = this.dictionary.mappingOf(other.dictionary)
@@ -67,8 +73,8 @@ export class NumberCounts {
   }
 
   /**
-   * Prepares for `more` numbers. Returns the array of counts, with a place for each code; undefined: they belong into the list, which has room
-   * for them.
+   * Makes room for `more` numbers. Returns the array of counts, with an element for each code; undefined if the numbers
+   * belong in the list.
    */
   #makeRoom(more: number): Uint32Array | undefined {
     const { size } = this.dictionary
@@ -104,7 +110,7 @@ export class NumberCounts {
     this.#list = copyInto(new Uint32Array(length), this.#list.subarray(0, this.#length))
   }
 
-  /** Shrinks it to its minimum. */
+  /** Reduces its memory. */
   pack(): void {
     // Copying the list takes longer than adding to it.
     if (this.#length * 2 < this.#list.length) this.#resize(this.#length)
@@ -146,7 +152,7 @@ export class NumberCounts {
   }
 }
 
-// Each loop over all numbers is a function of its own: small functions are compiled sooner and better.
+// Each loop over all numbers is a separate function: small functions are compiled sooner and better.
 
 function totalOf(counts: Uint32Array): number {
   let total = 0
@@ -244,7 +250,7 @@ function listCounts(
 }
 
 function addCounts(counts: Uint32Array, more: Uint32Array): void {
-  // Beyond the places of `counts`, `more` has spare room.
+  // Elements of `more` beyond the length of `counts` are spare.
   const end = Math.min(counts.length, more.length)
   for (let code = firstCode; code < end; code++)
     counts[code] = (counts[code] as number) + (more[code] as number)

@@ -4,21 +4,31 @@ import { numberOf } from "../json-values.ts"
 import type { MemoryBudget } from "./memory-budget.ts"
 import type { Selection } from "./selection.ts"
 
-/** Bytes that an object takes without numbers, measured. */
+/** Measured bytes of an object without numbers. */
 const objectBytes = 400
 /**
- * Bytes of a number: the number by code, the sorted number, its code, and a count in the scratch array. A number that was added
- * alone takes more until it is sorted. All is reserved when numbers are added: a dictionary in the cache no longer has a budget.
+ * Bytes of a number: the number by code, the sorted number, its code, and a count in the scratch array. A number that
+ * was added alone takes more until it is sorted. All memory is reserved when numbers are added, because a dictionary in
+ * the cache no longer has a budget.
  */
 const numberBytes = 24
 const pendingBytes = 60
-/** Numbers that are added one by one are sorted once they are more than these: a minimum, and a share of the sorted ones. */
+/**
+ * Numbers that are added one by one are sorted when there are more than this minimum, and more than this share of the
+ * sorted numbers.
+ */
 const minPending = 1_024
 const pendingShare = 1 / 4
-/** Fewer values than one in this many numbers are looked up one by one; more are merged with the sorted numbers. */
+/**
+ * Values are looked up one by one if there are more than this many numbers per value; otherwise they are merged with
+ * the sorted numbers.
+ */
 const mergeFactor = 16
 
-/** The codes of numbers start at 2. In a mapping of codes, 0 is a code that is not mapped yet, and 1 one that stands for no number. */
+/**
+ * The codes of numbers start at 2. In a mapping of codes, 0 marks a code that is not mapped yet, and 1 a code that
+ * stands for no number.
+ */
 export const [noNumber, firstCode] = [1, 2] as const
 
 /** Distinct numbers and their codes. Counting by code takes a tenth of the time of counting by number. */
@@ -31,12 +41,12 @@ export class NumberDictionary {
   /** Ascending, and the code of each. These arrays are replaced, never changed. */
   #sorted: Float64Array
   #order: Uint32Array
-  /** Numbers that are not among the sorted ones yet, and their codes. */
+  /** Numbers that are not sorted yet, and their codes. */
   readonly #pending = new Map<number, number>()
   #scratch = new Uint32Array(0)
   #mapping: { other: NumberDictionary; codes: Uint32Array } | undefined
   /** The codes of columns, by their values: all slices of a block share their values. */
-  #columns = new WeakMap<readonly Value[] | Float64Array, { mapping: Uint32Array; isWhole: boolean }>()
+  #columns = new WeakMap<readonly Value[] | Float64Array, { mapping: Uint32Array; isComplete: boolean }>()
 
   /** `base`: the dictionary starts with its numbers, which have the same codes. */
   constructor(
@@ -62,7 +72,7 @@ export class NumberDictionary {
     return objectBytes + this.#numbers.length * numberBytes
   }
 
-  /** Whether all numbers of another dictionary have the same codes here. */
+  /** True if all numbers of another dictionary have the same codes here. */
   hasCodesOf(other: NumberDictionary): boolean {
     return other === this || (this.#origin?.base === other && this.#origin.size === other.#size)
   }
@@ -97,16 +107,16 @@ export class NumberDictionary {
     return this.#numbers[code] as number
   }
 
-  /** The code here of each code of a column: at least of those of the selected events. */
+  /** Maps the codes of a column to codes of this dictionary; at least those of the selected events. */
   codesOfColumn(column: Column, { first, end, at }: Selection): Uint32Array {
     const { codes, numbers } = column
     const distinct = numbers ?? column.values
     const known = this.#columns.get(distinct)
-    if (known?.isWhole) return known.mapping
+    if (known?.isComplete) return known.mapping
     const mapping = known?.mapping ?? new Uint32Array(distinct.length + 1)
-    const isWhole = !known && numbers !== undefined && this.#mapAll(numbers, mapping)
-    this.#columns.set(distinct, { mapping, isWhole })
-    if (isWhole) return mapping
+    const isComplete = !known && numbers !== undefined && this.#mapAll(numbers, mapping)
+    this.#columns.set(distinct, { mapping, isComplete })
+    if (isComplete) return mapping
     const { values } = column
     const size = at ? at.length : end - first
     for (let n = 0; n < size; n++) {
@@ -118,14 +128,17 @@ export class NumberDictionary {
     return mapping
   }
 
-  /** Fills `mapping` with the code of each number, at 1 + its index. False, without a change, if they are too few to be worth it. */
+  /**
+   * Fills `mapping` with the code of each number, at 1 + its index. Returns false and changes nothing if there are too
+   * few numbers to be worth it.
+   */
   #mapAll(numbers: Float64Array, mapping: Uint32Array): boolean {
     if (numbers.length * mergeFactor < this.#size) return false
     if (areAscending(numbers)) {
       mapping.set(this.#codesOfAscending(numbers), 1)
       return true
     }
-    // Blocks of earlier versions have them in another order.
+    // Blocks of earlier versions store numbers in any order.
     const sorted = numbers.slice().sort()
     const codes = this.#codesOfAscending(sorted)
     for (let index = 0; index < numbers.length; index++)
@@ -133,7 +146,7 @@ export class NumberDictionary {
     return true
   }
 
-  /** The code here of each code of another dictionary; undefined if they are the same. */
+  /** Maps the codes of another dictionary to codes of this one; undefined if they are the same. */
   mappingOf(other: NumberDictionary): Uint32Array | undefined {
     if (this.hasCodesOf(other)) return undefined
     const known = this.#mapping
@@ -147,23 +160,23 @@ export class NumberDictionary {
     return mapping
   }
 
-  /** The codes of ascending numbers, which are added if they are new: reads both lists once. */
+  /** Returns the codes of ascending numbers, and adds new ones. Reads both lists once. */
   #codesOfAscending(values: Float64Array): Uint32Array {
     this.#sort()
     const [sorted, order] = [this.#sorted, this.#order]
     const codes = new Uint32Array(values.length)
     const before = this.#size
-    let place = 0
+    let rank = 0
     for (let index = 0; index < values.length; index++) {
       const value = values[index] as number
-      while (place < sorted.length && (sorted[place] as number) < value) place++
-      codes[index] = sorted[place] === value ? (order[place] as number) : this.#add(value === 0 ? 0 : value)
+      while (rank < sorted.length && (sorted[rank] as number) < value) rank++
+      codes[index] = sorted[rank] === value ? (order[rank] as number) : this.#add(value === 0 ? 0 : value)
     }
     if (this.#size > before) this.#mergeSorted(this.#numbers.subarray(before, this.#size), before)
     return codes
   }
 
-  /** Merges ascending numbers with codes from `first` on into the sorted ones. */
+  /** Merges ascending numbers, with codes from `first` on, into the sorted numbers. */
   #mergeSorted(added: Float64Array, first: number): void {
     const [before, beforeOrder] = [this.#sorted, this.#order]
     if (before.length === 0) {
@@ -186,7 +199,7 @@ export class NumberDictionary {
     this.#order = order
   }
 
-  /** Moves pending numbers to the sorted ones. */
+  /** Moves pending numbers to the sorted numbers. */
   #sort(): void {
     const pending = this.#pending
     if (pending.size === 0) return
@@ -207,7 +220,7 @@ export class NumberDictionary {
     return this.#order
   }
 
-  /** An array of zeros for each code. Reset what you change. */
+  /** An array with a zero for each code. Reset the elements that you change. */
   scratch(): Uint32Array {
     if (this.#scratch.length < this.#size) {
       this.#scratch = new Uint32Array(this.#numbers.length)
@@ -215,7 +228,7 @@ export class NumberDictionary {
     return this.#scratch
   }
 
-  /** Releases what can be computed again. */
+  /** Releases data that can be recomputed. */
   trim(): void {
     this.#sort()
     this.#scratch = new Uint32Array(0)
@@ -230,13 +243,16 @@ function areAscending(numbers: Float64Array): boolean {
   return true
 }
 
-/** The dictionaries of a query, by property. Its aggregates share them: merging these needs no mapping of codes. */
+/**
+ * The dictionaries of a query, by property. The aggregates of the query share them, so merging aggregates needs no
+ * mapping of codes.
+ */
 export class NumberDictionaries {
   readonly #byProperty = new Map<string, NumberDictionary>()
 
   constructor(private readonly budget: MemoryBudget) {}
 
-  /** `base`: the dictionary of an aggregate in the cache, whose codes the result has. */
+  /** `base`: the dictionary of an aggregate in the cache. The result has the same codes. */
   of(property: string, base: NumberDictionary | undefined): NumberDictionary {
     const known = this.#byProperty.get(property)
     if (known && (!base || known.hasCodesOf(base))) return known

@@ -1,6 +1,6 @@
 /**
- * Returns the value that would be at `index` if the values from `first` to `end` (exclusive) were sorted ascending. Reorders them.
- * Takes linear time on average, where sorting does not.
+ * Returns the value that would be at `index` if the values from `first` to `end` (exclusive) were sorted ascending.
+ * Reorders them. Takes linear time on average, unlike sorting.
  */
 export function quickselect(values: Float64Array, index: number, first: number, end: number): number {
   let [low, high] = [first, end - 1]

@@ -8,7 +8,7 @@ export interface Selection {
   at: Uint32Array | undefined
 }
 
-/** How many events are selected. */
+/** The number of selected events. */
 export function sizeOf({ first, end, at }: Selection): number {
   return at ? at.length : end - first
 }
@@ -118,15 +118,15 @@ export function forEachGroupValue(
       visit(group, values[code - 1] as Value, 1)
       continue
     }
-    let ofGroup = counts[group]
-    if (!ofGroup) {
-      ofGroup = new Uint32Array(values.length + 1)
-      counts[group] = ofGroup
+    let groupCounts = counts[group]
+    if (!groupCounts) {
+      groupCounts = new Uint32Array(values.length + 1)
+      counts[group] = groupCounts
     }
-    ofGroup[code] = (ofGroup[code] as number) + 1
+    groupCounts[code] = (groupCounts[code] as number) + 1
   }
-  counts.forEach((ofGroup, group) => {
-    ofGroup?.forEach((count, code) => {
+  counts.forEach((groupCounts, group) => {
+    groupCounts?.forEach((count, code) => {
       if (count > 0) visit(group, values[code - 1] as Value, count)
     })
   })
@@ -141,14 +141,14 @@ export function presentOnly(
   const { first, end, at: selected } = selection
   const range = { first: lowerBound(at, first), end: lowerBound(at, end), at: undefined }
   if (!selected) return [{ codes, values, numbers }, range]
-  const both: number[] = []
+  const common: number[] = []
   for (let [n, m] = [range.first, 0]; n < range.end; n++) {
     m = lowerBound(selected, at[n] as number, m)
-    if (selected[m] === at[n]) both.push(n)
+    if (selected[m] === at[n]) common.push(n)
   }
   return [
     { codes, values, numbers },
-    { ...range, at: Uint32Array.from(both) },
+    { ...range, at: Uint32Array.from(common) },
   ]
 }
 

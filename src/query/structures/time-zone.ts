@@ -5,13 +5,13 @@ const minute = 60_000
 const hour = 60 * minute
 const day = 24 * hour
 
-/** A time in Unix ms from which a zone's clock is `offset` ms ahead of UTC. */
+/** From `from` (Unix ms) on, the local time of a zone is `offset` ms ahead of UTC. */
 interface Transition {
   from: number
   offset: number
 }
 
-/** A time zone's UTC offsets between two times, Unix ms. Throws a RangeError if there is no such zone. */
+/** The UTC offsets of a time zone between two times, Unix ms. Throws a RangeError if there is no such zone. */
 export class TimeZone {
   readonly transitions: readonly Transition[]
 
@@ -33,8 +33,8 @@ export class TimeZone {
 }
 
 /**
- * Splits a range, in Unix ms with `to` exclusive, into the zone's periods. The first and the last period are clipped to
- * the range. Without a granularity, the range is one bucket.
+ * Splits a range, in Unix ms with `to` exclusive, into periods of local time. The first and the last period are clipped
+ * to the range. Without a granularity, the range is one bucket.
  */
 export function bucketsOf(
   from: number,
@@ -71,7 +71,10 @@ export function bucketAt(buckets: readonly Bucket[], time: number): number {
   return low
 }
 
-/** Start and end of the period that contains a local time. A local time is the Unix ms at which UTC clocks show the same digits. */
+/**
+ * Start and end of the period that contains a local time. A local time is the Unix time at which a UTC clock shows the
+ * same digits.
+ */
 function periodAround(local: number, granularity: Granularity): [number, number] {
   const multiple = (length: number): [number, number] => {
     const start = Math.floor(local / length) * length
