@@ -3,10 +3,13 @@ import { LruCache } from "./lru-cache.ts"
 import { cut } from "./page-text.ts"
 import { type ReferrerType, typeOfHost } from "./referrer-domains.ts"
 
-/** Parameters that advertising networks add to the address of a page. Meta's `fbclid` is not one: links in unpaid posts have it too. */
+/**
+ * Parameters that advertising networks add to the address of a page. Meta's `fbclid` is not listed: links in unpaid
+ * posts have it too.
+ */
 const clickIds = ["gclid", "ttclid", "twclid", "li_fat_id", "msclkid"] as const
 
-/** The fields of a page's item that say where the visitor came from. Each can be missing. */
+/** The fields of an item that tell where the visitor came from. Each can be missing. */
 export type AcquisitionInput = Readonly<
   Partial<Record<(typeof acquisitionFields)[number] | (typeof clickIds)[number], unknown>>
 >
@@ -23,10 +26,10 @@ const maxHostLength = 253
  */
 const maxReadLength = 8_192
 
-/** Entries of the caches of referrers and of contexts: about 1 MB each with the usual ones. A miss takes 2 µs. */
+/** Entries of the caches of referrers and of contexts: about 1 MB each with ordinary referrers. A miss takes 2 µs. */
 const maxCached = 2_000
 
-/** The fields of an item that make its context more than that of its referrer. */
+/** The fields of an item that affect its context in addition to the referrer. */
 const attributionFields = [
   "utm_source",
   "utm_medium",
@@ -58,12 +61,15 @@ const noReferrer: Referrer = { url: "", host: "", type: "direct" }
  */
 export class AcquisitionContexts {
   readonly #referrers = new LruCache<Referrer>(maxCached)
-  /** Contexts without campaigns and click IDs, by referrer and host: the same object, whose id the store caches. */
+  /**
+   * Contexts without campaigns and click IDs, by referrer and host. They are always the same objects, because the store
+   * caches ids by object.
+   */
   readonly #contexts = new LruCache<AcquisitionContext>(maxCached)
 
   /**
-   * The context of one item. `page`: the URL of the page, if known; UTM values and click IDs that the item lacks are taken from its
-   * query. `domain`: the website's. Malformed values are left out.
+   * The context of one item. `page`: the URL of the page, if known; its query supplies UTM values and click IDs that
+   * the item lacks. `domain`: of the website. Malformed values are left out.
    */
   acquisitionContext(item: AcquisitionInput, page: URL | undefined, domain: string): AcquisitionContext {
     const query = page && attributionQuery.test(page.search) ? page.searchParams : undefined
@@ -114,7 +120,7 @@ function referrerOf(text: string): Referrer {
   const host = withoutWww(url.hostname)
   if (host.length > maxHostLength) return noReferrer
   const type = typeOfHost(host)
-  // The part after an app's package name is an address inside the app.
+  // The part after the package name is an address inside the app.
   if (url.protocol === "android-app:") return { url: `android-app://${host}`, host, type }
   if (url.protocol !== "https:" && url.protocol !== "http:") return noReferrer
   return { url: toStorableText(url.origin + url.pathname, maxReferrerLength), host, type }

@@ -6,10 +6,10 @@ import { countryOf, type GeoLocation, type GeoTable, openCountryTable } from "./
 import { LruCache } from "./lru-cache.ts"
 import { type Device, DeviceParser } from "./user-agent.ts"
 
-/** What the headers and the address of a request say about its sender. All items of a batch share it. */
+/** The sender of a request, derived from its headers and address. All items of a batch share it. */
 export type SenderContext = Device & GeoLocation
 
-/** The fields of a page's item that describe the browser. Each can be missing. */
+/** The fields of an item that describe the browser. Each can be missing. */
 export type ClientInput = Readonly<Partial<Record<"language" | "timezone" | "screen_resolution", unknown>>>
 
 export interface ClientContextOptions {
@@ -64,9 +64,9 @@ export class ClientContexts {
       return this.#countries.find(address)
     }
     const country = countryOf(header)
-    const place = country === "" ? undefined : geoFile?.find(address)
+    const location = country === "" ? undefined : geoFile?.find(address)
     // A region in another country would contradict the header.
-    return place?.country === country ? place : { country, region: "", city: "" }
+    return location?.country === country ? location : { country, region: "", city: "" }
   }
 
   /** The canonical form without extensions, such as calendars; '' if it is not a BCP 47 tag. */
@@ -93,7 +93,7 @@ function screenOf(value: unknown): { width: number; height: number } | undefined
     : { width: Number(width), height: Number(height) }
 }
 
-/** Safari on an iPad claims to run on a Mac. It reports its screen in portrait, however it is held. */
+/** Safari on an iPad claims to run on a Mac. It reports its screen in portrait, regardless of the orientation. */
 function isIpad(sender: SenderContext, screen: { width: number; height: number } | undefined): boolean {
   if (sender.os_name !== "macOS" || sender.browser_name !== "Safari" || !screen) return false
   return screen.width < screen.height && screen.width <= maxIpadWidth

@@ -6,14 +6,14 @@ import { pageWebsiteId } from "./credential.ts"
 
 // Anyone can send a rejected request, so the size of its description is bounded.
 
-/** Events inspected: a mistake in one event is usually in all of them. */
+/** Maximum events inspected: a mistake in one event is usually in all of them. */
 const maxInspectedEvents = 100
 const maxNames = 10
 const maxKeys = 30
 /** UTF-16 units of a name or key. */
 const maxLength = 64
 const maxIdLength = 255
-/** Invalid fields. Once these are fixed, the next request shows the others. */
+/** Maximum invalid fields. Once these are fixed, the next request shows the others. */
 const maxFields = 3
 
 /** Describes a rejected request by names and keys. Values are omitted: they can be personal data or passwords. */

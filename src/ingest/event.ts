@@ -6,7 +6,7 @@ import type { EventRow } from "../store/events.ts"
 import { isUuid, type Website } from "../store/websites.ts"
 import { checkEvent, type EventInput } from "./schema.ts"
 
-/** An event that passed all checks of the contract that need only the event itself. */
+/** An event that has passed all checks of the contract that depend only on the event. */
 export interface CheckedEvent {
   input: EventInput
   /** Unix ms */
@@ -16,7 +16,7 @@ export interface CheckedEvent {
   properties: string | null
 }
 
-/** What the checks of an event depend on. */
+/** The parameters of the checks of an event. */
 export interface EventRules {
   /** Maximum events in a request. */
   maxEvents: number
@@ -202,7 +202,10 @@ export function toRow(event: CheckedEvent, website: Website | undefined, receipt
   }
 }
 
-/** True if the visitor id is stored as a hash. An event can request more privacy than its website's setting, never less. */
+/**
+ * True if the visitor id is stored as a hash. An event can request more privacy than the website is set to, but never
+ * less.
+ */
 export function shouldHashVisitor(
   requested: EventInput["anonymizeVisitorIds"],
   website: Website | undefined,

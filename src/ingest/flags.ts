@@ -2,7 +2,7 @@ import type { IngestRoute } from "./handle.ts"
 
 /**
  * GET /public/v1/flags/bulk: this server has no feature flags. The empty list lets clients use their defaults
- * at once.
+ * immediately.
  */
 export const flagsRoute: IngestRoute = {
   method: "GET",

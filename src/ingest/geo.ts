@@ -81,7 +81,7 @@ export class GeoTable {
     try {
       return locationOf(this.#reader.get(address))
     } catch {
-      return unknownLocation // that part of the file is damaged: store the event without a country
+      return unknownLocation // this part of the file is damaged: store the event without a country
     }
   }
 }

@@ -24,7 +24,7 @@ import { errorResponse, ingestHeaders } from "./responses.ts"
 export interface IngestDeps extends AuthFailureDeps, BodyDeps, RejectedBytesDeps {
   registry: Registry
   batcher: Pick<Batcher, "submit">
-  /** False if the row counts against the website's quota of new names. */
+  /** False if the row would count against the quota for new names. */
   isKnownName: (row: EventRow) => boolean
   profiles: Profiles
   /** Counts requests by key, and by website id and address. */
@@ -141,7 +141,7 @@ export function recordRejected(
   rejectedRequests.add(rejected, { request_id: headers["x-request-id"], website })
 }
 
-/** Applies the rate limit of the credential: the key's own, or that of a website id and address. */
+/** Applies the rate limit of the credential: of a key, or of a website id and address. */
 export function enforceCredentialLimit(
   deps: IngestDeps,
   { context, now, headers }: IngestRequest,
@@ -171,7 +171,9 @@ export interface RequestSize {
   bytes: number
 }
 
-/** Number of requests that one request counts as: its largest share of the limits on events and bytes, and at least 1. */
+/**
+ * Returns how many requests a request counts as: its largest share of the limits on events and bytes, and at least 1.
+ */
 function requestCost(
   { events, bytes }: RequestSize,
   { rateLimit, rateLimitEvents, rateLimitBytes }: IngestSettings,

@@ -11,7 +11,9 @@ export class LruCache<Value> {
 
   constructor(readonly capacity: number) {}
 
-  /** The value of `key`, computed if it is not cached. Values of keys of more than 512 UTF-16 units are not cached. */
+  /**
+   * The value of `key`, computed if it is not cached. Values with keys of more than 512 UTF-16 units are not cached.
+   */
   get(key: string, compute: (key: string) => Value): Value {
     if (key.length > maxKeyLength) return compute(key)
     const cached = this.#entries.get(key)

@@ -1,6 +1,9 @@
 import { appOriginOf, hostOf, isLoopback, type Website } from "../store/websites.ts"
 
-/** Whether pages of `origin` can send events to a website: true for the website's domain, its subdomains, its allowed origins and loopback hosts. */
+/**
+ * True if pages of `origin` can send events to a website: for its domain, subdomains and allowed origins, and for
+ * loopback hosts.
+ */
 export function originAllowed(origin: string | null, { domain, allowedOrigins }: Website): boolean {
   if (origin === null) return allowedOrigins.length === 0
   const app = appOriginOf(origin)

@@ -114,7 +114,7 @@ async function receiveBatch(deps: IngestDeps, request: IngestRequest): Promise<R
   const website = authorizePage(deps, request, { events: read.length, bytes: body.size })
   const items = read.flatMap(({ item }) => (Array.isArray(item) ? [] : [item]))
   const rejected = await storeBatch(deps, items, pageRows(deps, request, website, items), body.size)
-  const results = read.map((one) => resultOf(one, rejected))
+  const results = read.map((item) => resultOf(item, rejected))
   recordInvalidItems(deps, request, read)
   recordNewNames(deps, request, read, rejected)
   const accepted = results.filter(({ status }) => status === "success")
@@ -129,8 +129,8 @@ async function receiveBatch(deps: IngestDeps, request: IngestRequest): Promise<R
 }
 
 /**
- * Stores the items of a batch. If they exceed the website's quota of new names, stores those whose names are known, so
- * that page views are not lost too, and returns the others.
+ * Stores the items of a batch. If they exceed the quota for new names, stores those whose names are known, so that page
+ * views are not lost too, and returns the others.
  */
 async function storeBatch(
   { batcher, isKnownName }: IngestDeps,
@@ -215,13 +215,15 @@ function recordInvalidItems(
 ): void {
   const invalid = read.flatMap(({ item }, index) => (Array.isArray(item) ? [{ index, errors: item }] : []))
   if (invalid.length === 0) return
-  const error = invalidBody(invalid.flatMap(({ index, errors }) => errors.map((one) => inItem(index, one))))
+  const error = invalidBody(
+    invalid.flatMap(({ index, errors }) => errors.map((error) => inItem(index, error))),
+  )
   const body = invalid.map(({ index }) => read[index]?.value)
   recordRejected(deps, { ...context, body }, route, error, headers)
   if (invalid.length === read.length) countRejectedBytes(deps, context, error)
 }
 
-/** Lists the items whose names exceed the quota. */
+/** Lists the items whose names exceed the quota among the rejected requests. */
 function recordNewNames(
   deps: IngestDeps,
   { context, route, headers }: IngestRequest,

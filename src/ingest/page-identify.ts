@@ -10,12 +10,12 @@ import { authorizePage, readPageBody } from "./page-request.ts"
 import { checkPageIdentity, type PageIdentityInput } from "./page-schema.ts"
 
 /*
- * Anyone who knows the public website id can send what a page sends. So a page cannot take over a profile:
+ * Anyone who knows the public website id can send the requests of a page. Therefore, a page cannot take over a profile:
  * - Its traits and links are marked as claims, here and wherever they are shown.
- * - A claimed link gives a profile no events, neither in reports nor in exports nor in what `forget` deletes.
- * - A trait that a key set stays as it is.
- * - A visitor whom a key linked gets no further links.
- * - A link that a key makes replaces the claims about the visitor.
+ * - A claimed link assigns no events to a profile, neither in reports and exports nor for `forget`.
+ * - A claim does not change traits that a key set.
+ * - A claim does not link a visitor that a key has linked.
+ * - A link by a key replaces the claimed links of the visitor.
  */
 
 /** Maximum requests a minute for one website id from one address. */

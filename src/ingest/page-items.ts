@@ -27,7 +27,7 @@ import {
 } from "./page-schema.ts"
 import { cut, pagePath, pagePathOf, pageUrlOf, sizeOf } from "./page-text.ts"
 
-/** An item of the page script that passed all checks that need only the item itself. */
+/** An item of the page script that has passed all checks that depend only on the item. */
 export interface PageItem {
   kind: EventKind
   name: string
@@ -41,7 +41,7 @@ export interface PageItem {
   visit: VisitInput | undefined
 }
 
-/** What an item says about the visit. */
+/** The part of an item that describes the visit. */
 export interface VisitInput {
   /** The fields of the item. */
   item: ClientInput & AcquisitionInput
@@ -59,12 +59,12 @@ interface CommonInput {
   properties?: object | null
 }
 
-/** What differs between types of items. */
+/** The parts of an item that depend on its type. */
 interface Description {
   kind: EventKind
   name: string
   path: string | null
-  /** Stored with the sender's properties, unless null, undefined or ''. Their names are reserved. */
+  /** Stored with the properties of the sender, unless null, undefined or ''. Their names are reserved. */
   builtIn?: Record<string, string | number | null | undefined>
   visit?: VisitInput
 }
@@ -123,8 +123,9 @@ function columnTextErrors(value: object): FieldError[] {
 }
 
 /**
- * Adds the built-in properties to the sender's. Their names are reserved, so the sender's value is never
- * used, even if the built-in value is missing. If both together are too large, the sender's are left out.
+ * Adds the built-in properties to those of the sender. Their names are reserved, so a value from the sender is never
+ * used, even if the built-in value is missing. If all properties together are too large, those of the sender are left
+ * out.
  */
 function serialize(
   sent: object | null | undefined,
@@ -159,7 +160,7 @@ const isMissing = (value: unknown) => value === null || value === undefined || v
 
 const cutOf = (text: string | null | undefined, limit: number) => text && cut(text, limit)
 
-/** What page events and outgoing links say about the page, as properties. */
+/** The properties of page events and outgoing links that describe the page. */
 function pageProperties(input: PageEventInput | OutgoingLinkInput, page: URL | undefined) {
   return {
     title: cutOf(input.title, textLimits.title),
@@ -175,7 +176,7 @@ function pageProperties(input: PageEventInput | OutgoingLinkInput, page: URL | u
   }
 }
 
-/** Names of the page script's own events; events with other names are custom. */
+/** Names that the page script reserves; events with other names are custom. */
 const pageKinds: Readonly<Record<string, EventKind>> = { screen_view: "page_view", page_exit: "page_exit" }
 
 const pageEvents = itemType(pageEventSchema, (input) => {
@@ -304,7 +305,7 @@ export function readItems(body: unknown, { read }: ItemType, maxItems: number, r
   return items
 }
 
-/** Puts the index of an item before the name of a field. */
+/** Prefixes the name of a field with the index of its item. */
 export function inItem(index: number, { field, message }: FieldError): FieldError {
   return { field: trimDot(`${index}.${field}`), message }
 }

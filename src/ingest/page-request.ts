@@ -66,7 +66,8 @@ export function pageRows(
     anonymousId: common.anonymousId || null,
     hashVisitor: shouldHashVisitor(common.anonymizeVisitorIds ?? "auto", website),
     sessionId: common.sessionId || null,
-    // An item that names a profile identifies its visitor. The event is stored either way.
+    // An item that names a profile identifies its visitor, which the website can forbid. The event is stored either
+    // way.
     profileId: website.pageIdentify ? common.profileId || null : null,
     path,
     viaKey: 0,
@@ -79,7 +80,7 @@ export function pageRows(
   }))
 }
 
-/** Reuses the last context while the fields are the same: nearly all requests have items of one browser only. */
+/** Reuses the last context while the fields are the same: nearly all requests have items of a single browser. */
 function cacheLastContext(
   contextOf: (input: ClientInput) => ClientContext,
 ): (input: ClientInput) => ClientContext {

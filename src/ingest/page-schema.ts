@@ -2,12 +2,12 @@ import { type Static, type TProperties, type TSchema, Type } from "@sinclair/typ
 import { SchemaCheck } from "../http/validation.ts"
 import { type IdentifyInput, traitsSchema } from "./schema.ts"
 
-// What the page script sends. Optional fields can be null. Lengths are UTF-16 units, as in JavaScript. `expected` completes the error
-// message "<field> …". Unknown fields are ignored.
+// The items that the page script sends. Optional fields can be null. Lengths are UTF-16 units, as in JavaScript.
+// `expected` completes the error message "<field> …". Unknown fields are ignored.
 
 /**
- * UTF-16 units at which strings that describe the page or the visit are cut. A long string is no reason to
- * lose the view.
+ * UTF-16 units after which strings that describe the page or the visit are cut. A long string is no reason to lose the
+ * view.
  */
 export const textLimits = {
   title: 512,
@@ -44,7 +44,7 @@ function cutText(limit: number, description: string) {
   return lenientText(`${description}; cut at ${limit} characters`)
 }
 
-/** A value of any type. It is left out if it is not what the description says. */
+/** A value of any type. It is left out if it does not match the description. */
 function lenient(description: string) {
   return Type.Optional(Type.Unknown({ description }))
 }
@@ -87,7 +87,7 @@ const anonymizeVisitorIds = optional(Type.Union([Type.Boolean(), Type.Literal("a
   expected: 'must be true, false or "auto"',
 })
 
-/** Fields of every item. `idLength`: of anonymousId and sessionId. */
+/** The fields of every item. `idLength`: the maximum length of anonymousId and sessionId. */
 function commonFields(idLength: number) {
   return {
     anonymousId: text(idLength, "Visitor id, created by the page script"),
@@ -110,7 +110,7 @@ const eventId = requiredText(
 const utm = (name: string) =>
   lenient(`UTM ${name}; cut at ${textLimits.utm} characters, left out if it is not a string`)
 
-/** What page events and outgoing links say about the page and the visit. */
+/** The fields of page events and outgoing links that describe the page and the visit. */
 const pageContext = {
   sessionStartTime: lenient("Unix ms; not stored"),
   referrer: lenientText('http(s) URL, "direct" or empty; left out if it is malformed'),
@@ -145,7 +145,7 @@ export const pageEventSchema = object({
   eventId,
   name: requiredText(
     128,
-    "`screen_view`: a page view; `page_exit`: the end of one; any other name is that of a custom event",
+    "`screen_view`: a page view; `page_exit`: the end of a page view; any other name: a custom event",
   ),
   path: Type.String({
     minLength: 1,

@@ -8,8 +8,8 @@ export function pageUrlOf(text: string): URL | undefined {
 }
 
 /**
- * Parses the page of an item, which is sent as a path or as a URL, and returns the path to store. Replaces what a
- * column cannot hold: it is no reason to lose the item.
+ * Parses the page of an item, which is sent as a path or as a URL, and returns the path to store. Replaces characters
+ * that a column cannot hold, so that the item is not lost.
  */
 export function pagePathOf(text: string): string {
   return pagePath(pageUrlOf(text)?.pathname ?? columnText(text.replace(/[?#].*$/s, "")))

@@ -19,7 +19,7 @@ const preflightMaxAge = "86400"
  */
 export function ingestHeaders(request: Request, requestId: string): Record<string, string> {
   const headers = jsonHeaders(requestId)
-  // Set even without an Origin header: a cache must not answer a page with such a response.
+  // Set even without an Origin header: otherwise, a cache could return the response to a page.
   headers.Vary = "Origin"
   const origin = request.headers.get("origin")
   if (origin !== null) {
@@ -36,7 +36,7 @@ const sharedHeaders = new Headers(staticHeaders)
 
 /**
  * Like `new Response(body, { headers })`, in half the time, because Bun copies a Headers object faster than it creates
- * one. `headers`: those of `ingestHeaders`, plus any that a route has added.
+ * one. `headers`: from `ingestHeaders`, plus any that a route has added.
  */
 export function jsonResponse(body: string, headers: Record<string, string>): Response {
   const response = new Response(body, { headers: sharedHeaders })
@@ -68,7 +68,7 @@ export function preflight(request: Request, method: "GET" | "POST", requestId: s
   })
 }
 
-/** The contract's error response. Unexpected errors become a 500 without internal details. */
+/** The error response of the contract. Unexpected errors become a 500 without internal details. */
 export function errorResponse(error: unknown, headers: Record<string, string>): Response {
   const rejection = toRequestError(error)
   const { status, message } = rejections[rejection.reason]

@@ -24,7 +24,7 @@ export const ingestRoutes: readonly IngestRoute[] = [
 
 const successBody = (count: number) => `{"status":"success","type":"custom_event","count":${count}}`
 
-/** POST /track: validates, authorizes and stores events, in the contract's order of checks. */
+/** POST /track: validates, authorizes and stores events, with checks in the order of the contract. */
 async function track(deps: IngestDeps, incoming: IngestRequest): Promise<Response> {
   const { registry, settings } = deps
   const { context, now, headers } = incoming

@@ -166,7 +166,7 @@ const desktopSystems: ReadonlySet<string> = new Set([
   ...["Windows", "macOS", "Linux", "Chrome OS", "FreeBSD", "OpenBSD", "NetBSD", "Haiku"],
 ])
 
-/** Televisions, game consoles, watches, cars and glasses: none of the three device types. */
+/** Televisions, game consoles, watches, cars and glasses, which are none of the three device types. */
 const otherDevice =
   /smart-?tv|hbbtv|\btv\b|appletv|googletv|bravia|\baft[a-z]|crkey|web0s|roku|playstation|xbox|nintendo|oculus|\bquest\b|watch|tesla/i
 
@@ -199,8 +199,8 @@ function deviceOf(key: string): Device {
   const parsed = naver ? { name: "Naver", version: naver[1] } : parser.getBrowser()
   let browser = { name: browserName(parsed.name), version: parsed.version ?? "" }
   let os = osNames.get(parser.getOS().name?.toLowerCase() ?? "") ?? ""
-  // Only browsers built on Chromium send hints. A browser that calls itself Chrome can be another one; a more specific
-  // name, such as an app's, can be trusted.
+  // Only browsers built on Chromium send hints. A browser that calls itself Chrome can be a different one; a more
+  // specific name, such as that of an app, can be trusted.
   const isGeneric = browser.name === "Chrome" || browser.name === ""
   if (isGeneric) browser = brandOf(fullVersions) ?? brandOf(brands) ?? browser
   if (platform !== "") os = osNames.get(platform.replaceAll('"', "").trim().toLowerCase()) ?? os
@@ -225,7 +225,7 @@ function brandOf(list: string): { name: string; version: string } | undefined {
   return brands.find(({ name }) => name !== "Chromium") ?? brands[0]
 }
 
-/** The major version; for Safari the minor one too, because its minor versions bring features. */
+/** The major version; for Safari also the minor version, because its minor versions bring features. */
 function versionOf(browser: string, version: string): string {
   const digits = browser === "Safari" ? /^(\d{1,4}(?:\.\d{1,3})?)/ : /^(\d{1,4})/
   return digits.exec(version)?.[1] ?? ""
