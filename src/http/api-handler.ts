@@ -30,7 +30,7 @@ export interface AuthDeps extends AuthFailureDeps, CallerDeps, CookieDeps, Rejec
     }
 }
 
-/** What the handler of a public route receives. */
+/** The input of a handler of a public route. */
 export interface ResponseContext {
   /** Unix ms, the time of the request. */
   now: number
@@ -38,12 +38,12 @@ export interface ResponseContext {
   headers: Record<string, string>
 }
 
-/** What the handler of an authenticated route receives. */
+/** The input of a handler of an authenticated route. */
 export interface AuthenticatedContext extends ResponseContext {
   caller: Caller
 }
 
-/** What a caller needs to use a route. */
+/** The permissions that a route requires. */
 export interface RouteAccess {
   scope: Scope
   /** Method and path of the route, such as `GET /v1/profiles/:id`. */
@@ -62,7 +62,10 @@ export function handleAuthenticated(
   )
 }
 
-/** Runs the handler of a route without authentication. Errors become responses, and count against the sender's limits. */
+/**
+ * Runs the handler of a route without authentication. Errors become responses, and count against the limits of the
+ * sender.
+ */
 export async function handlePublic(
   deps: AuthDeps,
   context: RequestContext,
@@ -79,7 +82,10 @@ export async function handlePublic(
   }
 }
 
-/** Returns the caller after checking its credential, scope, pages and rate limit. Throws a RequestError if one of them fails. */
+/**
+ * Returns the caller after checking its credential, scope, pages and rate limit. Throws a RequestError if a check
+ * fails.
+ */
 function authorize(
   deps: AuthDeps,
   context: RequestContext,
@@ -158,8 +164,8 @@ const codes: Record<(typeof rejections)[RejectionReason]["status"], string> = {
 const reasonCodes: Partial<Record<RejectionReason, string>> = { website_id_missing: "MISSING_PROJECT_ID" }
 
 /**
- * Headers of every response under /v1. Responses can contain a key, so they are never cached. There are no CORS headers, so that no
- * page of another origin can read them.
+ * Headers of every response under /v1. Responses can contain a key, so they are never cached. There are no CORS
+ * headers, so that pages of other origins cannot read them.
  */
 export function v1Headers(requestId: string): Record<string, string> {
   return { ...jsonHeaders(requestId), "Cache-Control": "no-store" }

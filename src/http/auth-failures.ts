@@ -10,7 +10,10 @@ export interface AuthFailureDeps {
   settings: { trustedProxies: TrustedNetworks }
 }
 
-/** Maximum wrong keys per minute from one address. Misconfigured clients stay below it; brute force is slowed down. */
+/**
+ * Maximum wrong keys per minute from one address. Misconfigured clients stay below this limit; it slows down brute
+ * force.
+ */
 const failuresPerMinute = 60
 
 /** Only keys that never existed count as guesses. A revoked or expired key was valid once. */

@@ -25,7 +25,7 @@ const maxPublicBodyBytes = 16_384
 export interface RouteContext {
   request: Request
   server: RequestServer
-  /** Undefined if the path has no parameters, although Elysia's type says otherwise. */
+  /** Undefined if the path has no parameters, although the type of Elysia says otherwise. */
   params?: { id?: string; token?: string }
   /** Path of the route, such as `/v1/keys/:id`. */
   route: string
@@ -34,14 +34,14 @@ export interface RouteContext {
 /** The request to a public route. */
 export interface PublicRequest extends ResponseContext {
   context: RequestContext
-  /** The id or token in the path; '' if it has none. */
+  /** The id or token in the path; '' if the path has none. */
   id: string
   searchParams: () => URLSearchParams
   /** Reads the body as JSON. Throws what `readJson` throws. */
   body: () => Promise<unknown>
 }
 
-/** The request to an authenticated route; `caller` has the route's scope. */
+/** The request to an authenticated route; `caller` has the scope of the route. */
 export interface AuthenticatedRequest extends PublicRequest {
   caller: Caller
 }
@@ -137,8 +137,8 @@ function withMaxBody({ bodyBudget, largeBodies, settings }: BodyDeps, maxBytes: 
 }
 
 /**
- * Reads a small body. It is cheap to reject, so the limit on rejected bytes does not apply: it would lock out
- * others at the same address.
+ * Reads a small body. It is cheap to reject, so the limit on rejected bytes does not apply: it would lock out other
+ * users at the same address.
  */
 async function readPublicBody(deps: RouteDeps, context: RequestContext): Promise<unknown> {
   return (await readJson(withMaxBody(deps, maxPublicBodyBytes), context)).value

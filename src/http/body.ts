@@ -17,7 +17,7 @@ export interface JsonBody {
    * an escape, and UTF-8 cannot encode lone surrogates.
    */
   isPlain: boolean
-  /** True if it should be validated in steps too. */
+  /** True if the value should be validated in steps too. */
   isLarge: boolean
 }
 
@@ -37,12 +37,12 @@ const minReservedBytes = 4_096
 /** Share of the budget that one address can hold. */
 const maxAddressShare = 1 / 4
 
-/** Minimum bytes of the budget: several small bodies must fit at once, even with a tiny --queue-bytes. */
+/** Minimum bytes of the budget: several small bodies must fit at the same time, even with a tiny --queue-bytes. */
 const minBudgetBytes = 1_048_576
 
 /**
- * Bounds the bytes of all request bodies that are still being received, which stay in memory until the last byte arrives. Also bounds
- * the share of each address, so that one slow client cannot use up the budget.
+ * Bounds the bytes of all request bodies that are being received, which stay in memory until the last byte arrives.
+ * Also bounds the share of each address, so that one slow client cannot use up the budget.
  *
  * @example
  * const reservation = bodyBudget.reserve(context, trustedProxies, contentLength) // throws queue_full
@@ -77,8 +77,8 @@ export class BodyBudget {
   }
 
   /**
-   * Throws `queue_full`. A body always fits if it is the only one in the budget, or the only one of its
-   * address: --max-body bounds its size.
+   * Throws `queue_full`. A body always fits if it is the only one in the budget, or from its address: --max-body bounds
+   * its size.
    */
   grow(reservation: Reservation, bytes: number): void {
     const total = this.#bytes + bytes
@@ -140,7 +140,7 @@ class Reservation {
 }
 
 function queueFull(): RequestError {
-  // Seconds. Most bodies are complete by then.
+  // Seconds until most bodies are complete.
   return new RequestError("queue_full", { retryAfter: 1 })
 }
 
@@ -159,7 +159,8 @@ export async function readJson(
   if (size > maxBodyBytes) throw new RequestError("payload_too_large")
   const reservation = bodyBudget.reserve(context, trustedProxies, size)
   try {
-    // No Uint8Array around the buffer: creating one takes a tenth of the time of the whole request, and the decoder accepts both.
+    // Not wrapped in a Uint8Array: creating one takes a tenth of the time of the whole request, and the decoder accepts
+    // both.
     const received =
       length === null ? await readChunks(context, maxBodyBytes, reservation) : await request.arrayBuffer()
     const text = textOf(context, received, maxBodyBytes)
@@ -168,7 +169,7 @@ export async function readJson(
       if (isNestedDeeper(text, maxNesting)) throw new RequestError("nesting_too_deep")
       return { value: parse(text), size: context.bytes, isPlain, isLarge: false }
     }
-    // It waits for other large bodies, so its decompressed size is reserved.
+    // The body waits for other large bodies, so its decompressed size is reserved.
     if (context.bytes > reservation.size) reservation.grow(context.bytes - reservation.size)
     return { value: await largeBodies.run(parseInSteps(text)), size: context.bytes, isPlain, isLarge: true }
   } finally {
@@ -231,7 +232,7 @@ function gunzip(
   }
 }
 
-/** Has no state between calls, because no call streams. */
+/** Can be shared: without streaming, a decoder has no state between calls. */
 const utf8 = new TextDecoder("utf-8", { fatal: true })
 
 /** Decodes and frees a body. */

@@ -23,7 +23,7 @@ export interface Caller extends Grant {
   pages?: PageLimit
 }
 
-/** Carries the token of a share link. This is a header instead of a cookie, so that only the page of that link sends it. */
+/** Carries the token of a share link. A header instead of a cookie, so that only the page of the link sends it. */
 export const shareHeader = "x-databuddy-share"
 
 export interface CallerDeps {
@@ -71,7 +71,7 @@ function shareCaller({ db }: CallerDeps, { headers }: Request, now: number): Cal
     kind: "share link",
     id,
     scopes: ["read:reports"],
-    // A board of all websites can be read through its tiles only.
+    // A board of all websites can be read only through its tiles.
     websites: websiteId === null ? [] : [websiteId],
     rateLimit: null,
     expiresAt,

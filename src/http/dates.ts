@@ -1,9 +1,7 @@
 /** 10000-01-01, Unix ms: ISO 8601 writes later years differently. */
 const latest = Date.UTC(10_000, 0, 1)
 const isoDate = /^\d{4}-\d\d-\d\d(?:T[\d:.]+(?:Z|[+-]\d\d:?\d\d)?)?$/i
-/**
- * Maximum UTF-16 units of a date. The longest date that JavaScript writes, with the name of its zone, has 70.
- */
+/** Maximum UTF-16 units of a date. The longest date that JavaScript writes, with the name of the time zone, has 70. */
 const maxLength = 128
 
 const months = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]

@@ -17,7 +17,7 @@ export function jsonHeaders(requestId: string): Record<string, string> {
   }
 }
 
-/** Headers of every error response: the reason, Retry-After and the error's own. */
+/** Headers of every error response: the reason, Retry-After and the headers of the error. */
 export function errorHeaders(error: RequestError): Record<string, string> {
   const headers: Record<string, string> = { "x-databuddy-reason": error.reason, ...error.headers }
   if (error.retryAfter !== undefined) headers["Retry-After"] = String(error.retryAfter)

@@ -13,8 +13,8 @@ export function canAccess({ websites }: Pick<Grant, "websites">, websiteId: stri
 }
 
 /**
- * Describes a permission in `grant` that `own` lacks, as the object of "does not have"; undefined if `own`
- * lacks none.
+ * Describes a permission in `grant` that `own` lacks, as the object of "does not have". Undefined if `own` has all of
+ * them.
  */
 function excessPermission(grant: Grant, own: Grant): string | undefined {
   const scope = grant.scopes.find((candidate) => !hasScope(own.scopes, candidate))
@@ -57,7 +57,7 @@ export function requireEndpoint(own: Caller, endpoint: string): void {
   if (own.pages && !allowsEndpoint(own.pages, endpoint)) throw sectionMissing(own, endpoint)
 }
 
-/** The error for a caller who is limited to some pages. `needed`: what the request needs. */
+/** The error for a caller that is limited to some pages. `needed`: what the request requires. */
 export function sectionMissing(
   { kind, pages = [] }: Pick<Caller, "kind" | "pages">,
   needed: string,
@@ -68,7 +68,7 @@ export function sectionMissing(
   })
 }
 
-/** Throws `grant_too_wide` if the caller is limited to some websites: a new website would not be one of them. */
+/** Throws `grant_too_wide` if the caller is limited to some websites, which a new website would not be among. */
 export function requireUnlimitedWebsites(own: Caller): void {
   if (own.websites === null) return
   throw new RequestError("grant_too_wide", {

@@ -5,8 +5,8 @@ import { rateLimitHeaders } from "./rate-limits.ts"
 import { addressOf, type RequestContext } from "./request-context.ts"
 
 /**
- * Rejected bodies of the maximum size that an address can send per minute. Rejecting one takes up to 100 ms, nearly all
- * of it in the JSON parser (170,000 distinct keys), so one address uses less than 1% of the main thread.
+ * Maximum rejected bodies of the maximum size per minute and address. Rejecting one takes up to 100 ms, nearly all of
+ * it in the JSON parser (170,000 distinct keys), so an address uses less than 1% of the main thread.
  */
 const bodiesPerAddress = 4
 /**
@@ -14,7 +14,10 @@ const bodiesPerAddress = 4
  */
 const bodiesPerAccount = 32
 const minute = 60_000
-/** Minimum ms that a sender is blocked. Without it, a sender of small bodies would be blocked for every other request. */
+/**
+ * Minimum ms that a sender is blocked. Otherwise, a sender of small bodies would be blocked only for every other
+ * request.
+ */
 const minWait = 5_000
 /** Senders in memory, 150 bytes each. The least recently seen is evicted first. */
 const maxSenders = 20_000
@@ -27,7 +30,7 @@ interface Level {
 
 interface Sender {
   name: string
-  /** Rejected bodies of the maximum size per minute. */
+  /** Maximum rejected bodies of the maximum size per minute. */
   bodies: number
 }
 
@@ -37,12 +40,13 @@ export interface RejectedBytesDeps {
 }
 
 /**
- * Leaky buckets of the bytes that were read and then rejected, by sender: an address, or a valid key or login. A sender above its
- * limit is rejected before its body is read: invalid bodies are the most expensive ones, and rate limits by credential do not apply to them.
+ * Leaky buckets of the bytes that were read and then rejected, by sender: an address, or a valid key or login. A sender
+ * above its limit is rejected before its body is read: invalid bodies are the most expensive, and rate limits by
+ * credential do not apply to them.
  */
 export class RejectedBytes {
   readonly #levels = new Map<string, Level>()
-  /** Sender → ms at which its block ends. Nearly always empty, so the check costs almost nothing. */
+  /** Sender → time in ms at which its block ends. Nearly always empty, so the check costs almost nothing. */
   readonly #blocked = new Map<string, number>()
 
   /** `maxBodyBytes`: maximum size of a body. `elapsed`: a monotonic clock in ms. */
@@ -101,8 +105,8 @@ export function enforceRejectedBytes(
 }
 
 /**
- * Reasons after which a body does not count: it was valid, and other limits apply to it. It must not block
- * others at the same address.
+ * Rejections that do not count, because the body was valid and other limits apply to it. They must not block other
+ * senders at the same address.
  */
 const notCounted: ReadonlySet<RejectionReason> = new Set(["rate_limited", "too_many_new_names"])
 

@@ -2,7 +2,7 @@ import type { FieldError } from "../errors.ts"
 import { createThrottle, type Log, type Throttle } from "../log.ts"
 import { type RejectionReason, rejections } from "../rejection-reasons.ts"
 
-/** A rejected request to /track or /identify: enough to find the mistake, without any values that were sent. */
+/** A rejected request to an ingestion route: enough to find the mistake, without any values that were sent. */
 export interface RejectedRequest {
   /** Unix ms */
   at: number
@@ -17,7 +17,10 @@ export interface RejectedRequest {
   keys: string[]
   /** The first invalid fields; empty for reasons other than `invalid_shape`. */
   fields: FieldError[]
-  /** Set for `origin_not_allowed`: the host, or the whole origin of an app, that the website would have to allow; null: the request had none. */
+  /**
+   * Set for `origin_not_allowed`: the host, or the whole origin of an app, that the website would have to allow; null:
+   * the request had no origin.
+   */
   origin?: string | null
 }
 

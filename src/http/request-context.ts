@@ -1,15 +1,16 @@
 import { clientAddress, rateLimitPrefix, type TrustedNetworks } from "./address.ts"
 
-/** A request, and what is known about its sender. */
+/** A request and its sender. */
 export interface RequestContext {
   request: Request
   /**
-   * Address of the socket's peer. Looked up once, when it is first needed, because that costs more than most checks.
+   * Address of the peer of the socket. Looked up once, when it is first needed, because the lookup costs more than most
+   * checks.
    */
   peer: () => string
   /** Parsed body. Used to describe the request if it is rejected. */
   body: unknown
-  /** Bytes of the body read so far, after decompression. */
+  /** Bytes of the body that have been read, after decompression. */
   bytes: number
   /** The valid key or login of the request. Limits count by it instead of by address. */
   account: string | undefined

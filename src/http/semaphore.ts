@@ -3,7 +3,7 @@ import { RequestError } from "../errors.ts"
 /** Seconds in Retry-After when the queue is full. */
 const retryAfter = 1
 
-/** Limits concurrent work: a few tasks run, a few more wait, and the rest is rejected. */
+/** Limits concurrent work: a few tasks run, a few more wait, and the rest are rejected. */
 export class Semaphore {
   #running = 0
   readonly #waiting: (() => void)[] = []
@@ -11,7 +11,7 @@ export class Semaphore {
   /** `running` and `waiting`: maximum tasks. `full`: the error for a task that can neither run nor wait. */
   constructor(private readonly options: { running: number; waiting: number; full: string }) {}
 
-  /** Runs `work` as soon as a slot is free. Throws `rate_limited` if `waiting` tasks are waiting already. */
+  /** Runs `work` as soon as a slot is free. Throws `rate_limited` if `waiting` tasks are already waiting. */
   async run<Result>(work: () => Promise<Result>, waiting = this.options.waiting): Promise<Result> {
     if (this.#running >= this.options.running) await this.#wait(waiting)
     else this.#running++

@@ -20,7 +20,10 @@ export function serverErrorLog(log: Log, elapsed: () => number): ServerErrorLog 
   }
 }
 
-/** Response for a closed connection, which no client receives. 499 is nginx's status; it does not count as a server error. */
+/**
+ * Response to a closed connection, which no client receives. nginx uses the status 499; it does not count as a server
+ * error.
+ */
 export function disconnectedResponse(): Response {
   return new Response(null, { status: 499 })
 }

@@ -18,8 +18,8 @@ export const sessionCookie = "databuddy_session"
  */
 const hostCookie = `__Host-${sessionCookie}`
 /**
- * The same, for a server with --base-path. Browsers accept `__Host-` only with the path /, and would then send the
- * cookie to every other application on the host. Keeping the cookie from those applications matters more than keeping
+ * The same, for a server with --base-path. Browsers accept `__Host-` only with the path /, and would send that cookie
+ * to every other application on the host. Hiding the cookie from those applications matters more than preventing
  * sibling hosts from setting it.
  */
 const pathCookie = `__Secure-${sessionCookie}`
@@ -45,7 +45,7 @@ export function loginOf(db: Db, request: Request, now: number): LoginSession | u
 
 /**
  * The login session of a page navigation, which can come from a link on another site; undefined if there is no valid
- * session. The response must not depend on it in a way that the other site can read.
+ * session. The response must not depend on the session in a way that the other site can observe.
  */
 export function loginForNavigation(db: Db, { headers }: Request, now: number): LoginSession | undefined {
   return findLogin(db, sessionTokensOf(headers), now)
@@ -60,8 +60,9 @@ function findLogin(db: Db, tokens: readonly string[], now: number): LoginSession
 }
 
 /**
- * Rejects cross-site requests, to which browsers attach the cookie. A page of another origin cannot set `x-databuddy-page`: that
- * needs CORS, which /v1 does not allow. `Sec-Fetch-Site` is checked too, if the browser sends it. Throws `csrf`.
+ * Rejects cross-site requests, because browsers attach the cookie to them. A page of another origin cannot set
+ * `x-databuddy-page`: this needs CORS, which /v1 does not allow. `Sec-Fetch-Site` is checked too, if the browser sends
+ * it. Throws `csrf`.
  */
 export function requireSameOrigin({ method, headers }: Request): void {
   const site = headers.get("sec-fetch-site")
@@ -92,7 +93,7 @@ export function secureCookieName(basePath: string): string {
   return basePath === "" ? hostCookie : pathCookie
 }
 
-/** The session tokens in a request's cookies. Those that a sibling host cannot have set come first. */
+/** The session tokens in the cookies of a request. Cookies that a sibling host cannot have set come first. */
 export function sessionTokensOf(headers: Headers): string[] {
   const cookies =
     headers

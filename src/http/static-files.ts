@@ -1,7 +1,7 @@
 import { promisify } from "node:util"
 import { gzip } from "node:zlib"
 
-/** Browsers revalidate each time: the content changes with the server's version and settings. */
+/** Browsers revalidate each time, because the content changes with the version and settings of the server. */
 export const noCache = "no-cache"
 /** One year, for files with a content hash in their name. */
 export const immutable = "public, max-age=31536000, immutable"
@@ -13,7 +13,7 @@ export const pageHeaders = {
   "X-Frame-Options": "DENY",
 }
 
-/** A file, uncompressed and compressed. */
+/** A file with its uncompressed and compressed content. */
 export interface StaticFile {
   type: string
   plain: Uint8Array

@@ -3,7 +3,9 @@ import { type TypeCheck, TypeCompiler } from "@sinclair/typebox/compiler"
 import type { ValueError } from "@sinclair/typebox/errors"
 import { type FieldError, RequestError } from "../errors.ts"
 
-/** Checks values against a schema. The first check compiles it: a process uses few of the schemas that it loads. */
+/**
+ * Checks values against a schema. The first check compiles the schema: a process uses few of the schemas that it loads.
+ */
 export class SchemaCheck<Schema extends TSchema> {
   #compiled: TypeCheck<Schema> | undefined
 
@@ -28,8 +30,8 @@ export class SchemaCheck<Schema extends TSchema> {
 export const maxFieldErrors = 100
 
 /**
- * Lists the invalid fields of `value` with the first error of each: the schema's `expected`, or TypeBox's message. The
- * field '' stands for the whole value.
+ * Lists the invalid fields of `value` with the first error of each: `expected` of the schema, or the message of
+ * TypeBox. The field '' stands for the whole value.
  */
 export function fieldErrors(check: SchemaCheck<TSchema>, value: unknown): FieldError[] {
   const found = new Map<string, FieldError>()
@@ -41,7 +43,7 @@ export function fieldErrors(check: SchemaCheck<TSchema>, value: unknown): FieldE
   return [...found.values()]
 }
 
-/** If a union accepts objects and the value is one, yields the errors of its fields instead of the union's. */
+/** If a union accepts objects and the value is one, yields the errors of its fields instead of that of the union. */
 function* flattenUnionErrors(errors: Iterable<ValueError>): Iterable<ValueError> {
   for (const error of errors) {
     const { value, schema } = error
@@ -54,16 +56,13 @@ function* flattenUnionErrors(errors: Iterable<ValueError>): Iterable<ValueError>
   }
 }
 
-/** Replaces TypeBox's messages for schemas without `expected`. */
+/** Replacements of messages of TypeBox for schemas without `expected`. */
 export const defaultMessages: Record<string, string> = {
   "Unexpected property": "is not a field of this request",
   "Expected object": "must be a JSON object",
 }
 
-/**
- * Validates `value`. Throws `invalid_shape` with every invalid field. `messages`: texts that replace other messages of
- * TypeBox.
- */
+/** Validates `value`. Throws `invalid_shape` with every invalid field. `messages`: replacements of further messages. */
 export function validate<Schema extends TSchema>(
   check: SchemaCheck<Schema>,
   value: unknown,
