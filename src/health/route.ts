@@ -12,12 +12,12 @@ export interface HealthDeps {
 }
 
 /**
- * GET /health: 200 while the process is alive, whatever the state of its disk. GET /ready: 200 if events can be stored,
- * else 503 with the reason. Neither requires a key, and neither reveals more than the reason.
+ * GET /health: 200 while the process is alive, even if the disk is full. GET /ready: 200 if events can be stored, else
+ * 503 with the reason. Neither requires a key, and neither reveals more than the reason.
  *
  * While the server is stopping, /health reports it, and /health?wait stays open until the connection closes. A proxy
- * that calls it before forwarding a request retries until the next process responds, before it reads the body. /ready
- * cannot be used for this: reads must continue while the disk is full.
+ * that calls it before forwarding a request retries until the next process responds, and reads the body only then.
+ * /ready cannot be used for this: reads must continue while the disk is full.
  */
 export function healthRoutes({ ready, draining, newId }: HealthDeps) {
   const headersOf = (request: Request) => ({

@@ -33,7 +33,7 @@ export interface MetricSources {
 export interface CertificateState {
   /** 0: no certificate yet. */
   expiresAt: number
-  /** Set if the server renews it. `failures`: since the start; `lastFailure`: 0 for never. */
+  /** Set if the server renews it. `failures`: since the start. `lastFailure`: 0 for never. */
   renewals?: { failures: number; lastFailure: number }
 }
 
@@ -71,7 +71,7 @@ const commitEvents = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 1
 
 /** Prometheus metrics. Commits are observed as they happen; everything else is counted elsewhere and read at each scrape. */
 export class Metrics {
-  // Not the library's global registry: two servers in one process share nothing.
+  // Not the global registry of the library: two servers in one process share nothing.
   readonly #registry = new Registry()
   readonly #stored: Counter
   readonly #duplicates: Counter
@@ -161,7 +161,7 @@ export class Metrics {
     this.#gauge("databuddy_queue_bytes", "Bytes of requests waiting for the disk.", () => queued().bytes)
     this.#gauge("databuddy_database_bytes", "Size of the database file.", () => sizeOf(path))
     this.#gauge("databuddy_wal_bytes", "Size of the WAL file.", () => sizeOf(`${path}-wal`))
-    this.#gauge("databuddy_disk_free_bytes", "Free space on the database's disk.", () => {
+    this.#gauge("databuddy_disk_free_bytes", "Free space on the disk of the database.", () => {
       const { bavail, bsize } = statfsSync(dirname(path))
       return bavail * bsize
     })
@@ -191,7 +191,7 @@ export class Metrics {
     )
     const deletions = `Deleted events that are not deleted in the cluster yet; at most ${maxCountedDeletions} are counted.`
     this.#gauge(`${prefix}_pending_deletions`, deletions, () => state.lag().deletions)
-    const success = "Time of the cluster's last acknowledgment, Unix time; 0: none."
+    const success = "Time of the last acknowledgment by the cluster, Unix time; 0: none."
     this.#gauge(`${prefix}_last_success_timestamp_seconds`, success, () => state.lastSuccess / 1_000)
     const failure = "Time of the last failed attempt since the start, Unix time; 0: none."
     this.#gauge(`${prefix}_last_failure_timestamp_seconds`, failure, () => state.lastFailure / 1_000)

@@ -1,4 +1,4 @@
-/** Counts requests by route and status. Only increments a counter, because every event passes through it. */
+/** Counts requests by route and status. Only increments a counter, because every request passes through it. */
 export class RequestCounts {
   readonly #counts = new Map<string, Map<number, number>>()
 

@@ -10,7 +10,7 @@ import type { Metrics } from "./metrics.ts"
 export interface MetricsAccess {
   /** Grants access as a bearer token. */
   token: string | undefined
-  /** Grants access to clients on this machine, except through a proxy on it. */
+  /** Grants access to clients on this machine, unless they come through a proxy. */
   local: boolean
 }
 
@@ -21,7 +21,7 @@ export interface MetricsDeps extends AuthFailureDeps {
 }
 
 /**
- * GET /metrics in Prometheus' text format. Responds with 404 if no token is configured and the client is not
+ * GET /metrics in the text format of Prometheus. Responds with 404 if no token is configured and the client is not
  * local.
  */
 export function metricsRoutes(deps: MetricsDeps) {
@@ -55,8 +55,8 @@ const proxyHeaders =
   /^(?:forwarded|via|proxy-|x-(?:forwarded|original|real|client|cluster|proxy|proxyuser|envoy|amzn|amz-cf|azure|arr|appengine|vercel|remote|host)\b|true-client|cf-|cdn-|fly-|fastly-|akamai-|incap-|do-connecting)/
 
 /**
- * True for a loopback connection that neither a proxy nor a web page made, judged by the headers. A proxy on this
- * machine also connects from loopback, and a web page can reach it through DNS rebinding.
+ * True for a loopback connection from neither a proxy nor a web page, judged by the headers. A proxy on this machine
+ * also connects from loopback, and a web page can reach the server through DNS rebinding.
  */
 function isLocal({ request, peer }: RequestContext): boolean {
   const site = request.headers.get("sec-fetch-site")

@@ -3,7 +3,7 @@ import { devNull } from "node:os"
 import { codeOf } from "../errors.ts"
 import type { Log } from "../log.ts"
 
-/** ms between two checks: the longest time for which idle connections can block a new client. */
+/** ms between two checks: the maximum time for which idle connections can block a new client. */
 const pollInterval = 1_000
 
 /**

@@ -16,7 +16,7 @@ export interface Address {
   url: string
   /** Path of the database. */
   path: string
-  /** The URL in links, with a name of the certificate; undefined: `url`. */
+  /** The URL for links, with a name in the certificate; undefined: `url`. */
   publicUrl: string | undefined
   tls: Tls | undefined
   /** True if the server does not listen until it has a certificate. */
@@ -37,10 +37,10 @@ interface Secrets {
 }
 
 /**
- * Prints the start message. In a new database, it first creates a website and a key with all scopes. While
- * there is no owner, it creates a setup link. If `enabled` is false (with --no-setup, or if nobody would see
- * the message), it creates nothing. If the message cannot be written, the creation is rolled back; then it
- * throws a UserError if there was a key to show, and calls `onFault` otherwise.
+ * Prints the start message. In a new database, it first creates a website and a key with all scopes. While there is no
+ * owner, it creates a setup link. If `enabled` is false (with --no-setup, or if no one would see the message), it
+ * creates nothing. If the message cannot be written, rolls back the creation, and throws a UserError if there was a key
+ * to show; otherwise calls `onFault`.
  */
 export async function setUp(
   { db, batcher, registry }: Store,

@@ -7,7 +7,8 @@ const interval = 1_000
 const maxGrowth = 33_554_432
 
 /**
- * Collects the main thread's garbage, mostly request bodies, before it outgrows the live objects. Takes 20 to 40 ms.
+ * Collects the garbage of the main thread, mostly request bodies, before it outgrows the live objects. Takes 20 to 40
+ * ms.
  */
 export class HeapCollection {
   #timer: Timer | undefined
@@ -16,7 +17,7 @@ export class HeapCollection {
 
   constructor(
     private readonly runtime: {
-      /** Bytes of this thread's heap. */
+      /** Bytes of the heap of this thread. */
       heapSize: () => number
       collect: () => void
     },

@@ -8,16 +8,16 @@ import type { Tls } from "./tls.ts"
 /** Seconds that a client can take to send a request, or keep an idle connection open. */
 const idleTimeout = 10
 
-/** Whether two listeners can share a port, so that the port stays open while one replaces the other. */
+/** True if two listeners can share a port, so that the port stays open while one replaces the other. */
 const sharesPort = process.platform === "linux"
 
 type Address = Pick<ServeOptions, "host" | "port">
 type BunServer = NonNullable<OpenServer["app"]["server"]>
 
-/** How the server is reached. Without `tls`, HTTPS starts when `replaceTls` brings the first certificate. */
+/** The protocol of the server. Without `tls`, HTTPS starts when `replaceTls` supplies the first certificate. */
 export type Protocol = { https: false } | { https: true; tls?: Tls | undefined }
 
-/** Accepts the server's connections. */
+/** Accepts the connections of the server. */
 export class Listener {
   readonly #server: OpenServer
   readonly #address: Address
@@ -25,8 +25,8 @@ export class Listener {
   /** Undefined until there is a certificate. */
   #current: BunServer | undefined
   /**
-   * Listeners with a previous certificate, which still finish their requests; the promises resolve when they
-   * have.
+   * Listeners with a previous certificate that are still finishing requests; the promises resolve when they have
+   * finished.
    */
   readonly #previous = new Map<BunServer, Promise<void>>()
 
@@ -34,8 +34,8 @@ export class Listener {
   constructor(server: OpenServer, address: Address, protocol: Protocol) {
     this.#server = server
     this.#tls = protocol.https ? protocol.tls : undefined
-    // A listener that shares its port would also share it with another program that does. And a certificate must not be
-    // requested for a port that cannot be used.
+    // Tests the port: a listener that shares its port would also share it with another program, and a certificate must
+    // not be requested for an unusable port.
     const freePort = protocol.https ? tryOut(address, this.#tls) : address.port
     const isWaiting = protocol.https && this.#tls === undefined
     this.#current = isWaiting ? undefined : listen(server, address, this.#tls)
@@ -47,7 +47,7 @@ export class Listener {
     return this.#current?.url
   }
 
-  /** The port; for port 0, the one that the system chose. */
+  /** The port; for port 0, the port that the system chose. */
   get port(): number {
     return this.#address.port
   }
@@ -63,9 +63,9 @@ export class Listener {
 
   /**
    * Uses another certificate for new connections. Requests in progress and event streams continue; idle connections are
-   * closed. Bun cannot replace the certificate of a listener (`reload` ignores it), so a new listener takes its place.
-   * Starts listening with the first certificate. Resolves to false if the certificate is the same. Rejects with a
-   * UserError, and changes nothing, if the certificate cannot be used.
+   * closed. Bun cannot replace the certificate of a listener (`reload` ignores it), so a new listener replaces the
+   * previous one. Starts listening with the first certificate. Resolves to false if the certificate is the same.
+   * Rejects with a UserError, and changes nothing, if the certificate cannot be used.
    */
   async replaceTls(tls: Tls): Promise<boolean> {
     if (this.#tls?.cert.equals(tls.cert) && this.#tls.key.equals(tls.key)) return false
@@ -81,8 +81,8 @@ export class Listener {
     const forget = () => void this.#previous.delete(previous)
     if (sharesPort) {
       this.#current = listen(this.#server, this.#address, tls)
-      // The previous listener still accepts connections that are already in its queue: closing it at once resets four
-      // times as many.
+      // The previous listener still accepts connections that are already in its queue: closing it immediately resets
+      // four times as many.
       const accepted = Bun.sleep(0)
       this.#previous.set(previous, accepted.then(() => previous.stop()).then(forget))
       await accepted
@@ -117,9 +117,9 @@ function listen({ app, deps }: OpenServer, options: Address, tls: Tls | undefine
       // With `reusePort`, a second server would share the port silently. `tryOut` prevents that.
       reusePort: tls !== undefined && sharesPort,
       idleTimeout,
-      // Bun's own 413 has no CORS headers; the routes count the bytes themselves.
+      // The 413 of Bun has no CORS headers; the routes count the bytes instead.
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
-      // In development mode Bun answers an uncaught error with its stack and source code.
+      // In development mode, Bun responds to an uncaught error with its stack and source code.
       development: false,
       error: (error) => {
         deps.logError(error, {})
@@ -130,7 +130,7 @@ function listen({ app, deps }: OpenServer, options: Address, tls: Tls | undefine
     throw listenError(error, options)
   }
   if (!app.server) throw new Error("the server did not start")
-  // Elysia adds a handler for each listener, to stop it. This process never ends that way.
+  // Elysia adds a handler that stops the listener on exit. This process never ends that way.
   for (const listener of process.listeners("beforeExit")) {
     if (!before.includes(listener)) process.off("beforeExit", listener)
   }
@@ -138,8 +138,8 @@ function listen({ app, deps }: OpenServer, options: Address, tls: Tls | undefine
 }
 
 /**
- * Listens after the previous listener has closed the port. If that fails, nothing listens any more. It then throws a
- * plain Error, which ends the process; after a UserError, a reload would continue.
+ * Listens after the previous listener has closed the port. If that fails, the server no longer listens. Then throws a
+ * plain Error, which ends the process; after a UserError, the reload would continue.
  */
 function listenAgain(server: OpenServer, address: Address, tls: Tls): BunServer {
   try {
@@ -155,7 +155,7 @@ export function checkTls(tls: Tls, host: string, flags?: Partial<AddressFlags>):
 }
 
 /**
- * Listens with these files briefly, on a port that no other listener has. Returns the port. Throws a UserError if that
+ * Listens briefly with these files, on a port that it does not share. Returns the port. Throws a UserError if that
  * fails.
  */
 function tryOut(address: Address, tls: Tls | undefined, flags?: Partial<AddressFlags>): number {
@@ -177,8 +177,7 @@ function tryOut(address: Address, tls: Tls | undefined, flags?: Partial<AddressF
 const tlsFiles = ({ cert, key }: Tls) => ({ cert, key })
 
 /**
- * What the errors about an address name: its flags, the source of its certificate, and how an unprivileged process gets
- * such a port.
+ * Texts for errors about an address: its flags, the source of its certificate, and advice for an unprivileged process.
  */
 interface AddressFlags {
   port: string

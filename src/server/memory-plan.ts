@@ -10,7 +10,7 @@ export function queryMemoryOf({ queryMemory }: MemoryOptions, available: number)
 }
 
 /**
- * The limits of everything that grows with use, in MiB, as the log shows them. The base memory of the process is not
+ * The limits of all memory that grows with use, in MiB, as the log shows them. The base memory of the process is not
  * included.
  */
 export function memoryPlan(options: MemoryOptions, available: number): Record<string, number | string> {

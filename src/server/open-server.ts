@@ -66,7 +66,7 @@ export type ServerOptions = Pick<
     clusterQuery?: Pick<ClusterQueryLimits, "seconds" | "bytes"> | undefined
     /** The file of --geo-db; undefined: the built-in country table. */
     geoFile?: GeoTable | undefined
-    /** Starts the query thread with the first query. By default it starts at once. */
+    /** Starts the query thread with the first query. By default, it starts immediately. */
     queryThreadOnDemand?: boolean | undefined
   }
 
@@ -81,10 +81,10 @@ export interface ServerEnvironment extends Environment {
 /** A server that does not listen yet. */
 export interface OpenServer {
   app: ReturnType<typeof createApp>
-  /** What `app` was created with. */
+  /** The dependencies that `app` was created with. */
   deps: AppDeps
   store: Store
-  /** Resolves when the query engine has started: accept connections only then. */
+  /** Resolves when the query engine has started: accept connections only afterwards. */
   opened: Promise<void>
   /** Starts background work. */
   start: () => void

@@ -35,7 +35,7 @@ export function readLogLevel({ logLevel, logLevelFile: file }: LogOptions): LogL
       "choose a file that the user of databuddy can read",
     )
   }
-  const level = logLevels.find((one) => one === text)
+  const level = logLevels.find((level) => level === text)
   if (level !== undefined) return level
   throw new UserError(
     `--log-level-file ${file} does not contain a log level`,
@@ -44,8 +44,8 @@ export function readLogLevel({ logLevel, logLevelFile: file }: LogOptions): LogL
 }
 
 /**
- * Reads the log level and the certificate again, or requests a certificate again. Logs changes. If something cannot be
- * used, logs that and keeps the previous value.
+ * Reads the log level and the certificate again, or requests a certificate again. Logs changes. If a value cannot be
+ * used, logs the reason and keeps the previous value.
  */
 export async function reload(
   options: ReloadOptions,
@@ -55,7 +55,7 @@ export async function reload(
     const level = readLogLevel(options)
     const { level: previous } = logging
     const report = () => log("info", "reloaded the log level", { log_level: level, previous })
-    // At the level that shows more of the two.
+    // Logs at the more verbose of the two levels.
     if (logLevels.indexOf(level) > logLevels.indexOf(previous)) report()
     logging.level = level
     if (logLevels.indexOf(level) <= logLevels.indexOf(previous)) report()

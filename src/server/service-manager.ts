@@ -1,7 +1,8 @@
 import { dlopen, FFIType } from "bun:ffi"
 import { cLibraries } from "../store/db/file-lock.ts"
 
-// The protocol of sd_notify(3): datagrams to the Unix socket in NOTIFY_SOCKET. Bun cannot open such a socket, so libc does.
+// The protocol of sd_notify(3): datagrams to the Unix socket in NOTIFY_SOCKET. Bun cannot open this kind of socket, so
+// libc does.
 
 /** Linux constants, the same on all architectures that databuddy supports. */
 const [unixFamily, datagramSocket, closeOnExec] = [1, 2, 0o2000000]
@@ -38,7 +39,7 @@ export class ServiceManager {
     this.#interval = timeout > 0 && isForUs ? timeout / 2_000 : undefined
   }
 
-  /** The database is migrated before the start, which can exceed the start timeout. */
+  /** The database is being migrated before the start, which can exceed the start timeout. */
   upgrading(): void {
     this.#send(`EXTEND_TIMEOUT_USEC=${upgradeTimeout}\nSTATUS=upgrading the database`)
   }
@@ -65,7 +66,7 @@ export class ServiceManager {
   }
 
   /**
-   * Sends a keep-alive at half of the watchdog's timeout, from the event loop: systemd restarts the service if the loop
+   * Sends a keep-alive at half of the watchdog timeout, from the event loop: systemd restarts the service if the loop
    * hangs. Returns a function that stops it.
    */
   watch(): () => void {
@@ -76,8 +77,8 @@ export class ServiceManager {
 }
 
 /**
- * The name is a path, or starts with '@'. Other forms, such as the vsock of a virtual machine manager, are not
- * supported.
+ * Opens the socket. Its name is a path, or starts with '@'. Other forms, such as the vsock of a virtual machine
+ * manager, are not supported.
  */
 function openSocket(name: string | undefined): Send {
   const nothing = () => {}
@@ -93,13 +94,16 @@ function openSocket(name: string | undefined): Send {
         library.symbols.sendto(descriptor, message, message.length, doNotWait, address, address.length)
       }
     } catch {
-      // The other C library.
+      // Try the other C library.
     }
   }
   return nothing
 }
 
-/** A `struct sockaddr_un` of exactly the length of its name. '@' stands for the zero that starts a name outside the file system. */
+/**
+ * Returns a `struct sockaddr_un` of exactly the length of the name. '@' stands for the zero byte that starts the name
+ * of an abstract socket.
+ */
 function socketAddress(name: string): Buffer {
   const path = Buffer.from(name.replace(/^@/, "\0"))
   const address = Buffer.alloc(2 + path.length)

@@ -4,10 +4,10 @@ import type { Context } from "../terminal/context.ts"
 import type { Listener } from "./listen.ts"
 import type { OpenServer } from "./open-server.ts"
 
-/** ms that requests in flight have to finish when the server stops. */
+/** ms for requests in flight to finish when the server stops. */
 const stopTimeout = 8_000
 /**
- * ms between two checks that only held requests are left, and the number of consecutive checks that must agree:
+ * ms between two checks for whether only held requests are left, and the number of consecutive checks that must agree:
  * a request counts only after its headers have arrived.
  */
 const drainPoll = 20

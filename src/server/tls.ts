@@ -17,7 +17,7 @@ export interface Tls {
   covers(name: string): boolean
   /** Why clients reject the certificate at `now` (Unix ms): expired or not valid yet. Undefined if it is valid. */
   validityProblem(now: number): string | undefined
-  /** Replaces the host of `url` by the DNS name in the certificate, if it has one. */
+  /** Replaces the host of `url` with the DNS name in the certificate, if there is one. */
   withCertificateName(url: string): string
   /** Flags for `curl` to accept a self-signed certificate. */
   curlFlags: string
@@ -45,7 +45,7 @@ export function readTls({ tlsCert, tlsKey }: Pick<ServeOptions, "tlsCert" | "tls
   if (!certificate.checkPrivateKey(privateKey)) {
     throw new UserError(
       `--tls-key ${tlsKey} is not the key of the first certificate in --tls-cert ${tlsCert}`,
-      "use the key that belongs to the certificate; the server's certificate comes first in its file",
+      "use the key that belongs to the certificate; the certificate of the server comes first in its file",
     )
   }
   return tlsOf(
