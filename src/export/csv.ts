@@ -20,7 +20,7 @@ export function csvRow(event: StoredEvent): string {
   return columns.map((name) => cell(row[name])).join(",")
 }
 
-/** Formats a cell, escaped as described at `csvRow`. */
+/** Formats a cell, with the escapes that `csvRow` describes. */
 export function cell(value: string | number | boolean | null): string {
   if (value === null) return ""
   if (typeof value !== "string") return String(value)

@@ -25,7 +25,7 @@ export interface ExportSelection {
   to: number | undefined
 }
 
-/** A person of a website whose data is exported. */
+/** The person, on one website, whose data is exported. */
 export interface PersonSelection {
   website: Website
   id: Person["id"]
@@ -70,9 +70,7 @@ export function exportEvents(
   return fileOf({ lines: linesOf(db, websites), events: paced(batches, steps) }, format, steps)
 }
 
-/**
- * Exports the data that `forgetPerson` would delete. For an anonymous id, it contains links but no profiles.
- */
+/** Exports the data that `forgetPerson` would delete. For an anonymous id, that includes links but no profiles. */
 export function exportPerson(
   db: Db,
   selection: PersonSelection,
@@ -157,7 +155,7 @@ async function* csv({ events }: Parts): AsyncGenerator<Uint8Array> {
   for await (const batch of events) yield bytesOf(batch.map(csvRow))
 }
 
-/** Loads the encoder, which few processes need. */
+/** Loads the encoder on demand, because few processes need it. */
 async function* parquet({ events }: Parts, steps: Steps): AsyncGenerator<Uint8Array> {
   const { parquetOf } = await import("./parquet.ts")
   yield* parquetOf(events, steps)

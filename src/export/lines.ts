@@ -66,8 +66,8 @@ export function linkLine(websiteId: string, { claimed, ...link }: StoredLink): s
 export function eventLine(event: StoredEvent): string {
   const { rest, context } = splitContext(event)
   const { properties, kind, ...fields } = rest
-  const ofPage = kind === "custom" ? context : { kind, ...context }
-  return withJsonField({ type: "event", ...fields, ...ofPage }, "properties", properties)
+  const optionalFields = kind === "custom" ? context : { kind, ...context }
+  return withJsonField({ type: "event", ...fields, ...optionalFields }, "properties", properties)
 }
 
 /** Adds a field whose value is already JSON text. */

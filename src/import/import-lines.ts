@@ -46,7 +46,7 @@ export async function importLines(
   )
   try {
     const importer = new Importer(db, new DailyHash(db, environment.random), environment.now)
-    // A running server seals rows itself.
+    // A running server seals the rows.
     const isServed = () => ServerLock.hasLockFile(db.name)
     const sealer = new Sealer(db)
     let imported = 0

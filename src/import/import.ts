@@ -50,7 +50,7 @@ export interface Report {
   profiles: ImportCounts
   links: ImportCounts
   events: ImportCounts & {
-    /** Added events that got a new id, because their own was not above all ids in the database. */
+    /** Added events that got a new id, because their id was not above all ids in the database. */
     renumbered: number
   }
   refused: { total: number; reasons: Partial<Record<LineError, number>>; first: RejectedLine[] }
@@ -153,7 +153,7 @@ export class Importer {
     }
   }
 
-  /** Exports can be concatenated: each one has its own header and end. */
+  /** Exports can be concatenated: each one has a header and an end. */
   #readHeader(version: number, number: number): void {
     if (version > formatVersion) {
       throw new UserError(
@@ -276,7 +276,7 @@ function invalid(errors: readonly FieldError[]): LineProblem {
   return { reason: "invalid", message: errors.map(({ field, message }) => `${field} ${message}`).join("; ") }
 }
 
-/** Errors against the limits of /track and /identify that the schemas cannot express. */
+/** Checks limits of /track and /identify that the schemas cannot express. */
 function limitErrors(line: Line, now: number): FieldError[] {
   const fields: Record<string, unknown> = line
   const errors: FieldError[] = []
@@ -334,7 +334,7 @@ function rowOf(
   }
 }
 
-/** A value for each field of both contexts. */
+/** Reads a value for each field of both contexts. */
 function contextsOf<Value>(read: (field: ContextField) => Value): Record<ContextField, Value> {
   // Object.fromEntries loses the types of the keys.
   return Object.fromEntries(contextFields.map((field) => [field, read(field)])) as Record<ContextField, Value>

@@ -15,13 +15,15 @@ const gzipMagic = [0x1f, 0x8b]
 const newline = 0x0a
 
 export interface ReadCallbacks {
-  /** Called with the bytes of the file read so far. */
+  /** Called with the total bytes that have been read from the file. */
   onRead: (bytes: number) => void
   /** Called with the reason if the file ends prematurely. */
   onBroken: (reason: string) => void
 }
 
-/** Reads the lines of a file, gzipped or not, in batches. Skips blank lines, which CRLF files and editors leave. */
+/**
+ * Reads the lines of a file, gzipped or not, in batches. Skips blank lines, which editors and CRLF line ends can leave.
+ */
 export async function* readLines(path: string, callbacks: ReadCallbacks): AsyncGenerator<TextLine[]> {
   let rest: Uint8Array = new Uint8Array(0)
   let number = 0
@@ -51,7 +53,7 @@ export async function* readLines(path: string, callbacks: ReadCallbacks): AsyncG
 /** Some Windows programs write a byte order mark at the start of UTF-8 files. */
 const byteOrderMark = "\ufeff"
 
-/** The line of these bytes; none if it is blank. */
+/** Decodes a line; returns nothing if it is blank. */
 function lineOf(number: number, bytes: Uint8Array): TextLine[] {
   if (!isUtf8(bytes)) return [{ number, text: undefined }]
   const line = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString()

@@ -13,8 +13,7 @@ import { eventSchema } from "../ingest/schema.ts"
 
 import { type ContextField, contextFields } from "../store/contexts.ts"
 
-// Schemas of the lines, with the limits of /track. Event fields that only our own exports contain are
-// optional.
+// Schemas of the lines, with the limits of /track. Event fields that only our exports contain are optional.
 
 export const badTime = "must be Unix milliseconds, from 2000-01-01 to an hour from now"
 const time = Type.Integer({ expected: badTime })
@@ -92,7 +91,7 @@ const linkSchema = Type.Object(
 /** Maximum characters of a context field. No endpoint accepts more. */
 const maxContextText = 2_048
 // Object.fromEntries loses the types of the keys.
-const ofContexts = Object.fromEntries(
+const contextSchemas = Object.fromEntries(
   contextFields.map((field) => [
     field,
     optional(
@@ -133,7 +132,7 @@ const eventLineSchema = Type.Object(
         { expected: 'must be an event kind, such as "page_view"' },
       ) as unknown as TSchema & { static: EventKind },
     ),
-    ...ofContexts,
+    ...contextSchemas,
     properties: optional(
       Type.Object({}, { additionalProperties: true, expected: "must be an object or null" }),
     ),
