@@ -95,7 +95,7 @@ export { type IdKind, idKinds }
 /** One more than the largest dictionary id that visitors(), sessions() and profiles() return. */
 export type DictionarySizes = Record<IdKind, number>
 
-/** Locates an event that has the id behind a dictionary id, so that the id's text can be read. */
+/** Locates an event that has the id behind a dictionary id, so that the text of the id can be read. */
 export interface RowLocator {
   dictionaryId: number
   website: number

@@ -29,7 +29,7 @@ export class OpenProperty {
     return this.listed[2][this.#indexOf(slice)]
   }
 
-  /** Position of a slice's first code in the column; undefined if the slice does not have the key. */
+  /** Position in the column of the first code of a slice; undefined if the slice does not have the key. */
   firstOf(slice: number): number | undefined {
     return this.#allFirsts()[this.#indexOf(slice)]
   }

@@ -23,10 +23,7 @@ import { lowerBoundOfDoubles } from "./typed-arrays.ts"
 // kind, from crawlers or from people, sorted by time and then by order of arrival. A column has the codes of all slices that
 // have it, and each value once.
 
-/**
- * The ids of a block's segments start at `block * segmentsPerBlock`. The triggers of migration 0006 rely on
- * it.
- */
+/** The segment ids of a block start at `block * segmentsPerBlock`. The triggers of migration 0006 rely on it. */
 export const segmentsPerBlock = 1_024
 /**
  * Maximum number of slices per block: `stored-batch.ts` combines the block id and the index of a slice into

@@ -33,7 +33,7 @@ export interface Slice extends SliceId {
   /** Position of its first event in the block. */
   first: number
   events: number
-  /** Events in each of the day's 96 quarter hours; null for a slice with few events. */
+  /** Events in each of the 96 quarter hours of the day; null for a slice with few events. */
   quarters: Codes | null
 }
 

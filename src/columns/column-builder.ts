@@ -19,8 +19,8 @@ import { enlarge } from "./typed-arrays.ts"
 export type DictionaryIdsOf = (kind: IdKind, texts: readonly string[]) => Uint32Array
 
 /**
- * Maximum bytes of memory in which columns are built, as estimated by `bytes`, whatever clients send. The columns of
- * 65,536 ordinary rows fit. Including garbage and encoded data, the process uses two to three times as much.
+ * Maximum bytes of memory in which columns are built, as estimated by `bytes`, regardless of what clients send. The
+ * columns of 65,536 ordinary rows fit. Including garbage and encoded data, the process uses two to three times as much.
  */
 export const buildMemory = 33_554_432
 /**
@@ -360,7 +360,7 @@ class Group {
 /** Bytes of memory per event for the fields of a context: most columns have fewer than 256 values. */
 const codesBytes = { client: 12, acquisition: 12 }
 
-/** The client contexts or the acquisition contexts of a group's events. */
+/** The client contexts or the acquisition contexts of a group. */
 class Contexts {
   /** The context id of each event. */
   readonly #ids = new ValueColumn()

@@ -104,7 +104,7 @@ export class IdDictionary {
   find(kind: IdKind, texts: readonly string[]): { ids: Uint32Array; hashes: Uint32Array } {
     const hashes = hashIds(texts, this.#seed)
     const ids = new Uint32Array(texts.length)
-    // Runs in one transaction: ids that are sealed meanwhile would be in the list but not in the filter.
+    // Runs in one transaction: ids that are sealed during the search would be in the list but not in the filter.
     if (texts.length > 0) this.db.transaction(() => this.#find(kind, hashes, ids))()
     return { ids, hashes }
   }
@@ -181,8 +181,8 @@ export class IdDictionary {
 
   /**
    * Iterates over the texts of ids, starting at a dictionary id, a few thousand ids at a time. The text of an id that
-   * no event has any more is empty. `rebuilds`: the number in the caller's snapshot. Throws StaleBlockError after a
-   * rebuild.
+   * no event has any more is empty. `rebuilds`: the number of rebuilds in the snapshot of the caller. Throws
+   * StaleBlockError after a rebuild.
    */
   *texts(kind: IdKind, from: number, rebuilds: number): Generator<{ first: number; texts: PackedTexts }> {
     for (let id = from; ; ) {

@@ -18,7 +18,7 @@ const lookupsPerStep = 256
 
 const sql = {
   blocks: `select ${blockColumns} from blocks where website_rid >= 0`,
-  ofEarlierDictionary: "select kind, first from identities where kind >= 10 limit :limit",
+  earlierChunks: "select kind, first from identities where kind >= 10 limit :limit",
   withoutTexts: `
     select kind, first, hashes, texts from identities
     where texts is null and kind in (0, 2) and (kind, first) > (:kind, :first)
@@ -62,7 +62,7 @@ export class IdMaintenance {
    */
   *next(collect: boolean): Generator<void, (IdChanges & { seal?: UnchangedRows }) | undefined> {
     const limit = chunksPerBatch
-    const earlier = this.db.prepare(sql.ofEarlierDictionary).all({ limit })
+    const earlier = this.db.prepare(sql.earlierChunks).all({ limit })
     if (earlier.length > 0)
       return { identities: [], unusedChunks: earlier as { kind: number; first: number }[] }
     const chunks = fittingChunks(

@@ -18,7 +18,7 @@ export class JoinedBatch implements Batch {
   readonly count: number
   readonly base: number
   readonly #row: BlockRow
-  /** Index of the batch's first event in the block, and of the event after its last. */
+  /** Indexes in the block: of the first event of the batch, and of the event after its last. */
   readonly #first: number
   readonly #end: number
   #names: Column | undefined

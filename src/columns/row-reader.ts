@@ -37,7 +37,7 @@ const [anonymousIdAt, sessionIdAt, pathAt, propertiesAt] = [5, 6, 8, 9] as const
 /** A row as stored: each of its texts can be the id of a text. */
 type RawRow = { [Index in keyof Row]: Row[Index] extends string | null ? StoredText : Row[Index] }
 
-/** A row's id, and the columns that determine its batch. */
+/** The id of a row, and the columns that determine its batch. */
 export type RowId = [id: number, ts: number, typeId: number, crawler: 0 | 1]
 
 /** The first columns of a row. */

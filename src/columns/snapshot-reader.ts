@@ -128,8 +128,8 @@ export class SnapshotReader {
   *open(scope: SnapshotScope): Generator<void, Snapshot> {
     const from = Math.floor(scope.from / dayMs)
     const to = Math.floor((scope.to - 1) / dayMs)
-    // Runs in one transaction: otherwise, the events of a block that is sealed meanwhile would be read twice,
-    // or not at all.
+    // Runs in one transaction: otherwise, the events of a block that is sealed at that moment would be read twice, or
+    // not at all.
     const [sealed, daysByWebsite] = this.db.transaction((): [SealedState, (readonly BlockDay[])[]] => [
       this.sealed(),
       scope.websites.map((website) => this.#index.daysOf(website)),

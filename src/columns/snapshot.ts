@@ -189,22 +189,22 @@ export class Snapshot {
   }
 
   /**
-   * Returns the newest `count` events of the websites that pass `fits`, or undefined if finding them would
+   * Returns the newest `count` events of the websites that pass `matches`, or undefined if finding them would
    * read more than `maxRows` rows of a website.
    */
   newest(
     to: number,
     count: number,
-    fits: (row: RowHead) => boolean,
+    matches: (row: RowHead) => boolean,
     maxRows: number,
   ): StoredEvent[] | undefined {
     const heads: RowHead[] = []
     for (const website of this.scope.websites) {
       const rows = this.#rows.newest(website, this.scope.from, to, maxRows)
       this.rowsRead += rows.length
-      const fitting = rows.filter(fits)
-      if (fitting.length < count && rows.length === maxRows) return undefined
-      heads.push(...fitting.slice(0, count))
+      const matching = rows.filter(matches)
+      if (matching.length < count && rows.length === maxRows) return undefined
+      heads.push(...matching.slice(0, count))
     }
     heads.sort((left, right) => right[3] - left[3] || right[0] - left[0])
     return heads.slice(0, count).flatMap(([id]) => this.#rows.event(id) ?? [])
@@ -271,7 +271,7 @@ export class Snapshot {
     return this.#search.foundIds(kind, key)
   }
 
-  /** Returns the row ids of a website's events at the given times (Unix ms), in no particular order. */
+  /** Returns the row ids of the events of a website at the given times (Unix ms), in no particular order. */
   rowIdsAt(website: number, times: readonly number[]): RowId[] {
     const rowIds = this.#rows.ids(website, times)
     this.rowsRead += rowIds.length

@@ -12,7 +12,7 @@ export type Credential =
   /** `keyProblem`: why the key that was also sent is invalid. */
   | { kind: "website"; websiteId: string; keyProblem: RejectionReason | undefined }
 
-/** The website id in the query string. The browser script's unload beacon sends it as `client_id`. */
+/** The website id in the query string. The page script sends it as `client_id` in its unload beacon. */
 export function queryWebsiteId(url: string): string | undefined {
   const start = url.indexOf("?")
   if (start < 0) return undefined

@@ -15,8 +15,8 @@ export const pixelTypes: Readonly<Record<string, ItemType>> = {
 }
 
 /**
- * GET /px.jpg, the page script's pixel mode: one item in the query string. Pages without scripts can use it
- * as an image.
+ * GET /px.jpg, the pixel mode of the page script: one item in the query string. Pages without scripts can use it as an
+ * image.
  */
 export const pixelRoute: IngestRoute = {
   method: "GET",

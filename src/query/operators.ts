@@ -16,7 +16,7 @@ export type ValuePredicate = (text: string | undefined, value: Value | undefined
 interface OperatorLabel {
   /** Shown in the dashboard after the name of a field. */
   label: string
-  /** Used in `--where` between field and value. If it is absent, only the operator's name is accepted. */
+  /** Used in `--where` between field and value. If it is absent, only the name of the operator is accepted. */
   symbol?: string
 }
 

@@ -59,11 +59,11 @@ export type Property = `property.${string}`
 export type Dimension = Field | Property
 
 /**
- * Operators with a number operand are true only where the event's value is a number (see `numberOf`). All others
- * compare text: a string unchanged, any other value as JSON. A negation (`ne`, `not_contains` …) is true if the
- * operator that it negates is false, including where the value is missing; all others are false there. `exists` takes
- * true or false. `property_key` tests the top-level keys of the properties and is true if one of them matches; its
- * negations are true if no key matches the negated operator.
+ * Operators with a number operand are true only if the value is a number (see `numberOf`). All others compare text: a
+ * string unchanged, any other value as JSON. A negation (`ne`, `not_contains` …) is true if the operator that it
+ * negates is false, including where the value is missing; all others are false there. `exists` takes true or false.
+ * `property_key` tests the top-level keys of the properties and is true if one of them matches; its negations are true
+ * if no key matches the negated operator.
  */
 export interface Filter extends Condition {
   /**

@@ -273,9 +273,9 @@ export class EventInserter {
   }
 
   /**
-   * Returns the type id of each row of one request, negative if the row stores its properties as an object. Creates missing
-   * types. Throws `too_many_new_names`, before creating any, if the new names exceed the website's quota. Call
-   * `revalidateCaches` before, once for all requests of a transaction.
+   * Returns the type id of each row of one request, negative if the row stores its properties as an object. Creates
+   * missing types. Throws `too_many_new_names`, before creating any, if the new names exceed the quota of the website.
+   * Call `revalidateCaches` before, once for all requests of a transaction.
    */
   typesOf(rows: readonly EventRow[]): number[] {
     const types = new Array<number>(rows.length)
@@ -407,8 +407,9 @@ export class EventInserter {
     this.#types.set(key, id)
   }
 
-  /** Enforces the quota for new names. All rows of a request without a key belong to one website. Namespace and source count as part of the name: senders can generate them
-   * too. Only names of custom events count: all others are fixed.
+  /**
+   * Enforces the quota for new names. All rows of a request without a key belong to one website. Namespace and source
+   * count as part of the name: senders can generate them too. Only names of custom events count: all others are fixed.
    */
   #admitNames(rows: readonly EventRow[]): void {
     const { websiteRid, receivedAt, viaKey } = rows[0] as EventRow

@@ -5,7 +5,8 @@ import type { Db } from "./db/driver.ts"
  * Identity resolution: which visitor and which profile an event belongs to. Reports, the person page, export and deletion
  * follow the same rules:
  *
- * - A visitor is an anonymous id. All events with that id belong to the visitor, whatever profile they name.
+ * - A visitor is an anonymous id. All events with that id belong to the visitor, regardless of the profile that they
+ *   name.
  * - The events that name a profile belong to it. So do events that name no profile, if a key linked their anonymous id
  *   to the profile with POST /identify, before or after the event. An event that names another profile belongs to that
  *   profile, even if both used the same device.

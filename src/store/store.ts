@@ -40,7 +40,7 @@ export interface StoreCallbacks {
   onCommit?: (commit: CommitResult, seconds: number) => void
 }
 
-/** ms that startup waits for another process's lock. */
+/** ms that startup waits for a lock of another process. */
 const startTimeout = 5_000
 /** ms between two checks for websites and keys that the command line changed. One second is guaranteed. */
 const registryPoll = 250

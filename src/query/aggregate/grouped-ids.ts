@@ -7,7 +7,7 @@ import type { Measurement } from "./measurement.ts"
 
 /** Pairs collected before they are sorted: 8 MB. Each sort reads all ids that are already in the lists. */
 const minPending = 1_048_576
-/** Minimum ids of a group for which a merge keeps the other table's list instead of copying it. */
+/** Minimum ids of a group for which a merge shares the list of the other table instead of copying it. */
 const minSharedIds = 64
 
 /**

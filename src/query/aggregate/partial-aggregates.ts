@@ -34,7 +34,7 @@ export interface Aggregation<Aggregate extends Mergeable<Aggregate>, Range exten
   joins(range: Range, day: number): boolean
   /**
    * Called after the events of each sealed day were added, and after all unsealed events (`day` is undefined), for
-   * aggregates that need several events at once.
+   * aggregates that combine several events.
    */
   finish?(aggregate: Aggregate, day: number | undefined): Generator<void, void>
 }

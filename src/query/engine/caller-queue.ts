@@ -61,8 +61,9 @@ export class CallerQueue {
   constructor(private readonly limits: QueueLimits) {}
 
   /**
-   * Runs `task` as soon as a slot is free. `bytes`: memory of the request while it waits. Throws `rate_limited` if this caller has too
-   * many requests waiting, `queries_full` if the queue is full or the wait is too long, and the signal's reason once it is aborted.
+   * Runs `task` as soon as a slot is free. `bytes`: memory of the request while it waits. Throws `rate_limited` if this
+   * caller has too many requests waiting, `queries_full` if the queue is full or the wait is too long, and the reason
+   * of the signal when it is aborted.
    */
   async run<Result>(
     client: Client,

@@ -31,8 +31,8 @@ const restartDelay = 1_000
 const closeTimeout = 2_000
 
 /**
- * Executes queries. Every promise rejects with the signal's reason once it is aborted, and with an error if the query thread
- * fails. `caller`: the name of a `Client`.
+ * Executes queries. Every promise rejects with the reason of the signal when it is aborted, and with an error if the
+ * query thread fails. `caller`: the name of a `Client`.
  */
 export interface QueryEngine<Spec> {
   /** Runs `task`, which executes and renders queries in sequence, as soon as the queue allows it: see `CallerQueue`. */

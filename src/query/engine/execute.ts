@@ -84,7 +84,7 @@ function* executeOnce<Q extends Query>(
   }
 }
 
-/** The scope of a query's snapshot. */
+/** The scope of the snapshot for a query. */
 function snapshotScope(query: Query): Scope {
   const { scope } = query
   if (query.kind === "traffic") return { ...scope, from: scope.from - sessionLookBack }

@@ -76,7 +76,7 @@ export class TaskScheduler {
       memoryPerQuery: number
       /** ms of a monotonic clock. */
       now: () => number
-      /** Cleans up after each slice; the time is charged to the query's caller. */
+      /** Cleans up after each slice; the time is charged to the caller of the query. */
       afterSlice?: () => void
     },
   ) {

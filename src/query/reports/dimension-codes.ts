@@ -46,7 +46,7 @@ export class DimensionCodes {
     return codes
   }
 
-  /** Maps a block's codes to the codes used here; 0 until a code occurs. */
+  /** Maps the codes of a block to the codes used here; 0 until a code occurs. */
   #ownCodesOf(values: readonly Value[]): Uint32Array {
     let ownCodes = this.#ownCodes.get(values)
     if (!ownCodes) {

@@ -220,7 +220,7 @@ export function sortBoth(keys: Float64Array, codes: Uint32Array, first: number, 
   const before = keys.slice(first, end)
   const codesBefore = codes.slice(first, end)
   const sorted = keys.subarray(first, end).sort()
-  const taken = new Uint32Array(sorted.length)
+  const used = new Uint32Array(sorted.length)
   for (let index = 0; index < before.length; index++) {
     const key = before[index] as number
     let [low, high] = [0, sorted.length]
@@ -229,7 +229,7 @@ export function sortBoth(keys: Float64Array, codes: Uint32Array, first: number, 
       if ((sorted[middle] as number) < key) low = middle + 1
       else high = middle
     }
-    codes[first + low + (taken[low] as number)] = codesBefore[index] as number
-    taken[low] = (taken[low] as number) + 1
+    codes[first + low + (used[low] as number)] = codesBefore[index] as number
+    used[low] = (used[low] as number) + 1
   }
 }

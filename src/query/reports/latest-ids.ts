@@ -96,7 +96,7 @@ function withKindFilter<Q extends ReportCount["query"]>(query: Q): Q {
   return { ...query, scope: { ...scope, filters: [...scope.filters, kinds] } }
 }
 
-/** The distinct ids of all batches, and the positions of the page's ids in the latest batch. */
+/** The distinct ids of all batches, and the positions in the latest batch of the ids on the page. */
 class ScannedIds {
   /** Distinct ids. */
   total = 0

@@ -100,7 +100,7 @@ interface PageRanks {
   /** Index in `labels` of each path; that of "" for a page view without a path. */
   ranks: Map<string, number>
   /** The same by code of a column. All slices of a block share their values. */
-  ofValues: WeakMap<readonly Value[], Uint32Array>
+  byValues: WeakMap<readonly Value[], Uint32Array>
 }
 
 /**
@@ -135,7 +135,7 @@ class Keys {
   }
 
   #pagesOf(name: string): PageRanks {
-    const known = this.#pages.get(name) ?? { ranks: new Map(), ofValues: new WeakMap() }
+    const known = this.#pages.get(name) ?? { ranks: new Map(), byValues: new WeakMap() }
     this.#pages.set(name, known)
     return known
   }
@@ -151,13 +151,13 @@ class Keys {
       const rank = this.#ranks.get(batch.name) as number
       return () => rank
     }
-    const { ranks, ofValues } = this.#pagesOf(batch.name)
+    const { ranks, byValues } = this.#pagesOf(batch.name)
     const column = batch.column("path")
     const withoutPath = ranks.get("") as number
     if (!column) return () => withoutPath
-    const ofPages = () => column.values.map((value) => ranks.get(textOf(value)) as number)
-    const table = ofValues.get(column.values) ?? Uint32Array.from([withoutPath, ...ofPages()])
-    ofValues.set(column.values, table)
+    const pageRanks = () => column.values.map((value) => ranks.get(textOf(value)) as number)
+    const table = byValues.get(column.values) ?? Uint32Array.from([withoutPath, ...pageRanks()])
+    byValues.set(column.values, table)
     const { codes } = column
     return (index) => table[codes[index] as number] as number
   }

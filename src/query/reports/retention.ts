@@ -93,7 +93,7 @@ interface PeriodBits {
 }
 
 class CohortTable {
-  /** The period of each unit's first start event, counted from 1; 0: none yet. */
+  /** The period of the first start event of each unit, counted from 1; 0: none yet. */
   readonly #cohortOf: Uint32Array
   readonly #sizes: Uint32Array
   /** For each cohort, the units that returned in its own period and in each later one. */

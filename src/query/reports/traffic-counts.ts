@@ -141,8 +141,8 @@ export class TrafficCounts implements Mergeable<TrafficCounts> {
     for (const [from, { by, start }] of other.#labels.entries()) {
       if (from % groupsPerStep === groupsPerStep - 1) yield
       const group = this.groupOf(by, start)
-      const add = (own: number[], theirs: number[]) => {
-        own[group] = (own[group] as number) + (theirs[from] as number)
+      const add = (own: number[], others: number[]) => {
+        own[group] = (own[group] as number) + (others[from] as number)
       }
       add(this.#views, other.#views)
       add(this.#sessions, other.#sessions)

@@ -110,10 +110,7 @@ export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
     return false
   }
 
-  /**
-   * Counts the pending events, which are all events of a day's sessions, or of the sessions that are excluded from
-   * days.
-   */
+  /** Counts the pending events: all events of the sessions of a day, or of the sessions that are excluded from days. */
   *finish(counts: TrafficCounts, day?: number): Generator<void, void> {
     const { pending } = counts
     if (pending.length === 0) return

@@ -8,8 +8,8 @@ export interface Units {
   /** One more than the largest dictionary id of a unit. */
   readonly dictionarySize: number
   /**
-   * The dictionary id of each event's unit, 0 if it has none. If events belong to several profiles, further arrays
-   * contain the other profiles, and 0 for all other events.
+   * The dictionary id of the unit of each event; 0: none. If events belong to several profiles, further arrays contain
+   * the other profiles, and 0 for all other events.
    */
   idsOf(batch: Batch): readonly Uint32Array[]
 }

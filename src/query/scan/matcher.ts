@@ -54,15 +54,15 @@ function inside(column: Column, path: string): Column | undefined {
 }
 
 /** The values of the first column, or of the second where the first has none. */
-function either(one: Column, other: Column): Column {
-  const shift = one.values.length
-  const seconds = other.codes
-  const codes = Uint32Array.from(one.codes, (code, index) => {
+function either(first: Column, second: Column): Column {
+  const shift = first.values.length
+  const secondCodes = second.codes
+  const codes = Uint32Array.from(first.codes, (code, index) => {
     if (code !== 0) return code
-    const second = seconds[index] as number
-    return second === 0 ? 0 : second + shift
+    const other = secondCodes[index] as number
+    return other === 0 ? 0 : other + shift
   })
-  return { codes, values: [...one.values, ...other.values] }
+  return { codes, values: [...first.values, ...second.values] }
 }
 
 export interface IdTextTest extends TextTest {
@@ -253,9 +253,9 @@ export class Matcher {
       const codes = new Uint8Array(named.length)
       let some = 0
       for (let index = 0; index < named.length; index++) {
-        const one = named[index] as number
+        const id = named[index] as number
         const isMatch =
-          one === 0 ? ids !== undefined && (linkedIds?.has(ids[index] as number) ?? false) : one === profile
+          id === 0 ? ids !== undefined && (linkedIds?.has(ids[index] as number) ?? false) : id === profile
         if (isMatch) some = codes[index] = 1
       }
       return some === 1 && { codes, fits }

@@ -99,7 +99,7 @@ export function syncFolder(path: string): void {
 }
 
 /**
- * Gives `path` the owner of `reference` if this process runs as root: the server's own user must be able to open it.
+ * Gives `path` the owner of `reference` if this process runs as root: the user of the server must be able to open it.
  */
 export function keepOwner(path: string, reference: string): void {
   const { uid, gid } = statSync(reference)

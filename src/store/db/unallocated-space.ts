@@ -4,7 +4,14 @@ import { isBusy } from "../../errors.ts"
 import { Database, type Db } from "./driver.ts"
 import { truncateWal } from "./open.ts"
 
-/* `secure_delete` zeroes deleted cells and pages that become free, but not the copies that SQLite leaves when it moves cells. To balance a B-tree, SQLite moves cells to other pages and can rebuild the old page from its end. It does not zero the region between the cell pointers and the cells: the *unallocated space* of section 1.6 of SQLite's "Database File Format". If a cell is deleted after such a move, even years later, its copy stays readable until the old page fills up. SQL cannot zero that region, because a statement cannot choose the page that it writes. This module zeroes it directly in the file.
+/*
+ * `secure_delete` zeroes deleted cells and pages that become free, but not the copies that SQLite leaves when it moves
+ * cells. To balance a B-tree, SQLite moves cells to other pages and can rebuild the old page from its end. It does not
+ * zero the region between the cell pointers and the cells: the *unallocated space* of section 1.6 of SQLite's "Database
+ * File Format". If a cell is deleted after such a move, even years later, its copy stays readable until the old page
+ * fills up. SQL cannot zero that region, because a statement cannot choose the page that it writes. This module zeroes
+ * it directly in the file.
+ *
  * SQLite ignores the content of unallocated space. Zeroing it is safe while no other connection can write the page, and
  * permanent if no connection has an older copy of the page:
  *

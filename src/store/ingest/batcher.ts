@@ -22,7 +22,10 @@ export interface Committer {
 
 /** Rows per commit. A commit of this size blocks the event loop for about 20 ms. */
 const rowsPerCommit = 5_000
-/** Bytes per commit, for the same reason: writing 2 MiB takes 20 ms. The first request is committed whatever its size. */
+/**
+ * Bytes per commit, for the same reason: writing 2 MiB takes 20 ms. The first request is committed regardless of its
+ * size.
+ */
 const bytesPerCommit = 2_097_152
 /** ms between two attempts while another process holds the lock. */
 const lockRetryInterval = 10

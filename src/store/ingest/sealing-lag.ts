@@ -36,7 +36,7 @@ export class SealingLag {
     return (this.#unsealed ?? 0) >= fullRows
   }
 
-  /** Reports the exact number of rows. Rows stored meanwhile are counted with the next report. */
+  /** Reports the exact number of rows. Rows stored in the meantime are counted with the next report. */
   report(unsealed: number): void {
     this.#unsealed = unsealed
   }
