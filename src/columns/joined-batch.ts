@@ -18,7 +18,7 @@ export class JoinedBatch implements Batch {
   readonly count: number
   readonly base: number
   readonly #row: BlockRow
-  /** Indexes in the block: of the first event of the batch, and of the event after its last. */
+  /** Index in the block of the first event, and of the event after the last. */
   readonly #first: number
   readonly #end: number
   #names: Column | undefined

@@ -194,7 +194,7 @@ export class RowReader {
       row[sessionIdAt] = this.#textInSnapshot(row[sessionIdAt])
       row[pathAt] = this.#textInSnapshot(row[pathAt])
       row[propertiesAt] = this.#textInSnapshot(row[propertiesAt])
-      // No ids of texts are left in it. Creating a new array for each of millions of rows would take longer.
+      // The row contains no ids of texts any more. Creating a new array for each of millions of rows would take longer.
       yield row as Row
     }
   }

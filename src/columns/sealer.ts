@@ -355,8 +355,8 @@ export interface SealingOptions {
 }
 
 /**
- * Builds the next batch: the first of sealing rows, rebuilding stale blocks, merging blocks, and maintaining the
- * dictionary of ids that has anything to do.
+ * Builds the next batch. Tries in this order: sealing rows, rebuilding stale blocks, merging blocks, maintaining the
+ * dictionary of ids.
  */
 export function* nextWork(
   sealer: Sealer,

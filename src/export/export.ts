@@ -100,7 +100,7 @@ export function exportPerson(
 /** Compresses with gzip, in another thread. */
 export function gzipped(bytes: AsyncIterable<Uint8Array>, level: number): AsyncIterable<Uint8Array> {
   const gzip = createGzip({ level })
-  // Errors are thrown by the iteration.
+  // Iterating over `gzip` throws the errors.
   pipeline(Readable.from(bytes, { objectMode: false, highWaterMark: 1 }), gzip, () => {})
   return gzip
 }

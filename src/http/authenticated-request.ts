@@ -37,7 +37,7 @@ export interface PublicRequest extends ResponseContext {
   /** The id or token in the path; '' if the path has none. */
   id: string
   searchParams: () => URLSearchParams
-  /** Reads the body as JSON. Throws what `readJson` throws. */
+  /** Reads the body as JSON. Throws like `readJson`. */
   body: () => Promise<unknown>
 }
 
@@ -84,7 +84,7 @@ export function authenticatedRoute<Deps extends RouteDeps>(deps: Deps) {
     }
 }
 
-/** Method and path of a route. HEAD is answered like GET. */
+/** Method and path of a route. HEAD counts as GET. */
 export function endpointOf({ request: { method }, route }: Pick<RouteContext, "request" | "route">): string {
   return `${method === "HEAD" ? "GET" : method} ${route}`
 }
@@ -121,7 +121,10 @@ export async function commitChange<Result>(
   return result
 }
 
-/** Reads the body of an authenticated request, of at most `maxBytes` if given. Throws `too_many_rejected_bytes`, and what `readJson` throws. */
+/**
+ * Reads the body of an authenticated request, of at most `maxBytes` if given. Throws `too_many_rejected_bytes`, and
+ * like `readJson`.
+ */
 export async function readCallerBody(
   deps: BodyDeps & RejectedBytesDeps,
   context: RequestContext,

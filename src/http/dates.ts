@@ -8,7 +8,7 @@ const months = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "
 
 /**
  * Accepted date forms; a time can follow. Date.parse alone is too lenient: it reads "event 5" as 1 May 2001, and turns
- * a nonexistent day into one of the next month.
+ * a nonexistent day into a day of the next month.
  */
 const forms: readonly { pattern: RegExp; order: readonly ("year" | "month" | "day")[] }[] = [
   // 2026-11-28, 2026/11/28, +002026-11-28

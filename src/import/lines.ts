@@ -75,7 +75,7 @@ async function* decompress(path: string, { onRead, onBroken }: ReadCallbacks): A
     return
   }
   const gunzip = createGunzip()
-  // Errors are thrown by the iteration.
+  // Iterating over `gunzip` throws the errors.
   pipeline(Readable.from(all(), { objectMode: false }), gunzip, () => {})
   try {
     yield* gunzip

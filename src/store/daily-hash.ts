@@ -16,9 +16,9 @@ const sql = {
 }
 
 /**
- * Implements the privacy setting `daily`: replaces an anonymous id by a keyed hash whose salt is deleted after its UTC
- * day. Afterwards no one, not even the owner, can identify the visitor or connect visits on two days. Runs inside the
- * caller's transaction.
+ * Implements the privacy setting `daily`: replaces an anonymous id with a keyed hash whose salt is deleted after its
+ * UTC day. Afterwards no one, not even the owner, can identify the visitor or connect visits on two days. Runs inside
+ * the caller's transaction.
  */
 export class DailyHash {
   #day = -1

@@ -38,7 +38,7 @@ export class EventImporter {
   /** Cache: website and ms → content of an existing event → ids. */
   readonly #existing = new Map<string, Map<string, number[]>>()
   #existingCount = 0
-  /** Bitset of existing ids that an imported event was matched with, by page. */
+  /** Bitset, by page, of existing ids that have been matched with imported events. */
   readonly #matchedIds = new Map<number, Uint8Array>()
   /** By website: the time span of its events when the first event was added. */
   readonly #spans = new Map<number, { from: number; to: number } | undefined>()

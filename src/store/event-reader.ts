@@ -343,7 +343,7 @@ export class EventReader {
   }
 
   /**
-   * Joins keys and values to a JSON object. JavaScript wrote the values, so parsing and serializing preserves them.
+   * Joins keys and values into a JSON object. JavaScript wrote the values, so parsing and serializing preserves them.
    * `EventInserter` wrote the JSON, so its types are known.
    */
   #object(keys: string, values: string): string {

@@ -66,7 +66,7 @@ export const byTimeBackwards = "t.period desc, r.ts desc, r.id desc"
 
 const sql = {
   insert: "insert or ignore into event_times (website_rid, period, id_group) values (?, ?, ?)",
-  // As subqueries, each is a lookup.
+  // Subqueries, because each of them is a lookup.
   span: `
     select
       (select min(period) from event_times where website_rid = :rid) as first,

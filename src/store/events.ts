@@ -71,8 +71,8 @@ const contextColumns = ["client_id", "acquisition_id"]
 const statementSizes = [32, 8, 1]
 
 /**
- * Uses positional parameters in the order of `columns`: named ones would allocate an object per row in the hottest
- * statement.
+ * Uses positional parameters in the order of `columns`: named parameters would allocate an object per row in the
+ * hottest statement.
  */
 function insertRows(size: number, columns: readonly string[]): string {
   const row = `(${columns.map(() => "?").join(", ")})`
@@ -275,7 +275,7 @@ export class EventInserter {
   /**
    * Returns the type id of each row of one request, negative if the row stores its properties as an object. Creates
    * missing types. Throws `too_many_new_names`, before creating any, if the new names exceed the quota of the website.
-   * Call `revalidateCaches` before, once for all requests of a transaction.
+   * Call `revalidateCaches` first, once for all requests of a transaction.
    */
   typesOf(rows: readonly EventRow[]): number[] {
     const types = new Array<number>(rows.length)
@@ -465,12 +465,12 @@ export function countEvents(db: Db, websiteRid: number): number {
 const settleDelay = 900_000
 /** Events deleted per transaction: about 10 ms if each has an eventId, whose index entries are scattered. */
 export const sweepRows = 500
-/** ms between two such transactions: new events have priority. */
+/** ms between two of these transactions: new events have priority. */
 export const sweepPause = 25
 
 /**
- * Deletes up to `limit` events of one deleted website. After the last one, deletes the website itself, once no request
- * can add events to it. Returns false if there is nothing to delete at `now` (Unix ms).
+ * Deletes up to `limit` events of one deleted website. After the last event, deletes the website itself, as soon as no
+ * request can add events to it. Returns false if there is nothing to delete at `now` (Unix ms).
  */
 export function sweepDeleted(db: Db, now: number, limit = sweepRows): boolean {
   const settled = now - settleDelay

@@ -139,7 +139,7 @@ export async function forgetPerson(
       await schedule.sleep(sweepPause)
     }
   }
-  // Before the links are deleted: if this is interrupted, the next call finds the ids through the links.
+  // Runs before the links are deleted: if it is interrupted, the next call finds the ids through the links.
   await eraseUnusedIds(db, personIds, schedule)
   const profileAndLinks = await schedule.write(() => {
     const ids = storedIdsOf(db, person, now)

@@ -13,7 +13,7 @@ export const scopes = [
 ] as const
 export type Scope = (typeof scopes)[number]
 
-/** The scopes that a scope includes. */
+/** The scopes that each scope includes. */
 const implied: Partial<Record<Scope, readonly Scope[]>> = { "read:data": ["read:reports"] }
 
 /** True if `granted` contains `scope` or a scope that includes it. */
@@ -214,8 +214,8 @@ export function revokeKey(db: Db, id: string, now: number): Key {
 }
 
 /**
- * Replaces the secret of a key. The current secret works until the end of the overlap, and the one before it stops working immediately.
- * Throws `key_not_found`, and `conflict` for a revoked key.
+ * Replaces the secret of a key. The current secret works until the end of the overlap, and an earlier secret stops
+ * working immediately. Throws `key_not_found`, and `conflict` for a revoked key.
  */
 export function rotateKey(
   db: Db,

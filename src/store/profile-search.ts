@@ -31,8 +31,8 @@ export interface ProfileSearch {
 /** Profiles per read: about 2 ms, which blocks the thread. */
 const profilesPerRead = 1_000
 /**
- * Maximum anonymous ids of a profile that are searched, and that are returned. Most profiles have two or three;
- * programs create thousands.
+ * Maximum anonymous ids per profile to search, and to return. Most profiles have two or three; programs create
+ * thousands.
  */
 const maxSearchedIds = 1_000
 const maxReturnedIds = 100
@@ -77,8 +77,8 @@ const sql = {
 }
 
 /**
- * Finds profiles, most recently updated first. Without a search it reads them from an index. With one it scans all profiles
- * of the website in steps of a few ms, with a `pause` between steps: half a second for 300,000 profiles.
+ * Finds profiles, most recently updated first. Without a search, reads them from an index. With a search, scans all
+ * profiles of the website in steps of a few ms, with a `pause` between steps: half a second for 300,000 profiles.
  */
 export async function findProfiles(
   db: Db,

@@ -160,8 +160,8 @@ export function updateShare(db: Db, id: string, changes: Partial<Pick<Share, "na
 }
 
 /**
- * Replaces the token of a link. The current token works until the end of the overlap, and the one before it stops working immediately.
- * Throws `share_unknown`, and `conflict` for an expired link.
+ * Replaces the token of a link. The current token works until the end of the overlap, and an earlier token stops
+ * working immediately. Throws `share_unknown`, and `conflict` for an expired link.
  */
 export function rotateShare(
   db: Db,

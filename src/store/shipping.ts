@@ -17,7 +17,7 @@ export interface Shipping {
   isRepairing: boolean
 }
 
-/** A change of the state of shipping. `at`: Unix ms. */
+/** A change of the shipping state. `at`: Unix ms. */
 export type ShippingChange =
   | { type: "start"; writer: string }
   /** Events up to `id` are about to be sent. */
@@ -92,7 +92,7 @@ const changes: { [Type in ShippingChange["type"]]: string } = {
     where writer = :writer or sending_id = 0`,
 }
 
-/** Undefined if events were never shipped. */
+/** Undefined if events have never been shipped. */
 export function readShipping(db: Db): Shipping | undefined {
   const row = db.prepare(sql.read).get() as
     | (Omit<Shipping, "mustCompare" | "isRepairing"> & { comparison: number })
@@ -135,7 +135,7 @@ export function shippingLag(db: Db, shippedId: number): ShippingLag {
   return { events, oldest, deletions: value(sql.deletions, {}) ?? 0 }
 }
 
-/** Ids of deleted events that the cluster can have, in ascending order. */
+/** Ids of deleted events that the cluster can still have, in ascending order. */
 export function deletedIds(db: Db, shippedId: number, limit: number): number[] {
   return db.prepare(sql.deletedIds).pluck().all({ shippedId, limit }) as number[]
 }

@@ -42,7 +42,7 @@ export interface StoreCallbacks {
 
 /** ms that startup waits for a lock of another process. */
 const startTimeout = 5_000
-/** ms between two checks for websites and keys that the command line changed. One second is guaranteed. */
+/** ms between two checks for websites and keys that the command line changed. The guaranteed maximum is one second. */
 const registryPoll = 250
 /** ms between two checks of free disk space. At 100 MB/s, filling the 256 MB of --min-free takes longer. */
 const freeSpacePoll = 1_000

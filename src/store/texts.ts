@@ -2,7 +2,7 @@ import type { Db, Statement } from "./db/driver.ts"
 import { packId, unpackId } from "./packed-ids.ts"
 
 /*
- * Texts that many events share are stored once, in `texts`, and event rows hold their ids. These are:
+ * Texts that many events share are stored once, in `texts`, and event rows hold their ids. These texts are:
  *
  * - Anonymous and session ids that are UUIDs, as browsers generate them. Other ids stay in the row: servers send more
  *   distinct ids, and looking them up would cost a commit more than it saves.

@@ -5,8 +5,8 @@ import { pendingMigrations } from "./migrate.ts"
 import { databaseError, readerTimeout, rejectOrphanedWal } from "./open.ts"
 
 /**
- * Startup checks the whole of files up to this many bytes. `pragma quick_check` takes 3 s per GB, so at most 0.8 s if
- * the file is in the page cache. No events are accepted during the check.
+ * Startup checks files of up to this many bytes completely. This takes at most 0.8 s if the file is in the page cache:
+ * `pragma quick_check` takes 3 s per GB. No events are accepted during the check.
  */
 const fullCheckBytes = 268_435_456
 /**
@@ -28,7 +28,7 @@ const walHeader = 32
 const frameHeader = 24
 
 const sql = {
-  // As subqueries, each is a lookup. `select min(id), max(id)` scans an index: 0.2 s per million events.
+  // Subqueries, because each of them is a lookup. `select min(id), max(id)` scans an index: 0.2 s per million events.
   bounds: "select (select min(id) from event_rows) as least, (select max(id) from event_rows) as most",
   rowsFrom: "select * from event_rows where id >= :id order by id limit :limit",
   edges: [

@@ -67,7 +67,7 @@ function lockDatabase(path: string): Db | undefined {
 /** Checkpoints the -wal into the file and leaves WAL mode. Keeps the exclusive lock. */
 function leaveWalMode(db: Db, path: string): void {
   db.pragma("journal_mode = delete")
-  // In exclusive locking mode the journal of this change would stay on disk. A process that opens the database during
+  // In exclusive locking mode, the journal of this change would stay on disk. A process that opens the database during
   // the switch either sets WAL mode again or holds a lock; both are detected below.
   db.pragma("locking_mode = normal")
   db.exec("begin exclusive; commit")

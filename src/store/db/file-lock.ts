@@ -13,8 +13,8 @@ const maxAttempts = 10
 const retryPause = 20
 
 /**
- * An exclusive lock on a file. Release it only after this process has closed its SQLite connections to the file: closing
- * any descriptor of a file drops all fcntl locks of the process on it, which are SQLite's.
+ * An exclusive lock on a file. Release it only after this process has closed its SQLite connections to the file:
+ * closing any descriptor of a file drops all fcntl locks that the process holds on it, including those of SQLite.
  */
 export class FileLock {
   #file: number | undefined

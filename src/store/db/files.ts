@@ -35,7 +35,7 @@ export function partialName(path: string, pid: number, random: (bytes: Uint8Arra
   return `${path}.partial-${pid}-${Buffer.from(random(new Uint8Array(randomBytes))).toString("hex")}`
 }
 
-/** Names of versions before 0.2 have no random part. */
+/** Names from versions before 0.2 have no random part. */
 const partialPattern = /^(.+)\.partial-(\d+)(?:-[0-9a-f]{16})?$/
 
 /**

@@ -5,7 +5,7 @@ export interface Growth {
   events: number
   /** Used bytes of the file, indexes included, per event; null without events. */
   bytesPerEvent: number | null
-  /** Average of the last days. */
+  /** Average over the last days. */
   eventsPerDay: number
   oldest: number | null
   newest: number | null
@@ -22,7 +22,7 @@ const sql = {
   // index scan, which would have to sort all ids. Subtracting two counts is ten times as fast as checking each row.
   events:
     "select (select count(*) from event_rows) - (select count(*) from event_rows where website_rid < 0)",
-  // As subqueries, each is a lookup. `select min(id), max(id)` scans all rows.
+  // Subqueries, because each of them is a lookup. `select min(id), max(id)` scans all rows.
   bounds: "select (select min(id) from event_rows) as least, (select max(id) from event_rows) as most",
   oldest: "select ts + delay from event_rows where +website_rid >= 0 order by id limit 1",
   newest: "select ts + delay from event_rows where +website_rid >= 0 order by id desc limit 1",

@@ -33,7 +33,7 @@ const maxWalBytes = 67_108_864
 
 /**
  * Opens the database for writing, and creates it if it is missing. Throws a UserError if the file belongs to another
- * program or version, or cannot be opened; the file is unchanged then.
+ * program or version, or cannot be opened; in that case, the file is unchanged.
  */
 export function openDatabase({ path, durability, busyTimeout, now, upgrade = false }: OpenOptions): Db {
   rejectOrphanedWal(path)
@@ -44,7 +44,7 @@ export function openDatabase({ path, durability, busyTimeout, now, upgrade = fal
     const isNew = db.prepare("select count(*) from sqlite_schema").pluck().get() === 0
     if (!isNew && !upgrade) requireCurrentSchema(pending, path)
     if (isNew) {
-      // Both take effect only before WAL mode and the first table.
+      // Both take effect only if they are set before WAL mode and the first table.
       db.pragma("page_size = 4096")
       db.pragma("auto_vacuum = incremental")
     }
@@ -116,8 +116,8 @@ const [writeVersion, readVersion, rollbackJournal] = [18, 19, 1]
 
 /**
  * Opens a database read-only. It does not block a running server. It needs write access to the -shm, so run it as the
- * server's user; a database on a read-only disk, which no process can write, does not need it. Throws a UserError if
- * the file belongs to another program or a newer version, or cannot be opened.
+ * user of the server; a database on a read-only disk, which no process can write, does not need it. Throws a UserError
+ * if the file belongs to another program or a newer version, or cannot be opened.
  */
 export function openForReading(path: string): Db {
   let db: Db | undefined

@@ -86,7 +86,7 @@ export class ServerLock {
     try {
       rmSync(this.#path, { force: true })
     } catch {
-      // The disk fails. The file remains, as after a kill, but the lock is released.
+      // The disk is failing. The file remains, as after a kill, but the lock is released.
     }
     this.#db.close()
   }

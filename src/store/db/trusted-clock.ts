@@ -24,8 +24,8 @@ const sql = {
 }
 
 /**
- * The clock for retention. A wall clock that is set years ahead by mistake would expire all events, so a jump is trusted
- * only after the clock has run for a day without another one.
+ * The clock for retention. A wall clock that is set years ahead by mistake would expire all events, so a jump is
+ * trusted only after the clock has run for a day without another jump.
  */
 export class TrustedClock {
   #trusted: Reading
@@ -73,8 +73,8 @@ function isNear(a: number, b: number): boolean {
 
 /**
  * Times (Unix ms) that the database confirms: its creation, and the last receipt of an event if another event was
- * received one to two days before. A single event is not enough: a restart would trust one that was received under a
- * wrong clock.
+ * received one to two days before. A single event is not enough: a restart would trust an event that was received while
+ * the clock was wrong.
  */
 function trustedTimes(db: Db): number[] {
   const created = db.prepare(sql.created).pluck().get() as number

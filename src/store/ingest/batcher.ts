@@ -79,9 +79,9 @@ export class Batcher {
   }
 
   /**
-   * Runs `work` in the transaction of the next commit and returns its result. If it throws, its changes are rolled
-   * back and the promise rejects with its error. Runs even if events are rejected, because deletion frees space on a full
-   * disk. `size`: bytes, as in a write; 0 for maintenance, which takes no slot in the queue.
+   * Runs `work` in the transaction of the next commit and returns its result. If `work` throws, its changes are rolled
+   * back, and the promise rejects with the error. Runs even if events are rejected, because deletion frees space on a
+   * full disk. `size`: bytes, as in a write; 0 for maintenance, which takes no slot in the queue.
    */
   async run<Result>(work: () => Result, size = 1): Promise<Result> {
     let result: Result | undefined
@@ -166,8 +166,8 @@ export class Batcher {
   }
 
   /**
-   * Removes whole requests from the front of the queue, about `rowsPerCommit` rows or `bytesPerCommit` bytes; during a pause, those
-   * without rows.
+   * Removes whole requests from the front of the queue, about `rowsPerCommit` rows or `bytesPerCommit` bytes. During a
+   * pause, removes only requests without rows.
    */
   #takeBatch(): QueuedWrite[] {
     if (this.#pause > 0) {

@@ -5,7 +5,7 @@ import { canonicalWebsiteId, listWebsites, type Website } from "../websites.ts"
 /** Minimum ms between two rechecks. Creating a key and using it takes longer. */
 const recheckInterval = 10
 
-/** Maximum cached Authorization headers of valid keys, 300 bytes each. Clients send few distinct ones. */
+/** Maximum cached Authorization headers of valid keys, 300 bytes each. Clients send few distinct headers. */
 const maxHeaders = 1_000
 /** Maximum characters of a cached header. `Bearer` and a key have 44; more spaces between them are legal. */
 const maxHeaderLength = 64
@@ -32,7 +32,7 @@ export class Registry {
     this.refresh()
   }
 
-  /** Reloads websites and keys if any process has changed them. Otherwise it reads one row. */
+  /** Reloads websites and keys if any process has changed them. Otherwise, reads one row. */
   refresh(): void {
     const version = this.#version.get() as number
     if (version === this.#loadedVersion) return

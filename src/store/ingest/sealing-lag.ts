@@ -24,7 +24,7 @@ export class SealingLag {
   /** `elapsed`: ms of a monotonic clock. */
   constructor(private readonly elapsed: () => number) {}
 
-  /** Called when enough rows are waiting to be sealed immediately. */
+  /** Called when there are enough rows to seal them immediately. */
   onFull: () => void = () => {}
 
   /** True once a row count has been reported. */

@@ -50,16 +50,16 @@ export class Writer {
   }
 
   /**
-   * Commits a batch in one transaction, which is synced on return (with `synchronous = full`). Returns the error of
-   * each write that was left out, and undefined for each stored one. Throws if nothing is stored: StoreLockedError, or
-   * the fault.
+   * Commits a batch in one transaction, which is synced on return (with `synchronous = full`). Returns an entry for
+   * each write: its error if the write was left out, undefined if it was stored. Throws if nothing is stored:
+   * StoreLockedError, or the fault.
    */
   commit(writes: readonly Write[]): (unknown | undefined)[] {
     try {
       return this.#transaction(() => this.#applyAll(writes))
     } catch (error) {
       if (error instanceof StoreLockedError || isFault(error)) throw error
-      // One write failed and rolled back the whole batch: apply each write behind its own savepoint.
+      // One write failed and rolled back the whole batch: apply each write in a separate savepoint.
       return this.#transaction(() => writes.map((write) => this.#applyAlone(write)))
     }
   }
@@ -112,7 +112,7 @@ export class Writer {
     return errors
   }
 
-  /** Applies one write behind a savepoint. Returns its error; throws a fault of the store. */
+  /** Applies one write in a savepoint. Returns its error; throws a fault of the store. */
   #applyAlone(write: Write): unknown | undefined {
     this.#savepoint.run()
     try {
