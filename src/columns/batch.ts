@@ -15,7 +15,7 @@ export type Value = string | number | boolean | object
 export interface Column {
   codes: Codes
   values: readonly Value[]
-  /** The values as an array of numbers. Only set if all are numbers, and the column is from a block. */
+  /** The values as an array of numbers. Set only if all are numbers, and the column is from a block. */
   numbers?: Float64Array | undefined
   /**
    * Set if only a few events have a value: the sparse form of the column. `codes` is then computed on first

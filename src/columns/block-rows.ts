@@ -49,7 +49,7 @@ export class BlockRows {
   #batchesFromRows(row: BlockRow): ReadonlyMap<string, MemoryBatch> {
     return this.cache.get(row, "rows", () => {
       const batches = this.build(row)
-      // An event that was deleted after the block was looked up would shift all later ones.
+      // An event that was deleted after the block was looked up would shift all later events.
       if (row.slices.some(({ events }, index) => events !== batches[index]?.count))
         throw new StaleBlockError()
       return { content: batchesBySlice(batches), bytes: row.bytes }
@@ -74,7 +74,7 @@ export class BlockRows {
           column.set(slice.at++, propertyOf(this.rows, type.keys, properties, key))
         }
       }
-      // An event that was deleted after the block was looked up would shift all later ones.
+      // An event that was deleted after the block was looked up would shift all later events.
       for (const { left } of slices.values()) if (left !== 0) throw new StaleBlockError()
       const content = column.finish(property.count)
       return { content, bytes: columnBytes + column.bytes + column.dictionary.bytes }

@@ -87,7 +87,7 @@ export interface Layout {
   rest?: ColumnLocation
   /** Number of events with at least one property, by slice. */
   withProperties: number[]
-  /** Which events have properties. Only stored if some have and some do not. */
+  /** Which events have properties. Stored only if some events have properties and some do not. */
   propertied?: ColumnLocation
 }
 

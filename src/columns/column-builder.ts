@@ -69,8 +69,8 @@ export class ColumnBuilder {
   }
 
   /**
-   * Adds rows with `after` < id <= `last`, up to the limits of one step or until the builder is full. Returns
-   * the id of the last row read. The last row can exceed the memory by a few MB.
+   * Adds rows with `after` < id <= `last`, up to the limits of one step or until the builder is full. Returns the id of
+   * the last row read. The last row can exceed the memory limit by a few MB.
    */
   addSome(after: number, last: number): number {
     const end = Math.min(after + rowsPerStep, last)
@@ -122,7 +122,7 @@ export class ColumnBuilder {
     return dayGroups
   }
 
-  /** Yields each set of columns and releases its memory. Call it once. */
+  /** Yields each set of columns and releases its memory. Call it only once. */
   *finish(dictionaryIdsOf: DictionaryIdsOf): Generator<Columns> {
     const idsOf = (kind: IdKind): Uint32Array => {
       const texts = [...this.#texts[kind].keys()]

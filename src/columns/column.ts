@@ -24,7 +24,7 @@ export const maxEvents = 2 ** 26
  */
 export class ValueDictionary {
   readonly values: Value[] = []
-  /** Created for the second value: most keys that senders generate have only one. */
+  /** Created for the second value: most keys that senders generate have only one value. */
   #byValue: Map<Value, number> | undefined
   #byJson: Map<string, number> | undefined
   /**
@@ -143,7 +143,7 @@ export class ValueColumn {
     this.#last = index
   }
 
-  /** Returns the column. `ranks`: the new position of each event; undefined keeps the positions. */
+  /** Returns the column. `ranks`: the new position of each event; if undefined, positions do not change. */
   finish(count: number, ranks?: Uint32Array): Column {
     const entries = this.#entries
     const entryCount = this.#count

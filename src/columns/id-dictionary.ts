@@ -100,7 +100,7 @@ export class IdDictionary {
     return (this.#next.get({ kind: idKinds.indexOf(kind) }) as number | undefined) ?? 1
   }
 
-  /** Returns the dictionary id of each text, or 0 if it has none, and the hashes. */
+  /** Returns the dictionary id of each text, or 0 if it has none, and the hashes of the texts. */
   find(kind: IdKind, texts: readonly string[]): { ids: Uint32Array; hashes: Uint32Array } {
     const hashes = hashIds(texts, this.#seed)
     const ids = new Uint32Array(texts.length)
@@ -148,7 +148,7 @@ export class IdDictionary {
   }
 
   /**
-   * Returns the chunks that assign the next dictionary ids to new ids. The first one can replace the last stored chunk.
+   * Returns the chunks that assign the next dictionary ids to new ids. The first chunk can replace the last stored one.
    */
   append(kind: IdKind, texts: readonly string[], hashes: Uint32Array): IdChunk[] {
     const chunks: IdChunk[] = []

@@ -10,7 +10,7 @@ import type { SegmentReader } from "./segment-reader.ts"
 /**
  * Adjacent slices of a block as one batch, for queries that do not depend on the order of events. A day has a slice for
  * each name, and reading them one by one would take longer than counting their events. The batch has no single name or
- * kind: `names` returns the name of each event. Its times are only sorted within each slice.
+ * kind: `names` returns the name of each event. Its times are sorted only within each slice.
  */
 export class JoinedBatch implements Batch {
   readonly block: string

@@ -4,8 +4,8 @@ import { buildMemory } from "./column-builder.ts"
 /** Maximum events of a merged block: each of its columns of codes takes at most 2 MB. */
 const maxEvents = 524_288
 /**
- * A block is merged with later ones that hold at least a quarter of its events in total, so that each event
- * is rewritten only a few times.
+ * A block is merged with later blocks that hold at least a quarter of its events in total, so that each event is
+ * rewritten only a few times.
  */
 const mergeFactor = 4
 /** Minimum number of neighboring blocks to merge in the current day, and in a past day. */

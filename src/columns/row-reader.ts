@@ -51,7 +51,7 @@ export interface StoredEvent {
   kind: EventKind
   namespace: string | null
   source: string | null
-  /** Unix ms, as `receivedAt`. */
+  /** Unix ms, like `receivedAt`. */
   ts: number
   receivedAt: number
   anonymousId: string | null

@@ -5,7 +5,7 @@ import { rejections } from "../rejection-reasons.ts"
 import type { Draining } from "./draining.ts"
 
 export interface HealthDeps {
-  /** Resolves if an event could be stored now; otherwise rejects with the RequestError that it would get. */
+  /** Resolves if an event could be stored now; otherwise rejects with the RequestError that a request would get. */
   ready: () => Promise<void>
   draining: Draining
   newId: () => string
@@ -15,7 +15,7 @@ export interface HealthDeps {
  * GET /health: 200 while the process is alive, even if the disk is full. GET /ready: 200 if events can be stored, else
  * 503 with the reason. Neither requires a key, and neither reveals more than the reason.
  *
- * While the server is stopping, /health reports it, and /health?wait stays open until the connection closes. A proxy
+ * While the server is stopping, /health reports this, and /health?wait stays open until the connection closes. A proxy
  * that calls it before forwarding a request retries until the next process responds, and reads the body only then.
  * /ready cannot be used for this: reads must continue while the disk is full.
  */

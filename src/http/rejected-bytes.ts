@@ -10,12 +10,13 @@ import { addressOf, type RequestContext } from "./request-context.ts"
  */
 const bodiesPerAddress = 4
 /**
- * The same for a key or login: its owner is known, and a bug in one program must not block others that share the key.
+ * The same limit for a key or login: its owner is known, and a bug in one program must not block others that share the
+ * key.
  */
 const bodiesPerAccount = 32
 const minute = 60_000
 /**
- * Minimum ms that a sender is blocked. Otherwise, a sender of small bodies would be blocked only for every other
+ * Minimum ms for which a sender is blocked. Otherwise, a sender of small bodies would be blocked only for every other
  * request.
  */
 const minWait = 5_000

@@ -21,8 +21,8 @@ export function serverErrorLog(log: Log, elapsed: () => number): ServerErrorLog 
 }
 
 /**
- * Response to a closed connection, which no client receives. nginx uses the status 499; it does not count as a server
- * error.
+ * Response to a closed connection, which no client receives. Its status is 499, as in nginx, and does not count as a
+ * server error.
  */
 export function disconnectedResponse(): Response {
   return new Response(null, { status: 499 })

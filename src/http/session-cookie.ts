@@ -18,8 +18,8 @@ export const sessionCookie = "databuddy_session"
  */
 const hostCookie = `__Host-${sessionCookie}`
 /**
- * The same, for a server with --base-path. Browsers accept `__Host-` only with the path /, and would send that cookie
- * to every other application on the host. Hiding the cookie from those applications matters more than preventing
+ * Name of the cookie over HTTPS with --base-path. Browsers accept `__Host-` only with the path /, and would send that
+ * cookie to every other application on the host. Hiding the cookie from those applications matters more than preventing
  * sibling hosts from setting it.
  */
 const pathCookie = `__Secure-${sessionCookie}`

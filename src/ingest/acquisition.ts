@@ -21,8 +21,8 @@ const maxReferrerLength = 2_048
 /** Characters of a host name in DNS (RFC 1035). */
 const maxHostLength = 253
 /**
- * Maximum UTF-16 units of a referrer that are read, including its query. Longer referrers do not come from an
- * address bar.
+ * Maximum UTF-16 units of a referrer, including its query, that are read. Longer referrers do not come from an address
+ * bar.
  */
 const maxReadLength = 8_192
 
@@ -39,7 +39,7 @@ const attributionFields = [
   ...clickIds,
 ] as const
 
-/** Matches queries with a UTM value or a click ID. Parsing a query takes 2 µs, and few have one. */
+/** Matches queries with a UTM value or a click ID. Parsing a query takes 2 µs, and few queries have either. */
 const attributionQuery = /utm_|clk?id=|li_fat_id=/
 
 /** Values of utm_medium for paid traffic. */
@@ -69,7 +69,7 @@ export class AcquisitionContexts {
 
   /**
    * The context of one item. `page`: the URL of the page, if known; its query supplies UTM values and click IDs that
-   * the item lacks. `domain`: of the website. Malformed values are left out.
+   * the item lacks. `domain`: the domain of the website. Malformed values are left out.
    */
   acquisitionContext(item: AcquisitionInput, page: URL | undefined, domain: string): AcquisitionContext {
     const query = page && attributionQuery.test(page.search) ? page.searchParams : undefined

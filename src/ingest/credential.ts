@@ -61,8 +61,8 @@ export function credentialOf(
 }
 
 /**
- * Returns the website of each event; undefined for events without a website. `ids`: the website id of each event. Throws a 403 if the
- * credential cannot write to one of them; only then a 404 if one does not exist.
+ * Returns the website of each event; undefined for events without a website. `ids`: the website id of each event.
+ * Throws a 403 if the credential cannot write to one of them, otherwise a 404 if one of them does not exist.
  */
 export function targetWebsites(
   ids: readonly (string | undefined)[],

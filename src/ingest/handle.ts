@@ -75,7 +75,7 @@ export interface IngestRoute {
   path: string
   /** True if the body is an event or a list of events. */
   hasEvents?: boolean
-  /** Responds after everything is stored. Throws a RequestError if nothing is. */
+  /** Responds after everything is stored. Throws a RequestError if nothing is stored. */
   handle: (deps: IngestDeps, request: IngestRequest) => Response | Promise<Response>
   /** Creates the response for an error. Default: `errorResponse`. */
   respondToError?: typeof errorResponse

@@ -3,7 +3,7 @@ const maxKeyLength = 512
 
 /**
  * Caches values by key, at most `capacity` of them: a full cache evicts the least recently used value. Keys come from
- * requests, so an entry takes at most 1 KB besides its value.
+ * requests, so an entry takes at most 1 KB in addition to its value.
  */
 export class LruCache<Value> {
   /** In order of use: the most recently used entry is last. */

@@ -21,7 +21,7 @@ import { checkPageIdentity, type PageIdentityInput } from "./page-schema.ts"
 /** Maximum requests a minute for one website id from one address. */
 const rateLimit = 60
 
-/** True for a request without a key that names its website as the page script does. */
+/** True for a request that has no key and names its website in the same way as the page script. */
 export function isFromPage({ headers, url }: Request): boolean {
   if (hasKey(headers)) return false
   const start = url.indexOf("?")

@@ -170,7 +170,7 @@ const desktopSystems: ReadonlySet<string> = new Set([
 const otherDevice =
   /smart-?tv|hbbtv|\btv\b|appletv|googletv|bravia|\baft[a-z]|crkey|web0s|roku|playstation|xbox|nintendo|oculus|\bquest\b|watch|tesla/i
 
-/** Naver's app, whose fourth field is the version: `NAVER(inapp; search; 2000; 12.9.1; 15PROMAX)`. */
+/** The user agent of Naver's app. The fourth field is the version: `NAVER(inapp; search; 2000; 12.9.1; 15PROMAX)`. */
 const naverApp = /\bnaver\([a-z]{1,10}; [a-z]{1,10}; \d{1,5}; (\d{1,4})/i
 
 /** Reads browser, operating system and device type from the headers of a request, with an LRU cache. User agents are never stored. */

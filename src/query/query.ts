@@ -211,7 +211,7 @@ export interface ValuesQuery {
 export interface PropertyValues {
   name: string
   key: string
-  /** Events with that name in scope. */
+  /** Events in scope with this name. */
   events: number
   /** Events that have a value for the key. */
   occurrences: number

@@ -37,10 +37,10 @@ interface Secrets {
 }
 
 /**
- * Prints the start message. In a new database, it first creates a website and a key with all scopes. While there is no
- * owner, it creates a setup link. If `enabled` is false (with --no-setup, or if no one would see the message), it
- * creates nothing. If the message cannot be written, rolls back the creation, and throws a UserError if there was a key
- * to show; otherwise calls `onFault`.
+ * Prints the start message. In a new database, first creates a website and a key with all scopes. If there is no owner
+ * yet, creates a setup link. If `enabled` is false (with --no-setup, or if no one would see the message), creates
+ * nothing. If the message cannot be written, rolls back the creation, and throws a UserError if there was a key to
+ * show; otherwise calls `onFault`.
  */
 export async function setUp(
   { db, batcher, registry }: Store,

@@ -81,8 +81,8 @@ export class Listener {
     const forget = () => void this.#previous.delete(previous)
     if (sharesPort) {
       this.#current = listen(this.#server, this.#address, tls)
-      // The previous listener still accepts connections that are already in its queue: closing it immediately resets
-      // four times as many.
+      // The previous listener still accepts connections that are already in its queue: closing it immediately would
+      // reset four times as many.
       const accepted = Bun.sleep(0)
       this.#previous.set(previous, accepted.then(() => previous.stop()).then(forget))
       await accepted
@@ -138,8 +138,8 @@ function listen({ app, deps }: OpenServer, options: Address, tls: Tls | undefine
 }
 
 /**
- * Listens after the previous listener has closed the port. If that fails, the server no longer listens. Then throws a
- * plain Error, which ends the process; after a UserError, the reload would continue.
+ * Listens after the previous listener has closed the port. If that fails, the server no longer listens: throws a plain
+ * Error, which ends the process. After a UserError, the reload would continue.
  */
 function listenAgain(server: OpenServer, address: Address, tls: Tls): BunServer {
   try {

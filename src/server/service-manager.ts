@@ -49,8 +49,8 @@ export class ServiceManager {
   }
 
   /**
-   * The start counts as finished: systemd would stop a process that waits longer, and each start requests a certificate
-   * again.
+   * Reports the start as finished: otherwise systemd would stop the process after the start timeout, and each restart
+   * would request a certificate again.
    */
   readyWithoutCertificate(): void {
     this.#send("READY=1\nSTATUS=waiting for the first certificate, HTTPS has not started: see the log")
@@ -67,7 +67,7 @@ export class ServiceManager {
 
   /**
    * Sends a keep-alive at half of the watchdog timeout, from the event loop: systemd restarts the service if the loop
-   * hangs. Returns a function that stops it.
+   * hangs. Returns a function that stops the keep-alives.
    */
   watch(): () => void {
     if (this.#interval === undefined) return () => {}

@@ -14,7 +14,7 @@ export interface StoredEvent extends Record<ContextField, string | null> {
   name: string
   namespace: string | null
   source: string | null
-  /** Unix ms, as `received_at`. */
+  /** Unix ms, like `received_at`. */
   timestamp: number
   received_at: number
   anonymous_id: string | null

@@ -169,7 +169,7 @@ export class GroupTable implements Mergeable<GroupTable> {
     }
   }
 
-  /** Reduces its memory. After that, it can only be merged into other tables or serve as their base. */
+  /** Reduces memory use. After that, it can only be merged into other tables or serve as their base. */
   pack(): void {
     for (const measure of this.#measures) measure.pack()
   }

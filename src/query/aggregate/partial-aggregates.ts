@@ -12,7 +12,7 @@ export interface Mergeable<Self> {
    * Adds another aggregate of the same kind in steps of a few ms. The other aggregate must not change in the meantime.
    */
   merge(other: Self): Generator<void, void>
-  /** Reduces its memory. After that, it can only be merged into others. */
+  /** Reduces memory use. After that, it can only be merged into others. */
   pack(): void
 }
 
@@ -221,7 +221,7 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
 
   *#untilCut(range: Range, cut: number, budget: MemoryBudget): Generator<void, Aggregate> {
     const until = { ...range, to: cut }
-    // The name does not contain the cut, so the entry for the next cut soon replaces this one.
+    // The name does not contain the cut, so the entry for the next cut soon replaces this entry.
     const name = `until ${range.from} ${this.aggregation.keyOf(range)}`
     const earlier = yield* this.#cached(name, `${cut} ${this.#stateOf(until)}`, budget, (own) => {
       const intervals = this.#intervalsOf(until)

@@ -200,7 +200,7 @@ export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
     return { ...message.rendered, ms: this.options.elapsed() - startedAt, release }
   }
 
-  /** Removes its abort listener when done: one signal serves all queries of a request, and of a stream. */
+  /** Removes the abort listener when done: one signal serves all queries of a request, and of a stream. */
   #send(
     requestOf: (id: number) => Extract<WorkerRequest<Spec>, { type: "execute" | "render" }>,
     signal: AbortSignal,
@@ -316,7 +316,7 @@ export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
   }: Extract<WorkerMessage, { type: "sealed" }>): Promise<void> {
     if (this.#closing) return
     const { sealingLag } = this.store
-    // After the first report, it counts rows itself: the number in the message is from the start of the pass.
+    // After the first report, `sealingLag` counts rows itself: the number in the message is from the start of the pass.
     if (!sealingLag.isKnown || !batch) sealingLag.report(unsealed)
     if (failure !== undefined) this.options.onFault(new Error(failure))
     if (!batch) {

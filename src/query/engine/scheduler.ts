@@ -103,7 +103,8 @@ export class TaskScheduler {
 
   /**
    * Starts sealing; only one sealing task runs at a time. `isUrgent`: queries wait for it, because it makes each of
-   * them faster. `storeWait`: ms that they then wait for the next one, while the result of this one is stored.
+   * them faster. `storeWait`: ms that queries then wait for the next sealing task, while the result of this task is
+   * stored.
    */
   startSealing(steps: Generator<void, void>, isUrgent = false, storeWait = 0): void {
     this.#sealing = steps
@@ -117,7 +118,7 @@ export class TaskScheduler {
     this.#heldUntil = this.options.now() + ms
   }
 
-  /** ms that queries still wait for the next sealing. */
+  /** ms that queries still wait for the next sealing task. */
   get waitMs(): number {
     if (this.#sealing || this.#tasks.length === 0) return 0
     return Math.max(0, this.#heldUntil - this.options.now())

@@ -73,7 +73,7 @@ export class CrossingSessions {
         day: day.day,
         state,
         exceedsMemory: false,
-        // Of two views in the same ms, the order determines which is the first.
+        // Of two views in the same ms, the order determines which one is first.
         sealed: () => (hasSeveralWebsites ? day.sealed().toSorted(compareEntries) : day.sealed()),
         inRows: () => {
           rows ??= [...this.#sealedOf(day), ...day.inRows()].sort(compareEntries)
@@ -83,7 +83,7 @@ export class CrossingSessions {
     })
   }
 
-  /** The events in blocks of the sessions that cross this day. */
+  /** The sealed events of the sessions that cross this day. */
   #sealedOf(day: Day): Entry[] {
     const { ids, key } = this.byDay.get(day) ?? none
     if (ids.length === 0) return []

@@ -66,7 +66,7 @@ export function* events(
       const selection = batch && matcher.select(batch)
       if (!batch || !selection) continue
       const times = batch.times()
-      // One batch contributes at most the whole page, plus the events in the same ms as the last of them.
+      // One batch contributes at most the whole page, plus the events in the same ms as the last of these.
       let taken = 0
       let last = -1
       for (let n = sizeOf(selection) - 1; n >= 0; n--) {

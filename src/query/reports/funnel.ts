@@ -79,11 +79,11 @@ interface FunnelInput {
 
 /** The best attempt of a unit. */
 interface Attempt {
-  /** Number of steps that it reached. */
+  /** Number of steps reached. */
   reached: number
   /** The code of `by` at its first step. */
   code: number
-  /** ms of each step that it reached. The array is reused for the next attempt. */
+  /** ms of each step reached. The array is reused for the next attempt. */
   times: Float64Array
 }
 
@@ -163,7 +163,7 @@ class AttemptFinder {
     this.#best = { reached: 0, code: 0, times: new Float64Array(steps) }
   }
 
-  /** Processes further units with about this many entries. Returns false once all units are processed. */
+  /** Processes more units, with about this many entries in total. Returns false once all units are processed. */
   processUnits(entries: number): boolean {
     const { ends, keys, codes } = this.options.byUnit
     let unit = this.#nextUnit

@@ -27,7 +27,7 @@ interface Page {
   /** The unit to list. */
   unit: Unit
   scope: Scope
-  /** Only the units included in this count of a report on the same unit. */
+  /** Lists only the units that a report on the same unit counts. */
   of: ReportCount | undefined
   limit: number
   offset: number
@@ -35,7 +35,7 @@ interface Page {
 
 /**
  * A page of all units with events, or of those that a report counts, ordered by their latest event, newest first; units
- * with the same ms by the text of their id. `add` is called for each event of a row of the page.
+ * with the same ms are ordered by the text of their id. `add` is called for each event of each row on the page.
  *
  * The page is found in the newest days: the scan stops after the day on which it has found as many units as the page
  * needs. Memory: 4 bytes and two bits for each dictionary id, 28 bytes for each unit in those days, and the page; with
@@ -112,7 +112,7 @@ class ScannedIds {
     this.#known[0] = 1
   }
 
-  /** Returns the number of selected events that have an id of the page; `indexes` holds their positions. */
+  /** Returns the number of selected events that have an id on the page; `indexes` holds their positions. */
   scan(ids: Uint32Array, selection: Selection): number {
     const size = sizeOf(selection)
     if (this.indexes.length < size) this.indexes = new Uint32Array(size * 2)
@@ -291,7 +291,7 @@ export class EventRef {
   }
 }
 
-/** The id of one kind, from the latest event of a row that has one. */
+/** The id of one kind, from the latest event of a row that has an id of this kind. */
 export class LatestId {
   locator: (RowLocator & { moment: Moment }) | undefined
 

@@ -20,7 +20,7 @@ const isSelected = 16
 /** Its views are counted elsewhere. */
 const isExcluded = 32
 
-/** The time of a view of each session: 6 bytes for each session id, where Unix ms take 8. */
+/** The time of a view of each session: 6 bytes for each session id, where Unix ms would take 8. */
 class ViewTimes {
   /** Days since the first day of the range, plus 1; 0 for a session without a view. */
   readonly #days: Uint16Array
@@ -175,7 +175,7 @@ export class PageSessions {
     if (this.#seconds) this.#seconds[id] = 0
   }
 
-  /** True if the views of the session count. */
+  /** True if the views of the session are counted. */
   fits(id: number): boolean {
     return ((this.#flags[id] as number) & (isSelected | isExcluded)) === isSelected
   }

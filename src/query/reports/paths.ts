@@ -97,9 +97,9 @@ function addLabeled(
 type EventLabel = Pick<PathsResult["positions"][number], "name" | "page">
 
 interface PageRanks {
-  /** Index in `labels` of each path; that of "" for a page view without a path. */
+  /** Index in `labels` of each path; "" stands for a page view without a path. */
   ranks: Map<string, number>
-  /** The same by code of a column. All slices of a block share their values. */
+  /** The same indexes, by code of a column. All slices of a block share their values. */
   byValues: WeakMap<readonly Value[], Uint32Array>
 }
 

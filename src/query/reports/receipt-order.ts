@@ -10,7 +10,7 @@ import type { MemoryBudget } from "../structures/memory-budget.ts"
 /** Minimum and maximum number of events that are sorted together. */
 const minEvents = 10_000
 const maxEvents = 2_000_000
-/** Their share of the available memory. */
+/** The share of the available memory that these events can take. */
 const memoryShare = 1 / 2
 /** Units that are sorted, and moments whose row ids are looked up, per step: a few ms each. */
 const unitsPerStep = 2_048

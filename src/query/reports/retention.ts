@@ -18,8 +18,8 @@ import { type ReportSource, stepMatcher, visitBatches } from "./step.ts"
 import { type Units, unitsOf } from "./units.ts"
 
 /**
- * Counts, for each cohort and each later period, the units with a return event. A cohort is the units whose first start
- * event is in the same period. A return event before the start event counts if both are in the same period.
+ * Counts, for each cohort and each later period, the units with a return event. A cohort consists of the units whose
+ * first start event is in the same period. A return event before the start event counts if both are in the same period.
  *
  * Memory: 4 bytes for each dictionary id of the unit, and two bits (one if both events are the same) for each period
  * that overlaps one UTC day, 3 at most: a period is added up as soon as the scan has passed its last day.
@@ -55,7 +55,8 @@ interface CohortsInput {
 }
 
 /**
- * Called for each period that has units: with its units, and with the cohort of each unit up to then, counted from 1.
+ * Called for each period that has units: with its units, and with the cohort of each unit up to that period, counted
+ * from 1.
  */
 type OnPeriod = (period: number, bits: PeriodBits, cohortOf: Uint32Array) => void
 

@@ -4,7 +4,7 @@ import { type Scope, type Step, stepFilters } from "../query.ts"
 import { type Lookup, Matcher } from "../scan/matcher.ts"
 import type { Selection } from "../structures/selection.ts"
 
-/** The part of a snapshot that reports on units read. */
+/** The part of a snapshot that is read by reports on units. */
 export type ReportSource = Lookup &
   Pick<
     Snapshot,
@@ -26,8 +26,7 @@ export function stepMatcher(step: Step, scope: Scope, source: Lookup): Matcher {
 }
 
 /**
- * The batches that can contain an event of the steps, judged without opening them. Without steps: the batches that can
- * contain any event of the scope.
+ * The batches that can contain an event of the steps, or any event of the scope if there are no steps. Opens no batch.
  */
 export function* entriesOf(
   source: ReportSource,

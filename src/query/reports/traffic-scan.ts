@@ -82,7 +82,7 @@ export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
   }
 
   /**
-   * The counts of a range that the query clips, and of its first bucket, depend on the bounds of the query, so the key
+   * The counts of a range that the query clips, and of the first bucket, depend on the bounds of the query, so the key
    * contains them.
    */
   keyOf({ from, to }: TimeRange): string {
@@ -105,7 +105,7 @@ export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
     return false
   }
 
-  /** Events are handled by their kind, which a joined batch does not know. */
+  /** Events are handled by their kind, which a joined batch does not have. */
   joins(): boolean {
     return false
   }

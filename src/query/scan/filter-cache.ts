@@ -54,7 +54,7 @@ export class FilterCache {
     return this.sparse(block) ?? new SparseBatch(block, new SparseColumns(selection.at, () => false))
   }
 
-  /** If there is no more room, drops everything. Later queries then no longer find this cache. */
+  /** If there is no more room, drops everything. After that, queries no longer find this cache. */
   #reserve(bytes: number): boolean {
     if (!this.#isDisabled && !this.grow(bytes)) {
       this.#isDisabled = true

@@ -70,7 +70,7 @@ export interface IdTextTest extends TextTest {
 }
 
 /**
- * The id test that a filter requires; for a negated filter, that of the operator that it negates. Undefined if it
+ * The id test that a filter requires; for a negated filter, the test of the operator that it negates. Undefined if it
  * requires none.
  */
 export function idTextTest(filter: Filter): IdTextTest | undefined {
@@ -273,7 +273,7 @@ export class Matcher {
       fits[0] = Number(missing)
       return (batch) => ({ codes: idsOf(batch), fits })
     }
-    // The ids to select, or those to exclude.
+    // The ids to select or to exclude.
     const textTest = idTextTest(filter)
     const ids = textTest
       ? this.lookup.foundIds(kind, textTest.key)
@@ -353,7 +353,7 @@ function presence(batch: Batch, keys: readonly string[]): Uint8Array {
   return has
 }
 
-// Branch-free, because a branch would be mispredicted half of the time.
+// Branch-free, because a branch would be mispredicted half the time.
 
 /** Writes the indexes of the matching events, and returns their number. */
 function findIndexes(
@@ -371,7 +371,7 @@ function findIndexes(
   return count
 }
 
-/** The same for the indexes in `among`, which can be the array `indexes` itself. */
+/** Like `findIndexes`, but tests only the indexes in `among`, which can be the array `indexes` itself. */
 function filterIndexes(among: Uint32Array, codes: Codes, fits: Uint8Array, indexes: Uint32Array): number {
   let count = 0
   for (let at = 0; at < among.length; at++) {

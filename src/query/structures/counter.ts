@@ -116,9 +116,7 @@ export class Counter<Value> {
       this.add(other.#values[index] as Value, other.#times[index] as number)
   }
 
-  /**
-   * Frees the lookup table. After that, it can only be merged into other counters or serve as their base.
-   */
+  /** Frees the lookup table. After that, the counter can only be merged into other counters or serve as their base. */
   pack(): void {
     this.#indexes = undefined
     this.budget.reserve((packedBytes - entryBytes) * this.#times.length)

@@ -110,7 +110,7 @@ export class NumberCounts {
     this.#list = copyInto(new Uint32Array(length), this.#list.subarray(0, this.#length))
   }
 
-  /** Reduces its memory. */
+  /** Reduces memory use. */
   pack(): void {
     // Copying the list takes longer than adding to it.
     if (this.#length * 2 < this.#list.length) this.#resize(this.#length)

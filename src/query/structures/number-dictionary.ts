@@ -160,7 +160,7 @@ export class NumberDictionary {
     return mapping
   }
 
-  /** Returns the codes of ascending numbers, and adds new ones. Reads both lists once. */
+  /** Returns the codes of ascending numbers, and adds new numbers. Reads both lists once. */
   #codesOfAscending(values: Float64Array): Uint32Array {
     this.#sort()
     const [sorted, order] = [this.#sorted, this.#order]

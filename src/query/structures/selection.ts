@@ -132,7 +132,7 @@ export function forEachGroupValue(
   })
 }
 
-/** The column and the selection without the events that have no value. */
+/** The column and the selection, limited to events with a value. */
 export function presentOnly(
   { values, numbers }: Column,
   { at, codes }: Few,
