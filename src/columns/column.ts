@@ -28,8 +28,8 @@ export class ValueDictionary {
   #byValue: Map<Value, number> | undefined
   #byJson: Map<string, number> | undefined
   /**
-   * Codes of this dictionary by the codes of another one, which is identified by its values. Code 0 stays 0; other
-   * codes are 0 until they are used.
+   * Codes of this dictionary by the codes of another one, which is identified by its values. Code 0 stays 0; any other
+   * code maps to 0 until it is used.
    */
   #mappings: WeakMap<readonly Value[], Uint32Array> | undefined
   bytes = 0
@@ -147,7 +147,7 @@ export class ValueColumn {
   finish(count: number, ranks?: Uint32Array): Column {
     const entries = this.#entries
     const entryCount = this.#count
-    // Without entries, the column has none of the values that other columns share.
+    // Without entries, the column lists no values, even if the dictionary is shared.
     const values = entryCount > 0 ? this.dictionary.values : []
     if (entryCount * sparseRatio > count) {
       const codes = emptyCodes(count, values.length)
@@ -256,8 +256,8 @@ export function sliceOf(column: Column, first: number, end: number): Column {
 }
 
 /**
- * Concatenates columns into one with distinct values. `counts`: the number of events of each column; an undefined column has no values.
- * Columns that share their values are concatenated without value lookups.
+ * Concatenates columns into one with distinct values. `counts`: the number of events of each column. An undefined
+ * column has no values. Columns that share their values are concatenated without value lookups.
  */
 export function joinColumns(columns: readonly (Column | undefined)[], counts: readonly number[]): Column {
   const [first] = columns

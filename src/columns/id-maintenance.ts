@@ -113,7 +113,7 @@ export class IdMaintenance {
     return identities.length > 0 ? { identities } : undefined
   }
 
-  /** Returns the texts of all ids in state 1, and of others with the same times. Sets their state to 2. */
+  /** Returns the texts of all ids in state 1, and of other ids with the same times. Sets their state to 2. */
   *#textsOfEvents(
     kind: IdKind,
     states: Uint8Array,

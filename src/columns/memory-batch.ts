@@ -25,7 +25,7 @@ export interface Columns {
   rowIds?: Float64Array
   /** Estimated bytes of memory for building them. */
   bytes: number
-  /** Estimated bytes of memory as long as wide rows are not parsed. */
+  /** Estimated bytes of memory while wide rows are not parsed. */
   textBytes?: number
 }
 
@@ -34,7 +34,7 @@ export interface PropertyColumns {
   columnOf(key: string): Column | undefined
   /** Number of events with a value, by key. Runs in steps of a few ms. */
   counts(): Generator<void, ReadonlyMap<string, number>>
-  /** The columns of these keys, possibly with others. Runs in steps of a few ms. */
+  /** The columns of these keys; the map can also contain columns of other keys. Runs in steps of a few ms. */
   columnsOf(keys: ReadonlySet<string>): Generator<void, ReadonlyMap<string, Column>>
 }
 

@@ -45,7 +45,7 @@ export class Cache {
   }
 
   /**
-   * Replaces the value of `key`. `isSpare`: other entries were computed from it. Returns false if it is too
+   * Replaces the value of `key`. `isSpare`: other entries were computed from it. Returns false if the value is too
    * large.
    */
   put(key: string, state: string, value: unknown, bytes: number, isSpare: boolean): boolean {

@@ -2,7 +2,7 @@
 export interface SealedState {
   /** Rows up to this id are in blocks. */
   id: number
-  /** Number of deletions of later rows. */
+  /** Number of deletions among later rows. */
   deleted: number
   /** Number of rebuilds: dictionary ids from before a rebuild are invalid after it. */
   rebuilds: number

@@ -4,8 +4,8 @@ import { createThrottle, type Log, type LogFields } from "../log.ts"
 export type ServerErrorLog = (error: unknown, where: LogFields) => void
 
 /**
- * Logs unexpected errors of requests, which clients only see as `internal`. Ignores a RequestError. The same message is logged at
- * most once a second, with the number of omitted lines.
+ * Logs unexpected errors of requests, which clients see only as `internal`. Ignores a RequestError. The same message is
+ * logged at most once a second, with the number of omitted lines.
  */
 export function serverErrorLog(log: Log, elapsed: () => number): ServerErrorLog {
   const throttled = createThrottle(elapsed)

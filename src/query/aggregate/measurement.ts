@@ -13,7 +13,7 @@ export interface Measurement {
   addEach(groups: Uint32Array, batch: Batch, selection: Selection): void
   /** Merges the group `from` of another measurement of the same measure into `group`. */
   merge(group: number, other: Measurement, from: number): void
-  /** Reduces memory use. After that, it can only be merged into others or serve as their base. */
+  /** Reduces memory use. After that, it can only be merged into other measurements or serve as their base. */
   pack(): void
   /** Returns the result for a group. */
   value(group: number): number | null

@@ -12,7 +12,7 @@ export interface Mergeable<Self> {
    * Adds another aggregate of the same kind in steps of a few ms. The other aggregate must not change in the meantime.
    */
   merge(other: Self): Generator<void, void>
-  /** Reduces memory use. After that, it can only be merged into others. */
+  /** Reduces memory use. After that, it can only be merged into other aggregates. */
   pack(): void
 }
 

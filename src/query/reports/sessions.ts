@@ -5,7 +5,7 @@ import { EventRef, LatestId, type ListedId, listByLatestEvent } from "./latest-i
 import { isAfter, type Moment } from "./receipt-order.ts"
 import type { ReportSource } from "./step.ts"
 
-/** A page of sessions, ordered by their latest event, newest first. Memory: that of `listByLatestEvent`. */
+/** A page of sessions, ordered by their latest event, newest first. Memory: the same as for `listByLatestEvent`. */
 export function* sessions(
   { scope, of, limit, offset }: SessionsQuery,
   source: ReportSource,

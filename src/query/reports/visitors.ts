@@ -8,8 +8,8 @@ import type { ReportSource } from "./step.ts"
 const sessionBytes = 40
 
 /**
- * A page of visitors or profiles, ordered by their latest event, newest first. Memory: that of `listByLatestEvent`, and
- * 40 bytes for each session of the rows on the page.
+ * A page of visitors or profiles, ordered by their latest event, newest first. Memory: the same as for
+ * `listByLatestEvent`, and 40 bytes for each session of the rows on the page.
  */
 export function* visitors(
   { scope, of, limit, offset }: VisitorsQuery,
