@@ -139,7 +139,7 @@ export class IdDictionary {
     return known.filter
   }
 
-  /** True if a dictionary id stands for a text. Takes about 10 us. */
+  /** True if a dictionary id stands for a text. Takes about 10 µs. */
   isIdOf(kind: IdKind, id: number, text: string): boolean {
     const hash = this.#hash.get({ kind: idKinds.indexOf(kind), id }) as Uint8Array | undefined
     return (
@@ -209,7 +209,7 @@ interface TextChunk {
   texts: Uint8Array | null
 }
 
-/** Hashes to find. Each is searched for until it is found. */
+/** Hashes that are still to be found. */
 class HashSearch {
   remaining = 0
   /**

@@ -41,7 +41,7 @@ export class WideRows {
   readonly #keySets = new Set<string[]>()
   /** Estimated bytes of memory of the texts. */
   textBytes = 0
-  /** Additional bytes that they take once they are parsed. */
+  /** Additional bytes that the rows take once they are parsed. */
   parsedBytes = 0
 
   get bytes(): number {

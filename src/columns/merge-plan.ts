@@ -11,7 +11,7 @@ const mergeFactor = 4
 /** Minimum number of neighboring blocks to merge in the current day, and in a past day. */
 export const partsOfOpenDay = 4
 export const partsOfPastDay = 2
-/** The same for past days while events arrive fast: each pass adds a small block of late events to many days. */
+/** The minimum for past days while events arrive fast: each pass adds a small block of late events to many days. */
 export const partsWhenBusy = 8
 
 /** The properties that decide whether a block is merged. */
@@ -24,9 +24,9 @@ export interface Part extends Pick<BlockRow, "id" | "website" | "day" | "events"
 }
 
 /**
- * Chooses neighboring blocks to merge from the blocks of one website and day, which are in order of arrival.
- * Returns the newest run of at least `minimum` blocks in which each has at most four times as many events as
- * all later ones together. Empty if there is none.
+ * Chooses neighboring blocks to merge from the blocks of one website and day, which are in order of arrival. Returns
+ * the newest run of at least `minimum` blocks in which each has at most four times as many events as all later blocks
+ * together. Empty if there is none.
  */
 export function partsToMerge(parts: readonly Part[], minimum: number): readonly Part[] {
   const singleName = parts.filter(({ hasSingleName }) => hasSingleName === 1)

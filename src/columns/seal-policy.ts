@@ -50,7 +50,7 @@ export class SealPolicy {
     else this.#backlogSince ??= now
   }
 
-  /** Minimum unsealed rows to seal. `includeFew`: any number, as in a maintenance round. */
+  /** Minimum unsealed rows to seal. `includeFew`: seals any number, as a maintenance round does. */
   minRows(includeFew: boolean): number {
     if (includeFew) return 1
     if (this.#isBusy) return minRowsWhenBusy

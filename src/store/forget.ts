@@ -109,8 +109,8 @@ export async function countPerson(
  * Deletes the events of a person, their ids in the dictionary unless other events have them, and the links and the
  * profile. Then deletes event names and property keys that no other event has. identity-resolution.ts defines which
  * events belong to a person. The claimed links of a profile are deleted too, but not the events of those anonymous ids.
- * The links of an anonymous id are deleted, but not the profiles. Events of the day of `now` (Unix ms) are also found
- * by their daily hash.
+ * If the person is an anonymous id, its links are deleted, but not the linked profiles. Events of the day of `now`
+ * (Unix ms) are also found by their daily hash.
  *
  * Deleted bytes are overwritten: cells and pages by `secure_delete`, copies of cells in pages by
  * `overwriteUnallocatedSpace`, and the -wal is truncated. `overwritten` is false if that failed.

@@ -150,7 +150,7 @@ export class TextInterner {
   readonly #check: Statement
   /** Text → its id; 0n: the text occurred once and has no id. */
   readonly #ids = new GenerationCache<string, bigint>((text) => text.length)
-  /** The same for anonymous ids. Separate, because visitors come back and sessions do not. */
+  /** A separate cache for anonymous ids, because visitors come back and sessions do not. */
   readonly #visitors = new GenerationCache<string, bigint>((text) => text.length)
   /** The last id in each column: the events of a request usually have the same ids. */
   #lastIds: Record<IdColumn, { text: string; stored: NewText }> = { ...noIds }

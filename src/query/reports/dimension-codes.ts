@@ -98,7 +98,7 @@ export class DimensionCodes {
 /** Codes for pairs of codes; 0 for the pair of 0 and 0. */
 class PairCodes {
   readonly pairs: [left: number, right: number][] = [[0, 0]]
-  /** By `left * maxCodes + right`. */
+  /** Keyed by `left * maxCodes + right`. */
   readonly #codes = new Map([[0, 0]])
 
   constructor(private readonly budget: MemoryBudget) {}

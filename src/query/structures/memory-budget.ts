@@ -8,7 +8,7 @@ export interface Memory {
 /**
  * Limits the memory of one query, in bytes. It only counts: callers reserve before they allocate.
  *
- * A child reserves from its parent too. Use one for intermediate results, and release them together:
+ * A child reserves from its parent too. Use a child for intermediate results, which are released together:
  *
  * ```ts
  * const budget = new MemoryBudget(1_048_576)
@@ -48,7 +48,7 @@ export class MemoryBudget implements Memory {
     return new MemoryBudget(this.limit, this)
   }
 
-  /** Returns everything that is reserved here. */
+  /** Releases everything that this budget has reserved. */
   release(): void {
     this.parent?.reserve(-this.#reserved)
     this.#reserved = 0
