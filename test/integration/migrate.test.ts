@@ -128,7 +128,7 @@ test("a migration that edits the schema fails if it does not find the text, and 
   db.unsafeMode(false)
   const schema = () => db.prepare("select name, sql from sqlite_schema order by name").all()
   const before = schema()
-  expect(() => migrate(db, path, now)).toThrow("the migration 0015_texts does not fit them")
+  expect(() => migrate(db, path, now)).toThrow("the migration 0015_texts cannot be applied")
   expect(schema()).toEqual(before)
   expect(pendingMigrations(db, path)).toEqual(migrations.slice(index))
   db.close()
