@@ -29,15 +29,15 @@ export type AppDeps = IngestDeps &
   TrackerSettings
 
 /**
- * HSTS for one year, without subdomains, which are not ours. Sent only if this process terminates TLS: behind a proxy, HSTS is up to
- * the proxy.
+ * HSTS for one year, without subdomains: other servers can run there. Sent only if this process terminates TLS. Behind
+ * a proxy, HSTS is the proxy's decision.
  */
 const strictTransportHeader = { "Strict-Transport-Security": "max-age=31536000" }
 
 /**
- * Creates the app with all routes; the caller starts the listener. The ingestion routes read their bodies themselves (`parse: "none"`),
- * because Elysia's parsers would run before the contract's checks. `onError` comes first, because Elysia applies it only to later
- * routes; errors of earlier routes would reach the client unchanged.
+ * Creates the app with all routes; the caller starts the listener. The ingestion routes read their bodies themselves
+ * (`parse: "none"`), because Elysia's parsers would run before the contract's checks. `onError` comes first, because
+ * Elysia applies it only to routes that are added later. Errors of other routes would reach the client unchanged.
  */
 export function createApp(deps: AppDeps) {
   // Otherwise Elysia searches for the path after the 12th character of the URL, and misses it if the host is short.
@@ -46,12 +46,12 @@ export function createApp(deps: AppDeps) {
   const runQueries = queryRunner(deps)
   const ingestHandlers = ingestHandlersByPath(deps)
   const { basePath } = deps.settings
-  // Wraps the router, because hooks run too late to check the host. Ingestion skips the router: its context and
-  // promises would take a tenth of the time of an event.
+  // Wraps the router, because hooks run too late to check the host. Ingestion skips the router, whose context and
+  // promises would take a tenth of the time per event.
   app.wrap(
     (handle: (request: Request, ...rest: unknown[]) => unknown) =>
       (request: Request, ...rest: unknown[]) => {
-        // From here on, the URL has no --base-path, whether a proxy or this line has removed it.
+        // From here on, the URL has no --base-path: either a proxy has removed it, or this line does.
         if (basePath !== "") removeBasePath(request, basePath)
         if (hostCheck.isValid(request)) {
           const ingest = ingestHandlers.get(exactPathOf(request.url))
@@ -93,7 +93,7 @@ export function createApp(deps: AppDeps) {
   )
 }
 
-/** The paths of a route: its own, and the same path under --ingest-path. */
+/** The path of a route, and the same path under --ingest-path. */
 function pathsOf({ path }: Pick<IngestRoute, "path">, { ingestPath }: AppDeps["settings"]): string[] {
   return ingestPath === "" ? [path] : [path, path === "/" ? ingestPath : ingestPath + path]
 }
@@ -144,7 +144,7 @@ function ingestApp(handlers: IngestHandlers): Elysia {
   return app
 }
 
-/** Answers CORS preflights for everything that pages of any origin can call. */
+/** Answers CORS preflights for all routes that pages of any origin can call. */
 function preflightApp(deps: AppDeps): Elysia {
   const app = new Elysia()
   const add = (method: IngestRoute["method"], path: string) =>
@@ -158,7 +158,10 @@ function preflightApp(deps: AppDeps): Elysia {
   return app
 }
 
-/** True for the routes that pages of any origin can call: only their errors echo the origin. The dashboard is at `GET /`. */
+/**
+ * True for the routes that pages of any origin can call: only their errors echo the origin. `GET /` is not one of them:
+ * it serves the dashboard.
+ */
 function isIngestPath({ settings }: AppDeps, method: string, pathname: string): boolean {
   if (pathname === "/" && (method === "GET" || method === "HEAD")) return false
   return ingestRoutes.some((route) => pathsOf(route, settings).includes(pathname))

@@ -1,6 +1,6 @@
 /**
- * Removes `basePath`, such as /stats, from the beginning of a path, once. Returns other paths unchanged: a proxy has
- * already removed it. If `basePath` is '', nothing changes.
+ * Removes the prefix `basePath`, such as /stats, from a path, once. Returns a path without it unchanged: a proxy has
+ * already removed it. An empty `basePath` changes nothing.
  */
 export function withoutBasePath(path: string, basePath: string): string {
   if (basePath === "" || !path.startsWith(basePath)) return path
@@ -10,7 +10,7 @@ export function withoutBasePath(path: string, basePath: string): string {
 }
 
 /**
- * Removes `basePath` from the URL of a request. Changes the object itself, because Bun cannot find the connection of a
+ * Removes `basePath` from the URL of a request. Changes the request itself, because Bun cannot find the connection of a
  * copy.
  */
 export function removeBasePath(request: Request, basePath: string): void {

@@ -18,7 +18,7 @@ const exitCodeMeanings = {
 type AddCommand = (root: Command, context: Context) => void
 
 /**
- * The commands in the order of the help. Only the module of the command that runs is loaded: to load all of them takes
+ * The commands in the order of --help. Only the module of the command that runs is loaded: loading all of them takes
  * longer than most commands.
  */
 const commands = new Map<string, () => Promise<AddCommand>>(
@@ -49,7 +49,7 @@ const commands = new Map<string, () => Promise<AddCommand>>(
   }),
 )
 
-/** Runs one command line, without the program's name, and returns the exit code. */
+/** Runs a command line, given without the program name, and returns the exit code. */
 export async function run(args: string[], context: Context): Promise<number> {
   try {
     await execute(args, context)
@@ -73,11 +73,13 @@ async function execute(args: string[], context: Context): Promise<void> {
   }
 }
 
-/** Code of Commander's error that ends parsing at `--version`. */
+/** Code of the Commander error that ends parsing at `--version`. */
 const versionCode = "commander.version"
 const versionFlags = ["-V", "--version"]
 
-/** The program with the command that `args` names; with all commands if it names none, as for the help. */
+/**
+ * Builds the program with the command that `args` names, or with all commands, as --help needs them, if it names none.
+ */
 async function program(args: string[], context: Context): Promise<Command> {
   const root = new Command("databuddy")
     .description(

@@ -5,7 +5,7 @@ export type Random = (bytes: Uint8Array) => Uint8Array
 export interface Environment {
   /** The wall clock, Unix ms. */
   now: () => number
-  /** ms of a monotonic clock, which changes of the system time do not affect. */
+  /** ms of a monotonic clock, which ignores changes to the system time. */
   elapsed: () => number
   random: Random
   /** Process id. The server lock shows it to other processes. */

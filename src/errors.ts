@@ -7,7 +7,8 @@ export interface FieldError {
 }
 
 /**
- * Rejects a request. Clients see the row of `rejections`, `fields` and, under /v1, `detail`; only the log sees `cause`.
+ * Thrown to reject a request. The response contains the row of `rejections`, `fields` and, under /v1, `detail`. `cause`
+ * is logged only.
  */
 export class RequestError extends Error {
   readonly fields: FieldError[] | undefined
@@ -36,9 +37,7 @@ export class RequestError extends Error {
   }
 }
 
-/**
- * Returns a RequestError unchanged. Any other error becomes `internal`, which reveals nothing about it to the client.
- */
+/** Returns a RequestError unchanged. Any other error becomes `internal`, so that the client learns nothing about it. */
 export function toRequestError(error: unknown): RequestError {
   return error instanceof RequestError ? error : new RequestError("internal", { cause: error })
 }
@@ -48,7 +47,7 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
-/** The code of an error of SQLite or the system, such as SQLITE_BUSY or ENOENT; '' if it has none. */
+/** The code of a SQLite or system error, such as SQLITE_BUSY or ENOENT, or '' if it has none. */
 export function codeOf(error: unknown): string {
   const code = typeof error === "object" && error !== null && "code" in error ? error.code : undefined
   return typeof code === "string" ? code : ""
@@ -59,19 +58,19 @@ export function isBusy(error: unknown): boolean {
   return /^SQLITE_(BUSY|LOCKED)/.test(codeOf(error))
 }
 
-/** Standard output cannot be written, so the output of a command is lost. */
+/** Writing to standard output failed, so the output of the command is incomplete. */
 export class OutputError extends Error {
   /** The reader closed the pipe, as `head` does after its last line. */
   readonly isClosedPipe: boolean
 
   constructor(cause: unknown) {
     const { code, message } = cause as { code?: string; message: string }
-    super(`standard output cannot be written (${code ?? message})`, { cause })
+    super(`cannot write to standard output (${code ?? message})`, { cause })
     this.isClosedPipe = code === "EPIPE"
   }
 }
 
-/** An error that the user of the CLI can fix. Printed as `error` and `hint`; exit code 1. */
+/** An error that the user of a command can fix. The CLI prints it as `error` and `hint` and exits with code 1. */
 export class UserError extends Error {
   constructor(
     message: string,

@@ -1,7 +1,7 @@
 /**
- * What an event records. `custom`: an event whose name the sender chose, such as one sent to /track. All others come from the page script, except `ai_visit`,
- * which a website's server reports. The database stores the index: add new kinds at the end. The view `events` names them,
- * so a new kind needs a migration.
+ * What an event records. A `custom` event has a name that the sender chose, such as one sent to /track. A website's
+ * server reports `ai_visit`, and the page script all others. The database stores the index of a kind, so add new kinds
+ * at the end. The view `events` maps each index to its name, so a new kind needs a migration.
  */
 export const eventKinds = [
   "custom",

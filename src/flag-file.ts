@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs"
 import { codeOf, UserError } from "./errors.ts"
 
-const readable = "check the path, and that the user that databuddy runs as can read it"
+const readable = "check the path, and that databuddy's user can read the file"
 
 /**
  * Reads the file that a flag names, such as `--tls-cert`. Throws a UserError with the system's error code if that

@@ -9,10 +9,10 @@ type Options = Record<string, unknown>
 
 /** Flags that other flags depend on, and what happens without them. */
 const needs = {
-  backups: { of: ["backupDir", "backupTo"], without: "--backup-dir or --backup-to: no backups are made" },
-  bucket: { of: ["backupTo"], without: "--backup-to: nothing is uploaded" },
-  acme: { of: ["acme"], without: "--acme: no certificate is requested" },
-  cluster: { of: ["clickhouse"], without: "--clickhouse: nothing is shipped" },
+  backups: { anyOf: ["backupDir", "backupTo"], without: "--backup-dir or --backup-to: no backups are made" },
+  bucket: { anyOf: ["backupTo"], without: "--backup-to: nothing is uploaded" },
+  acme: { anyOf: ["acme"], without: "--acme: no certificate is requested" },
+  cluster: { anyOf: ["clickhouse"], without: "--clickhouse: nothing is shipped" },
 } as const
 
 /** Flags that have no effect without one of the flags in `need`. */
@@ -33,14 +33,14 @@ const dependentFlags = [
 ] as const
 
 /**
- * Rejects flags that have no effect: the operator would believe that backups exist, or are encrypted, or that a certificate
- * is renewed.
+ * Rejects flags that have no effect. Otherwise, the operator would believe that backups exist or are encrypted, or that
+ * a certificate is renewed.
  */
 export function rejectUselessFlags(command: Command): void {
   const options = command.opts<Options>()
   for (const { name, flag, need } of dependentFlags) {
     if (options[name] === undefined || command.getOptionValueSource(name) === "default") continue
-    if (need.of.some((other) => options[other] !== undefined)) continue
+    if (need.anyOf.some((other) => options[other] !== undefined)) continue
     command.error(`error: ${flag} has no effect without ${need.without}`)
   }
   if (options.acme === undefined) return
@@ -51,13 +51,10 @@ export function rejectUselessFlags(command: Command): void {
   )
 }
 
-/**
- * The standard port of HTTPS on all addresses: a server with a public name must be reachable from other
- * machines.
- */
+/** The standard HTTPS port on all addresses: a server with a public name must be reachable from other machines. */
 const acmeDefaults = { host: "::", port: 443 } as const
 
-/** Sets these defaults for a command that takes `--acme`. */
+/** Applies `acmeDefaults` if `--acme` is given. */
 export function listenForAcme(command: Command): void {
   if (command.opts<Options>().acme === undefined) return
   for (const [name, value] of Object.entries(acmeDefaults)) {
@@ -90,8 +87,8 @@ const queues = [
 ] as const
 
 /**
- * Makes every allowed request fit into the queue: a larger one would be told to retry forever. If only one of the two limits is
- * given, the default of the other follows it. If both are given and conflict, the command fails.
+ * Makes every allowed request fit into the queue: the sender of a larger one would retry forever. If only one of the
+ * two limits is given, the other is adjusted to it. If both are given and conflict, the command fails.
  */
 export function fitQueue(command: Command): void {
   for (const { queue, queueFlag, request, requestFlag } of queues) {

@@ -5,10 +5,10 @@ import { parseDuration, parseRetention, retentionFormat } from "./duration.ts"
 import { parseNetworks, type TrustedNetworks } from "./http/address.ts"
 import { defaultScriptName, scriptNames } from "./tracker/scripts.ts"
 
-// Parsers of the values of flags. Each throws an InvalidArgumentError, which commander prints after the flag.
+// Parsers of flag values. Each throws an InvalidArgumentError, which commander prints after the flag.
 
 /** Parser of an integer flag. `max` must be below 2^53, which has 16 digits. */
-export function whole(min: number, max: number): (text: string) => number {
+export function integer(min: number, max: number): (text: string) => number {
   return (text) => {
     const number = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN
     if (number >= min && number <= max) return number
@@ -17,7 +17,7 @@ export function whole(min: number, max: number): (text: string) => number {
 }
 
 /** Parser that rejects an empty value: an empty path would mean the working folder, an empty host every network. */
-export function filled(expected: string): (text: string) => string {
+export function nonEmpty(expected: string): (text: string) => string {
   return (text) => {
     if (text.trim() !== "") return text
     throw new InvalidArgumentError(`It must be ${expected}.`)
@@ -64,7 +64,7 @@ export function certificateNames(text: string, previous: readonly string[] = [])
   )
 }
 
-/** Parser of the directory of a certificate authority. Without HTTPS, an attacker could answer in its place. */
+/** Parser of the URL of an ACME directory. Without HTTPS, an attacker could answer in the authority's place. */
 export function acmeDirectory(text: string): string {
   const url = URL.parse(text)
   const isLocal = url?.protocol === "http:" && ["127.0.0.1", "[::1]", "localhost"].includes(url.hostname)
@@ -102,8 +102,8 @@ export function headerName(text: string): string {
 }
 
 /**
- * First parts of the paths of all routes and pages. Not read from the routes: every command has flags, and would load all
- * modules that routes need.
+ * First path segments of all routes and pages. Not derived from the routes, because every command would then load their
+ * modules.
  */
 const servedParts = (
   "ai-traffic,batch,docs,embed,engagement,errors,events,health,identify,invite,login,metrics,public,px.jpg,ready,settings," +
@@ -116,7 +116,7 @@ export function ingestPath(text: string): string {
   if (path === "") return ""
   if (isPath(path) && !servedParts.includes(firstPart(path))) return path
   throw new InvalidArgumentError(
-    "It must be a path of letters, digits, '-' and '_' that nothing else is served at, such as /e.",
+    "It must be a path of letters, digits, '-' and '_' that no other route uses, such as /e.",
   )
 }
 
@@ -144,7 +144,7 @@ function firstPart(path: string): string {
   return path.split("/")[1] ?? ""
 }
 
-/** Parser of the name of a file that nothing else is served as. */
+/** Parser of the name of the page script. Rejects the names of other scripts. */
 export function scriptName(text: string): string {
   const isTaken = text !== defaultScriptName && scriptNames.includes(text)
   if (/^\w[\w.-]{0,63}\.js$/.test(text) && !isTaken) return text

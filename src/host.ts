@@ -22,8 +22,8 @@ function isPort(text: string | undefined): boolean {
 }
 
 /**
- * Detects requests with an invalid Host header. Bun omits scheme and host from their URL, so the router would find another path. Caches
- * the last valid host, because nearly all requests have the same one.
+ * Detects requests with an invalid Host header. Bun omits scheme and host from their URL, so the router would match
+ * another path. Caches the last valid host, because nearly all requests have the same one.
  */
 export class HostCheck {
   #lastValid = ""

@@ -3,7 +3,7 @@ export function iso(ms: number): string {
   return new Date(ms).toISOString()
 }
 
-/** The same, or null for null. */
+/** Like `iso`, but returns null for null. */
 export function isoOrNull(ms: number | null): string | null {
   return ms === null ? null : iso(ms)
 }

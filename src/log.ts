@@ -48,7 +48,10 @@ export function createThrottle(elapsed: () => number): Throttle {
   }
 }
 
-/** Logs failures of the store, the same message at most once per second, with the number of suppressed ones as `more`. */
+/**
+ * Logs store failures. Repeats the same message at most once per second, with the number of suppressed repetitions as
+ * `more`.
+ */
 export function faultLog(log: Log, elapsed: () => number): (error: unknown) => void {
   const throttled = createThrottle(elapsed)
   return (error) => {

@@ -22,7 +22,9 @@ if (invalidSwitch) {
 /** ms within which a second signal counts as the same one: a terminal signals the process group, and npm also forwards the signal. */
 const duplicateSignalWindow = 200
 
-/** Settles at the first signal. A second one exits immediately, which is safe: acknowledged events are on disk. */
+/**
+ * Resolves at the first signal. A second one exits immediately. This is safe, because acknowledged events are on disk.
+ */
 function stopSignal(): Promise<void> {
   return new Promise((resolve) => {
     let firstSignal: number | undefined
@@ -53,7 +55,7 @@ function reloadSignal(): (reload: () => void) => void {
 const stdout = 1
 const stderr = 2
 
-/** A standard stream. It is opened by its first use: that takes longer than most commands. */
+/** A standard stream that opens on first use, because opening it takes longer than most commands. */
 function lazyStream(open: () => NodeJS.WriteStream) {
   let stream: NodeJS.WriteStream | undefined
   return {
@@ -62,7 +64,10 @@ function lazyStream(open: () => NodeJS.WriteStream) {
       stream ??= open().on("error", () => {})
       return stream
     },
-    /** `process.exit` discards output that the reader of a pipe has not taken yet. Also settles if the reader is gone. */
+    /**
+     * Waits for the reader of a pipe, because `process.exit` discards unread output. Also resolves if the reader is
+     * gone.
+     */
     flush: () =>
       new Promise<void>((resolve) => {
         if (!stream) return resolve()
@@ -72,7 +77,7 @@ function lazyStream(open: () => NodeJS.WriteStream) {
   }
 }
 
-/** Settles when the text is written. Uses the callback, because Bun's `writableNeedDrain` is false for a full pipe. */
+/** Resolves when the text is written. Uses the callback, because Bun's `writableNeedDrain` is false for a full pipe. */
 function writeAll(stream: NodeJS.WriteStream, text: string | Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
     stream.write(text, (error) => (error ? reject(new OutputError(error)) : resolve()))
@@ -95,7 +100,7 @@ function writeOut(text: string): void {
   }
 }
 
-/** True for the null device, with which Bun also replaces a closed descriptor. */
+/** True for the null device. Bun also replaces a closed descriptor with it. */
 function isNullDevice(fd: number): boolean {
   const stats = fstatSync(fd)
   return stats.isCharacterDevice() && stats.rdev === statSync(devNull, { throwIfNoEntry: false })?.rdev

@@ -292,7 +292,7 @@ export const rejections = {
   conflict: {
     status: 409,
     message: "Already exists",
-    meaning: "it already exists, cannot be changed any more or would exceed a limit",
+    meaning: "the item already exists, can no longer be changed or would exceed a limit",
     advice: "List the existing items, then change or delete one of them.",
   },
   payload_too_large: {
@@ -315,7 +315,7 @@ export const rejections = {
     message: "Rate limit exceeded",
     meaning: "the key is wrong, and this address sent too many wrong keys; a valid key is still accepted",
     advice:
-      "Stop the program that sends wrong keys from this address, or give it a valid key, which is accepted at once.",
+      "Stop the program that sends wrong keys from this address, or give it a valid key, which is accepted immediately.",
   },
   too_many_rejected_bytes: {
     status: 429,

@@ -1,9 +1,9 @@
 import { type EventKind, eventKinds } from "./event-kinds.ts"
 
-// What a share link that is limited to one page or board, and a viewer who is limited to some sections, can use. The server enforces it; the
-// dashboard hides the rest. Everything that is not listed here is closed to both.
+// What limited share links (one page or board) and limited viewers (some sections) can use. The server enforces this,
+// and the dashboard hides the rest. Both are denied everything that is not listed here.
 
-/** The pages of a website that show reports, in the order of the navigation. A share link can be limited to one of them. */
+/** The pages of a website that show reports, in navigation order. A share link can be limited to one of them. */
 export const reportPages = [
   "web",
   "overview",
@@ -23,7 +23,10 @@ export function isReportPage(page: string): page is ReportPage {
   return reportPages.some((name) => name === page)
 }
 
-/** The page of a share link that is limited to a board. No query type has it: the link runs the queries of the tiles only. */
+/**
+ * The page of a share link that is limited to a board. No query type lists it, because the link runs only the queries
+ * of the tiles.
+ */
 export const boardPage = "boards"
 
 /** All pages of a website, by the first path segment after it. */
@@ -39,8 +42,8 @@ export const pageNames = [
 export type PageName = (typeof pageNames)[number]
 
 /**
- * The sections that a viewer can be limited to, with their pages. Only `people` includes single events and the IDs of people. None has
- * the boards, whose tiles can be of any page.
+ * The sections that a viewer can be limited to, with their pages. Only `people` includes single events and the IDs of
+ * people. None includes boards, because their tiles can come from any page.
  */
 const sectionPages = {
   web: ["web"],
@@ -71,10 +74,10 @@ export function sharePages(page: string | null): readonly string[] {
 
 const customEvents = ["overview", "events", "event"] as const
 const behavior = ["funnels", "retention", "paths", "goals"] as const
-/** Pages that let visitors choose events and their properties. */
+/** Pages that offer events and their properties for selection. */
 const eventChoices = [...customEvents, ...behavior] as const
 
-/** Every query type with the pages that show its rows. A type without a line does not compile. */
+/** Every query type with the pages that show its rows. A missing type is a compile error. */
 export const queryTypePages = {
   custom_events: customEvents,
   custom_event_properties: eventChoices,
@@ -174,9 +177,9 @@ const pageKinds: Record<PageName, readonly EventKind[] | typeof allKinds> = {
 
 const anyPage = "any"
 
-/** The endpoints besides POST /v1/query that a limited caller can use, with the pages that need them. */
+/** The endpoints that a limited caller can use, with the pages that need them. */
 export const endpointPages: Readonly<Record<string, readonly PageName[] | typeof anyPage>> = {
-  // Each of its query types is checked.
+  // Each query type of the request is checked as well.
   "POST /v1/query": anyPage,
   "GET /v1/query/websites": anyPage,
   "GET /v1/notes": anyPage,
@@ -194,15 +197,15 @@ export const endpointPages: Readonly<Record<string, readonly PageName[] | typeof
 /** The pages that a caller is limited to. */
 export type PageLimit = readonly string[]
 
-/** Whether a caller limited to `pages` can use an endpoint, such as `GET /v1/notes`. */
+/** True if a caller limited to `pages` can use an endpoint, such as `GET /v1/notes`. */
 export function allowsEndpoint(pages: PageLimit, endpoint: string): boolean {
   const needed = Object.hasOwn(endpointPages, endpoint) ? endpointPages[endpoint] : undefined
   return needed === anyPage || (needed?.some((page) => pages.includes(page)) ?? false)
 }
 
 /**
- * Whether a caller limited to `pages` can run a query type that `listed` pages show. `kinds`: the kinds of events that it reads, if it
- * takes them as an option.
+ * True if a caller limited to `pages` can run a query type that the pages `listed` show. `kinds`: the kinds of events
+ * that the query reads, if its type takes them as an option.
  */
 export function allowsType(
   pages: PageLimit,

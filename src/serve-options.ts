@@ -7,14 +7,14 @@ import {
   certificateNames,
   clusterUrl,
   emailAddress,
-  filled,
   headerName,
   ingestPath,
+  integer,
   networks,
+  nonEmpty,
   retention,
   scriptName,
   webAddress,
-  whole,
 } from "./flag-values.ts"
 import type { TrustedNetworks } from "./http/address.ts"
 import { type LogLevel, logLevels } from "./log.ts"
@@ -74,9 +74,9 @@ export interface ServeOptions extends DatabaseOptions {
   countryHeader?: string
   /** Path of an mmdb file; absent: the built-in country table. */
   geoDb?: string
-  /** ''; or a path such as /stats. */
+  /** A path such as /stats, or ''. */
   basePath: string
-  /** ''; or a path such as /e. */
+  /** A path such as /e, or ''. */
   ingestPath: string
   scriptName: string
   tlsCert?: string
@@ -97,7 +97,7 @@ export interface ServeOptions extends DatabaseOptions {
 export function databaseOption(): Option {
   return new Option("--db <file>", "the SQLite database; created if missing")
     .env("DATABUDDY_DB")
-    .argParser(filled("a file path, such as ./databuddy.db"))
+    .argParser(nonEmpty("a file path, such as ./databuddy.db"))
     .default("./databuddy.db")
 }
 
@@ -107,7 +107,7 @@ export function backupDirOption(description: string): Option {
     "--backup-dir <folder>",
     description,
     undefined,
-    filled("a folder, such as /var/backups/databuddy"),
+    nonEmpty("a folder, such as /var/backups/databuddy"),
   )
 }
 
@@ -134,14 +134,14 @@ export function addFlagsOfServe(command: Command, flags: readonly string[]): Com
 export function defaultServeOptions(): Omit<ServeOptions, "db"> {
   const defaults = serveOptions().filter(({ defaultValue }) => defaultValue !== undefined)
   const values = Object.fromEntries(defaults.map((option) => [option.attributeName(), option.defaultValue]))
-  // Commander sets a property of this name, with this value, for each option.
+  // Commander sets the same properties to the same values.
   return { setup: true, ...values } as Omit<ServeOptions, "db">
 }
 
 /**
- * Default query memory in bytes: an eighth of the memory of this process, because peaks are two to three times as high. Below the
- * minimum, every query rereads even a month of a small website. The maximum holds what all dashboard pages need for 10 million
- * events.
+ * Default query memory in bytes: an eighth of the available memory, because peaks are two to three times as high. Below
+ * the minimum, every query rereads even a month of a small website. The maximum holds what all dashboard pages need for
+ * 10 million events.
  */
 export function standardQueryMemory(availableBytes: number): number {
   const [min, max] = [134_217_728, 536_870_912]
@@ -155,9 +155,9 @@ function serveOptions(): Option[] {
       "--host <address>",
       "address to listen on",
       "127.0.0.1",
-      filled("an address of this machine, such as 127.0.0.1"),
+      nonEmpty("an address of this machine, such as 127.0.0.1"),
     ),
-    option("--port <number>", "port to listen on (0: any free port)", 4000, whole(0, 65_535)),
+    option("--port <number>", "port to listen on (0: any free port)", 4000, integer(0, 65_535)),
     option(
       "--durability <how>",
       "acknowledge events after they are synced to disk (fsync) or handed to the kernel (os)",
@@ -168,27 +168,27 @@ function serveOptions(): Option[] {
       "--max-body <bytes>",
       "maximum body size, after decompression",
       2_097_152,
-      whole(1_024, 1_073_741_824),
+      integer(1_024, 1_073_741_824),
     ),
-    option("--max-batch <events>", "maximum events per request", 1_000, whole(1, 100_000)),
-    option("--queue-events <number>", "maximum events waiting to be written", 50_000, whole(1, 10_000_000)),
+    option("--max-batch <events>", "maximum events per request", 1_000, integer(1, 100_000)),
+    option("--queue-events <number>", "maximum events waiting to be written", 50_000, integer(1, 10_000_000)),
     option(
       "--queue-bytes <bytes>",
       "maximum bytes of requests waiting to be written",
       67_108_864,
-      whole(1_024, 2 ** 40),
+      integer(1_024, 2 ** 40),
     ),
     option(
       "--lock-wait <ms>",
       "how long a request waits while another process locks the database",
       5_000,
-      whole(0, 600_000),
+      integer(0, 600_000),
     ),
     option(
       "--min-free <bytes>",
       "minimum free disk space; below it, events are rejected, but deleting still works (0: none)",
       268_435_456,
-      whole(0, 2 ** 50),
+      integer(0, 2 ** 50),
     ),
     option(
       "--retain <time>",
@@ -198,12 +198,12 @@ function serveOptions(): Option[] {
     ),
     backupDirOption("write verified backups of the database to this folder on a schedule"),
     option("--backup-every <time>", "interval between backups, such as 6h", "24h", backupInterval),
-    option("--backup-keep <number>", "number of backups to keep", 7, whole(1, 100_000)),
+    option("--backup-keep <number>", "number of backups to keep", 7, integer(1, 100_000)),
     option(
       "--backup-to <url>",
       "also upload compressed backups to this bucket on the same schedule, such as s3://my-bucket/databuddy; each server needs its own prefix",
       undefined,
-      filled("a bucket and an optional prefix, such as s3://my-bucket/databuddy"),
+      nonEmpty("a bucket and an optional prefix, such as s3://my-bucket/databuddy"),
     ),
     option(
       "--backup-endpoint <url>",
@@ -215,13 +215,13 @@ function serveOptions(): Option[] {
       "--backup-credentials <file>",
       "file with the access key of the bucket, like ~/.aws/credentials (default: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)",
       undefined,
-      filled("a file path, such as /etc/databuddy/s3"),
+      nonEmpty("a file path, such as /etc/databuddy/s3"),
     ),
     option(
       "--backup-key <file>",
-      "encrypt backups in the bucket for the keys in this file of age-keygen; the public key (age1…) is enough, except to restore",
+      "encrypt backups in the bucket for the keys in this file from age-keygen; the public key (age1…) is enough, except to restore",
       undefined,
-      filled("a file path, such as /etc/databuddy/backup-key"),
+      nonEmpty("a file path, such as /etc/databuddy/backup-key"),
     ),
     option(
       "--backup-ping <url>",
@@ -239,49 +239,49 @@ function serveOptions(): Option[] {
       "--clickhouse-password-file <file>",
       "file with the password of that user (default: DATABUDDY_CLICKHOUSE_PASSWORD)",
       undefined,
-      filled("a file path, such as /etc/databuddy/clickhouse-password"),
+      nonEmpty("a file path, such as /etc/databuddy/clickhouse-password"),
     ),
     option(
       "--clickhouse-query-time <seconds>",
       "time after which ClickHouse stops a query (0: SQLite answers all queries)",
       60,
-      whole(0, 86_400),
+      integer(0, 86_400),
     ),
     option(
       "--clickhouse-query-memory <bytes>",
-      "memory of a query in ClickHouse",
+      "maximum memory of one query in ClickHouse",
       4_294_967_296,
-      whole(16_777_216, 2 ** 50),
+      integer(16_777_216, 2 ** 50),
     ),
     option(
       "--query-memory <bytes>",
       "memory for all queries; one query can use half, and unused memory caches data for later queries (default: an eighth of the machine's, from 128 MiB to 512 MiB)",
       undefined,
-      whole(16_777_216, 2 ** 40),
+      integer(16_777_216, 2 ** 40),
     ),
     option(
       "--rate-limit <requests>",
       "requests per minute for one website id or share link from one address (0: unlimited, also for events and bytes)",
       600,
-      whole(0, 1e9),
+      integer(0, 1e9),
     ),
     option(
       "--rate-limit-events <events>",
       "events per minute for one website id from one address (0: unlimited)",
       50_000,
-      whole(0, 1e9),
+      integer(0, 1e9),
     ),
     option(
       "--rate-limit-bytes <bytes>",
       "bytes of events per minute for one website id from one address, after decompression (0: unlimited)",
       33_554_432,
-      whole(0, 2 ** 50),
+      integer(0, 2 ** 50),
     ),
     option(
       "--shutdown-delay <ms>",
       "how long to keep accepting requests after the stop signal; /ready answers 503 and /health reports stopping, so that proxies stop sending first",
       0,
-      whole(0, 60_000),
+      integer(0, 60_000),
     ),
     option(
       "--trust-proxy <networks>",
@@ -299,7 +299,7 @@ function serveOptions(): Option[] {
       "--geo-db <file>",
       "look up visitors' countries, regions and cities in this mmdb file, read at startup (default: the built-in country table)",
       undefined,
-      filled("a file path, such as /var/lib/databuddy/GeoLite2-City.mmdb"),
+      nonEmpty("a file path, such as /var/lib/databuddy/GeoLite2-City.mmdb"),
     ),
     option(
       "--base-path <path>",
@@ -326,7 +326,7 @@ function serveOptions(): Option[] {
     option("--tls-key <file>", "private key of the certificate (PEM, no passphrase)"),
     option(
       "--acme <names>",
-      "serve HTTPS for these names, such as events.example.com, with a certificate of Let's Encrypt that the server obtains and renews; you accept its terms of service. Changes the defaults to --host :: and --port 443",
+      "serve HTTPS for these names, such as events.example.com, with a certificate from Let's Encrypt that the server obtains and renews; you accept its terms of service. Changes the defaults to --host :: and --port 443",
       undefined,
       certificateNames,
     ),
@@ -334,7 +334,7 @@ function serveOptions(): Option[] {
       "--acme-dir <folder>",
       'folder of the certificate and the account key (default: "acme" beside the database)',
       undefined,
-      filled("a folder, such as /var/lib/databuddy/acme"),
+      nonEmpty("a folder, such as /var/lib/databuddy/acme"),
     ),
     option(
       "--acme-email <address>",
@@ -350,16 +350,16 @@ function serveOptions(): Option[] {
     ),
     option(
       "--acme-http-port <number>",
-      "port at which the certificate authority checks the names; redirects everything else to HTTPS. If it is not 80, forward port 80 to it and port 443 to --port",
+      "port on which the certificate authority checks the names; other requests are redirected to HTTPS. If it is not 80, forward port 80 to it and port 443 to --port",
       80,
-      whole(1, 65_535),
+      integer(1, 65_535),
     ),
     option("--log-level <level>", "log level", "info").choices(logLevels),
     option(
       "--log-level-file <file>",
       "if this file exists, the log level in it replaces --log-level; read at startup and on SIGHUP",
       undefined,
-      filled("a file path, such as /etc/databuddy/log-level"),
+      nonEmpty("a file path, such as /etc/databuddy/log-level"),
     ),
     option("--metrics-token-file <file>", "allow /metrics with the token in this file"),
     option("--metrics <who>", "allow /metrics from this machine without a token (local)").choices(["local"]),
@@ -367,7 +367,8 @@ function serveOptions(): Option[] {
 }
 
 /**
- * `parse` receives the value of earlier occurrences as its second argument, for flags that can be repeated.
+ * Creates an option. For flags that can be repeated, `parse` gets the value of earlier occurrences as its second
+ * argument.
  */
 function option<Value>(
   flags: string,
@@ -386,7 +387,10 @@ function option<Value>(
   return option
 }
 
-/** Trims DATABUDDY_ variables: in a file with CRLF line endings or trailing spaces, values only look right. */
+/**
+ * Trims DATABUDDY_ variables: CRLF line endings and trailing spaces in a file would make values invalid, and nobody
+ * sees them.
+ */
 export function trimVariables(env: NodeJS.ProcessEnv): void {
   for (const [name, value] of Object.entries(env)) {
     if (name.startsWith("DATABUDDY_") && value !== undefined) env[name] = value.trim()
@@ -397,8 +401,8 @@ const on = new Set(["1", "true", "yes", "on"])
 const off = new Set(["", "0", "false", "no", "off"])
 
 /**
- * Deletes the switches of `serve` that are off from `env`, because Commander turns a switch on if its variable has any value.
- * Returns the name of a variable whose value means neither.
+ * Deletes the switches of `serve` that are off from `env`, because Commander turns a switch on if its variable has any
+ * value. Returns the name of a variable that means neither on nor off.
  */
 export function deleteDisabledSwitches(env: NodeJS.ProcessEnv): string | undefined {
   for (const { envVar: name, required, optional } of serveOptions()) {

@@ -10,7 +10,7 @@ export interface CertificateOrder {
   /** Keys of the account and of the certificate, in PEM. */
   accountKey: Buffer
   key: Buffer
-  /** The HTTP server's responses by token, while the authority checks the names. */
+  /** Challenge responses of the HTTP server by token, while the authority checks the names. */
   challenges: Map<string, string>
   /** ms between two polls of the authority, doubled up to `max`. */
   poll: { min: number; max: number }
@@ -19,11 +19,11 @@ export interface CertificateOrder {
 /** The authority did not issue a certificate. */
 export class AcmeError extends Error {
   /**
-   * An error type of RFC 8555, section 6.7, without its prefix, or one of ours: `unreachable`, `unverified`; '' for
-   * none.
+   * An error type of RFC 8555, section 6.7, without its prefix, or `unreachable` or `unverified`, which are ours. '' if
+   * unknown.
    */
   readonly type: string
-  /** Seconds to wait; undefined: the authority specifies no time. */
+  /** Seconds to wait; undefined if the authority does not say. */
   readonly retryAfter: number | undefined
 
   constructor(message: string, type: string, retryAfter?: number) {
@@ -55,7 +55,7 @@ export async function createPrivateKey(): Promise<Buffer> {
  */
 export async function orderCertificate(order: CertificateOrder): Promise<string> {
   const { names, directory, email, accountKey, key, challenges, poll } = order
-  // Loaded only now: most servers never need it.
+  // Loaded on demand, because most servers never need it.
   const { axios, Client, crypto } = await import("acme-client")
   axios.defaults.adapter = send
   const client = new Client({
@@ -75,7 +75,7 @@ export async function orderCertificate(order: CertificateOrder): Promise<string>
     skipChallengeVerification: true,
     challengeCreateFn: async (_, { type, token }, keyAuthorization) => {
       if (type !== "http-01")
-        throw new AcmeError(`it offers no challenge over HTTP, only ${type}`, "malformed")
+        throw new AcmeError(`the authority offers no challenge over HTTP, only ${type}`, "malformed")
       challenges.set(token, keyAuthorization)
     },
     challengeRemoveFn: async (_, { token }) => {
@@ -96,9 +96,9 @@ interface Request {
 }
 
 /**
- * Sends a request of the client. The client's own transport would wait for hours inside a request if the authority says
- * so, has no timeout, and drops the type of an error. Like all requests of this program, this one uses a proxy if
- * HTTPS_PROXY is set.
+ * Sends a request of the client. The client's own transport has no timeout, waits for hours inside a request if the
+ * authority says so, and drops error types. Like all requests of this program, this one uses a proxy if HTTPS_PROXY is
+ * set.
  */
 async function send<Config extends Request>(config: Config) {
   const { url = "", method = "GET", headers, data } = config
@@ -122,7 +122,7 @@ async function send<Config extends Request>(config: Config) {
   }
   const { status, statusText } = response
   const problem = status >= 400 ? problemOf(response, text, host) : undefined
-  // The client repeats such a request itself, with a new nonce.
+  // The client repeats the request itself, with a new nonce.
   if (problem && problem.type !== "badNonce") throw problem
   return { data: text, status, statusText, headers: Object.fromEntries(response.headers), config }
 }
@@ -138,7 +138,7 @@ function problemOf({ status, headers }: Response, text: string, host: string): A
     // The body is a page of a proxy, or empty.
   }
   const message = `${host} answered ${status}${type && ` ${type}`}${detail && `: ${detail}`}`
-  // An error of another authority, or of a server in front of it.
+  // Without a type, it is probably an error of a server in front of the authority.
   const isTemporary = type === "" && status >= 500
   return new AcmeError(
     message,

@@ -9,13 +9,13 @@ import { publish, syncFolder } from "../store/db/files.ts"
 const folderHint =
   "choose a folder with --acme-dir that databuddy's user can write to, such as /var/lib/databuddy/acme; it is created if missing"
 
-/** What is stored: a usable certificate, none, or the reason why the file cannot be used. */
+/** The stored certificate, none, or the reason why the file cannot be used. */
 export type StoredCertificate = { tls: Tls } | { problem: string } | undefined
 
 /**
  * The files of one certificate authority: an account key, and the certificate with its private key in one file, so that
- * the two always match. Each authority has its own folder, so that a certificate of a test authority is not used after
- * a change to another authority.
+ * the two always match. Each authority has its own folder, so that the certificate of a test authority is not used with
+ * another authority.
  */
 export class AcmeFolder {
   readonly #folder: string
@@ -43,7 +43,7 @@ export class AcmeFolder {
     }
   }
 
-  /** The key of the account in PEM. If no readable key is stored, stores the one that `create` returns. */
+  /** The account key in PEM. If no readable key is stored, creates and stores one. */
   async accountKey(create: () => Promise<Buffer>): Promise<Buffer> {
     const stored = read(this.#accountFile)
     if (stored !== undefined && isKey(stored)) return stored
@@ -72,7 +72,7 @@ export class AcmeFolder {
     }
   }
 
-  /** Throws an error of the file system. */
+  /** Throws a file system error. */
   writeCertificate({ cert, key }: Tls): void {
     this.#write(this.certificateFile, Buffer.concat([key, cert]))
   }

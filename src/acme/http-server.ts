@@ -4,11 +4,11 @@ export interface HttpServerOptions {
   host: string
   port: number
   names: readonly string[]
-  /** The origin of the HTTPS server at a name. */
+  /** The HTTPS origin for a name. */
   originOf: (name: string) => string
-  /** False until HTTPS starts, because there is no certificate yet. */
+  /** False until the first certificate is in use. */
   hasCertificate: () => boolean
-  /** Responses to challenges of the certificate authority by their token. */
+  /** Challenge responses by token. */
   challenges: ReadonlyMap<string, string>
 }
 

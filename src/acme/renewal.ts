@@ -32,7 +32,7 @@ const firstRetry = { counted: 300_000, unreachable: 30_000 }
 const longestRetry = 3_600_000
 /** Maximum share by which a wait is extended, so that servers that failed together do not retry together. */
 const maxJitter = 0.25
-/** Maximum ms of an authority's Retry-After that is respected. */
+/** Longest Retry-After of an authority that is respected, in ms. */
 const longestRetryAfter = 86_400_000
 /** ms between two polls of the authority. */
 const standardPoll = { min: 1_000, max: 8_000 }
@@ -79,15 +79,15 @@ export class AcmeCertificate {
     this.#logStored()
   }
 
-  /** The certificate in use; undefined until there is one. */
+  /** The certificate in use, if there is one. */
   get tls(): Tls | undefined {
     return this.#tls
   }
 
   /**
-   * The public origin of the server at a name, by default the first one. Authorities check names on port 80. If
+   * The server's public origin for a name, by default the first one. Authorities check names on port 80. If
    * `--acme-http-port` is another port, port 80 is forwarded to it, so the HTTPS port is probably forwarded too.
-   * `port`: that of the HTTPS server.
+   * `port`: the HTTPS port.
    */
   originOf(port: number, name = this.options.acme[0]): string {
     const isPublic = this.options.acmeHttpPort === 80
@@ -220,7 +220,7 @@ export class AcmeCertificate {
     this.#tls = tls
     this.#obtained = undefined
     this.#consecutiveFailures = 0
-    // With a wrong clock, a new certificate can be due immediately, and the authority would be asked again and again.
+    // With a wrong clock, a new certificate can be due immediately, and orders would follow each other without a pause.
     const pause = Math.min(minPause, (tls.expiresAt - tls.validFrom) / 10)
     this.#retryAt = this.context.environment.elapsed() + pause
     this.state.expiresAt = tls.expiresAt
@@ -281,8 +281,8 @@ export class AcmeCertificate {
 const source = { certificate: "the certificate of the authority" }
 
 /**
- * Why OpenSSL rejects a certificate, or one that signed it. The server would not start with such a
- * certificate.
+ * Why OpenSSL rejects the certificate or one of its issuers, or undefined. The server would not start with a rejected
+ * one.
  */
 function rejectionOf(tls: Tls, host: string): string | undefined {
   try {
@@ -294,7 +294,7 @@ function rejectionOf(tls: Tls, host: string): string | undefined {
   }
 }
 
-const retries = "a reload (SIGHUP) retries at once"
+const retries = "a reload (SIGHUP) retries immediately"
 
 /** What to do, by the type of an AcmeError. */
 const hints: Record<string, string> = {
@@ -303,7 +303,7 @@ const hints: Record<string, string> = {
     "wait; use a test directory (--acme-directory https://acme-staging-v02.api.letsencrypt.org/directory) until the rest works",
   invalidContact: "change --acme-email",
   unsupportedContact: "change --acme-email",
-  rejectedIdentifier: "the authority does not issue for this name: check --acme",
+  rejectedIdentifier: "the authority issues no certificates for this name: check --acme",
   caa: "CAA records in DNS must allow this authority",
 }
 

@@ -9,7 +9,7 @@ import { Shipper } from "../clickhouse/shipper.ts"
 import { retryDelay } from "../clickhouse/shipping-loop.ts"
 import { readWriters } from "../clickhouse/writers.ts"
 import { UserError } from "../errors.ts"
-import { filled } from "../flag-values.ts"
+import { nonEmpty } from "../flag-values.ts"
 import type { Report } from "../import/import.ts"
 import { importLines, retryBusy } from "../import/import-lines.ts"
 import { addFlagsOfServe } from "../serve-options.ts"
@@ -48,11 +48,11 @@ interface ClickHouseLoadOptions extends ClickHouseOptions {
 }
 
 const flags = ["--clickhouse", "--clickhouse-password-file"]
-/** Attempts of a step of `load`, with up to a minute between two: a cluster restarts in less than ten. */
+/** Maximum attempts of a step of `load`, up to a minute apart: a cluster restarts in less than ten minutes. */
 const maxAttempts = 15
-/** ms between two looks whether deletions can be shipped. */
+/** ms between two checks for deletions that can be shipped. */
 const deletionsPoll = 1_000
-/** Days that differ to print; all are counted. */
+/** Maximum number of differing days to print. All are counted. */
 const maxPrintedDays = 20
 
 export function addClickHouseCommands(root: Command, context: Context): void {
@@ -69,7 +69,7 @@ export function addClickHouseCommands(root: Command, context: Context): void {
         "create replicated and distributed tables on this cluster of the server's configuration",
       )
         .env("DATABUDDY_CLICKHOUSE_CLUSTER")
-        .argParser(filled("the name of a cluster")),
+        .argParser(nonEmpty("the name of a cluster")),
     )
     .option("--json", "print JSON")
   addFlagsOfServe(migrateCommand, flags).action((options: ClickHouseMigrateOptions) =>
@@ -78,7 +78,7 @@ export function addClickHouseCommands(root: Command, context: Context): void {
   const loadCommand = group
     .command("load")
     .description(
-      "ship everything that is not in the cluster yet, then compare both sides. It continues where an earlier run or a server stopped",
+      "ship everything that is not in the cluster yet, then compare both sides; continues where an earlier run or a server stopped",
     )
     .option(
       "--replace",
@@ -188,7 +188,7 @@ async function fetchEvents(options: ClickHouseOptions, context: Context): Promis
         const at = context.environment.now()
         const { writer, shippedId: id } = origin
         const mustCompare = readShipping(db)?.mustCompare ?? false
-        // Before the comparison, which then includes what a running server stores meanwhile.
+        // Must precede the comparison, which then includes events that a running server stores meanwhile.
         if (refused.total === 0) await writeChange(db, { type: "adopt", writer, id, at })
         const comparison = await compareAll(db, cluster, id, context)
         const agrees = refused.total === 0 && comparison.differences.length === 0
@@ -202,7 +202,7 @@ async function fetchEvents(options: ClickHouseOptions, context: Context): Promis
         if (refused.total > 0) {
           throw new UserError(
             `${countText(refused.total, "row")} could not be added, the first: ${refused.first[0]?.message ?? ""}`,
-            "a later version wrote them, or another program; use that version",
+            "a later version or another program wrote them; use that version",
           )
         }
       },
@@ -231,7 +231,7 @@ async function withCluster<Result>(
   }
 }
 
-/** Ships until nothing is left. Retries failures of the cluster. */
+/** Ships until nothing is left. Retries after failures of the cluster. */
 async function ship(
   db: Db,
   cluster: Cluster,
@@ -244,7 +244,7 @@ async function ship(
     db,
     cluster,
     write: (change) => writeChange(db, change),
-    // Lets the insert that is under way continue.
+    // Lets the insert in progress continue.
     pause: () => new Promise((resolve) => setImmediate(resolve)),
     log: (level, message) => context.err(`${level}: ${message}\n`),
   })
@@ -286,7 +286,7 @@ async function compareShipped(db: Db, cluster: Cluster, context: Context): Promi
   const shipping = readShipping(db)
   if (!shipping) {
     throw new UserError(
-      `no events of ${db.name} were ever shipped`,
+      `no events of ${db.name} have been shipped`,
       "run databuddy clickhouse load, or start the server with --clickhouse",
     )
   }
@@ -327,7 +327,7 @@ function report(
   }
   if (differences.length === 0) return
   throw new UserError(
-    `the sides differ in ${countText(differences.length, "group")} by website and day`,
+    `the file and the cluster differ in ${countText(differences.length, "group")} by website and day`,
     "events that were deleted a moment ago can be the reason: run databuddy clickhouse compare again; if they still differ, databuddy clickhouse load --replace makes the cluster equal to the file",
   )
 }

@@ -6,7 +6,7 @@ import { LiveTraffic } from "../demo/live-traffic.ts"
 import { type Demo, openDemo } from "../demo/open-demo.ts"
 import { questionsOf } from "../demo/saved.ts"
 import { codeOf, RequestError, UserError } from "../errors.ts"
-import { whole } from "../flag-values.ts"
+import { integer } from "../flag-values.ts"
 import { createLog, faultLog, type Log } from "../log.ts"
 import { addFlagsOfServe, defaultServeOptions } from "../serve-options.ts"
 import { Listener } from "../server/listen.ts"
@@ -34,7 +34,7 @@ export function addDemoCommand(root: Command, context: Context): void {
     .option(
       "--seed <number>",
       "seed of the generated events; the same seed generates the same events",
-      whole(0, 2 ** 32 - 1),
+      integer(0, 2 ** 32 - 1),
       1,
     )
     .option("--no-live", "do not add events while it runs")
@@ -99,7 +99,7 @@ async function serveDemo(
     {
       ...defaultServeOptions(),
       path,
-      // The data does not have to survive a power failure, and a server does not need the space.
+      // The data need not survive a power failure, and no disk space has to stay free.
       durability: "os",
       minFree: 0,
       metricsAccess: { token: undefined, local: false },

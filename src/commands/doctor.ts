@@ -237,7 +237,7 @@ async function backupsInBucket(
   }
 }
 
-/** Reads the tables of the cluster of --clickhouse. */
+/** Checks that the cluster of --clickhouse answers and has the current schema. */
 async function clusterFacts(
   options: DoctorOptions,
   lag: ShippingLag | undefined,

@@ -32,7 +32,7 @@ interface ForgetOptions extends DataOptions {
 }
 
 const clusterNote =
-  "the ClickHouse cluster deletes the events when a server with --clickhouse, or databuddy clickhouse load, tells it to; it removes their bytes when it next merges them"
+  "the ClickHouse cluster deletes the events when a server with --clickhouse, or databuddy clickhouse load, tells it to; their bytes are removed at the next merge"
 
 export function addForgetCommand(root: Command, context: Context): void {
   const command = root
@@ -108,7 +108,7 @@ async function forget(options: ForgetOptions, context: Context): Promise<void> {
   })
 }
 
-/** Whether a copy can contain data of the person. Also true if it cannot be read, or is a database in use. */
+/** True if a copy can contain data of the person, cannot be read, or is a database in use. */
 function canHold(file: string, websiteId: string, id: Person["id"], known: string[]): boolean {
   // Opening a database in WAL mode would create files next to it.
   if (existsSync(`${file}-wal`)) return true

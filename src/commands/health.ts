@@ -37,17 +37,17 @@ async function health(options: HealthOptions, context: Context): Promise<void> {
   let url = options.url ?? localUrl(options)
   const path = options.ready ? "/ready" : "/health"
   let result = await fetchStatus(url, path, timeout)
-  const second = options.url === undefined ? urlWithoutCertificate(options) : undefined
-  if (result.code === undefined && second !== undefined) {
-    const other = await fetchStatus(second, path, timeout)
-    if (other.code !== undefined) [url, result] = [second, other]
+  const fallback = options.url === undefined ? urlWithoutCertificate(options) : undefined
+  if (result.code === undefined && fallback !== undefined) {
+    const other = await fetchStatus(fallback, path, timeout)
+    if (other.code !== undefined) [url, result] = [fallback, other]
   }
   if (result.code !== 200) {
     throw new UserError(
       `${url}${path}: ${result.status}`,
       result.code === undefined
         ? "start the server, or set its address with --url, or with the flags of serve such as --port"
-        : "the log of the server says why",
+        : "the server's log says why",
     )
   }
   context.out(`${result.status}\n`)

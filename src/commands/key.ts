@@ -2,7 +2,7 @@ import { type Command, InvalidArgumentError, Option } from "commander"
 import { changeKey, keyJson, parseKeyChanges, parseNewKey } from "../admin-api/input.ts"
 import { type KeyJson, maxRateLimit } from "../admin-api/schema.ts"
 import { parseDuration } from "../duration.ts"
-import { whole } from "../flag-values.ts"
+import { integer } from "../flag-values.ts"
 import { requireExistingWebsites } from "../http/permissions.ts"
 import type { Db } from "../store/db/driver.ts"
 import {
@@ -57,7 +57,7 @@ export function addKeyCommands(root: Command, context: Context): void {
     .option("--expires <when>", "a duration such as 90d (s, m, h, d, w) or a date (default: never)", (text) =>
       expiry(text, context.environment.now()),
     )
-    .option("--rate-limit <requests>", "requests per minute (default: unlimited)", whole(1, maxRateLimit))
+    .option("--rate-limit <requests>", "requests per minute (default: unlimited)", integer(1, maxRateLimit))
   addDataOptions(createCommand, "key create --name backend --scope track:events --expires 90d").action(
     (options: CreateOptions) => create(options, context),
   )
@@ -89,7 +89,7 @@ export function addKeyCommands(root: Command, context: Context): void {
 
   const endCommand = key
     .command("end-overlap <id>")
-    .description("reject the secret from before the last rotation from now on")
+    .description("stop accepting the secret from before the last rotation")
   addDataOptions(endCommand, `key end-overlap ${exampleId}`).action((id: string, options: DataOptions) =>
     runOnKey(id, endKeyOverlap, options, context),
   )
@@ -222,7 +222,7 @@ function print(key: Key, options: DataOptions, context: Context, secret?: string
   if (secret) context.out("\nCopy the key now. It is not shown again.\n")
 }
 
-/** Whether the secret from before the last rotation still works. */
+/** True if the secret from before the last rotation still works. */
 function isOverlapping({ previousExpiresAt }: KeyJson, context: Context): boolean {
   return previousExpiresAt !== null && Date.parse(previousExpiresAt) > context.environment.now()
 }

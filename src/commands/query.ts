@@ -2,7 +2,7 @@ import { type Command, Option } from "commander"
 import { UserError } from "../errors.ts"
 import { eventKinds } from "../event-kinds.ts"
 import { cell } from "../export/csv.ts"
-import { whole } from "../flag-values.ts"
+import { integer } from "../flag-values.ts"
 import { granularities } from "../query/query.ts"
 import type { Entry } from "../query-api/execute.ts"
 import type { Row } from "../query-api/query-spec.ts"
@@ -102,16 +102,16 @@ export function addQueryCommand(root: Command, context: Context): void {
     .addOption(new Option("--granularity <unit>", "length of time intervals").choices(granularities))
     .option("--window <time>", "conversion window of a funnel, such as 1h or 7d")
     .addOption(new Option("--unit <who>", "what to count").choices(units))
-    .option("--before <number>", "steps before the event of paths", whole(0, 5))
-    .option("--after <number>", "steps after the event of paths", whole(0, 5))
-    .option("--top <number>", "values per property key", whole(1, 1_000))
+    .option("--before <number>", "steps before the event of paths", integer(0, 5))
+    .option("--after <number>", "steps after the event of paths", integer(0, 5))
+    .option("--top <number>", "values per property key", integer(1, 1_000))
     .option("--anonymous-id <id>", "events of this visitor")
     .option("--profile-id <id>", "events of this profile")
-    .option("--reached <step>", "people who reached this step of the funnel of --step", whole(1, maxSteps))
+    .option("--reached <step>", "people who reached this step of the funnel of --step", integer(1, maxSteps))
     .option(
       "--dropped-after <step>",
       "people who reached this step of the funnel and no later one",
-      whole(1, maxSteps),
+      integer(1, maxSteps),
     )
     .option("--value <value>", "people under this value of --by in the funnel")
     .option("--no-value", "people without a value of --by in the funnel")
@@ -119,12 +119,12 @@ export function addQueryCommand(root: Command, context: Context): void {
     .option(
       "--period <number>",
       "people of the cohort who returned this many periods later",
-      whole(0, 100_000),
+      integer(0, 100_000),
     )
     .option("--search <text>", "visitors whose anonymous id contains this")
     .option("--cursor <text>", "continue from the cursor of an earlier result")
-    .option("--limit <rows>", "maximum number of rows", whole(1, maxLimit))
-    .option("--page <number>", "page number, from 1", whole(1, 100_000))
+    .option("--limit <rows>", "maximum number of rows", integer(1, maxLimit))
+    .option("--page <number>", "page number, from 1", integer(1, 100_000))
     .option("--sort <column>", "sort by this column")
     .addOption(new Option("--order <order>", "sort order").choices(["asc", "desc"]))
     .option(

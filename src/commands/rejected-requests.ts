@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander"
 import type { RejectedRequestJson } from "../admin-api/schema.ts"
-import { whole } from "../flag-values.ts"
+import { integer } from "../flag-values.ts"
 import { maxRejectedRequests } from "../http/rejected-requests.ts"
 import { callServer } from "../terminal/api-client.ts"
 import type { Context } from "../terminal/context.ts"
@@ -23,7 +23,12 @@ export function addRejectedRequestsCommand(root: Command, context: Context): voi
     )
     .option("--website <id>", "filter by website")
     .option("--reason <reason>", "filter by reason, such as invalid_shape")
-    .option("--limit <number>", "number of requests to list, newest first", whole(1, maxRejectedRequests), 50)
+    .option(
+      "--limit <number>",
+      "number of requests to list, newest first",
+      integer(1, maxRejectedRequests),
+      50,
+    )
     .option("--json", "print JSON")
     .addHelpText("after", "\nExample:\n  DATABUDDY_KEY=dbdy_… databuddy refusals --reason invalid_shape")
     .action((options: RefusalsOptions) => show(options, context))

@@ -74,7 +74,7 @@ async function bucketSource(
   options: RestoreOptions,
   context: Context,
 ): Promise<Source> {
-  // A dry run can happen while a server runs, which rejects events below --min-free.
+  // A dry run must leave --min-free: a server can be running, and would reject events.
   const reserve = options.dryRun ? Math.max(options.minFree, spareBytes) : spareBytes
   const { url: from, bytes, download } = await findArchive(url, db, options, reserve, context)
   return { name: from, bytes, task: { what: "download", from, download } }
@@ -85,12 +85,12 @@ async function restore(file: string, options: RestoreOptions, context: Context):
   const source = isBucketUrl(file) ? await bucketSource(file, db, options, context) : localSource(file)
   const { name, task } = source
   if (options.dryRun) {
-    if (!("download" in task)) tryOut(task.from, source, db, options, context)
+    if (!("download" in task)) printDryRun(task.from, source, db, options, context)
     else {
       requireFreeSpace(db, source.bytes)
       await withStaging(db, context, async (copy, signal) => {
         await task.download(copy, signal)
-        tryOut(copy, source, db, options, context)
+        printDryRun(copy, source, db, options, context)
       })
     }
     return
@@ -98,7 +98,7 @@ async function restore(file: string, options: RestoreOptions, context: Context):
 
   if (isSameFile(name, db)) throw new UserError(`${name} is the database itself`, "choose a backup of it")
   requireFreeSpace(db, source.bytes)
-  const aside = `${db}.before-restore-${new Date(context.environment.now()).toISOString().replace(/[-:.]/g, "")}`
+  const previousPath = `${db}.before-restore-${new Date(context.environment.now()).toISOString().replace(/[-:.]/g, "")}`
   rejectAliases(db, false)
   const lock = lockExclusively(db, context.environment.pid)
   let hasPrevious = false
@@ -109,15 +109,15 @@ async function restore(file: string, options: RestoreOptions, context: Context):
     const copy = await stageCopy(db, task, context, (path) => {
       ended = adaptCopy(path, lock.db, options)
       keepOwner(path, existsSync(db) ? db : dirname(db))
-      hasPrevious = lock.replace(path, aside)
+      hasPrevious = lock.replace(path, previousPath)
     })
     if (options.json) {
       const { bytes } = copy
-      const before = hasPrevious ? aside : null
+      const before = hasPrevious ? previousPath : null
       const access = accessJson(ended, options)
       printJson({ file: name, bytes, ...contentsJson(copy), restored: true, db, before, access }, context)
     } else {
-      const before: Record<string, string> = hasPrevious ? { "previous database": aside } : {}
+      const before: Record<string, string> = hasPrevious ? { "previous database": previousPath } : {}
       printFields(
         { backup: name, size: size(copy.bytes), ...contentsFields(copy), "restored to": db, ...before },
         context,
@@ -130,7 +130,13 @@ async function restore(file: string, options: RestoreOptions, context: Context):
 }
 
 /** Verifies the backup at `path`, which is `source` or a copy of it, and prints what it contains. */
-function tryOut(path: string, { name }: Source, db: string, options: RestoreOptions, context: Context): void {
+function printDryRun(
+  path: string,
+  { name }: Source,
+  db: string,
+  options: RestoreOptions,
+  context: Context,
+): void {
   const contents = verifyBackup(path, name)
   const bytes = statSync(path).size
   const ended = compareAccess(path, db)

@@ -30,11 +30,14 @@ export function addServeCommand(root: Command, context: Context): void {
     .action((options: ServeOptions) => serve(options, context))
 }
 
-/** Runs the server until SIGTERM or SIGINT. SIGHUP reads the certificate and the log level again. The database is closed when the promise settles. */
+/**
+ * Runs the server until SIGTERM or SIGINT. SIGHUP reloads the certificate and the log level. The database is closed
+ * when the promise settles.
+ */
 async function serve(options: ServeOptions, context: Context): Promise<void> {
   const path = databasePath(options.db)
   const { environment, newId, memory } = context
-  // Closing a terminal also sends SIGHUP; then it ends the server.
+  // Closing the terminal also sends SIGHUP. The server should then end, so no handler is set.
   const onReload = context.errIsTerminal ? () => {} : context.reloadSignal()
   const logging = { level: readLogLevel(options), readable: context.errIsTerminal }
   const log = createLog(context.err, logging, environment.now)

@@ -1,7 +1,7 @@
 import { realpathSync, rmSync } from "node:fs"
 import { type Command, Option } from "commander"
 import { UserError } from "../errors.ts"
-import { whole } from "../flag-values.ts"
+import { integer } from "../flag-values.ts"
 import { addFlagsOfServe } from "../serve-options.ts"
 import type { Context } from "../terminal/context.ts"
 import { commandDatabaseOption, type DataOptions, requireDatabase } from "../terminal/database.ts"
@@ -45,7 +45,7 @@ export function addUpdateCommand(root: Command, context: Context): void {
     .option("--check", "only check whether there is a newer version")
     .option("--service <name>", "the server's unit", "databuddy.service")
     .option("--control <program>", "called with stop or start, and the unit", "systemctl")
-    .option("--ready-within <seconds>", "how long the new version can take to start", whole(1, 86_400), 120)
+    .option("--ready-within <seconds>", "how long the new version can take to start", integer(1, 86_400), 120)
     .addOption(commandDatabaseOption("the server's database"))
   addFlagsOfServe(command, listenFlags)
     .addHelpText(
@@ -95,13 +95,13 @@ function sourceOf(options: UpdateOptions) {
   const { url, publicKey = typeof BUILD_UPDATE_KEY === "string" ? BUILD_UPDATE_KEY : "" } = options
   if (url === undefined || !URL.canParse(url)) {
     throw new UserError(
-      url === undefined ? "no URL of releases is configured" : `--url ${url} is not a URL`,
+      url === undefined ? "no release URL is configured" : `--url ${url} is not a URL`,
       "set --url or DATABUDDY_UPDATE_URL to a folder with SHA256SUMS and the archives",
     )
   }
   if (publicKey === "") {
     throw new UserError(
-      "no public key of releases is configured",
+      "no public key for releases is configured",
       "set --public-key or DATABUDDY_UPDATE_PUBLIC_KEY to the key that signs SHA256SUMS",
     )
   }
@@ -126,7 +126,7 @@ function ownProgram({ program: [executable = "", ...script] }: Context): string 
   return program
 }
 
-/** The name of this platform in the archives of a release, such as linux-x64-musl. */
+/** The name of this platform in the names of release archives, such as linux-x64-musl. */
 function platform(): string {
   const addon = typeof BUILD_ADDON === "string" ? BUILD_ADDON : ""
   return addon.startsWith("linuxmusl-") ? `${addon.replace("musl", "")}-musl` : addon
@@ -158,8 +158,8 @@ async function control(
 }
 
 /**
- * Throws a UserError if no server answers. With a wrong port, a good version would look as if it did not start, and
- * would be undone.
+ * Throws a UserError if no server answers. With a wrong port, a working version would seem not to start, and would be
+ * rolled back.
  */
 async function requireServer(options: UpdateOptions): Promise<void> {
   const url = localUrl(options)

@@ -166,7 +166,7 @@ async function link(email: string, options: ResetOptions, context: Context): Pro
       const invite = newInviteJson(createInvite(db, "reset", id, random, now()))
       if (options.json) printJson(invite, context)
       else {
-        // If the server's variable is set, an operator sees how its URL ends.
+        // The base path is known if the server's variable is set here, too.
         const end = options.basePath === "" ? "" : `, which ends with ${options.basePath}`
         context.out(
           `${invite.path}\n\nAppend it to the URL of the server${end}. The link works once and expires on ${shortTime(invite.expiresAt, "")}.\n`,

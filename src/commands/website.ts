@@ -102,7 +102,7 @@ export function addWebsiteCommands(root: Command, context: Context): void {
       "replace the names of events that should decrease, such as errors; can be repeated",
       collect,
     )
-    .option("--no-lower-is-better", "changes of all events are neutral")
+    .option("--no-lower-is-better", "treat changes of all events as neutral")
   addDataOptions(updateCommand, `website update ${exampleId} --anonymize daily`).action(
     (id: string, options: UpdateOptions, command: Command) => update(id, options, context, command),
   )

@@ -108,8 +108,8 @@ export const adminSchemas = {
   Refusal: component(rejectedRequestSchema, exampleRejectedRequest),
 }
 
-const ofWebsite = ["key_website_mismatch", "website_unknown"] as const
-const ofKey = ["grant_too_wide", "key_not_found"] as const
+const websiteReasons = ["key_website_mismatch", "website_unknown"] as const
+const keyIdReasons = ["grant_too_wide", "key_not_found"] as const
 
 const website = { website: ref("schemas/Website") }
 const key = { key: ref("schemas/Key") }
@@ -134,20 +134,20 @@ const websites: Operations = {
     },
   },
   "/v1/websites/{id}": {
-    get: { id: "showWebsite", summary: "Show a website", gives: website, reasons: ofWebsite },
+    get: { id: "showWebsite", summary: "Show a website", gives: website, reasons: websiteReasons },
     patch: {
       id: "changeWebsite",
       summary: "Change, pause or resume a website",
       description: "Omitted fields stay unchanged.",
       takes: ref("schemas/WebsiteChanges"),
       gives: website,
-      reasons: [...takesBody, ...ofWebsite, ...writes],
+      reasons: [...takesBody, ...websiteReasons, ...writes],
     },
     delete: {
       id: "deleteWebsite",
       summary: "Delete a website",
       gives: {},
-      reasons: [...ofWebsite, ...writes],
+      reasons: [...websiteReasons, ...writes],
     },
   },
 }
@@ -158,10 +158,10 @@ const forget: Operations = {
       id: "forgetPerson",
       summary: "Delete a person's data",
       description:
-        "Deletes all data of one person on the website and overwrites it on disk. Responds when it is done, after a few seconds with millions of events. Earlier backups still contain the data.",
+        "Deletes all data of one person on the website and overwrites it on disk. Responds when all data is deleted: with millions of events, after a few seconds. Earlier backups still contain the data.",
       takes: ref("schemas/Person"),
       gives: publishedFields(forgottenSchema),
-      reasons: [...takesBody, ...ofWebsite, ...writes],
+      reasons: [...takesBody, ...websiteReasons, ...writes],
     },
   },
 }
@@ -188,20 +188,20 @@ const keys: Operations = {
     },
   },
   "/v1/keys/{id}": {
-    get: { id: "showKey", summary: "Show a key", gives: key, reasons: ofKey },
+    get: { id: "showKey", summary: "Show a key", gives: key, reasons: keyIdReasons },
     patch: {
       id: "changeKey",
       summary: "Change, disable or enable a key",
       description: "Omitted fields stay unchanged.",
       takes: ref("schemas/KeyChanges"),
       gives: key,
-      reasons: [...takesBody, ...ofKey, "conflict", ...writes],
+      reasons: [...takesBody, ...keyIdReasons, "conflict", ...writes],
     },
     delete: {
       id: "revokeKey",
       summary: "Revoke a key permanently",
       gives: {},
-      reasons: [...ofKey, ...writes],
+      reasons: [...keyIdReasons, ...writes],
     },
   },
   "/v1/keys/{id}/rotate": {
@@ -211,7 +211,7 @@ const keys: Operations = {
       description: `The new secret is returned only once. ${rotationText}`,
       takes: rotation,
       gives: keyWithSecret,
-      reasons: [...takesBody, ...ofKey, "conflict", ...writes],
+      reasons: [...takesBody, ...keyIdReasons, "conflict", ...writes],
     },
   },
   "/v1/keys/{id}/overlap": {
@@ -220,7 +220,7 @@ const keys: Operations = {
       summary: "End the overlap of a rotation",
       description: "The previous secret stops working immediately.",
       gives: key,
-      reasons: [...ofKey, ...writes],
+      reasons: [...keyIdReasons, ...writes],
     },
   },
 }
@@ -234,7 +234,7 @@ const profiles: Operations = {
         "Most recently updated first; `total` counts all pages. A search scans all profiles of the website, a thousand at a time between other requests.",
       query: profileSearchSchema,
       gives: listOf("profiles", "Profile"),
-      reasons: ["invalid_shape", ...ofWebsite],
+      reasons: ["invalid_shape", ...websiteReasons],
     },
   },
   "/v1/profiles/{id}": {
@@ -244,7 +244,7 @@ const profiles: Operations = {
       description: "Percent-encode the id in the path: `user%2F1`.",
       query: profileFilterSchema,
       gives: { profile: ref("schemas/Profile") },
-      reasons: ["invalid_shape", ...ofWebsite, "profile_unknown"],
+      reasons: ["invalid_shape", ...websiteReasons, "profile_unknown"],
     },
   },
 }
@@ -284,7 +284,7 @@ const exports: Operations = {
       id: "export",
       summary: "Export events",
       description:
-        "Streams every field of every event, in the order of ids. ndjson (one JSON object per line) starts with websites, profiles and links and ends with a line of counts; `databuddy import` reads it. csv prefixes text that a spreadsheet would read as a formula with an apostrophe. A caller limited to some websites gets their events; any other caller also gets events without a website. With `profile_id` or `anonymous_id`, the export contains the data that `forget` would delete for that person. With `Accept-Encoding: gzip`, ndjson and csv are compressed.",
+        "Streams every field of every event, in id order. ndjson (one JSON object per line) starts with websites, profiles and links and ends with a line of counts; `databuddy import` reads it. csv prefixes text that a spreadsheet would read as a formula with an apostrophe. A caller limited to some websites gets their events; any other caller also gets events without a website. With `profile_id` or `anonymous_id`, the export contains the data that `forget` would delete for that person. With `Accept-Encoding: gzip`, ndjson and csv are compressed.",
       query: exportFilterSchema,
       file: {
         "application/x-ndjson": text,

@@ -49,7 +49,7 @@ export const boardSchemas = {
 
 const readReasons = ["key_website_mismatch", "website_unknown"] as const
 const changeReasons = [...takesBody, "key_website_mismatch", "board_unknown", "conflict", ...writes] as const
-/** Why the scope of these operations is not that of the others. */
+/** Why these operations need another scope than the others. */
 const readers =
   "Keys and logins need the scope `read:data`; a share link reads only the board that it is limited to."
 const fields = { board: ref("schemas/Board") }
@@ -81,7 +81,7 @@ const boards: Operations = {
       id: "getBoard",
       scope: "read:reports",
       summary: "Get a board",
-      description: `With its tiles. A board of all websites has those that show a website which the caller can access. ${readers} It gets no tiles that use the ids of visitors, sessions or profiles, and no \`path\`.`,
+      description: `With its tiles. A board of all websites is returned with the tiles of websites that the caller can access. ${readers} A share link gets no tiles that use the ids of visitors, sessions or profiles, and no \`path\`.`,
       gives: fields,
       reasons: ["key_website_mismatch", "board_unknown"],
     },
@@ -105,7 +105,7 @@ const boards: Operations = {
       id: "queryTile",
       scope: "read:reports",
       summary: "Run the query of a tile",
-      description: `For a range, granularity and comparison of your choice; everything else is as on the board. The response is that of POST /v1/query, and the positions of the parameters are their ids. The default range is the last 30 days. ${readers}`,
+      description: `Takes the range, granularity and comparison from the request, and everything else from the board. Responds like POST /v1/query; the position of a parameter is its id. The default range is the last 30 days. ${readers}`,
       takes: ref("schemas/TileQuery"),
       gives: queryResult,
       reasons: ["invalid_shape", ...bodyReasons, "key_website_mismatch", "board_unknown", "queries_full"],

@@ -232,9 +232,9 @@ async function identify(limits: Limits): Promise<Json> {
   }
 }
 
-const identifyText = `Merges the traits into the profile and links the anonymous id to it. A profile has at most ${maxTraits} traits and ${maxTraitBytes.toLocaleString("en")} bytes of traits; a request that exceeds this is rejected. \`null\` removes a trait; \`email\` is stored in lower case. With a key, it needs \`track:events\` for the website.
+const identifyText = `Merges the traits into the profile and links the anonymous id to it. A profile has at most ${maxTraits} traits and ${maxTraitBytes.toLocaleString("en")} bytes of traits; a request that exceeds this is rejected. \`null\` removes a trait; \`email\` is stored in lower case. With a key, the request needs \`track:events\` for the website.
 
-**From a page**, without a key and with \`client_id\`, the traits and the link are stored as claims and marked as such, because anyone can send them. A claimed link gives a profile no events. A claim never replaces a trait that a key set, and a page cannot link a visitor whom a key has linked; a link made with a key replaces the claims about the visitor. Pages can send 60 of these requests a minute for one website from one address, and a website can switch them off (\`pageIdentify\`).`
+**From a page**, without a key and with \`client_id\`, the traits and the link are stored as claims and marked as such, because anyone can send them. A claimed link assigns no events to a profile. A claim never replaces a trait that a key set, and a page cannot link a visitor whom a key has linked; a link made with a key replaces the claims about the visitor. Pages can send 60 of these requests a minute for one website from one address, and a website can switch them off (\`pageIdentify\`).`
 
 export const requestHeaders = [
   {

@@ -92,7 +92,7 @@ function introduction({ rateLimit, rateLimitEvents, rateLimitBytes }: Limits): s
 
 **Share links** give access without a login: the dashboard sends the token after \`/share/\` as \`${shareHeader}\`. A share link has the scope \`read:reports\` for one website, or for the tiles of one board.
 
-**Limits** Requests with a website id or a share link, from one address, ${pages}; requests with a key are limited by the key.${large}
+**Rate limits**: Requests from one address with a website id or a share link ${pages}.${large} Requests with a key are limited by the key.
 
 **Pages of other origins** can call everything under Events and Page script, with credentials, but nothing under \`/v1\`.`
 }
@@ -136,6 +136,6 @@ const securitySchemes = (basePath: string): Json => ({
     type: "apiKey",
     in: "query",
     name: "client_id",
-    description: "The same, as the page script sends it; used if there is no website_id",
+    description: "Public id of a website, as the page script names it; used if there is no website_id",
   },
 })

@@ -30,9 +30,9 @@ export interface Operation {
   file?: Json
   /** Default: 200 */
   status?: number
-  /** Error reasons, besides those of all operations. */
+  /** Error reasons, besides those that all operations share. */
   reasons: readonly RejectionReason[]
-  /** Required scope, if it differs from the group. */
+  /** Required scope, if it differs from that of the group. */
   scope?: Scope
 }
 

@@ -67,7 +67,7 @@ const websiteReasons = [
 const pageLimitReasons = limitReasons.filter((reason) => reason !== "too_many_failed_credentials")
 
 /** An operation with a body. */
-interface Described {
+interface PageOperation {
   id: string
   summary: string
   text: string
@@ -88,13 +88,13 @@ interface Described {
 const names = "too_many_new_names" as const
 
 const sharedText =
-  "The website is public: the origin must be one of the website's, as for `/track`. All fields but the required ones can be null, and unknown fields are ignored. A timestamp is whole Unix ms. Visits of known crawlers are stored and marked."
+  "The website id is public, so the origin must be one of the website's, as for `/track`. All fields but the required ones can be null, and unknown fields are ignored. A timestamp is whole Unix ms. Visits of known crawlers are stored and marked."
 
 function list(items: string, maxItems: number): Json {
   return { type: "array", items: ref(`schemas/${items}`), maxItems }
 }
 
-function arrayUpTo(type: string, maxItems: number): Json {
+function countFields(type: string, maxItems: number): Json {
   return {
     status: { const: "success" },
     type: { const: type },
@@ -158,11 +158,11 @@ const view = {
 }
 const eventIdField = { field: "eventId", message: pageEventSchema.properties.eventId.expected }
 
-const operations: Record<string, Described> = {
+const operations: Record<string, PageOperation> = {
   "/": {
     id: "page",
     summary: "Store one page event or outgoing link",
-    text: `${sharedText} A title, UTM value or query that is too long is cut, and a malformed referrer is left out.`,
+    text: `${sharedText} A title, UTM value or query that is too long is cut, and a malformed referrer is dropped.`,
     takes: pageItem,
     example: view,
     maxBytes: maxPageBodyBytes,
@@ -222,7 +222,7 @@ const operations: Record<string, Described> = {
         takes: list(items, route.maxItems),
         example,
         maxBytes: route.maxBytes,
-        gives: arrayUpTo(route.type, route.maxItems),
+        gives: countFields(route.type, route.maxItems),
         reasons: ["batch_too_long", ...reasons],
         field,
       },
@@ -230,10 +230,10 @@ const operations: Record<string, Described> = {
   ),
 }
 
-const aiVisit: Described = {
+const aiVisit: PageOperation = {
   id: "aiTraffic",
   summary: "Store a visit of an AI agent",
-  text: "Sent by the website's server, without a key. The host must be the website's domain, a subdomain or an allowed host. Only the name of the agent is stored, not the user agent. The event is marked as that of a crawler.",
+  text: "Sent by the website's server, without a key. The host must be the website's domain, a subdomain or an allowed host. Only the name of the agent is stored, not the user agent. The event is marked as a crawler's.",
   takes: ref("schemas/AiVisit"),
   example: {
     websiteId,
@@ -264,7 +264,7 @@ export async function pagePaths(limits: Limits): Promise<Json> {
   }
 }
 
-async function describe(operation: Described, limits: Limits): Promise<Json> {
+async function describe(operation: PageOperation, limits: Limits): Promise<Json> {
   const { id, summary, text, takes, example, gives, status = 200, parameters = [], field } = operation
   const maxBodyBytes = Math.min(operation.maxBytes, limits.maxBodyBytes)
   const reasons = [
@@ -338,7 +338,8 @@ const flags: Json = {
   tags: ["Page script"],
   operationId: "flags",
   summary: "Feature flags",
-  description: "This server has no feature flags. The empty list lets clients use their defaults at once.",
+  description:
+    "This server has no feature flags. The empty list lets clients use their defaults immediately.",
   security: [],
   parameters: [
     { name: "clientId", in: "query", description: "Ignored", schema: { type: "string" } },

@@ -105,7 +105,7 @@ const queries: Operations = {
     get: {
       id: "listReadableWebsites",
       summary: "List websites that the caller can read",
-      description: "For a share link to a board of all websites: those that its tiles show by name.",
+      description: "A share link to a board of all websites gets the websites that the tiles show by name.",
       gives: {
         websites: { type: "array", items: publicSchema(websiteSchema) },
         total: { type: "integer", minimum: 0 },

@@ -180,7 +180,7 @@ const shares: Operations = {
       id: "createShare",
       summary: "Create a share link",
       description:
-        "Anyone with the link has read-only access to the reports of one website, to one page of them, or to one board, but not to single events or people. A link to a board works as long as its creator can read the board and manage share links. The link is returned only once. /embed/ instead of /share/ shows it without navigation, in frames of the pages in `embedHosts`.",
+        "Anyone with the link has read-only access to the reports of one website, to one page of them, or to one board, but not to single events or people. A link to a board works as long as its creator can read the board and manage share links. The link is returned only once. With /embed/ instead of /share/, it shows the page without navigation, in frames on the hosts in `embedHosts`.",
       query: newShareFilterSchema,
       queryExample,
       takes: ref("schemas/NewShare"),

@@ -36,7 +36,7 @@ function count(table: string, db = "databuddy.db"): unknown {
   }
 }
 
-const full = "standard output cannot be written (ENOSPC)"
+const full = "cannot write to standard output (ENOSPC)"
 const commands = [
   "--help",
   "website --help",

@@ -294,8 +294,8 @@ describe("update", () => {
   })
 
   test("asks no address if none is configured", async () => {
-    expect((await databuddy("update")).err).toContain("no URL of releases is configured")
-    expect((await databuddy("update", "--url", server.url.origin)).err).toContain("no public key of releases")
+    expect((await databuddy("update")).err).toContain("no release URL is configured")
+    expect((await databuddy("update", "--url", server.url.origin)).err).toContain("no public key for releases")
     expect(requests).toEqual([])
   })
 

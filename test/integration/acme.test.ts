@@ -418,7 +418,7 @@ describe("after a failure", () => {
     expect(waitOf(await failure(3))).toBe(5 * minute)
   })
 
-  test("a reload retries at once", async () => {
+  test("a reload retries immediately", async () => {
     authority.behaviour.rateLimit = "7200"
     const { acme, installed } = start()
     await failure()

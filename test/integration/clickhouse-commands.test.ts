@@ -105,7 +105,7 @@ test("compare exits with code 1 and lists the days that differ", async () => {
   expect(out).toMatch(
     /^compared .*counts and hashes differ\nWEBSITE {2}DAY .*\n\(none\) {3}2026-01-01 {2}\d+ +\d+\n$/,
   )
-  expect(err).toContain("the sides differ in 1 group by website and day")
+  expect(err).toContain("the file and the cluster differ in 1 group by website and day")
   expect((await onFile("load", "--replace")).code).toBe(0)
   expect((await onFile("compare")).code).toBe(0)
 })
