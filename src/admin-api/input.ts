@@ -186,7 +186,7 @@ export function parseProfileFilter(query: URLSearchParams): string {
   return validate(checkProfileFilter, Object.fromEntries(query)).website_id
 }
 
-/** Changes a website, inside the transaction of the caller. Throws `website_unknown`. */
+/** Changes a website, inside the caller's transaction. Throws `website_unknown`. */
 export function changeWebsite(
   db: Db,
   id: string,
@@ -197,7 +197,7 @@ export function changeWebsite(
   return paused === undefined ? website : pauseWebsite(db, id, paused, now)
 }
 
-/** Changes a key, inside the transaction of the caller. Throws `key_not_found`, or `conflict` for a revoked key. */
+/** Changes a key, inside the caller's transaction. Throws `key_not_found`, or `conflict` for a revoked key. */
 export function changeKey(db: Db, id: string, { disabled, ...grant }: KeyChanges, now: number): Key {
   const key = findKey(db, id)
   if (key.revokedAt !== null) {

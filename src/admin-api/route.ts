@@ -86,8 +86,8 @@ export function adminRoutes(deps: AdminApiDeps) {
     .get("/refusals", route("read:data", showRejectedRequests))
     .get("/status", route("manage:websites", showStatus))
     .get("/export", ({ request, server, route: path }: RouteContext) => {
-      // A slow reader, or a search for a person's events, can exceed the idle timeout of the server.
-      server?.timeout?.(request, isOfPerson(request) ? searchTimeout : readerTimeout)
+      // A slow reader, or a search for a person's events, can exceed the server's idle timeout.
+      server?.timeout?.(request, isPersonExport(request) ? searchTimeout : readerTimeout)
       return handleAuthenticated(
         deps,
         requestContextOf(request, server),
@@ -350,7 +350,7 @@ function exportSelection(
   return { websites, includeWithoutWebsite: caller.websites === null }
 }
 
-function isOfPerson(request: Request): boolean {
+function isPersonExport(request: Request): boolean {
   const query = searchParamsOf(request)
   return query.has("profile_id") || query.has("anonymous_id")
 }

@@ -56,7 +56,7 @@ const retain = Type.String({
 
 const pageIdentify = Type.Boolean({
   description:
-    "Whether pages can identify visitors with POST /identify. What they send is marked as a claim and never overwrites what a key sent",
+    "Lets pages identify visitors with POST /identify. Their data is marked as a claim and never overwrites what a key sent",
   expected: "must be true or false",
 })
 

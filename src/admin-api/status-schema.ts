@@ -39,7 +39,7 @@ export const statusSchema = Type.Object({
       Type.Object({
         ...scheduledBackups,
         url: Type.String({ description: "Bucket and prefix, such as s3://my-bucket/databuddy/" }),
-        encrypted: Type.Boolean({ description: "Whether new backups are encrypted (--backup-key)" }),
+        encrypted: Type.Boolean({ description: "true: new backups are encrypted (--backup-key)" }),
       }),
     ],
     { description: "Scheduled backups to a bucket (--backup-to); null: no schedule" },

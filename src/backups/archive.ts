@@ -7,7 +7,7 @@ import { codeOf, UserError } from "../errors.ts"
 import { readFlagFile } from "../flag-file.ts"
 import { createPrivateFile } from "../store/db/files.ts"
 
-// An archive is what `zstd FILE` writes and, with a key, what `age` makes of that. Both commands can open it.
+// An archive is a zstd file and, with a key, encrypted with age. The commands `age` and `zstd` can open it.
 
 /** Suffixes of archives. */
 export const archiveSuffixes = { compressed: ".zst", encrypted: ".zst.age" } as const
@@ -17,7 +17,7 @@ const chunkBytes = 1_048_576
 /** Bytes written between two checks of free space. */
 const checkBytes = 8_388_608
 
-/** The keys in a key file of age-keygen. */
+/** The keys in a key file from age-keygen. */
 export interface BackupKey {
   /** Path of the file, for messages. */
   file: string
@@ -28,7 +28,7 @@ export interface BackupKey {
 }
 
 /**
- * Reads a key file of age-keygen: lines with a secret key (AGE-SECRET-KEY-1…) or a public key (age1…). Throws a
+ * Reads a key file from age-keygen: lines with a secret key (AGE-SECRET-KEY-1…) or a public key (age1…). Throws a
  * UserError if it has no key, or another kind of line.
  */
 export async function readBackupKey(file: string): Promise<BackupKey> {
@@ -60,7 +60,7 @@ export async function packArchive(
   key: BackupKey | undefined,
 ): Promise<ReadableStream<Uint8Array>> {
   const compress = createZstdCompress({ params: { [constants.ZSTD_c_checksumFlag]: 1 } })
-  // An error of the file destroys the compressor, whose reader then fails.
+  // A read error destroys the compressor, whose reader then fails.
   pipeline(createReadStream(path, { highWaterMark: chunkBytes }), compress, () => {})
   const compressed = Readable.toWeb(compress) as unknown as ReadableStream<Uint8Array> // Node's type of the same class
   if (!key) return compressed
@@ -81,7 +81,7 @@ export function requireSecretKey(name: string, key: BackupKey | undefined): void
 
 /**
  * Writes the content of an archive to the new file `to`. `name`: the archive's name. Throws a UserError if it is
- * damaged. An archive does not say how large its content is, so `checkSpace` is called every few MiB, and stops the
+ * damaged. An archive does not say how large its content is, so `checkSpace` is called every few MiB, and can stop the
  * process by throwing.
  */
 export async function unpackArchive(
@@ -99,17 +99,17 @@ export async function unpackArchive(
     await pipelineAsync(
       Readable.fromWeb(compressed as unknown as NodeReadableStream), // Node's type of the same class
       createZstdDecompress(),
-      whileThereIsSpace(checkSpace),
+      spaceChecker(checkSpace),
       createWriteStream(to, { fd }),
     )
   } catch (error) {
-    if (isFromOutside(error)) throw error
+    if (isIoError(error)) throw error
     throw damaged(name)
   }
 }
 
 /** Passes bytes on until `checkSpace` throws. */
-function whileThereIsSpace(checkSpace: () => void): Transform {
+function spaceChecker(checkSpace: () => void): Transform {
   let unchecked = checkBytes
   return new Transform({
     transform(chunk: Uint8Array, _, done) {
@@ -134,17 +134,17 @@ async function decrypt(archive: ReadableStream<Uint8Array>, name: string, key: B
   try {
     return await decrypter.decrypt(archive)
   } catch (error) {
-    if (isFromOutside(error)) throw error
+    if (isIoError(error)) throw error
     if (!(error instanceof Error && error.message.startsWith("no identity matched"))) throw damaged(name)
     throw new UserError(
-      `${name} is encrypted for a key other than that of --backup-key ${key.file}`,
+      `${name} is encrypted for a key other than the one in --backup-key ${key.file}`,
       "choose the file of the key that was in use when the backup was made",
     )
   }
 }
 
 /** True for an error of the disk or the connection. Other errors are caused by the content. */
-function isFromOutside(error: unknown): boolean {
+function isIoError(error: unknown): boolean {
   const code = codeOf(error)
   return error instanceof UserError || (code !== "" && !/^(ZSTD_|Z_|ERR_(ZLIB|BUFFER|ZSTD))/.test(code))
 }

@@ -25,13 +25,13 @@ export interface BucketBackup extends Backup {
   bytes: number
 }
 
-/** Clocks of the timeouts. */
+/** Clocks for the timeouts. */
 interface Timer {
   elapsed: () => number
   sleep: (ms: number) => Promise<void>
 }
 
-/** Minimum bytes of a part of an upload. Parts in flight are in memory. */
+/** Minimum bytes of an upload part. Parts in flight are in memory. */
 const minPartBytes = 8_388_608
 const partsInFlight = 2
 /**
@@ -68,7 +68,7 @@ export function requireBucketUrl(url: string): BucketLocation {
   throw new UserError(`${url} is not valid`, `give ${bucketFormat}`)
 }
 
-/** True if a command's argument is a URL in a bucket rather than a path. */
+/** True if a command's argument is an s3:// URL rather than a path. */
 export function isBucketUrl(text: string): boolean {
   return text.startsWith("s3://")
 }
@@ -203,7 +203,7 @@ export class Bucket {
     throw error
   }
 
-  /** Calls `consume` with the archive. */
+  /** Streams the archive to `consume`. */
   async download(
     name: string,
     signal: AbortSignal,
@@ -267,8 +267,8 @@ export class Bucket {
   }
 
   /**
-   * Converts errors of the server and the network to UserErrors. `verb`: what could not be done with the content of the
-   * bucket.
+   * Converts errors of the server and the network to UserErrors. `verb`: what was tried with the content of the bucket,
+   * such as `listed`.
    */
   async #explain<Result>(verb: string, work: () => Promise<Result>): Promise<Result> {
     try {
@@ -324,7 +324,7 @@ const explanations: readonly Explanation[] = [
   [
     ["SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout"],
     "HOST is overloaded or has failed",
-    "check the S3 server; a schedule tries again",
+    "check the S3 server; scheduled backups are retried",
   ],
   [["RequestTimeTooSkewed"], "the clock of this machine is wrong", "synchronize the clock (timedatectl)"],
   [

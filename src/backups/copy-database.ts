@@ -33,7 +33,7 @@ const longestPause = 50
 
 /**
  * Copies the live database `from` to the new file `to` without short-lived secrets, and verifies the copy against the
- * original's state at the start. Blocks the thread for seconds. Throws a UserError, after which the
+ * original's state at the start. Blocks the thread for seconds. If it throws a UserError, the
  * caller removes `to`.
  */
 export async function copyDatabase(from: string, to: string, onProgress: OnProgress): Promise<CopyResult> {
@@ -131,8 +131,8 @@ function verify(copy: Db, expected: SourceState, from: string): void {
 }
 
 /**
- * Copies the backup `from` to the new file `to` and verifies the copy. Blocks the thread for seconds. Throws a UserError,
- * after which the caller removes `to`.
+ * Copies the backup `from` to the new file `to` and verifies the copy. Blocks the thread for seconds. If it throws a UserError, the
+ * caller removes `to`.
  */
 export function copyBackup(from: string, to: string, onProgress: OnProgress): CopyResult {
   rejectOpenDatabase(from)

@@ -14,7 +14,7 @@ export interface CopyTask {
   what: keyof typeof tasks
   /** For a download, its URL. */
   from: string
-  /** Path of a new file; for a download, the file's path. */
+  /** Path of the new file, or of the downloaded one. */
   to: string
 }
 

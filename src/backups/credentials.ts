@@ -9,7 +9,7 @@ export interface Credentials {
   region?: string
 }
 
-/** Names of the fields in the file and of the variables. */
+/** Name in the file, and name of the variable. */
 const fields = {
   accessKeyId: ["aws_access_key_id", "AWS_ACCESS_KEY_ID"],
   secretAccessKey: ["aws_secret_access_key", "AWS_SECRET_ACCESS_KEY"],

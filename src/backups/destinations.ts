@@ -12,7 +12,7 @@ import {
   requireFreeSpaceBeside,
 } from "./files.ts"
 
-/** The fields of the output of `databuddy backup --json` that the log shows. */
+/** The fields in the output of `databuddy backup --json` that are logged. */
 export interface BackupReport {
   bytes: number
   /** Absent if an existing backup was uploaded. */
@@ -49,7 +49,7 @@ export function folderDestination(path: string, { db, minFree, pid }: DatabaseFa
   const folder = resolve(path)
   return {
     name: folder,
-    // A missing folder is created only now: if it disappears while the server runs, its disk was unmounted.
+    // A missing folder is created only at startup: if it disappears later, its disk was unmounted.
     prepare: (log) => {
       try {
         if (createBackupFolder(folder)) log("info", "created the backup folder", { folder })

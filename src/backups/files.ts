@@ -28,8 +28,8 @@ export async function listBackups(folder: string, db: string): Promise<Backup[]>
     .sort((a, b) => a.at - b.at)
 }
 
-/** Start of the suffix of the old databases that restores and migrations leave beside the database. */
-const asideSuffix = ".before-"
+/** The suffix of an old database that a restore or migration keeps beside the database starts with this. */
+const previousSuffix = ".before-"
 
 /**
  * Lists all known copies of `db`: old databases beside it, and the scheduled backups in `folder`. `failure`: why `folder`
@@ -39,22 +39,22 @@ export async function listCopies(
   db: string,
   folder: string | undefined,
 ): Promise<{ files: string[]; failure: unknown }> {
-  const aside = (await readdir(dirname(db)))
-    .filter((name) => name.startsWith(basename(db) + asideSuffix) && !/-(wal|shm|journal)$/.test(name))
+  const previous = (await readdir(dirname(db)))
+    .filter((name) => name.startsWith(basename(db) + previousSuffix) && !/-(wal|shm|journal)$/.test(name))
     .map((name) => join(dirname(db), name))
     .sort()
-  if (folder === undefined) return { files: aside, failure: undefined }
+  if (folder === undefined) return { files: previous, failure: undefined }
   try {
     const backups = await listBackups(resolve(folder), db)
-    return { files: [...aside, ...backups.map(({ file }) => file)], failure: undefined }
+    return { files: [...previous, ...backups.map(({ file }) => file)], failure: undefined }
   } catch (failure) {
-    return { files: aside, failure }
+    return { files: previous, failure }
   }
 }
 
 /**
- * The oldest backups, so that `keep` are left without them; never `newest`. Backups dated after `newest` come from a
- * clock that was ahead, and count as the oldest.
+ * The oldest backups beyond the number to keep, but never `newest`. Backups dated after `newest` come from a clock that
+ * was ahead, and count as the oldest.
  */
 export function expiredBackups(backups: readonly Backup[], newest: Backup, keep: number): string[] {
   const others = backups.filter(({ file }) => file !== newest.file)

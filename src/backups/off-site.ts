@@ -12,7 +12,7 @@ export interface ArchiveOptions extends BucketOptions {
   backupKey?: string | undefined
 }
 
-/** Names of these flags. */
+/** Names of the flags in ArchiveOptions. */
 export const archiveFlags = ["--backup-endpoint", "--backup-credentials", "--backup-key"] as const
 
 /** Opens the bucket in `url` without sending a request. Throws a UserError if the URL or the credentials are invalid. */
@@ -28,7 +28,10 @@ export interface NewArchive {
   upload: (path: string, signal: AbortSignal) => Promise<number>
 }
 
-/** Prepares an upload to `url`, a folder or the name of a new archive. Throws a UserError if that exists, unless `force`. */
+/**
+ * Prepares an upload to `url`, a folder or the name of a new archive. Throws a UserError if the archive exists, unless
+ * `force`.
+ */
 export async function newArchive(
   url: string,
   db: string,
@@ -87,7 +90,10 @@ export async function findArchive(
   requireSecretKey(full, key)
   const bytes = await bucket.sizeOf(name)
   if (bytes === undefined)
-    throw new UserError(`${full} does not exist`, `leave the name out for the newest backup in ${bucket.url}`)
+    throw new UserError(
+      `${full} does not exist`,
+      `omit the name to choose the newest backup in ${bucket.url}`,
+    )
   return {
     url: full,
     bytes,

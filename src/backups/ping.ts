@@ -19,14 +19,14 @@ export async function sendPing(url: string, log: Log, sleep: (ms: number) => Pro
       const response = await fetch(url, { signal: AbortSignal.timeout(timeout) })
       await response.body?.cancel()
       if (response.ok) return
-      error = `it answered ${response.status}`
+      error = `the monitor answered ${response.status}`
     } catch (cause) {
       const { name, message } = cause as Error
       error =
         name === "TimeoutError" ? `no answer within ${timeout / 1_000} s` : message.replaceAll(url, "the URL")
     }
   }
-  log("warn", "the monitor of --backup-ping was not reached; the backup itself is complete", {
+  log("warn", "the monitor of --backup-ping could not be reached; the backup itself is complete", {
     host: new URL(url).host,
     error,
     hint: "check the URL and the network; the monitor will report a missing backup",

@@ -22,7 +22,7 @@ const longestRetry = 3_600_000
 const longestSleep = 3_600_000
 /**
  * ms within which jobs run in the same round. An upload of a local backup is dated by the backup's name, in whole
- * seconds, so it is due up to a second before the next local backup. The rest allows for corrections of the clock.
+ * seconds, so it is due up to a second before the next local backup. The rest allows for clock corrections.
  */
 const roundTolerance = 2_000
 /** ms for which a backup can clean up when the server stops; 100 ms is typical. */
@@ -116,8 +116,8 @@ export class BackupSchedule {
   }
 
   /**
-   * Returns when the first backup is due: one interval after the newest existing one, even if no server was
-   * running in the meantime; immediately if the newest one is dated in the future.
+   * Returns the due time of the first backup: one interval after the newest existing one, even if no server was running
+   * in the meantime; immediately if the newest one is dated in the future.
    */
   async #firstDue({ destination, state }: Job): Promise<number> {
     const { now, elapsed } = this.context.environment

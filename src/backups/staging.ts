@@ -11,7 +11,7 @@ import type { CopyMessage, CopyTask } from "./copy-worker.ts"
 /** Bytes that must stay free after a copy, for the server and for journals. */
 export const spareBytes = 33_554_432
 
-/** The name beside the database at which a copy to be uploaded is staged. */
+/** The path beside the database where a copy is staged for upload. */
 export function uploadCopy(db: string): string {
   return `${db}.upload`
 }
@@ -25,7 +25,7 @@ const workerFile = typeof BUILD_COMMIT === "string" ? "./src/backups/copy-worker
 /** Writes a backup to the new file `to`. */
 export type Download = (to: string, signal: AbortSignal) => Promise<void>
 
-/** A copy that has to be made. For a download, `from` is its URL. */
+/** A copy to make. For a download, `from` is its URL. */
 export type StagedTask =
   | { what: "database" | "backup"; from: string }
   | { what: "download"; from: string; download: Download }
@@ -178,7 +178,7 @@ function copyError(
     : new UserError(message, hint)
 }
 
-/** Converts errors of the disk in `download`, which writes to `to`, to UserErrors. */
+/** Converts disk errors of `download`, which writes to `to`, to UserErrors. */
 export async function explainDiskErrors(to: string, download: () => Promise<void>): Promise<void> {
   try {
     await download()

@@ -58,11 +58,11 @@ const messages: Record<string, string> = { ...defaultMessages, "Expected require
 
 const repeatedId = "is the id of another tile of the board"
 
-/** What the validation of tiles depends on. */
+/** Dependencies of the validation of tiles. */
 export interface TileContext {
   now: number
   newId: () => string
-  /** Why a tile cannot show this website; undefined: it can. */
+  /** Returns why a tile cannot show this website, or undefined if it can. */
   websiteError: (id: string) => string | undefined
 }
 
@@ -113,7 +113,7 @@ export function withTile(tiles: readonly Tile[], added: NewTile, context: TileCo
   return place([added], tiles, context)
 }
 
-/** Gives tiles an id if they have none, and puts those without a place in the first free one. */
+/** Assigns an id to tiles that have none, and the first free place to tiles without one. */
 function place(added: readonly NewTile[], tiles: readonly Tile[], { newId }: TileContext): Tile[] {
   const placed = [...tiles]
   const isPlaced = ({ x, y }: NewTile) => x !== undefined && y !== undefined
@@ -129,7 +129,7 @@ function place(added: readonly NewTile[], tiles: readonly Tile[], { newId }: Til
   return arrange(placed)
 }
 
-/** `prefix`: start of the field names, before the index; undefined: the only tile is the whole body. */
+/** `prefix`: start of the field names, before the index; undefined if the body is a single tile. */
 function parseTiles(
   values: readonly unknown[],
   prefix: string | undefined,

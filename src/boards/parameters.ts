@@ -1,4 +1,4 @@
-/** A parameter of a query, as far as boards know it. */
+/** The fields of a query parameter that boards use. */
 interface TileParameter {
   name: string
   compare?: unknown
@@ -7,8 +7,9 @@ interface TileParameter {
 }
 
 /**
- * The parameters of a tile for a page, with its comparison and granularity where the tile has any; undefined: no comparison, and the
- * granularity of the tile. Their ids are their positions. The dashboard and the server use the same function.
+ * The parameters of a tile's query, with the comparison and granularity of the page instead of the tile's. Without
+ * `compare`, there is no comparison. Without `granularity`, the tile's applies. The position of a parameter is its id.
+ * The dashboard and the server share this function.
  */
 export function parametersOf(
   parameters: readonly TileParameter[],

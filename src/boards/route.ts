@@ -84,8 +84,9 @@ async function queryTile(
 }
 
 /**
- * The board with the tiles that the caller can see, and who reads their websites. A share link of a board reads what its creator sees,
- * except people. Throws `board_unknown`, `key_website_mismatch`, `scope_missing` and `section_missing`.
+ * The board with the tiles that the caller can see, and the caller whose access applies to their websites. A share link
+ * to a board reads what its creator can see, except people. Throws `board_unknown`, `key_website_mismatch`,
+ * `scope_missing` and `section_missing`.
  */
 function readableBoard(
   deps: RouteDeps,
@@ -114,7 +115,7 @@ async function addBoard(
   const place = placeOf(deps, caller, websiteId)
   const board = parseNewBoard(await body(), contextOf(deps, caller, place, now))
   const created = await commitChange(deps, () => {
-    // The website can have been deleted in the meantime.
+    // The website might have been deleted in the meantime.
     const current = placeOf(deps, caller, websiteId)
     requirePlace(caller, current)
     return createBoard(deps.db, deps.newId(), { ...board, place: current }, now)
@@ -164,12 +165,12 @@ function visibleBoard(deps: RouteDeps, board: Board<Tile>, caller: Caller): Boar
   return boardJson(board, tileFilter(deps, caller))
 }
 
-/** The tiles that a share link shows, without the paths of reports that it does not open. */
+/** The tiles that a share link shows, without the paths of reports that it cannot open. */
 function sharedTiles(tiles: readonly Tile[], now: number): Tile[] {
   return tiles.filter((tile) => isReport(tile, now)).map(({ path: _path, ...tile }) => tile)
 }
 
-/** Whether the caller can see a tile, by the website that it shows; null: that of its board. */
+/** Returns a filter that is true if the caller can see a tile of this website. null: the website of the board. */
 function tileFilter(deps: RouteDeps, caller: Caller): (websiteId: string | null) => boolean {
   return (websiteId) => websiteId === null || canSee(deps, caller, websiteId)
 }

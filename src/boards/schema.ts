@@ -9,7 +9,7 @@ import { boardColumns, maxHeight, minSize } from "./layout.ts"
 /** Maximum tiles of a board: each runs a query, and on a wallboard one every minute. */
 export const maxTiles = 24
 
-const whole = (minimum: number, maximum: number, description: string) =>
+const integer = (minimum: number, maximum: number, description: string) =>
   Type.Integer({
     minimum,
     maximum,
@@ -78,7 +78,7 @@ const query = (parameters: number, description: string) =>
     {
       ...strict,
       description:
-        "Body of POST /v1/query without its range. A compare or granularity is replaced by that of the page, except the granularity of retention",
+        "Body of POST /v1/query without its range. The page replaces compare and granularity, except the granularity of retention",
     },
   )
 
@@ -107,10 +107,10 @@ const shared = {
 }
 
 const placement = {
-  x: whole(0, boardColumns - minSize, `Column of the left edge; a board has ${boardColumns}`),
-  y: whole(0, 1_000, "Row of the top edge. Tiles move up until they touch another"),
-  width: whole(minSize, boardColumns, "Columns"),
-  height: whole(minSize, maxHeight, "Rows"),
+  x: integer(0, boardColumns - minSize, `Column of the left edge; a board has ${boardColumns}`),
+  y: integer(0, 1_000, "Row of the top edge. Tiles move up until they touch another"),
+  width: integer(minSize, boardColumns, "Columns"),
+  height: integer(minSize, maxHeight, "Rows"),
 }
 
 /** A tile in a request, which can leave its place to the server, and the same tile on a board. */
@@ -227,7 +227,7 @@ const boardFields = {
   id: Type.String({ description: "Id" }),
   websiteId: viewSchema.properties.websiteId,
   name,
-  revision: Type.Integer({ description: "Number of the change, from 1" }),
+  revision: Type.Integer({ description: "Number of the last change, from 1" }),
   createdAt: time("Creation time"),
   updatedAt: time("Time of the last change"),
 }
@@ -245,7 +245,10 @@ export const boardSchema = Type.Object({
 
 const { startDate, endDate, preset, timeZone, granularity, compare } = querySchema.properties
 
-/** A query of a tile. The server builds it: the request has nothing that the page of the board does not choose. */
+/**
+ * A request to run the query of a tile. The server builds the query, so the request has only what the page of the board
+ * chooses.
+ */
 export const tileQuerySchema = Type.Object(
   {
     tile: Type.String({ description: "Id of the tile", expected: "must be the id of a tile of the board" }),

@@ -15,8 +15,8 @@ const maxTileLength = 16_384
 const typesOfKinds: Partial<Record<TileKind, string>> = { funnel: "funnel", retention: "retention" }
 
 /**
- * Checks that a tile's query is valid and has what the tile shows. The schema has accepted the tile. `now`: Unix ms. `canReadData`:
- * whether it can use the ids of visitors, sessions and profiles.
+ * Checks that the query of a tile is valid and returns the columns that the tile shows. The tile is valid by its
+ * schema. `now`: Unix ms. `canReadData`: true if the query can use the ids of visitors, sessions and profiles.
  */
 export function queryErrors(tile: NewTile, now: number, canReadData = true): FieldError[] {
   if (JSON.stringify(tile).length > maxTileLength) {
@@ -39,12 +39,12 @@ export function queryErrors(tile: NewTile, now: number, canReadData = true): Fie
   }
 }
 
-/** Whether callers without read:data can run the query of a tile. `now`: Unix ms. */
+/** True if callers without read:data can run the query of a tile. `now`: Unix ms. */
 export function isReport(tile: NewTile, now: number): boolean {
   return queryErrors(tile, now, false).length === 0
 }
 
-/** The body of POST /v1/query that a request for a tile stands for. */
+/** Builds the body of POST /v1/query from a tile and a request for it. */
 export function queryOf(
   { query }: Tile,
   { compare, granularity, startDate, endDate, preset, timeZone }: TileQueryJson,

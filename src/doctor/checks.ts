@@ -140,9 +140,9 @@ export function daysUntilFull(facts: Facts, settings: DiagnosisSettings): number
   const missing = onSameDisk ? Math.max(0, copies - onSameDisk.list.length) * (files[0]?.bytes ?? 0) : 0
   const room = freeBytes - settings.minFree - missing
   const days = Math.max(0, room) / (growth.eventsPerDay * growth.bytesPerEvent * (1 + copies))
-  const { longestRetention: keptFor, oldest } = growth
+  const { longestRetention: retention, oldest } = growth
   // From then on, retention deletes as many events as arrive.
-  const grows = keptFor === undefined || oldest === null ? undefined : (oldest + keptFor - now) / dayMs
+  const grows = retention === undefined || oldest === null ? undefined : (oldest + retention - now) / dayMs
   return grows !== undefined && days > grows ? null : days
 }
 

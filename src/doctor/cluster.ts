@@ -1,13 +1,13 @@
 import type { ShippingLag } from "../store/shipping.ts"
 import type { CheckResult } from "./check-result.ts"
 
-/** What is known about shipping events to a ClickHouse cluster. */
+/** The state of shipping events to a ClickHouse cluster. */
 export interface ClusterFacts {
   /** The cluster of --clickhouse; undefined: the flag is not set. */
   name: string | undefined
   /** Why the cluster cannot be used. */
   failure: { message: string; hint: string | undefined } | undefined
-  /** Undefined: events were never shipped. */
+  /** Undefined: no events have been shipped. */
   lag: ShippingLag | undefined
 }
 
@@ -18,7 +18,7 @@ const maxLag = 900_000
 export function checkCluster({ name, failure, lag }: ClusterFacts, now: number): CheckResult[] {
   const about = "cluster"
   if (name === undefined && lag === undefined) return []
-  const state = lag === undefined ? "no events were shipped yet" : stateText(lag)
+  const state = lag === undefined ? "no events have been shipped yet" : stateText(lag)
   if (name === undefined) {
     return [{ about, message: `not checked, because --clickhouse is not set; ${state}` }]
   }

@@ -28,7 +28,8 @@ interface Finding {
 /** Addresses reserved for documentation. No proxy has them. */
 const documentationAddresses = ["192.0.2.1", "198.51.100.1", "203.0.113.1", "2001:db8::1"]
 /**
- * A certificate should be replaced at least this many ms before its end, or a quarter of its lifetime if that is less.
+ * A certificate should be replaced at least this many ms before it expires, or a quarter of its lifetime if that is
+ * less.
  */
 const lateRenewal = 14 * 86_400_000
 
@@ -79,7 +80,7 @@ export function checkCertificate(certificate: CertificateFacts | undefined, now:
   }
   const { validFrom, expiresAt, missingNames } = found
   const hint = isRenewed
-    ? "the log of the server says why it was not renewed"
+    ? "the server's log says why it was not renewed"
     : "renew it, then reload the server (SIGHUP)"
   const end = dateOf(expiresAt)
   if (now >= expiresAt) return [{ about, message: `the certificate expired on ${end}: ${file}`, hint }]

@@ -184,7 +184,7 @@ const operations: Record<string, PageOperation> = {
       status: {
         type: "string",
         enum: ["success", "partial", "error"],
-        description: "Whether all items, some or none are stored",
+        description: "success: all items are stored; partial: some; error: none",
       },
       batch: { const: true },
       processed: { type: "integer", minimum: 0, maximum: maxBatchItems, description: "Items in the request" },

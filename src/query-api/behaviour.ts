@@ -56,7 +56,7 @@ function labelOf({ name, page }: Partial<Step> = {}): string | null {
 
 const anyStep: Step = { filters: [] }
 
-/** By default, any event starts and returns; with one step, it does both. */
+/** Without steps, any event starts a cohort and counts as a return. With one step, its event does both. */
 export function retentionQuery(
   { scope, steps, unit }: QuerySpec,
   granularity: RetentionQuery["granularity"],

@@ -14,7 +14,7 @@ interface ComparedReport {
   rows: (scope: Scope, run: RunQuery) => Generator<void, Row[]>
 }
 
-/** Defines the columns of such a report, and its rows: in a comparison, those of both periods. */
+/** Defines the columns and rows of a compared report. In a comparison, the rows are those of both periods. */
 export function comparedReport({
   label,
   empty,

@@ -90,8 +90,8 @@ function monthsBefore(
 }
 
 /**
- * The same day of the month and time of day, `months` earlier. In a shorter month, its last day with `isCut` set. Local
- * times.
+ * Returns the local time `months` earlier, on the same day of the month. In a shorter month, that is its last day, with
+ * `isCut` set.
  */
 function earlierMonth(time: number, months: number): { time: number; isCut: boolean } {
   const date = new Date(time)

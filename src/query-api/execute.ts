@@ -138,9 +138,9 @@ function isoSpan({ from, to }: { from: number; to: number }): { from: string; to
 function mergeStatistics(
   statistics: ParameterResult<unknown>["statistics"],
 ): Pick<MetaJson, "source" | "watermark" | "rows_read" | "block_events"> {
-  const sum = (of: (query: (typeof statistics)[number]) => number) =>
-    statistics.reduce((total, query) => total + of(query), 0)
-  // All queries of a parameter have the same.
+  const sum = (count: (query: (typeof statistics)[number]) => number) =>
+    statistics.reduce((total, query) => total + count(query), 0)
+  // All queries of a parameter have the same watermark.
   const watermark = statistics[0]?.watermark
   return {
     source: [...new Set(statistics.flatMap(({ source }) => source.split("+")))].filter(Boolean).join("+"),

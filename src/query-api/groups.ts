@@ -49,8 +49,8 @@ interface GroupsDefinition {
   range?: QueryType["range"]
 }
 
-/** A query type that aggregates measures by fields and dates. */
-export function ofGroups(definition: GroupsDefinition): QueryType {
+/** Defines a query type that aggregates measures by fields and dates. */
+export function groupsType(definition: GroupsDefinition): QueryType {
   const { description, takes, kinds, oneOf, byTime, by, measures, share, range } = definition
   const dimensions = by.map((entry) => (entry === "by" ? "…" : entry.column))
   const measureColumns = measures === "measures" ? ["…"] : measures.map(({ column }) => column)
@@ -74,7 +74,7 @@ export function ofGroups(definition: GroupsDefinition): QueryType {
   }
 }
 
-/** The first measure, then all fields and measures; with dates, only the date. */
+/** Sort columns: the first measure, then all fields and measures. With dates, only the date. */
 function sortColumns({
   by,
   measures,
@@ -187,10 +187,7 @@ function* groupRows(
   return { rows: buckets.flatMap((bucket) => keys.map((values) => rowOf(values, bucket))), isPage: true }
 }
 
-/**
- * Maps the sort column to a dimension or a measure. The share is sorted by the first measure; the change is that of the
- * first measure.
- */
+/** Maps the sort column to a dimension or a measure. The share and the change are those of the first measure. */
 function orderOf(
   { sort }: QuerySpec,
   by: readonly { column: string }[],

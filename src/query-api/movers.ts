@@ -4,7 +4,7 @@ import { span } from "./groups.ts"
 import type { NamedMeasure, QuerySpec, QueryType, Row, RunQuery, TypeResult } from "./query-spec.ts"
 import { percent } from "./rows.ts"
 
-/** Limits on what a query of movers checks. */
+/** Limits of a movers query. */
 export interface MoversLimits {
   /** Property keys, the most frequent ones first. */
   keys: number
@@ -18,7 +18,7 @@ export interface MoversLimits {
  */
 const defaultLimits: MoversLimits = { keys: 50, values: 1_000 }
 
-/** Measures that a difference can be divided by. */
+/** Measures whose difference can be divided among values. */
 const measures = ["events", "users", "sessions", "profiles", "count", "sum"] as const
 
 /** Reports never list IDs. `query_string` is also a property. */
@@ -26,7 +26,7 @@ const checkedFields = fields.filter((field) => !idFields.includes(field) && fiel
 
 export const moversType = {
   description:
-    "What explains the change of one measure since the previous period: the values of all properties and fields, by their share of the difference",
+    "Values of all properties and fields that explain the change of one measure since the previous period, by their share of the difference",
   takes: ["measures", "kinds", "compare"],
   oneMeasure: measures,
   alwaysCompares: true,
@@ -98,7 +98,7 @@ export function* movers(spec: QuerySpec, run: RunQuery, limits: MoversLimits): G
   return { rows, isPage: true, total: ranked.length, movers: summary }
 }
 
-/** Two periods and what is measured in them. */
+/** Two periods, and the measure to compare. */
 interface Periods {
   scope: Scope
   previous: Scope
@@ -107,9 +107,9 @@ interface Periods {
 }
 
 /**
- * The values of a field that changed. The difference of a value is offset if other values change in the opposite direction by at least
- * half of it, or by at least half of what they add up to, and it or these others are in one period only: a release after another one
- * splits the total, and explains nothing.
+ * The values of a field that changed. A difference is offset if the values that change in the opposite direction make
+ * up at least half of it, or at least half of the total, and either the value or these others occur in one period only.
+ * For example, a release that replaces another splits the total, and explains nothing.
  */
 function changedOf(values: readonly Mover[]): (Mover & { isOffset: boolean })[] {
   const changed = values.filter(({ now, before }) => now !== before)
@@ -125,8 +125,8 @@ function changedOf(values: readonly Mover[]): (Mover & { isOffset: boolean })[] 
   return changed.map((mover) => {
     const difference = mover.now - mover.before
     const { rise, fall } = isInOnePeriod(mover) ? all : inOnePeriod
-    const [opposite, whole] = difference > 0 ? [fall, previousTotal] : [rise, total]
-    return { ...mover, isOffset: opposite > 0 && 2 * opposite >= Math.min(Math.abs(difference), whole) }
+    const [opposite, base] = difference > 0 ? [fall, previousTotal] : [rise, total]
+    return { ...mover, isOffset: opposite > 0 && 2 * opposite >= Math.min(Math.abs(difference), base) }
   })
 }
 
@@ -224,7 +224,7 @@ function* propertiesOf(
   const few = checked.filter(([, { cardinality }]) => cardinality <= limits.values).map(([key]) => key)
   for (const [key, { cardinality }] of checked)
     if (cardinality > limits.values) skipped.push({ field: fieldOf(key), reason: "too_many_values" })
-  // A name with dots can also be that of a nested value, which only groups find.
+  // A key with dots can also mean a nested value, which only a groups query finds.
   const countable = measure.measure === "events" ? few.filter((key) => !key.includes(".")) : []
   const uncounted = few.filter((key) => !countable.includes(key)).map(fieldOf)
   if (countable.length === 0) return { counted: [], uncounted, skipped }
@@ -248,7 +248,7 @@ function* propertiesOf(
   return { counted, uncounted, skipped }
 }
 
-/** How many events have each value, by key. */
+/** Counts the events with each value, by key. */
 function* countsOf(
   scope: Scope,
   keys: readonly string[] | undefined,
@@ -258,10 +258,10 @@ function* countsOf(
   const { properties } = yield* run({ kind: "values", scope, keys, top: limits.values })
   const counts = new Map<string, Map<string, number>>()
   for (const { key, top } of properties) {
-    const ofKey = counts.get(key) ?? new Map<string, number>()
-    counts.set(key, ofKey)
-    // Several events can have the same key.
-    for (const { text, count } of top) ofKey.set(text, (ofKey.get(text) ?? 0) + count)
+    const keyCounts = counts.get(key) ?? new Map<string, number>()
+    counts.set(key, keyCounts)
+    // Several event names can have the same key.
+    for (const { text, count } of top) keyCounts.set(text, (keyCounts.get(text) ?? 0) + count)
   }
   return counts
 }

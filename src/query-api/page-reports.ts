@@ -51,9 +51,9 @@ export function vitalsBy(description: string, field: Dimension): QueryType {
   }
 }
 
-export const above = (field: Property, least: number): Filter => ({ field, op: "gt", value: least })
+export const above = (field: Property, min: number): Filter => ({ field, op: "gt", value: min })
 
-/** The number of events, or of sessions, of each page that match filters. */
+/** Counts the events or sessions that match the filters, by page. */
 function* countByPage(
   scope: Scope,
   filters: readonly Filter[],
@@ -249,9 +249,9 @@ export const formAbandonment = comparedReport({
   label: "name",
   empty: { form_starts: 0, form_submits: 0, abandonment_rate: 0, top_abandoned_field: null },
   *rows(scope, run) {
-    const begun = [above("property.form_field_count", 0)]
-    const notSubmitted: Filter[] = [...begun, { field: "property.form_submit_count", op: "lte", value: 0 }]
-    const starts = yield* countByPage(scope, begun, run, "sessions")
+    const started = [above("property.form_field_count", 0)]
+    const notSubmitted: Filter[] = [...started, { field: "property.form_submit_count", op: "lte", value: 0 }]
+    const starts = yield* countByPage(scope, started, run, "sessions")
     const submits = yield* countByPage(scope, [above("property.form_submit_count", 0)], run, "sessions")
     const fields = yield* topByPage(scope, "property.last_form_field", notSubmitted, run)
     return [...new Set([...starts.keys(), ...submits.keys()])].map((name): Row => {
@@ -310,7 +310,7 @@ export function* recentErrors(spec: QuerySpec, run: RunQuery): Generator<void, T
   return {
     ...paging,
     rows: rows.map((row) => {
-      // `eventRows` parsed them from what the endpoint stored.
+      // `eventRows` parsed the properties, which the endpoint stored as an object.
       const properties = row.properties as Row
       return {
         message: properties.message ?? null,

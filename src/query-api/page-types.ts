@@ -1,7 +1,7 @@
 import { eventKinds } from "../event-kinds.ts"
 import type { Dimension, GroupKey } from "../query/query.ts"
 import { eventRows } from "./events.ts"
-import { last, ofGroups } from "./groups.ts"
+import { groupsType, last } from "./groups.ts"
 import {
   above,
   engagementQuality,
@@ -53,7 +53,7 @@ const byPage = { column: "name", dimension: "path" } as const
 const regionNames = new Intl.DisplayNames("en", { type: "region", fallback: "code" })
 
 function countryName(code: string | null | undefined): string | null {
-  // A code that is not a country, which an import can contain, is shown as its own name.
+  // An import can contain a code that is not a country. It is shown unchanged.
   return code == null ? null : /^[A-Z]{2}$/.test(code) ? (regionNames.of(code) ?? code) : code
 }
 
@@ -147,7 +147,7 @@ export const pageTypes = {
     columns: ["pageviews", "visitors", "sessions"],
     range: today,
   }),
-  active_stats: ofGroups({
+  active_stats: groupsType({
     description: "Visitors and sessions with any event in the last five minutes",
     kinds: eventKinds,
     takes: [],
@@ -161,7 +161,7 @@ export const pageTypes = {
   top_pages: topPages("Page views by page"),
   entry_pages: fieldTrafficType("Sessions by their first page; pageviews are entries", "path", "first"),
   exit_pages: fieldTrafficType("Sessions by their last page; pageviews are exits", "path", "last"),
-  page_time_analysis: ofGroups({
+  page_time_analysis: groupsType({
     description: "Seconds on a page, over visits between 1 s and an hour",
     kinds: ["page_exit"],
     takes: ["compare"],
@@ -207,7 +207,7 @@ export const pageTypes = {
   language: fieldTrafficType("Page views by language", "language"),
   timezone: fieldTrafficType("Page views by time zone", "timezone"),
   screen_resolution: fieldTrafficType("Page views by screen resolution", "screen_resolution"),
-  error_types: ofGroups({
+  error_types: groupsType({
     description: "Errors by message",
     kinds: ["error"],
     takes: ["compare"],
@@ -215,21 +215,21 @@ export const pageTypes = {
     present: "property.message",
     measures: [count, affected, { column: "last_seen", measure: last.measure }],
   }),
-  errors_by_type: ofGroups({
+  errors_by_type: groupsType({
     description: "Errors by type, such as TypeError",
     kinds: ["error"],
     takes: ["compare"],
     by: [{ column: "name", dimension: "property.error_type" }],
     measures: [count, affected, affectedSessions],
   }),
-  errors_by_page: ofGroups({
+  errors_by_page: groupsType({
     description: "Errors by page",
     kinds: ["error"],
     takes: ["compare"],
     by: [byPage],
     measures: [{ column: "errors", measure: "events" }, affected],
   }),
-  error_chart_data: ofGroups({
+  error_chart_data: groupsType({
     description: "Errors over time",
     kinds: ["error"],
     takes: ["granularity", "compare"],
@@ -264,14 +264,14 @@ export const pageTypes = {
     order: undefined,
     rows: recentErrors,
   },
-  vitals_overview: ofGroups({
+  vitals_overview: groupsType({
     description: "Percentiles of each web vital, in ms; CLS as a ratio",
     kinds: ["web_vital"],
     takes: ["compare"],
     by: [byMetric],
     measures: vitalMeasures,
   }),
-  vitals_time_series: ofGroups({
+  vitals_time_series: groupsType({
     description: "Percentiles of each web vital over time",
     kinds: ["web_vital"],
     takes: ["granularity", "compare"],
@@ -279,7 +279,7 @@ export const pageTypes = {
     by: [byMetric],
     measures: vitalMeasures,
   }),
-  vitals_by_page: ofGroups({
+  vitals_by_page: groupsType({
     description: "Percentiles of each web vital by page",
     kinds: ["web_vital"],
     takes: ["compare"],
@@ -288,7 +288,7 @@ export const pageTypes = {
   }),
   vitals_by_country: vitalsBy("Medians of the web vitals by country", "country"),
   vitals_by_browser: vitalsBy("Medians of the web vitals by browser", "browser_name"),
-  outbound_links: ofGroups({
+  outbound_links: groupsType({
     description: "Clicks on links to other websites",
     kinds: ["outgoing_link"],
     takes: ["compare"],

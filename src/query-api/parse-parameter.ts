@@ -69,7 +69,7 @@ const unitFields: Record<(typeof units)[number], Unit> = {
 /** A validated parameter, or the error of an invalid one. */
 export type ParsedParameter = QuerySpec | { id: string; failure: RequestError }
 
-/** Parses a parameter of a query whose body the schema has accepted. */
+/** Parses a parameter of a query whose body matches the schema. */
 export function parseParameter(input: ParameterInput): ParsedParameter {
   const id = input.parameter.id ?? input.parameter.name
   try {
@@ -244,7 +244,7 @@ function kindsOf({ kinds = ["custom"] }: QueryType, parameter: ParameterBody): r
   return parameter.anonymousId === undefined && parameter.profileId === undefined ? ["custom"] : eventKinds
 }
 
-/** The filters that options stand for. */
+/** The filters that the options are short for. */
 function optionFilters({ anonymousId, profileId, search }: ParameterBody): Filter[] {
   const filters: Filter[] = []
   if (anonymousId !== undefined) filters.push({ field: "anonymous_id", op: "eq", value: anonymousId })

@@ -6,7 +6,7 @@ import { retentionQuery } from "./behaviour.ts"
 import type { QuerySpec, QueryType } from "./query-spec.ts"
 import { invalidParameter } from "./rows.ts"
 
-/** Options that select what a count in a funnel or retention table includes. */
+/** Options that identify a number in a funnel or retention table. */
 const countOptions = [
   "steps",
   "window",
@@ -19,8 +19,8 @@ const countOptions = [
   "period",
 ] as const
 
-/** What the lists of sessions and people have in common. */
-const ofCounts = {
+/** Properties that the lists of sessions and people share. */
+const listProperties = {
   kinds: eventKinds,
   needsReadData: true,
   oneOf: { options: ["reached", "droppedAfter", "cohort", "kinds"], required: false },
@@ -39,7 +39,7 @@ const ofCounts = {
 
 export const peopleTypes = {
   sessions: {
-    ...ofCounts,
+    ...listProperties,
     description:
       "Sessions, most recent event first: all, or those that a funnel (reached, droppedAfter) or retention (cohort) with the unit session counts",
     takes: [...countOptions, "kinds"],
@@ -73,11 +73,14 @@ export const peopleTypes = {
     },
   },
   people: {
-    ...ofCounts,
+    ...listProperties,
     description:
       "Visitors (anonymous ids), most recently seen first: all, or those that a funnel (reached, droppedAfter) or retention (cohort) counts; with unit profile its profiles",
     takes: [...countOptions, "unit", "kinds", "search"],
-    requires: [...ofCounts.requires, { options: ["unit"], oneOf: ["reached", "droppedAfter", "cohort"] }],
+    requires: [
+      ...listProperties.requires,
+      { options: ["unit"], oneOf: ["reached", "droppedAfter", "cohort"] },
+    ],
     columns: ["anonymous_id", "profile_id", "events", "sessions", "first_seen", "last_seen"],
     *rows(spec, run) {
       const { scope, limit, offset, unit } = spec
@@ -98,7 +101,8 @@ export const peopleTypes = {
 } as const satisfies Record<string, QueryType>
 
 /**
- * The count that the options of a list refer to. Undefined: all sessions or people. Throws a RequestError.
+ * The number that the options of a list refer to; undefined for a list of all sessions or people. Throws a
+ * RequestError.
  */
 function reportCount(spec: QuerySpec): ReportCount | undefined {
   const { reached, droppedAfter, value, cohort, period } = spec.of
@@ -125,7 +129,7 @@ function reportCount(spec: QuerySpec): ReportCount | undefined {
   const index = bucketsOf(from, to, zone, granularity).findIndex(({ label }) => label === cohort)
   if (index < 0)
     throw invalidParameter(
-      `cohort must be a date of the ${granularity} retention in this range, as its rows have it`,
+      `cohort must be a date of the ${granularity} retention in this range, as in its rows`,
     )
   return { query: retentionQuery({ ...spec, scope }, granularity), cohort: index, period }
 }

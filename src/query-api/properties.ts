@@ -17,8 +17,8 @@ interface ValuesDefinition {
   rows: (property: PropertyValues, spec: QuerySpec) => Row[]
 }
 
-/** A query type about property keys and their values. */
-export function ofValues(definition: ValuesDefinition): QueryType {
+/** Defines a query type about property keys and their values. */
+export function valuesType(definition: ValuesDefinition): QueryType {
   const { description, takes = [], columns, order, tieBreakers, rows } = definition
   return {
     description,

@@ -39,7 +39,7 @@ export interface QuerySpec {
   offset: number
   sort: Sort | undefined
   cursor: { ts: number; id: number } | undefined
-  /** Which count of a funnel or retention table a list of people shows. */
+  /** The number in a funnel or retention table whose people a list shows. */
   of: CountOptions
 }
 
@@ -69,7 +69,7 @@ export interface TypeResult {
   total?: number
   /** null on the last page. */
   nextCursor?: string | null
-  /** What a query of movers checked. */
+  /** What a movers query checked. */
   movers?: MoversSummary
 }
 
@@ -88,7 +88,7 @@ export interface QueryType {
   /** Options that need one of `oneOf`. */
   requires?: readonly { options: readonly Option[]; oneOf: readonly Option[] }[]
   /**
-   * The kinds of events that it reads. Absent: custom events. `person`: all kinds with one of the options of a person,
+   * The kinds of events that the type reads. Absent: custom events. `person`: all kinds if the query selects a person,
    * otherwise custom events.
    */
   kinds?: readonly EventKind[] | "person"

@@ -2,12 +2,12 @@ import { actionKinds, eventKinds } from "../event-kinds.ts"
 import { fields } from "../query/query.ts"
 import { funnel, goals, paths, retention } from "./behaviour.ts"
 import { eventRows } from "./events.ts"
-import { first, last, names, ofGroups, pages, sessions, total, users } from "./groups.ts"
+import { first, groupsType, last, names, pages, sessions, total, users } from "./groups.ts"
 import { moversType } from "./movers.ts"
 import { pageColumnMeanings } from "./page-columns.ts"
 import { pageTypes } from "./page-types.ts"
 import { peopleTypes } from "./people-types.ts"
-import { classify, discover, numbers, ofValues } from "./properties.ts"
+import { classify, discover, numbers, valuesType } from "./properties.ts"
 import type { QueryType } from "./query-spec.ts"
 import { changeColumns, invalidParameter, percent } from "./rows.ts"
 import { defaultLimit, type TypeConfig } from "./schema.ts"
@@ -18,7 +18,7 @@ const maxValues = 10_000
 /** Descriptions of the columns, for the documentation. */
 export const columnMeanings: Record<string, string> = {
   ...pageColumnMeanings,
-  name: "The event's name; for page views and errors, what the type counts by",
+  name: "The event's name; for page views and errors, the value that the type counts by",
   event_name: "The event's name",
   total_events: "Events",
   unique_users: "Distinct anonymous ids",
@@ -89,7 +89,7 @@ export const columnMeanings: Record<string, string> = {
   expected_percentage:
     "Share in percent that the value would have of the total difference if all values had changed in the same proportion",
   is_offset:
-    "The value is replaced or replaces others, such as a release after another one, and explains nothing; such rows come last",
+    "The value replaced others or was replaced, such as a release by the next one, and explains nothing; such rows come last",
   place: "Position before (negative) or after the event",
   sessions: "Sessions",
   events: "Events",
@@ -118,9 +118,9 @@ const eventColumns = [
   "timestamp",
 ]
 
-/** All query types. This table is the only place that knows a type; the parser and the limits read its properties. */
+/** All query types. Only this table knows the types: the parser and the limits read their properties. */
 export const types = {
-  custom_events: ofGroups({
+  custom_events: groupsType({
     description: "Events by name and optional fields",
     takes: ["by", "compare"],
     by: [{ column: "name", dimension: "event_name" }, "by"],
@@ -134,7 +134,7 @@ export const types = {
     ],
     share: "percentage",
   }),
-  custom_event_properties: ofValues({
+  custom_event_properties: valuesType({
     description: "Property values, most frequent first",
     columns: ["name", "property_key", "property_value", "count"],
     top: ({ offset, limit }) => {
@@ -152,34 +152,34 @@ export const types = {
         count,
       })),
   }),
-  custom_events_by_path: ofGroups({
+  custom_events_by_path: groupsType({
     description: "Events by path, without events that have no path",
     takes: ["compare"],
     by: [{ column: "name", dimension: "path" }],
     present: "path",
     measures: [total, names, users],
   }),
-  custom_events_trends: ofGroups({
+  custom_events_trends: groupsType({
     description: "Events over time",
     takes: trendOptions,
     byTime: "daily",
     by: [],
     measures: [total, names, users, sessions, pages],
   }),
-  custom_events_trends_by_event: ofGroups({
+  custom_events_trends_by_event: groupsType({
     description: "Events over time for the most frequent names, up to the limit",
     takes: trendOptions,
     byTime: "daily",
     by: [{ column: "event_name", dimension: "event_name" }],
     measures: [total],
   }),
-  custom_events_summary: ofGroups({
+  custom_events_summary: groupsType({
     description: "Totals of all events",
     takes: ["compare"],
     by: [],
     measures: [total, names, users, sessions, pages],
   }),
-  custom_events_property_cardinality: ofValues({
+  custom_events_property_cardinality: valuesType({
     description: "Number of distinct values per property",
     columns: ["event_name", "property_key", "unique_values", "occurrences"],
     top: () => 0,
@@ -201,7 +201,7 @@ export const types = {
     order: undefined,
     rows: (spec, run) => eventRows(spec, run, spec.scope),
   },
-  custom_events_property_classification: ofValues({
+  custom_events_property_classification: valuesType({
     description: "Kind of values per property",
     takes: ["top"],
     columns: [
@@ -224,7 +224,7 @@ export const types = {
     order: { by: "total_count", order: "desc", others: ["cardinality", "coverage_ratio"] },
     rows: (property) => [classify(property)],
   }),
-  custom_events_property_top_values: ofValues({
+  custom_events_property_top_values: valuesType({
     description: "Most frequent values per property",
     takes: ["top"],
     columns: ["event_name", "property_key", "property_value", "count", "total", "percentage", "rank"],
@@ -241,7 +241,7 @@ export const types = {
         rank: index + 1,
       })),
   }),
-  custom_events_property_distribution: ofValues({
+  custom_events_property_distribution: valuesType({
     description: "Distribution of events over the values of each property with at most `top` values",
     takes: ["top"],
     columns: ["event_name", "property_key", "property_value", "count", "total", "percentage", "cardinality"],
@@ -281,7 +281,7 @@ export const types = {
     order: { by: "event_name", order: "asc", others: ["unique_values"] },
     rows: discover,
   },
-  events: ofGroups({
+  events: groupsType({
     description: "Events by any fields, with any measures, optionally over time",
     takes: ["by", "measures", "kinds", ...personOptions, ...trendOptions],
     kinds: "person",

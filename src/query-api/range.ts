@@ -8,7 +8,8 @@ export interface Range {
   /** For whole days of the time zone: day numbers since 1970-01-01; `end` is exclusive. */
   days: { first: number; end: number } | undefined
   /**
-   * Calendar months that the days cover, or have covered so far: 1 for November, and for November to date.
+   * Number of calendar months that the days cover, including the current month: 1 for November, and for November to
+   * date.
    */
   months?: number | undefined
 }
@@ -43,12 +44,12 @@ export const dayMs = 86_400_000
 /** The range of a query without dates. */
 const defaultPreset = "last_30d"
 /**
- * Maximum number of buckets with the granularity `minute`, and with any other. The documentation states the
- * first; the second makes a result of a few MB.
+ * Maximum number of buckets with the granularity `minute`, and with any other. The documentation states the first; the
+ * second limits a result to a few MB.
  */
 const maxMinutes = 10_000
 const maxBuckets = 100_000
-/** Accepted years; others are typos. */
+/** Accepted years. Others are probably typos. */
 const years = { first: 1970, last: 2199 }
 
 /** Shortest bucket in ms: daylight saving time removes an hour. */

@@ -11,7 +11,7 @@ import { discard, type JsonRows, Outbox, queryResponse } from "./response.ts"
 import { fullLimits, reportLimits } from "./result-limits.ts"
 import type { LimitedCaller } from "./type-access.ts"
 
-/** What running queries needs. */
+/** Dependencies of running queries. */
 export interface QueryRunDeps extends RouteDeps {
   queryEngine: QueryEngine<QuerySpec>
 }
@@ -26,7 +26,7 @@ export interface QueryInput {
   websites: readonly number[]
   /** Default time zone. */
   zone: string
-  /** Whose pages limit the query types; undefined: the server chose the query. */
+  /** The caller whose pages limit the query types; undefined if the server chose the query. */
   limitedCaller: LimitedCaller | undefined
 }
 
@@ -39,20 +39,20 @@ export type RunQueries = (
 /** Responses of the maximum size that can wait for slow clients before the oldest is cut off. */
 const outboxResponses = 2
 /**
- * Bytes of a body of callers with read:reports only, such as share links: anyone can send 600 of these a minute. 50 parameters of 1 KB;
- * the dashboard sends 10 KB at most.
+ * Maximum bytes of a body from callers with read:reports only, such as share links, with which anyone can send 600
+ * bodies a minute. Enough for 50 parameters of 1 KB each; the dashboard sends 10 KB at most.
  */
 const maxReportBodyBytes = 65_536
 /** Memory of a waiting query, per byte of its body and per parameter, in bytes. */
 const bytesPerByte = 8
 const bytesPerParameter = 2_048
 
-/** Bytes of a body with queries; undefined: as for all other requests. */
+/** Maximum bytes of a body with queries; undefined: the limit of all other requests. */
 export function maxQueryBytes(caller: Caller): number | undefined {
   return hasScope(caller.scopes, "read:data") ? undefined : maxReportBodyBytes
 }
 
-/** All that is run with the function shares the memory of responses that wait for slow clients. */
+/** Creates a function that runs queries. Its calls share the memory for responses that wait for slow clients. */
 export function queryRunner(deps: QueryRunDeps): RunQueries {
   const outbox = new Outbox(() => deps.queryEngine.responseBytes * outboxResponses)
   return (request, input) => runQueries(deps, request, input, outbox)
@@ -118,7 +118,10 @@ function clientOf(
   return { name: `${kind} ${login ? login.hash.toString("hex") : id}`, isShared: false }
 }
 
-/** Callers get equal time in the query thread. All share links are one caller: anyone can have one, from any number of addresses. */
+/**
+ * Callers get equal time in the query thread. All share links together are one caller: anyone can use one, from any
+ * number of addresses.
+ */
 function timeshareOf({ name, isShared }: Client): string {
   return isShared ? "share links" : name
 }

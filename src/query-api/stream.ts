@@ -7,7 +7,9 @@ const pollInterval = 250
 const catchUpInterval = 25
 /** Events per poll, about 5 ms. */
 const batchSize = 1_000
-/** Events that a stream can lag behind or resume from; beyond it, the stream skips to the newest event and reports it. */
+/**
+ * Maximum number of events that a stream can be behind. Beyond that, it skips to the newest event and tells the client.
+ */
 const maxLag = 100_000
 /** ms between heartbeats. The server closes an idle connection after 10 s, proxies after 30 s or more. */
 const heartbeatInterval = 5_000
@@ -176,7 +178,7 @@ class Stream {
     this.after = id
   }
 
-  /** Sends a heartbeat when it is due and checks the access again. */
+  /** Sends a heartbeat when it is due, and checks access again. */
   heartbeat(): void {
     if (this.elapsed() - this.#heartbeatAt < heartbeatInterval) return
     this.#heartbeatAt = this.elapsed()

@@ -8,9 +8,9 @@ const baseBytes = 100_663_296
 /** The same for a collection of the whole heap, regardless of how much the process uses. */
 const sweepShare = 1 / 4
 /**
- * Maximum share of the time for collections, up to an amount of garbage, which is a share of the query memory. The
- * garbage is estimated, and what queries reserve is not garbage while they run: without a limit, most of the time would
- * go into collections that free nothing.
+ * Maximum share of the time for collections while garbage takes less than `maxDelayedShare` of the query memory. The
+ * garbage is an estimate, which includes what running queries reserve: without a limit, most of the time would go into
+ * collections that free nothing.
  */
 const maxCollectionShare = 1 / 5
 const maxDelayedShare = 1 / 2

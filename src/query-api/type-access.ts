@@ -4,15 +4,15 @@ import { sectionMissing } from "../http/permissions.ts"
 import { allowsType, type PageName, queryTypePages } from "../sections.ts"
 import { type TypeName, typeOf } from "./query-types.ts"
 
-/** The pages that show each type. A type without an entry in the table of the sections does not compile. */
+/** The pages that show each type. A type that `queryTypePages` lacks is a compile error. */
 const typePages: Record<TypeName, readonly PageName[]> = queryTypePages
 
 /** A caller who can be limited to some pages. */
 export type LimitedCaller = Pick<Caller, "kind" | "pages">
 
 /**
- * Throws `section_missing` if the caller is limited to pages that do not show the query type. `kinds`: those that a type with the option
- * `kinds` reads.
+ * Throws `section_missing` if the caller is limited to pages that do not show the query type. `kinds`: the kinds of
+ * events to read, for types with the option `kinds`.
  */
 export function requireQueryType(caller: LimitedCaller, name: string, kinds?: readonly EventKind[]): void {
   const { pages } = caller

@@ -144,7 +144,7 @@ function startSealing(
 /**
  * Lowers the priority of the garbage collector's helper threads: they start with the priority of the main thread and
  * would delay it. Called after each collection, because these threads end when they are idle. Only on Linux: elsewhere,
- * threads have no priority of their own.
+ * priorities apply to whole processes.
  */
 function lowerCollectors(): void {
   if (process.platform !== "linux") return

@@ -176,11 +176,11 @@ function pathErrors(path: string | undefined): FieldError[] {
   return [{ field: "path", message: newViewSchema.properties.path.expected }]
 }
 
-/** `page`: the one that a link is limited to. It has to open it. */
+/** `page`: the page that a link is limited to. `path` must be on it. */
 function pageErrors(page: string | null, path: string, boardId: string | undefined): FieldError[] {
   if (page === null || pageOf(path) === page) return []
   if (boardId === undefined) return [{ field: "page", message: "must be the page of path" }]
-  return [{ field: "path", message: `must be of the page ${boardPage} with boardId` }]
+  return [{ field: "path", message: `must be on the page ${boardPage} if boardId is set` }]
 }
 
 function embedHostErrors(hosts: readonly string[] = []): FieldError[] {

@@ -6,8 +6,8 @@ const separators = /[/\\]/
 const dropped = /[\t\n\r]/g
 
 /**
- * Whether a saved path (page and query, relative to the website) cannot leave the website, no matter how often it is decoded: it has
- * no `.` or `..` segment in any encoding. Browsers read `%2e` as a dot.
+ * True if a saved path (page and query, relative to the website) stays within the website, however often it is decoded:
+ * it has no `.` or `..` segment in any encoding. Browsers read `%2e` as a dot.
  */
 export function staysBelow(path: string): boolean {
   let [page = ""] = path.split("?", 1)
@@ -33,7 +33,7 @@ export function pageOf(path: string): string {
   }
 }
 
-/** Replaces an unsafe path, which versions before 0.2 could save, by the overview. */
+/** Replaces an unsafe path, which versions before 0.2 could save, with the overview. */
 export function safePath(path: string): string {
   return staysBelow(path) ? path : "overview"
 }

@@ -4,12 +4,13 @@ import type { Caller } from "../http/caller.ts"
 import { requireWebsiteAccess } from "../http/permissions.ts"
 import { findWebsite, type WebsitePlace, withoutWebsite } from "../store/websites.ts"
 
-// Which callers can read and change what belongs to a website, to none, or to all: notes, saved views, boards and share links.
+// Decides which callers can read and change notes, saved views, boards and share links. These belong to one website, to
+// none, or to all.
 
 /** A note, saved view or board. */
 export interface PlacedItem {
   place: WebsitePlace
-  /** Id of the website; null without one, and for all websites. */
+  /** Id of the website; null for an item of all websites or of none. */
   websiteId: string | null
 }
 

@@ -226,8 +226,8 @@ function targetOf(
 }
 
 /**
- * The permissions that someone needs to give a link to others. Reading a board needs read:data, although its links give less. Requests
- * with a link are limited by address, so the rate limit of its creator does not count.
+ * The permissions that a caller needs to create or rotate a link. A link to a board needs read:data, although it grants
+ * less. Requests with a link are limited by address, so the rate limit of its creator does not apply.
  */
 function grantOf(
   { websiteId, boardId, expiresAt }: Pick<Share, "websiteId" | "boardId" | "expiresAt">,

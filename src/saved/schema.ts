@@ -71,11 +71,11 @@ const boardId = Type.String({
   minLength: 1,
   maxLength: 255,
   description:
-    "The only board that the link opens; `path` must be of the page boards. Only the queries of its tiles can be run",
+    "The only board that the link opens; `path` must be on the page boards. Only the queries of its tiles can be run",
   expected: "must be the id of a board of the website",
 })
 
-/** Hosts of pages that embed a link: their list is a response header. */
+/** Maximum hosts whose pages can embed a link: a response header lists them. */
 const maxEmbedHosts = 50
 
 const embedHosts = Type.Array(Type.String({ maxLength: 300, expected: embedHostFormat }), {
@@ -164,7 +164,7 @@ const website = Type.String({
 
 /** Query strings for creating and for listing share links. */
 export const newShareFilterSchema = Type.Object(
-  { website_id: { ...website, description: "The website; all: of a board of all websites" } },
+  { website_id: { ...website, description: "The website; all: for a board of all websites" } },
   strict,
 )
 export const shareFilterSchema = Type.Object({ website_id: Type.Optional(website) }, strict)

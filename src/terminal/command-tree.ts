@@ -15,7 +15,7 @@ export interface OptionFacts {
 }
 
 export interface CommandFacts {
-  /** The words after the program's name, such as `website create`; '' for the program. */
+  /** The words after the program name, such as `website create`; '' for the program. */
   path: string
   /** The arguments, such as `<domain>`. */
   usage: string
@@ -26,7 +26,7 @@ export interface CommandFacts {
   subcommands: readonly { name: string; description: string }[]
 }
 
-/** Lists the program and all of its commands, in the order of the help. */
+/** Lists the program and all of its commands, in the order of --help. */
 export function commandTree(command: Command, path = ""): CommandFacts[] {
   const help = command.createHelp()
   const facts: CommandFacts = {

@@ -15,7 +15,7 @@ const scripts: Record<Shell, (commands: readonly CommandFacts[]) => string> = {
 }
 
 /**
- * Every script follows the words before the cursor while they name a command, and then completes with the words of that
+ * Every script matches the words before the cursor as long as they name a command, and then offers the words of that
  * command.
  */
 function bashScript(commands: readonly CommandFacts[]): string {
@@ -47,7 +47,7 @@ complete -o default -F _databuddy databuddy
 
 function zshScript(commands: readonly CommandFacts[]): string {
   return `#compdef databuddy
-# zsh completion for databuddy: source <(databuddy completions zsh), or a file _databuddy in a folder of fpath
+# zsh completion for databuddy: source <(databuddy completions zsh), or save it as _databuddy in a folder of fpath
 _databuddy() {
   local place= word previous=\${words[CURRENT-1]}
   local -a entries
@@ -105,7 +105,7 @@ function fishOption({ long, short, takesValue, choices }: OptionFacts): string {
   return [...names, choices.length > 0 ? `-x -a ${quote(choices.join(" "))}` : "-r -F"].join(" ")
 }
 
-/** The commands, each as a pattern of its parent command and its name. */
+/** Case patterns of the commands, each made of the parent command and the name. */
 function steps(commands: readonly CommandFacts[], line: (pattern: string) => string): string {
   return line(
     commands
@@ -115,7 +115,8 @@ function steps(commands: readonly CommandFacts[], line: (pattern: string) => str
 }
 
 /**
- * The flags that take a value, each as a pattern of its command and its name. Each flag has choices, or none.
+ * Case patterns of the flags that take a value, each made of the command and the flag. `withChoices` formats a flag
+ * with fixed choices, and `others` all flags without.
  */
 function values(
   commands: readonly CommandFacts[],

@@ -1,6 +1,6 @@
 import type { Environment } from "../environment.ts"
 
-/** Everything that a command uses from its process. Tests pass their own. */
+/** Everything that a command uses of its process. Tests pass their own. */
 export interface Context {
   environment: Environment
   newId: () => string
@@ -27,13 +27,11 @@ export interface Context {
   stopSignal: () => Promise<void>
   /**
    * Starts handling SIGHUP, which otherwise ends the process. The returned function sets what a signal does, and runs
-   * it at once if a signal has already arrived.
+   * it immediately if a signal has already arrived.
    */
   reloadSignal: () => (reload: () => void) => void
   /** Runs the synchronous `work` when the process exits, even if a second signal ends it. */
   atExit: (work: () => void) => void
-  /**
-   * From now on, SIGINT, SIGTERM and SIGHUP do not end the process. For the last part of a command, which must finish.
-   */
+  /** Makes the process ignore SIGINT, SIGTERM and SIGHUP. For the last part of a command, which must finish. */
   ignoreSignals: () => void
 }

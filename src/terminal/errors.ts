@@ -36,7 +36,7 @@ const flags: Record<string, string> = {
   window: "--window",
 }
 
-/** Hints that name a command or an option. Other reasons have the advice of `rejections`. */
+/** Hints that name a command or an option. Other reasons use the advice in `rejections`. */
 const hints: Partial<Record<RejectionReason, string>> = {
   invalid_shape: "see --help for options and an example",
   website_unknown: "list the ids with databuddy website list",

@@ -1,6 +1,6 @@
 /**
- * Common passwords of 10 characters or more, in lower case, without digits and symbols at the end: `Password2026!` is
- * `password`. What remains is short, so the list stays small.
+ * Common passwords of 10 characters or more, in lower case, without digits and symbols at the end: `password` covers
+ * `Password2026!`, which keeps the list short.
  */
 const commonWords: ReadonlySet<string> = new Set([
   "password",
@@ -86,7 +86,7 @@ const commonWords: ReadonlySet<string> = new Set([
 const runs = ["01234567890123456789", "09876543210987654321", "abcdefghijklmnopqrstuvwxyz"]
 
 /**
- * Whether a password is among those that attackers try first: a common word with digits and symbols, a repeated part,
+ * True if a password is among those that attackers try first: a common word with digits and symbols, a repeated part,
  * or a sequence.
  */
 export function isCommonPassword(password: string): boolean {
@@ -98,7 +98,7 @@ export function isCommonPassword(password: string): boolean {
   return isRepeated(lower)
 }
 
-/** Whether a text repeats one part of at most five characters; the last repetition can be cut off. */
+/** True if a text repeats one part of at most five characters; the last repetition can be cut off. */
 function isRepeated(text: string): boolean {
   for (let length = 1; length <= 5; length++)
     if (

@@ -101,7 +101,7 @@ export function parseUserChanges(value: unknown): UserChanges {
   }
 }
 
-/** Creates a user, inside the transaction of the caller. `password`: a hash; null until the user chooses one. */
+/** Creates a user, inside the caller's transaction. `password`: a hash; null until the user chooses one. */
 export function addUser(
   db: Db,
   id: string,
@@ -116,7 +116,9 @@ export function addUser(
   return user
 }
 
-/** Changes a user, inside the transaction of the caller, and ends their login sessions, whose pages show the old permissions. */
+/**
+ * Changes a user, inside the caller's transaction, and ends their login sessions, whose pages show the old permissions.
+ */
 export function changeUser(db: Db, id: string, changes: UserChanges): User {
   const next = { ...findUser(db, id), ...changes }
   rejectOwnerLimits({ ...changes, role: next.role })
@@ -128,8 +130,8 @@ export function changeUser(db: Db, id: string, changes: UserChanges): User {
 }
 
 /**
- * Sets the password hash, inside the transaction of the caller. Removes the one-time links of the user and ends all login sessions
- * except `keep`.
+ * Sets the password hash, inside the caller's transaction. Removes the one-time links of the user and ends all login
+ * sessions except `keep`.
  */
 export function changePassword(db: Db, id: string, password: string, keep?: LoginSession): void {
   setPassword(db, id, password)

@@ -111,7 +111,7 @@ async function logIn(deps: UserRouteDeps, call: PublicRequest): Promise<RouteRes
   if (!user || !isCorrect) throw new RequestError("login_wrong")
   attempt.refund()
   const result = await logInAs(deps, call, () => {
-    // The password can have changed during the comparison.
+    // The password might have changed during the comparison.
     if (passwordOf(db, user.id) !== hash) throw new RequestError("login_wrong")
     return findUser(db, user.id)
   })
@@ -161,7 +161,7 @@ async function acceptInvite(deps: UserRouteDeps, call: PublicRequest): Promise<R
   const { email, password } = parseAcceptance(await call.body(), invite)
   const hash = await passwords.hash(password)
   return await logInAs(deps, call, () => {
-    // The link can have been used elsewhere while the password was hashed.
+    // The link might have been used elsewhere while the password was hashed.
     const { user } = findInvite(db, token, now)
     if (!user)
       return addUser(db, newId(), { email, role: "owner", websites: null, sections: null }, hash, now)

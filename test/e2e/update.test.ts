@@ -295,7 +295,9 @@ describe("update", () => {
 
   test("asks no address if none is configured", async () => {
     expect((await databuddy("update")).err).toContain("no release URL is configured")
-    expect((await databuddy("update", "--url", server.url.origin)).err).toContain("no public key for releases")
+    expect((await databuddy("update", "--url", server.url.origin)).err).toContain(
+      "no public key for releases",
+    )
     expect(requests).toEqual([])
   })
 

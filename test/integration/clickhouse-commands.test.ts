@@ -271,7 +271,7 @@ test("doctor names the cluster and what is not shipped", async () => {
     const { out } = await databuddy("doctor", "--db", db, "--clickhouse", stub.url)
     return out.split("\n").find((line) => line.includes("  cluster ")) ?? ""
   }
-  expect(await lines()).toMatch(/^ok .*answers; no events were shipped yet$/)
+  expect(await lines()).toMatch(/^ok .*answers; no events have been shipped yet$/)
   await onFile("load")
   expect(await lines()).toMatch(/^ok .*0 events and 0 deletions are not shipped yet$/)
   stub.hasTables = false

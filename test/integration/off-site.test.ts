@@ -113,7 +113,7 @@ test("with a public key a backup is encrypted, and only the secret key restores 
   const cases: [string[], string][] = [
     [[], `${name} is encrypted\nhint: set --backup-key`],
     [["--backup-key", keys.public], `--backup-key ${keys.public} has only a public key`],
-    [["--backup-key", keys.other], "is encrypted for a key other than that of --backup-key"],
+    [["--backup-key", keys.other], "is encrypted for a key other than the one in --backup-key"],
   ]
   for (const [flags, error] of cases) {
     const { code, err } = await remote(["restore", name, "--dry-run", ...flags])
