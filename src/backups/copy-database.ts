@@ -131,8 +131,8 @@ function verify(copy: Db, expected: SourceState, from: string): void {
 }
 
 /**
- * Copies the backup `from` to the new file `to` and verifies the copy. Blocks the thread for seconds. If it throws a UserError, the
- * caller removes `to`.
+ * Copies the backup `from` to the new file `to` and verifies the copy. Blocks the thread for seconds. If it throws a
+ * UserError, the caller removes `to`.
  */
 export function copyBackup(from: string, to: string, onProgress: OnProgress): CopyResult {
   rejectOpenDatabase(from)

@@ -66,7 +66,7 @@ export function clusterLogin(
   if (password !== "") return { address, password }
   throw new UserError(
     `--clickhouse-password-file ${file} is empty`,
-    "write the password of the user to the file, or leave the flag out for a user without one",
+    "write the password of the user to the file, or omit the flag if the user has no password",
   )
 }
 
@@ -76,7 +76,7 @@ export function isUnencrypted({ url }: ClusterAddress): boolean {
   return protocol === "http:" && !isLoopback(hostname)
 }
 
-/** `https://host:8443/database`, for people. */
+/** `https://host:8443/database`, for messages. */
 export function clusterName({ url, database }: ClusterAddress): string {
   return `${url}/${database}`
 }

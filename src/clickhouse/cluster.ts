@@ -16,7 +16,7 @@ export class ClusterError extends Error {
     message: string,
     /** ClickHouse's error number, such as 60 for a missing table; undefined: no response. */
     readonly number: number | undefined,
-    /** The cluster can still be executing the request, or can have executed it. */
+    /** The request might still be running in the cluster, or might have succeeded. */
     readonly isOutcomeUnknown: boolean,
     options?: ErrorOptions,
   ) {
@@ -51,8 +51,8 @@ const maxMessage = 300
 
 /**
  * Settings of inserts. A response must mean that the rows are stored. A repeated insert must not be dropped as a
- * duplicate, because the rows of the first one can have been deleted in the meantime. A server rejects settings that it
- * does not know, so only known ones are sent.
+ * duplicate, because the rows of the first one might have been deleted in the meantime. A server rejects settings that
+ * it does not know, so only known ones are sent.
  */
 const insertSettings = {
   async_insert: 0,
@@ -71,8 +71,8 @@ const replicatedInsertSettings = {
 } as const
 
 /**
- * Settings of queries whose results must be exact, whatever the profile of the user says. A query is read-only, so that the cluster stops it
- * when its connection is closed.
+ * Settings of queries. Their results must be exact, regardless of the user's settings profile. A query is read-only, so
+ * that the cluster stops it when its connection is closed.
  */
 const querySettings = {
   readonly: "2",
@@ -175,8 +175,8 @@ export class Cluster {
   }
 
   /**
-   * The rows of a query over tables of its own. Everything is in the body, because the length of a URL is limited. Once `signal` is
-   * aborted, the cluster stops the query, and this rejects with the reason.
+   * Returns the rows of a query over tables that are sent with it. Everything is in the body, because the length of a
+   * URL is limited. If `signal` is aborted, the cluster stops the query, and the promise rejects with the reason.
    */
   async queryWithTables<Row extends unknown[]>(
     query: string,
@@ -199,7 +199,7 @@ export class Cluster {
         values: Readable.from(multipart(boundary, fields, tables), { objectMode: false }),
         http_headers: { "Content-Type": `multipart/form-data; boundary=${boundary}` },
         abort_signal: signal,
-        // The names of tables are those of this program.
+        // The table names come from this program.
         clickhouse_settings: { ...querySettings, ...settings, ...Object.fromEntries(formats) },
       })
       const text = await new Response(Readable.toWeb(stream) as ReadableStream).text()
@@ -279,7 +279,7 @@ export class Cluster {
 
   #error(error: unknown): ClusterError {
     if (error instanceof ClusterError) return error
-    // A server of another version can have replaced this one.
+    // A server of another version might have replaced this one.
     this.#settings.clear()
     const message = error instanceof Error ? error.message : String(error)
     const [line = ""] = message.split("\n")

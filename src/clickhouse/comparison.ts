@@ -77,7 +77,7 @@ export async function compare(db: Db, cluster: Cluster, lastId: number, pause: P
   return { events, days: new Set([...here.keys(), ...seen]).size, differences }
 }
 
-/** A reader of all events that are visible, with websites or without. */
+/** Creates a reader of all visible events, with or without a website. */
 export function readerOfAll(db: Db): EventReader {
   const websites = new Map<number, string | null>(listWebsites(db).map(({ rid, id }) => [rid, id]))
   websites.set(withoutWebsite, null)

@@ -65,7 +65,7 @@ export const insertColumns: readonly string[] = columns.map(({ name }) => name)
 /** The structure of a table with these columns. */
 export const tableStructure = columns.map(({ name, type }) => `${name} ${types[type].type}`).join(", ")
 
-/** What to select for `eventOf`. */
+/** The select list for `eventOf`. */
 export const selectedColumns = columns.map(({ name, type }) => types[type].select(name)).join(", ")
 
 /** ClickHouse SQL expression for the hash of a row; equals `hashOf`. No text contains NUL: see `plainTextError`. */

@@ -20,7 +20,7 @@ import { type InsertLimits, repair } from "./repair.ts"
 import { readSchema, requireSchema, type SchemaState } from "./schema.ts"
 import { readWriters, WriterRecord } from "./writers.ts"
 
-/** What a shipper depends on. */
+/** Dependencies of a shipper. */
 export interface ShipperDeps {
   /** A connection that only reads. */
   db: Db
@@ -108,7 +108,7 @@ export class Shipper {
   async step(): Promise<StepResult> {
     const { db } = this.deps
     const shipping = readShipping(db) ?? (await this.#start())
-    // A killed process can have left an insert running, of a batch or of a repair.
+    // A killed process might have left an insert of a batch or a repair running.
     const canHaveInsert = shipping.sendingId > shipping.shippedId || shipping.isRepairing
     if (!this.#hasVerified && canHaveInsert) this.#holdDeletions()
     const hasWork =
@@ -126,7 +126,9 @@ export class Shipper {
     return { hasShipped: true, events: batch?.rows ?? 0, isDone }
   }
 
-  /** Ships what is not urgent while events are waiting. Returns true if nothing is left. */
+  /**
+   * Ships deletions and repairs differences. Both can wait while events are waiting. Returns true if nothing is left.
+   */
   async #followUp(isBehind: boolean, schema: SchemaState): Promise<boolean> {
     const { db, elapsed } = this.deps
     const shipping = readShipping(db)

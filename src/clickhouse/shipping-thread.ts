@@ -21,8 +21,8 @@ const workerFile =
 /** ms until a failed thread is restarted or the lock is tried again. */
 const restartDelay = 5_000
 /**
- * Maximum ms by which an insert in progress can delay the shutdown. What was not acknowledged is sent again after the
- * next start.
+ * Maximum ms by which an insert in progress can delay the shutdown. Events that were not acknowledged are sent again
+ * after the next start.
  */
 const closeTimeout = 2_000
 
@@ -127,7 +127,7 @@ export class ShippingThread {
     else if (message.type === "closed") this.#closing?.()
     else {
       const { message: error, hint, retryMs } = message
-      // An outage of hours is logged only once.
+      // A long outage is logged only once.
       if (error !== this.state.failure) {
         const retryInSeconds = Math.ceil(retryMs / 1_000)
         this.log("warn", "events are not shipped", { cluster: this.name, error, hint, retryInSeconds })

@@ -28,7 +28,7 @@ export const marketingPages: readonly (Page & Weighted)[] = [
   { path: "/changelog", title: titled("Changelog"), weight: 5 },
 ]
 
-/** A price plan, and how many people choose it before and after the price change. */
+/** A pricing plan, and how many people choose it before and after the price change. */
 export interface Plan {
   name: "Starter" | "Team" | "Business"
   /** EUR a month. */

@@ -31,9 +31,9 @@ export interface Member extends Person {
   since: number
   /** When a trial ends or is converted, Unix ms. */
   decidesAt: number
-  /** Whether they have uploaded something, or were invited to a project. */
+  /** True if they have uploaded something, or were invited to a project. */
   isActivated: boolean
-  /** Whether they pay for their team, or might. False for people whom they invited. */
+  /** True if they pay for their team, or might. False for people whom they invited. */
   isPayer: boolean
   /** Probability of a visit on an average workday. */
   habit: number
@@ -42,7 +42,7 @@ export interface Member extends Person {
 export interface AppVisitContext {
   member: Member
   timeline: Timeline
-  /** Called when someone whom the member invited will accept. `at`: time of the invitation, Unix ms. */
+  /** Called for each invitation that will be accepted. `at`: time of the invitation, Unix ms. */
   onInvitation: (at: number) => void
 }
 
@@ -57,7 +57,7 @@ export class AppVisit {
     this.random = visit.scene.random
   }
 
-  /** A whole visit to the app. */
+  /** A complete visit to the app. */
   useApp(): void {
     const { visit, random } = this
     let page: (typeof actions)[number]["page"] = appPages.projects
@@ -85,7 +85,7 @@ export class AppVisit {
         this.invite()
         return
       case "comment_added":
-        visit.track(name, { on: random.of(["frame", "frame", "range", "video"]) })
+        visit.track(name, { on: random.pick(["frame", "frame", "range", "video"]) })
         return
       case "export_done": {
         const { format } = random.weighted(formats)
@@ -93,7 +93,7 @@ export class AppVisit {
         return
       }
       case "review_requested":
-        visit.track(name, { reviewers: random.whole(1, 4) })
+        visit.track(name, { reviewers: random.integer(1, 4) })
         return
       default:
         visit.track(name)
@@ -125,7 +125,7 @@ export class AppVisit {
   invite(): void {
     const { visit, random } = this
     visit.open(appPages.team).wait(10)
-    visit.track("invite_sent", { role: random.of(["editor", "reviewer", "reviewer"]) })
+    visit.track("invite_sent", { role: random.pick(["editor", "reviewer", "reviewer"]) })
     if (random.chance(0.45)) this.context.onInvitation(visit.at)
   }
 

@@ -67,7 +67,7 @@ export class App {
   /** A visit of a member. */
   liveVisit(at: number): void {
     const active = this.members.filter(({ status }) => status !== "ended")
-    if (active.length > 0) this.#useApp(this.scene.random.of(active), at)
+    if (active.length > 0) this.#useApp(this.scene.random.pick(active), at)
   }
 
   #runDay(day: number): void {
@@ -81,7 +81,7 @@ export class App {
       this.#visitWebsite(visitor, random.chance(0.6) ? direct : source, day)
     }
     for (const inviter of take(this.#invited, day)) this.#join(inviter, day)
-    // Not members who join today.
+    // Leaves out members who join today.
     for (const member of this.members.filter(({ since, status }) => since < day && status !== "ended"))
       this.#runMember(member, day)
   }
@@ -100,7 +100,7 @@ export class App {
       const page = random.weighted(marketingPages)
       visit.open(page).wait(26)
       if (page.path === appPages.pricing.path && random.chance(0.3))
-        visit.track("pricing_toggled", { interval: random.of(["month", "year"]) })
+        visit.track("pricing_toggled", { interval: random.pick(["month", "year"]) })
     }
     if (random.chance(0.04)) visit.outgoing("https://github.com/tidewell-example/sdk", "SDK on GitHub")
     if (random.chance(signUpShare * source.intent)) {
@@ -118,7 +118,7 @@ export class App {
     const { method } = random.weighted(signUpMethods)
     visit.open(appPages.signUp).wait(35)
     if (random.chance(method === "email" ? 0.25 : 0.08)) {
-      visit.form(random.of(["email", "password", "company"]), false).leave()
+      visit.form(random.pick(["email", "password", "company"]), false).leave()
       return
     }
     const isAfter = visit.at >= this.timeline.at(stories.pricing)
@@ -149,7 +149,7 @@ export class App {
       visit.leave()
       return
     }
-    visit.track("project_created", { template: random.of(["blank", "blank", "commercial", "course"]) })
+    visit.track("project_created", { template: random.pick(["blank", "blank", "commercial", "course"]) })
     visit.wait(30)
     const inApp = new AppVisit(visit, this.#appContext(member))
     if (random.chance(0.8)) inApp.upload()

@@ -87,7 +87,7 @@ function visitorOf(
   { browser, version, os, type, slow }: (typeof devices)[number],
 ): Visitor {
   const { sizes, bars } = screens[type]
-  const screen = random.of(sizes)
+  const screen = random.pick(sizes)
   const [width, height] = screen.split("x").map(Number) as [number, number]
   return {
     id: `anon_${random.uuid()}`,

@@ -24,7 +24,7 @@ export class LiveTraffic {
     private readonly options: { now: () => number; onFault: (error: unknown) => void },
   ) {
     this.#startedAt = options.now()
-    // Visits that began earlier are still going on.
+    // Some visits started earlier and are still in progress.
     for (let visits = 0; visits < 20; visits++) this.#visit(this.#startedAt - visits * 15_000)
     this.#pending = this.#pending.filter(({ ts }) => ts >= this.#startedAt)
   }

@@ -36,13 +36,13 @@ export interface DemoOptions {
   /** Aborts the preparation between two steps. */
   signal: AbortSignal
   sleep: (ms: number) => Promise<void>
-  /** Called before the events are created, so that a port in use is reported at once. */
+  /** Called before the events are created, so that a port in use is reported immediately. */
   listen?: (server: OpenServer) => void
 }
 
 /**
- * Opens a server on an empty database and fills it. Resolves when the events are sealed, so that the first queries are as fast as all
- * others; to undefined, with the server closed, if the signal was aborted.
+ * Opens a server on an empty database and fills it. Resolves when the events are sealed, so that the first queries are
+ * as fast as all others. If the signal was aborted, closes the server and resolves to undefined.
  */
 export async function openDemo(
   options: ServerOptions,
@@ -70,7 +70,7 @@ export async function openDemo(
   return undefined
 }
 
-/** Stores the data. False if the signal was aborted before the end. */
+/** Stores the data. Returns false if the signal was aborted before the end. */
 async function load(
   { store: { batcher, db } }: OpenServer,
   { rows, profiles, links }: Dataset,

@@ -34,7 +34,7 @@ export class PeopleMaker {
 
   /** A customer with an address at a mail provider. */
   customer(): Person {
-    return this.#person(this.random.of(mailHosts))
+    return this.#person(this.random.pick(mailHosts))
   }
 
   /** An employee of a company, with an address there. */
@@ -44,11 +44,11 @@ export class PeopleMaker {
   }
 
   company(): string {
-    return companyNames.map((words) => this.random.of(words)).join(" ")
+    return companyNames.map((words) => this.random.pick(words)).join(" ")
   }
 
   #person(host: string): Person {
-    const [first, last] = [this.random.of(firstNames), this.random.of(lastNames)]
+    const [first, last] = [this.random.pick(firstNames), this.random.pick(lastNames)]
     const local = `${first}.${last}`.toLowerCase()
     let email = `${local}@${host}`
     for (let number = 2; this.#emails.has(email); number++) email = `${local}${number}@${host}`

@@ -27,12 +27,12 @@ export class SeededRandom {
     return this.fraction() < share
   }
 
-  /** An integer from `least` to `most`, both inclusive. */
-  whole(least: number, most: number): number {
-    return least + Math.floor(this.fraction() * (most - least + 1))
+  /** An integer from `min` to `max`, both inclusive. */
+  integer(min: number, max: number): number {
+    return min + Math.floor(this.fraction() * (max - min + 1))
   }
 
-  of<Item>(items: readonly Item[]): Item {
+  pick<Item>(items: readonly Item[]): Item {
     // Tables are never empty.
     return items[Math.floor(this.fraction() * items.length)] as Item
   }
@@ -61,9 +61,9 @@ export class SeededRandom {
 
   /** The number of occurrences of something that happens `mean` times on average. */
   count(mean: number): number {
-    const least = Math.floor(mean)
+    const floor = Math.floor(mean)
     // Uses a normal distribution for large means, which needs one draw instead of one per occurrence.
-    if (least > 30) return Math.max(0, Math.round(mean + Math.sqrt(mean) * (this.#sum(12) - 6)))
+    if (floor > 30) return Math.max(0, Math.round(mean + Math.sqrt(mean) * (this.#sum(12) - 6)))
     let count = 0
     for (let time = this.wait(1); time < mean; time += this.wait(1)) count++
     return count
@@ -73,7 +73,7 @@ export class SeededRandom {
   uuid(): string {
     const parts = [this.#hex(), this.#hex(), this.#hex(), this.#hex()] as const
     const [first, second, third, last] = parts
-    const variant = "89ab"[this.whole(0, 3)]
+    const variant = "89ab"[this.integer(0, 3)]
     return `${first}-${second.slice(0, 4)}-4${second.slice(5)}-${variant}${third.slice(1, 4)}-${third.slice(4)}${last}`
   }
 

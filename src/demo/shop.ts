@@ -24,11 +24,11 @@ import { type Page, type Scene, serverEvent, Visit } from "./visit.ts"
 
 /** First visits on an average day at the start of the data. */
 const dailyVisitors = 72
-/** Additional visits during the sale, as a share of these. */
+/** Additional visits during the sale, as a share of `dailyVisitors`. */
 const campaignShare = 0.7
-/** Share of visits during the sale by visitors who know the shop in which its coupon is used. */
+/** Share of purchases during the sale that use its coupon. */
 const couponShare = 0.55
-/** Hours before and after the outage in which many requests already fail. */
+/** Hours before and after the outage in which many requests fail. */
 const troubleHours = 0.75
 
 /** A visitor of the shop. */
@@ -77,7 +77,7 @@ export class Shop {
     for (let day = start - warmUpDays * dayMs; day <= today; day += dayMs) this.#runDay(day)
   }
 
-  /** A visit by a new visitor or by a customer. */
+  /** A visit by a new visitor. */
   liveVisit(at: number): void {
     const { random } = this.scene
     const source = random.weighted(shopSources)
@@ -173,12 +173,13 @@ export class Shop {
       visit.wait(24)
       // Cheap products are more often added to the cart.
       if (!random.chance(0.046 * intent * (price < 40 ? 1.35 : price > 110 ? 0.6 : 1))) continue
-      const quantity = price < 40 && random.chance(0.35) ? random.whole(2, 4) : 1
+      const quantity = price < 40 && random.chance(0.35) ? random.integer(2, 4) : 1
       cart.push(...Array<Product>(quantity).fill(product))
       visit.track("add_to_cart", { product: name, category: product.category, price, quantity })
     }
-    if (random.chance(0.02)) visit.outgoing(...random.of(outgoingLinks))
-    if (random.chance(0.022)) visit.track("newsletter_subscribed", { place: random.of(["footer", "popup"]) })
+    if (random.chance(0.02)) visit.outgoing(...random.pick(outgoingLinks))
+    if (random.chance(0.022))
+      visit.track("newsletter_subscribed", { place: random.pick(["footer", "popup"]) })
     if (cart.length === 0) return "looked"
     return this.#checkOut(visit, shopper, cart) ? "bought" : "filledCart"
   }
@@ -193,7 +194,7 @@ export class Shop {
     visit.open(shopPages.checkout).track("checkout_started", { items: cart.length, amount })
     visit.wait(isKnown ? 18 : 48)
     if (!random.chance(isKnown ? 0.9 : isMobile ? 0.72 : 0.8)) {
-      visit.form(random.of(["email", "street", "street", "phone"]), false)
+      visit.form(random.pick(["email", "street", "street", "phone"]), false)
       return false
     }
     const shipping = random.weighted(shippings)

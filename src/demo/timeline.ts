@@ -50,7 +50,7 @@ export class Timeline {
     return new Date(this.at(story)).toISOString().slice(0, 10)
   }
 
-  /** How much larger the websites are than at the start of the data; below 1 during the warm-up. */
+  /** Growth of the traffic since the start of the data, as a factor; below 1 during the warm-up. */
   growth(time: number): number {
     return 1 + (0.35 * (time - this.start)) / (days * dayMs)
   }

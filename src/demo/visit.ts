@@ -134,7 +134,7 @@ export class Visit {
     return this
   }
 
-  /** Lets about this time pass, for reading, typing or thinking. */
+  /** Lets about this much time pass, for reading, typing or thinking. */
   wait(seconds: number): this {
     const { random } = this.scene
     this.at += Math.floor(random.around(seconds, 0.6) * 1_000)
@@ -243,8 +243,11 @@ export class Visit {
         max_scroll_depth: depth,
         interaction_count: this.#interactions,
         error_count: this.#errors,
-        ...(isRage && { rage_click_count: random.whole(1, 3), rage_click_target: "button.primary" }),
-        ...(isDead && { dead_click_count: 1, dead_click_target: random.of(["img.cover", "div.card", "h2"]) }),
+        ...(isRage && { rage_click_count: random.integer(1, 3), rage_click_target: "button.primary" }),
+        ...(isDead && {
+          dead_click_count: 1,
+          dead_click_target: random.pick(["img.cover", "div.card", "h2"]),
+        }),
         ...(form && {
           form_field_count: 4,
           form_submit_count: form.isSubmitted ? 1 : 0,
@@ -273,8 +276,8 @@ export class Visit {
         acquisition,
         client: visitor.client,
         ts: this.at,
-        // The page script sends in batches. The delay is not random, because what is drawn must not depend on
-        // what is stored.
+        // The page script sends in batches. The delay is not random, because the random numbers must not depend on what
+        // is stored.
         receivedAt: this.at + 60 + (this.at % 1_499),
         anonymousId: visitor.id,
         sessionId: this.#sessionId,

@@ -14,7 +14,7 @@ export interface PackageFacts {
  */
 export const packageVersion = (version: string) => version.replaceAll("-", "~")
 
-/** Debian's name of a processor. */
+/** Debian's architecture names by platform. */
 export const debianArchitectures: Record<string, string> = { "linux-x64": "amd64", "linux-arm64": "arm64" }
 
 /** Scripts that dpkg runs, by name. */

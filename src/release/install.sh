@@ -14,7 +14,7 @@ Usage: install.sh [options]
   --public-key <key>      verify SHA256SUMS.minisig with this key; needs minisign
   --prefix <folder>       install into <folder>/bin and <folder>/share (default: /usr/local)
   --no-service            install or uninstall the program only: no user, no folder for data, no settings, no unit
-  --uninstall             remove everything but the data in /var/lib/databuddy, the user that owns it, and files of yours
+  --uninstall             remove everything but the data in /var/lib/databuddy, the user that owns it, and your own files
                           in /etc/databuddy
   --dry-run               print what would be done, and change nothing
 TEXT
@@ -22,7 +22,7 @@ TEXT
 
 data=/var/lib/databuddy
 config=/etc/databuddy
-# Below the prefix.
+# Paths below the prefix.
 manual=share/man/man1/databuddy.1
 bash_completion=share/bash-completion/completions/databuddy
 zsh_completion=share/zsh/site-functions/_databuddy
@@ -279,7 +279,7 @@ uninstall_databuddy() {
   # The folder can contain the administrator's files, such as the key of a certificate.
   run rm -f "$config/databuddy.env" "$config/log-level"
   rmdir_if_empty "$config" || true
-  # The data stays, and so does the user that owns it: another one could get its number.
+  # The data stays, and so does the user that owns it: another user could get its ID.
   if [ -d "$data" ]; then run rmdir "$data" 2>/dev/null || true; fi
   if [ -d "$data" ]; then
     printf 'Done. %s and the user databuddy were not removed.\n' "$data"

@@ -45,7 +45,7 @@ async function release(args: readonly string[]): Promise<void> {
   if (!args.includes("--dirty")) rejectChanges()
   const withRpm = !args.includes("--no-rpm")
   if (withRpm && !canBuildRpm()) {
-    throw new Error("rpmbuild is not installed: apt-get install rpm, or leave the packages out with --no-rpm")
+    throw new Error("rpmbuild is not installed: apt-get install rpm, or skip the packages with --no-rpm")
   }
   const [version = pkg.version] = valuesOf("--version")
   const chosen = valuesOf("--target")

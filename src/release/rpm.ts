@@ -4,10 +4,10 @@ import { dirname, join } from "node:path"
 import type { Entry } from "./archive.ts"
 import { foldersOf, type PackageFacts, packageVersion } from "./deb.ts"
 
-/** rpm's names of processors. */
+/** rpm's architecture names by platform. */
 export const rpmArchitectures: Record<string, string> = { "linux-x64": "x86_64", "linux-arm64": "aarch64" }
 
-/** Whether this machine can build packages for rpm. */
+/** True if this machine can build rpm packages. */
 export const canBuildRpm = () => Bun.which("rpmbuild") !== null
 
 /**

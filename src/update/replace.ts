@@ -32,7 +32,7 @@ interface Restored {
 /** How far a replacement has progressed. */
 interface Progress {
   migration: Migration
-  /** Whether the new program is at the path of the previous one. */
+  /** True if the new program is at the path of the previous one. */
   isExchanged: boolean
   /** The new version's database, which the rollback replaced. */
   replacedDb: string | null
@@ -43,7 +43,7 @@ export function writeProgram(path: string, content: Uint8Array, version: string)
   try {
     rmSync(path, { force: true })
     writeFileSync(path, content)
-    // The service's user must be able to run it, whatever the umask is.
+    // The service's user must be able to run it, regardless of the umask.
     chmodSync(path, 0o755)
   } catch (error) {
     throw new UserError(
@@ -95,7 +95,7 @@ export async function replaceProgram(replacement: Replacement, context: Context)
       const { isExchanged, migration } = progress
       throw new UserError(
         `${what} (${reason}), and the previous version could not be put back: ${failure.message}${replacedText(progress)}`,
-        `the previous program is ${isExchanged ? previous : program}${migration.backup ? `, and the database before the migration ${migration.backup}` : ""}`,
+        `the previous program is ${isExchanged ? previous : program}${migration.backup ? `, and the database before the migration is ${migration.backup}` : ""}`,
       )
     })
     const { backup } = progress.migration
@@ -109,7 +109,7 @@ export async function replaceProgram(replacement: Replacement, context: Context)
 const replacedText = ({ replacedDb }: Progress) =>
   replacedDb === null ? "" : `; ${replacedDb} has the events that arrived meanwhile`
 
-/** Sets `progress.replacedDb`. */
+/** Puts the previous program back, and restores the database if it was migrated. Sets `progress.replacedDb`. */
 async function rollBack(
   { program, newProgram, db, control, waitUntilReady }: Replacement,
   progress: Progress,

@@ -10,13 +10,13 @@ import { type FileSnapshot, type SnapshotLimits, SnapshotSource } from "./snapsh
 /** Limits of a statement in the cluster. */
 export interface ClusterQueryLimits {
   seconds: number
-  /** Of memory in the cluster. */
+  /** Maximum memory in the cluster. */
   bytes: number
   /** Maximum bytes of a result, which the query thread holds in memory. */
   resultBytes: number
 }
 
-/** Runs queries over the events in a cluster and those of the file that are not shipped yet. */
+/** Runs queries over the events in a cluster and the unshipped events of the file. */
 export class ClusterQueries {
   readonly #source: SnapshotSource
   readonly #settings: ClickHouseSettings
@@ -43,7 +43,7 @@ export class ClusterQueries {
   /** Throws a ClusterError, a NotSupportedError, or the signal's abort reason. */
   run<Q extends Query>(query: Q, snapshot: FileSnapshot, signal: AbortSignal): Promise<ResultOf<Q>> {
     const { watermark, tail, deleted, websites } = snapshot
-    const ofScope = new Map(
+    const scopeWebsites = new Map(
       query.scope.websites.flatMap((rid) => {
         const id = websites.get(rid)
         return id === undefined ? [] : [[rid, id] as const]
@@ -51,11 +51,11 @@ export class ClusterQueries {
     )
     const linkedIds = (rid: number, profileId: string) => this.#source.linkedIds(rid, profileId)
     return executeInCluster(query, {
-      scan: () => new Scan({ websites: ofScope, watermark, linkedIds }),
+      scan: () => new Scan({ websites: scopeWebsites, watermark, linkedIds }),
       run: (scan, sql) =>
         this.cluster.queryWithTables(sql, {
           parameters: scan.parameters.values,
-          tables: [tail, deleted, ...(scan.needsLinks ? [this.#source.links(ofScope)] : [])],
+          tables: [tail, deleted, ...(scan.needsLinks ? [this.#source.links(scopeWebsites)] : [])],
           settings: this.#settings,
           signal,
         }),

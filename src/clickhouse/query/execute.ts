@@ -12,7 +12,7 @@ const reports: {
   [Kind in Query["kind"]]: (query: QueryByKind[Kind], context: ReportContext) => Promise<QueryResults[Kind]>
 } = { groups, values, events, funnel, retention, paths, reach, sessions, traffic, visitors }
 
-/** Generic in the kind, so that TypeScript knows that the report takes the query. */
+/** Generic over the kind, so that TypeScript can match the query with its report. */
 function runReport<Kind extends Query["kind"]>(
   kind: Kind,
   query: QueryByKind[Kind],
@@ -26,6 +26,6 @@ export async function executeInCluster<Q extends Query>(
   query: Q,
   context: ReportContext,
 ): Promise<ResultOf<Q>> {
-  // The kind of the query is that of Q, but TypeScript infers any kind.
+  // The result belongs to the kind of Q, but TypeScript infers the results of all kinds.
   return (await runReport(query.kind, query, context)) as ResultOf<Q>
 }

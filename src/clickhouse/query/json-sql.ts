@@ -1,16 +1,16 @@
 import { surrogateMark } from "./statement.ts"
 
-// ClickHouse's JSON functions reject a document with half a surrogate pair or an integer of more than 64 bits, and write some texts in
-// another way than JavaScript. Such documents are rare, so that only they pay for the repair. In these texts, a backslash is doubled for
-// the template, and again for the literal of ClickHouse.
+// ClickHouse's JSON functions reject a document with half a surrogate pair or an integer of more than 64 bits, and
+// write some texts in another way than JavaScript. Such documents are rare, and only they pay for the repair. In the
+// SQL below, a backslash is doubled for the template string, and again for ClickHouse's literal.
 
-/** A number as text, in a regular expression inside a literal: see `numberOf` in src/query/json-values.ts. */
+/** Regular expression, inside a literal, for a number as text: see `numberOf` in src/query/json-values.ts. */
 export const numberPattern = "^-?(?:0|[1-9][0-9]*)(?:\\\\.[0-9]+)?$"
 
 /** Strings of a JSON text, and what is between them. */
 const tokens = (text: string) => `extractAll(${text}, '"(?:[^"\\\\\\\\]|\\\\\\\\.)*"|[^"]+')`
 
-/** A place of two backslashes while escapes are replaced: JSON text contains no control character. */
+/** Stands for two backslashes while escapes are replaced: JSON text contains no control character. */
 const backslashes = "\\x01"
 
 /** Applies SQL to the strings and to the rest of a JSON text. */
@@ -22,7 +22,9 @@ function mapTokens(
   return `arrayStringConcat(arrayMap(token -> if(startsWith(token, '"'), ${strings("token")}, ${rest("token")}), ${tokens(text)}))`
 }
 
-/** Applies SQL to a string in which each backslash starts an escape other than that of a backslash. */
+/**
+ * Applies SQL to a string after replacing escaped backslashes, so that each backslash starts another kind of escape.
+ */
 function mapEscapes(text: string, sql: (text: string) => string): string {
   return `replaceAll(${sql(`replaceAll(${text}, '\\\\\\\\', '${backslashes}')`)}, '${backslashes}', '\\\\\\\\')`
 }

@@ -57,7 +57,7 @@ function listedEvent(row: readonly unknown[]): ListedEvent {
   }
 }
 
-/** Of a unit with the time `last`. */
+/** Order by clause: the unit with the latest `last` first. */
 const latestFirst = ["last desc", utf16Order("unit")]
 
 /** Sessions, ordered by their latest event. */

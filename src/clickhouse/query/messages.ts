@@ -14,6 +14,6 @@ export type ClusterRequest =
 export type ClusterMessage =
   | { type: "rendered"; id: number; rendered: RenderedRows }
   | ({ type: "failure"; id: number } & QueryFailure)
-  /** SQLite can answer. `outage`: why no query can be answered by the cluster now; undefined: only this one. */
+  /** SQLite has to answer. `outage`: why the cluster cannot answer any query now; undefined if only this one. */
   | { type: "unanswered"; id: number; outage: { message: string; hint: string | undefined } | undefined }
   | { type: "closed" }

@@ -23,7 +23,7 @@ const outageTime = 10_000
 /** ms by which running queries can delay the shutdown. */
 const closeTimeout = 2_000
 
-/** The result of the thread; undefined: SQLite is to answer. */
+/** The result of the thread; undefined if SQLite has to answer. */
 type Answer = Omit<RenderedResponse, "ms" | "release"> | undefined
 
 interface PendingRequest {
@@ -32,8 +32,8 @@ interface PendingRequest {
 }
 
 /**
- * Answers the queries of the API from a cluster as far as events are shipped, and from SQLite beyond that. All events are in SQLite, so the
- * local engine answers what the cluster cannot, and everything while it is down.
+ * Answers queries of the API from a cluster for shipped events, and from SQLite for later ones. All events are in
+ * SQLite, so the local engine answers queries that the cluster cannot, and all queries while the cluster is down.
  */
 export class ClusterQueryEngine implements QueryEngine<QuerySpec> {
   readonly #name: string
@@ -41,7 +41,7 @@ export class ClusterQueryEngine implements QueryEngine<QuerySpec> {
   readonly #pending = new Map<number, PendingRequest>()
   #nextId = 1
   #closing: (() => void) | undefined
-  /** The error of the last query in the cluster; undefined: it was answered. */
+  /** Why the cluster did not answer the last query; undefined if it did. */
   #outage: string | undefined
   /** ms of `elapsed` until which no query is sent. */
   #retryAt = Number.NEGATIVE_INFINITY
@@ -90,7 +90,7 @@ export class ClusterQueryEngine implements QueryEngine<QuerySpec> {
     const { elapsed } = this.options
     const startedAt = elapsed()
     const rendered = startedAt < this.#retryAt ? undefined : await this.#renderInCluster(spec, limits, signal)
-    // The memory of the response is that of the main thread, where the queue limits how many there are.
+    // The response is in the memory of the main thread, where the queue limits the number of responses.
     if (rendered) return { ...rendered, ms: elapsed() - startedAt, release: () => {} }
     return this.local.render(spec, limits, caller, signal)
   }
@@ -158,7 +158,7 @@ export class ClusterQueryEngine implements QueryEngine<QuerySpec> {
 
   #recordOutage(error: string, hint: string | undefined): void {
     this.#retryAt = this.options.elapsed() + outageTime
-    // An outage of hours is one line.
+    // A long outage is logged only once.
     if (error === this.#outage) return
     this.#outage = error
     this.log("warn", "queries are answered from SQLite, not from the cluster", {

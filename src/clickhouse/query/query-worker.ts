@@ -20,18 +20,18 @@ declare const self: Worker
 
 /** Leaves ingestion the CPU of a busy server, as the query thread does. */
 const niceness = 10
-/** ms after which a cluster that does not answer a question about its state counts as down. */
+/** ms after which a cluster that does not answer a check of its state counts as down. */
 const stateTimeout = 5_000
-/** ms that the cluster can take beyond its limit of time, to stop and to answer. */
+/** ms that the cluster can take beyond its time limit, to stop and to answer. */
 const graceTime = 15_000
-/** As many as the queue admits at once. */
+/** As many as the queue admits at the same time. */
 const connections = 8
 
 type Open = Extract<ClusterRequest, { type: "open" }>
 type Render = Extract<ClusterRequest, { type: "render" }>
 
 interface State {
-  /** For short questions, and for queries: each has its own timeout. */
+  /** For checks of the state, and for queries: each has its own timeout. */
   clusters: Record<"state" | "queries", Cluster>
   queries: ClusterQueries
   limits: ClusterQueryLimits
@@ -79,7 +79,7 @@ async function verify(cluster: Cluster, { writer, watermark }: FileSnapshot): Pr
   requireSchema(schema, cluster.name)
   const [own] = writers
   if (writers.length !== 1 || own?.writer !== writer || own.shippedId < watermark)
-    throw new UserError(`${cluster.name} has not the events of this file up to the id ${watermark}`)
+    throw new UserError(`${cluster.name} does not have the events of this file up to the id ${watermark}`)
 }
 
 async function renderInCluster(

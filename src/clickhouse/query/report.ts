@@ -1,6 +1,6 @@
 import type { Scan } from "./scan.ts"
 
-/** What the report of a query depends on. */
+/** Dependencies of the report of a query. */
 export interface ReportContext {
   /** A new statement over the events of the cluster and of the tail. */
   scan: () => Scan
@@ -21,7 +21,10 @@ interface Page {
   totals: readonly string[]
 }
 
-/** A page of sorted rows. The totals of all pages are the last columns of each row; `totals` has them also where the page is empty. */
+/**
+ * A page of sorted rows. The totals of all pages are the last columns of each row; `totals` has them even if the page
+ * is empty.
+ */
 export async function readPage<Row extends unknown[]>(
   scan: Scan,
   { columns, from, order, limit, offset, totals }: Page,

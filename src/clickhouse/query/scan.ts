@@ -37,7 +37,7 @@ interface Expression {
 
 interface TestInput extends Pick<Parameters, "bind"> {
   sql: string
-  /** SQL of the number that the value stands for, which is null for other values. */
+  /** SQL of the value as a number; null if it is not a number. */
   number: string
   list: readonly string[]
 }
@@ -54,11 +54,11 @@ const comparison =
   (operator: string): Test =>
   ({ number, list, bind }) => {
     const limit = Number(list[0])
-    // Nothing compares with what is not a number.
+    // No comparison with something other than a number is true.
     return Number.isNaN(limit) ? "0" : `ifNull(${number} ${operator} ${bind("Float64", limit)}, 0)`
   }
 
-/** The tests of operators. Those of negations are the ones that they negate. */
+/** The tests of operators. A negation has the test of the operator that it negates. */
 const tests: { readonly [Name in Operator]: Test } = {
   eq: equal,
   ne: equal,
@@ -67,7 +67,7 @@ const tests: { readonly [Name in Operator]: Test } = {
   contains,
   not_contains: contains,
   contains_any_case: () => {
-    throw new NotSupportedError("the cluster can map letters to lower case in another way")
+    throw new NotSupportedError("the cluster can map letters to lower case differently")
   },
   starts_with: startsWith,
   not_starts_with: startsWith,
@@ -102,8 +102,9 @@ function isContextField(field: string): field is ContextField {
 }
 
 /**
- * The events of a scope as a subquery, and SQL of what they hold. Rows have the columns of the table, `at` (Unix ms), and `r0`, `t0`,
- * `n0` … for each property: its JSON, text and number. Use expressions before `rows`, which adds the properties that they need.
+ * Builds a subquery of the events of a scope, and SQL expressions for their fields. Rows have the columns of the table,
+ * `at` (Unix ms), and `r0`, `t0`, `n0` … for each property: its JSON, text and number. Use expressions before `rows`,
+ * because it adds the properties that they need.
  */
 export class Scan {
   readonly parameters = new Parameters()
@@ -212,7 +213,7 @@ export class Scan {
     return keyNumber.replaceAll("key", `toString(${sql})`)
   }
 
-  /** The test of an operator, or of the one that it negates. */
+  /** The test of an operator, or of the operator that it negates. */
   #test({ op, value }: Filter, { sql, isNullable }: Expression, number: string): string {
     const list = [value].flat().map(String)
     const condition = tests[op]({ sql, number, list, bind: this.bind })
@@ -251,7 +252,7 @@ export class Scan {
     return "if(isNotNull(profile_id), [assumeNotNull(profile_id)], profiles)"
   }
 
-  /** The start of the bucket of a time, Unix ms. */
+  /** The start of the bucket that contains a time, Unix ms. */
   bucketOf(time: string, buckets: readonly Bucket[]): string {
     return `roundDown(${time}, ${this.bind(
       "Array(Int64)",
@@ -326,18 +327,19 @@ function sequencesOf(path: string): string[][] {
 /** The number in a text `key`. */
 const keyNumber = `if(match(key, '${numberPattern}') and abs(toFloat64OrZero(key)) <= ${Number.MAX_SAFE_INTEGER}, toFloat64OrNull(key), null)`
 
-/** The text of JSON: that of a string without quotes. */
+/** The text of a JSON value; of a string, without its quotes. */
 export function jsonText(raw: string): string {
   return `multiIf(isNull(${raw}), null, startsWith(${raw}, '"'), JSONExtractString(assumeNotNull(${raw})), match(${raw}, '^[\\\\[{]'), ${canonicalText(`assumeNotNull(${raw})`)}, replaceRegexpOne(assumeNotNull(${raw}), 'e([0-9])', 'e+\\\\1'))`
 }
 
-/** The number that JSON stands for: see `numberOf` in src/query/json-values.ts. `text`: that of the JSON. */
+/** The number in a JSON value: see `numberOf` in src/query/json-values.ts. `text`: the text of the value. */
 export function jsonNumber(raw: string, text: string): string {
   return `multiIf(isNull(${raw}), null, startsWith(${raw}, '"'), ${keyNumber.replaceAll("key", `assumeNotNull(${text})`)}, match(${raw}, '^[-0-9]'), toFloat64OrNull(${raw}), null)`
 }
 
 /**
- * Texts in the order of UTF-16 units: the bytes of UTF-8 have another order above U+E000. Half a surrogate pair sorts before all pairs.
+ * Sort key for texts in the order of UTF-16 units: the bytes of UTF-8 have another order above U+E000. Half a surrogate
+ * pair sorts before all pairs.
  */
 export function utf16Order(text: string): string {
   const halves = `replaceAll(replaceAll(${text}, '\\xEE', '\\xFE'), '${surrogateMark}', '\\xEE')`

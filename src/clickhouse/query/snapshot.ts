@@ -24,7 +24,7 @@ export const snapshotLimits: SnapshotLimits = {
 }
 
 const sql = {
-  /** A deleted website can have an id that another one has now, and events that are still to be deleted. */
+  /** The id of a deleted website can be in use again while its events are still being deleted. */
   deletedWebsites: "select id from websites where deleted_at is not null",
   version: "pragma data_version",
 }
@@ -32,7 +32,7 @@ const sql = {
 /** Events per read. */
 const rowsPerRead = 5_000
 
-/** What the file knows and the cluster does not, at one moment. */
+/** The data that the file has and the cluster lacks, at one moment. */
 export interface FileSnapshot {
   writer: string
   watermark: number
@@ -45,7 +45,7 @@ export interface FileSnapshot {
   websites: ReadonlyMap<number, string>
 }
 
-/** Reads snapshots of a file. Throws a NotSupportedError if the cluster cannot know the events of this moment. */
+/** Reads snapshots of a file. Throws a NotSupportedError if the cluster cannot answer for this moment. */
 export class SnapshotSource {
   #current: { version: number; snapshot: FileSnapshot } | undefined
 
@@ -54,7 +54,7 @@ export class SnapshotSource {
     private readonly limits: SnapshotLimits = snapshotLimits,
   ) {}
 
-  /** The last snapshot if nothing was committed since. */
+  /** Returns the last snapshot if nothing has been committed since. */
   read(): FileSnapshot {
     const version = this.db.prepare(sql.version).pluck().get() as number
     if (this.#current?.version !== version) {
@@ -69,7 +69,7 @@ export class SnapshotSource {
     const shipping = readShipping(db)
     if (!shipping || shipping.shippedId === 0) throw new NotSupportedError("nothing is shipped yet")
     if (shipping.mustCompare)
-      throw new NotSupportedError("the cluster is to be compared with the file, and can differ from it")
+      throw new NotSupportedError("the cluster has to be compared with the file first, because it can differ")
     const websites = new Map(listWebsites(db).map(({ rid, id }) => [rid, id]))
     const ids = new Set(websites.values())
     for (const id of db.prepare(sql.deletedWebsites).pluck().all() as string[])

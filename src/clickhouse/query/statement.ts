@@ -9,7 +9,10 @@ export class Parameters {
   readonly values: Record<string, string> = {}
   readonly #names = new Map<string, string>()
 
-  /** Returns the place of the value in the statement, `{p0:String}`. Equal values share a place, so that ClickHouse sees equal expressions. */
+  /**
+   * Returns the placeholder of the value, such as `{p0:String}`. Equal values share a placeholder, so that ClickHouse
+   * sees equal expressions.
+   */
   bind(type: BindType, value: Bindable): string {
     const text = formatValue(value, false)
     const key = `${type} ${text}`
@@ -44,8 +47,8 @@ function formatValue(value: Bindable, isInArray: boolean): string {
 }
 
 /**
- * UTF-8 cannot hold half of a surrogate pair, which JSON can. In statements and results it is this noncharacter with the four digits of
- * the escape.
+ * JSON can contain half of a surrogate pair, and UTF-8 cannot. Statements and results contain this noncharacter and the
+ * four digits of the escape instead.
  */
 export const surrogateMark = "\ufdd0"
 const marked = new RegExp(`${surrogateMark}(d[89a-f][0-9a-f]{2})`, "g")
@@ -56,7 +59,7 @@ function markSurrogates(text: string): string {
   return text.replace(/\p{Surrogate}/gu, (half) => `${surrogateMark}${half.charCodeAt(0).toString(16)}`)
 }
 
-/** A text of a result. */
+/** Restores the surrogates in a text of a result. */
 export function unmarkSurrogates(text: string): string {
   return text.includes(surrogateMark)
     ? text.replace(marked, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 16)))

@@ -17,15 +17,15 @@ export async function traffic(
 ): Promise<TrafficResult> {
   const scan = newScan()
   const buckets = bucketsOf(scope.from, scope.to, scope.zone, granularity)
-  const ofSession = scope.filters.filter(isSessionFilter)
-  const ofView = scan.all(scope.filters.filter((filter) => !isSessionFilter(filter)))
-  const own = `[${(by?.fields ?? []).map((field) => scan.text(field)).join(", ")}]::Array(Nullable(String))`
-  const isOfOpening = scan.all(ofSession)
+  const sessionFilters = scope.filters.filter(isSessionFilter)
+  const viewCondition = scan.all(scope.filters.filter((filter) => !isSessionFilter(filter)))
+  const fieldValues = `[${(by?.fields ?? []).map((field) => scan.text(field)).join(", ")}]::Array(Nullable(String))`
+  const sessionCondition = scan.all(sessionFilters)
   const timeOnPage = scan.number("property.time_on_page")
   const all = scan.rows({ ...scope, from: scope.from - sessionLookBack, filters: [] })
-  // A view without a session stands for itself. Of one ms, views are in the order of traffic-scan.ts.
+  // A view without a session is a group by itself. Views of the same ms have the order of traffic-scan.ts.
   const views = `
-    select *, first_value((${own}, ${isOfOpening}, at)) over session as opening, last_value(tuple(${own})) over session as closing
+    select *, first_value((${fieldValues}, ${sessionCondition}, at)) over session as opening, last_value(tuple(${fieldValues})) over session as closing
     from ${all}
     where kind = 'page_view'
     window session as (
@@ -33,8 +33,8 @@ export async function traffic(
       order by at, ${scan.rid}, ${utf16Order("toString(name)")}, crawler, id
       rows between unbounded preceding and unbounded following)`
   const from = scan.bind("Int64", scope.from)
-  const matching = `select * from (${views}) where at >= ${from} and ${ofView} and opening.2`
-  const values = { each: own, first: "opening.1", last: "closing.1" }[by?.view ?? "each"]
+  const matching = `select * from (${views}) where at >= ${from} and ${viewCondition} and opening.2`
+  const values = { each: fieldValues, first: "opening.1", last: "closing.1" }[by?.view ?? "each"]
   const bucketOf = (time: string) => (granularity ? scan.bucketOf(time, buckets) : "toInt64(0)")
   const groups = new Map<string, TrafficGroup>()
   const groupOf = (start: number, key: (string | null)[]): TrafficGroup => {

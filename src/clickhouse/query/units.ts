@@ -15,7 +15,7 @@ import { nearestRank, type ReportContext } from "./report.ts"
 import type { Scan } from "./scan.ts"
 import { unmarkSurrogates } from "./statement.ts"
 
-/** How many units have events. */
+/** Counts the units that have events. */
 export async function reach(
   { scope, granularity, unit }: ReachQuery,
   { scan: newScan, run }: ReportContext,
@@ -38,8 +38,9 @@ const attempt = "Tuple(Array(Int64), Nullable(String))"
 const noAttempt = `cast(([], null), '${attempt}')`
 
 /**
- * The best attempt of each unit at a funnel: `unit`, the `times` of its steps, and the `value` of the dimension at its first step. One event
- * replaces the attempts of its steps at once, so that each of them continues an attempt of earlier events.
+ * The best attempt of each unit at a funnel: `unit`, the `times` of its steps, and the `value` of the dimension at its
+ * first step. An event replaces the attempts of all its steps at the same time, so that each of them continues an
+ * attempt of earlier events.
  */
 function attempts({ scope, steps, window, unit, by }: FunnelQuery, scan: Scan): string {
   const conditions = steps.map((step) => `toUInt8(${scan.step(step)})`)
@@ -55,7 +56,7 @@ function attempts({ scope, steps, window, unit, by }: FunnelQuery, scan: Scan): 
           cast((arrayPushBack(before.1, event.1), before.2), '${attempt}'),
         old),
       range(1, ${steps.length + 1}), event.2, current.1, arrayPushFront(arrayPopBack(current.1), ${noAttempt}))`
-  // Of the first attempt that reached a step, no later one is better.
+  // The first attempt that reaches a step is kept, because later ones are not better.
   const furthest = "arrayLast(one -> notEmpty(one.1), latest)"
   const best = `if(length(${furthest}.1) > length(current.2.1), ${furthest}, current.2)`
   return `
@@ -73,7 +74,7 @@ function attempts({ scope, steps, window, unit, by }: FunnelQuery, scan: Scan): 
     where notEmpty(times)`
 }
 
-/** How many units complete the steps in order. */
+/** Counts the units that complete the steps in order. */
 export async function funnel(
   query: FunnelQuery,
   { scan: newScan, run }: ReportContext,
@@ -114,7 +115,7 @@ function members({ scope, startEvent, returnEvent, granularity, unit }: Retentio
     having max(isStart) = 1`
 }
 
-/** Cohorts, and how many of each return. */
+/** Counts the units of each cohort, and those that return. */
 export async function retention(
   query: RetentionQuery,
   { scan: newScan, run }: ReportContext,
@@ -126,7 +127,7 @@ export async function retention(
     size: 0,
     returned: new Array<number>(buckets.length - index).fill(0),
   }))
-  // Null: the units themselves.
+  // A start of null counts the units of the cohort.
   const rows = await run<[number, number | null, number]>(
     scan,
     `select first, arrayJoin(arrayPushFront(arrayMap(start -> toNullable(start), arrayFilter(start -> start >= first, returns)), null)) as start, count()
@@ -181,7 +182,8 @@ export async function paths(
     where isNotNull(session_id)
     group by session_id
     having center > 0`
-  // The end of a session counts once, not at the positions beyond it. No event is in the center: its place counts the sessions.
+  // The end of a session counts once, not at the positions beyond it. Position 0 has no event, so it counts the
+  // sessions.
   const places = `
     arrayMap(
       position -> (
