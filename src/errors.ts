@@ -14,7 +14,7 @@ export class RequestError extends Error {
   readonly fields: FieldError[] | undefined
   /** Seconds, for `Retry-After`. */
   readonly retryAfter: number | undefined
-  /** Additional response headers, such as those of a rate limit. */
+  /** Additional response headers, such as RateLimit headers. */
   readonly headers: Record<string, string> | undefined
   /** Replaces the reason's meaning and advice in errors of /v1 and of the CLI. */
   readonly detail: string | undefined

@@ -16,7 +16,7 @@ export function integer(min: number, max: number): (text: string) => number {
   }
 }
 
-/** Parser that rejects an empty value: an empty path would mean the working folder, an empty host every network. */
+/** Parser that rejects an empty value: an empty path would mean the working folder, and an empty host all networks. */
 export function nonEmpty(expected: string): (text: string) => string {
   return (text) => {
     if (text.trim() !== "") return text
@@ -46,9 +46,9 @@ export function webAddress(text: string): string {
   throw new InvalidArgumentError("It must be a URL that starts with https:// or http://.")
 }
 
-/** Maximum number of names in one certificate of Let's Encrypt. */
+/** Maximum number of names in a Let's Encrypt certificate. */
 const maxNames = 100
-/** A DNS name with at least one dot. The last label starts with a letter, so that it is not an IPv4 address. */
+/** A DNS name with at least one dot. The last label starts with a letter, so an IPv4 address does not match. */
 const dnsName = /^(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/
 
 /**

@@ -19,7 +19,10 @@ if (invalidSwitch) {
   process.exit(2)
 }
 
-/** ms within which a second signal counts as the same one: a terminal signals the process group, and npm also forwards the signal. */
+/**
+ * ms within which a second signal counts as a duplicate: a terminal signals the whole process group, and npm also
+ * forwards the signal.
+ */
 const duplicateSignalWindow = 200
 
 /**

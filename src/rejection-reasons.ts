@@ -59,7 +59,7 @@ export const rejections = {
     message: "Invalid request body",
     meaning: "the request holds more events than allowed",
     advice:
-      "Send fewer events in one request. For /track, --max-batch raises the limit; GET /docs lists those of the page script.",
+      "Send fewer events in one request. For /track, --max-batch raises the limit; GET /docs lists the limits of the page script.",
   },
   unsupported_content_type: {
     status: 400,
@@ -300,7 +300,7 @@ export const rejections = {
     message: "Payload too large",
     meaning: "the body is too large, as sent or after decompression",
     advice:
-      "Send less in one request. For /track, --max-body raises the limit; GET /docs lists those of the page script.",
+      "Send less in one request. For /track, --max-body raises the limit; GET /docs lists the limits of the page script.",
   },
   rate_limited: {
     status: 429,

@@ -29,7 +29,7 @@ export function startHttpServer(options: HttpServerOptions): Bun.Server<undefine
       hostname: host,
       port,
       idleTimeout,
-      // The body of a redirected request is not read, whatever its size.
+      // The body of a redirected request is not read, so its size does not matter.
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
       development: false,
       fetch: (request) => respond(request, options),

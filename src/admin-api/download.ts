@@ -8,7 +8,7 @@ export interface Download {
 
 /** Maximum concurrent downloads of all callers: each one competes with ingestion and takes a few MB of memory. */
 const maxDownloads = 4
-/** The same for one key or login, so that others can still export. */
+/** Maximum concurrent downloads of one key or login, so that others can still export. */
 const maxPerCaller = 2
 /** Retry-After of a rejected download, in seconds. */
 const retryAfter = 10

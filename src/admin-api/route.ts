@@ -294,8 +294,8 @@ const exportGzipLevel = 1
 /** Seconds after which a client that reads nothing is disconnected. */
 const readerTimeout = 60
 /**
- * The same for searches, which send nothing until they find an event. This is Bun's maximum, long enough to
- * search about 80 million events.
+ * Seconds for searches, which send nothing until they find an event. This is Bun's maximum, long enough to search about
+ * 80 million events.
  */
 const searchTimeout = 255
 

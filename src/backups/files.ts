@@ -5,7 +5,7 @@ import { UserError } from "../errors.ts"
 import { removePartials } from "../store/db/files.ts"
 import { size } from "../terminal/print.ts"
 
-/** A scheduled backup. It is complete: only verified backups get such a name. */
+/** A scheduled backup. It is complete, because only verified backups are named like this. */
 export interface Backup {
   file: string
   /** When the backup started, Unix ms. */

@@ -8,8 +8,8 @@ const attempts = 3
 const pause = 5_000
 
 /**
- * Sends GET to the URL of a monitor that expects it after every backup (a dead man's switch). Never throws: a failure is
- * logged. The log shows only the host, because the path of such a URL is its secret.
+ * Sends GET to the URL of a monitor that expects it after every backup (a dead man's switch). Never throws: a failure
+ * is logged. The log shows only the host, because the path of the URL is a secret.
  */
 export async function sendPing(url: string, log: Log, sleep: (ms: number) => Promise<void>): Promise<void> {
   let error = ""

@@ -21,7 +21,7 @@ const longestRetry = 3_600_000
 /** Maximum ms of one sleep: a timer above 24.8 days would fire immediately. */
 const longestSleep = 3_600_000
 /**
- * ms within which jobs run in the same round. An upload of a local backup is dated by the backup's name, in whole
+ * ms within which jobs run in the same round. The upload of a local backup has the time in the backup's name, in whole
  * seconds, so it is due up to a second before the next local backup. The rest allows for clock corrections.
  */
 const roundTolerance = 2_000

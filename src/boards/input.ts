@@ -99,10 +99,7 @@ export function parseNewTile(value: unknown, context: TileContext): NewTile {
   return tile
 }
 
-/**
- * Adds a tile to those of a board. Throws `invalid_shape` if there are too many, or if another tile has the
- * same id.
- */
+/** Adds a tile to a board. Throws `invalid_shape` if there are too many, or if another tile has the same id. */
 export function withTile(tiles: readonly Tile[], added: NewTile, context: TileContext): Tile[] {
   if (tiles.length >= maxTiles) {
     throw invalidShape([{ field: "", message: `has too many tiles: a board has at most ${maxTiles}` }])

@@ -29,7 +29,7 @@ const format = Type.Union(
     Type.Literal("time"),
   ],
   {
-    description: "How values are shown; time: ISO 8601, shown as its age",
+    description: "How values are shown; time: an ISO 8601 time, shown as its age",
     expected: "must be text, count, number, percent, seconds, milliseconds or time",
   },
 )
@@ -113,7 +113,7 @@ const placement = {
   height: integer(minSize, maxHeight, "Rows"),
 }
 
-/** A tile in a request, which can leave its place to the server, and the same tile on a board. */
+/** A tile in a request, where its place is optional, and a tile on a board. */
 function tile<Kind extends string, Fields extends TProperties>(kind: Kind, fields: Fields) {
   const own = { kind: Type.Literal(kind, { expected: `must be ${kind}` }), ...shared, ...fields }
   return {
@@ -131,7 +131,7 @@ const kinds = {
     query: query(2, "The first parameter returns one row with the number; the second returns it over time"),
     measure,
     trend: Type.Optional(
-      column("The same number in the rows of the second parameter. Default: the same column"),
+      column("Column of the number in the rows of the second parameter. Default: the column of the measure"),
     ),
   }),
   chart: tile("chart", {
@@ -216,8 +216,8 @@ export const boardChangesSchema = Type.Object(
 )
 
 /**
- * Request schemas that accept tiles of any form. Each tile is validated by its kind, because the errors of a union
- * would be those of its first kind.
+ * Request schemas that accept tiles of any form. Each tile is validated by its kind, because a union would report only
+ * the errors of its first kind.
  */
 const anyTiles = Type.Optional(Type.Array(Type.Unknown(), { maxItems: maxTiles, expected: expectedTiles }))
 export const newBoardForm = Type.Object({ ...newBoardSchema.properties, tiles: anyTiles }, strict)
@@ -258,11 +258,12 @@ export const tileQuerySchema = Type.Object(
     timeZone,
     granularity: {
       ...granularity,
-      description: "For the parameters of the tile that have a granularity. Default: that of the tile",
+      description:
+        "For the parameters of the tile that have a granularity. Default: the granularity of the tile",
     },
     compare: {
       ...compare,
-      description: "For the parameters of the tile that compare. Default: no comparison",
+      description: "For the parameters of the tile that have a comparison. Default: no comparison",
     },
   },
   strict,

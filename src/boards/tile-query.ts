@@ -89,7 +89,7 @@ function parameterErrors(
   if (tile.kind === "chart" && granularity === undefined) {
     return [{ field: `${field}.granularity`, message: "is required: a chart shows values over time" }]
   }
-  // The columns are those of the first parameter.
+  // Only the first parameter provides columns.
   if (index > 0) return []
   const columns = [
     ...(type?.columns ?? []).filter((column) => column !== "…"),

@@ -24,7 +24,7 @@ export class ClusterError extends Error {
   }
 }
 
-/** Numbers of ClickHouse's errors. */
+/** ClickHouse's error numbers. */
 export const errorNumbers = {
   unknownTable: 60,
   unknownDatabase: 81,
@@ -146,7 +146,7 @@ export class Cluster {
       application: "databuddy",
       request_timeout: times.timeout,
       max_open_connections: times.connections,
-      // ClusterError has everything that its log would say.
+      // ClusterError contains everything that the client would log.
       log: { level: ClickHouseLogLevel.OFF },
     })
   }
@@ -267,7 +267,7 @@ export class Cluster {
       },
     )
     const settings = Object.fromEntries(names.map(([name]) => [name, all[name]]))
-    // The name is a setting of ClickHouse that the client's types do not include yet.
+    // The types of the client do not include all settings.
     const result = {
       ...settings,
       wait_end_of_query: 1,

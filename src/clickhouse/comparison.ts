@@ -36,7 +36,7 @@ export interface Comparison {
   differences: Difference[]
 }
 
-/** Called between steps of about 5 ms, with the number of events read so far. */
+/** Called between steps of about 5 ms, with the number of events already read. */
 export type Pause = (events: number) => Promise<void>
 
 /** Events per step. */

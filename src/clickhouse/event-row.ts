@@ -3,8 +3,8 @@ import { acquisitionFields, clientFields } from "../store/contexts.ts"
 import type { StoredEvent } from "../store/event-reader.ts"
 import { RowEncoder } from "./row-encoder.ts"
 
-// How an event is written to the table `events` of the cluster, and read from it. `columns` determines the column list
-// of an insert, that of a select, and the text that both sides hash.
+// How an event is written to the table `events` of the cluster, and read from it. `columns` determines the columns of
+// inserts and selects, and the text that both sides hash.
 
 type Value = string | number | boolean | null
 

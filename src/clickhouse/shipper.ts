@@ -113,7 +113,7 @@ export class Shipper {
     if (!this.#hasVerified && canHaveInsert) this.#holdDeletions()
     const hasWork =
       lastEventId(db) > shipping.shippedId || this.#deletions(shipping).length > 0 || shipping.mustCompare
-    // The first step contacts the cluster in any case, to report missing tables before there are events.
+    // The first step always contacts the cluster, to report missing tables before there are events.
     if (!hasWork && this.#hasVerified) return { hasShipped: false, events: 0, isDone: true }
     // Checked before a batch is read, so that an outage costs only one request a minute.
     const { schema, record, isCurrent } = await this.#verify(shipping)

@@ -61,7 +61,7 @@ export function addClickHouseCommands(root: Command, context: Context): void {
     .description("keep a copy of all events in a ClickHouse cluster; serve --clickhouse ships new ones")
   const migrateCommand = group
     .command("migrate")
-    .description("create the tables in the cluster, or migrate those of an older version")
+    .description("create the tables in the cluster, or migrate tables of an older version")
     .option("--print", "print the statements instead, to apply them manually")
     .addOption(
       new Option(
@@ -328,6 +328,6 @@ function report(
   if (differences.length === 0) return
   throw new UserError(
     `the file and the cluster differ in ${countText(differences.length, "group")} by website and day`,
-    "events that were deleted a moment ago can be the reason: run databuddy clickhouse compare again; if they still differ, databuddy clickhouse load --replace makes the cluster equal to the file",
+    "recently deleted events can be the reason: run databuddy clickhouse compare again; if they still differ, databuddy clickhouse load --replace makes the cluster equal to the file",
   )
 }

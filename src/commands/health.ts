@@ -23,10 +23,10 @@ export function addHealthCommand(root: Command, context: Context): void {
     root
       .command("health")
       .description(
-        "ask a running server whether it is alive; exits with code 1 if not. Takes the flags and variables of serve",
+        "check that a server is running and responds; exits with code 1 if not. Takes the flags and variables of serve",
       )
       .option("--url <url>", "the server (default: this machine, at the --host and --port of serve)")
-      .option("--ready", "ask whether events can be stored now"),
+      .option("--ready", "check that events can be stored now"),
     listenFlags,
   )
     .addHelpText("after", "\nExamples:\n  databuddy health\n  databuddy health --ready --port 8080")

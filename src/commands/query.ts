@@ -197,7 +197,7 @@ function splitLists(values: string[] | undefined): string[] | undefined {
   return values?.flatMap((value) => value.split(",")).map((value) => value.trim())
 }
 
-/** The preset of the API that `--last` stands for. Throws a UserError. */
+/** Converts `--last` to a preset of the API. Throws a UserError. */
 function presetOf(last: string): string {
   const [, weeks] = /^([1-9]\d{0,2})w$/.exec(last) ?? []
   if (weeks !== undefined) return `last_${7 * Number(weeks)}d`

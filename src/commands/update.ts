@@ -42,7 +42,7 @@ export function addUpdateCommand(root: Command, context: Context): void {
         "minisign public key for SHA256SUMS (default: the key in this executable, if it was built with one)",
       ).env("DATABUDDY_UPDATE_PUBLIC_KEY"),
     )
-    .option("--check", "only check whether there is a newer version")
+    .option("--check", "only check for a newer version")
     .option("--service <name>", "the server's unit", "databuddy.service")
     .option("--control <program>", "called with stop or start, and the unit", "systemctl")
     .option("--ready-within <seconds>", "how long the new version can take to start", integer(1, 86_400), 120)
@@ -108,7 +108,7 @@ function sourceOf(options: UpdateOptions) {
   return { url, key: parsePublicKey(publicKey) }
 }
 
-/** The path of this executable. Throws a UserError if it has to be replaced in another way. */
+/** The path of this executable. Throws a UserError if this command cannot replace it. */
 function ownProgram({ program: [executable = "", ...script] }: Context): string {
   if (script.length > 0)
     throw new UserError("this is not a built executable", "update the sources with git, and build again")
@@ -167,7 +167,7 @@ async function requireServer(options: UpdateOptions): Promise<void> {
   if (code !== undefined) return
   throw new UserError(
     `no server answers at ${url} (${status}); nothing was changed`,
-    "set --port, and --host, --tls-cert or --acme, to those of the server; start it if it is stopped",
+    "set --port, and --host, --tls-cert or --acme, to the server's values; start it if it is stopped",
   )
 }
 

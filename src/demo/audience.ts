@@ -67,7 +67,7 @@ export function newVisitor(random: SeededRandom, site: Site): Visitor {
   return visitorOf(random, place(random, site), device(random, site))
 }
 
-/** A visitor of the same website with a browser of this name. */
+/** A visitor of a website with a browser of this name. */
 export function visitorWith(random: SeededRandom, site: Site, browser: string): Visitor {
   const named = devices.filter((one) => one.browser === browser)
   return visitorOf(random, place(random, site), random.weighted(withWeights(named, site)))
@@ -120,6 +120,6 @@ export function timeOfDay(random: SeededRandom, day: number, { hours }: Rhythm, 
     if (rest < 0) break
   }
   const local = (hour + random.fraction() - ahead) * hourMs
-  // Stays on the same day, so that weekdays are those of UTC.
+  // Stays on the same UTC day, so that weekdays match.
   return day + Math.floor((local + dayMs) % dayMs)
 }

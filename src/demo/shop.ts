@@ -148,7 +148,7 @@ export class Shop {
     return random.chance(0.45) ? random.weighted(categoryPages) : productPage(random.weighted(products))
   }
 
-  /** Views products, and possibly buys some. */
+  /** Views products, and sometimes buys some. */
   #browse(visit: Visit, shopper: Shopper, intent: number): Outcome {
     const { random } = this.scene
     const cart: Product[] = []

@@ -47,7 +47,7 @@ export async function healthPaths(): Promise<Json> {
         tags: ["Server"],
         summary: "Check readiness",
         description:
-          "Checks whether events can be stored, by taking the database lock. If not, the status is the reason, or `stopping` while the server shuts down.",
+          "Checks that events can be stored, by taking the database lock. If they cannot, the status is the reason, or `stopping` while the server shuts down.",
         security: [{}],
         responses: {
           200: success("Ready to store events", exactly({ status: { const: "ready" } }), {

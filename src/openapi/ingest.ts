@@ -189,7 +189,7 @@ const trackText = `One event, or an array of them; an empty array is valid and c
 
 **Website ids are for pages.** They are public, so a request with an \`Origin\` header is accepted only from the website's domain, its subdomains, its allowed origins (hosts, and whole origins of apps such as \`capacitor://localhost\`) and the sender's own machine (\`localhost\`, \`*.localhost\`, \`127.0.0.0/8\`, \`[::1]\`). The id is \`website_id\` or \`client_id\` in the query, or \`websiteId\` of the first event. It is used if the request has no usable key.
 
-**Retry** after a 429, a 503 or a missing response. An \`eventId\` makes retries idempotent: an event with an id already stored for the same website and kind of credential is counted, but the first one stays.`
+**Retry** after a 429, a 503 or a missing response. An \`eventId\` makes retries idempotent: an event with an id already stored for the same website and kind of credential is counted, but not stored again.`
 
 async function identify(limits: Limits): Promise<Json> {
   const { properties } = identifySchema

@@ -32,7 +32,7 @@ export interface Operation {
   status?: number
   /** Error reasons, besides those that all operations share. */
   reasons: readonly RejectionReason[]
-  /** Required scope, if it differs from that of the group. */
+  /** Required scope, if it differs from the group's. */
   scope?: Scope
 }
 

@@ -39,7 +39,8 @@ const clientId = [
   {
     name: "client_id",
     in: "query",
-    description: "Public id of the website; the same as the header `databuddy-client-id` and as `website_id`",
+    description:
+      "Public id of the website. The header `databuddy-client-id` and `website_id` have the same meaning",
     example: websiteId,
     schema: { type: "string" },
   },

@@ -18,7 +18,7 @@ export function* funnel(spec: QuerySpec, run: RunQuery): Generator<void, TypeRes
   const { groups } = yield* runScope(scope)
   const comparison = previous && (yield* runScope({ ...scope, ...span(previous) }))
   const emptySteps = steps.map((): FunnelStep => ({ units: 0, median: null }))
-  // Groups of both periods; those of the current range come first.
+  // Groups of both periods; the groups of the current range come first.
   const union = unionOf(
     groups,
     comparison?.groups,

@@ -6,7 +6,7 @@ export const comparisons = ["previous_period", "previous_year", "matching_weekda
 
 export type Comparison = (typeof comparisons)[number] | { startDate: string; endDate: string }
 
-/** By how much the local times of the previous period precede those of the range. */
+/** The distance from the local times of the previous period to those of the range. */
 export type ClockShift = { ms: number } | { months: number }
 
 export interface PreviousRange extends Range {
@@ -19,7 +19,7 @@ const weekMs = 7 * dayMs
  * The period that a range is compared with. `previous_period` has the same length, or as many calendar months if the
  * range consists of calendar months. `previous_year` has the same dates a year earlier. `matching_weekdays` is the
  * latest period that ends before the range and starts on the same weekday. Whole days follow the calendar, so that days
- * of 23 hours do not shift them. If the range is still running, the period ends at the same distance from its start,
+ * of 23 hours do not shift them. If the range has not ended yet, the period is cut at the same distance from its start,
  * and for whole days at the same time of day: a partial range is not compared with a complete one. `now`: Unix ms.
  * Throws a RangeFault for invalid dates.
  */

@@ -37,7 +37,7 @@ interface GroupsDefinition {
   oneOf?: QueryType["oneOf"]
   /** Default granularity; `optional`: no default. Absent: never by time. */
   byTime?: "daily" | "optional"
-  /** Dimension columns; `by` stands for those of the request. */
+  /** Dimension columns; `by` stands for the fields of the request. */
   by: readonly ({ column: string; dimension: Dimension } | "by")[]
   measures: readonly { column: string; measure: Measure }[] | "measures"
   /** Column for the row's share of the first measure. */

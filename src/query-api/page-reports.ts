@@ -174,7 +174,7 @@ export const engagementQuality = comparedReport({
         { what: "sum", of: "property.active_time" },
       ],
     })
-    // 0 stands for a page without an interaction.
+    // 0 means that the page had no interaction.
     const first = yield* run({
       kind: "groups",
       scope: withFilters(scope, [present("path"), above("property.time_to_first_interaction", 0)]),

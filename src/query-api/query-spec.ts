@@ -102,9 +102,12 @@ export interface QueryType {
   maxBy?: number
   /** Supported granularities; absent: all. */
   granularities?: readonly Granularity[]
-  /** Columns of the rows, in order. `…` stands for those of `by` and `measures`. */
+  /** Columns of the rows, in order. `…` stands for the columns of `by` and `measures`. */
   columns: readonly string[]
-  /** Default sort column, and the other columns allowed (`…`: those of `by`). Undefined: the order of the engine is fixed. */
+  /**
+   * Default sort column, and the other allowed columns (`…`: the fields of `by`). Undefined: the order of the engine is
+   * fixed.
+   */
   order: (Sort & { others: readonly string[] }) | undefined
   /** Sort columns if they depend on the options; the first is the default. Replaces the columns of `order`. */
   sortsBy?: (options: Pick<QuerySpec, "by" | "measures" | "granularity">) => readonly string[]

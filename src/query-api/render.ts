@@ -54,7 +54,7 @@ function* textOf(rows: readonly Row[]): Generator<string> {
   yield `${text}]`
 }
 
-/** All rows of a result have the same columns. Those of the previous period also count. */
+/** All rows of a result have the same columns. The columns of the previous period also count. */
 function cellsOf(rows: readonly Row[]): number {
   const [first] = rows
   if (!first) return 0

@@ -43,7 +43,10 @@ export function isChangeColumn(column: string | undefined): column is (typeof ch
   return (changeColumns as readonly (string | undefined)[]).includes(column)
 }
 
-/** Adds the rows that only the previous period has. `emptyOf`: creates such a row, with the values for no events. */
+/**
+ * Adds the rows that only the previous period has. `emptyOf` creates a row for the current period, with the values for
+ * no events.
+ */
 export function unionOf<Item>(
   current: readonly Item[],
   previous: readonly Item[] | undefined,
@@ -63,7 +66,7 @@ export function unionOf<Item>(
 
 /**
  * Comparator for rows of a comparison. Ties of a measure are sorted by its previous value, ties of the change by the
- * difference, in the same direction. `measure`: the column that changes compare.
+ * difference, in the same direction. `measure`: the column whose change is compared.
  */
 export function comparedOrder(
   column: string,

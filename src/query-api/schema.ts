@@ -153,7 +153,7 @@ const compare = Type.Unsafe<Comparison>(
     ],
     {
       description:
-        "Adds `previous` to each row: its measures in another period. previous_period: the period before the range, of the same length, or as many calendar months if the range consists of calendar months; previous_year: the same dates a year earlier; matching_weekdays: the latest period before the range that starts on the same weekday; or any other period, `startDate` to `endDate`. If the range is still running, the previous period ends at the same point: today at 10:15 is compared to yesterday until 10:15. Minutes, hours and days are compared to those with the same local time, even across clock changes. null for dates that the previous period does not have. Rows that only the previous period has are listed too, with the measures of no events",
+        "Adds `previous` to each row: its measures in another period. previous_period: the period before the range, of the same length, or as many calendar months if the range consists of calendar months; previous_year: the same dates a year earlier; matching_weekdays: the latest period before the range that starts on the same weekday; or any other period, `startDate` to `endDate`. If the range has not ended yet, the previous period ends at the same point: today at 10:15 is compared to yesterday until 10:15. Minutes, hours and days are compared to those with the same local time, even across clock changes. null for dates that the previous period does not have. Rows that only the previous period has are listed too, with the measures of no events",
       expected: `must be ${comparisons.join(", ")} or {startDate, endDate}`,
     },
   ),
@@ -261,7 +261,7 @@ export const parameterSchema = Type.Object(
         start_date: date("startDate of this parameter only"),
         end_date: date("endDate of this parameter only"),
         preset,
-        filters: filters("Filters in addition to those of the query"),
+        filters: filters("Filters in addition to the filters of the query"),
         limit,
         page,
         sortBy,
@@ -366,7 +366,7 @@ export const metaSchema = Type.Object({
     Type.Object(
       {
         total: Type.Number({ description: "The measure of all events in the range" }),
-        previous_total: Type.Number({ description: "The same in the previous period" }),
+        previous_total: Type.Number({ description: "The measure of all events in the previous period" }),
         checked: Type.Array(Type.String(), { description: "Fields whose values were all compared" }),
         skipped: Type.Array(
           Type.Object({
@@ -392,7 +392,7 @@ export const typeSchema = Type.Object({
   meta: Type.Object({
     description: Type.String(),
     outputFields: Type.Array(Type.String(), {
-      description: "Columns of the rows; `…` stands for those of `by` and `measures`",
+      description: "Columns of the rows; `…` stands for the columns of `by` and `measures`",
     }),
     takes: Type.Array(Type.String(), { description: "Options of this type" }),
     needs: Type.Array(Type.String(), { description: "Required options" }),

@@ -5,7 +5,10 @@
 const pressedShare = 1 / 32
 /** Bytes that the process needs without queries. */
 const baseBytes = 100_663_296
-/** The same for a collection of the whole heap, regardless of how much the process uses. */
+/**
+ * Share of the query memory that has to be garbage before the whole heap is collected, regardless of how much the
+ * process uses.
+ */
 const sweepShare = 1 / 4
 /**
  * Maximum share of the time for collections while garbage takes less than `maxDelayedShare` of the query memory. The

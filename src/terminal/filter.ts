@@ -1,8 +1,8 @@
 import { messageOf, UserError } from "../errors.ts"
 import { type OperatorInfo, operatorNames, operators } from "../query/operators.ts"
 
-// Converts filters and steps from the syntax of the command line to that of the API. Invalid syntax is an
-// error: a typo that is read as a property name would silently match nothing.
+// Converts filters and steps from the syntax of the command line to the syntax of the API. Invalid syntax is an error:
+// a typo that is read as a property name would silently match nothing.
 
 const infos = operatorNames.map((name) => operators[name])
 const bySymbol = new Map(

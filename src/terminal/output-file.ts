@@ -36,7 +36,7 @@ export function fileExists(path: string): UserError {
   return new UserError(`${path} already exists`, "choose another name, or add --force to replace it")
 }
 
-/** True if both paths lead to the same file. */
+/** True if both paths refer to the same file. */
 export function isSameFile(a: string, b: string): boolean {
   if (!existsSync(a) || !existsSync(b)) return false
   const [left, right] = [statSync(a), statSync(b)]

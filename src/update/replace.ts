@@ -107,7 +107,7 @@ export async function replaceProgram(replacement: Replacement, context: Context)
 }
 
 const replacedText = ({ replacedDb }: Progress) =>
-  replacedDb === null ? "" : `; ${replacedDb} has the events that arrived meanwhile`
+  replacedDb === null ? "" : `; ${replacedDb} has the events that arrived in the meantime`
 
 /** Puts the previous program back, and restores the database if it was migrated. Sets `progress.replacedDb`. */
 async function rollBack(

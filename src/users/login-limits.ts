@@ -34,8 +34,8 @@ export interface LoginAttempt {
 }
 
 /**
- * Limits login attempts. Attempts by other people never lock a user out at an address where the user has
- * logged in before, and hardly ever elsewhere. The limits do not reveal whether a user exists.
+ * Limits login attempts. Attempts by other people never lock a user out at an address where the user has logged in
+ * before, and rarely elsewhere. The limits do not reveal whether a user exists.
  */
 export class LoginLimits {
   readonly #perMinute: RateLimiter

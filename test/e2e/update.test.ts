@@ -182,7 +182,7 @@ describe("update", () => {
     )
     expect(err).toContain("The previous version runs again with the database as it was before the migration")
     const [replaced] = readdirSync(folder.path).filter((name) => name.includes(".before-restore-"))
-    expect(err).toContain(`; ${folder.file(replaced ?? "none")} has the events that arrived meanwhile`)
+    expect(err).toContain(`; ${folder.file(replaced ?? "none")} has the events that arrived in the meantime`)
     expect(lines("started")).toEqual([newer, previous ?? ""])
     // The database of the previous schema is back: the last migration is pending again when the previous version starts.
     expect(lines("pending")).toEqual(["0", "1"])

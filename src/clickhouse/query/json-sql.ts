@@ -1,8 +1,8 @@
 import { surrogateMark } from "./statement.ts"
 
 // ClickHouse's JSON functions reject a document with half a surrogate pair or an integer of more than 64 bits, and
-// write some texts in another way than JavaScript. Such documents are rare, and only they pay for the repair. In the
-// SQL below, a backslash is doubled for the template string, and again for ClickHouse's literal.
+// write some texts differently from JavaScript. Such documents are rare, and only they pay for the repair. In the SQL
+// below, a backslash is doubled for the template string, and again for ClickHouse's literal.
 
 /** Regular expression, inside a literal, for a number as text: see `numberOf` in src/query/json-values.ts. */
 export const numberPattern = "^-?(?:0|[1-9][0-9]*)(?:\\\\.[0-9]+)?$"

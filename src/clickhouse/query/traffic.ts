@@ -23,7 +23,7 @@ export async function traffic(
   const sessionCondition = scan.all(sessionFilters)
   const timeOnPage = scan.number("property.time_on_page")
   const all = scan.rows({ ...scope, from: scope.from - sessionLookBack, filters: [] })
-  // A view without a session is a group by itself. Views of the same ms have the order of traffic-scan.ts.
+  // A view without a session is a group of one. Views of the same ms have the order of traffic-scan.ts.
   const views = `
     select *, first_value((${fieldValues}, ${sessionCondition}, at)) over session as opening, last_value(tuple(${fieldValues})) over session as closing
     from ${all}

@@ -100,7 +100,10 @@ export async function funnel(
   return { groups: groups.sort((a, b) => started(b) - started(a) || compareTexts(a.by, b.by)) }
 }
 
-/** The units of a retention table: `unit`, the start of the bucket of its first start event, and those of its return events. */
+/**
+ * The units of a retention table, with the start of the bucket of their first start event, and of the buckets of their
+ * return events.
+ */
 function members({ scope, startEvent, returnEvent, granularity, unit }: RetentionQuery, scan: Scan): string {
   const buckets = bucketsOf(scope.from, scope.to, scope.zone, granularity)
   const [isStart, isReturn] = [scan.step(startEvent), scan.step(returnEvent)]
