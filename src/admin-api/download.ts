@@ -19,13 +19,13 @@ export class Downloads {
   readonly #running: string[] = []
 
   /**
-   * Returns `bytes` and counts the download until it ends or the client disconnects (`signal`), even before the first byte.
-   * Throws `rate_limited` at a limit.
+   * Returns `bytes` and counts the download until it ends or the client disconnects (`signal`), even before the first
+   * byte. Throws `rate_limited` if a limit is reached.
    */
   limit(caller: string, bytes: AsyncGenerator<Uint8Array>, signal: AbortSignal): AsyncIterable<Uint8Array> {
     const own = this.#running.filter((other) => other === caller).length
     if (own >= maxPerCaller)
-      throw tooMany(`${own} of your exports are running, the maximum of one key or login`)
+      throw tooMany(`${own} of your exports are running, the maximum for one key or login`)
     if (this.#running.length >= maxDownloads)
       throw tooMany(`${maxDownloads} exports are running, the maximum`)
     this.#running.push(caller)
@@ -65,8 +65,8 @@ function tooMany(what: string): RequestError {
 }
 
 /**
- * Streams a download. The bytes are produced only as the client reads them. The status is already sent when an error occurs, so the
- * error aborts the connection and the client sees an incomplete transfer.
+ * Streams a download. The bytes are produced only as the client reads them. When an error occurs, the status has
+ * already been sent, so the error aborts the connection, and the client sees an incomplete transfer.
  */
 export function downloadResponse(
   { bytes, headers: fileHeaders }: Download,

@@ -54,7 +54,7 @@ export async function readBackupKey(file: string): Promise<BackupKey> {
   }
 }
 
-/** Streams the archive of the file at `path`. Without `key` it is only compressed. */
+/** Compresses and encrypts the file at `path`, as a stream. Without `key`, it is only compressed. */
 export async function packArchive(
   path: string,
   key: BackupKey | undefined,
@@ -81,8 +81,8 @@ export function requireSecretKey(name: string, key: BackupKey | undefined): void
 
 /**
  * Writes the content of an archive to the new file `to`. `name`: the archive's name. Throws a UserError if it is
- * damaged. An archive does not say how large its content is, so `checkSpace` is called every few MiB, and can stop the
- * process by throwing.
+ * damaged. An archive does not contain the size of its content, so `checkSpace` is called every few MiB, and can stop
+ * the process by throwing.
  */
 export async function unpackArchive(
   archive: ReadableStream<Uint8Array>,
@@ -143,7 +143,7 @@ async function decrypt(archive: ReadableStream<Uint8Array>, name: string, key: B
   }
 }
 
-/** True for an error of the disk or the connection. Other errors are caused by the content. */
+/** True for a disk or connection error. The content causes all other errors. */
 function isIoError(error: unknown): boolean {
   const code = codeOf(error)
   return error instanceof UserError || (code !== "" && !/^(ZSTD_|Z_|ERR_(ZLIB|BUFFER|ZSTD))/.test(code))

@@ -293,7 +293,7 @@ type Explanation = readonly [codes: readonly string[], problem: string, hint: st
 const credentialsHint =
   "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the file in --backup-credentials"
 
-/** Codes of S3, its implementations and Bun. HOST stands for the host of the endpoint. */
+/** Error codes of S3, its implementations and Bun. HOST stands for the host of the endpoint. */
 const explanations: readonly Explanation[] = [
   [["InvalidAccessKeyId"], "HOST does not know the access key", credentialsHint],
   [["SignatureDoesNotMatch"], "HOST rejects the secret of the access key", credentialsHint],

@@ -62,8 +62,8 @@ export interface StepResult {
   hasShipped: boolean
   events: number
   /**
-   * Nothing is left to do except for events that have just arrived, which wait: each insert is a part that the cluster
-   * has to merge.
+   * Nothing is left except events that have just arrived. They wait, because each insert creates a part that the
+   * cluster has to merge.
    */
   isDone: boolean
 }
@@ -154,7 +154,7 @@ export class Shipper {
     const schema = await readSchema(cluster)
     requireSchema(schema, cluster.name)
     const record = await this.#record(shipping, schema)
-    // Written first, so that everything is compared even if this is interrupted.
+    // Written first, so that everything is compared even if the deletion is interrupted.
     await write({ type: "rewind", id: shipping.shippedId })
     const newer = [{ first: shipping.shippedId + 1, last: Number.MAX_SAFE_INTEGER }]
     for (const statement of deleteRanges(newer, schema)) await cluster.run(statement)
@@ -179,7 +179,7 @@ export class Shipper {
     this.#outcomeKnownAt = this.deps.elapsed() + this.limits.outcomeWindow
   }
 
-  /** Holds back deletions after the error of an insert that can still be running. Returns the error. */
+  /** Holds back deletions after an error of an insert that might still be running. Returns the error. */
   #observe(error: unknown): unknown {
     if (error instanceof ClusterError && error.isOutcomeUnknown) this.#holdDeletions()
     return error
@@ -213,7 +213,7 @@ export class Shipper {
     if (record.shippedId >= shipping.shippedId) return { schema, record, isCurrent: true }
     this.#next = undefined
     this.#websites = undefined
-    log("warn", "the cluster is older than the watermark, events are shipped again", {
+    log("warn", "the cluster is older than the watermark: events are shipped again", {
       cluster: cluster.name,
       watermark: shipping.shippedId,
       shippedAgainFrom: record.shippedId,

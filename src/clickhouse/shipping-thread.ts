@@ -63,8 +63,8 @@ export class ShippingThread {
   }
 
   /**
-   * Waits while another process, such as `databuddy clickhouse load`, ships the events of this file: accepting events
-   * is more urgent.
+   * Waits while another process, such as `databuddy clickhouse load`, ships the events of this file: the server has to
+   * accept events in the meantime.
    */
   start(): void {
     const { pid } = this.environment

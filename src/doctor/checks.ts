@@ -69,7 +69,7 @@ export type DiagnosisSettings = Pick<
 }
 
 const dayMs = 86_400_000
-/** Minimum days until the disk is full: time to order a larger one. */
+/** Minimum days until the disk is full: enough time to order a larger one. */
 const minDaysUntilFull = 30
 /** Maximum days of a forecast: beyond that, the rate of one week is not useful. */
 const maxForecastDays = 3_650
@@ -91,7 +91,7 @@ const maxOpenFilesShare = 0.8
 const lateFactor = 2
 /** Maximum files that a message names; the rest are counted. */
 const maxNamedFiles = 3
-/** With fewer events, most of the file is the 200 KB of an empty database, and bytes per event mean nothing. */
+/** With fewer events, most of the file is the 200 KB of an empty database, and bytes per event are meaningless. */
 const minEventsForRate = 1_000
 
 /** Runs all checks. Returns at least one result per check; results with a hint need action. */
@@ -141,7 +141,7 @@ export function daysUntilFull(facts: Facts, settings: DiagnosisSettings): number
   const room = freeBytes - settings.minFree - missing
   const days = Math.max(0, room) / (growth.eventsPerDay * growth.bytesPerEvent * (1 + copies))
   const { longestRetention: retention, oldest } = growth
-  // From then on, retention deletes as many events as arrive.
+  // After that, retention deletes about as many events as arrive.
   const grows = retention === undefined || oldest === null ? undefined : (oldest + retention - now) / dayMs
   return grows !== undefined && days > grows ? null : days
 }
@@ -277,10 +277,7 @@ function checkBackups({ backups, offsite, now }: Facts, settings: DiagnosisSetti
   ]
 }
 
-/**
- * `flag`: the flag of `serve` that creates these backups. `note`: added to the message if everything is in
- * order.
- */
+/** `flag`: the flag of `serve` that creates these backups. `note`: added to the message if the check passes. */
 function checkAge(
   about: "backups" | "offsite",
   facts: BackupFacts,

@@ -1,6 +1,6 @@
 import { reportedVitals } from "./page-reports.ts"
 
-/** Descriptions, for the documentation, of the columns that only these types have. */
+/** Descriptions of the columns that only page types have, for the documentation. */
 export const pageColumnMeanings: Record<string, string> = {
   pageviews: "Page views; entries or exits in entry_pages and exit_pages",
   visitors: "Distinct anonymous ids",

@@ -175,7 +175,7 @@ test("fetch does not bring back an event that is still to be deleted in the clus
   const before = eventsIn(db)
   const fetched = await onFile("fetch")
   expect(fetched.out).toContain("0 added")
-  expect(fetched.err).toContain("events that were deleted a moment ago")
+  expect(fetched.err).toContain("recently deleted events")
   expect(eventsIn(db)).toEqual(before)
   expect((await onFile("load")).code).toBe(0)
   expect(stub.events.has(2)).toBe(false)

@@ -140,7 +140,7 @@ describe("SQLite answers", () => {
       () => stub.writers.set(writer, { sequence: 1, shippedId: 2 }),
     ],
     ["another file ships to the cluster", () => stub.writers.set("4567", { sequence: 1, shippedId: 3 })],
-    ["the cluster is to be compared", () => applyShippingChange(app.store.db, { type: "rewind", id: 2 })],
+    ["the cluster has to be compared", () => applyShippingChange(app.store.db, { type: "rewind", id: 2 })],
     ["nothing is shipped", () => app.store.db.exec("delete from shipping")],
     [
       "a website has the id of one whose events are being deleted",

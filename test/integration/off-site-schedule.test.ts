@@ -155,7 +155,7 @@ test("an interrupted upload is repeated until it succeeds, and leaves no parts",
   expect(lines("backup failed")[0]).toMatchObject({
     to: "s3://bucket/a/",
     error: expect.stringContaining("is overloaded or has failed"),
-    hint: expect.stringContaining("a schedule tries again"),
+    hint: expect.stringContaining("scheduled backups are retried"),
     retryInSeconds: 5,
   })
   expect(s3.uploads.size).toBe(0)
@@ -191,7 +191,7 @@ test("a monitor that fails does not delay backups, and its secret path is not lo
   const warning = () => logged.find(({ level }) => level === "warn")
   await eventually(warning, patient)
   await schedule.stop()
-  expect(warning()).toMatchObject({ error: "it answered 500", host: new URL(monitor.url).host })
+  expect(warning()).toMatchObject({ error: "the monitor answered 500", host: new URL(monitor.url).host })
   expect(JSON.stringify(logged)).not.toContain("secret-path")
   expect(lines("backup failed")).toEqual([])
 })

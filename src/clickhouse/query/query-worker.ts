@@ -14,11 +14,11 @@ import type { ClusterMessage, ClusterRequest } from "./messages.ts"
 import { NotSupportedError } from "./scan.ts"
 import type { FileSnapshot } from "./snapshot.ts"
 
-// The thread that queries the cluster: it reads the events that are not shipped yet, and renders results.
+// The thread that queries the cluster. It reads the unshipped events and renders results.
 
 declare const self: Worker
 
-/** Leaves ingestion the CPU of a busy server, as the query thread does. */
+/** Leaves most of the CPU time of a busy server to ingestion, as the query thread does. */
 const niceness = 10
 /** ms after which a cluster that does not answer a check of its state counts as down. */
 const stateTimeout = 5_000

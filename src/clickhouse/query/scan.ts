@@ -25,7 +25,7 @@ export interface ScanContext {
   websites: ReadonlyMap<number, string>
   /** Events up to this id are in the cluster, later ones in the table `tail`. */
   watermark: number
-  /** By website and profile: the anonymous ids whose events without a profile belong to it. */
+  /** Returns the anonymous ids whose events without a profile belong to this profile of a website. */
   linkedIds: (rid: number, profileId: string) => readonly string[]
 }
 
@@ -79,7 +79,7 @@ const tests: { readonly [Name in Operator]: Test } = {
   exists: ({ sql, list }) => `isNotNull(${sql}) = ${list[0] === "false" ? 0 : 1}`,
 }
 
-/** Dots in the path of a property. Each doubles the ways to read it. */
+/** Maximum dots in the path of a property. Each doubles the ways to read it. */
 const maxDots = 4
 
 type Column = Exclude<Field, ContextField | "query_string">
@@ -118,7 +118,7 @@ export class Scan {
     return this.#needsLinks
   }
 
-  /** A value in the statement: `{p0:String}`. */
+  /** Binds a value and returns its placeholder, such as `{p0:String}`. */
   readonly bind: Parameters["bind"] = (type, value) => this.parameters.bind(type, value)
 
   /** The text of a dimension, Nullable(String). */
@@ -161,7 +161,7 @@ export class Scan {
     return index
   }
 
-  /** The JSON of the first of these places that has a value. */
+  /** The JSON at the first of these places that has a value. */
   #rawOf(sequences: readonly (readonly string[])[]): string {
     const found = sequences
       .flatMap((keys) => this.#placesOf(keys))
@@ -295,7 +295,7 @@ export class Scan {
     ].join(" and ")
   }
 
-  /** The rid of the website of an event. */
+  /** The row id of an event's website. */
   get rid(): string {
     const pairs = [...this.context.websites]
     const rids = this.bind(
@@ -324,7 +324,7 @@ function sequencesOf(path: string): string[][] {
   return found
 }
 
-/** The number in a text `key`. */
+/** SQL of the number in the text `key`. */
 const keyNumber = `if(match(key, '${numberPattern}') and abs(toFloat64OrZero(key)) <= ${Number.MAX_SAFE_INTEGER}, toFloat64OrNull(key), null)`
 
 /** The text of a JSON value; of a string, without its quotes. */
@@ -338,7 +338,7 @@ export function jsonNumber(raw: string, text: string): string {
 }
 
 /**
- * Sort key for texts in the order of UTF-16 units: the bytes of UTF-8 have another order above U+E000. Half a surrogate
+ * Sort key for texts in the order of UTF-16 units: the bytes of UTF-8 sort differently above U+E000. Half a surrogate
  * pair sorts before all pairs.
  */
 export function utf16Order(text: string): string {
