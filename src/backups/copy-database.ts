@@ -188,7 +188,7 @@ function rejectOpenDatabase(path: string): void {
   )
 }
 
-/** Replaces the path of the copy in error messages by the name that the user knows. */
+/** Replaces the path of the copy in error messages with the name that the user knows. */
 function withFileName<Result>(name: string, path: string, work: () => Result): Result {
   try {
     return work()

@@ -74,7 +74,7 @@ async function bucketSource(
   options: RestoreOptions,
   context: Context,
 ): Promise<Source> {
-  // A dry run must leave --min-free: a server can be running, and would reject events.
+  // A dry run must leave --min-free bytes: a server might be running, and would reject events below that.
   const reserve = options.dryRun ? Math.max(options.minFree, spareBytes) : spareBytes
   const { url: from, bytes, download } = await findArchive(url, db, options, reserve, context)
   return { name: from, bytes, task: { what: "download", from, download } }

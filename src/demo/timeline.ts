@@ -27,7 +27,7 @@ export const stories = {
 
 /** The days of the data and the times of its stories. All depend on the current UTC day. */
 export class Timeline {
-  /** Unix ms: midnight of the clock's day. */
+  /** Midnight of the current UTC day, Unix ms. */
   readonly today: number
 
   /** `now`: Unix ms, the end of the data. */

@@ -5,7 +5,7 @@ import { isoTime, shortTime } from "../terminal/print.ts"
 
 // Checks how clients reach the server.
 
-/** The certificate of HTTPS. Times are Unix ms. */
+/** The HTTPS certificate. Times are Unix ms. */
 export interface CertificateFacts {
   /** The file that contains it. */
   file: string

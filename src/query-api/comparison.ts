@@ -59,7 +59,7 @@ export function previousOf(
   return { from: earlier(from), to: earlier(isRunning ? now + 1 : to), days: undefined, shift }
 }
 
-/** `local`: the local time up to which a running range is compared; undefined if the range is over. */
+/** `local`: the local time up to which an unfinished range is compared; undefined if the range has ended. */
 function monthsBefore(
   { from, to, days, months }: Range,
   back: number,

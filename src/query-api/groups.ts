@@ -35,7 +35,7 @@ interface GroupsDefinition {
   takes: readonly Option[]
   kinds?: QueryType["kinds"]
   oneOf?: QueryType["oneOf"]
-  /** Default granularity; `optional`: no default. Absent: never by time. */
+  /** Default granularity; `optional`: no default. Absent: no breakdown by time. */
   byTime?: "daily" | "optional"
   /** Dimension columns; `by` stands for the fields of the request. */
   by: readonly ({ column: string; dimension: Dimension } | "by")[]

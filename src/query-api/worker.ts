@@ -21,8 +21,8 @@ declare const self: Worker
 
 /** Leaves queries a tenth of the CPU time of a busy server: ingestion has priority. */
 const niceness = 10
-/** ms: longer than most queries take; a query that takes longer starts again. */
-const patience = 30_000
+/** ms for which a replaced block stays readable: longer than most queries take. A query that takes longer starts again. */
+const gracePeriod = 30_000
 /** ms that queries wait for the main thread to store a sealed batch. */
 const storeWait = 5_000
 
@@ -180,7 +180,7 @@ function openAt({ path, memory }: Extract<WorkerRequest<QuerySpec>, { type: "ope
   reader.lend(scheduler.memory)
   const { id, last } = reader.sealed()
   if (last - id > backlogRows) scheduler.holdQueries(storeWait)
-  const sealer = new Sealer(db, now, patience, reader.identities)
+  const sealer = new Sealer(db, now, gracePeriod, reader.identities)
   const sweeper = new Sweeper(memory, {
     now,
     rss: () => process.memoryUsage.rss(),

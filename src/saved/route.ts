@@ -208,7 +208,10 @@ async function endOverlap(deps: RouteDeps, { caller, id }: AuthenticatedRequest)
   return { body: { share: shareJson(share) } }
 }
 
-/** What a new link shows. Throws `invalid_shape`, `key_website_mismatch`, `website_unknown` and `board_unknown`. */
+/**
+ * The website or board that a new link shows. Throws `invalid_shape`, `key_website_mismatch`, `website_unknown` and
+ * `board_unknown`.
+ */
 function targetOf(
   deps: RouteDeps,
   caller: Caller,

@@ -538,7 +538,7 @@ describe("who shares a board", () => {
       "shop",
       () => ({ path: "web" }),
       400,
-      "path must be of the page boards with boardId",
+      "path must be on the page boards if boardId is set",
     ],
   ]
   test.each(wrong)("cannot share one %s", async (_, website, more, status, message) => {
