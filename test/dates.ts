@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { availableParallelism, tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { noBrowser } from "./browser/browser.ts"
@@ -11,6 +11,9 @@ import { buildClock, compiler, setAhead } from "./support/clock.ts"
 
 const usage =
   "npm run test:dates -- [--date 2027-03-01,2027-12-31] [--time 00:03,12:00] [test/browser/overview.test.ts …]"
+
+/** As many as `npm test` starts: tests wait for browsers, processes and timers about half of the time. */
+const workers = 2 * availableParallelism()
 
 /** ms of the longest run of all tests, on a slow machine. */
 const longestRun = 1_800_000
@@ -67,7 +70,8 @@ async function main(args: string[]): Promise<number> {
 }
 
 async function runTests(env: Record<string, string>, files: string[]) {
-  const command = [process.execPath, "test", "--parallel", "--only-failures", "--timeout", "120000", ...files]
+  const options = [`--parallel=${workers}`, "--only-failures", "--timeout", "120000"]
+  const command = [process.execPath, "test", ...options, ...files]
   const child = Bun.spawn(command, {
     cwd: join(import.meta.dir, ".."),
     env: { ...process.env, ...env },
