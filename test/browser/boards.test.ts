@@ -158,7 +158,7 @@ describe.skipIf(noBrowser)(`boards${skipped}`, () => {
     await page.getByRole("heading", { level: 1, name: "order_paid" }).waitFor()
     expect(new URL(page.url()).search).toBe("?period=last_7d&name=order_paid&show=visitors")
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("everything that pages can pin is accepted, and has data on a board", async () => {
@@ -199,7 +199,7 @@ describe.skipIf(noBrowser)(`boards${skipped}`, () => {
       )
     }
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   }, 120_000)
 
   test("tiles are arranged with the keyboard and the pointer, and stay so", async () => {
@@ -252,7 +252,7 @@ describe.skipIf(noBrowser)(`boards${skipped}`, () => {
     const [top] = await page.locator(".tile").all()
     expect((await top?.boundingBox())?.height).toBeCloseTo(box.height, 0)
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("a layout that someone else has changed meanwhile is not overwritten", async () => {
@@ -265,7 +265,7 @@ describe.skipIf(noBrowser)(`boards${skipped}`, () => {
     await page.getByRole("button", { name: "Save layout" }).click()
     await page.getByText("The board has changed since revision 1").waitFor()
     expect(await tilesOf(id)).toHaveLength(3)
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("boards and tiles are renamed and removed", async () => {
@@ -297,7 +297,7 @@ describe.skipIf(noBrowser)(`boards${skipped}`, () => {
       expect(await page.getByRole("link", { name: "To delete" }).count()).toBe(0),
     )
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("a wallboard has no navigation, updates every minute while visible, and survives failures", async () => {
@@ -361,7 +361,7 @@ describe.skipIf(noBrowser)(`boards${skipped}`, () => {
     await eventuallyPasses(async () =>
       expect(await page.getByRole("button", { name: "Arrange" }).isVisible()).toBe(false),
     )
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("all websites are side by side in a chart and a table, and on a board of their own", async () => {
@@ -411,6 +411,6 @@ describe.skipIf(noBrowser)(`boards${skipped}`, () => {
     )
     expect((await cellsOf(tile(page, "Events").getByRole("table")))[0]?.slice(0, 2)).toEqual(["read", "2"])
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 })

@@ -51,6 +51,8 @@ export interface Dashboard extends AsyncDisposable {
   browser: Browser
   /** Opens a tab in a browser context of its own, logged in as the owner by default. `faults`: its errors. */
   open: (path: string, options?: BrowserContextOptions & { isLoggedIn?: boolean }) => Promise<Tab>
+  /** Ends a test's use of a page from `open`. One with the default options is reused: it loads in half of the time. */
+  close: (page: Page) => Promise<void>
   /** Calls the API with the owner's key. */
   api: <Data>(path: string, init?: RequestInit) => Promise<Data>
 }
@@ -87,6 +89,8 @@ const countryArgs = ["--trust-proxy", "127.0.0.1", "--country-header", "cf-ipcou
 /** Without a graphics card, painting the animation of what is loading takes more CPU time than loading it. */
 export const still = { reducedMotion: "reduce" } as const
 
+const viewport = { width: 1360, height: 900 }
+
 interface DashboardOptions {
   /** Days of a shop's custom events; 0 for none. */
   days?: number
@@ -115,26 +119,38 @@ export async function openDashboard({
   if (pageViews) await sendPages(server, site, days)
   const { email, password } = owner
   const cookies = await accept(server, { email, password })
+  const reusable = new WeakSet<Page>()
+  const idle: Page[] = []
   return {
     server,
     site,
     browser,
     api,
     open: async (path, { isLoggedIn = true, ...options } = {}) => {
-      const context = await browser.newContext({
-        viewport: { width: 1360, height: 900 },
-        locale: "en-GB",
-        timezoneId: "UTC",
-        baseURL: server.url,
-        ...still,
-        ...options,
-      })
-      context.setDefaultTimeout(actionTimeout)
-      if (isLoggedIn) await context.addCookies(cookies)
-      const page = await context.newPage()
+      const isDefault = isLoggedIn && Object.keys(options).length === 0
+      let page = isDefault ? idle.pop() : undefined
+      if (!page) {
+        const context = await browser.newContext({
+          viewport,
+          locale: "en-GB",
+          timezoneId: "UTC",
+          baseURL: server.url,
+          ...still,
+          ...options,
+        })
+        context.setDefaultTimeout(actionTimeout)
+        if (isLoggedIn) await context.addCookies(cookies)
+        page = await context.newPage()
+        if (isDefault) reusable.add(page)
+      }
       const faults = listen(page)
       await page.goto(path.replace("SITE", site))
       return { page, faults }
+    },
+    close: async (page) => {
+      if (!reusable.has(page)) return page.context().close()
+      await reset(page)
+      idle.push(page)
     },
     [Symbol.asyncDispose]: async () => {
       await browser.close()
@@ -142,6 +158,20 @@ export async function openDashboard({
       folder[Symbol.dispose]()
     },
   }
+}
+
+/** Undoes what a test changed in a page. A fake clock and scripts added to each load stay: close such a page's context instead. */
+async function reset(page: Page): Promise<void> {
+  page.removeAllListeners()
+  await page.unrouteAll({ behavior: "wait" })
+  await page.evaluate(() => {
+    localStorage.clear()
+    sessionStorage.clear()
+  })
+  // Not over an element of the next page.
+  await page.mouse.move(0, 0)
+  await page.emulateMedia({ ...still, colorScheme: "light", media: null })
+  await page.setViewportSize(viewport)
 }
 
 /** Collects uncaught exceptions and console errors. A request aborted by leaving a page is neither. */

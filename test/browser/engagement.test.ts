@@ -62,7 +62,7 @@ describe.skipIf(noBrowser)(`the engagement page${skipped}`, () => {
     const shown = await cellsOf(page.getByRole("table", { name: table }))
     expect(shown.map((cells) => cells.slice(0, expected[0]?.length))).toEqual(expected as string[][])
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("a click filters by a page, and without any engagement the page says how to report it", async () => {
@@ -79,6 +79,6 @@ describe.skipIf(noBrowser)(`the engagement page${skipped}`, () => {
     await page.getByText("data-track-interactions").waitFor()
     expect(await violations(page)).toEqual([])
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 })

@@ -74,7 +74,7 @@ describe.skipIf(noBrowser)(`the errors page${skipped}`, () => {
       ),
     )
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("an error leads to its stack, its pages and its visitors", async () => {
@@ -114,7 +114,7 @@ describe.skipIf(noBrowser)(`the errors page${skipped}`, () => {
       ),
     )
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("a search finds messages, and without any the page says how to report them", async () => {
@@ -134,6 +134,6 @@ describe.skipIf(noBrowser)(`the errors page${skipped}`, () => {
     await page.getByRole("link", { name: "Setup instructions" }).click()
     await page.getByText("Receiving events").waitFor()
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 })

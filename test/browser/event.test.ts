@@ -86,7 +86,7 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
       ),
     )
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   const charts = [
@@ -116,7 +116,7 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     expect(cells).toEqual(
       course.map((row) => [count(row[one.measure]), row.previous ? count(row.previous[one.measure]) : "–"]),
     )
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("clicking a value filters by it, and clicking again removes the filter", async () => {
@@ -134,7 +134,7 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     await page.getByRole("button", { name: "Edit filter plan is pro" }).waitFor({ state: "detached" })
     await waitForQueries(page)
     await eventuallyPasses(async () => expect(await totalsOf(page)).toEqual(all))
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("is broken down by a property and a field, with the same numbers as the API", async () => {
@@ -154,7 +154,7 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     expect(new URL(page.url()).searchParams.getAll("split")).toEqual(["property.plan", "path"])
     await page.getByRole("combobox", { name: "Group by" }).selectOption("")
     await page.getByRole("table", { name: "Events by Path", exact: true }).waitFor()
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("all values of a property can be searched and clicked in a dialog", async () => {
@@ -168,7 +168,7 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     await dialog.getByRole("button", { name: "Desk lamp" }).click()
     await dialog.waitFor({ state: "detached" })
     await page.getByRole("button", { name: "Edit filter product is Desk lamp" }).waitFor()
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("numbers are shown as a distribution, with min, median, mean, p95 and max", async () => {
@@ -208,7 +208,7 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     expect(await Bun.file(await download.path()).text()).toBe(
       "from,to,events\r\n1.5,10,3\r\n10,9500,1204\r\n",
     )
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("numbers sent as text are named, and are read as numbers when asked to", async () => {
@@ -233,7 +233,7 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     await price.getByRole("button", { name: "As values: price" }).click()
     await price.getByRole("table", { name: "Values of price" }).waitFor()
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("a share link shows it without individual events and people", async () => {
@@ -250,7 +250,7 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     await eventuallyPasses(async () => expect(await fields.allInnerTexts()).not.toContain("Visitor"))
     expect(await violations(page)).toEqual([])
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("links to its recent events, a goal and a funnel", async () => {
@@ -266,7 +266,7 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
         expect(await page.getByRole("link", { name }).getAttribute("href")).toBe(target),
       )
     }
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("the command palette finds a property, and opens the breakdown by it", async () => {
@@ -279,7 +279,7 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     await page.getByRole("heading", { level: 1, name: "order_paid" }).waitFor()
     await page.getByRole("figure", { name: "Events by plan over time" }).waitFor()
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("an owner marks an event of which fewer are better, and its changes get colors", async () => {
@@ -304,7 +304,7 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     await page.getByRole("button", { name: "Lower is better" }).click()
     await page.getByText("Changes of error_shown are neutral").waitFor()
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("the values that explain a change are those of the query type movers", async () => {
@@ -322,7 +322,7 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     await table.locator("th[aria-sort=descending]", { hasText: "Share of change" }).waitFor()
     expect(await violations(page)).toEqual([])
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   const emptyCases = [
@@ -345,7 +345,7 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     await page.getByText(says).waitFor()
     await eventuallyPasses(async () => expect(await page.getByRole("link", { name: offers }).count()).toBe(1))
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("shows an error, loads on retry, and keeps the focus", async () => {
@@ -373,7 +373,7 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
       )
     }
     await waitForPage(page, "True or false")
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("shows the most frequent properties, finds others by search, and shows all", async () => {
@@ -394,7 +394,7 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     await page.getByRole("button", { name: "Show all 40 properties" }).click()
     await property(page, "key_39").getByRole("button", { name: "value 39" }).waitFor()
     await eventuallyPasses(async () => expect(await page.getByRole("article").count()).toBe(40))
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("today's chart compares to yesterday up to the current hour", async () => {
@@ -419,7 +419,7 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     expect(before).toEqual(
       Array.from({ length: 24 }, (_, one) => (one > hour ? "–" : one === hour ? "1" : "0")),
     )
-    await page.context().close()
+    await dashboard.close(page)
   })
 })
 

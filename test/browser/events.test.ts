@@ -52,7 +52,7 @@ describe.skipIf(noBrowser)(`the list of events${skipped}`, () => {
     await page.getByRole("link", { name: "order_paid" }).click()
     await page.getByRole("heading", { level: 1, name: "order_paid" }).waitFor()
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   const sorts = [
@@ -84,7 +84,7 @@ describe.skipIf(noBrowser)(`the list of events${skipped}`, () => {
     await eventuallyPasses(async () =>
       expect(await sorted.getAttribute("aria-sort")).toBe(query.order === "asc" ? "ascending" : "descending"),
     )
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("has pages, and the CSV file has all names", async () => {
@@ -108,7 +108,7 @@ describe.skipIf(noBrowser)(`the list of events${skipped}`, () => {
     await eventuallyPasses(async () =>
       expect(await after.evaluate((element) => element === document.activeElement)).toBe(true),
     )
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("is searched with the keyboard only, and shows a message without matches", async () => {
@@ -124,7 +124,7 @@ describe.skipIf(noBrowser)(`the list of events${skipped}`, () => {
     await page.getByText("No event names contain “viewed nowhere”").waitFor()
     await page.getByRole("link", { name: "Show all events" }).click()
     await waitForPage(page, "page_viewed")
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("a name with HTML or of maximum length is shown as text", async () => {
@@ -139,7 +139,7 @@ describe.skipIf(noBrowser)(`the list of events${skipped}`, () => {
     const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
     expect(overflow).toBeLessThanOrEqual(0)
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 })
 

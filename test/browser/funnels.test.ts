@@ -73,7 +73,7 @@ describe.skipIf(noBrowser)(`funnels${skipped}`, () => {
       ]),
     )
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("is compared to the previous period of the same length", async () => {
@@ -88,7 +88,7 @@ describe.skipIf(noBrowser)(`funnels${skipped}`, () => {
     expect(title).toBe(`Previous period: ${count(before?.people ?? -1)}`)
     await page.keyboard.press("c")
     await page.locator(".change").first().waitFor({ state: "detached" })
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("is broken down by a value of the first step, which becomes a filter when clicked", async () => {
@@ -120,7 +120,7 @@ describe.skipIf(noBrowser)(`funnels${skipped}`, () => {
     await waitForPage(page, "By channel")
     const entered = await page.locator(".stat-value").nth(1).textContent()
     expect(entered).not.toBe(count(first[0]?.people ?? -1))
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("starts with the two most frequent events on one click", async () => {
@@ -132,7 +132,7 @@ describe.skipIf(noBrowser)(`funnels${skipped}`, () => {
     await page.getByText("Where do people drop off?").waitFor()
     await page.getByRole("button", { name: "Choose events" }).click()
     await page.getByText("Choose at least two events").waitFor()
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("steps are added, moved and removed with the keyboard, and focus is kept", async () => {
@@ -158,7 +158,7 @@ describe.skipIf(noBrowser)(`funnels${skipped}`, () => {
     await page.keyboard.press("Enter")
     await page.getByText("product_viewed removed.").waitFor()
     expect(stepsOf(page)).toEqual(["cart_filled", "page_viewed", "order_paid"])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("an event is found by a part of its name, and stays selected on Escape", async () => {
@@ -184,7 +184,7 @@ describe.skipIf(noBrowser)(`funnels${skipped}`, () => {
     await page.keyboard.press("ArrowUp")
     await page.keyboard.press("Enter")
     expect(stepsOf(page)).toEqual(["page_viewed", "page_viewed", "cart_filled", "order_paid"])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("a step has its own filters", async () => {
@@ -209,7 +209,7 @@ describe.skipIf(noBrowser)(`funnels${skipped}`, () => {
     await eventuallyPasses(async () =>
       expect(await page.locator(".stat-value").last().textContent()).toBe(count(rows.at(-1)?.people ?? -1)),
     )
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("is saved, opened with another range, renamed, updated and deleted", async () => {
@@ -243,7 +243,7 @@ describe.skipIf(noBrowser)(`funnels${skipped}`, () => {
     await page.getByRole("button", { name: "Delete", exact: true }).click()
     await list.waitFor({ state: "detached" })
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("a share link shows it without a way to save", async () => {
@@ -261,7 +261,7 @@ describe.skipIf(noBrowser)(`funnels${skipped}`, () => {
       expect(await page.getByRole("button", { name: "Save", exact: true }).count()).toBe(0),
     )
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("can be downloaded as CSV", async () => {
@@ -274,7 +274,7 @@ describe.skipIf(noBrowser)(`funnels${skipped}`, () => {
     const [, first] = (await Bun.file(await download.path()).text()).split("\r\n")
     const [row] = await rowsOf<StepRow>(dashboard, funnel)
     expect(first).toBe(`1,page_viewed,${row?.people},100,100,${(row?.people ?? 0) - (await second())},`)
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   const second = async () => (await rowsOf<StepRow>(dashboard, funnel))[1]?.people ?? -1

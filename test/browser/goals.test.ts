@@ -76,7 +76,7 @@ describe.skipIf(noBrowser)(`goals${skipped}`, () => {
       course.map((day) => [rate(day.conversion_rate), rate(day.previous?.conversion_rate ?? -1)]),
     )
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("several goals are compared", async () => {
@@ -97,7 +97,7 @@ describe.skipIf(noBrowser)(`goals${skipped}`, () => {
         count(rows[index]?.converted ?? -1),
       ]),
     )
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("is saved, listed with its rate in any range, and deleted", async () => {
@@ -129,6 +129,6 @@ describe.skipIf(noBrowser)(`goals${skipped}`, () => {
     await page.getByRole("button", { name: "Delete", exact: true }).click()
     await table.waitFor({ state: "detached" })
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 })

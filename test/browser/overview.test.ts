@@ -81,7 +81,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
       top.map((row) => [row.name, row.total_events, row.unique_users]),
     )
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   const months = { startDate: dayAgo(55), endDate: dayAgo(1) }
@@ -108,7 +108,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     expect(cells.map((row) => row.reduce((sum, text) => sum + numberOf(text), 0))).toEqual(
       dates.map((row) => row.total_events),
     )
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   const choices = [
@@ -137,7 +137,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
       expect(new URL(page.url()).searchParams.get("show")).toBe(show)
     }
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("a number is chosen by keyboard and from the URL; only events can be stacked", async () => {
@@ -157,7 +157,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
       expect(await events.locator(".legend li").allTextContents()).toEqual(["Events", "Previous period"]),
     )
     expect(new URL(page.url()).search).toBe("?period=last_7d")
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("a dark chart is printed in the colors of its legend", async () => {
@@ -179,7 +179,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
       return [...found]
     })
     expect(drawn).toContain(legend)
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("visitors with an event in the last five minutes count as active", async () => {
@@ -197,7 +197,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     expect(active?.users).toBeGreaterThan(0)
     const { page } = await dashboard.open("/w/SITE/overview")
     await page.getByText(`${active?.users} active now`).waitFor()
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("the movers are the events that changed most by size, each with what explains it", async () => {
@@ -225,7 +225,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
       )
     }
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("a property value that explains a fall is named, and leads to the event filtered by it", async () => {
@@ -257,7 +257,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await list.getByRole("link", { name: "browser = Safari" }).click()
     await page.getByRole("heading", { name: "upload_done", level: 1 }).waitFor()
     expect(new URL(page.url()).searchParams.getAll("f")).toContain("eq:property.browser:Safari")
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("blank values are shown alike on every page", async () => {
@@ -277,7 +277,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await page.getByRole("table", { name: "Top properties" }).getByText("note = empty").waitFor()
     await page.goto(`/w/${dashboard.site}/event?name=blank_sent&period=today`)
     await page.getByRole("table", { name: "Values of note" }).getByText("empty").waitFor()
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("the range is compared with last year, weekdays or dates of choice", async () => {
@@ -301,7 +301,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
       expect(await page.getByRole("heading", { name: "Movers" }).count()).toBe(0),
     )
     expect(await violations(page)).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("top events are sorted by their change, with what fell to nothing", async () => {
@@ -324,7 +324,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
       .waitFor()
     const shown = await table.locator("tbody tr td:first-child").allInnerTexts()
     expect(shown).toEqual(rows.map(({ name }) => name))
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   const compared = [
@@ -349,7 +349,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await page.keyboard.press("c")
     await page.locator(".comparison-note").waitFor({ state: "detached" })
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("clicking a value adds a filter to the page and its address; the filter can be removed", async () => {
@@ -366,7 +366,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await eventuallyPasses(async () => expect(await firstNumber(page)).toBe(total))
     await page.goBack()
     await page.getByRole("button", { name: "Edit filter gift is false" }).waitFor()
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("an invalid filter in the address is reported", async () => {
@@ -377,7 +377,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     )
     await page.getByRole("button", { name: "Remove filter gift is false" }).click()
     await page.getByRole("alert").waitFor({ state: "detached" })
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("a second value of a property becomes an alternative; a click on a value removes it", async () => {
@@ -401,7 +401,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await pro.first().click()
     await page.getByRole("button", { name: "Edit filter plan is team" }).waitFor()
     expect(new URL(page.url()).searchParams.getAll("f")).toEqual(["eq:property.plan:team"])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("a filter is added with the keyboard only", async () => {
@@ -409,7 +409,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await page.locator(".stat-value").first().waitFor()
     await typeFilter(page, "property.plan", "team")
     await page.getByRole("button", { name: "Edit filter plan is team" }).waitFor()
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("values are found by typing, with their number of events, and several are selected", async () => {
@@ -442,7 +442,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
       "eq:property.plan:team",
       `in:property.product:${JSON.stringify(names)}`,
     ])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("the filters' popover closes with Escape and by a click elsewhere", async () => {
@@ -463,7 +463,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await page.getByRole("heading", { name: "Overview" }).click()
     await editor.waitFor({ state: "detached" })
     expect(new URL(page.url()).searchParams.getAll("f")).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("filters are changed and removed with the keyboard only, and focus is kept", async () => {
@@ -503,7 +503,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
       await page.getByRole("button", { name: "Remove filter" }).first().press("Enter")
       await waitForFocus(target)
     }
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("the page link and a share link are copied without the clipboard API", async () => {
@@ -530,7 +530,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await page.getByText("Copied", { exact: true }).waitFor()
     await page.getByRole("button", { name: "Done" }).click()
     await eventuallyPasses(async () => expect(await pasted()).toMatch(/\/share\/[\w-]+$/))
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("keyboard shortcuts select ranges, step through them, and open the list of shortcuts", async () => {
@@ -546,7 +546,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await page.getByRole("dialog", { name: "Keyboard shortcuts" }).waitFor()
     await page.keyboard.press("Escape")
     await page.getByRole("dialog").waitFor({ state: "detached" })
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("at 200% zoom the navigation and all menus can be reached", async () => {
@@ -563,7 +563,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await page.getByRole("button", { name: "appearance, log out" }).click()
     // A trial click checks that the button can be clicked, without clicking.
     await page.getByRole("button", { name: "Log out", exact: true }).click({ trial: true, timeout: 5_000 })
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("the command palette opens a page, a board and a saved view from the settings", async () => {
@@ -586,7 +586,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
       await page.getByRole("heading", { level: 1, name: heading }).waitFor()
     }
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("the command palette opens a page, an event and a range", async () => {
@@ -607,7 +607,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await page.keyboard.press("Enter")
     await page.getByRole("heading", { level: 1, name: "Overview" }).waitFor()
     expect(new URL(page.url()).searchParams.get("period")).toBe("yesterday")
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("a table can be downloaded as CSV", async () => {
@@ -620,7 +620,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     const [heading, first] = text.split("\r\n")
     expect(heading).toBe("name,events,visitors,share in percent")
     expect(first).toMatch(/^page_viewed,\d+,\d+,[\d.]+$/)
-    await page.context().close()
+    await dashboard.close(page)
   })
 })
 

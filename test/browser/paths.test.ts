@@ -50,7 +50,7 @@ describe.skipIf(noBrowser)(`paths${skipped}`, () => {
       )
     }
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("clicking an event shows its paths", async () => {
@@ -65,7 +65,7 @@ describe.skipIf(noBrowser)(`paths${skipped}`, () => {
       expect(await page.locator(".paths-middle").textContent()).toContain(`${count(all)} sessions`),
     )
     expect(new URL(page.url()).searchParams.getAll("step")).toEqual(["cart_filled"])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("events beyond the rows per step are summed up in one row", async () => {
@@ -79,7 +79,7 @@ describe.skipIf(noBrowser)(`paths${skipped}`, () => {
     await page.getByLabel("Rows per step").selectOption("20")
     await page.getByRole("link", { name: "rare_11" }).waitFor()
     await eventuallyPasses(async () => expect(await columnOf(page, "1 step before")).toHaveLength(12))
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("a name with HTML is shown as text", async () => {
@@ -90,7 +90,7 @@ describe.skipIf(noBrowser)(`paths${skipped}`, () => {
     expect((await columnOf(page, "1 step before"))[0]?.[0]).toBe(name)
     await eventuallyPasses(async () => expect(await page.locator("main img").count()).toBe(0))
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("starts with a suggested event", async () => {
@@ -98,7 +98,7 @@ describe.skipIf(noBrowser)(`paths${skipped}`, () => {
     await page.getByRole("button", { name: "page_viewed" }).click()
     await waitForPage(page, "1 step before")
     expect(new URL(page.url()).searchParams.getAll("step")).toEqual(["page_viewed"])
-    await page.context().close()
+    await dashboard.close(page)
   })
 })
 

@@ -62,7 +62,7 @@ describe.skipIf(noBrowser)(`links to people${skipped}`, () => {
     await page.getByText("Visitors active in this range").waitFor()
     expect(new URL(page.url()).search).toBe("")
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("a cell of a cohort leads to those who returned, and a session to its visitor", async () => {
@@ -86,7 +86,7 @@ describe.skipIf(noBrowser)(`links to people${skipped}`, () => {
     await page.getByRole("table").getByRole("link").first().click()
     await page.getByText("First seen").first().waitFor()
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("a date of a chart has a menu by mouse and keyboard: its range, its people, its annotation", async () => {
@@ -168,7 +168,7 @@ describe.skipIf(noBrowser)(`links to people${skipped}`, () => {
     ).map(numberOf)
     expect(visitors).toBe(busiest.unique_users)
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("rows and values lead to their people; a share link has no such links", async () => {
@@ -188,7 +188,7 @@ describe.skipIf(noBrowser)(`links to people${skipped}`, () => {
     })
     await page.getByRole("heading", { level: 1, name: "People" }).waitFor()
     await eventuallyPasses(async () => expect(await peopleOn(page)).toBe(pro?.unique_users ?? -1))
-    await page.context().close()
+    await dashboard.close(page)
 
     const { link } = await dashboard.api<{ link: string }>(`shares?website_id=${dashboard.site}`, {
       method: "POST",

@@ -90,7 +90,7 @@ describe.skipIf(noBrowser)(`people${skipped}`, () => {
       expect(await page.locator(".pager").textContent()).toContain(`of ${total.toLocaleString("en")}`),
     )
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("a visitor's timeline names the profile of each event", async () => {
@@ -101,7 +101,7 @@ describe.skipIf(noBrowser)(`people${skipped}`, () => {
     await link.click()
     await page.getByRole("heading", { level: 1, name: "Customer 30" }).waitFor()
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("is searched with the keyboard only, and the search can be cleared", async () => {
@@ -114,7 +114,7 @@ describe.skipIf(noBrowser)(`people${skipped}`, () => {
     await page.getByText("No visitors match “<b>bnobody”").waitFor()
     await page.getByRole("link", { name: "Show all" }).click()
     await waitForPage(page, "visitor-")
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("an email that is typed right after the page has opened is searched, and is no shortcut", async () => {
@@ -127,7 +127,7 @@ describe.skipIf(noBrowser)(`people${skipped}`, () => {
     await page.waitForURL((url) => url.search === `?search=${encodeURIComponent("c12@example.com")}`)
     await page.getByRole("link", { name: "Customer 12" }).waitFor()
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("one search finds profiles by name and email, and visitors by ID", async () => {
@@ -150,7 +150,7 @@ describe.skipIf(noBrowser)(`people${skipped}`, () => {
     await page.getByRole("link", { name: "All 20" }).click()
     await page.getByText("1 – 20 of 20").waitFor()
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   const found = [
@@ -169,7 +169,7 @@ describe.skipIf(noBrowser)(`people${skipped}`, () => {
     await page.keyboard.press("Enter")
     await page.getByRole("heading", { level: 1, name: heading }).waitFor()
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("lists the same profiles as the API, and finds them by name, email and ID", async () => {
@@ -188,7 +188,7 @@ describe.skipIf(noBrowser)(`people${skipped}`, () => {
     await page.getByRole("link", { name: "Customer 12" }).click()
     await page.getByRole("heading", { level: 1, name: "Customer 12" }).waitFor()
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("a visitor's page shows totals, traits and a timeline", async () => {
@@ -218,7 +218,7 @@ describe.skipIf(noBrowser)(`people${skipped}`, () => {
     const days = await page.locator(".person-day h3").count()
     expect(days).toBe(new Set(events.map(({ timestamp }) => timestamp.slice(0, 10))).size)
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("errors of a person are shown whole, each with the events before it in the order of time", async () => {
@@ -268,7 +268,7 @@ describe.skipIf(noBrowser)(`people${skipped}`, () => {
     await page.getByRole("button", { name: "All events" }).click()
     await eventuallyPasses(async () => expect(await titles.first().textContent()).toBe("support_contacted"))
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("the events of a person can all be listed by name", async () => {
@@ -281,7 +281,7 @@ describe.skipIf(noBrowser)(`people${skipped}`, () => {
     await page.getByRole("button", { name: "Show all 8" }).click()
     await eventuallyPasses(async () => expect(await rowsOf(page, "Top events")).toHaveLength(8))
     expect(await page.getByRole("button", { name: "Show all" }).count()).toBe(0)
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("older events are loaded on request", async () => {
@@ -301,7 +301,7 @@ describe.skipIf(noBrowser)(`people${skipped}`, () => {
     await eventuallyPasses(async () =>
       expect(await page.getByRole("button", { name: "Show older events" }).count()).toBe(0),
     )
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("a person without events in the range links to the last ones; an unknown person has none", async () => {
@@ -311,7 +311,7 @@ describe.skipIf(noBrowser)(`people${skipped}`, () => {
     await page.goto(`${dashboard.server.url}/w/${dashboard.site}/person?visitor=nobody-at-all`)
     await page.getByText("No events from this visitor").waitFor()
     expect(await violations(page)).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("the export has the data of one person", async () => {
@@ -326,14 +326,14 @@ describe.skipIf(noBrowser)(`people${skipped}`, () => {
     const kinds = lines.map((line) => JSON.parse(line))
     expect(kinds.find(({ type }) => type === "profile").profile_id).toBe("customer-6")
     expect(kinds.at(-1).type).toBe("end")
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("a profile includes events of its visitor from before it was identified", async () => {
     const { page } = await dashboard.open("/w/SITE/person?profile=customer-3")
     await waitForPage(page, "Customer 3")
     await page.locator(".event-name", { hasText: "before_login" }).first().waitFor()
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("a person's data is deleted after a confirmation that lists it", async () => {
@@ -354,7 +354,7 @@ describe.skipIf(noBrowser)(`people${skipped}`, () => {
     await done.getByRole("button", { name: "Go to people" }).click()
     await waitForPage(page, "visitor-")
     expect(await eventsNaming("customer-3")).toBe(0)
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("data is exported and deleted per website, by owners only", async () => {
@@ -363,7 +363,7 @@ describe.skipIf(noBrowser)(`people${skipped}`, () => {
     await eventuallyPasses(async () =>
       expect(await page.getByRole("button", { name: "Delete data…" }).count()).toBe(0),
     )
-    await page.context().close()
+    await dashboard.close(page)
     const cookie = await viewer()
     const { page: viewerPage } = await dashboard.open("/", { isLoggedIn: false })
     await viewerPage.context().addCookies([{ ...cookie, url: dashboard.server.url }])

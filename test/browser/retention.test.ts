@@ -72,7 +72,7 @@ describe.skipIf(noBrowser)(`retention${skipped}`, () => {
         expect(await cells()).toEqual(expected(({ returned }) => count(returned))),
       )
       expect(faults).toEqual([])
-      await page.context().close()
+      await dashboard.close(page)
     },
   )
 
@@ -91,14 +91,14 @@ describe.skipIf(noBrowser)(`retention${skipped}`, () => {
     const after = rows.filter(({ period }) => period === 1).slice(0, -1)
     const sum = (of: "people" | "returned") => after.reduce((all, row) => all + row[of], 0)
     expect(average[3]).toBe(rate((100 * sum("returned")) / sum("people")))
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("a past range has no incomplete periods", async () => {
     const { page } = await dashboard.open("/w/SITE/retention?by=weekly&period=last_week")
     await waitForPage(page, "Average")
     await eventuallyPasses(async () => expect(await page.getByText("so far").count()).toBe(0))
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("is saved with its settings but not its range", async () => {
@@ -116,6 +116,6 @@ describe.skipIf(noBrowser)(`retention${skipped}`, () => {
       ["order_paid", ""],
       "last_90d",
     ])
-    await page.context().close()
+    await dashboard.close(page)
   })
 })

@@ -43,7 +43,7 @@ describe.skipIf(noBrowser)(`saved views, annotations and share links${skipped}`,
     await page.getByRole("button", { name: "Edit filter Event is order_paid" }).waitFor()
     expect(new URL(page.url()).searchParams.get("period")).toBe("last_7d")
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   const deleted = [
@@ -72,7 +72,7 @@ describe.skipIf(noBrowser)(`saved views, annotations and share links${skipped}`,
       await page.getByRole("button", { name: "Cancel" }).click()
       await page.getByRole("link", { name: does }).waitFor({ state: "detached" })
     }
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("an annotation appears on the charts and in their legend", async () => {
@@ -86,7 +86,7 @@ describe.skipIf(noBrowser)(`saved views, annotations and share links${skipped}`,
       .getByRole("figure")
       .getByText(/: Release 2\.0$/)
       .waitFor()
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("an annotation leads to the same number of days before and after it, on every page", async () => {
@@ -119,7 +119,7 @@ describe.skipIf(noBrowser)(`saved views, annotations and share links${skipped}`,
       .getByRole("link", { name: "Compare before and after Release 1.9" })
       .waitFor()
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("a share link shows the reports of its website to anyone, but no individual people", async () => {
@@ -144,7 +144,7 @@ describe.skipIf(noBrowser)(`saved views, annotations and share links${skipped}`,
         `/embed/${token}?theme=dark&amp;chart=events"`,
       ),
     )
-    await page.context().close()
+    await dashboard.close(page)
 
     const { page: guest, faults } = await dashboard.open(link, { isLoggedIn: false })
     await waitForPage(guest, "page_viewed")
@@ -204,7 +204,7 @@ describe.skipIf(noBrowser)(`saved views, annotations and share links${skipped}`,
         .evaluateAll((all) => all.map((a) => a.getAttribute("href")))
       expect(links.filter((href) => !new RegExp(`^${link}/${name}(?:[?/]|$)`).test(href ?? ""))).toEqual([])
       expect(faults).toEqual([])
-      await page.context().close()
+      await dashboard.close(page)
     },
   )
 
@@ -228,7 +228,7 @@ describe.skipIf(noBrowser)(`saved views, annotations and share links${skipped}`,
     await page.getByRole("button", menu).click()
     await page.getByRole("button", { name: "Create share link…" }).click()
     await page.getByText("Share links cannot show individual visitors").waitFor()
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("a revoked share link says so", async () => {
@@ -241,7 +241,7 @@ describe.skipIf(noBrowser)(`saved views, annotations and share links${skipped}`,
     const { page } = await dashboard.open(created.link, { isLoggedIn: false })
     await page.getByRole("heading", { name: "This link is no longer valid" }).waitFor()
     await eventuallyPasses(async () => expect(await page.locator(".stat-value").count()).toBe(0))
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("a share link is rotated with an overlap, which can be ended at once", async () => {
@@ -270,7 +270,7 @@ describe.skipIf(noBrowser)(`saved views, annotations and share links${skipped}`,
     await page.getByText("Previous link of short revoked").waitFor()
     expect(await works(link, next)).toEqual([401, 200])
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("a viewer who is limited to sections sees only their pages", async () => {
@@ -312,7 +312,7 @@ describe.skipIf(noBrowser)(`saved views, annotations and share links${skipped}`,
       await page.getByRole("heading", { name: "No access to this page" }).waitFor()
       expect(response?.status()).toBe(403)
     }
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   const limits: { sections: string[]; path: string; columns: string[]; hasEvents: boolean }[] = [
@@ -366,7 +366,7 @@ describe.skipIf(noBrowser)(`saved views, annotations and share links${skipped}`,
         await eventuallyPasses(async () => expect(await page.getByText("Loading…").count()).toBe(0))
       }
       expect(faults).toEqual([])
-      await page.context().close()
+      await dashboard.close(page)
     },
   )
 
@@ -376,7 +376,7 @@ describe.skipIf(noBrowser)(`saved views, annotations and share links${skipped}`,
     expect(await violations(page)).toEqual([])
     await page.getByRole("link", { name: "Go to start page" }).click()
     await waitForPage(page, "google.com")
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("a viewer sees only their websites, read-only", async () => {
@@ -406,6 +406,6 @@ describe.skipIf(noBrowser)(`saved views, annotations and share links${skipped}`,
     await page.goto(`/w/${website.id}/overview`)
     await page.getByRole("heading", { name: "Website not found or no access" }).waitFor()
     await eventuallyPasses(async () => expect(await page.locator(".stat-value").count()).toBe(0))
-    await page.context().close()
+    await dashboard.close(page)
   })
 })

@@ -36,7 +36,7 @@ describe.skipIf(noBrowser)(`tooltips of charts${skipped}`, () => {
     expect(rows[0]?.[0]).toBe("Total")
     expect(numberOf(rows[0]?.[1] ?? "")).toBe(parts.reduce((sum, [, text]) => sum + numberOf(text), 0))
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   const path = "/w/SITE/event?name=order_paid&period=last_7d"
@@ -53,7 +53,7 @@ describe.skipIf(noBrowser)(`tooltips of charts${skipped}`, () => {
     ])
     expect(changed?.[0]).toBe("Change")
     expect(Math.abs(Number.parseFloat(changed?.[1]?.replace(/[▲▼] /, "") ?? "") - change)).toBeLessThan(0.51)
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("names the day of the previous period if it is another day of the week", async () => {
@@ -66,7 +66,7 @@ describe.skipIf(noBrowser)(`tooltips of charts${skipped}`, () => {
     await eventuallyPasses(async () =>
       expect((await rowsOf(tip))[1]?.[0]).toMatch(new RegExp(`^Previous period, ${weekday},? ${day} `)),
     )
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("a tap on a phone shows the tooltip inside the chart, and a tap elsewhere hides it", async () => {
@@ -87,7 +87,7 @@ describe.skipIf(noBrowser)(`tooltips of charts${skipped}`, () => {
     }
     await page.getByRole("heading", { level: 1 }).tap()
     await tip.waitFor({ state: "hidden" })
-    await page.context().close()
+    await dashboard.close(page)
   })
 })
 

@@ -46,7 +46,7 @@ describe.skipIf(noBrowser)(`the vitals page${skipped}`, () => {
       expect(text).toContain(`${count(row?.samples ?? 0)} measurements`)
     }
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("shows the previous value of each vital, and a larger one now as worse", async () => {
@@ -66,7 +66,7 @@ describe.skipIf(noBrowser)(`the vitals page${skipped}`, () => {
       const look = now > before ? "down" : now < before ? "up" : "same"
       expect(await number.locator(".change").getAttribute("class")).toBe(`change ${look}`)
     }
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test.each([
@@ -104,7 +104,7 @@ describe.skipIf(noBrowser)(`the vitals page${skipped}`, () => {
         }),
       ),
     )
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("shows every date of a vital, filters by a clicked value, and says how to report vitals", async () => {
@@ -131,6 +131,6 @@ describe.skipIf(noBrowser)(`the vitals page${skipped}`, () => {
     await page.getByText("data-track-web-vitals").waitFor()
     expect(await violations(page)).toEqual([])
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 })

@@ -134,7 +134,7 @@ describe.skipIf(noBrowser)(`the page of page views${skipped}`, () => {
     const shown = await cellsOf(tableIn(page, "Pages"))
     expect(shown.map((cells) => cells.slice(0, 3))).toEqual(pages.map((row) => views(row).map(String)))
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("each table has the rows of its query type", async () => {
@@ -156,7 +156,7 @@ describe.skipIf(noBrowser)(`the page of page views${skipped}`, () => {
     expect(new URL(page.url()).searchParams.get("devices")).toBe("screen_resolution")
     expect(await violations(page)).toEqual([])
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test.each(["hourly", "daily", "weekly"])(
@@ -171,7 +171,7 @@ describe.skipIf(noBrowser)(`the page of page views${skipped}`, () => {
       expect(shown.map(([, ...numbers]) => numbers.map(numberOf))).toEqual(
         rows.map((row) => [Number(row.visitors)]),
       )
-      await page.context().close()
+      await dashboard.close(page)
     },
   )
 
@@ -207,7 +207,7 @@ describe.skipIf(noBrowser)(`the page of page views${skipped}`, () => {
     }
     expect(await violations(page)).toEqual([])
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("loads all panels in one request, and another tab alone", async () => {
@@ -236,7 +236,7 @@ describe.skipIf(noBrowser)(`the page of page views${skipped}`, () => {
     await panelOf(page, "Pages").getByRole("button", { name: "Exit" }).click()
     await waitForQueries(page)
     expect(requests).toEqual([["exit_pages"]])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("explains the change of the selected number on request", async () => {
@@ -261,7 +261,7 @@ describe.skipIf(noBrowser)(`the page of page views${skipped}`, () => {
     expect(await page.locator(".movers-summary").textContent()).toStartWith("Sessions ")
     expect(await violations(page)).toEqual([])
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   const clicks = [
@@ -344,7 +344,7 @@ describe.skipIf(noBrowser)(`the page of page views${skipped}`, () => {
       await waitForQueries(page)
       await eventuallyPasses(async () => expect(await statsOf(page)).toEqual(all))
       expect(faults).toEqual([])
-      await page.context().close()
+      await dashboard.close(page)
     },
   )
 
@@ -372,7 +372,7 @@ describe.skipIf(noBrowser)(`the page of page views${skipped}`, () => {
     await eventuallyPasses(async () =>
       expect(await change(page, "Bounce rate").getAttribute("class")).toBe(`change ${color}`),
     )
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("a table has pages, and its CSV all rows", async () => {
@@ -393,7 +393,7 @@ describe.skipIf(noBrowser)(`the page of page views${skipped}`, () => {
     const [heading, ...lines] = (await Bun.file(await download.path()).text()).trimEnd().split("\r\n")
     expect(heading).toBe("page,views,visitors")
     expect(lines).toEqual(all.map(({ name, pageviews, visitors }) => `${name},${pageviews},${visitors}`))
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("a query that fails is reported in its panel, and the others show their numbers", async () => {
@@ -414,7 +414,7 @@ describe.skipIf(noBrowser)(`the page of page views${skipped}`, () => {
     await panelOf(page, "Countries").getByRole("alert").getByText("Too many values").waitFor()
     await eventuallyPasses(async () => expect(await page.getByRole("alert").count()).toBe(1))
     await eventuallyPasses(async () => expect(await statsOf(page)).toEqual(await totalsFor()))
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("the map colors the countries of the table", async () => {
@@ -428,7 +428,7 @@ describe.skipIf(noBrowser)(`the page of page views${skipped}`, () => {
     expect(await outline.evaluate((path: SVGPathElement) => path.style.getPropertyValue("--share"))).toBe(
       "100%",
     )
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("a website opens with this page if it has page views, else with the overview", async () => {
@@ -451,7 +451,7 @@ describe.skipIf(noBrowser)(`the page of page views${skipped}`, () => {
     await page.getByRole("link", { name: "Show setup instructions" }).click()
     expect(new URL(page.url()).pathname).toBe(`/w/${website.id}/install`)
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("a visitor with a page view in the last five minutes counts as active", async () => {
@@ -474,7 +474,7 @@ describe.skipIf(noBrowser)(`the page of page views${skipped}`, () => {
     expect(all).toBeGreaterThan(Number(await active(["custom"])))
     const { page } = await dashboard.open("/w/SITE/web")
     await page.getByText(`${all} active now`).waitFor()
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("a range without page views offers a longer one", async () => {
@@ -483,7 +483,7 @@ describe.skipIf(noBrowser)(`the page of page views${skipped}`, () => {
     await eventuallyPasses(async () => expect(await statsOf(page)).toEqual(["0", "0", "0", "0.0%", "–"]))
     await page.getByRole("link", { name: "Show last 90 days" }).click()
     await waitForPage(page, "google.com")
-    await page.context().close()
+    await dashboard.close(page)
   })
 })
 
