@@ -16,7 +16,8 @@ let engine: WorkerQueryEngine<QuerySpec>
 const faults: unknown[] = []
 const start = Date.UTC(2026, 5, 1)
 
-function startEngine(memory = 268_435_456): void {
+/** Waits until its thread has opened the database, as the server does before it accepts connections. */
+async function startEngine(memory = 268_435_456): Promise<void> {
   const path = folder.file("a.db")
   const environment = {
     now: Date.now,
@@ -39,6 +40,7 @@ function startEngine(memory = 268_435_456): void {
     },
     store,
   )
+  await engine.opened
 }
 
 beforeEach(() => {
@@ -79,7 +81,7 @@ function eventsQuery(query: Partial<GroupsQuery>): GroupsQuery {
 const never = new AbortController().signal
 
 test("a query sees events as soon as they are stored, and reads blocks once they are sealed", async () => {
-  startEngine()
+  await startEngine()
   await insert(20_000)
   const before = await engine.run(eventsQuery({}), "a key", never)
   expect([before.result.groups[0]?.values, before.statistics.source]).toEqual([[20_000, 20_000], "rows"])
@@ -95,7 +97,7 @@ test("a query sees events as soon as they are stored, and reads blocks once they
 })
 
 test("a query of a disconnected client is canceled, and others do not wait for it", async () => {
-  startEngine()
+  await startEngine()
   await insert(100_000)
   const asker = new AbortController()
   let ended = false
@@ -114,7 +116,7 @@ test("a query of a disconnected client is canceled, and others do not wait for i
 })
 
 test("a query that exceeds its memory budget fails, and the next one succeeds", async () => {
-  startEngine(16_777_216)
+  await startEngine(16_777_216)
   await insert(60_000)
   const all = engine.run(eventsQuery({ by: ["anonymous_id"] }), "a key", never)
   await expect(all).rejects.toBeInstanceOf(OutOfMemoryBudgetError)
@@ -124,7 +126,7 @@ test("a query that exceeds its memory budget fails, and the next one succeeds", 
 })
 
 test("concurrent queries get their own results", async () => {
-  startEngine()
+  await startEngine()
   await insert(30_000)
   const answers = await Promise.all(
     Array.from({ length: 20 }, (_, index) => {
@@ -138,7 +140,7 @@ test("concurrent queries get their own results", async () => {
 })
 
 test("a query leaves no abort listener behind once it is answered or has failed", async () => {
-  startEngine(16_777_216)
+  await startEngine(16_777_216)
   await insert(60_000)
   const { signal } = new AbortController()
   let listeners = 0
@@ -162,13 +164,12 @@ test("a query leaves no abort listener behind once it is answered or has failed"
 })
 
 test("after a start with a backlog, the first query waits until it is sealed, and reads few rows", async () => {
-  startEngine()
+  await startEngine()
   const count = 150_000
   await insert(count)
   await engine.close()
   await store.close()
-  startEngine()
-  await engine.opened
+  await startEngine()
   const query = engine.run(eventsQuery({}), "a", new AbortController().signal)
   engine.start()
   const { result, statistics } = await query
