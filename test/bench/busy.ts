@@ -4,11 +4,10 @@ import { join } from "node:path"
 import { type Server, startServer } from "../harness.ts"
 import { memoryOf } from "../support/memory.ts"
 import { standardEvents } from "./dataset.ts"
-import { evict, website } from "./engines.ts"
+import { evict, install, website } from "./engines.ts"
 import { prepare } from "./prepare.ts"
+import { prepareWide } from "./wide-prepare.ts"
 
-/** Events per second; each is sent in its own request. */
-const eventsMeanwhile = 50
 /** Number of distinct events, which are sent over and over. */
 const sentEvents = 1_000
 
@@ -23,18 +22,30 @@ export interface Busy extends AsyncDisposable {
   memory: () => number
 }
 
-/** `dir`: folder of the data set, which is created if missing; undefined: a temporary data set. */
-export async function startBusy(events: number, dir: string | undefined): Promise<Busy> {
+export interface BusyOptions {
+  events: number
+  /** Folder of the data set, which is created if missing; undefined: a temporary data set. */
+  dir?: string
+  /** The wide data set instead of the standard one. */
+  wide?: boolean
+  /** MiB; undefined: the default. */
+  queryMemory?: number
+  /** Events per second; each is sent in its own request. */
+  arriving: number
+}
+
+export async function startBusy({ events, dir, wide, queryMemory, arriving }: BusyOptions): Promise<Busy> {
   const parent = dir ?? mkdtempSync(join(tmpdir(), "databuddy-bench-"))
-  const { folder } = await prepare(parent, join(parent, "engines"), events, ["databuddy"])
+  const folder = await preparedIn(parent, events, wide)
   const key = readFileSync(join(folder, "key"), "utf8")
   // The load must not change the data that a later run queries.
   const copies = mkdtempSync(join(folder, "busy-"))
   const db = join(copies, "databuddy.db")
   copyFileSync(join(folder, "databuddy.db"), db, constants.COPYFILE_FICLONE)
   await evict(copies, [copies])
-  const server = await startServer({ db })
-  const sending = sendMeanwhile(server.url, key)
+  const args = queryMemory === undefined ? [] : ["--query-memory", String(queryMemory * 1_048_576)]
+  const server = await startServer({ db, args })
+  const sending = sendMeanwhile(server.url, key, arriving)
   return {
     server,
     key,
@@ -48,11 +59,21 @@ export async function startBusy(events: number, dir: string | undefined): Promis
   }
 }
 
+/** Creates the data set if it is missing, and returns its folder. */
+async function preparedIn(parent: string, events: number, wide = false): Promise<string> {
+  const packages = join(parent, "engines")
+  if (!wide) return (await prepare(parent, packages, events, ["databuddy"])).folder
+  const folder = join(parent, `wide-${events}`)
+  await install(packages)
+  await prepareWide(folder, packages, events)
+  return folder
+}
+
 /** Sends current events of known visitors in new sessions. */
 export function sendMeanwhile(
   url: string,
   key: string,
-  perSecond = eventsMeanwhile,
+  perSecond: number,
 ): { sent: () => number; stop: () => Promise<void> } {
   const bodies = [...standardEvents(sentEvents, Date.now(), 2)].map(({ timestamp: _, ...event }) =>
     JSON.stringify({ ...event, sessionId: `now-${event.sessionId}`, websiteId: website }),

@@ -53,6 +53,9 @@ program
   .option("--events <n>", "events to query", Number, 10_000_000)
   .option("--rounds <n>", "warm loads of each page", Number, 9)
   .option("--dir <folder>", "folder in which the database is kept and reused")
+  .option("--wide", "query the wide data set instead of the standard one")
+  .option("--query-memory <MiB>", "--query-memory of the server, by default that of serve", Number)
+  .option("--arriving <n>", "events that arrive per second meanwhile", Number, 50)
   .action(benchViews)
 program
   .command("pages")

@@ -66,7 +66,7 @@ export async function benchPages({ events, rounds, dir }: Options): Promise<void
       "this needs Chromium: apt-get install chromium-headless-shell fonts-liberation, or CHROMIUM=path",
     )
   const out = (line: string) => process.stdout.write(`${line}\n`)
-  await using busy = await startBusy(events, dir)
+  await using busy = await startBusy({ events, arriving: 50, ...(dir !== undefined && { dir }) })
   const browser = await launch()
   try {
     const context = await loggedIn(

@@ -1,10 +1,8 @@
-import { startBusy } from "./busy.ts"
+import { type BusyOptions, startBusy } from "./busy.ts"
 import { website } from "./engines.ts"
 
-interface Options {
-  events: number
+interface Options extends BusyOptions {
   rounds: number
-  dir?: string
 }
 
 type Body = { parameters: (object | string)[] } & Record<string, unknown>
@@ -144,10 +142,11 @@ const views: View[] = [
 ]
 
 /** Prints how long each view takes while events arrive. The views alternate, so that they share the cache. */
-export async function benchViews({ events, rounds, dir }: Options): Promise<void> {
+export async function benchViews({ rounds, ...options }: Options): Promise<void> {
   const out = (line: string) => process.stdout.write(`${line}\n`)
-  await using busy = await startBusy(events, dir)
+  await using busy = await startBusy(options)
   const { server, key } = busy
+  const { events } = options
   const times = views.map((): number[] => [])
   for (let round = 0; round <= rounds; round++) {
     for (const [index, view] of views.entries()) {
@@ -174,7 +173,10 @@ export async function benchViews({ events, rounds, dir }: Options): Promise<void
     const matched = await matchedBy(server.url, key, filters)
     out(`| ${[name, ...cells, atMost, matched.toLocaleString("en")].join(" | ")} |`)
   }
-  out(`\nmost memory: ${busy.memory().toFixed(0)} MiB; events that came in meanwhile: ${busy.sent()}`)
+  const all = times.flatMap(([, ...warm]) => warm).sort((a, b) => a - b)
+  const share = (part: number) => all[Math.ceil(part * all.length) - 1]?.toFixed(0)
+  out(`\nall pages, warm: p50 ${share(0.5)}, p99 ${share(0.99)}`)
+  out(`most memory: ${busy.memory().toFixed(0)} MiB; events that came in meanwhile: ${busy.sent()}`)
 }
 
 async function runQueries(url: string, key: string, body: Body): Promise<Answers["data"]> {
