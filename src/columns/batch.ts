@@ -1,9 +1,8 @@
 import { type EventKind, kindIndex } from "../event-kinds.ts"
 import { type ContextField, contextFields } from "../store/contexts.ts"
 import { type IdKind, idKinds } from "../store/identities.ts"
-
-/** Codes of a column, in the smallest width that holds them. */
-export type Codes = Uint8Array | Uint16Array | Uint32Array
+import type { StoredIdSet } from "./stored-id-set.ts"
+import type { Codes } from "./typed-arrays.ts"
 
 /** A JSON value other than null. */
 export type Value = string | number | boolean | object
@@ -51,6 +50,8 @@ export interface Batch {
   readonly block?: number | string
   /** The name of each event. Only set for a batch of several slices of a block: see `JoinedBatch`. */
   names?(): Column
+  /** The slices of such a batch. */
+  readonly slices?: readonly { name: string; events: number }[]
   website: number
   name: string
   kind: EventKind
@@ -67,6 +68,8 @@ export interface Batch {
   visitors(): Uint32Array
   sessions(): Uint32Array
   profiles(): Uint32Array
+  /** The distinct ids of all events. Undefined if they are not stored: then the ids of the events must be read. */
+  distinct?(kind: IdKind): StoredIdSet | undefined
   /** Undefined if no event has a value. */
   column(field: TextField): Column | undefined
   /** The column of a top-level key, or undefined if no event has the key. */
@@ -90,7 +93,7 @@ export function sliceKey({ name, kind, crawler }: SliceId): string {
 /** A block, or the type of a row, was removed after it was looked up. The reader must open a new snapshot. */
 export class StaleBlockError extends Error {}
 
-export { type IdKind, idKinds }
+export { type Codes, type IdKind, idKinds }
 
 /** One more than the largest dictionary id that visitors(), sessions() and profiles() return. */
 export type DictionarySizes = Record<IdKind, number>

@@ -13,6 +13,7 @@ import {
 } from "./batch.ts"
 import { emptyCodes, joinColumns, present } from "./column.ts"
 import type { Columns, PropertyColumns } from "./memory-batch.ts"
+import { packIdSet } from "./stored-id-set.ts"
 import { listedProperties, staysInRows } from "./stored-properties.ts"
 import { lowerBoundOfDoubles } from "./typed-arrays.ts"
 
@@ -45,6 +46,8 @@ const maxJsonNumbers = 16
  * as fast.
  */
 export const minEventsForQuarters = 64
+/** A set of ids is stored if it has at most this fraction of the bytes of the ids: reading it is that much faster. */
+const minIdSetRatio = 4
 export const quarterMs = 900_000
 export const quartersPerDay = dayMs / quarterMs
 
@@ -77,6 +80,11 @@ export type ListedKey = [key: string, slices: number[], events: number[]]
 export interface Layout {
   times: ColumnLocation
   ids: Partial<Record<IdKind, ColumnLocation>>
+  /**
+   * The distinct ids of all events of the block, in the format of `stored-id-set.ts`. Absent if they are not stored.
+   * Earlier versions did not store them.
+   */
+  distinct?: Partial<Record<IdKind, ColumnLocation>>
   fields: Partial<Record<TextField, ColumnLocation>>
   /**
    * The column has only the codes of the listed slices. A location of null means that the values stay in the
@@ -125,11 +133,17 @@ export function* encode(sets: readonly Columns[]): Generator<void, EncodedBlock>
   const packer = new Packer()
   const times = packer.pack(concatenateCodes(sorted.map((set) => set.times)))
   const ids: Layout["ids"] = {}
+  const distinct: NonNullable<Layout["distinct"]> = {}
+  const counts = sorted.map(({ count }) => count)
+  // By default, queries exclude crawlers, and select events of one kind.
+  const hasIdSets = sorted.every(({ kind, crawler }) => kind === first.kind && !crawler)
   for (const kind of idKinds) {
     const dictionaryIds = concatenateCodes(sorted.map((set) => set.ids[kind]))
-    if (dictionaryIds.some((id) => id !== 0)) ids[kind] = packer.pack(dictionaryIds)
+    if (!dictionaryIds.some((id) => id !== 0)) continue
+    ids[kind] = packer.pack(dictionaryIds)
+    const set = hasIdSets ? packIdSet(dictionaryIds) : undefined
+    if (set && set.length * minIdSetRatio <= dictionaryIds.byteLength) distinct[kind] = packer.packBytes(set)
   }
-  const counts = sorted.map(({ count }) => count)
   const fields: Layout["fields"] = {}
   for (const field of textFields) {
     const columns = sorted.map((set) => set.fields[field])
@@ -156,6 +170,7 @@ export function* encode(sets: readonly Columns[]): Generator<void, EncodedBlock>
   const layout: Layout = {
     times,
     ids,
+    ...(Object.keys(distinct).length > 0 ? { distinct } : {}),
     fields,
     properties,
     ...(keys.length > listedProperties ? { rest: packer.packJson(keys.slice(listedProperties)) } : {}),
@@ -283,7 +298,10 @@ class Packer {
   }
 
   packJson(value: unknown): ColumnLocation {
-    const bytes = new TextEncoder().encode(JSON.stringify(value))
+    return this.packBytes(new TextEncoder().encode(JSON.stringify(value)))
+  }
+
+  packBytes(bytes: Uint8Array): ColumnLocation {
     return { ...this.#append(bytes, 0), v: bytes.length }
   }
 

@@ -4,6 +4,7 @@ import { hashBytes, hashIds, hashSeed, type IdChunk, PackedTexts, wordsPerHash }
 import {
   type Batch,
   type Column,
+  type IdKind,
   idKinds,
   StaleBlockError,
   sliceKey,
@@ -89,6 +90,10 @@ function hasTextsOfHashes({ hashes, texts: packed }: IdChunk, seed: bigint): boo
 function compareBlock(block: BlockRow, reader: BlockReader): string | undefined {
   const rows = reader.rows.build(block)
   if (rows.length > block.slices.length) return "a name is missing"
+  for (const kind of idKinds) {
+    const stored = reader.segments.distinct(block, kind)
+    if (stored && !equalArrays(stored.ids(), distinctIn(rows, kind))) return `the set of ${kind}`
+  }
   for (const [index, slice] of block.slices.entries()) {
     const difference = compareSlice(reader.open(slice), rows[index])
     if (difference) return difference
@@ -110,6 +115,14 @@ function compareSlice(block: Batch, rows: Batch | undefined): string | undefined
   for (const key of keys)
     if (!equalColumns(block.property(key), rows.property(key))) return "values of a property"
   return undefined
+}
+
+/** The distinct ids of batches without 0, ascending. */
+function distinctIn(batches: readonly Batch[], kind: IdKind): Uint32Array {
+  const ids = new Set<number>()
+  for (const batch of batches) for (const id of batch[kind]()) ids.add(id)
+  ids.delete(0)
+  return Uint32Array.from(ids).sort()
 }
 
 /** A slice can have an empty column for a field that other slices of its block have. */

@@ -6,6 +6,7 @@ import type { BlockRows } from "./block-rows.ts"
 import { type ColumnLocation, slicesPerBlock } from "./block-writer.ts"
 import { emptyCodes, joinColumns, sliceOf } from "./column.ts"
 import type { SegmentReader } from "./segment-reader.ts"
+import type { StoredIdSet } from "./stored-id-set.ts"
 
 /**
  * Adjacent slices of a block as one batch, for queries that do not depend on the order of events. A day has a slice for
@@ -75,6 +76,10 @@ export class JoinedBatch implements Batch {
   visitors = () => this.#idsOf("visitors")
   sessions = () => this.#idsOf("sessions")
   profiles = () => this.#idsOf("profiles")
+
+  distinct(kind: IdKind): StoredIdSet | undefined {
+    return this.count === this.#row.events ? this.segments.distinct(this.#row, kind) : undefined
+  }
 
   column(field: TextField): Column | undefined {
     const location = this.segments.layout(this.#row).fields[field]

@@ -11,6 +11,7 @@ import {
 } from "./block-writer.ts"
 import { NumberColumn, NumberValues, SparseColumn } from "./column.ts"
 import { type Cached, type ColumnCache, columnBytes } from "./column-cache.ts"
+import { StoredIdSet } from "./stored-id-set.ts"
 import { arrayOf, copyOf } from "./typed-arrays.ts"
 
 const sql = {
@@ -149,6 +150,17 @@ export class SegmentReader {
   #textOf(row: BlockRow, location: ColumnLocation): string {
     const bytes = this.#segmentOf(row, location).content
     return new TextDecoder().decode(bytes.subarray(location.o, location.o + (location.v as number)))
+  }
+
+  /** Reads the distinct ids of all events of a block; undefined if they are not stored. Throws StaleBlockError. */
+  distinct(row: BlockRow, kind: IdKind): StoredIdSet | undefined {
+    const location = this.layout(row).distinct?.[kind]
+    if (!location) return undefined
+    return this.cache.get(row, `distinct ${kind}`, () => {
+      const { content, bytes } = this.#segmentOf(row, location)
+      const set = content.subarray(location.o, location.o + (location.v as number))
+      return { content: new StoredIdSet(set), bytes: bytes + columnBytes }
+    })
   }
 
   /** Reads the dictionary ids of all events of a block. Throws StaleBlockError. */

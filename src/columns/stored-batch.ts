@@ -1,11 +1,12 @@
 import type { EventKind } from "../event-kinds.ts"
-import { type Batch, type Codes, type Column, dayMs, type TextField } from "./batch.ts"
+import { type Batch, type Codes, type Column, dayMs, type IdKind, type TextField } from "./batch.ts"
 import type { BlockRow, Slice } from "./block.ts"
 import type { OpenLayout } from "./block-layout.ts"
 import type { BlockRows } from "./block-rows.ts"
 import { type ColumnLocation, slicesPerBlock } from "./block-writer.ts"
 import { sliceOf } from "./column.ts"
 import type { SegmentReader } from "./segment-reader.ts"
+import type { StoredIdSet } from "./stored-id-set.ts"
 
 /** A slice of a block. Each column is read when it is first requested. */
 export class StoredBatch implements Batch {
@@ -45,6 +46,10 @@ export class StoredBatch implements Batch {
   visitors = () => this.#codesOf("visitors", this.#layout.ids.visitors) as Uint32Array
   sessions = () => this.#codesOf("sessions", this.#layout.ids.sessions) as Uint32Array
   profiles = () => this.#codesOf("profiles", this.#layout.ids.profiles) as Uint32Array
+
+  distinct(kind: IdKind): StoredIdSet | undefined {
+    return this.count === this.#row.events ? this.segments.distinct(this.#row, kind) : undefined
+  }
 
   column(field: TextField): Column | undefined {
     const location = this.#layout.fields[field]

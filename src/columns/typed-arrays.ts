@@ -1,7 +1,9 @@
-import type { Codes } from "./batch.ts"
+/** Codes of a column, in the smallest width that holds them. */
+export type Codes = Uint8Array | Uint16Array | Uint32Array
 
 /** Returns a view of bytes as numbers, or a copy if the bytes are not aligned. */
 export function arrayOf(bytes: Uint8Array, offset: number, count: number, width: 4): Uint32Array
+export function arrayOf(bytes: Uint8Array, offset: number, count: number, width: 2): Uint16Array
 export function arrayOf(bytes: Uint8Array, offset: number, count: number, width: 1 | 2 | 4): Codes
 export function arrayOf(bytes: Uint8Array, offset: number, count: number, width: 1 | 2 | 4): Codes {
   const at = bytes.byteOffset + offset

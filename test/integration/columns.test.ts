@@ -290,6 +290,39 @@ describe("column blocks", () => {
     })
   }
 
+  test("count whole days by their sets of ids, and parts of days by the ids of events", () => {
+    const minutes = (count: number, from: number) =>
+      Array.from({ length: count }, (_, index) => ({
+        name: `event ${index % 3}`,
+        ts: from + index * 60_000,
+        receivedAt: from + index * 60_000,
+        anonymousId: index % 7 === 0 ? null : `visitor ${(from + index) % 50}`,
+        sessionId: `session ${Math.floor(index / 20)}`,
+      }))
+    insert([...minutes(1_440, start), ...minutes(1_440, start + dayMs)])
+    const results = () =>
+      [start, start + 3_600_000].flatMap((from) =>
+        [start + dayMs, start + 2 * dayMs, start + 2 * dayMs - 1].map((to) =>
+          executeQuerySync(db, {
+            kind: "groups",
+            scope: { ...scope, from, to },
+            by: [],
+            measures: ["events", "event_types", "users", "sessions"],
+          }).result.groups.map(({ values }) => values),
+        ),
+      )
+    const expected = results()
+    seal()
+    const sets = "select json_extract(layout, '$.distinct.visitors') from blocks"
+    expect(db.prepare(sets).pluck().all()).not.toContain(null)
+    expect(results()).toEqual(expected)
+    expect(differences(db)).toEqual([])
+    db.exec(
+      "update blocks set layout = json_set(layout, '$.distinct.visitors', json_extract(layout, '$.distinct.sessions'))",
+    )
+    expect(differences(db)).toEqual([expect.stringContaining("the set of visitors"), expect.anything()])
+  })
+
   for (const [sentence, order, isStored] of [
     [
       "leave long strings that nearly all differ in the rows",

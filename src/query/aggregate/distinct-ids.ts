@@ -51,6 +51,11 @@ export class DistinctIds implements Measurement {
   count(): void {}
 
   addAll(group: number, batch: Batch, selection: Selection): void {
+    const stored = sizeOf(selection) === batch.count ? batch.distinct?.(this.kind) : undefined
+    if (stored) {
+      this.#ownSet(group).addStored(stored)
+      return
+    }
     const ids = batch[this.kind]()
     if (sizeOf(selection) === 1) this.#add(group, ids[indexAt(selection, 0)] as number)
     else this.#addAll(group, ids, selection)

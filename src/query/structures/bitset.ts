@@ -52,6 +52,21 @@ function addAt(bits: Bitset, ids: Uint32Array, at: Uint32Array): number {
   return added
 }
 
+/** Sets the bit of `first` plus each offset, and returns how many of them were not set before. */
+export function addOffsets(bits: Bitset, offsets: Uint16Array, first: number): number {
+  let added = 0
+  for (let n = 0; n < offsets.length; n++) {
+    const id = first + (offsets[n] as number)
+    const word = bits[id >>> 5] as number
+    const bit = 1 << (id & 31)
+    if ((word & bit) === 0) {
+      bits[id >>> 5] = word | bit
+      added++
+    }
+  }
+  return added
+}
+
 /** Sets the bits of the selected ids without counting, which saves a branch. */
 export function setBits(bits: Bitset, ids: Uint32Array, { first, end, at }: Selection): void {
   if (at) setAt(bits, ids, at)

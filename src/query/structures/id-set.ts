@@ -1,4 +1,6 @@
+import type { StoredIdSet } from "../../columns/stored-id-set.ts"
 import {
+  addOffsets,
   addToBitset,
   type Bitset,
   bitsetBytes,
@@ -83,6 +85,23 @@ export class IdSet {
     if (insertSlot(slots, id)) {
       this.#own++
       if (this.#own * 2 > slots.length) this.#grow(slots)
+    }
+  }
+
+  /** Adds the ids that a block stores. */
+  addStored(stored: StoredIdSet): void {
+    this.#expect(stored.size)
+    const bits = this.#bits
+    if (!bits || this.base) {
+      this.addAll(stored.ids(), { first: 0, end: stored.size, at: undefined })
+      return
+    }
+    for (const { first, content } of stored.chunks) {
+      if (content instanceof Uint16Array) this.#own += addOffsets(bits, content, first)
+      else {
+        const own = bits.subarray(first / bitsPerWord)
+        this.#own += uniteBitsets(own, content.subarray(0, own.length))
+      }
     }
   }
 
