@@ -223,11 +223,13 @@ function totalsOf(numbers: Float64Array, codes: Uint32Array, first: number, at: 
     if (code === 0) continue
     const number = numbers[code - 1] as number
     const after = total + number
-    rest += Math.abs(total) >= Math.abs(number) ? total - after + number : number - after + total
+    const added = after - total
+    // The rounding error without a branch (Knuth), twice as fast as comparing which of both is larger.
+    rest += total - (after - added) + (number - added)
     total = after
     times++
-    least = Math.min(least, number)
-    most = Math.max(most, number)
+    if (number < least) least = number
+    if (number > most) most = number
   }
   return { times, total, rest, least, most }
 }

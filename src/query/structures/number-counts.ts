@@ -7,6 +7,10 @@ import type { Selection } from "./selection.ts"
 
 /** Measured bytes of an object without numbers. */
 const objectBytes = 300
+/** Bytes of a list in addition to its codes. */
+const listBytes = 100
+/** Fewer codes are appended to one list; more get a list of their own, because a list that grows is copied. */
+const minListLength = 64
 const initialLength = 4
 /**
  * A percentile uses quickselect if the dictionary has more than this many times as many numbers; otherwise, it scans
@@ -19,12 +23,17 @@ const sparseFactor = 4
 const spareRoom = 1.25
 
 /**
- * Counts how often each number of a dictionary occurs. Holds a list with a code for each occurrence, or an array with a
+ * Counts how often each number of a dictionary occurs. Holds lists with a code for each occurrence, or an array with a
  * count for each code once that is smaller. With a `base`, which must not change any more, and whose codes this
  * dictionary shares, it stores only the additions.
  */
 export class NumberCounts {
-  #list = new Uint32Array(initialLength)
+  /** These do not change, so that others can share them. */
+  #lists: Uint32Array[] = []
+  /** A list that grows, of which the first `#appended` codes are used. */
+  #growing = new Uint32Array(initialLength)
+  #appended = 0
+  /** Codes of all lists. */
   #length = 0
   /** A database holds fewer than 2^32 events. The codes that stand for no number are counted too, but not read. */
   #counts: Uint32Array | undefined
@@ -40,20 +49,21 @@ export class NumberCounts {
   add(code: number, times: number): void {
     const counts = this.#makeRoom(times)
     if (counts) counts[code] = (counts[code] as number) + times
-    else {
-      this.#list.fill(code, this.#length, this.#length + times)
-      this.#length += times
-    }
+    else this.#roomFor(times).fill(code)
   }
 
   /** Adds the number of each selected event. `mapping`: codes of the dictionary by code of the column. */
   addAll(codes: Codes, mapping: Uint32Array, { first, end, at }: Selection): void {
-    const counts = this.#makeRoom(at ? at.length : end - first)
+    const size = at ? at.length : end - first
+    const counts = this.#makeRoom(size)
     const own = wideCodes(codes.subarray(first, end))
     if (counts && at) countMappedAt(counts, own, mapping, first, at)
     else if (counts) countMapped(counts, own, mapping)
-    else if (at) this.#length = listMappedAt(this.#list, this.#length, own, mapping, first, at)
-    else this.#length = listMapped(this.#list, this.#length, own, mapping)
+    else {
+      const list = new Uint32Array(size)
+      const count = at ? listMappedAt(list, own, mapping, first, at) : listMapped(list, own, mapping)
+      this.#append(count === size ? list : list.slice(0, count))
+    }
   }
 
   /** Adds other counts. */
@@ -61,20 +71,52 @@ export class NumberCounts {
     if (other.base) this.merge(other.base)
     const mapping = this.dictionary.mappingOf(other.dictionary)
     const more = other.#counts
-    const list = other.#list.subarray(0, other.#length)
-    const counts = this.#makeRoom(more ? totalOf(more) : list.length)
-    if (!more) {
-      if (!counts) this.#length = listMapped(this.#list, this.#length, list, mapping)
-      else if (mapping) countMapped(counts, list, mapping)
-      else countCodes(counts, list)
-    } else if (!counts) this.#length = listCounts(this.#list, this.#length, more, mapping)
-    else if (mapping) addMapped(counts, more, mapping)
-    else addCounts(counts, more)
+    const total = more ? totalOf(more) : other.#length
+    const counts = this.#makeRoom(total)
+    if (more) {
+      if (!counts) this.#append(listOf(more, total, mapping))
+      else if (mapping) addMapped(counts, more, mapping)
+      else addCounts(counts, more)
+      return
+    }
+    for (const list of other.#allLists()) {
+      if (counts && mapping) countMapped(counts, list, mapping)
+      else if (counts) countCodes(counts, list)
+      else this.#append(mapping ? list.map((code) => mapping[code] as number) : list)
+    }
+  }
+
+  /** All lists that are in use. */
+  *#allLists(): Generator<Uint32Array> {
+    yield* this.#lists
+    if (this.#appended > 0) yield this.#growing.subarray(0, this.#appended)
+  }
+
+  /** Adds a list that does not change. Its memory is reserved as if it were a copy: its owner can be evicted from the cache. */
+  #share(list: Uint32Array): void {
+    this.budget.reserve(listBytes + list.byteLength)
+    this.#lists.push(list)
+    this.#length += list.length
+  }
+
+  #append(codes: Uint32Array): void {
+    if (codes.length >= minListLength) this.#share(codes)
+    else this.#roomFor(codes.length).set(codes)
+  }
+
+  /** Returns the place of the next codes in the growing list. */
+  #roomFor(count: number): Uint32Array {
+    const start = this.#appended
+    const end = start + count
+    if (end > this.#growing.length) this.#resize(Math.max(end, this.#growing.length * 2))
+    this.#appended = end
+    this.#length += count
+    return this.#growing.subarray(start, end)
   }
 
   /**
    * Makes room for `more` numbers. Returns the array of counts, with an element for each code; undefined if the numbers
-   * belong in the list.
+   * belong in lists.
    */
   #makeRoom(more: number): Uint32Array | undefined {
     const { size } = this.dictionary
@@ -87,9 +129,7 @@ export class NumberCounts {
       this.#counts = undefined
       this.budget.reserve(-before.byteLength)
     }
-    if (total > this.#list.length)
-      this.#resize(Math.ceil(Math.min(Math.max(total, this.#list.length * 2), size * spareRoom)))
-    if (before) this.#length = listCounts(this.#list, 0, before, undefined)
+    if (before) this.#append(listOf(before, totalOf(before), undefined))
     return undefined
   }
 
@@ -98,22 +138,25 @@ export class NumberCounts {
     const counts = new Uint32Array(Math.ceil(this.dictionary.size * spareRoom))
     this.budget.reserve(counts.byteLength - (before?.byteLength ?? 0))
     if (before) counts.set(before)
-    else countCodes(counts, this.#list.subarray(0, this.#length))
+    else for (const list of this.#allLists()) countCodes(counts, list)
+    for (const { byteLength } of this.#lists) this.budget.reserve(-listBytes - byteLength)
+    this.#lists = []
     this.#counts = counts
     this.#length = 0
+    this.#appended = 0
     this.#resize(0)
     return counts
   }
 
   #resize(length: number): void {
-    this.budget.reserve((length - this.#list.length) * 4)
-    this.#list = copyInto(new Uint32Array(length), this.#list.subarray(0, this.#length))
+    this.budget.reserve((length - this.#growing.length) * 4)
+    this.#growing = copyInto(new Uint32Array(length), this.#growing.subarray(0, this.#appended))
   }
 
   /** Reduces memory use. */
   pack(): void {
     // Copying the list takes longer than adding to it.
-    if (this.#length * 2 < this.#list.length) this.#resize(this.#length)
+    if (this.#appended * 2 < this.#growing.length) this.#resize(this.#appended)
   }
 
   /** The nearest-rank percentile; null if there are no numbers. `share`: 0.95 for the 95th. */
@@ -134,8 +177,9 @@ export class NumberCounts {
     const numbers = new Float64Array(total)
     let count = 0
     for (let level: NumberCounts | undefined = this; level; level = level.base)
-      for (let at = 0; at < level.#length; at++)
-        numbers[count++] = this.dictionary.numberOf(level.#list[at] as number)
+      for (const list of level.#allLists())
+        for (let at = 0; at < list.length; at++)
+          numbers[count++] = this.dictionary.numberOf(list[at] as number)
     return quickselect(numbers, rank - 1, 0, total)
   }
 
@@ -144,7 +188,7 @@ export class NumberCounts {
     const counts = dictionary.scratch()
     for (let level: NumberCounts | undefined = this; level; level = level.base) {
       if (level.#counts) addCounts(counts, level.#counts)
-      else countCodes(counts, level.#list.subarray(0, level.#length))
+      else for (const list of level.#allLists()) countCodes(counts, list)
     }
     const code = codeOfRank(counts, dictionary.order(), rank)
     counts.fill(0)
@@ -195,58 +239,45 @@ function countMappedAt(
   }
 }
 
-// The functions below return the new length of the list.
+// The next two functions write the codes of numbers to a list, and return how many they are.
 
-function listMapped(
-  list: Uint32Array,
-  length: number,
-  codes: Uint32Array,
-  mapping: Uint32Array | undefined,
-): number {
-  if (!mapping) {
-    list.set(codes, length)
-    return length + codes.length
-  }
-  let next = length
+function listMapped(list: Uint32Array, codes: Uint32Array, mapping: Uint32Array): number {
+  let count = 0
   for (let n = 0; n < codes.length; n++) {
     const code = mapping[codes[n] as number] as number
     if (code < firstCode) continue
-    list[next++] = code
+    list[count++] = code
   }
-  return next
+  return count
 }
 
 function listMappedAt(
   list: Uint32Array,
-  length: number,
   codes: Uint32Array,
   mapping: Uint32Array,
   first: number,
   at: Uint32Array,
 ): number {
-  let next = length
+  let count = 0
   for (let n = 0; n < at.length; n++) {
     const code = mapping[codes[(at[n] as number) - first] as number] as number
     if (code < firstCode) continue
-    list[next++] = code
+    list[count++] = code
   }
-  return next
+  return count
 }
 
-function listCounts(
-  list: Uint32Array,
-  length: number,
-  counts: Uint32Array,
-  mapping: Uint32Array | undefined,
-): number {
-  let next = length
+/** Each code as often as `counts` says, `total` codes together. */
+function listOf(counts: Uint32Array, total: number, mapping: Uint32Array | undefined): Uint32Array {
+  const list = new Uint32Array(total)
+  let next = 0
   for (let code = firstCode; code < counts.length; code++) {
     const times = counts[code] as number
     if (times === 0) continue
     list.fill(mapping ? (mapping[code] as number) : code, next, next + times)
     next += times
   }
-  return next
+  return list
 }
 
 function addCounts(counts: Uint32Array, more: Uint32Array): void {
