@@ -98,8 +98,11 @@ export interface Narrowed {
 type BatchHead = Pick<Batch, "name" | "kind" | "website">
 /** Decides for a whole batch. */
 type BatchTest = (batch: BatchHead) => boolean
-/** Decides for each event, with one truth value per code, or for all events of the batch together. */
-type EventTest = (batch: Batch) => { codes: Codes; fits: Uint8Array } | boolean
+/**
+ * Decides for each event, with one truth value per code, or for all events of the batch together. `only`: set if a
+ * single code fits.
+ */
+type EventTest = (batch: Batch) => { codes: Codes; fits: Uint8Array; only?: number | undefined } | boolean
 
 /** Selects the events of a batch that match a set of filters. */
 export class Matcher {
@@ -198,10 +201,12 @@ export class Matcher {
       const result = test(batch)
       if (result === false) return undefined
       if (result === true) continue
-      const { codes, fits } = result
+      const { codes, fits, only } = result
       const count = matching
         ? filterIndexes(matching, codes, fits, indexes)
-        : findIndexes(first, end, codes, fits, indexes)
+        : only === undefined
+          ? findIndexes(first, end, codes, fits, indexes)
+          : findIndexesOfCode(first, end, codes, only, fits, indexes)
       if (count === 0) return undefined
       if (matching || count < end - first) matching = indexes.subarray(0, count)
     }
@@ -291,7 +296,7 @@ export class Matcher {
       const codes = idsOf(batch)
       // Most batches have no event of a given person, and indexOf detects that ten times as fast as a loop.
       if (count === 1 && codes.indexOf(last) < 0) return isNegation
-      return { codes, fits }
+      return { codes, fits, only: count === 1 && !isNegation ? last : undefined }
     }
   }
 }
@@ -300,7 +305,7 @@ export class Matcher {
 function columnTest(field: Dimension, test: ValuePredicate): EventTest {
   const missing = test(undefined, undefined)
   // All slices of a block share their values, so each value is tested once.
-  const tables = new WeakMap<readonly Value[], Uint8Array | boolean>()
+  const tables = new WeakMap<readonly Value[], ReturnType<typeof truthTable>>()
   return (batch) => {
     const column = columnOf(batch, field)
     if (!column) return missing
@@ -309,14 +314,16 @@ function columnTest(field: Dimension, test: ValuePredicate): EventTest {
       table = truthTable([missing, ...column.values.map((value) => test(textOf(value), value))])
       tables.set(column.values, table)
     }
-    return typeof table === "boolean" ? table : { codes: column.codes, fits: table }
+    return typeof table === "boolean" ? table : { codes: column.codes, ...table }
   }
 }
 
 /** One truth value per code, or a single one if it is the same for all codes. */
-function truthTable(truths: boolean[]): Uint8Array | boolean {
+function truthTable(truths: boolean[]): { fits: Uint8Array; only: number | undefined } | boolean {
   if (truths.every(Boolean)) return true
-  return truths.some(Boolean) && Uint8Array.from(truths, Number)
+  const only = truths.indexOf(true)
+  if (only < 0) return false
+  return { fits: Uint8Array.from(truths, Number), only: truths.lastIndexOf(true) === only ? only : undefined }
 }
 
 /**
@@ -353,20 +360,47 @@ function presence(batch: Batch, keys: readonly string[]): Uint8Array {
   return has
 }
 
+/**
+ * If more than one event in this many has a code, testing each event is faster than searching for the code. Known after
+ * a few matches.
+ */
+const eventsPerMatch = 24
+const minMatches = 16
+
 // Branch-free, because a branch would be mispredicted half the time.
 
-/** Writes the indexes of the matching events, and returns their number. */
+/** Writes the indexes of the matching events after the first `before` indexes, and returns the number of all indexes. */
 function findIndexes(
   first: number,
   end: number,
   codes: Codes,
   fits: Uint8Array,
   indexes: Uint32Array,
+  before = 0,
 ): number {
-  let count = 0
+  let count = before
   for (let index = first; index < end; index++) {
     indexes[count] = index
     count += fits[codes[index] as number] as number
+  }
+  return count
+}
+
+/** Like `findIndexes`, for a single code. `indexOf` compares several codes at once, but has a cost for each match. */
+function findIndexesOfCode(
+  first: number,
+  end: number,
+  codes: Codes,
+  code: number,
+  fits: Uint8Array,
+  indexes: Uint32Array,
+): number {
+  const inRange = codes.subarray(0, end)
+  let count = 0
+  for (let index = inRange.indexOf(code, first); index >= 0; index = inRange.indexOf(code, index + 1)) {
+    indexes[count++] = index
+    if (count > minMatches && count * eventsPerMatch > index - first)
+      return findIndexes(index + 1, end, codes, fits, indexes, count)
   }
   return count
 }
