@@ -50,7 +50,7 @@ export interface Batch {
   readonly block?: number | string
   /** The name of each event. Only set for a batch of several slices of a block: see `JoinedBatch`. */
   names?(): Column
-  /** The slices of such a batch. */
+  /** The slices of such a batch. Undefined if it has only the matching events of the slices. */
   readonly slices?: readonly { name: string; events: number }[]
   website: number
   name: string

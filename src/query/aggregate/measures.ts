@@ -198,8 +198,8 @@ class DistinctNames extends CounterMeasure<string> {
   }
 
   override addAll(group: number, batch: Batch, selection: Selection): void {
-    if (batch.names && sizeOf(selection) === batch.count)
-      for (const { name, events } of batch.slices ?? []) this.count(group, name, events)
+    if (batch.slices && sizeOf(selection) === batch.count)
+      for (const { name, events } of batch.slices) this.count(group, name, events)
     else if (batch.names)
       forEachValue(batch.names(), selection, (name, times) => this.count(group, String(name), times))
     else this.count(group, batch.name, sizeOf(selection))
