@@ -5,6 +5,44 @@ import { GroupedIds } from "../../src/query/aggregate/grouped-ids.ts"
 import { MemoryBudget } from "../../src/query/structures/memory-budget.ts"
 import { mulberry32 } from "../support/random.ts"
 
+/** A table over `base` with one group, and a batch with each list of ids merged from another table. */
+function tableOf(lists: readonly number[][], stamps: Stamps, base?: GroupedIds): GroupedIds {
+  const budget = new MemoryBudget(2 ** 30)
+  const table = new GroupedIds("visitors", 10_000, stamps, budget, base)
+  if (!base) table.grow()
+  for (const list of lists) {
+    const other = new GroupedIds("visitors", 10_000, stamps, budget)
+    other.grow()
+    const ids = Uint32Array.from(list)
+    other.addAll(0, batchOf(ids), { first: 0, end: ids.length, at: undefined })
+    other.pack()
+    table.merge(0, other, 0)
+  }
+  return table
+}
+
+const range = (from: number, to: number) => Array.from({ length: to - from }, (_, index) => to - 1 - index)
+
+test.each([
+  ["new ids", [[9_001, 9_002]], 2],
+  ["ids of the first, of the last and of both lists", [[1, 2_000, 3_000, 4_999]], 0],
+  ["new and known ids", [[1, 9_001]], 1],
+  ["the same new id in two tables", [[9_001], [9_001, 1]], 1],
+  ["a long list", [range(4_900, 5_100)], 100],
+] as const)("over a base with many ids, %s are counted once", (_, lists, added) => {
+  const stamps = new Stamps()
+  // In descending order, because the order of arrival is any.
+  const base = tableOf([range(1, 3_000), range(2_000, 5_000)], stamps)
+  const more = tableOf(
+    lists.map((list) => [...list]),
+    stamps,
+    base,
+  )
+  expect(more.value(0)).toBe(4_999 + added)
+  expect(base.value(0)).toBe(4_999)
+  expect(tableOf([[9_999]], stamps, more).value(0)).toBe(5_000 + added)
+})
+
 const seed = Number(process.env.DATABUDDY_FUZZ_SEED ?? 1)
 
 /** A batch that has only visitor ids. */

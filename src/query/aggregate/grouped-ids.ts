@@ -1,6 +1,6 @@
 import type { Batch, IdKind } from "../../columns/batch.ts"
 import type { Stamps } from "../../columns/stamps.ts"
-import { copyInto } from "../../columns/typed-arrays.ts"
+import { copyInto, lowerBound } from "../../columns/typed-arrays.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
 import { indexAt, type Selection, sizeOf } from "../structures/selection.ts"
 import type { Measurement } from "./measurement.ts"
@@ -9,12 +9,21 @@ import type { Measurement } from "./measurement.ts"
 const minPending = 1_048_576
 /** Minimum ids of a group for which a merge shares the list of the other table instead of copying it. */
 const minSharedIds = 64
+/** Ids that are counted in the time of one step of a binary search. */
+const idsPerStep = 2
+
+/** The ids of a group of a table, which must not change any more. */
+interface IdList {
+  table: GroupedIds
+  group: number
+}
 
 /**
  * Counts distinct ids of many groups. Collects pairs of group and id. When many have been collected, sorts them by
  * group and removes duplicates. Takes 4 bytes per id; a set per group would take a hundred, and need a lookup per
  * event. With a `base`, which must not change any more, it stores only the ids added since. A merge shares the lists of
- * the other table; duplicates across lists are found only when counting.
+ * the other table; duplicates across lists are found only when counting. A few ids are
+ * searched for in the lists of the base, whose own count is cached.
  */
 export class GroupedIds implements Measurement {
   #groups: number
@@ -25,7 +34,9 @@ export class GroupedIds implements Measurement {
   #ends = new Uint32Array(0)
   #ids = new Uint32Array(0)
   /** Lists of tables that were merged into this one, by group. Other lists can have the same ids. */
-  readonly #shared = new Map<number, Uint32Array[]>()
+  readonly #shared = new Map<number, IdList[]>()
+  /** By group: 1 once its ids are in ascending order. Undefined until a group is sorted. */
+  #isSorted: Uint8Array | undefined
   /** Number of distinct ids of each group, once counted. */
   #sizes: Uint32Array | undefined
   #bytes = 0
@@ -81,17 +92,18 @@ export class GroupedIds implements Measurement {
   merge(group: number, other: GroupedIds, from: number): void {
     if (other.base && from < other.base.#groups) this.merge(group, other.base, from)
     other.#sort()
-    this.#mergeIds(group, other.#ownIds(from))
-    for (const ids of other.#shared.get(from) ?? []) this.#mergeIds(group, ids)
+    this.#mergeList(group, { table: other, group: from })
+    for (const list of other.#shared.get(from) ?? []) this.#mergeList(group, list)
   }
 
-  #mergeIds(group: number, ids: Uint32Array): void {
+  #mergeList(group: number, list: IdList): void {
+    const ids = list.table.#ownIds(list.group)
     if (ids.length >= minSharedIds) {
       // Charged as if it were a copy, because the other table can be evicted from the cache.
       this.budget.reserve(ids.byteLength)
       const shared = this.#shared.get(group)
-      if (shared) shared.push(ids)
-      else this.#shared.set(group, [ids])
+      if (shared) shared.push(list)
+      else this.#shared.set(group, [list])
       this.#sizes = undefined
     } else if (ids.length > 0) {
       this.#makeRoom(ids.length)
@@ -183,6 +195,7 @@ export class GroupedIds implements Measurement {
     }
     this.#ids = at === ids.length ? ids : ids.slice(0, at)
     this.#ends = newEnds
+    this.#isSorted = undefined
     this.#pending = 0
     this.#account()
   }
@@ -193,28 +206,65 @@ export class GroupedIds implements Measurement {
     const sizes = new Uint32Array(this.#groups)
     const { base } = this
     for (let group = 0; group < sizes.length; group++) {
-      const own = this.#ownIds(group)
       const isNewGroup = !base || group >= base.#groups
-      if (this.#shared.has(group) || (!isNewGroup && own.length > 0)) sizes[group] = this.#countAll(group)
-      else sizes[group] = isNewGroup ? own.length : base.value(group)
+      const { length } = this.#ownIds(group)
+      if (this.#shared.has(group) || (!isNewGroup && length > 0)) sizes[group] = this.#countDistinct(group)
+      else sizes[group] = isNewGroup ? length : base.value(group)
     }
     return sizes
   }
 
   /** Counts the distinct ids in all lists of a group, on all levels. */
-  #countAll(group: number): number {
+  #countDistinct(group: number): number {
+    const { base } = this
+    const own = this.#listsOf(group)
+    const below: IdList[] = []
+    for (let level = base; level; level = level.base) below.push(...level.#listsOf(group))
+    const [added, total] = [this.#total(own), this.#total(below)]
+    const steps = added * below.length * Math.log2(total + 1)
+    const isSearch = base !== undefined && steps * idsPerStep < total
+    // Counting in the base uses a stamp too.
+    const ofBase = isSearch ? base.value(group) : 0
     const { array, stamp } = this.stamps.of(this.range)
-    let count = 0
-    for (let level: GroupedIds | undefined = this; level; level = level.base) {
-      count += markNew(level.#ownIds(group), array, stamp)
-      for (const ids of level.#shared.get(group) ?? []) count += markNew(ids, array, stamp)
+    if (!isSearch)
+      return [...own, ...below].reduce(
+        (sum, { table, group }) => sum + markNew(table.#ownIds(group), array, stamp),
+        0,
+      )
+    const known = below.map(({ table, group }) => table.#sortedIds(group))
+    let count = ofBase
+    for (const { table, group } of own) {
+      for (const id of table.#ownIds(group)) {
+        if (array[id] === stamp) continue
+        array[id] = stamp
+        if (!known.some((ids) => ids[lowerBound(ids, id)] === id)) count++
+      }
     }
     return count
   }
 
+  /** The ids of a group on this level, ascending. Sorts them the first time; nothing else depends on their order. */
+  #sortedIds(group: number): Uint32Array {
+    const ids = this.#ownIds(group)
+    this.#isSorted ??= new Uint8Array(this.#groups)
+    if (this.#isSorted[group] === 0) ids.sort()
+    this.#isSorted[group] = 1
+    return ids
+  }
+
+  #total(lists: readonly IdList[]): number {
+    return lists.reduce((sum, { table, group }) => sum + table.#ownIds(group).length, 0)
+  }
+
+  /** The lists of a group on this level that have ids. */
+  #listsOf(group: number): IdList[] {
+    const shared = this.#shared.get(group) ?? []
+    return this.#ownIds(group).length > 0 ? [{ table: this, group }, ...shared] : shared
+  }
+
   #account(): void {
     const bytes =
-      this.#pendingGroups.byteLength * 2 + this.#ids.byteLength + this.#ends.byteLength + this.#groups * 4
+      this.#pendingGroups.byteLength * 2 + this.#ids.byteLength + this.#ends.byteLength + this.#groups * 5
     this.budget.reserve(bytes - this.#bytes)
     this.#bytes = bytes
   }

@@ -8,9 +8,7 @@ import { intersect, type Selection, timeRange } from "../structures/selection.ts
 /** An aggregate of events. Aggregates of disjoint events can be merged. */
 export interface Mergeable<Self> {
   add(batch: Batch, selection: Selection): void
-  /**
-   * Adds another aggregate of the same kind in steps of a few ms. The other aggregate must not change in the meantime.
-   */
+  /** Adds another aggregate of the same kind in steps of a few ms. The other aggregate must not change any more. */
   merge(other: Self): Generator<void, void>
   /** Reduces memory use. After that, it can only be merged into other aggregates. */
   pack(): void
