@@ -124,50 +124,74 @@ function* crossingIds(
   budget: MemoryBudget,
 ): Generator<void, Map<Day, Ids> | undefined> {
   const { days } = source
-  const size = source.dictionarySizes.sessions
-  const lists: Uint32Array[] = []
-  for (const day of days) lists.push(yield* idsOf(source, day, name, size, budget))
-  const olderCount = Math.max(0, days.length - recentDays)
-  const older = yield* olderDays(source, name, lists.slice(0, olderCount), budget)
-  const { dayOf } = older
+  const sealed = yield* sealedDays(source, name, budget)
   const added = days.map(() => new Set<number>())
-  // The same for the recent days that have already been compared.
-  budget.reserve(size * 2)
-  const recentOf = new Uint16Array(size)
-  const add = (number: number, id: number) => {
-    if (number !== several) added[number - 1]?.add(id)
-  }
-  for (let number = olderCount + 1; number <= days.length; number++) {
-    for (const id of lists[number - 1] as Uint32Array) {
-      const [before, recent] = [dayOf[id] ?? 0, recentOf[id] as number]
-      recentOf[id] = recent === 0 ? number : several
-      if (before === 0 && recent === 0) continue
-      add(before, id)
-      if (recent !== 0) add(recent, id)
-      add(number, id)
-    }
-    yield
-  }
   for (const day of days) {
     for (const { batch } of day.inRows()) {
       if (!batch) continue
-      for (const id of new Set(batch.sessions())) {
-        if (id === 0) continue
-        add(dayOf[id] ?? 0, id)
-        add(recentOf[id] as number, id)
+      const { dayOf } = sealed
+      for (const id of batch.sessions()) {
+        const number = dayOf[id] ?? 0
+        // A session of several days is among the crossing ones of each.
+        if (id !== 0 && number !== 0 && number !== several) added[number - 1]?.add(id)
       }
     }
     yield
   }
   const all = days.map((_, index): Ids => {
-    const own = older.crossing[index] ?? none
+    const own = sealed.crossing[index] ?? none
     const more = added[index] as ReadonlySet<number>
     return more.size === 0 ? own : withKey(Uint32Array.from([...own.ids, ...more]).sort())
   })
-  const total = lists.reduce((sum, { length }) => sum + length, 0)
   const crossing = all.reduce((sum, { ids }) => sum + ids.length, 0)
-  if (crossing * crossingShare > total) return undefined
+  if (crossing * crossingShare > sealed.total) return undefined
   return new Map(days.map((day, index) => [day, all[index] ?? none]))
+}
+
+/**
+ * The sessions in blocks of all days. Cached as a whole, because the queries of a request usually find the same blocks,
+ * and without the recent days, whose blocks change.
+ */
+function* sealedDays(
+  source: Snapshot,
+  name: string,
+  budget: MemoryBudget,
+): Generator<void, SessionDays & { total: number }> {
+  const { days, cache } = source
+  const key = `sessions of all days ${days[0]?.day} ${days.length} ${name}`
+  const state = days.map(({ day, state }) => `${day} ${state}`).join(" ")
+  const known = cache.find<SessionDays & { total: number }>(key, state)
+  if (known) return known
+  const size = source.dictionarySizes.sessions
+  const lists: Uint32Array[] = []
+  for (const day of days) lists.push(yield* idsOf(source, day, name, size, budget))
+  const olderCount = Math.max(0, days.length - recentDays)
+  const older = yield* olderDays(source, name, lists.slice(0, olderCount), budget)
+  const own = budget.child()
+  own.reserve(size * 2 + days.length * listBytes)
+  const dayOf = new Uint16Array(size)
+  dayOf.set(older.dayOf)
+  const added = days.map((): number[] => [])
+  for (let number = olderCount + 1; number <= days.length; number++) {
+    for (const id of lists[number - 1] as Uint32Array) {
+      const before = dayOf[id] as number
+      dayOf[id] = before === 0 ? number : several
+      if (before === 0) continue
+      if (before !== several) added[before - 1]?.push(id)
+      added[number - 1]?.push(id)
+    }
+    yield
+  }
+  const crossing = days.map((_, index): Ids => {
+    const ids = older.crossing[index] ?? none
+    const more = added[index] as readonly number[]
+    return more.length === 0 ? ids : withKey(Uint32Array.from([...ids.ids, ...more]).sort())
+  })
+  const total = lists.reduce((sum, { length }) => sum + length, 0)
+  const sessionDays = { dayOf, crossing, total }
+  const bytes = own.reserved + crossing.reduce((sum, { ids }) => sum + ids.byteLength, 0)
+  if (cache.put(key, state, sessionDays, bytes, false)) own.release()
+  return sessionDays
 }
 
 function withKey(ids: Uint32Array): Ids {
