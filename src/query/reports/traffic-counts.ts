@@ -31,6 +31,8 @@ interface Label {
   by: GroupKey
   /** Start of the bucket, Unix ms; 0 without buckets. */
   start: number
+  /** Identifies both. */
+  key: string
 }
 
 /**
@@ -80,11 +82,15 @@ export class TrafficCounts implements Mergeable<TrafficCounts> {
 
   /** Returns the group, and adds it if it is new. */
   groupOf(by: GroupKey, start: number): number {
-    const key = `${start} ${JSON.stringify(by)}`
+    return this.#groupOf({ by, start, key: `${start} ${JSON.stringify(by)}` })
+  }
+
+  #groupOf(label: Label): number {
+    const { key } = label
     const known = this.#known(key)
     if (known !== undefined) return known
     this.budget.reserve(trafficGroupBytes + key.length * 2)
-    const group = this.#labels.push({ by, start }) - 1
+    const group = this.#labels.push(label) - 1
     this.#groups.set(key, group)
     this.#views.push(0)
     this.#sessions.push(0)
@@ -138,9 +144,9 @@ export class TrafficCounts implements Mergeable<TrafficCounts> {
   }
 
   *merge(other: TrafficCounts): Generator<void, void> {
-    for (const [from, { by, start }] of other.#labels.entries()) {
+    for (const [from, label] of other.#labels.entries()) {
       if (from % groupsPerStep === groupsPerStep - 1) yield
-      const group = this.groupOf(by, start)
+      const group = this.#groupOf(label)
       const add = (own: number[], others: number[]) => {
         own[group] = (own[group] as number) + (others[from] as number)
       }
