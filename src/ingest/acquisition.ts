@@ -1,6 +1,6 @@
 import type { AcquisitionContext, acquisitionFields } from "../store/contexts.ts"
 import { LruCache } from "./lru-cache.ts"
-import { cut } from "./page-text.ts"
+import { cut, type PageAddress } from "./page-text.ts"
 import { type ReferrerType, typeOfHost } from "./referrer-domains.ts"
 
 /**
@@ -26,8 +26,8 @@ const maxHostLength = 253
  */
 const maxReadLength = 8_192
 
-/** Entries of the caches of referrers and of contexts: about 1 MB each with ordinary referrers. A miss takes 2 µs. */
-const maxCached = 2_000
+/** Entries of the caches of referrers and of contexts: about 2 MB each with ordinary referrers. A miss takes 2 µs. */
+const maxCached = 4_000
 
 /** The fields of an item that affect its context in addition to the referrer. */
 const attributionFields = [
@@ -53,6 +53,9 @@ interface Referrer {
   type: ReferrerType
 }
 
+/** The part of a page's address that a context depends on. */
+type Page = Pick<PageAddress, "hostname" | "search">
+
 const noReferrer: Referrer = { url: "", host: "", type: "direct" }
 
 /**
@@ -66,21 +69,30 @@ export class AcquisitionContexts {
    * caches ids by object.
    */
   readonly #contexts = new LruCache<AcquisitionContext>(maxCached)
+  /** The last one of these: the items of a request usually share it. */
+  #last: { referrer: unknown; host: string; domain: string; context: AcquisitionContext } | undefined
 
   /**
-   * The context of one item. `page`: the URL of the page, if known; its query supplies UTM values and click IDs that
+   * The context of one item. `page`: the address of the page, if known; its query supplies UTM values and click IDs that
    * the item lacks. `domain`: the domain of the website. Malformed values are left out.
    */
-  acquisitionContext(item: AcquisitionInput, page: URL | undefined, domain: string): AcquisitionContext {
-    const query = page && attributionQuery.test(page.search) ? page.searchParams : undefined
+  acquisitionContext(item: AcquisitionInput, page: Page | undefined, domain: string): AcquisitionContext {
+    const query = page && attributionQuery.test(page.search) ? new URLSearchParams(page.search) : undefined
     if (query || attributionFields.some((name) => item[name])) return this.#context(item, page, domain, query)
-    const key = `${textOf(item.referrer)}\0${page?.hostname ?? ""}\0${domain}`
-    return this.#contexts.get(key, () => this.#context(item, page, domain, undefined))
+    const { referrer } = item
+    const host = page?.hostname ?? ""
+    const last = this.#last
+    if (last && last.referrer === referrer && last.host === host && last.domain === domain)
+      return last.context
+    const key = `${textOf(referrer)}\0${host}\0${domain}`
+    const context = this.#contexts.get(key, () => this.#context(item, page, domain, undefined))
+    this.#last = { referrer, host, domain, context }
+    return context
   }
 
   #context(
     item: AcquisitionInput,
-    page: URL | undefined,
+    page: Page | undefined,
     domain: string,
     query: URLSearchParams | undefined,
   ): AcquisitionContext {
@@ -102,7 +114,7 @@ export class AcquisitionContexts {
   }
 }
 
-function isInternal(host: string, page: URL | undefined, domain: string): boolean {
+function isInternal(host: string, page: Page | undefined, domain: string): boolean {
   if (host === "") return false
   return isHostOf(host, domain) || (page !== undefined && isHostOf(host, page.hostname))
 }

@@ -24,6 +24,8 @@ export interface ClientContextOptions {
 const maxLanguageLength = 35
 /** Languages whose canonical form is cached. A miss takes 2 µs. */
 const maxCachedLanguages = 1_000
+/** Entries of the cache of contexts: about 2 MB. A miss takes 3 µs, and 2 µs more to look up its id. */
+const maxCachedContexts = 2_000
 /** Width in CSS pixels of the largest iPad in portrait. Macs have no portrait screens this narrow. */
 const maxIpadWidth = 1_032
 
@@ -31,6 +33,8 @@ const maxIpadWidth = 1_032
 export class ClientContexts {
   readonly #devices = new DeviceParser()
   readonly #languages = new LruCache<string>(maxCachedLanguages)
+  /** By sender and the fields of the item: the same object, whose id the store caches. */
+  readonly #contexts = new LruCache<ClientContext>(maxCachedContexts)
   readonly #options: ClientContextOptions
   /** The built-in country table. Opened on first use: servers without pages save 8 MB. */
   #countries: GeoTable | undefined
@@ -46,6 +50,12 @@ export class ClientContexts {
 
   /** The context of one item. Malformed values are left out. */
   clientContext(sender: SenderContext, item: ClientInput): ClientContext {
+    const { language, timezone, screen_resolution } = item
+    const key = JSON.stringify([sender, language, timezone, screen_resolution])
+    return this.#contexts.get(key, () => this.#context(sender, item))
+  }
+
+  #context(sender: SenderContext, item: ClientInput): ClientContext {
     const screen = screenOf(item.screen_resolution)
     return {
       ...(isIpad(sender, screen) ? { ...sender, os_name: "iOS", device_type: "tablet" } : sender),

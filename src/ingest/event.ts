@@ -147,12 +147,17 @@ export function serializeProperties(
   // The length of the whole object in UTF-16 units. The brackets around the keys become braces, and the commas between
   // keys become colons; one more colon follows the last key.
   const units = names.length === 0 ? 2 : keys.length + values.length + 1
-  if (units * bytesPerUnit > maxPropertyBytes) {
+  if (!alwaysFits(units)) {
     const bytes = units - keys.length - values.length + Buffer.byteLength(keys) + Buffer.byteLength(values)
     if (bytes > maxPropertyBytes) return tooLarge
   }
   // Keys with NUL or lone surrogates stay in the object, where JSON escapes them.
   return areKeysPlain ? { keys, properties: values } : { keys: "", properties: JSON.stringify(properties) }
+}
+
+/** True if an object of this many UTF-16 units is never too large, whatever its characters. */
+export function alwaysFits(units: number): boolean {
+  return units * bytesPerUnit <= maxPropertyBytes
 }
 
 /** Describes what is invalid in a value; undefined if it is valid. Adds to `count.values`. */

@@ -19,6 +19,7 @@ import type { ClientContexts } from "./client-context.ts"
 import type { CrawlerCheck } from "./crawler.ts"
 import type { Credential } from "./credential.ts"
 import { describeRejected } from "./describe-rejected.ts"
+import type { PageAddresses } from "./page-text.ts"
 import { errorResponse, ingestHeaders } from "./responses.ts"
 
 export interface IngestDeps extends AuthFailureDeps, BodyDeps, RejectedBytesDeps {
@@ -34,6 +35,8 @@ export interface IngestDeps extends AuthFailureDeps, BodyDeps, RejectedBytesDeps
   clients: ClientContexts
   /** Determines where the visitors of pages came from. */
   acquisitions: AcquisitionContexts
+  /** Parses the addresses of pages. */
+  pageAddresses: PageAddresses
   rejectedRequests: RejectedRequests
   requests: RequestCounts
   logError: ServerErrorLog

@@ -1,4 +1,5 @@
 import { type FieldError, RequestError, toRequestError } from "../errors.ts"
+import type { JsonBody } from "../http/body.ts"
 import { countRejectedBytes } from "../http/rejected-bytes.ts"
 import type { EventRow } from "../store/events.ts"
 import { invalidBody } from "./event.ts"
@@ -7,6 +8,7 @@ import {
   customEvents,
   engagementSpans,
   errors,
+  type ItemRules,
   type ItemType,
   inItem,
   type PageItem,
@@ -19,6 +21,7 @@ import {
 } from "./page-items.ts"
 import { authorizePage, maxPageBodyBytes, pageRows, readPageBody } from "./page-request.ts"
 import { cut } from "./page-text.ts"
+import { jsonResponse } from "./responses.ts"
 
 /** A route that takes a list of items of one type. Either all of them are stored, or none. */
 export interface ListRoute {
@@ -70,7 +73,7 @@ export const pageEventRoutes: IngestRoute[] = [
 
 async function receiveList(deps: IngestDeps, request: IngestRequest, route: ListRoute): Promise<Response> {
   const body = await readPageBody(deps, request, route.maxBytes)
-  const rules = { now: request.now, isPlain: body.isPlain }
+  const rules = itemRules(deps, request, body)
   const items = readItems(body.value, route.items, route.maxItems, rules)
   await store(deps, request, items, body.size)
   return success(request, { status: "success", type: route.type, count: items.length })
@@ -78,19 +81,20 @@ async function receiveList(deps: IngestDeps, request: IngestRequest, route: List
 
 async function receiveOne(deps: IngestDeps, request: IngestRequest): Promise<Response> {
   const body = await readPageBody(deps, request)
-  const { type, item } = readPageItem(body.value, { now: request.now, isPlain: body.isPlain })
+  const { type, item } = readPageItem(body.value, itemRules(deps, request, body))
   if (type === undefined || Array.isArray(item)) throw invalidBody(Array.isArray(item) ? item : [])
   await store(deps, request, [item], body.size)
   return success(request, { status: "success", type })
 }
 
+function itemRules({ pageAddresses }: IngestDeps, { now }: IngestRequest, { isPlain }: JsonBody): ItemRules {
+  return { now, isPlain, pageAddresses }
+}
+
 /** Validates an item of `POST /`, of `POST /batch` or of the pixel by its `type`. */
-function readPageItem(
-  value: unknown,
-  rules: Parameters<ItemType["read"]>[1],
-): { type: PageItemType | undefined; item: PageItem | FieldError[] } {
+function readPageItem(value: unknown, rules: ItemRules): ReadItem {
   const type = pageItemTypeOf(value)
-  return { type, item: type ? pageItemTypes[type].read(value, rules) : unknownTypeErrors }
+  return { value, type, item: type ? pageItemTypes[type].read(value, rules) : unknownTypeErrors }
 }
 
 /** Stores the items of one request. Resolves when they are on disk. */
@@ -109,21 +113,23 @@ async function receiveBatch(deps: IngestDeps, request: IngestRequest): Promise<R
   const body = await readPageBody(deps, request)
   if (!Array.isArray(body.value)) throw invalidBody([])
   if (body.value.length > maxBatchItems) throw new RequestError("batch_too_long")
-  const rules = { now: request.now, isPlain: body.isPlain }
-  const read: ReadItem[] = body.value.map((value: unknown) => ({ value, ...readPageItem(value, rules) }))
+  const rules = itemRules(deps, request, body)
+  const read: ReadItem[] = body.value.map((value: unknown) => readPageItem(value, rules))
   const website = authorizePage(deps, request, { events: read.length, bytes: body.size })
-  const items = read.flatMap(({ item }) => (Array.isArray(item) ? [] : [item]))
+  const items: PageItem[] = []
+  for (const { item } of read) if (!Array.isArray(item)) items.push(item)
   const rejected = await storeBatch(deps, items, pageRows(deps, request, website, items), body.size)
   const results = read.map((item) => resultOf(item, rejected))
-  recordInvalidItems(deps, request, read)
+  if (items.length < read.length) recordInvalidItems(deps, request, read)
   recordNewNames(deps, request, read, rejected)
-  const accepted = results.filter(({ status }) => status === "success")
-  const countOf = (type: PageItemType) => accepted.filter((result) => result.type === type).length
+  const batched: Record<PageItemType, number> = { track: 0, outgoing_link: 0 }
+  for (const { status, type } of results) if (status === "success") batched[type]++
+  const accepted = batched.track + batched.outgoing_link
   return success(request, {
-    status: accepted.length === results.length ? "success" : accepted.length > 0 ? "partial" : "error",
+    status: accepted === results.length ? "success" : accepted > 0 ? "partial" : "error",
     batch: true,
     processed: results.length,
-    batched: { track: countOf("track"), outgoing_link: countOf("outgoing_link") },
+    batched,
     results,
   })
 }
@@ -214,7 +220,6 @@ function recordInvalidItems(
   read: readonly ReadItem[],
 ): void {
   const invalid = read.flatMap(({ item }, index) => (Array.isArray(item) ? [{ index, errors: item }] : []))
-  if (invalid.length === 0) return
   const error = invalidBody(
     invalid.flatMap(({ index, errors }) => errors.map((error) => inItem(index, error))),
   )
@@ -236,5 +241,5 @@ function recordNewNames(
 }
 
 function success({ headers }: IngestRequest, body: object): Response {
-  return new Response(JSON.stringify(body), { headers })
+  return jsonResponse(JSON.stringify(body), headers)
 }

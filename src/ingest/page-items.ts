@@ -5,6 +5,7 @@ import { fieldErrors, maxFieldErrors, SchemaCheck } from "../http/validation.ts"
 import type { AcquisitionInput } from "./acquisition.ts"
 import type { ClientInput } from "./client-context.ts"
 import {
+  alwaysFits,
   invalidBody,
   isAcceptedTime,
   isPlainText,
@@ -25,7 +26,7 @@ import {
   timestampError,
   vitalSchema,
 } from "./page-schema.ts"
-import { cut, pagePath, pagePathOf, pageUrlOf, sizeOf } from "./page-text.ts"
+import { cut, type PageAddress, type PageAddresses, pagePathOf, sizeOf } from "./page-text.ts"
 
 /** An item of the page script that has passed all checks that depend only on the item. */
 export interface PageItem {
@@ -45,7 +46,7 @@ export interface PageItem {
 export interface VisitInput {
   /** The fields of the item. */
   item: ClientInput & AcquisitionInput
-  page: URL | undefined
+  page: PageAddress | undefined
 }
 
 /** The fields that every item has. */
@@ -74,6 +75,7 @@ export interface ItemRules {
   now: number
   /** As in `JsonBody`. */
   isPlain: boolean
+  pageAddresses: PageAddresses
 }
 
 /** Validates one type of items. */
@@ -89,14 +91,14 @@ const columnFields = ["name", "eventName", "eventId", "anonymousId", "sessionId"
 /** `describe` returns an error if a field is invalid in a way that the schema cannot express. */
 function itemType<Schema extends TObject>(
   schema: Schema,
-  describe: (input: Static<Schema>) => Description | FieldError,
+  describe: (input: Static<Schema>, pageAddresses: PageAddresses) => Description | FieldError,
 ): ItemType {
   const check = new SchemaCheck(schema)
   return {
     schema,
     read: (value, rules) => {
       if (!check.accepts(value)) return fieldErrors(check, value)
-      const described = describe(value)
+      const described = describe(value, rules.pageAddresses)
       // Every schema has these fields, but TypeScript cannot tell for a type parameter.
       const common = value as CommonInput
       const errors: FieldError[] = rules.isPlain ? [] : columnTextErrors(value)
@@ -107,7 +109,8 @@ function itemType<Schema extends TObject>(
       if ("field" in described) return [described, ...errors]
       if (typeof serialized === "string" || errors.length > 0) return errors
       const { kind, name, path, visit } = described
-      return { kind, name, path, ts, ...serialized, common, visit }
+      const { keys, properties } = serialized
+      return { kind, name, path, ts, keys, properties, common, visit }
     },
   }
 }
@@ -132,7 +135,10 @@ function serialize(
   builtIn: Description["builtIn"] = {},
   { isPlain }: ItemRules,
 ): ReturnType<typeof serializeProperties> {
-  // One pass: this runs for every page view.
+  if (!sent) {
+    const own = serializeBuiltIn(builtIn)
+    if (own) return own
+  }
   const all: Record<string, unknown> = { ...sent }
   let isEmpty = true
   for (const name in builtIn) {
@@ -156,12 +162,30 @@ function serialize(
   return typeof serializedOwn === "string" ? serializeProperties(undefined) : serializedOwn
 }
 
+/** Serializes built-in properties alone, as nearly every page view has them. Undefined if they can be too large. */
+function serializeBuiltIn(
+  builtIn: NonNullable<Description["builtIn"]>,
+): Exclude<ReturnType<typeof serializeProperties>, string> | undefined {
+  const names: string[] = []
+  const values: (string | number)[] = []
+  for (const name in builtIn) {
+    const value = builtIn[name]
+    if (value === null || value === undefined || value === "") continue
+    names.push(name)
+    values.push(value)
+  }
+  if (names.length === 0) return { keys: "", properties: null }
+  const keys = JSON.stringify(names)
+  const properties = JSON.stringify(values).slice(1, -1)
+  return alwaysFits(keys.length + properties.length + 1) ? { keys, properties } : undefined
+}
+
 const isMissing = (value: unknown) => value === null || value === undefined || value === ""
 
 const cutOf = (text: string | null | undefined, limit: number) => text && cut(text, limit)
 
 /** The properties of page events and outgoing links that describe the page. */
-function pageProperties(input: PageEventInput | OutgoingLinkInput, page: URL | undefined) {
+function pageProperties(input: PageEventInput | OutgoingLinkInput, page: PageAddress | undefined) {
   return {
     title: cutOf(input.title, textLimits.title),
     hostname: cutOf(page?.hostname, textLimits.host),
@@ -179,12 +203,14 @@ function pageProperties(input: PageEventInput | OutgoingLinkInput, page: URL | u
 /** Names that the page script reserves; events with other names are custom. */
 const pageKinds: Readonly<Record<string, EventKind>> = { screen_view: "page_view", page_exit: "page_exit" }
 
-const pageEvents = itemType(pageEventSchema, (input) => {
-  const page = pageUrlOf(input.path)
+const pageEvents = itemType(pageEventSchema, (input, pageAddresses) => {
+  const page = pageAddresses.parse(input.path)
   if (!page) return { field: "path", message: pageEventSchema.properties.path.expected }
   const kind = Object.hasOwn(pageKinds, input.name) ? pageKinds[input.name] : undefined
-  const described = { name: input.name, path: pagePath(page.pathname), visit: { item: input, page } }
-  if (!kind) return { kind: "custom", ...described }
+  const { name } = input
+  const { path } = page
+  const visit = { item: input, page }
+  if (!kind) return { kind: "custom", name, path, visit }
   const builtIn = {
     ...pageProperties(input, page),
     page_count: input.page_count,
@@ -192,15 +218,15 @@ const pageEvents = itemType(pageEventSchema, (input) => {
     scroll_depth: input.scroll_depth,
     interaction_count: input.interaction_count,
   }
-  return { kind, ...described, builtIn }
+  return { kind, name, path, visit, builtIn }
 })
 
-const outgoingLinks = itemType(outgoingLinkSchema, (input) => {
-  const page = input.path ? pageUrlOf(input.path) : undefined
+const outgoingLinks = itemType(outgoingLinkSchema, (input, pageAddresses) => {
+  const page = input.path ? pageAddresses.parse(input.path) : undefined
   return {
     kind: "outgoing_link",
     name: "outgoing_link",
-    path: page ? pagePath(page.pathname) : null,
+    path: page?.path ?? null,
     builtIn: {
       ...pageProperties(input, page),
       href: input.href,

@@ -43,7 +43,11 @@ async function receivePixel(deps: IngestDeps, request: IngestRequest): Promise<R
   const { type = "track" } = query
   const itemType = typeof type === "string" && Object.hasOwn(pixelTypes, type) ? pixelTypes[type] : undefined
   if (!itemType) throw invalidBody([unknownType])
-  const item = itemType.read(coerceFields(query, itemType), { now, isPlain: false })
+  const item = itemType.read(coerceFields(query, itemType), {
+    now,
+    isPlain: false,
+    pageAddresses: deps.pageAddresses,
+  })
   if (Array.isArray(item)) throw invalidBody(item)
   await store(deps, request, [item], url.length)
   return pixel(request.headers)

@@ -15,6 +15,7 @@ import { AcquisitionContexts } from "../ingest/acquisition.ts"
 import { ClientContexts } from "../ingest/client-context.ts"
 import { CrawlerCheck } from "../ingest/crawler.ts"
 import type { GeoTable } from "../ingest/geo.ts"
+import { PageAddresses } from "../ingest/page-text.ts"
 import { faultLog, type Log } from "../log.ts"
 import { type CertificateState, Metrics } from "../metrics/metrics.ts"
 import { RequestCounts } from "../metrics/requests.ts"
@@ -175,6 +176,7 @@ export function openServer(options: ServerOptions, environment: ServerEnvironmen
     largeBodies: new LargeBodies(elapsed),
     crawlers: new CrawlerCheck(),
     acquisitions: new AcquisitionContexts(),
+    pageAddresses: new PageAddresses(),
     clients: new ClientContexts({
       trustedProxies: options.trustProxy,
       countryHeader: options.countryHeader,

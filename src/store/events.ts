@@ -157,6 +157,8 @@ export class EventInserter {
   readonly #propertyKeys: PropertyKeyQuota
   #types = new Map<string, number>()
   #namesAtLimit = new Set<string>()
+  /** The last row of a cached type, and its type: page views of a request usually have the same. */
+  #lastType: { row: EventRow; id: number } | undefined
   /** Number of the type check that the cache is valid for. */
   #cachedCheck = -1
   /** True if rows with ids up to `#lastUnpackedId` can have event ids that are UUIDs stored as text. */
@@ -309,6 +311,7 @@ export class EventInserter {
 
   #clearTypes(): void {
     this.#types.clear()
+    this.#lastType = undefined
     this.#namesAtLimit.clear()
   }
 
@@ -365,8 +368,13 @@ export class EventInserter {
 
   /** Undefined if the type must be created. */
   #findType(row: EventRow): number | undefined {
+    const last = this.#lastType
+    if (last && isOfSameType(row, last.row)) return last.id
     const cached = this.#types.get(typeKey(row, row.keys))
-    if (cached !== undefined) return cached
+    if (cached !== undefined) {
+      this.#lastType = { row, id: cached }
+      return cached
+    }
     if (row.keys === "" || !this.#namesAtLimit.has(nameKey(row))) return this.#lookUp(row, row.keys)
     return this.#findObjectType(row)
   }
@@ -442,6 +450,16 @@ function kindOf({ kind = "custom" }: EventRow): EventKind {
 function nameOf(row: EventRow): { name: string; namespace: string; source: string; kind: number } {
   const { name, namespace, source } = row
   return { name, namespace, source, kind: kindIndex(kindOf(row)) }
+}
+
+function isOfSameType(one: EventRow, other: EventRow): boolean {
+  return (
+    one.name === other.name &&
+    one.kind === other.kind &&
+    one.keys === other.keys &&
+    one.namespace === other.namespace &&
+    one.source === other.source
+  )
 }
 
 function nameKey(row: EventRow): string {

@@ -11,6 +11,7 @@ import { RejectedRequests } from "../../src/http/rejected-requests.ts"
 import { AcquisitionContexts } from "../../src/ingest/acquisition.ts"
 import { ClientContexts } from "../../src/ingest/client-context.ts"
 import { CrawlerCheck } from "../../src/ingest/crawler.ts"
+import { PageAddresses } from "../../src/ingest/page-text.ts"
 import { RequestCounts } from "../../src/metrics/requests.ts"
 import { Streams } from "../../src/query-api/stream.ts"
 import { DailyHash } from "../../src/store/daily-hash.ts"
@@ -66,6 +67,7 @@ const app = createApp({
   largeBodies: new LargeBodies(() => performance.now()),
   crawlers: new CrawlerCheck(),
   acquisitions: new AcquisitionContexts(),
+  pageAddresses: new PageAddresses(),
   clients: new ClientContexts({ trustedProxies: noNetworks, countryHeader: undefined, geoFile: undefined }),
   scriptName: "databuddy.js",
   queryEngine: { admit: nothing, run: nothing, render: nothing, responseBytes: 0 },
