@@ -14,7 +14,7 @@ import {
   type BatchField,
   type Bucket,
   type Dimension,
-  type Group,
+  type GroupKey,
   isBatchField,
   type Measure,
 } from "../query.ts"
@@ -22,12 +22,14 @@ import { columnOf, kindOf } from "../scan/matcher.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
 import { indexAt, type Selection, sizeOf, sliceSelection } from "../structures/selection.ts"
 import { bucketAt } from "../structures/time-zone.ts"
+import { GroupKeys } from "./group-keys.ts"
+import { GroupRows } from "./group-rows.ts"
 import type { Measurement } from "./measurement.ts"
 import { type MeasureContext, measurementOf } from "./measures.ts"
 import type { Mergeable } from "./partial-aggregates.ts"
 
-/** Bytes of a group in addition to its measures. */
-export const groupBytes = 300
+/** Bytes of a group in a measure that holds one number for each; the others reserve their objects. Its array is full by three quarters. */
+const measureBytes = 12
 /** Up to this number of codes, or combinations of codes, groups are looked up in a table: at most 16 KB. */
 const maxTableSize = 4_096
 /** Groups that are merged or listed per step, about 5 ms. */
@@ -48,8 +50,7 @@ export interface GroupTableSpec extends MeasureContext {
 
 /** Groups of events, by dimensions and time, and their measures. */
 export class GroupTable implements Mergeable<GroupTable> {
-  readonly #groups = new Map<string, number>()
-  readonly #dimensions: { by: (string | null)[]; bucket: number }[]
+  readonly #keys: GroupKeys
   readonly #measures: Measurement[]
   /**
    * Tables from codes to groups, keyed by the values of a column: all slices of a block share their values.
@@ -64,28 +65,23 @@ export class GroupTable implements Mergeable<GroupTable> {
     private readonly spec: GroupTableSpec,
     private readonly buckets: readonly Bucket[],
     private readonly budget: MemoryBudget,
-    private readonly base?: GroupTable,
+    base?: GroupTable,
   ) {
-    this.#dimensions = base ? base.#dimensions.slice() : []
+    this.#keys = new GroupKeys(spec.by.length, base ? base.#keys : undefined)
+    budget.reserve(this.#keys.count * measureBytes * spec.measures.length)
     this.#measures = spec.measures.map((measure, index) =>
       measurementOf(measure, spec, budget, base ? base.#measures[index] : undefined),
     )
   }
 
   /** Returns the group with these dimension values, and adds it if it is new. */
-  groupOf(by: (string | null)[], bucket: number): number {
-    const key = `${bucket} ${by.map((part) => (part === null ? "-" : `${part.length}:${part}`)).join("")}`
-    const known = this.#known(key)
+  groupOf(by: GroupKey, bucket: number): number {
+    const known = this.#keys.find(by, bucket)
     if (known !== undefined) return known
-    this.budget.reserve(groupBytes + key.length * 2)
-    const group = this.#dimensions.push({ by, bucket }) - 1
-    this.#groups.set(key, group)
+    this.budget.reserve(this.#keys.bytesOf(by) + this.#measures.length * measureBytes)
+    const group = this.#keys.add(by, bucket)
     for (const measure of this.#measures) measure.grow()
     return group
-  }
-
-  #known(key: string): number | undefined {
-    return this.#groups.get(key) ?? (this.base ? this.base.#known(key) : undefined)
   }
 
   /** Counts events without reading them, which requires that all dimensions are fields of batches. */
@@ -160,9 +156,9 @@ export class GroupTable implements Mergeable<GroupTable> {
 
   /** Adds a table of the same query whose buckets have the same indexes. */
   *merge(other: GroupTable): Generator<void, void> {
-    for (const [from, { by, bucket }] of other.#dimensions.entries()) {
+    for (let from = 0; from < other.#keys.count; from++) {
       if (from % groupsPerStep === groupsPerStep - 1) yield
-      const group = this.groupOf(by, bucket)
+      const group = this.groupOf(other.#keys.byOf(from), other.#keys.bucketOf(from))
       this.#measures.forEach((measure, index) => {
         measure.merge(group, other.#measures[index] as Measurement, from)
       })
@@ -175,11 +171,18 @@ export class GroupTable implements Mergeable<GroupTable> {
   }
 
   /** Returns all groups with their values. */
-  *rows(): Generator<void, Group[]> {
-    const rows: Group[] = []
-    for (const [group, { by, bucket }] of this.#dimensions.entries()) {
-      if (group % groupsPerStep === groupsPerStep - 1) yield
-      rows.push({ by, bucket, values: this.#measures.map((measure) => measure.value(group)) })
+  *rows(): Generator<void, GroupRows> {
+    const rows = new GroupRows(this.spec.by.length, this.#measures.length)
+    for (let group = 0; group < this.#keys.count; group++) {
+      if (group % groupsPerStep === 0) {
+        if (group > 0) yield
+        this.budget.reserve(Math.min(groupsPerStep, this.#keys.count - group) * rows.bytesPerRow)
+      }
+      rows.add(
+        (dimension) => this.#keys.valueOf(group, dimension),
+        this.#keys.bucketOf(group),
+        (measure) => (this.#measures[measure] as Measurement).value(group),
+      )
     }
     return rows
   }
@@ -253,18 +256,21 @@ export class RowLocators {
   }
 
   /** Replaces the dictionary ids in groups with their texts. */
-  *withTexts(rows: Group[], by: readonly Dimension[], source: Snapshot): Generator<void, Group[]> {
+  *withTexts(rows: GroupRows, by: readonly Dimension[], source: Snapshot): Generator<void, GroupRows> {
     if (this.#locators.size === 0) return rows
     const texts = new Map<IdKind, Map<number, string>>()
     for (const [kind, locators] of this.#locators)
       texts.set(kind, yield* source.texts(kind, [...locators.values()]))
-    return rows.map((row) => ({
-      ...row,
-      by: row.by.map((part, index) => {
-        const kind = kindOf[by[index] as Dimension]
+    const found = new GroupRows(rows.dimensions, rows.measures)
+    for (let row = 0; row < rows.count; row++) {
+      const textOf = (dimension: number) => {
+        const part = rows.fieldOf(row, dimension)
+        const kind = kindOf[by[dimension] as Dimension]
         return kind && part !== null ? (texts.get(kind)?.get(Number(part)) ?? null) : part
-      }),
-    }))
+      }
+      found.add(textOf, rows.bucketOf(row), (measure) => rows.valueOf(row, measure))
+    }
+    return found
   }
 }
 

@@ -14,6 +14,8 @@ import type { MemoryBudget } from "../structures/memory-budget.ts"
 import { NumberDictionaries } from "../structures/number-dictionary.ts"
 import { relativeChange, weightedChange } from "../structures/statistics.ts"
 import { bucketsOf } from "../structures/time-zone.ts"
+import { GroupKeys } from "./group-keys.ts"
+import type { GroupRows } from "./group-rows.ts"
 import { groupsPerStep } from "./group-table.ts"
 import { measurementOf } from "./measures.ts"
 import type { TimeRange } from "./partial-aggregates.ts"
@@ -28,9 +30,9 @@ export function* groups(
   const { scope, granularity, by, measures, page, only } = query
   const buckets = bucketsOf(scope.from, scope.to, scope.zone, granularity)
   if (page) return { ...(yield* pageOf(query, page, source, budget)), buckets }
-  const found = yield* only
-    ? selectedGroups(query, only, buckets, source, budget)
-    : scanGroups(query, buckets, source, budget)
+  const found = only
+    ? yield* selectedGroups(query, only, buckets, source, budget)
+    : [...(yield* scanGroups(query, buckets, source, budget)).groups()]
   if (by.length === 0 && !granularity && found.length === 0)
     found.push({ by: [], bucket: 0, values: emptyValues(measures, source, budget) })
   return { groups: found, buckets }
@@ -57,39 +59,34 @@ function* pageOf(
   const counted = hasAllMeasures ? measures : needed.map((index) => measures[index] as Measure)
   const partBudget = budget.child()
   const scanned = { ...query, measures: counted }
-  const found = yield* scanPeriod(scanned, source, partBudget)
-  const previousValues =
-    previous &&
-    (yield* addPrevious(
-      found,
-      yield* scanPeriod(during(scanned, previous), source, partBudget),
-      emptyValues(counted, source, partBudget),
-    ))
-  const totals = {
-    groups: found.length,
-    sum: found.reduce((sum, { values: [first] }) => sum + (first ?? 0), 0),
+  const found = new ComparedRows(
+    yield* scanPeriod(scanned, source, partBudget),
+    emptyValues(counted, source, partBudget),
+  )
+  if (previous) {
+    const rows = yield* scanPeriod(during(scanned, previous), source, partBudget)
+    partBudget.reserve(rows.bytes)
+    yield* found.compare(rows)
   }
-  const inOrder = pageOrder(page, hasAllMeasures ? ordering : needed.indexOf(ordering), previousValues)
-  const listed = (yield* firstOf(found, offset + limit, inOrder)).slice(offset)
+  const totals = { groups: found.count, sum: found.sumOfFirst() }
+  const inOrder = pageOrder(page, hasAllMeasures ? ordering : needed.indexOf(ordering), found)
+  const places = (yield* firstOf(found.count, offset + limit, inOrder)).slice(offset)
+  const listed = places.map(
+    (place): Group => ({ by: found.byOf(place), bucket: 0, values: found.valuesOf(place) }),
+  )
+  const previousValues = previous && places.map((place) => found.previousValuesOf(place))
+  const isSelective = places.length * 2 <= found.count
   partBudget.release()
-  if (hasAllMeasures) {
-    if (!previousValues) return { groups: listed, totals }
-    return { groups: listed, totals, previous: listed.map((group) => previousValues.get(group) ?? []) }
-  }
-  const isSelective = listed.length * 2 <= found.length
+  if (hasAllMeasures)
+    return { groups: listed, totals, ...(previousValues ? { previous: previousValues } : {}) }
   const empty = emptyValues(measures, source, budget)
+  const keys = listed.map(({ by }) => by)
   function* valuesIn(period: GroupsQuery): Generator<void, Values[]> {
-    const groups = yield* isSelective
-      ? selectedGroups(
-          period,
-          listed.map(({ by }) => by),
-          [bucketOf(period.scope)],
-          source,
-          budget,
-        )
-      : scanPeriod(period, source, budget)
+    const groups = isSelective
+      ? yield* selectedGroups(period, keys, [bucketOf(period.scope)], source, budget)
+      : selectedRows(yield* scanPeriod(period, source, budget), keys)
     const valuesByKey = new Map(groups.map(({ by, values }) => [keyOf(by), values]))
-    return listed.map(({ by }) => valuesByKey.get(keyOf(by)) ?? empty)
+    return keys.map((by) => valuesByKey.get(keyOf(by)) ?? empty)
   }
   const values = yield* valuesIn(query)
   return {
@@ -107,7 +104,7 @@ function orderingMeasure(order: GroupsPage["order"]): number | undefined {
 }
 
 /** Scans a query without granularity. */
-function scanPeriod(query: GroupsQuery, source: Snapshot, budget: MemoryBudget): Generator<void, Group[]> {
+function scanPeriod(query: GroupsQuery, source: Snapshot, budget: MemoryBudget): Generator<void, GroupRows> {
   return scanGroups(query, [bucketOf(query.scope)], source, budget)
 }
 
@@ -120,70 +117,118 @@ function during(query: GroupsQuery, { from, to }: TimeRange): GroupsQuery {
   return { ...query, scope: { ...query.scope, from, to } }
 }
 
-/** Adds to `found` the groups that only the previous period has. Returns the previous values of each group. */
-function* addPrevious(
-  found: Group[],
-  previous: readonly Group[],
-  empty: (number | null)[],
-): Generator<void, ReadonlyMap<Group, Values>> {
-  const previousByKey = new Map<string, Group>()
-  for (const [index, group] of previous.entries()) {
-    previousByKey.set(keyOf(group.by), group)
-    if (index % groupsPerStep === 0) yield
+/** The groups of a period, and after them those that only the previous period has. A place is an index into this list. */
+class ComparedRows {
+  /** The row of each place in the previous period; undefined without one, and for groups that it does not have. */
+  #previousRows: (number | undefined)[] | undefined
+  #previous: GroupRows | undefined
+
+  /** `empty`: the values of a group without events. */
+  constructor(
+    private readonly rows: GroupRows,
+    private readonly empty: Values,
+  ) {}
+
+  /** Adds the previous period. */
+  *compare(previous: GroupRows): Generator<void, void> {
+    const keys = new GroupKeys(previous.dimensions)
+    for (let row = 0; row < previous.count; row++) {
+      if (row % groupsPerStep === 0) yield
+      keys.add(previous.byOf(row), 0)
+    }
+    const places: (number | undefined)[] = []
+    const isKnown = new Uint8Array(previous.count)
+    for (let row = 0; row < this.rows.count; row++) {
+      if (row % groupsPerStep === 0) yield
+      const known = keys.find(this.rows.byOf(row), 0)
+      places.push(known)
+      if (known !== undefined) isKnown[known] = 1
+    }
+    for (let row = 0; row < previous.count; row++) if (isKnown[row] === 0) places.push(row)
+    this.#previousRows = places
+    this.#previous = previous
   }
-  const values = new Map<Group, Values>()
-  for (const [index, group] of found.entries()) {
-    if (index % groupsPerStep === 0) yield
-    const key = keyOf(group.by)
-    values.set(group, previousByKey.get(key)?.values ?? empty)
-    previousByKey.delete(key)
+
+  get count(): number {
+    return this.#previousRows?.length ?? this.rows.count
   }
-  for (const { by, values: last } of previousByKey.values()) {
-    const group: Group = { by, bucket: 0, values: empty }
-    found.push(group)
-    values.set(group, last)
+
+  fieldOf(place: number, dimension: number): string | null {
+    if (place < this.rows.count) return this.rows.fieldOf(place, dimension)
+    return this.#previous?.fieldOf(this.#previousRows?.[place] as number, dimension) ?? null
   }
-  return values
+
+  byOf(place: number): GroupKey {
+    return Array.from({ length: this.rows.dimensions }, (_, dimension) => this.fieldOf(place, dimension))
+  }
+
+  valueOf(place: number, measure: number): number | null {
+    return place < this.rows.count ? this.rows.valueOf(place, measure) : (this.empty[measure] ?? null)
+  }
+
+  valuesOf(place: number): (number | null)[] {
+    return place < this.rows.count ? this.rows.valuesOf(place) : [...this.empty]
+  }
+
+  previousValueOf(place: number, measure: number): number | null {
+    const row = this.#previousRows?.[place]
+    if (row === undefined || !this.#previous) return this.#previous ? (this.empty[measure] ?? null) : null
+    return this.#previous.valueOf(row, measure)
+  }
+
+  previousValuesOf(place: number): Values {
+    const row = this.#previousRows?.[place]
+    return row === undefined ? this.empty : (this.#previous?.valuesOf(row) ?? this.empty)
+  }
+
+  sumOfFirst(): number {
+    let sum = 0
+    for (let row = 0; row < this.rows.count; row++) sum += this.rows.valueOf(row, 0) ?? 0
+    return sum + (this.count - this.rows.count) * (this.empty[0] ?? 0)
+  }
 }
 
-/** Returns the comparator for the groups of a page. `index`: the measure to sort by. */
+/** Returns the comparator for the places of a page. `index`: the measure to sort by. */
 function pageOrder(
   { order, descending }: GroupsPage,
   index: number,
-  previous: ReadonlyMap<Group, Values> | undefined,
-): (left: Group, right: Group) => number {
+  rows: ComparedRows,
+): (left: number, right: number) => number {
+  const compareKeys = (left: number, right: number) => compareAll(rows.byOf(left), rows.byOf(right))
   if ("by" in order) {
-    const fieldOf = ({ by }: Group) => by[order.by] ?? null
     return (left, right) =>
-      compare(fieldOf(left), fieldOf(right), descending) || compareAll(left.by, right.by)
+      compare(rows.fieldOf(left, order.by), rows.fieldOf(right, order.by), descending) ||
+      compareKeys(left, right)
   }
-  const now = ({ values }: Group) => values[index] ?? null
-  const before = (group: Group) => previous?.get(group)?.[index] ?? null
+  const now = (place: number) => rows.valueOf(place, index)
+  const before = (place: number) => rows.previousValueOf(place, index)
   const changeOf = "weightedChange" in order ? weightedChange : relativeChange
   const [first, second] =
     "measure" in order
       ? [now, before]
       : [
-          (group: Group) => changeOf(now(group) ?? 0, before(group) ?? 0),
-          (group: Group) => (now(group) ?? 0) - (before(group) ?? 0),
+          (place: number) => changeOf(now(place) ?? 0, before(place) ?? 0),
+          (place: number) => (now(place) ?? 0) - (before(place) ?? 0),
         ]
   return (left, right) =>
     compare(first(left), first(right), descending) ||
     compare(second(left), second(right), descending) ||
-    compareAll(left.by, right.by)
+    compareKeys(left, right)
 }
 
-/** The first `count` groups in sorted order. Sorts a few at a time, because sorting 200,000 groups takes 300 ms. */
+/** The first `limit` of `count` places in sorted order. Sorts a few at a time, because sorting 200,000 takes 300 ms. */
 function* firstOf(
-  groups: readonly Group[],
   count: number,
-  order: (left: Group, right: Group) => number,
-): Generator<void, Group[]> {
-  let first: Group[] = []
-  for (let at = 0; at < groups.length; at += groupsPerStep) {
-    const last = first.length >= count ? first[count - 1] : undefined
-    const some = groups.slice(at, at + groupsPerStep).filter((group) => !last || order(group, last) < 0)
-    if (some.length > 0) first = [...first, ...some].sort(order).slice(0, count)
+  limit: number,
+  order: (left: number, right: number) => number,
+): Generator<void, number[]> {
+  let first: number[] = []
+  for (let at = 0; at < count; at += groupsPerStep) {
+    const last = first.length >= limit ? first[limit - 1] : undefined
+    const some: number[] = []
+    for (let place = at; place < Math.min(count, at + groupsPerStep); place++)
+      if (last === undefined || order(place, last) < 0) some.push(place)
+    if (some.length > 0) first = [...first, ...some].sort(order).slice(0, limit)
     yield
   }
   return first
@@ -224,35 +269,38 @@ function* selectedGroups(
   budget: MemoryBudget,
 ): Generator<void, Group[]> {
   const { scope, by } = query
-  const selectedKeys = new Set(only.map((key) => keyOf(key)))
   const index = by.indexOf("event_name")
+  if (index < 0) return selectedRows(yield* scanGroups(query, buckets, source, budget), only)
   const found: Group[] = []
-  const add = (groups: Group[]) => {
-    for (const group of groups) if (selectedKeys.has(keyOf(group.by))) found.push(group)
-  }
-  if (index < 0) add(yield* scanGroups(query, buckets, source, budget))
-  else {
-    const others = by.filter((dimension) => dimension !== "event_name")
-    for (const name of new Set(only.map((by) => by[index]))) {
-      if (name === null || name === undefined) continue
-      const filters: Filter[] = [...scope.filters, { field: "event_name", op: "eq", value: name }]
-      const nameGroups = yield* scanGroups(
-        { ...query, scope: { ...scope, filters }, by: others },
-        buckets,
-        source,
-        budget,
+  const others = by.filter((dimension) => dimension !== "event_name")
+  for (const [name, keys] of Map.groupBy(only, (by) => by[index])) {
+    if (name === null || name === undefined) continue
+    const filters: Filter[] = [...scope.filters, { field: "event_name", op: "eq", value: name }]
+    const nameGroups = yield* scanGroups(
+      { ...query, scope: { ...scope, filters }, by: others },
+      buckets,
+      source,
+      budget,
+    )
+    const otherKeys = keys.map((key) => key.filter((_, place) => by[place] !== "event_name"))
+    for (const group of selectedRows(nameGroups, otherKeys)) {
+      const values = group.by.values()
+      const restored = by.map((dimension) =>
+        dimension === "event_name" ? name : (values.next().value ?? null),
       )
-      add(
-        nameGroups.map((group) => {
-          const values = [...group.by]
-          return {
-            ...group,
-            by: by.map((dimension) => (dimension === "event_name" ? name : (values.shift() ?? null))),
-          }
-        }),
-      )
+      found.push({ ...group, by: restored })
     }
   }
+  return found
+}
+
+/** The rows of these groups, in the order of `rows`. */
+function selectedRows(rows: GroupRows, only: readonly GroupKey[]): Group[] {
+  const keys = new GroupKeys(rows.dimensions)
+  for (const by of only) if (keys.find(by, 0) === undefined) keys.add(by, 0)
+  const found: Group[] = []
+  for (let row = 0; row < rows.count; row++)
+    if (keys.find(rows.byOf(row), 0) !== undefined) found.push(rows.groupOf(row))
   return found
 }
 

@@ -1,12 +1,13 @@
 import { dayMs } from "../../columns/batch.ts"
 import { quarterMs } from "../../columns/block-writer.ts"
 import type { Entry, Snapshot } from "../../columns/snapshot.ts"
-import { type Bucket, type Group, type GroupsQuery, isBatchField } from "../query.ts"
+import { type Bucket, type GroupsQuery, isBatchField } from "../query.ts"
 import { kindOf, Matcher } from "../scan/matcher.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
 import { NumberDictionaries } from "../structures/number-dictionary.ts"
 import { bucketAt } from "../structures/time-zone.ts"
-import { GroupTable, type GroupTableSpec, groupBytes, RowLocators } from "./group-table.ts"
+import { GroupRows } from "./group-rows.ts"
+import { GroupTable, type GroupTableSpec, RowLocators } from "./group-table.ts"
 import { type Aggregation, type Finalizer, PartialAggregates, type TimeRange } from "./partial-aggregates.ts"
 
 /** Aggregates all groups that have events. Holds only one chunk of time in memory. */
@@ -15,27 +16,35 @@ export function* scanGroups(
   buckets: Bucket[],
   source: Snapshot,
   budget: MemoryBudget,
-): Generator<void, Group[]> {
-  const { scope, by } = query
+): Generator<void, GroupRows> {
+  const { scope, by, measures } = query
   const matcher = new Matcher(scope, scope.filters, source)
   const locators = new RowLocators(budget)
   const aggregation = new GroupAggregation(query, source, locators, matcher.perEvent, budget)
   const partials = new PartialAggregates(source, matcher, aggregation, budget)
-  const groups: Group[] = []
+  let groups: GroupRows | undefined
   for (const chunk of chunksOf(buckets, (bucket) => partials.hasUnsealedEvents(bucket))) {
     const rows = yield* partials.compute(chunk, allRows)
     if (!rows) continue
-    budget.reserve(rows.length * groupBytes)
-    for (const row of rows)
-      groups.push(chunk.first === 0 ? row : { ...row, bucket: row.bucket + chunk.first })
+    budget.reserve(rows.bytes)
+    if (chunk.first === 0 && buckets.length === chunk.buckets.length) groups = rows
+    else {
+      groups ??= new GroupRows(by.length, measures.length)
+      for (let row = 0; row < rows.count; row++)
+        groups.add(
+          (dimension) => rows.fieldOf(row, dimension),
+          rows.bucketOf(row) + chunk.first,
+          (measure) => rows.valueOf(row, measure),
+        )
+    }
   }
-  return yield* locators.withTexts(groups, by, source)
+  return yield* locators.withTexts(groups ?? new GroupRows(by.length, measures.length), by, source)
 }
 
-const allRows: Finalizer<GroupTable, Group[]> = {
+const allRows: Finalizer<GroupTable, GroupRows> = {
   key: "",
   finalize: (table) => table.rows(),
-  bytesOf: (rows) => rows.length * groupBytes,
+  bytesOf: (rows) => rows.bytes,
 }
 
 /** Buckets that are aggregated together. */
