@@ -7,7 +7,7 @@ const pressedShare = 1 / 32
 const baseBytes = 100_663_296
 /**
  * Share of the query memory that has to be garbage before the whole heap is collected, regardless of how much the
- * process uses.
+ * process uses. Growth of the process counts as garbage: a query creates more than it reserves.
  */
 const sweepShare = 1 / 4
 /**
@@ -28,6 +28,11 @@ export class Sweeper {
   /** `total` at the last collection, and at the last one of the whole heap. */
   #collected = 0
   #collectedAll = 0
+  /**
+   * Smallest number of bytes of the process since the last collection of the whole heap: the system gets its memory back
+   * with a delay.
+   */
+  #lowest = Number.POSITIVE_INFINITY
 
   constructor(
     /** Bytes of the query memory. */
@@ -50,15 +55,18 @@ export class Sweeper {
   /** Called after each time slice. `total`: bytes ever read, reserved or sealed, as an estimate of the garbage. */
   sweep(total: number): void {
     const { memory, runtime } = this
+    const rss = runtime.rss()
+    this.#lowest = Math.min(this.#lowest, rss)
     if (total - this.#collected < memory * pressedShare) return
     const startedAt = runtime.now()
-    const garbage = total - this.#collectedAll
+    const garbage = Math.max(total - this.#collectedAll, rss - this.#lowest)
     if (startedAt < this.#notBefore && garbage < memory * maxDelayedShare) return
     if (garbage >= memory * sweepShare) {
       runtime.collectAll()
       this.#collectedAll = total
+      this.#lowest = Number.POSITIVE_INFINITY
     } else {
-      if (runtime.rss() < memory + baseBytes) return
+      if (rss < memory + baseBytes) return
       runtime.collectNew()
     }
     this.#collected = total

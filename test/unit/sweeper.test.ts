@@ -5,7 +5,8 @@ const mib = 1_048_576
 const memory = 128 * mib
 
 /** A sweeper whose collections take 100 ms each, and what it collected. `step` takes 20 ms and reserves some bytes. */
-function sweeperAt(rss: number) {
+function sweeperAt(start: number) {
+  let rss = start
   const found = { all: 0, new: 0 }
   let [ms, total] = [0, 0]
   const collect = (what: keyof typeof found) => () => {
@@ -18,7 +19,8 @@ function sweeperAt(rss: number) {
     collectAll: collect("all"),
     collectNew: collect("new"),
   })
-  const step = (bytes: number) => {
+  const step = (bytes: number, growth = 0) => {
+    rss += growth
     ms += 20
     total += bytes
     sweeper.sweep(total)
@@ -53,4 +55,17 @@ test("garbage of half the query memory is collected at once, soon after another 
   expect(found.all).toBe(1)
   step(1)
   expect(found.all).toBe(2)
+})
+
+test("the whole heap is collected if the process has grown by a quarter of the query memory since the smallest size", () => {
+  const { found, step } = sweeperAt(100 * mib)
+  step(1)
+  step(4 * mib, 31 * mib)
+  expect(found.all).toBe(0)
+  step(4 * mib, -21 * mib)
+  step(4 * mib, 22 * mib)
+  expect(found.all).toBe(1)
+  // Without garbage of queries, others have grown.
+  step(1, 90 * mib)
+  expect(found.all).toBe(1)
 })
