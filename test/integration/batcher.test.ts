@@ -60,6 +60,27 @@ test("writes of many bytes are several commits, between which other requests are
   expect(turns.length).toBeGreaterThan(1)
 })
 
+test("small writes do not wait for the large ones before them, and large ones wait for one commit of small ones at most", async () => {
+  const commits: number[][] = []
+  const { batcher } = batcherOver(
+    (writes) => {
+      commits.push(writes.map(({ rows }) => rows.length))
+      // Small writes arrive all the time.
+      if (commits.length < 4) void batcher.submit(write(2))
+      return []
+    },
+    { maxEvents: 50_000, maxBytes: 67_108_864 },
+  )
+  const sizes = [1_000, 3_000, 2_000, 1, 1_000, 3, 1_000]
+  await Promise.all(sizes.map((events) => batcher.submit(write(events, events * 100))))
+  expect(commits).toEqual([
+    [1, 3],
+    [1_000, 3_000, 2_000],
+    [2, 2],
+    [1_000, 1_000],
+  ])
+})
+
 test("while nothing can be committed, requests beyond the queue limits are rejected at once; afterwards they are accepted", async () => {
   let locked = true
   const { batcher } = batcherOver(() => {

@@ -27,6 +27,9 @@ const rowsPerCommit = 5_000
  * size.
  */
 const bytesPerCommit = 2_097_152
+/** A write of more rows or bytes is large: a small one does not share a commit with it. */
+const maxSmallRows = 100
+const maxSmallBytes = 65_536
 /** ms between two attempts while another process holds the lock. */
 const lockRetryInterval = 10
 /** Retry-After in seconds: overload and lock contention are usually over by then. */
@@ -44,8 +47,8 @@ interface QueuedWrite {
 
 /**
  * Group commit. Writes that are submitted in one turn of the event loop are committed together at its end. Under load,
- * these are all requests in flight; a single request is not delayed. While sealing falls behind, rows wait between
- * commits.
+ * these are all requests in flight; a single request is not delayed. If small and large ones wait, they are committed by turns, so that
+ * small ones wait for one commit of large ones at most. While sealing falls behind, rows wait between commits.
  *
  *     const batcher = new Batcher(store, { maxEvents: 50_000, maxBytes: 67_108_864, maxWait: 5_000 }, elapsed, onFault)
  *     await batcher.submit({ rows, size }) // resolves when the rows are on disk
@@ -56,6 +59,8 @@ export class Batcher {
   #events = 0
   #bytes = 0
   #isScheduled = false
+  /** The last commit was of small writes while large ones waited. */
+  #areLargeNext = false
   /** Set while a commit is scheduled for later than this turn of the event loop. */
   #timer: Timer | undefined
   /** When to try the lock again, ms of `elapsed`. */
@@ -166,8 +171,8 @@ export class Batcher {
   }
 
   /**
-   * Removes whole requests from the front of the queue, about `rowsPerCommit` rows or `bytesPerCommit` bytes. During a
-   * pause, removes only requests without rows.
+   * Removes the oldest requests from the queue, about `rowsPerCommit` rows or `bytesPerCommit` bytes, which are all
+   * small or all large. During a pause, removes only requests without rows.
    */
   #takeBatch(): QueuedWrite[] {
     if (this.#pause > 0) {
@@ -175,14 +180,16 @@ export class Batcher {
       if (batch.length > 0) this.#queue = this.#queue.filter(({ write }) => write.rows.length > 0)
       return batch
     }
-    let [rows, bytes, end] = [0, 0, 0]
-    while (end < this.#queue.length && (end === 0 || (rows < rowsPerCommit && bytes < bytesPerCommit))) {
-      const { write } = this.#queue[end] as QueuedWrite
-      rows += write.rows.length
-      bytes += write.size
-      end++
-    }
-    return this.#queue.splice(0, end)
+    const large = this.#queue.filter(({ write }) => isLarge(write))
+    const areMixed = large.length > 0 && large.length < this.#queue.length
+    const areLarge = areMixed && this.#areLargeNext
+    this.#areLargeNext = areMixed && !areLarge
+    if (!areMixed) return this.#queue.splice(0, endOfBatch(this.#queue))
+    const candidates = areLarge ? large : this.#queue.filter(({ write }) => !isLarge(write))
+    const batch = candidates.slice(0, endOfBatch(candidates))
+    const taken = new Set(batch)
+    this.#queue = this.#queue.filter((entry) => !taken.has(entry))
+    return batch
   }
 
   #settle(entry: QueuedWrite, error: unknown): void {
@@ -214,6 +221,22 @@ export class Batcher {
       this.#settle(entry, new RequestError("store_failed", { retryAfter, cause: fault }))
     }
   }
+}
+
+function isLarge({ rows, size }: Write): boolean {
+  return rows.length > maxSmallRows || size > maxSmallBytes
+}
+
+/** The number of entries that one commit takes. */
+function endOfBatch(entries: readonly QueuedWrite[]): number {
+  let [rows, bytes, end] = [0, 0, 0]
+  while (end < entries.length && (end === 0 || (rows < rowsPerCommit && bytes < bytesPerCommit))) {
+    const { write } = entries[end] as QueuedWrite
+    rows += write.rows.length
+    bytes += write.size
+    end++
+  }
+  return end
 }
 
 /**
