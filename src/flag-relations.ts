@@ -30,6 +30,7 @@ const dependentFlags = [
   { name: "clickhousePasswordFile", flag: "--clickhouse-password-file", need: needs.cluster },
   { name: "clickhouseQueryTime", flag: "--clickhouse-query-time", need: needs.cluster },
   { name: "clickhouseQueryMemory", flag: "--clickhouse-query-memory", need: needs.cluster },
+  { name: "keepLocal", flag: "--keep-local", need: needs.cluster },
 ] as const
 
 /**
@@ -48,6 +49,15 @@ export function rejectUselessFlags(command: Command): void {
   if (options.tlsCert === undefined && options.tlsKey === undefined) return
   command.error(
     `error: --acme and ${file} exclude each other: the certificate is either requested and renewed, or read from your files. Remove one of them.`,
+  )
+}
+
+/** Rejects --keep-local if no query is sent to the cluster: nothing could answer queries of removed events. */
+export function requireClusterQueries(command: Command): void {
+  const { keepLocal, clickhouseQueryTime } = command.opts<Options>()
+  if (keepLocal === undefined || clickhouseQueryTime !== 0) return
+  command.error(
+    "error: --keep-local and --clickhouse-query-time 0 exclude each other: only the cluster can answer queries of removed events. Remove one of them.",
   )
 }
 

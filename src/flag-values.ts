@@ -30,6 +30,13 @@ export function retention(text: string): number {
   throw new InvalidArgumentError(`It must be ${retentionFormat}.`)
 }
 
+/** Parser of the time for which events stay in the file. */
+export function localTime(text: string): number {
+  const ms = parseRetention(text)
+  if (ms !== undefined && ms > 0) return ms
+  throw new InvalidArgumentError("It must be a time from 1d to 36525d, such as 30d.")
+}
+
 /** ms. A longer interval is probably a mistake. A short one is safe: a backup starts only after the last one has ended. */
 const maxBackupInterval = 366 * 86_400_000
 

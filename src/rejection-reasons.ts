@@ -359,6 +359,14 @@ export const rejections = {
     meaning: "the disk is full or failed",
     advice: "Free disk space or repair the disk: the server's log says what failed. Then retry the request.",
   },
+  events_removed: {
+    status: 503,
+    message: "Temporarily unavailable",
+    meaning:
+      "the request needs events that were removed from the SQLite file (--keep-local), which the ClickHouse cluster cannot give now, or not at all",
+    advice:
+      "Retry when the cluster answers, or choose later days. databuddy clickhouse fetch brings the events back into the file, for what the cluster cannot answer.",
+  },
   disk_low: {
     status: 503,
     message: "Temporarily unavailable",

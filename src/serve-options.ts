@@ -1,5 +1,11 @@
 import { type Command, Option } from "commander"
-import { fitQueue, listenForAcme, rejectUselessFlags, separatePaths } from "./flag-relations.ts"
+import {
+  fitQueue,
+  listenForAcme,
+  rejectUselessFlags,
+  requireClusterQueries,
+  separatePaths,
+} from "./flag-relations.ts"
 import {
   acmeDirectory,
   backupInterval,
@@ -10,6 +16,7 @@ import {
   headerName,
   ingestPath,
   integer,
+  localTime,
   networks,
   nonEmpty,
   retention,
@@ -62,6 +69,8 @@ export interface ServeOptions extends DatabaseOptions {
   clickhouseQueryTime: number
   /** Bytes. */
   clickhouseQueryMemory: number
+  /** ms; absent: events stay in the file. */
+  keepLocal?: number
   /** Bytes; absent: `standardQueryMemory`. */
   queryMemory?: number
   rateLimit: number
@@ -120,6 +129,7 @@ export function addServeOptions(command: Command): Command {
   return command
     .hook("preAction", fitQueue)
     .hook("preAction", rejectUselessFlags)
+    .hook("preAction", requireClusterQueries)
     .hook("preAction", separatePaths)
     .hook("preAction", listenForAcme)
 }
@@ -252,6 +262,12 @@ function serveOptions(): Option[] {
       "maximum memory of one query in ClickHouse",
       4_294_967_296,
       integer(16_777_216, 2 ** 50),
+    ),
+    option(
+      "--keep-local <time>",
+      "remove events that are older, such as 30d, from the file once the cluster has them; queries of earlier days need the cluster from then on",
+      undefined,
+      localTime,
     ),
     option(
       "--query-memory <bytes>",

@@ -26,9 +26,10 @@ import { parseRotation } from "../http/rotation.ts"
 import { Semaphore } from "../http/semaphore.ts"
 import type { QueryEngine } from "../query/engine/engine.ts"
 import type { Db } from "../store/db/driver.ts"
-import { forgetPerson } from "../store/forget.ts"
+import { forgetPerson, type Person } from "../store/forget.ts"
 import { createKey, endKeyOverlap, findKey, type Key, listKeys, revokeKey, rotateKey } from "../store/keys.ts"
 import { findProfile, findProfiles, profilesById } from "../store/profile-search.ts"
+import { type RemovedEvent, requireNoRemovedEvents } from "../store/removed-days.ts"
 import { createWebsite, deleteWebsite, findWebsite, listWebsites, type Website } from "../store/websites.ts"
 import { type Download, Downloads, downloadResponse } from "./download.ts"
 import {
@@ -55,6 +56,8 @@ export interface AdminApiDeps extends RouteDeps {
   rejectedRequests: RejectedRequests
   queryEngine: QueryEngine<never>
   serverState: ServerState
+  /** The events of a person that were removed from the file. Rejects with a RequestError if the cluster does not answer. */
+  removedEventsOf: (person: Person, now: number) => Promise<RemovedEvent[]>
 }
 
 /** The management API, for scripts that cannot run commands on the server. */
@@ -141,18 +144,20 @@ async function removeWebsite(
 
 /** Responds when the deletion is done: after a few seconds if there are millions of events to search. */
 async function forget(
-  { db, batcher }: AdminApiDeps,
+  { db, batcher, removedEventsOf }: AdminApiDeps,
   { caller, now, id, body }: AuthenticatedRequest,
 ): Promise<RouteResult> {
   requireWebsiteAccess(caller, id)
-  const person = parsePerson(await body())
+  const personId = parsePerson(await body())
   const website = findWebsite(db, id)
+  const person = { websiteRid: website.rid, id: personId }
   const schedule = {
     write: <Result>(work: () => Result) => batcher.run(work),
     sleep,
   }
-  const forgotten = await forgetPerson(db, { websiteRid: website.rid, id: person }, now, schedule)
-  return { body: { ...forgotten, note: forgetNote(website, person) } }
+  const removed = await removedEventsOf(person, now)
+  const forgotten = await forgetPerson(db, person, now, schedule, removed)
+  return { body: { ...forgotten, note: forgetNote(website, personId) } }
 }
 
 function showKeys({ db }: AdminApiDeps, { caller }: AuthenticatedRequest): RouteResult {
@@ -316,6 +321,8 @@ function download(
   const { websiteId, person, format } = filter
   if (websiteId !== undefined) requireWebsiteAccess(caller, websiteId)
   const website = websiteId === undefined ? undefined : findWebsite(db, websiteId)
+  const selection = { ...filter, ...exportSelection(db, caller, website) }
+  requireNoRemovedEvents(db, person ? exportSelection(db, caller, website) : selection)
   const steps = {
     rows: exportRows,
     groupRows: exportGroupRows,
@@ -326,7 +333,7 @@ function download(
     `${caller.kind} ${caller.login ? caller.login.hash.toString("hex") : caller.id}`,
     website && person
       ? exportPerson(db, { website, id: person, now, sleep: abortableSleep(request.signal) }, format, steps)
-      : exportEvents(db, { ...filter, ...exportSelection(db, caller, website) }, format, steps),
+      : exportEvents(db, selection, format, steps),
     request.signal,
   )
   const headers: Record<string, string> = {

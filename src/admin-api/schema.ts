@@ -178,6 +178,11 @@ export const forgottenSchema = Type.Object({
   events: Type.Integer({ minimum: 0, description: "Deleted events" }),
   profiles: Type.Integer({ minimum: 0, description: "Deleted profiles" }),
   links: Type.Integer({ minimum: 0, description: "Deleted links of anonymous ids to profiles" }),
+  removedEvents: Type.Integer({
+    minimum: 0,
+    description:
+      "Events that only the ClickHouse cluster had (--keep-local): queries leave them out, and the cluster deletes them within minutes",
+  }),
   overwritten: Type.Boolean({
     description:
       "false: another process was using the database, so the file or its -wal can still contain deleted data",

@@ -21,7 +21,7 @@ export const statusSchema = Type.Object({
   database: Type.Object({
     bytes: bytes("Size of the database file"),
     walBytes: bytes("Size of the -wal file"),
-    events: Type.Integer({ minimum: 0, description: "Stored events, with and without a website" }),
+    events: Type.Integer({ minimum: 0, description: "Events in the file, with and without a website" }),
   }),
   disk: Type.Object({
     freeBytes: bytes("Free space on the disk of the database"),
@@ -58,6 +58,15 @@ export const statusSchema = Type.Object({
           minimum: 0,
           description: `Deleted events that are not deleted in the cluster yet; at most ${maxCountedDeletions} are counted`,
         }),
+        removedEvents: Type.Integer({
+          minimum: 0,
+          description: "Events that were removed from the file (--keep-local): only the cluster has them",
+        }),
+        missingEvents: Type.Integer({
+          minimum: 0,
+          description: "Removed events that the cluster did not have when it was last compared",
+        }),
+        localSince: timeOrNull("Time from which on the file has all events; null: it has all"),
         lastShippedAt: timeOrNull("Time of the cluster's last acknowledgment; null: none"),
         lastFailureAt: timeOrNull("Time of the last failure since the server started; null: none"),
         failure: Type.Union([Type.Null(), Type.String()], {

@@ -91,11 +91,15 @@ function clickhouseJson({
   state,
 }: NonNullable<ServerState["clickhouse"]>): NonNullable<StatusJson["clickhouse"]> {
   const { events, oldest, deletions } = state.lag()
+  const removed = state.removed()
   return {
     url: name,
     backlogEvents: events,
     oldestUnshippedAt: isoOrNull(oldest),
     pendingDeletions: deletions,
+    removedEvents: removed?.events ?? 0,
+    missingEvents: removed?.missing ?? 0,
+    localSince: isoOrNull(removed?.localSince ?? null),
     lastShippedAt: isoOrNull(state.lastSuccess || null),
     lastFailureAt: isoOrNull(state.lastFailure || null),
     failure: state.failure ?? null,

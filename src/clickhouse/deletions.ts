@@ -38,6 +38,11 @@ export function deleteRows(rows: readonly ForeignRow[], schema: SchemaState): st
   })
 }
 
+/** A statement that deletes the events of a website and day with ids up to `lastId`. */
+export function deleteDay({ website, day }: WebsiteDay, lastId: number, schema: SchemaState): string {
+  return `delete from ${deletionTarget(schema)} where website = ${quoteText(website)} and day = toDate32(${day}) and id <= ${lastId}`
+}
+
 function parts<Item>(items: readonly Item[], size: number): Item[][] {
   return Array.from({ length: Math.ceil(items.length / size) }, (_, index) =>
     items.slice(index * size, (index + 1) * size),

@@ -1,7 +1,19 @@
+import { sealedStateSql } from "../columns/sealed-state.ts"
+import { reset } from "../columns/sealer.ts"
+import type { Random } from "../environment.ts"
 import { eventLine } from "../export/lines.ts"
+import { eventRowOf } from "../import/import.ts"
+import { retryBusy } from "../import/import-lines.ts"
 import type { TextLine } from "../import/lines.ts"
+import { DailyHash } from "../store/daily-hash.ts"
+import type { Db } from "../store/db/driver.ts"
+import type { StoredEvent } from "../store/event-reader.ts"
+import { EventInserter } from "../store/events.ts"
+import { dropEmptyRemovedDays, isLocal, removedDays, takeBack } from "../store/removed-days.ts"
+import { pendingDeletion } from "../store/shipping.ts"
 import type { Cluster } from "./cluster.ts"
-import { eventOf, selectedColumns } from "./event-row.ts"
+import { ofDay, visibleWebsites, type WebsiteDay } from "./comparison.ts"
+import { eventOf, hashOf, selectedColumns } from "./event-row.ts"
 import { readWebsiteLines } from "./writers.ts"
 
 /**
@@ -43,4 +55,76 @@ export async function* linesOfCluster(
     if (next === null) return
     after = next - 1
   }
+}
+
+/** Events per transaction: 20 ms. */
+const eventsPerWrite = 1_000
+
+interface FetchDeps {
+  db: Db
+  cluster: Cluster
+  random: Random
+  /** Called after each transaction with the number of events so far. */
+  onProgress: (events: number) => void
+}
+
+/**
+ * Stores all removed events in the file again, with their ids. Returns how many. Only for the process that holds the lock for shipping:
+ * otherwise a server could be removing events. If it is interrupted, call it again to finish.
+ */
+export async function fetchRemovedDays({ db, cluster, random, onProgress }: FetchDeps): Promise<number> {
+  const inserter = new EventInserter(db, new DailyHash(db, random), { withIds: true })
+  const websites = visibleWebsites(db)
+  let added = 0
+  for (const { rid, day, lastId } of removedDays(db)) {
+    const website = websites.get(rid)
+    // The events of a deleted website are not fetched.
+    if (website === undefined) continue
+    const query = `select ${selectedColumns} from events final where ${ofDay} order by id`
+    const rows = cluster.rows(query, { website: website ?? "", day, lastId })
+    for await (const chunk of rows) {
+      for (let from = 0; from < chunk.length; from += eventsPerWrite) {
+        const events = chunk.slice(from, from + eventsPerWrite).map(eventOf)
+        await retryBusy(() => {
+          added += db.transaction(() => insertRemoved(db, inserter, rid, day, events)).immediate()
+        })
+        onProgress(added)
+      }
+    }
+  }
+  await retryBusy(() => db.transaction(() => dropEmptyRemovedDays(db)).immediate())
+  return added
+}
+
+/** Inserts the events that are not in the file and not deleted. Returns how many. */
+function insertRemoved(
+  db: Db,
+  inserter: EventInserter,
+  rid: number,
+  day: WebsiteDay["day"],
+  events: readonly StoredEvent[],
+): number {
+  const isDeleted = pendingDeletion(db)
+  const missing = events.filter(({ id }) => !isLocal(db, id) && !isDeleted(id))
+  const [first] = missing
+  if (!first) return 0
+  takeBack(
+    db,
+    rid,
+    day,
+    missing.map((event) => ({
+      id: event.id,
+      day,
+      hash: hashOf(event),
+      viaKey: event.credential === "key" ? 1 : 0,
+      eventId: event.event_id,
+    })),
+  )
+  const inserted = inserter.insert(missing.map((event) => eventRowOf(event, rid)))
+  if (inserted !== missing.length)
+    throw new Error(`${missing.length - inserted} events have event ids of others`)
+  const { id: sealedId } = db.prepare(sealedStateSql).get() as { id: number }
+  // Blocks have all events up to this id, so that they are built again.
+  if (first.id <= sealedId) reset(db)
+  return inserted
 }

@@ -4,7 +4,13 @@ import type { ClusterAddress } from "./address.ts"
 // Messages between the main thread and the thread that ships events.
 
 export type ShippingRequest =
-  | { type: "open"; path: string; address: ClusterAddress; password: string }
+  | {
+      type: "open"
+      path: string
+      address: ClusterAddress
+      password: string
+      keepLocal: number | undefined
+    }
   /** The response to `write`. `error`: why nothing was stored. */
   | { type: "written"; id: number; error: string | undefined }
   | { type: "close" }

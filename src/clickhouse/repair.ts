@@ -1,9 +1,16 @@
 import { dayMs } from "../columns/batch.ts"
 import type { Db } from "../store/db/driver.ts"
 import { EventReader } from "../store/event-reader.ts"
-import { listWebsites, withoutWebsite } from "../store/websites.ts"
+import {
+  findRemovedDay,
+  isEqual,
+  type RemovalChange,
+  type RemovedDay,
+  subtractSums,
+} from "../store/removed-days.ts"
+import { deletedIds } from "../store/shipping.ts"
 import type { Cluster } from "./cluster.ts"
-import { rowsPerStep, type WebsiteDay } from "./comparison.ts"
+import { clusterSumOfDay, localSumOfDay, ridOf, rowsPerStep, type WebsiteDay } from "./comparison.ts"
 import { deleteRows, type ForeignRow } from "./deletions.ts"
 import { EventEncoder, insertColumns } from "./event-row.ts"
 import type { SchemaState } from "./schema.ts"
@@ -22,6 +29,9 @@ export interface RepairDeps {
   lastId: number
   limits: InsertLimits
   pause: () => Promise<void>
+  write: (change: RemovalChange) => Promise<void>
+  /** Called for a removed day of which the cluster has other events than were removed. */
+  onCorrection: (day: WebsiteDay, from: RemovedDay, to: number) => void
 }
 
 /** Maximum rows to delete in one step, about 100 bytes each. */
@@ -29,23 +39,43 @@ const maxForeignRows = 100_000
 
 /**
  * Makes the events in the cluster equal to those in the file on the given days. Holds the ids of one day of a website
- * in memory.
+ * in memory. On days of which events were removed from the file, nothing is deleted in the cluster, which has the only copy: what it has
+ * counts from then on as what was removed.
  */
 export async function repair(days: readonly WebsiteDay[], deps: RepairDeps): Promise<void> {
-  const rids = new Map<string, number>(listWebsites(deps.db).map(({ rid, id }) => [id, rid]))
-  rids.set("", withoutWebsite)
   let foreign: ForeignRow[] = []
   const remove = async () => {
     for (const statement of deleteRows(foreign, deps.schema)) await deps.cluster.run(statement)
     foreign = []
   }
   for (const day of days) {
-    const rid = rids.get(day.website)
+    const rid = ridOf(deps.db, day.website)
     const ids = rid === undefined ? new Set<number>() : await sendDay(rid, day, deps)
+    if (rid !== undefined && findRemovedDay(deps.db, rid, day.day)) {
+      await correctRemovedDay(rid, day, deps)
+      continue
+    }
     foreign.push(...(await otherRows(day, ids, deps)))
     if (foreign.length > maxForeignRows) await remove()
   }
   await remove()
+}
+
+/** Records what the cluster has of a removed day besides the events of the file. */
+async function correctRemovedDay(
+  rid: number,
+  day: WebsiteDay,
+  { db, cluster, lastId, write, onCorrection }: RepairDeps,
+): Promise<void> {
+  const local = localSumOfDay(db, rid, day, lastId)
+  const removed = findRemovedDay(db, rid, day.day)
+  const sum = subtractSums(await clusterSumOfDay(cluster, day, lastId), local)
+  // The next comparison reports a cluster that has less than was just sent, and counts again what is being deleted.
+  if (!removed || isEqual(sum, removed) || sum.events < 0 || deletedIds(db, lastId, 1).length > 0) return
+  const missing = Math.max(0, removed.missing + removed.events - sum.events)
+  const expected = { events: removed.events, hash: removed.hash }
+  await write({ type: "correct", rid, day: day.day, expected, sum, missing })
+  onCorrection(day, removed, sum.events)
 }
 
 /** Sends the events of a day, and returns their ids. */

@@ -1,7 +1,7 @@
+import { dayMs } from "../columns/batch.ts"
 import type { Random } from "../environment.ts"
 import { UserError } from "../errors.ts"
 import { websiteLine } from "../export/lines.ts"
-import type { Db } from "../store/db/driver.ts"
 import {
   deletedIds,
   lastEventId,
@@ -9,32 +9,22 @@ import {
   rangesWithoutEvents,
   readShipping,
   type Shipping,
-  type ShippingChange,
 } from "../store/shipping.ts"
 import { listWebsites } from "../store/websites.ts"
-import { type Cluster, ClusterError } from "./cluster.ts"
+import { ClusterError } from "./cluster.ts"
 import { compare, readerOfAll, rowsPerStep } from "./comparison.ts"
 import { deleteRanges } from "./deletions.ts"
 import { EventEncoder, insertColumns } from "./event-row.ts"
-import { type InsertLimits, repair } from "./repair.ts"
+import { Remover, type RemoverDeps } from "./remover.ts"
+import { type InsertLimits, type RepairDeps, repair } from "./repair.ts"
 import { readSchema, requireSchema, type SchemaState } from "./schema.ts"
 import { readWriters, WriterRecord } from "./writers.ts"
 
 /** Dependencies of a shipper. */
-export interface ShipperDeps {
-  /** A connection that only reads. */
-  db: Db
-  cluster: Cluster
-  /** Stores a change in a transaction of the single writing connection. */
-  write: (change: ShippingChange) => Promise<void>
+export interface ShipperDeps extends RemoverDeps {
   /** Waits between two steps of about 5 ms, so that other work of the thread can run. */
   pause: () => Promise<void>
   random: Random
-  /** Unix ms */
-  now: () => number
-  /** ms of a monotonic clock */
-  elapsed: () => number
-  log: (level: "info" | "warn", message: string, fields?: Record<string, string | number>) => void
 }
 
 /** Limits of a shipment. Two inserts are in memory at a time. */
@@ -95,11 +85,14 @@ export class Shipper {
   #hasVerified = false
   /** A repair has not removed the differences, so the next failure is reported. */
   #hasRepaired = false
+  readonly #remover: Remover
 
   constructor(
     private readonly deps: ShipperDeps,
     private readonly limits: ShipperLimits = shipperLimits,
-  ) {}
+  ) {
+    this.#remover = new Remover(deps)
+  }
 
   /**
    * Ships one batch. When no full batch is left, also ships deletions and repairs differences. Throws a ClusterError or
@@ -112,7 +105,10 @@ export class Shipper {
     const canHaveInsert = shipping.sendingId > shipping.shippedId || shipping.isRepairing
     if (!this.#hasVerified && canHaveInsert) this.#holdDeletions()
     const hasWork =
-      lastEventId(db) > shipping.shippedId || this.#deletions(shipping).length > 0 || shipping.mustCompare
+      lastEventId(db) > shipping.shippedId ||
+      this.#deletions(shipping).length > 0 ||
+      shipping.mustCompare ||
+      this.#remover.isDue
     // The first step always contacts the cluster, to report missing tables before there are events.
     if (!hasWork && this.#hasVerified) return { hasShipped: false, events: 0, isDone: true }
     // Checked before a batch is read, so that an outage costs only one request a minute.
@@ -137,7 +133,10 @@ export class Shipper {
     const ids = this.#deletions(shipping)
     if (ids.length > 0) await this.#delete(ids, schema)
     if (isBehind || ids.length === idsPerStep) return false
-    return !shipping.mustCompare || (await this.#repair(shipping, schema))
+    // Before a repair, which would take the events of a deleted website for unknown ones.
+    if (!this.#deletionsHeld) await this.#remover.deleteExpired(schema)
+    if (shipping.mustCompare) return this.#repair(shipping, schema)
+    return this.#deletionsHeld || (await this.#remover.remove(shipping.shippedId))
   }
 
   #deletions({ shippedId }: Shipping): number[] {
@@ -213,6 +212,7 @@ export class Shipper {
     if (record.shippedId >= shipping.shippedId) return { schema, record, isCurrent: true }
     this.#next = undefined
     this.#websites = undefined
+    this.#remover.interrupt()
     log("warn", "the cluster is older than the watermark: events are shipped again", {
       cluster: cluster.name,
       watermark: shipping.shippedId,
@@ -258,6 +258,7 @@ export class Shipper {
   /** Compares both sides and repairs differences. Returns true if there were none. */
   async #repair({ shippedId }: Shipping, schema: SchemaState): Promise<boolean> {
     const { db, cluster, write, pause, log } = this.deps
+    this.#remover.interrupt()
     const { differences } = await compare(db, cluster, shippedId, pause)
     if (differences.length === 0) {
       this.#hasRepaired = false
@@ -279,7 +280,16 @@ export class Shipper {
     })
     await write({ type: "repair" })
     try {
-      await repair(differences, { db, cluster, schema, lastId: shippedId, limits: this.limits, pause })
+      const onCorrection: RepairDeps["onCorrection"] = ({ website, day }, { events }, inCluster) =>
+        log("warn", "the cluster has another number of removed events than were removed; only it has them", {
+          website,
+          day: new Date(day * dayMs).toISOString().slice(0, 10),
+          removed: events,
+          inCluster,
+        })
+      const { limits } = this
+      const lastId = shippedId
+      await repair(differences, { db, cluster, schema, lastId, limits, pause, write, onCorrection })
     } catch (error) {
       throw this.#observe(error)
     }

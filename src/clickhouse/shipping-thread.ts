@@ -3,6 +3,7 @@ import { messageOf } from "../errors.ts"
 import type { Log } from "../log.ts"
 import type { ShippingState } from "../metrics/metrics.ts"
 import { ServerLock } from "../store/db/server-lock.ts"
+import { removedTotals } from "../store/removed-days.ts"
 import { applyShippingChange, readShipping, shippingLag } from "../store/shipping.ts"
 import type { Store } from "../store/store.ts"
 import { type ClusterAddress, clusterName } from "./address.ts"
@@ -47,6 +48,8 @@ export class ShippingThread {
   constructor(
     private readonly store: Pick<Store, "db" | "batcher">,
     private readonly login: ClusterLogin,
+    /** See `ShipperDeps`. */
+    private readonly keepLocal: number | undefined,
     private readonly environment: Environment,
     private readonly log: Log,
   ) {
@@ -59,6 +62,7 @@ export class ShippingThread {
       failures: 0,
       failure: undefined,
       lag: () => shippingLag(db, readShipping(db)?.shippedId ?? 0),
+      removed: () => removedTotals(db),
     }
   }
 
@@ -101,7 +105,8 @@ export class ShippingThread {
     worker.onerror = ({ message }) => this.#restart(message)
     worker.onmessage = ({ data }: MessageEvent<ShippingMessage>) => this.#receive(data)
     this.#worker = worker
-    this.#post({ type: "open", path: this.store.db.name, ...this.login })
+    const { login, keepLocal } = this
+    this.#post({ type: "open", path: this.store.db.name, ...login, keepLocal })
   }
 
   #restart(message: string): void {

@@ -29,7 +29,7 @@ function write(change: ShippingChange): Promise<void> {
   return new Promise((resolve, reject) => pending.set(id, { resolve, reject }))
 }
 
-function open({ path, address, password }: Extract<ShippingRequest, { type: "open" }>): void {
+function open({ path, address, password, keepLocal }: Extract<ShippingRequest, { type: "open" }>): void {
   try {
     // On Linux, this affects only the current thread.
     setPriority(0, niceness)
@@ -40,11 +40,17 @@ function open({ path, address, password }: Extract<ShippingRequest, { type: "ope
   db.pragma(`cache_size = -${pageCacheKiB}`)
   const cluster = new Cluster(address, password)
   let wake = (): void => {}
+  let isStopping = false
   const shipper = new Shipper({
     db,
     cluster,
     write,
     pause: () => new Promise((resolve) => setImmediate(resolve)),
+    sleep: async (ms) => {
+      await new Promise((resolve) => setTimeout(resolve, ms))
+      if (isStopping) throw new Error("the server stops")
+    },
+    keepLocal,
     random: (bytes) => crypto.getRandomValues(bytes),
     now: Date.now,
     elapsed: () => performance.now(),
@@ -66,6 +72,7 @@ function open({ path, address, password }: Extract<ShippingRequest, { type: "ope
   })
   const ended = loop.run()
   close = () => {
+    isStopping = true
     loop.stop()
     wake()
     void ended.then(async () => {

@@ -1,4 +1,5 @@
 import type { Db, Statement } from "../store/db/driver.ts"
+import { hasRemovedEvents, type RemovedTotals, removedTotals } from "../store/removed-days.ts"
 import { dayMs, sliceKey } from "./batch.ts"
 import type { BlockRow, Slice } from "./block.ts"
 import { type BlockDay, BlockIndex } from "./block-index.ts"
@@ -122,6 +123,11 @@ export class SnapshotReader {
   /** Returns the current sealed state. */
   sealed(): SealedState {
     return this.#sealed.get() as SealedState
+  }
+
+  /** What was removed of the websites of a scope; undefined if all events of the scope are in the file. */
+  removedEvents({ websites, from, to }: SnapshotScope): RemovedTotals | undefined {
+    return hasRemovedEvents(this.db, websites, from, to) ? removedTotals(this.db, websites) : undefined
   }
 
   /** Opens a snapshot of the events in a scope. Yields while it reads unsealed rows. */

@@ -2,7 +2,7 @@ import { type Command, Option } from "commander"
 import { type ClusterOptions, clusterLogin } from "../clickhouse/address.ts"
 import { Cluster, ClusterError } from "../clickhouse/cluster.ts"
 import { type Comparison, compare } from "../clickhouse/comparison.ts"
-import { linesOfCluster } from "../clickhouse/fetch.ts"
+import { fetchRemovedDays, linesOfCluster } from "../clickhouse/fetch.ts"
 import { shippingLockError, shippingLockPath } from "../clickhouse/lock.ts"
 import { migrateCluster, printedSchema, readSchema, requireSchema } from "../clickhouse/schema.ts"
 import { Shipper } from "../clickhouse/shipper.ts"
@@ -17,6 +17,7 @@ import type { Db } from "../store/db/driver.ts"
 import { pendingMigrations } from "../store/db/migrate.ts"
 import { closeAfterReading, openForReading, requireCurrentSchema } from "../store/db/open.ts"
 import { ServerLock } from "../store/db/server-lock.ts"
+import { removedTotals } from "../store/removed-days.ts"
 import {
   applyShippingChange,
   pendingDeletion,
@@ -175,9 +176,10 @@ async function fetchEvents(options: ClickHouseOptions, context: Context): Promis
           )
         }
         const progress = new Progress(context)
-        const onProgress = ({ events }: Report) =>
-          progress.show(() => `${events.added.toLocaleString("en")} events added`)
+        const showAdded = (added: number) => progress.show(() => `${added.toLocaleString("en")} events added`)
+        const onProgress = ({ events }: Report) => showAdded(events.added)
         const startedAt = context.environment.elapsed()
+        const returned = await fetchRemoved(db, cluster, origin.writer, showAdded, context)
         const lines = linesOfCluster(cluster, origin.writer, pendingDeletion(db))
         const imported = await importLines(db, lines, {
           ...context,
@@ -195,10 +197,19 @@ async function fetchEvents(options: ClickHouseOptions, context: Context): Promis
         if (agrees && !mustCompare) await writeChange(db, { type: "compared" })
         const renumbered = events.renumbered > 0 ? `; ${events.renumbered} got a new id` : ""
         const fields = {
+          ...(returned === undefined
+            ? {}
+            : { removed: `${countText(returned, "removed event")} stored again` }),
           events: `${events.added} added, ${events.present} already present${renumbered}`,
           took: `${(ms / 1_000).toFixed(1)} s`,
         }
-        report(fields, { fetched: events, rejected: refused.total, ms }, comparison, options, context)
+        report(
+          fields,
+          { fetched: { ...events, returned: returned ?? 0 }, rejected: refused.total, ms },
+          comparison,
+          options,
+          context,
+        )
         if (refused.total > 0) {
           throw new UserError(
             `${countText(refused.total, "row")} could not be added, the first: ${refused.first[0]?.message ?? ""}`,
@@ -209,6 +220,38 @@ async function fetchEvents(options: ClickHouseOptions, context: Context): Promis
       { createIfMissing: true },
     ),
   )
+}
+
+/** Stores events again that were removed from the file. Returns how many; undefined: none were removed. */
+async function fetchRemoved(
+  db: Db,
+  cluster: Cluster,
+  writer: string,
+  onProgress: (events: number) => void,
+  { environment: { pid, random } }: Context,
+): Promise<number | undefined> {
+  if (!removedTotals(db)) return undefined
+  if (readShipping(db)?.writer !== writer) {
+    throw new UserError(
+      `${cluster.name} has the events of another file, not those that were removed from ${db.name}`,
+      "correct the database in --clickhouse",
+    )
+  }
+  const lock = new ServerLock(shippingLockPath(db.name), pid, (path, holder) => {
+    const { message } = shippingLockError(path, holder)
+    return new UserError(message, "stop the server: it would remove the events again")
+  })
+  try {
+    const returned = await fetchRemovedDays({ db, cluster, random, onProgress })
+    const left = removedTotals(db)
+    if (!left) return returned
+    throw new UserError(
+      `${left.events} events that were removed from ${db.name} are not in ${cluster.name}; ${returned} were stored again`,
+      "restore a backup of the cluster that has them; or run databuddy clickhouse load --replace, which accepts the loss, and then this command again",
+    )
+  } finally {
+    lock.release()
+  }
 }
 
 async function withCluster<Result>(
@@ -246,6 +289,7 @@ async function ship(
     write: (change) => writeChange(db, change),
     // Lets the insert in progress continue.
     pause: () => new Promise((resolve) => setImmediate(resolve)),
+    sleep,
     log: (level, message) => context.err(`${level}: ${message}\n`),
   })
   const progress = new Progress(context)
@@ -308,11 +352,12 @@ function report(
   options: ClickHouseOptions,
   context: Context,
 ): void {
-  const { events, days, differences } = comparison
-  if (options.json) printJson({ ...json, compared: { events, days, differences } }, context)
+  const { events, removed, days, differences } = comparison
+  if (options.json) printJson({ ...json, compared: { events, removed, days, differences } }, context)
   else {
     const compared = `${countText(events, "event")} in ${countText(days, "group")} by website and day: counts and hashes ${differences.length === 0 ? "agree" : "differ"}`
-    printFields({ ...fields, compared }, context)
+    const onlyInCluster = removed === 0 ? {} : { "only in cluster": `${countText(removed, "event")} of them` }
+    printFields({ ...fields, compared, ...onlyInCluster }, context)
     if (differences.length > 0) {
       const rows = differences
         .slice(0, maxPrintedDays)
@@ -322,7 +367,8 @@ function report(
           String(here),
           String(inCluster),
         ])
-      printTable(["WEBSITE", "DAY", "IN THE FILE", "IN THE CLUSTER"], rows, context)
+      const here = removed === 0 ? "IN THE FILE" : "FILE AND REMOVED"
+      printTable(["WEBSITE", "DAY", here, "IN THE CLUSTER"], rows, context)
     }
   }
   if (differences.length === 0) return

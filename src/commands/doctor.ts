@@ -27,7 +27,8 @@ import { type Growth, growthOf } from "../store/db/growth.ts"
 import { pendingMigrations } from "../store/db/migrate.ts"
 import { closeAfterReading, databaseError, openForReading } from "../store/db/open.ts"
 import { ServerLock } from "../store/db/server-lock.ts"
-import { readShipping, type ShippingLag, shippingLag } from "../store/shipping.ts"
+import { removedTotals } from "../store/removed-days.ts"
+import { readShipping, shippingLag } from "../store/shipping.ts"
 import type { Context } from "../terminal/context.ts"
 import { addDataOptions, type DataOptions, requireDatabase } from "../terminal/database.ts"
 import { isoTime, printJson, shown } from "../terminal/print.ts"
@@ -147,7 +148,7 @@ async function collectFacts(db: string, options: DoctorOptions, context: Context
   const folder = dirname(db)
   const { bavail, bsize } = statfsSync(folder)
   const copies = await listCopies(db, options.backupDir)
-  const { lag, ...content } = contentFacts(db, options.retain, now)
+  const { shipping, ...content } = contentFacts(db, options.retain, now)
   return {
     db,
     now,
@@ -163,7 +164,7 @@ async function collectFacts(db: string, options: DoctorOptions, context: Context
     zoneRules: { own: rulesVersion, system: systemZoneRules() },
     countries: countryFacts(options.geoDb),
     certificate: certificateFacts(options, db),
-    cluster: await clusterFacts(options, lag, context),
+    cluster: await clusterFacts(options, shipping, context),
   }
 }
 
@@ -175,15 +176,16 @@ function contentFacts(
   pending: string | undefined
   damage: Facts["damage"]
   growth: Growth | undefined
-  lag: ShippingLag | undefined
+  shipping: ShippingFacts
 } {
-  const none = { pending: undefined, damage: undefined, growth: undefined, lag: undefined }
+  const shipping = { lag: undefined, removed: undefined }
+  const none = { pending: undefined, damage: undefined, growth: undefined, shipping }
   const db = openForReading(path)
   try {
     const [pending] = pendingMigrations(db, path)
     const facts = pending
       ? { ...none, pending: pending.name }
-      : { ...none, growth: growthOf(db, now, retain), lag: lagOf(db) }
+      : { ...none, growth: growthOf(db, now, retain), shipping: shippingFacts(db) }
     closeAfterReading(db)
     return facts
   } catch (error) {
@@ -240,10 +242,10 @@ async function backupsInBucket(
 /** Checks that the cluster of --clickhouse answers and has the current schema. */
 async function clusterFacts(
   options: DoctorOptions,
-  lag: ShippingLag | undefined,
+  shipping: ShippingFacts,
   context: Context,
 ): Promise<ClusterFacts> {
-  if (options.clickhouse === undefined) return { name: undefined, failure: undefined, lag }
+  if (options.clickhouse === undefined) return { name: undefined, failure: undefined, ...shipping }
   // Loads the client only if there is a cluster.
   const { Cluster, requestTimes } = await import("../clickhouse/cluster.ts")
   const { readSchema, requireSchema } = await import("../clickhouse/schema.ts")
@@ -257,16 +259,18 @@ async function clusterFacts(
     } finally {
       await cluster.close()
     }
-    return { name, failure: undefined, lag }
+    return { name, failure: undefined, ...shipping }
   } catch (error) {
-    return { name, failure: failureOf(error), lag }
+    return { name, failure: failureOf(error), ...shipping }
   }
 }
 
 /** Undefined if events were never shipped. */
-function lagOf(db: Db): ShippingLag | undefined {
+type ShippingFacts = Pick<ClusterFacts, "lag" | "removed">
+
+function shippingFacts(db: Db): ShippingFacts {
   const shipping = readShipping(db)
-  return shipping && shippingLag(db, shipping.shippedId)
+  return { lag: shipping && shippingLag(db, shipping.shippedId), removed: removedTotals(db) }
 }
 
 function countryFacts(file: string | undefined): CountryFacts {

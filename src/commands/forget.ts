@@ -2,20 +2,22 @@ import { existsSync } from "node:fs"
 import type { Command } from "commander"
 import { forgetNote, parsePerson } from "../admin-api/input.ts"
 import { listCopies } from "../backups/files.ts"
-import { UserError } from "../errors.ts"
-import { backupDirOption } from "../serve-options.ts"
+import { type ClusterOptions, clusterLogin } from "../clickhouse/address.ts"
+import { messageOf, UserError } from "../errors.ts"
+import { addFlagsOfServe, backupDirOption } from "../serve-options.ts"
 import type { Db } from "../store/db/driver.ts"
 import { openForReading } from "../store/db/open.ts"
 import { countEvents } from "../store/events.ts"
 import {
   countPerson,
   type ForgetSchedule,
+  type Forgotten,
   forgetPerson,
   holdsPerson,
   type Person,
-  type PersonCounts,
   storedIdsOf,
 } from "../store/forget.ts"
+import { type RemovedEvent, removedText, removedTotals } from "../store/removed-days.ts"
 import { readShipping } from "../store/shipping.ts"
 import { findWebsite, type Website } from "../store/websites.ts"
 import type { Context } from "../terminal/context.ts"
@@ -23,7 +25,7 @@ import { addDataOptions, type DataOptions, inTransaction, withDatabase } from ".
 import { countText, printJson, shown } from "../terminal/print.ts"
 import { Progress } from "../terminal/progress.ts"
 
-interface ForgetOptions extends DataOptions {
+interface ForgetOptions extends DataOptions, ClusterOptions {
   website: string
   anonymousId?: string
   profileId?: string
@@ -51,7 +53,7 @@ export function addForgetCommand(root: Command, context: Context): void {
     )
     .option("--yes", "delete; without it, only show what would be deleted")
   addDataOptions(
-    command,
+    addFlagsOfServe(command, ["--clickhouse", "--clickhouse-password-file"]),
     "forget --website 550e8400-e29b-41d4-a716-446655440000 --profile-id user_1 --yes",
   ).action((options: ForgetOptions) => {
     const { profileId, anonymousId } = options
@@ -74,16 +76,18 @@ async function forget(options: ForgetOptions, context: Context): Promise<void> {
     const now = context.environment.now()
     const who =
       "profileId" in id ? `the profile ${shown(id.profileId)}` : `the visitor ${shown(id.anonymousId)}`
-    const summary = (found: PersonCounts) => `${inWords(found)} of ${who} on the website ${website.id}`
+    const summary = (found: Omit<Forgotten, "overwritten">) =>
+      `${inWords(found)} of ${who} on the website ${website.id}`
     const note = forgetNote(website, id)
+    const removed = await removedEventsOf(db, person, now, options, context)
     if (!options.yes) {
-      const found = await countPerson(db, person, now, schedule)
+      const found = { ...(await countPerson(db, person, now, schedule)), removedEvents: removed.length }
       progress.end()
       const hint = `add --yes to confirm${note ? `; ${note}` : ""}`
       throw new UserError(`this would permanently delete ${summary(found)}`, hint)
     }
     const known = storedIdsOf(db, person, now)
-    const { overwritten, ...found } = await forgetPerson(db, person, now, schedule)
+    const { overwritten, ...found } = await forgetPerson(db, person, now, schedule, removed)
     progress.end()
     const copies = await listCopies(db.name, options.backupDir)
     const backups = copies.files.filter((file) => canHold(file, website.id, id, known))
@@ -106,6 +110,35 @@ async function forget(options: ForgetOptions, context: Context): Promise<void> {
       "stop that process and run this command again, or restart the server and run it then",
     )
   })
+}
+
+/** The events of the person that were removed from the file. Throws a UserError if the cluster is not given or does not answer. */
+async function removedEventsOf(
+  db: Db,
+  person: Person,
+  now: number,
+  options: ForgetOptions,
+  { env }: Context,
+): Promise<RemovedEvent[]> {
+  const removed = removedTotals(db, [person.websiteRid])
+  if (!removed) return []
+  if (options.clickhouse === undefined) {
+    throw new UserError(
+      `${removedText(removed)}, and those of the person can be among them`,
+      "give --clickhouse or DATABUDDY_CLICKHOUSE, as for serve, so that they are deleted there too; nothing was changed",
+    )
+  }
+  const login = clusterLogin(options, env)
+  const cluster = await import("../clickhouse/query/removed-person.ts")
+  try {
+    return await cluster.removedEventsOf(db, login, person, now)
+  } catch (error) {
+    if (error instanceof UserError) throw error
+    throw new UserError(
+      messageOf(error),
+      "nothing was changed: run the command again when the cluster answers",
+    )
+  }
 }
 
 /** True if a copy can contain data of the person, cannot be read, or is a database in use. */
@@ -139,6 +172,8 @@ function scheduleOf(
   return { ...schedule, onProgress }
 }
 
-function inWords({ events, profiles, links }: PersonCounts): string {
-  return `${countText(events, "event")}, ${countText(profiles, "profile")} and ${countText(links, "link")}`
+function inWords({ events, removedEvents, profiles, links }: Omit<Forgotten, "overwritten">): string {
+  const inCluster =
+    removedEvents > 0 ? ` and ${countText(removedEvents, "event")} that only the cluster has` : ""
+  return `${countText(events, "event")}${inCluster}, ${countText(profiles, "profile")} and ${countText(links, "link")}`
 }

@@ -7,6 +7,7 @@ import { BackupSchedule } from "../backups/schedule.ts"
 import { removeStaleStaging } from "../backups/staging.ts"
 import { needsMigration, upgrade } from "../backups/upgrade.ts"
 import { clusterLogin, isUnencrypted } from "../clickhouse/address.ts"
+import { UserError } from "../errors.ts"
 import { openGeoFile } from "../ingest/geo.ts"
 import { createLog, faultLog, type Log } from "../log.ts"
 import { addServeOptions, databaseOption, type ServeOptions } from "../serve-options.ts"
@@ -21,6 +22,8 @@ import { ServiceManager } from "../server/service-manager.ts"
 import { stopListening } from "../server/shutdown.ts"
 import { readTls } from "../server/tls.ts"
 import { databasePath } from "../store/db/database-path.ts"
+import type { Db } from "../store/db/driver.ts"
+import { removedText, removedTotals } from "../store/removed-days.ts"
 import type { Context } from "../terminal/context.ts"
 import { version } from "../version.ts"
 
@@ -68,6 +71,7 @@ async function serve(options: ServeOptions, context: Context): Promise<void> {
   )
   const endWatchdog = manager.watch()
   try {
+    if (!cluster) requireLocalEvents(server.store.db)
     await server.opened
     const listener = new Listener(server, options, certificate ? { https: true, tls } : { https: false })
     acme?.listen(listener.port)
@@ -116,6 +120,16 @@ async function serve(options: ServeOptions, context: Context): Promise<void> {
     else
       log("warn", "stopped: the -wal holds recent events, copy both files", { db: path, wal: `${path}-wal` })
   }
+}
+
+/** Throws a UserError if answers would lack events that only a cluster has. */
+function requireLocalEvents(db: Db): void {
+  const removed = removedTotals(db)
+  if (!removed) return
+  throw new UserError(
+    `${removedText(removed)}, and --clickhouse is not set`,
+    `start the server with --clickhouse, or bring the events back first: databuddy clickhouse fetch --clickhouse https://user@host:8443/database --db ${db.name}`,
+  )
 }
 
 /** Throws a UserError if the bucket, its credentials or its key are invalid. Sends no request. */

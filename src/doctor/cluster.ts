@@ -1,3 +1,4 @@
+import { type RemovedTotals, removedText } from "../store/removed-days.ts"
 import type { ShippingLag } from "../store/shipping.ts"
 import type { CheckResult } from "./check-result.ts"
 
@@ -9,23 +10,37 @@ export interface ClusterFacts {
   failure: { message: string; hint: string | undefined } | undefined
   /** Undefined: no events have been shipped. */
   lag: ShippingLag | undefined
+  /** Undefined: all events are in the file. */
+  removed: RemovedTotals | undefined
 }
 
 /** Maximum ms that an event can wait. A retry comes after a minute at most, and a batch takes seconds. */
 const maxLag = 900_000
 
 /** `now`: Unix ms. */
-export function checkCluster({ name, failure, lag }: ClusterFacts, now: number): CheckResult[] {
+export function checkCluster({ name, failure, lag, removed }: ClusterFacts, now: number): CheckResult[] {
   const about = "cluster"
   if (name === undefined && lag === undefined) return []
-  const state = lag === undefined ? "no events have been shipped yet" : stateText(lag)
+  const shipped = lag === undefined ? "no events have been shipped yet" : stateText(lag)
+  const state = removed ? `${shipped}; ${removedText(removed)}` : shipped
   if (name === undefined) {
+    if (removed) {
+      const hint = "give --clickhouse, as for serve; databuddy clickhouse fetch brings the events back"
+      return [{ about, message: `not checked, because --clickhouse is not set; ${state}`, hint }]
+    }
     return [{ about, message: `not checked, because --clickhouse is not set; ${state}` }]
   }
   if (failure) {
     const hint =
-      failure.hint ?? "check --clickhouse, the password and the network; events stay in the SQLite file"
+      failure.hint ??
+      `check --clickhouse, the password and the network; ${removed ? "new events" : "events"} stay in the SQLite file`
     return [{ about, message: `${failure.message}; ${state}`, hint }]
+  }
+  if (removed && removed.missing > 0) {
+    const missing = `${removed.missing.toLocaleString("en")} removed events were not there when it was last compared`
+    const hint =
+      "they were deleted after the backup that was restored, or the cluster has lost them: restore a backup of the cluster that has them"
+    return [{ about, message: `${name} answers, but ${missing}; ${state}`, hint }]
   }
   const oldest = lag?.oldest ?? null
   if (oldest === null || now - oldest <= maxLag) return [{ about, message: `${name} answers; ${state}` }]

@@ -26,7 +26,13 @@ import {
 } from "./schema.ts"
 
 /** Why a line was rejected. */
-export type LineError = "not_json" | "unknown_type" | "invalid" | "website_unknown" | "event_id_taken"
+export type LineError =
+  | "not_json"
+  | "unknown_type"
+  | "invalid"
+  | "website_unknown"
+  | "event_id_taken"
+  | "day_removed"
 
 interface LineProblem {
   reason: LineError
@@ -243,6 +249,13 @@ export class Importer {
     if (outcome === "event_id_taken") {
       return { reason: outcome, message: `another event has the event_id ${JSON.stringify(event.event_id)}` }
     }
+    if (outcome === "day_removed") {
+      return {
+        reason: outcome,
+        message:
+          "happened on a day whose events are only in the ClickHouse cluster, so that duplicates cannot be found: run databuddy clickhouse fetch first",
+      }
+    }
     if (outcome === "renumbered" && line.id) this.#report.events.renumbered++
     return this.#count("events", outcome !== ("present" satisfies ImportOutcome))
   }
@@ -305,6 +318,13 @@ function traitErrors(traits: Traits): FieldError[] {
   if (!isTooMany) return errors
   const message = `must have at most ${maxTraits} entries and ${maxTraitBytes} bytes of JSON`
   return [...errors, { field: "traits", message }]
+}
+
+/** The row that stores an event. Throws an Error if its properties exceed the limits of /track. */
+export function eventRowOf(event: StoredEvent, websiteRid: number): EventRow {
+  const serialized = serializeProperties(event.properties === null ? undefined : JSON.parse(event.properties))
+  if (typeof serialized === "string") throw new Error(`properties ${serialized}`)
+  return { ...rowOf(event, websiteRid, serialized), id: event.id }
 }
 
 function rowOf(

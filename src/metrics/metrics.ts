@@ -3,6 +3,7 @@ import { dirname } from "node:path"
 import { Counter, Gauge, Histogram, Registry } from "prom-client"
 import type { RejectedRequests } from "../http/rejected-requests.ts"
 import type { CommitResult } from "../store/ingest/writer.ts"
+import type { RemovedTotals } from "../store/removed-days.ts"
 import { maxCountedDeletions, type ShippingLag } from "../store/shipping.ts"
 import { commit, version } from "../version.ts"
 import type { RequestCounts } from "./requests.ts"
@@ -49,6 +50,8 @@ export interface ShippingState {
   failure: string | undefined
   /** Reads how far the cluster lags behind. */
   lag: () => ShippingLag
+  /** Reads what was removed from the file; undefined: nothing. */
+  removed: () => RemovedTotals | undefined
 }
 
 /** State of the scheduled backups. Times are Unix ms; 0: never. */
@@ -191,6 +194,16 @@ export class Metrics {
     )
     const deletions = `Deleted events that are not deleted in the cluster yet; at most ${maxCountedDeletions} are counted.`
     this.#gauge(`${prefix}_pending_deletions`, deletions, () => state.lag().deletions)
+    const removed = "Events that were removed from the file, which only the cluster has."
+    this.#gauge(`${prefix}_removed_events`, removed, () => state.removed()?.events ?? 0)
+    const missing = "Removed events that the cluster did not have when it was last compared."
+    this.#gauge(`${prefix}_missing_events`, missing, () => state.removed()?.missing ?? 0)
+    const since = "Time from which on the file has all events, Unix time; 0: it has all."
+    this.#gauge(
+      `${prefix}_local_since_timestamp_seconds`,
+      since,
+      () => (state.removed()?.localSince ?? 0) / 1_000,
+    )
     const success = "Time of the last acknowledgment by the cluster, Unix time; 0: none."
     this.#gauge(`${prefix}_last_success_timestamp_seconds`, success, () => state.lastSuccess / 1_000)
     const failure = "Time of the last failed attempt since the start, Unix time; 0: none."

@@ -161,7 +161,7 @@ const forget: Operations = {
         "Deletes all data of one person on the website and overwrites it on disk. Responds when all data is deleted: with millions of events, after a few seconds. Earlier backups still contain the data.",
       takes: ref("schemas/Person"),
       gives: publishedFields(forgottenSchema),
-      reasons: [...takesBody, ...websiteReasons, ...writes],
+      reasons: [...takesBody, ...websiteReasons, ...writes, "events_removed"],
     },
   },
 }
@@ -291,7 +291,7 @@ const exports: Operations = {
         "text/csv": text,
         "application/vnd.apache.parquet": { schema: { type: "string", format: "binary" } },
       },
-      reasons: ["invalid_shape", "key_website_mismatch", "website_unknown"],
+      reasons: ["invalid_shape", "key_website_mismatch", "website_unknown", "events_removed"],
     },
   },
 }

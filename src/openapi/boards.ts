@@ -108,7 +108,14 @@ const boards: Operations = {
       description: `Takes the range, granularity and comparison from the request, and everything else from the board. Responds like POST /v1/query; the position of a parameter is its id. The default range is the last 30 days. ${readers}`,
       takes: ref("schemas/TileQuery"),
       gives: queryResult,
-      reasons: ["invalid_shape", ...bodyReasons, "key_website_mismatch", "board_unknown", "queries_full"],
+      reasons: [
+        "invalid_shape",
+        ...bodyReasons,
+        "key_website_mismatch",
+        "board_unknown",
+        "queries_full",
+        "events_removed",
+      ],
     },
   },
   "/v1/boards/{id}/tiles": {

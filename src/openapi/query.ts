@@ -97,6 +97,7 @@ const queries: Operations = {
         "key_website_mismatch",
         "invalid_shape",
         "queries_full",
+        "events_removed",
         ...bodyReasons,
       ],
     },

@@ -1,3 +1,4 @@
+import { RequestError } from "../errors.ts"
 import type { AuthenticatedRequest, RouteDeps } from "../http/authenticated-request.ts"
 import type { Caller } from "../http/caller.ts"
 import { addressOf, type RequestContext } from "../http/request-context.ts"
@@ -77,10 +78,17 @@ async function runQueries(
   const remaining = { rows, cells, bytes: Math.min(bytes, queryEngine.responseBytes) }
   const client = clientOf(caller, context, settings)
   const results: JsonRows[] = []
+  /** Errors of parameters that only a cluster could answer. */
+  const unavailable: RequestError[] = []
   const execute = async (spec: QuerySpec): Promise<ParameterResult<JsonRows>> => {
-    const rendered = await queryEngine.render(spec, remaining, timeshareOf(client), signal)
-    results.push(rendered)
-    return { ...rendered, data: rendered }
+    try {
+      const rendered = await queryEngine.render(spec, remaining, timeshareOf(client), signal)
+      results.push(rendered)
+      return { ...rendered, data: rendered }
+    } catch (error) {
+      if (error instanceof RequestError && error.reason === "events_removed") unavailable.push(error)
+      throw error
+    }
   }
   const options = { execute, signal, onFault, remaining, maxRows: limits.rows }
   const count = queries.reduce((sum, { parameters }) => sum + parameters.length, 0)
@@ -93,6 +101,8 @@ async function runQueries(
       discard(results)
       throw error
     }
+    // If others were answered, their results are sent, and the error is that of the parameter.
+    if (unavailable[0] && unavailable.length === count) throw unavailable[0]
     return queryResponse(answers, isBatch, headers, outbox, signal)
   })
 }

@@ -12,6 +12,7 @@ import type { QueryFailure, RenderedRows, WorkerMessage, WorkerRequest } from ".
 import { type Job, TaskScheduler } from "../query/engine/scheduler.ts"
 import { OutOfMemoryBudgetError } from "../query/structures/memory-budget.ts"
 import { openForReading } from "../store/db/open.ts"
+import { executeOnFile } from "./execute-on-file.ts"
 import { pageCacheKiB, queriesShare, queryShare } from "./memory-shares.ts"
 import type { QuerySpec, RunQuery } from "./query-spec.ts"
 import { render } from "./render.ts"
@@ -61,7 +62,8 @@ function fail(id: number): Job["fail"] {
 function failureOf(error: unknown): QueryFailure {
   // The code of this thread, SQLite and the JavaScript engine throw only errors.
   const { message, stack } = error as Error
-  if (error instanceof RequestError) return { kind: "rejected", message }
+  if (error instanceof RequestError)
+    return { kind: error.reason === "events_removed" ? "eventsRemoved" : "rejected", message }
   const isTooLarge = error instanceof OutOfMemoryBudgetError || error instanceof UnsealedIdsTooLargeError
   return isTooLarge ? { kind: "outOfMemory", message } : { kind: "internal", message, stack }
 }
@@ -87,7 +89,7 @@ function jobOf(
     *start(budget) {
       const statistics: RenderedRows["statistics"] = []
       const run: RunQuery = function* (query) {
-        const outcome = yield* executeQuery(reader, query, budget)
+        const outcome = yield* executeOnFile(reader, query, budget)
         statistics.push(outcome.statistics)
         return outcome.result
       }

@@ -4,6 +4,7 @@ import type { ClusterQueryLimits } from "../clickhouse/query/cluster-query.ts"
 import { ClusterQueryEngine } from "../clickhouse/query/query-thread.ts"
 import { type ClusterLogin, ShippingThread } from "../clickhouse/shipping-thread.ts"
 import type { Environment } from "../environment.ts"
+import { messageOf, RequestError } from "../errors.ts"
 import { Draining } from "../health/draining.ts"
 import { BodyBudget } from "../http/body.ts"
 import { LargeBodies } from "../http/large-body.ts"
@@ -24,7 +25,10 @@ import { queryShare } from "../query-api/memory-shares.ts"
 import type { QuerySpec } from "../query-api/query-spec.ts"
 import { Streams } from "../query-api/stream.ts"
 import type { ServeOptions } from "../serve-options.ts"
+import type { Db } from "../store/db/driver.ts"
 import { EventFollower } from "../store/event-follower.ts"
+import type { Person } from "../store/forget.ts"
+import { type RemovedEvent, removedText, removedTotals } from "../store/removed-days.ts"
 import { Store } from "../store/store.ts"
 import { LoginLimits } from "../users/login-limits.ts"
 import { PasswordHasher } from "../users/password-hash.ts"
@@ -51,6 +55,7 @@ export type ServerOptions = Pick<
   | "basePath"
   | "ingestPath"
   | "scriptName"
+  | "keepLocal"
 > &
   Pick<AppDeps, "metricsAccess"> & {
     /** Path of the database, as `databasePath` resolves it. */
@@ -123,7 +128,8 @@ export function openServer(options: ServerOptions, environment: ServerEnvironmen
       onCommit: (commit, seconds) => metrics.observeCommit(commit, seconds),
     },
   )
-  const shipping = options.cluster && new ShippingThread(store, options.cluster, environment, log)
+  const shipping =
+    options.cluster && new ShippingThread(store, options.cluster, options.keepLocal, environment, log)
   const metrics = new Metrics({
     path,
     backups: backups?.state,
@@ -167,6 +173,7 @@ export function openServer(options: ServerOptions, environment: ServerEnvironmen
     queryEngine: clusterEngine ?? engine,
     streams,
     draining: new Draining(),
+    removedEventsOf: (person, at) => removedEventsOf(store.db, options.cluster, person, at, log),
     limiter: new RateLimiter(elapsed),
     loginLimits: new LoginLimits(elapsed),
     passwords: new PasswordHasher(),
@@ -230,5 +237,26 @@ export function openServer(options: ServerOptions, environment: ServerEnvironmen
       await Promise.all([engine.close(), clusterEngine?.close(), shipping?.close()])
       return store.close()
     },
+  }
+}
+
+/** See `AdminApiDeps`. Loads the client of ClickHouse only if there are removed events. */
+async function removedEventsOf(
+  db: Db,
+  cluster: ClusterLogin | undefined,
+  person: Person,
+  now: number,
+  log: Log,
+): Promise<RemovedEvent[]> {
+  const removed = removedTotals(db, [person.websiteRid])
+  if (!removed) return []
+  try {
+    if (!cluster) throw new Error("--clickhouse is not set")
+    const { removedEventsOf } = await import("../clickhouse/query/removed-person.ts")
+    return await removedEventsOf(db, cluster, person, now)
+  } catch (cause) {
+    log("warn", "the events of a person in the cluster cannot be found", { error: messageOf(cause) })
+    const detail = `${removedText(removed)}, which does not answer: nothing was deleted; retry later`
+    throw new RequestError("events_removed", { detail, cause })
   }
 }

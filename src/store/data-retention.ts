@@ -1,6 +1,7 @@
 import type { Db } from "./db/driver.ts"
 import { deleteEventsBefore, hasBefore } from "./event-times.ts"
 import { sweepRows } from "./events.ts"
+import { expireRemovedDays } from "./removed-days.ts"
 
 /** Free pages (4 KiB each) that stay in the file for new events. */
 const reservedPages = 256
@@ -21,12 +22,12 @@ const sql = {
 
 /**
  * Deletes up to `limit` expired events of one website, the oldest first. `defaultRetention`: ms, for websites without
- * their own retention and for events without a website; 0: forever. Returns false if nothing has expired at `now` (Unix
- * ms).
+ * their own retention and for events without a website; 0: forever. Then marks removed days that have expired. Returns false if nothing
+ * has expired at `now` (Unix ms).
  */
 export function sweepExpired(db: Db, defaultRetention: number, now: number, limit = sweepRows): boolean {
   const expired = findExpired(db, defaultRetention, now)
-  if (!expired) return false
+  if (!expired) return expireRemovedDays(db, defaultRetention, now)
   deleteEventsBefore(db, expired.rid, limit, expired.before)
   return true
 }

@@ -4,10 +4,14 @@ import type { Db, Statement } from "./db/driver.ts"
 import { EventReader, type StoredEvent } from "./event-reader.ts"
 import { timesOf } from "./event-times.ts"
 import { EventInserter, type EventRow } from "./events.ts"
-import { findEventId, packedEventId } from "./packed-ids.ts"
+import { findEventId, findRemovedEventId, packedEventId } from "./packed-ids.ts"
+import { removedDays } from "./removed-days.ts"
 
-/** The result for one event: inserted with its own id or with a new one, skipped as a duplicate, or rejected. */
-export type ImportOutcome = "added" | "renumbered" | "present" | "event_id_taken"
+/**
+ * The result for one event: inserted with its own id or with a new one, skipped as a duplicate, or rejected. `day_removed`: the events of its
+ * day are only in a cluster, so it cannot be compared with them.
+ */
+export type ImportOutcome = "added" | "renumbered" | "present" | "event_id_taken" | "day_removed"
 
 const sql = {
   last: "select coalesce(max(id), 0) from event_rows",
@@ -20,6 +24,7 @@ const sql = {
 const maxPreservedId = 1e12
 /** Existing events in the cache, about 200 bytes each. */
 const maxCachedEvents = 50_000
+const dayMs = 86_400_000
 /** Ids per page of the bitset of matched ids: 8 KiB. */
 const idsPerPage = 65_536
 
@@ -33,6 +38,7 @@ export class EventImporter {
   readonly #reader: EventReader
   readonly #last: Statement
   readonly #eventId: Statement
+  readonly #removedEventId: Statement
   /** The highest id when the import started. */
   readonly #lastExistingId: number
   /** Cache: website and ms → content of an existing event → ids. */
@@ -42,6 +48,8 @@ export class EventImporter {
   readonly #matchedIds = new Map<number, Uint8Array>()
   /** By website: the time span of its events when the first event was added. */
   readonly #spans = new Map<number, { from: number; to: number } | undefined>()
+  /** Websites and days, as `${rid} ${day}`. */
+  #removedDays: ReadonlySet<string> = new Set()
   #rows: EventRow[] = []
   readonly #eventIds = new Set<string>()
   #highestId = 0
@@ -55,24 +63,25 @@ export class EventImporter {
     this.#reader = new EventReader(db, { websites: new Map(), from, to })
     this.#last = db.prepare(sql.last).pluck()
     this.#eventId = db.prepare(findEventId).pluck()
+    this.#removedEventId = db.prepare(findRemovedEventId).pluck()
     this.#lastExistingId = this.#last.get() as number
   }
 
   /** Call it at the start of each transaction: other connections can have inserted events. */
   begin(): void {
     this.#highestId = this.#last.get() as number
+    this.#removedDays = new Set(removedDays(this.db).map(({ rid, day }) => `${rid} ${day}`))
   }
 
   /** Adds an event. `row` is its stored form; `flush` inserts it. */
   add(event: StoredEvent, row: EventRow): ImportOutcome {
     if (this.#isPresent(event, row)) return "present"
+    if (this.#removedDays.has(`${row.websiteRid} ${Math.floor(row.ts / dayMs)}`)) return "day_removed"
     if (row.eventId !== null) {
       const { websiteRid, viaKey, eventId } = row
       const key = `${websiteRid} ${viaKey} ${eventId}`
-      if (
-        this.#eventIds.has(key) ||
-        this.#eventId.get({ websiteRid, viaKey, eventId, packedId: packedEventId(eventId) })
-      )
+      const values = { websiteRid, viaKey, eventId, packedId: packedEventId(eventId) }
+      if (this.#eventIds.has(key) || this.#eventId.get(values) || this.#removedEventId.get(values))
         return "event_id_taken"
       this.#eventIds.add(key)
     }

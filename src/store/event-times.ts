@@ -80,6 +80,21 @@ const sql = {
       limit :limit)
     returning ts`,
   deleteBefore: `delete from event_times where website_rid = :rid and period < ${periodOf(":before")}`,
+  nextPeriod: `
+    select min(period) from event_times where website_rid = :rid and period >= ${periodOf(":from")}`,
+  idGroups: `
+    select min(id_group) as first, max(id_group) as last from event_times
+    where website_rid = :rid and period >= ${periodOf(":from")} and period < ${periodOf(":to")}`,
+  entriesOfEvents: `
+    select distinct ts / ${periodMs} as period, id / ${groupIds} as idGroup from event_rows
+    where id in (select value from json_each(:ids))`,
+  deleteUnused: `
+    delete from event_times
+    where website_rid = :rid and period = :period and id_group = :idGroup
+      and not exists (
+        select 1 from event_rows as r
+        where r.id between :idGroup * ${groupIds} and :idGroup * ${groupIds} + ${groupIds - 1}
+          and +r.website_rid = :rid and r.ts / ${periodMs} = :period)`,
 }
 
 /** Adds the events of an insert to `event_times`. */
@@ -140,4 +155,34 @@ export function timesOf(db: Db, rid: number): { from: number; to: number } | und
   if (first === null || last === null) return undefined
   // Periods before 1970 are rounded up.
   return { from: (first - 1) * periodMs, to: (last + 1) * periodMs }
+}
+
+/** A time in the period of the first entry of a website from a time on, Unix ms; undefined if there is none. An entry can be without events. */
+export function nextTimeOf(db: Db, rid: number, from: number): number | undefined {
+  const period = db.prepare(sql.nextPeriod).pluck().get({ rid, from }) as number | null
+  return period === null ? undefined : period * periodMs
+}
+
+/** The ids that events of a website and a range of time can have: above `after`, up to `last`. `from`, `to`: multiples of the period. */
+export function idRangeOf(db: Db, rid: number, from: number, to: number): { after: number; last: number } {
+  const { first, last } = db.prepare(sql.idGroups).get({ rid, from, to }) as {
+    first: number | null
+    last: number | null
+  }
+  if (first === null || last === null) return { after: 0, last: 0 }
+  return { after: first * groupIds - 1, last: (last + 1) * groupIds - 1 }
+}
+
+/** Runs `remove`, which deletes these events of a website, and then deletes the entries that have no events any more. */
+export function withoutTimes<Result>(
+  db: Db,
+  rid: number,
+  ids: readonly number[],
+  remove: () => Result,
+): Result {
+  const entries = db.prepare(sql.entriesOfEvents).all({ ids: JSON.stringify(ids) }) as object[]
+  const result = remove()
+  const deleteUnused = db.prepare(sql.deleteUnused)
+  for (const entry of entries) deleteUnused.run({ rid, ...entry })
+  return result
 }

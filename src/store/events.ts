@@ -5,7 +5,14 @@ import type { DailyHash } from "./daily-hash.ts"
 import type { Db, Statement } from "./db/driver.ts"
 import { type NewNameQuota, tooManyNewNamesError } from "./event-name-quota.ts"
 import { deleteEventsBefore, EventTimes } from "./event-times.ts"
-import { eventKeyOf, findEventId, hasPackedEventId, hasTextEventId, packedEventId } from "./packed-ids.ts"
+import {
+  eventKeyOf,
+  findEventId,
+  findRemovedEventId,
+  hasPackedEventId,
+  hasTextEventId,
+  packedEventId,
+} from "./packed-ids.ts"
 import { objectOf } from "./properties-json.ts"
 import { deletePropertyKeys, PropertyKeyQuota } from "./property-key-quota.ts"
 import { TextInterner } from "./texts.ts"
@@ -89,7 +96,7 @@ const sql = {
     where name = :name and namespace = :namespace and source = :source and keys = :keys and kind = :kind`,
   /** Marks the type as used if a check is running: see unused-event-types.ts. */
   changeType: "update type_checks set changes = changes + 1 where type_id = :id",
-  state: "select checks, unpacked_id from type_state",
+  state: "select checks, unpacked_id, exists (select 1 from removed_event_ids) from type_state",
   findName: `
     select 1 from event_types
     where name = :name and namespace = :namespace and source = :source and kind = :kind
@@ -109,7 +116,7 @@ const sql = {
   countEvents: "select count(*) from event_rows where website_rid = :rid",
   deletedWebsite: `
     select rid from websites
-    where deleted_at < :settled
+    where (deleted_at < :settled and not exists (select 1 from removed_days where website_rid = rid))
       or (deleted_at is not null and exists (select 1 from event_times where website_rid = rid))
     limit 1`,
   deleteProfiles: "delete from profiles where website_rid = :rid",
@@ -150,6 +157,7 @@ export class EventInserter {
   readonly #texts: TextInterner
   readonly #times: EventTimes
   readonly #findEventId: Statement
+  readonly #findRemovedEventId: Statement
   readonly #hasUnpackedIds: Statement
   readonly #addUnpackedId: Statement
   readonly #withIds: boolean
@@ -164,6 +172,8 @@ export class EventInserter {
   /** True if rows with ids up to `#lastUnpackedId` can have event ids that are UUIDs stored as text. */
   #someUnpacked = false
   #lastUnpackedId = -1
+  /** Events with event ids were removed from the file. */
+  #someRemoved = false
 
   constructor(
     db: Db,
@@ -178,6 +188,7 @@ export class EventInserter {
     this.#texts = new TextInterner(db)
     this.#times = new EventTimes(db)
     this.#findEventId = db.prepare(findEventId).pluck()
+    this.#findRemovedEventId = db.prepare(findRemovedEventId).pluck()
     this.#hasUnpackedIds = db.prepare(sql.hasUnpackedIds).pluck()
     this.#addUnpackedId = db.prepare(sql.addUnpackedId)
     const named = withIds ? ["id", ...columns] : columns
@@ -200,8 +211,11 @@ export class EventInserter {
    * `typesOf` in the same transaction; by default, revalidates the caches and looks the types up.
    */
   insert(rows: readonly EventRow[], types = this.#currentTypesOf(rows)): number {
-    if (!this.#someUnpacked) return this.#insert(rows, types)
-    const isNew = rows.map((row) => !this.#hasStoredUuid(row))
+    if (!this.#someUnpacked && !this.#someRemoved) return this.#insert(rows, types)
+    const isNew = rows.map(
+      (row) =>
+        !(this.#someUnpacked && this.#hasStoredUuid(row)) && !(this.#someRemoved && this.#wasRemoved(row)),
+    )
     return this.#insert(
       rows.filter((_, index) => isNew[index]),
       types.filter((_, index) => isNew[index]),
@@ -213,6 +227,13 @@ export class EventInserter {
     const packedId = eventId === null ? null : packedEventId(eventId)
     if (packedId === null) return false
     return this.#findEventId.get({ websiteRid, viaKey, eventId, packedId }) !== undefined
+  }
+
+  /** True if an event with this event id was removed from the file. */
+  #wasRemoved({ websiteRid, viaKey, eventId }: EventRow): boolean {
+    if (eventId === null) return false
+    const packedId = packedEventId(eventId)
+    return this.#findRemovedEventId.get({ websiteRid, viaKey, eventId, packedId }) !== undefined
   }
 
   #insert(rows: readonly EventRow[], types: readonly number[]): number {
@@ -323,7 +344,8 @@ export class EventInserter {
   revalidateCaches(): void {
     this.#texts.begin()
     this.#times.begin()
-    const [checks, lastUnpackedId] = this.#state.get() as [number, number]
+    const [checks, lastUnpackedId, someRemoved] = this.#state.get() as [number, number, number]
+    this.#someRemoved = someRemoved === 1
     if (lastUnpackedId !== this.#lastUnpackedId) {
       this.#lastUnpackedId = lastUnpackedId
       this.#someUnpacked = this.#hasUnpackedIds.get() === 1

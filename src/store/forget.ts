@@ -3,6 +3,7 @@ import type { Db } from "./db/driver.ts"
 import { overwriteUnallocatedSpace } from "./db/unallocated-space.ts"
 import { sweepPause, sweepRows } from "./events.ts"
 import { isEventOf, linkedIds, withHashes } from "./identity-resolution.ts"
+import { deleteRemovedEvents, type RemovedEvent } from "./removed-days.ts"
 import { storedForms, storedFormsOf, textOf } from "./texts.ts"
 import { checksNeeded, deleteUnusedTypes, typeCheckPause } from "./unused-event-types.ts"
 import { eraseUnusedIds, type IdTexts } from "./unused-ids.ts"
@@ -17,6 +18,13 @@ export interface PersonCounts {
   events: number
   profiles: number
   links: number
+}
+
+export interface Forgotten extends PersonCounts {
+  /** Events that were removed from the file: they are to be deleted in the cluster. */
+  removedEvents: number
+  /** The deleted bytes are overwritten in the file. */
+  overwritten: boolean
 }
 
 /** How the caller runs the steps. */
@@ -116,13 +124,22 @@ export async function countPerson(
  * `overwriteUnallocatedSpace`, and the -wal is truncated. `overwritten` is false if that failed.
  *
  * Events that arrive during the call can remain. If it is interrupted, call it again to finish.
+ *
+ * `removed`: the events of the person that were removed from the file. Queries leave them out at once, and the cluster deletes them later.
  */
 export async function forgetPerson(
   db: Db,
   person: Person,
   now: number,
   schedule: ForgetSchedule,
-): Promise<PersonCounts & { overwritten: boolean }> {
+  removed: readonly RemovedEvent[] = [],
+): Promise<Forgotten> {
+  let removedEvents = 0
+  for (let from = 0; from < removed.length; from += sweepRows) {
+    const some = removed.slice(from, from + sweepRows)
+    removedEvents += await schedule.write(() => deleteRemovedEvents(db, person.websiteRid, some))
+    await schedule.sleep(sweepPause)
+  }
   const filter = await personFilter(db, person, now, schedule)
   const remove = db.prepare(sql.deleteEvents(filter.match)).raw()
   const personIds = idsOf(filter)
@@ -163,7 +180,7 @@ export async function forgetPerson(
     },
     pause: () => schedule.sleep(overwritePause),
   })
-  return { events, ...profileAndLinks, overwritten }
+  return { events, removedEvents, ...profileAndLinks, overwritten }
 }
 
 /** The anonymous ids by which `forgetPerson` finds events at `now` (Unix ms): the linked ids and their daily hashes. */

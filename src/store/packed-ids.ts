@@ -73,6 +73,11 @@ export const findEventId = `
     and website_rid = :websiteRid and via_key = :viaKey
   limit 1`
 
+/** SQL: an event that was removed from the file and whose event id is `:eventId`. Compares it as a whole. */
+export const findRemovedEventId = `
+  select 1 from removed_event_ids
+  where website_rid = :websiteRid and via_key = :viaKey and event_id in (:eventId, :packedId)`
+
 /** Returns the text of a stored event id. */
 export function eventIdOf(stored: string | Uint8Array | null): string | null {
   return stored === null || typeof stored === "string" ? stored : unpackId(stored)

@@ -1,5 +1,6 @@
 import type { Random } from "../environment.ts"
 import type { Db } from "./db/driver.ts"
+import { applyRemoval, type RemovalChange } from "./removed-days.ts"
 
 /** Which events of this file have been shipped to a ClickHouse cluster. */
 export interface Shipping {
@@ -18,7 +19,9 @@ export interface Shipping {
 }
 
 /** A change of the shipping state. `at`: Unix ms. */
-export type ShippingChange =
+export type ShippingChange = WatermarkChange | RemovalChange
+
+type WatermarkChange =
   | { type: "start"; writer: string }
   /** Events up to `id` are about to be sent. */
   | { type: "send"; id: number }
@@ -72,10 +75,13 @@ const sql = {
   reserve: `
     insert into event_rows (id, website_rid, type_id, ts, delay, via_key, crawler)
     select :id, -1, 0, 0, 0, 0, 0 where :id > (select coalesce(max(id), 0) from event_rows)`,
-  isGap: "select not exists (select 1 from event_rows where id > :from and id < :to and website_rid >= 0)",
+  // Removed events are not in the file, and their ids are not known.
+  isGap: `
+    select not exists (select 1 from removed_days)
+      and not exists (select 1 from event_rows where id > :from and id < :to and website_rid >= 0)`,
 }
 
-const changes: { [Type in ShippingChange["type"]]: string } = {
+const changes: { [Type in WatermarkChange["type"]]: string } = {
   start: `
     insert into shipping (one, writer, sending_id, shipped_id) values (1, :writer, 0, 0) on conflict do nothing`,
   send: "update shipping set sending_id = max(sending_id, :id)",
@@ -108,9 +114,17 @@ export function readShipping(db: Db): Shipping | undefined {
 
 /** Runs inside the caller's transaction. */
 export function applyShippingChange(db: Db, change: ShippingChange): void {
+  if (!isWatermarkChange(change)) {
+    applyRemoval(db, change)
+    return
+  }
   const { type, ...values } = change
   if (change.type === "adopt") db.prepare(sql.reserve).run({ id: change.id })
   db.prepare(changes[type]).run("ids" in values ? { ...values, ids: JSON.stringify(values.ids) } : values)
+}
+
+function isWatermarkChange(change: ShippingChange): change is WatermarkChange {
+  return change.type in changes
 }
 
 /**
@@ -152,7 +166,10 @@ export interface IdRange {
   last: number
 }
 
-/** Merges ascending ids into ranges that contain no events. Ids up to the watermark are never assigned again. */
+/**
+ * Merges ascending ids into ranges that contain no events, neither in the file nor removed from it. Ids up to the watermark are never
+ * assigned again.
+ */
 export function rangesWithoutEvents(db: Db, ids: readonly number[]): IdRange[] {
   const isGap = db.prepare(sql.isGap).pluck()
   const ranges: IdRange[] = []

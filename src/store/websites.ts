@@ -86,6 +86,7 @@ const columns = `rid, id, domain, name, allowed_origins, anonymize, retain_ms, p
 
 const sql = {
   list: `select ${columns} from websites where deleted_at is null order by created_at, rid`,
+  ids: "select rid, id from websites",
   find: `select ${columns} from websites where id = :id and deleted_at is null`,
   insert: `
     insert into websites (id, domain, name, allowed_origins, anonymize, retain_ms, page_identify, lower_is_better, created_at)
@@ -132,6 +133,11 @@ function fromRow(row: WebsiteRow): Website {
 
 export function listWebsites(db: Db): Website[] {
   return (db.prepare(sql.list).all() as WebsiteRow[]).map(fromRow)
+}
+
+/** rid → id of all websites, also of those whose events are being deleted; of events without a website: ''. */
+export function websiteIds(db: Db): Map<number, string> {
+  return new Map([[withoutWebsite, ""], ...(db.prepare(sql.ids).raw().all() as [number, string][])])
 }
 
 /** Throws `website_unknown`. */

@@ -1,7 +1,7 @@
 import type { Command } from "commander"
 import { SnapshotReader } from "../columns/snapshot-reader.ts"
 import { UserError } from "../errors.ts"
-import { defaultMemory, executeQuery } from "../query/engine/execute.ts"
+import { defaultMemory } from "../query/engine/execute.ts"
 import { MemoryBudget } from "../query/structures/memory-budget.ts"
 import {
   type Entry,
@@ -10,6 +10,7 @@ import {
   type QueryAnswer,
   rowsOf,
 } from "../query-api/execute.ts"
+import { executeOnFile } from "../query-api/execute-on-file.ts"
 import { parseQueries } from "../query-api/parse.ts"
 import type { QuerySpec, Row, RunQuery } from "../query-api/query-spec.ts"
 import { fullLimits } from "../query-api/result-limits.ts"
@@ -114,7 +115,7 @@ function executor(
     const metas: ParameterResult<Row[]>["statistics"] = []
     const budget = new MemoryBudget(defaultMemory)
     const run: RunQuery = function* (query) {
-      const { result: answer, statistics: meta } = yield* executeQuery(reader, query, budget)
+      const { result: answer, statistics: meta } = yield* executeOnFile(reader, query, budget)
       metas.push(meta)
       return answer
     }

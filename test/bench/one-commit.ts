@@ -71,6 +71,7 @@ const app = createApp({
   clients: new ClientContexts({ trustedProxies: noNetworks, countryHeader: undefined, geoFile: undefined }),
   scriptName: "databuddy.js",
   queryEngine: { admit: nothing, run: nothing, render: nothing, responseBytes: 0 },
+  removedEventsOf: nothing,
   streams: new Streams(new EventFollower(store.db), environment.elapsed, () => {}),
   logError: () => {},
   rejectedRequests: new RejectedRequests(() => {}, environment.elapsed),

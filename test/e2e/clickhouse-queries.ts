@@ -125,6 +125,7 @@ async function ship(db: Db, cluster: Cluster): Promise<void> {
     cluster,
     write: async (change) => applyShippingChange(db, change),
     pause: async () => {},
+    sleep: async () => {},
     random: (bytes) => crypto.getRandomValues(bytes),
     now: Date.now,
     elapsed: () => performance.now(),

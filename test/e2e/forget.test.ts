@@ -109,6 +109,7 @@ note: copies made before this in other places still contain the data
     events: 0,
     profiles: 0,
     links: 0,
+    removedEvents: 0,
     overwritten: true,
     note: null,
     backups: [],
@@ -170,7 +171,15 @@ test("over HTTP it does the same, and responds when it is done", async () => {
   const answer = await post("/v1/websites/w/forget", { profileId: secret })
   expect(answer).toEqual({
     status: 200,
-    body: { success: true, events: 100, profiles: 1, links: 1, overwritten: true, note: null },
+    body: {
+      success: true,
+      events: 100,
+      removedEvents: 0,
+      profiles: 1,
+      links: 1,
+      overwritten: true,
+      note: null,
+    },
   })
   expect(traces()).toEqual([])
 })

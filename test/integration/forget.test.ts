@@ -81,7 +81,11 @@ test("the events of a profile name it, or have one of its anonymous ids and name
   const found = { events: 4, profiles: 1, links: 2 }
   expect(await countPerson(db, ann, now, schedule)).toEqual(found)
   expect(sessions()).toHaveLength(8)
-  expect(await forgetPerson(db, ann, now, schedule)).toEqual({ ...found, overwritten: true })
+  expect(await forgetPerson(db, ann, now, schedule)).toEqual({
+    ...found,
+    removedEvents: 0,
+    overwritten: true,
+  })
   expect(sessions()).toEqual(["5 bob's", "6 somebody's", "7 another website's", "8 nobody's"])
   const left = db.prepare("select website_rid, profile_id from profiles order by 1, 2").raw().all()
   expect(left).toEqual([
@@ -140,7 +144,7 @@ test.each([1, 2, 16, 17])("no byte of a person is left among thousands of others
   const file = folder.file("test.db")
   expect(placesOf(mark, file).length + placesOf(mark, `${file}-wal`).length).toBeGreaterThan(1_000)
   const result = await forgetPerson(db, person({ profileId: mark }), now, schedule)
-  expect(result).toEqual({ events: 300, profiles: 1, links: 61, overwritten: true })
+  expect(result).toEqual({ events: 300, profiles: 1, links: 61, removedEvents: 0, overwritten: true })
   expect(placesOf(mark, `${file}-wal`)).toEqual([])
   expect(placesOf(mark, file)).toEqual([])
   expect(db.prepare("select count(*) from event_rows").pluck().get()).toBe(6_000)

@@ -41,6 +41,7 @@ function newShipper(limits: Partial<ShipperLimits> = {}): Shipper {
       cluster,
       write: (change) => store.batcher.run(() => applyShippingChange(store.db, change)),
       pause: async () => {},
+      sleep: async () => {},
       random: (bytes) => bytes.fill(7),
       now: () => clock.now,
       elapsed: () => clock.now,

@@ -393,6 +393,7 @@ describe("forget", () => {
       events: 6,
       profiles: 0,
       links: 0,
+      removedEvents: 0,
       overwritten: true,
     })
     for (const mark of marks) expect(file().includes(mark)).toBe(false)

@@ -44,7 +44,10 @@ function newDatabaseFile(): Buffer {
 export function openApp(
   changes: (deps: AppDeps) => Partial<AppDeps> = () => ({}),
   options: Partial<
-    Pick<ServerOptions, "countryHeader" | "geoFile" | "basePath" | "ingestPath" | "cluster" | "clusterQuery">
+    Pick<
+      ServerOptions,
+      "countryHeader" | "geoFile" | "basePath" | "ingestPath" | "cluster" | "clusterQuery" | "keepLocal"
+    >
   > = {},
 ): TestApp {
   const folder = temporaryFolder()

@@ -143,6 +143,16 @@ function answer(state: State, statement: string, parameters: URLSearchParams, bo
       )
       .map(({ id }) => [id])
   }
+  if (/^select .* from events final where website = /s.test(statement)) {
+    const found = events.filter((event) =>
+      isOfDay(event, parameters.get("param_website") ?? "", number("day")),
+    )
+    const ofDay = found.filter(({ id }) => id <= number("lastId"))
+    if (statement.startsWith("select count()")) return sumRows(ofDay)
+    if (statement.startsWith("select event_id"))
+      return ofDay.flatMap(({ event_id, credential }) => (event_id === null ? [] : [[event_id, credential]]))
+    return ofDay.map((event) => rowOf(event))
+  }
   if (/^select .* from events final/s.test(statement)) {
     return events
       .filter(({ id }) => id > number("after") && id <= number("last"))
@@ -178,9 +188,25 @@ function sums(events: readonly StoredEvent[]): unknown[][] {
   return [...websites].map(([website, { count, hash }]) => [website, count, String(hash)])
 }
 
+/** The count and the sum of hashes. */
+function sumRows(events: readonly StoredEvent[]): unknown[][] {
+  const hash = events.reduce((sum, event) => BigInt.asUintN(64, sum + hashOf(event)), 0n)
+  return [[events.length, String(hash)]]
+}
+
+const isOfDay = (event: StoredEvent, website: string, day: number) =>
+  (event.website_id ?? "") === website && dayOf(event) === day
+
 const dayOf = ({ timestamp }: StoredEvent) => Math.floor(timestamp / 86_400_000)
 
 function deleteEvents({ events }: State, statement: string): void {
+  const [, website, day, last] =
+    /where website = '(.*)' and day = toDate32\((\d+)\) and id <= (\d+)$/.exec(statement) ?? []
+  if (website !== undefined) {
+    for (const [id, event] of events)
+      if (isOfDay(event, website, Number(day)) && id <= Number(last)) events.delete(id)
+    return
+  }
   const ids = new Set(/id in \(([\d,]+)\)/.exec(statement)?.[1]?.split(",").map(Number))
   const numbersIn = (match: RegExpExecArray) => match.slice(1).map(Number)
   const ranges = [...statement.matchAll(/id between (\d+) and (\d+)/g)].map(numbersIn)

@@ -36,7 +36,7 @@ const facts: Facts = {
   zoneRules: { own: "2026f", system: "2026f" },
   countries: { file: undefined, builtOn: "2026-06-17" },
   certificate: undefined,
-  cluster: { name: undefined, failure: undefined, lag: undefined },
+  cluster: { name: undefined, failure: undefined, lag: undefined, removed: undefined },
 }
 const networks = (text: string) => parseNetworks(text) as TrustedNetworks
 const settings: DiagnosisSettings = {
@@ -61,6 +61,7 @@ const shipping = {
   name: "https://h/d",
   failure: undefined,
   lag: { events: 5, oldest: now - 1_000, deletions: 2 },
+  removed: undefined,
 }
 
 interface Case {

@@ -14,6 +14,8 @@ export type ClusterRequest =
 export type ClusterMessage =
   | { type: "rendered"; id: number; rendered: RenderedRows }
   | ({ type: "failure"; id: number } & QueryFailure)
-  /** SQLite has to answer. `outage`: why the cluster cannot answer any query now; undefined if only this one. */
-  | { type: "unanswered"; id: number; outage: { message: string; hint: string | undefined } | undefined }
+  /** The cluster cannot answer this query, for a reason that the caller can know. */
+  | { type: "notSupported"; id: number; reason: string }
+  /** The cluster can answer no query now. */
+  | { type: "outage"; id: number; message: string; hint: string | undefined }
   | { type: "closed" }

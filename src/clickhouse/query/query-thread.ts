@@ -20,11 +20,15 @@ const workerFile =
 
 /** ms for which SQLite answers all queries after the cluster has failed. */
 const outageTime = 10_000
+/** Retry-After in seconds, as long as that. */
+const retryAfter = 10
 /** ms by which running queries can delay the shutdown. */
 const closeTimeout = 2_000
 
-/** The result of the thread; undefined if SQLite has to answer. */
-type Answer = Omit<RenderedResponse, "ms" | "release"> | undefined
+/** The result of the thread, or why it has none, for the caller. */
+type Answer = Omit<RenderedResponse, "ms" | "release"> | { reason: string }
+
+const outageReason = "the cluster does not answer, which the server's log explains"
 
 interface PendingRequest {
   resolve: (answer: Answer) => void
@@ -32,8 +36,8 @@ interface PendingRequest {
 }
 
 /**
- * Answers queries of the API from a cluster for shipped events, and from SQLite for later ones. All events are in
- * SQLite, so the local engine answers queries that the cluster cannot, and all queries while the cluster is down.
+ * Answers queries of the API from a cluster for shipped events, and from SQLite for later ones. The local engine answers queries that
+ * the cluster cannot, and all queries while the cluster is down, unless the events were removed from SQLite.
  */
 export class ClusterQueryEngine implements QueryEngine<QuerySpec> {
   readonly #name: string
@@ -89,15 +93,21 @@ export class ClusterQueryEngine implements QueryEngine<QuerySpec> {
   ): Promise<RenderedResponse> {
     const { elapsed } = this.options
     const startedAt = elapsed()
-    const rendered = startedAt < this.#retryAt ? undefined : await this.#renderInCluster(spec, limits, signal)
+    const answer =
+      startedAt < this.#retryAt ? { reason: outageReason } : await this.#renderInCluster(spec, limits, signal)
     // The response is in the memory of the main thread, where the queue limits the number of responses.
-    if (rendered) return { ...rendered, ms: elapsed() - startedAt, release: () => {} }
-    return this.local.render(spec, limits, caller, signal)
+    if ("chunks" in answer) return { ...answer, ms: elapsed() - startedAt, release: () => {} }
+    try {
+      return await this.local.render(spec, limits, caller, signal)
+    } catch (error) {
+      if (!(error instanceof RequestError) || error.reason !== "events_removed") throw error
+      throw new RequestError("events_removed", { detail: `${error.message}: ${answer.reason}`, retryAfter })
+    }
   }
 
   #renderInCluster(spec: QuerySpec, limits: ResponseLimits, signal: AbortSignal): Promise<Answer> {
     signal.throwIfAborted()
-    if (this.#closing) return Promise.resolve(undefined)
+    if (this.#closing) return Promise.resolve({ reason: outageReason })
     const worker = this.#startedWorker()
     const id = this.#nextId++
     const { promise, resolve, reject } = Promise.withResolvers<Answer>()
@@ -129,7 +139,7 @@ export class ClusterQueryEngine implements QueryEngine<QuerySpec> {
     this.#worker?.terminate()
     this.#worker = undefined
     this.#recordOutage(message, undefined)
-    for (const { resolve } of this.#pending.values()) resolve(undefined)
+    for (const { resolve } of this.#pending.values()) resolve({ reason: outageReason })
     this.#pending.clear()
   }
 
@@ -144,9 +154,13 @@ export class ClusterQueryEngine implements QueryEngine<QuerySpec> {
     }
     const pending = this.#pending.get(message.id)
     this.#pending.delete(message.id)
-    if (message.type === "unanswered") {
-      if (message.outage) this.#recordOutage(message.outage.message, message.outage.hint)
-      pending?.resolve(undefined)
+    if (message.type === "outage") {
+      this.#recordOutage(message.message, message.hint)
+      pending?.resolve({ reason: outageReason })
+      return
+    }
+    if (message.type === "notSupported") {
+      pending?.resolve({ reason: message.reason })
       return
     }
     if (message.type === "failure") pending?.reject(errorOf(message))

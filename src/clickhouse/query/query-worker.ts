@@ -135,13 +135,13 @@ function failureOf(id: number, error: unknown, limits: ClusterQueryLimits): Clus
   if (error instanceof RequestError) return { type: "failure", id, kind: "rejected", message: error.message }
   if (error instanceof OutOfMemoryBudgetError)
     return { type: "failure", id, kind: "outOfMemory", message: error.message }
-  if (error instanceof NotSupportedError) return { type: "unanswered", id, outage: undefined }
+  if (error instanceof NotSupportedError) return { type: "notSupported", id, reason: error.message }
   if (error instanceof ClusterError) {
     const limit = limitError(error, limits)
     if (limit) return { type: "failure", id, kind: "rejected", message: limit.message }
   }
   const hint = error instanceof UserError ? error.hint : undefined
-  return { type: "unanswered", id, outage: { message: messageOf(error), hint } }
+  return { type: "outage", id, message: messageOf(error), hint }
 }
 
 const advice = "use a shorter range, fewer breakdown fields, or filters"

@@ -12,6 +12,8 @@ import type { PersonSummary } from "./person-summary.tsx"
 /** The response of POST /v1/websites/:id/forget. */
 interface DeletionResult {
   events: number
+  /** Events that only the ClickHouse cluster had. */
+  removedEvents: number
   profiles: number
   links: number
   /** false: a reader blocked the checkpoint, so deleted data can remain in the write-ahead log. */
@@ -150,15 +152,15 @@ function ProfileData({ person, summary }: { person: PersonId; summary: PersonSum
 function DeletionDone({ person, result }: { person: PersonId; result: DeletionResult }) {
   const { router } = useApp()
   const format = useFormat()
-  const { events, profiles, links, overwritten, note } = result
+  const { events, removedEvents, profiles, links, overwritten, note } = result
   const leave = () => router.navigate(router.pageHref("people"))
   return (
     <Dialog title="Data deleted" onClose={leave} closeLabel="Go to people">
       <div class="prose">
         <p class="person-id">{person.id}</p>
         <p>
-          Deleted: {format.countOf(events, "event")}, {format.countOf(profiles, "profile")} and{" "}
-          {format.countOf(links, "link")}.
+          Deleted: {format.countOf(events + removedEvents, "event")}, {format.countOf(profiles, "profile")}{" "}
+          and {format.countOf(links, "link")}.
         </p>
         {note !== null && <p>{sentence(note)}</p>}
         {!overwritten && (

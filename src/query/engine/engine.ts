@@ -48,7 +48,7 @@ export interface QueryEngine<Spec> {
     caller: string,
     signal: AbortSignal,
   ): Promise<{ result: ResultOf<Q>; statistics: QueryStatistics }>
-  /** Also rejects with OutOfMemoryBudgetError, and with a RequestError `invalid_shape`. */
+  /** Also rejects with OutOfMemoryBudgetError, and with a RequestError `invalid_shape` or `events_removed`. */
   render(spec: Spec, limits: ResponseLimits, caller: string, signal: AbortSignal): Promise<RenderedResponse>
   /** Maximum bytes of JSON in the response to one request. */
   readonly responseBytes: number
@@ -338,6 +338,7 @@ export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
 
 function errorOf({ kind, message, stack }: QueryFailure): Error {
   if (kind === "rejected") return new RequestError("invalid_shape", { detail: message })
+  if (kind === "eventsRemoved") return new RequestError("events_removed", { detail: message })
   if (kind === "outOfMemory") return new OutOfMemoryBudgetError(message)
   const error = new Error(message)
   if (stack !== undefined) error.stack = stack

@@ -84,8 +84,8 @@ function* executeOnce<Q extends Query>(
   }
 }
 
-/** The scope of the snapshot for a query. */
-function snapshotScope(query: Query): Scope {
+/** The scope of the snapshot for a query: it can begin before the range of the query. */
+export function snapshotScope(query: Query): Scope {
   const { scope } = query
   if (query.kind === "traffic") return { ...scope, from: scope.from - sessionLookBack }
   const previous = query.kind === "groups" ? query.page?.previous : undefined

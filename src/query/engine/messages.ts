@@ -45,9 +45,9 @@ export interface RenderedRows {
   statistics: Omit<QueryStatistics, "ms">[]
 }
 
-/** Why a query failed. The message of a `rejected` query is for the caller; the others stay internal. */
+/** Why a query failed. The messages of `rejected` and `eventsRemoved` are for the caller; the others stay internal. */
 export type QueryFailure = {
-  kind: "rejected" | "outOfMemory" | "internal"
+  kind: "rejected" | "eventsRemoved" | "outOfMemory" | "internal"
   message: string
   stack?: string | undefined
 }

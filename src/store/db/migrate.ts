@@ -20,6 +20,7 @@ import sharing from "../../../migrations/0022_sharing.sql" with { type: "text" }
 import shipping from "../../../migrations/0023_shipping.sql" with { type: "text" }
 import eventIndexes from "../../../migrations/0024_event_indexes.sql" with { type: "text" }
 import boardLinks from "../../../migrations/0025_board_links.sql" with { type: "text" }
+import removedDays from "../../../migrations/0026_removed_days.sql" with { type: "text" }
 import { UserError } from "../../errors.ts"
 import type { Db } from "./driver.ts"
 
@@ -68,6 +69,7 @@ export const migrations: readonly Migration[] = [
   { name: "0023_shipping", sql: shipping },
   { name: "0024_event_indexes", sql: eventIndexes, verify: verifyEventIndexes },
   { name: "0025_board_links", sql: boardLinks },
+  { name: "0026_removed_days", sql: removedDays },
 ]
 
 const createMigrationsTable = `

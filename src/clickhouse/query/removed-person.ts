@@ -1,0 +1,75 @@
+import { UserError } from "../../errors.ts"
+import type { Db } from "../../store/db/driver.ts"
+import { type Person, storedIdsOf } from "../../store/forget.ts"
+import { findRemovedDay, isLocal, type RemovedEvent, removedTotals } from "../../store/removed-days.ts"
+import { pendingDeletion, readShipping } from "../../store/shipping.ts"
+import { websiteIds } from "../../store/websites.ts"
+import { Cluster } from "../cluster.ts"
+import { rowHash } from "../event-row.ts"
+import { readSchema, requireSchema } from "../schema.ts"
+import type { ClusterLogin } from "../shipping-thread.ts"
+import { readWriters } from "../writers.ts"
+import { Parameters } from "./statement.ts"
+
+type Row = [id: number, day: number, hash: string, credential: string, eventId: string | null]
+
+/**
+ * Finds the events of a person that were removed from the file: see src/store/identity-resolution.ts. Throws a ClusterError, or a
+ * UserError if the cluster has not the events of this file.
+ */
+export async function removedEventsOf(
+  db: Db,
+  login: ClusterLogin,
+  person: Person,
+  now: number,
+): Promise<RemovedEvent[]> {
+  const { websiteRid: rid, id } = person
+  if (!removedTotals(db, [rid])) return []
+  const cluster = new Cluster(login.address, login.password)
+  try {
+    await requireOwnEvents(db, cluster)
+    const parameters = new Parameters()
+    const ids = parameters.bind("Array(String)", storedIdsOf(db, person, now))
+    const isOfVisitor = `ifNull(anonymous_id in ${ids}, 0)`
+    const condition =
+      "profileId" in id
+        ? `(ifNull(profile_id = ${parameters.bind("String", id.profileId)}, 0) or (isNull(profile_id) and ${isOfVisitor}))`
+        : isOfVisitor
+    const website = parameters.bind("String", websiteIds(db).get(rid) ?? "")
+    const rows = await cluster.queryWithTables<Row>(
+      `select id, toInt32(day), toString(${rowHash}), credential, event_id from events final
+      where website = ${website} and ${condition}
+      order by id`,
+      { parameters: parameters.values, tables: [], settings: {}, signal: new AbortController().signal },
+    )
+    const isDeleted = pendingDeletion(db)
+    return rows
+      .filter(([id, day]) => findRemovedDay(db, rid, day) && !isLocal(db, id) && !isDeleted(id))
+      .map(([id, day, hash, credential, eventId]) => ({
+        id,
+        day,
+        hash: BigInt(hash),
+        viaKey: credential === "key" ? 1 : 0,
+        eventId,
+      }))
+  } finally {
+    await cluster.close()
+  }
+}
+
+async function requireOwnEvents(db: Db, cluster: Cluster): Promise<void> {
+  requireSchema(await readSchema(cluster), cluster.name)
+  const shipping = readShipping(db)
+  const [own, ...others] = await readWriters(cluster)
+  if (
+    shipping &&
+    own?.writer === shipping.writer &&
+    others.length === 0 &&
+    own.shippedId >= shipping.shippedId
+  )
+    return
+  throw new UserError(
+    `${cluster.name} has not the events that were removed from ${db.name}`,
+    "correct the database in --clickhouse, or let the server ship again what the cluster has lost",
+  )
+}

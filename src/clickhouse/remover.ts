@@ -1,0 +1,193 @@
+import { dayMs } from "../columns/batch.ts"
+import type { Db } from "../store/db/driver.ts"
+import type { StoredEvent } from "../store/event-reader.ts"
+import { nextTimeOf } from "../store/event-times.ts"
+import { sweepPause, sweepRows } from "../store/events.ts"
+import { addSums, findRemovedDay, isEqual, removedDays, type Sum } from "../store/removed-days.ts"
+import { deletedIds, readShipping, type ShippingChange } from "../store/shipping.ts"
+import { websiteIds } from "../store/websites.ts"
+import type { Cluster } from "./cluster.ts"
+import {
+  clusterSumOfDay,
+  eventsOfDay,
+  localSumOfDay,
+  ofDay,
+  visibleWebsites,
+  type WebsiteDay,
+} from "./comparison.ts"
+import { deleteDay } from "./deletions.ts"
+import { hashOf } from "./event-row.ts"
+import type { SchemaState } from "./schema.ts"
+
+/** ms between two rounds. A late event of a removed day costs a comparison of that day. */
+const roundInterval = 3_600_000
+/** ms of a step: events that arrive meanwhile wait until it has ended. */
+const stepTime = 5_000
+/** Event ids per transaction. */
+const eventIdsPerWrite = 2_000
+
+export interface RemoverDeps {
+  /** A connection that only reads. */
+  db: Db
+  cluster: Cluster
+  /** Stores a change in a transaction of the single writing connection. */
+  write: (change: ShippingChange) => Promise<void>
+  /** Waits for ms. Rejects once the shipper is to stop. */
+  sleep: (ms: number) => Promise<void>
+  /** Age of events in ms from which on they are removed from the file; undefined: never. */
+  keepLocal?: number | undefined
+  /** Unix ms */
+  now: () => number
+  /** ms of a monotonic clock */
+  elapsed: () => number
+  log: (level: "info" | "warn", message: string, fields?: Record<string, string | number>) => void
+}
+
+interface Day extends WebsiteDay {
+  rid: number
+}
+
+/** A day that the cluster has, and its events in the file. */
+interface ComparedDay {
+  day: Day
+  events: Iterator<StoredEvent[]>
+}
+
+/**
+ * Removes events from the file that are older than --keep-local, one website and day after another, once the cluster has the same events
+ * of it. Deletes removed events in the cluster that have expired.
+ */
+export class Remover {
+  /** When the next round is due, ms of `elapsed`. */
+  #dueAt = Number.NEGATIVE_INFINITY
+  /** Days that are still to be compared in this round. */
+  #days: Iterator<Day> | undefined
+  /** What is being removed. */
+  #current: ComparedDay | undefined
+
+  constructor(private readonly deps: RemoverDeps) {}
+
+  /** There can be something to remove or to delete. */
+  get isDue(): boolean {
+    const { db, keepLocal, elapsed } = this.deps
+    return (
+      (keepLocal !== undefined && elapsed() >= this.#dueAt) || removedDays(db).some((day) => day.isExpired)
+    )
+  }
+
+  /**
+   * Removes events for a few seconds. Call it when everything up to `shippedId` is shipped, and no deletion is left. Returns true if
+   * nothing is left to remove in this round.
+   */
+  async remove(shippedId: number): Promise<boolean> {
+    const { db, keepLocal, elapsed, now, sleep } = this.deps
+    if (keepLocal === undefined || elapsed() < this.#dueAt) return true
+    const end = elapsed() + stepTime
+    this.#days ??= daysBefore(db, Math.floor((now() - keepLocal) / dayMs))
+    while (elapsed() < end) {
+      if (deletedIds(db, shippedId, 1).length > 0 || readShipping(db)?.mustCompare) return false
+      if (this.#current) {
+        await this.#removeSome(this.#current)
+        await sleep(sweepPause)
+        continue
+      }
+      const { value: day, done } = this.#days.next()
+      if (done) {
+        this.#endRound()
+        return true
+      }
+      if (await this.#isSame(day, shippedId))
+        this.#current = { day, events: eventsOfDay(db, day.rid, day, shippedId) }
+    }
+    return false
+  }
+
+  /** Call it when the cluster can have lost something: everything is compared again. */
+  interrupt(): void {
+    this.#current = undefined
+    this.#days = undefined
+  }
+
+  #endRound(): void {
+    this.interrupt()
+    this.#dueAt = this.deps.elapsed() + roundInterval
+  }
+
+  /** Compares a day: its events in the file, and those that were removed earlier. */
+  async #isSame(day: Day, shippedId: number): Promise<boolean> {
+    const { db, cluster, write, log } = this.deps
+    const [local, removed] = db.transaction((): [Sum, Sum | undefined] => [
+      localSumOfDay(db, day.rid, day, shippedId),
+      findRemovedDay(db, day.rid, day.day),
+    ])()
+    if (local.events === 0) return false
+    const here = removed ? addSums(local, removed) : local
+    const there = await clusterSumOfDay(cluster, day, shippedId)
+    // Events that were deleted in the meantime are still in the cluster.
+    if (isEqual(here, there)) return true
+    if (deletedIds(db, shippedId, 1).length > 0) return false
+    log("warn", "events are not removed from the file: the cluster differs on their day and is compared", {
+      website: day.website,
+      day: new Date(day.day * dayMs).toISOString().slice(0, 10),
+      here: here.events,
+      inCluster: there.events,
+    })
+    await write({ type: "rewind", id: shippedId })
+    // A difference that the comparison does not find must not lead to one comparison after another.
+    this.#endRound()
+    return false
+  }
+
+  /** Removes a few events of the current day. */
+  async #removeSome({ day: { rid, day }, events }: ComparedDay): Promise<void> {
+    const { value: read, done } = events.next()
+    if (done) {
+      this.#current = undefined
+      return
+    }
+    for (let from = 0; from < read.length; from += sweepRows) {
+      const some = read.slice(from, from + sweepRows).map((event) => ({ id: event.id, hash: hashOf(event) }))
+      await this.deps.write({ type: "remove", rid, day, events: some })
+    }
+  }
+
+  /** Deletes removed events in the cluster that have expired, or whose website was deleted. */
+  async deleteExpired(schema: SchemaState): Promise<void> {
+    const { db, cluster, write } = this.deps
+    const expired = removedDays(db).filter(({ isExpired }) => isExpired)
+    if (expired.length === 0) return
+    const ids = websiteIds(db)
+    for (const { rid, day, lastId } of expired) {
+      const website = ids.get(rid)
+      if (website === undefined) throw new Error(`the website ${rid} of removed events does not exist`)
+      const query = `select event_id, credential from events final where ${ofDay} and isNotNull(event_id)`
+      const rows = cluster.rows<[string, string]>(query, { website, day, lastId })
+      for await (const chunk of rows) {
+        for (let from = 0; from < chunk.length; from += eventIdsPerWrite) {
+          const eventIds = chunk.slice(from, from + eventIdsPerWrite).map(([eventId, credential]) => ({
+            eventId,
+            viaKey: credential === "key" ? (1 as const) : (0 as const),
+          }))
+          await write({ type: "forgetEventIds", rid, eventIds })
+        }
+      }
+      await cluster.run(deleteDay({ website, day }, lastId, schema))
+      await write({ type: "deleteExpired", rid, day })
+    }
+  }
+}
+
+/** The days before a day on which websites have events, each website with its oldest day first. Includes days of late events. */
+function* daysBefore(db: Db, end: number): Generator<Day> {
+  const ids = [...websiteIds(db).values()]
+  for (const [rid, website] of visibleWebsites(db)) {
+    // The events of a deleted website with the same id are still in the cluster.
+    if (ids.filter((id) => id === (website ?? "")).length > 1) continue
+    for (let time = nextTimeOf(db, rid, 0); time !== undefined; ) {
+      const day = Math.floor(time / dayMs)
+      if (day >= end) break
+      yield { rid, website: website ?? "", day }
+      time = nextTimeOf(db, rid, (day + 1) * dayMs)
+    }
+  }
+}

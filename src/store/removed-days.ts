@@ -1,0 +1,301 @@
+import { RequestError } from "../errors.ts"
+import type { Db } from "./db/driver.ts"
+import { withoutTimes } from "./event-times.ts"
+import { packedEventId } from "./packed-ids.ts"
+
+/*
+ * Days whose events were removed from the file because a ClickHouse cluster has them: see src/clickhouse/README.md. The number of the
+ * removed events of a website and day, and the sum of their hashes, stay here, so that both sides can be compared: what is in the file
+ * and what was removed are together what the cluster has. Each change of one is in the same transaction as that of the other.
+ *
+ * Later events of a removed day are stored like all others, and removed later.
+ */
+
+/**
+ * Number of events, and the sum of their hashes modulo 2^64, which does not depend on the order of the
+ * events.
+ */
+export interface Sum {
+  events: number
+  hash: bigint
+}
+
+export interface RemovedDay extends Sum {
+  rid: number
+  /** Days since 1970-01-01, UTC. */
+  day: number
+  /** The highest id of an event that was removed. */
+  lastId: number
+  /** Events that the cluster did not have when it was compared after a restore. */
+  missing: number
+  /** The events are to be deleted in the cluster. */
+  isExpired: boolean
+}
+
+/** An event that was removed from the file. */
+export interface RemovedEvent {
+  id: number
+  day: number
+  hash: bigint
+  viaKey: 0 | 1
+  eventId: string | null
+}
+
+/** A change of what is removed. */
+export type RemovalChange =
+  /** Removes these events of a website and day, unless they were deleted in the meantime. The cluster has them. */
+  | { type: "remove"; rid: number; day: number; events: readonly Pick<RemovedEvent, "id" | "hash">[] }
+  /**
+   * The cluster has `sum` of a removed day besides the events of the file, and `missing` less than it should have. Has no effect if the
+   * removed events are not `expected` any more.
+   */
+  | { type: "correct"; rid: number; day: number; expected: Sum; sum: Sum; missing: number }
+  /** Events with these event ids are accepted again. */
+  | { type: "forgetEventIds"; rid: number; eventIds: readonly Pick<RemovedEvent, "viaKey" | "eventId">[] }
+  /** The cluster has deleted the events of an expired day. */
+  | { type: "deleteExpired"; rid: number; day: number }
+
+const sql = {
+  all: `
+    select website_rid as rid, day, events, hash, last_id as lastId, missing, expired
+    from removed_days
+    order by website_rid, day`,
+  find: `
+    select website_rid as rid, day, events, hash, last_id as lastId, missing, expired
+    from removed_days where website_rid = :rid and day = :day`,
+  between: `
+    select 1 from removed_days
+    where website_rid in (select value from json_each(:rids)) and day between :first and :last
+    limit 1`,
+  store: `
+    insert into removed_days (website_rid, day, events, hash, last_id, missing)
+    values (:rid, :day, :events, :hash, :lastId, :missing)
+    on conflict do update set events = :events, hash = :hash, last_id = :lastId, missing = :missing`,
+  dropEmpty: "delete from removed_days where events = 0",
+  deleteDay: "delete from removed_days where website_rid = :rid and day = :day",
+  totals: `
+    select sum(events) as events, sum(missing) as missing, max(day) + 1 as localDay
+    from removed_days where website_rid in (select value from json_each(:rids)) or :rids is null`,
+  setRemoving: "update shipping set removing = :removing",
+  storeEventIds: `
+    insert or ignore into removed_event_ids (website_rid, via_key, event_id)
+    select website_rid, via_key, event_id from event_rows
+    where id in (select value from json_each(:ids)) and event_id is not null`,
+  present:
+    "select id from event_rows where id in (select value from json_each(:ids)) and +website_rid = :rid",
+  deleteRows: "delete from event_rows where id in (select value from json_each(:ids))",
+  deleteEventId: `
+    delete from removed_event_ids
+    where website_rid = :rid and via_key = :viaKey and event_id in (:eventId, :packedId)`,
+  isLocal: "select 1 from event_rows where id = :id",
+  queueDeletion: "insert or ignore into shipping_deletions (id) values (:id)",
+  expire: `
+    update removed_days set expired = 1
+    where expired = 0 and (
+      website_rid in (select rid from websites where deleted_at is not null)
+      or exists (
+        select 1 from (
+          select 0 as rid, :defaultRetention as ms
+          union all
+          select rid, coalesce(retain_ms, :defaultRetention) from websites
+        ) as retention
+        where rid = website_rid and ms > 0 and (day + 1) * 86400000 <= :now - ms))`,
+}
+
+interface Row {
+  rid: number
+  day: number
+  events: number
+  hash: string
+  lastId: number
+  missing: number
+  expired: number
+}
+
+function dayOf({ hash, expired, ...row }: Row): RemovedDay {
+  return { ...row, hash: BigInt(hash), isExpired: expired === 1 }
+}
+
+export function isEqual(one: Sum, other: Sum): boolean {
+  return one.events === other.events && one.hash === other.hash
+}
+
+export function addSums(one: Sum, other: Sum): Sum {
+  return { events: one.events + other.events, hash: BigInt.asUintN(64, one.hash + other.hash) }
+}
+
+export function subtractSums(from: Sum, sum: Sum): Sum {
+  return { events: from.events - sum.events, hash: BigInt.asUintN(64, from.hash - sum.hash) }
+}
+
+export function removedDays(db: Db): RemovedDay[] {
+  return (db.prepare(sql.all).all() as Row[]).map(dayOf)
+}
+
+/** What was removed of a website and day; undefined: nothing. */
+export function findRemovedDay(db: Db, rid: number, day: number): RemovedDay | undefined {
+  const row = db.prepare(sql.find).get({ rid, day }) as Row | undefined
+  return row && dayOf(row)
+}
+
+/** True if events of a website were removed that happened in a range of time, Unix ms. */
+export function hasRemovedEvents(db: Db, rids: readonly number[], from: number, to: number): boolean {
+  const dayAt = (ms: number) => Math.floor(ms / 86_400_000)
+  const range = { rids: JSON.stringify(rids), first: dayAt(from), last: dayAt(to - 1) }
+  return db.prepare(sql.between).get(range) !== undefined
+}
+
+/** What only the cluster has. */
+export interface RemovedTotals {
+  events: number
+  missing: number
+  /** Time from which on the file has all events, Unix ms. */
+  localSince: number
+}
+
+/** Of these websites, or of all. Undefined: nothing was removed. */
+export function removedTotals(db: Db, rids: readonly number[] | null = null): RemovedTotals | undefined {
+  const { events, missing, localDay } = db
+    .prepare(sql.totals)
+    .get({ rids: rids && JSON.stringify(rids) }) as {
+    events: number | null
+    missing: number | null
+    localDay: number | null
+  }
+  if (localDay === null) return undefined
+  return { events: events ?? 0, missing: missing ?? 0, localSince: localDay * 86_400_000 }
+}
+
+/** `12 events before 2026-11-01 are only in the ClickHouse cluster`. */
+export function removedText({ events, localSince }: RemovedTotals): string {
+  const day = new Date(localSince).toISOString().slice(0, 10)
+  return `${events.toLocaleString("en")} events before ${day} are only in the ClickHouse cluster`
+}
+
+interface EventsOfWebsites {
+  websites: readonly { rid: number }[]
+  includeWithoutWebsite: boolean
+  /** Unix ms, `to` exclusive; undefined: unbounded. */
+  from?: number | undefined
+  to?: number | undefined
+}
+
+/** Throws a RequestError `events_removed` if an export would be incomplete. */
+export function requireNoRemovedEvents(db: Db, selection: EventsOfWebsites): void {
+  const { websites, includeWithoutWebsite, from = 0, to = Number.MAX_SAFE_INTEGER } = selection
+  const rids = [...websites.map(({ rid }) => rid), ...(includeWithoutWebsite ? [0] : [])]
+  const totals = hasRemovedEvents(db, rids, from, to) && removedTotals(db, rids)
+  if (!totals) return
+  throw new RequestError("events_removed", {
+    detail: `${removedText(totals)}, and an export would be incomplete: export later days (from), or bring the events back with databuddy clickhouse fetch`,
+  })
+}
+
+/** Runs inside the caller's transaction. */
+export function applyRemoval(db: Db, change: RemovalChange): void {
+  switch (change.type) {
+    case "remove":
+      removeEvents(db, change)
+      return
+    case "correct": {
+      const { rid, day, expected, sum, missing } = change
+      const known = findRemovedDay(db, rid, day)
+      if (known && isEqual(known, expected)) storeDay(db, { ...known, ...sum, missing })
+      return
+    }
+    case "forgetEventIds":
+      for (const event of change.eventIds) deleteEventId(db, change.rid, event)
+      return
+    case "deleteExpired":
+      db.prepare(sql.deleteDay).run({ rid: change.rid, day: change.day })
+  }
+}
+
+function storeDay(db: Db, { isExpired: _, hash, ...day }: RemovedDay): void {
+  db.prepare(sql.store).run({ ...day, hash: String(hash) })
+}
+
+function removeEvents(db: Db, { rid, day, events }: Extract<RemovalChange, { type: "remove" }>): void {
+  const ofWebsite = { ids: JSON.stringify(events.map(({ id }) => id)), rid }
+  const present = new Set(db.prepare(sql.present).pluck().all(ofWebsite) as number[])
+  const removed = events.filter(({ id }) => present.has(id))
+  const last = removed.at(-1)
+  if (!last) return
+  const ids = removed.map(({ id }) => id)
+  const values = { ids: JSON.stringify(ids) }
+  db.prepare(sql.storeEventIds).run(values)
+  // The trigger that queues deletions for the cluster reads it.
+  const setRemoving = db.prepare(sql.setRemoving)
+  setRemoving.run({ removing: 1 })
+  withoutTimes(db, rid, ids, () => db.prepare(sql.deleteRows).run(values))
+  setRemoving.run({ removing: 0 })
+  const known = findRemovedDay(db, rid, day) ?? {
+    rid,
+    day,
+    events: 0,
+    hash: 0n,
+    lastId: 0,
+    missing: 0,
+    isExpired: false,
+  }
+  const sum = addSums(known, sumOf(removed))
+  storeDay(db, { ...known, ...sum, lastId: Math.max(last.id, known.lastId) })
+}
+
+function sumOf(events: readonly Pick<RemovedEvent, "hash">[]): Sum {
+  return events.reduce<Sum>((sum, { hash }) => addSums(sum, { events: 1, hash }), { events: 0, hash: 0n })
+}
+
+function deleteEventId(
+  db: Db,
+  rid: number,
+  { viaKey, eventId }: Pick<RemovedEvent, "viaKey" | "eventId">,
+): void {
+  if (eventId === null) return
+  db.prepare(sql.deleteEventId).run({ rid, viaKey, eventId, packedId: packedEventId(eventId) })
+}
+
+/**
+ * Queues removed events of a website for deletion in the cluster. Skips those that are not removed, or queued already. Returns how many
+ * were queued. Runs inside the caller's transaction.
+ */
+export function deleteRemovedEvents(db: Db, rid: number, events: readonly RemovedEvent[]): number {
+  const queue = db.prepare(sql.queueDeletion)
+  let deleted = 0
+  for (const event of events) {
+    const known = findRemovedDay(db, rid, event.day)
+    if (!known || isLocal(db, event.id) || queue.run({ id: event.id }).changes === 0) continue
+    storeDay(db, { ...known, ...subtractSums(known, { events: 1, hash: event.hash }) })
+    deleteEventId(db, rid, event)
+    deleted++
+  }
+  return deleted
+}
+
+/**
+ * Records that removed events of a website and day are in the file again. Call it in the transaction that inserts them, before that:
+ * afterwards their event ids are free.
+ */
+export function takeBack(db: Db, rid: number, day: number, events: readonly RemovedEvent[]): void {
+  const known = findRemovedDay(db, rid, day)
+  if (!known) throw new Error("the day is not removed")
+  for (const event of events) deleteEventId(db, rid, event)
+  storeDay(db, { ...known, ...subtractSums(known, sumOf(events)) })
+}
+
+/** Drops removed days whose events are all in the file again, even if the cluster has lost others. */
+export function dropEmptyRemovedDays(db: Db): void {
+  db.prepare(sql.dropEmpty).run()
+}
+
+export function isLocal(db: Db, id: number): boolean {
+  return db.prepare(sql.isLocal).get({ id }) !== undefined
+}
+
+/**
+ * Marks removed days whose events have all expired at `now` (Unix ms), and those of deleted websites. The shipper deletes them in the
+ * cluster. `defaultRetention`: ms. Returns true if there were any.
+ */
+export function expireRemovedDays(db: Db, defaultRetention: number, now: number): boolean {
+  return db.prepare(sql.expire).run({ defaultRetention, now }).changes > 0
+}
