@@ -29,7 +29,7 @@ import type { Db } from "../store/db/driver.ts"
 import { forgetPerson, type Person } from "../store/forget.ts"
 import { createKey, endKeyOverlap, findKey, type Key, listKeys, revokeKey, rotateKey } from "../store/keys.ts"
 import { findProfile, findProfiles, profilesById } from "../store/profile-search.ts"
-import { type RemovedEvent, requireNoRemovedEvents } from "../store/removed-days.ts"
+import type { RemovedEvent } from "../store/removed-days.ts"
 import { createWebsite, deleteWebsite, findWebsite, listWebsites, type Website } from "../store/websites.ts"
 import { type Download, Downloads, downloadResponse } from "./download.ts"
 import {
@@ -155,8 +155,7 @@ async function forget(
     write: <Result>(work: () => Result) => batcher.run(work),
     sleep,
   }
-  const removed = await removedEventsOf(person, now)
-  const forgotten = await forgetPerson(db, person, now, schedule, removed)
+  const forgotten = await forgetPerson(db, person, now, schedule, () => removedEventsOf(person, now))
   return { body: { ...forgotten, note: forgetNote(website, personId) } }
 }
 
@@ -321,8 +320,6 @@ function download(
   const { websiteId, person, format } = filter
   if (websiteId !== undefined) requireWebsiteAccess(caller, websiteId)
   const website = websiteId === undefined ? undefined : findWebsite(db, websiteId)
-  const selection = { ...filter, ...exportSelection(db, caller, website) }
-  requireNoRemovedEvents(db, person ? exportSelection(db, caller, website) : selection)
   const steps = {
     rows: exportRows,
     groupRows: exportGroupRows,
@@ -333,7 +330,7 @@ function download(
     `${caller.kind} ${caller.login ? caller.login.hash.toString("hex") : caller.id}`,
     website && person
       ? exportPerson(db, { website, id: person, now, sleep: abortableSleep(request.signal) }, format, steps)
-      : exportEvents(db, selection, format, steps),
+      : exportEvents(db, { ...filter, ...exportSelection(db, caller, website) }, format, steps),
     request.signal,
   )
   const headers: Record<string, string> = {

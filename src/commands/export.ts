@@ -10,7 +10,6 @@ import type { Db } from "../store/db/driver.ts"
 import { createPrivateFile, partialName, publish, removePartials, syncFolder } from "../store/db/files.ts"
 import { pendingMigrations } from "../store/db/migrate.ts"
 import { closeAfterReading, openForReading, requireCurrentSchema } from "../store/db/open.ts"
-import { requireNoRemovedEvents } from "../store/removed-days.ts"
 import { findWebsite, listWebsites } from "../store/websites.ts"
 import type { Context } from "../terminal/context.ts"
 import { commandDatabaseOption, requireDatabase } from "../terminal/database.ts"
@@ -124,12 +123,11 @@ function exportChunks(
   context: Context,
 ): AsyncGenerator<Uint8Array> {
   const website = websiteId === undefined ? undefined : findWebsite(db, websiteId)
-  const websites = website ? [website] : listWebsites(db)
-  requireNoRemovedEvents(db, { websites, includeWithoutWebsite: !website, from, to })
   if (website && person) {
     const { environment, sleep } = context
     return exportPerson(db, { website, id: person, now: environment.now(), sleep }, format, steps)
   }
+  const websites = website ? [website] : listWebsites(db)
   return exportEvents(db, { websites, includeWithoutWebsite: !website, from, to }, format, steps)
 }
 

@@ -79,15 +79,16 @@ async function forget(options: ForgetOptions, context: Context): Promise<void> {
     const summary = (found: Omit<Forgotten, "overwritten">) =>
       `${inWords(found)} of ${who} on the website ${website.id}`
     const note = forgetNote(website, id)
-    const removed = await removedEventsOf(db, person, now, options, context)
+    const findRemoved = () => removedEventsOf(db, person, now, options, context)
     if (!options.yes) {
+      const removed = await findRemoved()
       const found = { ...(await countPerson(db, person, now, schedule)), removedEvents: removed.length }
       progress.end()
       const hint = `add --yes to confirm${note ? `; ${note}` : ""}`
       throw new UserError(`this would permanently delete ${summary(found)}`, hint)
     }
     const known = storedIdsOf(db, person, now)
-    const { overwritten, ...found } = await forgetPerson(db, person, now, schedule, removed)
+    const { overwritten, ...found } = await forgetPerson(db, person, now, schedule, findRemoved)
     progress.end()
     const copies = await listCopies(db.name, options.backupDir)
     const backups = copies.files.filter((file) => canHold(file, website.id, id, known))

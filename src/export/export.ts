@@ -10,6 +10,7 @@ import {
   type StoredEvent,
 } from "../store/event-reader.ts"
 import { eventsOfPerson, type Person, storedIdsOf } from "../store/forget.ts"
+import { requireNoRemovedEvents } from "../store/removed-days.ts"
 import { type Website, withoutWebsite } from "../store/websites.ts"
 import { csvHeader, csvRow } from "./csv.ts"
 import type { Format } from "./formats.ts"
@@ -56,7 +57,10 @@ interface Parts {
 
 const eol = "\n"
 
-/** Exports events as a stream of bytes. Holds one step in memory, or one row group for Parquet. */
+/**
+ * Exports events as a stream of bytes. Holds one step in memory, or one row group for Parquet. Throws a RequestError if selected events
+ * were removed from the file; the stream fails if they are removed in the meantime.
+ */
 export function exportEvents(
   db: Db,
   selection: ExportSelection,
@@ -66,11 +70,18 @@ export function exportEvents(
   const { websites, from = Number.MIN_SAFE_INTEGER, to = Number.MAX_SAFE_INTEGER } = selection
   const ids = new Map<number, string | null>(websites.map(({ rid, id }) => [rid, id]))
   if (selection.includeWithoutWebsite) ids.set(withoutWebsite, null)
-  const batches = new EventReader(db, { websites: ids, from, to }).all(steps.rows)
-  return fileOf({ lines: linesOf(db, websites), events: paced(batches, steps) }, format, steps)
+  const requireAll = () => requireNoRemovedEvents(db, [...ids.keys()], from, to)
+  requireAll()
+  async function* events() {
+    yield* paced(new EventReader(db, { websites: ids, from, to }).all(steps.rows), steps)
+    requireAll()
+  }
+  return fileOf({ lines: linesOf(db, websites), events: events() }, format, steps)
 }
 
-/** Exports the data that `forgetPerson` would delete. For an anonymous id, that includes links but no profiles. */
+/**
+ * Exports the data that `forgetPerson` would delete. For an anonymous id, that includes links but no profiles. Throws as `exportEvents`.
+ */
 export function exportPerson(
   db: Db,
   selection: PersonSelection,
@@ -81,10 +92,13 @@ export function exportPerson(
   const person = { websiteRid: website.rid, id }
   const [from, to] = [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER]
   const reader = new EventReader(db, { websites: new Map([[website.rid, website.id]]), from, to })
+  const requireAll = () => requireNoRemovedEvents(db, [website.rid], from, to)
+  requireAll()
   async function* events() {
     for await (const ids of eventsOfPerson(db, person, now, selection)) {
       yield* paced(reader.inBatches(ids, steps.rows), steps)
     }
+    requireAll()
   }
   const [profiles, links] =
     "profileId" in id

@@ -171,13 +171,13 @@ export function v1Headers(requestId: string): Record<string, string> {
   return { ...jsonHeaders(requestId), "Cache-Control": "no-store" }
 }
 
-/** The error response of /v1, in Databuddy's format. A 5xx contains only the message of its status. */
+/** The error response of /v1, in Databuddy's format. A 5xx without a detail contains only the message of its status. */
 export function errorResponse(error: unknown, headers: Record<string, string>): Response {
   const rejection = toRequestError(error)
   const { status, message, meaning, advice } = rejections[rejection.reason]
   const body = {
     success: false,
-    error: status >= 500 ? message : (rejection.detail ?? `${meaning}. ${advice}`),
+    error: rejection.detail ?? (status >= 500 ? message : `${meaning}. ${advice}`),
     code: reasonCodes[rejection.reason] ?? codes[status],
     requestId: headers["x-request-id"],
     errors: rejection.fields,

@@ -125,21 +125,18 @@ export async function countPerson(
  *
  * Events that arrive during the call can remain. If it is interrupted, call it again to finish.
  *
- * `removed`: the events of the person that were removed from the file. Queries leave them out at once, and the cluster deletes them later.
+ * `findRemoved`: finds the events of the person that were removed from the file. Queries leave them out at once, and the cluster deletes
+ * them later.
  */
 export async function forgetPerson(
   db: Db,
   person: Person,
   now: number,
   schedule: ForgetSchedule,
-  removed: readonly RemovedEvent[] = [],
+  findRemoved: () => Promise<readonly RemovedEvent[]> = async () => [],
 ): Promise<Forgotten> {
-  let removedEvents = 0
-  for (let from = 0; from < removed.length; from += sweepRows) {
-    const some = removed.slice(from, from + sweepRows)
-    removedEvents += await schedule.write(() => deleteRemovedEvents(db, person.websiteRid, some))
-    await schedule.sleep(sweepPause)
-  }
+  // First, so that nothing is deleted if the cluster does not answer.
+  let removedEvents = await forgetRemoved(db, person, await findRemoved(), schedule)
   const filter = await personFilter(db, person, now, schedule)
   const remove = db.prepare(sql.deleteEvents(filter.match)).raw()
   const personIds = idsOf(filter)
@@ -156,6 +153,8 @@ export async function forgetPerson(
       await schedule.sleep(sweepPause)
     }
   }
+  // Events can have been removed from the file since the first search.
+  removedEvents += await forgetRemoved(db, person, await findRemoved(), schedule)
   // Runs before the links are deleted: if it is interrupted, the next call finds the ids through the links.
   await eraseUnusedIds(db, personIds, schedule)
   const profileAndLinks = await schedule.write(() => {
@@ -181,6 +180,22 @@ export async function forgetPerson(
     pause: () => schedule.sleep(overwritePause),
   })
   return { events, removedEvents, ...profileAndLinks, overwritten }
+}
+
+/** Deletes events that were removed from the file. Returns how many. */
+async function forgetRemoved(
+  db: Db,
+  { websiteRid }: Person,
+  removed: readonly RemovedEvent[],
+  schedule: ForgetSchedule,
+): Promise<number> {
+  let deleted = 0
+  for (let from = 0; from < removed.length; from += sweepRows) {
+    const some = removed.slice(from, from + sweepRows)
+    deleted += await schedule.write(() => deleteRemovedEvents(db, websiteRid, some))
+    await schedule.sleep(sweepPause)
+  }
+  return deleted
 }
 
 /** The anonymous ids by which `forgetPerson` finds events at `now` (Unix ms): the linked ids and their daily hashes. */

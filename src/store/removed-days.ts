@@ -172,22 +172,12 @@ export function removedText({ events, localSince }: RemovedTotals): string {
   return `${events.toLocaleString("en")} events before ${day} are only in the ClickHouse cluster`
 }
 
-interface EventsOfWebsites {
-  websites: readonly { rid: number }[]
-  includeWithoutWebsite: boolean
-  /** Unix ms, `to` exclusive; undefined: unbounded. */
-  from?: number | undefined
-  to?: number | undefined
-}
-
-/** Throws a RequestError `events_removed` if an export would be incomplete. */
-export function requireNoRemovedEvents(db: Db, selection: EventsOfWebsites): void {
-  const { websites, includeWithoutWebsite, from = 0, to = Number.MAX_SAFE_INTEGER } = selection
-  const rids = [...websites.map(({ rid }) => rid), ...(includeWithoutWebsite ? [0] : [])]
+/** Throws a RequestError `events_removed` if an export of these websites and this time, Unix ms, would be incomplete. */
+export function requireNoRemovedEvents(db: Db, rids: readonly number[], from: number, to: number): void {
   const totals = hasRemovedEvents(db, rids, from, to) && removedTotals(db, rids)
   if (!totals) return
   throw new RequestError("events_removed", {
-    detail: `${removedText(totals)}, and an export would be incomplete: export later days (from), or bring the events back with databuddy clickhouse fetch`,
+    detail: `${removedText(totals)}, and an export would be incomplete: export later days, or bring the events back with databuddy clickhouse fetch`,
   })
 }
 

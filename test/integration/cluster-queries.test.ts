@@ -2,7 +2,9 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test"
 import { parseClusterUrl } from "../../src/clickhouse/address.ts"
 import { Cluster } from "../../src/clickhouse/cluster.ts"
 import { migrateCluster } from "../../src/clickhouse/schema.ts"
-import { applyShippingChange } from "../../src/store/shipping.ts"
+import { removedDays } from "../../src/store/removed-days.ts"
+import { applyShippingChange, deletedIds } from "../../src/store/shipping.ts"
+import { createWebsite } from "../../src/store/websites.ts"
 import { eventually } from "../harness.ts"
 import { giveKey, openApp, type TestApp } from "../support/app.ts"
 import { type ClickHouseStub, type StubFault, startClickHouseStub } from "../support/clickhouse-stub.ts"
@@ -166,4 +168,150 @@ test("the request to the cluster ends when the client disconnects", async () => 
   client.abort()
   await eventually(() => stub.abandoned === 1, { timeout: 60_000 })
   await answer
+})
+
+describe("after events were removed from the file", () => {
+  const dayMs = 86_400_000
+  /** The day of the events 4 and 5. */
+  const removedDay = () => Math.floor(app.clock.now / dayMs) - 40
+  beforeEach(async () => {
+    const ts = removedDay() * dayMs + 1
+    const row = eventRow({ ts, receivedAt: ts, anonymousId: "ann", eventId: "first" })
+    await app.store.batcher.submit({ rows: [row, { ...row, anonymousId: "bob", eventId: null }], size: 1 })
+    const { db } = app.store
+    applyShippingChange(db, { type: "acknowledge", id: 5, at: app.clock.now })
+    stub.writers.set(writer, { sequence: 2, shippedId: 5 })
+    const events = [4, 5].map((id) => ({ id, hash: BigInt(id) }))
+    applyShippingChange(db, { type: "remove", rid: 0, day: removedDay(), events })
+  })
+
+  const since = () => new Date((removedDay() + 1) * dayMs).toISOString().slice(0, 10)
+  const detail = () => `2 events before ${since()} are only in the ClickHouse cluster`
+
+  async function send(method: string, path: string, body?: object): Promise<Response> {
+    return app.send(
+      new Request(`http://localhost${path}`, {
+        method,
+        headers: { Authorization: `Bearer ${secret}`, "Content-Type": "application/json" },
+        ...(body && { body: JSON.stringify(body) }),
+      }),
+    )
+  }
+  const query = (parameters: object[]) =>
+    send("POST", "/v1/query?website_id=all", { preset: "last_90d", parameters })
+  const summary = { name: "custom_events_summary" }
+
+  test("the cluster answers queries of them", async () => {
+    expect(await (await query([summary])).json()).toMatchObject({
+      data: [{ meta: { source: "clickhouse" } }],
+    })
+  })
+
+  const outages: [what: string, prepare: () => void, why: string][] = [
+    ["the cluster is down", () => (stub.fault = () => "cut"), "the cluster does not answer"],
+    [
+      "the cluster is to be compared",
+      () => app.store.db.exec("update shipping set must_compare = 1"),
+      "the cluster is to be compared with the file",
+    ],
+  ]
+  test.each(outages)(
+    "if %s, they get a 503 that says why, and SQLite answers the others",
+    async (_, prepare, why) => {
+      prepare()
+      for (let attempt = 0; attempt < 2; attempt++) {
+        const response = await query([summary])
+        expect(response.status).toBe(503)
+        expect(response.headers.get("retry-after")).toBe("10")
+        expect(response.headers.get("x-databuddy-reason")).toBe("events_removed")
+        const text = await response.text()
+        expect(text).toContain(detail())
+        expect(text).toContain(why)
+        expect(text).not.toContain("127.0.0.1")
+      }
+      expect(await ask()).toMatchObject(fromSqlite)
+    },
+  )
+
+  test("a request with a query that SQLite can answer gets its result, and the error of the other", async () => {
+    stub.fault = () => "cut"
+    const body = {
+      preset: "today",
+      parameters: [summary, { ...summary, id: "long", start_date: "2000-01-01", end_date: since() }],
+    }
+    const response = await send("POST", "/v1/query?website_id=all", body)
+    expect(response.status).toBe(200)
+    expect(await response.json()).toMatchObject({
+      data: [fromSqlite, { success: false, error: expect.stringContaining(detail()) }],
+    })
+  })
+
+  test("a query whose filter the cluster cannot evaluate gets a 503", async () => {
+    const filters = [{ field: "path", op: "contains_any_case", value: "a" }]
+    const response = await query([{ ...summary, filters }])
+    expect([response.status, await response.text()]).toEqual([503, expect.stringContaining("lower case")])
+  })
+
+  test("an export is refused if it would be incomplete, and later days are exported", async () => {
+    const all = await send("GET", "/v1/export")
+    expect([all.status, await all.text()]).toEqual([
+      503,
+      expect.stringContaining("databuddy clickhouse fetch"),
+    ])
+    const later = await send("GET", `/v1/export?from=${since()}`)
+    expect((await later.text()).match(/"type":"event"/g)).toHaveLength(3)
+  })
+
+  test("an event whose id is that of a removed one is a duplicate", async () => {
+    const response = await send("POST", "/track", { name: "bought", eventId: "first" })
+    expect(response.status).toBe(200)
+    expect(
+      app.store.db.prepare("select count(*) from event_rows where event_id = 'first'").pluck().get(),
+    ).toBe(0)
+  })
+
+  test("the status counts them", async () => {
+    expect(await (await send("GET", "/v1/status")).json()).toMatchObject({
+      database: { events: 3 },
+      clickhouse: { removedEvents: 2, missingEvents: 0, localSince: `${since()}T00:00:00.000Z` },
+    })
+  })
+
+  describe("forget", () => {
+    const { rid, path } = { rid: 1, path: "/v1/websites/shop/forget" }
+    beforeEach(async () => {
+      const { db, registry } = app.store
+      createWebsite(db, "shop", { domain: "a.com", name: "A", allowedOrigins: [], anonymize: "off" }, 0)
+      db.exec(
+        `update removed_days set website_rid = ${rid}; update removed_event_ids set website_rid = ${rid}`,
+      )
+      registry.refresh()
+    })
+
+    test("deletes the person's removed events, and hides them at once", async () => {
+      // The person's events: one that was removed, one that is in the file.
+      stub.queryRows = [
+        [4, removedDay(), "4", "key", "first"],
+        [1, removedDay(), "1", "key", null],
+      ]
+      const response = await send("POST", path, { anonymousId: "ann" })
+      expect(await response.json()).toMatchObject({ events: 0, removedEvents: 1 })
+      expect(stub.queries.at(0)).toContain("website = {p1:String}")
+      expect(stub.queries.at(0)).toContain("['ann']")
+      const { db } = app.store
+      expect(removedDays(db)).toMatchObject([{ events: 1, hash: 5n }])
+      expect(deletedIds(db, 9, 9)).toEqual([4])
+      expect(db.prepare("select count(*) from removed_event_ids").pluck().get()).toBe(0)
+    })
+
+    test("deletes nothing if the cluster does not answer, and says so", async () => {
+      stub.fault = () => "cut"
+      const response = await send("POST", path, { anonymousId: "ann" })
+      expect([response.status, await response.text()]).toEqual([
+        503,
+        expect.stringContaining("nothing was deleted"),
+      ])
+      expect(removedDays(app.store.db)).toMatchObject([{ events: 2 }])
+    })
+  })
 })
