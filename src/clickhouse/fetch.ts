@@ -108,6 +108,9 @@ function insertRemoved(
   const missing = events.filter(({ id }) => !isLocal(db, id) && !isDeleted(id))
   const [first] = missing
   if (!first) return 0
+  const { id: sealedId } = db.prepare(sealedStateSql).get() as { id: number }
+  // Blocks have all events up to this id, so that they are built again.
+  if (first.id <= sealedId) reset(db)
   takeBack(
     db,
     rid,
@@ -123,8 +126,5 @@ function insertRemoved(
   const inserted = inserter.insert(missing.map((event) => eventRowOf(event, rid)))
   if (inserted !== missing.length)
     throw new Error(`${missing.length - inserted} events have event ids of others`)
-  const { id: sealedId } = db.prepare(sealedStateSql).get() as { id: number }
-  // Blocks have all events up to this id, so that they are built again.
-  if (first.id <= sealedId) reset(db)
   return inserted
 }

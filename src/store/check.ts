@@ -4,6 +4,7 @@ import { contextTables } from "./context-tables.ts"
 import type { Db } from "./db/driver.ts"
 import { migrations, pendingMigrations } from "./db/migrate.ts"
 import { countMissing } from "./event-times.ts"
+import { type RemovedTotals, removedTotals } from "./removed-days.ts"
 import { roles } from "./roles.ts"
 import { textColumns, textOf } from "./texts.ts"
 
@@ -13,6 +14,8 @@ export interface Contents {
   keys: number
   users: number
   events: number
+  /** Events that were removed from the file, and the time from which on it has all, Unix ms; undefined: none were removed. */
+  removed: RemovedTotals | undefined
   /** Receipt time of the newest event, Unix ms; null without events. */
   newestEvent: number | null
 }
@@ -104,6 +107,7 @@ export function countContents(db: Db): Contents {
     keys: value("keys", sql.keys) ?? 0,
     users: value("users", sql.users) ?? 0,
     events: value("event_rows", sql.events) ?? 0,
+    removed: tables.has("removed_days") ? removedTotals(db) : undefined,
     newestEvent: value("event_rows", sql.newestEvent) ?? null,
   }
 }

@@ -87,7 +87,14 @@ const sql = {
   deleteEventId: `
     delete from removed_event_ids
     where website_rid = :rid and via_key = :viaKey and event_id in (:eventId, :packedId)`,
-  isLocal: "select 1 from event_rows where id = :id",
+  isLocal: "select 1 from event_rows where id = :id and website_rid >= 0",
+  // A trigger keeps the empty row of the highest id, so that no later event gets the id. See migrations/0023_shipping.sql.
+  reserveNext: `
+    insert into event_rows (id, website_rid, type_id, ts, delay, via_key, crawler)
+    select max(id) + 1, -1, 0, 0, 0, 0, 0 from event_rows
+    having max(id) in (select value from json_each(:ids))`,
+  deleteEmptyRows:
+    "delete from event_rows where website_rid < 0 and id in (select value from json_each(:ids))",
   queueDeletion: "insert or ignore into shipping_deletions (id) values (:id)",
   expire: `
     update removed_days set expired = 1
@@ -209,8 +216,7 @@ function removeEvents(db: Db, { rid, day, events }: Extract<RemovalChange, { typ
   const ofWebsite = { ids: JSON.stringify(events.map(({ id }) => id)), rid }
   const present = new Set(db.prepare(sql.present).pluck().all(ofWebsite) as number[])
   const removed = events.filter(({ id }) => present.has(id))
-  const last = removed.at(-1)
-  if (!last) return
+  if (removed.length === 0) return
   const ids = removed.map(({ id }) => id)
   const values = { ids: JSON.stringify(ids) }
   db.prepare(sql.storeEventIds).run(values)
@@ -229,7 +235,7 @@ function removeEvents(db: Db, { rid, day, events }: Extract<RemovalChange, { typ
     isExpired: false,
   }
   const sum = addSums(known, sumOf(removed))
-  storeDay(db, { ...known, ...sum, lastId: Math.max(last.id, known.lastId) })
+  storeDay(db, { ...known, ...sum, lastId: Math.max(known.lastId, ...ids) })
 }
 
 function sumOf(events: readonly Pick<RemovedEvent, "hash">[]): Sum {
@@ -264,12 +270,15 @@ export function deleteRemovedEvents(db: Db, rid: number, events: readonly Remove
 
 /**
  * Records that removed events of a website and day are in the file again. Call it in the transaction that inserts them, before that:
- * afterwards their event ids are free.
+ * afterwards their ids and event ids are free. No event with such an id can be in a block.
  */
 export function takeBack(db: Db, rid: number, day: number, events: readonly RemovedEvent[]): void {
   const known = findRemovedDay(db, rid, day)
   if (!known) throw new Error("the day is not removed")
   for (const event of events) deleteEventId(db, rid, event)
+  const values = { ids: JSON.stringify(events.map(({ id }) => id)) }
+  db.prepare(sql.reserveNext).run(values)
+  db.prepare(sql.deleteEmptyRows).run(values)
   storeDay(db, { ...known, ...subtractSums(known, sumOf(events)) })
 }
 

@@ -2,8 +2,9 @@ import type { Contents } from "../store/check.ts"
 import { isoTime, shortTime } from "./print.ts"
 
 /** The counts of a database that backup, restore and check print. */
-export function contentsJson({ websites, keys, users, events, newestEvent }: Contents) {
-  return { websites, keys, users, events, newestEvent: isoTime(newestEvent) }
+export function contentsJson({ websites, keys, users, events, removed, newestEvent }: Contents) {
+  const removedEvents = removed?.events ?? 0
+  return { websites, keys, users, events, removedEvents, newestEvent: isoTime(newestEvent) }
 }
 
 export function contentsFields({
@@ -11,13 +12,16 @@ export function contentsFields({
   keys,
   users,
   events,
+  removed,
   newestEvent,
 }: Contents): Record<string, string> {
+  const inCluster = removed && `${removed.events} events before ${isoTime(removed.localSince)?.slice(0, 10)}`
   return {
     websites: String(websites),
     keys: String(keys),
     users: String(users),
     events: String(events),
+    ...(inCluster === undefined ? {} : { "only in cluster": inCluster }),
     "newest event": shortTime(isoTime(newestEvent), "none"),
   }
 }

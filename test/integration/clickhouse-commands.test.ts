@@ -1,11 +1,13 @@
-import { afterEach, beforeEach, expect, test } from "bun:test"
+import { afterEach, beforeEach, describe, expect, test } from "bun:test"
 import { readFileSync, writeFileSync } from "node:fs"
 import { run } from "../../src/cli.ts"
 import { clusterLogin, parseClusterUrl } from "../../src/clickhouse/address.ts"
+import { hashOf } from "../../src/clickhouse/event-row.ts"
 import { DailyHash } from "../../src/store/daily-hash.ts"
 import { ServerLock } from "../../src/store/db/server-lock.ts"
+import type { StoredEvent } from "../../src/store/event-reader.ts"
 import { EventInserter } from "../../src/store/events.ts"
-import { readShipping } from "../../src/store/shipping.ts"
+import { applyShippingChange, readShipping } from "../../src/store/shipping.ts"
 import { createWebsite } from "../../src/store/websites.ts"
 import { openReader, type TemporaryFolder, temporaryFolder, withDatabase } from "../harness.ts"
 import { type ClickHouseStub, startClickHouseStub } from "../support/clickhouse-stub.ts"
@@ -229,6 +231,153 @@ test("load does not run beside another process that ships, and says so", async (
   expect(err).toContain("are shipped by another process")
 })
 
+describe("after events were removed from the file", () => {
+  const day = 86_400_000
+  const removed = "2 events before 2026-06-02 are only in the ClickHouse cluster"
+
+  beforeEach(async () => {
+    fill()
+    await migrate()
+    const ts = Date.UTC(2026, 5, 1)
+    withDatabase(db, (open) =>
+      new EventInserter(open, new DailyHash(open, (bytes) => bytes)).insert(
+        ["ann", "bob"].map((anonymousId) => eventRow({ websiteRid: 1, anonymousId, ts, receivedAt: ts })),
+      ),
+    )
+    await onFile("load")
+    withDatabase(db, (open) => {
+      const ids = open.prepare("select id from event_rows where ts = :ts").pluck().all({ ts }) as number[]
+      const events = ids.map((id) => ({ id, hash: hashOf(stub.events.get(id) as StoredEvent) }))
+      applyShippingChange(open, { type: "remove", rid: 1, day: ts / day, events })
+    })
+  })
+
+  test("serve without --clickhouse refuses to start, and says how to bring them back", async () => {
+    const { code, err } = await databuddy("serve", "--db", db, "--port", "0", "--no-setup")
+    expect(code).toBe(1)
+    expect(err).toContain(`error: ${removed}, and --clickhouse is not set`)
+    expect(err).toContain("databuddy clickhouse fetch --clickhouse")
+  })
+
+  const refused: { what: string; args: string[]; says: string[] }[] = [
+    { what: "a query of them", args: ["query", "events", "--from", "2026-05-01"], says: [removed] },
+    { what: "a complete export", args: ["export"], says: [removed, "clickhouse fetch"] },
+    {
+      what: "the export of a person",
+      args: ["export", "--website", "shop", "--anonymous-id", "ann"],
+      says: [removed],
+    },
+    {
+      what: "forget without a cluster",
+      args: ["forget", "--website", "shop", "--anonymous-id", "ann", "--yes"],
+      says: [removed, "give --clickhouse", "nothing was changed"],
+    },
+  ]
+  test.each(refused)("$what is refused", async ({ args, says }) => {
+    const { code, err } = await databuddy(...args, "--db", db)
+    expect(code).toBe(1)
+    for (const text of says) expect(err).toContain(text)
+  })
+
+  test("queries and exports of later days and of other websites are answered", async () => {
+    expect((await databuddy("query", "events", "--from", "2026-06-02", "--db", db)).code).toBe(0)
+    expect(
+      (await databuddy("query", "events", "--from", "2026-05-01", "--website", "none", "--db", db)).code,
+    ).toBe(0)
+    expect((await databuddy("export", "--from", "2026-06-02", "--db", db)).code).toBe(0)
+  })
+
+  test("forget names the events in the cluster, and deletes them there", async () => {
+    const id = [...stub.events.values()].find(({ anonymous_id }) => anonymous_id === "ann")?.id ?? 0
+    const event = stub.events.get(id) as StoredEvent
+    stub.queryRows = [[id, Date.UTC(2026, 5, 1) / day, String(hashOf(event)), "key", null]]
+    const forget = (...args: string[]) =>
+      databuddy(
+        "forget",
+        "--website",
+        "shop",
+        "--anonymous-id",
+        "ann",
+        "--clickhouse",
+        stub.url,
+        "--db",
+        db,
+        ...args,
+      )
+    expect((await forget()).err).toContain("0 events and 1 event that only the cluster has")
+    const { code, out } = await forget("--yes")
+    expect(code).toBe(0)
+    expect(out).toContain("deleted 0 events and 1 event that only the cluster has")
+    expect(out).toContain("the ClickHouse cluster deletes the events when")
+    expect((await onFile("load")).code).toBe(0)
+    expect(stub.events.has(id)).toBe(false)
+  })
+
+  test("compare, load and load --replace agree, and keep the only copy", async () => {
+    const { size } = stub.events
+    for (const args of [["compare"], ["load"], ["load", "--replace"]]) {
+      const { code, out } = await onFile(args[0] ?? "", ...args.slice(1))
+      expect(code).toBe(0)
+      expect(out).toContain("counts and hashes agree\nonly in cluster  2 events of them")
+    }
+    expect(stub.events.size).toBe(size)
+  })
+
+  test("fetch brings them back, and everything works without the cluster again", async () => {
+    const { code, out, err } = await onFile("fetch")
+    expect({ code, err }).toEqual({ code: 0, err: "" })
+    expect(out).toContain("removed   2 removed events stored again")
+    expect((await databuddy("export", "--db", db)).code).toBe(0)
+    expect((await databuddy("check", "--db", db)).out).toContain("no problems found")
+    expect((await onFile("compare")).out).not.toContain("only in cluster")
+  })
+
+  test("fetch says what the cluster has lost, and load --replace accepts it", async () => {
+    const lost = [...stub.events.values()].find(({ anonymous_id }) => anonymous_id === "bob")?.id ?? 0
+    stub.events.delete(lost)
+    const failed = await onFile("fetch")
+    expect(failed.err).toContain("1 events that were removed")
+    expect(failed.err).toContain("load --replace")
+    expect((await onFile("load", "--replace")).code).toBe(0)
+    expect((await onFile("fetch")).code).toBe(0)
+  })
+
+  test("fetch into another file has everything", async () => {
+    db = folder.file("new.db")
+    expect((await onFile("fetch")).code).toBe(0)
+    expect(eventsIn(db)).toHaveLength(stub.events.size)
+  })
+
+  test("an import of their days is refused, because duplicates could not be found", async () => {
+    const line = { type: "event", website_id: "shop", name: "x", timestamp: Date.UTC(2026, 5, 1, 3) }
+    const file = folder.file("events.ndjson")
+    writeFileSync(file, `${JSON.stringify(line)}\n${JSON.stringify({ ...line, website_id: null })}\n`)
+    const { code, out } = await databuddy("import", file, "--db", db, "--json")
+    expect(code).toBe(1)
+    expect(JSON.parse(out)).toMatchObject({ events: { added: 1 }, refused: { reasons: { day_removed: 1 } } })
+  })
+
+  test("doctor and check say how much is in the cluster only", async () => {
+    const line = async (...args: string[]) =>
+      (await databuddy("doctor", "--db", db, ...args)).out
+        .split("\n")
+        .find((text) => text.includes("  cluster "))
+    expect(await line("--clickhouse", stub.url)).toMatch(new RegExp(`^ok .*${removed}$`))
+    expect(await line()).toMatch(new RegExp(`^todo .*${removed}$`))
+    const { code, out } = await databuddy("check", "--db", db)
+    expect(code).toBe(0)
+    expect(out).toContain("only in cluster  2 events before 2026-06-02")
+  })
+
+  test("a backup that is restored knows what was removed", async () => {
+    const backup = folder.file("backup.db")
+    expect((await databuddy("backup", backup, "--db", db)).code).toBe(0)
+    expect((await databuddy("restore", backup, "--db", db)).out).toContain("only in cluster")
+    expect((await onFile("load")).code).toBe(0)
+    expect((await onFile("compare")).out).toContain("only in cluster  2 events of them")
+  })
+})
+
 const mistakes: { what: string; args: string[]; says: string }[] = [
   { what: "no cluster", args: ["clickhouse", "compare"], says: "set --clickhouse or DATABUDDY_CLICKHOUSE" },
   {
@@ -240,6 +389,21 @@ const mistakes: { what: string; args: string[]; says: string }[] = [
     what: "a URL of another kind",
     args: ["serve", "--clickhouse", "clickhouse://host:9000"],
     says: "It must be a URL such as https://user@host:8443/database",
+  },
+  {
+    what: "--keep-local without a cluster",
+    args: ["serve", "--keep-local", "30d"],
+    says: "--keep-local has no effect without --clickhouse",
+  },
+  {
+    what: "--keep-local without queries in the cluster",
+    args: ["serve", "--keep-local", "30d", "--clickhouse", "http://a", "--clickhouse-query-time", "0"],
+    says: "only the cluster can answer queries of removed events",
+  },
+  {
+    what: "--keep-local of less than a day",
+    args: ["serve", "--keep-local", "12h", "--clickhouse", "http://a"],
+    says: "It must be a time from 1d to 36525d",
   },
   {
     what: "a password without a cluster",
