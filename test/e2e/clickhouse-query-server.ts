@@ -9,7 +9,7 @@ const seeds = Number(process.env.SEEDS ?? 5)
 const queriesPerState = Number(process.env.QUERIES ?? 20)
 
 /** Tools of test/e2e/clickhouse.ts. */
-interface Tools {
+export interface Tools {
   /** Of the engine. */
   port: number
   /** Path of the file. */
@@ -25,7 +25,7 @@ interface Tools {
   startEngine: () => Promise<void>
 }
 
-interface Entry {
+export interface Entry {
   parameter: string
   success: boolean
   error?: string
@@ -49,7 +49,7 @@ const parameters = Object.entries(types as Record<string, QueryType>).map(([name
   ...(name === "events" ? { by: ["event_name", "property.index"], measures: ["events", "users"] } : {}),
 }))
 
-async function ask(
+export async function ask(
   url: string,
   key: string,
   parameters: readonly object[],
@@ -67,14 +67,14 @@ async function ask(
 }
 
 /** Asks all query types, in requests of as many as one can have. */
-async function askAll({ url }: Server, key: string): Promise<Entry[]> {
+export async function askAll({ url }: Server, key: string): Promise<Entry[]> {
   const half = Math.ceil(parameters.length / 2)
   const parts = [parameters.slice(0, half), parameters.slice(half)]
   return (await Promise.all(parts.map((part) => ask(url, key, part)))).flat()
 }
 
 /** Throws if an answer is an error, comes from elsewhere, or differs. */
-function expectSame(actual: readonly Entry[], expected: readonly Entry[], source: RegExp): void {
+export function expectSame(actual: readonly Entry[], expected: readonly Entry[], source: RegExp): void {
   for (const [index, { parameter, error, data, meta }] of actual.entries()) {
     if (error !== undefined) throw new Error(`${parameter}: ${error}`)
     if (!source.test(meta?.source ?? "")) throw new Error(`${parameter} comes from ${meta?.source}`)

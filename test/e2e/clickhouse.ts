@@ -22,9 +22,12 @@ import { eventRow, oddEvents } from "../support/event.ts"
 import { mulberry32, picker } from "../support/random.ts"
 import { measureIngestion } from "./clickhouse-ingestion.ts"
 import { testQueries } from "./clickhouse-query-server.ts"
+import { testRemoval } from "./clickhouse-removal.ts"
 
 /** `--figures` leaves out the faults. */
 const onlyFigures = process.argv.includes("--figures")
+/** `--removal` runs only the tests of serve --keep-local. */
+const onlyRemoval = process.argv.includes("--removal")
 /** Standard events of the file that moves. */
 const count = Number(process.env.EVENTS ?? 200_000)
 /** For `eventually`, in ms. */
@@ -38,8 +41,18 @@ const port = await freePort()
 const url = `http://127.0.0.1:${port}/shop`
 const db = folder.file("shop.db")
 let engine = await startEngine(data, port)
+const engineTools = {
+  stopEngine: () => engine.kill(),
+  startEngine: async () => {
+    engine = await startEngine(data, port)
+  },
+}
 try {
-  await run()
+  if (!onlyRemoval) await run()
+  if (!onlyFigures) {
+    const tools = { databuddy, report, ...engineTools }
+    await testRemoval(`http://127.0.0.1:${port}/removal`, folder.file("removal.db"), tools)
+  }
 } finally {
   await engine.kill()
 }
@@ -67,10 +80,7 @@ async function run(): Promise<void> {
       rows,
       databuddy,
       report,
-      stopEngine: () => engine.kill(),
-      startEngine: async () => {
-        engine = await startEngine(data, port)
-      },
+      ...engineTools,
     })
     await testFaults()
   }
