@@ -113,6 +113,32 @@ function startSlowEngine(port: number): AsyncDisposable & { port: number } {
   return { port: server.port ?? 0, [Symbol.asyncDispose]: () => server.stop(true) }
 }
 
+/** Compares lowerUTF8 with toLowerCase, for every code point and for texts in which the result depends on the neighbors. */
+async function compareLetters(port: number): Promise<string> {
+  const run = async (statement: string, body = "") => {
+    const url = `http://127.0.0.1:${port}/?query=${encodeURIComponent(statement)}`
+    const response = await fetch(url, { method: "POST", body })
+    const text = await response.text()
+    if (response.status !== 200) throw new Error(text)
+    return text
+  }
+  const texts = ["ΑΣ", "ΑΣ Β", "Σ", "ΑΣΒ", "ΑΣ'Β", "A\u0300Σ", "Α.Σ", "İstanbul", "I\u0307", "\u0130\u0307"]
+  for (let code = 1; code <= 0x10_ffff; code++)
+    if (code < 0xd800 || code > 0xdfff) texts.push(String.fromCodePoint(code))
+  await run("create table letters (place UInt32, text String) engine = Memory")
+  for (let from = 0; from < texts.length; from += 100_000) {
+    const lines = texts.slice(from, from + 100_000).map((text, index) => JSON.stringify([from + index, text]))
+    await run("insert into letters format JSONCompactEachRow", lines.join("\n"))
+  }
+  const lower = await run("select lowerUTF8(text) from letters order by place format JSONCompactEachRow")
+  await run("drop table letters")
+  for (const [index, line] of lower.trim().split("\n").entries()) {
+    const text = texts[index] ?? ""
+    if (JSON.parse(line)[0] !== text.toLowerCase()) throw new Error(`${JSON.stringify(text)} becomes ${line}`)
+  }
+  return `${texts.length} texts`
+}
+
 /** Queries against a server with a real cluster. */
 export async function testQueries(tools: Tools): Promise<void> {
   const { port, db, serve, drained, track, rows, databuddy, report, stopEngine, startEngine } = tools
@@ -131,6 +157,7 @@ export async function testQueries(tools: Tools): Promise<void> {
     }
     return [...total].map(([kind, count]) => `${kind} ${count}`).join(", ")
   })
+  await report("every letter has the lower case of JavaScript", () => compareLetters(port))
   await report(
     "all query types answer from the cluster and the tail, and from SQLite without it",
     async () => {

@@ -33,6 +33,13 @@ test("equal values of one type share a parameter", () => {
   expect(places).toEqual(["{p0:String}", "{p1:Int64}", "{p0:String}"])
 })
 
+test("letters of any case are compared in lower case", () => {
+  const scan = new Scan(context)
+  const filter = { field: "path", op: "contains_any_case", value: "ÄΣ" } as const
+  expect(scan.condition(filter)).toBe("ifNull(position(lowerUTF8(toString(path)), {p0:String}) > 0, 0)")
+  expect(scan.parameters.values).toEqual({ p0: "äς" })
+})
+
 test("half of a surrogate pair comes back as it was", () => {
   expect(unmarkSurrogates("a\ufdd0d800🙂\ufdd0")).toBe("a\ud800🙂\ufdd0")
 })
