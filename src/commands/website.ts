@@ -5,6 +5,7 @@ import { UserError } from "../errors.ts"
 import { releaseFreePages } from "../store/data-retention.ts"
 import type { Db } from "../store/db/driver.ts"
 import { countEvents, sweepDeleted, sweepPause, sweepRows } from "../store/events.ts"
+import { removedText, removedTotals } from "../store/removed-days.ts"
 import { deleteUnusedTypes, typeCheckPause } from "../store/unused-event-types.ts"
 import {
   anonymizeSettings,
@@ -226,11 +227,14 @@ async function remove(id: string, options: DeleteOptions, context: Context): Pro
     if (!options.yes) {
       throw new UserError(`this would permanently delete ${what}`, "add --yes to confirm")
     }
+    const removed = removedTotals(db, [website.rid])
     inTransaction(db, () => deleteWebsite(db, id, context.environment.now()))
     await context.sleep(registryDelay)
     await sweep(db, events, context)
     if (options.json) printJson({ id: website.id, events }, context)
     else context.out(`deleted ${what}\n`)
+    if (removed && !options.json)
+      context.out(`note: ${removedText(removed)}: the server with --clickhouse deletes them there\n`)
   })
 }
 

@@ -313,6 +313,11 @@ describe("after events were removed from the file", () => {
     expect(stub.events.has(id)).toBe(false)
   })
 
+  test("website delete says that the server deletes them in the cluster", async () => {
+    const { out } = await databuddy("website", "delete", "shop", "--yes", "--db", db)
+    expect(out).toContain(`note: ${removed}: the server with --clickhouse deletes them there`)
+  })
+
   test("compare, load and load --replace agree, and keep the only copy", async () => {
     const { size } = stub.events
     for (const args of [["compare"], ["load"], ["load", "--replace"]]) {
