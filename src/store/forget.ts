@@ -179,7 +179,7 @@ export async function forgetPerson(
     },
     pause: () => schedule.sleep(overwritePause),
   })
-  return { events, removedEvents, ...profileAndLinks, overwritten }
+  return { events, ...profileAndLinks, removedEvents, overwritten }
 }
 
 /** Deletes events that were removed from the file. Returns how many. */

@@ -212,7 +212,7 @@ describe("after events were removed from the file", () => {
     [
       "the cluster is to be compared",
       () => app.store.db.exec("update shipping set must_compare = 1"),
-      "the cluster is to be compared with the file",
+      "the cluster has to be compared with the file",
     ],
   ]
   test.each(outages)(
