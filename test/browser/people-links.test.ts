@@ -78,7 +78,7 @@ describe.skipIf(noBrowser)(`links to people${skipped}`, () => {
     )
     const { href } = new URL(page.url())
     await page.goto(`${href}&from=2020-01-01&to=2020-01-31`)
-    await page.getByText("No such visitors in this range").waitFor()
+    await page.getByText("No matching visitors in this range").waitFor()
     await page.goto(href.replace(/people.*/, `${funnel}&unit=session`))
     const sessions = page.locator(".funnels-figures a").last()
     const reached = numberOf((await textOf(sessions)).split(" ")[0])

@@ -76,7 +76,7 @@ describe.skipIf(noBrowser)(`the vitals page${skipped}`, () => {
     ["TTFB", "browser", "browser_name"],
   ])("shows %s by %s as the API returns it", async (name, column, field) => {
     const metric = metrics.find((candidate) => candidate.metric === name) as Metric
-    const { page } = await dashboard.open("/w/SITE/vitals")
+    const { page } = await dashboard.open("/w/SITE/vitals?compare=off")
     await waitForPage(page, "/checkout")
     await page.locator(".stat", { hasText: name }).click()
     await page.getByRole("heading", { name: `${name} over time` }).waitFor()
@@ -105,6 +105,48 @@ describe.skipIf(noBrowser)(`the vitals page${skipped}`, () => {
       ),
     )
     await dashboard.close(page)
+  })
+
+  test("shows the change of each value, where a larger one now is worse, and sorts by it", async () => {
+    const { page, faults } = await dashboard.open("/w/SITE/vitals?period=last_7d")
+    await waitForPage(page, "/checkout")
+    type Row = { path: string; "p75:property.value": number; previous: Pick<Row, "p75:property.value"> }
+    const rows = await rowsOf<Row>(
+      dashboard,
+      {
+        name: "events",
+        kinds: ["web_vital"],
+        by: ["path"],
+        measures: ["events", "p75:property.value"],
+        filters: [{ field: "event_name", op: "eq", value: "LCP" }],
+        compare: "previous_period",
+      },
+      { preset: "last_7d" },
+    )
+    expect(rows.length).toBeGreaterThan(1)
+    const changes = rows
+      .map((row) => {
+        const now = row["p75:property.value"]
+        const before = row.previous["p75:property.value"]
+        return { path: row.path, before, change: (now - before) / before }
+      })
+      .sort((a, b) => b.change - a.change)
+    const table = page.getByRole("table", { name: "LCP by page" })
+    await table.getByRole("columnheader", { name: "Change" }).getByRole("button").click()
+    await eventuallyPasses(async () =>
+      expect((await cellsOf(table)).map(([path]) => path)).toEqual(changes.map(({ path }) => path)),
+    )
+    for (const [index, { before, change }] of changes.entries()) {
+      const cell = table.locator("tbody tr").nth(index).locator(".change")
+      const look = change > 0 ? "down" : change < 0 ? "up" : "same"
+      expect(await cell.getAttribute("class")).toBe(`change ${look}`)
+      expect(await cell.getAttribute("title")).toBe(`Previous period: ${seconds(before)}`)
+    }
+    await page.goto(`/w/${dashboard.site}/vitals?compare=off`)
+    await waitForPage(page, "/checkout")
+    expect(await page.getByRole("columnheader", { name: "Change" }).count()).toBe(0)
+    expect(faults).toEqual([])
+    await page.context().close()
   })
 
   test("shows every date of a vital, filters by a clicked value, and says how to report vitals", async () => {

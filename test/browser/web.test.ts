@@ -242,7 +242,7 @@ describe.skipIf(noBrowser)(`the page of page views${skipped}`, () => {
   test("explains the change of the selected number on request", async () => {
     const { page, faults } = await dashboard.open("/w/SITE/web?period=last_7d&show=sessions")
     await waitForPage(page, "google.com")
-    await page.getByRole("button", { name: "Explain the change of sessions" }).click()
+    await page.getByRole("button", { name: "Explain the change in sessions" }).click()
     const table = page.getByRole("table", { name: "Movers" })
     await table.waitFor()
     await waitForQueries(page)

@@ -57,7 +57,9 @@ export function ErrorList() {
     measures: ["events", "users", "sessions", "last"],
     sortBy: sortable[sort.by],
     sortOrder: sort.order,
-    ...(search === "" ? {} : { filters: [{ field: "property.message", op: "contains", value: search }] }),
+    ...(search === ""
+      ? {}
+      : { filters: [{ field: "property.message", op: "contains_any_case", value: search }] }),
     ...comparisonOption(view.value.compare),
   }
   const query = useQuery([{ ...parameter, limit: pageRows, page }])
@@ -107,7 +109,7 @@ export function ErrorList() {
           return search === "" ? (
             <NoPageData what="errors" option="data-track-errors" />
           ) : (
-            <Empty title={`No messages contain “${search}”`}>Search is case-sensitive.</Empty>
+            <Empty title={`No messages contain “${search}”`} />
           )
         }}
       </Loaded>
@@ -136,7 +138,7 @@ const allErrors: PinnedTile = {
     { column: groupFields[0], label: "Error", format: "text" },
     { column: "events", label: "Errors", format: "count", better: "lower" },
     { column: "users", label: "Visitors", format: "count" },
-    { column: "last", label: "Last in range", format: "time" },
+    { column: "last", label: "Last seen in this range", format: "time" },
   ],
 }
 
@@ -148,7 +150,7 @@ const csvColumns = [
   "errors in previous period",
   "visitors",
   "sessions",
-  "last seen",
+  "last seen in this range",
 ]
 
 function GroupTable({ rows, sort }: { rows: readonly GroupRow[]; sort: Sort }) {
@@ -174,7 +176,7 @@ function GroupTable({ rows, sort }: { rows: readonly GroupRow[]; sort: Sort }) {
         { heading: "Visitors", sort: "visitors", count: (row) => row.users },
         { heading: "Sessions", sort: "sessions", count: (row) => row.sessions },
         {
-          heading: "Last in range",
+          heading: "Last seen in this range",
           sort: "seen",
           isNumber: true,
           cell: (row) => <LastSeen time={row.last} />,

@@ -35,7 +35,8 @@ export function AllValues({ event, kind, filters, onClose }: AllValuesProps) {
       {
         name: "custom_event_properties",
         id: "values",
-        filters: search === "" ? keyFilter : [...keyFilter, { field, op: "contains", value: search }],
+        filters:
+          search === "" ? keyFilter : [...keyFilter, { field, op: "contains_any_case", value: search }],
         limit: maxValues,
       },
     ],
@@ -59,7 +60,7 @@ export function AllValues({ event, kind, filters, onClose }: AllValuesProps) {
         {() => (
           <div class="event-values">
             {rows.length === 0 ? (
-              <Empty title={`No values contain “${search}”`}>Search is case-sensitive.</Empty>
+              <Empty title={`No values contain “${search}”`} />
             ) : (
               <SortedTable
                 name={`Values of ${isolate(key)}`}

@@ -61,7 +61,7 @@ export function Events() {
     id: "names",
     sortBy: sortable[sort.by],
     sortOrder: sort.order,
-    ...(search === "" ? {} : { filters: [{ field: "event_name", op: "contains", value: search }] }),
+    ...(search === "" ? {} : { filters: [{ field: "event_name", op: "contains_any_case", value: search }] }),
     ...comparisonOption(view.value.compare),
   }
   const query = useQuery([
@@ -120,14 +120,14 @@ function tileOf(search: string): PinnedTile {
     title: "Events",
     query: {
       parameters: [{ name: "custom_events", limit: tileRows, ...compared }],
-      filters: search === "" ? [] : [{ field: "event_name", op: "contains", value: search }],
+      filters: search === "" ? [] : [{ field: "event_name", op: "contains_any_case", value: search }],
     },
     columns: [
       { column: "name", label: "Event", format: "text" },
       { column: "total_events", label: "Events", format: "count" },
       { column: "unique_users", label: "Visitors", format: "count" },
       { column: "unique_sessions", label: "Sessions", format: "count" },
-      { column: "last_occurrence", label: "Last in range", format: "time" },
+      { column: "last_occurrence", label: "Last seen in this range", format: "time" },
     ],
   }
 }
@@ -181,7 +181,7 @@ function NameTable({ rows, totalEvents, sort }: NameTableProps) {
         },
         { heading: "Sessions", sort: "sessions", count: (row) => row.unique_sessions },
         {
-          heading: "Last in range",
+          heading: "Last seen in this range",
           sort: "seen",
           isNumber: true,
           cell: (row) => <LastSeen time={row.last_occurrence} />,
@@ -203,7 +203,7 @@ const csvColumns = [
   "events in previous period",
   "visitors",
   "sessions",
-  "last seen",
+  "last seen in this range",
 ]
 
 function csvRows(rows: readonly NameRow[], totalEvents: number) {
@@ -225,7 +225,6 @@ function NoRows({ search, isBeyond }: { search: string; isBeyond: boolean }) {
   if (search === "") return <NoMatch />
   return (
     <Empty title={`No event names contain “${search}”`}>
-      <p>Search is case-sensitive.</p>
       <Link class="button" href={router.hrefWith({ search: undefined, page: undefined })}>
         Show all events
       </Link>

@@ -29,7 +29,7 @@ export function People() {
   return (
     <Page title="People" unranged={isProfiles} unfiltered={isProfiles}>
       <div class="people-bar">
-        <nav class="segmented" aria-label="Type of people">
+        <nav class="segmented" aria-label="Visitors or profiles">
           {tabs.map(({ tab, label }) => (
             <Link
               key={tab}

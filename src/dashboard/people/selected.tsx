@@ -26,7 +26,7 @@ export function PersonLink({ id, param, name }: PersonLinkProps) {
 export function NoneSelected({ unit }: { unit: Unit }) {
   const { router } = useApp()
   return (
-    <Empty title={`No such ${unit.many} in this range`}>
+    <Empty title={`No matching ${unit.many} in this range`}>
       <Link class="button" href={router.hrefWith(noSelection)}>
         Show all people
       </Link>

@@ -78,13 +78,20 @@ export function Visitors({ search = "", hasProfiles = false, selection }: Visito
       title={title}
       hint={
         selection
-          ? `${query.isLoading ? "" : `${format.countOf(total, unit.one)}, `}most recent first. The columns are about all of their events in this range.`
-          : `Visitors active in this range, most recent first. The columns are about their events in this range${filters.length > 0 ? " that match the filters" : ""}.`
+          ? `${query.isLoading ? "" : `${format.countOf(total, unit.one)}, `}most recent first. Counts and times cover all of their events in this range.`
+          : `Visitors active in this range, most recent first. Counts and times cover their events in this range${filters.length > 0 ? " that match the filters" : ""}.`
       }
       actions={
         <CardMenu
           file={unit.many}
-          columns={["visitor", "profile", "events", "sessions", "first in range", "last in range"]}
+          columns={[
+            "visitor",
+            "profile",
+            "events",
+            "sessions",
+            "first seen in this range",
+            "last seen in this range",
+          ]}
           rows={loadCsvRows}
         />
       }
@@ -99,8 +106,8 @@ export function Visitors({ search = "", hasProfiles = false, selection }: Visito
                   ...(isProfiles ? ["Profile", "Visitor"] : ["Visitor", "Profile"]),
                   "Events",
                   "Sessions",
-                  "First in range",
-                  "Last in range",
+                  "First seen in this range",
+                  "Last seen in this range",
                 ]}
                 numeric={[false, false, true, true, true, true]}
                 keys={rows.map((row) => String(isProfiles ? row.profile_id : row.anonymous_id))}

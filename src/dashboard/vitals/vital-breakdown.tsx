@@ -1,9 +1,11 @@
 import { CardMenu } from "../components/charts/card-menu.tsx"
-import { DataTable } from "../components/charts/data-table.tsx"
+import { changeValue, SortedTable } from "../components/charts/data-table.tsx"
+import { Change } from "../components/charts/stat.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
 import { Value } from "../components/controls/value.tsx"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { Empty } from "../components/layout/states.tsx"
+import { useApp } from "../state/app.ts"
 import { vitalText } from "../state/event-text.ts"
 import type { QueryState } from "../state/use-query.ts"
 import { type Metric, ratingOf } from "./thresholds.ts"
@@ -17,17 +19,35 @@ interface VitalBreakdownProps {
   query: QueryState
 }
 
-type Row = Record<string, string | number | null>
+const percentile = "p75:property.value"
 
-/** Breaks one web vital down by a field, most measurements first. Click a value to filter by it. */
+interface Row {
+  /** The value of the field that the rows are grouped by. */
+  [field: string]: unknown
+  events: number
+  /** null: only the previous period has measurements. */
+  [percentile]: number | null
+  previous?: { [percentile]: number | null } | null
+}
+
+/** Sorts rows without a value last, in descending order. */
+const noValue = Number.NEGATIVE_INFINITY
+
+/**
+ * Breaks one web vital down by a field, most measurements first, with the change since the previous period. Click a
+ * value to filter by it.
+ */
 export function VitalBreakdown({ field, title, column, metric, query }: VitalBreakdownProps) {
   const format = useFormat()
+  const { compare } = useApp().view.value
   const rows = query.rows<Row>(field).map((row) => ({
-    // The API returns the field as text, and the measures as numbers.
+    // The API returns the field as text.
     value: row[field] as string | null,
-    samples: Number(row.events),
-    p75: Number(row["p75:property.value"]),
+    samples: row.events,
+    p75: row[percentile] ?? undefined,
+    previous: row.previous?.[percentile] ?? undefined,
   }))
+  const text = (p75: number) => vitalText(metric.metric, p75)
   const max = Math.max(...rows.map(({ samples }) => samples), 1)
   return (
     <Panel
@@ -35,8 +55,13 @@ export function VitalBreakdown({ field, title, column, metric, query }: VitalBre
       actions={
         <CardMenu
           file={`${metric.metric.toLowerCase()}-by-${column.toLowerCase()}`}
-          columns={[column.toLowerCase(), "measurements", "75th percentile"]}
-          rows={rows.map(({ value, samples, p75 }) => [value, samples, p75])}
+          columns={[
+            column.toLowerCase(),
+            "measurements",
+            "75th percentile",
+            "75th percentile in previous period",
+          ]}
+          rows={rows.map(({ value, samples, p75, previous }) => [value, samples, p75, previous])}
         />
       }
     >
@@ -45,21 +70,33 @@ export function VitalBreakdown({ field, title, column, metric, query }: VitalBre
           rows.length === 0 ? (
             <Empty title={`No ${metric.metric} in this range`} />
           ) : (
-            <DataTable
+            <SortedTable
               name={`${metric.metric} by ${column.toLowerCase()}`}
-              columns={[column, metric.metric, "Rating", "Measurements"]}
-              numeric={[false, true, false, true]}
+              columns={[column, metric.metric, ...(compare ? ["Change"] : []), "Rating", "Measurements"]}
+              numeric={[false, true, ...(compare ? [true] : []), false, true]}
               bars={rows.map(({ samples }) => samples / max)}
               keys={rows.map(({ value }) => value ?? "")}
-              rows={rows.map(({ value, samples, p75 }) => {
-                const { label, look } = ratingOf(metric, p75)
+              values={rows.map(({ value, samples, p75, previous }) => [
+                value ?? "",
+                p75 ?? noValue,
+                ...(compare
+                  ? [p75 === undefined || previous === undefined ? noValue : changeValue(p75, previous)]
+                  : []),
+                undefined,
+                samples,
+              ])}
+              rows={rows.map(({ value, samples, p75, previous }) => {
+                const rating = p75 === undefined ? undefined : ratingOf(metric, p75)
                 return [
                   <Value key="value" field={field} value={value}>
                     {value !== null && field === "country" ? format.country(value) : undefined}
                   </Value>,
-                  vitalText(metric.metric, p75),
-                  <span key="rating" class={`badge ${look}`}>
-                    {label}
+                  p75 === undefined ? "–" : text(p75),
+                  ...(compare
+                    ? [<VitalChange key="change" p75={p75} previous={previous} show={text} />]
+                    : []),
+                  <span key="rating" class={`badge ${rating?.look ?? ""}`}>
+                    {rating?.label ?? "No data"}
                   </span>,
                   format.count(samples),
                 ]
@@ -70,4 +107,18 @@ export function VitalBreakdown({ field, title, column, metric, query }: VitalBre
       </Loaded>
     </Panel>
   )
+}
+
+interface VitalChangeProps {
+  /** Undefined: no measurements in the range or the previous period. */
+  p75: number | undefined
+  previous: number | undefined
+  show: (p75: number) => string
+}
+
+/** A value that was not measured in both periods is neither better nor worse. */
+function VitalChange({ p75, previous, show }: VitalChangeProps) {
+  const format = useFormat()
+  if (p75 === undefined || previous === undefined) return "–"
+  return <Change value={p75} previous={previous} better="lower" show={show} format={format} />
 }

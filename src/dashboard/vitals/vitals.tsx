@@ -59,6 +59,7 @@ export function Vitals() {
       measures: ["events", "p75:property.value"],
       filters,
       limit: 10,
+      ...comparisonOption(view.value.compare),
     })),
   ])
   const isEmpty = !query.isLoading && query.rows("overview").length === 0

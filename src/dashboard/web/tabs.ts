@@ -60,8 +60,14 @@ function textIn(row: Row, column: string): string | null {
   return typeof value === "string" ? value : null
 }
 
-/** A tab of page views by a field. */
-function byField(name: string, field: string, label: string, about: Partial<Tab> = {}): Tab {
+/** A tab of page views by a field. `noun`: the field in the message of an empty table. */
+function byField(
+  name: string,
+  field: string,
+  label: string,
+  about: Partial<Tab> = {},
+  noun = label.toLowerCase(),
+): Tab {
   return {
     name,
     label,
@@ -69,7 +75,7 @@ function byField(name: string, field: string, label: string, about: Partial<Tab>
     textOf: nameOf,
     filterOf: (row) => ({ field, value: nameOf(row) }),
     measures: [views, visitors, share],
-    empty: `No page views with a known ${label.toLowerCase()}`,
+    empty: `No page view in this range reports its ${noun}`,
     ...about,
   }
 }
@@ -134,7 +140,7 @@ export const sourceTabs: readonly [Tab, ...Tab[]] = [
     heading: "Channel",
     measures: [views, visitors],
     isCompared: true,
-    empty: "No page views with a known source",
+    empty: "No page view in this range reports its source",
   }),
   byCampaign("utm_campaigns", "utm_campaign", "Campaign"),
   byCampaign("utm_sources", "utm_source", "Source"),
@@ -154,9 +160,9 @@ export const countryTabs: readonly [Tab, ...Tab[]] = [
 export const deviceTabs: readonly [Tab, ...Tab[]] = [
   byField("device_types", "device_type", "Device"),
   byField("browsers", "browser_name", "Browser"),
-  byField("operating_systems", "os_name", "System"),
+  byField("operating_systems", "os_name", "System", {}, "operating system"),
   byField("language", "language", "Language"),
-  byField("screen_resolution", "screen_resolution", "Screen"),
+  byField("screen_resolution", "screen_resolution", "Screen", {}, "screen size"),
 ]
 
 export const linkTabs: readonly [Tab, ...Tab[]] = [

@@ -227,7 +227,7 @@ function Movers() {
   return (
     <Panel title="Movers" chart="movers">
       <button type="button" class="button" onClick={() => router.setParams({ movers: "1" }, "replace")}>
-        Explain the change of {label.toLowerCase()}
+        Explain the change in {label.toLowerCase()}
       </button>
     </Panel>
   )

@@ -110,7 +110,7 @@ export function Websites() {
         pin={chartTile(title, metric)}
         actions={
           <Segmented
-            legend="Metric of websites"
+            legend="Metric"
             options={shown}
             value={metric.value}
             onChange={(next) =>
@@ -211,7 +211,7 @@ function WebsiteTable({ metrics, rowsOf, query }: WebsiteTableProps) {
 
 /** The header of a change column, which is to the right of the metric's column. */
 function ChangeHead({ metric }: { metric: string }) {
-  return <span title={`Change of ${metric.toLowerCase()}`}>Change</span>
+  return <span title={`Change in ${metric.toLowerCase()}`}>Change</span>
 }
 
 function chartTile(title: string, { measure, kinds, label }: Metric): PinnedTile {
