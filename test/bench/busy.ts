@@ -43,8 +43,9 @@ export async function startBusy({ events, dir, wide, queryMemory, arriving }: Bu
   const db = join(copies, "databuddy.db")
   copyFileSync(join(folder, "databuddy.db"), db, constants.COPYFILE_FICLONE)
   await evict(copies, [copies])
-  const args = queryMemory === undefined ? [] : ["--query-memory", String(queryMemory * 1_048_576)]
-  const server = await startServer({ db, args })
+  const memory = queryMemory === undefined ? [] : ["--query-memory", String(queryMemory * 1_048_576)]
+  // The events that a benchmark adds before it starts come from one address.
+  const server = await startServer({ db, args: ["--rate-limit", "0", ...memory] })
   const sending = sendMeanwhile(server.url, key, arriving)
   return {
     server,

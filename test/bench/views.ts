@@ -1,3 +1,4 @@
+import { qualityRequests } from "../browser/page-quality.ts"
 import { type BusyOptions, startBusy } from "./busy.ts"
 import { website } from "./engines.ts"
 
@@ -18,8 +19,14 @@ interface View {
   atMost: number
   /** Requests sent together. `round`: from 0, for requests that query something else each time. */
   requests: (round: number) => Body[]
+  /** Reads another path under /v1 with GET, instead of running queries. */
+  path?: string
+  /** Default: the website of the data set. */
+  site?: "all"
   /** Filters that all of its requests share. */
   filters?: object[]
+  /** Kinds of the events that it reads. Default: custom events. */
+  kinds?: readonly string[]
 }
 
 const unfiltered = 100
@@ -31,6 +38,9 @@ const ofEvent = (op: string, value: unknown) => ({ field: "event_name", op, valu
 const ofProperty = (key: string, value: string) => ({ field: `property.${key}`, op: "eq", value })
 const steps = ["event_1", "event_2", "event_3"]
 const person = "user-4242"
+/** The range has a previous period within the 30 days of the data set. */
+const twoWeeks = { preset: "last_14d" }
+const compared = { compare: "previous_period" }
 
 function overview(granularity: string, filters: object[] = [], more: object = {}): Body[] {
   const parameters = [
@@ -48,6 +58,106 @@ function overview(granularity: string, filters: object[] = [], more: object = {}
 function one(parameter: object, filters: object[] = [], more: object = {}): Body[] {
   return [{ parameters: [parameter], filters, ...more }]
 }
+
+/** The panel of the overview with the events that changed most: two lists, then what explains each of their events. */
+function movers(): Body[] {
+  const lists = ["asc", "desc"].map((sortOrder) => ({
+    name: "custom_events",
+    sortBy: "weighted_change",
+    sortOrder,
+    limit: 3,
+    ...compared,
+  }))
+  const explanations = [1, 2, 3, 4, 5, 6].map((number) => ({
+    name: "movers",
+    filters: [ofEvent("eq", `event_${number}`)],
+    limit: 1,
+    ...compared,
+  }))
+  return [
+    { parameters: lists, ...twoWeeks },
+    { parameters: explanations, ...twoWeeks },
+  ]
+}
+
+/** The websites side by side: their numbers, compared, and their visitors over time. */
+function websites(): Body[] {
+  const kinds = ["custom", "page_view"]
+  const table = (measures: string[], kinds: string[]) => ({
+    name: "events",
+    by: ["website_id"],
+    measures,
+    kinds,
+    limit: 1_000,
+    ...compared,
+  })
+  const trend = {
+    name: "events",
+    by: ["website_id"],
+    measures: ["users"],
+    kinds,
+    granularity: "daily",
+    limit: 6,
+  }
+  const parameters = [
+    table(["users", "sessions"], kinds),
+    table(["events"], ["page_view"]),
+    table(["events"], ["custom"]),
+    trend,
+  ]
+  return [{ parameters, ...twoWeeks }]
+}
+
+/** A board with a tile of each kind. Each tile has a request of its own. */
+function board(): Body[] {
+  const trend = { name: "custom_events_trends", granularity: "daily" }
+  const tiles: object[][] = [
+    [{ name: "custom_events_summary", ...compared }, trend],
+    [{ ...trend, ...compared }],
+    [trend, { name: "custom_events_trends_by_event", granularity: "daily", limit: 5 }],
+    [{ name: "custom_events", limit: 10, ...compared }],
+    [funnel],
+    [retention],
+  ]
+  return tiles.map((parameters) => ({ parameters, ...twoWeeks }))
+}
+
+const errorGroup = ["property.message", "property.filename", "property.lineno"]
+
+function errors(): Body[] {
+  const counts = { name: "events", kinds: ["error"], measures: ["events", "users", "sessions"], ...compared }
+  const groups = { ...counts, by: errorGroup, measures: [...counts.measures, "last"], limit: 50 }
+  return [
+    { parameters: [counts, { ...counts, granularity: "daily" }], ...twoWeeks },
+    { parameters: [groups], ...twoWeeks },
+    { parameters: [{ name: "errors_by_page", limit: 10 }], ...twoWeeks },
+  ]
+}
+
+function vitals(): Body[] {
+  const filters = [ofEvent("eq", "LCP")]
+  const parameters = [
+    { name: "vitals_overview", ...compared },
+    { name: "vitals_time_series", granularity: "daily", filters, ...compared },
+    ...["path", "device_type", "country", "browser_name"].map((field) => ({
+      name: "events",
+      kinds: ["web_vital"],
+      by: [field],
+      measures: ["events", "p75:property.value"],
+      filters,
+      limit: 10,
+      ...compared,
+    })),
+  ]
+  return [{ parameters, ...twoWeeks }]
+}
+
+const engagement = [
+  "scroll_depth_distribution",
+  "engagement_quality_by_page",
+  "frustration_by_page",
+  "form_abandonment_by_page",
+]
 
 const pro = [ofProperty("plan", "pro")]
 const page = [ofProperty("page", "/page/7")]
@@ -96,6 +206,25 @@ const views: View[] = [
     ],
     filters: [ofEvent("eq", "event_7")],
   },
+  { name: "movers of the overview", atMost: filtered, requests: movers },
+  {
+    name: "movers of an event",
+    atMost: filtered,
+    requests: () => one({ name: "movers", limit: 6, ...compared }, [ofEvent("eq", "event_7")], twoWeeks),
+    filters: [ofEvent("eq", "event_7")],
+  },
+  {
+    name: "events",
+    atMost: unfiltered,
+    requests: () => [
+      {
+        parameters: [{ name: "custom_events", limit: 50, ...compared }, "custom_events_summary"],
+        ...twoWeeks,
+      },
+    ],
+  },
+  { name: "all websites", atMost: filtered, requests: websites, site: "all" },
+  { name: "board", atMost: filtered, requests: board },
   { name: "funnel", atMost: filtered, requests: () => one(funnel), filters: [ofEvent("in", steps)] },
   {
     name: "funnel, plan is pro",
@@ -120,12 +249,26 @@ const views: View[] = [
     atMost: filtered,
     requests: () => one({ name: "goals", steps: steps.slice(0, 2), granularity: "daily" }),
   },
+  { name: "errors", atMost: filtered, requests: errors, kinds: ["error"] },
+  { name: "vitals", atMost: filtered, requests: vitals, kinds: ["web_vital"] },
+  {
+    name: "engagement",
+    atMost: filtered,
+    requests: () => [{ parameters: engagement }],
+    kinds: ["engagement"],
+  },
   { name: "people", atMost: filtered, requests: () => one({ name: "people", limit: 50 }) },
   {
     name: "people, searched",
     atMost: filtered,
     requests: () => one({ name: "people", limit: 50, search: "4242" }),
     filters: [{ field: "anonymous_id", op: "contains", value: "4242" }],
+  },
+  {
+    name: "people of a drop-off",
+    atMost: filtered,
+    requests: () => one({ name: "people", limit: 50, steps, window: "1d", droppedAfter: 1 }),
+    filters: [ofEvent("in", steps)],
   },
   {
     name: "person",
@@ -139,6 +282,12 @@ const views: View[] = [
     atMost: filtered,
     requests: () => one({ name: "custom_events_recent", limit: 50 }),
   },
+  {
+    name: "live, before its stream",
+    atMost: filtered,
+    requests: () => one({ name: "custom_events_recent", limit: 100 }),
+  },
+  { name: "rejected requests", atMost: unfiltered, requests: () => [], path: "refusals" },
 ]
 
 /** Prints how long each view takes while events arrive. The views alternate, so that they share the cache. */
@@ -147,13 +296,15 @@ export async function benchViews({ rounds, ...options }: Options): Promise<void>
   await using busy = await startBusy(options)
   const { server, key } = busy
   const { events } = options
+  await sendQualityEvents(server.url, key)
   const times = views.map((): number[] => [])
   for (let round = 0; round <= rounds; round++) {
     for (const [index, view] of views.entries()) {
       const bodies = view.requests(round)
       const begin = performance.now()
       try {
-        await Promise.all(bodies.map((body) => runQueries(server.url, key, body)))
+        if (view.path) await get(server.url, key, view.path)
+        await Promise.all(bodies.map((body) => runQueries(server.url, key, body, view.site)))
         times[index]?.push(performance.now() - begin)
       } catch (error) {
         // The times of the others are still useful.
@@ -165,12 +316,12 @@ export async function benchViews({ rounds, ...options }: Options): Promise<void>
     `\n| ${events.toLocaleString("en")} events, ms | warm, p50 | max | first time | at most | events matched |`,
   )
   out("|---|---:|---:|---:|---:|---:|")
-  for (const [index, { name, atMost, filters = [] }] of views.entries()) {
+  for (const [index, { name, atMost, ...view }] of views.entries()) {
     const [first, ...warm] = times[index] ?? []
     warm.sort((a, b) => a - b)
     const shown = [warm[Math.floor(warm.length / 2)], warm.at(-1), first]
     const cells = shown.map((ms) => ms?.toFixed(0) ?? "failed")
-    const matched = await matchedBy(server.url, key, filters)
+    const matched = await matchedBy(server.url, key, view)
     out(`| ${[name, ...cells, atMost, matched.toLocaleString("en")].join(" | ")} |`)
   }
   const all = times.flatMap(([, ...warm]) => warm).sort((a, b) => a - b)
@@ -179,8 +330,38 @@ export async function benchViews({ rounds, ...options }: Options): Promise<void>
   out(`most memory: ${busy.memory().toFixed(0)} MiB; events that came in meanwhile: ${busy.sent()}`)
 }
 
-async function runQueries(url: string, key: string, body: Body): Promise<Answers["data"]> {
-  const answer = await fetch(`${url}/v1/query?website_id=${website}`, {
+/** Visitors' errors, web vitals and engagement of 30 days: each round is 180 visits. */
+const qualityRounds = 40
+/** Requests at a time. */
+const concurrency = 32
+
+/** Adds what the page script reports besides page views: the standard data set has custom events only. */
+async function sendQualityEvents(url: string, key: string): Promise<void> {
+  const end = Date.now()
+  for (let seed = 1; seed <= qualityRounds; seed++) {
+    const pending = qualityRequests(end, 30, seed)
+    const send = async () => {
+      for (let request = pending.pop(); request; request = pending.pop()) {
+        const answer = await fetch(`${url}${request.path}?client_id=${website}`, {
+          method: "POST",
+          headers: { ...request.headers, Authorization: `Bearer ${key}` },
+          body: JSON.stringify(request.items),
+        })
+        if (!answer.ok) throw new Error(`${request.path}: ${answer.status} ${await answer.text()}`)
+      }
+    }
+    await Promise.all(Array.from({ length: concurrency }, send))
+  }
+}
+
+async function get(url: string, key: string, path: string): Promise<void> {
+  const answer = await fetch(`${url}/v1/${path}`, { headers: { Authorization: `Bearer ${key}` } })
+  if (!answer.ok) throw new Error(`${answer.status} ${await answer.text()}`)
+  await answer.arrayBuffer()
+}
+
+async function runQueries(url: string, key: string, body: Body, site = website): Promise<Answers["data"]> {
+  const answer = await fetch(`${url}/v1/query?website_id=${site}`, {
     method: "POST",
     headers: { Authorization: `Bearer ${key}`, "Content-Type": "application/json" },
     body: JSON.stringify(body),
@@ -192,7 +373,12 @@ async function runQueries(url: string, key: string, body: Body): Promise<Answers
   return data
 }
 
-async function matchedBy(url: string, key: string, filters: object[]): Promise<number> {
-  const [summary] = await runQueries(url, key, { parameters: ["custom_events_summary"], filters })
-  return Number(summary?.data[0]?.total_events)
+async function matchedBy(
+  url: string,
+  key: string,
+  { filters = [], kinds = ["custom"] }: Pick<View, "filters" | "kinds">,
+): Promise<number> {
+  const parameters = [{ name: "events", kinds, measures: ["events"] }]
+  const [totals] = await runQueries(url, key, { parameters, filters })
+  return Number(totals?.data[0]?.events)
 }
