@@ -69,14 +69,18 @@ export interface LaunchOptions {
   without?: string[]
   /** Default: `executable`. */
   path?: string | undefined
+  /** Variables to add to its environment. */
+  env?: Record<string, string>
 }
 
 export async function launch({
   args = [],
   without = [],
   path = executable,
+  env,
 }: LaunchOptions = {}): Promise<Browser> {
   return chromium.launch({
+    ...(env ? { env: { ...process.env, ...env } } : {}),
     ...(path ? { executablePath: path } : {}),
     args: [...switches, ...args],
     ignoreDefaultArgs: without,

@@ -309,7 +309,7 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
 
   test("the values that explain a change are those of the query type movers", async () => {
     const { page, faults } = await dashboard.open("/w/SITE/event?name=order_paid")
-    const table = page.getByRole("table", { name: "Movers" })
+    const table = page.getByRole("table", { name: "What explains the change" })
     await table.locator("tbody tr").first().waitFor()
     const rows = await runQuery<{ is_offset: boolean; events: number; previous: { events: number } }>({
       name: "movers",

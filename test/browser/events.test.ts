@@ -114,14 +114,20 @@ describe.skipIf(noBrowser)(`the list of events${skipped}`, () => {
   test("is searched with the keyboard only, and shows a message without matches", async () => {
     const { page } = await dashboard.open("/w/SITE/events?page=2")
     await waitForPage(page, "made_up_")
+    await page.goto(page.url().replace("page=2", ""))
+    await page.getByRole("heading", { name: "What changed" }).waitFor()
     await page.keyboard.press("/")
     await page.keyboard.type("Viewed")
     await page.waitForURL(/search=Viewed/)
     await waitForQueries(page)
     expect((await table(page)).map(([name]) => name)).toEqual(["page_viewed", "product_viewed"])
     expect(new URL(page.url()).searchParams.get("page")).toBeNull()
+    expect(await page.getByRole("heading", { name: "What changed" }).count()).toBe(0)
     await page.keyboard.type(" nowhere")
     await page.getByText("No event names contain “Viewed nowhere”").waitFor()
+    expect(await page.getByRole("link", { name: "Search people" }).getAttribute("href")).toContain(
+      "/people?search=Viewed+nowhere",
+    )
     await page.getByRole("link", { name: "Show all events" }).click()
     await waitForPage(page, "page_viewed")
     await dashboard.close(page)

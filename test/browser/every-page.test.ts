@@ -56,6 +56,7 @@ describe.skipIf(noBrowser)(`every page${skipped}`, () => {
       const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
       expect(overflow).toBeLessThanOrEqual(0)
       expect(await hiddenInControls(page)).toEqual([])
+      expect(await coveredByPins(page)).toEqual([])
       await useFont(page, "monospace")
       await page.reload()
       await waitForPage(page, ready)
@@ -119,6 +120,23 @@ async function hiddenInControls(page: Page): Promise<string[]> {
         }),
       )
       .map((control) => control.outerHTML),
+  )
+}
+
+/** Buttons of a panel that its pin covers. */
+async function coveredByPins(page: Page): Promise<string[]> {
+  return page.locator(".panel-head .pin").evaluateAll((pins) =>
+    pins.flatMap((pin) => {
+      const box = pin.getBoundingClientRect()
+      const others = [...(pin.closest(".panel-head")?.querySelectorAll("button, a, input") ?? [])]
+      return others
+        .filter((other) => !pin.contains(other) && !other.contains(pin))
+        .filter((other) => {
+          const { left, right, top, bottom } = other.getBoundingClientRect()
+          return left < box.right && right > box.left && top < box.bottom && bottom > box.top
+        })
+        .map((other) => other.outerHTML)
+    }),
   )
 }
 

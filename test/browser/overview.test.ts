@@ -298,7 +298,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await choice.selectOption({ label: "Nothing" })
     await note.waitFor({ state: "detached" })
     await eventuallyPasses(async () =>
-      expect(await page.getByRole("heading", { name: "Movers" }).count()).toBe(0),
+      expect(await page.getByRole("heading", { name: "What changed" }).count()).toBe(0),
     )
     expect(await violations(page)).toEqual([])
     await dashboard.close(page)

@@ -109,7 +109,8 @@ describe.skipIf(noBrowser)(`saved views, annotations and share links${skipped}`,
       new Date(day).toLocaleDateString("en-GB", { day: "numeric", timeZone: "UTC" }),
     )
     await page.getByText(new RegExp(`^vs\\. ${first}\\D.*\\b${last} `)).waitFor()
-    await page.getByRole("link", { name: "Errors" }).click()
+    await page.getByRole("heading", { name: "Better or worse?" }).waitFor()
+    await page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name: "Errors" }).click()
     await page.waitForURL((url) => url.pathname.endsWith("/errors") && url.search === `?${range}`)
     await page.goto(`${dashboard.server.url}/settings/notes`)
     await page.getByRole("link", { name: "Compare before and after Release 1.9" }).click()

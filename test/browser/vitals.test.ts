@@ -132,6 +132,10 @@ describe.skipIf(noBrowser)(`the vitals page${skipped}`, () => {
       })
       .sort((a, b) => b.change - a.change)
     const table = page.getByRole("table", { name: "LCP by page" })
+    // All columns are visible.
+    expect(
+      await table.evaluate((element) => element.scrollWidth - (element.parentElement?.clientWidth ?? 0)),
+    ).toBeLessThanOrEqual(0)
     await table.getByRole("columnheader", { name: "Change" }).getByRole("button").click()
     await eventuallyPasses(async () =>
       expect((await cellsOf(table)).map(([path]) => path)).toEqual(changes.map(({ path }) => path)),

@@ -243,7 +243,7 @@ describe.skipIf(noBrowser)(`the page of page views${skipped}`, () => {
     const { page, faults } = await dashboard.open("/w/SITE/web?period=last_7d&show=sessions")
     await waitForPage(page, "google.com")
     await page.getByRole("button", { name: "Explain the change in sessions" }).click()
-    const table = page.getByRole("table", { name: "Movers" })
+    const table = page.getByRole("table", { name: "What explains the change" })
     await table.waitFor()
     await waitForQueries(page)
     const movers = await rowsOf<{ field: string; value: string; sessions: number; is_offset: boolean }>(

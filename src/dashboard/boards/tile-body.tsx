@@ -93,7 +93,7 @@ function ChartBody({ tile, query, annotations }: BodyProps<TileOf<"chart">>) {
   const rows = tile.query.parameters.map((_, index) => query.rows(String(index)))
   const hasPrevious = compare !== undefined && rows[0]?.some(({ previous }) => previous) === true
   const { dates, series } = chartLines(tile, rows, (row) => nameIn(row, by, { format, session }), hasPrevious)
-  const { started } = useProgress(dates)
+  const { started, isRunning } = useProgress(dates)
   if (dates.length === 0) return <NoData />
   const isCount = measure.format === "count"
   return (
@@ -106,6 +106,7 @@ function ChartBody({ tile, query, annotations }: BodyProps<TileOf<"chart">>) {
       granularity={granularity}
       format={format}
       started={started}
+      isRunning={isRunning}
       marks={marksOf(annotations, dates, range.to)}
       isRate={measure.format === "percent"}
       {...(isCount ? {} : { hasFractions: true, value: (value) => valueText(value, measure.format, format) })}

@@ -30,7 +30,7 @@ export const quality: PageReport = {
     { column: "avg_time_on_page", label: "Time on page", unit: "seconds" },
     { column: "avg_scroll_depth", label: "Scroll depth", unit: "percent" },
     { column: "avg_interactions", label: "Interactions", unit: "number" },
-    { column: "median_time_to_first_interaction", label: "First after", unit: "ms" },
+    { column: "median_time_to_first_interaction", label: "First interaction", unit: "ms" },
   ],
 }
 

@@ -10,6 +10,7 @@ import { NoMoreResults } from "../components/layout/no-match.tsx"
 import { NoPageData } from "../components/layout/no-page-data.tsx"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { Empty } from "../components/layout/states.tsx"
+import { SearchPeople } from "../components/people/search-people.tsx"
 import { useApp } from "../state/app.ts"
 import { compared, type PinnedTile } from "../state/boards.ts"
 import { comparisonOption } from "../state/query-cache.ts"
@@ -109,7 +110,9 @@ export function ErrorList() {
           return search === "" ? (
             <NoPageData what="errors" option="data-track-errors" />
           ) : (
-            <Empty title={`No messages contain “${search}”`} />
+            <Empty title={`No messages contain “${search}”`}>
+              <SearchPeople search={search} />
+            </Empty>
           )
         }}
       </Loaded>

@@ -8,10 +8,12 @@ import { Pager } from "../components/controls/pager.tsx"
 import { SearchField } from "../components/controls/search-field.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
 import { usePage } from "../components/controls/use-page.ts"
+import { EventMovers } from "../components/layout/event-movers.tsx"
 import { NoMatch, NoMoreResults } from "../components/layout/no-match.tsx"
 import { Page } from "../components/layout/page.tsx"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { Empty } from "../components/layout/states.tsx"
+import { SearchPeople } from "../components/people/search-people.tsx"
 import { peopleOf } from "../components/people/selection.ts"
 import { useApp } from "../state/app.ts"
 import { compared, type PinnedTile } from "../state/boards.ts"
@@ -32,6 +34,11 @@ interface NameRow {
   unique_sessions: number
   /** null: only the previous period has such events. */
   last_occurrence: string | null
+  previous?: { total_events: number } | null
+}
+
+interface Summary {
+  total_events: number
   previous?: { total_events: number } | null
 }
 
@@ -66,14 +73,16 @@ export function Events() {
   }
   const query = useQuery([
     { ...parameter, limit: pageRows, page },
-    { name: "custom_events_summary", id: "summary" },
+    { name: "custom_events_summary", id: "summary", ...comparisonOption(view.value.compare) },
   ])
   const runQuery = useRunQuery()
-  const totalEvents = query.rows<{ total_events: number }>("summary")[0]?.total_events ?? 0
+  const [summary] = query.rows<Summary>("summary")
+  const totalEvents = summary?.total_events ?? 0
   const loadCsvRows = async () =>
     csvRows(await runQuery<NameRow>({ ...parameter, limit: fileRows }), totalEvents)
   return (
     <Page title="Events">
+      {search === "" && page === 1 && <EventMovers isComparable={Boolean(summary?.previous?.total_events)} />}
       <Panel
         title="All events"
         chart="events"
@@ -227,7 +236,8 @@ function NoRows({ search, isBeyond }: { search: string; isBeyond: boolean }) {
     <Empty title={`No event names contain “${search}”`}>
       <Link class="button" href={router.hrefWith({ search: undefined, page: undefined })}>
         Show all events
-      </Link>
+      </Link>{" "}
+      <SearchPeople search={search} />
     </Empty>
   )
 }

@@ -12,6 +12,7 @@ import { PeopleLink } from "../components/people/people-link.tsx"
 import { useApp } from "../state/app.ts"
 import { isolate } from "../state/bidi.ts"
 import { fieldName, valueFilter } from "../state/filters.ts"
+import type { Format } from "../state/format.ts"
 import type { QueryState } from "../state/use-query.ts"
 import type { StepRow } from "./steps-chart.tsx"
 
@@ -101,42 +102,45 @@ export function Breakdown({ query, steps, unit, window, by, name: funnelName }: 
           groups.length === 0 ? (
             <NoMatch />
           ) : (
-            <DataTable
-              name={`Funnel by ${isolate(name)}`}
-              columns={[
-                name,
-                "Entered",
-                ...laterSteps.map((row) => (
-                  <span key={row.step} class="funnels-column" title={row.event_name ?? undefined}>
-                    {row.step}. {row.event_name ?? "Any event"}
-                  </span>
-                )),
-                ...(isCompared ? ["Previous", "Change"] : []),
-                "Completed",
-              ]}
-              numeric={[false, ...Array<boolean>(laterSteps.length + (isCompared ? 4 : 2)).fill(true)]}
-              bars={groups.map((group) => conversion(group) / max)}
-              keys={groups.map(({ value }) => String(value))}
-              rows={groups.map(({ value, rows }) => [
-                first ? (
-                  <Link
-                    key="value"
-                    label={`Filter by ${isolate(name)}: ${isolate(value ?? none)}`}
-                    href={router.hrefWith({
-                      step: [firstStepParam(first, by, value), ...rest.map(stepParam)],
-                    })}
-                  >
-                    <ValueText value={value} />
-                  </Link>
-                ) : (
-                  <ValueText key="value" value={value} />
-                ),
-                peopleAt(value, rows[0]),
-                ...rows.slice(1).map((row) => format.rate(row.conversion_rate)),
-                ...(isCompared ? changeOf(rows) : []),
-                peopleAt(value, rows.at(-1)),
-              ])}
-            />
+            <>
+              <p class="movers-summary">{bestText(groups, format)}</p>
+              <DataTable
+                name={`Funnel by ${isolate(name)}`}
+                columns={[
+                  name,
+                  "Entered",
+                  ...laterSteps.map((row) => (
+                    <span key={row.step} class="funnels-column" title={row.event_name ?? undefined}>
+                      {row.step}. {row.event_name ?? "Any event"}
+                    </span>
+                  )),
+                  ...(isCompared ? ["Previous", "Change"] : []),
+                  "Completed",
+                ]}
+                numeric={[false, ...Array<boolean>(laterSteps.length + (isCompared ? 4 : 2)).fill(true)]}
+                bars={groups.map((group) => conversion(group) / max)}
+                keys={groups.map(({ value }) => String(value))}
+                rows={groups.map(({ value, rows }) => [
+                  first ? (
+                    <Link
+                      key="value"
+                      label={`Filter by ${isolate(name)}: ${isolate(value ?? none)}`}
+                      href={router.hrefWith({
+                        step: [firstStepParam(first, by, value), ...rest.map(stepParam)],
+                      })}
+                    >
+                      <ValueText value={value} />
+                    </Link>
+                  ) : (
+                    <ValueText key="value" value={value} />
+                  ),
+                  peopleAt(value, rows[0]),
+                  ...rows.slice(1).map((row) => format.rate(row.conversion_rate)),
+                  ...(isCompared ? changeOf(rows) : []),
+                  peopleAt(value, rows.at(-1)),
+                ])}
+              />
+            </>
           )
         }
       </Loaded>
@@ -163,6 +167,41 @@ function groupsOf(query: QueryState): Group[] {
 
 function conversion({ rows }: Group): number {
   return rows.at(-1)?.conversion_rate ?? 0
+}
+
+/** Smallest share of the people of all values: the conversion of fewer people is left to chance. */
+const minShare = 0.05
+
+/** Names the value that converts best, and the one that did in the previous period. Empty for a single value. */
+function bestText(groups: readonly Group[], format: Format): string {
+  const now = bestOf(groups, (row) => row)
+  if (!now || groups.length < 2) return ""
+  const before = bestOf(groups, (row) => row.previous ?? undefined)
+  const text = `${now.name} converts best: ${format.rate(now.rate)}.`
+  if (!before) return text
+  const rate = format.rate(before.rate)
+  return before.name === now.name
+    ? `${text} It did in the previous period too: ${rate}.`
+    : `${text} In the previous period, ${before.name} did: ${rate}.`
+}
+
+/** `countsOf`: a step in one of the periods. */
+function bestOf(
+  groups: readonly Group[],
+  countsOf: (row: StepRow) => { people: number; conversion_rate: number } | undefined,
+) {
+  const entries = groups.map(({ value, rows: [first, ...rest] }) => {
+    const last = rest.at(-1)
+    return {
+      name: isolate(value ?? none),
+      people: (first && countsOf(first)?.people) ?? 0,
+      rate: (last && countsOf(last)?.conversion_rate) ?? 0,
+    }
+  })
+  const total = entries.reduce((sum, { people }) => sum + people, 0)
+  return entries
+    .filter(({ people, rate }) => rate > 0 && people >= minShare * total)
+    .toSorted((a, b) => b.rate - a.rate)[0]
 }
 
 function firstStepParam({ name, filters }: Step, by: string, value: string | null): string {

@@ -13,6 +13,8 @@ import { Link } from "../components/controls/link.tsx"
 import { Segmented } from "../components/controls/segmented.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
 import { ValueText } from "../components/controls/value.tsx"
+import { BeforeAfter } from "../components/layout/before-after.tsx"
+import { EventMovers } from "../components/layout/event-movers.tsx"
 import { NoMatch } from "../components/layout/no-match.tsx"
 import { Page } from "../components/layout/page.tsx"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
@@ -28,7 +30,6 @@ import { addFilter, eventFilters, filterParam } from "../state/filters.ts"
 import { comparisonOption } from "../state/query-cache.ts"
 import { type QueryState, useQuery } from "../state/use-query.ts"
 import { Websites } from "../websites/websites.tsx"
-import { EventMovers } from "./event-movers.tsx"
 import { topEvents, topProperties, topRows } from "./top-tiles.ts"
 
 /** Events with their own color in the chart; all others form one series. */
@@ -106,6 +107,7 @@ export function Overview() {
         <>
           <Totals query={panelQuery} />
           <Trend query={panelQuery} />
+          <BeforeAfter />
           <EventMovers isComparable={Boolean(summary?.previous?.total_events)} />
           {isAll && <Websites />}
           <div class="columns">

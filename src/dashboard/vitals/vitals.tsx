@@ -97,7 +97,7 @@ export function Vitals() {
       {!isEmpty && (
         <>
           <VitalOverTime metric={metric} query={query} />
-          <div class="columns">
+          <div class="columns vital-tables">
             {breakdowns.map((breakdown) => (
               <VitalBreakdown key={breakdown.field} {...breakdown} metric={metric} query={query} />
             ))}

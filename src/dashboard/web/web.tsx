@@ -6,6 +6,7 @@ import { ActiveVisitors } from "../components/controls/active-visitors.tsx"
 import { GranularitySwitch, useGranularity, useProgress } from "../components/controls/granularity.tsx"
 import { Link } from "../components/controls/link.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
+import { BeforeAfter } from "../components/layout/before-after.tsx"
 import { NoMatch } from "../components/layout/no-match.tsx"
 import { Page } from "../components/layout/page.tsx"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
@@ -77,6 +78,7 @@ export function Web() {
         <>
           <KeyMetrics query={panelQuery} />
           <Trend query={panelQuery} />
+          <BeforeAfter />
           {(panelQuery.isLoading || !hasNone) && <Movers />}
           {view.value.website === "all" && <Websites />}
           {(panelQuery.isLoading || !hasNone) && (
@@ -216,7 +218,7 @@ function KeyMetrics({ query }: { query: QueryState }) {
  * value of every field.
  */
 function Movers() {
-  const { router, view, embed } = useApp()
+  const { router, session, view, embed } = useApp()
   const { filters, compare } = view.value
   const { metric } = useMetric(stats, stats[0])
   // Filters that select whole sessions give different numbers than the matching events alone.
@@ -225,10 +227,15 @@ function Movers() {
   if (embed?.chart === "movers" || router.location.value.params.has("movers"))
     return <ValueMovers filters={filters} kinds={["page_view"]} measure={{ name: measure, label }} />
   return (
-    <Panel title="Movers" chart="movers">
+    <Panel title="What explains the change" chart="movers">
       <button type="button" class="button" onClick={() => router.setParams({ movers: "1" }, "replace")}>
         Explain the change in {label.toLowerCase()}
-      </button>
+      </button>{" "}
+      {session.canOpen("overview") && (
+        <Link class="button quiet" href={router.pageHref("overview")}>
+          Which events changed?
+        </Link>
+      )}
     </Panel>
   )
 }

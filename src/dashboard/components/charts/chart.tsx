@@ -6,7 +6,7 @@ import { CardMenu, tableAction } from "./card-menu.tsx"
 import { DataTable } from "./data-table.tsx"
 import { type DateAction, DateMenu } from "./date-menu.tsx"
 import { dashOf, Plot, type PlotProps } from "./plot.tsx"
-import { shadeOf } from "./series.ts"
+import { dateName, shadeOf } from "./series.ts"
 import { ZoomHint } from "./zoom-hint.tsx"
 
 export interface ChartProps extends Omit<PlotProps, "value" | "height" | "selected" | "onSelect"> {
@@ -26,24 +26,14 @@ const defaultHeight = 260
 
 /** A chart over time with a legend and a table of the same values. */
 export function Chart(props: ChartProps) {
-  const {
-    name,
-    dates,
-    series,
-    granularity,
-    format,
-    marks = [],
-    file,
-    height = defaultHeight,
-    actionsOf,
-  } = props
+  const { name, dates, series, format, marks = [], file, height = defaultHeight, actionsOf } = props
   const [isTable, setTable] = useState(false)
   const value =
     props.value ?? ((number: number) => (props.isRate ? format.rate(number) : format.count(number)))
   const columns = ["Date", ...series.map((line) => line.name)]
   const rows = dates.map((date, index) => [date, ...series.map(({ values }) => values[index])])
-  const shownRows = dates.map((date, index) => [
-    format.bucket(date, granularity),
+  const shownRows = dates.map((_, index) => [
+    dateName(props, index),
     ...series.map(({ values }) => {
       const shown = values[index]
       return shown === undefined ? "–" : value(shown)
@@ -77,7 +67,7 @@ export function Chart(props: ChartProps) {
                 name={name}
                 count={dates.length}
                 actionsOf={actionsOf}
-                titleOf={(index) => format.bucket(dates[index] ?? "", granularity)}
+                titleOf={(index) => dateName(props, index)}
                 textOf={(index) => rowText(shownRows[index] ?? [], columns)}
               >
                 {(selected, onSelect) => (

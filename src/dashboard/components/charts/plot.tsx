@@ -38,8 +38,8 @@ export function Plot(props: PlotProps) {
   const latest = useRef(props)
   latest.current = props
   const drawn = useRef<uPlot>(undefined)
-  const { dates, series, marks = [], kind, height, granularity, started } = props
-  const key = JSON.stringify([dates, series, marks, kind, height, granularity, started])
+  const { dates, series, marks = [], kind, height, granularity, started, isRunning } = props
+  const key = JSON.stringify([dates, series, marks, kind, height, granularity, started, isRunning])
   useEffect(() => {
     const element = box.current
     if (!element) return
@@ -76,6 +76,9 @@ export function Plot(props: PlotProps) {
   return <div ref={box} class="chart-canvas" style={{ "--height": `${height}px` }} aria-hidden="true" />
 }
 
+/** The dash pattern in px of a line to an incomplete value. */
+const runningDash = [2, 4]
+
 /** Maximum number of bars that are wide enough for a line between stacked parts. */
 const maxSeparated = 100
 /** px between an axis and its labels, and px reserved for the labels. */
@@ -104,6 +107,7 @@ function draw(element: HTMLElement, latest: { current: PlotProps }) {
     isRate = false,
     hasFractions = isRate,
     started,
+    isRunning = false,
   } = latest.current
   const style = getComputedStyle(element)
   const color = (name: string) => colorOf(element, name)
@@ -113,6 +117,8 @@ function draw(element: HTMLElement, latest: { current: PlotProps }) {
     ? stack(series.filter((line) => !line.isPrevious))
     : series.filter((line) => !line.isPrevious).map(({ values }) => values.slice(0, started))
   const hasGaps = stacked.some((values) => values.includes(undefined))
+  // A line to an incomplete value would look like a decrease: its last part is dotted.
+  const running = isRunning && !isBars ? started - 1 : Number.POSITIVE_INFINITY
   const previous = series.filter((line) => line.isPrevious).map(({ values }) => values)
   const xs = dates.map((_, index) => index)
   // The tallest sum is drawn first, so that each smaller one covers part of it.
@@ -177,6 +183,16 @@ function draw(element: HTMLElement, latest: { current: PlotProps }) {
           points: { show: !isBars && (dates.length <= 2 || hasGaps) },
         }),
       ),
+      ...(Number.isFinite(running)
+        ? order.map(
+            (index): uPlot.Series => ({
+              stroke: shade(index),
+              width: 2,
+              dash: runningDash,
+              points: { show: false },
+            }),
+          )
+        : []),
       // The line has an outline in the background color, because it crosses the bars.
       ...previous.flatMap((): uPlot.Series[] => [
         { stroke: color("--panel"), width: 3, alpha: 0.8, points: { show: false } },
@@ -186,6 +202,11 @@ function draw(element: HTMLElement, latest: { current: PlotProps }) {
     hooks: {
       setCursor: [(chart) => tip.show(chart)],
       destroy: [() => tip.detach()],
+      drawSeries: [
+        (chart, index) => {
+          if (isBars && isRunning && index === order.length) drawStripes(chart, started - 1, color("--panel"))
+        },
+      ],
       draw: [(chart) => drawMarks(chart, marks, color("--accent"), color("--panel"))],
       setSelect: [
         (chart) => {
@@ -205,8 +226,21 @@ function draw(element: HTMLElement, latest: { current: PlotProps }) {
     xs,
     // null instead of 0: the border of an empty bar would cut through the axis.
     ...order.map((index) =>
-      dates.map((_, at) => (isBars ? stacked[index]?.[at] || null : (stacked[index]?.[at] ?? null))),
+      dates.map((_, at) =>
+        isBars
+          ? stacked[index]?.[at] || null
+          : at < running || running === 0
+            ? (stacked[index]?.[at] ?? null)
+            : null,
+      ),
     ),
+    ...(Number.isFinite(running)
+      ? order.map((index) =>
+          dates.map((_, at) =>
+            at === running || at === running - 1 ? (stacked[index]?.[at] ?? null) : null,
+          ),
+        )
+      : []),
     // null interrupts the line; undefined would be skipped.
     ...previous
       .map((values) => dates.map((_, at) => values[at] ?? null))
@@ -257,6 +291,28 @@ function ticks(dates: readonly string[], granularity: string, width: number): nu
   // A label at the very end would be cut off.
   const last = dates.length - 0.5 - (dates.length * edgeWidth) / Math.max(1, width - leftAxis)
   return candidates.filter((index, at) => at % step === 0 && index <= last)
+}
+
+/** px between the stripes of a bar of an incomplete period. */
+const stripeGap = 6
+
+/** Draws stripes in the background color over the bars of a date. */
+function drawStripes({ ctx, bbox, valToPos }: uPlot, at: number, ground: string): void {
+  const [left, right] = [valToPos(at - 0.5, "x", true), valToPos(at + 0.5, "x", true)]
+  const { top, height } = bbox
+  ctx.save()
+  ctx.beginPath()
+  ctx.rect(left, top, right - left, height)
+  ctx.clip()
+  ctx.strokeStyle = ground
+  ctx.lineWidth = 2 * devicePixelRatio
+  ctx.beginPath()
+  for (let x = left - height; x < right; x += stripeGap * devicePixelRatio) {
+    ctx.moveTo(x, top + height)
+    ctx.lineTo(x + height, top)
+  }
+  ctx.stroke()
+  ctx.restore()
 }
 
 function drawMarks(

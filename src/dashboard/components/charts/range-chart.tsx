@@ -18,7 +18,10 @@ import { Chart, type ChartProps } from "./chart.tsx"
 import type { DateAction } from "./date-menu.tsx"
 
 interface RangeChartProps
-  extends Omit<ChartProps, "granularity" | "format" | "marks" | "onZoom" | "started" | "actionsOf"> {
+  extends Omit<
+    ChartProps,
+    "granularity" | "format" | "marks" | "onZoom" | "started" | "isRunning" | "actionsOf"
+  > {
   /** Undefined: the menu of a date has no link to people. */
   people?: ChartPeople | undefined
   /** The period of the previous series, as ISO 8601. */
@@ -34,7 +37,7 @@ export function RangeChart({ people, previous, ...props }: RangeChartProps) {
   const [annotatedDay, setAnnotatedDay] = useState<string>()
   const peopleHref = usePeopleHref()
   const { range, website, today } = view.value
-  const { started } = useProgress(props.dates)
+  const { started, isRunning } = useProgress(props.dates)
   const hrefOf = (shown: Pick<Range, "from" | "to" | "hour">) =>
     router.hrefWith({ ...rangeParams(shown), by: undefined })
   const marks = marksOf(annotations, props.dates, range.to).map((mark) => {
@@ -80,6 +83,7 @@ export function RangeChart({ people, previous, ...props }: RangeChartProps) {
         }
         format={format}
         started={started}
+        isRunning={isRunning}
         marks={marks}
         onZoom={(from, to) => router.navigate(hrefOf(zoomRange(range, from, to, granularity)))}
         actionsOf={actionsOf}

@@ -44,8 +44,21 @@ export interface ChartData {
   isRate?: boolean
   /** How many of the dates have started; lines end there. */
   started: number
+  /** The last of them is incomplete. It is drawn dashed or striped, and named in the tooltip and the table. */
+  isRunning?: boolean
   marks?: readonly Mark[]
 }
+
+/** The name of a date, which says whether its period is incomplete. */
+export function dateName(
+  { dates, granularity, format, started, isRunning }: DateNameOptions,
+  at: number,
+): string {
+  const name = format.bucket(dates[at] ?? "", granularity)
+  return isRunning && at === started - 1 ? `${name}, so far` : name
+}
+
+type DateNameOptions = Pick<ChartData, "dates" | "granularity" | "format" | "started" | "isRunning">
 
 /** Number of hues in the style sheet. They differ in lightness too. */
 const shades = 6

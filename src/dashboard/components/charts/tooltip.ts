@@ -1,5 +1,5 @@
 import type uPlot from "uplot"
-import { type ChartData, shadeOf } from "./series.ts"
+import { type ChartData, dateName, shadeOf } from "./series.ts"
 import { changeText } from "./stat.tsx"
 
 /** px between the pointer and the tooltip. */
@@ -54,12 +54,12 @@ export class Tooltip {
 
   show(chart: uPlot): void {
     const { idx, left = -1 } = chart.cursor
-    const { dates, granularity, format, marks = [] } = this.latest.current
+    const { dates, marks = [] } = this.latest.current
     const date = idx === null || idx === undefined ? undefined : dates[idx]
     this.#element.hidden = date === undefined || left < 0
     if (date === undefined || idx === null || idx === undefined) return
     const title = document.createElement("strong")
-    title.textContent = format.bucket(date, granularity)
+    title.textContent = dateName(this.latest.current, idx)
     const lines = rowsAt(this.latest.current, idx).map(({ name, text, className = "" }) => {
       const line = document.createElement("div")
       line.className = className

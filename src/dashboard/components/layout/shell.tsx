@@ -11,12 +11,13 @@ import { Popover } from "../controls/popover.tsx"
 import { SearchField } from "../controls/search-field.tsx"
 import { ThemeChoice } from "../controls/theme-choice.tsx"
 import { homeSite } from "./home.ts"
-import { Shortcuts } from "./shortcuts.tsx"
+import { type ShortcutDialog, Shortcuts } from "./shortcuts.tsx"
 
 /** The frame of every page: website menu, navigation, user menu and toasts. */
 export function Shell({ children }: { children: ComponentChildren }) {
   const { router, session, preferences, embed } = useApp()
   const [isOpen, setOpen] = useState(false)
+  const [dialog, setDialog] = useState<ShortcutDialog>()
   const { page, base, website } = router.location.value
   const share = session.me.value?.share
   // If the website cannot be opened, the navigation links to the default website.
@@ -59,6 +60,9 @@ export function Shell({ children }: { children: ComponentChildren }) {
             <Icon name={isOpen ? "close" : "menu"} />
           </button>
         </header>
+        <button type="button" class="button side-search" onClick={() => setDialog("palette")}>
+          <Icon name="search" /> Search <kbd>Ctrl K</kbd>
+        </button>
         <nav aria-label="Pages">
           {[...Map.groupBy(pagesFor(session), ({ group }) => group)].map(([group, entries]) => (
             <div class="nav" key={group}>
@@ -90,7 +94,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
       </div>
       {children}
       <Toasts />
-      <Shortcuts />
+      <Shortcuts shown={dialog} onShow={setDialog} />
     </div>
   )
 }

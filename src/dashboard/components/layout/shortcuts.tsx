@@ -1,4 +1,4 @@
-import { useEffect, useState } from "preact/hooks"
+import { useEffect } from "preact/hooks"
 import { type App, useApp } from "../../state/app.ts"
 import { presets, rangeParams, shiftRange } from "../../state/range.ts"
 import { Dialog } from "../controls/dialog.tsx"
@@ -30,16 +30,22 @@ function compare({ router, view }: App): void {
   router.setParams({ compare: view.value.compare ? "off" : undefined })
 }
 
-/** Handles keyboard shortcuts and shows their list and the command palette. */
-export function Shortcuts() {
+export type ShortcutDialog = "keys" | "palette"
+
+interface ShortcutsProps {
+  shown: ShortcutDialog | undefined
+  onShow: (dialog: ShortcutDialog | undefined) => void
+}
+
+/** Handles keyboard shortcuts and shows their list or the command palette. */
+export function Shortcuts({ shown, onShow }: ShortcutsProps) {
   const app = useApp()
-  const [shown, setShown] = useState<"keys" | "palette">()
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
       const { key } = event
       if ((event.ctrlKey || event.metaKey) && key.toLowerCase() === "k") {
         event.preventDefault()
-        setShown("palette")
+        onShow("palette")
         return
       }
       if (!app.preferences.shortcuts.value || event.ctrlKey || event.metaKey || event.altKey) return
@@ -47,12 +53,12 @@ export function Shortcuts() {
       // Keys typed while a page loads are meant for its search field.
       if (!document.querySelector("#main h1")) return
       if (app.router.location.value.base === "") {
-        if (key === "?") setShown("keys")
+        if (key === "?") onShow("keys")
         return
       }
       const range = presets.find((preset) => preset.key === key)
       const command = keys.find((entry) => entry.key === key)
-      if (key === "?") setShown("keys")
+      if (key === "?") onShow("keys")
       else if (range) app.router.setParams(rangeParams({ preset: range.preset }))
       else if (command) command.run(app)
       else return
@@ -62,8 +68,8 @@ export function Shortcuts() {
     return () => document.removeEventListener("keydown", onKey)
   }, [app])
   if (shown === "palette")
-    return <CommandPalette onClose={() => setShown(undefined)} onKeys={() => setShown("keys")} />
-  if (shown === "keys") return <KeyList onClose={() => setShown(undefined)} />
+    return <CommandPalette onClose={() => onShow(undefined)} onKeys={() => onShow("keys")} />
+  if (shown === "keys") return <KeyList onClose={() => onShow(undefined)} />
   return null
 }
 

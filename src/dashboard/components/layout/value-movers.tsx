@@ -44,9 +44,9 @@ export function ValueMovers({ filters, kinds = ["custom"], measure, better }: Va
   })
   return (
     <Panel
-      title="Movers"
+      title="What explains the change"
       chart="movers"
-      hint="Values whose share of the change most exceeds their share of the previous period."
+      hint="The values that explain it best: their share of the change exceeds their size the most."
     >
       <Loaded query={query} id="movers" height={270}>
         {() => {
@@ -67,7 +67,7 @@ export function ValueMovers({ filters, kinds = ["custom"], measure, better }: Va
               </p>
               {rows.length > 0 && (
                 <SortedTable
-                  name="Movers"
+                  name="What explains the change"
                   columns={["Property", "Value", measure.label, "Previous", "Change", "Share of change"]}
                   numeric={[false, false, true, true, true, true]}
                   keys={rows.map(({ field, value }) => JSON.stringify([field, value]))}

@@ -1,13 +1,13 @@
-import { type Mover, moverText, shareWords } from "../components/charts/explanation.tsx"
-import { Change, useDirection } from "../components/charts/stat.tsx"
-import { Link } from "../components/controls/link.tsx"
-import { useFormat } from "../components/controls/use-format.ts"
-import { Loaded, Panel } from "../components/layout/panel.tsx"
-import { useApp } from "../state/app.ts"
-import { eventFilters, filterParam, valueFilter } from "../state/filters.ts"
-import { comparisonOption } from "../state/query-cache.ts"
-import { type QueryState, useQuery } from "../state/use-query.ts"
-import "./event-movers.css"
+import { useApp } from "../../state/app.ts"
+import { eventFilters, filterParam, valueFilter } from "../../state/filters.ts"
+import { comparisonOption } from "../../state/query-cache.ts"
+import { type QueryState, useQuery } from "../../state/use-query.ts"
+import { type Mover, moverText, shareWords } from "../charts/explanation.tsx"
+import { Change, useDirection } from "../charts/stat.tsx"
+import { Link } from "../controls/link.tsx"
+import { useFormat } from "../controls/use-format.ts"
+import { Loaded, Panel } from "./panel.tsx"
+import "./movers.css"
 
 /** Events in each list. */
 const listed = 3
@@ -70,11 +70,11 @@ export function EventMovers({ isComparable }: EventMoversProps) {
   if (!compare) return null
   return (
     <Panel
-      title="Movers"
+      title="What changed"
       chart="movers"
       hint="Events with the largest changes, by percentage and volume. Changes within random variation are left out."
     >
-      <Loaded query={query} id="fell" height={196}>
+      <Loaded query={query} id="fell" height={[178, 178]}>
         {() => (
           <div class="columns">
             {lists.map(({ id, title, none }, index) => (
