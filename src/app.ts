@@ -144,7 +144,7 @@ function ingestApp(handlers: IngestHandlers): Elysia {
   return app
 }
 
-/** Answers CORS preflights for all routes that pages of any origin can call. */
+/** Answers CORS preflights for all routes that pages from any origin can call. */
 function preflightApp(deps: AppDeps): Elysia {
   const app = new Elysia()
   const add = (method: IngestRoute["method"], path: string) =>
@@ -159,8 +159,8 @@ function preflightApp(deps: AppDeps): Elysia {
 }
 
 /**
- * True for the routes that pages of any origin can call: only their errors echo the origin. `GET /` is not one of them:
- * it serves the dashboard.
+ * True for the routes that pages from any origin can call: only their errors echo the origin. `GET /` is not one of
+ * them: it serves the dashboard.
  */
 function isIngestPath({ settings }: AppDeps, method: string, pathname: string): boolean {
   if (pathname === "/" && (method === "GET" || method === "HEAD")) return false

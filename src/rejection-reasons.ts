@@ -220,7 +220,7 @@ export const rejections = {
     message: "Host not authorized",
     meaning: "the website does not accept visits of this host",
     advice:
-      "Report visits of the website's domain or its subdomains, or allow the host in the website's settings.",
+      "Report visits to the website's domain or its subdomains, or allow the host in the website's settings.",
   },
   website_unknown: {
     status: 404,
@@ -336,7 +336,7 @@ export const rejections = {
   row_refused: {
     status: 500,
     message: "Internal server error",
-    meaning: "the database rejected the data; nothing of the request is stored",
+    meaning: "the database rejected the data; nothing from the request was stored",
     advice:
       "Find the request id in the server's log, which says what the database rejected, and fix the request.",
   },

@@ -214,7 +214,8 @@ export function allowsType(
 ): boolean {
   const shown = listed.filter((page) => pages.includes(page)).map((page) => pageKinds[page])
   return (
-    shown.length > 0 && kinds.every((kind) => shown.some((own) => own === allKinds || own.includes(kind)))
+    shown.length > 0 &&
+    kinds.every((kind) => shown.some((kindsOfPage) => kindsOfPage === allKinds || kindsOfPage.includes(kind)))
   )
 }
 

@@ -7,7 +7,7 @@ export interface CertificateOrder {
   /** URL of the authority's directory. */
   directory: string
   email: string | undefined
-  /** Keys of the account and of the certificate, in PEM. */
+  /** The account key and the certificate key, in PEM. */
   accountKey: Buffer
   key: Buffer
   /** Challenge responses of the HTTP server by token, while the authority checks the names. */
@@ -33,11 +33,11 @@ export class AcmeError extends Error {
   }
 }
 
-/** Maximum ms of one request, including its body. */
+/** Maximum ms for one request, including its body. */
 const timeout = 30_000
 /** Maximum polls of the authority before an order counts as failed. */
 const polls = 12
-/** Maximum characters of an authority's message that an error repeats. */
+/** Maximum characters of the authority's message to repeat in an error. */
 const maxDetail = 500
 
 const typePrefix = "urn:ietf:params:acme:error:"
@@ -96,7 +96,7 @@ interface Request {
 }
 
 /**
- * Sends a request of the client. The client's own transport has no timeout, waits for hours inside a request if the
+ * Sends a request for the client. The client's own transport has no timeout, waits for hours inside a request if the
  * authority says so, and drops error types. Like all requests of this program, this one uses a proxy if HTTPS_PROXY is
  * set.
  */
@@ -135,7 +135,7 @@ function problemOf({ status, headers }: Response, text: string, host: string): A
     type = String(problem.type ?? "").replace(typePrefix, "")
     detail = String(problem.detail ?? "").slice(0, maxDetail)
   } catch {
-    // The body is a page of a proxy, or empty.
+    // The body is a proxy's error page, or empty.
   }
   const message = `${host} answered ${status}${type && ` ${type}`}${detail && `: ${detail}`}`
   // Without a type, it is probably an error of a server in front of the authority.

@@ -14,8 +14,8 @@ export type StoredCertificate = { tls: Tls } | { problem: string } | undefined
 
 /**
  * The files of one certificate authority: an account key, and the certificate with its private key in one file, so that
- * the two always match. Each authority has its own folder, so that the certificate of a test authority is not used with
- * another authority.
+ * the two always match. Each authority has its own folder, so that a certificate from a test authority is not used with
+ * another one.
  */
 export class AcmeFolder {
   readonly #folder: string

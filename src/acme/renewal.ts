@@ -37,7 +37,7 @@ const longestRetryAfter = 86_400_000
 /** ms between two polls of the authority. */
 const standardPoll = { min: 1_000, max: 8_000 }
 
-/** Obtains and renews the certificate of a server, and answers on the HTTP port. */
+/** Obtains and renews a server's certificate, and answers on the HTTP port. */
 export class AcmeCertificate {
   /** State for metrics; changes with the certificate. */
   readonly state: CertificateState & { renewals: { failures: number; lastFailure: number } }

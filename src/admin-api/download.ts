@@ -6,9 +6,9 @@ export interface Download {
   headers: Record<string, string>
 }
 
-/** Maximum concurrent downloads of all callers: each one competes with ingestion and takes a few MB of memory. */
+/** Maximum concurrent downloads by all callers: each one competes with ingestion and takes a few MB of memory. */
 const maxDownloads = 4
-/** Maximum concurrent downloads of one key or login, so that others can still export. */
+/** Maximum concurrent downloads by one key or login, so that others can still export. */
 const maxPerCaller = 2
 /** Retry-After of a rejected download, in seconds. */
 const retryAfter = 10
@@ -23,9 +23,9 @@ export class Downloads {
    * byte. Throws `rate_limited` if a limit is reached.
    */
   limit(caller: string, bytes: AsyncGenerator<Uint8Array>, signal: AbortSignal): AsyncIterable<Uint8Array> {
-    const own = this.#running.filter((other) => other === caller).length
-    if (own >= maxPerCaller)
-      throw tooMany(`${own} of your exports are running, the maximum for one key or login`)
+    const running = this.#running.filter((other) => other === caller).length
+    if (running >= maxPerCaller)
+      throw tooMany(`${running} of your exports are running, the maximum for one key or login`)
     if (this.#running.length >= maxDownloads)
       throw tooMany(`${maxDownloads} exports are running, the maximum`)
     this.#running.push(caller)

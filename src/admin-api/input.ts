@@ -38,8 +38,8 @@ import {
   websiteChangesSchema,
 } from "./schema.ts"
 
-// Validates the input of HTTP and of the command line for websites, keys and profiles. Every function takes any value and throws
-// `invalid_shape` with all invalid fields.
+// Validates input from HTTP and the command line for websites, keys and profiles. Every function accepts any value and
+// throws `invalid_shape` with all invalid fields.
 
 export type WebsiteChanges = Partial<WebsiteSettings> & { paused?: boolean }
 export type KeyChanges = Partial<KeyGrant> & { disabled?: boolean }

@@ -203,7 +203,7 @@ async function revokeCoveredKey(
   return {}
 }
 
-/** The response contains the secret, so a caller must not rotate a key with more permissions than their own. */
+/** The response contains the secret, so callers must not rotate keys with more permissions than they have. */
 async function rotateSecret(
   deps: AdminApiDeps,
   { caller, context, now, id, body }: AuthenticatedRequest,
@@ -246,7 +246,7 @@ function showProfile({ db }: AdminApiDeps, { caller, id, searchParams }: Authent
   return { body: { profile: profileJson(findProfile(db, findWebsite(db, websiteId).rid, id)) } }
 }
 
-/** Callers limited to some websites do not see requests for no website or for several. */
+/** Callers limited to some websites do not see requests that name no website, or several. */
 function showRejectedRequests(
   deps: AdminApiDeps,
   { caller, searchParams }: AuthenticatedRequest,
@@ -298,8 +298,8 @@ const exportGzipLevel = 1
 /** Seconds after which a client that reads nothing is disconnected. */
 const readerTimeout = 60
 /**
- * Seconds for searches, which send nothing until they find an event. This is Bun's maximum, long enough to search about
- * 80 million events.
+ * Idle timeout of searches in seconds: they send nothing until they find an event. Bun's maximum, which is long enough
+ * to search about 80 million events.
  */
 const searchTimeout = 255
 
@@ -359,10 +359,10 @@ function isPersonExport(request: Request): boolean {
   return query.has("profile_id") || query.has("anonymous_id")
 }
 
-/** Throws `key_not_found`, and `grant_too_wide` if the key has more permissions than `own`. */
-function findCoveredKey(db: Db, id: string, own: Caller): Key {
+/** Throws `key_not_found`, and `grant_too_wide` if the key has more permissions than `caller`. */
+function findCoveredKey(db: Db, id: string, caller: Caller): Key {
   const key = findKey(db, id)
-  requireCoveredBy(key, own)
+  requireCoveredBy(key, caller)
   return key
 }
 

@@ -167,9 +167,7 @@ export const personSchema = Type.Object(
         "The profile, its links, its events, and events without another profile from anonymous ids linked to it",
       ),
     ),
-    anonymousId: Type.Optional(
-      personId("The events of this visitor and its links to profiles; profiles stay"),
-    ),
+    anonymousId: Type.Optional(personId("This visitor's events and links to profiles; the profiles stay")),
   },
   { ...strict, minProperties: 1, maxProperties: 1 },
 )
@@ -311,7 +309,7 @@ export const profileSearchSchema = Type.Object(
     id: Type.Optional(
       Type.Array(Type.String({ minLength: 1, maxLength: 256 }), {
         maxItems: maxListedProfiles,
-        description: `Only the profiles with these ids; at most ${maxListedProfiles}, not combined with a search or pages`,
+        description: `Only the profiles with these ids, at most ${maxListedProfiles}; cannot be combined with a search or pages`,
         expected: `must be at most ${maxListedProfiles} ids of profiles`,
       }),
     ),
@@ -351,10 +349,11 @@ export const profileSchema = Type.Object({
     description: "Linked anonymous ids, newest first; at most 100",
   }),
   claimedTraits: Type.Array(Type.String(), {
-    description: "The traits that only a page has sent. Anyone who knows the public website id can send them",
+    description:
+      "Traits that were sent only by a page, without a key. Anyone who knows the public website id can send them",
   }),
   claimedAnonymousIds: Type.Array(Type.String(), {
-    description: "The anonymousIds that only a page has linked",
+    description: "The anonymousIds that were linked only by a page, without a key",
   }),
 })
 

@@ -51,12 +51,12 @@ export const statusSchema = Type.Object({
         url: Type.String({ description: "Cluster and database, such as https://host:8443/database" }),
         backlogEvents: Type.Integer({
           minimum: 0,
-          description: "Approximate number of events that are not in the cluster yet",
+          description: "Approximate number of events that have not been shipped yet",
         }),
         oldestUnshippedAt: timeOrNull("Time of receipt of the oldest such event; null: none"),
         pendingDeletions: Type.Integer({
           minimum: 0,
-          description: `Deleted events that are not deleted in the cluster yet; at most ${maxCountedDeletions} are counted`,
+          description: `Deleted events that have not been deleted in the cluster yet; at most ${maxCountedDeletions} are counted`,
         }),
         removedEvents: Type.Integer({
           minimum: 0,

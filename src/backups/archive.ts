@@ -121,7 +121,7 @@ function spaceChecker(checkSpace: () => void): Transform {
         }
         done(null, chunk)
       } catch (error) {
-        done(error as Error) // `checkSpace` throws only errors.
+        done(error as Error) // `checkSpace` throws only Errors.
       }
     },
   })

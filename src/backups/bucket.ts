@@ -42,9 +42,9 @@ const maxParts = 9_000
 const retries = 3
 /** Maximum ms of a request without a body. */
 const requestTimeout = 30_000
-/** Maximum ms without progress of a transfer: 16 MiB at 30 kB/s. */
+/** Maximum ms without progress in a transfer: the time for 16 MiB at 30 kB/s. */
 const stallTimeout = 600_000
-/** ms for which a failed upload can delete its parts. Bun does that in the background, usually in one round trip. */
+/** ms that a failed upload has to delete its parts. Bun does that in the background, usually in one round trip. */
 const abortTimeout = 1_500
 /** ms between two checks of the timeouts. */
 const checkInterval = 200
@@ -267,8 +267,8 @@ export class Bucket {
   }
 
   /**
-   * Converts errors of the server and the network to UserErrors. `verb`: what was tried with the content of the bucket,
-   * such as `listed`.
+   * Converts server and network errors to UserErrors. `verb`: what was tried with the content of the bucket, such as
+   * `listed`.
    */
   async #explain<Result>(verb: string, work: () => Promise<Result>): Promise<Result> {
     try {

@@ -15,7 +15,7 @@ import { createPrivateFile } from "../store/db/files.ts"
 import { appliedMigrations } from "../store/db/migrate.ts"
 import { closeAfterReading, databaseError, openForReading } from "../store/db/open.ts"
 
-/** Size and row counts of a finished copy. It is verified and synced. */
+/** Size and row counts of a finished copy, which is verified and synced. */
 export interface CopyResult extends Contents {
   bytes: number
 }
@@ -125,7 +125,7 @@ function verify(copy: Db, expected: SourceState, from: string): void {
   if (!Bun.deepEquals(copied, expected)) {
     throw new UserError(
       `the copy differs from ${from}: ${JSON.stringify(copied)} instead of ${JSON.stringify(expected)}`,
-      "the disk or its file system can be failing; try another one",
+      "the disk or its file system might be failing; try another one",
     )
   }
 }

@@ -28,7 +28,7 @@ export async function listBackups(folder: string, db: string): Promise<Backup[]>
     .sort((a, b) => a.at - b.at)
 }
 
-/** The suffix of an old database that a restore or migration keeps beside the database starts with this. */
+/** Start of the suffix of old databases, which a restore or migration keeps beside the database. */
 const previousSuffix = ".before-"
 
 /**
@@ -95,7 +95,7 @@ function stemOf(db: string): string {
   return basename(db).replace(/\.db$/, "")
 }
 
-/** Time in seconds, without characters that file systems reject. */
+/** The time to the second, without characters that file systems reject. */
 function fileTime(at: number): string {
   return `${new Date(at).toISOString().slice(0, 19).replace(/[-:]/g, "")}Z`
 }

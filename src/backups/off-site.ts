@@ -24,7 +24,7 @@ export function openBucket(url: string, options: BucketOptions, context: Context
 /** An archive to write. */
 export interface NewArchive {
   url: string
-  /** Uploads the file at `path` and returns the bytes of the archive. */
+  /** Uploads the file at `path` and returns the size of the archive in bytes. */
   upload: (path: string, signal: AbortSignal) => Promise<number>
 }
 

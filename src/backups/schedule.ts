@@ -21,11 +21,12 @@ const longestRetry = 3_600_000
 /** Maximum ms of one sleep: a timer above 24.8 days would fire immediately. */
 const longestSleep = 3_600_000
 /**
- * ms within which jobs run in the same round. The upload of a local backup has the time in the backup's name, in whole
- * seconds, so it is due up to a second before the next local backup. The rest allows for clock corrections.
+ * Jobs that are due within this many ms run in the same round. An uploaded backup is dated by its name, in whole
+ * seconds, so the next upload is due up to a second before the next local backup. The rest allows for clock
+ * corrections.
  */
 const roundTolerance = 2_000
-/** ms for which a backup can clean up when the server stops; 100 ms is typical. */
+/** ms that a backup has to clean up when the server stops; 100 ms is typical. */
 const stopTimeout = 5_000
 
 /** The schedule of one destination. */

@@ -166,7 +166,7 @@ function copyError(
       "check the system log for disk errors, and the database with databuddy check",
     )
   }
-  // The row counts read pages before any page is copied.
+  // Counting the rows reads pages before any page is copied.
   if (code?.startsWith("SQLITE_CORRUPT")) {
     return new UserError(
       `${from} is damaged (${code})`,

@@ -16,11 +16,11 @@ import { arrange, boardColumns, freePlace, type Placement } from "./layout.ts"
 import {
   type BoardJson,
   type BoardSummaryJson,
-  boardChangesForm,
+  boardChangesRequestSchema,
   boardFilterSchema,
   maxTiles,
   type NewTile,
-  newBoardForm,
+  newBoardRequestSchema,
   newTileSchemas,
   type Tile,
   type TileKind,
@@ -30,12 +30,12 @@ import {
 } from "./schema.ts"
 import { queryErrors } from "./tile-query.ts"
 
-// Validates the input for boards. Every function takes any value and throws `invalid_shape` with all invalid fields.
+// Validates input for boards. Every function accepts any value and throws `invalid_shape` with all invalid fields.
 
 const checkFilter = new SchemaCheck(boardFilterSchema)
-const checkNewBoard = new SchemaCheck(newBoardForm)
+const checkNewBoard = new SchemaCheck(newBoardRequestSchema)
 const checkTileQuery = new SchemaCheck(tileQuerySchema)
-const checkChanges = new SchemaCheck(boardChangesForm)
+const checkChanges = new SchemaCheck(boardChangesRequestSchema)
 const tileChecks: Record<TileKind, SchemaCheck<(typeof newTileSchemas)[TileKind]>> = {
   number: new SchemaCheck(newTileSchemas.number),
   chart: new SchemaCheck(newTileSchemas.chart),
@@ -58,7 +58,7 @@ const messages: Record<string, string> = { ...defaultMessages, "Expected require
 
 const repeatedId = "is the id of another tile of the board"
 
-/** Dependencies of the validation of tiles. */
+/** What the validation of tiles depends on. */
 export interface TileContext {
   now: number
   newId: () => string
@@ -110,7 +110,7 @@ export function withTile(tiles: readonly Tile[], added: NewTile, context: TileCo
   return place([added], tiles, context)
 }
 
-/** Assigns an id to tiles that have none, and the first free place to tiles without one. */
+/** Assigns ids to tiles without an id, and the first free position to tiles without a position. */
 function place(added: readonly NewTile[], tiles: readonly Tile[], { newId }: TileContext): Tile[] {
   const placed = [...tiles]
   const isPlaced = ({ x, y }: NewTile) => x !== undefined && y !== undefined
@@ -225,5 +225,5 @@ function throwIfInvalid(errors: FieldError[]): void {
 }
 
 function nameErrors(field: string, name: string | undefined): FieldError[] {
-  return unicodeErrors(field, name, newBoardForm.properties.name.expected)
+  return unicodeErrors(field, name, newBoardRequestSchema.properties.name.expected)
 }

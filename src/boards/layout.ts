@@ -109,7 +109,7 @@ export function stepTile<Tile extends Placed>(
   )
 }
 
-/** The first place in reading order where a tile of this size fits. */
+/** The first position in reading order where a tile of this size fits. */
 export function freePlace(
   tiles: readonly Placement[],
   { width, height }: Pick<Placement, "width" | "height">,

@@ -36,7 +36,8 @@ export function boardRoutes(deps: RouteDeps, runQueries: RunQueries) {
   const raw = { parse: "none" } as const
   return (
     new Elysia({ prefix: "/v1" })
-      // `read:reports` is not enough, as for saved views: the filters of a tile can name a person. A share link reads its own board.
+      // As for saved views, `read:reports` is not enough: the filters of a tile can name a person. A share link can
+      // read its own board.
       .get("/boards", route("read:data", showBoards))
       .get("/boards/:id", route("read:reports", showBoard))
       .post(

@@ -29,7 +29,7 @@ const format = Type.Union(
     Type.Literal("time"),
   ],
   {
-    description: "How values are shown; time: an ISO 8601 time, shown as its age",
+    description: "How values are shown; time: an ISO 8601 time, shown as how long ago it was",
     expected: "must be text, count, number, percent, seconds, milliseconds or time",
   },
 )
@@ -78,13 +78,13 @@ const query = (parameters: number, description: string) =>
     {
       ...strict,
       description:
-        "Body of POST /v1/query without its range. The page replaces compare and granularity, except the granularity of retention",
+        "Body of POST /v1/query without its range. The page of the board sets compare and granularity, except the granularity of retention",
     },
   )
 
 const id = Type.String({
   pattern: "^[A-Za-z0-9-]{1,36}$",
-  description: "Id on the board. Default: a new one",
+  description: "Id of the tile, unique on its board. Default: a new id",
   expected: "must be 1 to 36 characters from A-Z, a-z, 0-9 and '-'",
 })
 
@@ -102,26 +102,26 @@ const shared = {
   ),
   path: Type.Optional({
     ...newViewSchema.properties.path,
-    description: "Page and query that show the same data",
+    description: "Dashboard path and query string that open the same data",
   }),
 }
 
 const placement = {
   x: integer(0, boardColumns - minSize, `Column of the left edge; a board has ${boardColumns}`),
-  y: integer(0, 1_000, "Row of the top edge. Tiles move up until they touch another"),
+  y: integer(0, 1_000, "Row of the top edge. Each tile moves up until it touches another"),
   width: integer(minSize, boardColumns, "Columns"),
   height: integer(minSize, maxHeight, "Rows"),
 }
 
-/** A tile in a request, where its place is optional, and a tile on a board. */
+/** The two schemas of a tile kind: in a request, where the position is optional, and on a board. */
 function tile<Kind extends string, Fields extends TProperties>(kind: Kind, fields: Fields) {
-  const own = { kind: Type.Literal(kind, { expected: `must be ${kind}` }), ...shared, ...fields }
+  const content = { kind: Type.Literal(kind, { expected: `must be ${kind}` }), ...shared, ...fields }
   return {
     input: Type.Object(
-      { id: Type.Optional(id), ...own, ...Type.Partial(Type.Object(placement)).properties },
+      { id: Type.Optional(id), ...content, ...Type.Partial(Type.Object(placement)).properties },
       strict,
     ),
-    output: Type.Object({ id, ...own, ...placement }, strict),
+    output: Type.Object({ id, ...content, ...placement }, strict),
   }
 }
 
@@ -155,9 +155,9 @@ const kinds = {
       expected: "must be a list of 1 to 10 columns {column, label, format}",
     }),
   }),
-  funnel: tile("funnel", { query: query(1, "A funnel") }),
+  funnel: tile("funnel", { query: query(1, "A funnel query") }),
   retention: tile("retention", {
-    query: query(1, "A retention"),
+    query: query(1, "A retention query"),
     show: Type.Optional(
       Type.Union([Type.Literal("percent"), Type.Literal("people")], {
         description: "Default percent",
@@ -182,7 +182,7 @@ export const newTileSchemas = {
 
 export const newTileSchema = Type.Union(
   [kinds.number.input, kinds.chart.input, kinds.table.input, kinds.funnel.input, kinds.retention.input],
-  { description: "A tile. Without x and y it gets the first free place" },
+  { description: "A tile. Without x and y, it goes into the first free position" },
 )
 
 export const tileSchema = Type.Union(
@@ -193,7 +193,7 @@ export const tileSchema = Type.Union(
 const expectedTiles = `must be a list of at most ${maxTiles} tiles`
 const newTiles = Type.Array(newTileSchema, {
   maxItems: maxTiles,
-  description: "Tiles. Those that overlap move down",
+  description: "The tiles. A tile that overlaps another one moves down",
   expected: expectedTiles,
 })
 
@@ -207,7 +207,7 @@ export const boardChangesSchema = Type.Object(
       Type.Integer({
         minimum: 1,
         description:
-          "The revision that the change is based on. If the board has another one, the change is rejected with the reason `conflict`",
+          "The revision that the change is based on. If the board is at a different revision, the change is rejected with the reason `conflict`",
         expected: "must be a whole number above 0",
       }),
     ),
@@ -216,18 +216,21 @@ export const boardChangesSchema = Type.Object(
 )
 
 /**
- * Request schemas that accept tiles of any form. Each tile is validated by its kind, because a union would report only
- * the errors of its first kind.
+ * Request schemas that accept any tiles. Each tile is validated by its kind, because a union would report only the
+ * errors of its first kind.
  */
 const anyTiles = Type.Optional(Type.Array(Type.Unknown(), { maxItems: maxTiles, expected: expectedTiles }))
-export const newBoardForm = Type.Object({ ...newBoardSchema.properties, tiles: anyTiles }, strict)
-export const boardChangesForm = Type.Object({ ...boardChangesSchema.properties, tiles: anyTiles }, strict)
+export const newBoardRequestSchema = Type.Object({ ...newBoardSchema.properties, tiles: anyTiles }, strict)
+export const boardChangesRequestSchema = Type.Object(
+  { ...boardChangesSchema.properties, tiles: anyTiles },
+  strict,
+)
 
 const boardFields = {
   id: Type.String({ description: "Id" }),
   websiteId: viewSchema.properties.websiteId,
   name,
-  revision: Type.Integer({ description: "Number of the last change, from 1" }),
+  revision: Type.Integer({ description: "Revision number: starts at 1, goes up with each change" }),
   createdAt: time("Creation time"),
   updatedAt: time("Time of the last change"),
 }
@@ -246,8 +249,8 @@ export const boardSchema = Type.Object({
 const { startDate, endDate, preset, timeZone, granularity, compare } = querySchema.properties
 
 /**
- * A request to run the query of a tile. The server builds the query, so the request has only what the page of the board
- * chooses.
+ * A request to run a tile's query. The server builds the query, so the request contains only the settings chosen on the
+ * page of the board.
  */
 export const tileQuerySchema = Type.Object(
   {
@@ -259,11 +262,11 @@ export const tileQuerySchema = Type.Object(
     granularity: {
       ...granularity,
       description:
-        "For the parameters of the tile that have a granularity. Default: the granularity of the tile",
+        "Applies to the tile's parameters that have a granularity. Default: the tile's granularity",
     },
     compare: {
       ...compare,
-      description: "For the parameters of the tile that have a comparison. Default: no comparison",
+      description: "Applies to the tile's parameters that have a comparison. Default: no comparison",
     },
   },
   strict,

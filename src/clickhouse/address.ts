@@ -20,8 +20,7 @@ export interface ClusterOptions {
 export const clusterUrlFormat = "a URL such as https://user@host:8443/database, without the password"
 
 /**
- * Returns undefined if `text` is not a URL of the form `clusterUrlFormat`. User and database are `default` if they are
- * missing.
+ * Returns undefined if `text` is not a URL in the format `clusterUrlFormat`. User and database default to `default`.
  */
 export function parseClusterUrl(text: string): ClusterAddress | undefined {
   const url = URL.parse(text)
@@ -36,7 +35,7 @@ export function parseClusterUrl(text: string): ClusterAddress | undefined {
   }
 }
 
-/** True if `text` is a URL with a password, which an error about it must not show. */
+/** True if `text` is a URL with a password, which error messages must not show. */
 export function hasPassword(text: string): boolean {
   return (URL.parse(text)?.password ?? "") !== ""
 }
@@ -70,7 +69,7 @@ export function clusterLogin(
   )
 }
 
-/** True for http to another host. */
+/** True for unencrypted HTTP to another host. */
 export function isUnencrypted({ url }: ClusterAddress): boolean {
   const { protocol, hostname } = new URL(url)
   return protocol === "http:" && !isLoopback(hostname)

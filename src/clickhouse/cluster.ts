@@ -98,7 +98,7 @@ export interface SentTable {
 }
 
 export interface TableQuery {
-  /** Values in the form of ClickHouse's parameters. */
+  /** Values in the format of ClickHouse's parameters. */
   parameters: Readonly<Record<string, string>>
   tables: readonly SentTable[]
   settings: ClickHouseSettings
@@ -214,7 +214,7 @@ export class Cluster {
     }
   }
 
-  /** All rows of a query with few rows. */
+  /** Returns all rows of a query, which should be few. */
   async all<Row extends unknown[]>(query: string, parameters?: Record<string, unknown>): Promise<Row[]> {
     const rows: Row[] = []
     for await (const chunk of this.rows<Row>(query, parameters)) rows.push(...chunk)

@@ -3,12 +3,14 @@ import { acquisitionFields, clientFields } from "../store/contexts.ts"
 import type { StoredEvent } from "../store/event-reader.ts"
 import { RowEncoder } from "./row-encoder.ts"
 
-// How an event is written to the table `events` of the cluster, and read from it. `columns` determines the columns of
+// How an event is written to the cluster's table `events`, and read from it. `columns` determines the columns of
 // inserts and selects, and the text that both sides hash.
 
 type Value = string | number | boolean | null
 
-/** The types of ClickHouse, which are the formats of RowBinary, and how a column is selected and written as text. */
+/**
+ * ClickHouse's types, which determine the encoding in RowBinary, and how a column is selected and converted to text.
+ */
 const types = {
   id: { type: "UInt64", select: (name: string) => name, text: (name: string) => `toString(${name})` },
   text: { type: "LowCardinality(String)", select: (name: string) => name, text: (name: string) => name },

@@ -26,8 +26,8 @@ const idsPerQuery = 200_000
 const nextId = "select minOrNull(id) from events where id > {after:UInt64}"
 
 /**
- * Yields what `writer` shipped as lines of an export: its websites, then all events in the order of their ids. Leaves
- * out events that still have to be deleted in the cluster, because they would come back.
+ * Yields what `writer` shipped, as the lines of an export: its websites, then all events in id order. Leaves out events
+ * that still have to be deleted in the cluster, because they would come back.
  */
 export async function* linesOfCluster(
   cluster: Cluster,

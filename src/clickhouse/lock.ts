@@ -1,13 +1,13 @@
 import { UserError } from "../errors.ts"
 
-/** The path of the lock for the one process that ships the events of a file, for `ServerLock`. */
+/** Returns the path of the `ServerLock` that a process holds while it ships the events of a file. */
 export function shippingLockPath(database: string): string {
   return `${database}-shipping`
 }
 
 export function shippingLockError(path: string, holder: string): UserError {
   return new UserError(
-    `the events of ${path.replace(/-shipping$/, "")} are shipped by another process${holder}`,
+    `another process is already shipping the events of ${path.replace(/-shipping$/, "")}${holder}`,
     "a server with --clickhouse ships everything, including earlier events; its /metrics and databuddy doctor show the progress. To run this command instead, start the server without --clickhouse, or stop it",
   )
 }

@@ -75,7 +75,7 @@ export function requireSchema({ pending }: SchemaState, where: string): void {
   const [first] = pending
   if (first === undefined) return
   throw new UserError(
-    `the tables in ${where} are missing or old: the migration ${first} is not applied`,
+    `the tables in ${where} are missing or old: the migration ${first} has not been applied`,
     "run databuddy clickhouse migrate with the same --clickhouse; until then, events stay in the SQLite file",
   )
 }

@@ -80,7 +80,7 @@ export class Shipper {
   #deletionsDueAt = Number.NEGATIVE_INFINITY
   /** Time until which deletions wait, ms of `elapsed`. */
   #outcomeKnownAt = Number.NEGATIVE_INFINITY
-  /** The settings of the websites that were sent last. */
+  /** The website settings that were sent last. */
   #websites: string | undefined
   #hasVerified = false
   /** A repair has not removed the differences, so the next failure is reported. */
@@ -101,7 +101,7 @@ export class Shipper {
   async step(): Promise<StepResult> {
     const { db } = this.deps
     const shipping = readShipping(db) ?? (await this.#start())
-    // A killed process might have left an insert of a batch or a repair running.
+    // An insert from a killed process, for a batch or a repair, might still be running.
     const canHaveInsert = shipping.sendingId > shipping.shippedId || shipping.isRepairing
     if (!this.#hasVerified && canHaveInsert) this.#holdDeletions()
     const hasWork =
@@ -240,7 +240,7 @@ export class Shipper {
     await write({ type: "acknowledge", id: batch.end, at: now() })
   }
 
-  /** Sends the settings of the websites if they have changed. */
+  /** Sends the website settings if they have changed. */
   async #sendWebsites(record: WriterRecord): Promise<void> {
     const lines = listWebsites(this.deps.db).map(websiteLine)
     const text = lines.join("\n")

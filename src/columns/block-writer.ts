@@ -271,7 +271,7 @@ function segmentOf(bytes: Uint8Array): Segment {
 class Packer {
   #shared: Uint8Array[] = []
   #sharedSize = 0
-  readonly #own: Uint8Array[] = []
+  readonly #large: Uint8Array[] = []
 
   pack(codes: Codes): ColumnLocation {
     return this.#append(concatenate([codes]), codes.BYTES_PER_ELEMENT as 1 | 2 | 4)
@@ -306,9 +306,9 @@ class Packer {
   }
 
   #append(bytes: Uint8Array, width: ColumnLocation["w"]): ColumnLocation {
-    if (bytes.length >= minSegmentBytes && this.#own.length < segmentsPerBlock - 2) {
-      this.#own.push(bytes)
-      return { s: this.#own.length, o: 0, w: width }
+    if (bytes.length >= minSegmentBytes && this.#large.length < segmentsPerBlock - 2) {
+      this.#large.push(bytes)
+      return { s: this.#large.length, o: 0, w: width }
     }
     const location: ColumnLocation = { s: 0, o: this.#sharedSize, w: width }
     this.#shared.push(bytes)
@@ -323,7 +323,7 @@ class Packer {
       shared.set(bytes, at)
       at += padTo8Bytes(bytes.length)
     }
-    return [shared, ...this.#own].map(segmentOf)
+    return [shared, ...this.#large].map(segmentOf)
   }
 }
 

@@ -48,7 +48,7 @@ export function differences(db: Db, onProgress: (done: number, all: number) => v
     onProgress(index, blocks.length)
     try {
       const difference = compareBlock(block, reader)
-      // A server can have replaced the block or deleted events in the meantime.
+      // A server might have replaced the block or deleted events in the meantime.
       if (!difference || db.prepare(sql.exists).pluck().get({ id: block.id }) === 0) continue
       reports.push(`the block ${block.id} (${block.events} events) differs from the rows: ${difference}`)
     } catch (error) {

@@ -97,7 +97,7 @@ export class IdMaintenance {
       const textById = new Map(texts.map((text, index) => [textIds[index] as number, text]))
       for (const chunk of kindChunks) {
         const ids = Array.from({ length: countOf(chunk.hashes) }, (_, index) => chunk.first + index)
-        // The event can have been deleted before its row was read.
+        // The event might have been deleted before its row was read.
         const isComplete = ids.every((id) => states[id] === 1 || textById.has(id))
         yield
         if (!isComplete) this.#skipped = { kind: chunk.kind, first: chunk.first }

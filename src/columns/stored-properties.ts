@@ -14,8 +14,8 @@ export const listedProperties = 1_000
  */
 const maxDistinct = 256
 /**
- * Maximum characters of these strings, on average and in total: order numbers are stored as columns, but not texts that
- * people write.
+ * Maximum characters of these strings, on average and in total: order numbers are stored as columns, but texts that
+ * people write are not.
  */
 const maxAverageLength = 32
 const maxCharacters = 4_194_304

@@ -28,7 +28,7 @@ export function addDemoCommand(root: Command, context: Context): void {
   const command = root
     .command("demo")
     .description(
-      "run a server with two months of invented events of a shop and an app, on a temporary database that is removed when it stops",
+      "run a server with two months of invented events from a shop and an app, on a temporary database that is removed when the server stops",
     )
   addFlagsOfServe(command, ["--port"])
     .option(
@@ -65,7 +65,7 @@ async function demo(flags: DemoFlags, context: Context): Promise<void> {
   } catch (error) {
     if (!(error instanceof RequestError && error.reason === "store_failed")) throw error
     throw new UserError(
-      `the demo cannot be stored in ${tmpdir()}: the disk is full or failed`,
+      `the demo cannot be stored in ${tmpdir()}: the disk is full or has failed`,
       `free ${neededSpace}, or set TMPDIR to a folder on another disk`,
     )
   } finally {

@@ -11,7 +11,7 @@ import { type CertificateFacts, checkCertificate, checkProxy } from "./reachabil
 /** The state of the machine and the database. */
 export interface Facts {
   db: string
-  /** Unix ms, like every time here. */
+  /** Unix ms, like all times here. */
   now: number
   /** The pid of the server that uses the database. */
   server: number | undefined
@@ -290,7 +290,7 @@ function checkAge(
     const hint = facts.failure.hint ?? `correct ${flag}`
     return { about, message: facts.failure.message, hint }
   }
-  const hint = `serve ${flag} creates them and logs failures; databuddy backup creates one manually`
+  const hint = `a server with ${flag} creates them and logs any failure; databuddy backup creates one manually`
   const { folder, list } = facts
   // Ignores backups dated in the future, from a clock that was ahead.
   const newest = list.filter(({ at }) => at <= now + clockSlack).at(-1)
@@ -349,7 +349,7 @@ function formatNumber(value: number): string {
   return value.toLocaleString("en", { maximumFractionDigits: value < 10 ? 1 : 0 })
 }
 
-/** `3 days`, in the largest unit that fits at least once. */
+/** Formats an age such as `3 days`, in the largest unit that is not longer than it. */
 function formatAge(ms: number): string {
   const units = [
     ["day", dayMs],

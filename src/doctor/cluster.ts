@@ -4,17 +4,20 @@ import type { CheckResult } from "./check-result.ts"
 
 /** The state of shipping events to a ClickHouse cluster. */
 export interface ClusterFacts {
-  /** The cluster of --clickhouse; undefined: the flag is not set. */
+  /** The cluster named by --clickhouse; undefined if the flag is not set. */
   name: string | undefined
   /** Why the cluster cannot be used. */
   failure: { message: string; hint: string | undefined } | undefined
-  /** Undefined: no events have been shipped. */
+  /** Undefined if no events have been shipped. */
   lag: ShippingLag | undefined
   /** Undefined: all events are in the file. */
   removed: RemovedTotals | undefined
 }
 
-/** Maximum ms that an event can wait. A retry comes after a minute at most, and a batch takes seconds. */
+/**
+ * How long an event can go unshipped before doctor reports it, in ms. Retries are at most a minute apart, and a batch
+ * takes seconds.
+ */
 const maxLag = 900_000
 
 /** `now`: Unix ms. */
@@ -45,17 +48,18 @@ export function checkCluster({ name, failure, lag, removed }: ClusterFacts, now:
   const oldest = lag?.oldest ?? null
   if (oldest === null || now - oldest <= maxLag) return [{ about, message: `${name} answers; ${state}` }]
   const hint =
-    "serve --clickhouse ships events and logs failures; databuddy clickhouse load ships them without a server"
+    "a server with --clickhouse ships events, and logs any failure; databuddy clickhouse load ships them without a server"
   return [
     {
       about,
-      message: `${name} answers, but the oldest event that is not shipped is from ${new Date(oldest).toISOString()}; ${state}`,
+      message: `${name} answers, but the oldest unshipped event is from ${new Date(oldest).toISOString()}; ${state}`,
       hint,
     },
   ]
 }
 
 function stateText({ events, deletions }: ShippingLag): string {
-  const count = (value: number) => value.toLocaleString("en")
-  return `${count(events)} events and ${count(deletions)} deletions are not shipped yet`
+  const count = (value: number, noun: string) =>
+    `${value.toLocaleString("en")} ${noun}${value === 1 ? "" : "s"}`
+  return `${count(events, "event")} and ${count(deletions, "deletion")} have not been shipped yet`
 }

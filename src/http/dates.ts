@@ -7,10 +7,10 @@ const maxLength = 128
 const months = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 
 /**
- * Accepted date forms; a time can follow. Date.parse alone is too lenient: it reads "event 5" as 1 May 2001, and turns
- * a nonexistent day into a day of the next month.
+ * Accepted date formats; a time can follow. Date.parse alone is too lenient: it reads "event 5" as 1 May 2001, and
+ * turns a nonexistent day into a day of the next month.
  */
-const forms: readonly { pattern: RegExp; order: readonly ("year" | "month" | "day")[] }[] = [
+const formats: readonly { pattern: RegExp; order: readonly ("year" | "month" | "day")[] }[] = [
   // 2026-11-28, 2026/11/28, +002026-11-28
   { pattern: /^\+?(\d{4,6})[-/](\d{1,2})[-/](\d{1,2})(?!\d)/, order: ["year", "month", "day"] },
   // 2026, 2026-11
@@ -38,10 +38,10 @@ const forms: readonly { pattern: RegExp; order: readonly ("year" | "month" | "da
 export function parseTime(text: string): number {
   if (text.length > maxLength) return Number.NaN
   const trimmed = text.trim()
-  return forms.some((form) => isRealDay(trimmed, form)) ? Date.parse(trimmed) : Number.NaN
+  return formats.some((format) => isRealDay(trimmed, format)) ? Date.parse(trimmed) : Number.NaN
 }
 
-function isRealDay(text: string, { pattern, order }: (typeof forms)[number]): boolean {
+function isRealDay(text: string, { pattern, order }: (typeof formats)[number]): boolean {
   const match = pattern.exec(text)
   if (!match) return false
   const part = (name: (typeof order)[number]) => match[order.indexOf(name) + 1]

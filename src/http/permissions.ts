@@ -13,48 +13,49 @@ export function canAccess({ websites }: Pick<Grant, "websites">, websiteId: stri
 }
 
 /**
- * Describes a permission in `grant` that `own` lacks, as the object of "does not have". Undefined if `own` has all of
+ * Describes a permission in `grant` that `held` lacks, as the object of "does not have". Undefined if `held` has all of
  * them.
  */
-function excessPermission(grant: Grant, own: Grant): string | undefined {
-  const scope = grant.scopes.find((candidate) => !hasScope(own.scopes, candidate))
+function excessPermission(grant: Grant, held: Grant): string | undefined {
+  const scope = grant.scopes.find((candidate) => !hasScope(held.scopes, candidate))
   if (scope) return `the scope ${scope}`
-  if (own.websites !== null) {
-    if (grant.websites === null) return `access to all websites, only to ${own.websites.join(", ")}`
-    const website = grant.websites.find((id) => !own.websites?.includes(id))
+  if (held.websites !== null) {
+    if (grant.websites === null) return `access to all websites, only to ${held.websites.join(", ")}`
+    const website = grant.websites.find((id) => !held.websites?.includes(id))
     if (website) return `access to the website ${website}`
   }
-  if (own.expiresAt !== null && (grant.expiresAt === null || grant.expiresAt > own.expiresAt)) {
-    return `access after ${iso(own.expiresAt)}`
+  if (held.expiresAt !== null && (grant.expiresAt === null || grant.expiresAt > held.expiresAt)) {
+    return `access after ${iso(held.expiresAt)}`
   }
-  if (own.rateLimit !== null && (grant.rateLimit === null || grant.rateLimit > own.rateLimit)) {
-    return `a rate limit above ${own.rateLimit} requests a minute`
+  if (held.rateLimit !== null && (grant.rateLimit === null || grant.rateLimit > held.rateLimit)) {
+    return `a rate limit above ${held.rateLimit} requests a minute`
   }
   return undefined
 }
 
-/** True if the holder of `own` has every permission in `grant`. */
-export function isCoveredBy(grant: Grant, own: Grant): boolean {
-  return excessPermission(grant, own) === undefined
+/** True if the holder of `held` has every permission in `grant`. */
+export function isCoveredBy(grant: Grant, held: Grant): boolean {
+  return excessPermission(grant, held) === undefined
 }
 
 /** Prevents privilege escalation: a caller cannot grant, revoke or obtain more than it has. Throws `grant_too_wide`. */
-export function requireCoveredBy(grant: Grant, own: Caller): void {
-  const excess = excessPermission(grant, own)
-  if (excess) throw new RequestError("grant_too_wide", { detail: `your ${own.kind} does not have ${excess}` })
+export function requireCoveredBy(grant: Grant, caller: Caller): void {
+  const excess = excessPermission(grant, caller)
+  if (excess)
+    throw new RequestError("grant_too_wide", { detail: `your ${caller.kind} does not have ${excess}` })
 }
 
 /** Throws `key_website_mismatch` if the caller cannot access the website. */
-export function requireWebsiteAccess(own: Caller, websiteId: string): void {
-  if (canAccess(own, websiteId)) return
+export function requireWebsiteAccess(caller: Caller, websiteId: string): void {
+  if (canAccess(caller, websiteId)) return
   throw new RequestError("key_website_mismatch", {
-    detail: `your ${own.kind} is not for the website ${websiteId}`,
+    detail: `your ${caller.kind} is not for the website ${websiteId}`,
   })
 }
 
 /** Throws `section_missing` if the caller is limited to pages that do not use the endpoint, such as `GET /v1/notes`. */
-export function requireEndpoint(own: Caller, endpoint: string): void {
-  if (own.pages && !allowsEndpoint(own.pages, endpoint)) throw sectionMissing(own, endpoint)
+export function requireEndpoint(caller: Caller, endpoint: string): void {
+  if (caller.pages && !allowsEndpoint(caller.pages, endpoint)) throw sectionMissing(caller, endpoint)
 }
 
 /** The error for a caller that is limited to some pages. `needed`: what the request requires. */
@@ -69,10 +70,10 @@ export function sectionMissing(
 }
 
 /** Throws `grant_too_wide` if the caller is limited to some websites, which a new website would not be among. */
-export function requireUnlimitedWebsites(own: Caller): void {
-  if (own.websites === null) return
+export function requireUnlimitedWebsites(caller: Caller): void {
+  if (caller.websites === null) return
   throw new RequestError("grant_too_wide", {
-    detail: `your ${own.kind} is limited to some websites and cannot create others`,
+    detail: `your ${caller.kind} is limited to some websites and cannot create others`,
   })
 }
 

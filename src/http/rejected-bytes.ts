@@ -5,8 +5,8 @@ import { rateLimitHeaders } from "./rate-limits.ts"
 import { addressOf, type RequestContext } from "./request-context.ts"
 
 /**
- * Maximum rejected bodies of the maximum size per minute and address. Rejecting one takes up to 100 ms, nearly all of
- * it in the JSON parser (170,000 distinct keys), so an address uses less than 1% of the main thread.
+ * Maximum number of bodies of the maximum size to reject per minute and address. Rejecting one takes up to 100 ms,
+ * nearly all of it in the JSON parser (170,000 distinct keys), so an address uses less than 1% of the main thread.
  */
 const bodiesPerAddress = 4
 /**
@@ -31,7 +31,7 @@ interface Level {
 
 interface Sender {
   name: string
-  /** Maximum rejected bodies of the maximum size per minute. */
+  /** Maximum number of bodies of the maximum size to reject per minute. */
   bodies: number
 }
 

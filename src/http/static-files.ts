@@ -25,7 +25,7 @@ export async function compress(type: string, plain: Uint8Array): Promise<StaticF
   return { type, plain, gzipped: await promisify(gzip)(plain, { level: 9 }) }
 }
 
-/** Responds with the gzipped file if the client accepts gzip. `headers` adds to and overrides the defaults. */
+/** Responds with the file, gzipped if the client accepts gzip. `headers` adds to and overrides the defaults. */
 export function fileResponse(
   { type, plain, gzipped }: StaticFile,
   request: Request,

@@ -15,7 +15,7 @@ export class SchemaCheck<Schema extends TSchema> {
     return this.#check().Check(value)
   }
 
-  /** The errors of a value that is not accepted. */
+  /** The errors of an invalid value. */
   errors(value: unknown): Iterable<ValueError> {
     return this.#check().Errors(value)
   }

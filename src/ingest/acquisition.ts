@@ -121,8 +121,8 @@ function isInternal(host: string, page: Page | undefined, domain: string): boole
 
 /** True if the host is the domain or a subdomain of it. */
 function isHostOf(host: string, domain: string): boolean {
-  const own = withoutWww(domain)
-  return own !== "" && (host === own || host.endsWith(`.${own}`))
+  const websiteHost = withoutWww(domain)
+  return websiteHost !== "" && (host === websiteHost || host.endsWith(`.${websiteHost}`))
 }
 
 function referrerOf(text: string): Referrer {

@@ -16,7 +16,7 @@ export interface CheckedEvent {
   properties: string | null
 }
 
-/** The parameters of the checks of an event. */
+/** What the checks of an event depend on. */
 export interface EventRules {
   /** Maximum events in a request. */
   maxEvents: number
@@ -30,7 +30,7 @@ export interface EventRules {
 
 /** 2000-01-01, Unix ms. Earlier timestamps are in seconds, or come from a clock that was never set. */
 const earliest = Date.UTC(2000, 0, 1)
-/** Maximum ms by which the clock of a client can be ahead. */
+/** Maximum ms by which a client's clock can be ahead. */
 const maxClockAhead = 3_600_000
 const maxKeyLength = 128
 /** UTF-8 bytes of the serialized properties. */

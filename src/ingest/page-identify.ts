@@ -10,7 +10,8 @@ import { authorizePage, readPageBody } from "./page-request.ts"
 import { checkPageIdentity, type PageIdentityInput } from "./page-schema.ts"
 
 /*
- * Anyone who knows the public website id can send the requests of a page. Therefore, a page cannot take over a profile:
+ * Anyone who knows the public website id can send the same requests as a page. Therefore, a page cannot take over a
+ * profile:
  * - Its traits and links are marked as claims, here and wherever they are shown.
  * - A claimed link assigns no events to a profile, neither in reports and exports nor for `forget`.
  * - A claim does not change traits that a key set.

@@ -155,11 +155,11 @@ function serialize(
   if (typeof serialized !== "string") return serialized
   const alone = serializeProperties(sent ?? undefined, isPlain)
   if (typeof alone === "string") return alone
-  const own = Object.fromEntries(Object.entries(builtIn).filter(([, value]) => !isMissing(value)))
-  const serializedOwn = serializeProperties(own, isPlain)
+  const present = Object.fromEntries(Object.entries(builtIn).filter(([, value]) => !isMissing(value)))
+  const serializedBuiltIn = serializeProperties(present, isPlain)
   // The built-in properties alone are too large only if they contain many control characters, which JSON
   // escapes.
-  return typeof serializedOwn === "string" ? serializeProperties(undefined) : serializedOwn
+  return typeof serializedBuiltIn === "string" ? serializeProperties(undefined) : serializedBuiltIn
 }
 
 /** Serializes built-in properties alone, as nearly every page view has them. Undefined if they can be too large. */

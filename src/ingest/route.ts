@@ -12,7 +12,7 @@ import { identifyFromPage, isFromPage } from "./page-identify.ts"
 import { pixelRoute } from "./pixel.ts"
 import { jsonResponse } from "./responses.ts"
 
-/** All ingestion routes. Pages of any origin can call them. */
+/** All ingestion routes. Pages from any origin can call them. */
 export const ingestRoutes: readonly IngestRoute[] = [
   { method: "POST", path: "/track", hasEvents: true, handle: track },
   { method: "POST", path: "/identify", handle: identify },

@@ -182,17 +182,17 @@ export class Metrics {
 
   #addShipping(state: ShippingState, now: () => number): void {
     const prefix = "databuddy_clickhouse"
-    const backlog = "Approximate number of events that are not in the ClickHouse cluster yet."
+    const backlog = "Approximate number of events that have not been shipped to the ClickHouse cluster yet."
     this.#gauge(`${prefix}_backlog_events`, backlog, () => state.lag().events)
     this.#gauge(
       `${prefix}_lag_seconds`,
-      "Age of the oldest event that is not in the cluster yet; 0: all events are.",
+      "Age of the oldest event that has not been shipped yet; 0: all have been.",
       () => {
         const { oldest } = state.lag()
         return oldest === null ? 0 : Math.max(0, now() - oldest) / 1_000
       },
     )
-    const deletions = `Deleted events that are not deleted in the cluster yet; at most ${maxCountedDeletions} are counted.`
+    const deletions = `Deleted events that have not been deleted in the cluster yet; at most ${maxCountedDeletions} are counted.`
     this.#gauge(`${prefix}_pending_deletions`, deletions, () => state.lag().deletions)
     const removed = "Events that were removed from the file, which only the cluster has."
     this.#gauge(`${prefix}_removed_events`, removed, () => state.removed()?.events ?? 0)

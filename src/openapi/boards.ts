@@ -49,9 +49,9 @@ export const boardSchemas = {
 
 const readReasons = ["key_website_mismatch", "website_unknown"] as const
 const changeReasons = [...takesBody, "key_website_mismatch", "board_unknown", "conflict", ...writes] as const
-/** Why these operations need another scope than the others. */
+/** Why these operations require a different scope than the others. */
 const readers =
-  "Keys and logins need the scope `read:data`; a share link reads only the board that it is limited to."
+  "Keys and logins require the scope `read:data`; a share link can read only the board that it is limited to."
 const fields = { board: ref("schemas/Board") }
 
 const boards: Operations = {
@@ -60,7 +60,7 @@ const boards: Operations = {
       id: "listBoards",
       scope: "read:data",
       summary: "List boards",
-      description: "Sorted by name, without their tiles.",
+      description: "Returns the boards sorted by name, without their tiles.",
       query: boardFilterSchema,
       gives: listOf("boards", "BoardSummary"),
       reasons: ["invalid_shape", ...readReasons],
@@ -81,7 +81,7 @@ const boards: Operations = {
       id: "getBoard",
       scope: "read:reports",
       summary: "Get a board",
-      description: `With its tiles. A board of all websites is returned with the tiles of websites that the caller can access. ${readers} A share link gets no tiles that use the ids of visitors, sessions or profiles, and no \`path\`.`,
+      description: `Returns the board with its tiles. Of a board of all websites, the caller gets only the tiles of websites that they can access. ${readers} For a share link, tiles that use the ids of visitors, sessions or profiles are left out, and no tile has a \`path\`.`,
       gives: fields,
       reasons: ["key_website_mismatch", "board_unknown"],
     },

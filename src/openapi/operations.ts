@@ -24,7 +24,7 @@ export interface Operation {
   examples?: Json
   /** Fields of the response besides `success`. */
   gives?: Json
-  /** Schema of the response, if it has several forms. */
+  /** Schema of the response, if it has several variants. */
   answer?: Json
   /** Schemas of a file response, by media type. */
   file?: Json

@@ -138,7 +138,7 @@ const lists = {
   [events.path]: {
     route: events,
     id: "events",
-    summary: "Store custom events of a page, in the older format",
+    summary: "Store custom events from a page, in the older format",
     items: "CustomEvent",
     example: [{ eventName: "signed_up", path: "/pricing", properties: { plan: "pro" } }],
     field: { field: "0.eventName", message: customEventSchema.properties.eventName.expected },
@@ -233,7 +233,7 @@ const operations: Record<string, PageOperation> = {
 
 const aiVisit: PageOperation = {
   id: "aiTraffic",
-  summary: "Store a visit of an AI agent",
+  summary: "Store a visit by an AI agent",
   text: "Sent by the website's server, without a key. The host must be the website's domain, a subdomain or an allowed host. Only the name of the agent is stored, not the user agent. The event is marked as a crawler's.",
   takes: ref("schemas/AiVisit"),
   example: {

@@ -134,11 +134,11 @@ function* groupRows(
     const { groups: total = 0, sum = 0 } = result.totals ?? {}
     const column = measures[0]?.column ?? ""
     const rows = result.groups.map((group, index): Row => {
-      const own = cells(group.values)
+      const measured = cells(group.values)
       return {
         ...fieldsOf(group.by),
-        ...own,
-        ...(definition.share ? { [definition.share]: percent(Number(own[column]), sum) } : {}),
+        ...measured,
+        ...(definition.share ? { [definition.share]: percent(Number(measured[column]), sum) } : {}),
         ...(result.previous ? { previous: cells(result.previous[index]) } : {}),
       }
     })

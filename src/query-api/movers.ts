@@ -181,10 +181,10 @@ function* valuesOf(
     },
   })
   if (totals && totals.groups > limits.values) return undefined
-  return groups.map(({ by: [value = null], values: own }, index) => ({
+  return groups.map(({ by: [value = null], values: current }, index) => ({
     field,
     value,
-    now: first(own),
+    now: first(current),
     before: first(values[index]),
   }))
 }

@@ -26,7 +26,7 @@ import {
   type units,
 } from "./schema.ts"
 
-/** Context of a query that is not in its body. */
+/** The context of a query, in addition to its body. */
 export interface ParameterContext {
   /** Row ids; 0 stands for events without a website. */
   websites: readonly number[]
@@ -267,8 +267,9 @@ function readSort(
   const others = granularity
     ? []
     : order.others.flatMap((column): readonly string[] => (column === "…" ? by : [column]))
-  const own = sortsBy?.(options) ?? [...new Set([order.by, ...others])]
-  const columns = options.isCompared && own[0] !== "date" ? [...own, ...changeColumns] : own
+  const typeColumns = sortsBy?.(options) ?? [...new Set([order.by, ...others])]
+  const columns =
+    options.isCompared && typeColumns[0] !== "date" ? [...typeColumns, ...changeColumns] : typeColumns
   const column = sortBy ?? columns[0] ?? order.by
   if (!columns.includes(column)) throw invalidParameter(`${name} can be sorted by ${columns.join(", ")}`)
   const isText = textColumns.has(column) || isOneOf(by, column)

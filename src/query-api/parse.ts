@@ -18,7 +18,7 @@ export interface ParsedQuery {
   filters: number
 }
 
-/** Context of a request that is not in its body. */
+/** The context of a request, in addition to its body. */
 export interface ParseOptions extends ParameterContext {
   /** Default time zone. */
   zone: string
@@ -94,7 +94,7 @@ function limitCells(queries: ParsedQuery[], max: number): ParsedQuery[] {
   }))
 }
 
-/** Maximum characters of an invalid value that its error repeats. */
+/** Maximum characters of an invalid value to repeat in its error. */
 const maxQuoted = 60
 
 /** Errors of the schema, with `prefix` before the field names. */

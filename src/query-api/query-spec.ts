@@ -39,7 +39,7 @@ export interface QuerySpec {
   offset: number
   sort: Sort | undefined
   cursor: { ts: number; id: number } | undefined
-  /** The number in a funnel or retention table whose people a list shows. */
+  /** The count in a funnel or retention table whose people the list shows. */
   of: CountOptions
 }
 

@@ -169,7 +169,7 @@ const stepNumber = (description: string) =>
     expected: `must be a whole number from 1 to ${maxSteps}`,
   })
 
-/** Options of types, besides range and filters. */
+/** Options of query types, in addition to range and filters. */
 export const optionSchemas = {
   granularity,
   by: Type.Array(dimension, {
@@ -227,7 +227,7 @@ export const optionSchemas = {
     "Only events of this profile: those with its id, and those without any profile id from an anonymous id that /identify linked to it",
   ),
   reached: stepNumber("Only people who reached this step of the funnel of `steps`, from 1"),
-  droppedAfter: stepNumber("Only people who reached this step of the funnel of `steps` and none after it"),
+  droppedAfter: stepNumber("Only people who reached this step of the funnel of `steps` and no later one"),
   value: Type.Union([Type.String({ maxLength: maxText }), Type.Null()], {
     description: "Only people counted under this value of `by` in the funnel; null: no value",
     expected: `must be a string of at most ${maxText} characters, or null`,

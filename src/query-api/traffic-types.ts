@@ -92,11 +92,11 @@ function* trafficRows(
     (group) => ({ ...group, ...noTraffic }),
   )
   const rows = union.map(({ item: group, previous: pair = noTraffic }): Row => {
-    const own = counted(group)
+    const counts = counted(group)
     return {
       name: group.by[0] ?? missing?.(group.by) ?? null,
-      ...own,
-      percentage: percent(Number(own.pageviews), total),
+      ...counts,
+      percentage: percent(Number(counts.pageviews), total),
       ...labels(group.by),
       ...(before ? { previous: counted(pair) } : {}),
     }

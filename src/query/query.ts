@@ -289,12 +289,15 @@ export interface Step {
 
 /** The filters that an event must match to be a step. */
 export function stepFilters({ name, page, filters }: Step): Filter[] {
-  const own: Filter[] = []
+  const stepFilters: Filter[] = []
   if (name !== undefined) {
-    own.push({ field: "event_name", op: "eq", value: name }, { field: "kind", op: "eq", value: "custom" })
+    stepFilters.push(
+      { field: "event_name", op: "eq", value: name },
+      { field: "kind", op: "eq", value: "custom" },
+    )
   }
-  if (page !== undefined) own.push({ field: "page", op: "eq", value: page })
-  return [...own, ...filters]
+  if (page !== undefined) stepFilters.push({ field: "page", op: "eq", value: page })
+  return [...stepFilters, ...filters]
 }
 
 /**

@@ -53,10 +53,10 @@ function readPackage(folder: string): BundledPackage {
 
 /** The license texts of everything in the binary, for `databuddy licenses` and the archives. */
 export function licenseTexts(root: string, packages: readonly BundledPackage[]): string {
-  const own = readFileSync(join(root, "LICENSE"), "utf8").trim()
+  const productLicense = readFileSync(join(root, "LICENSE"), "utf8").trim()
   const rule = "=".repeat(80)
   const sections = [
-    `Databuddy, self-hosted, contains the software below.\n\n${own}`,
+    `Databuddy, self-hosted, contains the software below.\n\n${productLicense}`,
     ...packages.map(({ name, version, license, text }) => `${name} ${version} (${license})\n\n${text}`),
     `SQLite, in better-sqlite3, is in the public domain: https://sqlite.org/copyright.html`,
     `The runtime, Bun ${Bun.version}, links these libraries:\n\n${runtimeLibraries

@@ -1,4 +1,4 @@
-/** Requirement of an origin that can embed a share link, as an error message. */
+/** What an origin that can embed a share link must be, as an error message. */
 export const embedHostFormat =
   "must be an origin such as https://example.com, https://example.com:8443, https://*.example.com, or http://localhost:3000"
 

@@ -25,8 +25,8 @@ import {
   viewFilterSchema,
 } from "./schema.ts"
 
-// Validates the input for notes, saved views and share links. Every function takes any value and throws `invalid_shape` with all
-// invalid fields.
+// Validates input for notes, saved views and share links. Every function accepts any value and throws `invalid_shape`
+// with all invalid fields.
 
 const checkNewNote = new SchemaCheck(newNoteSchema)
 const checkNoteChanges = new SchemaCheck(noteChangesSchema)

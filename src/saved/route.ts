@@ -183,7 +183,7 @@ async function editShare(deps: RouteDeps, { caller, id, body }: AuthenticatedReq
   return { body: { share: shareJson(changed) } }
 }
 
-/** The response contains the new token, so a caller must not rotate a link with more permissions than their own. */
+/** The response contains the new token, so callers must not rotate links with more permissions than they have. */
 async function rotateShareLink(
   deps: RouteDeps,
   { caller, context, now, id, body }: AuthenticatedRequest,

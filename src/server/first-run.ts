@@ -16,7 +16,7 @@ export interface Address {
   url: string
   /** Path of the database. */
   path: string
-  /** The URL for links, with a name in the certificate; undefined: `url`. */
+  /** The URL to use in links; its host name is one that the certificate covers. Undefined: use `url`. */
   publicUrl: string | undefined
   tls: Tls | undefined
   /** True if the server does not listen until it has a certificate. */
@@ -39,8 +39,8 @@ interface Secrets {
 /**
  * Prints the start message. In a new database, first creates a website and a key with all scopes. If there is no owner
  * yet, creates a setup link. If `enabled` is false (with --no-setup, or if no one would see the message), creates
- * nothing. If the message cannot be written, rolls back the creation, and throws a UserError if there was a key to
- * show; otherwise calls `onFault`.
+ * nothing. If the message cannot be written, rolls back whatever it created. Then, if there was a key to show, throws a
+ * UserError; if not, calls `onFault`.
  */
 export async function setUp(
   { db, batcher, registry }: Store,
@@ -114,11 +114,11 @@ function startMessage(
   { setupLink, firstKey }: Secrets,
 ): string {
   const listens = isWaiting ? `will listen on ${url} as soon as it has a certificate,` : `listens on ${url}`
-  const first = `databuddy ${version} ${listens} and stores in ${path}\n`
+  const first = `databuddy ${version} ${listens} and stores data in ${path}\n`
   const origin = publicUrl ?? tls?.withCertificateName(url) ?? url.replace(wildcardAddress, "$1localhost")
-  const login = setupLink === undefined ? "" : setupMessage(origin + setupLink)
-  const script = firstKey ? sendMessage(origin, firstKey, tls?.curlFlags ?? "") : ""
-  return login || script ? `${first}${login}${script}\n` : first
+  const setupText = setupLink === undefined ? "" : setupMessage(origin + setupLink)
+  const sendText = firstKey ? sendMessage(origin, firstKey, tls?.curlFlags ?? "") : ""
+  return setupText || sendText ? `${first}${setupText}${sendText}\n` : first
 }
 
 /** A server that listens on all addresses is shown as localhost: not every client can connect to 0.0.0.0. */

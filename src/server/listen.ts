@@ -191,7 +191,7 @@ const serverFlags: AddressFlags = {
   unprivileged: "use a --port of 1024 or above behind a proxy",
 }
 
-/** Converts an error of listen(2), the resolver or OpenSSL to a UserError. Returns any other error unchanged. */
+/** Converts an error from listen(2), the resolver or OpenSSL to a UserError. Returns any other error unchanged. */
 export function listenError(
   error: unknown,
   { host, port }: Address,

@@ -24,7 +24,7 @@ export interface Tls {
 }
 
 const fileHint =
-  "choose a file that the user of databuddy can read; with systemd, LoadCredential= gives it access to a file that only root can read"
+  "choose a file that databuddy's user can read; with systemd, LoadCredential= gives it access to a file that only root can read"
 const pairHint = "set both, each to a PEM file: --tls-cert fullchain.pem --tls-key privkey.pem"
 
 /** Reads both files and checks that they match; undefined if neither flag is set. Throws a UserError. */

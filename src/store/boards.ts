@@ -10,7 +10,7 @@ export interface Board<Tile> {
   websiteId: string | null
   name: string
   tiles: Tile[]
-  /** Counts changes, from 1. */
+  /** Starts at 1, and goes up with each change. */
   revision: number
   /** Unix ms, like every `…At`. */
   createdAt: number

@@ -122,7 +122,7 @@ export function findDamage(db: Db): string[] {
 
 /** Returns a sentence for each problem of the database. `path` is used only in messages. */
 export function findProblems(db: Db, path: string): string[] {
-  const pending = pendingMigrations(db, path).map(({ name }) => `the migration ${name} is not applied`)
+  const pending = pendingMigrations(db, path).map(({ name }) => `the migration ${name} has not been applied`)
   const problems = [...findDamage(db), ...collectErrors(() => brokenReferences(db))]
   // Counting needs all tables and readable pages.
   if (pending.length > 0 || problems.length > 0) return [...pending, ...problems]

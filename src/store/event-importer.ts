@@ -67,7 +67,7 @@ export class EventImporter {
     this.#lastExistingId = this.#last.get() as number
   }
 
-  /** Call it at the start of each transaction: other connections can have inserted events. */
+  /** Call it at the start of each transaction: other connections might have inserted events. */
   begin(): void {
     this.#highestId = this.#last.get() as number
     this.#removedDays = new Set(removedDays(this.db).map(({ rid, day }) => `${rid} ${day}`))

@@ -126,7 +126,7 @@ export class EventTimes {
     }
   }
 
-  /** Call it at the start of each transaction, and after a rollback: other connections can have deleted entries. */
+  /** Call it at the start of each transaction, and after a rollback: other connections might have deleted entries. */
   begin(): void {
     this.#group = -1
     this.#periods.clear()

@@ -169,7 +169,7 @@ export class EventInserter {
   #lastType: { row: EventRow; id: number } | undefined
   /** Number of the type check that the cache is valid for. */
   #cachedCheck = -1
-  /** True if rows with ids up to `#lastUnpackedId` can have event ids that are UUIDs stored as text. */
+  /** True if rows with ids up to `#lastUnpackedId` might have event ids that are UUIDs stored as text. */
   #someUnpacked = false
   #lastUnpackedId = -1
   /** Events with event ids were removed from the file. */
@@ -319,7 +319,7 @@ export class EventInserter {
     return kindOf(row) !== "custom" || this.#findName.get(nameOf(row)) !== undefined
   }
 
-  /** Call it after a rollback: cached types and contexts can be missing from the database. */
+  /** Call it after a rollback: cached types and contexts might be missing from the database. */
   clearCaches(): void {
     this.#lastUnpackedId = -1
     this.#times.begin()

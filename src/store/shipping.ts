@@ -12,7 +12,7 @@ export interface Shipping {
   shippedId: number
   /** Time of the last acknowledgment, Unix ms. */
   shippedAt: number | null
-  /** The cluster can differ from the file below the watermark. */
+  /** The cluster might differ from the file below the watermark. */
   mustCompare: boolean
   /** A repair has started, and a comparison has not found both sides equal since. */
   isRepairing: boolean
@@ -43,9 +43,9 @@ type WatermarkChange =
 
 /** How far the cluster is behind the file. */
 export interface ShippingLag {
-  /** Approximate number of events: the ids that are not shipped yet. */
+  /** Approximate number of unshipped events: the number of their ids. */
   events: number
-  /** Time of receipt of the oldest event that is not shipped, Unix ms; null: all events are shipped. */
+  /** Time of receipt of the oldest unshipped event, Unix ms; null: all events have been shipped. */
   oldest: number | null
   /** Number of deletions to ship, counted up to `maxCountedDeletions`. */
   deletions: number
@@ -71,7 +71,8 @@ const sql = {
   deletions: `select count(*) from (select 1 from shipping_deletions limit ${maxCountedDeletions})`,
   deletedIds: "select id from shipping_deletions where id <= :shippedId order by id limit :limit",
   isDeleted: "select exists (select 1 from shipping_deletions where id = :id)",
-  // The cluster can have deleted the events with the highest ids. A later event must not get an id below the watermark.
+  // The cluster might have deleted the events with the highest ids. A later event must not get an id below the
+  // watermark.
   reserve: `
     insert into event_rows (id, website_rid, type_id, ts, delay, via_key, crawler)
     select :id, -1, 0, 0, 0, 0, 0 where :id > (select coalesce(max(id), 0) from event_rows)`,
@@ -128,7 +129,7 @@ function isWatermarkChange(change: ShippingChange): change is WatermarkChange {
 }
 
 /**
- * Records that a restored file can differ from the cluster: deletions after the backup can have been shipped. Does
+ * Records that a restored file might differ from the cluster: deletions after the backup might have been shipped. Does
  * nothing if the file has never shipped, or is of a version without shipping.
  */
 export function compareAfterRestore(db: Db): void {
@@ -149,7 +150,7 @@ export function shippingLag(db: Db, shippedId: number): ShippingLag {
   return { events, oldest, deletions: value(sql.deletions, {}) ?? 0 }
 }
 
-/** Ids of deleted events that the cluster can still have, in ascending order. */
+/** Ids of deleted events that the cluster might still have, in ascending order. */
 export function deletedIds(db: Db, shippedId: number, limit: number): number[] {
   return db.prepare(sql.deletedIds).pluck().all({ shippedId, limit }) as number[]
 }

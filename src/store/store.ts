@@ -32,7 +32,7 @@ export interface StoreOptions extends BatcherOptions {
 }
 
 export interface StoreCallbacks {
-  /** Receives failures of SQLite and the disk. */
+  /** Receives SQLite and disk failures. */
   onFault: (error: unknown) => void
   /** Receives warnings for the operator, for example when events are rejected or the clock was set. */
   onWarning: (message: string) => void
@@ -40,7 +40,7 @@ export interface StoreCallbacks {
   onCommit?: (commit: CommitResult, seconds: number) => void
 }
 
-/** ms that startup waits for a lock of another process. */
+/** ms that startup waits while another process holds a lock. */
 const startTimeout = 5_000
 /** ms between two checks for websites and keys that the command line changed. The guaranteed maximum is one second. */
 const registryPoll = 250

@@ -21,7 +21,7 @@ export async function callServer<Body extends object>(
   const signal = AbortSignal.timeout(body === undefined ? timeout : queryTimeout)
   const response = await request(url, path, context, signal, body)
   const json = parseObject(await response.text().catch((error) => throwUnreachable(url, error)))
-  // A successful response of the server has the form that its API defines.
+  // A successful response has the format that the API of the server defines.
   if (response.status === 200 && json?.success === true) return json as Body
   throw statusError(url, response.status, json)
 }
@@ -50,7 +50,7 @@ async function request(
   if (key === "") throw new UserError("DATABUDDY_KEY is not set", "set it to a key with the scope read:data")
   const url = URL.parse(address)
   if (!url || !/^https?:$/.test(url.protocol)) {
-    throw new UserError(`--url ${address} is not a URL`, "use the form http://127.0.0.1:4000")
+    throw new UserError(`--url ${address} is not a URL`, "use a URL such as http://127.0.0.1:4000")
   }
   try {
     return await fetch(`${url.href.replace(/\/$/, "")}${path}`, {

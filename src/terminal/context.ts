@@ -1,6 +1,6 @@
 import type { Environment } from "../environment.ts"
 
-/** Everything that a command uses of its process. Tests pass their own. */
+/** Everything that a command uses from its process. Tests pass their own. */
 export interface Context {
   environment: Environment
   newId: () => string

@@ -45,7 +45,7 @@ const hints: Partial<Record<RejectionReason, string>> = {
   conflict: "list what exists with databuddy website list, key list or user list",
 }
 
-/** Converts an error of the store or of input validation to the terms of the command line. */
+/** Converts an error from the store or from input validation to the terms of the command line. */
 export function toUserError(error: RequestError): UserError {
   const noWebsite = error.fields?.some(({ field }) => field.startsWith("websites."))
   const reason = noWebsite ? "website_unknown" : error.reason

@@ -30,8 +30,8 @@ import {
   userChangesSchema,
 } from "./schema.ts"
 
-// Validates the input of HTTP and of the command line for users. Every function takes any value and throws `invalid_shape` with all
-// invalid fields.
+// Validates input from HTTP and the command line for users. Every function accepts any value and throws `invalid_shape`
+// with all invalid fields.
 
 export type UserChanges = Partial<Pick<User, "role" | "websites" | "sections">>
 

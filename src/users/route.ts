@@ -230,10 +230,10 @@ async function resetUser(
   return { body: { invite: newInviteJson(invite) } }
 }
 
-/** Throws `user_not_found`, and `grant_too_wide` if the user has more permissions than `own`. */
-function findCoveredUser(db: Db, id: string, own: Caller): User {
+/** Throws `user_not_found`, and `grant_too_wide` if the user has more permissions than `caller`. */
+function findCoveredUser(db: Db, id: string, caller: Caller): User {
   const user = findUser(db, id)
-  requireCoveredBy(grantOf(user), own)
+  requireCoveredBy(grantOf(user), caller)
   return user
 }
 

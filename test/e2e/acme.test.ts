@@ -85,7 +85,7 @@ function serialNumber(): Promise<string> {
 describe("without a certificate,", () => {
   test("the start message and the log say what is missing, and the server waits", async () => {
     expect(server.output()).toContain(
-      `will listen on https://${name} as soon as it has a certificate, and stores in ${db}`,
+      `will listen on https://${name} as soon as it has a certificate, and stores data in ${db}`,
     )
     expect(server.output()).toContain(`  https://${name}/invite/`)
     await server.prints("no certificate yet: HTTPS starts when there is one")
@@ -154,7 +154,7 @@ test("a restart uses the stored certificate", async () => {
   const [requests, serial] = [authority.counts.requests, await serialNumber()]
   expect(await server.stop()).toBe(0)
   server = await start()
-  expect(server.output()).toContain(`listens on https://127.0.0.1:${port} and stores in`)
+  expect(server.output()).toContain(`listens on https://127.0.0.1:${port} and stores data in`)
   expect([authority.counts.requests, await serialNumber()]).toEqual([requests, serial])
 })
 

@@ -720,7 +720,7 @@ describe("databuddy check", () => {
     [
       "a migration that has not been applied",
       `delete from migrations where name = '${newestMigration}'`,
-      `the migration ${newestMigration} is not applied`,
+      `the migration ${newestMigration} has not been applied`,
     ],
   ]
   test.each(broken)("finds %s", async (_, sql, problem) => {

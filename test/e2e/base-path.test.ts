@@ -70,7 +70,7 @@ describe.each(["", "/stats"])("requests below '%s'", (prefix) => {
 })
 
 test("the start message names the path", () => {
-  expect(server.output()).toContain(` listens on ${origin}/stats and stores in`)
+  expect(server.output()).toContain(` listens on ${origin}/stats and stores data in`)
   expect(server.output()).toContain(`\n  ${origin}/stats/invite/`)
   expect(server.output()).toContain(`curl -X POST "${origin}/stats/track?website_id=`)
 })

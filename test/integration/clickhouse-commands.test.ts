@@ -228,7 +228,7 @@ test("load does not run beside another process that ships, and says so", async (
   const { code, err } = await onFile("load")
   lock.release()
   expect(code).toBe(1)
-  expect(err).toContain("are shipped by another process")
+  expect(err).toContain("another process is already shipping the events of")
 })
 
 describe("after events were removed from the file", () => {
@@ -442,9 +442,9 @@ test("doctor names the cluster and what is not shipped", async () => {
   }
   expect(await lines()).toMatch(/^ok .*answers; no events have been shipped yet$/)
   await onFile("load")
-  expect(await lines()).toMatch(/^ok .*0 events and 0 deletions are not shipped yet$/)
+  expect(await lines()).toMatch(/^ok .*0 events and 0 deletions have not been shipped yet$/)
   stub.hasTables = false
-  expect(await lines()).toMatch(/^todo .*the migration 0001_events is not applied/)
+  expect(await lines()).toMatch(/^todo .*the migration 0001_events has not been applied/)
 })
 
 test("migrate --print prints statements for one server", async () => {

@@ -100,8 +100,8 @@ test("values of a query are parameters, and never a part of the statement", asyn
 
 describe("a query that exceeds a limit in the cluster fails, and the error names the flag", () => {
   const cases: [name: string, number: number, error: string][] = [
-    ["of time", 159, "than --clickhouse-query-time allows, which is 7 s"],
-    ["of memory", 241, "than --clickhouse-query-memory allows, which is 1000000000 bytes"],
+    ["of time", 159, "than the 7 s that --clickhouse-query-time allows"],
+    ["of memory", 241, "than the 1000000000 bytes that --clickhouse-query-memory allows"],
     ["of the result", 396, "is larger than 134217728 bytes"],
   ]
   test.each(cases)("%s", async (_, number, error) => {

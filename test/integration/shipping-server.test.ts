@@ -95,7 +95,7 @@ test("a server starts while another process ships its events, and ships them aft
   await store(2)
   app.start()
   expect(await metric("failures_total")).toBe(1)
-  expect(app.logged.join("\n")).toContain("are shipped by another process")
+  expect(app.logged.join("\n")).toContain("another process is already shipping the events of")
   lock.release()
   await eventually(() => stub.events.size === 2, patient)
 })

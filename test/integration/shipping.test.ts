@@ -359,7 +359,7 @@ const wrong: { what: string; change: () => void; says: string }[] = [
     change: () => {
       stub.hasTables = false
     },
-    says: "the migration 0001_events is not applied",
+    says: "the migration 0001_events has not been applied",
   },
   {
     what: "tables of a newer version",

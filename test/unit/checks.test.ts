@@ -209,7 +209,7 @@ const healthy: Case[] = [
     when: "the ClickHouse cluster answers",
     facts: { cluster: shipping },
     about: "cluster",
-    says: "https://h/d answers; 5 events and 2 deletions are not shipped yet",
+    says: "https://h/d answers; 5 events and 2 deletions have not been shipped yet",
   },
   {
     when: "events were shipped, and --clickhouse is not set",
@@ -224,13 +224,13 @@ const problems: Case[] = [
     when: "the ClickHouse cluster does not answer",
     facts: { cluster: { ...shipping, failure: { message: "https://h/d does not answer", hint: undefined } } },
     about: "cluster",
-    says: "https://h/d does not answer; 5 events and 2 deletions are not shipped yet",
+    says: "https://h/d does not answer; 5 events and 2 deletions have not been shipped yet",
   },
   {
     when: "events wait for the cluster for too long",
     facts: { cluster: { ...shipping, lag: { events: 5, oldest: now - 1_000_000, deletions: 2 } } },
     about: "cluster",
-    says: "the oldest event that is not shipped is from 2026-08-01T11:43:20.000Z",
+    says: "the oldest unshipped event is from 2026-08-01T11:43:20.000Z",
   },
   {
     when: "the file of --geo-db cannot be read",

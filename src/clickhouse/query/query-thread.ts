@@ -14,7 +14,7 @@ import type { ClusterMessage, ClusterRequest } from "./messages.ts"
 /** Set by src/build.ts. */
 declare const BUILD_COMMIT: string | undefined
 
-/** A binary holds all code in one file in the repository's root, and a worker keeps the path from which it was built. */
+/** A binary bundles all code into one file at the repository's root, and names a worker by its source path. */
 const workerFile =
   typeof BUILD_COMMIT === "string" ? "./src/clickhouse/query/query-worker.ts" : "./query-worker.ts"
 

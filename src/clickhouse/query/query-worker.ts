@@ -154,11 +154,11 @@ function limitError(
   switch (number) {
     case errorNumbers.timeLimit:
       return invalidParameter(
-        `this query takes longer in ClickHouse than --clickhouse-query-time allows, which is ${seconds} s: ${advice}`,
+        `this query takes longer in ClickHouse than the ${seconds} s that --clickhouse-query-time allows: ${advice}`,
       )
     case errorNumbers.memoryLimit:
       return invalidParameter(
-        `this query needs more memory in ClickHouse than --clickhouse-query-memory allows, which is ${bytes} bytes, or than the server has: ${advice}`,
+        `this query needs more memory in ClickHouse than the ${bytes} bytes that --clickhouse-query-memory allows, or than the server has: ${advice}`,
       )
     case errorNumbers.resultLimit:
       return invalidParameter(

@@ -1,8 +1,8 @@
 import type { Scan } from "./scan.ts"
 
-/** Dependencies of the report of a query. */
+/** What a report depends on. */
 export interface ReportContext {
-  /** A new statement over the events of the cluster and of the tail. */
+  /** Creates a statement over the events in the cluster and in the tail. */
   scan: () => Scan
   /** Runs a statement whose rows are arrays. Throws a ClusterError. */
   run: <Row extends unknown[]>(scan: Scan, sql: string) => Promise<Row[]>

@@ -54,7 +54,7 @@ const comparison =
   (operator: string): Test =>
   ({ number, list, bind }) => {
     const limit = Number(list[0])
-    // No comparison with something other than a number is true.
+    // A comparison with a value that is not a number is never true.
     return Number.isNaN(limit) ? "0" : `ifNull(${number} ${operator} ${bind("Float64", limit)}, 0)`
   }
 

@@ -39,7 +39,7 @@ export interface FileSnapshot {
   /** Events with higher ids. */
   tail: SentTable
   tailRows: number
-  /** Ids of events that are deleted here, and can still be in the cluster. */
+  /** Ids of events that were deleted here, and might still be in the cluster. */
   deleted: SentTable
   /** rid → id in the cluster. */
   websites: ReadonlyMap<number, string>
@@ -69,14 +69,16 @@ export class SnapshotSource {
     const shipping = readShipping(db)
     if (!shipping || shipping.shippedId === 0) throw new NotSupportedError("nothing is shipped yet")
     if (shipping.mustCompare)
-      throw new NotSupportedError("the cluster has to be compared with the file first, because it can differ")
+      throw new NotSupportedError(
+        "the cluster has to be compared with the file first, because they might differ",
+      )
     const websites = new Map(listWebsites(db).map(({ rid, id }) => [rid, id]))
     const ids = new Set(websites.values())
     for (const id of db.prepare(sql.deletedWebsites).pluck().all() as string[])
       if (ids.has(id)) throw new NotSupportedError(`the events of an earlier website ${id} are being deleted`)
     const deletions = deletedIds(db, shipping.shippedId, limits.deletions + 1)
     if (deletions.length > limits.deletions)
-      throw new NotSupportedError("too many deletions are not shipped yet")
+      throw new NotSupportedError("too many deletions have not been shipped yet")
     const deleted = new RowEncoder()
     for (const id of deletions) deleted.integer(id)
     websites.set(withoutWebsite, "")
@@ -100,11 +102,12 @@ export class SnapshotSource {
       to: Number.MAX_SAFE_INTEGER,
     })
     const last = lastEventId(this.db)
-    if (last - after > this.limits.rows) throw new NotSupportedError("too many events are not shipped yet")
+    if (last - after > this.limits.rows)
+      throw new NotSupportedError("too many events have not been shipped yet")
     for (const { events } of reader.inRange(after, last, rowsPerRead)) {
       for (const event of events) encoder.add(event)
       if (encoder.bytes > this.limits.bytes)
-        throw new NotSupportedError("too many events are not shipped yet")
+        throw new NotSupportedError("too many events have not been shipped yet")
     }
     return encoder
   }

@@ -147,7 +147,7 @@ export async function retention(
   return { buckets, cohorts }
 }
 
-/** The units that a number of a report counts, as a subquery. */
+/** The units that a count in a report includes, as a subquery. */
 export function countedUnits(of: ReportCount, scan: Scan): string {
   if ("step" in of) {
     const { query, step, isDropOff, value } = of

@@ -103,9 +103,9 @@ export class DistinctIds implements Measurement {
   }
 
   #add(group: number, id: number): void {
-    const own = this.#groups[group] as IdSet | IdList | number
-    if (typeof own === "object") this.#ownSet(group).add(id)
-    else if (id !== 0 && own !== id) {
+    const stored = this.#groups[group] as IdSet | IdList | number
+    if (typeof stored === "object") this.#ownSet(group).add(id)
+    else if (id !== 0 && stored !== id) {
       const known = this.#of(group)
       if (known === 0) this.#groups[group] = id
       else if (known !== id) this.#ownSet(group).add(id)
@@ -157,14 +157,14 @@ export class DistinctIds implements Measurement {
 
   /** Returns a set that can be modified. */
   #ownSet(group: number): IdSet {
-    const own = this.#groups[group] as IdSet | IdList | number
-    if (own instanceof IdSet) return own
+    const stored = this.#groups[group] as IdSet | IdList | number
+    if (stored instanceof IdSet) return stored
     const known = this.#of(group)
     const set =
       known instanceof IdSet ? IdSet.over(known, this.range, this.budget) : new IdSet(this.range, this.budget)
     if (typeof known === "number") set.add(known)
     else if (isList(known)) set.addAll(known.ids, all(known))
-    if (typeof own === "object") this.budget.reserve(-listBytes - own.ids.length * 4)
+    if (typeof stored === "object") this.budget.reserve(-listBytes - stored.ids.length * 4)
     this.#groups[group] = set
     return set
   }

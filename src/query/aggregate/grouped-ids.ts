@@ -217,23 +217,23 @@ export class GroupedIds implements Measurement {
   /** Counts the distinct ids in all lists of a group, on all levels. */
   #countDistinct(group: number): number {
     const { base } = this
-    const own = this.#listsOf(group)
+    const addedLists = this.#listsOf(group)
     const below: IdList[] = []
     for (let level = base; level; level = level.base) below.push(...level.#listsOf(group))
-    const [added, total] = [this.#total(own), this.#total(below)]
+    const [added, total] = [this.#total(addedLists), this.#total(below)]
     const steps = added * below.length * Math.log2(total + 1)
     const isSearch = base !== undefined && steps * idsPerStep < total
     // Counting in the base uses a stamp too.
     const ofBase = isSearch ? base.value(group) : 0
     const { array, stamp } = this.stamps.of(this.range)
     if (!isSearch)
-      return [...own, ...below].reduce(
+      return [...addedLists, ...below].reduce(
         (sum, { table, group }) => sum + markNew(table.#ownIds(group), array, stamp),
         0,
       )
     const known = below.map(({ table, group }) => table.#sortedIds(group))
     let count = ofBase
-    for (const { table, group } of own) {
+    for (const { table, group } of addedLists) {
       for (const id of table.#ownIds(group)) {
         if (array[id] === stamp) continue
         array[id] = stamp

@@ -113,7 +113,7 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
           `result ${finalizer.key}`,
           range,
           budget,
-          (own) => this.#finalized(this.#sealed(range, own), finalizer),
+          (childBudget) => this.#finalized(this.#sealed(range, childBudget), finalizer),
           finalizer.bytesOf,
         )
     budget.release()
@@ -194,7 +194,7 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
     const intervals = this.#intervalsOf(range)
     return intervals.length > 1
       ? this.#cumulative(range, intervals, budget)
-      : this.#cachedInRange("base", range, budget, (own) => this.#scan(range, own))
+      : this.#cachedInRange("base", range, budget, (childBudget) => this.#scan(range, childBudget))
   }
 
   /** Aggregates blocks only. For a short range, only the final result is cached, not the aggregate. */
@@ -221,9 +221,11 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
     const until = { ...range, to: cut }
     // The name does not contain the cut, so the entry for the next cut soon replaces this entry.
     const name = `until ${range.from} ${this.aggregation.keyOf(range)}`
-    const earlier = yield* this.#cached(name, `${cut} ${this.#stateOf(until)}`, budget, (own) => {
+    const earlier = yield* this.#cached(name, `${cut} ${this.#stateOf(until)}`, budget, (childBudget) => {
       const intervals = this.#intervalsOf(until)
-      return intervals.length > 1 ? this.#merged(until, intervals, own) : this.#scan(until, own)
+      return intervals.length > 1
+        ? this.#merged(until, intervals, childBudget)
+        : this.#scan(until, childBudget)
     })
     const aggregate = this.aggregation.empty(range, budget, earlier)
     yield* aggregate.merge(yield* this.#packed({ ...range, from: cut }, budget))
@@ -239,30 +241,37 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
     const cached = isOnGrid(range) ? cache.find<CumulativeAggregate<Aggregate>>(name, stateBefore) : undefined
     if (cached) this.snapshot.usedCache = true
     if (cached?.state === state) return cached.all
-    const own = budget.child()
-    const earlier = cached?.earlier ?? (yield* this.#merged(before, intervals.slice(0, -1), own))
-    const bytes = cached?.bytes ?? own.reserved
-    const all = this.aggregation.empty(range, own, earlier)
-    yield* all.merge(yield* this.#interval(last, own))
+    const childBudget = budget.child()
+    const earlier = cached?.earlier ?? (yield* this.#merged(before, intervals.slice(0, -1), childBudget))
+    const bytes = cached?.bytes ?? childBudget.reserved
+    const all = this.aggregation.empty(range, childBudget, earlier)
+    yield* all.merge(yield* this.#interval(last, childBudget))
     const cumulative: CumulativeAggregate<Aggregate> = { earlier, bytes, state, all }
-    const totalBytes = own.reserved + (cached ? bytes : 0)
-    if (isOnGrid(range) && cache.put(name, stateBefore, cumulative, totalBytes, false)) own.release()
+    const totalBytes = childBudget.reserved + (cached ? bytes : 0)
+    if (isOnGrid(range) && cache.put(name, stateBefore, cumulative, totalBytes, false)) childBudget.release()
     return all
   }
 
   *#merged(range: Range, intervals: readonly Range[], budget: MemoryBudget): Generator<void, Aggregate> {
     const aggregate = this.aggregation.empty(range, budget)
     for (const interval of intervals) {
-      const own = budget.child()
-      yield* aggregate.merge(yield* this.#interval(interval, own))
-      own.release()
+      const childBudget = budget.child()
+      yield* aggregate.merge(yield* this.#interval(interval, childBudget))
+      childBudget.release()
       yield
     }
     return aggregate
   }
 
   #interval(range: Range, budget: MemoryBudget): Generator<void, Aggregate> {
-    return this.#cachedInRange("interval", range, budget, (own) => this.#packed(range, own), undefined, true)
+    return this.#cachedInRange(
+      "interval",
+      range,
+      budget,
+      (childBudget) => this.#packed(range, childBudget),
+      undefined,
+      true,
+    )
   }
 
   *#packed(range: Range, budget: MemoryBudget): Generator<void, Aggregate> {
@@ -298,8 +307,8 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
     what: string,
     range: Range,
     budget: MemoryBudget,
-    compute: (own: MemoryBudget) => Generator<void, Value>,
-    bytesOf?: (value: Value, own: MemoryBudget) => number,
+    compute: (childBudget: MemoryBudget) => Generator<void, Value>,
+    bytesOf?: (value: Value, childBudget: MemoryBudget) => number,
     isSpare?: boolean,
   ): Generator<void, Value> {
     if (!this.#isCacheable(range) || !isOnGrid(range)) return yield* compute(budget)
@@ -318,8 +327,8 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
     name: string,
     state: string,
     budget: MemoryBudget,
-    compute: (own: MemoryBudget) => Generator<void, Value>,
-    bytesOf: (value: Value, own: MemoryBudget) => number = (_, own) => own.reserved,
+    compute: (childBudget: MemoryBudget) => Generator<void, Value>,
+    bytesOf: (value: Value, childBudget: MemoryBudget) => number = (_, childBudget) => childBudget.reserved,
     isSpare = false,
   ): Generator<void, Value> {
     const { cache } = this.snapshot
@@ -328,9 +337,9 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
       this.snapshot.usedCache = true
       return cached.value
     }
-    const own = budget.child()
-    const value = yield* compute(own)
-    if (cache.put(name, state, { value }, bytesOf(value, own), isSpare)) own.release()
+    const childBudget = budget.child()
+    const value = yield* compute(childBudget)
+    if (cache.put(name, state, { value }, bytesOf(value, childBudget), isSpare)) childBudget.release()
     return value
   }
 

@@ -84,8 +84,8 @@ export class CallerQueue {
   /** Resolves once the request counts as running. */
   #waitForSlot({ name, isShared }: Client, bytes: number, signal: AbortSignal): Promise<void> {
     const { waiting, waitingPerCaller, waitingBytes, maxWait } = this.limits
-    const own = this.#waiting.get(name) ?? []
-    if (own.length >= waitingPerCaller) {
+    const waitingOfCaller = this.#waiting.get(name) ?? []
+    if (waitingOfCaller.length >= waitingPerCaller) {
       const detail = `${waitingPerCaller} of your queries are already waiting: send fewer at the same time, or put several parameters into one request`
       throw new RequestError("rate_limited", { retryAfter, detail })
     }
@@ -98,8 +98,8 @@ export class CallerQueue {
         signal.removeEventListener("abort", abort)
         this.#waitingTotal--
         this.#waitingBytes -= bytes
-        own.splice(own.indexOf(request), 1)
-        if (own.length === 0) this.#waiting.delete(name)
+        waitingOfCaller.splice(waitingOfCaller.indexOf(request), 1)
+        if (waitingOfCaller.length === 0) this.#waiting.delete(name)
       }
       const start = () => {
         leave()
@@ -115,8 +115,8 @@ export class CallerQueue {
       }, maxWait)
       const request: WaitingRequest = { name, isShared, bytes, start }
       signal.addEventListener("abort", abort)
-      own.push(request)
-      this.#waiting.set(name, own)
+      waitingOfCaller.push(request)
+      this.#waiting.set(name, waitingOfCaller)
       this.#waitingTotal++
       this.#waitingBytes += bytes
     })

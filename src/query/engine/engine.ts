@@ -13,9 +13,7 @@ import type { QueryFailure, RenderedRows, ResponseLimits, WorkerMessage, WorkerR
 /** Set by src/build.ts. */
 declare const BUILD_COMMIT: string | undefined
 
-/**
- * A binary holds all code in one file at the root of the repository, and a worker keeps the path of its source file.
- */
+/** A binary bundles all code into one file at the repository's root, and names a worker by its source path. */
 const workerFile =
   typeof BUILD_COMMIT === "string" ? "./src/query-api/worker.ts" : "../../query-api/worker.ts"
 

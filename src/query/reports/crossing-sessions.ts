@@ -139,9 +139,9 @@ function* crossingIds(
     yield
   }
   const all = days.map((_, index): Ids => {
-    const own = sealed.crossing[index] ?? none
+    const crossingIds = sealed.crossing[index] ?? none
     const more = added[index] as ReadonlySet<number>
-    return more.size === 0 ? own : withKey(Uint32Array.from([...own.ids, ...more]).sort())
+    return more.size === 0 ? crossingIds : withKey(Uint32Array.from([...crossingIds.ids, ...more]).sort())
   })
   const crossing = all.reduce((sum, { ids }) => sum + ids.length, 0)
   if (crossing * crossingShare > sealed.total) return undefined
@@ -167,8 +167,8 @@ function* sealedDays(
   for (const day of days) lists.push(yield* idsOf(source, day, name, size, budget))
   const olderCount = Math.max(0, days.length - recentDays)
   const older = yield* olderDays(source, name, lists.slice(0, olderCount), budget)
-  const own = budget.child()
-  own.reserve(size * 2 + days.length * listBytes)
+  const childBudget = budget.child()
+  childBudget.reserve(size * 2 + days.length * listBytes)
   const dayOf = new Uint16Array(size)
   dayOf.set(older.dayOf)
   const added = days.map((): number[] => [])
@@ -189,8 +189,8 @@ function* sealedDays(
   })
   const total = lists.reduce((sum, { length }) => sum + length, 0)
   const sessionDays = { dayOf, crossing, total }
-  const bytes = own.reserved + crossing.reduce((sum, { ids }) => sum + ids.byteLength, 0)
-  if (cache.put(key, state, sessionDays, bytes, false)) own.release()
+  const bytes = childBudget.reserved + crossing.reduce((sum, { ids }) => sum + ids.byteLength, 0)
+  if (cache.put(key, state, sessionDays, bytes, false)) childBudget.release()
   return sessionDays
 }
 
@@ -209,8 +209,8 @@ function* idsOf(
   const key = `sessions of day ${day.day} ${name}`
   const known = cache.find<Uint32Array>(key, day.state)
   if (known) return known
-  const own = budget.child()
-  own.reserve(size)
+  const childBudget = budget.child()
+  childBudget.reserve(size)
   const seen = new Uint8Array(size)
   const ids: number[] = []
   for (const entry of day.sealed()) {
@@ -223,7 +223,7 @@ function* idsOf(
     }
     yield
   }
-  own.release()
+  childBudget.release()
   const list = Uint32Array.from(ids)
   const bytes = list.byteLength + listBytes
   if (!cache.put(key, day.state, list, bytes, true)) budget.reserve(bytes)
@@ -245,8 +245,8 @@ function* olderDays(
   const known = cache.find<SessionDays>(key, state)
   if (known) return known
   const largest = lists.reduce((most, ids) => ids.reduce((more, id) => Math.max(more, id), most), 0)
-  const own = budget.child()
-  own.reserve((largest + 1) * 2 + lists.length * listBytes)
+  const childBudget = budget.child()
+  childBudget.reserve((largest + 1) * 2 + lists.length * listBytes)
   const dayOf = new Uint16Array(largest + 1)
   for (const [index, ids] of lists.entries()) {
     for (const id of ids) dayOf[id] = dayOf[id] === 0 ? index + 1 : several
@@ -254,8 +254,8 @@ function* olderDays(
   }
   const crossing: Ids[] = []
   for (const ids of lists) {
-    const own = ids.filter((id) => dayOf[id] === several)
-    crossing.push(own.length > 0 ? withKey(own.sort()) : none)
+    const crossingIds = ids.filter((id) => dayOf[id] === several)
+    crossing.push(crossingIds.length > 0 ? withKey(crossingIds.sort()) : none)
     yield
   }
   const sessionDays = { dayOf, crossing }
@@ -264,10 +264,10 @@ function* olderDays(
       key,
       state,
       sessionDays,
-      own.reserved + crossing.reduce((sum, { ids }) => sum + ids.byteLength, 0),
+      childBudget.reserved + crossing.reduce((sum, { ids }) => sum + ids.byteLength, 0),
       false,
     )
   )
-    own.release()
+    childBudget.release()
   return sessionDays
 }

@@ -122,14 +122,14 @@ function* bestAttempts<Result>(
   const { ends } = byUnit
   const entriesOfUnit = (unit: number) => (ends[unit] as number) - (ends[unit - 1] as number)
   for (const part of partitionUnits(finder.ambiguous, entriesOfUnit, budget)) {
-    const own = budget.child()
-    const ordered = new ReceiptOrder(part, units.dictionarySize, own)
+    const childBudget = budget.child()
+    const ordered = new ReceiptOrder(part, units.dictionarySize, childBudget)
     yield* scan((batch, { first, end, masks }, codes) => {
       const maskOf = typeof masks === "number" ? () => masks : (index: number) => masks[index] as number
       for (const ids of units.idsOf(batch)) ordered.add(batch, ids, first, end, maskOf, codes)
     })
     yield* ordered.each(source, (events) => finder.processOrdered(events))
-    own.release()
+    childBudget.release()
   }
   return collector.result()
 }

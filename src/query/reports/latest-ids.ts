@@ -80,12 +80,12 @@ function* countedUnits(
   budget: MemoryBudget,
 ): Generator<void, IdSet> {
   const counted = new IdSet(units.dictionarySize, budget)
-  const own = budget.child()
+  const childBudget = budget.child()
   const add = (id: number) => counted.add(id)
   if ("step" in of)
-    yield* addUnitsAtStep({ query: withKindFilter(of.query), units, source, budget: own }, of, add)
-  else yield* addCohort({ query: withKindFilter(of.query), units, source, budget: own }, of, add)
-  own.release()
+    yield* addUnitsAtStep({ query: withKindFilter(of.query), units, source, budget: childBudget }, of, add)
+  else yield* addCohort({ query: withKindFilter(of.query), units, source, budget: childBudget }, of, add)
+  childBudget.release()
   return counted
 }
 

@@ -6,8 +6,9 @@ import { forEachEvent, type Selection } from "../structures/selection.ts"
 import { isBounce, pageSeconds } from "./bounce.ts"
 
 /**
- * A traffic query also reads this many ms before its range, to find the first view of each session, and its other views
- * and events: a session that starts before midnight keeps its source on the next day. Longer than nearly all sessions.
+ * A traffic query also reads this many ms before its range, to find the first view of each session, and the session's
+ * other views and events: a session that starts before midnight keeps its source on the next day. Nearly all sessions
+ * are shorter.
  */
 export const sessionLookBack = dayMs
 
@@ -20,7 +21,7 @@ const isSelected = 16
 /** Its views are counted elsewhere. */
 const isExcluded = 32
 
-/** The time of a view of each session: 6 bytes for each session id, where Unix ms would take 8. */
+/** The time of one view per session. Takes 6 bytes for each session id; Unix ms would take 8. */
 class ViewTimes {
   /** Days since the first day of the range, plus 1; 0 for a session without a view. */
   readonly #days: Uint16Array
@@ -42,10 +43,10 @@ class ViewTimes {
     return this.#days[id] === 0
   }
 
-  /** True if the session has a later time. `day`: as from `dayOf`. */
+  /** True if the time stored for the session is later. `day`: from `dayOf`. */
   isAfter(id: number, day: number, ms: number): boolean {
-    const own = this.#days[id] as number
-    return own > day || (own === day && (this.#ms[id] as number) > ms)
+    const storedDay = this.#days[id] as number
+    return storedDay > day || (storedDay === day && (this.#ms[id] as number) > ms)
   }
 
   set(id: number, day: number, ms: number): void {
@@ -69,7 +70,7 @@ export interface SessionFacts {
   first: boolean
   /** The group that its first or last view belongs to. */
   code: "first" | "last" | undefined
-  /** If it is a bounce, and how long its pages were open. */
+  /** Whether it is a bounce, and how long its pages were open. */
   totals: boolean
 }
 
@@ -96,11 +97,13 @@ export class PageSessions {
     this.#flags = new Uint8Array(size)
   }
 
-  /** `fits`: which views match the session filters; undefined: all. `groups`: the group of each view. */
+  /**
+   * `matches`: 1 for each view that matches the session filters; undefined if all do. `groups`: the group of each view.
+   */
   addViews(
     batch: Batch,
     selection: Selection,
-    fits: Uint8Array | undefined,
+    matches: Uint8Array | undefined,
     groups: Uint32Array | undefined,
   ): void {
     const [ids, times, flags] = [batch.sessions(), batch.times(), this.#flags]
@@ -116,7 +119,7 @@ export class PageSessions {
         const ms = times[index] as number
         if (first.isUnset(id) || first.isAfter(id, day, ms)) {
           first.set(id, day, ms)
-          flag = (fits ? fits[index] : 1) === 1 ? flag | isSelected : flag & ~isSelected
+          flag = (matches ? matches[index] : 1) === 1 ? flag | isSelected : flag & ~isSelected
           if (codes && groups && !last) codes[id] = groups[index] as number
         }
       }
@@ -176,7 +179,7 @@ export class PageSessions {
   }
 
   /** True if the views of the session are counted. */
-  fits(id: number): boolean {
+  isIncluded(id: number): boolean {
     return ((this.#flags[id] as number) & (isSelected | isExcluded)) === isSelected
   }
 

@@ -58,13 +58,13 @@ export function* paths(
   yield* neighbors.countAll()
   const ambiguous = neighbors.ambiguous()
   for (const sessions of partitionUnits(ambiguous, (session) => neighbors.eventsOf(session), budget)) {
-    const own = budget.child()
-    const ordered = new ReceiptOrder(sessions, source.dictionarySizes.sessions, own)
+    const childBudget = budget.child()
+    const ordered = new ReceiptOrder(sessions, source.dictionarySizes.sessions, childBudget)
     yield* visitBatches(source, scopeMatcher, (batch, selection) =>
       addLabeled(ordered, batch, selection, eventMatcher, keys),
     )
     yield* ordered.each(source, ({ labels }) => neighbors.countInOrder(labels))
-    own.release()
+    childBudget.release()
   }
   return { sessions: anchors.count, positions: neighbors.positions() }
 }

@@ -28,13 +28,13 @@ export function partitionUnits(
   const parts: number[][] = []
   let events = Number.POSITIVE_INFINITY
   for (const unit of units) {
-    const own = eventsOf(unit)
-    if (events + own > limit) {
+    const eventsInUnit = eventsOf(unit)
+    if (events + eventsInUnit > limit) {
       parts.push([])
       events = 0
     }
     parts.at(-1)?.push(unit)
-    events += own
+    events += eventsInUnit
   }
   return parts
 }
@@ -208,19 +208,20 @@ export class ReceiptOrder {
     yield
     const tied: number[] = []
     for (const slot of this.units.keys()) {
-      const own = order.subarray(ends[slot] as number, ends[slot + 1] as number)
+      const unitOrder = order.subarray(ends[slot] as number, ends[slot + 1] as number)
       // The sort is stable, so events of one batch and ms stay in order of arrival.
-      own.set([...own].sort((a, b) => this.#timeOf(a) - this.#timeOf(b)))
-      for (const run of this.#ties(own)) for (const at of run) if (this.#referenceOf(at) < 0) tied.push(at)
+      unitOrder.set([...unitOrder].sort((a, b) => this.#timeOf(a) - this.#timeOf(b)))
+      for (const run of this.#ties(unitOrder))
+        for (const at of run) if (this.#referenceOf(at) < 0) tied.push(at)
       if (slot % unitsPerStep === unitsPerStep - 1) yield
     }
     yield* this.#lookUp(tied, rows)
     for (const [slot, unit] of this.units.entries()) {
-      const own = order.subarray(ends[slot] as number, ends[slot + 1] as number)
-      for (const run of this.#ties(own))
+      const unitOrder = order.subarray(ends[slot] as number, ends[slot + 1] as number)
+      for (const run of this.#ties(unitOrder))
         run.set([...run].sort((a, b) => this.#referenceOf(a) - this.#referenceOf(b)))
       const [times, labels, codes] = [this.#times, this.#labels, this.#codes].map((all) =>
-        Array.from(own, (at) => all[at] as number),
+        Array.from(unitOrder, (at) => all[at] as number),
       ) as [number[], number[], number[]]
       visit({ unit, times, labels, codes })
       if (slot % unitsPerStep === unitsPerStep - 1) yield

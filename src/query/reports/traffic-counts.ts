@@ -147,8 +147,8 @@ export class TrafficCounts implements Mergeable<TrafficCounts> {
     for (const [from, label] of other.#labels.entries()) {
       if (from % groupsPerStep === groupsPerStep - 1) yield
       const group = this.#groupOf(label)
-      const add = (own: number[], others: number[]) => {
-        own[group] = (own[group] as number) + (others[from] as number)
+      const add = (totals: number[], added: number[]) => {
+        totals[group] = (totals[group] as number) + (added[from] as number)
       }
       add(this.#views, other.#views)
       add(this.#sessions, other.#sessions)

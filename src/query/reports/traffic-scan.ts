@@ -131,7 +131,7 @@ export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
       if (!selection) continue
       if (batch.kind === "page_view") {
         const codes = byView ? undefined : this.#codes?.codesOf(batch)
-        table.addViews(batch, selection, this.#fits(batch, selection), codes)
+        table.addViews(batch, selection, this.#matches(batch, selection), codes)
       } else if (batch.kind === "page_exit") table.addExits(batch, selection)
       else table.addOthers(batch, selection)
       yield
@@ -180,12 +180,12 @@ export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
   }
 
   /** One byte for each event of a batch: 1 if it matches the session filters; undefined if all do. */
-  #fits(batch: Batch, selection: Selection): Uint8Array | undefined {
+  #matches(batch: Batch, selection: Selection): Uint8Array | undefined {
     if (!this.#sessionMatcher.perEvent) return undefined
-    const fits = new Uint8Array(batch.count)
+    const matches = new Uint8Array(batch.count)
     const selected = this.#sessionMatcher.select(batch, selection)
-    if (selected) forEachEvent(selected, (index) => (fits[index] = 1))
-    return fits
+    if (selected) forEachEvent(selected, (index) => (matches[index] = 1))
+    return matches
   }
 
   #countViews(
@@ -197,7 +197,7 @@ export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
   ): void {
     const codes = this.#codes?.codesOf(batch)
     const byView = this.query.by?.view === "each"
-    const fits = this.#fits(batch, selection)
+    const matches = this.#matches(batch, selection)
     const [ids, times] = [batch.sessions(), batch.times()]
     const size = sizeOf(selection)
     const at = new Uint32Array(size)
@@ -206,7 +206,7 @@ export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
     for (let n = 0; n < size; n++) {
       const index = indexAt(selection, n)
       const id = ids[index] as number
-      if (id === 0 ? fits?.[index] === 0 : !table.fits(id)) continue
+      if (id === 0 ? matches?.[index] === 0 : !table.isIncluded(id)) continue
       const group = codes
         ? groups.groupOfCode(id === 0 || byView ? (codes[index] as number) : table.codeOf(id))
         : groups.groupAt(batch.base + (times[index] as number))

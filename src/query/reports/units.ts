@@ -84,12 +84,12 @@ function* profilesWithLinks(
       )
       let next = 0
       chunk.forEach(([, { length }], index) => {
-        const own = profiles.slice(next, next + length)
+        const linkedProfiles = profiles.slice(next, next + length)
         next += length
         const visitor = visitors[index] as number
         // The text of one id can equal the hash of another one.
         const before = linksOfWebsite.get(visitor)
-        const all = before === undefined ? own : merged(before, own)
+        const all = before === undefined ? linkedProfiles : merged(before, linkedProfiles)
         linksOfWebsite.set(visitor, all.length === 1 ? (all[0] as number) : all)
       })
       yield

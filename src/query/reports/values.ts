@@ -285,8 +285,8 @@ function addKind(kinds: Kinds, value: CountedValue, numbers: ReadonlySet<string>
   kinds.maxLength = Math.max(kinds.maxLength, text.length)
   if (numberOf(value) !== undefined || numbers.has(text)) kinds.numeric++
   else if (text === "true" || text === "false") kinds.boolean++
-  else if (dateForm.test(text) && !Number.isNaN(Date.parse(text))) kinds.date++
-  else if (urlForm.test(text)) kinds.url++
+  else if (datePattern.test(text) && !Number.isNaN(Date.parse(text))) kinds.date++
+  else if (urlPattern.test(text)) kinds.url++
 }
 
 /** Bytes of a value, including its entry in the sorted list that is created for the result. */
@@ -295,5 +295,5 @@ function bytesOfValue(value: CountedValue): number {
 }
 
 /** A calendar date, with or without a time. */
-export const dateForm = /^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$/
-const urlForm = /^https?:\/\/\S+$/i
+export const datePattern = /^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$/
+const urlPattern = /^https?:\/\/\S+$/i

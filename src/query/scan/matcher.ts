@@ -100,9 +100,9 @@ type BatchHead = Pick<Batch, "name" | "kind" | "website">
 type BatchTest = (batch: BatchHead) => boolean
 /**
  * Decides for each event, with one truth value per code, or for all events of the batch together. `only`: set if a
- * single code fits.
+ * single code matches.
  */
-type EventTest = (batch: Batch) => { codes: Codes; fits: Uint8Array; only?: number | undefined } | boolean
+type EventTest = (batch: Batch) => { codes: Codes; matches: Uint8Array; only?: number | undefined } | boolean
 
 /** Selects the events of a batch that match a set of filters. */
 export class Matcher {
@@ -201,12 +201,12 @@ export class Matcher {
       const result = test(batch)
       if (result === false) return undefined
       if (result === true) continue
-      const { codes, fits, only } = result
+      const { codes, matches, only } = result
       const count = matching
-        ? filterIndexes(matching, codes, fits, indexes)
+        ? filterIndexes(matching, codes, matches, indexes)
         : only === undefined
-          ? findIndexes(first, end, codes, fits, indexes)
-          : findIndexesOfCode(first, end, codes, only, fits, indexes)
+          ? findIndexes(first, end, codes, matches, indexes)
+          : findIndexesOfCode(first, end, codes, only, matches, indexes)
       if (count === 0) return undefined
       if (matching || count < end - first) matching = indexes.subarray(0, count)
     }
@@ -247,7 +247,7 @@ export class Matcher {
         return [website, visitorIds]
       }),
     )
-    const fits = Uint8Array.from([0, 1])
+    const matches = Uint8Array.from([0, 1])
     return (batch) => {
       const named = batch.profiles()
       const linkedIds = visitors.get(batch.website)
@@ -263,7 +263,7 @@ export class Matcher {
           id === 0 ? ids !== undefined && (linkedIds?.has(ids[index] as number) ?? false) : id === profile
         if (isMatch) some = codes[index] = 1
       }
-      return some === 1 && { codes, fits }
+      return some === 1 && { codes, matches }
     }
   }
 
@@ -274,20 +274,20 @@ export class Matcher {
     const { lookup, isNegation } = operators[filter.op]
     if (lookup === "presence") {
       const missing = predicateOf(filter)(undefined, undefined)
-      const fits = new Uint8Array(size).fill(Number(!missing))
-      fits[0] = Number(missing)
-      return (batch) => ({ codes: idsOf(batch), fits })
+      const matches = new Uint8Array(size).fill(Number(!missing))
+      matches[0] = Number(missing)
+      return (batch) => ({ codes: idsOf(batch), matches })
     }
     // The ids to select or to exclude.
     const textTest = idTextTest(filter)
     const ids = textTest
       ? this.lookup.foundIds(kind, textTest.key)
       : this.lookup.dictionaryIdsOf(kind, [filter.value].flat().map(String))
-    const fits = new Uint8Array(size).fill(Number(isNegation))
+    const matches = new Uint8Array(size).fill(Number(isNegation))
     let [count, last] = [0, 0]
     for (const id of ids) {
-      if (id === 0 || fits[id] !== Number(isNegation)) continue
-      fits[id] = Number(!isNegation)
+      if (id === 0 || matches[id] !== Number(isNegation)) continue
+      matches[id] = Number(!isNegation)
       last = id
       count++
     }
@@ -296,7 +296,7 @@ export class Matcher {
       const codes = idsOf(batch)
       // Most batches have no event of a given person, and indexOf detects that ten times as fast as a loop.
       if (count === 1 && codes.indexOf(last) < 0) return isNegation
-      return { codes, fits, only: count === 1 && !isNegation ? last : undefined }
+      return { codes, matches, only: count === 1 && !isNegation ? last : undefined }
     }
   }
 }
@@ -319,11 +319,11 @@ function columnTest(field: Dimension, test: ValuePredicate): EventTest {
 }
 
 /** One truth value per code, or a single one if it is the same for all codes. */
-function truthTable(truths: boolean[]): { fits: Uint8Array; only: number | undefined } | boolean {
+function truthTable(truths: boolean[]): { matches: Uint8Array; only: number | undefined } | boolean {
   if (truths.every(Boolean)) return true
   const only = truths.indexOf(true)
   if (only < 0) return false
-  return { fits: Uint8Array.from(truths, Number), only: truths.lastIndexOf(true) === only ? only : undefined }
+  return { matches: Uint8Array.from(truths, Number), only: truths.lastIndexOf(true) === only ? only : undefined }
 }
 
 /**
@@ -336,12 +336,12 @@ function keyTest(filter: Filter): EventTest {
   return (batch) => {
     if (lookup === "presence") {
       const has = presence(batch, [...batch.keys().keys()])
-      return { codes: has, fits: Uint8Array.from([test(undefined, undefined), test("", "")], Number) }
+      return { codes: has, matches: Uint8Array.from([test(undefined, undefined), test("", "")], Number) }
     }
     const matching = [...batch.keys().keys()].filter((key) => test(key, key))
     if (matching.length === 0) return isNegation
     if (matching.some((key) => batch.keys().get(key) === batch.count)) return !isNegation
-    return { codes: presence(batch, matching), fits: Uint8Array.from([isNegation, !isNegation], Number) }
+    return { codes: presence(batch, matching), matches: Uint8Array.from([isNegation, !isNegation], Number) }
   }
 }
 
@@ -374,14 +374,14 @@ function findIndexes(
   first: number,
   end: number,
   codes: Codes,
-  fits: Uint8Array,
+  matches: Uint8Array,
   indexes: Uint32Array,
   before = 0,
 ): number {
   let count = before
   for (let index = first; index < end; index++) {
     indexes[count] = index
-    count += fits[codes[index] as number] as number
+    count += matches[codes[index] as number] as number
   }
   return count
 }
@@ -392,7 +392,7 @@ function findIndexesOfCode(
   end: number,
   codes: Codes,
   code: number,
-  fits: Uint8Array,
+  matches: Uint8Array,
   indexes: Uint32Array,
 ): number {
   const inRange = codes.subarray(0, end)
@@ -400,18 +400,18 @@ function findIndexesOfCode(
   for (let index = inRange.indexOf(code, first); index >= 0; index = inRange.indexOf(code, index + 1)) {
     indexes[count++] = index
     if (count > minMatches && count * eventsPerMatch > index - first)
-      return findIndexes(index + 1, end, codes, fits, indexes, count)
+      return findIndexes(index + 1, end, codes, matches, indexes, count)
   }
   return count
 }
 
 /** Like `findIndexes`, but tests only the indexes in `among`, which can be the array `indexes` itself. */
-function filterIndexes(among: Uint32Array, codes: Codes, fits: Uint8Array, indexes: Uint32Array): number {
+function filterIndexes(among: Uint32Array, codes: Codes, matches: Uint8Array, indexes: Uint32Array): number {
   let count = 0
   for (let at = 0; at < among.length; at++) {
     const index = among[at] as number
     indexes[count] = index
-    count += fits[codes[index] as number] as number
+    count += matches[codes[index] as number] as number
   }
   return count
 }

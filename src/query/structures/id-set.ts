@@ -26,7 +26,7 @@ const spareShare = 1 / 64
  * which must not change any more, it stores only the ids that the base does not have.
  */
 export class IdSet {
-  #own = 0
+  #added = 0
   #slots: Uint32Array | undefined = new Uint32Array(initialSlots)
   #bits: Bitset | undefined
   /** The ids alone, once the set is packed. */
@@ -49,7 +49,7 @@ export class IdSet {
   }
 
   get size(): number {
-    return this.#own + (this.base?.size ?? 0)
+    return this.#added + (this.base?.size ?? 0)
   }
 
   has(id: number): boolean {
@@ -65,7 +65,7 @@ export class IdSet {
   addAll(ids: Uint32Array, selection: Selection): void {
     const { first, end, at } = selection
     this.#expect(sizeOf(selection))
-    if (this.#bits && !this.base) this.#own += addToBitset(this.#bits, ids, selection)
+    if (this.#bits && !this.base) this.#added += addToBitset(this.#bits, ids, selection)
     else if (at) for (let n = 0; n < at.length; n++) this.add(ids[at[n] as number] as number)
     else for (let index = first; index < end; index++) this.add(ids[index] as number)
   }
@@ -78,13 +78,13 @@ export class IdSet {
       const bit = 1 << (id & 31)
       if ((word & bit) !== 0) return
       bits[id >>> 5] = word | bit
-      this.#own++
+      this.#added++
       return
     }
     const slots = this.#slots as Uint32Array
     if (insertSlot(slots, id)) {
-      this.#own++
-      if (this.#own * 2 > slots.length) this.#grow(slots)
+      this.#added++
+      if (this.#added * 2 > slots.length) this.#grow(slots)
     }
   }
 
@@ -108,8 +108,8 @@ export class IdSet {
   /** Adds the ids of another set. */
   merge(other: IdSet): void {
     if (other.base) this.merge(other.base)
-    this.#expect(other.#own)
-    if (this.#bits && other.#bits && !this.base) this.#own += uniteBitsets(this.#bits, other.#bits)
+    this.#expect(other.#added)
+    if (this.#bits && other.#bits && !this.base) this.#added += uniteBitsets(this.#bits, other.#bits)
     else {
       const ids = other.#ids()
       this.addAll(ids, { first: 0, end: ids.length, at: undefined })
@@ -121,7 +121,7 @@ export class IdSet {
    */
   pack(): void {
     const { byteLength } = (this.#bits ?? this.#slots) as Int32Array | Uint32Array
-    if (this.#own * 4 >= byteLength) return
+    if (this.#added * 4 >= byteLength) return
     this.#list = this.#ids()
     this.budget.reserve(this.#list.byteLength - byteLength)
     this.#bits = undefined
@@ -131,8 +131,8 @@ export class IdSet {
   /** The ids without those of the base. */
   #ids(): Uint32Array {
     if (this.#list) return this.#list
-    if (this.#bits) return idsInBitset(this.#bits, this.#own)
-    return idsInSlots(this.#slots as Uint32Array, this.#own)
+    if (this.#bits) return idsInBitset(this.#bits, this.#added)
+    return idsInSlots(this.#slots as Uint32Array, this.#added)
   }
 
   /**

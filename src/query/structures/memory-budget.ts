@@ -32,8 +32,8 @@ export class MemoryBudget implements Memory {
   }
 
   get available(): number {
-    const own = this.limit - this.#reserved
-    return this.parent ? Math.min(own, this.parent.available) : own
+    const remaining = this.limit - this.#reserved
+    return this.parent ? Math.min(remaining, this.parent.available) : remaining
   }
 
   /** Throws OutOfMemoryBudgetError above the limit. */

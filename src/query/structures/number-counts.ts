@@ -56,12 +56,12 @@ export class NumberCounts {
   addAll(codes: Codes, mapping: Uint32Array, { first, end, at }: Selection): void {
     const size = at ? at.length : end - first
     const counts = this.#makeRoom(size)
-    const own = wideCodes(codes.subarray(first, end))
-    if (counts && at) countMappedAt(counts, own, mapping, first, at)
-    else if (counts) countMapped(counts, own, mapping)
+    const selectedCodes = wideCodes(codes.subarray(first, end))
+    if (counts && at) countMappedAt(counts, selectedCodes, mapping, first, at)
+    else if (counts) countMapped(counts, selectedCodes, mapping)
     else {
       const list = new Uint32Array(size)
-      const count = at ? listMappedAt(list, own, mapping, first, at) : listMapped(list, own, mapping)
+      const count = at ? listMappedAt(list, selectedCodes, mapping, first, at) : listMapped(list, selectedCodes, mapping)
       this.#append(count === size ? list : list.slice(0, count))
     }
   }
@@ -290,7 +290,7 @@ function addCounts(counts: Uint32Array, more: Uint32Array): void {
 function addMapped(counts: Uint32Array, more: Uint32Array, mapping: Uint32Array): void {
   const end = Math.min(mapping.length, more.length)
   for (let code = firstCode; code < end; code++) {
-    const own = mapping[code] as number
-    counts[own] = (counts[own] as number) + (more[code] as number)
+    const mapped = mapping[code] as number
+    counts[mapped] = (counts[mapped] as number) + (more[code] as number)
   }
 }

@@ -17,16 +17,16 @@ import { createPrivateFile } from "./files.ts"
 /** Linux's O_TMPFILE: an anonymous file. No other process can open, replace or find it. */
 const anonymousFileFlag = 0o20200000
 
-/** The folder that native addons are unpacked to. */
+/** The folder to which native addons are unpacked. */
 export const addonFolder = () => process.env.BUN_TMPDIR ?? tmpdir()
 
 /** Where Linux lists the open descriptors of this process. */
 const descriptorFolder = "/proc/self/fd"
 
 /**
- * Unpacks and loads the native addon that the binary embeds as `embedded`. Linux only. The unpacked file is anonymous,
- * so other users cannot replace it. `src/build.ts` makes SQLite load through this function. Throws the error of dlopen,
- * or a UserError if the file cannot be created.
+ * Unpacks and loads the native addon whose path inside the binary is `embedded`. Linux only. The unpacked file is
+ * anonymous, so other users cannot replace it. `src/build.ts` makes SQLite load through this function. Throws the error
+ * of dlopen, or a UserError if the file cannot be created.
  */
 export function loadAddon(embedded: string): unknown {
   const bytes = readFileSync(embedded)
@@ -48,7 +48,7 @@ function unpack(bytes: Uint8Array): number {
     const { code, message } = error as NodeJS.ErrnoException
     throw new UserError(
       `SQLite cannot be unpacked to the temporary folder ${folder} (${code ?? message})`,
-      "set TMPDIR to a writable folder with 3 MB of free space that is not mounted noexec",
+      "set TMPDIR to a writable folder that is not mounted noexec and has 3 MB free",
     )
   }
 }
@@ -57,7 +57,7 @@ function openAnonymousFile(folder: string): number {
   try {
     return openSync(folder, anonymousFileFlag | constants.O_RDWR, 0o600)
   } catch (error) {
-    // The errors of file systems and kernels without O_TMPFILE.
+    // The errors from file systems and kernels without O_TMPFILE.
     const { code = "" } = error as NodeJS.ErrnoException
     if (!["EOPNOTSUPP", "ENOTSUP", "EISDIR", "EINVAL"].includes(code)) throw error
     const path = join(folder, `.databuddy-${crypto.randomUUID()}.node`)
@@ -72,8 +72,9 @@ function openAnonymousFile(folder: string): number {
 }
 
 /**
- * Returns the descriptor that another thread of this process unpacked to. A process must load SQLite only once: POSIX
- * locks belong to the process, and a second copy of SQLite that closes a database would drop the locks of the first.
+ * Returns the descriptor to which another thread of this process has unpacked the addon. A process must load SQLite
+ * only once: POSIX locks belong to the process, and a second copy of SQLite that closes a database would drop the locks
+ * of the first.
  */
 function findUnpacked(bytes: Uint8Array): number | undefined {
   return readdirSync(descriptorFolder)

@@ -56,7 +56,7 @@ export function loadFailureError(reason: string): UserError {
   if (process.platform !== "linux" || noexec.test(reason)) {
     return new UserError(
       `SQLite cannot be loaded from the temporary folder ${addonFolder()}: ${reason}`,
-      "set TMPDIR to a writable folder with 3 MB of free space that is not mounted noexec",
+      "set TMPDIR to a writable folder that is not mounted noexec and has 3 MB free",
     )
   }
   // Missing libraries, symbol versions (glibc) or symbols (musl).

@@ -11,13 +11,13 @@ export interface OpenOptions {
   path: string
   durability: Durability
   /**
-   * ms that a statement blocks the thread while it waits for a lock of another process. 0 in a server, which retries
+   * Maximum ms for which a statement blocks the thread while another process holds a lock. 0 in a server, which retries
    * instead.
    */
   busyTimeout: number
   /** Unix ms */
   now: number
-  /** Migrates a database of an older version. If false, rejects it: a server of that version can be running. */
+  /** Migrates a database of an older version. If false, rejects it: a server of that version might still be running. */
   upgrade?: boolean
 }
 
@@ -59,8 +59,8 @@ export function openDatabase({ path, durability, busyTimeout, now, upgrade = fal
     // cells: see unallocated-space.ts.
     db.pragma("secure_delete = on")
     if (pending.length > 0) migrate(db, path, now)
-    // Keeps savepoint journals in memory: as files, they cost system calls in every commit. Set after the migrations,
-    // which can sort all events.
+    // Keeps savepoint journals in memory: as files, they cost system calls in every commit. Set after the migrations:
+    // those might sort all events, which takes temporary files.
     db.pragma("temp_store = memory")
     return db
   } catch (error) {
@@ -75,7 +75,7 @@ export function requireCurrentSchema(pending: readonly Migration[], path: string
   const [first] = pending
   if (!first) return
   throw new UserError(
-    `${path} has the schema of an older databuddy: the migration ${first.name} is not applied`,
+    `${path} has the schema of an older databuddy: the migration ${first.name} has not been applied`,
     "stop the server of the older version and start this version, which migrates; or run databuddy migrate. Nothing was changed",
   )
 }
@@ -115,8 +115,8 @@ const maxBytesInMemory = 268_435_456
 const [writeVersion, readVersion, rollbackJournal] = [18, 19, 1]
 
 /**
- * Opens a database read-only. It does not block a running server. It needs write access to the -shm, so run it as the
- * user of the server; a database on a read-only disk, which no process can write, does not need it. Throws a UserError
+ * Opens a database read-only, without blocking a running server. The process needs write access to the -shm, so it
+ * should run as the server's user; on a read-only disk, where no process can write, it needs none. Throws a UserError
  * if the file belongs to another program or a newer version, or cannot be opened.
  */
 export function openForReading(path: string): Db {
@@ -232,7 +232,10 @@ function connect(path: string, busyTimeout: number): Db {
   }
 }
 
-/** Converts an error of SQLite or the system about a database file to a UserError, if the user can fix the cause. */
+/**
+ * Converts an SQLite or system error about a database file to a UserError, if the user can fix the cause. Returns any
+ * other error unchanged.
+ */
 export function databaseError(error: unknown, path: string): unknown {
   const code = codeOf(error)
   if (code === "SQLITE_NOTADB") {

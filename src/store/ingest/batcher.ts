@@ -7,7 +7,7 @@ export interface BatcherOptions {
   maxEvents: number
   /** Maximum queued bytes. */
   maxBytes: number
-  /** ms that a request waits for a lock of another process before it is rejected. */
+  /** ms that a request waits while another process holds the lock; then it is rejected. */
   maxWait: number
 }
 

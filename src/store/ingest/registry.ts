@@ -43,7 +43,7 @@ export class Registry {
   }
 
   /**
-   * Reloads before a request is rejected for an unknown or unsuitable website or key: the command line can just have
+   * Reloads before a request is rejected for an unknown or unsuitable website or key: the command line might just have
    * changed it. True if anything has changed. Reads one row, at most a hundred times per second.
    */
   recheck(): boolean {

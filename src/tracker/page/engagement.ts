@@ -19,8 +19,8 @@ const maxName = 64
 const controls =
   "button,summary,[role=button],[role=tab],[role=menuitem],[onclick],input[type=button],input[type=submit],a[href]:not([target],[download],[href^=mailto],[href^=tel])"
 /**
- * Links that leave the page, unless a script prevents it. The time until the next page appears is not this page's
- * fault.
+ * Links that leave the page, unless a script prevents it. The time until the next page appears does not count against
+ * this page.
  */
 const leavingLinks = "a[href]:not([href^='#'])"
 
