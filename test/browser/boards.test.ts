@@ -289,7 +289,7 @@ describe.skipIf(noBrowser)(`boards${skipped}`, () => {
     await page.keyboard.press("Enter")
     await page.getByRole("heading", { level: 1, name: "To delete" }).waitFor()
     await choose("To delete", "Delete")
-    await page.getByText("The board and its tile are deleted for all users.").waitFor()
+    await page.getByText("The board and its tile will be deleted for all users.").waitFor()
     await page.getByRole("button", { name: "Delete", exact: true }).click()
     await page.getByRole("heading", { level: 1, name: "Boards" }).waitFor()
     await page.getByText("“To delete” deleted").waitFor()

@@ -302,7 +302,7 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     }
     expect(await violations(page)).toEqual([])
     await page.getByRole("button", { name: "Lower is better" }).click()
-    await page.getByText("Changes of error_shown are neutral").waitFor()
+    await page.getByText("Changes in error_shown are neutral").waitFor()
     expect(faults).toEqual([])
     await dashboard.close(page)
   })

@@ -109,7 +109,7 @@ describe.skipIf(noBrowser)(`the first minute${skipped}`, () => {
 
   test("events without a website are reported, with a link to them", async () => {
     await send({ name: "stray" })
-    await page.getByText("Events are arriving without a website").waitFor()
+    await page.getByText("Some events arrive without a website").waitFor()
     expect(await violations(page)).toEqual([])
   })
 
@@ -168,7 +168,7 @@ describe.skipIf(noBrowser)(`the first minute${skipped}`, () => {
     // Not green while events from other hosts are rejected.
     await eventuallyPasses(async () => expect(await page.locator(".install-arrival.arrived").count()).toBe(1))
     expect((await view(site, "https://other.example", "/late")).status).toBe(403)
-    await page.getByText("Events from other hosts are rejected, see below.").waitFor()
+    await page.getByText("Events from other hosts are being rejected; see below.").waitFor()
     await eventuallyPasses(async () => expect(await page.locator(".install-arrival.arrived").count()).toBe(0))
     expect(await violations(page)).toEqual([])
     await page.getByRole("button", { name: "Open page views" }).click()

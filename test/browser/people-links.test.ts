@@ -58,7 +58,7 @@ describe.skipIf(noBrowser)(`links to people${skipped}`, () => {
     await eventuallyPasses(async () =>
       expect(await textOf(chip)).toBe("Visitors who dropped off after step 2 (product_viewed) of Purchase"),
     )
-    await page.getByRole("button", { name: "Remove Visitors who dropped off" }).click()
+    await page.getByRole("button", { name: "Remove selection: Visitors who dropped off" }).click()
     await page.getByText("Visitors active in this range").waitFor()
     expect(new URL(page.url()).search).toBe("")
     expect(faults).toEqual([])

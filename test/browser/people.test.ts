@@ -341,7 +341,7 @@ describe.skipIf(noBrowser)(`people${skipped}`, () => {
     await waitForPage(page, "Customer 3")
     const eventCount = Number(await fact(page, "Events"))
     await page.getByRole("button", { name: "Delete data…" }).click()
-    const confirmation = page.getByRole("dialog", { name: "Delete all data of this profile?" })
+    const confirmation = page.getByRole("dialog", { name: "Delete all data about this profile?" })
     await confirmation.getByText(`${eventCount} events: those with this profile`).waitFor()
     expect(eventCount).toBe((await eventsNaming("customer-3")) + 1)
     expect(await violations(page)).toEqual([])

@@ -120,7 +120,7 @@ describe.skipIf(noBrowser)(`settings${skipped}`, () => {
     })
     expect(sent.status).toBe(200)
     await chooseAction("The shop", "Delete…")
-    await page.getByText("This deletes the website and 1 event,").waitFor()
+    await page.getByText("This will delete the website, its 1 event,").waitFor()
     await page.keyboard.type("shop.example")
     expect(await dialogButton("Delete website").isDisabled()).toBe(true)
     await page.keyboard.type(".com")

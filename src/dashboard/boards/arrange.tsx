@@ -36,8 +36,8 @@ export function ArrangeGrid({ tiles, website, onChange }: ArrangeGridProps) {
   return (
     <>
       <p class="board-hint">
-        Drag a tile to move it, or its corner to resize it. Or focus a tile: arrow keys move it, Shift and
-        arrow keys resize it.
+        Drag a tile to move it, or drag its corner to resize it. When a tile has the focus, the arrow keys
+        move it, and Shift with the arrow keys resizes it.
       </p>
       <p class="hidden" role="status">
         {announcement}

@@ -19,17 +19,17 @@ const skeletonHeight = 400
 export function BoardList() {
   const { session, view } = useApp()
   const { website } = view.value
-  const own = useResource<BoardsResponse>(listPath(website))
+  const boards = useResource<BoardsResponse>(listPath(website))
   const hasAll = session.canSeeAll && website !== "all"
   const all = useResource<BoardsResponse>(hasAll ? listPath("all") : undefined)
   return (
     <Page title="Boards" unranged unfiltered>
-      {own.isLoading || all.isLoading ? (
+      {boards.isLoading || all.isLoading ? (
         // One skeleton for both lists: otherwise the second list would move when the first has loaded.
         <Skeleton height={skeletonHeight} />
       ) : (
         <>
-          <Boards place={website} list={own} />
+          <Boards place={website} list={boards} />
           {hasAll && <Boards place="all" list={all} />}
         </>
       )}

@@ -19,7 +19,7 @@ export function BoardMenu({ board, onRenamed, onDeleted }: BoardMenuProps) {
   const deleted =
     tiles === 0
       ? "The board has no tiles."
-      : `The board and its ${tiles === 1 ? "tile" : `${tiles} tiles`} are deleted for all users.`
+      : `The board and its ${tiles === 1 ? "tile" : `${tiles} tiles`} will be deleted for all users.`
   // A share link is for a website or all websites; events without a website have none.
   const isSharable = websiteId !== "none"
   return (
@@ -27,7 +27,7 @@ export function BoardMenu({ board, onRenamed, onDeleted }: BoardMenuProps) {
       <ItemMenu
         name={name}
         actions={isSharable ? [{ label: "Share…", run: () => setSharing(true) }] : []}
-        consequence={`${deleted} Events are not deleted. Its share links end.`}
+        consequence={`${deleted} Its share links will stop working. No events will be deleted.`}
         onRename={async (to) => {
           await api.send("PATCH", path, { name: to })
           toasts.show(`Renamed to “${to}”`)

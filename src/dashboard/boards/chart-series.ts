@@ -4,7 +4,7 @@ import type { TileOf } from "../state/boards.ts"
 import type { Row } from "../state/query-cache.ts"
 import { numberIn } from "./values.ts"
 
-/** Maximum lines in one chart: more are hard to tell apart. */
+/** Maximum number of lines in one chart: more are hard to tell apart. */
 const maxLines = 6
 
 interface ChartLines {

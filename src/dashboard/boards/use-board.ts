@@ -3,7 +3,7 @@ import { useApp } from "../state/app.ts"
 import type { Board } from "../state/boards.ts"
 import { useResource } from "../state/resource.ts"
 
-/** A board, or its progress. */
+/** A board, or the progress of loading it. */
 export interface LoadedBoard {
   board: Board | undefined
   error: unknown

@@ -25,8 +25,8 @@ const counts = { name: "events", kinds: ["error"], measures: ["events", "users",
 export function Errors() {
   const { router, session, view } = useApp()
   const group = parseGroup(router.location.value.params.get("error"))
-  const own = group ? groupFilters(group) : []
-  const filters = [...view.value.filters, ...own]
+  const errorFilters = group ? groupFilters(group) : []
+  const filters = [...view.value.filters, ...errorFilters]
   const granularity = useGranularity()
   const query = useQuery(
     [
@@ -38,8 +38,8 @@ export function Errors() {
   return (
     <Page title="Errors">
       {group && <SelectedError group={group} filters={filters} query={query} />}
-      <Totals query={query} own={own} />
-      <ErrorsOverTime query={query} own={own} filters={filters} />
+      <Totals query={query} errorFilters={errorFilters} />
+      <ErrorsOverTime query={query} errorFilters={errorFilters} filters={filters} />
       {group ? (
         // Individual errors contain the IDs of people.
         session.canSeePeople && <Occurrences filters={filters} />
@@ -69,17 +69,17 @@ const stats = [
 interface ErrorsProps {
   query: QueryState
   /** The filters for the selected error, for boards. */
-  own: Filter[]
+  errorFilters: Filter[]
 }
 
-function Totals({ query, own }: ErrorsProps) {
+function Totals({ query, errorFilters }: ErrorsProps) {
   const { view } = useApp()
   const format = useFormat()
   const trend = query.rows<TrendRow>("trend")
   const { started, isRunning } = useProgress(trend.map(({ date }) => date))
   return (
     <section class="panel stats" aria-label="Key metrics">
-      <PinButton name="a key metric" tiles={numbersOf(own)} />
+      <PinButton name="a key metric" tiles={numbersOf(errorFilters)} />
       <Loaded query={query} id="totals" height={88}>
         {() => {
           const [totals] = query.rows<Totals>("totals")
@@ -121,7 +121,7 @@ function numbersOf(filters: Filter[]): PinnedTile[] {
   }))
 }
 
-function ErrorsOverTime({ query, own, filters }: ErrorsProps & { filters: readonly Filter[] }) {
+function ErrorsOverTime({ query, errorFilters, filters }: ErrorsProps & { filters: readonly Filter[] }) {
   const { view } = useApp()
   const rows = query.rows<TrendRow>("trend")
   const previous = {
@@ -137,7 +137,7 @@ function ErrorsOverTime({ query, own, filters }: ErrorsProps & { filters: readon
       pin={{
         kind: "chart",
         title: "Errors over time",
-        query: { parameters: [{ ...counts, ...overTime }], filters: own },
+        query: { parameters: [{ ...counts, ...overTime }], filters: errorFilters },
         measure: { column: "events", label: "Errors", format: "count" },
         display: "bars",
       }}

@@ -14,7 +14,7 @@ export function DirectionSwitch({ name }: { name: string }) {
     const others = lowerIsBetter.filter((other) => other !== name)
     await api.send("PATCH", path, { lowerIsBetter: isLower ? others : [...others, name] })
     await session.loadSites()
-    toasts.show(isLower ? `Changes of ${name} are neutral` : `Lower is better for ${name}`)
+    toasts.show(isLower ? `Changes in ${name} are neutral` : `Lower is better for ${name}`)
   })
   if (!session.isOwner || !isSingleWebsite(website)) return null
   return (

@@ -62,7 +62,7 @@ export function StepsPanel({ query, steps, unit, window, name, pin }: StepsPanel
       title="Funnel steps"
       chart="steps"
       pin={pin}
-      hint={`Within ${windowText(window)} of the first step · best attempt per ${unit.one}`}
+      hint={`Counts the best attempt of each ${unit.one}, within ${windowText(window)} of its first step.`}
       actions={
         <CardMenu
           file="funnel"
@@ -191,7 +191,14 @@ function StepsTable({ rows, names, droppedOff, unit, selectionOf }: StepsTablePr
   return (
     <DataTable
       name="Funnel steps"
-      columns={["Step", unitTitle(unit), "Of first step", "Of previous step", "Dropped off", "Median time"]}
+      columns={[
+        "Step",
+        unitTitle(unit),
+        "% of first step",
+        "% of previous step",
+        "Dropped off",
+        "Median time",
+      ]}
       numeric={[false, true, true, true, true, true]}
       rows={rows.map((row, index) => [
         `${row.step}. ${names[index]}`,

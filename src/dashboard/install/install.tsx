@@ -81,8 +81,8 @@ function ArrivalStatus({ site, latest, onShow, hasRejected }: ArrivalStatusProps
           <p>
             {onShow ? "Received " : "Receiving events. Latest: "}
             <strong>{latest.title}</strong>, {agoText(latest.time, now(), format)}.
-            {latest.isCrawler && " From a crawler, so excluded from reports."}
-            {hasRejected && " Events from other hosts are rejected, see below."}
+            {latest.isCrawler && " It came from a crawler, so reports do not count it."}
+            {hasRejected && " Events from other hosts are being rejected; see below."}
           </p>
           {onShow ? (
             <button type="button" class="button primary" onClick={() => onShow(latest.page)}>
@@ -100,7 +100,8 @@ function ArrivalStatus({ site, latest, onShow, hasRejected }: ArrivalStatusProps
           <p>
             <strong>Waiting for the first event…</strong>{" "}
             <span class="muted">
-              Open a page with the script, or run a snippet below. This updates as soon as it arrives.
+              Open a page that has the script, or run a snippet below. This message changes when the event
+              arrives.
             </span>
           </p>
         </>
@@ -120,7 +121,7 @@ function StrayEvents({ site }: { site: Site }) {
   return (
     <section class="panel" aria-label="Events without a website">
       <p>
-        Events are arriving without a website. Events sent with an API key must name theirs: add{" "}
+        Some events arrive without a website. An event sent with an API key must name its website: add{" "}
         <code>"websiteId": "{site.id}"</code>. See the{" "}
         <Link href="/w/none/overview">events without a website</Link>.
       </p>
@@ -189,7 +190,7 @@ function ScriptPanel({ site }: { site: Site }) {
       }
     >
       <p class="muted">
-        It counts page views, visitors and where they come from, without cookies. {installation.where}
+        The script counts page views, visitors and traffic sources, without cookies. {installation.where}
       </p>
       <CodeBlock
         name="Copy script"
@@ -197,8 +198,9 @@ function ScriptPanel({ site }: { site: Site }) {
       />
       {isTag && (
         <CheckField label="Pin this version of the script" isChecked={isPinned} onChange={setPinned}>
-          Adds an integrity hash: browsers run no other version. If an upgrade of the server changes the
-          script, they stop loading it, and nothing is counted until you paste the new tag.
+          Adds an integrity hash to the tag, so that browsers run only this version. If a server upgrade
+          changes the script, browsers will refuse it, and nothing will be counted until you paste the new
+          tag.
         </CheckField>
       )}
       {site.domain === "localhost" && (
@@ -282,8 +284,8 @@ function CustomEvents({ site, version }: { site: Site; version: number }) {
       {sender === "page" && (
         <>
           <p class="muted">
-            In a page with the script, call <code>{'databuddy.track("signed_up", { plan: "pro" })'}</code>{" "}
-            once it has loaded, or at any time:
+            On a page that has the script, call <code>{'databuddy.track("signed_up", { plan: "pro" })'}</code>{" "}
+            once the script has loaded. This snippet works even before that:
           </p>
           <CodeBlock name="Copy web page snippet" code={pageSnippet} />
         </>
@@ -291,7 +293,7 @@ function CustomEvents({ site, version }: { site: Site; version: number }) {
       {isLocal(router.serverUrl) && (
         <p class="muted">
           {router.serverUrl} only works on this machine. Open the dashboard at its public URL to get snippets
-          for other senders.
+          that work on other machines.
         </p>
       )}
     </Panel>

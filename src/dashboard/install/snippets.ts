@@ -33,7 +33,7 @@ const databuddy = new Databuddy({
 
 await databuddy.track({
   name: "signed_up",
-  // Your ids of the visitor and the session. Without them, the event belongs to no visitor and no session.
+  // Your own IDs for the visitor and the session. Without them, the event belongs to no visitor or session.
   anonymousId: "visitor-1",
   sessionId: "visit-1",
   properties: { plan: "pro" },
@@ -143,8 +143,8 @@ import { Databuddy } from "@databuddy/sdk/vue"
 ] as const
 
 /**
- * The SDK's component, which adds the script. Vue also accepts property names in this form. `indent`: the indentation
- * of its properties.
+ * The SDK's component, which adds the script. Vue also accepts property names in this notation. `indent`: the
+ * indentation of its properties.
  */
 function component({ website, scriptUrl, apiUrl }: ScriptTarget, indent: number): string {
   const properties = { clientId: website, apiUrl, scriptUrl }

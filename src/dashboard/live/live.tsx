@@ -86,7 +86,7 @@ function Status({ feed }: { feed: Feed }) {
         </button>
       )}
       {skipped > 0 && (
-        <span class="badge" title="Including events of other websites and names">
+        <span class="badge" title="Including events from other websites and with other names">
           {format.count(skipped)} skipped: too many at once
         </span>
       )}

@@ -34,7 +34,7 @@ const texts = {
   },
   reset: {
     title: "Reset password",
-    text: "Your old password stops working, and all browsers are logged out. This link works once.",
+    text: "Your old password will stop working, and all browsers will be logged out. This link works once.",
     action: "Save password",
   },
 } as const

@@ -46,7 +46,7 @@ export function Profiles({ search }: { search: string }) {
     >
       {!isSingle ? (
         <Empty title="Select a website">
-          Profiles belong to a single website. Select one to see its profiles.
+          Each website has its own profiles. Select a website to see them.
         </Empty>
       ) : error ? (
         <Failure error={error} onRetry={refetch} />

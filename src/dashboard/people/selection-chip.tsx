@@ -16,7 +16,7 @@ export function SelectionChip({ selection }: { selection: Selection }) {
       <button
         type="button"
         class="chip-close"
-        aria-label={`Remove ${isolate(text)}`}
+        aria-label={`Remove selection: ${isolate(text)}`}
         onClick={() => router.setParams(noSelection)}
       >
         <Icon name="close" />

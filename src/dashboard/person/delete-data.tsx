@@ -91,7 +91,7 @@ function ConfirmDeletion({ person, summary, onClose, onDeleted }: ConfirmDeletio
   }
   return (
     <Confirm
-      title={`Delete all data of this ${person.kind}?`}
+      title={`Delete all data about this ${person.kind}?`}
       action="Delete data"
       onConfirm={deleteData}
       onClose={onClose}

@@ -94,8 +94,8 @@ export function Keys() {
           onClose={() => setCreated(undefined)}
         >
           <p>
-            This is the secret of “{created.name}”. You won't see it again: the server stores only a hash.
-            Keep it with your other secrets.
+            This is the secret key “{created.name}”. You won't see it again: the server stores only its hash.
+            Keep the key with your other secrets.
           </p>
         </SecretDialog>
       )}
@@ -187,18 +187,18 @@ function KeyRow({ apiKey: key, openDialog }: { apiKey: Key; openDialog: (dialog:
 const confirmations = {
   end: {
     action: "Revoke",
-    text: "The previous secret stops working immediately. The current secret keeps working.",
+    text: "The previous secret will stop working immediately. The current secret will keep working.",
     done: "",
   },
   disable: {
     action: "Disable",
-    text: "Requests with this key are rejected until you enable it again.",
+    text: "Requests with this key will be rejected until you enable it again.",
     done: "disabled",
   },
-  enable: { action: "Enable", text: "Requests with this key are accepted again.", done: "enabled" },
+  enable: { action: "Enable", text: "Requests with this key will be accepted again.", done: "enabled" },
   revoke: {
     action: "Revoke",
-    text: "Requests with this key are rejected from now on. This cannot be undone. To stop it temporarily, disable it instead.",
+    text: "Requests with this key will be rejected. This cannot be undone. To stop the key temporarily, disable it instead.",
     done: "revoked",
   },
 } as const

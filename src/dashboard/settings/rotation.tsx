@@ -25,7 +25,10 @@ export function RotateDialog({ name, what, onClose, onConfirm }: RotateProps) {
   return (
     <Confirm title={`Rotate ${name}?`} action="Rotate" onClose={onClose} onConfirm={() => onConfirm(overlap)}>
       <div class="form">
-        <p>This creates a new {what}, which is shown only once. Name and permissions do not change.</p>
+        <p>
+          This will create a new {what}, which will be shown only once. The name and permissions will not
+          change.
+        </p>
         <label class="field">
           The old {what} stops working
           <Select
@@ -34,7 +37,7 @@ export function RotateDialog({ name, what, onClose, onConfirm }: RotateProps) {
             // The options are the overlaps.
             onChange={(value) => setOverlap(value as Overlap)}
           />
-          <small>If an even older {what} still works, it stops working immediately.</small>
+          <small>If an even older {what} still works, it will stop working immediately.</small>
         </label>
       </div>
     </Confirm>

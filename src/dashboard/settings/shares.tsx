@@ -26,11 +26,12 @@ export function Shares() {
   const [dialog, setDialog] = useState<DialogState>()
   const [created, setCreated] = useState<NewShare>()
   const close = () => setDialog(undefined)
+  const hasExpired = ({ expiresAt }: Share) => expiresAt !== null && Date.parse(expiresAt) <= now()
   const row = (share: Share) => {
     const { id, websiteId, name, path, embedHosts, createdAt, expiresAt, lastUsedAt } = share
     const previousEnd = share.previousExpiresAt
     const isOverlapping = previousEnd !== null && Date.parse(previousEnd) > now()
-    const isExpired = expiresAt !== null && Date.parse(expiresAt) <= now()
+    const isExpired = hasExpired(share)
     const state = isExpired ? "expired" : share.isActive ? undefined : "ended"
     return (
       <Row
@@ -81,7 +82,7 @@ export function Shares() {
     <SettingsPage name="shares" title="Share links">
       <Panel
         title="Share links"
-        hint="Read-only access to a website's reports, to one page of them, or to a board, for anyone with the link. No individual visitors, no settings."
+        hint="Anyone with a link can view a website's reports, one page of them, or a board. Links are read-only and do not show individual visitors or settings."
       >
         <List
           name="Share links"
@@ -97,16 +98,20 @@ export function Shares() {
       </Panel>
       {dialog?.name === "revoke" && (
         <Confirm
-          title={`Revoke ${dialog.share.name}?`}
-          action="Revoke"
+          title={`${hasExpired(dialog.share) ? "Delete" : "Revoke"} ${dialog.share.name}?`}
+          action={hasExpired(dialog.share) ? "Delete" : "Revoke"}
           onClose={close}
           onConfirm={async () => {
             await api.send("DELETE", pathOf(dialog.share))
-            toasts.show(`${dialog.share.name} revoked`)
+            toasts.show(`${dialog.share.name} ${hasExpired(dialog.share) ? "deleted" : "revoked"}`)
             shares.refetch()
           }}
         >
-          <p>The link stops working immediately. This cannot be undone, but you can create a new link.</p>
+          <p>
+            {hasExpired(dialog.share)
+              ? "The link no longer works. It will be removed from the list."
+              : "The link will stop working immediately. This cannot be undone, but you can create a new link."}
+          </p>
         </Confirm>
       )}
       {dialog?.name === "end" && (
@@ -120,7 +125,7 @@ export function Shares() {
             shares.refetch()
           }}
         >
-          <p>The previous link stops working immediately. The current link keeps working.</p>
+          <p>The previous link will stop working immediately. The current link will keep working.</p>
         </Confirm>
       )}
       {dialog?.name === "rotate" && (
@@ -145,7 +150,7 @@ export function Shares() {
 /** What a link opens. */
 function accessText({ page, boardName }: Share): string {
   if (boardName !== null) return `Board: ${isolate(boardName)}`
-  return page === null ? "All reports" : `Only ${pageLabel(page)}`
+  return page === null ? "All reports" : `${pageLabel(page)} only`
 }
 
 function pathOf({ id }: Share): string {

@@ -271,8 +271,8 @@ function ResetLink({
       }}
     >
       <p>
-        Anyone with the link can set a new password for {user.email}. The current password works until then.
-        Earlier links stop working.
+        Anyone with the link can set a new password for {user.email}. The current password keeps working until
+        then. Earlier links will stop working.
       </p>
     </Confirm>
   )
@@ -292,8 +292,8 @@ function DeleteUser({ user, onClose, onChanged }: ChangeProps) {
       }}
     >
       <p>
-        They are logged out immediately and cannot log in again. Their API keys, share links, annotations and
-        saved views are not deleted.
+        They will be logged out immediately and cannot log in again. Their API keys, share links, annotations
+        and saved views will not be deleted.
       </p>
     </Confirm>
   )

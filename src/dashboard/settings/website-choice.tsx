@@ -21,7 +21,7 @@ export function WebsiteChoice({ websites, onChange }: WebsiteChoiceProps) {
   return (
     <AllOrSome
       legend="Websites"
-      all="All websites, including future ones and events without a website"
+      all="All websites, including future ones, and events without a website"
       some="Selected websites"
       options={options}
       selected={websites}

@@ -33,9 +33,9 @@ export function WebsiteDeletion({ website: { id, name, domain }, onClose, onDone
   return (
     <Dialog title={`Delete ${name}?`} onClose={onClose}>
       <p>
-        This deletes the website and{" "}
-        {events === undefined ? "all its events" : format.countOf(events, "event")}, all profiles,
-        annotations, saved views and share links. Only a backup can restore them.
+        This will delete the website,{" "}
+        {events === undefined ? "all its events" : `its ${format.countOf(events, "event")}`}, and all of its
+        profiles, annotations, saved views and share links. Only a backup can restore them.
       </p>
       <Form
         action="Delete website"

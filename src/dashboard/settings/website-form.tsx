@@ -78,7 +78,7 @@ export function WebsiteForm({ website, onClose, onDone }: WebsiteFormProps) {
             value={domain}
             onInput={(event) => setDomain(event.currentTarget.value)}
           />
-          <small>Pages of this domain and its subdomains can send events.</small>
+          <small>Pages on this domain and its subdomains can send events.</small>
         </label>
         <label class="field">
           Name
@@ -102,17 +102,17 @@ export function WebsiteForm({ website, onClose, onDone }: WebsiteFormProps) {
           />
           <small>
             Hosts such as shop.example.net, or app origins such as capacitor://localhost. Once you add one,
-            requests without an Origin header, such as those of curl, need an API key.
+            requests without an Origin header, for example from curl, need an API key.
           </small>
         </label>
         <Retention retain={retain} onChange={setRetain} />
         <CheckField label="Anonymize visitors daily" isChecked={isHashed} onChange={setHashed}>
-          Instead of each visitor's ID, a hash that changes daily (UTC) is stored. Returning visitors count as
-          new each day.
+          Stores a hash that changes daily (UTC) instead of each visitor's ID. Returning visitors count as new
+          each day.
         </CheckField>
         <CheckField label="Let pages identify visitors" isChecked={pageIdentify} onChange={setPageIdentify}>
-          Anyone can imitate a page, so what pages say about visitors is marked as claimed, and never
-          overwrites what was sent with an API key.
+          Anyone can imitate a page. Data about visitors that pages send is therefore marked as claimed, and
+          never overwrites data sent with an API key.
         </CheckField>
       </Form>
     </Dialog>

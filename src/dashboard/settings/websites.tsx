@@ -84,7 +84,7 @@ function WebsiteRow({ website, openDialog }: WebsiteRowProps) {
           "wide",
         ],
         ["Data retention", retentionText(website.retain)],
-        ["Visitor IDs", anonymize === "daily" ? "Anonymized daily" : "Stored as sent"],
+        ["Visitor IDs", anonymize === "daily" ? "Replaced with a daily hash" : "Stored as sent"],
       ]}
       actions={
         <>
@@ -134,11 +134,14 @@ function PauseWebsite({ website: { id, name, pausedAt }, onClose, onDone }: Paus
   }
   return isPaused ? (
     <Confirm title={`Resume ${name}?`} action="Resume" isHarmless onConfirm={change} onClose={onClose}>
-      <p>New events are accepted again. Events sent while it was paused were rejected and are lost.</p>
+      <p>
+        New events will be accepted again. Events sent while the website was paused were rejected and are
+        lost.
+      </p>
     </Confirm>
   ) : (
     <Confirm title={`Pause ${name}?`} action="Pause" onConfirm={change} onClose={onClose}>
-      <p>Stored events stay visible. New events are rejected and lost until you resume it.</p>
+      <p>Stored events stay visible. New events will be rejected and lost until you resume the website.</p>
     </Confirm>
   )
 }

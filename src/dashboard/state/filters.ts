@@ -2,7 +2,7 @@ import { type Operator, operatorNames, operators } from "../../query/operators.t
 import { type Field, idFields } from "../../query/query.ts"
 import { isolate } from "./bidi.ts"
 
-/** A filter in the form that the API accepts. */
+/** A filter as the API accepts it. */
 export interface Filter {
   field: string
   op: Operator
@@ -168,7 +168,7 @@ export function toggleFilters(filters: readonly Filter[], toggled: readonly Filt
   return toggled.reduce<Filter[]>(change, [...filters])
 }
 
-/** The URL form of a filter: `eq:property.plan:pro`. Colons in the field are escaped; a list is JSON. */
+/** A filter as written in the URL: `eq:property.plan:pro`. Colons in the field are escaped; a list is JSON. */
 export function filterParam({ field, op, value }: Filter): string {
   const text = Array.isArray(value) ? JSON.stringify(value) : String(value)
   return `${op}:${field.replaceAll("%", "%25").replaceAll(":", "%3A")}:${text}`

@@ -86,7 +86,7 @@ export class Format {
     return this.#date(Date.parse(`${day.slice(0, 10)}T00:00:00Z`), { dateStyle: "medium", timeZone: "UTC" })
   }
 
-  /** 27 Oct – 24 Nov 2026, in the locale's short form of a range. */
+  /** 27 Oct – 24 Nov 2026, in the locale's short format for ranges. */
   days(from: string, to: string): string {
     const [first, last] = [from, to].map((day) => Date.parse(`${day}T00:00:00Z`))
     return this.#range(first ?? 0, last ?? 0, { dateStyle: "medium", timeZone: "UTC" })

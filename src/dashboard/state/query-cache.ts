@@ -89,13 +89,13 @@ export function progressOf(state: QueryProgress, key: string, cached: QueryResul
   if (key === "") return { results: undefined, isLoading: false, isStale: false, error: undefined }
   const isCurrent = state.key === key
   const error = isCurrent ? state.error : undefined
-  const own = isCurrent ? state.results : cached
+  const current = isCurrent ? state.results : cached
   // The previous rows stay while the query runs, so that the layout does not jump.
-  const results = own ?? (error ? undefined : state.results)
+  const results = current ?? (error ? undefined : state.results)
   return {
     results,
     isLoading: results === undefined && !error,
-    isStale: own === undefined && results !== undefined,
+    isStale: current === undefined && results !== undefined,
     error,
   }
 }

@@ -76,7 +76,7 @@ export function todayIn(zone: string, now: number): string {
 
 /** Formats times of a zone as 2026-11-24. */
 export function isoDays(zone: string): Intl.DateTimeFormat {
-  // The Canadian English locale writes dates in ISO 8601 form.
+  // The Canadian English locale writes dates in ISO 8601 format.
   return new Intl.DateTimeFormat("en-CA", { timeZone: zone, dateStyle: "short" })
 }
 

@@ -1,7 +1,7 @@
 import { useEffect, useState } from "preact/hooks"
 import { useApp } from "./app.ts"
 
-/** The response of a GET request, or its progress. */
+/** The response to a GET request, or the progress of loading it. */
 export interface Resource<Data> {
   data: Data | undefined
   error: unknown

@@ -12,7 +12,7 @@ import {
 } from "./query-cache.ts"
 import { type Granularity, rangeBody } from "./range.ts"
 
-/** The result of a query, or its progress. */
+/** The result of a query, or the progress of loading it. */
 export interface QueryState {
   /** No result yet: show a skeleton of the same size. False if no query runs. */
   isLoading: boolean

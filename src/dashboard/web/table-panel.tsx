@@ -18,7 +18,7 @@ import type { Format } from "../state/format.ts"
 import { comparisonOption, type Parameter } from "../state/query-cache.ts"
 import type { Comparison } from "../state/range.ts"
 import { type QueryState, useQuery, useRunQuery } from "../state/use-query.ts"
-import { pageViewPeople } from "./people-of-views.ts"
+import { pageViewPeople } from "./page-view-people.ts"
 import { allRows, type Row, type Tab } from "./tabs.ts"
 
 /** Rows per page, and rows in a CSV file (the API's limit per request). */
@@ -77,7 +77,7 @@ export function TablePanel({ title, param, tabs, query, hasFixedHeight = false, 
   const { compare } = view.value
   const isLoadedByPage = tab === tabs[0] && (page === 1 || tab.loadsAllRows) && !sort
   const sorting = sort ? sortOption(sort, compare) : {}
-  const own = useQuery(
+  const tabQuery = useQuery(
     isLoadedByPage
       ? undefined
       : [{ ...parameterOf(tab, compare), ...sorting, page: tab.loadsAllRows ? 1 : page }],
@@ -90,7 +90,7 @@ export function TablePanel({ title, param, tabs, query, hasFixedHeight = false, 
       pin={tileOf(title, tab)}
       actions={
         <Segmented
-          legend={`Table of ${title.toLowerCase()}`}
+          legend={`${title} table`}
           options={tabs.map(({ name, label }) => ({ value: name, label }))}
           value={tab.name}
           onChange={(name) =>
@@ -104,7 +104,7 @@ export function TablePanel({ title, param, tabs, query, hasFixedHeight = false, 
         <Table
           title={title}
           tab={tab}
-          query={isLoadedByPage ? query : own}
+          query={isLoadedByPage ? query : tabQuery}
           page={page}
           onPage={setPage}
           sort={sort ?? { by: tab.measures[0].column, order: "desc" }}
@@ -189,8 +189,12 @@ function Table({ title, tab, query, page, onPage, sort, onSort }: TableProps) {
                   cell: (row: Row) => {
                     const text = measureText(numberIn(row, column), unit, format)
                     const filter = filterOf?.(row)
-                    const own = filter && [...view.value.filters, valueFilter(filter.field, filter.value)]
-                    const people = hasPeople && column === "visitors" && own && pageViewPeople(own)
+                    const rowFilters = filter && [
+                      ...view.value.filters,
+                      valueFilter(filter.field, filter.value),
+                    ]
+                    const people =
+                      hasPeople && column === "visitors" && rowFilters && pageViewPeople(rowFilters)
                     return people ? (
                       <PeopleLink {...people} count={numberIn(row, column)}>
                         {text}

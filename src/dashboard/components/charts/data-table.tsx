@@ -12,17 +12,17 @@ export interface Sort {
 export function readSort(
   params: URLSearchParams,
   columns: object,
-  otherwise: Sort,
+  fallback: Sort,
   compare: Comparison | undefined,
 ): Sort {
   const by = params.get("sort") ?? ""
-  if (!Object.hasOwn(columns, by) || (by === "change" && !compare)) return otherwise
+  if (!Object.hasOwn(columns, by) || (by === "change" && !compare)) return fallback
   return { by, order: params.get("order") === "asc" ? "asc" : "desc" }
 }
 
 /**
- * The sort options of a query. Sorting by change requires a comparison; without one, the order of the query type is
- * used.
+ * The sort options of a query. Without a comparison, sorting by change falls back to the default order of the query
+ * type.
  */
 export function sortOption(
   { by, order }: Sort,
@@ -100,10 +100,10 @@ export function DataTable({ name, columns, rows, numeric = [], bars, keys, sorti
               {row.map((cell, index) => (
                 <td
                   key={index}
-                  class={numeric[index] ? "number" : index === 0 && bars ? "barred" : undefined}
+                  class={numeric[index] ? "number" : index === 0 && bars ? "with-bar" : undefined}
                 >
                   {index === 0 && bars && <Bar share={bars[at] ?? 0} />}
-                  {index === 0 && bars ? <span class="barred-text">{cell}</span> : cell}
+                  {index === 0 && bars ? <span class="with-bar-text">{cell}</span> : cell}
                 </td>
               ))}
             </tr>
@@ -115,7 +115,9 @@ export function DataTable({ name, columns, rows, numeric = [], bars, keys, sorti
 }
 
 interface SortedTableProps extends Omit<DataTableProps, "sorting"> {
-  /** Sort values of each row by column. A column whose first value is undefined cannot be sorted. */
+  /**
+   * The values by which each row is sorted, one per column. A column whose first value is undefined cannot be sorted.
+   */
   values: readonly (readonly (number | string | undefined)[])[]
 }
 

@@ -52,7 +52,7 @@ export function DateMenu({ name, count, textOf, titleOf, actionsOf, children }: 
         class="chart-slider"
         role="slider"
         tabIndex={0}
-        aria-label={`${name}: dates. Enter opens the actions of a date`}
+        aria-label={`${name}: dates. Press Enter to open the actions for a date`}
         aria-valuemin={1}
         aria-valuemax={count}
         aria-valuenow={current + 1}

@@ -14,7 +14,7 @@ export type RowColumn<Row> = {
   | { cell: (row: Row) => ComponentChildren; isNumber?: boolean }
   | {
       count: (row: Row) => number
-      /** The people that a count leads to. Absent: no link. */
+      /** The people that the count links to. Absent: no link. */
       people?: (row: Row) => LinkedPeople | undefined
     }
 )

@@ -33,7 +33,7 @@ export function resultText(eventName: string | null, step: Step | undefined): st
   return stepText(step?.name === name ? step : { name, filters: [] })
 }
 
-/** The URL form of a step: the name, or a JSON array of the name and the filters. */
+/** A step as written in the URL: the name, or a JSON array of the name and the filters. */
 export function stepParam({ name, filters }: Step): string {
   const isPlain = filters.length === 0 && !name.startsWith("[")
   return isPlain ? name : JSON.stringify([name, ...filters.map(filterParam)])

@@ -25,17 +25,19 @@ interface ValueProps extends FieldValue {
 export function Value({ field, value, and, onSelect, children }: ValueProps) {
   const { router, view } = useApp()
   const { filters } = view.value
-  const own = [{ field, value }, ...(and ? [and] : [])].map((part) => valueFilter(part.field, part.value))
+  const valueFilters = [{ field, value }, ...(and ? [and] : [])].map((part) =>
+    valueFilter(part.field, part.value),
+  )
   if (value !== null && value.length > maxLength) return <span class="value">{children ?? value}</span>
-  const isActive = hasFilters(filters, own)
+  const isActive = hasFilters(filters, valueFilters)
   return (
     <button
       type="button"
       class="value"
       aria-pressed={isActive}
-      title={`${isActive ? "Remove filter" : "Filter"}: ${own.map(filterText).join(", ")}`}
+      title={`${isActive ? "Remove filter" : "Filter"}: ${valueFilters.map(filterText).join(", ")}`}
       onClick={() => {
-        router.setParams({ f: toggleFilters(filters, own).map(filterParam), page: undefined })
+        router.setParams({ f: toggleFilters(filters, valueFilters).map(filterParam), page: undefined })
         onSelect?.()
       }}
     >

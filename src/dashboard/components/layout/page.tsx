@@ -20,7 +20,7 @@ interface PageProps {
   unranged?: boolean
   /** Hides the filter bar. */
   unfiltered?: boolean
-  /** What can be embedded alone: labels by name. Default: the charts of the page; null: not known yet. */
+  /** Labels of the parts that can be embedded alone, by name. Default: the charts of the page; null: not known yet. */
   charts?: Readonly<Record<string, string>> | null
   children: ComponentChildren
 }

@@ -4,7 +4,7 @@ import { granularities, hasBucket, type Range } from "../../state/range.ts"
 import { parseStep, type Step, stepBody, stepParam, stepText } from "../controls/event-picker.tsx"
 import { parseUnit, type Unit, unitParam, unitTitle } from "../controls/unit.tsx"
 
-/** The kinds of events that a chart counts people of. */
+/** The kinds of events for which a chart can list the people. */
 const eventWords = { custom: "an event", page_view: "a page view", error: "an error" } as const
 
 export type ChartKind = keyof typeof eventWords
@@ -191,7 +191,7 @@ function cohortText(
   return `${cohort}, and ${back} ${later}`
 }
 
-/** The people of events of a kind. */
+/** The people who have events of a kind. */
 export function peopleOf(kind: ChartKind): Selection {
   return { type: "events", kind }
 }

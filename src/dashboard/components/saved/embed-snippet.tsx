@@ -16,7 +16,7 @@ const chartHeight = 440
 interface EmbedSnippetProps {
   /** Path of the link: `/share/<token>`. */
   link: string
-  /** What can be shown alone: labels by name. */
+  /** Labels of the parts that can be shown alone, by name. */
   charts: Readonly<Record<string, string>>
   /** A board can also be embedded as a wallboard. */
   isBoard: boolean

@@ -132,8 +132,8 @@ interface BoardGroup {
 function useBoardGroups(website: string): BoardGroup[] {
   const { session } = useApp()
   const places = [website, ...(session.canSeeAll && website !== "all" ? ["all"] : [])]
-  const [own, all] = [useBoards(website), useBoards(places[1])]
-  return places.map((place) => ({ place, boards: (place === website ? own : all) ?? [] }))
+  const [websiteBoards, allBoards] = [useBoards(website), useBoards(places[1])]
+  return places.map((place) => ({ place, boards: (place === website ? websiteBoards : allBoards) ?? [] }))
 }
 
 function useBoards(place: string | undefined): BoardSummary[] | undefined {

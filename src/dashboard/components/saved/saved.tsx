@@ -108,7 +108,7 @@ export function SavedMenu({ view, path, onChanged }: SavedMenuProps) {
         name={name}
         isQuiet
         actions={isReplaceable ? [{ label: "Replace with current…", run: () => setReplacing(true) }] : []}
-        consequence="It is removed for all users. Events are not deleted."
+        consequence="It will be removed for all users. No events will be deleted."
         // Also after Cancel: another user might have changed or deleted it in the meantime.
         onClose={onChanged}
         onRename={async (to) => {

@@ -49,7 +49,7 @@ export function ShareView({ board, onClose }: ShareViewProps) {
     <Dialog title="Create share link" onClose={onClose}>
       <p class="muted">
         {board
-          ? `Read-only. Always shows the current board “${isolate(board.name)}”, and nothing else. Tiles that use IDs of visitors, sessions or profiles are left out.`
+          ? `Read-only. Always shows the latest version of the board “${isolate(board.name)}”, and nothing else. Tiles that use IDs of visitors, sessions or profiles are left out.`
           : `Read-only. Opens this view of ${session.nameOf(website)}, without individual visitors.`}
       </p>
       <Form

@@ -7,8 +7,8 @@ import type { Filter } from "../state/filters.ts"
  * set: such filters select sessions by their first view, which the list of people does not support.
  */
 export function pageViewPeople(filters: readonly Filter[]): ChartPeople | undefined {
-  const ofSessions: readonly string[] = contextFields
-  return filters.some(({ field }) => ofSessions.includes(field))
+  const sessionFields: readonly string[] = contextFields
+  return filters.some(({ field }) => sessionFields.includes(field))
     ? undefined
     : { selection: peopleOf("page_view"), filters }
 }
