@@ -323,7 +323,10 @@ function truthTable(truths: boolean[]): { matches: Uint8Array; only: number | un
   if (truths.every(Boolean)) return true
   const only = truths.indexOf(true)
   if (only < 0) return false
-  return { matches: Uint8Array.from(truths, Number), only: truths.lastIndexOf(true) === only ? only : undefined }
+  return {
+    matches: Uint8Array.from(truths, Number),
+    only: truths.lastIndexOf(true) === only ? only : undefined,
+  }
 }
 
 /**

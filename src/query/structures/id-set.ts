@@ -97,10 +97,10 @@ export class IdSet {
       return
     }
     for (const { first, content } of stored.chunks) {
-      if (content instanceof Uint16Array) this.#own += addOffsets(bits, content, first)
+      if (content instanceof Uint16Array) this.#added += addOffsets(bits, content, first)
       else {
         const own = bits.subarray(first / bitsPerWord)
-        this.#own += uniteBitsets(own, content.subarray(0, own.length))
+        this.#added += uniteBitsets(own, content.subarray(0, own.length))
       }
     }
   }

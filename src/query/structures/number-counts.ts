@@ -61,7 +61,9 @@ export class NumberCounts {
     else if (counts) countMapped(counts, selectedCodes, mapping)
     else {
       const list = new Uint32Array(size)
-      const count = at ? listMappedAt(list, selectedCodes, mapping, first, at) : listMapped(list, selectedCodes, mapping)
+      const count = at
+        ? listMappedAt(list, selectedCodes, mapping, first, at)
+        : listMapped(list, selectedCodes, mapping)
       this.#append(count === size ? list : list.slice(0, count))
     }
   }
