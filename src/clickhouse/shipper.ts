@@ -30,7 +30,8 @@ export interface ShipperDeps extends RemoverDeps {
 /** Limits of a shipment. Two inserts are in memory at a time. */
 export interface ShipperLimits extends InsertLimits {
   /**
-   * ms for which the cluster can still be executing an insert that got no response. Deletions wait until it has ended.
+   * ms for which the cluster might still be executing an insert that got no response. Deletions wait until it has
+   * ended.
    */
   outcomeWindow: number
 }

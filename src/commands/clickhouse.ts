@@ -274,7 +274,7 @@ async function withCluster<Result>(
   }
 }
 
-/** Ships until nothing is left. Retries after failures of the cluster. */
+/** Ships until nothing is left. Retries after cluster failures. */
 async function ship(
   db: Db,
   cluster: Cluster,

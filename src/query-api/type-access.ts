@@ -21,6 +21,6 @@ export function requireQueryType(caller: LimitedCaller, name: string, kinds?: re
   const listed = Object.hasOwn(typePages, name) ? typePages[name as TypeName] : []
   const read = typeOf(name)?.takes.includes("kinds") ? kinds : undefined
   if (allowsType(pages, listed, read)) return
-  const ofKinds = read === undefined ? "" : ` for events of the kind ${read.join(", ")}`
-  throw sectionMissing(caller, `the query type ${name}${ofKinds}`)
+  const kindsText = read === undefined ? "" : ` for events of the kind ${read.join(", ")}`
+  throw sectionMissing(caller, `the query type ${name}${kindsText}`)
 }

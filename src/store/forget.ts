@@ -67,7 +67,7 @@ const sql = {
     delete from event_rows
     where id in (select value from json_each(:ids)) and website_rid = :rid and ${condition}
     returning ${textOf("anonymous_id")}, profile_id`,
-  // All rids that the id has ever had: if a website was deleted and recreated, old rows can still exist.
+  // All rids that the id has ever had: if a website was deleted and recreated, old rows might still exist.
   websites: "select rid from websites where id = :websiteId",
   holds: (condition: string) => `
     select exists (select 1 from event_rows where website_rid = :rid and ${condition})`,

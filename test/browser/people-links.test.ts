@@ -110,7 +110,7 @@ describe.skipIf(noBrowser)(`links to people${skipped}`, () => {
 
     await plot.click({ position: await positionOf(chart, 3) })
     await eventuallyPasses(async () =>
-      expect(await follow(page, page.getByRole("link", { name: "People of this day" }))).toBe(
+      expect(await follow(page, page.getByRole("link", { name: "Show people for this day" }))).toBe(
         day.unique_users,
       ),
     )
@@ -126,7 +126,11 @@ describe.skipIf(noBrowser)(`links to people${skipped}`, () => {
     )
     await page.keyboard.press("Enter")
     const items = chart.locator(".chart-menu li")
-    expect(await items.allInnerTexts()).toEqual(["Show this day", "People of this day", "Add annotation…"])
+    expect(await items.allInnerTexts()).toEqual([
+      "Show this day",
+      "Show people for this day",
+      "Add annotation…",
+    ])
     await page.keyboard.press("Escape")
     expect(await slider.evaluate((element) => element === document.activeElement)).toBe(true)
 
@@ -155,8 +159,12 @@ describe.skipIf(noBrowser)(`links to people${skipped}`, () => {
       await slider.press("Enter")
     }
     await openHour()
-    expect(await items.allInnerTexts()).toEqual(["Show this hour", "People of this hour", "Add annotation…"])
-    const ofHour = page.getByRole("link", { name: "People of this hour" })
+    expect(await items.allInnerTexts()).toEqual([
+      "Show this hour",
+      "Show people for this hour",
+      "Add annotation…",
+    ])
+    const ofHour = page.getByRole("link", { name: "Show people for this hour" })
     await eventuallyPasses(async () => expect(await follow(page, ofHour)).toBe(busiest.unique_users))
     await page.goBack()
     await openHour()

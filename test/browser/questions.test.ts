@@ -48,12 +48,12 @@ const questions: { question: string; paths: { name: string; actions: Action[]; a
       {
         name: "funnels",
         actions: [...openApp, { link: "Funnels" }, { link: "Trial to subscription by plan" }],
-        answer: /Team converts best: [\d.]+%\. In the previous period, Starter did: [\d.]+%\./,
+        answer: /Team converts best: [\d.]+%\. In the previous period, it was Starter: [\d.]+%\./,
       },
       {
         name: "the search",
         actions: [...openApp, { button: "Search Ctrl K" }, { type: "trial by plan" }],
-        answer: /Team converts best: [\d.]+%\. In the previous period, Starter did: [\d.]+%\./,
+        answer: /Team converts best: [\d.]+%\. In the previous period, it was Starter: [\d.]+%\./,
       },
       {
         name: "the list of events",

@@ -51,7 +51,10 @@ export function Breakdown({ query, steps, unit, window, by, name: funnelName }: 
       {format.count(people)}
     </PeopleLink>
   )
-  /** The conversion from the first step to the last in the previous period, and its change. A dash if nobody entered the funnel. */
+  /**
+   * The conversion from the first step to the last in the previous period, and how it has changed. A dash if nobody
+   * entered the funnel.
+   */
   const changeOf = (rows: readonly StepRow[]) => {
     const [first, last] = [rows[0], rows.at(-1)]
     if (!first?.previous?.people || !last?.previous) return ["–", "–"]
@@ -70,7 +73,7 @@ export function Breakdown({ query, steps, unit, window, by, name: funnelName }: 
     <Panel
       title={`By ${name}`}
       chart="breakdown"
-      hint={`Top ${shownValues} values in the first step · bars show overall conversion. Click a value to filter.`}
+      hint={`Top ${shownValues} values at the first step. Bars show overall conversion. Click a value to filter.`}
       actions={
         <CardMenu
           file="funnel-by-value"
@@ -81,7 +84,9 @@ export function Breakdown({ query, steps, unit, window, by, name: funnelName }: 
             unit.many,
             "percent of the first step",
             "percent of the previous step",
-            ...(isCompared ? [`${unit.many} before`, "percent of the first step before"] : []),
+            ...(isCompared
+              ? [`${unit.many} in previous period`, "percent of the first step in previous period"]
+              : []),
           ]}
           rows={groups.flatMap(({ value, rows }) =>
             rows.map((row) => [
@@ -181,8 +186,8 @@ function bestText(groups: readonly Group[], format: Format): string {
   if (!before) return text
   const rate = format.rate(before.rate)
   return before.name === now.name
-    ? `${text} It did in the previous period too: ${rate}.`
-    : `${text} In the previous period, ${before.name} did: ${rate}.`
+    ? `${text} It was also the best in the previous period: ${rate}.`
+    : `${text} In the previous period, it was ${before.name}: ${rate}.`
 }
 
 /** `countsOf`: a step in one of the periods. */

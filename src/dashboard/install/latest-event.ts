@@ -14,7 +14,7 @@ const pollInterval = 5_000
 /** The most recent event of a website, of any kind. */
 export interface LatestEvent {
   title: string
-  /** The page that shows it: Web for events of the page script, otherwise the overview of custom events. */
+  /** The page that shows it: Web for events from the page script, otherwise the overview of custom events. */
   page: "web" | "overview"
   /** ISO 8601 */
   time: string

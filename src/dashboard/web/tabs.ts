@@ -75,7 +75,7 @@ function byField(
     textOf: nameOf,
     filterOf: (row) => ({ field, value: nameOf(row) }),
     measures: [views, visitors, share],
-    empty: `No page view in this range reports its ${noun}`,
+    empty: `No page views in this range with a known ${noun}`,
     ...about,
   }
 }
@@ -94,7 +94,7 @@ function byCampaign(name: string, field: string, label: string): Tab {
     heading: `UTM ${label.toLowerCase()}`,
     measures: [views, visitors],
     isCompared: true,
-    empty: `No page views with ${field} in the address`,
+    empty: `No page views with ${field} in the URL`,
   })
 }
 
@@ -123,7 +123,7 @@ export const pageTabs: readonly [Tab, ...Tab[]] = [
       { column: "median_time_on_page", label: "Median time", heading: "median seconds", unit: "seconds" },
     ],
     isCompared: false,
-    empty: "No visitor has left a page yet, so there is no time on page",
+    empty: "No time on page in this range. It is reported when a visitor leaves a page",
   },
 ]
 
@@ -134,13 +134,13 @@ export const sourceTabs: readonly [Tab, ...Tab[]] = [
     filterOf: sourceFilter,
     measures: [views, visitors],
     isCompared: true,
-    empty: "No page views with a source other than this website",
+    empty: "No page views from outside this website",
   }),
   byField("channels", "referrer_type", "Channels", {
     heading: "Channel",
     measures: [views, visitors],
     isCompared: true,
-    empty: "No page view in this range reports its source",
+    empty: "No page views in this range with a known source",
   }),
   byCampaign("utm_campaigns", "utm_campaign", "Campaign"),
   byCampaign("utm_sources", "utm_source", "Source"),

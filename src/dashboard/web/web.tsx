@@ -213,7 +213,7 @@ function KeyMetrics({ query }: { query: QueryState }) {
 }
 
 /**
- * The values that explain the change of the selected number. For a rate or a duration, which has no parts that add up,
+ * The values that explain the change in the selected number. For a rate or a duration, which has no parts that add up,
  * they explain the change in visitors. Runs on request (`movers` in the URL), because it counts the visitors of every
  * value of every field.
  */

@@ -224,7 +224,7 @@ export class GroupedIds implements Measurement {
     const steps = added * below.length * Math.log2(total + 1)
     const isSearch = base !== undefined && steps * idsPerStep < total
     // Counting in the base uses a stamp too.
-    const ofBase = isSearch ? base.value(group) : 0
+    const baseCount = isSearch ? base.value(group) : 0
     const { array, stamp } = this.stamps.of(this.range)
     if (!isSearch)
       return [...addedLists, ...below].reduce(
@@ -232,7 +232,7 @@ export class GroupedIds implements Measurement {
         0,
       )
     const known = below.map(({ table, group }) => table.#sortedIds(group))
-    let count = ofBase
+    let count = baseCount
     for (const { table, group } of addedLists) {
       for (const id of table.#ownIds(group)) {
         if (array[id] === stamp) continue

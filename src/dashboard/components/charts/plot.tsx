@@ -293,7 +293,7 @@ function ticks(dates: readonly string[], granularity: string, width: number): nu
   return candidates.filter((index, at) => at % step === 0 && index <= last)
 }
 
-/** px between the stripes of a bar of an incomplete period. */
+/** px between the stripes of a bar for an incomplete period. */
 const stripeGap = 6
 
 /** Draws stripes in the background color over the bars of a date. */

@@ -65,7 +65,7 @@ export function RangeChart({ people, previous, ...props }: RangeChartProps) {
       isNarrower && { label: `Show this ${one}`, href: hrefOf(shown) },
       people &&
         index < started &&
-        peopleHref && { label: `People of this ${one}`, href: peopleHref({ ...people, range: shown }) },
+        peopleHref && { label: `Show people for this ${one}`, href: peopleHref({ ...people, range: shown }) },
       session.isOwner && { label: "Add annotation…", run: () => setAnnotatedDay(days.from) },
     ]
     return actions.flatMap((action) => action || [])

@@ -129,7 +129,7 @@ export function FilterEditor({ title, filter, event, onDone }: FilterEditorProps
                 />
                 {condition.takes === "text" && (
                   <span class="muted">
-                    {operators[condition.op].ignoresCase ? "In any case" : "Case-sensitive"}
+                    {operators[condition.op].ignoresCase ? "Case-insensitive" : "Case-sensitive"}
                   </span>
                 )}
               </label>

@@ -9,7 +9,7 @@ import { useFormat } from "../controls/use-format.ts"
 import { Loaded, Panel } from "./panel.tsx"
 import "./movers.css"
 
-/** Smaller changes of a web vital, as a share, are not called better or worse. */
+/** Smaller relative changes in a web vital are not called better or worse. */
 const minVitalChange = 0.1
 /** Standard deviations that independent errors exceed by chance in one of twenty cases. */
 const minDeviations = 2
@@ -25,7 +25,7 @@ interface ErrorRow {
   previous?: { events: number } | null
 }
 
-/** A number whose lower values are better. */
+/** A number that is better when it is lower. */
 interface Finding {
   name: string
   page: "errors" | "vitals"
@@ -36,8 +36,8 @@ interface Finding {
 }
 
 /**
- * Whether errors and web vitals are better or worse since an annotation, such as a release. Shown if the range starts on
- * its date, as after "Compare before and after".
+ * Whether errors and web vitals are better or worse since an annotation, such as a release. Shown if the range starts
+ * on the annotation's date, as it does after "Compare before and after".
  */
 export function BeforeAfter() {
   const { router, session, view } = useApp()

@@ -72,7 +72,7 @@ export function EventMovers({ isComparable }: EventMoversProps) {
     <Panel
       title="What changed"
       chart="movers"
-      hint="Events with the largest changes, by percentage and volume. Changes within random variation are left out."
+      hint="The events that changed most, by percentage and volume. Changes within random variation are left out."
     >
       <Loaded query={query} id="fell" height={[178, 178]}>
         {() => (
@@ -134,7 +134,7 @@ function MoverList({ rows, empty, explanations }: MoverListProps) {
 }
 
 /**
- * What explains the change of an event, in words. Renders nothing while that is loading, and if no single value
+ * What explains the change in an event, in words. Renders nothing while that is loading, and if no single value
  * explains it.
  */
 function Reason({ name, query }: { name: string; query: QueryState }) {

@@ -26,7 +26,7 @@ interface ValueMoversProps {
 
 type MoverRow = Mover & Record<string, unknown> & { previous?: Record<string, number> | null }
 
-/** The values that best explain the change of an event count, and a sentence about the first one. */
+/** The values that best explain the change in an event count, and a sentence about the first one. */
 export function ValueMovers({ filters, kinds = ["custom"], measure, better }: ValueMoversProps) {
   const { session, view } = useApp()
   const format = useFormat()
@@ -46,7 +46,7 @@ export function ValueMovers({ filters, kinds = ["custom"], measure, better }: Va
     <Panel
       title="What explains the change"
       chart="movers"
-      hint="The values that explain it best: their share of the change exceeds their size the most."
+      hint="Values whose share of the change most exceeds their share of the total."
     >
       <Loaded query={query} id="movers" height={270}>
         {() => {
