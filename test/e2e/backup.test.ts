@@ -179,6 +179,7 @@ describe("databuddy backup", () => {
       keys: 1,
       users: 0,
       events: expect.any(Number),
+      removedEvents: 0,
       newestEvent: expect.stringMatching(/^\d{4}-.+Z$/),
       ms: expect.any(Number),
     })
