@@ -44,7 +44,7 @@ export async function newArchive(
   const name = given ?? archiveName(db, context.environment.now(), key !== undefined)
   if (given !== undefined && given.endsWith(".age") !== (key !== undefined)) {
     throw new UserError(
-      `${url} ${key ? "would be encrypted, and its name does not end with .zst.age" : "ends with .age, and no --backup-key is given to encrypt it with"}`,
+      `${url} ${key ? "would be encrypted, but its name does not end with .zst.age" : "ends with .age, but there is no --backup-key to encrypt it with"}`,
       "end the name with .zst.age for an encrypted backup and with .zst for an unencrypted one, or give only the bucket and prefix",
     )
   }
@@ -73,7 +73,7 @@ export interface StoredArchive {
 
 /**
  * Finds the archive at `url`, or the newest one of `db` if `url` is a folder. Throws a UserError if there is none, or
- * if it cannot be decrypted. A download ends with a UserError if it would leave less than `reserve` bytes free.
+ * if it cannot be decrypted. A download fails with a UserError if it would leave less than `reserve` bytes free.
  */
 export async function findArchive(
   url: string,

@@ -7,16 +7,17 @@ import { parametersOf } from "./parameters.ts"
 import type { NewTile, Tile, TileKind, TileQueryJson } from "./schema.ts"
 
 /**
- * Maximum characters of a tile as JSON: a funnel of ten steps with a dozen filters each. A board is loaded as a whole.
+ * Maximum length of a tile as JSON, in characters: enough for a funnel of ten steps with a dozen filters each. The limit
+ * keeps boards small, because a board is loaded as a whole.
  */
 const maxTileLength = 16_384
 
-/** The query type that a kind of tile requires. Absent: any type with the columns. */
-const typesOfKinds: Partial<Record<TileKind, string>> = { funnel: "funnel", retention: "retention" }
+/** The query type that a kind of tile requires. Absent: any type that has the tile's columns. */
+const requiredQueryType: Partial<Record<TileKind, string>> = { funnel: "funnel", retention: "retention" }
 
 /**
- * Checks that the query of a tile is valid and returns the columns that the tile shows. The tile is valid by its
- * schema. `now`: Unix ms. `canReadData`: true if the query can use the ids of visitors, sessions and profiles.
+ * Returns the errors in a tile's query: the query must be valid and return the columns that the tile shows. The tile
+ * already matches its schema. `now`: Unix ms. `canReadData`: true if the query can use visitor, session and profile ids.
  */
 export function queryErrors(tile: NewTile, now: number, canReadData = true): FieldError[] {
   if (JSON.stringify(tile).length > maxTileLength) {
@@ -77,9 +78,9 @@ function parameterErrors(
   }
   const { type: name, granularity, measures } = parameter
   const type = typeOf(name)
-  const needed = typesOfKinds[tile.kind] ?? name
+  const needed = requiredQueryType[tile.kind] ?? name
   if (name !== needed) {
-    return [{ field: `${field}.name`, message: `must be ${needed} for a tile of the kind ${tile.kind}` }]
+    return [{ field: `${field}.name`, message: `must be ${needed} for a ${tile.kind} tile` }]
   }
   if (type?.needsReadData) {
     return [

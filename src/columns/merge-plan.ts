@@ -4,15 +4,15 @@ import { buildMemory } from "./column-builder.ts"
 /** Maximum events of a merged block: each of its columns of codes takes at most 2 MB. */
 const maxEvents = 524_288
 /**
- * A block is merged with later blocks that hold at least a quarter of its events in total, so that each event is
+ * A block is merged only if the later blocks together hold at least a quarter as many events, so that each event is
  * rewritten only a few times.
  */
 const mergeFactor = 4
-/** Minimum number of neighboring blocks to merge in the current day, and in a past day. */
-export const partsOfOpenDay = 4
-export const partsOfPastDay = 2
+/** Minimum number of neighboring blocks to merge for the current day, and for a past day. */
+export const minPartsCurrentDay = 4
+export const minPartsPastDay = 2
 /** The minimum for past days while events arrive fast: each pass adds a small block of late events to many days. */
-export const partsWhenBusy = 8
+export const minPartsWhenBusy = 8
 
 /** The properties that decide whether a block is merged. */
 export interface Part extends Pick<BlockRow, "id" | "website" | "day" | "events" | "stale" | "bytes"> {

@@ -1,4 +1,4 @@
-import { partsOfPastDay, partsWhenBusy } from "./merge-plan.ts"
+import { minPartsPastDay, minPartsWhenBusy } from "./merge-plan.ts"
 
 /** ms between two checks for rows to seal. */
 export const sealInterval = 1_000
@@ -58,8 +58,8 @@ export class SealPolicy {
   }
 
   /** Minimum number of neighboring blocks to merge in a past day. */
-  get partsOfClosedDay(): number {
-    return this.#isBusy ? partsWhenBusy : partsOfPastDay
+  get minParts(): number {
+    return this.#isBusy ? minPartsWhenBusy : minPartsPastDay
   }
 
   /** True if queries wait because there are too many unsealed rows. */

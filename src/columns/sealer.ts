@@ -12,7 +12,7 @@ import { IdDictionary } from "./id-dictionary.ts"
 import { type IdChanges, IdMaintenance } from "./id-maintenance.ts"
 import type { Columns } from "./memory-batch.ts"
 import { merge } from "./merge.ts"
-import { type Part, partsOfOpenDay, partsOfPastDay, partsToMerge } from "./merge-plan.ts"
+import { minPartsCurrentDay, minPartsPastDay, type Part, partsToMerge } from "./merge-plan.ts"
 import { RowReader } from "./row-reader.ts"
 import { type SealedState, sealedStateSql } from "./sealed-state.ts"
 
@@ -228,17 +228,17 @@ export class Sealer {
 
   /**
    * Merges blocks of a website and day. Returns undefined if there are none to merge. `today`: days since
-   * 1970-01-01. `partsOfClosedDay`: minimum number of blocks to merge in an earlier day.
+   * 1970-01-01. `minParts`: minimum number of blocks to merge in an earlier day.
    */
-  *merge(today: number, partsOfClosedDay = partsOfPastDay): Generator<void, SealedBatch | undefined> {
-    const state = `${this.db.prepare(sql.mergeState).pluck().get()} ${today} ${partsOfClosedDay}`
+  *merge(today: number, minParts = minPartsPastDay): Generator<void, SealedBatch | undefined> {
+    const state = `${this.db.prepare(sql.mergeState).pluck().get()} ${today} ${minParts}`
     if (state === this.#mergedState) return undefined
     const daysAfter = this.db.prepare(sql.days)
     const partsOf = this.db.prepare(sql.parts)
     for (let rounds = 0; rounds < 2; ) {
       const days = daysAfter.all({ ...this.#mergedDay, limit: daysPerStep }) as WebsiteDay[]
       for (const websiteDay of days) {
-        const minimum = websiteDay.day < today ? partsOfClosedDay : partsOfOpenDay
+        const minimum = websiteDay.day < today ? minParts : minPartsCurrentDay
         const parts = partsToMerge(partsOf.all(websiteDay) as Part[], minimum)
         const batch = parts.length < 2 ? undefined : yield* this.#mergeUnlessStale(parts)
         // The rest of the day is checked again.
@@ -347,9 +347,9 @@ export function reset(db: Db): void {
 export interface SealingOptions {
   /** Seals rows if at least this many are unsealed. */
   minimum?: number
-  /** Days since 1970-01-01. Earlier days are merged from `partsOfClosedDay` blocks, the others from four. */
+  /** Days since 1970-01-01. Earlier days are merged from `minParts` blocks, the others from four. */
   today?: number
-  partsOfClosedDay?: number
+  minParts?: number
   /** If there is nothing else to do, looks for unused dictionary ids: see `IdMaintenance`. */
   collect?: boolean
 }
@@ -360,10 +360,10 @@ export interface SealingOptions {
  */
 export function* nextWork(
   sealer: Sealer,
-  { minimum = 1, today = Number.NEGATIVE_INFINITY, partsOfClosedDay, collect = false }: SealingOptions = {},
+  { minimum = 1, today = Number.NEGATIVE_INFINITY, minParts, collect = false }: SealingOptions = {},
 ): Generator<void, SealedBatch | undefined> {
   const pass = sealer.unsealed() >= minimum ? yield* sealer.pass() : undefined
-  const batch = pass ?? (yield* sealer.rebuild()) ?? (yield* sealer.merge(today, partsOfClosedDay))
+  const batch = pass ?? (yield* sealer.rebuild()) ?? (yield* sealer.merge(today, minParts))
   return batch ?? (yield* sealer.maintainIds(collect))
 }
 

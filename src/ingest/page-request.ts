@@ -35,8 +35,8 @@ export function authorizePage(deps: IngestDeps, request: IngestRequest, size: Re
 }
 
 /**
- * The origin of the page. With an image, such as the pixel, browsers send no Origin header, but a Referer with at least
- * the origin.
+ * The origin of the page. When browsers request an image, such as the pixel, they send no Origin header. They send a
+ * Referer header, which contains at least the origin.
  */
 function originOf({ method, headers }: Request): string | null {
   const origin = headers.get("origin")

@@ -112,9 +112,9 @@ function* seal(
   unsealed: number,
 ): Generator<void, void> {
   const minimum = policy.minRows(includeFew || reader.hasHeavyRows)
-  const { partsOfClosedDay } = policy
+  const { minParts } = policy
   try {
-    const batch = yield* nextWork(sealer, { minimum, today, partsOfClosedDay, collect })
+    const batch = yield* nextWork(sealer, { minimum, today, minParts, collect })
     post({ type: "sealed", batch, unsealed })
   } catch (error) {
     const failure = error instanceof StaleBlockError ? {} : { failure: failureOf(error).message }

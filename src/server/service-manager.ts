@@ -6,7 +6,7 @@ import { cLibraries } from "../store/db/file-lock.ts"
 
 /** Linux constants, the same on all architectures that databuddy supports. */
 const [unixFamily, datagramSocket, closeOnExec] = [1, 2, 0o2000000]
-/** Flags of sendto: a full queue must not block the server, and a closed socket must not end it. */
+/** Flags of sendto: a full queue must not block the server, and a closed socket must not kill it. */
 const doNotWait = 0x40 | 0x4000
 
 /** µs. A migration of a large database can take hours. */
@@ -39,7 +39,7 @@ export class ServiceManager {
     this.#interval = timeout > 0 && isForUs ? timeout / 2_000 : undefined
   }
 
-  /** The database is being migrated before the start, which can exceed the start timeout. */
+  /** Reports that the database is being migrated before the start. A migration can exceed the start timeout. */
   upgrading(): void {
     this.#send(`EXTEND_TIMEOUT_USEC=${upgradeTimeout}\nSTATUS=upgrading the database`)
   }
@@ -53,12 +53,12 @@ export class ServiceManager {
    * would request a certificate again.
    */
   readyWithoutCertificate(): void {
-    this.#send("READY=1\nSTATUS=waiting for the first certificate, HTTPS has not started: see the log")
+    this.#send("READY=1\nSTATUS=HTTPS not started: waiting for the first certificate (see the log)")
   }
 
   /** Must be followed by `ready`. */
   reloading(): void {
-    this.#send("RELOADING=1\nSTATUS=reading certificates and log level again")
+    this.#send("RELOADING=1\nSTATUS=reloading certificates and log level")
   }
 
   stopping(): void {

@@ -5,8 +5,8 @@ export type IdKind = "visitors" | "sessions" | "profiles"
 export const idKinds: readonly IdKind[] = ["visitors", "sessions", "profiles"]
 
 /**
- * True if texts of the kind are stored. Session texts would take 18 bytes per event, because there can be nearly as
- * many sessions as events, and they are rarely searched.
+ * True if the texts of this kind of ID are stored. The texts of session IDs would take 18 bytes per event, because there
+ * can be nearly as many sessions as events. They are also rarely searched.
  */
 export const hasTexts: Readonly<Record<IdKind, boolean>> = { visitors: true, sessions: false, profiles: true }
 
@@ -62,7 +62,7 @@ export class PackedTexts {
   ) {
     const { buffer, byteOffset, length } = Bun.zstdDecompressSync(new Uint8Array(packed))
     const start = count * lengthBytes
-    if (length < start) throw new Error("texts of ids are missing")
+    if (length < start) throw new Error("id texts are missing")
     const lengths = new Uint16Array(buffer, byteOffset, count)
     this.#ends = new Uint32Array(count)
     let end = 0
@@ -70,7 +70,7 @@ export class PackedTexts {
       end += lengths[index] as number
       this.#ends[index] = end
     }
-    if (start + end !== length) throw new Error("texts of ids have the wrong length")
+    if (start + end !== length) throw new Error("id texts have the wrong length")
     this.#bytes = Buffer.from(buffer, byteOffset + start, end)
   }
 
@@ -112,7 +112,7 @@ export class PackedTexts {
   }
 }
 
-/** Returns the key of the hashes. */
+/** Returns the seed that keys the id hashes. */
 export function hashSeed(db: Db): bigint {
   return BigInt.asUintN(64, db.prepare(sql.seed).pluck().safeIntegers().get() as bigint)
 }

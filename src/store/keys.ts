@@ -39,7 +39,7 @@ export interface Key {
   lastUsedAt: number | null
   /** The first characters of the secret before the last rotation; null: none. */
   previousStart: string | null
-  /** Time until which the previous secret also works; null: none. */
+  /** When the previous secret stops working; null: there is none. */
   previousExpiresAt: number | null
 }
 

@@ -104,7 +104,7 @@ describe("without a certificate,", () => {
 
   test.skipIf(!systemd)("systemd knows that it started, and what it waits for", () => {
     expect(systemd?.messages()).toEqual([
-      "READY=1\nSTATUS=waiting for the first certificate, HTTPS has not started: see the log",
+      "READY=1\nSTATUS=HTTPS not started: waiting for the first certificate (see the log)",
     ])
   })
 

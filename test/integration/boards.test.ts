@@ -269,7 +269,7 @@ describe("a tile is rejected, with the field named:", () => {
       "a funnel of another type",
       { ...funnel, query: retention.query },
       "query.parameters.0.name",
-      "must be funnel for a tile of the kind funnel",
+      "must be funnel for a funnel tile",
     ],
     [
       "one with a column that its type does not have",

@@ -345,7 +345,7 @@ const mistakes: [string, string[], string][] = [
   [
     "a name with .age and no key",
     ["backup", "s3://bucket/a.zst.age"],
-    "no --backup-key is given to encrypt it with",
+    "there is no --backup-key to encrypt it with",
   ],
   ["a key file without a key", ["backup", "s3://bucket", "--backup-key", "EMPTY"], "contains no key"],
   [

@@ -13,7 +13,7 @@ const arrivals: [sentence: string, last: number, includeFew: boolean, rows: numb
 test.each(arrivals)("%s", (_, last, includeFew, rows, parts) => {
   const policy = new SealPolicy(0, 0)
   policy.update(0, last, 1_000)
-  expect([policy.minRows(includeFew), policy.partsOfClosedDay]).toEqual([rows, parts])
+  expect([policy.minRows(includeFew), policy.minParts]).toEqual([rows, parts])
 })
 
 const backlogs: [sentence: string, unsealed: number, rate: number, now: number, waits: boolean][] = [

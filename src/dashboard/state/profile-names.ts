@@ -9,16 +9,16 @@ const maxIds = 50
 const maxCharacters = 4_000
 
 /**
- * The names of profiles by ID, loaded when they are first needed. Undefined: the profile has no name, or it is not
- * known yet. Profiles belong to one website, and not everyone can see people.
+ * Returns a function from the ID of a profile to its name. Names are loaded when they are first needed. Undefined: the
+ * profile has no name, or its name is not loaded yet. Profiles belong to one website, and not everyone can see people.
  */
 export function useProfileNames(ids: readonly (string | null)[]): (id: string | null) => string | undefined {
   const { api, session, view } = useApp()
   const { website } = view.value
-  const isKnown = isSingleWebsite(website) && session.canOpen("person")
+  const canLoadNames = isSingleWebsite(website) && session.canOpen("person")
   const [names, setNames] = useState<ReadonlyMap<string, string | undefined>>(new Map())
   const keyOf = (id: string) => `${website} ${id}`
-  const missing = isKnown ? firstIds(ids.filter((id) => id !== null && !names.has(keyOf(id)))) : []
+  const missing = canLoadNames ? firstIds(ids.filter((id) => id !== null && !names.has(keyOf(id)))) : []
   const query = new URLSearchParams([["website_id", website], ...missing.map((id) => ["id", id])]).toString()
   useEffect(() => {
     if (missing.length === 0) return

@@ -139,14 +139,14 @@ export class Matcher {
     return this.#batchTests.every((test) => test(batch))
   }
 
-  /** Each slice of a joined batch was accepted before the slices were joined. */
-  #acceptsOpen(batch: Batch): boolean {
+  /** Like `accepts`, but true for a joined batch: each of its slices was accepted before they were joined. */
+  #acceptsBatch(batch: Batch): boolean {
     return batch.names !== undefined || this.accepts(batch)
   }
 
   /** Undefined if no event matches. `among`: only these events are tested. */
   select(batch: Batch, among?: Selection): Selection | undefined {
-    if (!this.#acceptsOpen(batch)) return undefined
+    if (!this.#acceptsBatch(batch)) return undefined
     const range = among ?? timeRange(batch, this.scope.from, this.scope.to)
     if (!this.perEvent) return nonEmpty(range)
     if (range.at || !this.#isCacheable(batch)) return this.#match(batch, range)
@@ -164,7 +164,7 @@ export class Matcher {
   }
 
   #sparse(batch: Batch): Batch | undefined {
-    if (!this.#isCacheable(batch) || !this.#acceptsOpen(batch) || !this.#selectAll(batch)) return undefined
+    if (!this.#isCacheable(batch) || !this.#acceptsBatch(batch) || !this.#selectAll(batch)) return undefined
     return this.#cachedMatches().sparse(batch)
   }
 
