@@ -126,12 +126,16 @@ export class Remover {
     // Events that were deleted in the meantime are still in the cluster.
     if (isEqual(here, there)) return true
     if (deletedIds(db, shippedId, 1).length > 0) return false
-    log("warn", "events are not removed from the file: the cluster differs on their day and is compared", {
-      website: day.website,
-      day: new Date(day.day * dayMs).toISOString().slice(0, 10),
-      here: here.events,
-      inCluster: there.events,
-    })
+    log(
+      "warn",
+      "keeping the events of a day: the cluster differs from the file on that day; comparing both",
+      {
+        website: day.website,
+        day: new Date(day.day * dayMs).toISOString().slice(0, 10),
+        here: here.events,
+        inCluster: there.events,
+      },
+    )
     await write({ type: "rewind", id: shippedId })
     // A difference that the comparison does not find must not lead to one comparison after another.
     this.#endRound()

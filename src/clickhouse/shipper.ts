@@ -30,8 +30,8 @@ export interface ShipperDeps extends RemoverDeps {
 /** Limits of a shipment. Two inserts are in memory at a time. */
 export interface ShipperLimits extends InsertLimits {
   /**
-   * ms for which the cluster might still be executing an insert that got no response. Deletions wait until it has
-   * ended.
+   * How long the cluster might still be executing an insert that got no response, in ms. Deletions wait until this time
+   * has passed.
    */
   outcomeWindow: number
 }
@@ -49,7 +49,7 @@ const idsPerStep = 20_000
 const deletionsInterval = 60_000
 
 export interface StepResult {
-  /** The cluster has acknowledged something; `events` is the number of events. */
+  /** True if the cluster has acknowledged anything in this step. `events` is the number of events. */
   hasShipped: boolean
   events: number
   /**
@@ -77,14 +77,14 @@ interface Batch {
 export class Shipper {
   /** The batch after the one that is being sent. */
   #next: Promise<Batch | undefined> | undefined
-  /** When the next batch of deletions is due while events wait, ms of `elapsed`. */
+  /** When the next batch of deletions is due while events are waiting, in ms of `elapsed`. */
   #deletionsDueAt = Number.NEGATIVE_INFINITY
-  /** Time until which deletions wait, ms of `elapsed`. */
+  /** Deletions wait until this time, in ms of `elapsed`. */
   #outcomeKnownAt = Number.NEGATIVE_INFINITY
   /** The website settings that were sent last. */
   #websites: string | undefined
   #hasVerified = false
-  /** A repair has not removed the differences, so the next failure is reported. */
+  /** True after a repair, until a comparison finds no differences. If the next one finds any, they are reported. */
   #hasRepaired = false
   readonly #remover: Remover
 
@@ -179,7 +179,7 @@ export class Shipper {
     this.#outcomeKnownAt = this.deps.elapsed() + this.limits.outcomeWindow
   }
 
-  /** Holds back deletions after an error of an insert that might still be running. Returns the error. */
+  /** Holds back deletions if an insert failed but might still be running. Returns the error. */
   #observe(error: unknown): unknown {
     if (error instanceof ClusterError && error.isOutcomeUnknown) this.#holdDeletions()
     return error
@@ -189,7 +189,7 @@ export class Shipper {
     const { db, write, random } = this.deps
     await write({ type: "start", writer: newWriter(random) })
     const shipping = readShipping(db)
-    if (!shipping) throw new Error("the state of shipping was not stored")
+    if (!shipping) throw new Error("the shipping state was not stored")
     return shipping
   }
 
@@ -206,15 +206,15 @@ export class Shipper {
     const record = await this.#record(shipping, schema)
     if (record.shippedId > shipping.sendingId) {
       throw new UserError(
-        `${cluster.name} has events of this file up to the id ${record.shippedId}, but the file never sent more than ${shipping.sendingId}: it was restored from a backup, or a copy of it ships too`,
-        "stop the copy; or see “After a restore” in the documentation of the cluster: databuddy clickhouse fetch adds what only the cluster has, and databuddy clickhouse load --replace deletes it",
+        `${cluster.name} has events from this file up to id ${record.shippedId}, but the file has sent none beyond id ${shipping.sendingId}: it was restored from a backup, or a copy of it is also shipping events`,
+        "stop the copy, or see “After a restore” in src/clickhouse/README.md: databuddy clickhouse fetch adds the events that only the cluster has, and databuddy clickhouse load --replace deletes them",
       )
     }
     if (record.shippedId >= shipping.shippedId) return { schema, record, isCurrent: true }
     this.#next = undefined
     this.#websites = undefined
     this.#remover.interrupt()
-    log("warn", "the cluster is older than the watermark: events are shipped again", {
+    log("warn", "the cluster is behind the watermark: shipping events again", {
       cluster: cluster.name,
       watermark: shipping.shippedId,
       shippedAgainFrom: record.shippedId,
@@ -270,24 +270,28 @@ export class Shipper {
     if (this.#hasRepaired) {
       this.#hasRepaired = false
       throw new ClusterError(
-        `${cluster.name} differs on ${differences.length} days after a repair`,
+        `${cluster.name} still differs from the file after a repair (days: ${differences.length})`,
         undefined,
         false,
       )
     }
-    log("warn", "the cluster differs from the file and is repaired", {
+    log("warn", "the cluster differs from the file; repairing it", {
       cluster: cluster.name,
       days: differences.length,
     })
     await write({ type: "repair" })
     try {
       const onCorrection: RepairDeps["onCorrection"] = ({ website, day }, { events }, inCluster) =>
-        log("warn", "the cluster has another number of removed events than were removed; only it has them", {
-          website,
-          day: new Date(day * dayMs).toISOString().slice(0, 10),
-          removed: events,
-          inCluster,
-        })
+        log(
+          "warn",
+          "the cluster has a different number of events than were removed from the file; only the cluster has these events",
+          {
+            website,
+            day: new Date(day * dayMs).toISOString().slice(0, 10),
+            removed: events,
+            inCluster,
+          },
+        )
       const { limits } = this
       const lastId = shippedId
       await repair(differences, { db, cluster, schema, lastId, limits, pause, write, onCorrection })

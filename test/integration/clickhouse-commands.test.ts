@@ -145,7 +145,9 @@ test("fetch and load unite a restored file that has new events with the ids of t
   await onFile("load")
   db = folder.file("backup.db")
   add(db, "only in the file", now)
-  expect((await onFile("load")).err).toContain("it was restored from a backup, or a copy of it ships too")
+  expect((await onFile("load")).err).toContain(
+    "it was restored from a backup, or a copy of it is also shipping events",
+  )
   const fetched = await onFile("fetch")
   expect(fetched.code).toBe(1)
   expect(fetched.out).toContain("1 added")

@@ -137,10 +137,7 @@ describe("SQLite answers", () => {
   const states: [name: string, prepare: () => void][] = [
     ["the tables are of a later version", () => stub.migrations.push(["0099_later", "", ""])],
     ["the tables are missing", () => Object.assign(stub, { hasTables: false })],
-    [
-      "the cluster is older than the watermark",
-      () => stub.writers.set(writer, { sequence: 1, shippedId: 2 }),
-    ],
+    ["the cluster is behind the watermark", () => stub.writers.set(writer, { sequence: 1, shippedId: 2 })],
     ["another file ships to the cluster", () => stub.writers.set("4567", { sequence: 1, shippedId: 3 })],
     ["the cluster has to be compared", () => applyShippingChange(app.store.db, { type: "rewind", id: 2 })],
     ["nothing is shipped", () => app.store.db.exec("delete from shipping")],

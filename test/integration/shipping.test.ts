@@ -306,7 +306,7 @@ describe("a cluster that was restored from a backup", () => {
     await shipAll(shipper)
     expectEqualSides()
     expect(shipping()).toMatchObject({ shippedId: 8, mustCompare: false })
-    expect(app.logged.join("\n")).toContain("the cluster is older than the watermark")
+    expect(app.logged.join("\n")).toContain("the cluster is behind the watermark")
   })
 
   test("and is empty gets everything", async () => {
@@ -333,7 +333,7 @@ describe("a file that was restored from a backup", () => {
   test("ships nothing, because the cluster has other events with the same ids", async () => {
     const error = await failure(newShipper())
     expect(error).toBeInstanceOf(UserError)
-    expect(error.message).toContain("up to the id 5, but the file never sent more than 3")
+    expect(error.message).toContain("up to id 5, but the file has sent none beyond id 3")
     expect(stub.inserts).toHaveLength(1)
   })
 
@@ -400,6 +400,6 @@ test("differences that a repair does not remove are an error, and stay marked", 
   }
   const shipper = newShipper()
   await shipper.step()
-  expect((await failure(shipper)).message).toContain("differs on 1 days after a repair")
+  expect((await failure(shipper)).message).toContain("still differs from the file after a repair (days: 1)")
   expect(shipping()?.mustCompare).toBe(true)
 })
