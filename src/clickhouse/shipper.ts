@@ -103,8 +103,8 @@ export class Shipper {
     const { db } = this.deps
     const shipping = readShipping(db) ?? (await this.#start())
     // An insert from a killed process, for a batch or a repair, might still be running.
-    const canHaveInsert = shipping.sendingId > shipping.shippedId || shipping.isRepairing
-    if (!this.#hasVerified && canHaveInsert) this.#holdDeletions()
+    const mightHaveInsert = shipping.sendingId > shipping.shippedId || shipping.isRepairing
+    if (!this.#hasVerified && mightHaveInsert) this.#holdDeletions()
     const hasWork =
       lastEventId(db) > shipping.shippedId ||
       this.#deletions(shipping).length > 0 ||
