@@ -2,7 +2,7 @@ import type { Log } from "../log.ts"
 
 /** ms within which a monitor has to answer. */
 const timeout = 10_000
-/** Maximum attempts, so that one lost request raises no alarm. */
+/** Maximum number of attempts, so that one lost request raises no alarm. */
 const attempts = 3
 /** ms between two attempts. */
 const pause = 5_000

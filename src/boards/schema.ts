@@ -193,7 +193,7 @@ export const tileSchema = Type.Union(
 const expectedTiles = `must be a list of at most ${maxTiles} tiles`
 const newTiles = Type.Array(newTileSchema, {
   maxItems: maxTiles,
-  description: "The tiles. A tile that overlaps another one moves down",
+  description: "The tiles. A tile that overlaps another tile moves down",
   expected: expectedTiles,
 })
 

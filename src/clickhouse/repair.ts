@@ -34,7 +34,7 @@ export interface RepairDeps {
   onCorrection: (day: WebsiteDay, from: RemovedDay, to: number) => void
 }
 
-/** Maximum rows to delete in one step, about 100 bytes each. */
+/** Maximum number of rows to delete in one step, about 100 bytes each. */
 const maxForeignRows = 100_000
 
 /**

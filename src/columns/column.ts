@@ -13,7 +13,7 @@ const jsonCharacterBytes = 16
 /** A column is sparse if at most one event in this many has a value: the array of all codes would be larger. */
 const sparseRatio = 8
 /**
- * Maximum events per set of columns: a time of day (below 2^27 ms) and a position (below 2^26) are packed
+ * Maximum number of events per set of columns: a time of day (below 2^27 ms) and a position (below 2^26) are packed
  * into one double.
  */
 export const maxEvents = 2 ** 26

@@ -10,7 +10,8 @@ import { type SealedState, sealedStateSql } from "./sealed-state.ts"
 /** Chunks written in one transaction: about 10 ms. */
 const chunksPerBatch = 16
 /**
- * Maximum ids whose texts are collected together, in about 10 MB. Chunks of earlier versions can be larger than others.
+ * Maximum number of ids whose texts are collected together, in about 10 MB. Chunks of earlier versions can be larger
+ * than others.
  */
 const idsPerBatch = 65_536
 /** Events looked up in one step: about 5 ms. */

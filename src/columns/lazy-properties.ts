@@ -12,8 +12,8 @@ const wideKeys = 256
 /** Minimum characters of that many keys: a quoted letter, a colon, a digit and a comma each. */
 const minWideCharacters = wideKeys * 6
 /**
- * Maximum keys that are searched for in the texts. For further keys, the texts are parsed, and the columns of many keys
- * are built together.
+ * Maximum number of keys that are searched for in the texts. For further keys, the texts are parsed, and the columns of
+ * many keys are built together.
  */
 const searchedKeys = 4
 const keysPerGroup = 16_384

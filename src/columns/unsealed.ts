@@ -21,7 +21,7 @@ interface Position {
 
 /** Limits of the unsealed rows in memory. */
 export interface UnsealedLimits {
-  /** Maximum rows held in memory. */
+  /** Maximum number of rows held in memory. */
   rows: number
   /** Maximum bytes of all batches in memory, as estimated by `ColumnBuilder`. */
   bytes: number

@@ -17,7 +17,7 @@ type ShownEvent = ReturnType<typeof followedEventJson>
 
 /** ms between two reads of the file. */
 const pollInterval = 250
-/** Maximum ids per read. */
+/** Maximum number of ids per read. */
 const batchSize = 5_000
 
 export function addEventsCommands(root: Command, context: Context): void {

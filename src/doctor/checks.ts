@@ -89,7 +89,7 @@ const minOpenFiles = 4_096
 const maxOpenFilesShare = 0.8
 /** Multiple of --backup-every after which a backup is late: a failed backup is retried within an hour. */
 const lateFactor = 2
-/** Maximum files that a message names; the rest are counted. */
+/** Maximum number of files that a message names; the rest are counted. */
 const maxNamedFiles = 3
 /** With fewer events, most of the file is the 200 KB of an empty database, and bytes per event are meaningless. */
 const minEventsForRate = 1_000

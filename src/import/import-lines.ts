@@ -22,7 +22,7 @@ const rowsShared = 250
 const linesPerSeal = rowsPerPass * 2
 /** Maximum characters per transaction. */
 const batchCharacters = 4_000_000
-/** Maximum attempts to take the write lock, 5 s each. */
+/** Maximum number of attempts to take the write lock, 5 s each. */
 const maxAttempts = 12
 
 export interface ImportSchedule {

@@ -6,7 +6,7 @@ import { pageWebsiteId } from "./credential.ts"
 
 // Anyone can send a rejected request, so the size of its description is bounded.
 
-/** Maximum events inspected: a mistake in one event is usually in all of them. */
+/** Maximum number of events inspected: a mistake in one event is usually in all of them. */
 const maxInspectedEvents = 100
 const maxNames = 10
 const maxKeys = 30

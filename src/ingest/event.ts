@@ -18,7 +18,7 @@ export interface CheckedEvent {
 
 /** What the checks of an event depend on. */
 export interface EventRules {
-  /** Maximum events in a request. */
+  /** Maximum number of events in a request. */
   maxEvents: number
   /** Unix ms, time of receipt. */
   now: number

@@ -46,7 +46,7 @@ export interface IngestDeps extends AuthFailureDeps, BodyDeps, RejectedBytesDeps
 }
 
 export interface IngestSettings {
-  /** Maximum events in a request. */
+  /** Maximum number of events in a request. */
   maxEvents: number
   /** Maximum bytes of a body after decompression. */
   maxBodyBytes: number

@@ -19,7 +19,7 @@ import { checkPageIdentity, type PageIdentityInput } from "./page-schema.ts"
  * - A link by a key replaces the claimed links of the visitor.
  */
 
-/** Maximum requests a minute for one website id from one address. */
+/** Maximum number of requests a minute for one website id from one address. */
 const rateLimit = 60
 
 /** True for a request that has no key and names its website in the same way as the page script. */

@@ -57,7 +57,9 @@ const defaultPathSteps = 3
 /** Values per property key. */
 const defaultTop = 10
 const defaultMeasures = ["events", "users", "sessions"]
-/** Maximum rows that a page skips: every skipped row is computed. Event lists have a lower limit, and cursors. */
+/**
+ * Maximum number of rows that a page skips: every skipped row is computed. Event lists have a lower limit, and cursors.
+ */
 const maxOffset = 1_000_000
 
 const unitFields: Record<(typeof units)[number], Unit> = {

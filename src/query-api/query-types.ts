@@ -12,7 +12,7 @@ import type { QueryType } from "./query-spec.ts"
 import { changeColumns, invalidParameter, percent } from "./rows.ts"
 import { defaultLimit, type TypeConfig } from "./schema.ts"
 
-/** Maximum values per property key. */
+/** Maximum number of values per property key. */
 const maxValues = 10_000
 
 /** Descriptions of the columns, for the documentation. */

@@ -14,7 +14,7 @@ const maxParameters = 50
 export const maxBatch = 20
 /** Maximum steps of a funnel. */
 export const maxSteps = 10
-/** Maximum filters: far more than anyone combines by hand. Each filter is tested for every event. */
+/** Maximum number of filters: far more than anyone combines by hand. Each filter is tested for every event. */
 const maxFilters = 50
 /** Maximum characters of a path. */
 const maxPath = 2_048

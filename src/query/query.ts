@@ -204,7 +204,7 @@ export interface ValuesQuery {
   keys?: readonly string[] | undefined
   /** Maximum values of a key to list, most frequent first, ties ordered by their text. */
   top: number
-  /** Maximum bins of the histogram of numeric values; undefined: no numbers. */
+  /** Maximum number of bins of the histogram of numeric values; undefined: no numbers. */
   bins?: number | undefined
 }
 

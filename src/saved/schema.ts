@@ -75,7 +75,7 @@ const boardId = Type.String({
   expected: "must be the id of a board of the website",
 })
 
-/** Maximum hosts whose pages can embed a link: a response header lists them. */
+/** Maximum number of hosts whose pages can embed a link: a response header lists them. */
 const maxEmbedHosts = 50
 
 const embedHosts = Type.Array(Type.String({ maxLength: 300, expected: embedHostFormat }), {

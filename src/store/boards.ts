@@ -23,7 +23,7 @@ export interface BoardSummary extends Omit<Board<never>, "tiles"> {
   tileWebsites: (string | null)[]
 }
 
-/** Maximum boards per website: one menu lists them all. */
+/** Maximum number of boards per website: one menu lists them all. */
 export const maxBoards = 50
 
 const columns = `

@@ -94,7 +94,7 @@ const invariants = [
   },
 ]
 
-/** Maximum lines of SQLite's report to return. */
+/** Maximum number of lines of SQLite's report to return. */
 const reportedLines = 20
 
 /** Counts the rows of a database of any version. A missing table counts as empty. */

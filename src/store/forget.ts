@@ -41,8 +41,8 @@ const rowsPerScan = 2_000
 /** ms between two scan steps. */
 const scanPause = 1
 /**
- * Maximum attempts for a step that is blocked by a reader or by a commit of another process, and the longest pause
- * between two attempts in ms. Most readers and commits end soon.
+ * Maximum number of attempts for a step that is blocked by a reader or by a commit of another process, and the longest
+ * pause between two attempts in ms. Most readers and commits end soon.
  */
 const maxAttempts = 50
 const maxRetryPause = 100

@@ -15,7 +15,7 @@ export interface Note {
   createdAt: number
 }
 
-/** Maximum notes per website: one response lists them all, and more would make a chart unreadable. */
+/** Maximum number of notes per website: one response lists them all, and more would make a chart unreadable. */
 export const maxNotes = 1_000
 
 const columns = "n.id, n.website_rid as place, w.id as websiteId, n.date, n.text, n.created_at as createdAt"

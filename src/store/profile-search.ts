@@ -31,8 +31,8 @@ export interface ProfileSearch {
 /** Profiles per read: about 2 ms, which blocks the thread. */
 const profilesPerRead = 1_000
 /**
- * Maximum anonymous ids per profile to search, and to return. Most profiles have two or three; programs create
- * thousands.
+ * Maximum number of anonymous ids per profile to search, and to return. Most profiles have two or three; programs
+ * create thousands.
  */
 const maxSearchedIds = 1_000
 const maxReturnedIds = 100

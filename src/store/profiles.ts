@@ -21,8 +21,8 @@ export const maxTraits = 200
 /** UTF-8 bytes of the traits of a profile as JSON. */
 export const maxTraitBytes = 16_384
 /**
- * Maximum anonymous ids that pages can link to a profile: one new id a day for more than two years. Further links are
- * not stored.
+ * Maximum number of anonymous ids that pages can link to a profile: one new id a day for more than two years. Further
+ * links are not stored.
  */
 const maxClaimedLinks = 1_000
 

@@ -19,7 +19,7 @@ export interface View {
   createdAt: number
 }
 
-/** Maximum views per website: one response lists them all, a few MB at 4,096 characters each. */
+/** Maximum number of views per website: one response lists them all, a few MB at 4,096 characters each. */
 export const maxViews = 1_000
 
 const columns = `

@@ -10,7 +10,7 @@ import { asNumbers, type PropertyKind, visualizationOf } from "./property-kind.t
 
 /** Properties shown before "Show all". */
 const firstKeys = 12
-/** Maximum bins per histogram. */
+/** Maximum number of bins per histogram. */
 const bins = 20
 /** The API's limit of rows per request. */
 const maxRows = 10_000

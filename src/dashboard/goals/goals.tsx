@@ -12,7 +12,7 @@ import { goalPath } from "./goal.ts"
 import { SavedGoals } from "./saved-goals.tsx"
 import "./goals.css"
 
-/** Maximum goals in one chart: more lines are hard to tell apart. */
+/** Maximum number of goals in one chart: more lines are hard to tell apart. */
 const maxGoals = 6
 /** Events suggested on the empty page. */
 const suggestedEvents = 5

@@ -3,7 +3,7 @@ import { useApp } from "./app.ts"
 import { displayName, type Profile } from "./profiles.ts"
 import { isSingleWebsite } from "./session.ts"
 
-/** Maximum IDs per request, as in the API. */
+/** Maximum number of IDs per request, as in the API. */
 const maxIds = 50
 /** Maximum characters of all IDs in a request, so that the URL is accepted. */
 const maxCharacters = 4_000

@@ -100,7 +100,7 @@ export function progressOf(state: QueryProgress, key: string, cached: QueryResul
   }
 }
 
-/** Maximum results in the cache. A page visited again shows its numbers immediately. */
+/** Maximum number of results in the cache. A page visited again shows its numbers immediately. */
 const maxEntries = 40
 
 /** Maximum concurrent queries. A board has up to 24, which would delay everything else that the page requests. */

@@ -13,9 +13,9 @@ import { compared, overTime, type PinnedTile } from "../state/boards.ts"
 import { comparisonOption } from "../state/query-cache.ts"
 import { useQuery } from "../state/use-query.ts"
 
-/** Maximum lines in the chart: more are hard to tell apart. */
+/** Maximum number of lines in the chart: more are hard to tell apart. */
 const maxLines = 6
-/** Maximum rows: nobody compares more websites at a glance. */
+/** Maximum number of rows: nobody compares more websites at a glance. */
 const maxRows = 1_000
 /** px of a row and of the table's header. */
 const rowHeight = 34

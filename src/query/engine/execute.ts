@@ -26,7 +26,7 @@ export interface QueryOutcome<Q extends Query> {
 
 /** Default memory budget of one query in bytes, not including the columns that it reads. */
 export const defaultMemory = 268_435_456
-/** Maximum attempts at a query whose blocks are replaced while it runs. */
+/** Maximum number of attempts at a query whose blocks are replaced while it runs. */
 const maxAttempts = 20
 const staleMessage = `events were deleted or moved to new blocks during each of ${maxAttempts} attempts at the query: run it again`
 

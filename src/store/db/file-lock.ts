@@ -7,7 +7,7 @@ import { closeSync, fstatSync, openSync, readFileSync } from "node:fs"
 const [lockShared, lockExclusive, nonBlocking] = [1, 2, 4]
 /** File names of the C libraries glibc and musl. */
 export const cLibraries = ["libc.so.6", `libc.musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`]
-/** Maximum attempts: another process that tests the lock holds it for a few µs. */
+/** Maximum number of attempts: another process that tests the lock holds it for a few µs. */
 const maxAttempts = 10
 /** ms between two attempts. */
 const retryPause = 20

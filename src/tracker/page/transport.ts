@@ -8,7 +8,7 @@ const maxBytes = 60 * 1_024
  */
 const maxPending = 50
 
-/** Maximum items collected for a path before they are sent; fewer than the server accepts in one request. */
+/** Maximum number of items collected for a path before they are sent; fewer than the server accepts in one request. */
 const maxCollected = { pages: 50, others: 6 }
 
 /** The browser functions that delivery depends on. */
