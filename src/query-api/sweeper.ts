@@ -33,6 +33,8 @@ export class Sweeper {
    * with a delay.
    */
   #lowest = Number.POSITIVE_INFINITY
+  /** Bytes of the process when they were last read. */
+  #rss = 0
 
   constructor(
     /** Bytes of the query memory. */
@@ -40,7 +42,7 @@ export class Sweeper {
     private readonly runtime: {
       /** ms of a monotonic clock. */
       now: () => number
-      /** Bytes of the process. */
+      /** Bytes of the process. Can throw. */
       rss: () => number
       /**
        * Collects garbage in the whole heap: a few ms per 10 MB, and several times that if other threads use the
@@ -55,7 +57,7 @@ export class Sweeper {
   /** Called after each time slice. `total`: bytes ever read, reserved or sealed, as an estimate of the garbage. */
   sweep(total: number): void {
     const { memory, runtime } = this
-    const rss = runtime.rss()
+    const rss = this.#readRss()
     this.#lowest = Math.min(this.#lowest, rss)
     if (total - this.#collected < memory * pressedShare) return
     const startedAt = runtime.now()
@@ -72,5 +74,15 @@ export class Sweeper {
     this.#collected = total
     const endedAt = runtime.now()
     this.#notBefore = endedAt + (endedAt - startedAt) * (1 / maxCollectionShare - 1)
+  }
+
+  /** Reading it opens a file of the system, which fails while the process has no file descriptor left. */
+  #readRss(): number {
+    try {
+      this.#rss = this.runtime.rss()
+    } catch {
+      // The last value is close enough.
+    }
+    return this.#rss
   }
 }

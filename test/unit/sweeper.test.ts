@@ -69,3 +69,18 @@ test("the whole heap is collected if the process has grown by a quarter of the q
   step(1, 90 * mib)
   expect(found.all).toBe(1)
 })
+
+test("collections go on while the size of the process cannot be read", () => {
+  let collected = 0
+  const unreadable = () => {
+    throw new Error("EMFILE: too many open files")
+  }
+  const sweeper = new Sweeper(memory, {
+    now: () => 0,
+    rss: unreadable,
+    collectAll: () => collected++,
+    collectNew: () => undefined,
+  })
+  sweeper.sweep(memory)
+  expect(collected).toBe(1)
+})
