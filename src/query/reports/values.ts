@@ -21,7 +21,7 @@ const listedBytes = 60
 /** Bytes of the counts of a property with one value. */
 const countsBytes = 1_800
 /** If the memory is not sufficient, counts that take more than this share of it are made separately. */
-const largeShare = 1 / 16
+const largeShare = 1 / 8
 /** Maximum attempts to count in one pass, each without the properties that were too large for the one before. */
 const maxAttempts = 3
 
