@@ -109,7 +109,7 @@ describe.skipIf(noBrowser)(`funnels${skipped}`, () => {
     const last = rows.filter(({ step }) => Number(step) === funnel.steps.length)
     const points = ({ conversion_rate: now, previous }: (typeof last)[number]) =>
       Math.abs(Math.round(10 * (now - previous.conversion_rate)) / 10)
-    expect(shown.map((cells) => cells.slice(-3, -1).map((cell) => cell.split(" points")[0]))).toEqual(
+    expect(shown.map((cells) => cells.slice(-3, -1).map((cell) => cell.split(" point")[0]))).toEqual(
       last.map((row) => [
         rate(row.previous.conversion_rate),
         `${row.conversion_rate > row.previous.conversion_rate ? "▲" : "▼"} ${points(row)}`,

@@ -2,6 +2,7 @@ import type { ComponentChildren } from "preact"
 import { useApp } from "../../state/app.ts"
 import type { Format } from "../../state/format.ts"
 import { type LinkedPeople, PeopleLink } from "../people/people-link.tsx"
+import { changeOf, changeText } from "./change.ts"
 import { Sparkline } from "./sparkline.tsx"
 
 /** Whether higher or lower values of a number are better. */
@@ -134,28 +135,6 @@ function colorOf(change: number, better: Direction | undefined): "same" | "neutr
   if (change === 0) return "same"
   if (better === undefined) return "neutral"
   return change > 0 === (better === "higher") ? "up" : "down"
-}
-
-/** In percent, or in points for rates. Undefined if the previous value is 0. */
-function changeOf(value: number, previous: number, isRate: boolean): number | undefined {
-  if (isRate) return roundToTenths(value - previous)
-  return previous === 0 ? undefined : (100 * (value - previous)) / previous
-}
-
-/** ▲ 12%, ▼ 1.5 points, new */
-export function changeText(value: number, previous: number, format: Format, isRate: boolean): string {
-  const change = changeOf(value, previous, isRate)
-  if (change === undefined) return value === 0 ? "0%" : "new"
-  const size = Math.abs(change)
-  const text = isRate
-    ? `${format.number(size)} points`
-    : format.percent(size < 10 ? roundToTenths(size) : Math.round(size))
-  return `${change > 0 ? "▲ " : change < 0 ? "▼ " : ""}${text}`
-}
-
-/** Rounds to one decimal place. */
-function roundToTenths(value: number): number {
-  return Math.round(value * 10) / 10
 }
 
 function formatter(format: Format, isRate: boolean): (value: number) => string {

@@ -1,6 +1,6 @@
 import type uPlot from "uplot"
+import { changeText } from "./change.ts"
 import { type ChartData, dateName, shadeOf } from "./series.ts"
-import { changeText } from "./stat.tsx"
 
 /** px between the pointer and the tooltip. */
 const gap = 14
