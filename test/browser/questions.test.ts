@@ -17,6 +17,10 @@ const openApp: Action[] = [{ button: "Website: Hearth & Pine" }, { link: "Tidewe
 const lastWeek: Action[] = [{ button: "Range: Last 30 days" }, { button: "Last 7 days" }]
 const compare = "Compare before and after Release 2.8"
 
+/** The panel names the rollout within the same days, so that nobody attributes its effect to the release. */
+const release =
+  /Since 12 Nov: \W?Release 2\.8.*Also since then:20 Nov: \W?Uploads in chunks.*Worse.*Errors.*INP 1\d\d ms → \d+ ms/
+
 /** The most actions until the answer is on the screen. */
 const mostActions = 5
 
@@ -88,12 +92,12 @@ const questions: { question: string; paths: { name: string; actions: Action[]; a
       {
         name: "the start page",
         actions: [...openApp, { link: compare }],
-        answer: /Worse.*Errors.*INP 1\d\d ms → \d+ ms/,
+        answer: release,
       },
       {
         name: "the overview",
         actions: [...openApp, { link: "Overview" }, { link: compare }],
-        answer: /Worse.*Errors.*INP 1\d\d ms → \d+ ms/,
+        answer: release,
       },
       {
         name: "web vitals",

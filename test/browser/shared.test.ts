@@ -109,7 +109,10 @@ describe.skipIf(noBrowser)(`saved views, annotations and share links${skipped}`,
       new Date(day).toLocaleDateString("en-GB", { day: "numeric", timeZone: "UTC" }),
     )
     await page.getByText(new RegExp(`^vs\\. ${first}\\D.*\\b${last} `)).waitFor()
-    await page.getByRole("heading", { name: "Better or worse?" }).waitFor()
+    const panel = page.getByRole("region", { name: "Better or worse?" })
+    const unclear = panel.getByRole("region", { name: "No clear change" })
+    await unclear.getByRole("listitem").first().waitFor()
+    expect(await unclear.locator(".change.up, .change.down").count()).toBe(0)
     await page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name: "Errors" }).click()
     await page.waitForURL((url) => url.pathname.endsWith("/errors") && url.search === `?${range}`)
     await page.goto(`${dashboard.server.url}/settings/notes`)

@@ -154,6 +154,22 @@ export function rangeSince(day: string, today: string): Pick<Range, "from" | "to
   return { from: day, to: weeks === 0 ? today : addDays(day, 7 * weeks - 1) }
 }
 
+/**
+ * The annotations on the first day of a range, and those on its other days by date. A change since the first ones can
+ * also be an effect of the later ones.
+ */
+export function annotationsSince<Annotation extends { date: string }>(
+  annotations: readonly Annotation[],
+  { from, to }: Range,
+): { first: Annotation[]; later: Annotation[] } {
+  return {
+    first: annotations.filter(({ date }) => date === from),
+    later: annotations
+      .filter(({ date }) => date > from && date <= to)
+      .toSorted((a, b) => a.date.localeCompare(b.date)),
+  }
+}
+
 /** The last second of a day in UTC: when a key or link that is valid up to that day expires. */
 export function endOfDay(day: string): string {
   return `${day}T23:59:59Z`

@@ -1,9 +1,16 @@
-import { useAnnotations } from "../../state/annotations.ts"
+import {
+  type Annotation,
+  comparisonLabel,
+  comparisonParams,
+  useAnnotations,
+} from "../../state/annotations.ts"
 import { useApp } from "../../state/app.ts"
+import { isolate } from "../../state/bidi.ts"
 import { vitalText } from "../../state/event-text.ts"
 import { comparisonOption } from "../../state/query-cache.ts"
+import { annotationsSince } from "../../state/range.ts"
 import { useQuery } from "../../state/use-query.ts"
-import { Change } from "../charts/stat.tsx"
+import { Change, type Direction } from "../charts/stat.tsx"
 import { Link } from "../controls/link.tsx"
 import { useFormat } from "../controls/use-format.ts"
 import { Loaded, Panel } from "./panel.tsx"
@@ -25,7 +32,9 @@ interface ErrorRow {
   previous?: { events: number } | null
 }
 
-/** A number that is better when it is lower. */
+/** The better direction of all findings. */
+const better: Direction = "lower"
+
 interface Finding {
   name: string
   page: "errors" | "vitals"
@@ -43,8 +52,8 @@ export function BeforeAfter() {
   const { router, session, view } = useApp()
   const format = useFormat()
   const { compare, range } = view.value
-  const annotation = useAnnotations().find(({ date }) => date === range.from)
-  const isShown = compare && annotation && session.canOpen("errors") && session.canOpen("vitals")
+  const { first, later } = annotationsSince(useAnnotations(), range)
+  const isShown = compare && first.length > 0 && session.canOpen("errors") && session.canOpen("vitals")
   const query = useQuery(
     isShown
       ? [
@@ -77,19 +86,36 @@ export function BeforeAfter() {
     }),
   ]
   return (
-    <Panel title="Better or worse?" hint={`Since ${format.shortDay(annotation.date)}: ${annotation.text}`}>
+    <Panel
+      title="Better or worse?"
+      hint={
+        <>
+          Since {format.shortDay(range.from)}: {first.map(({ text }) => isolate(text)).join(", ")}
+          {later.length > 0 && <Later annotations={later} />}
+        </>
+      }
+    >
       <Loaded query={query} id="vitals" height={96}>
         {() => {
           const all = findings()
           const groups = [
-            { title: "Worse", items: all.filter(({ now, before, isClear }) => isClear && now > before) },
-            { title: "Better", items: all.filter(({ now, before, isClear }) => isClear && now < before) },
-            { title: "No clear change", items: all.filter(({ isClear }) => !isClear) },
+            {
+              title: "Worse",
+              items: all.filter(({ now, before, isClear }) => isClear && now > before),
+              better,
+            },
+            {
+              title: "Better",
+              items: all.filter(({ now, before, isClear }) => isClear && now < before),
+              better,
+            },
+            // Without colors, which would call the change better or worse.
+            { title: "No clear change", items: all.filter(({ isClear }) => !isClear), better: undefined },
           ]
           if (all.length === 0) return <p class="muted">No errors or web vitals to compare.</p>
           return groups
             .filter(({ items }) => items.length > 0)
-            .map(({ title, items }) => (
+            .map(({ title, items, better }) => (
               <section key={title} aria-label={title}>
                 <h3 class="movers-title">{title}</h3>
                 <ul class="findings">
@@ -99,7 +125,7 @@ export function BeforeAfter() {
                         {name}
                       </Link>{" "}
                       {show(before)} → {show(now)}{" "}
-                      <Change value={now} previous={before} better="lower" show={show} format={format} />
+                      <Change value={now} previous={before} better={better} show={show} format={format} />
                     </li>
                   ))}
                 </ul>
@@ -108,5 +134,34 @@ export function BeforeAfter() {
         }}
       </Loaded>
     </Panel>
+  )
+}
+
+/** Other annotations to name. */
+const maxLater = 5
+
+/** Annotations that can also have caused the changes. */
+function Later({ annotations }: { annotations: readonly Annotation[] }) {
+  const { router, view } = useApp()
+  const format = useFormat()
+  const more = annotations.length - maxLater
+  return (
+    <span class="findings-later">
+      Also since then:
+      {annotations.slice(0, maxLater).map(({ id, date, text }) => {
+        const params = comparisonParams(date, view.value.today)
+        return (
+          <span key={id}>
+            {format.shortDay(date)}: {isolate(text)}{" "}
+            {params && (
+              <Link href={router.hrefWith(params)} label={`${comparisonLabel} ${isolate(text)}`}>
+                {comparisonLabel}
+              </Link>
+            )}
+          </span>
+        )
+      })}
+      {more > 0 && <span>and {format.count(more)} more</span>}
+    </span>
   )
 }
