@@ -12,3 +12,10 @@ test("the annotations of the first day of a range are told from those of its oth
   expect(first.map(({ id }) => id)).toEqual(["1", "5"])
   expect(later.map(({ date }) => date)).toEqual(["2026-11-18", "2026-11-23"])
 })
+
+test.each([
+  { name: "a preset", range: { ...range, preset: "last_30d" } },
+  { name: "an hour", range: { ...range, hour: "2026-11-15T13:00:00Z" } },
+] as const)("$name is not about the annotations of its first day", ({ range }) => {
+  expect(annotationsSince(annotations, range)).toEqual({ first: [], later: [] })
+})

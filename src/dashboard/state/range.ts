@@ -156,12 +156,13 @@ export function rangeSince(day: string, today: string): Pick<Range, "from" | "to
 
 /**
  * The annotations on the first day of a range, and those on its other days by date. A change since the first ones can
- * also be an effect of the later ones.
+ * also be an effect of the later ones. A preset or an hour has none: it starts on an annotation by chance.
  */
 export function annotationsSince<Annotation extends { date: string }>(
   annotations: readonly Annotation[],
-  { from, to }: Range,
+  { preset, hour, from, to }: Range,
 ): { first: Annotation[]; later: Annotation[] } {
+  if (preset !== undefined || hour !== undefined) return { first: [], later: [] }
   return {
     first: annotations.filter(({ date }) => date === from),
     later: annotations

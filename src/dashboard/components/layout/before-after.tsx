@@ -45,8 +45,8 @@ interface Finding {
 }
 
 /**
- * Whether errors and web vitals are better or worse since an annotation, such as a release. Shown if the range starts
- * on the annotation's date, as it does after "Compare before and after".
+ * Whether errors and web vitals are better or worse since an annotation, such as a release. Shown for custom
+ * dates that start on the annotation's date, as they do after "Compare before and after".
  */
 export function BeforeAfter() {
   const { router, session, view } = useApp()
