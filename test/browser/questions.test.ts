@@ -1,13 +1,15 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import type { Browser, Page } from "playwright-core"
 import { failedPerson } from "../../src/demo/app.ts"
-import { type TemporaryFolder, temporaryFolder } from "../harness.ts"
+import { eventuallyPasses, type TemporaryFolder, temporaryFolder } from "../harness.ts"
 import { buildClock, compiler, setAhead } from "../support/clock.ts"
 import { type RunningDemo, startDemo } from "../support/demo.ts"
 import { launch, listen, noBrowser, skipped } from "./browser.ts"
 
 /** A Thursday, two weeks after the release of the 12th. */
 const at = Date.UTC(2026, 10, 26, 15)
+
+const viewport = { width: 1440, height: 900 }
 
 /** What a newcomer does: clicks a link or button with a name, or types a text into the focused field. */
 type Action = { link: string } | { button: string } | { type: string }
@@ -24,8 +26,12 @@ const release =
 /** The most actions until the answer is on the screen. */
 const mostActions = 5
 
-/** Questions, and for each several ways that a newcomer can try first. `answer`: what is on the screen then. */
-const questions: { question: string; paths: { name: string; actions: Action[]; answer: RegExp }[] }[] = [
+/** Questions, and for each several ways that a newcomer can try first. `answer`: what is on the screen then; `focus`: the title
+ * of the panel that is then in view. */
+const questions: {
+  question: string
+  paths: { name: string; actions: Action[]; answer: RegExp; focus?: string }[]
+}[] = [
   {
     question: "what dropped last week, and why?",
     paths: [
@@ -42,6 +48,7 @@ const questions: { question: string; paths: { name: string; actions: Action[]; a
       {
         name: "the start page",
         actions: [...openApp, ...lastWeek, { link: "Which events changed?" }],
+        focus: "What changed",
         answer: /529 → 318, almost entirely from Browser = Safari/,
       },
     ],
@@ -149,10 +156,10 @@ describe.skipIf(noBrowser || !compiler)(`a newcomer asks the demo${skipped}`, ()
   const cases = questions.flatMap(({ question, paths }) =>
     paths.map(({ name, ...path }) => ({ title: `${question} From ${name}`, ...path })),
   )
-  test.each(cases)("$title, the answer is at most five actions away", async ({ actions, answer }) => {
+  test.each(cases)("$title, the answer is at most five actions away", async ({ actions, answer, focus }) => {
     expect(actions.length).toBeLessThanOrEqual(mostActions)
     const context = await browser.newContext({
-      viewport: { width: 1440, height: 900 },
+      viewport,
       locale: "en-GB",
       timezoneId: "UTC",
       reducedMotion: "reduce",
@@ -165,6 +172,14 @@ describe.skipIf(noBrowser || !compiler)(`a newcomer asks the demo${skipped}`, ()
       ([source = ""]) => new RegExp(source, "s").test(document.querySelector("main")?.textContent ?? ""),
       [answer.source],
     )
+    if (focus !== undefined) {
+      const panel = page.locator(".panel:has(h2:focus)", { hasText: focus })
+      await eventuallyPasses(async () => {
+        const { y, height } = (await panel.boundingBox()) ?? { y: -1, height: 0 }
+        expect(y).toBeGreaterThan(0)
+        expect(y + height).toBeLessThan(viewport.height)
+      })
+    }
     expect(faults).toEqual([])
     await context.close()
   })

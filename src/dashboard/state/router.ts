@@ -83,6 +83,11 @@ export class Router {
     return this.#url.value
   }
 
+  /** The part of the page that the URL names after `#`, or ''. Changed parameters drop it. */
+  get fragment(): string {
+    return this.#page.hash.slice(1)
+  }
+
   /** Path and query of the current URL. */
   get path(): string {
     const { pathname, search } = this.#page

@@ -15,6 +15,7 @@ import { ValueMovers } from "../components/layout/value-movers.tsx"
 import { PinButton } from "../components/saved/pin.tsx"
 import { useApp } from "../state/app.ts"
 import { compared, overTime, type PinnedTile } from "../state/boards.ts"
+import type { ChartName } from "../state/embed.ts"
 import type { Format } from "../state/format.ts"
 import { useHasPageViews } from "../state/page-views.ts"
 import { comparisonOption } from "../state/query-cache.ts"
@@ -212,6 +213,9 @@ function KeyMetrics({ query }: { query: QueryState }) {
   )
 }
 
+/** The chart of the overview that lists the events that changed. */
+const eventMovers: ChartName = "movers"
+
 /**
  * The values that explain the change in the selected number. For a rate or a duration, which has no parts that add up,
  * they explain the change in visitors. Runs on request (`movers` in the URL), because it counts the visitors of every
@@ -232,7 +236,7 @@ function Movers() {
         Explain the change in {label.toLowerCase()}
       </button>{" "}
       {session.canOpen("overview") && (
-        <Link class="button quiet" href={router.pageHref("overview")}>
+        <Link class="button" href={`${router.pageHref("overview")}#${eventMovers}`}>
           Which events changed?
         </Link>
       )}

@@ -72,6 +72,7 @@ export function EventMovers({ isComparable }: EventMoversProps) {
     <Panel
       title="What changed"
       chart="movers"
+      isLoading={query.isLoading}
       hint="The events that changed most, by percentage and volume. Changes within random variation are left out."
     >
       <Loaded query={query} id="fell" height={[178, 178]}>

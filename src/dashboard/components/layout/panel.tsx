@@ -1,5 +1,5 @@
 import type { ComponentChildren } from "preact"
-import { useId } from "preact/hooks"
+import { useId, useLayoutEffect, useRef } from "preact/hooks"
 import { useApp } from "../../state/app.ts"
 import type { PinnedTile } from "../../state/boards.ts"
 import type { ChartName } from "../../state/embed.ts"
@@ -18,18 +18,44 @@ interface PanelProps {
   class?: string
   /** Its name in the URL, if it can be embedded alone. */
   chart?: ChartName
+  /** Its content is loading. */
+  isLoading?: boolean
   children: ComponentChildren
 }
 
-/** A titled section of a page. */
-export function Panel({ title, actions, pin, hint, class: className = "", chart, children }: PanelProps) {
+/**
+ * A titled section of a page. If the URL ends with `#` and the name of its chart, it scrolls into view and its title
+ * gets the focus.
+ */
+export function Panel({
+  title,
+  actions,
+  pin,
+  hint,
+  class: className = "",
+  chart,
+  isLoading = false,
+  children,
+}: PanelProps) {
   const id = useId()
-  const { embed } = useApp()
+  const { embed, router } = useApp()
+  const heading = useRef<HTMLHeadingElement>(null)
+  const hasFocusedTarget = useRef(false)
+  const isTarget = chart !== undefined && router.fragment === chart
+  // Again when it has loaded, because what loads above it moves it; but not if the focus has left it.
+  useLayoutEffect(() => {
+    if (!isTarget || (hasFocusedTarget.current && document.activeElement !== heading.current)) return
+    hasFocusedTarget.current = true
+    heading.current?.focus({ preventScroll: true })
+    heading.current?.closest("section")?.scrollIntoView({ block: "center" })
+  }, [isTarget, isLoading])
   if (embed?.chart !== undefined && embed.chart !== chart) return null
   return (
     <section class={`panel ${className}`} aria-labelledby={id}>
       <header class="panel-head">
-        <h2 id={id}>{title}</h2>
+        <h2 ref={heading} id={id} tabIndex={isTarget ? -1 : undefined}>
+          {title}
+        </h2>
         {(actions || pin) && (
           <div class="panel-actions">
             {actions}
