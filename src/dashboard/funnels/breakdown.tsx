@@ -73,7 +73,7 @@ export function Breakdown({ query, steps, unit, window, by, name: funnelName }: 
     <Panel
       title={`By ${name}`}
       chart="breakdown"
-      hint={`Top ${shownValues} values at the first step. Bars show overall conversion. Click a value to filter.`}
+      hint={`Top ${shownValues} values at the first step, most ${unit.many} first. Bars show overall conversion. Click a value to filter.`}
       actions={
         <CardMenu
           file="funnel-by-value"
@@ -107,45 +107,42 @@ export function Breakdown({ query, steps, unit, window, by, name: funnelName }: 
           groups.length === 0 ? (
             <NoMatch />
           ) : (
-            <>
-              <p class="movers-summary">{bestText(groups, format)}</p>
-              <DataTable
-                name={`Funnel by ${isolate(name)}`}
-                columns={[
-                  name,
-                  "Entered",
-                  ...laterSteps.map((row) => (
-                    <span key={row.step} class="funnels-column" title={row.event_name ?? undefined}>
-                      {row.step}. {row.event_name ?? "Any event"}
-                    </span>
-                  )),
-                  ...(isCompared ? ["Previous", "Change"] : []),
-                  "Completed",
-                ]}
-                numeric={[false, ...Array<boolean>(laterSteps.length + (isCompared ? 4 : 2)).fill(true)]}
-                bars={groups.map((group) => conversion(group) / max)}
-                keys={groups.map(({ value }) => String(value))}
-                rows={groups.map(({ value, rows }) => [
-                  first ? (
-                    <Link
-                      key="value"
-                      label={`Filter by ${isolate(name)}: ${isolate(value ?? none)}`}
-                      href={router.hrefWith({
-                        step: [firstStepParam(first, by, value), ...rest.map(stepParam)],
-                      })}
-                    >
-                      <ValueText value={value} />
-                    </Link>
-                  ) : (
-                    <ValueText key="value" value={value} />
-                  ),
-                  peopleAt(value, rows[0]),
-                  ...rows.slice(1).map((row) => format.rate(row.conversion_rate)),
-                  ...(isCompared ? changeOf(rows) : []),
-                  peopleAt(value, rows.at(-1)),
-                ])}
-              />
-            </>
+            <DataTable
+              name={`Funnel by ${isolate(name)}`}
+              columns={[
+                name,
+                "Entered",
+                ...laterSteps.map((row) => (
+                  <span key={row.step} class="funnels-column" title={row.event_name ?? undefined}>
+                    {row.step}. {row.event_name ?? "Any event"}
+                  </span>
+                )),
+                ...(isCompared ? ["Previous", "Change"] : []),
+                "Completed",
+              ]}
+              numeric={[false, ...Array<boolean>(laterSteps.length + (isCompared ? 4 : 2)).fill(true)]}
+              bars={groups.map((group) => conversion(group) / max)}
+              keys={groups.map(({ value }) => String(value))}
+              rows={groups.map(({ value, rows }) => [
+                first ? (
+                  <Link
+                    key="value"
+                    label={`Filter by ${isolate(name)}: ${isolate(value ?? none)}`}
+                    href={router.hrefWith({
+                      step: [firstStepParam(first, by, value), ...rest.map(stepParam)],
+                    })}
+                  >
+                    <ValueText value={value} />
+                  </Link>
+                ) : (
+                  <ValueText key="value" value={value} />
+                ),
+                peopleAt(value, rows[0]),
+                ...rows.slice(1).map((row) => format.rate(row.conversion_rate)),
+                ...(isCompared ? changeOf(rows) : []),
+                peopleAt(value, rows.at(-1)),
+              ])}
+            />
           )
         }
       </Loaded>
@@ -178,11 +175,12 @@ function conversion({ rows }: Group): number {
 const minShare = 0.05
 
 /** Names the value that converts best, and the one that did in the previous period. Empty for a single value. */
-function bestText(groups: readonly Group[], format: Format): string {
+export function bestText(query: QueryState, by: string, format: Format): string {
+  const groups = groupsOf(query)
   const now = bestOf(groups, (row) => row)
   if (!now || groups.length < 2) return ""
   const before = bestOf(groups, (row) => row.previous ?? undefined)
-  const text = `${now.name} converts best: ${format.rate(now.rate)}.`
+  const text = `By ${isolate(fieldName(by))}, ${now.name} converts best: ${format.rate(now.rate)}.`
   if (!before) return text
   const rate = format.rate(before.rate)
   return before.name === now.name

@@ -21,7 +21,7 @@ import { useApp } from "../state/app.ts"
 import type { PinnedTile } from "../state/boards.ts"
 import { comparisonOption, type Parameter } from "../state/query-cache.ts"
 import { type QueryState, useQuery } from "../state/use-query.ts"
-import { Breakdown, shownValues } from "./breakdown.tsx"
+import { Breakdown, bestText, shownValues } from "./breakdown.tsx"
 import { type StepMetrics, type StepRow, StepsPanel } from "./steps-chart.tsx"
 import { defaultWindow, readWindow, WindowPicker } from "./window-picker.tsx"
 import "./funnels.css"
@@ -133,7 +133,7 @@ function Funnel({ steps, unit, window, by, name }: FunnelProps) {
   ])
   return (
     <>
-      <Totals query={query} isCompared={compare !== undefined} />
+      <Totals query={query} isCompared={compare !== undefined} by={by} />
       <StepsPanel
         query={query}
         steps={steps}
@@ -158,11 +158,13 @@ function tileOf(steps: readonly Step[], funnel: Parameter): PinnedTile {
 interface TotalsProps {
   query: QueryState
   isCompared: boolean
+  by: string | undefined
 }
 
-/** Conversion from the first step to the last. */
-function Totals({ query, isCompared }: TotalsProps) {
+/** Conversion from the first step to the last, and the value that converts best. */
+function Totals({ query, isCompared, by }: TotalsProps) {
   const format = useFormat()
+  const best = by === undefined ? "" : bestText(query, by, format)
   return (
     <section class="panel stats" aria-label="Funnel totals">
       <Loaded query={query} id="steps" height={62}>
@@ -193,6 +195,8 @@ function Totals({ query, isCompared }: TotalsProps) {
         }}
       </Loaded>
       <ComparisonNote query={query} id="steps" />
+      {/* Reserves space for the line until the value is known. */}
+      {by !== undefined && (query.isLoading || best !== "") && <p class="funnels-best">{best || "\u00a0"}</p>}
     </section>
   )
 }
