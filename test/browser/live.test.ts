@@ -202,6 +202,9 @@ describe.skipIf(noBrowser)(`the live page${skipped}`, () => {
     ] as const) {
       for (const part of parts) expect(text).toContain(part)
     }
+    await eventuallyPasses(async () =>
+      expect(new Set(await page.locator(".badge.bad").allTextContents())).toEqual(new Set(["Error"])),
+    )
     expect(await violations(page)).toEqual([])
     await page.getByRole("button", { name: "Kinds to show: All kinds" }).click()
     await page.getByLabel("Error").check()

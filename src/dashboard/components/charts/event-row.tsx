@@ -48,7 +48,7 @@ function Summary({ event }: { event: ApiEvent }) {
     <>
       <strong class="event-name">{eventTitle(event)}</strong>
       <span class="event-brief">
-        {kind !== "custom" && <span class="badge">{kindNames[kind]}</span>}
+        {kind !== "custom" && <span class={`badge ${kind === "error" ? "bad" : ""}`}>{kindNames[kind]}</span>}
         {eventDetails(event)
           .slice(0, maxDetails)
           .map(([key, value]) => (
