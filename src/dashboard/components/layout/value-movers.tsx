@@ -46,7 +46,7 @@ export function ValueMovers({ filters, kinds = ["custom"], measure, better }: Va
     <Panel
       title="What explains the change"
       chart="movers"
-      hint="Values whose share of the change most exceeds their share of the total."
+      hint="Values that changed more than the rest, those that explain most of the change first."
     >
       <Loaded query={query} id="movers" height={270}>
         {() => {
@@ -63,7 +63,7 @@ export function ValueMovers({ filters, kinds = ["custom"], measure, better }: Va
                   better={better}
                   format={format}
                 />
-                {summary.total !== summary.previous_total && `, ${reasonOf(rows[0])}`}
+                {summary.total !== summary.previous_total && reasonOf(rows[0])}
               </p>
               {rows.length > 0 && (
                 <SortedTable
@@ -103,9 +103,10 @@ export function ValueMovers({ filters, kinds = ["custom"], measure, better }: Va
 
   function reasonOf(mover: Mover | undefined): string {
     const share = shareWords(mover)
-    return mover && share
-      ? `${share} from ${moverText(mover, { format, session })}`
-      : "no single value explains it"
+    if (mover && share) return `, ${share} from ${moverText(mover, { format, session })}`
+    return view.value.filters.length > 0
+      ? ". Within these events, no single value explains the change."
+      : ", no single value explains it"
   }
 }
 
