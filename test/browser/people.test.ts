@@ -163,6 +163,8 @@ describe.skipIf(noBrowser)(`people${skipped}`, () => {
     const { page, faults } = await dashboard.open("/w/SITE/overview?f=eq:property.plan:pro")
     await page.locator(".stat-value").first().waitFor()
     await page.keyboard.press("Control+k")
+    const field = page.getByRole("dialog", { name: "Search" }).getByRole("combobox")
+    expect(await field.getAttribute("placeholder")).toContain("person by name or email")
     await page.keyboard.type(typed)
     await page.getByRole("option").getByText(heading).first().waitFor()
     expect(await violations(page)).toEqual([])

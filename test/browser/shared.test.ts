@@ -350,7 +350,7 @@ describe.skipIf(noBrowser)(`saved views, annotations and share links${skipped}`,
         ...columns,
       ])
       await page.keyboard.press("Control+k")
-      const palette = page.getByRole("dialog", { name: "Go to" })
+      const palette = page.getByRole("dialog", { name: "Search" })
       await palette.getByRole("combobox").fill("order_paid")
       await palette.getByText(hasEvents ? "Event" : "No matches", { exact: true }).waitFor()
       await page.keyboard.press("Escape")

@@ -36,6 +36,7 @@ export function CommandPalette({ onClose, onKeys }: { onClose: () => void; onKey
   const [text, setText] = useState("")
   const [highlighted, setHighlighted] = useState(0)
   const id = useId()
+  const subjects = `Page, ${app.session.canSeePeople ? "person by name or email, " : ""}event, property, range or website`
   const people = usePeople(text.trim())
   const saved = useSaved()
   const properties = useProperties()
@@ -51,7 +52,7 @@ export function CommandPalette({ onClose, onKeys }: { onClose: () => void; onKey
     entry.run()
   }
   return (
-    <Dialog title="Go to" onClose={onClose} class="palette">
+    <Dialog title="Search" onClose={onClose} class="palette">
       <input
         data-autofocus
         type="text"
@@ -59,8 +60,8 @@ export function CommandPalette({ onClose, onKeys }: { onClose: () => void; onKey
         aria-expanded="true"
         aria-controls={id}
         aria-activedescendant={matches[current] ? `${id}-${current}` : undefined}
-        aria-label="Page, website, event, property, range or person"
-        placeholder="Page, website, event, property, range or person"
+        aria-label={subjects}
+        placeholder={subjects}
         value={text}
         onInput={(event) => {
           setText(event.currentTarget.value)

@@ -83,7 +83,7 @@ function isTyping(target: EventTarget | null): boolean {
 function KeyList({ onClose }: { onClose: () => void }) {
   const { shortcuts } = useApp().preferences
   const rows = [
-    ["Ctrl K", "Go to a page, website, event, property or person"],
+    ["Ctrl K", "Search pages, websites, events, properties and people"],
     ["?", "Show this list"],
     ...keys.map(({ key, text }) => [key, text]),
     ...presets.flatMap(({ key, label }) => (key ? [[key, label]] : [])),
