@@ -289,7 +289,8 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     await eventuallyPasses(async () =>
       expect(await page.locator(".stats .change:is(.up, .down)").count()).toBe(0),
     )
-    await page.getByRole("button", { name: "Lower is better" }).click()
+    const mark = page.getByRole("button", { name: "Mark as lower is better", exact: true })
+    await mark.and(page.locator("[aria-pressed=false]")).click()
     await page.getByText("Lower is better for error_shown").waitFor()
     const { website } = await dashboard.api<{ website: { lowerIsBetter: string[] } }>(
       `websites/${dashboard.site}`,
@@ -301,7 +302,7 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
       await eventuallyPasses(async () => expect(await change.getAttribute("class")).toContain(expected))
     }
     expect(await violations(page)).toEqual([])
-    await page.getByRole("button", { name: "Lower is better" }).click()
+    await mark.and(page.locator("[aria-pressed=true]")).click()
     await page.getByText("Changes in error_shown are neutral").waitFor()
     expect(faults).toEqual([])
     await dashboard.close(page)

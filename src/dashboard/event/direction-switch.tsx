@@ -26,7 +26,7 @@ export function DirectionSwitch({ name }: { name: string }) {
       title="Show decreases as good and increases as bad. Otherwise, changes are neutral."
       onClick={run}
     >
-      {isLower ? "✓ " : ""}Lower is better
+      {isLower && <span aria-hidden="true">✓ </span>}Mark as lower is better
     </button>
   )
 }

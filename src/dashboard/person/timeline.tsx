@@ -30,7 +30,7 @@ export function Timeline({ person, lastSeen }: { person: PersonId; lastSeen: str
       title="Timeline"
       hint={
         person.kind === "profile"
-          ? "Includes its visitors' events without a profile, even from before they were identified."
+          ? "Also includes events from this profile's visitors that have no profile, such as those before they were identified."
           : undefined
       }
       actions={
