@@ -7,11 +7,11 @@ import { GranularitySwitch, useGranularity, useProgress } from "../components/co
 import { Link } from "../components/controls/link.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
 import { BeforeAfter } from "../components/layout/before-after.tsx"
+import { lazyPanel } from "../components/layout/lazy-page.tsx"
 import { NoMatch } from "../components/layout/no-match.tsx"
 import { Page } from "../components/layout/page.tsx"
 import { Loaded, Panel } from "../components/layout/panel.tsx"
 import { Empty } from "../components/layout/states.tsx"
-import { ValueMovers } from "../components/layout/value-movers.tsx"
 import { PinButton } from "../components/saved/pin.tsx"
 import { useApp } from "../state/app.ts"
 import { compared, overTime, type PinnedTile } from "../state/boards.ts"
@@ -212,6 +212,8 @@ function KeyMetrics({ query }: { query: QueryState }) {
     </section>
   )
 }
+
+const ValueMovers = lazyPanel(async () => (await import("../components/layout/value-movers.tsx")).ValueMovers)
 
 /** The chart of the overview that lists the events that changed. */
 const eventMovers: ChartName = "movers"

@@ -1,167 +1,19 @@
-import {
-  type Annotation,
-  comparisonLabel,
-  comparisonParams,
-  useAnnotations,
-} from "../../state/annotations.ts"
+import { useAnnotations } from "../../state/annotations.ts"
 import { useApp } from "../../state/app.ts"
-import { isolate } from "../../state/bidi.ts"
-import { vitalText } from "../../state/event-text.ts"
-import { comparisonOption } from "../../state/query-cache.ts"
 import { annotationsSince } from "../../state/range.ts"
-import { useQuery } from "../../state/use-query.ts"
-import { Change, type Direction } from "../charts/stat.tsx"
-import { Link } from "../controls/link.tsx"
-import { useFormat } from "../controls/use-format.ts"
-import { Loaded, Panel } from "./panel.tsx"
-import "./movers.css"
+import { lazyPanel } from "./lazy-page.tsx"
 
-/** Smaller relative changes in a web vital are not called better or worse. */
-const minVitalChange = 0.1
-/** Standard deviations that independent errors exceed by chance in one of twenty cases. */
-const minDeviations = 2
-
-interface VitalRow {
-  metric_name: string
-  p75: number | null
-  previous?: { p75: number | null } | null
-}
-
-interface ErrorRow {
-  events: number
-  previous?: { events: number } | null
-}
-
-/** The better direction of all findings. */
-const better: Direction = "lower"
-
-interface Finding {
-  name: string
-  page: "errors" | "vitals"
-  now: number
-  before: number
-  isClear: boolean
-  show: (value: number) => string
-}
+const Findings = lazyPanel(async () => (await import("./findings.tsx")).Findings)
 
 /**
- * Whether errors and web vitals are better or worse since an annotation, such as a release. Shown for custom
- * dates that start on the annotation's date, as they do after "Compare before and after".
+ * Whether errors and web vitals are better or worse since an annotation, such as a release. Shown for custom dates that
+ * start on the annotation's date, as they do after "Compare before and after".
  */
 export function BeforeAfter() {
-  const { router, session, view } = useApp()
-  const format = useFormat()
+  const { session, view, embed } = useApp()
   const { compare, range } = view.value
   const { first, later } = annotationsSince(useAnnotations(), range)
-  const isShown = compare && first.length > 0 && session.canOpen("errors") && session.canOpen("vitals")
-  const query = useQuery(
-    isShown
-      ? [
-          { name: "vitals_overview", id: "vitals", ...comparisonOption(compare) },
-          {
-            name: "events",
-            id: "errors",
-            kinds: ["error"],
-            measures: ["events"],
-            ...comparisonOption(compare),
-          },
-        ]
-      : undefined,
-  )
-  if (!isShown) return null
-  const findings = (): Finding[] => [
-    ...query.rows<ErrorRow>("errors").flatMap(({ events: now, previous }): Finding[] => {
-      const before = previous?.events ?? 0
-      const isClear = Math.abs(now - before) > minDeviations * Math.sqrt(now + before)
-      return now + before === 0
-        ? []
-        : [{ name: "Errors", page: "errors", now, before, isClear, show: (value) => format.count(value) }]
-    }),
-    ...query.rows<VitalRow>("vitals").flatMap(({ metric_name: name, p75: now, previous }): Finding[] => {
-      const before = previous?.p75
-      // More frames per second are better, and pages report them rarely.
-      if (name === "FPS" || now === null || before === null || before === undefined) return []
-      const isClear = Math.abs(now - before) >= minVitalChange * before
-      return [{ name, page: "vitals", now, before, isClear, show: (value) => vitalText(name, value) }]
-    }),
-  ]
-  return (
-    <Panel
-      title="Better or worse?"
-      hint={
-        <>
-          Since {format.shortDay(range.from)}: {first.map(({ text }) => isolate(text)).join(", ")}
-          {later.length > 0 && <Later annotations={later} />}
-        </>
-      }
-    >
-      <Loaded query={query} id="vitals" height={96}>
-        {() => {
-          const all = findings()
-          const groups = [
-            {
-              title: "Worse",
-              items: all.filter(({ now, before, isClear }) => isClear && now > before),
-              better,
-            },
-            {
-              title: "Better",
-              items: all.filter(({ now, before, isClear }) => isClear && now < before),
-              better,
-            },
-            // Without colors, which would call the change better or worse.
-            { title: "No clear change", items: all.filter(({ isClear }) => !isClear), better: undefined },
-          ]
-          if (all.length === 0) return <p class="muted">No errors or web vitals to compare.</p>
-          return groups
-            .filter(({ items }) => items.length > 0)
-            .map(({ title, items, better }) => (
-              <section key={title} aria-label={title}>
-                <h3 class="movers-title">{title}</h3>
-                <ul class="findings">
-                  {items.map(({ name, page, now, before, show }) => (
-                    <li key={name}>
-                      <Link href={router.pageHref(page, page === "vitals" ? { metric: name } : {})}>
-                        {name}
-                      </Link>{" "}
-                      {show(before)} → {show(now)}{" "}
-                      <Change value={now} previous={before} better={better} show={show} format={format} />
-                    </li>
-                  ))}
-                </ul>
-              </section>
-            ))
-        }}
-      </Loaded>
-    </Panel>
-  )
-}
-
-/** Other annotations to name. */
-const maxLater = 5
-
-/** Annotations that can also have caused the changes. */
-function Later({ annotations }: { annotations: readonly Annotation[] }) {
-  const { router, view } = useApp()
-  const format = useFormat()
-  const more = annotations.length - maxLater
-  return (
-    <span class="findings-later">
-      Also since then:
-      {annotations.slice(0, maxLater).map(({ id, date, text }) => {
-        const params = comparisonParams(date, view.value.today)
-        return (
-          <span key={id}>
-            {format.shortDay(date)}: {isolate(text)}{" "}
-            {params && (
-              <Link href={router.hrefWith(params)} label={`${comparisonLabel} ${isolate(text)}`}>
-                {comparisonLabel}
-              </Link>
-            )}
-          </span>
-        )
-      })}
-      {more > 0 && <span>and {format.count(more)} more</span>}
-    </span>
-  )
+  const canOpen = session.canOpen("errors") && session.canOpen("vitals")
+  if (!compare || first.length === 0 || !canOpen || embed?.chart !== undefined) return null
+  return <Findings first={first} later={later} />
 }

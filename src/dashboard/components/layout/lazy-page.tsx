@@ -1,36 +1,54 @@
-import type { FunctionComponent } from "preact"
+import type { ComponentChildren, FunctionComponent } from "preact"
 import { useLayoutEffect, useState } from "preact/hooks"
 import { useApp } from "../../state/app.ts"
 import { Failure, Skeleton } from "./states.tsx"
 
 /** px */
-const skeletonHeight = 400
+const skeletonHeight = { page: 400, panel: 180 }
 
 /** A page whose code loads on the first visit, to keep the initial bundle small. */
 export function lazyPage(load: () => Promise<FunctionComponent>): FunctionComponent {
-  return function LazyPage() {
+  return lazy(load, skeletonHeight.page, (content) => (
+    <main class="page" id="main">
+      {content}
+    </main>
+  ))
+}
+
+/** A panel whose code loads when it is first shown. */
+export function lazyPanel<Props extends object>(
+  load: () => Promise<FunctionComponent<Props>>,
+): FunctionComponent<Props> {
+  return lazy(load, skeletonHeight.panel, (content) => <section class="panel">{content}</section>)
+}
+
+/** `height`: of the skeleton. `frame`: what surrounds the skeleton or an error. */
+function lazy<Props extends object>(
+  load: () => Promise<FunctionComponent<Props>>,
+  height: number,
+  frame: (content: ComponentChildren) => ComponentChildren,
+): FunctionComponent<Props> {
+  return function Lazy(props) {
     const { router } = useApp()
-    const [state, setState] = useState<{ Page?: FunctionComponent; error?: unknown }>({})
-    // A layout effect, so that a page that has already loaded renders before the next paint.
+    const [state, setState] = useState<{ Component?: FunctionComponent<Props>; error?: unknown }>({})
+    // A layout effect, so that a component that has already loaded renders before the next paint.
     useLayoutEffect(() => {
       load().then(
-        (Page) => setState({ Page }),
+        (Component) => setState({ Component }),
         () =>
           setState({
             error: new Error("The server is restarting or was updated. Reload the page."),
           }),
       )
     }, [])
-    const { Page, error } = state
-    if (Page) return <Page />
-    return (
-      <main class="page" id="main">
-        {error === undefined ? (
-          <Skeleton height={skeletonHeight} />
-        ) : (
-          <Failure error={error} onRetry={() => router.reload()} />
-        )}
-      </main>
+    const { Component, error } = state
+    if (Component) return <Component {...props} />
+    return frame(
+      error === undefined ? (
+        <Skeleton height={height} />
+      ) : (
+        <Failure error={error} onRetry={() => router.reload()} />
+      ),
     )
   }
 }
