@@ -511,7 +511,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await page.evaluate(() => Object.defineProperty(navigator, "clipboard", { value: undefined }))
     const pasted = async () => {
       await page.keyboard.press("Control+k")
-      const field = page.getByRole("combobox", { name: "Page, website, event, property, range or person" })
+      const field = page.getByRole("dialog", { name: "Search" }).getByRole("combobox")
       await field.press("Control+v")
       const text = await field.inputValue()
       await page.keyboard.press("Escape")
