@@ -81,7 +81,7 @@ describe("a start is refused with a hint and creates no database:", () => {
       sentence: "a certificate that is not there",
       args: () => tlsArgs("none.crt", "own.key"),
       error: `--tls-cert ${file("none.crt")} cannot be read (ENOENT)`,
-      hint: "choose a file that the user of databuddy can read",
+      hint: "choose a file that databuddy's user can read",
     },
     {
       sentence: "a key that is a folder",
