@@ -1,4 +1,4 @@
-import type { Batch } from "../../columns/batch.ts"
+import type { Batch, Column } from "../../columns/batch.ts"
 import type { Snapshot } from "../../columns/snapshot.ts"
 import {
   type Aggregation,
@@ -6,88 +6,35 @@ import {
   PartialAggregates,
   type TimeRange,
 } from "../aggregate/partial-aggregates.ts"
-import type { PropertyValues, ValuesQuery, ValuesResult } from "../query.ts"
+import { numberOf, textOf } from "../json-values.ts"
+import type { PropertyNumbers, PropertyValues, ValuesQuery, ValuesResult } from "../query.ts"
 import { Matcher } from "../scan/matcher.ts"
 import { Counter } from "../structures/counter.ts"
-import { type MemoryBudget, OutOfMemoryBudgetError } from "../structures/memory-budget.ts"
-import { NumberDictionaries, type NumberDictionary } from "../structures/number-dictionary.ts"
-import { type Selection, sizeOf } from "../structures/selection.ts"
-import { bytesOfValue, idOf, PropertyCounts } from "./property-counts.ts"
-import { valuesInPasses } from "./value-passes.ts"
+import { MemoryBudget } from "../structures/memory-budget.ts"
+import { forEachValue, type Selection, sizeOf } from "../structures/selection.ts"
+import { histogram, percentile, sortByValue, sumOf, totalCount } from "../structures/statistics.ts"
 
 /** Bytes of a property in the result, and of each of its values and bins. */
 const propertyBytes = 300
 const listedBytes = 60
 /** Bytes of the counts of a property with one value. */
 const countsBytes = 1_800
-/** If the memory is not sufficient, counts that take more than this share of it are made separately. */
-const largeShare = 1 / 8
-/** Maximum attempts to count in one pass, each without the properties that were too large for the one before. */
-const maxAttempts = 3
+/** Bytes of a text without its characters, and of the entry of any value in the sorted list. */
+const valueBytes = 24
+const sortedBytes = 8
 
-/**
- * The property keys of each event name, and how often each value occurs. If the counts do not fit into memory together,
- * the largest are counted separately, in several passes.
- */
+/** The property keys of each event name, and how often each value occurs. */
 export function* values(
   query: ValuesQuery,
   snapshot: Snapshot,
   budget: MemoryBudget,
 ): Generator<void, ValuesResult> {
-  const { keys, scope } = query
-  const { websites, filters, crawlers, kinds } = scope
-  const { cache } = snapshot
+  const { scope, keys, top, bins } = query
+  const { websites, filters, crawlers, kinds, from, to } = scope
   const key = JSON.stringify({ values: keys ?? null, websites, filters, crawlers, kinds })
-  // Ranges of about the same length have the same large properties.
-  const largeKey = `large ${Math.round(Math.log2(scope.to - scope.from))} ${key}`
-  const large = new Set(cache.find<readonly string[]>(largeKey, ""))
-  for (let attempt = 1; attempt <= maxAttempts; attempt++) {
-    const attemptBudget = budget.child()
-    const spec: PropertiesSpec = {
-      keys,
-      large,
-      bytes: new Map(),
-      numbers: new NumberDictionaries(attemptBudget),
-    }
-    let listed: PropertyValues[]
-    try {
-      listed = yield* valuesInOnePass(key, spec, query, snapshot, attemptBudget)
-    } catch (error) {
-      if (!(error instanceof OutOfMemoryBudgetError)) throw error
-      attemptBudget.release()
-      const added = [...spec.bytes].filter(([, bytes]) => bytes > budget.limit * largeShare)
-      if (added.length === 0) break
-      for (const [id] of added) large.add(id)
-      cache.put(largeKey, "", [...large], JSON.stringify([largeKey, ...large]).length * 2, false)
-      continue
-    }
-    if (large.size === 0) return { properties: listed }
-    attemptBudget.release()
-    budget.reserve(listed.reduce((sum, property) => sum + bytesOf(property), 0))
-    const uncounted = listed.filter((property) => large.has(idOf(property)))
-    const counted = yield* valuesInPasses(query, snapshot, budget, uncounted)
-    const properties = listed.flatMap((property) => {
-      const id = idOf(property)
-      return large.has(id) ? (counted.get(id) ?? []) : property
-    })
-    return { properties }
-  }
-  return { properties: [...(yield* valuesInPasses(query, snapshot, budget)).values()] }
-}
-
-function* valuesInOnePass(
-  key: string,
-  spec: PropertiesSpec,
-  { scope, top, bins }: ValuesQuery,
-  snapshot: Snapshot,
-  budget: MemoryBudget,
-): Generator<void, PropertyValues[]> {
-  const { filters, from, to } = scope
-  const { size } = spec.large
-  const aggregationKey = size > 0 ? `${key} ${JSON.stringify([...spec.large].sort())}` : key
   const aggregation: Aggregation<Properties, TimeRange> = {
-    keyOf: () => aggregationKey,
-    empty: (_, budget, base) => new Properties(spec, budget, base),
+    keyOf: () => key,
+    empty: (_, budget, base) => new Properties(keys, budget, base),
     addCounts: () => false,
     joins: () => false,
   }
@@ -101,41 +48,21 @@ function* valuesInOnePass(
       bytesOf: (properties) => properties.reduce((sum, property) => sum + bytesOf(property), 0),
     },
   )
-  return properties ?? []
+  return { properties: properties ?? [] }
 }
 
 function bytesOf({ top, numbers }: PropertyValues): number {
   return propertyBytes + (top.length + (numbers?.bins.length ?? 0)) * listedBytes
 }
 
-interface PropertiesSpec {
-  /** Undefined: all. */
-  keys: readonly string[] | undefined
-  /** Ids of properties that are listed, but not counted. */
-  large: ReadonlySet<string>
-  /** Most bytes that the counts of a property took in one aggregate, or the numbers of its key, by id. */
-  bytes: Map<string, number>
-  /** Shared by all aggregates of the query. */
-  numbers: NumberDictionaries
-}
-
-interface Counted {
-  counts: PropertyCounts
-  /** The memory of `counts`. */
-  budget: MemoryBudget
-}
-
 /** The properties of each event name. */
 class Properties implements Mergeable<Properties> {
   /** Events of each name. */
   readonly #events: Counter<string>
-  /** By id, see `idOf`. */
-  readonly #counted = new Map<string, Counted>()
-  /** By key, and the bytes reserved for it: other aggregates that share it can be evicted from the cache. */
-  readonly #dictionaries = new Map<string, { dictionary: NumberDictionary; bytes: number }>()
+  readonly #counts = new Map<string, PropertyCounts>()
 
   constructor(
-    private readonly spec: PropertiesSpec,
+    private readonly keys: readonly string[] | undefined,
     private readonly budget: MemoryBudget,
     private readonly base?: Properties,
   ) {
@@ -144,34 +71,31 @@ class Properties implements Mergeable<Properties> {
 
   add(batch: Batch, selection: Selection): void {
     const { name } = batch
-    const { keys, large } = this.spec
     this.#events.add(name, sizeOf(selection))
-    for (const key of keys ? new Set(keys) : batch.keys().keys()) {
-      const isLarge = large.has(idOf({ name, key }))
-      const column = isLarge ? undefined : batch.property(key)
-      if (column || isLarge) this.#change(name, key, (counts) => column && counts.add(column, selection))
+    for (const key of this.keys ? new Set(this.keys) : batch.keys().keys()) {
+      const column = batch.property(key)
+      if (column) this.#own(name, key).add(column, selection)
     }
   }
 
   *merge(other: Properties): Generator<void, void> {
     if (other.base) yield* this.merge(other.base)
     this.#events.merge(other.#events)
-    for (const { counts: added } of other.#counted.values()) {
-      this.#change(added.name, added.key, (counts) => counts.merge(added))
+    for (const counts of other.#counts.values()) {
+      this.#own(counts.name, counts.key).merge(counts)
       yield
     }
   }
 
   pack(): void {
-    for (const { counts } of this.#counted.values()) counts.pack()
-    for (const { dictionary } of this.#dictionaries.values()) dictionary.trim()
+    for (const { values } of this.#counts.values()) values.pack()
   }
 
   *list(top: number, bins: number | undefined): Generator<void, PropertyValues[]> {
     const properties: PropertyValues[] = []
-    for (const [id, { counts }] of this.#all()) {
-      const { name, key } = counts
-      if (counts.isEmpty && !this.spec.large.has(id)) continue
+    for (const counts of this.#all().values()) {
+      const { name, key, values } = counts
+      if (values.size === 0) continue
       const numbers = bins === undefined ? undefined : counts.numbers(bins)
       const listed = {
         name,
@@ -187,52 +111,189 @@ class Properties implements Mergeable<Properties> {
     return properties
   }
 
-  #all(): ReadonlyMap<string, Counted> {
-    return this.base ? new Map([...this.base.#all(), ...this.#counted]) : this.#counted
+  #all(): Map<string, PropertyCounts> {
+    return this.base ? new Map([...this.base.#all(), ...this.#counts]) : this.#counts
   }
 
-  /** Changes the counts of a property, but not those of the base. */
-  #change(name: string, key: string, change: (counts: PropertyCounts) => void): void {
-    const id = idOf({ name, key })
-    const { counts, budget } = this.#mutableCounts(id, name, key)
-    change(counts)
-    const numbers = this.#dictionaries.get(key)
-    if (numbers) {
-      const { bytes } = numbers.dictionary
-      this.budget.reserve(bytes - numbers.bytes)
-      numbers.bytes = bytes
+  /** Counts that can be changed, unlike those of the base. */
+  #own(name: string, key: string): PropertyCounts {
+    const id = `${name.length} ${name}${key}`
+    let counts = this.#counts.get(id)
+    if (!counts) {
+      this.budget.reserve(countsBytes + id.length)
+      counts = new PropertyCounts(name, key, this.budget, this.base ? this.base.#find(id) : undefined)
+      this.#counts.set(id, counts)
     }
-    const { bytes } = this.spec
-    bytes.set(id, Math.max(bytes.get(id) ?? 0, budget.reserved, numbers?.bytes ?? 0))
+    return counts
   }
 
-  #mutableCounts(id: string, name: string, key: string): Counted {
-    let counted = this.#counted.get(id)
-    if (!counted) {
-      const budget = this.budget.child()
-      budget.reserve(countsBytes + id.length)
-      const base = this.base ? this.base.#find(id)?.counts : undefined
-      counted = { counts: new PropertyCounts(name, key, budget, () => this.#dictionaryOf(key), base), budget }
-      this.#counted.set(id, counted)
-    }
-    return counted
-  }
-
-  #find(id: string): Counted | undefined {
-    return this.#counted.get(id) ?? (this.base ? this.base.#find(id) : undefined)
-  }
-
-  #dictionaryOf(key: string): NumberDictionary {
-    let numbers = this.#dictionaries.get(key)
-    if (!numbers) {
-      numbers = { dictionary: this.spec.numbers.of(key, this.#findDictionary(key)), bytes: 0 }
-      this.#dictionaries.set(key, numbers)
-    }
-    return numbers.dictionary
-  }
-
-  #findDictionary(key: string): NumberDictionary | undefined {
-    const known = this.#dictionaries.get(key)?.dictionary
-    return known ?? (this.base ? this.base.#findDictionary(key) : undefined)
+  #find(id: string): PropertyCounts | undefined {
+    return this.#counts.get(id) ?? (this.base ? this.base.#find(id) : undefined)
   }
 }
+
+/**
+ * A counted value. Objects and arrays are counted as text. Numbers and booleans are not, because converting them takes
+ * longer than a lookup.
+ */
+type CountedValue = string | number | boolean
+
+/** Statistics over distinct values. */
+type Kinds = Pick<
+  PropertyValues,
+  "occurrences" | "numeric" | "boolean" | "date" | "url" | "totalLength" | "maxLength"
+>
+
+/** Counts the values of a property of an event name. */
+class PropertyCounts {
+  readonly values: Counter<CountedValue>
+  readonly #base: PropertyCounts | undefined
+  readonly #types: Set<string>
+  /** Computed on first use. Nothing can be added after that. */
+  #kinds: Kinds | undefined
+  #sorted: CountedValue[] | undefined
+  /** If values are counted as text, the texts of those that are JSON numbers. */
+  readonly #numbers = new Set<string>()
+
+  constructor(
+    readonly name: string,
+    readonly key: string,
+    budget: MemoryBudget,
+    base?: PropertyCounts,
+  ) {
+    this.values = base ? Counter.over(base.values, bytesOfValue, budget) : new Counter(bytesOfValue, budget)
+    this.#base = base?.values.isPacked ? undefined : base
+    this.#types = new Set(base ? base.#types : [])
+  }
+
+  add(column: Column, selection: Selection): void {
+    forEachValue(column, selection, (value, times) => {
+      this.#add(typeof value === "object" ? textOf(value) : value, times)
+    })
+  }
+
+  #add(value: CountedValue, times: number): void {
+    if (this.values.add(value, times)) this.#types.add(typeof value)
+  }
+
+  merge(other: PropertyCounts): void {
+    this.values.merge(other.values)
+    for (const type of other.#types) this.#types.add(type)
+  }
+
+  statistics(top: number): Omit<PropertyValues, "name" | "key" | "events"> {
+    if (this.#types.size > 1) {
+      let numericTexts = 0
+      for (const [value] of this.values.entries())
+        if (typeof value === "string" && numberOf(value) !== undefined) numericTexts++
+      return { ...this.#asTexts().statistics(top), numericTexts }
+    }
+    const kinds = this.#allKinds()
+    const numericTexts = this.#types.has("string") ? kinds.numeric : 0
+    return { ...kinds, numericTexts, cardinality: this.values.size, top: this.#top(top) }
+  }
+
+  /** Undefined if no value is a number. */
+  numbers(bins: number): PropertyNumbers | undefined {
+    if (this.#allKinds().numeric === 0) return undefined
+    // 5 and "5" are the same number.
+    const counted = new Map<number, number>()
+    for (const [value, times] of this.values.entries()) {
+      const number = numberOf(value)
+      if (number !== undefined) counted.set(number, (counted.get(number) ?? 0) + times)
+    }
+    const sorted = sortByValue([...counted])
+    return {
+      count: totalCount(sorted),
+      min: sorted[0]?.[0] as number,
+      max: sorted.at(-1)?.[0] as number,
+      sum: sumOf(sorted),
+      p50: percentile(sorted, 0.5),
+      p95: percentile(sorted, 0.95),
+      bins: histogram(sorted, bins),
+    }
+  }
+
+  /** Converts all values to text, because 5 and "5" are the same text. */
+  #asTexts(): PropertyCounts {
+    const texts = new PropertyCounts(this.name, this.key, new MemoryBudget(Number.POSITIVE_INFINITY))
+    for (const [value, times] of this.values.entries()) {
+      texts.#add(String(value), times)
+      if (typeof value === "number") texts.#numbers.add(String(value))
+    }
+    return texts
+  }
+
+  #allKinds(): Kinds {
+    if (!this.#kinds) {
+      const base = this.#base
+      const kinds = { ...(base ? base.#allKinds() : noKinds) }
+      for (const [value, times] of this.values.additions()) {
+        kinds.occurrences += times
+        if (!base?.values.has(value)) addKind(kinds, value, this.#numbers)
+      }
+      this.#kinds = kinds
+    }
+    return this.#kinds
+  }
+
+  #top(limit: number): { text: string; count: number }[] {
+    if (limit === 0) return []
+    const listed = (values: CountedValue[]) =>
+      values.slice(0, limit).map((value) => ({ text: String(value), count: this.values.times(value) }))
+    if (!this.#base) return listed(this.#sortedValues())
+    const candidates = Array.from(this.values.additions(), ([value]) => value)
+    const changed = new Set(candidates)
+    // Values without new counts are already sorted.
+    let unchanged = 0
+    for (const value of this.#base.#sortedValues()) {
+      if (changed.has(value)) continue
+      if (unchanged++ === limit) break
+      candidates.push(value)
+    }
+    return listed(this.#sort(candidates))
+  }
+
+  #sortedValues(): CountedValue[] {
+    this.#sorted ??= this.#sort(Array.from(this.values.entries(), ([value]) => value))
+    return this.#sorted
+  }
+
+  /** Sorts by frequency, most frequent first, ties by their text. */
+  #sort(values: CountedValue[]): CountedValue[] {
+    const times = new Map(values.map((value) => [value, this.values.times(value)]))
+    return values.sort(
+      (a, b) => (times.get(b) as number) - (times.get(a) as number) || (String(a) < String(b) ? -1 : 1),
+    )
+  }
+}
+
+const noKinds: Kinds = {
+  occurrences: 0,
+  numeric: 0,
+  boolean: 0,
+  date: 0,
+  url: 0,
+  totalLength: 0,
+  maxLength: 0,
+}
+
+/** Adds a distinct value. `numbers`: the texts of JSON numbers. */
+function addKind(kinds: Kinds, value: CountedValue, numbers: ReadonlySet<string>): void {
+  const text = String(value)
+  kinds.totalLength += text.length
+  kinds.maxLength = Math.max(kinds.maxLength, text.length)
+  if (numberOf(value) !== undefined || numbers.has(text)) kinds.numeric++
+  else if (text === "true" || text === "false") kinds.boolean++
+  else if (datePattern.test(text) && !Number.isNaN(Date.parse(text))) kinds.date++
+  else if (urlPattern.test(text)) kinds.url++
+}
+
+/** Bytes of a value, including its entry in the sorted list that is created for the result. */
+function bytesOfValue(value: CountedValue): number {
+  return typeof value === "string" ? valueBytes + value.length * 2 : sortedBytes
+}
+
+/** A calendar date, with or without a time. */
+export const datePattern = /^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$/
+const urlPattern = /^https?:\/\/\S+$/i

@@ -23,7 +23,7 @@ export class MemoryBudget implements Memory {
 
   /** `parent`: also counts every reservation; `reserve` throws if it has no room. */
   constructor(
-    readonly limit: number,
+    private readonly limit: number,
     private readonly parent?: Memory,
   ) {}
 
@@ -43,13 +43,9 @@ export class MemoryBudget implements Memory {
     this.#reserved += bytes
   }
 
-  /**
-   * A budget within this one, for memory that is released before the query ends. `share`: it is limited to this share of
-   * what this one has left.
-   */
-  child(share?: number): MemoryBudget {
-    const limit = share === undefined ? this.limit : Math.floor((this.limit - this.#reserved) * share)
-    return new MemoryBudget(limit, this)
+  /** A budget within this one, for memory that is released before the query ends. */
+  child(): MemoryBudget {
+    return new MemoryBudget(this.limit, this)
   }
 
   /** Releases everything that this budget has reserved. */

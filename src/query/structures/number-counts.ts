@@ -39,7 +39,7 @@ export class NumberCounts {
   #counts: Uint32Array | undefined
 
   constructor(
-    readonly dictionary: NumberDictionary,
+    private readonly dictionary: NumberDictionary,
     private readonly budget: MemoryBudget,
     private readonly base?: NumberCounts,
   ) {
@@ -161,82 +161,13 @@ export class NumberCounts {
     if (this.#appended * 2 < this.#growing.length) this.#resize(this.#appended)
   }
 
-  /** True if a number was counted, here or in the base. */
-  get hasNumbers(): boolean {
-    for (let level: NumberCounts | undefined = this; level; level = level.base)
-      if (level.#counts ? hasAny(level.#counts) : level.#length > 0) return true
-    return false
-  }
-
-  /** Calls `visit` with each counted number's code and its count, including the base. */
-  forEach(visit: (code: number, count: number) => void): void {
-    const { total, isList } = this.#totals()
-    if (isList && total * sparseFactor < this.dictionary.size) {
-      const few = new Map<number, number>()
-      for (const list of this.#listsOfAllLevels())
-        for (const code of list) if (code >= firstCode) few.set(code, (few.get(code) ?? 0) + 1)
-      for (const [code, count] of few) visit(code, count)
-      return
-    }
-    const counts = this.#addLevels(this.dictionary.scratch())
-    for (let code = firstCode; code < counts.length; code++) {
-      const count = counts[code] as number
-      if (count > 0) visit(code, count)
-    }
-    counts.fill(0)
-  }
-
-  /** True if so few numbers were added to the base that `forEachAddition` is faster than `forEach`. */
-  get hasFewAdditions(): boolean {
-    return this.base !== undefined && !this.#counts && this.#length * sparseFactor < this.dictionary.size
-  }
-
-  /** Calls `visit` with each code in the lists that were added to the base, its count there, and its count in the base. */
-  forEachAddition(visit: (code: number, added: number, before: number) => void): void {
-    const added = new Map<number, number>()
-    for (const list of this.#allLists())
-      for (const code of list) if (code >= firstCode) added.set(code, (added.get(code) ?? 0) + 1)
-    // One more than the count in the base; 0: a code that was not added.
-    const counts = this.dictionary.scratch()
-    for (const code of added.keys()) counts[code] = 1
-    for (let level = this.base; level; level = level.base) {
-      const known = level.#counts
-      if (known) for (const code of added.keys()) counts[code] = (counts[code] as number) + (known[code] ?? 0)
-      else for (const list of level.#allLists()) countMarked(counts, list)
-    }
-    for (const [code, count] of added) {
-      const before = (counts[code] as number) - 1
-      counts[code] = 0
-      visit(code, count, before)
-    }
-  }
-
-  /** The number of counted numbers, including the base, and whether all of them are in lists. */
-  #totals(): { total: number; isList: boolean } {
+  /** The nearest-rank percentile; null if there are no numbers. `share`: 0.95 for the 95th. */
+  percentile(share: number): number | null {
     let [total, isList] = [0, true]
     for (let level: NumberCounts | undefined = this; level; level = level.base) {
       total += level.#counts ? totalOf(level.#counts) : level.#length
       if (level.#counts) isList = false
     }
-    return { total, isList }
-  }
-
-  *#listsOfAllLevels(): Generator<Uint32Array> {
-    for (let level: NumberCounts | undefined = this; level; level = level.base) yield* level.#allLists()
-  }
-
-  /** Adds the counts of all levels to an array of zeros. */
-  #addLevels(counts: Uint32Array): Uint32Array {
-    for (let level: NumberCounts | undefined = this; level; level = level.base) {
-      if (level.#counts) addCounts(counts, level.#counts)
-      else for (const list of level.#allLists()) countCodes(counts, list)
-    }
-    return counts
-  }
-
-  /** The nearest-rank percentile; null if there are no numbers. `share`: 0.95 for the 95th. */
-  percentile(share: number): number | null {
-    const { total, isList } = this.#totals()
     if (total === 0) return null
     const rank = Math.max(1, Math.ceil(share * total))
     return isList && total * sparseFactor < this.dictionary.size
@@ -247,14 +178,20 @@ export class NumberCounts {
   #percentileOfFew(rank: number, total: number): number {
     const numbers = new Float64Array(total)
     let count = 0
-    for (const list of this.#listsOfAllLevels())
-      for (let at = 0; at < list.length; at++) numbers[count++] = this.dictionary.numberOf(list[at] as number)
+    for (let level: NumberCounts | undefined = this; level; level = level.base)
+      for (const list of level.#allLists())
+        for (let at = 0; at < list.length; at++)
+          numbers[count++] = this.dictionary.numberOf(list[at] as number)
     return quickselect(numbers, rank - 1, 0, total)
   }
 
   #percentileOfMany(rank: number): number {
     const { dictionary } = this
-    const counts = this.#addLevels(dictionary.scratch())
+    const counts = dictionary.scratch()
+    for (let level: NumberCounts | undefined = this; level; level = level.base) {
+      if (level.#counts) addCounts(counts, level.#counts)
+      else for (const list of level.#allLists()) countCodes(counts, list)
+    }
     const code = codeOfRank(counts, dictionary.order(), rank)
     counts.fill(0)
     return dictionary.numberOf(code)
@@ -269,11 +206,6 @@ function totalOf(counts: Uint32Array): number {
   return total
 }
 
-function hasAny(counts: Uint32Array): boolean {
-  for (let code = firstCode; code < counts.length; code++) if (counts[code] !== 0) return true
-  return false
-}
-
 function codeOfRank(counts: Uint32Array, order: Uint32Array, rank: number): number {
   let at = 0
   for (let seen = counts[order[0] as number] as number; seen < rank; )
@@ -285,15 +217,6 @@ function countCodes(counts: Uint32Array, codes: Uint32Array): void {
   for (let n = 0; n < codes.length; n++) {
     const code = codes[n] as number
     counts[code] = (counts[code] as number) + 1
-  }
-}
-
-/** Counts only codes whose count is not 0. */
-function countMarked(counts: Uint32Array, codes: Uint32Array): void {
-  for (let n = 0; n < codes.length; n++) {
-    const code = codes[n] as number
-    const count = counts[code] as number
-    if (count > 0) counts[code] = count + 1
   }
 }
 

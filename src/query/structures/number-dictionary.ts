@@ -7,11 +7,11 @@ import type { Selection } from "./selection.ts"
 /** Measured bytes of an object without numbers. */
 const objectBytes = 400
 /**
- * Bytes of a number: the number by code, the sorted number, its code, the length of its text, and a count in the scratch
- * array. A number that was added alone takes more until it is sorted. All memory is reserved when numbers are added,
- * because a dictionary in the cache no longer has a budget.
+ * Bytes of a number: the number by code, the sorted number, its code, and a count in the scratch array. A number that
+ * was added alone takes more until it is sorted. All memory is reserved when numbers are added, because a dictionary in
+ * the cache no longer has a budget.
  */
-const numberBytes = 25
+const numberBytes = 24
 const pendingBytes = 60
 /**
  * Numbers that are added one by one are sorted when there are more than this minimum, and more than this share of the
@@ -44,8 +44,6 @@ export class NumberDictionary {
   /** Numbers that are not sorted yet, and their codes. */
   readonly #pending = new Map<number, number>()
   #scratch = new Uint32Array(0)
-  /** The characters of the text of each number, by code; 0: not computed yet. */
-  #textLengths = new Uint8Array(0)
   #mapping: { other: NumberDictionary; codes: Uint32Array } | undefined
   /** The codes of columns, by their values: all slices of a block share their values. */
   #columns = new WeakMap<readonly Value[] | Float64Array, { mapping: Uint32Array; isComplete: boolean }>()
@@ -107,23 +105,6 @@ export class NumberDictionary {
 
   numberOf(code: number): number {
     return this.#numbers[code] as number
-  }
-
-  /** The characters of the text of a number. Computed once, also for later dictionaries with the same base. */
-  textLengthOf(code: number): number {
-    const origin = this.#origin
-    if (origin && code < origin.size) return origin.base.textLengthOf(code)
-    if (code >= this.#textLengths.length) {
-      const lengths = new Uint8Array(this.#numbers.length)
-      lengths.set(this.#textLengths)
-      this.#textLengths = lengths
-    }
-    let length = this.#textLengths[code] as number
-    if (length === 0) {
-      length = String(this.#numbers[code]).length
-      this.#textLengths[code] = length
-    }
-    return length
   }
 
   /** Maps the codes of a column to codes of this dictionary; at least those of the selected events. */
