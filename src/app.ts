@@ -133,7 +133,9 @@ function withStrictTransport(response: Response): Response {
   return response
 }
 
-/** The ingestion routes for requests that only the router matches: HEAD, and paths with a trailing slash or an escape. */
+/**
+ * The ingestion routes for requests that only the router matches: HEAD, and paths with a trailing slash or an escape.
+ */
 function ingestApp(handlers: IngestHandlers): Elysia {
   const app = new Elysia()
   for (const [path, { method, handle }] of handlers) {

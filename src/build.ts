@@ -33,7 +33,9 @@ export const targets: readonly Target[] = [
 ]
 
 const root = join(import.meta.dir, "..")
-/** Records what the binary was built from. The record is a separate file, because a compiled binary cannot be changed. */
+/**
+ * Records what the binary was built from. The record is a separate file, because a compiled binary cannot be changed.
+ */
 const recordFile = join(root, "node_modules/.cache/databuddy-build.json")
 /**
  * Temporary files that are embedded in the binary. Not in node_modules, which clones can share: another build would
@@ -83,7 +85,10 @@ export function isUpToDate(binary: string): boolean {
   }
 }
 
-/** SHA-256 over the path and content of every file that affects the binary. Modification times are useless: git sets them at checkout. */
+/**
+ * SHA-256 over the path and content of every file that affects the binary. Modification times are useless: git sets
+ * them at checkout.
+ */
 function sourcesDigest(): string {
   const hash = createHash("sha256")
   const folders = ["src", "migrations"].flatMap((folder) =>
@@ -110,8 +115,8 @@ async function buildAll(): Promise<number> {
 }
 
 /**
- * Embeds the addon as a plain file, which src/store/db/addon.ts loads. Bun's own mechanism unpacks it under a predictable name
- * and trusts a file that already exists there.
+ * Embeds the addon as a plain file, which src/store/db/addon.ts loads. Bun's own mechanism unpacks it under a
+ * predictable name and trusts a file that already exists there.
  */
 function embedAddon(): Bun.BunPlugin {
   return {

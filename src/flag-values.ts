@@ -37,7 +37,9 @@ export function localTime(text: string): number {
   throw new InvalidArgumentError("It must be a time from 1d to 36525d, such as 30d.")
 }
 
-/** ms. A longer interval is probably a mistake. A short one is safe: a backup starts only after the last one has ended. */
+/**
+ * ms. A longer interval is probably a mistake. A short one is safe: a backup starts only after the last one has ended.
+ */
 const maxBackupInterval = 366 * 86_400_000
 
 export function backupInterval(text: string): number {
@@ -92,7 +94,10 @@ export function networks(text: string): TrustedNetworks {
   throw new InvalidArgumentError("It must be comma-separated addresses or networks, such as 10.0.0.0/8.")
 }
 
-/** Parser of the address of a ClickHouse cluster. A URL with a password is rejected later, because the error here would print it. */
+/**
+ * Parser of the address of a ClickHouse cluster. A URL with a password is rejected later, because the error here would
+ * print it.
+ */
 export function clusterUrl(text: string): string {
   if (parseClusterUrl(text) || hasPassword(text)) return text
   throw new InvalidArgumentError(`It must be ${clusterUrlFormat}.`)

@@ -5,7 +5,9 @@ interface Rejection {
   message: string
   /** What happened: a clause in lower case without a full stop. Shown in the API reference and in errors of /v1. */
   meaning: string
-  /** What to do next, in one or two sentences. Shown in errors of /v1, as a hint of the CLI and for rejected requests. */
+  /**
+   * What to do next, in one or two sentences. Shown in errors of /v1, as a hint of the CLI and for rejected requests.
+   */
   advice: string
 }
 

@@ -56,7 +56,9 @@ export interface AdminApiDeps extends RouteDeps {
   rejectedRequests: RejectedRequests
   queryEngine: QueryEngine<never>
   serverState: ServerState
-  /** The events of a person that were removed from the file. Rejects with a RequestError if the cluster does not answer. */
+  /**
+   * The events of a person that were removed from the file. Rejects with a RequestError if the cluster does not answer.
+   */
   removedEventsOf: (person: Person, now: number) => Promise<RemovedEvent[]>
 }
 

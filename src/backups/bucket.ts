@@ -78,7 +78,10 @@ export function archiveName(db: string, at: number, isEncrypted: boolean): strin
   return backupName(db, at) + (isEncrypted ? archiveSuffixes.encrypted : archiveSuffixes.compressed)
 }
 
-/** The archives in a folder of a bucket. All methods throw a UserError if the server cannot be reached or answers with an error. */
+/**
+ * The archives in a folder of a bucket. All methods throw a UserError if the server cannot be reached or answers with
+ * an error.
+ */
 export class Bucket {
   /** `s3://bucket/prefix/` */
   readonly url: string

@@ -156,7 +156,10 @@ export function verifyDownload(from: string, to: string, onProgress: OnProgress)
   return { ...contents, bytes }
 }
 
-/** Verifies the backup at `path` and returns its row counts. Throws a UserError if it is unusable. `name`: its name in messages. */
+/**
+ * Verifies the backup at `path` and returns its row counts. Throws a UserError if it is unusable. `name`: its name in
+ * messages.
+ */
 export function verifyBackup(path: string, name = path): Contents {
   rejectOpenDatabase(path)
   const db = withFileName(name, path, () => openForReading(path))

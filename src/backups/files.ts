@@ -32,8 +32,8 @@ export async function listBackups(folder: string, db: string): Promise<Backup[]>
 const previousSuffix = ".before-"
 
 /**
- * Lists all known copies of `db`: old databases beside it, and the scheduled backups in `folder`. `failure`: why `folder`
- * could not be read.
+ * Lists all known copies of `db`: old databases beside it, and the scheduled backups in `folder`. `failure`: why
+ * `folder` could not be read.
  */
 export async function listCopies(
   db: string,
@@ -71,8 +71,8 @@ export async function removePartialBackups(folder: string, db: string, ownPid: n
 }
 
 /**
- * Throws a UserError if a copy of `bytes` would leave less than `minFree` on the disk of `folder`. `flag`: the flag that
- * puts the copy there.
+ * Throws a UserError if a copy of `bytes` would leave less than `minFree` on the disk of `folder`. `flag`: the flag
+ * that puts the copy there.
  */
 export async function requireFreeSpaceBeside(
   folder: string,

@@ -15,7 +15,9 @@ export interface ArchiveOptions extends BucketOptions {
 /** Names of the flags in ArchiveOptions. */
 export const archiveFlags = ["--backup-endpoint", "--backup-credentials", "--backup-key"] as const
 
-/** Opens the bucket in `url` without sending a request. Throws a UserError if the URL or the credentials are invalid. */
+/**
+ * Opens the bucket in `url` without sending a request. Throws a UserError if the URL or the credentials are invalid.
+ */
 export function openBucket(url: string, options: BucketOptions, context: Context): Bucket {
   const { env, environment, sleep } = context
   return new Bucket(requireBucketUrl(url), options, env, { elapsed: environment.elapsed, sleep })

@@ -15,7 +15,10 @@ export interface ScheduleOptions {
   ping: string | undefined
 }
 
-/** ms until the retry after a failure, doubled after each consecutive failure: a full or unmounted disk needs an operator. */
+/**
+ * ms until the retry after a failure, doubled after each consecutive failure: a full or unmounted disk needs an
+ * operator.
+ */
 const firstRetry = 60_000
 const longestRetry = 3_600_000
 /** Maximum ms of one sleep: a timer above 24.8 days would fire immediately. */

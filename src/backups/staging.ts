@@ -59,8 +59,8 @@ export async function stageCopy(
 }
 
 /**
- * Calls `work` with the path of a new file in a private folder beside `path`, and with a signal that is aborted when the
- * process has to stop. Removes the folder afterwards.
+ * Calls `work` with the path of a new file in a private folder beside `path`, and with a signal that is aborted when
+ * the process has to stop. Removes the folder afterwards.
  */
 export async function withStaging<Result>(
   path: string,
@@ -117,7 +117,9 @@ export function requireFreeSpace(path: string, bytes: number): void {
   )
 }
 
-/** Throws a UserError if less than `reserve` bytes are free on the disk of `path`, where a download is being written. */
+/**
+ * Throws a UserError if less than `reserve` bytes are free on the disk of `path`, where a download is being written.
+ */
 export function requireReserve(path: string, reserve: number): void {
   const folder = dirname(path)
   const { bavail, bsize } = statfsSync(folder)

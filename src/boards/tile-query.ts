@@ -7,8 +7,8 @@ import { parametersOf } from "./parameters.ts"
 import type { NewTile, Tile, TileKind, TileQueryJson } from "./schema.ts"
 
 /**
- * Maximum length of a tile as JSON, in characters: enough for a funnel of ten steps with a dozen filters each. The limit
- * keeps boards small, because a board is loaded as a whole.
+ * Maximum length of a tile as JSON, in characters: enough for a funnel of ten steps with a dozen filters each. The
+ * limit keeps boards small, because a board is loaded as a whole.
  */
 const maxTileLength = 16_384
 
@@ -17,7 +17,8 @@ const requiredQueryType: Partial<Record<TileKind, string>> = { funnel: "funnel",
 
 /**
  * Returns the errors in a tile's query: the query must be valid and return the columns that the tile shows. The tile
- * already matches its schema. `now`: Unix ms. `canReadData`: true if the query can use visitor, session and profile ids.
+ * already matches its schema. `now`: Unix ms. `canReadData`: true if the query can use visitor, session and profile
+ * ids.
  */
 export function queryErrors(tile: NewTile, now: number, canReadData = true): FieldError[] {
   if (JSON.stringify(tile).length > maxTileLength) {

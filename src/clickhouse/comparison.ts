@@ -39,8 +39,8 @@ export type Pause = (events: number) => Promise<void>
 export const rowsPerStep = 1_000
 
 /**
- * Compares all events with ids up to `lastId` on both sides, those of the file and those that were removed from it. Holds a number and a hash for each website and day in
- * memory.
+ * Compares all events with ids up to `lastId` on both sides, those of the file and those that were removed from it.
+ * Holds a number and a hash for each website and day in memory.
  */
 export async function compare(db: Db, cluster: Cluster, lastId: number, pause: Pause): Promise<Comparison> {
   const here = await sumsOf(db, lastId, pause)
@@ -119,8 +119,8 @@ export function* eventsOfDay(
 }
 
 /**
- * The events of a website and day at one moment, with those that were removed; undefined if none were. While `compare` reads, events can
- * move from the rows to the removed ones.
+ * The events of a website and day at one moment, with those that were removed; undefined if none were. While `compare`
+ * reads, events can move from the rows to the removed ones.
  */
 function sumOfRemovedDay(db: Db, { website, day }: WebsiteDay, lastId: number): Sum | undefined {
   const rid = ridOf(db, website)

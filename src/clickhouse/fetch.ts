@@ -69,8 +69,8 @@ interface FetchDeps {
 }
 
 /**
- * Stores all removed events in the file again, with their ids. Returns how many. Only for the process that holds the lock for shipping:
- * otherwise a server could be removing events. If it is interrupted, call it again to finish.
+ * Stores all removed events in the file again, with their ids. Returns how many. Only for the process that holds the
+ * lock for shipping: otherwise a server could be removing events. If it is interrupted, call it again to finish.
  */
 export async function fetchRemovedDays({ db, cluster, random, onProgress }: FetchDeps): Promise<number> {
   const inserter = new EventInserter(db, new DailyHash(db, random), { withIds: true })

@@ -54,8 +54,8 @@ interface ComparedDay {
 }
 
 /**
- * Removes events from the file that are older than --keep-local, one website and day after another, once the cluster has the same events
- * of it. Deletes removed events in the cluster that have expired.
+ * Removes events from the file that are older than --keep-local, one website and day after another, once the cluster
+ * has the same events of it. Deletes removed events in the cluster that have expired.
  */
 export class Remover {
   /** When the next round is due, ms of `elapsed`. */
@@ -76,8 +76,8 @@ export class Remover {
   }
 
   /**
-   * Removes events for a few seconds. Call it when everything up to `shippedId` is shipped, and no deletion is left. Returns true if
-   * nothing is left to remove in this round.
+   * Removes events for a few seconds. Call it when everything up to `shippedId` is shipped, and no deletion is left.
+   * Returns true if nothing is left to remove in this round.
    */
   async remove(shippedId: number): Promise<boolean> {
     const { db, keepLocal, elapsed, now, sleep } = this.deps
@@ -181,7 +181,10 @@ export class Remover {
   }
 }
 
-/** The days before a day on which websites have events, each website with its oldest day first. Includes days of late events. */
+/**
+ * The days before a day on which websites have events, each website with its oldest day first. Includes days of late
+ * events.
+ */
 function* daysBefore(db: Db, end: number): Generator<Day> {
   const ids = [...websiteIds(db).values()]
   for (const [rid, website] of visibleWebsites(db)) {

@@ -39,8 +39,8 @@ const maxForeignRows = 100_000
 
 /**
  * Makes the events in the cluster equal to those in the file on the given days. Holds the ids of one day of a website
- * in memory. On days of which events were removed from the file, nothing is deleted in the cluster, which has the only copy: what it has
- * counts from then on as what was removed.
+ * in memory. On days of which events were removed from the file, nothing is deleted in the cluster, which has the only
+ * copy: what it has counts from then on as what was removed.
  */
 export async function repair(days: readonly WebsiteDay[], deps: RepairDeps): Promise<void> {
   let foreign: ForeignRow[] = []

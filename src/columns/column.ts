@@ -327,8 +327,8 @@ export function appendColumn(to: ValueColumn, offset: number, column: Column): v
 }
 
 /**
- * Returns the column with each value replaced by `textOf(value)`; an empty text becomes a missing value. Undefined if no
- * event has a value.
+ * Returns the column with each value replaced by `textOf(value)`; an empty text becomes a missing value. Undefined if
+ * no event has a value.
  */
 export function mapColumn(
   column: Column,

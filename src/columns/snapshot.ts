@@ -288,7 +288,10 @@ export class Snapshot {
     return this.#unsealed.dictionaryIdsOf(kind, texts)
   }
 
-  /** Assigns dictionary ids to ids that unread rows can have, so that `dictionaryIdsOf` returns them before the rows are read. */
+  /**
+   * Assigns dictionary ids to ids that unread rows can have, so that `dictionaryIdsOf` returns them before the rows are
+   * read.
+   */
   assignUnreadIds(kind: IdKind, texts: readonly string[]): void {
     if (this.#unreadRows > 0) this.#unsealed.assignDictionaryIds(kind, texts)
   }

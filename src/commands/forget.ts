@@ -113,7 +113,10 @@ async function forget(options: ForgetOptions, context: Context): Promise<void> {
   })
 }
 
-/** The events of the person that were removed from the file. Throws a UserError if the cluster is not given or does not answer. */
+/**
+ * The events of the person that were removed from the file. Throws a UserError if the cluster is not given or does not
+ * answer.
+ */
 async function removedEventsOf(
   db: Db,
   person: Person,

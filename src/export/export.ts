@@ -40,7 +40,10 @@ export interface PersonSelection {
 export interface Steps {
   /** Events per step, about 5 µs each. A step blocks the thread. */
   rows: number
-  /** Limits of a Parquet row group: events, and characters of properties. Encoding a group blocks for about 10 µs per event and 10 ms per MB. */
+  /**
+   * Limits of a Parquet row group: events, and characters of properties. Encoding a group blocks for about 10 µs per
+   * event and 10 ms per MB.
+   */
   groupRows: number
   groupCharacters: number
   /** Called between steps. */
@@ -58,8 +61,8 @@ interface Parts {
 const eol = "\n"
 
 /**
- * Exports events as a stream of bytes. Holds one step in memory, or one row group for Parquet. Throws a RequestError if selected events
- * were removed from the file; the stream fails if they are removed in the meantime.
+ * Exports events as a stream of bytes. Holds one step in memory, or one row group for Parquet. Throws a RequestError if
+ * selected events were removed from the file; the stream fails if they are removed in the meantime.
  */
 export function exportEvents(
   db: Db,
@@ -80,7 +83,8 @@ export function exportEvents(
 }
 
 /**
- * Exports the data that `forgetPerson` would delete. For an anonymous id, that includes links but no profiles. Throws as `exportEvents`.
+ * Exports the data that `forgetPerson` would delete. For an anonymous id, that includes links but no profiles. Throws
+ * as `exportEvents`.
  */
 export function exportPerson(
   db: Db,

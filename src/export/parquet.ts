@@ -20,7 +20,10 @@ const schema: SchemaElement[] = [
   ),
 ]
 
-/** Writes events as a Parquet file, one row group at a time: a group ends at `groupRows` events or `groupCharacters` of properties. */
+/**
+ * Writes events as a Parquet file, one row group at a time: a group ends at `groupRows` events or `groupCharacters` of
+ * properties.
+ */
 export async function* parquetOf(
   events: AsyncIterable<StoredEvent[]>,
   {

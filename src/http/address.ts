@@ -19,8 +19,8 @@ export function parseNetworks(text: string): TrustedNetworks | undefined {
 }
 
 /**
- * Returns the address of the client. If the peer is a trusted proxy, this is the right-most entry of X-Forwarded-For that is
- * not a trusted proxy: the client can forge every entry to the left of it.
+ * Returns the address of the client. If the peer is a trusted proxy, this is the right-most entry of X-Forwarded-For
+ * that is not a trusted proxy: the client can forge every entry to the left of it.
  */
 export function clientAddress(peer: string, forwardedFor: string | null, trusted: TrustedNetworks): string {
   let address = normalizeAddress(peer)
@@ -34,7 +34,9 @@ export function clientAddress(peer: string, forwardedFor: string | null, trusted
   return address
 }
 
-/** The unit that rate limits count: an IPv4 address, or an IPv6 /64, because one host can use all addresses of its /64. */
+/**
+ * The unit that rate limits count: an IPv4 address, or an IPv6 /64, because one host can use all addresses of its /64.
+ */
 export function rateLimitPrefix(address: string): string {
   if (isIP(address) !== 6) return address
   const [head = "", tail] = address.split("%")[0]?.split("::") ?? []

@@ -106,7 +106,9 @@ function authorize(
   return caller
 }
 
-/** Extends a login session that is in use. Does not wait for the write, which must not fail the request on a full disk. */
+/**
+ * Extends a login session that is in use. Does not wait for the write, which must not fail the request on a full disk.
+ */
 function renewLogin(
   deps: AuthDeps,
   context: RequestContext,
@@ -118,7 +120,10 @@ function renewLogin(
   commitInBackground(deps, headers, () => renewLoginSession(deps.db, login, now))
 }
 
-/** Limits a share link by address, because it is as public as a website id. Records its use without waiting for the write. */
+/**
+ * Limits a share link by address, because it is as public as a website id. Records its use without waiting for the
+ * write.
+ */
 function limitShare(
   deps: AuthDeps,
   context: RequestContext,

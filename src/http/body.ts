@@ -5,7 +5,10 @@ import type { TrustedNetworks } from "./address.ts"
 import { isNestedDeeper, type LargeBodies, largeBody, maxNesting, parse, parseInSteps } from "./large-body.ts"
 import { addressOf, type RequestContext } from "./request-context.ts"
 
-/** Content types that are parsed as JSON. Beacons send text/plain to avoid a preflight; `curl -d` defaults to the form type. */
+/**
+ * Content types that are parsed as JSON. Beacons send text/plain to avoid a preflight; `curl -d` defaults to the form
+ * type.
+ */
 const jsonTypes = new Set(["", "application/json", "text/plain", "application/x-www-form-urlencoded"])
 
 export interface JsonBody {

@@ -42,7 +42,10 @@ export class RejectedRequests {
     this.#throttle = createThrottle(elapsed)
   }
 
-  /** Stores the request and logs it, at most once a second for each reason. `logFields`: additional fields of the log line. */
+  /**
+   * Stores the request and logs it, at most once a second for each reason. `logFields`: additional fields of the log
+   * line.
+   */
   add(
     rejected: RejectedRequest,
     logFields: { request_id: string | undefined; website: string | undefined },

@@ -13,8 +13,8 @@ export interface CookieDeps {
 
 export const sessionCookie = "databuddy_session"
 /**
- * Name of the cookie over HTTPS. Browsers accept this prefix only from the host itself, so a sibling host cannot set it. Login
- * sessions of older versions keep the plain name until they are renewed.
+ * Name of the cookie over HTTPS. Browsers accept this prefix only from the host itself, so a sibling host cannot set
+ * it. Login sessions of older versions keep the plain name until they are renewed.
  */
 const hostCookie = `__Host-${sessionCookie}`
 /**

@@ -90,7 +90,6 @@ const linkSchema = Type.Object(
 
 /** Maximum characters of a context field. No endpoint accepts more. */
 const maxContextText = 2_048
-// Object.fromEntries loses the types of the keys.
 const contextSchemas = Object.fromEntries(
   contextFields.map((field) => [
     field,

@@ -46,7 +46,10 @@ const attributionQuery = /utm_|clk?id=|li_fat_id=/
 const paidMedium = /^(?:cp[acmvp]|ppc|ads?|display|banner|retargeting|remarketing|.*paid.*)$/i
 const organicMedium = /unpaid/i
 
-/** A referrer without credentials, query and fragment, and its host. Both are '' if it is missing, "direct" or malformed. */
+/**
+ * A referrer without credentials, query and fragment, and its host. Both are '' if it is missing, "direct" or
+ * malformed.
+ */
 interface Referrer {
   url: string
   host: string
@@ -73,8 +76,8 @@ export class AcquisitionContexts {
   #last: { referrer: unknown; host: string; domain: string; context: AcquisitionContext } | undefined
 
   /**
-   * The context of one item. `page`: the address of the page, if known; its query supplies UTM values and click IDs that
-   * the item lacks. `domain`: the domain of the website. Malformed values are left out.
+   * The context of one item. `page`: the address of the page, if known; its query supplies UTM values and click IDs
+   * that the item lacks. `domain`: the domain of the website. Malformed values are left out.
    */
   acquisitionContext(item: AcquisitionInput, page: Page | undefined, domain: string): AcquisitionContext {
     const query = page && attributionQuery.test(page.search) ? new URLSearchParams(page.search) : undefined

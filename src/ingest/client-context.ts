@@ -14,7 +14,10 @@ export type ClientInput = Readonly<Partial<Record<"language" | "timezone" | "scr
 
 export interface ClientContextOptions {
   trustedProxies: TrustedNetworks
-  /** Header with the country of the client, such as CF-IPCountry; undefined: none. Used only if the peer is a trusted proxy. */
+  /**
+   * Header with the country of the client, such as CF-IPCountry; undefined: none. Used only if the peer is a trusted
+   * proxy.
+   */
   countryHeader: string | undefined
   /** The file of --geo-db; undefined: the built-in country table. */
   geoFile: GeoTable | undefined

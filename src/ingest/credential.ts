@@ -21,8 +21,8 @@ export function queryWebsiteId(url: string): string | undefined {
 }
 
 /**
- * The website id that a page sends: in the query, or in the header that the page script sets. Throws `client_id_missing`. API keys are
- * ignored: anyone who can read the page could read them too.
+ * The website id that a page sends: in the query, or in the header that the page script sets. Throws
+ * `client_id_missing`. API keys are ignored: anyone who can read the page could read them too.
  */
 export function pageCredential(request: Request): Credential & { kind: "website" } {
   const id = pageWebsiteId(request)
@@ -35,7 +35,9 @@ export function pageWebsiteId({ url, headers }: Request): string | undefined {
   return queryWebsiteId(url) || headers.get("databuddy-client-id") || undefined
 }
 
-/** Returns the website that a page writes to. Throws `origin_not_allowed`, `client_id_unknown` or `client_id_paused`. */
+/**
+ * Returns the website that a page writes to. Throws `origin_not_allowed`, `client_id_unknown` or `client_id_paused`.
+ */
 export function pageWebsite(id: string, origin: string | null, registry: Registry): Website {
   const website = registry.website(id)
   if (website && !originAllowed(origin, website)) throw new RequestError("origin_not_allowed")
@@ -43,8 +45,8 @@ export function pageWebsite(id: string, origin: string | null, registry: Registr
 }
 
 /**
- * Returns the credential: a valid key, else the website id in the query, else that of the first event. Throws a 401 with the reason
- * why the key is invalid, or a 403 if the key cannot send events.
+ * Returns the credential: a valid key, else the website id in the query, else that of the first event. Throws a 401
+ * with the reason why the key is invalid, or a 403 if the key cannot send events.
  */
 export function credentialOf(
   keyLookup: { key?: Key; problem?: RejectionReason },

@@ -35,10 +35,15 @@ const maxClockAhead = 3_600_000
 const maxKeyLength = 128
 /** UTF-8 bytes of the serialized properties. */
 const maxPropertyBytes = 32_768
-/** Values in properties. Each takes at least two bytes, itself and a comma, so more cannot fit into `maxPropertyBytes`. */
+/**
+ * Values in properties. Each takes at least two bytes, itself and a comma, so more cannot fit into `maxPropertyBytes`.
+ */
 const maxValues = maxPropertyBytes / 2
 const tooLarge = `must be at most ${maxPropertyBytes} bytes of JSON`
-/** Levels of objects and arrays in `properties`, including itself: far below the limit of SQLite's JSON functions (1,000). */
+/**
+ * Levels of objects and arrays in `properties`, including itself: far below the limit of SQLite's JSON functions
+ * (1,000).
+ */
 const maxDepth = 64
 /** Maximum UTF-8 bytes of a UTF-16 unit. */
 const bytesPerUnit = 3
@@ -126,7 +131,10 @@ export function isAcceptedTime(ts: number, now: number): boolean {
   return ts >= earliest && ts <= now + maxClockAhead
 }
 
-/** Serializes properties as a row stores them. Returns a string with the error if they are invalid. `isPlain`: as in `JsonBody`. */
+/**
+ * Serializes properties as a row stores them. Returns a string with the error if they are invalid. `isPlain`: as in
+ * `JsonBody`.
+ */
 export function serializeProperties(
   properties: object | undefined,
   isPlain = false,

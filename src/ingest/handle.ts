@@ -85,8 +85,8 @@ export interface IngestRoute {
 }
 
 /**
- * Runs the handler of an ingestion route. Checks the limit on rejected bytes first; errors become responses and are recorded. Throws
- * only if no request id can be created.
+ * Runs the handler of an ingestion route. Checks the limit on rejected bytes first; errors become responses and are
+ * recorded. Throws only if no request id can be created.
  */
 export function handleIngest(
   deps: IngestDeps,

@@ -2,10 +2,10 @@
 const maxKeyLength = 512
 
 /**
- * Caches values by key, at most `capacity` of them, in two generations: the older one is dropped when the newer one holds
- * half of the capacity. So the most recently used `capacity / 2` keys are always found. Finding a key of the newer
- * generation changes nothing; to move a key to the end of a Map at each use would take ten times as long. Keys come from
- * requests, so an entry takes at most 1 KB in addition to its value.
+ * Caches values by key, at most `capacity` of them, in two generations: the older one is dropped when the newer one
+ * holds half of the capacity. So the most recently used `capacity / 2` keys are always found. Finding a key of the
+ * newer generation changes nothing; to move a key to the end of a Map at each use would take ten times as long. Keys
+ * come from requests, so an entry takes at most 1 KB in addition to its value.
  */
 export class LruCache<Value> {
   #newer = new Map<string, Value>()

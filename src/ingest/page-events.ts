@@ -108,7 +108,10 @@ export async function store(
   if (items.length > 0) await deps.batcher.submit({ rows: pageRows(deps, request, website, items), size })
 }
 
-/** Accepts items individually. The response has a result for each, in order; its status is 200 even if every item is invalid. */
+/**
+ * Accepts items individually. The response has a result for each, in order; its status is 200 even if every item is
+ * invalid.
+ */
 async function receiveBatch(deps: IngestDeps, request: IngestRequest): Promise<Response> {
   const body = await readPageBody(deps, request)
   if (!Array.isArray(body.value)) throw invalidBody([])

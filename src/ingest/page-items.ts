@@ -170,7 +170,7 @@ function serializeBuiltIn(
   const values: (string | number)[] = []
   for (const name in builtIn) {
     const value = builtIn[name]
-    if (value === null || value === undefined || value === "") continue
+    if (isMissing(value)) continue
     names.push(name)
     values.push(value)
   }
@@ -180,7 +180,8 @@ function serializeBuiltIn(
   return alwaysFits(keys.length + properties.length + 1) ? { keys, properties } : undefined
 }
 
-const isMissing = (value: unknown) => value === null || value === undefined || value === ""
+const isMissing = (value: unknown): value is null | undefined | "" =>
+  value === null || value === undefined || value === ""
 
 const cutOf = (text: string | null | undefined, limit: number) => text && cut(text, limit)
 

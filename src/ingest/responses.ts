@@ -14,8 +14,8 @@ const maxHeaderNamesLength = 4_096
 const preflightMaxAge = "86400"
 
 /**
- * Headers of every response of an ingestion route. Echoes the origin instead of `*`: beacons send credentials, and browsers then
- * reject `*`.
+ * Headers of every response of an ingestion route. Echoes the origin instead of `*`: beacons send credentials, and
+ * browsers then reject `*`.
  */
 export function ingestHeaders(request: Request, requestId: string): Record<string, string> {
   const headers = jsonHeaders(requestId)

@@ -59,7 +59,10 @@ async function track(deps: IngestDeps, incoming: IngestRequest): Promise<Respons
   return jsonResponse(successBody(rows.length), headers)
 }
 
-/** POST /identify: stores a profile and links an anonymous id to it. Without an API key, traits that a page sends are stored as unverified claims. */
+/**
+ * POST /identify: stores a profile and links an anonymous id to it. Without an API key, traits that a page sends are
+ * stored as unverified claims.
+ */
 async function identify(deps: IngestDeps, incoming: IngestRequest): Promise<Response> {
   const { registry, profiles } = deps
   const { context, now, headers } = incoming

@@ -173,7 +173,10 @@ const otherDevice =
 /** The user agent of Naver's app. The fourth field is the version: `NAVER(inapp; search; 2000; 12.9.1; 15PROMAX)`. */
 const naverApp = /\bnaver\([a-z]{1,10}; [a-z]{1,10}; \d{1,5}; (\d{1,4})/i
 
-/** Reads browser, operating system and device type from the headers of a request, with an LRU cache. User agents are never stored. */
+/**
+ * Reads browser, operating system and device type from the headers of a request, with an LRU cache. User agents are
+ * never stored.
+ */
 export class DeviceParser {
   readonly #cache = new LruCache<Device>(maxCached)
 
@@ -217,7 +220,10 @@ function browserName(name = ""): string {
   return browserAliases.get(key) ?? browserNames.get(key) ?? ""
 }
 
-/** The known brand with the most specific name in a list such as `"Chromium";v="131", "Brave";v="131", "Not_A Brand";v="24"`. */
+/**
+ * The known brand with the most specific name in a list such as `"Chromium";v="131", "Brave";v="131", "Not_A
+ * Brand";v="24"`.
+ */
 function brandOf(list: string): { name: string; version: string } | undefined {
   const brands = [...list.matchAll(/"([^"]{1,40})";\s?v="([\d.]{1,30})"/g)]
     .map(([, name, version = ""]) => ({ name: browserName(name), version }))
@@ -232,8 +238,8 @@ function versionOf(browser: string, version: string): string {
 }
 
 /**
- * `mobile`: the hint `?1` or `?0`. Android browsers send `Mobile` in the user agent only on phones; Chrome documents this as the way to
- * recognize tablets.
+ * `mobile`: the hint `?1` or `?0`. Android browsers send `Mobile` in the user agent only on phones; Chrome documents
+ * this as the way to recognize tablets.
  */
 function deviceType(userAgent: string, os: string, mobile: string): string {
   if (otherDevice.test(userAgent)) return ""

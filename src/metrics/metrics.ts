@@ -72,7 +72,10 @@ const commitSeconds = [
 /** Upper bounds in events: a commit has at most 5,000, plus the rest of its last request. */
 const commitEvents = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000]
 
-/** Prometheus metrics. Commits are observed as they happen; everything else is counted elsewhere and read at each scrape. */
+/**
+ * Prometheus metrics. Commits are observed as they happen; everything else is counted elsewhere and read at each
+ * scrape.
+ */
 export class Metrics {
   // Not the global registry of the library: two servers in one process share nothing.
   readonly #registry = new Registry()

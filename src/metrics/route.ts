@@ -49,7 +49,8 @@ function requireMetricsAccess(deps: MetricsDeps, context: RequestContext): void 
 }
 
 /**
- * Headers that proxies add: X-Forwarded-…, X-Real-IP, Via, CF-Connecting-IP, True-Client-IP and those of other networks.
+ * Headers that proxies add: X-Forwarded-…, X-Real-IP, Via, CF-Connecting-IP, True-Client-IP and those of other
+ * networks.
  */
 const proxyHeaders =
   /^(?:forwarded|via|proxy-|x-(?:forwarded|original|real|client|cluster|proxy|proxyuser|envoy|amzn|amz-cf|azure|arr|appengine|vercel|remote|host)\b|true-client|cf-|cdn-|fly-|fastly-|akamai-|incap-|do-connecting)/

@@ -16,8 +16,8 @@ import { savedPaths, savedSchemas } from "./saved.ts"
 import { userPaths, userSchemas } from "./users.ts"
 
 /**
- * Builds the OpenAPI document of all data routes. Types, limits, statuses and messages come from the schemas and tables that the
- * routes use. `basePath`: '', or the path prefix of the server.
+ * Builds the OpenAPI document of all data routes. Types, limits, statuses and messages come from the schemas and tables
+ * that the routes use. `basePath`: '', or the path prefix of the server.
  */
 export async function openapi(limits: Limits, basePath = ""): Promise<Json> {
   return {

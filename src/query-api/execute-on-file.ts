@@ -5,7 +5,10 @@ import type { Query } from "../query/query.ts"
 import type { MemoryBudget } from "../query/structures/memory-budget.ts"
 import { removedText } from "../store/removed-days.ts"
 
-/** Executes a query on the events in the file. Throws `events_removed` if it needs events that were removed from the file. */
+/**
+ * Executes a query on the events in the file. Throws `events_removed` if it needs events that were removed from the
+ * file.
+ */
 export function* executeOnFile<Q extends Query>(
   reader: SnapshotReader,
   query: Q,

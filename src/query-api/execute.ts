@@ -49,7 +49,10 @@ export interface ExecutionOptions<Rows> {
   maxRows: number
 }
 
-/** Runs the parameters of a query in order. A parameter that fails does not affect the others. Rejects if `signal` is aborted. */
+/**
+ * Runs the parameters of a query in order. A parameter that fails does not affect the others. Rejects if `signal` is
+ * aborted.
+ */
 export async function executeParsedQuery<Rows>(
   { id, parameters, page, limit, filters }: ParsedQuery,
   options: ExecutionOptions<Rows>,

@@ -16,7 +16,10 @@ export function readStep(step: string | StepBody, field: string, errors: FieldEr
   }
 }
 
-/** Returns the filters. Adds filters whose value is invalid for the operator to `errors`; `field` is the path of the list. */
+/**
+ * Returns the filters. Adds filters whose value is invalid for the operator to `errors`; `field` is the path of the
+ * list.
+ */
 export function readFilters(
   filters: FilterBody[] | undefined,
   field: string,

@@ -194,7 +194,9 @@ export function localTimeOf(now: number, zone: string): number {
   return now + (new TimeZone(zone, now, now).transitions[0]?.offset ?? 0)
 }
 
-/** First instant of a local time (the Unix ms that show the same digits in UTC), or the end of the gap that skips it. */
+/**
+ * First instant of a local time (the Unix ms that show the same digits in UTC), or the end of the gap that skips it.
+ */
 export function instantOf(local: number, zone: string): number {
   const [from, to] = [local - 2 * dayMs, local + 2 * dayMs]
   const { transitions } = new TimeZone(zone, from, to)

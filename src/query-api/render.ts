@@ -16,7 +16,8 @@ const rowBytes = 64
 const cellBytes = 16
 
 /**
- * Renders the rows of one parameter as JSON text, in steps. `run` adds to `statistics`. Throws a RequestError if the rows exceed the limits.
+ * Renders the rows of one parameter as JSON text, in steps. `run` adds to `statistics`. Throws a RequestError if the
+ * rows exceed the limits.
  */
 export function* render(
   spec: QuerySpec,

@@ -99,8 +99,8 @@ export function discard(rows: readonly JsonRows[]): void {
 }
 
 /**
- * The response to a request. A large response is sent chunk by chunk as the client reads it. Each chunk counts as used memory until
- * it is read or the client disconnects (`signal`).
+ * The response to a request. A large response is sent chunk by chunk as the client reads it. Each chunk counts as used
+ * memory until it is read or the client disconnects (`signal`).
  */
 export function queryResponse(
   results: readonly QueryAnswer<JsonRows>[],

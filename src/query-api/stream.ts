@@ -15,7 +15,10 @@ const maxLag = 100_000
 const heartbeatInterval = 5_000
 /** Maximum open streams; each one takes time in every poll. */
 const maxStreams = 64
-/** Maximum streams of one key or login session, which can have several tabs, and of one address, which an office can share. */
+/**
+ * Maximum streams of one key or login session, which can have several tabs, and of one address, which an office can
+ * share.
+ */
 const maxPerCaller = 16
 const maxPerAddress = 32
 /** Maximum unread bytes of a client; a slower client is disconnected. */
@@ -212,7 +215,10 @@ class Stream {
   }
 }
 
-/** An event and its message, which is serialized once for all streams: parsing 60 events with 2,000 keys each for 16 streams took a second. */
+/**
+ * An event and its message, which is serialized once for all streams: parsing 60 events with 2,000 keys each for 16
+ * streams took a second.
+ */
 class StreamedEvent {
   #message: string | undefined
 

@@ -29,8 +29,8 @@ export class Sweeper {
   #collected = 0
   #collectedAll = 0
   /**
-   * Smallest number of bytes of the process since the last collection of the whole heap: the system gets its memory back
-   * with a delay.
+   * Smallest number of bytes of the process since the last collection of the whole heap: the system gets its memory
+   * back with a delay.
    */
   #lowest = Number.POSITIVE_INFINITY
   /** Bytes of the process when they were last read. */

@@ -5,7 +5,9 @@ import { websitesNamedOn } from "../store/boards.ts"
 import type { Registry } from "../store/ingest/registry.ts"
 import { type Website, withoutWebsite } from "../store/websites.ts"
 
-/** The websites whose names a caller can see: those that it can read, and those that the tiles of its shared board show. */
+/**
+ * The websites whose names a caller can see: those that it can read, and those that the tiles of its shared board show.
+ */
 export function namedWebsites({ registry, db }: CallerDeps, caller: Caller): Website[] {
   const boardId = caller.share?.boardId ?? null
   const named = boardId === null ? [] : websitesNamedOn(db, boardId)

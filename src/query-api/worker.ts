@@ -22,7 +22,9 @@ declare const self: Worker
 
 /** Leaves queries a tenth of the CPU time of a busy server: ingestion has priority. */
 const niceness = 10
-/** ms for which a replaced block stays readable: longer than most queries take. A query that takes longer starts again. */
+/**
+ * ms for which a replaced block stays readable: longer than most queries take. A query that takes longer starts again.
+ */
 const gracePeriod = 30_000
 /** ms that queries wait for the main thread to store a sealed batch. */
 const storeWait = 5_000

@@ -22,9 +22,10 @@ export function compareTexts(left: string | null, right: string | null): number 
 const decimal = /^-?(?:0|[1-9]\d*)(?:\.\d+)?$/
 
 /**
- * The number that a value stands for: a JSON number, or text in decimal form (`19.90`, `-3`). Undefined for text with a leading zero
- * (`01129`), an exponent (`1e5`) or another form (`+1`, ` 1 `, `.5`, `0x10`), and for text with more digits than a double can
- * hold (`9007199254740993`). Classification, measures, histograms and comparisons all use this rule.
+ * The number that a value stands for: a JSON number, or text in decimal form (`19.90`, `-3`). Undefined for text with a
+ * leading zero (`01129`), an exponent (`1e5`) or another form (`+1`, ` 1 `, `.5`, `0x10`), and for text with more
+ * digits than a double can hold (`9007199254740993`). Classification, measures, histograms and comparisons all use this
+ * rule.
  */
 export function numberOf(value: Value | undefined): number | undefined {
   if (typeof value === "number") return value
@@ -44,8 +45,8 @@ export function* pathSplits(path: string): Generator<[key: string, below: string
 }
 
 /**
- * The value at a dotted path of object keys and array indexes (`items.0.sku`). A key that contains dots takes precedence over nested keys.
- * Undefined if the value is missing or null.
+ * The value at a dotted path of object keys and array indexes (`items.0.sku`). A key that contains dots takes
+ * precedence over nested keys. Undefined if the value is missing or null.
  */
 export function valueAt(from: Value, path: string): Value | undefined {
   if (typeof from !== "object") return undefined

@@ -51,8 +51,8 @@ export function isBatchField(field: string): field is BatchField {
 export const idFields: readonly Field[] = fields.filter((field) => idKinds[field])
 
 /**
- * `property.plan`, nested `property.cart.total`, in an array `property.items.0.sku`. At each depth a key that contains the dots
- * takes precedence over a nested one. A JSON null counts as missing.
+ * `property.plan`, nested `property.cart.total`, in an array `property.items.0.sku`. At each depth a key that contains
+ * the dots takes precedence over a nested one. A JSON null counts as missing.
  */
 export type Property = `property.${string}`
 
@@ -67,11 +67,14 @@ export type Dimension = Field | Property
  */
 export interface Filter extends Condition {
   /**
-   * Only with `eq`: `profile`: the events of the profile with the id `value`, as src/store/identity-resolution.ts defines them; `page`:
-   * the page views whose path matches `value`, in which each `*` stands for any text.
+   * Only with `eq`: `profile`: the events of the profile with the id `value`, as src/store/identity-resolution.ts
+   * defines them; `page`: the page views whose path matches `value`, in which each `*` stands for any text.
    */
   field: Dimension | "property_key" | "profile" | "page"
-  /** Set by the engine for `profile`: by website (rid), the anonymous ids whose events without a profile id belong to the profile. */
+  /**
+   * Set by the engine for `profile`: by website (rid), the anonymous ids whose events without a profile id belong to
+   * the profile.
+   */
   linked?: readonly (readonly [website: number, anonymousIds: readonly string[]])[]
 }
 
@@ -96,9 +99,10 @@ export const granularities = ["minute", "hourly", "daily", "weekly", "monthly"] 
 export type Granularity = (typeof granularities)[number]
 
 /**
- * `users`, `sessions`, `profiles`, `pages`: distinct anonymous ids, session ids, profile ids, paths. `event_types`: distinct event
- * names. `with_properties`: events with at least one property. `first`, `last`: Unix ms. Measures of a property use only its
- * numeric values (see `numberOf`); p50, p75, p90, p95 and p99 are nearest-rank percentiles. Without a number they are null, and `count` is 0.
+ * `users`, `sessions`, `profiles`, `pages`: distinct anonymous ids, session ids, profile ids, paths. `event_types`:
+ * distinct event names. `with_properties`: events with at least one property. `first`, `last`: Unix ms. Measures of a
+ * property use only its numeric values (see `numberOf`); p50, p75, p90, p95 and p99 are nearest-rank percentiles.
+ * Without a number they are null, and `count` is 0.
  */
 export type Measure = CountMeasure | { what: PropertyMeasure; of: Property }
 
@@ -178,7 +182,10 @@ export interface Group {
 export interface Bucket {
   from: number
   to: number
-  /** `2026-11-24` for days, weeks (their Monday) and months (their first day); `2026-11-24T13:30:00+05:30` for hours and minutes. */
+  /**
+   * `2026-11-24` for days, weeks (their Monday) and months (their first day); `2026-11-24T13:30:00+05:30` for hours and
+   * minutes.
+   */
   label: string
 }
 
@@ -335,7 +342,10 @@ export interface FunnelStep {
   median: number | null
 }
 
-/** Cohorts: the units with their first start event in the same period, and how many of them have a return event in later periods. */
+/**
+ * Cohorts: the units with their first start event in the same period, and how many of them have a return event in later
+ * periods.
+ */
 export interface RetentionQuery {
   kind: "retention"
   scope: Scope
@@ -402,7 +412,9 @@ export interface TrafficQuery {
   kind: "traffic"
   /** Its kinds must be `trafficKinds`; with `by`, page views are enough. */
   scope: Scope
-  /** Groups by fields of each view, or of the first or the last view of its session. Not together with `granularity`. */
+  /**
+   * Groups by fields of each view, or of the first or the last view of its session. Not together with `granularity`.
+   */
   by?: { view: "each" | "first" | "last"; fields: readonly Dimension[] } | undefined
   /** Groups views by time, and sessions by the time of their first view. */
   granularity?: Granularity | undefined
@@ -558,8 +570,8 @@ export interface SkippedField {
 /** The sources of a result, and the amount of data read for it. */
 export interface QueryStatistics {
   /**
-   * Joined by `+`. `kept`: cached aggregates of earlier queries; `counts`: the counts that a block stores for each quarter of an
-   * hour; `blocks`: column blocks; `rows`: event rows; `clickhouse`: the cluster.
+   * Joined by `+`. `kept`: cached aggregates of earlier queries; `counts`: the counts that a block stores for each
+   * quarter of an hour; `blocks`: column blocks; `rows`: event rows; `clickhouse`: the cluster.
    */
   source: string
   /** With `clickhouse`: events up to this id come from the cluster, later ones from rows. */

@@ -27,7 +27,10 @@ const tarBlock = 512
 /** tar reads and writes records of 20 blocks. */
 const tarRecord = 20 * tarBlock
 
-/** A tar archive in the ustar format. `time` is in Unix seconds. `prefix`, such as `./`, is prepended to every path. Throws if a path has more than 100 bytes. */
+/**
+ * A tar archive in the ustar format. `time` is in Unix seconds. `prefix`, such as `./`, is prepended to every path.
+ * Throws if a path has more than 100 bytes.
+ */
 export function tar(entries: readonly Entry[], time: number, prefix = ""): Uint8Array<ArrayBuffer> {
   const parts: Uint8Array[] = []
   let size = 0

@@ -7,8 +7,8 @@ import type { Log } from "../log.ts"
 const pollInterval = 1_000
 
 /**
- * Closes idle connections when no file descriptor is left for a new one: otherwise one client could lock out others for the
- * ten seconds of the idle timeout. Returns a function that stops the checks.
+ * Closes idle connections when no file descriptor is left for a new one: otherwise one client could lock out others for
+ * the ten seconds of the idle timeout. Returns a function that stops the checks.
  */
 export function watchDescriptors(closeIdle: () => number, log: Log): () => void {
   const timer = setInterval(() => {

@@ -1,8 +1,9 @@
 /** ms between two checks. */
 const interval = 1_000
 /**
- * Bytes by which the heap of the main thread grows between two collections. Its live objects are 10 to 20 MB, and a body of the maximum
- * size leaves several MB of garbage. The JavaScript engine collects its old generation only at about 90 MB.
+ * Bytes by which the heap of the main thread grows between two collections. Its live objects are 10 to 20 MB, and a
+ * body of the maximum size leaves several MB of garbage. The JavaScript engine collects its old generation only at
+ * about 90 MB.
  */
 const maxGrowth = 33_554_432
 

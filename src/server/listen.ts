@@ -30,7 +30,10 @@ export class Listener {
    */
   readonly #previous = new Map<BunServer, Promise<void>>()
 
-  /** Listens on the address of `--host` and `--port`. Throws a UserError if the system refuses the address or the certificate. */
+  /**
+   * Listens on the address of `--host` and `--port`. Throws a UserError if the system refuses the address or the
+   * certificate.
+   */
   constructor(server: OpenServer, address: Address, protocol: Protocol) {
     this.#server = server
     this.#tls = protocol.https ? protocol.tls : undefined

@@ -103,7 +103,9 @@ export interface OpenServer {
   close: () => Promise<boolean>
 }
 
-/** Opens the database and creates everything that requests need. Throws a UserError if the database cannot be opened. */
+/**
+ * Opens the database and creates everything that requests need. Throws a UserError if the database cannot be opened.
+ */
 export function openServer(options: ServerOptions, environment: ServerEnvironment): OpenServer {
   const { path, durability, minFree, backups, offsiteBackups } = options
   const { now, elapsed, random, newId, log } = environment

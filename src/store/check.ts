@@ -14,7 +14,10 @@ export interface Contents {
   keys: number
   users: number
   events: number
-  /** Events that were removed from the file, and the time from which on it has all, Unix ms; undefined: none were removed. */
+  /**
+   * Events that were removed from the file, and the time from which on it has all, Unix ms; undefined: none were
+   * removed.
+   */
   removed: RemovedTotals | undefined
   /** Receipt time of the newest event, Unix ms; null without events. */
   newestEvent: number | null

@@ -22,8 +22,8 @@ const sql = {
 
 /**
  * Deletes up to `limit` expired events of one website, the oldest first. `defaultRetention`: ms, for websites without
- * their own retention and for events without a website; 0: forever. Then marks removed days that have expired. Returns false if nothing
- * has expired at `now` (Unix ms).
+ * their own retention and for events without a website; 0: forever. Then marks removed days that have expired. Returns
+ * false if nothing has expired at `now` (Unix ms).
  */
 export function sweepExpired(db: Db, defaultRetention: number, now: number, limit = sweepRows): boolean {
   const expired = findExpired(db, defaultRetention, now)

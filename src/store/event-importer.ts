@@ -8,8 +8,8 @@ import { findEventId, findRemovedEventId, packedEventId } from "./packed-ids.ts"
 import { removedDays } from "./removed-days.ts"
 
 /**
- * The result for one event: inserted with its own id or with a new one, skipped as a duplicate, or rejected. `day_removed`: the events of its
- * day are only in a cluster, so it cannot be compared with them.
+ * The result for one event: inserted with its own id or with a new one, skipped as a duplicate, or rejected.
+ * `day_removed`: the events of its day are only in a cluster, so it cannot be compared with them.
  */
 export type ImportOutcome = "added" | "renumbered" | "present" | "event_id_taken" | "day_removed"
 

@@ -207,8 +207,8 @@ export class EventReader {
   }
 
   /**
-   * Yields the events that exist now, in id order. Reads at most `rows` rows per batch. A batch can be empty, so that the
-   * caller can yield the thread after every read.
+   * Yields the events that exist now, in id order. Reads at most `rows` rows per batch. A batch can be empty, so that
+   * the caller can yield the thread after every read.
    */
   *all(rows: number): Generator<StoredEvent[]> {
     const last = this.db.prepare(sql.last).pluck().get() as number | null

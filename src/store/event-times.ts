@@ -157,13 +157,19 @@ export function timesOf(db: Db, rid: number): { from: number; to: number } | und
   return { from: (first - 1) * periodMs, to: (last + 1) * periodMs }
 }
 
-/** A time in the period of the first entry of a website from a time on, Unix ms; undefined if there is none. An entry can be without events. */
+/**
+ * A time in the period of the first entry of a website from a time on, Unix ms; undefined if there is none. An entry
+ * can be without events.
+ */
 export function nextTimeOf(db: Db, rid: number, from: number): number | undefined {
   const period = db.prepare(sql.nextPeriod).pluck().get({ rid, from }) as number | null
   return period === null ? undefined : period * periodMs
 }
 
-/** The ids that events of a website and a range of time can have: above `after`, up to `last`. `from`, `to`: multiples of the period. */
+/**
+ * The ids that events of a website and a range of time can have: above `after`, up to `last`. `from`, `to`: multiples
+ * of the period.
+ */
 export function idRangeOf(db: Db, rid: number, from: number, to: number): { after: number; last: number } {
   const { first, last } = db.prepare(sql.idGroups).get({ rid, from, to }) as {
     first: number | null
@@ -173,7 +179,9 @@ export function idRangeOf(db: Db, rid: number, from: number, to: number): { afte
   return { after: first * groupIds - 1, last: (last + 1) * groupIds - 1 }
 }
 
-/** Runs `remove`, which deletes these events of a website, and then deletes the entries that have no events any more. */
+/**
+ * Runs `remove`, which deletes these events of a website, and then deletes the entries that have no events any more.
+ */
 export function withoutTimes<Result>(
   db: Db,
   rid: number,

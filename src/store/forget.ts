@@ -125,8 +125,8 @@ export async function countPerson(
  *
  * Events that arrive during the call can remain. If it is interrupted, call it again to finish.
  *
- * `findRemoved`: finds the events of the person that were removed from the file. Queries leave them out at once, and the cluster deletes
- * them later.
+ * `findRemoved`: finds the events of the person that were removed from the file. Queries leave them out at once, and
+ * the cluster deletes them later.
  */
 export async function forgetPerson(
   db: Db,
@@ -206,8 +206,8 @@ export function storedIdsOf(db: Db, { websiteRid: rid, id }: Person, now: number
 }
 
 /**
- * True if a copy of the database holds data of a person. `known` (from `storedIdsOf`) finds events whose links are not in
- * the copy. Scans all events of the website in one statement: 0.2 s per million if the file is in the page cache.
+ * True if a copy of the database holds data of a person. `known` (from `storedIdsOf`) finds events whose links are not
+ * in the copy. Scans all events of the website in one statement: 0.2 s per million if the file is in the page cache.
  */
 export function holdsPerson(db: Db, websiteId: string, id: Person["id"], known: string[]): boolean {
   const rids = db.prepare(sql.websites).pluck().all({ websiteId }) as number[]

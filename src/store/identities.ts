@@ -5,8 +5,8 @@ export type IdKind = "visitors" | "sessions" | "profiles"
 export const idKinds: readonly IdKind[] = ["visitors", "sessions", "profiles"]
 
 /**
- * True if the texts of this kind of ID are stored. The texts of session IDs would take 18 bytes per event, because there
- * can be nearly as many sessions as events. They are also rarely searched.
+ * True if the texts of this kind of ID are stored. The texts of session IDs would take 18 bytes per event, because
+ * there can be nearly as many sessions as events. They are also rarely searched.
  */
 export const hasTexts: Readonly<Record<IdKind, boolean>> = { visitors: true, sessions: false, profiles: true }
 

@@ -61,8 +61,8 @@ const sql = {
 }
 
 /**
- * Returns the stored anonymous ids whose events without a profile belong to the profile. Includes the hashes of the day of
- * `now` (Unix ms), or of the latest day with hashes.
+ * Returns the stored anonymous ids whose events without a profile belong to the profile. Includes the hashes of the day
+ * of `now` (Unix ms), or of the latest day with hashes.
  */
 export function linkedIds(db: Db, rid: number, profileId: string, now?: number): string[] {
   return withHashes(db, rid, db.prepare(sql.linkedIds).pluck().all({ rid, profileId }) as string[], now)

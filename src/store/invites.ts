@@ -43,7 +43,9 @@ interface InviteRow extends UserRow {
   expires_at: number
 }
 
-/** Creates a link for a user, or for the first owner if `userId` is null. Earlier links of the same user stop working. */
+/**
+ * Creates a link for a user, or for the first owner if `userId` is null. Earlier links of the same user stop working.
+ */
 export function createInvite(
   db: Db,
   purpose: Purpose,

@@ -1,4 +1,7 @@
-/** Prefixes of the page script's ids. Append only: the index is stored after the UUID, except for index 0. See migrations/0015_texts.sql. */
+/**
+ * Prefixes of the page script's ids. Append only: the index is stored after the UUID, except for index 0. See
+ * migrations/0015_texts.sql.
+ */
 const prefixes = ["", "anon_", "sess_"] as const
 const prefixLength = 5
 

@@ -82,7 +82,9 @@ export class Profiles {
     this.#claim = db.prepare(sql.claim)
   }
 
-  /** Updates a profile and links it to the visitor. Throws `invalid_shape` if the profile would have too many traits. */
+  /**
+   * Updates a profile and links it to the visitor. Throws `invalid_shape` if the profile would have too many traits.
+   */
   identify(identity: Identity, now: number): void {
     const { websiteRid, profileId, anonymousId, hashVisitor, isClaim = false } = identity
     const { traits, claimed } = this.#merge(identity)

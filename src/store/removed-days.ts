@@ -46,8 +46,8 @@ export type RemovalChange =
   /** Removes these events of a website and day, unless they were deleted in the meantime. The cluster has them. */
   | { type: "remove"; rid: number; day: number; events: readonly Pick<RemovedEvent, "id" | "hash">[] }
   /**
-   * The cluster has `sum` of a removed day besides the events of the file, and `missing` less than it should have. Has no effect if the
-   * removed events are not `expected` any more.
+   * The cluster has `sum` of a removed day besides the events of the file, and `missing` less than it should have. Has
+   * no effect if the removed events are not `expected` any more.
    */
   | { type: "correct"; rid: number; day: number; expected: Sum; sum: Sum; missing: number }
   /** Events with these event ids are accepted again. */
@@ -179,7 +179,9 @@ export function removedText({ events, localSince }: RemovedTotals): string {
   return `${events.toLocaleString("en")} events before ${day} are only in the ClickHouse cluster`
 }
 
-/** Throws a RequestError `events_removed` if an export of these websites and this time, Unix ms, would be incomplete. */
+/**
+ * Throws a RequestError `events_removed` if an export of these websites and this time, Unix ms, would be incomplete.
+ */
 export function requireNoRemovedEvents(db: Db, rids: readonly number[], from: number, to: number): void {
   const totals = hasRemovedEvents(db, rids, from, to) && removedTotals(db, rids)
   if (!totals) return
@@ -252,8 +254,8 @@ function deleteEventId(
 }
 
 /**
- * Queues removed events of a website for deletion in the cluster. Skips those that are not removed, or queued already. Returns how many
- * were queued. Runs inside the caller's transaction.
+ * Queues removed events of a website for deletion in the cluster. Skips those that are not removed, or queued already.
+ * Returns how many were queued. Runs inside the caller's transaction.
  */
 export function deleteRemovedEvents(db: Db, rid: number, events: readonly RemovedEvent[]): number {
   const queue = db.prepare(sql.queueDeletion)
@@ -269,8 +271,8 @@ export function deleteRemovedEvents(db: Db, rid: number, events: readonly Remove
 }
 
 /**
- * Records that removed events of a website and day are in the file again. Call it in the transaction that inserts them, before that:
- * afterwards their ids and event ids are free. No event with such an id can be in a block.
+ * Records that removed events of a website and day are in the file again. Call it in the transaction that inserts them,
+ * before that: afterwards their ids and event ids are free. No event with such an id can be in a block.
  */
 export function takeBack(db: Db, rid: number, day: number, events: readonly RemovedEvent[]): void {
   const known = findRemovedDay(db, rid, day)
@@ -292,8 +294,8 @@ export function isLocal(db: Db, id: number): boolean {
 }
 
 /**
- * Marks removed days whose events have all expired at `now` (Unix ms), and those of deleted websites. The shipper deletes them in the
- * cluster. `defaultRetention`: ms. Returns true if there were any.
+ * Marks removed days whose events have all expired at `now` (Unix ms), and those of deleted websites. The shipper
+ * deletes them in the cluster. `defaultRetention`: ms. Returns true if there were any.
  */
 export function expireRemovedDays(db: Db, defaultRetention: number, now: number): boolean {
   return db.prepare(sql.expire).run({ defaultRetention, now }).changes > 0

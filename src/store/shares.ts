@@ -124,7 +124,10 @@ export function shareWithToken(db: Db, token: string, now: number): Share | unde
   return row && fromRow(row)
 }
 
-/** Creates a link and returns its token, which is not stored. Throws `conflict` if the website has the maximum number of links. */
+/**
+ * Creates a link and returns its token, which is not stored. Throws `conflict` if the website has the maximum number of
+ * links.
+ */
 export function createShare(
   db: Db,
   id: string,

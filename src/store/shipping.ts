@@ -168,8 +168,8 @@ export interface IdRange {
 }
 
 /**
- * Merges ascending ids into ranges that contain no events, neither in the file nor removed from it. Ids up to the watermark are never
- * assigned again.
+ * Merges ascending ids into ranges that contain no events, neither in the file nor removed from it. Ids up to the
+ * watermark are never assigned again.
  */
 export function rangesWithoutEvents(db: Db, ids: readonly number[]): IdRange[] {
   const isGap = db.prepare(sql.isGap).pluck()

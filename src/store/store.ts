@@ -201,7 +201,10 @@ export class Store {
     if (!this.#closing) void this.#sweep()
   }
 
-  /** Deletes expired events and deleted websites, then frees their pages, in small steps between commits. The next start resumes. */
+  /**
+   * Deletes expired events and deleted websites, then frees their pages, in small steps between commits. The next start
+   * resumes.
+   */
   async #sweep(): Promise<void> {
     if (this.#sweeping) return
     this.#sweeping = true

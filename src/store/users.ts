@@ -100,7 +100,10 @@ export function passwordOf(db: Db, id: string): string | null {
   return (db.prepare(sql.password).pluck().get({ id }) as string | null | undefined) ?? null
 }
 
-/** Creates a user. `password`: the hash; null if the user still has to choose one. Throws `conflict` if the email is in use. */
+/**
+ * Creates a user. `password`: the hash; null if the user still has to choose one. Throws `conflict` if the email is in
+ * use.
+ */
 export function createUser(
   db: Db,
   id: string,

@@ -9,7 +9,10 @@ export interface OutputName {
   example: string
 }
 
-/** Throws a UserError if a command must not write to `path`: the database `db` itself, any database in use, and without `force` any existing file. */
+/**
+ * Throws a UserError if a command must not write to `path`: the database `db` itself, any database in use, and without
+ * `force` any existing file.
+ */
 export function requireWritableOutput(
   path: string,
   db: string,

@@ -27,7 +27,10 @@ export function printJson(value: unknown, context: Context): void {
   context.out(`${escaped}\n`)
 }
 
-/** Prints a table with columns as wide as their longest cell. The columns whose indexes are in `right` are right-aligned. */
+/**
+ * Prints a table with columns as wide as their longest cell. The columns whose indexes are in `right` are
+ * right-aligned.
+ */
 export function printTable(
   headings: readonly string[],
   rows: readonly string[][],

@@ -26,7 +26,9 @@ export function parsePublicKey(text: string): PublicKey {
   return { id: bytes.subarray(2, 10), key: bytes.subarray(10) }
 }
 
-/** Verifies the content of a .minisig file. Throws a UserError unless `key` signed `message` and the trusted comment. */
+/**
+ * Verifies the content of a .minisig file. Throws a UserError unless `key` signed `message` and the trusted comment.
+ */
 export function verifySignature(message: Uint8Array, signatureFile: string, { id, key }: PublicKey): void {
   const [, line = "", comment = "", global = ""] = signatureFile.split("\n")
   const bytes = Buffer.from(line, "base64")

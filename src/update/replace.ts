@@ -38,7 +38,10 @@ interface Progress {
   replacedDb: string | null
 }
 
-/** Writes the new program beside the old one and runs it once. Throws a UserError if it does not run, or is another version. */
+/**
+ * Writes the new program beside the old one and runs it once. Throws a UserError if it does not run, or is another
+ * version.
+ */
 export function writeProgram(path: string, content: Uint8Array, version: string): void {
   try {
     rmSync(path, { force: true })

@@ -36,8 +36,9 @@ interface PendingRequest {
 }
 
 /**
- * Answers queries of the API from a cluster for shipped events, and from SQLite for later ones. The local engine answers queries that
- * the cluster cannot, and all queries while the cluster is down, unless the events were removed from SQLite.
+ * Answers queries of the API from a cluster for shipped events, and from SQLite for later ones. The local engine
+ * answers queries that the cluster cannot, and all queries while the cluster is down, unless the events were removed
+ * from SQLite.
  */
 export class ClusterQueryEngine implements QueryEngine<QuerySpec> {
   readonly #name: string

@@ -14,8 +14,8 @@ import { Parameters } from "./statement.ts"
 type Row = [id: number, day: number, hash: string, credential: string, eventId: string | null]
 
 /**
- * Finds the events of a person that were removed from the file: see src/store/identity-resolution.ts. Throws a ClusterError, or a
- * UserError if the cluster has not the events of this file.
+ * Finds the events of a person that were removed from the file: see src/store/identity-resolution.ts. Throws a
+ * ClusterError, or a UserError if the cluster has not the events of this file.
  */
 export async function removedEventsOf(
   db: Db,

@@ -20,7 +20,10 @@ interface BoardGridProps {
   actionsOf?: (tile: BoardTile) => ComponentChildren
 }
 
-/** The tiles of a board in their grid, with the range, filters and comparison of the view. Needs no navigation around it. */
+/**
+ * The tiles of a board in their grid, with the range, filters and comparison of the view. Needs no navigation around
+ * it.
+ */
 export function BoardGrid({ tiles, website, isLinked = false, version = 0, actionsOf }: BoardGridProps) {
   const annotations = useAnnotations()
   return (

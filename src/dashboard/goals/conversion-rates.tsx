@@ -235,7 +235,10 @@ function Comparison({ query, steps, unit }: TotalsProps & { steps: readonly Step
   )
 }
 
-/** One line per goal; for a single goal, also one for the previous period. The rows of a goal are adjacent and in order of time. */
+/**
+ * One line per goal; for a single goal, also one for the previous period. The rows of a goal are adjacent and in order
+ * of time.
+ */
 function seriesOf(
   query: QueryState,
   steps: readonly Step[],

@@ -1,8 +1,8 @@
 import { staysBelow } from "../../saved/path.ts"
 
 /**
- * The path to open after the login, from the login page's `to` parameter. Undefined unless it is a page of this dashboard:
- * anyone can write a link.
+ * The path to open after the login, from the login page's `to` parameter. Undefined unless it is a page of this
+ * dashboard: anyone can write a link.
  */
 export function redirectPath(to: string | null, origin: string): string | undefined {
   if (to === null || !URL.canParse(to, origin)) return undefined

@@ -160,7 +160,9 @@ function edgeLabel(place: number): string {
   return place < 0 ? "Session start" : "Session end"
 }
 
-/** Counts the sessions: each has exactly one row in the nearest column, for an event or for the session's start or end. */
+/**
+ * Counts the sessions: each has exactly one row in the nearest column, for an event or for the session's start or end.
+ */
 function sessionCount(rows: readonly Row[]): number {
   const nearest = rows.some(({ place }) => place === 1) ? 1 : -1
   return rows.filter(({ place }) => place === nearest).reduce((sum, { sessions }) => sum + sessions, 0)

@@ -235,8 +235,8 @@ export class Format {
 }
 
 /**
- * Right-to-left characters: Hebrew to Arabic, their presentation forms, later scripts such as Adlam, and the invisible mark that Arabic
- * dates of Western digits contain (27\u200f/10\u200f/2026).
+ * Right-to-left characters: Hebrew to Arabic, their presentation forms, later scripts such as Adlam, and the invisible
+ * mark that Arabic dates of Western digits contain (27\u200f/10\u200f/2026).
  */
 const rightToLeft = /[\u0590-\u08ff\u200f\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u
 

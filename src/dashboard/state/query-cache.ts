@@ -52,7 +52,9 @@ export function queryPath(website: string): string {
   return `query?website_id=${encodeURIComponent(website)}`
 }
 
-/** Runs a query without the cache; one result per parameter. `Shape`: the row that the API documents for the query type. */
+/**
+ * Runs a query without the cache; one result per parameter. `Shape`: the row that the API documents for the query type.
+ */
 export async function runQuery<Shape = Row>(
   api: Pick<Api, "send">,
   { path, body }: QueryRequest,
@@ -84,7 +86,10 @@ export interface QueryProgress {
   error: unknown
 }
 
-/** The results to show for a query. `key`: its request, '' if no query runs. `cached`: earlier results of the same request. */
+/**
+ * The results to show for a query. `key`: its request, '' if no query runs. `cached`: earlier results of the same
+ * request.
+ */
 export function progressOf(state: QueryProgress, key: string, cached: QueryResult[] | undefined) {
   if (key === "") return { results: undefined, isLoading: false, isStale: false, error: undefined }
   const isCurrent = state.key === key

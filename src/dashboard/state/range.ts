@@ -145,8 +145,8 @@ export function allTime(today: string): Range {
 const maxWeeks = 4
 
 /**
- * The range that starts on a day, to compare it with the period before: whole weeks until yesterday, so that both periods have the same
- * weekdays, or all days until today in the first week. Undefined: the day is in the future.
+ * The range that starts on a day, to compare it with the period before: whole weeks until yesterday, so that both
+ * periods have the same weekdays, or all days until today in the first week. Undefined: the day is in the future.
  */
 export function rangeSince(day: string, today: string): Pick<Range, "from" | "to"> | undefined {
   if (day > today) return undefined

@@ -44,8 +44,8 @@ type Overrides = Partial<Pick<View, "website" | "filters" | "range">> & {
 const initialState: State = { key: "", parameters: [], results: undefined, error: undefined }
 
 /**
- * Runs `parameters` in one request for the range, filters and website of the view. Undefined runs nothing. `compare` is an
- * option of each parameter, because only some query types support it.
+ * Runs `parameters` in one request for the range, filters and website of the view. Undefined runs nothing. `compare` is
+ * an option of each parameter, because only some query types support it.
  */
 export function useQuery(
   parameters: readonly Parameter[] | undefined,

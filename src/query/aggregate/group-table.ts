@@ -28,7 +28,10 @@ import type { Measurement } from "./measurement.ts"
 import { type MeasureContext, measurementOf } from "./measures.ts"
 import type { Mergeable } from "./partial-aggregates.ts"
 
-/** Bytes of a group in a measure that holds one number for each; the others reserve their objects. Its array is full by three quarters. */
+/**
+ * Bytes of a group in a measure that holds one number for each; the others reserve their objects. Its array is full by
+ * three quarters.
+ */
 const measureBytes = 12
 /** Up to this number of codes, or combinations of codes, groups are looked up in a table: at most 16 KB. */
 const maxTableSize = 4_096

@@ -117,7 +117,9 @@ function during(query: GroupsQuery, { from, to }: TimeRange): GroupsQuery {
   return { ...query, scope: { ...query.scope, from, to } }
 }
 
-/** The groups of a period, and after them those that only the previous period has. A place is an index into this list. */
+/**
+ * The groups of a period, and after them those that only the previous period has. A place is an index into this list.
+ */
 class ComparedRows {
   /** The row of each place in the previous period; undefined without one, and for groups that it does not have. */
   #previousRows: (number | undefined)[] | undefined

@@ -322,7 +322,10 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
     )
   }
 
-  /** Returns a value from the cache, or computes and caches it. Its memory is charged to the query only if the cache does not store it. */
+  /**
+   * Returns a value from the cache, or computes and caches it. Its memory is charged to the query only if the cache
+   * does not store it.
+   */
   *#cached<Value>(
     name: string,
     state: string,

@@ -143,7 +143,9 @@ export class TaskScheduler {
     return true
   }
 
-  /** Returns the caller of the query that ran; its `caller` is undefined if sealing ran. Undefined if nothing can run. */
+  /**
+   * Returns the caller of the query that ran; its `caller` is undefined if sealing ran. Undefined if nothing can run.
+   */
   #runSlice(): { caller: string | undefined } | undefined {
     const task = this.#next()
     if (this.#sealing && (!task || this.#isUrgent || this.#owedMs >= sliceMs)) {
@@ -232,8 +234,8 @@ export class TaskScheduler {
   }
 
   /**
-   * Preempts the largest query that is younger than the current one and returns false, or returns true if the current query can exceed
-   * the limit. Throws if the current query must wait.
+   * Preempts the largest query that is younger than the current one and returns false, or returns true if the current
+   * query can exceed the limit. Throws if the current query must wait.
    */
   #reclaim(bytes: number): boolean {
     const current = this.#current

@@ -7,8 +7,8 @@ export const bounceSeconds = 10
 export const maxPageSeconds = 86_400
 
 /**
- * A bounce is a session with one page view, shorter than 10 s, and without other events of `trafficKinds`: custom events, errors and
- * clicks on outgoing links. `seconds`: how long its pages were open.
+ * A bounce is a session with one page view, shorter than 10 s, and without other events of `trafficKinds`: custom
+ * events, errors and clicks on outgoing links. `seconds`: how long its pages were open.
  */
 export function isBounce(views: number, hasOtherEvents: boolean, seconds: number): boolean {
   return views === 1 && !hasOtherEvents && seconds < bounceSeconds

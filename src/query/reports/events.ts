@@ -127,8 +127,8 @@ class CandidateTimes {
   }
 
   /**
-   * The distinct websites and times of the page, starting at the time of the event at `offset`. `passed`: the number of events after
-   * that time.
+   * The distinct websites and times of the page, starting at the time of the event at `offset`. `passed`: the number of
+   * events after that time.
    */
   newest(offset: number): { moments: EventTime[]; passed: number } {
     const sorted = this.#all.sort((a, b) => b.ts - a.ts)

@@ -257,7 +257,10 @@ class Neighbors {
   readonly #ambiguous: Uint8Array
   /** The number of events of each session, at most 2^32 - 1. */
   readonly #events: Uint32Array
-  /** Counts by column (positions before, nearest first, then positions after) and label; label 0 is the end of a session. */
+  /**
+   * Counts by column (positions before, nearest first, then positions after) and label; label 0 is the end of a
+   * session.
+   */
   readonly #counts: Uint32Array
 
   constructor(
@@ -432,7 +435,10 @@ class BatchHits {
   }
 }
 
-/** Inserts a key into a list of the nearest keys, nearest first. `nearer`: 1 where higher keys are nearer, -1 where lower ones are. */
+/**
+ * Inserts a key into a list of the nearest keys, nearest first. `nearer`: 1 where higher keys are nearer, -1 where
+ * lower ones are.
+ */
 function insertNearest(keys: Float64Array, first: number, limit: number, key: number, nearer: 1 | -1): void {
   let at = first + limit - 1
   if (at < first || (key - (keys[at] as number)) * nearer <= 0) return

@@ -237,7 +237,10 @@ export class Matcher {
     return field === "kind" ? kind : this.lookup.websiteId(website)
   }
 
-  /** The events that name the profile, and events of its linked ids that name no profile: see src/store/identity-resolution.ts. */
+  /**
+   * The events that name the profile, and events of its linked ids that name no profile: see
+   * src/store/identity-resolution.ts.
+   */
   #profileTest({ value, linked = [] }: Filter): EventTest {
     const [profile = 0] = this.lookup.dictionaryIdsOf("profiles", [String(value)])
     const visitors = new Map(
@@ -372,7 +375,9 @@ const minMatches = 16
 
 // Branch-free, because a branch would be mispredicted half the time.
 
-/** Writes the indexes of the matching events after the first `before` indexes, and returns the number of all indexes. */
+/**
+ * Writes the indexes of the matching events after the first `before` indexes, and returns the number of all indexes.
+ */
 function findIndexes(
   first: number,
   end: number,

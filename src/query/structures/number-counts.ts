@@ -94,7 +94,10 @@ export class NumberCounts {
     if (this.#appended > 0) yield this.#growing.subarray(0, this.#appended)
   }
 
-  /** Adds a list that does not change. Its memory is reserved as if it were a copy: its owner can be evicted from the cache. */
+  /**
+   * Adds a list that does not change. Its memory is reserved as if it were a copy: its owner can be evicted from the
+   * cache.
+   */
   #share(list: Uint32Array): void {
     this.budget.reserve(listBytes + list.byteLength)
     this.#lists.push(list)

@@ -4,7 +4,9 @@ const initialSize = 16
 /** Bytes of a pair: its two numbers and its slots, when the arrays are full by three quarters on average. */
 export const pairBytes = 24
 
-/** Numbers pairs of whole numbers below 2^32, from 0 in the order in which they are added. A hash table without objects. */
+/**
+ * Numbers pairs of whole numbers below 2^32, from 0 in the order in which they are added. A hash table without objects.
+ */
 export class PairNumbers {
   #left = new Uint32Array(initialSize)
   #right = new Uint32Array(initialSize)

@@ -155,7 +155,10 @@ const indexes = [
   },
 ]
 
-/** Reads the ends of the large tables and indexes, and samples spread evenly over the events. Throws if SQLite detects damage. */
+/**
+ * Reads the ends of the large tables and indexes, and samples spread evenly over the events. Throws if SQLite detects
+ * damage.
+ */
 function sample(db: Db): undefined {
   for (const edge of sql.edges) db.prepare(edge).get()
   const existing = new Set(db.prepare(sql.indexes).pluck().all())

@@ -86,7 +86,10 @@ function checksum(sql: string): string {
   return createHash("sha256").update(sql).digest("hex")
 }
 
-/** Returns the migrations that have not been applied to `db`. Writes nothing. Throws a UserError if the file belongs to another program or a newer version. */
+/**
+ * Returns the migrations that have not been applied to `db`. Writes nothing. Throws a UserError if the file belongs to
+ * another program or a newer version.
+ */
 export function pendingMigrations(db: Db, path: string, known = migrations): Migration[] {
   const objects = db.prepare("select count(*) from sqlite_schema").pluck().get() as number
   if (objects === 0) return [...known]

@@ -192,8 +192,8 @@ export function closeAfterReading(db: Db): void {
 }
 
 /**
- * Throws a UserError if there is a -wal without its database. SQLite deletes the -wal of a missing or empty file, and the
- * recent events in it.
+ * Throws a UserError if there is a -wal without its database. SQLite deletes the -wal of a missing or empty file, and
+ * the recent events in it.
  */
 export function rejectOrphanedWal(path: string): void {
   const bytes = (file: string) => statSync(file, { throwIfNoEntry: false })?.size
@@ -211,8 +211,8 @@ function removeIfEmpty(path: string): void {
 }
 
 /**
- * Creates the file with mode 600, because it holds visitor ids and hashes of keys. SQLite gives -wal and -shm the same mode.
- * True if the file is new.
+ * Creates the file with mode 600, because it holds visitor ids and hashes of keys. SQLite gives -wal and -shm the same
+ * mode. True if the file is new.
  */
 function createDatabaseFile(path: string): boolean {
   try {

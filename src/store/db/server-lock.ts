@@ -49,7 +49,10 @@ export class ServerLock {
     this.lockDatabaseFile()
   }
 
-  /** Locks the database file. Call it again after creating the file. Throws a UserError if a server holds it under another name. */
+  /**
+   * Locks the database file. Call it again after creating the file. Throws a UserError if a server holds it under
+   * another name.
+   */
   lockDatabaseFile(): void {
     if (this.#file.acquire(this.database)) return
     this.release()

@@ -43,8 +43,8 @@ export interface OverwriteSchedule {
 }
 
 /**
- * Zeroes the unallocated space of all B-tree pages. Reads the whole file: 2 s per GB if it is in the page cache. False if a
- * reader or another process prevented it, or if the file is larger than 128 GiB.
+ * Zeroes the unallocated space of all B-tree pages. Reads the whole file: 2 s per GB if it is in the page cache. False
+ * if a reader or another process prevented it, or if the file is larger than 128 GiB.
  */
 export async function overwriteUnallocatedSpace(
   db: Db,

@@ -47,8 +47,9 @@ interface QueuedWrite {
 
 /**
  * Group commit. Writes that are submitted in one turn of the event loop are committed together at its end. Under load,
- * these are all requests in flight; a single request is not delayed. If small and large ones wait, they are committed by turns, so that
- * small ones wait for one commit of large ones at most. While sealing falls behind, rows wait between commits.
+ * these are all requests in flight; a single request is not delayed. If small and large writes wait, their commits
+ * alternate, so that a small one waits for at most one commit of large ones. While sealing falls behind, rows wait
+ * between commits.
  *
  *     const batcher = new Batcher(store, { maxEvents: 50_000, maxBytes: 67_108_864, maxWait: 5_000 }, elapsed, onFault)
  *     await batcher.submit({ rows, size }) // resolves when the rows are on disk

@@ -89,7 +89,10 @@ export class Writer {
     }
   }
 
-  /** Applies all writes without savepoints. Returns the rejections of writes with too many new names, which it checks first. */
+  /**
+   * Applies all writes without savepoints. Returns the rejections of writes with too many new names, which it checks
+   * first.
+   */
   #applyAll(writes: readonly Write[]): (RequestError | undefined)[] {
     const errors = new Array<RequestError | undefined>(writes.length)
     const types: number[] = []

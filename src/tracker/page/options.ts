@@ -33,8 +33,8 @@ export interface Options {
 type Pairs = Iterable<readonly [name: string, value: string]>
 
 /**
- * Merges the options of a page; later ones win: `config` is `window.databuddyConfig`, `attributes` are those of the script element,
- * `query` is that of the script's URL.
+ * Merges the options of a page; later ones win: `config` is `window.databuddyConfig`, `attributes` are those of the
+ * script element, `query` is that of the script's URL.
  */
 export function readOptions(config: object | undefined, attributes: Pairs, query: Pairs): Options {
   const options: Record<string, unknown> = { ...config }

@@ -21,7 +21,10 @@ export function matchesPattern(path: string, patterns: unknown): boolean {
   })
 }
 
-/** Replaces the start of a path that a pattern matches with the pattern: with `/users/*`, `/users/7/posts` becomes `/users/*\/posts`. */
+/**
+ * Replaces the start of a path that a pattern matches with the pattern: with `/users/*`, `/users/7/posts` becomes
+ * `/users/*\/posts`.
+ */
 export function maskPath(path: string, patterns: unknown): string {
   for (const pattern of listOf(patterns)) {
     const masked = path.replace(expressionOf(pattern, "(?=/|$)"), () => pattern.replaceAll("**", "*"))

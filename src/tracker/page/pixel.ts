@@ -15,7 +15,10 @@ export function pixelQuery(path: string, item: object): URLSearchParams {
   return query
 }
 
-/** Returns a function that sends an item as an image, for pages that allow no other requests. Its result is as in `Network`. */
+/**
+ * Returns a function that sends an item as an image, for pages that allow no other requests. Its result is as in
+ * `Network`.
+ */
 export function start() {
   return (url: string, path: string, item: object, isLeaving: boolean): Promise<number> => {
     const source = `${url}&${pixelQuery(path, item)}`

@@ -17,7 +17,10 @@ export interface StorageArea {
   remove: (key: string) => void
 }
 
-/** The browser's storage, or memory where it is blocked or full. `open` returns the storage, or throws where it is blocked. */
+/**
+ * The browser's storage, or memory where it is blocked or full. `open` returns the storage, or throws where it is
+ * blocked.
+ */
 export function openStorageArea(
   open: () => Pick<Storage, "getItem" | "setItem" | "removeItem">,
 ): StorageArea {

@@ -28,7 +28,10 @@ interface RangeChartProps
   previous?: { from: string } | undefined
 }
 
-/** A chart over the current range with its annotations. Dragging over it zooms into the range; a click on a date opens a menu. */
+/**
+ * A chart over the current range with its annotations. Dragging over it zooms into the range; a click on a date opens a
+ * menu.
+ */
 export function RangeChart({ people, previous, ...props }: RangeChartProps) {
   const { router, view, session, annotations: saved } = useApp()
   const granularity = useGranularity()

@@ -2,7 +2,10 @@
 const width = 120
 const height = 32
 
-/** A small line chart without axes. A last value that is incomplete is dashed. Hidden from screen readers, which read the number. */
+/**
+ * A small line chart without axes. A last value that is incomplete is dashed. Hidden from screen readers, which read
+ * the number.
+ */
 export function Sparkline({ values, isRunning }: { values: readonly number[]; isRunning: boolean }) {
   const max = Math.max(...values, 1)
   const step = values.length > 1 ? width / (values.length - 1) : width

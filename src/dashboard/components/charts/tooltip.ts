@@ -95,7 +95,10 @@ export class Tooltip {
   }
 }
 
-/** The name of the previous period, with its date if the weekday differs: traffic on a Monday is not comparable with a Sunday. */
+/**
+ * The name of the previous period, with its date if the weekday differs: traffic on a Monday is not comparable with a
+ * Sunday.
+ */
 function previousName(name: string, { dates, previousDates, format }: ChartData, at: number): string {
   const [date, previous] = [dates[at], previousDates?.[at]]
   if (date === undefined || previous === undefined) return name

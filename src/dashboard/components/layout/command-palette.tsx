@@ -29,7 +29,10 @@ const debounceMs = 250
 /** Profiles and visitors to list at once, each. */
 const maxPeople = 5
 
-/** Opens a page, website, range, event, property, board or saved view by part of its name, or a person by part of a name, email or ID. */
+/**
+ * Opens a page, website, range, event, property, board or saved view by part of its name, or a person by part of a
+ * name, email or ID.
+ */
 export function CommandPalette({ onClose, onKeys }: { onClose: () => void; onKeys: () => void }) {
   const app = useApp()
   const { names } = useEventNames(app.session.canOpen("event"))

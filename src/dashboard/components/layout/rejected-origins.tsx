@@ -33,7 +33,9 @@ interface RejectedOriginsProps {
   children?: (list: ComponentChildren) => ComponentChildren
 }
 
-/** The hosts whose requests were rejected and are still not allowed, latest first, each with a button that allows it. */
+/**
+ * The hosts whose requests were rejected and are still not allowed, latest first, each with a button that allows it.
+ */
 export function RejectedOrigins({
   requests,
   onAllowed,
