@@ -3,6 +3,7 @@ import type { Page } from "playwright-core"
 import { eventuallyPasses } from "../harness.ts"
 import { type Dashboard, noBrowser, openDashboard, skipped, waitForPage, waitForQueries } from "./browser.ts"
 import { chooseAction, numberOf } from "./helpers.ts"
+import { shiftOf } from "./layout-shift.ts"
 
 interface NameRow {
   name: string
@@ -130,6 +131,20 @@ describe.skipIf(noBrowser)(`the list of events${skipped}`, () => {
     )
     await page.getByRole("link", { name: "Show all events" }).click()
     await waitForPage(page, "page_viewed")
+    await dashboard.close(page)
+  })
+
+  test("does not shift when a search finds fewer rows than the space reserved for them", async () => {
+    const { page } = await dashboard.open("/w/SITE/events?search=order_paid")
+    // The reserved space is painted only if the result takes longer than a frame.
+    await page.route("**/v1/query**", async (route) => {
+      await Bun.sleep(300)
+      await route.continue()
+    })
+    await page.reload()
+    await waitForPage(page, "order_paid")
+    expect(await shiftOf(page)).toBe(0)
+    await page.unroute("**/v1/query**")
     await dashboard.close(page)
   })
 

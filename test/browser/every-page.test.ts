@@ -3,14 +3,12 @@ import type { Page } from "playwright-core"
 import { violations } from "./axe.ts"
 import { createBoard } from "./board.ts"
 import { type Dashboard, noBrowser, openDashboard, skipped, waitForPage } from "./browser.ts"
+import { maxShift, shiftOf } from "./layout-shift.ts"
 import { sendQuality } from "./page-quality.ts"
 import { pages } from "./pages.ts"
 
 /** ms for a page in three looks, each checked by axe, on a machine that runs other tests. */
 const timeout = 60_000
-
-/** Limit of the cumulative layout shift; browsers rate 0.1 as good. */
-const maxShift = 0.02
 
 /** Looks that one visit goes through: loading is the slowest part of a test. */
 const looks: [name: string, rules: "all" | "color", turn: (page: Page, ready: string) => Promise<void>][] = [
@@ -138,19 +136,4 @@ async function coveredByPins(page: Page): Promise<string[]> {
         .map((other) => other.outerHTML)
     }),
   )
-}
-
-async function shiftOf(page: Page): Promise<number> {
-  return page.evaluate(async () => {
-    const entries = await new Promise<PerformanceEntry[]>((resolve) => {
-      new PerformanceObserver((list) => resolve(list.getEntries())).observe({
-        type: "layout-shift",
-        buffered: true,
-      })
-      // Without a shift, the observer is never called.
-      setTimeout(() => resolve([]), 50)
-    })
-    // Entries of this type have a value. The DOM library does not declare it.
-    return entries.reduce((sum, entry) => sum + (entry as PerformanceEntry & { value: number }).value, 0)
-  })
 }

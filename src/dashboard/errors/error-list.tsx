@@ -103,6 +103,7 @@ export function ErrorList() {
               <>
                 <GroupTable rows={rows} sort={sort} />
                 <Pager page={page} size={pageRows} total={total} onPage={onPage} />
+                <ComparisonNote query={query} id="groups" />
               </>
             )
           }
@@ -116,7 +117,6 @@ export function ErrorList() {
           )
         }}
       </Loaded>
-      <ComparisonNote query={query} id="groups" />
     </Panel>
   )
 }

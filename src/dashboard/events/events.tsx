@@ -109,11 +109,11 @@ export function Events() {
               <>
                 <NameTable rows={rows} totalEvents={totalEvents} sort={sort} />
                 <Pager page={page} size={pageRows} total={total} onPage={onPage} />
+                <ComparisonNote query={query} id="names" />
               </>
             )
           }}
         </Loaded>
-        <ComparisonNote query={query} id="names" />
       </Panel>
     </Page>
   )
