@@ -125,10 +125,13 @@ export function openReader(path: string): Db {
   return new Database(path, { readonly: true })
 }
 
+/** ms; only a failure takes so long, and a machine that runs other tests can be several times slower. */
+const patience = 30_000
+
 /** Waits until `ready` returns a truthy value, and returns it. Throws after `timeout` ms. */
 export async function eventually<Result>(
   ready: () => Result | Promise<Result>,
-  { timeout = 5_000, pause = 20 } = {},
+  { timeout = patience, pause = 20 } = {},
 ): Promise<Result> {
   const end = performance.now() + timeout
   for (;;) {
@@ -142,7 +145,7 @@ export async function eventually<Result>(
 /** Repeats `assert` until it does not throw. Throws its last error after `timeout` ms. A page, for one, renders some time after a click. */
 export async function eventuallyPasses(
   assert: () => void | Promise<void>,
-  { timeout = 10_000, pause = 50 } = {},
+  { timeout = patience, pause = 50 } = {},
 ): Promise<void> {
   const end = performance.now() + timeout
   for (;;) {
