@@ -3,7 +3,7 @@ import { availableParallelism, tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { noBrowser } from "./browser/browser.ts"
-import { buildClock, compiler, setAhead } from "./support/clock.ts"
+import { buildClock, compiler, setClock } from "./support/clock.ts"
 
 // Runs the tests under other dates and hours of the day: `npm run test:dates -- [--date 2027-03-01,…] [--time 00:03,…] [<file>…]`.
 // The clock of every process that the tests start is set, of the browser too; it runs on from there. It changes nothing
@@ -58,7 +58,7 @@ async function main(args: string[]): Promise<number> {
   try {
     const clock = buildClock(folder)
     for (const { date, time, at } of combinations) {
-      setAhead(clock.CLOCK_FILE, Math.round((at - Date.now()) / 1_000))
+      setClock(clock.CLOCK_FILE, at)
       const { summary, isGreen } = await runTests({ ...clock, TZ: zone }, files)
       lines.push(`${isGreen ? "green" : "RED  "} ${date} ${time} UTC: ${summary}`)
     }

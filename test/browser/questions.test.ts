@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import type { Browser, Page } from "playwright-core"
 import { failedPerson } from "../../src/demo/app.ts"
 import { eventuallyPasses, type TemporaryFolder, temporaryFolder } from "../harness.ts"
-import { buildClock, compiler, setAhead } from "../support/clock.ts"
+import { buildClock, compiler, setClock } from "../support/clock.ts"
 import { type RunningDemo, startDemo } from "../support/demo.ts"
 import { launch, listen, noBrowser, skipped } from "./browser.ts"
 
@@ -131,7 +131,7 @@ describe.skipIf(noBrowser || !compiler)(`a newcomer asks the demo${skipped}`, ()
   beforeAll(async () => {
     folder = temporaryFolder()
     const clock = buildClock(folder.path)
-    setAhead(clock.CLOCK_FILE, Math.round((at - Date.now()) / 1_000))
+    setClock(clock.CLOCK_FILE, at)
     demo = await startDemo(["--seed", "1", "--no-live"], clock)
     browser = await launch({ env: clock })
   })

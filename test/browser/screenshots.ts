@@ -2,7 +2,7 @@ import { mkdirSync } from "node:fs"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { temporaryFolder } from "../harness.ts"
-import { buildClock, compiler, setAhead } from "../support/clock.ts"
+import { buildClock, compiler, setClock } from "../support/clock.ts"
 import { startDemo } from "../support/demo.ts"
 import { launch, listen, waitForPage } from "./browser.ts"
 import { demoPages } from "./demo-pages.ts"
@@ -33,7 +33,7 @@ if (!compiler) throw new Error("a C compiler on Linux is needed: apt-get install
 mkdirSync(folder, { recursive: true })
 using temporary = temporaryFolder()
 const clock = buildClock(temporary.path)
-setAhead(clock.CLOCK_FILE, Math.round((Date.parse(values.at) - Date.now()) / 1_000))
+setClock(clock.CLOCK_FILE, Date.parse(values.at))
 await using demo = await startDemo(["--seed", values.seed, "--no-live"], clock)
 // Playwright passes them on to the browser.
 Object.assign(process.env, clock)

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -41,4 +42,21 @@ time_t time(time_t *at) {
   clock_gettime(CLOCK_REALTIME, &now);
   if (at) *at = now.tv_sec;
   return now.tv_sec;
+}
+
+/* Unix seconds of 2001. A deadline before it is one of the steady clock, which starts with the machine. */
+enum { first_deadline = 1000000000 };
+
+/* The kernel compares the deadline, which the caller reads from this clock, with its own. Without this, each wait of a
+   process whose clock is behind the kernel's ends at once, and its idle threads use all cores. */
+int pthread_cond_timedwait(pthread_cond_t *condition, pthread_mutex_t *mutex, const struct timespec *deadline) {
+  static int (*wait)(pthread_cond_t *, pthread_mutex_t *, const struct timespec *);
+#ifdef __GLIBC__
+  // x86-64 has two versions, and dlsym returns the older one, whose condition variables differ.
+  if (!wait) wait = dlvsym(RTLD_NEXT, "pthread_cond_timedwait", "GLIBC_2.3.2");
+#endif
+  if (!wait) wait = dlsym(RTLD_NEXT, "pthread_cond_timedwait");
+  struct timespec at = *deadline;
+  if (ahead && at.tv_sec > first_deadline) at.tv_sec -= *ahead;
+  return wait(condition, mutex, &at);
 }

@@ -20,6 +20,11 @@ export function setAhead(file: string, seconds: number): void {
   writeFileSync(file, new BigInt64Array([BigInt(seconds)]), { flag: existsSync(file) ? "r+" : "w" })
 }
 
+/** Sets the clock of the processes with this CLOCK_FILE to `at` (Unix ms), whatever this process's own clock says. */
+export function setClock(file: string, at: number): void {
+  setAhead(file, ownAhead() + Math.round((at - Date.now()) / 1_000))
+}
+
 /** Seconds by which the clock of this process is ahead of the machine's. */
 export function ownAhead(): number {
   const file = process.env.CLOCK_FILE
