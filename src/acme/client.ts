@@ -12,18 +12,18 @@ export interface CertificateOrder {
   key: Buffer
   /** Challenge responses of the HTTP server by token, while the authority checks the names. */
   challenges: Map<string, string>
-  /** ms between two polls of the authority, doubled up to `max`. */
+  /** Delay between two polls of the authority, in ms. It starts at `min` and doubles up to `max`. */
   poll: { min: number; max: number }
 }
 
-/** The authority did not issue a certificate. */
+/** Thrown when the authority does not issue a certificate. */
 export class AcmeError extends Error {
   /**
-   * An error type of RFC 8555, section 6.7, without its prefix, or `unreachable` or `unverified`, which are ours. '' if
-   * unknown.
+   * An error type from RFC 8555, section 6.7, without its prefix, or one of our own: `unreachable` and `unverified`.
+   * Empty if unknown.
    */
   readonly type: string
-  /** Seconds to wait; undefined if the authority does not say. */
+  /** Seconds to wait before a retry. Undefined if the authority does not say. */
   readonly retryAfter: number | undefined
 
   constructor(message: string, type: string, retryAfter?: number) {
@@ -33,24 +33,27 @@ export class AcmeError extends Error {
   }
 }
 
-/** Maximum ms for one request, including its body. */
+/** Timeout of one request, including its body, in ms. */
 const timeout = 30_000
 /** Maximum polls of the authority before an order counts as failed. */
 const polls = 12
-/** Maximum characters of the authority's message to repeat in an error. */
+/** Maximum length of the authority's message in an error, in characters. */
 const maxDetail = 500
 
 const typePrefix = "urn:ietf:params:acme:error:"
 
-/** Creates a private key in PEM. Uses P-256: all clients support it, and a handshake costs a tenth of one with RSA. */
+/**
+ * Creates a private key in PEM. Uses P-256, because all clients support it and a handshake takes a tenth of the time of
+ * one with RSA.
+ */
 export async function createPrivateKey(): Promise<Buffer> {
   const { crypto } = await import("acme-client")
   return crypto.createPrivateEcdsaKey("P-256")
 }
 
 /**
- * Requests a certificate. Registers the account if the authority does not know it. Returns the chain in PEM, the
- * server's certificate first. Throws an AcmeError: `unreachable` if there was no response, `unverified` with the
+ * Requests a certificate. Registers the account if the authority does not know it. Returns the chain in PEM, starting
+ * with the server's certificate. Throws an AcmeError: `unreachable` if there was no response, or `unverified` with the
  * authority's message if it could not verify a name.
  */
 export async function orderCertificate(order: CertificateOrder): Promise<string> {
@@ -71,7 +74,7 @@ export async function orderCertificate(order: CertificateOrder): Promise<string>
     ...(email === undefined ? {} : { email }),
     termsOfServiceAgreed: true,
     challengePriority: ["http-01"],
-    // Many routers do not let a machine reach its own public address.
+    // Behind many routers, a machine cannot reach its own public address.
     skipChallengeVerification: true,
     challengeCreateFn: async (_, { type, token }, keyAuthorization) => {
       if (type !== "http-01")
@@ -96,9 +99,9 @@ interface Request {
 }
 
 /**
- * Sends a request for the client. The client's own transport has no timeout, waits for hours inside a request if the
- * authority says so, and drops error types. Like all requests of this program, this one uses a proxy if HTTPS_PROXY is
- * set.
+ * Sends a request for the client. The client's own transport has no timeout, can wait for hours inside a request if the
+ * authority asks for it, and discards error types. This one uses HTTPS_PROXY if it is set, like all requests of this
+ * program.
  */
 async function send<Config extends Request>(config: Config) {
   const { url = "", method = "GET", headers, data } = config
@@ -138,7 +141,7 @@ function problemOf({ status, headers }: Response, text: string, host: string): A
     // The body is a proxy's error page, or empty.
   }
   const message = `${host} answered ${status}${type && ` ${type}`}${detail && `: ${detail}`}`
-  // Without a type, it is probably an error of a server in front of the authority.
+  // An error without a type probably comes from a server in front of the authority.
   const isTemporary = type === "" && status >= 500
   return new AcmeError(
     message,
@@ -147,7 +150,7 @@ function problemOf({ status, headers }: Response, text: string, host: string): A
   )
 }
 
-/** Returns seconds. `now`: the time of the response, Unix ms. */
+/** Returns the seconds in Retry-After. `now`: time of the response, in Unix ms. */
 function retryAfterOf(headers: Headers, now: number): number | undefined {
   const text = headers.get("retry-after")
   if (text === null) return undefined

@@ -9,13 +9,13 @@ import { publish, syncFolder } from "../store/db/files.ts"
 const folderHint =
   "choose a folder with --acme-dir that databuddy's user can write to, such as /var/lib/databuddy/acme; it is created if missing"
 
-/** The stored certificate, none, or the reason why the file cannot be used. */
+/** The stored certificate, or the reason why the file cannot be used. Undefined if there is no file. */
 export type StoredCertificate = { tls: Tls } | { problem: string } | undefined
 
 /**
- * The files of one certificate authority: an account key, and the certificate with its private key in one file, so that
- * the two always match. Each authority has its own folder, so that a certificate from a test authority is not used with
- * another one.
+ * The files of one certificate authority: an account key, and the certificate together with its private key. They share
+ * a file, so they always match. Each authority has its own folder, so that a certificate from a test authority is not
+ * used with a real one.
  */
 export class AcmeFolder {
   readonly #folder: string
@@ -31,7 +31,7 @@ export class AcmeFolder {
     this.certificateFile = join(this.#folder, "certificate.pem")
   }
 
-  /** Creates the folder, and checks that files can be written to it. Throws a UserError. */
+  /** Creates the folder and checks that files can be written to it. Throws a UserError if not. */
   prepare(): void {
     const probe = join(this.#folder, ".probe")
     try {
@@ -43,7 +43,7 @@ export class AcmeFolder {
     }
   }
 
-  /** The account key in PEM. If no readable key is stored, creates and stores one. */
+  /** Returns the account key in PEM. Creates and stores one if there is no readable key. */
   async accountKey(create: () => Promise<Buffer>): Promise<Buffer> {
     const stored = read(this.#accountFile)
     if (stored !== undefined && isKey(stored)) return stored
@@ -77,9 +77,7 @@ export class AcmeFolder {
     this.#write(this.certificateFile, Buffer.concat([key, cert]))
   }
 
-  /**
-   * Replaces the file atomically, with mode 0600: after a crash, it has either the old or the new content.
-   */
+  /** Replaces the file atomically, with mode 0600. After a crash, the file has either the old or the new content. */
   #write(file: string, content: string | Buffer): void {
     const partial = `${file}.partial`
     // An existing file would keep its mode.
@@ -96,7 +94,7 @@ export class AcmeFolder {
   }
 }
 
-/** `chain`: certificates in PEM, the server's first. Throws an Error if it does not belong to the key. */
+/** `chain`: certificates in PEM, starting with the server's. Throws an Error if it does not match the key. */
 export function parseCertificate(chain: Buffer, key: Buffer): Tls {
   const certificate = new X509Certificate(chain)
   if (!certificate.checkPrivateKey(createPrivateKey(key))) {

@@ -13,14 +13,14 @@ export interface HttpServerOptions {
 }
 
 const challengePath = "/.well-known/acme-challenge/"
-/** Seconds that a client can take to send a request. */
+/** Maximum seconds for a client to send a request. */
 const idleTimeout = 10
-/** Seconds: an order usually takes less. */
+/** Retry-After in seconds. An order usually takes less time. */
 const retryAfter = 30
 
 /**
- * Listens on the HTTP port: answers challenges, and redirects requests for one of the names to HTTPS. Without a
- * certificate, it answers /health and /ready itself. Throws a UserError if the system refuses the port.
+ * Starts the server on the HTTP port. It answers challenges and redirects requests for one of the names to HTTPS. Until
+ * there is a certificate, it also answers /health and /ready. Throws a UserError if it cannot listen on the port.
  */
 export function startHttpServer(options: HttpServerOptions): Bun.Server<undefined> {
   const { host, port } = options
@@ -66,7 +66,7 @@ function respond(
   return new Response(null, { status: 308, headers: { Location: originOf(name) + pathname + search } })
 }
 
-/** The name in a Host header, without the port and a final dot. */
+/** Returns the name in a Host header, without the port or a trailing dot. */
 function nameOf(host: string): string {
   return host.toLowerCase().replace(/\.?(?::\d*)?$/, "")
 }

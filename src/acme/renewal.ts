@@ -16,47 +16,50 @@ export type AcmeOptions = Pick<
 
 type AcmeContext = Pick<Context, "environment" | "sleep">
 
-/** Share of the lifetime that remains when the certificate is renewed: 30 of 90 days. */
+/** A certificate is renewed when this share of its lifetime remains, such as 30 of 90 days. */
 const renewalShare = 1 / 3
-/** Maximum ms between two checks: the wall clock can be changed, and it advances while a machine sleeps. */
+/** Maximum ms between two checks. The wall clock can be changed, and it advances while the machine sleeps. */
 const checkInterval = 6 * 3_600_000
 /**
- * Minimum ms between obtaining a certificate and the next order, or a tenth of its lifetime if that is less.
+ * Minimum ms from obtaining a certificate to the next order. If a tenth of its lifetime is less, that applies instead.
  */
 const minPause = 3_600_000
 /**
- * ms until the retry after a failure, doubled after each consecutive one. The authority counts failed orders: Let's
- * Encrypt blocks a name after five within an hour. It does not count requests that did not reach it.
+ * ms until the first retry after a failure. The delay doubles with each consecutive failure. The authority counts
+ * failed orders (Let's Encrypt blocks a name after five in an hour), but not requests that did not reach it.
  */
 const firstRetry = { counted: 300_000, unreachable: 30_000 }
 const longestRetry = 3_600_000
-/** Maximum share by which a wait is extended, so that servers that failed together do not retry together. */
+/**
+ * Each delay is extended by a random share of up to this much, so that servers that failed together do not retry
+ * together.
+ */
 const maxJitter = 0.25
-/** Longest Retry-After of an authority that is respected, in ms. */
+/** Longest Retry-After to respect, in ms. */
 const longestRetryAfter = 86_400_000
-/** ms between two polls of the authority. */
+/** Delay between two polls of the authority, in ms. */
 const standardPoll = { min: 1_000, max: 8_000 }
 
-/** Obtains and renews a server's certificate, and answers on the HTTP port. */
+/** Obtains and renews a server's certificate, and runs the server on the HTTP port. */
 export class AcmeCertificate {
-  /** State for metrics; changes with the certificate. */
+  /** State for the metrics. Updated with the certificate. */
   readonly state: CertificateState & { renewals: { failures: number; lastFailure: number } }
   readonly #folder: AcmeFolder
   readonly #challenges = new Map<string, string>()
   /** The certificate in use. */
   #tls: Tls | undefined
-  /** A newer certificate, until it is in use. */
+  /** A newer certificate that is not in use yet. */
   #obtained: Tls | undefined
   #httpServer: Bun.Server<undefined> | undefined
   #consecutiveFailures = 0
-  /** Time of the monotonic clock before which no further order is made. */
+  /** No order is made before this time of the monotonic clock, in ms. */
   #retryAt = Number.NEGATIVE_INFINITY
   #wakeUp = Promise.withResolvers<void>()
   #isStopping = false
 
   /**
-   * Reads the stored certificate. `db`: path of the database. `poll`: ms between two polls of the authority. Throws a
-   * UserError if the folder cannot be used.
+   * Reads the stored certificate. `db`: path of the database. `poll`: delay between two polls of the authority, in ms.
+   * Throws a UserError if the folder cannot be used.
    */
   constructor(
     private readonly options: AcmeOptions,
@@ -85,9 +88,9 @@ export class AcmeCertificate {
   }
 
   /**
-   * The server's public origin for a name, by default the first one. Authorities check names on port 80. If
-   * `--acme-http-port` is another port, port 80 is forwarded to it, so the HTTPS port is probably forwarded too.
-   * `port`: the HTTPS port.
+   * Returns the server's public origin for a name, which defaults to the first one. Authorities check names on port 80.
+   * If `--acme-http-port` is not 80, port 80 must be forwarded to it, and then the HTTPS port is probably forwarded
+   * too. `port`: the HTTPS port.
    */
   originOf(port: number, name = this.options.acme[0]): string {
     const isPublic = this.options.acmeHttpPort === 80
@@ -113,8 +116,9 @@ export class AcmeCertificate {
   }
 
   /**
-   * Requests certificates when they are due, until `stop`. `install` uses a certificate for new connections. If it
-   * throws for the first certificate, nothing can be served, and the promise rejects with that error.
+   * Requests certificates when they are due, until `stop` is called. `install` puts a certificate into use for new
+   * connections. If it throws for the first certificate, the server cannot serve anything, and the promise rejects with
+   * that error.
    */
   async run(install: (tls: Tls) => Promise<unknown>): Promise<void> {
     while (!this.#isStopping) {
@@ -128,7 +132,7 @@ export class AcmeCertificate {
     }
   }
 
-  /** Ends the wait after a failure. Returns true if there was one. */
+  /** Retries now instead of waiting after a failure. Returns false if there was no failure. */
   retryNow(): boolean {
     if (this.#consecutiveFailures === 0) return false
     this.#retryAt = Number.NEGATIVE_INFINITY
@@ -153,7 +157,7 @@ export class AcmeCertificate {
     return Math.max(this.#renewsAt - now(), this.#retryAt - elapsed())
   }
 
-  /** When the certificate has to be replaced, Unix ms. */
+  /** When to renew the certificate, in Unix ms. */
   get #renewsAt(): number {
     if (this.#tls === undefined || this.#obtained !== undefined) return Number.NEGATIVE_INFINITY
     return this.#renewalOf(this.#tls)
@@ -169,7 +173,7 @@ export class AcmeCertificate {
     const { acme: names, acmeDirectory: directory, acmeEmail: email, host } = this.options
     this.log("info", "requesting a certificate", { names: names.join(","), directory })
     try {
-      // Checked before the order, because the authority limits how many certificates it issues for a name.
+      // Checked before the order, because the authority issues only a limited number of certificates for a name.
       this.#folder.prepare()
       const accountKey = await this.#folder.accountKey(createPrivateKey)
       const key = await createPrivateKey()
@@ -202,7 +206,7 @@ export class AcmeCertificate {
     try {
       this.#folder.writeCertificate(tls)
     } catch (error) {
-      this.log("error", "the certificate was not stored: the next start requests another", {
+      this.log("error", "the certificate was not stored; the next start requests another", {
         file,
         error: messageOf(error),
       })
@@ -236,8 +240,8 @@ export class AcmeCertificate {
     const isUsable = this.#tls !== undefined && this.#tls.validityProblem(now()) === undefined
     const message =
       this.#tls === undefined
-        ? "no certificate yet: HTTPS starts when there is one"
-        : "the certificate was not renewed: the previous one stays in use"
+        ? "no certificate yet; HTTPS starts once there is one"
+        : "the certificate was not renewed; the previous one stays in use"
     this.log(isUsable ? "warn" : "error", message, {
       error: error.message,
       hint: hintFor(error, this.options),
@@ -281,8 +285,8 @@ export class AcmeCertificate {
 const source = { certificate: "the certificate of the authority" }
 
 /**
- * Why OpenSSL rejects the certificate or one of its issuers, or undefined. The server would not start with a rejected
- * one.
+ * Returns why OpenSSL rejects the certificate or one of its issuers, or undefined if it accepts them. The server would
+ * not start with a rejected certificate.
  */
 function rejectionOf(tls: Tls, host: string): string | undefined {
   try {
@@ -296,15 +300,15 @@ function rejectionOf(tls: Tls, host: string): string | undefined {
 
 const retries = "a reload (SIGHUP) retries immediately"
 
-/** What to do, by the type of an AcmeError. */
+/** What to do about an AcmeError, by its type. */
 const hints: Record<string, string> = {
   unreachable: "check the network and the clock of this machine, and --acme-directory",
   rateLimited:
     "wait; use a test directory (--acme-directory https://acme-staging-v02.api.letsencrypt.org/directory) until the rest works",
   invalidContact: "change --acme-email",
   unsupportedContact: "change --acme-email",
-  rejectedIdentifier: "the authority issues no certificates for this name: check --acme",
-  caa: "CAA records in DNS must allow this authority",
+  rejectedIdentifier: "the authority does not issue certificates for this name; check --acme",
+  caa: "allow this authority in the DNS CAA records",
 }
 
 function hintFor(error: Error, { acme, acmeHttpPort }: AcmeOptions): string {

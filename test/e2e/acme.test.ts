@@ -88,7 +88,7 @@ describe("without a certificate,", () => {
       `will listen on https://${name} as soon as it has a certificate, and stores data in ${db}`,
     )
     expect(server.output()).toContain(`  https://${name}/invite/`)
-    await server.prints("no certificate yet: HTTPS starts when there is one")
+    await server.prints("no certificate yet; HTTPS starts once there is one")
     expect(server.output()).toMatch(/"error":"127\.0\.0\.1:\d+ answered 503","hint":"check the network/)
   })
 

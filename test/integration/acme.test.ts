@@ -367,7 +367,7 @@ describe("after a failure", () => {
     const line = await failure()
     expect(line).toMatchObject({
       level: "error",
-      message: "no certificate yet: HTTPS starts when there is one",
+      message: "no certificate yet; HTTPS starts once there is one",
       error: expect.stringMatching(error),
       hint: expect.stringMatching(hint),
     })
@@ -438,7 +438,7 @@ describe("after a failure", () => {
     const { level, message, valid_to } = await failure()
     expect([level, message, valid_to]).toEqual([
       "warn",
-      "the certificate was not renewed: the previous one stays in use",
+      "the certificate was not renewed; the previous one stays in use",
       installed[0]?.validTo,
     ])
     expect(acme.tls).toBe(installed[0] as Tls)
