@@ -6,7 +6,7 @@ export interface Download {
   headers: Record<string, string>
 }
 
-/** Maximum concurrent downloads by all callers: each one competes with ingestion and takes a few MB of memory. */
+/** Maximum concurrent downloads in total. Each one competes with ingestion and takes a few MB of memory. */
 const maxDownloads = 4
 /** Maximum concurrent downloads by one key or login, so that others can still export. */
 const maxPerCaller = 2
@@ -19,8 +19,8 @@ export class Downloads {
   readonly #running: string[] = []
 
   /**
-   * Returns `bytes` and counts the download until it ends or the client disconnects (`signal`), even before the first
-   * byte. Throws `rate_limited` if a limit is reached.
+   * Returns `bytes`, and counts the download as running until it ends or the client disconnects (`signal`), even before
+   * the first byte. Throws `rate_limited` if a limit is reached.
    */
   limit(caller: string, bytes: AsyncGenerator<Uint8Array>, signal: AbortSignal): AsyncIterable<Uint8Array> {
     const running = this.#running.filter((other) => other === caller).length
@@ -65,8 +65,8 @@ function tooMany(what: string): RequestError {
 }
 
 /**
- * Streams a download. The bytes are produced only as the client reads them. When an error occurs, the status has
- * already been sent, so the error aborts the connection, and the client sees an incomplete transfer.
+ * Streams a download. Bytes are produced only as the client reads them. By the time an error occurs, the status has
+ * already been sent, so the connection is aborted and the client sees an incomplete transfer.
  */
 export function downloadResponse(
   { bytes, headers: fileHeaders }: Download,

@@ -38,7 +38,7 @@ import {
   websiteChangesSchema,
 } from "./schema.ts"
 
-// Validates input from HTTP and the command line for websites, keys and profiles. Every function accepts any value and
+// Validates input for websites, keys and profiles from HTTP and the command line. Every parser accepts any value and
 // throws `invalid_shape` with all invalid fields.
 
 export type WebsiteChanges = Partial<WebsiteSettings> & { paused?: boolean }
@@ -54,11 +54,11 @@ const checkProfileSearch = new SchemaCheck(profileSearchSchema)
 const checkProfileFilter = new SchemaCheck(profileFilterSchema)
 const checkExportFilter = new SchemaCheck(exportFilterSchema)
 
-/** Hosts that can occur in an Origin header. A wildcard would never match. */
+/** Matches hosts that can occur in an Origin header, so no wildcards. */
 const plainHost = /^(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])$/
 const maxHostLength = 253
 
-/** `id` is undefined unless the request sets it. */
+/** Parses a new website. `id` is undefined unless the request sets it. */
 export function parseNewWebsite(value: unknown): { id: string | undefined; settings: WebsiteSettings } {
   const input = validate(checkNewWebsite, value)
   const { domain = "", ...rest } = parseSettings(input)
@@ -75,10 +75,10 @@ export function parsePerson(value: unknown): Person["id"] {
   return profileId === undefined ? { anonymousId: anonymousId ?? "" } : { profileId }
 }
 
-/** Note about a person's data that cannot be found; null if all of it can. */
+/** Returns a note about a person's data that cannot be found, or null if all of it can be. */
 export function forgetNote({ anonymize }: Website, id: Person["id"]): string | null {
   if (anonymize !== "daily" || "profileId" in id) return null
-  return "the website anonymizes visitors daily: only today's events (UTC) can be matched to this visitor; older ones cannot be identified"
+  return "the website anonymizes visitors daily, so only today's events (UTC) can be matched to this visitor"
 }
 
 /** Default: a key with track:events for all websites, without a rate limit or expiry. */
@@ -120,7 +120,7 @@ export function parseExportFilter(query: object): {
   websiteId: string | undefined
   from: number | undefined
   to: number | undefined
-  /** Exports only the data of this person. */
+  /** Limits the export to the data of this person. */
   person: Person["id"] | undefined
   format: Format
 } {
@@ -156,7 +156,7 @@ function personOf(filter: Static<typeof exportFilterSchema>, errors: FieldError[
   return profileId === undefined ? { anonymousId: anonymousId ?? "" } : { profileId }
 }
 
-/** `limit` and `offset` select a page; `ids` selects profiles instead. */
+/** Parses a profile search. `limit` and `offset` select a page. `ids` selects profiles instead. */
 export function parseProfileSearch(query: URLSearchParams): {
   websiteId: string
   ids: readonly string[]
@@ -288,7 +288,7 @@ function parseGrant(input: Static<typeof keyChangesSchema>, now: number): Partia
   return grant
 }
 
-/** Formats a retention in ms as the API text that `parseSettings` parses. */
+/** Formats a retention in ms for the API. `parseSettings` parses the result. */
 export function retainText(retain: number | null): string {
   if (retain === null) return "default"
   return retain === 0 ? "forever" : formatDuration(retain)

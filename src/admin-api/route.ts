@@ -57,17 +57,18 @@ export interface AdminApiDeps extends RouteDeps {
   queryEngine: QueryEngine<never>
   serverState: ServerState
   /**
-   * The events of a person that were removed from the file. Rejects with a RequestError if the cluster does not answer.
+   * Returns a person's events that were removed from the file. Rejects with a RequestError if the cluster does not
+   * respond.
    */
   removedEventsOf: (person: Person, now: number) => Promise<RemovedEvent[]>
 }
 
-/** The management API, for scripts that cannot run commands on the server. */
+/** The management API, for scripts that do not run on the server's machine. */
 export function adminRoutes(deps: AdminApiDeps) {
   const route = authenticatedRoute(deps)
   const downloads = new Downloads()
   const searches = new Semaphore(profileSearches)
-  // The routes read the bodies: Elysia's parsers would respond before the key is checked.
+  // The routes read the bodies themselves, because Elysia's parsers would respond before the key is checked.
   const raw = { parse: "none" } as const
   return new Elysia({ prefix: "/v1" })
     .get("/websites", route("manage:websites", showWebsites))
@@ -144,7 +145,7 @@ async function removeWebsite(
   return {}
 }
 
-/** Responds when the deletion is done: after a few seconds if there are millions of events to search. */
+/** Responds when the deletion is done. This takes a few seconds if there are millions of events to search. */
 async function forget(
   { db, batcher, removedEventsOf }: AdminApiDeps,
   { caller, now, id, body }: AuthenticatedRequest,
@@ -248,7 +249,7 @@ function showProfile({ db }: AdminApiDeps, { caller, id, searchParams }: Authent
   return { body: { profile: profileJson(findProfile(db, findWebsite(db, websiteId).rid, id)) } }
 }
 
-/** Callers limited to some websites do not see requests that name no website, or several. */
+/** Callers limited to some websites see only requests that name exactly one website. */
 function showRejectedRequests(
   deps: AdminApiDeps,
   { caller, searchParams }: AuthenticatedRequest,
@@ -279,7 +280,10 @@ async function showStatus(
   return { body: await statusOf(deps, `${caller.kind} ${caller.id}`, context.request.signal) }
 }
 
-/** Each running search delays ingestion by one step. With 300,000 profiles, a full queue takes a few seconds. */
+/**
+ * Each running search delays ingestion by one step. With 300,000 profiles, a full queue of searches takes a few
+ * seconds.
+ */
 const profileSearches = {
   running: 2,
   waiting: 8,
@@ -287,11 +291,11 @@ const profileSearches = {
 }
 /** ms between two steps of a profile search, so that other requests are handled in between. */
 const searchPause = 1
-/** Events read in one step of an export, which blocks other requests for about 1 ms. */
+/** Events read in one step of an export. A step blocks other requests for about 1 ms. */
 const exportRows = 200
-/** Events in a row group of a Parquet file. Encoding a group blocks other requests for about 10 ms. */
+/** Maximum events in a row group of a Parquet file. Encoding a group blocks other requests for about 10 ms. */
 const exportGroupRows = 1_000
-/** Maximum characters of properties in a row group, which also take about 10 ms. */
+/** Maximum characters of properties in a row group. They also take about 10 ms to encode. */
 const exportGroupCharacters = 524_288
 /** ms between two steps of an export, so that other requests are handled in between. */
 const exportPause = 1
@@ -300,7 +304,7 @@ const exportGzipLevel = 1
 /** Seconds after which a client that reads nothing is disconnected. */
 const readerTimeout = 60
 /**
- * Idle timeout of searches in seconds: they send nothing until they find an event. Bun's maximum, which is long enough
+ * Idle timeout of searches, in seconds. A search sends nothing until it finds an event. This is Bun's maximum, enough
  * to search about 80 million events.
  */
 const searchTimeout = 255
@@ -372,7 +376,7 @@ function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms))
 }
 
-/** A sleep that rejects once the client has disconnected: otherwise a search would run to its end. */
+/** Returns a sleep that rejects once the client has disconnected, so that the search does not run to its end. */
 function abortableSleep(signal: AbortSignal): typeof sleep {
   return async (ms) => {
     signal.throwIfAborted()

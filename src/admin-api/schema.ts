@@ -56,7 +56,7 @@ const retain = Type.String({
 
 const pageIdentify = Type.Boolean({
   description:
-    "Lets pages identify visitors with POST /identify. Their data is marked as a claim and never overwrites what a key sent",
+    "Lets pages identify visitors with POST /identify. Data from pages is marked as unverified and never overwrites data sent with a key",
   expected: "must be true or false",
 })
 
@@ -91,8 +91,8 @@ const rateLimit = Type.Union([Type.Null(), Type.Integer({ minimum: 1, maximum: m
 })
 
 /**
- * Browsers resolve `.` and `..` in a URL, and `all` and `none` have special meanings in queries. Websites created by
- * older versions keep such ids.
+ * Browsers resolve `.` and `..` in a URL, and `all` and `none` have special meanings in queries. Websites from older
+ * versions can still have such ids.
  */
 const newWebsiteId = Type.String({
   pattern: "^(?!(?:\\.{1,2}|all|none)$)[A-Za-z0-9._-]{1,255}$",
@@ -222,7 +222,7 @@ export const keyWithSecretSchema = Type.Composite([
   Type.Object({ key: Type.String({ description: "The secret key, shown once" }) }),
 ])
 
-/** Object.keys loses the literal types. */
+/** Asserted because Object.keys loses the literal types. */
 const reasons = Object.keys(rejections) as RejectionReason[]
 
 const reason = Type.String({ enum: reasons, description: "Reason of the rejection" })
@@ -290,7 +290,7 @@ const profileWebsite = Type.String({
 /** Default and maximum profiles per page; each can have 16 KiB of traits. */
 export const profilesPerPage = 50
 const maxProfilesPerPage = 200
-/** Ids per request: they fit into a URL. */
+/** Maximum ids per request, so that they fit into a URL. */
 const maxListedProfiles = 50
 
 /** Query string of GET /v1/profiles. */

@@ -66,7 +66,7 @@ export const statusSchema = Type.Object({
           minimum: 0,
           description: "Removed events that the cluster did not have when it was last compared",
         }),
-        localSince: timeOrNull("Time from which on the file has all events; null: it has all"),
+        localSince: timeOrNull("The file has all events from this time on; null: it has all events"),
         lastShippedAt: timeOrNull("Time of the cluster's last acknowledgment; null: none"),
         lastFailureAt: timeOrNull("Time of the last failure since the server started; null: none"),
         failure: Type.Union([Type.Null(), Type.String()], {

@@ -37,7 +37,10 @@ interface ScheduleState {
   state: Readonly<BackupState>
 }
 
-/** 2200-01-01 in Unix ms: no event is later. Whole days are counted without reading their events. */
+/**
+ * 2200-01-01 in Unix ms, later than any event. The range ends at midnight because whole days are counted without
+ * reading their events.
+ */
 const endOfTime = Date.UTC(2200, 0)
 
 interface StatusDeps {
@@ -106,7 +109,7 @@ function clickhouseJson({
   }
 }
 
-/** Counts events in the query worker, from the column blocks: counting ten million rows takes a second. */
+/** Counts events from the column blocks in the query worker, because counting ten million rows takes a second. */
 async function countEvents(
   { queryEngine, registry }: StatusDeps,
   caller: string,
