@@ -7,7 +7,8 @@ import { codeOf, UserError } from "../errors.ts"
 import { readFlagFile } from "../flag-file.ts"
 import { createPrivateFile } from "../store/db/files.ts"
 
-// An archive is a zstd file and, with a key, encrypted with age. The commands `age` and `zstd` can open it.
+// An archive is a zstd file. If there is a key, it is also encrypted with age. The commands `age` and `zstd` can open
+// it.
 
 /** Suffixes of archives. */
 export const archiveSuffixes = { compressed: ".zst", encrypted: ".zst.age" } as const
@@ -28,8 +29,8 @@ export interface BackupKey {
 }
 
 /**
- * Reads a key file from age-keygen: lines with a secret key (AGE-SECRET-KEY-1…) or a public key (age1…). Throws a
- * UserError if it has no key, or another kind of line.
+ * Reads a key file from age-keygen, whose lines are secret keys (AGE-SECRET-KEY-1…) or public keys (age1…). Throws a
+ * UserError if it has no key or any other kind of line.
  */
 export async function readBackupKey(file: string): Promise<BackupKey> {
   const { Encrypter, identityToRecipient } = await loadAge()
@@ -38,7 +39,7 @@ export async function readBackupKey(file: string): Promise<BackupKey> {
     .split("\n")
     .map((line) => line.trim())
     .filter((line) => line !== "" && !line.startsWith("#"))
-  const hint = "create it with age-keygen -o FILE, or put the public key (age1…) of another key into it"
+  const hint = "create it with age-keygen -o FILE, or copy the public key (age1…) of an existing key into it"
   if (lines.length === 0) throw new UserError(`--backup-key ${file} contains no key`, hint)
   const identities = lines.filter((line) => line.startsWith("AGE-SECRET-KEY-"))
   try {
@@ -54,13 +55,13 @@ export async function readBackupKey(file: string): Promise<BackupKey> {
   }
 }
 
-/** Compresses and encrypts the file at `path`, as a stream. Without `key`, it is only compressed. */
+/** Returns the file at `path` as a compressed and encrypted stream. Without `key`, it is only compressed. */
 export async function packArchive(
   path: string,
   key: BackupKey | undefined,
 ): Promise<ReadableStream<Uint8Array>> {
   const compress = createZstdCompress({ params: { [constants.ZSTD_c_checksumFlag]: 1 } })
-  // A read error destroys the compressor, whose reader then fails.
+  // A read error destroys the compressor, and then its reader fails.
   pipeline(createReadStream(path, { highWaterMark: chunkBytes }), compress, () => {})
   const compressed = Readable.toWeb(compress) as unknown as ReadableStream<Uint8Array> // Node's type of the same class
   if (!key) return compressed
@@ -81,8 +82,8 @@ export function requireSecretKey(name: string, key: BackupKey | undefined): void
 
 /**
  * Writes the content of an archive to the new file `to`. `name`: the archive's name. Throws a UserError if it is
- * damaged. An archive does not contain the size of its content, so `checkSpace` is called every few MiB, and can stop
- * the process by throwing.
+ * damaged. The size of the content is not known in advance, so `checkSpace` is called every few MiB and can throw to
+ * stop.
  */
 export async function unpackArchive(
   archive: ReadableStream<Uint8Array>,
@@ -138,12 +139,12 @@ async function decrypt(archive: ReadableStream<Uint8Array>, name: string, key: B
     if (!(error instanceof Error && error.message.startsWith("no identity matched"))) throw damaged(name)
     throw new UserError(
       `${name} is encrypted for a key other than the one in --backup-key ${key.file}`,
-      "choose the file of the key that was in use when the backup was made",
+      "choose the key file that was in use when the backup was created",
     )
   }
 }
 
-/** True for a disk or connection error. The content causes all other errors. */
+/** True for a disk or connection error. All other errors are caused by the content. */
 function isIoError(error: unknown): boolean {
   const code = codeOf(error)
   return error instanceof UserError || (code !== "" && !/^(ZSTD_|Z_|ERR_(ZLIB|BUFFER|ZSTD))/.test(code))

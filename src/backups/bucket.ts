@@ -8,15 +8,15 @@ export interface BucketLocation {
   bucket: string
   /** '' or a path that ends with a slash. */
   prefix: string
-  /** Name of one archive in it; undefined: the folder. */
+  /** Name of one archive in the folder. Undefined for the whole folder. */
   name: string | undefined
 }
 
 /** How to reach a bucket. */
 export interface BucketOptions {
-  /** URL of the S3 server; undefined: Amazon's. */
+  /** URL of the S3 server. The default is Amazon's. */
   backupEndpoint?: string | undefined
-  /** File with the access key; undefined: the variables AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. */
+  /** File with the access key. The default is to read AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. */
   backupCredentials?: string | undefined
 }
 
@@ -31,20 +31,23 @@ interface Timer {
   sleep: (ms: number) => Promise<void>
 }
 
-/** Minimum bytes of an upload part. Parts in flight are in memory. */
+/** Minimum size of an upload part, in bytes. Parts in flight are held in memory. */
 const minPartBytes = 8_388_608
 const partsInFlight = 2
 /**
- * S3 allows 10,000 parts. The rest is reserved for encryption, and for data that grows when it is compressed.
+ * Maximum parts of an upload. S3 allows 10,000; the difference is a reserve for encryption and for data that grows when
+ * compressed.
  */
 const maxParts = 9_000
-/** Retries of a request, made by Bun. */
+/** Number of times that Bun retries a request. */
 const retries = 3
-/** Maximum ms of a request without a body. */
+/** Timeout of a request without a body, in ms. */
 const requestTimeout = 30_000
-/** Maximum ms without progress in a transfer: the time for 16 MiB at 30 kB/s. */
+/** Maximum ms without progress in a transfer. Allows for 16 MiB at 30 kB/s. */
 const stallTimeout = 600_000
-/** ms that a failed upload has to delete its parts. Bun does that in the background, usually in one round trip. */
+/**
+ * Time in ms for a failed upload to delete its parts. Bun deletes them in the background, usually in one round trip.
+ */
 const abortTimeout = 1_500
 /** ms between two checks of the timeouts. */
 const checkInterval = 200
@@ -79,7 +82,7 @@ export function archiveName(db: string, at: number, isEncrypted: boolean): strin
 }
 
 /**
- * The archives in a folder of a bucket. All methods throw a UserError if the server cannot be reached or answers with
+ * The archives in a folder of a bucket. All methods throw a UserError if the server cannot be reached or responds with
  * an error.
  */
 export class Bucket {
@@ -107,7 +110,7 @@ export class Bucket {
     return this.url + name
   }
 
-  /** Lists the archives of `db`, the oldest first. Ignores everything else in the bucket. */
+  /** Lists the archives of `db`, oldest first. Ignores all other objects. */
   async list(db: string): Promise<BucketBackup[]> {
     const { prefix } = this.location
     const found: BucketBackup[] = []
@@ -127,7 +130,7 @@ export class Bucket {
     }
   }
 
-  /** Size in bytes; undefined if there is no such archive. */
+  /** Returns the size in bytes, or undefined if there is no such archive. */
   async sizeOf(name: string): Promise<number | undefined> {
     const key = this.location.prefix + name
     // Uses a list request, because the response to HEAD has no error code.
@@ -142,7 +145,7 @@ export class Bucket {
 
   /**
    * Uploads `archive` in parts, reads it back and compares it. `sourceBytes`: its approximate size. A failed upload
-   * leaves no object, but a killed process leaves its parts. Returns the bytes uploaded.
+   * leaves nothing behind, but a killed process leaves its parts. Returns the bytes uploaded.
    */
   async upload(
     name: string,
@@ -186,13 +189,14 @@ export class Bucket {
     if (stored === uploaded) return bytes
     await this.remove(this.urlOf(name))
     throw new UserError(
-      `${this.urlOf(name)} was stored with content that differs from the upload, and was deleted`,
-      "check the S3 server and the connection to it; the next backup uploads again",
+      `${this.urlOf(name)} was deleted, because its stored content differed from the upload`,
+      "check the S3 server and the connection to it; the next backup is uploaded again",
     )
   }
 
   /**
-   * Deletes an object that could not be read back, because under its name it would count as a backup. Throws `error`.
+   * Deletes an object that could not be verified, because its name would make it count as a backup. Then throws
+   * `error`.
    */
   async #removeUnverified(name: string, error: unknown): Promise<never> {
     const url = this.urlOf(name)
@@ -264,14 +268,14 @@ export class Bucket {
 
   #noAnswer(ms: number): UserError {
     return new UserError(
-      `${this.#host} did not answer for ${ms / 1_000} s; ${this.url} was not reached`,
+      `${this.#host} did not respond for ${ms / 1_000} s; ${this.url} was not reached`,
       "check the network and the S3 server",
     )
   }
 
   /**
-   * Converts server and network errors to UserErrors. `verb`: what was tried with the content of the bucket, such as
-   * `listed`.
+   * Converts server and network errors to UserErrors. `verb`: what could not be done with the content of the bucket,
+   * such as `listed`.
    */
   async #explain<Result>(verb: string, work: () => Promise<Result>): Promise<Result> {
     try {
@@ -349,7 +353,7 @@ const explanations: readonly Explanation[] = [
   ],
 ]
 
-/** Unix ms; undefined if `name` is not an archive of `db`. */
+/** Returns the time in an archive's name, in Unix ms. Undefined if `name` is not an archive of `db`. */
 function archiveTime(name: string, db: string): number | undefined {
   for (const suffix of Object.values(archiveSuffixes)) {
     if (name.endsWith(suffix)) return parseBackupTime(name.slice(0, -suffix.length), db)
@@ -361,7 +365,7 @@ function stopped(): UserError {
   return new UserError("stopped by a signal; nothing was changed")
 }
 
-/** Passes `source` through, calls `onChunk` with each chunk, and fails once `signal` is aborted. */
+/** Passes `source` through and calls `onChunk` with each chunk. Fails once `signal` is aborted. */
 function tap(
   source: ReadableStream<Uint8Array>,
   signal: AbortSignal,
@@ -382,7 +386,7 @@ function tap(
       },
       cancel: (reason) => reader.cancel(reason),
     },
-    // Reads no further ahead than the consumer.
+    // Does not read ahead of the consumer.
     { highWaterMark: 0 },
   )
 }

@@ -23,18 +23,17 @@ export interface CopyResult extends Contents {
 /** Receives the bytes copied. When `done` equals `total`, verification starts. */
 export type OnProgress = (done: number, total: number) => void
 
-/** Pages copied between two syncs: 1 MiB. Larger steps delay the syncs of the server. */
+/** Pages copied between two syncs (1 MiB). Larger steps would delay the server's syncs. */
 const pagesPerStep = 256
 /**
- * Maximum pause between two steps, in ms. A pause is as long as the step before it, so that the server can
- * use the disk.
+ * Maximum pause between two steps, in ms. Each pause is as long as the step before it, which leaves the disk to the
+ * server for half of the time.
  */
 const longestPause = 50
 
 /**
- * Copies the live database `from` to the new file `to` without short-lived secrets, and verifies the copy against the
- * original's state at the start. Blocks the thread for seconds. If it throws a UserError, the
- * caller removes `to`.
+ * Copies the live database `from` to the new file `to`, without short-lived secrets. Compares the copy with the state
+ * of the original at the start. Blocks the thread for seconds. If it throws a UserError, the caller must remove `to`.
  */
 export async function copyDatabase(from: string, to: string, onProgress: OnProgress): Promise<CopyResult> {
   const original = openForReading(from)
@@ -64,8 +63,8 @@ interface SourceState {
 }
 
 /**
- * Copies from a single snapshot. Without a read transaction, the backup API restarts after each commit of the server
- * and never finishes. The transaction does not block writes, but the WAL grows until it ends.
+ * Copies from a single snapshot. Without a read transaction, the backup API would restart after each of the server's
+ * commits and never finish. The transaction does not block writes, but the WAL grows until it ends.
  */
 async function copyPages(original: Db, to: string, onProgress: OnProgress): Promise<SourceState> {
   const pageSize = original.pragma("page_size", { simple: true }) as number
@@ -93,7 +92,7 @@ async function copyPages(original: Db, to: string, onProgress: OnProgress): Prom
   }
 }
 
-/** Leaves WAL mode, so that the copy can be read in a read-only folder. */
+/** Turns WAL mode off, so that the copy can be read in a read-only folder. */
 function leaveWalMode(copy: Db): void {
   copy.pragma("journal_mode = delete")
   // A journal on disk would contain the secrets that are deleted next.
@@ -101,8 +100,8 @@ function leaveWalMode(copy: Db): void {
 }
 
 /**
- * A salt identifies the visitors of its day, and a backup outlives that day. Login sessions and one-time links that
- * have ended would be valid again after a restore.
+ * With its salt, the visitors of a day can be identified, and a backup outlives that day. Login sessions and one-time
+ * links that have ended would be valid again after a restore.
  */
 const secretTables = ["salts", "sessions", "invites"]
 
@@ -132,14 +131,14 @@ function verify(copy: Db, expected: SourceState, from: string): void {
 
 /**
  * Copies the backup `from` to the new file `to` and verifies the copy. Blocks the thread for seconds. If it throws a
- * UserError, the caller removes `to`.
+ * UserError, the caller must remove `to`.
  */
 export function copyBackup(from: string, to: string, onProgress: OnProgress): CopyResult {
   rejectOpenDatabase(from)
   const bytes = statSync(from).size
   onProgress(0, bytes)
   copyFileSync(from, to, constants.COPYFILE_EXCL)
-  // copyFile also copies the mode, and a backup that was moved around can have any mode.
+  // copyFile also copies the mode, which can be anything if the backup was moved around.
   chmodSync(to, 0o600)
   onProgress(bytes, bytes)
   const contents = verifyBackup(to, from)
@@ -147,7 +146,7 @@ export function copyBackup(from: string, to: string, onProgress: OnProgress): Co
   return { ...contents, bytes }
 }
 
-/** Verifies the file `to`, which was downloaded from `from`, as `copyBackup` does with its copy. */
+/** Verifies the file `to`, which was downloaded from `from`, in the same way as `copyBackup`. */
 export function verifyDownload(from: string, to: string, onProgress: OnProgress): CopyResult {
   const bytes = statSync(to).size
   onProgress(bytes, bytes)
@@ -181,7 +180,7 @@ export function verifyBackup(path: string, name = path): Contents {
   return contents
 }
 
-/** Throws a UserError if `path` has a -wal: the file alone lacks recent events. */
+/** Throws a UserError if `path` has a -wal, because then the file alone lacks recent events. */
 function rejectOpenDatabase(path: string): void {
   const wal = `${path}-wal`
   if (!existsSync(wal) || statSync(wal).size === 0) return
@@ -201,7 +200,7 @@ function withFileName<Result>(name: string, path: string, work: () => Result): R
   }
 }
 
-/** Syncs to disk a file that SQLite has closed. */
+/** Syncs a file to disk after SQLite has closed it. */
 export function syncFile(path: string): void {
   const file = openSync(path, "r")
   try {

@@ -5,14 +5,14 @@ import { type CopyResult, copyBackup, copyDatabase, verifyDownload } from "./cop
 declare const self: Worker
 
 /**
- * Leaves a backup about a third of the CPU time of a busy server. At 19, the lowest priority, a backup starves and the
- * -wal grows.
+ * Gives a backup about a third as much CPU time as a busy server. At 19, the lowest priority, the backup would starve
+ * and the -wal would grow.
  */
 const workerNiceness = 5
 
 export interface CopyTask {
   what: keyof typeof tasks
-  /** For a download, its URL. */
+  /** Path of the original, or the URL of a download. */
   from: string
   /** Path of the new file, or of the downloaded one. */
   to: string
@@ -26,15 +26,15 @@ export type CopyMessage =
   | { copy: CopyResult }
   | { failure: { message: string; hint: string | undefined; code: string | undefined } }
 
-// SQLite blocks its thread, for seconds when it checks a file of a few GB. This worker keeps the main thread free for
-// signals.
+// SQLite blocks its thread, for seconds when it checks a file of a few GB. Running in a worker keeps the main thread
+// free for signals.
 self.onmessage = async ({ data }: MessageEvent<CopyTask>) => {
   const send = (message: CopyMessage) => self.postMessage(message)
   try {
-    // On Linux this affects only the current thread. A server on the same machine has priority.
+    // On Linux, this affects only the current thread. It gives priority to a server on the same machine.
     setPriority(0, workerNiceness)
   } catch {
-    // Not permitted: run at normal priority.
+    // Runs at normal priority if this is not permitted.
   }
   try {
     const onProgress = (done: number, total: number) => send({ progress: { done, total } })

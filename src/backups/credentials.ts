@@ -1,7 +1,7 @@
 import { UserError } from "../errors.ts"
 import { readFlagFile } from "../flag-file.ts"
 
-/** How requests to an S3 server are signed. */
+/** Credentials to sign requests to an S3 server. */
 export interface Credentials {
   accessKeyId: string
   secretAccessKey: string
@@ -9,7 +9,7 @@ export interface Credentials {
   region?: string
 }
 
-/** Name in the file, and name of the variable. */
+/** For each value, its name in the file and its environment variable. */
 const fields = {
   accessKeyId: ["aws_access_key_id", "AWS_ACCESS_KEY_ID"],
   secretAccessKey: ["aws_secret_access_key", "AWS_SECRET_ACCESS_KEY"],
@@ -18,8 +18,8 @@ const fields = {
 } as const
 
 /**
- * Reads the access key from `file`, which has the format of ~/.aws/credentials, or else from the variables AWS_…. The
- * region can be in either. Throws a UserError if the access key is missing.
+ * Reads the access key from `file`, which has the format of ~/.aws/credentials, or from the variables AWS_… if there is
+ * no file. The region can be in either. Throws a UserError if the access key is missing.
  */
 export function readCredentials(file: string | undefined, env: NodeJS.ProcessEnv): Credentials {
   const values =
@@ -40,7 +40,7 @@ export function readCredentials(file: string | undefined, env: NodeJS.ProcessEnv
   return { accessKeyId, secretAccessKey, ...(sessionToken && { sessionToken }), ...(region && { region }) }
 }
 
-/** The values of the section [default], and of lines before any section. */
+/** Returns the values in the section [default] and before any section. */
 function parseIni(text: string): Map<string, string> {
   const values = new Map<string, string>()
   let isDefault = true

@@ -29,7 +29,7 @@ export interface Destination {
   readonly name: string
   /** Called when the server starts. */
   prepare: (log: Log) => void
-  /** Scheduled backups, the oldest first. */
+  /** Lists the scheduled backups, oldest first. */
   list: () => Promise<Backup[]>
   bytesOf: (backup: Backup) => Promise<number>
   /** Creates a backup. `at`: the current time in Unix ms. */
@@ -49,7 +49,7 @@ export function folderDestination(path: string, { db, minFree, pid }: DatabaseFa
   const folder = resolve(path)
   return {
     name: folder,
-    // A missing folder is created only at startup: if it disappears later, its disk was unmounted.
+    // A missing folder is created only at startup. If it disappears later, its disk was unmounted.
     prepare: (log) => {
       try {
         if (createBackupFolder(folder)) log("info", "created the backup folder", { folder })
@@ -80,8 +80,8 @@ export interface BucketDestinationOptions extends BucketOptions {
 }
 
 /**
- * --backup-to. Uploads the newest local backup if it is not in the bucket yet; otherwise makes a copy beside the
- * database.
+ * --backup-to. Uploads the newest local backup if it is not in the bucket yet. Otherwise, copies the database and
+ * uploads the copy.
  */
 export function bucketDestination(
   bucket: Bucket,
@@ -116,7 +116,7 @@ export function bucketDestination(
   }
 }
 
-/** The newest local backup that is not older than one interval; undefined if there is none. */
+/** Returns the newest local backup if it is at most one interval old. */
 async function newestLocal(
   { backupDir, backupEvery }: BucketDestinationOptions,
   db: string,

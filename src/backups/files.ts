@@ -5,19 +5,19 @@ import { UserError } from "../errors.ts"
 import { removePartials } from "../store/db/files.ts"
 import { size } from "../terminal/print.ts"
 
-/** A scheduled backup. It is complete, because only verified backups are named like this. */
+/** A scheduled backup. It is complete, because only verified backups get this kind of name. */
 export interface Backup {
   file: string
   /** When the backup started, Unix ms. */
   at: number
 }
 
-/** `databuddy-20261124T003800Z.db`. The names of one database sort by time. */
+/** Returns a name such as `databuddy-20261124T003800Z.db`. The names for one database sort by time. */
 export function backupName(db: string, at: number): string {
   return `${stemOf(db)}-${fileTime(at)}.db`
 }
 
-/** Lists the scheduled backups of `db` in `folder`, the oldest first. Other files there are ignored. */
+/** Lists the scheduled backups of `db` in `folder`, oldest first. Ignores other files. */
 export async function listBackups(folder: string, db: string): Promise<Backup[]> {
   const names = await explainFolderErrors(folder, () => readdir(folder))
   return names
@@ -28,7 +28,7 @@ export async function listBackups(folder: string, db: string): Promise<Backup[]>
     .sort((a, b) => a.at - b.at)
 }
 
-/** Start of the suffix of old databases, which a restore or migration keeps beside the database. */
+/** Start of the suffix of the old database that a restore or migration leaves beside the new one. */
 const previousSuffix = ".before-"
 
 /**
@@ -53,8 +53,8 @@ export async function listCopies(
 }
 
 /**
- * The oldest backups beyond the number to keep, but never `newest`. Backups dated after `newest` come from a clock that
- * was ahead, and count as the oldest.
+ * Returns the oldest backups beyond the number to keep, but never `newest`. Backups dated after `newest` were created
+ * while the clock was ahead, and count as the oldest.
  */
 export function expiredBackups(backups: readonly Backup[], newest: Backup, keep: number): string[] {
   const others = backups.filter(({ file }) => file !== newest.file)
@@ -63,7 +63,7 @@ export function expiredBackups(backups: readonly Backup[], newest: Backup, keep:
   return [...ahead, ...before].slice(0, Math.max(0, others.length + 1 - keep)).map(({ file }) => file)
 }
 
-/** Removes partial files of killed scheduled backups. */
+/** Removes the partial files of scheduled backups that were killed. */
 export async function removePartialBackups(folder: string, db: string, ownPid: number): Promise<void> {
   await explainFolderErrors(folder, async () =>
     removePartials(folder, (place) => parseBackupTime(place, db) !== undefined, ownPid),
@@ -71,8 +71,8 @@ export async function removePartialBackups(folder: string, db: string, ownPid: n
 }
 
 /**
- * Throws a UserError if a copy of `bytes` would leave less than `minFree` on the disk of `folder`. `flag`: the flag
- * that puts the copy there.
+ * Throws a UserError if `folder` is on the database's disk and a copy of `bytes` would leave less than `minFree` there.
+ * `flag`: the flag that puts the copy there.
  */
 export async function requireFreeSpaceBeside(
   folder: string,
@@ -95,12 +95,12 @@ function stemOf(db: string): string {
   return basename(db).replace(/\.db$/, "")
 }
 
-/** The time to the second, without characters that file systems reject. */
+/** Formats the time to the second, without characters that file systems reject. */
 function fileTime(at: number): string {
   return `${new Date(at).toISOString().slice(0, 19).replace(/[-:]/g, "")}Z`
 }
 
-/** Unix ms; undefined if `name` is not a scheduled backup of `db`. */
+/** Returns the time in a backup's name, in Unix ms. Undefined if `name` is not a scheduled backup of `db`. */
 export function parseBackupTime(name: string, db: string): number | undefined {
   const prefix = `${stemOf(db)}-`
   if (!name.startsWith(prefix)) return undefined
@@ -112,9 +112,9 @@ export function parseBackupTime(name: string, db: string): number | undefined {
 }
 
 /**
- * Creates a missing backup folder in an existing folder, except in an empty one that is not a mount point: it
- * could be the mount point of an unmounted disk, and backups would fill another disk unnoticed. Returns true
- * if it created the folder.
+ * Creates the backup folder if it is missing and its parent exists. Does not create it in an empty parent that is not a
+ * mounted disk: the disk might be unmounted, and backups would fill another disk unnoticed. Returns true if it created
+ * the folder.
  */
 export function createBackupFolder(folder: string): boolean {
   const parent = dirname(folder)
@@ -147,7 +147,7 @@ async function explainFolderErrors<Result>(folder: string, work: () => Promise<R
   }
 }
 
-/** Maximum bytes of a copy: the -wal holds pages that are not in the file yet. */
+/** Returns the maximum size of a copy in bytes, including pages that are only in the -wal. */
 export function databaseBytes(path: string): number {
   const wal = `${path}-wal`
   return statSync(path).size + (existsSync(wal) ? statSync(wal).size : 0)

@@ -31,8 +31,8 @@ export interface NewArchive {
 }
 
 /**
- * Prepares an upload to `url`, a folder or the name of a new archive. Throws a UserError if the archive exists, unless
- * `force`.
+ * Prepares an upload to `url`, which is a folder or the name of a new archive. Throws a UserError if the archive
+ * exists, unless `force` is true.
  */
 export async function newArchive(
   url: string,
@@ -46,7 +46,7 @@ export async function newArchive(
   const name = given ?? archiveName(db, context.environment.now(), key !== undefined)
   if (given !== undefined && given.endsWith(".age") !== (key !== undefined)) {
     throw new UserError(
-      `${url} ${key ? "would be encrypted, but its name does not end with .zst.age" : "ends with .age, but there is no --backup-key to encrypt it with"}`,
+      `${url} ${key ? "would be encrypted, but its name does not end with .zst.age" : "ends with .age, but --backup-key is missing"}`,
       "end the name with .zst.age for an encrypted backup and with .zst for an unencrypted one, or give only the bucket and prefix",
     )
   }

@@ -1,15 +1,15 @@
 import type { Log } from "../log.ts"
 
-/** ms within which a monitor has to answer. */
+/** Timeout of a request to the monitor, in ms. */
 const timeout = 10_000
-/** Maximum number of attempts, so that one lost request raises no alarm. */
+/** Maximum number of attempts, so that one lost request does not raise an alarm. */
 const attempts = 3
-/** ms between two attempts. */
+/** Pause between two attempts, in ms. */
 const pause = 5_000
 
 /**
- * Sends GET to the URL of a monitor that expects it after every backup (a dead man's switch). Never throws: a failure
- * is logged. The log shows only the host, because the path of the URL is a secret.
+ * Sends a GET request to a monitor that expects one after every backup (a dead man's switch). Logs a failure instead of
+ * throwing. The log shows only the host, because the path of the URL is a secret.
  */
 export async function sendPing(url: string, log: Log, sleep: (ms: number) => Promise<void>): Promise<void> {
   let error = ""

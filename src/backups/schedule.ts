@@ -7,43 +7,43 @@ import { type Backup, expiredBackups } from "./files.ts"
 import { sendPing } from "./ping.ts"
 
 export interface ScheduleOptions {
-  /** ms from the start of one backup to the start of the next. */
+  /** Time from the start of one backup to the start of the next, in ms. */
   every: number
   /** Number of backups to keep in each destination. */
   keep: number
-  /** URL to request after good backups; undefined: none. */
+  /** URL to request after successful backups. */
   ping: string | undefined
 }
 
 /**
- * ms until the retry after a failure, doubled after each consecutive failure: a full or unmounted disk needs an
- * operator.
+ * ms until the first retry after a failure. The delay doubles with each consecutive failure, because a full or
+ * unmounted disk needs an operator.
  */
 const firstRetry = 60_000
 const longestRetry = 3_600_000
-/** Maximum ms of one sleep: a timer above 24.8 days would fire immediately. */
+/** Maximum ms of one sleep. A timer of more than 24.8 days would fire immediately. */
 const longestSleep = 3_600_000
 /**
- * Jobs that are due within this many ms run in the same round. An uploaded backup is dated by its name, in whole
- * seconds, so the next upload is due up to a second before the next local backup. The rest allows for clock
- * corrections.
+ * Jobs that are due within this many ms run in the same round. The date of an uploaded backup comes from its name, in
+ * whole seconds, so the next upload is due up to a second before the next local backup. The other second allows for
+ * clock corrections.
  */
 const roundTolerance = 2_000
-/** ms that a backup has to clean up when the server stops; 100 ms is typical. */
+/** Maximum ms for a backup to clean up when the server stops. 100 ms is typical. */
 const stopTimeout = 5_000
 
 /** The schedule of one destination. */
 interface Job {
   destination: Destination
   state: BackupState
-  /** Time of the monotonic clock, ms. */
+  /** Time of the monotonic clock, in ms. */
   due: number
   consecutiveFailures: number
 }
 
 /**
- * Runs backups on a schedule, one after another. Each runs in a separate process, `databuddy backup`: in this process,
- * closing the database after the copy would drop the server's locks.
+ * Runs backups on a schedule, one after another. Each runs in a separate process, `databuddy backup`. In this process,
+ * closing the database after the copy would release the server's locks.
  */
 export class BackupSchedule {
   readonly #jobs: Job[]
@@ -82,7 +82,7 @@ export class BackupSchedule {
     this.#stopRequested.resolve()
     this.#child?.kill("SIGTERM")
     await Promise.race([this.#running, this.context.sleep(stopTimeout)])
-    // On a hung disk even SIGKILL can take forever, so do not wait for it.
+    // If the disk hangs, even SIGKILL can take forever, so this does not wait.
     this.#child?.kill("SIGKILL")
   }
 
@@ -101,12 +101,12 @@ export class BackupSchedule {
         succeeded ||= job.consecutiveFailures === 0
       }
       const isFailing = this.#jobs.some(({ consecutiveFailures }) => consecutiveFailures > 0)
-      // A ping while one destination fails would hide that failure.
+      // A ping while a destination is failing would hide that failure.
       if (succeeded && !isFailing && !this.#stopping) this.#ping()
     }
   }
 
-  /** Time at which the first due job runs, together with those due shortly after it. */
+  /** When the next round starts. It includes the jobs that are due shortly after the first one. */
   #nextRound(): number {
     const times = this.#jobs.map(({ due }) => due)
     const first = Math.min(...times)
@@ -120,8 +120,8 @@ export class BackupSchedule {
   }
 
   /**
-   * Returns the due time of the first backup: one interval after the newest existing one, even if no server was running
-   * in the meantime; immediately if the newest one is dated in the future.
+   * Returns when the first backup is due: one interval after the newest existing one, even if the server was not
+   * running in the meantime. It is due immediately if the newest one is dated in the future.
    */
   async #firstDue({ destination, state }: Job): Promise<number> {
     const { now, elapsed } = this.context.environment
@@ -136,7 +136,7 @@ export class BackupSchedule {
     }
   }
 
-  /** Returns false if the server stops. */
+  /** Returns false if the server stops in the meantime. */
   async #waitUntil(due: number): Promise<boolean> {
     const { environment, sleep } = this.context
     while (!this.#stopping && environment.elapsed() < due) {
@@ -160,7 +160,7 @@ export class BackupSchedule {
       job.consecutiveFailures = 0
       this.log("info", "backup created", { file: backup.file, bytes, events, ms })
       await this.#prune(destination, backup)
-      // A local backup that was uploaded can be older.
+      // An upload can be of an older local backup.
       return this.options.every - (at - backup.at) - (elapsed() - startedAt)
     } catch (error) {
       if (this.#stopping) return 0
@@ -211,7 +211,7 @@ export class BackupSchedule {
   }
 }
 
-/** ms until the next attempt after a failure that follows `previousFailures` consecutive ones. */
+/** Returns the ms until the next attempt after a failure. `previousFailures`: consecutive failures before this one. */
 export function retryDelay(previousFailures: number, every: number): number {
   return Math.min(every, longestRetry, firstRetry * 2 ** previousFailures)
 }

@@ -11,7 +11,7 @@ import type { CopyMessage, CopyTask } from "./copy-worker.ts"
 /** Bytes that must stay free after a copy, for the server and for journals. */
 export const spareBytes = 33_554_432
 
-/** The path beside the database where a copy is staged for upload. */
+/** Path beside the database at which a copy is staged for upload. */
 export function uploadCopy(db: string): string {
   return `${db}.upload`
 }
@@ -19,7 +19,7 @@ export function uploadCopy(db: string): string {
 /** Set by src/build.ts. */
 declare const BUILD_COMMIT: string | undefined
 
-/** A binary bundles all code into one file at the repository's root, and names a worker by its source path. */
+/** A binary bundles all code into one file at the repository's root, and identifies a worker by its source path. */
 const workerFile = typeof BUILD_COMMIT === "string" ? "./src/backups/copy-worker.ts" : "./copy-worker.ts"
 
 /** Writes a backup to the new file `to`. */
@@ -31,9 +31,10 @@ export type StagedTask =
   | { what: "download"; from: string; download: Download }
 
 /**
- * Copies to a private staging folder beside `path` and passes the copy to `finish`, which moves it to its destination.
- * Always removes the staging folder, even after a signal, and staging folders that killed processes left for the same
- * `path`. `finish` also receives a signal that is aborted when the process has to stop.
+ * Creates a copy in a private staging folder beside `path` and passes it to `finish`, which moves it to its
+ * destination. Always removes the staging folder, even after a signal. Also removes staging folders that killed
+ * processes left behind for the same `path`. `finish` also receives a signal that is aborted when the process has to
+ * stop.
  */
 export async function stageCopy(
   path: string,
@@ -79,7 +80,7 @@ export async function withStaging<Result>(
   }
 }
 
-/** A signal that is aborted when the process has to stop. */
+/** Returns a signal that is aborted when the process has to stop. */
 export function stopSignalOf(context: Context): AbortSignal {
   const controller = new AbortController()
   void context.stopSignal().then(() => controller.abort())
@@ -87,8 +88,8 @@ export function stopSignalOf(context: Context): AbortSignal {
 }
 
 /**
- * Removes staging folders beside the database that a killed restore, upload or pre-migration backup left. The caller
- * must hold the server lock, which all of them hold while they run.
+ * Removes staging folders beside the database that a killed restore, upload or pre-migration backup left behind. The
+ * caller must hold the server lock, which all three hold while they run.
  */
 export function removeStaleStaging(path: string, { environment }: Context): void {
   const name = basename(path)
@@ -99,7 +100,7 @@ export function removeStaleStaging(path: string, { environment }: Context): void
   removePartials(dirname(path), isOurs, environment.pid)
 }
 
-/** Throws a UserError if the folder of `path` does not exist or has no space for `bytes` more. */
+/** Throws a UserError if the folder of `path` does not exist or does not have `bytes` of free space. */
 export function requireFreeSpace(path: string, bytes: number): void {
   const folder = dirname(path)
   if (!existsSync(folder)) {
@@ -168,7 +169,7 @@ function copyError(
       "check the system log for disk errors, and the database with databuddy check",
     )
   }
-  // Counting the rows reads pages before any page is copied.
+  // Rows are counted before any page is copied, so this error can come from the original.
   if (code?.startsWith("SQLITE_CORRUPT")) {
     return new UserError(
       `${from} is damaged (${code})`,

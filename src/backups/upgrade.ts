@@ -13,19 +13,18 @@ import type { Context } from "../terminal/context.ts"
 import { databaseBytes } from "./files.ts"
 import { removeStaleStaging, requireFreeSpace, stageCopy } from "./staging.ts"
 
-/** ms that the migration waits for the write lock. */
+/** Maximum ms that the migration waits for the write lock. */
 const busyTimeout = 5_000
 
 export interface UpgradeResult {
   /** Names of the migrations, in order. */
   applied: string[]
-  /** Path of the verified backup of the old version; null if none was requested or needed. */
+  /** Path of the verified backup from before the migration. Null if none was requested or needed. */
   backup: string | null
 }
 
 /**
- * True if the database lacks migrations. False if it cannot be read; opening it for writing then reports the
- * reason.
+ * True if the database lacks migrations. False if it cannot be read. Opening it for writing then reports the reason.
  */
 export function needsMigration(path: string): boolean {
   const file = statSync(path, { throwIfNoEntry: false })
@@ -41,7 +40,7 @@ export function needsMigration(path: string): boolean {
 
 /**
  * Migrates the database to the schema of this version, after a backup if `backup` is true. Throws a UserError if a
- * server uses the database, it is damaged, or there is no space for the backup.
+ * server is using the database, if it is damaged, or if there is no space for the backup.
  */
 export async function upgrade(path: string, backup: boolean, context: Context): Promise<UpgradeResult> {
   const lock = new ServerLock(path, context.environment.pid)

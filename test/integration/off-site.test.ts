@@ -263,7 +263,7 @@ test("an object that differs from what was uploaded is deleted, and the backup f
   const { code, err } = await remote(["backup", "s3://bucket"])
   expect([code, err]).toEqual([
     1,
-    expect.stringContaining("was stored with content that differs from the upload, and was deleted"),
+    expect.stringContaining("was deleted, because its stored content differed from the upload"),
   ])
   expect(s3.objects.size).toBe(0)
 })
