@@ -30,7 +30,7 @@ import {
 } from "./schema.ts"
 import { queryErrors } from "./tile-query.ts"
 
-// Validates input for boards. Every function accepts any value and throws `invalid_shape` with all invalid fields.
+// Validates input for boards. Every parser accepts any value and throws `invalid_shape` with all invalid fields.
 
 const checkFilter = new SchemaCheck(boardFilterSchema)
 const checkNewBoard = new SchemaCheck(newBoardRequestSchema)
@@ -53,16 +53,16 @@ const defaultSizes: Record<TileKind, Pick<Placement, "width" | "height">> = {
   retention: { width: 12, height: 5 },
 }
 
-/** Replaces TypeBox's messages for schemas without `expected`. */
+/** Messages that replace TypeBox's for schemas without `expected`. */
 const messages: Record<string, string> = { ...defaultMessages, "Expected required property": "is required" }
 
 const repeatedId = "is the id of another tile of the board"
 
-/** What the validation of tiles depends on. */
+/** Dependencies of the validation. */
 export interface TileContext {
   now: number
   newId: () => string
-  /** Returns why a tile cannot show this website, or undefined if it can. */
+  /** Returns the reason why a tile cannot show this website, or undefined if it can. */
   websiteError: (id: string) => string | undefined
 }
 

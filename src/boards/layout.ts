@@ -22,14 +22,14 @@ function sharesColumn(a: Placement, b: Placement): boolean {
   return a.x < b.x + b.width && b.x < a.x + a.width
 }
 
-/** Sorts tiles in reading order. `first` comes before other tiles that start in the same row. */
+/** Sorts tiles in reading order. The tile `first` comes before others that start in the same row. */
 function inOrder<Tile extends Placed>(tiles: readonly Tile[], first?: string): Tile[] {
   return [...tiles].sort((a, b) => a.y - b.y || Number(b.id === first) - Number(a.id === first) || a.x - b.x)
 }
 
 /**
- * Moves every tile up until it touches the top or the tile above it, in reading order. Afterwards no two tiles overlap,
- * even if they did before, and there are no gaps above tiles. Returns them in reading order.
+ * Moves every tile up, in reading order, until it touches the top or the tile above it. This removes overlaps and gaps.
+ * Returns the tiles in reading order.
  */
 export function arrange<Tile extends Placed>(tiles: readonly Tile[], first?: string): Tile[] {
   const placed: Tile[] = []
@@ -40,7 +40,7 @@ export function arrange<Tile extends Placed>(tiles: readonly Tile[], first?: str
   return inOrder(placed)
 }
 
-/** Moves a tile to a cell, or as close to it as the board allows. The tiles that it covers move down. */
+/** Moves a tile to a cell, or as close as the board allows. The tiles that it covers move down. */
 export function moveTile<Tile extends Placed>(
   tiles: readonly Tile[],
   id: string,
@@ -52,10 +52,7 @@ export function moveTile<Tile extends Placed>(
   }))
 }
 
-/**
- * Resizes a tile to the given size, or as close to it as the limits allow. The tiles that it covers move
- * down.
- */
+/** Resizes a tile to the given size, or as close as the limits allow. The tiles that it covers move down. */
 export function resizeTile<Tile extends Placed>(
   tiles: readonly Tile[],
   id: string,
@@ -86,8 +83,8 @@ export function stepTile<Tile extends Placed>(
         ? column.filter(({ y }) => y < tile.y).sort((a, b) => b.y - a.y)[0]
         : column.filter(({ y }) => y > tile.y).sort((a, b) => a.y - b.y)[0]
     if (!next) return [...tiles]
-    // Among tiles that start in the same row, the moved tile is placed first. To end up below `next`, it must
-    // start one row lower.
+    // The moved tile is placed first among tiles that start in the same row. To end up below `next`, it must start one
+    // row lower.
     return moveTile(tiles, id, { x: tile.x, y: direction === "up" ? next.y : next.y + 1 })
   }
   const step = direction === "left" ? -1 : 1

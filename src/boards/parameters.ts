@@ -7,9 +7,9 @@ interface TileParameter {
 }
 
 /**
- * The parameters of a tile's query, with the comparison and granularity of the page instead of the tile's. Without
- * `compare`, there is no comparison. Without `granularity`, the tile's applies. The position of a parameter is its id.
- * The dashboard and the server share this function.
+ * Returns the parameters of a tile's query with the comparison and granularity of the page. Without `compare`, there is
+ * no comparison. Without `granularity`, the tile's own granularity applies. The id of a parameter is its position. The
+ * dashboard and the server share this function.
  */
 export function parametersOf(
   parameters: readonly TileParameter[],

@@ -36,8 +36,8 @@ export function boardRoutes(deps: RouteDeps, runQueries: RunQueries) {
   const raw = { parse: "none" } as const
   return (
     new Elysia({ prefix: "/v1" })
-      // As for saved views, `read:reports` is not enough: the filters of a tile can name a person. A share link can
-      // read its own board.
+      // As with saved views, `read:reports` is not enough, because the filters of a tile can name a person. A share
+      // link can read its own board.
       .get("/boards", route("read:data", showBoards))
       .get("/boards/:id", route("read:reports", showBoard))
       .post(
@@ -85,9 +85,9 @@ async function queryTile(
 }
 
 /**
- * The board with the tiles that the caller can see, and the caller whose access applies to their websites. A share link
- * to a board reads what its creator can see, except people. Throws `board_unknown`, `key_website_mismatch`,
- * `scope_missing` and `section_missing`.
+ * Returns the board with the tiles that the caller can see, and the caller whose permissions apply to the websites of
+ * the tiles. A share link to a board shows what its creator can see, except people. Throws `board_unknown`,
+ * `key_website_mismatch`, `scope_missing` and `section_missing`.
  */
 function readableBoard(
   deps: RouteDeps,
@@ -161,17 +161,19 @@ async function removeBoard(deps: RouteDeps, { caller, id }: AuthenticatedRequest
   return {}
 }
 
-/** The board without the tiles of websites that the caller cannot access. */
+/** Returns the board without tiles for websites that the caller cannot access. */
 function visibleBoard(deps: RouteDeps, board: Board<Tile>, caller: Caller): BoardJson {
   return boardJson(board, tileFilter(deps, caller))
 }
 
-/** The tiles that a share link shows, without the paths of reports that it cannot open. */
+/** Returns the tiles for a share link, without the paths of reports that it cannot open. */
 function sharedTiles(tiles: readonly Tile[], now: number): Tile[] {
   return tiles.filter((tile) => isReport(tile, now)).map(({ path: _path, ...tile }) => tile)
 }
 
-/** Returns a filter that is true if the caller can see a tile of this website. null: the website of the board. */
+/**
+ * Returns a filter that is true if the caller can see tiles for a website. null stands for the website of the board.
+ */
 function tileFilter(deps: RouteDeps, caller: Caller): (websiteId: string | null) => boolean {
   return (websiteId) => websiteId === null || canSee(deps, caller, websiteId)
 }
@@ -186,7 +188,8 @@ function contextOf(deps: RouteDeps, caller: Caller, place: WebsitePlace, now: nu
     now,
     newId,
     websiteError: (id) => {
-      if (place !== null) return "is only for boards of all websites: a tile shows the website of its board"
+      if (place !== null)
+        return "is only for boards of all websites; on other boards, tiles show the website of the board"
       const isKnown = registry.website(id) !== undefined || id === "none"
       return isKnown && canSee(deps, caller, id)
         ? undefined

@@ -6,7 +6,7 @@ import { boardColumns, maxHeight, minSize } from "./layout.ts"
 
 // `expected` is the error message of a schema.
 
-/** Maximum tiles of a board: each runs a query, and on a wallboard one every minute. */
+/** Maximum tiles of a board. Each tile runs a query, and on a wallboard it runs one every minute. */
 export const maxTiles = 24
 
 const integer = (minimum: number, maximum: number, description: string) =>
@@ -49,12 +49,12 @@ const measure = Type.Object(
     format,
     better: Type.Optional(
       Type.Union([Type.Literal("higher"), Type.Literal("lower")], {
-        description: "Which values are better; absent: changes are neutral",
+        description: "Whether higher or lower values are better; absent: changes are neutral",
         expected: "must be higher or lower",
       }),
     ),
   },
-  { ...strict, description: "A column, and how it is shown" },
+  { ...strict, description: "A column and how it is shown" },
 )
 
 // The range comes from the page that shows the board.
@@ -78,7 +78,7 @@ const query = (parameters: number, description: string) =>
     {
       ...strict,
       description:
-        "Body of POST /v1/query without its range. The page of the board sets compare and granularity, except the granularity of retention",
+        "Body of POST /v1/query without a range. The board page sets compare and granularity, except the granularity of retention",
     },
   )
 
@@ -96,7 +96,7 @@ const shared = {
       minLength: 1,
       maxLength: 255,
       description:
-        "On a board of all websites: the website that the tile shows; none: events without a website; absent: all websites",
+        "The website that the tile shows, on a board of all websites; none: events without a website; absent: all websites",
       expected: "must be the id of a website, or none",
     }),
   ),
@@ -107,13 +107,15 @@ const shared = {
 }
 
 const placement = {
-  x: integer(0, boardColumns - minSize, `Column of the left edge; a board has ${boardColumns}`),
+  x: integer(0, boardColumns - minSize, `Column of the left edge; a board has ${boardColumns} columns`),
   y: integer(0, 1_000, "Row of the top edge. Each tile moves up until it touches another"),
   width: integer(minSize, boardColumns, "Columns"),
   height: integer(minSize, maxHeight, "Rows"),
 }
 
-/** The two schemas of a tile kind: in a request, where the position is optional, and on a board. */
+/**
+ * Returns the two schemas of a tile kind: one for requests, where the position is optional, and one for stored boards.
+ */
 function tile<Kind extends string, Fields extends TProperties>(kind: Kind, fields: Fields) {
   const content = { kind: Type.Literal(kind, { expected: `must be ${kind}` }), ...shared, ...fields }
   return {
@@ -137,7 +139,7 @@ const kinds = {
   chart: tile("chart", {
     query: query(
       2,
-      "Values over time; with `by`, a second parameter returns the parts of the first, shown as a stack",
+      "Values over time; with `by`, a second parameter returns the parts of the first, shown as stacked bars",
     ),
     measure,
     by: Type.Optional(column("Column with the name of each line, or of each part of a stack")),
@@ -169,7 +171,7 @@ const kinds = {
 
 export type TileKind = keyof typeof kinds
 
-/** Object.keys loses the literal types. */
+/** Asserted because Object.keys loses the literal types. */
 export const tileKinds = Object.keys(kinds) as TileKind[]
 
 export const newTileSchemas = {
@@ -207,7 +209,7 @@ export const boardChangesSchema = Type.Object(
       Type.Integer({
         minimum: 1,
         description:
-          "The revision that the change is based on. If the board is at a different revision, the change is rejected with the reason `conflict`",
+          "The revision that the change is based on. If the board has a different revision, the change is rejected with the reason `conflict`",
         expected: "must be a whole number above 0",
       }),
     ),
@@ -216,8 +218,8 @@ export const boardChangesSchema = Type.Object(
 )
 
 /**
- * Request schemas that accept any tiles. Each tile is validated by its kind, because a union would report only the
- * errors of its first kind.
+ * Used in request schemas, which accept any tiles. Each tile is then validated against the schema of its kind, because
+ * a union would report only the errors for its first member.
  */
 const anyTiles = Type.Optional(Type.Array(Type.Unknown(), { maxItems: maxTiles, expected: expectedTiles }))
 export const newBoardRequestSchema = Type.Object({ ...newBoardSchema.properties, tiles: anyTiles }, strict)
@@ -230,7 +232,7 @@ const boardFields = {
   id: Type.String({ description: "Id" }),
   websiteId: viewSchema.properties.websiteId,
   name,
-  revision: Type.Integer({ description: "Revision number: starts at 1, goes up with each change" }),
+  revision: Type.Integer({ description: "Revision number; starts at 1 and increases with each change" }),
   createdAt: time("Creation time"),
   updatedAt: time("Time of the last change"),
 }
@@ -250,7 +252,7 @@ const { startDate, endDate, preset, timeZone, granularity, compare } = querySche
 
 /**
  * A request to run a tile's query. The server builds the query, so the request contains only the settings chosen on the
- * page of the board.
+ * board page.
  */
 export const tileQuerySchema = Type.Object(
   {

@@ -7,17 +7,17 @@ import { parametersOf } from "./parameters.ts"
 import type { NewTile, Tile, TileKind, TileQueryJson } from "./schema.ts"
 
 /**
- * Maximum length of a tile as JSON, in characters: enough for a funnel of ten steps with a dozen filters each. The
- * limit keeps boards small, because a board is loaded as a whole.
+ * Maximum length of a tile as JSON, in characters. This is enough for a funnel of ten steps with a dozen filters each.
+ * Tiles are limited because a board is loaded as a whole.
  */
 const maxTileLength = 16_384
 
-/** The query type that a kind of tile requires. Absent: any type that has the tile's columns. */
+/** The query type that each kind of tile requires. Kinds not listed accept any type that has the tile's columns. */
 const requiredQueryType: Partial<Record<TileKind, string>> = { funnel: "funnel", retention: "retention" }
 
 /**
- * Returns the errors in a tile's query: the query must be valid and return the columns that the tile shows. The tile
- * already matches its schema. `now`: Unix ms. `canReadData`: true if the query can use visitor, session and profile
+ * Returns the errors in a tile's query. The query must be valid and return the columns that the tile shows. The tile
+ * must already match its schema. `now`: Unix ms. `canReadData`: true if the query can use visitor, session and profile
  * ids.
  */
 export function queryErrors(tile: NewTile, now: number, canReadData = true): FieldError[] {
@@ -41,7 +41,7 @@ export function queryErrors(tile: NewTile, now: number, canReadData = true): Fie
   }
 }
 
-/** True if callers without read:data can run the query of a tile. `now`: Unix ms. */
+/** True if callers without read:data can run the tile's query. `now`: Unix ms. */
 export function isReport(tile: NewTile, now: number): boolean {
   return queryErrors(tile, now, false).length === 0
 }
@@ -56,13 +56,13 @@ export function queryOf(
 }
 
 function parse({ query }: NewTile, now: number, canReadData: boolean): { parameters: ParsedParameter[] } {
-  // The query does not run now: any range and website will do.
+  // The query is only validated here, so any range and website will do.
   const body = { ...query, preset: "last_7d" }
   const steps = parseQueries(body, { websites: [], now, zone: "UTC", canReadData, limits: fullLimits })
   for (;;) {
     const step = steps.next()
     if (!step.done) continue
-    // It is a single query, not a batch.
+    // Asserted because this is a single query, not a batch.
     const [parsed] = step.value.queries as [ParsedQuery]
     return parsed
   }
@@ -89,7 +89,7 @@ function parameterErrors(
     ]
   }
   if (tile.kind === "chart" && granularity === undefined) {
-    return [{ field: `${field}.granularity`, message: "is required: a chart shows values over time" }]
+    return [{ field: `${field}.granularity`, message: "is required, because a chart shows values over time" }]
   }
   // Only the first parameter provides columns.
   if (index > 0) return []
@@ -106,7 +106,7 @@ function parameterErrors(
     }))
 }
 
-/** The columns that a tile shows, with the fields that name them. */
+/** Returns the columns that a tile shows, with the fields that name them. */
 function columnsOf(tile: NewTile): { field: string; column: string }[] {
   switch (tile.kind) {
     case "table":
