@@ -29,18 +29,19 @@ export type AppDeps = IngestDeps &
   TrackerSettings
 
 /**
- * HSTS for one year, without subdomains: other servers can run there. Sent only if this process terminates TLS. Behind
- * a proxy, HSTS is the proxy's decision.
+ * HSTS for one year, without subdomains, because other servers can run there. Sent only if this process terminates TLS.
+ * Otherwise, HSTS is left to the proxy.
  */
 const strictTransportHeader = { "Strict-Transport-Security": "max-age=31536000" }
 
 /**
  * Creates the app with all routes; the caller starts the listener. The ingestion routes read their bodies themselves
  * (`parse: "none"`), because Elysia's parsers would run before the contract's checks. `onError` comes first, because
- * Elysia applies it only to routes that are added later. Errors of other routes would reach the client unchanged.
+ * Elysia applies it only to routes that are added later. Errors of routes added earlier would reach the client
+ * unchanged.
  */
 export function createApp(deps: AppDeps) {
-  // Otherwise Elysia searches for the path after the 12th character of the URL, and misses it if the host is short.
+  // By default, Elysia looks for the path after the 12th character of the URL, and misses it if the host is short.
   const app = new Elysia({ handler: { standardHostname: false } })
   const hostCheck = new HostCheck()
   const runQueries = queryRunner(deps)
@@ -51,7 +52,7 @@ export function createApp(deps: AppDeps) {
   app.wrap(
     (handle: (request: Request, ...rest: unknown[]) => unknown) =>
       (request: Request, ...rest: unknown[]) => {
-        // From here on, the URL has no --base-path: either a proxy has removed it, or this line does.
+        // From here on, the URL has no --base-path. If the proxy has not removed it, this line does.
         if (basePath !== "") removeBasePath(request, basePath)
         if (hostCheck.isValid(request)) {
           const ingest = ingestHandlers.get(exactPathOf(request.url))
@@ -73,7 +74,7 @@ export function createApp(deps: AppDeps) {
         return response
       })
       .use(ingestApp(ingestHandlers))
-      // Counts the routes below. The routes above count themselves, which saves them the cost of a hook.
+      // Counts requests for the routes below. The routes above count their own, which is faster than a hook.
       .onAfterHandle(({ request, route, responseValue }) => {
         if (responseValue instanceof Response) {
           deps.requests.add(`${request.method} ${route}`, responseValue.status)
@@ -161,8 +162,8 @@ function preflightApp(deps: AppDeps): Elysia {
 }
 
 /**
- * True for the routes that pages from any origin can call: only their errors echo the origin. `GET /` is not one of
- * them: it serves the dashboard.
+ * True for the routes that pages from any origin can call. Only their errors echo the origin. `GET /` is not one of
+ * them, because it serves the dashboard.
  */
 function isIngestPath({ settings }: AppDeps, method: string, pathname: string): boolean {
   if (pathname === "/" && (method === "GET" || method === "HEAD")) return false

@@ -15,9 +15,9 @@ export interface Target {
   readonly outfile: string
   /** The Bun executable that the program is appended to. Executables for other platforms are downloaded once. */
   readonly bun: Bun.Build.CompileTarget
-  /** The prebuilt addon of better-sqlite3 to embed: see src/store/db/driver.ts. */
+  /** The prebuilt addon of better-sqlite3 to embed. See src/store/db/driver.ts. */
   readonly addon: string
-  /** A release fails without this binary. */
+  /** A release fails if this binary cannot be built. */
   readonly required?: true
 }
 
@@ -38,8 +38,8 @@ const root = join(import.meta.dir, "..")
  */
 const recordFile = join(root, "node_modules/.cache/databuddy-build.json")
 /**
- * Temporary files that are embedded in the binary. Not in node_modules, which clones can share: another build would
- * overwrite them. The source map contains their path, which must be the same in every clone.
+ * Temporary files that are embedded in the binary. They are not in node_modules, which clones can share, because
+ * another build would overwrite them. Their path is part of the source map, so it must be the same in every clone.
  */
 const embeddedFolder = join(root, "dist/.embedded")
 
@@ -76,7 +76,7 @@ function recordOf(binary: string, sources: string) {
   return { sources, size, mtimeMs }
 }
 
-/** True if `bun run build` created `binary` from the current sources. */
+/** True if `bun run build` built `binary` from the current sources. */
 export function isUpToDate(binary: string): boolean {
   try {
     return readFileSync(recordFile, "utf8") === JSON.stringify(recordOf(binary, sourcesDigest()))
@@ -86,8 +86,8 @@ export function isUpToDate(binary: string): boolean {
 }
 
 /**
- * SHA-256 over the path and content of every file that affects the binary. Modification times are useless: git sets
- * them at checkout.
+ * SHA-256 of the path and content of every file that affects the binary. Modification times are useless, because git
+ * sets them at checkout.
  */
 function sourcesDigest(): string {
   const hash = createHash("sha256")
@@ -101,9 +101,9 @@ function sourcesDigest(): string {
   return hash.digest("hex")
 }
 
-/** Builds all targets. Continues after a failure; returns 1 if a required binary is missing. */
+/** Builds all targets, and continues after a failure. Returns exit code 1 if a required binary could not be built. */
 async function buildAll(): Promise<number> {
-  // Binaries of an earlier build must not look like results of this one.
+  // Binaries from an earlier build must not be mistaken for results of this one.
   await rm(join(root, "dist"), { recursive: true, force: true })
   let code = 0
   const licenses = licenseTexts(root, await packagesInBinaries())
@@ -137,8 +137,8 @@ export default createDatabase(() => addon ??= loadAddon(file), false)
 }
 
 /**
- * Leaves out the parts of the ACME library that are not used here. src/acme/client.ts replaces its transport, so the
- * build of axios for browsers, without proxies and forms, is enough. The runtime creates the keys, so node-forge is not
+ * Leaves out the parts of the ACME library that are not used here. src/acme/client.ts replaces its transport, so
+ * axios's browser build, which lacks proxies and forms, is enough. The runtime creates the keys, so node-forge is not
  * needed.
  */
 function slimAcmeClient(): Bun.BunPlugin {
@@ -166,7 +166,7 @@ export function packagesInBinaries(): Promise<BundledPackage[]> {
   ])
 }
 
-/** Embeds the licenses as a file, so that startup does not read them. */
+/** Embeds the licenses as a file, so that they are not loaded at startup. */
 async function embedLicenses(licenses: string): Promise<Bun.BunPlugin> {
   await Bun.write(join(embeddedFolder, "licenses.txt"), licenses)
   return {
@@ -207,8 +207,8 @@ export async function build(
     sourcemap: "inline",
     // The workers share the code of the main thread.
     splitting: true,
-    // Adds no hash to the names of embedded files: the names of the dashboard's scripts already contain one, and its
-    // pages refer to them.
+    // Adds no hash to the names of embedded files. The names of the dashboard's scripts already contain one, and its
+    // pages refer to them by name.
     naming: { asset: "[name].[ext]" },
     // Avoids parsing the sources at every start: a command takes 0.03 s of CPU time instead of 0.06 s, and the server
     // saves more.
@@ -217,8 +217,8 @@ export async function build(
     compile: {
       target: bun,
       outfile: join(root, outfile),
-      // Configuration comes only from flags and the environment, never from the working directory: a .env there
-      // can belong to another program, and a bunfig.toml can run code.
+      // Configuration comes only from flags and the environment, never from the working directory. A .env there can
+      // belong to another program, and a bunfig.toml can run code.
       autoloadDotenv: false,
       autoloadBunfig: false,
       autoloadTsconfig: false,
@@ -238,7 +238,7 @@ export async function build(
     report(`${outfile} was not built: ${causes}`)
     return false
   }
-  // Bun also writes the embedded source map to a file, which nothing needs.
+  // Bun also writes the embedded source map to a file. Nothing needs it.
   for (const output of result.outputs) if (output.kind === "sourcemap") await rm(output.path)
   report(`${outfile} built`)
   return true
@@ -251,7 +251,7 @@ export function hostAddon(): string {
 
 function commit(): string {
   try {
-    // --git-dir limits git to this repository: an unpacked archive can be inside another one.
+    // --git-dir limits git to this repository, because an unpacked archive can be inside another one.
     const git = Bun.spawnSync(["git", "--git-dir=.git", "rev-parse", "--short=10", "HEAD"], { cwd: root })
     return git.success ? git.stdout.toString().trim() : "unknown"
   } catch {

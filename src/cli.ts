@@ -10,16 +10,16 @@ const exitCodes = { success: 0, failure: 1, usageError: 2, closedPipe: 141 } as 
 
 const exitCodeMeanings = {
   [exitCodes.success]: "Success.",
-  [exitCodes.failure]: "The command failed, or it found something that needs attention.",
-  [exitCodes.usageError]: "The command line is wrong.",
+  [exitCodes.failure]: "The command failed or found something that needs attention.",
+  [exitCodes.usageError]: "The command line is invalid.",
   [exitCodes.closedPipe]: "The process reading the output closed the pipe.",
 }
 
 type AddCommand = (root: Command, context: Context) => void
 
 /**
- * The commands in the order of --help. Only the module of the command that runs is loaded: loading all of them takes
- * longer than most commands.
+ * The commands in the order of --help. Only the module of the command that runs is loaded, because loading all of them
+ * takes longer than most commands.
  */
 const commands = new Map<string, () => Promise<AddCommand>>(
   Object.entries({
@@ -77,9 +77,7 @@ async function execute(args: string[], context: Context): Promise<void> {
 const versionCode = "commander.version"
 const versionFlags = ["-V", "--version"]
 
-/**
- * Builds the program with the command that `args` names, or with all commands, as --help needs them, if it names none.
- */
+/** Builds the program with the command named in `args`. If none is named, adds all commands, which --help lists. */
 async function program(args: string[], context: Context): Promise<Command> {
   const root = new Command("databuddy")
     .description(
@@ -89,7 +87,7 @@ async function program(args: string[], context: Context): Promise<Command> {
     .configureOutput({ writeOut: context.out, writeErr: context.err })
     .showHelpAfterError("(see --help)")
     .option(versionFlags.join(", "), "print the versions on one line")
-    // Commander's version() needs its text at startup; `execute` opens SQLite only when the flag is given.
+    // Commander's version() would need the text at startup. This way, SQLite is opened only when the flag is given.
     .on("option:version", () => {
       throw new CommanderError(exitCodes.success, versionCode, "")
     })
