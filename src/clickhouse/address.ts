@@ -13,7 +13,7 @@ export interface ClusterAddress {
 /** Flags of commands that use a cluster. */
 export interface ClusterOptions {
   clickhouse?: string
-  /** Absent: the variable DATABUDDY_CLICKHOUSE_PASSWORD. */
+  /** The default is the variable DATABUDDY_CLICKHOUSE_PASSWORD. */
   clickhousePasswordFile?: string
 }
 
@@ -40,7 +40,7 @@ export function hasPassword(text: string): boolean {
   return (URL.parse(text)?.password ?? "") !== ""
 }
 
-/** The address and password of the cluster. Throws a UserError if they are missing or invalid. */
+/** Returns the address and password of the cluster. Throws a UserError if they are missing or invalid. */
 export function clusterLogin(
   options: ClusterOptions,
   env: NodeJS.ProcessEnv,
@@ -69,7 +69,7 @@ export function clusterLogin(
   )
 }
 
-/** True for unencrypted HTTP to another host. */
+/** True if the address uses unencrypted HTTP and is not on this machine. */
 export function isUnencrypted({ url }: ClusterAddress): boolean {
   const { protocol, hostname } = new URL(url)
   return protocol === "http:" && !isLoopback(hostname)

@@ -10,11 +10,11 @@ import {
 import { codeOf } from "../errors.ts"
 import { type ClusterAddress, clusterName } from "./address.ts"
 
-/** A request to the cluster failed. The message says why, for the operator. */
+/** Thrown when a request to the cluster fails. The message tells the operator why. */
 export class ClusterError extends Error {
   constructor(
     message: string,
-    /** ClickHouse's error number, such as 60 for a missing table; undefined: no response. */
+    /** ClickHouse's error code, such as 60 for a missing table. Undefined if there was no response. */
     readonly number: number | undefined,
     /** The request might still be running in the cluster, or might have succeeded. */
     readonly isOutcomeUnknown: boolean,
@@ -24,7 +24,7 @@ export class ClusterError extends Error {
   }
 }
 
-/** ClickHouse's error numbers. */
+/** ClickHouse's error codes. */
 export const errorNumbers = {
   unknownTable: 60,
   unknownDatabase: 81,
@@ -34,25 +34,25 @@ export const errorNumbers = {
 } as const
 
 export interface RequestTimes {
-  /** ms without progress after which a request is abandoned. */
+  /** A request is abandoned after this many ms without progress. */
   timeout: number
-  /** Seconds after which the cluster itself abandons an insert. */
+  /** The cluster itself abandons an insert after this many seconds. */
   maxInsertSeconds: number
   connections: number
 }
 
-/** 100,000 rows take less than a second; the rest is for a cluster under load. */
+/** Inserting 100,000 rows takes less than a second. The rest allows for a cluster under load. */
 export const requestTimes: RequestTimes = { timeout: 120_000, maxInsertSeconds: 100, connections: 4 }
 
-/** Codes of failures before a request was sent. */
+/** Codes of errors that occur before a request is sent. */
 const unsentCodes = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH"])
-/** Maximum characters of an error message: ClickHouse's messages can contain the statement. */
+/** Maximum characters of an error message. ClickHouse's messages can contain the statement. */
 const maxMessage = 300
 
 /**
  * Settings of inserts. A response must mean that the rows are stored. A repeated insert must not be dropped as a
- * duplicate, because the rows of the first one might have been deleted in the meantime. A server rejects settings that
- * it does not know, so only known ones are sent.
+ * duplicate, because the rows of the first one might have been deleted in the meantime. Servers reject unknown
+ * settings, so only settings that the server knows are sent.
  */
 const insertSettings = {
   async_insert: 0,
@@ -71,8 +71,8 @@ const replicatedInsertSettings = {
 } as const
 
 /**
- * Settings of queries. Their results must be exact, regardless of the user's settings profile. A query is read-only, so
- * that the cluster stops it when its connection is closed.
+ * Settings of queries. Results must be exact, regardless of the user's settings profile. Queries are read-only, because
+ * the cluster stops only read-only queries when the connection is closed.
  */
 const querySettings = {
   readonly: "2",
@@ -129,7 +129,7 @@ function* multipart(
 export class Cluster {
   readonly name: string
   readonly #client: ClickHouseClient
-  /** Settings of inserts that this server knows, by whether tables are replicated. */
+  /** Insert settings that this server knows, by whether tables are replicated. */
   readonly #settings = new Map<boolean, ClickHouseSettings>()
 
   constructor(
@@ -152,7 +152,7 @@ export class Cluster {
   }
 
   /**
-   * Yields the rows of a query, as arrays, in chunks. `parameters`: values for `{name:Type}` in the query.
+   * Yields the rows of a query in chunks. Each row is an array. `parameters`: values for `{name:Type}` in the query.
    */
   async *rows<Row extends unknown[]>(
     query: string,
@@ -175,8 +175,9 @@ export class Cluster {
   }
 
   /**
-   * Returns the rows of a query over tables that are sent with it. Everything is in the body, because the length of a
-   * URL is limited. If `signal` is aborted, the cluster stops the query, and the promise rejects with the reason.
+   * Runs a query on tables that are sent with it, and returns the rows. Everything is in the body, because the length
+   * of a URL is limited. If `signal` is aborted, the cluster stops the query and the promise rejects with the abort
+   * reason.
    */
   async queryWithTables<Row extends unknown[]>(
     query: string,
@@ -244,7 +245,7 @@ export class Cluster {
         values: Readable.from(rows, { objectMode: false }),
         clickhouse_settings: settings,
       })
-      // An error that occurs after the headers is in the body, which is otherwise empty.
+      // If an error occurs after the headers are sent, it is in the body, which is otherwise empty.
       const answer = await new Response(Readable.toWeb(stream) as ReadableStream).text()
       if (answer.trim() !== "") throw new Error(answer)
     } catch (error) {
@@ -267,7 +268,7 @@ export class Cluster {
       },
     )
     const settings = Object.fromEntries(names.map(([name]) => [name, all[name]]))
-    // The types of the client do not include all settings.
+    // The client's types do not include all settings.
     const result = {
       ...settings,
       wait_end_of_query: 1,
@@ -279,7 +280,7 @@ export class Cluster {
 
   #error(error: unknown): ClusterError {
     if (error instanceof ClusterError) return error
-    // A server of another version might have replaced this one.
+    // The server might have been replaced with another version.
     this.#settings.clear()
     const message = error instanceof Error ? error.message : String(error)
     const [line = ""] = message.split("\n")

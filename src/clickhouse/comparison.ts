@@ -17,15 +17,15 @@ export interface WebsiteDay {
 
 /** A day on which the two sides differ. */
 export interface Difference extends WebsiteDay {
-  /** Events in the file, and those that were removed from it. */
+  /** Number of events in the file, including those removed from it. */
   here: number
   inCluster: number
 }
 
 export interface Comparison {
-  /** Number of events up to the id that are in the file, or were removed from it. */
+  /** Number of events up to the id that are in the file or were removed from it. */
   events: number
-  /** Those of them that were removed: only the cluster has them. */
+  /** How many of these events were removed. Only the cluster has them. */
   removed: number
   /** Number of combinations of website and day. */
   days: number
@@ -39,14 +39,14 @@ export type Pause = (events: number) => Promise<void>
 export const rowsPerStep = 1_000
 
 /**
- * Compares all events with ids up to `lastId` on both sides, those of the file and those that were removed from it.
- * Holds a number and a hash for each website and day in memory.
+ * Compares all events with ids up to `lastId` in the file and in the cluster. Events that were removed from the file
+ * count as part of it. Holds a number and a hash for each website and day in memory.
  */
 export async function compare(db: Db, cluster: Cluster, lastId: number, pause: Pause): Promise<Comparison> {
   const here = await sumsOf(db, lastId, pause)
   const differences: Difference[] = []
   const seen = new Set<string>()
-  // Runs one query per day: a single query would not respond for minutes, and the client would abandon it.
+  // Runs one query per day. A single query would not respond for minutes, and the client would abandon it.
   const days = "select distinct toInt32(day) as number from events order by number"
   const query = `
     select website, count(), toString(sum(${rowHash}))
@@ -77,18 +77,18 @@ export async function compare(db: Db, cluster: Cluster, lastId: number, pause: P
   return { events, removed, days: new Set([...here.keys(), ...seen]).size, differences }
 }
 
-/** rid → id of the websites that are not deleted; of events without a website: null. */
+/** Maps the rid to the id of each website that is not deleted. The id is null for events without a website. */
 export function visibleWebsites(db: Db): Map<number, string | null> {
   const websites = new Map<number, string | null>(listWebsites(db).map(({ rid, id }) => [rid, id]))
   return websites.set(withoutWebsite, null)
 }
 
-/** A website and day of which events were removed. */
+/** A website and day with removed events. */
 interface RemovedSum extends WebsiteDay {
   sum: Sum
 }
 
-/** Removed days, without those of deleted websites. */
+/** Returns the removed days, without those of deleted websites. */
 function visibleRemovedDays(db: Db): RemovedSum[] {
   const websites = visibleWebsites(db)
   return removedDays(db).flatMap((removed) => {
@@ -97,7 +97,7 @@ function visibleRemovedDays(db: Db): RemovedSum[] {
   })
 }
 
-/** The events of a website and day with ids up to `lastId` that are in the file. Takes 10 µs for each. */
+/** Sums the events in the file for a website and day, with ids up to `lastId`. Takes 10 µs per event. */
 export function localSumOfDay(db: Db, rid: number, { website, day }: WebsiteDay, lastId: number): Sum {
   let sum: Sum = { events: 0, hash: 0n }
   for (const events of eventsOfDay(db, rid, { website, day }, lastId))
@@ -105,7 +105,7 @@ export function localSumOfDay(db: Db, rid: number, { website, day }: WebsiteDay,
   return sum
 }
 
-/** The events of a website and day with ids up to `lastId` that are in the file, in the order of their ids. */
+/** Yields the events in the file for a website and day, with ids up to `lastId`, in the order of their ids. */
 export function* eventsOfDay(
   db: Db,
   rid: number,
@@ -119,8 +119,8 @@ export function* eventsOfDay(
 }
 
 /**
- * The events of a website and day at one moment, with those that were removed; undefined if none were. While `compare`
- * reads, events can move from the rows to the removed ones.
+ * Sums the stored and removed events of a website and day in one snapshot, because events can be removed while
+ * `compare` reads. Returns undefined if none were removed.
  */
 function sumOfRemovedDay(db: Db, { website, day }: WebsiteDay, lastId: number): Sum | undefined {
   const rid = ridOf(db, website)
@@ -131,16 +131,16 @@ function sumOfRemovedDay(db: Db, { website, day }: WebsiteDay, lastId: number): 
   })()
 }
 
-/** The rid of a website, or of events without one; undefined if it was deleted. */
+/** Returns the rid of a website, or of events without one. Undefined if the website was deleted. */
 export function ridOf(db: Db, website: string): number | undefined {
   for (const [rid, id] of visibleWebsites(db)) if ((id ?? "") === website) return rid
   return undefined
 }
 
-/** SQL of the cluster: an event of a website and day with an id up to `lastId`. */
+/** ClickHouse SQL condition for the events of a website and day with ids up to `lastId`. */
 export const ofDay = "website = {website:String} and day = toDate32({day:Int32}) and id <= {lastId:UInt64}"
 
-/** The events of a website and day with ids up to `lastId` in the cluster. */
+/** Sums the events in the cluster for a website and day, with ids up to `lastId`. */
 export async function clusterSumOfDay(
   cluster: Cluster,
   { website, day }: WebsiteDay,
@@ -181,7 +181,7 @@ async function sumsOf(db: Db, lastId: number, pause: Pause): Promise<Map<string,
   return sums
 }
 
-/** A website's id contains no space. */
+/** The separator is a space, because a website's id contains none. */
 function keyOf(website: string, day: number): string {
   return `${day} ${website}`
 }

@@ -2,18 +2,18 @@ import type { IdRange } from "../store/shipping.ts"
 import type { WebsiteDay } from "./comparison.ts"
 import { deletionTarget, quoteText, type SchemaState } from "./schema.ts"
 
-// Only numbers and website IDs that this program generated are interpolated into the statements, because a deletion cannot have
-// parameters. Each statement is a mutation of all parts, which takes the cluster up to a second, so there are few of
-// them, each with many ids.
+// Deletions cannot have parameters, so ids and days are part of the statements. They are numbers and website IDs that
+// this program generated. Each statement is a mutation of all parts and takes the cluster up to a second, so there are
+// few statements with many ids each.
 
 /**
- * Ids, ranges and rows per statement: ClickHouse reads at most 256 KiB of a statement, and an id has at most 16 digits.
+ * Ids, ranges or rows per statement. ClickHouse reads at most 256 KiB of a statement, and an id has at most 16 digits.
  */
 const idsPerStatement = 10_000
 const rangesPerStatement = 500
 const rowsPerStatement = 500
 
-/** Statements that delete the events in these ranges. */
+/** Returns statements that delete the events in these ranges. */
 export function deleteRanges(ranges: readonly IdRange[], schema: SchemaState): string[] {
   const single = ranges.filter(({ first, last }) => first === last)
   const wide = ranges.filter(({ first, last }) => first < last)
@@ -38,7 +38,7 @@ export function deleteRows(rows: readonly ForeignRow[], schema: SchemaState): st
   })
 }
 
-/** A statement that deletes the events of a website and day with ids up to `lastId`. */
+/** Returns a statement that deletes the events of a website and day with ids up to `lastId`. */
 export function deleteDay({ website, day }: WebsiteDay, lastId: number, schema: SchemaState): string {
   return `delete from ${deletionTarget(schema)} where website = ${quoteText(website)} and day = toDate32(${day}) and id <= ${lastId}`
 }

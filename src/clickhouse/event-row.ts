@@ -3,18 +3,16 @@ import { acquisitionFields, clientFields } from "../store/contexts.ts"
 import type { StoredEvent } from "../store/event-reader.ts"
 import { RowEncoder } from "./row-encoder.ts"
 
-// How an event is written to the cluster's table `events`, and read from it. `columns` determines the columns of
-// inserts and selects, and the text that both sides hash.
+// Writes events to the cluster's table `events` and reads them back. `columns` determines the columns of inserts and
+// selects, and the text that both sides hash.
 
 type Value = string | number | boolean | null
 
-/**
- * ClickHouse's types, which determine the encoding in RowBinary, and how a column is selected and converted to text.
- */
+/** ClickHouse's types. They determine how a column is encoded in RowBinary, selected, and converted to text. */
 const types = {
   id: { type: "UInt64", select: (name: string) => name, text: (name: string) => `toString(${name})` },
   text: { type: "LowCardinality(String)", select: (name: string) => name, text: (name: string) => name },
-  /** '' in the cluster, null here. */
+  /** Text that is empty in the cluster where it is null here. */
   textOrEmpty: {
     type: "LowCardinality(String)",
     select: (name: string) => name,
@@ -64,16 +62,19 @@ const columns = [
 /** The columns of an insert, in the order in which `RowEncoder` writes them. */
 export const insertColumns: readonly string[] = columns.map(({ name }) => name)
 
-/** The structure of a table with these columns. */
+/** The structure of the table, in ClickHouse's format. */
 export const tableStructure = columns.map(({ name, type }) => `${name} ${types[type].type}`).join(", ")
 
 /** The select list for `eventOf`. */
 export const selectedColumns = columns.map(({ name, type }) => types[type].select(name)).join(", ")
 
-/** ClickHouse SQL expression for the hash of a row; equals `hashOf`. No text contains NUL: see `plainTextError`. */
+/**
+ * ClickHouse SQL expression for the hash of a row. It equals `hashOf`. NUL separates the texts, because no text
+ * contains it; see `plainTextError`.
+ */
 export const rowHash = `xxHash64(concat(${columns.map(({ name, type }) => types[type].text(name)).join(", '\\0', ")}))`
 
-/** The 64-bit hash of an event. */
+/** Returns the 64-bit hash of an event. */
 export function hashOf(event: StoredEvent): bigint {
   let text = ""
   for (const { field, type } of columns) {
@@ -95,7 +96,7 @@ export function eventOf(row: readonly unknown[]): StoredEvent {
   })
   if (!eventKinds.some((kind) => kind === event.kind))
     throw new Error(`this version does not know the event kind ${String(event.kind)}`)
-  // Contains exactly the columns of the table.
+  // Asserted because the object has exactly the columns of the table.
   return event as unknown as StoredEvent
 }
 
@@ -124,7 +125,7 @@ export class EventEncoder {
     this.rows++
   }
 
-  /** The encoded rows in pieces. */
+  /** Returns the encoded rows in chunks. */
   finish(): Uint8Array[] {
     return this.#encoder.finish()
   }

@@ -17,17 +17,17 @@ import { eventOf, hashOf, selectedColumns } from "./event-row.ts"
 import { readWebsiteLines } from "./writers.ts"
 
 /**
- * Ids per query: the cluster sorts their events in memory. The index on ids finds them without reading everything,
- * because ids follow the time of receipt.
+ * Ids per query. The cluster sorts their events in memory. It finds them by the index on ids without reading
+ * everything, because ids follow the time of receipt.
  */
 const idsPerQuery = 200_000
 
-/** Reads the ids of all later events, so it is only used after a gap. */
+/** Used only after a gap, because it reads the ids of all later events. */
 const nextId = "select minOrNull(id) from events where id > {after:UInt64}"
 
 /**
- * Yields what `writer` shipped, as the lines of an export: its websites, then all events in id order. Leaves out events
- * that still have to be deleted in the cluster, because they would come back.
+ * Yields everything that `writer` shipped as the lines of an export: its websites, then all events in id order. Leaves
+ * out events that are yet to be deleted in the cluster, because an import would restore them.
  */
 export async function* linesOfCluster(
   cluster: Cluster,
@@ -57,20 +57,20 @@ export async function* linesOfCluster(
   }
 }
 
-/** Events per transaction: 20 ms. */
+/** Events per transaction. A transaction takes about 20 ms. */
 const eventsPerWrite = 1_000
 
 interface FetchDeps {
   db: Db
   cluster: Cluster
   random: Random
-  /** Called after each transaction with the number of events so far. */
+  /** Called after each transaction, with the number of events stored so far. */
   onProgress: (events: number) => void
 }
 
 /**
- * Stores all removed events in the file again, with their ids. Returns how many. Only for the process that holds the
- * lock for shipping: otherwise a server could be removing events. If it is interrupted, call it again to finish.
+ * Stores all removed events in the file again, with their ids, and returns their number. The caller must hold the
+ * shipping lock, because a server could be removing events otherwise. If it is interrupted, call it again to finish.
  */
 export async function fetchRemovedDays({ db, cluster, random, onProgress }: FetchDeps): Promise<number> {
   const inserter = new EventInserter(db, new DailyHash(db, random), { withIds: true })
@@ -96,7 +96,7 @@ export async function fetchRemovedDays({ db, cluster, random, onProgress }: Fetc
   return added
 }
 
-/** Inserts the events that are not in the file and not deleted. Returns how many. */
+/** Inserts the events that are neither in the file nor deleted. Returns their number. */
 function insertRemoved(
   db: Db,
   inserter: EventInserter,
@@ -109,7 +109,7 @@ function insertRemoved(
   const [first] = missing
   if (!first) return 0
   const { id: sealedId } = db.prepare(sealedStateSql).get() as { id: number }
-  // Blocks have all events up to this id, so that they are built again.
+  // Blocks contain all events up to this id, so they must be rebuilt.
   if (first.id <= sealedId) reset(db)
   takeBack(
     db,
@@ -125,6 +125,6 @@ function insertRemoved(
   )
   const inserted = inserter.insert(missing.map((event) => eventRowOf(event, rid)))
   if (inserted !== missing.length)
-    throw new Error(`${missing.length - inserted} events have event ids of others`)
+    throw new Error(`${missing.length - inserted} events have the event ids of other events`)
   return inserted
 }

@@ -8,6 +8,6 @@ export function shippingLockPath(database: string): string {
 export function shippingLockError(path: string, holder: string): UserError {
   return new UserError(
     `another process is already shipping the events of ${path.replace(/-shipping$/, "")}${holder}`,
-    "a server with --clickhouse ships everything, including earlier events; its /metrics and databuddy doctor show the progress. To run this command instead, start the server without --clickhouse, or stop it",
+    "a server with --clickhouse ships everything, including earlier events; its /metrics and databuddy doctor show the progress. To run this command instead, stop the server or start it without --clickhouse",
   )
 }

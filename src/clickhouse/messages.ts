@@ -11,7 +11,7 @@ export type ShippingRequest =
       password: string
       keepLocal: number | undefined
     }
-  /** The response to `write`. `error`: why nothing was stored. */
+  /** The response to `write`. `error`: why nothing was stored. Undefined after success. */
   | { type: "written"; id: number; error: string | undefined }
   | { type: "close" }
 

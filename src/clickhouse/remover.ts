@@ -19,9 +19,9 @@ import { deleteDay } from "./deletions.ts"
 import { hashOf } from "./event-row.ts"
 import type { SchemaState } from "./schema.ts"
 
-/** ms between two rounds. A late event of a removed day costs a comparison of that day. */
+/** ms between two rounds. In each round, every removed day with late events is compared again. */
 const roundInterval = 3_600_000
-/** ms of a step: events that arrive meanwhile wait until it has ended. */
+/** Duration of a step in ms. Events that arrive during a step are shipped after it. */
 const stepTime = 5_000
 /** Event ids per transaction. */
 const eventIdsPerWrite = 2_000
@@ -32,13 +32,13 @@ export interface RemoverDeps {
   cluster: Cluster
   /** Stores a change in a transaction of the single writing connection. */
   write: (change: ShippingChange) => Promise<void>
-  /** Waits for ms. Rejects once the shipper is to stop. */
+  /** Waits for this many ms. Rejects when the shipper must stop. */
   sleep: (ms: number) => Promise<void>
-  /** Age of events in ms from which on they are removed from the file; undefined: never. */
+  /** Age in ms at which events are removed from the file. Undefined to keep all events. */
   keepLocal?: number | undefined
   /** Unix ms */
   now: () => number
-  /** ms of a monotonic clock */
+  /** Monotonic clock, in ms. */
   elapsed: () => number
   log: (level: "info" | "warn", message: string, fields?: Record<string, string | number>) => void
 }
@@ -47,27 +47,27 @@ interface Day extends WebsiteDay {
   rid: number
 }
 
-/** A day that the cluster has, and its events in the file. */
+/** A day that the cluster has completely, and its events in the file. */
 interface ComparedDay {
   day: Day
   events: Iterator<StoredEvent[]>
 }
 
 /**
- * Removes events from the file that are older than --keep-local, one website and day after another, once the cluster
- * has the same events of it. Deletes removed events in the cluster that have expired.
+ * Removes events older than --keep-local from the file, one website and day at a time, after checking that the cluster
+ * has the same events for that day. Deletes removed events in the cluster that have expired.
  */
 export class Remover {
-  /** When the next round is due, ms of `elapsed`. */
+  /** When the next round is due, in ms of `elapsed`. */
   #dueAt = Number.NEGATIVE_INFINITY
-  /** Days that are still to be compared in this round. */
+  /** The days that are yet to be compared in this round. */
   #days: Iterator<Day> | undefined
-  /** What is being removed. */
+  /** The day that is being removed. */
   #current: ComparedDay | undefined
 
   constructor(private readonly deps: RemoverDeps) {}
 
-  /** There can be something to remove or to delete. */
+  /** True if there might be something to remove or to delete. */
   get isDue(): boolean {
     const { db, keepLocal, elapsed } = this.deps
     return (
@@ -76,8 +76,8 @@ export class Remover {
   }
 
   /**
-   * Removes events for a few seconds. Call it when everything up to `shippedId` is shipped, and no deletion is left.
-   * Returns true if nothing is left to remove in this round.
+   * Removes events for a few seconds. Call it when everything up to `shippedId` is shipped and no deletions are
+   * pending. Returns true if nothing is left to remove in this round.
    */
   async remove(shippedId: number): Promise<boolean> {
     const { db, keepLocal, elapsed, now, sleep } = this.deps
@@ -102,7 +102,7 @@ export class Remover {
     return false
   }
 
-  /** Call it when the cluster can have lost something: everything is compared again. */
+  /** Makes the next round compare everything again. Call it when the cluster might have lost something. */
   interrupt(): void {
     this.#current = undefined
     this.#days = undefined
@@ -113,7 +113,7 @@ export class Remover {
     this.#dueAt = this.deps.elapsed() + roundInterval
   }
 
-  /** Compares a day: its events in the file, and those that were removed earlier. */
+  /** Compares a day in the cluster with its events in the file and those that were removed earlier. */
   async #isSame(day: Day, shippedId: number): Promise<boolean> {
     const { db, cluster, write, log } = this.deps
     const [local, removed] = db.transaction((): [Sum, Sum | undefined] => [
@@ -123,12 +123,12 @@ export class Remover {
     if (local.events === 0) return false
     const here = removed ? addSums(local, removed) : local
     const there = await clusterSumOfDay(cluster, day, shippedId)
-    // Events that were deleted in the meantime are still in the cluster.
+    // Until they are deleted there, events that were deleted in the meantime are still in the cluster.
     if (isEqual(here, there)) return true
     if (deletedIds(db, shippedId, 1).length > 0) return false
     log(
       "warn",
-      "keeping the events of a day: the cluster differs from the file on that day; comparing both",
+      "the events of a day were not removed, because the cluster differs from the file; comparing both",
       {
         website: day.website,
         day: new Date(day.day * dayMs).toISOString().slice(0, 10),
@@ -137,7 +137,7 @@ export class Remover {
       },
     )
     await write({ type: "rewind", id: shippedId })
-    // A difference that the comparison does not find must not lead to one comparison after another.
+    // Ends the round, so that a difference that the comparison does not find does not cause endless comparisons.
     this.#endRound()
     return false
   }
@@ -182,8 +182,8 @@ export class Remover {
 }
 
 /**
- * The days before a day on which websites have events, each website with its oldest day first. Includes days of late
- * events.
+ * Yields the days before `end` on which websites have events, oldest day first for each website. Includes days with
+ * late events.
  */
 function* daysBefore(db: Db, end: number): Generator<Day> {
   const ids = [...websiteIds(db).values()]

@@ -15,7 +15,7 @@ import { deleteRows, type ForeignRow } from "./deletions.ts"
 import { EventEncoder, insertColumns } from "./event-row.ts"
 import type { SchemaState } from "./schema.ts"
 
-/** Limits of an insert: rows, and bytes in memory. */
+/** Limits of an insert, in rows and in bytes of memory. */
 export interface InsertLimits {
   rows: number
   bytes: number
@@ -25,12 +25,12 @@ export interface RepairDeps {
   db: Db
   cluster: Cluster
   schema: SchemaState
-  /** Events with a higher id are not shipped yet. */
+  /** Events with higher ids are not shipped yet. */
   lastId: number
   limits: InsertLimits
   pause: () => Promise<void>
   write: (change: RemovalChange) => Promise<void>
-  /** Called for a removed day of which the cluster has other events than were removed. */
+  /** Called for a removed day if the events in the cluster differ from the events that were removed. */
   onCorrection: (day: WebsiteDay, from: RemovedDay, to: number) => void
 }
 
@@ -38,9 +38,9 @@ export interface RepairDeps {
 const maxForeignRows = 100_000
 
 /**
- * Makes the events in the cluster equal to those in the file on the given days. Holds the ids of one day of a website
- * in memory. On days of which events were removed from the file, nothing is deleted in the cluster, which has the only
- * copy: what it has counts from then on as what was removed.
+ * Makes the events in the cluster equal to those in the file on the given days. Holds the ids of one website and day in
+ * memory. On days with events that were removed from the file, nothing is deleted in the cluster, because it has the
+ * only copy. What the cluster has then becomes the record of what was removed.
  */
 export async function repair(days: readonly WebsiteDay[], deps: RepairDeps): Promise<void> {
   let foreign: ForeignRow[] = []
@@ -61,7 +61,7 @@ export async function repair(days: readonly WebsiteDay[], deps: RepairDeps): Pro
   await remove()
 }
 
-/** Records what the cluster has of a removed day besides the events of the file. */
+/** Records the events that the cluster has on a removed day besides those in the file. */
 async function correctRemovedDay(
   rid: number,
   day: WebsiteDay,
@@ -70,7 +70,8 @@ async function correctRemovedDay(
   const local = localSumOfDay(db, rid, day, lastId)
   const removed = findRemovedDay(db, rid, day.day)
   const sum = subtractSums(await clusterSumOfDay(cluster, day, lastId), local)
-  // The next comparison reports a cluster that has less than was just sent, and counts again what is being deleted.
+  // Skipped if the cluster has less than was just sent, or while deletions are pending. The next comparison covers
+  // both.
   if (!removed || isEqual(sum, removed) || sum.events < 0 || deletedIds(db, lastId, 1).length > 0) return
   const missing = Math.max(0, removed.missing + removed.events - sum.events)
   const expected = { events: removed.events, hash: removed.hash }
@@ -106,7 +107,7 @@ async function sendDay(
   return ids
 }
 
-/** The rows of a day that are not in `ids`. */
+/** Returns the rows of a day that are not in `ids`. */
 async function otherRows(
   { website, day }: WebsiteDay,
   ids: ReadonlySet<number>,

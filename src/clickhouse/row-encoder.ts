@@ -1,6 +1,6 @@
 /** Bytes of a chunk. Several hundred events fit. */
 const chunkBytes = 1_048_576
-/** Maximum UTF-16 units of a text whose UTF-8 length certainly fits in one byte, at three bytes per unit. */
+/** Up to this many UTF-16 units, the UTF-8 length of a text fits in one byte, at three bytes per unit. */
 const shortText = 42
 
 /** Encodes rows in the format RowBinary. */
@@ -15,7 +15,7 @@ export class RowEncoder {
     return this.#bytes + this.#at
   }
 
-  /** The encoded rows in pieces. */
+  /** Returns the encoded rows in chunks. */
   finish(): Uint8Array[] {
     return [...this.#chunks, this.#chunk.subarray(0, this.#at)]
   }
@@ -33,7 +33,7 @@ export class RowEncoder {
     this.#chunk[this.#at++] = value
   }
 
-  /** Writes 64 bits, little endian. */
+  /** Writes a 64-bit integer, little endian. */
   integer(value: number): void {
     this.#reserve(8)
     this.#chunk.writeInt32LE(value | 0, this.#at)

@@ -9,13 +9,13 @@ interface ClusterMigration {
   sql: string
 }
 
-/** In order of application. Append only: a released migration never changes. */
+/** In the order in which they are applied. Append only, because a released migration never changes. */
 const migrations: readonly ClusterMigration[] = [{ name: "0001_events", sql: events }]
 
 /**
- * Tables that are spread over the shards of a cluster, and the expression for the shard of a row. It depends only on
- * the row, so that a row that is sent twice goes to the same shard. The events of a visitor are on one shard, as
- * funnels and distinct counts require. All other tables are complete on every server.
+ * Tables that are distributed over the shards of a cluster, with the expression for the shard of a row. It depends only
+ * on the row, so a row that is sent twice goes to the same shard. Funnels and distinct counts require that all events
+ * of a visitor are on one shard. All other tables are complete on every server.
  */
 const sharded: Readonly<Record<string, string>> = {
   events: "cityHash64(website, ifNull(anonymous_id, toString(id)))",
@@ -35,7 +35,7 @@ settings fsync_after_insert = 1, fsync_part_directory = 1`
 /** State of the tables in a database of a cluster. */
 export interface SchemaState {
   pending: string[]
-  /** The cluster whose tables are replicated and distributed; undefined: plain tables. */
+  /** The cluster if tables are replicated and distributed. Undefined for plain tables. */
   cluster: string | undefined
 }
 
@@ -43,7 +43,7 @@ type AppliedRow = [name: string, checksum: string, cluster: string]
 
 const checksum = (sql: string) => createHash("sha256").update(sql).digest("hex")
 
-/** Reads which migrations were applied. Throws a ClusterError, or a UserError if a later version applied one. */
+/** Reads which migrations have been applied. Throws a ClusterError, or a UserError if a later version applied one. */
 export async function readSchema(cluster: Cluster): Promise<SchemaState> {
   return schemaState(await appliedRows(cluster), cluster.name)
 }
@@ -54,7 +54,7 @@ export function schemaState(applied: readonly AppliedRow[], where: string): Sche
     const ours = migrations.find((migration) => migration.name === name)
     if (!ours) {
       throw new UserError(
-        `the tables in ${where} were created by a newer databuddy: they have the migration ${name}, which this version does not know`,
+        `the tables in ${where} were created by a newer version: it applied the migration ${name}, which this version does not know`,
         "run the newer version; nothing was changed",
       )
     }
@@ -75,15 +75,15 @@ export function requireSchema({ pending }: SchemaState, where: string): void {
   const [first] = pending
   if (first === undefined) return
   throw new UserError(
-    `the tables in ${where} are missing or old: the migration ${first} has not been applied`,
+    `the tables in ${where} are missing or outdated: the migration ${first} has not been applied`,
     "run databuddy clickhouse migrate with the same --clickhouse; until then, events stay in the SQLite file",
   )
 }
 
 /**
- * Applies the pending migrations and returns their names. Creates the database if it is missing. `name`: the cluster
- * for replicated and distributed tables. If it is interrupted, call it again to finish. Throws a UserError or a
- * ClusterError.
+ * Applies the pending migrations and returns their names. Creates the database if it is missing. `name`: the cluster on
+ * which to create replicated and distributed tables. If it is interrupted, call it again to finish. Throws a UserError
+ * or a ClusterError.
  */
 export async function migrateCluster(
   cluster: Cluster,
@@ -108,7 +108,7 @@ export async function migrateCluster(
   return state.pending
 }
 
-/** Returns all statements, for applying them manually. */
+/** Returns all statements, to apply them manually. */
 export function printedSchema(address: ClusterAddress, name: string | undefined): string {
   const statements = [
     databaseStatement(address, name),
@@ -122,9 +122,7 @@ export function printedSchema(address: ClusterAddress, name: string | undefined)
   return `${statements.join(";\n\n")};\n`
 }
 
-/**
- * The table to which deletions are applied, with its cluster. Distributed tables do not support deletions.
- */
+/** Returns the table in which to delete rows, with its cluster. Distributed tables do not support deletions. */
 export function deletionTarget({ cluster }: SchemaState): string {
   return cluster === undefined ? "events" : `events_local on cluster ${quoteText(cluster)}`
 }
@@ -154,8 +152,8 @@ const table = /create table if not exists (\w+) \(/
 const engine = /engine = ReplacingMergeTree\((\w*)\)/
 
 /**
- * Splits a file into statements. For a cluster, tables are replicated, and those in `sharded` get a distributed table
- * on top.
+ * Splits a file into statements. In a cluster, tables are replicated, and those in `sharded` get a distributed table on
+ * top.
  */
 function statementsOf(sql: string, cluster: string | undefined): string[] {
   const statements = sql
@@ -172,7 +170,7 @@ function replicated(statement: string, cluster: string): string[] {
   const key = sharded[name]
   const local = key === undefined ? name : `${name}_local`
   const on = `on cluster ${quoteText(cluster)}`
-  // Without {shard} in the path, but with it in the name, all servers are replicas of one table.
+  // If {shard} is in the name but not in the path, all servers are replicas of one table.
   const path =
     key === undefined
       ? `/clickhouse/tables/{database}/${local}`
@@ -192,7 +190,7 @@ engine = Distributed(${quoteText(cluster)}, currentDatabase(), ${local}, ${key})
   ]
 }
 
-/** Quotes a text as a literal, for statements where parameters are not possible. */
+/** Quotes a text as a literal, for statements that cannot have parameters. */
 export function quoteText(text: string): string {
   return `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`
 }

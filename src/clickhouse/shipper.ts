@@ -30,31 +30,30 @@ export interface ShipperDeps extends RemoverDeps {
 /** Limits of a shipment. Two inserts are in memory at a time. */
 export interface ShipperLimits extends InsertLimits {
   /**
-   * How long the cluster might still be executing an insert that got no response, in ms. Deletions wait until this time
-   * has passed.
+   * How long an insert without a response might still be running in the cluster, in ms. Deletions wait for this time.
    */
   outcomeWindow: number
 }
 
 /**
- * An insert creates a part of 100,000 rows: merging smaller parts costs the cluster more. 16 MiB are sent in less than
- * a second.
+ * An insert creates a part of 100,000 rows, because merging smaller parts costs the cluster more. Sending 16 MiB takes
+ * less than a second.
  */
 export const shipperLimits: ShipperLimits = { rows: 100_000, bytes: 16_777_216, outcomeWindow: 300_000 }
 
 /** Deleted ids per step. */
 const idsPerStep = 20_000
 
-/** ms between two batches of deletions while more events are waiting than fit in a batch. */
+/** ms between two batches of deletions while more events are waiting than fit into a batch. */
 const deletionsInterval = 60_000
 
 export interface StepResult {
-  /** True if the cluster has acknowledged anything in this step. `events` is the number of events. */
+  /** True if the cluster acknowledged anything in this step. `events` is the number of events. */
   hasShipped: boolean
   events: number
   /**
-   * Nothing is left except events that have just arrived. They wait, because each insert creates a part that the
-   * cluster has to merge.
+   * Nothing is left except events that have just arrived. These wait, because each insert creates a part that the
+   * cluster must merge.
    */
   isDone: boolean
 }
@@ -70,14 +69,14 @@ interface Batch {
 }
 
 /**
- * Ships events to a cluster in the order of their ids. A shipment has these steps: the highest id that was ever sent is
- * stored in the file; the rows are inserted; the cluster records how far it got; the watermark moves. A crash anywhere
- * in between sends rows again, which is harmless. There is one shipper per file: the caller holds a lock.
+ * Ships events to a cluster in the order of their ids. A shipment stores the highest id to send in the file, inserts
+ * the rows, records the progress in the cluster, and then advances the watermark. After a crash in between, rows are
+ * sent again, which is harmless. The caller must hold a lock, so that there is only one shipper per file.
  */
 export class Shipper {
-  /** The batch after the one that is being sent. */
+  /** The batch that follows the one being sent. */
   #next: Promise<Batch | undefined> | undefined
-  /** When the next batch of deletions is due while events are waiting, in ms of `elapsed`. */
+  /** When the next batch of deletions is due if events are waiting, in ms of `elapsed`. */
   #deletionsDueAt = Number.NEGATIVE_INFINITY
   /** Deletions wait until this time, in ms of `elapsed`. */
   #outcomeKnownAt = Number.NEGATIVE_INFINITY
@@ -124,7 +123,8 @@ export class Shipper {
   }
 
   /**
-   * Ships deletions and repairs differences. Both can wait while events are waiting. Returns true if nothing is left.
+   * Ships deletions and repairs differences. Either can be postponed while events are waiting. Returns true if nothing
+   * is left.
    */
   async #followUp(isBehind: boolean, schema: SchemaState): Promise<boolean> {
     const { db, elapsed } = this.deps
@@ -134,7 +134,7 @@ export class Shipper {
     const ids = this.#deletions(shipping)
     if (ids.length > 0) await this.#delete(ids, schema)
     if (isBehind || ids.length === idsPerStep) return false
-    // Before a repair, which would take the events of a deleted website for unknown ones.
+    // Runs before a repair, which would mistake the events of a deleted website for unknown events.
     if (!this.#deletionsHeld) await this.#remover.deleteExpired(schema)
     if (shipping.mustCompare) return this.#repair(shipping, schema)
     return this.#deletionsHeld || (await this.#remover.remove(shipping.shippedId))
@@ -145,8 +145,8 @@ export class Shipper {
   }
 
   /**
-   * Deletes the events in the cluster that are newer than this file, which was restored from a backup, and lets the
-   * next steps ship and compare everything else.
+   * Deletes the events in the cluster that are newer than this file, which was restored from a backup. The next steps
+   * ship and compare everything else.
    */
   async replaceNewer(): Promise<void> {
     const { db, cluster, write, now } = this.deps
@@ -154,7 +154,7 @@ export class Shipper {
     const schema = await readSchema(cluster)
     requireSchema(schema, cluster.name)
     const record = await this.#record(shipping, schema)
-    // Written first, so that everything is compared even if the deletion is interrupted.
+    // Stored first, so that everything is compared even if the deletion is interrupted.
     await write({ type: "rewind", id: shipping.shippedId })
     const newer = [{ first: shipping.shippedId + 1, last: Number.MAX_SAFE_INTEGER }]
     for (const statement of deleteRanges(newer, schema)) await cluster.run(statement)
@@ -194,8 +194,8 @@ export class Shipper {
   }
 
   /**
-   * Checks that the tables match this version, and that the cluster still has what it acknowledged. Rewinds if it has
-   * less.
+   * Checks that the tables match this version and that the cluster still has what it acknowledged. Rewinds the
+   * watermark if it has less.
    */
   async #verify(
     shipping: Shipping,
@@ -214,7 +214,7 @@ export class Shipper {
     this.#next = undefined
     this.#websites = undefined
     this.#remover.interrupt()
-    log("warn", "the cluster is behind the watermark: shipping events again", {
+    log("warn", "the cluster is behind the watermark; shipping events again", {
       cluster: cluster.name,
       watermark: shipping.shippedId,
       shippedAgainFrom: record.shippedId,
@@ -229,7 +229,7 @@ export class Shipper {
     await write({ type: "send", id: batch.end })
     if (batch.isFull) {
       this.#next = this.#read(batch.end)
-      // The step that uses the batch reports its failure.
+      // A failure is reported by the step that uses the batch.
       this.#next.catch(() => {})
     }
     try {
@@ -284,7 +284,7 @@ export class Shipper {
       const onCorrection: RepairDeps["onCorrection"] = ({ website, day }, { events }, inCluster) =>
         log(
           "warn",
-          "the cluster has a different number of events than were removed from the file; only the cluster has these events",
+          "the number of events in the cluster differs from the number removed from the file; only the cluster has these events",
           {
             website,
             day: new Date(day * dayMs).toISOString().slice(0, 10),
@@ -302,7 +302,10 @@ export class Shipper {
     return false
   }
 
-  /** The batch after `after`, from memory if it has already been read. Undefined if there are no events. */
+  /**
+   * Returns the batch that follows the id `after`, from memory if it has already been read. Undefined if there are no
+   * events.
+   */
   async #nextBatch(after: number): Promise<Batch | undefined> {
     const next = this.#next
     this.#next = undefined
@@ -312,8 +315,7 @@ export class Shipper {
 
   async #read(after: number): Promise<Batch | undefined> {
     const { db, pause } = this.deps
-    // Read before the list of websites: every event up to here belongs to a website in that list, or was
-    // deleted.
+    // Read before the list of websites, so that every event up to here belongs to a website in the list or was deleted.
     const last = lastEventId(db)
     if (last <= after) return undefined
     const encoder = new EventEncoder()

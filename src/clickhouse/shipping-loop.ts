@@ -3,7 +3,7 @@ import { UserError } from "../errors.ts"
 import type { StepResult } from "./shipper.ts"
 
 export interface ShippingLoopDeps {
-  /** Takes one step: see `Shipper`. */
+  /** Takes one step. See `Shipper`. */
   step: () => Promise<StepResult>
   /** Resolves after `ms`, or when the loop is stopped. */
   sleep: (ms: number) => Promise<void>
@@ -13,14 +13,15 @@ export interface ShippingLoopDeps {
   onFailure: (error: Error, hint: string | undefined, retryMs: number) => void
 }
 
-/** ms between two batches that are not full. Each insert creates a part that the cluster has to merge. */
+/** ms between two batches that are not full. Each insert creates a part that the cluster must merge. */
 const idleInterval = 5_000
-/** ms until the first retry, doubled after each consecutive failure. */
+/** ms until the first retry. The delay doubles with each consecutive failure. */
 const firstRetry = 1_000
 const longestRetry = 60_000
 
 /**
- * Ships until it is stopped. Retries all kinds of failures: the cluster can come back, and its tables can be migrated.
+ * Ships until it is stopped. Retries after any failure, because the cluster can come back and its tables can be
+ * migrated.
  */
 export class ShippingLoop {
   #stopping = false
@@ -51,7 +52,7 @@ export class ShippingLoop {
 }
 
 /**
- * ms until the next attempt. Half of the time is random, so that many servers do not return to a cluster at the same
+ * Returns the ms until the next attempt. Half of the delay is random, so that many servers do not retry at the same
  * time.
  */
 export function retryDelay(previousFailures: number, random: Random): number {

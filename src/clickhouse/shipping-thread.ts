@@ -13,15 +13,15 @@ import type { ShippingMessage, ShippingRequest } from "./messages.ts"
 /** Set by src/build.ts. */
 declare const BUILD_COMMIT: string | undefined
 
-/** A binary bundles all code into one file at the repository's root, and names a worker by its source path. */
+/** A binary bundles all code into one file at the repository's root, and identifies a worker by its source path. */
 const workerFile =
   typeof BUILD_COMMIT === "string" ? "./src/clickhouse/shipping-worker.ts" : "./shipping-worker.ts"
 
-/** ms until a failed thread is restarted or the lock is tried again. */
+/** ms until a failed thread is restarted, or until the next attempt to take the lock. */
 const restartDelay = 5_000
 /**
- * Maximum ms by which an insert in progress can delay the shutdown. Events that were not acknowledged are sent again
- * after the next start.
+ * Maximum ms by which a running insert can delay the shutdown. Unacknowledged events are sent again after the next
+ * start.
  */
 const closeTimeout = 2_000
 
@@ -32,7 +32,7 @@ export interface ClusterLogin {
 
 /**
  * Ships events to a cluster in a separate thread, so that neither reading them nor waiting for the cluster delays a
- * commit. The state of shipping is stored here, between other commits.
+ * commit. The main thread stores the state of shipping, between other commits.
  */
 export class ShippingThread {
   readonly name: string
@@ -65,8 +65,8 @@ export class ShippingThread {
   }
 
   /**
-   * Waits while another process, such as `databuddy clickhouse load`, ships the events of this file: the server has to
-   * accept events in the meantime.
+   * Starts shipping. While another process, such as `databuddy clickhouse load`, ships the events of this file, retries
+   * in the background, so that the server can accept events.
    */
   start(): void {
     const { pid } = this.environment
@@ -112,7 +112,7 @@ export class ShippingThread {
     this.#worker?.terminate()
     this.#worker = undefined
     this.#recordFailure(message)
-    this.log("error", "shipping to the cluster failed and is restarted", {
+    this.log("error", "shipping to the cluster failed and will be restarted", {
       cluster: this.name,
       error: message,
     })

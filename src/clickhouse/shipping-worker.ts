@@ -6,13 +6,13 @@ import type { ShippingMessage, ShippingRequest } from "./messages.ts"
 import { Shipper } from "./shipper.ts"
 import { ShippingLoop } from "./shipping-loop.ts"
 
-// The thread that ships events. It reads the database; the main thread stores changes.
+// The thread that ships events. It only reads the database. The main thread stores changes.
 
 declare const self: Worker
 
-/** Leaves most of the CPU time of a busy server to ingestion, as the query thread does. */
+/** Leaves most of the CPU time of a busy server to ingestion. The query thread has the same niceness. */
 const niceness = 10
-/** SQLite's page cache in KiB: rows are read once, in order. */
+/** SQLite's page cache in KiB. It is small, because rows are read once, in order. */
 const pageCacheKiB = 4_096
 
 let close = (): void => {}
@@ -34,7 +34,7 @@ function open({ path, address, password, keepLocal }: Extract<ShippingRequest, {
     // On Linux, this affects only the current thread.
     setPriority(0, niceness)
   } catch {
-    // Not permitted: run with normal priority.
+    // Runs at normal priority if this is not permitted.
   }
   const db = openForReading(path)
   db.pragma(`cache_size = -${pageCacheKiB}`)

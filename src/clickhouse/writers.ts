@@ -8,7 +8,7 @@ export interface WriterRow {
   shippedId: number
 }
 
-/** The SQLite files whose events were shipped to this ClickHouse database. */
+/** Returns the SQLite files whose events were shipped to this ClickHouse database. */
 export async function readWriters(cluster: Cluster): Promise<WriterRow[]> {
   const rows = await cluster.all<[string, number, number]>(
     "select writer, sequence, shipped_id from writers final",
@@ -16,7 +16,7 @@ export async function readWriters(cluster: Cluster): Promise<WriterRow[]> {
   return rows.map(([writer, sequence, shippedId]) => ({ writer, sequence, shippedId }))
 }
 
-/** The websites that one SQLite file shipped, as lines of an export. */
+/** Returns the websites that one SQLite file shipped, as lines of an export. */
 export async function readWebsiteLines(cluster: Cluster, writer: string): Promise<string[]> {
   const query = "select lines from websites final where writer = {writer:String}"
   const rows = await cluster.all<[string[]]>(query, { writer })
@@ -28,9 +28,7 @@ export class WriterRecord {
   readonly shippedId: number
   #sequence: number
 
-  /**
-   * Throws a UserError if another file ships to the same tables: event ids are unique only within one file.
-   */
+  /** Throws a UserError if another file ships to the same tables, because event ids are unique only within one file. */
   constructor(
     private readonly cluster: Cluster,
     private readonly writer: string,
@@ -40,7 +38,7 @@ export class WriterRecord {
     if (writers.some((row) => row.writer !== writer)) {
       throw new UserError(
         `another database file ships to ${cluster.name}`,
-        "give each file its own database in the cluster, such as --clickhouse https://user@host:8443/shop; if this file was restored from a backup that predates its first shipment, run databuddy clickhouse fetch: it adds the events that only the cluster has, and shipping can continue",
+        "give each file its own database in the cluster, such as --clickhouse https://user@host:8443/shop; if this file was restored from a backup that predates its first shipment, run databuddy clickhouse fetch, which adds the events that only the cluster has; then shipping can continue",
       )
     }
     this.shippedId = writers[0]?.shippedId ?? 0
@@ -61,7 +59,7 @@ export class WriterRecord {
   async writeWebsites(lines: readonly string[]): Promise<void> {
     const row = new RowEncoder()
     row.text(this.writer)
-    // Higher than any earlier sequence number: every shipment increments it.
+    // Higher than any earlier sequence number, because every shipment increments it.
     row.integer(this.#sequence + 1)
     row.texts(lines)
     await this.cluster.insert("websites", ["writer", "sequence", "lines"], row.finish(), this.isReplicated)

@@ -10,13 +10,13 @@ import { type FileSnapshot, type SnapshotLimits, SnapshotSource } from "./snapsh
 /** Limits of a statement in the cluster. */
 export interface ClusterQueryLimits {
   seconds: number
-  /** Maximum memory in the cluster. */
+  /** Maximum memory of a statement in the cluster, in bytes. */
   bytes: number
-  /** Maximum bytes of a result, which the query thread holds in memory. */
+  /** Maximum size of a result in bytes. The query thread holds it in memory. */
   resultBytes: number
 }
 
-/** Runs queries over the events in a cluster and the unshipped events of the file. */
+/** Runs queries on the events in a cluster and the unshipped events in the file. */
 export class ClusterQueries {
   readonly #source: SnapshotSource
   readonly #settings: ClickHouseSettings

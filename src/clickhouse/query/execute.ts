@@ -26,6 +26,6 @@ export async function executeInCluster<Q extends Query>(
   query: Q,
   context: ReportContext,
 ): Promise<ResultOf<Q>> {
-  // The result belongs to the kind of Q, but TypeScript infers the results of all kinds.
+  // Asserted because TypeScript infers the results of all kinds, not of the kind of Q.
   return (await runReport(query.kind, query, context)) as ResultOf<Q>
 }

@@ -14,7 +14,7 @@ import { unmarkSurrogates } from "./statement.ts"
 type Key = string | null
 type Value = number | null
 
-/** Measures of events, grouped by dimensions and optionally by time. */
+/** Computes measures of events, grouped by dimensions and optionally by time. */
 export async function groups(query: GroupsQuery, context: ReportContext): Promise<GroupsResult> {
   return query.page ? pageOfGroups(query, query.page, context) : allGroups(query, context)
 }
@@ -126,7 +126,7 @@ function orderOf({ order, descending, previous }: GroupsPage, names: readonly st
 
 const unmark = (text: Key): Key => (text === null ? null : unmarkSurrogates(text))
 
-/** A group as one text: each value with its length in bytes. */
+/** Returns a group as one text, in which each value follows its length in bytes. */
 function keyText(key: readonly (string | null)[]): string {
   return key.map((text) => (text === null ? "-" : `+${Buffer.byteLength(text)}:${text}`)).join("")
 }
@@ -136,7 +136,7 @@ function keySql(keys: readonly string[]): string {
   return parts.length === 0 ? "''" : `concat(${parts.join(", ")}, '')`
 }
 
-/** A measure of the events for which `condition` is true. */
+/** Returns the SQL for a measure of the events for which `condition` is true. */
 function measureSql(measure: Measure, scan: Scan, condition: string): string {
   if (typeof measure === "object") return propertyMeasures[measure.what](scan.number(measure.of), condition)
   switch (measure) {

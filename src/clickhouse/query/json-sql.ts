@@ -1,19 +1,20 @@
 import { surrogateMark } from "./statement.ts"
 
-// ClickHouse's JSON functions reject a document with half a surrogate pair or an integer of more than 64 bits, and
-// write some texts differently from JavaScript. Such documents are rare, and only they pay for the repair. In the SQL
-// below, a backslash is doubled for the template string, and again for ClickHouse's literal.
+// ClickHouse's JSON functions reject a document that contains half a surrogate pair or an integer of more than 64 bits,
+// and they write some texts differently from JavaScript. The functions below repair such documents. They are rare, and
+// other documents skip the repair. In the SQL, a backslash is doubled for the template string and again for
+// ClickHouse's literal.
 
-/** Regular expression, inside a literal, for a number as text: see `numberOf` in src/query/json-values.ts. */
+/** Regular expression for a number as text, escaped for a literal. See `numberOf` in src/query/json-values.ts. */
 export const numberPattern = "^-?(?:0|[1-9][0-9]*)(?:\\\\.[0-9]+)?$"
 
-/** Strings of a JSON text, and what is between them. */
+/** Splits a JSON text into its strings and the parts between them. */
 const tokens = (text: string) => `extractAll(${text}, '"(?:[^"\\\\\\\\]|\\\\\\\\.)*"|[^"]+')`
 
-/** Stands for two backslashes while escapes are replaced: JSON text contains no control character. */
+/** Stands for two backslashes while escapes are replaced. JSON text never contains control characters. */
 const backslashes = "\\x01"
 
-/** Applies SQL to the strings and to the rest of a JSON text. */
+/** Applies one SQL expression to the strings in a JSON text and another to the rest. */
 function mapTokens(
   text: string,
   strings: (token: string) => string,
@@ -29,14 +30,19 @@ function mapEscapes(text: string, sql: (text: string) => string): string {
   return `replaceAll(${sql(`replaceAll(${text}, '\\\\\\\\', '${backslashes}')`)}, '${backslashes}', '\\\\\\\\')`
 }
 
-/** Integers that are too long become numbers with a fraction. Twice: neighbors in an array share a comma. */
+/**
+ * Turns integers that are too long into numbers with a fraction. Replaces twice, because neighbors in an array share a
+ * comma.
+ */
 function withFractions(text: string): string {
   const once = (inner: string) =>
     `replaceRegexpAll(${inner}, '([:,\\\\[]-?[0-9]{18,})([,}\\\\]])', '\\\\1.0\\\\2')`
   return once(once(text))
 }
 
-/** The properties of an event as a document that the JSON functions read completely; '' without properties. */
+/**
+ * Returns the properties of an event as a document that the JSON functions can read. Empty if there are no properties.
+ */
 export function documentOf(properties: string): string {
   const text = `assumeNotNull(${properties})`
   const repaired = mapTokens(
@@ -51,7 +57,7 @@ export function documentOf(properties: string): string {
   return `multiIf(isNull(${properties}), '', match(${text}, '\\\\\\\\u|[0-9]{18}'), ${repaired}, ${text})`
 }
 
-/** The JSON of an object or array as JavaScript writes it. */
+/** Returns the JSON of an object or array, formatted as JavaScript formats it. */
 export function canonicalText(raw: string): string {
   const strings = (token: string) =>
     mapEscapes(token, (inner) => {

@@ -13,7 +13,7 @@ import { type ReportContext, readPage } from "./report.ts"
 import { utf16Order } from "./scan.ts"
 import { countedUnits } from "./units.ts"
 
-/** Single events, newest first. */
+/** Lists individual events, newest first. */
 export async function events(
   { scope, limit, offset, after }: EventsQuery,
   { scan: newScan, run }: ReportContext,
@@ -38,7 +38,7 @@ function listedEvent(row: readonly unknown[]): ListedEvent {
   const { context } = splitContext(event)
   return {
     id: event.id,
-    websiteRid: row.at(-1) as number, // The column after the event's columns.
+    websiteRid: row.at(-1) as number, // Follows the columns of the event.
     name: event.name,
     kind: event.kind,
     namespace: event.namespace,
@@ -57,10 +57,10 @@ function listedEvent(row: readonly unknown[]): ListedEvent {
   }
 }
 
-/** Order by clause: the unit with the latest `last` first. */
+/** Sorts the unit with the latest `last` first. */
 const latestFirst = ["last desc", utf16Order("unit")]
 
-/** Sessions, ordered by their latest event. */
+/** Lists sessions, ordered by their latest event. */
 export async function sessions(
   { scope, of, limit, offset }: SessionsQuery,
   context: ReportContext,
@@ -97,7 +97,7 @@ export async function sessions(
   }
 }
 
-/** Visitors, or the profiles that a report counts, ordered by their latest event. */
+/** Lists visitors, or the profiles that a report counts, ordered by their latest event. */
 export async function visitors(
   { scope, of, limit, offset }: VisitorsQuery,
   context: ReportContext,

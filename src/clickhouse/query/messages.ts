@@ -14,8 +14,8 @@ export type ClusterRequest =
 export type ClusterMessage =
   | { type: "rendered"; id: number; rendered: RenderedRows }
   | ({ type: "failure"; id: number } & QueryFailure)
-  /** The cluster cannot answer this query, for a reason that the caller can know. */
+  /** The cluster cannot answer this query. The reason can be shown to the caller. */
   | { type: "notSupported"; id: number; reason: string }
-  /** The cluster can answer no query now. */
+  /** The cluster cannot answer any query now. */
   | { type: "outage"; id: number; message: string; hint: string | undefined }
   | { type: "closed" }

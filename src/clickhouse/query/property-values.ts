@@ -12,7 +12,7 @@ import type { ReportContext } from "./report.ts"
 import { jsonNumber, jsonText, NotSupportedError, utf16Order } from "./scan.ts"
 import { surrogateMark, unmarkSurrogates } from "./statement.ts"
 
-/** Maximum number of distinct numbers in all properties. They are held in memory, about 100 bytes each. */
+/** Maximum number of distinct numbers in all properties. Each takes about 100 bytes of memory. */
 const maxNumbers = 1_000_000
 /** Maximum strings of a property that look like dates but must be validated in JavaScript. */
 const maxUnusualDates = 100_000
@@ -23,7 +23,7 @@ const plainDate =
 /** `datePattern` and `urlPattern` of src/query/reports/values.ts. */
 const anyDate =
   "^[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\\\\.[0-9]+)?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?)?$"
-/** JavaScript's white space: all of it is below 0x3001. */
+/** JavaScript's white space, which is all below 0x3001. */
 const space =
   "\\\\s\\\\x{0B}\\\\x{A0}\\\\x{1680}\\\\x{2000}-\\\\x{200A}\\\\x{2028}\\\\x{2029}\\\\x{202F}\\\\x{205F}\\\\x{3000}\\\\x{FEFF}"
 const anyUrl = `^(?i)https?://[^${space}]+$`
@@ -43,7 +43,7 @@ type PropertyRow = [
   maxLength: number,
 ]
 
-/** The property keys of each event name, and how often they have each value. */
+/** Lists the property keys of each event name, and counts their values. */
 export async function values(
   { scope, keys, top, bins }: ValuesQuery,
   { scan: newScan, run }: ReportContext,
@@ -152,7 +152,7 @@ function propertyOf(row: PropertyRow, events: number): PropertyValues {
   }
 }
 
-/** The same arithmetic as in src/query/reports/values.ts. `counts`: at least one number. */
+/** Uses the same arithmetic as src/query/reports/values.ts. `counts` must have at least one number. */
 function numbersOf(counts: ValueCounts, bins: number): PropertyNumbers {
   const sorted = sortByValue(counts)
   return {

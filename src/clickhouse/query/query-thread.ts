@@ -14,21 +14,21 @@ import type { ClusterMessage, ClusterRequest } from "./messages.ts"
 /** Set by src/build.ts. */
 declare const BUILD_COMMIT: string | undefined
 
-/** A binary bundles all code into one file at the repository's root, and names a worker by its source path. */
+/** A binary bundles all code into one file at the repository's root, and identifies a worker by its source path. */
 const workerFile =
   typeof BUILD_COMMIT === "string" ? "./src/clickhouse/query/query-worker.ts" : "./query-worker.ts"
 
-/** ms for which SQLite answers all queries after the cluster has failed. */
+/** After the cluster fails, SQLite answers all queries for this many ms. */
 const outageTime = 10_000
-/** Retry-After in seconds, as long as that. */
+/** Retry-After in seconds. Equal to `outageTime`. */
 const retryAfter = 10
-/** ms by which running queries can delay the shutdown. */
+/** Maximum ms by which running queries can delay the shutdown. */
 const closeTimeout = 2_000
 
-/** The result of the thread, or why it has none, for the caller. */
+/** The result from the thread, or the reason for the caller why there is none. */
 type Answer = Omit<RenderedResponse, "ms" | "release"> | { reason: string }
 
-const outageReason = "the cluster does not answer, which the server's log explains"
+const outageReason = "the cluster does not respond; see the server's log"
 
 interface PendingRequest {
   resolve: (answer: Answer) => void
@@ -36,8 +36,8 @@ interface PendingRequest {
 }
 
 /**
- * Answers queries of the API from a cluster for shipped events, and from SQLite for later ones. The local engine
- * answers queries that the cluster cannot, and all queries while the cluster is down, unless the events were removed
+ * Answers API queries from the cluster, together with the events that are not shipped yet. The local engine answers
+ * queries that the cluster cannot answer, and all queries while the cluster is down, unless the events were removed
  * from SQLite.
  */
 export class ClusterQueryEngine implements QueryEngine<QuerySpec> {
@@ -46,9 +46,9 @@ export class ClusterQueryEngine implements QueryEngine<QuerySpec> {
   readonly #pending = new Map<number, PendingRequest>()
   #nextId = 1
   #closing: (() => void) | undefined
-  /** Why the cluster did not answer the last query; undefined if it did. */
+  /** Why the cluster did not answer the last query. Undefined if it did. */
   #outage: string | undefined
-  /** ms of `elapsed` until which no query is sent. */
+  /** No query is sent until `elapsed` reaches this, in ms. */
   #retryAt = Number.NEGATIVE_INFINITY
 
   constructor(
@@ -57,7 +57,7 @@ export class ClusterQueryEngine implements QueryEngine<QuerySpec> {
       path: string
       login: ClusterLogin
       limits: ClusterQueryLimits
-      /** ms of a monotonic clock */
+      /** Monotonic clock, in ms. */
       elapsed: () => number
     },
     private readonly log: Log,
@@ -96,7 +96,8 @@ export class ClusterQueryEngine implements QueryEngine<QuerySpec> {
     const startedAt = elapsed()
     const answer =
       startedAt < this.#retryAt ? { reason: outageReason } : await this.#renderInCluster(spec, limits, signal)
-    // The response is in the memory of the main thread, where the queue limits the number of responses.
+    // Nothing to release: the response is in the memory of the main thread, and the queue limits the number of
+    // responses.
     if ("chunks" in answer) return { ...answer, ms: elapsed() - startedAt, release: () => {} }
     try {
       return await this.local.render(spec, limits, caller, signal)
@@ -134,7 +135,7 @@ export class ClusterQueryEngine implements QueryEngine<QuerySpec> {
     return worker
   }
 
-  /** The next query starts the thread again. SQLite answers the pending ones. */
+  /** Lets the next query start a new thread. SQLite answers the pending queries. */
   #restart(message: string): void {
     if (this.#closing) return
     this.#worker?.terminate()

@@ -14,24 +14,24 @@ import type { ClusterMessage, ClusterRequest } from "./messages.ts"
 import { NotSupportedError } from "./scan.ts"
 import type { FileSnapshot } from "./snapshot.ts"
 
-// The thread that queries the cluster. It reads the unshipped events and renders results.
+// The thread that queries the cluster. It also reads the unshipped events and renders the results.
 
 declare const self: Worker
 
-/** Leaves most of the CPU time of a busy server to ingestion, as the query thread does. */
+/** Leaves most of the CPU time of a busy server to ingestion. The local query thread has the same niceness. */
 const niceness = 10
-/** ms after which a cluster that does not answer a check of its state counts as down. */
+/** The cluster counts as down if a check of its state takes longer than this many ms. */
 const stateTimeout = 5_000
-/** ms that the cluster can take beyond its time limit, to stop and to answer. */
+/** Extra ms after the time limit for the cluster to stop the query and respond. */
 const graceTime = 15_000
-/** As many as the queue admits at the same time. */
+/** Equal to the number of queries that the queue runs concurrently. */
 const connections = 8
 
 type Open = Extract<ClusterRequest, { type: "open" }>
 type Render = Extract<ClusterRequest, { type: "render" }>
 
 interface State {
-  /** For checks of the state, and for queries: each has its own timeout. */
+  /** One client for checks of the state and one for queries, because their timeouts differ. */
   clusters: Record<"state" | "queries", Cluster>
   queries: ClusterQueries
   limits: ClusterQueryLimits
@@ -50,7 +50,7 @@ function open({ path, address, password, limits }: Open): State {
     // On Linux, this affects only the current thread.
     setPriority(0, niceness)
   } catch {
-    // Not permitted: run with normal priority.
+    // Runs at normal priority if this is not permitted.
   }
   const db = openForReading(path)
   const clusterWith = (timeout: number) =>
@@ -73,7 +73,9 @@ function open({ path, address, password, limits }: Open): State {
   }
 }
 
-/** Throws unless the cluster has the events of this file up to the watermark, in tables of this version. */
+/**
+ * Throws unless the cluster has the events of this file up to the watermark, in tables with the schema of this version.
+ */
 async function verify(cluster: Cluster, { writer, watermark }: FileSnapshot): Promise<void> {
   const [schema, writers] = await Promise.all([readSchema(cluster), readWriters(cluster)])
   requireSchema(schema, cluster.name)
@@ -146,7 +148,7 @@ function failureOf(id: number, error: unknown, limits: ClusterQueryLimits): Clus
 
 const advice = "use a shorter range, fewer breakdown fields, or filters"
 
-/** The error of a query that exceeds a limit, which SQLite would exceed too. */
+/** Returns the error for a query that exceeds a limit. SQLite would also exceed it. */
 function limitError(
   { number }: ClusterError,
   { seconds, bytes, resultBytes }: ClusterQueryLimits,

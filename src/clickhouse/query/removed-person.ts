@@ -14,8 +14,8 @@ import { Parameters } from "./statement.ts"
 type Row = [id: number, day: number, hash: string, credential: string, eventId: string | null]
 
 /**
- * Finds the events of a person that were removed from the file: see src/store/identity-resolution.ts. Throws a
- * ClusterError, or a UserError if the cluster has not the events of this file.
+ * Finds a person's events that were removed from the file. See src/store/identity-resolution.ts. Throws a ClusterError,
+ * or a UserError if the cluster does not have the events of this file.
  */
 export async function removedEventsOf(
   db: Db,
@@ -69,7 +69,7 @@ async function requireOwnEvents(db: Db, cluster: Cluster): Promise<void> {
   )
     return
   throw new UserError(
-    `${cluster.name} has not the events that were removed from ${db.name}`,
-    "correct the database in --clickhouse, or let the server ship again what the cluster has lost",
+    `${cluster.name} does not have the events that were removed from ${db.name}`,
+    "correct the database in --clickhouse, or let the server ship the lost events again",
   )
 }

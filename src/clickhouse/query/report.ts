@@ -1,8 +1,8 @@
 import type { Scan } from "./scan.ts"
 
-/** What a report depends on. */
+/** Dependencies of a report. */
 export interface ReportContext {
-  /** Creates a statement over the events in the cluster and in the tail. */
+  /** Creates a scan of the events in the cluster and in the tail. */
   scan: () => Scan
   /** Runs a statement whose rows are arrays. Throws a ClusterError. */
   run: <Row extends unknown[]>(scan: Scan, sql: string) => Promise<Row[]>
@@ -22,8 +22,8 @@ interface Page {
 }
 
 /**
- * A page of sorted rows. The totals of all pages are the last columns of each row; `totals` has them even if the page
- * is empty.
+ * Reads a page of sorted rows. The totals over all pages are the last columns of each row. `totals` has them even if
+ * the page is empty.
  */
 export async function readPage<Row extends unknown[]>(
   scan: Scan,
@@ -43,7 +43,7 @@ export async function readPage<Row extends unknown[]>(
   return { rows, totals: values.slice(-totals.length) as number[] }
 }
 
-/** The nearest-rank percentile of a sorted array; null if it is empty. */
+/** Returns SQL for the nearest-rank percentile of a sorted array. It is null if the array is empty. */
 export function nearestRank(sorted: string, percent: number): string {
   return `if(empty(${sorted}), null, arrayElement(${sorted}, intDiv(${percent} * length(${sorted}) + 99, 100)))`
 }

@@ -16,20 +16,20 @@ import { insertColumns } from "../event-row.ts"
 import { canonicalText, documentOf, numberPattern } from "./json-sql.ts"
 import { Parameters, surrogateMark } from "./statement.ts"
 
-/** ClickHouse cannot answer this query. The message says why. */
+/** Thrown when ClickHouse cannot answer a query. The message says why. */
 export class NotSupportedError extends Error {}
 
-/** What a statement needs to know about the file. */
+/** What a scan needs to know about the file. */
 export interface ScanContext {
-  /** rid → id of the website in the cluster; '': none. */
+  /** Maps the rid of a website to its id in the cluster, which is empty for events without a website. */
   websites: ReadonlyMap<number, string>
-  /** Events up to this id are in the cluster, later ones in the table `tail`. */
+  /** Events up to this id are in the cluster. Later ones are in the table `tail`. */
   watermark: number
   /** Returns the anonymous ids whose events without a profile belong to this profile of a website. */
   linkedIds: (rid: number, profileId: string) => readonly string[]
 }
 
-/** The SQL of a value; null if it is missing. */
+/** The SQL of a value. It is null if the value is missing. */
 interface Expression {
   sql: string
   isNullable: boolean
@@ -37,7 +37,7 @@ interface Expression {
 
 interface TestInput extends Pick<Parameters, "bind"> {
   sql: string
-  /** SQL of the value as a number; null if it is not a number. */
+  /** SQL of the value as a number. It is null if the value is not a number. */
   number: string
   list: readonly string[]
 }
@@ -58,7 +58,7 @@ const comparison =
     return Number.isNaN(limit) ? "0" : `ifNull(${number} ${operator} ${bind("Float64", limit)}, 0)`
   }
 
-/** The tests of operators. A negation has the test of the operator that it negates. */
+/** The test of each operator. A negated operator has the test of the operator that it negates. */
 const tests: { readonly [Name in Operator]: Test } = {
   eq: equal,
   ne: equal,
@@ -66,7 +66,7 @@ const tests: { readonly [Name in Operator]: Test } = {
   not_in: oneOf,
   contains,
   not_contains: contains,
-  // lowerUTF8 maps as toLowerCase does, which `npm run test:clickhouse` compares for every code point.
+  // lowerUTF8 equals toLowerCase. `npm run test:clickhouse` compares them for every code point.
   contains_any_case: ({ sql, list, bind }) =>
     `position(lowerUTF8(toString(${sql})), ${bind("String", (list[0] ?? "").toLowerCase())}) > 0`,
   starts_with: startsWith,
@@ -79,12 +79,12 @@ const tests: { readonly [Name in Operator]: Test } = {
   exists: ({ sql, list }) => `isNotNull(${sql}) = ${list[0] === "false" ? 0 : 1}`,
 }
 
-/** Maximum dots in the path of a property. Each doubles the ways to read it. */
+/** Maximum dots in the path of a property. Each dot doubles the ways to read the path. */
 const maxDots = 4
 
 type Column = Exclude<Field, ContextField | "query_string">
 
-/** Fields of the table of events. `empty`: '' stands for a missing value. */
+/** The column of each field. `missing`: how a missing value is stored. `empty` means as ''. */
 const columnOf: Readonly<Record<Column, { name: string; missing: "never" | "empty" | "null" }>> = {
   event_name: { name: "name", missing: "never" },
   kind: { name: "kind", missing: "never" },
@@ -102,9 +102,9 @@ function isContextField(field: string): field is ContextField {
 }
 
 /**
- * Builds a subquery of the events of a scope, and SQL expressions for their fields. Rows have the columns of the table,
- * `at` (Unix ms), and `r0`, `t0`, `n0` … for each property: its JSON, text and number. Use expressions before `rows`,
- * because it adds the properties that they need.
+ * Builds a subquery of the events in a scope, and SQL expressions for their fields. Rows have the columns of the table,
+ * `at` (Unix ms), and for each property the columns `r0`, `t0` and `n0` (numbered from 0) with its JSON, text and
+ * number. Create the expressions before calling `rows`, which adds the properties that they need.
  */
 export class Scan {
   readonly parameters = new Parameters()
@@ -121,17 +121,17 @@ export class Scan {
   /** Binds a value and returns its placeholder, such as `{p0:String}`. */
   readonly bind: Parameters["bind"] = (type, value) => this.parameters.bind(type, value)
 
-  /** The text of a dimension, Nullable(String). */
+  /** SQL of the text of a dimension, a Nullable(String). */
   text(dimension: Dimension): string {
     return `toNullable(toString(${this.#expression(dimension).sql}))`
   }
 
-  /** The number of a property, Nullable(Float64). */
+  /** SQL of the number in a property, a Nullable(Float64). */
   number(property: Dimension): string {
     return `n${this.#property(property.slice("property.".length))}`
   }
 
-  /** Top-level keys with a value, as an array of tuples of a key and its JSON. */
+  /** SQL of the top-level keys that have a value, as an array of tuples of a key and its JSON. */
   get entries(): string {
     this.#needsDocument = true
     return "arrayFilter(entry -> entry.2 != 'null', JSONExtractKeysAndValuesRaw(document))"
@@ -152,7 +152,7 @@ export class Scan {
     return `t${this.#property(path, isKey)}`
   }
 
-  /** `isKey`: dots do not separate keys. */
+  /** Returns the number of a property's columns. `isKey`: dots do not separate keys. */
   #property(path: string, isKey = false): number {
     this.#needsDocument = true
     const sql = isKey ? this.#rawOf([[path]]) : this.#rawOf(sequencesOf(path))
@@ -161,7 +161,7 @@ export class Scan {
     return index
   }
 
-  /** The JSON at the first of these places that has a value. */
+  /** SQL of the JSON at the first of these places that has a value. */
   #rawOf(sequences: readonly (readonly string[])[]): string {
     const found = sequences
       .flatMap((keys) => this.#placesOf(keys))
@@ -169,7 +169,7 @@ export class Scan {
     return `coalesce(${found.join(", ")})`
   }
 
-  /** A number is a key of an object or an index of an array. The document itself is an object. */
+  /** A number can be a key of an object or an index of an array. The document itself is always an object. */
   #placesOf(keys: readonly string[]): string[] {
     let places: { path: string; condition: string }[] = [{ path: "document", condition: "" }]
     keys.forEach((key, depth) => {
@@ -191,7 +191,7 @@ export class Scan {
     )
   }
 
-  /** True or false, never null. */
+  /** SQL of a filter. It is true or false, never null. */
   condition(filter: Filter): string {
     const { field, op, value } = filter
     if (field === "profile") return this.#isOfProfile(String(value))
@@ -205,7 +205,7 @@ export class Scan {
     return isNegation ? `not (${isPositive})` : isPositive
   }
 
-  /** SQL of the number in a field: columns hold text. */
+  /** SQL of the number in a field. Columns hold text, so it is parsed. */
   #numberOf(field: Dimension): string {
     if (field === "query_string") return `n${this.#property(field, true)}`
     if (field.startsWith("property.")) return this.number(field)
@@ -213,7 +213,7 @@ export class Scan {
     return keyNumber.replaceAll("key", `toString(${sql})`)
   }
 
-  /** The test of an operator, or of the operator that it negates. */
+  /** SQL of an operator's test. For a negated operator, this is the test of the operator that it negates. */
   #test({ op, value }: Filter, { sql, isNullable }: Expression, number: string): string {
     const list = [value].flat().map(String)
     const condition = tests[op]({ sql, number, list, bind: this.bind })
@@ -245,14 +245,14 @@ export class Scan {
     return this.all(stepFilters(step))
   }
 
-  /** The units of an event, Array(String). */
+  /** SQL of the units of an event, an Array(String). */
   units(unit: Unit): string {
     if (unit !== "profile_id") return `if(isNull(${unit}), [], [assumeNotNull(${unit})])`
     this.#needsLinks = true
     return "if(isNotNull(profile_id), [assumeNotNull(profile_id)], profiles)"
   }
 
-  /** The start of the bucket that contains a time, Unix ms. */
+  /** SQL of the start of the bucket that contains a time, in Unix ms. */
   bucketOf(time: string, buckets: readonly Bucket[]): string {
     return `roundDown(${time}, ${this.bind(
       "Array(Int64)",
@@ -260,7 +260,7 @@ export class Scan {
     )})`
   }
 
-  /** The events of a scope, in parentheses. */
+  /** Subquery of the events in a scope, in parentheses. */
   rows(scope: Scope): string {
     const where = this.all(scope.filters)
     const columns = insertColumns.join(", ")
@@ -281,7 +281,7 @@ export class Scan {
     return `(select * from (${rows}) where ${where})`
   }
 
-  /** `date`: the day of an event, by which the table of the cluster is partitioned and sorted. */
+  /** `date`: SQL of the day of an event. The table in the cluster is partitioned and sorted by day. */
   #conditions({ websites, from, to, crawlers, kinds }: Scope, date: string): string {
     const ids = websites.map((rid) => this.context.websites.get(rid)).filter((id) => id !== undefined)
     const day = (ms: number) => Math.min(Math.max(Math.floor(ms / dayMs), minDay), maxDay)
@@ -295,7 +295,7 @@ export class Scan {
     ].join(" and ")
   }
 
-  /** The row id of an event's website. */
+  /** SQL of the rid of an event's website. */
   get rid(): string {
     const pairs = [...this.context.websites]
     const rids = this.bind(
@@ -312,7 +312,7 @@ export class Scan {
 /** Days that a Date32 can hold: 1900 to 2299. */
 const [minDay, maxDay] = [-25_567, 120_529] as const
 
-/** All ways to split a path into keys, in the order in which they take precedence: the longest first key first. */
+/** Returns all ways to split a path into keys in order of precedence, starting with the longest first key. */
 function sequencesOf(path: string): string[][] {
   if (path.split(".").length - 1 > maxDots)
     throw new NotSupportedError(`property.${path} has more than ${maxDots} dots`)
@@ -327,19 +327,19 @@ function sequencesOf(path: string): string[][] {
 /** SQL of the number in the text `key`. */
 const keyNumber = `if(match(key, '${numberPattern}') and abs(toFloat64OrZero(key)) <= ${Number.MAX_SAFE_INTEGER}, toFloat64OrNull(key), null)`
 
-/** The text of a JSON value; of a string, without its quotes. */
+/** SQL of the text of a JSON value. A string loses its quotes. */
 export function jsonText(raw: string): string {
   return `multiIf(isNull(${raw}), null, startsWith(${raw}, '"'), JSONExtractString(assumeNotNull(${raw})), match(${raw}, '^[\\\\[{]'), ${canonicalText(`assumeNotNull(${raw})`)}, replaceRegexpOne(assumeNotNull(${raw}), 'e([0-9])', 'e+\\\\1'))`
 }
 
-/** The number in a JSON value: see `numberOf` in src/query/json-values.ts. `text`: the text of the value. */
+/** SQL of the number in a JSON value. See `numberOf` in src/query/json-values.ts. `text`: the text of the value. */
 export function jsonNumber(raw: string, text: string): string {
   return `multiIf(isNull(${raw}), null, startsWith(${raw}, '"'), ${keyNumber.replaceAll("key", `assumeNotNull(${text})`)}, match(${raw}, '^[-0-9]'), toFloat64OrNull(${raw}), null)`
 }
 
 /**
- * Sort key for texts in the order of UTF-16 units: the bytes of UTF-8 sort differently above U+E000. Half a surrogate
- * pair sorts before all pairs.
+ * SQL of a key that sorts texts by UTF-16 code units, because UTF-8 bytes sort differently above U+E000. Half a
+ * surrogate pair sorts before all pairs.
  */
 export function utf16Order(text: string): string {
   const halves = `replaceAll(replaceAll(${text}, '\\xEE', '\\xFE'), '${surrogateMark}', '\\xEE')`

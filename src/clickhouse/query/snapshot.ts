@@ -8,7 +8,7 @@ import { EventEncoder, tableStructure } from "../event-row.ts"
 import { RowEncoder } from "../row-encoder.ts"
 import { NotSupportedError } from "./scan.ts"
 
-/** Limits of what is sent with each statement: encoding a million rows takes 5 s. */
+/** Limits of the tables that are sent with each statement. Encoding a million rows takes 5 s. */
 export interface SnapshotLimits {
   rows: number
   bytes: number
@@ -24,7 +24,7 @@ export const snapshotLimits: SnapshotLimits = {
 }
 
 const sql = {
-  /** The id of a deleted website can be in use again while its events are still being deleted. */
+  /** A new website can have the id of a deleted one whose events are still being deleted. */
   deletedWebsites: "select id from websites where deleted_at is not null",
   version: "pragma data_version",
 }
@@ -32,20 +32,20 @@ const sql = {
 /** Events per read. */
 const rowsPerRead = 5_000
 
-/** The data that the file has and the cluster lacks, at one moment. */
+/** The data that the file has and the cluster lacks at one moment. */
 export interface FileSnapshot {
   writer: string
   watermark: number
-  /** Events with higher ids. */
+  /** Events with ids above the watermark. */
   tail: SentTable
   tailRows: number
-  /** Ids of events that were deleted here, and might still be in the cluster. */
+  /** Ids of events that were deleted here and might still be in the cluster. */
   deleted: SentTable
-  /** rid → id in the cluster. */
+  /** Maps the rid of a website to its id in the cluster. */
   websites: ReadonlyMap<number, string>
 }
 
-/** Reads snapshots of a file. Throws a NotSupportedError if the cluster cannot answer for this moment. */
+/** Reads snapshots of a file. Throws a NotSupportedError if the cluster cannot answer queries in the current state. */
 export class SnapshotSource {
   #current: { version: number; snapshot: FileSnapshot } | undefined
 
@@ -69,9 +69,7 @@ export class SnapshotSource {
     const shipping = readShipping(db)
     if (!shipping || shipping.shippedId === 0) throw new NotSupportedError("nothing is shipped yet")
     if (shipping.mustCompare)
-      throw new NotSupportedError(
-        "the cluster has to be compared with the file first, because they might differ",
-      )
+      throw new NotSupportedError("the cluster and the file might differ and must be compared first")
     const websites = new Map(listWebsites(db).map(({ rid, id }) => [rid, id]))
     const ids = new Set(websites.values())
     for (const id of db.prepare(sql.deletedWebsites).pluck().all() as string[])
@@ -112,7 +110,7 @@ export class SnapshotSource {
     return encoder
   }
 
-  /** The profiles of linked visitors of these websites, as a table. */
+  /** Returns a table of the profiles that visitors of these websites are linked to. */
   links(websites: Iterable<readonly [rid: number, id: string]>): SentTable {
     const rows = new RowEncoder()
     let count = 0

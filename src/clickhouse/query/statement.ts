@@ -1,17 +1,17 @@
-/** Values that parameters of a statement can have. */
+/** A value that can be a parameter of a statement. */
 export type Bindable = string | number | boolean | null | readonly Bindable[]
 
 /** Types of parameters. */
 export type BindType = "String" | "Int64" | "Int32" | "UInt64" | "Float64" | "Array(String)" | "Array(Int64)"
 
-/** The parameters of a statement: values are never a part of its text. */
+/** The parameters of a statement. Values are never part of its text. */
 export class Parameters {
   readonly values: Record<string, string> = {}
   readonly #names = new Map<string, string>()
 
   /**
-   * Returns the placeholder of the value, such as `{p0:String}`. Equal values share a placeholder, so that ClickHouse
-   * sees equal expressions.
+   * Adds a value and returns its placeholder, such as `{p0:String}`. Equal values share a placeholder, so that
+   * ClickHouse sees equal expressions.
    */
   bind(type: BindType, value: Bindable): string {
     const text = formatValue(value, false)
@@ -35,7 +35,7 @@ const escapes: Readonly<Record<string, string>> = {
   "\0": "\\0",
 }
 
-/** A value as ClickHouse reads it from a parameter. Texts in arrays are quoted. */
+/** Formats a value as ClickHouse expects it in a parameter. Texts in arrays are quoted. */
 function formatValue(value: Bindable, isInArray: boolean): string {
   if (value === null) return isInArray ? "NULL" : "\\N"
   if (typeof value === "string") {
@@ -47,19 +47,19 @@ function formatValue(value: Bindable, isInArray: boolean): string {
 }
 
 /**
- * JSON can contain half of a surrogate pair, and UTF-8 cannot. Statements and results contain this noncharacter and the
- * four digits of the escape instead.
+ * JSON can contain half a surrogate pair, but UTF-8 cannot. Statements and results contain this noncharacter followed
+ * by the four digits of the escape instead.
  */
 export const surrogateMark = "\ufdd0"
 const marked = new RegExp(`${surrogateMark}(d[89a-f][0-9a-f]{2})`, "g")
 
 function markSurrogates(text: string): string {
   if (text.isWellFormed()) return text
-  // Without the flag u, it would match halves of pairs.
+  // Without the flag u, the pattern would also match the halves of complete pairs.
   return text.replace(/\p{Surrogate}/gu, (half) => `${surrogateMark}${half.charCodeAt(0).toString(16)}`)
 }
 
-/** Restores the surrogates in a text of a result. */
+/** Restores the surrogates in a result's text. */
 export function unmarkSurrogates(text: string): string {
   return text.includes(surrogateMark)
     ? text.replace(marked, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 16)))

@@ -10,7 +10,7 @@ import { unmarkSurrogates } from "./statement.ts"
 type ViewRow = [start: number, by: (string | null)[], views: number, visitors: number, sessions: number]
 type SessionRow = [start: number, sessions: number, bounces: number, medianDuration: number | null]
 
-/** Page views, visitors and sessions. */
+/** Counts page views, visitors and sessions. */
 export async function traffic(
   { scope, by, granularity }: TrafficQuery,
   { scan: newScan, run }: ReportContext,
@@ -23,7 +23,7 @@ export async function traffic(
   const sessionCondition = scan.all(sessionFilters)
   const timeOnPage = scan.number("property.time_on_page")
   const all = scan.rows({ ...scope, from: scope.from - sessionLookBack, filters: [] })
-  // A view without a session is a group of one. Views of the same ms have the order of traffic-scan.ts.
+  // A view without a session is a group of its own. Views in the same ms have the same order as in traffic-scan.ts.
   const views = `
     select *, first_value((${fieldValues}, ${sessionCondition}, at)) over session as opening, last_value(tuple(${fieldValues})) over session as closing
     from ${all}

@@ -33,14 +33,14 @@ export async function reach(
   return { buckets, units }
 }
 
-/** Times of the steps of an attempt, and the value at its first step. */
+/** The times of an attempt's steps, and the value at its first step. */
 const attempt = "Tuple(Array(Int64), Nullable(String))"
 const noAttempt = `cast(([], null), '${attempt}')`
 
 /**
- * The best attempt of each unit at a funnel: `unit`, the `times` of its steps, and the `value` of the dimension at its
- * first step. An event replaces the attempts of all its steps at the same time, so that each of them continues an
- * attempt of earlier events.
+ * Returns a subquery of each unit's best attempt at a funnel: the `unit`, the `times` of the steps, and the `value` of
+ * the dimension at the first step. If an event matches several steps, their attempts are updated at the same time, so
+ * that each one continues an attempt made of earlier events.
  */
 function attempts({ scope, steps, window, unit, by }: FunnelQuery, scan: Scan): string {
   const conditions = steps.map((step) => `toUInt8(${scan.step(step)})`)
@@ -56,7 +56,7 @@ function attempts({ scope, steps, window, unit, by }: FunnelQuery, scan: Scan): 
           cast((arrayPushBack(before.1, event.1), before.2), '${attempt}'),
         old),
       range(1, ${steps.length + 1}), event.2, current.1, arrayPushFront(arrayPopBack(current.1), ${noAttempt}))`
-  // The first attempt that reaches a step is kept, because later ones are not better.
+  // Keeps the first attempt that reaches a step, because later ones are no better.
   const furthest = "arrayLast(one -> notEmpty(one.1), latest)"
   const best = `if(length(${furthest}.1) > length(current.2.1), ${furthest}, current.2)`
   return `
@@ -101,8 +101,8 @@ export async function funnel(
 }
 
 /**
- * The units of a retention table, with the start of the bucket of their first start event, and of the buckets of their
- * return events.
+ * Returns a subquery of the units in a retention table, with the start of the bucket of their first start event and the
+ * starts of the buckets of their return events.
  */
 function members({ scope, startEvent, returnEvent, granularity, unit }: RetentionQuery, scan: Scan): string {
   const buckets = bucketsOf(scope.from, scope.to, scope.zone, granularity)
@@ -118,7 +118,7 @@ function members({ scope, startEvent, returnEvent, granularity, unit }: Retentio
     having max(isStart) = 1`
 }
 
-/** Counts the units of each cohort, and those that return. */
+/** Counts the units in each cohort and those that return. */
 export async function retention(
   query: RetentionQuery,
   { scan: newScan, run }: ReportContext,
@@ -130,7 +130,7 @@ export async function retention(
     size: 0,
     returned: new Array<number>(buckets.length - index).fill(0),
   }))
-  // A start of null counts the units of the cohort.
+  // The row whose start is null counts the units in the cohort.
   const rows = await run<[number, number | null, number]>(
     scan,
     `select first, arrayJoin(arrayPushFront(arrayMap(start -> toNullable(start), arrayFilter(start -> start >= first, returns)), null)) as start, count()
@@ -147,7 +147,7 @@ export async function retention(
   return { buckets, cohorts }
 }
 
-/** The units that a count in a report includes, as a subquery. */
+/** Returns a subquery of the units that a count in a report includes. */
 export function countedUnits(of: ReportCount, scan: Scan): string {
   if ("step" in of) {
     const { query, step, isDropOff, value } = of
@@ -170,7 +170,7 @@ export function countedUnits(of: ReportCount, scan: Scan): string {
   return `select unit from (${members(query, scan)}) where first = ${scan.bind("Int64", first.from)} and ${isReturned}`
 }
 
-/** The events before and after an event in the same session. */
+/** Counts the events before and after an event in the same session. */
 export async function paths(
   { scope, event, before, after }: PathsQuery,
   { scan: newScan, run }: ReportContext,
@@ -185,7 +185,7 @@ export async function paths(
     where isNotNull(session_id)
     group by session_id
     having center > 0`
-  // The end of a session counts once, not at the positions beyond it. Position 0 has no event, so it counts the
+  // The end of a session counts only once, not at every position beyond it. Position 0 has no event, so it counts the
   // sessions.
   const places = `
     arrayMap(
