@@ -8,13 +8,13 @@ import type { Codes } from "./typed-arrays.ts"
 export type Value = string | number | boolean | object
 
 /**
- * One value per event, dictionary-encoded: code 0 means missing, any other code means `values[code - 1]`.
- * Values are distinct.
+ * One value per event, dictionary-encoded. Code 0 means missing. Any other code stands for `values[code - 1]`. Values
+ * are distinct.
  */
 export interface Column {
   codes: Codes
   values: readonly Value[]
-  /** The values as an array of numbers. Set only if all are numbers, and the column is from a block. */
+  /** The values as an array of numbers. Set only if the column is from a block and all values are numbers. */
   numbers?: Float64Array | undefined
   /**
    * Set if only a few events have a value: the sparse form of the column. `codes` is then computed on first
@@ -23,7 +23,7 @@ export interface Column {
   few?: Few
 }
 
-/** The sparse form of a column: only the events that have a value. */
+/** The sparse form of a column, with only the events that have a value. */
 export interface Few {
   /** Positions in the batch, ascending. */
   at: Uint32Array
@@ -36,21 +36,21 @@ export type TextField = "namespace" | "source" | "path" | ContextField
 export const textFields: readonly TextField[] = ["namespace", "source", "path", ...contextFields]
 
 /**
- * Columns of the events of one website, one name, one kind and one UTC day, sorted by time and then by order of
- * arrival. Either all events are from crawlers, or none are. Batches from blocks and from rows behave the same. A
- * column is read when it is first requested. Callers must not modify columns.
+ * Columns of the events of one website, name, kind and UTC day, sorted by time and then by order of arrival. Either all
+ * events are from crawlers, or none are. Batches from blocks and from rows behave the same. A column is read when it is
+ * first requested. Callers must not modify columns.
  */
 export interface Batch {
   /**
    * The batch holds all events of its website, name, kind and crawler flag with `after` < id <= `last`. `ids`: the row
-   * ids, if known.
+   * ids of the events, if known.
    */
   readonly receipt: { after: number; last: number; ids?: Float64Array }
   /** Identifies the slices of a block, whose events never change. Undefined for rows. */
   readonly block?: number | string
-  /** The name of each event. Only set for a batch of several slices of a block: see `JoinedBatch`. */
+  /** The name of each event. Set only for a batch of several slices of a block. See `JoinedBatch`. */
   names?(): Column
-  /** The slices of such a batch. Undefined if it has only the matching events of the slices. */
+  /** The slices of such a batch. Undefined if the batch has only the matching events of the slices. */
   readonly slices?: readonly { name: string; events: number }[]
   website: number
   name: string
@@ -68,7 +68,7 @@ export interface Batch {
   visitors(): Uint32Array
   sessions(): Uint32Array
   profiles(): Uint32Array
-  /** The distinct ids of all events. Undefined if they are not stored: then the ids of the events must be read. */
+  /** The distinct ids of all events. If undefined, they are not stored, and the ids of the events must be read. */
   distinct?(kind: IdKind): StoredIdSet | undefined
   /** Undefined if no event has a value. */
   column(field: TextField): Column | undefined
@@ -90,7 +90,7 @@ export function sliceKey({ name, kind, crawler }: SliceId): string {
   return `${crawler ? 1 : 0} ${kindIndex(kind)} ${name}`
 }
 
-/** A block, or the type of a row, was removed after it was looked up. The reader must open a new snapshot. */
+/** Thrown when a block or the type of a row was removed after it was looked up. The reader must open a new snapshot. */
 export class StaleBlockError extends Error {}
 
 export { type Codes, type IdKind, idKinds }

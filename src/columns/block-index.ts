@@ -2,7 +2,7 @@ import type { Db, Statement } from "../store/db/driver.ts"
 import { type BlockRow, blockColumns, blockOf, type RawBlock, type Slice } from "./block.ts"
 import { bySlice } from "./block-writer.ts"
 
-/** Limits of the cache: slices of one website (about 300 bytes each), and number of websites. */
+/** Limits of the cache: slices per website (about 300 bytes each), and number of websites. */
 const cachedSlices = 40_000
 const cachedWebsites = 100
 
@@ -22,11 +22,11 @@ export interface BlockDay {
   slices: Slice[]
   /** Blocks with deleted events. Their events are read from the rows. */
   stale: BlockRow[]
-  /** Changes with the blocks: block ids only grow and are never reused. */
+  /** Changes with the blocks, because block ids only grow and are never reused. */
   state: string
 }
 
-/** Lists blocks. Cached until a block changes: reading the list takes longer than most queries. */
+/** Lists blocks. The list is cached until a block changes, because reading it takes longer than most queries. */
 export class BlockIndex {
   readonly #blocks: Statement
   readonly #state: Statement

@@ -11,8 +11,7 @@ export interface OpenLayout extends Layout {
 const fewSlices = 16
 
 /**
- * A property of a block. A block can have 100,000 properties, so each holds lists and builds maps only when they are
- * needed.
+ * A property of a block. A block can have 100,000 properties, so each one holds lists and builds maps only on demand.
  */
 export class OpenProperty {
   #indexes: Map<number, number> | undefined
@@ -24,12 +23,12 @@ export class OpenProperty {
     readonly location: ColumnLocation | null,
   ) {}
 
-  /** Number of events of a slice with a value; undefined if the slice does not have the key. */
+  /** Number of events in a slice that have a value. Undefined if the slice does not have the key. */
   eventsOf(slice: number): number | undefined {
     return this.listed[2][this.#indexOf(slice)]
   }
 
-  /** Position in the column of the first code of a slice; undefined if the slice does not have the key. */
+  /** Position of a slice's first code in the column. Undefined if the slice does not have the key. */
   firstOf(slice: number): number | undefined {
     return this.#allFirsts()[this.#indexOf(slice)]
   }
@@ -68,7 +67,7 @@ interface SingleNameLayout extends Omit<Layout, "properties" | "withProperties">
 /** A property outside the layout, as stored before blocks had slices. */
 type SingleNameRest = [key: string, events: number, none?: undefined]
 
-// The functions below parse JSON that `block-writer.ts` stored, in this version or an earlier one.
+// The functions below parse JSON that `block-writer.ts` of this version or an earlier one stored.
 
 export function openLayout({ slices, hasSingleName }: BlockRow, text: string): OpenLayout {
   const parsed = JSON.parse(text) as Layout | SingleNameLayout
@@ -88,7 +87,7 @@ function withSlice({ properties, withProperties, ...layout }: SingleNameLayout):
   }
 }
 
-/** Parses the list of the properties outside the layout. Their values are all in the rows. */
+/** Parses the list of properties outside the layout. Their values are all in the rows. */
 export function openRest({ slices }: BlockRow, text: string): ReadonlyMap<string, OpenProperty> {
   const listed = JSON.parse(text) as (ListedKey | SingleNameRest)[]
   return new Map(listed.map((entry) => [entry[0], openRestOf(slices, entry)]))

@@ -12,7 +12,7 @@ import type { Row, RowReader } from "./row-reader.ts"
 
 const hourMs = 3_600_000
 
-/** Returns the first blocks whose columns together fit into the build memory; at least one. */
+/** Returns as many of the first blocks as fit into the build memory together, but at least one. */
 export function fittingBlocks<Row extends Pick<BlockRow, "bytes">>(blocks: readonly Row[]): Row[] {
   let bytes = 0
   const end = blocks.findIndex((block, index) => {
@@ -31,8 +31,8 @@ export class BlockRows {
   ) {}
 
   /**
-   * Reads a property of a slice from the rows. The first property of a block is read alone. When a second one is read,
-   * all columns of the block are built from its rows together. Throws StaleBlockError.
+   * Reads a property of a slice from the rows. The first property of a block is read alone. The second one causes all
+   * columns of the block to be built from its rows. Throws StaleBlockError.
    */
   property(slice: Slice, key: string, property: OpenProperty): Column | undefined {
     const { block, index, events } = slice
@@ -132,7 +132,7 @@ export class BlockRows {
   }
 }
 
-/** Returns batches by slice key, see `sliceKey`. */
+/** Returns the batches by slice key. See `sliceKey`. */
 export function batchesBySlice(batches: readonly MemoryBatch[]): ReadonlyMap<string, MemoryBatch> {
   return new Map(batches.map((batch) => [sliceKey(batch), batch]))
 }

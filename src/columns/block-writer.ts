@@ -17,26 +17,23 @@ import { packIdSet } from "./stored-id-set.ts"
 import { listedProperties, staysInRows } from "./stored-properties.ts"
 import { lowerBoundOfDoubles } from "./typed-arrays.ts"
 
-// Writes the block format: see README.md. `layout` locates each column in the segments of the block.
-// `segment-reader.ts` reads it.
+// Writes the block format described in README.md. `layout` locates each column in the segments of the block. `segment-reader.ts` reads the format.
 //
 // A block holds events of one website and UTC day, slice after slice. A slice holds the events of one name and kind,
-// from crawlers or from people, sorted by time and then by order of arrival. A column stores the codes of all slices
-// that have it, and each value once.
+// from crawlers or from people, sorted by time and then by order of arrival. A column stores the codes of all slices that have it, and each distinct value once.
 
 /** The segment ids of a block start at `block * segmentsPerBlock`. The triggers of migration 0006 rely on it. */
 export const segmentsPerBlock = 1_024
 /**
- * Maximum number of slices per block: `stored-batch.ts` combines the block id and the index of a slice into
- * one number.
+ * Maximum number of slices per block. `stored-batch.ts` combines the block id and the index of a slice into one number.
  */
 export const slicesPerBlock = 65_536
 /**
- * A column of at least this many bytes has its own segment: to read any part of a value, SQLite follows its
- * overflow pages from the first one.
+ * A column of at least this many bytes has its own segment, because SQLite reads a value by following its overflow
+ * pages from the first one.
  */
 const minSegmentBytes = 2_048
-/** Columns to pack, and keys to list, between two yields: a few ms each. */
+/** Columns to pack or keys to list between two yields. Either takes a few ms. */
 const packedPerStep = 64
 const listedPerStep = 4_096
 /** Up to this many numbers, a JSON array is as small as any binary form. */
@@ -46,7 +43,10 @@ const maxJsonNumbers = 16
  * as fast.
  */
 export const minEventsForQuarters = 64
-/** A set of ids is stored if it has at most this fraction of the bytes of the ids: reading it is that much faster. */
+/**
+ * A set of distinct ids is stored only if it is at least this many times smaller than the ids, because only then is
+ * reading it worthwhile.
+ */
 const minIdSetRatio = 4
 export const quarterMs = 900_000
 export const quartersPerDay = dayMs / quarterMs
@@ -57,16 +57,16 @@ export interface ColumnLocation {
   s: number
   /** Offset in the segment, in bytes. */
   o: number
-  /** Bytes per code. 0: every event has the first value. */
+  /** Bytes per code. 0 means that every event has the first value. */
   w: 0 | 1 | 2 | 4
   /** Size of the values in bytes. They follow the codes. */
   v?: number
   /**
-   * Sparse column: the number of events that have a value. Their positions, 4 bytes each, come before their
+   * For a sparse column, the number of events that have a value. Their positions (4 bytes each) come before their
    * codes.
    */
   n?: number
-  /** The values are binary numbers of this form instead of a JSON array. */
+  /** If set, the values are binary numbers of this form instead of a JSON array. */
   f?: NumberForm
 }
 
@@ -86,12 +86,9 @@ export interface Layout {
    */
   distinct?: Partial<Record<IdKind, ColumnLocation>>
   fields: Partial<Record<TextField, ColumnLocation>>
-  /**
-   * The column has only the codes of the listed slices. A location of null means that the values stay in the
-   * rows.
-   */
+  /** Each column has only the codes of the listed slices. If its location is null, the values stay in the rows. */
   properties: [...ListedKey, location: ColumnLocation | null][]
-  /** JSON of further `ListedKey`s, whose values stay in the rows. */
+  /** JSON of the remaining `ListedKey`s. Their values stay in the rows. */
   rest?: ColumnLocation
   /** Number of events with at least one property, by slice. */
   withProperties: number[]
@@ -103,10 +100,10 @@ export interface EncodedBlock {
   website: number
   day: number
   events: number
-  /** Name, crawlers (1) or people (0), number of events, `kindIndex` of the kind (absent: custom). */
+  /** Name, crawlers (1) or people (0), number of events, and `kindIndex` of the kind (absent for custom). */
   slices: [name: string, crawler: 0 | 1, events: number, kind?: number][]
   quarters: Uint8Array | null
-  /** Estimated bytes of memory that building the block takes. */
+  /** Estimated memory for building the block, in bytes. */
   bytes: number
   layout: string
   segments: Segment[]
@@ -120,13 +117,13 @@ export interface Segment {
   size: number | null
 }
 
-/** Compares slices: by name, then people before crawlers, then by kind. */
+/** Sorts slices by name, then people before crawlers, then by kind. */
 export function bySlice(left: SliceId, right: SliceId): number {
   if (left.name !== right.name) return left.name < right.name ? -1 : 1
   return Number(left.crawler) - Number(right.crawler) || kindIndex(left.kind) - kindIndex(right.kind)
 }
 
-/** Encodes the columns of one website and day, one set per slice, as a block. */
+/** Encodes the columns of one website and day as a block. There is one set of columns per slice. */
 export function* encode(sets: readonly Columns[]): Generator<void, EncodedBlock> {
   const sorted = [...sets].sort(bySlice)
   const [first] = sorted as [Columns]
@@ -135,7 +132,7 @@ export function* encode(sets: readonly Columns[]): Generator<void, EncodedBlock>
   const ids: Layout["ids"] = {}
   const distinct: NonNullable<Layout["distinct"]> = {}
   const counts = sorted.map(({ count }) => count)
-  // By default, queries exclude crawlers, and select events of one kind.
+  // Only useful for people's events of a single kind, because queries exclude crawlers and select one kind by default.
   const hasIdSets = sorted.every(({ kind, crawler }) => kind === first.kind && !crawler)
   for (const kind of idKinds) {
     const dictionaryIds = concatenateCodes(sorted.map((set) => set.ids[kind]))
@@ -200,10 +197,7 @@ function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, number) => total + number, 0)
 }
 
-/**
- * Lists all property keys. If there are more than the layout holds, sorts them by number of events, most
- * first.
- */
+/** Lists all property keys. If there are more than the layout holds, sorts them by descending number of events. */
 function* listKeys(all: readonly PropertyColumns[]): Generator<void, ListedKey[]> {
   const keys = new Map<string, ListedKey>()
   let count = 0
@@ -254,9 +248,9 @@ const formOfBits = { 8: "i1", 16: "i2", 32: "i4" } as const
 /** The fastest level. Higher levels compress codes no better. */
 const compression = { level: 1 }
 /**
- * A segment is compressed if that halves its size. This is the case for the codes of fields with a few frequent values,
- * and for dictionary ids of sessions whose events are close together, but not for times. Reading a compressed byte
- * takes 1.5 ns longer.
+ * A segment is compressed if that at least halves its size. This is the case for the codes of fields with a few
+ * frequent values, and for the dictionary ids of sessions whose events are close together, but not for times. Reading a
+ * compressed byte takes 1.5 ns longer.
  */
 const minRatio = 2
 
@@ -328,8 +322,8 @@ class Packer {
 }
 
 /**
- * Returns the codes of a column whose values are stored in ascending order. This order lets queries merge the values of
- * several blocks without looking each of them up.
+ * Returns the codes of a column after sorting its values in ascending order. With this order, queries merge the values
+ * of several blocks without looking each value up.
  */
 function codesInOrder(codes: Codes, values: readonly number[], sorted: Float64Array): Codes {
   const newCodes = new Uint32Array(values.length + 1)

@@ -6,7 +6,7 @@ import { arrayOf } from "./typed-arrays.ts"
 /** A row of `blocks`, without the data of its columns. */
 export interface BlockRow {
   id: number
-  /** Rid of the website; below 0 if another block has replaced this one. */
+  /** Rid of the website. Negative if another block has replaced this one. */
   website: number
   /** Days since 1970-01-01. */
   day: number
@@ -14,14 +14,14 @@ export interface BlockRow {
   afterId: number
   lastId: number
   events: number
-  /** Number of deletions and changes of its events; 0: the block is current. */
+  /** Number of deletions and changes of its events. 0 if the block is current. */
   stale: number
-  /** Estimated bytes of memory that its columns take while they are built from rows. */
+  /** Estimated memory for building its columns from rows, in bytes. */
   bytes: number
   slices: readonly Slice[]
   /**
-   * The block holds a single name: it was sealed before blocks held all names of a day. The row ids of these blocks can
-   * overlap.
+   * True if the block holds a single name, because it was sealed before blocks held all names of a day. The row ids of
+   * such blocks can overlap.
    */
   hasSingleName: boolean
 }
@@ -33,7 +33,7 @@ export interface Slice extends SliceId {
   /** Position of its first event in the block. */
   first: number
   events: number
-  /** Events in each of the 96 quarter hours of the day; null for a slice with few events. */
+  /** Number of events in each of the 96 quarter hours of the day. Null for a slice with few events. */
   quarters: Codes | null
 }
 

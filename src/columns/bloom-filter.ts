@@ -1,11 +1,11 @@
-/** Bits per hash: at most 3% false positives. */
+/** Bits per hash. This gives at most 3% false positives. */
 const bitsPerHash = 8
 const minBits = 2 ** 16
 const bitsPerWord = 32
 
 /**
- * A Bloom filter over 96-bit hashes, each three random 32-bit words. Each word serves as the output of one of
- * the three hash functions.
+ * A Bloom filter for 96-bit hashes. A hash consists of three random 32-bit words, each of which serves as the output of
+ * one hash function.
  */
 export class BloomFilter {
   readonly #bits: Int32Array
@@ -28,7 +28,7 @@ export class BloomFilter {
     }
   }
 
-  /** Returns false if the hash whose first word is at `at` was certainly never added. */
+  /** Returns false if the hash was certainly never added. `at`: position of its first word. */
   mightContain(hashes: Uint32Array, at: number): boolean {
     return (
       this.#has(hashes[at] as number) &&

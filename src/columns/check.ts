@@ -28,13 +28,13 @@ const sql = {
   texts: "select kind, first, hashes, texts from identities where kind < 10 and texts is not null",
 }
 
-/** Maximum differences to report; the comparison then stops. */
+/** The comparison stops after this many differences. */
 const reportedLines = 20
 
 /**
- * Compares all column blocks with the rows, and the texts of ids with their hashes, and describes each difference in a
- * sentence. Reads every event, about 5 µs each. Safe while a server runs. `onProgress` receives the number of blocks
- * compared and the number of all blocks.
+ * Compares all column blocks with the rows, and the texts of ids with their hashes. Describes each difference in a
+ * sentence. Reads every event, which takes about 5 µs per event. Safe while a server runs. `onProgress` receives the
+ * number of blocks compared and the total number of blocks.
  */
 export function differences(db: Db, onProgress: (done: number, all: number) => void = () => {}): string[] {
   const rows = new RowReader(db)
@@ -82,7 +82,7 @@ function hasTextsOfHashes({ hashes, texts: packed }: IdChunk, seed: bigint): boo
       if (text === "") expected.fill(0, index * wordsPerHash, (index + 1) * wordsPerHash)
     return Buffer.compare(hashes, new Uint8Array(expected.buffer)) === 0
   } catch {
-    // The texts cannot be unpacked.
+    // The texts are damaged.
     return false
   }
 }
@@ -117,7 +117,7 @@ function compareSlice(block: Batch, rows: Batch | undefined): string | undefined
   return undefined
 }
 
-/** The distinct ids of batches without 0, ascending. */
+/** Returns the distinct ids in the batches except 0, in ascending order. */
 function distinctIn(batches: readonly Batch[], kind: IdKind): Uint32Array {
   const ids = new Set<number>()
   for (const batch of batches) for (const id of batch[kind]()) ids.add(id)
@@ -135,7 +135,7 @@ function equalArrays(left: ArrayLike<number>, right: ArrayLike<number>): boolean
   return left.length === right.length
 }
 
-/** Compares values: the same value can have different codes. */
+/** Compares values, because the same value can have different codes. */
 function equalColumns(left: Column | undefined, right: Column | undefined): boolean {
   if (!left || !right) return left === right
   const text = (value: Value | undefined) => JSON.stringify(value)

@@ -19,27 +19,30 @@ import { enlarge } from "./typed-arrays.ts"
 export type DictionaryIdsOf = (kind: IdKind, texts: readonly string[]) => Uint32Array
 
 /**
- * Maximum bytes of memory in which columns are built, as estimated by `bytes`, regardless of what clients send. The
- * columns of 65,536 ordinary rows fit. Including garbage and encoded data, the process uses two to three times as much.
+ * Maximum memory for building columns in bytes, as estimated by `bytes`. It holds regardless of what clients send, and
+ * the columns of 65,536 ordinary rows fit. Including garbage and encoded data, the process uses two to three times as
+ * much.
  */
 export const buildMemory = 33_554_432
 /**
- * A builder is full with this number of website days: each becomes a block, which the main thread stores in
- * about 100 µs.
+ * A builder is full after this many days of websites. Each becomes a block, which the main thread stores in about 100
+ * µs.
  */
 const maxDays = 512
-/** Limits of one step of reading, in rows and in bytes of columns: about 30 ms. */
+/** Limits of one step of reading, in rows and in bytes of columns. A step takes about 30 ms. */
 const rowsPerStep = 8_192
 const bytesPerStep = 8_388_608
 
-/** Builds columns from rows: one set for each website, day, name and kind, separately for crawlers and people. */
+/**
+ * Builds columns from rows. There is one set for each website, day, name and kind, separately for crawlers and people.
+ */
 export class ColumnBuilder {
   /** By website and day. */
   readonly #websites = new Map<number, Map<number, DayGroups>>()
   #days = 0
-  /** The website and day of the last row. Most rows have the same as the previous row. */
+  /** Groups of the last row's website and day. The next row usually has the same. */
   #last: DayGroups | undefined
-  /** Codes of the texts of ids, from 1, until their dictionary ids are known. */
+  /** Temporary codes for the texts of ids, starting at 1, until their dictionary ids are known. */
   readonly #texts: Record<IdKind, Map<string, number>> = {
     visitors: new Map(),
     sessions: new Map(),
@@ -161,7 +164,9 @@ export class ColumnBuilder {
 /** The columns of a website and day. All names and kinds share the value dictionaries. */
 class DayGroups {
   readonly #bySlice = new Map<string, Group>()
-  /** By event type and crawler flag: looking up a number is faster than looking up a string. */
+  /**
+   * By a number made of event type and crawler flag, because looking up a number is faster than looking up a string.
+   */
   readonly #byType = new Map<number, Group>()
   readonly dictionaries = new ValueDictionaries()
 
@@ -324,7 +329,7 @@ class Group {
       if (!column.isEmpty) fields[field] = column.finish(count, ranks)
     }
     const wide = this.#wide
-    // Ordinary columns are built now: they take less memory than their texts.
+    // Ordinary columns are built now, because they take less memory than their texts.
     const built = wide.isEmpty
       ? propertiesIn(
           new Map([...this.#properties].map(([key, column]) => [key, column.finish(count, ranks)])),
@@ -357,7 +362,7 @@ class Group {
   }
 }
 
-/** Bytes of memory per event for the fields of a context: most columns have fewer than 256 values. */
+/** Bytes of memory per event for the fields of a context. Most columns have fewer than 256 values. */
 const codesBytes = { client: 12, acquisition: 12 }
 
 /** The client contexts or the acquisition contexts of a group. */

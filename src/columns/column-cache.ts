@@ -1,12 +1,12 @@
 import type { BlockRow } from "./block.ts"
 
 /**
- * A column can be evicted if this many consecutive queries have not read it: as many as a few dashboard pages run. With
- * plain LRU, a working set larger than the memory would evict each column just before it is read again.
+ * A column can be evicted only if this many consecutive queries have not read it. A few dashboard pages run about as
+ * many. With plain LRU, a working set larger than the memory would evict each column just before it is read again.
  */
 const queriesBeforeEviction = 16
 
-/** Cached data of a block, and its size in bytes. */
+/** Cached data of a block and its size in bytes. */
 export interface Cached<Content> {
   content: Content
   bytes: number
@@ -24,7 +24,7 @@ export class ColumnCache {
    * read in sequence.
    */
   readonly #excess = new Set<string>()
-  /** Website and day read last. */
+  /** The website and day that were read last. */
   #day = ""
   #bytes = 0
   #query = 0

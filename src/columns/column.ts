@@ -1,35 +1,35 @@
 import type { Codes, Column, Few, Value } from "./batch.ts"
 import { enlarge, lowerBound } from "./typed-arrays.ts"
 
-/** Bytes of memory for the value of an event, and for a distinct value in addition to its characters. */
+/** Bytes of memory per value of an event, and per distinct value in addition to its characters. */
 export const entryBytes = 12
 export const valueBytes = 100
 /**
- * Bytes of memory per character of a string, and per character of the JSON of an object or array: `[[],[]]`
- * consists mostly of object headers.
+ * Bytes of memory per character of a string, and per character of the JSON of an object or array. The latter is higher
+ * because `[[],[]]` consists mostly of object headers.
  */
 export const characterBytes = 3
 const jsonCharacterBytes = 16
-/** A column is sparse if at most one event in this many has a value: the array of all codes would be larger. */
+/** A column is sparse if at most one in this many events has a value. The array of all codes would be larger. */
 const sparseRatio = 8
 /**
- * Maximum number of events per set of columns: a time of day (below 2^27 ms) and a position (below 2^26) are packed
+ * Maximum number of events per set of columns. A time of day (below 2^27 ms) and a position (below 2^26) are packed
  * into one double.
  */
 export const maxEvents = 2 ** 26
 
 /**
  * The distinct values of a column, in the order in which they were first added. Columns of several slices can share a
- * dictionary, and can then be joined without value lookups.
+ * dictionary, so that they can be joined without value lookups.
  */
 export class ValueDictionary {
   readonly values: Value[] = []
-  /** Created for the second value: most keys that senders generate have only one value. */
+  /** Created with the second value, because most generated keys have only one value. */
   #byValue: Map<Value, number> | undefined
   #byJson: Map<string, number> | undefined
   /**
-   * Codes of this dictionary by the codes of another one, which is identified by its values. Code 0 stays 0; any other
-   * code maps to 0 until it is used.
+   * Maps the codes of another dictionary, which is identified by its values, to codes of this one. Code 0 stays 0. Any
+   * other code maps to 0 until it is used.
    */
   #mappings: WeakMap<readonly Value[], Uint32Array> | undefined
   bytes = 0
@@ -39,10 +39,7 @@ export class ValueDictionary {
     return typeof value === "object" ? this.#codeOfJson(value) : this.#codeOf(value)
   }
 
-  /**
-   * Maps the codes of other values to the codes of this dictionary. A value is added when `fill` is called with its
-   * code.
-   */
+  /** Maps the codes of a list of values to the codes of this dictionary. `fill` adds the value of a code. */
   mappingOf(values: readonly Value[]): { codes: Uint32Array; fill: (code: number) => number } {
     this.#mappings ??= new WeakMap()
     let codes = this.#mappings.get(values)
@@ -74,7 +71,7 @@ export class ValueDictionary {
     return code
   }
 
-  /** Objects and arrays are the same value if their JSON is the same. */
+  /** Returns the code of an object or array. Two are the same value if their JSON is the same. */
   #codeOfJson(value: object): number {
     const json = JSON.stringify(value)
     this.#byJson ??= new Map()
@@ -88,7 +85,7 @@ export class ValueDictionary {
   }
 }
 
-/** Dictionaries by column, for slices that share them: each value is looked up once. */
+/** Dictionaries by column that several slices share, so that each value is looked up only once. */
 export class ValueDictionaries {
   readonly #byColumn = new Map<string, ValueDictionary>()
 
@@ -102,12 +99,12 @@ export class ValueDictionaries {
   }
 }
 
-/** Builds a column event by event. Its memory depends only on the events that have a value. */
+/** Builds a column event by event. Its memory usage depends only on the events that have a value. */
 export class ValueColumn {
   /** Pairs of position and code, one for each event that has a value. */
   #entries = new Uint32Array(4)
   #count = 0
-  /** The position set last, and whether positions were set in ascending order. */
+  /** The last position that was set, and whether positions were set in ascending order. */
   #last = -1
   #isSorted = true
 
@@ -143,7 +140,7 @@ export class ValueColumn {
     this.#last = index
   }
 
-  /** Returns the column. `ranks`: the new position of each event; if undefined, positions do not change. */
+  /** Returns the column. `ranks`: the new position of each event. Without it, positions do not change. */
   finish(count: number, ranks?: Uint32Array): Column {
     const entries = this.#entries
     const entryCount = this.#count
@@ -211,7 +208,7 @@ export class SparseColumn implements Column {
   }
 }
 
-/** Distinct numbers, as an array, and as a list that is created on first use: most queries do not need one. */
+/** Distinct numbers as an array, and as a list that is created on first use because most queries do not need it. */
 export class NumberValues {
   #list: readonly number[] | undefined
 
@@ -219,7 +216,7 @@ export class NumberValues {
 
   get list(): readonly number[] {
     if (!this.#list) {
-      // A loop: spreading a typed array takes ten times as long.
+      // Uses a loop, because spreading a typed array takes ten times as long.
       const list: number[] = []
       for (let index = 0; index < this.array.length; index++) list.push(this.array[index] as number)
       this.#list = list
@@ -327,8 +324,8 @@ export function appendColumn(to: ValueColumn, offset: number, column: Column): v
 }
 
 /**
- * Returns the column with each value replaced by `textOf(value)`; an empty text becomes a missing value. Undefined if
- * no event has a value.
+ * Returns the column with each value replaced by `textOf(value)`. An empty text becomes a missing value. Returns
+ * undefined if no event has a value.
  */
 export function mapColumn(
   column: Column,

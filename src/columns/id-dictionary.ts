@@ -26,7 +26,7 @@ const sql = {
   next: `
     select first + length(hashes) / ${hashBytes} from identities where kind = :kind order by first desc limit 1`,
   last: "select kind, first, hashes, texts from identities where kind = :kind order by first desc limit 1",
-  /** The texts of the chunk that holds a dictionary id, or of the next chunk, if there was no rebuild. */
+  /** The texts of the chunk that holds a dictionary id, or of the next chunk. Empty after a rebuild. */
   texts: `
     select first, length(hashes) / ${hashBytes} as count, texts from identities
     where kind = :kind and first + length(hashes) / ${hashBytes} > :id
@@ -44,17 +44,17 @@ const sql = {
 }
 
 /**
- * A search for at most this many ids does not build the Bloom filter, because that takes longer than reading all
+ * A search for at most this many ids does not build the Bloom filter, because building it takes longer than reading all
  * hashes.
  */
 const fewTexts = 16
-/** Bits of the prefilter: more than the number of hashes of one search. */
+/** Bits of the prefilter. There are more bits than hashes in one search. */
 const prefilterBits = 2 ** 20
 
 /**
- * Assigns dictionary ids from 1, in the order in which ids are first sealed. A search for ids reads the hashes, newest
- * first, about 5 ns per id, until all known ids are found. A Bloom filter in memory rules out nearly all unknown ids;
- * it takes 1 to 2 bytes per id.
+ * Assigns dictionary ids from 1, in the order in which ids are first sealed. A search reads the hashes, newest first,
+ * until all known ids are found, at about 5 ns per id. A Bloom filter in memory rules out nearly all unknown ids. It
+ * takes 1 to 2 bytes per id.
  */
 export class IdDictionary {
   readonly #seed: bigint
@@ -104,7 +104,8 @@ export class IdDictionary {
   find(kind: IdKind, texts: readonly string[]): { ids: Uint32Array; hashes: Uint32Array } {
     const hashes = hashIds(texts, this.#seed)
     const ids = new Uint32Array(texts.length)
-    // Runs in one transaction: ids that are sealed during the search would be in the list but not in the filter.
+    // Runs in one transaction, because ids that are sealed during the search would be in the list but not in the
+    // filter.
     if (texts.length > 0) this.db.transaction(() => this.#find(kind, hashes, ids))()
     return { ids, hashes }
   }
@@ -156,7 +157,7 @@ export class IdDictionary {
     let first = last ? last.first + last.hashes.length / hashBytes : 1
     for (let from = 0; from < texts.length; ) {
       const free = last ? idsPerChunk - last.hashes.length / hashBytes : 0
-      // A chunk without texts is not continued: either all texts of a chunk are stored, or none.
+      // A chunk without texts is not continued, because a chunk stores either all texts or none.
       const previous: IdChunk | undefined = free > 0 && !last?.texts === !hasTexts[kind] ? last : undefined
       const to = Math.min(from + (previous ? free : idsPerChunk), texts.length)
       const newTexts = texts.slice(from, to)
@@ -180,13 +181,13 @@ export class IdDictionary {
   }
 
   /**
-   * Iterates over the texts of ids, starting at a dictionary id, a few thousand ids at a time. The text of an id that
-   * no event has any more is empty. `rebuilds`: the number of rebuilds in the snapshot of the caller. Throws
-   * StaleBlockError after a rebuild.
+   * Iterates over the texts of ids, starting at a dictionary id, a few thousand ids at a time. The text is empty for an
+   * id that no event has any more. `rebuilds`: number of rebuilds in the caller's snapshot. Throws StaleBlockError
+   * after a rebuild.
    */
   *texts(kind: IdKind, from: number, rebuilds: number): Generator<{ first: number; texts: PackedTexts }> {
     for (let id = from; ; ) {
-      // Runs in one transaction: after a rebuild, dictionary ids stand for other ids.
+      // Runs in one transaction, because dictionary ids stand for other ids after a rebuild.
       const chunk = this.db.transaction(() => {
         if (this.#rebuilds.get() !== rebuilds) throw new StaleBlockError()
         return this.#texts.get({ kind: idKinds.indexOf(kind), id })
@@ -209,7 +210,7 @@ interface TextChunk {
   texts: Uint8Array | null
 }
 
-/** Hashes that are still to be found. */
+/** The hashes that have not been found yet. */
 class HashSearch {
   remaining = 0
   /**

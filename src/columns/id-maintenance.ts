@@ -7,14 +7,14 @@ import type { IdDictionary } from "./id-dictionary.ts"
 import type { RowReader } from "./row-reader.ts"
 import { type SealedState, sealedStateSql } from "./sealed-state.ts"
 
-/** Chunks written in one transaction: about 10 ms. */
+/** Chunks written in one transaction. A transaction takes about 10 ms. */
 const chunksPerBatch = 16
 /**
- * Maximum number of ids whose texts are collected together, in about 10 MB. Chunks of earlier versions can be larger
- * than others.
+ * Maximum number of ids whose texts are collected together. They take about 10 MB. Chunks of earlier versions can be
+ * larger.
  */
 const idsPerBatch = 65_536
-/** Events looked up in one step: about 5 ms. */
+/** Events looked up in one step. A step takes about 5 ms. */
 const lookupsPerStep = 256
 
 const sql = {
@@ -38,14 +38,14 @@ export interface IdChanges {
   unusedChunks?: { kind: number; first: number }[]
 }
 
-/** Precondition of changes: no row was sealed, and no unsealed row was deleted. */
+/** Precondition of changes: no row has been sealed and no unsealed row has been deleted. */
 interface UnchangedRows {
   from: number
   to: number
   deleted: number
 }
 
-/** Maintains the dictionary of ids: adds missing texts, and erases ids that no event has any more. */
+/** Maintains the dictionary of ids. Adds missing texts and erases ids that no event has any more. */
 export class IdMaintenance {
   /** The last chunk for which no texts were found. */
   #skipped = { kind: -1, first: 0 }
@@ -58,8 +58,9 @@ export class IdMaintenance {
   ) {}
 
   /**
-   * Deletes chunks from before a rebuild, or stores missing texts, or, if `collect` is set, erases ids that no block
-   * uses. Returns undefined if there is nothing to do, or if stale blocks must be rebuilt first.
+   * Does the first of these that is needed: deletes chunks from before a rebuild, stores missing texts, or (if
+   * `collect` is set) erases ids that no block uses. Returns undefined if there is nothing to do, or if stale blocks
+   * must be rebuilt first.
    */
   *next(collect: boolean): Generator<void, (IdChanges & { seal?: UnchangedRows }) | undefined> {
     const limit = chunksPerBatch
@@ -74,13 +75,14 @@ export class IdMaintenance {
     const blocks = (this.db.prepare(sql.blocks).all() as RawBlock[]).map(blockOf)
     if (blocks.some(({ stale }) => stale > 0)) return undefined
     const changes = yield* chunks.length > 0 ? this.#withTexts(chunks, blocks) : this.#withoutUnused(blocks)
-    // If an event was sealed or deleted in the meantime, other ids can be in use.
+    // The changes are only valid if no event has been sealed or deleted in the meantime, because other ids can be in
+    // use then.
     return changes && { ...changes, seal: { from: id, to: id, deleted } }
   }
 
   /**
-   * Adds the texts of chunks that an earlier version wrote. Searches the blocks for an event of each id, 10 ns per
-   * event, then reads its row, 20 µs. Erases ids that no block uses.
+   * Adds the texts of chunks that an earlier version wrote. Searches the blocks for an event with each id (10 ns per
+   * event), then reads the event's row (20 µs). Erases ids that no block uses.
    */
   *#withTexts(
     chunks: readonly IdChunk[],
@@ -89,7 +91,7 @@ export class IdMaintenance {
     const identities: IdChunk[] = []
     for (const [kindIndex, kindChunks] of Map.groupBy(chunks, ({ kind }) => kind)) {
       const kind = idKinds[kindIndex] as IdKind
-      /** 1: still to be found; 2: an event was found. */
+      /** State of each id. 1: not found yet; 2: an event was found. */
       const states = new Uint8Array(this.dictionary.sizes()[kind])
       for (const { first, hashes } of kindChunks) states.fill(1, first, first + countOf(hashes))
       const texts = [...(yield* this.#textsOfEvents(kind, states, blocks))]
@@ -141,8 +143,8 @@ export class IdMaintenance {
   }
 
   /**
-   * Erases the ids that no block uses, and deletes chunks that contain no used ids. Reads the ids of all events, 10 ns
-   * each.
+   * Erases the ids that no block uses and deletes chunks without used ids. Reads the ids of all events, which takes 10
+   * ns per event.
    */
   *#withoutUnused(blocks: readonly BlockRow[]): Generator<void, IdChanges | undefined> {
     const identities: IdChunk[] = []
@@ -176,7 +178,7 @@ export class IdMaintenance {
   }
 }
 
-/** Returns the first chunks that together hold at most `idsPerBatch` ids; at least one. */
+/** Returns as many of the first chunks as hold at most `idsPerBatch` ids together, but at least one. */
 function fittingChunks(chunks: readonly IdChunk[]): IdChunk[] {
   let ids = 0
   return chunks.filter(({ hashes }, index) => {
@@ -189,7 +191,7 @@ function countOf(hashes: Uint8Array): number {
   return hashes.length / hashBytes
 }
 
-/** The indexes of ids that are neither used nor erased yet. */
+/** Returns the indexes of ids that are unused but not erased yet. */
 function unusedIds(hashes: Uint8Array, first: number, used: Uint8Array): number[] {
   const unused: number[] = []
   for (let index = 0; index < countOf(hashes); index++) {

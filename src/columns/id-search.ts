@@ -14,7 +14,7 @@ export interface TextTest {
   test: (text: string) => boolean
 }
 
-/** Row ids per step of reading the texts of ids: about 30 ms. */
+/** Row ids per step of reading the texts of ids. A step takes about 30 ms. */
 export const idsPerStep = 65_536
 /** Bytes for the text of an id in addition to its characters, and for a dictionary id in an array. */
 const textBytes = 60
@@ -57,9 +57,9 @@ export class IdSearch {
   constructor(private readonly options: SearchOptions) {}
 
   /**
-   * Finds the ids of a kind whose texts pass a test, and keeps them for `foundIds`. Takes about 0.1 µs per id in
-   * blocks, only once while the result is cached. Texts that are only in rows take 0.5 µs per row. The result can
-   * include ids of other websites and of deleted events. Yields. Throws StaleBlockError.
+   * Finds the ids of a kind whose texts pass a test, for `foundIds`. Ids in blocks take about 0.1 µs each, and their
+   * result is cached. Texts that are only in rows take 0.5 µs per row. The result can include ids of other websites and
+   * of deleted events. Yields while it reads. Throws StaleBlockError.
    */
   *find(kind: IdKind, test: TextTest): Generator<void, void> {
     const ids = this.options.identities.hasAllTexts(kind)
@@ -68,7 +68,7 @@ export class IdSearch {
     this.#found.set(`${kind} ${test.key}`, ids)
   }
 
-  /** Returns the dictionary ids that `find` found. 0 stands for an id that no event of the snapshot has. */
+  /** Returns the dictionary ids that `find` found. 0 stands for an id that no event in the snapshot has. */
   foundIds(kind: IdKind, key: string): readonly number[] {
     return this.#found.get(`${kind} ${key}`) ?? []
   }
@@ -120,7 +120,7 @@ export class IdSearch {
     }
     if (after === 0) cache.put(key, "", known, known.bytes, false)
     const texts = [...known.all].filter(test)
-    // Unread rows get these dictionary ids when they are read.
+    // Unread rows will get these dictionary ids when they are read.
     return Array.from(
       unreadRows > 0 ? unsealed.assignDictionaryIds(kind, texts) : unsealed.dictionaryIdsOf(kind, texts),
     )

@@ -10,8 +10,8 @@ import type { StoredIdSet } from "./stored-id-set.ts"
 
 /**
  * Adjacent slices of a block as one batch, for queries that do not depend on the order of events. A day has a slice for
- * each name, and reading them one by one would take longer than counting their events. The batch has no single name or
- * kind: `names` returns the name of each event. Its times are sorted only within each slice.
+ * each name, and reading slices one by one would take longer than counting their events. The batch has no single name
+ * or kind: `names` returns the name of each event. Its times are sorted only within each slice.
  */
 export class JoinedBatch implements Batch {
   readonly block: string
@@ -152,7 +152,7 @@ export class JoinedBatch implements Batch {
     return this.segments.codes(this.#row, name, location, this.#row.events).subarray(this.#first, this.#end)
   }
 
-  /** Returns the same object whenever a column is read: reports identify a column by its values. */
+  /** Returns the same object each time a column is read, because reports identify a column by its values. */
   #columnOf(name: string, read: () => Column | undefined): Column | undefined {
     if (!this.#columns.has(name)) this.#columns.set(name, read())
     return this.#columns.get(name)

@@ -5,26 +5,25 @@ import { keyBytes, type PropertyColumns } from "./memory-batch.ts"
 import type { RowReader } from "./row-reader.ts"
 
 /**
- * A row with more keys is wide: parsing thousands of keys takes 2 ms, and most queries read none of them. Rows with few
- * keys but long strings are not wide: parsing them is fast, and would be repeated for every further key.
+ * A row with more keys than this is wide. Parsing thousands of keys takes 2 ms, and most queries read none of them.
+ * Rows with few keys but long strings are not wide, because parsing them is fast and would be repeated for every key
+ * that is read.
  */
 const wideKeys = 256
-/** Minimum characters of that many keys: a quoted letter, a colon, a digit and a comma each. */
+/** Minimum characters of that many keys. Each takes a quoted letter, a colon, a digit and a comma. */
 const minWideCharacters = wideKeys * 6
 /**
- * Maximum number of keys that are searched for in the texts. For further keys, the texts are parsed, and the columns of
+ * Maximum number of keys to search for in the texts. When more keys are read, the texts are parsed and the columns of
  * many keys are built together.
  */
 const searchedKeys = 4
 const keysPerGroup = 16_384
-/** Columns that are finished per step, about 2 ms. */
+/** Columns that are finished per step. A step takes about 2 ms. */
 const columnsPerStep = 2_048
 /** Bytes of memory for a character of text, and for a character with its parsed value. */
 const textCharacterBytes = 2
 const parsedCharacterBytes = 4
-/**
- * Bytes of memory for a key in the list of keys in addition to its characters, and for its column while it is built.
- */
+/** Bytes of memory per key in the list of keys (in addition to its characters), and per column while it is built. */
 const countedKeyBytes = 200
 const builtKeyBytes = keyBytes + 100
 
@@ -41,7 +40,7 @@ export class WideRows {
   readonly #keySets = new Set<string[]>()
   /** Estimated bytes of memory of the texts. */
   textBytes = 0
-  /** Additional bytes that the rows take once they are parsed. */
+  /** Additional bytes of memory once the rows are parsed. */
   parsedBytes = 0
 
   get bytes(): number {
@@ -67,7 +66,10 @@ export class WideRows {
       properties.length * (parsedCharacterBytes - textCharacterBytes) + newKeys * countedKeyBytes
   }
 
-  /** `ordinary`: the columns of the other rows. They do not change. `ranks`: see `ValueColumn.finish`. */
+  /**
+   * Returns the columns of all rows. `ordinary`: columns of the other rows, which are not modified. `ranks`: see
+   * `ValueColumn.finish`.
+   */
   columns(
     reader: RowReader,
     ordinary: ReadonlyMap<string, ValueColumn>,
@@ -82,7 +84,7 @@ export class WideRows {
 class WideProperties implements PropertyColumns {
   readonly #found = new Map<string, Column | undefined>()
   #counts: ReadonlyMap<string, number> | undefined
-  /** The group of each key, in the order of `#counts`: keys are mostly read in this order. */
+  /** The group of each key, in the order of `#counts`, because keys are mostly read in this order. */
   #groupOf: ReadonlyMap<string, number> | undefined
   #group: { index: number; columns: ReadonlyMap<string, Column> } | undefined
 
@@ -178,8 +180,8 @@ function* parsed(reader: RowReader, row: WideRow): Generator<[key: string, value
 }
 
 /**
- * Parses the properties of a row. They were validated, and stored as a JSON object, or as its values if the event type
- * has the keys. `keys`: the keys of the event type; undefined if they are in the properties.
+ * Parses the properties of a row, which were validated before they were stored. `keys`: the keys of the event type if
+ * it has them. Then `properties` holds only the values. Otherwise, it is a JSON object.
  */
 export function parseProperties(
   keys: string[] | undefined,
@@ -190,7 +192,7 @@ export function parseProperties(
   return { keys: Object.keys(object), values: Object.values(object) }
 }
 
-/** The value of one property of a row: see `parseProperties`. */
+/** Returns the value of one property of a row. See `parseProperties`. */
 export function propertyOf(
   reader: RowReader,
   keys: string[] | undefined,
@@ -199,14 +201,15 @@ export function propertyOf(
 ): Value | null | undefined {
   if (properties === null) return null
   const at = keys ? keys.lastIndexOf(key) : 0
-  // Parsing thousands of keys takes 2 ms, and most rows do not have this key. JSON.stringify wrote the text.
+  // Parsing thousands of keys takes 2 ms, and most rows do not have this key. Searching the text works because
+  // JSON.stringify wrote it.
   if (at < 0 || (!keys && !properties.includes(JSON.stringify(key)))) return null
   reader.parsedBytes += properties.length * parsedCharacterBytes
   if (keys) return (JSON.parse(`[${properties}]`) as (Value | null)[])[at]
   return (JSON.parse(properties) as Record<string, Value | null>)[key]
 }
 
-/** Counts the colons after strings: at least the number of keys in JSON text. */
+/** Counts the colons after strings in JSON text. There are at least as many as keys. */
 function keysIn(json: string, limit = Number.POSITIVE_INFINITY): number {
   let count = 0
   for (let at = json.indexOf('":'); at >= 0 && count < limit; at = json.indexOf('":', at + 2)) count++

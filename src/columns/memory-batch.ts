@@ -15,17 +15,17 @@ export interface Columns {
   ids: Record<IdKind, Uint32Array>
   /** Fields that no event has are absent. */
   fields: Partial<Record<TextField, Column>>
-  /** Returns a new object on each call, which parses wide rows again and caches the result. */
+  /** Each call returns a new object, which parses wide rows again and caches the result. */
   properties: () => PropertyColumns
-  /** True if some of the rows are wide: see `WideRows`. */
+  /** True if some rows are wide. See `WideRows`. */
   isWide?: boolean
   /** 1 for events that have at least one property. */
   hasProperties: Uint8Array
-  /** Row ids, if the columns were built from rows. */
+  /** Row ids. Absent unless the columns were built from rows. */
   rowIds?: Float64Array
-  /** Estimated bytes of memory for building them. */
+  /** Estimated memory for building the columns, in bytes. */
   bytes: number
-  /** Estimated bytes of memory while wide rows are not parsed. */
+  /** Estimated memory until wide rows are parsed, in bytes. */
   textBytes?: number
 }
 
@@ -34,7 +34,7 @@ export interface PropertyColumns {
   columnOf(key: string): Column | undefined
   /** Number of events with a value, by key. Runs in steps of a few ms. */
   counts(): Generator<void, ReadonlyMap<string, number>>
-  /** The columns of these keys; the map can also contain columns of other keys. Runs in steps of a few ms. */
+  /** The columns of these keys. The map can also contain columns of other keys. Runs in steps of a few ms. */
   columnsOf(keys: ReadonlySet<string>): Generator<void, ReadonlyMap<string, Column>>
 }
 
@@ -46,9 +46,7 @@ export function propertiesIn(columns: ReadonlyMap<string, Column>): PropertyColu
   }
 }
 
-/**
- * Bytes of memory for building a set of columns, for a row in it, and for a property key in addition to its characters.
- */
+/** Bytes of memory for building a set of columns, per row, and per property key in addition to its characters. */
 export const setBytes = 3_000
 export const rowBytes = 48
 export const keyBytes = 500

@@ -1,23 +1,25 @@
 import type { BlockRow } from "./block.ts"
 import { buildMemory } from "./column-builder.ts"
 
-/** Maximum events of a merged block: each of its columns of codes takes at most 2 MB. */
+/** Maximum events of a merged block. Each of its columns of codes takes at most 2 MB. */
 const maxEvents = 524_288
 /**
- * A block is merged only if the later blocks together hold at least a quarter as many events, so that each event is
- * rewritten only a few times.
+ * A block is merged only if the later blocks together hold at least this fraction of its events (a quarter), so that
+ * each event is rewritten only a few times.
  */
 const mergeFactor = 4
 /** Minimum number of neighboring blocks to merge for the current day, and for a past day. */
 export const minPartsCurrentDay = 4
 export const minPartsPastDay = 2
-/** The minimum for past days while events arrive fast: each pass adds a small block of late events to many days. */
+/**
+ * The minimum for past days while events arrive fast, when each pass adds a small block of late events to many days.
+ */
 export const minPartsWhenBusy = 8
 
 /** The properties that decide whether a block is merged. */
 export interface Part extends Pick<BlockRow, "id" | "website" | "day" | "events" | "stale" | "bytes"> {
   /**
-   * 1: the block holds a single name. The row ids of these blocks can overlap within a day, so either all of them are
+   * 1 if the block holds a single name. The row ids of these blocks can overlap within a day, so either all of them are
    * merged or none are.
    */
   hasSingleName: 0 | 1
@@ -25,8 +27,8 @@ export interface Part extends Pick<BlockRow, "id" | "website" | "day" | "events"
 
 /**
  * Chooses neighboring blocks to merge from the blocks of one website and day, which are in order of arrival. Returns
- * the newest run of at least `minimum` blocks in which each has at most four times as many events as all later blocks
- * together. Empty if there is none.
+ * the newest run of at least `minimum` blocks in which each block has at most four times as many events as all later
+ * blocks together. Returns an empty list if there is no such run.
  */
 export function partsToMerge(parts: readonly Part[], minimum: number): readonly Part[] {
   const singleName = parts.filter(({ hasSingleName }) => hasSingleName === 1)

@@ -11,13 +11,13 @@ import {
 import { type Columns, keyBytes, type PropertyColumns, rowBytes, setBytes } from "./memory-batch.ts"
 import { orderOf, ranksOf } from "./time-order.ts"
 
-/** Property columns that are merged per step: a few ms. */
+/** Property columns to merge per step. A step takes a few ms. */
 const columnsPerStep = 64
 
 /**
  * Merges batches of one website, day, name and kind into one set of columns. `parts` are in order of arrival and do not
- * overlap. `dictionaries`: those of the merged block, shared by its slices. The result includes the bytes of properties
- * once `columnsOf` has built them.
+ * overlap. `dictionaries`: the dictionaries of the merged block, which its slices share. `bytes` of the result includes
+ * properties once `columnsOf` has built them.
  */
 export function merge(parts: readonly Batch[], dictionaries = new ValueDictionaries()): Columns {
   const [first] = parts as [Batch]

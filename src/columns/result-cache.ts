@@ -9,8 +9,8 @@ interface CacheEntry {
 }
 
 /**
- * LRU cache of results computed from blocks. First evicts spare entries, which are intermediate results of
- * other entries, then the least recently used ones.
+ * LRU cache of results computed from blocks. Evicts spare entries first, which are intermediate results of other
+ * entries, then the least recently used ones.
  */
 export class Cache {
   /** In order of use: the most recently used entry is last. */
@@ -20,8 +20,8 @@ export class Cache {
   #bytes = 0
 
   /**
-   * `memory`: bytes; 0 disables the cache. `minFilteredEvents`: filter results are cached for blocks with at
-   * least this many events. For smaller blocks, recomputing them is as fast.
+   * `memory`: bytes; 0 disables the cache. `minFilteredEvents`: filter results are cached for blocks with at least this
+   * many events. For smaller blocks, recomputing the results is as fast.
    */
   constructor(
     readonly memory: number,
@@ -33,8 +33,8 @@ export class Cache {
   }
 
   /**
-   * Returns the value of `key` if it was computed from the blocks that `state` identifies. `key` determines
-   * the type.
+   * Returns the value of `key` if it was computed from the blocks that `state` identifies. `key` determines the type of
+   * the value.
    */
   find<Kind>(key: string, state: string): Kind | undefined {
     const entry = this.#entries.get(key)
@@ -45,7 +45,7 @@ export class Cache {
   }
 
   /**
-   * Replaces the value of `key`. `isSpare`: other entries were computed from it. Returns false if the value is too
+   * Replaces the value of `key`. `isSpare`: other entries were computed from the value. Returns false if it is too
    * large.
    */
   put(key: string, state: string, value: unknown, bytes: number, isSpare: boolean): boolean {
@@ -57,8 +57,8 @@ export class Cache {
   }
 
   /**
-   * Records that a cached value grew by `bytes`. Returns false if it is no longer cached, or has just
-   * been evicted for its size.
+   * Records that a cached value grew by `bytes`. Returns false if it is no longer cached or has just been evicted
+   * because of its size.
    */
   grow(key: string, value: unknown, bytes: number): boolean {
     const entry = this.#entries.get(key)

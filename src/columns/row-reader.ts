@@ -31,10 +31,10 @@ export type Row = [
   acquisitionId: number | null,
 ]
 
-/** Indexes of the values in a row that can be stored as the id of a text. */
+/** Indexes of the values in a row that can be stored as text ids. */
 const [anonymousIdAt, sessionIdAt, pathAt, propertiesAt] = [5, 6, 8, 9] as const
 
-/** A row as stored: each of its texts can be the id of a text. */
+/** A row as stored. Each of its texts can be a text id instead. */
 type RawRow = { [Index in keyof Row]: Row[Index] extends string | null ? StoredText : Row[Index] }
 
 /** The id of a row, and the columns that determine its batch. */
@@ -62,11 +62,11 @@ export interface StoredEvent {
   crawler: boolean
   /** JSON text of an object, or null. */
   properties: string | null
-  /** The known fields of its contexts. */
+  /** The fields of its contexts that this version knows. */
   context: KnownContext
 }
 
-/** The parts that many event rows share. */
+/** What many event rows have in common. */
 export interface EventType {
   name: string
   kind: EventKind
@@ -76,9 +76,9 @@ export interface EventType {
   keys: string[] | undefined
 }
 
-/** Maximum bytes of cached types. Limited because senders choose the length of keys and names. */
+/** Maximum memory for cached types in bytes. Limited because senders choose the length of keys and names. */
 const typesMemory = 16_777_216
-/** Bytes for a type, and for each of its keys in addition to its characters. */
+/** Bytes of memory per type, and per key in addition to its characters. */
 const typeBytes = 300
 const keyBytes = 40
 
@@ -87,8 +87,8 @@ const columns =
 const columnsOf = (table: string) => columns.replaceAll(/\w+/g, `${table}.$&`)
 
 /**
- * "not indexed" makes SQLite scan by id: with the index on time, it would read all events of the time range
- * for each range of ids.
+ * "not indexed" makes SQLite scan by id. With the index on time, it would read all events in the time range for each
+ * range of ids.
  */
 function ids(column: "anonymous_id" | "session_id" | "profile_id"): string {
   return `
@@ -139,7 +139,7 @@ export class RowReader {
   readonly #texts: Record<IdKind, Statement>
   readonly #contexts: Record<ContextKind, ContextReader>
   readonly #interned: TextReader
-  /** Estimated bytes of properties that were parsed to read some of them and have become garbage. */
+  /** Estimated bytes of garbage from properties that were parsed to read only some of them. */
   parsedBytes = 0
   readonly #types = new Map<number, EventType>()
   #typesBytes = 0
@@ -164,16 +164,16 @@ export class RowReader {
   }
 
   /**
-   * Iterates over the rows of all websites with `after` < id <= `last`, by id. An iterator, because a row can hold 32
-   * KiB. Consume it without yielding.
+   * Iterates over the rows of all websites with `after` < id <= `last`, by id. Returns an iterator because a row can
+   * take 32 KiB. Consume it without yielding.
    */
   byId(after: number, last: number): IterableIterator<Row> {
     return this.#rowsOf(this.#byId.iterate({ after, last }) as IterableIterator<RawRow>)
   }
 
   /**
-   * Iterates over the rows of a website with `from` <= ts < `to`, by time and then id. At the time `from`,
-   * only rows with ids above `fromId`. See `byId`.
+   * Iterates over the rows of a website with `from` <= ts < `to`, by time and then id. Rows at the time `from` are
+   * included only if their ids are above `fromId`. See `byId`.
    */
   byTime(
     website: number,
@@ -187,22 +187,23 @@ export class RowReader {
     return this.#rowsOf(rows as IterableIterator<RawRow>)
   }
 
-  /** Replaces ids of texts with the texts. The statement selects the columns of a `Row`. */
+  /** Replaces text ids with the texts. The statement must select the columns of a `Row`. */
   *#rowsOf(rows: IterableIterator<RawRow>): Generator<Row, undefined, undefined> {
     for (const row of rows) {
       row[anonymousIdAt] = this.#textInSnapshot(row[anonymousIdAt])
       row[sessionIdAt] = this.#textInSnapshot(row[sessionIdAt])
       row[pathAt] = this.#textInSnapshot(row[pathAt])
       row[propertiesAt] = this.#textInSnapshot(row[propertiesAt])
-      // The row contains no ids of texts any more. Creating a new array for each of millions of rows would take longer.
+      // The row no longer contains text ids. It is asserted, because creating a new array for each of millions of rows
+      // would take longer.
       yield row as Row
     }
   }
 
   /**
-   * The text of a row whose statement is still open, so concurrent deletions cannot remove it. A missing text means
-   * damage, which `databuddy check` reports. It is read as null, as in an export, because otherwise no query could read
-   * the row.
+   * Returns the text of a row whose statement is still open, so concurrent deletions cannot remove it. A missing text
+   * means that the database is damaged, which `databuddy check` reports. It is read as null, as in an export, because
+   * no query could read the row otherwise.
    */
   #textInSnapshot(stored: StoredText): string | null {
     return typeof stored === "number" ? (this.#interned.text(stored) ?? null) : stored
@@ -212,14 +213,14 @@ export class RowReader {
   #textOf(stored: StoredText): string | null {
     if (typeof stored !== "number") return stored
     const text = this.#interned.text(stored)
-    // After the rows were read, their events were deleted, and then the text.
+    // The events were deleted after their rows were read, and then the text was deleted.
     if (text === undefined) throw new StaleBlockError()
     return text
   }
 
   /**
-   * Iterates over the rows of a website with this time (Unix ms) and event name. Yields the ids of each, in the order
-   * of `idKinds`.
+   * Iterates over the rows of a website with this time (Unix ms) and event name. Yields the ids of each row in the
+   * order of `idKinds`.
    */
   *idsAt(website: number, ts: number, name: string): Generator<(string | null)[]> {
     const rows = this.#atTime.iterate({ website, ts }) as Iterable<[number, ...StoredText[]]>
@@ -236,8 +237,8 @@ export class RowReader {
   }
 
   /**
-   * Returns the ids of events with `after` < id <= `last`, including duplicates: SQLite removes them more
-   * slowly than the caller.
+   * Returns the ids of events with `after` < id <= `last`. Includes duplicates, because the caller removes them faster
+   * than SQLite.
    */
   texts(
     kind: IdKind,
@@ -266,12 +267,12 @@ export class RowReader {
   /** Throws StaleBlockError if the context was deleted. */
   contextOf(kind: ContextKind, id: number): Context {
     const context = this.#contexts[kind].read(id)
-    // After the rows were read, their events were deleted, and then the context.
+    // The events were deleted after their rows were read, and then the context was deleted.
     if (!context) throw new StaleBlockError()
     return context
   }
 
-  /** This and the next two methods: see src/store/identity-resolution.ts. */
+  /** For this and the next two methods, see src/store/identity-resolution.ts. */
   linkedIds(website: number, profileId: string): string[] {
     return linkedIds(this.db, website, profileId)
   }
@@ -291,7 +292,7 @@ export class RowReader {
       const row = this.#type.get({ id }) as
         | (Record<"name" | "namespace" | "source" | "keys", string> & { kind: number })
         | undefined
-      // After the rows were read, their events were deleted, and then the type.
+      // The events were deleted after their rows were read, and then the type was deleted.
       if (!row) throw new StaleBlockError()
       const { name, namespace, source, keys, kind } = row
       type = {

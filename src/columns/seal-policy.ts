@@ -5,34 +5,32 @@ export const sealInterval = 1_000
 /** ms between two maintenance rounds, which also seal a few rows and merge the blocks of past days. */
 export const maintenanceInterval = 60_000
 /**
- * Minimum unsealed rows to seal. Higher during fast ingestion, because every seal costs a commit, and lower when no
- * more rows arrive, so that the first query after a load finds them sealed.
+ * Minimum unsealed rows to seal. It is higher during fast ingestion, because every seal costs a commit. It is lower
+ * when no more rows arrive, so that rows are sealed before the first query after an import.
  */
 const minRowsToSeal = 8_192
 const minRowsWhenBusy = 65_536
 const minRowsAfterLoad = 1_024
-/** Rows per second that count as fast ingestion, and ms over which they are counted. */
+/** Rows per second that count as fast ingestion, and the period in ms over which they are counted. */
 const busyRate = 4_096
 const rateInterval = 1_000
 /**
- * Number of unsealed rows above which queries wait for the sealer: otherwise each query would read all of them. The
- * limit is higher while events arrive: there are always unsealed rows then, and queries would keep waiting.
+ * Queries wait for the sealer if there are more unsealed rows than this, because otherwise each query would read all of
+ * them. The limit is higher while events arrive, because there are always unsealed rows then and queries would keep
+ * waiting.
  */
 export const backlogRows = 16_384
 const backlogRowsWhileReceiving = 131_072
 /** Rows per second above which events count as arriving. */
 const receivingRate = 64
-/**
- * Maximum ms that queries wait for the rest of a backlog. The sealer reads rows at about the speed of a query, but only
- * once.
- */
+/** Maximum ms that queries wait for a backlog. The sealer reads rows about as fast as a query, but only once. */
 const maxBacklogWait = 30_000
 
-/** Decides when rows are sealed, and whether queries wait for it. `now`: ms of a monotonic clock. */
+/** Decides when rows are sealed and whether queries wait for the sealer. `now`: monotonic clock, in ms. */
 export class SealPolicy {
   /** Arriving rows per second, the time of that measurement, and the last row id at that time. */
   #arrivals: { rate: number; at: number; last: number }
-  /** When the number of unsealed rows first exceeded the limit; undefined if it does not. */
+  /** When the number of unsealed rows rose above the limit. Undefined if it is not above the limit. */
   #backlogSince: number | undefined
 
   /** `last`: the last row id. */
@@ -50,7 +48,7 @@ export class SealPolicy {
     else this.#backlogSince ??= now
   }
 
-  /** Minimum unsealed rows to seal. `includeFew`: seals any number, as a maintenance round does. */
+  /** Returns the minimum unsealed rows to seal. `includeFew`: seals any number of rows, as in a maintenance round. */
   minRows(includeFew: boolean): number {
     if (includeFew) return 1
     if (this.#isBusy) return minRowsWhenBusy
@@ -62,7 +60,7 @@ export class SealPolicy {
     return this.#isBusy ? minPartsWhenBusy : minPartsPastDay
   }
 
-  /** True if queries wait because there are too many unsealed rows. */
+  /** True if queries must wait because there are too many unsealed rows. */
   hasBacklog(now: number): boolean {
     return this.#backlogSince !== undefined && now - this.#backlogSince < maxBacklogWait
   }

@@ -4,7 +4,7 @@ export interface SealedState {
   id: number
   /** Number of deletions among later rows. */
   deleted: number
-  /** Number of rebuilds: dictionary ids from before a rebuild are invalid after it. */
+  /** Number of rebuilds. A rebuild invalidates all dictionary ids. */
   rebuilds: number
   /** Highest row id. */
   last: number

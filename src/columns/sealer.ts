@@ -16,11 +16,11 @@ import { minPartsCurrentDay, minPartsPastDay, type Part, partsToMerge } from "./
 import { RowReader } from "./row-reader.ts"
 import { type SealedState, sealedStateSql } from "./sealed-state.ts"
 
-/** Rows sealed in one pass: about 0.3 s of background CPU time, then a transaction of about 8 ms. */
+/** Rows sealed in one pass. A pass takes about 0.3 s of background CPU time, then a transaction of about 8 ms. */
 export const rowsPerPass = 65_536
-/** Blocks rebuilt or deleted in one transaction: about 10 ms. */
+/** Blocks rebuilt or deleted in one transaction. A transaction takes about 10 ms. */
 const maxReplacedBlocks = 64
-/** Days whose blocks are listed in one step of merging: about 1 ms. */
+/** Days whose blocks are listed in one step of merging. A step takes about 1 ms. */
 const daysPerStep = 64
 /** ms between two reads of the list of retired blocks. */
 const retiredInterval = 1_000
@@ -49,16 +49,16 @@ const sql = {
   lastOfPass: `
     select max(id) from (select id from event_rows where id > :after order by id limit :limit)`,
   /**
-   * Changing dictionary ids (from = to) counts as a deletion: readers that hold unsealed rows must then
-   * assign ids again.
+   * Changing dictionary ids (from = to) counts as a deletion, because readers that hold unsealed rows must then assign
+   * ids again.
    */
   seal: `
     update sealed set id = :to, deleted = deleted + (:from = :to) where id = :from and deleted = :deleted`,
   dropChunk: "delete from identities where kind = :kind and first = :first",
-  /** Deletes the empty row that prevented SQLite from reusing an id: now a row with a higher id does. */
+  /** Deletes the empty row that prevented SQLite from reusing an id. Now a row with a higher id prevents it. */
   dropPlaceholder: "delete from event_rows where website_rid < 0 and id < :to",
   /**
-   * Runs in one transaction, because it touches no column data. The blocks are deleted later, in small steps.
+   * Can run in one transaction, because it does not touch column data. The blocks are deleted later, in small steps.
    */
   reset: `
     update blocks set website_rid = -1 - website_rid where website_rid >= 0;
@@ -66,9 +66,7 @@ const sql = {
     update sealed set id = 0, deleted = deleted + 1, rebuilds = rebuilds + 1;`,
   dropBlock: "delete from blocks where id = :id and stale = :stale",
   retire: "update blocks set website_rid = -1 - website_rid where id = :id and stale = :stale",
-  /**
-   * Retired blocks that are deleted without being rebuilt: their replacements have the same deleted events.
-   */
+  /** Retired blocks to delete without rebuilding them. Their replacements have the same deleted events. */
   staleRetired: "select id, stale from blocks where website_rid < 0 and stale > 0 limit :limit",
   staleDay: "select website_rid as website, day from blocks where stale > 0 and website_rid >= 0 limit 1",
   staleOfDay: `
@@ -99,7 +97,7 @@ const sql = {
   block: `select ${blockColumns} from blocks where id = :id and website_rid >= 0 and stale = 0`,
 }
 
-/** Builds blocks. Reads with one connection. Any connection can store the result, with `applySealedBatch`. */
+/** Builds blocks. Reads from its own connection. Any connection can store the result with `applySealedBatch`. */
 export class Sealer {
   readonly #rows: RowReader
   readonly #blocks: BlockReader
@@ -107,16 +105,16 @@ export class Sealer {
 
   /** Total estimated bytes of memory used to build columns. */
   builtBytes = 0
-  /** The merge state and day when there was nothing left to merge. */
+  /** The merge state and day of the last time that nothing was left to merge. */
   #mergedState = ""
-  /** When each retired block was first seen, by id; ms of `elapsed`. */
+  /** When each retired block was first seen, in ms of `elapsed`, by id. */
   #retired: Map<number, number> = new Map()
-  /** When the list of retired blocks was read, ms of `elapsed`. */
+  /** When the list of retired blocks was last read, in ms of `elapsed`. */
   #retiredReadAt = Number.NEGATIVE_INFINITY
   /** The website and day up to which blocks were merged in this round. */
   #mergedDay = beforeAllDays
 
-  /** `elapsed`: a monotonic clock, ms. `gracePeriod`: ms for which a replaced block stays readable. */
+  /** `elapsed`: monotonic clock, in ms. `gracePeriod`: how long a replaced block stays readable, in ms. */
   constructor(
     private readonly db: Db,
     private readonly elapsed: () => number = () => 0,
@@ -128,15 +126,15 @@ export class Sealer {
     this.#ids = new IdMaintenance(db, this.#rows, this.#blocks, identities)
   }
 
-  /** Returns the number of unsealed rows, computed from ids. */
+  /** Returns the approximate number of unsealed rows, computed from ids. */
   unsealed(): number {
     const { id, last } = this.#readState()
     return last - id
   }
 
   /**
-   * Builds blocks from the next rows, up to `limit` of them or until memory is full. Returns undefined if
-   * there are none. Yields while it reads.
+   * Builds blocks from the next `limit` rows, or fewer if memory is full. Returns undefined if there are no rows.
+   * Yields while it reads.
    */
   *pass(limit = rowsPerPass): Generator<void, SealedBatch | undefined> {
     const { id: from, deleted } = this.#readState()
@@ -175,8 +173,8 @@ export class Sealer {
   }
 
   /**
-   * Rebuilds blocks of one website and day that have deleted events, or deletes blocks that no reader can use
-   * any more. Returns undefined if there are none.
+   * Rebuilds blocks with deleted events for one website and day, or deletes blocks that no reader can use any more.
+   * Returns undefined if there are no such blocks.
    */
   *rebuild(limit = maxReplacedBlocks): Generator<void, SealedBatch | undefined> {
     const batch: SealedBatch = { blocks: [], identities: [], removes: [] }
@@ -227,7 +225,7 @@ export class Sealer {
   }
 
   /**
-   * Merges blocks of a website and day. Returns undefined if there are none to merge. `today`: days since
+   * Merges blocks of one website and day. Returns undefined if there is nothing to merge. `today`: days since
    * 1970-01-01. `minParts`: minimum number of blocks to merge in an earlier day.
    */
   *merge(today: number, minParts = minPartsPastDay): Generator<void, SealedBatch | undefined> {
@@ -241,13 +239,13 @@ export class Sealer {
         const minimum = websiteDay.day < today ? minParts : minPartsCurrentDay
         const parts = partsToMerge(partsOf.all(websiteDay) as Part[], minimum)
         const batch = parts.length < 2 ? undefined : yield* this.#mergeUnlessStale(parts)
-        // The rest of the day is checked again.
+        // The next call continues with the same day.
         if (batch) return batch
         this.#mergedDay = websiteDay
       }
       yield
       if (days.length === daysPerStep) continue
-      // Another round checks the days before the one at which this round started.
+      // The next round also checks the days before the one at which this round started.
       this.#mergedDay = beforeAllDays
       rounds++
     }
@@ -309,8 +307,8 @@ export class Sealer {
 }
 
 /**
- * Stores a batch. Call it in a transaction. Returns false, and changes nothing, if the preconditions of the
- * batch no longer hold.
+ * Stores a batch. Call it in a transaction. If the preconditions of the batch no longer hold, changes nothing and
+ * returns false.
  */
 export function applySealedBatch(
   db: Db,
@@ -338,7 +336,7 @@ export function applySealedBatch(
   }
 }
 
-/** Discards all blocks. Everything is read from rows until it is sealed again. */
+/** Discards all blocks. Queries read everything from rows until it is sealed again. */
 export function reset(db: Db): void {
   db.transaction(() => db.exec(sql.reset))()
 }
@@ -350,7 +348,7 @@ export interface SealingOptions {
   /** Days since 1970-01-01. Earlier days are merged from `minParts` blocks, the others from four. */
   today?: number
   minParts?: number
-  /** If there is nothing else to do, looks for unused dictionary ids: see `IdMaintenance`. */
+  /** Looks for unused dictionary ids if there is nothing else to do. See `IdMaintenance`. */
   collect?: boolean
 }
 
@@ -367,7 +365,10 @@ export function* nextWork(
   return batch ?? (yield* sealer.maintainIds(collect))
 }
 
-/** Seals rows while at least `minimum` are unsealed. Does not yield: only for callers that have nothing else to do. */
+/**
+ * Seals rows while at least `minimum` are unsealed. Does not yield, so it is only for callers that have nothing else to
+ * do.
+ */
 export function sealRows(
   db: Db,
   sealer: Sealer,

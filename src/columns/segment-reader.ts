@@ -24,8 +24,8 @@ const none: ReadonlyMap<string, OpenProperty> = new Map()
 /** Keys that are searched for in the list of properties outside the layout before the list is parsed. */
 const searchedKeys = 4
 /**
- * Bytes of memory for a character of JSON, as text and parsed; for a property of a block; for a value in addition to
- * its text; and for a number, in a list and in an array.
+ * Bytes of memory per character of JSON (text and parsed), per property of a block, per value in addition to its text,
+ * and per number (in a list and in an array).
  */
 const characterBytes = 2
 const jsonCharacterBytes = 6
@@ -81,8 +81,7 @@ export class SegmentReader {
   }
 
   /**
-   * Reads a column without values: one code for each of the `count` events of the block. Throws
-   * StaleBlockError.
+   * Reads a column without values, which has one code for each of the block's `count` events. Throws StaleBlockError.
    */
   codes(row: BlockRow, name: string, location: ColumnLocation, count: number): Codes {
     return this.cache.get(row, name, () => {
@@ -152,7 +151,9 @@ export class SegmentReader {
     return new TextDecoder().decode(bytes.subarray(location.o, location.o + (location.v as number)))
   }
 
-  /** Reads the distinct ids of all events of a block; undefined if they are not stored. Throws StaleBlockError. */
+  /**
+   * Reads the distinct ids of all events in a block. Returns undefined if they are not stored. Throws StaleBlockError.
+   */
   distinct(row: BlockRow, kind: IdKind): StoredIdSet | undefined {
     const location = this.layout(row).distinct?.[kind]
     if (!location) return undefined

@@ -16,9 +16,9 @@ import { Stamps } from "./stamps.ts"
 import { type UnsealedLimits, type UnsealedPart, UnsealedRows } from "./unsealed.ts"
 
 /**
- * Up to these limits all unsealed rows are held in memory, in at most 100 MB: 400,000 ordinary rows take 60 MB. Beyond
- * these limits, they are read day by day, one part of a day at a time. Their ids are always held in memory; a query
- * that would exceed `idBytes` is rejected.
+ * Up to these limits, all unsealed rows are held in memory, in at most 100 MB. 400,000 ordinary rows take 60 MB. Beyond
+ * the limits, they are read day by day, one part of a day at a time. Their ids are always held in memory. A query that
+ * would exceed `idBytes` is rejected.
  */
 const defaultLimits: UnsealedLimits = {
   rows: 400_000,
@@ -27,7 +27,7 @@ const defaultLimits: UnsealedLimits = {
   idBytes: 134_217_728,
 }
 /**
- * Share of the memory for cached results. The rest is for running queries, and for cached columns while queries do not
+ * Share of the memory for cached results. The rest is for running queries, and for cached columns when queries do not
  * need it.
  */
 const cacheShare = 3 / 8
@@ -46,8 +46,8 @@ interface Borrower {
 }
 
 /**
- * Reads events as batches: from blocks, or from rows if they are unsealed. Each connection has one reader.
- * Caches the unsealed rows.
+ * Reads events as batches, from blocks or, if they are unsealed, from rows. Caches the unsealed rows. Each connection
+ * has one reader.
  */
 export class SnapshotReader {
   readonly rows: RowReader
@@ -61,10 +61,10 @@ export class SnapshotReader {
   readonly #reader: BlockReader
   readonly #borrowers = new Set<Borrower>()
   #unsealed: UnsealedRows | undefined
-  /** Bytes of columns that earlier `UnsealedRows` built. */
+  /** Total bytes of columns built by earlier `UnsealedRows`. */
   #built = 0
 
-  /** `memory`: bytes of the caches and of running queries together. `minFilteredEvents`: see `Cache`. */
+  /** `memory`: total bytes for the caches and running queries. `minFilteredEvents`: see `Cache`. */
   constructor(
     private readonly db: Db,
     private readonly memory = 0,
@@ -75,7 +75,7 @@ export class SnapshotReader {
     this.identities = new IdDictionary(db)
     this.#index = new BlockIndex(db)
     this.#cache = new Cache(memory * cacheShare, minFilteredEvents)
-    // All ids of sealed events already have a dictionary id.
+    // All ids of sealed events already have dictionary ids.
     this.#reader = new BlockReader(
       db,
       this.rows,
@@ -87,7 +87,7 @@ export class SnapshotReader {
     this.#websites = db.prepare(sql.websites).raw()
   }
 
-  /** Until disposed, takes the memory of a query from the memory of cached columns. */
+  /** Until it is disposed, reserves the memory of a query, which reduces the memory for cached columns. */
   lend(borrower: Borrower): Disposable {
     this.#borrowers.add(borrower)
     return { [Symbol.dispose]: () => this.#borrowers.delete(borrower) }
@@ -99,7 +99,7 @@ export class SnapshotReader {
     return bytes
   }
 
-  /** Evicts entries of both caches until the rest fits beside the running queries. */
+  /** Evicts entries from both caches until the rest fits into memory beside the running queries. */
   trim(): void {
     this.#cache.shrink(this.memory - this.#borrowed)
     this.#reader.cache.trim()
@@ -110,7 +110,7 @@ export class SnapshotReader {
     return this.#reader.segments.read + this.rows.parsedBytes + this.#built + (this.#unsealed?.built ?? 0)
   }
 
-  /** True if unsealed rows take so much memory that they should be sealed even if there are few. */
+  /** True if unsealed rows take so much memory that even a few of them should be sealed. */
   get hasHeavyRows(): boolean {
     return this.#unsealed?.isHeavy === true && this.#unsealed.isCurrent(this.sealed())
   }
@@ -125,7 +125,7 @@ export class SnapshotReader {
     return this.#sealed.get() as SealedState
   }
 
-  /** What was removed of the websites of a scope; undefined if all events of the scope are in the file. */
+  /** Returns what was removed from the websites in a scope. Undefined if all events in the scope are in the file. */
   removedEvents({ websites, from, to }: SnapshotScope): RemovedTotals | undefined {
     return hasRemovedEvents(this.db, websites, from, to) ? removedTotals(this.db, websites) : undefined
   }
@@ -134,7 +134,7 @@ export class SnapshotReader {
   *open(scope: SnapshotScope): Generator<void, Snapshot> {
     const from = Math.floor(scope.from / dayMs)
     const to = Math.floor((scope.to - 1) / dayMs)
-    // Runs in one transaction: otherwise, the events of a block that is sealed at that moment would be read twice, or
+    // Runs in one transaction. Otherwise, the events of a block that is sealed at that moment would be read twice or
     // not at all.
     const [sealed, daysByWebsite] = this.db.transaction((): [SealedState, (readonly BlockDay[])[]] => [
       this.sealed(),
@@ -182,8 +182,8 @@ export class SnapshotReader {
       for (const batch of unsealed.batches)
         if (inRange(batch)) partsOf(batch.columns.day).rows.push(entryOfRows(batch))
     } else {
-      // There are too many unsealed rows to hold. The names of a day are known only after reading it, so the whole day
-      // is read together.
+      // There are too many unsealed rows to hold in memory. The names of a day are known only after reading it, so the
+      // whole day is read at once.
       for (const website of scope.websites) {
         const range = { website, from: scope.from, to: scope.to, after: sealed.id }
         for (const day of this.#days.all(range) as number[])
@@ -233,7 +233,7 @@ interface DayParts {
   state: string
   /** Entries to read from rows. */
   rows: Entry[]
-  /** Functions that return further entries when they are needed. */
+  /** Functions that return more entries on demand. */
   deferred: (() => Entry[])[]
 }
 
@@ -268,8 +268,8 @@ function entriesOfPart({ batches, open }: UnsealedPart, part: number, website: n
 const afterBlocks = Number.MAX_SAFE_INTEGER
 
 /**
- * Reads stale blocks from rows. When the first block of a day is requested, it reads as much of the day as
- * fits in memory.
+ * Reads stale blocks from rows. When the first block of a day is requested, reads as much of the day as fits into
+ * memory.
  */
 class StaleDays {
   /** By block id and slice key. */
