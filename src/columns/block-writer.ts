@@ -17,10 +17,12 @@ import { packIdSet } from "./stored-id-set.ts"
 import { listedProperties, staysInRows } from "./stored-properties.ts"
 import { lowerBoundOfDoubles } from "./typed-arrays.ts"
 
-// Writes the block format described in README.md. `layout` locates each column in the segments of the block. `segment-reader.ts` reads the format.
+// Writes the block format described in README.md. `layout` locates each column in the segments of the block.
+// `segment-reader.ts` reads the format.
 //
 // A block holds events of one website and UTC day, slice after slice. A slice holds the events of one name and kind,
-// from crawlers or from people, sorted by time and then by order of arrival. A column stores the codes of all slices that have it, and each distinct value once.
+// from crawlers or from people, sorted by time and then by order of arrival. A column stores the codes of all slices
+// that have it, and each distinct value once.
 
 /** The segment ids of a block start at `block * segmentsPerBlock`. The triggers of migration 0006 rely on it. */
 export const segmentsPerBlock = 1_024

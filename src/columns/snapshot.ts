@@ -32,13 +32,13 @@ export interface Entry {
   day: number
   crawler: boolean
   /**
-   * Index of the part, for days that are read in parts. Orders entries so that each part is read once.
-   * Undefined sorts as 0.
+   * For days that are read in parts, the index of the part. Entries are sorted by it, so that each part is read only
+   * once. Undefined sorts as 0.
    */
   part?: number
   /** All events of the entry have higher ids than this. */
   afterId: number
-  /** The slice of a block, whose counts are known without reading columns. Undefined for rows. */
+  /** The slice of a block. Its counts are known without reading columns. Undefined for rows. */
   slice: Slice | undefined
   /** Set if the batch is already in memory. */
   batch?: Batch
@@ -51,29 +51,29 @@ export interface Day {
   /** Days since 1970-01-01. */
   day: number
   /**
-   * Identifies the blocks of the day: if the state is the same, the blocks hold the same events. "" means no
-   * blocks.
+   * Identifies the blocks of the day. While the state is the same, the blocks hold the same events. Empty if there are
+   * no blocks.
    */
   state: string
-  /** The rows of the day do not fit in memory, so they are read each time they are requested. */
+  /** True if the rows of the day do not fit into memory. They are then read each time they are requested. */
   exceedsMemory: boolean
   /** Entries of current blocks. */
   sealed(): readonly Entry[]
-  /** Entries to read from rows: unsealed rows and stale blocks. */
+  /** Entries that are read from rows: unsealed rows and stale blocks. */
   inRows(): Entry[]
 }
 
-/** Single events looked up in one step: about 5 ms. */
+/** Single events looked up in one step. A step takes about 5 ms. */
 const lookupsPerStep = 256
 /**
- * Looking up texts searches a whole dictionary. Searching this many ids takes as long as checking the
- * dictionary id of one text.
+ * Looking up texts searches a whole dictionary. Checking the dictionary id of a single text takes as long as searching
+ * this many ids.
  */
 const idsPerCheck = 1_000
-/** Number of rows that a scan reads in the time of one lookup. */
+/** Number of rows that a scan reads in the time that one lookup takes. */
 const rowsPerLookup = 16
 
-/** The order in which `Snapshot.entries` iterates. */
+/** Sorts entries in the order in which `Snapshot.entries` iterates. */
 export function compareEntries(left: Entry, right: Entry): number {
   return (
     left.day - right.day ||
@@ -105,7 +105,7 @@ interface SnapshotOptions {
   unreadRows: number
 }
 
-/** The events of a scope at one point in time. */
+/** The events in a scope at one point in time. */
 export class Snapshot {
   /** Number of events read from rows rather than from blocks. */
   rowsRead = 0
@@ -143,7 +143,7 @@ export class Snapshot {
     this.#search = new IdSearch(options)
   }
 
-  /** Sizes of the dictionaries, with room for the ids of rows that have not been read. */
+  /** Sizes of the dictionaries, including space for the ids of rows that have not been read. */
   get dictionarySizes(): DictionarySizes {
     const { visitors, sessions, profiles } = this.#unsealed.dictionarySizes()
     return {
@@ -153,15 +153,15 @@ export class Snapshot {
     }
   }
 
-  /** Identifies the events if all of them are in blocks; undefined if some of them are in rows. */
+  /** Identifies the events if all of them are in blocks. Undefined if any are in rows. */
   stateOfBlocks(): string | undefined {
     if (this.days.some((day) => day.exceedsMemory || day.inRows().length > 0)) return undefined
     return this.days.map(({ day, state }) => `${day} ${state}`).join()
   }
 
   /**
-   * Iterates over entries by day, website, name, people before crawlers, kind, and order of arrival. `names`: only
-   * entries of these names.
+   * Iterates over entries by day, website, name, people before crawlers, kind, and order of arrival. `names`: limits
+   * the entries to these names.
    */
   *entries(names?: readonly string[]): Generator<Entry> {
     const selected = names && new Set(names)
@@ -189,8 +189,8 @@ export class Snapshot {
   }
 
   /**
-   * Returns the newest `count` events of the websites that pass `matches`, or undefined if finding them would
-   * read more than `maxRows` rows of a website.
+   * Returns the newest `count` events that pass `matches`. Returns undefined if finding them would read more than
+   * `maxRows` rows of a website.
    */
   newest(
     to: number,
@@ -246,7 +246,7 @@ export class Snapshot {
     }
   }
 
-  /** Opens an entry, and counts its events as read. */
+  /** Opens an entry and counts its events as read. */
   open(entry: Entry): Batch | undefined {
     const batch = entry.open()
     if (batch instanceof MemoryBatch) this.rowsRead += batch.count
@@ -254,7 +254,7 @@ export class Snapshot {
     return batch
   }
 
-  /** Opens adjacent slices of a block as one batch, and counts their events as read. */
+  /** Opens adjacent slices of a block as one batch and counts their events as read. */
   join(slices: readonly Slice[]): Batch {
     const batch = this.#blocks.join(slices)
     this.blockEvents += batch.count
@@ -278,7 +278,7 @@ export class Snapshot {
     return rowIds
   }
 
-  /** Returns the public id of a website; undefined for events without a website. */
+  /** Returns the public id of a website, or undefined for events without a website. */
   websiteId(rid: number): string | undefined {
     return this.websiteIds.get(rid)
   }
@@ -289,8 +289,8 @@ export class Snapshot {
   }
 
   /**
-   * Assigns dictionary ids to ids that unread rows can have, so that `dictionaryIdsOf` returns them before the rows are
-   * read.
+   * Assigns dictionary ids to ids that might occur in unread rows, so that `dictionaryIdsOf` returns them before the
+   * rows are read.
    */
   assignUnreadIds(kind: IdKind, texts: readonly string[]): void {
     if (this.#unreadRows > 0) this.#unsealed.assignDictionaryIds(kind, texts)
@@ -304,7 +304,7 @@ export class Snapshot {
     return Uint32Array.from(texts, (text) => byText.get(text) as number)
   }
 
-  /** This and the next two methods: see src/store/identity-resolution.ts. */
+  /** For this and the next two methods, see src/store/identity-resolution.ts. */
   linkedIds(website: number, profileId: string): string[] {
     return this.#rows.linkedIds(website, profileId)
   }

@@ -1,12 +1,13 @@
 import { arrayOf, lowerBound } from "./typed-arrays.ts"
 
-// The format of a set of dictionary ids, as in Roaring bitmaps: chunks of 65,536 consecutive ids, each as a list of
-// 2-byte offsets, or as a bitmap where that is smaller. The bytes are, in this order: the number of chunks; the index of
-// each chunk, and its number of ids; the chunks. All numbers before the chunks take 4 bytes, and chunks are padded to 4.
+// The format of a set of dictionary ids. Like a Roaring bitmap, it consists of chunks of 65,536 consecutive ids. Each
+// chunk is a list of 2-byte offsets, or a bitmap if that is smaller. First comes the number of chunks, then the index
+// and number of ids of each chunk, then the chunks. All numbers before the chunks take 4 bytes, and chunks are padded
+// to multiples of 4.
 
 const idsPerChunk = 65_536
 const wordsPerChunk = idsPerChunk / 32
-/** A list of more ids is larger than a bitmap. */
+/** Maximum ids in a list. A longer list would be larger than a bitmap. */
 const maxListed = idsPerChunk / 16
 
 /** The ids of a chunk, as offsets from `first` or as a bitmap that starts with `first`. */
@@ -16,7 +17,7 @@ interface IdChunk {
   content: Uint16Array | Int32Array
 }
 
-/** Packs the distinct ids, except 0, which is a missing id. */
+/** Packs the distinct ids except 0, which stands for a missing id. */
 export function packIdSet(ids: Uint32Array): Uint8Array {
   const sorted = ids.slice().sort()
   const header: number[] = []
@@ -34,7 +35,7 @@ export function packIdSet(ids: Uint32Array): Uint8Array {
   return Buffer.concat([new Uint8Array(Uint32Array.of(chunks.length, ...header).buffer), ...chunks])
 }
 
-/** Sets the bits of the ids of one chunk, and returns the number of set bits. */
+/** Sets the bits of the ids in one chunk. Returns the number of set bits. */
 function addToBits(bits: Int32Array, ids: Uint32Array): number {
   let size = 0
   for (let n = 0; n < ids.length; n++) {
@@ -48,7 +49,7 @@ function addToBits(bits: Int32Array, ids: Uint32Array): number {
   return size
 }
 
-/** The indexes of the set bits, with a zero at the end if their number is odd. */
+/** Returns the indexes of the set bits, followed by a zero if their number is odd. */
 function offsetsIn(bits: Int32Array, count: number): Uint16Array<ArrayBuffer> {
   const offsets = new Uint16Array(evenOf(count))
   let at = 0

@@ -1,28 +1,28 @@
 import type { Column } from "./batch.ts"
 import { presentIn } from "./column.ts"
 
-// Decides which properties of a block are not stored as columns: queries read their values from the rows.
+// Decides which properties of a block are not stored as columns. Queries read their values from the rows.
 
 /**
- * Properties in the layout of a block: those that occur in the most events. The others stay in the rows and
- * are listed separately.
+ * Maximum properties in the layout of a block. The layout has those that occur in the most events. The others stay in
+ * the rows and are listed separately.
  */
 export const listedProperties = 1_000
 /**
- * A column with more distinct values stays in the rows if there are fewer than two events per value and the strings are
- * long.
+ * A column with more distinct values than this stays in the rows if there are fewer than two events per value and the
+ * strings are long.
  */
 const maxDistinct = 256
 /**
- * Maximum characters of these strings, on average and in total: order numbers are stored as columns, but texts that
- * people write are not.
+ * Maximum characters of these strings, on average and in total. With these limits, order numbers are stored as columns,
+ * but texts that people write are not.
  */
 const maxAverageLength = 32
 const maxCharacters = 4_194_304
 
 /**
- * True if a column is not stored. Long strings that are nearly all different take about as much space in a column as in
- * the rows.
+ * True if a column should not be stored. If long strings are nearly all different, a column takes about as much space
+ * as the rows.
  */
 export function staysInRows(column: Column): boolean {
   const { values } = column

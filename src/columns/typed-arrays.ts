@@ -1,4 +1,4 @@
-/** Codes of a column, in the smallest width that holds them. */
+/** Codes of a column, in the smallest width that fits them. */
 export type Codes = Uint8Array | Uint16Array | Uint32Array
 
 /** Returns a view of bytes as numbers, or a copy if the bytes are not aligned. */
@@ -13,7 +13,7 @@ export function arrayOf(bytes: Uint8Array, offset: number, count: number, width:
   return width === 2 ? new Uint16Array(buffer, start, count) : new Uint32Array(buffer, start, count)
 }
 
-/** Returns the codes in 4 bytes each. A loop that handles all array types is several times as slow as making a copy. */
+/** Returns the codes in 4 bytes each. Copying them is several times as fast as a loop that handles all array types. */
 export function wideCodes(codes: Codes): Uint32Array {
   return codes instanceof Uint32Array ? codes : new Uint32Array(codes)
 }
@@ -25,7 +25,7 @@ export function copyOf(bytes: Uint8Array): ArrayBuffer {
   return new Uint8Array(bytes).buffer
 }
 
-/** Returns a copy with room for the position `index`, at least twice as large. */
+/** Returns a copy that is at least twice as large and has space for the position `index`. */
 export function enlarge(array: Uint32Array, index: number): Uint32Array<ArrayBuffer> {
   const larger = new Uint32Array(Math.max(2 ** Math.ceil(Math.log2(index + 1)), array.length * 2))
   larger.set(array)
@@ -42,7 +42,7 @@ export function copyInto<Numbers extends Uint32Array | Int32Array | Float64Array
 }
 
 /**
- * `lowerBound` for doubles. A separate function, because one that handles both array types is several times as slow.
+ * `lowerBound` for doubles. It is a separate function, because one for both array types would be several times as slow.
  */
 export function lowerBoundOfDoubles(ascending: Float64Array, minimum: number): number {
   let [low, high] = [0, ascending.length]

@@ -5,12 +5,12 @@ import { MemoryBatch } from "./memory-batch.ts"
 import type { RowReader } from "./row-reader.ts"
 import type { SealedState } from "./sealed-state.ts"
 
-/** Rows of a batch: larger batches are faster to count but take longer to build. */
+/** Rows per batch. Larger batches are faster to count but take longer to build. */
 const rowsPerBatch = 65_536
 /** Bytes that an unsealed id takes in addition to its text. */
 const idBytes = 100
 
-/** Share of the memory for unsealed rows above which they are sealed before more arrive. */
+/** If unsealed rows take more than this share of their memory, they are sealed before more arrive. */
 const heavyShare = 1 / 4
 
 /** The position of an event in the order of time and then of arrival. */
@@ -32,12 +32,12 @@ export interface UnsealedLimits {
 }
 
 /**
- * The ids of unsealed rows exceed their memory limit. Sealed ids take no memory, so the query succeeds once
+ * Thrown when the ids of unsealed rows exceed their memory limit. Sealed ids take no memory, so the query succeeds once
  * they are sealed.
  */
 export class UnsealedIdsTooLargeError extends Error {}
 
-/** Unsealed rows of a website and day in a range of time and id. Read on demand. */
+/** Unsealed rows of a website and day within a range of time and id. Read on demand. */
 export interface UnsealedPart {
   batches: SliceId[]
   open(id: SliceId): MemoryBatch | undefined
@@ -52,17 +52,17 @@ export class UnsealedRows {
   /** Rows that were read but are in no batch yet. */
   #builder: ColumnBuilder
   #bytes = 0
-  /** The value of `#bytes` if all wide rows were parsed. */
+  /** What `#bytes` would be if all wide rows were parsed. */
   #parsedBytes = 0
   #idBytes = 0
-  /** The rows exceed the memory limit. */
+  /** True if the rows exceed the memory limit. */
   #isTooLarge = false
-  /** The result of the last call of `day`: queries request the same day hour by hour. */
+  /** The result of the last call to `day`. Cached because queries request the same day hour by hour. */
   #parts: { key: string; parts: UnsealedPart[] } | undefined
   #part: { key: string; batches: MemoryBatch[] } | undefined
   readonly #next: DictionarySizes
   /**
-   * The dictionary sizes at creation. Larger ids in the database were assigned later; this object assigns the same
+   * The dictionary sizes at creation. Larger ids in the database were assigned later. This object assigns the same
    * numbers to other new ids.
    */
   readonly #initialSizes: DictionarySizes
@@ -84,7 +84,7 @@ export class UnsealedRows {
     this.#next = { ...this.#initialSizes }
   }
 
-  /** Returns false if rows were sealed or deleted since creation, so that a new object is needed. */
+  /** Returns false if rows have been sealed or deleted since creation. A new object is then needed. */
   isCurrent(now: SealedState): boolean {
     return now.id === this.sealed.id && now.deleted === this.sealed.deleted
   }
@@ -99,8 +99,8 @@ export class UnsealedRows {
   }
 
   /**
-   * Reads all rows up to the id `last` unless they exceed the memory limit. Several queries can interleave: each
-   * continues where the last one stopped.
+   * Reads all rows up to the id `last` unless they exceed the memory limit. Several queries can interleave their calls.
+   * Each continues where the last one stopped.
    */
   *readTo(last: number): Generator<void, void> {
     while (this.#lastRead < last && !this.#isTooLarge) {
@@ -154,7 +154,9 @@ export class UnsealedRows {
     return this.#parts.parts
   }
 
-  /** Reads rows after `from`, up to `to`, as many as fit into one part. `end`: the last row read, if there are more. */
+  /**
+   * Reads as many rows between `from` and `to` as fit into one part. `end`: the last row read, if there are more rows.
+   */
   #read(
     website: number,
     last: number,
@@ -175,14 +177,12 @@ export class UnsealedRows {
     return { batches: this.#batchesOf(builder), end }
   }
 
-  /**
-   * True if the rows take much memory once they are parsed. Then they should be sealed even if there are few.
-   */
+  /** True if the rows would take much memory once they are parsed. They should then be sealed even if there are few. */
   get isHeavy(): boolean {
     return this.#isTooLarge || this.#parsedBytes + this.#builder.bytes > this.limits.bytes * heavyShare
   }
 
-  /** True if each query rebuilds their columns, or soon would. */
+  /** True if each query must rebuild the columns of the rows, or soon will have to. */
   get areRebuilt(): boolean {
     return this.#isTooLarge || this.#bytes > this.limits.bytes * heavyShare
   }
@@ -194,7 +194,7 @@ export class UnsealedRows {
     )
   }
 
-  /** Returns the dictionary id of each text, and assigns new ones. Throws UnsealedIdsTooLargeError. */
+  /** Returns the dictionary id of each text. Assigns new ones to unknown texts. Throws UnsealedIdsTooLargeError. */
   assignDictionaryIds(kind: IdKind, texts: readonly string[]): Uint32Array {
     const ids = this.dictionaryIdsOf(kind, texts)
     const newIds = this.#newIds[kind]
@@ -209,7 +209,7 @@ export class UnsealedRows {
     return ids
   }
 
-  /** Iterates over the ids that no block has used yet, of the rows that have been read. */
+  /** Iterates over the ids of the rows that have been read, if no block has used them yet. */
   newIds(kind: IdKind): Iterable<[text: string, id: number]> {
     return this.#newIds[kind]
   }
@@ -220,7 +220,7 @@ export class UnsealedRows {
     return this.dictionary.isIdOf(kind, id, text)
   }
 
-  /** Returns one more than the highest dictionary id of blocks. */
+  /** Returns one more than the highest dictionary id in blocks. */
   sealedSize(kind: IdKind): number {
     return this.#initialSizes[kind]
   }
