@@ -4,8 +4,7 @@ import { codeOf, UserError } from "./errors.ts"
 const readable = "check the path, and that databuddy's user can read the file"
 
 /**
- * Reads the file that a flag names, such as `--tls-cert`. Throws a UserError with the system's error code if that
- * fails.
+ * Reads the file named by a flag such as `--tls-cert`. Throws a UserError with the system's error code if that fails.
  */
 export function readFlagFile(flag: string, file: string, hint = readable): Buffer {
   try {

@@ -1,10 +1,10 @@
 import type { Command } from "commander"
 import { withoutBasePath } from "./base-path.ts"
 
-// Flags of `serve` that depend on each other. Each function runs before the command, and ends it with an error if the flags
-// contradict each other.
+// Checks flags of `serve` that depend on each other. Each function runs before the command and ends it with an error if
+// the flags contradict each other.
 
-/** Flag values by name. Names that are not in ServeOptions are never set. */
+/** Flag values by name. Contains only names from ServeOptions. */
 type Options = Record<string, unknown>
 
 /** Flags that other flags depend on, and what happens without them. */
@@ -34,7 +34,7 @@ const dependentFlags = [
 ] as const
 
 /**
- * Rejects flags that have no effect. Otherwise, the operator would believe that backups exist or are encrypted, or that
+ * Rejects flags that have no effect. Otherwise, an operator might believe that backups exist or are encrypted, or that
  * a certificate is renewed.
  */
 export function rejectUselessFlags(command: Command): void {
@@ -48,20 +48,26 @@ export function rejectUselessFlags(command: Command): void {
   const file = options.tlsCert === undefined ? "--tls-key" : "--tls-cert"
   if (options.tlsCert === undefined && options.tlsKey === undefined) return
   command.error(
-    `error: --acme and ${file} exclude each other: the certificate is either requested and renewed, or read from your files. Remove one of them.`,
+    `error: --acme and ${file} cannot be combined: the certificate is either requested and renewed, or read from your files. Remove one of them.`,
   )
 }
 
-/** Rejects --keep-local if no query is sent to the cluster: nothing could answer queries of removed events. */
+/**
+ * Rejects --keep-local if queries are not sent to the cluster, because nothing else can answer queries about removed
+ * events.
+ */
 export function requireClusterQueries(command: Command): void {
   const { keepLocal, clickhouseQueryTime } = command.opts<Options>()
   if (keepLocal === undefined || clickhouseQueryTime !== 0) return
   command.error(
-    "error: --keep-local and --clickhouse-query-time 0 exclude each other: only the cluster can answer queries of removed events. Remove one of them.",
+    "error: --keep-local and --clickhouse-query-time 0 cannot be combined, because only the cluster can answer queries about removed events. Remove one of them.",
   )
 }
 
-/** The standard HTTPS port on all addresses: a server with a public name must be reachable from other machines. */
+/**
+ * Defaults with --acme: the standard HTTPS port on all addresses. A server with a public name must be reachable from
+ * other machines.
+ */
 const acmeDefaults = { host: "::", port: 443 } as const
 
 /** Applies `acmeDefaults` if `--acme` is given. */
@@ -77,8 +83,8 @@ export function listenForAcme(command: Command): void {
 type Paths = Record<"basePath" | "ingestPath", string>
 
 /**
- * Rejects an --ingest-path that begins with --base-path: every path is already under --base-path. If a proxy removed
- * --base-path, the rest would still begin with it, and this server would remove it again.
+ * Rejects an --ingest-path that begins with --base-path, because every path is already under --base-path. If a proxy
+ * removed --base-path, the rest would still begin with it, and this server would remove it a second time.
  */
 export function separatePaths(command: Command): void {
   const { basePath, ingestPath } = command.opts<Paths>()
@@ -97,8 +103,8 @@ const queues = [
 ] as const
 
 /**
- * Makes every allowed request fit into the queue: the sender of a larger one would retry forever. If only one of the
- * two limits is given, the other is adjusted to it. If both are given and conflict, the command fails.
+ * Makes sure that every allowed request fits into the queue. The sender of a larger one would retry forever. If only
+ * one of the two limits is given, the other one is adjusted. If both are given and conflict, the command fails.
  */
 export function fitQueue(command: Command): void {
   for (const { queue, queueFlag, request, requestFlag } of queues) {
@@ -109,7 +115,7 @@ export function fitQueue(command: Command): void {
     else if (isDefault(queue)) command.setOptionValueWithSource(queue, max, "implied")
     else {
       command.error(
-        `error: ${queueFlag} ${capacity} is smaller than ${requestFlag} ${max}: a request of that size would never fit. Raise ${queueFlag} or lower ${requestFlag}.`,
+        `error: ${queueFlag} ${capacity} is smaller than ${requestFlag} ${max}, so a request of that size would never fit. Raise ${queueFlag} or lower ${requestFlag}.`,
       )
     }
   }

@@ -5,9 +5,9 @@ import { parseDuration, parseRetention, retentionFormat } from "./duration.ts"
 import { parseNetworks, type TrustedNetworks } from "./http/address.ts"
 import { defaultScriptName, scriptNames } from "./tracker/scripts.ts"
 
-// Parsers of flag values. Each throws an InvalidArgumentError, which commander prints after the flag.
+// Parsers for flag values. Each one throws an InvalidArgumentError, which commander prints after the flag.
 
-/** Parser of an integer flag. `max` must be below 2^53, which has 16 digits. */
+/** Returns a parser for integers. `max` must be below 2^53, which has 16 digits. */
 export function integer(min: number, max: number): (text: string) => number {
   return (text) => {
     const number = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN
@@ -16,7 +16,10 @@ export function integer(min: number, max: number): (text: string) => number {
   }
 }
 
-/** Parser that rejects an empty value: an empty path would mean the working folder, and an empty host all networks. */
+/**
+ * Returns a parser that rejects empty values. An empty path would mean the working folder, and an empty host all
+ * networks.
+ */
 export function nonEmpty(expected: string): (text: string) => string {
   return (text) => {
     if (text.trim() !== "") return text
@@ -30,7 +33,7 @@ export function retention(text: string): number {
   throw new InvalidArgumentError(`It must be ${retentionFormat}.`)
 }
 
-/** Parser of the time for which events stay in the file. */
+/** Parses the time for which events stay in the file. */
 export function localTime(text: string): number {
   const ms = parseRetention(text)
   if (ms !== undefined && ms > 0) return ms
@@ -38,7 +41,8 @@ export function localTime(text: string): number {
 }
 
 /**
- * ms. A longer interval is probably a mistake. A short one is safe: a backup starts only after the last one has ended.
+ * Maximum interval in ms. A longer one is probably a mistake. A short one is safe, because a backup starts only after
+ * the last one has ended.
  */
 const maxBackupInterval = 366 * 86_400_000
 
@@ -48,7 +52,7 @@ export function backupInterval(text: string): number {
   throw new InvalidArgumentError("It must be a duration such as 6h or 1d, of at most 366d.")
 }
 
-/** Parser of an http or https URL. */
+/** Parses an http or https URL. */
 export function webAddress(text: string): string {
   const url = URL.parse(text)
   if (url?.protocol === "http:" || url?.protocol === "https:") return text
@@ -57,11 +61,11 @@ export function webAddress(text: string): string {
 
 /** Maximum number of names in a Let's Encrypt certificate. */
 const maxNames = 100
-/** A DNS name with at least one dot. The last label starts with a letter, so an IPv4 address does not match. */
+/** Matches a DNS name with at least one dot. The last label starts with a letter, so an IPv4 address does not match. */
 const dnsName = /^(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/
 
 /**
- * Parser of the comma-separated names of a certificate. Appends them to `previous`, the names of earlier occurrences of
+ * Parses the comma-separated names of a certificate. Appends them to `previous`, the names from earlier occurrences of
  * the flag.
  */
 export function certificateNames(text: string, previous: readonly string[] = []): string[] {
@@ -69,11 +73,13 @@ export function certificateNames(text: string, previous: readonly string[] = [])
   const all = [...new Set([...previous, ...names])]
   if (names.every((name) => dnsName.test(name)) && all.length <= maxNames) return all
   throw new InvalidArgumentError(
-    `It must be comma-separated DNS names, such as events.example.com: no wildcards, no addresses, at most ${maxNames}.`,
+    `It must be a comma-separated list of at most ${maxNames} DNS names, such as events.example.com, without wildcards or addresses.`,
   )
 }
 
-/** Parser of the URL of an ACME directory. Without HTTPS, an attacker could answer in the authority's place. */
+/**
+ * Parses the URL of an ACME directory. Requires HTTPS, because otherwise an attacker could impersonate the authority.
+ */
 export function acmeDirectory(text: string): string {
   const url = URL.parse(text)
   const isLocal = url?.protocol === "http:" && ["127.0.0.1", "[::1]", "localhost"].includes(url.hostname)
@@ -91,38 +97,40 @@ export function emailAddress(text: string): string {
 export function networks(text: string): TrustedNetworks {
   const parsed = parseNetworks(text)
   if (parsed) return parsed
-  throw new InvalidArgumentError("It must be comma-separated addresses or networks, such as 10.0.0.0/8.")
+  throw new InvalidArgumentError(
+    "It must be a comma-separated list of addresses or networks, such as 10.0.0.0/8.",
+  )
 }
 
 /**
- * Parser of the address of a ClickHouse cluster. A URL with a password is rejected later, because the error here would
- * print it.
+ * Parses the address of a ClickHouse cluster. A URL with a password is rejected later, because the error here would
+ * print the password.
  */
 export function clusterUrl(text: string): string {
   if (parseClusterUrl(text) || hasPassword(text)) return text
   throw new InvalidArgumentError(`It must be ${clusterUrlFormat}.`)
 }
 
-/** Headers that never hold a country. Choosing one of them as the country header is a mistake. */
+/** Headers that never contain a country, so choosing one of them is a mistake. */
 const otherHeaders = new Set(["authorization", "cookie", "host", "user-agent", "x-forwarded-for"])
 
 export function headerName(text: string): string {
   if (/^[\w-]{1,64}$/.test(text) && !otherHeaders.has(text.toLowerCase())) return text
   throw new InvalidArgumentError(
-    "It must be the name of a header that holds a country, such as CF-IPCountry.",
+    "It must be the name of a header that contains a country, such as CF-IPCountry.",
   )
 }
 
 /**
- * First path segments of all routes and pages. Not derived from the routes, because every command would then load their
- * modules.
+ * First path segments of all routes and pages. They are not derived from the routes, because every command would then
+ * load the modules of the routes.
  */
 const servedParts = (
   "ai-traffic,batch,docs,embed,engagement,errors,events,health,identify,invite,login,metrics,public,px.jpg,ready,settings," +
   "share,track,v1,vitals,w"
 ).split(",")
 
-/** Parser of a path prefix that no other route uses; '' means none. Removes a trailing slash. */
+/** Parses a path prefix that no other route uses. Empty means none. Removes a trailing slash. */
 export function ingestPath(text: string): string {
   const path = text.replace(/\/$/, "")
   if (path === "") return ""
@@ -132,7 +140,7 @@ export function ingestPath(text: string): string {
   )
 }
 
-/** Parser of the path prefix of the whole server; '' means none. */
+/** Parses the path prefix of the whole server. Empty means none. */
 export function basePath(text: string): string {
   if (text === "") return ""
   if (!isPath(text)) {
@@ -151,12 +159,12 @@ function isPath(text: string): boolean {
   return /^(?:\/[\w-]{1,64}){1,4}$/.test(text)
 }
 
-/** The first segment of a path: `stats` for /stats/events. */
+/** Returns the first segment of a path, such as `stats` for /stats/events. */
 function firstPart(path: string): string {
   return path.split("/")[1] ?? ""
 }
 
-/** Parser of the name of the page script. Rejects the names of other scripts. */
+/** Parses the name of the page script. Rejects the names of other scripts. */
 export function scriptName(text: string): string {
   const isTaken = text !== defaultScriptName && scriptNames.includes(text)
   if (/^\w[\w.-]{0,63}\.js$/.test(text) && !isTaken) return text

@@ -86,7 +86,7 @@ async function uploadBackup(url: string, options: BackupOptions, context: Contex
   }
 }
 
-/** Uploads a copy that is made beside the database and removed afterwards. */
+/** Copies the database to a file beside it, uploads the copy, and removes it. */
 function copyAndUpload(
   from: string,
   upload: (path: string, signal: AbortSignal) => Promise<void>,

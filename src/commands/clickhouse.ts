@@ -49,11 +49,11 @@ interface ClickHouseLoadOptions extends ClickHouseOptions {
 }
 
 const flags = ["--clickhouse", "--clickhouse-password-file"]
-/** Maximum attempts of a step of `load`, up to a minute apart: a cluster restarts in less than ten minutes. */
+/** Maximum attempts of a step of `load`, up to a minute apart. A cluster takes less than ten minutes to restart. */
 const maxAttempts = 15
 /** ms between two checks for deletions that can be shipped. */
 const deletionsPoll = 1_000
-/** Maximum number of differing days to print. All are counted. */
+/** Maximum number of differing days to print. All of them are counted. */
 const maxPrintedDays = 20
 
 export function addClickHouseCommands(root: Command, context: Context): void {
@@ -190,7 +190,7 @@ async function fetchEvents(options: ClickHouseOptions, context: Context): Promis
         const at = context.environment.now()
         const { writer, shippedId: id } = origin
         const mustCompare = readShipping(db)?.mustCompare ?? false
-        // Must precede the comparison, which then includes events that a running server stores meanwhile.
+        // Written before the comparison, which then includes events that a running server stores in the meantime.
         if (refused.total === 0) await writeChange(db, { type: "adopt", writer, id, at })
         const comparison = await compareAll(db, cluster, id, context)
         const agrees = refused.total === 0 && comparison.differences.length === 0
@@ -212,7 +212,7 @@ async function fetchEvents(options: ClickHouseOptions, context: Context): Promis
         )
         if (refused.total > 0) {
           throw new UserError(
-            `${countText(refused.total, "row")} could not be added, the first: ${refused.first[0]?.message ?? ""}`,
+            `${countText(refused.total, "row")} could not be added; the first one: ${refused.first[0]?.message ?? ""}`,
             "a later version or another program wrote them; use that version",
           )
         }
@@ -222,7 +222,7 @@ async function fetchEvents(options: ClickHouseOptions, context: Context): Promis
   )
 }
 
-/** Stores events again that were removed from the file. Returns how many; undefined: none were removed. */
+/** Restores events that were removed from the file. Returns their number, or undefined if none were removed. */
 async function fetchRemoved(
   db: Db,
   cluster: Cluster,
@@ -239,7 +239,7 @@ async function fetchRemoved(
   }
   const lock = new ServerLock(shippingLockPath(db.name), pid, (path, holder) => {
     const { message } = shippingLockError(path, holder)
-    return new UserError(message, "stop the server: it would remove the events again")
+    return new UserError(message, "stop the server, because it would remove the events again")
   })
   try {
     const returned = await fetchRemovedDays({ db, cluster, random, onProgress })
@@ -267,7 +267,7 @@ async function withCluster<Result>(
     if (!(error instanceof ClusterError)) throw error
     throw new UserError(
       error.message,
-      "check --clickhouse, the password and the network, then run the command again: it continues",
+      "check --clickhouse, the password and the network, then run the command again to continue",
     )
   } finally {
     await cluster.close()
@@ -287,7 +287,7 @@ async function ship(
     db,
     cluster,
     write: (change) => writeChange(db, change),
-    // Lets the insert in progress continue.
+    // Lets a running insert continue.
     pause: () => new Promise((resolve) => setImmediate(resolve)),
     sleep,
     log: (level, message) => context.err(`${level}: ${message}\n`),

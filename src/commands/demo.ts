@@ -14,7 +14,7 @@ import { stopListening } from "../server/shutdown.ts"
 import type { Context } from "../terminal/context.ts"
 import { version } from "../version.ts"
 
-/** The database takes 40 MB at the start, and grows by less than 20 MB a day. */
+/** The database starts at 40 MB and grows by less than 20 MB a day. */
 const neededSpace = "100 MB"
 
 interface DemoFlags {
@@ -28,7 +28,7 @@ export function addDemoCommand(root: Command, context: Context): void {
   const command = root
     .command("demo")
     .description(
-      "run a server with two months of invented events from a shop and an app, on a temporary database that is removed when the server stops",
+      "run a server with two months of invented events from a shop and an app, in a temporary database that is removed when the server stops",
     )
   addFlagsOfServe(command, ["--port"])
     .option(
@@ -55,7 +55,7 @@ async function demo(flags: DemoFlags, context: Context): Promise<void> {
     stop.signal.addEventListener("abort", () => resolve())
   })
   void context.stopSignal().then(() => stop.abort())
-  // Closing the terminal also ends the demo.
+  // Closing the terminal also stops the demo.
   context.reloadSignal()(() => stop.abort())
   const folder = temporaryFolder()
   const remove = () => rmSync(folder, { recursive: true, force: true })
@@ -65,7 +65,7 @@ async function demo(flags: DemoFlags, context: Context): Promise<void> {
   } catch (error) {
     if (!(error instanceof RequestError && error.reason === "store_failed")) throw error
     throw new UserError(
-      `the demo cannot be stored in ${tmpdir()}: the disk is full or has failed`,
+      `the demo cannot be stored in ${tmpdir()}, because the disk is full or has failed`,
       `free ${neededSpace}, or set TMPDIR to a folder on another disk`,
     )
   } finally {
@@ -99,7 +99,7 @@ async function serveDemo(
     {
       ...defaultServeOptions(),
       path,
-      // The data need not survive a power failure, and no disk space has to stay free.
+      // The data does not have to survive a power failure, and no disk space must stay free.
       durability: "os",
       minFree: 0,
       metricsAccess: { token: undefined, local: false },

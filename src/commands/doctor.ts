@@ -142,7 +142,7 @@ function newestTime(backups: BackupFacts | undefined): string | null {
 
 async function collectFacts(db: string, options: DoctorOptions, context: Context): Promise<Facts> {
   const now = context.environment.now()
-  // Runs before the database is opened, because a reader creates a missing -wal.
+  // Runs before the database is opened, because opening it creates a missing -wal.
   const files = [db, `${db}-wal`, `${db}-shm`, `${db}-lock`].flatMap(fileFacts)
   const server = ServerLock.holder(db)
   const folder = dirname(db)
@@ -208,7 +208,7 @@ function hasModes(): boolean {
   return process.getuid !== undefined
 }
 
-/** Why something cannot be read, and what to do, if that is known. */
+/** Returns why something cannot be read, and what to do if that is known. */
 function failureOf(error: unknown): { message: string; hint: string | undefined } {
   return { message: messageOf(error), hint: error instanceof UserError ? error.hint : undefined }
 }
@@ -239,7 +239,7 @@ async function backupsInBucket(
   }
 }
 
-/** Checks that the cluster of --clickhouse answers and has the current schema. */
+/** Checks that the cluster in --clickhouse responds and that its schema is current. */
 async function clusterFacts(
   options: DoctorOptions,
   shipping: ShippingFacts,
@@ -265,7 +265,7 @@ async function clusterFacts(
   }
 }
 
-/** Undefined if events were never shipped. */
+/** Undefined if no events were ever shipped. */
 type ShippingFacts = Pick<ClusterFacts, "lag" | "removed">
 
 function shippingFacts(db: Db): ShippingFacts {
@@ -304,15 +304,15 @@ function storedIn(folder: AcmeFolder, names: readonly string[]): FoundCertificat
   if (stored === undefined) return undefined
   if ("problem" in stored) {
     const message = `${folder.certificateFile} cannot be used: ${stored.problem}`
-    return { failure: { message, hint: "restart the server: it requests another one" } }
+    return { failure: { message, hint: "restart the server, which then requests another one" } }
   }
   const { validFrom, expiresAt, covers } = stored.tls
   return { validFrom, expiresAt, missingNames: names.filter((name) => !covers(name)) }
 }
 
 /**
- * Reads /proc. Returns undefined on other systems, and if the server's process is not visible, for example in
- * another container.
+ * Reads /proc. Returns undefined on systems without it, and if the server's process is not visible, for example because
+ * it is in another container.
  */
 function openFilesOf(server: number | undefined, db: string): Facts["openFiles"] {
   try {
@@ -341,7 +341,7 @@ function openFilesLimit(pid: string): number {
   return soft === "unlimited" ? Number.MAX_SAFE_INTEGER : Number(soft)
 }
 
-/** Undefined if the file was closed in the meantime. */
+/** Returns undefined if the file was closed in the meantime. */
 function target(link: string): string | undefined {
   try {
     return readlinkSync(link)

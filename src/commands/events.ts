@@ -77,7 +77,7 @@ async function* eventsOfFile(
   }
 }
 
-/** Shows that the command works before the first event arrives. */
+/** Shows that the command works while no event has arrived yet. */
 function printWaiting(source: string, { errIsTerminal, err }: Context): void {
   if (errIsTerminal) err(`waiting for events from ${shown(source)}; press Ctrl-C to stop\n`)
 }
@@ -103,7 +103,7 @@ async function* eventsOfServer(
         const [, data] = /^data: (.*)$/m.exec(message) ?? []
         const [, kind] = /^event: (.*)$/m.exec(message) ?? []
         if (kind !== undefined) context.err(`message from the server: ${kind} ${shown(data ?? "")}\n`)
-        // The server sends what `followedEventJson` returns.
+        // Asserted because the server sends what `followedEventJson` returns.
         else if (data !== undefined) yield JSON.parse(data) as ShownEvent
       }
     }

@@ -28,9 +28,12 @@ interface ExportOptions extends DatabaseOptions {
   force?: boolean
 }
 
-/** Events per read; each takes up to 40 KiB of memory. */
+/** Events per read. Each takes up to 40 KiB of memory. */
 const readRows = 500
-/** Events per row group of a Parquet file: enough for fast reads; writing a group takes about 20 MB. */
+/**
+ * Events per row group of a Parquet file. This is enough for fast reads, and writing a group takes about 20 MB of
+ * memory.
+ */
 const groupRows = 20_000
 const groupCharacters = 16_000_000
 /** zlib's default level, a compromise between time and size. */
@@ -131,7 +134,7 @@ function exportChunks(
   return exportEvents(db, { websites, includeWithoutWebsite: !website, from, to }, format, steps)
 }
 
-/** Writes to a partial file and renames it at the end: `path` never holds an incomplete export. */
+/** Writes to a partial file and renames it at the end, so that `path` never holds an incomplete export. */
 async function toFile(
   path: string,
   bytes: AsyncIterable<Uint8Array>,
@@ -161,7 +164,7 @@ async function toFile(
   }
 }
 
-/** Continues after a partial write. */
+/** Writes all bytes, even if a single write does not. */
 function writeAll(file: number, bytes: Uint8Array): void {
   for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done)
 }

@@ -100,8 +100,8 @@ async function forget(options: ForgetOptions, context: Context): Promise<void> {
       for (const file of backups) context.out(`still contains the data: ${shown(file)}\n`)
       context.out(
         backups.length > 0
-          ? "note: delete these files or let them expire; other copies made before this still contain the data too\n"
-          : "note: copies made before this in other places still contain the data\n",
+          ? "note: delete these files or let them expire; other copies created before now also contain the data\n"
+          : "note: copies created before now in other places still contain the data\n",
       )
     }
     if (copies.failure) throw copies.failure
@@ -114,8 +114,8 @@ async function forget(options: ForgetOptions, context: Context): Promise<void> {
 }
 
 /**
- * The events of the person that were removed from the file. Throws a UserError if the cluster is not given or does not
- * answer.
+ * Returns a person's events that were removed from the file. Throws a UserError if the cluster is not configured or
+ * does not respond.
  */
 async function removedEventsOf(
   db: Db,
@@ -128,8 +128,8 @@ async function removedEventsOf(
   if (!removed) return []
   if (options.clickhouse === undefined) {
     throw new UserError(
-      `${removedText(removed)}, and those of the person can be among them`,
-      "give --clickhouse or DATABUDDY_CLICKHOUSE, as for serve, so that they are deleted there too; nothing was changed",
+      `${removedText(removed)}, and this person's events can be among them`,
+      "set --clickhouse or DATABUDDY_CLICKHOUSE as for serve, so that they are deleted there too; nothing was changed",
     )
   }
   const login = clusterLogin(options, env)
@@ -140,14 +140,14 @@ async function removedEventsOf(
     if (error instanceof UserError) throw error
     throw new UserError(
       messageOf(error),
-      "nothing was changed: run the command again when the cluster answers",
+      "nothing was changed; run the command again when the cluster responds",
     )
   }
 }
 
-/** True if a copy can contain data of the person, cannot be read, or is a database in use. */
+/** True if a copy contains data about the person, cannot be read, or is a database in use. */
 function canHold(file: string, websiteId: string, id: Person["id"], known: string[]): boolean {
-  // Opening a database in WAL mode would create files next to it.
+  // Not opened, because opening a database in WAL mode would create files beside it.
   if (existsSync(`${file}-wal`)) return true
   try {
     const copy = openForReading(file)
@@ -168,7 +168,7 @@ function scheduleOf(
   { errIsTerminal, sleep }: Context,
 ): ForgetSchedule {
   const schedule: ForgetSchedule = { write: (work) => inTransaction(db, work), sleep }
-  // Counting all events takes time, and only a terminal shows progress.
+  // Counting all events takes time, and progress is only shown on a terminal.
   if (!errIsTerminal) return schedule
   const total = countEvents(db, website.rid)
   const onProgress = (events: number) =>

@@ -15,7 +15,7 @@ interface HealthOptions extends ListenOptions {
   ready?: boolean
 }
 
-/** ms. A server answers /health even while it is overloaded. */
+/** Timeout in ms. A server responds to /health even while it is overloaded. */
 const timeout = 5_000
 
 export function addHealthCommand(root: Command, context: Context): void {
@@ -46,7 +46,7 @@ async function health(options: HealthOptions, context: Context): Promise<void> {
     throw new UserError(
       `${url}${path}: ${result.status}`,
       result.code === undefined
-        ? "start the server, or set its address with --url, or with the flags of serve such as --port"
+        ? "start the server, or set its address with --url or with flags of serve such as --port"
         : "the server's log says why",
     )
   }

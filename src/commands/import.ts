@@ -67,7 +67,9 @@ async function importLinesOf(db: Db, file: string, context: Context): Promise<Re
   }
 }
 
-/** Describes an aborted import. The imported part stays, and importing the file again continues from there. */
+/**
+ * Returns the error for an aborted import. The imported part stays, and importing the file again continues from there.
+ */
 function importError(error: unknown, file: string, db: string): unknown {
   if (error instanceof UserError) return error
   const { syscall, message } = error as NodeJS.ErrnoException
@@ -104,5 +106,5 @@ function print(file: string, report: Report, ms: number, context: Context): void
     context.out(`line ${line}: ${reason}: ${shown(message)}\n`)
   }
   const more = refused.total - refused.first.length
-  if (more > 0) context.out(`and ${more} more: fix these, then import the file again to see them\n`)
+  if (more > 0) context.out(`and ${more} more; fix these, then import the file again to see them\n`)
 }

@@ -110,7 +110,7 @@ function oneScope(value: string, previous: string[] | undefined): string[] {
   throw new InvalidArgumentError(`Allowed choices are ${scopes.join(", ")}.`)
 }
 
-/** Converts `90d` to Unix ms. A date is returned unchanged, for the validation of the admin API. */
+/** Converts a duration such as `90d` to Unix ms. Returns a date unchanged, because the admin API validates it. */
 function expiry(text: string, now: number): string | number {
   const ms = parseDuration(text)
   if (ms !== undefined) return now + ms
@@ -129,10 +129,10 @@ async function create(options: CreateOptions, context: Context): Promise<void> {
     inTransaction(db, () => {
       requireExistingWebsites(db, grant.websites)
       const { key, secret } = createKey(db, context.newId(), grant, random, now())
-      // Inside the transaction: if the key cannot be printed, it is not created.
+      // Prints inside the transaction, so that the key is not created if it cannot be printed.
       print(key, options, context, secret)
     })
-  // A new database has no websites to limit the key to.
+  // A new database has no websites, so a key cannot be limited to one.
   await withDatabase(options, context, create, { createIfMissing: grant.websites === null })
 }
 

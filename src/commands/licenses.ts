@@ -11,7 +11,7 @@ export function addLicensesCommand(root: Command, context: Context): void {
       const texts = await licenseTexts()
       if (texts === undefined) {
         throw new UserError(
-          "this is not a built executable, and the licenses are collected by the build",
+          "the licenses are collected by the build, but this is not a built executable",
           "run npm run build, then ./databuddy licenses",
         )
       }

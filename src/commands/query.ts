@@ -76,17 +76,17 @@ export function addQueryCommand(root: Command, context: Context): void {
     .description("query events")
     .option(
       "--last <time>",
-      "7d (including today), 24h, 2w, hour; week or month: the last full calendar week or month",
+      "7d (including today), 24h, 2w or hour; week or month for the last full calendar week or month",
     )
     .option("--preset <name>", "today, yesterday, this_week, this_month, this_year, …")
     .option("--from <day>", "first day, or a time")
     .option("--to <day>", "last day, or an exclusive end time")
     .option("--zone <zone>", "time zone of days and hours, such as Europe/Berlin (default: UTC)")
-    .option("--where <filter>", "only events that match, see below; can be repeated", collect)
+    .option("--where <filter>", "only events that match (see below); can be repeated", collect)
     .option("--by <field>", "break down by a field, such as path or property.plan; can be repeated", collect)
     .option(
       "--measure <measure>",
-      "events, users, sessions, …, or sum:property.total (avg, min, max, p50, p75, p90, p95, p99); can be repeated",
+      "events, users, sessions, …, or an aggregate such as sum:property.total (also avg, min, max, p50, p75, p90, p95, p99); can be repeated",
       collect,
     )
     .option(
@@ -110,10 +110,10 @@ export function addQueryCommand(root: Command, context: Context): void {
     .option("--reached <step>", "people who reached this step of the funnel of --step", integer(1, maxSteps))
     .option(
       "--dropped-after <step>",
-      "people who reached this step of the funnel and no later one",
+      "people who reached this step of the funnel, but no later one",
       integer(1, maxSteps),
     )
-    .option("--value <value>", "people under this value of --by in the funnel")
+    .option("--value <value>", "people with this value of --by in the funnel")
     .option("--no-value", "people without a value of --by in the funnel")
     .option("--cohort <date>", "people of this cohort of the retention of --step")
     .option(
@@ -121,7 +121,7 @@ export function addQueryCommand(root: Command, context: Context): void {
       "people of the cohort who returned this many periods later",
       integer(0, 100_000),
     )
-    .option("--search <text>", "visitors whose anonymous id contains this")
+    .option("--search <text>", "visitors whose anonymous id contains this text")
     .option("--cursor <text>", "continue from the cursor of an earlier result")
     .option("--limit <rows>", "maximum number of rows", integer(1, maxLimit))
     .option("--page <number>", "page number, from 1", integer(1, 100_000))
@@ -129,7 +129,7 @@ export function addQueryCommand(root: Command, context: Context): void {
     .addOption(new Option("--order <order>", "sort order").choices(["asc", "desc"]))
     .option(
       "--compare [period]",
-      "compare to the previous period, or to: year (same dates last year), weekdays (matching weekdays), 2026-01-01..2026-01-31",
+      "compare to the previous period, or to year (same dates last year), weekdays (matching weekdays) or a range such as 2026-01-01..2026-01-31",
     )
     .option("--crawlers", "include events of crawlers")
     .addOption(new Option("--json", "print JSON").conflicts("csv"))
@@ -213,7 +213,7 @@ const comparisonNames: Partial<Record<string, string>> = {
   weekdays: "matching_weekdays",
 }
 
-/** The value of `compare` in the API. Throws a UserError. */
+/** Returns the value of `compare` for the API. Throws a UserError. */
 function comparisonOf(compare: boolean | string | undefined): string | object | undefined {
   if (typeof compare !== "string") return compare ? "previous_period" : undefined
   const [startDate, endDate, ...others] = compare.split("..")
@@ -234,7 +234,7 @@ function csvOf(rows: readonly Row[]): string {
     ])
     return { ...row, ...Object.fromEntries(prefixed) } as Row
   })
-  // The previous period can have fewer dates.
+  // Collects the columns of all rows, because the previous period can have fewer dates.
   const columns = [...new Set(flat.flatMap((row) => Object.keys(row)))]
   const lines = [columns, ...flat.map((row) => columns.map((name) => csvValue(row[name])))]
   return lines.map((line) => `${line.map(cell).join(",")}\n`).join("")
@@ -245,7 +245,7 @@ function csvValue(value: unknown): string | number | boolean | null {
   return typeof value === "object" ? JSON.stringify(value) : (value as string | number | boolean)
 }
 
-/** Explanations for values of `--last` that can be misread as "until now". */
+/** Explains values of `--last` that can be misread as "until now". */
 const calendarRanges: Partial<Record<string, string>> = {
   week: ": the previous calendar week; use --last 7d for the last 7 days",
   month: ": the previous calendar month; use --last 30d for the last 30 days",

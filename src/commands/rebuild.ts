@@ -15,7 +15,7 @@ export function addRebuildCommand(root: Command, context: Context): void {
     withDatabase(options, context, (db) => {
       const startedAt = context.environment.elapsed()
       reset(db)
-      // Ids have gaps, so progress is shown as a share of the ids, not as a count of events.
+      // Progress is shown as a share of the ids instead of a count of events, because ids have gaps.
       const ids = new Sealer(db).unsealed()
       const { events } = countContents(db)
       const today = Math.floor(context.environment.now() / dayMs)

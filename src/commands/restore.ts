@@ -43,7 +43,7 @@ export function addRestoreCommand(root: Command, context: Context): void {
     .option("--dry-run", "verify the backup and show what it contains; change nothing")
     .option(
       "--revive-access",
-      "restore keys, share links, users and passwords exactly as in the backup (default: later revocations and changes stay in effect)",
+      "restore keys, share links, users and passwords exactly as they are in the backup (default: later revocations and changes stay in effect)",
     )
   addDataOptions(
     addFlagsOfServe(command, [...archiveFlags, "--min-free"]),
@@ -74,7 +74,7 @@ async function bucketSource(
   options: RestoreOptions,
   context: Context,
 ): Promise<Source> {
-  // A dry run must leave --min-free bytes: a server might be running, and would reject events below that.
+  // A dry run must leave --min-free bytes, because a running server would reject events below that.
   const reserve = options.dryRun ? Math.max(options.minFree, spareBytes) : spareBytes
   const { url: from, bytes, download } = await findArchive(url, db, options, reserve, context)
   return { name: from, bytes, task: { what: "download", from, download } }
@@ -151,8 +151,8 @@ function printDryRun(
 }
 
 /**
- * Changes the copy before it is in use. Returns the access that was revoked or changed since the backup, and by default
- * applies these changes to the copy. `current`: the database that it replaces, if there is one.
+ * Changes the copy before it is used. Returns the access that was revoked or changed since the backup, and applies
+ * these changes to the copy by default. `current`: the database that the copy replaces, if there is one.
  */
 function adaptCopy(
   path: string,
@@ -175,7 +175,7 @@ function adaptCopy(
   return ended
 }
 
-/** Undefined if the database is too damaged to be read. */
+/** Returns undefined if the database is too damaged to be read. */
 function readAccess(backup: Db, current: Db): RevokedAccess | undefined {
   try {
     return findRevokedAccess(backup, current)
@@ -184,7 +184,7 @@ function readAccess(backup: Db, current: Db): RevokedAccess | undefined {
   }
 }
 
-/** Undefined if there is no database, or it cannot be read. */
+/** Returns undefined if there is no database or it cannot be read. */
 function compareAccess(from: string, db: string): RevokedAccess | undefined {
   if (!existsSync(db)) return undefined
   const opened: Db[] = []
@@ -203,7 +203,7 @@ function accessJson(ended: RevokedAccess | undefined, { reviveAccess }: RestoreO
   return { asOf: ended && !reviveAccess ? "database" : "backup", ended: ended ?? null }
 }
 
-/** Prints whether revoked access works again, which is the first question after a restore. */
+/** Prints whether revoked access works again. */
 function printAccess(
   ended: RevokedAccess | undefined,
   { reviveAccess, dryRun }: RestoreOptions,
@@ -211,7 +211,7 @@ function printAccess(
 ): void {
   if (!ended) {
     context.out(
-      "note: keys, share links and passwords work as they did when the backup was made, even if they were revoked or changed since: there is no readable database to compare with\n",
+      "note: there is no readable database to compare with, so keys, share links and passwords work as they did when the backup was created, even if they were revoked or changed later\n",
     )
     return
   }
@@ -223,8 +223,8 @@ function printAccess(
   if (changes.length === 0) return
   context.out(
     reviveAccess
-      ? `note: these changed since the backup was made and ${dryRun ? "would be" : "are"} restored:\n`
-      : `note: these changed since the backup was made and ${dryRun ? "would stay" : "stayed"} changed; use --revive-access to restore them:\n`,
+      ? `note: these have changed since the backup and ${dryRun ? "would be" : "are"} restored:\n`
+      : `note: these have changed since the backup and ${dryRun ? "would stay" : "stay"} changed; use --revive-access to restore them:\n`,
   )
   for (const change of changes) context.out(`  ${change}\n`)
 }

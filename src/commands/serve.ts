@@ -40,7 +40,7 @@ export function addServeCommand(root: Command, context: Context): void {
 async function serve(options: ServeOptions, context: Context): Promise<void> {
   const path = databasePath(options.db)
   const { environment, newId, memory } = context
-  // Closing the terminal also sends SIGHUP. The server should then end, so no handler is set.
+  // Closing the terminal also sends SIGHUP. The server should stop then, so no handler is set.
   const onReload = context.errIsTerminal ? () => {} : context.reloadSignal()
   const logging = { level: readLogLevel(options), readable: context.errIsTerminal }
   const log = createLog(context.err, logging, environment.now)
@@ -50,7 +50,7 @@ async function serve(options: ServeOptions, context: Context): Promise<void> {
   const { clickhouseQueryTime: seconds, clickhouseQueryMemory: bytes } = options
   const clusterQuery = seconds > 0 ? { seconds, bytes } : undefined
   if (cluster && isUnencrypted(cluster.address))
-    log("warn", "events and the password are sent to the cluster without encryption: use https", {
+    log("warn", "events and the password are sent to the cluster without encryption; use https", {
       cluster: cluster.address.url,
     })
   const acme = options.acme && new AcmeCertificate({ ...options, acme: options.acme }, path, context, log)
@@ -81,7 +81,7 @@ async function serve(options: ServeOptions, context: Context): Promise<void> {
     if (options.setup && context.outIsDiscarded && server.store.registry.isEmpty())
       log(
         "warn",
-        "created no first key and no setup link: standard output, where they would be shown, is discarded",
+        "did not create a first key or a setup link, because standard output, where they would be shown, is discarded",
       )
     const isShown = options.setup && !context.outIsDiscarded
     const address = { url, path, publicUrl, tls, isWaiting: listener.url === undefined }
@@ -116,23 +116,29 @@ async function serve(options: ServeOptions, context: Context): Promise<void> {
   } finally {
     const isSingleFile = await server.close()
     endWatchdog()
-    if (isSingleFile) log("info", "stopped: the database is a single file", { db: path })
+    if (isSingleFile) log("info", "stopped; the database is a single file", { db: path })
     else
-      log("warn", "stopped: the -wal holds recent events, copy both files", { db: path, wal: `${path}-wal` })
+      log("warn", "stopped; the -wal holds recent events, so copy both files", {
+        db: path,
+        wal: `${path}-wal`,
+      })
   }
 }
 
-/** Throws a UserError if answers would lack events that only a cluster has. */
+/** Throws a UserError if query results would lack events that only a cluster has. */
 function requireLocalEvents(db: Db): void {
   const removed = removedTotals(db)
   if (!removed) return
   throw new UserError(
     `${removedText(removed)}, and --clickhouse is not set`,
-    `start the server with --clickhouse, or bring the events back first: databuddy clickhouse fetch --clickhouse https://user@host:8443/database --db ${db.name}`,
+    `start the server with --clickhouse, or first fetch the events: databuddy clickhouse fetch --clickhouse https://user@host:8443/database --db ${db.name}`,
   )
 }
 
-/** Throws a UserError if the bucket, its credentials or its key are invalid. Sends no request. */
+/**
+ * Creates the backup schedule without sending requests. Throws a UserError if the bucket, its credentials or its key
+ * are invalid.
+ */
 async function scheduleBackups(db: string, options: ServeOptions, log: Log, context: Context) {
   const { backupDir, backupTo, backupEvery: every, backupKeep: keep, backupKey, minFree } = options
   const database = { db, minFree, pid: context.environment.pid }
@@ -142,7 +148,7 @@ async function scheduleBackups(db: string, options: ServeOptions, log: Log, cont
     backupTo === undefined
       ? undefined
       : bucketDestination(openBucket(backupTo, options, context), options, database)
-  // The local backup comes first, so that the bucket gets the same one.
+  // The local backup comes first, so that the same backup is uploaded to the bucket.
   const destinations = [folder, bucket].filter((destination) => destination !== undefined)
   const schedule = new BackupSchedule(destinations, { every, keep, ping: options.backupPing }, context, log)
   const [local, offsite] = [schedule.stateOf(folder), schedule.stateOf(bucket)]
@@ -156,7 +162,7 @@ async function scheduleBackups(db: string, options: ServeOptions, log: Log, cont
   }
 }
 
-/** Backs up and migrates. Returns false, and changes nothing, if a stop signal comes first. */
+/** Backs up and migrates the database. If a stop signal arrives first, changes nothing and returns false. */
 async function upgradeFirst(
   path: string,
   stopped: Promise<void>,
@@ -167,14 +173,14 @@ async function upgradeFirst(
   void stopped.then(() => {
     isStopping = true
   })
-  log("info", "the database has an older schema: backing it up, then migrating", { db: path })
+  log("info", "the database has an older schema; backing it up, then migrating", { db: path })
   try {
     const { applied, backup } = await upgrade(path, true, context)
     log("info", "migrated", { db: path, applied: applied.join(" "), backup })
     return true
   } catch (error) {
     if (!isStopping) throw error
-    log("info", "stopped during the backup: the database is unchanged", { db: path })
+    log("info", "stopped during the backup; the database is unchanged", { db: path })
     return false
   }
 }

@@ -13,7 +13,7 @@ interface StatsOptions extends Where {
 
 const comparison = { compare: "previous_period" } as const
 
-/** The parameters of the overview. */
+/** Parameters of the overview's query. */
 const parameters = [
   { name: "custom_events_summary", id: "today", preset: "today", ...comparison },
   { name: "custom_events_summary", id: "last_7d", preset: "last_7d", ...comparison },

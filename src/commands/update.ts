@@ -34,7 +34,9 @@ export function addUpdateCommand(root: Command, context: Context): void {
       "replace this executable with the newest release and restart the server; returns to this version and its database if the new version does not become ready. Makes no requests unless --url is set",
     )
     .addOption(
-      new Option("--url <url>", "folder with the files of the newest release").env("DATABUDDY_UPDATE_URL"),
+      new Option("--url <url>", "URL of the folder with the files of the newest release").env(
+        "DATABUDDY_UPDATE_URL",
+      ),
     )
     .addOption(
       new Option(
@@ -44,7 +46,7 @@ export function addUpdateCommand(root: Command, context: Context): void {
     )
     .option("--check", "only check for a newer version")
     .option("--service <name>", "the server's unit", "databuddy.service")
-    .option("--control <program>", "called with stop or start, and the unit", "systemctl")
+    .option("--control <program>", "program to call with stop or start and the unit", "systemctl")
     .option("--ready-within <seconds>", "how long the new version can take to start", integer(1, 86_400), 120)
     .addOption(commandDatabaseOption("the server's database"))
   addFlagsOfServe(command, listenFlags)
@@ -90,7 +92,10 @@ async function update(options: UpdateOptions, context: Context): Promise<void> {
   }
 }
 
-/** Throws a UserError if the URL or the key is missing: no update is installed from an unknown source. */
+/**
+ * Returns the URL and the key of releases. Throws a UserError if either is missing, so that no update is installed from
+ * an unknown source.
+ */
 function sourceOf(options: UpdateOptions) {
   const { url, publicKey = typeof BUILD_UPDATE_KEY === "string" ? BUILD_UPDATE_KEY : "" } = options
   if (url === undefined || !URL.canParse(url)) {
@@ -108,15 +113,15 @@ function sourceOf(options: UpdateOptions) {
   return { url, key: parsePublicKey(publicKey) }
 }
 
-/** The path of this executable. Throws a UserError if this command cannot replace it. */
+/** Returns the path of this executable. Throws a UserError if this command cannot replace it. */
 function ownProgram({ program: [executable = "", ...script] }: Context): string {
   if (script.length > 0)
-    throw new UserError("this is not a built executable", "update the sources with git, and build again")
+    throw new UserError("this is not a built executable", "update the sources with git and build again")
   const program = realpathSync(executable)
   if (process.platform === "win32")
     throw new UserError(
-      "Windows does not replace a running program",
-      "stop the server, and unpack the new zip file over it",
+      "Windows cannot replace a running program",
+      "stop the server, and unpack the new zip file over the old files",
     )
   if (program.startsWith("/usr/bin/"))
     throw new UserError(
@@ -126,7 +131,7 @@ function ownProgram({ program: [executable = "", ...script] }: Context): string 
   return program
 }
 
-/** The name of this platform in the names of release archives, such as linux-x64-musl. */
+/** Returns the platform as it appears in the names of release archives, such as linux-x64-musl. */
 function platform(): string {
   const addon = typeof BUILD_ADDON === "string" ? BUILD_ADDON : ""
   return addon.startsWith("linuxmusl-") ? `${addon.replace("musl", "")}-musl` : addon
@@ -146,19 +151,19 @@ async function control(
     stdin: "ignore",
     stdout: "ignore",
     stderr: "pipe",
-    // Ctrl+C in the terminal must not interrupt it.
+    // Ctrl+C in the terminal must not interrupt the child.
     detached: true,
   })
   const errors = await new Response(child.stderr).text()
   if ((await child.exited) !== 0)
     throw new UserError(
       `${program} ${action} ${service} failed: ${errors.trim()}`,
-      "set --service to the unit of the server; run the command as a user that can stop and start it, such as root",
+      "set --service to the server's unit, and run the command as a user that can stop and start it, such as root",
     )
 }
 
 /**
- * Throws a UserError if no server answers. With a wrong port, a working version would seem not to start, and would be
+ * Throws a UserError if no server responds. With a wrong port, a working version would appear to fail and would be
  * rolled back.
  */
 async function requireServer(options: UpdateOptions): Promise<void> {
@@ -166,8 +171,8 @@ async function requireServer(options: UpdateOptions): Promise<void> {
   const { code, status } = await fetchStatus(url, "/ready", 5_000)
   if (code !== undefined) return
   throw new UserError(
-    `no server answers at ${url} (${status}); nothing was changed`,
-    "set --port, and --host, --tls-cert or --acme, to the server's values; start it if it is stopped",
+    `no server responds at ${url} (${status}); nothing was changed`,
+    "start the server if it is stopped; set --port, --host, --tls-cert and --acme as for the server",
   )
 }
 

@@ -52,7 +52,7 @@ interface DeleteOptions extends DataOptions {
   yes?: boolean
 }
 
-/** 120 bits, as 20 characters: infeasible to guess, and short enough to type. */
+/** 120 bits, shown as 20 characters. They are infeasible to guess and short enough to type. */
 const generatedPasswordBytes = 15
 const passwordStdinHelp = "read the password from standard input (default: generate one, shown once)"
 
@@ -113,7 +113,7 @@ async function create(email: string, options: CreateOptions, context: Context): 
   const { role, website: websites, section: sections, passwordStdin } = options
   const limits = { websites, sections }
   const isLimited = (websites ?? sections) !== undefined
-  // Validate before the password is read.
+  // Validates the input before the password is read.
   parseNewUser({ email, role: role ?? "viewer", ...limits })
   const { password, hash } = await choosePassword(passwordStdin, context)
   const create = (db: Db) =>
@@ -121,10 +121,10 @@ async function create(email: string, options: CreateOptions, context: Context): 
       const first = hasOwner(db) || isLimited ? "viewer" : "owner"
       const settings = parseNewUser({ email, role: role ?? first, ...limits })
       const user = addUser(db, context.newId(), settings, hash, context.environment.now())
-      // Inside the transaction: if the password cannot be printed, the user is not created.
+      // Prints inside the transaction, so that the user is not created if the password cannot be printed.
       print(user, options, context, passwordStdin ? undefined : password)
     })
-  // A new database has no websites to limit the user to.
+  // A new database has no websites, so a user cannot be limited to one.
   await withDatabase(options, context, create, { createIfMissing: websites === undefined })
 }
 
@@ -166,7 +166,7 @@ async function link(email: string, options: ResetOptions, context: Context): Pro
       const invite = newInviteJson(createInvite(db, "reset", id, random, now()))
       if (options.json) printJson(invite, context)
       else {
-        // The base path is known if the server's variable is set here, too.
+        // The base path is known only if the server's variable is set here as well.
         const end = options.basePath === "" ? "" : `, which ends with ${options.basePath}`
         context.out(
           `${invite.path}\n\nAppend it to the URL of the server${end}. The link works once and expires on ${shortTime(invite.expiresAt, "")}.\n`,

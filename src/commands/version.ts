@@ -33,7 +33,7 @@ function print({ json }: { json?: boolean }, context: Context): void {
   }
 }
 
-/** The versions on one line, for `--version`. */
+/** Returns the versions on one line, for `--version`. */
 export function versionLine(): string {
   return `databuddy ${version} (commit ${commit}, Bun ${Bun.version}, SQLite ${sqliteVersion()})\n`
 }

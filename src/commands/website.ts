@@ -52,7 +52,7 @@ interface DeleteOptions extends DataOptions {
   yes?: boolean
 }
 
-/** ms after which a running server has noticed that a website was deleted, and stores no more events for it. */
+/** A running server notices within this many ms that a website was deleted, and stores no more events for it. */
 const registryDelay = 1_000
 const exampleId = "550e8400-e29b-41d4-a716-446655440000"
 
@@ -63,7 +63,10 @@ export function addWebsiteCommands(root: Command, context: Context): void {
     .command("create <domain>")
     .description("create a website; pages of the domain and its subdomains can send events to it")
     .option("--name <name>", "display name (default: the domain)")
-    .option("--id <id>", "1 to 255 characters A-Z a-z 0-9 . _ -, except . .. all none (default: a new UUID)")
+    .option(
+      "--id <id>",
+      "1 to 255 characters from A-Z a-z 0-9 . _ -, but not . .. all or none (default: a new UUID)",
+    )
     .option(
       "--allowed-origin <origin>",
       "another host that can send events, or an app's origin such as capacitor://localhost; can be repeated",
@@ -146,7 +149,7 @@ function retainOption(): Option {
 function pageIdentifyOption(): Option {
   return new Option(
     "--page-identify <on|off>",
-    "let pages identify visitors, as claims that never overwrite what a key sent (default: on)",
+    "let pages identify visitors; data from pages is stored as unverified claims and never overwrites data sent with a key (default: on)",
   ).choices(["on", "off"])
 }
 
@@ -234,11 +237,11 @@ async function remove(id: string, options: DeleteOptions, context: Context): Pro
     if (options.json) printJson({ id: website.id, events }, context)
     else context.out(`deleted ${what}\n`)
     if (removed && !options.json)
-      context.out(`note: ${removedText(removed)}: the server with --clickhouse deletes them there\n`)
+      context.out(`note: ${removedText(removed)}; the server with --clickhouse deletes them there\n`)
   })
 }
 
-/** Deletes the events of deleted websites. If it is interrupted, the next `serve` or `website delete` continues. */
+/** Deletes the events of deleted websites. If it is interrupted, the next `serve` or `website delete` resumes. */
 async function sweep(db: Db, events: number, context: Context): Promise<void> {
   const progress = new Progress(context)
   let done = 0

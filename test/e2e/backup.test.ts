@@ -519,7 +519,7 @@ describe("databuddy restore", () => {
     test("--revive-access restores it, and lists the changes", async () => {
       const { out, code } = await run("restore", copy, "--revive-access")
       expect(code).toBe(0)
-      expect(out).toContain("changed since the backup was made and are restored")
+      expect(out).toContain("have changed since the backup and are restored")
       expect(out).toContain("key revoked (revoked): revoked")
       expect(out).toContain("user bob@a.com: deleted")
       const all = Object.fromEntries(Object.keys(keys).map((id) => [id, 200]))

@@ -64,7 +64,7 @@ test.each([
     // A file can have at most 10,000 blocks of 512 bytes (dash) or 1 KiB (bash).
     limit: "trap '' XFSZ; ulimit -f 10000; ",
     subfolder: "",
-    message: "the demo cannot be stored in FOLDER: the disk is full or has failed",
+    message: "the demo cannot be stored in FOLDER, because the disk is full or has failed",
   },
   {
     fault: "a folder that does not exist",

@@ -97,7 +97,7 @@ test("beside a server, forget shows what it would delete, and with --yes leaves 
   expect(done).toEqual({
     code: 0,
     out: `deleted ${what}
-note: copies made before this in other places still contain the data
+note: copies created before now in other places still contain the data
 `,
     err: "",
   })

@@ -166,7 +166,7 @@ describe.skipIf(process.platform !== "linux")("output that nobody sees", () => {
       const { code, err } = shell(
         `timeout --preserve-status -s TERM 2 "$0" serve --port 0 --db new.db ${redirect}`,
       )
-      expect([code, err]).toEqual([0, expect.stringContaining("created no first key and no setup link")])
+      expect([code, err]).toEqual([0, expect.stringContaining("did not create a first key or a setup link")])
       expect([count("keys", "new.db"), count("invites", "new.db")]).toEqual([0, 0])
     })
   })

@@ -306,7 +306,7 @@ describe("update", () => {
     publish("")
     const wrong = freePort()
     const { err, code } = await update("--port", String(wrong))
-    expect(err).toContain(`no server answers at http://127.0.0.1:${wrong}`)
+    expect(err).toContain(`no server responds at http://127.0.0.1:${wrong}`)
     expect(err).toContain("nothing was changed")
     expect(err).toContain("set --port")
     expect(code).toBe(1)

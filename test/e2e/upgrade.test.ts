@@ -184,7 +184,7 @@ describe("SIGTERM", () => {
   test("during the backup before a migration ends the start: the file is unchanged, the copy is removed", async () => {
     const before = makeLarge()
     const { code, err } = await stopAt(() => files().some((name) => name.includes(".partial-")))
-    expect(err).toContain("stopped during the backup: the database is unchanged")
+    expect(err).toContain("stopped during the backup; the database is unchanged")
     expect(code).toBe(0)
     expect(files()).toEqual(["databuddy.db"])
     expect(readFileSync(db).equals(before)).toBe(true)
@@ -194,7 +194,7 @@ describe("SIGTERM", () => {
   test("during the migrations takes effect after them: the file is valid", async () => {
     makeLarge()
     const { code, err } = await stopAt(() => backups().some((name) => !name.includes(".partial-")))
-    expect(err).toContain("stopped: the database is a single file")
+    expect(err).toContain("stopped; the database is a single file")
     expect(code).toBe(0)
     expect(files()).toEqual(["databuddy.db", ...backups()])
     expect(JSON.parse(databuddy("migrate", "--status", "--json").out).pending).toEqual([])

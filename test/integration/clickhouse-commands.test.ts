@@ -317,7 +317,7 @@ describe("after events were removed from the file", () => {
 
   test("website delete says that the server deletes them in the cluster", async () => {
     const { out } = await databuddy("website", "delete", "shop", "--yes", "--db", db)
-    expect(out).toContain(`note: ${removed}: the server with --clickhouse deletes them there`)
+    expect(out).toContain(`note: ${removed}; the server with --clickhouse deletes them there`)
   })
 
   test("compare, load and load --replace agree, and keep the only copy", async () => {
@@ -405,7 +405,7 @@ const mistakes: { what: string; args: string[]; says: string }[] = [
   {
     what: "--keep-local without queries in the cluster",
     args: ["serve", "--keep-local", "30d", "--clickhouse", "http://a", "--clickhouse-query-time", "0"],
-    says: "only the cluster can answer queries of removed events",
+    says: "only the cluster can answer queries about removed events",
   },
   {
     what: "--keep-local of less than a day",
