@@ -15,7 +15,7 @@ export const appPages = {
   team: { path: "/app/team", title: titled("Team") },
 } as const satisfies Record<string, Page>
 
-/** Pages other than the home page that visitors without an account read. */
+/** Pages that visitors without an account read, except the home page. */
 export const marketingPages: readonly (Page & Weighted)[] = [
   { ...appPages.pricing, weight: 30 },
   { path: "/features", title: titled("Features"), weight: 18 },
@@ -36,7 +36,7 @@ export interface Plan {
   seats: number
   /** Relative number of trials. */
   trials: { before: number; after: number }
-  /** Share of trials that lead to a subscription, if they are used. */
+  /** Share of used trials that lead to a subscription. */
   buys: { before: number; after: number }
 }
 
@@ -109,7 +109,7 @@ export const safariUploadError: VisitorError = {
   stack: ["postChunk", "readFile", "startUpload"],
 }
 
-/** The error that release 2.8 adds. */
+/** The error that release 2.8 introduces. */
 export const releaseError: VisitorError = {
   message: "TypeError: Cannot read properties of undefined (reading 'frames')",
   file: "timeline.js",
@@ -118,7 +118,7 @@ export const releaseError: VisitorError = {
   stack: ["drawTicks", "renderTimeline", "onSeek"],
 }
 
-/** Errors that the app has always had. */
+/** Errors that the app had from the start. */
 export const appErrors: readonly (VisitorError & Weighted)[] = [
   {
     message: "ChunkLoadError: Loading chunk review failed.",

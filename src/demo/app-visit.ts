@@ -14,10 +14,10 @@ import type { SeededRandom } from "./random.ts"
 import { stories, type Timeline } from "./timeline.ts"
 import type { Visit } from "./visit.ts"
 
-/** How much slower interactions are since release 2.8, and the share of visits with an error. */
+/** How many times slower interactions are since release 2.8, and the share of visits with an error. */
 export const afterRelease = { sluggish: 2.7, errors: 0.08 }
 const usualErrors = 0.05
-/** Share of uploads that succeed, and the share in Safari since the rollout. */
+/** Share of uploads that succeed, usually and in Safari since the rollout. */
 const uploadSuccess = { usual: 0.965, safari: 0.06 }
 
 /** Someone with an account. */
@@ -31,9 +31,9 @@ export interface Member extends Person {
   since: number
   /** When a trial ends or is converted, Unix ms. */
   decidesAt: number
-  /** True if they have uploaded something, or were invited to a project. */
+  /** True if they have uploaded something or were invited to a project. */
   isActivated: boolean
-  /** True if they pay for their team, or might. False for people whom they invited. */
+  /** True if they pay for their team or might do so. False for people they invited. */
   isPayer: boolean
   /** Probability of a visit on an average workday. */
   habit: number
@@ -133,7 +133,7 @@ export class AppVisit {
     const { visit, random } = this
     if (this.context.timeline.release(visit.at) !== "v2.7" && random.chance(afterRelease.errors)) {
       visit.open(appPages.review).wait(8).error(releaseError)
-      // It occurs with every mouse move until the page is reloaded.
+      // The error occurs with every mouse movement until the page is reloaded.
       for (let left = random.count(1); left > 0; left--) visit.wait(2).error(releaseError)
     } else if (random.chance(usualErrors)) visit.error(random.weighted(appErrors))
   }

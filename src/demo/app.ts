@@ -27,7 +27,7 @@ import { type Scene, serverEvent, Visit } from "./visit.ts"
 const dailyVisitors = 105
 /** Share of visits that sign up, before applying the source's intent. */
 const signUpShare = 0.12
-/** Share of visitors without an account who return, and days until they do. */
+/** Share of visitors without an account who return, and mean number of days until they do. */
 const visitorReturns = { share: 0.22, days: 5 }
 const trialDays = 14
 /** Probability per day that a member stops using the app. */
@@ -42,7 +42,7 @@ export const failedPerson = {
   company: "Bluebird Films",
 }
 
-/** Visits to a subscription product for reviewing videos in teams, and the accounts of its members. */
+/** Simulates visits to a subscription product for reviewing videos in teams, and the accounts of its members. */
 export class App {
   readonly members: Member[] = []
   /** Visitors without an account who will return, by day. */
@@ -64,7 +64,7 @@ export class App {
     this.#runFailedPerson()
   }
 
-  /** A visit of a member. */
+  /** Simulates a visit by a member. */
   liveVisit(at: number): void {
     const active = this.members.filter(({ status }) => status !== "ended")
     if (active.length > 0) this.#useApp(this.scene.random.pick(active), at)
@@ -81,7 +81,7 @@ export class App {
       this.#visitWebsite(visitor, random.chance(0.6) ? direct : source, day)
     }
     for (const inviter of take(this.#invited, day)) this.#join(inviter, day)
-    // Leaves out members who join today.
+    // Skips members who join today.
     for (const member of this.members.filter(({ since, status }) => since < day && status !== "ended"))
       this.#runMember(member, day)
   }
@@ -139,7 +139,7 @@ export class App {
     this.#startTrial(visit, member)
   }
 
-  /** First steps in the app, in the visit of the sign-up. */
+  /** Takes the first steps in the app, during the visit of the sign-up. */
   #startTrial(visit: Visit, member: Member): void {
     const { random } = this.scene
     visit.identify(this.#identity(member, visit.at))
@@ -162,7 +162,7 @@ export class App {
     ...member
   }: Person & { id?: string; company: string; plan: Plan; visitor: Visitor; at: number }): Member {
     const { random } = this.scene
-    // Many decide in the first or the last days; unused trials end.
+    // Many people decide in the first or last days. Unused trials end.
     const decides = random.chance(0.3) ? 1 + random.fraction() * 4 : trialDays - random.fraction() * 3
     const added: Member = {
       id: `user_${++this.#accounts}`,
@@ -219,7 +219,7 @@ export class App {
 
   #end(member: Member, day: number): void {
     const { random } = this.scene
-    // An unused trial just ends.
+    // An unused trial ends without an event.
     if (member.status === "paid" && member.isPayer) {
       const { reason } = random.weighted(cancelReasons)
       this.#serverEvent(member, "subscription_canceled", day + 15 * hourMs, { reason })
@@ -252,7 +252,7 @@ export class App {
     }
   }
 
-  /** Someone accepts an invitation and joins the inviter's plan. */
+  /** Adds someone who accepts an invitation and joins the inviter's plan. */
   #join({ company, plan, status, decidesAt }: Member, day: number): void {
     const { random } = this.scene
     if (status === "ended") return
@@ -274,10 +274,7 @@ export class App {
       .leave()
   }
 
-  /**
-   * The visit in which someone finds out that uploads do not work in Safari. Its events are in order, and the
-   * last one is the error.
-   */
+  /** Simulates the visit in which someone finds out that uploads do not work in Safari. The last event is the error. */
   #runFailedPerson(): void {
     const { random } = this.scene
     const at = this.timeline.at(stories.person)
@@ -306,7 +303,7 @@ export class App {
     return new Visit(this.scene, { visitor, at, source: source.acquisition, ...this.#identity(member, at) })
   }
 
-  /** The fields that a member's events have in addition to a visitor's. */
+  /** Returns the fields that a member's events have in addition to a visitor's. */
   #identity({ id, plan }: Member, at: number) {
     const release = this.timeline.release(at)
     return {

@@ -2,10 +2,10 @@ import type { ClientContext } from "../store/contexts.ts"
 import type { SeededRandom } from "./random.ts"
 import { dayMs, hourMs, type Rhythm } from "./timeline.ts"
 
-/** The two websites of the demo, for tables whose rows have a share of each website's visitors. */
+/** The two websites of the demo. The rows of the tables below have a share of each website's visitors. */
 export type Site = "shop" | "app"
 
-/** Where visitors live: shares of the shop's and the app's visitors, and hours ahead of UTC. */
+/** Where visitors live, with the shares of the shop's and the app's visitors and the hours ahead of UTC. */
 const places = [
   { country: "DE", language: "de-DE", timezone: "Europe/Berlin", ahead: 1, shop: 34, app: 16 },
   { country: "AT", language: "de-AT", timezone: "Europe/Vienna", ahead: 1, shop: 9, app: 4 },
@@ -28,7 +28,7 @@ const places = [
   { country: "JP", language: "ja-JP", timezone: "Asia/Tokyo", ahead: 9, shop: 0, app: 1 },
 ] as const
 
-/** Devices: shares of the visitors, and how much slower pages are than on the first device. */
+/** Devices, with shares of the visitors and how many times slower pages are than on the first device. */
 const devices = [
   { browser: "Chrome", version: "142", os: "Windows", type: "desktop", slow: 1, shop: 17, app: 25 },
   { browser: "Chrome", version: "141", os: "Windows", type: "desktop", slow: 1.1, shop: 4, app: 5 },
@@ -45,14 +45,14 @@ const devices = [
   { browser: "Safari", version: "18.6", os: "iOS", type: "tablet", slow: 1.3, shop: 4, app: 1 },
 ] as const
 
-/** Screens by device type, and the height of the browser's own toolbars. */
+/** Screens by device type, and the height of the browser's toolbars. */
 const screens = {
   desktop: { sizes: ["1920x1080", "1920x1080", "1536x864", "2560x1440", "1440x900"], bars: 140 },
   mobile: { sizes: ["393x852", "390x844", "412x915", "360x800"], bars: 130 },
   tablet: { sizes: ["820x1180", "834x1194"], bars: 90 },
 } as const
 
-/** A person with a browser. */
+/** A person in a browser. */
 export interface Visitor {
   id: string
   client: ClientContext
@@ -67,7 +67,7 @@ export function newVisitor(random: SeededRandom, site: Site): Visitor {
   return visitorOf(random, place(random, site), device(random, site))
 }
 
-/** A visitor of a website with a browser of this name. */
+/** Draws a visitor of a website who uses the browser with this name. */
 export function visitorWith(random: SeededRandom, site: Site, browser: string): Visitor {
   const named = devices.filter((one) => one.browser === browser)
   return visitorOf(random, place(random, site), random.weighted(withWeights(named, site)))
@@ -110,7 +110,7 @@ function visitorOf(
   }
 }
 
-/** A time of day for a visitor, on a UTC day or a neighboring one. Unix ms. */
+/** Draws a time for a visitor on a UTC day. Returns Unix ms. */
 export function timeOfDay(random: SeededRandom, day: number, { hours }: Rhythm, ahead: number): number {
   const total = hours.reduce((sum, share) => sum + share, 0)
   let rest = random.fraction() * total
@@ -120,6 +120,6 @@ export function timeOfDay(random: SeededRandom, day: number, { hours }: Rhythm, 
     if (rest < 0) break
   }
   const local = (hour + random.fraction() - ahead) * hourMs
-  // Stays on the same UTC day, so that weekdays match.
+  // Wraps around to the same UTC day, so that weekdays match.
   return day + Math.floor((local + dayMs) % dayMs)
 }

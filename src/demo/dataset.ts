@@ -18,7 +18,7 @@ export interface WebsiteRids {
 type Profile = Parameters<typeof restoreProfile>[1]
 type ProfileLink = Parameters<typeof restoreLink>[1]
 
-/** Events and people of both websites, and the source of further visits. */
+/** Events and people of both websites, and a function that simulates more visits. */
 export interface Dataset {
   timeline: Timeline
   /** In order of arrival. */
@@ -32,12 +32,12 @@ export interface Dataset {
 /** Bytes of an event in the queue of the batcher. */
 export const rowBytes = 500
 
-/** The two websites have different seeds, so that a change to one does not affect the other. */
+/** Each website has its own seed, so that a change to one does not affect the other. */
 const appSeed = 0x5f3759df
 
 /**
- * Simulates the two websites until `now` (Unix ms). The same seed on the same UTC day generates the same rows; a later
- * time of day adds some at the end.
+ * Simulates the two websites until `now` (Unix ms). The same seed generates the same rows on the same UTC day. Later on
+ * that day, there are more rows at the end.
  */
 export function createDataset(seed: number, now: number, rids: WebsiteRids): Dataset {
   const timeline = new Timeline(now)
@@ -64,7 +64,7 @@ export function createDataset(seed: number, now: number, rids: WebsiteRids): Dat
     ...profilesOf(shop, app, rids, now),
     liveVisit: (at) => {
       rows = []
-      // Most visits to the app have more events.
+      // Less often than for the shop, because most visits to the app have more events.
       if (appScene.random.chance(0.4)) app.liveVisit(at)
       else shop.liveVisit(at)
       return rows

@@ -5,15 +5,18 @@ import { minuteMs } from "./timeline.ts"
 
 /** ms between two commits. */
 const interval = 250
-/** Events per second at first, and later: a demo that runs for hours should not show a spike since its start. */
+/**
+ * Events per second at first and later. The later rate is lower, so that a demo that has run for hours does not show a
+ * spike since its start.
+ */
 const eventsPerSecond = { first: 3, later: 0.4 }
 const firstMinutes = 10
-/** ms for which events are planned ahead. */
+/** How far ahead events are planned, in ms. */
 const planned = 20_000
 
 /** Stores the events of new visits as they happen. */
 export class LiveTraffic {
-  /** Events that have not happened yet, in any order. */
+  /** Events in the future, in any order. */
   #pending: EventRow[] = []
   #timer: Timer | undefined
   readonly #startedAt: number

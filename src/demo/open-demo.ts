@@ -15,19 +15,19 @@ import { SeededRandom } from "./random.ts"
 import { createSaved, type DemoWebsites } from "./saved.ts"
 import { Timeline } from "./timeline.ts"
 
-/** Rows per write: committing them blocks for a few ms. */
+/** Rows per write. Committing them blocks for a few ms. */
 const rowsPerWrite = 4_000
-/** Rows that can stay unsealed: queries read them without waiting. */
+/** Maximum rows that stay unsealed. Queries read this many without waiting. */
 const maxUnsealed = 8_192
-/** ms between two checks of how many rows are sealed. */
+/** ms between two checks of the number of sealed rows. */
 const sealPoll = 50
 
-/** A server with the demo data that does not listen yet. */
+/** A server that has the demo data but does not listen yet. */
 export interface Demo {
   server: OpenServer
   dataset: Dataset
   websites: DemoWebsites
-  /** Path that logs the browser in as the owner. It works until the server stops. */
+  /** Path that logs the browser in as the owner. Valid until the server stops. */
   loginPath: string
 }
 
@@ -41,8 +41,8 @@ export interface DemoOptions {
 }
 
 /**
- * Opens a server on an empty database and fills it. Resolves when the events are sealed, so that the first queries are
- * as fast as all others. If the signal was aborted, closes the server and resolves to undefined.
+ * Opens a server on an empty database and fills the database. Resolves when the events are sealed, so that the first
+ * queries are as fast as later ones. If the signal is aborted, closes the server and resolves to undefined.
  */
 export async function openDemo(
   options: ServerOptions,
@@ -70,7 +70,7 @@ export async function openDemo(
   return undefined
 }
 
-/** Stores the data. Returns false if the signal was aborted before the end. */
+/** Stores the data. Returns false if the signal is aborted before the end. */
 async function load(
   { store: { batcher, db } }: OpenServer,
   { rows, profiles, links }: Dataset,
@@ -96,7 +96,8 @@ async function load(
 }
 
 /**
- * Adds a route that logs in without a password. Only the demo has it, because its data is invented. Returns its path.
+ * Adds a route that logs in without a password, and returns its path. Only the demo has such a route, because its data
+ * is invented.
  */
 function addLogin(
   { app, deps, store }: OpenServer,

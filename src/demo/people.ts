@@ -9,9 +9,9 @@ const lastNames =
     " ",
   )
 
-/** Reserved for examples (RFC 2606): no mail can arrive there. */
+/** Names reserved for examples (RFC 2606), so no mail can arrive there. */
 const mailHosts = ["mail.example", "inbox.example", "post.example"]
-/** A company's name combines one word of each list. */
+/** A company's name combines one word from each list. */
 const companyNames = [
   "Amber Bluebird Bright Cedar Copper Field Halftone Harbor Juniper Kestrel Lantern Magnet North Oak Papaya Quiet River Second Tandem Wildcard".split(
     " ",
@@ -32,12 +32,12 @@ export class PeopleMaker {
 
   constructor(private readonly random: SeededRandom) {}
 
-  /** A customer with an address at a mail provider. */
+  /** Invents a customer with an address at a mail provider. */
   customer(): Person {
     return this.#person(this.random.pick(mailHosts))
   }
 
-  /** An employee of a company, with an address there. */
+  /** Invents an employee with an address at the company. */
   employee(company: string): Person {
     const host = company.toLowerCase().replace(/[^a-z]+/g, "-")
     return this.#person(`${host}.example`)

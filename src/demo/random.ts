@@ -1,4 +1,7 @@
-/** Seeded random numbers from 0 up to 1, with 32 bits of state. No product exceeds 2^53, so the period is full. */
+/**
+ * Returns a seeded generator of random numbers from 0 up to, but not including, 1. It has 32 bits of state. No product
+ * exceeds 2^53, so the period is full.
+ */
 export function mulberry32(seed: number): () => number {
   let state = seed | 0
   return () => {
@@ -14,7 +17,7 @@ export interface Weighted {
   weight: number
 }
 
-/** The distributions that the demo data is drawn from. The same seed draws the same values. */
+/** The random distributions of the demo data. The same seed always draws the same values. */
 export class SeededRandom {
   readonly fraction: () => number
 
@@ -22,12 +25,12 @@ export class SeededRandom {
     this.fraction = mulberry32(seed)
   }
 
-  /** True for this share of calls. */
+  /** Returns true for this share of calls. */
   chance(share: number): boolean {
     return this.fraction() < share
   }
 
-  /** An integer from `min` to `max`, both inclusive. */
+  /** Draws an integer from `min` to `max`, both inclusive. */
   integer(min: number, max: number): number {
     return min + Math.floor(this.fraction() * (max - min + 1))
   }
@@ -48,18 +51,24 @@ export class SeededRandom {
     return rows[rows.length - 1] as Row
   }
 
-  /** Log-normal, as durations and sizes are: half of the values are below `median`. A spread of 1 is wide. */
+  /**
+   * Draws from a log-normal distribution, which durations and sizes follow. Half of the values are below `median`. A
+   * `spread` of 1 is wide.
+   */
   around(median: number, spread: number): number {
     const normal = Math.sqrt(-2 * Math.log(1 - this.fraction())) * Math.cos(2 * Math.PI * this.fraction())
     return median * Math.exp(spread * normal)
   }
 
-  /** Exponential: the time until the next occurrence of something that happens every `mean` on average. */
+  /**
+   * Draws from an exponential distribution: the time until the next occurrence of something that happens every `mean`
+   * on average.
+   */
   wait(mean: number): number {
     return -mean * Math.log(1 - this.fraction())
   }
 
-  /** The number of occurrences of something that happens `mean` times on average. */
+  /** Draws from a Poisson distribution: the number of occurrences of something that happens `mean` times on average. */
   count(mean: number): number {
     const floor = Math.floor(mean)
     // Uses a normal distribution for large means, which needs one draw instead of one per occurrence.
@@ -69,7 +78,7 @@ export class SeededRandom {
     return count
   }
 
-  /** A UUID of version 4. */
+  /** Draws a version 4 UUID. */
   uuid(): string {
     const parts = [this.#hex(), this.#hex(), this.#hex(), this.#hex()] as const
     const [first, second, third, last] = parts
@@ -77,7 +86,7 @@ export class SeededRandom {
     return `${first}-${second.slice(0, 4)}-4${second.slice(5)}-${variant}${third.slice(1, 4)}-${third.slice(4)}${last}`
   }
 
-  /** 8 hexadecimal digits. */
+  /** Draws 8 hexadecimal digits. */
   #hex(): string {
     return (2 ** 32 + Math.floor(this.fraction() * 2 ** 32)).toString(16).slice(1)
   }

@@ -20,7 +20,7 @@ export interface Product extends Weighted {
   slug: string
   name: string
   category: (typeof categories)[number]["slug"]
-  /** EUR */
+  /** Price in EUR. */
   price: number
 }
 
@@ -89,7 +89,7 @@ export const outgoingLinks: readonly (readonly [href: string, text: string])[] =
   ["https://tracking.parcel.example/", "Track your parcel"],
 ]
 
-/** What visitors search for, and how many products they find. */
+/** Search terms, and how many products each one finds. */
 export const searches = [
   { query: "desk lamp", results: 6, weight: 14 },
   { query: "mug", results: 4, weight: 11 },

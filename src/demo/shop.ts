@@ -49,7 +49,7 @@ export interface Customer extends Person {
   visitorIds: string[]
 }
 
-/** Outcomes of a visit, and when the next one might follow: the share who return, and days until then. */
+/** Outcomes of a visit, with the share of visitors who return and the mean number of days until they do. */
 const outcomes = {
   bounced: { returns: 0.07, days: 9 },
   looked: { returns: 0.27, days: 7 },
@@ -58,7 +58,7 @@ const outcomes = {
 } as const
 type Outcome = keyof typeof outcomes
 
-/** Visits to a shop for lamps and ceramics. */
+/** Simulates visits to a shop for lamps and ceramics. */
 export class Shop {
   readonly customers: Customer[] = []
   /** Future visits by day. */
@@ -77,7 +77,7 @@ export class Shop {
     for (let day = start - warmUpDays * dayMs; day <= today; day += dayMs) this.#runDay(day)
   }
 
-  /** A visit by a new visitor. */
+  /** Simulates a visit by a new visitor. */
   liveVisit(at: number): void {
     const { random } = this.scene
     const source = random.weighted(shopSources)
@@ -102,7 +102,7 @@ export class Shop {
       }
     }
     for (const shopper of this.#returns.get(day) ?? []) {
-      // Visitors who know the shop mostly come directly, or the way they first came.
+      // Visitors who know the shop mostly come directly or from their first source.
       add(shopper, random.chance(0.55) ? direct : shopper.source)
     }
     this.#returns.delete(day)
@@ -110,7 +110,7 @@ export class Shop {
       if (timeline.isOutage(at)) continue
       const { returns, days } = outcomes[this.#visit(shopper, source, at)]
       if (!random.chance(returns)) continue
-      // Not on the same day, because that would often be before the visit that it follows.
+      // Not on the same day, because the visit would often start before the previous one.
       const next = day + Math.max(1, Math.round(random.wait(days))) * dayMs
       const others = this.#returns.get(next)
       if (others) others.push(shopper)
@@ -148,7 +148,7 @@ export class Shop {
     return random.chance(0.45) ? random.weighted(categoryPages) : productPage(random.weighted(products))
   }
 
-  /** Views products, and sometimes buys some. */
+  /** Views products and sometimes buys some. */
   #browse(visit: Visit, shopper: Shopper, intent: number): Outcome {
     const { random } = this.scene
     const cart: Product[] = []
@@ -171,7 +171,7 @@ export class Shop {
         .open(productPage(product))
         .track("product_viewed", { product: name, category: product.category, price })
       visit.wait(24)
-      // Cheap products are more often added to the cart.
+      // Cheap products are added to the cart more often.
       if (!random.chance(0.046 * intent * (price < 40 ? 1.35 : price > 110 ? 0.6 : 1))) continue
       const quantity = price < 40 && random.chance(0.35) ? random.integer(2, 4) : 1
       cart.push(...Array<Product>(quantity).fill(product))
@@ -254,7 +254,7 @@ export class Shop {
     })
   }
 
-  /** Most customers have an account from their first order on. */
+  /** Most customers create an account with their first order. */
   #recordCustomer(shopper: Shopper, at: number): void {
     const { customer } = shopper
     if (customer) {

@@ -29,7 +29,7 @@ const utm = (utm_source: string, utm_medium: string, utm_campaign: string) => ({
   utm_campaign,
 })
 
-/** The address was typed, or opened from a bookmark or an app. */
+/** The visitor typed the address, or opened it from a bookmark or an app. */
 export const direct = source(22, 1.2, 0.28, {})
 
 export const shopSources: readonly Source[] = [

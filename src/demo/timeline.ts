@@ -2,20 +2,23 @@ export const minuteMs = 60_000
 export const hourMs = 3_600_000
 export const dayMs = 86_400_000
 
-/** Days of data: the 30 days that the dashboard shows by default, the 30 days before for comparison, and a few more. */
+/**
+ * Days of data. They cover the 30 days that the dashboard shows by default, the 30 days before them for comparison, and
+ * a few more.
+ */
 export const days = 63
 /** Days that are simulated before the data but not stored, so that the first stored day has returning visitors. */
 export const warmUpDays = 60
 
-/** What happens on the demo's websites, in days before the current day. */
+/** Events on the demo's websites, in days before the current day. */
 export const stories = {
-  /** The app's new prices: people buy Team instead of Starter. The range "last 30 days" starts here. */
+  /** The app's prices change, and people buy Team instead of Starter. The range "last 30 days" starts here. */
   pricing: { day: 29, hour: 0 },
-  /** The shop's sale: a newsletter and paid posts bring visitors. */
+  /** The shop has a sale, and a newsletter and paid posts bring visitors. */
   campaign: { day: 25, days: 7 },
   /** The shop is down. */
   outage: { day: 10, hour: 8.7, hours: 6.5 },
-  /** Release 2.8 of the app: slower interactions, and more errors. */
+  /** Release 2.8 of the app makes interactions slower and causes more errors. */
   release: { day: 14, hour: 9.5 },
   /**
    * Chunked uploads are turned on for everyone, which breaks uploads in Safari. The range "last 7 days" starts here.
@@ -50,7 +53,7 @@ export class Timeline {
     return new Date(this.at(story)).toISOString().slice(0, 10)
   }
 
-  /** Growth of the traffic since the start of the data, as a factor; below 1 during the warm-up. */
+  /** Returns the growth of the traffic since the start of the data as a factor. It is below 1 during the warm-up. */
   growth(time: number): number {
     return 1 + (0.35 * (time - this.start)) / (days * dayMs)
   }
@@ -66,7 +69,7 @@ export class Timeline {
     return time >= start && time < start + stories.outage.hours * hourMs
   }
 
-  /** The app's version at a time. */
+  /** Returns the app's version at a time. */
   release(time: number): "v2.7" | "v2.8" {
     return time >= this.at(stories.release) ? "v2.8" : "v2.7"
   }
@@ -79,7 +82,7 @@ export interface Rhythm {
   weekdays: readonly number[]
 }
 
-/** People shop in the evening and on Sundays. */
+/** People shop mostly in the evening and on Sundays. */
 export const leisure: Rhythm = {
   hours: [3, 2, 1, 1, 1, 1, 2, 4, 6, 7, 8, 8, 9, 9, 8, 8, 8, 9, 10, 12, 14, 14, 11, 6],
   weekdays: [1.12, 1.02, 0.97, 0.95, 0.97, 0.9, 0.86],

@@ -22,13 +22,13 @@ export interface VisitorError {
   stack: readonly string[]
 }
 
-/** The website of a visit, and where its rows are stored. */
+/** The website of a visit, and a function that receives its rows. */
 export interface Scene {
   random: SeededRandom
   rid: number
   /** The website's domain. */
   domain: string
-  /** Returns false for a time whose events are not stored: then no row is created. */
+  /** Returns false if events at this time are not stored. No row is then created. */
   isStored: (at: number) => boolean
   /** Receives the rows, in any order. */
   add: (row: EventRow) => void
@@ -44,17 +44,17 @@ export interface VisitOptions {
   shared?: Record<string, string | number | boolean>
   /** Factor for the time from an interaction to the next frame (INP). Default: 1. */
   sluggish?: number
-  /** False: web vitals and engagement are not reported. Default: a sample of the visits reports them. */
+  /** If false, web vitals and engagement are not reported. By default, a sample of visits reports them. */
   isSampled?: boolean
 }
 
 type Properties = Record<string, unknown>
 
-/** Shares of visits whose browsers report web vitals and engagement: a sample, as on large websites. */
+/** Shares of visits that report web vitals and engagement, because large websites also sample them. */
 const vitalsShare = 0.1
 const engagementShare = 0.1
 
-/** Medians in ms on a fast desktop; CLS is a ratio. `spread`: see `SeededRandom.around`. */
+/** Medians on a fast desktop, in ms except for CLS, which is a ratio. `spread`: see `SeededRandom.around`. */
 const vitals = [
   { name: "TTFB", median: 240, spread: 0.5, onOpen: true },
   { name: "FCP", median: 900, spread: 0.4, onOpen: true },
@@ -74,12 +74,12 @@ const noSource: AcquisitionContext = {
   utm_content: "",
 }
 
-/** The context of a visitor who came from elsewhere. */
+/** Returns the context of a visitor who came from another website. */
 export function sourceOf(known: Partial<AcquisitionContext>): AcquisitionContext {
   return { ...noSource, ...known }
 }
 
-/** One visit: writes the rows that the page script would send. Time passes with `wait` and `open`. */
+/** Simulates one visit by writing the rows that the page script would send. `wait` and `open` advance the time. */
 export class Visit {
   /** Unix ms */
   at: number
@@ -112,7 +112,7 @@ export class Visit {
     this.#hasEngagement = isSampled && random.chance(engagementShare)
   }
 
-  /** Logs the visitor in: later events name the profile. */
+  /** Logs the visitor in, so that later events contain the profile. */
   identify(identity: Pick<VisitOptions, "profileId" | "shared" | "sluggish">): void {
     this.options = { ...this.options, ...identity }
   }
@@ -134,7 +134,7 @@ export class Visit {
     return this
   }
 
-  /** Lets about this much time pass, for reading, typing or thinking. */
+  /** Lets about this many seconds pass, for reading, typing or thinking. */
   wait(seconds: number): this {
     const { random } = this.scene
     this.at += Math.floor(random.around(seconds, 0.6) * 1_000)
@@ -217,7 +217,7 @@ export class Visit {
     const { visitor, sluggish = 1 } = this.options
     const { path = "/", heavy = 1 } = this.#page ?? {}
     for (const { name, median, spread, ...row } of vitals) {
-      // Some browsers do not support all vitals, and not everyone interacts.
+      // Some browsers do not support all vitals, and not all visitors interact.
       if (row.onOpen !== onOpen || random.chance(0.12)) continue
       const isShift = name === "CLS"
       const factor = isShift ? 1 : name === "INP" ? sluggish : heavy
@@ -276,8 +276,8 @@ export class Visit {
         acquisition,
         client: visitor.client,
         ts: this.at,
-        // The page script sends in batches. The delay is not random, because the random numbers must not depend on what
-        // is stored.
+        // The page script sends batches. The delay is not random, because the random numbers must not depend on what is
+        // stored.
         receivedAt: this.at + 60 + (this.at % 1_499),
         anonymousId: visitor.id,
         sessionId: this.#sessionId,
@@ -287,7 +287,7 @@ export class Visit {
   }
 }
 
-/** An event that the website's server sends with its key. It has no browser and no session. */
+/** Returns an event that the website's server sends with its key. It has no browser and no session. */
 export function serverEvent(
   { rid, isStored, add }: Scene,
   event: { name: string; properties: Properties; at: number; visitor: Visitor; profileId: string },
