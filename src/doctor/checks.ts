@@ -25,23 +25,23 @@ export interface Facts {
   files: FileFacts[]
   /** Known copies of the database. */
   copies: FileFacts[]
-  /** Permission bits of the database's folder; undefined if the system has none. */
+  /** Permission bits of the database's folder. Undefined on systems without them. */
   folderMode: number | undefined
   backups: BackupFacts | undefined
   /** The bucket of --backup-to. */
   offsite: BackupFacts | undefined
   openFiles: { most: number; open: number | undefined; of: "server" | "own" } | undefined
-  /** Versions of the time zone database, such as 2026f: of this program, and of the system if known. */
+  /** Versions of the time zone database, such as 2026f, in this program and in the system (if known). */
   zoneRules: { own: string; system: string | undefined }
   countries: CountryFacts
-  /** Undefined: the server serves HTTP. */
+  /** Undefined if the server serves HTTP. */
   certificate: CertificateFacts | undefined
   cluster: ClusterFacts
 }
 
 /**
- * Source of the visitors' countries, and the day on which the table was built. `file`: the path in --geo-db; undefined:
- * the built-in table.
+ * Source of the visitors' countries, and the day on which the table was built. `file`: the path in --geo-db, or
+ * undefined for the built-in table.
  */
 export type CountryFacts =
   | { file: string | undefined; builtOn: string }
@@ -51,7 +51,7 @@ export interface FileFacts {
   path: string
   bytes: number
   changedAt: number
-  /** Permission bits and owner; undefined if the system has none. */
+  /** Permission bits and owner. Undefined on systems without them. */
   mode: number | undefined
   owner: number | undefined
 }
@@ -64,37 +64,37 @@ export type DiagnosisSettings = Pick<
   ServeOptions,
   "host" | "minFree" | "backupEvery" | "backupKeep" | "trustProxy"
 > & {
-  /** --trust-proxy is set to something other than its default. */
+  /** True if --trust-proxy is not its default. */
   namesProxies: boolean
 }
 
 const dayMs = 86_400_000
-/** Minimum days until the disk is full: enough time to order a larger one. */
+/** Minimum days until the disk is full. This leaves enough time to order a larger one. */
 const minDaysUntilFull = 30
-/** Maximum days of a forecast: beyond that, the rate of one week is not useful. */
+/** Maximum days of a forecast. The rate of one week says little about a later time. */
 const maxForecastDays = 3_650
 /** Tolerance in ms for clock corrections, and for clocks of network file systems. */
 const clockSlack = 60_000
 /**
- * Maximum bytes of the -wal. A checkpoint truncates it to 64 MiB, so four times that size means that a reader blocks
- * checkpoints.
+ * Maximum size of the -wal in bytes. A checkpoint truncates it to 64 MiB, so four times that size means that a reader
+ * blocks checkpoints.
  */
 const maxWalBytes = 268_435_456
 /**
- * A client keeps its connection for about 12 s, so this limit allows 340 new ones per second; the usual 1,024 allows
- * 85.
+ * Minimum open file limit. A client keeps its connection for about 12 s, so this limit allows 340 new connections per
+ * second. The usual limit of 1,024 allows 85.
  */
 const minOpenFiles = 4_096
-/** Share of the limit that can be in use. */
+/** Maximum share of the limit that should be in use. */
 const maxOpenFilesShare = 0.8
-/** Multiple of --backup-every after which a backup is late: a failed backup is retried within an hour. */
+/** A backup is late after this many times --backup-every, because a failed backup is retried within an hour. */
 const lateFactor = 2
-/** Maximum number of files that a message names; the rest are counted. */
+/** Maximum number of files to name in a message. The rest are only counted. */
 const maxNamedFiles = 3
-/** With fewer events, most of the file is the 200 KB of an empty database, and bytes per event are meaningless. */
+/** With fewer events, most of the file is the 200 KB of an empty database, so bytes per event would be meaningless. */
 const minEventsForRate = 1_000
 
-/** Runs all checks. Returns at least one result per check; results with a hint need action. */
+/** Runs all checks. Returns at least one result per check. Results with a hint require action. */
 export function diagnose(facts: Facts, settings: DiagnosisSettings): CheckResult[] {
   return [
     checkDatabase(facts),
@@ -120,7 +120,7 @@ function checkDatabase({ server, pending, damage, growth }: Facts): CheckResult 
   if (pending !== undefined) {
     return {
       about: "database",
-      message: `its schema is from an older version: migration ${pending} has not been applied`,
+      message: `its schema is from an older version; migration ${pending} has not been applied`,
       hint: "stop the server of the older version and start this version, which backs up and migrates",
     }
   }
@@ -130,7 +130,7 @@ function checkDatabase({ server, pending, damage, growth }: Facts): CheckResult 
   return { about: "database", message: `${events}; ${served}` }
 }
 
-/** Days until events are rejected at the current rate; null if they will not be, or if that is unknown. */
+/** Returns the days until events will be rejected at the current rate. Null if that will not happen or is unknown. */
 export function daysUntilFull(facts: Facts, settings: DiagnosisSettings): number | null {
   const { growth, freeBytes, files, backups, now } = facts
   if (!growth || growth.bytesPerEvent === null || growth.eventsPerDay === 0) return null
@@ -141,7 +141,7 @@ export function daysUntilFull(facts: Facts, settings: DiagnosisSettings): number
   const room = freeBytes - settings.minFree - missing
   const days = Math.max(0, room) / (growth.eventsPerDay * growth.bytesPerEvent * (1 + copies))
   const { longestRetention: retention, oldest } = growth
-  // After that, retention deletes about as many events as arrive.
+  // After this time, retention deletes about as many events as arrive.
   const grows = retention === undefined || oldest === null ? undefined : (oldest + retention - now) / dayMs
   return grows !== undefined && days > grows ? null : days
 }
@@ -151,7 +151,7 @@ function checkDisk(facts: Facts, settings: DiagnosisSettings): CheckResult[] {
   const about = "disk"
   const free = `${size(freeBytes)} free`
   if (freeBytes < settings.minFree) {
-    const message = `${free}, less than the ${size(settings.minFree)} of --min-free: events are rejected`
+    const message = `${free}, less than the ${size(settings.minFree)} of --min-free, so events are rejected`
     return [{ about, message, hint: "free space on the database's disk, enlarge it, or lower --min-free" }]
   }
   const isTooEarly = growth !== undefined && growth.events > 0 && growth.events < minEventsForRate
@@ -161,7 +161,7 @@ function checkDisk(facts: Facts, settings: DiagnosisSettings): CheckResult[] {
   if (freeBytes < copy) {
     results.push({
       about,
-      message: `${free}, but a copy of the database takes ${size(copy)}: an upgrade starts with a copy and will fail`,
+      message: `${free}, but a copy of the database takes ${size(copy)}, so an upgrade will fail because it starts with a copy`,
       hint: "free disk space; or back up to another disk and run databuddy migrate --no-backup when you upgrade",
     })
   }
@@ -176,11 +176,11 @@ function checkDisk(facts: Facts, settings: DiagnosisSettings): CheckResult[] {
     return [...results, { about, message }]
   }
   if (days === null || days > maxForecastDays) {
-    const never = growth?.eventsPerDay && days === null ? ": enough for everything within the retention" : ""
-    const long = days === null ? never : ": it will take more than ten years to reach --min-free"
+    const never = growth?.eventsPerDay && days === null ? "; enough for everything within the retention" : ""
+    const long = days === null ? never : "; it will take more than ten years to reach --min-free"
     return [...results, { about, message: `${free}${rate}${long}` }]
   }
-  const message = `${free}${rate}: --min-free will be reached in ${formatNumber(days)} days, and events will then be rejected`
+  const message = `${free}${rate}; --min-free will be reached in ${formatNumber(days)} days, and events will then be rejected`
   if (days >= minDaysUntilFull) return [...results, { about, message }]
   const hint = "enlarge the disk, shorten --retain, lower --backup-keep, or move backups to another disk"
   return [...results, { about, message, hint }]
@@ -203,7 +203,7 @@ function checkClock({ now, growth, files, copies, backups, offsite }: Facts): Ch
       {
         about,
         message: `it is ${formatTime(now)}, but these are from a later time: ${listPaths([...ahead])}`,
-        hint: "synchronize the clock (timedatectl); timestamps from when it was ahead remain",
+        hint: "synchronize the clock (timedatectl); events stored while it was ahead keep their timestamps",
       },
     ]
   }
@@ -228,11 +228,11 @@ function checkPermissions({ files, copies, folderMode }: Facts): CheckResult[] {
   if (main && foreign.length > 0) {
     results.push({
       about,
-      message: `${listPaths(foreign)} ${foreign.length === 1 ? "does" : "do"} not belong to the owner of the database: the server might be unable to use it`,
+      message: `${listPaths(foreign)} ${foreign.length === 1 ? "does" : "do"} not belong to the owner of the database, so the server might be unable to use it`,
       hint: `run chown --reference=${main.path} on each of them; run databuddy as the server's user`,
     })
   }
-  // In a sticky folder, users cannot remove other users' files.
+  // In a folder with the sticky bit, users cannot remove other users' files.
   if ((folderMode & 0o022) !== 0 && (folderMode & 0o1000) === 0) {
     results.push({
       about,
@@ -257,7 +257,7 @@ function checkWal({ db, files, server }: Facts): CheckResult {
   if (bytes > 0 && server === undefined) {
     return {
       about,
-      message: `${size(bytes)}, but no server is running: the last one was killed, and the next start recovers the -wal; copy both files to back up`,
+      message: `${size(bytes)}, but no server is running; the last one was killed, and the next start recovers the -wal. To back up, copy both files`,
     }
   }
   return { about, message: size(bytes) }
@@ -292,7 +292,7 @@ function checkAge(
   }
   const hint = `a server with ${flag} creates them and logs any failure; databuddy backup creates one manually`
   const { folder, list } = facts
-  // Ignores backups dated in the future, from a clock that was ahead.
+  // Ignores backups dated in the future, because they were created while the clock was ahead.
   const newest = list.filter(({ at }) => at <= now + clockSlack).at(-1)
   if (!newest) return { about, message: `there are none in ${folder}`, hint }
   const age = now - newest.at
@@ -349,7 +349,7 @@ function formatNumber(value: number): string {
   return value.toLocaleString("en", { maximumFractionDigits: value < 10 ? 1 : 0 })
 }
 
-/** Formats an age such as `3 days`, in the largest unit that is not longer than it. */
+/** Formats an age in its largest whole unit, such as `3 days`. */
 function formatAge(ms: number): string {
   const units = [
     ["day", dayMs],

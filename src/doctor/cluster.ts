@@ -4,18 +4,18 @@ import type { CheckResult } from "./check-result.ts"
 
 /** The state of shipping events to a ClickHouse cluster. */
 export interface ClusterFacts {
-  /** The cluster named by --clickhouse; undefined if the flag is not set. */
+  /** Name of the cluster in --clickhouse. Undefined if the flag is not set. */
   name: string | undefined
   /** Why the cluster cannot be used. */
   failure: { message: string; hint: string | undefined } | undefined
   /** Undefined if no events have been shipped. */
   lag: ShippingLag | undefined
-  /** Undefined: all events are in the file. */
+  /** Undefined if all events are in the file. */
   removed: RemovedTotals | undefined
 }
 
 /**
- * How long an event can go unshipped before doctor reports it, in ms. Retries are at most a minute apart, and a batch
+ * Maximum age in ms of an unshipped event before doctor reports it. Retries are at most a minute apart, and a batch
  * takes seconds.
  */
 const maxLag = 900_000
@@ -28,7 +28,8 @@ export function checkCluster({ name, failure, lag, removed }: ClusterFacts, now:
   const state = removed ? `${shipped}; ${removedText(removed)}` : shipped
   if (name === undefined) {
     if (removed) {
-      const hint = "give --clickhouse, as for serve; databuddy clickhouse fetch brings the events back"
+      const hint =
+        "set --clickhouse as for serve; databuddy clickhouse fetch stores the events in the file again"
       return [{ about, message: `not checked, because --clickhouse is not set; ${state}`, hint }]
     }
     return [{ about, message: `not checked, because --clickhouse is not set; ${state}` }]
@@ -42,13 +43,13 @@ export function checkCluster({ name, failure, lag, removed }: ClusterFacts, now:
   if (removed && removed.missing > 0) {
     const missing = `${removed.missing.toLocaleString("en")} removed events were not there when it was last compared`
     const hint =
-      "they were deleted after the backup that was restored, or the cluster has lost them: restore a backup of the cluster that has them"
+      "they were deleted after the restored backup was created, or the cluster has lost them; restore a backup of the cluster that has them"
     return [{ about, message: `${name} answers, but ${missing}; ${state}`, hint }]
   }
   const oldest = lag?.oldest ?? null
   if (oldest === null || now - oldest <= maxLag) return [{ about, message: `${name} answers; ${state}` }]
   const hint =
-    "a server with --clickhouse ships events, and logs any failure; databuddy clickhouse load ships them without a server"
+    "a server with --clickhouse ships events and logs any failure; databuddy clickhouse load ships them without a server"
   return [
     {
       about,

@@ -11,7 +11,7 @@ export interface CertificateFacts {
   file: string
   /** True if the server obtains and renews it (--acme). */
   isRenewed: boolean
-  /** Undefined: there is none yet. */
+  /** Undefined if there is none yet. */
   found: FoundCertificate | undefined
 }
 
@@ -27,10 +27,7 @@ interface Finding {
 
 /** Addresses reserved for documentation. No proxy has them. */
 const documentationAddresses = ["192.0.2.1", "198.51.100.1", "203.0.113.1", "2001:db8::1"]
-/**
- * A certificate should be replaced at least this many ms before it expires, or a quarter of its lifetime if that is
- * less.
- */
+/** A certificate should be replaced this many ms before it expires, or a quarter of its lifetime if that is less. */
 const lateRenewal = 14 * 86_400_000
 
 /** `isHttps`: the server serves HTTPS itself. */
@@ -44,7 +41,7 @@ export function checkProxy(
       {
         about,
         message:
-          "--trust-proxy trusts public internet addresses: any client can forge its address with X-Forwarded-For and evade rate limits",
+          "--trust-proxy trusts public internet addresses, so any client can forge its address with X-Forwarded-For and evade rate limits",
         hint: "list only the addresses of your proxies",
       },
     ]
@@ -59,7 +56,7 @@ export function checkProxy(
   return [
     {
       about,
-      message: `${host} is reachable from other machines without TLS, and --trust-proxy lists no remote proxy: keys and visitor ids can be intercepted, or all visitors have the proxy's address`,
+      message: `${host} is reachable from other machines without TLS, and --trust-proxy lists no remote proxy; keys and visitor ids can be intercepted, or all visitors have the proxy's address`,
       hint: "listen on 127.0.0.1 behind a proxy on this machine, list the proxy in --trust-proxy, or serve HTTPS with --acme or --tls-cert",
     },
   ]
@@ -71,8 +68,14 @@ export function checkCertificate(certificate: CertificateFacts | undefined, now:
   const dateOf = (time: number) => shortTime(isoTime(time), "")
   const { file, isRenewed, found } = certificate
   if (found === undefined) {
-    const message = `there is no certificate yet, so HTTPS does not run: ${file}`
-    return [{ about, message, hint: "start the server; if it runs, its log says why it has none" }]
+    const message = `there is no certificate yet, so HTTPS is not available: ${file}`
+    return [
+      {
+        about,
+        message,
+        hint: "start the server; if it is running, its log says why there is no certificate",
+      },
+    ]
   }
   if ("failure" in found) {
     const { message, hint = "see the server's log" } = found.failure
@@ -90,13 +93,16 @@ export function checkCertificate(certificate: CertificateFacts | undefined, now:
   }
   if (missingNames.length > 0) {
     const message = `the certificate does not have the name ${missingNames.join(", ")}: ${file}`
-    return [{ about, message, hint: "the server requests another one: its log says if it failed" }]
+    return [{ about, message, hint: "the server requests another one; its log says whether that failed" }]
   }
   if (expiresAt - now < Math.min(lateRenewal, (expiresAt - validFrom) / 4)) {
     return [{ about, message: `the certificate expires on ${end}: ${file}`, hint }]
   }
   return [
-    { about, message: `the certificate is valid until ${end}${isRenewed ? ", and renewed before" : ""}` },
+    {
+      about,
+      message: `the certificate is valid until ${end}${isRenewed ? ", and is renewed before then" : ""}`,
+    },
   ]
 }
 

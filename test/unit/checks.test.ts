@@ -86,7 +86,7 @@ const healthy: Case[] = [
     when: "a server was killed",
     facts: { server: undefined },
     about: "wal",
-    says: "copy both files to back up",
+    says: "To back up, copy both files",
   },
   {
     when: "the disk would be full in weeks, but retention comes first",
@@ -174,7 +174,7 @@ const healthy: Case[] = [
     when: "the certificate is valid",
     facts: { certificate: https },
     about: "https",
-    says: "valid until 2026-09-30 12:00 UTC, and renewed before",
+    says: "valid until 2026-09-30 12:00 UTC, and is renewed before then",
   },
   {
     when: "a certificate of six days has two left, and is about to be renewed",
@@ -380,7 +380,7 @@ const problems: Case[] = [
     when: "there is no certificate yet",
     facts: { certificate: { ...https, found: undefined } },
     about: "https",
-    says: "there is no certificate yet, so HTTPS does not run: /data/acme/certificate.pem",
+    says: "there is no certificate yet, so HTTPS is not available: /data/acme/certificate.pem",
   },
   {
     when: "the certificate cannot be read",
