@@ -3,7 +3,7 @@ import { eventFields } from "./fields.ts"
 
 /** Matches the start of a spreadsheet formula, even after spaces or with full-width characters. */
 const formula = /^(?:'|[\t\r\n]|\s*[=+\-@＝＋－＠])/
-/** Text that needs quotes, even for spreadsheets that expect a separator other than commas. */
+/** Matches text that needs quotes, even in spreadsheets that expect a separator other than commas. */
 const needsQuotes = /[",;|\t\r\n]|^\s|\s$/
 
 /** Columns of the `events` view, plus the time as text. */
@@ -12,15 +12,15 @@ const columns = eventFields.flatMap(({ name }) => (name === "timestamp" ? ([name
 export const csvHeader = columns.join(",")
 
 /**
- * Formats an event as a line. Text that starts like a formula, or with an apostrophe, is prefixed with an apostrophe:
- * to restore the original, remove one leading apostrophe. An empty cell is null.
+ * Formats an event as a line. Text that starts like a formula or with an apostrophe is prefixed with an apostrophe. To
+ * restore the original, remove one leading apostrophe. An empty cell is null.
  */
 export function csvRow(event: StoredEvent): string {
   const row = { ...event, time: new Date(event.timestamp).toISOString() }
   return columns.map((name) => cell(row[name])).join(",")
 }
 
-/** Formats a cell, with the escapes that `csvRow` describes. */
+/** Formats a cell with the escapes described at `csvRow`. */
 export function cell(value: string | number | boolean | null): string {
   if (value === null) return ""
   if (typeof value !== "string") return String(value)

@@ -21,28 +21,28 @@ export interface ExportSelection {
   websites: readonly Website[]
   /** Includes events without a website. */
   includeWithoutWebsite: boolean
-  /** Range of timestamps in Unix ms, `to` exclusive; undefined: unbounded. */
+  /** Range of timestamps in Unix ms, `to` exclusive. Undefined if unbounded. */
   from: number | undefined
   to: number | undefined
 }
 
-/** The person, on one website, whose data is exported. */
+/** Selects one person's data on one website. */
 export interface PersonSelection {
   website: Website
   id: Person["id"]
   /** Time of the export in Unix ms. */
   now: number
-  /** Waits between two searches for events, so that other work can run. */
+  /** Waits this many ms between two searches for events, so that other work can run. */
   sleep: (ms: number) => Promise<void>
 }
 
 /** Step sizes of an export, which shares its thread with other work. */
 export interface Steps {
-  /** Events per step, about 5 µs each. A step blocks the thread. */
+  /** Events per step. A step blocks the thread for about 5 µs per event. */
   rows: number
   /**
-   * Limits of a Parquet row group: events, and characters of properties. Encoding a group blocks for about 10 µs per
-   * event and 10 ms per MB.
+   * Limits of a Parquet row group, in events and in characters of properties. Encoding a group blocks the thread for
+   * about 10 µs per event and 10 ms per MB.
    */
   groupRows: number
   groupCharacters: number
@@ -52,7 +52,7 @@ export interface Steps {
   onRead?: (events: number) => void
 }
 
-/** Content of a file: events, and for ndjson lines of websites, profiles and links. */
+/** The content of a file: events and, for ndjson, lines for websites, profiles and links. */
 interface Parts {
   lines: Iterable<{ kind: Exclude<keyof Counts, "events">; lines: string[] }>
   events: AsyncIterable<StoredEvent[]>
@@ -62,7 +62,7 @@ const eol = "\n"
 
 /**
  * Exports events as a stream of bytes. Holds one step in memory, or one row group for Parquet. Throws a RequestError if
- * selected events were removed from the file; the stream fails if they are removed in the meantime.
+ * selected events were removed from the file. If they are removed in the meantime, the stream fails.
  */
 export function exportEvents(
   db: Db,
@@ -84,7 +84,7 @@ export function exportEvents(
 
 /**
  * Exports the data that `forgetPerson` would delete. For an anonymous id, that includes links but no profiles. Throws
- * as `exportEvents`.
+ * like `exportEvents`.
  */
 export function exportPerson(
   db: Db,

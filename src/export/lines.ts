@@ -2,11 +2,11 @@ import { splitContext } from "../store/contexts.ts"
 import type { StoredEvent, StoredLink, StoredProfile } from "../store/event-reader.ts"
 import type { Website } from "../store/websites.ts"
 
-// Writes the lines of an ndjson export, one JSON object each: a header, websites, profiles, links and events, and a
-// last line with the counts, which reveals an incomplete file. Fields have the names of the tables and of the `events`
-// view; times are Unix ms.
+// Writes the lines of an ndjson export. Each line is a JSON object: first a header, then websites, profiles, links and
+// events, and last the counts, which show whether the file is complete. Fields are named as in the tables and the
+// `events` view. Times are in Unix ms.
 
-/** Format version in the header. An incompatible change increases it. */
+/** Format version in the header. Incremented by each incompatible change. */
 export const formatVersion = 1
 
 /** Number of lines of each kind. */
@@ -60,8 +60,8 @@ export function linkLine(websiteId: string, { claimed, ...link }: StoredLink): s
 }
 
 /**
- * Leaves out the kind of custom events and unknown fields of contexts, so that the line of a custom event is
- * the same as in earlier versions.
+ * Leaves out the kind of custom events and unknown fields of contexts, so that custom events are exported as in earlier
+ * versions.
  */
 export function eventLine(event: StoredEvent): string {
   const { rest, context } = splitContext(event)

@@ -21,8 +21,8 @@ const schema: SchemaElement[] = [
 ]
 
 /**
- * Writes events as a Parquet file, one row group at a time: a group ends at `groupRows` events or `groupCharacters` of
- * properties.
+ * Writes events as a Parquet file, one row group at a time. A group ends after `groupRows` events or `groupCharacters`
+ * characters of properties.
  */
 export async function* parquetOf(
   events: AsyncIterable<StoredEvent[]>,

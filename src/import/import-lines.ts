@@ -10,19 +10,19 @@ import { Importer, type Report } from "./import.ts"
 import type { TextLine } from "./lines.ts"
 
 /**
- * Lines per transaction, about 10 µs each. Fewer while a server runs, because its writes wait for the
+ * Lines per transaction. Each takes about 10 µs. There are fewer while a server runs, because its writes wait for the
  * transaction.
  */
 const rowsExclusive = 2_000
 const rowsShared = 250
 /**
- * Lines after which rows are sealed: enough for two passes. Blocks are merged at the end, when every day is
- * complete.
+ * Rows are sealed after this many lines, which is enough for two passes. Blocks are merged at the end, when every day
+ * is complete.
  */
 const linesPerSeal = rowsPerPass * 2
 /** Maximum characters per transaction. */
 const batchCharacters = 4_000_000
-/** Maximum number of attempts to take the write lock, 5 s each. */
+/** Maximum number of attempts to take the write lock. Each takes up to 5 s. */
 const maxAttempts = 12
 
 export interface ImportSchedule {
@@ -37,7 +37,7 @@ export async function importLines(
   chunks: AsyncIterable<TextLine[]>,
   { environment, sleep, onProgress }: ImportSchedule,
 ): Promise<Report> {
-  // Two concurrent imports would each treat the other's events as missing.
+  // Otherwise, two concurrent imports would each treat the other's events as missing.
   const lock = new ServerLock(
     `${db.name}-import`,
     environment.pid,
@@ -86,7 +86,7 @@ export async function importLines(
   }
 }
 
-/** Retries while another process writes: SQLite itself gives up after 5 s. */
+/** Retries while another process is writing, because SQLite itself gives up after 5 s. */
 export async function retryBusy(work: () => void): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {

@@ -60,14 +60,14 @@ export interface Report {
     renumbered: number
   }
   refused: { total: number; reasons: Partial<Record<LineError, number>>; first: RejectedLine[] }
-  /** Why the file is incomplete; null if it is complete or has no header. */
+  /** Why the file is incomplete. Null if it is complete or has no header. */
   incomplete: string | null
 }
 
-/** Maximum rejected lines to list, about 200 bytes each; all are counted. */
+/** Maximum rejected lines to list. Each takes about 200 bytes. All of them are counted. */
 const maxListed = 1_000
 
-/** Imports the lines of an export. The caller wraps every call of `add` in a transaction. */
+/** Imports the lines of an export. The caller must wrap every call of `add` in a transaction. */
 export class Importer {
   readonly #eventImporter: EventImporter
   readonly #rids = new Map<string | null, number>([[null, 0]])
@@ -95,7 +95,7 @@ export class Importer {
     for (const { id, rid } of listWebsites(db)) this.#rids.set(id, rid)
   }
 
-  /** Imports lines. Throws a UserError if the file has a later version. */
+  /** Imports lines. Throws a UserError if a later version created the file. */
   add(lines: readonly TextLine[]): void {
     this.#eventImporter.begin()
     for (const line of lines) {
@@ -124,7 +124,7 @@ export class Importer {
       }
     }
     if (!check.accepts(value)) return invalid(fieldErrors(check, value))
-    // The schema of its type accepts it.
+    // Asserted because the schema of its type accepts it.
     const record = value as Line
     const errors = limitErrors(record, this.now())
     if (errors.length > 0) return invalid(errors)
@@ -159,11 +159,11 @@ export class Importer {
     }
   }
 
-  /** Exports can be concatenated: each one has a header and an end. */
+  /** Starts an export. Exports can be concatenated, because each has a header and an end. */
   #readHeader(version: number, number: number): void {
     if (version > formatVersion) {
       throw new UserError(
-        `line ${number}: the export has version ${version}, but this databuddy supports at most version ${formatVersion}`,
+        `line ${number}: the export has version ${version}, but this version of databuddy supports at most version ${formatVersion}`,
         "import it with the version of databuddy that created it, or a later one",
       )
     }
@@ -253,7 +253,7 @@ export class Importer {
       return {
         reason: outcome,
         message:
-          "happened on a day whose events are only in the ClickHouse cluster, so that duplicates cannot be found: run databuddy clickhouse fetch first",
+          "is from a day whose events are only in the ClickHouse cluster, so duplicates cannot be found; run databuddy clickhouse fetch first",
       }
     }
     if (outcome === "renumbered" && line.id) this.#report.events.renumbered++
@@ -289,7 +289,7 @@ function invalid(errors: readonly FieldError[]): LineProblem {
   return { reason: "invalid", message: errors.map(({ field, message }) => `${field} ${message}`).join("; ") }
 }
 
-/** Checks limits of /track and /identify that the schemas cannot express. */
+/** Returns errors for limits of /track and /identify that the schemas cannot express. */
 function limitErrors(line: Line, now: number): FieldError[] {
   const fields: Record<string, unknown> = line
   const errors: FieldError[] = []
@@ -320,7 +320,7 @@ function traitErrors(traits: Traits): FieldError[] {
   return [...errors, { field: "traits", message }]
 }
 
-/** The row that stores an event. Throws an Error if its properties exceed the limits of /track. */
+/** Returns the row that stores an event. Throws an Error if its properties exceed the limits of /track. */
 export function eventRowOf(event: StoredEvent, websiteRid: number): EventRow {
   const serialized = serializeProperties(event.properties === null ? undefined : JSON.parse(event.properties))
   if (typeof serialized === "string") throw new Error(`properties ${serialized}`)
@@ -356,11 +356,11 @@ function rowOf(
 
 /** Reads a value for each field of both contexts. */
 function contextsOf<Value>(read: (field: ContextField) => Value): Record<ContextField, Value> {
-  // Object.fromEntries loses the types of the keys.
+  // Asserted because Object.fromEntries loses the types of the keys.
   return Object.fromEntries(contextFields.map((field) => [field, read(field)])) as Record<ContextField, Value>
 }
 
-/** Undefined if the text is not a JSON object. */
+/** Returns undefined if the text is not a JSON object. */
 function parseObject(text: string): object | undefined {
   try {
     const value: unknown = JSON.parse(text)

@@ -9,7 +9,7 @@ export interface TextLine {
   text: string | undefined
 }
 
-/** Maximum bytes of a line. An event has at most 32 KiB of properties, a website a thousand hosts. */
+/** Maximum bytes of a line. An event has at most 32 KiB of properties, and a website has at most a thousand hosts. */
 const maxLineBytes = 1_048_576
 const gzipMagic = [0x1f, 0x8b]
 const newline = 0x0a
@@ -22,7 +22,8 @@ export interface ReadCallbacks {
 }
 
 /**
- * Reads the lines of a file, gzipped or not, in batches. Skips blank lines, which editors and CRLF line ends can leave.
+ * Reads the lines of a file, gzipped or not, in batches. Skips blank lines, which editors and CRLF line endings can
+ * leave.
  */
 export async function* readLines(path: string, callbacks: ReadCallbacks): AsyncGenerator<TextLine[]> {
   let rest: Uint8Array = new Uint8Array(0)
@@ -53,7 +54,7 @@ export async function* readLines(path: string, callbacks: ReadCallbacks): AsyncG
 /** Some Windows programs write a byte order mark at the start of UTF-8 files. */
 const byteOrderMark = "\ufeff"
 
-/** Decodes a line; returns nothing if it is blank. */
+/** Decodes a line. Returns an empty list if it is blank. */
 function lineOf(number: number, bytes: Uint8Array): TextLine[] {
   if (!isUtf8(bytes)) return [{ number, text: undefined }]
   const line = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString()

@@ -13,7 +13,7 @@ import { eventSchema } from "../ingest/schema.ts"
 
 import { type ContextField, contextFields } from "../store/contexts.ts"
 
-// Schemas of the lines, with the limits of /track. Event fields that only our exports contain are optional.
+// Schemas of the lines, with the limits of /track. Event fields that other programs might not write are optional.
 
 export const badTime = "must be Unix milliseconds, from 2000-01-01 to an hour from now"
 const time = Type.Integer({ expected: badTime })
@@ -100,7 +100,7 @@ const contextSchemas = Object.fromEntries(
       }),
     ),
   ]),
-  // Object.fromEntries loses the types of the keys, here and in the type of the value below.
+  // Asserted because Object.fromEntries loses the types of the keys, here and in the type of the value below.
 ) as unknown as Record<ContextField, TOptional<TUnion<[TNull, TString]>>>
 
 const eventLineSchema = Type.Object(
@@ -125,7 +125,7 @@ const eventLineSchema = Type.Object(
     ),
     crawler: optional(Type.Boolean({ expected: "must be true or false" })),
     kind: optional(
-      // Type.Union loses the literal types of a mapped list.
+      // Asserted because Type.Union loses the literal types of a mapped list.
       Type.Union(
         eventKinds.map((kind) => Type.Literal(kind)),
         { expected: 'must be an event kind, such as "page_view"' },
@@ -151,13 +151,14 @@ export type Line =
   | LinkLine
   | EventLine
 
-/** Fields that a schema cannot check: times, which depend on the clock, and text that must not contain NUL. */
+/** Fields with times, which a schema cannot check because they depend on the clock. */
 export const times: Partial<Record<Line["type"], readonly string[]>> = {
   website: ["created_at", "paused_at"],
   profile: ["created_at", "updated_at"],
   link: ["linked_at"],
   event: ["timestamp", "received_at"],
 }
+/** Fields with text that must not contain NUL. */
 export const texts: Partial<Record<Line["type"], readonly string[]>> = {
   profile: ["profile_id"],
   link: ["anonymous_id", "profile_id"],
