@@ -1,11 +1,11 @@
 import { isIPv6 } from "node:net"
 
-/** The longest DNS name, with a port. */
+/** Length of the longest DNS name with a port. */
 const maxLength = 259
 const namePattern = /^[a-z0-9_][a-z0-9._~-]*(?::(\d{0,5}))?$/i
 const ipv6Pattern = /^\[([0-9a-f:.]+)\](?::(\d{0,5}))?$/i
 
-/** Health checks, which HAProxy and monitors send over HTTP/1.0 without a Host header. */
+/** Matches health checks, which HAProxy and monitors send over HTTP/1.0 without a Host header. */
 const probePath = /^\/(?:health|ready)(?:\?|$)/
 
 /** True for a valid Host header: a name, an IPv4 address or an IPv6 address in brackets, with an optional port. */
@@ -28,7 +28,7 @@ function isPort(text: string | undefined): boolean {
 export class HostCheck {
   #lastValid = ""
 
-  /** True if the Host header is valid. It can be missing only for probes. */
+  /** True if the Host header is valid. Only health checks can omit it. */
   isValid({ headers, url }: Request): boolean {
     const host = headers.get("host")
     if (host !== null && host !== this.#lastValid) {

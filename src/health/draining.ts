@@ -1,4 +1,4 @@
-/** Records whether the server is stopping, and counts the requests that stay open until it has stopped. */
+/** Records whether the server is stopping, and counts requests that stay open until it has stopped. */
 export class Draining {
   #active = false
   #held = 0
@@ -17,7 +17,7 @@ export class Draining {
     this.#active = true
   }
 
-  /** Holds a request open. The promise never settles: the request ends when its connection closes. */
+  /** Holds a request open. The promise never settles. The request ends when its connection closes. */
   hold(signal: AbortSignal): Promise<never> {
     this.#held++
     signal.addEventListener("abort", () => this.#held--, { once: true })

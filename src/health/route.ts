@@ -5,15 +5,15 @@ import { rejections } from "../rejection-reasons.ts"
 import type { Draining } from "./draining.ts"
 
 export interface HealthDeps {
-  /** Resolves if an event could be stored now; otherwise rejects with the RequestError that a request would get. */
+  /** Resolves if an event could be stored now. Otherwise, rejects with the RequestError that a request would get. */
   ready: () => Promise<void>
   draining: Draining
   newId: () => string
 }
 
 /**
- * GET /health: 200 while the process is alive, even if the disk is full. GET /ready: 200 if events can be stored, else
- * 503 with the reason. Neither requires a key, and neither reveals more than the reason.
+ * GET /health returns 200 while the process is alive, even if the disk is full. GET /ready returns 200 if events can be
+ * stored, or 503 with the reason if not. Neither requires a key or reveals more than the reason.
  *
  * While the server is stopping, /health reports this, and /health?wait stays open until the connection closes. A proxy
  * that calls it before forwarding a request retries until the next process responds, and reads the body only then.
@@ -47,10 +47,13 @@ export function healthRoutes({ ready, draining, newId }: HealthDeps) {
     })
 }
 
-/** Matches the URL as text: for an HTTP/1.0 health check without Host it is only a path, which `URL` does not parse. */
+/**
+ * Matches the URL as text. For an HTTP/1.0 health check without a Host header, it is only a path, which `URL` does not
+ * parse.
+ */
 const waitParameter = /\?(?:.*&)?wait(?:[=&]|$)/
 
-/** A restart takes about one second. */
+/** Retry-After is one second, because a restart takes about that long. */
 const stoppingHeaders = { "Retry-After": "1", "x-databuddy-reason": "stopping" }
 
 /** Responds with the reason, such as `{"status":"disk_low"}`. Rethrows unexpected errors. */

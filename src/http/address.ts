@@ -20,13 +20,13 @@ export function parseNetworks(text: string): TrustedNetworks | undefined {
 
 /**
  * Returns the address of the client. If the peer is a trusted proxy, this is the right-most entry of X-Forwarded-For
- * that is not a trusted proxy: the client can forge every entry to the left of it.
+ * that is not a trusted proxy, because the client can forge every entry to the left of it.
  */
 export function clientAddress(peer: string, forwardedFor: string | null, trusted: TrustedNetworks): string {
   let address = normalizeAddress(peer)
   const entries = forwardedFor?.split(",") ?? []
   while (isTrustedProxy(address, trusted)) {
-    // Only as many entries as needed: a header of 16 KB can hold thousands.
+    // Parses only as many entries as needed, because a header of 16 KB can hold thousands.
     const next = normalizeAddress(entries.pop()?.trim() ?? "")
     if (isIP(next) === 0) break
     address = next
@@ -35,7 +35,8 @@ export function clientAddress(peer: string, forwardedFor: string | null, trusted
 }
 
 /**
- * The unit that rate limits count: an IPv4 address, or an IPv6 /64, because one host can use all addresses of its /64.
+ * Returns the prefix that rate limits count by: an IPv4 address, or an IPv6 /64, because one host can use all addresses
+ * in its /64.
  */
 export function rateLimitPrefix(address: string): string {
   if (isIP(address) !== 6) return address
@@ -50,7 +51,7 @@ export function rateLimitPrefix(address: string): string {
 }
 
 /**
- * Removes what can surround an address: the `::ffff:` prefix that dual-stack sockets add to IPv4, and the quotes, ports
+ * Removes everything around an address: the `::ffff:` prefix that dual-stack sockets add to IPv4, and the quotes, ports
  * and IPv6 brackets that some proxies add.
  */
 export function normalizeAddress(address: string): string {

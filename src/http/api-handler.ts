@@ -25,16 +25,16 @@ export interface AuthDeps extends AuthFailureDeps, CallerDeps, CookieDeps, Rejec
   newId: () => string
   settings: AuthFailureDeps["settings"] &
     CookieDeps["settings"] & {
-      /** Requests a minute with one share link from one address; 0: unlimited. */
+      /** Maximum requests per minute with one share link from one address. 0 means unlimited. */
       rateLimit: number
     }
 }
 
 /** The input of a handler of a public route. */
 export interface ResponseContext {
-  /** Unix ms, the time of the request. */
+  /** Time of the request, in Unix ms. */
   now: number
-  /** Headers of the response, x-request-id included. Handlers add to them. */
+  /** Headers of the response, including x-request-id. Handlers can add more. */
   headers: Record<string, string>
 }
 
@@ -63,8 +63,7 @@ export function handleAuthenticated(
 }
 
 /**
- * Runs the handler of a route without authentication. Errors become responses, and count against the limits of the
- * sender.
+ * Runs the handler of a route without authentication. Errors become responses and count against the sender's limits.
  */
 export async function handlePublic(
   deps: AuthDeps,
@@ -83,7 +82,7 @@ export async function handlePublic(
 }
 
 /**
- * Returns the caller after checking its credential, scope, pages and rate limit. Throws a RequestError if a check
+ * Checks the caller's credential, scope, pages and rate limit, and returns the caller. Throws a RequestError if a check
  * fails.
  */
 function authorize(
@@ -93,7 +92,7 @@ function authorize(
   { now, headers }: ResponseContext,
 ): Caller {
   const caller = callerOf(deps, context.request, now)
-  // A share link is public, so limits count by address instead.
+  // A share link is public, so limits are counted by address instead.
   if (caller.kind !== "share link") context.account = `${caller.kind} ${caller.id}`
   requireScope(caller, scope, caller.kind)
   requireEndpoint(caller, endpoint)
@@ -107,7 +106,8 @@ function authorize(
 }
 
 /**
- * Extends a login session that is in use. Does not wait for the write, which must not fail the request on a full disk.
+ * Extends a login session that is in use. Does not wait for the write, because a full disk must not make the request
+ * fail.
  */
 function renewLogin(
   deps: AuthDeps,
@@ -138,7 +138,7 @@ function limitShare(
   if (!isUseRecorded(share, now)) commitInBackground(deps, headers, () => recordShareUse(db, share, now))
 }
 
-/** Commits `work` without waiting for it. A failure is logged, because it must not fail the request. */
+/** Commits `work` without waiting for it. Logs a failure, because it must not make the request fail. */
 function commitInBackground(
   { batcher, logError }: AuthDeps,
   headers: ResponseContext["headers"],
@@ -169,14 +169,17 @@ const codes: Record<(typeof rejections)[RejectionReason]["status"], string> = {
 const reasonCodes: Partial<Record<RejectionReason, string>> = { website_id_missing: "MISSING_PROJECT_ID" }
 
 /**
- * Headers of every response under /v1. Responses can contain a key, so they are never cached. There are no CORS
- * headers, so that pages of other origins cannot read them.
+ * Returns the headers of every response under /v1. Responses can contain a key, so they are never cached. There are no
+ * CORS headers, so that pages of other origins cannot read the responses.
  */
 export function v1Headers(requestId: string): Record<string, string> {
   return { ...jsonHeaders(requestId), "Cache-Control": "no-store" }
 }
 
-/** The error response of /v1, in Databuddy's format. A 5xx without a detail contains only the message of its status. */
+/**
+ * Returns an error response of /v1 in Databuddy's format. A 5xx without a detail contains only the message of its
+ * status.
+ */
 export function errorResponse(error: unknown, headers: Record<string, string>): Response {
   const rejection = toRequestError(error)
   const { status, message, meaning, advice } = rejections[rejection.reason]

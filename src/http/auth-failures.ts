@@ -11,7 +11,7 @@ export interface AuthFailureDeps {
 }
 
 /**
- * Maximum wrong keys per minute from one address. Misconfigured clients stay below this limit; it slows down brute
+ * Maximum wrong keys per minute from one address. Misconfigured clients stay below this limit, and it slows down brute
  * force.
  */
 const failuresPerMinute = 60

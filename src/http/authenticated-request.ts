@@ -18,20 +18,20 @@ export interface RouteDeps extends AuthDeps, BodyDeps {
   settings: AuthDeps["settings"] & BodyDeps["settings"]
 }
 
-/** Bytes of a body on a public route: an email address and two passwords, with every character escaped. */
+/** Maximum bytes of a body on a public route. Fits an email address and two passwords with every character escaped. */
 const maxPublicBodyBytes = 16_384
 
 /** The part of Elysia's context that routes use. */
 export interface RouteContext {
   request: Request
   server: RequestServer
-  /** Undefined if the path has no parameters, although the type of Elysia says otherwise. */
+  /** Undefined if the path has no parameters, although Elysia's type says otherwise. */
   params?: { id?: string; token?: string }
   /** Path of the route, such as `/v1/keys/:id`. */
   route: string
 }
 
-/** The request to a public route. */
+/** A request to a public route. */
 export interface PublicRequest extends ResponseContext {
   context: RequestContext
   /** The id or token in the path; '' if the path has none. */
@@ -41,7 +41,7 @@ export interface PublicRequest extends ResponseContext {
   body: () => Promise<unknown>
 }
 
-/** The request to an authenticated route; `caller` has the scope of the route. */
+/** A request to an authenticated route. `caller` has the scope of the route. */
 export interface AuthenticatedRequest extends PublicRequest {
   caller: Caller
 }
@@ -61,8 +61,8 @@ type RouteHandler<Deps, RouteRequest> = (
 ) => RouteResult | Response | Promise<RouteResult | Response>
 
 /**
- * Creates Elysia handlers for routes that require a scope. They authenticate the caller, check its scope and rate limit, and turn errors
- * into responses.
+ * Creates Elysia handlers for routes that require a scope. The handlers authenticate the caller, check its scope and
+ * rate limit, and turn errors into responses.
  *
  * @example
  * const route = authenticatedRoute(deps)
@@ -90,7 +90,7 @@ export function endpointOf({ request: { method }, route }: Pick<RouteContext, "r
 }
 
 /**
- * Creates Elysia handlers for routes without authentication. They turn errors into responses.
+ * Creates Elysia handlers for routes without authentication. The handlers turn errors into responses.
  *
  * @example
  * const route = publicRoute(deps)
@@ -107,7 +107,7 @@ export function publicRoute<Deps extends RouteDeps>(deps: Deps) {
   }
 }
 
-/** Runs `work` in a transaction. When the promise resolves, the change is on disk and applies to the next request. */
+/** Runs `work` in a transaction. Once the promise resolves, the change is on disk and applies to the next request. */
 export async function commitChange<Result>(
   { batcher, registry }: Pick<AuthDeps, "batcher" | "registry">,
   work: () => Result,
@@ -116,14 +116,14 @@ export async function commitChange<Result>(
   try {
     registry.refresh()
   } catch {
-    // The change is committed, so the request must not fail. The store retries every second and logs the error.
+    // The change has been committed, so the request must not fail. The store retries every second and logs the error.
   }
   return result
 }
 
 /**
- * Reads the body of an authenticated request, of at most `maxBytes` if given. Throws `too_many_rejected_bytes`, and
- * like `readJson`.
+ * Reads the body of an authenticated request, limited to `maxBytes` if given. Throws `too_many_rejected_bytes`, and
+ * otherwise throws like `readJson`.
  */
 export async function readCallerBody(
   deps: BodyDeps & RejectedBytesDeps,
@@ -140,8 +140,8 @@ function withMaxBody({ bodyBudget, largeBodies, settings }: BodyDeps, maxBytes: 
 }
 
 /**
- * Reads a small body. It is cheap to reject, so the limit on rejected bytes does not apply: it would lock out other
- * users at the same address.
+ * Reads a small body. A small body is cheap to reject, so the limit on rejected bytes does not apply. That limit would
+ * lock out other users at the same address.
  */
 async function readPublicBody(deps: RouteDeps, context: RequestContext): Promise<unknown> {
   return (await readJson(withMaxBody(deps, maxPublicBodyBytes), context)).value

@@ -6,8 +6,8 @@ import { isNestedDeeper, type LargeBodies, largeBody, maxNesting, parse, parseIn
 import { addressOf, type RequestContext } from "./request-context.ts"
 
 /**
- * Content types that are parsed as JSON. Beacons send text/plain to avoid a preflight; `curl -d` defaults to the form
- * type.
+ * Content types that are parsed as JSON. Beacons send text/plain to avoid a preflight. `curl -d` sends the form type by
+ * default.
  */
 const jsonTypes = new Set(["", "application/json", "text/plain", "application/x-www-form-urlencoded"])
 
@@ -16,11 +16,11 @@ export interface JsonBody {
   /** Bytes after decompression. */
   size: number
   /**
-   * True if the text has no \u escape. Then no string in it contains NUL or a lone surrogate: JSON allows NUL only as
-   * an escape, and UTF-8 cannot encode lone surrogates.
+   * True if the text has no \u escape. No string in it then contains NUL or a lone surrogate, because JSON allows NUL
+   * only as an escape, and UTF-8 cannot encode lone surrogates.
    */
   isPlain: boolean
-  /** True if the value should be validated in steps too. */
+  /** True if the value should also be validated in steps. */
   isLarge: boolean
 }
 
@@ -29,23 +29,24 @@ export interface BodyDeps {
   bodyBudget: BodyBudget
   largeBodies: LargeBodies
   settings: {
-    /** Bytes of a body after decompression. */
+    /** Maximum bytes of a body after decompression. */
     maxBodyBytes: number
     trustedProxies: TrustedNetworks
   }
 }
 
-/** Minimum bytes reserved for an incomplete body: the memory of its request, promise and socket buffer. */
+/** Minimum bytes to reserve for an incomplete body. They cover its request, promise and socket buffer. */
 const minReservedBytes = 4_096
-/** Share of the budget that one address can hold. */
+/** Maximum share of the budget for one address. */
 const maxAddressShare = 1 / 4
 
-/** Minimum bytes of the budget: several small bodies must fit at the same time, even with a tiny --queue-bytes. */
+/**
+ * Minimum size of the budget in bytes. Several small bodies must fit at the same time, even with a tiny --queue-bytes.
+ */
 const minBudgetBytes = 1_048_576
 
 /**
- * Bounds the bytes of all request bodies that are being received, which stay in memory until the last byte arrives.
- * Also bounds the share of each address, so that one slow client cannot use up the budget.
+ * Limits the total bytes of request bodies that are being received, because they stay in memory until the last byte arrives. Also limits the share of each address, so that one slow client cannot use up the budget.
  *
  * @example
  * const reservation = bodyBudget.reserve(context, trustedProxies, contentLength) // throws queue_full
@@ -58,7 +59,7 @@ const minBudgetBytes = 1_048_576
 export class BodyBudget {
   #bytes = 0
   readonly #maxBytes: number
-  /** Reservations whose address has not been looked up yet. */
+  /** Reservations with an address that has not been looked up yet. */
   readonly #unattributed = new Set<Reservation>()
   readonly #byAddress = new Map<string, number>()
 
@@ -80,14 +81,14 @@ export class BodyBudget {
   }
 
   /**
-   * Throws `queue_full`. A body always fits if it is the only one in the budget, or from its address: --max-body bounds
-   * its size.
+   * Adds bytes to a reservation. Throws `queue_full`. A body always fits if there is no other one in the budget or from
+   * its address, because --max-body limits its size.
    */
   grow(reservation: Reservation, bytes: number): void {
     const total = this.#bytes + bytes
     if (total > this.#maxBytes && this.#bytes > reservation.size) throw queueFull()
     const share = this.#maxBytes * maxAddressShare
-    // Below one share in total, no address can exceed its share, so the addresses are not needed.
+    // While the total is below one share, no address can exceed its share, so the addresses are not needed.
     if (total > share) {
       this.#attributeAll()
       const held = this.#byAddress.get(reservation.address ?? "") ?? 0
@@ -123,9 +124,9 @@ export class BodyBudget {
 
 /** The bytes of one body in the budget. */
 class Reservation {
-  /** Bytes */
+  /** Reserved bytes. */
   size = 0
-  /** Undefined until memory is short, because looking up the address costs more than most checks. */
+  /** Undefined until the budget is short, because looking up the address costs more than most checks. */
   address: string | undefined
 
   constructor(
@@ -143,13 +144,13 @@ class Reservation {
 }
 
 function queueFull(): RequestError {
-  // Seconds until most bodies are complete.
+  // Most bodies are complete within a second.
   return new RequestError("queue_full", { retryAfter: 1 })
 }
 
 /**
- * Reads, decompresses and parses the body. Sets `context.bytes` to the bytes read. Throws a RequestError: `queue_full`,
- * `payload_too_large` (decompression stops at the limit), or the reason why the body is invalid.
+ * Reads, decompresses and parses the body. Sets `context.bytes` to the bytes read. Throws a RequestError with the
+ * reason `queue_full`, `payload_too_large` (decompression stops at the limit), or why the body is invalid.
  */
 export async function readJson(
   { bodyBudget, largeBodies, settings: { maxBodyBytes, trustedProxies } }: BodyDeps,
@@ -162,8 +163,8 @@ export async function readJson(
   if (size > maxBodyBytes) throw new RequestError("payload_too_large")
   const reservation = bodyBudget.reserve(context, trustedProxies, size)
   try {
-    // Not wrapped in a Uint8Array: creating one takes a tenth of the time of the whole request, and the decoder accepts
-    // both.
+    // Not wrapped in a Uint8Array, because creating one takes a tenth of the time of the whole request, and the decoder
+    // accepts both.
     const received =
       length === null ? await readChunks(context, maxBodyBytes, reservation) : await request.arrayBuffer()
     const text = textOf(context, received, maxBodyBytes)
@@ -172,7 +173,7 @@ export async function readJson(
       if (isNestedDeeper(text, maxNesting)) throw new RequestError("nesting_too_deep")
       return { value: parse(text), size: context.bytes, isPlain, isLarge: false }
     }
-    // The body waits for other large bodies, so its decompressed size is reserved.
+    // The body has to wait for other large bodies, so its decompressed size is reserved.
     if (context.bytes > reservation.size) reservation.grow(context.bytes - reservation.size)
     return { value: await largeBodies.run(parseInSteps(text)), size: context.bytes, isPlain, isLarge: true }
   } finally {
@@ -211,14 +212,14 @@ async function readChunks(
     size += chunk.byteLength
     context.bytes = size
     if (size > maxBytes) throw new RequestError("payload_too_large")
-    // `reserve` has counted the first `minReservedBytes`.
+    // `reserve` has already counted the first `minReservedBytes`.
     if (size > minReservedBytes) reservation.grow(Math.min(chunk.byteLength, size - minReservedBytes))
     chunks.push(chunk)
   }
   return Buffer.concat(chunks)
 }
 
-/** Decompresses up to the limit: a gzip bomb of 100 MB takes 1 ms. Frees the compressed bytes. */
+/** Decompresses up to the limit, so that a gzip bomb of 100 MB takes only 1 ms. Frees the compressed bytes. */
 function gunzip(
   bytes: ArrayBuffer | Uint8Array<ArrayBuffer>,
   maxBytes: number,
@@ -235,7 +236,7 @@ function gunzip(
   }
 }
 
-/** Can be shared: without streaming, a decoder has no state between calls. */
+/** Shared, because a decoder without streaming has no state between calls. */
 const utf8 = new TextDecoder("utf-8", { fatal: true })
 
 /** Decodes and frees a body. */

@@ -19,11 +19,11 @@ export interface Caller extends Grant {
   login?: LoginSession
   /** Set if the caller uses a share link. */
   share?: Share
-  /** The pages of the dashboard that the caller is limited to. Absent: all. */
+  /** The pages of the dashboard that the caller is limited to. Absent for all pages. */
   pages?: PageLimit
 }
 
-/** Carries the token of a share link. A header instead of a cookie, so that only the page of the link sends it. */
+/** Carries the token of a share link. It is a header instead of a cookie, so that only the link's page sends it. */
 export const shareHeader = "x-databuddy-share"
 
 export interface CallerDeps {
@@ -32,7 +32,7 @@ export interface CallerDeps {
 }
 
 /**
- * One function per kind of credential. It returns undefined if the request has no credential of that kind, and throws
+ * One function per kind of credential. Each returns undefined if the request has no credential of its kind, and throws
  * if the credential is invalid.
  */
 const authenticators: readonly ((deps: CallerDeps, request: Request, now: number) => Caller | undefined)[] = [
@@ -42,8 +42,8 @@ const authenticators: readonly ((deps: CallerDeps, request: Request, now: number
 ]
 
 /**
- * Returns the caller of a request. If the request has several credentials, the first of `authenticators` counts. Throws
- * a 401.
+ * Returns the caller of a request. If the request has several credentials, uses the first one in the order of
+ * `authenticators`. Throws a 401.
  */
 export function callerOf(deps: CallerDeps, request: Request, now: number): Caller {
   for (const authenticate of authenticators) {

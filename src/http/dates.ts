@@ -1,14 +1,17 @@
-/** 10000-01-01, Unix ms: ISO 8601 writes later years differently. */
+/** 10000-01-01 in Unix ms. ISO 8601 formats later years differently. */
 const latest = Date.UTC(10_000, 0, 1)
 const isoDate = /^\d{4}-\d\d-\d\d(?:T[\d:.]+(?:Z|[+-]\d\d:?\d\d)?)?$/i
-/** Maximum UTF-16 units of a date. The longest date that JavaScript writes, with the name of the time zone, has 70. */
+/**
+ * Maximum UTF-16 units of a date. The longest date that JavaScript formats, which includes the name of the time zone,
+ * has 70.
+ */
 const maxLength = 128
 
 const months = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 
 /**
- * Accepted date formats; a time can follow. Date.parse alone is too lenient: it reads "event 5" as 1 May 2001, and
- * turns a nonexistent day into a day of the next month.
+ * Accepted date formats. A time can follow the date. Date.parse alone is too lenient: it reads "event 5" as 1 May 2001,
+ * and turns a nonexistent day into a day of the next month.
  */
 const formats: readonly { pattern: RegExp; order: readonly ("year" | "month" | "day")[] }[] = [
   // 2026-11-28, 2026/11/28, +002026-11-28
@@ -51,17 +54,17 @@ function isRealDay(text: string, { pattern, order }: (typeof formats)[number]): 
   return month > 0 && day >= 1 && day <= new Date(Date.UTC(Number(part("year")), month, 0)).getUTCDate()
 }
 
-/** 1 to 12; 0 if the text is not a month. */
+/** Returns 1 to 12, or 0 if the text is not a month. */
 function monthOf(text: string): number {
   return /^\d/.test(text) ? Number(text) : months.indexOf(text.slice(0, 3).toLowerCase()) + 1
 }
 
-/** Parses ISO 8601. Returns Unix ms, or NaN if it is not a date. Without a zone it is UTC. */
+/** Parses ISO 8601. Returns Unix ms, or NaN if the text is not a date. A time without a zone is UTC. */
 export function parseIsoDate(text: string): number {
   return isoDate.test(text) ? parseTime(text) : Number.NaN
 }
 
-/** Parses an expiry date. Returns Unix ms, null for never, or undefined if it is not a date in the future. */
+/** Parses an expiry date. Returns Unix ms, null for never, or undefined if the value is not a date in the future. */
 export function parseExpiry(expiresAt: string | number | null, now: number): number | null | undefined {
   if (expiresAt === null) return null
   const ms = typeof expiresAt === "number" ? Math.floor(expiresAt) : parseIsoDate(expiresAt)

@@ -8,7 +8,7 @@ export function hasKey(headers: Headers): boolean {
   return headers.has("authorization") || headers.has("x-api-key")
 }
 
-/** A valid key, or the reason why the sent key is invalid. Both are undefined if no key was sent. */
+/** A valid key, or the reason why the key is invalid. Both are undefined if no key was sent. */
 type KeyResult = { key?: FoundKey; problem?: RejectionReason }
 
 /** Reads the key of a request from its headers. */
@@ -22,7 +22,7 @@ export function readKey(headers: Headers, registry: Registry, now: number): KeyR
   return bearer.problem ? bearer : direct
 }
 
-/** Caches valid headers, so that most requests need not hash their key. */
+/** Caches valid headers, so that most requests do not have to hash their key. */
 function readBearer(header: string, registry: Registry, now: number): KeyResult {
   const known = registry.keyOfHeader(header)
   if (known && !keyProblem(known, now)) return { key: known }
@@ -49,7 +49,7 @@ function keyProblem(key: FoundKey, now: number): RejectionReason | undefined {
   if (key.revokedAt !== null) return "key_revoked"
   if (key.disabledAt !== null) return "key_disabled"
   if (key.expiresAt === null || key.expiresAt > now) return undefined
-  // After its overlap, a rotated secret gets the same error as after a rotation without an overlap.
+  // After the overlap, a rotated secret causes the same error as after a rotation without an overlap.
   return key.isPrevious ? "key_unknown" : "key_expired"
 }
 

@@ -1,24 +1,24 @@
 import { RequestError } from "../errors.ts"
 import { closeBrace, closeBracket, comma, endOfString, openBrace, openBracket, quote } from "../json-text.ts"
 
-/** A body of more characters is parsed and validated in steps. The most expensive body of this size takes 5 ms. */
+/** A body with more characters is parsed and validated in steps. The most expensive body of this size takes 5 ms. */
 export const largeBody = 65_536
 
 /**
- * Levels of nested objects and arrays in a body. A valid batch has at most 66: two around an event, and 64 in its
- * properties. Up to 128 levels are parsed, so that the error can name the field. The check runs before the parser,
- * which takes 100 ms for a million levels, 2 KB of gzip.
+ * Maximum levels of nested objects and arrays in a body. A valid batch has at most 66: two around an event, and 64 in
+ * its properties. Up to 128 levels are parsed, so that the error can name the field. The check runs before the parser,
+ * which would take 100 ms for a million levels (2 KB of gzip).
  */
 export const maxNesting = 128
 /**
- * Maximum number of values in a body, or in each item of an array: twice what the properties of an event can hold. The
- * parser cannot be interrupted. It takes 15 ms for this many distinct keys, and 80 ms for the 170,000 that fit into 2
- * MiB.
+ * Maximum number of values in a body, or in each item of an array. This is twice as many as the properties of an event
+ * can hold. The parser cannot be interrupted. It takes 15 ms for this many distinct keys, and would take 80 ms for the
+ * 170,000 that fit into 2 MiB.
  */
 const maxValues = 32_768
-/** Items of an array are parsed together up to this number of values, which takes about 1 ms. */
+/** Maximum values in the items that are parsed in one step, which takes about 1 ms. */
 const valuesPerStep = 2_048
-/** Characters that are scanned or parsed in one step, about 1 ms. */
+/** Maximum characters that are scanned or parsed in one step, which takes about 1 ms. */
 const charactersPerStep = 131_072
 
 /**
@@ -34,7 +34,7 @@ export function* parseInSteps(text: string): Generator<void, unknown> {
   let start = first + 1
   const parseItems = (end: number) => {
     const parsed = parse(`[${text.slice(start, end)}]`) as unknown[]
-    // A comma precedes or follows these items, unless they are the whole array.
+    // There is a comma before or after these items, unless they are the whole array.
     if (parsed.length === 0 && !(chunks === 0 && text.charCodeAt(end) === closeBracket)) throw invalidJson()
     for (const item of parsed) items.push(item)
     chunks++
@@ -93,7 +93,7 @@ function invalidJson(): RequestError {
   return new RequestError("invalid_json")
 }
 
-/** True if more than `limit` objects and arrays are nested. The result for invalid JSON is unspecified. */
+/** True if objects and arrays are nested more than `limit` levels deep. The result for invalid JSON is unspecified. */
 export function isNestedDeeper(text: string, limit: number): boolean {
   let depth = 0
   for (let index = 0; index < text.length; index++) {
@@ -113,22 +113,22 @@ export function isNestedDeeper(text: string, limit: number): boolean {
   return false
 }
 
-/** ms for which one large body uses the event loop before other requests are served. */
+/** A large body blocks the event loop for this many ms before other requests are served. */
 const sliceMs = 4
 
 /**
- * Runs the work of large bodies: one at a time, in slices, with other requests served in between. Otherwise the largest
- * valid body would delay them by 150 ms.
+ * Parses and validates large bodies, one at a time. The work runs in slices, and other requests are served in between.
+ * Otherwise, the largest valid body would delay them by 150 ms.
  */
 export class LargeBodies {
   readonly #waiting: (() => void)[] = []
   #isRunning = false
 
-  /** `elapsed`: a monotonic clock in ms. */
+  /** `elapsed`: monotonic clock, in ms. */
   constructor(private readonly elapsed: () => number) {}
 
   /**
-   * Runs all steps. `isContinued`: an earlier part of the same work has run. Continued work goes to the front of the
+   * Runs all steps. `isContinued`: an earlier part of the same work has already run. Such work goes to the front of the
    * queue, because its intermediate result takes memory.
    */
   async run<Result>(steps: Generator<void, Result>, isContinued = false): Promise<Result> {

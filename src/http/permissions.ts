@@ -13,8 +13,8 @@ export function canAccess({ websites }: Pick<Grant, "websites">, websiteId: stri
 }
 
 /**
- * Describes a permission in `grant` that `held` lacks, as the object of "does not have". Undefined if `held` has all of
- * them.
+ * Describes a permission in `grant` that `held` lacks. The text completes "does not have …". Returns undefined if
+ * `held` has all permissions.
  */
 function excessPermission(grant: Grant, held: Grant): string | undefined {
   const scope = grant.scopes.find((candidate) => !hasScope(held.scopes, candidate))
@@ -28,17 +28,20 @@ function excessPermission(grant: Grant, held: Grant): string | undefined {
     return `access after ${iso(held.expiresAt)}`
   }
   if (held.rateLimit !== null && (grant.rateLimit === null || grant.rateLimit > held.rateLimit)) {
-    return `a rate limit above ${held.rateLimit} requests a minute`
+    return `a rate limit above ${held.rateLimit} requests per minute`
   }
   return undefined
 }
 
-/** True if the holder of `held` has every permission in `grant`. */
+/** True if `held` includes every permission in `grant`. */
 export function isCoveredBy(grant: Grant, held: Grant): boolean {
   return excessPermission(grant, held) === undefined
 }
 
-/** Prevents privilege escalation: a caller cannot grant, revoke or obtain more than it has. Throws `grant_too_wide`. */
+/**
+ * Prevents privilege escalation. A caller cannot grant, revoke or obtain permissions that it does not have. Throws
+ * `grant_too_wide`.
+ */
 export function requireCoveredBy(grant: Grant, caller: Caller): void {
   const excess = excessPermission(grant, caller)
   if (excess)
@@ -58,7 +61,7 @@ export function requireEndpoint(caller: Caller, endpoint: string): void {
   if (caller.pages && !allowsEndpoint(caller.pages, endpoint)) throw sectionMissing(caller, endpoint)
 }
 
-/** The error for a caller that is limited to some pages. `needed`: what the request requires. */
+/** Returns the error for a caller that is limited to some pages. `needed`: what the request requires. */
 export function sectionMissing(
   { kind, pages = [] }: Pick<Caller, "kind" | "pages">,
   needed: string,
@@ -69,7 +72,7 @@ export function sectionMissing(
   })
 }
 
-/** Throws `grant_too_wide` if the caller is limited to some websites, which a new website would not be among. */
+/** Throws `grant_too_wide` if the caller is limited to some websites, because it could not access a new one. */
 export function requireUnlimitedWebsites(caller: Caller): void {
   if (caller.websites === null) return
   throw new RequestError("grant_too_wide", {

@@ -1,12 +1,12 @@
 import { RequestError } from "../errors.ts"
 
-/** The decision of a rate limit. The fields are those of the RateLimit headers. */
+/** The result of a rate limit check. The fields correspond to the RateLimit headers. */
 export interface Allowance {
   allowed: boolean
   /** Requests per period, which is a minute by default. */
   limit: number
   remaining: number
-  /** Seconds until the next request is allowed if none is left; otherwise until the bucket is full. */
+  /** Seconds until the next request is allowed if none remain. Otherwise, seconds until the bucket is full. */
   reset: number
 }
 
@@ -17,20 +17,23 @@ interface Bucket {
 }
 
 const minute = 60_000
-/** Buckets in memory, 150 bytes each: at most 15 MB. The least recently used is evicted first. */
+/**
+ * Maximum buckets in memory. Each takes 150 bytes, so all of them take at most 15 MB. The least recently used bucket is
+ * evicted first.
+ */
 const maxBuckets = 100_000
 
-/** Token buckets by name. A bucket holds `limit` tokens and refills over a minute, or another period. */
+/** Token buckets by name. A bucket holds `limit` tokens and refills within a period, by default a minute. */
 export class RateLimiter {
   readonly #buckets = new Map<string, Bucket>()
 
-  /** `elapsed`: a monotonic clock in ms. `period`: ms in which an empty bucket refills. */
+  /** `elapsed`: monotonic clock, in ms. `period`: time in which an empty bucket refills, in ms. */
   constructor(
     private readonly elapsed: () => number,
     private readonly period = minute,
   ) {}
 
-  /** Takes `cost` tokens, or the whole bucket if the cost exceeds `limit`. Takes none if too few are left. */
+  /** Takes `cost` tokens, or the whole bucket if the cost exceeds `limit`. Takes none if there are not enough. */
   take(name: string, limit: number, cost = 1): Allowance {
     const now = this.elapsed()
     this.#evictFull(now)
@@ -50,7 +53,10 @@ export class RateLimiter {
     if (bucket) bucket.tokens = Math.min(limit, bucket.tokens + 1)
   }
 
-  /** A bucket untouched for a period is full, which is the same as having no bucket. The map is ordered by last use. */
+  /**
+   * Removes buckets that have not been used for a period. They are full, which is the same as having no bucket. The map
+   * is ordered by last use.
+   */
   #evictFull(now: number): void {
     const cutoff = now - this.period
     for (const [name, bucket] of this.#buckets) {

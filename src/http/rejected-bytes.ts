@@ -5,22 +5,22 @@ import { rateLimitHeaders } from "./rate-limits.ts"
 import { addressOf, type RequestContext } from "./request-context.ts"
 
 /**
- * Maximum number of bodies of the maximum size to reject per minute and address. Rejecting one takes up to 100 ms,
- * nearly all of it in the JSON parser (170,000 distinct keys), so an address uses less than 1% of the main thread.
+ * Maximum rejected bodies of the maximum size per minute and address. Rejecting one takes up to 100 ms, nearly all of
+ * it in the JSON parser (with 170,000 distinct keys), so an address uses less than 1% of the main thread.
  */
 const bodiesPerAddress = 4
 /**
- * The same limit for a key or login: its owner is known, and a bug in one program must not block others that share the
- * key.
+ * The same limit for a key or login. It is higher because the owner is known, and a bug in one program must not block
+ * others that share the key.
  */
 const bodiesPerAccount = 32
 const minute = 60_000
 /**
- * Minimum ms for which a sender is blocked. Otherwise, a sender of small bodies would be blocked only for every other
- * request.
+ * Minimum ms for which a sender is blocked. Otherwise, only every other request from a sender of small bodies would be
+ * blocked.
  */
 const minWait = 5_000
-/** Senders in memory, 150 bytes each. The least recently seen is evicted first. */
+/** Maximum senders in memory. Each takes 150 bytes. The least recently seen sender is evicted first. */
 const maxSenders = 20_000
 
 interface Level {
@@ -31,7 +31,7 @@ interface Level {
 
 interface Sender {
   name: string
-  /** Maximum number of bodies of the maximum size to reject per minute. */
+  /** Maximum rejected bodies of the maximum size per minute. */
   bodies: number
 }
 
@@ -41,16 +41,16 @@ export interface RejectedBytesDeps {
 }
 
 /**
- * Leaky buckets of the bytes that were read and then rejected, by sender: an address, or a valid key or login. A sender
- * above its limit is rejected before its body is read: invalid bodies are the most expensive, and rate limits by
+ * Leaky buckets that count rejected body bytes by sender, which is an address, or a valid key or login. A sender above
+ * its limit is rejected before its body is read, because invalid bodies are the most expensive and rate limits by
  * credential do not apply to them.
  */
 export class RejectedBytes {
   readonly #levels = new Map<string, Level>()
-  /** Sender → time in ms at which its block ends. Nearly always empty, so the check costs almost nothing. */
+  /** When the block of each sender ends, in ms. Nearly always empty, so the check costs almost nothing. */
   readonly #blocked = new Map<string, number>()
 
-  /** `maxBodyBytes`: maximum size of a body. `elapsed`: a monotonic clock in ms. */
+  /** `maxBodyBytes`: maximum size of a body. `elapsed`: monotonic clock, in ms. */
   constructor(
     private readonly maxBodyBytes: number,
     private readonly elapsed: () => number,
@@ -61,7 +61,7 @@ export class RejectedBytes {
     return this.#blocked.size > 0
   }
 
-  /** Counts the rejected bytes of a sender, and blocks it above its limit. */
+  /** Counts the rejected bytes of a sender and blocks the sender if it exceeds its limit. */
   add({ name, bodies }: Sender, bytes: number): void {
     const now = this.elapsed()
     const limit = bodies * this.maxBodyBytes
@@ -97,7 +97,10 @@ export class RejectedBytes {
   }
 }
 
-/** Throws `too_many_rejected_bytes`. A valid key or login is not affected by other senders at its address. */
+/**
+ * Throws `too_many_rejected_bytes` if the sender is blocked. Other senders at the same address do not affect a valid
+ * key or login.
+ */
 export function enforceRejectedBytes(
   { rejectedBytes, settings }: RejectedBytesDeps,
   context: RequestContext,
@@ -106,8 +109,8 @@ export function enforceRejectedBytes(
 }
 
 /**
- * Rejections that do not count, because the body was valid and other limits apply to it. They must not block other
- * senders at the same address.
+ * Reasons that do not count, because the body was valid and other limits apply to it. Such rejections must not block
+ * other senders at the same address.
  */
 const notCounted: ReadonlySet<RejectionReason> = new Set(["rate_limited", "too_many_new_names"])
 

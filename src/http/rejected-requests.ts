@@ -2,29 +2,35 @@ import type { FieldError } from "../errors.ts"
 import { createThrottle, type Log, type Throttle } from "../log.ts"
 import { type RejectionReason, rejections } from "../rejection-reasons.ts"
 
-/** A rejected request to an ingestion route: enough to find the mistake, without any values that were sent. */
+/**
+ * A rejected request to an ingestion route. The details are enough to find the mistake, but contain no values that were
+ * sent.
+ */
 export interface RejectedRequest {
   /** Unix ms */
   at: number
   path: string
-  /** The website id as sent; null: none or several were named. */
+  /** The website id that was sent. Null if the request had none or several. */
   websiteId: string | null
   reason: RejectionReason
-  /** Number of events; null if the body could not be read or has no events. */
+  /** Number of events. Null if the body could not be read or has no events. */
   events: number | null
   names: string[]
   /** Keys of properties or traits. */
   keys: string[]
-  /** The first invalid fields; empty for reasons other than `invalid_shape`. */
+  /** The first invalid fields. Empty for reasons other than `invalid_shape`. */
   fields: FieldError[]
   /**
-   * Set for `origin_not_allowed`: the host, or the whole origin of an app, that the website would have to allow; null:
+   * Set for `origin_not_allowed`. The host (or an app's whole origin) that the website would have to allow, or null if
    * the request had no origin.
    */
   origin?: string | null
 }
 
-/** Capacity of the ring buffer: 6 MB with entries at the limits of src/ingest/describe-rejected.ts. */
+/**
+ * Maximum number of requests to store. They take 6 MB if all entries are at the limits of
+ * src/ingest/describe-rejected.ts.
+ */
 export const maxRejectedRequests = 1_000
 
 /** The most recent rejected requests, in memory, and the number of rejected requests by reason. */
@@ -34,7 +40,7 @@ export class RejectedRequests {
   readonly #counts = new Map<RejectionReason, number>()
   readonly #throttle: Throttle
 
-  /** `elapsed`: a monotonic clock in ms. */
+  /** `elapsed`: monotonic clock, in ms. */
   constructor(
     private readonly log: Log,
     elapsed: () => number,
@@ -43,7 +49,7 @@ export class RejectedRequests {
   }
 
   /**
-   * Stores the request and logs it, at most once a second for each reason. `logFields`: additional fields of the log
+   * Stores the request, and logs it at most once a second for each reason. `logFields`: additional fields of the log
    * line.
    */
   add(
@@ -65,12 +71,12 @@ export class RejectedRequests {
     )
   }
 
-  /** Newest first. */
+  /** Lists the requests, newest first. */
   list(): RejectedRequest[] {
     return [...this.#ring.slice(this.#oldest), ...this.#ring.slice(0, this.#oldest)].reverse()
   }
 
-  /** Number of rejected requests since the start, by reason. */
+  /** Counts the rejected requests since the start, by reason. */
   counts(): ReadonlyMap<RejectionReason, number> {
     return this.#counts
   }

@@ -4,7 +4,7 @@ import { clientAddress, rateLimitPrefix, type TrustedNetworks } from "./address.
 export interface RequestContext {
   request: Request
   /**
-   * Address of the peer of the socket. Looked up once, when it is first needed, because the lookup costs more than most
+   * Address of the socket's peer. Looked up only when it is first needed, because the lookup costs more than most
    * checks.
    */
   peer: () => string
@@ -12,11 +12,11 @@ export interface RequestContext {
   body: unknown
   /** Bytes of the body that have been read, after decompression. */
   bytes: number
-  /** The valid key or login of the request. Limits count by it instead of by address. */
+  /** The valid key or login of the request. If it is set, limits apply to it instead of the address. */
   account: string | undefined
 }
 
-/** The part of Bun's server that Elysia passes to handlers; null in tests without a listener. */
+/** The part of Bun's server that handlers use. Null in tests without a listener. */
 export type RequestServer = {
   requestIP(request: Request): { address: string } | null
   /** Sets the idle timeout of the connection, in seconds. */
@@ -32,7 +32,7 @@ export function requestContextOf(request: Request, server: RequestServer): Reque
   return { request, peer, body: undefined, bytes: 0, account: undefined }
 }
 
-/** The client address, or IPv6 /64, that limits count by. */
+/** Returns the client address (or IPv6 /64) that limits are counted by. */
 export function addressOf({ request, peer }: RequestContext, trustedProxies: TrustedNetworks): string {
   return rateLimitPrefix(clientAddress(peer(), request.headers.get("x-forwarded-for"), trustedProxies))
 }

@@ -1,6 +1,6 @@
 import { Type } from "@sinclair/typebox"
 
-// Fields that several routes share. `expected` completes the error message "<field> …".
+// Fields shared by several routes. `expected` completes the error message "<field> …".
 
 export const strict = { additionalProperties: false }
 
@@ -28,7 +28,7 @@ export function timeOrNull(description: string) {
   return Type.Union([Type.Null(), Type.String({ format: "date-time" })], { description })
 }
 
-/** Maximum entries of a list in a request: far more than anyone needs, but still fast to check. */
+/** Maximum entries of a list in a request. This is far more than anyone needs, but still fast to check. */
 export const maxListEntries = 1_000
 
 export const websiteId = Type.String({
@@ -46,7 +46,7 @@ export const grantedWebsites = Type.Union(
   },
 )
 
-/** The content of a share link, in the responses to its owner and to its visitors. */
+/** What a share link opens, in the responses to its owner and its visitors. */
 export const sharedWebsite = Type.Union([Type.Null(), Type.String()], {
   description: "Website of the link; null: the link shows a board of all websites",
 })

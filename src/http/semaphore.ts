@@ -3,12 +3,14 @@ import { RequestError } from "../errors.ts"
 /** Seconds in Retry-After when the queue is full. */
 const retryAfter = 1
 
-/** Limits concurrent work: a few tasks run, a few more wait, and the rest are rejected. */
+/** Limits concurrent work. A few tasks run, a few more wait, and the rest are rejected. */
 export class Semaphore {
   #running = 0
   readonly #waiting: (() => void)[] = []
 
-  /** `running` and `waiting`: maximum tasks. `full`: the error for a task that can neither run nor wait. */
+  /**
+   * `running` and `waiting`: maximum number of tasks. `full`: error message for a task that can neither run nor wait.
+   */
   constructor(private readonly options: { running: number; waiting: number; full: string }) {}
 
   /** Runs `work` as soon as a slot is free. Throws `rate_limited` if `waiting` tasks are already waiting. */
@@ -24,7 +26,7 @@ export class Semaphore {
     }
   }
 
-  /** Resolves when a running task hands over its slot. */
+  /** Resolves when a running task passes on its slot. */
   #wait(waiting: number): Promise<void> {
     const { full } = this.options
     if (this.#waiting.length >= waiting) throw new RequestError("rate_limited", { retryAfter, detail: full })

@@ -4,8 +4,8 @@ import { createThrottle, type Log, type LogFields } from "../log.ts"
 export type ServerErrorLog = (error: unknown, where: LogFields) => void
 
 /**
- * Logs unexpected errors of requests, which clients see only as `internal`. Ignores a RequestError. The same message is
- * logged at most once a second, with the number of omitted lines.
+ * Logs unexpected errors of requests, which clients see only as `internal`. Ignores a RequestError. Logs the same
+ * message at most once a second, with the number of omitted lines.
  */
 export function serverErrorLog(log: Log, elapsed: () => number): ServerErrorLog {
   const throttled = createThrottle(elapsed)
@@ -21,17 +21,14 @@ export function serverErrorLog(log: Log, elapsed: () => number): ServerErrorLog 
 }
 
 /**
- * Response to a closed connection, which no client receives. Its status is 499, as in nginx, and does not count as a
- * server error.
+ * Returns a response for a closed connection, which no client receives. Its status is 499, as in nginx, so it does not
+ * count as a server error.
  */
 export function disconnectedResponse(): Response {
   return new Response(null, { status: 499 })
 }
 
-/**
- * True for the error of a read or query that ended because the connection was closed, by the client or by a
- * stopping server.
- */
+/** True if a read or query failed because the client or the stopping server closed the connection. */
 export function isClientDisconnect(error: unknown): boolean {
   return error instanceof DOMException && error.name === "AbortError"
 }

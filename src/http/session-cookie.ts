@@ -4,7 +4,7 @@ import { findLoginSession, type LoginSession, loginSessionLifetime } from "../st
 import { isTrustedProxy, normalizeAddress, type TrustedNetworks } from "./address.ts"
 import type { RequestContext } from "./request-context.ts"
 
-/** Determines where browsers send the session cookie, and whether it is `Secure`. */
+/** Settings that determine where browsers send the session cookie and whether it is `Secure`. */
 export interface CookieDeps {
   /** True if this process terminates TLS. */
   https: boolean
@@ -14,7 +14,7 @@ export interface CookieDeps {
 export const sessionCookie = "databuddy_session"
 /**
  * Name of the cookie over HTTPS. Browsers accept this prefix only from the host itself, so a sibling host cannot set
- * it. Login sessions of older versions keep the plain name until they are renewed.
+ * it. Login sessions from older versions keep the plain name until they are renewed.
  */
 const hostCookie = `__Host-${sessionCookie}`
 /**
@@ -25,15 +25,17 @@ const hostCookie = `__Host-${sessionCookie}`
 const pathCookie = `__Secure-${sessionCookie}`
 /**
  * Maximum number of session cookies to look up for a request. A lookup takes 4 µs. A sibling host can set many cookies
- * with the plain name; browsers store at most 180 per site.
+ * with the plain name. Browsers store at most 180 per site.
  */
 const maxTokens = 200
-/** Format of `newToken`. Other values are not looked up. */
+/** Format of tokens created by `newToken`. Other values are not looked up. */
 const tokenPattern = /^[\w-]{43}$/
 /** The dashboard sends this header with every request that changes something. */
 export const pageHeader = "x-databuddy-page"
 
-/** The login session of a request; undefined without a session cookie. Throws `csrf` and `login_ended`. */
+/**
+ * Returns the login session of a request, or undefined if there is no session cookie. Throws `csrf` and `login_ended`.
+ */
 export function loginOf(db: Db, request: Request, now: number): LoginSession | undefined {
   const tokens = sessionTokensOf(request.headers)
   if (tokens.length === 0) return undefined
@@ -44,8 +46,8 @@ export function loginOf(db: Db, request: Request, now: number): LoginSession | u
 }
 
 /**
- * The login session of a page navigation, which can come from a link on another site; undefined if there is no valid
- * session. The response must not depend on the session in a way that the other site can observe.
+ * Returns the login session for a page navigation, or undefined if there is no valid session. The navigation can come
+ * from a link on another site, which must not be able to observe any effect of the session on the response.
  */
 export function loginForNavigation(db: Db, { headers }: Request, now: number): LoginSession | undefined {
   return findLogin(db, sessionTokensOf(headers), now)
@@ -61,8 +63,8 @@ function findLogin(db: Db, tokens: readonly string[], now: number): LoginSession
 
 /**
  * Rejects cross-site requests, because browsers attach the cookie to them. A page of another origin cannot set
- * `x-databuddy-page`: this needs CORS, which /v1 does not allow. `Sec-Fetch-Site` is checked too, if the browser sends
- * it. Throws `csrf`.
+ * `x-databuddy-page`, because that requires CORS, which /v1 does not allow. Also checks `Sec-Fetch-Site` if the browser
+ * sends it. Throws `csrf`.
  */
 export function requireSameOrigin({ method, headers }: Request): void {
   const site = headers.get("sec-fetch-site")
@@ -88,12 +90,15 @@ export function setSessionCookie(
     `${name}=${token ?? ""}; Path=${basePath || "/"}; Max-Age=${seconds}; HttpOnly; SameSite=Lax${secure}`
 }
 
-/** Name of the session cookie over HTTPS. */
+/** Returns the name of the session cookie over HTTPS. */
 export function secureCookieName(basePath: string): string {
   return basePath === "" ? hostCookie : pathCookie
 }
 
-/** The session tokens in the cookies of a request. Cookies that a sibling host cannot have set come first. */
+/**
+ * Returns the session tokens in the cookies of a request. Tokens from cookies that a sibling host cannot set come
+ * first.
+ */
 export function sessionTokensOf(headers: Headers): string[] {
   const cookies =
     headers
@@ -108,7 +113,7 @@ export function sessionTokensOf(headers: Headers): string[] {
     .slice(0, maxTokens)
 }
 
-/** True if the browser connects over HTTPS, to this process or to a trusted proxy. */
+/** True if the browser uses HTTPS to connect to this process or to a trusted proxy. */
 function isSecure({ request, peer }: RequestContext, { https, settings }: CookieDeps): boolean {
   if (https) return true
   const forwarded = request.headers.get("x-forwarded-proto")

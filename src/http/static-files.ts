@@ -1,7 +1,7 @@
 import { promisify } from "node:util"
 import { gzip } from "node:zlib"
 
-/** Browsers revalidate each time, because the content changes with the version and settings of the server. */
+/** Makes browsers revalidate each time, because the content changes with the server's version and settings. */
 export const noCache = "no-cache"
 /** One year, for files with a content hash in their name. */
 export const immutable = "public, max-age=31536000, immutable"
@@ -13,19 +13,19 @@ export const pageHeaders = {
   "X-Frame-Options": "DENY",
 }
 
-/** A file with its uncompressed and compressed content. */
+/** A file with its content, uncompressed and compressed. */
 export interface StaticFile {
   type: string
   plain: Uint8Array
   gzipped: Uint8Array
 }
 
-/** Compresses a file off the event loop: the largest takes 50 ms. */
+/** Compresses a file in another thread, because the largest file takes 50 ms. */
 export async function compress(type: string, plain: Uint8Array): Promise<StaticFile> {
   return { type, plain, gzipped: await promisify(gzip)(plain, { level: 9 }) }
 }
 
-/** Responds with the file, gzipped if the client accepts gzip. `headers` adds to and overrides the defaults. */
+/** Responds with the file, gzipped if the client accepts gzip. `headers` override the defaults. */
 export function fileResponse(
   { type, plain, gzipped }: StaticFile,
   request: Request,
@@ -45,7 +45,7 @@ export function fileResponse(
   })
 }
 
-/** Calls `create` on first use and caches the result; a failure is not cached. */
+/** Calls `create` on first use and caches the result. Does not cache a failure. */
 export function lazy<Value>(create: () => Promise<Value>): () => Promise<Value> {
   let value: Promise<Value> | undefined
   return () => {

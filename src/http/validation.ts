@@ -4,7 +4,8 @@ import type { ValueError } from "@sinclair/typebox/errors"
 import { type FieldError, RequestError } from "../errors.ts"
 
 /**
- * Checks values against a schema. The first check compiles the schema: a process uses few of the schemas that it loads.
+ * Checks values against a schema. The schema is compiled by the first check, because a process uses few of the schemas
+ * that it loads.
  */
 export class SchemaCheck<Schema extends TSchema> {
   #compiled: TypeCheck<Schema> | undefined
@@ -15,7 +16,7 @@ export class SchemaCheck<Schema extends TSchema> {
     return this.#check().Check(value)
   }
 
-  /** The errors of an invalid value. */
+  /** Returns the errors of an invalid value. */
   errors(value: unknown): Iterable<ValueError> {
     return this.#check().Errors(value)
   }
@@ -30,8 +31,8 @@ export class SchemaCheck<Schema extends TSchema> {
 export const maxFieldErrors = 100
 
 /**
- * Lists the invalid fields of `value` with the first error of each: `expected` of the schema, or the message of
- * TypeBox. The field '' stands for the whole value.
+ * Lists the invalid fields of `value` with the first error of each. The message is `expected` from the schema, or
+ * TypeBox's message. The field '' stands for the whole value.
  */
 export function fieldErrors(check: SchemaCheck<TSchema>, value: unknown): FieldError[] {
   const found = new Map<string, FieldError>()
@@ -43,7 +44,7 @@ export function fieldErrors(check: SchemaCheck<TSchema>, value: unknown): FieldE
   return [...found.values()]
 }
 
-/** If a union accepts objects and the value is one, yields the errors of its fields instead of that of the union. */
+/** If a union accepts objects and the value is one, yields the errors of its fields instead of the union's error. */
 function* flattenUnionErrors(errors: Iterable<ValueError>): Iterable<ValueError> {
   for (const error of errors) {
     const { value, schema } = error
@@ -56,13 +57,13 @@ function* flattenUnionErrors(errors: Iterable<ValueError>): Iterable<ValueError>
   }
 }
 
-/** Replacements of messages of TypeBox for schemas without `expected`. */
+/** Replacements for TypeBox's messages, for schemas without `expected`. */
 export const defaultMessages: Record<string, string> = {
   "Unexpected property": "is not a field of this request",
   "Expected object": "must be a JSON object",
 }
 
-/** Validates `value`. Throws `invalid_shape` with every invalid field. `messages`: replacements of further messages. */
+/** Validates `value`. Throws `invalid_shape` with every invalid field. `messages`: replacements for more messages. */
 export function validate<Schema extends TSchema>(
   check: SchemaCheck<Schema>,
   value: unknown,
@@ -83,7 +84,7 @@ export function unicodeErrors(field: string, text: string | undefined, message: 
   return text === undefined || text.isWellFormed() ? [] : [{ field, message }]
 }
 
-/** Creates `invalid_shape`. The detail repeats the fields as text, for people. */
+/** Creates an `invalid_shape` error. Its detail repeats the fields as readable text. */
 export function invalidShape(fields: FieldError[]): RequestError {
   const detail = fields.map(({ field, message }) => `${field || "the body"} ${message}`).join("; ")
   return new RequestError("invalid_shape", { fields, detail })

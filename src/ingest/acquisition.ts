@@ -4,29 +4,31 @@ import { cut, type PageAddress } from "./page-text.ts"
 import { type ReferrerType, typeOfHost } from "./referrer-domains.ts"
 
 /**
- * Parameters that advertising networks add to the address of a page. Meta's `fbclid` is not listed: links in unpaid
- * posts have it too.
+ * Parameters that advertising networks add to the address of a page. Meta's `fbclid` is not listed, because links in
+ * unpaid posts have it too.
  */
 const clickIds = ["gclid", "ttclid", "twclid", "li_fat_id", "msclkid"] as const
 
-/** The fields of an item that tell where the visitor came from. Each can be missing. */
+/** The fields of an item that tell where the visitor came from. All of them can be missing. */
 export type AcquisitionInput = Readonly<
   Partial<Record<(typeof acquisitionFields)[number] | (typeof clickIds)[number], unknown>>
 >
 
-/** UTF-16 units, as the contract says. */
+/** Maximum UTF-16 units of a UTM value, from the contract. */
 const maxUtmLength = 128
-/** UTF-16 units of a referrer. */
+/** Maximum UTF-16 units of a referrer to store. */
 const maxReferrerLength = 2_048
-/** Characters of a host name in DNS (RFC 1035). */
+/** Maximum characters of a host name in DNS (RFC 1035). */
 const maxHostLength = 253
 /**
- * Maximum UTF-16 units of a referrer, including its query, that are read. Longer referrers do not come from an address
- * bar.
+ * Maximum UTF-16 units of a referrer to parse, including its query. Longer referrers do not come from an address bar.
  */
 const maxReadLength = 8_192
 
-/** Entries of the caches of referrers and of contexts: about 2 MB each with ordinary referrers. A miss takes 2 µs. */
+/**
+ * Maximum entries in each of the caches of referrers and contexts. A cache takes about 2 MB with ordinary referrers. A
+ * miss takes 2 µs.
+ */
 const maxCached = 4_000
 
 /** The fields of an item that affect its context in addition to the referrer. */
@@ -62,22 +64,22 @@ type Page = Pick<PageAddress, "hostname" | "search">
 const noReferrer: Referrer = { url: "", host: "", type: "direct" }
 
 /**
- * Determines where the visitors of pages came from. Caches referrers: the views of a visit share one, as do
+ * Determines where the visitors of pages came from. Caches referrers, because the views of a visit share one, and so do
  * many visits.
  */
 export class AcquisitionContexts {
   readonly #referrers = new LruCache<Referrer>(maxCached)
   /**
-   * Contexts without campaigns and click IDs, by referrer and host. They are always the same objects, because the store
-   * caches ids by object.
+   * Contexts without campaigns and click IDs, by referrer and host. The same key always returns the same object,
+   * because the store caches ids by object.
    */
   readonly #contexts = new LruCache<AcquisitionContext>(maxCached)
-  /** The last one of these: the items of a request usually share it. */
+  /** The last such context, because the items of a request usually share one. */
   #last: { referrer: unknown; host: string; domain: string; context: AcquisitionContext } | undefined
 
   /**
-   * The context of one item. `page`: the address of the page, if known; its query supplies UTM values and click IDs
-   * that the item lacks. `domain`: the domain of the website. Malformed values are left out.
+   * Returns the context of one item. `page`: the address of the page, if known. Its query supplies UTM values and click
+   * IDs that the item lacks. `domain`: the domain of the website. Malformed values are left out.
    */
   acquisitionContext(item: AcquisitionInput, page: Page | undefined, domain: string): AcquisitionContext {
     const query = page && attributionQuery.test(page.search) ? new URLSearchParams(page.search) : undefined
@@ -122,7 +124,7 @@ function isInternal(host: string, page: Page | undefined, domain: string): boole
   return isHostOf(host, domain) || (page !== undefined && isHostOf(host, page.hostname))
 }
 
-/** True if the host is the domain or a subdomain of it. */
+/** True if the host is the domain or one of its subdomains. */
 function isHostOf(host: string, domain: string): boolean {
   const websiteHost = withoutWww(domain)
   return websiteHost !== "" && (host === websiteHost || host.endsWith(`.${websiteHost}`))
@@ -141,7 +143,7 @@ function referrerOf(text: string): Referrer {
   return { url: toStorableText(url.origin + url.pathname, maxReferrerLength), host, type }
 }
 
-/** In lower case, and without the final dot of a fully qualified name. */
+/** Returns the host in lower case, without `www.` and without the trailing dot of a fully qualified name. */
 function withoutWww(host: string): string {
   return host
     .toLowerCase()
@@ -153,7 +155,7 @@ function textOf(value: unknown): string {
   return typeof value === "string" ? value.trim() : ""
 }
 
-/** Cuts the text between two characters, and removes what SQLite cannot store as text. */
+/** Truncates the text without splitting a character, and removes what SQLite cannot store as text. */
 function toStorableText(text: string, maxLength: number): string {
   return cut(text, maxLength).replaceAll("\0", "").toWellFormed()
 }

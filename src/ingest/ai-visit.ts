@@ -9,14 +9,14 @@ import { readPageBody } from "./page-request.ts"
 import { type AiVisitInput, checkAiVisit } from "./page-schema.ts"
 import { pagePathOf } from "./page-text.ts"
 
-/** POST /ai-traffic: the server of a website reports a visit by an AI agent, which does not run the page script. */
+/** POST /ai-traffic. A website's server reports a visit by an AI agent, which does not run the page script. */
 export const aiVisitRoute: IngestRoute = { method: "POST", path: "/ai-traffic", handle: receive }
 
-/** Agents by the names in their user agents. If a user agent contains several names, the first one counts. */
+/** Names of agents in user agents. If a user agent contains several names, the first one counts. */
 const agents =
   /GPTBot|ChatGPT-User|OAI-SearchBot|ChatGPT Agent|ClaudeBot|Claude-User|Claude-SearchBot|Claude-Web|anthropic-ai|PerplexityBot|Perplexity-User|Google-Extended|Google-CloudVertexBot|Google-NotebookLM|GoogleAgent-Mariner|Gemini-Deep-Research|Googlebot|bingbot|Applebot-Extended|Applebot|Amazonbot|Bytespider|CCBot|cohere-ai|cohere-training-data-crawler|DuckAssistBot|DuckDuckBot|Diffbot|FacebookBot|meta-externalagent|meta-externalfetcher|meta-webindexer|MistralAI-User|YouBot|PetalBot|Timpibot|xAI-Bot|GrokBot|DeepSeekBot|Devin|Manus-User|NovaAct|PhindBot|Kagibot|LinerBot|AI2Bot|ICC-Crawler|Kangaroo Bot|omgilibot|ImagesiftBot/i
 
-/** The name of an agent as it is written above; "other" if it is unknown. */
+/** Returns the name of an agent as it is spelled above, or "other" if it is unknown. */
 function agentOf(userAgent: string): string {
   const [found] = agents.exec(userAgent) ?? []
   return agents.source.split("|").find((name) => name.toLowerCase() === found?.toLowerCase()) ?? "other"
@@ -35,7 +35,7 @@ async function receive(deps: IngestDeps, request: IngestRequest): Promise<Respon
   const { headers } = request.context.request
   const known = deps.registry.website(websiteId)
   if (known && !originAllowed(`https://${visit.host}`, known)) throw new RequestError("host_not_allowed")
-  // Servers send no Origin header. If there is one, a page sent the request, and its origin must be allowed.
+  // Servers do not send an Origin header. If there is one, a page sent the request, and its origin must be allowed.
   const origin = headers.get("origin")
   const website = pageWebsite(websiteId, origin ?? `https://${visit.host}`, deps.registry)
   const serialized = serializeProperties({

@@ -9,49 +9,49 @@ import { type Device, DeviceParser } from "./user-agent.ts"
 /** The sender of a request, derived from its headers and address. All items of a batch share it. */
 export type SenderContext = Device & GeoLocation
 
-/** The fields of an item that describe the browser. Each can be missing. */
+/** The fields of an item that describe the browser. All of them can be missing. */
 export type ClientInput = Readonly<Partial<Record<"language" | "timezone" | "screen_resolution", unknown>>>
 
 export interface ClientContextOptions {
   trustedProxies: TrustedNetworks
-  /**
-   * Header with the country of the client, such as CF-IPCountry; undefined: none. Used only if the peer is a trusted
-   * proxy.
-   */
+  /** Header with the country of the client, such as CF-IPCountry. Used only if the peer is a trusted proxy. */
   countryHeader: string | undefined
-  /** The file of --geo-db; undefined: the built-in country table. */
+  /** The file of --geo-db. Undefined to use the built-in country table. */
   geoFile: GeoTable | undefined
 }
 
-/** UTF-16 units of a language tag. RFC 5646 recommends buffers of 35 or more. */
+/** Maximum UTF-16 units of a language tag. RFC 5646 recommends buffers of 35 or more. */
 const maxLanguageLength = 35
-/** Languages whose canonical form is cached. A miss takes 2 µs. */
+/** Maximum languages in the cache of canonical forms. A miss takes 2 µs. */
 const maxCachedLanguages = 1_000
-/** Entries of the cache of contexts: about 2 MB. A miss takes 3 µs, and 2 µs more to look up its id. */
+/** Maximum entries in the cache of contexts. They take about 2 MB. A miss takes 3 µs, plus 2 µs to look up the id. */
 const maxCachedContexts = 2_000
 /** Width in CSS pixels of the largest iPad in portrait. Macs have no portrait screens this narrow. */
 const maxIpadWidth = 1_032
 
-/** Describes the client of a request. Neither the address nor the user agent is part of the result. */
+/** Describes the client of a request. The result contains neither the address nor the user agent. */
 export class ClientContexts {
   readonly #devices = new DeviceParser()
   readonly #languages = new LruCache<string>(maxCachedLanguages)
-  /** By sender and the fields of the item: the same object, whose id the store caches. */
+  /**
+   * Contexts by sender and fields of the item. The same key always returns the same object, because the store caches
+   * ids by object.
+   */
   readonly #contexts = new LruCache<ClientContext>(maxCachedContexts)
   readonly #options: ClientContextOptions
-  /** The built-in country table. Opened on first use: servers without pages save 8 MB. */
+  /** The built-in country table. Opened on first use, so that servers without pages save 8 MB. */
   #countries: GeoTable | undefined
 
   constructor(options: ClientContextOptions) {
     this.#options = options
   }
 
-  /** The part that all items of a request share. */
+  /** Returns the part of the context that all items of a request share. */
   sender(context: RequestContext): SenderContext {
     return { ...this.#devices.parse(context.request.headers), ...this.#locationOf(context) }
   }
 
-  /** The context of one item. Malformed values are left out. */
+  /** Returns the context of one item. Malformed values are left out. */
   clientContext(sender: SenderContext, item: ClientInput): ClientContext {
     const { language, timezone, screen_resolution } = item
     const key = JSON.stringify([sender, language, timezone, screen_resolution])
@@ -82,14 +82,14 @@ export class ClientContexts {
     return location?.country === country ? location : { country, region: "", city: "" }
   }
 
-  /** The canonical form without extensions, such as calendars; '' if it is not a BCP 47 tag. */
+  /** Returns the canonical form without extensions such as calendars. Empty if the value is not a BCP 47 tag. */
   #languageOf(value: unknown): string {
     if (typeof value !== "string") return ""
     return this.#languages.get(value.trim().slice(0, maxLanguageLength), canonicalLanguage)
   }
 }
 
-/** Apps also send the POSIX form, `de_DE`. */
+/** Returns the canonical form of a language. Apps also send the POSIX form, such as `de_DE`. */
 function canonicalLanguage(text: string): string {
   try {
     return new Intl.Locale(text.replaceAll("_", "-")).baseName
@@ -106,7 +106,10 @@ function screenOf(value: unknown): { width: number; height: number } | undefined
     : { width: Number(width), height: Number(height) }
 }
 
-/** Safari on an iPad claims to run on a Mac. It reports its screen in portrait, regardless of the orientation. */
+/**
+ * True for Safari on an iPad, which claims to run on a Mac. It reports its screen in portrait regardless of the
+ * orientation.
+ */
 function isIpad(sender: SenderContext, screen: { width: number; height: number } | undefined): boolean {
   if (sender.os_name !== "macOS" || sender.browser_name !== "Safari" || !screen) return false
   return screen.width < screen.height && screen.width <= maxIpadWidth

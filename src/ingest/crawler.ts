@@ -4,19 +4,19 @@ import { LruCache } from "./lru-cache.ts"
 /** HTTP tools that people use to send their own events. isbot classifies them as bots. */
 const httpTools =
   /^(?:curl|wget|httpie|xh|python-requests|python-urllib|python-httpx|aiohttp|httpx|postmanruntime|insomnia|bruno|paw|axios|got|node|node-fetch|undici|bun|deno|okhttp|go-http-client|java|apache-httpclient|guzzlehttp|php|ruby|faraday|rest-client|reqwest|ureq|hyper|dart|libwww-perl|powershell|databuddy)\b/i
-/** AI agents that fetch pages for a person. isbot does not know all of them. */
+/** AI agents that fetch pages for a person. isbot does not detect all of them. */
 const aiAgents =
   /chatgpt-user|oai-searchbot|gptbot|claude-user|claude-web|anthropic-ai|perplexity|cohere-ai|mistralai-user|google-extended|duckassist|meta-external/i
 
-/** Entries of the cache: at most 5 MB. A miss takes 10 µs. */
+/** Maximum entries in the cache. They take at most 5 MB. A miss takes 10 µs. */
 const maxCached = 5_000
 /**
- * UTF-16 units of a user agent that are matched. Browsers and crawlers send fewer, and matching the 16,000 of
- * a full header takes several ms.
+ * Maximum UTF-16 units of a user agent to match. Browsers and crawlers send fewer, and matching the 16,000 units of a
+ * full header takes several ms.
  */
 const maxInspectedLength = 512
 
-/** Detects known crawlers and AI agents, with a cache by user agent. User agents are never stored on disk. */
+/** Detects known crawlers and AI agents. Caches results by user agent, in memory only. */
 export class CrawlerCheck {
   readonly #cache = new LruCache<boolean>(maxCached)
 

@@ -9,10 +9,10 @@ import { originAllowed } from "./origin.ts"
 /** What authorizes a request to send events. */
 export type Credential =
   | { kind: "key"; key: Key }
-  /** `keyProblem`: why the key that was also sent is invalid. */
+  /** `keyProblem`: why the key is invalid, if one was also sent. */
   | { kind: "website"; websiteId: string; keyProblem: RejectionReason | undefined }
 
-/** The website id in the query string. The page script sends it as `client_id` in its unload beacon. */
+/** Returns the website id in the query string. The page script sends it as `client_id` in its unload beacon. */
 export function queryWebsiteId(url: string): string | undefined {
   const start = url.indexOf("?")
   if (start < 0) return undefined
@@ -21,8 +21,8 @@ export function queryWebsiteId(url: string): string | undefined {
 }
 
 /**
- * The website id that a page sends: in the query, or in the header that the page script sets. Throws
- * `client_id_missing`. API keys are ignored: anyone who can read the page could read them too.
+ * Returns the website id that a page sends in the query, or in the header that the page script sets. Throws
+ * `client_id_missing`. Ignores API keys, because anyone who can read the page could read them too.
  */
 export function pageCredential(request: Request): Credential & { kind: "website" } {
   const id = pageWebsiteId(request)
@@ -30,7 +30,7 @@ export function pageCredential(request: Request): Credential & { kind: "website"
   return { kind: "website", websiteId: canonicalWebsiteId(id), keyProblem: undefined }
 }
 
-/** The website id in the query, or in the header that the page script sets. */
+/** Returns the website id in the query, or in the header that the page script sets. */
 export function pageWebsiteId({ url, headers }: Request): string | undefined {
   return queryWebsiteId(url) || headers.get("databuddy-client-id") || undefined
 }
@@ -45,8 +45,8 @@ export function pageWebsite(id: string, origin: string | null, registry: Registr
 }
 
 /**
- * Returns the credential: a valid key, else the website id in the query, else that of the first event. Throws a 401
- * with the reason why the key is invalid, or a 403 if the key cannot send events.
+ * Returns the credential: a valid key, otherwise the website id in the query, otherwise the website id of the first
+ * event. Throws a 401 with the reason why the key is invalid, or a 403 if the key cannot send events.
  */
 export function credentialOf(
   keyLookup: { key?: Key; problem?: RejectionReason },
@@ -63,8 +63,8 @@ export function credentialOf(
 }
 
 /**
- * Returns the website of each event; undefined for events without a website. `ids`: the website id of each event.
- * Throws a 403 if the credential cannot write to one of them, otherwise a 404 if one of them does not exist.
+ * Returns the website of each event, or undefined for events without a website. `ids`: the website id of each event.
+ * Throws a 403 if the credential cannot write to one of the websites, or a 404 if one of them does not exist.
  */
 export function targetWebsites(
   ids: readonly (string | undefined)[],

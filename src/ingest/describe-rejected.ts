@@ -4,19 +4,19 @@ import type { RequestContext } from "../http/request-context.ts"
 import { allowedOriginOf, canonicalWebsiteId } from "../store/websites.ts"
 import { pageWebsiteId } from "./credential.ts"
 
-// Anyone can send a rejected request, so the size of its description is bounded.
+// Anyone can send requests that are rejected, so the size of a description is limited.
 
-/** Maximum number of events inspected: a mistake in one event is usually in all of them. */
+/** Maximum number of events to inspect. A mistake in one event is usually in all of them. */
 const maxInspectedEvents = 100
 const maxNames = 10
 const maxKeys = 30
-/** UTF-16 units of a name or key. */
+/** Maximum UTF-16 units of a name or key. */
 const maxLength = 64
 const maxIdLength = 255
-/** Maximum invalid fields. Once these are fixed, the next request shows the others. */
+/** Maximum invalid fields to list. Once these are fixed, the next request shows the others. */
 const maxFields = 3
 
-/** Describes a rejected request by names and keys. Values are omitted: they can be personal data or passwords. */
+/** Describes a rejected request by its names and keys. Omits values, because they can be personal data or passwords. */
 export function describeRejected(
   context: RequestContext,
   { path, hasEvents = false }: { path: string; hasEvents?: boolean },
@@ -33,7 +33,7 @@ export function describeRejected(
   if (inspected.length === 0) websites.add(queryId)
   for (const value of inspected) {
     const { properties, traits, websiteId, ...rest } = asObject(value)
-    // Lists of the page script use other names for these fields.
+    // The lists of the page script use other names for this field.
     const name = rest.name ?? rest.eventName ?? rest.metricName
     websites.add((typeof websiteId === "string" && websiteId) || queryId)
     if (events && typeof name === "string" && names.size < maxNames) names.add(truncate(name, maxLength))
@@ -45,8 +45,8 @@ export function describeRejected(
   return {
     at,
     path,
-    // A caller that is limited to one website sees the rejected requests of that website. These must not include names
-    // from other websites.
+    // A caller that is limited to a website sees its rejected requests, which must not include names from other
+    // websites.
     websiteId: websites.size === 1 ? idOf([...websites][0]) : null,
     reason,
     events: events?.length ?? null,
@@ -59,7 +59,7 @@ export function describeRejected(
   }
 }
 
-/** Returns an empty object for any other value. The cast only states that every key can be read. */
+/** Returns an empty object for a value that is not an object. The assertion only says that any key can be read. */
 function asObject(value: unknown): Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value)
     ? (value as Record<string, unknown>)
@@ -72,15 +72,15 @@ function idOf(websiteId: string | undefined): string | null {
 
 function originOf({ headers }: Request): string | null {
   const origin = headers.get("origin")
-  // Sandboxed frames and local files send "null".
+  // Sandboxed frames and local files send the origin "null".
   if (origin === null || origin === "null") return null
   const allowed = allowedOriginOf(origin)
   return allowed === undefined ? null : truncate(allowed, maxIdLength)
 }
 
 /**
- * Copies the start of a text without splitting a surrogate pair. A slice would keep the whole string, up to megabytes,
- * in memory.
+ * Copies the start of a text without splitting a surrogate pair. A slice would keep the whole string, which can have
+ * megabytes, in memory.
  */
 function truncate(text: string, limit: number): string {
   const copy = Buffer.from(text.slice(0, limit)).toString()

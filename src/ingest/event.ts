@@ -6,7 +6,7 @@ import type { EventRow } from "../store/events.ts"
 import { isUuid, type Website } from "../store/websites.ts"
 import { checkEvent, type EventInput } from "./schema.ts"
 
-/** An event that has passed all checks of the contract that depend only on the event. */
+/** An event that has passed all checks of the contract that depend on the event alone. */
 export interface CheckedEvent {
   input: EventInput
   /** Unix ms */
@@ -16,33 +16,34 @@ export interface CheckedEvent {
   properties: string | null
 }
 
-/** What the checks of an event depend on. */
+/** Inputs for the checks of an event. */
 export interface EventRules {
   /** Maximum number of events in a request. */
   maxEvents: number
   /** Unix ms, time of receipt. */
   now: number
-  /** As in `JsonBody`: true if no text can contain NUL or a lone surrogate. Default: false, which checks each text. */
+  /** As in `JsonBody`, true if no text can contain NUL or a lone surrogate. By default, each text is checked. */
   isPlain?: boolean
   /** True if a website with exactly this id exists, paused or not. */
   isRegistered: (websiteId: string) => boolean
 }
 
-/** 2000-01-01, Unix ms. Earlier timestamps are in seconds, or come from a clock that was never set. */
+/** 2000-01-01 in Unix ms. Earlier timestamps are probably in seconds or from a clock that was never set. */
 const earliest = Date.UTC(2000, 0, 1)
 /** Maximum ms by which a client's clock can be ahead. */
 const maxClockAhead = 3_600_000
 const maxKeyLength = 128
-/** UTF-8 bytes of the serialized properties. */
+/** Maximum UTF-8 bytes of the serialized properties. */
 const maxPropertyBytes = 32_768
 /**
- * Values in properties. Each takes at least two bytes, itself and a comma, so more cannot fit into `maxPropertyBytes`.
+ * Maximum values in properties. Each takes at least two bytes (itself and a comma), so more would not fit into
+ * `maxPropertyBytes`.
  */
 const maxValues = maxPropertyBytes / 2
 const tooLarge = `must be at most ${maxPropertyBytes} bytes of JSON`
 /**
- * Levels of objects and arrays in `properties`, including itself: far below the limit of SQLite's JSON functions
- * (1,000).
+ * Maximum levels of objects and arrays in `properties`, including itself. This is far below the limit of SQLite's JSON
+ * functions (1,000).
  */
 const maxDepth = 64
 /** Maximum UTF-8 bytes of a UTF-16 unit. */
@@ -65,7 +66,7 @@ export function readEvents(body: unknown, rules: EventRules): CheckedEvent[] {
   return runToEnd(readEventsInSteps(body, rules))
 }
 
-/** Like `readEvents`, in one step per event. */
+/** Like `readEvents`, but in one step per event. */
 export function* readEventsInSteps(body: unknown, rules: EventRules): Generator<void, CheckedEvent[]> {
   const isBatch = Array.isArray(body)
   const list = isBatch ? body : [body]
@@ -115,7 +116,10 @@ function readEvent(value: unknown, rules: EventRules): CheckedEvent | FieldError
 
 export const plainTextError = "must not contain NUL or half of a surrogate pair"
 
-/** False for NUL, which ends a string in SQLite's tools, and for lone surrogates, which UTF-8 cannot encode. */
+/**
+ * Returns false if the text contains NUL, which ends a string in SQLite's tools, or a lone surrogate, which UTF-8
+ * cannot encode.
+ */
 export function isPlainText(text: string): boolean {
   return text.isWellFormed() && !text.includes("\0")
 }
@@ -126,13 +130,13 @@ function readTimestamp(timestamp: number | string | undefined, now: number): num
   return isAcceptedTime(ts, now) ? ts : undefined
 }
 
-/** True if an event received at `now` can have the time `ts`; both in Unix ms. */
+/** True if an event received at `now` can have the time `ts`. Both are in Unix ms. */
 export function isAcceptedTime(ts: number, now: number): boolean {
   return ts >= earliest && ts <= now + maxClockAhead
 }
 
 /**
- * Serializes properties as a row stores them. Returns a string with the error if they are invalid. `isPlain`: as in
+ * Serializes properties in the format of a row. Returns an error message if they are invalid. `isPlain`: as in
  * `JsonBody`.
  */
 export function serializeProperties(
@@ -152,8 +156,8 @@ export function serializeProperties(
   if (error) return error
   const keys = JSON.stringify(names)
   const values = JSON.stringify(Object.values(properties)).slice(1, -1)
-  // The length of the whole object in UTF-16 units. The brackets around the keys become braces, and the commas between
-  // keys become colons; one more colon follows the last key.
+  // The length of the whole object in UTF-16 units. The brackets around the keys become braces, the commas between keys
+  // become colons, and one more colon follows the last key.
   const units = names.length === 0 ? 2 : keys.length + values.length + 1
   if (!alwaysFits(units)) {
     const bytes = units - keys.length - values.length + Buffer.byteLength(keys) + Buffer.byteLength(values)
@@ -163,12 +167,12 @@ export function serializeProperties(
   return areKeysPlain ? { keys, properties: values } : { keys: "", properties: JSON.stringify(properties) }
 }
 
-/** True if an object of this many UTF-16 units is never too large, whatever its characters. */
+/** True if an object of this many UTF-16 units is never too large, regardless of its characters. */
 export function alwaysFits(units: number): boolean {
   return units * bytesPerUnit <= maxPropertyBytes
 }
 
-/** Describes what is invalid in a value; undefined if it is valid. Adds to `count.values`. */
+/** Describes what is invalid in a value, or returns undefined if it is valid. Adds to `count.values`. */
 function valueError(value: unknown, depth: number, count: { values: number }): string | undefined {
   if (typeof value === "number")
     return Number.isFinite(value) ? undefined : "must hold numbers that fit a double"
@@ -226,12 +230,12 @@ export function shouldHashVisitor(
   return requested === true || website?.anonymize === "daily"
 }
 
-/** Converts the field "1.", which is the whole second event, to "1". */
+/** Converts the field "1.", which stands for the whole second event, to "1". */
 export function trimDot(field: string): string {
   return field.endsWith(".") ? field.slice(0, -1) : field
 }
 
-/** Creates `invalid_shape`. Omits errors of the whole body, which have no field name. */
+/** Creates an `invalid_shape` error. Omits errors of the whole body, because they have no field name. */
 export function invalidBody(errors: readonly FieldError[]): RequestError {
   const fields = errors.filter((error) => error.field !== "").slice(0, maxFieldErrors)
   return new RequestError("invalid_shape", fields.length > 0 ? { fields } : {})

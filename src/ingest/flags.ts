@@ -1,8 +1,8 @@
 import type { IngestRoute } from "./handle.ts"
 
 /**
- * GET /public/v1/flags/bulk: this server has no feature flags. The empty list lets clients use their defaults
- * immediately.
+ * GET /public/v1/flags/bulk. This server has no feature flags, so it returns an empty list, and clients use their
+ * defaults immediately.
  */
 export const flagsRoute: IngestRoute = {
   method: "GET",

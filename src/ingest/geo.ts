@@ -13,7 +13,7 @@ export type GeoLocation = Pick<ClientContext, "country" | "region" | "city">
 
 export const unknownLocation: GeoLocation = { country: "", region: "", city: "" }
 
-/** The codes of ISO 3166-1 alpha-2, and XK for Kosovo, to which ISO assigns no code. */
+/** The codes of ISO 3166-1 alpha-2, and XK for Kosovo, which has no ISO code. */
 const countries: ReadonlySet<string> = new Set(
   (
     "AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY BZ CA CC CD CF CG CH " +
@@ -26,7 +26,7 @@ const countries: ReadonlySet<string> = new Set(
 )
 
 /**
- * IPv4 networks that belong to no country: private, shared, local, reserved, multicast and documentation
+ * IPv4 networks that do not belong to a country: private, shared, local, reserved, multicast and documentation
  * networks.
  */
 const specialNetworks = [
@@ -48,10 +48,13 @@ const specialNetworks = [
 /** Public IPv6 addresses are in 2000::/3, except for the documentation network 2001:db8::/32. */
 const publicIpv6 = /^(?!2001:0?db8:)[23][\da-f]{3}:/i
 
-/** UTF-16 units of a region or city. The longest names have 60. */
+/** Maximum UTF-16 units of a region or city. The longest names have 60. */
 const maxNameLength = 128
 
-/** The upper-case ISO code of a country; '' for anything else, such as Cloudflare's XX (unknown) and T1 (Tor). */
+/**
+ * Returns the upper-case ISO code of a country. Empty for anything else, such as Cloudflare's XX (unknown) and T1
+ * (Tor).
+ */
 export function countryOf(code: unknown): string {
   const country = typeof code === "string" ? code.trim().toUpperCase() : ""
   return countries.has(country) ? country : ""
@@ -72,8 +75,8 @@ export class GeoTable {
   }
 
   /**
-   * The location of an address; unknown for private addresses and for text that is not an address. Takes 3 µs, so it is
-   * not cached.
+   * Returns the location of an address. It is unknown for private addresses and for text that is not an address. Not
+   * cached, because a lookup takes only 3 µs.
    */
   find(text: string): GeoLocation {
     const address = isIP(text) === 4 ? text : ipv4Of(normalizeAddress(text).replace(/%.*$/, ""))
@@ -81,7 +84,7 @@ export class GeoTable {
     try {
       return locationOf(this.#reader.get(address))
     } catch {
-      return unknownLocation // this part of the file is damaged: store the event without a country
+      return unknownLocation // This part of the file is damaged. The event is stored without a country.
     }
   }
 }
@@ -94,7 +97,7 @@ function isPublic(address: string): boolean {
   return specialNetworks.every(({ shift, prefix }) => number >>> shift !== prefix)
 }
 
-/** The 32 bits of an IPv4 address as a number. */
+/** Returns the 32 bits of an IPv4 address as a number. */
 function numberOf(address: string): number {
   return address.split(".").reduce((number, part) => (number << 8) | Number(part), 0)
 }
@@ -109,7 +112,10 @@ function ipv4Of(address: string): string {
     .join(".")
 }
 
-/** Reads a record in the layout of MaxMind and DB-IP (names in objects) or of IPinfo and ip-location-db (strings). */
+/**
+ * Reads a record in the layout of MaxMind and DB-IP, where names are in objects, or of IPinfo and ip-location-db, where
+ * they are strings.
+ */
 function locationOf(found: unknown): GeoLocation {
   const record = objectOf(found)
   const [subdivision] = Array.isArray(record.subdivisions) ? record.subdivisions : []
@@ -150,8 +156,8 @@ export function openGeoFile(path: string): GeoTable {
 }
 
 /**
- * Opens the built-in country table: 8 MB of memory, 2 ms. Its data is geo-whois-asn-country of ip-location-db
- * (CC0).
+ * Opens the built-in country table, which takes 8 MB of memory and 2 ms. Its data is geo-whois-asn-country from
+ * ip-location-db (CC0).
  */
 export function openCountryTable(): GeoTable {
   return new GeoTable(readFileSync(countryTable))

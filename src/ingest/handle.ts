@@ -25,13 +25,13 @@ import { errorResponse, ingestHeaders } from "./responses.ts"
 export interface IngestDeps extends AuthFailureDeps, BodyDeps, RejectedBytesDeps {
   registry: Registry
   batcher: Pick<Batcher, "submit">
-  /** False if the row would count against the quota for new names. */
+  /** Returns false if the row would count against the quota for new names. */
   isKnownName: (row: EventRow) => boolean
   profiles: Profiles
   /** Counts requests by key, and by website id and address. */
   limiter: RateLimiter
   crawlers: CrawlerCheck
-  /** Describes the clients of pages: browser, country, language. */
+  /** Determines the browser, country and language of pages' clients. */
   clients: ClientContexts
   /** Determines where the visitors of pages came from. */
   acquisitions: AcquisitionContexts
@@ -50,14 +50,16 @@ export interface IngestSettings {
   maxEvents: number
   /** Maximum bytes of a body after decompression. */
   maxBodyBytes: number
-  /** Requests a minute for one website id from one address; 0: unlimited, including events and bytes. */
+  /** Maximum requests per minute for one website id from one address. 0 means unlimited, including events and bytes. */
   rateLimit: number
-  /** Events a minute for one website id from one address; 0: unlimited. */
+  /** Maximum events per minute for one website id from one address. 0 means unlimited. */
   rateLimitEvents: number
-  /** Bytes of bodies a minute after decompression, for one website id from one address; 0: unlimited. */
+  /**
+   * Maximum bytes of bodies per minute, after decompression, for one website id from one address. 0 means unlimited.
+   */
   rateLimitBytes: number
   trustedProxies: TrustedNetworks
-  /** Prefix under which all ingestion routes are also served, such as /e; '': none. */
+  /** Prefix under which all ingestion routes are also served, such as /e. Empty for none. */
   ingestPath: string
 }
 
@@ -67,7 +69,7 @@ export interface IngestRequest {
   context: RequestContext
   /** Unix ms, time of receipt. */
   now: number
-  /** Headers of the response, to which the handler can add. */
+  /** Headers of the response. The handler can add more. */
   headers: Record<string, string>
 }
 
@@ -85,7 +87,7 @@ export interface IngestRoute {
 }
 
 /**
- * Runs the handler of an ingestion route. Checks the limit on rejected bytes first; errors become responses and are
+ * Runs the handler of an ingestion route after checking the limit on rejected bytes. Errors become responses and are
  * recorded. Throws only if no request id can be created.
  */
 export function handleIngest(
@@ -125,13 +127,16 @@ async function respond(
   }
 }
 
-/** The account that rejected bytes count against; undefined without a valid key. */
+/** Returns the account that rejected bytes count against, or undefined if there is no valid key. */
 function keyAccountOf({ registry, now }: IngestDeps, { request }: RequestContext): string | undefined {
   const { key } = readKey(request.headers, registry, now())
   return key && `key ${key.id}`
 }
 
-/** Records a rejected request for the owner. Logs the website only if it exists: other ids are untrusted input. */
+/**
+ * Records a rejected request for the website's owner. Logs the website id only if it exists, because other ids are
+ * untrusted input.
+ */
 export function recordRejected(
   { rejectedRequests, registry, now }: IngestDeps,
   context: RequestContext,
@@ -144,7 +149,7 @@ export function recordRejected(
   rejectedRequests.add(rejected, { request_id: headers["x-request-id"], website })
 }
 
-/** Applies the rate limit of the credential: of a key, or of a website id and address. */
+/** Applies the rate limit of the key, or of the website id and address. */
 export function enforceCredentialLimit(
   deps: IngestDeps,
   { context, now, headers }: IngestRequest,
@@ -175,7 +180,8 @@ export interface RequestSize {
 }
 
 /**
- * Returns how many requests a request counts as: its largest share of the limits on events and bytes, and at least 1.
+ * Returns how many requests a request counts as. This is its largest share of the limits on events and bytes, but at
+ * least 1.
  */
 function requestCost(
   { events, bytes }: RequestSize,

@@ -3,7 +3,7 @@ import { fieldErrors } from "../http/validation.ts"
 import { invalidBody, isPlainText, plainTextError } from "./event.ts"
 import { checkIdentify, type IdentifyInput } from "./schema.ts"
 
-/** UTF-8 bytes of the serialized traits. */
+/** Maximum UTF-8 bytes of the serialized traits. */
 const maxTraitBytes = 2_048
 
 /**
@@ -15,7 +15,7 @@ const columnTraits = ["email", "name", "username"] as const
 export function readIdentity(body: unknown): IdentifyInput {
   const errors = checkIdentify.accepts(body) ? identityErrors(body) : fieldErrors(checkIdentify, body)
   if (errors.length > 0) throw invalidBody(errors)
-  // Checked above. TypeBox's own type lacks the traits.
+  // Checked above. Asserted because TypeBox's own type lacks the traits.
   return body as IdentifyInput
 }
 

@@ -2,10 +2,10 @@
 const maxKeyLength = 512
 
 /**
- * Caches values by key, at most `capacity` of them, in two generations: the older one is dropped when the newer one
- * holds half of the capacity. So the most recently used `capacity / 2` keys are always found. Finding a key of the
- * newer generation changes nothing; to move a key to the end of a Map at each use would take ten times as long. Keys
- * come from requests, so an entry takes at most 1 KB in addition to its value.
+ * Caches at most `capacity` values by key, in two generations. When the newer generation reaches half of the capacity,
+ * the older one is dropped. The most recently used `capacity / 2` keys are therefore always found. Finding a key in the
+ * newer generation changes nothing. Moving a key to the end of a Map at each use would take ten times as long. Keys
+ * come from requests, so their length is limited, and an entry takes at most 1 KB in addition to its value.
  */
 export class LruCache<Value> {
   #newer = new Map<string, Value>()
@@ -14,7 +14,8 @@ export class LruCache<Value> {
   constructor(readonly capacity: number) {}
 
   /**
-   * The value of `key`, computed if it is not cached. Values with keys of more than 512 UTF-16 units are not cached.
+   * Returns the value of `key`, and computes it if it is not cached. Values with keys of more than 512 UTF-16 units are
+   * not cached.
    */
   get(key: string, compute: (key: string) => Value): Value {
     if (key.length > maxKeyLength) return compute(key)

@@ -1,5 +1,5 @@
 declare module "*.mmdb" {
-  /** Path of the file; in a binary, of its embedded copy. */
+  /** Path of the file, or of its embedded copy in a binary. */
   const path: string
   export default path
 }

@@ -1,8 +1,8 @@
 import { appOriginOf, hostOf, isLoopback, type Website } from "../store/websites.ts"
 
 /**
- * True if pages of `origin` can send events to a website: for its domain, subdomains and allowed origins, and for
- * loopback hosts.
+ * True if pages of `origin` can send events to a website. This applies to its domain, subdomains and allowed origins,
+ * and to loopback hosts.
  */
 export function originAllowed(origin: string | null, { domain, allowedOrigins }: Website): boolean {
   if (origin === null) return allowedOrigins.length === 0

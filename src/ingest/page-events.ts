@@ -29,9 +29,9 @@ export interface ListRoute {
   /** `type` of the response. */
   type: string
   items: ItemType
-  /** Items in a request. */
+  /** Maximum items in a request. */
   maxItems: number
-  /** Bytes of a body after decompression. */
+  /** Maximum bytes of a body after decompression. */
   maxBytes: number
 }
 
@@ -54,7 +54,7 @@ export const listRoutes = {
   },
 } as const satisfies Record<string, ListRoute>
 
-/** Items of POST /batch. */
+/** Maximum items of POST /batch. */
 export const maxBatchItems = 100
 
 /** `POST /`, `POST /batch` and the lists. */
@@ -109,8 +109,8 @@ export async function store(
 }
 
 /**
- * Accepts items individually. The response has a result for each, in order; its status is 200 even if every item is
- * invalid.
+ * Accepts items individually. The response has a result for each item, in order. Its status is 200 even if every item
+ * is invalid.
  */
 async function receiveBatch(deps: IngestDeps, request: IngestRequest): Promise<Response> {
   const body = await readPageBody(deps, request)
@@ -138,8 +138,8 @@ async function receiveBatch(deps: IngestDeps, request: IngestRequest): Promise<R
 }
 
 /**
- * Stores the items of a batch. If they exceed the quota for new names, stores those whose names are known, so that page
- * views are not lost too, and returns the others.
+ * Stores the items of a batch. If they exceed the quota for new names, stores only the items with known names, so that
+ * page views are not lost, and returns the others.
  */
 async function storeBatch(
   { batcher, isKnownName }: IngestDeps,
@@ -189,7 +189,7 @@ export const itemErrors = {
 } as const
 type ItemError = keyof typeof itemErrors
 
-/** Maximum UTF-16 units of an unknown type or an invalid eventId that is repeated in the response. */
+/** Maximum UTF-16 units of an unknown type or invalid eventId to repeat in the response. */
 const maxEcho = 512
 
 function resultOf({ value, type, item }: ReadItem, rejected: ReadonlySet<PageItem>): ItemResult {
@@ -216,7 +216,7 @@ function fieldsOf(value: unknown): { type?: unknown; eventId?: unknown } {
   return typeof value === "object" && value !== null ? value : {}
 }
 
-/** Lists invalid items of an accepted batch among the rejected requests. */
+/** Records invalid items of an accepted batch as rejected requests. */
 function recordInvalidItems(
   deps: IngestDeps,
   { context, route, headers }: IngestRequest,
@@ -231,7 +231,7 @@ function recordInvalidItems(
   if (invalid.length === read.length) countRejectedBytes(deps, context, error)
 }
 
-/** Lists the items whose names exceed the quota among the rejected requests. */
+/** Records items whose names exceed the quota as rejected requests. */
 function recordNewNames(
   deps: IngestDeps,
   { context, route, headers }: IngestRequest,

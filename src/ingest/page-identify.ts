@@ -19,7 +19,7 @@ import { checkPageIdentity, type PageIdentityInput } from "./page-schema.ts"
  * - A link by a key replaces the claimed links of the visitor.
  */
 
-/** Maximum number of requests a minute for one website id from one address. */
+/** Maximum requests per minute for one website id from one address. */
 const rateLimit = 60
 
 /** True for a request that has no key and names its website in the same way as the page script. */
@@ -36,8 +36,8 @@ export async function identifyFromPage(deps: IngestDeps, request: IngestRequest)
   const { profileId, anonymousId, anonymizeVisitorIds, traits } = readPageIdentity(body.value)
   const website = authorizePage(deps, request, { events: 0, bytes: body.size })
   const { limiter, profiles, settings } = deps
-  // Applies even with --rate-limit 0, which is meant for servers behind another rate limiter: unlike names,
-  // profiles have no daily quota.
+  // Applies even with --rate-limit 0, which is meant for servers behind another rate limiter, because profiles have no
+  // daily quota, unlike names.
   const name = `identify ${website.rid} ${addressOf(context, settings.trustedProxies)}`
   enforceRateLimit(limiter.take(name, rateLimit), headers)
   if (!website.pageIdentify) throw new RequestError("page_identify_off")
@@ -58,6 +58,6 @@ function readPageIdentity(body: unknown): PageIdentityInput {
     ? identityErrors(body)
     : fieldErrors(checkPageIdentity, body)
   if (errors.length > 0) throw invalidBody(errors)
-  // Checked above. TypeBox's own type lacks the traits.
+  // Checked above. Asserted because TypeBox's own type lacks the traits.
   return body as PageIdentityInput
 }

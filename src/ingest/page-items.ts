@@ -28,7 +28,7 @@ import {
 } from "./page-schema.ts"
 import { cut, type PageAddress, type PageAddresses, pagePathOf, sizeOf } from "./page-text.ts"
 
-/** An item of the page script that has passed all checks that depend only on the item. */
+/** An item of the page script that has passed all checks that depend on the item alone. */
 export interface PageItem {
   kind: EventKind
   name: string
@@ -65,7 +65,7 @@ interface Description {
   kind: EventKind
   name: string
   path: string | null
-  /** Stored with the properties of the sender, unless null, undefined or ''. Their names are reserved. */
+  /** Properties that are stored with the sender's, unless they are null, undefined or ''. Their names are reserved. */
   builtIn?: Record<string, string | number | null | undefined>
   visit?: VisitInput
 }
@@ -88,7 +88,7 @@ export interface ItemType {
 /** Strings that are stored in columns, where NUL ends a string and lone surrogates are lost. */
 const columnFields = ["name", "eventName", "eventId", "anonymousId", "sessionId", "profileId"] as const
 
-/** `describe` returns an error if a field is invalid in a way that the schema cannot express. */
+/** Creates an item type. `describe` returns an error if a field is invalid in a way that the schema cannot express. */
 function itemType<Schema extends TObject>(
   schema: Schema,
   describe: (input: Static<Schema>, pageAddresses: PageAddresses) => Description | FieldError,
@@ -99,7 +99,7 @@ function itemType<Schema extends TObject>(
     read: (value, rules) => {
       if (!check.accepts(value)) return fieldErrors(check, value)
       const described = describe(value, rules.pageAddresses)
-      // Every schema has these fields, but TypeScript cannot tell for a type parameter.
+      // Asserted because every schema has these fields, which TypeScript cannot infer from a type parameter.
       const common = value as CommonInput
       const errors: FieldError[] = rules.isPlain ? [] : columnTextErrors(value)
       const ts = common.timestamp ?? rules.now
@@ -126,9 +126,8 @@ function columnTextErrors(value: object): FieldError[] {
 }
 
 /**
- * Adds the built-in properties to those of the sender. Their names are reserved, so a value from the sender is never
- * used, even if the built-in value is missing. If all properties together are too large, those of the sender are left
- * out.
+ * Adds the built-in properties to the sender's. Their names are reserved, so a sender's value is never used, even if
+ * the built-in value is missing. If all properties together are too large, the sender's are left out.
  */
 function serialize(
   sent: object | null | undefined,
@@ -157,12 +156,14 @@ function serialize(
   if (typeof alone === "string") return alone
   const present = Object.fromEntries(Object.entries(builtIn).filter(([, value]) => !isMissing(value)))
   const serializedBuiltIn = serializeProperties(present, isPlain)
-  // The built-in properties alone are too large only if they contain many control characters, which JSON
-  // escapes.
+  // The built-in properties alone are only too large if they contain many control characters, which JSON escapes.
   return typeof serializedBuiltIn === "string" ? serializeProperties(undefined) : serializedBuiltIn
 }
 
-/** Serializes built-in properties alone, as nearly every page view has them. Undefined if they can be too large. */
+/**
+ * Serializes built-in properties alone, because nearly every page view has only these. Returns undefined if they might
+ * be too large.
+ */
 function serializeBuiltIn(
   builtIn: NonNullable<Description["builtIn"]>,
 ): Exclude<ReturnType<typeof serializeProperties>, string> | undefined {
@@ -185,7 +186,7 @@ const isMissing = (value: unknown): value is null | undefined | "" =>
 
 const cutOf = (text: string | null | undefined, limit: number) => text && cut(text, limit)
 
-/** The properties of page events and outgoing links that describe the page. */
+/** Returns the properties of page events and outgoing links that describe the page. */
 function pageProperties(input: PageEventInput | OutgoingLinkInput, page: PageAddress | undefined) {
   return {
     title: cutOf(input.title, textLimits.title),
@@ -201,7 +202,7 @@ function pageProperties(input: PageEventInput | OutgoingLinkInput, page: PageAdd
   }
 }
 
-/** Names that the page script reserves; events with other names are custom. */
+/** Names that the page script reserves. Events with other names are custom. */
 const pageKinds: Readonly<Record<string, EventKind>> = { screen_view: "page_view", page_exit: "page_exit" }
 
 const pageEvents = itemType(pageEventSchema, (input, pageAddresses) => {
@@ -305,7 +306,7 @@ export const pageItemTypes = { track: pageEvents, outgoing_link: outgoingLinks }
 
 export type PageItemType = keyof typeof pageItemTypes
 
-/** The type of an item of / and /batch; undefined if it is unknown. */
+/** Returns the type of an item of / or /batch, or undefined if it is unknown. */
 export function pageItemTypeOf(value: unknown): PageItemType | undefined {
   const type = typeof value === "object" && value !== null && "type" in value ? value.type : undefined
   if (type === undefined || type === null) return "track"

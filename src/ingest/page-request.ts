@@ -8,7 +8,7 @@ import { shouldHashVisitor } from "./event.ts"
 import { enforceCredentialLimit, type IngestDeps, type IngestRequest, type RequestSize } from "./handle.ts"
 import type { PageItem } from "./page-items.ts"
 
-/** Bytes of a body from a page, after decompression. */
+/** Maximum bytes of a body from a page, after decompression. */
 export const maxPageBodyBytes = 1_048_576
 
 /** Reads the body of a request from a page. `maxBytes`: the limit of the route, which --max-body can lower. */
@@ -25,7 +25,7 @@ export async function readPageBody(
 }
 
 /**
- * Returns the website of a request from a page, after applying the rate limit and checking the origin. Throws
+ * Applies the rate limit to a request from a page, checks its origin, and returns the website. Throws
  * `client_id_missing`, `rate_limited`, `origin_not_allowed`, `client_id_unknown` or `client_id_paused`, in this order.
  */
 export function authorizePage(deps: IngestDeps, request: IngestRequest, size: RequestSize): Website {
@@ -35,8 +35,8 @@ export function authorizePage(deps: IngestDeps, request: IngestRequest, size: Re
 }
 
 /**
- * The origin of the page. When browsers request an image, such as the pixel, they send no Origin header. They send a
- * Referer header, which contains at least the origin.
+ * Returns the origin of the page. Browsers do not send an Origin header when they request an image such as the pixel,
+ * but they send a Referer header that contains at least the origin.
  */
 function originOf({ method, headers }: Request): string | null {
   const origin = headers.get("origin")
@@ -66,8 +66,7 @@ export function pageRows(
     anonymousId: common.anonymousId || null,
     hashVisitor: shouldHashVisitor(common.anonymizeVisitorIds ?? "auto", website),
     sessionId: common.sessionId || null,
-    // An item that names a profile identifies its visitor, which the website can forbid. The event is stored either
-    // way.
+    // An item with a profile identifies its visitor, which the website can forbid. The event is stored in any case.
     profileId: website.pageIdentify ? common.profileId || null : null,
     path,
     viaKey: 0,
@@ -80,7 +79,9 @@ export function pageRows(
   }))
 }
 
-/** Reuses the last context while the fields are the same: nearly all requests have items of a single browser. */
+/**
+ * Reuses the last context while the fields are the same, because nearly all requests have items from a single browser.
+ */
 function cacheLastContext(
   contextOf: (input: ClientInput) => ClientContext,
 ): (input: ClientInput) => ClientContext {

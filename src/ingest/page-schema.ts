@@ -6,8 +6,8 @@ import { type IdentifyInput, traitsSchema } from "./schema.ts"
 // `expected` completes the error message "<field> …". Unknown fields are ignored.
 
 /**
- * UTF-16 units after which strings that describe the page or the visit are cut. A long string is no reason to lose the
- * view.
+ * Strings that describe the page or the visit are cut after this many UTF-16 units, because a long string is no reason
+ * to lose the view.
  */
 export const textLimits = {
   title: 512,
@@ -177,9 +177,9 @@ const pathname = requiredText(2_048, "Path of the page, or its URL")
 
 export const acceptedVitals = ["FCP", "LCP", "CLS", "INP", "TTFB", "FPS"] as const
 
-/** ms: an hour. */
+/** An hour in ms. */
 const maxVital = 3_600_000
-/** Maximum of CLS, a ratio that is seldom above 1. */
+/** Maximum of CLS, a ratio that is rarely above 1. */
 export const maxLayoutShift = 100
 
 export const vitalSchema = object({
@@ -212,7 +212,7 @@ export const errorSchema = object({
 
 /** Maximum of a counter in an engagement report. */
 const maxCount = 65_535
-/** Seconds: a week. */
+/** A week in seconds. */
 const maxSpan = 604_800
 
 export const exitTypes = ["navigation", "spa", "hidden", "unload"] as const

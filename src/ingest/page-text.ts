@@ -3,21 +3,21 @@ import { LruCache } from "./lru-cache.ts"
 const maxPathLength = 2_048
 const sizePattern = /^\d{1,5}x\d{1,5}$/
 
-/** What is stored of the URL of a page. */
+/** The parts of a page's URL that are stored. */
 export interface PageAddress {
   /** As returned by `pagePath`. */
   path: string
   hostname: string
-  /** The query with its question mark; '' without one. */
+  /** The query with its question mark, or ''. */
   search: string
 }
 
-/** Entries of the cache: about 1 MB with the usual addresses, at most 10 MB. A miss takes 2 µs. */
+/** Maximum entries in the cache. They take about 1 MB with ordinary addresses, and at most 10 MB. A miss takes 2 µs. */
 const maxCachedAddresses = 2_000
-/** Cached for a text that is not an address. */
+/** Cached for text that is not an address. */
 const noAddress: PageAddress = { path: "", hostname: "", search: "" }
 
-/** Parses the URLs of pages. Caches them, because most views are of few pages. */
+/** Parses the URLs of pages. Caches the results, because most views are of a few pages. */
 export class PageAddresses {
   readonly #cache = new LruCache<PageAddress>(maxCachedAddresses)
 
@@ -40,8 +40,8 @@ function pageUrlOf(text: string): URL | undefined {
 }
 
 /**
- * Parses the page of an item, which is sent as a path or as a URL, and returns the path to store. Replaces characters
- * that a column cannot hold, so that the item is not lost.
+ * Parses the page of an item, which can be a path or a URL, and returns the path to store. Replaces characters that a
+ * column cannot store, so that the item is not lost.
  */
 export function pagePathOf(text: string): string {
   return pagePath(pageUrlOf(text)?.pathname ?? columnText(text.replace(/[?#].*$/s, "")))
@@ -56,14 +56,14 @@ function pagePath(pathname: string): string {
   return cut(withoutFinalSlashes(decoded(pathname)), maxPathLength) || "/"
 }
 
-/** A loop instead of a regular expression, which would take quadratic time for many slashes. */
+/** Uses a loop, because a regular expression would take quadratic time for many slashes. */
 function withoutFinalSlashes(path: string): string {
   let end = path.length
   while (path.charAt(end - 1) === "/") end--
   return path.slice(0, end)
 }
 
-/** Decodes a path. Returns it unchanged if it cannot be decoded, or if a column cannot hold the result. */
+/** Decodes a path. Returns it unchanged if it cannot be decoded or if a column cannot store the result. */
 function decoded(pathname: string): string {
   if (!pathname.includes("%")) return pathname
   try {
@@ -74,14 +74,14 @@ function decoded(pathname: string): string {
   }
 }
 
-/** The first `limit` UTF-16 units, without half of a surrogate pair at the end. */
+/** Returns the first `limit` UTF-16 units of a text, without half a surrogate pair at the end. */
 export function cut(text: string, limit: number): string {
   if (text.length <= limit) return text
   const isSplit = /[\ud800-\udbff]/.test(text.charAt(limit - 1))
   return text.slice(0, isSplit ? limit - 1 : limit)
 }
 
-/** '' if the text is not a size such as 1280x720. */
+/** Returns a size such as 1280x720 unchanged, and '' for other text. */
 export function sizeOf(text: string | null | undefined): string {
   return text && sizePattern.test(text) ? text : ""
 }

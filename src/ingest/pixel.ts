@@ -15,8 +15,8 @@ export const pixelTypes: Readonly<Record<string, ItemType>> = {
 }
 
 /**
- * GET /px.jpg, the pixel mode of the page script: one item in the query string. Pages without scripts can use it as an
- * image.
+ * GET /px.jpg, the pixel mode of the page script, takes one item in the query string. Pages without scripts can use it
+ * as an image.
  */
 export const pixelRoute: IngestRoute = {
   method: "GET",
@@ -67,8 +67,8 @@ function pixel(headers: Record<string, string>): Response {
 }
 
 /**
- * Responds with the image even if the item was rejected: a broken image would show on the page. An error that
- * a retry can fix keeps its status.
+ * Responds with the image even if the item was rejected, because the page would show a broken image otherwise. An error
+ * that a retry can fix keeps its status.
  */
 function pixelErrorResponse(error: unknown, headers: Record<string, string>): Response {
   const rejection = toRequestError(error)
@@ -79,10 +79,10 @@ function pixelErrorResponse(error: unknown, headers: Record<string, string>): Re
   return response
 }
 
-/** Objects without a prototype, so that a key such as __proto__ is like any other. */
+/** Objects without a prototype, so that a key such as __proto__ is treated like any other. */
 type Nested = { [key: string]: string | Nested }
 
-/** Parses a query in which `a[b]=c` is the field b of a. If a field has several values, the last one wins. */
+/** Parses a query in which `a[b]=c` sets the field b of a. If a field has several values, the last one wins. */
 function nestedQuery(parameters: URLSearchParams): Nested {
   const query: Nested = Object.create(null)
   for (const [name, value] of parameters) {
@@ -114,7 +114,7 @@ function coerceFields(query: Nested, { schema }: ItemType): Record<string, unkno
   return fields
 }
 
-/** JSON Schema types of a field. */
+/** Returns the JSON Schema types of a field. */
 function typesOf({ type, anyOf = [] }: TSchema): unknown[] {
   return [type, ...anyOf.flatMap(typesOf)].filter(Boolean)
 }
@@ -127,8 +127,8 @@ function coerceTo(types: readonly unknown[], value: string | Nested): unknown {
 }
 
 /**
- * Properties are JSON, or nested fields whose numbers and booleans are coerced. Text that is not JSON is returned
- * unchanged, and validation rejects it.
+ * Returns the properties, which are sent as JSON or as nested fields. Numbers and booleans in nested fields are
+ * coerced. Text that is not JSON is returned unchanged, and validation rejects it.
  */
 function propertiesOf(value: string | Nested): unknown {
   if (typeof value !== "string") return coerceValues(value)
@@ -147,8 +147,8 @@ function coerceValues(value: string | Nested): unknown {
 }
 
 /**
- * Converts only numbers that a double represents exactly as written, so that ids with many digits or leading zeros stay
- * text.
+ * Converts text to a number only if a double represents it exactly as written, so that ids with many digits or leading
+ * zeros stay text.
  */
 function numberOf(text: string): number | undefined {
   return /^-?(?:0|[1-9]\d{0,14})(?:\.\d+)?$/.test(text) && text.length <= 16 ? Number(text) : undefined

@@ -261,8 +261,8 @@ const types: ReadonlyMap<string, ReferrerType> = new Map(
 )
 
 /**
- * Search engines with a domain in many countries. For Google, this covers only web search: docs.google.com
- * and sites.google.com host pages of other people, and gemini.google.com is an assistant.
+ * Search engines with domains in many countries. For Google, this covers only web search, because docs.google.com and
+ * sites.google.com host other people's pages, and gemini.google.com is an assistant.
  */
 const regionalEngines = [
   /^(?:(?:www|images|m|cse|scholar)\.)?google\.(?:com?\.)?[a-z]{2,3}$/,
@@ -271,7 +271,7 @@ const regionalEngines = [
 ]
 const regionalSocial = /^(?:[a-z]{2,3}\.)?pinterest\.(?:com?\.)?[a-z]{2,3}$/
 
-/** The type of a host or Android package, lower case, without www. */
+/** Returns the type of a host or Android package, which must be in lower case and without www. */
 export function typeOfHost(host: string): ReferrerType {
   for (let name = host; name.includes("."); name = name.slice(name.indexOf(".") + 1)) {
     const type = types.get(name)

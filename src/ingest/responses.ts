@@ -7,19 +7,19 @@ const defaultAllowedHeaders =
   "Content-Type, Content-Encoding, Authorization, x-api-key, X-Requested-With, x-request-id, databuddy-client-id, databuddy-sdk-name, databuddy-sdk-version"
 const exposedHeaders =
   "x-request-id, x-databuddy-reason, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset"
-/** A list of header names in a preflight, and its maximum length, which is longer than any page needs. */
+/** Matches a list of header names in a preflight. Its maximum length is more than any page needs. */
 const headerNamesPattern = /^[\w!#$%&'*+.^`|~-]+(?:[ \t]*,[ \t]*[\w!#$%&'*+.^`|~-]+)*$/
 const maxHeaderNamesLength = 4_096
-/** Seconds for which browsers cache a preflight: the longest time that any browser accepts. */
+/** Seconds for which browsers cache a preflight. This is the longest time that any browser accepts. */
 const preflightMaxAge = "86400"
 
 /**
- * Headers of every response of an ingestion route. Echoes the origin instead of `*`: beacons send credentials, and
+ * Returns the headers of every response of an ingestion route. Echoes the origin, because beacons send credentials and
  * browsers then reject `*`.
  */
 export function ingestHeaders(request: Request, requestId: string): Record<string, string> {
   const headers = jsonHeaders(requestId)
-  // Set even without an Origin header: otherwise, a cache could return the response to a page.
+  // Set even without an Origin header. Otherwise, a cache could return the response to a page.
   headers.Vary = "Origin"
   const origin = request.headers.get("origin")
   if (origin !== null) {
@@ -35,8 +35,8 @@ const { "x-request-id": _, ...staticHeaders }: Record<string, string> = { ...jso
 const sharedHeaders = new Headers(staticHeaders)
 
 /**
- * Like `new Response(body, { headers })`, in half the time, because Bun copies a Headers object faster than it creates
- * one. `headers`: from `ingestHeaders`, plus any that a route has added.
+ * Like `new Response(body, { headers })`, but takes half the time, because Bun copies a Headers object faster than it
+ * creates one. `headers`: from `ingestHeaders`, plus any that a route has added.
  */
 export function jsonResponse(body: string, headers: Record<string, string>): Response {
   const response = new Response(body, { headers: sharedHeaders })
@@ -46,7 +46,10 @@ export function jsonResponse(body: string, headers: Record<string, string>): Res
   return response
 }
 
-/** Allows the headers that the browser asks for: tracing tools add their own headers to every request of a page. */
+/**
+ * Allows the headers that the browser asks for, because tracing tools add their own headers to every request from a
+ * page.
+ */
 function allowedHeaders({ headers }: Request): string {
   const requested = headers.get("access-control-request-headers")
   return requested !== null && requested.length <= maxHeaderNamesLength && headerNamesPattern.test(requested)
@@ -68,7 +71,7 @@ export function preflight(request: Request, method: "GET" | "POST", requestId: s
   })
 }
 
-/** The error response of the contract. Unexpected errors become a 500 without internal details. */
+/** Returns the error response of the contract. Unexpected errors become a 500 without internal details. */
 export function errorResponse(error: unknown, headers: Record<string, string>): Response {
   const rejection = toRequestError(error)
   const { status, message } = rejections[rejection.reason]

@@ -24,7 +24,7 @@ export const ingestRoutes: readonly IngestRoute[] = [
 
 const successBody = (count: number) => `{"status":"success","type":"custom_event","count":${count}}`
 
-/** POST /track: validates, authorizes and stores events, with checks in the order of the contract. */
+/** POST /track. Validates, authorizes and stores events, with checks in the order of the contract. */
 async function track(deps: IngestDeps, incoming: IngestRequest): Promise<Response> {
   const { registry, settings } = deps
   const { context, now, headers } = incoming
@@ -60,7 +60,7 @@ async function track(deps: IngestDeps, incoming: IngestRequest): Promise<Respons
 }
 
 /**
- * POST /identify: stores a profile and links an anonymous id to it. Without an API key, traits that a page sends are
+ * POST /identify. Stores a profile and links an anonymous id to it. Without an API key, traits that a page sends are
  * stored as unverified claims.
  */
 async function identify(deps: IngestDeps, incoming: IngestRequest): Promise<Response> {

@@ -4,10 +4,7 @@ import { LruCache } from "./lru-cache.ts"
 
 export type Device = Pick<ClientContext, "browser_name" | "browser_version" | "os_name" | "device_type">
 
-/**
- * The headers that describe the browser. Browsers send the three client hints to every HTTPS origin, without a request
- * for them.
- */
+/** The headers that describe the browser. Browsers send the three client hints to every HTTPS origin by default. */
 const deviceHeaders = [
   "user-agent",
   "sec-ch-ua-full-version-list",
@@ -17,18 +14,18 @@ const deviceHeaders = [
 ] as const
 
 /**
- * UTF-16 units of a header that are read. Browsers send fewer, and matching the 16,000 of a full header takes
+ * Maximum UTF-16 units of a header to read. Browsers send fewer, and matching the 16,000 units of a full header takes
  * several ms.
  */
 const maxInspectedLength = 512
-/** Entries of the cache: about 1 MB. A miss takes 20 µs. */
+/** Maximum entries in the cache. They take about 1 MB. A miss takes 20 µs. */
 const maxCached = 2_000
 const unknownDevice: Device = { browser_name: "", browser_version: "", os_name: "", device_type: "" }
 
 /**
- * Maps the lower-case names used by the parser and client hints to display names. Other browsers count as unknown: the
- * parser copies some names unchanged from the user agent, and a fixed list keeps the number of distinct names per
- * website small.
+ * Maps the lower-case names used by the parser and client hints to display names. Other browsers count as unknown,
+ * because the parser copies some names unchanged from the user agent, and a fixed list keeps the number of distinct
+ * names per website small.
  */
 const browserNames: ReadonlyMap<string, string> = new Map(
   [
@@ -166,16 +163,21 @@ const desktopSystems: ReadonlySet<string> = new Set([
   ...["Windows", "macOS", "Linux", "Chrome OS", "FreeBSD", "OpenBSD", "NetBSD", "Haiku"],
 ])
 
-/** Televisions, game consoles, watches, cars and glasses, which are none of the three device types. */
+/**
+ * Matches televisions, game consoles, watches, cars and glasses, which do not belong to any of the three device types.
+ */
 const otherDevice =
   /smart-?tv|hbbtv|\btv\b|appletv|googletv|bravia|\baft[a-z]|crkey|web0s|roku|playstation|xbox|nintendo|oculus|\bquest\b|watch|tesla/i
 
-/** The user agent of Naver's app. The fourth field is the version: `NAVER(inapp; search; 2000; 12.9.1; 15PROMAX)`. */
+/**
+ * Matches the user agent of Naver's app, such as `NAVER(inapp; search; 2000; 12.9.1; 15PROMAX)`. The fourth field is
+ * the version.
+ */
 const naverApp = /\bnaver\([a-z]{1,10}; [a-z]{1,10}; \d{1,5}; (\d{1,4})/i
 
 /**
- * Reads browser, operating system and device type from the headers of a request, with an LRU cache. User agents are
- * never stored.
+ * Determines the browser, operating system and device type from the headers of a request. Caches results in memory.
+ * User agents are never stored.
  */
 export class DeviceParser {
   readonly #cache = new LruCache<Device>(maxCached)
@@ -195,15 +197,15 @@ function deviceOf(key: string): Device {
   const [userAgent = "", fullVersions = "", brands = "", platform = "", mobile = ""] = key
     .split("\n")
     .map((value) => value.slice(0, maxInspectedLength))
-  // The parser's pattern for Naver is cubic: 512 hostile characters would take 160 ms. All other patterns together take
-  // less than 1 ms.
+  // The parser's pattern for Naver takes cubic time, so 512 hostile characters would take 160 ms. All other patterns
+  // together take less than 1 ms.
   const parser = new UAParser(userAgent.replace(/naver\(/gi, "naver ("))
   const naver = naverApp.exec(userAgent)
   const parsed = naver ? { name: "Naver", version: naver[1] } : parser.getBrowser()
   let browser = { name: browserName(parsed.name), version: parsed.version ?? "" }
   let os = osNames.get(parser.getOS().name?.toLowerCase() ?? "") ?? ""
-  // Only browsers built on Chromium send hints. A browser that calls itself Chrome can be a different one; a more
-  // specific name, such as that of an app, can be trusted.
+  // Only browsers built on Chromium send hints. A browser that calls itself Chrome can be a different one, but a more
+  // specific name, such as an app's, can be trusted.
   const isGeneric = browser.name === "Chrome" || browser.name === ""
   if (isGeneric) browser = brandOf(fullVersions) ?? brandOf(brands) ?? browser
   if (platform !== "") os = osNames.get(platform.replaceAll('"', "").trim().toLowerCase()) ?? os
@@ -221,7 +223,7 @@ function browserName(name = ""): string {
 }
 
 /**
- * The known brand with the most specific name in a list such as `"Chromium";v="131", "Brave";v="131", "Not_A
+ * Returns the known brand with the most specific name in a list such as `"Chromium";v="131", "Brave";v="131", "Not_A
  * Brand";v="24"`.
  */
 function brandOf(list: string): { name: string; version: string } | undefined {
@@ -231,15 +233,15 @@ function brandOf(list: string): { name: string; version: string } | undefined {
   return brands.find(({ name }) => name !== "Chromium") ?? brands[0]
 }
 
-/** The major version; for Safari also the minor version, because its minor versions bring features. */
+/** Returns the major version. For Safari, includes the minor version, because its minor versions add features. */
 function versionOf(browser: string, version: string): string {
   const digits = browser === "Safari" ? /^(\d{1,4}(?:\.\d{1,3})?)/ : /^(\d{1,4})/
   return digits.exec(version)?.[1] ?? ""
 }
 
 /**
- * `mobile`: the hint `?1` or `?0`. Android browsers send `Mobile` in the user agent only on phones; Chrome documents
- * this as the way to recognize tablets.
+ * Returns the device type. `mobile`: the hint `?1` or `?0`. Android browsers send `Mobile` in the user agent only on
+ * phones. Chrome documents this as the way to recognize tablets.
  */
 function deviceType(userAgent: string, os: string, mobile: string): string {
   if (otherDevice.test(userAgent)) return ""

@@ -866,18 +866,18 @@ describe("no caller can grant more than they have:", () => {
       {},
       "access after 2026-09-01T00:00:00.000Z",
     ],
-    ["a higher rate", { rateLimit: 100 }, { rateLimit: 101 }, "a rate limit above 100 requests a minute"],
+    ["a higher rate", { rateLimit: 100 }, { rateLimit: 101 }, "a rate limit above 100 requests per minute"],
     [
       "no limit of the rate",
       { rateLimit: 100 },
       { rateLimit: null },
-      "a rate limit above 100 requests a minute",
+      "a rate limit above 100 requests per minute",
     ],
     [
       "no limit of the rate by saying nothing",
       { rateLimit: 100 },
       {},
-      "a rate limit above 100 requests a minute",
+      "a rate limit above 100 requests per minute",
     ],
   ]
 
