@@ -56,7 +56,7 @@ const retain = Type.String({
 
 const pageIdentify = Type.Boolean({
   description:
-    "Lets pages identify visitors with POST /identify. Data from pages is marked as unverified and never overwrites data sent with a key",
+    "Lets pages identify visitors with POST /identify. Data from pages is stored as unverified claims and never overwrites data sent with a key",
   expected: "must be true or false",
 })
 

@@ -16,7 +16,7 @@ export interface MetricSources {
   startedAt: number
   requests: RequestCounts
   rejectedRequests: Pick<RejectedRequests, "counts">
-  /** Events and bytes that wait for the disk. */
+  /** Events and bytes that are waiting for the disk. */
   queued: () => { events: number; bytes: number }
   /** Set if backups are scheduled. */
   backups?: BackupState | undefined
@@ -32,13 +32,15 @@ export interface MetricSources {
 
 /** State of the certificate. Times are Unix ms. */
 export interface CertificateState {
-  /** 0: no certificate yet. */
+  /** 0 if there is no certificate yet. */
   expiresAt: number
-  /** Set if the server renews it. `failures`: since the start. `lastFailure`: 0 for never. */
+  /**
+   * Set if the server renews the certificate. `failures`: number since the start. `lastFailure`: 0 if there was none.
+   */
   renewals?: { failures: number; lastFailure: number }
 }
 
-/** State of shipping events to a cluster. Times are Unix ms; 0: never. */
+/** State of shipping events to a cluster. Times are Unix ms. 0 means never. */
 export interface ShippingState {
   /** Events that the cluster acknowledged since the start. */
   shipped: number
@@ -46,15 +48,15 @@ export interface ShippingState {
   lastFailure: number
   /** Failed attempts since the start. */
   failures: number
-  /** Why the last attempt failed; undefined: it succeeded. */
+  /** Why the last attempt failed. Undefined if it succeeded. */
   failure: string | undefined
   /** Reads how far the cluster lags behind. */
   lag: () => ShippingLag
-  /** Reads what was removed from the file; undefined: nothing. */
+  /** Reads what was removed from the file. Returns undefined if nothing was removed. */
   removed: () => RemovedTotals | undefined
 }
 
-/** State of the scheduled backups. Times are Unix ms; 0: never. */
+/** State of the scheduled backups. Times are Unix ms. 0 means never. */
 export interface BackupState {
   /** Start of the newest backup, which is the time of its snapshot. */
   lastSuccess: number
@@ -65,19 +67,21 @@ export interface BackupState {
   failures: number
 }
 
-/** Upper bounds in seconds: from a sync to memory, to 10 ms for a disk, to a sync that stalls all requests. */
+/**
+ * Upper bounds in seconds. They range from a sync to memory, to 10 ms for a disk, to a sync that stalls all requests.
+ */
 const commitSeconds = [
   0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
 ]
-/** Upper bounds in events: a commit has at most 5,000, plus the rest of its last request. */
+/** Upper bounds in events. A commit has at most 5,000, plus the rest of its last request. */
 const commitEvents = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000]
 
 /**
- * Prometheus metrics. Commits are observed as they happen; everything else is counted elsewhere and read at each
+ * Prometheus metrics. Commits are observed as they happen. Everything else is counted elsewhere and read at each
  * scrape.
  */
 export class Metrics {
-  // Not the global registry of the library: two servers in one process share nothing.
+  // Not the library's global registry, because two servers in one process must not share metrics.
   readonly #registry = new Registry()
   readonly #stored: Counter
   readonly #duplicates: Counter
@@ -173,7 +177,7 @@ export class Metrics {
     })
   }
 
-  /** `prefix`: start of the metric names; `what`: what the metrics count. */
+  /** Adds metrics of backups. `prefix`: start of the metric names. `what`: what the metrics count. */
   #addBackups(prefix: string, what: string, state: BackupState): void {
     const success = `Start of the newest ${what}, Unix time; 0: none.`
     this.#gauge(`${prefix}_last_success_timestamp_seconds`, success, () => state.lastSuccess / 1_000)
@@ -197,11 +201,11 @@ export class Metrics {
     )
     const deletions = `Deleted events that have not been deleted in the cluster yet; at most ${maxCountedDeletions} are counted.`
     this.#gauge(`${prefix}_pending_deletions`, deletions, () => state.lag().deletions)
-    const removed = "Events that were removed from the file, which only the cluster has."
+    const removed = "Events that were removed from the file and that only the cluster has."
     this.#gauge(`${prefix}_removed_events`, removed, () => state.removed()?.events ?? 0)
     const missing = "Removed events that the cluster did not have when it was last compared."
     this.#gauge(`${prefix}_missing_events`, missing, () => state.removed()?.missing ?? 0)
-    const since = "Time from which on the file has all events, Unix time; 0: it has all."
+    const since = "The file has all events from this time on, Unix time; 0: it has all events."
     this.#gauge(
       `${prefix}_local_since_timestamp_seconds`,
       since,
@@ -255,7 +259,7 @@ export class Metrics {
     }).set({ version, commit }, 1)
   }
 
-  /** `read`: the count since the start. */
+  /** Adds a counter. `read`: returns the count since the start. */
   #counter(name: string, help: string, read: () => number): void {
     new Counter({
       name,
@@ -280,7 +284,7 @@ export class Metrics {
   }
 }
 
-/** Bytes of a file; 0 if it does not exist. */
+/** Returns the size of a file in bytes, or 0 if it does not exist. */
 function sizeOf(file: string): number {
   return statSync(file, { throwIfNoEntry: false })?.size ?? 0
 }

@@ -1,8 +1,11 @@
-/** Counts requests by route and status. Only increments a counter, because every request passes through it. */
+/** Counts requests by route and status. It only increments counters, because every request passes through it. */
 export class RequestCounts {
   readonly #counts = new Map<string, Map<number, number>>()
 
-  /** `route`: method and pattern, such as `GET /v1/keys/:id`. Never a raw path: their number is unbounded. */
+  /**
+   * `route`: method and pattern, such as `GET /v1/keys/:id`. Never a raw path, because the number of paths is
+   * unlimited.
+   */
   add(route: string, status: number): void {
     let statuses = this.#counts.get(route)
     if (!statuses) {

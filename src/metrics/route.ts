@@ -21,8 +21,7 @@ export interface MetricsDeps extends AuthFailureDeps {
 }
 
 /**
- * GET /metrics in the text format of Prometheus. Responds with 404 if no token is configured and the client is not
- * local.
+ * GET /metrics in Prometheus's text format. Responds with 404 if no token is configured and the client is not local.
  */
 export function metricsRoutes(deps: MetricsDeps) {
   return new Elysia().get("/metrics", async ({ request, server }) => {
@@ -48,16 +47,13 @@ function requireMetricsAccess(deps: MetricsDeps, context: RequestContext): void 
   throw sent === undefined ? rejection : limitAuthFailures(deps, context, rejection)
 }
 
-/**
- * Headers that proxies add: X-Forwarded-…, X-Real-IP, Via, CF-Connecting-IP, True-Client-IP and those of other
- * networks.
- */
+/** Headers that proxies add, such as X-Forwarded-…, X-Real-IP, Via, CF-Connecting-IP and True-Client-IP. */
 const proxyHeaders =
   /^(?:forwarded|via|proxy-|x-(?:forwarded|original|real|client|cluster|proxy|proxyuser|envoy|amzn|amz-cf|azure|arr|appengine|vercel|remote|host)\b|true-client|cf-|cdn-|fly-|fastly-|akamai-|incap-|do-connecting)/
 
 /**
- * True for a loopback connection from neither a proxy nor a web page, judged by the headers. A proxy on this machine
- * also connects from loopback, and a web page can reach the server through DNS rebinding.
+ * True for a loopback connection whose headers show neither a proxy nor a web page. A proxy on this machine also
+ * connects from loopback, and a web page can reach the server through DNS rebinding.
  */
 function isLocal({ request, peer }: RequestContext): boolean {
   const site = request.headers.get("sec-fetch-site")

@@ -158,7 +158,7 @@ const forget: Operations = {
       id: "forgetPerson",
       summary: "Delete a person's data",
       description:
-        "Deletes all data of one person on the website and overwrites it on disk. Responds when all data is deleted: with millions of events, after a few seconds. Earlier backups still contain the data.",
+        "Deletes all data about one person on the website and overwrites it on disk. Responds when all data is deleted, which takes a few seconds if there are millions of events. Earlier backups still contain the data.",
       takes: ref("schemas/Person"),
       gives: publishedFields(forgottenSchema),
       reasons: [...takesBody, ...websiteReasons, ...writes, "events_removed"],
@@ -172,7 +172,7 @@ const keys: Operations = {
       id: "listKeys",
       summary: "List keys",
       description:
-        "Keys with at most the permissions of the caller. Secrets are not included: only their hashes are stored.",
+        "Lists the keys that have at most the permissions of the caller. Secrets are not included, because only their hashes are stored.",
       gives: listOf("keys", "Key"),
       reasons: [],
     },
@@ -180,7 +180,7 @@ const keys: Operations = {
       id: "createKey",
       summary: "Create a key",
       description:
-        "The key can have at most the permissions of the caller: no other scope or website, no higher limit, no later expiry.",
+        "The key can have at most the permissions of the caller. It cannot have another scope or website, a higher limit or a later expiry.",
       takes: ref("schemas/NewKey"),
       gives: keyWithSecret,
       status: 201,
@@ -231,7 +231,7 @@ const profiles: Operations = {
       id: "listProfiles",
       summary: "Search profiles",
       description:
-        "Most recently updated first; `total` counts all pages. A search scans all profiles of the website, a thousand at a time between other requests.",
+        "The most recently updated profiles come first. `total` counts all pages. A search scans all profiles of the website, a thousand at a time, between other requests.",
       query: profileSearchSchema,
       gives: listOf("profiles", "Profile"),
       reasons: ["invalid_shape", ...websiteReasons],
@@ -241,7 +241,7 @@ const profiles: Operations = {
     get: {
       id: "showProfile",
       summary: "Show a profile",
-      description: "Percent-encode the id in the path: `user%2F1`.",
+      description: "Percent-encode the id in the path, such as `user%2F1`.",
       query: profileFilterSchema,
       gives: { profile: ref("schemas/Profile") },
       reasons: ["invalid_shape", ...websiteReasons, "profile_unknown"],
@@ -255,7 +255,7 @@ const rejectedRequests: Operations = {
       id: "listRefusals",
       summary: "List rejected requests",
       description:
-        "The last rejected requests to `/track` and `/identify`, newest first: the reason, the fix, and the names and property keys of the events, never values. They are stored in memory only: a restart clears them. A caller limited to some websites sees requests for those only; `total` ignores `limit`.",
+        "Lists the last rejected requests to `/track` and `/identify`, newest first, with the reason, the fix, and the names and property keys of the events, but never values. They are stored only in memory, so a restart clears them. A caller limited to some websites sees only requests for those. `total` ignores `limit`.",
       query: rejectedRequestFilterSchema,
       gives: listOf("refusals", "Refusal"),
       reasons: ["invalid_shape", "key_website_mismatch"],
@@ -269,7 +269,7 @@ const status: Operations = {
       id: "showStatus",
       summary: "Show server status",
       description:
-        "Status of the whole server; not available to callers limited to some websites. For figures over time use `/metrics`.",
+        "Status of the whole server. Not available to callers limited to some websites. For figures over time, use `/metrics`.",
       gives: publishedFields(statusSchema),
       reasons: ["key_website_mismatch", "queries_full"],
     },
@@ -284,7 +284,7 @@ const exports: Operations = {
       id: "export",
       summary: "Export events",
       description:
-        "Streams every field of every event, in id order. ndjson (one JSON object per line) starts with websites, profiles and links and ends with a line of counts; `databuddy import` reads it. csv prefixes text that a spreadsheet would read as a formula with an apostrophe. A caller limited to some websites gets their events; any other caller also gets events without a website. With `profile_id` or `anonymous_id`, the export contains the data that `forget` would delete for that person. With `Accept-Encoding: gzip`, ndjson and csv are compressed.",
+        "Streams every field of every event, in id order. ndjson (one JSON object per line) starts with websites, profiles and links and ends with a line of counts; `databuddy import` reads it. In csv, text that a spreadsheet would read as a formula is prefixed with an apostrophe. A caller limited to some websites gets their events; any other caller also gets events without a website. With `profile_id` or `anonymous_id`, the export contains the data that `forget` would delete for that person. With `Accept-Encoding: gzip`, ndjson and csv are compressed.",
       query: exportFilterSchema,
       file: {
         "application/x-ndjson": text,

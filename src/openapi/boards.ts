@@ -50,8 +50,7 @@ export const boardSchemas = {
 const readReasons = ["key_website_mismatch", "website_unknown"] as const
 const changeReasons = [...takesBody, "key_website_mismatch", "board_unknown", "conflict", ...writes] as const
 /** Why these operations require a different scope than the others. */
-const readers =
-  "Keys and logins require the scope `read:data`; a share link can read only the board that it is limited to."
+const readers = "Keys and logins require the scope `read:data`. A share link can read only its own board."
 const fields = { board: ref("schemas/Board") }
 
 const boards: Operations = {
@@ -81,7 +80,7 @@ const boards: Operations = {
       id: "getBoard",
       scope: "read:reports",
       summary: "Get a board",
-      description: `Returns the board with its tiles. Of a board of all websites, the caller gets only the tiles of websites that they can access. ${readers} For a share link, tiles that use the ids of visitors, sessions or profiles are left out, and no tile has a \`path\`.`,
+      description: `Returns the board with its tiles. For a board of all websites, the response has only the tiles of websites that the caller can access. ${readers} For a share link, tiles that use the ids of visitors, sessions or profiles are left out, and no tile has a \`path\`.`,
       gives: fields,
       reasons: ["key_website_mismatch", "board_unknown"],
     },
@@ -105,7 +104,7 @@ const boards: Operations = {
       id: "queryTile",
       scope: "read:reports",
       summary: "Run the query of a tile",
-      description: `Takes the range, granularity and comparison from the request, and everything else from the board. Responds like POST /v1/query; the position of a parameter is its id. The default range is the last 30 days. ${readers}`,
+      description: `Takes the range, granularity and comparison from the request, and everything else from the board. Responds like POST /v1/query. The id of a parameter is its position. The default range is the last 30 days. ${readers}`,
       takes: ref("schemas/TileQuery"),
       gives: queryResult,
       reasons: [

@@ -19,7 +19,7 @@ export async function healthPaths(): Promise<Json> {
         tags: ["Server"],
         summary: "Check liveness",
         description:
-          "Responds while the process runs, regardless of the disk. While the server shuts down, the status is `stopping`. With `wait`, a request during the shutdown gets no response until the connection closes, so that a retrying proxy reaches the next process.",
+          "Responds while the process is running, regardless of the disk. While the server shuts down, the status is `stopping`. With `wait`, a request during the shutdown gets no response until the connection closes, so that a retrying proxy reaches the next process.",
         security: [{}],
         parameters: [
           {
@@ -32,7 +32,7 @@ export async function healthPaths(): Promise<Json> {
         ],
         responses: {
           200: success(
-            "The process runs",
+            "The process is running",
             exactly({ status: { type: "string", enum: ["ok", "stopping"] } }),
             {
               example: { status: "ok" },
@@ -47,7 +47,7 @@ export async function healthPaths(): Promise<Json> {
         tags: ["Server"],
         summary: "Check readiness",
         description:
-          "Checks that events can be stored, by taking the database lock. If they cannot, the status is the reason, or `stopping` while the server shuts down.",
+          "Checks that events can be stored by taking the database lock. If they cannot, the status is the reason, or `stopping` while the server shuts down.",
         security: [{}],
         responses: {
           200: success("Ready to store events", exactly({ status: { const: "ready" } }), {

@@ -183,7 +183,7 @@ async function track(limits: Limits): Promise<Json> {
   }
 }
 
-const trackText = `One event, or an array of them; an empty array is valid and counts as 0 events. A request is atomic: one invalid event rejects it, and nothing is stored.
+const trackText = `One event, or an array of events. An empty array is valid and counts as 0 events. A request is atomic: one invalid event rejects it, and nothing is stored.
 
 **Which website an event goes to**: its own \`websiteId\`, otherwise \`website_id\` in the query, otherwise none. With a website id as the credential, every event must be for that website. A key limited to some websites needs one of them for each event; with any other key, an event can be stored without a website.
 
@@ -232,7 +232,7 @@ async function identify(limits: Limits): Promise<Json> {
   }
 }
 
-const identifyText = `Merges the traits into the profile and links the anonymous id to it. A profile has at most ${maxTraits} traits and ${maxTraitBytes.toLocaleString("en")} bytes of traits; a request that exceeds this is rejected. \`null\` removes a trait; \`email\` is stored in lower case. With a key, the request needs \`track:events\` for the website.
+const identifyText = `Merges the traits into the profile and links the anonymous id to it. A profile has at most ${maxTraits} traits and ${maxTraitBytes.toLocaleString("en")} bytes of traits. A request that exceeds this is rejected. \`null\` removes a trait. \`email\` is stored in lower case. With a key, the request needs \`track:events\` for the website.
 
 **From a page**, without a key and with \`client_id\`, the traits and the link are stored as claims and marked as such, because anyone can send them. A claimed link assigns no events to a profile. A claim never replaces a trait that a key set, and a page cannot link a visitor whom a key has linked; a link made with a key replaces the claims about the visitor. Pages can send 60 of these requests a minute for one website from one address, and a website can switch them off (\`pageIdentify\`).`
 
@@ -258,7 +258,7 @@ export function body(
 ): Json {
   return {
     required: true,
-    description: `At most ${maxBodyBytes.toLocaleString("en")} bytes, also after decompression. A body without a content type, or with curl's default form type, is parsed as JSON.`,
+    description: `At most ${maxBodyBytes.toLocaleString("en")} bytes, before and after decompression. A body without a content type, or with curl's default form type, is parsed as JSON.`,
     content: {
       "application/json": {
         schema,
@@ -293,7 +293,7 @@ function samples(path: string, examples: Record<string, Example>): Json[] {
   })
 }
 
-/** The error format of the contract, which /metrics shares. */
+/** Returns the error format of the contract, which /metrics also uses. */
 export function errorFormat(field: ErrorFormat["field"]): ErrorFormat {
   return {
     response: errorResponse,

@@ -1,16 +1,17 @@
 import type { TObject, TSchema } from "@sinclair/typebox"
 
-/** JSON of the document. */
+/** A JSON object in the document. */
 export type Json = Record<string, unknown>
 
-/** A reference into the document's `components`. */
+/** Returns a reference into the document's `components`. */
 export function ref(name: string): Json {
   return { $ref: `#/components/${name}` }
 }
 
 /**
- * Converts a TypeBox schema to JSON Schema. Removes TypeBox's symbols and our error messages: `expected` is a message
- * if it is a string, and a property of that name if it is a schema. Writes every union in its shortest equivalent form.
+ * Converts a TypeBox schema to JSON Schema. Removes TypeBox's symbols and our error messages. `expected` is a message
+ * if it is a string, or a property of that name if it is a schema. Converts every union to its shortest equivalent
+ * form.
  */
 export function publicSchema(schema: TSchema): Json {
   return JSON.parse(JSON.stringify(schema), (key, value) => {
@@ -22,12 +23,12 @@ export function publicSchema(schema: TSchema): Json {
   })
 }
 
-/** The fields of an object schema as JSON Schema. */
+/** Returns the fields of an object schema as JSON Schema. */
 export function publishedFields({ properties }: TObject): Record<string, Json> {
   return Object.fromEntries(Object.entries(properties).map(([name, schema]) => [name, publicSchema(schema)]))
 }
 
-/** Constants of one type become an `enum`. */
+/** Converts constants of one type to an `enum`. */
 function enumOf(anyOf: Json[]): Json | undefined {
   const type = anyOf[0]?.type
   if (!anyOf.every((option) => "const" in option && option.type === type)) return undefined
@@ -39,14 +40,14 @@ function typesOf(anyOf: Json[]): Json | undefined {
   return { type: anyOf.map((option) => option.type) }
 }
 
-/** A nullable scalar becomes a list of types. `enum` and `const` would exclude null. */
+/** Converts a nullable scalar to a list of types. `enum` and `const` would exclude null. */
 function nullableOf(anyOf: Json[]): Json | undefined {
   const [scalar, another] = anyOf.filter((option) => option.type !== "null")
   if (!scalar || another || scalar.type === "array" || "enum" in scalar || "const" in scalar) return undefined
   return { ...scalar, type: [scalar.type, "null"] }
 }
 
-/** A JSON object with exactly these fields. */
+/** Returns the schema of a JSON object with exactly these fields. */
 export function exactly(properties: Json, optional: readonly string[] = []): Json {
   const required = Object.keys(properties).filter((name) => !optional.includes(name))
   return { type: "object", properties, required, additionalProperties: false }

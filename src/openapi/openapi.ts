@@ -17,7 +17,7 @@ import { userPaths, userSchemas } from "./users.ts"
 
 /**
  * Builds the OpenAPI document of all data routes. Types, limits, statuses and messages come from the schemas and tables
- * that the routes use. `basePath`: '', or the path prefix of the server.
+ * that the routes use. `basePath`: the path prefix of the server, or ''.
  */
 export async function openapi(limits: Limits, basePath = ""): Promise<Json> {
   return {
@@ -32,7 +32,7 @@ export async function openapi(limits: Limits, basePath = ""): Promise<Json> {
     servers: [{ url: basePath || "/", description: "This server" }],
     tags: [
       { name: "Events", description: "Send events and identify visitors" },
-      { name: "Page script", description: "What the script on a website's pages sends" },
+      { name: "Page script", description: "Data sent by the script on a website's pages" },
       { name: "Queries", description: "Query stored events" },
       { name: "Websites", description: "Manage websites" },
       { name: "Keys", description: "Manage API keys" },
@@ -83,7 +83,7 @@ function introduction({ rateLimit, rateLimitEvents, rateLimitBytes }: Limits): s
   const large =
     rateLimit === 0 || sizes.length === 0
       ? ""
-      : ` They can carry ${sizes.join(" and ")} per minute: a large request counts as several.`
+      : ` They can carry ${sizes.join(" and ")} per minute, and a large request counts as several.`
   return `Every response has the header \`x-request-id\`, and every error the header \`x-databuddy-reason\` with a stable reason. An unknown path returns ${unknown.status} with the reason \`route_unknown\`, an invalid Host header ${badHost.status} with the reason \`invalid_host\`.
 
 **Keys** start with \`dbdy_\` and are sent as \`Authorization: Bearer <key>\` or as \`x-api-key: <key>\`. A key is shown once, when it is created. It has scopes and can be limited to websites, a rate and an expiry date.
@@ -136,6 +136,7 @@ const securitySchemes = (basePath: string): Json => ({
     type: "apiKey",
     in: "query",
     name: "client_id",
-    description: "Public id of a website, as the page script names it; used if there is no website_id",
+    description:
+      "Public id of a website, under the page script's name for it; used if there is no website_id",
   },
 })

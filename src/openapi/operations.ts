@@ -24,27 +24,30 @@ export interface Operation {
   examples?: Json
   /** Fields of the response besides `success`. */
   gives?: Json
-  /** Schema of the response, if it has several variants. */
+  /** Schema of the response if it has several variants. */
   answer?: Json
   /** Schemas of a file response, by media type. */
   file?: Json
   /** Default: 200 */
   status?: number
-  /** Error reasons, besides those that all operations share. */
+  /** Error reasons in addition to those that all operations share. */
   reasons: readonly RejectionReason[]
   /** Required scope, if it differs from the group's. */
   scope?: Scope
 }
 
-/** Error reasons of public operations with a body, of authenticated ones, and of operations that write. */
+/**
+ * Error reasons of public operations with a body, of authenticated operations with a body, and of operations that
+ * write.
+ */
 export const takesPublicBody = ["invalid_shape", ...bodyReasons] as const
 export const takesBody = [...takesPublicBody, "too_many_rejected_bytes"] as const
 export const writes = storeReasons.filter((reason) => reason !== "internal")
 
-/** Body of a rotation, and its description. The body can be omitted. */
+/** Body of a rotation and its description. The body can be omitted. */
 export const rotation = publicSchema(rotationSchema)
 export const rotationText =
-  "The current secret works until the end of the overlap; with the default, `none`, it stops working immediately. If an even older secret still works, it stops working immediately."
+  "The current secret works until the end of the overlap. With the default, `none`, it stops working immediately. If an even older secret still works, that one also stops working immediately."
 
 /** A schema component with an example. */
 export function component<Schema extends TSchema>(schema: Schema, example: Static<Schema>): Json {
@@ -77,7 +80,7 @@ const publicReasons: readonly RejectionReason[] = ["internal"]
 
 interface Group {
   tag: string
-  /** Required scope; undefined: public. */
+  /** Required scope. Undefined for public operations. */
   scope: Scope | undefined
   errorFormat: ErrorFormat
 }

@@ -75,7 +75,7 @@ interface PageOperation {
   /** Schema of the body. */
   takes: Json
   example: unknown
-  /** Bytes of the body. */
+  /** Maximum bytes of the body. */
   maxBytes: number
   /** Fields of the response. */
   gives: Json
@@ -89,7 +89,7 @@ interface PageOperation {
 const names = "too_many_new_names" as const
 
 const sharedText =
-  "The website id is public, so the origin must be one of the website's, as for `/track`. All fields but the required ones can be null, and unknown fields are ignored. A timestamp is whole Unix ms. Visits of known crawlers are stored and marked."
+  "The website id is public, so the origin must be one of the website's, as for `/track`. All fields except the required ones can be null, and unknown fields are ignored. Timestamps are whole Unix ms. Visits by known crawlers are stored and marked."
 
 function list(items: string, maxItems: number): Json {
   return { type: "array", items: ref(`schemas/${items}`), maxItems }
@@ -174,7 +174,7 @@ const operations: Record<string, PageOperation> = {
   "/batch": {
     id: "batch",
     summary: "Store page events and outgoing links",
-    text: `${sharedText} Items are accepted individually: the status is 200 even if every item is invalid, and \`results\` says which are stored, in the order of the request. Invalid items are listed among the rejected requests. If custom events exceed the website's quota of new names, those with a new name are not stored; all others are.`,
+    text: `${sharedText} Items are accepted individually. The status is 200 even if every item is invalid, and \`results\` says which items are stored, in the order of the request. Invalid items are listed as rejected requests. If custom events exceed the website's quota for new names, those with a new name are not stored, but all others are.`,
     takes: { type: "array", items: pageItem, maxItems: maxBatchItems },
     example: [
       view,
@@ -185,7 +185,7 @@ const operations: Record<string, PageOperation> = {
       status: {
         type: "string",
         enum: ["success", "partial", "error"],
-        description: "success: all items are stored; partial: some; error: none",
+        description: "success: all items are stored; partial: some are; error: none are",
       },
       batch: { const: true },
       processed: { type: "integer", minimum: 0, maximum: maxBatchItems, description: "Items in the request" },
@@ -219,7 +219,7 @@ const operations: Record<string, PageOperation> = {
       {
         id,
         summary,
-        text: `${sharedText} A request is atomic: one invalid item rejects it. At most ${route.maxItems} items; an empty array counts 0.`,
+        text: `${sharedText} A request is atomic: one invalid item rejects it. It can have at most ${route.maxItems} items. An empty array is valid and counts as 0 items.`,
         takes: list(items, route.maxItems),
         example,
         maxBytes: route.maxBytes,
@@ -296,7 +296,7 @@ async function pixel(): Promise<Json> {
     tags: ["Page script"],
     operationId: "pixel",
     summary: "Store one item, as an image",
-    description: `The query holds the fields of an item. \`type\` is ${Object.keys(pixelTypes)
+    description: `The query contains the fields of an item. \`type\` is ${Object.keys(pixelTypes)
       .map((type) => `\`${type}\``)
       .join(
         ", ",
@@ -325,7 +325,7 @@ async function pixel(): Promise<Json> {
           "A transparent image of one pixel",
           {},
           {
-            headers: reasonHeader("Why the item was rejected, if it was", imageReasons),
+            headers: reasonHeader("Why the item was rejected, if applicable", imageReasons),
           },
         ),
         content: { "image/gif": { schema: { type: "string", format: "binary" } } },
@@ -340,7 +340,7 @@ const flags: Json = {
   operationId: "flags",
   summary: "Feature flags",
   description:
-    "This server has no feature flags. The empty list lets clients use their defaults immediately.",
+    "This server has no feature flags. It returns an empty list, so that clients use their defaults immediately.",
   security: [],
   parameters: [
     { name: "clientId", in: "query", description: "Ignored", schema: { type: "string" } },

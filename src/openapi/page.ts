@@ -2,7 +2,7 @@ import viewer from "openapi-explorer/dist/browser/openapi-explorer.min.js" with 
 
 export interface Page {
   html: string
-  /** The script of the page. Its name contains a hash of its content, so browsers can cache it forever. */
+  /** The page's script. Its name contains a hash of its content, so browsers can cache it forever. */
   viewer: { path: string; bytes: Uint8Array }
 }
 

@@ -42,7 +42,7 @@ const columns = Object.entries(columnMeanings).map(([name, meaning]) => `- \`${n
 const entry = {
   anyOf: [
     exactly({
-      parameter: { type: "string", description: "Id of the parameter, by default its type" },
+      parameter: { type: "string", description: "Id of the parameter; defaults to its type" },
       success: { const: true },
       data: { type: "array", items: { type: "object" } },
       meta: ref("schemas/QueryMeta"),
@@ -77,7 +77,7 @@ const queries: Operations = {
     post: {
       id: "query",
       summary: "Query events",
-      description: `One query, or an array of queries. A parameter that fails returns its error in place of its data and does not affect the others. Single events, sessions and people (${dataTypes.map((name) => `\`${name}\``).join(", ")}, and ${idFields.map((name) => `\`${name}\``).join(", ")} in \`by\` and filters) need the scope \`read:data\`, which includes \`read:reports\`. The default range is the last 30 days. At most ${fullLimits.parameters} parameters and ${fullLimits.cells} values (rows times columns) per request, with \`read:reports\` only ${reportLimits.parameters} and ${reportLimits.cells}. Types:\n\n${list.join("\n")}\n\nColumns:\n\n${columns.join("\n")}\n\n`,
+      description: `One query, or an array of queries. If a parameter fails, its error replaces its data, and the others are not affected. Single events, sessions and people (${dataTypes.map((name) => `\`${name}\``).join(", ")}, and ${idFields.map((name) => `\`${name}\``).join(", ")} in \`by\` and filters) need the scope \`read:data\`, which includes \`read:reports\`. The default range is the last 30 days. At most ${fullLimits.parameters} parameters and ${fullLimits.cells} values (rows times columns) per request, with \`read:reports\` only ${reportLimits.parameters} and ${reportLimits.cells}. Types:\n\n${list.join("\n")}\n\nColumns:\n\n${columns.join("\n")}\n\n`,
       query: queryStringSchema,
       queryExample: { website_id: exampleId },
       takes: { anyOf: [ref("schemas/Query"), { type: "array", items: ref("schemas/Query") }] },
@@ -106,7 +106,8 @@ const queries: Operations = {
     get: {
       id: "listReadableWebsites",
       summary: "List websites that the caller can read",
-      description: "A share link to a board of all websites gets the websites that the tiles show by name.",
+      description:
+        "With a share link to a board of all websites, the response lists the websites that tiles are limited to.",
       gives: {
         websites: { type: "array", items: publicSchema(websiteSchema) },
         total: { type: "integer", minimum: 0 },
@@ -137,7 +138,7 @@ const streams: Operations = {
       id: "streamEvents",
       summary: "Stream events as they are stored",
       description:
-        "Server-sent events: one message per event, with a JSON object as data. `Last-Event-ID` resumes after that event. `event: skipped` reports that the stream was more than 100,000 events behind and continues with the newest. `event: end` gives the reason why the server ends the stream, such as a client that reads too slowly. A comment every 5 s keeps the connection alive.",
+        "Server-sent events: one message per event, with a JSON object as data. `Last-Event-ID` resumes after that event. `event: skipped` reports that the stream was more than 100,000 events behind and continues with the newest ones. `event: end` contains the reason why the server ends the stream, for example because the client reads too slowly. A comment every 5 s keeps the connection alive.",
       query: streamStringSchema,
       queryExample: { website_id: exampleId },
       file: { "text/event-stream": { schema: publicSchema(Type.String()) } },

@@ -19,13 +19,13 @@ export const headers: Json = {
   },
   RateLimitLimit: {
     description:
-      "Limit of requests per minute; a large request counts as several. Sent if the request counts against a limit",
+      "Maximum requests per minute; a large request counts as several. Sent if the request counts against a limit",
     schema: { type: "integer" },
   },
   RateLimitRemaining: { description: "Remaining requests", schema: { type: "integer" } },
   RateLimitReset: {
     description:
-      "Seconds until the next request is allowed if none remain, otherwise until the limit is fully restored",
+      "Seconds until the next request is allowed if none remain; otherwise, seconds until the limit is fully restored",
     schema: { type: "integer" },
   },
 }
@@ -54,11 +54,11 @@ export function reasonHeader(description: string, reasons: readonly RejectionRea
   return { "x-databuddy-reason": { description, schema: { type: "string", enum: reasons } } }
 }
 
-/** How a group of routes reports errors. */
+/** The way in which a group of routes reports errors. */
 export interface ErrorFormat {
-  /** The function that the routes use; it creates the examples. */
+  /** The function with which the routes create error responses. Here it creates the examples. */
   response: (error: unknown, headers: Record<string, string>) => Response
-  /** Schema of the bodies of one status. */
+  /** Returns the schema of the bodies with one status. */
   schema: (bodies: readonly Json[]) => Json
   /** Example of a field error. */
   field: FieldError
@@ -67,7 +67,7 @@ export interface ErrorFormat {
 /** For groups of routes without field errors. */
 export const noField: FieldError = { field: "", message: "" }
 
-/** One response per status, with its reasons, bodies and headers. */
+/** Returns one response per status, with its reasons, bodies and headers. */
 export async function errorResponses(
   reasons: readonly RejectionReason[],
   errorFormat: ErrorFormat,

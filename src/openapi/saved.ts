@@ -85,7 +85,7 @@ const notes: Operations = {
       id: "listNotes",
       scope: "read:reports",
       summary: "List notes",
-      description: "Notes of the website and notes of all websites, latest day first.",
+      description: "Lists notes of the website and notes of all websites, latest day first.",
       query: noteFilterSchema,
       gives: listOf("notes", "Note"),
       reasons: ["invalid_shape", ...websiteReasons],
@@ -195,7 +195,7 @@ const shares: Operations = {
   "/v1/shares/{id}": {
     patch: {
       id: "changeShare",
-      summary: "Change the name of a share link, or who can embed it",
+      summary: "Change a share link's name or who can embed it",
       description: "Omitted fields stay unchanged.",
       takes: ref("schemas/ShareChanges"),
       gives: { share: ref("schemas/Share") },
@@ -213,7 +213,7 @@ const shares: Operations = {
     post: {
       id: "rotateShare",
       summary: "Rotate a share link",
-      description: `The link gets a new token, returned only once. ${rotationText}`,
+      description: `The link gets a new token, which is returned only once. ${rotationText}`,
       takes: rotation,
       gives: { share: ref("schemas/Share"), link },
       reasons: [

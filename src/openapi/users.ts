@@ -130,7 +130,7 @@ const users: Operations = {
     get: {
       id: "listUsers",
       summary: "List users",
-      description: "Users with at most the permissions of the caller.",
+      description: "Lists the users who have at most the permissions of the caller.",
       gives: { users: { type: "array", items: ref("schemas/User") }, total: { type: "integer", minimum: 0 } },
       reasons: [],
     },
@@ -138,7 +138,7 @@ const users: Operations = {
       id: "inviteUser",
       summary: "Invite a user",
       description:
-        "Returns a link to share with the user, who chooses a password with it. It works once and expires in 7 days. The user can have at most the permissions of the caller.",
+        "Returns a link with which the user chooses a password. It works once and expires in 7 days. The user can have at most the permissions of the caller.",
       takes: ref("schemas/NewUser"),
       gives: { ...user, ...invite },
       status: 201,
