@@ -1,4 +1,4 @@
-/** ms, longest first. */
+/** Units in ms, longest first. */
 const units: readonly (readonly [string, number])[] = [
   ["w", 604_800_000],
   ["d", 86_400_000],
@@ -14,20 +14,26 @@ export function parseDuration(text: string): number | undefined {
   return unit && Number(count) * unit[1]
 }
 
-/** Formats ms, a multiple of 1,000, in the longest unit that divides it, except weeks: `90d`. */
+/** Formats a multiple of 1,000 ms in the longest unit that divides it, such as `90d`. Does not use weeks. */
 export function formatDuration(ms: number): string {
   const [name, unit] = units.find(([letter, length]) => letter !== "w" && ms % length === 0) ?? ["s", 1_000]
   return `${ms / unit}${name}`
 }
 
-/** ms. A shorter time is probably a mistake, such as 12m for twelve months, and would delete nearly everything. */
+/**
+ * Minimum retention in ms. A shorter time is probably a mistake, such as 12m for twelve months, and would delete nearly
+ * everything.
+ */
 const minRetention = 86_400_000
-/** ms, a hundred years. Use `forever` for longer. */
+/** Maximum retention in ms, a hundred years. Use `forever` for longer. */
 const maxRetention = 36_525 * 86_400_000
 export const retentionFormat =
   "forever, or a time from 1d to 36525d, such as 90d or 52w (units: s, m, h, d, w)"
 
-/** `90d` → ms, `forever` → 0; undefined if it is neither, or out of range. */
+/**
+ * Parses a retention such as `90d` and returns ms, or 0 for `forever`. Returns undefined if it is invalid or out of
+ * range.
+ */
 export function parseRetention(text: string): number | undefined {
   if (text === "forever") return 0
   const ms = parseDuration(text)

@@ -1,14 +1,16 @@
 import { type RejectionReason, rejections } from "./rejection-reasons.ts"
 
-/** One invalid field of a request: `1.properties` is the field `properties` of the second event of a batch. */
+/**
+ * An invalid field of a request. For example, `1.properties` is the field `properties` of the second event in a batch.
+ */
 export interface FieldError {
   field: string
   message: string
 }
 
 /**
- * Thrown to reject a request. The response contains the row of `rejections`, `fields` and, under /v1, `detail`. `cause`
- * is logged only.
+ * Thrown to reject a request. The response contains the reason's row in `rejections`, `fields` and, under /v1,
+ * `detail`. `cause` is only logged.
  */
 export class RequestError extends Error {
   readonly fields: FieldError[] | undefined
@@ -16,7 +18,7 @@ export class RequestError extends Error {
   readonly retryAfter: number | undefined
   /** Additional response headers, such as RateLimit headers. */
   readonly headers: Record<string, string> | undefined
-  /** Replaces the reason's meaning and advice in errors of /v1 and of the CLI. */
+  /** Replaces the reason's meaning and advice in errors under /v1 and in the CLI. */
   readonly detail: string | undefined
 
   constructor(
@@ -42,12 +44,12 @@ export function toRequestError(error: unknown): RequestError {
   return error instanceof RequestError ? error : new RequestError("internal", { cause: error })
 }
 
-/** The message of a thrown value. */
+/** Returns the message of a thrown value. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
-/** The code of a SQLite or system error, such as SQLITE_BUSY or ENOENT, or '' if it has none. */
+/** Returns the code of a SQLite or system error, such as SQLITE_BUSY or ENOENT. Empty if there is none. */
 export function codeOf(error: unknown): string {
   const code = typeof error === "object" && error !== null && "code" in error ? error.code : undefined
   return typeof code === "string" ? code : ""
@@ -58,9 +60,9 @@ export function isBusy(error: unknown): boolean {
   return /^SQLITE_(BUSY|LOCKED)/.test(codeOf(error))
 }
 
-/** Writing to standard output failed, so the output of the command is incomplete. */
+/** Thrown when writing to standard output fails, which means that the command's output is incomplete. */
 export class OutputError extends Error {
-  /** The reader closed the pipe, as `head` does after its last line. */
+  /** True if the reader closed the pipe, as `head` does after its last line. */
   readonly isClosedPipe: boolean
 
   constructor(cause: unknown) {

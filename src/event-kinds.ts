@@ -1,7 +1,8 @@
 /**
- * What an event records. A `custom` event has a name that the sender chose, such as one sent to /track. A website's
- * server reports `ai_visit`, and the page script all others. The database stores the index of a kind, so add new kinds
- * at the end. The view `events` maps each index to its name, so a new kind needs a migration.
+ * What an event records. A `custom` event has a name that the sender chose, such as an event sent to /track. A
+ * website's server reports `ai_visit`, and the page script reports all other kinds. The database stores the index of a
+ * kind, so add new kinds at the end. A new kind also needs a migration, because the view `events` maps each index to
+ * its name.
  */
 export const eventKinds = [
   "custom",
@@ -16,13 +17,10 @@ export const eventKinds = [
 
 export type EventKind = (typeof eventKinds)[number]
 
-/**
- * The kinds of events that visitors cause on purpose. They can be steps of goals, funnels, retention and
- * paths.
- */
+/** The kinds of events that visitors cause deliberately. They can be steps in goals, funnels, retention and paths. */
 export const actionKinds: readonly EventKind[] = ["custom", "page_view"]
 
-/** The number that the database stores for a kind. */
+/** Returns the number that the database stores for a kind. */
 export function kindIndex(kind: EventKind): number {
   return eventKinds.indexOf(kind)
 }

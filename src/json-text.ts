@@ -8,7 +8,10 @@ export const closeBracket = 0x5d
 export const openBrace = 0x7b
 export const closeBrace = 0x7d
 
-/** Index of the closing quote of the string that opens at `start`; the length of the text if it is missing. */
+/**
+ * Returns the index of the closing quote of the string that opens at `start`, or the length of the text if there is
+ * none.
+ */
 export function endOfString(text: string, start: number): number {
   let end = text.indexOf('"', start + 1)
   while (end >= 0 && isEscaped(text, end)) end = text.indexOf('"', end + 1)

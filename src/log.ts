@@ -3,12 +3,12 @@ export type LogLevel = (typeof logLevels)[number]
 export type LogFields = Record<string, string | number | boolean | null | undefined>
 export type Log = (level: LogLevel, message: string, fields?: LogFields) => void
 
-/** ms: under load, the same error is logged once per second, not once per request. */
+/** Minimum ms between log lines for the same error, so that a loaded server does not log it for each request. */
 const throttleInterval = 1_000
 
 /**
- * Creates a log that writes one JSON object per line, or readable text with `readable`. `options.level` can be changed
- * later. In JSON, a field cannot replace the time, level or message of its line.
+ * Creates a log that writes one JSON object per line, or readable text if `readable` is set. `options.level` can be
+ * changed later. In JSON, a field cannot replace the time, level or message of its line.
  */
 export function createLog(
   write: (line: string) => void,
@@ -32,7 +32,7 @@ export function createLog(
 /** Calls `report` for `key` at most once per second. `suppressed`: the calls skipped since the last report. */
 export type Throttle = (key: string, report: (suppressed: number | undefined) => void) => void
 
-/** `elapsed`: ms of a monotonic clock. */
+/** Creates a throttle. `elapsed`: monotonic clock, in ms. */
 export function createThrottle(elapsed: () => number): Throttle {
   const last = new Map<string, { at: number; suppressed: number }>()
   return (key, report) => {
@@ -41,7 +41,7 @@ export function createThrottle(elapsed: () => number): Throttle {
       before.suppressed++
       return
     }
-    // Keys are error messages, of which there are few. The limit bounds memory.
+    // Keys are error messages, and there are few of them. The limit bounds memory.
     if (last.size > 100) last.clear()
     last.set(key, { at: elapsed(), suppressed: 0 })
     report(before?.suppressed || undefined)
@@ -49,8 +49,8 @@ export function createThrottle(elapsed: () => number): Throttle {
 }
 
 /**
- * Logs store failures. Repeats the same message at most once per second, with the number of suppressed repetitions as
- * `more`.
+ * Returns a function that logs store failures. Repeats the same message at most once per second, with the number of
+ * suppressed repetitions as `more`.
  */
 export function faultLog(log: Log, elapsed: () => number): (error: unknown) => void {
   const throttled = createThrottle(elapsed)

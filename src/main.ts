@@ -4,12 +4,12 @@ import { run } from "./cli.ts"
 import { codeOf, OutputError } from "./errors.ts"
 import { deleteDisabledSwitches, trimVariables } from "./serve-options.ts"
 
-// Files that commands write (databases, backups, exports) hold visitor ids: only their owner can read them.
+// Files that commands write (databases, backups, exports) contain visitor ids, so only their owner can read them.
 process.umask(0o077)
-// Contract: a timestamp without a time zone is UTC, in every format that Date.parse accepts.
+// The contract says that a timestamp without a time zone is in UTC, in every format that Date.parse accepts.
 process.env.TZ = "UTC"
 
-/** Set by src/build.ts in a binary. From source, Bun runs this file. */
+/** Set by src/build.ts in a binary. Undefined if Bun runs this file from source. */
 declare const BUILD_COMMIT: string | undefined
 
 trimVariables(process.env)
@@ -20,13 +20,14 @@ if (invalidSwitch) {
 }
 
 /**
- * ms within which a second signal counts as a duplicate: a terminal signals the whole process group, and npm also
+ * A second signal within this many ms counts as a duplicate. A terminal signals the whole process group, and npm also
  * forwards the signal.
  */
 const duplicateSignalWindow = 200
 
 /**
- * Resolves at the first signal. A second one exits immediately. This is safe, because acknowledged events are on disk.
+ * Resolves at the first signal. A second one exits the process immediately, which is safe because acknowledged events
+ * are on disk.
  */
 function stopSignal(): Promise<void> {
   return new Promise((resolve) => {
@@ -58,7 +59,7 @@ function reloadSignal(): (reload: () => void) => void {
 const stdout = 1
 const stderr = 2
 
-/** A standard stream that opens on first use, because opening it takes longer than most commands. */
+/** Returns a standard stream that opens on first use, because opening it takes longer than most commands. */
 function lazyStream(open: () => NodeJS.WriteStream) {
   let stream: NodeJS.WriteStream | undefined
   return {
@@ -68,8 +69,8 @@ function lazyStream(open: () => NodeJS.WriteStream) {
       return stream
     },
     /**
-     * Waits for the reader of a pipe, because `process.exit` discards unread output. Also resolves if the reader is
-     * gone.
+     * Waits until the reader of a pipe has read everything, because `process.exit` discards unread output. Also
+     * resolves if there is no reader any more.
      */
     flush: () =>
       new Promise<void>((resolve) => {
@@ -80,7 +81,10 @@ function lazyStream(open: () => NodeJS.WriteStream) {
   }
 }
 
-/** Resolves when the text is written. Uses the callback, because Bun's `writableNeedDrain` is false for a full pipe. */
+/**
+ * Resolves when the text has been written. Uses the callback, because Bun's `writableNeedDrain` is false for a full
+ * pipe.
+ */
 function writeAll(stream: NodeJS.WriteStream, text: string | Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
     stream.write(text, (error) => (error ? reject(new OutputError(error)) : resolve()))
@@ -90,7 +94,9 @@ function writeAll(stream: NodeJS.WriteStream, text: string | Uint8Array): Promis
 /** ms until the next attempt to write to a full pipe. */
 const pipeRetryPause = 2
 
-/** Writes synchronously: a command that shows a secret once rolls back if this throws. Throws an OutputError. */
+/**
+ * Writes synchronously, so that a command that shows a secret once can roll back if this fails. Throws an OutputError.
+ */
 function writeOut(text: string): void {
   const bytes = Buffer.from(text)
   for (let done = 0; done < bytes.length; ) {
@@ -103,13 +109,13 @@ function writeOut(text: string): void {
   }
 }
 
-/** True for the null device. Bun also replaces a closed descriptor with it. */
+/** True for the null device. Bun also replaces a closed file descriptor with it. */
 function isNullDevice(fd: number): boolean {
   const stats = fstatSync(fd)
   return stats.isCharacterDevice() && stats.rdev === statSync(devNull, { throwIfNoEntry: false })?.rdev
 }
 
-/** Loads node:tty only for a device: the output of most commands in scripts is a pipe or a file. */
+/** Loads node:tty only for a device, because the output of commands in scripts is usually a pipe or a file. */
 async function isTerminal(fd: number): Promise<boolean> {
   return fstatSync(fd).isCharacterDevice() && (await import("node:tty")).isatty(fd)
 }
@@ -125,7 +131,7 @@ const code = await run(process.argv.slice(2), {
     pid: process.pid,
   },
   newId: () => crypto.randomUUID(),
-  // A container can have less memory than its machine.
+  // A container can have less memory than the machine.
   memory: Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY),
   program: typeof BUILD_COMMIT === "string" ? [process.execPath] : [process.execPath, import.meta.path],
   env: process.env,

@@ -205,11 +205,11 @@ describe("after events were removed from the file", () => {
   })
 
   const outages: [what: string, prepare: () => void, why: string][] = [
-    ["the cluster is down", () => (stub.fault = () => "cut"), "the cluster does not answer"],
+    ["the cluster is down", () => (stub.fault = () => "cut"), "the cluster does not respond"],
     [
       "the cluster is to be compared",
       () => app.store.db.exec("update shipping set must_compare = 1"),
-      "the cluster has to be compared with the file",
+      "the cluster and the file might differ and must be compared first",
     ],
   ]
   test.each(outages)(
