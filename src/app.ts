@@ -35,7 +35,7 @@ export type AppDeps = IngestDeps &
 const strictTransportHeader = { "Strict-Transport-Security": "max-age=31536000" }
 
 /**
- * Creates the app with all routes; the caller starts the listener. The ingestion routes read their bodies themselves
+ * Creates the app with all routes. The caller starts the listener. The ingestion routes read their bodies themselves
  * (`parse: "none"`), because Elysia's parsers would run before the contract's checks. `onError` comes first, because
  * Elysia applies it only to routes that are added later. Errors of routes added earlier would reach the client
  * unchanged.
@@ -47,7 +47,7 @@ export function createApp(deps: AppDeps) {
   const runQueries = queryRunner(deps)
   const ingestHandlers = ingestHandlersByPath(deps)
   const { basePath } = deps.settings
-  // Wraps the router, because hooks run too late to check the host. Ingestion skips the router, whose context and
+  // Wraps the router, because hooks run too late to check the host. Ingestion skips the router, because its context and
   // promises would take a tenth of the time per event.
   app.wrap(
     (handle: (request: Request, ...rest: unknown[]) => unknown) =>
@@ -94,7 +94,7 @@ export function createApp(deps: AppDeps) {
   )
 }
 
-/** The path of a route, and the same path under --ingest-path. */
+/** Returns the path of a route and the same path under --ingest-path. */
 function pathsOf({ path }: Pick<IngestRoute, "path">, { ingestPath }: AppDeps["settings"]): string[] {
   return ingestPath === "" ? [path] : [path, path === "/" ? ingestPath : ingestPath + path]
 }
@@ -106,7 +106,7 @@ interface IngestHandler {
 
 type IngestHandlers = ReadonlyMap<string, IngestHandler>
 
-/** The handlers of the ingestion routes by path. */
+/** Returns the handlers of the ingestion routes by path. */
 function ingestHandlersByPath(deps: AppDeps): IngestHandlers {
   return new Map(
     ingestRoutes.flatMap((route) => {
@@ -135,7 +135,8 @@ function withStrictTransport(response: Response): Response {
 }
 
 /**
- * The ingestion routes for requests that only the router matches: HEAD, and paths with a trailing slash or an escape.
+ * Creates the ingestion routes for requests that only the router matches: HEAD requests, and paths with a trailing
+ * slash or an escape.
  */
 function ingestApp(handlers: IngestHandlers): Elysia {
   const app = new Elysia()
@@ -174,7 +175,7 @@ function unknownRoute({ method, url }: Request): RequestError {
   return new RequestError("route_unknown", { detail: `there is no ${method} ${pathOf(url)}` })
 }
 
-/** The response for an error thrown outside a handler, in the path's error format. */
+/** Creates the response for an error thrown outside a handler, in the path's error format. */
 function errorResponseAt(deps: AppDeps, request: Request, error: unknown): Response {
   const { logError, newId } = deps
   const pathname = pathOf(request.url)
@@ -192,13 +193,16 @@ function errorResponseAt(deps: AppDeps, request: Request, error: unknown): Respo
  * router.
  */
 function exactPathOf(url: string): string {
-  // After `http://` or `https://` and at least one character of the host.
+  // Skips `http://` or `https://` and at least one character of the host.
   const start = url.indexOf("/", 8)
   const end = url.indexOf("?", start)
   return end < 0 ? url.slice(start) : url.slice(start, end)
 }
 
-/** The path of a URL. `new URL` would throw for an invalid Host header, because Bun then omits scheme and host. */
+/**
+ * Returns the path of a URL. `new URL` would throw for an invalid Host header, because Bun then omits the scheme and
+ * host.
+ */
 function pathOf(url: string): string {
   return /^(?:[a-z]+:\/\/[^/]*)?([^?#]*)/i.exec(url)?.[1] || "/"
 }

@@ -73,7 +73,7 @@ export class AcmeCertificate {
     const stored = this.#folder.readCertificate()
     const problem = stored && ("problem" in stored ? stored.problem : rejectionOf(stored.tls, options.host))
     if (problem !== undefined) {
-      log("warn", "the stored certificate cannot be used, requesting another", {
+      log("warn", "the stored certificate cannot be used; requesting another", {
         file: this.#folder.certificateFile,
         error: problem,
       })
@@ -250,7 +250,7 @@ export class AcmeCertificate {
     })
   }
 
-  /** ms until the next order. */
+  /** Returns the ms until the next order. */
   #waitAfter(error: Error): number {
     const isUnreachable = error instanceof AcmeError && error.type === "unreachable"
     const first = isUnreachable ? firstRetry.unreachable : firstRetry.counted

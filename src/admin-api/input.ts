@@ -81,7 +81,7 @@ export function forgetNote({ anonymize }: Website, id: Person["id"]): string | n
   return "the website anonymizes visitors daily, so only today's events (UTC) can be matched to this visitor"
 }
 
-/** Default: a key with track:events for all websites, without a rate limit or expiry. */
+/** Parses a new key. By default, it has the scope track:events for all websites, and no rate limit or expiry. */
 export function parseNewKey(value: unknown, now: number): KeyGrant {
   const input = validate(checkNewKey, value)
   return {
@@ -115,7 +115,7 @@ export function parseRejectedRequestFilter(query: URLSearchParams): {
   }
 }
 
-/** `from` (inclusive) and `to` (exclusive): Unix ms. */
+/** Parses an export filter. `from` (inclusive) and `to` (exclusive) are in Unix ms. */
 export function parseExportFilter(query: object): {
   websiteId: string | undefined
   from: number | undefined

@@ -63,7 +63,7 @@ export interface AdminApiDeps extends RouteDeps {
   removedEventsOf: (person: Person, now: number) => Promise<RemovedEvent[]>
 }
 
-/** The management API, for scripts that do not run on the server's machine. */
+/** Creates the routes of the management API, for scripts that do not run on the server's machine. */
 export function adminRoutes(deps: AdminApiDeps) {
   const route = authenticatedRoute(deps)
   const downloads = new Downloads()
@@ -92,7 +92,7 @@ export function adminRoutes(deps: AdminApiDeps) {
     .get("/refusals", route("read:data", showRejectedRequests))
     .get("/status", route("manage:websites", showStatus))
     .get("/export", ({ request, server, route: path }: RouteContext) => {
-      // A slow reader, or a search for a person's events, can exceed the server's idle timeout.
+      // A slow reader or a search for a person's events can exceed the server's idle timeout.
       server?.timeout?.(request, isPersonExport(request) ? searchTimeout : readerTimeout)
       return handleAuthenticated(
         deps,
@@ -206,7 +206,10 @@ async function revokeCoveredKey(
   return {}
 }
 
-/** The response contains the secret, so callers must not rotate keys with more permissions than they have. */
+/**
+ * Rotates a key's secret. The response contains it, so callers must not rotate keys with more permissions than they
+ * have.
+ */
 async function rotateSecret(
   deps: AdminApiDeps,
   { caller, context, now, id, body }: AuthenticatedRequest,
@@ -267,7 +270,7 @@ function showRejectedRequests(
   return { body: { refusals: found.slice(0, limit).map(rejectedRequestJson), total: found.length } }
 }
 
-/** The status covers the whole server, so callers limited to some websites cannot read it. */
+/** Returns the server's status. It covers the whole server, so callers limited to some websites cannot read it. */
 async function showStatus(
   deps: AdminApiDeps,
   { caller, context }: AuthenticatedRequest,
@@ -299,7 +302,7 @@ const exportGroupRows = 1_000
 const exportGroupCharacters = 524_288
 /** ms between two steps of an export, so that other requests are handled in between. */
 const exportPause = 1
-/** zlib's fastest level: compression competes with ingestion for the processor. */
+/** zlib's fastest level, because compression competes with ingestion for CPU time. */
 const exportGzipLevel = 1
 /** Seconds after which a client that reads nothing is disconnected. */
 const readerTimeout = 60

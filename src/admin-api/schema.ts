@@ -82,7 +82,7 @@ const keyScopes = Type.Array(oneScope, {
   expected: `must be a list of scopes: ${scopes.join(", ")}`,
 })
 
-/** Maximum rate limit of a key; null means unlimited. */
+/** Maximum rate limit of a key. */
 export const maxRateLimit = 1_000_000
 
 const rateLimit = Type.Union([Type.Null(), Type.Integer({ minimum: 1, maximum: maxRateLimit })], {

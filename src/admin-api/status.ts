@@ -20,7 +20,7 @@ export interface ServerState {
   durability: Durability
   /** Reserved disk space in bytes. */
   minFree: number
-  /** Default retention in ms; 0: forever. */
+  /** Default retention in ms. 0 means forever. */
   retain: number
   /** Scheduled backups to a folder. */
   backups: ScheduleState | undefined
@@ -50,7 +50,7 @@ interface StatusDeps {
   serverState: ServerState
 }
 
-/** Builds the response of GET /v1/status. `caller`: for fair scheduling of the query. */
+/** Builds the response of GET /v1/status. `caller`: identifies the caller, so that its query is scheduled fairly. */
 export async function statusOf(deps: StatusDeps, caller: string, signal: AbortSignal): Promise<StatusJson> {
   const { db, serverState } = deps
   const { startedAt, durability, minFree, retain, backups, offsiteBackups, clickhouse } = serverState
@@ -130,7 +130,7 @@ async function countEvents(
   return result.groups[0]?.values[0] ?? 0
 }
 
-/** Size in bytes; 0 if the file does not exist. */
+/** Returns the size of a file in bytes, or 0 if it does not exist. */
 function sizeOf(file: string): number {
   return statSync(file, { throwIfNoEntry: false })?.size ?? 0
 }

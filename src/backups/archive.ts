@@ -24,7 +24,7 @@ export interface BackupKey {
   file: string
   /** Public keys, which encrypt. */
   recipients: readonly string[]
-  /** Secret keys, which decrypt; empty if the file has only public keys. */
+  /** Secret keys, which decrypt. Empty if the file has only public keys. */
   identities: readonly string[]
 }
 
@@ -63,7 +63,7 @@ export async function packArchive(
   const compress = createZstdCompress({ params: { [constants.ZSTD_c_checksumFlag]: 1 } })
   // A read error destroys the compressor, and then its reader fails.
   pipeline(createReadStream(path, { highWaterMark: chunkBytes }), compress, () => {})
-  const compressed = Readable.toWeb(compress) as unknown as ReadableStream<Uint8Array> // Node's type of the same class
+  const compressed = Readable.toWeb(compress) as unknown as ReadableStream<Uint8Array> // Node has its own type for the same class.
   if (!key) return compressed
   const { Encrypter } = await loadAge()
   const encrypter = new Encrypter()
@@ -98,7 +98,7 @@ export async function unpackArchive(
   const fd = createPrivateFile(to)
   try {
     await pipelineAsync(
-      Readable.fromWeb(compressed as unknown as NodeReadableStream), // Node's type of the same class
+      Readable.fromWeb(compressed as unknown as NodeReadableStream), // Node has its own type for the same class.
       createZstdDecompress(),
       spaceChecker(checkSpace),
       createWriteStream(to, { fd }),
@@ -154,7 +154,7 @@ function damaged(name: string): UserError {
   return new UserError(`${name} is damaged or incomplete`, "use another backup; nothing was changed")
 }
 
-/** Loaded on demand: commands start faster without it. */
+/** Loaded on demand, because commands start faster without it. */
 function loadAge(): Promise<typeof import("age-encryption")> {
   return import("age-encryption")
 }

@@ -3,10 +3,10 @@ import { archiveSuffixes } from "./archive.ts"
 import { readCredentials } from "./credentials.ts"
 import { type Backup, backupName, parseBackupTime } from "./files.ts"
 
-/** A location in a bucket: a folder of archives, or one archive. */
+/** A location in a bucket, which is a folder of archives or a single archive. */
 export interface BucketLocation {
   bucket: string
-  /** '' or a path that ends with a slash. */
+  /** A path that ends with a slash, or ''. */
   prefix: string
   /** Name of one archive in the folder. Undefined for the whole folder. */
   name: string | undefined
@@ -99,7 +99,7 @@ export class Bucket {
   ) {
     const { bucket, prefix } = location
     const { region, ...credentials } = readCredentials(options.backupCredentials, env)
-    // Set explicitly: Bun would read other variables instead.
+    // Set explicitly, because Bun would read other variables otherwise.
     const endpoint = options.backupEndpoint ?? `https://s3.${region ?? "us-east-1"}.amazonaws.com`
     this.url = `s3://${bucket}/${prefix}`
     this.#host = new URL(endpoint).host
@@ -144,8 +144,8 @@ export class Bucket {
   }
 
   /**
-   * Uploads `archive` in parts, reads it back and compares it. `sourceBytes`: its approximate size. A failed upload
-   * leaves nothing behind, but a killed process leaves its parts. Returns the bytes uploaded.
+   * Uploads `archive` in parts, then reads it back and compares it. `sourceBytes`: approximate size of the archive. A
+   * failed upload leaves nothing behind, but a killed process leaves its parts. Returns the bytes uploaded.
    */
   async upload(
     name: string,
@@ -237,7 +237,10 @@ export class Bucket {
     return result
   }
 
-  /** Fails if `work` does not call `progress` for `stallTimeout`, or does not end soon after `signal`. */
+  /**
+   * Runs `work`. Fails if it does not call `progress` for `stallTimeout`, or does not end soon after `signal` is
+   * aborted.
+   */
   async #transfer<Result>(
     verb: string,
     signal: AbortSignal,
@@ -303,7 +306,7 @@ const credentialsHint =
 /** Error codes of S3, its implementations and Bun. HOST stands for the host of the endpoint. */
 const explanations: readonly Explanation[] = [
   [["InvalidAccessKeyId"], "HOST does not know the access key", credentialsHint],
-  [["SignatureDoesNotMatch"], "HOST rejects the secret of the access key", credentialsHint],
+  [["SignatureDoesNotMatch"], "HOST rejects the secret access key", credentialsHint],
   [
     ["ExpiredToken", "InvalidToken", "TokenRefreshRequired"],
     "the session token is not valid",
@@ -325,7 +328,7 @@ const explanations: readonly Explanation[] = [
       "StorageFull",
     ],
     "the bucket is full",
-    "enlarge its quota, delete objects that are not needed, or lower --backup-keep",
+    "increase its quota, delete objects that are not needed, or lower --backup-keep",
   ],
   [["EntityTooLarge"], "the object is too large for HOST", "raise the size limit or the quota of the bucket"],
   [

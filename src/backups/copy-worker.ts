@@ -14,13 +14,13 @@ export interface CopyTask {
   what: keyof typeof tasks
   /** Path of the original, or the URL of a download. */
   from: string
-  /** Path of the new file, or of the downloaded one. */
+  /** Path of the new or downloaded file. */
   to: string
 }
 
 const tasks = { database: copyDatabase, backup: copyBackup, download: verifyDownload }
 
-/** Messages of the worker: progress, then one result or failure. */
+/** Messages from the worker. It reports progress, then one result or failure. */
 export type CopyMessage =
   | { progress: { done: number; total: number } }
   | { copy: CopyResult }

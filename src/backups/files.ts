@@ -84,10 +84,10 @@ export async function requireFreeSpaceBeside(
   const free = bavail * bsize
   if (free >= bytes + minFree) return
   throw new UserError(
-    `${folder} is on the database's disk, which has ${size(free)} free: a copy of ${size(bytes)} would leave less than the ${size(minFree)} of --min-free, and events would be rejected`,
+    `${folder} is on the database's disk, which has ${size(free)} free; a copy of ${size(bytes)} would leave less than the ${size(minFree)} of --min-free, so events would be rejected`,
     flag === "--backup-dir"
       ? "free disk space, keep fewer backups with --backup-keep, or set --backup-dir to a folder on another disk"
-      : "free disk space, or set --backup-dir to a folder on another disk: its backups are uploaded",
+      : "free disk space, or set --backup-dir to a folder on another disk, whose backups are then uploaded",
   )
 }
 
@@ -136,7 +136,7 @@ async function explainFolderErrors<Result>(folder: string, work: () => Promise<R
       const problem = code === "ENOENT" ? "does not exist" : "is not a folder"
       throw new UserError(
         `the backup folder ${folder} ${problem}`,
-        "create it, or mount its disk; or choose another one with --backup-dir",
+        "create it, mount its disk, or choose another one with --backup-dir",
       )
     }
     if (code !== "EACCES" && code !== "EPERM") throw error

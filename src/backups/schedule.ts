@@ -106,7 +106,7 @@ export class BackupSchedule {
     }
   }
 
-  /** When the next round starts. It includes the jobs that are due shortly after the first one. */
+  /** Returns when the next round starts. A round includes the jobs that are due shortly after the first one. */
   #nextRound(): number {
     const times = this.#jobs.map(({ due }) => due)
     const first = Math.min(...times)
@@ -216,7 +216,7 @@ export function retryDelay(previousFailures: number, every: number): number {
   return Math.min(every, longestRetry, firstRetry * 2 ** previousFailures)
 }
 
-/** Parses the `error:` and `hint:` lines of the command. */
+/** Parses the `error:` and `hint:` lines that the command printed. */
 function parseCommandError(output: string, exit: string): UserError {
   const [, message] = /^error: (.+)$/m.exec(output) ?? []
   const [, hint] = /^hint: (.+)$/m.exec(output) ?? []

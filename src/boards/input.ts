@@ -66,7 +66,7 @@ export interface TileContext {
   websiteError: (id: string) => string | undefined
 }
 
-/** Returns the website of the request: an id, `none` or `all`. */
+/** Returns the website of the request, which is an id, `none` or `all`. */
 export function parseBoardFilter(query: URLSearchParams): string {
   return validate(checkFilter, Object.fromEntries(query)).website_id
 }
@@ -102,7 +102,7 @@ export function parseNewTile(value: unknown, context: TileContext): NewTile {
 /** Adds a tile to a board. Throws `invalid_shape` if there are too many, or if another tile has the same id. */
 export function withTile(tiles: readonly Tile[], added: NewTile, context: TileContext): Tile[] {
   if (tiles.length >= maxTiles) {
-    throw invalidShape([{ field: "", message: `has too many tiles: a board has at most ${maxTiles}` }])
+    throw invalidShape([{ field: "", message: `has too many tiles; a board has at most ${maxTiles}` }])
   }
   if (tiles.some(({ id }) => id === added.id)) {
     throw invalidShape([{ field: "id", message: repeatedId }])
@@ -126,7 +126,7 @@ function place(added: readonly NewTile[], tiles: readonly Tile[], { newId }: Til
   return arrange(placed)
 }
 
-/** `prefix`: start of the field names, before the index; undefined if the body is a single tile. */
+/** Parses tiles. `prefix`: start of the field names, before the index. Undefined if the body is a single tile. */
 function parseTiles(
   values: readonly unknown[],
   prefix: string | undefined,
@@ -192,7 +192,7 @@ function websiteErrors({ websiteId }: NewTile, { websiteError }: TileContext): F
   return message === undefined ? [] : [{ field: "websiteId", message }]
 }
 
-/** The board as returned, with the tiles that the caller can see. */
+/** Returns the JSON of a board with the tiles that the caller can see. */
 export function boardJson(
   { place: websitePlace, createdAt, updatedAt, websiteId, ...board }: Board<Tile>,
   canSee: (websiteId: string | null) => boolean,
@@ -206,7 +206,7 @@ export function boardJson(
   }
 }
 
-/** The board in a list, with the number of tiles that the caller can see. */
+/** Returns the JSON of a board in a list, with the number of tiles that the caller can see. */
 export function boardSummaryJson(
   { place: websitePlace, createdAt, updatedAt, websiteId, tileWebsites, ...board }: BoardSummary,
   canSee: (websiteId: string | null) => boolean,

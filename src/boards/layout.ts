@@ -65,7 +65,7 @@ export function resizeTile<Tile extends Placed>(
 }
 
 /**
- * Moves a tile one step, as the arrow keys do: one column to the side, or past the next tile above or below. If the
+ * Moves a tile one step for an arrow key, which is one column to the side or past the next tile above or below. If the
  * neighbor on that side is in the same row and has the same height, the two swap places.
  */
 export function stepTile<Tile extends Placed>(
@@ -106,7 +106,7 @@ export function stepTile<Tile extends Placed>(
   )
 }
 
-/** The first position in reading order where a tile of this size fits. */
+/** Returns the first position in reading order where a tile of this size fits. */
 export function freePlace(
   tiles: readonly Placement[],
   { width, height }: Pick<Placement, "width" | "height">,

@@ -16,7 +16,7 @@ export class ClusterError extends Error {
     message: string,
     /** ClickHouse's error code, such as 60 for a missing table. Undefined if there was no response. */
     readonly number: number | undefined,
-    /** The request might still be running in the cluster, or might have succeeded. */
+    /** True if the request might still be running in the cluster or might have succeeded. */
     readonly isOutcomeUnknown: boolean,
     options?: ErrorOptions,
   ) {
@@ -287,11 +287,11 @@ export class Cluster {
     const text = line.slice(0, maxMessage)
     if (error instanceof ClickHouseError) {
       const isTimeout = error.type === "TIMEOUT_EXCEEDED" || error.type === "SOCKET_TIMEOUT"
-      return new ClusterError(`${this.name} answered: ${text}`, Number(error.code), isTimeout, {
+      return new ClusterError(`${this.name} responded: ${text}`, Number(error.code), isTimeout, {
         cause: error,
       })
     }
     const isUnsent = unsentCodes.has(codeOf(error)) || /certificate|self.signed/i.test(text)
-    return new ClusterError(`${this.name} does not answer: ${text}`, undefined, !isUnsent, { cause: error })
+    return new ClusterError(`${this.name} does not respond: ${text}`, undefined, !isUnsent, { cause: error })
   }
 }

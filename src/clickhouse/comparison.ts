@@ -9,7 +9,7 @@ import { hashOf, rowHash } from "./event-row.ts"
 
 /** The events of one website and UTC day. */
 export interface WebsiteDay {
-  /** '': no website. */
+  /** Website id. Empty for events without a website. */
   website: string
   /** Days since 1970-01-01. */
   day: number
@@ -181,7 +181,7 @@ async function sumsOf(db: Db, lastId: number, pause: Pause): Promise<Map<string,
   return sums
 }
 
-/** The separator is a space, because a website's id contains none. */
+/** Returns a key for a website and day. The separator is a space, because a website's id contains none. */
 function keyOf(website: string, day: number): string {
   return `${day} ${website}`
 }

@@ -22,7 +22,7 @@ import { readWriters, WriterRecord } from "./writers.ts"
 
 /** Dependencies of a shipper. */
 export interface ShipperDeps extends RemoverDeps {
-  /** Waits between two steps of about 5 ms, so that other work of the thread can run. */
+  /** Waits between two steps of about 5 ms, so that the thread can do other work. */
   pause: () => Promise<void>
   random: Random
 }
@@ -52,8 +52,8 @@ export interface StepResult {
   hasShipped: boolean
   events: number
   /**
-   * Nothing is left except events that have just arrived. These wait, because each insert creates a part that the
-   * cluster must merge.
+   * True if nothing is left except events that have just arrived. These wait, because each insert creates a part that
+   * the cluster must merge.
    */
   isDone: boolean
 }
@@ -64,7 +64,7 @@ interface Batch {
   end: number
   rows: number
   chunks: Uint8Array[]
-  /** The batch ended at a limit, so more events are waiting. */
+  /** True if the batch ended at a limit, so that more events are waiting. */
   isFull: boolean
 }
 

@@ -16,10 +16,7 @@ export interface Column {
   values: readonly Value[]
   /** The values as an array of numbers. Set only if the column is from a block and all values are numbers. */
   numbers?: Float64Array | undefined
-  /**
-   * Set if only a few events have a value: the sparse form of the column. `codes` is then computed on first
-   * read.
-   */
+  /** The sparse form of the column. Set if only a few events have a value. `codes` is then computed on first read. */
   few?: Few
 }
 
@@ -46,7 +43,7 @@ export interface Batch {
    * ids of the events, if known.
    */
   readonly receipt: { after: number; last: number; ids?: Float64Array }
-  /** Identifies the slices of a block, whose events never change. Undefined for rows. */
+  /** Identifies the slices of a block, which never change. Undefined for rows. */
   readonly block?: number | string
   /** The name of each event. Set only for a batch of several slices of a block. See `JoinedBatch`. */
   names?(): Column
@@ -59,18 +56,18 @@ export interface Batch {
   count: number
   /** Unix ms of the start of the day. `times` are relative to it. */
   base: number
-  /** ms after `base`, ascending. */
+  /** Times in ms after `base`, ascending. */
   times(): Uint32Array
   /**
-   * Dictionary ids of anonymous ids, from 1; 0 means none. A dictionary id stands for the same text in all batches of a
-   * snapshot.
+   * Dictionary ids of anonymous ids, starting at 1. 0 means that there is none. A dictionary id stands for the same
+   * text in all batches of a snapshot.
    */
   visitors(): Uint32Array
   sessions(): Uint32Array
   profiles(): Uint32Array
   /** The distinct ids of all events. If undefined, they are not stored, and the ids of the events must be read. */
   distinct?(kind: IdKind): StoredIdSet | undefined
-  /** Undefined if no event has a value. */
+  /** The column of a field, or undefined if no event has a value. */
   column(field: TextField): Column | undefined
   /** The column of a top-level key, or undefined if no event has the key. */
   property(key: string): Column | undefined
@@ -85,7 +82,7 @@ export interface Batch {
 /** The fields that distinguish the batches of a website and day, and the slices of a block. */
 export type SliceId = Pick<Batch, "name" | "kind" | "crawler">
 
-/** A string that is unique for each `SliceId`. */
+/** Returns a string that is unique for each `SliceId`. */
 export function sliceKey({ name, kind, crawler }: SliceId): string {
   return `${crawler ? 1 : 0} ${kindIndex(kind)} ${name}`
 }

@@ -2,7 +2,7 @@ import type { Db, Statement } from "../store/db/driver.ts"
 import { type BlockRow, blockColumns, blockOf, type RawBlock, type Slice } from "./block.ts"
 import { bySlice } from "./block-writer.ts"
 
-/** Limits of the cache: slices per website (about 300 bytes each), and number of websites. */
+/** Maximum slices per website in the cache (about 300 bytes each), and maximum websites. */
 const cachedSlices = 40_000
 const cachedWebsites = 100
 

@@ -23,12 +23,12 @@ export class OpenProperty {
     readonly location: ColumnLocation | null,
   ) {}
 
-  /** Number of events in a slice that have a value. Undefined if the slice does not have the key. */
+  /** Returns the number of events in a slice that have a value. Undefined if the slice does not have the key. */
   eventsOf(slice: number): number | undefined {
     return this.listed[2][this.#indexOf(slice)]
   }
 
-  /** Position of a slice's first code in the column. Undefined if the slice does not have the key. */
+  /** Returns the position of a slice's first code in the column. Undefined if the slice does not have the key. */
   firstOf(slice: number): number | undefined {
     return this.#allFirsts()[this.#indexOf(slice)]
   }
@@ -67,7 +67,7 @@ interface SingleNameLayout extends Omit<Layout, "properties" | "withProperties">
 /** A property outside the layout, as stored before blocks had slices. */
 type SingleNameRest = [key: string, events: number, none?: undefined]
 
-// The functions below parse JSON that `block-writer.ts` of this version or an earlier one stored.
+// The functions below parse JSON that was stored by `block-writer.ts`, in this version or an earlier one.
 
 export function openLayout({ slices, hasSingleName }: BlockRow, text: string): OpenLayout {
   const parsed = JSON.parse(text) as Layout | SingleNameLayout

@@ -115,7 +115,7 @@ export interface EncodedBlock {
 export interface Segment {
   /** The bytes, possibly compressed with zstd. */
   data: Uint8Array
-  /** Uncompressed size in bytes; null if `data` is not compressed. */
+  /** Uncompressed size in bytes. Null if `data` is not compressed. */
   size: number | null
 }
 

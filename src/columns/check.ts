@@ -125,7 +125,7 @@ function distinctIn(batches: readonly Batch[], kind: IdKind): Uint32Array {
   return Uint32Array.from(ids).sort()
 }
 
-/** A slice can have an empty column for a field that other slices of its block have. */
+/** Returns a column without values. A slice can have one for a field that other slices of its block have. */
 function emptyColumn(count: number): Column {
   return { codes: new Uint8Array(count), values: [] }
 }

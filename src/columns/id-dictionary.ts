@@ -214,8 +214,8 @@ interface TextChunk {
 class HashSearch {
   remaining = 0
   /**
-   * Hash table by first word (open addressing, at most half full). A slot holds 1 + the index of a hash; 0 is
-   * empty.
+   * Hash table by first word (open addressing, at most half full). A slot holds the index of a hash plus 1, or 0 if it
+   * is empty.
    */
   readonly #slots: Uint32Array
   /** One bit per value of the low bits of the first word. Rules out nearly all other hashes. */

@@ -37,7 +37,7 @@ interface Texts {
   last: number
 }
 
-/** The data that a search reads: the ids of a snapshot. */
+/** The ids of a snapshot, which a search reads. */
 interface SearchOptions {
   scope: { websites: readonly number[] }
   sealed: SealedState

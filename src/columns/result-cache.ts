@@ -13,7 +13,7 @@ interface CacheEntry {
  * entries, then the least recently used ones.
  */
 export class Cache {
-  /** In order of use: the most recently used entry is last. */
+  /** In order of use. The most recently used entry is last. */
   readonly #entries = new Map<string, CacheEntry>()
   /** Keys of spare entries, in the same order. */
   readonly #spare = new Set<string>()

@@ -39,8 +39,8 @@ export interface SealedBatch extends IdChanges {
   /** Seals rows up to `to`. Precondition: none of them has been sealed or deleted since they were read. */
   seal?: { from: number; to: number; deleted: number }
   /**
-   * Blocks to delete. Precondition: their `stale` is unchanged. If `isRetained`, the block is only retired,
-   * and deleted later.
+   * Blocks to delete. Precondition: their `stale` is unchanged. If `isRetained` is set, the block is only retired, and
+   * deleted later.
    */
   removes: { id: number; stale: number; isRetained: boolean }[]
 }
@@ -353,8 +353,8 @@ export interface SealingOptions {
 }
 
 /**
- * Builds the next batch. Tries in this order: sealing rows, rebuilding stale blocks, merging blocks, maintaining the
- * dictionary of ids.
+ * Builds the next batch. Seals rows if there are any to seal. Otherwise rebuilds stale blocks, then merges blocks, then
+ * maintains the dictionary of ids.
  */
 export function* nextWork(
   sealer: Sealer,

@@ -59,7 +59,7 @@ export interface Day {
   exceedsMemory: boolean
   /** Entries of current blocks. */
   sealed(): readonly Entry[]
-  /** Entries that are read from rows: unsealed rows and stale blocks. */
+  /** Entries that are read from rows, because they are unsealed or their block is stale. */
   inRows(): Entry[]
 }
 

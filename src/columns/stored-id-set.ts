@@ -92,7 +92,7 @@ export class StoredIdSet {
     this.size = total
   }
 
-  /** All ids, ascending. */
+  /** Returns all ids in ascending order. */
   ids(): Uint32Array {
     const ids = new Uint32Array(this.size)
     let at = 0

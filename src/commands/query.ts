@@ -35,7 +35,7 @@ interface QueryOptions extends Where {
   profileId?: string
   reached?: number
   droppedAfter?: number
-  /** false: --no-value. */
+  /** False for --no-value. */
   value?: string | false
   cohort?: string
   period?: number
@@ -56,7 +56,7 @@ Filters (--where; events must match all of them): <field> <operator> <value>, su
   property.plan=pro  path!=/x  property.total>10  path^=/blog  path~blog  "property.plan in pro,free"
   property.plan (is set)  !property.plan (is not set)
 Operators, by symbol or name: ${operatorHelp}
-Put values with commas, operators or outer spaces into double quotes: 'property.city in "Paris, TX",Rome'
+Put values with commas, operators, or leading or trailing spaces in double quotes: 'property.city in "Paris, TX",Rome'
 Lists and whole filters can be JSON: 'property.plan in ["pro","a,b"]'  '{"field":"path","op":"eq","value":"=x"}'
 
 Examples:
@@ -188,7 +188,7 @@ function bodyOf(type: string, options: QueryOptions): object {
   })
 }
 
-/** The request schema rejects fields that are present but undefined. */
+/** Removes undefined fields, because the request schema rejects them. */
 function withoutUndefined(fields: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
 }

@@ -153,7 +153,7 @@ function pageIdentifyOption(): Option {
   ).choices(["on", "off"])
 }
 
-/** Undefined if the option is not given. */
+/** Returns undefined if the option is not given. */
 function switchOf(value: "on" | "off" | undefined): boolean | undefined {
   return value === undefined ? undefined : value === "on"
 }

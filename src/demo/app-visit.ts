@@ -57,7 +57,7 @@ export class AppVisit {
     this.random = visit.scene.random
   }
 
-  /** A complete visit to the app. */
+  /** Simulates a complete visit to the app. */
   useApp(): void {
     const { visit, random } = this
     let page: (typeof actions)[number]["page"] = appPages.projects

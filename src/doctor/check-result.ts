@@ -15,6 +15,6 @@ export interface CheckResult {
     | "country"
     | "cluster"
   message: string
-  /** What to do; undefined if the check passed. */
+  /** What to do. Undefined if the check passed. */
   hint?: string
 }

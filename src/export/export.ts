@@ -52,7 +52,7 @@ export interface Steps {
   onRead?: (events: number) => void
 }
 
-/** The content of a file: events and, for ndjson, lines for websites, profiles and links. */
+/** The content of a file. Besides events, ndjson has lines for websites, profiles and links. */
 interface Parts {
   lines: Iterable<{ kind: Exclude<keyof Counts, "events">; lines: string[] }>
   events: AsyncIterable<StoredEvent[]>

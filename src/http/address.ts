@@ -35,8 +35,8 @@ export function clientAddress(peer: string, forwardedFor: string | null, trusted
 }
 
 /**
- * Returns the prefix that rate limits count by: an IPv4 address, or an IPv6 /64, because one host can use all addresses
- * in its /64.
+ * Returns the prefix that rate limits are counted by. This is an IPv4 address or an IPv6 /64, because one host can use
+ * all addresses in its /64.
  */
 export function rateLimitPrefix(address: string): string {
   if (isIP(address) !== 6) return address
@@ -51,8 +51,8 @@ export function rateLimitPrefix(address: string): string {
 }
 
 /**
- * Removes everything around an address: the `::ffff:` prefix that dual-stack sockets add to IPv4, and the quotes, ports
- * and IPv6 brackets that some proxies add.
+ * Removes the `::ffff:` prefix that dual-stack sockets add to IPv4 addresses, and the quotes, ports and IPv6 brackets
+ * that some proxies add.
  */
 export function normalizeAddress(address: string): string {
   return address

@@ -147,7 +147,7 @@ function commitInBackground(
   batcher.run(work).catch((error) => logError(error, { request_id: headers["x-request-id"] }))
 }
 
-/** The query parameters of a request. */
+/** Returns the query parameters of a request. */
 export function searchParamsOf({ url }: Request): URLSearchParams {
   return new URLSearchParams(/\?(.*)/.exec(url)?.[1])
 }

@@ -46,7 +46,8 @@ const maxAddressShare = 1 / 4
 const minBudgetBytes = 1_048_576
 
 /**
- * Limits the total bytes of request bodies that are being received, because they stay in memory until the last byte arrives. Also limits the share of each address, so that one slow client cannot use up the budget.
+ * Limits the total bytes of request bodies that are being received, because they stay in memory until the last byte
+ * arrives. Also limits the share of each address, so that one slow client cannot use up the budget.
  *
  * @example
  * const reservation = bodyBudget.reserve(context, trustedProxies, contentLength) // throws queue_full

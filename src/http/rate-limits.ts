@@ -83,7 +83,7 @@ export class RateLimiter {
   }
 }
 
-/** The RateLimit headers of a response. */
+/** Returns the RateLimit headers of a response. */
 export function rateLimitHeaders({ limit, remaining, reset }: Allowance): Record<string, string> {
   return {
     "RateLimit-Limit": String(limit),

@@ -28,23 +28,23 @@ function optional<Schema extends TSchema>(schema: Schema, { description, expecte
   return Type.Optional(Type.Union([schema, Type.Null()], { description, expected }))
 }
 
-/** A string of at most `limit` characters. */
+/** Schema of a string with at most `limit` characters. */
 function text(limit: number, description: string) {
   const expected = `must be a string of at most ${limit} characters`
   return optional(Type.String({ maxLength: limit }), { description, expected })
 }
 
-/** A string of any length. It is cut if it is too long, and left out if it is malformed. */
+/** Schema of a string of any length. It is cut if it is too long, and left out if it is malformed. */
 function lenientText(description: string) {
   return optional(Type.String(), { description, expected: "must be a string" })
 }
 
-/** A string that is cut at `limit` characters. */
+/** Schema of a string that is cut at `limit` characters. */
 function cutText(limit: number, description: string) {
   return lenientText(`${description}; cut at ${limit} characters`)
 }
 
-/** A value of any type. It is left out if it does not match the description. */
+/** Schema of a value of any type. It is left out if it does not match the description. */
 function lenient(description: string) {
   return Type.Optional(Type.Unknown({ description }))
 }
@@ -87,7 +87,7 @@ const anonymizeVisitorIds = optional(Type.Union([Type.Boolean(), Type.Literal("a
   expected: 'must be true, false or "auto"',
 })
 
-/** The fields of every item. `idLength`: the maximum length of anonymousId and sessionId. */
+/** Returns the fields of every item. `idLength`: the maximum length of anonymousId and sessionId. */
 function commonFields(idLength: number) {
   return {
     anonymousId: text(idLength, "Visitor id, created by the page script"),

@@ -21,7 +21,7 @@ const noAddress: PageAddress = { path: "", hostname: "", search: "" }
 export class PageAddresses {
   readonly #cache = new LruCache<PageAddress>(maxCachedAddresses)
 
-  /** Undefined if the text is not an absolute http(s) URL. */
+  /** Parses a URL. Returns undefined if it is not an absolute http or https URL. */
   parse(text: string): PageAddress | undefined {
     const address = this.#cache.get(text, addressOf)
     return address === noAddress ? undefined : address
@@ -33,7 +33,7 @@ function addressOf(text: string): PageAddress {
   return url ? { path: pagePath(url.pathname), hostname: url.hostname, search: url.search } : noAddress
 }
 
-/** Undefined if the text is not an absolute http(s) URL. */
+/** Returns undefined if the text is not an absolute http or https URL. */
 function pageUrlOf(text: string): URL | undefined {
   const url = URL.parse(text)
   return url && /^https?:$/.test(url.protocol) ? url : undefined

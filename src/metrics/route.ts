@@ -10,7 +10,7 @@ import type { Metrics } from "./metrics.ts"
 export interface MetricsAccess {
   /** Grants access as a bearer token. */
   token: string | undefined
-  /** Grants access to clients on this machine, unless they come through a proxy. */
+  /** If true, clients on this machine have access, unless they come through a proxy. */
   local: boolean
 }
 

@@ -185,11 +185,11 @@ async function track(limits: Limits): Promise<Json> {
 
 const trackText = `One event, or an array of events. An empty array is valid and counts as 0 events. A request is atomic: one invalid event rejects it, and nothing is stored.
 
-**Which website an event goes to**: its own \`websiteId\`, otherwise \`website_id\` in the query, otherwise none. With a website id as the credential, every event must be for that website. A key limited to some websites needs one of them for each event; with any other key, an event can be stored without a website.
+**Which website an event belongs to**: the event's own \`websiteId\`, otherwise \`website_id\` in the query, otherwise none. With a website id as the credential, every event must be for that website. With a key limited to some websites, every event must be for one of them. With any other key, an event can be stored without a website.
 
-**Website ids are for pages.** They are public, so a request with an \`Origin\` header is accepted only from the website's domain, its subdomains, its allowed origins (hosts, and whole origins of apps such as \`capacitor://localhost\`) and the sender's own machine (\`localhost\`, \`*.localhost\`, \`127.0.0.0/8\`, \`[::1]\`). The id is \`website_id\` or \`client_id\` in the query, or \`websiteId\` of the first event. It is used if the request has no usable key.
+**Website ids are for pages.** They are public, so a request with an \`Origin\` header is accepted only from the website's domain, its subdomains, its allowed origins (hosts, and whole origins of apps such as \`capacitor://localhost\`) and the sender's own machine (\`localhost\`, \`*.localhost\`, \`127.0.0.0/8\`, \`[::1]\`). The id is \`website_id\` or \`client_id\` in the query, or \`websiteId\` in the first event. It is used if the request has no valid key.
 
-**Retry** after a 429, a 503 or a missing response. An \`eventId\` makes retries idempotent: an event with an id already stored for the same website and kind of credential is counted, but not stored again.`
+**Retry** after a 429, a 503 or a missing response. An \`eventId\` makes retries idempotent: if an event with the same id is already stored for the same website and kind of credential, the new one is counted but not stored.`
 
 async function identify(limits: Limits): Promise<Json> {
   const { properties } = identifySchema
@@ -234,7 +234,7 @@ async function identify(limits: Limits): Promise<Json> {
 
 const identifyText = `Merges the traits into the profile and links the anonymous id to it. A profile has at most ${maxTraits} traits and ${maxTraitBytes.toLocaleString("en")} bytes of traits. A request that exceeds this is rejected. \`null\` removes a trait. \`email\` is stored in lower case. With a key, the request needs \`track:events\` for the website.
 
-**From a page**, without a key and with \`client_id\`, the traits and the link are stored as claims and marked as such, because anyone can send them. A claimed link assigns no events to a profile. A claim never replaces a trait that a key set, and a page cannot link a visitor whom a key has linked; a link made with a key replaces the claims about the visitor. Pages can send 60 of these requests a minute for one website from one address, and a website can switch them off (\`pageIdentify\`).`
+**From a page**, without a key and with \`client_id\`, the traits and the link are stored and marked as claims, because anyone can send them. A claimed link does not assign events to a profile. A claim never replaces a trait that was set with a key, and a page cannot link a visitor who was linked with a key. A link created with a key replaces the claims about the visitor. Pages can send 60 of these requests per minute for one website from one address, and a website can turn them off (\`pageIdentify\`).`
 
 export const requestHeaders = [
   {

@@ -84,17 +84,17 @@ function introduction({ rateLimit, rateLimitEvents, rateLimitBytes }: Limits): s
     rateLimit === 0 || sizes.length === 0
       ? ""
       : ` They can carry ${sizes.join(" and ")} per minute, and a large request counts as several.`
-  return `Every response has the header \`x-request-id\`, and every error the header \`x-databuddy-reason\` with a stable reason. An unknown path returns ${unknown.status} with the reason \`route_unknown\`, an invalid Host header ${badHost.status} with the reason \`invalid_host\`.
+  return `Every response has the header \`x-request-id\`, and every error the header \`x-databuddy-reason\` with a stable reason. An unknown path returns ${unknown.status} with the reason \`route_unknown\`, and an invalid Host header returns ${badHost.status} with the reason \`invalid_host\`.
 
 **Keys** start with \`dbdy_\` and are sent as \`Authorization: Bearer <key>\` or as \`x-api-key: <key>\`. A key is shown once, when it is created. It has scopes and can be limited to websites, a rate and an expiry date.
 
-**Login sessions** use a cookie and are meant for the dashboard only: requests with methods other than GET also need the header \`${pageHeader}: 1\`. An owner has all scopes; a viewer has \`read:data\`, for some websites or all.
+**Login sessions** use a cookie and are meant only for the dashboard. Requests with methods other than GET also need the header \`${pageHeader}: 1\`. An owner has all scopes. A viewer has \`read:data\` for some or all websites.
 
-**Share links** give access without a login: the dashboard sends the token after \`/share/\` as \`${shareHeader}\`. A share link has the scope \`read:reports\` for one website, or for the tiles of one board.
+**Share links** give access without a login. The dashboard sends the token after \`/share/\` as \`${shareHeader}\`. A share link has the scope \`read:reports\` for one website, or for the tiles of one board.
 
 **Rate limits**: Requests from one address with a website id or a share link ${pages}.${large} Requests with a key are limited by the key.
 
-**Pages of other origins** can call everything under Events and Page script, with credentials, but nothing under \`/v1\`.`
+**Pages of other origins** can call all operations in Events and Page script, with credentials, but nothing under \`/v1\`.`
 }
 
 const fieldErrors = {

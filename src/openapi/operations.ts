@@ -49,7 +49,7 @@ export const rotation = publicSchema(rotationSchema)
 export const rotationText =
   "The current secret works until the end of the overlap. With the default, `none`, it stops working immediately. If an even older secret still works, that one also stops working immediately."
 
-/** A schema component with an example. */
+/** Returns a schema component with an example. */
 export function component<Schema extends TSchema>(schema: Schema, example: Static<Schema>): Json {
   return { ...publicSchema(schema), examples: [example] }
 }

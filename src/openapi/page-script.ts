@@ -300,7 +300,7 @@ async function pixel(): Promise<Json> {
       .map((type) => `\`${type}\``)
       .join(
         ", ",
-      )} or absent. Numbers and booleans are written as text; \`properties\` is JSON, or nested as \`properties[plan]=pro\`. The image is sent even if the item is rejected, with the reason in \`x-databuddy-reason\`; the item is listed among the rejected requests. A 429, 500 or 503 has no image, because a retry can succeed.`,
+      )} or absent. Numbers and booleans are sent as text. \`properties\` is JSON, or nested fields such as \`properties[plan]=pro\`. The image is returned even if the item is rejected. The reason is then in \`x-databuddy-reason\`, and the item is listed as a rejected request. A 429, 500 or 503 has no image, because a retry can succeed.`,
     security: [],
     parameters: [
       ...clientId,
@@ -313,7 +313,7 @@ async function pixel(): Promise<Json> {
       {
         name: "item",
         in: "query",
-        description: "The fields of the item, one parameter each",
+        description: "The fields of the item, each as one parameter",
         style: "form",
         explode: true,
         schema: { type: "object", additionalProperties: { type: "string" } },

@@ -14,7 +14,7 @@ export async function createPage(basePath = ""): Promise<Page> {
   return { html: html(path, basePath), viewer: { path, bytes } }
 }
 
-/** Dark colors for the viewer, which has no dark theme. */
+/** Dark colors, because the viewer has no dark theme of its own. */
 const style = `
 openapi-explorer {
   --font-regular: system-ui, sans-serif;

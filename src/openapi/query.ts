@@ -77,7 +77,7 @@ const queries: Operations = {
     post: {
       id: "query",
       summary: "Query events",
-      description: `One query, or an array of queries. If a parameter fails, its error replaces its data, and the others are not affected. Single events, sessions and people (${dataTypes.map((name) => `\`${name}\``).join(", ")}, and ${idFields.map((name) => `\`${name}\``).join(", ")} in \`by\` and filters) need the scope \`read:data\`, which includes \`read:reports\`. The default range is the last 30 days. At most ${fullLimits.parameters} parameters and ${fullLimits.cells} values (rows times columns) per request, with \`read:reports\` only ${reportLimits.parameters} and ${reportLimits.cells}. Types:\n\n${list.join("\n")}\n\nColumns:\n\n${columns.join("\n")}\n\n`,
+      description: `One query, or an array of queries. If a parameter fails, its error replaces its data, and the others are not affected. Single events, sessions and people (${dataTypes.map((name) => `\`${name}\``).join(", ")}, and ${idFields.map((name) => `\`${name}\``).join(", ")} in \`by\` and filters) need the scope \`read:data\`, which includes \`read:reports\`. The default range is the last 30 days. A request can have at most ${fullLimits.parameters} parameters and ${fullLimits.cells} values (rows times columns) in its results. With only \`read:reports\`, the limits are ${reportLimits.parameters} and ${reportLimits.cells}. Types:\n\n${list.join("\n")}\n\nColumns:\n\n${columns.join("\n")}\n\n`,
       query: queryStringSchema,
       queryExample: { website_id: exampleId },
       takes: { anyOf: [ref("schemas/Query"), { type: "array", items: ref("schemas/Query") }] },

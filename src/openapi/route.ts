@@ -18,7 +18,7 @@ const contentSecurityPolicy = [
   "frame-ancestors 'none'",
 ].join("; ")
 
-/** Routes of the API documentation: /openapi.json and /docs. Both are loaded and built on first use. */
+/** Creates the routes of the API documentation, /openapi.json and /docs. Both are loaded and built on first use. */
 export function docsRoutes(limits: Limits, basePath: string) {
   const document = lazy(async () => {
     const { openapi } = await import("./openapi.ts")

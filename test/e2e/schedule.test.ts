@@ -216,7 +216,7 @@ const failures: [string, string[], () => void, string, string][] = [
     ["--backup-dir", "gone/none"],
     () => {},
     "/none does not exist",
-    "create it, or mount its disk",
+    "create it, mount its disk, or",
   ],
   [
     "a file in place of the folder",

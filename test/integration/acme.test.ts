@@ -248,7 +248,7 @@ describe("a stored certificate is replaced if it", () => {
     const { acme, installed } = start()
     expect([acme.tls, lines("warn").map(({ message }) => message)]).toEqual([
       undefined,
-      ["the stored certificate cannot be used, requesting another"],
+      ["the stored certificate cannot be used; requesting another"],
     ])
     await eventually(() => installed.length > 0)
     expect(open().tls?.cert).toEqual(installed[0]?.cert as Buffer)

@@ -430,7 +430,7 @@ test("an unreachable cluster is reported", async () => {
   const { code, err } = await migrate()
   expect(code).toBe(1)
   expect(err).toMatch(
-    /^error: http:\/\/127\.0\.0\.1:\d+\/analytics does not answer: .*\nhint: check --clickhouse/,
+    /^error: http:\/\/127\.0\.0\.1:\d+\/analytics does not respond: .*\nhint: check --clickhouse/,
   )
   stub = await startClickHouseStub()
 })

@@ -168,7 +168,7 @@ const faults: [string, S3Operation, S3Fault, string, string][] = [
     "a wrong secret",
     "list",
     { status: 403, code: "SignatureDoesNotMatch" },
-    "rejects the secret of the access key",
+    "rejects the secret access key",
     "AWS_SECRET_ACCESS_KEY",
   ],
   [
@@ -345,7 +345,7 @@ const mistakes: [string, string[], string][] = [
   [
     "a name with .age and no key",
     ["backup", "s3://bucket/a.zst.age"],
-    "there is no --backup-key to encrypt it with",
+    "ends with .age, but --backup-key is missing",
   ],
   ["a key file without a key", ["backup", "s3://bucket", "--backup-key", "EMPTY"], "contains no key"],
   [

@@ -64,7 +64,7 @@ test("a server ships its events, and keeps accepting them while the cluster fail
     url: stub.url.replace("shop@", ""),
     backlogEvents: 3,
     lastShippedAt: null,
-    failure: expect.stringContaining("answered: "),
+    failure: expect.stringContaining("responded: "),
   })
   await store(2)
   stub.fault = () => undefined

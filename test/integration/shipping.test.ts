@@ -229,7 +229,7 @@ describe("deletions", () => {
       const event = await firstEvent()
       stub.fault = (operation) => (operation === "insert" ? "cut" : undefined)
       const failed = newShipper()
-      expect((await failure(failed)).message).toContain("does not answer")
+      expect((await failure(failed)).message).toContain("does not respond")
       stub.fault = () => undefined
       remove("id = 1")
       const shipper = next(failed)

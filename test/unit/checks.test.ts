@@ -222,9 +222,11 @@ const healthy: Case[] = [
 const problems: Case[] = [
   {
     when: "the ClickHouse cluster does not answer",
-    facts: { cluster: { ...shipping, failure: { message: "https://h/d does not answer", hint: undefined } } },
+    facts: {
+      cluster: { ...shipping, failure: { message: "https://h/d does not respond", hint: undefined } },
+    },
     about: "cluster",
-    says: "https://h/d does not answer; 5 events and 2 deletions have not been shipped yet",
+    says: "https://h/d does not respond; 5 events and 2 deletions have not been shipped yet",
   },
   {
     when: "events wait for the cluster for too long",

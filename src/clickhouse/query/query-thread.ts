@@ -96,7 +96,7 @@ export class ClusterQueryEngine implements QueryEngine<QuerySpec> {
     const startedAt = elapsed()
     const answer =
       startedAt < this.#retryAt ? { reason: outageReason } : await this.#renderInCluster(spec, limits, signal)
-    // Nothing to release: the response is in the memory of the main thread, and the queue limits the number of
+    // There is nothing to release. The response is in the memory of the main thread, and the queue limits the number of
     // responses.
     if ("chunks" in answer) return { ...answer, ms: elapsed() - startedAt, release: () => {} }
     try {

@@ -25,7 +25,9 @@ export interface ScanContext {
   websites: ReadonlyMap<number, string>
   /** Events up to this id are in the cluster. Later ones are in the table `tail`. */
   watermark: number
-  /** Returns the anonymous ids whose events without a profile belong to this profile of a website. */
+  /**
+   * Returns the anonymous ids linked to a profile of a website. Their events without a profile belong to this profile.
+   */
   linkedIds: (rid: number, profileId: string) => readonly string[]
 }
 
@@ -84,7 +86,7 @@ const maxDots = 4
 
 type Column = Exclude<Field, ContextField | "query_string">
 
-/** The column of each field. `missing`: how a missing value is stored. `empty` means as ''. */
+/** The column of each field. `missing`: how a missing value is stored; `empty` stands for ''. */
 const columnOf: Readonly<Record<Column, { name: string; missing: "never" | "empty" | "null" }>> = {
   event_name: { name: "name", missing: "never" },
   kind: { name: "kind", missing: "never" },
@@ -169,7 +171,10 @@ export class Scan {
     return `coalesce(${found.join(", ")})`
   }
 
-  /** A number can be a key of an object or an index of an array. The document itself is always an object. */
+  /**
+   * Returns the places in the document that a path of keys can mean. A number can be a key of an object or an index of
+   * an array. The document itself is always an object.
+   */
   #placesOf(keys: readonly string[]): string[] {
     let places: { path: string; condition: string }[] = [{ path: "document", condition: "" }]
     keys.forEach((key, depth) => {
@@ -309,7 +314,7 @@ export class Scan {
   }
 }
 
-/** Days that a Date32 can hold: 1900 to 2299. */
+/** Days that a Date32 can store, from 1900 to 2299. */
 const [minDay, maxDay] = [-25_567, 120_529] as const
 
 /** Returns all ways to split a path into keys in order of precedence, starting with the longest first key. */
