@@ -189,8 +189,8 @@ function errorResponseAt(deps: AppDeps, request: Request, error: unknown): Respo
 }
 
 /**
- * Returns the path of a valid URL. An invalid URL or an escaped path matches no ingestion route and is left to the
- * router.
+ * Returns the path of a valid URL. An invalid URL or an escaped path does not match any ingestion route, so the router
+ * handles it.
  */
 function exactPathOf(url: string): string {
   // Skips `http://` or `https://` and at least one character of the host.

@@ -114,7 +114,7 @@ async function buildAll(): Promise<number> {
 
 /**
  * Embeds the addon as a plain file, which src/store/db/addon.ts loads. Bun's own mechanism unpacks it under a
- * predictable name and trusts a file that already exists there.
+ * predictable name and trusts any file that already exists there.
  */
 function embedAddon(): Bun.BunPlugin {
   return {
@@ -203,7 +203,7 @@ export async function build(
     // Keeps identifiers and embeds the source map, so that stack traces name functions and files.
     minify: { whitespace: true, syntax: true },
     sourcemap: "inline",
-    // The workers share the code of the main thread.
+    // Lets the workers share the code of the main thread.
     splitting: true,
     // Adds no hash to the names of embedded files. The names of the dashboard's scripts already contain one, and its
     // pages refer to them by name.

@@ -49,7 +49,7 @@ const commands = new Map<string, () => Promise<AddCommand>>(
   }),
 )
 
-/** Runs a command line, given without the program name, and returns the exit code. */
+/** Runs a command line and returns the exit code. `args`: the arguments without the program name. */
 export async function run(args: string[], context: Context): Promise<number> {
   try {
     await execute(args, context)

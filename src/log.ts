@@ -20,7 +20,7 @@ export function createLog(
     const time = new Date(now()).toISOString()
     if (!options.readable) {
       const line = { time, level, message }
-      // The first spread puts these keys first; the last one keeps `fields` from replacing them.
+      // The first spread puts these keys first. The last one prevents `fields` from replacing them.
       write(`${JSON.stringify({ ...line, ...fields, ...line })}\n`)
       return
     }

@@ -125,12 +125,12 @@ async function send<Config extends Request>(config: Config) {
   }
   const { status, statusText } = response
   const problem = status >= 400 ? problemOf(response, text, host) : undefined
-  // The client repeats the request itself, with a new nonce.
+  // In case of `badNonce`, the client repeats the request itself with a new nonce.
   if (problem && problem.type !== "badNonce") throw problem
   return { data: text, status, statusText, headers: Object.fromEntries(response.headers), config }
 }
 
-/** Reads a problem document (RFC 7807). */
+/** Parses an error response, which can be a problem document (RFC 7807). */
 function problemOf({ status, headers }: Response, text: string, host: string): AcmeError {
   let [type, detail] = ["", ""]
   try {
@@ -138,7 +138,7 @@ function problemOf({ status, headers }: Response, text: string, host: string): A
     type = String(problem.type ?? "").replace(typePrefix, "")
     detail = String(problem.detail ?? "").slice(0, maxDetail)
   } catch {
-    // The body is a proxy's error page, or empty.
+    // The body is empty or a proxy's error page.
   }
   const message = `${host} answered ${status}${type && ` ${type}`}${detail && `: ${detail}`}`
   // An error without a type probably comes from a server in front of the authority.

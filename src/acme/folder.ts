@@ -80,7 +80,7 @@ export class AcmeFolder {
   /** Replaces the file atomically, with mode 0600. After a crash, the file has either the old or the new content. */
   #write(file: string, content: string | Buffer): void {
     const partial = `${file}.partial`
-    // An existing file would keep its mode.
+    // Removed first, because an existing file would keep its mode.
     rmSync(partial, { force: true })
     writeFileSync(partial, content, { mode: 0o600 })
     const descriptor = openSync(partial, "r+")

@@ -140,7 +140,7 @@ export class AcmeCertificate {
     return true
   }
 
-  /** Closes the HTTP port and requests no further certificates. Does not wait for an order in progress. */
+  /** Closes the HTTP port and stops requesting certificates. Does not wait for an order in progress. */
   async stop(): Promise<void> {
     this.#isStopping = true
     this.#wake()
@@ -224,7 +224,8 @@ export class AcmeCertificate {
     this.#tls = tls
     this.#obtained = undefined
     this.#consecutiveFailures = 0
-    // With a wrong clock, a new certificate can be due immediately, and orders would follow each other without a pause.
+    // If the clock is wrong, a new certificate can be due immediately, and orders would follow each other without a
+    // pause.
     const pause = Math.min(minPause, (tls.expiresAt - tls.validFrom) / 10)
     this.#retryAt = this.context.environment.elapsed() + pause
     this.state.expiresAt = tls.expiresAt

@@ -101,7 +101,7 @@ export function parseKeyChanges(value: unknown, now: number): KeyChanges {
     : { ...parseGrant(input, now), disabled: input.disabled }
 }
 
-/** `limit`: number of requests to return, newest first. */
+/** Parses a filter for rejected requests. `limit`: number of requests to return, newest first. */
 export function parseRejectedRequestFilter(query: URLSearchParams): {
   websiteId: string | undefined
   reason: RejectionReason | undefined
@@ -143,7 +143,7 @@ export function parseExportFilter(query: object): {
   return { websiteId, from, to, person, format: filter.format ?? "ndjson" }
 }
 
-/** Adds an error for each parameter that cannot be combined with a person. */
+/** Returns the person in a filter. Adds an error for each parameter that cannot be combined with a person. */
 function personOf(filter: Static<typeof exportFilterSchema>, errors: FieldError[]): Person["id"] | undefined {
   const { profile_id: profileId, anonymous_id: anonymousId } = filter
   if (profileId === undefined && anonymousId === undefined) return undefined

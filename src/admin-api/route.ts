@@ -304,7 +304,7 @@ const exportGroupCharacters = 524_288
 const exportPause = 1
 /** zlib's fastest level, because compression competes with ingestion for CPU time. */
 const exportGzipLevel = 1
-/** Seconds after which a client that reads nothing is disconnected. */
+/** A client that reads nothing is disconnected after this many seconds. */
 const readerTimeout = 60
 /**
  * Idle timeout of searches, in seconds. A search sends nothing until it finds an event. This is Bun's maximum, enough
@@ -347,7 +347,7 @@ function download(
     "Content-Disposition": `attachment; filename="databuddy.${format}"`,
     Vary: "Accept-Encoding",
   }
-  // A Parquet file is compressed internally.
+  // Parquet files are already compressed internally.
   const zipped = format !== "parquet" && /\bgzip\b/.test(request.headers.get("accept-encoding") ?? "")
   if (zipped) headers["Content-Encoding"] = "gzip"
   return { bytes: zipped ? gzipped(bytes, exportGzipLevel) : bytes, headers }
@@ -368,7 +368,7 @@ function isPersonExport(request: Request): boolean {
   return query.has("profile_id") || query.has("anonymous_id")
 }
 
-/** Throws `key_not_found`, and `grant_too_wide` if the key has more permissions than `caller`. */
+/** Returns a key. Throws `key_not_found`, or `grant_too_wide` if the key has more permissions than `caller`. */
 function findCoveredKey(db: Db, id: string, caller: Caller): Key {
   const key = findKey(db, id)
   requireCoveredBy(key, caller)

@@ -159,7 +159,7 @@ const personId = (description: string) =>
     expected: "must be a string of 1 to 256 characters",
   })
 
-/** Exactly one of the two ids. */
+/** Requires exactly one of the two ids. */
 export const personSchema = Type.Object(
   {
     profileId: Type.Optional(
@@ -287,7 +287,7 @@ const profileWebsite = Type.String({
   expected: "must be the id of a website",
 })
 
-/** Default and maximum profiles per page; each can have 16 KiB of traits. */
+/** Default and maximum number of profiles per page. Each can have 16 KiB of traits. */
 export const profilesPerPage = 50
 const maxProfilesPerPage = 200
 /** Maximum ids per request, so that they fit into a URL. */

@@ -109,7 +109,7 @@ export async function unpackArchive(
   }
 }
 
-/** Passes bytes on until `checkSpace` throws. */
+/** Returns a stream that passes bytes on until `checkSpace` throws. */
 function spaceChecker(checkSpace: () => void): Transform {
   let unchecked = checkBytes
   return new Transform({

@@ -54,7 +54,7 @@ const checkInterval = 200
 
 export const bucketFormat = "a bucket and an optional prefix, such as s3://my-bucket/databuddy"
 
-/** Returns undefined if `url` is not an s3:// URL with a valid bucket name. */
+/** Parses an s3:// URL. Returns undefined if `url` is not one or its bucket name is invalid. */
 export function parseBucketUrl(url: string): BucketLocation | undefined {
   const [, bucket, path = ""] = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/([^?#]*))?$/.exec(url) ?? []
   if (bucket === undefined) return undefined

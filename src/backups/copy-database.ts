@@ -100,13 +100,13 @@ function leaveWalMode(copy: Db): void {
 }
 
 /**
- * With its salt, the visitors of a day can be identified, and a backup outlives that day. Login sessions and one-time
- * links that have ended would be valid again after a restore.
+ * Tables that a backup must not contain. A salt can identify the visitors of its day, and a backup outlives that day.
+ * Login sessions and one-time links that have ended would be valid again after a restore.
  */
 const secretTables = ["salts", "sessions", "invites"]
 
 function deleteSecrets(copy: Db): void {
-  // Databases of earlier versions lack some of them.
+  // Databases of earlier versions lack some of these tables.
   const tables = copy.prepare("select name from sqlite_schema where type = 'table'").pluck().all()
   copy.pragma("secure_delete = on")
   for (const table of secretTables) if (tables.includes(table)) copy.exec(`delete from ${table}`)
@@ -116,7 +116,7 @@ function verify(copy: Db, expected: SourceState, from: string): void {
   const problems = findDamage(copy)
   if (problems.length > 0) {
     throw new UserError(
-      `the copy is damaged, and probably ${from} too: ${problems[0]}`,
+      `the copy is damaged, and ${from} probably is too: ${problems[0]}`,
       "run databuddy check --db FILE for details; keep the last good backup",
     )
   }
@@ -185,7 +185,7 @@ function rejectOpenDatabase(path: string): void {
   const wal = `${path}-wal`
   if (!existsSync(wal) || statSync(wal).size === 0) return
   throw new UserError(
-    `${path} is not a backup but a database in use, or one whose server was killed: ${wal} holds recent events`,
+    `${path} is not a backup, but a database that is in use or whose server was killed; ${wal} holds recent events`,
     `create a backup of it: databuddy backup FILE --db ${path}`,
   )
 }

@@ -12,7 +12,7 @@ import {
   requireFreeSpaceBeside,
 } from "./files.ts"
 
-/** The fields in the output of `databuddy backup --json` that are logged. */
+/** The fields of `databuddy backup --json` that are logged. */
 export interface BackupReport {
   bytes: number
   /** Absent if an existing backup was uploaded. */
@@ -100,7 +100,7 @@ export function bucketDestination(
     bytesOf: async ({ file, at }) =>
       (await bucket.list(db)).find((backup) => backup.file === file && backup.at === at)?.bytes ?? 0,
     create: async (now, run) => {
-      // Fails before the copy if the bucket cannot be used.
+      // Listed first, so that this fails before the copy if the bucket cannot be used.
       const newest = (await bucket.list(db)).at(-1)
       const local = await newestLocal(options, db, now)
       const isMissing =

@@ -113,7 +113,7 @@ export class BackupSchedule {
     return Math.max(...times.filter((due) => due <= first + roundTolerance))
   }
 
-  /** Does not wait for the monitor. */
+  /** Notifies the monitor without waiting for its response. */
   #ping(): void {
     const { ping } = this.options
     if (ping !== undefined) void sendPing(ping, this.log, this.context.sleep)
@@ -198,7 +198,7 @@ export class BackupSchedule {
     }
   }
 
-  /** Deletes old backups after a new one is complete. A failure here does not fail the new backup. */
+  /** Deletes old backups after a new one is complete. If this fails, the new backup still counts as successful. */
   async #prune(destination: Destination, newest: Backup): Promise<void> {
     try {
       for (const file of expiredBackups(await destination.list(), newest, this.options.keep)) {

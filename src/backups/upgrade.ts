@@ -28,7 +28,7 @@ export interface UpgradeResult {
  */
 export function needsMigration(path: string): boolean {
   const file = statSync(path, { throwIfNoEntry: false })
-  // SQLite would create a second -wal if it opened the file under a second name.
+  // A file with several names is not opened, because SQLite would create a second -wal for a second name.
   if (!file || file.size === 0 || file.nlink > 1 || isFileLocked(path)) return false
   try {
     const { version, pending } = readSchema(path)

@@ -20,7 +20,8 @@ export interface ClusterOptions {
 export const clusterUrlFormat = "a URL such as https://user@host:8443/database, without the password"
 
 /**
- * Returns undefined if `text` is not a URL in the format `clusterUrlFormat`. User and database default to `default`.
+ * Parses a cluster URL. Returns undefined if `text` does not have the format `clusterUrlFormat`. User and database
+ * default to `default`.
  */
 export function parseClusterUrl(text: string): ClusterAddress | undefined {
   const url = URL.parse(text)

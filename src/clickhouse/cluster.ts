@@ -200,7 +200,7 @@ export class Cluster {
         values: Readable.from(multipart(boundary, fields, tables), { objectMode: false }),
         http_headers: { "Content-Type": `multipart/form-data; boundary=${boundary}` },
         abort_signal: signal,
-        // The table names come from this program.
+        // The table names are safe to use as keys, because they come from this program.
         clickhouse_settings: { ...querySettings, ...settings, ...Object.fromEntries(formats) },
       })
       const text = await new Response(Readable.toWeb(stream) as ReadableStream).text()
@@ -215,7 +215,7 @@ export class Cluster {
     }
   }
 
-  /** Returns all rows of a query, which should be few. */
+  /** Returns all rows of a query. Use it only for a few rows. */
   async all<Row extends unknown[]>(query: string, parameters?: Record<string, unknown>): Promise<Row[]> {
     const rows: Row[] = []
     for await (const chunk of this.rows<Row>(query, parameters)) rows.push(...chunk)

@@ -151,7 +151,7 @@ export async function clusterSumOfDay(
   return { events, hash: BigInt(hash) }
 }
 
-/** Creates a reader of all visible events, with or without a website. */
+/** Creates a reader for all visible events, with or without a website. */
 export function readerOfAll(db: Db): EventReader {
   const [from, to] = [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER]
   return new EventReader(db, { websites: visibleWebsites(db), from, to })

@@ -25,7 +25,7 @@ export function deleteRanges(ranges: readonly IdRange[], schema: SchemaState): s
   ].map((condition) => `delete from ${deletionTarget(schema)} where ${condition}`)
 }
 
-/** A row of the cluster that is not an event of the SQLite file. An event with the same id can exist on another day. */
+/** A row in the cluster that is not an event in the SQLite file. An event with the same id can exist on another day. */
 export interface ForeignRow extends WebsiteDay {
   id: number
 }

@@ -17,8 +17,8 @@ import { eventOf, hashOf, selectedColumns } from "./event-row.ts"
 import { readWebsiteLines } from "./writers.ts"
 
 /**
- * Ids per query. The cluster sorts their events in memory. It finds them by the index on ids without reading
- * everything, because ids follow the time of receipt.
+ * Ids per query. The cluster sorts their events in memory. The index on ids finds them without a full scan, because ids
+ * follow the time of receipt.
  */
 const idsPerQuery = 200_000
 

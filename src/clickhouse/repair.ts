@@ -79,7 +79,7 @@ async function correctRemovedDay(
   onCorrection(day, removed, sum.events)
 }
 
-/** Sends the events of a day, and returns their ids. */
+/** Sends the events of a day and returns their ids. */
 async function sendDay(
   rid: number,
   { website, day }: WebsiteDay,

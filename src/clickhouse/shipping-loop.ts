@@ -45,7 +45,7 @@ export class ShippingLoop {
     }
   }
 
-  /** Stops after the step in progress. */
+  /** Stops after the current step. */
   stop(): void {
     this.#stopping = true
   }

@@ -51,7 +51,7 @@ export interface RawBlock extends Omit<BlockRow, "slices" | "hasSingleName"> {
 }
 
 export function blockOf({ name, crawler, quarters, slices, ...row }: RawBlock): BlockRow {
-  // `block-writer.ts` stored the slices.
+  // Valid because `block-writer.ts` stored the slices.
   const named: EncodedBlock["slices"] = slices === null ? [[name, crawler, row.events]] : JSON.parse(slices)
   const parts: Slice[] = []
   const block: BlockRow = { ...row, slices: parts, hasSingleName: slices === null }

@@ -58,8 +58,8 @@ export class IdMaintenance {
   ) {}
 
   /**
-   * Does the first of these that is needed: deletes chunks from before a rebuild, stores missing texts, or (if
-   * `collect` is set) erases ids that no block uses. Returns undefined if there is nothing to do, or if stale blocks
+   * Performs the first task that is needed: deleting chunks from before a rebuild, storing missing texts, or (if
+   * `collect` is set) erasing ids that no block uses. Returns undefined if there is nothing to do, or if stale blocks
    * must be rebuilt first.
    */
   *next(collect: boolean): Generator<void, (IdChanges & { seal?: UnchangedRows }) | undefined> {

@@ -16,7 +16,7 @@ export interface TextTest {
 
 /** Row ids per step of reading the texts of ids. A step takes about 30 ms. */
 export const idsPerStep = 65_536
-/** Bytes for the text of an id in addition to its characters, and for a dictionary id in an array. */
+/** Bytes of memory per text of an id in addition to its characters, and per dictionary id in an array. */
 const textBytes = 60
 const idBytes = 8
 /** All times, Unix ms. */

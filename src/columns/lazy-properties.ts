@@ -20,7 +20,7 @@ const searchedKeys = 4
 const keysPerGroup = 16_384
 /** Columns that are finished per step. A step takes about 2 ms. */
 const columnsPerStep = 2_048
-/** Bytes of memory for a character of text, and for a character with its parsed value. */
+/** Bytes of memory per character of text, and per character with its parsed value. */
 const textCharacterBytes = 2
 const parsedCharacterBytes = 4
 /** Bytes of memory per key in the list of keys (in addition to its characters), and per column while it is built. */

@@ -209,7 +209,7 @@ export class RowReader {
     return typeof stored === "number" ? (this.#interned.text(stored) ?? null) : stored
   }
 
-  /** Throws StaleBlockError if the text was deleted. */
+  /** Returns a text. Throws StaleBlockError if it was deleted. */
   #textOf(stored: StoredText): string | null {
     if (typeof stored !== "number") return stored
     const text = this.#interned.text(stored)
@@ -256,7 +256,7 @@ export class RowReader {
     return this.#newest.all({ website, from, to, limit }) as RowHead[]
   }
 
-  /** Returns undefined if the event was deleted. */
+  /** Returns an event, or undefined if it was deleted. */
   event(id: number): StoredEvent | undefined {
     const row = this.#event.get({ id }) as EventColumns | undefined
     if (!row) return undefined
@@ -264,7 +264,7 @@ export class RowReader {
     return { ...rest, crawler: rest.crawler === 1, context }
   }
 
-  /** Throws StaleBlockError if the context was deleted. */
+  /** Returns a context. Throws StaleBlockError if it was deleted. */
   contextOf(kind: ContextKind, id: number): Context {
     const context = this.#contexts[kind].read(id)
     // The events were deleted after their rows were read, and then the context was deleted.
@@ -285,7 +285,7 @@ export class RowReader {
     return latestProfileOf(this.db, website, anonymousId)
   }
 
-  /** Throws StaleBlockError if the type was deleted. */
+  /** Returns an event type. Throws StaleBlockError if it was deleted. */
   typeOf(id: number): EventType {
     let type = this.#types.get(id)
     if (!type) {
@@ -300,7 +300,7 @@ export class RowReader {
         kind: kindAt(kind),
         namespace: namespace || null,
         source: source || null,
-        // `store/events.ts` wrote the keys.
+        // Asserted because `store/events.ts` wrote the keys.
         keys: keys ? (JSON.parse(keys) as string[]) : undefined,
       }
       if (this.#typesBytes > typesMemory) {

@@ -21,7 +21,7 @@ const rateInterval = 1_000
  */
 export const backlogRows = 16_384
 const backlogRowsWhileReceiving = 131_072
-/** Rows per second above which events count as arriving. */
+/** Events count as arriving above this many rows per second. */
 const receivingRate = 64
 /** Maximum ms that queries wait for a backlog. The sealer reads rows about as fast as a query, but only once. */
 const maxBacklogWait = 30_000

@@ -21,7 +21,7 @@ const sql = {
 
 const none: ReadonlyMap<string, OpenProperty> = new Map()
 
-/** Keys that are searched for in the list of properties outside the layout before the list is parsed. */
+/** Maximum keys to search for in the list of properties outside the layout. After that, the whole list is parsed. */
 const searchedKeys = 4
 /**
  * Bytes of memory per character of JSON (text and parsed), per property of a block, per value in addition to its text,
@@ -106,7 +106,7 @@ export class SegmentReader {
         if (!few) return { content: new NumberColumn(codes, numbers), bytes }
         return { content: new SparseColumn(few, numbers.list, count, numbers.array), bytes }
       }
-      // `block-writer.ts` wrote the JSON.
+      // Asserted because `block-writer.ts` wrote the JSON.
       const values = JSON.parse(new TextDecoder().decode(text)) as Value[]
       const bytes = segment.bytes + columnBytes + values.length * valueBytes
       return { content: few ? new SparseColumn(few, values, count) : { codes, values }, bytes }
@@ -167,7 +167,7 @@ export class SegmentReader {
   /** Reads the dictionary ids of all events of a block. Throws StaleBlockError. */
   ids(row: BlockRow, kind: IdKind): Uint32Array {
     const location = this.layout(row).ids[kind]
-    // Dictionary ids are stored in 4 bytes each.
+    // Asserted because dictionary ids are stored in 4 bytes each.
     return location ? (this.codes(row, kind, location, row.events) as Uint32Array) : new Uint32Array(0)
   }
 }
@@ -175,7 +175,7 @@ export class SegmentReader {
 function numbersIn(bytes: Uint8Array, form: keyof typeof numberForms): Float64Array {
   const { buffer, byteOffset, byteLength } = bytes
   if (form === "f8" && byteOffset % 8 === 0) return new Float64Array(buffer, byteOffset, byteLength / 8)
-  // A copy is aligned for any typed array.
+  // Uses a copy, because it is aligned for any typed array.
   return new Float64Array(new numberForms[form](copyOf(bytes)))
 }
 

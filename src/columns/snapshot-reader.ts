@@ -39,7 +39,7 @@ const sql = {
     where id > :after and website_rid = :website and ts >= :from and ts < :to`,
 }
 
-/** A running query, and the memory that it takes. */
+/** A running query and the memory that it takes. */
 interface Borrower {
   /** Bytes. */
   readonly taken: number
@@ -280,7 +280,7 @@ class StaleDays {
     private readonly blocks: readonly BlockRow[],
   ) {}
 
-  /** Returns undefined if all events of the slice were deleted. */
+  /** Returns the batch of a slice, or undefined if all of its events were deleted. */
   batchOf(slice: Slice): MemoryBatch | undefined {
     const { id, website, day } = slice.block
     if (!this.#batches.has(id)) {

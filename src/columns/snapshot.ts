@@ -42,7 +42,7 @@ export interface Entry {
   slice: Slice | undefined
   /** Set if the batch is already in memory. */
   batch?: Batch
-  /** Returns undefined if no events are left. */
+  /** Reads the batch. Returns undefined if no events are left. */
   open(): Batch | undefined
 }
 

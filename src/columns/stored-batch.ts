@@ -41,7 +41,7 @@ export class StoredBatch implements Batch {
     this.receipt = { after: block.afterId, last: block.lastId }
   }
 
-  // Times and dictionary ids are stored in 4 bytes each.
+  // Asserted because times and dictionary ids are stored in 4 bytes each.
   times = () => this.#codesOf("times", this.#layout.times) as Uint32Array
   visitors = () => this.#codesOf("visitors", this.#layout.ids.visitors) as Uint32Array
   sessions = () => this.#codesOf("sessions", this.#layout.ids.sessions) as Uint32Array
@@ -87,7 +87,7 @@ export class StoredBatch implements Batch {
 
   hasProperties(): Uint8Array {
     const { propertied } = this.#layout
-    // It takes one byte per event.
+    // Asserted because it takes one byte per event.
     if (propertied) return this.#codesOf("propertied", propertied) as Uint8Array
     return new Uint8Array(this.count).fill(this.withProperties() > 0 ? 1 : 0)
   }
@@ -97,7 +97,7 @@ export class StoredBatch implements Batch {
     return this.#openLayout
   }
 
-  /** Codes of this slice. If the dictionary ids are not stored, returns zeros of 4 bytes each. */
+  /** Returns the codes of this slice. If the dictionary ids are not stored, returns zeros of 4 bytes each. */
   #codesOf(name: string, location: ColumnLocation | undefined): Codes {
     let codes = this.#codes.get(name)
     if (!codes) {
@@ -110,7 +110,7 @@ export class StoredBatch implements Batch {
     return codes
   }
 
-  /** Codes of this slice with the values of the whole block. All slices share the array of values. */
+  /** Returns the codes of this slice with the values of the whole block. All slices share the array of values. */
   #columnOf(name: string, first: number, read: () => Column): Column {
     let column = this.#columns.get(name)
     if (!column) {

@@ -39,12 +39,12 @@ interface CreateOptions extends DataOptions {
 interface UpdateOptions extends DataOptions {
   domain?: string
   name?: string
-  /** false: --no-allowed-origin */
+  /** False for --no-allowed-origin. */
   allowedOrigin?: string[] | false
   anonymize?: string
   retain?: string
   pageIdentify?: "on" | "off"
-  /** false: --no-lower-is-better */
+  /** False for --no-lower-is-better. */
   lowerIsBetter?: string[] | false
 }
 
@@ -113,7 +113,7 @@ export function addWebsiteCommands(root: Command, context: Context): void {
 
   const pauseCommand = website
     .command("pause <id>")
-    .description("reject a website's events until it is resumed; stored events stay")
+    .description("reject a website's events until it is resumed; stored events are kept")
   addDataOptions(pauseCommand, `website pause ${exampleId}`).action((id: string, options: DataOptions) =>
     change(id, { paused: true }, options, context),
   )

@@ -254,7 +254,7 @@ export class Shop {
     })
   }
 
-  /** Most customers create an account with their first order. */
+  /** Records the customer of an order. Most customers create an account with their first order. */
   #recordCustomer(shopper: Shopper, at: number): void {
     const { customer } = shopper
     if (customer) {

@@ -24,7 +24,7 @@ export const stories = {
    * Chunked uploads are turned on for everyone, which breaks uploads in Safari. The range "last 7 days" starts here.
    */
   rollout: { day: 6, hour: 0 },
-  /** The sign-up whose journey ends in an error. */
+  /** The person whose sign-up ends in an error. */
   person: { day: 1, hour: 13 },
 } as const
 
@@ -43,12 +43,12 @@ export class Timeline {
     return this.today - (days - 1) * dayMs
   }
 
-  /** Unix ms */
+  /** Returns the time of a story, in Unix ms. */
   at({ day, hour = 0 }: { day: number; hour?: number }): number {
     return this.today - day * dayMs + hour * hourMs
   }
 
-  /** 2026-11-24 */
+  /** Returns the date of a story, such as 2026-11-24. */
   dateOf(story: { day: number }): string {
     return new Date(this.at(story)).toISOString().slice(0, 10)
   }
@@ -94,7 +94,7 @@ export const work: Rhythm = {
   weekdays: [0.16, 1.02, 1.08, 1.07, 1.02, 0.86, 0.2],
 }
 
-/** Relative traffic of a UTC day. */
+/** Returns the relative traffic of a UTC day. */
 export function weekdayFactor({ weekdays }: Rhythm, day: number): number {
   return weekdays[new Date(day).getUTCDay()] ?? 1
 }

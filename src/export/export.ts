@@ -118,7 +118,7 @@ export function exportPerson(
 /** Compresses with gzip, in another thread. */
 export function gzipped(bytes: AsyncIterable<Uint8Array>, level: number): AsyncIterable<Uint8Array> {
   const gzip = createGzip({ level })
-  // Iterating over `gzip` throws the errors.
+  // Errors are thrown by iterating over `gzip`.
   pipeline(Readable.from(bytes, { objectMode: false, highWaterMark: 1 }), gzip, () => {})
   return gzip
 }

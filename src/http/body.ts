@@ -100,7 +100,7 @@ export class BodyBudget {
     this.#count(reservation, bytes)
   }
 
-  /** Returns the bytes of the reservation to the budget. */
+  /** Returns a reservation's bytes to the budget. */
   release(reservation: Reservation): void {
     this.#unattributed.delete(reservation)
     this.#bytes -= reservation.size

@@ -56,7 +56,10 @@ export function requireWebsiteAccess(caller: Caller, websiteId: string): void {
   })
 }
 
-/** Throws `section_missing` if the caller is limited to pages that do not use the endpoint, such as `GET /v1/notes`. */
+/**
+ * Throws `section_missing` if the caller is limited to pages that do not use the endpoint. `endpoint`: such as `GET
+ * /v1/notes`.
+ */
 export function requireEndpoint(caller: Caller, endpoint: string): void {
   if (caller.pages && !allowsEndpoint(caller.pages, endpoint)) throw sectionMissing(caller, endpoint)
 }

@@ -47,7 +47,7 @@ export class RateLimiter {
     return this.#allowance(bucket, limit, allowed, needed)
   }
 
-  /** Puts one token back, for a request that must not count. */
+  /** Puts one token back. Used for a request that must not count. */
   refund(name: string, limit: number): void {
     const bucket = this.#buckets.get(name)
     if (bucket) bucket.tokens = Math.min(limit, bucket.tokens + 1)

@@ -3,7 +3,7 @@ import { gzip } from "node:zlib"
 
 /** Makes browsers revalidate each time, because the content changes with the server's version and settings. */
 export const noCache = "no-cache"
-/** One year, for files with a content hash in their name. */
+/** Lets browsers cache files for a year. For files with a content hash in their names. */
 export const immutable = "public, max-age=31536000, immutable"
 
 /** Security headers of every file and page. */

@@ -56,7 +56,7 @@ export interface Report {
   profiles: ImportCounts
   links: ImportCounts
   events: ImportCounts & {
-    /** Added events that got a new id, because their id was not above all ids in the database. */
+    /** Number of added events that got a new id, because their own was not above all ids in the database. */
     renumbered: number
   }
   refused: { total: number; reasons: Partial<Record<LineError, number>>; first: RejectedLine[] }

@@ -76,7 +76,7 @@ async function* decompress(path: string, { onRead, onBroken }: ReadCallbacks): A
     return
   }
   const gunzip = createGunzip()
-  // Iterating over `gunzip` throws the errors.
+  // Errors are thrown by iterating over `gunzip`.
   pipeline(Readable.from(all(), { objectMode: false }), gunzip, () => {})
   try {
     yield* gunzip

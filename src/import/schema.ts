@@ -39,7 +39,7 @@ const endSchema = Type.Object(
 const websiteSchema = Type.Object(
   {
     type: Type.Literal("website"),
-    // Earlier versions allowed ids, such as `..`, that a new website cannot have.
+    // Earlier versions allowed ids that a new website cannot have, such as `..`.
     id: Type.String({
       pattern: "^[A-Za-z0-9._-]{1,255}$",
       expected: "must be 1 to 255 characters from A-Z, a-z, 0-9, '.', '_' and '-'",

@@ -49,8 +49,8 @@ const paidMedium = /^(?:cp[acmvp]|ppc|ads?|display|banner|retargeting|remarketin
 const organicMedium = /unpaid/i
 
 /**
- * A referrer without credentials, query and fragment, and its host. Both are '' if it is missing, "direct" or
- * malformed.
+ * A referrer's URL without credentials, query and fragment, and its host. Both are '' if the referrer is missing,
+ * "direct" or malformed.
  */
 interface Referrer {
   url: string
@@ -137,7 +137,7 @@ function referrerOf(text: string): Referrer {
   const host = withoutWww(url.hostname)
   if (host.length > maxHostLength) return noReferrer
   const type = typeOfHost(host)
-  // The part after the package name is an address inside the app.
+  // Leaves out the part after the package name, which is an address inside the app.
   if (url.protocol === "android-app:") return { url: `android-app://${host}`, host, type }
   if (url.protocol !== "https:" && url.protocol !== "http:") return noReferrer
   return { url: toStorableText(url.origin + url.pathname, maxReferrerLength), host, type }

@@ -26,7 +26,7 @@ const maxLanguageLength = 35
 const maxCachedLanguages = 1_000
 /** Maximum entries in the cache of contexts. They take about 2 MB. A miss takes 3 µs, plus 2 µs to look up the id. */
 const maxCachedContexts = 2_000
-/** Width in CSS pixels of the largest iPad in portrait. Macs have no portrait screens this narrow. */
+/** Width in CSS pixels of the largest iPad in portrait. No Mac has a portrait screen this narrow. */
 const maxIpadWidth = 1_032
 
 /** Describes the client of a request. The result contains neither the address nor the user agent. */

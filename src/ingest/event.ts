@@ -220,7 +220,7 @@ export function toRow(event: CheckedEvent, website: Website | undefined, receipt
 }
 
 /**
- * True if the visitor id is stored as a hash. An event can request more privacy than the website is set to, but never
+ * True if the visitor id is stored as a hash. An event can request more privacy than the website's setting, but never
  * less.
  */
 export function shouldHashVisitor(

@@ -6,9 +6,7 @@ import { checkIdentify, type IdentifyInput } from "./schema.ts"
 /** Maximum UTF-8 bytes of the serialized traits. */
 const maxTraitBytes = 2_048
 
-/**
- * Traits that profiles also store as columns, where NUL ends a string. In the other traits, JSON escapes it.
- */
+/** Traits that profiles also store as columns, where NUL ends a string. In other traits, JSON escapes NUL. */
 const columnTraits = ["email", "name", "username"] as const
 
 /** Validates the body of /identify. Throws `invalid_shape` with every invalid field. */

@@ -1,4 +1,4 @@
-/** Maximum UTF-16 units of a key. Longer keys are rare, and caching them would take much memory. */
+/** Maximum UTF-16 units of a key. Longer keys are rare, and caching them would take a lot of memory. */
 const maxKeyLength = 512
 
 /**

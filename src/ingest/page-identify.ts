@@ -22,7 +22,7 @@ import { checkPageIdentity, type PageIdentityInput } from "./page-schema.ts"
 /** Maximum requests per minute for one website id from one address. */
 const rateLimit = 60
 
-/** True for a request that has no key and names its website in the same way as the page script. */
+/** True if a request has no key and sends its website id like the page script. */
 export function isFromPage({ headers, url }: Request): boolean {
   if (hasKey(headers)) return false
   const start = url.indexOf("?")

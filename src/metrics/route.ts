@@ -8,7 +8,7 @@ import type { Metrics } from "./metrics.ts"
 
 /** Who can read the metrics. If neither is set, they are not served. */
 export interface MetricsAccess {
-  /** Grants access as a bearer token. */
+  /** The bearer token that grants access. */
   token: string | undefined
   /** If true, clients on this machine have access, unless they come through a proxy. */
   local: boolean
@@ -36,7 +36,10 @@ export function metricsRoutes(deps: MetricsDeps) {
   })
 }
 
-/** Throws `metrics_token_wrong`, or NotFoundError if no token is configured. */
+/**
+ * Checks that the request can read the metrics. Throws `metrics_token_wrong`, or NotFoundError if no token is
+ * configured.
+ */
 function requireMetricsAccess(deps: MetricsDeps, context: RequestContext): void {
   const { token, local } = deps.metricsAccess
   if (local && isLocal(context)) return
@@ -62,7 +65,7 @@ function isLocal({ request, peer }: RequestContext): boolean {
   return /^(?:::ffff:)?127\.|^::1$/.test(peer())
 }
 
-/** Hashes to a fixed length, which the constant-time comparison requires. */
+/** Hashes a text to a fixed length, because the constant-time comparison requires equal lengths. */
 function digest(text: string): Buffer {
   return createHash("sha256").update(text).digest()
 }

@@ -20,9 +20,9 @@ export interface Operation {
   queryExample?: Record<string, string>
   /** Schema of the request body. */
   takes?: Json
-  /** Examples of the body, if its schema has none. */
+  /** Examples of the body if its schema has none. */
   examples?: Json
-  /** Fields of the response besides `success`. */
+  /** Fields of the response in addition to `success`. */
   gives?: Json
   /** Schema of the response if it has several variants. */
   answer?: Json

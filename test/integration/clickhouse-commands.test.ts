@@ -272,7 +272,7 @@ describe("after events were removed from the file", () => {
     {
       what: "forget without a cluster",
       args: ["forget", "--website", "shop", "--anonymous-id", "ann", "--yes"],
-      says: [removed, "give --clickhouse", "nothing was changed"],
+      says: [removed, "set --clickhouse", "nothing was changed"],
     },
   ]
   test.each(refused)("$what is refused", async ({ args, says }) => {

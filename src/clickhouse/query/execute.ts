@@ -21,7 +21,7 @@ function runReport<Kind extends Query["kind"]>(
   return reports[kind](query, context)
 }
 
-/** Computes the result of a query in the cluster. Throws a ClusterError, or a NotSupportedError. */
+/** Computes the result of a query in the cluster. Throws a ClusterError or a NotSupportedError. */
 export async function executeInCluster<Q extends Query>(
   query: Q,
   context: ReportContext,

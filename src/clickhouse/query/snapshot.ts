@@ -67,7 +67,7 @@ export class SnapshotSource {
   #read(): FileSnapshot {
     const { db, limits } = this
     const shipping = readShipping(db)
-    if (!shipping || shipping.shippedId === 0) throw new NotSupportedError("nothing is shipped yet")
+    if (!shipping || shipping.shippedId === 0) throw new NotSupportedError("no events have been shipped yet")
     if (shipping.mustCompare)
       throw new NotSupportedError("the cluster and the file might differ and must be compared first")
     const websites = new Map(listWebsites(db).map(({ rid, id }) => [rid, id]))
