@@ -12,7 +12,7 @@ type Value = string | number | boolean | null
 const types = {
   id: { type: "UInt64", select: (name: string) => name, text: (name: string) => `toString(${name})` },
   text: { type: "LowCardinality(String)", select: (name: string) => name, text: (name: string) => name },
-  /** Text that is empty in the cluster where it is null here. */
+  /** Text that is '' in the cluster and null here. */
   textOrEmpty: {
     type: "LowCardinality(String)",
     select: (name: string) => name,

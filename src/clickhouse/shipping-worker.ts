@@ -48,7 +48,7 @@ function open({ path, address, password, keepLocal }: Extract<ShippingRequest, {
     pause: () => new Promise((resolve) => setImmediate(resolve)),
     sleep: async (ms) => {
       await new Promise((resolve) => setTimeout(resolve, ms))
-      if (isStopping) throw new Error("the server stops")
+      if (isStopping) throw new Error("the server is stopping")
     },
     keepLocal,
     random: (bytes) => crypto.getRandomValues(bytes),

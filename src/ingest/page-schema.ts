@@ -78,7 +78,7 @@ const timestamp = optional(Type.Integer(), {
 })
 
 const properties = optional(Type.Object({}, { additionalProperties: true }), {
-  description: "Any JSON; keys have at most 128 characters, all properties at most 32 KiB serialized",
+  description: "Any JSON; keys have at most 128 characters, and all properties together at most 32 KiB serialized",
   expected: "must be an object",
 })
 
@@ -100,11 +100,11 @@ function commonFields(idLength: number) {
 
 const optionalEventId = text(
   512,
-  "Idempotency key: of several items with the same key, only the first is stored",
+  "Idempotency key; if several items have the same key, only the first is stored",
 )
 const eventId = requiredText(
   512,
-  "Idempotency key: of several items with the same key, only the first is stored",
+  "Idempotency key; if several items have the same key, only the first is stored",
 )
 
 const utm = (name: string) =>
@@ -121,19 +121,19 @@ const pageContext = {
   screen_resolution: lenientText(
     "Width and height of the screen, such as 1920x1080; left out if it is malformed",
   ),
-  language: lenientText("BCP 47, such as en-US; left out if it is malformed"),
-  timezone: lenientText("IANA, such as Europe/Vienna; left out if it is malformed"),
+  language: lenientText("BCP 47 language tag, such as en-US; left out if it is malformed"),
+  timezone: lenientText("IANA time zone, such as Europe/Vienna; left out if it is malformed"),
   utm_source: utm("source"),
   utm_medium: utm("medium"),
   utm_campaign: utm("campaign"),
   utm_term: utm("term"),
   utm_content: utm("content"),
-  gclid: cutText(textLimits.clickId, "Click id of Google Ads"),
-  fbclid: cutText(textLimits.clickId, "Click id of Meta"),
-  ttclid: cutText(textLimits.clickId, "Click id of TikTok"),
-  twclid: cutText(textLimits.clickId, "Click id of X"),
-  li_fat_id: cutText(textLimits.clickId, "Click id of LinkedIn"),
-  msclkid: cutText(textLimits.clickId, "Click id of Microsoft Advertising"),
+  gclid: cutText(textLimits.clickId, "Google Ads click id"),
+  fbclid: cutText(textLimits.clickId, "Meta click id"),
+  ttclid: cutText(textLimits.clickId, "TikTok click id"),
+  twclid: cutText(textLimits.clickId, "X click id"),
+  li_fat_id: cutText(textLimits.clickId, "LinkedIn click id"),
+  msclkid: cutText(textLimits.clickId, "Microsoft Advertising click id"),
 }
 
 function object<Fields extends TProperties>(fields: Fields) {
@@ -150,15 +150,15 @@ export const pageEventSchema = object({
   path: Type.String({
     minLength: 1,
     description:
-      "URL of the page, http or https. The path is stored, decoded and without a trailing slash; the query is stored as the property query_string, cut at 1024 characters",
+      "http or https URL of the page. The path is stored after decoding it and removing trailing slashes. The query is stored as the property query_string, cut at 1024 characters",
     expected: "must be an absolute http or https URL",
   }),
   ...commonFields(256),
   ...pageContext,
   page_count: wholeNumber(1_000, "Pages seen in the session"),
-  time_on_page: number(86_400, "Seconds, of a page_exit"),
-  scroll_depth: number(100, "Percent of the page, of a page_exit"),
-  interaction_count: wholeNumber(10_000, "Interactions with the page, of a page_exit"),
+  time_on_page: number(86_400, "Seconds on the page, for a page_exit"),
+  scroll_depth: number(100, "Percentage of the page that was scrolled, for a page_exit"),
+  interaction_count: wholeNumber(10_000, "Interactions with the page, for a page_exit"),
   properties,
 })
 
@@ -225,9 +225,9 @@ export const engagementSchema = object({
     expected: `must be one of ${exitTypes.join(", ")}`,
   }),
   timeOnPage: number(maxSpan, "Seconds"),
-  activeTime: number(maxSpan, "Seconds in which the page was visible and in use"),
+  activeTime: number(maxSpan, "Seconds during which the page was visible and in use"),
   timeToFirstInteraction: number(maxSpan * 1_000, "ms; 0: no interaction"),
-  maxScrollDepth: number(100, "Percent of the page"),
+  maxScrollDepth: number(100, "Percentage of the page"),
   scrollCount: wholeNumber(maxCount, "Scrolls"),
   clickCount: wholeNumber(maxCount, "Clicks"),
   keyCount: wholeNumber(maxCount, "Keys pressed"),
@@ -238,8 +238,8 @@ export const engagementSchema = object({
   formFieldCount: wholeNumber(maxCount, "Form fields used"),
   formSubmitCount: wholeNumber(maxCount, "Forms submitted"),
   errorCount: wholeNumber(maxCount, "Errors"),
-  rageClickTarget: cutText(textLimits.engagementTarget, "Control of the last rage click"),
-  deadClickTarget: cutText(textLimits.engagementTarget, "Control of the last dead click"),
+  rageClickTarget: cutText(textLimits.engagementTarget, "Control that was last rage-clicked"),
+  deadClickTarget: cutText(textLimits.engagementTarget, "Control that was last clicked without an effect"),
   lastFormField: cutText(textLimits.engagementTarget, "Name of the last form field used"),
   eventId: optionalEventId,
   ...commonFields(128),

@@ -27,7 +27,7 @@ export const eventSchema = Type.Object(
     timestamp: Type.Optional(
       Type.Union([Type.Number(), Type.String()], {
         description:
-          "Time of the event: Unix ms, or an ISO 8601 date, in UTC unless it has a zone; from 2000-01-01 to an hour from now. Default: time of receipt",
+          "Time of the event, as Unix ms or an ISO 8601 date (UTC unless it has a zone), from 2000-01-01 to an hour from now. Default: time of receipt",
         expected: "must be Unix milliseconds or a date, from 2000-01-01 to an hour from now",
       }),
     ),
@@ -36,7 +36,7 @@ export const eventSchema = Type.Object(
         {},
         {
           additionalProperties: true,
-          description: "Any JSON; keys have at most 128 characters, all properties at most 32 KiB serialized",
+          description: "Any JSON; keys have at most 128 characters, and all properties together at most 32 KiB serialized",
           expected: "must be an object",
         },
       ),
@@ -47,7 +47,7 @@ export const eventSchema = Type.Object(
     source: optionalText(64, "Sender of the event, such as backend or app"),
     eventId: optionalText(
       512,
-      "Idempotency key: of several events with the same key, only the first is stored",
+      "Idempotency key; if several events have the same key, only the first is stored",
     ),
     profileId: optionalText(128, "Id of an identified user"),
     path: optionalText(2048, "Path of the page"),
@@ -73,7 +73,7 @@ export const traitsSchema = Type.Object(
     additionalProperties: traitSchema,
     maxProperties: 50,
     description:
-      "Facts about the user, merged into the stored traits; null removes a trait. At most 2 KiB serialized",
+      "Facts about the user, which are merged into the stored traits. null removes a trait. At most 2 KiB serialized",
     expected: "must be an object of at most 50 strings, numbers, booleans or nulls",
   },
 )
