@@ -1,4 +1,4 @@
-/** Largest stamp that fits 2 bytes. */
+/** Largest stamp that fits into 2 bytes. */
 const lastStamp = 65_535
 
 /**

@@ -19,7 +19,8 @@ export function wideCodes(codes: Codes): Uint32Array {
 }
 
 /**
- * Copies bytes. SQLite returns a Buffer, which can be part of a shared pool and whose `slice` does not copy.
+ * Copies bytes. Needed because SQLite returns a Buffer, which can be part of a shared pool, and Buffer's `slice` does
+ * not copy.
  */
 export function copyOf(bytes: Uint8Array): ArrayBuffer {
   return new Uint8Array(bytes).buffer
@@ -32,7 +33,7 @@ export function enlarge(array: Uint32Array, index: number): Uint32Array<ArrayBuf
   return larger
 }
 
-/** Copies an array to the start of `larger`, and returns `larger`. */
+/** Copies an array to the start of `larger` and returns `larger`. */
 export function copyInto<Numbers extends Uint32Array | Int32Array | Float64Array>(
   larger: Numbers,
   array: Numbers,

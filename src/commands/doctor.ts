@@ -203,7 +203,7 @@ function fileFacts(path: string): FileFacts[] {
   return [{ path, bytes: stat.size, changedAt: stat.mtimeMs, mode, owner }]
 }
 
-/** On Windows, permission bits have no meaning. */
+/** True if the system has permission bits. They have no meaning on Windows. */
 function hasModes(): boolean {
   return process.getuid !== undefined
 }

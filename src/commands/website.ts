@@ -213,7 +213,7 @@ async function update(id: string, options: UpdateOptions, context: Context, comm
   await change(id, changes, options, context)
 }
 
-/** Applies `input`, which has the format of a PATCH body. */
+/** Changes a website. `input` has the format of a PATCH body. */
 async function change(id: string, input: object, options: DataOptions, context: Context): Promise<void> {
   const changes = parseWebsiteChanges(input)
   await withDatabase(options, context, (db) => {

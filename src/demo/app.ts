@@ -34,7 +34,7 @@ const trialDays = 14
 const churn = { unused: 0.3, trial: 0.045, paid: 0.012 }
 /** Probability per day that a paying member moves to the next plan. */
 const upgradeShare = 0.004
-/** The person whose journey ends in an error. */
+/** The person whose sign-up ends in an error. */
 export const failedPerson = {
   id: "user_2300",
   name: "Nora Lindqvist",
@@ -72,7 +72,7 @@ export class App {
 
   #runDay(day: number): void {
     const { random } = this.scene
-    // People read about software on weekends too, but less.
+    // People also read about software on weekends, but less.
     const factor = (0.25 + 0.75 * weekdayFactor(work, day)) * this.timeline.growth(day)
     for (let left = random.count(dailyVisitors * factor); left > 0; left--) {
       this.#visitWebsite(newVisitor(random, "app"), random.weighted(appSources), day)

@@ -29,7 +29,7 @@ export interface Dataset {
   liveVisit: (at: number) => EventRow[]
 }
 
-/** Bytes of an event in the queue of the batcher. */
+/** Bytes of memory per event in the batcher's queue. */
 export const rowBytes = 500
 
 /** Each website has its own seed, so that a change to one does not affect the other. */

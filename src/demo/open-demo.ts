@@ -88,7 +88,7 @@ async function load(
   const sealed = db.prepare(sealedStateSql)
   for (;;) {
     if (signal.aborted) return false
-    // The row of `SealedState`.
+    // Asserted because this is a row of `SealedState`.
     const { id, last } = sealed.get() as SealedState
     if (last - id <= maxUnsealed) return true
     await sleep(sealPoll)

@@ -322,7 +322,7 @@ type RowFields = Pick<
 function eventRow(fields: RowFields): EventRow {
   const serialized = serializeProperties(fields.properties)
   if (typeof serialized === "string") throw new Error(`the properties of ${fields.name} ${serialized}`)
-  // Uses no spreads, because this runs for every event.
+  // Does not use spreads, because this runs for every event.
   return {
     websiteRid: fields.rid,
     name: fields.name,

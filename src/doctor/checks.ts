@@ -17,7 +17,7 @@ export interface Facts {
   server: number | undefined
   /** The first pending migration. */
   pending: string | undefined
-  /** SQLite's error, if the database cannot be read. */
+  /** SQLite's error if the database cannot be read. */
   damage: { message: string; hint: string | undefined } | undefined
   growth: Growth | undefined
   freeBytes: number
@@ -277,7 +277,10 @@ function checkBackups({ backups, offsite, now }: Facts, settings: DiagnosisSetti
   ]
 }
 
-/** `flag`: the flag of `serve` that creates these backups. `note`: added to the message if the check passes. */
+/**
+ * Checks the age of the newest backup. `flag`: the flag of `serve` that creates these backups. `note`: added to the
+ * message if the check passes.
+ */
 function checkAge(
   about: "backups" | "offsite",
   facts: BackupFacts,

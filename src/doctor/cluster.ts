@@ -20,7 +20,7 @@ export interface ClusterFacts {
  */
 const maxLag = 900_000
 
-/** `now`: Unix ms. */
+/** Checks the cluster and the state of shipping. `now`: Unix ms. */
 export function checkCluster({ name, failure, lag, removed }: ClusterFacts, now: number): CheckResult[] {
   const about = "cluster"
   if (name === undefined && lag === undefined) return []

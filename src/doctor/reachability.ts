@@ -30,7 +30,7 @@ const documentationAddresses = ["192.0.2.1", "198.51.100.1", "203.0.113.1", "200
 /** A certificate should be replaced this many ms before it expires, or a quarter of its lifetime if that is less. */
 const lateRenewal = 14 * 86_400_000
 
-/** `isHttps`: the server serves HTTPS itself. */
+/** Checks which clients can reach the server. `isHttps`: the server serves HTTPS itself. */
 export function checkProxy(
   isHttps: boolean,
   { host, trustProxy, namesProxies }: Pick<ServeOptions, "host" | "trustProxy"> & { namesProxies: boolean },
