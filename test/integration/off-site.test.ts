@@ -192,7 +192,7 @@ const faults: [string, S3Operation, S3Fault, string, string][] = [
     "the bucket is full",
     "lower --backup-keep",
   ],
-  ["a quota", "part", { status: 403, code: "QuotaExceeded" }, "the bucket is full", "enlarge its quota"],
+  ["a quota", "part", { status: 403, code: "QuotaExceeded" }, "the bucket is full", "increase its quota"],
   [
     "a wrong clock",
     "create",
