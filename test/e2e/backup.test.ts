@@ -533,7 +533,7 @@ describe("databuddy restore", () => {
     test("warns that it is restored if there is no database to compare with", async () => {
       rmSync(db)
       const { out } = await run("restore", copy)
-      expect(out).toContain("work as they did when the backup was made")
+      expect(out).toContain("work as they did when the backup was created")
     })
 
     test("applies nothing from an unrelated database, or from an older state of the same one", async () => {
@@ -631,7 +631,7 @@ describe("databuddy restore", () => {
     [
       "a file with a part of it in a -wal",
       () => writeFileSync(`${copy}-wal`, "x"),
-      "is not a backup but a database",
+      "is not a backup, but a database",
     ],
   ]
 
