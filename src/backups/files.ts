@@ -71,8 +71,8 @@ export async function removePartialBackups(folder: string, db: string, ownPid: n
 }
 
 /**
- * Throws a UserError if `folder` is on the database's disk and a copy of `bytes` would leave less than `minFree` there.
- * `flag`: the flag that puts the copy there.
+ * Throws a UserError if a copy of `bytes` would leave less than `minFree` in `folder`, which must be on the database's
+ * disk. `flag`: the flag that puts the copy there.
  */
 export async function requireFreeSpaceBeside(
   folder: string,

@@ -4,8 +4,8 @@ import { buildMemory } from "./column-builder.ts"
 /** Maximum events of a merged block. Each of its columns of codes takes at most 2 MB. */
 const maxEvents = 524_288
 /**
- * A block is merged only if the later blocks together hold at least this fraction of its events (a quarter), so that
- * each event is rewritten only a few times.
+ * A block is merged only if the later blocks together hold at least a quarter as many events, so that each event is
+ * rewritten only a few times.
  */
 const mergeFactor = 4
 /** Minimum number of neighboring blocks to merge for the current day, and for a past day. */

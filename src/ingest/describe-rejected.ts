@@ -45,8 +45,8 @@ export function describeRejected(
   return {
     at,
     path,
-    // A caller that is limited to a website sees its rejected requests, which must not include names from other
-    // websites.
+    // A caller that is limited to one website sees that website's rejected requests, which must not include names from
+    // other websites.
     websiteId: websites.size === 1 ? idOf([...websites][0]) : null,
     reason,
     events: events?.length ?? null,
