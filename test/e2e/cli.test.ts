@@ -258,7 +258,7 @@ describe("a queue that is smaller than one request may be", () => {
     const { code, out, err } = await runWith(env, "serve", "--port", "0", ...args)
     expect({ code, out }).toEqual({ code: 2, out: "" })
     const [queueFlag, requestFlag] = [queue.split(" ")[0], request.split(" ")[0]]
-    expect(err).toStartWith(`error: ${queue} is smaller than ${request}: `)
+    expect(err).toStartWith(`error: ${queue} is smaller than ${request}, `)
     expect(err).toContain(`Raise ${queueFlag} or lower ${requestFlag}.`)
     expect(readdirSync(folder.path)).toEqual([])
   })
