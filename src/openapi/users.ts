@@ -44,8 +44,8 @@ const userReasons = ["grant_too_wide", "user_not_found"] as const
 const user = { user: ref("schemas/User") }
 const invite = { invite: ref("schemas/NewInvite") }
 const userOrNull = { anyOf: [ref("schemas/User"), { type: "null" }] }
-/** For operations that only the dashboard uses. */
-const fromPage = "For the dashboard: requires `x-databuddy-page: 1`."
+/** Added to the description of operations that only the dashboard calls. */
+const fromPage = "For the dashboard. Requires the header `x-databuddy-page: 1`."
 
 const logins: Operations = {
   "/v1/me": {
@@ -117,7 +117,7 @@ const logins: Operations = {
     post: {
       id: "acceptInvite",
       summary: "Accept a one-time link",
-      description: `Sets the password and logs the user in. The link works once. Only a link with the purpose \`setup\` takes an \`email\`. ${fromPage}`,
+      description: `Sets the password and logs the user in. The link works once. Only links with the purpose \`setup\` accept an \`email\`. ${fromPage}`,
       takes: publicSchema(acceptanceSchema),
       gives: user,
       reasons: ["csrf", "invite_unknown", ...takesPublicBody, "conflict", "rate_limited", ...writes],
@@ -167,7 +167,7 @@ const users: Operations = {
       id: "resetUser",
       summary: "Create a password reset link",
       description:
-        "The link works once, expires in a day and replaces earlier links. The old password works until the link is used.",
+        "The link works once, expires after a day and invalidates earlier links. The old password works until the link is used.",
       gives: invite,
       reasons: [...userReasons, ...writes],
     },

@@ -1,4 +1,4 @@
-// The package declares no types for its browser bundle. An import with `type: "file"` gives the path of the
+// The package has no type declarations for its browser bundle. Importing it with `type: "file"` returns the path of the
 // bundle.
 declare module "openapi-explorer/dist/browser/openapi-explorer.min.js" {
   const path: string

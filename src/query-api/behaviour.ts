@@ -18,7 +18,7 @@ export function* funnel(spec: QuerySpec, run: RunQuery): Generator<void, TypeRes
   const { groups } = yield* runScope(scope)
   const comparison = previous && (yield* runScope({ ...scope, ...span(previous) }))
   const emptySteps = steps.map((): FunnelStep => ({ units: 0, median: null }))
-  // Groups of both periods; the groups of the current range come first.
+  // Contains the groups of both periods, those of the current range first.
   const union = unionOf(
     groups,
     comparison?.groups,
@@ -56,7 +56,10 @@ function labelOf({ name, page }: Partial<Step> = {}): string | null {
 
 const anyStep: Step = { filters: [] }
 
-/** Without steps, any event starts a cohort and counts as a return. With one step, its event does both. */
+/**
+ * Without steps, a person's first event of any kind starts a cohort, and any later event counts as a return. A single
+ * step is both the first and the return event.
+ */
 export function retentionQuery(
   { scope, steps, unit }: QuerySpec,
   granularity: RetentionQuery["granularity"],
@@ -134,13 +137,13 @@ export function* goals(spec: QuerySpec, run: RunQuery): Generator<void, TypeResu
   return { rows }
 }
 
-/** Units (people, sessions or profiles) and events per time bucket. */
+/** The number of units (people, sessions or profiles) and events in each time bucket. */
 interface Conversions {
   buckets: readonly Bucket[]
   of(bucket: number): { units?: number | undefined; events?: number | undefined }
 }
 
-/** Counts the units that have events, and the events. */
+/** Counts events and the units that have at least one. */
 function* conversions(
   { unit, granularity }: QuerySpec,
   scope: Scope,
@@ -156,7 +159,7 @@ function* conversions(
   })
   const { buckets } = groups
   const groupByKey = groupsByKey(groups)
-  // A profile includes the events of its linked visitors, which the columns do not contain.
+  // The columns do not show that events of linked visitors belong to a profile, so profiles are counted separately.
   const profiles = unit === "profile_id" ? yield* run({ kind: "reach", scope, granularity, unit }) : undefined
   return {
     buckets,

@@ -3,18 +3,21 @@ import { span } from "./groups.ts"
 import type { QuerySpec, QueryType, Row, RunQuery, TypeResult } from "./query-spec.ts"
 import { unionOf } from "./rows.ts"
 
-/** A report with a row for each value of its first column. */
+/** A report with one row per value of its first column. */
 interface ComparedReport {
-  /** The column that pairs the rows of two periods. */
+  /** The column used to match the rows of the two periods. */
   label: string
-  /** The values of the other columns if there are no events; `previous` has these columns. */
+  /** Values of the other columns for a row without events. `previous` has the same columns. */
   empty: Row
-  /** The column for the row's share, which `previous` does not have. */
+  /** The column that holds the row's share. `previous` does not have it. */
   share?: string
   rows: (scope: Scope, run: RunQuery) => Generator<void, Row[]>
 }
 
-/** Defines the columns and rows of a compared report. In a comparison, the rows are those of both periods. */
+/**
+ * Defines the columns and rows of a report that supports comparison. When comparing, it returns the rows of both
+ * periods.
+ */
 export function comparedReport({
   label,
   empty,

@@ -1,12 +1,12 @@
 import type { Bucket, Granularity } from "../query/query.ts"
 import { dayMs, dayRange, instantOf, localTimeOf, type Range, readRange } from "./range.ts"
 
-/** The periods that a range can be compared with, besides one that the caller chooses. */
+/** The built-in comparison periods. A caller can also choose a custom period. */
 export const comparisons = ["previous_period", "previous_year", "matching_weekdays"] as const
 
 export type Comparison = (typeof comparisons)[number] | { startDate: string; endDate: string }
 
-/** The distance from the local times of the previous period to those of the range. */
+/** The shift from local times in the previous period to local times in the range. */
 export type ClockShift = { ms: number } | { months: number }
 
 export interface PreviousRange extends Range {
@@ -16,12 +16,12 @@ export interface PreviousRange extends Range {
 const weekMs = 7 * dayMs
 
 /**
- * The period that a range is compared with. `previous_period` has the same length, or as many calendar months if the
- * range consists of calendar months. `previous_year` has the same dates a year earlier. `matching_weekdays` is the
- * latest period that ends before the range and starts on the same weekday. Whole days follow the calendar, so that days
- * of 23 hours do not shift them. If the range has not ended yet, the period is cut at the same distance from its start,
- * and for whole days at the same time of day: a partial range is not compared with a complete one. `now`: Unix ms.
- * Throws a RangeFault for invalid dates.
+ * Returns the period to compare a range with. `previous_period` is the period of the same length before the range, or
+ * the same number of calendar months if the range consists of calendar months. `previous_year` is the same dates one
+ * year earlier. `matching_weekdays` is the latest period that ends before the range and starts on the same weekday.
+ * Whole days follow the calendar, so 23-hour days do not shift them. If the range is still in progress, the previous
+ * period is cut at the same point (for whole days, at the same time of day), so that a partial range is not compared to
+ * a complete one. `now` is in Unix ms. Throws a RangeFault for invalid dates.
  */
 export function previousOf(
   range: Range,
@@ -30,7 +30,7 @@ export function previousOf(
   comparison: Comparison = "previous_period",
 ): PreviousRange {
   const { from, to, days, months } = range
-  // Includes events of the current ms.
+  // Events of the current millisecond count, hence `now + 1`.
   const isRunning = from < now + 1 && now + 1 < to
   const local = localTimeOf(now, zone) + 1
   if (typeof comparison === "object") return chosenPeriod(range, comparison, zone, now, isRunning)
@@ -59,7 +59,7 @@ export function previousOf(
   return { from: earlier(from), to: earlier(isRunning ? now + 1 : to), days: undefined, shift }
 }
 
-/** `local`: the local time up to which an unfinished range is compared; undefined if the range has ended. */
+/** `local` is the current local time if the range is in progress, undefined if it has ended. */
 function monthsBefore(
   { from, to, days, months }: Range,
   back: number,
@@ -78,20 +78,20 @@ function monthsBefore(
     }
   }
   const dayBefore = (day: number) => earlier(day * dayMs).time / dayMs
-  // The last day of a whole month corresponds to the last day of the other month.
+  // The last day of a whole month maps to the last day of the other month.
   const lastIsLast = months !== undefined && new Date(days.end * dayMs).getUTCDate() === 1
   const end = lastIsLast ? dayBefore(days.end) : dayBefore(days.end - 1) + 1
   const previous = dayRange(dayBefore(days.first), end, zone)
   if (local === undefined) return { ...previous, shift }
   const { time, isCut } = earlier(local)
-  // The 31st is compared with all of a month of 30 days.
+  // On the 31st, compare with the whole of a 30-day month.
   const until = isCut ? dayMs * (Math.floor(time / dayMs) + 1) : time
   return { ...previous, to: Math.min(previous.to, instantOf(until, zone)), days: undefined, shift }
 }
 
 /**
- * Returns the local time `months` earlier, on the same day of the month. In a shorter month, that is its last day, with
- * `isCut` set.
+ * Returns the local time `months` earlier, on the same day of the month. If the earlier month is too short, returns its
+ * last day and sets `isCut`.
  */
 function earlierMonth(time: number, months: number): { time: number; isCut: boolean } {
   const date = new Date(time)
@@ -119,7 +119,7 @@ function chosenPeriod(
   return until < chosen.to ? { ...chosen, to: until, days: undefined, shift } : { ...chosen, shift }
 }
 
-/** Length of a bucket in ms of local time; undefined if it depends on the calendar. */
+/** Length of a bucket in ms of local time. Undefined if the length depends on the calendar. */
 const clockLengths: Record<Granularity, number | undefined> = {
   minute: 60_000,
   hourly: 3_600_000,
@@ -129,10 +129,10 @@ const clockLengths: Record<Granularity, number | undefined> = {
 }
 
 /**
- * Returns, for each bucket, the index of the previous bucket to compare it with; undefined if there is none. Minutes,
- * hours and days are paired by local time, because a clock change between the periods shifts indexes. If the periods
- * are months apart, they are paired by day of the month. An hour that occurs twice is paired by occurrence. Weeks and
- * months are paired by index.
+ * Returns the index of the previous bucket to compare each bucket with, or undefined if there is none. Minutes, hours
+ * and days are paired by local time, because a clock change between the periods shifts their indexes. If the periods
+ * are months apart, the day of the month is used. If clocks go back, the first occurrence of an hour is paired with the
+ * first, the second with the second. Weeks and months are paired by index.
  */
 export function pairBuckets(
   { shift }: PreviousRange,
@@ -147,14 +147,17 @@ export function pairBuckets(
   return occurrences(buckets, shift).map((key) => indexes.get(key))
 }
 
-/** Key of each bucket: its local time, moved back by `shift`, and the number of its occurrence. */
+/**
+ * Returns a key for each bucket: its local time minus `shift`, and whether this is the first or second time that the
+ * clock shows it.
+ */
 function occurrences(buckets: readonly Bucket[], shift: ClockShift): string[] {
   const counts = new Map<string, number>()
   return buckets.map(({ label }) => {
     const clock = Date.parse(`${label.slice(0, 19)}${label.length > 10 ? "Z" : ""}`)
     const earlier =
       "ms" in shift ? { time: clock - shift.ms, isCut: false } : earlierMonth(clock, shift.months)
-    // A day that the earlier month does not have is compared with nothing.
+    // A day that does not exist in the earlier month matches nothing.
     const key = earlier.isCut ? `no day like ${clock}` : String(earlier.time)
     const count = (counts.get(key) ?? 0) + 1
     counts.set(key, count)

@@ -3,14 +3,16 @@ import type { ListedEvent, Scope } from "../query/query.ts"
 import type { QuerySpec, Row, RunQuery, TypeResult } from "./query-spec.ts"
 import { invalidParameter } from "./rows.ts"
 
-/** Maximum offset of a page: every skipped event is read, while a cursor seeks directly. */
+/**
+ * Maximum number of events that `page` can skip. The server reads every skipped event, whereas a cursor seeks directly.
+ */
 const maxSkipped = 100_000
 
 export function* eventRows(spec: QuerySpec, run: RunQuery, scope: Scope): Generator<void, TypeResult> {
   const { limit, offset, cursor } = spec
   if (offset > maxSkipped) {
     throw invalidParameter(
-      `page and limit skip more than ${maxSkipped} events; continue with cursor, set to meta.nextCursor`,
+      `page and limit skip more than ${maxSkipped} events: use cursor with the value of meta.nextCursor`,
     )
   }
   const { events } = yield* run({ kind: "events", scope, limit, offset: cursor ? 0 : offset, after: cursor })
@@ -19,8 +21,8 @@ export function* eventRows(spec: QuerySpec, run: RunQuery, scope: Scope): Genera
 }
 
 /**
- * Databuddy's columns, and those that the event stream adds: the kind unless it is custom, and the known fields of the
- * contexts.
+ * Returns Databuddy's columns plus the ones that the event stream adds: the kind (unless it is custom) and the known
+ * fields of the contexts.
  */
 function eventRow(event: ListedEvent): Row {
   return {
@@ -44,7 +46,7 @@ function cursorText({ ts, id }: { ts: number; id: number }): string {
   return Buffer.from(`${ts}.${id}`).toString("base64url")
 }
 
-/** Parses a result of `cursorText`; undefined if it is invalid. */
+/** Parses the output of `cursorText`. Returns undefined if it is invalid. */
 export function readCursor(text: string): { ts: number; id: number } | undefined {
   const [, ts, id] = /^(-?\d{1,15})\.(\d{1,15})$/.exec(Buffer.from(text, "base64url").toString()) ?? []
   return ts === undefined ? undefined : { ts: Number(ts), id: Number(id) }

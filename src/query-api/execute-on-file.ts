@@ -6,8 +6,8 @@ import type { MemoryBudget } from "../query/structures/memory-budget.ts"
 import { removedText } from "../store/removed-days.ts"
 
 /**
- * Executes a query on the events in the file. Throws `events_removed` if it needs events that were removed from the
- * file.
+ * Executes a query on the events in the database file. Throws `events_removed` if the query needs events that have been
+ * removed from the file.
  */
 export function* executeOnFile<Q extends Query>(
   reader: SnapshotReader,
@@ -16,7 +16,7 @@ export function* executeOnFile<Q extends Query>(
 ): Generator<void, QueryOutcome<Q>> {
   requireAllEvents(reader, query)
   const outcome = yield* executeQuery(reader, query, budget)
-  // Events can have been removed while it ran.
+  // Checked again, because events can be removed while the query runs.
   requireAllEvents(reader, query)
   return outcome
 }

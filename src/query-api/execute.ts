@@ -8,7 +8,7 @@ import { typeOf } from "./query-types.ts"
 import { comparedOrder, invalidParameter, rowOrder } from "./rows.ts"
 import type { MetaJson } from "./schema.ts"
 
-/** Result of one parameter. `Rows` are objects, or rendered JSON. */
+/** The result of one parameter. `Rows` is either an array of objects or rendered JSON. */
 export type Entry<Rows> =
   | { parameter: string; success: true; data: Rows; meta: MetaJson }
   | { parameter: string; success: false; error: string; data: [] }
@@ -25,32 +25,32 @@ export interface QueryAnswer<Rows> {
   }
 }
 
-/** The rows of one parameter and their size. */
+/** The rows of one parameter, and their size. */
 export interface ParameterResult<Rows>
   extends Pick<RenderedRows, "rows" | "cells" | "bytes" | "total" | "nextCursor" | "movers" | "statistics"> {
   data: Rows
   ms: number
 }
 
-/** The error of an entry after an internal failure. */
+/** The message shown for an internal failure. */
 const internalError = "Internal server error"
 const tooLarge =
-  "this query needs more memory than --query-memory allows: use a shorter range, a lower limit, fewer breakdown fields, or filters"
+  "this query needs more memory than --query-memory allows: choose a shorter range, a lower limit, fewer breakdown fields, or filters"
 
-/** How to run the parameters of a request. All queries of a request share one object. */
+/** Options for running the parameters of a request. All queries of a request share one object. */
 export interface ExecutionOptions<Rows> {
   execute: (spec: QuerySpec) => Promise<ParameterResult<Rows>>
   signal: AbortSignal
-  /** Receives internal errors. */
+  /** Called with internal errors. */
   onFault: (error: unknown) => void
-  /** The remaining limits of the request. Each parameter lowers them. */
+  /** The limits that remain for the request. Each parameter reduces them. */
   remaining: ResponseLimits
-  /** The limit of rows, for the error of a parameter that exceeds it. */
+  /** The row limit, shown in the error when a parameter exceeds it. */
   maxRows: number
 }
 
 /**
- * Runs the parameters of a query in order. A parameter that fails does not affect the others. Rejects if `signal` is
+ * Runs the parameters of a query one after another. If a parameter fails, the others still run. Rejects if `signal` is
  * aborted.
  */
 export async function executeParsedQuery<Rows>(
@@ -74,7 +74,7 @@ export async function executeParsedQuery<Rows>(
 
 function tooManyRows(rows: number): RequestError {
   return invalidParameter(
-    `earlier parameters already returned ${rows} rows or more, the limit of a request; send this parameter in another request`,
+    `earlier parameters already returned ${rows} or more rows, the limit for one request: send this parameter in a separate request`,
   )
 }
 
@@ -114,15 +114,15 @@ async function executeParameter<Rows>(
   }
 }
 
-/** Returns the sorted rows of a parameter, limited to its page. */
+/** Sorts the rows of a parameter and returns the requested page. */
 export function* rowsOf(spec: QuerySpec, run: RunQuery): Generator<void, TypeResult> {
   const type = typeOf(spec.type)
   if (!type) throw new Error(`unknown query type ${spec.type}`)
   const result = yield* type.rows(spec, run)
   if (!spec.sort || result.isPage) return result
   const { by, order } = spec.sort
-  // By default, ties are broken by the previous value, then by text columns. Sorting is stable, so it otherwise
-  // preserves the order of the type.
+  // Ties are broken by the previous value, then by the text columns. The sort is stable, so remaining ties keep the
+  // order of the query type.
   const textColumns = [...type.columns, ...spec.by].filter((column) =>
     result.rows.some((row) => typeof row[column] === "string"),
   )
@@ -143,7 +143,7 @@ function mergeStatistics(
 ): Pick<MetaJson, "source" | "watermark" | "rows_read" | "block_events"> {
   const sum = (count: (query: (typeof statistics)[number]) => number) =>
     statistics.reduce((total, query) => total + count(query), 0)
-  // All queries of a parameter have the same watermark.
+  // All queries of a parameter return the same watermark.
   const watermark = statistics[0]?.watermark
   return {
     source: [...new Set(statistics.flatMap(({ source }) => source.split("+")))].filter(Boolean).join("+"),

@@ -19,7 +19,7 @@ import type { QuerySpec, QueryType, Row, RunQuery, TypeResult } from "./query-sp
 import { isChangeColumn, percent, requireRows } from "./rows.ts"
 import type { Option } from "./schema.ts"
 
-/** Measures with the names of their columns. */
+/** Measures and the names of their columns. */
 export const total = { column: "total_events", measure: "events" } as const
 export const users = { column: "unique_users", measure: "users" } as const
 export const sessions = { column: "unique_sessions", measure: "sessions" } as const
@@ -35,21 +35,21 @@ interface GroupsDefinition {
   takes: readonly Option[]
   kinds?: QueryType["kinds"]
   oneOf?: QueryType["oneOf"]
-  /** Default granularity; `optional`: no default. Absent: no breakdown by time. */
+  /** Default granularity. `optional`: a breakdown by time only on request. Absent: no breakdown by time. */
   byTime?: "daily" | "optional"
-  /** Dimension columns; `by` stands for the fields of the request. */
+  /** Columns of dimensions. `by` stands for the fields in the request. */
   by: readonly ({ column: string; dimension: Dimension } | "by")[]
   measures: readonly { column: string; measure: Measure }[] | "measures"
-  /** Column for the row's share of the first measure. */
+  /** The column for each row's share of the first measure. */
   share?: string
-  /** Excludes events without this field. */
+  /** Excludes events that lack this field. */
   present?: Dimension
-  /** Selects events, in addition to the filters of the query. */
+  /** Applied in addition to the filters of the query. */
   filters?: readonly Filter[]
   range?: QueryType["range"]
 }
 
-/** Defines a query type that aggregates measures by fields and dates. */
+/** Defines a query type that groups events by fields and dates and computes measures. */
 export function groupsType(definition: GroupsDefinition): QueryType {
   const { description, takes, kinds, oneOf, byTime, by, measures, share, range } = definition
   const dimensions = by.map((entry) => (entry === "by" ? "…" : entry.column))
@@ -74,7 +74,7 @@ export function groupsType(definition: GroupsDefinition): QueryType {
   }
 }
 
-/** Sort columns: the first measure, then all fields and measures. With dates, only the date. */
+/** Returns the columns to sort by: the first measure, then the other fields and measures. With dates, only the date. */
 function sortColumns({
   by,
   measures,
@@ -84,7 +84,7 @@ function sortColumns({
   return granularity ? ["date"] : [...new Set([...names.slice(0, 1), ...by, ...names])]
 }
 
-/** Value of a measure without events. */
+/** The value of a measure when there are no events. */
 function emptyValue(measure: Measure): 0 | null {
   return typeof measure === "object" ? emptyPropertyMeasures[measure.what] : emptyMeasures[measure]
 }
@@ -114,7 +114,7 @@ function* groupRows(
     measures: measures.map(({ measure }) => measure),
   }
   const { limit, offset, previous } = spec
-  // A comparison includes the groups that occur in either period.
+  // A comparison includes every group that occurs in at least one of the periods.
   const range = previous && span(previous)
   const cells = (values: Values | undefined): Row =>
     Object.fromEntries(
@@ -187,7 +187,7 @@ function* groupRows(
   return { rows: buckets.flatMap((bucket) => keys.map((values) => rowOf(values, bucket))), isPage: true }
 }
 
-/** Maps the sort column to a dimension or a measure. The share and the change are those of the first measure. */
+/** Maps the sort column to a dimension or a measure. The columns for share and change belong to the first measure. */
 function orderOf(
   { sort }: QuerySpec,
   by: readonly { column: string }[],
@@ -203,7 +203,7 @@ function orderOf(
   return { order, descending }
 }
 
-/** Groups by bucket and field values. */
+/** Indexes groups by bucket and field values. */
 export function groupsByKey({ groups }: GroupsResult): Map<string, Group> {
   return new Map(groups.map((group) => [groupKey(group.by, group.bucket), group]))
 }

@@ -1,8 +1,11 @@
-/** Shares of the query memory for one query, and for all queries and unsent responses. The rest is for caches. */
+/**
+ * The share of the query memory for one query, and the share for all queries and unsent responses together. Caches get
+ * the rest.
+ */
 export const queryShare = 1 / 2
 export const queriesShare = 5 / 8
 /**
- * KiB of SQLite's page cache. It is small, because columns have their own cache and the system caches the
- * file.
+ * Size of SQLite's page cache in KiB. It is small because columns have their own cache and the operating system caches
+ * the file.
  */
 export const pageCacheKiB = 16_384

@@ -6,27 +6,27 @@ import { percent } from "./rows.ts"
 
 /** Limits of a movers query. */
 export interface MoversLimits {
-  /** Property keys, the most frequent ones first. */
+  /** Maximum number of property keys, most frequent first. */
   keys: number
-  /** Values of a field in both periods together, including a missing value. */
+  /** Maximum number of values per field in both periods together. A missing value counts as one. */
   values: number
 }
 
 /**
- * Nearly all events have fewer than 50 keys. A field with more than 1,000 values is an ID, or a text that explains
- * nothing: each of its rows would have a tiny share.
+ * Nearly all events have fewer than 50 keys. A field with more than 1,000 values is an ID, or text that explains
+ * nothing: each value has only a tiny share.
  */
 const defaultLimits: MoversLimits = { keys: 50, values: 1_000 }
 
-/** Measures whose difference can be divided among values. */
+/** Measures for which a difference can be split by value. */
 const measures = ["events", "users", "sessions", "profiles", "count", "sum"] as const
 
-/** Reports never list IDs. `query_string` is also a property. */
+/** Reports never list IDs. `query_string` is omitted because it is also a property. */
 const checkedFields = fields.filter((field) => !idFields.includes(field) && field !== "query_string")
 
 export const moversType = {
   description:
-    "Values of all properties and fields that explain the change of one measure since the previous period, by their share of the difference",
+    "Values of any property or field that explain the change in one measure since the previous period, ranked by their share of the difference",
   takes: ["measures", "kinds", "compare"],
   oneMeasure: measures,
   alwaysCompares: true,
@@ -35,7 +35,7 @@ export const moversType = {
   rows: (spec, run) => movers(spec, run, defaultLimits),
 } as const satisfies QueryType
 
-/** A value of a field, with the measure of its events in both periods. */
+/** A value of a field, and the measure of its events in both periods. */
 interface Mover {
   field: Dimension
   value: string | null
@@ -43,14 +43,11 @@ interface Mover {
   before: number
 }
 
-/**
- * Ranks the values of all fields by how far their share of the difference exceeds the share that their size
- * would explain.
- */
+/** Ranks the values of all fields by how much of the difference they explain beyond what their size predicts. */
 export function* movers(spec: QuerySpec, run: RunQuery, limits: MoversLimits): Generator<void, TypeResult> {
   const { scope, previous, limit, offset } = spec
   const [measure] = spec.measures
-  if (!previous || !measure) throw new Error("movers have one measure and a previous period")
+  if (!previous || !measure) throw new Error("movers need one measure and a previous period")
   const periods: Periods = { scope, previous: { ...scope, ...span(previous) }, measure, limits }
   const total = yield* totalOf(periods.scope, measure, run)
   const previousTotal = yield* totalOf(periods.previous, measure, run)
@@ -62,7 +59,7 @@ export function* movers(spec: QuerySpec, run: RunQuery, limits: MoversLimits): G
     if (!values) skipped.push({ field, reason: "too_many_values" })
     else {
       checked.push(field)
-      // A field with one value explains nothing.
+      // A field with only one value explains nothing.
       if (values.length > 1) found.push(...changedOf(values))
     }
   }
@@ -98,7 +95,7 @@ export function* movers(spec: QuerySpec, run: RunQuery, limits: MoversLimits): G
   return { rows, isPage: true, total: ranked.length, movers: summary }
 }
 
-/** Two periods, and the measure to compare. */
+/** The two periods, and the measure to compare. */
 interface Periods {
   scope: Scope
   previous: Scope
@@ -107,9 +104,10 @@ interface Periods {
 }
 
 /**
- * The values of a field that changed. A difference is offset if the values that change in the opposite direction make
- * up at least half of it, or at least half of the total, and either the value or these others occur in one period only.
- * For example, a release that replaces another splits the total, and explains nothing.
+ * Returns the values of a field that changed. A difference is offset if values that changed in the opposite direction
+ * make up at least half of the difference or half of the total, and either the value or these others occur in only one
+ * of the periods. For example, when a new release replaces the old one, the two split the total, which explains
+ * nothing.
  */
 function changedOf(values: readonly Mover[]): (Mover & { isOffset: boolean })[] {
   const changed = values.filter(({ now, before }) => now !== before)
@@ -130,13 +128,13 @@ function changedOf(values: readonly Mover[]): (Mover & { isOffset: boolean })[] 
   })
 }
 
-/** Share of the difference that a value would have if all values had changed in the same proportion. */
+/** Returns the share of the difference that a value would have if all values had changed in proportion. */
 function shareOf({ now, before }: Mover, total: number, previousTotal: number): number {
   if (previousTotal !== 0) return before / previousTotal
   return total === 0 ? 0 : now / total
 }
 
-/** Larger differences first; then by field and value, missing values last. */
+/** Orders by difference, largest first, then by field and value. Missing values come last. */
 function compareMovers(a: Mover, b: Mover): number {
   const size = ({ now, before }: Mover) => Math.abs(now - before)
   return size(b) - size(a) || compareText(a.field, b.field) || compareText(a.value, b.value)
@@ -152,12 +150,12 @@ function* totalOf(scope: Scope, { measure }: NamedMeasure, run: RunQuery): Gener
   return first(groups[0]?.values)
 }
 
-/** The value of the only measure. */
+/** Returns the value of the only measure. */
 function first(values: Values | undefined): number {
   return values?.[0] ?? 0
 }
 
-/** The values of a field in both periods; undefined: too many. */
+/** Returns the values of a field in both periods, or undefined if there are too many. */
 function* valuesOf(
   { scope, previous, measure: { measure }, limits }: Periods,
   field: Dimension,
@@ -190,14 +188,14 @@ function* valuesOf(
 }
 
 interface Properties {
-  /** Keys whose values are known already; undefined: too many. */
+  /** Keys whose values have already been counted. `values` is undefined if there are too many. */
   counted: { field: Property; values: Mover[] | undefined }[]
-  /** Keys whose values still have to be grouped. */
+  /** Keys whose values must still be counted. */
   uncounted: Property[]
   skipped: SkippedField[]
 }
 
-/** The properties to check. The pass that finds the keys also counts events by value. */
+/** Returns the properties to check. The pass that finds the keys also counts the events for each value. */
 function* propertiesOf(
   { scope, previous, measure, limits }: Periods,
   totals: { now: number; before: number },
@@ -224,7 +222,7 @@ function* propertiesOf(
   const few = checked.filter(([, { cardinality }]) => cardinality <= limits.values).map(([key]) => key)
   for (const [key, { cardinality }] of checked)
     if (cardinality > limits.values) skipped.push({ field: fieldOf(key), reason: "too_many_values" })
-  // A key with dots can also mean a nested value, which only a groups query finds.
+  // A key with dots can also be the path of a nested value. Only a groups query finds nested values.
   const countable = measure.measure === "events" ? few.filter((key) => !key.includes(".")) : []
   const uncounted = few.filter((key) => !countable.includes(key)).map(fieldOf)
   if (countable.length === 0) return { counted: [], uncounted, skipped }
@@ -248,7 +246,7 @@ function* propertiesOf(
   return { counted, uncounted, skipped }
 }
 
-/** Counts the events with each value, by key. */
+/** Counts the events for each value, by key. */
 function* countsOf(
   scope: Scope,
   keys: readonly string[] | undefined,
@@ -260,7 +258,7 @@ function* countsOf(
   for (const { key, top } of properties) {
     const keyCounts = counts.get(key) ?? new Map<string, number>()
     counts.set(key, keyCounts)
-    // Several event names can have the same key.
+    // The same key can occur with several event names.
     for (const { text, count } of top) keyCounts.set(text, (keyCounts.get(text) ?? 0) + count)
   }
   return counts

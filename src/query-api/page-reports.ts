@@ -10,7 +10,7 @@ import { percent, roundTo } from "./rows.ts"
 export const value: Property = "property.value"
 export const reportedVitals = ["LCP", "FCP", "CLS", "INP", "TTFB"] as const
 
-/** Median vitals by a field. */
+/** Reports the median of each web vital, by a field. */
 export function vitalsBy(description: string, field: Dimension): QueryType {
   const columns = reportedVitals.map((metric) => `p50_${metric.toLowerCase()}`)
   const report = comparedReport({
@@ -53,7 +53,7 @@ export function vitalsBy(description: string, field: Dimension): QueryType {
 
 export const above = (field: Property, min: number): Filter => ({ field, op: "gt", value: min })
 
-/** Counts the events or sessions that match the filters, by page. */
+/** Counts matching events or sessions by page. */
 function* countByPage(
   scope: Scope,
   filters: readonly Filter[],
@@ -69,7 +69,7 @@ function* countByPage(
   return new Map(groups.map(({ by: [page], values: [count] }) => [String(page), count ?? 0]))
 }
 
-/** The most frequent text of a property for each page; if several are equally frequent, the first one. */
+/** Returns the most frequent text of a property for each page. If several are equally frequent, returns the first. */
 function* topByPage(
   scope: Scope,
   property: Property,
@@ -174,7 +174,7 @@ export const engagementQuality = comparedReport({
         { what: "sum", of: "property.active_time" },
       ],
     })
-    // 0 means that the page had no interaction.
+    // 0 means that nobody interacted with the page.
     const first = yield* run({
       kind: "groups",
       scope: withFilters(scope, [present("path"), above("property.time_to_first_interaction", 0)]),
@@ -203,7 +203,7 @@ function twoDecimals(value: number | null): number | null {
   return value === null ? null : roundTo(value, 2)
 }
 
-/** Percent; the last range includes its end. */
+/** In percent. Only the last range includes its upper bound. */
 const depthRanges = [
   [0, 25],
   [25, 50],
@@ -243,7 +243,8 @@ export const scrollDepths = comparedReport({
 })
 
 /**
- * Counts sessions: a page that is hidden and shown again reports the fields of a form and its submission separately.
+ * Counts sessions, not events: if a page is hidden and shown again, it sends the fields of a form and its submission in
+ * separate events.
  */
 export const formAbandonment = comparedReport({
   label: "name",
@@ -256,7 +257,7 @@ export const formAbandonment = comparedReport({
     const fields = yield* topByPage(scope, "property.last_form_field", notSubmitted, run)
     return [...new Set([...starts.keys(), ...submits.keys()])].map((name): Row => {
       const submitted = submits.get(name) ?? 0
-      // A form can be submitted without using a field, for example by a password manager.
+      // A form can be submitted without any field being used, for example when a password manager fills it in.
       const all = Math.max(starts.get(name) ?? 0, submitted)
       return {
         name,
@@ -310,7 +311,7 @@ export function* recentErrors(spec: QuerySpec, run: RunQuery): Generator<void, T
   return {
     ...paging,
     rows: rows.map((row) => {
-      // `eventRows` parsed the properties, which the endpoint stored as an object.
+      // `eventRows` parsed the properties. The endpoint only stores objects.
       const properties = row.properties as Row
       return {
         message: properties.message ?? null,
@@ -351,7 +352,7 @@ export function* velocity({ scope }: QuerySpec, run: RunQuery): Generator<void, 
   return { rows }
 }
 
-/** Counts the events of all kinds. */
+/** Counts events of all kinds. */
 export const totalEvents = {
   columns: ["total_events"],
   *rows({ scope }: QuerySpec, run: RunQuery): Generator<void, Row> {

@@ -19,7 +19,7 @@ import type { QueryType, Row } from "./query-spec.ts"
 import { type Range, readRange } from "./range.ts"
 import { fieldTrafficType, trafficTotalsType, trafficType } from "./traffic-types.ts"
 
-/** Maximum age in ms of events that count as current. */
+/** Maximum age in ms of events in real-time reports. */
 const realtime = 300_000
 
 const lastMinutes = (_zone: string, now: number): Range => ({
@@ -34,7 +34,7 @@ const fiveMinutes = (_zone: string, now: number): Range => {
 }
 const today = (zone: string, now: number): Range => readRange({ preset: "today" }, zone, now)
 
-/** Columns with the measures that they show. */
+/** Columns and the measures they show. */
 const visitors = { column: "visitors", measure: "users" } as const
 const affected = { column: "users", measure: "users" } as const
 const affectedSessions = { column: "sessions", measure: "sessions" } as const
@@ -53,7 +53,7 @@ const byPage = { column: "name", dimension: "path" } as const
 const regionNames = new Intl.DisplayNames("en", { type: "region", fallback: "code" })
 
 function countryName(code: string | null | undefined): string | null {
-  // An import can contain a code that is not a country. It is shown unchanged.
+  // Imported data can contain codes that are not countries. They are shown unchanged.
   return code == null ? null : /^[A-Z]{2}$/.test(code) ? (regionNames.of(code) ?? code) : code
 }
 
@@ -63,7 +63,7 @@ const countryLabels = ([country]: GroupKey): Row => ({
 })
 
 const sourceFields: readonly Dimension[] = ["referrer_domain", "referrer_type"]
-/** The name of a source without a referrer: an ad can be recognized by its campaign parameters alone. */
+/** Names a source without a referrer. Campaign parameters alone can identify an ad. */
 const unreferred = ([, type]: GroupKey) => (type === "ad" ? "Ad" : "Direct")
 const sourceLabels = ([domain = null, type]: GroupKey): Row => ({
   referrer: domain,
@@ -99,7 +99,7 @@ function countries(description: string, range?: QueryType["range"]): QueryType {
   })
 }
 
-/** Rows for regions or cities, which belong to a country. */
+/** Defines a report by region or city, with the country of each row. */
 function places(description: string, field: "region" | "city"): QueryType {
   return trafficType({
     description,
@@ -109,7 +109,7 @@ function places(description: string, field: "region" | "city"): QueryType {
   })
 }
 
-/** Engagement reports. A page that is hidden and shown again sends several. */
+/** Engagement reports. A page sends another each time it is hidden. */
 const engagement = ["engagement"] as const
 
 const feedColumns = [
@@ -123,10 +123,10 @@ const feedColumns = [
   "timestamp",
 ]
 
-/** The query types of page views, vitals, errors, links and engagement. */
+/** Query types for page views, vitals, errors, links and engagement. */
 export const pageTypes = {
   summary_metrics: trafficTotalsType({
-    description: "Page views, visitors and sessions, and all events",
+    description: "Page views, visitors, sessions, and events of all kinds",
     columns: ["pageviews", "unique_visitors", "sessions", "bounce_rate", "median_session_duration"],
     more: totalEvents,
   }),
@@ -143,12 +143,12 @@ export const pageTypes = {
     byTime: true,
   }),
   today_metrics: trafficTotalsType({
-    description: "Page views, visitors and sessions of today",
+    description: "Page views, visitors and sessions today",
     columns: ["pageviews", "visitors", "sessions"],
     range: today,
   }),
   active_stats: groupsType({
-    description: "Visitors and sessions with any event in the last five minutes",
+    description: "Visitors and sessions with at least one event in the last five minutes",
     kinds: eventKinds,
     takes: [],
     by: [],
@@ -162,7 +162,7 @@ export const pageTypes = {
   entry_pages: fieldTrafficType("Sessions by their first page; pageviews are entries", "path", "first"),
   exit_pages: fieldTrafficType("Sessions by their last page; pageviews are exits", "path", "last"),
   page_time_analysis: groupsType({
-    description: "Seconds on a page, over visits between 1 s and an hour",
+    description: "Seconds on a page, for visits of 1 s to 1 hour",
     kinds: ["page_exit"],
     takes: ["compare"],
     by: [byPage],
@@ -175,25 +175,25 @@ export const pageTypes = {
     ],
     share: "percentage",
   }),
-  top_referrers: referrers("Page views by the referrer of their session, without direct and internal ones"),
+  top_referrers: referrers("Page views by the session's referrer, excluding direct and internal traffic"),
   traffic_sources: trafficType({
-    description: "Page views by the source of their session, including Direct",
+    description: "Page views by the session's source, including Direct",
     by: { view: "first", fields: sourceFields },
     labels: sourceLabels,
     labelColumns: sourceColumns,
     missing: unreferred,
     isExcluded: isInternal,
   }),
-  channels: fieldTrafficType("Page views by the kind of source of their session", "referrer_type"),
-  utm_sources: fieldTrafficType("Page views by the utm_source of their session", "utm_source"),
-  utm_mediums: fieldTrafficType("Page views by the utm_medium of their session", "utm_medium"),
-  utm_campaigns: fieldTrafficType("Page views by the utm_campaign of their session", "utm_campaign"),
-  utm_terms: fieldTrafficType("Page views by the utm_term of their session", "utm_term"),
-  utm_content: fieldTrafficType("Page views by the utm_content of their session", "utm_content"),
+  channels: fieldTrafficType("Page views by the session's type of source", "referrer_type"),
+  utm_sources: fieldTrafficType("Page views by the session's utm_source", "utm_source"),
+  utm_mediums: fieldTrafficType("Page views by the session's utm_medium", "utm_medium"),
+  utm_campaigns: fieldTrafficType("Page views by the session's utm_campaign", "utm_campaign"),
+  utm_terms: fieldTrafficType("Page views by the session's utm_term", "utm_term"),
+  utm_content: fieldTrafficType("Page views by the session's utm_content", "utm_content"),
   country: countries("Page views by country"),
   region: places("Page views by region", "region"),
   city: places("Page views by city", "city"),
-  device_types: fieldTrafficType("Page views by kind of device: desktop, mobile or tablet", "device_type"),
+  device_types: fieldTrafficType("Page views by type of device: desktop, mobile or tablet", "device_type"),
   browsers: fieldTrafficType("Page views by browser", "browser_name"),
   browser_name: fieldTrafficType("Page views by browser", "browser_name"),
   browser_versions: trafficType({
@@ -241,7 +241,7 @@ export const pageTypes = {
     ],
   }),
   recent_errors: {
-    description: "Individual errors, newest first; meta.nextCursor leads to the next page",
+    description: "Individual errors, newest first; use meta.nextCursor to get the next page",
     kinds: ["error"],
     needsReadData: true,
     takes: ["cursor"],
@@ -265,7 +265,7 @@ export const pageTypes = {
     rows: recentErrors,
   },
   vitals_overview: groupsType({
-    description: "Percentiles of each web vital, in ms; CLS as a ratio",
+    description: "Percentiles of each web vital, in ms (CLS: a ratio)",
     kinds: ["web_vital"],
     takes: ["compare"],
     by: [byMetric],
@@ -319,7 +319,7 @@ export const pageTypes = {
   realtime_referrers: referrers("Page views by referrer in the last five minutes", lastMinutes),
   realtime_countries: countries("Page views by country in the last five minutes", lastMinutes),
   realtime_feed: {
-    description: "Individual events of all kinds in the last five minutes, newest first",
+    description: "Individual events of all kinds from the last five minutes, newest first",
     kinds: eventKinds,
     needsReadData: true,
     takes: ["cursor"],
@@ -343,7 +343,8 @@ export const pageTypes = {
     rows: velocity,
   },
   frustration_by_page: {
-    description: "Shares of page views with rage clicks, dead clicks and errors, and what was clicked",
+    description:
+      "Percentage of page views with rage clicks, dead clicks and errors, and the controls that were clicked",
     kinds: engagement,
     order: {
       by: "page_views",
@@ -353,7 +354,7 @@ export const pageTypes = {
     ...frustration,
   },
   engagement_quality_by_page: {
-    description: "Time, attention, scroll depth and interactions of page views",
+    description: "Time on page, attention, scroll depth and interactions of page views",
     kinds: engagement,
     order: {
       by: "page_views",
@@ -376,7 +377,7 @@ export const pageTypes = {
     ...scrollDepths,
   },
   form_abandonment_by_page: {
-    description: "Sessions that started a form on a page, and those that submitted it",
+    description: "Sessions that started a form on a page, and sessions that submitted one",
     kinds: engagement,
     order: { by: "form_starts", order: "desc", others: ["name", "form_submits", "abandonment_rate"] },
     ...formAbandonment,

@@ -3,7 +3,9 @@ import { type OperatorInfo, operators } from "../query/operators.ts"
 import type { Filter, Step } from "../query/query.ts"
 import type { FilterBody, StepBody } from "./schema.ts"
 
-/** Parses a step of a funnel or goal. Adds invalid filters to `errors`; `field` is the path of its filters. */
+/**
+ * Parses a step of a funnel or goal. Appends invalid filters to `errors`. `field` is the path of the step's filters.
+ */
 export function readStep(step: string | StepBody, field: string, errors: FieldError[]): Step {
   if (typeof step === "string") return { name: step, filters: [] }
   if (step.name !== undefined && step.page !== undefined) {
@@ -17,7 +19,7 @@ export function readStep(step: string | StepBody, field: string, errors: FieldEr
 }
 
 /**
- * Returns the filters. Adds filters whose value is invalid for the operator to `errors`; `field` is the path of the
+ * Returns the filters. Appends filters whose value does not suit their operator to `errors`. `field` is the path of the
  * list.
  */
 export function readFilters(
@@ -32,7 +34,7 @@ export function readFilters(
   return filters ?? []
 }
 
-/** Error of a filter's value for its operator; undefined if it is valid. */
+/** Returns what is wrong with a filter's value, or undefined if it suits the operator. */
 function operandError({ op, value }: FilterBody): string | undefined {
   const { expected, isValid } = operandTypes[operators[op].operandType]
   return isValid(value) ? undefined : `must be ${expected} for ${op}`
@@ -48,7 +50,7 @@ const operandTypes: Record<
   boolean: { expected: "true or false", isValid: (value) => typeof value === "boolean" },
 }
 
-/** Pages are stored without a trailing slash. */
+/** Removes the trailing slash: pages are stored without one. */
 function storedPage(page: string): string {
   return page.length > 1 && page.endsWith("/") ? page.slice(0, -1) : page
 }

@@ -26,39 +26,38 @@ import {
   type units,
 } from "./schema.ts"
 
-/** The context of a query, in addition to its body. */
+/** What a parser needs to know besides the body. */
 export interface ParameterContext {
-  /** Row ids; 0 stands for events without a website. */
+  /** Row ids of websites. 0 stands for events without a website. */
   websites: readonly number[]
   /** Unix ms */
   now: number
-  /** The caller has the scope read:data, which permits individual events and people. */
+  /** True if the caller has the scope read:data, which permits access to individual events and people. */
   canReadData: boolean
 }
 
 interface ParameterInput {
   body: QueryBody
   parameter: ParameterBody
-  /** Range of the query. */
   range: Range
-  /** Time zone of the query. */
   zone: string
   context: ParameterContext
-  /** Filters of the query and of the parameter. */
+  /** Filters of the query, followed by those of the parameter. */
   filters: Filter[]
   steps: Step[]
 }
 
-/** Window of a funnel in ms. */
+/** Default time window of a funnel, in ms. */
 const defaultWindow = 7 * dayMs
 const maxWindow = 366 * dayMs
-/** Events before and after the event of a path. */
+/** Default number of events shown before and after the central event of a path report. */
 const defaultPathSteps = 3
-/** Values per property key. */
+/** Default number of values per property key. */
 const defaultTop = 10
 const defaultMeasures = ["events", "users", "sessions"]
 /**
- * Maximum number of rows that a page skips: every skipped row is computed. Event lists have a lower limit, and cursors.
+ * Maximum number of rows that `page` can skip, because skipped rows are computed too. Lists of events have a lower
+ * limit and support cursors.
  */
 const maxOffset = 1_000_000
 
@@ -68,10 +67,10 @@ const unitFields: Record<(typeof units)[number], Unit> = {
   profile: "profile_id",
 }
 
-/** A validated parameter, or the error of an invalid one. */
+/** A valid parameter, or the error of an invalid one. */
 export type ParsedParameter = QuerySpec | { id: string; failure: RequestError }
 
-/** Parses a parameter of a query whose body matches the schema. */
+/** Parses one parameter. The body of the query must match the schema. */
 export function parseParameter(input: ParameterInput): ParsedParameter {
   const id = input.parameter.id ?? input.parameter.name
   try {
@@ -104,7 +103,9 @@ function readParameter(input: ParameterInput): QuerySpec {
   const limit = parameter.limit ?? body.limit ?? defaultLimit
   const offset = ((parameter.page ?? body.page ?? 1) - 1) * limit
   if (offset > maxOffset)
-    throw invalidParameter(`page and limit skip more than ${maxOffset} rows: use filters or a shorter range`)
+    throw invalidParameter(
+      `page and limit skip more than ${maxOffset} rows: add filters or choose a shorter range`,
+    )
   const measures = measuresOf(name, type, parameter)
   const by = [...new Set(parameter.by ?? [])]
   const { maxBy = by.length } = type
@@ -114,10 +115,10 @@ function readParameter(input: ParameterInput): QuerySpec {
   const filters = [...input.filters, ...optionFilters(parameter)]
   if (!context.canReadData)
     requireReport(name, type, by, [...filters, ...steps.flatMap((step) => step.filters)])
-  // With `value`, all rows are for that value and have no column for `by`.
+  // With `value`, all rows have the same value, so there is no column for `by`.
   const duplicate = parameter.value === undefined && type.columns.find((column) => isOneOf(by, column))
   if (duplicate)
-    throw invalidParameter(`by contains ${duplicate}, which is already a column of ${name}: omit it`)
+    throw invalidParameter(`by contains ${duplicate}, which is already a column of ${name}: remove it`)
   return {
     type: name,
     id: parameter.id ?? name,
@@ -155,7 +156,7 @@ function countOptions({ reached, droppedAfter, value, cohort, period }: Paramete
   return { reached, droppedAfter, value, cohort, period }
 }
 
-/** Rejects unsupported options, and missing or conflicting ones. */
+/** Rejects options that are unsupported, missing or in conflict. */
 function validateOptions(name: string, type: QueryType, parameter: ParameterBody, steps: number): void {
   const present = optionNames.filter((option) => parameter[option] !== undefined)
   const unsupported = present.filter((option) => !type.takes.includes(option))
@@ -182,7 +183,7 @@ function validateOptions(name: string, type: QueryType, parameter: ParameterBody
   if (required && count === 0) throw invalidParameter(`${name} needs ${list}`)
 }
 
-/** Rejects parameters that need the scope read:data. */
+/** Throws if a parameter needs the scope read:data and the caller lacks it. */
 function requireReport(
   name: string,
   { needsReadData }: QueryType,
@@ -196,7 +197,7 @@ function requireReport(
     throw invalidParameter("profileId identifies a person and needs the scope read:data")
   const field = idFields.find((id) => used.includes(id))
   if (field)
-    throw invalidParameter(`${field} identifies people; using it in by or filters needs the scope read:data`)
+    throw invalidParameter(`${field} identifies people and needs the scope read:data in by and filters`)
 }
 
 /** Throws a RequestError. */
@@ -222,7 +223,7 @@ function parameterRange(type: QueryType, { body, parameter, range, zone, context
   return readRange({ startDate: start ?? body.startDate, endDate: end ?? body.endDate }, zone, context.now)
 }
 
-/** The granularity of the query applies only to types that have one. */
+/** Returns the granularity of the query if the type supports one. */
 function granularityOf(
   name: string,
   type: QueryType,
@@ -238,7 +239,7 @@ function granularityOf(
   throw invalidParameter(`granularity must be ${orList(granularities)} for ${name}`)
 }
 
-/** The kinds of events that a parameter reads, in the order of `eventKinds`. */
+/** Returns the kinds of events to read, in the order of `eventKinds`. */
 function kindsOf({ kinds = ["custom"] }: QueryType, parameter: ParameterBody): readonly EventKind[] {
   const { kinds: requested } = parameter
   if (requested) return eventKinds.filter((kind) => requested.includes(kind))
@@ -246,7 +247,7 @@ function kindsOf({ kinds = ["custom"] }: QueryType, parameter: ParameterBody): r
   return parameter.anonymousId === undefined && parameter.profileId === undefined ? ["custom"] : eventKinds
 }
 
-/** The filters that the options are short for. */
+/** Converts options that are shorthand for filters. */
 function optionFilters({ anonymousId, profileId, search }: ParameterBody): Filter[] {
   const filters: Filter[] = []
   if (anonymousId !== undefined) filters.push({ field: "anonymous_id", op: "eq", value: anonymousId })
@@ -263,7 +264,7 @@ function readSort(
 ): Sort | undefined {
   if (!order) {
     if (sortBy === undefined) return undefined
-    throw invalidParameter(`${name} has a fixed order and takes no sortBy`)
+    throw invalidParameter(`${name} has a fixed order and does not take sortBy`)
   }
   const { by, granularity } = options
   const others = granularity
@@ -282,7 +283,7 @@ function isOneOf(names: readonly string[], name: string): boolean {
   return names.includes(name)
 }
 
-/** Columns that are sorted in ascending order by default. */
+/** Columns sorted in ascending order by default. */
 const textColumns: ReadonlySet<string> = new Set(["name", "event_name", "date"])
 
 function measuresOf(name: string, { oneMeasure }: QueryType, { measures }: ParameterBody): NamedMeasure[] {
@@ -297,7 +298,7 @@ function measuresOf(name: string, { oneMeasure }: QueryType, { measures }: Param
 function readMeasure(name: string): NamedMeasure {
   const [, what, of] = /^([^:]+):(.+)$/s.exec(name) ?? []
   const measure = what === undefined ? name : { what, of }
-  // The pattern of the schema allows no other names.
+  // The schema's pattern allows only valid measures.
   return { name, measure: measure as Measure }
 }
 

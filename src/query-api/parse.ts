@@ -8,30 +8,31 @@ import { minCells, type QueryLimits, tooManyCells } from "./result-limits.ts"
 import { defaultLimit, maxBatch, type QueryBody, querySchema } from "./schema.ts"
 import { type LimitedCaller, requireQueryType } from "./type-access.ts"
 
-/** A parsed query. An invalid parameter is replaced by its error. */
+/** A parsed query. Invalid parameters are represented by their error. */
 export interface ParsedQuery {
   id: string | undefined
   parameters: ParsedParameter[]
   page: number
   limit: number
-  /** Number of filters. */
+  /** The total number of filters. */
   filters: number
 }
 
-/** The context of a request, in addition to its body. */
+/** What the parser needs to know besides the body of the request. */
 export interface ParseOptions extends ParameterContext {
-  /** Default time zone. */
+  /** The time zone to use if the query names none. */
   zone: string
   limits: QueryLimits
-  /** Absent on the command line. */
+  /** Undefined on the command line. */
   caller?: LimitedCaller
 }
 
 const checkQuery = new SchemaCheck(querySchema)
 
 /**
- * Parses a query or a batch of queries. Throws `invalid_shape` with all invalid fields, and `section_missing`; a
- * parameter that violates only the rules of its type fails alone. Yields after each parameter, which takes up to 1 ms.
+ * Parses a query or a batch of queries. Throws `invalid_shape`, which lists all invalid fields, or `section_missing`. A
+ * parameter that only violates the rules of its query type does not fail the others. Yields after each parameter (up to
+ * 1 ms of work).
  */
 export function* parseQueries(
   value: unknown,
@@ -61,7 +62,7 @@ export function* parseQueries(
   return { isBatch: true, queries: limitCells(queries, options.limits.cells) }
 }
 
-/** Limits the parameters before validation, which takes about 20 µs per parameter. */
+/** Limits the number of parameters before validating them, because validation takes about 20 µs each. */
 function limitParameters(value: unknown, max: number): void {
   const countOf = (query: unknown) => {
     const { parameters } = Object(query)
@@ -72,15 +73,12 @@ function limitParameters(value: unknown, max: number): void {
   throw invalidShape([
     {
       field: Array.isArray(value) ? "" : "parameters",
-      message: `has ${count} parameters, but this caller can send at most ${max} per request: use several requests`,
+      message: `has ${count} parameters, but this caller can send at most ${max} per request: split it into several requests`,
     },
   ])
 }
 
-/**
- * Rejects parameters that, together with earlier ones, would exceed the maximum number of values in a request, before
- * any query runs.
- */
+/** Rejects parameters that would push a request over its maximum number of values, before any query runs. */
 function limitCells(queries: ParsedQuery[], max: number): ParsedQuery[] {
   let cells = 0
   return queries.map((query) => ({
@@ -94,10 +92,10 @@ function limitCells(queries: ParsedQuery[], max: number): ParsedQuery[] {
   }))
 }
 
-/** Maximum characters of an invalid value to repeat in its error. */
+/** Maximum length, in characters, of an invalid value that an error repeats. */
 const maxQuoted = 60
 
-/** Errors of the schema, with `prefix` before the field names. */
+/** Returns the schema errors, with `prefix` before each field name. */
 function shapeErrors(check: SchemaCheck<typeof querySchema>, value: unknown, prefix: string): FieldError[] {
   return fieldErrors(check, value).map(({ field, message }) => {
     const actual = field.split(".").reduce((object: unknown, key) => Object(object)[key], value)

@@ -6,7 +6,7 @@ import { retentionQuery } from "./behaviour.ts"
 import type { QuerySpec, QueryType } from "./query-spec.ts"
 import { invalidParameter } from "./rows.ts"
 
-/** Options that identify a number in a funnel or retention table. */
+/** Options that select one number in a funnel or retention report. */
 const countOptions = [
   "steps",
   "window",
@@ -19,7 +19,7 @@ const countOptions = [
   "period",
 ] as const
 
-/** Properties that the lists of sessions and people share. */
+/** Settings shared by the lists of sessions and people. */
 const listProperties = {
   kinds: eventKinds,
   needsReadData: true,
@@ -41,7 +41,7 @@ export const peopleTypes = {
   sessions: {
     ...listProperties,
     description:
-      "Sessions, most recent event first: all, or those that a funnel (reached, droppedAfter) or retention (cohort) with the unit session counts",
+      "Sessions, most recent event first. Lists all sessions, or only those counted by a funnel (reached, droppedAfter) or retention (cohort) report with the unit session",
     takes: [...countOptions, "kinds"],
     columns: [
       "session_id",
@@ -75,7 +75,7 @@ export const peopleTypes = {
   people: {
     ...listProperties,
     description:
-      "Visitors (anonymous ids), most recently seen first: all, or those that a funnel (reached, droppedAfter) or retention (cohort) counts; with unit profile its profiles",
+      "Visitors (anonymous IDs), most recently seen first. Lists all visitors, or only those counted by a funnel (reached, droppedAfter) or retention (cohort) report; with the unit profile, lists profiles",
     takes: [...countOptions, "unit", "kinds", "search"],
     requires: [
       ...listProperties.requires,
@@ -101,13 +101,13 @@ export const peopleTypes = {
 } as const satisfies Record<string, QueryType>
 
 /**
- * The number that the options of a list refer to; undefined for a list of all sessions or people. Throws a
+ * Returns the funnel or retention count that the options select, or undefined to list all sessions or people. Throws a
  * RequestError.
  */
 function reportCount(spec: QuerySpec): ReportCount | undefined {
   const { reached, droppedAfter, value, cohort, period } = spec.of
   const { steps, window, unit, by } = spec
-  // The kinds that funnels and retention read.
+  // Funnels and retention reports read these kinds.
   const scope = { ...spec.scope, kinds: actionKinds }
   const step = reached ?? droppedAfter
   if (step !== undefined) {
@@ -123,13 +123,14 @@ function reportCount(spec: QuerySpec): ReportCount | undefined {
   if (cohort === undefined) return undefined
   const { granularity = "weekly" } = spec
   if (granularity === "minute" || granularity === "hourly")
-    throw invalidParameter("granularity must be daily, weekly or monthly with cohort")
-  if (steps.length !== 0 && steps.length !== 2) throw invalidParameter("steps must be 2 with cohort")
+    throw invalidParameter("with cohort, granularity must be daily, weekly or monthly")
+  if (steps.length !== 0 && steps.length !== 2)
+    throw invalidParameter("with cohort, steps must be absent or have 2 entries")
   const { from, to, zone } = scope
   const index = bucketsOf(from, to, zone, granularity).findIndex(({ label }) => label === cohort)
   if (index < 0)
     throw invalidParameter(
-      `cohort must be a date of the ${granularity} retention in this range, as in its rows`,
+      `cohort must be a date from the rows of the ${granularity} retention report for this range`,
     )
   return { query: retentionQuery({ ...spec, scope }, granularity), cohort: index, period }
 }

@@ -10,14 +10,14 @@ interface ValuesDefinition {
   description: string
   takes?: readonly Option[]
   columns: readonly string[]
-  /** Number of values per key that the engine lists; absent: the option `top`. */
+  /** Number of values per key to read. Absent: the option `top`. */
   top?: (spec: QuerySpec) => number
   order: Sort & { others: readonly string[] }
   tieBreakers?: readonly string[]
   rows: (property: PropertyValues, spec: QuerySpec) => Row[]
 }
 
-/** Defines a query type about property keys and their values. */
+/** Defines a query type that reports on property keys and their values. */
 export function valuesType(definition: ValuesDefinition): QueryType {
   const { description, takes = [], columns, order, tieBreakers, rows } = definition
   return {
@@ -33,7 +33,7 @@ export function valuesType(definition: ValuesDefinition): QueryType {
   }
 }
 
-/** Reads property values. A filter on property_key selects the returned keys as well as the events. */
+/** Reads property values. A filter on property_key selects events, and also limits the returned keys. */
 function* propertiesOf(
   spec: QuerySpec,
   run: RunQuery,
@@ -46,11 +46,11 @@ function* propertiesOf(
   return properties.filter(({ key }) => keyFilters.every((filter) => predicateOf(filter)(key, key)))
 }
 
-/** Maximum distinct values for bars, and for a list of the most frequent values. */
+/** Maximum number of distinct values to display as bars, and to display as a list of the most frequent values. */
 const maxBars = 20
 const maxListed = 1_000
 
-/** Classifies the values of a property for display. */
+/** Infers the type of a property's values and how to display them. */
 export function classify(property: PropertyValues): Row {
   const { cardinality, occurrences } = property
   const isAll = (count: number) => cardinality > 0 && count === cardinality
@@ -84,7 +84,7 @@ function strategyOf(inferred: string, cardinality: number, occurrences: number):
   if (inferred === "url") return "links"
   if (cardinality <= maxBars) return "bars"
   if (inferred === "number") return "histogram"
-  // If nearly every event has a different value, counts say nothing.
+  // If nearly every event has a different value, counts are meaningless.
   return cardinality <= maxListed || occurrences >= 2 * cardinality ? "top_list" : "samples"
 }
 

@@ -17,18 +17,18 @@ import type { Option, ParameterBody } from "./schema.ts"
 /** A validated query parameter with all defaults filled in. */
 export interface QuerySpec {
   type: string
-  /** Name of the parameter in the response. */
+  /** The parameter's name in the response. */
   id: string
   scope: Scope
   range: Range
-  /** The range to compare with; undefined without a comparison. */
+  /** The range to compare with. Undefined: no comparison. */
   previous: PreviousRange | undefined
   /** Undefined: no breakdown by time. */
   granularity: Granularity | undefined
   by: readonly Dimension[]
   measures: readonly NamedMeasure[]
   steps: readonly Step[]
-  /** ms */
+  /** In ms. */
   window: number
   unit: Unit
   before: number
@@ -39,7 +39,7 @@ export interface QuerySpec {
   offset: number
   sort: Sort | undefined
   cursor: { ts: number; id: number } | undefined
-  /** The count in a funnel or retention table whose people the list shows. */
+  /** Selects the funnel or retention count whose people are listed. */
   of: CountOptions
 }
 
@@ -48,7 +48,7 @@ export type CountOptions = {
 }
 
 export interface NamedMeasure {
-  /** As in the request; also the name of the column. */
+  /** The name in the request, and the name of the column. */
   name: string
   measure: Measure
 }
@@ -60,41 +60,41 @@ export interface Sort {
 
 export type Row = Record<string, unknown>
 
-/** Rows of a parameter, built from the results of the engine. */
+/** The rows of a parameter, built from the engine's results. */
 export interface TypeResult {
   rows: Row[]
-  /** The rows are already sorted and limited to the page. */
+  /** The rows are already sorted and limited to one page. */
   isPage?: boolean
-  /** Rows on all pages, if the engine pages itself. */
+  /** The number of rows on all pages, if the engine does the paging. */
   total?: number
   /** null on the last page. */
   nextCursor?: string | null
-  /** What a movers query checked. */
+  /** What a movers query compared. */
   movers?: MoversSummary
 }
 
-/** Runs one query of the engine. Yields between steps, so that other work can run. */
+/** Runs one engine query. Yields between steps to let other work run. */
 export type RunQuery = <Q extends Query>(query: Q) => Generator<void, ResultOf<Q>>
 
-/** Everything that the parser, the limits and the documentation know about a query type. */
+/** Everything the parser, the limits and the documentation need to know about a query type. */
 export interface QueryType {
   description: string
-  /** Options besides range, filters, limit, page and sortBy. */
+  /** Options in addition to range, filters, limit, page and sortBy. */
   takes: readonly Option[]
   /** Required options. */
   needs?: readonly Option[]
-  /** Mutually exclusive options; one of them can be required. */
+  /** Mutually exclusive options. `required`: one of them must be present. */
   oneOf?: { options: readonly (keyof ParameterBody & Option)[]; required: boolean }
-  /** Options that need one of `oneOf`. */
+  /** Options that can only be used with one of `oneOf`. */
   requires?: readonly { options: readonly Option[]; oneOf: readonly Option[] }[]
   /**
-   * The kinds of events that the type reads. Absent: custom events. `person`: all kinds if the query selects a person,
-   * otherwise custom events.
+   * Kinds of events to read. Absent: custom events. `person`: all kinds if the query selects a person, otherwise custom
+   * events.
    */
   kinds?: readonly EventKind[] | "person"
-  /** The rows are individual events, sessions or people, which require the scope read:data. */
+  /** The rows are individual events, sessions or people, so the scope read:data is required. */
   needsReadData?: true
-  /** Replaces the range of the query. */
+  /** Overrides the range of the query. */
   range?: (zone: string, now: number) => Range
   /** Number of steps. */
   steps?: readonly [min: number, max: number]
@@ -105,26 +105,26 @@ export interface QueryType {
   /** Columns of the rows, in order. `…` stands for the columns of `by` and `measures`. */
   columns: readonly string[]
   /**
-   * Default sort column, and the other allowed columns (`…`: the fields of `by`). Undefined: the order of the engine is
-   * fixed.
+   * The default sort column, and the other columns that can be sorted by (`…`: the fields of `by`). Undefined: the
+   * order of the engine is fixed.
    */
   order: (Sort & { others: readonly string[] }) | undefined
-  /** Sort columns if they depend on the options; the first is the default. Replaces the columns of `order`. */
+  /** Sort columns that depend on the options, the default first. They replace the columns in `order`. */
   sortsBy?: (options: Pick<QuerySpec, "by" | "measures" | "granularity">) => readonly string[]
-  /** Columns that order rows with equal sort values; `-` before a name: descending. Absent: all text columns. */
+  /** Columns that order rows with equal sort values. `-` before a name means descending. Absent: all text columns. */
   tieBreakers?: readonly string[] | undefined
-  /** Default of `top`; absent: the default of the parser. */
+  /** Default value of `top`. Absent: the parser's default. */
   defaultTop?: number | undefined
   /**
-   * Takes exactly one of these measures; the first is the default. Measures of a property are listed without its name:
-   * `sum`.
+   * Only one measure is allowed, and it must be one of these. The first is the default. A property measure such as
+   * `sum` is listed without the name of the property.
    */
   oneMeasure?: readonly [string, ...string[]]
-  /** Compares even if `compare` is absent. */
+  /** Compares with the previous period even if `compare` is absent. */
   alwaysCompares?: true
-  /** With a granularity, every date of the range has a row. */
+  /** With a granularity, there is a row for every date in the range. */
   hasAllDates?: boolean | undefined
-  /** Absent: no breakdown by time unless requested. */
+  /** Absent: broken down by time only on request. */
   defaultGranularity?: Granularity | undefined
   rows: (spec: QuerySpec, run: RunQuery) => Generator<void, TypeResult>
 }

@@ -15,32 +15,32 @@ import { defaultLimit, type TypeConfig } from "./schema.ts"
 /** Maximum number of values per property key. */
 const maxValues = 10_000
 
-/** Descriptions of the columns, for the documentation. */
+/** Descriptions of columns, for the documentation. */
 export const columnMeanings: Record<string, string> = {
   ...pageColumnMeanings,
-  name: "The event's name; for page views and errors, the value that the type counts by",
+  name: "The event's name; for page views and errors, the value by which events are counted",
   event_name: "The event's name",
   total_events: "Events",
-  unique_users: "Distinct anonymous ids",
-  unique_sessions: "Distinct session ids",
+  unique_users: "Distinct anonymous IDs",
+  unique_sessions: "Distinct session IDs",
   unique_event_types: "Distinct event names",
   unique_pages: "Distinct paths",
   last_occurrence: "The latest event, ISO 8601 in UTC",
   first_occurrence: "The earliest event, ISO 8601 in UTC",
   events_with_properties: "Events with at least one property",
   percentage:
-    "Share in percent, with two decimals; of movers: share of the total difference, null without one",
+    "Share in percent, with two decimal places; for movers, the share of the total difference, or null if there is none",
   date: "Start of the interval in the time zone: 2026-11-24, or 2026-11-24T13:30:00+05:30 for hours and minutes",
   property_key: "A top-level key of the properties",
   property_value: "The value; JSON unless it is text",
   count: "Events with this value; for numbers: events with a number",
-  total: "Events with a value for the key; for goals: all people, sessions or profiles",
+  total: "Events with a value for the key; for goals, all people, sessions or profiles",
   cardinality: "Distinct values of the key",
   unique_values: "Distinct values of the key",
   occurrences: "Events with a value for the key",
-  rank: "From 1, the most frequent value of the key first",
+  rank: "Rank of the value by frequency; 1 is the most frequent value of the key",
   total_count: "Events with a value for the key",
-  coverage_ratio: "Share of the events of this name that have the key, from 0 to 1",
+  coverage_ratio: "Fraction of the events with this name that have the key, from 0 to 1",
   avg_length: "Average length of the distinct values, in characters",
   max_length: "Length of the longest value, in characters",
   is_numeric: "All values are numbers, or text in decimal form without a leading zero",
@@ -50,10 +50,10 @@ export const columnMeanings: Record<string, string> = {
   is_url_like: "All values look like http or https URLs",
   inferred_type: "The first of boolean, number, date, url and string that fits all values",
   render_strategy:
-    "Suggested display: toggle (boolean), histogram (numbers with more than 20 values), timeline (dates), links (URLs), bars (at most 20 values), top_list (at most 1,000, or values that repeat), samples (all others)",
+    "Suggested display: toggle (boolean), histogram (numbers with more than 20 values), timeline (dates), links (URLs), bars (at most 20 values), top_list (at most 1,000 values, or values that repeat), samples (everything else)",
   sample_values: "The most frequent values",
   totals:
-    "Totals of the event name: total_events, unique_users, unique_sessions, first_occurrence, last_occurrence",
+    "Totals for the event name:total_events, unique_users, unique_sessions, first_occurrence, last_occurrence",
   top_values: "The most frequent values with their counts",
   min: "The lowest number",
   max: "The highest number",
@@ -72,24 +72,24 @@ export const columnMeanings: Record<string, string> = {
   anonymous_id: "The visitor",
   session_id: "The session",
   profile_id: "The identified user",
-  timestamp: "When it happened, ISO 8601 in UTC",
-  step: "Number of the step, from 1",
+  timestamp: "When the event happened, ISO 8601 in UTC",
+  step: "Number of the step, starting at 1",
   people: "People who reached the step or are in the cohort",
-  conversion_rate: "Percent of the first step, or of all",
-  step_conversion_rate: "Percent of the previous step",
+  conversion_rate: "Percentage of the people at the first step, or of all people",
+  step_conversion_rate: "Percentage of the people at the previous step",
   median_ms: "Median time since the previous step, in ms",
   goal: "Name of the goal's event",
   completions: "Events that match the goal",
-  converted: "People or sessions with such an event",
+  converted: "People or sessions with at least one completion",
   period: "Number of periods after the first event",
-  returned: "People of the cohort who returned in this period",
+  returned: "People in the cohort who returned in this period",
   field: "The field or property",
-  value: "Its value, a property's as text; null: events without the field",
-  difference: "The measure in the range minus that in the previous period",
+  value: "The value of the field, as text for properties; null for events without the field",
+  difference: "The measure in the range minus the measure in the previous period",
   expected_percentage:
-    "Share in percent that the value would have of the total difference if all values had changed in the same proportion",
+    "Share of the total difference, in percent, that the value would have if all values had changed in the same proportion",
   is_offset:
-    "The value replaced others or was replaced, such as a release by the next one, and explains nothing; such rows come last",
+    "The value replaced another or was replaced, as when a release follows the previous one, so it explains nothing; such rows come last",
   place: "Position before (negative) or after the event",
   sessions: "Sessions",
   events: "Events",
@@ -118,7 +118,7 @@ const eventColumns = [
   "timestamp",
 ]
 
-/** All query types. Only this table knows the types: the parser and the limits read their properties. */
+/** All query types. Only this table defines them: the parser and the limits read everything from here. */
 export const types = {
   custom_events: groupsType({
     description: "Events by name and optional fields",
@@ -140,7 +140,7 @@ export const types = {
     top: ({ offset, limit }) => {
       if (offset + limit <= maxValues) return offset + limit
       throw invalidParameter(
-        `page and limit go beyond ${maxValues} values: filter by event_name or property_key`,
+        `page and limit reach beyond ${maxValues} values: add a filter on event_name or property_key`,
       )
     },
     order: { by: "count", order: "desc", others: [] },
@@ -153,7 +153,7 @@ export const types = {
       })),
   }),
   custom_events_by_path: groupsType({
-    description: "Events by path, without events that have no path",
+    description: "Events by path, excluding events without a path",
     takes: ["compare"],
     by: [{ column: "name", dimension: "path" }],
     present: "path",
@@ -194,7 +194,7 @@ export const types = {
     ],
   }),
   custom_events_recent: {
-    description: "Individual events, newest first; meta.nextCursor leads to the next page",
+    description: "Individual events, newest first; use meta.nextCursor to get the next page",
     needsReadData: true,
     takes: ["cursor", "kinds"],
     columns: eventColumns,
@@ -202,7 +202,7 @@ export const types = {
     rows: (spec, run) => eventRows(spec, run, spec.scope),
   },
   custom_events_property_classification: valuesType({
-    description: "Kind of values per property",
+    description: "Type of the values of each property",
     takes: ["top"],
     columns: [
       "event_name",
@@ -225,7 +225,7 @@ export const types = {
     rows: (property) => [classify(property)],
   }),
   custom_events_property_top_values: valuesType({
-    description: "Most frequent values per property",
+    description: "Most frequent values of each property",
     takes: ["top"],
     columns: ["event_name", "property_key", "property_value", "count", "total", "percentage", "rank"],
     order: { by: "event_name", order: "asc", others: ["count", "percentage"] },
@@ -242,7 +242,7 @@ export const types = {
       })),
   }),
   custom_events_property_distribution: valuesType({
-    description: "Distribution of events over the values of each property with at most `top` values",
+    description: "Number of events for each value of a property, for properties with at most `top` values",
     takes: ["top"],
     columns: ["event_name", "property_key", "property_value", "count", "total", "percentage", "cardinality"],
     order: { by: "event_name", order: "asc", others: ["count", "percentage"] },
@@ -282,7 +282,7 @@ export const types = {
     rows: discover,
   },
   events: groupsType({
-    description: "Events by any fields, with any measures, optionally over time",
+    description: "Any measures of events, by any fields, optionally over time",
     takes: ["by", "measures", "kinds", ...personOptions, ...trendOptions],
     kinds: "person",
     oneOf: { options: personOptions, required: false },
@@ -292,7 +292,7 @@ export const types = {
   }),
   funnel: {
     description:
-      "People who did a sequence of events within a window (best attempt of each); breakdowns use the value at the first step",
+      "People who completed a sequence of events within a time window (best attempt per person); breakdowns use the value at the first step",
     kinds: actionKinds,
     takes: ["steps", "window", "unit", "by", "compare"],
     needs: ["steps"],
@@ -304,7 +304,7 @@ export const types = {
   },
   retention: {
     description:
-      "Returning people: cohorts by the time of the first event (first step), and the later periods with the return event (second step)",
+      "People who came back: cohorts by the time of the first event (first step), and how many people had the return event (second step) in each later period",
     kinds: actionKinds,
     takes: ["steps", "unit", "granularity"],
     steps: [2, 2],
@@ -316,7 +316,7 @@ export const types = {
   },
   paths: {
     description:
-      "Events before and after an event in its session, page views by page; an event_name of null is the start or end of the session",
+      "Events before and after an event in the same session, with page views by page; an event_name of null marks the start or end of the session",
     kinds: actionKinds,
     takes: ["steps", "before", "after"],
     needs: ["steps"],
@@ -340,7 +340,7 @@ export const types = {
   ...peopleTypes,
   person: {
     description:
-      "Events of one person, newest first; needs anonymousId or profileId; meta.nextCursor leads to the next page",
+      "Events of one person, newest first; needs anonymousId or profileId; use meta.nextCursor to get the next page",
     kinds: eventKinds,
     needsReadData: true,
     takes: [...personOptions, "cursor"],
@@ -355,11 +355,11 @@ export const types = {
 export type TypeName = keyof typeof types
 
 export function typeOf(name: string): QueryType | undefined {
-  // hasOwn does not narrow the type of the name.
+  // `Object.hasOwn` does not narrow the type of the name.
   return Object.hasOwn(types, name) ? types[name as TypeName] : undefined
 }
 
-/** A type as GET /v1/query/types returns it. */
+/** Returns a query type in the format of GET /v1/query/types. */
 export function configOf({ description, columns, takes, needs = [], order }: QueryType): TypeConfig {
   const change = takes.includes("compare") && order?.by !== "date" ? changeColumns : []
   const sortBy = order ? [...new Set([order.by, ...order.others, ...change])] : []

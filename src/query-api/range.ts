@@ -5,11 +5,11 @@ import { TimeZone } from "../query/structures/time-zone.ts"
 export interface Range {
   from: number
   to: number
-  /** For whole days of the time zone: day numbers since 1970-01-01; `end` is exclusive. */
+  /** Set for whole days in the time zone: day numbers since 1970-01-01. `end` is exclusive. */
   days: { first: number; end: number } | undefined
   /**
-   * Number of calendar months that the days cover, including the current month: 1 for November, and for November to
-   * date.
+   * Number of calendar months that the days cover, including an unfinished current month. For example, 1 for all of
+   * November and for November to date.
    */
   months?: number | undefined
 }
@@ -36,23 +36,23 @@ export const presets = [
   "last_24h",
   "last_hour",
 ] as const
-/** The last days, including today, or the last hours; any number. */
+/** Any number of last days (including today) or last hours. */
 type CountedPreset = `last_${number}${"d" | "h"}`
 export type Preset = (typeof presets)[number] | CountedPreset
 
 export const dayMs = 86_400_000
-/** The range of a query without dates. */
+/** The preset used if a query has no dates. */
 const defaultPreset = "last_30d"
 /**
- * Maximum number of buckets with the granularity `minute`, and with any other. The documentation states the first; the
+ * Maximum number of buckets with the granularity `minute`, and with any other granularity. The first is documented. The
  * second limits a result to a few MB.
  */
 const maxMinutes = 10_000
 const maxBuckets = 100_000
-/** Accepted years. Others are probably typos. */
+/** Range of accepted years. Other years are probably typos. */
 const years = { first: 1970, last: 2199 }
 
-/** Shortest bucket in ms: daylight saving time removes an hour. */
+/** Shortest possible bucket in ms: daylight saving time can remove an hour. */
 const minBucketMs: Record<Granularity, number> = {
   minute: 60_000,
   hourly: 3_600_000,
@@ -61,7 +61,7 @@ const minBucketMs: Record<Granularity, number> = {
   monthly: 28 * dayMs - 3_600_000,
 }
 
-/** Longest bucket in ms: daylight saving time adds an hour. */
+/** Longest possible bucket in ms: daylight saving time can add an hour. */
 export const maxBucketMs: Record<Granularity, number> = {
   minute: 60_000,
   hourly: 3_600_000,
@@ -74,7 +74,7 @@ export const maxBucketMs: Record<Granularity, number> = {
 export class RangeFault extends Error {
   constructor(
     readonly field: keyof RangeBody,
-    /** Requirement that the field violates, such as "must be …". */
+    /** What the field must satisfy, such as "must be …". */
     readonly requirement: string,
   ) {
     super(`${field} ${requirement}`)
@@ -106,12 +106,12 @@ export function readRange({ startDate, endDate, preset }: RangeBody, zone: strin
   return range
 }
 
-/** Returns an error for a range with too many buckets; undefined if it is valid. */
+/** Returns an error if the range has too many buckets, otherwise undefined. */
 export function tooManyBuckets({ from, to }: Range, granularity: Granularity): string | undefined {
   const max = granularity === "minute" ? maxMinutes : maxBuckets
   const count = Math.ceil((to - from) / minBucketMs[granularity])
   if (count <= max) return undefined
-  return `granularity ${granularity} gives more than ${max} intervals in this range: use a coarser granularity or a shorter range`
+  return `granularity ${granularity} produces more than ${max} intervals in this range: choose a coarser granularity or a shorter range`
 }
 
 function presetRange(preset: Preset, today: number, zone: string, now: number): Range {
@@ -141,11 +141,11 @@ function presetRange(preset: Preset, today: number, zone: string, now: number): 
   const counted: CountedPreset = preset
   const [, count, unit] = /^last_(\d+)([dh])$/.exec(counted) ?? []
   if (unit === "d") return dayRange(today + 1 - Number(count), today + 1, zone)
-  // Includes events of the current ms.
+  // Events of the current millisecond count, hence `now + 1`.
   return { from: now + 1 - Number(count) * 3_600_000, to: now + 1, days: undefined }
 }
 
-/** The number of calendar months between two days; undefined unless both are the first day of a month. */
+/** Returns the number of calendar months between two days, or undefined unless both are the first of a month. */
 function monthsIn(first: number, end: number): number | undefined {
   const [from, to] = [new Date(first * dayMs), new Date(end * dayMs)]
   if (from.getUTCDate() !== 1 || to.getUTCDate() !== 1) return undefined
@@ -156,12 +156,12 @@ export function dayRange(first: number, end: number, zone: string): Range {
   return { from: startOfDay(first, zone), to: startOfDay(end, zone), days: { first, end } }
 }
 
-/** Day number of a valid date. */
+/** Returns the day number of a date. Throws a RangeFault if the date is invalid. */
 function dayNumber(text: string, field: "startDate" | "endDate"): number {
   const day = text.slice(0, 10)
   const ms = Date.parse(`${day}T00:00:00Z`)
   const year = Number(day.slice(0, 4))
-  // Date.parse reads April 31 as May 1.
+  // Date.parse accepts April 31 as May 1.
   if (Number.isNaN(ms) || new Date(ms).toISOString().slice(0, 10) !== day) {
     throw new RangeFault(field, "must be a valid date and time")
   }
@@ -174,7 +174,7 @@ function dayNumber(text: string, field: "startDate" | "endDate"): number {
   return ms / dayMs
 }
 
-/** Unix ms of a date and time; in `zone` unless the text has an offset. */
+/** Returns the Unix ms of a date and time, which is in `zone` unless the text has an offset. */
 function timeOf(text: string, zone: string): number {
   if (/(?:Z|[+-]\d\d:\d\d)$/.test(text)) return Date.parse(text)
   return instantOf(Date.parse(`${text}Z`), zone)
@@ -184,18 +184,19 @@ function startOfDay(day: number, zone: string): number {
   return instantOf(day * dayMs, zone)
 }
 
-/** Day number in the time zone. */
+/** Returns the day number in the time zone. */
 function localDayOf(now: number, zone: string): number {
   return Math.floor(localTimeOf(now, zone) / dayMs)
 }
 
-/** Local time in the time zone, as the Unix ms that show the same digits in UTC. */
+/** Returns the local time in the time zone, as the Unix ms that would show the same digits in UTC. */
 export function localTimeOf(now: number, zone: string): number {
   return now + (new TimeZone(zone, now, now).transitions[0]?.offset ?? 0)
 }
 
 /**
- * First instant of a local time (the Unix ms that show the same digits in UTC), or the end of the gap that skips it.
+ * Returns the first instant at which clocks show a local time, which is given as the Unix ms with the same digits in
+ * UTC. If clocks skip the local time, returns the end of the gap.
  */
 export function instantOf(local: number, zone: string): number {
   const [from, to] = [local - 2 * dayMs, local + 2 * dayMs]

@@ -4,14 +4,14 @@ import { rowsOf } from "./execute.ts"
 import type { QuerySpec, Row, RunQuery } from "./query-spec.ts"
 import { tooManyBytes, tooManyCells } from "./result-limits.ts"
 
-/** Rows serialized per step, which takes a few ms. */
+/** Rows serialized per step. A step takes a few ms. */
 const rowsPerStep = 500
 /**
- * Characters per chunk of the response: small enough for one write, but large enough that there are few
- * chunks.
+ * Characters per chunk of the response. A chunk fits in one write, but is large enough to keep the number of chunks
+ * low.
  */
 const chunkCharacters = 262_144
-/** Memory of a row and of a cell, in bytes. */
+/** Memory used by a row, and by a cell, in bytes. */
 const rowBytes = 64
 const cellBytes = 16
 
@@ -55,7 +55,7 @@ function* textOf(rows: readonly Row[]): Generator<string> {
   yield `${text}]`
 }
 
-/** All rows of a result have the same columns. The columns of the previous period also count. */
+/** Counts the cells, including those of the previous period. All rows of a result have the same columns. */
 function cellsOf(rows: readonly Row[]): number {
   const [first] = rows
   if (!first) return 0

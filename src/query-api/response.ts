@@ -2,18 +2,18 @@ import { freeBuffer } from "../free-buffer.ts"
 import type { RenderedResponse } from "../query/engine/engine.ts"
 import type { Entry, QueryAnswer } from "./execute.ts"
 
-/** Rows as JSON. `release` returns their memory to the budget. */
+/** Rows rendered as JSON. `release` returns their memory to the budget. */
 export type JsonRows = Pick<RenderedResponse, "chunks" | "release">
 
-/** Maximum bytes of a response that is sent as a whole. */
+/** Maximum size in bytes of a response that is sent as a whole. */
 const smallResponse = 262_144
 
-/** Responses that are being sent. If clients read too slowly, the oldest responses are aborted. */
+/** Tracks responses that are being sent. If clients read too slowly, it aborts the oldest responses. */
 export class Outbox {
   readonly #sending = new Map<object, { bytes: number; abort: () => void }>()
   #bytes = 0
 
-  /** `maxBytes`: limit of unsent bytes. */
+  /** `maxBytes` returns the limit of unsent bytes. */
   constructor(private readonly maxBytes: () => number) {}
 
   add(response: object, bytes: number, abort: () => void): void {
@@ -34,7 +34,7 @@ export class Outbox {
   }
 }
 
-/** Yields the response body in pieces. Rows are already JSON; only the surrounding text is built here. */
+/** Yields the response body in pieces. The rows are already JSON, so this only builds the text around them. */
 function* piecesOf(
   results: readonly QueryAnswer<JsonRows>[],
   isBatch: boolean,
@@ -66,7 +66,7 @@ function* entryPieces(entry: Entry<JsonRows>): Generator<string | JsonRows> {
 
 interface Chunk {
   bytes: Uint8Array<ArrayBuffer>
-  /** Called for rows only: the text between them does not count as used memory. */
+  /** Only set for rows: the text between rows does not count as used memory. */
   release: ((bytes: number) => void) | undefined
 }
 
@@ -88,7 +88,7 @@ function chunksOf(results: readonly QueryAnswer<JsonRows>[], isBatch: boolean): 
   return chunks
 }
 
-/** Releases the memory of rows that are not sent. */
+/** Releases the memory of rows that will not be sent. */
 export function discard(rows: readonly JsonRows[]): void {
   for (const { chunks, release } of rows) {
     for (const bytes of chunks) {
@@ -99,8 +99,8 @@ export function discard(rows: readonly JsonRows[]): void {
 }
 
 /**
- * The response to a request. A large response is sent chunk by chunk as the client reads it. Each chunk counts as used
- * memory until it is read or the client disconnects (`signal`).
+ * Creates the response to a request. Large responses are sent chunk by chunk as the client reads them. Each chunk
+ * counts as used memory until it has been read or the client disconnects (`signal`).
  */
 export function queryResponse(
   results: readonly QueryAnswer<JsonRows>[],
@@ -129,14 +129,14 @@ export function queryResponse(
   const drop = () => {
     for (let bytes = take(); bytes; bytes = take()) freeBuffer(bytes)
   }
-  // If the client disconnects before the first chunk, the stream is never pulled.
+  // If the client disconnects before the first chunk, nothing ever pulls the stream.
   signal.addEventListener("abort", drop)
   const body = new ReadableStream<Uint8Array>(
     {
       start(controller) {
         outbox.add(response, size, () => {
           drop()
-          controller.error(new Error("the client reads the response too slowly"))
+          controller.error(new Error("the client read the response too slowly"))
         })
       },
       pull(controller) {

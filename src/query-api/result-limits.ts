@@ -3,19 +3,19 @@ import { typeOf } from "./query-types.ts"
 import { maxBucketMs } from "./range.ts"
 import { invalidParameter } from "./rows.ts"
 
-/** Limits of one request, over all of its queries. */
+/** Limits for one request, across all of its queries. */
 export interface QueryLimits {
   parameters: number
-  /** Rows after which the remaining parameters fail. */
+  /** Once this many rows have been returned, the remaining parameters fail. */
   rows: number
-  /** Values, which are rows times columns. */
+  /** Maximum number of values, which is rows times columns. */
   cells: number
-  /** Bytes of JSON; undefined: limited by memory only. */
+  /** Maximum bytes of JSON. Undefined: only memory limits the size. */
   bytes: number | undefined
 }
 
 /**
- * Limits of callers with read:data. A dashboard page sends at most ten parameters; an hourly trend over a year has
+ * Limits for callers with read:data. A dashboard page sends at most ten parameters, and an hourly trend over a year has
  * 50,000 values.
  */
 export const fullLimits: QueryLimits = {
@@ -26,8 +26,8 @@ export const fullLimits: QueryLimits = {
 }
 
 /**
- * Limits of callers with read:reports only, such as share links. Enough for every dashboard page, and for three trends
- * of a week by the minute.
+ * Limits for callers that only have read:reports, such as share links. They suffice for every dashboard page, and for
+ * three trends over a week by the minute.
  */
 export const reportLimits: QueryLimits = {
   parameters: 50,
@@ -36,7 +36,7 @@ export const reportLimits: QueryLimits = {
   bytes: 4_194_304,
 }
 
-/** Lower bound of the values in a result, known before the query runs: trends have a row for every date. */
+/** Returns the minimum number of values in a result, known before the query runs. A trend has a row for every date. */
 export function minCells({
   type: name,
   range,
@@ -56,12 +56,12 @@ export function minCells({
 
 export function tooManyCells(max: number) {
   return invalidParameter(
-    `this would exceed the ${max} values (rows times columns) left for this request: use a coarser granularity, a shorter range, fewer measures or a lower limit, or send it in another request`,
+    `this parameter would exceed the ${max} values (rows times columns) left for this request: choose a coarser granularity, a shorter range, fewer measures or a lower limit, or send it in a separate request`,
   )
 }
 
 export function tooManyBytes(max: number) {
   return invalidParameter(
-    `this would exceed the ${max} bytes left for this request: use a lower limit and continue with page or cursor, or send it in another request`,
+    `this parameter would exceed the ${max} bytes left for this request: choose a lower limit and continue with page or cursor, or send it in a separate request`,
   )
 }

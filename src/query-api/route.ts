@@ -16,12 +16,12 @@ import { maxQueryBytes, type QueryRunDeps, type RunQueries } from "./run.ts"
 import { type Streams, streamHeaders } from "./stream.ts"
 import { namedWebsites, websitesOf } from "./websites.ts"
 
-/** Dependencies of the query API. */
+/** What the query API depends on. */
 export interface QueryApiDeps extends QueryRunDeps {
   streams: Streams
 }
 
-/** The query API: reports and events for scripts and the dashboard. */
+/** Routes of the query API, which returns reports and events to scripts and the dashboard. */
 export function queryRoutes(deps: QueryApiDeps, runQueries: RunQueries) {
   const route = authenticatedRoute(deps)
   return new Elysia({ prefix: "/v1" })
@@ -37,7 +37,7 @@ export function queryRoutes(deps: QueryApiDeps, runQueries: RunQueries) {
 
 const streamEndpoint = "GET /v1/events/stream"
 
-/** GET /v1/events/stream. */
+/** Handles GET /v1/events/stream. */
 function openStream(
   deps: QueryApiDeps,
   { caller, headers, context, searchParams }: AuthenticatedRequest,
@@ -46,9 +46,9 @@ function openStream(
   const params = searchParams()
   const names = params.getAll("name").filter((name) => name !== "")
   const websiteId = params.get("website_id")
-  // Rejects the request now; later it could only end the stream.
+  // Checked here so that the request is rejected. Once the stream is open, it can only be ended.
   websitesOf(deps.registry, caller, websiteId)
-  // The client of a HEAD request would never read or close the stream.
+  // A client that sends a HEAD request would never read or close the stream.
   if (request.method === "HEAD") return new Response(null, { headers: { ...headers, ...streamHeaders } })
   const options = {
     websites: () => readableNow(deps, request, websiteId),
@@ -63,7 +63,7 @@ function openStream(
   return deps.streams.open(options, owner, request.signal, headers)
 }
 
-/** POST /v1/query. */
+/** Handles POST /v1/query. */
 async function query(
   deps: QueryApiDeps,
   request: AuthenticatedRequest,
@@ -77,7 +77,7 @@ async function query(
   return runQueries(request, { body, size, websites, zone, limitedCaller: caller })
 }
 
-/** Websites that the caller can read now; undefined if access has ended. */
+/** Returns the websites that the caller can read now, or undefined if the caller no longer has access. */
 function readableNow(
   deps: QueryApiDeps,
   request: Request,
@@ -88,7 +88,7 @@ function readableNow(
     requireEndpoint(caller, streamEndpoint)
     if (hasScope(caller.scopes, "read:data")) return websitesOf(deps.registry, caller, websiteId)
   } catch {
-    // The credential was revoked, its websites changed, or the website was deleted.
+    // The credential was revoked or its websites changed, or the website was deleted.
   }
   return undefined
 }

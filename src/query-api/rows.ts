@@ -2,17 +2,17 @@ import { RequestError } from "../errors.ts"
 import { relativeChange, weightedChange } from "../query/structures/statistics.ts"
 import type { Row } from "./query-spec.ts"
 
-/** Maximum rows of a result with all dates, which ignores the limit; about 10 MB of JSON. */
+/** Maximum rows of a result that includes all dates, to which the limit does not apply. About 10 MB of JSON. */
 const maxRows = 100_000
 
 export function requireRows(count: number): void {
   if (count <= maxRows) return
   throw invalidParameter(
-    `this would be ${count} rows, but the maximum is ${maxRows}: use a coarser granularity, a shorter range or a lower limit`,
+    `the result would have ${count} rows, but the maximum is ${maxRows}: choose a coarser granularity, a shorter range or a lower limit`,
   )
 }
 
-/** An error of one parameter. */
+/** Creates an error for a single parameter. */
 export function invalidParameter(detail: string): RequestError {
   return new RequestError("invalid_shape", { detail })
 }
@@ -26,26 +26,26 @@ export function roundTo(value: number, decimals: number): number {
   return Math.round(value * factor) / factor
 }
 
-/** Compares numbers by value and text by UTF-16 code units. Missing values come last in both directions. */
+/** Compares numbers by value and text by UTF-16 code unit. Missing values come last in either direction. */
 function compareValues(a: unknown, b: unknown, isDescending = false): number {
   if (a === b) return 0
   if (a === null || a === undefined) return 1
   if (b === null || b === undefined) return -1
-  // The columns that rows are sorted by hold numbers or text.
+  // Sortable columns contain only numbers or text.
   return (a as number | string) < (b as number | string) === isDescending ? 1 : -1
 }
 
-/** Sort columns of a comparison: the change of the first measure. They are not columns of the result. */
+/** Columns that sort a comparison by the change in the first measure. They are not part of the result. */
 export const changeColumns = ["change", "weighted_change"] as const
 
 export function isChangeColumn(column: string | undefined): column is (typeof changeColumns)[number] {
-  // `includes` takes only its own values.
+  // The type of `includes` only accepts elements of the array.
   return (changeColumns as readonly (string | undefined)[]).includes(column)
 }
 
 /**
- * Adds the rows that only the previous period has. `emptyOf` creates a row for the current period, with the values for
- * no events.
+ * Adds the rows that only occur in the previous period. `emptyOf` creates the current row, with the values for no
+ * events.
  */
 export function unionOf<Item>(
   current: readonly Item[],
@@ -65,8 +65,8 @@ export function unionOf<Item>(
 }
 
 /**
- * Comparator for rows of a comparison. Ties of a measure are sorted by its previous value, ties of the change by the
- * difference, in the same direction. `measure`: the column whose change is compared.
+ * Returns a comparator for the rows of a comparison. Rows with the same measure are sorted by its previous value, and
+ * rows with the same change by the difference, in the same direction. `measure` is the column whose change is compared.
  */
 export function comparedOrder(
   column: string,
@@ -89,9 +89,9 @@ export function comparedOrder(
   }
 }
 
-/** Comparator for several columns; `-` before a name: descending. */
+/** Returns a comparator for several columns. `-` before a name means descending. */
 export function rowOrder(columns: readonly string[]): (a: Row, b: Row) => number {
-  // Parsed once, because there can be 200,000 rows.
+  // Parsed once, as there can be 200,000 rows.
   const keys = columns.map((column) => ({
     name: column.replace(/^-/, ""),
     isDescending: column.startsWith("-"),

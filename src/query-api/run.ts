@@ -12,48 +12,47 @@ import { discard, type JsonRows, Outbox, queryResponse } from "./response.ts"
 import { fullLimits, reportLimits } from "./result-limits.ts"
 import type { LimitedCaller } from "./type-access.ts"
 
-/** Dependencies of running queries. */
+/** What running queries depends on. */
 export interface QueryRunDeps extends RouteDeps {
   queryEngine: QueryEngine<QuerySpec>
 }
 
-/** Queries to run for the caller of a request. */
+/** Queries to run on behalf of a caller. */
 export interface QueryInput {
-  /** A query or a batch, as in the body of POST /v1/query. */
+  /** A query or a batch, in the format of POST /v1/query. */
   body: unknown
-  /** Bytes of the request's body. */
+  /** Size of the request body in bytes. */
   size: number
-  /** Row ids; 0 stands for events without a website. */
+  /** Row ids of websites. 0 stands for events without a website. */
   websites: readonly number[]
-  /** Default time zone. */
   zone: string
-  /** The caller whose pages limit the query types; undefined if the server chose the query. */
+  /** The caller whose permitted pages limit the query types. Undefined if the server itself chose the query. */
   limitedCaller: LimitedCaller | undefined
 }
 
-/** Runs queries within the limits of the caller, and streams the response. Throws a RequestError. */
+/** Runs queries within the caller's limits and streams the response. Throws a RequestError. */
 export type RunQueries = (
   request: Pick<AuthenticatedRequest, "caller" | "now" | "headers" | "context">,
   input: QueryInput,
 ) => Promise<Response>
 
-/** Responses of the maximum size that can wait for slow clients before the oldest is cut off. */
+/** How many responses of the maximum size can wait for slow clients before the oldest is cut off. */
 const outboxResponses = 2
 /**
- * Maximum bytes of a body from callers with read:reports only, such as share links, with which anyone can send 600
- * bodies a minute. Enough for 50 parameters of 1 KB each; the dashboard sends 10 KB at most.
+ * Maximum bytes of a body from callers that only have read:reports, such as share links. Anyone with a share link can
+ * send 600 bodies a minute. The limit suffices for 50 parameters of 1 KB each. The dashboard sends at most 10 KB.
  */
 const maxReportBodyBytes = 65_536
-/** Memory of a waiting query, per byte of its body and per parameter, in bytes. */
+/** Memory used by a waiting query, in bytes per byte of its body, and in bytes per parameter. */
 const bytesPerByte = 8
 const bytesPerParameter = 2_048
 
-/** Maximum bytes of a body with queries; undefined: the limit of all other requests. */
+/** Returns the maximum size in bytes of a body with queries. Undefined: the limit for all other requests applies. */
 export function maxQueryBytes(caller: Caller): number | undefined {
   return hasScope(caller.scopes, "read:data") ? undefined : maxReportBodyBytes
 }
 
-/** Creates a function that runs queries. Its calls share the memory for responses that wait for slow clients. */
+/** Creates a function that runs queries. All its calls share the memory for responses to slow clients. */
 export function queryRunner(deps: QueryRunDeps): RunQueries {
   const outbox = new Outbox(() => deps.queryEngine.responseBytes * outboxResponses)
   return (request, input) => runQueries(deps, request, input, outbox)
@@ -78,7 +77,7 @@ async function runQueries(
   const remaining = { rows, cells, bytes: Math.min(bytes, queryEngine.responseBytes) }
   const client = clientOf(caller, context, settings)
   const results: JsonRows[] = []
-  /** Errors of parameters that only a cluster could answer. */
+  /** Errors of parameters that need the cluster. */
   const unavailable: RequestError[] = []
   const execute = async (spec: QuerySpec): Promise<ParameterResult<JsonRows>> => {
     try {
@@ -101,13 +100,13 @@ async function runQueries(
       discard(results)
       throw error
     }
-    // If others were answered, their results are sent, and the error is that of the parameter.
+    // If other parameters succeeded, the response contains their results, with an error for this parameter.
     if (unavailable[0] && unavailable.length === count) throw unavailable[0]
     return queryResponse(answers, isBatch, headers, outbox, signal)
   })
 }
 
-/** Parameters parsed before yielding to the event loop, about 5 ms. */
+/** Parameters to parse before yielding to the event loop. Takes about 5 ms. */
 const parametersPerStep = 8
 
 async function runSteps<Result>(steps: Generator<void, Result>): Promise<Result> {
@@ -118,7 +117,9 @@ async function runSteps<Result>(steps: Generator<void, Result>): Promise<Result>
   }
 }
 
-/** Identity for fair scheduling: each login session, each key, and each address of a share link. */
+/**
+ * Returns the identity used for fair scheduling: each login session, each key, and each address that uses a share link.
+ */
 function clientOf(
   { kind, id, login, share }: Caller,
   context: RequestContext,
@@ -129,8 +130,8 @@ function clientOf(
 }
 
 /**
- * Callers get equal time in the query thread. All share links together are one caller: anyone can use one, from any
- * number of addresses.
+ * Callers get equal time in the query thread. All share links together count as one caller, because anyone can use a
+ * link from any number of addresses.
  */
 function timeshareOf({ name, isShared }: Client): string {
   return isShared ? "share links" : name

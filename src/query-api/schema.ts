@@ -6,39 +6,39 @@ import { countMeasures, type Dimension, fields, granularities, propertyMeasures 
 import { type Comparison, comparisons } from "./comparison.ts"
 import { type Preset, presets } from "./range.ts"
 
-/** Default and maximum rows of a result. */
+/** Default and maximum number of rows in a result. */
 export const defaultLimit = 100
 export const maxLimit = 10_000
-/** Maximum parameters of a query, and maximum queries of a batch; queries run one after another. */
+/** Maximum number of parameters in a query, and of queries in a batch. Queries run one after another. */
 const maxParameters = 50
 export const maxBatch = 20
-/** Maximum steps of a funnel. */
+/** Maximum number of steps in a funnel. */
 export const maxSteps = 10
-/** Maximum number of filters: far more than anyone combines by hand. Each filter is tested for every event. */
+/** Maximum number of filters, far more than anyone would combine by hand. Each filter is tested on every event. */
 const maxFilters = 50
-/** Maximum characters of a path. */
+/** Maximum length of a path, in characters. */
 const maxPath = 2_048
-/** Maximum characters of a filter value; the longest value of an event is shorter. */
+/** Maximum length of a filter value, in characters. No value of an event is longer. */
 const maxText = 4_096
 
 export const units = ["visitor", "session", "profile"] as const
 
-// `expected` is the error message of a schema.
+// `expected` is a schema's error message.
 
 function oneOf<const Values extends readonly string[]>(values: Values, description: string) {
-  // Type.Union loses the literal types of a mapped list.
+  // Type.Union does not preserve the literal types of a mapped list.
   return Type.Union(
     values.map((value) => Type.Literal(value)),
     { description, expected: `must be ${orList(values)}` },
   ) as unknown as TSchema & { static: Values[number]; expected: string }
 }
 
-/** `a, b or c` */
+/** Formats a list as `a, b or c`. */
 export function orList(values: readonly string[]): string {
   return `${values.slice(0, -1).join(", ")} or ${values.at(-1)}`
 }
 
-/** `a, b and c` */
+/** Formats a list as `a, b and c`. */
 function andList(values: readonly string[]): string {
   return `${values.slice(0, -1).join(", ")} and ${values.at(-1)}`
 }
@@ -71,13 +71,13 @@ const filter = Type.Object(
     field: Type.Unsafe<Dimension | "property_key">(
       Type.String({
         pattern: `^(?:${fields.join("|")}|property_key|${property})$`,
-        description: `${anyField}; nested as property.cart.total, in arrays as property.items.0.sku. property_key matches the keys of the event's properties`,
+        description: `${anyField}; for nested values property.cart.total, for array elements property.items.0.sku. property_key matches the keys of an event's properties`,
         expected: `must be ${fields.join(", ")}, property_key or property.<path> such as property.plan`,
       }),
     ),
     op: oneOf(
       operatorNames,
-      `${andList(numeric)} compare numbers (the text 19.90 is a number, 01129 is not); all others compare text. ${andList(operatorNames.filter((op) => operators[op].isNegation))} are true if the value is missing. exists takes true or false`,
+      `${andList(numeric)} compare numbers (the text 19.90 counts as a number, 01129 does not). All other operators compare text. ${andList(operatorNames.filter((op) => operators[op].isNegation))} also match if the value is missing. exists takes true or false`,
     ),
     value: Type.Union([scalar, Type.Array(scalar, { minItems: 1, maxItems: 1_000 })], {
       description: `A list for ${andList(operatorsOf("list"))}, a number for ${andList(numeric)}`,
@@ -97,11 +97,11 @@ const filters = (description: string) =>
 
 const step = Type.Object(
   {
-    name: Type.Optional(text("Name of a custom event; absent, like page: any event")),
+    name: Type.Optional(text("Name of a custom event. Without name and page, the step matches any event")),
     page: Type.Optional(
-      text("Path of a page view instead of a name, such as /pricing; each * stands for any text", maxPath),
+      text("Path of a page view, such as /pricing, instead of a name. Each * matches any text", maxPath),
     ),
-    filters: Type.Optional(filters("Filters that the event must match")),
+    filters: Type.Optional(filters("Filters that the event has to match")),
   },
   strict,
 )
@@ -116,30 +116,30 @@ const date = (description: string) =>
 const preset = Type.Unsafe<Preset>(
   Type.String({
     pattern: `^(?:${presets.join("|")}|last_[1-9]\\d{0,3}[dh])$`,
-    description: `${presets.join(", ")}; any number of days (last_60d, including today) or hours (last_6h). Weeks start on Monday`,
+    description: `${presets.join(", ")}; any number works for days (last_60d, including today) and hours (last_6h). Weeks start on Monday`,
     expected: `must be ${orList(presets)}`,
   }),
 )
 
 const granularity = oneOf(
   [...granularities, "hour", "day"],
-  "Time interval of trends. minute: at most 10,000 intervals; hour and day are the same as hourly and daily",
+  "Length of the intervals in a trend. minute allows at most 10,000 intervals. hour and day are the same as hourly and daily",
 )
 
 const limit = Type.Integer({
   minimum: 1,
   maximum: maxLimit,
-  description: `Maximum rows; trends always include all dates. Default ${defaultLimit}`,
+  description: `Maximum number of rows. Trends always include all dates. Default ${defaultLimit}`,
   expected: `must be a whole number from 1 to ${maxLimit}`,
 })
 const page = Type.Integer({
   minimum: 1,
   maximum: 100_000,
-  description: "Page number, from 1",
+  description: "Page number, starting at 1",
   expected: "must be a whole number from 1 to 100000",
 })
 const sortBy = text(
-  "A column of the result; with compare also change (of the default column, in percent) and weighted_change (weighted by the size of the column)",
+  "A column of the result. With compare, also change (of the default column, in percent) and weighted_change (the change weighted by the value of the column)",
 )
 const sortOrder = oneOf(["asc", "desc"], "Default desc; asc for text and dates")
 const compare = Type.Unsafe<Comparison>(
@@ -153,7 +153,7 @@ const compare = Type.Unsafe<Comparison>(
     ],
     {
       description:
-        "Adds `previous` to each row: its measures in another period. previous_period: the period before the range, of the same length, or as many calendar months if the range consists of calendar months; previous_year: the same dates a year earlier; matching_weekdays: the latest period before the range that starts on the same weekday; or any other period, `startDate` to `endDate`. If the range has not ended yet, the previous period ends at the same point: today at 10:15 is compared to yesterday until 10:15. Minutes, hours and days are compared to those with the same local time, even across clock changes. null for dates that the previous period does not have. Rows that only the previous period has are listed too, with the measures of no events",
+        "Adds `previous` to each row, with the row's measures in another period. previous_period: the period of the same length before the range, or the same number of calendar months if the range consists of calendar months. previous_year: the same dates a year earlier. matching_weekdays: the latest period before the range that starts on the same weekday. `startDate` and `endDate` select any other period. If the range has not ended yet, the previous period ends at the same point: today at 10:15 is compared to yesterday until 10:15. Minutes, hours and days are compared to those with the same local time, even across clock changes. `previous` is null for dates without a counterpart in the previous period. Rows that only occur in the previous period are included, with the measures of no events",
       expected: `must be ${comparisons.join(", ")} or {startDate, endDate}`,
     },
   ),
@@ -169,7 +169,7 @@ const stepNumber = (description: string) =>
     expected: `must be a whole number from 1 to ${maxSteps}`,
   })
 
-/** Options of query types, in addition to range and filters. */
+/** Options of query types besides range and filters. */
 export const optionSchemas = {
   granularity,
   by: Type.Array(dimension, {
@@ -191,7 +191,7 @@ export const optionSchemas = {
     },
   ),
   steps: Type.Array(
-    Type.Union([text("The name of a custom event"), step], {
+    Type.Union([text("Name of a custom event"), step], {
       expected: "must be the name of an event, {name, filters} or {page, filters}",
     }),
     {
@@ -201,7 +201,7 @@ export const optionSchemas = {
       expected: `must be a list of 1 to ${maxSteps} events, each a name, {name, filters} or {page, filters}`,
     },
   ),
-  kinds: Type.Array(oneOf(eventKinds, "A kind of event"), {
+  kinds: Type.Array(oneOf(eventKinds, "Kind of event"), {
     minItems: 1,
     maxItems: eventKinds.length,
     description: "Only events of these kinds. Default: custom; all kinds with anonymousId or profileId",
@@ -210,58 +210,58 @@ export const optionSchemas = {
   window: Type.String({
     pattern: "^[1-9]\\d{0,8}[smhdw]$",
     description:
-      "Maximum time from the first to the last step of a funnel, such as 1h or 14d. Default 7d, at most 366d",
+      "Maximum time between the first and the last step of a funnel, such as 1h or 14d. Default 7d, maximum 366d",
     expected: "must be a duration such as 30m, 1h or 14d, at most 366d",
   }),
   unit: oneOf(units, "What to count. Default visitor"),
-  before: pathSteps("Events before the event. Default 3"),
-  after: pathSteps("Events after the event. Default 3"),
+  before: pathSteps("Number of events before the event. Default 3"),
+  after: pathSteps("Number of events after the event. Default 3"),
   top: Type.Integer({
     minimum: 1,
     maximum: 1_000,
-    description: "Values per property key, default 10; bins for numbers, default 20",
+    description: "Number of values per property key (default 10), or of bins for numbers (default 20)",
     expected: "must be a whole number from 1 to 1000",
   }),
   anonymousId: text("Only events of this visitor"),
   profileId: text(
-    "Only events of this profile: those with its id, and those without any profile id from an anonymous id that /identify linked to it",
+    "Only events of this profile: events with its ID, and events without a profile ID from anonymous IDs that /identify linked to it",
   ),
-  reached: stepNumber("Only people who reached this step of the funnel of `steps`, from 1"),
-  droppedAfter: stepNumber("Only people who reached this step of the funnel of `steps` and no later one"),
+  reached: stepNumber("Only people who reached this step of the funnel `steps` (1 is the first)"),
+  droppedAfter: stepNumber("Only people who reached this step of the funnel `steps` but no later step"),
   value: Type.Union([Type.String({ maxLength: maxText }), Type.Null()], {
-    description: "Only people counted under this value of `by` in the funnel; null: no value",
+    description:
+      "Only people that the funnel counts under this value of `by`. null selects people without a value",
     expected: `must be a string of at most ${maxText} characters, or null`,
   }),
-  cohort: date("Only the cohort of this `date` in the retention of `steps`"),
+  cohort: date("Only people in the cohort with this `date`, in the retention report for `steps`"),
   period: Type.Integer({
     minimum: 0,
     maximum: 100_000,
     description: "Only people who returned this many periods after the first event",
     expected: "must be a whole number from 0 to 100000",
   }),
-  search: text("Text that the anonymous id contains"),
+  search: text("Text that the anonymous ID must contain"),
   cursor: text("`meta.nextCursor` of an earlier result, to get the next page"),
   compare,
 }
 
 export type Option = keyof typeof optionSchemas
 
-/** Object.keys loses the literal types. */
+/** Object.keys does not preserve the literal types. */
 export const optionNames = Object.keys(optionSchemas) as Option[]
 
-const id = text("Name in the response")
+const id = text("Name of the parameter in the response")
 
-/** A parameter of a query. */
 export const parameterSchema = Type.Object(
   {
     name: text("A query type; GET /v1/query/types lists them"),
     ...Type.Partial(
       Type.Object({
         id,
-        start_date: date("startDate of this parameter only"),
-        end_date: date("endDate of this parameter only"),
+        start_date: date("startDate for this parameter only"),
+        end_date: date("endDate for this parameter only"),
         preset,
-        filters: filters("Filters in addition to the filters of the query"),
+        filters: filters("Applied in addition to the filters of the query"),
         limit,
         page,
         sortBy,
@@ -273,7 +273,7 @@ export const parameterSchema = Type.Object(
   strict,
 )
 
-/** A query: parameters over one time range of a website's events. */
+/** A query: parameters to compute over one time range of a website's events. */
 export const querySchema = Type.Object(
   {
     parameters: Type.Array(
@@ -292,7 +292,7 @@ export const querySchema = Type.Object(
         startDate: date("First day, or start time"),
         endDate: date("Last day (inclusive), or end time (exclusive). Default: today"),
         preset,
-        timeZone: text("IANA time zone of days, weeks and hours, such as Europe/Berlin. Default UTC"),
+        timeZone: text("IANA time zone for days, weeks and hours, such as Europe/Berlin. Default UTC"),
         filters: filters("Only events that match all filters"),
         granularity,
         limit,
@@ -301,7 +301,7 @@ export const querySchema = Type.Object(
         sortOrder,
         compare,
         crawlers: Type.Boolean({
-          description: "Include events of crawlers",
+          description: "Include events from crawlers",
           expected: "must be true or false",
         }),
         id,
@@ -314,16 +314,17 @@ export const querySchema = Type.Object(
 /** The query string of POST /v1/query. */
 export const queryStringSchema = Type.Object({
   website_id: Type.String({
-    description: "The website; `none`: events without a website; `all`: everything that the key can read",
+    description:
+      "The website. `none` selects events without a website, `all` everything that the key can read",
   }),
-  timezone: Type.Optional(Type.String({ description: "Default timeZone of the queries" })),
+  timezone: Type.Optional(Type.String({ description: "Default timeZone for the queries" })),
 })
 
 export const streamStringSchema = Type.Object({
   website_id: queryStringSchema.properties.website_id,
   name: Type.Optional(Type.String({ description: "Only events with this name; can be repeated" })),
   crawlers: Type.Optional(
-    Type.String({ enum: ["true", "false"], description: "true: include events of crawlers" }),
+    Type.String({ enum: ["true", "false"], description: "true: include events from crawlers" }),
   ),
 })
 
@@ -339,12 +340,12 @@ export const websiteSchema = Type.Object({
 export const metaSchema = Type.Object({
   source: Type.String({
     description:
-      "Sources of the result, joined by +: kept (cached partial aggregates), counts (aggregates per quarter of an hour), blocks (columns) or rows of SQLite; clickhouse (with serve --clickhouse)",
+      "Where the result came from, joined by +: kept (cached partial aggregates), counts (aggregates per quarter of an hour), blocks (columns) or rows in SQLite; clickhouse (with serve --clickhouse)",
   }),
   watermark: Type.Optional(
     Type.Integer({
       description:
-        "With clickhouse as a source: events up to this id come from the cluster, later ones from rows",
+        "With clickhouse as a source: events up to this ID come from the cluster, later events from rows",
     }),
   ),
   rows_read: Type.Integer({ description: "Rows read" }),
@@ -355,7 +356,7 @@ export const metaSchema = Type.Object({
   previous: Type.Optional(
     Type.Object(
       { from: Type.String({ format: "date-time" }), to: Type.String({ format: "date-time" }) },
-      { description: "With `compare`: the previous period" },
+      { description: "The previous period, with `compare`" },
     ),
   ),
   total: Type.Optional(Type.Integer({ description: "Rows on all pages" })),
@@ -373,18 +374,18 @@ export const metaSchema = Type.Object({
             field: Type.String(),
             reason: oneOf(
               ["too_many_values", "too_many_properties"],
-              "Reason: more than 1,000 values in both periods together, or not one of the 50 most frequent properties",
+              "Why the field was not compared: it has more than 1,000 values in both periods together, or is not one of the 50 most frequent properties",
             ),
           }),
           { description: "Fields that were not compared" },
         ),
       },
-      { description: "Of movers: what was compared" },
+      { description: "For movers: what was compared" },
     ),
   ),
 })
 
-/** A type as GET /v1/query/types returns it. */
+/** A query type in the format of GET /v1/query/types. */
 export const typeSchema = Type.Object({
   allowedFilters: Type.Array(Type.String(), { description: "Fields that filters can use" }),
   customizable: Type.Literal(true),

@@ -1,46 +1,47 @@
 import { RequestError } from "../errors.ts"
 import { type EventFollower, type FollowedEvent, followedEventJson } from "../store/event-follower.ts"
 
-/** ms between two polls for new events. */
+/** Time between polls for new events, in ms. */
 const pollInterval = 250
-/** ms between two polls while a stream is behind; polling takes at most a fifth of the time. */
+/** Time between polls while a stream is behind, in ms. Polling takes at most a fifth of the time. */
 const catchUpInterval = 25
-/** Events per poll, about 5 ms. */
+/** Events per poll. Takes about 5 ms. */
 const batchSize = 1_000
 /**
- * Maximum number of events that a stream can be behind. Beyond that, it skips to the newest event and tells the client.
+ * Maximum number of events that a stream can be behind. A stream further behind skips to the newest event and tells the
+ * client.
  */
 const maxLag = 100_000
-/** ms between heartbeats. The server closes an idle connection after 10 s, proxies after 30 s or more. */
+/** Time between heartbeats, in ms. The server closes idle connections after 10 s, proxies after 30 s or more. */
 const heartbeatInterval = 5_000
-/** Maximum open streams; each one takes time in every poll. */
+/** Maximum number of open streams. Each stream takes time in every poll. */
 const maxStreams = 64
 /**
- * Maximum streams of one key or login session, which can have several tabs, and of one address, which an office can
+ * Maximum number of streams per key or login session, which can have several tabs, and per address, which an office can
  * share.
  */
 const maxPerCaller = 16
 const maxPerAddress = 32
-/** Maximum unread bytes of a client; a slower client is disconnected. */
+/** Maximum number of bytes that a client has not read yet. Slower clients are disconnected. */
 const maxBuffered = 1_048_576
-/** ms that an EventSource waits before it reconnects. */
+/** How long an EventSource waits before it reconnects, in ms. */
 const retry = 2_000
 
-/** Owner of a stream, for the limits. */
+/** The owner of a stream, to which the limits apply. */
 export interface StreamOwner {
   /** The key or login session. */
   caller: string
   address: string
 }
 
-/** Filter of a stream. */
+/** What a client subscribes to. */
 export interface Subscription {
-  /** Row ids; undefined once access has ended. Called at every heartbeat. */
+  /** Row ids of the websites, or undefined once access has ended. Called at every heartbeat. */
   websites: () => readonly number[] | undefined
-  /** Event names; undefined: all. */
+  /** Event names. Undefined: all names. */
   names: ReadonlySet<string> | undefined
   crawlers: boolean
-  /** The header Last-Event-ID. */
+  /** Value of the Last-Event-ID header. */
   after: string | null
 }
 
@@ -50,17 +51,17 @@ export const streamHeaders = { "Content-Type": "text/event-stream", "X-Accel-Buf
 export class Streams {
   readonly #open = new Set<Stream>()
   #timer: Timer | undefined
-  /** The last events read. Streams that keep up share them. */
+  /** The last batch read, shared by all streams that keep up. */
   #batch: { after: number; last: number; events: StreamedEvent[] } | undefined
 
-  /** `elapsed`: ms of a monotonic clock. */
+  /** `elapsed` returns the ms of a monotonic clock. */
   constructor(
     private readonly follower: EventFollower,
     private readonly elapsed: () => number,
     private readonly onFault: (error: unknown) => void,
   ) {}
 
-  /** Opens a stream until `signal` is aborted. Throws `streams_full`. */
+  /** Opens a stream, which stays open until `signal` is aborted. Throws `streams_full`. */
   open(
     subscription: Subscription,
     owner: StreamOwner,
@@ -94,7 +95,7 @@ export class Streams {
     throw new RequestError("streams_full", { retryAfter: 10 })
   }
 
-  /** Ends all streams when the server stops. */
+  /** Ends all streams. Called when the server stops. */
   close(): void {
     clearTimeout(this.#timer)
     for (const stream of this.#open) stream.end("the server is stopping")
@@ -134,7 +135,7 @@ export class Streams {
 
 class Stream {
   readonly body: ReadableStream<Uint8Array>
-  /** Id of the last event that was sent or filtered out. */
+  /** ID of the last event that was sent or filtered out. */
   after: number
   isOver = false
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined
@@ -164,7 +165,7 @@ class Stream {
     )
   }
 
-  /** Sends the matching events. `events` are all events up to the id `last`. */
+  /** Sends the matching events. `events` contains all events up to the ID `last`. */
   send(events: readonly StreamedEvent[], last: number): void {
     const { names, crawlers } = this.subscription
     const texts = events
@@ -175,13 +176,13 @@ class Stream {
     if (texts.length > 0) this.#write(texts.join(""))
   }
 
-  /** Skips the events up to `id` and reports it to the client. */
+  /** Skips events up to `id`, and tells the client how many. */
   skipTo(id: number): void {
     this.#write(`id: ${id}\nevent: skipped\ndata: ${JSON.stringify({ ids: id - this.after })}\n\n`)
     this.after = id
   }
 
-  /** Sends a heartbeat when it is due, and checks access again. */
+  /** Sends a heartbeat if one is due, and checks access again. */
   heartbeat(): void {
     if (this.elapsed() - this.#heartbeatAt < heartbeatInterval) return
     this.#heartbeatAt = this.elapsed()
@@ -204,8 +205,7 @@ class Stream {
   #write(text: string): void {
     if (this.isOver) return
     const free = this.#controller?.desiredSize ?? 0
-    // UTF-8 has at least a byte per character, so a text with too many characters is rejected without
-    // encoding it.
+    // UTF-8 needs at least one byte per UTF-16 unit, so text that is too long is rejected without being encoded.
     const bytes = text.length <= free ? encoded(text) : undefined
     if (!bytes || bytes.byteLength > free) {
       this.end("the client reads too slowly; reconnect with Last-Event-ID")
@@ -216,8 +216,8 @@ class Stream {
 }
 
 /**
- * An event and its message, which is serialized once for all streams: parsing 60 events with 2,000 keys each for 16
- * streams took a second.
+ * An event and its message. The message is serialized only once for all streams, because parsing 60 events with 2,000
+ * keys each for 16 streams took a second.
  */
 class StreamedEvent {
   #message: string | undefined

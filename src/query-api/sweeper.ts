@@ -1,60 +1,63 @@
 /**
- * Share of the query memory that has to be garbage before new objects are collected, if the process uses more than
- * `baseBytes` in addition to that memory.
+ * How much garbage triggers a collection of new objects, as a share of the query memory, if the process uses more than
+ * `baseBytes` in addition to the query memory.
  */
 const pressedShare = 1 / 32
-/** Bytes that the process needs without queries. */
+/** Bytes that the process needs when no query runs. */
 const baseBytes = 100_663_296
 /**
- * Share of the query memory that has to be garbage before the whole heap is collected, regardless of how much the
- * process uses. Growth of the process counts as garbage: a query creates more than it reserves.
+ * How much garbage triggers a collection of the whole heap, as a share of the query memory, however much the process
+ * uses. Growth of the process counts as garbage, because a query creates more than it reserves.
  */
 const sweepShare = 1 / 4
 /**
- * Maximum share of the time for collections while garbage takes less than `maxDelayedShare` of the query memory. The
- * garbage is an estimate, which includes what running queries reserve: without a limit, most of the time would go into
- * collections that free nothing.
+ * Maximum share of the time spent on collections while garbage takes less than `maxDelayedShare` of the query memory.
+ * The amount of garbage is an estimate that includes what running queries reserve. Without a limit, most of the time
+ * could go into collections that free nothing.
  */
 const maxCollectionShare = 1 / 5
 const maxDelayedShare = 1 / 2
 
 /**
- * Collects garbage in the query thread: the JavaScript engine underestimates the size of columns and waits until the
- * heap has doubled, so the process would hold twice the memory that it uses.
+ * Collects garbage in the query thread. The JavaScript engine underestimates the size of columns and waits until the
+ * heap has doubled, so the process would occupy twice the memory it needs.
  */
 export class Sweeper {
-  /** Earliest time of the next collection below `maxDelayedShare`; ms of `now`. */
+  /** Earliest time of the next collection while garbage is below `maxDelayedShare`, in ms of `now`. */
   #notBefore = 0
-  /** `total` at the last collection, and at the last one of the whole heap. */
+  /** `total` at the last collection, and at the last collection of the whole heap. */
   #collected = 0
   #collectedAll = 0
   /**
-   * Smallest number of bytes of the process since the last collection of the whole heap: the system gets its memory
-   * back with a delay.
+   * Smallest size of the process since the last collection of the whole heap, in bytes. Memory returns to the system
+   * with a delay.
    */
   #lowest = Number.POSITIVE_INFINITY
-  /** Bytes of the process when they were last read. */
+  /** Size of the process when last read, in bytes. */
   #rss = 0
 
   constructor(
-    /** Bytes of the query memory. */
+    /** Size of the query memory, in bytes. */
     private readonly memory: number,
     private readonly runtime: {
-      /** ms of a monotonic clock. */
+      /** Returns the ms of a monotonic clock. */
       now: () => number
-      /** Bytes of the process. Can throw. */
+      /** Returns the size of the process in bytes. Can throw. */
       rss: () => number
       /**
-       * Collects garbage in the whole heap: a few ms per 10 MB, and several times that if other threads use the
-       * processors.
+       * Collects garbage in the whole heap. Takes a few ms per 10 MB, and several times as long if other threads occupy
+       * the processors.
        */
       collectAll: () => void
-      /** Collects garbage created since the last collection. */
+      /** Collects only garbage created since the last collection. */
       collectNew: () => void
     },
   ) {}
 
-  /** Called after each time slice. `total`: bytes ever read, reserved or sealed, as an estimate of the garbage. */
+  /**
+   * Called after each time slice. `total` is the number of bytes read, reserved or sealed since the start, used to
+   * estimate the amount of garbage.
+   */
   sweep(total: number): void {
     const { memory, runtime } = this
     const rss = this.#readRss()
@@ -76,7 +79,7 @@ export class Sweeper {
     this.#notBefore = endedAt + (endedAt - startedAt) * (1 / maxCollectionShare - 1)
   }
 
-  /** Reading it opens a file of the system, which fails while the process has no file descriptor left. */
+  /** Reading the size opens a system file, which fails if the process is out of file descriptors. */
   #readRss(): number {
     try {
       this.#rss = this.runtime.rss()

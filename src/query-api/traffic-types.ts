@@ -15,7 +15,7 @@ type Traffic = Omit<TrafficGroup, "by" | "bucket">
 
 const noTraffic: Traffic = { views: 0, visitors: 0, sessions: 0, bounces: 0, medianDuration: null }
 
-/** Columns of page views. */
+/** Columns of page view reports. */
 const columns = {
   pageviews: ({ views }: Traffic) => views,
   visitors: ({ visitors }: Traffic) => visitors,
@@ -32,25 +32,25 @@ function cellsOf(traffic: Traffic, names: readonly Column[]): Row {
   return Object.fromEntries(names.map((name) => [name, columns[name](traffic)]))
 }
 
-/** The columns of most types. */
+/** Columns that most types have. */
 const viewColumns = ["pageviews", "visitors"] as const
 
 interface TrafficDefinition {
   description: string
   by: NonNullable<TrafficQuery["by"]>
-  /** The columns that show the values of the fields, in order. `name` is the first column of the row. */
+  /** Returns the columns that show the field values, in order. `name` is the first column of the row. */
   labels: (values: GroupKey) => Row
   labelColumns: readonly string[]
-  /** The name of a row whose first value is missing; absent: such rows are left out. */
+  /** Names a row that lacks its first value. Absent: such rows are omitted. */
   missing?: (values: GroupKey) => string
-  /** Leaves out rows with these values. */
+  /** Returns true for values whose rows are omitted. */
   isExcluded?: (values: GroupKey) => boolean
-  /** The rows count sessions in `pageviews`: entries and exits. */
+  /** `pageviews` counts sessions: entries or exits. */
   countsSessions?: boolean
   range?: QueryType["range"]
 }
 
-/** A query type with a row for each value of a field: name, pageviews, visitors, percentage, and the other columns. */
+/** Defines a query type with one row per value: name, pageviews, visitors, percentage, and the other columns. */
 export function trafficType(definition: TrafficDefinition): QueryType {
   const { description, labelColumns, range } = definition
   return {
@@ -74,7 +74,7 @@ function* trafficRows(
       ({ by: values, sessions }) =>
         (values[0] != null || missing !== undefined) &&
         !isExcluded?.(values) &&
-        // Views without a session have no entry and no exit.
+        // Page views without a session have neither an entry nor an exit.
         (sessions > 0 || !countsSessions),
     )
   const current = rowsOf(yield* run({ kind: "traffic", scope, by }))
@@ -104,7 +104,7 @@ function* trafficRows(
   return { rows }
 }
 
-/** A query type with a row for each value of one field, which is the only label. */
+/** Defines a query type with one row per value of a single field, which is also the only label. */
 export function fieldTrafficType(
   description: string,
   field: Dimension,
@@ -122,13 +122,13 @@ export function fieldTrafficType(
 interface TotalsDefinition {
   description: string
   columns: readonly Column[]
-  /** Computes further columns for the range of a scope. */
+  /** Computes additional columns. */
   more?: { columns: readonly string[]; rows: (spec: QuerySpec, run: RunQuery) => Generator<void, Row> }
   byTime?: boolean
   range?: QueryType["range"]
 }
 
-/** A query type with totals: one row, or one for each date. */
+/** Defines a query type with totals, in one row or in one row per date. */
 export function trafficTotalsType({
   description,
   columns: names,

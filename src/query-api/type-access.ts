@@ -4,20 +4,20 @@ import { sectionMissing } from "../http/permissions.ts"
 import { allowsType, type PageName, queryTypePages } from "../sections.ts"
 import { type TypeName, typeOf } from "./query-types.ts"
 
-/** The pages that show each type. A type that `queryTypePages` lacks is a compile error. */
+/** The pages that show each query type. The compiler reports an error if `queryTypePages` lacks a type. */
 const typePages: Record<TypeName, readonly PageName[]> = queryTypePages
 
-/** A caller who can be limited to some pages. */
+/** A caller whose access can be limited to some pages. */
 export type LimitedCaller = Pick<Caller, "kind" | "pages">
 
 /**
- * Throws `section_missing` if the caller is limited to pages that do not show the query type. `kinds`: the kinds of
+ * Throws `section_missing` if the caller is limited to pages that do not show the query type. `kinds` are the kinds of
  * events to read, for types with the option `kinds`.
  */
 export function requireQueryType(caller: LimitedCaller, name: string, kinds?: readonly EventKind[]): void {
   const { pages } = caller
   if (!pages) return
-  // hasOwn does not narrow the type of the name. No page shows an unknown type.
+  // `Object.hasOwn` does not narrow the type of the name. An unknown type is on no page.
   const listed = Object.hasOwn(typePages, name) ? typePages[name as TypeName] : []
   const read = typeOf(name)?.takes.includes("kinds") ? kinds : undefined
   if (allowsType(pages, listed, read)) return

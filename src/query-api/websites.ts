@@ -6,7 +6,8 @@ import type { Registry } from "../store/ingest/registry.ts"
 import { type Website, withoutWebsite } from "../store/websites.ts"
 
 /**
- * The websites whose names a caller can see: those that it can read, and those that the tiles of its shared board show.
+ * Returns the websites whose names a caller can see: those that the caller can read, and those that the tiles of a
+ * shared board show.
  */
 export function namedWebsites({ registry, db }: CallerDeps, caller: Caller): Website[] {
   const boardId = caller.share?.boardId ?? null
@@ -21,9 +22,9 @@ function readableWebsites(registry: Registry, caller: Caller): Website[] {
 }
 
 /**
- * Resolves `website_id` to row ids: one website, `none` for events without a website, or `all` for everything that the
- * caller can read. Throws `website_id_missing`, or `key_website_mismatch` for websites that are unknown or not
- * accessible: the caller cannot tell which.
+ * Resolves `website_id` to row ids. It is the ID of a website, `none` for events without a website, or `all` for
+ * everything the caller can read. Throws `website_id_missing`, or `key_website_mismatch` for a website that does not
+ * exist or is not accessible, without revealing which.
  */
 export function websitesOf(registry: Registry, caller: Caller, id: string | null): number[] {
   if (id === null || id === "") throw new RequestError("website_id_missing")
@@ -35,6 +36,6 @@ export function websitesOf(registry: Registry, caller: Caller, id: string | null
     return caller.websites === null ? [withoutWebsite, ...rids] : rids
   }
   throw new RequestError("key_website_mismatch", {
-    detail: `your ${caller.kind} cannot read a website ${id}; GET /v1/query/websites lists those that it can read`,
+    detail: `your ${caller.kind} cannot read website ${id}; GET /v1/query/websites lists the websites it can read`,
   })
 }

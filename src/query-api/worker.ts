@@ -20,13 +20,13 @@ import { Sweeper } from "./sweeper.ts"
 
 declare const self: Worker
 
-/** Leaves queries a tenth of the CPU time of a busy server: ingestion has priority. */
+/** Gives the query thread about a tenth of the CPU time on a busy server: ingestion has priority. */
 const niceness = 10
 /**
- * ms for which a replaced block stays readable: longer than most queries take. A query that takes longer starts again.
+ * How long a replaced block stays readable, in ms. Most queries finish in less. A query that takes longer is restarted.
  */
 const gracePeriod = 30_000
-/** ms that queries wait for the main thread to store a sealed batch. */
+/** How long queries wait for the main thread to store a sealed batch, in ms. */
 const storeWait = 5_000
 
 interface WorkerState {
@@ -40,7 +40,7 @@ interface WorkerState {
 let open: WorkerState | undefined
 let isRunning = false
 
-/** Runs scheduled steps until none are left. Handles messages between steps. */
+/** Runs scheduled steps until none are left. Messages are handled between steps. */
 async function run(state: WorkerState): Promise<void> {
   const { scheduler } = state
   if (isRunning) return
@@ -49,7 +49,7 @@ async function run(state: WorkerState): Promise<void> {
     await new Promise((resolve) => setImmediate(resolve))
   }
   isRunning = false
-  // Waiting queries continue even if no request to seal arrives.
+  // Waiting queries must continue even if no request to seal arrives.
   if (scheduler.waitMs > 0) setTimeout(() => void run(state), scheduler.waitMs)
 }
 
@@ -62,7 +62,7 @@ function fail(id: number): Job["fail"] {
 }
 
 function failureOf(error: unknown): QueryFailure {
-  // The code of this thread, SQLite and the JavaScript engine throw only errors.
+  // The code of this thread, SQLite and the JavaScript engine only throw Error objects.
   const { message, stack } = error as Error
   if (error instanceof RequestError)
     return { kind: error.reason === "events_removed" ? "eventsRemoved" : "rejected", message }
@@ -97,7 +97,7 @@ function jobOf(
       }
       const rendered = yield* render(request.spec, run, statistics, request.limits, budget)
       budget.release()
-      // Reserved until the main thread has sent the bytes.
+      // Reserved until the main thread has sent the response.
       scheduler.memory.reserve(rendered.bytes)
       post(
         { type: "rendered", id, rendered },
@@ -124,10 +124,7 @@ function* seal(
   }
 }
 
-/**
- * Starts sealing. Queries wait while a backlog is sealed, or while rows are sealed that would make each query
- * slow.
- */
+/** Starts sealing. Queries wait if there is a backlog, or if the rows to be sealed would slow every query down. */
 function startSealing(
   state: WorkerState,
   request: Extract<WorkerRequest<QuerySpec>, { type: "seal" }>,
@@ -146,8 +143,8 @@ function startSealing(
 }
 
 /**
- * Lowers the priority of the garbage collector's helper threads: they start with the priority of the main thread and
- * would delay it. Called after each collection, because these threads end when they are idle. Only on Linux: elsewhere,
+ * Lowers the priority of the garbage collector's helper threads, which start with the priority of the main thread and
+ * would delay it. Called after each collection, because idle helper threads end. Linux only: on other systems,
  * priorities apply to whole processes.
  */
 function lowerCollectors(): void {
@@ -157,16 +154,16 @@ function lowerCollectors(): void {
       if (readFileSync(`/proc/self/task/${thread}/comm`, "latin1") === "HeapHelper\n")
         setPriority(Number(thread), niceness)
   } catch {
-    // A thread has ended, or this is not permitted: the threads run with normal priority.
+    // The thread has ended or the change is not permitted. The thread keeps its normal priority.
   }
 }
 
 function openAt({ path, memory }: Extract<WorkerRequest<QuerySpec>, { type: "open" }>): WorkerState {
   try {
-    // On Linux, this affects only the current thread.
+    // On Linux, this only affects the current thread.
     setPriority(0, niceness)
   } catch {
-    // Not permitted: run with normal priority.
+    // Not permitted. Run with normal priority.
   }
   const db = openForReading(path)
   db.pragma(`cache_size = -${pageCacheKiB}`)
@@ -203,7 +200,8 @@ function openAt({ path, memory }: Extract<WorkerRequest<QuerySpec>, { type: "ope
   }
 }
 
-// SQLite calls, large queries and the JSON of their results block a thread. This worker keeps the main thread free for ingestion.
+// SQLite calls, large queries and the serialization of results block a thread. This worker keeps the main thread free
+// for ingestion.
 self.onmessage = ({ data }: MessageEvent<WorkerRequest<QuerySpec>>) => {
   if (data.type === "open") {
     open = openAt(data)

@@ -200,12 +200,12 @@ describe("rejects", () => {
     [{ steps, reached: 1, by: ["property.plan"] }, "by of people needs value"],
     [{ steps, reached: 1, value: "pro" }, "value of people needs by"],
     [{ steps, reached: 1, unit: "session" }, "sessions lists sessions"],
-    [{ cohort: "2026-07-07" }, "cohort must be a date of the weekly retention"],
+    [{ cohort: "2026-07-07" }, "cohort must be a date from the rows of the weekly retention report"],
     [
       { cohort: "2026-07-06", granularity: "hourly" },
-      "granularity must be daily, weekly or monthly with cohort",
+      "with cohort, granularity must be daily, weekly or monthly",
     ],
-    [{ cohort: "2026-07-06", steps }, "steps must be 2 with cohort"],
+    [{ cohort: "2026-07-06", steps }, "with cohort, steps must be absent or have 2 entries"],
     [{ period: 1 }, "period of people needs cohort"],
     [{ unit: "profile" }, "unit of people needs reached or droppedAfter or cohort"],
   ])("%j", async (options, error) => {

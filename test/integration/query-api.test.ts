@@ -660,7 +660,7 @@ describe("an answer", () => {
     expect(first.data.length + second.data.length).toBeGreaterThan(100_000)
     for (const late of [third, last]) {
       expect(late).toMatchObject({ success: false, data: [] })
-      expect(late.error).toStartWith("earlier parameters already returned 100000 rows")
+      expect(late.error).toStartWith("earlier parameters already returned 100000 or more rows")
     }
   })
 
@@ -770,7 +770,7 @@ test("the types are listed with their parameters", async () => {
 describe("the scope read:reports", () => {
   const single = (name: string) => `${name} returns individual events or people and needs the scope read:data`
   const named = (field: string) =>
-    `${field} identifies people; using it in by or filters needs the scope read:data`
+    `${field} identifies people and needs the scope read:data in by and filters`
   const ofField = (field: string) => [{ field, op: "exists", value: true }]
   const withheld: [string, object, string][] = [
     ["single events", { name: "custom_events_recent" }, single("custom_events_recent")],
