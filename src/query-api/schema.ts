@@ -226,8 +226,12 @@ export const optionSchemas = {
   profileId: text(
     "Only events of this profile: events with its ID, and events without a profile ID from anonymous IDs that /identify linked to it",
   ),
-  reached: stepNumber("Only people who reached this step of the funnel `steps` (1 is the first)"),
-  droppedAfter: stepNumber("Only people who reached this step of the funnel `steps` but no later step"),
+  reached: stepNumber(
+    "Only people who reached this step of the funnel defined by `steps` (1 is the first step)",
+  ),
+  droppedAfter: stepNumber(
+    "Only people who reached this step of the funnel defined by `steps` but no later step",
+  ),
   value: Type.Union([Type.String({ maxLength: maxText }), Type.Null()], {
     description:
       "Only people that the funnel counts under this value of `by`. null selects people without a value",

@@ -1,14 +1,13 @@
 import type { Value } from "../columns/batch.ts"
 
-// Defines how queries read JSON values. The dashboard applies the same rules to events that arrive while it
-// is open.
+// Defines how queries read JSON values. The dashboard applies the same rules to events that arrive while it is open.
 
-/** The text of a value, in comparisons and in results: a string unchanged, anything else as JSON. */
+/** Returns the text of a value, as used in comparisons and results: a string unchanged, anything else as JSON. */
 export function textOf(value: Value): string {
   return typeof value === "string" ? value : JSON.stringify(value)
 }
 
-/** Compares texts by UTF-16 units. Null, a missing value, sorts first. */
+/** Compares texts by UTF-16 code unit. Null (a missing value) sorts first. */
 export function compareTexts(left: string | null, right: string | null): number {
   if (left === right) return 0
   if (left === null || right === null) return left === null ? -1 : 1
@@ -16,16 +15,16 @@ export function compareTexts(left: string | null, right: string | null): number 
 }
 
 /**
- * Decimal numbers as people write them. Text with leading zeros, plus signs or spaces is an id, a ZIP code or a phone
- * number.
+ * Matches decimal numbers as people write them. Text with leading zeros, plus signs or spaces is assumed to be an ID,
+ * ZIP code or phone number.
  */
 const decimal = /^-?(?:0|[1-9]\d*)(?:\.\d+)?$/
 
 /**
- * The number that a value stands for: a JSON number, or text in decimal form (`19.90`, `-3`). Undefined for text with a
- * leading zero (`01129`), an exponent (`1e5`) or another form (`+1`, ` 1 `, `.5`, `0x10`), and for text with more
- * digits than a double can hold (`9007199254740993`). Classification, measures, histograms and comparisons all use this
- * rule.
+ * Returns the number that a value represents: a JSON number, or text in decimal form (`19.90`, `-3`). Returns undefined
+ * for text with a leading zero (`01129`), an exponent (`1e5`) or any other form (`+1`, ` 1 `, `.5`, `0x10`), and for
+ * text with more digits than a double can hold (`9007199254740993`). Classification, measures, histograms and
+ * comparisons all follow this rule.
  */
 export function numberOf(value: Value | undefined): number | undefined {
   if (typeof value === "number") return value
@@ -35,8 +34,8 @@ export function numberOf(value: Value | undefined): number | undefined {
 }
 
 /**
- * All ways to split a dotted path into a key and the path below it, longest key first. `below` is undefined if the key
- * is the whole path.
+ * Yields every way to split a dotted path into a key and the path below it, longest key first. `below` is undefined if
+ * the key is the whole path.
  */
 export function* pathSplits(path: string): Generator<[key: string, below: string | undefined]> {
   yield [path, undefined]
@@ -45,8 +44,8 @@ export function* pathSplits(path: string): Generator<[key: string, below: string
 }
 
 /**
- * The value at a dotted path of object keys and array indexes (`items.0.sku`). A key that contains dots takes
- * precedence over nested keys. Undefined if the value is missing or null.
+ * Returns the value at a dotted path of object keys and array indexes (`items.0.sku`). A key that contains dots takes
+ * precedence over nested keys. Returns undefined if the value is missing or null.
  */
 export function valueAt(from: Value, path: string): Value | undefined {
   if (typeof from !== "object") return undefined
@@ -59,7 +58,7 @@ export function valueAt(from: Value, path: string): Value | undefined {
 }
 
 function memberOf(from: object, key: string): Value | undefined {
-  // The `length` of an array is an own property as well.
+  // The `length` of an array is an own property too.
   if (Array.isArray(from) && !/^(?:0|[1-9]\d*)$/.test(key)) return undefined
   return Object.hasOwn(from, key) ? ((from as Record<string, Value | null>)[key] ?? undefined) : undefined
 }

@@ -5,37 +5,40 @@ import { numberOf } from "./json-values.ts"
 interface Operand {
   text: string
   list: ReadonlySet<string>
-  /** NaN if it is not a number. */
+  /** NaN if the value is not a number. */
   number: number
   boolean: boolean
 }
 
-/** True if a value matches. `text`: see `textOf`. Both are undefined if the value is missing. */
+/**
+ * Returns true if a value matches. `text` is the result of `textOf`. Both arguments are undefined if the value is
+ * missing.
+ */
 export type ValuePredicate = (text: string | undefined, value: Value | undefined) => boolean
 
 interface OperatorLabel {
-  /** Shown in the dashboard after the name of a field. */
+  /** Shown after the name of a field in the dashboard. */
   label: string
-  /** Used in `--where` between field and value. If it is absent, only the name of the operator is accepted. */
+  /** Used between field and value in `--where`. If absent, only the name of the operator is accepted. */
   symbol?: string
 }
 
 /** An operator that tests a value. */
 interface PositiveDefinition extends OperatorLabel {
   operandType: "text" | "number" | "list" | "boolean"
-  /** The label if the operand is false, for operators with a boolean operand. */
+  /** The label if the operand is false. For operators with a boolean operand. */
   falseLabel?: string
   /**
-   * How matching ids are found, because columns hold dictionary ids. `equality` looks the operand up in the dictionary,
-   * `text` tests the text of every id, `presence` needs no text.
+   * How matching ids are found, given that columns hold dictionary ids. `equality` looks the operand up in the
+   * dictionary, `text` tests the text of every id, and `presence` needs no text.
    */
   lookup: "equality" | "text" | "presence"
-  /** Matching ignores case, so a matching text need not contain the operand itself. */
+  /** True if matching ignores case, so a matching text does not necessarily contain the operand itself. */
   ignoresCase?: true
   test: (operand: Operand) => ValuePredicate
 }
 
-/** The negation of another operator. It is true if the value is missing. */
+/** The negation of another operator. It also matches if the value is missing. */
 interface NegativeDefinition<Opposite extends string> extends OperatorLabel {
   negates: Opposite
 }
@@ -47,7 +50,7 @@ const isNumber = (compare: (value: number) => boolean): ValuePredicate => {
   }
 }
 
-// Operators are listed in this order. Adding an operator requires only a row here.
+// The order here is the order in lists. To add an operator, only add a row here.
 const definitions = {
   eq: {
     label: "is",
@@ -147,14 +150,13 @@ function positiveDefinition(op: Operator): PositiveDefinition {
   return "negates" in row ? definitions[row.negates] : row
 }
 
-/** A description of an operator, without its test. */
+/** Describes an operator, without its test. */
 export interface OperatorInfo
   extends OperatorLabel,
     Pick<PositiveDefinition, "operandType" | "falseLabel" | "lookup" | "ignoresCase"> {
   name: Operator
   /**
-   * True for a negation, which matches wherever the negated operator does not, including where the value is
-   * missing.
+   * True for a negation. It matches whenever the negated operator does not match, including when the value is missing.
    */
   isNegation: boolean
 }
@@ -176,7 +178,7 @@ export interface Condition {
   value: string | number | boolean | readonly (string | number | boolean)[]
 }
 
-/** The predicate of the operator, or of the operator that it negates. */
+/** Returns the predicate of the operator, or of the operator that it negates. */
 export function positivePredicateOf({ op, value }: Condition): ValuePredicate {
   const list = [value].flat().map(String)
   const [text = ""] = list
@@ -193,15 +195,15 @@ export function predicateOf(condition: Condition): ValuePredicate {
   return operators[condition.op].isNegation ? (text, value) => !test(text, value) : test
 }
 
-/** The only texts that can match; undefined if the operator does not list them. */
+/** Returns the only texts that can match, or undefined if the operator does not limit them. */
 export function requiredTexts({ op, value }: Condition): string[] | undefined {
   const { lookup, isNegation } = operators[op]
   return lookup === "equality" && !isNegation ? [value].flat().map(String) : undefined
 }
 
 /**
- * A substring that every text matching the operator, or the operator that it negates, must contain; undefined
- * if there is none.
+ * Returns a substring that every text must contain to match the operator (or the operator that it negates). Returns
+ * undefined if there is none.
  */
 export function requiredPart({ op, value }: Condition): string | undefined {
   const { lookup, operandType, ignoresCase } = operators[op]
@@ -209,13 +211,13 @@ export function requiredPart({ op, value }: Condition): string | undefined {
   return lookup !== "presence" && operandType === "text" && !ignoresCase ? part || undefined : undefined
 }
 
-/** True if a text matches a pattern in which each `*` stands for any text, even an empty one. */
+/** Returns true if a text matches a pattern, in which each `*` matches any text, including empty text. */
 export function matchesPattern(text: string, pattern: string): boolean {
   const [first = "", ...rest] = pattern.split("*")
   const last = rest.pop()
   if (last === undefined) return text === pattern
   if (!text.startsWith(first)) return false
-  // The earliest match of each part leaves the most room for the following parts.
+  // Matching each part as early as possible leaves the most room for the remaining parts.
   let at = first.length
   for (const part of rest) {
     const found = text.indexOf(part, at)

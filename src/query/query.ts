@@ -5,17 +5,17 @@ import { acquisitionFields, clientFields } from "../store/contexts.ts"
 import type { Condition } from "./operators.ts"
 
 /**
- * The queries and their results. HTTP and the command line translate their own parameters into these types. Only the
- * engine knows whether a result comes from column blocks or from rows.
+ * Queries and their results. HTTP and the command line convert their own parameters to these types. Only the engine
+ * knows whether a result comes from column blocks or from rows.
  */
 
 const withoutIds = <Name extends string>(names: readonly Name[]) =>
-  // Object.fromEntries loses the types of the keys.
+  // Object.fromEntries does not preserve the types of the keys.
   Object.fromEntries(names.map((name) => [name, undefined])) as Record<Name, undefined>
 
 /**
- * Fields of an event, with the kind of dictionary ids for fields that hold ids. All except `event_name` and `kind` can
- * be missing.
+ * Fields of an event. A field that holds ids is mapped to its kind of dictionary ids. All fields except `event_name`
+ * and `kind` can be missing.
  */
 export const idKinds = {
   event_name: undefined,
@@ -37,61 +37,64 @@ export type Field = keyof typeof idKinds
 
 export const fields = Object.keys(idKinds) as Field[]
 
-/** Fields whose value is the same for all events of a batch. */
+/** Fields that have the same value for all events of a batch. */
 export const batchFields = ["event_name", "kind", "website_id"] as const satisfies readonly Field[]
 
 export type BatchField = (typeof batchFields)[number]
 
 export function isBatchField(field: string): field is BatchField {
-  // By its type, `includes` accepts only elements of the array.
+  // The type of `includes` only accepts elements of the array.
   return (batchFields as readonly string[]).includes(field)
 }
 
-/** Fields that identify visitors, sessions and profiles. No report lists them as dimensions. */
+/** Fields that identify visitors, sessions and profiles. Reports never use them as dimensions. */
 export const idFields: readonly Field[] = fields.filter((field) => idKinds[field])
 
 /**
- * `property.plan`, nested `property.cart.total`, in an array `property.items.0.sku`. At each depth a key that contains
- * the dots takes precedence over a nested one. A JSON null counts as missing.
+ * A property, such as `property.plan`, `property.cart.total` (nested) or `property.items.0.sku` (in an array). At every
+ * level, a key that contains dots takes precedence over nested keys. JSON null counts as missing.
  */
 export type Property = `property.${string}`
 
 export type Dimension = Field | Property
 
 /**
- * Operators with a number operand are true only if the value is a number (see `numberOf`). All others compare text: a
- * string unchanged, any other value as JSON. A negation (`ne`, `not_contains` …) is true if the operator that it
- * negates is false, including where the value is missing; all others are false there. `exists` takes true or false.
- * `property_key` tests the top-level keys of the properties and is true if one of them matches; its negations are true
- * if no key matches the negated operator.
+ * Operators with a number operand only match values that are numbers (see `numberOf`). All others compare text: a
+ * string unchanged, any other value as JSON. A negation (`ne`, `not_contains` …) matches whenever the operator it
+ * negates does not match, including when the value is missing. All other operators require a value. `exists` takes true
+ * or false. `property_key` tests the top-level keys of the properties and matches if at least one key matches. Its
+ * negations match if no key matches the negated operator.
  */
 export interface Filter extends Condition {
   /**
-   * Only with `eq`: `profile`: the events of the profile with the id `value`, as src/store/identity-resolution.ts
-   * defines them; `page`: the page views whose path matches `value`, in which each `*` stands for any text.
+   * Two fields only work with `eq`. `profile` selects the events of the profile with the ID `value`, as defined in
+   * src/store/identity-resolution.ts. `page` selects page views whose path matches `value`, in which each `*` matches
+   * any text.
    */
   field: Dimension | "property_key" | "profile" | "page"
   /**
-   * Set by the engine for `profile`: by website (rid), the anonymous ids whose events without a profile id belong to
-   * the profile.
+   * Set by the engine for `profile`: for each website (rid), the anonymous ids whose events without a profile ID belong
+   * to the profile.
    */
   linked?: readonly (readonly [website: number, anonymousIds: readonly string[]])[]
 }
 
-/** The events of a query: those that match every filter. */
+/** Selects the events of a query: those that match every filter. */
 export interface Scope {
-  /** Rids; 0 stands for events without a website. */
+  /** Rids of websites. 0 stands for events without a website. */
   websites: readonly number[]
   /** Unix ms. */
   from: number
   /** Unix ms, exclusive. */
   to: number
-  /** IANA time zone. Hours, days, weeks and months follow its local time. */
+  /** IANA time zone that defines hours, days, weeks and months. */
   zone: string
   filters: readonly Filter[]
-  /** Includes events of crawlers. */
+  /** Includes events from crawlers. */
   crawlers: boolean
-  /** Only events of these kinds, in the order of `eventKinds`, because the list is part of cache keys. */
+  /**
+   * Only includes events of these kinds. Must be in the order of `eventKinds`, because the list is part of cache keys.
+   */
   kinds: readonly EventKind[]
 }
 
@@ -99,14 +102,14 @@ export const granularities = ["minute", "hourly", "daily", "weekly", "monthly"] 
 export type Granularity = (typeof granularities)[number]
 
 /**
- * `users`, `sessions`, `profiles`, `pages`: distinct anonymous ids, session ids, profile ids, paths. `event_types`:
- * distinct event names. `with_properties`: events with at least one property. `first`, `last`: Unix ms. Measures of a
- * property use only its numeric values (see `numberOf`); p50, p75, p90, p95 and p99 are nearest-rank percentiles.
- * Without a number they are null, and `count` is 0.
+ * `users`, `sessions`, `profiles` and `pages` count distinct anonymous ids, session ids, profile ids and paths.
+ * `event_types` counts distinct event names. `with_properties` counts events with at least one property. `first` and
+ * `last` are in Unix ms. Measures of a property only use its numeric values (see `numberOf`). p50, p75, p90, p95 and
+ * p99 are nearest-rank percentiles. Without any numbers, measures are null, except that `count` is 0.
  */
 export type Measure = CountMeasure | { what: PropertyMeasure; of: Property }
 
-/** The measures if there are no events. */
+/** The value of each measure when there are no events. */
 export const emptyMeasures = {
   events: 0,
   users: 0,
@@ -121,7 +124,7 @@ export const emptyMeasures = {
 export type CountMeasure = keyof typeof emptyMeasures
 export const countMeasures = Object.keys(emptyMeasures) as CountMeasure[]
 
-/** The measures of a property if it has no numbers. */
+/** The value of each property measure when the property has no numbers. */
 export const emptyPropertyMeasures = {
   count: 0,
   sum: null,
@@ -137,109 +140,113 @@ export const emptyPropertyMeasures = {
 export type PropertyMeasure = keyof typeof emptyPropertyMeasures
 export const propertyMeasures = Object.keys(emptyPropertyMeasures) as PropertyMeasure[]
 
-/** Measures of events, grouped by dimensions and optionally by time. */
+/** Computes measures of events, grouped by dimensions and optionally by time. */
 export interface GroupsQuery {
   kind: "groups"
   scope: Scope
   by: readonly Dimension[]
   granularity?: Granularity | undefined
   measures: readonly Measure[]
-  /** Only these groups. */
+  /** Computes only these groups. */
   only?: readonly GroupKey[] | undefined
-  /** A page of the sorted groups. Only without granularity. */
+  /** Returns one page of the sorted groups. Requires a query without granularity. */
   page?: GroupsPage | undefined
 }
 
 export interface GroupsPage {
   /**
-   * An index into `by` or into `measures`. `change`, `weightedChange`: the change of a measure since `previous`, see
-   * `relativeChange` and `weightedChange`. Missing values come last in both directions. Ties are sorted by the measure
-   * in `previous` (or for changes, by the difference) in the same direction, then by their dimensions.
+   * What to sort by: an index into `by` or `measures`. `change` and `weightedChange` sort by the change of a measure
+   * since `previous`, computed by the functions `relativeChange` and `weightedChange`. Missing values come last in
+   * either direction. Ties are sorted by the measure in `previous` (for changes, by the difference) in the same
+   * direction, then by dimensions.
    */
   order: { by: number } | { measure: number } | { change: number } | { weightedChange: number }
   descending: boolean
   /**
-   * Also lists the groups of this period. If a group has no events in one of the two periods, its values there are
-   * those for no events.
+   * Also includes the groups of this period. A group without events in one of the two periods has the values for no
+   * events in that period.
    */
   previous?: Pick<Scope, "from" | "to"> | undefined
   offset: number
   limit: number
 }
 
-/** One value per dimension; null: missing. Properties are text: see `Filter`. */
+/** One value per dimension. Null if missing. Properties are compared as text (see `Filter`). */
 export type GroupKey = readonly (string | null)[]
 
 export interface Group {
   by: GroupKey
-  /** Index into `buckets`; 0 without granularity. */
+  /** Index into `buckets`. 0 without granularity. */
   bucket: number
-  /** In the order of the measures. */
+  /** Values in the order of the measures. */
   values: (number | null)[]
 }
 
-/** A period in local time, clipped to the range of the query. Both in Unix ms, `to` exclusive. */
+/** A period in local time, clipped to the range of the query. In Unix ms. `to` is exclusive. */
 export interface Bucket {
   from: number
   to: number
   /**
-   * `2026-11-24` for days, weeks (their Monday) and months (their first day); `2026-11-24T13:30:00+05:30` for hours and
-   * minutes.
+   * `2026-11-24` for days, weeks (their Monday) and months (their first day), and `2026-11-24T13:30:00+05:30` for hours
+   * and minutes.
    */
   label: string
 }
 
 export interface GroupsResult {
-  /** Groups with events; sorted only if the query has a page. Without dimensions and granularity, always one group. */
+  /**
+   * Groups with events. They are sorted only if the query has a page. Without dimensions and granularity, there is
+   * always exactly one group.
+   */
   groups: Group[]
-  /** All buckets of the range, including empty ones; one bucket without granularity. */
+  /** All buckets in the range, including empty ones. Without granularity, there is one bucket. */
   buckets: Bucket[]
-  /** Over all pages: the number of groups, and the sum of their first measure. */
+  /** The number of groups on all pages, and the sum of their first measure. */
   totals?: { groups: number; sum: number }
-  /** If the page has a previous period: the values of each group there, in the order of `groups`. */
+  /** If the page has a previous period: the values of each group in it, in the order of `groups`. */
   previous?: Values[]
 }
 
 /** The values of a group, in the order of the measures. */
 export type Values = readonly (number | null)[]
 
-/** The property keys of each event name, and their values. */
+/** Reads the property keys of each event name, and their values. */
 export interface ValuesQuery {
   kind: "values"
   scope: Scope
-  /** Top-level keys; undefined: all. */
+  /** Top-level keys. Undefined: all keys. */
   keys?: readonly string[] | undefined
-  /** Maximum values of a key to list, most frequent first, ties ordered by their text. */
+  /** Maximum number of values to list per key. The most frequent values come first, and ties are sorted by text. */
   top: number
-  /** Maximum number of bins of the histogram of numeric values; undefined: no numbers. */
+  /** Maximum number of bins in the histogram of numeric values. Undefined: no statistics of numbers. */
   bins?: number | undefined
 }
 
 export interface PropertyValues {
   name: string
   key: string
-  /** Events in scope with this name. */
+  /** Number of events in scope with this name. */
   events: number
-  /** Events that have a value for the key. */
+  /** Number of events that have a value for the key. */
   occurrences: number
-  /** Distinct values (as text, see `Filter`). */
+  /** Number of distinct values, compared as text (see `Filter`). */
   cardinality: number
-  /** Distinct values that are numbers (see `numberOf`), booleans, dates (ISO 8601), http(s) URLs. */
+  /** Number of distinct values that are numbers (see `numberOf`), booleans, dates (ISO 8601), and http(s) URLs. */
   numeric: number
   boolean: number
   date: number
   url: number
-  /** Distinct values that are numbers sent as text: "29.00". */
+  /** Number of distinct values that are numbers sent as text, such as "29.00". */
   numericTexts: number
-  /** UTF-16 units of the text of the distinct values. */
+  /** Total length of the distinct values as text, in UTF-16 code units. */
   totalLength: number
   maxLength: number
   top: { text: string; count: number }[]
-  /** Statistics of the numeric values (see `numberOf`); undefined if there are none. */
+  /** Statistics of the numeric values (see `numberOf`). Undefined if there are none. */
   numbers?: PropertyNumbers
 }
 
-/** A bin of a histogram. `to` is exclusive, except in the last bin. */
+/** A bin of a histogram. `to` is exclusive except in the last bin. */
 export interface Bin {
   from: number
   to: number
@@ -248,7 +255,7 @@ export interface Bin {
 
 /** p50 and p95 are nearest-rank percentiles. */
 export interface PropertyNumbers {
-  /** Events with a number. */
+  /** Number of events with a number. */
   count: number
   min: number
   max: number
@@ -262,13 +269,13 @@ export interface ValuesResult {
   properties: PropertyValues[]
 }
 
-/** Individual events, newest first; events of the same ms in reverse order of arrival. */
+/** Lists individual events, newest first. Events in the same ms are in reverse order of arrival. */
 export interface EventsQuery {
   kind: "events"
   scope: Scope
   limit: number
   offset: number
-  /** Continues after this event of the previous page. */
+  /** Continues after this event, which was on the previous page. */
   after?: { ts: number; id: number } | undefined
 }
 
@@ -276,25 +283,25 @@ export interface EventsResult {
   events: ListedEvent[]
 }
 
-/** `websiteId`: null for an event without a website. */
+/** `websiteId` is null for events without a website. */
 export type ListedEvent = StoredEvent & { websiteId: string | null }
 
 /**
- * The unit that funnels and retention count. A profile includes the events of its linked anonymous ids: see
- * src/store/identity-resolution.ts.
+ * The unit that funnels and retention reports count. A profile includes the events of its linked anonymous ids (see
+ * src/store/identity-resolution.ts).
  */
 export type Unit = "anonymous_id" | "session_id" | "profile_id"
 
-/** An event with its own filters in addition to those of the scope. Without a name and a page: any event. */
+/** An event, with filters in addition to those of the scope. Without a name and a page, any event matches. */
 export interface Step {
-  /** The name of a custom event. */
+  /** Name of a custom event. */
   name?: string | undefined
-  /** A page view whose path matches; each `*` stands for any text. Not together with `name`. */
+  /** Matches page views by path. Each `*` matches any text. Cannot be combined with `name`. */
   page?: string | undefined
   filters: readonly Filter[]
 }
 
-/** The filters that an event must match to be a step. */
+/** Returns the filters that an event must match to count as the step. */
 export function stepFilters({ name, page, filters }: Step): Filter[] {
   const stepFilters: Filter[] = []
   if (name !== undefined) {
@@ -308,42 +315,45 @@ export function stepFilters({ name, page, filters }: Step): Filter[] {
 }
 
 /**
- * Counts the units that complete the steps in order within `window` ms. Any first step starts an attempt, and the best
- * attempt of a unit counts (windowFunnel of ClickHouse, default mode). An event is at most one step of an attempt.
- * Events of the same ms are processed in order of arrival, the steps of one event from the last to the first. Each step
- * keeps the latest attempt, as windowFunnel does.
+ * Counts the units that complete the steps in order within `window` ms. Every first step starts an attempt, and the
+ * best attempt of a unit counts (like ClickHouse's windowFunnel in its default mode). Within an attempt, an event
+ * counts as at most one step. Events in the same ms are processed in order of arrival, and the steps of one event from
+ * last to first. Like windowFunnel, each step keeps the latest attempt.
  */
 export interface FunnelQuery {
   kind: "funnel"
   scope: Scope
   steps: readonly Step[]
-  /** ms from the first step to the last, inclusive. */
+  /** Maximum time from the first to the last step, inclusive, in ms. */
   window: number
   unit: Unit
   /**
    * A unit counts under the value at the first step of its best attempt. If several attempts got equally far, the first
-   * one counts as the best.
+   * one is the best.
    */
   by?: Dimension | undefined
 }
 
 export interface FunnelResult {
-  /** Sorted by the units of the first step, descending, then by value. Without `by`, one group with the value null. */
+  /**
+   * Sorted by the number of units at the first step in descending order, then by value. Without `by`, there is one
+   * group with the value null.
+   */
   groups: { by: string | null; steps: FunnelStep[] }[]
 }
 
 export interface FunnelStep {
-  /** Units that reached the step. */
+  /** Number of units that reached the step. */
   units: number
   /**
-   * Median ms from the previous step (nearest rank) in the best attempts that reached this step; null for the first
-   * step and without units.
+   * Median ms since the previous step (nearest rank), over the best attempts that reached this step. Null for the first
+   * step, and if there are no units.
    */
   median: number | null
 }
 
 /**
- * Cohorts: the units with their first start event in the same period, and how many of them have a return event in later
+ * Groups units into cohorts by the period of their first start event, and counts how many have a return event in later
  * periods.
  */
 export interface RetentionQuery {
@@ -358,32 +368,32 @@ export interface RetentionQuery {
 export interface RetentionResult {
   buckets: Bucket[]
   /**
-   * One per bucket. `returned[k]`: units of the cohort with a return event k periods later; 0 is the period of the
-   * cohort.
+   * One cohort per bucket. `returned[k]` is the number of units in the cohort with a return event k periods later. 0 is
+   * the period of the cohort itself.
    */
   cohorts: { size: number; returned: number[] }[]
 }
 
 /**
- * The events before (negative positions) and after an event in the same session. The events of a session are ordered by
- * time, then by arrival (row id). All reports use this order to decide which event is the first or the latest.
+ * Lists the events before (negative positions) and after an event in the same session. The events of a session are
+ * ordered by time, then by arrival (row id). All reports use this order to find first and latest events.
  */
 export interface PathsQuery {
   kind: "paths"
   scope: Scope
   event: Step
-  /** Number of positions before and after, each 0 to 5. */
+  /** Number of positions before and after the event, each from 0 to 5. */
   before: number
   after: number
 }
 
 export interface PathsResult {
-  /** Sessions with the event. Only its first occurrence in a session counts. */
+  /** Number of sessions with the event. Only its first occurrence in a session counts. */
   sessions: number
   /**
-   * Sorted by position, then by count, descending, then by name, then by page. The name null, which sorts first, counts
-   * the sessions that start or end there; they are not counted at positions further away. `page`: the path of page
-   * views ("": they have none); null for other events.
+   * Sorted by position, then by count in descending order, then by name, then by page. The name null, which sorts
+   * first, counts sessions that start or end at the position. Such sessions are not counted at positions further away.
+   * `page` is the path of page views ("" if they have none), and null for other events.
    */
   positions: { position: number; name: string | null; page: string | null; count: number }[]
 }
@@ -397,30 +407,30 @@ export interface ReachQuery {
 }
 
 export interface ReachResult {
-  /** All buckets of the range; one bucket without granularity. */
+  /** All buckets in the range. Without granularity, there is one bucket. */
   buckets: Bucket[]
-  /** Distinct units in each bucket. */
+  /** Number of distinct units in each bucket. */
   units: number[]
 }
 
 /**
- * Counts page views, and the visitors and sessions that have them. Filters by a context field (country, referrer …)
- * select sessions by their first view; other filters select views. Of two views of a session in the same ms, the one
- * that arrived first is the first.
+ * Counts page views, and the visitors and sessions with page views. Filters on a context field (country, referrer …)
+ * select sessions by their first view. Other filters select views. If two views of a session are in the same ms, the
+ * one that arrived first counts as the first.
  */
 export interface TrafficQuery {
   kind: "traffic"
-  /** Its kinds must be `trafficKinds`; with `by`, page views are enough. */
+  /** The kinds must be `trafficKinds`. With `by`, page views are enough. */
   scope: Scope
   /**
-   * Groups by fields of each view, or of the first or the last view of its session. Not together with `granularity`.
+   * Groups by fields of each view, or of the first or last view of its session. Cannot be combined with `granularity`.
    */
   by?: { view: "each" | "first" | "last"; fields: readonly Dimension[] } | undefined
   /** Groups views by time, and sessions by the time of their first view. */
   granularity?: Granularity | undefined
 }
 
-/** The kinds that a traffic query reads: page views, and those that show whether a session ended after one view. */
+/** The kinds that a traffic query reads: page views, and the kinds that show whether a session ended after one view. */
 export const trafficKinds = [
   "custom",
   "page_view",
@@ -430,56 +440,56 @@ export const trafficKinds = [
 ] as const satisfies readonly EventKind[]
 
 export interface TrafficGroup {
-  /** The values of the fields of `by`; null: the field is missing. */
+  /** The values of the fields in `by`. Null if a field is missing. */
   by: GroupKey
   /** Index into `buckets`. */
   bucket: number
   views: number
-  /** Distinct anonymous ids. */
+  /** Number of distinct anonymous ids. */
   visitors: number
   sessions: number
-  /** Sessions with a single view, shorter than 10 s, without another event. 0 with `by`. */
+  /** Number of sessions with a single view, shorter than 10 s, and without other events. 0 with `by`. */
   bounces: number
   /**
-   * Median of the seconds that the pages of a session were open, over sessions where this is known; null if there are
-   * none, and with `by`.
+   * Median number of seconds that the pages of a session were open, over the sessions where this is known. Null if
+   * there are none, and with `by`.
    */
   medianDuration: number | null
 }
 
 export interface TrafficResult {
-  /** All buckets of the range; one bucket without granularity. */
+  /** All buckets in the range. Without granularity, there is one bucket. */
   buckets: Bucket[]
-  /** Groups that have views, in no particular order. */
+  /** Groups with views, in no particular order. */
   groups: TrafficGroup[]
 }
 
 /**
- * A count in a report, used to list the units that it includes. The range and the websites of `query` are those of the
- * list, and each event in its scope is in the scope of the list.
+ * Identifies a count in a report, in order to list the units it includes. The range and the websites of `query` must be
+ * those of the list, and every event in its scope must be in the scope of the list.
  */
 export type ReportCount =
   | {
       query: FunnelQuery
-      /** Index of a step: the units that reached it, or those whose best attempt ended there. */
+      /** Index of a step. Selects the units that reached the step, or those whose best attempt ended there. */
       step: number
       isDropOff: boolean
-      /** With `by`: only the units under this value. */
+      /** With `by`: only selects units under this value. */
       value?: string | null | undefined
     }
   | {
       query: RetentionQuery
-      /** Index of a bucket: the units of its cohort. */
+      /** Index of a bucket. Selects the units of its cohort. */
       cohort: number
-      /** Only units with a return event this many periods later. */
+      /** Only selects units with a return event this many periods later. */
       period?: number | undefined
     }
 
-/** Sessions, ordered by their latest event, newest first; sessions with the same ms by their ids. */
+/** Lists sessions by their latest event, newest first. Sessions with the same ms are ordered by id. */
 export interface SessionsQuery {
   kind: "sessions"
   scope: Scope
-  /** Only the sessions included in this count of a report on sessions. */
+  /** Only lists the sessions included in this count of a report on sessions. */
   of?: ReportCount | undefined
   limit: number
   offset: number
@@ -500,11 +510,11 @@ export interface SessionsResult {
   }[]
 }
 
-/** Anonymous ids, ordered by their latest event, newest first; ids with the same ms by their text. */
+/** Lists anonymous ids by their latest event, newest first. Ids with the same ms are ordered by their text. */
 export interface VisitorsQuery {
   kind: "visitors"
   scope: Scope
-  /** Only the visitors included in this count of a report; profiles, if the report counts profiles. */
+  /** Only lists the visitors (or profiles, if the report counts profiles) included in this count of a report. */
   of?: ReportCount | undefined
   limit: number
   offset: number
@@ -513,9 +523,12 @@ export interface VisitorsQuery {
 export interface VisitorsResult {
   total: number
   visitors: {
-    /** For a profile: from its latest event with an anonymous id. */
+    /** For a profile: taken from its latest event with an anonymous id. */
     anonymousId: string | null
-    /** For a visitor: from its latest event with a profile id; otherwise the profile that the id was linked to last. */
+    /**
+     * For a visitor: taken from its latest event with a profile id. If there is none, the profile that the visitor's id
+     * was last linked to.
+     */
     profileId: string | null
     events: number
     sessions: number
@@ -536,7 +549,7 @@ export type Query =
   | TrafficQuery
   | VisitorsQuery
 
-/** The result of each kind of query. */
+/** Maps each kind of query to its result. */
 export interface QueryResults {
   groups: GroupsResult
   values: ValuesResult
@@ -552,9 +565,9 @@ export interface QueryResults {
 
 export type ResultOf<Q extends Query> = QueryResults[Q["kind"]]
 
-/** The coverage of a movers query. Part of the response. */
+/** What a movers query covered. Part of the response. */
 export interface MoversSummary {
-  /** The measure of all events, in the range and in the previous period. */
+  /** The measure of all events in the range and in the previous period. */
   total: number
   previous_total: number
   /** Fields whose values were all compared. */
@@ -567,18 +580,18 @@ export interface SkippedField {
   reason: "too_many_values" | "too_many_properties"
 }
 
-/** The sources of a result, and the amount of data read for it. */
+/** Where a result came from, and how much data was read to compute it. */
 export interface QueryStatistics {
   /**
-   * Joined by `+`. `kept`: cached aggregates of earlier queries; `counts`: the counts that a block stores for each
-   * quarter of an hour; `blocks`: column blocks; `rows`: event rows; `clickhouse`: the cluster.
+   * Joined by `+`. `kept`: cached aggregates of earlier queries. `counts`: the counts that blocks store for each
+   * quarter of an hour. `blocks`: column blocks. `rows`: event rows. `clickhouse`: the cluster.
    */
   source: string
-  /** With `clickhouse`: events up to this id come from the cluster, later ones from rows. */
+  /** With `clickhouse`: events up to this ID come from the cluster, later events from rows. */
   watermark?: number
-  /** Events in the blocks that were read. */
+  /** Number of events in the blocks that were read. */
   blockEvents: number
-  /** Event rows that were read. */
+  /** Number of event rows that were read. */
   rows: number
   ms: number
 }

@@ -492,6 +492,8 @@ test.each(comparedPairs)("compares %s", (_, range, comparison, zone, granularity
 test("minutes are at most 10,000", () => {
   const days = (count: number) => ({ from: 0, to: count * 86_400_000, days: undefined })
   expect(tooManyBuckets(days(6), "minute")).toBeUndefined()
-  expect(tooManyBuckets(days(7), "minute")).toStartWith("granularity minute produces more than 10000 intervals")
+  expect(tooManyBuckets(days(7), "minute")).toStartWith(
+    "granularity minute produces more than 10000 intervals",
+  )
   expect(tooManyBuckets(days(400), "hourly")).toBeUndefined()
 })

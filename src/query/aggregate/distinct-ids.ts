@@ -6,14 +6,16 @@ import type { MemoryBudget } from "../structures/memory-budget.ts"
 import { indexAt, type Selection, sizeOf } from "../structures/selection.ts"
 import type { Measurement } from "./measurement.ts"
 
-/** Bytes of a list in addition to its ids. */
+/** Bytes that a list takes besides its ids. */
 const listBytes = 130
-/** A list with more than this share of the ids in the dictionary becomes a set: a bitset is smaller. */
+/**
+ * A list that holds more than this share of the dictionary's ids is converted to a set, because a bitset is smaller.
+ */
 const listedShare = 1 / bitsPerWord
 
 /**
- * An array whose first `count` ids are used. Duplicates are removed when the ids are counted: a hash table would take
- * longer.
+ * Only the first `count` ids of the array are used. Duplicates are removed when ids are counted: a hash table would be
+ * slower.
  */
 interface IdList {
   ids: Uint32Array
@@ -22,15 +24,15 @@ interface IdList {
 }
 
 /**
- * Counts distinct ids of a few groups, with a list or a set per group. For many groups, see `GroupedIds`. Most groups
- * have a single id, which is stored in place of a list.
+ * Counts distinct ids in a few groups, with a list or a set per group. For many groups, use `GroupedIds`. Most groups
+ * have only one id, which is stored directly instead of a list.
  */
 export class DistinctIds implements Measurement {
-  /** A set, a list, a single id, or 0 for the contents of the base. */
+  /** A set, a list, a single id, or 0 if the group only has the contents of the base. */
   readonly #groups: (IdSet | IdList | number)[]
   /**
-   * Finds duplicates. Its memory is reserved with the first list, because an aggregate in the cache no longer has a
-   * budget.
+   * Used to find duplicates. Its memory is reserved together with the first list, because a cached aggregate no longer
+   * has a budget.
    */
   #marks: Bitset | undefined
   #hasLists = false
@@ -155,7 +157,7 @@ export class DistinctIds implements Measurement {
     return this.#groups[group] || (this.base ? this.base.#of(group) : 0)
   }
 
-  /** Returns a set that can be modified. */
+  /** Returns a set that the caller can modify. */
   #ownSet(group: number): IdSet {
     const stored = this.#groups[group] as IdSet | IdList | number
     if (stored instanceof IdSet) return stored

@@ -1,14 +1,14 @@
 import type { GroupKey } from "../query.ts"
 import { PairNumbers, pairBytes } from "../structures/pair-numbers.ts"
 
-/** Measured bytes of a value, without its characters: it is in a list and a map. */
+/** Measured bytes per value, which is in a list and a map, without its characters. */
 const valueBytes = 110
 const characterBytes = 2
 
 /**
- * Numbers the combinations of a bucket and dimension values, from 0 in the order in which they are added. It has no
- * object per combination: with a string and two objects for each of 200,000 groups, a garbage collection takes 100 ms.
- * With a `base`, which must not change any more, it stores only the additions.
+ * Assigns numbers to combinations of a bucket and dimension values, starting at 0, in the order in which they are
+ * added. There is no object per combination: if each of 200,000 groups had a string and two objects, a garbage
+ * collection would take 100 ms. With a `base`, which must not change afterwards, only additions are stored.
  */
 export class GroupKeys {
   readonly #start: number
@@ -16,8 +16,8 @@ export class GroupKeys {
   readonly #numberOfValue = new Map<string | null, number>()
   readonly #firstValue: number
   /**
-   * A trie: level n numbers the pairs of a node and the nth value. Such a number is a node of the next level. The first
-   * nodes are the buckets, the last ones the combinations.
+   * A trie. Level n numbers the pairs of a node and the nth value, and each number is a node of the next level. The
+   * first nodes are the buckets, and the last nodes are the combinations.
    */
   readonly #levels: readonly PairNumbers[]
 
@@ -27,7 +27,7 @@ export class GroupKeys {
   ) {
     this.#start = base?.count ?? 0
     this.#firstValue = base ? base.#firstValue + base.#values.length : 0
-    // Without dimensions, each bucket has one combination.
+    // Without dimensions, there is one combination per bucket.
     this.#levels = Array.from({ length: Math.max(1, dimensions) }, () => new PairNumbers())
   }
 
@@ -48,7 +48,7 @@ export class GroupKeys {
     return this.#start + node
   }
 
-  /** Adds a combination that is not known yet. */
+  /** Adds a new combination. */
   add(by: GroupKey, bucket: number): number {
     let node = bucket
     for (const [level, pairs] of this.#levels.entries()) {
@@ -63,7 +63,7 @@ export class GroupKeys {
     return this.#start + node
   }
 
-  /** Bytes of memory that adding a combination takes. */
+  /** Returns the bytes of memory needed to add a combination. */
   bytesOf(by: GroupKey): number {
     return by.reduce(
       (sum, value) =>

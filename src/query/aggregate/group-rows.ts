@@ -1,15 +1,17 @@
 import type { Group, GroupKey } from "../query.ts"
 
-/** Measured bytes of a row, without its cells: its bucket and its share of texts that nothing else refers to. */
+/** Measured bytes of a row without its cells: its bucket, and its share of texts that nothing else references. */
 const rowBytes = 60
 const cellBytes = 8
 
-/** The rows of groups with their values. It takes no object per row: many queries list only a few of the rows. */
+/**
+ * The rows of groups and their values. There is no object per row, because many queries list only a few of the rows.
+ */
 export class GroupRows {
-  /** The dimension values of row n are at n times `dimensions`. */
+  /** The dimension values of row n start at index n * `dimensions`. */
   readonly #by: (string | null)[] = []
   readonly #buckets: number[] = []
-  /** The values of row n are at n times `measures`. */
+  /** The values of row n start at index n * `measures`. */
   readonly #values: (number | null)[] = []
 
   constructor(
@@ -21,7 +23,7 @@ export class GroupRows {
     return this.#buckets.length
   }
 
-  /** Bytes of memory. */
+  /** Memory used, in bytes. */
   get bytes(): number {
     return this.count * this.bytesPerRow
   }
@@ -60,7 +62,7 @@ export class GroupRows {
     return this.#values.slice(row * this.measures, (row + 1) * this.measures)
   }
 
-  /** The row as an object. */
+  /** Returns the row as an object. */
   groupOf(row: number): Group {
     return { by: this.byOf(row), bucket: this.bucketOf(row), values: this.valuesOf(row) }
   }

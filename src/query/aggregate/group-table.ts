@@ -29,19 +29,19 @@ import { type MeasureContext, measurementOf } from "./measures.ts"
 import type { Mergeable } from "./partial-aggregates.ts"
 
 /**
- * Bytes of a group in a measure that holds one number for each; the others reserve their objects. Its array is full by
- * three quarters.
+ * Bytes per group in a measure that stores one number per group, whose array is three quarters full on average. Other
+ * measures reserve memory for their objects themselves.
  */
 const measureBytes = 12
-/** Up to this number of codes, or combinations of codes, groups are looked up in a table: at most 16 KB. */
+/** Up to this number of codes, or combinations of codes, groups are looked up in a table of at most 16 KB. */
 const maxTableSize = 4_096
-/** Groups that are merged or listed per step, about 5 ms. */
+/** Groups to merge or list per step. A step takes about 5 ms. */
 export const groupsPerStep = 4_096
 /** Bytes of a row locator. */
 const locatorBytes = 100
 
 /**
- * The definition of group tables. It is cached together with its tables, so it must not hold more than
+ * Defines a group table. Definitions are cached together with their tables, so they must hold no more data than
  * necessary.
  */
 export interface GroupTableSpec extends MeasureContext {
@@ -51,19 +51,17 @@ export interface GroupTableSpec extends MeasureContext {
   locators: RowLocators
 }
 
-/** Groups of events, by dimensions and time, and their measures. */
+/** Groups of events by dimensions and time, with their measures. */
 export class GroupTable implements Mergeable<GroupTable> {
   readonly #keys: GroupKeys
   readonly #measures: Measurement[]
-  /**
-   * Tables from codes to groups, keyed by the values of a column: all slices of a block share their values.
-   */
+  /** Tables that map codes to groups. They are keyed by the values of a column, which all slices of a block share. */
   readonly #groupsOfCodes = new WeakMap<
     readonly Value[],
     Map<string, { values: (readonly Value[] | undefined)[]; table: Uint32Array }>
   >()
 
-  /** `base`: the initial contents, for the same query and time, which must not change any more. */
+  /** `base` contains the initial groups, for the same query and time range. It must not change afterwards. */
   constructor(
     private readonly spec: GroupTableSpec,
     private readonly buckets: readonly Bucket[],
@@ -77,7 +75,7 @@ export class GroupTable implements Mergeable<GroupTable> {
     )
   }
 
-  /** Returns the group with these dimension values, and adds it if it is new. */
+  /** Returns the group with these dimension values. Adds it if it does not exist. */
   groupOf(by: GroupKey, bucket: number): number {
     const known = this.#keys.find(by, bucket)
     if (known !== undefined) return known
@@ -87,7 +85,7 @@ export class GroupTable implements Mergeable<GroupTable> {
     return group
   }
 
-  /** Counts events without reading them, which requires that all dimensions are fields of batches. */
+  /** Counts events without reading them. All dimensions must be fields of batches. */
   count(batch: Pick<Batch, "name" | "kind" | "website">, bucket: number, events: number): void {
     const { name } = batch
     const by = this.spec.by.map((dimension) =>
@@ -97,7 +95,7 @@ export class GroupTable implements Mergeable<GroupTable> {
     for (const measure of this.#measures) measure.count(group, name, events)
   }
 
-  /** Adds events. Each must be in one of the buckets. */
+  /** Adds events. Each event must fall into one of the buckets. */
   add(batch: Batch, selection: Selection): void {
     const { buckets } = this
     const parts = this.spec.by.map((dimension) => this.#partOf(batch, dimension, selection))
@@ -131,7 +129,10 @@ export class GroupTable implements Mergeable<GroupTable> {
     for (const measure of this.#measures) measure.addEach(groups, batch, selection)
   }
 
-  /** Returns a table from code to group + 1 (0: no group yet); undefined if there can be too many codes. */
+  /**
+   * Returns a table that maps each code to its group + 1, or to 0 if the code has no group yet. Returns undefined if
+   * there might be too many codes.
+   */
   #tableOf(
     parts: readonly (string | null | Part)[],
     varying: readonly Part[],
@@ -148,8 +149,8 @@ export class GroupTable implements Mergeable<GroupTable> {
     const others = parts.map((part) => (typeof part === "object" && part !== null ? part.size : part))
     const key = `${bucket} ${JSON.stringify(others)}`
     let known = tables.get(key)
-    // The values of the first column identify the block, and therefore the other columns. A different
-    // combination replaces the table.
+    // The values of the first column identify the block and therefore the other columns. The table is replaced if the
+    // combination of columns changes.
     if (!known || varying.some((part, at) => part.values !== known?.values[at])) {
       known = { values: varying.map((part) => part.values), table: new Uint32Array(size) }
       tables.set(key, known)
@@ -157,7 +158,7 @@ export class GroupTable implements Mergeable<GroupTable> {
     return known.table
   }
 
-  /** Adds a table of the same query whose buckets have the same indexes. */
+  /** Merges another table of the same query. Bucket indexes must match. */
   *merge(other: GroupTable): Generator<void, void> {
     for (let from = 0; from < other.#keys.count; from++) {
       if (from % groupsPerStep === groupsPerStep - 1) yield
@@ -168,7 +169,7 @@ export class GroupTable implements Mergeable<GroupTable> {
     }
   }
 
-  /** Reduces memory use. After that, it can only be merged into other tables or serve as their base. */
+  /** Reduces memory use. Afterwards, the table can only be merged into other tables or serve as their base. */
   pack(): void {
     for (const measure of this.#measures) measure.pack()
   }
@@ -190,7 +191,7 @@ export class GroupTable implements Mergeable<GroupTable> {
     return rows
   }
 
-  /** Reads only this field, because a joined batch has no single name or kind. */
+  /** Only reads this field, because a joined batch has no single name or kind. */
   #batchValueOf(batch: Pick<Batch, "name" | "kind" | "website">, field: BatchField): string | null {
     if (field === "event_name") return batch.name
     return field === "kind" ? batch.kind : (this.spec.websiteIds.get(batch.website) ?? null)
@@ -207,10 +208,10 @@ export class GroupTable implements Mergeable<GroupTable> {
   }
 }
 
-/** A dimension whose value differs within a batch. */
+/** A dimension that varies within a batch. */
 interface Part {
   codes: Codes
-  /** The values of the codes, if the dimension is a column. */
+  /** The values that the codes refer to, if the dimension is a column. */
   values?: readonly Value[]
   /** One more than the largest code. */
   size: number
@@ -228,8 +229,8 @@ function partOf({ codes, values }: Column): Part {
 }
 
 /**
- * Locates an event for each id that is a dimension value. Groups use dictionary ids until the texts are read
- * at the end.
+ * Remembers the location of one event per id that is a dimension value. Groups use dictionary ids until the texts are
+ * read at the end.
  */
 export class RowLocators {
   readonly #locators = new Map<IdKind, Map<number, RowLocator>>()
@@ -258,7 +259,7 @@ export class RowLocators {
     return { codes, size: largest + 1, keyOf: (code) => (code === 0 ? null : String(code)) }
   }
 
-  /** Replaces the dictionary ids in groups with their texts. */
+  /** Replaces dictionary ids in groups with their texts. */
   *withTexts(rows: GroupRows, by: readonly Dimension[], source: Snapshot): Generator<void, GroupRows> {
     if (this.#locators.size === 0) return rows
     const texts = new Map<IdKind, Map<number, string>>()
@@ -300,7 +301,7 @@ function groupsByMap(codes: Uint32Array, groupAt: (n: number) => number): void {
   }
 }
 
-/** Returns a code for each selected event. Combines the codes of several columns. */
+/** Returns one code per selected event, which combines the codes of all columns. */
 function codesOf(parts: readonly Part[], selection: Selection): Uint32Array {
   const combined = new Uint32Array(sizeOf(selection))
   const size = parts.reduce((product, part) => product * part.size, 1)

@@ -5,43 +5,43 @@ import type { MemoryBudget } from "../structures/memory-budget.ts"
 import { indexAt, type Selection, sizeOf } from "../structures/selection.ts"
 import type { Measurement } from "./measurement.ts"
 
-/** Pairs collected before they are sorted: 8 MB. Each sort reads all ids that are already in the lists. */
+/** Pairs to collect before sorting them (8 MB). Each sort reads all ids that are already in lists. */
 const minPending = 1_048_576
-/** Minimum ids of a group for which a merge shares the list of the other table instead of copying it. */
+/** A merge shares the other table's list of a group with at least this many ids, instead of copying it. */
 const minSharedIds = 64
-/** Ids that are counted in the time of one step of a binary search. */
+/** How many ids can be counted in the time that one step of a binary search takes. */
 const idsPerStep = 2
 
-/** The ids of a group of a table, which must not change any more. */
+/** The ids of one group in a table. They must not change. */
 interface IdList {
   table: GroupedIds
   group: number
 }
 
 /**
- * Counts distinct ids of many groups. Collects pairs of group and id. When many have been collected, sorts them by
- * group and removes duplicates. Takes 4 bytes per id; a set per group would take a hundred, and need a lookup per
- * event. With a `base`, which must not change any more, it stores only the ids added since. A merge shares the lists of
- * the other table; duplicates across lists are found only when counting. A few ids are
- * searched for in the lists of the base, whose own count is cached.
+ * Counts distinct ids in many groups. It collects pairs of group and id. Once there are many pairs, it sorts them by
+ * group and removes duplicates. This takes 4 bytes per id, whereas a set per group would take a hundred bytes and one
+ * lookup per event. With a `base`, which must not change afterwards, only the ids added since then are stored. Merging
+ * shares the lists of the other table. Duplicates across lists are only found when counting. If there are few new ids,
+ * they are searched for in the base, whose own count is cached.
  */
 export class GroupedIds implements Measurement {
   #groups: number
   #pendingGroups = new Uint32Array(256)
   #pendingIds = new Uint32Array(256)
   #pending = 0
-  /** The ids of group n are in `#ids` from `#ends[n - 1]` to `#ends[n]`, exclusive. */
+  /** The ids of group n are at `#ids[#ends[n - 1]]` to `#ids[#ends[n]]`, exclusive. */
   #ends = new Uint32Array(0)
   #ids = new Uint32Array(0)
-  /** Lists of tables that were merged into this one, by group. Other lists can have the same ids. */
+  /** Lists shared with merged tables, by group. The same id can be in several lists. */
   readonly #shared = new Map<number, IdList[]>()
-  /** By group: 1 once its ids are in ascending order. Undefined until a group is sorted. */
+  /** By group: 1 once the ids are sorted in ascending order. Undefined until the first group is sorted. */
   #isSorted: Uint8Array | undefined
-  /** Number of distinct ids of each group, once counted. */
+  /** Number of distinct ids in each group. Undefined until counted. */
   #sizes: Uint32Array | undefined
   #bytes = 0
 
-  /** `range`: one more than the largest id. */
+  /** `range` is one more than the largest id. */
   constructor(
     private readonly kind: IdKind,
     private readonly range: number,
@@ -99,7 +99,7 @@ export class GroupedIds implements Measurement {
   #mergeList(group: number, list: IdList): void {
     const ids = list.table.#ownIds(list.group)
     if (ids.length >= minSharedIds) {
-      // Charged as if it were a copy, because the other table can be evicted from the cache.
+      // Charged as if it were copied, because the other table can be evicted from the cache.
       this.budget.reserve(ids.byteLength)
       const shared = this.#shared.get(group)
       if (shared) shared.push(list)
@@ -125,7 +125,7 @@ export class GroupedIds implements Measurement {
     return this.#sizes[group] as number
   }
 
-  /** Returns the ids of a group stored on this level. The base can also have some of them. */
+  /** Returns the ids of a group on this level. The base can contain some of the same ids. */
   #ownIds(group: number): Uint32Array {
     const start = group === 0 ? 0 : (this.#ends[group - 1] ?? 0)
     return this.#ids.subarray(start, this.#ends[group] ?? start)
@@ -147,7 +147,7 @@ export class GroupedIds implements Measurement {
   #sort(): void {
     if (this.#pending === 0) return
     const [groups, pending, count] = [this.#pendingGroups, this.#pendingIds, this.#pending]
-    // Counting sort by group: the counts of pairs become the start of each group, then its end.
+    // Counting sort by group. The number of pairs per group turns into the start of each group, then into its end.
     const ends = new Uint32Array(this.#groups)
     for (let n = 0; n < count; n++) {
       const group = groups[n] as number
@@ -201,7 +201,7 @@ export class GroupedIds implements Measurement {
   }
 
   #countSizes(): Uint32Array {
-    // Sort all levels first, because sorting uses stamps too.
+    // Sorting uses stamps too, so all levels are sorted first.
     for (let level: GroupedIds | undefined = this; level; level = level.base) level.#sort()
     const sizes = new Uint32Array(this.#groups)
     const { base } = this
@@ -214,7 +214,7 @@ export class GroupedIds implements Measurement {
     return sizes
   }
 
-  /** Counts the distinct ids in all lists of a group, on all levels. */
+  /** Counts the distinct ids of a group across all lists and levels. */
   #countDistinct(group: number): number {
     const { base } = this
     const addedLists = this.#listsOf(group)
@@ -223,7 +223,7 @@ export class GroupedIds implements Measurement {
     const [added, total] = [this.#total(addedLists), this.#total(below)]
     const steps = added * below.length * Math.log2(total + 1)
     const isSearch = base !== undefined && steps * idsPerStep < total
-    // Counting in the base uses a stamp too.
+    // The base uses a stamp to count too.
     const baseCount = isSearch ? base.value(group) : 0
     const { array, stamp } = this.stamps.of(this.range)
     if (!isSearch)
@@ -243,7 +243,10 @@ export class GroupedIds implements Measurement {
     return count
   }
 
-  /** The ids of a group on this level, ascending. Sorts them the first time; nothing else depends on their order. */
+  /**
+   * Returns the ids of a group on this level in ascending order. Sorts them on first use, which is safe because nothing
+   * else depends on their order.
+   */
   #sortedIds(group: number): Uint32Array {
     const ids = this.#ownIds(group)
     this.#isSorted ??= new Uint8Array(this.#groups)
@@ -256,7 +259,7 @@ export class GroupedIds implements Measurement {
     return lists.reduce((sum, { table, group }) => sum + table.#ownIds(group).length, 0)
   }
 
-  /** The lists of a group on this level that have ids. */
+  /** Returns the non-empty lists of a group on this level. */
   #listsOf(group: number): IdList[] {
     const shared = this.#shared.get(group) ?? []
     return this.#ownIds(group).length > 0 ? [{ table: this, group }, ...shared] : shared
@@ -270,7 +273,7 @@ export class GroupedIds implements Measurement {
   }
 }
 
-/** Marks ids with a stamp, and returns how many did not have it before. */
+/** Marks ids with a stamp, and returns how many did not have that stamp before. */
 function markNew(ids: Uint32Array, array: Uint16Array, stamp: number): number {
   let count = 0
   for (let index = 0; index < ids.length; index++) {

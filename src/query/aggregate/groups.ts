@@ -39,8 +39,8 @@ export function* groups(
 }
 
 /**
- * Returns a page of sorted groups. Measures that sorting does not need are computed only for the groups of
- * the page, if that is less work.
+ * Returns one page of the sorted groups. Measures that sorting does not need are computed only for the groups on the
+ * page, if that is less work.
  */
 function* pageOf(
   query: GroupsQuery,
@@ -96,14 +96,14 @@ function* pageOf(
   }
 }
 
-/** The index of the measure that a page is sorted by. */
+/** Returns the index of the measure that a page is sorted by. */
 function orderingMeasure(order: GroupsPage["order"]): number | undefined {
   if ("by" in order) return undefined
   if ("measure" in order) return order.measure
   return "change" in order ? order.change : order.weightedChange
 }
 
-/** Scans a query without granularity. */
+/** Scans the period of a query without granularity. */
 function scanPeriod(query: GroupsQuery, source: Snapshot, budget: MemoryBudget): Generator<void, GroupRows> {
   return scanGroups(query, [bucketOf(query.scope)], source, budget)
 }
@@ -112,20 +112,24 @@ function bucketOf({ from, to }: TimeRange): Bucket {
   return { from, to, label: "" }
 }
 
-/** The same query for another period. */
+/** Returns the same query for a different period. */
 function during(query: GroupsQuery, { from, to }: TimeRange): GroupsQuery {
   return { ...query, scope: { ...query.scope, from, to } }
 }
 
 /**
- * The groups of a period, and after them those that only the previous period has. A place is an index into this list.
+ * The groups of a period, followed by those that only occur in the previous period. A "place" is an index into this
+ * list.
  */
 class ComparedRows {
-  /** The row of each place in the previous period; undefined without one, and for groups that it does not have. */
+  /**
+   * The row in the previous period for each place. Undefined if there is no previous period, or if it does not contain
+   * the group.
+   */
   #previousRows: (number | undefined)[] | undefined
   #previous: GroupRows | undefined
 
-  /** `empty`: the values of a group without events. */
+  /** `empty` contains the values of a group without events. */
   constructor(
     private readonly rows: GroupRows,
     private readonly empty: Values,
@@ -190,7 +194,7 @@ class ComparedRows {
   }
 }
 
-/** Returns the comparator for the places of a page. `index`: the measure to sort by. */
+/** Returns a comparator for the places of a page. `index` is the measure to sort by. */
 function pageOrder(
   { order, descending }: GroupsPage,
   index: number,
@@ -218,7 +222,10 @@ function pageOrder(
     compareKeys(left, right)
 }
 
-/** The first `limit` of `count` places in sorted order. Sorts a few at a time, because sorting 200,000 takes 300 ms. */
+/**
+ * Returns the first `limit` of `count` places in sorted order. Sorts in small parts, because sorting 200,000 places at
+ * once takes 300 ms.
+ */
 function* firstOf(
   count: number,
   limit: number,
@@ -240,7 +247,7 @@ function keyOf(by: GroupKey): string {
   return JSON.stringify(by)
 }
 
-/** Compares numbers, or texts by UTF-16 units. Null sorts last. */
+/** Compares numbers, or texts by UTF-16 code unit. Null sorts last. */
 function compare<Value extends number | string>(
   left: Value | null,
   right: Value | null,
@@ -260,8 +267,8 @@ function compareAll(left: GroupKey, right: GroupKey): number {
 }
 
 /**
- * Computes only the groups in `only`. Aggregates and caches each name separately, because each new event can
- * change which names a page shows.
+ * Computes only the groups in `only`. Each name is aggregated and cached separately, because any new event can change
+ * which names are on a page.
  */
 function* selectedGroups(
   query: GroupsQuery,
@@ -296,7 +303,7 @@ function* selectedGroups(
   return found
 }
 
-/** The rows of these groups, in the order of `rows`. */
+/** Returns the rows of these groups, in the order of `rows`. */
 function selectedRows(rows: GroupRows, only: readonly GroupKey[]): Group[] {
   const keys = new GroupKeys(rows.dimensions)
   for (const by of only) if (keys.find(by, 0) === undefined) keys.add(by, 0)
@@ -306,7 +313,7 @@ function selectedRows(rows: GroupRows, only: readonly GroupKey[]): Group[] {
   return found
 }
 
-/** Returns the value of each measure if there are no events. */
+/** Returns the value that each measure has when there are no events. */
 function emptyValues(
   measures: readonly Measure[],
   { dictionarySizes, stamps }: Snapshot,

@@ -1,6 +1,6 @@
 import { copyInto } from "../../columns/typed-arrays.ts"
 
-/** A measure that holds one number per group. */
+/** A measure that stores one number per group. */
 export abstract class ScalarMeasure {
   protected values: Float64Array
   #groups = 0
@@ -27,7 +27,7 @@ export abstract class ScalarMeasure {
   }
 }
 
-/** A measure that holds an object per group, created when it is first needed. */
+/** A measure that stores one object per group, created when first needed. */
 export abstract class LazyMeasure<Item> {
   readonly #items: (Item | undefined)[]
 
@@ -42,12 +42,12 @@ export abstract class LazyMeasure<Item> {
   count(_group: number, _name: string, _events: number): void {}
   pack(): void {}
 
-  /** Returns the object of a group, or undefined if nothing was added. */
+  /** Returns the object of a group, or undefined if nothing has been added to it. */
   protected of(group: number): Item | undefined {
     return this.#items[group] ?? this.base?.of(group)
   }
 
-  /** Returns an object that can be modified, and creates it if needed. */
+  /** Returns the object of a group for modification. Creates it if needed. */
   protected own(group: number): Item {
     let item = this.#items[group]
     if (item === undefined) {
@@ -57,11 +57,11 @@ export abstract class LazyMeasure<Item> {
     return item
   }
 
-  /** Iterates over the objects that do not belong to the base. */
+  /** Iterates over the objects that are not part of the base. */
   protected *all(): Generator<Item> {
     for (const item of this.#items) if (item !== undefined) yield item
   }
 
-  /** Creates an object that starts with the contents of `base`. */
+  /** Creates an object with the initial contents of `base`. */
   protected abstract create(base: Item | undefined): Item
 }

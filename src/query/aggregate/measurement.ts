@@ -5,15 +5,15 @@ import type { Selection } from "../structures/selection.ts"
 export interface Measurement {
   /** Adds a group. */
   grow(): void
-  /** Counts events without reading them: only their name is known. */
+  /** Counts events without reading them. Only their name is known. */
   count(group: number, name: string, events: number): void
   /** Adds all selected events to one group. */
   addAll(group: number, batch: Batch, selection: Selection): void
-  /** Adds each selected event to its group. `groups`: the group of each selected event. */
+  /** Adds each selected event to its group. `groups` contains one group per selected event. */
   addEach(groups: Uint32Array, batch: Batch, selection: Selection): void
-  /** Merges the group `from` of another measurement of the same measure into `group`. */
+  /** Merges the group `from` of `other`, which must be the same measure, into `group`. */
   merge(group: number, other: Measurement, from: number): void
-  /** Reduces memory use. After that, it can only be merged into other measurements or serve as their base. */
+  /** Reduces memory use. Afterwards, it can only be merged into other measurements or serve as their base. */
   pack(): void
   /** Returns the result for a group. */
   value(group: number): number | null

@@ -18,18 +18,18 @@ import { LazyMeasure, ScalarMeasure } from "./measure-state.ts"
 import type { Measurement } from "./measurement.ts"
 import { propertyMeasurementOf } from "./property-measures.ts"
 
-/** The context of all measures of a query. */
+/** The context that all measures of a query share. */
 export interface MeasureContext {
   dictionarySizes: DictionarySizes
   stamps: Stamps
   numbers: NumberDictionaries
-  /** True if the events of one batch can belong to many groups. */
+  /** True if the events of one batch can fall into many groups. */
   hasManyGroups: boolean
 }
 
 /**
- * Creates the state of a measure. `base`: the initial state, for the same measure and therefore of the same class. It
- * must not change any more.
+ * Creates the state of a measure. `base` is the initial state, which must be for the same measure (and therefore the
+ * same class) and must not change afterwards.
  */
 export function measurementOf(
   measure: Measure,
@@ -136,7 +136,7 @@ class FirstOrLastTime extends ScalarMeasure implements Measurement {
     const times = batch.times()
     const timeAt = (n: number) => batch.base + (times[indexAt(selection, n)] as number)
     const size = sizeOf(selection)
-    // Times are sorted only within each name.
+    // Times are only sorted within each name.
     if (batch.names) for (let n = 0; n < size; n++) this.#add(group, timeAt(n))
     else this.#add(group, timeAt(this.which === "first" ? 0 : size - 1))
   }
@@ -158,9 +158,7 @@ class FirstOrLastTime extends ScalarMeasure implements Measurement {
   }
 }
 
-/**
- * Counts how often each value occurs in each group. By default, the measure is the number of distinct values.
- */
+/** Counts how often each value occurs in each group. By default, the measure is the number of distinct values. */
 abstract class CounterMeasure<Counted> extends LazyMeasure<Counter<Counted>> implements Measurement {
   constructor(
     private readonly bytesOf: (value: Counted) => number,
@@ -191,7 +189,7 @@ abstract class CounterMeasure<Counted> extends LazyMeasure<Counter<Counted>> imp
   }
 }
 
-/** Counts distinct event names. All events of a batch have the same name, unless it has a column of names. */
+/** Counts distinct event names. All events of a batch have the same name unless the batch has a column of names. */
 class DistinctNames extends CounterMeasure<string> {
   override count(group: number, name: string, events: number): void {
     this.own(group).add(name, events)
@@ -212,7 +210,7 @@ class DistinctNames extends CounterMeasure<string> {
   }
 }
 
-/** Counts distinct paths. Paths repeat, so each code is looked up once. */
+/** Counts distinct paths. Paths repeat, so each code is looked up only once. */
 class DistinctPaths extends CounterMeasure<string> {
   override addAll(group: number, batch: Batch, selection: Selection): void {
     const column = batch.column("path")

@@ -8,31 +8,36 @@ import { intersect, type Selection, timeRange } from "../structures/selection.ts
 /** An aggregate of events. Aggregates of disjoint events can be merged. */
 export interface Mergeable<Self> {
   add(batch: Batch, selection: Selection): void
-  /** Adds another aggregate of the same kind in steps of a few ms. The other aggregate must not change any more. */
+  /**
+   * Merges another aggregate of the same kind, in steps of a few ms. The other aggregate must not change afterwards.
+   */
   merge(other: Self): Generator<void, void>
-  /** Reduces memory use. After that, it can only be merged into other aggregates. */
+  /** Reduces memory use. Afterwards, it can only be merged into other aggregates. */
   pack(): void
 }
 
-/** Unix ms, `to` exclusive. */
+/** A range in Unix ms. `to` is exclusive. */
 export interface TimeRange {
   from: number
   to: number
 }
 
-/** How a query aggregates events. */
+/** Defines how a query aggregates events. */
 export interface Aggregation<Aggregate extends Mergeable<Aggregate>, Range extends TimeRange> {
-  /** Identifies what is aggregated, without the time range. Undefined: the aggregate must not be cached. */
+  /** Identifies what is aggregated, apart from the time range. Undefined if the aggregate must not be cached. */
   keyOf(range: Range): string | undefined
-  /** Returns a new aggregate. `base`: its initial contents, which must not change afterwards. */
+  /** Returns a new aggregate. `base` contains its initial contents, and must not change afterwards. */
   empty(range: Range, budget: MemoryBudget, base?: Aggregate): Aggregate
-  /** Adds the counts that the index stores for a block. Returns false, and adds nothing, if the columns are needed. */
+  /**
+   * Adds the counts that the index stores for a block. If the columns are needed instead, returns false and adds
+   * nothing.
+   */
   addCounts(aggregate: Aggregate, entry: Entry, range: Range): boolean
-  /** True if the slices of a UTC day within the range can be added as one batch: see `JoinedBatch`. */
+  /** Returns true if the slices of a UTC day within the range can be added as one batch (see `JoinedBatch`). */
   joins(range: Range, day: number): boolean
   /**
-   * Called after the events of each sealed day were added, and after all unsealed events (`day` is undefined), for
-   * aggregates that combine several events.
+   * For aggregates that combine several events. Called once all events of a sealed day have been added, and again after
+   * all unsealed events (with `day` undefined).
    */
   finish?(aggregate: Aggregate, day: number | undefined): Generator<void, void>
 }
@@ -40,22 +45,25 @@ export interface Aggregation<Aggregate extends Mergeable<Aggregate>, Range exten
 /** The part of a snapshot that is aggregated. */
 export type AggregateSource = Pick<Snapshot, "cache" | "days" | "span" | "open" | "join" | "usedCache">
 
-/** Turns the aggregate of a range into a result. */
+/** Converts the aggregate of a range to a result. */
 export interface Finalizer<Aggregate, Result> {
-  /** Distinguishes the results of one aggregate. */
+  /** Distinguishes different results of the same aggregate. */
   key: string
   /** Runs in steps of a few ms. */
   finalize(aggregate: Aggregate): Generator<void, Result>
-  /** Memory of the result. */
+  /** Returns the memory that the result takes, in bytes. */
   bytesOf(result: Result): number
 }
 
-/** ms. Only ranges whose bounds are multiples of it are cached: others are unlikely to be queried again. */
+/**
+ * In ms. Only ranges that start and end at multiples of this value are cached. Other ranges are unlikely to be queried
+ * again.
+ */
 export const gridMs = 900_000
-/** Maximum days of a range that is aggregated in one piece. */
+/** Ranges of up to this many days are aggregated in one piece. */
 const maxUnsplitDays = 2
 
-/** A batch of unsealed rows and its selected events; undefined: the rows have not been read yet. */
+/** A batch of unsealed rows and the selected events in it. Undefined if the rows have not been read yet. */
 interface UnsealedEntry {
   entry: Entry
   selection: Selection | undefined
@@ -65,11 +73,11 @@ interface UnsealedEntry {
 interface CumulativeAggregate<Aggregate> {
   /** The aggregate of all intervals except the last. */
   earlier: Aggregate
-  /** Memory of `earlier`. */
+  /** Memory of `earlier`, in bytes. */
   bytes: number
-  /** State of the blocks of `all`. */
+  /** State of the blocks in `all`. */
   state: string
-  /** `earlier` and the last interval. */
+  /** The aggregate of `earlier` and the last interval. */
   all: Aggregate
 }
 
@@ -100,7 +108,7 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
     this.#names = matcher.names && new Set(matcher.names)
   }
 
-  /** The finalized aggregate of a range; undefined if its days have no events. */
+  /** Returns the finalized aggregate of a range, or undefined if its days have no events. */
   *compute<Result>(
     range: Range,
     finalizer: Finalizer<Aggregate, Result>,
@@ -127,7 +135,7 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
     return yield* finalize(yield* steps)
   }
 
-  /** True if some events of the range are in rows, not in blocks. */
+  /** True if some events in the range are not in blocks yet. */
   hasUnsealedEvents(range: TimeRange): boolean {
     return this.#daysIn(range).some(
       (day) =>
@@ -149,7 +157,7 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
     )
   }
 
-  /** The matching unsealed events of a day whose rows are in memory. */
+  /** Returns the matching unsealed events of a day. The rows of the day must be in memory. */
   #unsealedOf(day: Day): UnsealedEntry[] {
     let unsealed = this.#unsealed.get(day)
     if (!unsealed) {
@@ -185,8 +193,8 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
   }
 
   /**
-   * Aggregates blocks only. The result is an immutable base to which unsealed events are added, so it is cached even if
-   * the range is short.
+   * Aggregates blocks only. The result is an immutable base to which unsealed events are added, so it is cached even
+   * for short ranges.
    */
   #base(range: Range, budget: MemoryBudget): Generator<void, Aggregate> {
     const cut = this.#gridCutOf(range)
@@ -197,7 +205,7 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
       : this.#cachedInRange("base", range, budget, (childBudget) => this.#scan(range, childBudget))
   }
 
-  /** Aggregates blocks only. For a short range, only the final result is cached, not the aggregate. */
+  /** Aggregates blocks only. For short ranges, only the final result is cached, not the aggregate. */
   #sealed(range: Range, budget: MemoryBudget): Generator<void, Aggregate> {
     if (this.#gridCutOf(range) !== undefined) return this.#base(range, budget)
     const intervals = this.#intervalsOf(range)
@@ -209,7 +217,8 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
   }
 
   /**
-   * The last grid time in a range that ends off the grid, such as at the current time, or at the same time a day ago.
+   * Returns the last multiple of `gridMs` in a range that does not end at one, for example because it ends now or at
+   * this time yesterday.
    */
   #gridCutOf(range: Range): number | undefined {
     const { from, to } = range
@@ -219,7 +228,7 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
 
   *#untilCut(range: Range, cut: number, budget: MemoryBudget): Generator<void, Aggregate> {
     const until = { ...range, to: cut }
-    // The name does not contain the cut, so the entry for the next cut soon replaces this entry.
+    // The name does not contain the cut, so the entry is soon replaced by the one for the next cut.
     const name = `until ${range.from} ${this.aggregation.keyOf(range)}`
     const earlier = yield* this.#cached(name, `${cut} ${this.#stateOf(until)}`, budget, (childBudget) => {
       const intervals = this.#intervalsOf(until)
@@ -302,7 +311,7 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
     return aggregate
   }
 
-  /** Like `#cached`, but does not cache the value if the range cannot be cached. */
+  /** Like `#cached`, but skips the cache if the range cannot be cached. */
   *#cachedInRange<Value>(
     what: string,
     range: Range,
@@ -323,8 +332,8 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
   }
 
   /**
-   * Returns a value from the cache, or computes and caches it. Its memory is charged to the query only if the cache
-   * does not store it.
+   * Returns a cached value, or computes and caches it. The query is charged for its memory only if the cache does not
+   * store it.
    */
   *#cached<Value>(
     name: string,
@@ -350,14 +359,14 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
     return `${what} ${range.from} ${range.to} ${this.aggregation.keyOf(range)}`
   }
 
-  /** Changes with the blocks of the range. */
+  /** Identifies the current blocks of the range. */
   #stateOf(range: TimeRange): string {
     return this.#daysIn(range)
       .map(({ state }) => state)
       .join("")
   }
 
-  /** The dyadic intervals of a range, in order; the range itself if it is short or cannot be cached. */
+  /** Splits a range into dyadic intervals, in order. Returns the range itself if it is short or cannot be cached. */
   #intervalsOf(range: Range): Range[] {
     const { from, to } = range
     const { oldest, newest } = this.snapshot.span
@@ -388,12 +397,12 @@ function isOnGrid({ from, to }: TimeRange): boolean {
   return from % gridMs === 0 && to % gridMs === 0
 }
 
-/** The part of a selection in a time range. */
+/** Returns the part of a selection that is in a time range. */
 function inRange(batch: Batch, selection: Selection, { from, to }: TimeRange): Selection | undefined {
   return intersect(selection, timeRange(batch, from, to))
 }
 
-/** Groups entries whose slices are adjacent in a block. */
+/** Groups entries whose slices are adjacent in the same block. */
 function adjacentSlices(entries: readonly Entry[]): Entry[][] {
   const runs: Entry[][] = []
   for (const blockEntries of Map.groupBy(entries, ({ slice }) => slice?.block).values()) {

@@ -21,7 +21,7 @@ const shares = { p50: 0.5, p75: 0.75, p90: 0.9, p95: 0.95, p99: 0.99 } as const
 type PercentileMeasure = keyof typeof shares
 type TotalMeasure = Exclude<PropertyMeasure, PercentileMeasure>
 
-/** Creates the state of a measure of a property. `base`: as in `measurementOf`. */
+/** Creates the state of a property measure. For `base`, see `measurementOf`. */
 export function propertyMeasurementOf(
   { what, of }: { what: PropertyMeasure; of: Property },
   numbers: NumberDictionaries,
@@ -80,7 +80,9 @@ class Percentile extends LazyMeasure<NumberCounts> implements Measurement {
     }
   }
 
-  /** Reserves the memory of the whole dictionary: the other aggregates that share it can be evicted from the cache. */
+  /**
+   * Reserves memory for the whole dictionary, because the other aggregates that share it can be evicted from the cache.
+   */
   #reserveDictionary(): void {
     const { bytes } = this.#dictionary
     this.budget.reserve(bytes - this.#dictionaryBytes)
@@ -104,7 +106,7 @@ class Percentile extends LazyMeasure<NumberCounts> implements Measurement {
   }
 }
 
-/** Positions in the state of a group. `lost` is the rounding error of `sum`. */
+/** Indexes into the state of a group. `lost` is the rounding error of `sum`. */
 const [count, sum, lost, min, max] = [0, 1, 2, 3, 4]
 const width = 5
 
@@ -172,7 +174,7 @@ class Totals implements Measurement {
     this.#combine(group, times, total, rest, least, most)
   }
 
-  /** Sums with compensation (Neumaier), so that the result does not depend on the order of the values. */
+  /** Adds with compensation (Neumaier), so that the order of values does not affect the result. */
   #combine(group: number, times: number, term: number, termLost: number, least: number, most: number): void {
     const state = this.#state
     const at = group * width
@@ -207,11 +209,11 @@ class Totals implements Measurement {
 }
 
 /**
- * Computes the state of `Totals` for numbers that rarely repeat. `codes`: of the events from `first` on. `at`: the
- * positions of the events; undefined: all.
+ * Computes the state of `Totals` for numbers that rarely repeat. `codes` contains the codes of the events from `first`
+ * on, and `at` the positions of the events (undefined: all events).
  */
 function totalsOf(numbers: Float64Array, codes: Uint32Array, first: number, at: Uint32Array | undefined) {
-  // Declared separately: if array destructuring declares the doubles, the loop takes four times as long.
+  // Declared separately: with array destructuring, the loop takes four times as long.
   let times = 0
   let total = 0
   let rest = 0
@@ -224,7 +226,7 @@ function totalsOf(numbers: Float64Array, codes: Uint32Array, first: number, at: 
     const number = numbers[code - 1] as number
     const after = total + number
     const added = after - total
-    // The rounding error without a branch (Knuth), twice as fast as comparing which of both is larger.
+    // Branchless computation of the rounding error (Knuth), twice as fast as comparing the two numbers.
     rest += total - (after - added) + (number - added)
     total = after
     times++

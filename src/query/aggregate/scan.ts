@@ -10,7 +10,7 @@ import { GroupRows } from "./group-rows.ts"
 import { GroupTable, type GroupTableSpec, RowLocators } from "./group-table.ts"
 import { type Aggregation, type Finalizer, PartialAggregates, type TimeRange } from "./partial-aggregates.ts"
 
-/** Aggregates all groups that have events. Holds only one chunk of time in memory. */
+/** Aggregates all groups that have events. Only holds one chunk of time in memory. */
 export function* scanGroups(
   query: GroupsQuery,
   buckets: Bucket[],
@@ -54,7 +54,7 @@ interface Chunk extends TimeRange {
   buckets: Bucket[]
 }
 
-/** Groups buckets of the same UTC day into a chunk. A bucket with events in rows becomes a separate chunk. */
+/** Combines the buckets of one UTC day into a chunk. A bucket with events in rows becomes a chunk of its own. */
 function* chunksOf(buckets: readonly Bucket[], hasRows: (bucket: Bucket) => boolean): Generator<Chunk> {
   let chunk: Chunk | undefined
   for (const [index, bucket] of buckets.entries()) {
@@ -78,11 +78,11 @@ class GroupAggregation implements Aggregation<GroupTable, Chunk> {
   readonly #key: string | undefined
   readonly #calendar: string
   readonly #spec: GroupTableSpec
-  /** True if the query needs only counts by fields of batches, which blocks store outside their columns. */
+  /** True if the query only needs counts by fields of batches. Blocks store these counts outside their columns. */
   readonly #areCounts: boolean
   /**
-   * True if slices can be added together. When grouping by name, this pays off only if a filter leaves few events in
-   * each slice: otherwise, adding all events of a slice to one group is faster.
+   * True if slices can be added together. When grouping by name, this only pays off if a filter leaves few events in
+   * each slice. Otherwise, it is faster to add all events of a slice to one group.
    */
   readonly #joins: boolean
 
@@ -94,7 +94,7 @@ class GroupAggregation implements Aggregation<GroupTable, Chunk> {
     budget: MemoryBudget,
   ) {
     const { websites, filters, crawlers, kinds } = scope
-    // The texts of ids are looked up at the end, so results with ids are not cached.
+    // The texts of ids are not looked up until the end, so results with ids are not cached.
     const hasIds = by.some((dimension) => kindOf[dimension])
     this.#key = hasIds ? undefined : JSON.stringify({ websites, filters, crawlers, kinds, by, measures })
     this.#calendar = `${granularity} ${scope.zone}`
@@ -110,7 +110,7 @@ class GroupAggregation implements Aggregation<GroupTable, Chunk> {
       !this.#areCounts && !hasIds && !by.includes("kind") && (perEvent || !by.includes("event_name"))
   }
 
-  /** A chunk of a single bucket has the same counts for any granularity and time zone. */
+  /** The counts of a single bucket do not depend on granularity or time zone. */
   keyOf({ buckets }: Chunk): string | undefined {
     return this.#key && (buckets.length > 1 ? `${this.#calendar} ${this.#key}` : this.#key)
   }

@@ -1,25 +1,25 @@
 import { RequestError } from "../../errors.ts"
 
-/** Limits of the queue, in requests unless noted otherwise. */
+/** Limits of the queue. Counted in requests unless noted otherwise. */
 export interface QueueLimits {
-  /** Maximum running requests. */
+  /** Maximum number of running requests. */
   running: number
   runningPerCaller: number
-  /** Maximum running requests with share links, for all links together: anyone can have a link. */
+  /** Maximum number of running requests across all share links, because anyone can have a link. */
   runningShared: number
-  /** Maximum waiting requests. */
+  /** Maximum number of waiting requests. */
   waiting: number
   waitingPerCaller: number
-  /** Maximum bytes of memory that all waiting requests take. */
+  /** Maximum memory for all waiting requests, in bytes. */
   waitingBytes: number
-  /** Maximum ms that a request waits before it is rejected. */
+  /** How long a request waits before it is rejected, in ms. */
   maxWait: number
 }
 
 /**
- * One thread executes all queries, so more parallel requests would not be faster: six keep it busy while clients read
- * their responses. A dashboard page sends up to ten requests at the same time. An office with one address and one share
- * link can have several dashboard pages open.
+ * A single thread executes all queries, so more parallel requests would not be faster. Six keep the thread busy while
+ * clients read their responses. A dashboard page sends up to ten requests at once. An office with one address and one
+ * share link can have several dashboard pages open.
  */
 export const defaultQueueLimits: QueueLimits = {
   running: 6,
@@ -33,7 +33,7 @@ export const defaultQueueLimits: QueueLimits = {
 
 /** The sender of a request. */
 export interface Client {
-  /** Identifies the caller: a key, a login session, or a share link with an address. */
+  /** Identifies the caller by key, login session, or share link and address. */
   name: string
   /** True if the request uses a share link. */
   isShared: boolean
@@ -44,12 +44,12 @@ interface WaitingRequest extends Client {
   start: () => void
 }
 
-/** Seconds: the Retry-After of a rejected request. */
+/** The Retry-After of a rejected request, in seconds. */
 const retryAfter = 2
 
-/** Limits how many requests with queries run at the same time, and serves callers round-robin. */
+/** Limits how many requests with queries run at once, and serves callers round-robin. */
 export class CallerQueue {
-  /** Waiting requests by caller; the next caller is first. */
+  /** Waiting requests by caller. The first entry is the next caller. */
   readonly #waiting = new Map<string, WaitingRequest[]>()
   /** Running requests by caller. */
   readonly #running = new Map<string, number>()
@@ -61,9 +61,9 @@ export class CallerQueue {
   constructor(private readonly limits: QueueLimits) {}
 
   /**
-   * Runs `task` as soon as a slot is free. `bytes`: memory of the request while it waits. Throws `rate_limited` if this
-   * caller has too many requests waiting, `queries_full` if the queue is full or the wait is too long, and the reason
-   * of the signal when it is aborted.
+   * Runs `task` as soon as a slot is free. `bytes` is the memory that the request takes while it waits. Throws
+   * `rate_limited` if this caller has too many waiting requests, `queries_full` if the queue is full or the wait is too
+   * long, or the reason of the signal if it is aborted.
    */
   async run<Result>(
     client: Client,
@@ -86,7 +86,7 @@ export class CallerQueue {
     const { waiting, waitingPerCaller, waitingBytes, maxWait } = this.limits
     const waitingOfCaller = this.#waiting.get(name) ?? []
     if (waitingOfCaller.length >= waitingPerCaller) {
-      const detail = `${waitingPerCaller} of your queries are already waiting: send fewer at the same time, or put several parameters into one request`
+      const detail = `${waitingPerCaller} of your queries are already waiting: send fewer at a time, or combine several parameters in one request`
       throw new RequestError("rate_limited", { retryAfter, detail })
     }
     if (this.#waitingTotal >= waiting || this.#waitingBytes + bytes > waitingBytes) {
@@ -146,7 +146,7 @@ export class CallerQueue {
       next.start()
       const rest = this.#waiting.get(caller)
       if (!rest) return
-      // The caller goes to the back of the queue.
+      // Moves the caller to the back of the queue.
       this.#waiting.delete(caller)
       this.#waiting.set(caller, rest)
       return

@@ -13,27 +13,33 @@ import type { QueryFailure, RenderedRows, ResponseLimits, WorkerMessage, WorkerR
 /** Set by src/build.ts. */
 declare const BUILD_COMMIT: string | undefined
 
-/** A binary bundles all code into one file at the repository's root, and names a worker by its source path. */
+/**
+ * A compiled binary bundles all code into one file at the root of the repository, and refers to a worker by its source
+ * path.
+ */
 const workerFile =
   typeof BUILD_COMMIT === "string" ? "./src/query-api/worker.ts" : "../../query-api/worker.ts"
 
-/** ms from the start to the first search for unused dictionary ids; later searches run once a day. */
+/** Time from startup to the first search for unused dictionary ids, in ms. Later searches run once a day. */
 const firstCollection = 3_600_000
-/** ms between two sealed batches while more rows are waiting, so that queries and commits can run. */
+/** Pause between sealed batches while more rows are waiting, in ms. Lets queries and commits run. */
 const sealPause = 20
-/** ms until sealing is retried after a failure such as a full disk. */
+/** Delay before sealing is retried after a failure such as a full disk, in ms. */
 const sealRetry = 30_000
-/** ms until a failed query thread is restarted. */
+/** Delay before a failed query thread is restarted, in ms. */
 const restartDelay = 1_000
-/** ms by which a running query can delay the shutdown. */
+/** How long a running query can delay the shutdown, in ms. */
 const closeTimeout = 2_000
 
 /**
- * Executes queries. Every promise rejects with the reason of the signal when it is aborted, and with an error if the
- * query thread fails. `caller`: the name of a `Client`.
+ * Executes queries. Every promise rejects with the reason of the signal if it is aborted, and with an error if the
+ * query thread fails. `caller` is the name of a `Client`.
  */
 export interface QueryEngine<Spec> {
-  /** Runs `task`, which executes and renders queries in sequence, as soon as the queue allows it: see `CallerQueue`. */
+  /**
+   * Runs `task`, which executes and renders queries one after another, as soon as the queue allows it (see
+   * `CallerQueue`).
+   */
   admit<Result>(
     client: Client,
     bytes: number,
@@ -48,26 +54,26 @@ export interface QueryEngine<Spec> {
   ): Promise<{ result: ResultOf<Q>; statistics: QueryStatistics }>
   /** Also rejects with OutOfMemoryBudgetError, and with a RequestError `invalid_shape` or `events_removed`. */
   render(spec: Spec, limits: ResponseLimits, caller: string, signal: AbortSignal): Promise<RenderedResponse>
-  /** Maximum bytes of JSON in the response to one request. */
+  /** Maximum size of the JSON in the response to one request, in bytes. */
   readonly responseBytes: number
 }
 
 export interface RenderedResponse extends RenderedRows {
-  /** Time spent in the query thread, including waiting. */
+  /** Time spent in the query thread, including waiting, in ms. */
   ms: number
-  /** Call it with the number of bytes that were sent or dropped; until then they count as used memory. */
+  /** Must be called with the number of bytes that were sent or dropped. Until then, they count as used memory. */
   release: (bytes: number) => void
 }
 
 export interface EngineOptions {
   path: string
-  /** Bytes. One query gets at most half of them; caches use what queries leave. */
+  /** Memory for queries in bytes. One query gets at most half. Caches use what queries leave. */
   memory: number
-  /** Starts the thread with the first query. By default, it starts immediately. */
+  /** Starts the thread with the first query instead of immediately. */
   startsOnDemand?: boolean | undefined
   /** Unix ms */
   now: () => number
-  /** ms of a monotonic clock. */
+  /** Returns the ms of a monotonic clock. */
   elapsed: () => number
   onFault: (error: unknown) => void
 }
@@ -78,22 +84,23 @@ interface PendingRequest {
 }
 
 /**
- * Maximum size of a response. Responses are held in memory until they are sent, a few more than six at a time. The
- * limit is this share of the memory, but at most the maximum, and with little memory at least the minimum.
+ * Maximum size of a response. Responses stay in memory until they are sent, slightly more than six at a time. The limit
+ * is this share of the memory, but never more than the maximum, and never less than the minimum even if memory is
+ * scarce.
  */
 const responseShare = 1 / 16
 const minResponse = { bytes: 16_777_216, share: 1 / 4 }
 const maxResponse = 33_554_432
 
 /**
- * Executes queries in a separate thread. That thread also seals blocks; the main thread stores them between its
+ * Executes queries in a separate thread. The same thread builds sealed blocks, which the main thread stores between its
  * commits.
  */
 export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
   readonly responseBytes: number
   /**
-   * Resolves when the thread has opened the database, or has failed once. Accept connections only afterwards: the
-   * runtime ends the process if a starting thread cannot get a file descriptor.
+   * Resolves when the thread has opened the database or has failed once. Do not accept connections before: the runtime
+   * ends the process if a starting thread cannot get a file descriptor.
    */
   readonly opened: Promise<void>
   readonly #setOpened: () => void
@@ -104,13 +111,13 @@ export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
   #nextId = 1
   #timer: Timer | undefined
   #closing: (() => void) | undefined
-  /** Start of the last maintenance round, in ms of the monotonic clock. */
+  /** Start of the last maintenance run, in ms of the monotonic clock. */
   #maintainedAt: number
   #isMaintaining = false
-  /** Next search for unused dictionary ids, in ms of the monotonic clock. */
+  /** Time of the next search for unused dictionary ids, in ms of the monotonic clock. */
   #collectAt: number
   #isSealing = false
-  /** The timer can end early if there are many rows to seal. */
+  /** True if the timer can end early when there are many rows to seal. */
   #isWaitingForRows = false
 
   constructor(
@@ -143,7 +150,7 @@ export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
     this.#post({ type: "open", path: this.options.path, memory: this.options.memory })
   }
 
-  /** Also rejects all pending requests, because a failed thread does not respond to them. */
+  /** Restarts the thread, and rejects all pending requests, because a failed thread does not respond to them. */
   #restartWorker(error: Error): void {
     if (this.#closing) return
     clearTimeout(this.#timer)
@@ -177,7 +184,7 @@ export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
     if (message.type !== "result") throw new Error("the query thread sent a message of the wrong type")
     const { result, statistics } = message.outcome
     const ms = this.options.elapsed() - startedAt
-    // The message has the id of this query, so the result is of the same kind.
+    // The message has the ID of this query, so its result has the right type.
     return { result: result as ResultOf<Q>, statistics: { ...statistics, ms } }
   }
 
@@ -192,13 +199,13 @@ export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
     const message = await this.#send((id) => ({ type: "render", id, caller, spec, limits }), signal)
     if (message.type !== "rendered") throw new Error("the query thread sent a message of the wrong type")
     const release = (bytes: number) => {
-      // The memory of a failed thread has already been freed.
+      // A failed thread has already lost its memory.
       if (worker === this.#worker) this.#post({ type: "release", bytes })
     }
     return { ...message.rendered, ms: this.options.elapsed() - startedAt, release }
   }
 
-  /** Removes the abort listener when done: one signal serves all queries of a request, and of a stream. */
+  /** Removes the abort listener afterwards, because one signal serves all queries of a request or stream. */
   #send(
     requestOf: (id: number) => Extract<WorkerRequest<Spec>, { type: "execute" | "render" }>,
     signal: AbortSignal,
@@ -207,7 +214,7 @@ export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
       signal.throwIfAborted()
       if (!this.#isStarted) this.#startWorker()
       if (!this.#worker)
-        throw new Error("the query thread failed and restarts within a few seconds: run the query again")
+        throw new Error("the query thread failed and will restart within a few seconds: run the query again")
       const id = this.#nextId++
       const abort = () => {
         this.#pending.delete(id)
@@ -239,7 +246,7 @@ export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
       clearTimeout(this.#timer)
       this.#requestSeal()
     }
-    // Starts without a delay, so that a backlog is sealed before the first queries read it.
+    // Starts without delay, so that a backlog is sealed before the first queries have to read it.
     this.#scheduleSeal(0)
   }
 
@@ -269,7 +276,7 @@ export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
       this.#pending.delete(message.id)
       if (message.type === "failure") pending?.reject(errorOf(message))
       else if (pending) pending.resolve(message)
-      // The request was canceled while its response was on the way.
+      // The request was canceled while the response was on its way.
       else if (message.type === "rendered") this.#post({ type: "release", bytes: message.rendered.bytes })
     }
   }
@@ -281,7 +288,7 @@ export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
 
   #scheduleSeal(delay: number): void {
     if (this.#closing || !this.#worker) return
-    // After a failure, sealing waits, no matter how many rows there are.
+    // After a failure, sealing waits, however many rows there are.
     this.#isWaitingForRows = delay <= sealInterval
     this.#timer = setTimeout(
       () => this.#requestSeal(),
@@ -291,7 +298,7 @@ export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
 
   #requestSeal(): void {
     this.#isWaitingForRows = false
-    // Blocks need disk space. If it runs out, deletions come first.
+    // Blocks need disk space. When space runs out, deletions come first.
     if (this.store.unavailableReason()) {
       this.#scheduleSeal(sealRetry)
       return
@@ -314,7 +321,8 @@ export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
   }: Extract<WorkerMessage, { type: "sealed" }>): Promise<void> {
     if (this.#closing) return
     const { sealingLag } = this.store
-    // After the first report, `sealingLag` counts rows itself: the number in the message is from the start of the pass.
+    // `sealingLag` counts rows itself after the first report. The number in the message dates from the start of the
+    // pass.
     if (!sealingLag.isKnown || !batch) sealingLag.report(unsealed)
     if (failure !== undefined) this.options.onFault(new Error(failure))
     if (!batch) {

@@ -24,15 +24,15 @@ export interface QueryOutcome<Q extends Query> {
   statistics: Omit<QueryStatistics, "ms">
 }
 
-/** Default memory budget of one query in bytes, not including the columns that it reads. */
+/** Default memory budget of one query in bytes, not including the columns it reads. */
 export const defaultMemory = 268_435_456
-/** Maximum number of attempts at a query whose blocks are replaced while it runs. */
+/** Maximum number of attempts if blocks are replaced while a query runs. */
 const maxAttempts = 20
-const staleMessage = `events were deleted or moved to new blocks during each of ${maxAttempts} attempts at the query: run it again`
+const staleMessage = `events were deleted or moved to new blocks during all ${maxAttempts} attempts to run the query: run it again`
 
 /**
- * Executes a query in steps of a few ms. The caller cancels it by not resuming the generator. At the end, only the
- * memory of the result stays reserved. Throws OutOfMemoryBudgetError if the budget is too small.
+ * Executes a query in steps of a few ms. To cancel the query, stop resuming the generator. At the end, only the memory
+ * of the result is still reserved. Throws OutOfMemoryBudgetError if the budget is too small.
  */
 export function* executeQuery<Q extends Query>(
   reader: SnapshotReader,
@@ -56,7 +56,7 @@ export function* executeQuery<Q extends Query>(
   }
 }
 
-/** Executes a query without pauses. `memory`: bytes. */
+/** Executes a query without pauses. `memory` is in bytes. */
 export function executeQuerySync<Q extends Query>(db: Db, query: Q, memory = defaultMemory): QueryOutcome<Q> {
   return runToEnd(executeQuery(new SnapshotReader(db), query, new MemoryBudget(memory)))
 }
@@ -78,13 +78,13 @@ function* executeOnce<Q extends Query>(
     rowsRead > 0 && "rows",
   ].filter(Boolean)
   return {
-    // The result is of the kind of Q, which TypeScript cannot infer.
+    // The type of the result follows from Q, which TypeScript cannot infer.
     result: result as ResultOf<Q>,
     statistics: { source: sources.join("+") || "blocks", blockEvents, rows: rowsRead },
   }
 }
 
-/** The scope of the snapshot for a query: it can begin before the range of the query. */
+/** Returns the scope of the snapshot for a query, which can begin before the range of the query. */
 export function snapshotScope(query: Query): Scope {
   const { scope } = query
   if (query.kind === "traffic") return { ...scope, from: scope.from - sessionLookBack }
@@ -93,10 +93,10 @@ export function snapshotScope(query: Query): Scope {
   return { ...scope, from: Math.min(scope.from, previous.from), to: Math.max(scope.to, previous.to) }
 }
 
-/** Bytes of a list entry without its strings: an object with a few numbers. */
+/** Bytes of a list entry (an object with a few numbers) without its strings. */
 const entryBytes = 120
 
-/** Bytes of a result and of the rows that are created from it. Only its lists count. */
+/** Returns the bytes of a result and of the rows created from it. Only its lists are counted. */
 function bytesOf(result: QueryResults[keyof QueryResults]): number {
   if ("groups" in result)
     return result.groups.length * entryBytes * ("previous" in result && result.previous ? 4 : 3)
@@ -124,7 +124,7 @@ const reports: {
   ) => Generator<void, QueryResults[Kind]>
 } = { groups, values, events, funnel, retention, paths, reach, sessions, traffic, visitors }
 
-/** Runs a report, or returns the cached result of the same query on the same blocks. */
+/** Runs a report, or returns the cached result of the same query for the same blocks. */
 function* cachedReport(
   query: Query,
   snapshot: Snapshot,
@@ -145,7 +145,7 @@ function* cachedReport(
 }
 
 /**
- * True if the result depends only on the query and on events. Other reports cache parts of their results, or read the
+ * True if the result depends only on the query and the events. Other reports cache parts of their results, or read the
  * current links of ids.
  */
 function isCacheable(query: Query): boolean {
@@ -166,8 +166,8 @@ function runReport<Kind extends Query["kind"]>(
 }
 
 /**
- * Adds the linked ids to filters by profile. This makes them part of cache keys, because any call of /identify can
- * change them.
+ * Adds the linked ids to profile filters. This also makes them part of cache keys, which is needed because any call to
+ * /identify can change them.
  */
 function withLinkedIds<Q extends Query>(query: Q, snapshot: Snapshot): Q {
   const { scope } = query
@@ -186,7 +186,7 @@ function withLinkedIds<Q extends Query>(query: Q, snapshot: Snapshot): Q {
   }
 }
 
-/** Looks up the ids that the filters of a query name, before a matcher needs them. */
+/** Looks up the ids that a query's filters refer to, before a matcher needs them. */
 function* prepareIds(query: Query, snapshot: Snapshot): Generator<void, void> {
   for (const filter of filtersOf(query)) {
     const kind = kindOf[filter.field]

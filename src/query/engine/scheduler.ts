@@ -1,28 +1,30 @@
 import { type Memory, MemoryBudget, OutOfMemoryBudgetError } from "../structures/memory-budget.ts"
 
-/** ms for which a query or the sealer runs before the next task runs and messages are read. */
+/** How long a query or the sealer runs before the next task runs and messages are read, in ms. */
 const sliceMs = 15
 /**
- * ms of sealing per ms of queries: sealing gets a third of the time under any load, even if one step of a query takes
- * seconds.
+ * Time for sealing per time for queries. Sealing gets a third of the time under any load, even if a single step of a
+ * query takes seconds.
  */
 const sealingShare = 1 / 2
-/** Maximum ms of sealing that can be owed. Limits the effect of queries that ran while there was nothing to seal. */
+/**
+ * Maximum sealing time that can be owed, in ms. Limits the effect of queries that ran while there was nothing to seal.
+ */
 const maxOwedMs = 10_000
 /**
- * Share of the memory above which a preempted query counts as large, and above which a query keeps other queries of its
- * caller from starting.
+ * A preempted query counts as large above this share of the memory. A query above this share also keeps other queries
+ * of its caller from starting.
  */
 const largeShare = 1 / 8
-/** Maximum callers whose time is remembered. */
+/** Maximum number of callers whose time is remembered. */
 const maxCallers = 1_000
 
 /** A query that runs in steps of a few ms. */
 export interface Job {
   id: number
-  /** Callers get equal time, no matter how many queries each has and how long their steps take. */
+  /** Callers get equal time, regardless of how many queries they have and how long the steps take. */
   caller: string
-  /** Called again after a preemption: a query that gave its memory to an older one restarts. */
+  /** Called again after a preemption: a query that gave up its memory for an older query restarts. */
   start: (budget: MemoryBudget) => Generator<void, void>
   fail: (error: unknown) => void
 }
@@ -31,52 +33,55 @@ interface Task extends Job {
   /** Undefined before the first slice and after a preemption. */
   steps: Generator<void, void> | undefined
   budget: MemoryBudget
-  /** The query was preempted and needs much memory, so it does not fit beside another large query. */
+  /** True if the query was preempted and needs a lot of memory, so that it does not fit beside another large query. */
   isLarge: boolean
-  /** Bytes that must be free before the query restarts; 0: any amount. */
+  /** Bytes that must be free before the query restarts. 0: it can restart at any time. */
   bytesNeeded: number
-  /** Number of its last slice. */
+  /** The number of its last slice. */
   lastSlice: number
 }
 
-/** The current query must give its memory to older queries. */
+/** Thrown if the current query must give up its memory for older queries. */
 class PreemptedError extends Error {}
 
 /**
- * Runs queries and the sealer in time slices, within one memory limit. If memory is full, the largest query that is
- * younger than the current one is preempted, and restarts when there is room. Large preempted queries run one after
- * another: in parallel, they would preempt each other again, and each restart repeats all work. The oldest query is
- * never preempted, so one query always finishes. Without preemption, queries could wait for the memory of each other
- * forever.
+ * Runs queries and the sealer in time slices, within one memory limit. When memory is full, the largest query that is
+ * younger than the current one is preempted, and restarts when there is room. Large preempted queries run one at a
+ * time, because in parallel they would preempt each other again, and each restart repeats all work. The oldest query is
+ * never preempted, so at least one query always finishes. Without preemption, queries could wait for each other's
+ * memory forever.
  */
 export class TaskScheduler {
-  /** In order of arrival. */
+  /** Tasks in order of arrival. */
   readonly #tasks: Task[] = []
-  /** ms used by each caller. A caller without queries is moved up to `#timeOfLast`: it cannot save time for later. */
+  /**
+   * Time used by each caller, in ms. A caller without queries is moved up to `#timeOfLast`, so that it cannot save up
+   * time.
+   */
   readonly #timeOfCaller = new Map<string, number>()
-  /** ms used by the caller of the last slice when it was chosen: no waiting caller had used less. */
+  /** Time that the caller of the last slice had used when it was chosen, in ms. No waiting caller had used less. */
   #timeOfLast = 0
   readonly memory: SharedMemory
   #sealing: Generator<void, void> | undefined
   #current: Task | undefined
   #slice = 0
-  /** ms of sealing that are due before the next query. */
+  /** Sealing time due before the next query, in ms. */
   #owedMs = 0
   #isUrgent = false
-  /** ms that queries wait for the next sealing after the current one. */
+  /** How long queries wait for the next sealing task after the current one, in ms. */
   #storeWait = 0
-  /** Time until which queries wait for the next sealing; ms of `now`. */
+  /** Queries wait for the next sealing task until this time, in ms of `now`. */
   #heldUntil = Number.NEGATIVE_INFINITY
 
   constructor(
     private readonly options: {
-      /** Bytes of all queries and unsent responses. */
+      /** Memory for all queries and unsent responses, in bytes. */
       memory: number
-      /** Bytes. */
+      /** Memory for one query, in bytes. */
       memoryPerQuery: number
-      /** ms of a monotonic clock. */
+      /** Returns the ms of a monotonic clock. */
       now: () => number
-      /** Cleans up after each slice; the time is charged to the caller of the query. */
+      /** Cleans up after each slice. The time is charged to the caller of the query. */
       afterSlice?: () => void
     },
   ) {
@@ -102,9 +107,9 @@ export class TaskScheduler {
   }
 
   /**
-   * Starts sealing; only one sealing task runs at a time. `isUrgent`: queries wait for it, because it makes each of
-   * them faster. `storeWait`: ms that queries then wait for the next sealing task, while the result of this task is
-   * stored.
+   * Starts sealing. Only one sealing task can run at a time. `isUrgent`: queries wait until the task is done, because
+   * it makes them faster. `storeWait`: how many ms queries then wait for the next sealing task while the result of this
+   * one is stored.
    */
   startSealing(steps: Generator<void, void>, isUrgent = false, storeWait = 0): void {
     this.#sealing = steps
@@ -113,24 +118,24 @@ export class TaskScheduler {
     this.#heldUntil = Number.NEGATIVE_INFINITY
   }
 
-  /** Queries wait up to `ms` for the next sealing. */
+  /** Makes queries wait up to `ms` for the next sealing task. */
   holdQueries(ms: number): void {
     this.#heldUntil = this.options.now() + ms
   }
 
-  /** ms that queries still wait for the next sealing task. */
+  /** How much longer queries wait for the next sealing task, in ms. */
   get waitMs(): number {
     if (this.#sealing || this.#tasks.length === 0) return 0
     return Math.max(0, this.#heldUntil - this.options.now())
   }
 
-  /** Runs one slice of a query or of sealing. False if nothing can run. */
+  /** Runs one slice of a query or of sealing. Returns false if nothing can run. */
   runNext(): boolean {
     const { now, afterSlice } = this.options
     const startedAt = now()
     const slice = this.#runSlice()
     if (!slice) return false
-    // Called here, where no variable refers to a query that has ended, so that its memory can be collected.
+    // Called here because no variable refers to a query that has ended, so its memory can be collected.
     afterSlice?.()
     const ms = now() - startedAt
     if (slice.caller === undefined) {
@@ -144,7 +149,8 @@ export class TaskScheduler {
   }
 
   /**
-   * Returns the caller of the query that ran; its `caller` is undefined if sealing ran. Undefined if nothing can run.
+   * Returns the caller of the query that ran, with `caller` undefined if sealing ran. Returns undefined if nothing can
+   * run.
    */
   #runSlice(): { caller: string | undefined } | undefined {
     const task = this.#next()
@@ -164,7 +170,7 @@ export class TaskScheduler {
     return { caller }
   }
 
-  /** Returns the query that has waited longest, of the caller that has used the least time. */
+  /** Returns the longest-waiting query of the caller that has used the least time. */
   #next(): Task | undefined {
     const [oldest] = this.#tasks
     const oldestLarge = this.#tasks.find(({ isLarge }) => isLarge)
@@ -182,8 +188,8 @@ export class TaskScheduler {
   }
 
   /**
-   * True if a query of this caller holds much memory. Then no other query of the same caller starts: in parallel they
-   * would not finish earlier, but each would need memory for longer.
+   * True if a query of this caller holds a lot of memory. In that case, no other query of the same caller starts: in
+   * parallel, neither would finish earlier, but both would need memory for longer.
    */
   #holdsMuch(caller: string): boolean {
     const limit = this.options.memory * largeShare
@@ -207,7 +213,7 @@ export class TaskScheduler {
     }
   }
 
-  /** Returns true when the steps are done. */
+  /** Returns true once all steps are done. */
   #run(steps: Generator<void, void>): boolean {
     const { now } = this.options
     const end = now() + sliceMs
@@ -234,7 +240,7 @@ export class TaskScheduler {
   }
 
   /**
-   * Preempts the largest query that is younger than the current one and returns false, or returns true if the current
+   * Preempts the largest query that is younger than the current one and returns false. Returns true if the current
    * query can exceed the limit. Throws if the current query must wait.
    */
   #reclaim(bytes: number): boolean {
@@ -248,7 +254,7 @@ export class TaskScheduler {
       this.#preempt(largest)
       return false
     }
-    // The rest is held by unsent responses, which have their own limits.
+    // The remaining memory is held by unsent responses, which have their own limits.
     if (age === 0) return true
     current.bytesNeeded = current.budget.reserved + bytes
     if (current.bytesNeeded > this.options.memoryPerQuery) throw new OutOfMemoryBudgetError()
@@ -256,15 +262,15 @@ export class TaskScheduler {
   }
 }
 
-/** Bytes of all queries and unsent responses. */
+/** Memory of all queries and unsent responses, in bytes. */
 export class SharedMemory implements Memory {
   taken = 0
-  /** All bytes ever reserved, as an estimate of the garbage. */
+  /** Total bytes reserved since the start, used to estimate the amount of garbage. */
   totalReserved = 0
 
   constructor(
     private readonly size: number,
-    /** Called until there is room for `bytes`. Returns true if they can exceed the size. */
+    /** Called until there is room for `bytes`. Returns true if the reservation can exceed the limit. */
     private readonly reclaim: (bytes: number) => boolean,
   ) {}
 

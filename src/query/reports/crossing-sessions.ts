@@ -6,40 +6,38 @@ import type { Selection } from "../structures/selection.ts"
 
 /** Bytes of a list without its ids. */
 const listBytes = 120
-/**
- * Number of recent days that are compared for each query. The ids of all earlier days are cached together.
- */
+/** Number of recent days that are compared for each query. The ids of all earlier days are cached together. */
 const recentDays = 2
-/** The day number of a session that occurs on several days. */
+/** Marks a session that occurs on several days. Stored in place of a day number. */
 const several = 65_535
 /**
- * If more than one in this many ids crosses days, counting the crossing sessions separately takes longer than scanning
- * everything.
+ * If more than one in this many ids crosses days, it is faster to scan everything than to count crossing sessions
+ * separately.
  */
 const crossingShare = 4
 
-/** The ids of a day, and a string that identifies them. */
+/** The ids of a day, and a key that identifies them. */
 interface Ids {
   ids: Uint32Array
   key: string
 }
 
-/** Sessions by day. */
+/** The days on which sessions have events. */
 interface SessionDays {
-  /** By session id: 0, or the number of the day of its events, counted from 1, or `several`. */
+  /** By session id: the number of the only day with events, starting at 1, or `several`. 0 if there are none. */
   dayOf: Uint16Array
-  /** The ids of each day that also occur on another day. */
+  /** The ids of each day that also occur on other days. */
   crossing: Ids[]
 }
 
 const none: Ids = { ids: new Uint32Array(0), key: "" }
 
 /**
- * The days of a snapshot, and the sessions whose events are not all in blocks of one day. These sessions belong to no
- * day: their events are counted with the unsealed events.
+ * The days of a snapshot, and the sessions whose events are not all in blocks of a single day. Such sessions do not
+ * belong to any day, and their events are counted together with the unsealed events.
  */
 export class CrossingSessions {
-  /** The ids of these sessions, by day. */
+  /** The ids of these sessions by day. */
   readonly ids: ReadonlyMap<number, Uint32Array>
 
   private constructor(
@@ -51,7 +49,7 @@ export class CrossingSessions {
     this.ids = new Map([...byDay].map(([{ day }, { ids }]) => [day, ids]))
   }
 
-  /** Undefined if too many sessions cross days, or if the rows of a day are not in memory. */
+  /** Returns undefined if too many sessions cross days, or if the rows of a day are not in memory. */
   static *find(source: Snapshot, budget: MemoryBudget): Generator<void, CrossingSessions | undefined> {
     const { days, cache } = source
     if (cache.memory === 0 || days.length >= several) return undefined
@@ -62,7 +60,7 @@ export class CrossingSessions {
     return found && new CrossingSessions(source, name, found)
   }
 
-  /** The days without these sessions. `keyOf`: identifies what else is left out of a day. */
+  /** Returns the days without these sessions. `keyOf` identifies what else is excluded from a day. */
   days(keyOf: (day: number) => string): Day[] {
     const hasSeveralWebsites = this.source.scope.websites.length > 1
     return this.source.days.map((day): Day => {
@@ -73,7 +71,7 @@ export class CrossingSessions {
         day: day.day,
         state,
         exceedsMemory: false,
-        // Of two views in the same ms, the order determines which one is first.
+        // If two views are in the same ms, the order decides which of them is first.
         sealed: () => (hasSeveralWebsites ? day.sealed().toSorted(compareEntries) : day.sealed()),
         inRows: () => {
           rows ??= [...this.#sealedOf(day), ...day.inRows()].sort(compareEntries)
@@ -83,7 +81,7 @@ export class CrossingSessions {
     })
   }
 
-  /** The sealed events of the sessions that cross this day. */
+  /** Returns the sealed events on this day of sessions that cross days. */
   #sealedOf(day: Day): Entry[] {
     const { ids, key } = this.byDay.get(day) ?? none
     if (ids.length === 0) return []
@@ -102,7 +100,7 @@ export class CrossingSessions {
       return marked(batch.sessions(), marks)
     }
     return day.sealed().flatMap((entry) => {
-      // Blocks are opened for their sessions only, which does not count as reading their events.
+      // Blocks are opened only for their session ids, which does not count as reading events.
       const block = entry.open()
       const batch = block && events.matching(block as SealedBlock, () => select(block))
       return batch ? [{ ...entry, slice: undefined, batch, open: () => batch }] : []
@@ -110,14 +108,14 @@ export class CrossingSessions {
   }
 }
 
-/** The events whose ids are marked. */
+/** Selects the events whose ids are marked. */
 function marked(ids: Uint32Array, marks: Uint8Array): Selection | undefined {
   const at: number[] = []
   for (let index = 0; index < ids.length; index++) if (marks[ids[index] as number] === 1) at.push(index)
   return at.length > 0 ? { first: 0, end: ids.length, at: Uint32Array.from(at) } : undefined
 }
 
-/** The ids that occur on several days or in rows, by day. */
+/** Returns the ids that occur on several days or in rows, by day. */
 function* crossingIds(
   source: Snapshot,
   name: string,
@@ -132,7 +130,7 @@ function* crossingIds(
       const { dayOf } = sealed
       for (const id of batch.sessions()) {
         const number = dayOf[id] ?? 0
-        // A session of several days is among the crossing ones of each.
+        // A session that occurs on several days is already a crossing session of each of them.
         if (id !== 0 && number !== 0 && number !== several) added[number - 1]?.add(id)
       }
     }
@@ -149,8 +147,8 @@ function* crossingIds(
 }
 
 /**
- * The sessions in blocks of all days. Cached as a whole, because the queries of a request usually find the same blocks,
- * and without the recent days, whose blocks change.
+ * Returns the sessions in the blocks of all days. The result is cached as a whole, because the queries of a request
+ * usually see the same blocks. It is also cached without the recent days, whose blocks change.
  */
 function* sealedDays(
   source: Snapshot,
@@ -198,7 +196,7 @@ function withKey(ids: Uint32Array): Ids {
   return { ids, key: Bun.hash(new Uint8Array(ids.buffer, ids.byteOffset, ids.byteLength)).toString(36) }
 }
 
-/** The distinct session ids in blocks of a day. */
+/** Returns the distinct session ids in the blocks of a day. */
 function* idsOf(
   { cache }: Snapshot,
   day: Day,
@@ -230,7 +228,7 @@ function* idsOf(
   return list
 }
 
-/** `lists`: the session ids of the days, starting with the first day. */
+/** `lists` contains the session ids of each day, starting with the first day. */
 function* olderDays(
   { cache, days }: Snapshot,
   name: string,

@@ -5,19 +5,19 @@ import { columnOf, kindOf } from "../scan/matcher.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
 import type { ReportSource } from "./step.ts"
 
-/** Ids whose texts are looked up per step: about 20 ms. */
+/** Ids whose texts are looked up per step. A step takes about 20 ms. */
 const idsPerStep = 16_384
-/** More codes do not fit in memory. Two codes below this limit can be combined into one exact number. */
+/** More codes would not fit in memory. Below this limit, two codes can be combined into one exact number. */
 const maxCodes = 2 ** 26
-/** Bytes of a value in addition to its characters. */
+/** Bytes of a value besides its characters. */
 const valueBytes = 120
 
-/** Codes for the values of a dimension, the same in all batches; 0 for a missing value. */
+/** Maps the values of a dimension to codes that are the same in all batches. 0 is a missing value. */
 export class DimensionCodes {
   readonly texts: (string | null)[] = [null]
   readonly #codes = new Map<string | number, number>()
   readonly #locators: RowLocator[] = []
-  /** All slices of a block share their values. */
+  /** Keyed by values, which all slices of a block share. */
   readonly #ownCodes = new WeakMap<readonly Value[], Uint32Array>()
 
   constructor(
@@ -46,7 +46,7 @@ export class DimensionCodes {
     return codes
   }
 
-  /** Maps the codes of a block to the codes used here; 0 until a code occurs. */
+  /** Maps the codes of a block to the codes of this object. 0 for a code that has not occurred yet. */
   #ownCodesOf(values: readonly Value[]): Uint32Array {
     let ownCodes = this.#ownCodes.get(values)
     if (!ownCodes) {
@@ -95,7 +95,7 @@ export class DimensionCodes {
   }
 }
 
-/** Codes for pairs of codes; 0 for the pair of 0 and 0. */
+/** Assigns codes to pairs of codes. The pair of 0 and 0 has the code 0. */
 class PairCodes {
   readonly pairs: [left: number, right: number][] = [[0, 0]]
   /** Keyed by `left * maxCodes + right`. */
@@ -126,12 +126,15 @@ class PairCodes {
   }
 }
 
-/** Codes for combinations of values of several dimensions, the same in all batches; 0 if all values are missing. */
+/**
+ * Maps combinations of values of several dimensions to codes that are the same in all batches. 0 means that all values
+ * are missing.
+ */
 export class GroupCodes {
   readonly #parts: readonly DimensionCodes[]
-  /** The first entry combines the first two parts; each later one combines the previous result with the next part. */
+  /** The first entry combines the first two parts. Each later entry combines the previous result with the next part. */
   readonly #pairs: readonly PairCodes[]
-  /** The last batch and its codes: a report can request the same batch twice in a row. */
+  /** The last batch and its codes, because a report can request the same batch twice in a row. */
   #last: { batch: Batch; codes: Uint32Array } | undefined
 
   constructor(dimensions: readonly Dimension[], source: ReportSource, budget: MemoryBudget) {
@@ -155,7 +158,7 @@ export class GroupCodes {
     for (const part of this.#parts) yield* part.lookUp()
   }
 
-  /** The values of a code. */
+  /** Returns the values of a code. */
   valuesOf(code: number): (string | null)[] {
     const codes: number[] = []
     let left = code

@@ -7,13 +7,13 @@ import { kindOf, Matcher } from "../scan/matcher.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
 import { indexAt, sizeOf } from "../structures/selection.ts"
 
-/** Rows read in addition to the page before the scan falls back to blocks: about 2 ms. */
+/** Rows to read beyond the page before falling back to blocks. Takes about 2 ms. */
 const spareRows = 500
-/** Maximum `limit + offset` of a page that is read from the newest rows, in one step: about 20 ms. */
+/** Pages with a `limit + offset` of up to this value are read from the newest rows, in one step of about 20 ms. */
 const maxNewestRows = 1_000
-/** Bytes of an event in memory and in the response, without its properties. */
+/** Bytes of an event, in memory and in the response, without its properties. */
 const eventBytes = 500
-/** Bytes for each character of its properties. */
+/** Bytes per character of the properties. */
 const characterBytes = 4
 /** Bytes of a candidate. */
 const candidateBytes = 60
@@ -24,8 +24,8 @@ interface EventTime {
 }
 
 /**
- * A page of events, newest first. Blocks are used only to find the times on the page; the events themselves are read
- * from rows.
+ * Returns a page of events, newest first. Blocks are only used to find the times on the page. The events themselves are
+ * read from rows.
  */
 export function* events(
   query: EventsQuery,
@@ -40,7 +40,8 @@ export function* events(
   const reserve = ({ properties }: StoredEvent) =>
     budget.reserve(eventBytes + (properties?.length ?? 0) * characterBytes)
   if (!matcher.perEvent && needed <= maxNewestRows) {
-    // Name, kind, website and crawler are in the row itself or its type. A rare name is found faster in blocks, so the number of rows is limited.
+    // The name, kind, website and crawler flag are in the row itself or its type. Blocks find a rare name faster, so
+    // the number of rows is limited.
     const matches = (row: RowHead) => {
       const { name, kind } = snapshot.typeOf(row)
       return (
@@ -66,7 +67,7 @@ export function* events(
       const selection = batch && matcher.select(batch)
       if (!batch || !selection) continue
       const times = batch.times()
-      // One batch contributes at most the whole page, plus the events in the same ms as the last of these.
+      // At most, a batch contributes the whole page and the events in the same ms as the last event of the page.
       let taken = 0
       let last = -1
       for (let n = sizeOf(selection) - 1; n >= 0; n--) {
@@ -81,7 +82,7 @@ export function* events(
     }
     if (candidates.isComplete()) break
   }
-  // With a cursor, the page starts at a row id, not at an offset.
+  // With a cursor, the page starts at a row id instead of an offset.
   const { moments, passed } = candidates.newest(after ? 0 : offset)
   const idKinds = scope.filters.flatMap(({ field }): IdKind[] =>
     field === "profile" ? ["profiles", "visitors"] : [kindOf[field] ?? []].flat(),
@@ -106,10 +107,12 @@ function withWebsiteIds(events: readonly StoredEvent[], snapshot: Snapshot): Lis
   return events.map((event) => ({ ...event, websiteId: snapshot.websiteId(event.websiteRid) ?? null }))
 }
 
-/** The times of events that can be on the page. Days are added newest first. */
+/** The times of events that might be on the page. Days must be added newest first. */
 class CandidateTimes {
   readonly #all: EventTime[] = []
-  /** Number of candidates, not including events in the ms of the cursor, which can be on an earlier page. */
+  /**
+   * Number of candidates. Does not include events in the ms of the cursor, because they might be on an earlier page.
+   */
   #counted = 0
 
   constructor(
@@ -127,8 +130,8 @@ class CandidateTimes {
   }
 
   /**
-   * The distinct websites and times of the page, starting at the time of the event at `offset`. `passed`: the number of
-   * events after that time.
+   * Returns the distinct websites and times on the page, starting with the time of the event at `offset`. `passed` is
+   * the number of events after that time.
    */
   newest(offset: number): { moments: EventTime[]; passed: number } {
     const sorted = this.#all.sort((a, b) => b.ts - a.ts)

@@ -2,22 +2,22 @@ import type { Batch } from "../../columns/batch.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
 import type { Selection } from "../structures/selection.ts"
 
-// The entries of a funnel: which events of which unit match which steps. The funnel itself is in funnel.ts.
+// The entries of a funnel: which events of which unit match which steps. funnel.ts computes the funnel from them.
 
-/** Entries per chunk: 3 MB with their times. */
+/** Entries per chunk. A chunk takes 3 MB including times. */
 const chunkSize = 2 ** 18
-/** Masks are below this number: one bit for each of ten steps. */
+/** Exclusive upper bound of masks, which have one bit for each of up to ten steps. */
 export const maskRange = 1_024
 
-/** Which steps the events of a batch match, as bit masks, from `first` to `end` (exclusive). */
+/** Bit masks of the steps that the events of a batch match, from `first` to `end` (exclusive). */
 export interface StepMasks {
   first: number
   end: number
-  /** One per event, or the same for all. */
+  /** One mask per event, or a single mask that applies to all events. */
   masks: Uint16Array | number
 }
 
-/** Undefined if no event matches a step. */
+/** Returns undefined if no event matches a step. */
 export function stepMasksOf(batch: Batch, steps: readonly (Selection | undefined)[]): StepMasks | undefined {
   const matching = steps.flatMap((selection, step) => (selection ? [{ ...selection, bit: 1 << step }] : []))
   const [only, ...more] = matching
@@ -41,10 +41,10 @@ function addBit(masks: Uint16Array, { first, end, at }: Selection, bit: number):
   } else for (let index = first; index < end; index++) masks[index] = (masks[index] as number) | bit
 }
 
-/** Entries in the order of their units. The entries of unit n are at `ends[n - 1]` to `ends[n]` (exclusive). */
+/** Entries ordered by unit. The entries of unit n are at `ends[n - 1]` to `ends[n]` (exclusive). */
 export interface EntriesByUnit {
   ends: Uint32Array
-  /** ms after the start of the range, times `maskRange`, plus the mask. */
+  /** The ms since the start of the range, multiplied by `maskRange`, plus the mask. */
   keys: Float64Array
   /** Codes of `by`. */
   codes: Uint32Array | undefined
@@ -57,10 +57,10 @@ interface Chunk {
   codes: Uint32Array | undefined
 }
 
-/** Collects entries in the order of the scan, and then sorts them by unit with a counting sort. */
+/** Collects entries in the order of the scan, then sorts them by unit with a counting sort. */
 export class FunnelEntries {
   #chunks: Chunk[] = []
-  /** Entries of each unit. */
+  /** Number of entries of each unit. */
   readonly #counts: Uint32Array
 
   constructor(
@@ -89,7 +89,7 @@ export class FunnelEntries {
     count(this.#counts, chunk.units, before, chunk.count)
   }
 
-  /** The last chunk, or a new one if there is too little room in it. */
+  /** Returns the last chunk, or a new one if the last chunk does not have enough room. */
   #chunkFor(room: number): Chunk {
     const last = this.#chunks.at(-1)
     if (last && last.count + room <= last.units.length) return last
@@ -105,7 +105,7 @@ export class FunnelEntries {
     return chunk
   }
 
-  /** Call it only once: it frees the chunks as it reads them. */
+  /** Can only be called once, because it frees the chunks as it reads them. */
   *byUnit(): Generator<void, EntriesByUnit> {
     const ends = this.#counts
     let total = 0
@@ -127,7 +127,7 @@ export class FunnelEntries {
   }
 }
 
-// Each loop over all events is a separate function: small functions are compiled sooner and better.
+// Each loop over all events is in its own function, because small functions are compiled sooner and better.
 
 function addAll(
   chunk: Chunk,
@@ -194,7 +194,7 @@ function scatter(chunk: Chunk, next: Uint32Array, keys: Float64Array, codes: Uin
   }
 }
 
-/** Sorts a few entries that are already nearly sorted. */
+/** Sorts a short range of entries that are already nearly sorted. */
 export function insertionSort(
   keys: Float64Array,
   codes: Uint32Array | undefined,

@@ -19,7 +19,7 @@ import { type OrderedEvents, partitionUnits, ReceiptOrder } from "./receipt-orde
 import { type ReportSource, stepMatcher, visitBatches } from "./step.ts"
 import { type Units, unitsOf } from "./units.ts"
 
-/** Entries processed per step: about 20 ms. */
+/** Entries processed per step. A step takes about 20 ms. */
 const entriesPerStep = 500_000
 
 /**
@@ -52,7 +52,7 @@ export function* funnel(
 }
 
 /**
- * Adds the units that reached a step, or those whose best attempt ended there. `value`: adds only those under this
+ * Adds the units that reached a step, or those whose best attempt ended there. With `value`, only adds units under this
  * value of `by`.
  */
 export function* addUnitsAtStep(
@@ -81,9 +81,9 @@ interface FunnelInput {
 interface Attempt {
   /** Number of steps reached. */
   reached: number
-  /** The code of `by` at its first step. */
+  /** The code of `by` at the first step. */
   code: number
-  /** ms of each step reached. The array is reused for the next attempt. */
+  /** The time of each step reached, in ms. The array is reused for the next attempt. */
   times: Float64Array
 }
 
@@ -137,7 +137,7 @@ function* bestAttempts<Result>(
 interface AttemptFinderOptions {
   /** Number of steps of the funnel. */
   steps: number
-  /** ms */
+  /** In ms. */
   window: number
   byUnit: EntriesByUnit
   budget: MemoryBudget
@@ -146,12 +146,15 @@ interface AttemptFinderOptions {
 
 /** Processes the entries of one unit after another. */
 class AttemptFinder {
-  /** The times of the latest attempt at each step, `steps` numbers each, and the code of `by` at its first step. */
+  /**
+   * The latest attempt at each step: the times of its steps (`steps` numbers), and the code of `by` at its first step.
+   */
   readonly #attempts: Float64Array
   readonly #codes: Uint32Array
   readonly #best: Attempt
   /**
-   * Units with different entries in the same ms, which only the order of arrival can sort. They are not collected yet.
+   * Units that have different entries in the same ms. Only the order of arrival can sort these, so the units are not
+   * collected yet.
    */
   readonly ambiguous: number[] = []
   #nextUnit = 1
@@ -163,7 +166,7 @@ class AttemptFinder {
     this.#best = { reached: 0, code: 0, times: new Float64Array(steps) }
   }
 
-  /** Processes more units, with about this many entries in total. Returns false once all units are processed. */
+  /** Processes more units, with about this many entries in total. Returns false once all units have been processed. */
   processUnits(entries: number): boolean {
     const { ends, keys, codes } = this.options.byUnit
     let unit = this.#nextUnit
@@ -183,7 +186,7 @@ class AttemptFinder {
     return unit < ends.length
   }
 
-  /** Processes a unit whose labels are the masks. */
+  /** Processes a unit whose labels are masks. */
   processOrdered({ unit, times, labels, codes }: OrderedEvents): void {
     const keys = Float64Array.from(times, (time, index) => time * maskRange + (labels[index] as number))
     this.#process(unit, keys, this.options.byUnit.codes && Uint32Array.from(codes), 0, keys.length)
@@ -232,7 +235,7 @@ class AttemptFinder {
 
   #sort(first: number, end: number): void {
     const { keys, codes } = this.options.byUnit
-    // The scan goes by day and name, so few entries are far from their final index.
+    // The scan goes by day and name, so most entries are already close to their final index.
     if (end - first <= 32) insertionSort(keys, codes, first, end)
     else if (codes) sortBoth(keys, codes, first, end)
     else keys.subarray(first, end).sort()
@@ -241,7 +244,7 @@ class AttemptFinder {
 
 /** Counts the units at each step. */
 class StepCounts {
-  /** The units that reached each step, by code of `by`. */
+  /** Number of units at each step, by code of `by`. */
   readonly #units: Uint32Array
   readonly #durations: GroupMedians[]
   readonly #groupCount: number
@@ -286,7 +289,7 @@ class StepCounts {
   }
 }
 
-/** True if two of the sorted entries have the same ms but different masks or codes. */
+/** Returns true if two of the sorted entries have the same ms but different masks or codes. */
 function isAmbiguous(
   keys: Float64Array,
   codes: Uint32Array | undefined,

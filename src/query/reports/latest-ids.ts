@@ -15,10 +15,10 @@ import { addCohort } from "./retention.ts"
 import { type ReportSource, visitBatches } from "./step.ts"
 import { type Units, unitsOf, unitTexts } from "./units.ts"
 
-/** Maximum bytes of one row of the page. */
+/** Maximum bytes of a row on the page. */
 const rowBytes = 500
 
-/** The id of a listed unit, with an event in its latest ms. */
+/** The id of a listed unit, and an event in the unit's latest ms. */
 export interface ListedId extends RowLocator {
   text: string
 }
@@ -27,19 +27,19 @@ interface Page {
   /** The unit to list. */
   unit: Unit
   scope: Scope
-  /** Lists only the units that a report on the same unit counts. */
+  /** Only lists the units counted by a report on the same kind of unit. */
   of: ReportCount | undefined
   limit: number
   offset: number
 }
 
 /**
- * A page of all units with events, or of those that a report counts, ordered by their latest event, newest first; units
- * with the same ms are ordered by the text of their id. `add` is called for each event of each row on the page.
+ * Returns a page of all units that have events, or of those that a report counts, sorted by latest event, newest first.
+ * Units with the same ms are sorted by the text of their id. `add` is called for each event of each row on the page.
  *
- * The page is found in the newest days: the scan stops after the day on which it has found as many units as the page
- * needs. Memory: 4 bytes and two bits for each dictionary id, 28 bytes for each unit in those days, and the page; with
- * a report, also the memory of the report.
+ * The page is found in the newest days: the scan stops after the day on which it has found enough units for the page.
+ * Memory: 4 bytes and two bits per dictionary id, 28 bytes per unit in those days, and the page. With a report, also
+ * the memory of the report.
  */
 export function* listByLatestEvent<Row>(
   { unit, scope, of, limit, offset }: Page,
@@ -72,7 +72,7 @@ export function* listByLatestEvent<Row>(
   return { total: counted?.size ?? ids.total, rows: [...rows.values()] }
 }
 
-/** The dictionary ids of the units that a report counts. */
+/** Returns the dictionary ids of the units that a report counts. */
 function* countedUnits(
   of: ReportCount,
   units: Units,
@@ -89,16 +89,16 @@ function* countedUnits(
   return counted
 }
 
-/** Returns the query for a snapshot that can also contain other kinds of events. */
+/** Adapts a query to a snapshot that can also contain other kinds of events. */
 function withKindFilter<Q extends ReportCount["query"]>(query: Q): Q {
   const { scope } = query
   const kinds: Filter = { field: "kind", op: "in", value: [...scope.kinds] }
   return { ...query, scope: { ...scope, filters: [...scope.filters, kinds] } }
 }
 
-/** The distinct ids of all batches, and the positions in the latest batch of the ids on the page. */
+/** The distinct ids in all batches, and the positions in the latest batch of the ids on the page. */
 class ScannedIds {
-  /** Distinct ids. */
+  /** Number of distinct ids. */
   total = 0
   indexes = new Uint32Array(1_024)
   readonly #known: Bitset
@@ -108,11 +108,11 @@ class ScannedIds {
     this.#known = newBitset(dictionarySize)
     this.#page = newBitset(dictionarySize)
     addToBitset(this.#page, page, { first: 0, end: page.length, at: undefined })
-    // 0 is a missing id and is not counted.
+    // Id 0 stands for a missing id and is not counted.
     this.#known[0] = 1
   }
 
-  /** Returns the number of selected events that have an id on the page; `indexes` holds their positions. */
+  /** Returns the number of selected events whose id is on the page. `indexes` holds their positions. */
   scan(ids: Uint32Array, selection: Selection): number {
     const size = sizeOf(selection)
     if (this.indexes.length < size) this.indexes = new Uint32Array(size * 2)
@@ -128,12 +128,12 @@ class LatestEvents {
   times = new Float64Array(1_024)
   #names = new Uint32Array(1_024)
   #websites = new Int32Array(1_024)
-  /** Positions in the arrays by id, counted from 1. */
+  /** Index into the arrays for each id, starting at 1. */
   readonly #positions: Uint32Array
   readonly #texts: string[] = []
   readonly #codes = new Map<string, number>()
 
-  /** `counted`: ids that are not in this set are left out. */
+  /** Ids that are not in `counted` are skipped. */
   constructor(
     dictionarySize: number,
     private readonly counted: IdSet | undefined,
@@ -143,7 +143,7 @@ class LatestEvents {
     this.#positions = new Uint32Array(dictionarySize)
   }
 
-  /** `known`: number of ids with events on later days, which are not processed again. */
+  /** `known` is the number of ids with events on later days. They are not processed again. */
   add(batch: Batch, ids: Uint32Array, selection: Selection, known: number): void {
     const times = batch.times()
     const name = this.#codeOf(batch.name)
@@ -197,7 +197,7 @@ class LatestEvents {
     const size = this.ids.length
     if (this.count + more <= size) return
     const larger = Math.max(size * 2, this.count + more)
-    // 20 bytes per id here, and 8 while the page is selected.
+    // Each id takes 20 bytes here, and 8 while the page is selected.
     this.budget.reserve((larger - size) * 28)
     this.ids = copyInto(new Uint32Array(larger), this.ids)
     this.times = copyInto(new Float64Array(larger), this.times)
@@ -208,7 +208,7 @@ class LatestEvents {
 
 interface LatestInput {
   units: Units
-  /** Only these units. */
+  /** Only includes these units. */
   counted: IdSet | undefined
   matcher: Matcher
   source: ReportSource
@@ -216,7 +216,7 @@ interface LatestInput {
   enough: number
 }
 
-/** Returns at least `enough` ids, or all if there are fewer. Ids that are left out have only earlier events. */
+/** Returns at least `enough` ids, or all ids if there are fewer. All other ids only have earlier events. */
 function* findLatest({
   units,
   counted,
@@ -266,7 +266,7 @@ function* pageOf(
   }
   budget.reserve(candidates.length * rowBytes)
   const texts = yield* textsOf(candidates)
-  // An id that was deleted in the meantime has no text and is left out.
+  // An id that has been deleted in the meantime has no text, and is skipped.
   return candidates
     .flatMap((locator): ListedId[] => {
       const text = texts.get(locator.dictionaryId)
@@ -276,7 +276,7 @@ function* pageOf(
     .slice(offset - later, offset - later + limit)
 }
 
-/** An event of a batch. Its moment is computed on first use, because that requires a binary search. */
+/** An event of a batch. Its moment is computed on first use, because this takes a binary search. */
 export class EventRef {
   #moment: Moment | undefined
 
@@ -291,7 +291,7 @@ export class EventRef {
   }
 }
 
-/** The id of one kind, from the latest event of a row that has an id of this kind. */
+/** The id of one kind, taken from the latest event of a row that has such an id. */
 export class LatestId {
   locator: (RowLocator & { moment: Moment }) | undefined
 
@@ -311,7 +311,7 @@ export class LatestId {
     }
   }
 
-  /** The texts of the ids, in order; null if a row has no id. */
+  /** Returns the texts of the ids in order. Null for a row without an id. */
   static *texts(
     source: ReportSource,
     kind: IdKind,

@@ -6,24 +6,24 @@ import { forEachEvent, type Selection } from "../structures/selection.ts"
 import { isBounce, pageSeconds } from "./bounce.ts"
 
 /**
- * A traffic query also reads this many ms before its range, to find the first view of each session, and the session's
- * other views and events: a session that starts before midnight keeps its source on the next day. Nearly all sessions
- * are shorter.
+ * A traffic query also reads this many ms before its range, to find the first view of each session and the session's
+ * other views and events. For example, a session that starts before midnight keeps its source on the next day. Nearly
+ * all sessions are shorter.
  */
 export const sessionLookBack = dayMs
 
-/** Flags of a session; the lowest two bits hold the number of its views, at most 2. */
+/** Flags of a session. The lowest two bits hold the number of views, which is capped at 2. */
 const viewsMask = 3
 const hasOtherEvents = 4
 const isCounted = 8
-/** Its first view matches the session filters. */
+/** The first view of the session matches the session filters. */
 const isSelected = 16
-/** Its views are counted elsewhere. */
+/** The views of the session are counted elsewhere. */
 const isExcluded = 32
 
-/** The time of one view per session. Takes 6 bytes for each session id; Unix ms would take 8. */
+/** The time of one view per session. Takes 6 bytes per session id, whereas Unix ms would take 8. */
 class ViewTimes {
-  /** Days since the first day of the range, plus 1; 0 for a session without a view. */
+  /** Days since the first day of the range, plus 1. 0 for a session without a view. */
   readonly #days: Uint16Array
   readonly #ms: Uint32Array
 
@@ -43,7 +43,7 @@ class ViewTimes {
     return this.#days[id] === 0
   }
 
-  /** True if the time stored for the session is later. `day`: from `dayOf`. */
+  /** Returns true if the time stored for the session is later. `day` comes from `dayOf`. */
   isAfter(id: number, day: number, ms: number): boolean {
     const storedDay = this.#days[id] as number
     return storedDay > day || (storedDay === day && (this.#ms[id] as number) > ms)
@@ -58,33 +58,33 @@ class ViewTimes {
     this.#days[id] = 0
   }
 
-  /** Unix ms */
+  /** Returns the time in Unix ms. */
   of(id: number): number {
     return ((this.#days[id] as number) - 1 + this.firstDay) * dayMs + (this.#ms[id] as number)
   }
 }
 
-/** The facts about each session that a query needs. */
+/** What a query needs to know about each session. */
 export interface SessionFacts {
-  /** The time of its first view, and whether that view matches the filters. */
+  /** The time of the first view, and whether that view matches the filters. */
   first: boolean
-  /** The group that its first or last view belongs to. */
+  /** The group of the session's first or last view. */
   code: "first" | "last" | undefined
-  /** Whether it is a bounce, and how long its pages were open. */
+  /** Whether the session is a bounce, and how long its pages were open. */
   totals: boolean
 }
 
-/** Facts about whole sessions, by session id. Can be cleared and then used for other events. */
+/** Facts about whole sessions, by session id. The object can be cleared and reused for other events. */
 export class PageSessions {
   readonly #firstViews: ViewTimes | undefined
   readonly #lastViews: ViewTimes | undefined
   /** The code of the group. */
   readonly #codes: Uint32Array | undefined
-  /** Seconds that its pages were open. Sums of whole seconds up to half a year are exact. */
+  /** Seconds that the session's pages were open. Sums of whole seconds are exact up to half a year. */
   readonly #seconds: Float32Array | undefined
   readonly #flags: Uint8Array
 
-  /** `size`: one more than the largest session id. `from`: the earliest time of an event, Unix ms. */
+  /** `size` is one more than the largest session id. `from` is the earliest time of an event in Unix ms. */
   constructor(size: number, from: number, facts: SessionFacts, budget: MemoryBudget) {
     const hasFirst = facts.first || facts.code === "first"
     const bytes = 1 + (hasFirst ? 6 : 0) + (facts.code === "last" ? 6 : 0) + (facts.code ? 4 : 0)
@@ -98,7 +98,8 @@ export class PageSessions {
   }
 
   /**
-   * `matches`: 1 for each view that matches the session filters; undefined if all do. `groups`: the group of each view.
+   * `matches` is 1 for each view that matches the session filters, or undefined if all views match. `groups` is the
+   * group of each view.
    */
   addViews(
     batch: Batch,
@@ -178,7 +179,7 @@ export class PageSessions {
     if (this.#seconds) this.#seconds[id] = 0
   }
 
-  /** True if the views of the session are counted. */
+  /** Returns true if the views of the session are counted. */
   isIncluded(id: number): boolean {
     return ((this.#flags[id] as number) & (isSelected | isExcluded)) === isSelected
   }
@@ -187,7 +188,7 @@ export class PageSessions {
     return this.#codes?.[id] ?? 0
   }
 
-  /** Unix ms */
+  /** Returns the time in Unix ms. */
   firstViewOf(id: number): number {
     return this.#firstViews?.of(id) ?? 0
   }
@@ -201,7 +202,7 @@ export class PageSessions {
     return isBounce(flag & viewsMask, (flag & hasOtherEvents) !== 0, this.secondsOf(id))
   }
 
-  /** Marks the session as counted. Returns false if it was counted before. */
+  /** Marks the session as counted. Returns false if it had already been counted. */
   count(id: number): boolean {
     const flag = this.#flags[id] as number
     if ((flag & isCounted) !== 0) return false

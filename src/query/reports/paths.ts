@@ -8,18 +8,18 @@ import { indexAt, type Selection, sizeOf } from "../structures/selection.ts"
 import { partitionUnits, ReceiptOrder } from "./receipt-order.ts"
 import { entriesOf, type ReportSource, stepMatcher, visitBatches } from "./step.ts"
 
-/** Sessions whose neighbors are counted per step: a few ms. */
+/** Sessions whose neighbors are counted per step. A step takes a few ms. */
 const sessionsPerStep = 65_536
 
 /**
- * The events around the first matching event of each session, its anchor. If a session ends before the last position,
- * its end counts once under the name null, and the positions beyond do not count.
+ * Finds the events around each session's first matching event, its anchor. If a session ends before the last position,
+ * its end is counted once under the name null, and positions further away are not counted.
  *
- * The scan has two passes. The first finds the anchors, and reads only batches that can contain one. The second
- * collects their neighbors. Sessions with several events in the ms of the anchor or of a neighbor, which only the order
- * of arrival can sort, are scanned again in parts. Memory: 4 bytes for each dictionary id of a session; for each
- * session with an anchor 29 bytes, and 8 for each position; 100 bytes for each event of the sessions that are scanned
- * again.
+ * The scan has two passes. The first pass finds the anchors and only reads batches that might contain one. The second
+ * pass collects their neighbors. If a session has several events in the ms of its anchor or of a neighbor, only the
+ * order of arrival can sort them, so such sessions are scanned again in parts. Memory: 4 bytes per dictionary id of a
+ * session, 29 bytes per session with an anchor plus 8 bytes per position, and 100 bytes per event of the sessions that
+ * are scanned again.
  */
 export function* paths(
   query: PathsQuery,
@@ -46,8 +46,7 @@ export function* paths(
     for (const entry of entriesOf(source, scopeMatcher)) {
       const batch = source.open(entry)
       const selection = batch && scopeMatcher.select(batch)
-      // Batches of the first pass have the same ordinals in both passes. The ordinals of other batches fall between two
-      // of these.
+      // Batches of the first pass have the same ordinals in both passes. The ordinals of other batches fall in between.
       const mayHaveAnchor = eventMatcher.accepts(entry)
       if (batch && selection)
         neighbors.add(batch, selection, mayHaveAnchor ? ordinal : ordinal - 0.5, mayHaveAnchor)
@@ -69,7 +68,7 @@ export function* paths(
   return { sessions: anchors.count, positions: neighbors.positions() }
 }
 
-/** Adds events with labels. The label of an event encodes its rank, and whether it matches the event of the query. */
+/** Adds events with labels. A label encodes the rank of the event, and whether the event matches the query. */
 function addLabeled(
   ordered: ReceiptOrder,
   batch: Batch,
@@ -93,39 +92,39 @@ function addLabeled(
   ordered.add(batch, batch.sessions(), first, end, (index) => labels[index] as number, undefined)
 }
 
-/** How the result shows an event: by its name, and for a page view by its path. */
+/** How the result shows an event: by name, and for a page view also by path. */
 type EventLabel = Pick<PathsResult["positions"][number], "name" | "page">
 
 interface PageRanks {
-  /** Index in `labels` of each path; "" stands for a page view without a path. */
+  /** Index in `labels` of each path. "" stands for page views without a path. */
   ranks: Map<string, number>
-  /** The same indexes, by code of a column. All slices of a block share their values. */
+  /** The same indexes by code of a column. Keyed by values, which all slices of a block share. */
   byValues: WeakMap<readonly Value[], Uint32Array>
 }
 
 /**
- * Encodes the time and the label of an event as one number. Keys are ordered by time; within the same ms, their order
- * has no meaning.
+ * Encodes the time and the label of an event as one number. Keys are ordered by time. Their order within the same ms is
+ * meaningless.
  */
 class Keys {
   readonly labels: EventLabel[] = []
-  /** Index in `labels` of each name of events that are not page views. */
+  /** Index in `labels` of each name, for events that are not page views. */
   readonly #ranks = new Map<string, number>()
   /** The page views of each name. */
   readonly #pages = new Map<string, PageRanks>()
 
   constructor(
-    /** Unix ms; the start of the first day. */
+    /** Start of the first day, in Unix ms. */
     private readonly from: number,
     private readonly budget: MemoryBudget,
   ) {}
 
-  /** Adds the label of the events of a batch that are not page views. */
+  /** Adds a label for the events of a batch that are not page views. */
   addName(name: string): void {
     if (!this.#ranks.has(name)) this.#ranks.set(name, this.#add({ name, page: null }))
   }
 
-  /** Adds the labels of page views. */
+  /** Adds labels for page views. */
   addPages({ name }: Pick<Batch, "name">, batch: Batch | undefined): void {
     const { ranks } = this.#pagesOf(name)
     for (const value of ["", ...(batch?.column("path")?.values ?? [])]) {
@@ -145,7 +144,7 @@ class Keys {
     return this.labels.push(label) - 1
   }
 
-  /** The rank of each event of a batch, by its index. */
+  /** Returns a function that maps the index of an event in the batch to its rank. */
   ranksOf(batch: Batch): (index: number) => number {
     if (batch.kind !== "page_view") {
       const rank = this.#ranks.get(batch.name) as number
@@ -163,15 +162,15 @@ class Keys {
   }
 
   /**
-   * The key of an event is its ms after the start of its batch, times the number of labels, plus this base and its
-   * rank.
+   * Returns the base of a batch. The key of an event is its ms since the start of the batch, multiplied by the number
+   * of labels, plus this base and the rank of the event.
    */
   baseOf({ base }: Batch): number {
     return (base - this.from) * this.labels.length
   }
 }
 
-/** Bytes of a label in addition to its text. */
+/** Bytes of a label besides its text. */
 const labelBytes = 150
 
 /** Throws OutOfMemoryBudgetError if times and labels need more than the 53 bits of a number. */
@@ -197,9 +196,9 @@ class Anchors {
   count = 0
   /** The key of each anchor. */
   events = new Float64Array(1_024)
-  /** Distinguishes events of the same ms and name. */
+  /** Distinguishes events with the same ms and name. */
   ordinals = new Float64Array(1_024)
-  /** Index in the arrays by session, counted from 1; 0: the session has no anchor. */
+  /** Index into the arrays for each session, starting at 1. 0 if the session has no anchor. */
   readonly slotOf: Uint32Array
 
   constructor(
@@ -246,20 +245,23 @@ class Anchors {
 }
 
 /**
- * For each session, the key of its anchor, the keys of the events before it, nearest first, and the keys of the events
- * after it, nearest first. The keys of one session are adjacent in memory. Keys are infinite if there is no event.
+ * Holds the keys of each session: the anchor, the events before it (nearest first), and the events after it (nearest
+ * first). The keys of a session are adjacent in memory. A key is infinite if there is no event.
  */
 class Neighbors {
   readonly #width: number
   readonly #keys: Float64Array
   readonly #hits = new BatchHits()
-  /** 1 for sessions with several events in the ms of the anchor or of a neighbor: keys do not show their order. */
+  /**
+   * 1 for sessions with several events in the ms of the anchor or of a neighbor, because keys do not show the order of
+   * these events.
+   */
   readonly #ambiguous: Uint8Array
-  /** The number of events of each session, at most 2^32 - 1. */
+  /** Number of events in each session, at most 2^32 - 1. */
   readonly #events: Uint32Array
   /**
-   * Counts by column (positions before, nearest first, then positions after) and label; label 0 is the end of a
-   * session.
+   * Counts by column and label. The columns are the positions before, nearest first, followed by the positions after.
+   * Label 0 is the end of a session.
    */
   readonly #counts: Uint32Array
 
@@ -296,7 +298,7 @@ class Neighbors {
     const [keys, width] = [this.#keys, this.#width]
     const hits = this.#hits.scan(selection, sessions, slots)
     const { indexes, found, events } = this.#hits
-    // Random reads come first and without a branch between them, so that the CPU can run many of them in parallel.
+    // Random reads come first, without branches between them, so that the CPU can run many of them in parallel.
     for (let hit = 0; hit < hits; hit++) events[hit] = keys[(found[hit] as number) * width] as number
     for (let hit = 0; hit < hits; hit++) {
       const index = indexes[hit] as number
@@ -308,7 +310,7 @@ class Neighbors {
       const byOrdinal = ordinal + (mayHaveAnchor ? index : 0) - (ordinals[slot] as number)
       const side = byKey || byOrdinal
       if (side === 0) continue
-      // The events of one batch are in order of arrival, and their ordinals differ by less than its size.
+      // Within a batch, events are in order of arrival, and their ordinals differ by less than the size of the batch.
       const isOtherReceipt =
         byKey !== 0 || !mayHaveAnchor || byOrdinal > index || byOrdinal <= index - batch.count
       if (Math.abs(byKey) < names && isOtherReceipt && this.#areTied(key, events[hit] as number))
@@ -325,7 +327,7 @@ class Neighbors {
     }
   }
 
-  /** True if two keys have the same ms. */
+  /** Returns true if two keys have the same ms. */
   #areTied(a: number, b: number): boolean {
     const names = this.anchors.keys.labels.length
     return Math.floor(a / names) === Math.floor(b / names)
@@ -335,7 +337,7 @@ class Neighbors {
     return this.#events[(this.anchors.slotOf[session] as number) - 1] as number
   }
 
-  /** Dictionary ids of the sessions that `countAll` leaves out. */
+  /** Returns the dictionary ids of the sessions that `countAll` skips. */
   ambiguous(): number[] {
     const sessions: number[] = []
     this.anchors.slotOf.forEach((slot, session) => {
@@ -344,7 +346,7 @@ class Neighbors {
     return sessions
   }
 
-  /** Counts all sessions that are not ambiguous. */
+  /** Counts all sessions except the ambiguous ones. */
   *countAll(): Generator<void, void> {
     for (let first = 0; first < this.anchors.count; first += sessionsPerStep) {
       this.#count(first, Math.min(first + sessionsPerStep, this.anchors.count))
@@ -377,7 +379,7 @@ class Neighbors {
     this.#counts[count] = (this.#counts[count] as number) + 1
   }
 
-  /** Counts an ambiguous session by the labels of its events, which are in their exact order. */
+  /** Counts an ambiguous session by the labels of its events, given in their exact order. */
   countInOrder(labels: readonly number[]): void {
     const { before, after } = this
     const event = labels.findIndex((label) => label % 2 === 1)
@@ -436,8 +438,8 @@ class BatchHits {
 }
 
 /**
- * Inserts a key into a list of the nearest keys, nearest first. `nearer`: 1 where higher keys are nearer, -1 where
- * lower ones are.
+ * Inserts a key into a list of the nearest keys, nearest first. `nearer` is 1 if higher keys are nearer, -1 if lower
+ * keys are.
  */
 function insertNearest(keys: Float64Array, first: number, limit: number, key: number, nearer: 1 | -1): void {
   let at = first + limit - 1

@@ -9,8 +9,8 @@ import { type ReportSource, visitBatches } from "./step.ts"
 import { unitsOf } from "./units.ts"
 
 /**
- * Counts the distinct units that have events in scope, in each bucket. Memory per bucket: 4 to 8 bytes for each of its
- * units, or one bit for each dictionary id.
+ * Counts the distinct units with events in scope, for each bucket. Memory per bucket: 4 to 8 bytes for each of its
+ * units, or one bit per dictionary id.
  */
 export function* reach(
   { scope, granularity, unit }: ReachQuery,

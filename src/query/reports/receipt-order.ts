@@ -3,22 +3,22 @@ import type { Snapshot } from "../../columns/snapshot.ts"
 import { copyInto, lowerBound } from "../../columns/typed-arrays.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
 
-// Events of the same ms are ordered by arrival, which is the order of their row ids. Blocks do not store row ids, but
-// the events of one batch are already in that order. For the few ms in which a unit has events of several batches, the
+// Events in the same ms are ordered by arrival, which is the order of their row ids. Blocks do not store row ids, but
+// the events of a batch are already in that order. For the few ms in which a unit has events in several batches, the
 // row ids are looked up in the rows.
 
-/** Minimum and maximum number of events that are sorted together. */
+/** Minimum and maximum number of events to sort at once. */
 const minEvents = 10_000
 const maxEvents = 2_000_000
-/** The share of the available memory that these events can take. */
+/** How much of the available memory these events can take. */
 const memoryShare = 1 / 2
-/** Units that are sorted, and moments whose row ids are looked up, per step: a few ms each. */
+/** Number of units to sort, and of moments to look up row ids for, per step. A step takes a few ms. */
 const unitsPerStep = 2_048
 const momentsPerLookup = 1_000
-/** Bytes of an event with its index in the order, and of the moment of an event that has to be looked up. */
+/** Bytes of an event and its index in the order, and bytes of the moment of an event that must be looked up. */
 const eventBytes = 100
 
-/** Splits units into parts that can be sorted together. `eventsOf`: the number of events of a unit. */
+/** Splits units into parts that are small enough to sort at once. `eventsOf` returns the number of events of a unit. */
 export function partitionUnits(
   units: readonly number[],
   eventsOf: (unit: number) => number,
@@ -44,13 +44,16 @@ type RowLookup = Pick<Snapshot, "rowIdsAt" | "typeOf">
 /** Identifies the rows of a batch. */
 type Origin = SliceId & Pick<Batch, "website" | "receipt">
 
-/** The row id of an event if it is known, otherwise minus its rank (from 1) among the events of its batch and ms. */
+/**
+ * Returns the row id of an event if it is known. Otherwise, returns the negated rank of the event (starting at 1) among
+ * the events of its batch in the same ms.
+ */
 function referenceOf(batch: Batch, index: number, firstOfMs: number): number {
   const { ids } = batch.receipt
   return ids ? (ids[index] as number) : firstOfMs - index - 1
 }
 
-/** Ascending row ids by ms, name, kind and crawler flag, which together identify the batches of a moment. */
+/** Returns ascending row ids by ms, name, kind and crawler flag, which together identify the batches of a moment. */
 function idsByBatch(rows: RowLookup, website: number, moments: readonly number[]): Map<string, number[]> {
   const found = new Map<string, number[]>()
   for (const row of rows.rowIdsAt(website, moments)) {
@@ -69,7 +72,7 @@ function keyOf(ts: number, id: SliceId): string {
   return `${ts} ${sliceKey(id)}`
 }
 
-/** Throws StaleBlockError if the event was deleted after its block was opened. */
+/** Throws StaleBlockError if the event has been deleted since its block was opened. */
 function rowIdOf(
   reference: number,
   origin: Origin,
@@ -87,7 +90,7 @@ function rowIdOf(
 /** The time of an event, and the data needed to look up its row id. */
 export interface Moment extends Omit<RowLocator, "dictionaryId"> {
   origin: Origin
-  /** See `referenceOf`. Replaced by the row id once it is looked up. */
+  /** See `referenceOf`. Replaced by the row id once it has been looked up. */
   reference: number
 }
 
@@ -95,7 +98,7 @@ export function momentAt(batch: Batch, index: number): Moment {
   const times = batch.times()
   const time = times[index] as number
   const { website, name, kind, crawler, receipt, base } = batch
-  // A copy without the row ids of the other events, which would otherwise stay in memory.
+  // A copy without the row ids of other events, which would otherwise stay in memory.
   const origin = { website, name, kind, crawler, receipt: { after: receipt.after, last: receipt.last } }
   return {
     website,
@@ -106,7 +109,7 @@ export function momentAt(batch: Batch, index: number): Moment {
   }
 }
 
-/** True if `a` is later than `b`, or arrived later in the same ms. */
+/** Returns true if `a` is later than `b`, or arrived later in the same ms. */
 export function isAfter(a: Moment, b: Moment, rows: RowLookup): boolean {
   return a.ts === b.ts ? idOf(a, rows) > idOf(b, rows) : a.ts > b.ts
 }
@@ -119,7 +122,7 @@ function idOf(moment: Moment, rows: RowLookup): number {
 
 /** The events of a unit, ordered by time and then by arrival. */
 export interface OrderedEvents {
-  /** Dictionary id. */
+  /** The dictionary id. */
   unit: number
   /** Unix ms */
   times: number[]
@@ -129,7 +132,7 @@ export interface OrderedEvents {
 
 /** Sorts the events of units by time, then by arrival. */
 export class ReceiptOrder {
-  /** Index in `units` by dictionary id, counted from 1. */
+  /** Index into `units` for each dictionary id, starting at 1. */
   readonly #slots: Uint32Array
   readonly #origins: Origin[] = []
   #count = 0
@@ -141,7 +144,7 @@ export class ReceiptOrder {
   #labels = new Uint32Array(0)
   #codes = new Uint32Array(0)
 
-  /** `dictionarySize`: one more than the largest dictionary id of a unit. */
+  /** `dictionarySize` is one more than the largest dictionary id of a unit. */
   constructor(
     private readonly units: readonly number[],
     dictionarySize: number,
@@ -153,8 +156,8 @@ export class ReceiptOrder {
   }
 
   /**
-   * Adds the events of a batch from `first` to `end` (exclusive) whose label is above 0. Add batches in the order of
-   * the scan.
+   * Adds those events of a batch, from `first` to `end` (exclusive), whose label is above 0. Batches must be added in
+   * the order of the scan.
    */
   add(
     batch: Batch,
@@ -202,14 +205,14 @@ export class ReceiptOrder {
     this.#codes = copyInto(new Uint32Array(size), this.#codes)
   }
 
-  /** Calls `visit` for each unit with its events. */
+  /** Calls `visit` with the events of each unit. */
   *each(rows: RowLookup, visit: (events: OrderedEvents) => void): Generator<void, void> {
     const { order, ends } = this.#byUnit()
     yield
     const tied: number[] = []
     for (const slot of this.units.keys()) {
       const unitOrder = order.subarray(ends[slot] as number, ends[slot + 1] as number)
-      // The sort is stable, so events of one batch and ms stay in order of arrival.
+      // The sort is stable, so events of the same batch and ms stay in order of arrival.
       unitOrder.set([...unitOrder].sort((a, b) => this.#timeOf(a) - this.#timeOf(b)))
       for (const run of this.#ties(unitOrder))
         for (const at of run) if (this.#referenceOf(at) < 0) tied.push(at)
@@ -236,7 +239,7 @@ export class ReceiptOrder {
     return this.#references[at] as number
   }
 
-  /** Events by unit: those of the n-th unit are at `ends[n]` to `ends[n + 1]` (exclusive). */
+  /** Groups events by unit. The events of the nth unit are at `ends[n]` to `ends[n + 1]` (exclusive). */
   #byUnit(): { order: Uint32Array; ends: Uint32Array } {
     const ends = new Uint32Array(this.units.length + 1)
     for (let at = 0; at < this.#count; at++) {
@@ -256,7 +259,10 @@ export class ReceiptOrder {
     return { order, ends }
   }
 
-  /** Finds runs of events with the same ms from several batches, among the events of a unit in time order. */
+  /**
+   * Finds runs of events in the same ms that come from several batches. `events` are the events of a unit in order of
+   * time.
+   */
   *#ties(events: Uint32Array): Generator<Uint32Array> {
     for (let first = 0, end = 0; first < events.length; first = end) {
       const [start, ts] = [events[first] as number, this.#timeOf(events[first] as number)]

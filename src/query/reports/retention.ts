@@ -18,11 +18,12 @@ import { type ReportSource, stepMatcher, visitBatches } from "./step.ts"
 import { type Units, unitsOf } from "./units.ts"
 
 /**
- * Counts, for each cohort and each later period, the units with a return event. A cohort consists of the units whose
+ * Counts the units with a return event, for each cohort and each later period. A cohort consists of the units whose
  * first start event is in the same period. A return event before the start event counts if both are in the same period.
  *
- * Memory: 4 bytes for each dictionary id of the unit, and two bits (one if both events are the same) for each period
- * that overlaps one UTC day, 3 at most: a period is added up as soon as the scan has passed its last day.
+ * Memory: 4 bytes per dictionary id of the unit, and two bits (one if both events are the same) for each period that
+ * overlaps a given UTC day, of which there are at most 3. A period is added up as soon as the scan has passed its last
+ * day.
  */
 export function* retention(
   query: RetentionQuery,
@@ -54,10 +55,7 @@ interface CohortsInput {
   budget: MemoryBudget
 }
 
-/**
- * Called for each period that has units: with its units, and with the cohort of each unit up to that period, counted
- * from 1.
- */
+/** Called for each period that has units. Receives the units, and the cohort of each unit so far, starting at 1. */
 type OnPeriod = (period: number, bits: PeriodBits, cohortOf: Uint32Array) => void
 
 function* cohortsOf(
@@ -86,7 +84,7 @@ function* cohortsOf(
   return { buckets, cohorts }
 }
 
-/** The units with each event in one period. */
+/** The units with each of the two events in one period. */
 interface PeriodBits {
   started: Bitset
   /** The same bitset if both events are the same. */
@@ -94,14 +92,14 @@ interface PeriodBits {
 }
 
 class CohortTable {
-  /** The period of the first start event of each unit, counted from 1; 0: none yet. */
+  /** The period of each unit's first start event, starting at 1. 0 if there is none yet. */
   readonly #cohortOf: Uint32Array
   readonly #sizes: Uint32Array
-  /** For each cohort, the units that returned in its own period and in each later one. */
+  /** For each cohort, the number of units that returned in the cohort's own period and in each later one. */
   readonly #returned: Uint32Array[]
   readonly #open = new Map<number, PeriodBits>()
   readonly #spare: PeriodBits[] = []
-  /** The first period that is not added up yet. */
+  /** The first period that has not been added up yet. */
   #next = 0
 
   constructor(
@@ -145,7 +143,7 @@ class CohortTable {
     return { started, returned: this.isSame ? started : newBitset(this.dictionarySize) }
   }
 
-  /** Adds up the periods that end at or before `time`, Unix ms. */
+  /** Adds up the periods that end at or before `time` (Unix ms). */
   finishBefore(time: number): void {
     for (
       ;
@@ -165,7 +163,7 @@ class CohortTable {
   #addUp(period: number, bits: PeriodBits): void {
     const { started, returned } = bits
     this.#sizes[period] = labelUnlabeled(started, this.#cohortOf, period + 1)
-    // Units without a cohort, and the missing id, have the label 0.
+    // Label 0 stands for units without a cohort, and for the missing id.
     const counts = new Uint32Array(period + 2)
     countByLabel(returned, this.#cohortOf, counts)
     for (let cohort = 0; cohort <= period; cohort++)

@@ -4,7 +4,7 @@ import { type Scope, type Step, stepFilters } from "../query.ts"
 import { type Lookup, Matcher } from "../scan/matcher.ts"
 import type { Selection } from "../structures/selection.ts"
 
-/** The part of a snapshot that is read by reports on units. */
+/** The part of a snapshot that reports on units read. */
 export type ReportSource = Lookup &
   Pick<
     Snapshot,
@@ -20,13 +20,14 @@ export type ReportSource = Lookup &
     | "latestProfileOf"
   >
 
-/** Creates a matcher of the events of a step, without the filters of the scope. */
+/** Creates a matcher for the events of a step. The filters of the scope are not included. */
 export function stepMatcher(step: Step, scope: Scope, source: Lookup): Matcher {
   return new Matcher(scope, stepFilters(step), source)
 }
 
 /**
- * The batches that can contain an event of the steps, or any event of the scope if there are no steps. Opens no batch.
+ * Returns the batches that might contain an event of the steps, or any event of the scope if there are no steps. Does
+ * not open a batch.
  */
 export function* entriesOf(
   source: ReportSource,

@@ -12,15 +12,18 @@ import type { Selection } from "../structures/selection.ts"
 
 /** Bytes of the counts of a group. */
 export const trafficGroupBytes = 200
-/** Durations below this many seconds are counted in a table before they are added to a group. */
+/** Durations below this number of seconds are counted in a table before they are added to a group. */
 const tableSeconds = 4_096
 
 /**
- * The measures that `TrafficCounts` computes. They are cached together with the counts, so they must not hold more than
- * necessary.
+ * The measures that `TrafficCounts` computes. They are cached together with the counts, so they must hold no more data
+ * than necessary.
  */
 export interface TrafficMeasures extends MeasureContext {
-  /** Counts sessions by view, because they can belong to several groups. If false, each session is counted once. */
+  /**
+   * If true, sessions are counted by view, because they can belong to several groups. If false, each session is counted
+   * once.
+   */
   sessionsByView: boolean
   /** Counts bounces and durations. */
   totals: boolean
@@ -29,17 +32,15 @@ export interface TrafficMeasures extends MeasureContext {
 /** A group: the values of fields, or a bucket. */
 interface Label {
   by: GroupKey
-  /** Start of the bucket, Unix ms; 0 without buckets. */
+  /** Start of the bucket in Unix ms. 0 without buckets. */
   start: number
-  /** Identifies both. */
+  /** Identifies the values and the bucket. */
   key: string
 }
 
-/**
- * Counts of views and sessions by group. Each session is counted in only one of the counts that are merged.
- */
+/** Counts views and sessions by group. When counts are merged, each session must be in only one of them. */
 export class TrafficCounts implements Mergeable<TrafficCounts> {
-  /** Events that were added but are not counted yet. */
+  /** Events that have been added but not counted yet. */
   pending: Narrowed[] = []
   readonly #groups = new Map<string, number>()
   readonly #labels: Label[]
@@ -49,12 +50,12 @@ export class TrafficCounts implements Mergeable<TrafficCounts> {
   /** The durations of all groups. */
   readonly #durations: NumberDictionary
   readonly #seconds: NumberCounts[]
-  /** Durations that are not in `#seconds` yet: number of sessions by group and whole seconds. */
+  /** Durations that are not in `#seconds` yet: the number of sessions by group and whole seconds. */
   readonly #tables = new Map<number, Uint32Array>()
   readonly #visitors: Measurement
   readonly #sessionIds: Measurement | undefined
 
-  /** `base`: the initial counts, which must not change any more. */
+  /** `base` contains the initial counts, which must not change afterwards. */
   constructor(
     private readonly measures: TrafficMeasures,
     private readonly budget: MemoryBudget,
@@ -80,7 +81,7 @@ export class TrafficCounts implements Mergeable<TrafficCounts> {
     this.pending.push({ batch, selection })
   }
 
-  /** Returns the group, and adds it if it is new. */
+  /** Returns the group. Adds it if it does not exist. */
   groupOf(by: GroupKey, start: number): number {
     return this.#groupOf({ by, start, key: `${start} ${JSON.stringify(by)}` })
   }
@@ -105,7 +106,7 @@ export class TrafficCounts implements Mergeable<TrafficCounts> {
     return this.#groups.get(key) ?? (this.base ? this.base.#known(key) : undefined)
   }
 
-  /** Adds the selected views, each to its group. */
+  /** Adds each selected view to its group. */
   addViews(groups: Uint32Array, batch: Batch, selection: Selection): void {
     const views = this.#views
     for (const group of groups) views[group] = (views[group] as number) + 1
@@ -113,7 +114,7 @@ export class TrafficCounts implements Mergeable<TrafficCounts> {
     this.#sessionIds?.addEach(groups, batch, selection)
   }
 
-  /** `seconds`: how long its pages were open. */
+  /** `seconds` is how long the session's pages were open. */
   addSession(group: number, isBounce: boolean, seconds: number): void {
     this.#sessions[group] = (this.#sessions[group] as number) + 1
     if (!this.measures.totals) return
@@ -166,7 +167,7 @@ export class TrafficCounts implements Mergeable<TrafficCounts> {
     this.#sessionIds?.pack()
   }
 
-  /** The groups that have views or sessions. */
+  /** Returns the groups with views or sessions. */
   *rows(buckets: readonly Bucket[]): Generator<void, TrafficGroup[]> {
     const bucketOf = new Map(buckets.map(({ from }, bucket) => [from, bucket]))
     const rows: TrafficGroup[] = []

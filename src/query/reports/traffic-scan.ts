@@ -19,9 +19,9 @@ import { GroupCodes } from "./dimension-codes.ts"
 import { PageSessions, sessionLookBack } from "./page-sessions.ts"
 import { TrafficCounts, type TrafficMeasures } from "./traffic-counts.ts"
 
-/** True for a filter that selects sessions by their first view. */
+/** Returns true for filters that select sessions by their first view. */
 export function isSessionFilter({ field }: Filter): boolean {
-  // By its type, `includes` accepts only elements of the array.
+  // The type of `includes` only accepts elements of the array.
   return (contextFields as readonly string[]).includes(field)
 }
 
@@ -30,9 +30,9 @@ export const isView: Filter = { field: "kind", op: "eq", value: "page_view" }
 /**
  * Counts the views and sessions of a traffic query.
  *
- * The first scan collects the facts about whole sessions: the first and last view, how long the pages were open, and
- * whether there are other events. The second scan counts the views that match the filters. Therefore, all events of a
- * session must be counted together, or not at all.
+ * The first pass collects facts about whole sessions: the first and last view, how long the pages were open, and
+ * whether there are other events. The second pass counts the views that match the filters. For this to work, all events
+ * of a session must be counted together or not at all.
  */
 export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
   readonly buckets: readonly Bucket[]
@@ -40,14 +40,14 @@ export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
   readonly snapshotMatcher: Matcher
   readonly #sessionMatcher: Matcher
   readonly #viewMatcher: Matcher
-  /** True if groups are by ids. Their texts are looked up at the end; until then, a group is a code. */
+  /** True if events are grouped by ids. Their texts are not looked up until the end. Until then, a group is a code. */
   readonly hasIds: boolean
   readonly #measures: TrafficMeasures
   readonly #codes: GroupCodes | undefined
   readonly #key: string
   #table: PageSessions | undefined
 
-  /** `excluded`: the sessions, by day since 1970, that are counted with the unsealed events. */
+  /** `excluded` contains the sessions that are counted with the unsealed events, by day since 1970. */
   constructor(
     private readonly query: TrafficQuery,
     private readonly source: Snapshot,
@@ -82,8 +82,8 @@ export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
   }
 
   /**
-   * The counts of a range that the query clips, and of the first bucket, depend on the bounds of the query, so the key
-   * contains them.
+   * The counts of the first bucket, and of a range that the query clips, depend on the query's bounds, so the key
+   * contains these bounds.
    */
   keyOf({ from, to }: TimeRange): string {
     const { scope, granularity } = this.query
@@ -105,7 +105,7 @@ export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
     return false
   }
 
-  /** Events are handled by their kind, which a joined batch does not have. */
+  /** Events are handled according to their kind, and a joined batch has no single kind. */
   joins(): boolean {
     return false
   }
@@ -122,7 +122,7 @@ export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
     if (excluded) table.clearIds(excluded)
   }
 
-  /** Counts events, and iterates over them twice. Yields after each batch. */
+  /** Counts events, iterating over them twice. Yields after each batch. */
   *count(counts: TrafficCounts, events: () => Iterable<Narrowed>): Generator<void, void> {
     const table = this.#sessionTable()
     const byView = this.query.by?.view === "each"
@@ -150,7 +150,7 @@ export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
     counts.settle()
   }
 
-  /** The groups that have views. */
+  /** Returns the groups with views. */
   *rows(counts: TrafficCounts): Generator<void, TrafficGroup[]> {
     const rows = yield* counts.rows(this.buckets)
     const codes = this.#codes
@@ -179,7 +179,9 @@ export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
     return this.#table
   }
 
-  /** One byte for each event of a batch: 1 if it matches the session filters; undefined if all do. */
+  /**
+   * Returns one byte per event of a batch: 1 if it matches the session filters. Returns undefined if all events match.
+   */
   #matches(batch: Batch, selection: Selection): Uint8Array | undefined {
     if (!this.#sessionMatcher.perEvent) return undefined
     const matches = new Uint8Array(batch.count)
@@ -223,11 +225,11 @@ export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
   }
 }
 
-/** Maps codes and buckets to the groups of counts. */
+/** Maps codes and buckets to groups of counts. */
 class CountedGroups {
   /** Groups by code or by bucket, plus 1. */
   readonly #groups: number[] = []
-  /** The bucket of the last time: the times of a batch are ascending. */
+  /** The bucket of the previous time. Times within a batch ascend, so the search continues from here. */
   #bucket = 0
 
   constructor(
@@ -241,7 +243,7 @@ class CountedGroups {
     return (this.#groups[code] ?? this.#add(code, this.valuesOf(code), 0)) - 1
   }
 
-  /** The group of the bucket that contains a time, Unix ms. */
+  /** Returns the group of the bucket that contains a time (Unix ms). */
   groupAt(ts: number): number {
     const { buckets } = this
     if (!this.isByTime) return (this.#groups[0] ?? this.#add(0, [], 0)) - 1

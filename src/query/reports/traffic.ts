@@ -41,7 +41,7 @@ export function* traffic(
   return result
 }
 
-/** Page views by their own fields do not depend on sessions, so the partial aggregates of groups are enough. */
+/** Page views by their own fields do not depend on sessions, so the partial aggregates of groups suffice. */
 function* trafficOfViews(
   scope: Scope,
   by: readonly Dimension[],
@@ -50,7 +50,7 @@ function* trafficOfViews(
 ): Generator<void, TrafficResult> {
   const viewQuery: GroupsQuery = {
     kind: "groups",
-    // The kinds in the scope determine only what the snapshot contains.
+    // The kinds in the scope only determine the contents of the snapshot.
     scope: { ...scope, filters: [...scope.filters, isView] },
     by,
     measures: ["events", "users", "sessions"],
@@ -77,7 +77,7 @@ function* computeTraffic(
 ): Generator<void, TrafficResult> {
   const { from } = query.scope
   const scan = new TrafficScan(query, source, budget)
-  // Results are not reused if their range moves with the clock, or if texts still have to be looked up.
+  // Results are not reused if their range moves with the clock, or if texts have yet to be looked up.
   const isCacheable = !scan.hasIds && from % gridMs === 0
   const crossing = isCacheable ? yield* CrossingSessions.find(source, budget) : undefined
   const groups = yield* crossing
@@ -86,7 +86,7 @@ function* computeTraffic(
   return { buckets: [...scan.buckets], groups }
 }
 
-/** Counts everything. */
+/** Counts everything by scanning it. */
 function* scannedTraffic(
   scan: TrafficScan,
   source: Snapshot,
@@ -106,8 +106,8 @@ function* batchesOf({ snapshotMatcher }: TrafficScan, source: Snapshot): Generat
 }
 
 /**
- * Adds the sessions that cross days, and unsealed events, to the cached counts of all other sessions. A session whose
- * events are all in blocks of one day depends only on that day.
+ * Adds the sessions that cross days and the unsealed events to the cached counts of all other sessions. If all events
+ * of a session are in blocks of one day, the session depends only on that day.
  */
 function* cachedTraffic(
   query: TrafficQuery,

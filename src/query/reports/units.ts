@@ -8,8 +8,8 @@ export interface Units {
   /** One more than the largest dictionary id of a unit. */
   readonly dictionarySize: number
   /**
-   * The dictionary id of the unit of each event; 0: none. If events belong to several profiles, further arrays contain
-   * the other profiles, and 0 for all other events.
+   * Returns the dictionary id of each event's unit. 0 if it has none. If events belong to several profiles, additional
+   * arrays contain the other profiles, and 0 for all other events.
    */
   idsOf(batch: Batch): readonly Uint32Array[]
 }
@@ -17,7 +17,9 @@ export interface Units {
 /** Bytes of a linked anonymous id. */
 const linkBytes = 80
 
-/** Call it before creating a matcher: links can contain ids that no event has, which extend the dictionary. */
+/**
+ * Must be called before creating a matcher: links can contain ids that no event has, and these extend the dictionary.
+ */
 export function* unitsOf(
   unit: Unit,
   websites: readonly number[],
@@ -30,8 +32,8 @@ export function* unitsOf(
 }
 
 /**
- * The texts of units by dictionary id. `locators`: an event of each unit. Events of linked anonymous ids do not contain
- * the id of their profile, so its text comes from the links.
+ * Returns the texts of units by dictionary id. `locators` locates an event of each unit. The events of linked anonymous
+ * ids do not contain the ID of their profile, so its text is taken from the links.
  */
 export function* unitTexts(
   unit: Unit,
@@ -58,12 +60,14 @@ export function* unitTexts(
 }
 
 /**
- * By website and dictionary id of the anonymous id: the dictionary id of its profile, or those of several profiles. An
- * id has the same dictionary id on all websites, but different links.
+ * The dictionary id of a profile, or the dictionary ids of several profiles, by website and dictionary id of an
+ * anonymous id. An anonymous id has the same dictionary id on all websites, but different links.
  */
 type Links = ReadonlyMap<number, ReadonlyMap<number, number | Uint32Array>>
 
-/** Profiles with the events of their linked anonymous ids, as defined in src/store/identity-resolution.ts. */
+/**
+ * Returns profiles including the events of their linked anonymous ids, as defined in src/store/identity-resolution.ts.
+ */
 function* profilesWithLinks(
   websites: readonly number[],
   source: ReportSource,
@@ -87,7 +91,7 @@ function* profilesWithLinks(
         const linkedProfiles = profiles.slice(next, next + length)
         next += length
         const visitor = visitors[index] as number
-        // The text of one id can equal the hash of another one.
+        // The text of one id can equal the hash of another.
         const before = linksOfWebsite.get(visitor)
         const all = before === undefined ? linkedProfiles : merged(before, linkedProfiles)
         linksOfWebsite.set(visitor, all.length === 1 ? (all[0] as number) : all)

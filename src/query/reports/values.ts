@@ -17,13 +17,13 @@ import { histogram, percentile, sortByValue, sumOf, totalCount } from "../struct
 /** Bytes of a property in the result, and of each of its values and bins. */
 const propertyBytes = 300
 const listedBytes = 60
-/** Bytes of the counts of a property with one value. */
+/** Bytes of the counts of a property with a single value. */
 const countsBytes = 1_800
-/** Bytes of a text without its characters, and of the entry of any value in the sorted list. */
+/** Bytes of a text besides its characters, and of the entry of any value in the sorted list. */
 const valueBytes = 24
 const sortedBytes = 8
 
-/** The property keys of each event name, and how often each value occurs. */
+/** Returns the property keys of each event name, and how often each value occurs. */
 export function* values(
   query: ValuesQuery,
   snapshot: Snapshot,
@@ -57,7 +57,7 @@ function bytesOf({ top, numbers }: PropertyValues): number {
 
 /** The properties of each event name. */
 class Properties implements Mergeable<Properties> {
-  /** Events of each name. */
+  /** Number of events with each name. */
   readonly #events: Counter<string>
   readonly #counts = new Map<string, PropertyCounts>()
 
@@ -115,7 +115,7 @@ class Properties implements Mergeable<Properties> {
     return this.base ? new Map([...this.base.#all(), ...this.#counts]) : this.#counts
   }
 
-  /** Counts that can be changed, unlike those of the base. */
+  /** Returns counts that can be modified, unlike those of the base. */
   #own(name: string, key: string): PropertyCounts {
     const id = `${name.length} ${name}${key}`
     let counts = this.#counts.get(id)
@@ -138,7 +138,7 @@ class Properties implements Mergeable<Properties> {
  */
 type CountedValue = string | number | boolean
 
-/** Statistics over distinct values. */
+/** Statistics of distinct values. */
 type Kinds = Pick<
   PropertyValues,
   "occurrences" | "numeric" | "boolean" | "date" | "url" | "totalLength" | "maxLength"
@@ -149,10 +149,10 @@ class PropertyCounts {
   readonly values: Counter<CountedValue>
   readonly #base: PropertyCounts | undefined
   readonly #types: Set<string>
-  /** Computed on first use. Nothing can be added after that. */
+  /** Computed on first use. Nothing can be added afterwards. */
   #kinds: Kinds | undefined
   #sorted: CountedValue[] | undefined
-  /** If values are counted as text, the texts of those that are JSON numbers. */
+  /** If values are counted as text: the texts of values that are JSON numbers. */
   readonly #numbers = new Set<string>()
 
   constructor(
@@ -193,7 +193,7 @@ class PropertyCounts {
     return { ...kinds, numericTexts, cardinality: this.values.size, top: this.#top(top) }
   }
 
-  /** Undefined if no value is a number. */
+  /** Returns undefined if no value is a number. */
   numbers(bins: number): PropertyNumbers | undefined {
     if (this.#allKinds().numeric === 0) return undefined
     // 5 and "5" are the same number.
@@ -214,7 +214,7 @@ class PropertyCounts {
     }
   }
 
-  /** Converts all values to text, because 5 and "5" are the same text. */
+  /** Converts all values to text, because 5 and "5" have the same text. */
   #asTexts(): PropertyCounts {
     const texts = new PropertyCounts(this.name, this.key, new MemoryBudget(Number.POSITIVE_INFINITY))
     for (const [value, times] of this.values.entries()) {
@@ -259,7 +259,7 @@ class PropertyCounts {
     return this.#sorted
   }
 
-  /** Sorts by frequency, most frequent first, ties by their text. */
+  /** Sorts by frequency, most frequent first. Ties are sorted by text. */
   #sort(values: CountedValue[]): CountedValue[] {
     const times = new Map(values.map((value) => [value, this.values.times(value)]))
     return values.sort(
@@ -278,7 +278,7 @@ const noKinds: Kinds = {
   maxLength: 0,
 }
 
-/** Adds a distinct value. `numbers`: the texts of JSON numbers. */
+/** Adds a distinct value. `numbers` contains the texts of JSON numbers. */
 function addKind(kinds: Kinds, value: CountedValue, numbers: ReadonlySet<string>): void {
   const text = String(value)
   kinds.totalLength += text.length
@@ -289,11 +289,11 @@ function addKind(kinds: Kinds, value: CountedValue, numbers: ReadonlySet<string>
   else if (urlPattern.test(text)) kinds.url++
 }
 
-/** Bytes of a value, including its entry in the sorted list that is created for the result. */
+/** Returns the bytes of a value, including its entry in the sorted list that is created for the result. */
 function bytesOfValue(value: CountedValue): number {
   return typeof value === "string" ? valueBytes + value.length * 2 : sortedBytes
 }
 
-/** A calendar date, with or without a time. */
+/** Matches a calendar date, with or without a time. */
 export const datePattern = /^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$/
 const urlPattern = /^https?:\/\/\S+$/i

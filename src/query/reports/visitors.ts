@@ -8,8 +8,8 @@ import type { ReportSource } from "./step.ts"
 const sessionBytes = 40
 
 /**
- * A page of visitors or profiles, ordered by their latest event, newest first. Memory: the same as for
- * `listByLatestEvent`, and 40 bytes for each session of the rows on the page.
+ * Returns a page of visitors or profiles by latest event, newest first. Uses as much memory as `listByLatestEvent`,
+ * plus 40 bytes per session of the rows on the page.
  */
 export function* visitors(
   { scope, of, limit, offset }: VisitorsQuery,

@@ -3,11 +3,11 @@ import { emptyCodes, present, presentIn } from "../../columns/column.ts"
 import type { EventKind } from "../../event-kinds.ts"
 import type { Selection } from "../structures/selection.ts"
 
-/** Bytes of a selection or a column without its entries, and of a value without its characters. */
+/** Bytes of a selection or a column besides its entries, and of a value besides its characters. */
 const objectBytes = 120
 const valueBytes = 40
 /**
- * A selection is sparse if at most one in this many events is selected. Columns of more events would take too much
+ * A selection is sparse if at most one in this many events is selected. Columns for more events would take too much
  * memory.
  */
 const sparseFactor = 8
@@ -25,10 +25,10 @@ export class FilterCache {
   readonly #byBlock = new Map<number | string, CachedBlock>()
   #isDisabled = false
 
-  /** `grow`: reserves more bytes; returns false if there is no room, now or later. */
+  /** `grow` reserves more memory. It returns false if there is no room, now or later. */
   constructor(private readonly grow: (bytes: number) => boolean) {}
 
-  /** The cached selection of a block, or the result of `select`. */
+  /** Returns the cached selection of a block, or caches and returns the result of `select`. */
   selectionOf({ block }: SealedBlock, select: () => Selection | undefined): Selection | undefined {
     const cached = this.#byBlock.get(block)
     if (cached) return cached.selection
@@ -38,7 +38,10 @@ export class FilterCache {
     return selection
   }
 
-  /** The matching events as a batch with cached columns; undefined if they are not sparse. Call `selectionOf` first. */
+  /**
+   * Returns the matching events as a batch with cached columns, or undefined if they are not sparse. `selectionOf` must
+   * have been called before.
+   */
   sparse(block: SealedBlock): Batch | undefined {
     const cached = this.#byBlock.get(block.block)
     const at = cached?.selection?.at
@@ -47,14 +50,14 @@ export class FilterCache {
     return new SparseBatch(block, cached.sparse)
   }
 
-  /** The matching events as a batch, sparse or not; undefined if there are none. */
+  /** Returns the matching events as a batch, sparse or not. Undefined if there are none. */
   matching(block: SealedBlock, select: () => Selection | undefined): Batch | undefined {
     const selection = this.selectionOf(block, select)
     if (!selection?.at) return selection && block
     return this.sparse(block) ?? new SparseBatch(block, new SparseColumns(selection.at, () => false))
   }
 
-  /** If there is no more room, drops everything. After that, queries no longer find this cache. */
+  /** If there is no room left, drops everything. Queries no longer find this cache afterwards. */
   #reserve(bytes: number): boolean {
     if (!this.#isDisabled && !this.grow(bytes)) {
       this.#isDisabled = true
@@ -64,21 +67,21 @@ export class FilterCache {
   }
 }
 
-/** The columns of some events of a block. Each is computed on first use. */
+/** The columns of some events of a block. Each column is computed on first use. */
 class SparseColumns {
   readonly #columns = new Map<string, Column | undefined>()
   readonly #codes = new Map<string, Codes>()
   #keys: ReadonlyMap<string, number> | undefined
 
   constructor(
-    /** The indexes of the events in the block. */
+    /** Indexes of the events in the block. */
     readonly indexes: Uint32Array,
     /** Returns false if there is no room to cache the column. */
     private readonly reserve: (bytes: number) => boolean,
   ) {}
 
   codes<C extends Uint8Array | Uint32Array>(name: string, read: () => C): C {
-    // The codes of the same name always have the same type.
+    // Codes with the same name always have the same type.
     const cached = this.#codes.get(name) as C | undefined
     if (cached) return cached
     const codes = this.#gather(read())
@@ -99,7 +102,7 @@ class SparseColumns {
     return this.#keys
   }
 
-  /** The column of these events, with a dictionary that contains only their values. */
+  /** Returns the column of these events, with a dictionary that only contains their values. */
   #reencode({ codes, values }: Column): Column {
     const gathered = this.#gather(codes)
     const ownValues: Value[] = []
@@ -119,7 +122,7 @@ class SparseColumns {
 
   #gather<C extends Codes>(all: C): C {
     const { indexes } = this
-    // `slice` preserves the element type, which TypeScript does not know.
+    // `slice` preserves the element type, but TypeScript does not know that.
     const gathered = all.slice(0, indexes.length) as C
     for (let n = 0; n < indexes.length; n++) gathered[n] = all[indexes[n] as number] as number
     return gathered
@@ -132,7 +135,7 @@ function bytesOf(column: Column | undefined): number {
   return column.values.reduce((sum: number, value) => sum + bytesOfValue(value), column.codes.byteLength)
 }
 
-/** Some events of a block as a batch. Columns that are not cached yet are read from the block. */
+/** Presents some events of a block as a batch. Columns that are not cached yet are read from the block. */
 class SparseBatch implements Batch {
   readonly website: number
   readonly count: number
@@ -151,7 +154,7 @@ class SparseBatch implements Batch {
     if (all.names) this.names = () => columns.column("names", () => all.names?.()) as Column
   }
 
-  // Getters, because a joined batch has no single value for these.
+  // These are getters because a joined batch has no single value for them.
   get name(): string {
     return this.all.name
   }

@@ -15,10 +15,10 @@ import { type BatchField, type Dimension, type Filter, idKinds, isBatchField, ty
 import { intersect, nonEmpty, type Selection, timeRange } from "../structures/selection.ts"
 import { FilterCache, type SealedBlock } from "./filter-cache.ts"
 
-/** The kind of ids that a field contains. */
+/** The kind of ids that each field contains. */
 export const kindOf: Readonly<Record<string, IdKind | undefined>> = idKinds
 
-/** Returns the column of a field; undefined if no event of the batch can have a value. */
+/** Returns the column of a field, or undefined if no event of the batch can have a value. */
 export function columnOf(batch: Batch, field: Dimension): Column | undefined {
   if (field === "query_string") return batch.property(field)
   if (!field.startsWith("property.")) return batch.column(field as TextField)
@@ -31,7 +31,7 @@ export function columnOf(batch: Batch, field: Dimension): Column | undefined {
   return found
 }
 
-/** The values nested in the objects and arrays of a column. */
+/** Returns the values nested in the objects and arrays of a column. */
 function inside(column: Column, path: string): Column | undefined {
   const values: Value[] = []
   const codeOf = new Map<string, number>()
@@ -53,7 +53,7 @@ function inside(column: Column, path: string): Column | undefined {
   return { codes: Uint32Array.from(column.codes, (code) => mapping[code] as number), values }
 }
 
-/** The values of the first column, or of the second where the first has none. */
+/** Returns the values of the first column, falling back to the second. */
 function either(first: Column, second: Column): Column {
   const shift = first.values.length
   const secondCodes = second.codes
@@ -70,8 +70,8 @@ export interface IdTextTest extends TextTest {
 }
 
 /**
- * The id test that a filter requires; for a negated filter, the test of the operator that it negates. Undefined if it
- * requires none.
+ * Returns the id test that a filter requires (for a negated filter, the test of the operator it negates). Undefined if
+ * it requires none.
  */
 export function idTextTest(filter: Filter): IdTextTest | undefined {
   const kind = kindOf[filter.field]
@@ -82,7 +82,7 @@ export function idTextTest(filter: Filter): IdTextTest | undefined {
   return { kind, key, part: requiredPart(filter), test: (text) => test(text, text) }
 }
 
-/** The part of a snapshot that a matcher uses. */
+/** What a matcher needs from a snapshot. */
 export type Lookup = Pick<
   Snapshot,
   "dictionarySizes" | "dictionaryIdsOf" | "foundIds" | "websiteId" | "cache"
@@ -94,23 +94,23 @@ export interface Narrowed {
   selection: Selection
 }
 
-/** The part of a batch that batch tests read. */
+/** What batch tests read of a batch. */
 type BatchHead = Pick<Batch, "name" | "kind" | "website">
-/** Decides for a whole batch. */
+/** Decides for a whole batch at once. */
 type BatchTest = (batch: BatchHead) => boolean
 /**
- * Decides for each event, with one truth value per code, or for all events of the batch together. `only`: set if a
- * single code matches.
+ * Decides for each event, with one truth value per code, or for all events of the batch at once. `only` is set if
+ * exactly one code matches.
  */
 type EventTest = (batch: Batch) => { codes: Codes; matches: Uint8Array; only?: number | undefined } | boolean
 
 /** Selects the events of a batch that match a set of filters. */
 export class Matcher {
-  /** Event names that the filters require; undefined: any. */
+  /** Event names that the filters require. Undefined: any name. */
   readonly names: readonly string[] | undefined
   readonly #batchTests: BatchTest[] = []
   readonly #eventTests: EventTest[] = []
-  /** Buffer for the indexes of one batch. */
+  /** Reused for the indexes of one batch. */
   #indexBuffer = new Uint32Array(0)
   readonly #perEvent: readonly Filter[]
   #filterCache: FilterCache | undefined
@@ -127,24 +127,23 @@ export class Matcher {
   }
 
   /**
-   * True if filters test individual events. If false, the name, kind and website of an event determine whether it
-   * matches.
+   * True if filters test individual events. If false, the name, kind and website of an event decide whether it matches.
    */
   get perEvent(): boolean {
     return this.#perEvent.length > 0
   }
 
-  /** False if no event of the batch can match. */
+  /** Returns false if no event of the batch can match. */
   accepts(batch: BatchHead): boolean {
     return this.#batchTests.every((test) => test(batch))
   }
 
-  /** Like `accepts`, but true for a joined batch: each of its slices was accepted before they were joined. */
+  /** Like `accepts`, but always true for a joined batch, because its slices were accepted before they were joined. */
   #acceptsBatch(batch: Batch): boolean {
     return batch.names !== undefined || this.accepts(batch)
   }
 
-  /** Undefined if no event matches. `among`: only these events are tested. */
+  /** Returns undefined if no event matches. With `among`, only tests these events. */
   select(batch: Batch, among?: Selection): Selection | undefined {
     if (!this.#acceptsBatch(batch)) return undefined
     const range = among ?? timeRange(batch, this.scope.from, this.scope.to)
@@ -154,7 +153,7 @@ export class Matcher {
     return matching && intersect(matching, range)
   }
 
-  /** The matching events from `from` to `to` (exclusive, Unix ms), in a separate batch if they are sparse. */
+  /** Returns the matching events from `from` to `to` (Unix ms, exclusive), in a separate batch if they are sparse. */
   narrow(batch: Batch, from: number, to: number): Narrowed | undefined {
     const sparse = this.#sparse(batch)
     const selection = sparse
@@ -168,7 +167,7 @@ export class Matcher {
     return this.#cachedMatches().sparse(batch)
   }
 
-  /** True if the matching events of the batch can be cached. */
+  /** Returns true if the matching events of the batch can be cached. */
   #isCacheable(batch: Batch): batch is SealedBlock {
     const { memory, minFilteredEvents } = this.lookup.cache
     return this.perEvent && memory > 0 && batch.block !== undefined && batch.count >= minFilteredEvents
@@ -179,7 +178,7 @@ export class Matcher {
     return this.#cachedMatches().selectionOf(block, () => this.#match(block, all))
   }
 
-  /** The cached matches of earlier queries, for the filters that test individual events. */
+  /** Returns the matches cached by earlier queries, for the filters that test individual events. */
   #cachedMatches(): FilterCache {
     if (!this.#filterCache) {
       const { cache } = this.lookup
@@ -238,8 +237,8 @@ export class Matcher {
   }
 
   /**
-   * The events that name the profile, and events of its linked ids that name no profile: see
-   * src/store/identity-resolution.ts.
+   * Matches events that name the profile, and events of its linked ids that do not name a profile (see
+   * src/store/identity-resolution.ts).
    */
   #profileTest({ value, linked = [] }: Filter): EventTest {
     const [profile = 0] = this.lookup.dictionaryIdsOf("profiles", [String(value)])
@@ -281,7 +280,7 @@ export class Matcher {
       matches[0] = Number(missing)
       return (batch) => ({ codes: idsOf(batch), matches })
     }
-    // The ids to select or to exclude.
+    // The ids to include or exclude.
     const textTest = idTextTest(filter)
     const ids = textTest
       ? this.lookup.foundIds(kind, textTest.key)
@@ -297,7 +296,7 @@ export class Matcher {
     if (count === 0) return () => isNegation
     return (batch) => {
       const codes = idsOf(batch)
-      // Most batches have no event of a given person, and indexOf detects that ten times as fast as a loop.
+      // Most batches have no event of a given person, and indexOf detects this ten times as fast as a loop.
       if (count === 1 && codes.indexOf(last) < 0) return isNegation
       return { codes, matches, only: count === 1 && !isNegation ? last : undefined }
     }
@@ -307,7 +306,7 @@ export class Matcher {
 /** Tests the values of a column. */
 function columnTest(field: Dimension, test: ValuePredicate): EventTest {
   const missing = test(undefined, undefined)
-  // All slices of a block share their values, so each value is tested once.
+  // All slices of a block share their values, so each value is tested only once.
   const tables = new WeakMap<readonly Value[], ReturnType<typeof truthTable>>()
   return (batch) => {
     const column = columnOf(batch, field)
@@ -321,7 +320,7 @@ function columnTest(field: Dimension, test: ValuePredicate): EventTest {
   }
 }
 
-/** One truth value per code, or a single one if it is the same for all codes. */
+/** Returns one truth value per code, or a single value if it is the same for all codes. */
 function truthTable(truths: boolean[]): { matches: Uint8Array; only: number | undefined } | boolean {
   if (truths.every(Boolean)) return true
   const only = truths.indexOf(true)
@@ -333,7 +332,7 @@ function truthTable(truths: boolean[]): { matches: Uint8Array; only: number | un
 }
 
 /**
- * An event matches if one of its keys does. With a negated filter, it matches if none of its keys matches the negated
+ * An event matches if at least one of its keys matches. With a negated filter, it matches if no key matches the negated
  * operator.
  */
 function keyTest(filter: Filter): EventTest {
@@ -351,7 +350,7 @@ function keyTest(filter: Filter): EventTest {
   }
 }
 
-/** 1 for each event that has a value for one of the keys. */
+/** Returns 1 for each event that has a value for one of the keys. */
 function presence(batch: Batch, keys: readonly string[]): Uint8Array {
   const has = new Uint8Array(batch.count)
   for (const key of keys) {
@@ -367,8 +366,8 @@ function presence(batch: Batch, keys: readonly string[]): Uint8Array {
 }
 
 /**
- * If more than one event in this many has a code, testing each event is faster than searching for the code. Known after
- * a few matches.
+ * If more than one in this many events has a code, testing every event is faster than searching for the code. This is
+ * known after a few matches.
  */
 const eventsPerMatch = 24
 const minMatches = 16
@@ -376,7 +375,7 @@ const minMatches = 16
 // Branch-free, because a branch would be mispredicted half the time.
 
 /**
- * Writes the indexes of the matching events after the first `before` indexes, and returns the number of all indexes.
+ * Appends the indexes of the matching events after the first `before` indexes, and returns the total number of indexes.
  */
 function findIndexes(
   first: number,
@@ -394,7 +393,7 @@ function findIndexes(
   return count
 }
 
-/** Like `findIndexes`, for a single code. `indexOf` compares several codes at once, but has a cost for each match. */
+/** Like `findIndexes`, but for a single code. `indexOf` compares several codes at once, but has a cost per match. */
 function findIndexesOfCode(
   first: number,
   end: number,
@@ -413,7 +412,7 @@ function findIndexesOfCode(
   return count
 }
 
-/** Like `findIndexes`, but tests only the indexes in `among`, which can be the array `indexes` itself. */
+/** Like `findIndexes`, but only tests the indexes in `among`, which can be the same array as `indexes`. */
 function filterIndexes(among: Uint32Array, codes: Codes, matches: Uint8Array, indexes: Uint32Array): number {
   let count = 0
   for (let at = 0; at < among.length; at++) {
