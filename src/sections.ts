@@ -1,9 +1,11 @@
 import { type EventKind, eventKinds } from "./event-kinds.ts"
 
-// What limited share links (one page or board) and limited viewers (some sections) can use. The server enforces this,
-// and the dashboard hides the rest. Both are denied everything that is not listed here.
+// Defines what limited share links (one page or board) and limited viewers (some sections) can use. The server enforces
+// this, and the dashboard hides the rest. Everything that is not listed here is denied.
 
-/** The pages of a website that show reports, in navigation order. A share link can be limited to one of them. */
+/**
+ * The pages of a website that show reports, in the order of the navigation. A share link can be limited to one of them.
+ */
 export const reportPages = [
   "web",
   "overview",
@@ -24,12 +26,12 @@ export function isReportPage(page: string): page is ReportPage {
 }
 
 /**
- * The page of a share link that is limited to a board. No query type lists it, because the link runs only the queries
- * of the tiles.
+ * The page of a share link that is limited to a board. No query type lists this page, because such a link only runs the
+ * queries of the board's tiles.
  */
 export const boardPage = "boards"
 
-/** All pages of a website, by the first path segment after it. */
+/** All pages of a website, named by the path segment that follows the website. */
 export const pageNames = [
   ...reportPages,
   boardPage,
@@ -42,8 +44,8 @@ export const pageNames = [
 export type PageName = (typeof pageNames)[number]
 
 /**
- * The sections that a viewer can be limited to, with their pages. Only `people` includes single events and the IDs of
- * people. None includes boards, because their tiles can come from any page.
+ * The sections that a viewer can be limited to, with their pages. Only `people` includes individual events and the IDs
+ * of people. Boards are in no section, because their tiles can come from any page.
  */
 const sectionPages = {
   web: ["web"],
@@ -55,29 +57,29 @@ const sectionPages = {
 
 export type Section = keyof typeof sectionPages
 
-/** Object.keys loses the literal types. */
+/** Object.keys does not preserve the literal types. */
 export const sections = Object.keys(sectionPages) as Section[]
 
 export function pagesOf(limits: readonly Section[]): PageName[] {
   return sections.filter((section) => limits.includes(section)).flatMap((section) => sectionPages[section])
 }
 
-/** The pages that a user can open; `limits`: the sections that the user is limited to. */
+/** Returns the pages that a user can open. `limits` are the sections that the user is limited to. */
 export function userPages(limits: readonly Section[] | null): readonly PageName[] {
   return limits === null ? pageNames : pagesOf(limits)
 }
 
-/** The pages that a share link can open; `page`: the page that it is limited to. */
+/** Returns the pages that a share link can open. `page` is the page that the link is limited to. */
 export function sharePages(page: string | null): readonly string[] {
   return page === null ? reportPages : [page]
 }
 
 const customEvents = ["overview", "events", "event"] as const
 const behavior = ["funnels", "retention", "paths", "goals"] as const
-/** Pages that offer events and their properties for selection. */
+/** Pages on which events and their properties can be selected. */
 const eventChoices = [...customEvents, ...behavior] as const
 
-/** Every query type with the pages that show its rows. A missing type is a compile error. */
+/** Every query type, with the pages that show its rows. The compiler reports an error if a type is missing. */
 export const queryTypePages = {
   custom_events: customEvents,
   custom_event_properties: eventChoices,
@@ -154,7 +156,7 @@ export const queryTypePages = {
 
 const allKinds = "all"
 
-/** The kinds of events that a page shows. Query types with the option `kinds` read only these for the page. */
+/** The kinds of events that each page shows. For query types with the option `kinds`, the page can only read these. */
 const pageKinds: Record<PageName, readonly EventKind[] | typeof allKinds> = {
   web: ["page_view", "page_exit", "outgoing_link"],
   overview: ["custom"],
@@ -179,12 +181,12 @@ const anyPage = "any"
 
 /** The endpoints that a limited caller can use, with the pages that need them. */
 export const endpointPages: Readonly<Record<string, readonly PageName[] | typeof anyPage>> = {
-  // Each query type of the request is checked as well.
+  // The server also checks each query type of the request.
   "POST /v1/query": anyPage,
   "GET /v1/query/websites": anyPage,
   "GET /v1/notes": anyPage,
   "GET /v1/views": anyPage,
-  // A share link reads its own board only.
+  // A share link can only read its own board.
   "GET /v1/boards/:id": [boardPage],
   "POST /v1/boards/:id/query": [boardPage],
   "GET /v1/events/stream": ["live"],
@@ -197,15 +199,15 @@ export const endpointPages: Readonly<Record<string, readonly PageName[] | typeof
 /** The pages that a caller is limited to. */
 export type PageLimit = readonly string[]
 
-/** True if a caller limited to `pages` can use an endpoint, such as `GET /v1/notes`. */
+/** Returns true if a caller limited to `pages` can use an endpoint, such as `GET /v1/notes`. */
 export function allowsEndpoint(pages: PageLimit, endpoint: string): boolean {
   const needed = Object.hasOwn(endpointPages, endpoint) ? endpointPages[endpoint] : undefined
   return needed === anyPage || (needed?.some((page) => pages.includes(page)) ?? false)
 }
 
 /**
- * True if a caller limited to `pages` can run a query type that the pages `listed` show. `kinds`: the kinds of events
- * that the query reads, if its type takes them as an option.
+ * Returns true if a caller limited to `pages` can run a query type that is shown on the pages `listed`. `kinds` are the
+ * kinds of events to read, if the type has that option.
  */
 export function allowsType(
   pages: PageLimit,
@@ -219,7 +221,7 @@ export function allowsType(
   )
 }
 
-/** The kinds of events that a caller limited to `pages` can count with the query type `events`. */
+/** Returns the kinds of events that a caller limited to `pages` can count with the query type `events`. */
 export function readableKinds(pages: PageLimit): EventKind[] {
   return eventKinds.filter((kind) => allowsType(pages, queryTypePages.events, [kind]))
 }

@@ -28,7 +28,7 @@ import { type LogLevel, logLevels } from "./log.ts"
 import type { Durability } from "./store/db/open.ts"
 import { defaultScriptName } from "./tracker/scripts.ts"
 
-/** The option of every command that uses a database. */
+/** The option of all commands that use a database. */
 export interface DatabaseOptions {
   db: string
 }
@@ -44,55 +44,55 @@ export interface ServeOptions extends DatabaseOptions {
   queueBytes: number
   lockWait: number
   minFree: number
-  /** ms; undefined: forever. */
+  /** In ms. Undefined: forever. */
   retain?: number
-  /** Absent: no scheduled backups. */
+  /** Undefined: no scheduled backups. */
   backupDir?: string
-  /** ms */
+  /** In ms. */
   backupEvery: number
   backupKeep: number
-  /** s3:// URL; absent: no off-site backups. */
+  /** An s3:// URL. Undefined: no off-site backups. */
   backupTo?: string
-  /** URL; absent: Amazon's. */
+  /** URL of the S3 server. Undefined: Amazon S3. */
   backupEndpoint?: string
-  /** Absent: the variables AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. */
+  /** Undefined: use AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. */
   backupCredentials?: string
-  /** Absent: off-site backups are not encrypted. */
+  /** Undefined: off-site backups are not encrypted. */
   backupKey?: string
-  /** URL; absent: none. */
+  /** URL to request after each backup. Undefined: none. */
   backupPing?: string
-  /** URL; absent: events are not shipped. */
+  /** URL of the cluster. Undefined: events are not shipped. */
   clickhouse?: string
-  /** Absent: the variable DATABUDDY_CLICKHOUSE_PASSWORD. */
+  /** Undefined: use DATABUDDY_CLICKHOUSE_PASSWORD. */
   clickhousePasswordFile?: string
-  /** Seconds; 0: no query is sent to the cluster. */
+  /** In seconds. 0: no query is sent to the cluster. */
   clickhouseQueryTime: number
-  /** Bytes. */
+  /** In bytes. */
   clickhouseQueryMemory: number
-  /** ms; absent: events stay in the file. */
+  /** In ms. Undefined: events stay in the file. */
   keepLocal?: number
-  /** Bytes; absent: `standardQueryMemory`. */
+  /** In bytes. Undefined: `standardQueryMemory`. */
   queryMemory?: number
   rateLimit: number
   rateLimitEvents: number
   rateLimitBytes: number
-  /** ms */
+  /** In ms. */
   shutdownDelay: number
   trustProxy: TrustedNetworks
-  /** Name of a header; absent: none. */
+  /** Name of a header. Undefined: none. */
   countryHeader?: string
-  /** Path of an mmdb file; absent: the built-in country table. */
+  /** Path of an mmdb file. Undefined: the built-in country table. */
   geoDb?: string
-  /** A path such as /stats, or ''. */
+  /** A path such as /stats. Empty: none. */
   basePath: string
-  /** A path such as /e, or ''. */
+  /** A path such as /e. Empty: none. */
   ingestPath: string
   scriptName: string
   tlsCert?: string
   tlsKey?: string
-  /** Absent: no certificate is requested. */
+  /** Undefined: no certificate is requested. */
   acme?: string[]
-  /** Absent: the folder `acme` beside the database. */
+  /** Undefined: the folder `acme` beside the database. */
   acmeDir?: string
   acmeEmail?: string
   acmeDirectory: string
@@ -110,7 +110,7 @@ export function databaseOption(): Option {
     .default("./databuddy.db")
 }
 
-/** The folder of scheduled backups, also for commands that read them. */
+/** The option for the folder of scheduled backups. Commands that read backups use it too. */
 export function backupDirOption(description: string): Option {
   return option(
     "--backup-dir <folder>",
@@ -120,7 +120,7 @@ export function backupDirOption(description: string): Option {
   )
 }
 
-/** Its certificates are trusted everywhere, and it requires no prior registration. */
+/** Certificates from here are trusted everywhere and require no prior registration. */
 const letsEncrypt = "https://acme-v02.api.letsencrypt.org/directory"
 
 /** Adds all flags of `serve`. */
@@ -134,13 +134,13 @@ export function addServeOptions(command: Command): Command {
     .hook("preAction", listenForAcme)
 }
 
-/** Adds some flags of `serve`, with their environment variables and defaults, to another command. */
+/** Adds some of the flags of `serve` to another command, with their environment variables and defaults. */
 export function addFlagsOfServe(command: Command, flags: readonly string[]): Command {
   for (const option of serveOptions()) if (flags.includes(option.long ?? "")) command.addOption(option)
   return command.hook("preAction", listenForAcme)
 }
 
-/** The defaults of `serve`, for flags that are not given. */
+/** Returns the defaults of `serve` for flags that are not set. */
 export function defaultServeOptions(): Omit<ServeOptions, "db"> {
   const defaults = serveOptions().filter(({ defaultValue }) => defaultValue !== undefined)
   const values = Object.fromEntries(defaults.map((option) => [option.attributeName(), option.defaultValue]))
@@ -149,16 +149,16 @@ export function defaultServeOptions(): Omit<ServeOptions, "db"> {
 }
 
 /**
- * Default query memory in bytes: an eighth of the available memory, because peaks are two to three times as high. Below
- * the minimum, every query rereads even a month of a small website. The maximum holds what all dashboard pages need for
- * 10 million events.
+ * Returns the default query memory in bytes: an eighth of the available memory, because peaks are two to three times as
+ * high. With less than the minimum, every query would have to reread even a month of a small website. The maximum
+ * suffices to hold the data of all dashboard pages for 10 million events.
  */
 export function standardQueryMemory(availableBytes: number): number {
   const [min, max] = [134_217_728, 536_870_912]
   return Math.max(min, Math.min(Math.floor(availableBytes / 8), max))
 }
 
-/** Every flag is also an environment variable: `--max-body` is DATABUDDY_MAX_BODY. */
+/** Every flag can also be set with an environment variable: DATABUDDY_MAX_BODY sets `--max-body`. */
 function serveOptions(): Option[] {
   return [
     option(
@@ -202,7 +202,7 @@ function serveOptions(): Option[] {
     ),
     option(
       "--retain <time>",
-      "how long to keep events of websites without their own retention, such as 400d (default: forever)",
+      "how long to keep the events of websites that do not set their own retention, such as 400d (default: forever)",
       undefined,
       retention,
     ),
@@ -241,13 +241,13 @@ function serveOptions(): Option[] {
     ),
     option(
       "--clickhouse <url>",
-      "ship all events to this ClickHouse database, and answer queries from it, such as https://user@host:8443/database; run databuddy clickhouse migrate first",
+      "ship all events to this ClickHouse database, such as https://user@host:8443/database, and use it to answer queries; run databuddy clickhouse migrate first",
       undefined,
       clusterUrl,
     ),
     option(
       "--clickhouse-password-file <file>",
-      "file with the password of that user (default: DATABUDDY_CLICKHOUSE_PASSWORD)",
+      "file with the password of the ClickHouse user (default: DATABUDDY_CLICKHOUSE_PASSWORD)",
       undefined,
       nonEmpty("a file path, such as /etc/databuddy/clickhouse-password"),
     ),
@@ -265,31 +265,31 @@ function serveOptions(): Option[] {
     ),
     option(
       "--keep-local <time>",
-      "remove events that are older, such as 30d, from the file once the cluster has them; queries of earlier days need the cluster from then on",
+      "remove events older than this, such as 30d, from the file once the cluster has them; queries of earlier days then need the cluster",
       undefined,
       localTime,
     ),
     option(
       "--query-memory <bytes>",
-      "memory for all queries; one query can use half, and unused memory caches data for later queries (default: an eighth of the machine's, from 128 MiB to 512 MiB)",
+      "memory for all queries; one query can use half, and unused memory caches data for later queries (default: an eighth of the machine's memory, from 128 MiB to 512 MiB)",
       undefined,
       integer(16_777_216, 2 ** 40),
     ),
     option(
       "--rate-limit <requests>",
-      "requests per minute for one website id or share link from one address (0: unlimited, also for events and bytes)",
+      "requests per minute for one website ID or share link from one address (0: unlimited, also for events and bytes)",
       600,
       integer(0, 1e9),
     ),
     option(
       "--rate-limit-events <events>",
-      "events per minute for one website id from one address (0: unlimited)",
+      "events per minute for one website ID from one address (0: unlimited)",
       50_000,
       integer(0, 1e9),
     ),
     option(
       "--rate-limit-bytes <bytes>",
-      "bytes of events per minute for one website id from one address, after decompression (0: unlimited)",
+      "bytes of events per minute for one website ID from one address, after decompression (0: unlimited)",
       33_554_432,
       integer(0, 2 ** 50),
     ),
@@ -325,13 +325,13 @@ function serveOptions(): Option[] {
     ),
     option(
       "--ingest-path <path>",
-      "also serve all endpoints for pages and senders under this path, such as /e: blocklists contain the usual paths",
+      "also serve all ingestion endpoints under this path, such as /e, because blocklists contain the usual paths",
       "",
       ingestPath,
     ),
     option(
       "--script-name <file>",
-      "also serve databuddy.js under this name, such as app.js: blocklists contain the usual name",
+      "also serve databuddy.js under this name, such as app.js, because blocklists contain the usual name",
       defaultScriptName,
       scriptName,
     ),
@@ -373,7 +373,7 @@ function serveOptions(): Option[] {
     option("--log-level <level>", "log level", "info").choices(logLevels),
     option(
       "--log-level-file <file>",
-      "if this file exists, the log level in it replaces --log-level; read at startup and on SIGHUP",
+      "if this file exists, it overrides --log-level; read at startup and on SIGHUP",
       undefined,
       nonEmpty("a file path, such as /etc/databuddy/log-level"),
     ),
@@ -383,8 +383,7 @@ function serveOptions(): Option[] {
 }
 
 /**
- * Creates an option. For flags that can be repeated, `parse` gets the value of earlier occurrences as its second
- * argument.
+ * Creates an option. If a flag can be repeated, the second argument of `parse` is the value of the earlier occurrences.
  */
 function option<Value>(
   flags: string,
@@ -393,7 +392,7 @@ function option<Value>(
   parse?: (text: string, previous?: Value) => Value,
 ): Option {
   const option = new Option(flags, description)
-  // Commander turns on a flag without a value if its variable has any value; see `deleteDisabledSwitches`.
+  // Commander turns on a switch if its variable has any value at all. See `deleteDisabledSwitches`.
   const name = option.long?.slice(2).replaceAll("-", "_").toUpperCase()
   option.env(`DATABUDDY_${name}`)
   if (parse) option.argParser(parse)
@@ -404,8 +403,8 @@ function option<Value>(
 }
 
 /**
- * Trims DATABUDDY_ variables: CRLF line endings and trailing spaces in a file would make values invalid, and nobody
- * sees them.
+ * Trims DATABUDDY_ variables, because CRLF line endings and trailing spaces in a file are hard to see and would make
+ * values invalid.
  */
 export function trimVariables(env: NodeJS.ProcessEnv): void {
   for (const [name, value] of Object.entries(env)) {
@@ -417,12 +416,12 @@ const on = new Set(["1", "true", "yes", "on"])
 const off = new Set(["", "0", "false", "no", "off"])
 
 /**
- * Deletes the switches of `serve` that are off from `env`, because Commander turns a switch on if its variable has any
- * value. Returns the name of a variable that means neither on nor off.
+ * Deletes the variables of disabled `serve` switches from `env`, because Commander turns a switch on if its variable
+ * has any value at all. Returns the name of a variable whose value means neither on nor off.
  */
 export function deleteDisabledSwitches(env: NodeJS.ProcessEnv): string | undefined {
   for (const { envVar: name, required, optional } of serveOptions()) {
-    // A flag that takes a value is not a switch.
+    // Flags with a value are not switches.
     if (!name || required || optional) continue
     const value = env[name]?.toLowerCase()
     if (value === undefined || on.has(value)) continue

@@ -1,23 +1,22 @@
 import { crc32, deflateRawSync, gzipSync } from "node:zlib"
 
-// Writers of tar, ar and zip whose output depends only on their input: entries are sorted, every entry has the same
-// time, and the owner is a number instead of a name on this machine.
+// Writers of tar, ar and zip archives. The output depends only on the input: entries are sorted, all have the same
+// time, and the owner is a number rather than a name on this machine.
 
 /** An entry of an archive. The path is relative, without a leading or trailing slash. */
 export type Entry = {
   path: string
   /** Permissions, such as 0o644. */
   mode: number
-  /** User and group ID; 0 if absent. */
+  /** User and group ID. Absent: 0. */
   owner?: number
 } & ({ content: Uint8Array | string } | { directory: true } | { linkTo: string })
 
-/** Level 9 takes much longer and makes the executable hardly any smaller. */
+/** Level 9 takes much longer and hardly makes the executable any smaller. */
 const compressionLevel = 6
 
 export function gzip(bytes: Uint8Array, level = compressionLevel): Uint8Array<ArrayBuffer> {
-  // zlib writes 0 as the time. It also writes the system for which it was compiled, so that byte is set to
-  // "unknown".
+  // zlib writes 0 as the time. It also writes the system for which it was compiled, so that byte is set to "unknown".
   const packed = new Uint8Array(gzipSync(bytes, { level }))
   packed[9] = 255
   return packed
@@ -28,8 +27,8 @@ const tarBlock = 512
 const tarRecord = 20 * tarBlock
 
 /**
- * A tar archive in the ustar format. `time` is in Unix seconds. `prefix`, such as `./`, is prepended to every path.
- * Throws if a path has more than 100 bytes.
+ * Creates a tar archive in the ustar format. `time` is in Unix seconds. `prefix`, such as `./`, is prepended to every
+ * path. Throws if a path is longer than 100 bytes.
  */
 export function tar(entries: readonly Entry[], time: number, prefix = ""): Uint8Array<ArrayBuffer> {
   const parts: Uint8Array[] = []
@@ -79,7 +78,7 @@ function tarHeader(entry: Entry, size: number, time: number, prefix: string): Ui
   return header
 }
 
-/** Writes an ar archive, as dpkg reads it. Keeps the order of the entries. */
+/** Creates an ar archive in the format that dpkg reads. Preserves the order of the entries. */
 export function ar(
   entries: readonly { name: string; content: Uint8Array | string }[],
   time: number,
@@ -102,7 +101,7 @@ export function ar(
   return Buffer.concat(parts)
 }
 
-/** A zip archive of files, with Unix permissions. Throws if it has a directory or a link. */
+/** Creates a zip archive of files, with Unix permissions. Throws if an entry is a directory or a link. */
 export function zip(entries: readonly Entry[], time: number): Uint8Array<ArrayBuffer> {
   const parts: Uint8Array[] = []
   const directory: Uint8Array[] = []
@@ -112,7 +111,7 @@ export function zip(entries: readonly Entry[], time: number): Uint8Array<ArrayBu
     const content = contentOf(entry)
     const packed = deflateRawSync(content, { level: compressionLevel })
     const name = Buffer.from(entry.path)
-    // Version 2.0; flag: the name is UTF-8; method 8: deflate.
+    // Version 2.0. Flag: the name is in UTF-8. Method 8: deflate.
     const common = Buffer.alloc(26)
     common.writeUInt16LE(20, 0)
     common.writeUInt16LE(0x800, 2)
@@ -144,7 +143,9 @@ export function zip(entries: readonly Entry[], time: number): Uint8Array<ArrayBu
   )
 }
 
-/** The date and time of MS-DOS, in UTC: bits of the date, then of the time in units of two seconds. */
+/**
+ * Returns an MS-DOS date and time in UTC: first the bits of the date, then those of the time in units of two seconds.
+ */
 function dosTime(time: number): number {
   const date = new Date(time * 1_000)
   const day = ((date.getUTCFullYear() - 1980) << 9) | ((date.getUTCMonth() + 1) << 5) | date.getUTCDate()

@@ -2,26 +2,26 @@ import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { runtimeLibraries } from "./runtime.ts"
 
-/** An npm package that is part of the binary. */
+/** An npm package that is included in the binary. */
 export interface BundledPackage {
   name: string
   version: string
   /** SPDX expression. */
   license: string
-  /** The package's own license file. */
+  /** The text of the package's own license file. */
   text: string
-  /** Its directory. */
+  /** The package's directory. */
   folder: string
 }
 
-/** Matches the package in the path of a bundled file: the last node_modules folder counts. */
+/** Matches the package in the path of a bundled file. The last node_modules folder counts. */
 const packageFolder = /^.*node_modules\/(?:@[^/]+\/)?[^/]+/
 
 const licenseFile = /^(?:\w+[-_])?(?:licen[sc]e|copying)(?:\.\w+)?$/i
 
 /**
- * The packages whose code or data the entry points contain, according to the bundler, sorted by name. Throws if one has
- * no license or no license text, because a release must not contain such a package.
+ * Returns the packages whose code or data the bundler includes for the entry points, sorted by name. Throws if a
+ * package has no license or no license text, because a release must not contain such a package.
  */
 export async function bundledPackages(
   root: string,
@@ -51,12 +51,12 @@ function readPackage(folder: string): BundledPackage {
   return { name, version, license, text: readFileSync(join(folder, file), "utf8").trim(), folder }
 }
 
-/** The license texts of everything in the binary, for `databuddy licenses` and the archives. */
+/** Returns the license texts of everything in the binary, for `databuddy licenses` and the archives. */
 export function licenseTexts(root: string, packages: readonly BundledPackage[]): string {
   const productLicense = readFileSync(join(root, "LICENSE"), "utf8").trim()
   const rule = "=".repeat(80)
   const sections = [
-    `Databuddy, self-hosted, contains the software below.\n\n${productLicense}`,
+    `This program, Databuddy (self-hosted), contains the following software.\n\n${productLicense}`,
     ...packages.map(({ name, version, license, text }) => `${name} ${version} (${license})\n\n${text}`),
     `SQLite, in better-sqlite3, is in the public domain: https://sqlite.org/copyright.html`,
     `The runtime, Bun ${Bun.version}, links these libraries:\n\n${runtimeLibraries

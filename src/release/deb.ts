@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto"
 import { ar, type Entry, gzip, tar } from "./archive.ts"
 
-/** The parts of a package that depend on the target or the version. */
+/** The parts of a package that depend on the platform or the version. */
 export interface PackageFacts {
   version: string
   /** Unix seconds. */
@@ -10,7 +10,8 @@ export interface PackageFacts {
 }
 
 /**
- * The version for dpkg and rpm. A prerelease starts with a tilde, so that they sort it before its release.
+ * Returns the version in the form used by dpkg and rpm. A prerelease starts with a tilde, so that it sorts before its
+ * release.
  */
 export const packageVersion = (version: string) => version.replaceAll("-", "~")
 
@@ -21,8 +22,8 @@ export const debianArchitectures: Record<string, string> = { "linux-x64": "amd64
 export type MaintainerScripts = Record<"postinst" | "prerm" | "postrm", string>
 
 /**
- * A Debian package. `files` are all files of the package by their path without a leading slash; those under etc/ are
- * configuration files, which dpkg does not overwrite. Folders are added.
+ * Builds a Debian package. `files` lists all files of the package, with paths that do not start with a slash. Files
+ * under etc/ are configuration files, which dpkg does not overwrite. Folders are added automatically.
  */
 export function debianPackage(
   files: readonly Extract<Entry, { content: unknown }>[],
@@ -70,7 +71,7 @@ Description: Self-hosted web and product analytics
   )
 }
 
-/** The folders that contain `files`. */
+/** Returns the folders that contain `files`. */
 export function foldersOf(files: readonly { path: string }[]): Entry[] {
   const folders = new Set<string>()
   for (const { path } of files) {

@@ -28,7 +28,7 @@ type File = Extract<Entry, { content: unknown }>
 const root = join(import.meta.dir, "../..")
 const dist = join(root, "dist")
 
-/** User and group of the container; a number, so that orchestrators can see that it is not root. */
+/** User and group ID in the container. It is a number so that orchestrators can see that it is not root. */
 const containerUser = 10_001
 
 if (import.meta.main) {
@@ -64,7 +64,7 @@ async function release(args: readonly string[]): Promise<void> {
   }
   for (const target of platforms) {
     if (!(await build(target, licenses, version))) {
-      if (target.required) throw new Error(`${target.outfile} was not built, and a release needs it`)
+      if (target.required) throw new Error(`${target.outfile} was not built, but a release requires it`)
       continue
     }
     await packPlatform(target, { version, commit, time }, licenses, withRpm)
@@ -72,15 +72,17 @@ async function release(args: readonly string[]): Promise<void> {
   writeDist("SHA256SUMS", checksums())
 }
 
-/** Rejects a work tree with changes, because what it builds belongs to no commit. */
+/** Rejects a work tree with uncommitted changes, because the result would not correspond to any commit. */
 function rejectChanges(): void {
   const changes = git("status", "--porcelain")
   if (changes !== "") {
-    throw new Error(`the work tree has changes; commit them, or build it anyway with --dirty:\n${changes}`)
+    throw new Error(
+      `the work tree has uncommitted changes: commit them, or build anyway with --dirty:\n${changes}`,
+    )
   }
 }
 
-/** Writes the archive of a platform and, for some platforms, packages and files of the container image. */
+/** Writes the archive of a platform. For some platforms, also writes packages and the files of the container image. */
 async function packPlatform(
   target: Target,
   { version, time }: ReleaseFacts,
@@ -160,7 +162,7 @@ async function packPlatform(
   writeDist(`image/${debian}.tar`, tar(containerFiles(program, texts), time))
 }
 
-/** The completions in the folders where shells look for them; zsh uses another folder on Debian. */
+/** Returns the completion files, in the folders where shells look for them. zsh uses a different folder on Debian. */
 function completionFiles(zshFolder: string): File[] {
   const paths: Record<Shell, string> = {
     bash: "usr/share/bash-completion/completions/databuddy",
@@ -170,7 +172,7 @@ function completionFiles(zshFolder: string): File[] {
   return shells.map((shell) => file(paths[shell], databuddy("completions", shell)))
 }
 
-/** Everything in the container image that does not come from its base image. */
+/** Returns everything in the container image that does not come from its base image. */
 function containerFiles(program: Uint8Array, texts: readonly File[]): Entry[] {
   const id = containerUser
   return [
@@ -195,7 +197,7 @@ The executable contains other software. Its licenses are in
 `
 }
 
-/** Debian's tools read the version and the date from this format. */
+/** Formats a changelog from which Debian's tools read the version and the date. */
 function debianChangelog({ version, time, maintainer }: PackageFacts): string {
   const date = new Date(time * 1_000).toUTCString().replace("GMT", "+0000")
   return `databuddy (${packageVersion(version)}) unstable; urgency=medium
@@ -210,7 +212,7 @@ function unit(bindir: string): string {
   return readFileSync(sourceFile("linux/databuddy.service"), "utf8").replace("@bindir@", bindir)
 }
 
-/** In the format of sha256sum: `sha256sum --check SHA256SUMS` verifies the files. */
+/** Returns checksums in the format of sha256sum. `sha256sum --check SHA256SUMS` verifies the files. */
 function checksums(): string {
   return [...new Bun.Glob("**").scanSync(dist)]
     .sort()
@@ -238,7 +240,10 @@ function writeDist(name: string, content: Uint8Array | string, mode = 0o644): vo
   process.stderr.write(`dist/${name} written\n`)
 }
 
-/** The output of a databuddy command, run from the sources: the program for the target might not run here. */
+/**
+ * Returns the output of a databuddy command. Runs it from source, because the executable for the target might not run
+ * on this machine.
+ */
 function databuddy(...args: string[]): string {
   const command = [process.execPath, join(root, "src/main.ts"), ...args]
   const { success, stdout, stderr } = Bun.spawnSync(command, { env: {} })

@@ -7,12 +7,12 @@ import { foldersOf, type PackageFacts, packageVersion } from "./deb.ts"
 /** rpm's architecture names by platform. */
 export const rpmArchitectures: Record<string, string> = { "linux-x64": "x86_64", "linux-arm64": "aarch64" }
 
-/** True if this machine can build rpm packages. */
+/** Returns true if this machine can build rpm packages. */
 export const canBuildRpm = () => Bun.which("rpmbuild") !== null
 
 /**
- * Builds an rpm package with rpmbuild and returns its bytes. Throws if rpmbuild fails. The same version of rpmbuild
- * writes the same bytes.
+ * Builds an rpm package with rpmbuild and returns its bytes. Throws if rpmbuild fails. The output depends only on the
+ * input and the version of rpmbuild.
  */
 export async function rpmPackage(
   files: readonly Extract<Entry, { content: unknown }>[],
@@ -33,7 +33,7 @@ export async function rpmPackage(
       _buildhost: "reproducible",
       use_source_date_epoch_as_buildtime: "1",
       clamp_mtime_to_source_date_epoch: "1",
-      // Does not use this machine's package database.
+      // Avoids using this machine's package database.
       _dbpath: join(folder, "db"),
       _binary_payload: "w6.gzdio",
       _build_id_links: "none",
@@ -67,7 +67,7 @@ function spec(
     const kind = path.startsWith("etc/") ? "%config(noreplace) " : ""
     return `${kind}%attr(0${mode.toString(8)}, root, root) /${path}`
   })
-  // The folders that belong to no other package, at least not on every system.
+  // Folders that do not belong to another package, at least not on every system.
   const folders = foldersOf(files)
     .filter(({ path }) => /\/databuddy$|^usr\/share\/(?:bash-completion|zsh|fish)/.test(path))
     .map(({ path }) => `%dir /${path}`)

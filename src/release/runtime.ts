@@ -1,11 +1,11 @@
-/** A library that the Bun executable links statically, with the SPDX name of its license. */
+/** A library that is statically linked into the Bun executable, with the SPDX name of its license. */
 export interface RuntimeLibrary {
   name: string
   license: string
   url: string
 }
 
-/** Bun's package contains no license texts, so its libraries are listed here, as in Bun's documentation. */
+/** Bun's package does not contain license texts, so its libraries are listed here, as in Bun's documentation. */
 export const runtimeLibraries: readonly RuntimeLibrary[] = [
   { name: "Bun", license: "MIT", url: "https://github.com/oven-sh/bun" },
   { name: "JavaScriptCore (WebKit)", license: "LGPL-2.0-only", url: "https://github.com/oven-sh/WebKit" },

@@ -4,18 +4,18 @@ import { join } from "node:path"
 import type { BundledPackage } from "./bundled-packages.ts"
 import { runtimeLibraries } from "./runtime.ts"
 
-/** What the SBOM says about the release. */
+/** Information about the release that the SBOM contains. */
 export interface ReleaseFacts {
   version: string
   /** Full hash of the commit. */
   commit: string
-  /** Unix seconds of the commit. */
+  /** Time of the commit in Unix seconds. */
   time: number
 }
 
 /**
- * Lists the software in the binary as CycloneDX 1.6 JSON. Uses the time of the commit, so that two builds of a commit
- * write the same bytes.
+ * Lists the software in the binary as CycloneDX 1.6 JSON. Uses the time of the commit, so that building a commit twice
+ * produces the same bytes.
  */
 export function cycloneDx(
   root: string,
@@ -75,7 +75,7 @@ export function cycloneDx(
   return `${JSON.stringify(body, null, 2)}\n`
 }
 
-/** SHA-512 in hexadecimal of the packages in bun.lock, by `name@version`. */
+/** Returns the hexadecimal SHA-512 hashes of the packages in bun.lock, by `name@version`. */
 function lockedHashes(root: string): Map<string, string> {
   const lock = readFileSync(join(root, "bun.lock"), "utf8")
   const entries = lock.matchAll(/: \["([^"]+)", .*"sha512-([^"]+)"\]/g)
@@ -84,7 +84,7 @@ function lockedHashes(root: string): Map<string, string> {
   )
 }
 
-/** A version 8 (custom) UUID from the hash of a text. */
+/** Derives a UUID of version 8 (custom) from the hash of a text. */
 function uuidOf(text: string): string {
   const hex = createHash("sha256").update(text).digest("hex")
   const variant = "89ab"[Number.parseInt(hex[16] ?? "0", 16) % 4]

@@ -1,23 +1,26 @@
-/** What an origin that can embed a share link must be, as an error message. */
+/** Error message that describes which origins can embed a share link. */
 export const embedHostFormat =
   "must be an origin such as https://example.com, https://example.com:8443, https://*.example.com, or http://localhost:3000"
 
-/** A host name: labels of letters, digits and hyphens. Excludes characters that could end a directive of a policy. */
+/**
+ * A host name made of labels of letters, digits and hyphens. Other characters are excluded because they could end a
+ * policy directive.
+ */
 const hostName = /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/
-/** Hosts for which http is safe: the page is on the visitor's own machine. */
+/** Hosts that can use http safely, because the page is on the visitor's own machine. */
 const localNames: ReadonlySet<string> = new Set(["localhost", "127.0.0.1"])
-/** Minimum labels after a wildcard: `https://*.com` would allow everyone. */
+/** Minimum number of labels after a wildcard. Without it, `https://*.com` would allow nearly everyone. */
 const minWildcardLabels = 2
 
 /**
- * Converts an origin to a source of `frame-ancestors`; undefined if it cannot be one. A wildcard stands for all
- * subdomains at any depth, but not for the domain itself.
+ * Converts an origin to a source for `frame-ancestors`. Returns undefined if the origin is invalid. A wildcard covers
+ * subdomains at any depth, but not the domain itself.
  */
 export function parseEmbedHost(text: string): string | undefined {
   const [, scheme, wildcard = "", rest = ""] = /^(https?):\/\/(\*\.)?([^*\s]+?)\/?$/i.exec(text.trim()) ?? []
   if (scheme === undefined || !URL.canParse(`${scheme}://${rest}`)) return undefined
   const url = new URL(`${scheme}://${rest}`)
-  // Also rejects credentials, a path, a query and a fragment.
+  // This check also rejects credentials, paths, queries and fragments.
   if (url.href !== `${url.origin}/` || !hostName.test(url.hostname)) return undefined
   if (url.protocol === "http:" && (wildcard !== "" || !localNames.has(url.hostname))) return undefined
   if (wildcard !== "" && !isWildcardBase(url.hostname)) return undefined

@@ -25,8 +25,8 @@ import {
   viewFilterSchema,
 } from "./schema.ts"
 
-// Validates input for notes, saved views and share links. Every function accepts any value and throws `invalid_shape`
-// with all invalid fields.
+// Validates input for notes, saved views and share links. Each function accepts any value, and throws `invalid_shape`
+// with a list of all invalid fields.
 
 const checkNewNote = new SchemaCheck(newNoteSchema)
 const checkNoteChanges = new SchemaCheck(noteChangesSchema)
@@ -39,7 +39,7 @@ const checkShareChanges = new SchemaCheck(shareChangesSchema)
 const checkNewShareFilter = new SchemaCheck(newShareFilterSchema)
 const checkShareFilter = new SchemaCheck(shareFilterSchema)
 
-/** Accepted years, as in query ranges. */
+/** Accepted years, the same as in query ranges. */
 const [firstYear, lastYear] = [1970, 2199]
 
 export function parseNewNote(value: unknown): Pick<Note, "date" | "text"> {
@@ -54,7 +54,7 @@ export function parseNoteChanges(value: unknown): Partial<Pick<Note, "date" | "t
   return changes
 }
 
-/** Returns the website of the request: an id, `none` or `all`. */
+/** Returns the website that the request selects: an ID, `none` or `all`. */
 export function parseNoteFilter(query: URLSearchParams): string {
   return validate(checkNoteFilter, Object.fromEntries(query)).website_id
 }
@@ -71,7 +71,7 @@ export function parseViewChanges(value: unknown): Partial<Pick<View, "name" | "p
   return changes
 }
 
-/** `websiteId`: an id, `none` or `all`. */
+/** `websiteId` is an ID, `none` or `all`. */
 export function parseViewFilter(query: URLSearchParams): {
   websiteId: string
   kind: View["kind"] | undefined
@@ -157,7 +157,7 @@ function throwIfInvalid(errors: FieldError[]): void {
   if (errors.length > 0) throw invalidShape(errors)
 }
 
-/** Rejects dates such as February 30, which JavaScript reads as March 2. */
+/** Rejects dates such as February 30, which JavaScript accepts as March 2. */
 function dateErrors(date: string | undefined): FieldError[] {
   if (date === undefined) return []
   const day = new Date(`${date}T00:00:00Z`)
@@ -176,7 +176,7 @@ function pathErrors(path: string | undefined): FieldError[] {
   return [{ field: "path", message: newViewSchema.properties.path.expected }]
 }
 
-/** `page`: the page that a link is limited to. `path` must be on it. */
+/** Checks that `path` is on `page`, the page that a link is limited to. */
 function pageErrors(page: string | null, path: string, boardId: string | undefined): FieldError[] {
   if (page === null || pageOf(path) === page) return []
   if (boardId === undefined) return [{ field: "page", message: "must be the page of path" }]
@@ -191,7 +191,7 @@ function embedHostErrors(hosts: readonly string[] = []): FieldError[] {
   )
 }
 
-/** The valid hosts, without duplicates. */
+/** Returns the valid hosts without duplicates. */
 function parsedHosts(hosts: readonly string[]): string[] {
   return [...new Set(hosts.flatMap((host) => parseEmbedHost(host) ?? []))]
 }

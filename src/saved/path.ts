@@ -1,13 +1,16 @@
-/** Maximum rounds of percent-decoding. A name with a percent sign needs two; only attacks need more. */
+/**
+ * Maximum number of times a path is percent-decoded. A name with a percent sign needs two rounds. Only attacks need
+ * more.
+ */
 const maxRounds = 8
 
-/** Characters that URL parsers treat as a slash, and characters that they drop. */
+/** Characters that URL parsers treat as a slash, and characters that they remove. */
 const separators = /[/\\]/
 const dropped = /[\t\n\r]/g
 
 /**
- * True if a saved path (page and query, relative to the website) stays within the website, however often it is decoded:
- * it has no `.` or `..` segment in any encoding. Browsers read `%2e` as a dot.
+ * Returns true if a saved path (page and query, relative to the website) cannot leave the website, however often it is
+ * decoded: it contains no `.` or `..` segment in any encoding. For browsers, `%2e` is a dot.
  */
 export function staysBelow(path: string): boolean {
   let [page = ""] = path.split("?", 1)
@@ -23,7 +26,7 @@ export function staysBelow(path: string): boolean {
   return false
 }
 
-/** The page of a path: its first segment, decoded; '' for none. */
+/** Returns the page of a path, which is its first segment after decoding. '' if there is none. */
 export function pageOf(path: string): string {
   const [segment = ""] = path.split(/[/?]/, 1)
   try {
@@ -33,7 +36,7 @@ export function pageOf(path: string): string {
   }
 }
 
-/** Replaces an unsafe path, which versions before 0.2 could save, with the overview. */
+/** Replaces an unsafe path, which versions before 0.2 could save, with the path of the overview. */
 export function safePath(path: string): string {
   return staysBelow(path) ? path : "overview"
 }

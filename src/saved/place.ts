@@ -4,17 +4,17 @@ import type { Caller } from "../http/caller.ts"
 import { requireWebsiteAccess } from "../http/permissions.ts"
 import { findWebsite, type WebsitePlace, withoutWebsite } from "../store/websites.ts"
 
-// Decides which callers can read and change notes, saved views, boards and share links. These belong to one website, to
-// none, or to all.
+// Decides which callers can read and change notes, saved views, boards and share links. Each of these belongs to one
+// website, to no website, or to all websites.
 
 /** A note, saved view or board. */
 export interface PlacedItem {
   place: WebsitePlace
-  /** Id of the website; null for an item of all websites or of none. */
+  /** ID of the website. Null if the item belongs to no website or to all websites. */
   websiteId: string | null
 }
 
-/** Resolves the query parameter website_id. Throws `key_website_mismatch`, and `website_unknown`. */
+/** Resolves the query parameter website_id. Throws `key_website_mismatch` or `website_unknown`. */
 export function placeOf(deps: RouteDeps, caller: Caller, id: string): WebsitePlace {
   if (isKeyword(deps, id)) {
     const place = id === "all" ? null : withoutWebsite
@@ -25,20 +25,20 @@ export function placeOf(deps: RouteDeps, caller: Caller, id: string): WebsitePla
   return findWebsite(deps.db, id).rid
 }
 
-/** True for `none` and `all`, unless a website has that id. */
+/** Returns true for `none` and `all`, unless a website has that ID. */
 export function isKeyword({ registry }: RouteDeps, id: string): boolean {
   return (id === "all" || id === "none") && !registry.website(id)
 }
 
 /**
- * Only callers with access to all websites can change the items of all websites or of none. Throws
- * `key_website_mismatch`.
+ * Throws `key_website_mismatch` if the caller cannot change items at this place. Items of all websites, or of no
+ * website, can only be changed by callers with access to all websites.
  */
 export function requirePlace(caller: Caller, place: WebsitePlace): void {
   if (place !== null && place !== withoutWebsite) return
   if (caller.websites === null) return
   throw new RequestError("key_website_mismatch", {
-    detail: `your ${caller.kind} is limited to some websites; notes, views, boards and share links of all websites, or of none, need a key or login for all websites`,
+    detail: `your ${caller.kind} is limited to certain websites; notes, views, boards and share links that belong to all websites or to none require a key or login for all websites`,
   })
 }
 
@@ -48,7 +48,9 @@ export function requireOwn(caller: Caller, { place, websiteId }: PlacedItem): vo
   if (websiteId !== null) requireWebsiteAccess(caller, websiteId)
 }
 
-/** Throws `key_website_mismatch` if the caller cannot read the item. All callers can read the items of all websites. */
+/**
+ * Throws `key_website_mismatch` if the caller cannot read the item. Items of all websites can be read by every caller.
+ */
 export function requireReadable(caller: Caller, item: PlacedItem): void {
   if (item.place !== null) requireOwn(caller, item)
 }

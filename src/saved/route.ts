@@ -53,7 +53,7 @@ export function savedRoutes(deps: RouteDeps) {
       .post("/notes", route("manage:websites", addNote), raw)
       .patch("/notes/:id", route("manage:websites", editNote), raw)
       .delete("/notes/:id", route("manage:websites", removeNote), raw)
-      // `read:reports` is not enough: the path of a view can contain the ID of a person.
+      // `read:reports` does not suffice, because the path of a view can contain the ID of a person.
       .get("/views", route("read:data", showViews))
       .post("/views", route("manage:websites", addView), raw)
       .patch("/views/:id", route("manage:websites", editView), raw)
@@ -68,7 +68,7 @@ export function savedRoutes(deps: RouteDeps) {
 }
 
 const oneWebsite =
-  "must be the id of a website, or all for a board of all websites: a share link shows one website or one board"
+  "must be the ID of a website, or all for a board of all websites, because a share link shows one website or one board"
 
 function showNotes(deps: RouteDeps, { caller, searchParams: query }: AuthenticatedRequest): RouteResult {
   const notes = listNotes(deps.db, placeOf(deps, caller, parseNoteFilter(query()))).map(noteJson)
@@ -155,7 +155,7 @@ function showShares({ db }: RouteDeps, { caller, searchParams: query }: Authenti
   return { body: { shares, total: shares.length } }
 }
 
-/** Only this response contains the token. */
+/** Creates a share link. Only this response contains its token. */
 async function addShare(
   deps: RouteDeps,
   { caller, now, searchParams: query, body }: AuthenticatedRequest,
@@ -183,7 +183,10 @@ async function editShare(deps: RouteDeps, { caller, id, body }: AuthenticatedReq
   return { body: { share: shareJson(changed) } }
 }
 
-/** The response contains the new token, so callers must not rotate links with more permissions than they have. */
+/**
+ * Rotates a share link. The response contains the new token, so callers must not rotate links with more permissions
+ * than their own.
+ */
 async function rotateShareLink(
   deps: RouteDeps,
   { caller, context, now, id, body }: AuthenticatedRequest,
@@ -209,8 +212,8 @@ async function endOverlap(deps: RouteDeps, { caller, id }: AuthenticatedRequest)
 }
 
 /**
- * The website or board that a new link shows. Throws `invalid_shape`, `key_website_mismatch`, `website_unknown` and
- * `board_unknown`.
+ * Returns the website or board that a new link shows. Throws `invalid_shape`, `key_website_mismatch`, `website_unknown`
+ * or `board_unknown`.
  */
 function targetOf(
   deps: RouteDeps,
@@ -229,8 +232,9 @@ function targetOf(
 }
 
 /**
- * The permissions that a caller needs to create or rotate a link. A link to a board needs read:data, although it grants
- * less. Requests with a link are limited by address, so the rate limit of its creator does not apply.
+ * Returns the permissions that a caller needs to create or rotate a link. A link to a board requires read:data,
+ * although it grants less. Requests with a link are limited by address, so the rate limit of its creator does not
+ * apply.
  */
 function grantOf(
   { websiteId, boardId, expiresAt }: Pick<Share, "websiteId" | "boardId" | "expiresAt">,

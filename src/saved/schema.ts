@@ -14,16 +14,16 @@ import { reportPages } from "../sections.ts"
 import { viewKinds } from "../store/views.ts"
 import { embedHostFormat } from "./embed-hosts.ts"
 
-// `expected` is the error message of a schema.
+// `expected` is a schema's error message.
 
-/** UTF-16 units: the text is shown next to a chart. */
+/** In UTF-16 code units. Short, because the text is shown next to a chart. */
 const maxNote = 500
-/** UTF-16 units: a URL length that every browser and proxy accepts. */
+/** In UTF-16 code units. Every browser and proxy accepts URLs of this length. */
 const maxPath = 4_096
 
 const date = Type.String({
   pattern: "^\\d{4}-\\d\\d-\\d\\d$",
-  description: "Day, in the time zone of the chart",
+  description: "Day in the time zone of the chart",
   expected: "must be a day such as 2026-11-24, from 1970 to 2199",
 })
 
@@ -31,11 +31,11 @@ const text = Type.String({
   minLength: 1,
   maxLength: maxNote,
   pattern: noControls,
-  description: "Text of the note, such as a release",
+  description: "Text of the note, such as the name of a release",
   expected: `must be a string of 1 to ${maxNote} characters without control characters`,
 })
 
-/** An escaped path segment, except dot segments. */
+/** An escaped path segment other than `.` or `..`. */
 const segment = "(?!\\.{1,2}(?:[/?]|$))[!$-.0-;=@-\\[\\]^_a-z|~]+"
 
 const path = Type.String({
@@ -48,7 +48,7 @@ const path = Type.String({
 const kind = Type.Union(
   viewKinds.map((kind) => Type.Literal(kind)),
   {
-    description: "Kind of view; view: any page with its range and filters",
+    description: "Kind of view. view is any page with its range and filters",
     expected: `must be one of ${viewKinds.join(", ")}`,
   },
 )
@@ -63,7 +63,7 @@ export const viewChangesSchema = Type.Object({ name: Type.Optional(name), path: 
 
 const page = Type.Union([Type.Null(), ...reportPages.map((name) => Type.Literal(name))], {
   description:
-    "The only page that the link opens, the first segment of `path`. Only the query types of this page can be run. null: all reports of the website",
+    "The only page that the link opens, which is the first segment of `path`. Only query types of this page can be used. null: all reports of the website",
   expected: `must be null or one of ${reportPages.join(", ")}`,
 })
 
@@ -71,17 +71,17 @@ const boardId = Type.String({
   minLength: 1,
   maxLength: 255,
   description:
-    "The only board that the link opens; `path` must be on the page boards. Only the queries of its tiles can be run",
+    "The only board that the link opens. `path` must be on the page boards. Only the queries of its tiles can be run",
   expected: "must be the id of a board of the website",
 })
 
-/** Maximum number of hosts whose pages can embed a link: a response header lists them. */
+/** Maximum number of hosts whose pages can embed a link. Limited because a response header lists them. */
 const maxEmbedHosts = 50
 
 const embedHosts = Type.Array(Type.String({ maxLength: 300, expected: embedHostFormat }), {
   maxItems: maxEmbedHosts,
   description:
-    "Origins of pages that can embed the link in a frame, such as https://example.com or https://*.example.com. Empty: none",
+    "Origins of pages that can embed the link in a frame, such as https://example.com or https://*.example.com. If empty, no page can embed the link",
   expected: `must be a list of at most ${maxEmbedHosts} origins`,
 })
 
@@ -104,7 +104,7 @@ export const shareChangesSchema = Type.Object(
 
 const id = Type.String({ description: "Id" })
 const placeId = Type.Union([Type.Null(), Type.String()], {
-  description: "The website; none: events without a website; null: all websites",
+  description: "ID of the website; none: events without a website; null: all websites",
 })
 export const noteSchema = Type.Object({
   id,
@@ -130,41 +130,43 @@ export const shareSchema = Type.Object({
   path,
   page: sharedPage,
   boardId: sharedBoard,
-  boardName: Type.Union([Type.Null(), Type.String()], { description: "Name of that board" }),
+  boardName: Type.Union([Type.Null(), Type.String()], { description: "Name of the board" }),
   isActive: Type.Boolean({
     description:
-      "false: the link to a board does not work, because its creator can no longer read the board and manage share links",
+      "false: the link to a board does not work, because its creator has lost the permission to read the board or to manage share links",
   }),
   embedHosts,
   createdAt: time("Creation time"),
   expiresAt: timeOrNull("Expiry time; null: never"),
   lastUsedAt: timeOrNull("Time of the last use, updated every minute; null: never"),
-  previousExpiresAt: timeOrNull("Time until which the previous link also works; null: none"),
+  previousExpiresAt: timeOrNull(
+    "Time until which the previous link also works; null: there is no previous link",
+  ),
 })
 
 const place = Type.String({
   minLength: 1,
   maxLength: 255,
-  description: "Website id; none: events without a website; all: all websites",
-  expected: "must be the id of a website, none or all",
+  description: "Website ID; none: events without a website; all: all websites",
+  expected: "must be the ID of a website, none or all",
 })
 
-/** Query string of note requests. */
+/** Query string of requests for notes. */
 export const noteFilterSchema = Type.Object({ website_id: place }, strict)
 
-/** Query string of view requests. */
+/** Query string of requests for views. */
 export const viewFilterSchema = Type.Object({ website_id: place, kind: Type.Optional(kind) }, strict)
 
 const website = Type.String({
   minLength: 1,
   maxLength: 255,
   description: "The website",
-  expected: "must be the id of a website",
+  expected: "must be the ID of a website",
 })
 
-/** Query strings for creating and for listing share links. */
+/** Query strings for creating and listing share links. */
 export const newShareFilterSchema = Type.Object(
-  { website_id: { ...website, description: "The website; all: for a board of all websites" } },
+  { website_id: { ...website, description: "ID of the website. all: for a board of all websites" } },
   strict,
 )
 export const shareFilterSchema = Type.Object({ website_id: Type.Optional(website) }, strict)

@@ -3,18 +3,18 @@ import { devNull } from "node:os"
 import { codeOf } from "../errors.ts"
 import type { Log } from "../log.ts"
 
-/** ms between two checks: the maximum time for which idle connections can block a new client. */
+/** Time between checks, in ms. Idle connections can lock out a new client for this long at most. */
 const pollInterval = 1_000
 
 /**
- * Closes idle connections when no file descriptor is left for a new one: otherwise one client could lock out others for
- * the ten seconds of the idle timeout. Returns a function that stops the checks.
+ * Closes idle connections when no file descriptors are left for new ones. Otherwise, one client could lock out others
+ * for the ten seconds of the idle timeout. Returns a function that stops the checks.
  */
 export function watchDescriptors(closeIdle: () => number, log: Log): () => void {
   const timer = setInterval(() => {
     if (!areExhausted()) return
     const closed = closeIdle()
-    log("warn", "no file descriptor left: raise the limit (LimitNOFILE, ulimit -n)", { closed })
+    log("warn", "out of file descriptors: raise the limit (LimitNOFILE, ulimit -n)", { closed })
   }, pollInterval)
   return () => clearInterval(timer)
 }

@@ -12,35 +12,35 @@ import type { Tls } from "./tls.ts"
 
 /** Where the server listens, for the start message. */
 export interface Address {
-  /** With the --base-path. */
+  /** Includes the --base-path. */
   url: string
   /** Path of the database. */
   path: string
-  /** The URL to use in links; its host name is one that the certificate covers. Undefined: use `url`. */
+  /** The URL to use in links, with a host name that the certificate covers. Undefined: use `url`. */
   publicUrl: string | undefined
   tls: Tls | undefined
-  /** True if the server does not listen until it has a certificate. */
+  /** True if the server will not listen until it has a certificate. */
   isWaiting: boolean
 }
 
-/** The website and the key that a new database starts with. */
+/** The website and the key created in a new database. */
 interface FirstKey {
   websiteId: string
   key: string
 }
 
-/** Secrets that only the start message shows. */
+/** Secrets that are only shown in the start message. */
 interface Secrets {
-  /** Path of the setup link, while there is no owner. */
+  /** Path of the setup link. Undefined if there is an owner. */
   setupLink?: string | undefined
   firstKey?: FirstKey
 }
 
 /**
  * Prints the start message. In a new database, first creates a website and a key with all scopes. If there is no owner
- * yet, creates a setup link. If `enabled` is false (with --no-setup, or if no one would see the message), creates
- * nothing. If the message cannot be written, rolls back whatever it created. Then, if there was a key to show, throws a
- * UserError; if not, calls `onFault`.
+ * yet, also creates a setup link. If `enabled` is false (with --no-setup, or if no one would see the message), creates
+ * nothing. If the message cannot be written, rolls back everything that was created. In that case, throws a UserError
+ * if there was a key to show, and otherwise calls `onFault`.
  */
 export async function setUp(
   { db, batcher, registry }: Store,
@@ -57,7 +57,7 @@ export async function setUp(
     } catch (error) {
       if (!(error instanceof OutputError)) throw error
       outputError = error
-      // A RequestError rolls the transaction back without counting as a failure of the store.
+      // A RequestError rolls back the transaction without counting as a store failure.
       throw new RequestError("internal", { cause: error })
     }
   }
@@ -73,7 +73,7 @@ export async function setUp(
       if (!outputError) throw error
       throw new UserError(
         `the first key cannot be shown: ${outputError.message}`,
-        "start the server where its output is visible, or use --no-setup and create keys with databuddy key create; no key was created",
+        "no key was created; start the server where its output is visible, or use --no-setup and create keys with databuddy key create",
       )
     }
     registry.refresh()
@@ -103,7 +103,7 @@ function createFirstKey(db: Db, { environment, newId }: Context): FirstKey {
   return { websiteId, key: createKey(db, newId(), grant, environment.random, now).secret }
 }
 
-/** Returns the path of a new setup link; undefined if there is an owner. */
+/** Returns the path of a new setup link, or undefined if there is an owner. */
 function createSetupLink(db: Db, { environment }: Context): string | undefined {
   if (hasOwner(db)) return undefined
   return newInviteJson(createInvite(db, "setup", null, environment.random, environment.now())).path
@@ -121,7 +121,7 @@ function startMessage(
   return setupText || sendText ? `${first}${setupText}${sendText}\n` : first
 }
 
-/** A server that listens on all addresses is shown as localhost: not every client can connect to 0.0.0.0. */
+/** A server that listens on all addresses is shown as localhost, because not every client can connect to 0.0.0.0. */
 const wildcardAddress = /^(http:\/\/)(?:0\.0\.0\.0|\[::\])/
 
 function setupMessage(link: string): string {

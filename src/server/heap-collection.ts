@@ -1,24 +1,24 @@
-/** ms between two checks. */
+/** Time between checks, in ms. */
 const interval = 1_000
 /**
- * Bytes by which the heap of the main thread grows between two collections. Its live objects are 10 to 20 MB, and a
- * body of the maximum size leaves several MB of garbage. The JavaScript engine collects its old generation only at
- * about 90 MB.
+ * How much the main thread's heap grows between collections, in bytes. Live objects take 10 to 20 MB, and a body of the
+ * maximum size leaves several MB of garbage. On its own, the JavaScript engine does not collect its old generation
+ * until about 90 MB.
  */
 const maxGrowth = 33_554_432
 
 /**
- * Collects the garbage of the main thread, mostly request bodies, before it outgrows the live objects. Takes 20 to 40
- * ms.
+ * Collects the garbage of the main thread, mostly request bodies, before there is more garbage than live data. A
+ * collection takes 20 to 40 ms.
  */
 export class HeapCollection {
   #timer: Timer | undefined
-  /** Bytes of the heap after the last collection, or the smallest size since. */
+  /** Heap size after the last collection, or the smallest size since then, in bytes. */
   #size = Number.POSITIVE_INFINITY
 
   constructor(
     private readonly runtime: {
-      /** Bytes of the heap of this thread. */
+      /** Returns the heap size of this thread in bytes. */
       heapSize: () => number
       collect: () => void
     },

@@ -5,16 +5,16 @@ import type { ServeOptions } from "../serve-options.ts"
 import type { OpenServer } from "./open-server.ts"
 import type { Tls } from "./tls.ts"
 
-/** Seconds that a client can take to send a request, or keep an idle connection open. */
+/** How long a client can take to send a request or keep an idle connection open, in seconds. */
 const idleTimeout = 10
 
-/** True if two listeners can share a port, so that the port stays open while one replaces the other. */
+/** True if two listeners can share a port. In that case, the port stays open while one replaces the other. */
 const sharesPort = process.platform === "linux"
 
 type Address = Pick<ServeOptions, "host" | "port">
 type BunServer = NonNullable<OpenServer["app"]["server"]>
 
-/** The protocol of the server. Without `tls`, HTTPS starts when `replaceTls` supplies the first certificate. */
+/** The protocol of the server. Without `tls`, HTTPS starts once `replaceTls` receives the first certificate. */
 export type Protocol = { https: false } | { https: true; tls?: Tls | undefined }
 
 /** Accepts the connections of the server. */
@@ -25,32 +25,31 @@ export class Listener {
   /** Undefined until there is a certificate. */
   #current: BunServer | undefined
   /**
-   * Listeners with a previous certificate that are still finishing requests; the promises resolve when they have
-   * finished.
+   * Listeners with an earlier certificate that are still finishing requests. The promises resolve when they are done.
    */
   readonly #previous = new Map<BunServer, Promise<void>>()
 
   /**
-   * Listens on the address of `--host` and `--port`. Throws a UserError if the system refuses the address or the
+   * Listens on the address of `--host` and `--port`. Throws a UserError if the system rejects the address or the
    * certificate.
    */
   constructor(server: OpenServer, address: Address, protocol: Protocol) {
     this.#server = server
     this.#tls = protocol.https ? protocol.tls : undefined
-    // Tests the port: a listener that shares its port would also share it with another program, and a certificate must
-    // not be requested for an unusable port.
+    // Tests the port first. A listener that shares its port would also share it with another program, and no
+    // certificate should be requested for an unusable port.
     const freePort = protocol.https ? tryOut(address, this.#tls) : address.port
     const isWaiting = protocol.https && this.#tls === undefined
     this.#current = isWaiting ? undefined : listen(server, address, this.#tls)
     this.#address = { host: address.host, port: this.#current?.port ?? freePort }
   }
 
-  /** Undefined while there is no certificate. */
+  /** Undefined if there is no certificate yet. */
   get url(): URL | undefined {
     return this.#current?.url
   }
 
-  /** The port; for port 0, the port that the system chose. */
+  /** The port. For port 0, the port that the system chose. */
   get port(): number {
     return this.#address.port
   }
@@ -59,20 +58,20 @@ export class Listener {
     return this.#all.reduce((sum, { pendingRequests }) => sum + pendingRequests, 0)
   }
 
-  /** Closes connections without a request. Returns their number. */
+  /** Closes connections without a request, and returns how many there were. */
   closeIdleConnections(): number {
     return this.#all.reduce((sum, server) => sum + server.closeIdleConnections(), 0)
   }
 
   /**
-   * Uses another certificate for new connections. Requests in progress and event streams continue; idle connections are
-   * closed. Bun cannot replace the certificate of a listener (`reload` ignores it), so a new listener replaces the
-   * previous one. Starts listening with the first certificate. Resolves to false if the certificate is the same.
-   * Rejects with a UserError, and changes nothing, if the certificate cannot be used.
+   * Uses a different certificate for new connections. Requests in progress and event streams continue, and idle
+   * connections are closed. Bun cannot replace the certificate of a listener (`reload` ignores it), so a new listener
+   * replaces the old one. The first certificate starts the listener. Resolves to false if the certificate is unchanged.
+   * If the certificate cannot be used, rejects with a UserError and changes nothing.
    */
   async replaceTls(tls: Tls): Promise<boolean> {
     if (this.#tls?.cert.equals(tls.cert) && this.#tls.key.equals(tls.key)) return false
-    // OpenSSL checks the files only here. The listener must not be replaced for files that it rejects.
+    // OpenSSL only checks the files here. If it rejects them, the listener must not be replaced.
     checkTls(tls, this.#address.host)
     const previous = this.#current
     if (previous === undefined) {
@@ -84,8 +83,8 @@ export class Listener {
     const forget = () => void this.#previous.delete(previous)
     if (sharesPort) {
       this.#current = listen(this.#server, this.#address, tls)
-      // The previous listener still accepts connections that are already in its queue: closing it immediately would
-      // reset four times as many.
+      // The old listener still accepts connections that are already in its queue. Closing it immediately would reset
+      // four times as many connections.
       const accepted = Bun.sleep(0)
       this.#previous.set(previous, accepted.then(() => previous.stop()).then(forget))
       await accepted
@@ -97,7 +96,10 @@ export class Listener {
     return true
   }
 
-  /** Closes the port and resolves when all requests are finished. `closeConnections`: ends them instead. */
+  /**
+   * Closes the port, and resolves when all requests are finished. With `closeConnections`, ends requests instead of
+   * waiting.
+   */
   async stop(closeConnections = false): Promise<void> {
     const previous = closeConnections
       ? [...this.#previous.keys()].map((server) => server.stop(true))
@@ -117,10 +119,10 @@ function listen({ app, deps }: OpenServer, options: Address, tls: Tls | undefine
       hostname: options.host,
       port: options.port,
       ...(tls ? { tls: tlsFiles(tls) } : {}),
-      // With `reusePort`, a second server would share the port silently. `tryOut` prevents that.
+      // With `reusePort`, a second server could silently share the port. `tryOut` prevents that.
       reusePort: tls !== undefined && sharesPort,
       idleTimeout,
-      // The 413 of Bun has no CORS headers; the routes count the bytes instead.
+      // Bun's own 413 response has no CORS headers, so the routes count bytes instead.
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
       // In development mode, Bun responds to an uncaught error with its stack and source code.
       development: false,
@@ -133,7 +135,7 @@ function listen({ app, deps }: OpenServer, options: Address, tls: Tls | undefine
     throw listenError(error, options)
   }
   if (!app.server) throw new Error("the server did not start")
-  // Elysia adds a handler that stops the listener on exit. This process never ends that way.
+  // Elysia adds a handler that stops the listener on exit. This process never exits that way.
   for (const listener of process.listeners("beforeExit")) {
     if (!before.includes(listener)) process.off("beforeExit", listener)
   }
@@ -141,14 +143,14 @@ function listen({ app, deps }: OpenServer, options: Address, tls: Tls | undefine
 }
 
 /**
- * Listens after the previous listener has closed the port. If that fails, the server no longer listens: throws a plain
- * Error, which ends the process. After a UserError, the reload would continue.
+ * Listens again after the previous listener has closed the port. On failure, the server is no longer listening, so this
+ * throws a plain Error, which ends the process. After a UserError, the process would continue.
  */
 function listenAgain(server: OpenServer, address: Address, tls: Tls): BunServer {
   try {
     return listen(server, address, tls)
   } catch (error) {
-    throw new Error(`the server does not listen any more: ${messageOf(error)}`, { cause: error })
+    throw new Error(`the server is no longer listening:${messageOf(error)}`, { cause: error })
   }
 }
 
@@ -158,8 +160,8 @@ export function checkTls(tls: Tls, host: string, flags?: Partial<AddressFlags>):
 }
 
 /**
- * Listens briefly with these files, on a port that it does not share. Returns the port. Throws a UserError if that
- * fails.
+ * Briefly listens with these files on a port that it does not share, and returns the port. Throws a UserError on
+ * failure.
  */
 function tryOut(address: Address, tls: Tls | undefined, flags?: Partial<AddressFlags>): number {
   try {
@@ -179,9 +181,7 @@ function tryOut(address: Address, tls: Tls | undefined, flags?: Partial<AddressF
 
 const tlsFiles = ({ cert, key }: Tls) => ({ cert, key })
 
-/**
- * Texts for errors about an address: its flags, the source of its certificate, and advice for an unprivileged process.
- */
+/** Texts for address errors: names of flags, the source of the certificate, and advice for an unprivileged process. */
 interface AddressFlags {
   port: string
   certificate: string
@@ -194,7 +194,7 @@ const serverFlags: AddressFlags = {
   unprivileged: "use a --port of 1024 or above behind a proxy",
 }
 
-/** Converts an error from listen(2), the resolver or OpenSSL to a UserError. Returns any other error unchanged. */
+/** Converts an error from listen(2), the resolver or OpenSSL to a UserError. Returns other errors unchanged. */
 export function listenError(
   error: unknown,
   { host, port }: Address,
@@ -223,7 +223,7 @@ export function listenError(
   if (syscall === "listen" || syscall === "getaddrinfo") {
     return new UserError(
       `cannot listen on --host ${host} ${flags.port} ${port} (${code})`,
-      "set --host to an address of this machine: 127.0.0.1 accepts local connections only, 0.0.0.0 accepts all networks",
+      "set --host to an address of this machine: 127.0.0.1 for local connections only, or 0.0.0.0 for all networks",
     )
   }
   return error

@@ -4,13 +4,16 @@ import { cacheKiB } from "../store/db/open.ts"
 
 type MemoryOptions = Pick<ServeOptions, "queryMemory" | "queueBytes">
 
-/** Bytes for queries, their responses and caches. `available`: bytes of memory that this process can use. */
+/**
+ * Returns the memory for queries, their responses and caches, in bytes. `available` is the memory that this process can
+ * use, in bytes.
+ */
 export function queryMemoryOf({ queryMemory }: MemoryOptions, available: number): number {
   return queryMemory ?? standardQueryMemory(available)
 }
 
 /**
- * The limits of all memory that grows with use, in MiB, as the log shows them. The base memory of the process is not
+ * Returns the limits of all memory that grows with use, in MiB, for the log. The base memory of the process is not
  * included.
  */
 export function memoryPlan(options: MemoryOptions, available: number): Record<string, number | string> {

@@ -58,47 +58,47 @@ export type ServerOptions = Pick<
   | "keepLocal"
 > &
   Pick<AppDeps, "metricsAccess"> & {
-    /** Path of the database, as `databasePath` resolves it. */
+    /** Path of the database, as resolved by `databasePath`. */
     path: string
-    /** The schedule of backups; undefined: there is none. */
+    /** The backup schedule. Undefined: none. */
     backups: AppDeps["serverState"]["backups"]
-    /** The schedule of backups in a bucket; undefined: there is none. */
+    /** The schedule for backups in a bucket. Undefined: none. */
     offsiteBackups: AppDeps["serverState"]["offsiteBackups"]
-    /** The HTTPS certificate; undefined: the server uses HTTP. */
+    /** The HTTPS certificate. Undefined: the server uses HTTP. */
     certificate?: CertificateState | undefined
-    /** The ClickHouse cluster to which events are shipped; undefined: none. */
+    /** The ClickHouse cluster that events are shipped to. Undefined: none. */
     cluster?: ClusterLogin | undefined
-    /** Limits of a query in the cluster; undefined: SQLite answers all queries. */
+    /** Limits for a query in the cluster. Undefined: SQLite answers all queries. */
     clusterQuery?: Pick<ClusterQueryLimits, "seconds" | "bytes"> | undefined
-    /** The file of --geo-db; undefined: the built-in country table. */
+    /** The file set with --geo-db. Undefined: the built-in country table. */
     geoFile?: GeoTable | undefined
-    /** Starts the query thread with the first query. By default, it starts immediately. */
+    /** Starts the query thread with the first query instead of immediately. */
     queryThreadOnDemand?: boolean | undefined
   }
 
 /** The parts of the process that a server depends on. */
 export interface ServerEnvironment extends Environment {
   newId: () => string
-  /** Bytes of memory that this process can use. */
+  /** Memory that this process can use, in bytes. */
   memory: number
   log: Log
 }
 
-/** A server that does not listen yet. */
+/** A server that is not listening yet. */
 export interface OpenServer {
   app: ReturnType<typeof createApp>
   /** The dependencies that `app` was created with. */
   deps: AppDeps
   store: Store
-  /** Resolves when the query engine has started: accept connections only afterwards. */
+  /** Resolves once the query engine has started. Do not accept connections before. */
   opened: Promise<void>
   /** Starts background work. */
   start: () => void
-  /** Ends open event streams, so that they do not delay a stop. */
+  /** Ends open event streams, so that they do not delay the shutdown. */
   closeStreams: () => void
   /**
-   * Ends streams and queries, commits queued writes and closes the database. True if the database is a single file
-   * afterwards, without a -wal.
+   * Ends streams and queries, commits queued writes and closes the database. Resolves to true if the database is a
+   * single file afterwards, without a -wal.
    */
   close: () => Promise<boolean>
 }
@@ -242,7 +242,7 @@ export function openServer(options: ServerOptions, environment: ServerEnvironmen
   }
 }
 
-/** See `AdminApiDeps`. Loads the client of ClickHouse only if there are removed events. */
+/** See `AdminApiDeps`. The ClickHouse client is only loaded if there are removed events. */
 async function removedEventsOf(
   db: Db,
   cluster: ClusterLogin | undefined,
@@ -257,8 +257,8 @@ async function removedEventsOf(
     const { removedEventsOf } = await import("../clickhouse/query/removed-person.ts")
     return await removedEventsOf(db, cluster, person, now)
   } catch (cause) {
-    log("warn", "the events of a person in the cluster cannot be found", { error: messageOf(cause) })
-    const detail = `${removedText(removed)}, which does not answer: nothing was deleted; retry later`
+    log("warn", "cannot find the events of a person in the cluster", { error: messageOf(cause) })
+    const detail = `${removedText(removed)}, which does not respond: nothing was deleted; retry later`
     throw new RequestError("events_removed", { detail, cause })
   }
 }

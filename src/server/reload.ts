@@ -14,15 +14,15 @@ export interface Reloadable {
   /** The options of the log. */
   logging: { level: LogLevel }
   listener: Pick<Listener, "replaceTls">
-  /** The state of the certificate, for metrics. */
+  /** State of the certificate, for metrics. */
   certificate: CertificateState | undefined
-  /** Requests a certificate again after a failure, and returns true; undefined if the server requests none. */
+  /** If the last certificate request failed, requests one again and returns true. Undefined if the server does not request certificates. */
   retryCertificate: (() => boolean) | undefined
   log: Log
   now: () => number
 }
 
-/** Returns the level in `--log-level-file` if there is such a file, else that of `--log-level`. Throws a UserError. */
+/** Returns the level in `--log-level-file` if that file exists, otherwise that of `--log-level`. Throws a UserError. */
 export function readLogLevel({ logLevel, logLevelFile: file }: LogOptions): LogLevel {
   if (file === undefined) return logLevel
   let text: string
@@ -44,8 +44,8 @@ export function readLogLevel({ logLevel, logLevelFile: file }: LogOptions): LogL
 }
 
 /**
- * Reads the log level and the certificate again, or requests a certificate again. Logs changes. If a value cannot be
- * used, logs the reason and keeps the previous value.
+ * Rereads the log level and the certificate, or requests a certificate again. Logs changes. If a value cannot be used,
+ * logs the reason and keeps the previous value.
  */
 export async function reload(
   options: ReloadOptions,
@@ -55,7 +55,7 @@ export async function reload(
     const level = readLogLevel(options)
     const { level: previous } = logging
     const report = () => log("info", "reloaded the log level", { log_level: level, previous })
-    // Logs at the more verbose of the two levels.
+    // Reports at whichever of the two levels is more verbose.
     if (logLevels.indexOf(level) > logLevels.indexOf(previous)) report()
     logging.level = level
     if (logLevels.indexOf(level) <= logLevels.indexOf(previous)) report()
@@ -65,7 +65,7 @@ export async function reload(
     if (!tls) return
     const isNew = await listener.replaceTls(tls)
     if (certificate) certificate.expiresAt = tls.expiresAt
-    log("info", isNew ? "reloaded the certificate" : "reloaded the certificate: it is unchanged", {
+    log("info", isNew ? "reloaded the certificate" : "reloaded the certificate, which is unchanged", {
       cert: options.tlsCert,
       valid_to: tls.validTo,
     })
@@ -80,6 +80,6 @@ async function attempt(what: string, log: Log, work: () => void | Promise<void>)
     await work()
   } catch (error) {
     if (!(error instanceof UserError)) throw error
-    log("error", `the previous ${what} stays in use: ${error.message}`, { hint: error.hint })
+    log("error", `continuing with the previous ${what}: ${error.message}`, { hint: error.hint })
   }
 }

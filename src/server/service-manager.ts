@@ -1,15 +1,15 @@
 import { dlopen, FFIType } from "bun:ffi"
 import { cLibraries } from "../store/db/file-lock.ts"
 
-// The protocol of sd_notify(3): datagrams to the Unix socket in NOTIFY_SOCKET. Bun cannot open this kind of socket, so
-// libc does.
+// Implements the protocol of sd_notify(3): datagrams to the Unix socket in NOTIFY_SOCKET. Bun cannot open sockets of
+// this kind, so libc functions are used.
 
-/** Linux constants, the same on all architectures that databuddy supports. */
+/** Linux constants, which are the same on all architectures that databuddy supports. */
 const [unixFamily, datagramSocket, closeOnExec] = [1, 2, 0o2000000]
-/** Flags of sendto: a full queue must not block the server, and a closed socket must not kill it. */
+/** Flags for sendto: a full queue must not block the server, and a closed socket must not kill it. */
 const doNotWait = 0x40 | 0x4000
 
-/** µs. A migration of a large database can take hours. */
+/** In µs. Migrating a large database can take hours. */
 const upgradeTimeout = 86_400_000_000
 
 const functions = {
@@ -23,15 +23,15 @@ const functions = {
 type Send = (state: string) => void
 
 /**
- * Tells systemd about the state of the service. Does nothing without NOTIFY_SOCKET. A lost message is not an error: the
- * service manager has its own timeouts.
+ * Tells systemd about the state of the service. Does nothing without NOTIFY_SOCKET. A lost message is not an error,
+ * because the service manager has its own timeouts.
  */
 export class ServiceManager {
   readonly #send: Send
-  /** ms between two keep-alives; undefined: there is no watchdog. */
+  /** Time between keep-alives in ms. Undefined if there is no watchdog. */
   readonly #interval: number | undefined
 
-  /** `env`: the environment of the process. `pid`: the process that the watchdog variables must name. */
+  /** `env` is the environment of the process. `pid` is the process that the watchdog variables must name. */
   constructor(env: NodeJS.ProcessEnv, pid: number) {
     this.#send = openSocket(env.NOTIFY_SOCKET)
     const timeout = Number(env.WATCHDOG_USEC)
@@ -39,7 +39,7 @@ export class ServiceManager {
     this.#interval = timeout > 0 && isForUs ? timeout / 2_000 : undefined
   }
 
-  /** Reports that the database is being migrated before the start. A migration can exceed the start timeout. */
+  /** Reports that the database is being migrated before the server starts. A migration can exceed the start timeout. */
   upgrading(): void {
     this.#send(`EXTEND_TIMEOUT_USEC=${upgradeTimeout}\nSTATUS=upgrading the database`)
   }
@@ -49,14 +49,14 @@ export class ServiceManager {
   }
 
   /**
-   * Reports the start as finished: otherwise systemd would stop the process after the start timeout, and each restart
-   * would request a certificate again.
+   * Reports that the server has started, although it has no certificate yet. Otherwise, systemd would stop the process
+   * after the start timeout, and every restart would request a certificate again.
    */
   readyWithoutCertificate(): void {
     this.#send("READY=1\nSTATUS=HTTPS not started: waiting for the first certificate (see the log)")
   }
 
-  /** Must be followed by `ready`. */
+  /** Must be followed by a call to `ready`. */
   reloading(): void {
     this.#send("RELOADING=1\nSTATUS=reloading certificates and log level")
   }
@@ -66,8 +66,8 @@ export class ServiceManager {
   }
 
   /**
-   * Sends a keep-alive at half of the watchdog timeout, from the event loop: systemd restarts the service if the loop
-   * hangs. Returns a function that stops the keep-alives.
+   * Sends keep-alives from the event loop at half the watchdog timeout, so that systemd restarts the service if the
+   * loop hangs. Returns a function that stops the keep-alives.
    */
   watch(): () => void {
     if (this.#interval === undefined) return () => {}
@@ -77,7 +77,7 @@ export class ServiceManager {
 }
 
 /**
- * Opens the socket. Its name is a path, or starts with '@'. Other forms, such as the vsock of a virtual machine
+ * Opens the socket. Its name is a path or starts with '@'. Other kinds of names, such as the vsock of a virtual machine
  * manager, are not supported.
  */
 function openSocket(name: string | undefined): Send {
@@ -101,8 +101,8 @@ function openSocket(name: string | undefined): Send {
 }
 
 /**
- * Returns a `struct sockaddr_un` of exactly the length of the name. '@' stands for the zero byte that starts the name
- * of an abstract socket.
+ * Returns a `struct sockaddr_un` that is exactly as long as the name requires. '@' stands for the zero byte at the
+ * start of the name of an abstract socket.
  */
 function socketAddress(name: string): Buffer {
   const path = Buffer.from(name.replace(/^@/, "\0"))

@@ -4,18 +4,18 @@ import type { Context } from "../terminal/context.ts"
 import type { Listener } from "./listen.ts"
 import type { OpenServer } from "./open-server.ts"
 
-/** ms for requests in flight to finish when the server stops. */
+/** How long requests in flight can take to finish when the server stops, in ms. */
 const stopTimeout = 8_000
 /**
- * ms between two checks for whether only held requests are left, and the number of consecutive checks that must agree:
- * a request counts only after its headers have arrived.
+ * Time in ms between checks whether only held requests are left, and how many consecutive checks must agree. Several
+ * checks are needed because a request does not count until its headers have arrived.
  */
 const drainPoll = 20
 const drainPolls = 10
 
 /**
- * Stops listening. First reports "stopping" in /health and /ready for `delay` ms while it still accepts requests, then
- * finishes requests in flight. Connections that are still open after 8 s are closed.
+ * Stops listening. For `delay` ms, reports "stopping" in /health and /ready while still accepting requests. Then
+ * finishes requests in flight, and closes connections that are still open after 8 s.
  */
 export async function stopListening(
   { deps: { draining }, closeStreams }: OpenServer,
@@ -26,7 +26,7 @@ export async function stopListening(
 ): Promise<void> {
   draining.start()
   if (delay > 0) {
-    log("info", "stopping: /health and /ready report it, requests are still accepted", { ms: delay })
+    log("info", "stopping: /health and /ready report this, requests are still accepted", { ms: delay })
     await context.sleep(delay)
   }
   log("info", "stopping: finishing accepted requests")
@@ -40,8 +40,8 @@ export async function stopListening(
 }
 
 /**
- * Settles when all pending requests are held by `/health?wait`. Never settles if none is held: `listener.stop()`
- * handles that case.
+ * Settles once `/health?wait` holds all pending requests. Never settles if none is held, a case that `listener.stop()`
+ * handles.
  */
 async function onlyHeldRequestsLeft(
   listener: Listener,

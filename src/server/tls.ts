@@ -4,30 +4,33 @@ import { codeOf, UserError } from "../errors.ts"
 import { readFlagFile } from "../flag-file.ts"
 import type { ServeOptions } from "../serve-options.ts"
 
-/** The certificate and key of the server, in PEM. */
+/** The certificate and key of the server, in PEM format. */
 export interface Tls {
   cert: Buffer
   key: Buffer
-  /** Start and end of its validity, Unix ms. */
+  /** Start and end of the validity period, in Unix ms. */
   validFrom: number
   expiresAt: number
-  /** When the certificate expires, ISO 8601. */
+  /** Time at which the certificate expires, in ISO 8601. */
   validTo: string
   /** True if clients accept the certificate for this DNS name. */
   covers(name: string): boolean
-  /** Why clients reject the certificate at `now` (Unix ms): expired or not valid yet. Undefined if it is valid. */
+  /**
+   * Why clients reject the certificate at `now` (Unix ms): it has expired or is not valid yet. Undefined if it is
+   * valid.
+   */
   validityProblem(now: number): string | undefined
-  /** Replaces the host of `url` with the DNS name in the certificate, if there is one. */
+  /** Replaces the host of `url` with the DNS name in the certificate, if it has one. */
   withCertificateName(url: string): string
-  /** Flags for `curl` to accept a self-signed certificate. */
+  /** Flags that make `curl` accept a self-signed certificate. */
   curlFlags: string
 }
 
 const fileHint =
-  "choose a file that databuddy's user can read; with systemd, LoadCredential= gives it access to a file that only root can read"
+  "choose a file that databuddy's user can read; with systemd, LoadCredential= provides access to a file that only root can read"
 const pairHint = "set both, each to a PEM file: --tls-cert fullchain.pem --tls-key privkey.pem"
 
-/** Reads both files and checks that they match; undefined if neither flag is set. Throws a UserError. */
+/** Reads both files and checks that they match. Returns undefined if neither flag is set. Throws a UserError. */
 export function readTls({ tlsCert, tlsKey }: Pick<ServeOptions, "tlsCert" | "tlsKey">): Tls | undefined {
   if (tlsCert === undefined && tlsKey === undefined) return undefined
   if (tlsCert === undefined) throw new UserError("--tls-key is set without --tls-cert", pairHint)
@@ -67,7 +70,7 @@ export function readTlsCertificate(tlsCert: string): { cert: Buffer; certificate
   return { cert, certificate }
 }
 
-/** `certificate`: the first one of `cert`. Both are in PEM. */
+/** `certificate` is the first certificate in `cert`. Both are in PEM format. */
 export function tlsOf(certificate: X509Certificate, cert: Buffer, key: Buffer, curlFlags = ""): Tls {
   const expiresAt = Date.parse(certificate.validTo)
   return {

@@ -87,7 +87,7 @@ async function survive(what: string, { first, more }: Attack): Promise<void> {
   const server = await start(72)
   expect([what, await send(server)]).toEqual([what, 200])
   const clients = occupy(server, 60, first, more)
-  await eventually(() => server.output().includes("no file descriptor left"), { timeout: 30_000 })
+  await eventually(() => server.output().includes("out of file descriptors"), { timeout: 30_000 })
   await eventually(async () => (await send(server)) === 200, { timeout: 40_000 })
   await eventually(() => clients.closed > 0, { timeout: 30_000 })
   // Events of clients that did not wait for the response can be stored too.

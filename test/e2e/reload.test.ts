@@ -139,7 +139,7 @@ describe.skipIf(process.platform === "win32")("SIGHUP", () => {
 
   test("keeps idle connections if the certificate is the same", async () => {
     const { socket } = await open()
-    await reload("reloaded the certificate: it is unchanged")
+    await reload("reloaded the certificate, which is unchanged")
     let response = ""
     socket.on("data", (data) => {
       response += data

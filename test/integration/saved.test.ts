@@ -730,7 +730,7 @@ describe("a share link", () => {
     expect([answer.status, answer.reason, answer.body.error]).toEqual([
       401,
       "share_ended",
-      "the share link has expired, was revoked or never existed. Ask the person who shared it for a new link.",
+      "the share link has expired, has been revoked or never existed. Ask the person who shared it for a new link.",
     ])
     expect((await send("GET", "me", undefined, shown(link))).body).toMatchObject({ user: null, share: null })
   })
@@ -827,7 +827,7 @@ describe("a share link", () => {
         {
           field: "website_id",
           message:
-            "must be the id of a website, or all for a board of all websites: a share link shows one website or one board",
+            "must be the ID of a website, or all for a board of all websites, because a share link shows one website or one board",
         },
       ],
     ])

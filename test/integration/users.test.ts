@@ -138,7 +138,7 @@ describe("a login", () => {
       "login_wrong",
       {
         success: false,
-        error: "wrong email or password. Try again, or ask an owner for a link to reset the password.",
+        error: "the email or the password is wrong. Try again, or ask an owner for a link to reset the password.",
         code: "AUTH_REQUIRED",
       },
     ])

@@ -1,10 +1,10 @@
 import type { Selection } from "./selection.ts"
 
-// Kernels on bitsets, with one bit for each dictionary id. The words are signed, because unsigned 32-bit words are
-// slower in JavaScript. Each kernel runs over a whole array: small functions with one loop are compiled sooner and
-// better, and a call for each element would cost more than its work.
+// Operations on bitsets, which have one bit per dictionary id. Words are signed, because unsigned 32-bit words are
+// slower in JavaScript. Each operation processes a whole array: small functions with one loop are compiled sooner and
+// better, and calling a function for each element would cost more than the work itself.
 
-/** One bit for each dictionary id. Id 0, a missing id, has a bit too. */
+/** One bit per dictionary id, including id 0 (a missing id). */
 export type Bitset = Int32Array
 
 export const bitsPerWord = 32
@@ -14,12 +14,12 @@ export function bitsetBytes(size: number): number {
   return ((size >>> 5) + 1) * 4
 }
 
-/** An empty bitset for ids up to `size`. */
+/** Creates an empty bitset for ids up to `size`. */
 export function newBitset(size: number): Bitset {
   return new Int32Array((size >>> 5) + 1)
 }
 
-/** Sets the bits of the selected ids, and returns how many of them were not set before. */
+/** Sets the bits of the selected ids, and returns how many were not set before. */
 export function addToBitset(bits: Bitset, ids: Uint32Array, { first, end, at }: Selection): number {
   return at ? addAt(bits, ids, at) : addRange(bits, ids, first, end)
 }
@@ -53,7 +53,7 @@ function addAt(bits: Bitset, ids: Uint32Array, at: Uint32Array): number {
 }
 
 /**
- * Sets the bit of `first` plus each offset, and returns how many of them were not set before. Not shared with `addToBitset`,
+ * Sets the bit at `first` plus each offset, and returns how many were not set before. Not shared with `addToBitset`,
  * because a loop over two types of arrays is slower.
  */
 export function addOffsets(bits: Bitset, offsets: Uint16Array, first: number): number {
@@ -70,7 +70,7 @@ export function addOffsets(bits: Bitset, offsets: Uint16Array, first: number): n
   return added
 }
 
-/** Sets the bits of the selected ids without counting, which saves a branch. */
+/** Sets the bits of the selected ids. Saves a branch by not counting them. */
 export function setBits(bits: Bitset, ids: Uint32Array, { first, end, at }: Selection): void {
   if (at) setAt(bits, ids, at)
   else setRange(bits, ids, first, end)
@@ -91,8 +91,8 @@ function setAt(bits: Bitset, ids: Uint32Array, at: Uint32Array): void {
 }
 
 /**
- * Moves the distinct ids of a list, without 0, to its start, and returns their number. `marks`: an empty bitset; it is
- * empty again afterwards.
+ * Moves the distinct ids of a list (except 0) to its start, and returns how many there are. `marks` must be an empty
+ * bitset, and is empty again afterwards.
  */
 export function moveDistinct(ids: Uint32Array, count: number, marks: Bitset): number {
   let distinct = 0
@@ -108,7 +108,7 @@ export function moveDistinct(ids: Uint32Array, count: number, marks: Bitset): nu
   return distinct
 }
 
-/** Writes the indexes of the selected ids whose bit is set, ascending, and returns their number. */
+/** Writes the ascending indexes of the selected ids whose bit is set, and returns how many there are. */
 export function findInBitset(
   bits: Bitset,
   ids: Uint32Array,
@@ -137,7 +137,7 @@ function findAt(bits: Bitset, ids: Uint32Array, at: Uint32Array, indexes: Uint32
   return found
 }
 
-/** Adds the bits of `other`, which must not be longer, and returns how many of them were not set before. */
+/** Adds the bits of `other`, which must not be longer, and returns how many were not set before. */
 export function uniteBitsets(bits: Bitset, other: Bitset): number {
   let added = 0
   for (let index = 0; index < other.length; index++) {
@@ -158,7 +158,7 @@ function popcount(word: number): number {
   return Math.imul(sum, 0x0101_0101) >>> 24
 }
 
-/** The ids whose bits are set, ascending, without 0. `count`: their number. */
+/** Returns the ids whose bits are set (except 0), in ascending order. `count` is their number. */
 export function idsInBitset(bits: Bitset, count: number): Uint32Array {
   const ids = new Uint32Array(count)
   let at = 0
@@ -169,7 +169,7 @@ export function idsInBitset(bits: Bitset, count: number): Uint32Array {
   return ids
 }
 
-/** Sets `labels[id]` to `label` for each id in the set that has the label 0, except id 0. Returns their number. */
+/** Sets `labels[id]` to `label` for each id in the set whose label is 0, except for id 0. Returns how many were set. */
 export function labelUnlabeled(bits: Bitset, labels: Uint32Array, label: number): number {
   let labeled = 0
   for (let index = 0; index < bits.length; index++) {
@@ -183,7 +183,7 @@ export function labelUnlabeled(bits: Bitset, labels: Uint32Array, label: number)
   return labeled
 }
 
-/** Counts the ids in the set by their label. Id 0 counts under its label too. */
+/** Counts the ids in the set by label, including id 0. */
 export function countByLabel(bits: Bitset, labels: Uint32Array, counts: Uint32Array): void {
   for (let index = 0; index < bits.length; index++) {
     for (let left = bits[index] as number; left !== 0; left &= left - 1) {
@@ -193,7 +193,7 @@ export function countByLabel(bits: Bitset, labels: Uint32Array, counts: Uint32Ar
   }
 }
 
-/** Calls `visit` with each id in the set that has the label, except id 0. */
+/** Calls `visit` with each id in the set that has the label, except for id 0. */
 export function eachWithLabel(
   bits: Bitset,
   labels: Uint32Array,

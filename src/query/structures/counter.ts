@@ -3,18 +3,18 @@ import type { MemoryBudget } from "./memory-budget.ts"
 
 /** Measured bytes of a counter without values. */
 const counterBytes = 300
-/** Measured bytes of an entry in addition to the value itself, before and after packing. */
+/** Measured bytes of an entry besides the value itself, before and after packing. */
 const entryBytes = 90
 const packedBytes = 16
 
-/** Whole numbers below this one are looked up in a table: at most 256 KB. */
+/** Whole numbers below this limit are looked up in a table of at most 256 KB. */
 const tableEnd = 65_536
 
 /** Maps values to indexes. */
 class ValueIndex<Value> {
   readonly #others = new Map<Value, number>()
   /**
-   * The indexes of small whole numbers, plus 1. Many properties have no other values, and a Map takes ten times as
+   * The indexes of small whole numbers, plus 1. Many properties only have such values, and a Map takes ten times as
    * long.
    */
   #table = new Uint32Array(0)
@@ -45,16 +45,16 @@ function isSmall(value: unknown): value is number {
   return typeof value === "number" && value >= 0 && value < tableEnd && Number.isInteger(value)
 }
 
-/** Counts how often each value occurs. With a `base`, which must not change any more, it stores only the additions. */
+/** Counts how often each value occurs. With a `base`, which must not change afterwards, only additions are stored. */
 export class Counter<Value> {
-  /** The index of each value in the lists. Undefined once packed. */
+  /** Index of each value in the lists. Undefined once packed. */
   #indexes: ValueIndex<Value> | undefined = new ValueIndex()
   readonly #values: Value[] = []
   readonly #times: number[] = []
   /** Number of values that are not in the base. */
   #newCount = 0
 
-  /** `bytesOf`: the size of a value. */
+  /** `bytesOf` returns the size of a value in bytes. */
   constructor(
     private readonly bytesOf: (value: Value) => number,
     private readonly budget: MemoryBudget,
@@ -63,7 +63,7 @@ export class Counter<Value> {
     budget.reserve(counterBytes)
   }
 
-  /** A counter that starts with the counts of `base`. */
+  /** Creates a counter that starts with the counts of `base`. */
   static over<Value>(
     base: Counter<Value>,
     bytesOf: (value: Value) => number,
@@ -79,7 +79,7 @@ export class Counter<Value> {
     return this.#indexes === undefined
   }
 
-  /** Distinct values. */
+  /** Number of distinct values. */
   get size(): number {
     return this.#newCount + (this.base?.size ?? 0)
   }
@@ -116,18 +116,18 @@ export class Counter<Value> {
       this.add(other.#values[index] as Value, other.#times[index] as number)
   }
 
-  /** Frees the lookup table. After that, the counter can only be merged into other counters or serve as their base. */
+  /** Frees the lookup table. Afterwards, the counter can only be merged into other counters or serve as their base. */
   pack(): void {
     this.#indexes = undefined
     this.budget.reserve((packedBytes - entryBytes) * this.#times.length)
   }
 
-  /** The additions, without the base. */
+  /** Yields the additions, without the base. */
   *additions(): Generator<[Value, number]> {
     for (const [index, value] of this.#values.entries()) yield [value, this.#times[index] as number]
   }
 
-  /** Each value with its total count, including the base. */
+  /** Yields each value with its total count, including the base. */
   *entries(): Generator<[Value, number]> {
     const { base } = this
     for (const [value, times] of this.additions()) yield [value, times + (base?.times(value) ?? 0)]

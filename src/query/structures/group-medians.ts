@@ -2,7 +2,7 @@ import { copyInto } from "../../columns/typed-arrays.ts"
 import type { MemoryBudget } from "./memory-budget.ts"
 import { quickselect } from "./quickselect.ts"
 
-/** The median of the numbers of each group, by nearest rank. Takes 12 bytes for each number. */
+/** Computes the median of the numbers in each group, by nearest rank. Takes 12 bytes per number. */
 export class GroupMedians {
   groups = new Uint32Array(1_024)
   values = new Float64Array(1_024)
@@ -20,7 +20,7 @@ export class GroupMedians {
     this.values[this.count++] = value
   }
 
-  /** One per group; null if the group has no numbers. */
+  /** Returns one median per group. Null if the group has no numbers. */
   medians(groups: number): (number | null)[] {
     const next = new Uint32Array(groups + 1)
     for (let index = 0; index < this.count; index++) {

@@ -16,20 +16,20 @@ import { type Selection, sizeOf } from "./selection.ts"
 const setBytes = 130
 const initialSlots = 8
 /**
- * The share of the available memory that a bitset can take if a table would be smaller. Because it is a share of what
- * is still available, each set leaves most of that to later sets.
+ * How much of the available memory a bitset can take if a table would be smaller. Because this is a share of what is
+ * still available, each set leaves most of it to later sets.
  */
 const spareShare = 1 / 64
 
 /**
- * A set of dictionary ids from 1 to `range`: a small hash table, or a bitset if there are many ids. With a `base`,
- * which must not change any more, it stores only the ids that the base does not have.
+ * A set of dictionary ids from 1 to `range`, stored as a small hash table, or as a bitset if there are many ids. With a
+ * `base`, which must not change afterwards, only ids that the base does not have are stored.
  */
 export class IdSet {
   #added = 0
   #slots: Uint32Array | undefined = new Uint32Array(initialSlots)
   #bits: Bitset | undefined
-  /** The ids alone, once the set is packed. */
+  /** The set as a plain list of ids, once it has been packed. */
   #list: Uint32Array | undefined
 
   constructor(
@@ -40,7 +40,7 @@ export class IdSet {
     budget.reserve(setBytes + initialSlots * 4)
   }
 
-  /** A set that starts with the ids of `base`. */
+  /** Creates a set that starts with the ids of `base`. */
   static over(base: IdSet, range: number, budget: MemoryBudget): IdSet {
     if (!base.#list) return new IdSet(range, budget, base)
     const copy = new IdSet(range, budget)
@@ -56,12 +56,12 @@ export class IdSet {
     const { base } = this
     if (base?.has(id)) return true
     const bits = this.#bits
-    // A set from before the dictionary grew is shorter.
+    // If the dictionary has grown since, the bitset can be too short.
     if (bits) return ((bits[id >>> 5] ?? 0) & (1 << (id & 31))) !== 0
     return hasSlot(this.#slots as Uint32Array, id)
   }
 
-  /** Adds the ids of the selected events, except 0, which is a missing id. */
+  /** Adds the ids of the selected events, except 0 (a missing id). */
   addAll(ids: Uint32Array, selection: Selection): void {
     const { first, end, at } = selection
     this.#expect(sizeOf(selection))
@@ -88,7 +88,7 @@ export class IdSet {
     }
   }
 
-  /** Adds the ids that a block stores. */
+  /** Adds a set of ids that is stored in a block. */
   addStored(stored: StoredIdSet): void {
     this.#expect(stored.size)
     const bits = this.#bits
@@ -116,9 +116,7 @@ export class IdSet {
     }
   }
 
-  /**
-   * Shrinks the set to its minimum. After that, it can only be merged into other sets or serve as their base.
-   */
+  /** Shrinks the set to its minimum size. Afterwards, it can only be merged into other sets or serve as their base. */
   pack(): void {
     const { byteLength } = (this.#bits ?? this.#slots) as Int32Array | Uint32Array
     if (this.#added * 4 >= byteLength) return
@@ -128,7 +126,7 @@ export class IdSet {
     this.#slots = undefined
   }
 
-  /** The ids without those of the base. */
+  /** Returns the ids, without those of the base. */
   #ids(): Uint32Array {
     if (this.#list) return this.#list
     if (this.#bits) return idsInBitset(this.#bits, this.#added)
@@ -136,8 +134,8 @@ export class IdSet {
   }
 
   /**
-   * Prepares for up to `more` new ids. A bitset takes as much memory as a table of range / 64 ids, and is faster. If
-   * there is memory to spare, a bitset is used from a sixteenth of that number on.
+   * Prepares for up to `more` new ids. A bitset takes as much memory as a table of range / 64 ids, and is faster. With
+   * memory to spare, it is used from a sixteenth of that number on.
    */
   #expect(more: number): void {
     if (this.#bits || this.#list) return
@@ -163,7 +161,7 @@ export class IdSet {
     const slots = this.#slots as Uint32Array
     this.budget.reserve(bitsetBytes(this.range) - slots.byteLength)
     const bits = newBitset(this.range)
-    // The bit of id 0 is set from the start, so that a missing id never counts as new.
+    // The bit of id 0 is always set, so that a missing id never counts as new.
     bits[0] = 1
     addToBitset(bits, slots, { first: 0, end: slots.length, at: undefined })
     this.#bits = bits
@@ -171,8 +169,7 @@ export class IdSet {
   }
 }
 
-// The hash table uses open addressing with linear probing. The number of slots is a power of two, and 0 marks
-// an empty slot.
+// The hash table uses open addressing with linear probing. The number of slots is a power of two. An empty slot is 0.
 
 function idsInSlots(slots: Uint32Array, count: number): Uint32Array {
   const ids = new Uint32Array(count)
@@ -191,7 +188,7 @@ function hasSlot(slots: Uint32Array, id: number): boolean {
   return false
 }
 
-/** Returns false if the table already has the id. */
+/** Returns false if the id is already in the table. */
 function insertSlot(slots: Uint32Array, id: number): boolean {
   const last = slots.length - 1
   let slot = Math.imul(id, 0x9e37_79b1) & last

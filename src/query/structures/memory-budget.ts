@@ -1,4 +1,4 @@
-/** Memory, in bytes, that is reserved in parts. */
+/** An amount of memory in bytes, reserved piece by piece. */
 export interface Memory {
   readonly available: number
   /** Reserves memory, or releases it if `bytes` is negative. */
@@ -21,7 +21,7 @@ export interface Memory {
 export class MemoryBudget implements Memory {
   #reserved = 0
 
-  /** `parent`: also counts every reservation; `reserve` throws if it has no room. */
+  /** `parent` counts every reservation too. `reserve` throws if the parent has no room. */
   constructor(
     private readonly limit: number,
     private readonly parent?: Memory,
@@ -36,14 +36,14 @@ export class MemoryBudget implements Memory {
     return this.parent ? Math.min(remaining, this.parent.available) : remaining
   }
 
-  /** Throws OutOfMemoryBudgetError above the limit. */
+  /** Throws OutOfMemoryBudgetError if the limit is exceeded. */
   reserve(bytes: number): void {
     if (bytes > 0 && this.#reserved + bytes > this.limit) throw new OutOfMemoryBudgetError()
     this.parent?.reserve(bytes)
     this.#reserved += bytes
   }
 
-  /** A budget within this one, for memory that is released before the query ends. */
+  /** Creates a child budget, for memory that is released before the query ends. */
   child(): MemoryBudget {
     return new MemoryBudget(this.limit, this)
   }
@@ -55,5 +55,5 @@ export class MemoryBudget implements Memory {
   }
 }
 
-/** A query needs more memory than its budget allows. */
+/** Thrown if a query needs more memory than its budget allows. */
 export class OutOfMemoryBudgetError extends Error {}

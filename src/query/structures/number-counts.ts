@@ -7,35 +7,42 @@ import type { Selection } from "./selection.ts"
 
 /** Measured bytes of an object without numbers. */
 const objectBytes = 300
-/** Bytes of a list in addition to its codes. */
+/** Bytes of a list besides its codes. */
 const listBytes = 100
-/** Fewer codes are appended to one list; more get a list of their own, because a list that grows is copied. */
+/**
+ * Fewer codes than this are appended to a shared list. More codes get their own list, because a growing list has to be
+ * copied.
+ */
 const minListLength = 64
 const initialLength = 4
 /**
- * A percentile uses quickselect if the dictionary has more than this many times as many numbers; otherwise, it scans
+ * If the dictionary has more than this many times as many numbers, a percentile uses quickselect. Otherwise, it scans
  * all codes.
  */
 const sparseFactor = 4
 /**
- * An array of counts is longer than the dictionary by this factor, so that a growing dictionary seldom needs a new one.
+ * An array of counts is longer than the dictionary by this factor, so that it seldom has to be replaced when the
+ * dictionary grows.
  */
 const spareRoom = 1.25
 
 /**
- * Counts how often each number of a dictionary occurs. Holds lists with a code for each occurrence, or an array with a
- * count for each code once that is smaller. With a `base`, which must not change any more, and whose codes this
- * dictionary shares, it stores only the additions.
+ * Counts how often each number of a dictionary occurs. It holds lists with one code per occurrence, or an array with
+ * one count per code once that is smaller. With a `base`, which must not change afterwards and must have the same
+ * codes, only additions are stored.
  */
 export class NumberCounts {
-  /** These do not change, so that others can share them. */
+  /** Lists that never change, so that others can share them. */
   #lists: Uint32Array[] = []
-  /** A list that grows, of which the first `#appended` codes are used. */
+  /** A growing list, in which only the first `#appended` codes are used. */
   #growing = new Uint32Array(initialLength)
   #appended = 0
-  /** Codes of all lists. */
+  /** Number of codes in all lists. */
   #length = 0
-  /** A database holds fewer than 2^32 events. The codes that stand for no number are counted too, but not read. */
+  /**
+   * Counts by code. They cannot overflow, because a database holds fewer than 2^32 events. The counts of codes without
+   * a number are never read.
+   */
   #counts: Uint32Array | undefined
 
   constructor(
@@ -52,7 +59,7 @@ export class NumberCounts {
     else this.#roomFor(times).fill(code)
   }
 
-  /** Adds the number of each selected event. `mapping`: codes of the dictionary by code of the column. */
+  /** Adds the number of each selected event. `mapping` converts codes of the column to codes of the dictionary. */
   addAll(codes: Codes, mapping: Uint32Array, { first, end, at }: Selection): void {
     const size = at ? at.length : end - first
     const counts = this.#makeRoom(size)
@@ -68,7 +75,7 @@ export class NumberCounts {
     }
   }
 
-  /** Adds other counts. */
+  /** Adds the counts of another object. */
   merge(other: NumberCounts): void {
     if (other.base) this.merge(other.base)
     const mapping = this.dictionary.mappingOf(other.dictionary)
@@ -95,8 +102,8 @@ export class NumberCounts {
   }
 
   /**
-   * Adds a list that does not change. Its memory is reserved as if it were a copy: its owner can be evicted from the
-   * cache.
+   * Adds a list that does not change. Its memory is reserved as if it were copied, because its owner can be evicted
+   * from the cache.
    */
   #share(list: Uint32Array): void {
     this.budget.reserve(listBytes + list.byteLength)
@@ -109,7 +116,7 @@ export class NumberCounts {
     else this.#roomFor(codes.length).set(codes)
   }
 
-  /** Returns the place of the next codes in the growing list. */
+  /** Returns the part of the growing list for the next codes. */
   #roomFor(count: number): Uint32Array {
     const start = this.#appended
     const end = start + count
@@ -120,7 +127,7 @@ export class NumberCounts {
   }
 
   /**
-   * Makes room for `more` numbers. Returns the array of counts, with an element for each code; undefined if the numbers
+   * Makes room for `more` numbers. Returns the array of counts, with one element per code, or undefined if the numbers
    * belong in lists.
    */
   #makeRoom(more: number): Uint32Array | undefined {
@@ -160,11 +167,11 @@ export class NumberCounts {
 
   /** Reduces memory use. */
   pack(): void {
-    // Copying the list takes longer than adding to it.
+    // Shrinking is only worth a copy if less than half of the list is used.
     if (this.#appended * 2 < this.#growing.length) this.#resize(this.#appended)
   }
 
-  /** The nearest-rank percentile; null if there are no numbers. `share`: 0.95 for the 95th. */
+  /** Returns the nearest-rank percentile, or null if there are no numbers. `share` is 0.95 for the 95th percentile. */
   percentile(share: number): number | null {
     let [total, isList] = [0, true]
     for (let level: NumberCounts | undefined = this; level; level = level.base) {
@@ -201,7 +208,7 @@ export class NumberCounts {
   }
 }
 
-// Each loop over all numbers is a separate function: small functions are compiled sooner and better.
+// Each loop over all numbers is in its own function, because small functions are compiled sooner and better.
 
 function totalOf(counts: Uint32Array): number {
   let total = 0
@@ -230,7 +237,7 @@ function countMapped(counts: Uint32Array, codes: Uint32Array, mapping: Uint32Arr
   }
 }
 
-/** `at`: positions of the codes, plus `first`. */
+/** `at` contains the positions of the codes, plus `first`. */
 function countMappedAt(
   counts: Uint32Array,
   codes: Uint32Array,
@@ -244,7 +251,7 @@ function countMappedAt(
   }
 }
 
-// The next two functions write the codes of numbers to a list, and return how many they are.
+// The next two functions write the codes of numbers to a list, and return how many they wrote.
 
 function listMapped(list: Uint32Array, codes: Uint32Array, mapping: Uint32Array): number {
   let count = 0
@@ -272,7 +279,7 @@ function listMappedAt(
   return count
 }
 
-/** Each code as often as `counts` says, `total` codes together. */
+/** Returns a list that repeats each code as often as `counts` says. `total` is the resulting length. */
 function listOf(counts: Uint32Array, total: number, mapping: Uint32Array | undefined): Uint32Array {
   const list = new Uint32Array(total)
   let next = 0

@@ -7,48 +7,48 @@ import type { Selection } from "./selection.ts"
 /** Measured bytes of an object without numbers. */
 const objectBytes = 400
 /**
- * Bytes of a number: the number by code, the sorted number, its code, and a count in the scratch array. A number that
- * was added alone takes more until it is sorted. All memory is reserved when numbers are added, because a dictionary in
- * the cache no longer has a budget.
+ * Bytes per number: the number by code, the sorted number, its code, and a count in the scratch array. A number added
+ * individually takes more until it is sorted. All memory is reserved when numbers are added, because a cached
+ * dictionary no longer has a budget.
  */
 const numberBytes = 24
 const pendingBytes = 60
 /**
- * Numbers that are added one by one are sorted when there are more than this minimum, and more than this share of the
- * sorted numbers.
+ * Numbers added individually are sorted once there are more than this minimum, and more than this share of the sorted
+ * numbers.
  */
 const minPending = 1_024
 const pendingShare = 1 / 4
 /**
- * Values are looked up one by one if there are more than this many numbers per value; otherwise they are merged with
- * the sorted numbers.
+ * If the dictionary has more than this many numbers per value, values are looked up individually. Otherwise, they are
+ * merged with the sorted numbers.
  */
 const mergeFactor = 16
 
 /**
- * The codes of numbers start at 2. In a mapping of codes, 0 marks a code that is not mapped yet, and 1 a code that
- * stands for no number.
+ * Codes of numbers start at 2. In a mapping of codes, 0 marks a code that has not been mapped yet, and 1 a code that
+ * does not stand for a number.
  */
 export const [noNumber, firstCode] = [1, 2] as const
 
-/** Distinct numbers and their codes. Counting by code takes a tenth of the time of counting by number. */
+/** Assigns codes to distinct numbers. Counting by code takes a tenth of the time of counting by number. */
 export class NumberDictionary {
-  /** By code. */
+  /** Numbers by code. */
   #numbers: Float64Array
   #size: number
   /** The base, and its size when this dictionary was created. */
   readonly #origin: { base: NumberDictionary; size: number } | undefined
-  /** Ascending, and the code of each. These arrays are replaced, never changed. */
+  /** The numbers in ascending order, and their codes. These arrays are replaced, never changed. */
   #sorted: Float64Array
   #order: Uint32Array
   /** Numbers that are not sorted yet, and their codes. */
   readonly #pending = new Map<number, number>()
   #scratch = new Uint32Array(0)
   #mapping: { other: NumberDictionary; codes: Uint32Array } | undefined
-  /** The codes of columns, by their values: all slices of a block share their values. */
+  /** Maps the codes of columns. Keyed by values, which all slices of a block share. */
   #columns = new WeakMap<readonly Value[] | Float64Array, { mapping: Uint32Array; isComplete: boolean }>()
 
-  /** `base`: the dictionary starts with its numbers, which have the same codes. */
+  /** With `base`, the dictionary starts with the numbers of the base, under the same codes. */
   constructor(
     private readonly budget: MemoryBudget,
     base?: NumberDictionary,
@@ -67,17 +67,17 @@ export class NumberDictionary {
     return this.#size
   }
 
-  /** Bytes of memory, without numbers that are not sorted yet. */
+  /** Memory in bytes, not including numbers that have not been sorted yet. */
   get bytes(): number {
     return objectBytes + this.#numbers.length * numberBytes
   }
 
-  /** True if all numbers of another dictionary have the same codes here. */
+  /** True if this dictionary has all numbers of another one under the same codes. */
   hasCodesOf(other: NumberDictionary): boolean {
     return other === this || (this.#origin?.base === other && this.#origin.size === other.#size)
   }
 
-  /** The code of a number, which is added if it is new. */
+  /** Returns the code of a number. Adds the number if it is new. */
   codeOf(number: number): number {
     // 0 and -0 are the same number.
     const value = number === 0 ? 0 : number
@@ -107,7 +107,10 @@ export class NumberDictionary {
     return this.#numbers[code] as number
   }
 
-  /** Maps the codes of a column to codes of this dictionary; at least those of the selected events. */
+  /**
+   * Returns a mapping from codes of a column to codes of this dictionary. It covers at least the codes of the selected
+   * events.
+   */
   codesOfColumn(column: Column, { first, end, at }: Selection): Uint32Array {
     const { codes, numbers } = column
     const distinct = numbers ?? column.values
@@ -129,8 +132,8 @@ export class NumberDictionary {
   }
 
   /**
-   * Fills `mapping` with the code of each number, at 1 + its index. Returns false and changes nothing if there are too
-   * few numbers to be worth it.
+   * Fills `mapping` with the code of each number, at 1 + its index. If there are too few numbers to be worth it,
+   * returns false and changes nothing.
    */
   #mapAll(numbers: Float64Array, mapping: Uint32Array): boolean {
     if (numbers.length * mergeFactor < this.#size) return false
@@ -146,7 +149,7 @@ export class NumberDictionary {
     return true
   }
 
-  /** Maps the codes of another dictionary to codes of this one; undefined if they are the same. */
+  /** Returns a mapping from codes of another dictionary to codes of this one, or undefined if they are the same. */
   mappingOf(other: NumberDictionary): Uint32Array | undefined {
     if (this.hasCodesOf(other)) return undefined
     const known = this.#mapping
@@ -160,7 +163,7 @@ export class NumberDictionary {
     return mapping
   }
 
-  /** Returns the codes of ascending numbers, and adds new numbers. Reads both lists once. */
+  /** Returns the codes of ascending numbers, and adds new numbers. Reads each list only once. */
   #codesOfAscending(values: Float64Array): Uint32Array {
     this.#sort()
     const [sorted, order] = [this.#sorted, this.#order]
@@ -176,7 +179,7 @@ export class NumberDictionary {
     return codes
   }
 
-  /** Merges ascending numbers, with codes from `first` on, into the sorted numbers. */
+  /** Merges ascending numbers, whose codes start at `first`, into the sorted numbers. */
   #mergeSorted(added: Float64Array, first: number): void {
     const [before, beforeOrder] = [this.#sorted, this.#order]
     if (before.length === 0) {
@@ -214,13 +217,13 @@ export class NumberDictionary {
     }
   }
 
-  /** All codes in the order of their numbers. */
+  /** Returns all codes in the order of their numbers. */
   order(): Uint32Array {
     this.#sort()
     return this.#order
   }
 
-  /** An array with a zero for each code. Reset the elements that you change. */
+  /** Returns an array with a zero for each code. The caller must reset the elements that it changes. */
   scratch(): Uint32Array {
     if (this.#scratch.length < this.#size) {
       this.#scratch = new Uint32Array(this.#numbers.length)
@@ -244,15 +247,15 @@ function areAscending(numbers: Float64Array): boolean {
 }
 
 /**
- * The dictionaries of a query, by property. The aggregates of the query share them, so merging aggregates needs no
- * mapping of codes.
+ * The dictionaries of a query by property. The aggregates of the query share them, so that codes need no mapping when
+ * aggregates are merged.
  */
 export class NumberDictionaries {
   readonly #byProperty = new Map<string, NumberDictionary>()
 
   constructor(private readonly budget: MemoryBudget) {}
 
-  /** `base`: the dictionary of an aggregate in the cache. The result has the same codes. */
+  /** `base` is the dictionary of a cached aggregate. The result has the same codes. */
   of(property: string, base: NumberDictionary | undefined): NumberDictionary {
     const known = this.#byProperty.get(property)
     if (known && (!base || known.hasCodesOf(base))) return known

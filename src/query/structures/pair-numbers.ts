@@ -1,16 +1,20 @@
 import { copyInto } from "../../columns/typed-arrays.ts"
 
 const initialSize = 16
-/** Bytes of a pair: its two numbers and its slots, when the arrays are full by three quarters on average. */
+/** Bytes per pair for its two numbers and its slots. On average, the arrays are three quarters full. */
 export const pairBytes = 24
 
 /**
- * Numbers pairs of whole numbers below 2^32, from 0 in the order in which they are added. A hash table without objects.
+ * Assigns numbers to pairs of whole numbers below 2^32, starting at 0, in the order in which they are added. It is a
+ * hash table without objects.
  */
 export class PairNumbers {
   #left = new Uint32Array(initialSize)
   #right = new Uint32Array(initialSize)
-  /** The number of a pair plus 1, at the first free place from its hash on. At most half of them are used. */
+  /**
+   * The number of each pair plus 1, in the first free slot at or after the pair's hash. At most half of the slots are
+   * used.
+   */
   #slots = new Uint32Array(initialSize * 2)
   #count = 0
 
@@ -31,7 +35,7 @@ export class PairNumbers {
     return number === 0 ? undefined : number - 1
   }
 
-  /** The number of a pair, which is added if it is new. */
+  /** Returns the number of a pair. Adds the pair if it is new. */
   add(left: number, right: number): number {
     const slot = this.#slotOf(left, right)
     const known = this.#slots[slot] as number
@@ -53,7 +57,7 @@ export class PairNumbers {
       this.#slots[this.#slotOf(this.leftOf(number), this.rightOf(number))] = number + 1
   }
 
-  /** The slot of a pair, or the free one for it. */
+  /** Returns the slot of a pair, or the free slot to use for it. */
   #slotOf(left: number, right: number): number {
     const [slots, mask] = [this.#slots, this.#slots.length - 1]
     let hash = Math.imul(left, 0x9e3779b1) ^ Math.imul(right, 0x85ebca6b)

@@ -1,6 +1,6 @@
 /**
- * Returns the value that would be at `index` if the values from `first` to `end` (exclusive) were sorted ascending.
- * Reorders them. Takes linear time on average, unlike sorting.
+ * Returns the value that would be at `index` if the values from `first` to `end` (exclusive) were sorted in ascending
+ * order. Reorders the values. Unlike sorting, it takes linear time on average.
  */
 export function quickselect(values: Float64Array, index: number, first: number, end: number): number {
   let [low, high] = [first, end - 1]

@@ -1,35 +1,38 @@
 import { type Batch, type Column, dayMs, type Few, type Value } from "../../columns/batch.ts"
 import { lowerBound } from "../../columns/typed-arrays.ts"
 
-/** Selected events of a batch: all from `first` to `end` (exclusive), or only those at the ascending indexes `at`. */
+/**
+ * The selected events of a batch: all events from `first` to `end` (exclusive), or only those at the ascending indexes
+ * `at`.
+ */
 export interface Selection {
   first: number
   end: number
   at: Uint32Array | undefined
 }
 
-/** The number of selected events. */
+/** Returns the number of selected events. */
 export function sizeOf({ first, end, at }: Selection): number {
   return at ? at.length : end - first
 }
 
-/** The index in the batch of the nth selected event, counted from 0. */
+/** Returns the index in the batch of the nth selected event. `n` starts at 0. */
 export function indexAt({ first, at }: Selection, n: number): number {
   return at ? (at[n] as number) : first + n
 }
 
-/** Calls `visit` with the index in the batch of each selected event. */
+/** Calls `visit` with the batch index of each selected event. */
 export function forEachEvent({ first, end, at }: Selection, visit: (index: number) => void): void {
   if (at) for (let n = 0; n < at.length; n++) visit(at[n] as number)
   else for (let index = first; index < end; index++) visit(index)
 }
 
-/** The part of a selection from index `first` to `end` (exclusive). */
+/** Returns the part of a selection from index `first` to `end` (exclusive). */
 export function sliceSelection({ at }: Selection, first: number, end: number): Selection {
   return { first, end, at: at?.subarray(lowerBound(at, first), lowerBound(at, end)) }
 }
 
-/** The part of a selection in a range of indexes; undefined if it is empty. */
+/** Returns the part of a selection in a range of indexes, or undefined if it is empty. */
 export function intersect(
   selection: Selection,
   range: { first: number; end: number },
@@ -38,12 +41,12 @@ export function intersect(
   return nonEmpty(sliceSelection(selection, first, Math.max(first, Math.min(range.end, selection.end))))
 }
 
-/** Undefined for an empty selection. */
+/** Returns undefined for an empty selection. */
 export function nonEmpty(selection: Selection): Selection | undefined {
   return sizeOf(selection) > 0 ? selection : undefined
 }
 
-/** The events of a batch in a time range, Unix ms, `to` exclusive. */
+/** Selects the events of a batch in a time range, given in Unix ms. `to` is exclusive. */
 export function timeRange(batch: Batch, from: number, to: number): Selection {
   const dayEnd = batch.base + dayMs
   const first = from <= batch.base ? 0 : lowerBound(batch.times(), from - batch.base)
@@ -52,7 +55,7 @@ export function timeRange(batch: Batch, from: number, to: number): Selection {
 }
 
 /**
- * Calls `visit` with each value of the selected events and its count. If few events are selected, calls it for each
+ * Calls `visit` with each value of the selected events and its count. If few events are selected, calls it once per
  * event with a count of 1.
  */
 export function forEachValue(
@@ -99,8 +102,8 @@ export function forEachDistinctValue(
 }
 
 /**
- * Calls `visit` with each group and value of the selected events, and the number of events; with one event at a time if
- * values rarely repeat. `groups`: the group of each selected event.
+ * Calls `visit` with each group and value of the selected events and the number of events, or with one event at a time
+ * if values rarely repeat. `groups` contains the group of each selected event.
  */
 export function forEachGroupValue(
   { codes, values }: Column,
@@ -132,7 +135,7 @@ export function forEachGroupValue(
   })
 }
 
-/** The column and the selection, limited to events with a value. */
+/** Returns the column, and the selection limited to events with a value. */
 export function presentOnly(
   { values, numbers }: Column,
   { at, codes }: Few,
@@ -152,7 +155,7 @@ export function presentOnly(
   ]
 }
 
-/** The number of selected events with each code. */
+/** Returns the number of selected events with each code. */
 function countsOf({ codes, values }: Column, { first, end, at }: Selection): Uint32Array {
   const counts = new Uint32Array(values.length + 1)
   if (at) {

@@ -9,7 +9,7 @@ export function totalCount(counts: ValueCounts): number {
   return total
 }
 
-/** Compensated (Neumaier) summation, so that the result does not depend on the order of the values. */
+/** Adds numbers with compensated (Neumaier) summation, so that the order of the values does not affect the result. */
 export function sumOf(counts: ValueCounts): number {
   let sum = 0
   let compensation = 0
@@ -22,7 +22,7 @@ export function sumOf(counts: ValueCounts): number {
   return sum + compensation
 }
 
-/** The change as a share of the previous value: -0.5 is half as much. A change from 0 is infinite. */
+/** Returns the change as a share of the previous value: -0.5 means half as much. A change from 0 is infinite. */
 export function relativeChange(value: number, previous: number): number {
   const difference = value - previous
   if (previous !== 0) return difference / Math.abs(previous)
@@ -30,23 +30,23 @@ export function relativeChange(value: number, previous: number): number {
 }
 
 /**
- * The change weighted by size: the difference divided by the standard deviation that independent events have by chance,
- * which is the square root of their number. A change from 10,000 to 10,100 has less weight than one from 100 to 200,
- * and one from 1 to 2 has less than both.
+ * Returns the change weighted by size: the difference divided by the standard deviation of independent events, which is
+ * the square root of their number. A change from 10,000 to 10,100 weighs less than a change from 100 to 200, and a
+ * change from 1 to 2 weighs less than both.
  */
 export function weightedChange(value: number, previous: number): number {
   const size = Math.abs(value) + Math.abs(previous)
   return size === 0 ? 0 : (value - previous) / Math.sqrt(size)
 }
 
-/** Sorts ascending. */
+/** Sorts by value in ascending order. */
 export function sortByValue(counts: ValueCounts): ValueCounts {
   return [...counts].sort(([a], [b]) => a - b)
 }
 
 /**
- * Nearest-rank percentile of ascending values. `share`: 0.95 for the 95th percentile. NaN if there are no
- * values.
+ * Returns the nearest-rank percentile of ascending values, or NaN if there are none. `share` is 0.95 for the 95th
+ * percentile.
  */
 export function percentile(sorted: ValueCounts, share: number): number {
   const rank = Math.max(1, Math.ceil(share * totalCount(sorted)))
@@ -58,19 +58,19 @@ export function percentile(sorted: ValueCounts, share: number): number {
   return Number.NaN
 }
 
-/** First digits of a bin width. */
+/** The first digit of a bin width. */
 const mantissas = [1, 2, 5]
-/** Minimum width as a share of the largest number: a double could not distinguish closer bounds. */
+/** Minimum width as a share of the largest number. A double could not distinguish bounds that are closer together. */
 const minRelativeWidth = 2 ** -40
 
 /**
- * A histogram of ascending values with bins of equal width that cover all values: at most `maxBins`, or two. The width
- * is 1, 2 or 5 times a power of ten, at least 1 for integers, and bounds are multiples of it.
+ * Computes a histogram of ascending values, with at most `maxBins` (or two) bins of equal width that cover all values.
+ * The width is 1, 2 or 5 times a power of ten, and at least 1 for integers. Bounds are multiples of the width.
  */
 export function histogram(sorted: ValueCounts, maxBins: number): Bin[] {
   const [[min] = [0], [max] = [0]] = [sorted[0], sorted.at(-1)]
   const minWidth = minWidthOf(min, max, sorted, maxBins)
-  // max - min could overflow.
+  // Avoids max - min, which could overflow.
   const estimate = Math.max(minWidth, max / maxBins - min / maxBins)
   for (let exponent = Math.floor(Math.log10(estimate)) - 1; ; exponent++) {
     for (const mantissa of mantissas) {
@@ -89,12 +89,12 @@ function minWidthOf(min: number, max: number, sorted: ValueCounts, maxBins: numb
   return Math.max(min === max && unit < 1 ? largest / maxBins : largest * minRelativeWidth, unit)
 }
 
-/** JSON has no infinite numbers. */
+/** JSON cannot represent infinity. */
 function clampToFinite(bound: number): number {
   return Math.min(Math.max(bound, -Number.MAX_VALUE), Number.MAX_VALUE)
 }
 
-/** The index of the last bound that does not exceed a value. */
+/** Returns the index of the last bound that does not exceed the value. */
 function boundIndexOf(value: number, bound: (index: number) => number): number {
   let index = Math.floor(value / bound(1))
   while (bound(index) > value) index--

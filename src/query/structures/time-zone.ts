@@ -5,19 +5,19 @@ const minute = 60_000
 const hour = 60 * minute
 const day = 24 * hour
 
-/** From `from` (Unix ms) on, the local time of a zone is `offset` ms ahead of UTC. */
+/** From `from` (Unix ms) on, the local time of the zone is `offset` ms ahead of UTC. */
 interface Transition {
   from: number
   offset: number
 }
 
-/** The UTC offsets of a time zone between two times, Unix ms. Throws a RangeError if there is no such zone. */
+/** The UTC offsets of a time zone between two times in Unix ms. Throws a RangeError if the zone does not exist. */
 export class TimeZone {
   readonly transitions: readonly Transition[]
 
   constructor(name: string, from: number, to: number) {
     const rules = rulesOf(name)
-    if (!rules) throw new RangeError(`there is no time zone ${name}`)
+    if (!rules) throw new RangeError(`unknown time zone ${name}`)
     const { starts, offsets } = rules
     let period = starts.findLastIndex((start) => start <= from)
     const transitions = [{ from, offset: offsets[period] ?? 0 }]
@@ -33,8 +33,8 @@ export class TimeZone {
 }
 
 /**
- * Splits a range, in Unix ms with `to` exclusive, into periods of local time. The first and the last period are clipped
- * to the range. Without a granularity, the range is one bucket.
+ * Splits a range into periods of local time. The range is in Unix ms, and `to` is exclusive. The first and the last
+ * period are clipped to the range. Without a granularity, the range is a single bucket.
  */
 export function bucketsOf(
   from: number,
@@ -60,7 +60,7 @@ export function bucketsOf(
   return buckets
 }
 
-/** The index of the bucket that contains a time, Unix ms. */
+/** Returns the index of the bucket that contains a time (Unix ms). */
 export function bucketAt(buckets: readonly Bucket[], time: number): number {
   let [low, high] = [0, buckets.length - 1]
   while (low < high) {
@@ -72,8 +72,8 @@ export function bucketAt(buckets: readonly Bucket[], time: number): number {
 }
 
 /**
- * Start and end of the period that contains a local time. A local time is the Unix time at which a UTC clock shows the
- * same digits.
+ * Returns the start and end of the period that contains a local time. Local times are Unix times at which a UTC clock
+ * would show the same digits.
  */
 function periodAround(local: number, granularity: Granularity): [number, number] {
   const multiple = (length: number): [number, number] => {

@@ -1,24 +1,25 @@
 import packed from "moment-timezone/data/packed/latest.json" with { type: "json" }
 
-// The IANA time zone database in the format of moment-timezone, one string per zone:
-// name|abbreviations|offsets|index of the offset of each period|ends of all periods but the last|population. Numbers are in base 60.
+// The IANA time zone database in the format of moment-timezone, with one string per zone:
+// name|abbreviations|offsets|index of the offset of each period|ends of all periods except the last|population. Numbers
+// are in base 60.
 
-/** Version of the rules, such as 2026f. Bun's own rules come with its ICU and are older. */
+/** Version of the rules, such as 2026f. Bun's own rules come with its ICU library and are older. */
 export const rulesVersion: string = packed.version
 
-/** The UTC offsets of a zone, in periods. Each period ends where the next one starts. */
+/** The UTC offsets of a zone by period. Each period ends where the next one starts. */
 export interface ZoneRules {
-  /** Unix ms; the first is -Infinity. */
+  /** Start of each period in Unix ms. The first is -Infinity. */
   starts: Float64Array
-  /** ms ahead of UTC in each period. */
+  /** How far local time is ahead of UTC in each period, in ms. */
   offsets: Float64Array
 }
 
-/** Packed zones by lower-case name: names are case-insensitive, as in Intl. */
+/** Packed zones by lower-case name. Names are case-insensitive, as in Intl. */
 const zones: ReadonlyMap<string, string> = new Map(
   packed.zones.map((zone) => [zone.slice(0, zone.indexOf("|")).toLowerCase(), zone]),
 )
-/** Names of zones by alias, such as Asia/Calcutta, both in lower case. */
+/** Maps aliases such as Asia/Calcutta to zone names, both in lower case. */
 const links: ReadonlyMap<string, string> = new Map(
   packed.links.map((link) => {
     const [name = "", alias = ""] = link.toLowerCase().split("|")
@@ -26,7 +27,7 @@ const links: ReadonlyMap<string, string> = new Map(
   }),
 )
 
-/** The rules of a zone, given by an IANA name or an offset such as +05:30. Undefined if there is no such zone. */
+/** Returns the rules of a zone, given an IANA name or an offset such as +05:30. Undefined if there is no such zone. */
 export function rulesOf(name: string): ZoneRules | undefined {
   const fixed = fixedOffset(name)
   if (fixed !== undefined) return { starts: Float64Array.of(-Infinity), offsets: Float64Array.of(fixed) }
@@ -35,13 +36,13 @@ export function rulesOf(name: string): ZoneRules | undefined {
   return text === undefined ? undefined : unpack(text)
 }
 
-/** True for IANA names, their aliases, and offsets. */
+/** Returns true for IANA names, their aliases, and offsets. */
 export function isTimeZone(name: string): boolean {
   const key = name.toLowerCase()
   return zones.has(key) || links.has(key) || fixedOffset(name) !== undefined
 }
 
-/** Names and aliases as IANA spells them, by lower-case name. */
+/** Names and aliases as spelled by IANA, by lower-case name. */
 const spellings: ReadonlyMap<string, string> = new Map(
   [...packed.zones, ...packed.links.map((link) => link.slice(link.indexOf("|") + 1))].map((zone) => {
     const [name = ""] = zone.split("|", 1)
@@ -49,8 +50,8 @@ const spellings: ReadonlyMap<string, string> = new Map(
   }),
 )
 /**
- * Names that IANA changed, by the old name, which Chrome still reports. Other aliases are separate cities, such as
- * Europe/Oslo.
+ * Zones that IANA renamed, by old name, because Chrome still reports old names. Other aliases are separate cities, such
+ * as Europe/Oslo.
  */
 const renamed: ReadonlyMap<string, string> = new Map([
   ["America/Buenos_Aires", "America/Argentina/Buenos_Aires"],
@@ -65,13 +66,13 @@ const renamed: ReadonlyMap<string, string> = new Map([
   ["Pacific/Truk", "Pacific/Chuuk"],
 ])
 
-/** The current IANA name of a zone; undefined if there is none with this name. Offsets are not names. */
+/** Returns the current IANA name of a zone. Undefined for an unknown name or an offset. */
 export function zoneName(name: string): string | undefined {
   const spelled = spellings.get(name.toLowerCase())
   return spelled === undefined ? undefined : (renamed.get(spelled) ?? spelled)
 }
 
-/** `+05:30`, `-0300` or `+01` in ms: the forms that ECMAScript accepts as time zones. */
+/** Parses `+05:30`, `-0300` or `+01`, the forms that ECMAScript accepts as time zones, to ms. */
 function fixedOffset(name: string): number | undefined {
   const [, sign, hours, minutes = "00"] = /^([+-])([01]\d|2[0-3])(?::?([0-5]\d))?$/.exec(name) ?? []
   if (sign === undefined) return undefined
@@ -79,12 +80,12 @@ function fixedOffset(name: string): number | undefined {
 }
 
 const minute = 60_000
-/** Minutes from 1970 to the start of 2201: the rules go to 2499, but no range goes beyond 2199. */
+/** Minutes from 1970 to the start of 2201. The rules extend to 2499, but ranges end in 2199 at the latest. */
 const lastStart = Date.UTC(2201, 0, 1) / minute
 
 function unpack(text: string): ZoneRules {
   const [, , differences = "", indices = "", lengths = ""] = text.split("|")
-  // Minutes by which the clock is behind UTC.
+  // How many minutes the clock is behind UTC.
   const behind = differences.split(" ").map(base60)
   const starts = [-Infinity]
   const offsets = [milliseconds(-(behind[base60(indices.charAt(0))] ?? 0))]
@@ -101,16 +102,16 @@ function unpack(text: string): ZoneRules {
   return { starts: Float64Array.from(starts), offsets: Float64Array.from(offsets) }
 }
 
-/** Rounded to seconds: the data has few digits after the point. */
+/** Converts minutes to ms. Rounds to seconds, because the data has few digits after the point. */
 function milliseconds(minutes: number): number {
   return Math.round(minutes * 60) * 1_000
 }
 
-/** Digits are 0 to 9, a to z, A to X. Sixtieths follow a point. */
+/** Parses a base-60 number with the digits 0 to 9, a to z, and A to X. Sixtieths follow a point. */
 function base60(text: string): number {
   const isNegative = text.charCodeAt(0) === codes.minus
   let value = 0
-  /** The weight of a digit after the point; 0 before the point. */
+  /** The weight of a digit after the point. 0 before the point. */
   let unit = 0
   for (let index = isNegative ? 1 : 0; index < text.length; index++) {
     const code = text.charCodeAt(index)
