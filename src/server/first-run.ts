@@ -73,7 +73,7 @@ export async function setUp(
       if (!outputError) throw error
       throw new UserError(
         `the first key cannot be shown: ${outputError.message}`,
-        "no key was created; start the server where its output is visible, or use --no-setup and create keys with databuddy key create",
+        "start the server where its output is visible, or use --no-setup and create keys with databuddy key create; no key was created",
       )
     }
     registry.refresh()

@@ -80,6 +80,6 @@ async function attempt(what: string, log: Log, work: () => void | Promise<void>)
     await work()
   } catch (error) {
     if (!(error instanceof UserError)) throw error
-    log("error", `continuing with the previous ${what}: ${error.message}`, { hint: error.hint })
+    log("error", `the previous ${what} stays in use: ${error.message}`, { hint: error.hint })
   }
 }

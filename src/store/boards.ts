@@ -6,24 +6,24 @@ import type { WebsitePlace } from "./websites.ts"
 export interface Board<Tile> {
   id: string
   place: WebsitePlace
-  /** Id of the website; null for events without a website, and for all websites. */
+  /** ID of the website. Null for events without a website, and for all websites. */
   websiteId: string | null
   name: string
   tiles: Tile[]
-  /** Starts at 1, and goes up with each change. */
+  /** Starts at 1 and increases with each change. */
   revision: number
-  /** Unix ms, like every `…At`. */
+  /** In Unix ms, like every `…At`. */
   createdAt: number
   updatedAt: number
 }
 
-/** A board in a list. */
+/** A board as shown in lists. */
 export interface BoardSummary extends Omit<Board<never>, "tiles"> {
-  /** The website of each tile; null: the website of the board. */
+  /** The website of each tile. Null: the website of the board. */
   tileWebsites: (string | null)[]
 }
 
-/** Maximum number of boards per website: one menu lists them all. */
+/** Maximum number of boards per website. One menu lists them all. */
 export const maxBoards = 50
 
 const columns = `
@@ -73,8 +73,8 @@ export function findBoard<Tile>(db: Db, id: string): Board<Tile> {
 }
 
 /**
- * Ids of the websites whose names a board of all websites shows; "all" if a tile is broken down by website. Empty for a
- * board of one website.
+ * Returns the IDs of the websites that a board of all websites shows by name, or "all" if a tile is broken down by
+ * website. Empty for a board of one website.
  */
 export function websitesNamedOn(db: Db, id: string): string[] | "all" {
   const tiles = db.prepare(sql.tileWebsites).all({ id }) as {
@@ -102,8 +102,8 @@ export function createBoard<Tile>(
 }
 
 /**
- * `revision`: the revision that the change is based on; undefined: any. Throws `board_unknown`, and `conflict` if the
- * board has changed since.
+ * Updates a board. `revision` is the revision that the change is based on (undefined: any). Throws `board_unknown`, or
+ * `conflict` if the board has changed since.
  */
 export function updateBoard<Tile>(
   db: Db,

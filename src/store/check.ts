@@ -15,11 +15,11 @@ export interface Contents {
   users: number
   events: number
   /**
-   * Events that were removed from the file, and the time from which on it has all, Unix ms; undefined: none were
-   * removed.
+   * Events that were removed from the file, and the time (Unix ms) from which the file has all events. Undefined if no
+   * events were removed.
    */
   removed: RemovedTotals | undefined
-  /** Receipt time of the newest event, Unix ms; null without events. */
+  /** Receipt time of the newest event in Unix ms. Null if there are no events. */
   newestEvent: number | null
 }
 
@@ -31,12 +31,12 @@ const sql = {
   events: `
     select count(*) from event_rows
     where website_rid = 0 or website_rid in (select rid from websites where deleted_at is null)`,
-  // A negative rid marks a tombstone: see migrations/0006_columns.sql. The unary + rules out an index scan, which would
+  // A negative rid marks a tombstone (see migrations/0006_columns.sql). The unary + prevents an index scan, which would
   // have to sort all ids.
   newestEvent: "select ts + delay from event_rows where +website_rid >= 0 order by id desc limit 1",
 }
 
-/** Rules that the schema cannot express. Each query counts violations; the message starts with the count. */
+/** Rules that the schema cannot express. Each query counts violations, and the message starts with that count. */
 const invariants = [
   {
     broken: "events have a type that does not exist",
@@ -82,7 +82,7 @@ const invariants = [
   },
   {
     broken: "events have properties that cannot be read",
-    // Values are stored without brackets, one per key. See migrations/0003_events.sql.
+    // Values are stored without brackets, one for each key (see migrations/0003_events.sql).
     sql: `
       select count(*)
       from (select type_id, ${textOf("properties")} as properties from event_rows) as e
@@ -97,10 +97,10 @@ const invariants = [
   },
 ]
 
-/** Maximum number of lines of SQLite's report to return. */
+/** Maximum number of lines to return from SQLite's report. */
 const reportedLines = 20
 
-/** Counts the rows of a database of any version. A missing table counts as empty. */
+/** Counts the rows of a database of any version. Missing tables count as empty. */
 export function countContents(db: Db): Contents {
   const tables = new Set(db.prepare(sql.tables).pluck().all())
   const value = (table: string, text: string) =>
@@ -115,7 +115,10 @@ export function countContents(db: Db): Contents {
   }
 }
 
-/** Runs `pragma integrity_check`: pages, indexes, constraints. Reads the whole file, a few seconds per GB. */
+/**
+ * Runs `pragma integrity_check`, which checks pages, indexes and constraints. It reads the whole file and takes a few
+ * seconds per GB.
+ */
 export function findDamage(db: Db): string[] {
   return collectErrors(() => {
     const report = db.prepare(`pragma integrity_check(${reportedLines})`).pluck().all() as string[]
@@ -123,11 +126,11 @@ export function findDamage(db: Db): string[] {
   })
 }
 
-/** Returns a sentence for each problem of the database. `path` is used only in messages. */
+/** Returns one sentence per problem found in the database. `path` is only used in messages. */
 export function findProblems(db: Db, path: string): string[] {
   const pending = pendingMigrations(db, path).map(({ name }) => `the migration ${name} has not been applied`)
   const problems = [...findDamage(db), ...collectErrors(() => brokenReferences(db))]
-  // Counting needs all tables and readable pages.
+  // The counts require all tables and readable pages.
   if (pending.length > 0 || problems.length > 0) return [...pending, ...problems]
   return invariants.flatMap((invariant) =>
     collectErrors(() => {
@@ -137,7 +140,7 @@ export function findProblems(db: Db, path: string): string[] {
   )
 }
 
-/** Number of the newest applied migration, as in its file name; 0 if there is none. */
+/** Returns the number of the newest applied migration, as in its file name. 0 if there is none. */
 export function schemaVersion(db: Db, path: string): number {
   const applied = migrations.length - pendingMigrations(db, path).length
   // Migration numbers can have gaps.
@@ -151,7 +154,7 @@ function brokenReferences(db: Db): string[] {
     .map(({ table, parent }) => `a row of ${table} refers to a missing row of ${parent}`)
 }
 
-/** Returns an exception as a problem: on a damaged file, any statement can throw. */
+/** Returns exceptions as problems, because any statement can throw if the file is damaged. */
 function collectErrors(check: () => string[]): string[] {
   try {
     return check()

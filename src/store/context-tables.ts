@@ -2,7 +2,8 @@ import { acquisitionFields, clientFields } from "./contexts.ts"
 import type { Db, Statement } from "./db/driver.ts"
 
 /**
- * The context tables. `checks`: see unused-event-types.ts. `column`: the column of event_rows that refers to the table.
+ * The context tables. `checks` is explained in unused-event-types.ts. `column` is the column of event_rows that
+ * references the table.
  */
 export const contextTables = {
   client: {
@@ -21,15 +22,15 @@ export const contextTables = {
 
 export type ContextKind = keyof typeof contextTables
 
-/** A context of either kind, as stored. */
+/** A context of either kind, as stored in the database. */
 export type Context = Readonly<Record<string, string>>
 
 /**
- * Bytes of cached context ids: about 40,000 ordinary contexts, or 3,000 with the longest referrers. The cache is
- * cleared when it is full.
+ * Maximum size of the cached context ids, in bytes. It holds about 40,000 ordinary contexts, or 3,000 with the longest
+ * referrers. The cache is cleared when it is full.
  */
 const cachedIdBytes = 8_388_608
-/** Bytes of an entry in addition to the two for each character. */
+/** Bytes of an entry besides the two bytes per character. */
 const entryBytes = 100
 
 /** Finds and creates the contexts of one kind. Runs inside the caller's transaction. */
@@ -41,7 +42,7 @@ export class ContextInterner {
   readonly #ids = new Map<string, number>()
   #bytes = 0
   /**
-   * Keyed by object identity: the items of a request usually share one context object, as do items with the same
+   * Keyed by object identity. The items of a request usually share one context object, and so do items with the same
    * referrer.
    */
   #idsByObject = new WeakMap<Context, number>()
@@ -55,12 +56,12 @@ export class ContextInterner {
     this.#insert = db.prepare(
       `insert into ${table} (${fields.join(", ")}) values (${fields.map(() => "?").join(", ")})`,
     )
-    // Marks the context as used if a check is running: see unused-event-types.ts.
+    // Marks the context as used if a check is running (see unused-event-types.ts).
     this.#change = db.prepare(`update ${contextTables[kind].checks} set changes = changes + 1 where id = :id`)
   }
 
   /**
-   * Returns the id of a context, and stores the context if it is new. Null if there is no context, or if all its fields
+   * Returns the id of a context, storing the context if it is new. Returns null if there is no context or if all fields
    * are ''.
    */
   idOf(context: Context | null | undefined): number | null {
@@ -87,7 +88,7 @@ export class ContextInterner {
     return id
   }
 
-  /** Call it after a rollback, and after a check for unused contexts has started. */
+  /** Must be called after a rollback, and after a check for unused contexts has started. */
   clear(): void {
     this.#ids.clear()
     this.#bytes = 0
@@ -96,13 +97,13 @@ export class ContextInterner {
 }
 
 /**
- * Maximum bytes of cached contexts, and bytes of a context in addition to the characters of its values. Limited because
- * senders choose most of the strings.
+ * Maximum size of the cached contexts, and size of a context without the characters of its values, in bytes. The cache
+ * is limited because senders choose most of the strings.
  */
 const readMemory = 16_777_216
 const contextBytes = 600
 
-/** Reads the contexts of one kind by id, and caches them. */
+/** Reads contexts of one kind by id, and caches them. */
 export class ContextReader {
   readonly #select: Statement
   readonly #contexts = new Map<number, Context>()
@@ -113,7 +114,7 @@ export class ContextReader {
     this.#select = db.prepare(`select ${fields.join(", ")} from ${table} where id = :id`)
   }
 
-  /** Returns undefined if the context was deleted. */
+  /** Returns undefined if the context has been deleted. */
   read(id: number): Context | undefined {
     const known = this.#contexts.get(id)
     if (known) return known

@@ -3,17 +3,17 @@ export const clientFields = [
   "browser_name",
   "browser_version",
   "os_name",
-  /** desktop, mobile or tablet */
+  /** desktop, mobile or tablet. */
   "device_type",
-  /** ISO 3166-1 alpha-2, upper case */
+  /** ISO 3166-1 alpha-2, in upper case. */
   "country",
   "region",
   "city",
-  /** BCP 47 */
+  /** BCP 47. */
   "language",
-  /** IANA */
+  /** IANA name. */
   "timezone",
-  /** Width and height in CSS pixels, such as 1920x1080 */
+  /** Width and height in CSS pixels, such as 1920x1080. */
   "screen_resolution",
 ] as const
 
@@ -21,11 +21,11 @@ export type ClientContext = Readonly<Record<(typeof clientFields)[number], strin
 
 /** Where the visitor came from. An empty string means unknown. */
 export const acquisitionFields = [
-  /** URL without query and fragment */
+  /** URL without query and fragment. */
   "referrer",
-  /** Host without www. */
+  /** Host without the www. prefix. */
   "referrer_domain",
-  /** direct, search, social, mail, ad, internal or other */
+  /** direct, search, social, mail, ad, internal or other. */
   "referrer_type",
   "utm_source",
   "utm_medium",
@@ -38,13 +38,16 @@ export type AcquisitionContext = Readonly<Record<(typeof acquisitionFields)[numb
 
 export type ContextField = (typeof clientFields)[number] | (typeof acquisitionFields)[number]
 
-/** The fields of both contexts, in the order of the view `events`. */
+/** The fields of both contexts, in the order of the `events` view. */
 export const contextFields: readonly ContextField[] = [...clientFields, ...acquisitionFields]
 
 /** The known fields of an event's contexts. */
 export type KnownContext = Partial<Record<ContextField, string>>
 
-/** Splits a row of the view `events` into its other columns and the context values that are not null. */
+/**
+ * Splits a row of the `events` view into the columns that are not context fields, and the context values that are not
+ * null.
+ */
 export function splitContext<Row extends Record<ContextField, string | null>>(
   row: Row,
 ): { rest: Omit<Row, ContextField>; context: KnownContext } {
@@ -55,6 +58,6 @@ export function splitContext<Row extends Record<ContextField, string | null>>(
     if (value !== null) context[field] = value
     delete rest[field]
   }
-  // The other columns are still in `rest`.
+  // `rest` still contains the other columns.
   return { rest: rest as Omit<Row, ContextField>, context }
 }

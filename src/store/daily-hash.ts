@@ -3,9 +3,9 @@ import type { Random } from "../environment.ts"
 import type { Db } from "./db/driver.ts"
 
 const dayMs = 86_400_000
-/** 256 bits, the output size of SHA-256, which HMAC recommends for keys. */
+/** 256 bits, the output size of SHA-256. This is the recommended key size for HMAC. */
 const saltBytes = 32
-/** 128 bits of the hash: with a billion visitors a day, the chance of a collision is 1 in 10^20. */
+/** 128 bits of the hash. With a billion visitors a day, the chance of a collision is 1 in 10^20. */
 const hashBytes = 16
 
 const sql = {
@@ -16,9 +16,9 @@ const sql = {
 }
 
 /**
- * Implements the privacy setting `daily`: replaces an anonymous id with a keyed hash whose salt is deleted after its
- * UTC day. Afterwards no one, not even the owner, can identify the visitor or connect visits on two days. Runs inside
- * the caller's transaction.
+ * Implements the privacy setting `daily`: replaces an anonymous id with a keyed hash whose salt is deleted after the
+ * UTC day. Afterwards, nobody, not even the owner, can identify the visitor or connect visits on different days. Runs
+ * inside the caller's transaction.
  */
 export class DailyHash {
   #day = -1
@@ -29,12 +29,12 @@ export class DailyHash {
     private readonly random: Random,
   ) {}
 
-  /** Returns 22 characters of base64url. The same id has a different hash on each website. */
+  /** Returns 22 characters of base64url. The same id has a different hash on every website. */
   hash(anonymousId: string, websiteRid: number, now: number): string {
     return hashVisitorId(this.#saltOf(Math.floor(now / dayMs)), anonymousId, websiteRid)
   }
 
-  /** Clears the cached salt. Call it after a rollback: a new salt is no longer in the database. */
+  /** Clears the cached salt. Must be called after a rollback, because a new salt is then no longer in the database. */
   reset(): void {
     this.#salt = undefined
   }
@@ -56,8 +56,8 @@ function hashVisitorId(salt: Buffer, anonymousId: string, websiteRid: number): s
 }
 
 /**
- * Like `DailyHash.hash` on the UTC day of `now` (Unix ms), but never creates a salt: returns undefined if no id was
- * hashed that day.
+ * Like `DailyHash.hash` on the UTC day of `now` (Unix ms), but never creates a salt. Returns undefined if no id was
+ * hashed on that day.
  */
 export function dailyHashOn(
   db: Db,
@@ -68,15 +68,15 @@ export function dailyHashOn(
   return salt && ((anonymousId, websiteRid) => hashVisitorId(salt, anonymousId, websiteRid))
 }
 
-/** The hash function of the latest day with a salt. */
+/** Returns the hash function of the latest day with a salt. */
 export function latestDailyHash(db: Db): ReturnType<typeof dailyHashOn> {
   const day = db.prepare(sql.latest).pluck().get() as number | null
   return day === null ? undefined : dailyHashOn(db, day * dayMs)
 }
 
 /**
- * Deletes the salts of days before `now` (Unix ms) and overwrites their bytes in the database. Returns true if there
- * were any; the -wal then holds their bytes until it is truncated.
+ * Deletes the salts of days before `now` (Unix ms), and overwrites their bytes in the database. Returns true if there
+ * were any. In that case, the -wal contains their bytes until it is truncated.
  */
 export function deleteOldSalts(db: Db, now: number): boolean {
   return db.prepare(sql.forget).run({ day: Math.floor(now / dayMs) }).changes > 0

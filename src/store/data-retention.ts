@@ -3,9 +3,9 @@ import { deleteEventsBefore, hasBefore } from "./event-times.ts"
 import { sweepRows } from "./events.ts"
 import { expireRemovedDays } from "./removed-days.ts"
 
-/** Free pages (4 KiB each) that stay in the file for new events. */
+/** Free pages (4 KiB each) that are left in the file for new events. */
 const reservedPages = 256
-/** Pages freed per transaction: about 10 ms. */
+/** Pages to free per transaction, which takes about 10 ms. */
 const pagesPerStep = 200
 
 const sql = {
@@ -21,9 +21,9 @@ const sql = {
 }
 
 /**
- * Deletes up to `limit` expired events of one website, the oldest first. `defaultRetention`: ms, for websites without
- * their own retention and for events without a website; 0: forever. Then marks removed days that have expired. Returns
- * false if nothing has expired at `now` (Unix ms).
+ * Deletes up to `limit` expired events of one website, oldest first. `defaultRetention` (in ms, 0: forever) applies to
+ * websites without their own retention and to events without a website. Also marks removed days that have expired.
+ * Returns false if nothing has expired at `now` (Unix ms).
  */
 export function sweepExpired(db: Db, defaultRetention: number, now: number, limit = sweepRows): boolean {
   const expired = findExpired(db, defaultRetention, now)
@@ -32,7 +32,7 @@ export function sweepExpired(db: Db, defaultRetention: number, now: number, limi
   return true
 }
 
-/** True if `sweepExpired` would delete events. */
+/** Returns true if `sweepExpired` would delete events. */
 export function hasExpired(db: Db, defaultRetention: number, now: number): boolean {
   return findExpired(db, defaultRetention, now) !== undefined
 }
@@ -47,7 +47,7 @@ function findExpired(
 
 /**
  * Returns some free pages to the file system (incremental vacuum). The file shrinks at the next checkpoint. Returns
- * false if few pages are free, or if the file was created without auto_vacuum.
+ * false if only a few pages are free, or if the file was created without auto_vacuum.
  */
 export function releaseFreePages(db: Db): boolean {
   const free = () => db.pragma("freelist_count", { simple: true }) as number

@@ -11,14 +11,14 @@ export interface FollowedEvent extends Record<ContextField, string | null> {
   kind: EventKind
   namespace: string | null
   source: string | null
-  /** Unix ms */
+  /** In Unix ms. */
   timestamp: number
   anonymous_id: string | null
   session_id: string | null
   profile_id: string | null
   path: string | null
   crawler: 0 | 1
-  /** JSON text of an object, or null. */
+  /** JSON object as text, or null. */
   properties: string | null
 }
 
@@ -45,20 +45,20 @@ export class EventFollower {
     this.#between = db.prepare(sql.between)
   }
 
-  /** The id of the newest event; 0 without events. */
+  /** Returns the id of the newest event. 0 if there are no events. */
   newest(): number {
     return this.#newest.get() as number
   }
 
-  /** Events with ids above `after`, up to and including `last`. */
+  /** Returns the events with ids above `after`, up to and including `last`. */
   between(after: number, last: number): FollowedEvent[] {
     return this.#between.all({ after, last }) as FollowedEvent[]
   }
 }
 
 /**
- * The public form of an event, for streams and the live page. Contains `kind` unless it is custom, and the known fields
- * of the event's contexts.
+ * Returns the public form of an event, for streams and the live page. It contains `kind` unless it is custom, and the
+ * known fields of the event's contexts.
  */
 export function followedEventJson(followed: FollowedEvent) {
   const { rest, context } = splitContext(followed)

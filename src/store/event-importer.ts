@@ -8,8 +8,8 @@ import { findEventId, findRemovedEventId, packedEventId } from "./packed-ids.ts"
 import { removedDays } from "./removed-days.ts"
 
 /**
- * The result for one event: inserted with its own id or with a new one, skipped as a duplicate, or rejected.
- * `day_removed`: the events of its day are only in a cluster, so it cannot be compared with them.
+ * The outcome for one event: inserted with its own id or with a new one, skipped as a duplicate, or rejected.
+ * `day_removed` means that the events of its day are only in a cluster, so the event cannot be compared with them.
  */
 export type ImportOutcome = "added" | "renumbered" | "present" | "event_id_taken" | "day_removed"
 
@@ -18,20 +18,20 @@ const sql = {
 }
 
 /**
- * An event with a higher id gets a new one. SQLite continues after the highest id, so an id near the end of the integer
+ * An event with a higher id gets a new id. SQLite continues after the highest id, so an id near the end of the integer
  * range would leave none for future events. At a billion events per day, ids reach this limit in three years.
  */
 const maxPreservedId = 1e12
-/** Existing events in the cache, about 200 bytes each. */
+/** Maximum number of existing events in the cache. Each takes about 200 bytes. */
 const maxCachedEvents = 50_000
 const dayMs = 86_400_000
-/** Ids per page of the bitset of matched ids: 8 KiB. */
+/** Ids per page of the bitset of matched ids. A page takes 8 KiB. */
 const idsPerPage = 65_536
 
 /**
- * Imports events idempotently: skips an event if an equal one, apart from its id, already exists. Identical events are
- * matched one to one, so their number in the file is preserved. Compares only with events that existed when the import
- * started. Runs inside the caller's transactions.
+ * Imports events idempotently: if an equal event already exists (apart from its id), the event is skipped. Identical
+ * events are matched one to one, so that their number in the file is preserved. Events are only compared with those
+ * that existed when the import started. Runs inside the caller's transactions.
  */
 export class EventImporter {
   readonly #inserter: EventInserter
@@ -41,14 +41,14 @@ export class EventImporter {
   readonly #removedEventId: Statement
   /** The highest id when the import started. */
   readonly #lastExistingId: number
-  /** Cache: website and ms → content of an existing event → ids. */
+  /** Cache that maps website and ms → content of an existing event → ids. */
   readonly #existing = new Map<string, Map<string, number[]>>()
   #existingCount = 0
-  /** Bitset, by page, of existing ids that have been matched with imported events. */
+  /** Bitset of existing ids that have been matched with imported events, by page. */
   readonly #matchedIds = new Map<number, Uint8Array>()
-  /** By website: the time span of its events when the first event was added. */
+  /** The time span of each website's events when the first event was added. */
   readonly #spans = new Map<number, { from: number; to: number } | undefined>()
-  /** Websites and days, as `${rid} ${day}`. */
+  /** Websites and days in the form `${rid} ${day}`. */
   #removedDays: ReadonlySet<string> = new Set()
   #rows: EventRow[] = []
   readonly #eventIds = new Set<string>()
@@ -67,13 +67,13 @@ export class EventImporter {
     this.#lastExistingId = this.#last.get() as number
   }
 
-  /** Call it at the start of each transaction: other connections might have inserted events. */
+  /** Must be called at the start of each transaction, because other connections might have inserted events. */
   begin(): void {
     this.#highestId = this.#last.get() as number
     this.#removedDays = new Set(removedDays(this.db).map(({ rid, day }) => `${rid} ${day}`))
   }
 
-  /** Adds an event. `row` is its stored form; `flush` inserts it. */
+  /** Adds an event. `row` is its stored form. `flush` inserts it. */
   add(event: StoredEvent, row: EventRow): ImportOutcome {
     if (this.#isPresent(event, row)) return "present"
     if (this.#removedDays.has(`${row.websiteRid} ${Math.floor(row.ts / dayMs)}`)) return "day_removed"
@@ -91,7 +91,7 @@ export class EventImporter {
     return keepsId ? "added" : "renumbered"
   }
 
-  /** Inserts the added events. Call it at the end of each transaction. */
+  /** Inserts the events that were added. Must be called at the end of each transaction. */
   flush(): void {
     this.#inserter.insert(this.#rows)
     this.#rows = []
@@ -144,7 +144,7 @@ export class EventImporter {
   }
 }
 
-/** The content of an event without its id and website, as a comparable string. */
+/** Returns the content of an event without its id and website, as a string for comparison. */
 function contentKey(event: StoredEvent): string {
   return JSON.stringify([
     event.name,

@@ -3,8 +3,9 @@ import type { Db, Statement } from "./db/driver.ts"
 
 const dayMs = 86_400_000
 /**
- * Maximum new event names per website and UTC day from senders without a key. Anyone who knows the public website id
- * can invent names, and each stays in the dictionary while an event has it. A growing website adds a few dozen per day.
+ * Maximum number of new event names per website and UTC day from senders without a key. Anyone who knows the public
+ * website id can invent names, and each name stays in the dictionary as long as an event has it. A growing website adds
+ * a few dozen names per day.
  */
 const maxNewNamesPerDay = 1_000
 
@@ -16,7 +17,10 @@ const sql = {
     set names = iif(day = excluded.day, names, 0) + excluded.names, day = excluded.day`,
 }
 
-/** Counts the new names per website and day. The count is in the database, so a restart does not reset the quota. */
+/**
+ * Counts the new names of each website per day. The count is stored in the database, so that a restart does not reset
+ * the quota.
+ */
 export class NewNameQuota {
   readonly #names: Statement
   readonly #add: Statement
@@ -26,19 +30,19 @@ export class NewNameQuota {
     this.#add = db.prepare(sql.add)
   }
 
-  /** The number of new names that a website can still add on the UTC day of `now` (Unix ms). */
+  /** Returns how many new names a website can still add on the UTC day of `now` (Unix ms). */
   remaining(websiteRid: number, now: number): number {
     const names = this.#names.get({ websiteRid, day: dayOf(now) }) as number | undefined
     return maxNewNamesPerDay - (names ?? 0)
   }
 
-  /** Counts new names. Call it in the transaction that stores them. */
+  /** Counts new names. Must be called in the transaction that stores them. */
   add(websiteRid: number, now: number, count: number): void {
     this.#add.run({ websiteRid, day: dayOf(now), count })
   }
 }
 
-/** Creates the error for a request beyond the quota. Retry-After is the time until the end of the UTC day. */
+/** Creates the error for a request that exceeds the quota. Retry-After is the time until the end of the UTC day. */
 export function tooManyNewNamesError(now: number): RequestError {
   return new RequestError("too_many_new_names", { retryAfter: Math.ceil((dayMs - (now % dayMs)) / 1_000) })
 }

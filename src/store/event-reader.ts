@@ -9,12 +9,12 @@ import { type StoredText, TextReader } from "./texts.ts"
 /** A stored event, with the column names of the `events` view. */
 export interface StoredEvent extends Record<ContextField, string | null> {
   id: number
-  /** null for an event without a website. */
+  /** Null for an event without a website. */
   website_id: string | null
   name: string
   namespace: string | null
   source: string | null
-  /** Unix ms, like `received_at`. */
+  /** In Unix ms, like `received_at`. */
   timestamp: number
   received_at: number
   anonymous_id: string | null
@@ -24,25 +24,25 @@ export interface StoredEvent extends Record<ContextField, string | null> {
   event_id: string | null
   credential: "key" | "website_id"
   crawler: boolean
-  /** JSON text of an object. */
+  /** JSON object as text. */
   properties: string | null
   kind: EventKind
 }
 
-/** Which events to read. */
+/** Selects the events to read. */
 export interface EventSelection {
-  /** websites.rid → websites.id; 0 → null for events without a website. */
+  /** Maps websites.rid → websites.id, and 0 → null for events without a website. */
   websites: ReadonlyMap<number, string | null>
-  /** Range of event times in Unix ms: `from` is inclusive, `to` exclusive. */
+  /** Range of event times in Unix ms. `from` is inclusive, `to` is exclusive. */
   from: number
   to: number
 }
 
 export interface StoredProfile {
   profile_id: string
-  /** JSON text of an object. */
+  /** JSON object as text. */
   traits: string
-  /** JSON text of an array: the traits that only a page sent. */
+  /** JSON array as text: the traits that were sent only by a page. */
   claimed: string
   created_at: number
   updated_at: number
@@ -52,21 +52,21 @@ export interface StoredLink {
   anonymous_id: string
   profile_id: string
   linked_at: number
-  /** 1: only a page made the link. */
+  /** 1 if only a page made the link. */
   claimed: 0 | 1
 }
 
 /**
- * Up to this many events are found by time and read by id. For more, a scan of all events in id order is
- * faster: about 5 s for 10 million.
+ * Up to this many events are found by time and then read by id. For more events, it is faster to scan all events in id
+ * order, which takes about 5 s for 10 million.
  */
 const maxIndexedEvents = 100_000
-/** Index entries per read: a few ms. */
+/** Index entries per read. A read takes a few ms. */
 const indexRowsPerRead = 5_000
-/** Profiles per read: each can have 16 KiB of traits. */
+/** Profiles per read. Each profile can have 16 KiB of traits. */
 const profilesPerRead = 100
 const linksPerRead = 1_000
-/** Parsed key sets in the cache, about 300 bytes each. The cache is cleared when it is full. */
+/** Maximum number of parsed key sets in the cache. Each takes about 300 bytes. The cache is cleared when it is full. */
 const maxCachedKeySets = 10_000
 
 const eventColumns = `
@@ -110,7 +110,7 @@ const sql = {
   profile: `
     select profile_id, traits, claimed, created_at, updated_at from profiles
     where website_rid = :rid and profile_id = :profileId`,
-  // Without the hint, SQLite scans all links of the website, because the primary key has this order.
+  // Without the hint, SQLite would scan all links of the website, because the primary key has this order.
   linksOf: `
     select anonymous_id, profile_id, linked_at, claimed from profile_links indexed by profile_links_profile
     where website_rid = :rid and profile_id = :profileId
@@ -148,12 +148,12 @@ type EventColumns = [
   acquisitionId: number | null,
 ]
 
-/** The values of a context; null: unknown. */
+/** Returns the values of a context. Null if unknown. */
 function valuesOf<Field extends string>(
   context: Context | undefined,
   fields: readonly Field[],
 ): Record<Field, string | null> {
-  // Object.fromEntries loses the types of the keys.
+  // Object.fromEntries does not preserve the types of the keys.
   return Object.fromEntries(fields.map((field) => [field, context?.[field] || null])) as Record<
     Field,
     string | null
@@ -164,14 +164,15 @@ const unknownClient = valuesOf(undefined, contextTables.client.fields)
 const unknownAcquisition = valuesOf(undefined, contextTables.acquisition.fields)
 
 /**
- * Events in the first batch, and the target size of a batch in characters of properties, which takes a few ms. One
- * event can have 32 KiB.
+ * Number of events in the first batch, and the target size of a batch in characters of properties, which takes a few
+ * ms. A single event can have 32 KiB.
  */
 const firstBatch = 16
 const batchCharacters = 262_144
 
 /**
- * The size of the next batch, at most `rows`. Large events make batches smaller. `size`: the size of the last batch.
+ * Returns the size of the next batch, at most `rows`. Large events make batches smaller. `size` is the size of the
+ * previous batch.
  */
 function nextBatchSize(size: number, rows: number, events: readonly StoredEvent[]): number {
   const characters = events.reduce((sum, { properties }) => sum + (properties?.length ?? 0), 0)
@@ -179,7 +180,10 @@ function nextBatchSize(size: number, rows: number, events: readonly StoredEvent[
   return Math.max(1, Math.min(rows, size * 2, fitting))
 }
 
-/** Reads events in batches. Each read is a separate transaction of a few ms: stored rows never change. */
+/**
+ * Reads events in batches. Each read is a separate transaction of a few ms, which is safe because stored rows never
+ * change.
+ */
 export class EventReader {
   readonly #rangeEnd: Statement
   readonly #inRange: Statement
@@ -189,7 +193,7 @@ export class EventReader {
   readonly #clients: ContextReader
   readonly #acquisitions: ContextReader
   readonly #texts: TextReader
-  /** JSON text of `keys` → each key as JSON. */
+  /** Maps the JSON text of `keys` → each key as JSON. */
   readonly #keys = new Map<string, string[]>()
 
   constructor(
@@ -207,7 +211,7 @@ export class EventReader {
   }
 
   /**
-   * Yields the events that exist now, in id order. Reads at most `rows` rows per batch. A batch can be empty, so that
+   * Yields the events that exist now, in id order, reading at most `rows` rows per batch. Batches can be empty, so that
    * the caller can yield the thread after every read.
    */
   *all(rows: number): Generator<StoredEvent[]> {
@@ -222,8 +226,8 @@ export class EventReader {
   }
 
   /**
-   * Yields the events with ids above `after` and up to `last`, in id order, at most `rows` rows per batch. `end`: all
-   * selected events up to this id have been yielded. A batch can be empty.
+   * Yields the events with ids above `after` and up to `last` in id order, with at most `rows` rows per batch. All
+   * selected events up to the id `end` have been yielded. Batches can be empty.
    */
   *inRange(after: number, last: number, rows: number): Generator<{ events: StoredEvent[]; end: number }> {
     const { from, to } = this.selection
@@ -238,7 +242,7 @@ export class EventReader {
     }
   }
 
-  /** Yields the events with these ids, at most `rows` per batch. */
+  /** Yields the events with these ids, with at most `rows` per batch. */
   *inBatches(ids: readonly number[], rows: number): Generator<StoredEvent[]> {
     let size = Math.min(rows, firstBatch)
     for (let at = 0; at < ids.length; ) {
@@ -253,14 +257,14 @@ export class EventReader {
     return this.#events(this.#byId, { ids: JSON.stringify(ids), rids: this.#rids })
   }
 
-  /** Events of one website with the timestamp `ts` (Unix ms) and ids up to `last`. */
+  /** Returns the events of one website with the timestamp `ts` (Unix ms) and ids up to `last`. */
   atTime(rid: number, ts: number, last: number): StoredEvent[] {
     return this.#events(this.#atTime, { rid, ts, last })
   }
 
   /**
-   * Runs in one transaction: otherwise, contexts and texts could be deleted with their events after the events are
-   * read.
+   * Runs in one transaction. Otherwise, contexts and texts could be deleted together with their events after the events
+   * have been read.
    */
   #events(select: Statement, parameters: object): StoredEvent[] {
     return this.db.transaction(() =>
@@ -268,7 +272,7 @@ export class EventReader {
     )()
   }
 
-  /** Returns the ids up to `last` in ascending order; undefined if there are more than `maxIndexedEvents`. */
+  /** Returns the ids up to `last` in ascending order, or undefined if there are more than `maxIndexedEvents`. */
   *#idsByTime(last: number): Generator<StoredEvent[], number[] | undefined> {
     const { websites, from, to } = this.selection
     const read = this.db.prepare(sql.idsByTime).raw()
@@ -337,14 +341,14 @@ export class EventReader {
     }
   }
 
-  /** Null if the text is missing, which happens only in a damaged file. */
+  /** Returns null if the text is missing, which only happens in a damaged file. */
   #text(stored: StoredText): string | null {
     return this.#texts.text(stored) ?? null
   }
 
   /**
-   * Joins keys and values into a JSON object. JavaScript wrote the values, so parsing and serializing preserves them.
-   * `EventInserter` wrote the JSON, so its types are known.
+   * Joins keys and values into a JSON object. The values were written by JavaScript, so parsing and serializing
+   * preserves them. The JSON was written by `EventInserter`, so its types are known.
    */
   #object(keys: string, values: string): string {
     let names = this.#keys.get(keys)
@@ -382,7 +386,7 @@ export function* readLinks(db: Db, rid: number): Generator<StoredLink[]> {
   }
 }
 
-/** Returns the profile, in a list that is empty if it does not exist, and the links to it. */
+/** Returns the profile (in a list, which is empty if the profile does not exist) and the links to it. */
 export function readProfile(db: Db, rid: number, profileId: string): [StoredProfile[], StoredLink[]] {
   const read = (text: string) => db.prepare(text).all({ rid, profileId })
   return [read(sql.profile) as StoredProfile[], read(sql.linksOf) as StoredLink[]]

@@ -10,17 +10,19 @@ import type { Db, Statement } from "./db/driver.ts"
  * entries. An entry can remain after its events are deleted; retention removes it.
  */
 
-/** ms per period. The same as in migrations/0024_event_indexes.sql. */
+/** Length of a period in ms. The same value is in migrations/0024_event_indexes.sql. */
 const periodMs = 10_000
 /** Ids per group. */
 const groupIds = 64
 
-/** SQL: the period number of a time in Unix ms. The cast is needed because the driver binds numbers as reals. */
+/**
+ * Returns SQL for the period number of a time in Unix ms. The cast is needed because the driver binds numbers as reals.
+ */
 const periodOf = (time: string) => `cast(${time} as integer) / ${periodMs}`
 
 /**
- * SQL for `from`: joins the events, as `r`, to `event_times as t`. Write `r.id` as `+r.id` in conditions; otherwise
- * SQLite does not read by group.
+ * SQL for `from`, which joins the events (as `r`) to `event_times as t`. Write `r.id` as `+r.id` in conditions.
+ * Otherwise, SQLite does not read by group.
  */
 export const eventsOfTimes = `
   event_times as t
@@ -29,22 +31,25 @@ export const eventsOfTimes = `
     and r.website_rid = t.website_rid
     and r.ts / ${periodMs} = t.period`
 
-/** SQL: the event happened at or after `from`, and before `to`. Add a condition on `t.website_rid`. */
+/**
+ * Returns an SQL condition that the event happened at or after `from` and before `to`. Add a condition on
+ * `t.website_rid`.
+ */
 export function isBetween(from: string, to: string): string {
   return `t.period between ${periodOf(from)} and ${periodOf(to)} and r.ts >= ${from} and r.ts < ${to}`
 }
 
-/** SQL: the event happened at `time`. Add a condition on `t.website_rid`. */
+/** Returns an SQL condition that the event happened at `time`. Add a condition on `t.website_rid`. */
 export function isAt(time: string): string {
   return `t.period = ${periodOf(time)} and r.ts = ${time}`
 }
 
-/** SQL: the group has ids from `after` + 1 to `last`. */
+/** Returns an SQL condition that the group has ids from `after` + 1 to `last`. */
 export function overlapsIds(after: string, last: string): string {
   return `t.id_group between cast(${after} as integer) / ${groupIds} and cast(${last} as integer) / ${groupIds}`
 }
 
-/** SQL: the website has events that happened before a time, or entries without events. */
+/** Returns an SQL condition that the website has events that happened before a time, or entries without events. */
 export function hasBefore(rid: string, time: string): string {
   return `(
     exists (select 1 from event_times where website_rid = ${rid} and period < ${periodOf(time)})
@@ -53,20 +58,20 @@ export function hasBefore(rid: string, time: string): string {
       where t.website_rid = ${rid} and t.period = ${periodOf(time)} and r.ts < ${time}))`
 }
 
-/** SQL: the number of events without an entry, on all websites. */
+/** SQL for the number of events without an entry, on all websites. */
 export const countMissing = `
   select count(*) from event_rows as r
   where website_rid >= 0 and not exists (
     select 1 from event_times
     where website_rid = r.website_rid and period = r.ts / ${periodMs} and id_group = r.id / ${groupIds})`
 
-/** SQL: orders by time and then by receipt. Reads one period at a time, so that a limit stops reading early. */
+/** SQL that sorts by time and then by receipt. It reads one period at a time, so that a limit ends the scan early. */
 export const byTime = "t.period, r.ts, r.id"
 export const byTimeBackwards = "t.period desc, r.ts desc, r.id desc"
 
 const sql = {
   insert: "insert or ignore into event_times (website_rid, period, id_group) values (?, ?, ?)",
-  // Subqueries, because each of them is a lookup.
+  // Uses subqueries, because each of them is a lookup.
   span: `
     select
       (select min(period) from event_times where website_rid = :rid) as first,
@@ -100,9 +105,9 @@ const sql = {
 /** Adds the events of an insert to `event_times`. */
 export class EventTimes {
   readonly #insert: Statement
-  /** The group that `#periods` belongs to. */
+  /** The group that the cached `#periods` belong to. */
   #group = -1
-  /** Website → its periods in the group that are already stored. */
+  /** Maps each website → its periods in the group that are already stored. */
   readonly #periods = new Map<number, Set<number>>()
 
   constructor(db: Db) {
@@ -110,8 +115,8 @@ export class EventTimes {
   }
 
   /**
-   * Adds an event. Call it inside the transaction of its insert, in the order of ids if possible. `ts`: Unix ms.
-   * `firstId`, `lastId`: its id, or a range that contains it.
+   * Adds an event. Must be called inside the transaction of its insert, and if possible in the order of ids. `ts` is in
+   * Unix ms. `firstId` and `lastId` are the event's id, or a range that contains it.
    */
   add(websiteRid: number, ts: number, firstId: number, lastId = firstId): void {
     const period = Math.trunc(ts / periodMs)
@@ -126,7 +131,10 @@ export class EventTimes {
     }
   }
 
-  /** Call it at the start of each transaction, and after a rollback: other connections might have deleted entries. */
+  /**
+   * Must be called at the start of each transaction and after a rollback, because other connections might have deleted
+   * entries.
+   */
   begin(): void {
     this.#group = -1
     this.#periods.clear()
@@ -134,8 +142,8 @@ export class EventTimes {
 }
 
 /**
- * Deletes up to `limit` events of a website that happened before a time (Unix ms), the oldest periods first, and their
- * entries. Returns false if there were none.
+ * Deletes up to `limit` events of a website that happened before a time (Unix ms), and their entries. The oldest
+ * periods are deleted first. Returns false if there were no such events.
  */
 export function deleteEventsBefore(
   db: Db,
@@ -149,7 +157,7 @@ export function deleteEventsBefore(
   return times.length > 0
 }
 
-/** A range of Unix ms that contains all events of a website; undefined if it has none. */
+/** Returns a range in Unix ms that contains all events of a website, or undefined if it has none. */
 export function timesOf(db: Db, rid: number): { from: number; to: number } | undefined {
   const { first, last } = db.prepare(sql.span).get({ rid }) as { first: number | null; last: number | null }
   if (first === null || last === null) return undefined
@@ -158,8 +166,8 @@ export function timesOf(db: Db, rid: number): { from: number; to: number } | und
 }
 
 /**
- * A time in the period of the first entry of a website from a time on, Unix ms; undefined if there is none. An entry
- * can be without events.
+ * Returns a time in the period of the website's first entry at or after a given time (Unix ms), or undefined if there
+ * is none. The entry might have no events.
  */
 export function nextTimeOf(db: Db, rid: number, from: number): number | undefined {
   const period = db.prepare(sql.nextPeriod).pluck().get({ rid, from }) as number | null
@@ -167,8 +175,8 @@ export function nextTimeOf(db: Db, rid: number, from: number): number | undefine
 }
 
 /**
- * The ids that events of a website and a range of time can have: above `after`, up to `last`. `from`, `to`: multiples
- * of the period.
+ * Returns the range of ids that a website's events in a time range can have: above `after`, up to `last`. `from` and
+ * `to` must be multiples of the period.
  */
 export function idRangeOf(db: Db, rid: number, from: number, to: number): { after: number; last: number } {
   const { first, last } = db.prepare(sql.idGroups).get({ rid, from, to }) as {
@@ -179,9 +187,7 @@ export function idRangeOf(db: Db, rid: number, from: number, to: number): { afte
   return { after: first * groupIds - 1, last: (last + 1) * groupIds - 1 }
 }
 
-/**
- * Runs `remove`, which deletes these events of a website, and then deletes the entries that have no events any more.
- */
+/** Runs `remove`, which deletes these events of a website. Then deletes the entries that no longer have any events. */
 export function withoutTimes<Result>(
   db: Db,
   rid: number,

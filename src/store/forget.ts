@@ -21,34 +21,36 @@ export interface PersonCounts {
 }
 
 export interface Forgotten extends PersonCounts {
-  /** Events that were removed from the file: they are to be deleted in the cluster. */
+  /** Number of events that were removed from the file and have yet to be deleted in the cluster. */
   removedEvents: number
-  /** The deleted bytes are overwritten in the file. */
+  /** True if the deleted bytes have been overwritten in the file. */
   overwritten: boolean
 }
 
-/** How the caller runs the steps. */
+/** Determines how the steps run. */
 export interface ForgetSchedule {
   /** Runs `work` in a transaction, between other writes. */
   write: <Result>(work: () => Result) => Result | Promise<Result>
   sleep: (ms: number) => Promise<void>
-  /** Receives the total number of events scanned. */
+  /** Called with the total number of events scanned. */
   onProgress?: (events: number) => void
 }
 
-/** Events per scan step. A step takes no lock, but blocks the thread for about 5 ms. */
+/** Events per scan step. A step does not take a lock, but blocks the thread for about 5 ms. */
 const rowsPerScan = 2_000
-/** ms between two scan steps. */
+/** Pause between scan steps, in ms. */
 const scanPause = 1
 /**
  * Maximum number of attempts for a step that is blocked by a reader or by a commit of another process, and the longest
- * pause between two attempts in ms. Most readers and commits end soon.
+ * pause between attempts in ms. Most readers and commits end soon.
  */
 const maxAttempts = 50
 const maxRetryPause = 100
-/** ms between two steps that overwrite unallocated space, so that new events get the disk and the lock. */
+/** Pause between steps that overwrite unallocated space, in ms, so that new events get the disk and the lock. */
 const overwritePause = 2
-/** Stale blocks cleared in one transaction: about 10 ms, because a layout has up to 1,000 property keys. */
+/**
+ * Number of stale blocks to clear per transaction. Takes about 10 ms, because a layout has up to 1,000 property keys.
+ */
 const blocksPerStep = 64
 
 const sql = {
@@ -67,7 +69,7 @@ const sql = {
     delete from event_rows
     where id in (select value from json_each(:ids)) and website_rid = :rid and ${condition}
     returning ${textOf("anonymous_id")}, profile_id`,
-  // All rids that the id has ever had: if a website was deleted and recreated, old rows might still exist.
+  // All rids that the website has ever had: if it was deleted and recreated, old rows might still exist.
   websites: "select rid from websites where id = :websiteId",
   holds: (condition: string) => `
     select exists (select 1 from event_rows where website_rid = :rid and ${condition})`,
@@ -76,8 +78,7 @@ const sql = {
   deleteVisitorsLinks: `
     delete from profile_links
     where website_rid = :rid and anonymous_id in (select value from json_each(:anonymousIds))`,
-  // Nothing reads the layout of a stale block. The quarters belong to slices, so they are deleted together
-  // with any slice.
+  // The layout of a stale block is never read. Quarters belong to slices, so they are deleted together with any slice.
   clearStaleBlocks: `
     update blocks set
       layout = '',
@@ -114,19 +115,19 @@ export async function countPerson(
 }
 
 /**
- * Deletes the events of a person, their ids in the dictionary unless other events have them, and the links and the
- * profile. Then deletes event names and property keys that no other event has. identity-resolution.ts defines which
- * events belong to a person. The claimed links of a profile are deleted too, but not the events of those anonymous ids.
- * If the person is an anonymous id, its links are deleted, but not the linked profiles. Events of the day of `now`
- * (Unix ms) are also found by their daily hash.
+ * Deletes the events of a person, the person's ids in the dictionary unless other events have them, and the person's
+ * links and profile. Then deletes event names and property keys that no other event has. identity-resolution.ts defines
+ * which events belong to a person. The claimed links of a profile are deleted too, but not the events of those
+ * anonymous ids. If the person is an anonymous id, its links are deleted, but not the linked profiles. Events on the
+ * day of `now` (Unix ms) are also found by their daily hash.
  *
- * Deleted bytes are overwritten: cells and pages by `secure_delete`, copies of cells in pages by
- * `overwriteUnallocatedSpace`, and the -wal is truncated. `overwritten` is false if that failed.
+ * Deleted bytes are overwritten: cells and pages by `secure_delete`, and copies of cells in pages by
+ * `overwriteUnallocatedSpace`. The -wal is truncated. `overwritten` is false if that failed.
  *
- * Events that arrive during the call can remain. If it is interrupted, call it again to finish.
+ * Events that arrive during the call can remain. If the call is interrupted, call it again to finish.
  *
- * `findRemoved`: finds the events of the person that were removed from the file. Queries leave them out at once, and
- * the cluster deletes them later.
+ * `findRemoved` finds the person's events that were removed from the file. Queries exclude them immediately, and the
+ * cluster deletes them later.
  */
 export async function forgetPerson(
   db: Db,
@@ -135,7 +136,7 @@ export async function forgetPerson(
   schedule: ForgetSchedule,
   findRemoved: () => Promise<readonly RemovedEvent[]> = async () => [],
 ): Promise<Forgotten> {
-  // First, so that nothing is deleted if the cluster does not answer.
+  // Comes first, so that nothing is deleted if the cluster does not respond.
   let removedEvents = await forgetRemoved(db, person, await findRemoved(), schedule)
   const filter = await personFilter(db, person, now, schedule)
   const remove = db.prepare(sql.deleteEvents(filter.match)).raw()
@@ -153,9 +154,9 @@ export async function forgetPerson(
       await schedule.sleep(sweepPause)
     }
   }
-  // Events can have been removed from the file since the first search.
+  // More events might have been removed from the file since the first search.
   removedEvents += await forgetRemoved(db, person, await findRemoved(), schedule)
-  // Runs before the links are deleted: if it is interrupted, the next call finds the ids through the links.
+  // Runs before the links are deleted. If it is interrupted, the next call can still find the ids through the links.
   await eraseUnusedIds(db, personIds, schedule)
   const profileAndLinks = await schedule.write(() => {
     const ids = storedIdsOf(db, person, now)
@@ -182,7 +183,7 @@ export async function forgetPerson(
   return { events, ...profileAndLinks, removedEvents, overwritten }
 }
 
-/** Deletes events that were removed from the file. Returns how many. */
+/** Deletes events that were removed from the file, and returns how many. */
 async function forgetRemoved(
   db: Db,
   { websiteRid }: Person,
@@ -198,7 +199,10 @@ async function forgetRemoved(
   return deleted
 }
 
-/** The anonymous ids by which `forgetPerson` finds events at `now` (Unix ms): the linked ids and their daily hashes. */
+/**
+ * Returns the anonymous ids by which `forgetPerson` finds events at `now` (Unix ms): the linked ids and their daily
+ * hashes.
+ */
 export function storedIdsOf(db: Db, { websiteRid: rid, id }: Person, now: number): string[] {
   return "profileId" in id
     ? linkedIds(db, rid, id.profileId, now)
@@ -206,8 +210,9 @@ export function storedIdsOf(db: Db, { websiteRid: rid, id }: Person, now: number
 }
 
 /**
- * True if a copy of the database holds data of a person. `known` (from `storedIdsOf`) finds events whose links are not
- * in the copy. Scans all events of the website in one statement: 0.2 s per million if the file is in the page cache.
+ * Returns true if a copy of the database contains data of a person. `known` (from `storedIdsOf`) finds events whose
+ * links are not in the copy. Scans all events of the website in one statement, which takes 0.2 s per million events if
+ * the file is in the page cache.
  */
 export function holdsPerson(db: Db, websiteId: string, id: Person["id"], known: string[]): boolean {
   const rids = db.prepare(sql.websites).pluck().all({ websiteId }) as number[]
@@ -224,7 +229,7 @@ export function holdsPerson(db: Db, websiteId: string, id: Person["id"], known: 
 type DeletedIds = [anonymousId: string | null, profileId: string | null]
 
 interface PersonFilter {
-  /** `storedIds`: the anonymous ids as event rows hold them. Both are JSON. */
+  /** `storedIds` contains the anonymous ids in the form stored in event rows. Both lists are JSON. */
   values: { rid: number; profileId: string | null; anonymousIds: string; storedIds: string }
   /** SQL condition that an event belongs to the person. */
   match: string
@@ -271,7 +276,7 @@ async function* eventsOf(
   schedule: Pick<ForgetSchedule, "sleep" | "onProgress">,
 ): AsyncGenerator<number[]> {
   const scan = db.prepare(sql.scan(match)).raw()
-  // Without a limit, new events could keep the scan from ending.
+  // Without this limit, new events could prevent the scan from ever ending.
   const last = db.prepare(sql.last).pluck().get() as number
   let [after, scanned] = [0, 0]
   for (;;) {

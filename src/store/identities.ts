@@ -1,32 +1,32 @@
 import type { Db } from "./db/driver.ts"
 
 export type IdKind = "visitors" | "sessions" | "profiles"
-/** In the order of `identities.kind`. */
+/** Kinds in the order of `identities.kind`. */
 export const idKinds: readonly IdKind[] = ["visitors", "sessions", "profiles"]
 
 /**
- * True if the texts of this kind of ID are stored. The texts of session IDs would take 18 bytes per event, because
+ * Whether the texts of this kind of ID are stored. The texts of session IDs would take 18 bytes per event, because
  * there can be nearly as many sessions as events. They are also rarely searched.
  */
 export const hasTexts: Readonly<Record<IdKind, boolean>> = { visitors: true, sessions: false, profiles: true }
 
 /**
- * Ids per chunk: 48 KiB of hashes, and 80 KB of texts if they are UUIDs. New ids are appended to the last chunk until
- * it is full, so that there are few chunks.
+ * Ids per chunk. A chunk has 48 KiB of hashes, and 80 KB of texts if the ids are UUIDs. New ids are appended to the
+ * last chunk until it is full, so that there are few chunks.
  */
 export const idsPerChunk = 4_096
-/** 32-bit words of a hash. With 100 million ids the probability that two share all 96 bits is 1 in 10^13. */
+/** Number of 32-bit words in a hash. With 100 million ids, the probability that two share all 96 bits is 1 in 10^13. */
 export const wordsPerHash = 3
 export const hashBytes = wordsPerHash * 4
 
-/** A row of `identities`: consecutive dictionary ids from `first` on. */
+/** A row of `identities`: consecutive dictionary ids starting at `first`. */
 export interface IdChunk {
-  /** Index in `idKinds`; plus 10 for ids from before a rebuild. */
+  /** Index into `idKinds`, plus 10 for ids from before a rebuild. */
   kind: number
   first: number
-  /** `hashBytes` for each id; zeros: no event has the id any more. */
+  /** `hashBytes` per id. Zeros mean that no event has the id any more. */
   hashes: Uint8Array
-  /** From `packTexts`; null: not stored. */
+  /** Created by `packTexts`. Null if texts are not stored. */
   texts: Uint8Array | null
 }
 
@@ -37,7 +37,7 @@ const sql = {
     on conflict (kind, first) do update set hashes = excluded.hashes, texts = excluded.texts`,
 }
 
-/** The fastest level. Higher levels take twice as long and save nothing: the texts are short and random. */
+/** The fastest level. Higher levels take twice as long and save nothing, because the texts are short and random. */
 const compression = { level: 1 }
 /** Bytes that store the length of a text. An id has at most 256 characters. */
 const lengthBytes = 2

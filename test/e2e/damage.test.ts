@@ -150,14 +150,14 @@ const cases: Case[] = [
     sentence: "a file without its last page",
     of: "stopped",
     hit: (path) => truncateSync(path, stopped.length - pageSize),
-    says: /is damaged: it is truncated, \d+ of \d+ bytes are left/,
+    says: /is damaged: it is truncated, only \d+ of \d+ bytes are left/,
     hint: aside,
   },
   {
     sentence: "a file without its last byte",
     of: "stopped",
     hit: (path) => truncateSync(path, stopped.length - 1),
-    says: /is damaged: it is truncated, \d+ of \d+ bytes are left/,
+    says: /is damaged: it is truncated, only \d+ of \d+ bytes are left/,
     hint: aside,
   },
   {
@@ -185,7 +185,7 @@ const cases: Case[] = [
     sentence: "a file of no bytes",
     of: "stopped",
     hit: (path) => truncateSync(path, 0),
-    says: /is empty: it was truncated, or another program created it/,
+    says: /is empty: it was truncated or created by another program/,
     hint: "delete the empty file",
   },
   {

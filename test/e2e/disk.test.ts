@@ -138,7 +138,7 @@ describe.skipIf(!strace)(`a disk that answers EIO${untraced}`, () => {
     const exporting = fetch(`${server.url}/v1/export`, { headers }).then((answer) => answer.text())
     // The status was sent before the first event was read: an incomplete response must not look complete.
     await expect(exporting).rejects.toThrow("closed unexpectedly")
-    await server.prints("malformed, or the disk could not read it")
+    await server.prints("malformed, or the disk failed to read it")
     expect(await alive(server)).toBe("200")
     await mend()
     expect(await send(server, "after")).toBe("200")

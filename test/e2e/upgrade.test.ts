@@ -273,7 +273,7 @@ describe("no other command migrates, because a server of the older version can b
       const before = make(older)
       const { code, err } = databuddy(...args)
       expect(err).toContain(
-        `error: ${db} has the schema of an older databuddy: the migration ${pendingThen[0]} has not been applied\n`,
+        `error: ${db} has the schema of an older version of databuddy: the migration ${pendingThen[0]} has not been applied\n`,
       )
       expect(err).toContain("databuddy migrate")
       expect(code).toBe(1)

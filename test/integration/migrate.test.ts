@@ -66,7 +66,7 @@ const refused: { sentence: string; prepare: () => Buffer; message: string }[] = 
   {
     sentence: "a database of a newer version",
     prepare: () => prepared("insert into migrations values ('9999_future', 'x', 0)"),
-    message: "was written by a newer databuddy: it has the migration 9999_future",
+    message: "was written by a newer version of databuddy: it contains the migration 9999_future",
   },
   {
     sentence: "a database whose migration is not the released one",

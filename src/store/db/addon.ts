@@ -14,30 +14,30 @@ import { join } from "node:path"
 import { UserError } from "../../errors.ts"
 import { createPrivateFile } from "./files.ts"
 
-/** Linux's O_TMPFILE: an anonymous file. No other process can open, replace or find it. */
+/** Linux's O_TMPFILE, which creates an anonymous file that no other process can open, replace or find. */
 const anonymousFileFlag = 0o20200000
 
 /** The folder to which native addons are unpacked. */
 export const addonFolder = () => process.env.BUN_TMPDIR ?? tmpdir()
 
-/** Where Linux lists the open descriptors of this process. */
+/** The folder in which Linux lists this process's open descriptors. */
 const descriptorFolder = "/proc/self/fd"
 
 /**
- * Unpacks and loads the native addon whose path inside the binary is `embedded`. Linux only. The unpacked file is
- * anonymous, so other users cannot replace it. `src/build.ts` makes SQLite load through this function. Throws the error
- * of dlopen, or a UserError if the file cannot be created.
+ * Unpacks and loads the native addon embedded in the binary at the path `embedded`. Linux only. The unpacked file is
+ * anonymous, so that other users cannot replace it. `src/build.ts` makes SQLite load through this function. Throws the
+ * error of dlopen, or a UserError if the file cannot be created.
  */
 export function loadAddon(embedded: string): unknown {
   const bytes = readFileSync(embedded)
   const file = findUnpacked(bytes) ?? unpack(bytes)
   const module = { exports: {} }
-  // Opened by descriptor, because the path could point to another file by now.
+  // Opened through its descriptor, because the path might refer to a different file by now.
   process.dlopen(module as NodeJS.Module, `${descriptorFolder}/${file}`)
   return module.exports
 }
 
-/** Returns a descriptor. It stays open, so that other threads can load from it. */
+/** Returns a descriptor, which stays open so that other threads can load from it. */
 function unpack(bytes: Uint8Array): number {
   const folder = addonFolder()
   try {
@@ -57,7 +57,7 @@ function openAnonymousFile(folder: string): number {
   try {
     return openSync(folder, anonymousFileFlag | constants.O_RDWR, 0o600)
   } catch (error) {
-    // The errors from file systems and kernels without O_TMPFILE.
+    // Errors of file systems and kernels without O_TMPFILE.
     const { code = "" } = error as NodeJS.ErrnoException
     if (!["EOPNOTSUPP", "ENOTSUP", "EISDIR", "EINVAL"].includes(code)) throw error
     const path = join(folder, `.databuddy-${crypto.randomUUID()}.node`)
@@ -72,9 +72,9 @@ function openAnonymousFile(folder: string): number {
 }
 
 /**
- * Returns the descriptor to which another thread of this process has unpacked the addon. A process must load SQLite
- * only once: POSIX locks belong to the process, and a second copy of SQLite that closes a database would drop the locks
- * of the first.
+ * Returns the descriptor of the addon if another thread of this process has already unpacked it. A process must load
+ * SQLite only once: POSIX locks belong to the process, so if a second copy of SQLite closed a database, it would drop
+ * the locks of the first copy.
  */
 function findUnpacked(bytes: Uint8Array): number | undefined {
   return readdirSync(descriptorFolder)

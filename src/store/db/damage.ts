@@ -5,30 +5,31 @@ import { pendingMigrations } from "./migrate.ts"
 import { databaseError, readerTimeout, rejectOrphanedWal } from "./open.ts"
 
 /**
- * Startup checks files of up to this many bytes completely. This takes at most 0.8 s if the file is in the page cache:
- * `pragma quick_check` takes 3 s per GB. No events are accepted during the check.
+ * Files up to this size in bytes are checked completely at startup. With the file in the page cache, this takes at most
+ * 0.8 s, because `pragma quick_check` takes 3 s per GB. No events are accepted during the check.
  */
 const fullCheckBytes = 268_435_456
 /**
- * Samples taken from the events of a larger file. Uncached, each sample reads a few pages: half a second in total on a
- * slow disk.
+ * Number of samples to take from the events of a larger file. Without a warm cache, each sample reads a few pages,
+ * which takes half a second in total on a slow disk.
  */
 const samplePoints = 500
-/** Rows per sample: about one page. */
+/** Rows per sample, about one page. */
 const rowsPerSample = 20
-/** Lines of SQLite's report. Only the first is shown. */
+/** Lines of SQLite's report to request. Only the first is shown. */
 const reportedLines = 1
 /**
- * Bytes per read. The file is read sequentially first: quick_check reads in B-tree order, which takes ten times as long
- * uncached.
+ * Bytes per read. The file is first read sequentially, because quick_check reads in B-tree order, which takes ten times
+ * as long if the file is not cached.
  */
 const readBytes = 1_048_576
-/** Bytes of the header of a -wal file, and of the header of each frame in it. */
+/** Sizes of the header of a -wal file and of the header of each frame in it, in bytes. */
 const walHeader = 32
 const frameHeader = 24
 
 const sql = {
-  // Subqueries, because each of them is a lookup. `select min(id), max(id)` scans an index: 0.2 s per million events.
+  // Uses subqueries, because each of them is a lookup. `select min(id), max(id)` would scan an index, which takes 0.2 s
+  // per million events.
   bounds: "select (select min(id) from event_rows) as least, (select max(id) from event_rows) as most",
   rowsFrom: "select * from event_rows where id >= :id order by id limit :limit",
   edges: [
@@ -40,9 +41,10 @@ const sql = {
 }
 
 /**
- * Throws a UserError if the database at `path` is damaged. Always detects a truncated file. In files up to `limit`
- * bytes, detects any damaged page; in larger files, only damaged pages in a sample. Does not write. Call it while this
- * process has no connection to the file. `mayBeEmpty`: accepts an empty file, which an interrupted first start leaves.
+ * Throws a UserError if the database at `path` is damaged. It always detects a truncated file. In files of up to
+ * `limit` bytes, it detects any damaged page. In larger files, it only detects damaged pages in a sample. It does not
+ * write. Must be called while this process has no connection to the file. `mayBeEmpty` accepts an empty file, which an
+ * interrupted first start leaves behind.
  */
 export function rejectDamaged(path: string, mayBeEmpty: boolean, limit = fullCheckBytes): void {
   rejectOrphanedWal(path)
@@ -51,8 +53,8 @@ export function rejectDamaged(path: string, mayBeEmpty: boolean, limit = fullChe
   if (bytes === 0) {
     if (mayBeEmpty) return
     throw new UserError(
-      `${path} is empty: it was truncated, or another program created it`,
-      "restore a backup; or delete the empty file to start with a new database",
+      `${path} is empty: it was truncated or created by another program`,
+      "restore a backup, or delete the empty file to start with a new database",
     )
   }
   const frames = walFrames(path)
@@ -77,13 +79,15 @@ export function rejectDamaged(path: string, mayBeEmpty: boolean, limit = fullChe
   }
 }
 
-/** Number of frames that fit in the -wal; 0 if it is empty or missing. */
+/** Returns the number of frames that fit in the -wal. 0 if it is empty or missing. */
 function walFrames(path: string): number {
   const size = statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0
   return Math.max(0, Math.floor((size - walHeader) / (frameHeader + 4_096)))
 }
 
-/** Compares the file size with the page count in the header. A file without an SQLite header is left to SQLite. */
+/**
+ * Compares the file size with the page count in the header. If the file has no SQLite header, SQLite reports the error.
+ */
 function rejectTruncated(path: string, bytes: number): void {
   const header = Buffer.alloc(100)
   const file = openFile(path)
@@ -98,7 +102,7 @@ function rejectTruncated(path: string, bytes: number): void {
   if (isCounted) requireBytes(path, bytes, header.readUInt32BE(28) * pageSize)
 }
 
-/** A killed server can leave a short file whose missing pages are in the -wal. */
+/** If a server was killed, the file can be too short because the missing pages are still in the -wal. */
 function rejectTruncatedWithWal(db: Db, path: string, bytes: number, frames: number): void {
   if (frames === 0) return
   const pages = db.pragma("page_count", { simple: true }) as number
@@ -107,10 +111,11 @@ function rejectTruncatedWithWal(db: Db, path: string, bytes: number, frames: num
 }
 
 function requireBytes(path: string, bytes: number, expected: number): void {
-  if (bytes < expected) throw damageError(path, `it is truncated, ${bytes} of ${expected} bytes are left`)
+  if (bytes < expected)
+    throw damageError(path, `it is truncated, only ${bytes} of ${expected} bytes are left`)
 }
 
-/** Reads the file sequentially, which brings it into the page cache. */
+/** Reads the file sequentially, to load it into the page cache. */
 function warmPageCache(path: string): void {
   const buffer = Buffer.allocUnsafe(readBytes)
   const file = openFile(path)
@@ -134,7 +139,10 @@ function quickCheck(db: Db): string | undefined {
   return report === "ok" ? undefined : report.replaceAll(/\s+/g, " ").trim()
 }
 
-/** The indexes on events in all schema versions. `from` selects the rows of the index; `order` is its sort order. */
+/**
+ * The indexes on events in all schema versions. `from` selects the rows of the index. `order` is the order of the
+ * index.
+ */
 const indexes = [
   { name: "event_rows_time", from: "event_rows indexed by event_rows_time", order: ["website_rid", "ts"] },
   { name: "event_times", from: "event_times", order: ["website_rid", "period", "id_group"] },
@@ -156,8 +164,8 @@ const indexes = [
 ]
 
 /**
- * Reads the ends of the large tables and indexes, and samples spread evenly over the events. Throws if SQLite detects
- * damage.
+ * Reads the ends of large tables and indexes, and samples that are spread evenly over the events. Throws if SQLite
+ * detects damage.
  */
 function sample(db: Db): undefined {
   for (const edge of sql.edges) db.prepare(edge).get()
@@ -176,7 +184,7 @@ function sample(db: Db): undefined {
   }
 }
 
-/** The statements are valid in every schema version, so if one fails, pages are missing or unreadable. */
+/** The statements are valid in every schema version, so if one of them fails, pages are missing or unreadable. */
 function explainFailure(error: unknown, path: string): unknown {
   const { code, message } = error as { code?: string; message: string }
   if (code === "SQLITE_ERROR" || code?.startsWith("SQLITE_CORRUPT")) return damageError(path, message)

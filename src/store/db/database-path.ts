@@ -15,10 +15,10 @@ import { UserError } from "../../errors.ts"
 import { isFileLocked } from "./file-lock.ts"
 import { ServerLock } from "./server-lock.ts"
 
-// SQLite names the -wal after the path that the database was opened with. Using a database under two names at the same
-// time corrupts it. Opening it later under a second name hides recent events.
+// SQLite derives the name of the -wal from the path with which the database was opened. Using a database under two
+// names at the same time corrupts it. Opening it under a different name later hides recent events.
 
-/** Maximum symbolic links to follow, as in Linux (ELOOP). */
+/** Maximum number of symbolic links to follow, the same as in Linux (ELOOP). */
 const maxSymlinks = 40
 
 /** Resolves `path` to the canonical path that SQLite uses. The file does not have to exist. */
@@ -41,23 +41,23 @@ export function databasePath(path: string): string {
 
 /**
  * Throws a UserError if the database at `path` (from `databasePath`) might be in use under another name: if a server
- * holds the file under another name, if the file has hard links, or if it is a mount point. If `writing` is false,
- * accepts hard links and mount points for a file outside WAL mode, such as a backup. Call it without an open connection
- * to the file.
+ * holds the file under another name, if the file has hard links, or if it is a mount point. If `writing` is false and
+ * the file is not in WAL mode (as in a backup), hard links and mount points are accepted. Must be called while this
+ * process has no connection to the file.
  */
 export function rejectAliases(path: string, writing: boolean): void {
   const file = statSync(path, { throwIfNoEntry: false })
   if (!file?.isFile()) return
   if (isFileLocked(path) && ServerLock.holder(path) === undefined) {
     throw new UserError(
-      `${path} is in use by another databuddy under another name: it was renamed, or has a second name`,
-      "use the name that the server was started with; if the file was renamed, stop that server first",
+      `${path} is in use by another databuddy process under another name: it was renamed or has a second name`,
+      "use the name with which the server was started; if the file was renamed, stop that server first",
     )
   }
   if (!writing && !isInWalMode(path)) return
   if (file.nlink > 1) {
     throw new UserError(
-      `${path} has ${file.nlink} names (hard links): recent events are in a -wal beside only one of them, and using two names at the same time would damage the database`,
+      `${path} has ${file.nlink} names (hard links): recent events are in a -wal next to only one of them, and using two names at the same time would damage the database`,
       `find the other names with: find / -xdev -samefile ${path}; remove them, or copy the database with databuddy backup`,
     )
   }
@@ -70,8 +70,8 @@ export function rejectAliases(path: string, writing: boolean): void {
 }
 
 /**
- * Removes the second name `<path>.before-restore-<time>` that a killed restore can leave. The caller must hold the
- * server lock, which a running restore also holds.
+ * Removes the second name `<path>.before-restore-<time>`, which a killed restore can leave behind. The caller must hold
+ * the server lock, which a running restore also holds.
  */
 export function removeRestoreLink(path: string): void {
   const file = statSync(path, { throwIfNoEntry: false })
@@ -84,7 +84,7 @@ export function removeRestoreLink(path: string): void {
   }
 }
 
-/** Reads the mode from the header. A database stays in WAL mode after it is closed. */
+/** Reads the mode from the header. Closing a database does not end WAL mode. */
 function isInWalMode(path: string): boolean {
   const header = Buffer.alloc(20)
   let file: number
@@ -112,7 +112,7 @@ function isMountPoint(path: string): boolean {
   }
 }
 
-/** mountinfo writes a space as `\\040`. */
+/** In mountinfo, a space is written as `\\040`. */
 function unescapeMountPath(target: string): string {
   return target.replace(/\\([0-7]{3})/g, (_, octal) => String.fromCharCode(Number.parseInt(octal, 8)))
 }

@@ -4,19 +4,19 @@ import type { Random } from "../../environment.ts"
 import { messageOf } from "../../errors.ts"
 import { createPrivateFile, partialName } from "./files.ts"
 
-/** Why events cannot be stored; known before SQLite is called. */
+/** Why events cannot be stored, as known before calling SQLite. */
 export type UnavailableReason = "disk_low" | "file_replaced"
 
 /**
- * Checks what SQLite does not: that the path still names the open file (a deleted file accepts commits silently), and
- * that the disk has free space.
+ * Checks what SQLite does not check: that the path still refers to the open file (SQLite silently commits to deleted
+ * files), and that there is free disk space.
  */
 export class DiskGuard {
   #files = new Map<string, string>()
   #replaced = false
   #low = false
 
-  /** `minFree`: bytes of free disk space to require; 0: no limit. */
+  /** `minFree` is the free disk space to require, in bytes. 0: no limit. */
   constructor(
     private readonly path: string,
     private readonly minFree: number,
@@ -26,13 +26,13 @@ export class DiskGuard {
     this.#recordFiles()
   }
 
-  /** Undefined if events can be stored. */
+  /** Returns undefined if events can be stored. */
   unavailableReason(): UnavailableReason | undefined {
     if (this.#replaced) return "file_replaced"
     return this.#low ? "disk_low" : undefined
   }
 
-  /** Call it after each commit, before responding. Throws if the commit did not reach the file at the path. */
+  /** Must be called after each commit, before responding. Throws if the commit did not reach the file at the path. */
   verifyFiles(): void {
     this.#recordFiles()
     for (const [file, before] of this.#files) {
@@ -42,7 +42,7 @@ export class DiskGuard {
     }
   }
 
-  /** Measures free disk space. True if it has crossed the limit since the last call, in either direction. */
+  /** Measures free disk space. Returns true if it has crossed the limit in either direction since the last call. */
   checkFreeSpace(): boolean {
     const before = this.#low
     const { bavail, bsize } = statfsSync(dirname(this.path))
@@ -51,15 +51,15 @@ export class DiskGuard {
   }
 
   /**
-   * Adds a cause to an SQLite error about the disk: tries to create a file beside the database, and quotes the error of
-   * the system. SQLite does not distinguish a read-only disk from a failing one, or an unreadable page from a corrupt
-   * one.
+   * Adds a cause to an SQLite error about the disk. It tries to create a file next to the database, and quotes the
+   * system's error. SQLite itself does not distinguish a read-only disk from a failing one, or an unreadable page from
+   * a corrupt one.
    */
   explain(error: unknown): unknown {
     const { message, code } = error as { message: string; code?: string }
     const withHint = (hint: string) => Object.assign(new Error(`${message}${hint}`), { code })
     if (code?.startsWith("SQLITE_CORRUPT")) {
-      return withHint(", or the disk could not read it: the kernel log (dmesg) shows which")
+      return withHint(", or the disk failed to read it: the kernel log (dmesg) shows the cause")
     }
     if (code?.startsWith("SQLITE_IOERR")) {
       return withHint(`${this.#probeFailure()}; see the kernel log (dmesg)`)
@@ -67,7 +67,7 @@ export class DiskGuard {
     return error
   }
 
-  /** Returns why the system cannot create a file here; '' if it can. */
+  /** Returns the reason why the system cannot create a file here. '' if it can. */
   #probeFailure(): string {
     const probe = partialName(this.path, this.pid, this.random)
     let file: number | undefined
@@ -86,7 +86,7 @@ export class DiskGuard {
     }
   }
 
-  /** Records the identity of each file when it first appears. The -wal exists from the first commit at the latest. */
+  /** Records the identity of each file when it first appears. The -wal exists after the first commit at the latest. */
   #recordFiles(): void {
     for (const file of [this.path, `${this.path}-wal`]) {
       const now = this.#files.has(file) ? undefined : fileIdentity(file)

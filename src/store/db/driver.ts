@@ -11,24 +11,25 @@ export type Statement<Parameters extends unknown[] = unknown[], Row = unknown> =
 /** Set by src/build.ts to the addon of the target platform, such as "linuxmusl-arm64". */
 declare const BUILD_ADDON: string | undefined
 
-// The bundler folds the condition and the template into one literal path, and embeds only that addon. A binary must not
-// contain the main entry of the package, which looks for node_modules at an absolute path of the build machine. When
-// running from source, the main entry is the correct one, because it detects glibc or musl.
+// The bundler evaluates the condition and the template to one literal path, and only embeds that addon. A binary must
+// not contain the main entry of the package, which looks for node_modules at an absolute path of the build machine.
+// When running from source, the main entry is the right one, because it detects glibc or musl.
 const entry =
   typeof BUILD_ADDON === "string" ? require(`better-sqlite3/${BUILD_ADDON}`) : require("better-sqlite3")
-// For Linux, src/build.ts replaces the entry with a module that loads the addon through src/store/db/addon.ts.
+// For Linux, src/build.ts replaces this entry with a module that loads the addon through src/store/db/addon.ts.
 const Driver: typeof BetterSqlite3 = entry.default ?? entry
 
-/** A parameter after "=", "limit" or "offset". No string literal in our SQL contains one. */
+/** Matches a parameter after "=", "limit" or "offset". None of the string literals in our SQL match. */
 const comparedParameter = /(=|\blimit|\boffset)\s*:(?=[a-z])/g
 
 /**
- * better-sqlite3's Database. The first instance loads the addon; throws a UserError if the system refuses to load it.
+ * The Database class of better-sqlite3. The first instance loads the addon, and throws a UserError if the system
+ * refuses to load it.
  *
- * `prepare` puts a unary plus before parameters, which does not change their values. Without it, the query planner
- * reads the bound value of `x = :id` in a join, and of `limit :n` (sqlite3ExprIsInteger). SQLite then recompiles the
- * statement whenever a value is bound: 10 us, or 300 us for the view `events`. SQLITE_DBCONFIG_ENABLE_QPSG would have
- * the same effect, but better-sqlite3 cannot set it.
+ * `prepare` adds a unary plus to parameters, which does not change their values. Without it, the query planner reads
+ * the bound value of `x = :id` in a join, and of `limit :n` (sqlite3ExprIsInteger). SQLite then recompiles the
+ * statement whenever a value is bound, which takes 10 us, or 300 us for the `events` view. SQLITE_DBCONFIG_ENABLE_QPSG
+ * would have the same effect, but better-sqlite3 cannot set it.
  */
 export class Database extends Driver {
   constructor(...args: ConstructorParameters<typeof Driver>) {
@@ -48,10 +49,10 @@ function isLoadFailure(error: unknown): error is Error {
   return error instanceof Error && codeOf(error) === "ERR_DLOPEN_FAILED"
 }
 
-/** Messages of the glibc and musl loaders for a file system that is mounted noexec. */
+/** Messages of the glibc and musl loaders if the file system is mounted noexec. */
 const noexec = /failed to map|not permitted|permission denied/i
 
-/** Turns the loader's message into an error that says what to do. */
+/** Converts the loader's message to an error that says what to do. */
 export function loadFailureError(reason: string): UserError {
   if (process.platform !== "linux" || noexec.test(reason)) {
     return new UserError(
@@ -59,7 +60,7 @@ export function loadFailureError(reason: string): UserError {
       "set TMPDIR to a writable folder that is not mounted noexec and has 3 MB free",
     )
   }
-  // Missing libraries, symbol versions (glibc) or symbols (musl).
+  // A library, a symbol version (glibc) or a symbol (musl) is missing.
   return new UserError(
     `SQLite cannot be loaded: a system library is missing or too old: ${reason}`,
     "install glibc 2.34 or later and libstdc++6 (Debian 12, Ubuntu 22.04, RHEL 9); on systems with musl use the -musl binary and " +
@@ -67,7 +68,7 @@ export function loadFailureError(reason: string): UserError {
   )
 }
 
-/** Loads the addon before threads start: a process must not load it twice. */
+/** Loads the addon before threads start, because a process must not load it twice. */
 export function loadDriver(): void {
   new Database(":memory:").close()
 }

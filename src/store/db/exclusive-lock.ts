@@ -4,12 +4,12 @@ import { Database, type Db } from "./driver.ts"
 import { databaseError } from "./open.ts"
 import { ServerLock } from "./server-lock.ts"
 
-/** A lock on a database that no other process has open, or can open until the lock is released. */
+/** A lock on a database. While it is held, no other process has the database open or can open it. */
 export interface ExclusiveLock {
-  /** The locked database, for reading; undefined if the file is missing or damaged. */
+  /** The locked database, for reading. Undefined if the file is missing or damaged. */
   readonly db: Db | undefined
   /**
-   * Replaces the database with the file `replacement` and keeps the old file as `aside`. Returns false if there was no
+   * Replaces the database with the file `replacement`, and keeps the old file as `aside`. Returns false if there was no
    * old file.
    */
   replace(replacement: string, aside: string): boolean
@@ -18,7 +18,7 @@ export interface ExclusiveLock {
 
 /** Locks the database at `path`. Throws a UserError if any process has it open, even an idle server. */
 export function lockExclusively(path: string, pid: number): ExclusiveLock {
-  // Needed in addition, because a server can hold a deleted or damaged file that SQLite cannot lock.
+  // Also needed, because a server can hold a deleted or damaged file, which SQLite cannot lock.
   const server = new ServerLock(path, pid)
   let db: Db | undefined
   try {
@@ -46,8 +46,9 @@ export function lockExclusively(path: string, pid: number): ExclusiveLock {
 }
 
 /**
- * In WAL mode every connection holds a shared lock from its first read until it closes, so the exclusive lock succeeds
- * only if there is no other connection. Undefined if the file is too damaged for SQLite to lock.
+ * Locks a database through SQLite. In WAL mode, every connection holds a shared lock from its first read until it
+ * closes, so the exclusive lock succeeds only if there are no other connections. Returns undefined if the file is too
+ * damaged for SQLite to lock.
  */
 function lockDatabase(path: string): Db | undefined {
   let db: Db | undefined
@@ -64,11 +65,11 @@ function lockDatabase(path: string): Db | undefined {
   }
 }
 
-/** Checkpoints the -wal into the file and leaves WAL mode. Keeps the exclusive lock. */
+/** Checkpoints the -wal into the file and leaves WAL mode, while keeping the exclusive lock. */
 function leaveWalMode(db: Db, path: string): void {
   db.pragma("journal_mode = delete")
-  // In exclusive locking mode, the journal of this change would stay on disk. A process that opens the database during
-  // the switch either sets WAL mode again or holds a lock; both are detected below.
+  // In exclusive locking mode, the journal of this change would stay on disk. If a process opens the database during
+  // the switch, it either sets WAL mode again or holds a lock. Both cases are detected below.
   db.pragma("locking_mode = normal")
   db.exec("begin exclusive; commit")
   try {
@@ -81,8 +82,8 @@ function leaveWalMode(db: Db, path: string): void {
 }
 
 /**
- * Links the file as `aside`. Until the replacement is renamed, the database keeps its name: otherwise a server that
- * starts would create an empty one.
+ * Adds `aside` as a second name of the file. The database keeps its own name until the replacement is renamed.
+ * Otherwise, a server that starts in the meantime would create an empty database.
  */
 function linkAside(path: string, aside: string): void {
   try {
@@ -93,7 +94,7 @@ function linkAside(path: string, aside: string): void {
   }
 }
 
-/** Moves the file with its -wal and journal: otherwise SQLite would apply them to the new file. */
+/** Moves the file together with its -wal and journal. Otherwise, SQLite would apply them to the new file. */
 function moveAside(path: string, aside: string): void {
   for (const suffix of ["-wal", "-journal", ""]) {
     if (existsSync(path + suffix)) renameSync(path + suffix, aside + suffix)

@@ -1,26 +1,26 @@
 import { dlopen, FFIType } from "bun:ffi"
 import { closeSync, fstatSync, openSync, readFileSync } from "node:fs"
 
-// flock(2) on the database file: it locks the file under all of its names, and across containers. It is independent of
-// SQLite's fcntl locks on Linux. On macOS and BSD the two conflict, so it is not used there.
+// Uses flock(2) on the database file, which locks the file under all of its names and across containers. On Linux, it
+// is independent of SQLite's fcntl locks. On macOS and BSD, the two conflict, so it is not used there.
 
 const [lockShared, lockExclusive, nonBlocking] = [1, 2, 4]
 /** File names of the C libraries glibc and musl. */
 export const cLibraries = ["libc.so.6", `libc.musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`]
-/** Maximum number of attempts: another process that tests the lock holds it for a few µs. */
+/** Maximum number of attempts. A process that only tests the lock holds it for a few µs. */
 const maxAttempts = 10
-/** ms between two attempts. */
+/** Pause between attempts, in ms. */
 const retryPause = 20
 
 /**
- * An exclusive lock on a file. Release it only after this process has closed its SQLite connections to the file:
+ * An exclusive lock on a file. Only release it after this process has closed its SQLite connections to the file:
  * closing any descriptor of a file drops all fcntl locks that the process holds on it, including those of SQLite.
  */
 export class FileLock {
   #file: number | undefined
 
   /**
-   * Returns false if another process holds the lock. Returns true if the file does not exist, or if the system does not
+   * Returns false if another process holds the lock. Returns true if the file does not exist or the system does not
    * support the lock.
    */
   acquire(path: string): boolean {
@@ -44,7 +44,7 @@ export class FileLock {
   }
 }
 
-/** True if a process holds the lock. Call it only without an SQLite connection to the file: see `FileLock`. */
+/** Returns true if a process holds the lock. Only call it without an SQLite connection to the file (see `FileLock`). */
 export function isFileLocked(path: string): boolean {
   const file = openIfPresent(path)
   if (file === undefined) return false
@@ -56,9 +56,9 @@ export function isFileLocked(path: string): boolean {
 }
 
 /**
- * True if /proc/locks lists an flock(2) lock on the file. flock(2) sometimes reported a held lock as free: once in 50
- * commands started in quick succession. It is still needed for file systems whose device numbers differ in the list,
- * such as overlays.
+ * Returns true if /proc/locks lists an flock(2) lock on the file. This is checked too because flock(2) sometimes
+ * reported a held lock as free: once in 50 commands started in quick succession. flock(2) is still needed for file
+ * systems whose device numbers differ in the list, such as overlays.
  */
 function isListed({ dev, ino }: { dev: number; ino: number }): boolean {
   if (process.platform !== "linux") return false
@@ -73,7 +73,7 @@ function isListed({ dev, ino }: { dev: number; ino: number }): boolean {
   }
 }
 
-/** Undefined if the file is missing or cannot be opened. Opening it as a database reports the reason. */
+/** Returns undefined if the file is missing or cannot be opened. Opening it as a database will report the reason. */
 function openIfPresent(path: string): number | undefined {
   try {
     return openSync(path, "r")
@@ -82,7 +82,7 @@ function openIfPresent(path: string): number | undefined {
   }
 }
 
-/** Calls flock(2). False if another process holds the lock; undefined if the system does not support the lock. */
+/** Calls flock(2). Returns false if another process holds the lock, or undefined if the system does not support it. */
 function flock(file: number, operation: number): boolean | undefined {
   if (process.platform !== "linux") return undefined
   for (const name of cLibraries) {

@@ -14,40 +14,41 @@ import {
 import { join } from "node:path"
 import { codeOf } from "../../errors.ts"
 
-// Creates files safely in folders that other users can write to, such as /tmp: those users can create a link or a file
+// Safely creates files in folders that other users can write to, such as /tmp. Those users could create a link or file
 // under any name that they can predict.
 
-/** Random bytes in a temporary name: 64 bits cannot be guessed. */
+/** Random bytes in a temporary name. 64 bits cannot be guessed. */
 const randomBytes = 8
 
-/** Missing on Windows, where creating a link requires privileges. */
+/** Not defined on Windows, where creating a link requires privileges. */
 const noFollow = constants.O_NOFOLLOW ?? 0
 
 /**
- * Creates `path` with mode 600 and returns its descriptor. Throws EEXIST if the name exists, even as a dangling link.
+ * Creates `path` with mode 600 and returns its descriptor. Throws EEXIST if the name exists, even if it is a dangling
+ * link.
  */
 export function createPrivateFile(path: string): number {
   return openSync(path, constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY | noFollow, 0o600)
 }
 
-/** An unpredictable name in the same folder, for a file that is renamed to `path` when it is complete. */
+/** Returns an unpredictable name in the same folder, for a file that is renamed to `path` once it is complete. */
 export function partialName(path: string, pid: number, random: (bytes: Uint8Array) => Uint8Array): string {
   return `${path}.partial-${pid}-${Buffer.from(random(new Uint8Array(randomBytes))).toString("hex")}`
 }
 
-/** Names from versions before 0.2 have no random part. */
+/** Names created by versions before 0.2 have no random part. */
 const partialPattern = /^(.+)\.partial-(\d+)(?:-[0-9a-f]{16})?$/
 
 /**
- * Removes the partial files and folders that killed processes left in `folder`, if `isOurs` accepts their intended base
- * name. Skips files of running processes and of other users: a link or name from another user must not make this
- * process delete files.
+ * Removes the partial files and folders that killed processes left in `folder`, if `isOurs` accepts the base name they
+ * were intended for. Skips files of running processes and of other users, because a link or name created by another
+ * user must not make this process delete files.
  */
 export function removePartials(folder: string, isOurs: (name: string) => boolean, ownPid: number): void {
   for (const name of readdirSync(folder)) {
     const [, target = "", pid] = partialPattern.exec(name) ?? []
     if (pid === undefined || !isOurs(target)) continue
-    // A file with our own pid was left before a reboot, or by another container.
+    // A file with our own pid was created before a reboot, or by another container.
     if (Number(pid) !== ownPid && isAlive(Number(pid))) continue
     const path = join(folder, name)
     const entry = lstatSync(path, { throwIfNoEntry: false })
@@ -66,8 +67,8 @@ function isAlive(pid: number): boolean {
 }
 
 /**
- * Renames the complete file `partial` to `path`. Without `replace`, throws EEXIST if the name exists; the check is
- * atomic on file systems with hard links. A link at `path` is replaced, not followed.
+ * Renames the complete file `partial` to `path`. Without `replace`, throws EEXIST if the name exists. This check is
+ * atomic on file systems with hard links. If `path` is a link, it is replaced, not followed.
  */
 export function publish(partial: string, path: string, replace: boolean): void {
   if (replace) renameSync(partial, path)
@@ -77,7 +78,7 @@ export function publish(partial: string, path: string, replace: boolean): void {
       rmSync(partial)
     } catch (error) {
       if (codeOf(error) === "EEXIST") throw error
-      // A file system without hard links.
+      // This file system has no hard links.
       if (lstatSync(path, { throwIfNoEntry: false })) {
         throw Object.assign(new Error(`EEXIST: ${path}`), { code: "EEXIST" })
       }
@@ -92,14 +93,15 @@ export function syncFolder(path: string): void {
   try {
     fsyncSync(folder)
   } catch {
-    // Windows and some file systems cannot sync a folder. The file itself is synced.
+    // Windows and some file systems cannot sync a folder. The file itself has been synced.
   } finally {
     closeSync(folder)
   }
 }
 
 /**
- * Gives `path` the owner of `reference` if this process runs as root: the user of the server must be able to open it.
+ * Gives `path` the same owner as `reference` if this process runs as root, because the server's user must be able to
+ * open it.
  */
 export function keepOwner(path: string, reference: string): void {
   const { uid, gid } = statSync(reference)

@@ -1,28 +1,28 @@
 import type { Db } from "./driver.ts"
 
-/** How fast a database grows. Times are receipt times, Unix ms. */
+/** How fast a database grows. Times are receipt times in Unix ms. */
 export interface Growth {
   events: number
-  /** Used bytes of the file, indexes included, per event; null without events. */
+  /** Used bytes of the file per event, including indexes. Null if there are no events. */
   bytesPerEvent: number | null
-  /** Average over the last days. */
+  /** Average over the last `rateDays` days. */
   eventsPerDay: number
   oldest: number | null
   newest: number | null
-  /** The longest retention of any website, ms; undefined if some events are kept forever. */
+  /** The longest retention of any website, in ms. Undefined if some events are kept forever. */
   longestRetention: number | undefined
 }
 
 const dayMs = 86_400_000
-/** Days over which the rate is averaged: a week includes a weekend. */
+/** Number of days over which the rate is averaged. A week includes a weekend. */
 const rateDays = 7
 
 const sql = {
-  // A negative rid marks the tombstone of a deleted event: see migrations/0006_columns.sql. The unary + rules out an
+  // A negative rid marks the tombstone of a deleted event (see migrations/0006_columns.sql). The unary + prevents an
   // index scan, which would have to sort all ids. Subtracting two counts is ten times as fast as checking each row.
   events:
     "select (select count(*) from event_rows) - (select count(*) from event_rows where website_rid < 0)",
-  // Subqueries, because each of them is a lookup. `select min(id), max(id)` scans all rows.
+  // Uses subqueries, because each of them is a lookup. `select min(id), max(id)` would scan all rows.
   bounds: "select (select min(id) from event_rows) as least, (select max(id) from event_rows) as most",
   oldest: "select ts + delay from event_rows where +website_rid >= 0 order by id limit 1",
   newest: "select ts + delay from event_rows where +website_rid >= 0 order by id desc limit 1",
@@ -31,8 +31,8 @@ const sql = {
 }
 
 /**
- * Counts all rows, 1 s for ten million. `defaultRetention`: ms for websites that set no retention; undefined or 0:
- * forever.
+ * Counts all rows, which takes 1 s for ten million. `defaultRetention` applies to websites that set no retention, in
+ * ms. Undefined or 0: forever.
  */
 export function growthOf(db: Db, now: number, defaultRetention: number | undefined): Growth {
   const value = (text: string) => db.prepare(text).pluck().get() as number | undefined
@@ -52,7 +52,8 @@ export function growthOf(db: Db, now: number, defaultRetention: number | undefin
 
 /**
  * Finds the first recent event by binary search over the ids, which are in order of receipt. After an import or a clock
- * change, the result is an estimate. The first day counts as a full day: a rate from a few hours is not meaningful.
+ * change, the result is an estimate. The first day counts as a full day, because a rate based on a few hours would be
+ * meaningless.
  */
 function eventsPerDay(db: Db, events: number, oldest: number | null, now: number): number {
   const { least, most } = db.prepare(sql.bounds).get() as { least: number | null; most: number | null }
@@ -66,12 +67,12 @@ function eventsPerDay(db: Db, events: number, oldest: number | null, now: number
     if (!row || row.receivedAt >= since) high = middle
     else low = row.id + 1
   }
-  // Ids have gaps where events were deleted or imported.
+  // Deleted and imported events leave gaps between ids.
   const recent = Math.min(most + 1 - low, events)
   return recent / Math.min(rateDays, Math.max(1, (now - oldest) / dayMs))
 }
 
-/** Events without a website follow the default retention; if there is none, they are kept forever. */
+/** Events without a website follow the default retention. If there is none, they are kept forever. */
 function longestRetention(db: Db, defaultRetention: number | undefined): number | undefined {
   const all = [defaultRetention ?? 0, ...(db.prepare(sql.retained).pluck().all() as number[])]
   return all.includes(0) ? undefined : Math.max(...all)

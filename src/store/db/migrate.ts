@@ -28,25 +28,25 @@ export interface Migration {
   name: string
   sql: string
   /**
-   * Query that returns 1 if the migration changed the schema as intended. For migrations that edit the text of the
+   * A query that returns 1 if the migration changed the schema as intended. For migrations that edit the text of the
    * schema.
    */
   verify?: string
 }
 
 /**
- * 0015_texts edits sqlite_schema with text replacements, which fail silently. The columns would keep the type text, and
- * store the ids of texts as text.
+ * 0015_texts edits sqlite_schema with text replacements, which fail silently. If they failed, the columns would still
+ * have the type text, and would store the ids of texts as text.
  */
 const verifyTexts = `
   select count(*) = 5 from pragma_table_info('event_rows')
   where name in ('anonymous_id', 'session_id', 'path', 'event_id', 'properties') and lower(type) = 'any'`
 
-/** 0024_event_indexes edits sqlite_schema too. Without the unique index, every insert would fail. */
+/** 0024_event_indexes also edits sqlite_schema. Without the unique index, every insert would fail. */
 const verifyEventIndexes = `
   select count(*) = 1 from pragma_index_list('event_rows') where name = 'event_rows_event_key' and "unique"`
 
-/** In order of application. Append only: a released migration never changes. */
+/** Migrations in the order in which they are applied. Only append to the list: a released migration never changes. */
 export const migrations: readonly Migration[] = [
   { name: "0001_websites", sql: websites },
   { name: "0002_keys", sql: keys },
@@ -87,8 +87,8 @@ function checksum(sql: string): string {
 }
 
 /**
- * Returns the migrations that have not been applied to `db`. Writes nothing. Throws a UserError if the file belongs to
- * another program or a newer version.
+ * Returns the migrations that have not been applied to `db`. Does not write anything. Throws a UserError if the file
+ * belongs to another program or to a newer version.
  */
 export function pendingMigrations(db: Db, path: string, known = migrations): Migration[] {
   const objects = db.prepare("select count(*) from sqlite_schema").pluck().get() as number
@@ -107,26 +107,26 @@ export function pendingMigrations(db: Db, path: string, known = migrations): Mig
     const ours = known.find(({ name }) => name === migration.name)
     if (!ours) {
       throw new UserError(
-        `${path} was written by a newer databuddy: it has the migration ${migration.name}, which this version does not know`,
+        `${path} was written by a newer version of databuddy: it contains the migration ${migration.name}, which this version does not know`,
         "run the newer version, or restore a backup made before the upgrade; the file was not changed",
       )
     }
     if (checksum(ours.sql) !== migration.checksum) {
       throw new UserError(
         `the migration ${migration.name} in ${path} differs from the one in this version`,
-        "an unreleased build created the file; it was not changed",
+        "the file was created by an unreleased build; it was not changed",
       )
     }
   }
   return known.slice(applied.length)
 }
 
-/** The names of the applied migrations, in order. */
+/** Returns the names of the applied migrations in order. */
 export function appliedMigrations(db: Db): string[] {
   return db.prepare("select name from migrations order by name").pluck().all() as string[]
 }
 
-/** The applied migrations in order, with the time of each in Unix ms. */
+/** Returns the applied migrations in order, and when each was applied (Unix ms). */
 export function migrationLog(db: Db): { name: string; appliedAt: number }[] {
   return db.prepare("select name, applied_at as appliedAt from migrations order by name").all() as {
     name: string
@@ -143,8 +143,8 @@ function unexpectedSchema(path: string, name: string): UserError {
 
 /**
  * Applies pending migrations in one transaction, so that the previous version can still use the database after a
- * failure. Returns their names. Safe if two processes call it at the same time. Throws a UserError if a migration
- * cannot be applied to the schema.
+ * failure. Returns their names. It is safe for two processes to call this at the same time. Throws a UserError if a
+ * migration cannot be applied to the schema.
  */
 export function migrate(db: Db, path: string, now: number, known = migrations): string[] {
   const apply = db.transaction(() => {
@@ -162,7 +162,7 @@ export function migrate(db: Db, path: string, now: number, known = migrations): 
     db.pragma(`application_id = ${applicationId}`)
     return pending.map(({ name }) => name)
   })
-  // A migration can change the types of columns in sqlite_schema.
+  // A migration can change column types in sqlite_schema.
   db.unsafeMode(true)
   try {
     return apply.immediate()

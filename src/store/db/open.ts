@@ -11,29 +11,32 @@ export interface OpenOptions {
   path: string
   durability: Durability
   /**
-   * Maximum ms for which a statement blocks the thread while another process holds a lock. 0 in a server, which retries
+   * How long a statement can block the thread while another process holds a lock, in ms. 0 in a server, which retries
    * instead.
    */
   busyTimeout: number
-  /** Unix ms */
+  /** In Unix ms. */
   now: number
-  /** Migrates a database of an older version. If false, rejects it: a server of that version might still be running. */
+  /**
+   * Migrates a database of an older version. If false, rejects such a database, because a server of that version might
+   * still be running.
+   */
   upgrade?: boolean
 }
 
-/** Page cache in KiB. Inserts touch only the right edges of the table and two indexes. */
+/** Page cache in KiB. Inserts only touch the right edges of the table and of two indexes. */
 export const cacheKiB = 32_768
 /**
- * WAL pages (4 KiB each) that trigger a checkpoint: 16 MiB. With more frequent checkpoints, a hot page would be written
- * ten times instead of once.
+ * Number of WAL pages (4 KiB each) that triggers a checkpoint: 16 MiB. With more frequent checkpoints, a hot page would
+ * be written ten times instead of once.
  */
 const checkpointPages = 4_000
-/** A checkpoint truncates a WAL file above this many bytes. */
+/** A checkpoint truncates the -wal if it is larger than this many bytes. */
 const maxWalBytes = 67_108_864
 
 /**
- * Opens the database for writing, and creates it if it is missing. Throws a UserError if the file belongs to another
- * program or version, or cannot be opened; in that case, the file is unchanged.
+ * Opens the database for writing, creating it if it is missing. Throws a UserError if the file belongs to another
+ * program or version, or cannot be opened. In that case, the file is unchanged.
  */
 export function openDatabase({ path, durability, busyTimeout, now, upgrade = false }: OpenOptions): Db {
   rejectOrphanedWal(path)
@@ -44,23 +47,23 @@ export function openDatabase({ path, durability, busyTimeout, now, upgrade = fal
     const isNew = db.prepare("select count(*) from sqlite_schema").pluck().get() === 0
     if (!isNew && !upgrade) requireCurrentSchema(pending, path)
     if (isNew) {
-      // Both take effect only if they are set before WAL mode and the first table.
+      // These pragmas only take effect if they are set before WAL mode and the first table.
       db.pragma("page_size = 4096")
       db.pragma("auto_vacuum = incremental")
     }
     db.pragma("journal_mode = wal")
-    // The setting is per connection, and a database in WAL mode opens with NORMAL.
+    // This setting is per connection. A database in WAL mode opens with NORMAL.
     db.pragma(`synchronous = ${durability === "fsync" ? "full" : "normal"}`)
     db.pragma(`cache_size = -${cacheKiB}`)
     db.pragma(`wal_autocheckpoint = ${checkpointPages}`)
     db.pragma(`journal_size_limit = ${maxWalBytes}`)
     // Overwrites deleted content, such as earlier traits of a profile. It would otherwise remain in free pages, where
-    // it cannot be found when a person asks for deletion. This does not cover copies that SQLite leaves when it moves
-    // cells: see unallocated-space.ts.
+    // it could not be found when a person asks for deletion. This does not cover the copies that SQLite leaves behind
+    // when it moves cells (see unallocated-space.ts).
     db.pragma("secure_delete = on")
     if (pending.length > 0) migrate(db, path, now)
-    // Keeps savepoint journals in memory: as files, they cost system calls in every commit. Set after the migrations:
-    // those might sort all events, which takes temporary files.
+    // Keeps savepoint journals in memory, because files would add system calls to every commit. Set after the
+    // migrations, which might have to sort all events and therefore need temporary files.
     db.pragma("temp_store = memory")
     return db
   } catch (error) {
@@ -75,14 +78,15 @@ export function requireCurrentSchema(pending: readonly Migration[], path: string
   const [first] = pending
   if (!first) return
   throw new UserError(
-    `${path} has the schema of an older databuddy: the migration ${first.name} has not been applied`,
-    "stop the server of the older version and start this version, which migrates; or run databuddy migrate. Nothing was changed",
+    `${path} has the schema of an older version of databuddy: the migration ${first.name} has not been applied`,
+    "stop the server of the older version, then start this version or run databuddy migrate; nothing was changed",
   )
 }
 
 /**
- * Checkpoints and closes. True if the database is a single file afterwards. The -wal remains if another process has the
- * database open or the disk is full; nothing is lost then, because the next process to open the database reads it.
+ * Checkpoints and closes the database. Returns true if the database is then a single file. The -wal remains if another
+ * process has the database open or the disk is full. Nothing is lost in that case, because the next process that opens
+ * the database reads the -wal.
  */
 export function closeDatabase(db: Db): boolean {
   const wal = `${db.name}-wal`
@@ -91,7 +95,7 @@ export function closeDatabase(db: Db): boolean {
   return !existsSync(wal)
 }
 
-/** Checkpoints the -wal and truncates it to 0 bytes. False if a reader prevents it. */
+/** Checkpoints the -wal and truncates it to 0 bytes. Returns false if a reader prevents this. */
 export function truncateWal(db: Db): boolean {
   try {
     const [result] = db.pragma("wal_checkpoint(truncate)") as { busy: number }[]
@@ -102,22 +106,19 @@ export function truncateWal(db: Db): boolean {
 }
 
 /**
- * ms that a reader waits for a lock: readers are blocked only by crash recovery and by the last connection
- * that closes.
+ * How long a reader waits for a lock, in ms. Only crash recovery and the closing of the last connection block readers.
  */
 export const readerTimeout = 5_000
 
-/** Maximum bytes of a database in WAL mode that is read into memory because its folder is not writable. */
+/** A database in WAL mode whose folder is not writable is read into memory up to this size in bytes. */
 const maxBytesInMemory = 268_435_456
-/**
- * Offsets of the two journal mode bytes in the file header, for writing and for reading, and their value without WAL.
- */
+/** Offsets of the two journal mode bytes in the file header (for writing and reading), and their value without WAL. */
 const [writeVersion, readVersion, rollbackJournal] = [18, 19, 1]
 
 /**
  * Opens a database read-only, without blocking a running server. The process needs write access to the -shm, so it
- * should run as the server's user; on a read-only disk, where no process can write, it needs none. Throws a UserError
- * if the file belongs to another program or a newer version, or cannot be opened.
+ * should run as the server's user. On a read-only disk, where no process can write, it does not need write access.
+ * Throws a UserError if the file belongs to another program or to a newer version, or cannot be opened.
  */
 export function openForReading(path: string): Db {
   let db: Db | undefined
@@ -132,7 +133,9 @@ export function openForReading(path: string): Db {
   }
 }
 
-/** True if SQLite failed because it cannot create the -wal, and there is none that could hold recent events. */
+/**
+ * Returns true if SQLite failed because it cannot create the -wal, and no -wal exists that could hold recent events.
+ */
 function isUnwritable(path: string, error: unknown): boolean {
   if (!/^SQLITE_(CANTOPEN|READONLY)/.test(codeOf(error)) || existsSync(`${path}-wal`)) return false
   try {
@@ -148,12 +151,15 @@ function isUnwritable(path: string, error: unknown): boolean {
   }
 }
 
-/** SQLite's `immutable` would read the file in place, but the driver is compiled without URIs. */
+/**
+ * Reads the database into memory. SQLite's `immutable` flag could read the file in place, but the driver is compiled
+ * without URI support.
+ */
 function openInMemory(path: string): Db {
   if (statSync(path).size > maxBytesInMemory) {
     throw new UserError(
       `${path} is in WAL mode, and its folder is not writable`,
-      "copy it to a writable folder, or read a file that databuddy backup made",
+      "copy it to a writable folder, or read a backup made with databuddy backup",
     )
   }
   const bytes = readFileSync(path)
@@ -170,9 +176,9 @@ function openInMemory(path: string): Db {
 }
 
 /**
- * Closes a reader of an undamaged database and removes a leftover -wal. A read-only connection that closes last leaves
- * a -wal behind: an empty one that it created, or one from a server that has stopped since. A writer that closes last
- * removes it.
+ * Closes a reader of an undamaged database, and removes a leftover -wal. A read-only connection that is the last to
+ * close leaves a -wal behind: an empty one that it created, or one from a server that has since stopped. A writer that
+ * is the last to close removes it.
  */
 export function closeAfterReading(db: Db): void {
   db.close()
@@ -186,33 +192,33 @@ export function closeAfterReading(db: Db): void {
       writer.close()
     }
   } catch {
-    // No permission, or the file is in use. Nothing is lost: the next process to open the database reads the
-    // -wal.
+    // There is no permission, or the file is in use. Nothing is lost: the next process that opens the database reads
+    // the -wal.
   }
 }
 
 /**
- * Throws a UserError if there is a -wal without its database. SQLite deletes the -wal of a missing or empty file, and
- * the recent events in it.
+ * Throws a UserError if there is a -wal without its database. If the database file is missing or empty, SQLite would
+ * delete the -wal, including the recent events in it.
  */
 export function rejectOrphanedWal(path: string): void {
   const bytes = (file: string) => statSync(file, { throwIfNoEntry: false })?.size
   if (bytes(path) || !bytes(`${path}-wal`)) return
   throw new UserError(
     `${path} is ${bytes(path) === 0 ? "empty" : "missing"}, but its -wal exists and holds recent events`,
-    "put the database file back beside it; if it is lost, move the -wal aside and restore a backup; nothing was changed",
+    "put the database file back beside it; if the file is lost, move the -wal aside and restore a backup; nothing was changed",
   )
 }
 
-/** Removes a file that is still empty, unless another process has started to create the database in it. */
+/** Removes a file if it is still empty, unless another process has started to create the database in it. */
 function removeIfEmpty(path: string): void {
   if (existsSync(`${path}-wal`) || existsSync(`${path}-journal`)) return
   if (statSync(path, { throwIfNoEntry: false })?.size === 0) rmSync(path)
 }
 
 /**
- * Creates the file with mode 600, because it holds visitor ids and hashes of keys. SQLite gives -wal and -shm the same
- * mode. True if the file is new.
+ * Creates the file with mode 600, because it contains visitor ids and hashes of keys. SQLite gives the -wal and -shm
+ * the same mode. Returns true if the file is new.
  */
 function createDatabaseFile(path: string): boolean {
   try {
@@ -233,8 +239,8 @@ function connect(path: string, busyTimeout: number): Db {
 }
 
 /**
- * Converts an SQLite or system error about a database file to a UserError, if the user can fix the cause. Returns any
- * other error unchanged.
+ * Converts an SQLite or system error about a database file to a UserError if the user can fix the cause. Returns other
+ * errors unchanged.
  */
 export function databaseError(error: unknown, path: string): unknown {
   const code = codeOf(error)
@@ -247,7 +253,7 @@ export function databaseError(error: unknown, path: string): unknown {
   if (isBusy(error)) {
     return new UserError(
       `${path} is locked by another process`,
-      "wait until that process is done, or stop it, then try again",
+      "wait until that process is done or stop it, then try again",
     )
   }
   if (code === "ENOSPC" || code === "EDQUOT" || code === "SQLITE_FULL") {
@@ -275,7 +281,7 @@ export function databaseError(error: unknown, path: string): unknown {
     )
   }
   if (code.startsWith("SQLITE_CORRUPT")) {
-    return new UserError(`${path} is damaged (${code})`, "restore a backup; keep the damaged file")
+    return new UserError(`${path} is damaged (${code})`, "restore a backup, and keep the damaged file")
   }
   return error
 }

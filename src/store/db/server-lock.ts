@@ -5,9 +5,9 @@ import { FileLock } from "./file-lock.ts"
 import { databaseError } from "./open.ts"
 
 /**
- * Ensures that only one server uses a database. The lock is an SQLite lock on a small database beside it,
- * `<path>-lock`, which stores the pid of the holder. The system releases it when the process ends for any reason. A
- * second lock, on the database file itself, keeps out a server that opens the file under another name.
+ * Ensures that only one server uses a database. The lock is an SQLite lock on a small database next to it,
+ * `<path>-lock`, which stores the pid of the holder. The system releases the lock when the process ends for any reason.
+ * A second lock, on the database file itself, rejects a server that opens the file under another name.
  */
 export class ServerLock {
   readonly #path: string
@@ -35,7 +35,7 @@ export class ServerLock {
       this.#db.exec("create table if not exists holder (pid integer not null)")
       this.#db.exec("delete from holder")
       this.#db.prepare("insert into holder (pid) values (:pid)").run({ pid })
-      // Holds the write lock until the release. Other processes can still read the pid.
+      // Holds the write lock until `release` is called. Other processes can still read the pid.
       this.#db.exec("begin immediate")
     } catch (error) {
       if (!isBusy(error)) {
@@ -50,8 +50,8 @@ export class ServerLock {
   }
 
   /**
-   * Locks the database file. Call it again after creating the file. Throws a UserError if a server holds it under
-   * another name.
+   * Locks the database file. Must be called again after the file has been created. Throws a UserError if a server holds
+   * the file under another name.
    */
   lockDatabaseFile(): void {
     if (this.#file.acquire(this.database)) return
@@ -59,14 +59,14 @@ export class ServerLock {
     throw servedError(this.database, " under another name")
   }
 
-  /** True if the lock file exists: the lock is held, or its holder was killed. */
+  /** Returns true if the lock file exists, which means that the lock is held or its holder was killed. */
   static hasLockFile(path: string): boolean {
     return existsSync(`${path}-lock`)
   }
 
   /**
-   * The pid of the server that uses the database; undefined if there is none. Briefly acquires a free lock to find out,
-   * because a killed server leaves the file.
+   * Returns the pid of the server that uses the database, or undefined if there is none. To find out, it briefly
+   * acquires the lock if it is free, because a killed server leaves the file behind.
    */
   static holder(path: string): number | undefined {
     if (!ServerLock.hasLockFile(path)) return undefined
@@ -83,7 +83,7 @@ export class ServerLock {
     }
   }
 
-  /** Call it after this process has closed its connections to the database: see `FileLock`. */
+  /** Must be called after this process has closed its connections to the database (see `FileLock`). */
   release(): void {
     this.#file.release()
     try {

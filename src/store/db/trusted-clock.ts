@@ -2,30 +2,34 @@ import type { Db } from "./driver.ts"
 
 const dayMs = 86_400_000
 /**
- * A larger difference in ms between expected and actual time counts as a jump: corrections and suspends are smaller.
+ * A difference between expected and actual time above this value (in ms) counts as a jump. Corrections and suspends are
+ * smaller.
  */
 const jumpThreshold = dayMs
-/** ms that a clock must run steadily after a jump before it is trusted: time to read the log and correct the clock. */
+/**
+ * How long a clock must run steadily after a jump before it is trusted, in ms. This gives people time to read the log
+ * and correct the clock.
+ */
 const trustDelay = dayMs
 
 interface Reading {
-  /** Unix ms */
+  /** In Unix ms. */
   now: number
-  /** ms of a monotonic clock. */
+  /** In ms of a monotonic clock. */
   elapsed: number
 }
 
 const sql = {
   created: "select min(applied_at) from migrations",
-  /** The last event up to an id. A negative rid marks a tombstone. */
+  /** The last event up to a given id. A negative rid marks a tombstone. */
   receipt: `
     select id, ts + delay as receivedAt from event_rows
     where id <= :id and website_rid >= 0 order by id desc limit 1`,
 }
 
 /**
- * The clock for retention. A wall clock that is set years ahead by mistake would expire all events, so a jump is
- * trusted only after the clock has run for a day without another jump.
+ * The clock used for retention. If a wall clock were set years ahead by mistake, all events would expire, so a jump is
+ * not trusted until the clock has run for a day without another jump.
  */
 export class TrustedClock {
   #trusted: Reading
@@ -38,8 +42,8 @@ export class TrustedClock {
   }
 
   /**
-   * Takes readings of both clocks and returns the trusted time: the wall clock, or an earlier time after an untrusted
-   * jump ahead.
+   * Takes readings of both clocks and returns the trusted time, which is the wall clock, or an earlier time after an
+   * untrusted jump ahead.
    */
   observe(now: number, elapsed: number): number {
     const expected = extrapolate(this.#trusted, elapsed)
@@ -54,15 +58,15 @@ export class TrustedClock {
   }
 
   /**
-   * The latest jump while it is untrusted: the time read and the time expected. Returns the same object for the same
-   * jump.
+   * The latest jump, as long as it is untrusted: the time that was read and the time that was expected. Returns the
+   * same object for the same jump.
    */
   get untrustedJump(): { readonly now: number; readonly expected: number } | undefined {
     return this.#jump
   }
 }
 
-/** The time that a clock shows if it has not been set since `reading`. */
+/** Returns the time that a clock shows if it has not been set since `reading`. */
 function extrapolate(reading: Reading, elapsed: number): number {
   return reading.now + elapsed - reading.elapsed
 }
@@ -72,9 +76,9 @@ function isNear(a: number, b: number): boolean {
 }
 
 /**
- * Times (Unix ms) that the database confirms: its creation, and the last receipt of an event if another event was
- * received one to two days before. A single event is not enough: a restart would trust an event that was received while
- * the clock was wrong.
+ * Returns times (Unix ms) that the database confirms: its creation, and the last receipt of an event if another event
+ * was received one to two days before. A single event is not enough, because after a restart, an event that was
+ * received while the clock was wrong would be trusted.
  */
 function trustedTimes(db: Db): number[] {
   const created = db.prepare(sql.created).pluck().get() as number
@@ -82,8 +86,8 @@ function trustedTimes(db: Db): number[] {
   const upTo = (id: number) => receipt.get({ id }) as { id: number; receivedAt: number } | undefined
   const last = upTo(Number.MAX_SAFE_INTEGER)
   if (!last) return [created]
-  // Ids are in order of receipt, so binary search finds the last event that is a day older. A clock that was set back can
-  // mislead it; then only the creation time is used.
+  // Ids are in order of receipt, so a binary search finds the last event that is a day older. If a clock that was set
+  // back misleads the search, only the creation time is used.
   const limit = last.receivedAt - trustDelay
   let [before, after] = [0, last.id]
   while (after - before > 1) {

@@ -24,34 +24,34 @@ import { truncateWal } from "./open.ts"
  * - If the system fails during a write, each byte has its old value or is 0. Both are valid.
  */
 
-/** Bytes checked under one lock: about 2 ms, or 10 ms if every page is written. */
+/** Bytes to check under one lock. Takes about 2 ms, or 10 ms if every page is written. */
 const stepBytes = 2_097_152
 /**
- * Overflow pages and freelist trunk pages start with a page number of 4 bytes. In a file with fewer pages than this
- * (128 GiB of 4 KiB pages), the first of these bytes is 0 or 1, which is never the type of a B-tree page.
+ * Overflow pages and freelist trunk pages start with a 4-byte page number. In a file with fewer pages than this (128
+ * GiB with 4 KiB pages), the first of these bytes is 0 or 1, which is never the type of a B-tree page.
  */
 const maxPages = 0x2000000
-/** Offset of the byte that SQLite locks. SQLite stores no data in the page that contains it. */
+/** Offset of the byte that SQLite locks. The page that contains it stores no data. */
 const lockByte = 0x40000000
 
 /** How the caller retries and spaces the steps. */
 export interface OverwriteSchedule {
   /** Calls `step` until it returns true. Returns false after giving up. */
   retry: (step: () => boolean) => Promise<boolean>
-  /** Called between two steps. */
+  /** Called between steps. */
   pause: () => Promise<unknown>
 }
 
 /**
- * Zeroes the unallocated space of all B-tree pages. Reads the whole file: 2 s per GB if it is in the page cache. False
- * if a reader or another process prevented it, or if the file is larger than 128 GiB.
+ * Zeroes the unallocated space of all B-tree pages. Reads the whole file, which takes 2 s per GB if it is in the page
+ * cache. Returns false if a reader or another process prevented it, or if the file is larger than 128 GiB.
  */
 export async function overwriteUnallocatedSpace(
   db: Db,
   { retry, pause }: OverwriteSchedule,
 ): Promise<boolean> {
-  // A second connection, so that its commit makes `db` drop cached pages too. It does not wait for locks: a checkpoint
-  // that waits for a reader holds the write lock while it waits.
+  // Uses a second connection, so that its commit also makes `db` drop cached pages. It does not wait for locks: a
+  // checkpoint that waits for a reader holds the write lock while it waits.
   const writer = new Database(db.name, { fileMustExist: true, timeout: 0 })
   try {
     return await overwriteSteps(writer, { retry, pause })
@@ -61,7 +61,7 @@ export async function overwriteUnallocatedSpace(
 }
 
 async function overwriteSteps(writer: Db, { retry, pause }: OverwriteSchedule): Promise<boolean> {
-  // Earlier deletions must be in the file, not in the -wal, when the number of pages is read.
+  // When the number of pages is read, earlier deletions must be in the file, not in the -wal.
   if (!(await retry(() => truncateWal(writer)))) return false
   const file = openFile(writer.name)
   const { pageSize, usableSize, hasPointerMap } = readFormat(file)
@@ -93,7 +93,7 @@ async function overwriteSteps(writer: Db, { retry, pause }: OverwriteSchedule): 
   const pagesPerStep = stepBytes / pageSize
   for (let to = pages + 1; to > 1; to = Math.max(1, to - pagesPerStep)) {
     const from = Math.max(1, to - pagesPerStep)
-    // Brings the pages into the page cache of the system, so that nothing is read from disk under the lock.
+    // Loads the pages into the page cache of the system, so that nothing has to be read from disk under the lock.
     await readAsync(file, buffer, 0, (to - from) * pageSize, (from - 1) * pageSize)
     const step = () => truncateWal(writer) && withCurrentFile(writer, () => overwrite(from, to))
     if (!(await retry(step))) return false
@@ -106,8 +106,8 @@ async function overwriteSteps(writer: Db, { retry, pause }: OverwriteSchedule): 
 const readAsync = promisify(read)
 
 /**
- * Runs `overwrite` under the write lock while the -wal is empty. Returns false without running it if the lock is taken,
- * or if another process has committed.
+ * Runs `overwrite` under the write lock while the -wal is empty. If the lock is taken or another process has committed,
+ * returns false without running it.
  */
 function withCurrentFile(writer: Db, overwrite: () => boolean): boolean {
   try {
@@ -134,8 +134,8 @@ function withCurrentFile(writer: Db, overwrite: () => boolean): boolean {
 const files = new Map<string, number>()
 
 /**
- * Opens a database file, and keeps it open until the process ends: POSIX releases all locks of a process on a file when
- * the process closes any descriptor of it, including the locks of SQLite's connections.
+ * Opens a database file and keeps it open until the process ends: when a process closes any descriptor of a file, POSIX
+ * releases all locks of the process on that file, including those of SQLite's connections.
  */
 function openFile(path: string): number {
   const known = files.get(path)
@@ -145,7 +145,7 @@ function openFile(path: string): number {
   return file
 }
 
-/** Reads the header of the file: SQLite's "Database File Format", 1.3. */
+/** Reads the header of the file ("Database File Format", section 1.3). */
 function readFormat(file: number): { pageSize: number; usableSize: number; hasPointerMap: boolean } {
   const header = Buffer.alloc(100)
   readSync(file, header, 0, header.length, 0)
@@ -155,8 +155,8 @@ function readFormat(file: number): { pageSize: number; usableSize: number; hasPo
 }
 
 /**
- * True for pointer map pages of an auto_vacuum database, which record the parent of each page: "Database File Format",
- * 1.8.
+ * Returns true for pointer map pages of an auto_vacuum database, which record the parent of each page ("Database File
+ * Format", section 1.8).
  */
 function isPointerMap(page: number, usableSize: number, pageSize: number): boolean {
   const entries = Math.floor(usableSize / 5)
@@ -165,8 +165,8 @@ function isPointerMap(page: number, usableSize: number, pageSize: number): boole
 }
 
 /**
- * Returns the position of a B-tree page's unallocated space. Undefined for other pages, and for a page whose header
- * contradicts its cell pointers: damage must not spread.
+ * Returns the position of a B-tree page's unallocated space. Returns undefined for other pages, and for pages whose
+ * header contradicts their cell pointers, so that damage does not spread.
  */
 function unallocatedSpace(page: Buffer): { start: number; end: number } | undefined {
   const type = page.readUInt8(0)
