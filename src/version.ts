@@ -1,12 +1,13 @@
 import pkg from "../package.json" with { type: "json" }
 
-/** Set by src/build.ts in a binary. */
+/** Set by src/build.ts in compiled binaries. */
 declare const BUILD_COMMIT: string | undefined
 declare const BUILD_VERSION: string | undefined
 
 export const version: string = typeof BUILD_VERSION === "string" ? BUILD_VERSION : pkg.version
 
 /**
- * Short hash of the commit that the binary was built from; "unknown" if built outside git, "source" if run from source.
+ * Short hash of the commit from which the binary was built. "unknown" if it was built outside git, "source" when
+ * running from source.
  */
 export const commit: string = typeof BUILD_COMMIT === "string" ? BUILD_COMMIT : "source"

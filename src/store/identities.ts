@@ -49,13 +49,13 @@ export function packTexts(texts: readonly string[]): Uint8Array {
   return Bun.zstdCompressSync(Buffer.concat([new Uint8Array(lengths.buffer), bytes]), compression)
 }
 
-/** The texts of consecutive ids, by index. Takes about 0.1 us per text to unpack. */
+/** The texts of consecutive ids, by index. Unpacking takes about 0.1 us per text. */
 export class PackedTexts {
   readonly #bytes: Buffer
-  /** Where each text ends. */
+  /** The position at which each text ends. */
   readonly #ends: Uint32Array
 
-  /** Throws if `packed` does not hold `count` texts. */
+  /** Throws if `packed` does not contain `count` texts. */
   constructor(
     packed: Uint8Array,
     readonly count: number,
@@ -87,11 +87,11 @@ export class PackedTexts {
   }
 
   /**
-   * Returns the texts that contain `part`, with their indexes; all texts if it is undefined. With `part`, it takes
-   * about 10 ns per text.
+   * Returns the texts that contain `part`, with their indexes. Returns all texts if `part` is undefined. With `part`,
+   * this takes about 10 ns per text.
    */
   containing(part: string | undefined): Iterable<[index: number, text: string]> {
-    // UTF-8 encodes half of a surrogate pair as a replacement character.
+    // UTF-8 encodes half of a surrogate pair as a replacement character, which would match nothing.
     if (!part?.isWellFormed()) return this.all().entries()
     const [bytes, ends] = [this.#bytes, this.#ends]
     const needle = Buffer.from(part)
@@ -100,7 +100,7 @@ export class PackedTexts {
     for (let at = bytes.indexOf(needle); at >= 0; ) {
       while ((ends[index] as number) <= at) index++
       const end = ends[index] as number
-      // A match can reach into the next text.
+      // A match can extend into the next text.
       if (at + needle.length <= end) found.push([index, this.at(index)])
       at = bytes.indexOf(needle, at + needle.length <= end ? end : at + 1)
     }
@@ -112,7 +112,7 @@ export class PackedTexts {
   }
 }
 
-/** Returns the seed that keys the id hashes. */
+/** Returns the seed of the id hashes. */
 export function hashSeed(db: Db): bigint {
   return BigInt.asUintN(64, db.prepare(sql.seed).pluck().safeIntegers().get() as bigint)
 }
@@ -130,14 +130,13 @@ export function hashIds(texts: readonly string[], seed: bigint): Uint32Array {
   return hashes
 }
 
-/** Inserts or replaces a chunk. Replaced bytes are overwritten (`secure_delete`). */
+/** Inserts or replaces a chunk. Replaced bytes are overwritten by `secure_delete`. */
 export function storeIdChunk(db: Db, chunk: IdChunk): void {
   db.prepare(sql.store).run(chunk)
 }
 
 /**
- * Returns the chunk without the hashes and texts of some ids, given by index. Their dictionary ids are not
- * assigned again.
+ * Returns the chunk without the hashes and texts of some ids, given by index. Their dictionary ids are never reused.
  */
 export function withoutIds(chunk: IdChunk, indexes: Iterable<number>): IdChunk {
   const hashes = new Uint8Array(chunk.hashes)

@@ -26,7 +26,7 @@ import type { Db } from "./db/driver.ts"
  * point of sale.
  */
 const maxProfilesPerVisitor = 20
-/** Links per read, which takes a few ms. */
+/** Links per read. A read takes a few ms. */
 const linksPerStep = 5_000
 
 const isShared = `
@@ -36,7 +36,7 @@ const isShared = `
     limit ${maxProfilesPerVisitor + 1}
   )) > ${maxProfilesPerVisitor}`
 
-/** SQL conditions on `event_rows`. `:storedIds` is the JSON of the stored forms of `linkedIds`: see texts.ts. */
+/** SQL conditions on `event_rows`. `:storedIds` is the JSON of the stored forms of `linkedIds` (see texts.ts). */
 export const isEventOf = {
   profile: `
     (profile_id = :profileId
@@ -61,8 +61,8 @@ const sql = {
 }
 
 /**
- * Returns the stored anonymous ids whose events without a profile belong to the profile. Includes the hashes of the day
- * of `now` (Unix ms), or of the latest day with hashes.
+ * Returns the stored anonymous ids whose events without a profile belong to the profile. This includes their hashes for
+ * the day of `now` (Unix ms), or for the latest day with hashes.
  */
 export function linkedIds(db: Db, rid: number, profileId: string, now?: number): string[] {
   return withHashes(db, rid, db.prepare(sql.linkedIds).pluck().all({ rid, profileId }) as string[], now)
@@ -74,12 +74,12 @@ export function withHashes(db: Db, rid: number, anonymousIds: readonly string[],
   return hash ? anonymousIds.flatMap((id) => [id, hash(id, rid)]) : [...anonymousIds]
 }
 
-/** The profile that a key last linked an anonymous id to; undefined if there is none. */
+/** Returns the profile to which a key last linked an anonymous id, or undefined if there is none. */
 export function latestProfileOf(db: Db, rid: number, anonymousId: string): string | undefined {
   return db.prepare(sql.latestProfile).pluck().get({ rid, anonymousId }) as string | undefined
 }
 
-/** A stored anonymous id and the profiles that its events without a profile belong to. */
+/** A stored anonymous id, and the profiles to which its events without a profile belong. */
 export type LinkedVisitor = [anonymousId: string, profileIds: string[]]
 
 /** Yields all visitors of a website that were linked with a key, in batches. */
@@ -95,7 +95,7 @@ export function* linkedVisitors(db: Db, rid: number): Generator<LinkedVisitor[]>
         if (current) done.push(current)
         current = [visitor, []]
       }
-      // One more than the maximum marks the id as shared; the rest are not needed.
+      // One profile more than the maximum marks the id as shared. The remaining profiles are not needed.
       if (current[1].length <= maxProfilesPerVisitor) current[1].push(profile)
     }
     const last = batch.at(-1)

@@ -4,23 +4,23 @@ import type { Db } from "./db/driver.ts"
 import { hashToken, newToken } from "./tokens.ts"
 import { hasOwner, type User, type UserRow, userFromRow } from "./users.ts"
 
-/** Purposes of one-time links: creating the first owner, an invitation, a password reset. */
+/** What one-time links are for: creating the first owner, accepting an invitation, or resetting a password. */
 export const purposes = ["setup", "invite", "reset"] as const
 export type Purpose = (typeof purposes)[number]
 
 const dayMs = 86_400_000
-/** ms for which a link is valid. A reset link expires soon, because the user is waiting for it. */
+/** How long a link is valid, in ms. A reset link expires soon because the user is waiting for it. */
 const lifetimes: Record<Purpose, number> = { setup: 7 * dayMs, invite: 7 * dayMs, reset: dayMs }
 
 export interface Invite {
   purpose: Purpose
-  /** The user who sets a password; null for the first owner, who does not exist yet. */
+  /** The user who will set a password. Null for the first owner, who does not exist yet. */
   user: User | null
-  /** Unix ms */
+  /** In Unix ms. */
   expiresAt: number
 }
 
-/** A new link with its token, which is not stored. */
+/** A new link and its token, which is not stored. */
 export interface NewInvite extends Omit<Invite, "user"> {
   token: string
 }
@@ -60,7 +60,7 @@ export function createInvite(
   return { purpose, token, expiresAt }
 }
 
-/** Throws `invite_unknown`, also for a setup link if an owner already exists. */
+/** Throws `invite_unknown`. This includes a setup link if there is already an owner. */
 export function findInvite(db: Db, token: string, now: number): Invite {
   const row = db.prepare(sql.find).get({ hash: hashToken(token), now }) as InviteRow | undefined
   if (!row || (row.purpose === "setup" && hasOwner(db))) throw new RequestError("invite_unknown")
@@ -68,7 +68,7 @@ export function findInvite(db: Db, token: string, now: number): Invite {
   return { purpose, user: purpose === "setup" ? null : userFromRow(row), expiresAt }
 }
 
-/** True if `findInvite` would find the link. */
+/** Returns true if `findInvite` would find the link. */
 export function isInviteValid(db: Db, token: string, now: number): boolean {
   try {
     return findInvite(db, token, now) !== undefined
@@ -83,7 +83,7 @@ export function removeInvites(db: Db, userId: string | null): void {
   db.prepare(sql.remove).run({ userId })
 }
 
-/** Deletes expired links. `now`: Unix ms. */
+/** Deletes expired links. `now` is in Unix ms. */
 export function sweepInvites(db: Db, now: number): void {
   db.prepare(sql.sweep).run({ now })
 }

@@ -16,7 +16,7 @@ export type Scope = (typeof scopes)[number]
 /** The scopes that each scope includes. */
 const implied: Partial<Record<Scope, readonly Scope[]>> = { "read:data": ["read:reports"] }
 
-/** True if `granted` contains `scope` or a scope that includes it. */
+/** Returns true if `granted` contains `scope` or a scope that includes it. */
 export function hasScope(granted: readonly Scope[], scope: Scope): boolean {
   return granted.includes(scope) || granted.some((other) => implied[other]?.includes(scope))
 }
@@ -24,28 +24,28 @@ export function hasScope(granted: readonly Scope[], scope: Scope): boolean {
 export interface Key {
   id: string
   name: string
-  /** The first characters of the secret, shown to tell keys apart. */
+  /** The first characters of the secret, for telling keys apart. */
   start: string
   scopes: Scope[]
-  /** Website ids that the key is limited to; null: all. */
+  /** IDs of the websites that the key is limited to. Null: all websites. */
   websites: string[] | null
-  /** Requests per minute; null: unlimited. */
+  /** Requests per minute. Null: unlimited. */
   rateLimit: number | null
-  /** Unix ms, like every `…At`. */
+  /** In Unix ms, like every `…At`. */
   createdAt: number
   expiresAt: number | null
   disabledAt: number | null
   revokedAt: number | null
   lastUsedAt: number | null
-  /** The first characters of the secret before the last rotation; null: none. */
+  /** The first characters of the secret before the last rotation. Null: none. */
   previousStart: string | null
-  /** When the previous secret stops working; null: there is none. */
+  /** When the previous secret stops working. Null if there is none. */
   previousExpiresAt: number | null
 }
 
 /** The key that a secret belongs to. */
 export interface FoundKey extends Key {
-  /** The secret is the previous one, so `expiresAt` is the end of the overlap. */
+  /** True if the secret is the previous one. In that case, `expiresAt` is the end of the overlap. */
   isPrevious: boolean
 }
 
@@ -53,20 +53,23 @@ export interface FoundKey extends Key {
 export type Grant = Pick<Key, "scopes" | "websites" | "rateLimit" | "expiresAt">
 export type KeyGrant = Grant & Pick<Key, "name">
 
-/** 192 bits: more than the required 160, and a whole number of base64 characters. */
+/** 192 bits, which is more than the required 160 and a whole number of base64 characters. */
 const secretBytes = 24
 const prefix = "dbdy_"
-/** The prefix and 7 of 32 characters: enough to tell keys apart, no help in guessing the rest. */
+/** The prefix and 7 characters out of 32. Enough to tell keys apart, but no help in guessing the rest. */
 const startLength = 12
 
 const keyPattern = new RegExp(`^${prefix}[A-Za-z0-9_-]{32}$`)
 
-/** True if `secret` has the format of a key. */
+/** Returns true if `secret` has the format of a key. */
 export function looksLikeKey(secret: string): boolean {
   return keyPattern.test(secret)
 }
 
-/** SHA-256 in hex. Runs on every request: Bun's implementation takes a third of the time of node:crypto. */
+/**
+ * Returns the SHA-256 in hex. It runs on every request, and Bun's implementation takes a third of the time of
+ * node:crypto.
+ */
 export function hashKey(secret: string): string {
   return Bun.SHA256.hash(secret, "hex")
 }
@@ -145,7 +148,7 @@ export function listKeys(db: Db): Key[] {
   return (db.prepare(sql.list).all() as KeyRow[]).map(fromRow)
 }
 
-/** All keys by the `hashKey` of their secrets. */
+/** Returns all keys by the `hashKey` of their secrets. */
 export function keysByHash(db: Db): Map<string, FoundKey> {
   const rows = db.prepare(sql.hashes).all() as (KeyRow & { hash: Buffer; previous_hash: Buffer | null })[]
   const found = new Map<string, FoundKey>()
@@ -169,7 +172,7 @@ export function findKey(db: Db, id: string): Key {
   return fromRow(row)
 }
 
-/** Creates a key. `secret` is returned only here; the database stores its hash. */
+/** Creates a key. This is the only time that `secret` is returned, because the database stores its hash. */
 export function createKey(
   db: Db,
   id: string,
@@ -214,8 +217,8 @@ export function revokeKey(db: Db, id: string, now: number): Key {
 }
 
 /**
- * Replaces the secret of a key. The current secret works until the end of the overlap, and an earlier secret stops
- * working immediately. Throws `key_not_found`, and `conflict` for a revoked key.
+ * Replaces the secret of a key. The current secret works until the end of the overlap, and any earlier secret stops
+ * working immediately. Throws `key_not_found`, or `conflict` for a revoked key.
  */
 export function rotateKey(
   db: Db,
@@ -237,13 +240,13 @@ export function rotateKey(
   return { key: findKey(db, id), secret }
 }
 
-/** Ends the overlap of a rotation: the previous secret stops working immediately. Throws `key_not_found`. */
+/** Ends the overlap of a rotation, so that the previous secret stops working immediately. Throws `key_not_found`. */
 export function endKeyOverlap(db: Db, id: string): Key {
   db.prepare(sql.endOverlap).run({ id })
   return findKey(db, id)
 }
 
-/** Writes the last use of keys. `uses`: key id → Unix ms. */
+/** Writes when keys were last used. `uses` maps key ids → Unix ms. */
 export function writeLastUsed(db: Db, uses: ReadonlyMap<string, number>): void {
   const statement = db.prepare(sql.used)
   for (const [id, at] of uses) statement.run({ id, at })

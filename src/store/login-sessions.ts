@@ -3,9 +3,9 @@ import type { Db } from "./db/driver.ts"
 import { hashToken, newToken } from "./tokens.ts"
 import { type User, type UserRow, userFromRow } from "./users.ts"
 
-/** ms without a request until a login session expires: 30 days. */
+/** A login session expires after this many ms without a request (30 days). */
 export const loginSessionLifetime = 2_592_000_000
-/** Minimum ms between two updates of `seenAt`. */
+/** Minimum time between updates of `seenAt`, in ms. */
 const seenInterval = 3_600_000
 
 /** A user who is logged in with one browser. */
@@ -14,7 +14,7 @@ export interface LoginSession {
   token: string
   /** SHA-256 of the token. */
   hash: Buffer
-  /** Unix ms */
+  /** In Unix ms. */
   seenAt: number
 }
 
@@ -34,7 +34,9 @@ const sql = {
   sweep: "delete from sessions where expires_at <= :now",
 }
 
-/** Finds an active login session with the current data of its user. Undefined if it has ended or never existed. */
+/**
+ * Finds an active login session, with the current data of its user. Returns undefined if it has ended or never existed.
+ */
 export function findLoginSession(db: Db, token: string, now: number): LoginSession | undefined {
   const hash = hashToken(token)
   const row = db.prepare(sql.find).get({ hash, now }) as (UserRow & { seen_at: number }) | undefined
@@ -48,12 +50,12 @@ export function createLoginSession(db: Db, userId: string, random: Random, now: 
   return token
 }
 
-/** True if `seenAt` is due for an update. */
+/** Returns true if `seenAt` is due for an update. */
 export function isRenewalDue({ seenAt }: LoginSession, now: number): boolean {
   return now - seenAt >= seenInterval
 }
 
-/** Extends a login session to its full lifetime from `now` (Unix ms). */
+/** Extends a login session to its full lifetime, starting at `now` (Unix ms). */
 export function renewLoginSession(db: Db, { hash }: LoginSession, now: number): void {
   db.prepare(sql.seen).run({ hash, now, expiresAt: now + loginSessionLifetime })
 }
@@ -63,13 +65,13 @@ export function endLoginSession(db: Db, token: string): void {
   db.prepare(sql.end).run({ hash: hashToken(token) })
 }
 
-/** Ends all login sessions of a user, except `keep`. */
+/** Ends all login sessions of a user except `keep`. */
 export function endLoginSessions(db: Db, userId: string, keep?: LoginSession): void {
   if (keep) db.prepare(sql.endOthers).run({ userId, hash: keep.hash })
   else db.prepare(sql.endAll).run({ userId })
 }
 
-/** Deletes expired login sessions. `now`: Unix ms. */
+/** Deletes expired login sessions. `now` is in Unix ms. */
 export function sweepLoginSessions(db: Db, now: number): void {
   db.prepare(sql.sweep).run({ now })
 }

@@ -2,20 +2,20 @@ import { RequestError } from "../errors.ts"
 import type { Db } from "./db/driver.ts"
 import type { WebsitePlace } from "./websites.ts"
 
-/** An annotation: text on a date, such as a release, shown in charts. */
+/** An annotation: a text shown on a date in charts, such as the name of a release. */
 export interface Note {
   id: string
   place: WebsitePlace
-  /** Id of the website; null for events without a website, and for all websites. */
+  /** ID of the website. Null for events without a website, and for all websites. */
   websiteId: string | null
-  /** 2026-11-24 */
+  /** A date such as 2026-11-24. */
   date: string
   text: string
-  /** Unix ms */
+  /** In Unix ms. */
   createdAt: number
 }
 
-/** Maximum number of notes per website: one response lists them all, and more would make a chart unreadable. */
+/** Maximum number of notes per website. One response lists them all, and more notes would make a chart unreadable. */
 export const maxNotes = 1_000
 
 const columns = "n.id, n.website_rid as place, w.id as websiteId, n.date, n.text, n.created_at as createdAt"
@@ -35,7 +35,7 @@ const sql = {
   remove: "delete from notes where id = :id",
 }
 
-/** Lists the notes of a website and those for all websites, newest first. */
+/** Lists the notes of a website and the notes for all websites, newest first. */
 export function listNotes(db: Db, place: WebsitePlace): Note[] {
   return db.prepare(sql.list).all({ place }) as Note[]
 }

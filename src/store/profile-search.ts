@@ -9,34 +9,34 @@ export interface FoundProfile {
   name: string | null
   username: string | null
   traits: Traits
-  /** Unix ms, like every `…At`. */
+  /** In Unix ms, like every `…At`. */
   createdAt: number
   updatedAt: number
-  /** Linked anonymous ids, newest first. */
+  /** Linked anonymous ids, newest link first. */
   anonymousIds: string[]
-  /** The traits that only a page sent. */
+  /** The traits that were sent only by a page. */
   claimedTraits: string[]
-  /** The `anonymousIds` that only a page linked. */
+  /** Those of `anonymousIds` that were linked only by a page. */
   claimedAnonymousIds: string[]
 }
 
 export interface ProfileSearch {
   websiteRid: number
-  /** Case-insensitive substring; '' matches every profile. */
+  /** A case-insensitive substring. '' matches every profile. */
   search: string
   limit: number
   offset: number
 }
 
-/** Profiles per read: about 2 ms, which blocks the thread. */
+/** Profiles per read. A read blocks the thread for about 2 ms. */
 const profilesPerRead = 1_000
 /**
- * Maximum number of anonymous ids per profile to search, and to return. Most profiles have two or three; programs
+ * Maximum number of anonymous ids per profile to search, and to return. Most profiles have two or three, but programs
  * create thousands.
  */
 const maxSearchedIds = 1_000
 const maxReturnedIds = 100
-/** Maximum of `offset + limit` in a search: the results up to there are sorted in memory, and no one reads that far. */
+/** Maximum of `offset + limit` in a search. All results up to there are sorted in memory, and nobody reads that far. */
 export const maxSearchResults = 10_000
 
 const sql = {
@@ -68,7 +68,7 @@ const sql = {
       updated_at as updatedAt
     from profiles
     where website_rid = :rid and profile_id = :profileId`,
-  // Without the hint, SQLite scans all links of the website, because that order includes linked_at.
+  // Without the hint, SQLite would scan all links of the website, because that order includes linked_at.
   anonymousIds: `
     select anonymous_id as id, claimed from profile_links indexed by profile_links_profile
     where website_rid = :rid and profile_id = :profileId
@@ -77,8 +77,9 @@ const sql = {
 }
 
 /**
- * Finds profiles, most recently updated first. Without a search, reads them from an index. With a search, scans all
- * profiles of the website in steps of a few ms, with a `pause` between steps: half a second for 300,000 profiles.
+ * Finds profiles, most recently updated first. Without a search text, reads them from an index. With a search text,
+ * scans all profiles of the website in steps of a few ms, with a `pause` between steps. This takes half a second for
+ * 300,000 profiles.
  */
 export async function findProfiles(
   db: Db,
@@ -100,7 +101,7 @@ export function findProfile(db: Db, websiteRid: number, profileId: string): Foun
   return profile
 }
 
-/** The existing profiles with these ids, without duplicates. */
+/** Returns the existing profiles with these ids, without duplicates. */
 export function profilesById(db: Db, rid: number, ids: readonly string[]): FoundProfile[] {
   const read = profileReader(db, rid)
   return [...new Set(ids)].flatMap((id) => read(id) ?? [])
@@ -111,7 +112,7 @@ function newest(db: Db, rid: number, limit: number, offset: number): { ids: stri
   return { ids: db.prepare(sql.newestProfiles).pluck().all({ rid, limit, offset }) as string[], total }
 }
 
-/** Scans in order of profile id, which updates do not change. */
+/** Scans in order of profile id, because updates do not change this order. */
 async function matchingProfiles(
   db: Db,
   rid: number,
@@ -131,7 +132,7 @@ async function matchingProfiles(
       total++
       matches.push({ id, updatedAt })
     }
-    // Drops results beyond the page from time to time, to limit memory.
+    // To limit memory, results beyond the page are dropped from time to time.
     if (matches.length > 2 * page + profilesPerRead) matches = newestFirst(matches).slice(0, page)
     const last = rows.at(-1)
     if (!last || rows.length < profilesPerRead) break

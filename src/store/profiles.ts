@@ -8,21 +8,24 @@ export interface Identity {
   websiteRid: number
   profileId: string
   anonymousId: string | null
-  /** Stores a hash of `anonymousId`, as in the events of the website. */
+  /** If true, stores a hash of `anonymousId`, as in the events of the website. */
   hashVisitor: boolean
-  /** Merged into the stored traits; null removes a trait. */
+  /** Merged into the stored traits. Null removes a trait. */
   traits: Traits
-  /** True if a page sent it without a key. Anyone can do that, so it never changes values that were sent with a key. */
+  /**
+   * True if a page sent the request without a key. Anyone can do that, so claims never change values that were sent
+   * with a key.
+   */
   isClaim?: boolean
 }
 
-/** Maximum traits per profile. A request has its own limit, but many requests could fill a profile. */
+/** Maximum number of traits per profile. Each request has its own limit, but many requests could fill a profile. */
 export const maxTraits = 200
-/** UTF-8 bytes of the traits of a profile as JSON. */
+/** Maximum size of a profile's traits as JSON, in UTF-8 bytes. */
 export const maxTraitBytes = 16_384
 /**
- * Maximum number of anonymous ids that pages can link to a profile: one new id a day for more than two years. Further
- * links are not stored.
+ * Maximum number of anonymous ids that pages can link to a profile, which allows one new id a day for more than two
+ * years. Further links are not stored.
  */
 const maxClaimedLinks = 1_000
 
@@ -105,12 +108,13 @@ export class Profiles {
       this.#claim.run(link)
       return
     }
-    // A link by a key replaces claims, so that the links of a visitor are either all from keys or all claims.
+    // A link made by a key replaces claims, so that the links of a visitor were either all made by keys or are all
+    // claims.
     this.#deleteClaims.run({ websiteRid, anonymousId: stored })
     this.#link.run(link)
   }
 
-  /** Merges the traits into the stored ones. A claim changes only claimed traits. */
+  /** Merges the traits into the stored traits. A claim only changes claimed traits. */
   #merge({ websiteRid, profileId, traits, isClaim = false }: Identity) {
     const stored = this.#stored.get({ websiteRid, profileId }) as
       | { traits: string; claimed: string }
@@ -124,7 +128,7 @@ export class Profiles {
       if (isClaim && value !== null) claimed.add(key)
       else claimed.delete(key)
     }
-    // Otherwise, pages could fill a profile, and requests from the backend of the owner would be rejected.
+    // Otherwise, pages could fill a profile so that requests from the owner's backend would be rejected.
     if (!isClaim && isTooLarge(merged, JSON.stringify(Object.fromEntries(merged)))) {
       for (const key of claimed) merged.delete(key)
       claimed.clear()
@@ -133,12 +137,12 @@ export class Profiles {
   }
 }
 
-/** `json`: the traits as JSON. */
+/** `json` contains the traits as JSON. */
 function isTooLarge(traits: ReadonlyMap<string, unknown>, json: string): boolean {
   return traits.size > maxTraits || Buffer.byteLength(json) > maxTraitBytes
 }
 
-/** Copies of traits in columns, for the search. */
+/** Returns the traits that are copied to columns for searching. */
 function searchColumns(traits: ReadonlyMap<string, unknown>) {
   const column = (key: string) => {
     const value = traits.get(key)
@@ -148,8 +152,7 @@ function searchColumns(traits: ReadonlyMap<string, unknown>) {
 }
 
 /**
- * Imports a profile. Returns false if the stored profile is as recent or newer. Runs inside the caller's
- * transaction.
+ * Imports a profile. Returns false if the stored profile is as recent or newer. Runs inside the caller's transaction.
  */
 export function restoreProfile(
   db: Db,
@@ -157,7 +160,7 @@ export function restoreProfile(
     websiteRid: number
     profileId: string
     traits: Traits
-    /** Names of the traits that only a page sent. */
+    /** Names of the traits that were sent only by a page. */
     claimed: readonly string[]
     createdAt: number
     updatedAt: number
@@ -176,8 +179,8 @@ export function restoreProfile(
 }
 
 /**
- * Imports a link. Returns false if it exists, or if it is a claim about a visitor that was linked with a key. Runs
- * inside the caller's transaction.
+ * Imports a link. Returns false if the link exists, or if it is a claim about a visitor that was linked with a key.
+ * Runs inside the caller's transaction.
  */
 export function restoreLink(
   db: Db,

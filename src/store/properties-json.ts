@@ -1,9 +1,9 @@
 import { closeBrace, closeBracket, comma, endOfString, openBrace, openBracket, quote } from "../json-text.ts"
 
-// Reads the JSON text of properties without parsing it: parsing 120,000 keys would block the committing thread for 60
-// ms. JSON.stringify wrote the texts, so they are valid and contain no white space.
+// Processes the JSON text of properties without parsing it, because parsing 120,000 keys would block the committing
+// thread for 60 ms. The texts were written by JSON.stringify, so they are valid and contain no white space.
 
-/** Returns the object with these keys, a JSON array of strings, and values, JSON without brackets. */
+/** Returns the object with these keys (a JSON array of strings) and values (JSON without brackets). */
 export function objectOf(keys: string, values: string): string {
   const parts: string[] = []
   let valueAt = 0
@@ -15,7 +15,7 @@ export function objectOf(keys: string, values: string): string {
   return `{${parts.join(",")}}`
 }
 
-/** Iterates over the strings of a JSON array. */
+/** Iterates over the strings in a JSON array. */
 export function* stringsOf(array: string): Generator<string> {
   for (const [start, end] of itemsOf(array, 1)) {
     const text = array.slice(start, end)
@@ -23,7 +23,7 @@ export function* stringsOf(array: string): Generator<string> {
   }
 }
 
-/** Iterates over the start and end of each item of a list, from `at` to the bracket that closes it. */
+/** Iterates over the start and end of each item of a list, from `at` to the closing bracket. */
 function* itemsOf(text: string, at: number): Generator<[start: number, end: number]> {
   while (at < text.length - 1) {
     const end = endOfItem(text, at)
@@ -33,7 +33,8 @@ function* itemsOf(text: string, at: number): Generator<[start: number, end: numb
 }
 
 /**
- * Index after the value that starts at `at`: the position of a comma, of the closing bracket, or the end of the text.
+ * Returns the index after the value that starts at `at`, which is the position of a comma or closing bracket, or the
+ * end of the text.
  */
 function endOfItem(text: string, at: number): number {
   let depth = 0

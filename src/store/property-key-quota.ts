@@ -3,12 +3,14 @@ import { stringsOf } from "./properties-json.ts"
 
 const dayMs = 86_400_000
 /**
- * Maximum new property keys per website and UTC day in the dictionary of event types. Rows with further new keys store
- * these keys themselves, so that generated keys (`item_8123`) take space only in their own events.
+ * Maximum number of property keys that a website can add to the dictionary of event types per UTC day. Rows with
+ * further new keys store these keys themselves, so that generated keys (`item_8123`) only take space in their own
+ * events.
  */
 export const maxNewKeysPerDay = 2_000
 /**
- * Hashes in the cache, about 40 bytes each: 4 MB. If the cache has more, it is cleared before another website is read.
+ * Maximum number of hashes in the cache. They take about 40 bytes each, 4 MB in total. If there are more, the cache is
+ * cleared before another website is read.
  */
 const maxCachedHashes = 100_000
 
@@ -21,21 +23,21 @@ const sql = {
 
 interface WebsiteKeys {
   hashes: Set<number>
-  /** Number of keys that were new on `day`, in days since 1970-01-01. */
+  /** Number of keys that were new on `day` (days since 1970-01-01). */
   added: number
   day: number
 }
 
 /**
- * Records which property keys each website has added to the dictionary. They are stored in the database, so a restart
- * does not reset the quota, and as hashes, because a key can be personal data. Used only for key sets that are not in
- * the dictionary. Runs inside the caller's transaction.
+ * Records which property keys each website has added to the dictionary. They are stored in the database, so that a
+ * restart does not reset the quota, and as hashes, because a key can be personal data. Only used for key sets that are
+ * not in the dictionary. Runs inside the caller's transaction.
  */
 export class PropertyKeyQuota {
   readonly #hashes: Statement
   readonly #added: Statement
   readonly #add: Statement
-  /** By website rid. */
+  /** By rid of the website. */
   readonly #websites = new Map<number, WebsiteKeys>()
   #cached = 0
 
@@ -45,15 +47,15 @@ export class PropertyKeyQuota {
     this.#add = db.prepare(sql.add)
   }
 
-  /** Clears the cache. Call it after a rollback. */
+  /** Clears the cache. Must be called after a rollback. */
   reset(): void {
     this.#websites.clear()
     this.#cached = 0
   }
 
   /**
-   * Adds `keys` (a JSON array of strings, as in `EventRow`). Returns false, and adds none, if the new ones exceed the
-   * quota on the UTC day of `now` (Unix ms).
+   * Adds `keys`, which is a JSON array of strings as in `EventRow`. If the new keys exceed the quota on the UTC day of
+   * `now` (Unix ms), returns false and adds none of them.
    */
   admit(websiteRid: number, now: number, keys: string): boolean {
     const day = Math.floor(now / dayMs)
@@ -61,7 +63,7 @@ export class PropertyKeyQuota {
     const remaining = maxNewKeysPerDay - website.added
     const newHashes = new Set<number>()
     for (const key of stringsOf(keys)) {
-      // If two keys share a hash, the second one is not counted.
+      // If two keys have the same hash, the second is not counted.
       const hash = Bun.hash.xxHash32(key)
       if (!website.hashes.has(hash) && newHashes.add(hash).size > remaining) return false
     }
@@ -77,8 +79,8 @@ export class PropertyKeyQuota {
   #websiteKeys(websiteRid: number, day: number): WebsiteKeys {
     let website = this.#websites.get(websiteRid)
     if (!website) {
-      // Not cleared while the website is cached: if it had more keys than the cache holds, they would be read again for
-      // each row.
+      // The cache is not cleared while it contains the current website: if the website had more keys than fit in the
+      // cache, they would be read again for each row.
       if (this.#cached > maxCachedHashes) this.reset()
       const hashes = new Set(this.#hashes.all({ websiteRid }) as number[])
       website = { hashes, added: 0, day: Number.NaN }

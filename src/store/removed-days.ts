@@ -11,10 +11,7 @@ import { packedEventId } from "./packed-ids.ts"
  * Later events of a removed day are stored like all others, and removed later.
  */
 
-/**
- * Number of events, and the sum of their hashes modulo 2^64, which does not depend on the order of the
- * events.
- */
+/** A number of events, and the sum of their hashes modulo 2^64. The sum does not depend on the order of the events. */
 export interface Sum {
   events: number
   hash: bigint
@@ -22,13 +19,13 @@ export interface Sum {
 
 export interface RemovedDay extends Sum {
   rid: number
-  /** Days since 1970-01-01, UTC. */
+  /** In days since 1970-01-01 (UTC). */
   day: number
-  /** The highest id of an event that was removed. */
+  /** The highest id among the removed events. */
   lastId: number
-  /** Events that the cluster did not have when it was compared after a restore. */
+  /** Number of events that the cluster lacked when the two were compared after a restore. */
   missing: number
-  /** The events are to be deleted in the cluster. */
+  /** True if the events must be deleted in the cluster. */
   isExpired: boolean
 }
 
@@ -41,16 +38,19 @@ export interface RemovedEvent {
   eventId: string | null
 }
 
-/** A change of what is removed. */
+/** A change to what has been removed. */
 export type RemovalChange =
-  /** Removes these events of a website and day, unless they were deleted in the meantime. The cluster has them. */
+  /**
+   * Removes these events of a website and day, except for those that have been deleted in the meantime. The cluster has
+   * the events.
+   */
   | { type: "remove"; rid: number; day: number; events: readonly Pick<RemovedEvent, "id" | "hash">[] }
   /**
-   * The cluster has `sum` of a removed day besides the events of the file, and `missing` less than it should have. Has
-   * no effect if the removed events are not `expected` any more.
+   * The cluster has `sum` for a removed day, in addition to the events in the file. This is `missing` events fewer than
+   * it should have. The change has no effect if the removed events no longer match `expected`.
    */
   | { type: "correct"; rid: number; day: number; expected: Sum; sum: Sum; missing: number }
-  /** Events with these event ids are accepted again. */
+  /** Accepts events with these event ids again. */
   | { type: "forgetEventIds"; rid: number; eventIds: readonly Pick<RemovedEvent, "viaKey" | "eventId">[] }
   /** The cluster has deleted the events of an expired day. */
   | { type: "deleteExpired"; rid: number; day: number }
@@ -88,7 +88,8 @@ const sql = {
     delete from removed_event_ids
     where website_rid = :rid and via_key = :viaKey and event_id in (:eventId, :packedId)`,
   isLocal: "select 1 from event_rows where id = :id and website_rid >= 0",
-  // A trigger keeps the empty row of the highest id, so that no later event gets the id. See migrations/0023_shipping.sql.
+  // A trigger preserves the empty row with the highest id, so that no later event gets that id. See
+  // migrations/0023_shipping.sql.
   reserveNext: `
     insert into event_rows (id, website_rid, type_id, ts, delay, via_key, crawler)
     select max(id) + 1, -1, 0, 0, 0, 0, 0 from event_rows
@@ -139,28 +140,28 @@ export function removedDays(db: Db): RemovedDay[] {
   return (db.prepare(sql.all).all() as Row[]).map(dayOf)
 }
 
-/** What was removed of a website and day; undefined: nothing. */
+/** Returns what was removed for a website and day, or undefined if nothing was. */
 export function findRemovedDay(db: Db, rid: number, day: number): RemovedDay | undefined {
   const row = db.prepare(sql.find).get({ rid, day }) as Row | undefined
   return row && dayOf(row)
 }
 
-/** True if events of a website were removed that happened in a range of time, Unix ms. */
+/** Returns true if removed events of a website happened in a time range (Unix ms). */
 export function hasRemovedEvents(db: Db, rids: readonly number[], from: number, to: number): boolean {
   const dayAt = (ms: number) => Math.floor(ms / 86_400_000)
   const range = { rids: JSON.stringify(rids), first: dayAt(from), last: dayAt(to - 1) }
   return db.prepare(sql.between).get(range) !== undefined
 }
 
-/** What only the cluster has. */
+/** Totals of the events that only the cluster has. */
 export interface RemovedTotals {
   events: number
   missing: number
-  /** Time from which on the file has all events, Unix ms. */
+  /** The time from which the file has all events, in Unix ms. */
   localSince: number
 }
 
-/** Of these websites, or of all. Undefined: nothing was removed. */
+/** Totals for these websites, or for all. Returns undefined if nothing was removed. */
 export function removedTotals(db: Db, rids: readonly number[] | null = null): RemovedTotals | undefined {
   const { events, missing, localDay } = db
     .prepare(sql.totals)
@@ -173,20 +174,21 @@ export function removedTotals(db: Db, rids: readonly number[] | null = null): Re
   return { events: events ?? 0, missing: missing ?? 0, localSince: localDay * 86_400_000 }
 }
 
-/** `12 events before 2026-11-01 are only in the ClickHouse cluster`. */
+/** Formats a text such as `12 events before 2026-11-01 are only in the ClickHouse cluster`. */
 export function removedText({ events, localSince }: RemovedTotals): string {
   const day = new Date(localSince).toISOString().slice(0, 10)
   return `${events.toLocaleString("en")} events before ${day} are only in the ClickHouse cluster`
 }
 
 /**
- * Throws a RequestError `events_removed` if an export of these websites and this time, Unix ms, would be incomplete.
+ * Throws a RequestError `events_removed` if an export of these websites in this time range (Unix ms) would be
+ * incomplete.
  */
 export function requireNoRemovedEvents(db: Db, rids: readonly number[], from: number, to: number): void {
   const totals = hasRemovedEvents(db, rids, from, to) && removedTotals(db, rids)
   if (!totals) return
   throw new RequestError("events_removed", {
-    detail: `${removedText(totals)}, and an export would be incomplete: export later days, or bring the events back with databuddy clickhouse fetch`,
+    detail: `${removedText(totals)}, so the export would be incomplete: export later days, or copy the events back with databuddy clickhouse fetch`,
   })
 }
 
@@ -222,7 +224,7 @@ function removeEvents(db: Db, { rid, day, events }: Extract<RemovalChange, { typ
   const ids = removed.map(({ id }) => id)
   const values = { ids: JSON.stringify(ids) }
   db.prepare(sql.storeEventIds).run(values)
-  // The trigger that queues deletions for the cluster reads it.
+  // This value is read by the trigger that queues deletions for the cluster.
   const setRemoving = db.prepare(sql.setRemoving)
   setRemoving.run({ removing: 1 })
   withoutTimes(db, rid, ids, () => db.prepare(sql.deleteRows).run(values))
@@ -254,8 +256,8 @@ function deleteEventId(
 }
 
 /**
- * Queues removed events of a website for deletion in the cluster. Skips those that are not removed, or queued already.
- * Returns how many were queued. Runs inside the caller's transaction.
+ * Queues removed events of a website for deletion in the cluster, and returns how many were queued. Skips events that
+ * are not removed or are already queued. Runs inside the caller's transaction.
  */
 export function deleteRemovedEvents(db: Db, rid: number, events: readonly RemovedEvent[]): number {
   const queue = db.prepare(sql.queueDeletion)
@@ -271,8 +273,8 @@ export function deleteRemovedEvents(db: Db, rid: number, events: readonly Remove
 }
 
 /**
- * Records that removed events of a website and day are in the file again. Call it in the transaction that inserts them,
- * before that: afterwards their ids and event ids are free. No event with such an id can be in a block.
+ * Records that removed events of a website and day are back in the file. Must be called in the transaction that inserts
+ * them, before the insert, because it frees their ids and event ids. No block can contain an event with such an id.
  */
 export function takeBack(db: Db, rid: number, day: number, events: readonly RemovedEvent[]): void {
   const known = findRemovedDay(db, rid, day)
@@ -284,7 +286,7 @@ export function takeBack(db: Db, rid: number, day: number, events: readonly Remo
   storeDay(db, { ...known, ...subtractSums(known, sumOf(events)) })
 }
 
-/** Drops removed days whose events are all in the file again, even if the cluster has lost others. */
+/** Deletes the records of removed days whose events are all back in the file, even if the cluster has lost others. */
 export function dropEmptyRemovedDays(db: Db): void {
   db.prepare(sql.dropEmpty).run()
 }
@@ -294,8 +296,8 @@ export function isLocal(db: Db, id: number): boolean {
 }
 
 /**
- * Marks removed days whose events have all expired at `now` (Unix ms), and those of deleted websites. The shipper
- * deletes them in the cluster. `defaultRetention`: ms. Returns true if there were any.
+ * Marks removed days as expired if all of their events have expired at `now` (Unix ms), or if their website was
+ * deleted. The shipper then deletes them in the cluster. `defaultRetention` is in ms. Returns true if there were any.
  */
 export function expireRemovedDays(db: Db, defaultRetention: number, now: number): boolean {
   return db.prepare(sql.expire).run({ defaultRetention, now }).changes > 0

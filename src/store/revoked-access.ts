@@ -1,6 +1,6 @@
 import type { Db } from "./db/driver.ts"
 
-/** Access that was revoked or changed after a backup, and that restoring the backup would bring back. */
+/** Access that was revoked or changed after a backup was made. Restoring the backup would bring it back. */
 export interface RevokedAccess {
   keys: { id: string; name: string; change: "revoked" | "disabled" | "rotated" | "changed" }[]
   links: { id: string; name: string; change: "ended" | "rotated" | "changed" }[]
@@ -18,7 +18,7 @@ interface KeyRow {
   expires_at: number | null
   disabled_at: number | null
   revoked_at: number | null
-  /** Undefined in a database from before rotations had an overlap, as in `ShareRow`. */
+  /** Undefined in databases from before rotations had an overlap, as in `ShareRow`. */
   previous_hash?: Buffer | null
   previous_start?: string | null
   previous_expires_at?: number | null
@@ -39,7 +39,7 @@ interface UserRow {
   role: string
   websites: string | null
   password: string | null
-  /** Undefined in a database from before viewers could be limited to sections. */
+  /** Undefined in databases from before viewers could be limited to sections. */
   sections?: string | null
 }
 
@@ -75,8 +75,9 @@ const sql = {
 }
 
 /**
- * Finds access that was revoked or changed between `backup` and `current`, the database it replaces. Returns nothing if
- * they are not two states of the same database, or if `current` is older. Reads databases of any version.
+ * Finds access that was revoked or changed between `backup` and `current`, the database that the backup replaces.
+ * Returns nothing if they are not two states of the same database, or if `current` is older. Reads databases of any
+ * version.
  */
 export function findRevokedAccess(backup: Db, current: Db): RevokedAccess {
   const nothing: RevokedAccess = { keys: [], links: [], users: [] }
@@ -89,7 +90,7 @@ export function findRevokedAccess(backup: Db, current: Db): RevokedAccess {
   }
 }
 
-/** Copies from `current` to `backup` the access that `revoked` names. */
+/** Copies the access listed in `revoked` from `current` to `backup`. */
 export function applyRevocations(revoked: RevokedAccess, backup: Db, current: Db): void {
   backup.pragma("secure_delete = on")
   const apply = backup.transaction(() => {
@@ -132,13 +133,14 @@ function setUser(backup: Db, row: UserRow | undefined): void {
   backup.prepare(sql.setUser).run({ id, role, websites, password })
   if (hasColumn(backup, "users", "sections")) backup.prepare(sql.setSections).run({ id, sections })
   else if (sections !== null) {
-    // The backup cannot store the limit: until an owner sets it again and creates a reset link, the user cannot log in.
+    // The backup cannot store the limit. The user cannot log in until an owner sets the limit again and creates a reset
+    // link.
     backup.prepare(sql.lockUser).run({ id })
     backup.prepare(sql.endSessions).run({ id })
   }
 }
 
-/** True if the two databases share a website, a key or a user, and `current` was written later. */
+/** Returns true if the two databases have a website, key or user in common, and `current` was written later. */
 function isLaterState(backup: Db, current: Db): boolean {
   const common = (table: string, text: string) => {
     if (![backup, current].every((db) => tablesOf(db).has(table))) return false
@@ -156,7 +158,7 @@ function isLaterState(backup: Db, current: Db): boolean {
   if (!isRelated) return false
   const value = (db: Db, table: string, text: string) =>
     tablesOf(db).has(table) ? Number(db.prepare(text).pluck().get() ?? 0) : 0
-  // Both values only increase in a database.
+  // Within a database, both values only ever increase.
   const [before, after] = [backup, current].map((db) => ({
     version: value(db, "registry", sql.version),
     newestId: value(db, "event_rows", sql.newestId),
@@ -183,7 +185,7 @@ function keyChange(before: KeyRow, after: KeyRow): RevokedAccess["keys"][number]
   return fields.some((field) => before[field] !== after[field]) ? "changed" : undefined
 }
 
-/** Share links that are gone or have a new token: ending a link deletes its row. */
+/** Returns the share links that are gone or have a new token. Ending a link deletes its row. */
 function changedShares(backup: Db, current: Db): RevokedAccess["links"] {
   const now = byId<ShareRow>(current, sql.shares)
   return (backup.prepare(sql.shares).all() as ShareRow[]).flatMap((before): RevokedAccess["links"] => {
@@ -240,8 +242,8 @@ const keyFields = [
   "revoked_at",
 ] as const
 
-/** Returns the fields of a row that a statement binds: it rejects all others. */
+/** Returns only those fields of a row that a statement binds, because it rejects all others. */
 function pick<Row, Field extends keyof Row>(row: Row, fields: readonly Field[]): Pick<Row, Field> {
-  // Object.fromEntries loses the types of the keys.
+  // Object.fromEntries does not preserve the types of the keys.
   return Object.fromEntries(fields.map((field) => [field, row[field]])) as Pick<Row, Field>
 }

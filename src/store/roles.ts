@@ -14,8 +14,8 @@ interface Access {
 }
 
 /**
- * The permissions of a logged-in user: those of the role, for the websites that the user is limited to. Without the
- * section `people`, a viewer cannot read individual events or people.
+ * Returns the permissions of a logged-in user: the scopes of the role, for the websites that the user is limited to.
+ * Without the section `people`, a viewer cannot read individual events or people.
  */
 export function grantOf({ role, websites, sections }: Access): Grant {
   const isWithoutPeople = sections !== null && !sections.includes("people")

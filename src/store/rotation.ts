@@ -4,14 +4,14 @@ export type Overlap = (typeof overlaps)[number]
 
 const hourMs = 3_600_000
 
-/** ms */
+/** In ms. */
 const durations: Record<Exclude<Overlap, "none">, number> = {
   "1h": hourMs,
   "1d": 24 * hourMs,
   "7d": 7 * 24 * hourMs,
 }
 
-/** The end of an overlap that starts at `now` (Unix ms); null without one. */
+/** Returns the end of an overlap that starts at `now` (Unix ms), or null if there is no overlap. */
 export function overlapEnd(overlap: Overlap, now: number): number | null {
   return overlap === "none" ? null : now + durations[overlap]
 }

@@ -5,51 +5,51 @@ import { type Overlap, overlapEnd } from "./rotation.ts"
 import { hashToken, newToken } from "./tokens.ts"
 import type { WebsitePlace } from "./websites.ts"
 
-/** A share link: read-only access to one website, or to one board, for anyone with the link. */
+/** A share link, which gives anyone who has the link read-only access to one website or one board. */
 export interface Share {
   id: string
-  /** The website that the link shows; null: all websites, which only a board can show. */
+  /** The website that the link shows. Null: all websites, which only a board can show. */
   place: WebsitePlace
   websiteId: string | null
   name: string
-  /** The page that the link opens: the part of the address after the website, with its query. */
+  /** The page that the link opens: the part of the address after the website, including the query. */
   path: string
-  /** The only page that the link opens, such as `web`, and `boards` for a board; null: all reports of the website. */
+  /** The only page that the link opens, such as `web`, or `boards` for a board. Null: all reports of the website. */
   page: string | null
-  /** The only board that the link opens, and its name; null: no board. */
+  /** ID and name of the only board that the link opens. Null: not limited to a board. */
   boardId: string | null
   boardName: string | null
-  /** False for a link to a board whose creator can no longer share it. */
+  /** False if the link shows a board that its creator can no longer share. */
   isActive: boolean
   /** Origins whose pages can embed the link, as sources of `frame-ancestors`. */
   embedHosts: string[]
-  /** Unix ms, like every `…At`. */
+  /** In Unix ms, like every `…At`. */
   createdAt: number
-  /** null: never. */
+  /** Null: never. */
   expiresAt: number | null
   lastUsedAt: number | null
-  /** Time until which the token before the last rotation also works; null: none. */
+  /** When the token before the last rotation stops working. Null if there is none. */
   previousExpiresAt: number | null
 }
 
 export type ShareSettings = Pick<Share, "name" | "path" | "page" | "embedHosts" | "expiresAt">
 
 export interface NewShare extends ShareSettings {
-  /** The board that the link is limited to, and the id of the user or key who shares it. */
+  /** The board that the link is limited to, and the ID of the user or key that shares it. */
   board?: { id: string; createdBy: string } | undefined
 }
 
-/** Share links per website: one response lists them all. */
+/** Maximum number of share links per website. One response lists them all. */
 export const maxShares = 1_000
-/** Minimum ms between two updates of `lastUsedAt`. */
+/** Minimum time between updates of `lastUsedAt`, in ms. */
 const useInterval = 60_000
 
-/** `website_rid` of a link to a board of all websites: the column cannot be null. */
+/** `website_rid` of a link to a board of all websites, because the column cannot be null. */
 const allWebsites = 0
 
 /**
- * True unless the creator of a link to a board can no longer share the board. The board can change after it was shared,
- * so the link must not outlive that permission: see `requireSharable` in src/saved.
+ * SQL condition that is false if the link shows a board that its creator can no longer share. The board can change
+ * after it was shared, so the link must not outlive that permission (see `requireSharable` in src/saved).
  */
 const isActive = `(
   s.board_id is null
@@ -106,7 +106,7 @@ function fromRow(row: ShareRow): Share {
   return { ...row, embedHosts: JSON.parse(row.embedHosts), isActive: row.isActive === 1 }
 }
 
-/** Lists all links in order of creation, expired ones included. */
+/** Lists all links in order of creation, including expired ones. */
 export function listShares(db: Db): Share[] {
   return (db.prepare(sql.list).all() as ShareRow[]).map(fromRow)
 }
@@ -118,7 +118,10 @@ export function findShare(db: Db, id: string): Share {
   return fromRow(row)
 }
 
-/** Finds a valid link. Undefined if it has expired at `now` (Unix ms), was deleted, never existed, or is not active. */
+/**
+ * Finds a valid link. Returns undefined if it has expired at `now` (Unix ms), was deleted, never existed, or is not
+ * active.
+ */
 export function shareWithToken(db: Db, token: string, now: number): Share | undefined {
   const row = db.prepare(sql.withHash).get({ hash: hashToken(token), now }) as ShareRow | undefined
   return row && fromRow(row)
@@ -163,8 +166,8 @@ export function updateShare(db: Db, id: string, changes: Partial<Pick<Share, "na
 }
 
 /**
- * Replaces the token of a link. The current token works until the end of the overlap, and an earlier token stops
- * working immediately. Throws `share_unknown`, and `conflict` for an expired link.
+ * Replaces the token of a link. The current token works until the end of the overlap, and any earlier token stops
+ * working immediately. Throws `share_unknown`, or `conflict` for an expired link.
  */
 export function rotateShare(
   db: Db,
@@ -182,13 +185,13 @@ export function rotateShare(
   return { share: findShare(db, id), token }
 }
 
-/** Ends the overlap of a rotation: the previous token stops working immediately. Throws `share_unknown`. */
+/** Ends the overlap of a rotation, so that the previous token stops working immediately. Throws `share_unknown`. */
 export function endShareOverlap(db: Db, id: string): Share {
   db.prepare(sql.endOverlap).run({ id })
   return findShare(db, id)
 }
 
-/** True if `lastUsedAt` is recent enough that no update is needed. */
+/** Returns true if `lastUsedAt` is so recent that it does not need an update. */
 export function isUseRecorded({ lastUsedAt }: Share, now: number): boolean {
   return lastUsedAt !== null && now - lastUsedAt < useInterval
 }

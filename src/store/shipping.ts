@@ -2,30 +2,30 @@ import type { Random } from "../environment.ts"
 import type { Db } from "./db/driver.ts"
 import { applyRemoval, type RemovalChange } from "./removed-days.ts"
 
-/** Which events of this file have been shipped to a ClickHouse cluster. */
+/** How far the events of this file have been shipped to a ClickHouse cluster. */
 export interface Shipping {
   /** The name that identifies this file in the cluster. */
   writer: string
   /** No event with a higher id has ever been sent. */
   sendingId: number
-  /** The watermark: the cluster acknowledged all events up to this id. */
+  /** The watermark. The cluster has acknowledged all events up to this id. */
   shippedId: number
-  /** Time of the last acknowledgment, Unix ms. */
+  /** Time of the last acknowledgment in Unix ms. */
   shippedAt: number | null
-  /** The cluster might differ from the file below the watermark. */
+  /** True if the cluster might differ from the file below the watermark. */
   mustCompare: boolean
-  /** A repair has started, and a comparison has not found both sides equal since. */
+  /** True if a repair has started and no comparison has found both sides equal since. */
   isRepairing: boolean
 }
 
-/** A change of the shipping state. `at`: Unix ms. */
+/** A change to the shipping state. `at` is in Unix ms. */
 export type ShippingChange = WatermarkChange | RemovalChange
 
 type WatermarkChange =
   | { type: "start"; writer: string }
   /** Events up to `id` are about to be sent. */
   | { type: "send"; id: number }
-  /** The cluster acknowledged the events up to `id`. */
+  /** The cluster has acknowledged the events up to `id`. */
   | { type: "acknowledge"; id: number; at: number }
   /** The cluster has lost the events that were shipped after `id`. */
   | { type: "rewind"; id: number }
@@ -36,16 +36,16 @@ type WatermarkChange =
   /** The cluster has deleted these events. */
   | { type: "deleted"; ids: readonly number[]; at: number }
   /**
-   * The file was filled from the cluster, which has the events up to `id`. The two must still be compared. Has no
-   * effect on a file that has shipped under another name.
+   * The file was filled from the cluster, which has the events up to `id`. The two still have to be compared. The
+   * change has no effect on a file that has shipped under another name.
    */
   | { type: "adopt"; writer: string; id: number; at: number }
 
 /** How far the cluster is behind the file. */
 export interface ShippingLag {
-  /** Approximate number of unshipped events: the number of their ids. */
+  /** Approximate number of unshipped events, which is the number of their ids. */
   events: number
-  /** Time of receipt of the oldest unshipped event, Unix ms; null: all events have been shipped. */
+  /** Receipt time of the oldest unshipped event in Unix ms. Null if all events have been shipped. */
   oldest: number | null
   /** Number of deletions to ship, counted up to `maxCountedDeletions`. */
   deletions: number
@@ -53,7 +53,7 @@ export interface ShippingLag {
 
 /** Counting this many deletions takes 1 ms. */
 export const maxCountedDeletions = 100_000
-/** Random bytes of the name of a writer. */
+/** Number of random bytes in the name of a writer. */
 const writerBytes = 16
 
 /** Values of the column must_compare. */
@@ -76,7 +76,7 @@ const sql = {
   reserve: `
     insert into event_rows (id, website_rid, type_id, ts, delay, via_key, crawler)
     select :id, -1, 0, 0, 0, 0, 0 where :id > (select coalesce(max(id), 0) from event_rows)`,
-  // Removed events are not in the file, and their ids are not known.
+  // Removed events are not in the file, and their ids are unknown.
   isGap: `
     select not exists (select 1 from removed_days)
       and not exists (select 1 from event_rows where id > :from and id < :to and website_rid >= 0)`,
@@ -99,7 +99,7 @@ const changes: { [Type in WatermarkChange["type"]]: string } = {
     where writer = :writer or sending_id = 0`,
 }
 
-/** Undefined if events have never been shipped. */
+/** Returns undefined if events have never been shipped. */
 export function readShipping(db: Db): Shipping | undefined {
   const row = db.prepare(sql.read).get() as
     | (Omit<Shipping, "mustCompare" | "isRepairing"> & { comparison: number })
@@ -129,14 +129,14 @@ function isWatermarkChange(change: ShippingChange): change is WatermarkChange {
 }
 
 /**
- * Records that a restored file might differ from the cluster: deletions after the backup might have been shipped. Does
- * nothing if the file has never shipped, or is of a version without shipping.
+ * Records that a restored file might differ from the cluster, because deletions made after the backup might have been
+ * shipped. Does nothing if the file has never shipped events, or is from a version without shipping.
  */
 export function compareAfterRestore(db: Db): void {
   if (db.prepare(sql.hasTable).pluck().get() === 1) db.exec(sql.compareLater)
 }
 
-/** The highest id that an event has or had. */
+/** Returns the highest id that any event has ever had. */
 export function lastEventId(db: Db): number {
   return db.prepare(sql.last).pluck().get() as number
 }
@@ -145,31 +145,31 @@ export function shippingLag(db: Db, shippedId: number): ShippingLag {
   const value = (text: string, parameters: object) =>
     db.prepare(text).pluck().get(parameters) as number | undefined
   const oldest = value(sql.oldest, { shippedId }) ?? null
-  // An empty row keeps the highest id after its event was deleted.
+  // After the event with the highest id was deleted, an empty row still has that id.
   const events = oldest === null ? 0 : lastEventId(db) - shippedId
   return { events, oldest, deletions: value(sql.deletions, {}) ?? 0 }
 }
 
-/** Ids of deleted events that the cluster might still have, in ascending order. */
+/** Returns the ids of deleted events that the cluster might still have, in ascending order. */
 export function deletedIds(db: Db, shippedId: number, limit: number): number[] {
   return db.prepare(sql.deletedIds).pluck().all({ shippedId, limit }) as number[]
 }
 
-/** Returns a function that is true for events that were deleted here but not yet in the cluster. */
+/** Returns a function that returns true for events that have been deleted here but not yet in the cluster. */
 export function pendingDeletion(db: Db): (id: number) => boolean {
   const isDeleted = db.prepare(sql.isDeleted).pluck()
   return (id) => isDeleted.get({ id }) === 1
 }
 
-/** A range of ids, `first` and `last` included. */
+/** A range of ids. Includes both `first` and `last`. */
 export interface IdRange {
   first: number
   last: number
 }
 
 /**
- * Merges ascending ids into ranges that contain no events, neither in the file nor removed from it. Ids up to the
- * watermark are never assigned again.
+ * Merges ascending ids into ranges that contain no events, whether in the file or removed from it. Ids up to the
+ * watermark are never reused.
  */
 export function rangesWithoutEvents(db: Db, ids: readonly number[]): IdRange[] {
   const isGap = db.prepare(sql.isGap).pluck()
@@ -183,7 +183,7 @@ export function rangesWithoutEvents(db: Db, ids: readonly number[]): IdRange[] {
   return ranges
 }
 
-/** A random name that no other file has. */
+/** Returns a random name that no other file has. */
 export function newWriter(random: Random): string {
   return Buffer.from(random(new Uint8Array(writerBytes))).toString("hex")
 }

@@ -25,40 +25,52 @@ import { deleteUnusedTypes, hasUncheckedTypes } from "./unused-event-types.ts"
 export interface StoreOptions extends BatcherOptions {
   path: string
   durability: Durability
-  /** Bytes of free disk space below which events are rejected; queries and deletion still work. 0: no limit. */
+  /**
+   * Below this amount of free disk space (in bytes), events are rejected, but queries and deletion still work. 0: no
+   * limit.
+   */
   minFree: number
-  /** Default retention of events, in ms; undefined or 0: forever. */
+  /** Default retention of events in ms. Undefined or 0: forever. */
   retain?: number | undefined
 }
 
 export interface StoreCallbacks {
-  /** Receives SQLite and disk failures. */
+  /** Called with SQLite and disk failures. */
   onFault: (error: unknown) => void
-  /** Receives warnings for the operator, for example when events are rejected or the clock was set. */
+  /** Called with warnings for the operator, for example if events are rejected or the clock was set. */
   onWarning: (message: string) => void
-  /** Called after each commit; `seconds` is its duration, sync included. */
+  /** Called after each commit. `seconds` is its duration, including the sync. */
   onCommit?: (commit: CommitResult, seconds: number) => void
 }
 
-/** ms that startup waits while another process holds a lock. */
+/** How long startup waits while another process holds a lock, in ms. */
 const startTimeout = 5_000
-/** ms between two checks for websites and keys that the command line changed. The guaranteed maximum is one second. */
+/**
+ * Time between checks for websites and keys that the command line has changed, in ms. The documented maximum is one
+ * second.
+ */
 const registryPoll = 250
-/** ms between two checks of free disk space. At 100 MB/s, filling the 256 MB of --min-free takes longer. */
+/** Time between checks of free disk space, in ms. Even at 100 MB/s, filling the 256 MB of --min-free takes longer. */
 const freeSpacePoll = 1_000
-/** ms between two rounds of maintenance. */
+/** Time between maintenance runs, in ms. */
 const maintenanceInterval = 10_000
 /**
- * Minimum ms between two checks for unused types, and the share of time they can take: one check can read every row.
+ * Minimum time between checks for unused types, in ms, and the share of time that they can take. A single check might
+ * have to read every row.
  */
 const typeCheckInterval = 600_000
 const typeCheckShare = 1 / 100
 const sql = {
-  /** Writes a page: SQLite skips commits that change nothing. As a side effect, servers reload websites and keys. */
+  /**
+   * Writes a page, because SQLite skips commits that change nothing. As a side effect, servers reload websites and
+   * keys.
+   */
   touch: "update registry set version = version + 1",
 }
 
-/** The database of a running server: one connection, one writer, and the in-memory registry that requests consult. */
+/**
+ * The database of a running server, with one connection, one writer, and the in-memory registry that requests consult.
+ */
 export class Store {
   readonly db: Db
   readonly registry: Registry
@@ -69,17 +81,17 @@ export class Store {
   readonly #lock: ServerLock
   readonly #diskGuard: DiskGuard
   readonly #trustedClock: TrustedClock
-  /** The last clock jump that was reported. */
+  /** The last clock jump that has been reported. */
   #reportedJump: TrustedClock["untrustedJump"]
   readonly #timers: Timer[] = []
   #closing = false
-  /** The -wal still holds the bytes of a deleted salt. */
+  /** True if the -wal still contains the bytes of a deleted salt. */
   #saltsInWal = false
   #sweeping = false
   #checkingTypes = false
-  /** Earliest time of the next type check, ms of `elapsed`. */
+  /** Earliest time of the next type check, in ms of `elapsed`. */
   #nextTypeCheck = 0
-  /** A commit failed, and `ready` has not written successfully since. */
+  /** True if a commit has failed and `ready` has not written successfully since. */
   #failed = false
   readonly #onFault: (error: unknown) => void
 
@@ -88,15 +100,15 @@ export class Store {
     private readonly environment: Environment,
     private readonly callbacks: StoreCallbacks,
   ) {
-    // If startup is killed while it creates the database, it leaves an empty file and the lock file.
+    // A startup that is killed while it creates the database leaves behind an empty file and the lock file.
     const isInterruptedStart = ServerLock.hasLockFile(options.path) && !existsSync(`${options.path}-wal`)
     this.#lock = new ServerLock(options.path, environment.pid)
     try {
       removeRestoreLink(options.path)
       rejectAliases(options.path, true)
       rejectDamaged(options.path, isInterruptedStart)
-      // Nothing else runs yet, so SQLite can block here. Later, the batcher waits for locks without blocking the event
-      // loop.
+      // Nothing else is running yet, so SQLite can block here. Later, the batcher waits for locks without blocking the
+      // event loop.
       this.db = openDatabase({ ...options, busyTimeout: startTimeout, now: environment.now() })
       this.db.pragma("busy_timeout = 0")
       this.#lock.lockDatabaseFile()
@@ -136,17 +148,17 @@ export class Store {
   /** Makes a commit to test whether events can be stored. Rejects with the RequestError that a request would get. */
   async ready(): Promise<void> {
     if (!this.#failed) return this.batcher.submit({ rows: [], size: 1 })
-    // An empty commit writes nothing, so it succeeds even on a failed disk.
+    // An empty commit writes nothing, so it would succeed even on a failed disk.
     await this.batcher.submit({ rows: [], size: 1, apply: () => this.db.exec(sql.touch) })
     this.#failed = false
   }
 
-  /** Why events are currently rejected; undefined if they are accepted. */
+  /** Returns why events are currently rejected, or undefined if they are accepted. */
   unavailableReason(): RejectionReason | undefined {
     return this.#diskGuard.unavailableReason()
   }
 
-  /** Starts background work: reloading the registry, watching the disk, maintenance. */
+  /** Starts background work: reloading the registry, monitoring the disk, and maintenance. */
   start(): void {
     this.#timers.push(
       setInterval(() => this.#reportFault(() => this.registry.refresh()), registryPoll),
@@ -156,7 +168,10 @@ export class Store {
     void this.#sweep()
   }
 
-  /** Commits queued writes and closes the database. True if it is a single file afterwards, without a -wal. */
+  /**
+   * Commits queued writes and closes the database. Resolves to true if the database is then a single file without a
+   * -wal.
+   */
   async close(): Promise<boolean> {
     this.#closing = true
     for (const timer of this.#timers) clearInterval(timer)
@@ -167,7 +182,7 @@ export class Store {
     return isSingleFile
   }
 
-  /** Records a failed commit in `#failed`. Lock contention is not a failure. */
+  /** Records a failed commit in `#failed`. Lock contention does not count as a failure. */
   #trackFailure<Result>(commit: () => Result): Result {
     try {
       return commit()
@@ -202,8 +217,8 @@ export class Store {
   }
 
   /**
-   * Deletes expired events and deleted websites, then frees their pages, in small steps between commits. The next start
-   * resumes.
+   * Deletes expired events and deleted websites, then frees their pages, in small steps between commits. If
+   * interrupted, continues after the next start.
    */
   async #sweep(): Promise<void> {
     if (this.#sweeping) return
@@ -215,7 +230,7 @@ export class Store {
       shrunk = step === "pages"
       await new Promise((resolve) => setTimeout(resolve, sweepPause))
     }
-    // The file itself shrinks only at a checkpoint.
+    // The file itself only shrinks at a checkpoint.
     if (shrunk && !this.#closing) truncateWal(this.db)
     this.#sweeping = false
     if (!this.#closing) void this.#reportFault(() => this.#checkTypes())
@@ -235,7 +250,7 @@ export class Store {
           return !this.#closing
         },
       })
-      // The -wal holds the deleted names until a checkpoint.
+      // The -wal contains the deleted names until the next checkpoint.
       if (deleted > 0 && !this.#closing) truncateWal(this.db)
     } finally {
       const now = elapsed()
@@ -249,7 +264,7 @@ export class Store {
     const now = this.environment.now()
     const trusted = this.#trustedClock.observe(now, this.environment.elapsed())
     if (sweepDeleted(this.db, now)) {
-      // The deletion of a website includes its event names: check types as soon as the sweep is done.
+      // Deleting a website includes its event names, so check types as soon as the sweep is done.
       this.#nextTypeCheck = 0
       return "events"
     }
@@ -265,11 +280,11 @@ export class Store {
     this.#reportedJump = untrustedJump
     const [from, to] = [untrustedJump.expected, untrustedJump.now].map((ms) => new Date(ms).toISOString())
     this.callbacks.onWarning(
-      `the clock jumped from ${from} to ${to}: it was set, or the server was suspended. Events that have expired only by the new time are deleted after the clock has run for a day. If the time is wrong, correct it`,
+      `the clock jumped from ${from} to ${to}: it was set, or the server was suspended. Events that have expired only because of the new time will be deleted after the clock has run for a day. If the time is wrong, correct it`,
     )
   }
 
-  /** Reports an error to `onFault` instead of throwing it. The next round of maintenance tries again. */
+  /** Reports errors to `onFault` instead of throwing them. The next maintenance run tries again. */
   async #reportFault<Result>(work: () => Result | Promise<Result>): Promise<Result | undefined> {
     try {
       return await work()

@@ -9,15 +9,15 @@ import { packId, unpackId } from "./packed-ids.ts"
  * - Paths and properties of the page script's events, from their second occurrence: a text that occurs once takes less space in the row.
  */
 
-/** The columns of event_rows that hold a text, or the id of one. */
+/** The columns of event_rows that hold either a text or the id of a text. */
 export const textColumns = ["anonymous_id", "session_id", "path", "properties"] as const
 
-/** A column of `textColumns` as stored: a text, or the id of one. */
+/** The stored value of a column of `textColumns`: a text, or the id of a text. */
 export type StoredText = string | number | null
 
 /**
- * Minimum characters of a text that is interned. A shorter text takes little more space than an id, and an interned
- * text takes space in the table and in its index.
+ * Minimum length of texts to intern, in characters. A shorter text takes little more space than an id, and an interned
+ * text also takes space in the table and in its index.
  */
 const minLength = { path: 6, properties: 16 } as const
 const maxLength = 1_024
@@ -26,7 +26,7 @@ const sql = {
   find: "select id from texts where value = ? and typeof(value) = 'text'",
   insert: (rows: number) => `insert into texts (id, value) values ${Array(rows).fill("(?, ?)").join(", ")}`,
   next: "select max(next_text_id, (select coalesce(max(id), 0) + 1 from texts)) from type_state",
-  /** Marks the text as used if a check is running: see unused-event-types.ts. */
+  /** Marks the text as used if a check is running (see unused-event-types.ts). */
   change: "update text_checks set changes = changes + 1 where id = ?",
   check: `
     insert into text_checks (id, changes) values (?, 1)
@@ -39,13 +39,13 @@ const sql = {
     where id > :after and id <= :last and value in (select unhex(value) from json_each(:packed))`,
 }
 
-/** Texts searched per step: about 4 ms. */
+/** Texts searched per step. A step takes about 4 ms. */
 const textsPerStep = 20_000
 
-/** Rows per statement. In a statement of 16, each row takes a quarter of the time of a single insert. */
+/** Rows per statement. In a statement with 16 rows, each row takes a quarter of the time of a single insert. */
 const statementSizes = [16, 4, 1] as const
 
-/** SQL for the text of a column of `textColumns`. */
+/** Returns SQL for the text of a column of `textColumns`. */
 export function textOf(column: string): string {
   return `iif(typeof(${column}) = 'integer', (select text from text_values where id = ${column}), ${column})`
 }
@@ -53,17 +53,17 @@ export function textOf(column: string): string {
 type IdColumn = "anonymous_id" | "session_id"
 
 /**
- * The stored value of a column of `textColumns`. A bigint, because the driver binds a number as a real, which a column
- * of type any does not convert.
+ * The value to store in a column of `textColumns`. Ids are bigints, because the driver binds numbers as reals, and a
+ * column of type any does not convert them.
  */
 type NewText = string | bigint | null
 
 const noIds = { anonymous_id: { text: "", stored: null }, session_id: { text: "", stored: null } } as const
 
 /**
- * Returns the forms in which `event_rows` can hold anonymous ids: the ids themselves, and the ids of their texts.
- * Searches all texts with ids above `afterId`, 0.2 s per million, and yields between steps. Works in databases of all
- * versions.
+ * Returns the forms in which `event_rows` can store anonymous ids: the ids themselves, and the ids of their texts.
+ * Searches all texts with ids above `afterId`, which takes 0.2 s per million texts, and yields between steps. Works for
+ * databases of all versions.
  */
 export function* storedFormsOf(
   db: Db,
@@ -102,18 +102,18 @@ export function lastTextId(db: Db): number {
   return db.prepare(sql.last).pluck().get() as number
 }
 
-/** Maximum bytes in the newer generation of a cache: 20,000 sessions or visitors. */
+/** Maximum size of the newer generation of a cache, in bytes. It holds 20,000 sessions or visitors. */
 const generationBytes = 4_194_304
-/** Bytes of an entry in addition to the two for each character. */
+/** Bytes of an entry besides the two bytes per character. */
 const entryBytes = 100
 
-/** Caches recently used entries in two generations: the older one is dropped when the newer one is full. */
+/** Caches recently used entries in two generations. When the newer generation is full, the older one is dropped. */
 class GenerationCache<Key, Value extends {}> {
   #newer = new Map<Key, Value>()
   #older = new Map<Key, Value>()
   #bytes = 0
 
-  /** `charactersOf`: returns the length of the text in an entry. */
+  /** `charactersOf` returns the length of the text in an entry. */
   constructor(private readonly charactersOf: (key: Key, value: Value) => number) {}
 
   get(key: Key): Value | undefined {
@@ -148,17 +148,18 @@ export class TextInterner {
   readonly #inserts: { values: number; statement: Statement }[]
   readonly #change: Statement
   readonly #check: Statement
-  /** Text → its id; 0n: the text occurred once and has no id. */
+  /** Maps texts → ids. 0n means that the text has occurred once and has no id. */
   readonly #ids = new GenerationCache<string, bigint>((text) => text.length)
   /** A separate cache for anonymous ids, because visitors come back and sessions do not. */
   readonly #visitors = new GenerationCache<string, bigint>((text) => text.length)
-  /** The last id in each column: the events of a request usually have the same ids. */
+  /** The last id in each column. The events of a request usually have the same ids. */
   #lastIds: Record<IdColumn, { text: string; stored: NewText }> = { ...noIds }
   /**
-   * The id of the next text. Undefined until a text is created in this transaction: other connections create texts too.
+   * The id of the next text. Undefined until a text is created in this transaction, because other connections create
+   * texts too.
    */
   #nextId: number | undefined
-  /** Texts created since the last `flush`: ids and values alternate. */
+  /** Texts created since the last `flush`, as alternating ids and values. */
   #created: unknown[] = []
 
   constructor(db: Db) {
@@ -172,14 +173,14 @@ export class TextInterner {
     this.#check = db.prepare(sql.check)
   }
 
-  /** The stored form of an anonymous or session id. */
+  /** Returns the value to store for an anonymous or session id. */
   storedId(text: string | null, column: IdColumn): NewText {
-    // Most other ids are shorter, and this is the hottest path.
+    // Most other ids are shorter, and this is the hottest code path.
     if (text === null || text.length < 36) return text
     const last = this.#lastIds[column]
     if (last.text === text) return last.stored
-    // 0n marks a path or properties that occurred once and have no id. An anonymous or session id can have the same
-    // text.
+    // 0n marks a path or properties that have occurred once and have no id. An anonymous or session id can have the
+    // same text.
     const cache = column === "anonymous_id" ? this.#visitors : this.#ids
     const stored = cache.get(text) || this.#packed(text, cache)
     this.#lastIds[column] = { text, stored }
@@ -191,7 +192,7 @@ export class TextInterner {
     return packed ? this.#create(text, packed, cache) : text
   }
 
-  /** The stored form of a path or of properties. */
+  /** Returns the value to store for a path or for properties. */
   storedText(text: string | null, column: keyof typeof minLength): NewText {
     if (text === null || text.length < minLength[column] || text.length > maxLength) return text
     const cached = this.#ids.get(text)
@@ -200,7 +201,7 @@ export class TextInterner {
       this.#ids.set(text, 0n)
       return text
     }
-    // Texts that are not inserted yet are in the cache, which does not evict the newest entries.
+    // Texts that have not been inserted yet are in the cache, which does not evict its newest entries.
     const existing = this.#find.get(text) as bigint | undefined
     if (existing === undefined) return this.#create(text, text, this.#ids)
     this.#change.run(existing)
@@ -216,14 +217,14 @@ export class TextInterner {
     return id
   }
 
-  /** Call it at the start of each transaction. */
+  /** Must be called at the start of each transaction. */
   begin(): void {
     this.#nextId = undefined
   }
 
   /**
-   * Inserts the texts that were created since the last call. Call it after inserting their rows. `rowsSkipped`: some
-   * rows were not inserted, so some texts can be without events.
+   * Inserts the texts that were created since the last call. Must be called after their rows have been inserted.
+   * `rowsSkipped` means that some rows were not inserted, so that some texts might have no events.
    */
   flush(rowsSkipped: boolean): void {
     if (this.#created.length === 0) return
@@ -236,7 +237,7 @@ export class TextInterner {
     this.#created = []
   }
 
-  /** Call it after a rollback, and after a check for unused texts has started. */
+  /** Must be called after a rollback, and after a check for unused texts has started. */
   clear(): void {
     this.#ids.clear()
     this.#visitors.clear()
@@ -255,7 +256,7 @@ export class TextReader {
     this.#read = db.prepare(sql.read).pluck()
   }
 
-  /** The text of a stored value. Undefined if it was deleted. */
+  /** Returns the text of a stored value, or undefined if the text was deleted. */
   text(stored: StoredText): string | null | undefined {
     if (typeof stored !== "number") return stored
     const cached = this.#texts.get(stored)

@@ -2,18 +2,18 @@ import { contextTables } from "./context-tables.ts"
 import type { Db } from "./db/driver.ts"
 import { textColumns } from "./texts.ts"
 
-/** Maximum types, contexts and texts per check, counted separately. Their ids are held in memory. */
+/** Maximum number of types, contexts and texts per check, each counted separately. Their ids are held in memory. */
 const candidatesPerCheck = 200_000
-/** Event rows per step: about 3 ms, and 7 if texts are checked. */
+/** Event rows per step. A step takes about 3 ms, or 7 ms if texts are checked. */
 const rowsPerStep = 5_000
-/** Types, contexts or texts deleted per transaction: about 5 ms. */
+/** Types, contexts or texts to delete per transaction. Takes about 5 ms. */
 const deletesPerStep = 250
-/** ms between two steps in a process without other work: leaves the disk to other processes. */
+/** Pause between steps in a process without other work, in ms. Leaves the disk to other processes. */
 export const typeCheckPause = 1
 
 /**
- * Tables whose rows are deleted when no event refers to them any more. `columns`: the columns of event_rows that refer
- * to the table. `id`: the key of the table of checks.
+ * Tables whose rows are deleted once no event references them. `columns` are the columns of event_rows that reference
+ * the table. `id` is the key of the table of checks.
  */
 const targets = [
   { table: "event_types", checks: "type_checks", id: "type_id", columns: ["type_id"] },
@@ -42,28 +42,28 @@ const sql = {
   done: ({ id, checks }: Target) => `delete from ${checks} where ${id} = :id and changes = :changes`,
 }
 
-/** How the caller runs the steps of a check. */
+/** Determines how the steps of a check run. */
 export interface CheckSchedule {
   /** Runs `work` in a transaction. */
   write: <Result>(work: () => Result) => Result | Promise<Result>
-  /** Called between two steps. Return false to stop; the next check continues. */
+  /** Called between steps. Return false to stop. The next check will then continue. */
   pause: () => Promise<boolean>
 }
 
-/** The types, the texts or the contexts of one kind that a check examines. */
+/** The types, texts, or contexts of one kind that a check examines. */
 interface Candidates {
   target: Target
-  /** The number of changes of each id when the check started. */
+  /** The number of changes of each id at the start of the check. */
   changes: ReadonlyMap<number, number>
   /** Ids for which no event has been found. */
   unused: Set<number>
 }
 
 /**
- * Deletes event types, contexts and texts without events and returns their number. There is no index on the type or
- * context of an event, because it would slow down every insert. Instead, this scans from the newest event until it has
- * found an event of each candidate. If a candidate has no event, it scans all rows, about 0.5 s per million. Safe while
- * any process inserts events: see `EventInserter`.
+ * Deletes event types, contexts and texts without events, and returns how many were deleted. There is no index on the
+ * type or context of an event, because it would slow down every insert. Instead, rows are scanned, starting with the
+ * newest event, until an event has been found for each candidate. If a candidate has no event, this scans all rows,
+ * which takes about 0.5 s per million. It is safe while any process inserts events (see `EventInserter`).
  */
 export async function deleteUnusedTypes(db: Db, { write, pause }: CheckSchedule): Promise<number> {
   const { candidates, last } = await write(() => beginCheck(db))
@@ -94,19 +94,19 @@ export async function deleteUnusedTypes(db: Db, { write, pause }: CheckSchedule)
   return deleted
 }
 
-/** True if a check has anything to do. */
+/** Returns true if a check has anything to do. */
 export function hasUncheckedTypes(db: Db): boolean {
   return targets.some((target) => db.prepare(sql.checks(target)).get({ limit: 1 }) !== undefined)
 }
 
-/** The number of checks that it takes to examine everything that can be unused now. */
+/** Returns the number of checks needed to examine everything that might be unused now. */
 export function checksNeeded(db: Db): number {
   const counts = targets.map((target) => db.prepare(sql.count(target)).pluck().get() as number)
   return Math.ceil(Math.max(...counts) / candidatesPerCheck)
 }
 
 /**
- * Starts a check. From here on, inserting an event with one of these types or contexts increments the change counter of
+ * Starts a check. From now on, inserting an event with one of these types or contexts increments the change counter of
  * the type or context.
  */
 function beginCheck(db: Db): { candidates: Candidates[]; last: number } {
@@ -122,7 +122,7 @@ function beginCheck(db: Db): { candidates: Candidates[]; last: number } {
   return { candidates, last: db.prepare(sql.last).pluck().get() as number }
 }
 
-/** Deletes unused types or contexts. Leaves those that changed during the check to the next check. */
+/** Deletes unused types or contexts. Those that changed during the check are left to the next check. */
 function finishCheck(
   db: Db,
   target: Target,

@@ -11,20 +11,20 @@ import {
 } from "./identities.ts"
 import { lastTextId, storedForms, storedFormsOf } from "./texts.ts"
 
-/** Texts of ids by kind. */
+/** Texts of ids, by kind. */
 export type IdTexts = Record<"visitors" | "profiles", Set<string>>
 
-/** How the caller runs the steps. */
+/** Determines how the steps run. */
 interface Schedule {
   /** Runs `work` in a transaction, between other writes. */
   write: (work: () => void) => unknown
   sleep: (ms: number) => Promise<void>
 }
 
-/** Row ids per step of the scan, and chunks per step of the search: about 5 ms each, which block the thread. */
+/** Row ids per step of the scan, and chunks per step of the search. Each step blocks the thread for about 5 ms. */
 const rowsPerStep = 10_000
 const chunksPerStep = 64
-/** ms between two steps. */
+/** Pause between steps, in ms. */
 const pause = 1
 
 const sql = {
@@ -53,8 +53,8 @@ interface ChunkPosition {
 }
 
 /**
- * Overwrites the hashes and texts of ids in `identities` unless an event of any website has them. Scans all events if
- * any of the ids exists: 0.2 s per million. Removes the ids that are in use from `ids`.
+ * Overwrites the hashes and texts of ids in `identities`, except for ids that an event of any website has. If any of
+ * the ids exists, scans all events, which takes 0.2 s per million. Removes the ids that are in use from `ids`.
  */
 export async function eraseUnusedIds(db: Db, ids: IdTexts, schedule: Schedule): Promise<void> {
   const positions = [
@@ -74,7 +74,7 @@ export async function eraseUnusedIds(db: Db, ids: IdTexts, schedule: Schedule): 
     await schedule.sleep(pause)
   }
   await schedule.write(() => {
-    // Includes rows that arrived since the last step.
+    // Includes rows that have arrived since the last step.
     const newer = runToEnd(storedFormsOf(db, ids.visitors, lastText))
     removeUsed(db, ids, new Map([...forms, ...newer]), scanned, lastRow.get() as number)
     const unused = positions.filter(({ kind, text }) => ids[kind].has(text))
@@ -83,7 +83,9 @@ export async function eraseUnusedIds(db: Db, ids: IdTexts, schedule: Schedule): 
   })
 }
 
-/** Removes the ids that rows with `after` < id <= `last` have. `forms`: the visitors as rows hold them. */
+/**
+ * Removes the ids used by rows with `after` < id <= `last`. `forms` contains the visitors as they are stored in rows.
+ */
 function removeUsed(
   db: Db,
   ids: IdTexts,
@@ -138,7 +140,7 @@ function keyOf(hashes: Uint32Array, index: number): string {
   return hashes.subarray(index * wordsPerHash, (index + 1) * wordsPerHash).join(" ")
 }
 
-/** Erases ids of a chunk, except those that a rebuild has moved since they were found. */
+/** Erases ids of a chunk, except for ids that a rebuild has moved since they were found. */
 function erase(db: Db, rowid: number, positions: readonly ChunkPosition[]): void {
   const chunk = db.prepare(sql.chunk).get({ rowid }) as IdChunk | undefined
   if (!chunk) return

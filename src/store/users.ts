@@ -6,14 +6,14 @@ import type { Role } from "./roles.ts"
 /** A person who can log in. */
 export interface User {
   id: string
-  /** Lower case. */
+  /** In lower case. */
   email: string
   role: Role
-  /** Website ids that the user is limited to; null: all, as for every owner. */
+  /** IDs of the websites that the user is limited to. Null: all websites, as for every owner. */
   websites: string[] | null
-  /** Sections of the dashboard that the user is limited to; null: all, as for every owner. */
+  /** Sections of the dashboard that the user is limited to. Null: all sections, as for every owner. */
   sections: Section[] | null
-  /** Unix ms, like every `…At`. */
+  /** In Unix ms, like every `…At`. */
   createdAt: number
   lastLoginAt: number | null
 }
@@ -70,7 +70,7 @@ export function hasUsers(db: Db): boolean {
   return db.prepare(sql.any).pluck().get() === 1
 }
 
-/** True if an owner with a password exists, other than the user `except`. */
+/** Returns true if there is an owner with a password, other than the user `except`. */
 export function hasOwner(db: Db, except: string | null = null): boolean {
   return db.prepare(sql.owner).pluck().get({ except }) === 1
 }
@@ -82,7 +82,7 @@ export function findUser(db: Db, id: string): User {
   return userFromRow(row)
 }
 
-/** `email`: lower case. */
+/** `email` must be in lower case. */
 export function userWithEmail(db: Db, email: string): User | undefined {
   const row = db.prepare(sql.findEmail).get({ email }) as UserRow | undefined
   return row && userFromRow(row)
@@ -91,18 +91,18 @@ export function userWithEmail(db: Db, email: string): User | undefined {
 /** Like `userWithEmail`, but throws `user_not_found`. */
 export function requireUserWithEmail(db: Db, email: string): User {
   const user = userWithEmail(db, email)
-  if (!user) throw new RequestError("user_not_found", { detail: `there is no user ${email}` })
+  if (!user) throw new RequestError("user_not_found", { detail: `no user has the email ${email}` })
   return user
 }
 
-/** The password hash; null if the user has not chosen a password yet. */
+/** Returns the password hash, or null if the user has not chosen a password yet. */
 export function passwordOf(db: Db, id: string): string | null {
   return (db.prepare(sql.password).pluck().get({ id }) as string | null | undefined) ?? null
 }
 
 /**
- * Creates a user. `password`: the hash; null if the user still has to choose one. Throws `conflict` if the email is in
- * use.
+ * Creates a user. `password` is the hash, or null if the user still has to choose a password. Throws `conflict` if the
+ * email is in use.
  */
 export function createUser(
   db: Db,
@@ -140,7 +140,7 @@ export function deleteUser(db: Db, id: string): void {
   db.prepare(sql.delete).run({ id })
 }
 
-/** `password`: the hash. */
+/** `password` is the hash. */
 export function setPassword(db: Db, id: string, password: string): void {
   db.prepare(sql.setPassword).run({ id, password })
 }

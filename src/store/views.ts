@@ -2,24 +2,24 @@ import { RequestError } from "../errors.ts"
 import type { Db } from "./db/driver.ts"
 import type { WebsitePlace } from "./websites.ts"
 
-/** Kinds of saved views. `view`: any page with its range and filters. */
+/** Kinds of saved views. `view` is any page with its range and filters. */
 export const viewKinds = ["view", "funnel", "retention", "paths", "goal"] as const
 
 /** A saved page of the dashboard. */
 export interface View {
   id: string
   place: WebsitePlace
-  /** Id of the website; null for events without a website, and for all websites. */
+  /** ID of the website. Null for events without a website, and for all websites. */
   websiteId: string | null
   kind: (typeof viewKinds)[number]
   name: string
-  /** The part of the address after the website: `funnels?step=…`. */
+  /** The part of the address after the website, such as `funnels?step=…`. */
   path: string
-  /** Unix ms */
+  /** In Unix ms. */
   createdAt: number
 }
 
-/** Maximum number of views per website: one response lists them all, a few MB at 4,096 characters each. */
+/** Maximum number of views per website. One response lists them all, which is a few MB with 4,096 characters each. */
 export const maxViews = 1_000
 
 const columns = `
@@ -40,7 +40,7 @@ const sql = {
   remove: "delete from views where id = :id",
 }
 
-/** Lists views, sorted by name. `kind`: only views of this kind. */
+/** Lists views sorted by name. With `kind`, only lists views of this kind. */
 export function listViews(db: Db, place: WebsitePlace, kind?: View["kind"]): View[] {
   return db.prepare(sql.list).all({ place, kind: kind ?? null }) as View[]
 }

@@ -4,25 +4,25 @@ import type { Db } from "./db/driver.ts"
 export const anonymizeSettings = ["off", "daily"] as const
 
 export interface Website {
-  /** Row id, the key in event rows; above 0. */
+  /** The row id used in event rows. Always greater than 0. */
   rid: number
   id: string
   /** Host in lower case and ASCII, without `www.` and port. */
   domain: string
   name: string
   /**
-   * Allowed senders besides the domain and its subdomains: hosts, and origins with a scheme other than http(s), such as
-   * those of apps.
+   * Allowed senders besides the domain and its subdomains. An entry is a host, or an origin with a scheme other than
+   * http(s), such as the origin of an app.
    */
   allowedOrigins: string[]
   anonymize: (typeof anonymizeSettings)[number]
-  /** Retention of events in ms; 0: forever; null: the server's --retain. */
+  /** Retention of events in ms. 0: forever. Null: the server's --retain. */
   retain: number | null
-  /** True if pages can identify visitors, as claims. */
+  /** True if pages can identify visitors. What they send is stored as a claim. */
   pageIdentify: boolean
-  /** Names of events that should decrease. Changes of all other events are neutral. */
+  /** Names of events whose numbers should decrease. Changes in all other events are neutral. */
   lowerIsBetter: string[]
-  /** Unix ms, like every `…At`. */
+  /** In Unix ms, like every `…At`. */
   createdAt: number
   pausedAt: number | null
 }
@@ -42,14 +42,14 @@ export function isUuid(id: string): boolean {
   return uuid.test(id)
 }
 
-/** The canonical form of a website id: UUIDs are case-insensitive, other ids are not. */
+/** Returns the canonical form of a website id. UUIDs are case-insensitive, other ids are not. */
 export function canonicalWebsiteId(id: string): string {
   return isUuid(id) ? id.toLowerCase() : id
 }
 
 /**
- * `https://www.Example.com:8080/x` → `example.com`; undefined if there is no host. `www.com` keeps its `www.`: without
- * it, the result would be all of .com.
+ * Converts `https://www.Example.com:8080/x` → `example.com`. Returns undefined if there is no host. `www.com` keeps its
+ * `www.`, because the result would otherwise be all of .com.
  */
 export function hostOf(address: string): string | undefined {
   const url = URL.parse(address.includes("://") ? address : `http://${address}`)
@@ -57,22 +57,29 @@ export function hostOf(address: string): string | undefined {
   return url.hostname.replace(/\.$/, "").replace(/^www\.(?=.*\.)/, "") || undefined
 }
 
-/** `scheme://host`, as sent by apps and extensions; `file://` has no host. Matches no path and no user name. */
+/**
+ * Matches `scheme://host`, as sent by apps and extensions. `file://` has no host. Paths and user names do not match.
+ */
 const appOrigin = /^([a-z][a-z0-9+.-]{0,31}):\/\/([a-z0-9._~:[\]-]{0,255})\/?$/i
 
-/** `Capacitor://localhost/` → `capacitor://localhost`; undefined if it is not an origin, or has the scheme http(s). */
+/**
+ * Converts `Capacitor://localhost/` → `capacitor://localhost`. Returns undefined if it is not an origin or has the
+ * scheme http(s).
+ */
 export function appOriginOf(address: string): string | undefined {
   const match = appOrigin.exec(address)
   if (!match || /^https?$/i.test(match[1] as string)) return undefined
   return `${match[1]}://${match[2]}`.toLowerCase()
 }
 
-/** The stored form of an allowed origin: a host, or the origin of an app. Undefined if it is neither. */
+/**
+ * Returns the stored form of an allowed origin, which is a host or the origin of an app. Undefined if it is neither.
+ */
 export function allowedOriginOf(address: string): string | undefined {
   return appOriginOf(address) ?? hostOf(address)
 }
 
-/** True for a loopback host in an Origin header: a page from another machine cannot have it. */
+/** Returns true for a loopback host in an Origin header, which a page from another machine cannot have. */
 export function isLoopback(host: string): boolean {
   return (
     host === "localhost" ||
@@ -135,7 +142,10 @@ export function listWebsites(db: Db): Website[] {
   return (db.prepare(sql.list).all() as WebsiteRow[]).map(fromRow)
 }
 
-/** rid → id of all websites, also of those whose events are being deleted; of events without a website: ''. */
+/**
+ * Maps rid → id for all websites, including those whose events are being deleted. Events without a website have the id
+ * ''.
+ */
 export function websiteIds(db: Db): Map<number, string> {
   return new Map([[withoutWebsite, ""], ...(db.prepare(sql.ids).raw().all() as [number, string][])])
 }
@@ -184,8 +194,8 @@ export function updateWebsite(db: Db, id: string, changes: Partial<WebsiteSettin
 }
 
 /**
- * Pauses or resumes a website. Events for a paused website are rejected as if the website were unknown; stored events
- * are kept. Throws `website_unknown`.
+ * Pauses or resumes a website. Events for a paused website are rejected as if the website did not exist, and stored
+ * events are kept. Throws `website_unknown`.
  */
 export function pauseWebsite(db: Db, id: string, paused: boolean, now: number): Website {
   if (paused) db.prepare(sql.pause).run({ id: canonicalWebsiteId(id), now })
@@ -193,7 +203,7 @@ export function pauseWebsite(db: Db, id: string, paused: boolean, now: number): 
   return findWebsite(db, id)
 }
 
-/** Deletes a website immediately for all users; `sweepDeleted` deletes its events later. Throws `website_unknown`. */
+/** Deletes a website immediately for all users. `sweepDeleted` deletes its events later. Throws `website_unknown`. */
 export function deleteWebsite(db: Db, id: string, now: number): void {
   const { changes } = db.prepare(sql.remove).run({ id: canonicalWebsiteId(id), now })
   if (changes === 0) throw unknownWebsite(id)

@@ -1,17 +1,20 @@
 import { messageOf, UserError } from "../errors.ts"
 import type { Context } from "./context.ts"
 
-/** Maximum ms of a GET request. */
+/** Maximum duration of a GET request, in ms. */
 const timeout = 10_000
-/** Maximum ms of a query. */
+/** Maximum duration of a query, in ms. */
 const queryTimeout = 600_000
 
 const hints: Record<number, string> = {
-  401: "set DATABUDDY_KEY to an active key; databuddy key list shows their state",
+  401: "set DATABUDDY_KEY to an active key; databuddy key list shows the state of each key",
   403: "use a key with the scope read:data for this website: databuddy key create --scope read:data",
 }
 
-/** Sends GET, or POST if there is a body, and returns the JSON response. Throws a UserError unless it succeeds. */
+/**
+ * Sends a GET request, or a POST request if there is a body, and returns the JSON response. Throws a UserError unless
+ * it succeeds.
+ */
 export async function callServer<Body extends object>(
   url: string,
   path: string,
@@ -21,7 +24,7 @@ export async function callServer<Body extends object>(
   const signal = AbortSignal.timeout(body === undefined ? timeout : queryTimeout)
   const response = await request(url, path, context, signal, body)
   const json = parseObject(await response.text().catch((error) => throwUnreachable(url, error)))
-  // A successful response has the format that the API of the server defines.
+  // A successful response has the format defined by the server's API.
   if (response.status === 200 && json?.success === true) return json as Body
   throw statusError(url, response.status, json)
 }
@@ -46,7 +49,7 @@ async function request(
   body?: unknown,
 ): Promise<Response> {
   const key = env.DATABUDDY_KEY ?? ""
-  // The key is not an argument, because everyone on the machine can list arguments.
+  // The key is not an argument, because any user of the machine can list arguments.
   if (key === "") throw new UserError("DATABUDDY_KEY is not set", "set it to a key with the scope read:data")
   const url = URL.parse(address)
   if (!url || !/^https?:$/.test(url.protocol)) {
@@ -55,7 +58,7 @@ async function request(
   try {
     return await fetch(`${url.href.replace(/\/$/, "")}${path}`, {
       headers: { Authorization: `Bearer ${key}` },
-      // A redirect would send the key to another server.
+      // A redirect could send the key to a different server.
       redirect: "manual",
       signal,
       ...(body === undefined ? {} : { method: "POST", body: JSON.stringify(body) }),
@@ -74,7 +77,7 @@ function throwUnreachable(address: string, error: unknown): never {
 
 function statusError(address: string, status: number, body: Record<string, unknown> | undefined): UserError {
   return new UserError(
-    `${originOf(address)} answered ${status}${typeof body?.error === "string" ? `: ${body.error}` : ""}`,
+    `${originOf(address)} responded with ${status}${typeof body?.error === "string" ? `: ${body.error}` : ""}`,
     hints[status] ?? "check --url; --help lists the options",
   )
 }

@@ -1,32 +1,32 @@
 import type { Command, Option } from "commander"
 
-/** An option as completions and the manual page show it. */
+/** An option, as shown in completions and on the manual page. */
 export interface OptionFacts {
   /** Such as `--db <file>`. */
   flags: string
-  /** `--db`, or undefined for an option with a short name only. */
+  /** Such as `--db`. Undefined for an option that only has a short name. */
   long: string | undefined
   short: string | undefined
   takesValue: boolean
   choices: readonly string[]
   description: string
-  /** The description with choices, default and variable. */
+  /** The description including choices, default and variable. */
   details: string
 }
 
 export interface CommandFacts {
-  /** The words after the program name, such as `website create`; '' for the program. */
+  /** The words after the program name, such as `website create`. '' for the program itself. */
   path: string
   /** The arguments, such as `<domain>`. */
   usage: string
   description: string
   options: readonly OptionFacts[]
-  /** The possible values of arguments that have a fixed set. */
+  /** The possible values of arguments that have a fixed set of values. */
   choices: readonly string[]
   subcommands: readonly { name: string; description: string }[]
 }
 
-/** Lists the program and all of its commands, in the order of --help. */
+/** Lists the program and all its commands, in the order of --help. */
 export function commandTree(command: Command, path = ""): CommandFacts[] {
   const help = command.createHelp()
   const facts: CommandFacts = {

@@ -3,7 +3,7 @@ import type { CommandFacts, OptionFacts } from "./command-tree.ts"
 export const shells = ["bash", "zsh", "fish"] as const
 export type Shell = (typeof shells)[number]
 
-/** Returns a script that completes commands and flags, and the values of flags with choices. */
+/** Returns a script that completes commands, flags, and the values of flags with fixed choices. */
 export function completionScript(shell: Shell, commands: readonly CommandFacts[]): string {
   return scripts[shell](commands)
 }
@@ -15,7 +15,7 @@ const scripts: Record<Shell, (commands: readonly CommandFacts[]) => string> = {
 }
 
 /**
- * Every script matches the words before the cursor as long as they name a command, and then offers the words of that
+ * Each script matches the words before the cursor for as long as they name a command, then offers the words of that
  * command.
  */
 function bashScript(commands: readonly CommandFacts[]): string {
@@ -105,7 +105,7 @@ function fishOption({ long, short, takesValue, choices }: OptionFacts): string {
   return [...names, choices.length > 0 ? `-x -a ${quote(choices.join(" "))}` : "-r -F"].join(" ")
 }
 
-/** Case patterns of the commands, each made of the parent command and the name. */
+/** Returns case patterns for commands. Each pattern consists of the parent command and the name. */
 function steps(commands: readonly CommandFacts[], line: (pattern: string) => string): string {
   return line(
     commands
@@ -115,8 +115,8 @@ function steps(commands: readonly CommandFacts[], line: (pattern: string) => str
 }
 
 /**
- * Case patterns of the flags that take a value, each made of the command and the flag. `withChoices` formats a flag
- * with fixed choices, and `others` all flags without.
+ * Returns case patterns for flags that take a value. Each pattern consists of the command and the flag. `withChoices`
+ * formats flags with fixed choices, `others` formats all other flags.
  */
 function values(
   commands: readonly CommandFacts[],
@@ -147,7 +147,7 @@ function wordsOf({ subcommands, choices, options }: CommandFacts): string[] {
   return [...subcommands.map(({ name }) => name), ...choices, ...options.flatMap(namesOf)]
 }
 
-/** The words of a command with their descriptions, in the format of zsh's _describe. */
+/** Returns the words of a command with their descriptions, in the format of zsh's _describe. */
 function entriesOf({ subcommands, choices, options }: CommandFacts): string[] {
   const entry = (name: string, description: string) => quote(`${name.replaceAll(":", "\\:")}:${description}`)
   return [
@@ -157,7 +157,7 @@ function entriesOf({ subcommands, choices, options }: CommandFacts): string[] {
   ]
 }
 
-/** A word in single quotes, which bash and zsh read literally. */
+/** Returns a word in single quotes, which bash and zsh read literally. */
 function quote(text: string): string {
   return `'${text.replaceAll("'", "'\\''")}'`
 }

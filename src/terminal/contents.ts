@@ -1,7 +1,7 @@
 import type { Contents } from "../store/check.ts"
 import { isoTime, shortTime } from "./print.ts"
 
-/** The counts of a database that backup, restore and check print. */
+/** Returns the counts that backup, restore and check print for a database. */
 export function contentsJson({ websites, keys, users, events, removed, newestEvent }: Contents) {
   const removedEvents = removed?.events ?? 0
   return { websites, keys, users, events, removedEvents, newestEvent: isoTime(newestEvent) }

@@ -14,16 +14,16 @@ import {
 } from "../store/db/open.ts"
 import type { Context } from "./context.ts"
 
-/** Options of the commands that work on the database file. */
+/** Options of commands that work on the database file. */
 export interface DataOptions extends DatabaseOptions {
   json?: boolean
 }
 
-/** ms that a command waits for the write lock while a server runs. */
+/** How long a command waits for the write lock while a server is running, in ms. */
 const busyTimeout = 5_000
 
 /**
- * `--db` for a command other than `serve`. Only the description for `serve` says that a missing database is
+ * Returns `--db` for commands other than `serve`. Only the description for `serve` says that a missing database is
  * created.
  */
 export function commandDatabaseOption(description = "the SQLite database"): Option {
@@ -41,8 +41,8 @@ export function addDataOptions(command: Command, example: string): Command {
 }
 
 /**
- * Opens the database, runs `work` and closes it. `createIfMissing`: creates a missing database. Otherwise a mistyped
- * path is an error instead of an empty database.
+ * Opens the database, runs `work` and closes the database. `createIfMissing` creates a missing database. Without it, a
+ * mistyped path causes an error instead of an empty database.
  */
 export async function withDatabase<Result>(
   options: DatabaseOptions,
@@ -56,14 +56,14 @@ export async function withDatabase<Result>(
   try {
     return await work(db)
   } finally {
-    // Does not wait for a busy server to checkpoint the WAL: the server does that when it stops.
+    // Do not wait until a busy server allows a checkpoint. The server checkpoints the WAL when it stops.
     db.pragma("busy_timeout = 0")
     closeDatabase(db)
   }
 }
 
 /**
- * Opens an existing database read-only, runs `work` and closes it. Also works for a backup on a read-only
+ * Opens an existing database read-only, runs `work` and closes the database. Also works for a backup on a read-only
  * disk.
  */
 export function readDatabase<Result>(options: DatabaseOptions, work: (db: Db) => Result): Result {
@@ -78,8 +78,9 @@ export function readDatabase<Result>(options: DatabaseOptions, work: (db: Db) =>
 }
 
 /**
- * Returns the path of an existing database. Throws a UserError if it does not exist, or if it can be in use under
- * another name. The purpose `lock` skips the second check, because the server lock reports the conflict in more detail.
+ * Returns the path of an existing database. Throws a UserError if it does not exist, or if it might be in use under
+ * another name. With the purpose `lock`, the second check is skipped, because the server lock reports the conflict in
+ * more detail.
  */
 export function requireDatabase(
   options: DatabaseOptions,
@@ -97,14 +98,14 @@ export function requireDatabase(
 }
 
 /**
- * Runs `work` in a transaction that takes the write lock first. SQLite rejects a transaction that reads first and
- * writes later if another process has written in between.
+ * Runs `work` in a transaction that takes the write lock first. If a transaction reads first and writes later, SQLite
+ * rejects it if another process has written in between.
  */
 export function inTransaction<Result>(db: Db, work: () => Result): Result {
   return db.transaction(work).immediate()
 }
 
-/** Parser of a repeatable flag. Commander's variadic flags would consume the argument that follows them. */
+/** Parses a flag that can be repeated. Commander's own variadic flags would consume the argument that follows them. */
 export function collect(value: string, previous: string[] | undefined): string[] {
   return [...(previous ?? []), value]
 }

@@ -1,7 +1,7 @@
 import { type FieldError, type RequestError, UserError } from "../errors.ts"
 import { type RejectionReason, rejections } from "../rejection-reasons.ts"
 
-/** Command-line names of the fields of the admin API and of queries. */
+/** Command-line names of the fields in the admin API and in queries. */
 const flags: Record<string, string> = {
   id: "--id",
   name: "--name",
@@ -36,16 +36,16 @@ const flags: Record<string, string> = {
   window: "--window",
 }
 
-/** Hints that name a command or an option. Other reasons use the advice in `rejections`. */
+/** Hints that name a command or an option. For all other reasons, the advice in `rejections` is shown. */
 const hints: Partial<Record<RejectionReason, string>> = {
   invalid_shape: "see --help for options and an example",
-  website_unknown: "list the ids with databuddy website list",
-  key_not_found: "list the ids with databuddy key list",
+  website_unknown: "list the IDs with databuddy website list",
+  key_not_found: "list the IDs with databuddy key list",
   user_not_found: "list the users with databuddy user list",
-  conflict: "list what exists with databuddy website list, key list or user list",
+  conflict: "list existing items with databuddy website list, key list or user list",
 }
 
-/** Converts an error from the store or from input validation to the terms of the command line. */
+/** Converts an error of the store or of input validation to the terms of the command line. */
 export function toUserError(error: RequestError): UserError {
   const noWebsite = error.fields?.some(({ field }) => field.startsWith("websites."))
   const reason = noWebsite ? "website_unknown" : error.reason
@@ -54,7 +54,7 @@ export function toUserError(error: RequestError): UserError {
 }
 
 function fieldText({ field, message }: FieldError): string {
-  // A query from the command line has one parameter.
+  // Queries from the command line have only one parameter.
   const name = field.replace(/^parameters\.0\./, "")
   return `${flags[name.split(".")[0] ?? ""] ?? name} ${message}`
 }

@@ -1,31 +1,31 @@
 import { messageOf, UserError } from "../errors.ts"
 import { type OperatorInfo, operatorNames, operators } from "../query/operators.ts"
 
-// Converts filters and steps from the syntax of the command line to the syntax of the API. Invalid syntax is an error:
-// a typo that is read as a property name would silently match nothing.
+// Converts filters and steps from command-line syntax to API syntax. Invalid syntax is an error, because a typo that is
+// taken for a property name would silently match nothing.
 
 const infos = operatorNames.map((name) => operators[name])
 const bySymbol = new Map(
   infos.flatMap((info) => (info.symbol === undefined ? [] : [[info.symbol, info] as const])),
 )
-/** Longest first, so that `!^=` is read as one operator. */
+/** Sorted by length, longest first, so that `!^=` is read as one operator. */
 const symbols = [...bySymbol.keys()].sort((a, b) => b.length - a.length)
 const escaped = symbols.map((symbol) => symbol.replace(/[\^$|*+?.]/g, "\\$&")).join("|")
 const symbolForm = new RegExp(`^(.+?)\\s*(${escaped})(.*)$`, "s")
-/** A field without operator symbols, an operator name, and an optional value. */
+/** Matches a field without operator symbols, an operator name, and an optional value. */
 const wordForm = new RegExp(`^([^=<>~]+?)\\s+(${operatorNames.join("|")})(?:\\s+(.*))?$`, "is")
-/** The end of a field or the start of a value that reveals an unknown operator, such as `==`, `=~` or `*=`. */
+/** Matches the end of a field or the start of a value if it reveals an unknown operator, such as `==`, `=~` or `*=`. */
 const strayBefore = /[!^$*|:~]$/
 const strayAfter = /^[=<>~]/
-/** Fields that can be written alone, meaning "is set". Other property keys need `exists`. */
+/** Fields that can be written without an operator, meaning "is set". Other property keys need `exists`. */
 const plainField = /^[\p{L}\p{N}_.$@/-]+$/u
 
-/** All operators, for the help and for errors. */
+/** Lists all operators, for the help text and for errors. */
 export const operatorHelp = infos
   .map(({ name, symbol }) => (symbol === undefined ? name : `${symbol} (${name})`))
   .join(", ")
 
-/** Parses `property.plan=pro` into a filter of the API. Throws a UserError. */
+/** Parses a filter such as `property.plan=pro` to the format of the API. Throws a UserError. */
 export function readFilter(text: string): object {
   const trimmed = text.trim()
   if (trimmed.startsWith("{")) return jsonOf(trimmed, text, "a filter such as {field, op, value}") as object
@@ -76,7 +76,7 @@ function filterWith(
   }
 }
 
-/** Removes quotes that a shell can leave: `"pro"` and `'pro'` become pro. */
+/** Removes quotes that the shell might leave in place: `"pro"` and `'pro'` become pro. */
 function unquoted(value: string, text: string): string {
   const trimmed = value.trim()
   if (trimmed.length > 1 && trimmed.startsWith('"') && trimmed.endsWith('"')) {
@@ -86,7 +86,7 @@ function unquoted(value: string, text: string): string {
   return isQuoted ? trimmed.slice(1, -1) : value
 }
 
-/** Parses `pro,free`, `"Paris, TX",Rome` or a JSON array. */
+/** Parses a list such as `pro,free`, `"Paris, TX",Rome` or a JSON array. */
 function listOf(value: string, text: string): unknown[] {
   if (value.startsWith("[")) {
     const list = jsonOf(value, text, 'a list such as ["Paris, TX","Rome"]')
@@ -95,7 +95,7 @@ function listOf(value: string, text: string): unknown[] {
   const items = [...`${value},`.matchAll(/\s*("(?:[^"\\]|\\.)*"|[^,]*?)\s*,/gs)].map(([, item = ""]) => item)
   if (items.some((item) => item === "" || (item.startsWith('"') && !/^".*"$/s.test(item)))) {
     throw new UserError(
-      `${text}: a value of the list is empty or lacks its closing quote; write such a list as JSON: ["pro",""]`,
+      `${text}: a value in the list is empty or lacks its closing quote; write such a list as JSON: ["pro",""]`,
     )
   }
   return items.map((item) => unquoted(item, text))
@@ -109,7 +109,10 @@ function jsonOf(json: string, text: string, expected: string): unknown {
   }
 }
 
-/** Parses `bought where property.total>10 and path=/x`. A name that contains `where` needs JSON. Throws a UserError. */
+/**
+ * Parses a step such as `bought where property.total>10 and path=/x`. A name that contains `where` requires JSON.
+ * Throws a UserError.
+ */
 export function readStep(text: string): object {
   if (text.trimStart().startsWith("{")) {
     return jsonOf(text, text, "a step such as {name, filters}") as object

@@ -1,6 +1,6 @@
 import type { CommandFacts } from "./command-tree.ts"
 
-/** Returns the manual page in roff. `exitCodes`: the meaning of each code. */
+/** Returns the manual page in roff format. `exitCodes` contains the meaning of each exit code. */
 export function manualPage(commands: readonly CommandFacts[], exitCodes: Record<number, string>): string {
   const [program, ...others] = commands
   return [
@@ -13,7 +13,7 @@ export function manualPage(commands: readonly CommandFacts[], exitCodes: Record<
     ".SH DESCRIPTION",
     roff(program?.description ?? ""),
     ".PP",
-    "Every flag of \\fBserve\\fR is also an environment variable, which the description names in parentheses.",
+    "Every flag of \\fBserve\\fR can also be set with the environment variable shown in parentheses.",
     ".SH COMMANDS",
     ...others.filter(({ subcommands }) => subcommands.length === 0).flatMap(section),
     ".SH EXIT STATUS",
@@ -30,7 +30,10 @@ function section({ path, usage, description, options }: CommandFacts): string[] 
   ]
 }
 
-/** Escapes what roff would interpret. A plain '-' would be a hyphen, which cannot be copied into a terminal. */
+/**
+ * Escapes characters that roff would interpret. A plain '-' would become a hyphen, which does not work when copied into
+ * a terminal.
+ */
 function roff(text: string): string {
   return text
     .replaceAll("\\", "\\e")

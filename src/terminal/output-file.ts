@@ -2,16 +2,16 @@ import { existsSync, lstatSync, realpathSync, statSync } from "node:fs"
 import { UserError } from "../errors.ts"
 import { isFileLocked } from "../store/db/file-lock.ts"
 
-/** Names of an output in errors. */
+/** How errors refer to an output. */
 export interface OutputName {
   what: "backup" | "export"
-  /** A path that would be accepted. */
+  /** An example of an acceptable path. */
   example: string
 }
 
 /**
- * Throws a UserError if a command must not write to `path`: the database `db` itself, any database in use, and without
- * `force` any existing file.
+ * Throws a UserError if a command must not write to `path`, because it is the database `db` itself, another database in
+ * use, or (without `force`) an existing file.
  */
 export function requireWritableOutput(
   path: string,
@@ -22,14 +22,14 @@ export function requireWritableOutput(
   if ([db, `${db}-wal`, `${db}-shm`].some((file) => file === path || isSameFile(file, path))) {
     throw new UserError(`${path} is the database itself`, `choose a path for the ${what}, such as ${example}`)
   }
-  // A link is replaced, not followed, so it counts as a file even if its target does not exist.
+  // A link would be replaced, not followed, so it counts as a file even if its target does not exist.
   if (!lstatSync(path, { throwIfNoEntry: false })) return
   if (statSync(path, { throwIfNoEntry: false })?.isFile() === false) {
     throw new UserError(`${path} is not a file`, `include a file name for the ${what}, such as ${example}`)
   }
   if (!force) throw fileExists(path)
   if (isFileLocked(path))
-    throw new UserError(`${path} is a database that a server uses`, "choose another name")
+    throw new UserError(`${path} is a database in use by a server`, "choose another name")
   if (existsSync(`${path}-wal`)) {
     throw new UserError(`${path} is a database in use: it has a -wal file`, "choose another name")
   }
@@ -39,7 +39,7 @@ export function fileExists(path: string): UserError {
   return new UserError(`${path} already exists`, "choose another name, or add --force to replace it")
 }
 
-/** True if both paths refer to the same file. */
+/** Returns true if both paths refer to the same file. */
 export function isSameFile(a: string, b: string): boolean {
   if (!existsSync(a) || !existsSync(b)) return false
   const [left, right] = [statSync(a), statSync(b)]

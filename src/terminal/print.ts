@@ -1,10 +1,10 @@
 import { UserError } from "../errors.ts"
 import type { Context } from "./context.ts"
 
-/** Characters that move the cursor, change colors, reverse the writing direction or break the line. */
+/** Matches characters that move the cursor, change colors, reverse the writing direction or break the line. */
 const unsafe = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu
 
-/** Escapes characters that a terminal would interpret, such as `\u{1b}`. */
+/** Escapes characters that a terminal would interpret, for example as `\u{1b}`. */
 export function shown(text: string): string {
   return text.replace(unsafe, (character) => `\\u{${character.charCodeAt(0).toString(16)}}`)
 }
@@ -14,11 +14,11 @@ export function requireVisibleOutput(secret: string, { outIsDiscarded }: Context
   if (!outIsDiscarded) return
   throw new UserError(
     `standard output is discarded, and the ${secret} is shown only once; nothing was changed`,
-    "run the command where you see its output, or redirect it to a file",
+    "run the command where you can see its output, or redirect it to a file",
   )
 }
 
-/** Prints one line of JSON. Escapes control characters that JSON allows; the value stays the same. */
+/** Prints one line of JSON. Escapes control characters that JSON allows, which does not change the value. */
 export function printJson(value: unknown, context: Context): void {
   const escaped = JSON.stringify(value).replace(
     unsafe,
@@ -28,7 +28,7 @@ export function printJson(value: unknown, context: Context): void {
 }
 
 /**
- * Prints a table with columns as wide as their longest cell. The columns whose indexes are in `right` are
+ * Prints a table whose columns are as wide as their longest cell. Columns whose indexes are in `right` are
  * right-aligned.
  */
 export function printTable(
@@ -48,7 +48,7 @@ export function printTable(
   }
 }
 
-/** Prints one field per line. */
+/** Prints each field on its own line. */
 export function printFields(fields: Record<string, string>, context: Context): void {
   const widest = Math.max(...Object.keys(fields).map(width))
   for (const [name, value] of Object.entries(fields)) {
@@ -56,27 +56,27 @@ export function printFields(fields: Record<string, string>, context: Context): v
   }
 }
 
-/** Number of terminal columns of a text: a Chinese character or an emoji takes two. */
+/** Returns how many terminal columns a text takes. Chinese characters and emoji take two. */
 function width(text = ""): number {
   return Bun.stringWidth(text)
 }
 
-/** Formats Unix ms as ISO 8601; null if there is no time. */
+/** Formats Unix ms as ISO 8601. Returns null if there is no time. */
 export function isoTime(ms: number | null | undefined): string | null {
   return typeof ms === "number" ? new Date(ms).toISOString() : null
 }
 
-/** `2026-08-01 12:30 UTC`; `fallback` if there is no time. */
+/** Formats a time as `2026-08-01 12:30 UTC`. Returns `fallback` if there is no time. */
 export function shortTime(iso: string | null, fallback: string): string {
   return iso === null ? fallback : `${iso.slice(0, 10)} ${iso.slice(11, 16)} UTC`
 }
 
-/** `1 event`, `2 events`. */
+/** Formats a count as `1 event` or `2 events`. */
 export function countText(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? "" : "s"}`
 }
 
-/** `412.3 MB`; below 1 KB `12 bytes`. */
+/** Formats a size as `412.3 MB`, or below 1 KB as `12 bytes`. */
 export function size(bytes: number): string {
   const units = ["bytes", "KB", "MB", "GB", "TB"]
   let unit = 0
@@ -88,11 +88,11 @@ export function size(bytes: number): string {
   return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`
 }
 
-/** Width of the longest bar in characters. */
+/** Width of the longest bar, in characters. */
 const barWidth = 24
 const eighths = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"]
 
-/** A bar proportional to `value / max`. Every positive value is visible. */
+/** Returns a bar whose length is proportional to `value / max`. Every positive value is visible. */
 export function bar(value: number, max: number): string {
   if (value <= 0 || max <= 0) return ""
   const parts = Math.max(1, Math.round((value / max) * barWidth * 8))
@@ -101,7 +101,7 @@ export function bar(value: number, max: number): string {
 
 const heights = ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"]
 
-/** One character per value, with a height proportional to the maximum. */
+/** Returns one character per value, whose height is proportional to the maximum. */
 export function sparkline(values: readonly number[]): string {
   const max = Math.max(...values)
   return values

@@ -1,15 +1,17 @@
 import type { Context } from "./context.ts"
 
-/** ms between two updates; faster updates cannot be read. */
+/** Time between updates in ms. Faster updates would be unreadable. */
 const redrawInterval = 100
 
-/** A progress line on standard error, overwritten in place. Prints nothing if standard error is not a terminal. */
+/**
+ * A progress line on standard error, which is overwritten in place. Prints nothing if standard error is not a terminal.
+ */
 export class Progress {
   readonly #enabled: boolean
   #lastUpdate = Number.NEGATIVE_INFINITY
   #width = 0
 
-  /** `enabled`: false if the line would mix with the command's output. */
+  /** `enabled` is false if the line would be mixed with the command's output. */
   constructor(
     private readonly context: Context,
     enabled = true,
@@ -26,7 +28,7 @@ export class Progress {
     this.#width = text.length
   }
 
-  /** Ends the line, so that the next output starts on a new one. */
+  /** Ends the line, so that the next output starts on a new line. */
   end(): void {
     if (this.#width > 0) this.context.err("\n")
     this.#width = 0

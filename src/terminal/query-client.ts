@@ -22,16 +22,16 @@ import { callServer } from "./api-client.ts"
 import type { Context } from "./context.ts"
 import { commandDatabaseOption, requireDatabase } from "./database.ts"
 
-/** Where a query runs: on the database file, or on a server. */
+/** Where a query runs: on the database file or on a server. */
 export interface Where extends DatabaseOptions {
   url?: string
   website?: string
 }
 
-/** ms until the elapsed time appears on a terminal, and between its updates. */
+/** Time until the elapsed time appears on a terminal, and between its updates, in ms. */
 const timerDelay = 500
 const timerInterval = 100
-/** ms of query work between two yields to the event loop, which handles signals and timers. */
+/** How long a query runs before it yields to the event loop, which handles signals and timers, in ms. */
 const sliceMs = 50
 
 export function addWhereOptions(command: Command): Command {
@@ -41,7 +41,7 @@ export function addWhereOptions(command: Command): Command {
     .option("--url <url>", "query this server instead of the file, with the key in DATABUDDY_KEY")
 }
 
-/** Runs a query and returns one entry per parameter. Throws a UserError if any of them fails. */
+/** Runs a query and returns one entry per parameter. Throws a UserError if any parameter fails. */
 export async function runQueries(
   body: object,
   where: Where,
@@ -98,7 +98,7 @@ async function queryFile(body: object, where: Where, context: Context): Promise<
   }
 }
 
-/** Row ids of the websites; 0 stands for events without a website. Throws `website_unknown`. */
+/** Returns the row ids of the websites. 0 stands for events without a website. Throws `website_unknown`. */
 export function ridsOf(db: Db, website: string | undefined): number[] {
   if (website === undefined || website === "all") return [0, ...listWebsites(db).map(({ rid }) => rid)]
   return website === "none" ? [0] : [findWebsite(db, website).rid]
@@ -142,7 +142,7 @@ function executor(
   }
 }
 
-/** Runs `work`, and shows the elapsed time on a terminal if it takes long. */
+/** Runs `work`. If it takes long, shows the elapsed time on a terminal. */
 async function showElapsedTime<Result>(context: Context, work: () => Promise<Result>): Promise<Result> {
   if (!context.errIsTerminal) return work()
   const { elapsed } = context.environment

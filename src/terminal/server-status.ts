@@ -2,28 +2,28 @@ import { isIPv6 } from "node:net"
 import { messageOf } from "../errors.ts"
 import type { ServeOptions } from "../serve-options.ts"
 
-/** The flags of `serve` that say where it listens, for `addFlagsOfServe`. */
+/** The flags of `serve` that determine where it listens, for `addFlagsOfServe`. */
 export const listenFlags = ["--host", "--port", "--tls-cert", "--acme", "--acme-http-port"] as const
 
 export type ListenOptions = Pick<ServeOptions, "host" | "port" | "tlsCert" | "acme" | "acmeHttpPort">
 
 export interface ServerStatus {
-  /** Status code of the response; undefined: no response. */
+  /** Status code of the response. Undefined if there was no response. */
   code: number | undefined
-  /** `ok`, `ready`, `disk_low` and so on; or why there is no response. */
+  /** A status such as `ok`, `ready` or `disk_low`, or the reason why there was no response. */
   status: string
 }
 
-/** Wildcard addresses, and where a server that listens on them can be reached on this machine. */
+/** Wildcard addresses, and the addresses at which this machine can reach a server that listens on them. */
 const wildcards: Record<string, string> = { "0.0.0.0": "127.0.0.1", "::": "::1", "*": "127.0.0.1" }
 
-/** The URL at which this machine reaches a server with these options. */
+/** Returns the URL at which this machine can reach a server with these options. */
 export function localUrl({ host, port, tlsCert, acme }: ListenOptions): string {
   const isHttps = tlsCert !== undefined || acme !== undefined
   return `${isHttps ? "https" : "http"}://${localName(host)}:${port}`
 }
 
-/** The URL at which a server answers while it has no certificate yet; undefined: it does not request one. */
+/** Returns the URL at which a server responds while it has no certificate yet. Undefined if it does not request one. */
 export function urlWithoutCertificate({ host, acme, acmeHttpPort }: ListenOptions): string | undefined {
   return acme && `http://${localName(host)}:${acmeHttpPort}`
 }
@@ -39,13 +39,13 @@ export async function fetchStatus(url: string, path: string, timeout: number): P
     const response = await fetch(url.replace(/\/$/, "") + path, {
       signal: AbortSignal.timeout(timeout),
       redirect: "manual",
-      // The certificate names the public host. The answer is not secret, and nothing secret is sent.
+      // The certificate is issued for the public host. The response is not secret, and nothing secret is sent.
       tls: { rejectUnauthorized: false },
     })
     const body = (await response.json().catch(() => ({}))) as { status?: unknown }
     const isOurs = typeof body.status === "string"
     if (response.status === 200 && !isOurs)
-      return { code: undefined, status: "another program answers at this address" }
+      return { code: undefined, status: "another program is responding at this address" }
     return { code: response.status, status: isOurs ? String(body.status) : `status ${response.status}` }
   } catch (error) {
     return { code: undefined, status: `no response: ${messageOf(error)}` }

@@ -1,6 +1,6 @@
 import { join } from "node:path"
 
-/** The scripts that pages load: source text by name. */
+/** The scripts that pages load, as source text by name. */
 export interface Scripts {
   databuddy: string
   "databuddy-debug": string
@@ -10,7 +10,7 @@ export interface Scripts {
   pixel: string
 }
 
-/** The license of web-vitals requires this notice. */
+/** A notice that the license of web-vitals requires. */
 const webVitalsNotice =
   "/* Contains web-vitals, Copyright 2020 Google LLC, Apache-2.0: https://www.apache.org/licenses/LICENSE-2.0 */"
 
@@ -25,20 +25,21 @@ interface Entry {
 const entries: Record<keyof Scripts, Entry> = {
   databuddy: { file: "databuddy.ts", format: "iife", debug: false },
   "databuddy-debug": { file: "databuddy.ts", format: "iife", debug: true },
-  // Modules: the main script imports them, which a page's Content-Security-Policy allows with the main script's own nonce.
+  // These are modules that the main script imports. A page's Content-Security-Policy allows this with the nonce of the
+  // main script.
   vitals: { file: "vitals.ts", format: "esm", debug: false, banner: webVitalsNotice },
   errors: { file: "errors.ts", format: "esm", debug: false },
   engagement: { file: "engagement.ts", format: "esm", debug: false },
   pixel: { file: "pixel.ts", format: "esm", debug: false },
 }
 
-/** The files that the scripts are bundled from. */
+/** The files from which the scripts are bundled. */
 export const scriptFiles: readonly string[] = [
   ...new Set(Object.values(entries).map(({ file }) => join(import.meta.dir, "page", file))),
 ]
 
 /**
- * Bundles and minifies the scripts. Used by the build, and by a server that runs from source. `basePath`: see
+ * Bundles and minifies the scripts. Used by the build, and by servers that run from source. For `basePath`, see
  * `readScripts`. Throws if a script does not compile.
  */
 export async function bundleScripts(basePath = ""): Promise<Scripts> {

@@ -4,8 +4,8 @@ import { compress, fileResponse, lazy, type StaticFile } from "../http/static-fi
 import { defaultScriptName, readScripts, scriptNames } from "./scripts.ts"
 
 /**
- * Any page can load the scripts. Browsers cache them only for a day: their URL contains no version, and pages
- * must get the scripts of an upgraded server.
+ * Any page can load the scripts. Browsers only cache them for a day: their URL contains no version, and after an
+ * upgrade, pages must get the new scripts.
  */
 const scriptHeaders = {
   "Access-Control-Allow-Origin": "*",
@@ -13,7 +13,7 @@ const scriptHeaders = {
   "Cache-Control": "public, max-age=86400",
 }
 
-/** Header with the `integrity` value of a script, which the setup page adds to the tag. */
+/** Header that contains the `integrity` value of a script. The setup page adds this value to the tag. */
 const integrityHeader = "X-Script-Integrity"
 
 interface ScriptFile extends StaticFile {
@@ -23,15 +23,15 @@ interface ScriptFile extends StaticFile {
 
 export interface TrackerSettings {
   /**
-   * `ingestPath`: a path under which the scripts are also served, such as "/e"; "": none. `basePath`: the path prefix
-   * of the server.
+   * `ingestPath` is an additional path under which the scripts are served, such as "/e", or "" for none. `basePath` is
+   * the path prefix of the server.
    */
   settings: { ingestPath: string; basePath: string }
-  /** Another name of databuddy.js, which blocklists do not contain. */
+  /** Another name for databuddy.js that blocklists do not contain. */
   scriptName: string
 }
 
-/** The path of each script, and its file. */
+/** Maps the path of each script to its file. */
 export function scriptPaths({ scriptName, settings: { ingestPath } }: TrackerSettings) {
   const files = new Map(scriptNames.map((name) => [name, name]))
   files.set(scriptName, files.get(scriptName) ?? defaultScriptName)
@@ -40,7 +40,7 @@ export function scriptPaths({ scriptName, settings: { ingestPath } }: TrackerSet
   )
 }
 
-/** Serves the page scripts. databuddy.js keeps its name even if it has another one too. */
+/** Serves the page scripts. databuddy.js is always available under its own name too. */
 export function trackerRoutes(settings: TrackerSettings) {
   const app = new Elysia()
   const files = lazy(async () => {
@@ -59,7 +59,7 @@ export function trackerRoutes(settings: TrackerSettings) {
 
 async function scriptFile(source: string): Promise<ScriptFile> {
   const digest = createHash("sha256").update(source).digest("base64url")
-  // Weak, because the compressed and the plain response have the same ETag.
+  // A weak ETag, because the compressed and the uncompressed response share it.
   const etag = `W/"${digest.slice(0, 22)}"`
   const integrity = `sha384-${createHash("sha384").update(source).digest("base64")}`
   return { ...(await compress("text/javascript; charset=utf-8", Buffer.from(source))), etag, integrity }
@@ -67,7 +67,7 @@ async function scriptFile(source: string): Promise<ScriptFile> {
 
 function scriptResponse(files: ReadonlyMap<string, ScriptFile>, name: string, request: Request): Response {
   const file = files.get(name)
-  if (!file) throw new Error(`${name} is not in the build`)
+  if (!file) throw new Error(`${name} is missing from the build`)
   const headers = { ...scriptHeaders, ETag: file.etag, [integrityHeader]: file.integrity }
   const response = fileResponse(file, request, headers)
   const known = request.headers.get("if-none-match")

@@ -1,23 +1,23 @@
 import type { Scripts } from "./bundle.ts"
 
-/** Name of the script that pages load, unless `--script-name` adds another one. */
+/** Name of the script that pages load. `--script-name` can add another name. */
 export const defaultScriptName = "databuddy.js"
 
-/** All scripts; the first one loads the others. */
+/** All scripts. The first one loads the others. */
 export const scriptNames: readonly string[] = [
   defaultScriptName,
   ...["databuddy-debug", "vitals", "errors", "engagement", "pixel"].map((name) => `${name}.js`),
 ]
 
-/** Set by src/build.ts in a binary: the scripts as JSON. */
+/** Set by src/build.ts in compiled binaries: the scripts as JSON. */
 declare const BUILD_SCRIPTS: string | undefined
 
-/** Stands for `basePath` in the embedded scripts. */
+/** Placeholder for `basePath` in the embedded scripts. */
 export const basePathPlaceholder = "/BASE-PATH"
 
 /**
- * The scripts of pages; embedded in a binary. A server that runs from source bundles them. `basePath`: the path prefix
- * to which they send, on the host that they are loaded from.
+ * Returns the page scripts, which are embedded in a compiled binary. A server that runs from source bundles them
+ * instead. `basePath` is the path prefix to which the scripts send, on the host from which they were loaded.
  */
 export async function readScripts(basePath: string): Promise<Scripts> {
   if (typeof BUILD_SCRIPTS === "string")

@@ -11,17 +11,17 @@ export interface Release {
   sha256: string
 }
 
-/** Maximum bytes. SHA256SUMS has about 2 KB, an archive about 65 MB, and the program in it about 135 MB. */
+/** Maximum sizes in bytes. SHA256SUMS has about 2 KB, an archive about 65 MB, and the program in it about 135 MB. */
 const maxText = 1_048_576
 const maxArchive = 536_870_912
 const maxProgram = 1_073_741_824
 
-/** Maximum ms of a download. */
+/** Maximum duration of a download, in ms. */
 const timeout = 600_000
 
 /**
- * The newest version that a signed SHA256SUMS lists for a platform; undefined: none. A prerelease only replaces a
- * prerelease. Throws a UserError.
+ * Returns the newest version that a signed SHA256SUMS lists for a platform, or undefined if there is none. A prerelease
+ * only replaces another prerelease. Throws a UserError.
  */
 export async function newestRelease(
   url: string,
@@ -36,15 +36,15 @@ export async function newestRelease(
   return newestFor(runningVersion, releases)
 }
 
-/** The last of these releases that can replace a version. */
+/** Returns the newest of these releases that can replace the running version. */
 export function newestFor(runningVersion: string, releases: readonly Release[]): Release | undefined {
   return releases.findLast(({ version }) => isPrerelease(runningVersion) || !isPrerelease(version))
 }
 
-/** Such as 1.2.0-rc.1, but not 1.2.0+build-1. */
+/** True for 1.2.0-rc.1, but not for 1.2.0+build-1. */
 const isPrerelease = (version: string) => /^[\d.]+-/.test(version)
 
-/** The releases for a platform in a text in the format of sha256sum, from the oldest to the newest. */
+/** Parses a text in the format of sha256sum, and returns the releases for a platform, from oldest to newest. */
 export function releasesIn(sums: string, platform: string): Release[] {
   const name = new RegExp(
     `^([0-9a-f]{64}) [ *](databuddy-(\\d+\\.\\d+\\.\\d+[\\w.+-]*?)-${platform}\\.tar\\.gz)$`,
@@ -56,7 +56,7 @@ export function releasesIn(sums: string, platform: string): Release[] {
   return releases.sort((a, b) => Bun.semver.order(a.version, b.version))
 }
 
-/** Downloads an archive, verifies its checksum and returns the program in it. Throws a UserError. */
+/** Downloads an archive, verifies its checksum and returns the program it contains. Throws a UserError. */
 export async function downloadProgram(
   url: string,
   { archive, sha256 }: Release,
@@ -65,20 +65,20 @@ export async function downloadProgram(
   if (createHash("sha256").update(packed).digest("hex") !== sha256) {
     throw new UserError(
       `${archive} does not have the checksum in SHA256SUMS; nothing was changed`,
-      "try again; the download is damaged, or the file was replaced",
+      "try again; the download is damaged or the file was replaced",
     )
   }
   const program = fileInTar(gunzipSync(packed, { maxOutputLength: maxProgram }), "databuddy")
   if (!program) {
     throw new UserError(
-      `${archive} contains no file named databuddy; nothing was changed`,
+      `${archive} does not contain a file named databuddy; nothing was changed`,
       "check --url, or wait for the next release",
     )
   }
   return program
 }
 
-/** The content of the first file with this name in any folder of a ustar archive. */
+/** Returns the content of the first file with this name, in any folder of a ustar archive. */
 function fileInTar(archive: Uint8Array, name: string): Uint8Array<ArrayBuffer> | undefined {
   const bytes = Buffer.from(archive.buffer, archive.byteOffset, archive.length)
   for (let at = 0; at + 512 <= bytes.length; ) {
@@ -93,7 +93,7 @@ function fileInTar(archive: Uint8Array, name: string): Uint8Array<ArrayBuffer> |
   return undefined
 }
 
-/** Reads a file of the release with at most `max` bytes. Throws a UserError. */
+/** Downloads a file of the release, of at most `max` bytes. Throws a UserError. */
 async function download(base: string, name: string, max: number): Promise<Uint8Array> {
   const url = `${base.replace(/\/$/, "")}/${name}`
   const fail = (reason: string) =>
@@ -108,7 +108,7 @@ async function download(base: string, name: string, max: number): Promise<Uint8A
     let size = 0
     for await (const part of response.body) {
       size += part.length
-      if (size > max) throw fail(`it has more than ${max} bytes`)
+      if (size > max) throw fail(`it is larger than ${max} bytes`)
       parts.push(part)
     }
     return Buffer.concat(parts)

@@ -2,7 +2,7 @@ import { chmodSync, linkSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { messageOf, UserError } from "../errors.ts"
 import type { Context } from "../terminal/context.ts"
 
-/** What is replaced, and how the server is restarted. */
+/** What to replace, and how to restart the server. */
 export interface Replacement {
   /** Path of the running program. */
   program: string
@@ -13,7 +13,10 @@ export interface Replacement {
   db: string
   /** Stops and starts the server. */
   control: (action: "stop" | "start") => Promise<void>
-  /** Resolves to undefined as soon as the server can store events, or after a timeout to the reason why it cannot. */
+  /**
+   * Resolves to undefined as soon as the server can store events. After a timeout, resolves to the reason why it
+   * cannot.
+   */
   waitUntilReady: () => Promise<string | undefined>
 }
 
@@ -25,7 +28,7 @@ interface Migration {
 
 /** The output of `databuddy restore --json`. */
 interface Restored {
-  /** The database that the backup replaced. */
+  /** Path of the database that the backup replaced. */
   before: string | null
 }
 
@@ -34,19 +37,19 @@ interface Progress {
   migration: Migration
   /** True if the new program is at the path of the previous one. */
   isExchanged: boolean
-  /** The new version's database, which the rollback replaced. */
+  /** Path of the new version's database, which the rollback replaced. */
   replacedDb: string | null
 }
 
 /**
- * Writes the new program beside the old one and runs it once. Throws a UserError if it does not run, or is another
+ * Writes the new program next to the old one and runs it once. Throws a UserError if it does not run or has a different
  * version.
  */
 export function writeProgram(path: string, content: Uint8Array, version: string): void {
   try {
     rmSync(path, { force: true })
     writeFileSync(path, content)
-    // The service's user must be able to run it, regardless of the umask.
+    // The service's user must be able to run the program, regardless of the umask.
     chmodSync(path, 0o755)
   } catch (error) {
     throw new UserError(
@@ -64,8 +67,8 @@ export function writeProgram(path: string, content: Uint8Array, version: string)
 
 /**
  * Stops the server, backs up and migrates the database if the new version requires it, swaps the programs and starts
- * the server. If that fails, or if the server does not become ready, restores the previous program and, if it was
- * migrated, the previous database, and throws a UserError. Signals do not end the process after this call.
+ * the server. If any of this fails, or if the server does not become ready, restores the previous program (and the
+ * previous database if it was migrated) and throws a UserError. After this call, signals no longer end the process.
  */
 export async function replaceProgram(replacement: Replacement, context: Context): Promise<Migration> {
   const { program, newProgram, version, db, control, waitUntilReady } = replacement
@@ -81,8 +84,8 @@ export async function replaceProgram(replacement: Replacement, context: Context)
   try {
     progress.migration = JSON.parse(await runProgram(newProgram, ["migrate", "--db", db, "--json"], context))
     rmSync(previous, { force: true })
-    // The previous program gets a second name, so that a single rename replaces it: there is a program at its path at
-    // all times.
+    // The previous program gets a second name, so that a single rename replaces it and there is always a program at its
+    // path.
     linkSync(program, previous)
     renameSync(newProgram, program)
     progress.isExchanged = true
@@ -103,8 +106,8 @@ export async function replaceProgram(replacement: Replacement, context: Context)
     })
     const { backup } = progress.migration
     throw new UserError(
-      `${what}: ${reason}. The previous version runs again${backup ? " with the database as it was before the migration" : ""}${replacedText(progress)}`,
-      "see the server's log; the update can be repeated",
+      `${what}: ${reason}. The previous version is running again${backup ? " with the database as it was before the migration" : ""}${replacedText(progress)}`,
+      "see the server's log; you can repeat the update",
     )
   }
 }
@@ -112,7 +115,7 @@ export async function replaceProgram(replacement: Replacement, context: Context)
 const replacedText = ({ replacedDb }: Progress) =>
   replacedDb === null ? "" : `; ${replacedDb} has the events that arrived in the meantime`
 
-/** Puts the previous program back, and restores the database if it was migrated. Sets `progress.replacedDb`. */
+/** Restores the previous program, and also the database if it was migrated. Sets `progress.replacedDb`. */
 async function rollBack(
   { program, newProgram, db, control, waitUntilReady }: Replacement,
   progress: Progress,
@@ -121,7 +124,7 @@ async function rollBack(
 ): Promise<void> {
   const { isExchanged, migration } = progress
   await control("stop")
-  // The new program reads both schemas.
+  // The new program can read both schemas.
   if (migration.backup !== null) {
     const restore = ["restore", migration.backup, "--db", db, "--json"]
     const restored: Restored = JSON.parse(

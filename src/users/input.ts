@@ -30,8 +30,8 @@ import {
   userChangesSchema,
 } from "./schema.ts"
 
-// Validates input from HTTP and the command line for users. Every function accepts any value and throws `invalid_shape`
-// with all invalid fields.
+// Validates input about users from HTTP and the command line. Each function accepts any value, and throws
+// `invalid_shape` with a list of all invalid fields.
 
 export type UserChanges = Partial<Pick<User, "role" | "websites" | "sections">>
 
@@ -47,7 +47,7 @@ export function parseLogin(value: unknown): { email: string; password: string } 
   return { email: email.toLowerCase(), password }
 }
 
-/** The email comes from the invited user, or from the request for the first owner. */
+/** The email belongs to the invited user. For the first owner, the request sets it. */
 export function parseAcceptance(value: unknown, { user }: Invite): { email: string; password: string } {
   const { email, password } = validate(checkAcceptance, value)
   rejectCommon(password)
@@ -72,11 +72,14 @@ export function parsePassword(password: unknown): string {
   return valid
 }
 
-/** Throws `invalid_shape` for a password that attackers try first. */
+/** Throws `invalid_shape` for a password that attackers would try first. */
 function rejectCommon(password: string): void {
   if (!isCommonPassword(password)) return
   throw invalidShape([
-    { field: "password", message: "is among the most common passwords: choose another, such as four words" },
+    {
+      field: "password",
+      message: "is among the most common passwords: choose a different one, such as four words",
+    },
   ])
 }
 
@@ -101,7 +104,7 @@ export function parseUserChanges(value: unknown): UserChanges {
   }
 }
 
-/** Creates a user, inside the caller's transaction. `password`: a hash; null until the user chooses one. */
+/** Creates a user inside the caller's transaction. `password` is a hash, or null until the user chooses a password. */
 export function addUser(
   db: Db,
   id: string,
@@ -117,7 +120,8 @@ export function addUser(
 }
 
 /**
- * Changes a user, inside the caller's transaction, and ends their login sessions, whose pages show the old permissions.
+ * Changes a user inside the caller's transaction. Also ends the user's login sessions, because open pages show the old
+ * permissions.
  */
 export function changeUser(db: Db, id: string, changes: UserChanges): User {
   const next = { ...findUser(db, id), ...changes }
@@ -130,7 +134,7 @@ export function changeUser(db: Db, id: string, changes: UserChanges): User {
 }
 
 /**
- * Sets the password hash, inside the caller's transaction. Removes the one-time links of the user and ends all login
+ * Sets the password hash inside the caller's transaction. Also removes the user's one-time links, and ends all login
  * sessions except `keep`.
  */
 export function changePassword(db: Db, id: string, password: string, keep?: LoginSession): void {
@@ -139,7 +143,7 @@ export function changePassword(db: Db, id: string, password: string, keep?: Logi
   endLoginSessions(db, id, keep)
 }
 
-/** Throws `conflict` if no other owner can log in, or `user_not_found`. */
+/** Throws `conflict` if no other owner can log in, or `user_not_found` if the user does not exist. */
 export function requireOtherOwner(db: Db, id: string): void {
   const { email, role } = findUser(db, id)
   if (role !== "owner" || hasOwner(db, id)) return

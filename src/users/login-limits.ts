@@ -5,45 +5,45 @@ import { type Allowance, RateLimiter, rateLimitHeaders } from "../http/rate-limi
 const minute = 60_000
 const hour = 3_600_000
 
-/** Maximum number of remembered pairs of email and address, about 100 bytes each. */
+/** Maximum number of remembered pairs of email and address. Each takes about 100 bytes. */
 const maxKnown = 10_000
 
-/** Limits of failed attempts; a successful login refunds its attempt. An office can share an address. */
+/** Limits for failed attempts. A successful login refunds its attempt. An office can share an address. */
 const limits = {
-  /** Per minute for each address. */
+  /** Per minute and address. */
   address: 30,
-  /** Per minute for each pair of email and address: nobody mistypes a password more often than this. */
+  /** Per minute, email and address. Nobody mistypes a password more often than this. */
   emailAndAddress: 10,
   /**
-   * Per hour for each email, from all addresses that have not logged in with it: slows down a distributed
-   * attack.
+   * Per hour and email, from all addresses that have not logged in with the email before. Slows down distributed
+   * attacks.
    */
   email: 1_000,
 } as const
 
-/** An allowed login attempt. */
+/** A login attempt that is within the limits. */
 export interface LoginAttempt {
-  /** This email has logged in from this address since the server started. */
+  /** True if this email has logged in from this address since the server started. */
   isKnown: boolean
-  /** Allowance of the strictest limit, for the headers. */
+  /** What is left of the strictest limit, for the response headers. */
   allowance: Allowance
-  /** Refunds the attempt if the password was correct or not compared. */
+  /** Refunds the attempt. Called if the password was correct or was not compared. */
   refund(): void
-  /** Remembers the address for this email. */
+  /** Remembers that this email has logged in from this address. */
   succeed(): void
 }
 
 /**
- * Limits login attempts. Attempts by other people never lock a user out at an address where the user has logged in
+ * Limits login attempts. Attempts by other people never lock a user out at an address from which the user has logged in
  * before, and rarely elsewhere. The limits do not reveal whether a user exists.
  */
 export class LoginLimits {
   readonly #perMinute: RateLimiter
   readonly #perHour: RateLimiter
-  /** Hashes, least recent login first. */
+  /** Hashes in order of login, oldest first. */
   readonly #known = new Set<string>()
 
-  /** `elapsed`: ms of a monotonic clock. */
+  /** `elapsed` returns the ms of a monotonic clock. */
   constructor(elapsed: () => number) {
     this.#perMinute = new RateLimiter(elapsed, minute)
     this.#perHour = new RateLimiter(elapsed, hour)
@@ -51,7 +51,7 @@ export class LoginLimits {
 
   /** Counts an attempt against every limit. Throws `rate_limited`. */
   begin(email: string, address: string): LoginAttempt {
-    // Emails are stored as hashes: they have a fixed length and do not reveal who tried to log in.
+    // Emails are hashed, because hashes have a fixed length and do not reveal who tried to log in.
     const [byEmail, byBoth] = [hashed(email), hashed(`${email}\0${address}`)]
     const isKnown = this.#known.has(byBoth)
     const buckets = [

@@ -1,15 +1,15 @@
 import { RequestError } from "../errors.ts"
 import { Semaphore } from "../http/semaphore.ts"
 
-/** KiB of memory, and iterations. */
+/** Memory in KiB, and number of iterations. */
 interface HashCost {
   memoryCost: number
   timeCost: number
 }
 
-/** The OWASP minimum for Argon2id, about 30 ms on one core. */
+/** The OWASP minimum for Argon2id. A hash takes about 30 ms on one core. */
 const minimumCost: HashCost = { memoryCost: 19_456, timeCost: 2 }
-/** Maximum number of hashes that run, on separate threads, and that wait: a full queue is 0.25 s of work. */
+/** Maximum number of hashes that run (each in its own thread) and that wait. A full queue takes 0.25 s to process. */
 const hashes = {
   running: 2,
   waiting: 16,
@@ -17,13 +17,13 @@ const hashes = {
 }
 /** Maximum number of waiting hashes for users at unknown addresses. */
 const maxWaitingUnknown = 12
-/** Maximum number of running and waiting hashes per address, so that one address cannot take all slots. */
+/** Maximum number of running and waiting hashes per address, so that a single address cannot take all slots. */
 const maxPerAddress = 6
 
 /** The sender of a login attempt. */
 export interface PasswordSender {
   address: string
-  /** The user has logged in from this address before. */
+  /** True if the user has logged in from this address before. */
   isKnown: boolean
 }
 
@@ -37,14 +37,17 @@ export class PasswordHasher {
     this.#algorithm = { algorithm: "argon2id", ...cost }
   }
 
-  /** Returns an Argon2id hash with its parameters and a random salt. Throws `rate_limited` if too many wait. */
+  /**
+   * Returns an Argon2id hash, including its parameters and a random salt. Throws `rate_limited` if too many hashes are
+   * waiting.
+   */
   hash(password: string): Promise<string> {
     return this.#semaphore.run(() => Bun.password.hash(password, this.#algorithm))
   }
 
   /**
-   * Compares a password with a hash. Takes the same time if `hash` is null, so that it does not reveal
-   * whether a user exists. Throws `rate_limited` if too many wait.
+   * Compares a password with a hash. If `hash` is null, this takes the same time, so that the time does not reveal
+   * whether a user exists. Throws `rate_limited` if too many hashes are waiting.
    */
   async verify(
     password: string,

@@ -48,7 +48,7 @@ import {
 import type { LoginLimits } from "./login-limits.ts"
 import type { PasswordHasher } from "./password-hash.ts"
 
-/** Maximum failed attempts per minute to confirm the current password. */
+/** Maximum number of failed attempts per minute to confirm the current password. */
 const passwordChanges = 10
 
 export interface UserRouteDeps extends RouteDeps {
@@ -59,7 +59,7 @@ export interface UserRouteDeps extends RouteDeps {
   settings: RouteDeps["settings"] & { ingestPath: string }
 }
 
-/** Routes of users, login sessions and one-time links. */
+/** Routes for users, login sessions and one-time links. */
 export function userRoutes(deps: UserRouteDeps) {
   const open = publicRoute(deps)
   const route = authenticatedRoute(deps)
@@ -161,7 +161,7 @@ async function acceptInvite(deps: UserRouteDeps, call: PublicRequest): Promise<R
   const { email, password } = parseAcceptance(await call.body(), invite)
   const hash = await passwords.hash(password)
   return await logInAs(deps, call, () => {
-    // The link might have been used elsewhere while the password was hashed.
+    // The link might have been used elsewhere while the password was being hashed.
     const { user } = findInvite(db, token, now)
     if (!user)
       return addUser(db, newId(), { email, role: "owner", websites: null, sections: null }, hash, now)
@@ -170,7 +170,7 @@ async function acceptInvite(deps: UserRouteDeps, call: PublicRequest): Promise<R
   })
 }
 
-/** Lists the users who have no more permissions than the caller. */
+/** Lists the users whose permissions do not exceed those of the caller. */
 function showUsers({ db }: UserRouteDeps, { caller }: AuthenticatedRequest): RouteResult {
   const users = listUsers(db)
     .filter((user) => isCoveredBy(grantOf(user), caller))
@@ -218,7 +218,10 @@ async function removeUser(
   return {}
 }
 
-/** A caller must not reset the password of a user with more permissions: the link would give them those permissions. */
+/**
+ * Creates a password reset link. Callers must not reset the password of a user with more permissions, because the link
+ * would give them those permissions.
+ */
 async function resetUser(
   { db, batcher, random }: UserRouteDeps,
   { caller, id, now }: AuthenticatedRequest,
@@ -230,17 +233,14 @@ async function resetUser(
   return { body: { invite: newInviteJson(invite) } }
 }
 
-/** Throws `user_not_found`, and `grant_too_wide` if the user has more permissions than `caller`. */
+/** Throws `user_not_found`, or `grant_too_wide` if the user has more permissions than `caller`. */
 function findCoveredUser(db: Db, id: string, caller: Caller): User {
   const user = findUser(db, id)
   requireCoveredBy(grantOf(user), caller)
   return user
 }
 
-/**
- * Starts a login session for the user that `work` returns, in the same transaction, and responds with that
- * user.
- */
+/** Starts a login session, in the same transaction, for the user that `work` returns, and responds with that user. */
 async function logInAs(deps: UserRouteDeps, call: PublicRequest, work: () => User): Promise<RouteResult> {
   const { db, random, batcher } = deps
   const { token, user } = await batcher.run(() => {
@@ -252,7 +252,7 @@ async function logInAs(deps: UserRouteDeps, call: PublicRequest, work: () => Use
   return { body: { user: userJson(user) } }
 }
 
-/** Throws `credential_missing` unless the request has a login session. */
+/** Throws `credential_missing` unless the request belongs to a login session. */
 function requireLogin(deps: UserRouteDeps, { context, now }: PublicRequest): LoginSession {
   const { login } = callerOf(deps, context.request, now)
   if (login) return login
@@ -261,7 +261,7 @@ function requireLogin(deps: UserRouteDeps, { context, now }: PublicRequest): Log
   })
 }
 
-/** The caller; undefined if the request has no valid credential. */
+/** Returns the caller, or undefined if the request has no valid credentials. */
 function callerIfAny(deps: UserRouteDeps, request: Request, now: number): Caller | undefined {
   try {
     return callerOf(deps, request, now)

@@ -12,12 +12,12 @@ import { sections } from "../sections.ts"
 import { purposes } from "../store/invites.ts"
 import { roles } from "../store/roles.ts"
 
-// `expected` is the error message of a schema.
+// `expected` is a schema's error message.
 
-/** UTF-16 units: the limit of SMTP. */
+/** In UTF-16 code units. This is the limit of SMTP. */
 const maxEmail = 254
 const minPassword = 10
-/** UTF-16 units: longer passwords are not safer, and hashing them takes time. */
+/** In UTF-16 code units. Longer passwords are not safer, and hashing them takes time. */
 const maxPassword = 200
 
 const email = Type.String({
@@ -27,7 +27,10 @@ const email = Type.String({
   expected: `must be an email address of at most ${maxEmail} characters`,
 })
 
-/** A password to verify. The minimum length of new passwords does not apply: a short one is simply wrong. */
+/**
+ * A password to verify. The minimum length of new passwords does not apply, because a password that is too short is
+ * simply wrong.
+ */
 const currentPassword = Type.String({
   minLength: 1,
   maxLength: maxPassword,
@@ -58,7 +61,7 @@ const grantedSections = Type.Union(
   [Type.Null(), Type.Array(oneSection, { minItems: 1, maxItems: sections.length })],
   {
     description:
-      "Sections that a viewer can open. Without `people`, the viewer sees no individual events and no people. null: all",
+      "Sections that a viewer can open. Without `people`, the viewer cannot see individual events or people. null: all",
     expected: `must be null or a list of sections: ${sections.join(", ")}`,
   },
 )
@@ -93,7 +96,7 @@ export const userChangesSchema = Type.Object(
 
 /** A user in the API and in `--json` output. */
 export const userSchema = Type.Object({
-  id: Type.String({ description: "Id of the user" }),
+  id: Type.String({ description: "ID of the user" }),
   email,
   role,
   websites: grantedWebsites,
@@ -111,7 +114,7 @@ export const inviteSchema = Type.Object({
     },
   ),
   email: Type.Union([Type.Null(), email], {
-    description: "Email of the user; null for setup, where the request sets it",
+    description: "Email of the user. null for setup, where the request sets the email",
   }),
   role,
   expiresAt: time("Expiry time"),
@@ -120,7 +123,7 @@ export const inviteSchema = Type.Object({
 /** A new one-time link, shown once. */
 export const newInviteSchema = Type.Object({
   path: Type.String({
-    description: "Path of the page to choose a password, relative to the server's URL: /invite/<token>",
+    description: "Path of the page for choosing a password, relative to the server's URL: /invite/<token>",
   }),
   expiresAt: time("Expiry time; the link works once"),
 })

@@ -180,7 +180,9 @@ describe("update", () => {
     expect(err).toContain(
       `databuddy ${newer} did not start: it is not ready: http://127.0.0.1:${port}/ready: no response`,
     )
-    expect(err).toContain("The previous version runs again with the database as it was before the migration")
+    expect(err).toContain(
+      "The previous version is running again with the database as it was before the migration",
+    )
     const [replaced] = readdirSync(folder.path).filter((name) => name.includes(".before-restore-"))
     expect(err).toContain(`; ${folder.file(replaced ?? "none")} has the events that arrived in the meantime`)
     expect(lines("started")).toEqual([newer, previous ?? ""])
@@ -198,7 +200,7 @@ describe("update", () => {
     const { err, code } = await update()
     expect(code).toBe(1)
     expect(err).toContain(`databuddy ${newer} was not installed: databuddy migrate failed`)
-    expect(err).toContain("databuddy migrate failed: error: no space. The previous version runs again")
+    expect(err).toContain("databuddy migrate failed: error: no space. The previous version is running again")
     expect(lines("started")).toEqual([previous ?? ""])
     expect(await isReady()).toBe(200)
     expect(programs()).toEqual(["databuddy"])
@@ -219,7 +221,7 @@ describe("update", () => {
     createDatabase(older)
     publish(`if [ "$1 $2" = "migrate --db" ]; then ${signals}; exit 1; fi`)
     const { err, code } = await update()
-    expect(err).toContain("The previous version runs again")
+    expect(err).toContain("The previous version is running again")
     expect(code).toBe(1)
     expect(await isReady()).toBe(200)
     expect(programs()).toEqual(["databuddy"])
@@ -232,7 +234,7 @@ describe("update", () => {
     )
     const { err, code } = await update()
     expect(err).toContain(`databuddy ${newer} was not installed: ENOENT`)
-    expect(err).toContain("The previous version runs again")
+    expect(err).toContain("The previous version is running again")
     expect(code).toBe(1)
     expect(await isReady()).toBe(200)
     expect(programs()).toEqual(["databuddy"])

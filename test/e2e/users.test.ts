@@ -204,19 +204,19 @@ describe("databuddy user", () => {
       "a reset of an unknown user",
       ["user", "reset", "ada@example.com"],
       "",
-      "there is no user ada@example.com",
+      "no user has the email ada@example.com",
     ],
     [
       "a link for an unknown user",
       ["user", "reset", "ada@example.com", "--link"],
       "",
-      "there is no user ada@example.com",
+      "no user has the email ada@example.com",
     ],
     [
       "a deletion of an unknown user",
       ["user", "delete", "ada@example.com", "--yes"],
       "",
-      "there is no user ada@example.com",
+      "no user has the email ada@example.com",
     ],
   ]
   test.each(refused)("refuses %s", (_, args, input, message) => {

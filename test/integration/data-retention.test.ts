@@ -205,7 +205,7 @@ test("a clock that jumps ahead deletes nothing and is reported once; corrected, 
   expect(count(store)).toBe(1)
   expect(faults.splice(0)).toEqual([
     expect.stringMatching(
-      /^the clock jumped from 2026-01-01T00:00:\S+ to 2034-03-20T00:00:00.000Z: it was set, or the server was suspended. Events that have expired only by the new time are deleted after/,
+      /^the clock jumped from 2026-01-01T00:00:\S+ to 2034-03-20T00:00:00.000Z: it was set, or the server was suspended. Events that have expired only because of the new time will be deleted after/,
     ),
   ])
   now = start

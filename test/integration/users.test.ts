@@ -138,7 +138,8 @@ describe("a login", () => {
       "login_wrong",
       {
         success: false,
-        error: "the email or the password is wrong. Try again, or ask an owner for a link to reset the password.",
+        error:
+          "the email or the password is wrong. Try again, or ask an owner for a link to reset the password.",
         code: "AUTH_REQUIRED",
       },
     ])
@@ -752,7 +753,7 @@ describe("a one-time link", () => {
       { ...setup, password: "Password2026!" },
       {
         field: "password",
-        message: "is among the most common passwords: choose another, such as four words",
+        message: "is among the most common passwords: choose a different one, such as four words",
       },
     ],
     [

@@ -3,43 +3,43 @@ import type { RejectionReason } from "../../rejection-reasons.ts"
 import { StoreLockedError, type Write } from "./writer.ts"
 
 export interface BatcherOptions {
-  /** Maximum queued events. A request that would exceed the maximum is rejected. */
+  /** Maximum number of queued events. A request that would exceed it is rejected. */
   maxEvents: number
-  /** Maximum queued bytes. */
+  /** Maximum number of queued bytes. */
   maxBytes: number
-  /** ms that a request waits while another process holds the lock; then it is rejected. */
+  /** How long a request waits while another process holds the lock before it is rejected, in ms. */
   maxWait: number
 }
 
-/** The part of the store that the batcher uses. See `Writer.commit`. */
+/** What the batcher needs from the store. See `Writer.commit`. */
 export interface Committer {
   commit(writes: readonly Write[]): (unknown | undefined)[]
-  /** The reason why writes are currently rejected; undefined if they are accepted. */
+  /** Returns why writes are currently rejected, or undefined if they are accepted. */
   unavailableReason(): RejectionReason | undefined
-  /** ms to wait after a commit of `rows` before the next rows are committed. */
+  /** Returns how many ms to wait after a commit of `rows` before the next rows are committed. */
   delayAfter?(rows: number): number
 }
 
 /** Rows per commit. A commit of this size blocks the event loop for about 20 ms. */
 const rowsPerCommit = 5_000
 /**
- * Bytes per commit, for the same reason: writing 2 MiB takes 20 ms. The first request is committed regardless of its
- * size.
+ * Bytes per commit, limited for the same reason: writing 2 MiB takes 20 ms. The first request is committed regardless
+ * of its size.
  */
 const bytesPerCommit = 2_097_152
-/** A write of more rows or bytes is large: a small one does not share a commit with it. */
+/** A write with more rows or bytes than this is large. Small writes do not share a commit with large ones. */
 const maxSmallRows = 100
 const maxSmallBytes = 65_536
-/** ms between two attempts while another process holds the lock. */
+/** Pause between attempts while another process holds the lock, in ms. */
 const lockRetryInterval = 10
-/** Retry-After in seconds: overload and lock contention are usually over by then. */
+/** Retry-After in seconds for overload and lock contention, which are usually over by then. */
 const retryAfter = 1
 /** Retry-After in seconds if an operator has to free disk space or restore the file. */
 const retryAfterUnavailable = 30
 
 interface QueuedWrite {
   write: Write
-  /** ms of `elapsed` */
+  /** In ms of `elapsed`. */
   queuedAt: number
   resolve: () => void
   reject: (error: unknown) => void
@@ -60,13 +60,13 @@ export class Batcher {
   #events = 0
   #bytes = 0
   #isScheduled = false
-  /** The last commit was of small writes while large ones waited. */
+  /** True if the last commit contained small writes while large writes were waiting. */
   #areLargeNext = false
-  /** Set while a commit is scheduled for later than this turn of the event loop. */
+  /** Set while a commit is scheduled for later than the current turn of the event loop. */
   #timer: Timer | undefined
-  /** When to try the lock again, ms of `elapsed`. */
+  /** When to try the lock again, in ms of `elapsed`. */
   #lockedUntil = 0
-  /** When the next rows can be committed, ms of `elapsed`. Writes without rows do not wait. */
+  /** When the next rows can be committed, in ms of `elapsed`. Writes without rows do not wait. */
   #pausedUntil = 0
   #drainListeners: (() => void)[] = []
 
@@ -77,7 +77,10 @@ export class Batcher {
     private readonly onFault: (error: unknown) => void,
   ) {}
 
-  /** Resolves when the commit with the write is synced. Rejects with a RequestError if nothing was stored. */
+  /**
+   * Resolves once the commit that contains the write has been synced. Rejects with a RequestError if nothing was
+   * stored.
+   */
   submit(write: Write): Promise<void> {
     const reason = this.store.unavailableReason()
     if (reason) return Promise.reject(new RequestError(reason, { retryAfter: retryAfterUnavailable }))
@@ -86,8 +89,8 @@ export class Batcher {
 
   /**
    * Runs `work` in the transaction of the next commit and returns its result. If `work` throws, its changes are rolled
-   * back, and the promise rejects with the error. Runs even if events are rejected, because deletion frees space on a
-   * full disk. `size`: bytes, as in a write; 0 for maintenance, which takes no slot in the queue.
+   * back and the promise rejects with the error. Runs even while events are rejected, because deleting data frees space
+   * on a full disk. `size` is in bytes, as for writes. 0 is for maintenance, which does not take a slot in the queue.
    */
   async run<Result>(work: () => Result, size = 1): Promise<Result> {
     let result: Result | undefined
@@ -96,7 +99,8 @@ export class Batcher {
   }
 
   #enqueue(write: Write): Promise<void> {
-    // Under overload, one turn of the event loop can last a second and submit more than the queue holds, so commit now.
+    // Under overload, one turn of the event loop can take a second and submit more than fits in the queue, so commit
+    // now.
     if (this.#isFull(write) && this.elapsed() >= this.#lockedUntil) this.#flush()
     if (this.#isFull(write)) {
       return Promise.reject(new RequestError("queue_full", { retryAfter }))
@@ -114,7 +118,7 @@ export class Batcher {
     return this.#events + slotsOf(write) > maxEvents || this.#bytes + write.size > maxBytes
   }
 
-  /** The size of the queue. */
+  /** The current size of the queue. */
   get queued(): { events: number; bytes: number } {
     return { events: this.#events, bytes: this.#bytes }
   }
@@ -127,12 +131,14 @@ export class Batcher {
     return new Promise((resolve) => this.#drainListeners.push(resolve))
   }
 
-  /** ms until rows can be committed. */
+  /** How long to wait until rows can be committed, in ms. */
   get #pause(): number {
     return Math.max(0, this.#pausedUntil - this.elapsed())
   }
 
-  /** Commits after `delay` ms. A shorter delay replaces a longer one, unless another process holds the lock. */
+  /**
+   * Schedules a commit after `delay` ms. A shorter delay replaces a longer one, unless another process holds the lock.
+   */
   #schedule(delay = 0): void {
     const isSooner = this.#timer !== undefined && delay === 0 && this.elapsed() >= this.#lockedUntil
     if (this.#isScheduled && !isSooner) return
@@ -160,7 +166,7 @@ export class Batcher {
         this.#settle(entry, errors[index])
       })
       const rows = batch.reduce((sum, { write }) => sum + write.rows.length, 0)
-      // Shutdown does not wait for the sealer.
+      // On shutdown, do not wait for the sealer.
       if (rows > 0 && this.#drainListeners.length === 0)
         this.#pausedUntil = this.elapsed() + (this.store.delayAfter?.(rows) ?? 0)
     } catch (error) {
@@ -172,8 +178,8 @@ export class Batcher {
   }
 
   /**
-   * Removes the oldest requests from the queue, about `rowsPerCommit` rows or `bytesPerCommit` bytes, which are all
-   * small or all large. During a pause, removes only requests without rows.
+   * Removes the oldest requests from the queue, about `rowsPerCommit` rows or `bytesPerCommit` bytes. They are either
+   * all small or all large. During a pause, only removes requests without rows.
    */
   #takeBatch(): QueuedWrite[] {
     if (this.#pause > 0) {
@@ -228,7 +234,7 @@ function isLarge({ rows, size }: Write): boolean {
   return rows.length > maxSmallRows || size > maxSmallBytes
 }
 
-/** The number of entries that one commit takes. */
+/** Returns the number of entries that fit in one commit. */
 function endOfBatch(entries: readonly QueuedWrite[]): number {
   let [rows, bytes, end] = [0, 0, 0]
   while (end < entries.length && (end === 0 || (rows < rowsPerCommit && bytes < bytesPerCommit))) {
@@ -241,8 +247,8 @@ function endOfBatch(entries: readonly QueuedWrite[]): number {
 }
 
 /**
- * Slots that a write takes in the queue. A request without events also takes one, because many clients can send such
- * requests.
+ * Returns the number of slots that a write takes in the queue. A request without events also takes a slot, because many
+ * clients can send such requests.
  */
 function slotsOf({ rows, size }: Write): number {
   return rows.length || (size > 0 ? 1 : 0)

@@ -2,28 +2,34 @@ import type { Db, Statement } from "../db/driver.ts"
 import { type FoundKey, hashKey, type Key, keysByHash } from "../keys.ts"
 import { canonicalWebsiteId, listWebsites, type Website } from "../websites.ts"
 
-/** Minimum ms between two rechecks. Creating a key and using it takes longer. */
+/** Minimum time between rechecks in ms. Creating a key and using it takes longer. */
 const recheckInterval = 10
 
-/** Maximum cached Authorization headers of valid keys, 300 bytes each. Clients send few distinct headers. */
+/**
+ * Maximum number of cached Authorization headers of valid keys. Each takes 300 bytes. Clients only send a few distinct
+ * headers.
+ */
 const maxHeaders = 1_000
-/** Maximum characters of a cached header. `Bearer` and a key have 44; more spaces between them are legal. */
+/**
+ * Maximum length of a cached header in characters. `Bearer` and a key take 44 characters, but additional spaces between
+ * them are legal.
+ */
 const maxHeaderLength = 64
 
-/** Websites and keys in memory. A running server consults them on every request. */
+/** Websites and keys in memory. A running server consults the registry on every request. */
 export class Registry {
   readonly #version: Statement
   #loadedVersion = -1
-  /** ms */
+  /** In ms of `elapsed`. */
   #checkedAt = Number.NEGATIVE_INFINITY
   #websites = new Map<string, Website>()
   #keys = new Map<string, FoundKey>()
-  /** Text of an Authorization header → the key it names. Cleared with every change of a key. */
+  /** Maps the text of an Authorization header → the key it contains. Cleared whenever a key changes. */
   readonly #keysByHeader = new Map<string, FoundKey>()
-  /** Key id → last use in Unix ms, not written to the database yet. */
+  /** Maps key ids → time of last use in Unix ms, for uses that have not been written to the database yet. */
   readonly #lastUses = new Map<string, number>()
 
-  /** `elapsed`: ms of a monotonic clock. */
+  /** `elapsed` returns the ms of a monotonic clock. */
   constructor(
     private readonly db: Db,
     private readonly elapsed: () => number,
@@ -32,7 +38,7 @@ export class Registry {
     this.refresh()
   }
 
-  /** Reloads websites and keys if any process has changed them. Otherwise, reads one row. */
+  /** Reloads websites and keys if any process has changed them. Otherwise, only reads one row. */
   refresh(): void {
     const version = this.#version.get() as number
     if (version === this.#loadedVersion) return
@@ -43,8 +49,9 @@ export class Registry {
   }
 
   /**
-   * Reloads before a request is rejected for an unknown or unsuitable website or key: the command line might just have
-   * changed it. True if anything has changed. Reads one row, at most a hundred times per second.
+   * Called before a request is rejected because of an unknown or unsuitable website or key, because the command line
+   * might just have changed it. Reloads if anything has changed, and returns true in that case. Reads one row, at most
+   * a hundred times per second.
    */
   recheck(): boolean {
     if (this.elapsed() - this.#checkedAt < recheckInterval) return false
@@ -53,7 +60,7 @@ export class Registry {
     try {
       this.refresh()
     } catch {
-      // The store also refreshes on a timer, and logs the error.
+      // The store also refreshes on a timer, and logs any error.
     }
     return this.#loadedVersion !== before
   }
@@ -62,12 +69,12 @@ export class Registry {
     return this.#find(id) ?? (this.recheck() ? this.#find(id) : undefined)
   }
 
-  /** Nearly all ids are sent in canonical form, and are found without a conversion. */
+  /** Nearly all ids are sent in canonical form and found without a conversion. */
   #find(id: string): Website | undefined {
     return this.#websites.get(id) ?? this.#websites.get(canonicalWebsiteId(id))
   }
 
-  /** In order of creation. */
+  /** Returns websites in order of creation. */
   websites(): Website[] {
     return [...this.#websites.values()]
   }
@@ -77,8 +84,8 @@ export class Registry {
   }
 
   /**
-   * The key that an earlier request used with the same header, if no key has changed since. It can be disabled, revoked
-   * or expired.
+   * Returns the key that an earlier request used with the same header, if no key has changed since. The key can be
+   * disabled, revoked or expired.
    */
   keyOfHeader(text: string): FoundKey | undefined {
     return this.#keysByHeader.get(text)
@@ -98,12 +105,12 @@ export class Registry {
     this.#lastUses.set(key.id, now)
   }
 
-  /** Key id → last use in Unix ms, to be written by maintenance. */
+  /** Maps key ids → time of last use in Unix ms, for maintenance to write. */
   pendingUses(): ReadonlyMap<string, number> {
     return new Map(this.#lastUses)
   }
 
-  /** Drops uses that were written. Keeps a later use of the same key. */
+  /** Removes uses that have been written. Keeps later uses of the same keys. */
   clearUses(written: ReadonlyMap<string, number>): void {
     for (const [id, at] of written) if (this.#lastUses.get(id) === at) this.#lastUses.delete(id)
   }

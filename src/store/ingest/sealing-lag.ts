@@ -1,30 +1,30 @@
-/** Number of unsealed rows at which commits start to slow down. The backlog is held at about this number. */
+/** Commits start to slow down at this number of unsealed rows, which keeps the backlog at about this size. */
 const slowRows = 131_072
 const maxRows = 200_000
-/** Number of unsealed rows that triggers sealing immediately: one full pass. */
+/** Sealing starts immediately at this number of unsealed rows, which is one full pass. */
 const fullRows = 65_536
-/** Rows per second that are always accepted: a backlog delays events, but does not stop them. */
+/** Rows per second that are always accepted. A backlog delays events but never stops them. */
 const minRate = 10_000
-/** Accepted rate as a multiple of the sealing rate: at `slowRows`, and at `maxRows` or more. */
+/** Accepted rate as a multiple of the sealing rate, at `slowRows` and at `maxRows` or more. */
 const slowShare = 1.5
 const fullShare = 0.5
-/** Weight of the latest rate in the average. */
+/** Weight of the latest rate in the moving average. */
 const latestWeight = 0.3
 
 /**
- * Slows ingest down while sealing falls behind, because each query reads all unsealed rows. Does nothing until the
- * sealer first reports a row count.
+ * Slows down ingestion when sealing falls behind, because each query has to read all unsealed rows. Does nothing until
+ * the sealer first reports a row count.
  */
 export class SealingLag {
   #unsealed: number | undefined
-  /** Rows per second. */
+  /** In rows per second. */
   #rate = 0
   #sealedAt = Number.NEGATIVE_INFINITY
 
-  /** `elapsed`: ms of a monotonic clock. */
+  /** `elapsed` returns the ms of a monotonic clock. */
   constructor(private readonly elapsed: () => number) {}
 
-  /** Called when there are enough rows to seal them immediately. */
+  /** Called when there are enough rows to be sealed immediately. */
   onFull: () => void = () => {}
 
   /** True once a row count has been reported. */
@@ -36,7 +36,7 @@ export class SealingLag {
     return (this.#unsealed ?? 0) >= fullRows
   }
 
-  /** Reports the exact number of rows. Rows stored in the meantime are counted with the next report. */
+  /** Reports the exact number of rows. Rows stored in the meantime are counted in the next report. */
   report(unsealed: number): void {
     this.#unsealed = unsealed
   }
@@ -57,7 +57,7 @@ export class SealingLag {
     this.#rate = this.#rate === 0 ? rate : this.#rate * (1 - latestWeight) + rate * latestWeight
   }
 
-  /** Returns the ms to wait after a commit of `rows` before the next one. */
+  /** Returns how many ms to wait after a commit of `rows` before the next commit. */
   delayAfter(rows: number): number {
     const unsealed = this.#unsealed ?? 0
     if (unsealed <= slowRows) return 0

@@ -3,27 +3,27 @@ import type { DailyHash } from "../daily-hash.ts"
 import type { Db, Statement } from "../db/driver.ts"
 import type { EventInserter, EventRow } from "../events.ts"
 
-/** The changes of one request. Either all or none of them are stored. */
+/** The changes of one request. Either all of them are stored or none. */
 export interface Write {
   rows: readonly EventRow[]
-  /** Approximate bytes in memory. */
+  /** Approximate size in memory, in bytes. */
   size: number
-  /** Further changes in the same transaction. */
+  /** Makes additional changes in the same transaction. */
   apply?: () => void
 }
 
 /** The effect of one commit. */
 export interface CommitResult {
-  /** Events that were inserted. */
+  /** Number of events inserted. */
   stored: number
-  /** Events that were skipped because their `eventId` already exists. */
+  /** Number of events skipped because their `eventId` already exists. */
   duplicates: number
 }
 
-/** Another process holds the write lock. Nothing was written; the same batch can be retried. */
+/** Thrown if another process holds the write lock. Nothing was written, and the same batch can be retried. */
 export class StoreLockedError extends Error {}
 
-/** Errors of the whole store. Every other write of the batch would fail too. */
+/** Error codes that affect the whole store, so that every other write of the batch would fail too. */
 const faultCodes = /^SQLITE_(FULL|IOERR|READONLY|CORRUPT|NOTADB|CANTOPEN|NOMEM|PERM|PROTOCOL|AUTH)/
 
 /** Commits the writes of many requests together. All write transactions of a server begin and end here. */
@@ -50,16 +50,16 @@ export class Writer {
   }
 
   /**
-   * Commits a batch in one transaction, which is synced on return (with `synchronous = full`). Returns an entry for
-   * each write: its error if the write was left out, undefined if it was stored. Throws if nothing is stored:
-   * StoreLockedError, or the fault.
+   * Commits a batch in one transaction, which has been synced on return (with `synchronous = full`). Returns one entry
+   * per write: undefined if it was stored, or the error because of which it was left out. If nothing was stored, throws
+   * a StoreLockedError or the fault.
    */
   commit(writes: readonly Write[]): (unknown | undefined)[] {
     try {
       return this.#transaction(() => this.#applyAll(writes))
     } catch (error) {
       if (error instanceof StoreLockedError || isFault(error)) throw error
-      // One write failed and rolled back the whole batch: apply each write in a separate savepoint.
+      // One write failed and rolled back the whole batch. Apply each write in its own savepoint.
       return this.#transaction(() => writes.map((write) => this.#applyAlone(write)))
     }
   }
@@ -90,8 +90,8 @@ export class Writer {
   }
 
   /**
-   * Applies all writes without savepoints. Returns the rejections of writes with too many new names, which it checks
-   * first.
+   * Applies all writes without savepoints. Before that, checks which writes have too many new names, and returns their
+   * rejections.
    */
   #applyAll(writes: readonly Write[]): (RequestError | undefined)[] {
     const errors = new Array<RequestError | undefined>(writes.length)
@@ -115,7 +115,7 @@ export class Writer {
     return errors
   }
 
-  /** Applies one write in a savepoint. Returns its error; throws a fault of the store. */
+  /** Applies one write in a savepoint. Returns the error of the write. Throws a fault of the store. */
   #applyAlone(write: Write): unknown | undefined {
     this.#savepoint.run()
     try {

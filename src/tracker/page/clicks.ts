@@ -1,4 +1,4 @@
-/** Maximum characters of a link's text. */
+/** Maximum length of a link's text, in characters. */
 const maxText = 256
 
 export interface ClickHandlers {
@@ -8,14 +8,14 @@ export interface ClickHandlers {
   outgoing: ((href: string, text: string) => void) | false | undefined
 }
 
-/** The closest element around a click that matches the selector, even inside shadow roots. */
+/** Returns the closest element around a click that matches the selector, even inside shadow roots. */
 export function closestOf(event: Event, selector: string): Element | undefined {
   return event
     .composedPath()
     .find((node): node is Element => node instanceof Element && node.matches(selector))
 }
 
-/** Watches clicks with any button: a middle click opens a link in a new tab. */
+/** Watches clicks with any mouse button, because a middle click opens a link in a new tab. */
 export function watchClicks({ attributes, outgoing }: ClickHandlers): void {
   const clicked = (event: Event) => {
     const marked = closestOf(event, "[data-track]")

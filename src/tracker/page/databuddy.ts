@@ -3,19 +3,19 @@ import { createIdentity, openStorageArea } from "./storage.ts"
 import { createTracker } from "./tracker.ts"
 import { reasonsNotToTrack } from "./tracking-allowed.ts"
 
-// The script of a page: reads the options, decides whether to track, and creates `window.databuddy`.
+// The main page script: it reads the options, decides whether to track, and creates `window.databuddy`.
 
-/** As in `tracker.ts`. */
+/** See `tracker.ts`. */
 declare const DEBUG: boolean
 /**
- * Path prefix of the server on the host that the script is loaded from; '' for none. Set when the script is bundled or
- * served.
+ * Path prefix of the server, on the host from which the script is loaded. '' for none. Set when the script is bundled
+ * or served.
  */
 declare const BASE_PATH: string
 
 type Call = [method: string, ...args: unknown[]]
 
-/** What `window.databuddy` can be before this script: a list of calls, or an object with such a list. */
+/** What `window.databuddy` can be before this script runs: a list of calls, or an object that contains such a list. */
 type Stub = Call[] | { q?: Call[]; options?: unknown }
 
 interface Globals {
@@ -28,11 +28,11 @@ interface Globals {
   databuddyDisabled?: boolean
 }
 
-/** Maximum calls that wait for consent. */
+/** Maximum number of calls that wait for consent. */
 const maxEarlyCalls = 100
 
 const page: Omit<Window, keyof Globals> & Globals = window
-// Frameworks can add the script twice.
+// Frameworks sometimes add the script twice.
 const stub = page.databuddy as Stub | undefined
 if (!stub || !("options" in stub)) install()
 
@@ -42,8 +42,7 @@ function install(): void {
   const source = address || location.href
   const { origin, searchParams } = new URL(source)
   const attributes = [...(script?.attributes ?? [])].map(({ name, value }) => [name, value] as const)
-  // An inline script has no URL of its own. The query of the page must not set options: anyone can link to
-  // the page.
+  // An inline script has no URL of its own. The page's query must not set options, because anyone can link to the page.
   const options = readOptions(page.databuddyConfig, attributes, address ? searchParams : [])
   const api = String(options.apiUrl || origin + BASE_PATH).replace(/\/+$/, "")
   const identity = createIdentity(
@@ -65,14 +64,14 @@ function install(): void {
 
   const begin = (): void => {
     if (isSilent || isWaiting || isOptedOut()) return
-    // Prerendered pages are often not visited.
+    // Many prerendered pages are never visited.
     if ("prerendering" in document && document.prerendering) {
       document.addEventListener("prerenderingchange", begin, { once: true })
       return
     }
     if (!isListening) tracker.start()
     isListening = true
-    // The first view already belongs to the profile.
+    // These calls come first, so that the first view already belongs to the profile.
     const isSetting = ([method]: Call) => /^(identify|set)/.test(method)
     const calls = early.splice(0)
     calls.filter(isSetting).forEach(run)
@@ -86,7 +85,7 @@ function install(): void {
     else if (!isSilent && !isOptedOut() && early.length < maxEarlyCalls) early.push([method, ...args])
   }
   const run = ([method, ...args]: Call): void => {
-    // A page can pass any arguments; each method checks its own.
+    // A page can pass any arguments, so each method checks its own.
     methods[method]?.(...(args as never[]))
   }
 

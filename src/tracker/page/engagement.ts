@@ -1,30 +1,30 @@
 import { closestOf } from "./clicks.ts"
 
-/** ms without input after which a visitor counts as inactive. */
+/** A visitor counts as inactive after this many ms without input. */
 const maxGap = 30_000
-/** Maximum ms between two clicks of a rage click. */
+/** Maximum time between two clicks of a rage click, in ms. */
 const rageGap = 1_000
 const rageClicks = 3
-/** ms within which a page has to respond to a click; otherwise the click is dead. */
+/** A click is dead if the page does not respond within this time, in ms. */
 const deadAfter = 2_500
-/** Minimum ms between scroll events of different gestures. */
+/** Minimum time between scroll events of different gestures, in ms. */
 const scrollGap = 150
-/** Maximum characters of the name of an element or field. */
+/** Maximum length of the name of an element or field, in characters. */
 const maxName = 64
 
 /**
- * Elements that are expected to respond to a click on the page. A text field only takes the focus; downloads
- * and mail links act outside the page.
+ * Elements that are expected to respond to a click on the page. A text field only receives focus, and downloads and
+ * mail links act outside the page.
  */
 const controls =
   "button,summary,[role=button],[role=tab],[role=menuitem],[onclick],input[type=button],input[type=submit],a[href]:not([target],[download],[href^=mailto],[href^=tel])"
 /**
- * Links that leave the page, unless a script prevents it. The time until the next page appears does not count against
+ * Links that leave the page unless a script prevents it. The time until the next page appears does not count against
  * this page.
  */
 const leavingLinks = "a[href]:not([href^='#'])"
 
-/** What a visitor did on a page since the last report. */
+/** What a visitor has done on a page since the last report. */
 function newCounts() {
   return {
     scrollCount: 0,
@@ -41,7 +41,7 @@ function newCounts() {
   }
 }
 
-/** Names an element without its text, which can be personal. */
+/** Returns a name for an element that does not include its text, which could be personal. */
 function nameOf(element: Element): string {
   const suffix = element.id ? `#${element.id}` : element.classList[0] ? `.${element.classList[0]}` : ""
   return (element.localName + suffix).slice(0, maxName)
@@ -49,7 +49,7 @@ function nameOf(element: Element): string {
 
 export type Engagement = ReturnType<typeof start>
 
-/** Counts what the visitor does. Does not read the contents of fields or the keys pressed. */
+/** Counts what the visitor does. Never reads the contents of fields or the keys pressed. */
 export function start() {
   let counts = newCounts()
   let fields = new Set<EventTarget | null>()
@@ -83,9 +83,9 @@ export function start() {
       counts.rageClickCount++
       counts.rageClickTarget = nameOf(control)
     }
-    // A series of clicks is one dead click.
+    // A series of clicks counts as one dead click.
     if (isRepeated) return
-    // Observing costs the page time, so it ends after the click.
+    // Observing slows the page down, so it ends after the click.
     observer.observe(document, { subtree: true, childList: true, attributes: true, characterData: true })
     watched++
     setTimeout(() => {
@@ -129,7 +129,7 @@ export function start() {
         counts.lastFormField = (target.getAttribute("name") ?? nameOf(target)).slice(0, maxName)
       }
     },
-    // Another tab, a dialog of the browser, or a frame.
+    // The focus moved to another tab, a browser dialog or a frame.
     blur: ({ target }) => target === window && respond(),
   }
   for (const [name, handler] of Object.entries(handlers))
@@ -143,11 +143,11 @@ export function start() {
       firstAt = 0
       clicked = undefined
     },
-    /** Starts measuring time; the page is visible. */
+    /** Starts measuring time. The page is now visible. */
     resume: (): void => {
       lastAt = Date.now()
     },
-    /** Returns the counts since the last call, in the fields of `POST /engagement`, and starts new ones. */
+    /** Returns the counts since the last call in the fields of `POST /engagement`, and resets them. */
     take: () => {
       respond()
       active += Math.min(Date.now() - lastAt, maxGap)

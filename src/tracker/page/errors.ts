@@ -1,17 +1,17 @@
 import type { Host } from "./plugin.ts"
 
-/** Maximum errors of a page: a loop that throws must not send forever. */
+/** Maximum number of errors per page, so that a loop that throws does not send errors forever. */
 const maxErrors = 100
-/** Maximum identical errors of a page. */
+/** Maximum number of identical errors per page. */
 const maxEqual = 5
 /**
- * Ignored, as are errors of extensions: warnings of ResizeObserver that a layout takes more than one frame,
- * and errors of scripts from other origins, which have no details.
+ * Errors to ignore, in addition to those of extensions: ResizeObserver warnings that a layout takes more than one
+ * frame, and errors of scripts from other origins, which contain no details.
  */
 const ignored = /^ResizeObserver loop|^Script error\.?$/
 const extension = /^[a-z-]+-extension:/
 
-/** Returns the reporter of `error` and `unhandledrejection` events. */
+/** Returns a function that reports `error` and `unhandledrejection` events. */
 export function start({ add, path }: Host): (event: Event) => void {
   const counts = new Map<string, number>()
   let total = 0
@@ -34,11 +34,11 @@ function fieldsOf(event: Event) {
   }
   if (event instanceof PromiseRejectionEvent)
     return { ...describe(event.reason), filename: undefined, lineno: undefined }
-  // An image or a script that failed to load.
+  // An image or a script has failed to load.
   return undefined
 }
 
-/** The thrown value can be of any type. */
+/** The thrown value can have any type. */
 function describe(thrown: unknown, message?: string) {
   const isError = thrown instanceof Error
   const text = message || (isError ? thrown.message : textOf(thrown))

@@ -1,4 +1,4 @@
-/** The options of a page, as the page set them. Other keys are ignored. */
+/** The options of a page, as set by the page. Other keys are ignored. */
 export interface Options {
   clientId?: string
   apiUrl?: string
@@ -7,7 +7,7 @@ export interface Options {
   trackAttributes?: boolean
   trackOutgoingLinks?: boolean
   trackWebVitals?: boolean
-  /** An older name of `trackWebVitals`. */
+  /** Older name of `trackWebVitals`. */
   trackPerformance?: boolean
   trackInteractions?: boolean
   trackErrors?: boolean
@@ -18,23 +18,23 @@ export interface Options {
   waitForConsent?: boolean
   samplingRate?: number
   batchSize?: number
-  /** ms */
+  /** In ms. */
   batchTimeout?: number
   maxRetries?: number
-  /** ms */
+  /** In ms. */
   initialRetryDelay?: number
   skipPatterns?: string[]
   maskPatterns?: string[]
   anonymizeVisitorIds?: boolean | "auto"
-  /** Returns false for an event that must not be sent. Only in `window.databuddyConfig`. */
+  /** Returns false for an event that must not be sent. Can only be set in `window.databuddyConfig`. */
   filter?: (event: object) => unknown
 }
 
 type Pairs = Iterable<readonly [name: string, value: string]>
 
 /**
- * Merges the options of a page; later ones win: `config` is `window.databuddyConfig`, `attributes` are those of the
- * script element, `query` is that of the script's URL.
+ * Merges the options of a page. Later sources override earlier ones: `config` is `window.databuddyConfig`, `attributes`
+ * are the attributes of the script element, and `query` is the query of the script's URL.
  */
 export function readOptions(config: object | undefined, attributes: Pairs, query: Pairs): Options {
   const options: Record<string, unknown> = { ...config }
@@ -51,7 +51,7 @@ function addOption(options: Record<string, unknown>, name: string, value: string
 }
 
 function parseOption(key: string, value: string): unknown {
-  // A client ID can be a number.
+  // A client ID can be numeric.
   if (key === "clientId") return value
   if (key.endsWith("Patterns")) {
     try {
@@ -65,12 +65,12 @@ function parseOption(key: string, value: string): unknown {
   return /^\d+(\.\d+)?$/.test(value) ? Number(value) : value
 }
 
-/** A numeric option within its limits; `fallback` if it is not a number. */
+/** Returns a numeric option, clamped to its limits, or `fallback` if it is not a number. */
 export function numberOption(value: unknown, fallback: number, min: number, max: number): number {
   return typeof value === "number" ? Math.min(Math.max(value, min), max) : fallback
 }
 
-/** True if the visitor is in the sample. Depends only on the ID, so that whole sessions are sampled. */
+/** Returns true if the visitor is in the sample. Depends only on the ID, so that whole sessions are sampled. */
 export function isSampled(anonymousId: string, samplingRate: unknown): boolean {
   const position = Number.parseInt(anonymousId.slice(-8), 16) / 2 ** 32
   return !(position >= numberOption(samplingRate, 1, 0, 1))

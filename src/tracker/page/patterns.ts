@@ -1,5 +1,5 @@
 /**
- * A regular expression for a pattern: `*` stands for one segment of a path, `**` for any number of segments.
+ * Converts a pattern to a regular expression. `*` stands for one segment of a path, `**` for any number of segments.
  */
 function expressionOf(pattern: string, end: string): RegExp {
   const source = pattern
@@ -8,12 +8,12 @@ function expressionOf(pattern: string, end: string): RegExp {
   return new RegExp(`^${source}${end}`)
 }
 
-/** The option can be anything that the page set. */
+/** Accepts anything, because the page can set the option to any value. */
 function listOf(patterns: unknown): string[] {
   return Array.isArray(patterns) ? patterns.map(String) : []
 }
 
-/** True if a pattern matches the whole path. `/admin/**` also matches `/admin`. */
+/** Returns true if a pattern matches the whole path. `/admin/**` also matches `/admin`. */
 export function matchesPattern(path: string, patterns: unknown): boolean {
   return listOf(patterns).some((pattern) => {
     const expression = expressionOf(pattern, "$")
@@ -22,8 +22,8 @@ export function matchesPattern(path: string, patterns: unknown): boolean {
 }
 
 /**
- * Replaces the start of a path that a pattern matches with the pattern: with `/users/*`, `/users/7/posts` becomes
- * `/users/*\/posts`.
+ * If a pattern matches the start of a path, replaces that part with the pattern. With `/users/*`, `/users/7/posts`
+ * becomes `/users/*\/posts`.
  */
 export function maskPath(path: string, patterns: unknown): string {
   for (const pattern of listOf(patterns)) {

@@ -1,4 +1,4 @@
-/** `type` of a path's items. */
+/** The `type` of the items sent to each path. */
 const types: Record<string, string> = {
   "/batch": "track",
   "/track": "track",
@@ -6,7 +6,7 @@ const types: Record<string, string> = {
   "/errors": "error",
 }
 
-/** Query of the pixel for an item. Objects are JSON; absent values are left out. */
+/** Returns the query of the pixel for an item. Objects are sent as JSON. Absent values are left out. */
 export function pixelQuery(path: string, item: object): URLSearchParams {
   const query = new URLSearchParams()
   for (const [name, value] of Object.entries({ type: types[path], ...item })) {
@@ -16,17 +16,17 @@ export function pixelQuery(path: string, item: object): URLSearchParams {
 }
 
 /**
- * Returns a function that sends an item as an image, for pages that allow no other requests. Its result is as in
+ * Returns a function that sends an item as an image, for pages that allow no other requests. For its result, see
  * `Network`.
  */
 export function start() {
   return (url: string, path: string, item: object, isLeaving: boolean): Promise<number> => {
     const source = `${url}&${pixelQuery(path, item)}`
-    // A request for an image ends when its page is left.
+    // The browser cancels image requests when the visitor leaves the page.
     if (isLeaving) return fetch(source, { keepalive: true, credentials: "omit" }).then(({ status }) => status)
     return new Promise((resolve) => {
       const image = new Image()
-      // Sends the origin of the page, which the server checks, but no cookies.
+      // Sends no cookies, but does send the origin of the page, which the server checks.
       image.crossOrigin = "anonymous"
       image.onload = () => resolve(200)
       image.onerror = () => resolve(0)

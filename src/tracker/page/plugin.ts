@@ -1,7 +1,10 @@
-/** What `databuddy.js` passes to `start` of `vitals.js`, `errors.js` and `engagement.js`, which it loads on demand. */
+/**
+ * What `databuddy.js` passes to the `start` function of the scripts that it loads on demand: `vitals.js`, `errors.js`
+ * and `engagement.js`.
+ */
 export interface Host {
-  /** Sends an item to a path of the server with the IDs of the visitor. */
+  /** Sends an item to a path of the server, together with the IDs of the visitor. */
   add: (path: string, fields: object) => void
-  /** Path of a URL, masked. Default: of the current page. */
+  /** Returns the masked path of a URL. Default: the current page. */
   path: (url?: string) => string
 }

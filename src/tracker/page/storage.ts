@@ -1,12 +1,12 @@
-/** ms without an event or activity after which a session ends. */
+/** A session ends after this many ms without an event or activity. */
 const sessionIdle = 30 * 60_000
-/** Minimum ms between two extensions of a session by activity: storage writes are slower than reads. */
+/** Minimum time between two extensions of a session by activity, in ms. Storage writes are slower than reads. */
 const activityGap = 10_000
-/** Format of accepted IDs: those in the URL come from other websites. */
+/** Format of accepted IDs. IDs in the URL come from other websites. */
 const idPattern = /^[\w.-]{1,128}$/
 
 const sessionKeys = ["did_session", "did_session_timestamp", "did_session_start"]
-/** This script does not write `did_params`, but other versions of Databuddy's script did. */
+/** This script does not write `did_params`, but other versions of Databuddy's script do. */
 const visitorKeys = ["did", "did_profile", "did_params"]
 const optOutKeys = ["databuddy_opt_out", "databuddy_disabled"]
 const consentKey = "did_consent"
@@ -18,8 +18,8 @@ export interface StorageArea {
 }
 
 /**
- * The browser's storage, or memory where it is blocked or full. `open` returns the storage, or throws where it is
- * blocked.
+ * Returns the browser's storage, or a replacement in memory if storage is blocked or full. `open` returns the storage,
+ * or throws if it is blocked.
  */
 export function openStorageArea(
   open: () => Pick<Storage, "getItem" | "setItem" | "removeItem">,
@@ -45,7 +45,7 @@ export function openStorageArea(
   }
 }
 
-/** A random UUID. `crypto.randomUUID` exists only on HTTPS pages. */
+/** Returns a random UUID. `crypto.randomUUID` only exists on HTTPS pages. */
 export function createId(): string {
   const digit = () => ((crypto.getRandomValues(new Uint8Array(1))[0] ?? 0) % 16).toString(16)
   return "xxxxxxxx-xxxx-4xxx-axxx-xxxxxxxxxxxx".replace(/x/g, digit)
@@ -54,8 +54,8 @@ export function createId(): string {
 export type Identity = ReturnType<typeof createIdentity>
 
 /**
- * The IDs of the visitor, session and profile, and the visitor's choices about tracking. `local` lives across
- * visits, `session` in one tab.
+ * Manages the IDs of the visitor, session and profile, and the visitor's choices about tracking. `local` persists
+ * across visits, `session` only in one tab.
  */
 export function createIdentity(local: StorageArea, session: StorageArea, now: () => number) {
   const removeAll = (area: StorageArea, keys: string[]) => keys.forEach(area.remove)
@@ -66,7 +66,7 @@ export function createIdentity(local: StorageArea, session: StorageArea, now: ()
   }
   const idle = () => now() - Number(session.get("did_session_timestamp"))
   const self = {
-    /** Adopts the IDs in a link from another domain. */
+    /** Adopts the IDs from a link on another domain. */
     adopt: (params: URLSearchParams) => {
       const visitor = params.get("anonId") ?? ""
       const id = params.get("sessionId") ?? ""
@@ -80,11 +80,11 @@ export function createIdentity(local: StorageArea, session: StorageArea, now: ()
       local.set("did", id)
       return id
     },
-    /** Extends the session, unless it is over. Cheap enough to call on every scroll event. */
+    /** Extends the session unless it is over. Fast enough to be called on every scroll event. */
     extend: () => {
       if (idle() > activityGap && idle() <= sessionIdle) session.set("did_session_timestamp", String(now()))
     },
-    /** The current session; a new one after 30 minutes without an event or activity. */
+    /** Returns the current session, or starts a new one after 30 minutes without an event or activity. */
     session: () => {
       if (idle() > sessionIdle || !session.get("did_session")) setSession(`sess_${createId()}`)
       session.set("did_session_timestamp", String(now()))
@@ -108,9 +108,7 @@ export function createIdentity(local: StorageArea, session: StorageArea, now: ()
       for (const key of optOutKeys) local.set(key, "true")
     },
     hasConsent: () => local.get(consentKey) !== null,
-    /**
-     * `remember`: stores the consent. Pages that wait for consent would otherwise ask again on the next page.
-     */
+    /** `remember` stores the consent. Pages that wait for consent would otherwise ask again on the next page. */
     optIn: (remember: boolean | undefined) => {
       removeAll(local, optOutKeys)
       if (remember) local.set(consentKey, "true")

@@ -7,20 +7,22 @@ import type { Host } from "./plugin.ts"
 import { createId, type Identity } from "./storage.ts"
 import { createTransport } from "./transport.ts"
 
-/** ms to wait after a change of the URL: routers change it more than once and set the title afterwards. */
+/**
+ * How long to wait after the URL changes, in ms. Routers change the URL more than once and set the title afterwards.
+ */
 const navigationDelay = 50
-/** ms; shorter times since the page became visible again are not reported. */
+/** Shorter times since the page became visible again are not reported, in ms. */
 const minSpan = 1_000
-/** s */
+/** In seconds. */
 const maxTime = 86_400
 const campaignKeys =
   "utm_source utm_medium utm_campaign utm_term utm_content gclid fbclid ttclid twclid li_fat_id msclkid".split(
     " ",
   )
-/** Errors that wait for errors.js. */
+/** Maximum number of errors that wait for errors.js. */
 const maxEarlyErrors = 20
 
-/** Set by src/tracker/bundle.ts: true in databuddy-debug.js, which also works on localhost and logs to the console. */
+/** Set by src/tracker/bundle.ts. True in databuddy-debug.js, which also works on localhost and logs to the console. */
 declare const DEBUG: boolean
 
 type Properties = Record<string, unknown>
@@ -31,25 +33,30 @@ type Ids = { anonymousId: string } & ReturnType<Identity["session"]>
 /** A page that is being viewed. */
 interface View {
   /**
-   * Visitor and session of the view. Its exit and engagement keep these IDs if the session ends before the view does.
+   * Visitor and session of the view. Its exit and engagement have the same IDs, even if the session ends before the
+   * view does.
    */
   ids: Ids
   /** The fields that all events of the view share. */
   context: { path: string; page_count: number } & Properties
-  /** Time since which the page is visible, Unix ms; 0: it is hidden, or its exit has been reported. */
+  /** When the page became visible, in Unix ms. 0 if it is hidden or its exit has already been reported. */
   since: number
   exits: number
-  /** Percent */
+  /** In percent. */
   depth: number
 }
 
 async function post(url: string, body: string): Promise<number> {
-  // A plain text body needs no preflight request. Keepalive lets it finish without the page, up to the limit of beacons.
+  // A plain text body needs no preflight request. Keepalive lets the request outlive the page, up to the size limit of
+  // beacons.
   const init = { method: "POST", body, credentials: "omit" as const, keepalive: body.length < 20_000 }
   return (await fetch(url, init)).status
 }
 
-/** Creates what `window.databuddy` does once tracking has started. `scriptUrl`: where vitals.js and errors.js are. */
+/**
+ * Creates the functions behind `window.databuddy` once tracking has started. vitals.js and errors.js are loaded from
+ * next to `scriptUrl`.
+ */
 export function createTracker(options: Options, api: string, scriptUrl: string, identity: Identity) {
   const transport = createTransport(api, options, {
     post,
@@ -93,7 +100,7 @@ export function createTracker(options: Options, api: string, scriptUrl: string, 
     }
     try {
       if (options.filter?.(item) === false) return
-      // A hidden page can be closed without another event.
+      // A hidden page can be closed without any further event.
       transport.add(endpoint, item, isUrgent || document.visibilityState === "hidden")
     } catch (error) {
       // The filter failed, or properties are not JSON. Tracking must never break the page.
@@ -105,10 +112,7 @@ export function createTracker(options: Options, api: string, scriptUrl: string, 
     if (!isSkipped()) add(endpoint, fields, isUrgent)
   }
 
-  /**
-   * Loads a plugin. If it fails to load, for example because of a Content-Security-Policy, everything else
-   * works.
-   */
+  /** Loads a plugin. If this fails, for example because of a Content-Security-Policy, everything else still works. */
   const load = <Plugin>(name: string, use?: (plugin: Plugin) => void): Promise<Plugin> => {
     const host: Host = { add: addVisible, path }
     const loaded = import(new URL(name, scriptUrl).href).then(({ start }) => start(host))
@@ -160,7 +164,7 @@ export function createTracker(options: Options, api: string, scriptUrl: string, 
     viewed?.()
   }
 
-  /** Reports the time since the page became visible. A later call reports only the time after that. */
+  /** Reports the time since the page became visible. Later calls only report the time after that. */
   const endView = (exitType: ExitType): void => {
     if (!view?.since) return
     const time = Date.now() - view.since
@@ -191,7 +195,7 @@ export function createTracker(options: Options, api: string, scriptUrl: string, 
     })
   }
 
-  /** Starts a view if the URL has changed, or if `properties` are given. */
+  /** Starts a view if the URL has changed or if `properties` are given. */
   const settle = (properties?: Properties): void => {
     if (!properties && routeOf() === viewedUrl) return
     endView("spa")
@@ -213,7 +217,7 @@ export function createTracker(options: Options, api: string, scriptUrl: string, 
     addEventListener("popstate", navigated)
     if (options.trackHashChanges) addEventListener("hashchange", navigated)
     addEventListener("scroll", measureDepth, { passive: true })
-    // A visitor who reads a long page is still in the session.
+    // The session of a visitor who reads a long page must not end.
     for (const name of ["scroll", "keydown", "pointerdown"])
       addEventListener(name, identity.extend, { capture: true, passive: true })
     addEventListener("online", transport.flush)
@@ -266,7 +270,7 @@ export function createTracker(options: Options, api: string, scriptUrl: string, 
     if (!id) return
     identity.setProfile(id)
     const body = { profileId: id, anonymousId: identity.visitor(), traits }
-    // Applications call it at each render.
+    // Applications often call this on every render.
     const serialized = JSON.stringify(body)
     if (serialized === identified) return
     identified = serialized
@@ -274,7 +278,7 @@ export function createTracker(options: Options, api: string, scriptUrl: string, 
   }
 
   return {
-    /** Starts listening; called once. */
+    /** Starts listening. Called once. */
     start: (): void => {
       identity.adopt(new URLSearchParams(location.search))
       // The pixel has no type for engagement.
@@ -300,7 +304,7 @@ export function createTracker(options: Options, api: string, scriptUrl: string, 
     },
     /** Starts a view of the current page. */
     startView,
-    /** Discards what has not been sent yet. */
+    /** Discards everything that has not been sent yet. */
     stop: (): void => {
       clearTimeout(timer)
       view = undefined

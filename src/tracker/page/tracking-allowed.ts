@@ -1,11 +1,11 @@
 import type { Options } from "./options.ts"
 
-/** As in `tracker.ts`. */
+/** See `tracker.ts`. */
 declare const DEBUG: boolean
 
 /**
- * The reasons why this page load is never tracked, whatever the visitor consents to. One true reason is enough.
- * `navigator.doNotTrack` is the standard; old versions of Safari have it on `window`.
+ * Reasons why this page load is never tracked, regardless of the visitor's consent. One true reason is enough.
+ * `navigator.doNotTrack` is the standard, but old versions of Safari have it on `window`.
  */
 export function reasonsNotToTrack({ disabled, clientId, ignoreBotDetection }: Options) {
   const { hostname, protocol } = location

@@ -1,23 +1,29 @@
 import { numberOption, type Options } from "./options.ts"
 
-/** Maximum bytes of a request. Browsers limit all pending beacons of a page to 64 KiB together. */
+/** Maximum size of a request in bytes. Browsers limit the total size of a page's pending beacons to 64 KiB. */
 const maxBytes = 60 * 1_024
 /**
- * Maximum undelivered requests in memory. The oldest are dropped: a page can be open for days while the
- * server is unreachable.
+ * Maximum number of undelivered requests in memory. The oldest are dropped, because a page can be open for days while
+ * the server is unreachable.
  */
 const maxPending = 50
 
-/** Maximum number of items collected for a path before they are sent; fewer than the server accepts in one request. */
+/**
+ * Maximum number of items to collect for a path before they are sent. Must not exceed what the server accepts in one
+ * request.
+ */
 const maxCollected = { pages: 50, others: 6 }
 
-/** The browser functions that delivery depends on. */
+/** The browser functions needed to deliver requests. */
 export interface Network {
-  /** Sends and returns the status; 0 if there is no response. */
+  /** Sends a request and returns the status. 0 if there is no response. */
   post: (url: string, body: string) => Promise<number>
   /** Returns false if the browser rejects the request. */
   beacon: (url: string, body: string) => boolean
-  /** Sends an item as an image, or in a way that outlives the page. Returns the status like `post`. */
+  /**
+   * Sends an item as an image, or, if the page is being left, in a way that outlives it. Returns the status like
+   * `post`.
+   */
   pixel: (url: string, path: string, item: object, isLeaving: boolean) => Promise<number>
 }
 
@@ -25,24 +31,24 @@ interface Pending {
   path: string
   body: string
   attempts: number
-  /** True while the request is in flight or waits for its next attempt. */
+  /** True while the request is in flight or waiting for its next attempt. */
   isActive: boolean
 }
 
 export type Transport = ReturnType<typeof createTransport>
 
-/** True if a later attempt can succeed. 0: no response. */
+/** Returns true if a later attempt might succeed. 0 means that there was no response. */
 export function isRetryable(status: number): boolean {
   return status === 0 || status >= 500 || [408, 425, 429].includes(status)
 }
 
-/** Joins serialized items into request bodies of at most 60 KiB, unless a single item is larger. */
+/** Joins serialized items into request bodies of at most 60 KiB. Only a body with a single item can be larger. */
 export function bodiesOf(items: readonly string[]): string[] {
   const bodies: string[] = []
   let body = ""
   for (const item of items) {
     const next = body ? `${body},${item}` : item
-    // 2: the brackets.
+    // Plus 2 for the brackets.
     if (body && new Blob([next]).size + 2 > maxBytes) {
       bodies.push(`[${body}]`)
       body = item
@@ -52,12 +58,11 @@ export function bodiesOf(items: readonly string[]): string[] {
 }
 
 /**
- * Collects items by path and delivers them. A request without a response, or with a temporary failure, is repeated with
- * the same body; its event IDs let the server store each event only once. `api`: the server's URL without a trailing
- * slash.
+ * Collects items by path and delivers them. If a request gets no response or fails temporarily, it is repeated with the
+ * same body. Event IDs let the server store each event only once. `api` is the server's URL without a trailing slash.
  */
 export function createTransport(api: string, options: Options, network: Network) {
-  // A pixel carries one item.
+  // A pixel can only carry one item.
   const isSingle = options.usePixel || options.enableBatching === false
   const batchSize = isSingle ? 1 : numberOption(options.batchSize, 10, 1, maxCollected.pages)
   const batchTimeout = numberOption(options.batchTimeout, 5_000, 100, 30_000)
@@ -76,7 +81,7 @@ export function createTransport(api: string, options: Options, network: Network)
   }
 
   const deliver = async (request: Pending): Promise<void> => {
-    // Beacons have taken over the request, or the visitor has opted out.
+    // The request was sent again as a beacon, or the visitor has opted out.
     if (!pending.has(request)) return
     request.isActive = true
     const status = await attempt(request).catch(() => 0)
@@ -109,8 +114,8 @@ export function createTransport(api: string, options: Options, network: Network)
   const flush = (): void => {
     close()
     for (const request of pending) {
-      // The browser delivers beacons after the page is gone. Requests in flight are repeated as beacons,
-      // because they can end with the page.
+      // The browser delivers beacons even after the page is gone. Requests in flight are repeated as beacons, because
+      // they might end with the page.
       const canBeacon = isLeaving && !options.usePixel
       if (canBeacon && network.beacon(urlOf(request.path), request.body)) pending.delete(request)
       else if (!request.isActive) void deliver(request)
@@ -120,7 +125,7 @@ export function createTransport(api: string, options: Options, network: Network)
   return {
     /** Sends everything now. */
     flush,
-    /** Adds an item to the requests for `path`. Throws if it is not JSON. */
+    /** Adds an item to the requests for `path`. Throws if it cannot be converted to JSON. */
     add: (path: string, item: object, isUrgent?: boolean): void => {
       const serialized = JSON.stringify(item)
       const queue = queues.get(path) ?? []
@@ -137,7 +142,8 @@ export function createTransport(api: string, options: Options, network: Network)
       flush()
     },
     /**
-     * True: the page is being left, so everything is sent at once. False: the visitor is back on the page.
+     * With true, the visitor is leaving the page, so everything is sent immediately. With false, the visitor is back on
+     * the page.
      */
     setLeaving: (value: boolean): void => {
       isLeaving = value

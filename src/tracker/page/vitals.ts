@@ -1,21 +1,21 @@
 import { type MetricType, onCLS, onFCP, onINP, onLCP, onTTFB } from "web-vitals"
 import type { Host } from "./plugin.ts"
 
-/** ms during which frames are counted. */
+/** How long frames are counted, in ms. */
 const frameTime = 2_000
 
 /**
- * Reports each metric once: FCP, LCP and TTFB per page load; CLS, INP and FPS per route. Browsers without soft
- * navigations measure CLS and INP for the whole page load. Returns the function to call at each view.
+ * Reports each metric once: FCP, LCP and TTFB per page load, and CLS, INP and FPS per route. Browsers without soft
+ * navigations measure CLS and INP for the whole page load. Returns a function that must be called at each view.
  */
 export function start({ add, path }: Host): () => void {
   const reported = new Set<string>()
   const report = (metricName: string, value: number, pathname: string): void => {
-    // Four decimals, for CLS.
+    // Four decimal places, for CLS.
     add("/vitals", { metricName, metricValue: Math.round(value * 10_000) / 10_000, path: pathname })
   }
   const reportMetric = ({ id, name, value, navigationURL }: MetricType): void => {
-    // web-vitals calls again if a value changes after the page was hidden.
+    // web-vitals calls this again if a value changes after the page was hidden.
     if (reported.has(id)) return
     reported.add(id)
     report(name, value, path(navigationURL))
@@ -33,7 +33,7 @@ export function start({ add, path }: Host): () => void {
     let frames = 0
     let first = 0
     const frame = (time: number): void => {
-      // The page has changed to another route, or is hidden and renders no frames.
+      // The page has changed to another route, or it is hidden and renders no frames.
       if (current !== route || document.visibilityState === "hidden") return
       first ||= time
       if (time - first < frameTime) {
