@@ -28,7 +28,7 @@ import {
 
 /** What a parser needs to know besides the body. */
 export interface ParameterContext {
-  /** Row ids of websites. 0 stands for events without a website. */
+  /** Row IDs of websites. 0 stands for events without a website. */
   websites: readonly number[]
   /** Unix ms */
   now: number

@@ -23,7 +23,7 @@ export interface QueryInput {
   body: unknown
   /** Size of the request body in bytes. */
   size: number
-  /** Row ids of websites. 0 stands for events without a website. */
+  /** Row IDs of websites. 0 stands for events without a website. */
   websites: readonly number[]
   zone: string
   /** The caller whose permitted pages limit the query types. Undefined if the server itself chose the query. */

@@ -36,7 +36,7 @@ export interface StreamOwner {
 
 /** What a client subscribes to. */
 export interface Subscription {
-  /** Row ids of the websites, or undefined once access has ended. Called at every heartbeat. */
+  /** Row IDs of the websites, or undefined once access has ended. Called at every heartbeat. */
   websites: () => readonly number[] | undefined
   /** Event names. Undefined: all names. */
   names: ReadonlySet<string> | undefined

@@ -22,7 +22,7 @@ function readableWebsites(registry: Registry, caller: Caller): Website[] {
 }
 
 /**
- * Resolves `website_id` to row ids. It is the ID of a website, `none` for events without a website, or `all` for
+ * Resolves `website_id` to row IDs. It is the ID of a website, `none` for events without a website, or `all` for
  * everything the caller can read. Throws `website_id_missing`, or `key_website_mismatch` for a website that does not
  * exist or is not accessible, without revealing which.
  */

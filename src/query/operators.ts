@@ -29,8 +29,8 @@ interface PositiveDefinition extends OperatorLabel {
   /** The label if the operand is false. For operators with a boolean operand. */
   falseLabel?: string
   /**
-   * How matching ids are found, given that columns hold dictionary ids. `equality` looks the operand up in the
-   * dictionary, `text` tests the text of every id, and `presence` needs no text.
+   * How matching IDs are found, given that columns hold dictionary IDs. `equality` looks the operand up in the
+   * dictionary, `text` tests the text of every ID, and `presence` needs no text.
    */
   lookup: "equality" | "text" | "presence"
   /** True if matching ignores case, so a matching text does not necessarily contain the operand itself. */

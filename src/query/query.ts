@@ -14,7 +14,7 @@ const withoutIds = <Name extends string>(names: readonly Name[]) =>
   Object.fromEntries(names.map((name) => [name, undefined])) as Record<Name, undefined>
 
 /**
- * Fields of an event. A field that holds ids is mapped to its kind of dictionary ids. All fields except `event_name`
+ * Fields of an event. A field that holds IDs is mapped to its kind of dictionary IDs. All fields except `event_name`
  * and `kind` can be missing.
  */
 export const idKinds = {
@@ -73,7 +73,7 @@ export interface Filter extends Condition {
    */
   field: Dimension | "property_key" | "profile" | "page"
   /**
-   * Set by the engine for `profile`: for each website (rid), the anonymous ids whose events without a profile ID belong
+   * Set by the engine for `profile`: for each website (rid), the anonymous IDs whose events without a profile ID belong
    * to the profile.
    */
   linked?: readonly (readonly [website: number, anonymousIds: readonly string[]])[]
@@ -102,7 +102,7 @@ export const granularities = ["minute", "hourly", "daily", "weekly", "monthly"] 
 export type Granularity = (typeof granularities)[number]
 
 /**
- * `users`, `sessions`, `profiles` and `pages` count distinct anonymous ids, session ids, profile ids and paths.
+ * `users`, `sessions`, `profiles` and `pages` count distinct anonymous IDs, session IDs, profile IDs and paths.
  * `event_types` counts distinct event names. `with_properties` counts events with at least one property. `first` and
  * `last` are in Unix ms. Measures of a property only use its numeric values (see `numberOf`). p50, p75, p90, p95 and
  * p99 are nearest-rank percentiles. Without any numbers, measures are null, except that `count` is 0.
@@ -287,7 +287,7 @@ export interface EventsResult {
 export type ListedEvent = StoredEvent & { websiteId: string | null }
 
 /**
- * The unit that funnels and retention reports count. A profile includes the events of its linked anonymous ids (see
+ * The unit that funnels and retention reports count. A profile includes the events of its linked anonymous IDs (see
  * src/store/identity-resolution.ts).
  */
 export type Unit = "anonymous_id" | "session_id" | "profile_id"
@@ -376,7 +376,7 @@ export interface RetentionResult {
 
 /**
  * Lists the events before (negative positions) and after an event in the same session. The events of a session are
- * ordered by time, then by arrival (row id). All reports use this order to find first and latest events.
+ * ordered by time, then by arrival (row ID). All reports use this order to find first and latest events.
  */
 export interface PathsQuery {
   kind: "paths"
@@ -445,7 +445,7 @@ export interface TrafficGroup {
   /** Index into `buckets`. */
   bucket: number
   views: number
-  /** Number of distinct anonymous ids. */
+  /** Number of distinct anonymous IDs. */
   visitors: number
   sessions: number
   /** Number of sessions with a single view, shorter than 10 s, and without other events. 0 with `by`. */
@@ -485,7 +485,7 @@ export type ReportCount =
       period?: number | undefined
     }
 
-/** Lists sessions by their latest event, newest first. Sessions with the same ms are ordered by id. */
+/** Lists sessions by their latest event, newest first. Sessions with the same ms are ordered by ID. */
 export interface SessionsQuery {
   kind: "sessions"
   scope: Scope
@@ -510,7 +510,7 @@ export interface SessionsResult {
   }[]
 }
 
-/** Lists anonymous ids by their latest event, newest first. Ids with the same ms are ordered by their text. */
+/** Lists anonymous IDs by their latest event, newest first. IDs with the same ms are ordered by their text. */
 export interface VisitorsQuery {
   kind: "visitors"
   scope: Scope
@@ -523,10 +523,10 @@ export interface VisitorsQuery {
 export interface VisitorsResult {
   total: number
   visitors: {
-    /** For a profile: taken from its latest event with an anonymous id. */
+    /** For a profile: taken from its latest event with an anonymous ID. */
     anonymousId: string | null
     /**
-     * For a visitor: taken from its latest event with a profile id. If there is none, the profile that the visitor's id
+     * For a visitor: taken from its latest event with a profile ID. If there is none, the profile that the visitor's ID
      * was last linked to.
      */
     profileId: string | null

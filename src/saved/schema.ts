@@ -72,7 +72,7 @@ const boardId = Type.String({
   maxLength: 255,
   description:
     "The only board that the link opens. `path` must be on the page boards. Only the queries of its tiles can be run",
-  expected: "must be the id of a board of the website",
+  expected: "must be the ID of a board of the website",
 })
 
 /** Maximum number of hosts whose pages can embed a link. Limited because a response header lists them. */
@@ -102,7 +102,7 @@ export const shareChangesSchema = Type.Object(
   strict,
 )
 
-const id = Type.String({ description: "Id" })
+const id = Type.String({ description: "ID" })
 const placeId = Type.Union([Type.Null(), Type.String()], {
   description: "ID of the website; none: events without a website; null: all websites",
 })

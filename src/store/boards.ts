@@ -68,7 +68,7 @@ export function listBoards(db: Db, place: WebsitePlace): BoardSummary[] {
 /** Throws `board_unknown`. */
 export function findBoard<Tile>(db: Db, id: string): Board<Tile> {
   const row = db.prepare(sql.find).get({ id }) as (Omit<Board<Tile>, "tiles"> & { tiles: string }) | undefined
-  if (!row) throw new RequestError("board_unknown", { detail: `no board has the id ${id}` })
+  if (!row) throw new RequestError("board_unknown", { detail: `no board has the ID ${id}` })
   return { ...row, tiles: JSON.parse(row.tiles) }
 }
 

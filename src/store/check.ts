@@ -32,7 +32,7 @@ const sql = {
     select count(*) from event_rows
     where website_rid = 0 or website_rid in (select rid from websites where deleted_at is null)`,
   // A negative rid marks a tombstone (see migrations/0006_columns.sql). The unary + prevents an index scan, which would
-  // have to sort all ids.
+  // have to sort all IDs.
   newestEvent: "select ts + delay from event_rows where +website_rid >= 0 order by id desc limit 1",
 }
 

@@ -26,7 +26,7 @@ export type ContextKind = keyof typeof contextTables
 export type Context = Readonly<Record<string, string>>
 
 /**
- * Maximum size of the cached context ids, in bytes. It holds about 40,000 ordinary contexts, or 3,000 with the longest
+ * Maximum size of the cached context IDs, in bytes. It holds about 40,000 ordinary contexts, or 3,000 with the longest
  * referrers. The cache is cleared when it is full.
  */
 const cachedIdBytes = 8_388_608
@@ -61,7 +61,7 @@ export class ContextInterner {
   }
 
   /**
-   * Returns the id of a context, storing the context if it is new. Returns null if there is no context or if all fields
+   * Returns the ID of a context, storing the context if it is new. Returns null if there is no context or if all fields
    * are ''.
    */
   idOf(context: Context | null | undefined): number | null {
@@ -103,7 +103,7 @@ export class ContextInterner {
 const readMemory = 16_777_216
 const contextBytes = 600
 
-/** Reads contexts of one kind by id, and caches them. */
+/** Reads contexts of one kind by ID, and caches them. */
 export class ContextReader {
   readonly #select: Statement
   readonly #contexts = new Map<number, Context>()

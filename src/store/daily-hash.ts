@@ -16,7 +16,7 @@ const sql = {
 }
 
 /**
- * Implements the privacy setting `daily`: replaces an anonymous id with a keyed hash whose salt is deleted after the
+ * Implements the privacy setting `daily`: replaces an anonymous ID with a keyed hash whose salt is deleted after the
  * UTC day. Afterwards, nobody, not even the owner, can identify the visitor or connect visits on different days. Runs
  * inside the caller's transaction.
  */
@@ -29,7 +29,7 @@ export class DailyHash {
     private readonly random: Random,
   ) {}
 
-  /** Returns 22 characters of base64url. The same id has a different hash on every website. */
+  /** Returns 22 characters of base64url. The same ID has a different hash on every website. */
   hash(anonymousId: string, websiteRid: number, now: number): string {
     return hashVisitorId(this.#saltOf(Math.floor(now / dayMs)), anonymousId, websiteRid)
   }
@@ -56,7 +56,7 @@ function hashVisitorId(salt: Buffer, anonymousId: string, websiteRid: number): s
 }
 
 /**
- * Like `DailyHash.hash` on the UTC day of `now` (Unix ms), but never creates a salt. Returns undefined if no id was
+ * Like `DailyHash.hash` on the UTC day of `now` (Unix ms), but never creates a salt. Returns undefined if no ID was
  * hashed on that day.
  */
 export function dailyHashOn(

@@ -35,7 +35,7 @@ const sql = {
     order by e.id`,
 }
 
-/** Reads new events by id. Ids are in commit order. */
+/** Reads new events by ID. IDs are in commit order. */
 export class EventFollower {
   readonly #newest: Statement
   readonly #between: Statement
@@ -45,12 +45,12 @@ export class EventFollower {
     this.#between = db.prepare(sql.between)
   }
 
-  /** Returns the id of the newest event. 0 if there are no events. */
+  /** Returns the ID of the newest event. 0 if there are no events. */
   newest(): number {
     return this.#newest.get() as number
   }
 
-  /** Returns the events with ids above `after`, up to and including `last`. */
+  /** Returns the events with IDs above `after`, up to and including `last`. */
   between(after: number, last: number): FollowedEvent[] {
     return this.#between.all({ after, last }) as FollowedEvent[]
   }

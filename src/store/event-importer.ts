@@ -8,7 +8,7 @@ import { findEventId, findRemovedEventId, packedEventId } from "./packed-ids.ts"
 import { removedDays } from "./removed-days.ts"
 
 /**
- * The outcome for one event: inserted with its own id or with a new one, skipped as a duplicate, or rejected.
+ * The outcome for one event: inserted with its own ID or with a new one, skipped as a duplicate, or rejected.
  * `day_removed` means that the events of its day are only in a cluster, so the event cannot be compared with them.
  */
 export type ImportOutcome = "added" | "renumbered" | "present" | "event_id_taken" | "day_removed"
@@ -18,18 +18,18 @@ const sql = {
 }
 
 /**
- * An event with a higher id gets a new id. SQLite continues after the highest id, so an id near the end of the integer
- * range would leave none for future events. At a billion events per day, ids reach this limit in three years.
+ * An event with a higher ID gets a new ID. SQLite continues after the highest ID, so an ID near the end of the integer
+ * range would leave none for future events. At a billion events per day, IDs reach this limit in three years.
  */
 const maxPreservedId = 1e12
 /** Maximum number of existing events in the cache. Each takes about 200 bytes. */
 const maxCachedEvents = 50_000
 const dayMs = 86_400_000
-/** Ids per page of the bitset of matched ids. A page takes 8 KiB. */
+/** IDs per page of the bitset of matched IDs. A page takes 8 KiB. */
 const idsPerPage = 65_536
 
 /**
- * Imports events idempotently: if an equal event already exists (apart from its id), the event is skipped. Identical
+ * Imports events idempotently: if an equal event already exists (apart from its ID), the event is skipped. Identical
  * events are matched one to one, so that their number in the file is preserved. Events are only compared with those
  * that existed when the import started. Runs inside the caller's transactions.
  */
@@ -39,12 +39,12 @@ export class EventImporter {
   readonly #last: Statement
   readonly #eventId: Statement
   readonly #removedEventId: Statement
-  /** The highest id when the import started. */
+  /** The highest ID when the import started. */
   readonly #lastExistingId: number
-  /** Cache that maps website and ms → content of an existing event → ids. */
+  /** Cache that maps website and ms → content of an existing event → IDs. */
   readonly #existing = new Map<string, Map<string, number[]>>()
   #existingCount = 0
-  /** Bitset of existing ids that have been matched with imported events, by page. */
+  /** Bitset of existing IDs that have been matched with imported events, by page. */
   readonly #matchedIds = new Map<number, Uint8Array>()
   /** The time span of each website's events when the first event was added. */
   readonly #spans = new Map<number, { from: number; to: number } | undefined>()
@@ -144,7 +144,7 @@ export class EventImporter {
   }
 }
 
-/** Returns the content of an event without its id and website, as a string for comparison. */
+/** Returns the content of an event without its ID and website, as a string for comparison. */
 function contentKey(event: StoredEvent): string {
   return JSON.stringify([
     event.name,

@@ -4,7 +4,7 @@ import type { Db, Statement } from "./db/driver.ts"
 const dayMs = 86_400_000
 /**
  * Maximum number of new event names per website and UTC day from senders without a key. Anyone who knows the public
- * website id can invent names, and each name stays in the dictionary as long as an event has it. A growing website adds
+ * website ID can invent names, and each name stays in the dictionary as long as an event has it. A growing website adds
  * a few dozen names per day.
  */
 const maxNewNamesPerDay = 1_000

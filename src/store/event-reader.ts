@@ -57,7 +57,7 @@ export interface StoredLink {
 }
 
 /**
- * Up to this many events are found by time and then read by id. For more events, it is faster to scan all events in id
+ * Up to this many events are found by time and then read by ID. For more events, it is faster to scan all events in ID
  * order, which takes about 5 s for 10 million.
  */
 const maxIndexedEvents = 100_000
@@ -211,7 +211,7 @@ export class EventReader {
   }
 
   /**
-   * Yields the events that exist now, in id order, reading at most `rows` rows per batch. Batches can be empty, so that
+   * Yields the events that exist now, in ID order, reading at most `rows` rows per batch. Batches can be empty, so that
    * the caller can yield the thread after every read.
    */
   *all(rows: number): Generator<StoredEvent[]> {
@@ -226,8 +226,8 @@ export class EventReader {
   }
 
   /**
-   * Yields the events with ids above `after` and up to `last` in id order, with at most `rows` rows per batch. All
-   * selected events up to the id `end` have been yielded. Batches can be empty.
+   * Yields the events with IDs above `after` and up to `last` in ID order, with at most `rows` rows per batch. All
+   * selected events up to the ID `end` have been yielded. Batches can be empty.
    */
   *inRange(after: number, last: number, rows: number): Generator<{ events: StoredEvent[]; end: number }> {
     const { from, to } = this.selection
@@ -242,7 +242,7 @@ export class EventReader {
     }
   }
 
-  /** Yields the events with these ids, with at most `rows` per batch. */
+  /** Yields the events with these IDs, with at most `rows` per batch. */
   *inBatches(ids: readonly number[], rows: number): Generator<StoredEvent[]> {
     let size = Math.min(rows, firstBatch)
     for (let at = 0; at < ids.length; ) {
@@ -257,7 +257,7 @@ export class EventReader {
     return this.#events(this.#byId, { ids: JSON.stringify(ids), rids: this.#rids })
   }
 
-  /** Returns the events of one website with the timestamp `ts` (Unix ms) and ids up to `last`. */
+  /** Returns the events of one website with the timestamp `ts` (Unix ms) and IDs up to `last`. */
   atTime(rid: number, ts: number, last: number): StoredEvent[] {
     return this.#events(this.#atTime, { rid, ts, last })
   }
@@ -272,7 +272,7 @@ export class EventReader {
     )()
   }
 
-  /** Returns the ids up to `last` in ascending order, or undefined if there are more than `maxIndexedEvents`. */
+  /** Returns the IDs up to `last` in ascending order, or undefined if there are more than `maxIndexedEvents`. */
   *#idsByTime(last: number): Generator<StoredEvent[], number[] | undefined> {
     const { websites, from, to } = this.selection
     const read = this.db.prepare(sql.idsByTime).raw()
@@ -362,7 +362,7 @@ export class EventReader {
   }
 }
 
-/** Yields the profiles of a website in id order, in batches. */
+/** Yields the profiles of a website in ID order, in batches. */
 export function* readProfiles(db: Db, rid: number): Generator<StoredProfile[]> {
   const read = db.prepare(sql.profiles)
   for (let after = ""; ; ) {
@@ -374,7 +374,7 @@ export function* readProfiles(db: Db, rid: number): Generator<StoredProfile[]> {
   }
 }
 
-/** Yields the links of a website in order of anonymous id, in batches. */
+/** Yields the links of a website in order of anonymous ID, in batches. */
 export function* readLinks(db: Db, rid: number): Generator<StoredLink[]> {
   const read = db.prepare(sql.links)
   for (let [anonymous, profile] = ["", ""]; ; ) {
@@ -392,7 +392,7 @@ export function readProfile(db: Db, rid: number, profileId: string): [StoredProf
   return [read(sql.profile) as StoredProfile[], read(sql.linksOf) as StoredLink[]]
 }
 
-/** Returns the links of these anonymous ids to all profiles. */
+/** Returns the links of these anonymous IDs to all profiles. */
 export function readLinksOfVisitors(db: Db, rid: number, anonymousIds: readonly string[]): StoredLink[] {
   return db.prepare(sql.linksFrom).all({ rid, anonymousIds: JSON.stringify(anonymousIds) }) as StoredLink[]
 }

@@ -2,7 +2,7 @@ import type { Db, Statement } from "./db/driver.ts"
 
 /*
  * `event_times` finds events by website and time. One entry covers all events of a website that happened within the
- * same `periodMs` and whose ids are in the same group of `groupIds`: events that arrive together usually happened
+ * same `periodMs` and whose IDs are in the same group of `groupIds`: events that arrive together usually happened
  * together. An index with one entry per event takes 18 bytes per event, this one less than 1 if a period has several
  * events.
  *
@@ -12,7 +12,7 @@ import type { Db, Statement } from "./db/driver.ts"
 
 /** Length of a period in ms. The same value is in migrations/0024_event_indexes.sql. */
 const periodMs = 10_000
-/** Ids per group. */
+/** IDs per group. */
 const groupIds = 64
 
 /**
@@ -44,7 +44,7 @@ export function isAt(time: string): string {
   return `t.period = ${periodOf(time)} and r.ts = ${time}`
 }
 
-/** Returns an SQL condition that the group has ids from `after` + 1 to `last`. */
+/** Returns an SQL condition that the group has IDs from `after` + 1 to `last`. */
 export function overlapsIds(after: string, last: string): string {
   return `t.id_group between cast(${after} as integer) / ${groupIds} and cast(${last} as integer) / ${groupIds}`
 }
@@ -115,8 +115,8 @@ export class EventTimes {
   }
 
   /**
-   * Adds an event. Must be called inside the transaction of its insert, and if possible in the order of ids. `ts` is in
-   * Unix ms. `firstId` and `lastId` are the event's id, or a range that contains it.
+   * Adds an event. Must be called inside the transaction of its insert, and if possible in the order of IDs. `ts` is in
+   * Unix ms. `firstId` and `lastId` are the event's ID, or a range that contains it.
    */
   add(websiteRid: number, ts: number, firstId: number, lastId = firstId): void {
     const period = Math.trunc(ts / periodMs)
@@ -175,7 +175,7 @@ export function nextTimeOf(db: Db, rid: number, from: number): number | undefine
 }
 
 /**
- * Returns the range of ids that a website's events in a time range can have: above `after`, up to `last`. `from` and
+ * Returns the range of IDs that a website's events in a time range can have: above `after`, up to `last`. `from` and
  * `to` must be multiples of the period.
  */
 export function idRangeOf(db: Db, rid: number, from: number, to: number): { after: number; last: number } {

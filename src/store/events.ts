@@ -19,7 +19,7 @@ import { TextInterner } from "./texts.ts"
 
 /** A validated event to insert, with its website resolved and its properties serialized. */
 export interface EventRow {
-  /** Only used by an inserter with `withIds`. Otherwise, SQLite assigns the id. */
+  /** Only used by an inserter with `withIds`. Otherwise, SQLite assigns the ID. */
   id?: number
   /** 0 for an event without a website. */
   websiteRid: number
@@ -39,7 +39,7 @@ export interface EventRow {
   sessionId: string | null
   profileId: string | null
   path: string | null
-  /** 1 if sent with an API key, 0 if sent with a website id. */
+  /** 1 if sent with an API key, 0 if sent with a website ID. */
   viaKey: 0 | 1
   /** 1 if sent by a known crawler or AI agent. */
   crawler: 0 | 1
@@ -112,7 +112,7 @@ const sql = {
     select
       max(next_id, (select coalesce(max(id), 0) + 1 from event_types)), :name, :namespace, :source, :keys, :kind
     from type_state`,
-  /** True if there are rows in which the event id might be a UUID stored as text. */
+  /** True if there are rows in which the event ID might be a UUID stored as text. */
   hasUnpackedIds: `
     select exists (select 1 from event_rows where id <= (select unpacked_id from type_state))`,
   addUnpackedId: "update type_state set unpacked_id = max(unpacked_id, :id)",
@@ -143,7 +143,7 @@ const maxKeySetsPerName = 200
 const maxCachedTypes = 20_000
 
 export interface InserterOptions {
-  /** The rows already have ids. */
+  /** The rows already have IDs. */
   withIds?: boolean
   /** Limits new names in rows sent without a key. Undefined: no limit. */
   newNames?: NewNameQuota
@@ -176,10 +176,10 @@ export class EventInserter {
   #lastType: { row: EventRow; id: number } | undefined
   /** Number of the type check for which the cache is valid. */
   #cachedCheck = -1
-  /** True if rows with ids up to `#lastUnpackedId` might have event ids that are UUIDs stored as text. */
+  /** True if rows with IDs up to `#lastUnpackedId` might have event IDs that are UUIDs stored as text. */
   #someUnpacked = false
   #lastUnpackedId = -1
-  /** True if events with event ids have been removed from the file. */
+  /** True if events with event IDs have been removed from the file. */
   #someRemoved = false
 
   constructor(
@@ -229,14 +229,14 @@ export class EventInserter {
     )
   }
 
-  /** Returns true if the event id is a UUID that is already stored, as bytes or as text. */
+  /** Returns true if the event ID is a UUID that is already stored, as bytes or as text. */
   #hasStoredUuid({ websiteRid, viaKey, eventId }: EventRow): boolean {
     const packedId = eventId === null ? null : packedEventId(eventId)
     if (packedId === null) return false
     return this.#findEventId.get({ websiteRid, viaKey, eventId, packedId }) !== undefined
   }
 
-  /** Returns true if an event with this event id was removed from the file. */
+  /** Returns true if an event with this event ID was removed from the file. */
   #wasRemoved({ websiteRid, viaKey, eventId }: EventRow): boolean {
     if (eventId === null) return false
     const packedId = packedEventId(eventId)
@@ -265,8 +265,8 @@ export class EventInserter {
   }
 
   /**
-   * Inserts those rows, from `first` to `end`, whose event ids are new but which the last statement skipped because
-   * another UUID has the same indexed bytes. Stores these ids as text, because an index compares text as a whole. Ids
+   * Inserts those rows, from `first` to `end`, whose event IDs are new but which the last statement skipped because
+   * another UUID has the same indexed bytes. Stores these IDs as text, because an index compares text as a whole. IDs
    * that were chosen to collide therefore cost no more than others.
    */
   #insertUnpacked(rows: readonly EventRow[], types: readonly number[], first: number, end: number): number {
@@ -285,7 +285,7 @@ export class EventInserter {
     return inserted
   }
 
-  /** `inserted` is how many of the rows were inserted. `last` is the id of the last inserted row. */
+  /** `inserted` is how many of the rows were inserted. `last` is the ID of the last inserted row. */
   #addTimes(rows: readonly EventRow[], inserted: number, last: number): void {
     if (inserted === 0) return
     const first = last - inserted + 1
@@ -303,7 +303,7 @@ export class EventInserter {
   }
 
   /**
-   * Returns the type id of each row of one request. A negative id means that the row stores its properties as an
+   * Returns the type ID of each row of one request. A negative ID means that the row stores its properties as an
    * object. Creates missing types. If the new names exceed the quota of the website, throws `too_many_new_names` before
    * creating any type. `revalidateCaches` must be called first, once for all requests of a transaction.
    */
@@ -422,7 +422,7 @@ export class EventInserter {
     return id
   }
 
-  /** Returns a negative id if the name has too many key sets or the website has too many new keys. */
+  /** Returns a negative ID if the name has too many key sets or the website has too many new keys. */
   #createType(row: EventRow): number {
     // An earlier row of the same request might have created it.
     const existing = this.#findType(row)

@@ -8,7 +8,7 @@ import { storedForms, storedFormsOf, textOf } from "./texts.ts"
 import { checksNeeded, deleteUnusedTypes, typeCheckPause } from "./unused-event-types.ts"
 import { eraseUnusedIds, type IdTexts } from "./unused-ids.ts"
 
-/** A person on one website, identified by an anonymous id or a profile id. */
+/** A person on one website, identified by an anonymous ID or a profile ID. */
 export interface Person {
   websiteRid: number
   id: { anonymousId: string } | { profileId: string }
@@ -91,7 +91,7 @@ const sql = {
       select id from blocks where (stale > 0 or website_rid < 0) and stale > 0 and layout <> '' limit ${blocksPerStep})`,
 }
 
-/** Yields the ids of the events that `forgetPerson` would delete at `now` (Unix ms), in batches. */
+/** Yields the IDs of the events that `forgetPerson` would delete at `now` (Unix ms), in batches. */
 export async function* eventsOfPerson(
   db: Db,
   person: Person,
@@ -115,10 +115,10 @@ export async function countPerson(
 }
 
 /**
- * Deletes the events of a person, the person's ids in the dictionary unless other events have them, and the person's
+ * Deletes the events of a person, the person's IDs in the dictionary unless other events have them, and the person's
  * links and profile. Then deletes event names and property keys that no other event has. identity-resolution.ts defines
  * which events belong to a person. The claimed links of a profile are deleted too, but not the events of those
- * anonymous ids. If the person is an anonymous id, its links are deleted, but not the linked profiles. Events on the
+ * anonymous IDs. If the person is an anonymous ID, its links are deleted, but not the linked profiles. Events on the
  * day of `now` (Unix ms) are also found by their daily hash.
  *
  * Deleted bytes are overwritten: cells and pages by `secure_delete`, and copies of cells in pages by
@@ -156,7 +156,7 @@ export async function forgetPerson(
   }
   // More events might have been removed from the file since the first search.
   removedEvents += await forgetRemoved(db, person, await findRemoved(), schedule)
-  // Runs before the links are deleted. If it is interrupted, the next call can still find the ids through the links.
+  // Runs before the links are deleted. If it is interrupted, the next call can still find the IDs through the links.
   await eraseUnusedIds(db, personIds, schedule)
   const profileAndLinks = await schedule.write(() => {
     const ids = storedIdsOf(db, person, now)
@@ -200,7 +200,7 @@ async function forgetRemoved(
 }
 
 /**
- * Returns the anonymous ids by which `forgetPerson` finds events at `now` (Unix ms): the linked ids and their daily
+ * Returns the anonymous IDs by which `forgetPerson` finds events at `now` (Unix ms): the linked IDs and their daily
  * hashes.
  */
 export function storedIdsOf(db: Db, { websiteRid: rid, id }: Person, now: number): string[] {
@@ -225,11 +225,11 @@ export function holdsPerson(db: Db, websiteId: string, id: Person["id"], known: 
   })
 }
 
-/** The ids of a deleted event. */
+/** The IDs of a deleted event. */
 type DeletedIds = [anonymousId: string | null, profileId: string | null]
 
 interface PersonFilter {
-  /** `storedIds` contains the anonymous ids in the form stored in event rows. Both lists are JSON. */
+  /** `storedIds` contains the anonymous IDs in the form stored in event rows. Both lists are JSON. */
   values: { rid: number; profileId: string | null; anonymousIds: string; storedIds: string }
   /** SQL condition that an event belongs to the person. */
   match: string
@@ -269,7 +269,7 @@ function idsOf({ values: { profileId, anonymousIds } }: PersonFilter): IdTexts {
   return { visitors, profiles: new Set(profileId === null ? [] : [profileId]) }
 }
 
-/** Yields the ids of the events in batches. Scans all events, because there is no index on visitors. */
+/** Yields the IDs of the events in batches. Scans all events, because there is no index on visitors. */
 async function* eventsOf(
   db: Db,
   { values, match }: PersonFilter,

@@ -11,20 +11,20 @@ export const idKinds: readonly IdKind[] = ["visitors", "sessions", "profiles"]
 export const hasTexts: Readonly<Record<IdKind, boolean>> = { visitors: true, sessions: false, profiles: true }
 
 /**
- * Ids per chunk. A chunk has 48 KiB of hashes, and 80 KB of texts if the ids are UUIDs. New ids are appended to the
+ * IDs per chunk. A chunk has 48 KiB of hashes, and 80 KB of texts if the IDs are UUIDs. New IDs are appended to the
  * last chunk until it is full, so that there are few chunks.
  */
 export const idsPerChunk = 4_096
-/** Number of 32-bit words in a hash. With 100 million ids, the probability that two share all 96 bits is 1 in 10^13. */
+/** Number of 32-bit words in a hash. With 100 million IDs, the probability that two share all 96 bits is 1 in 10^13. */
 export const wordsPerHash = 3
 export const hashBytes = wordsPerHash * 4
 
-/** A row of `identities`: consecutive dictionary ids starting at `first`. */
+/** A row of `identities`: consecutive dictionary IDs starting at `first`. */
 export interface IdChunk {
-  /** Index into `idKinds`, plus 10 for ids from before a rebuild. */
+  /** Index into `idKinds`, plus 10 for IDs from before a rebuild. */
   kind: number
   first: number
-  /** `hashBytes` per id. Zeros mean that no event has the id any more. */
+  /** `hashBytes` per ID. Zeros mean that no event has the ID any more. */
   hashes: Uint8Array
   /** Created by `packTexts`. Null if texts are not stored. */
   texts: Uint8Array | null
@@ -39,17 +39,17 @@ const sql = {
 
 /** The fastest level. Higher levels take twice as long and save nothing, because the texts are short and random. */
 const compression = { level: 1 }
-/** Bytes that store the length of a text. An id has at most 256 characters. */
+/** Bytes that store the length of a text. An ID has at most 256 characters. */
 const lengthBytes = 2
 
-/** Packs the texts of consecutive ids. Takes about 0.3 us per text. */
+/** Packs the texts of consecutive IDs. Takes about 0.3 us per text. */
 export function packTexts(texts: readonly string[]): Uint8Array {
   const bytes = Buffer.from(texts.join(""))
   const lengths = Uint16Array.from(texts, (text) => Buffer.byteLength(text))
   return Bun.zstdCompressSync(Buffer.concat([new Uint8Array(lengths.buffer), bytes]), compression)
 }
 
-/** The texts of consecutive ids, by index. Unpacking takes about 0.1 us per text. */
+/** The texts of consecutive IDs, by index. Unpacking takes about 0.1 us per text. */
 export class PackedTexts {
   readonly #bytes: Buffer
   /** The position at which each text ends. */
@@ -112,7 +112,7 @@ export class PackedTexts {
   }
 }
 
-/** Returns the seed of the id hashes. */
+/** Returns the seed of the ID hashes. */
 export function hashSeed(db: Db): bigint {
   return BigInt.asUintN(64, db.prepare(sql.seed).pluck().safeIntegers().get() as bigint)
 }
@@ -136,7 +136,7 @@ export function storeIdChunk(db: Db, chunk: IdChunk): void {
 }
 
 /**
- * Returns the chunk without the hashes and texts of some ids, given by index. Their dictionary ids are never reused.
+ * Returns the chunk without the hashes and texts of some IDs, given by index. Their dictionary IDs are never reused.
  */
 export function withoutIds(chunk: IdChunk, indexes: Iterable<number>): IdChunk {
   const hashes = new Uint8Array(chunk.hashes)

@@ -5,24 +5,24 @@ import type { Db } from "./db/driver.ts"
  * Identity resolution: which visitor and which profile an event belongs to. Reports, the person page, export and deletion
  * follow the same rules:
  *
- * - A visitor is an anonymous id. All events with that id belong to the visitor, regardless of the profile that they
+ * - A visitor is an anonymous ID. All events with that ID belong to the visitor, regardless of the profile that they
  *   name.
- * - The events that name a profile belong to it. So do events that name no profile, if a key linked their anonymous id
+ * - The events that name a profile belong to it. So do events that name no profile, if a key linked their anonymous ID
  *   to the profile with POST /identify, before or after the event. An event that names another profile belongs to that
  *   profile, even if both used the same device.
- * - If several profiles are linked to one anonymous id, its events without a profile belong to each of them. With more than
- *   `maxProfilesPerVisitor`, the id is not a personal device but a constant that a program sends: its events belong only to
+ * - If several profiles are linked to one anonymous ID, its events without a profile belong to each of them. With more than
+ *   `maxProfilesPerVisitor`, the ID is not a personal device but a constant that a program sends: its events belong only to
  *   the profiles they name.
- * - Anonymous ids are compared as stored. An id that is stored as a daily hash also matches the plain id during its day.
+ * - Anonymous IDs are compared as stored. An ID that is stored as a daily hash also matches the plain ID during its day.
  *   Later the two cannot be connected, unless /identify linked the hash.
  *
  * A link is made by a key or claimed by a page. Anyone can claim a link, so these rules ignore claims: a claim does not
- * assign events to a profile, nor does it delete or export them with one. The links of an anonymous id are all of one
+ * assign events to a profile, nor does it delete or export them with one. The links of an anonymous ID are all of one
  * kind: a link by a key replaces claims, and later claims are not stored. Apart from that, only `forget` removes links.
  */
 
 /**
- * Two or three people can share a device. An id with more than twenty profiles belongs to a shared terminal, such as a
+ * Two or three people can share a device. An ID with more than twenty profiles belongs to a shared terminal, such as a
  * point of sale.
  */
 const maxProfilesPerVisitor = 20
@@ -61,25 +61,25 @@ const sql = {
 }
 
 /**
- * Returns the stored anonymous ids whose events without a profile belong to the profile. This includes their hashes for
+ * Returns the stored anonymous IDs whose events without a profile belong to the profile. This includes their hashes for
  * the day of `now` (Unix ms), or for the latest day with hashes.
  */
 export function linkedIds(db: Db, rid: number, profileId: string, now?: number): string[] {
   return withHashes(db, rid, db.prepare(sql.linkedIds).pluck().all({ rid, profileId }) as string[], now)
 }
 
-/** Adds the hash of each id for the day of `now` (Unix ms), or for the latest day with hashes. */
+/** Adds the hash of each ID for the day of `now` (Unix ms), or for the latest day with hashes. */
 export function withHashes(db: Db, rid: number, anonymousIds: readonly string[], now?: number): string[] {
   const hash = now === undefined ? latestDailyHash(db) : dailyHashOn(db, now)
   return hash ? anonymousIds.flatMap((id) => [id, hash(id, rid)]) : [...anonymousIds]
 }
 
-/** Returns the profile to which a key last linked an anonymous id, or undefined if there is none. */
+/** Returns the profile to which a key last linked an anonymous ID, or undefined if there is none. */
 export function latestProfileOf(db: Db, rid: number, anonymousId: string): string | undefined {
   return db.prepare(sql.latestProfile).pluck().get({ rid, anonymousId }) as string | undefined
 }
 
-/** A stored anonymous id, and the profiles to which its events without a profile belong. */
+/** A stored anonymous ID, and the profiles to which its events without a profile belong. */
 export type LinkedVisitor = [anonymousId: string, profileIds: string[]]
 
 /** Yields all visitors of a website that were linked with a key, in batches. */
@@ -95,7 +95,7 @@ export function* linkedVisitors(db: Db, rid: number): Generator<LinkedVisitor[]>
         if (current) done.push(current)
         current = [visitor, []]
       }
-      // One profile more than the maximum marks the id as shared. The remaining profiles are not needed.
+      // One profile more than the maximum marks the ID as shared. The remaining profiles are not needed.
       if (current[1].length <= maxProfilesPerVisitor) current[1].push(profile)
     }
     const last = batch.at(-1)

@@ -168,7 +168,7 @@ export function keysByHash(db: Db): Map<string, FoundKey> {
 /** Throws `key_not_found`. */
 export function findKey(db: Db, id: string): Key {
   const row = db.prepare(sql.find).get({ id }) as KeyRow | undefined
-  if (!row) throw new RequestError("key_not_found", { detail: `no key has the id ${id}` })
+  if (!row) throw new RequestError("key_not_found", { detail: `no key has the ID ${id}` })
   return fromRow(row)
 }
 
@@ -246,7 +246,7 @@ export function endKeyOverlap(db: Db, id: string): Key {
   return findKey(db, id)
 }
 
-/** Writes when keys were last used. `uses` maps key ids → Unix ms. */
+/** Writes when keys were last used. `uses` maps key IDs → Unix ms. */
 export function writeLastUsed(db: Db, uses: ReadonlyMap<string, number>): void {
   const statement = db.prepare(sql.used)
   for (const [id, at] of uses) statement.run({ id, at })

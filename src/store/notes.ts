@@ -43,7 +43,7 @@ export function listNotes(db: Db, place: WebsitePlace): Note[] {
 /** Throws `note_unknown`. */
 export function findNote(db: Db, id: string): Note {
   const note = db.prepare(sql.find).get({ id }) as Note | undefined
-  if (!note) throw new RequestError("note_unknown", { detail: `no note has the id ${id}` })
+  if (!note) throw new RequestError("note_unknown", { detail: `no note has the ID ${id}` })
   return note
 }
 

@@ -1,5 +1,5 @@
 /**
- * Prefixes of the page script's ids. Append only: the index is stored after the UUID (except for index 0, see
+ * Prefixes of the page script's IDs. Append only: the index is stored after the UUID (except for index 0, see
  * migrations/0015_texts.sql).
  */
 const prefixes = ["", "anon_", "sess_"] as const
@@ -42,32 +42,32 @@ function packUuid(text: string, prefix: number): Buffer | undefined {
   return packed
 }
 
-/** Returns the text of a packed id. */
+/** Returns the text of a packed ID. */
 export function unpackId(packed: Uint8Array): string {
   const hex = Buffer.from(packed.buffer, packed.byteOffset, packed.byteLength).toString("hex", 0, uuidBytes)
   const prefix = prefixes[packed[uuidBytes] ?? 0] ?? ""
   return `${prefix}${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
 }
 
-/** Returns the bytes of an event id that is a UUID, or null for any other id. */
+/** Returns the bytes of an event ID that is a UUID, or null for any other ID. */
 export function packedEventId(text: string): Buffer | null {
   return (text.length === uuidLength && packId(text)) || null
 }
 
 /**
- * Returns SQL for the half of a packed event id that the unique index covers, which consists of the bytes that vary
- * most in every UUID version. Two ids with the same half can both be stored (see `EventInserter`).
+ * Returns SQL for the half of a packed event ID that the unique index covers, which consists of the bytes that vary
+ * most in every UUID version. Two IDs with the same half can both be stored (see `EventInserter`).
  */
 export function eventKeyOf(id: string): string {
   return `cast(substr(${id}, 1, 4) || substr(${id}, 13) as blob)`
 }
 
-/** SQL conditions of the two unique indexes on event ids. */
+/** SQL conditions of the two unique indexes on event IDs. */
 export const hasTextEventId = "typeof(event_id) = 'text'"
 export const hasPackedEventId = "typeof(event_id) = 'blob'"
 
 /**
- * SQL that finds the event with the event id `:eventId`. `:packedId` is the same id as bytes, or null if it is not a
+ * SQL that finds the event with the event ID `:eventId`. `:packedId` is the same ID as bytes, or null if it is not a
  * UUID.
  */
 export const findEventId = `
@@ -79,12 +79,12 @@ export const findEventId = `
     and website_rid = :websiteRid and via_key = :viaKey
   limit 1`
 
-/** SQL that finds an event that was removed from the file and has the event id `:eventId`. It compares the whole id. */
+/** SQL that finds an event that was removed from the file and has the event ID `:eventId`. It compares the whole ID. */
 export const findRemovedEventId = `
   select 1 from removed_event_ids
   where website_rid = :websiteRid and via_key = :viaKey and event_id in (:eventId, :packedId)`
 
-/** Returns the text of a stored event id. */
+/** Returns the text of a stored event ID. */
 export function eventIdOf(stored: string | Uint8Array | null): string | null {
   return stored === null || typeof stored === "string" ? stored : unpackId(stored)
 }

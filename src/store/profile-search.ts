@@ -12,7 +12,7 @@ export interface FoundProfile {
   /** In Unix ms, like every `…At`. */
   createdAt: number
   updatedAt: number
-  /** Linked anonymous ids, newest link first. */
+  /** Linked anonymous IDs, newest link first. */
   anonymousIds: string[]
   /** The traits that were sent only by a page. */
   claimedTraits: string[]
@@ -31,7 +31,7 @@ export interface ProfileSearch {
 /** Profiles per read. A read blocks the thread for about 2 ms. */
 const profilesPerRead = 1_000
 /**
- * Maximum number of anonymous ids per profile to search, and to return. Most profiles have two or three, but programs
+ * Maximum number of anonymous IDs per profile to search, and to return. Most profiles have two or three, but programs
  * create thousands.
  */
 const maxSearchedIds = 1_000
@@ -97,11 +97,11 @@ export async function findProfiles(
 /** Throws `profile_unknown`. */
 export function findProfile(db: Db, websiteRid: number, profileId: string): FoundProfile {
   const profile = profileReader(db, websiteRid)(profileId)
-  if (!profile) throw new RequestError("profile_unknown", { detail: `no profile has the id ${profileId}` })
+  if (!profile) throw new RequestError("profile_unknown", { detail: `no profile has the ID ${profileId}` })
   return profile
 }
 
-/** Returns the existing profiles with these ids, without duplicates. */
+/** Returns the existing profiles with these IDs, without duplicates. */
 export function profilesById(db: Db, rid: number, ids: readonly string[]): FoundProfile[] {
   const read = profileReader(db, rid)
   return [...new Set(ids)].flatMap((id) => read(id) ?? [])
@@ -112,7 +112,7 @@ function newest(db: Db, rid: number, limit: number, offset: number): { ids: stri
   return { ids: db.prepare(sql.newestProfiles).pluck().all({ rid, limit, offset }) as string[], total }
 }
 
-/** Scans in order of profile id, because updates do not change this order. */
+/** Scans in order of profile ID, because updates do not change this order. */
 async function matchingProfiles(
   db: Db,
   rid: number,

@@ -24,7 +24,7 @@ export const maxTraits = 200
 /** Maximum size of a profile's traits as JSON, in UTF-8 bytes. */
 export const maxTraitBytes = 16_384
 /**
- * Maximum number of anonymous ids that pages can link to a profile, which allows one new id a day for more than two
+ * Maximum number of anonymous IDs that pages can link to a profile, which allows one new ID a day for more than two
  * years. Further links are not stored.
  */
 const maxClaimedLinks = 1_000

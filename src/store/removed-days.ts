@@ -21,7 +21,7 @@ export interface RemovedDay extends Sum {
   rid: number
   /** In days since 1970-01-01 (UTC). */
   day: number
-  /** The highest id among the removed events. */
+  /** The highest ID among the removed events. */
   lastId: number
   /** Number of events that the cluster lacked when the two were compared after a restore. */
   missing: number
@@ -50,7 +50,7 @@ export type RemovalChange =
    * it should have. The change has no effect if the removed events no longer match `expected`.
    */
   | { type: "correct"; rid: number; day: number; expected: Sum; sum: Sum; missing: number }
-  /** Accepts events with these event ids again. */
+  /** Accepts events with these event IDs again. */
   | { type: "forgetEventIds"; rid: number; eventIds: readonly Pick<RemovedEvent, "viaKey" | "eventId">[] }
   /** The cluster has deleted the events of an expired day. */
   | { type: "deleteExpired"; rid: number; day: number }
@@ -88,7 +88,7 @@ const sql = {
     delete from removed_event_ids
     where website_rid = :rid and via_key = :viaKey and event_id in (:eventId, :packedId)`,
   isLocal: "select 1 from event_rows where id = :id and website_rid >= 0",
-  // A trigger preserves the empty row with the highest id, so that no later event gets that id. See
+  // A trigger preserves the empty row with the highest ID, so that no later event gets that ID. See
   // migrations/0023_shipping.sql.
   reserveNext: `
     insert into event_rows (id, website_rid, type_id, ts, delay, via_key, crawler)
@@ -274,7 +274,7 @@ export function deleteRemovedEvents(db: Db, rid: number, events: readonly Remove
 
 /**
  * Records that removed events of a website and day are back in the file. Must be called in the transaction that inserts
- * them, before the insert, because it frees their ids and event ids. No block can contain an event with such an id.
+ * them, before the insert, because it frees their IDs and event IDs. No block can contain an event with such an ID.
  */
 export function takeBack(db: Db, rid: number, day: number, events: readonly RemovedEvent[]): void {
   const known = findRemovedDay(db, rid, day)

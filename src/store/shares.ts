@@ -114,7 +114,7 @@ export function listShares(db: Db): Share[] {
 /** Throws `share_unknown`. */
 export function findShare(db: Db, id: string): Share {
   const row = db.prepare(sql.find).get({ id }) as ShareRow | undefined
-  if (!row) throw new RequestError("share_unknown", { detail: `no share link has the id ${id}` })
+  if (!row) throw new RequestError("share_unknown", { detail: `no share link has the ID ${id}` })
   return fromRow(row)
 }
 

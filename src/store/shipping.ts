@@ -6,9 +6,9 @@ import { applyRemoval, type RemovalChange } from "./removed-days.ts"
 export interface Shipping {
   /** The name that identifies this file in the cluster. */
   writer: string
-  /** No event with a higher id has ever been sent. */
+  /** No event with a higher ID has ever been sent. */
   sendingId: number
-  /** The watermark. The cluster has acknowledged all events up to this id. */
+  /** The watermark. The cluster has acknowledged all events up to this ID. */
   shippedId: number
   /** Time of the last acknowledgment in Unix ms. */
   shippedAt: number | null
@@ -43,7 +43,7 @@ type WatermarkChange =
 
 /** How far the cluster is behind the file. */
 export interface ShippingLag {
-  /** Approximate number of unshipped events, which is the number of their ids. */
+  /** Approximate number of unshipped events, which is the number of their IDs. */
   events: number
   /** Receipt time of the oldest unshipped event in Unix ms. Null if all events have been shipped. */
   oldest: number | null
@@ -71,12 +71,12 @@ const sql = {
   deletions: `select count(*) from (select 1 from shipping_deletions limit ${maxCountedDeletions})`,
   deletedIds: "select id from shipping_deletions where id <= :shippedId order by id limit :limit",
   isDeleted: "select exists (select 1 from shipping_deletions where id = :id)",
-  // The cluster might have deleted the events with the highest ids. A later event must not get an id below the
+  // The cluster might have deleted the events with the highest IDs. A later event must not get an ID below the
   // watermark.
   reserve: `
     insert into event_rows (id, website_rid, type_id, ts, delay, via_key, crawler)
     select :id, -1, 0, 0, 0, 0, 0 where :id > (select coalesce(max(id), 0) from event_rows)`,
-  // Removed events are not in the file, and their ids are unknown.
+  // Removed events are not in the file, and their IDs are unknown.
   isGap: `
     select not exists (select 1 from removed_days)
       and not exists (select 1 from event_rows where id > :from and id < :to and website_rid >= 0)`,
@@ -136,7 +136,7 @@ export function compareAfterRestore(db: Db): void {
   if (db.prepare(sql.hasTable).pluck().get() === 1) db.exec(sql.compareLater)
 }
 
-/** Returns the highest id that any event has ever had. */
+/** Returns the highest ID that any event has ever had. */
 export function lastEventId(db: Db): number {
   return db.prepare(sql.last).pluck().get() as number
 }
@@ -145,12 +145,12 @@ export function shippingLag(db: Db, shippedId: number): ShippingLag {
   const value = (text: string, parameters: object) =>
     db.prepare(text).pluck().get(parameters) as number | undefined
   const oldest = value(sql.oldest, { shippedId }) ?? null
-  // After the event with the highest id was deleted, an empty row still has that id.
+  // After the event with the highest ID was deleted, an empty row still has that ID.
   const events = oldest === null ? 0 : lastEventId(db) - shippedId
   return { events, oldest, deletions: value(sql.deletions, {}) ?? 0 }
 }
 
-/** Returns the ids of deleted events that the cluster might still have, in ascending order. */
+/** Returns the IDs of deleted events that the cluster might still have, in ascending order. */
 export function deletedIds(db: Db, shippedId: number, limit: number): number[] {
   return db.prepare(sql.deletedIds).pluck().all({ shippedId, limit }) as number[]
 }
@@ -161,14 +161,14 @@ export function pendingDeletion(db: Db): (id: number) => boolean {
   return (id) => isDeleted.get({ id }) === 1
 }
 
-/** A range of ids. Includes both `first` and `last`. */
+/** A range of IDs. Includes both `first` and `last`. */
 export interface IdRange {
   first: number
   last: number
 }
 
 /**
- * Merges ascending ids into ranges that contain no events, whether in the file or removed from it. Ids up to the
+ * Merges ascending IDs into ranges that contain no events, whether in the file or removed from it. IDs up to the
  * watermark are never reused.
  */
 export function rangesWithoutEvents(db: Db, ids: readonly number[]): IdRange[] {

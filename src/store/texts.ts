@@ -2,21 +2,21 @@ import type { Db, Statement } from "./db/driver.ts"
 import { packId, unpackId } from "./packed-ids.ts"
 
 /*
- * Texts that many events share are stored once, in `texts`, and event rows hold their ids. These texts are:
+ * Texts that many events share are stored once, in `texts`, and event rows hold their IDs. These texts are:
  *
- * - Anonymous and session ids that are UUIDs, as browsers generate them. Other ids stay in the row: servers send more
- *   distinct ids, and looking them up would cost a commit more than it saves.
+ * - Anonymous and session IDs that are UUIDs, as browsers generate them. Other IDs stay in the row: servers send more
+ *   distinct IDs, and looking them up would cost a commit more than it saves.
  * - Paths and properties of the page script's events, from their second occurrence: a text that occurs once takes less space in the row.
  */
 
-/** The columns of event_rows that hold either a text or the id of a text. */
+/** The columns of event_rows that hold either a text or the ID of a text. */
 export const textColumns = ["anonymous_id", "session_id", "path", "properties"] as const
 
-/** The stored value of a column of `textColumns`: a text, or the id of a text. */
+/** The stored value of a column of `textColumns`: a text, or the ID of a text. */
 export type StoredText = string | number | null
 
 /**
- * Minimum length of texts to intern, in characters. A shorter text takes little more space than an id, and an interned
+ * Minimum length of texts to intern, in characters. A shorter text takes little more space than an ID, and an interned
  * text also takes space in the table and in its index.
  */
 const minLength = { path: 6, properties: 16 } as const
@@ -53,7 +53,7 @@ export function textOf(column: string): string {
 type IdColumn = "anonymous_id" | "session_id"
 
 /**
- * The value to store in a column of `textColumns`. Ids are bigints, because the driver binds numbers as reals, and a
+ * The value to store in a column of `textColumns`. IDs are bigints, because the driver binds numbers as reals, and a
  * column of type any does not convert them.
  */
 type NewText = string | bigint | null
@@ -61,8 +61,8 @@ type NewText = string | bigint | null
 const noIds = { anonymous_id: { text: "", stored: null }, session_id: { text: "", stored: null } } as const
 
 /**
- * Returns the forms in which `event_rows` can store anonymous ids: the ids themselves, and the ids of their texts.
- * Searches all texts with ids above `afterId`, which takes 0.2 s per million texts, and yields between steps. Works for
+ * Returns the forms in which `event_rows` can store anonymous IDs: the IDs themselves, and the IDs of their texts.
+ * Searches all texts with IDs above `afterId`, which takes 0.2 s per million texts, and yields between steps. Works for
  * databases of all versions.
  */
 export function* storedFormsOf(
@@ -148,18 +148,18 @@ export class TextInterner {
   readonly #inserts: { values: number; statement: Statement }[]
   readonly #change: Statement
   readonly #check: Statement
-  /** Maps texts → ids. 0n means that the text has occurred once and has no id. */
+  /** Maps texts → IDs. 0n means that the text has occurred once and has no ID. */
   readonly #ids = new GenerationCache<string, bigint>((text) => text.length)
-  /** A separate cache for anonymous ids, because visitors come back and sessions do not. */
+  /** A separate cache for anonymous IDs, because visitors come back and sessions do not. */
   readonly #visitors = new GenerationCache<string, bigint>((text) => text.length)
-  /** The last id in each column. The events of a request usually have the same ids. */
+  /** The last ID in each column. The events of a request usually have the same IDs. */
   #lastIds: Record<IdColumn, { text: string; stored: NewText }> = { ...noIds }
   /**
-   * The id of the next text. Undefined until a text is created in this transaction, because other connections create
+   * The ID of the next text. Undefined until a text is created in this transaction, because other connections create
    * texts too.
    */
   #nextId: number | undefined
-  /** Texts created since the last `flush`, as alternating ids and values. */
+  /** Texts created since the last `flush`, as alternating IDs and values. */
   #created: unknown[] = []
 
   constructor(db: Db) {
@@ -173,13 +173,13 @@ export class TextInterner {
     this.#check = db.prepare(sql.check)
   }
 
-  /** Returns the value to store for an anonymous or session id. */
+  /** Returns the value to store for an anonymous or session ID. */
   storedId(text: string | null, column: IdColumn): NewText {
-    // Most other ids are shorter, and this is the hottest code path.
+    // Most other IDs are shorter, and this is the hottest code path.
     if (text === null || text.length < 36) return text
     const last = this.#lastIds[column]
     if (last.text === text) return last.stored
-    // 0n marks a path or properties that have occurred once and have no id. An anonymous or session id can have the
+    // 0n marks a path or properties that have occurred once and have no ID. An anonymous or session ID can have the
     // same text.
     const cache = column === "anonymous_id" ? this.#visitors : this.#ids
     const stored = cache.get(text) || this.#packed(text, cache)
@@ -247,7 +247,7 @@ export class TextInterner {
   }
 }
 
-/** Reads texts by id, and caches them. */
+/** Reads texts by ID, and caches them. */
 export class TextReader {
   readonly #read: Statement
   readonly #texts = new GenerationCache<number, string>((_, text) => text.length)

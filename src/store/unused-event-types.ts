@@ -2,7 +2,7 @@ import { contextTables } from "./context-tables.ts"
 import type { Db } from "./db/driver.ts"
 import { textColumns } from "./texts.ts"
 
-/** Maximum number of types, contexts and texts per check, each counted separately. Their ids are held in memory. */
+/** Maximum number of types, contexts and texts per check, each counted separately. Their IDs are held in memory. */
 const candidatesPerCheck = 200_000
 /** Event rows per step. A step takes about 3 ms, or 7 ms if texts are checked. */
 const rowsPerStep = 5_000
@@ -53,9 +53,9 @@ export interface CheckSchedule {
 /** The types, texts, or contexts of one kind that a check examines. */
 interface Candidates {
   target: Target
-  /** The number of changes of each id at the start of the check. */
+  /** The number of changes of each ID at the start of the check. */
   changes: ReadonlyMap<number, number>
-  /** Ids for which no event has been found. */
+  /** IDs for which no event has been found. */
   unused: Set<number>
 }
 

@@ -11,7 +11,7 @@ import {
 } from "./identities.ts"
 import { lastTextId, storedForms, storedFormsOf } from "./texts.ts"
 
-/** Texts of ids, by kind. */
+/** Texts of IDs, by kind. */
 export type IdTexts = Record<"visitors" | "profiles", Set<string>>
 
 /** Determines how the steps run. */
@@ -21,7 +21,7 @@ interface Schedule {
   sleep: (ms: number) => Promise<void>
 }
 
-/** Row ids per step of the scan, and chunks per step of the search. Each step blocks the thread for about 5 ms. */
+/** Row IDs per step of the scan, and chunks per step of the search. Each step blocks the thread for about 5 ms. */
 const rowsPerStep = 10_000
 const chunksPerStep = 64
 /** Pause between steps, in ms. */
@@ -40,11 +40,11 @@ const sql = {
     where id > :after and id <= :last
       and (anonymous_id in (select value from json_each(:visitors)) or profile_id in (select value from json_each(:profiles)))`,
   lastRow: "select coalesce(max(id), 0) from event_rows",
-  /** Makes readers and the sealer repeat their lookups of ids. */
+  /** Makes readers and the sealer repeat their lookups of IDs. */
   changed: "update sealed set deleted = deleted + 1",
 }
 
-/** An id in a chunk of `identities`. */
+/** An ID in a chunk of `identities`. */
 interface ChunkPosition {
   rowid: number
   index: number
@@ -53,8 +53,8 @@ interface ChunkPosition {
 }
 
 /**
- * Overwrites the hashes and texts of ids in `identities`, except for ids that an event of any website has. If any of
- * the ids exists, scans all events, which takes 0.2 s per million. Removes the ids that are in use from `ids`.
+ * Overwrites the hashes and texts of IDs in `identities`, except for IDs that an event of any website has. If any of
+ * the IDs exists, scans all events, which takes 0.2 s per million. Removes the IDs that are in use from `ids`.
  */
 export async function eraseUnusedIds(db: Db, ids: IdTexts, schedule: Schedule): Promise<void> {
   const positions = [
@@ -84,7 +84,7 @@ export async function eraseUnusedIds(db: Db, ids: IdTexts, schedule: Schedule): 
 }
 
 /**
- * Removes the ids used by rows with `after` < id <= `last`. `forms` contains the visitors as they are stored in rows.
+ * Removes the IDs used by rows with `after` < id <= `last`. `forms` contains the visitors as they are stored in rows.
  */
 function removeUsed(
   db: Db,
@@ -140,7 +140,7 @@ function keyOf(hashes: Uint32Array, index: number): string {
   return hashes.subarray(index * wordsPerHash, (index + 1) * wordsPerHash).join(" ")
 }
 
-/** Erases ids of a chunk, except for ids that a rebuild has moved since they were found. */
+/** Erases IDs of a chunk, except for IDs that a rebuild has moved since they were found. */
 function erase(db: Db, rowid: number, positions: readonly ChunkPosition[]): void {
   const chunk = db.prepare(sql.chunk).get({ rowid }) as IdChunk | undefined
   if (!chunk) return

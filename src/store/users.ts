@@ -78,7 +78,7 @@ export function hasOwner(db: Db, except: string | null = null): boolean {
 /** Throws `user_not_found`. */
 export function findUser(db: Db, id: string): User {
   const row = db.prepare(sql.find).get({ id }) as UserRow | undefined
-  if (!row) throw new RequestError("user_not_found", { detail: `no user has the id ${id}` })
+  if (!row) throw new RequestError("user_not_found", { detail: `no user has the ID ${id}` })
   return userFromRow(row)
 }
 

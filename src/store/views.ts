@@ -48,7 +48,7 @@ export function listViews(db: Db, place: WebsitePlace, kind?: View["kind"]): Vie
 /** Throws `view_unknown`. */
 export function findView(db: Db, id: string): View {
   const view = db.prepare(sql.find).get({ id }) as View | undefined
-  if (!view) throw new RequestError("view_unknown", { detail: `no saved view has the id ${id}` })
+  if (!view) throw new RequestError("view_unknown", { detail: `no saved view has the ID ${id}` })
   return view
 }
 

@@ -4,7 +4,7 @@ import type { Db } from "./db/driver.ts"
 export const anonymizeSettings = ["off", "daily"] as const
 
 export interface Website {
-  /** The row id used in event rows. Always greater than 0. */
+  /** The row ID used in event rows. Always greater than 0. */
   rid: number
   id: string
   /** Host in lower case and ASCII, without `www.` and port. */
@@ -42,7 +42,7 @@ export function isUuid(id: string): boolean {
   return uuid.test(id)
 }
 
-/** Returns the canonical form of a website id. UUIDs are case-insensitive, other ids are not. */
+/** Returns the canonical form of a website ID. UUIDs are case-insensitive, other IDs are not. */
 export function canonicalWebsiteId(id: string): string {
   return isUuid(id) ? id.toLowerCase() : id
 }
@@ -143,7 +143,7 @@ export function listWebsites(db: Db): Website[] {
 }
 
 /**
- * Maps rid → id for all websites, including those whose events are being deleted. Events without a website have the id
+ * Maps rids → IDs for all websites, including those whose events are being deleted. Events without a website have the ID
  * ''.
  */
 export function websiteIds(db: Db): Map<number, string> {
@@ -157,7 +157,7 @@ export function findWebsite(db: Db, id: string): Website {
   return fromRow(row)
 }
 
-/** Throws `conflict` if the id is in use. */
+/** Throws `conflict` if the ID is in use. */
 export function createWebsite(db: Db, id: string, settings: WebsiteSettings, now: number): Website {
   const canonical = canonicalWebsiteId(id)
   try {
@@ -172,7 +172,7 @@ export function createWebsite(db: Db, id: string, settings: WebsiteSettings, now
     })
   } catch (error) {
     if (codeOf(error) !== "SQLITE_CONSTRAINT_UNIQUE") throw error
-    throw new RequestError("conflict", { detail: `a website with the id ${canonical} already exists` })
+    throw new RequestError("conflict", { detail: `a website with the ID ${canonical} already exists` })
   }
   return findWebsite(db, canonical)
 }
@@ -210,5 +210,5 @@ export function deleteWebsite(db: Db, id: string, now: number): void {
 }
 
 function unknownWebsite(id: string): RequestError {
-  return new RequestError("website_unknown", { detail: `no website has the id ${id}` })
+  return new RequestError("website_unknown", { detail: `no website has the ID ${id}` })
 }

@@ -290,13 +290,13 @@ describe("a queue that is smaller than one request may be", () => {
 
 describe("a failure exits with 1, an error and a hint on stderr:", () => {
   const failures: [string, string[], string][] = [
-    ["an unknown website", ["website", "show", "none"], "no website has the id none"],
-    ["a pause of no website", ["website", "pause", "none"], "no website has the id none"],
-    ["a delete of no website", ["website", "delete", "none", "--yes"], "no website has the id none"],
+    ["an unknown website", ["website", "show", "none"], "no website has the ID none"],
+    ["a pause of no website", ["website", "pause", "none"], "no website has the ID none"],
+    ["a delete of no website", ["website", "delete", "none", "--yes"], "no website has the ID none"],
     [
       "an id that is taken",
       ["website", "create", "a.com", "--id", "taken"],
-      "a website with the id taken already exists",
+      "a website with the ID taken already exists",
     ],
     [
       "a domain without a host",
@@ -323,8 +323,8 @@ describe("a failure exits with 1, an error and a hint on stderr:", () => {
       ["key", "create", "--name", "\u001b[31m"],
       "--name must be a string of 1 to 256 characters without control characters",
     ],
-    ["an unknown key", ["key", "revoke", "none"], "no key has the id none"],
-    ["a rotation of no key", ["key", "rotate", "none"], "no key has the id none"],
+    ["an unknown key", ["key", "revoke", "none"], "no key has the ID none"],
+    ["a rotation of no key", ["key", "rotate", "none"], "no key has the ID none"],
     [
       "a key for no website",
       ["key", "create", "--name", "k", "--website", "none"],

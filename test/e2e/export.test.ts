@@ -409,7 +409,7 @@ test("a reader that closes the pipe ends the export", async () => {
 
 describe("errors are reported:", () => {
   const mistakes: [string, string[], number, string][] = [
-    ["no such website", ["--website", "none"], 1, "no website has the id none"],
+    ["no such website", ["--website", "none"], 1, "no website has the ID none"],
     ["no date", ["--from", "yesterday"], 1, "--from must be a date"],
     [
       "a range the wrong way round",

@@ -219,7 +219,7 @@ const wrong: [string, string, unknown, number, string][] = [
   ["an empty id", "w", { profileId: "" }, 400, "must be a string of 1 to 256 characters"],
   ["a number", "w", { anonymousId: 1 }, 400, "must be a string of 1 to 256 characters"],
   ["another field", "w", { email: "a@b.c" }, 400, "is not a field of this request"],
-  ["an unknown website", "none", { profileId: "a" }, 404, "no website has the id none"],
+  ["an unknown website", "none", { profileId: "a" }, 404, "no website has the ID none"],
 ]
 
 test("invalid arguments delete nothing", async () => {

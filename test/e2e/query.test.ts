@@ -256,7 +256,7 @@ const complaints: [string, string[], RegExp][] = [
     ["query", "events", "--from", "2026-02-03", "--to", "2026-02-01"],
     /^error: --to must/,
   ],
-  ["an unknown website", ["query", "custom_events", "--website", "x"], /^error: no website has the id x/],
+  ["an unknown website", ["query", "custom_events", "--website", "x"], /^error: no website has the ID x/],
 ]
 test.each(complaints)("%s is reported", async (_, args, complaint) => {
   const { code, out, err } = await ofFile(...args)

@@ -386,7 +386,7 @@ describe("a website", () => {
     expect((await makeWebsite({ domain: "a.com", id })).id).toBe(id.toLowerCase())
     const answer = await call("POST", "/v1/websites", { domain: "b.com", id: id.toLowerCase() })
     expect([answer.status, answer.body.code]).toEqual([409, "CONFLICT"])
-    expect(answer.body.error).toBe(`a website with the id ${id.toLowerCase()} already exists`)
+    expect(answer.body.error).toBe(`a website with the ID ${id.toLowerCase()} already exists`)
     expect((await call("GET", `/v1/websites/${id}`)).status).toBe(200)
   })
 
@@ -555,7 +555,7 @@ describe("a website", () => {
     expect([answer.status, answer.body.code, answer.body.error]).toEqual([
       404,
       "NOT_FOUND",
-      "no website has the id none",
+      "no website has the ID none",
     ])
   })
 })
@@ -828,7 +828,7 @@ describe("a key", () => {
     expect([answer.status, answer.body.code, answer.body.error]).toEqual([
       404,
       "NOT_FOUND",
-      "no key has the id none",
+      "no key has the ID none",
     ])
   })
 })

@@ -531,7 +531,7 @@ describe("who shares a board", () => {
       "boardId must be the id of a board of the website",
     ],
     ["without a website", "none", () => ({}), 400, "website_id must be the id of a website, or all"],
-    ["that does not exist", "shop", () => ({ boardId: "x" }), 404, "no board has the id x"],
+    ["that does not exist", "shop", () => ({ boardId: "x" }), 404, "no board has the ID x"],
     ["with a page", "shop", () => ({ page: "web" }), 400, "page must be null or absent with boardId"],
     [
       "with another path",

@@ -6,15 +6,15 @@ import type { MemoryBudget } from "../structures/memory-budget.ts"
 import { indexAt, type Selection, sizeOf } from "../structures/selection.ts"
 import type { Measurement } from "./measurement.ts"
 
-/** Bytes that a list takes besides its ids. */
+/** Bytes that a list takes besides its IDs. */
 const listBytes = 130
 /**
- * A list that holds more than this share of the dictionary's ids is converted to a set, because a bitset is smaller.
+ * A list that holds more than this share of the dictionary's IDs is converted to a set, because a bitset is smaller.
  */
 const listedShare = 1 / bitsPerWord
 
 /**
- * Only the first `count` ids of the array are used. Duplicates are removed when ids are counted: a hash table would be
+ * Only the first `count` IDs of the array are used. Duplicates are removed when IDs are counted: a hash table would be
  * slower.
  */
 interface IdList {
@@ -24,11 +24,11 @@ interface IdList {
 }
 
 /**
- * Counts distinct ids in a few groups, with a list or a set per group. For many groups, use `GroupedIds`. Most groups
- * have only one id, which is stored directly instead of a list.
+ * Counts distinct IDs in a few groups, with a list or a set per group. For many groups, use `GroupedIds`. Most groups
+ * have only one ID, which is stored directly instead of a list.
  */
 export class DistinctIds implements Measurement {
-  /** A set, a list, a single id, or 0 if the group only has the contents of the base. */
+  /** A set, a list, a single ID, or 0 if the group only has the contents of the base. */
   readonly #groups: (IdSet | IdList | number)[]
   /**
    * Used to find duplicates. Its memory is reserved together with the first list, because a cached aggregate no longer

@@ -229,7 +229,7 @@ function partOf({ codes, values }: Column): Part {
 }
 
 /**
- * Remembers the location of one event per id that is a dimension value. Groups use dictionary ids until the texts are
+ * Remembers the location of one event per ID that is a dimension value. Groups use dictionary IDs until the texts are
  * read at the end.
  */
 export class RowLocators {
@@ -259,7 +259,7 @@ export class RowLocators {
     return { codes, size: largest + 1, keyOf: (code) => (code === 0 ? null : String(code)) }
   }
 
-  /** Replaces dictionary ids in groups with their texts. */
+  /** Replaces dictionary IDs in groups with their texts. */
   *withTexts(rows: GroupRows, by: readonly Dimension[], source: Snapshot): Generator<void, GroupRows> {
     if (this.#locators.size === 0) return rows
     const texts = new Map<IdKind, Map<number, string>>()

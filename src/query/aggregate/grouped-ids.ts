@@ -5,24 +5,24 @@ import type { MemoryBudget } from "../structures/memory-budget.ts"
 import { indexAt, type Selection, sizeOf } from "../structures/selection.ts"
 import type { Measurement } from "./measurement.ts"
 
-/** Pairs to collect before sorting them (8 MB). Each sort reads all ids that are already in lists. */
+/** Pairs to collect before sorting them (8 MB). Each sort reads all IDs that are already in lists. */
 const minPending = 1_048_576
-/** A merge shares the other table's list of a group with at least this many ids, instead of copying it. */
+/** A merge shares the other table's list of a group with at least this many IDs, instead of copying it. */
 const minSharedIds = 64
-/** How many ids can be counted in the time that one step of a binary search takes. */
+/** How many IDs can be counted in the time that one step of a binary search takes. */
 const idsPerStep = 2
 
-/** The ids of one group in a table. They must not change. */
+/** The IDs of one group in a table. They must not change. */
 interface IdList {
   table: GroupedIds
   group: number
 }
 
 /**
- * Counts distinct ids in many groups. It collects pairs of group and id. Once there are many pairs, it sorts them by
- * group and removes duplicates. This takes 4 bytes per id, whereas a set per group would take a hundred bytes and one
- * lookup per event. With a `base`, which must not change afterwards, only the ids added since then are stored. Merging
- * shares the lists of the other table. Duplicates across lists are only found when counting. If there are few new ids,
+ * Counts distinct IDs in many groups. It collects pairs of group and ID. Once there are many pairs, it sorts them by
+ * group and removes duplicates. This takes 4 bytes per ID, whereas a set per group would take a hundred bytes and one
+ * lookup per event. With a `base`, which must not change afterwards, only the IDs added since then are stored. Merging
+ * shares the lists of the other table. Duplicates across lists are only found when counting. If there are few new IDs,
  * they are searched for in the base, whose own count is cached.
  */
 export class GroupedIds implements Measurement {
@@ -30,18 +30,18 @@ export class GroupedIds implements Measurement {
   #pendingGroups = new Uint32Array(256)
   #pendingIds = new Uint32Array(256)
   #pending = 0
-  /** The ids of group n are at `#ids[#ends[n - 1]]` to `#ids[#ends[n]]`, exclusive. */
+  /** The IDs of group n are at `#ids[#ends[n - 1]]` to `#ids[#ends[n]]`, exclusive. */
   #ends = new Uint32Array(0)
   #ids = new Uint32Array(0)
-  /** Lists shared with merged tables, by group. The same id can be in several lists. */
+  /** Lists shared with merged tables, by group. The same ID can be in several lists. */
   readonly #shared = new Map<number, IdList[]>()
-  /** By group: 1 once the ids are sorted in ascending order. Undefined until the first group is sorted. */
+  /** By group: 1 once the IDs are sorted in ascending order. Undefined until the first group is sorted. */
   #isSorted: Uint8Array | undefined
-  /** Number of distinct ids in each group. Undefined until counted. */
+  /** Number of distinct IDs in each group. Undefined until counted. */
   #sizes: Uint32Array | undefined
   #bytes = 0
 
-  /** `range` is one more than the largest id. */
+  /** `range` is one more than the largest ID. */
   constructor(
     private readonly kind: IdKind,
     private readonly range: number,
@@ -125,7 +125,7 @@ export class GroupedIds implements Measurement {
     return this.#sizes[group] as number
   }
 
-  /** Returns the ids of a group on this level. The base can contain some of the same ids. */
+  /** Returns the IDs of a group on this level. The base can contain some of the same IDs. */
   #ownIds(group: number): Uint32Array {
     const start = group === 0 ? 0 : (this.#ends[group - 1] ?? 0)
     return this.#ids.subarray(start, this.#ends[group] ?? start)
@@ -214,7 +214,7 @@ export class GroupedIds implements Measurement {
     return sizes
   }
 
-  /** Counts the distinct ids of a group across all lists and levels. */
+  /** Counts the distinct IDs of a group across all lists and levels. */
   #countDistinct(group: number): number {
     const { base } = this
     const addedLists = this.#listsOf(group)
@@ -244,7 +244,7 @@ export class GroupedIds implements Measurement {
   }
 
   /**
-   * Returns the ids of a group on this level in ascending order. Sorts them on first use, which is safe because nothing
+   * Returns the IDs of a group on this level in ascending order. Sorts them on first use, which is safe because nothing
    * else depends on their order.
    */
   #sortedIds(group: number): Uint32Array {
@@ -273,7 +273,7 @@ export class GroupedIds implements Measurement {
   }
 }
 
-/** Marks ids with a stamp, and returns how many did not have that stamp before. */
+/** Marks IDs with a stamp, and returns how many did not have that stamp before. */
 function markNew(ids: Uint32Array, array: Uint16Array, stamp: number): number {
   let count = 0
   for (let index = 0; index < ids.length; index++) {

@@ -20,7 +20,7 @@ declare const BUILD_COMMIT: string | undefined
 const workerFile =
   typeof BUILD_COMMIT === "string" ? "./src/query-api/worker.ts" : "../../query-api/worker.ts"
 
-/** Time from startup to the first search for unused dictionary ids, in ms. Later searches run once a day. */
+/** Time from startup to the first search for unused dictionary IDs, in ms. Later searches run once a day. */
 const firstCollection = 3_600_000
 /** Pause between sealed batches while more rows are waiting, in ms. Lets queries and commits run. */
 const sealPause = 20
@@ -114,7 +114,7 @@ export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
   /** Start of the last maintenance run, in ms of the monotonic clock. */
   #maintainedAt: number
   #isMaintaining = false
-  /** Time of the next search for unused dictionary ids, in ms of the monotonic clock. */
+  /** Time of the next search for unused dictionary IDs, in ms of the monotonic clock. */
   #collectAt: number
   #isSealing = false
   /** True if the timer can end early when there are many rows to seal. */

@@ -146,7 +146,7 @@ function* cachedReport(
 
 /**
  * True if the result depends only on the query and the events. Other reports cache parts of their results, or read the
- * current links of ids.
+ * current links of IDs.
  */
 function isCacheable(query: Query): boolean {
   return (
@@ -166,7 +166,7 @@ function runReport<Kind extends Query["kind"]>(
 }
 
 /**
- * Adds the linked ids to profile filters. This also makes them part of cache keys, which is needed because any call to
+ * Adds the linked IDs to profile filters. This also makes them part of cache keys, which is needed because any call to
  * /identify can change them.
  */
 function withLinkedIds<Q extends Query>(query: Q, snapshot: Snapshot): Q {
@@ -186,7 +186,7 @@ function withLinkedIds<Q extends Query>(query: Q, snapshot: Snapshot): Q {
   }
 }
 
-/** Looks up the ids that a query's filters refer to, before a matcher needs them. */
+/** Looks up the IDs that a query's filters refer to, before a matcher needs them. */
 function* prepareIds(query: Query, snapshot: Snapshot): Generator<void, void> {
   for (const filter of filtersOf(query)) {
     const kind = kindOf[filter.field]

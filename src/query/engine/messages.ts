@@ -25,7 +25,7 @@ export type WorkerRequest<Spec> =
   /**
    * Requests the next sealed batch. `includeFew`: seal even if there are only a few rows. `today`: days since
    * 1970-01-01; small blocks of earlier days are merged even if there are only two. `collect`: also remove unused
-   * dictionary ids.
+   * dictionary IDs.
    */
   | { type: "seal"; includeFew: boolean; today: number; collect: boolean }
   | { type: "close" }

@@ -4,19 +4,19 @@ import { FilterCache, type SealedBlock } from "../scan/filter-cache.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
 import type { Selection } from "../structures/selection.ts"
 
-/** Bytes of a list without its ids. */
+/** Bytes of a list without its IDs. */
 const listBytes = 120
-/** Number of recent days that are compared for each query. The ids of all earlier days are cached together. */
+/** Number of recent days that are compared for each query. The IDs of all earlier days are cached together. */
 const recentDays = 2
 /** Marks a session that occurs on several days. Stored in place of a day number. */
 const several = 65_535
 /**
- * If more than one in this many ids crosses days, it is faster to scan everything than to count crossing sessions
+ * If more than one in this many IDs crosses days, it is faster to scan everything than to count crossing sessions
  * separately.
  */
 const crossingShare = 4
 
-/** The ids of a day, and a key that identifies them. */
+/** The IDs of a day, and a key that identifies them. */
 interface Ids {
   ids: Uint32Array
   key: string
@@ -26,7 +26,7 @@ interface Ids {
 interface SessionDays {
   /** By session id: the number of the only day with events, starting at 1, or `several`. 0 if there are none. */
   dayOf: Uint16Array
-  /** The ids of each day that also occur on other days. */
+  /** The IDs of each day that also occur on other days. */
   crossing: Ids[]
 }
 
@@ -37,7 +37,7 @@ const none: Ids = { ids: new Uint32Array(0), key: "" }
  * belong to any day, and their events are counted together with the unsealed events.
  */
 export class CrossingSessions {
-  /** The ids of these sessions by day. */
+  /** The IDs of these sessions by day. */
   readonly ids: ReadonlyMap<number, Uint32Array>
 
   private constructor(
@@ -100,7 +100,7 @@ export class CrossingSessions {
       return marked(batch.sessions(), marks)
     }
     return day.sealed().flatMap((entry) => {
-      // Blocks are opened only for their session ids, which does not count as reading events.
+      // Blocks are opened only for their session IDs, which does not count as reading events.
       const block = entry.open()
       const batch = block && events.matching(block as SealedBlock, () => select(block))
       return batch ? [{ ...entry, slice: undefined, batch, open: () => batch }] : []
@@ -108,14 +108,14 @@ export class CrossingSessions {
   }
 }
 
-/** Selects the events whose ids are marked. */
+/** Selects the events whose IDs are marked. */
 function marked(ids: Uint32Array, marks: Uint8Array): Selection | undefined {
   const at: number[] = []
   for (let index = 0; index < ids.length; index++) if (marks[ids[index] as number] === 1) at.push(index)
   return at.length > 0 ? { first: 0, end: ids.length, at: Uint32Array.from(at) } : undefined
 }
 
-/** Returns the ids that occur on several days or in rows, by day. */
+/** Returns the IDs that occur on several days or in rows, by day. */
 function* crossingIds(
   source: Snapshot,
   name: string,
@@ -196,7 +196,7 @@ function withKey(ids: Uint32Array): Ids {
   return { ids, key: Bun.hash(new Uint8Array(ids.buffer, ids.byteOffset, ids.byteLength)).toString(36) }
 }
 
-/** Returns the distinct session ids in the blocks of a day. */
+/** Returns the distinct session IDs in the blocks of a day. */
 function* idsOf(
   { cache }: Snapshot,
   day: Day,
@@ -228,7 +228,7 @@ function* idsOf(
   return list
 }
 
-/** `lists` contains the session ids of each day, starting with the first day. */
+/** `lists` contains the session IDs of each day, starting with the first day. */
 function* olderDays(
   { cache, days }: Snapshot,
   name: string,

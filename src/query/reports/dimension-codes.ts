@@ -5,7 +5,7 @@ import { columnOf, kindOf } from "../scan/matcher.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
 import type { ReportSource } from "./step.ts"
 
-/** Ids whose texts are looked up per step. A step takes about 20 ms. */
+/** IDs whose texts are looked up per step. A step takes about 20 ms. */
 const idsPerStep = 16_384
 /** More codes would not fit in memory. Below this limit, two codes can be combined into one exact number. */
 const maxCodes = 2 ** 26
@@ -83,7 +83,7 @@ export class DimensionCodes {
     return codes
   }
 
-  /** Looks up the texts of ids. Until then, groups hold dictionary ids. */
+  /** Looks up the texts of IDs. Until then, groups hold dictionary IDs. */
   *lookUp(): Generator<void, void> {
     const kind = kindOf[this.dimension]
     if (!kind) return
@@ -153,7 +153,7 @@ export class GroupCodes {
     return codes
   }
 
-  /** Looks up the texts of ids. Until then, groups hold dictionary ids. */
+  /** Looks up the texts of IDs. Until then, groups hold dictionary IDs. */
   *lookUp(): Generator<void, void> {
     for (const part of this.#parts) yield* part.lookUp()
   }

@@ -82,7 +82,7 @@ export function* events(
     }
     if (candidates.isComplete()) break
   }
-  // With a cursor, the page starts at a row id instead of an offset.
+  // With a cursor, the page starts at a row ID instead of an offset.
   const { moments, passed } = candidates.newest(after ? 0 : offset)
   const idKinds = scope.filters.flatMap(({ field }): IdKind[] =>
     field === "profile" ? ["profiles", "visitors"] : [kindOf[field] ?? []].flat(),

@@ -34,7 +34,7 @@ const entriesPerStep = 500_000
  *   replaces the previous one; the attempt at step k - 1 stays.
  * The best attempt of a unit is the first one that reached its furthest step.
  *
- * Memory: 4 bytes for each dictionary id of the unit; for each entry 12 bytes while entries are collected and 8 while
+ * Memory: 4 bytes for each dictionary ID of the unit; for each entry 12 bytes while entries are collected and 8 while
  * units are processed, 20 at the peak (28 with `by`); 12 bytes for each step after the first that a unit reached. Units
  * whose result depends on the order of arrival are processed again in parts: 100 bytes for each of their entries.
  */

@@ -18,7 +18,7 @@ import { type Units, unitsOf, unitTexts } from "./units.ts"
 /** Maximum bytes of a row on the page. */
 const rowBytes = 500
 
-/** The id of a listed unit, and an event in the unit's latest ms. */
+/** The ID of a listed unit, and an event in the unit's latest ms. */
 export interface ListedId extends RowLocator {
   text: string
 }
@@ -35,10 +35,10 @@ interface Page {
 
 /**
  * Returns a page of all units that have events, or of those that a report counts, sorted by latest event, newest first.
- * Units with the same ms are sorted by the text of their id. `add` is called for each event of each row on the page.
+ * Units with the same ms are sorted by the text of their ID. `add` is called for each event of each row on the page.
  *
  * The page is found in the newest days: the scan stops after the day on which it has found enough units for the page.
- * Memory: 4 bytes and two bits per dictionary id, 28 bytes per unit in those days, and the page. With a report, also
+ * Memory: 4 bytes and two bits per dictionary ID, 28 bytes per unit in those days, and the page. With a report, also
  * the memory of the report.
  */
 export function* listByLatestEvent<Row>(
@@ -72,7 +72,7 @@ export function* listByLatestEvent<Row>(
   return { total: counted?.size ?? ids.total, rows: [...rows.values()] }
 }
 
-/** Returns the dictionary ids of the units that a report counts. */
+/** Returns the dictionary IDs of the units that a report counts. */
 function* countedUnits(
   of: ReportCount,
   units: Units,
@@ -96,9 +96,9 @@ function withKindFilter<Q extends ReportCount["query"]>(query: Q): Q {
   return { ...query, scope: { ...scope, filters: [...scope.filters, kinds] } }
 }
 
-/** The distinct ids in all batches, and the positions in the latest batch of the ids on the page. */
+/** The distinct IDs in all batches, and the positions in the latest batch of the IDs on the page. */
 class ScannedIds {
-  /** Number of distinct ids. */
+  /** Number of distinct IDs. */
   total = 0
   indexes = new Uint32Array(1_024)
   readonly #known: Bitset
@@ -108,11 +108,11 @@ class ScannedIds {
     this.#known = newBitset(dictionarySize)
     this.#page = newBitset(dictionarySize)
     addToBitset(this.#page, page, { first: 0, end: page.length, at: undefined })
-    // Id 0 stands for a missing id and is not counted.
+    // ID 0 stands for a missing ID and is not counted.
     this.#known[0] = 1
   }
 
-  /** Returns the number of selected events whose id is on the page. `indexes` holds their positions. */
+  /** Returns the number of selected events whose ID is on the page. `indexes` holds their positions. */
   scan(ids: Uint32Array, selection: Selection): number {
     const size = sizeOf(selection)
     if (this.indexes.length < size) this.indexes = new Uint32Array(size * 2)
@@ -121,19 +121,19 @@ class ScannedIds {
   }
 }
 
-/** The latest event of each id. Ids are in the order in which the scan found them, newest days first. */
+/** The latest event of each ID. IDs are in the order in which the scan found them, newest days first. */
 class LatestEvents {
   count = 0
   ids = new Uint32Array(1_024)
   times = new Float64Array(1_024)
   #names = new Uint32Array(1_024)
   #websites = new Int32Array(1_024)
-  /** Index into the arrays for each id, starting at 1. */
+  /** Index into the arrays for each ID, starting at 1. */
   readonly #positions: Uint32Array
   readonly #texts: string[] = []
   readonly #codes = new Map<string, number>()
 
-  /** Ids that are not in `counted` are skipped. */
+  /** IDs that are not in `counted` are skipped. */
   constructor(
     dictionarySize: number,
     private readonly counted: IdSet | undefined,
@@ -143,7 +143,7 @@ class LatestEvents {
     this.#positions = new Uint32Array(dictionarySize)
   }
 
-  /** `known` is the number of ids with events on later days. They are not processed again. */
+  /** `known` is the number of IDs with events on later days. They are not processed again. */
   add(batch: Batch, ids: Uint32Array, selection: Selection, known: number): void {
     const times = batch.times()
     const name = this.#codeOf(batch.name)
@@ -197,7 +197,7 @@ class LatestEvents {
     const size = this.ids.length
     if (this.count + more <= size) return
     const larger = Math.max(size * 2, this.count + more)
-    // Each id takes 20 bytes here, and 8 while the page is selected.
+    // Each ID takes 20 bytes here, and 8 while the page is selected.
     this.budget.reserve((larger - size) * 28)
     this.ids = copyInto(new Uint32Array(larger), this.ids)
     this.times = copyInto(new Float64Array(larger), this.times)
@@ -216,7 +216,7 @@ interface LatestInput {
   enough: number
 }
 
-/** Returns at least `enough` ids, or all ids if there are fewer. All other ids only have earlier events. */
+/** Returns at least `enough` IDs, or all IDs if there are fewer. All other IDs only have earlier events. */
 function* findLatest({
   units,
   counted,
@@ -266,7 +266,7 @@ function* pageOf(
   }
   budget.reserve(candidates.length * rowBytes)
   const texts = yield* textsOf(candidates)
-  // An id that has been deleted in the meantime has no text, and is skipped.
+  // An ID that has been deleted in the meantime has no text, and is skipped.
   return candidates
     .flatMap((locator): ListedId[] => {
       const text = texts.get(locator.dictionaryId)
@@ -291,7 +291,7 @@ export class EventRef {
   }
 }
 
-/** The id of one kind, taken from the latest event of a row that has such an id. */
+/** The ID of one kind, taken from the latest event of a row that has such an ID. */
 export class LatestId {
   locator: (RowLocator & { moment: Moment }) | undefined
 
@@ -311,7 +311,7 @@ export class LatestId {
     }
   }
 
-  /** Returns the texts of the ids in order. Null for a row without an id. */
+  /** Returns the texts of the IDs in order. Null for a row without an ID. */
   static *texts(
     source: ReportSource,
     kind: IdKind,

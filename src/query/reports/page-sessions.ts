@@ -21,7 +21,7 @@ const isSelected = 16
 /** The views of the session are counted elsewhere. */
 const isExcluded = 32
 
-/** The time of one view per session. Takes 6 bytes per session id, whereas Unix ms would take 8. */
+/** The time of one view per session. Takes 6 bytes per session ID, whereas Unix ms would take 8. */
 class ViewTimes {
   /** Days since the first day of the range, plus 1. 0 for a session without a view. */
   readonly #days: Uint16Array
@@ -74,7 +74,7 @@ export interface SessionFacts {
   totals: boolean
 }
 
-/** Facts about whole sessions, by session id. The object can be cleared and reused for other events. */
+/** Facts about whole sessions, by session ID. The object can be cleared and reused for other events. */
 export class PageSessions {
   readonly #firstViews: ViewTimes | undefined
   readonly #lastViews: ViewTimes | undefined
@@ -84,7 +84,7 @@ export class PageSessions {
   readonly #seconds: Float32Array | undefined
   readonly #flags: Uint8Array
 
-  /** `size` is one more than the largest session id. `from` is the earliest time of an event in Unix ms. */
+  /** `size` is one more than the largest session ID. `from` is the earliest time of an event in Unix ms. */
   constructor(size: number, from: number, facts: SessionFacts, budget: MemoryBudget) {
     const hasFirst = facts.first || facts.code === "first"
     const bytes = 1 + (hasFirst ? 6 : 0) + (facts.code === "last" ? 6 : 0) + (facts.code ? 4 : 0)

@@ -17,7 +17,7 @@ const sessionsPerStep = 65_536
  *
  * The scan has two passes. The first pass finds the anchors and only reads batches that might contain one. The second
  * pass collects their neighbors. If a session has several events in the ms of its anchor or of a neighbor, only the
- * order of arrival can sort them, so such sessions are scanned again in parts. Memory: 4 bytes per dictionary id of a
+ * order of arrival can sort them, so such sessions are scanned again in parts. Memory: 4 bytes per dictionary ID of a
  * session, 29 bytes per session with an anchor plus 8 bytes per position, and 100 bytes per event of the sessions that
  * are scanned again.
  */
@@ -337,7 +337,7 @@ class Neighbors {
     return this.#events[(this.anchors.slotOf[session] as number) - 1] as number
   }
 
-  /** Returns the dictionary ids of the sessions that `countAll` skips. */
+  /** Returns the dictionary IDs of the sessions that `countAll` skips. */
   ambiguous(): number[] {
     const sessions: number[] = []
     this.anchors.slotOf.forEach((slot, session) => {

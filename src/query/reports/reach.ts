@@ -10,7 +10,7 @@ import { unitsOf } from "./units.ts"
 
 /**
  * Counts the distinct units with events in scope, for each bucket. Memory per bucket: 4 to 8 bytes for each of its
- * units, or one bit per dictionary id.
+ * units, or one bit per dictionary ID.
  */
 export function* reach(
   { scope, granularity, unit }: ReachQuery,

@@ -3,16 +3,16 @@ import type { Snapshot } from "../../columns/snapshot.ts"
 import { copyInto, lowerBound } from "../../columns/typed-arrays.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
 
-// Events in the same ms are ordered by arrival, which is the order of their row ids. Blocks do not store row ids, but
+// Events in the same ms are ordered by arrival, which is the order of their row IDs. Blocks do not store row IDs, but
 // the events of a batch are already in that order. For the few ms in which a unit has events in several batches, the
-// row ids are looked up in the rows.
+// row IDs are looked up in the rows.
 
 /** Minimum and maximum number of events to sort at once. */
 const minEvents = 10_000
 const maxEvents = 2_000_000
 /** How much of the available memory these events can take. */
 const memoryShare = 1 / 2
-/** Number of units to sort, and of moments to look up row ids for, per step. A step takes a few ms. */
+/** Number of units to sort, and of moments to look up row IDs for, per step. A step takes a few ms. */
 const unitsPerStep = 2_048
 const momentsPerLookup = 1_000
 /** Bytes of an event and its index in the order, and bytes of the moment of an event that must be looked up. */
@@ -45,7 +45,7 @@ type RowLookup = Pick<Snapshot, "rowIdsAt" | "typeOf">
 type Origin = SliceId & Pick<Batch, "website" | "receipt">
 
 /**
- * Returns the row id of an event if it is known. Otherwise, returns the negated rank of the event (starting at 1) among
+ * Returns the row ID of an event if it is known. Otherwise, returns the negated rank of the event (starting at 1) among
  * the events of its batch in the same ms.
  */
 function referenceOf(batch: Batch, index: number, firstOfMs: number): number {
@@ -53,7 +53,7 @@ function referenceOf(batch: Batch, index: number, firstOfMs: number): number {
   return ids ? (ids[index] as number) : firstOfMs - index - 1
 }
 
-/** Returns ascending row ids by ms, name, kind and crawler flag, which together identify the batches of a moment. */
+/** Returns ascending row IDs by ms, name, kind and crawler flag, which together identify the batches of a moment. */
 function idsByBatch(rows: RowLookup, website: number, moments: readonly number[]): Map<string, number[]> {
   const found = new Map<string, number[]>()
   for (const row of rows.rowIdsAt(website, moments)) {
@@ -87,10 +87,10 @@ function rowIdOf(
   return id
 }
 
-/** The time of an event, and the data needed to look up its row id. */
+/** The time of an event, and the data needed to look up its row ID. */
 export interface Moment extends Omit<RowLocator, "dictionaryId"> {
   origin: Origin
-  /** See `referenceOf`. Replaced by the row id once it has been looked up. */
+  /** See `referenceOf`. Replaced by the row ID once it has been looked up. */
   reference: number
 }
 
@@ -98,7 +98,7 @@ export function momentAt(batch: Batch, index: number): Moment {
   const times = batch.times()
   const time = times[index] as number
   const { website, name, kind, crawler, receipt, base } = batch
-  // A copy without the row ids of other events, which would otherwise stay in memory.
+  // A copy without the row IDs of other events, which would otherwise stay in memory.
   const origin = { website, name, kind, crawler, receipt: { after: receipt.after, last: receipt.last } }
   return {
     website,
@@ -122,7 +122,7 @@ function idOf(moment: Moment, rows: RowLookup): number {
 
 /** The events of a unit, ordered by time and then by arrival. */
 export interface OrderedEvents {
-  /** The dictionary id. */
+  /** The dictionary ID. */
   unit: number
   /** Unix ms */
   times: number[]
@@ -132,7 +132,7 @@ export interface OrderedEvents {
 
 /** Sorts the events of units by time, then by arrival. */
 export class ReceiptOrder {
-  /** Index into `units` for each dictionary id, starting at 1. */
+  /** Index into `units` for each dictionary ID, starting at 1. */
   readonly #slots: Uint32Array
   readonly #origins: Origin[] = []
   #count = 0
@@ -144,7 +144,7 @@ export class ReceiptOrder {
   #labels = new Uint32Array(0)
   #codes = new Uint32Array(0)
 
-  /** `dictionarySize` is one more than the largest dictionary id of a unit. */
+  /** `dictionarySize` is one more than the largest dictionary ID of a unit. */
   constructor(
     private readonly units: readonly number[],
     dictionarySize: number,
@@ -273,7 +273,7 @@ export class ReceiptOrder {
     }
   }
 
-  /** Replaces references with row ids, in steps. */
+  /** Replaces references with row IDs, in steps. */
   *#lookUp(tied: readonly number[], rows: RowLookup): Generator<void, void> {
     for (const [website, events] of Map.groupBy(tied, (at) => this.#originOf(at).website)) {
       const moments = [...Map.groupBy(events, (at) => this.#timeOf(at))].sort(([a], [b]) => a - b)

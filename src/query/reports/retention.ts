@@ -21,7 +21,7 @@ import { type Units, unitsOf } from "./units.ts"
  * Counts the units with a return event, for each cohort and each later period. A cohort consists of the units whose
  * first start event is in the same period. A return event before the start event counts if both are in the same period.
  *
- * Memory: 4 bytes per dictionary id of the unit, and two bits (one if both events are the same) for each period that
+ * Memory: 4 bytes per dictionary ID of the unit, and two bits (one if both events are the same) for each period that
  * overlaps a given UTC day, of which there are at most 3. A period is added up as soon as the scan has passed its last
  * day.
  */
@@ -163,7 +163,7 @@ class CohortTable {
   #addUp(period: number, bits: PeriodBits): void {
     const { started, returned } = bits
     this.#sizes[period] = labelUnlabeled(started, this.#cohortOf, period + 1)
-    // Label 0 stands for units without a cohort, and for the missing id.
+    // Label 0 stands for units without a cohort, and for the missing ID.
     const counts = new Uint32Array(period + 2)
     countByLabel(returned, this.#cohortOf, counts)
     for (let cohort = 0; cohort <= period; cohort++)

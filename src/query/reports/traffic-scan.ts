@@ -40,7 +40,7 @@ export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
   readonly snapshotMatcher: Matcher
   readonly #sessionMatcher: Matcher
   readonly #viewMatcher: Matcher
-  /** True if events are grouped by ids. Their texts are not looked up until the end. Until then, a group is a code. */
+  /** True if events are grouped by IDs. Their texts are not looked up until the end. Until then, a group is a code. */
   readonly hasIds: boolean
   readonly #measures: TrafficMeasures
   readonly #codes: GroupCodes | undefined

@@ -5,20 +5,20 @@ import type { ReportSource } from "./step.ts"
 
 /** The units of a report: visitors, sessions or profiles. */
 export interface Units {
-  /** One more than the largest dictionary id of a unit. */
+  /** One more than the largest dictionary ID of a unit. */
   readonly dictionarySize: number
   /**
-   * Returns the dictionary id of each event's unit. 0 if it has none. If events belong to several profiles, additional
+   * Returns the dictionary ID of each event's unit. 0 if it has none. If events belong to several profiles, additional
    * arrays contain the other profiles, and 0 for all other events.
    */
   idsOf(batch: Batch): readonly Uint32Array[]
 }
 
-/** Bytes of a linked anonymous id. */
+/** Bytes of a linked anonymous ID. */
 const linkBytes = 80
 
 /**
- * Must be called before creating a matcher: links can contain ids that no event has, and these extend the dictionary.
+ * Must be called before creating a matcher: links can contain IDs that no event has, and these extend the dictionary.
  */
 export function* unitsOf(
   unit: Unit,
@@ -32,8 +32,8 @@ export function* unitsOf(
 }
 
 /**
- * Returns the texts of units by dictionary id. `locators` locates an event of each unit. The events of linked anonymous
- * ids do not contain the ID of their profile, so its text is taken from the links.
+ * Returns the texts of units by dictionary ID. `locators` locates an event of each unit. The events of linked anonymous
+ * IDs do not contain the ID of their profile, so its text is taken from the links.
  */
 export function* unitTexts(
   unit: Unit,
@@ -60,13 +60,13 @@ export function* unitTexts(
 }
 
 /**
- * The dictionary id of a profile, or the dictionary ids of several profiles, by website and dictionary id of an
- * anonymous id. An anonymous id has the same dictionary id on all websites, but different links.
+ * The dictionary ID of a profile, or the dictionary IDs of several profiles, by website and dictionary ID of an
+ * anonymous ID. An anonymous ID has the same dictionary ID on all websites, but different links.
  */
 type Links = ReadonlyMap<number, ReadonlyMap<number, number | Uint32Array>>
 
 /**
- * Returns profiles including the events of their linked anonymous ids, as defined in src/store/identity-resolution.ts.
+ * Returns profiles including the events of their linked anonymous IDs, as defined in src/store/identity-resolution.ts.
  */
 function* profilesWithLinks(
   websites: readonly number[],
@@ -91,7 +91,7 @@ function* profilesWithLinks(
         const linkedProfiles = profiles.slice(next, next + length)
         next += length
         const visitor = visitors[index] as number
-        // The text of one id can equal the hash of another.
+        // The text of one ID can equal the hash of another.
         const before = linksOfWebsite.get(visitor)
         const all = before === undefined ? linkedProfiles : merged(before, linkedProfiles)
         linksOfWebsite.set(visitor, all.length === 1 ? (all[0] as number) : all)

@@ -55,7 +55,7 @@ class VisitorRow {
   events = 0
   first = Number.POSITIVE_INFINITY
   readonly sessions = new Set<number>()
-  /** The profile of a visitor, or the anonymous id of a profile. */
+  /** The profile of a visitor, or the anonymous ID of a profile. */
   readonly other: LatestId
 
   constructor(

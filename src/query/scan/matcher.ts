@@ -15,7 +15,7 @@ import { type BatchField, type Dimension, type Filter, idKinds, isBatchField, ty
 import { intersect, nonEmpty, type Selection, timeRange } from "../structures/selection.ts"
 import { FilterCache, type SealedBlock } from "./filter-cache.ts"
 
-/** The kind of ids that each field contains. */
+/** The kind of IDs that each field contains. */
 export const kindOf: Readonly<Record<string, IdKind | undefined>> = idKinds
 
 /** Returns the column of a field, or undefined if no event of the batch can have a value. */
@@ -70,7 +70,7 @@ export interface IdTextTest extends TextTest {
 }
 
 /**
- * Returns the id test that a filter requires (for a negated filter, the test of the operator it negates). Undefined if
+ * Returns the ID test that a filter requires (for a negated filter, the test of the operator it negates). Undefined if
  * it requires none.
  */
 export function idTextTest(filter: Filter): IdTextTest | undefined {
@@ -237,7 +237,7 @@ export class Matcher {
   }
 
   /**
-   * Matches events that name the profile, and events of its linked ids that do not name a profile (see
+   * Matches events that name the profile, and events of its linked IDs that do not name a profile (see
    * src/store/identity-resolution.ts).
    */
   #profileTest({ value, linked = [] }: Filter): EventTest {
@@ -269,7 +269,7 @@ export class Matcher {
     }
   }
 
-  /** Batches contain dictionary ids, so the matching ids are looked up first. */
+  /** Batches contain dictionary IDs, so the matching IDs are looked up first. */
   #idTest(kind: IdKind, filter: Filter): EventTest {
     const idsOf = (batch: Batch) => batch[kind]()
     const size = this.lookup.dictionarySizes[kind]
@@ -280,7 +280,7 @@ export class Matcher {
       matches[0] = Number(missing)
       return (batch) => ({ codes: idsOf(batch), matches })
     }
-    // The ids to include or exclude.
+    // The IDs to include or exclude.
     const textTest = idTextTest(filter)
     const ids = textTest
       ? this.lookup.foundIds(kind, textTest.key)

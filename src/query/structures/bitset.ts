@@ -1,25 +1,25 @@
 import type { Selection } from "./selection.ts"
 
-// Operations on bitsets, which have one bit per dictionary id. Words are signed, because unsigned 32-bit words are
+// Operations on bitsets, which have one bit per dictionary ID. Words are signed, because unsigned 32-bit words are
 // slower in JavaScript. Each operation processes a whole array: small functions with one loop are compiled sooner and
 // better, and calling a function for each element would cost more than the work itself.
 
-/** One bit per dictionary id, including id 0 (a missing id). */
+/** One bit per dictionary ID, including ID 0 (a missing ID). */
 export type Bitset = Int32Array
 
 export const bitsPerWord = 32
 
-/** Bytes of a bitset for ids up to `size`. */
+/** Bytes of a bitset for IDs up to `size`. */
 export function bitsetBytes(size: number): number {
   return ((size >>> 5) + 1) * 4
 }
 
-/** Creates an empty bitset for ids up to `size`. */
+/** Creates an empty bitset for IDs up to `size`. */
 export function newBitset(size: number): Bitset {
   return new Int32Array((size >>> 5) + 1)
 }
 
-/** Sets the bits of the selected ids, and returns how many were not set before. */
+/** Sets the bits of the selected IDs, and returns how many were not set before. */
 export function addToBitset(bits: Bitset, ids: Uint32Array, { first, end, at }: Selection): number {
   return at ? addAt(bits, ids, at) : addRange(bits, ids, first, end)
 }
@@ -70,7 +70,7 @@ export function addOffsets(bits: Bitset, offsets: Uint16Array, first: number): n
   return added
 }
 
-/** Sets the bits of the selected ids. Saves a branch by not counting them. */
+/** Sets the bits of the selected IDs. Saves a branch by not counting them. */
 export function setBits(bits: Bitset, ids: Uint32Array, { first, end, at }: Selection): void {
   if (at) setAt(bits, ids, at)
   else setRange(bits, ids, first, end)
@@ -91,7 +91,7 @@ function setAt(bits: Bitset, ids: Uint32Array, at: Uint32Array): void {
 }
 
 /**
- * Moves the distinct ids of a list (except 0) to its start, and returns how many there are. `marks` must be an empty
+ * Moves the distinct IDs of a list (except 0) to its start, and returns how many there are. `marks` must be an empty
  * bitset, and is empty again afterwards.
  */
 export function moveDistinct(ids: Uint32Array, count: number, marks: Bitset): number {
@@ -108,7 +108,7 @@ export function moveDistinct(ids: Uint32Array, count: number, marks: Bitset): nu
   return distinct
 }
 
-/** Writes the ascending indexes of the selected ids whose bit is set, and returns how many there are. */
+/** Writes the ascending indexes of the selected IDs whose bit is set, and returns how many there are. */
 export function findInBitset(
   bits: Bitset,
   ids: Uint32Array,
@@ -158,7 +158,7 @@ function popcount(word: number): number {
   return Math.imul(sum, 0x0101_0101) >>> 24
 }
 
-/** Returns the ids whose bits are set (except 0), in ascending order. `count` is their number. */
+/** Returns the IDs whose bits are set (except 0), in ascending order. `count` is their number. */
 export function idsInBitset(bits: Bitset, count: number): Uint32Array {
   const ids = new Uint32Array(count)
   let at = 0
@@ -169,7 +169,7 @@ export function idsInBitset(bits: Bitset, count: number): Uint32Array {
   return ids
 }
 
-/** Sets `labels[id]` to `label` for each id in the set whose label is 0, except for id 0. Returns how many were set. */
+/** Sets `labels[id]` to `label` for each ID in the set whose label is 0, except for ID 0. Returns how many were set. */
 export function labelUnlabeled(bits: Bitset, labels: Uint32Array, label: number): number {
   let labeled = 0
   for (let index = 0; index < bits.length; index++) {
@@ -183,7 +183,7 @@ export function labelUnlabeled(bits: Bitset, labels: Uint32Array, label: number)
   return labeled
 }
 
-/** Counts the ids in the set by label, including id 0. */
+/** Counts the IDs in the set by label, including ID 0. */
 export function countByLabel(bits: Bitset, labels: Uint32Array, counts: Uint32Array): void {
   for (let index = 0; index < bits.length; index++) {
     for (let left = bits[index] as number; left !== 0; left &= left - 1) {
@@ -193,7 +193,7 @@ export function countByLabel(bits: Bitset, labels: Uint32Array, counts: Uint32Ar
   }
 }
 
-/** Calls `visit` with each id in the set that has the label, except for id 0. */
+/** Calls `visit` with each ID in the set that has the label, except for ID 0. */
 export function eachWithLabel(
   bits: Bitset,
   labels: Uint32Array,

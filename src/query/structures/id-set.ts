@@ -22,14 +22,14 @@ const initialSlots = 8
 const spareShare = 1 / 64
 
 /**
- * A set of dictionary ids from 1 to `range`, stored as a small hash table, or as a bitset if there are many ids. With a
- * `base`, which must not change afterwards, only ids that the base does not have are stored.
+ * A set of dictionary IDs from 1 to `range`, stored as a small hash table, or as a bitset if there are many IDs. With a
+ * `base`, which must not change afterwards, only IDs that the base does not have are stored.
  */
 export class IdSet {
   #added = 0
   #slots: Uint32Array | undefined = new Uint32Array(initialSlots)
   #bits: Bitset | undefined
-  /** The set as a plain list of ids, once it has been packed. */
+  /** The set as a plain list of IDs, once it has been packed. */
   #list: Uint32Array | undefined
 
   constructor(
@@ -40,7 +40,7 @@ export class IdSet {
     budget.reserve(setBytes + initialSlots * 4)
   }
 
-  /** Creates a set that starts with the ids of `base`. */
+  /** Creates a set that starts with the IDs of `base`. */
   static over(base: IdSet, range: number, budget: MemoryBudget): IdSet {
     if (!base.#list) return new IdSet(range, budget, base)
     const copy = new IdSet(range, budget)
@@ -61,7 +61,7 @@ export class IdSet {
     return hasSlot(this.#slots as Uint32Array, id)
   }
 
-  /** Adds the ids of the selected events, except 0 (a missing id). */
+  /** Adds the IDs of the selected events, except 0 (a missing ID). */
   addAll(ids: Uint32Array, selection: Selection): void {
     const { first, end, at } = selection
     this.#expect(sizeOf(selection))
@@ -88,7 +88,7 @@ export class IdSet {
     }
   }
 
-  /** Adds a set of ids that is stored in a block. */
+  /** Adds a set of IDs that is stored in a block. */
   addStored(stored: StoredIdSet): void {
     this.#expect(stored.size)
     const bits = this.#bits
@@ -105,7 +105,7 @@ export class IdSet {
     }
   }
 
-  /** Adds the ids of another set. */
+  /** Adds the IDs of another set. */
   merge(other: IdSet): void {
     if (other.base) this.merge(other.base)
     this.#expect(other.#added)
@@ -126,7 +126,7 @@ export class IdSet {
     this.#slots = undefined
   }
 
-  /** Returns the ids, without those of the base. */
+  /** Returns the IDs, without those of the base. */
   #ids(): Uint32Array {
     if (this.#list) return this.#list
     if (this.#bits) return idsInBitset(this.#bits, this.#added)
@@ -134,7 +134,7 @@ export class IdSet {
   }
 
   /**
-   * Prepares for up to `more` new ids. A bitset takes as much memory as a table of range / 64 ids, and is faster. With
+   * Prepares for up to `more` new IDs. A bitset takes as much memory as a table of range / 64 IDs, and is faster. With
    * memory to spare, it is used from a sixteenth of that number on.
    */
   #expect(more: number): void {
@@ -161,7 +161,7 @@ export class IdSet {
     const slots = this.#slots as Uint32Array
     this.budget.reserve(bitsetBytes(this.range) - slots.byteLength)
     const bits = newBitset(this.range)
-    // The bit of id 0 is always set, so that a missing id never counts as new.
+    // The bit of ID 0 is always set, so that a missing ID never counts as new.
     bits[0] = 1
     addToBitset(bits, slots, { first: 0, end: slots.length, at: undefined })
     this.#bits = bits
@@ -188,7 +188,7 @@ function hasSlot(slots: Uint32Array, id: number): boolean {
   return false
 }
 
-/** Returns false if the id is already in the table. */
+/** Returns false if the ID is already in the table. */
 function insertSlot(slots: Uint32Array, id: number): boolean {
   const last = slots.length - 1
   let slot = Math.imul(id, 0x9e37_79b1) & last

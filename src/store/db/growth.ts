@@ -19,7 +19,7 @@ const rateDays = 7
 
 const sql = {
   // A negative rid marks the tombstone of a deleted event (see migrations/0006_columns.sql). The unary + prevents an
-  // index scan, which would have to sort all ids. Subtracting two counts is ten times as fast as checking each row.
+  // index scan, which would have to sort all IDs. Subtracting two counts is ten times as fast as checking each row.
   events:
     "select (select count(*) from event_rows) - (select count(*) from event_rows where website_rid < 0)",
   // Uses subqueries, because each of them is a lookup. `select min(id), max(id)` would scan all rows.
@@ -51,7 +51,7 @@ export function growthOf(db: Db, now: number, defaultRetention: number | undefin
 }
 
 /**
- * Finds the first recent event by binary search over the ids, which are in order of receipt. After an import or a clock
+ * Finds the first recent event by binary search over the IDs, which are in order of receipt. After an import or a clock
  * change, the result is an estimate. The first day counts as a full day, because a rate based on a few hours would be
  * meaningless.
  */
@@ -67,7 +67,7 @@ function eventsPerDay(db: Db, events: number, oldest: number | null, now: number
     if (!row || row.receivedAt >= since) high = middle
     else low = row.id + 1
   }
-  // Deleted and imported events leave gaps between ids.
+  // Deleted and imported events leave gaps between IDs.
   const recent = Math.min(most + 1 - low, events)
   return recent / Math.min(rateDays, Math.max(1, (now - oldest) / dayMs))
 }

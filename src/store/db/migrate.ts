@@ -36,7 +36,7 @@ export interface Migration {
 
 /**
  * 0015_texts edits sqlite_schema with text replacements, which fail silently. If they failed, the columns would still
- * have the type text, and would store the ids of texts as text.
+ * have the type text, and would store the IDs of texts as text.
  */
 const verifyTexts = `
   select count(*) = 5 from pragma_table_info('event_rows')

@@ -217,7 +217,7 @@ function removeIfEmpty(path: string): void {
 }
 
 /**
- * Creates the file with mode 600, because it contains visitor ids and hashes of keys. SQLite gives the -wal and -shm
+ * Creates the file with mode 600, because it contains visitor IDs and hashes of keys. SQLite gives the -wal and -shm
  * the same mode. Returns true if the file is new.
  */
 function createDatabaseFile(path: string): boolean {

@@ -21,7 +21,7 @@ interface Reading {
 
 const sql = {
   created: "select min(applied_at) from migrations",
-  /** The last event up to a given id. A negative rid marks a tombstone. */
+  /** The last event up to a given ID. A negative rid marks a tombstone. */
   receipt: `
     select id, ts + delay as receivedAt from event_rows
     where id <= :id and website_rid >= 0 order by id desc limit 1`,
@@ -86,7 +86,7 @@ function trustedTimes(db: Db): number[] {
   const upTo = (id: number) => receipt.get({ id }) as { id: number; receivedAt: number } | undefined
   const last = upTo(Number.MAX_SAFE_INTEGER)
   if (!last) return [created]
-  // Ids are in order of receipt, so a binary search finds the last event that is a day older. If a clock that was set
+  // IDs are in order of receipt, so a binary search finds the last event that is a day older. If a clock that was set
   // back misleads the search, only the creation time is used.
   const limit = last.receivedAt - trustDelay
   let [before, after] = [0, last.id]

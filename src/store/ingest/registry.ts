@@ -26,7 +26,7 @@ export class Registry {
   #keys = new Map<string, FoundKey>()
   /** Maps the text of an Authorization header → the key it contains. Cleared whenever a key changes. */
   readonly #keysByHeader = new Map<string, FoundKey>()
-  /** Maps key ids → time of last use in Unix ms, for uses that have not been written to the database yet. */
+  /** Maps key IDs → time of last use in Unix ms, for uses that have not been written to the database yet. */
   readonly #lastUses = new Map<string, number>()
 
   /** `elapsed` returns the ms of a monotonic clock. */
@@ -69,7 +69,7 @@ export class Registry {
     return this.#find(id) ?? (this.recheck() ? this.#find(id) : undefined)
   }
 
-  /** Nearly all ids are sent in canonical form and found without a conversion. */
+  /** Nearly all IDs are sent in canonical form and found without a conversion. */
   #find(id: string): Website | undefined {
     return this.#websites.get(id) ?? this.#websites.get(canonicalWebsiteId(id))
   }
@@ -105,7 +105,7 @@ export class Registry {
     this.#lastUses.set(key.id, now)
   }
 
-  /** Maps key ids → time of last use in Unix ms, for maintenance to write. */
+  /** Maps key IDs → time of last use in Unix ms, for maintenance to write. */
   pendingUses(): ReadonlyMap<string, number> {
     return new Map(this.#lastUses)
   }
