@@ -310,7 +310,7 @@ export const rejections = {
     meaning:
       "the key or share link made too many requests; the address sent too many requests, events or bytes for this website; or too many exports or queries are running",
     advice:
-      "Wait for the time in Retry-After and send less, or use an API key. Each key has its own limit. The flags --rate-limit, --rate-limit-events and --rate-limit-bytes limit requests with a website ID from one address.",
+      "Wait for the time in Retry-After and send less, or use an API key, which has its own limit. Requests with a website ID from one address are limited by --rate-limit, --rate-limit-events and --rate-limit-bytes.",
   },
   too_many_failed_credentials: {
     status: 429,
@@ -333,7 +333,7 @@ export const rejections = {
     meaning:
       "the website received more than 1,000 new event names (each with its namespace and source) without an API key since midnight UTC",
     advice:
-      "Put values that differ from event to event into properties, not into the name, namespace or source. If you need all these names, send the events with an API key. Without a key, a website accepts known names and 1,000 new names per day (UTC).",
+      "Put values that differ from event to event into properties, not into the name, namespace or source. If you need all these names, send the events with an API key: without one, a website accepts known names and 1,000 new names per day (UTC).",
   },
   row_refused: {
     status: 500,

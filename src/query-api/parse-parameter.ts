@@ -30,7 +30,7 @@ import {
 export interface ParameterContext {
   /** Row IDs of websites. 0 stands for events without a website. */
   websites: readonly number[]
-  /** Unix ms */
+  /** In Unix ms. */
   now: number
   /** True if the caller has the scope read:data, which permits access to individual events and people. */
   canReadData: boolean

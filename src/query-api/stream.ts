@@ -54,7 +54,7 @@ export class Streams {
   /** The last batch read, shared by all streams that keep up. */
   #batch: { after: number; last: number; events: StreamedEvent[] } | undefined
 
-  /** `elapsed` returns the ms of a monotonic clock. */
+  /** `elapsed` returns the time of a monotonic clock in ms. */
   constructor(
     private readonly follower: EventFollower,
     private readonly elapsed: () => number,

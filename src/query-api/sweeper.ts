@@ -40,7 +40,7 @@ export class Sweeper {
     /** Size of the query memory, in bytes. */
     private readonly memory: number,
     private readonly runtime: {
-      /** Returns the ms of a monotonic clock. */
+      /** Returns the time of a monotonic clock in ms. */
       now: () => number
       /** Returns the size of the process in bytes. Can throw. */
       rss: () => number

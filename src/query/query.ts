@@ -83,9 +83,9 @@ export interface Filter extends Condition {
 export interface Scope {
   /** Rids of websites. 0 stands for events without a website. */
   websites: readonly number[]
-  /** Unix ms. */
+  /** In Unix ms. */
   from: number
-  /** Unix ms, exclusive. */
+  /** In Unix ms, exclusive. */
   to: number
   /** IANA time zone that defines hours, days, weeks and months. */
   zone: string
@@ -485,7 +485,7 @@ export type ReportCount =
       period?: number | undefined
     }
 
-/** Lists sessions by their latest event, newest first. Sessions with the same ms are ordered by ID. */
+/** Lists sessions by their latest event, newest first. If those events are in the same ms, by ID. */
 export interface SessionsQuery {
   kind: "sessions"
   scope: Scope
@@ -502,7 +502,7 @@ export interface SessionsResult {
     anonymousId: string | null
     profileId: string | null
     events: number
-    /** Unix ms */
+    /** In Unix ms. */
     first: number
     last: number
     firstEvent: string
@@ -510,7 +510,7 @@ export interface SessionsResult {
   }[]
 }
 
-/** Lists anonymous IDs by their latest event, newest first. IDs with the same ms are ordered by their text. */
+/** Lists anonymous IDs by their latest event, newest first. If those events are in the same ms, by text. */
 export interface VisitorsQuery {
   kind: "visitors"
   scope: Scope

@@ -17,8 +17,8 @@ import {
 import { canBuildRpm, rpmArchitectures, rpmPackage } from "./rpm.ts"
 import { cycloneDx, type ReleaseFacts } from "./sbom.ts"
 
-// npm run release              → everything in dist/, from a commit without changes
-// npm run release -- --dirty   → from the files as they are, to try it out
+// npm run release              → builds everything in dist/ from a commit, without local changes
+// npm run release -- --dirty   → builds from the files as they are, for testing
 //   --no-rpm                     where rpmbuild is not installed
 //   --target linux-x64           only this platform; can be repeated
 //   --version 1.2.3              instead of the version in package.json

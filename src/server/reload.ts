@@ -16,7 +16,10 @@ export interface Reloadable {
   listener: Pick<Listener, "replaceTls">
   /** State of the certificate, for metrics. */
   certificate: CertificateState | undefined
-  /** If the last certificate request failed, requests one again and returns true. Undefined if the server does not request certificates. */
+  /**
+   * If the last certificate request failed, requests one again and returns true. Undefined if the server does not
+   * request certificates.
+   */
   retryCertificate: (() => boolean) | undefined
   log: Log
   now: () => number

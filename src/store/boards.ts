@@ -12,7 +12,7 @@ export interface Board<Tile> {
   tiles: Tile[]
   /** Starts at 1 and increases with each change. */
   revision: number
-  /** In Unix ms, like every `…At`. */
+  /** In Unix ms, like all `…At` fields. */
   createdAt: number
   updatedAt: number
 }

@@ -30,7 +30,7 @@ export type Context = Readonly<Record<string, string>>
  * referrers. The cache is cleared when it is full.
  */
 const cachedIdBytes = 8_388_608
-/** Bytes of an entry besides the two bytes per character. */
+/** Bytes per entry, in addition to two bytes per character. */
 const entryBytes = 100
 
 /** Finds and creates the contexts of one kind. Runs inside the caller's transaction. */

@@ -2,23 +2,23 @@ import { dailyHashOn, latestDailyHash } from "./daily-hash.ts"
 import type { Db } from "./db/driver.ts"
 
 /*
- * Identity resolution: which visitor and which profile an event belongs to. Reports, the person page, export and deletion
- * follow the same rules:
+ * Identity resolution determines the visitor and the profile to which an event belongs. Reports, the person page, export
+ * and deletion all follow the same rules:
  *
- * - A visitor is an anonymous ID. All events with that ID belong to the visitor, regardless of the profile that they
- *   name.
- * - The events that name a profile belong to it. So do events that name no profile, if a key linked their anonymous ID
- *   to the profile with POST /identify, before or after the event. An event that names another profile belongs to that
- *   profile, even if both used the same device.
- * - If several profiles are linked to one anonymous ID, its events without a profile belong to each of them. With more than
- *   `maxProfilesPerVisitor`, the ID is not a personal device but a constant that a program sends: its events belong only to
- *   the profiles they name.
- * - Anonymous IDs are compared as stored. An ID that is stored as a daily hash also matches the plain ID during its day.
- *   Later the two cannot be connected, unless /identify linked the hash.
+ * - A visitor is an anonymous ID. All events with that ID belong to the visitor, regardless of the profile they name.
+ * - Events that name a profile belong to it. Events that name no profile also belong to it if a key linked their
+ *   anonymous ID to the profile with POST /identify, before or after the event. An event that names a different profile
+ *   belongs to that profile, even if both people used the same device.
+ * - If several profiles are linked to an anonymous ID, its events without a profile belong to each of them. With more
+ *   than `maxProfilesPerVisitor` profiles, the ID is not a personal device but a constant sent by a program, and its
+ *   events only belong to the profiles they name.
+ * - Anonymous IDs are compared as stored. An ID stored as a daily hash also matches the plain ID during its day.
+ *   Afterwards, the two cannot be connected unless /identify linked the hash.
  *
- * A link is made by a key or claimed by a page. Anyone can claim a link, so these rules ignore claims: a claim does not
- * assign events to a profile, nor does it delete or export them with one. The links of an anonymous ID are all of one
- * kind: a link by a key replaces claims, and later claims are not stored. Apart from that, only `forget` removes links.
+ * A link is either made by a key or claimed by a page. Anyone can claim a link, so these rules ignore claims: a claim
+ * does not assign events to a profile, and does not include them when a profile is deleted or exported. An anonymous ID
+ * never has both kinds of links: a link made by a key replaces claims, and later claims are not stored. Apart from that,
+ * only `forget` removes links.
  */
 
 /**

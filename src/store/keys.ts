@@ -31,7 +31,7 @@ export interface Key {
   websites: string[] | null
   /** Requests per minute. Null: unlimited. */
   rateLimit: number | null
-  /** In Unix ms, like every `…At`. */
+  /** In Unix ms, like all `…At` fields. */
   createdAt: number
   expiresAt: number | null
   disabledAt: number | null

@@ -9,7 +9,7 @@ export interface FoundProfile {
   name: string | null
   username: string | null
   traits: Traits
-  /** In Unix ms, like every `…At`. */
+  /** In Unix ms, like all `…At` fields. */
   createdAt: number
   updatedAt: number
   /** Linked anonymous IDs, newest link first. */
@@ -68,7 +68,7 @@ const sql = {
       updated_at as updatedAt
     from profiles
     where website_rid = :rid and profile_id = :profileId`,
-  // Without the hint, SQLite would scan all links of the website, because that order includes linked_at.
+  // Without the hint, SQLite would scan all links of the website, because the primary key stores linked_at too.
   anonymousIds: `
     select anonymous_id as id, claimed from profile_links indexed by profile_links_profile
     where website_rid = :rid and profile_id = :profileId

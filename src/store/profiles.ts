@@ -108,8 +108,7 @@ export class Profiles {
       this.#claim.run(link)
       return
     }
-    // A link made by a key replaces claims, so that the links of a visitor were either all made by keys or are all
-    // claims.
+    // A link made by a key replaces claims, so that a visitor has either links made by keys or claims, but never both.
     this.#deleteClaims.run({ websiteRid, anonymousId: stored })
     this.#link.run(link)
   }
@@ -152,7 +151,7 @@ function searchColumns(traits: ReadonlyMap<string, unknown>) {
 }
 
 /**
- * Imports a profile. Returns false if the stored profile is as recent or newer. Runs inside the caller's transaction.
+ * Imports a profile. Returns false if the stored profile is at least as recent. Runs inside the caller's transaction.
  */
 export function restoreProfile(
   db: Db,

@@ -4,11 +4,12 @@ import { withoutTimes } from "./event-times.ts"
 import { packedEventId } from "./packed-ids.ts"
 
 /*
- * Days whose events were removed from the file because a ClickHouse cluster has them: see src/clickhouse/README.md. The number of the
- * removed events of a website and day, and the sum of their hashes, stay here, so that both sides can be compared: what is in the file
- * and what was removed are together what the cluster has. Each change of one is in the same transaction as that of the other.
+ * Records the days whose events were removed from the file because a ClickHouse cluster has them (see
+ * src/clickhouse/README.md). For each website and day, the number of removed events and the sum of their hashes stay in
+ * the file, so that both sides can be compared: the events in the file plus the removed events must equal the events in
+ * the cluster. Events and these records always change in the same transaction.
  *
- * Later events of a removed day are stored like all others, and removed later.
+ * Events that arrive later for a removed day are stored like all others, and removed later.
  */
 
 /** A number of events, and the sum of their hashes modulo 2^64. The sum does not depend on the order of the events. */

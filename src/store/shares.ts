@@ -23,7 +23,7 @@ export interface Share {
   isActive: boolean
   /** Origins whose pages can embed the link, as sources of `frame-ancestors`. */
   embedHosts: string[]
-  /** In Unix ms, like every `…At`. */
+  /** In Unix ms, like all `…At` fields. */
   createdAt: number
   /** Null: never. */
   expiresAt: number | null

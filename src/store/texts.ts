@@ -2,11 +2,12 @@ import type { Db, Statement } from "./db/driver.ts"
 import { packId, unpackId } from "./packed-ids.ts"
 
 /*
- * Texts that many events share are stored once, in `texts`, and event rows hold their IDs. These texts are:
+ * Texts that many events share are stored once, in `texts`, and event rows refer to them by ID. These texts are:
  *
- * - Anonymous and session IDs that are UUIDs, as browsers generate them. Other IDs stay in the row: servers send more
- *   distinct IDs, and looking them up would cost a commit more than it saves.
- * - Paths and properties of the page script's events, from their second occurrence: a text that occurs once takes less space in the row.
+ * - Anonymous and session IDs that are UUIDs, because browsers generate such IDs. Other IDs are stored in the row:
+ *   servers send more distinct IDs, and looking them up would cost a commit more than it saves.
+ * - Paths and properties of the page script's events, from their second occurrence on. A text that occurs only once
+ *   takes less space in the row.
  */
 
 /** The columns of event_rows that hold either a text or the ID of a text. */
@@ -104,7 +105,7 @@ export function lastTextId(db: Db): number {
 
 /** Maximum size of the newer generation of a cache, in bytes. It holds 20,000 sessions or visitors. */
 const generationBytes = 4_194_304
-/** Bytes of an entry besides the two bytes per character. */
+/** Bytes per entry, in addition to two bytes per character. */
 const entryBytes = 100
 
 /** Caches recently used entries in two generations. When the newer generation is full, the older one is dropped. */

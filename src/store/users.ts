@@ -13,7 +13,7 @@ export interface User {
   websites: string[] | null
   /** Sections of the dashboard that the user is limited to. Null: all sections, as for every owner. */
   sections: Section[] | null
-  /** In Unix ms, like every `…At`. */
+  /** In Unix ms, like all `…At` fields. */
   createdAt: number
   lastLoginAt: number | null
 }

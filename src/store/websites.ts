@@ -22,7 +22,7 @@ export interface Website {
   pageIdentify: boolean
   /** Names of events whose numbers should decrease. Changes in all other events are neutral. */
   lowerIsBetter: string[]
-  /** In Unix ms, like every `…At`. */
+  /** In Unix ms, like all `…At` fields. */
   createdAt: number
   pausedAt: number | null
 }
@@ -143,8 +143,8 @@ export function listWebsites(db: Db): Website[] {
 }
 
 /**
- * Maps rids → IDs for all websites, including those whose events are being deleted. Events without a website have the ID
- * ''.
+ * Maps rids → IDs for all websites, including those whose events are being deleted. Events without a website have the
+ * ID ''.
  */
 export function websiteIds(db: Db): Map<number, string> {
   return new Map([[withoutWebsite, ""], ...(db.prepare(sql.ids).raw().all() as [number, string][])])

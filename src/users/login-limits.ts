@@ -43,7 +43,7 @@ export class LoginLimits {
   /** Hashes in order of login, oldest first. */
   readonly #known = new Set<string>()
 
-  /** `elapsed` returns the ms of a monotonic clock. */
+  /** `elapsed` returns the time of a monotonic clock in ms. */
   constructor(elapsed: () => number) {
     this.#perMinute = new RateLimiter(elapsed, minute)
     this.#perHour = new RateLimiter(elapsed, hour)

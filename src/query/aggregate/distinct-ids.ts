@@ -6,7 +6,7 @@ import type { MemoryBudget } from "../structures/memory-budget.ts"
 import { indexAt, type Selection, sizeOf } from "../structures/selection.ts"
 import type { Measurement } from "./measurement.ts"
 
-/** Bytes that a list takes besides its IDs. */
+/** Bytes per list, in addition to its IDs. */
 const listBytes = 130
 /**
  * A list that holds more than this share of the dictionary's IDs is converted to a set, because a bitset is smaller.

@@ -7,7 +7,7 @@ import type { Measurement } from "./measurement.ts"
 
 /** Pairs to collect before sorting them (8 MB). Each sort reads all IDs that are already in lists. */
 const minPending = 1_048_576
-/** A merge shares the other table's list of a group with at least this many IDs, instead of copying it. */
+/** Lists with at least this many IDs are shared with the other table in a merge. Shorter lists are copied. */
 const minSharedIds = 64
 /** How many IDs can be counted in the time that one step of a binary search takes. */
 const idsPerStep = 2

@@ -84,16 +84,14 @@ interface CumulativeAggregate<Aggregate> {
 /**
  * Aggregates the events of time ranges, and caches the aggregates of blocks for later queries.
  *
- * ```ts
- * const partials = new PartialAggregates(snapshot, matcher, aggregation, budget)
- * const rows = yield* partials.compute({ from, to }, { key: "", finalize: (table) => table.rows(), bytesOf })
- * ```
+ * ```ts const partials = new PartialAggregates(snapshot, matcher, aggregation, budget) const rows = yield*
+ * partials.compute({ from, to }, { key: "", finalize: (table) => table.rows(), bytesOf }) ```
  *
- * A long range is split into dyadic intervals of 1, 2, 4, 8 … days, and each of them is cached. An interval starts at a
- * multiple of its length, and is not longer than the number of days that follow or precede it. New days change often,
- * and the oldest days lose events to retention. At both ends the intervals are short, so a change invalidates little.
- * The merged aggregate of all intervals is cached too, with and without the last interval, which changes most often.
- * Each query adds the unsealed events to it.
+ * A long range is split into dyadic intervals of 1, 2, 4, 8 … days, which are cached individually. An interval starts
+ * at a multiple of its length, and is never longer than the number of days before or after it. Most changes happen at
+ * the ends of a range: new days change often, and the oldest days lose events to retention. Intervals at the ends are
+ * short, so such a change invalidates little. The merged aggregate of all intervals is cached too, both with and
+ * without the last interval, which changes most often. Each query then adds the unsealed events.
  */
 export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range extends TimeRange> {
   readonly #names: ReadonlySet<string> | undefined

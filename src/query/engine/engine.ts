@@ -71,9 +71,9 @@ export interface EngineOptions {
   memory: number
   /** Starts the thread with the first query instead of immediately. */
   startsOnDemand?: boolean | undefined
-  /** Unix ms */
+  /** In Unix ms. */
   now: () => number
-  /** Returns the ms of a monotonic clock. */
+  /** Returns the time of a monotonic clock in ms. */
   elapsed: () => number
   onFault: (error: unknown) => void
 }

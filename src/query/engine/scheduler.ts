@@ -79,7 +79,7 @@ export class TaskScheduler {
       memory: number
       /** Memory for one query, in bytes. */
       memoryPerQuery: number
-      /** Returns the ms of a monotonic clock. */
+      /** Returns the time of a monotonic clock in ms. */
       now: () => number
       /** Cleans up after each slice. The time is charged to the caller of the query. */
       afterSlice?: () => void

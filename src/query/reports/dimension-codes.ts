@@ -9,7 +9,7 @@ import type { ReportSource } from "./step.ts"
 const idsPerStep = 16_384
 /** More codes would not fit in memory. Below this limit, two codes can be combined into one exact number. */
 const maxCodes = 2 ** 26
-/** Bytes of a value besides its characters. */
+/** Bytes per value, in addition to its characters. */
 const valueBytes = 120
 
 /** Maps the values of a dimension to codes that are the same in all batches. 0 is a missing value. */

@@ -23,20 +23,22 @@ import { type Units, unitsOf } from "./units.ts"
 const entriesPerStep = 500_000
 
 /**
- * How far units get through the steps: `windowFunnel` of ClickHouse in its default mode.
+ * Computes how far units get through the steps, like ClickHouse's `windowFunnel` in its default mode.
  *
- * The entries of a unit are its events that match at least one step. They are processed in the order of time, and of
- * arrival within one ms. The steps of one entry are processed from the last to the first, so that an entry is at most
- * one step of an attempt. Each step keeps the latest attempt that reached it, with the times of its steps. An entry
- * that matches
- * - the first step starts an attempt, which replaces the one at step 1;
- * - step k > 1, if an attempt is at step k - 1 and started at most `window` ms ago, copies this attempt to step k, where it
- *   replaces the previous one; the attempt at step k - 1 stays.
- * The best attempt of a unit is the first one that reached its furthest step.
+ * The entries of a unit are its events that match at least one step. They are processed in order of time, and within
+ * the same ms in order of arrival. The steps of an entry are processed from last to first, so that an entry counts as
+ * at most one step of an attempt. Each step keeps the latest attempt that reached it, with the times of its steps:
  *
- * Memory: 4 bytes for each dictionary ID of the unit; for each entry 12 bytes while entries are collected and 8 while
- * units are processed, 20 at the peak (28 with `by`); 12 bytes for each step after the first that a unit reached. Units
- * whose result depends on the order of arrival are processed again in parts: 100 bytes for each of their entries.
+ * - An entry that matches the first step starts an attempt. It replaces the attempt at step 1.
+ * - An entry that matches a later step k continues the attempt at step k - 1, if that attempt started at most `window`
+ *   ms ago. The attempt is copied to step k, where it replaces the previous one, and also stays at step k - 1.
+ *
+ * The best attempt of a unit is the first attempt that reached its furthest step.
+ *
+ * Memory: 4 bytes per dictionary ID of the unit. Each entry takes 12 bytes while entries are collected and 8 bytes
+ * while units are processed, 20 at the peak (28 with `by`). Each step after the first that a unit reached takes 12
+ * bytes. Units whose result depends on the order of arrival are processed again in parts, which takes 100 bytes for
+ * each of their entries.
  */
 export function* funnel(
   query: FunnelQuery,
@@ -235,7 +237,7 @@ class AttemptFinder {
 
   #sort(first: number, end: number): void {
     const { keys, codes } = this.options.byUnit
-    // The scan goes by day and name, so most entries are already close to their final index.
+    // The scan proceeds by day and name, so most entries are already close to their final index.
     if (end - first <= 32) insertionSort(keys, codes, first, end)
     else if (codes) sortBoth(keys, codes, first, end)
     else keys.subarray(first, end).sort()

@@ -35,7 +35,8 @@ interface Page {
 
 /**
  * Returns a page of all units that have events, or of those that a report counts, sorted by latest event, newest first.
- * Units with the same ms are sorted by the text of their ID. `add` is called for each event of each row on the page.
+ * If those events are in the same ms, units are sorted by the text of their ID. `add` is called for each event of each
+ * row on the page.
  *
  * The page is found in the newest days: the scan stops after the day on which it has found enough units for the page.
  * Memory: 4 bytes and two bits per dictionary ID, 28 bytes per unit in those days, and the page. With a report, also

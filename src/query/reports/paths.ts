@@ -170,7 +170,7 @@ class Keys {
   }
 }
 
-/** Bytes of a label besides its text. */
+/** Bytes per label, in addition to its text. */
 const labelBytes = 150
 
 /** Throws OutOfMemoryBudgetError if times and labels need more than the 53 bits of a number. */
@@ -196,7 +196,7 @@ class Anchors {
   count = 0
   /** The key of each anchor. */
   events = new Float64Array(1_024)
-  /** Distinguishes events with the same ms and name. */
+  /** Distinguishes events in the same ms that have the same name. */
   ordinals = new Float64Array(1_024)
   /** Index into the arrays for each session, starting at 1. 0 if the session has no anchor. */
   readonly slotOf: Uint32Array

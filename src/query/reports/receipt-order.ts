@@ -124,7 +124,7 @@ function idOf(moment: Moment, rows: RowLookup): number {
 export interface OrderedEvents {
   /** The dictionary ID. */
   unit: number
-  /** Unix ms */
+  /** In Unix ms. */
   times: number[]
   labels: number[]
   codes: number[]

@@ -16,7 +16,7 @@ import { entriesOf } from "./step.ts"
 import { type TrafficCounts, trafficGroupBytes } from "./traffic-counts.ts"
 import { isSessionFilter, isView, TrafficScan } from "./traffic-scan.ts"
 
-/** Page views, visitors and sessions: see `TrafficQuery`. */
+/** Computes page views, visitors and sessions (see `TrafficQuery`). */
 export function* traffic(
   query: TrafficQuery,
   source: Snapshot,

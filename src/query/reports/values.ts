@@ -19,7 +19,7 @@ const propertyBytes = 300
 const listedBytes = 60
 /** Bytes of the counts of a property with a single value. */
 const countsBytes = 1_800
-/** Bytes of a text besides its characters, and of the entry of any value in the sorted list. */
+/** Bytes per text in addition to its characters, and bytes per entry in the sorted list. */
 const valueBytes = 24
 const sortedBytes = 8
 

@@ -3,7 +3,7 @@ import { emptyCodes, present, presentIn } from "../../columns/column.ts"
 import type { EventKind } from "../../event-kinds.ts"
 import type { Selection } from "../structures/selection.ts"
 
-/** Bytes of a selection or a column besides its entries, and of a value besides its characters. */
+/** Bytes per selection or column in addition to its entries, and per value in addition to its characters. */
 const objectBytes = 120
 const valueBytes = 40
 /**

@@ -7,7 +7,7 @@ import type { Selection } from "./selection.ts"
 
 /** Measured bytes of an object without numbers. */
 const objectBytes = 300
-/** Bytes of a list besides its codes. */
+/** Bytes per list, in addition to its codes. */
 const listBytes = 100
 /**
  * Fewer codes than this are appended to a shared list. More codes get their own list, because a growing list has to be

@@ -64,8 +64,9 @@ const mantissas = [1, 2, 5]
 const minRelativeWidth = 2 ** -40
 
 /**
- * Computes a histogram of ascending values, with at most `maxBins` (or two) bins of equal width that cover all values.
- * The width is 1, 2 or 5 times a power of ten, and at least 1 for integers. Bounds are multiples of the width.
+ * Computes a histogram of ascending values, with bins of equal width that cover all values. There are at most `maxBins`
+ * bins, or two if `maxBins` is 1. The width is 1, 2 or 5 times a power of ten, and at least 1 for integers. Bounds are
+ * multiples of the width.
  */
 export function histogram(sorted: ValueCounts, maxBins: number): Bin[] {
   const [[min] = [0], [max] = [0]] = [sorted[0], sorted.at(-1)]

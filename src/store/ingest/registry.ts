@@ -29,7 +29,7 @@ export class Registry {
   /** Maps key IDs → time of last use in Unix ms, for uses that have not been written to the database yet. */
   readonly #lastUses = new Map<string, number>()
 
-  /** `elapsed` returns the ms of a monotonic clock. */
+  /** `elapsed` returns the time of a monotonic clock in ms. */
   constructor(
     private readonly db: Db,
     private readonly elapsed: () => number,

@@ -21,7 +21,7 @@ export class SealingLag {
   #rate = 0
   #sealedAt = Number.NEGATIVE_INFINITY
 
-  /** `elapsed` returns the ms of a monotonic clock. */
+  /** `elapsed` returns the time of a monotonic clock in ms. */
   constructor(private readonly elapsed: () => number) {}
 
   /** Called when there are enough rows to be sealed immediately. */

@@ -12,7 +12,7 @@ export interface Write {
   apply?: () => void
 }
 
-/** The effect of one commit. */
+/** The outcome of one commit. */
 export interface CommitResult {
   /** Number of events inserted. */
   stored: number
@@ -64,7 +64,7 @@ export class Writer {
     }
   }
 
-  /** The effect of the last commit. */
+  /** The outcome of the last commit. */
   get lastCommit(): CommitResult {
     return this.#lastCommit
   }
