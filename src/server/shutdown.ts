@@ -40,8 +40,8 @@ export async function stopListening(
 }
 
 /**
- * Settles once `/health?wait` holds all pending requests. Never settles if none is held, a case that `listener.stop()`
- * handles.
+ * Settles once `/health?wait` holds all pending requests. Never settles if none is held, because `listener.stop()`
+ * handles that case.
  */
 async function onlyHeldRequestsLeft(
   listener: Listener,

@@ -3,7 +3,7 @@ export const clientFields = [
   "browser_name",
   "browser_version",
   "os_name",
-  /** desktop, mobile or tablet. */
+  /** One of desktop, mobile and tablet. */
   "device_type",
   /** ISO 3166-1 alpha-2, in upper case. */
   "country",
@@ -25,7 +25,7 @@ export const acquisitionFields = [
   "referrer",
   /** Host without the www. prefix. */
   "referrer_domain",
-  /** direct, search, social, mail, ad, internal or other. */
+  /** One of direct, search, social, mail, ad, internal and other. */
   "referrer_type",
   "utm_source",
   "utm_medium",

@@ -2,9 +2,9 @@ import type { Db, Statement } from "./db/driver.ts"
 
 /*
  * `event_times` finds events by website and time. One entry covers all events of a website that happened within the
- * same `periodMs` and whose IDs are in the same group of `groupIds`, because events that arrive together usually happened
- * together. An index with one entry per event would take 18 bytes per event. This index takes less than 1 byte if a
- * period has several events.
+ * same `periodMs` and whose IDs are in the same group of `groupIds`, because events that arrive together usually
+ * happened together. An index with one entry per event would take 18 bytes per event. This index takes less than 1 byte
+ * per event if a period has several events.
  *
  * A lookup reads all groups of the period. With shorter periods or smaller groups, it would read fewer rows, but there
  * would be more entries. An entry can outlive its events, and is later removed by retention.

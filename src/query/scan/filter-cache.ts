@@ -57,7 +57,7 @@ export class FilterCache {
     return this.sparse(block) ?? new SparseBatch(block, new SparseColumns(selection.at, () => false))
   }
 
-  /** If there is no room left, drops everything. Queries no longer find this cache afterwards. */
+  /** If there is no room left, drops everything. Afterwards, queries no longer find this cache. */
   #reserve(bytes: number): boolean {
     if (!this.#isDisabled && !this.grow(bytes)) {
       this.#isDisabled = true

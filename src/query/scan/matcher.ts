@@ -94,7 +94,7 @@ export interface Narrowed {
   selection: Selection
 }
 
-/** What batch tests read of a batch. */
+/** The fields of a batch that batch tests read. */
 type BatchHead = Pick<Batch, "name" | "kind" | "website">
 /** Decides for a whole batch at once. */
 type BatchTest = (batch: BatchHead) => boolean

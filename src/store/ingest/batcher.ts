@@ -47,9 +47,9 @@ interface QueuedWrite {
 
 /**
  * Implements group commit: writes submitted in the same turn of the event loop are committed together at the end of the
- * turn. Under load, these are all requests in flight, and a single request is not delayed. If both small and large writes
- * are waiting, their commits alternate, so that a small write waits for at most one commit of large writes. When sealing
- * falls behind, there are pauses between commits of rows.
+ * turn. Under load, these are all requests in flight, and a single request is not delayed. If both small and large
+ * writes are waiting, their commits alternate, so that a small write waits for at most one commit of large writes. When
+ * sealing falls behind, there are pauses between commits of rows.
  *
  *     const batcher = new Batcher(store, { maxEvents: 50_000, maxBytes: 67_108_864, maxWait: 5_000 }, elapsed, onFault)
  *     await batcher.submit({ rows, size }) // resolves when the rows are on disk
