@@ -48,7 +48,7 @@ export const pageColumnMeanings: Record<string, string> = {
   unique_links: "Distinct addresses",
   last_clicked: "The latest click, ISO 8601 in UTC",
   minute: "Start of the minute, ISO 8601 in UTC",
-  page_views: "Engagement reports: at least one per page view, and another each time the page is hidden",
+  page_views: "Engagement reports: one per page view, and another each time the page is hidden",
   rage_click_rate:
     "Percentage of engagement reports with a rage click: three clicks on a control within seconds, without a response",
   dead_click_rate: "Percentage of engagement reports with a click that did nothing",

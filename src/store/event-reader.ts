@@ -31,7 +31,7 @@ export interface StoredEvent extends Record<ContextField, string | null> {
 
 /** Selects the events to read. */
 export interface EventSelection {
-  /** Maps websites.rid → websites.id, and 0 → null for events without a website. */
+  /** Maps websites.rid to websites.id, and 0 to null for events without a website. */
   websites: ReadonlyMap<number, string | null>
   /** Range of event times in Unix ms. `from` is inclusive, `to` is exclusive. */
   from: number
@@ -193,7 +193,7 @@ export class EventReader {
   readonly #clients: ContextReader
   readonly #acquisitions: ContextReader
   readonly #texts: TextReader
-  /** Maps the JSON text of `keys` → each key as JSON. */
+  /** Maps the JSON text of `keys` to each key as JSON. */
   readonly #keys = new Map<string, string[]>()
 
   constructor(

@@ -107,7 +107,7 @@ export class EventTimes {
   readonly #insert: Statement
   /** The group that the cached `#periods` belong to. */
   #group = -1
-  /** Maps each website → its periods in the group that are already stored. */
+  /** Maps each website to its periods in the group that are already stored. */
   readonly #periods = new Map<number, Set<number>>()
 
   constructor(db: Db) {

@@ -246,7 +246,7 @@ export function endKeyOverlap(db: Db, id: string): Key {
   return findKey(db, id)
 }
 
-/** Writes when keys were last used. `uses` maps key IDs → Unix ms. */
+/** Writes when keys were last used. `uses` maps key IDs to Unix ms. */
 export function writeLastUsed(db: Db, uses: ReadonlyMap<string, number>): void {
   const statement = db.prepare(sql.used)
   for (const [id, at] of uses) statement.run({ id, at })

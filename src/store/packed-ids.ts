@@ -12,7 +12,7 @@ const dashesAt = [8, 13, 18, 23] as const
 /** Positions of the two digits of each byte. */
 const digitsAt = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34] as const
 const noDigit = 255
-/** Maps character codes → values of lower-case hexadecimal digits. */
+/** Maps character codes to values of lower-case hexadecimal digits. */
 const digitOf = new Uint8Array(128).fill(noDigit)
 for (let value = 0; value < 16; value++) digitOf[value.toString(16).charCodeAt(0)] = value
 

@@ -149,7 +149,7 @@ export class TextInterner {
   readonly #inserts: { values: number; statement: Statement }[]
   readonly #change: Statement
   readonly #check: Statement
-  /** Maps texts → IDs. 0n means that the text has occurred once and has no ID. */
+  /** Maps texts to IDs. 0n means that the text has occurred once and has no ID. */
   readonly #ids = new GenerationCache<string, bigint>((text) => text.length)
   /** A separate cache for anonymous IDs, because visitors come back and sessions do not. */
   readonly #visitors = new GenerationCache<string, bigint>((text) => text.length)

@@ -48,8 +48,8 @@ export function canonicalWebsiteId(id: string): string {
 }
 
 /**
- * Converts `https://www.Example.com:8080/x` → `example.com`. Returns undefined if there is no host. `www.com` keeps its
- * `www.`, because the result would otherwise be all of .com.
+ * Converts `https://www.Example.com:8080/x` to `example.com`. Returns undefined if there is no host. `www.com` keeps
+ * its `www.`, because the result would otherwise be all of .com.
  */
 export function hostOf(address: string): string | undefined {
   const url = URL.parse(address.includes("://") ? address : `http://${address}`)
@@ -63,7 +63,7 @@ export function hostOf(address: string): string | undefined {
 const appOrigin = /^([a-z][a-z0-9+.-]{0,31}):\/\/([a-z0-9._~:[\]-]{0,255})\/?$/i
 
 /**
- * Converts `Capacitor://localhost/` → `capacitor://localhost`. Returns undefined if it is not an origin or has the
+ * Converts `Capacitor://localhost/` to `capacitor://localhost`. Returns undefined if it is not an origin or has the
  * scheme http(s).
  */
 export function appOriginOf(address: string): string | undefined {
@@ -143,7 +143,7 @@ export function listWebsites(db: Db): Website[] {
 }
 
 /**
- * Maps rids → IDs for all websites, including those whose events are being deleted. Events without a website have the
+ * Maps rids to IDs for all websites, including those whose events are being deleted. Events without a website have the
  * ID ''.
  */
 export function websiteIds(db: Db): Map<number, string> {

@@ -24,9 +24,9 @@ export class Registry {
   #checkedAt = Number.NEGATIVE_INFINITY
   #websites = new Map<string, Website>()
   #keys = new Map<string, FoundKey>()
-  /** Maps the text of an Authorization header → the key it contains. Cleared whenever a key changes. */
+  /** Maps the text of an Authorization header to the key it contains. Cleared whenever a key changes. */
   readonly #keysByHeader = new Map<string, FoundKey>()
-  /** Maps key IDs → time of last use in Unix ms, for uses that have not been written to the database yet. */
+  /** Maps key IDs to the time of their last use in Unix ms, for uses that have not been written to the database yet. */
   readonly #lastUses = new Map<string, number>()
 
   /** `elapsed` returns the time of a monotonic clock in ms. */
@@ -105,7 +105,7 @@ export class Registry {
     this.#lastUses.set(key.id, now)
   }
 
-  /** Maps key IDs → time of last use in Unix ms, for maintenance to write. */
+  /** Maps key IDs to the time of their last use in Unix ms, for maintenance to write. */
   pendingUses(): ReadonlyMap<string, number> {
     return new Map(this.#lastUses)
   }
