@@ -197,7 +197,9 @@ function requireReport(
     throw invalidParameter("profileId identifies a person and needs the scope read:data")
   const field = idFields.find((id) => used.includes(id))
   if (field)
-    throw invalidParameter(`${field} identifies people and needs the scope read:data in by and filters`)
+    throw invalidParameter(
+      `${field} identifies people; by and filters can only use it with the scope read:data`,
+    )
 }
 
 /** Throws a RequestError. */

@@ -41,7 +41,7 @@ export class EventImporter {
   readonly #removedEventId: Statement
   /** The highest ID when the import started. */
   readonly #lastExistingId: number
-  /** Cache that maps website and ms → content of an existing event → IDs. */
+  /** Caches the IDs of existing events, first by website and ms, then by the content of the event. */
   readonly #existing = new Map<string, Map<string, number[]>>()
   #existingCount = 0
   /** Bitset of existing IDs that have been matched with imported events, by page. */

@@ -44,7 +44,7 @@ export const maxShares = 1_000
 /** Minimum time between updates of `lastUsedAt`, in ms. */
 const useInterval = 60_000
 
-/** `website_rid` of a link to a board of all websites, because the column cannot be null. */
+/** Stored as `website_rid` for a link to a board of all websites, because the column cannot be null. */
 const allWebsites = 0
 
 /**

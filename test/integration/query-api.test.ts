@@ -770,7 +770,7 @@ test("the types are listed with their parameters", async () => {
 describe("the scope read:reports", () => {
   const single = (name: string) => `${name} returns individual events or people and needs the scope read:data`
   const named = (field: string) =>
-    `${field} identifies people and needs the scope read:data in by and filters`
+    `${field} identifies people; by and filters can only use it with the scope read:data`
   const ofField = (field: string) => [{ field, op: "exists", value: true }]
   const withheld: [string, object, string][] = [
     ["single events", { name: "custom_events_recent" }, single("custom_events_recent")],

@@ -84,8 +84,10 @@ interface CumulativeAggregate<Aggregate> {
 /**
  * Aggregates the events of time ranges, and caches the aggregates of blocks for later queries.
  *
- * ```ts const partials = new PartialAggregates(snapshot, matcher, aggregation, budget) const rows = yield*
- * partials.compute({ from, to }, { key: "", finalize: (table) => table.rows(), bytesOf }) ```
+ * ```ts
+ * const partials = new PartialAggregates(snapshot, matcher, aggregation, budget)
+ * const rows = yield* partials.compute({ from, to }, { key: "", finalize: (table) => table.rows(), bytesOf })
+ * ```
  *
  * A long range is split into dyadic intervals of 1, 2, 4, 8 … days, which are cached individually. An interval starts
  * at a multiple of its length, and is never longer than the number of days before or after it. Most changes happen at
