@@ -196,7 +196,7 @@ function serveOptions(): Option[] {
     ),
     option(
       "--min-free <bytes>",
-      "minimum free disk space; below it, events are rejected, but deleting still works (0: none)",
+      "minimum free disk space; with less, events are rejected, but deleting still works (0: no minimum)",
       268_435_456,
       integer(0, 2 ** 50),
     ),
@@ -229,13 +229,13 @@ function serveOptions(): Option[] {
     ),
     option(
       "--backup-key <file>",
-      "encrypt backups in the bucket for the keys in this file from age-keygen; the public key (age1…) is enough, except to restore",
+      "encrypt backups in the bucket for the keys in this file, created by age-keygen; the public key (age1…) is enough unless you restore",
       undefined,
       nonEmpty("a file path, such as /etc/databuddy/backup-key"),
     ),
     option(
       "--backup-ping <url>",
-      "request this URL after each good backup, so that a monitor can report a missing one",
+      "request this URL after each successful backup, so that a monitor can report a missing backup",
       undefined,
       webAddress,
     ),
@@ -377,8 +377,10 @@ function serveOptions(): Option[] {
       undefined,
       nonEmpty("a file path, such as /etc/databuddy/log-level"),
     ),
-    option("--metrics-token-file <file>", "allow /metrics with the token in this file"),
-    option("--metrics <who>", "allow /metrics from this machine without a token (local)").choices(["local"]),
+    option("--metrics-token-file <file>", "allow access to /metrics with the token in this file"),
+    option("--metrics <who>", "allow access to /metrics from this machine without a token (local)").choices([
+      "local",
+    ]),
   ]
 }
 

@@ -98,9 +98,9 @@ export interface QueryType {
   range?: (zone: string, now: number) => Range
   /** Number of steps. */
   steps?: readonly [min: number, max: number]
-  /** Maximum number of fields in `by`; absent: the limit of the schema. */
+  /** Maximum number of fields in `by`. Absent: the limit of the schema. */
   maxBy?: number
-  /** Supported granularities; absent: all. */
+  /** Supported granularities. Absent: all. */
   granularities?: readonly Granularity[]
   /** Columns of the rows, in order. `…` stands for the columns of `by` and `measures`. */
   columns: readonly string[]

@@ -21,8 +21,8 @@ import { type Units, unitsOf } from "./units.ts"
  * Counts the units with a return event, for each cohort and each later period. A cohort consists of the units whose
  * first start event is in the same period. A return event before the start event counts if both are in the same period.
  *
- * Memory: 4 bytes per dictionary ID of the unit, and two bits (one if both events are the same) for each period that
- * overlaps a given UTC day, of which there are at most 3. A period is added up as soon as the scan has passed its last
+ * Memory: 4 bytes per dictionary ID of the unit, and two bits per ID (one if both events are the same) for each period
+ * that overlaps a given UTC day. At most 3 periods do. A period is added up as soon as the scan has passed its last
  * day.
  */
 export function* retention(

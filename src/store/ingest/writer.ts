@@ -51,8 +51,8 @@ export class Writer {
 
   /**
    * Commits a batch in one transaction, which has been synced on return (with `synchronous = full`). Returns one entry
-   * per write: undefined if it was stored, or the error because of which it was left out. If nothing was stored, throws
-   * a StoreLockedError or the fault.
+   * per write: undefined if it was stored, otherwise its error. If nothing was stored, throws a StoreLockedError or the
+   * fault of the store.
    */
   commit(writes: readonly Write[]): (unknown | undefined)[] {
     try {
