@@ -36,7 +36,7 @@ export const presets = [
   "last_24h",
   "last_hour",
 ] as const
-/** Any number of last days (including today) or last hours. */
+/** Preset for the last n days (including today) or the last n hours. */
 type CountedPreset = `last_${number}${"d" | "h"}`
 export type Preset = (typeof presets)[number] | CountedPreset
 
@@ -81,7 +81,7 @@ export class RangeFault extends Error {
   }
 }
 
-/** Parses the range fields. `now`: Unix ms. Throws a RangeFault. */
+/** Parses the range fields. `now` is in Unix ms. Throws a RangeFault. */
 export function readRange({ startDate, endDate, preset }: RangeBody, zone: string, now: number): Range {
   if (preset !== undefined && (startDate !== undefined || endDate !== undefined)) {
     throw new RangeFault("preset", "cannot be combined with startDate and endDate")

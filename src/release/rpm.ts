@@ -67,7 +67,7 @@ function spec(
     const kind = path.startsWith("etc/") ? "%config(noreplace) " : ""
     return `${kind}%attr(0${mode.toString(8)}, root, root) /${path}`
   })
-  // Folders that do not belong to another package, at least not on every system.
+  // Folders that no other package owns, at least on some systems.
   const folders = foldersOf(files)
     .filter(({ path }) => /\/databuddy$|^usr\/share\/(?:bash-completion|zsh|fish)/.test(path))
     .map(({ path }) => `%dir /${path}`)

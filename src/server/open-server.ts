@@ -90,7 +90,7 @@ export interface OpenServer {
   /** The dependencies that `app` was created with. */
   deps: AppDeps
   store: Store
-  /** Resolves once the query engine has started. Do not accept connections before. */
+  /** Resolves once the query engine has started. Do not accept connections before that. */
   opened: Promise<void>
   /** Starts background work. */
   start: () => void

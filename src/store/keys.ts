@@ -172,7 +172,7 @@ export function findKey(db: Db, id: string): Key {
   return fromRow(row)
 }
 
-/** Creates a key. This is the only time that `secret` is returned, because the database stores its hash. */
+/** Creates a key. This is the only time that `secret` is returned, because the database only stores its hash. */
 export function createKey(
   db: Db,
   id: string,

@@ -1,7 +1,7 @@
 import type { GroupKey } from "../query.ts"
 import { PairNumbers, pairBytes } from "../structures/pair-numbers.ts"
 
-/** Measured bytes per value, which is in a list and a map, without its characters. */
+/** Measured bytes per value without its characters. Each value is in a list and a map. */
 const valueBytes = 110
 const characterBytes = 2
 

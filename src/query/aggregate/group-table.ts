@@ -29,7 +29,7 @@ import { type MeasureContext, measurementOf } from "./measures.ts"
 import type { Mergeable } from "./partial-aggregates.ts"
 
 /**
- * Bytes per group in a measure that stores one number per group, whose array is three quarters full on average. Other
+ * Bytes per group in a measure that stores one number per group. Its array is three quarters full on average. Other
  * measures reserve memory for their objects themselves.
  */
 const measureBytes = 12

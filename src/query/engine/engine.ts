@@ -99,8 +99,8 @@ const maxResponse = 33_554_432
 export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
   readonly responseBytes: number
   /**
-   * Resolves when the thread has opened the database or has failed once. Do not accept connections before: the runtime
-   * ends the process if a starting thread cannot get a file descriptor.
+   * Resolves when the thread has opened the database or has failed once. Do not accept connections before that: the
+   * runtime ends the process if a starting thread cannot get a file descriptor.
    */
   readonly opened: Promise<void>
   readonly #setOpened: () => void

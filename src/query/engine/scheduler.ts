@@ -3,7 +3,7 @@ import { type Memory, MemoryBudget, OutOfMemoryBudgetError } from "../structures
 /** How long a query or the sealer runs before the next task runs and messages are read, in ms. */
 const sliceMs = 15
 /**
- * Time for sealing per time for queries. Sealing gets a third of the time under any load, even if a single step of a
+ * Ratio of sealing time to query time. Sealing gets a third of the time under any load, even if a single step of a
  * query takes seconds.
  */
 const sealingShare = 1 / 2

@@ -24,7 +24,7 @@ interface Ids {
 
 /** The days on which sessions have events. */
 interface SessionDays {
-  /** By session id: the number of the only day with events, starting at 1, or `several`. 0 if there are none. */
+  /** By session ID: the number of the only day with events, starting at 1, or `several`. 0 if there are none. */
   dayOf: Uint16Array
   /** The IDs of each day that also occur on other days. */
   crossing: Ids[]

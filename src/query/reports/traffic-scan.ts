@@ -229,7 +229,7 @@ export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
 class CountedGroups {
   /** Groups by code or by bucket, plus 1. */
   readonly #groups: number[] = []
-  /** The bucket of the previous time. Times within a batch ascend, so the search continues from here. */
+  /** The bucket of the previous time. Times within a batch ascend, so the next time is often in the same bucket. */
   #bucket = 0
 
   constructor(

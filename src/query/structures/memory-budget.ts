@@ -14,7 +14,7 @@ export interface Memory {
  * const budget = new MemoryBudget(1_048_576)
  * const scratch = budget.child()
  * scratch.reserve(ids.byteLength) // throws OutOfMemoryBudgetError above 1 MiB
- * const total = count(IDs)
+ * const total = count(ids)
  * scratch.release() // budget.reserved is 0 again
  * ```
  */

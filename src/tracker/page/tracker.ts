@@ -11,7 +11,7 @@ import { createTransport } from "./transport.ts"
  * How long to wait after the URL changes, in ms. Routers change the URL more than once and set the title afterwards.
  */
 const navigationDelay = 50
-/** Shorter times since the page became visible again are not reported, in ms. */
+/** Minimum time to report, in ms since the page became visible again. */
 const minSpan = 1_000
 /** In seconds. */
 const maxTime = 86_400
@@ -55,7 +55,7 @@ async function post(url: string, body: string): Promise<number> {
 
 /**
  * Creates the functions behind `window.databuddy` once tracking has started. vitals.js and errors.js are loaded from
- * next to `scriptUrl`.
+ * the folder of `scriptUrl`.
  */
 export function createTracker(options: Options, api: string, scriptUrl: string, identity: Identity) {
   const transport = createTransport(api, options, {
