@@ -216,7 +216,7 @@ const complaints: [string, string[], RegExp][] = [
   [
     "a list with nothing behind its comma",
     ["query", "custom_events", "--where", "property.plan in pro,"],
-    /^error: property.plan in pro,: a value of the list is empty/,
+    /^error: property.plan in pro,: a value in the list is empty/,
   ],
   [
     "a field in another case",
