@@ -81,12 +81,12 @@ const invalidUses: [string, () => ReturnType<typeof runRefusals>, RegExp][] = [
   [
     "a wrong key",
     () => runRefusals({ DATABUDDY_KEY: "x" }, "--url", server.url),
-    /^error: http:\S+ answered 401: .+\nhint: set DATABUDDY_KEY/,
+    /^error: http:\S+ responded with 401: .+\nhint: set DATABUDDY_KEY/,
   ],
   [
     "an unknown reason",
     () => withKey("--reason", "no"),
-    /^error: http:\S+ answered 400: reason must be a reason/,
+    /^error: http:\S+ responded with 400: reason must be a reason/,
   ],
   [
     "no server",
@@ -101,7 +101,7 @@ const invalidUses: [string, () => ReturnType<typeof runRefusals>, RegExp][] = [
   [
     "another server's address",
     () => runRefusals({ DATABUDDY_KEY: server.key }, "--url", `${server.url}/docs`),
-    /^error: http:\S+ answered 404/,
+    /^error: http:\S+ responded with 404/,
   ],
 ]
 test.each(invalidUses)("%s is reported as an error", async (_, ask, message) => {
