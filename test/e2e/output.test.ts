@@ -1,4 +1,14 @@
-import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test"
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  setDefaultTimeout,
+  test,
+} from "bun:test"
+import { copyFileSync } from "node:fs"
 import { createWebsite } from "../../src/store/websites.ts"
 import { openReader, temporaryFolder, withDatabase } from "../harness.ts"
 import { binary } from "../support/binary.ts"
@@ -7,13 +17,19 @@ import { binary } from "../support/binary.ts"
 
 setDefaultTimeout(30_000)
 
+const originals = temporaryFolder()
+beforeAll(() =>
+  withDatabase(originals.file("websites.db"), (db) => {
+    const settings = { domain: "a.com", name: "a", allowedOrigins: [], anonymize: "off" as const }
+    for (let n = 0; n < 2_000; n++) createWebsite(db, `w${n}`, settings, 0)
+  }),
+)
+afterAll(() => originals[Symbol.dispose]())
+
 let folder: ReturnType<typeof temporaryFolder>
 beforeEach(() => {
   folder = temporaryFolder()
-  withDatabase(folder.file("databuddy.db"), (db) => {
-    const settings = { domain: "a.com", name: "a", allowedOrigins: [], anonymize: "off" as const }
-    for (let n = 0; n < 2_000; n++) createWebsite(db, `w${n}`, settings, 0)
-  })
+  copyFileSync(originals.file("websites.db"), folder.file("databuddy.db"))
 })
 afterEach(() => folder[Symbol.dispose]())
 
