@@ -90,6 +90,9 @@ export async function launch({
 /** Reads the country of a page view from the header that a CDN sends. */
 const countryArgs = ["--trust-proxy", "127.0.0.1", "--country-header", "cf-ipcountry"]
 
+/** Compiling its functions for speed takes more CPU time than a server saves that answers a few hundred requests. */
+const engine = { BUN_JSC_useDFGJIT: "0" }
+
 /** Without a graphics card, painting the animation of what is loading takes more CPU time than loading it. */
 export const still = { reducedMotion: "reduce" } as const
 
@@ -108,7 +111,7 @@ export async function openDashboard({
   pageViews = false,
 }: DashboardOptions = {}): Promise<Dashboard> {
   const folder = temporaryFolder()
-  const server = await startServer({ db: folder.file("dashboard.db"), args: countryArgs })
+  const server = await startServer({ db: folder.file("dashboard.db"), args: countryArgs, env: engine })
   const browser = await launch()
   const headers = { authorization: `Bearer ${server.key}` }
   const api = async <Data>(path: string, init: RequestInit = {}) => {
