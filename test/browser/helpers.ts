@@ -22,8 +22,11 @@ export async function chooseAction(card: Page | Locator, action: string, name = 
 
 /** The text of a table's body cells by row, row headers included. */
 export async function cellsOf(table: Locator): Promise<string[][]> {
-  const rows = await table.locator("tbody tr").all()
-  return Promise.all(rows.map((row) => row.locator("th, td").allTextContents()))
+  return table
+    .locator("tbody tr")
+    .evaluateAll((rows) =>
+      rows.map((row) => [...row.querySelectorAll("th, td")].map((cell) => cell.textContent ?? "")),
+    )
 }
 
 /** The value of a number on the page: 1,204 → 1204 */
