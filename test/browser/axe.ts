@@ -1,6 +1,6 @@
 import type { RunOnly } from "axe-core"
 import source from "axe-core/axe.min.js" with { type: "text" }
-import type { Page } from "playwright-core"
+import type { Locator, Page } from "playwright-core"
 
 /** WCAG 2.2 AA and best practices. */
 const tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -10,18 +10,23 @@ const colorRules = ["color-contrast", "link-in-text-block"]
 /**
  * The violations that axe finds in the page's current state: rules and elements. Waits until no panel shows earlier data, which is faded
  * and has too little contrast, and scrolls to the top: the bar of filters covers a part of what scrolls below it. `rules`: "color" for a
- * page of which only the colors have changed since all rules were checked.
+ * page of which only the colors have changed since all rules were checked. `part`: a dialog, for example, on a page that
+ * every-page.test.ts checks as a whole.
  */
-export async function violations(page: Page, rules: "all" | "color" = "all"): Promise<string[]> {
+export async function violations(
+  page: Page,
+  rules: "all" | "color" = "all",
+  part: Locator = page.locator("html"),
+): Promise<string[]> {
   await page.waitForFunction(() => document.querySelector('[aria-busy="true"]') === null)
   await page.evaluate(() => scrollTo(0, 0))
   if (!(await page.evaluate(() => "axe" in window))) await page.evaluate(source)
   const runOnly: RunOnly =
     rules === "all" ? { type: "tag", values: tags } : { type: "rule", values: colorRules }
-  return page.evaluate(async (runOnly) => {
+  return part.evaluate(async (element, runOnly) => {
     // axe is a global.
     const { axe } = window as unknown as { axe: typeof import("axe-core") }
-    const { violations } = await axe.run({ runOnly, resultTypes: ["violations"], selectors: false })
+    const { violations } = await axe.run(element, { runOnly, resultTypes: ["violations"], selectors: false })
     return violations.map(
       ({ id, help, nodes }) =>
         `${id}: ${help}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join(" | ")}`,
