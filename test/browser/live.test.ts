@@ -48,7 +48,7 @@ describe.skipIf(noBrowser)(`the live page${skipped}`, () => {
       expect(await names(page)).toEqual((data[0]?.data ?? []).map((row) => row.event_name)),
     )
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("a new event appears on top, expands to its JSON, and links to its visitor", async () => {
@@ -71,7 +71,7 @@ describe.skipIf(noBrowser)(`the live page${skipped}`, () => {
     await page.getByRole("heading", { level: 1, name: "ann/1" }).waitFor()
     expect(new URL(page.url()).searchParams.get("visitor")).toBe("ann/1")
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("an event of a profile shows its name, and links to it; without one, its visitor", async () => {
@@ -92,7 +92,7 @@ describe.skipIf(noBrowser)(`the live page${skipped}`, () => {
     await page.getByRole("heading", { level: 1, name: "Grace" }).waitFor()
     expect(new URL(page.url()).searchParams.get("profile")).toBe("grace/1")
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("the list does not move while a row is open or the pointer is over it", async () => {
@@ -113,7 +113,7 @@ describe.skipIf(noBrowser)(`the live page${skipped}`, () => {
     await page.getByRole("button", { name: "1 new event" }).waitFor()
     await page.mouse.move(1, 1)
     await waitForFirst(page, "fourth")
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("all rows have the columns at the same place, however long their times are", async () => {
@@ -129,7 +129,7 @@ describe.skipIf(noBrowser)(`the live page${skipped}`, () => {
       .locator(".event-row .event-name")
       .evaluateAll((elements) => elements.map((element) => Math.round(element.getBoundingClientRect().left)))
     expect(new Set(lefts).size).toBe(1)
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("a pause counts new events, with the keyboard too", async () => {
@@ -142,7 +142,7 @@ describe.skipIf(noBrowser)(`the live page${skipped}`, () => {
     expect((await names(page))[0]).not.toBe("c")
     await page.keyboard.press("Enter")
     await waitForFirst(page, "c")
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("names and filters apply to recent and to new events", async () => {
@@ -166,7 +166,7 @@ describe.skipIf(noBrowser)(`the live page${skipped}`, () => {
     expect(shown.every((text) => /signed_up|checkout_started/.test(text) && /plan\s+pro/.test(text))).toBe(
       true,
     )
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("what pages report is shown by what it says, and kinds can be selected", async () => {
@@ -225,7 +225,7 @@ describe.skipIf(noBrowser)(`the live page${skipped}`, () => {
     await eventuallyPasses(async () => expect(await cellsOf(top)).toContainEqual(["Page view", "2"]))
     expect(await violations(page)).toEqual([])
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("crawlers are shown on request", async () => {
@@ -248,7 +248,7 @@ describe.skipIf(noBrowser)(`the live page${skipped}`, () => {
     await page.locator(".event-row", { hasText: "crawled" }).waitFor()
     await crawl()
     await waitForFirst(page, "crawled")
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("after an interruption it resumes where it stopped, and says so", async () => {

@@ -84,7 +84,7 @@ describe.skipIf(noBrowser)(`rejected requests${skipped}`, () => {
     ])
     expect(await violations(page)).toEqual([])
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("filters by reason and website, and links to the settings that fix a reason", async () => {
@@ -102,7 +102,7 @@ describe.skipIf(noBrowser)(`rejected requests${skipped}`, () => {
     await page.getByRole("link", { name: "Clear filters" }).click()
     await page.getByRole("link", { name: "API key settings" }).first().click()
     await page.waitForURL((url) => url.pathname === "/settings/keys")
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("a click allows a rejected host, beside those that are allowed", async () => {
@@ -118,7 +118,7 @@ describe.skipIf(noBrowser)(`rejected requests${skipped}`, () => {
     expect(website.allowedOrigins).toEqual(["evil.example"])
     expect(await violations(page)).toEqual([])
     expect(faults).toEqual([])
-    await page.context().close()
+    await dashboard.close(page)
   })
 
   test("a pause stops updates until it is resumed", async () => {
