@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs"
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Database, type Db } from "../src/store/db/driver.ts"
@@ -110,9 +110,32 @@ export function temporaryFolder(): TemporaryFolder {
   }
 }
 
+const started = Date.now()
+/** Files of new databases by the time of their creation, Unix ms. */
+const newDatabases = new Map<number, Buffer>()
+
+/** Creates a database from a copy: migrations take longer than most tests. */
+export function createDatabase(path: string, now = started): void {
+  let bytes = newDatabases.get(now)
+  if (!bytes) {
+    using folder = temporaryFolder()
+    const original = folder.file("new.db")
+    closeDatabase(openDatabase({ path: original, durability: "os", busyTimeout: 0, now }))
+    bytes = readFileSync(original)
+    newDatabases.set(now, bytes)
+  }
+  writeFileSync(path, bytes, { mode: 0o600 })
+}
+
+/** Opens a database, and creates it if there is none. */
+export function openTestDatabase(path: string, busyTimeout = 0): Db {
+  if (!existsSync(path)) createDatabase(path)
+  return openDatabase({ path, durability: "os", busyTimeout, now: Date.now() })
+}
+
 /** Changes a database directly, beside or before a server: creates websites and keys, or corrupts a row. */
 export function withDatabase<Result>(path: string, work: (db: Db) => Result): Result {
-  const db = openDatabase({ path, durability: "os", busyTimeout: 5_000, now: Date.now() })
+  const db = openTestDatabase(path, 5_000)
   try {
     return db.transaction(work).immediate(db)
   } finally {

@@ -2,9 +2,9 @@ import { expect, test } from "bun:test"
 import { matchesAll } from "../../src/dashboard/state/event-filter.ts"
 import type { Filter } from "../../src/dashboard/state/filters.ts"
 import { eventKinds } from "../../src/event-kinds.ts"
-import { closeDatabase, openDatabase } from "../../src/store/db/open.ts"
+import { closeDatabase } from "../../src/store/db/open.ts"
 import { EventFollower, followedEventJson } from "../../src/store/event-follower.ts"
-import { temporaryFolder } from "../harness.ts"
+import { openTestDatabase, temporaryFolder } from "../harness.ts"
 import { insertRows, makeWorld, rawEvents, someRows } from "../reference/events.ts"
 import { randomQuery } from "../reference/queries.ts"
 import { referenceResult } from "../reference/reference.ts"
@@ -16,7 +16,7 @@ const everything = { websites: [0, 1, 2], from: -(10 ** 15), to: 10 ** 15, crawl
 
 test(`filters match the same events in the live stream as in queries (DATABUDDY_FUZZ_SEED=${firstSeed})`, () => {
   using folder = temporaryFolder()
-  const db = openDatabase({ path: folder.file("test.db"), durability: "os", busyTimeout: 0, now: 0 })
+  const db = openTestDatabase(folder.file("test.db"))
   try {
     const world = makeWorld(db, picker(mulberry32(firstSeed)))
     insertRows(db, someRows(world, 400))

@@ -6,8 +6,8 @@ import { executeQuery } from "../../src/query/engine/execute.ts"
 import type { Measure, Scope } from "../../src/query/query.ts"
 import { movers } from "../../src/query-api/movers.ts"
 import type { QuerySpec, Row, RunQuery } from "../../src/query-api/query-spec.ts"
-import { closeDatabase, openDatabase } from "../../src/store/db/open.ts"
-import { temporaryFolder } from "../harness.ts"
+import { closeDatabase } from "../../src/store/db/open.ts"
+import { openTestDatabase, temporaryFolder } from "../harness.ts"
 import {
   insertRows,
   makeWorld,
@@ -63,7 +63,7 @@ const rounded = (share: number) => Math.round(share * 10_000) / 100
 for (let seed = firstSeed; seed < firstSeed + worlds; seed++) {
   test(`movers agree with the reference (DATABUDDY_FUZZ_SEED=${seed})`, () => {
     using folder = temporaryFolder()
-    const db = openDatabase({ path: folder.file("test.db"), durability: "os", busyTimeout: 0, now: 0 })
+    const db = openTestDatabase(folder.file("test.db"))
     try {
       const world = makeWorld(db, picker(mulberry32(seed)))
       const { random } = world

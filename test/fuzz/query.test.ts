@@ -4,8 +4,8 @@ import { SnapshotReader } from "../../src/columns/snapshot-reader.ts"
 import { executeQuery, executeQuerySync } from "../../src/query/engine/execute.ts"
 import type { Query } from "../../src/query/query.ts"
 import type { Db } from "../../src/store/db/driver.ts"
-import { closeDatabase, openDatabase } from "../../src/store/db/open.ts"
-import { temporaryFolder } from "../harness.ts"
+import { closeDatabase } from "../../src/store/db/open.ts"
+import { openTestDatabase, temporaryFolder } from "../harness.ts"
 import { Clocks } from "../reference/clock.ts"
 import { difference } from "../reference/compare.ts"
 import { insertRows, linkSome, makeWorld, rawEvents, someRows, type World } from "../reference/events.ts"
@@ -131,7 +131,7 @@ function disagreement(
 for (let seed = firstSeed; seed < firstSeed + worlds; seed++) {
   test(`the engine agrees with the reference (DATABUDDY_FUZZ_SEED=${seed})`, () => {
     using folder = temporaryFolder()
-    const db = openDatabase({ path: folder.file("test.db"), durability: "os", busyTimeout: 0, now: 0 })
+    const db = openTestDatabase(folder.file("test.db"))
     try {
       const clocks = new Clocks()
       const world = makeWorld(db, picker(mulberry32(seed)))

@@ -4,9 +4,9 @@ import { SnapshotReader } from "../../src/columns/snapshot-reader.ts"
 import { executeQuery, executeQuerySync } from "../../src/query/engine/execute.ts"
 import { type TrafficQuery, trafficKinds } from "../../src/query/query.ts"
 import type { Db } from "../../src/store/db/driver.ts"
-import { closeDatabase, openDatabase } from "../../src/store/db/open.ts"
+import { closeDatabase } from "../../src/store/db/open.ts"
 import type { EventRow } from "../../src/store/events.ts"
-import { temporaryFolder } from "../harness.ts"
+import { openTestDatabase, temporaryFolder } from "../harness.ts"
 import { Clocks } from "../reference/clock.ts"
 import { difference } from "../reference/compare.ts"
 import { insertRows, makeWorld, rawEvents, type World } from "../reference/events.ts"
@@ -172,7 +172,7 @@ function differences(
 for (let seed = firstSeed; seed < firstSeed + worlds; seed++) {
   test(`page views are counted from cached days as the reference does (DATABUDDY_FUZZ_SEED=${seed})`, () => {
     using folder = temporaryFolder()
-    const db = openDatabase({ path: folder.file("test.db"), durability: "os", busyTimeout: 0, now: 0 })
+    const db = openTestDatabase(folder.file("test.db"))
     try {
       const world = makeWorld(db, picker(mulberry32(seed)))
       const { random } = world

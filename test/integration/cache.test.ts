@@ -7,9 +7,8 @@ import { executeQuery } from "../../src/query/engine/execute.ts"
 import type { Filter, Measure, Query, Scope, Step } from "../../src/query/query.ts"
 import { DailyHash } from "../../src/store/daily-hash.ts"
 import type { Db } from "../../src/store/db/driver.ts"
-import { openDatabase } from "../../src/store/db/open.ts"
 import { EventInserter, type EventRow } from "../../src/store/events.ts"
-import { type TemporaryFolder, temporaryFolder } from "../harness.ts"
+import { openTestDatabase, type TemporaryFolder, temporaryFolder } from "../harness.ts"
 import { difference } from "../reference/compare.ts"
 import { runToEnd } from "../support/batches.ts"
 import { eventRow } from "../support/event.ts"
@@ -29,7 +28,7 @@ let db: Db
 
 beforeEach(() => {
   folder = temporaryFolder()
-  db = openDatabase({ path: folder.file("a.db"), durability: "os", busyTimeout: 0, now: start })
+  db = openTestDatabase(folder.file("a.db"))
   insert(Array.from({ length: days * 8 }, (_, index) => happened(start + index * 3 * hour, index)))
   // One day has a block in which few events match a filter.
   insert(Array.from({ length: 66 }, (_, index) => happened(start + 20 * day + index, index * 3)))

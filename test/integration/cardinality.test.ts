@@ -8,11 +8,11 @@ import { executeQuery, executeQuerySync } from "../../src/query/engine/execute.t
 import type { Filter, Query } from "../../src/query/query.ts"
 import { OutOfMemoryBudgetError } from "../../src/query/structures/memory-budget.ts"
 import type { Db } from "../../src/store/db/driver.ts"
-import { closeDatabase, openDatabase } from "../../src/store/db/open.ts"
+import { closeDatabase } from "../../src/store/db/open.ts"
 import type { EventRow } from "../../src/store/events.ts"
 import { maxNewKeysPerDay } from "../../src/store/property-key-quota.ts"
 import { createWebsite } from "../../src/store/websites.ts"
-import { temporaryFolder } from "../harness.ts"
+import { openTestDatabase, temporaryFolder } from "../harness.ts"
 import { Clocks } from "../reference/clock.ts"
 import { difference } from "../reference/compare.ts"
 import { insertRows, rawEvents } from "../reference/events.ts"
@@ -39,7 +39,7 @@ afterEach(() => {
 })
 
 function open(): void {
-  db = openDatabase({ path: folder.file("a.db"), durability: "os", busyTimeout: 0, now: start })
+  db = openTestDatabase(folder.file("a.db"))
 }
 
 function eventOf(properties: object, changes: Partial<EventRow> = {}): EventRow {

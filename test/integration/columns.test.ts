@@ -18,9 +18,8 @@ import { OutOfMemoryBudgetError } from "../../src/query/structures/memory-budget
 import { countContents } from "../../src/store/check.ts"
 import { DailyHash } from "../../src/store/daily-hash.ts"
 import type { Db } from "../../src/store/db/driver.ts"
-import { openDatabase } from "../../src/store/db/open.ts"
 import { EventInserter, type EventRow } from "../../src/store/events.ts"
-import { type TemporaryFolder, temporaryFolder } from "../harness.ts"
+import { openTestDatabase, type TemporaryFolder, temporaryFolder } from "../harness.ts"
 import { runToEnd } from "../support/batches.ts"
 import { eventRow } from "../support/event.ts"
 
@@ -32,7 +31,7 @@ let db: Db
 
 beforeEach(() => {
   folder = temporaryFolder()
-  db = openDatabase({ path: folder.file("a.db"), durability: "os", busyTimeout: 0, now: start })
+  db = openTestDatabase(folder.file("a.db"))
 })
 afterEach(() => {
   db.close()

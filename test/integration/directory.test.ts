@@ -1,10 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test"
 import { DailyHash } from "../../src/store/daily-hash.ts"
 import type { Db } from "../../src/store/db/driver.ts"
-import { openDatabase } from "../../src/store/db/open.ts"
 import { findProfiles, type ProfileSearch } from "../../src/store/profile-search.ts"
 import { Profiles, type Traits } from "../../src/store/profiles.ts"
-import { type TemporaryFolder, temporaryFolder } from "../harness.ts"
+import { openTestDatabase, type TemporaryFolder, temporaryFolder } from "../harness.ts"
 
 const now = Date.UTC(2026, 0, 1, 12)
 const rid = 7
@@ -15,7 +14,7 @@ let profiles: Profiles
 
 beforeEach(() => {
   folder = temporaryFolder()
-  db = openDatabase({ path: folder.file("test.db"), durability: "os", busyTimeout: 0, now })
+  db = openTestDatabase(folder.file("test.db"))
   profiles = new Profiles(db, new DailyHash(db, (bytes) => crypto.getRandomValues(bytes)))
 })
 afterEach(() => {

@@ -4,11 +4,10 @@ import { findProblems } from "../../src/store/check.ts"
 import { DailyHash } from "../../src/store/daily-hash.ts"
 import { hasExpired, sweepExpired } from "../../src/store/data-retention.ts"
 import type { Db } from "../../src/store/db/driver.ts"
-import { openDatabase } from "../../src/store/db/open.ts"
 import { EventReader } from "../../src/store/event-reader.ts"
 import { timesOf } from "../../src/store/event-times.ts"
 import { EventInserter, type EventRow } from "../../src/store/events.ts"
-import { type TemporaryFolder, temporaryFolder } from "../harness.ts"
+import { openTestDatabase, type TemporaryFolder, temporaryFolder } from "../harness.ts"
 import { eventRow } from "../support/event.ts"
 import { mulberry32 } from "../support/random.ts"
 
@@ -19,7 +18,7 @@ let folder: TemporaryFolder
 let db: Db
 beforeEach(() => {
   folder = temporaryFolder()
-  db = openDatabase({ path: folder.file("test.db"), durability: "os", busyTimeout: 0, now: start })
+  db = openTestDatabase(folder.file("test.db"))
 })
 afterEach(() => {
   db.close()

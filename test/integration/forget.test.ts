@@ -5,13 +5,12 @@ import { eventKinds } from "../../src/event-kinds.ts"
 import { executeQuerySync } from "../../src/query/engine/execute.ts"
 import { DailyHash } from "../../src/store/daily-hash.ts"
 import type { Db } from "../../src/store/db/driver.ts"
-import { openDatabase } from "../../src/store/db/open.ts"
 import { EventInserter, type EventRow } from "../../src/store/events.ts"
 import { countPerson, type ForgetSchedule, forgetPerson, type Person } from "../../src/store/forget.ts"
 import { Writer } from "../../src/store/ingest/writer.ts"
 import { Profiles } from "../../src/store/profiles.ts"
 import { createWebsite } from "../../src/store/websites.ts"
-import { openReader, type TemporaryFolder, temporaryFolder } from "../harness.ts"
+import { openReader, openTestDatabase, type TemporaryFolder, temporaryFolder } from "../harness.ts"
 import { eventRow } from "../support/event.ts"
 import { mulberry32 } from "../support/random.ts"
 
@@ -26,7 +25,7 @@ let profiles: Profiles
 
 beforeEach(() => {
   folder = temporaryFolder()
-  db = openDatabase({ path: folder.file("test.db"), durability: "os", busyTimeout: 0, now })
+  db = openTestDatabase(folder.file("test.db"))
   const dailyHash = new DailyHash(db, (bytes) => crypto.getRandomValues(bytes))
   writer = new Writer(db, new EventInserter(db, dailyHash), dailyHash)
   profiles = new Profiles(db, dailyHash)

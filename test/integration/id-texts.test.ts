@@ -7,11 +7,10 @@ import type { Operator } from "../../src/query/operators.ts"
 import type { Filter } from "../../src/query/query.ts"
 import { DailyHash } from "../../src/store/daily-hash.ts"
 import type { Db } from "../../src/store/db/driver.ts"
-import { openDatabase } from "../../src/store/db/open.ts"
 import { EventInserter, type EventRow } from "../../src/store/events.ts"
 import { forgetPerson } from "../../src/store/forget.ts"
 import { hashBytes, type IdChunk, PackedTexts, packTexts } from "../../src/store/identities.ts"
-import { type TemporaryFolder, temporaryFolder } from "../harness.ts"
+import { openTestDatabase, type TemporaryFolder, temporaryFolder } from "../harness.ts"
 import { runToEnd } from "../support/batches.ts"
 import { eventRow } from "../support/event.ts"
 
@@ -24,7 +23,7 @@ let db: Db
 
 beforeEach(() => {
   folder = temporaryFolder()
-  db = openDatabase({ path: folder.file("a.db"), durability: "os", busyTimeout: 0, now: start })
+  db = openTestDatabase(folder.file("a.db"))
 })
 afterEach(() => {
   db.close()

@@ -12,9 +12,8 @@ import { executeQuery } from "../../src/query/engine/execute.ts"
 import type { Dimension, Filter, Measure } from "../../src/query/query.ts"
 import { DailyHash } from "../../src/store/daily-hash.ts"
 import type { Db } from "../../src/store/db/driver.ts"
-import { openDatabase } from "../../src/store/db/open.ts"
 import { EventInserter, type EventRow } from "../../src/store/events.ts"
-import { type TemporaryFolder, temporaryFolder } from "../harness.ts"
+import { openTestDatabase, type TemporaryFolder, temporaryFolder } from "../harness.ts"
 import { runToEnd } from "../support/batches.ts"
 import { eventRow } from "../support/event.ts"
 import { mulberry32 } from "../support/random.ts"
@@ -31,7 +30,7 @@ let db: Db
 
 beforeEach(() => {
   folder = temporaryFolder()
-  db = openDatabase({ path: folder.file("a.db"), durability: "os", busyTimeout: 0, now: start })
+  db = openTestDatabase(folder.file("a.db"))
   const random = mulberry32(5)
   const below = (limit: number) => Math.floor(random() * limit)
   const rows = Array.from({ length: 3_000 }, (_, index): EventRow => {

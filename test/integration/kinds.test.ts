@@ -5,14 +5,14 @@ import { reset, sealAll } from "../../src/columns/sealer.ts"
 import { findProblems } from "../../src/store/check.ts"
 import { DailyHash } from "../../src/store/daily-hash.ts"
 import type { Db } from "../../src/store/db/driver.ts"
-import { openDatabase, truncateWal } from "../../src/store/db/open.ts"
+import { truncateWal } from "../../src/store/db/open.ts"
 import { NewNameQuota } from "../../src/store/event-name-quota.ts"
 import { EventInserter, type EventRow } from "../../src/store/events.ts"
 import { forgetPerson } from "../../src/store/forget.ts"
 import { Writer } from "../../src/store/ingest/writer.ts"
 import { deleteUnusedTypes, hasUncheckedTypes } from "../../src/store/unused-event-types.ts"
 import { createWebsite } from "../../src/store/websites.ts"
-import { type TemporaryFolder, temporaryFolder } from "../harness.ts"
+import { openTestDatabase, type TemporaryFolder, temporaryFolder } from "../harness.ts"
 import { giveKey, openApp, type TestApp } from "../support/app.ts"
 import { eventRow } from "../support/event.ts"
 import { acquisition, client, pageView } from "../support/page-event.ts"
@@ -27,7 +27,7 @@ describe("storage", () => {
 
   beforeEach(() => {
     folder = temporaryFolder()
-    db = openDatabase({ path: folder.file("test.db"), durability: "os", busyTimeout: 0, now })
+    db = openTestDatabase(folder.file("test.db"))
   })
   afterEach(() => {
     db.close()
@@ -136,7 +136,7 @@ describe("storage", () => {
   })
 
   test("a context that is used again during the check stays, whichever process stores the event", async () => {
-    const other = openDatabase({ path: folder.file("test.db"), durability: "os", busyTimeout: 0, now })
+    const other = openTestDatabase(folder.file("test.db"))
     const [writer, another] = [writerOf(), writerOf(other)]
     const places = Array.from({ length: 20 }, (_, index) => client({ city: `city ${index}` }))
     store(writer, ...places.map((place) => pageView({ client: place })))

@@ -5,14 +5,14 @@ import { eventKinds } from "../../src/event-kinds.ts"
 import { executeQuerySync } from "../../src/query/engine/execute.ts"
 import { DailyHash } from "../../src/store/daily-hash.ts"
 import type { Db } from "../../src/store/db/driver.ts"
-import { openDatabase, truncateWal } from "../../src/store/db/open.ts"
+import { truncateWal } from "../../src/store/db/open.ts"
 import { NewNameQuota } from "../../src/store/event-name-quota.ts"
 import { EventInserter, type EventRow, sweepDeleted } from "../../src/store/events.ts"
 import { forgetPerson } from "../../src/store/forget.ts"
 import { Writer } from "../../src/store/ingest/writer.ts"
 import { deleteUnusedTypes, hasUncheckedTypes } from "../../src/store/unused-event-types.ts"
 import { createWebsite, deleteWebsite } from "../../src/store/websites.ts"
-import { eventually, type TemporaryFolder, temporaryFolder } from "../harness.ts"
+import { eventually, openTestDatabase, type TemporaryFolder, temporaryFolder } from "../harness.ts"
 import { giveKey, openApp, type TestApp } from "../support/app.ts"
 import { eventRow } from "../support/event.ts"
 
@@ -142,7 +142,7 @@ const now = Date.UTC(2026, 0, 1, 12)
 describe("in a database", () => {
   beforeEach(() => {
     folder = temporaryFolder()
-    db = openDatabase({ path: folder.file("test.db"), durability: "os", busyTimeout: 0, now })
+    db = openTestDatabase(folder.file("test.db"))
     dailyHash = new DailyHash(db, (bytes) => crypto.getRandomValues(bytes))
   })
   afterEach(() => {
@@ -191,7 +191,7 @@ describe("in a database", () => {
   })
 
   test("caches of all processes are invalidated, and no id is reused", async () => {
-    const other = openDatabase({ path: folder.file("test.db"), durability: "os", busyTimeout: 0, now })
+    const other = openTestDatabase(folder.file("test.db"))
     const [writer, another] = [writerOf(), writerOf(other)]
     store(writer, row({ name: "first" }), row({ name: "last" }))
     store(another, row({ name: "last" }))
@@ -206,7 +206,7 @@ describe("in a database", () => {
   })
 
   test("a type that is used again during the check stays, whichever process stores the event", async () => {
-    const other = openDatabase({ path: folder.file("test.db"), durability: "os", busyTimeout: 0, now })
+    const other = openTestDatabase(folder.file("test.db"))
     const [writer, another] = [writerOf(), writerOf(other)]
     store(writer, ...numbered(20).map((one) => row(one)))
     store(another, ...numbered(20).map((one) => row(one)))

@@ -1,12 +1,11 @@
 import { expect, test } from "bun:test"
 import type { Db, Statement } from "../../src/store/db/driver.ts"
-import { openDatabase } from "../../src/store/db/open.ts"
 import { PropertyKeyQuota } from "../../src/store/property-key-quota.ts"
-import { temporaryFolder } from "../harness.ts"
+import { openTestDatabase, temporaryFolder } from "../harness.ts"
 
 test("the keys of a website with more than the cache holds are read once, not for each row", () => {
   using folder = temporaryFolder()
-  const db = openDatabase({ path: folder.file("test.db"), durability: "os", busyTimeout: 0, now: 0 })
+  const db = openTestDatabase(folder.file("test.db"))
   try {
     const add = db.prepare("insert into property_keys (website_rid, hash, day) values (1, :hash, 0)")
     db.transaction(() => {

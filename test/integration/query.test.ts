@@ -4,8 +4,8 @@ import { eventKinds } from "../../src/event-kinds.ts"
 import { executeQuerySync } from "../../src/query/engine/execute.ts"
 import type { Filter, Measure, Query, Scope } from "../../src/query/query.ts"
 import type { Db } from "../../src/store/db/driver.ts"
-import { closeDatabase, openDatabase } from "../../src/store/db/open.ts"
-import { temporaryFolder } from "../harness.ts"
+import { closeDatabase } from "../../src/store/db/open.ts"
+import { openTestDatabase, temporaryFolder } from "../harness.ts"
 import { difference } from "../reference/compare.ts"
 import { insertRows, rawEvents } from "../reference/events.ts"
 import { referenceResult } from "../reference/reference.ts"
@@ -441,7 +441,7 @@ function store(db: Db, events: Sent[]): void {
 describe.each(cases)("$name", ({ events, query, answer }) => {
   const check = (given: (db: Db) => unknown) => {
     using folder = temporaryFolder()
-    const db = openDatabase({ path: folder.file("test.db"), durability: "os", busyTimeout: 0, now: 0 })
+    const db = openTestDatabase(folder.file("test.db"))
     try {
       store(db, events)
       expect(difference(query, given(db), answer)).toBeUndefined()

@@ -4,12 +4,12 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { DailyHash, deleteOldSalts } from "../../src/store/daily-hash.ts"
 import type { Db } from "../../src/store/db/driver.ts"
-import { openDatabase } from "../../src/store/db/open.ts"
 import { EventInserter, type EventRow, sweepDeleted } from "../../src/store/events.ts"
 import { Registry } from "../../src/store/ingest/registry.ts"
 import { StoreLockedError, Writer } from "../../src/store/ingest/writer.ts"
 import { createKey } from "../../src/store/keys.ts"
 import { createWebsite, deleteWebsite } from "../../src/store/websites.ts"
+import { openTestDatabase } from "../harness.ts"
 import { eventRow } from "../support/event.ts"
 
 const day = 86_400_000
@@ -24,7 +24,7 @@ let writer: Writer
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "databuddy-test-"))
-  db = openDatabase({ path: join(folder, "test.db"), durability: "os", busyTimeout: 0, now: noon })
+  db = openTestDatabase(join(folder, "test.db"))
   dailyHash = new DailyHash(db, random)
   writer = new Writer(db, new EventInserter(db, dailyHash), dailyHash)
 })
@@ -96,7 +96,7 @@ test("all events of a failing request are rolled back, also those before the fai
 })
 
 test("a lock of another process throws StoreLockedError, and nothing is written", () => {
-  const other = openDatabase({ path: join(folder, "test.db"), durability: "os", busyTimeout: 0, now: noon })
+  const other = openTestDatabase(join(folder, "test.db"))
   other.exec("begin immediate")
   expect(() => store(event())).toThrow(StoreLockedError)
   other.exec("rollback")

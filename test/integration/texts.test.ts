@@ -7,7 +7,7 @@ import { sealAll } from "../../src/columns/sealer.ts"
 import { findProblems } from "../../src/store/check.ts"
 import { DailyHash } from "../../src/store/daily-hash.ts"
 import type { Db } from "../../src/store/db/driver.ts"
-import { openDatabase, truncateWal } from "../../src/store/db/open.ts"
+import { truncateWal } from "../../src/store/db/open.ts"
 import { EventReader } from "../../src/store/event-reader.ts"
 import { EventInserter, type EventRow } from "../../src/store/events.ts"
 import { forgetPerson, holdsPerson } from "../../src/store/forget.ts"
@@ -16,7 +16,7 @@ import { packId } from "../../src/store/packed-ids.ts"
 import { TextInterner } from "../../src/store/texts.ts"
 import { deleteUnusedTypes, hasUncheckedTypes } from "../../src/store/unused-event-types.ts"
 import { createWebsite } from "../../src/store/websites.ts"
-import { type TemporaryFolder, temporaryFolder } from "../harness.ts"
+import { openTestDatabase, type TemporaryFolder, temporaryFolder } from "../harness.ts"
 import { eventRow, oddEvents } from "../support/event.ts"
 import { pageView } from "../support/page-event.ts"
 
@@ -27,7 +27,7 @@ let folder: TemporaryFolder
 let db: Db
 beforeEach(() => {
   folder = temporaryFolder()
-  db = openDatabase({ path: folder.file("test.db"), durability: "os", busyTimeout: 0, now })
+  db = openTestDatabase(folder.file("test.db"))
 })
 afterEach(() => {
   db.close()
@@ -291,7 +291,7 @@ describe("texts without events", () => {
   })
 
   test("a text that is used again during the check stays, whichever process stores the event", async () => {
-    const other = openDatabase({ path: folder.file("test.db"), durability: "os", busyTimeout: 0, now })
+    const other = openTestDatabase(folder.file("test.db"))
     const [writer, another] = [writerOf(), writerOf(other)]
     const pages = Array.from({ length: 20 }, (_, index) => viewOf(index, { path: `/page/${index}` }))
     for (let round = 0; round < 2; round++) {

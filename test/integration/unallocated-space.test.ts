@@ -11,7 +11,7 @@ import { EventInserter, type EventRow } from "../../src/store/events.ts"
 import { forgetPerson } from "../../src/store/forget.ts"
 import { Writer } from "../../src/store/ingest/writer.ts"
 import { Profiles } from "../../src/store/profiles.ts"
-import { type TemporaryFolder, temporaryFolder } from "../harness.ts"
+import { openTestDatabase, type TemporaryFolder, temporaryFolder } from "../harness.ts"
 import { eventRow } from "../support/event.ts"
 import { mulberry32 } from "../support/random.ts"
 import { type TextInPage, textInPages } from "../support/text-in-pages.ts"
@@ -31,7 +31,7 @@ beforeEach(() => create())
 function create(): void {
   folder = temporaryFolder()
   path = folder.file("test.db")
-  db = openDatabase({ path, durability: "os", busyTimeout: 0, now })
+  db = openTestDatabase(path)
   writer = writerOf(db)
 }
 
@@ -157,7 +157,7 @@ function leftBySqlite(): string[] {
   truncateWal(db)
   const copyPath = folder.file("copy.db")
   copyFileSync(path, copyPath)
-  const copy = openDatabase({ path: copyPath, durability: "os", busyTimeout: 0, now })
+  const copy = openTestDatabase(copyPath)
   for (const table of ["event_rows", "profiles", "profile_links"])
     copy.prepare(`delete from ${table} where website_rid = ? and profile_id = ?`).run(rid, mark)
   copy.prepare("delete from event_types where name = ?").run(`name ${mark}`)
@@ -213,7 +213,7 @@ test.each(scenarios)(
     fillUntilLeft(fill, places)
     const events = db.prepare("select count(*) from event_rows where profile_id is not ?").pluck()
     const others = events.get(mark) as number
-    const other = openDatabase({ path, durability: "os", busyTimeout: 0, now })
+    const other = openTestDatabase(path)
     const otherWriter = writerOf(other)
     // Reads every page into the cache of the connection that then writes some of them.
     other.prepare("select sum(length(properties)), sum(length(event_id)) from event_rows").all()
@@ -255,7 +255,7 @@ test("a reader of the -wal prevents the overwriting, and the file is unchanged",
   storeRuns()
   db.prepare("delete from event_rows where profile_id = ?").run(mark)
   truncateWal(db)
-  const reader = openDatabase({ path, durability: "os", busyTimeout: 0, now })
+  const reader = openTestDatabase(path)
   store(writer, [{ name: "y" }])
   reader.exec("begin")
   reader.prepare("select count(*) from event_rows").get()
@@ -271,7 +271,7 @@ test("a reader of the -wal prevents the overwriting, and the file is unchanged",
 
 test("the write lock is not held while a reader blocks a step, whatever the lock timeout of the caller", async () => {
   storeRuns()
-  const reader = openDatabase({ path, durability: "os", busyTimeout: 0, now })
+  const reader = openTestDatabase(path)
   reader.exec("begin")
   reader.prepare("select count(*) from event_rows").get()
   const command = openDatabase({ path, durability: "os", busyTimeout: 5_000, now })
@@ -288,7 +288,7 @@ test.each(["the same", "another"])(
     storeRuns()
     db.prepare("delete from event_rows where profile_id = ?").run(mark)
     truncateWal(db)
-    const other = openDatabase({ path, durability: "os", busyTimeout: 0, now })
+    const other = openTestDatabase(path)
     const cached = which === "another" ? other : db
     const pause = async () => {
       // Reads all rows; the page of the newest has copies.
@@ -307,7 +307,7 @@ test.each(["the same", "another"])(
 test("a writer of another connection prevents the overwriting until it commits", async () => {
   storeRuns()
   db.prepare("delete from event_rows where profile_id = ?").run(mark)
-  const other = openDatabase({ path, durability: "os", busyTimeout: 0, now })
+  const other = openTestDatabase(path)
   let steps = 0
   const retry = async (step: () => boolean) => {
     if (++steps === 2) other.exec("begin immediate")
@@ -338,7 +338,7 @@ test.each(damages)("a damaged page is unchanged: %s", async (_, offset, bytes) =
   const at = (page - 1) * 4_096
   file.set(bytes, at + offset)
   writeFileSync(path, file)
-  db = openDatabase({ path, durability: "os", busyTimeout: 0, now })
+  db = openTestDatabase(path)
   expect(await overwriteUnallocatedSpace(db, once)).toBe(true)
   expect(
     readFileSync(path)

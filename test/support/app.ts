@@ -1,13 +1,11 @@
-import { readFileSync, writeFileSync } from "node:fs"
 import { type AppDeps, createApp } from "../../src/app.ts"
 import { parseNetworks } from "../../src/http/address.ts"
 import type { Log } from "../../src/log.ts"
 import { openServer, type ServerOptions } from "../../src/server/open-server.ts"
-import { closeDatabase, openDatabase } from "../../src/store/db/open.ts"
 import { createKey, type KeyGrant, scopes } from "../../src/store/keys.ts"
 import type { Store } from "../../src/store/store.ts"
 import { PasswordHasher } from "../../src/users/password-hash.ts"
-import { temporaryFolder } from "../harness.ts"
+import { createDatabase, temporaryFolder } from "../harness.ts"
 
 export interface TestApp {
   store: Store
@@ -28,18 +26,6 @@ export const cheapHash = { memoryCost: 8, timeCost: 1 }
 /** Time of the app's clocks when it opens, Unix ms. */
 const openedAt = Date.UTC(2026, 7, 1, 12)
 
-/** The file of a new database. Migrations take longer than most tests of an app. */
-let newDatabase: Buffer | undefined
-
-function newDatabaseFile(): Buffer {
-  if (newDatabase) return newDatabase
-  using folder = temporaryFolder()
-  const path = folder.file("new.db")
-  closeDatabase(openDatabase({ path, durability: "os", busyTimeout: 0, now: openedAt }))
-  newDatabase = readFileSync(path)
-  return newDatabase
-}
-
 /** Opens the whole server on a database of its own, without listening. `changes` replaces dependencies of the routes. */
 export function openApp(
   changes: (deps: AppDeps) => Partial<AppDeps> = () => ({}),
@@ -52,7 +38,7 @@ export function openApp(
 ): TestApp {
   const folder = temporaryFolder()
   const path = folder.file("test.db")
-  writeFileSync(path, newDatabaseFile(), { mode: 0o600 })
+  createDatabase(path, openedAt)
   const clock = { now: openedAt, ahead: 0 }
   const logged: string[] = []
   const log: Log = (level, message, fields) => logged.push(JSON.stringify({ level, message, ...fields }))

@@ -1,10 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { targetWebsites } from "../../src/ingest/credential.ts"
 import type { Db } from "../../src/store/db/driver.ts"
-import { openDatabase } from "../../src/store/db/open.ts"
 import { Registry } from "../../src/store/ingest/registry.ts"
 import { appOriginOf, createWebsite, hostOf } from "../../src/store/websites.ts"
-import { temporaryFolder } from "../harness.ts"
+import { openTestDatabase, temporaryFolder } from "../harness.ts"
 
 describe("hostOf", () => {
   const hosts: [address: string, host: string | undefined][] = [
@@ -73,7 +72,7 @@ describe("origins that can send to a website", () => {
   let registry: Registry
 
   beforeAll(() => {
-    db = openDatabase({ path: folder.file("origins.db"), durability: "os", busyTimeout: 0, now: 0 })
+    db = openTestDatabase(folder.file("origins.db"))
     const rest = { name: "", anonymize: "off" } as const
     createWebsite(db, "plain", { ...rest, domain: "example.com", allowedOrigins: [] }, 0)
     createWebsite(db, "idn", { ...rest, domain: "xn--mnchen-3ya.de", allowedOrigins: [] }, 0)
