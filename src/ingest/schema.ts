@@ -36,7 +36,8 @@ export const eventSchema = Type.Object(
         {},
         {
           additionalProperties: true,
-          description: "Any JSON; keys have at most 128 characters, and all properties together at most 32 KiB serialized",
+          description:
+            "Any JSON; keys have at most 128 characters, and all properties together at most 32 KiB serialized",
           expected: "must be an object",
         },
       ),
