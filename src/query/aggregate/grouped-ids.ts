@@ -37,6 +37,8 @@ export class GroupedIds implements Measurement {
   readonly #shared = new Map<number, IdList[]>()
   /** By group: 1 once the IDs are sorted in ascending order. Undefined until the first group is sorted. */
   #isSorted: Uint8Array | undefined
+  /** The result of `#bound`. */
+  #largest: number | undefined
   /** Number of distinct IDs in each group. Undefined until counted. */
   #sizes: Uint32Array | undefined
   #bytes = 0
@@ -220,8 +222,13 @@ export class GroupedIds implements Measurement {
     const addedLists = this.#listsOf(group)
     const below: IdList[] = []
     for (let level = base; level; level = level.base) below.push(...level.#listsOf(group))
-    const [added, total] = [this.#total(addedLists), this.#total(below)]
-    const steps = added * below.length * Math.log2(total + 1)
+    // Most IDs that are new since the base was computed are larger than all of its ids, which rules out a search.
+    const bound = base ? base.#bound() : 0
+    const total = below.reduce((sum, { table, group }) => sum + table.#ownIds(group).length, 0)
+    let searched = 0
+    for (const { table, group } of addedLists)
+      for (const id of table.#ownIds(group)) if (id <= bound) searched++
+    const steps = searched * below.length * Math.log2(total + 1)
     const isSearch = base !== undefined && steps * idsPerStep < total
     // The base uses a stamp to count too.
     const baseCount = isSearch ? base.value(group) : 0
@@ -231,16 +238,29 @@ export class GroupedIds implements Measurement {
         (sum, { table, group }) => sum + markNew(table.#ownIds(group), array, stamp),
         0,
       )
-    const known = below.map(({ table, group }) => table.#sortedIds(group))
+    const known = searched > 0 ? below.map(({ table, group }) => table.#sortedIds(group)) : []
     let count = baseCount
     for (const { table, group } of addedLists) {
       for (const id of table.#ownIds(group)) {
         if (array[id] === stamp) continue
         array[id] = stamp
-        if (!known.some((ids) => ids[lowerBound(ids, id)] === id)) count++
+        if (id > bound || !known.some((ids) => ids[lowerBound(ids, id)] === id)) count++
       }
     }
     return count
+  }
+
+  /** No ID of any group is larger, on this level or below. Call it on tables that do not change any more. */
+  #bound(): number {
+    if (this.#largest === undefined) {
+      this.#sort()
+      let largest = this.base ? this.base.#bound() : 0
+      for (const id of this.#ids) if (id > largest) largest = id
+      for (const lists of this.#shared.values())
+        for (const { table } of lists) largest = Math.max(largest, table.#bound())
+      this.#largest = largest
+    }
+    return this.#largest
   }
 
   /**
@@ -253,10 +273,6 @@ export class GroupedIds implements Measurement {
     if (this.#isSorted[group] === 0) ids.sort()
     this.#isSorted[group] = 1
     return ids
-  }
-
-  #total(lists: readonly IdList[]): number {
-    return lists.reduce((sum, { table, group }) => sum + table.#ownIds(group).length, 0)
   }
 
   /** Returns the non-empty lists of a group on this level. */
