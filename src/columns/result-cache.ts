@@ -44,6 +44,14 @@ export class Cache {
     return entry.value as Kind
   }
 
+  /** Removes the value of `key`, and returns it. */
+  take<Kind>(key: string): Kind | undefined {
+    const value = this.#entries.get(key)?.value
+    this.#drop(key)
+    // The key determines the type.
+    return value as Kind | undefined
+  }
+
   /**
    * Replaces the value of `key`. `isSpare`: other entries were computed from the value. Returns false if it is too
    * large.

@@ -1,5 +1,6 @@
-import type { Batch } from "../../columns/batch.ts"
+import { type Batch, dayMs } from "../../columns/batch.ts"
 import { compareEntries, type Day, type Entry, type Snapshot } from "../../columns/snapshot.ts"
+import { lowerBound } from "../../columns/typed-arrays.ts"
 import { FilterCache, type SealedBlock } from "../scan/filter-cache.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
 import type { Selection } from "../structures/selection.ts"
@@ -8,8 +9,13 @@ import type { Selection } from "../structures/selection.ts"
 const listBytes = 120
 /** Number of recent days that are compared for each query. The IDs of all earlier days are cached together. */
 const recentDays = 2
-/** Marks a session that occurs on several days. Stored in place of a day number. */
+/** Stored in place of a day number for a session that occurs on several days, or still expects events. */
 const several = 65_535
+/**
+ * Sessions with an event within this many ms before the end of the newest block count as crossing. Most new events
+ * belong to them, so the counts of the newest day stay valid until its blocks change.
+ */
+const openMs = 3_600_000
 /**
  * If more than one in this many IDs crosses days, it is faster to scan everything than to count crossing sessions
  * separately.
@@ -180,6 +186,16 @@ function* sealedDays(
     }
     yield
   }
+  const newest = days.find(({ day }) => day === source.span.newest)
+  const openAfter = newest ? lastTimeOf(newest) - openMs : Number.POSITIVE_INFINITY
+  for (let number = olderCount + 1; number <= days.length; number++) {
+    for (const id of idsAfter(days[number - 1] as Day, openAfter)) {
+      if (dayOf[id] !== number) continue
+      dayOf[id] = several
+      added[number - 1]?.push(id)
+    }
+    yield
+  }
   const crossing = days.map((_, index): Ids => {
     const ids = older.crossing[index] ?? none
     const more = added[index] as readonly number[]
@@ -194,6 +210,24 @@ function* sealedDays(
 
 function withKey(ids: Uint32Array): Ids {
   return { ids, key: Bun.hash(new Uint8Array(ids.buffer, ids.byteOffset, ids.byteLength)).toString(36) }
+}
+
+/** Returns the time of the last event in the blocks of a day, in Unix ms. */
+function lastTimeOf(day: Day): number {
+  const times = day.sealed().flatMap((entry) => {
+    const batch = entry.open()
+    return batch ? batch.base + (batch.times().at(-1) ?? 0) : []
+  })
+  return times.reduce((last, time) => Math.max(last, time), 0)
+}
+
+/** Iterates over the session IDs of the events in the blocks of a day after a time in Unix ms, with duplicates and 0. */
+function* idsAfter(day: Day, time: number): Generator<number> {
+  if ((day.day + 1) * dayMs <= time) return
+  for (const entry of day.sealed()) {
+    const batch = entry.open()
+    if (batch) yield* batch.sessions().subarray(lowerBound(batch.times(), time - batch.base))
+  }
 }
 
 /** Returns the distinct session IDs in the blocks of a day. */

@@ -1,4 +1,5 @@
 import { type Batch, dayMs } from "../../columns/batch.ts"
+import type { Cache } from "../../columns/result-cache.ts"
 import { numberOf } from "../json-values.ts"
 import { columnOf } from "../scan/matcher.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
@@ -23,44 +24,111 @@ const isExcluded = 32
 
 /** The time of one view per session. Takes 6 bytes per session ID, whereas Unix ms would take 8. */
 class ViewTimes {
-  /** Days since the first day of the range, plus 1. 0 for a session without a view. */
-  readonly #days: Uint16Array
-  readonly #ms: Uint32Array
-
+  /** `days`: days since the first day of the range, plus 1. 0 for a session without a view. */
   constructor(
-    size: number,
+    private readonly days: Uint16Array,
+    private readonly ms: Uint32Array,
     private readonly firstDay: number,
-  ) {
-    this.#days = new Uint16Array(size)
-    this.#ms = new Uint32Array(size)
-  }
+  ) {}
 
   dayOf(batch: Batch): number {
     return batch.base / dayMs - this.firstDay + 1
   }
 
   isUnset(id: number): boolean {
-    return this.#days[id] === 0
+    return this.days[id] === 0
   }
 
   /** Returns true if the time stored for the session is later. `day` comes from `dayOf`. */
   isAfter(id: number, day: number, ms: number): boolean {
-    const storedDay = this.#days[id] as number
-    return storedDay > day || (storedDay === day && (this.#ms[id] as number) > ms)
+    const storedDay = this.days[id] as number
+    return storedDay > day || (storedDay === day && (this.ms[id] as number) > ms)
   }
 
   set(id: number, day: number, ms: number): void {
-    this.#days[id] = day
-    this.#ms[id] = ms
+    this.days[id] = day
+    this.ms[id] = ms
   }
 
   clear(id: number): void {
-    this.#days[id] = 0
+    this.days[id] = 0
   }
 
   /** Returns the time in Unix ms. */
   of(id: number): number {
-    return ((this.#days[id] as number) - 1 + this.firstDay) * dayMs + (this.#ms[id] as number)
+    return ((this.days[id] as number) - 1 + this.firstDay) * dayMs + (this.ms[id] as number)
+  }
+}
+
+/** Session IDs for which the arrays have room in addition to the current ones, because new sessions add IDs. */
+const minSpare = 1_024
+const spareShare = 1 / 8
+const cacheKey = "session arrays"
+
+/**
+ * The arrays of `PageSessions`, with an element for each session ID. They are reused: for a query that counts only a few
+ * new events, creating arrays for millions of sessions would take most of the time. All elements are 0 between two uses,
+ * except for `codes`, which are set with the time of a view.
+ */
+export class SessionArrays {
+  #flags: Uint8Array | undefined
+  #firstDays: Uint16Array | undefined
+  #firstMs: Uint32Array | undefined
+  #lastDays: Uint16Array | undefined
+  #lastMs: Uint32Array | undefined
+  #codes: Uint32Array | undefined
+  #seconds: Float32Array | undefined
+
+  private constructor(readonly size: number) {}
+
+  /** Takes the arrays out of the cache, or creates them. `size`: one more than the largest session ID. */
+  static take(cache: Cache, size: number): SessionArrays {
+    const cached = cache.take<SessionArrays>(cacheKey)
+    if (cached && cached.size >= size) return cached
+    return new SessionArrays(size + Math.max(minSpare, Math.ceil(size * spareShare)))
+  }
+
+  /** Puts the arrays into the cache. All sessions must be cleared. */
+  release(cache: Cache): void {
+    const arrays = [
+      this.#flags,
+      this.#firstDays,
+      this.#firstMs,
+      this.#lastDays,
+      this.#lastMs,
+      this.#codes,
+      this.#seconds,
+    ]
+    const bytes = arrays.reduce((sum, array) => sum + (array?.byteLength ?? 0), 0)
+    cache.put(cacheKey, "", this, bytes, true)
+  }
+
+  flags(): Uint8Array {
+    this.#flags ??= new Uint8Array(this.size)
+    return this.#flags
+  }
+
+  /** `from`: the earliest time of a view, Unix ms. */
+  firstViews(from: number): ViewTimes {
+    this.#firstDays ??= new Uint16Array(this.size)
+    this.#firstMs ??= new Uint32Array(this.size)
+    return new ViewTimes(this.#firstDays, this.#firstMs, Math.floor(from / dayMs))
+  }
+
+  lastViews(from: number): ViewTimes {
+    this.#lastDays ??= new Uint16Array(this.size)
+    this.#lastMs ??= new Uint32Array(this.size)
+    return new ViewTimes(this.#lastDays, this.#lastMs, Math.floor(from / dayMs))
+  }
+
+  codes(): Uint32Array {
+    this.#codes ??= new Uint32Array(this.size)
+    return this.#codes
+  }
+
+  seconds(): Float32Array {
+    this.#seconds ??= new Float32Array(this.size)
+    return this.#seconds
   }
 }
 
@@ -84,17 +152,16 @@ export class PageSessions {
   readonly #seconds: Float32Array | undefined
   readonly #flags: Uint8Array
 
-  /** `size` is one more than the largest session ID. `from` is the earliest time of an event in Unix ms. */
-  constructor(size: number, from: number, facts: SessionFacts, budget: MemoryBudget) {
+  /** `from` is the earliest time of an event in Unix ms. */
+  constructor(arrays: SessionArrays, from: number, facts: SessionFacts, budget: MemoryBudget) {
     const hasFirst = facts.first || facts.code === "first"
     const bytes = 1 + (hasFirst ? 6 : 0) + (facts.code === "last" ? 6 : 0) + (facts.code ? 4 : 0)
-    budget.reserve(size * (bytes + (facts.totals ? 4 : 0)))
-    const firstDay = Math.floor(from / dayMs)
-    this.#firstViews = hasFirst ? new ViewTimes(size, firstDay) : undefined
-    this.#lastViews = facts.code === "last" ? new ViewTimes(size, firstDay) : undefined
-    this.#codes = facts.code && new Uint32Array(size)
-    this.#seconds = facts.totals ? new Float32Array(size) : undefined
-    this.#flags = new Uint8Array(size)
+    budget.reserve(arrays.size * (bytes + (facts.totals ? 4 : 0)))
+    this.#firstViews = hasFirst ? arrays.firstViews(from) : undefined
+    this.#lastViews = facts.code === "last" ? arrays.lastViews(from) : undefined
+    this.#codes = facts.code && arrays.codes()
+    this.#seconds = facts.totals ? arrays.seconds() : undefined
+    this.#flags = arrays.flags()
   }
 
   /**

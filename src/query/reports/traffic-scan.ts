@@ -16,7 +16,7 @@ import {
 } from "../structures/selection.ts"
 import { bucketAt, bucketsOf } from "../structures/time-zone.ts"
 import { GroupCodes } from "./dimension-codes.ts"
-import { PageSessions, sessionLookBack } from "./page-sessions.ts"
+import { PageSessions, SessionArrays, sessionLookBack } from "./page-sessions.ts"
 import { TrafficCounts, type TrafficMeasures } from "./traffic-counts.ts"
 
 /** Returns true for filters that select sessions by their first view. */
@@ -45,6 +45,7 @@ export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
   readonly #measures: TrafficMeasures
   readonly #codes: GroupCodes | undefined
   readonly #key: string
+  #arrays: SessionArrays | undefined
   #table: PageSessions | undefined
 
   /** `excluded` contains the sessions that are counted with the unsealed events, by day since 1970. */
@@ -159,6 +160,13 @@ export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
     return rows.map((row) => ({ ...row, by: codes.valuesOf(Number(row.by[0])) }))
   }
 
+  /** Lets other queries use the memory of the session table. Call it after all events were counted with `finish`. */
+  release(): void {
+    this.#arrays?.release(this.source.cache)
+    this.#arrays = undefined
+    this.#table = undefined
+  }
+
   #inSnapshot(batch: Batch, selection: Selection): Selection | undefined {
     const { from, to } = this.query.scope
     return intersect(selection, timeRange(batch, from - sessionLookBack, to))
@@ -166,8 +174,9 @@ export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
 
   #sessionTable(): PageSessions {
     const { scope, by, granularity } = this.query
+    this.#arrays ??= SessionArrays.take(this.source.cache, this.source.dictionarySizes.sessions)
     this.#table ??= new PageSessions(
-      this.source.dictionarySizes.sessions,
+      this.#arrays,
       scope.from - sessionLookBack,
       {
         first: granularity !== undefined || this.#sessionMatcher.perEvent,

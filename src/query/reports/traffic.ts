@@ -142,5 +142,7 @@ function* cachedTraffic(
     finalize: (counts) => counts.rows(scan.buckets),
     bytesOf: (groups) => groups.length * trafficGroupBytes,
   }
-  return (yield* partials.compute(range, rows)) ?? []
+  const groups = (yield* partials.compute(range, rows)) ?? []
+  scan.release()
+  return groups
 }
