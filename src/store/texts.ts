@@ -149,10 +149,13 @@ export class TextInterner {
   readonly #inserts: { values: number; statement: Statement }[]
   readonly #change: Statement
   readonly #check: Statement
-  /** Maps texts to IDs. 0n means that the text has occurred once and has no ID. */
-  readonly #ids = new GenerationCache<string, bigint>((text) => text.length)
-  /** A separate cache for anonymous IDs, because visitors come back and sessions do not. */
-  readonly #visitors = new GenerationCache<string, bigint>((text) => text.length)
+  /** Maps paths and properties to the IDs of their texts. 0n means that the text has occurred once and has no ID. */
+  readonly #texts = new GenerationCache<string, bigint>((text) => text.length)
+  /** Separate caches, because visitors come back and sessions do not, and new sessions would evict other texts. */
+  readonly #ids: Record<IdColumn, GenerationCache<string, bigint>> = {
+    anonymous_id: new GenerationCache((text) => text.length),
+    session_id: new GenerationCache((text) => text.length),
+  }
   /** The last ID in each column. The events of a request usually have the same IDs. */
   #lastIds: Record<IdColumn, { text: string; stored: NewText }> = { ...noIds }
   /**
@@ -180,10 +183,8 @@ export class TextInterner {
     if (text === null || text.length < 36) return text
     const last = this.#lastIds[column]
     if (last.text === text) return last.stored
-    // 0n marks a path or properties that have occurred once and have no ID. An anonymous or session ID can have the
-    // same text.
-    const cache = column === "anonymous_id" ? this.#visitors : this.#ids
-    const stored = cache.get(text) || this.#packed(text, cache)
+    const cache = this.#ids[column]
+    const stored = cache.get(text) ?? this.#packed(text, cache)
     this.#lastIds[column] = { text, stored }
     return stored
   }
@@ -196,17 +197,17 @@ export class TextInterner {
   /** Returns the value to store for a path or for properties. */
   storedText(text: string | null, column: keyof typeof minLength): NewText {
     if (text === null || text.length < minLength[column] || text.length > maxLength) return text
-    const cached = this.#ids.get(text)
+    const cached = this.#texts.get(text)
     if (cached) return cached
     if (cached === undefined) {
-      this.#ids.set(text, 0n)
+      this.#texts.set(text, 0n)
       return text
     }
     // Texts that have not been inserted yet are in the cache, which does not evict its newest entries.
     const existing = this.#find.get(text) as bigint | undefined
-    if (existing === undefined) return this.#create(text, text, this.#ids)
+    if (existing === undefined) return this.#create(text, text, this.#texts)
     this.#change.run(existing)
-    this.#ids.set(text, existing)
+    this.#texts.set(text, existing)
     return existing
   }
 
@@ -240,8 +241,8 @@ export class TextInterner {
 
   /** Must be called after a rollback, and after a check for unused texts has started. */
   clear(): void {
-    this.#ids.clear()
-    this.#visitors.clear()
+    this.#texts.clear()
+    for (const cache of Object.values(this.#ids)) cache.clear()
     this.#lastIds = { ...noIds }
     this.#nextId = undefined
     this.#created = []
