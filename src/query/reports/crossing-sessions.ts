@@ -2,6 +2,7 @@ import { type Batch, dayMs } from "../../columns/batch.ts"
 import { compareEntries, type Day, type Entry, type Snapshot } from "../../columns/snapshot.ts"
 import { lowerBound } from "../../columns/typed-arrays.ts"
 import { FilterCache, type SealedBlock } from "../scan/filter-cache.ts"
+import type { Narrowed } from "../scan/matcher.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
 import type { Selection } from "../structures/selection.ts"
 
@@ -11,6 +12,8 @@ const listBytes = 120
 const recentDays = 2
 /** Stored in place of a day number for a session that occurs on several days, or still expects events. */
 const several = 65_535
+/** Added to the number of the first day of a session that occurs on this day and the next one only. */
+const continued = 32_768
 /**
  * Sessions with an event within this many ms before the end of the newest block count as crossing. Most new events
  * belong to them, so the counts of the newest day stay valid until its blocks change.
@@ -30,35 +33,54 @@ interface Ids {
 
 /** The days on which sessions have events. */
 interface SessionDays {
-  /** By session ID: the number of the only day with events, starting at 1, or `several`. 0 if there are none. */
+  /**
+   * By session ID: the number of the only day with events, starting at 1, or that of the first of two with `continued`,
+   * or `several`. 0 if there are none.
+   */
   dayOf: Uint16Array
-  /** The IDs of each day that also occur on other days. */
+  /** The IDs of each day that also occur on other days. Pairs of days with `continued` do not count. */
   crossing: Ids[]
+  /** The IDs of each day that began on the day before and occur on no other day. */
+  continuing: Ids[]
+}
+
+/** The sessions of a day that are not counted with it. */
+interface DayIds {
+  /** Counted with the unsealed events. */
+  crossing: Ids
+  /** Counted with the day before. */
+  continuing: Ids
 }
 
 const none: Ids = { ids: new Uint32Array(0), key: "" }
+const noDayIds: DayIds = { crossing: none, continuing: none }
 
 /**
- * The days of a snapshot, and the sessions whose events are not all in blocks of a single day. Such sessions do not
- * belong to any day, and their events are counted together with the unsealed events.
+ * The days of a snapshot, and the sessions whose events are not all in blocks of one day. A session that ends on the
+ * next day belongs to its first day. All others belong to no day: their events are counted with the unsealed events.
  */
 export class CrossingSessions {
-  /** The IDs of these sessions by day. */
-  readonly ids: ReadonlyMap<number, Uint32Array>
+  /** The IDs of the sessions that do not belong to a day, by day. */
+  readonly excluded: ReadonlyMap<number, Uint32Array>
 
   private constructor(
     private readonly source: Snapshot,
     /** Identifies the scope in cache keys. */
     private readonly name: string,
-    private readonly byDay: ReadonlyMap<Day, Ids>,
+    private readonly byDay: ReadonlyMap<Day, DayIds>,
   ) {
-    this.ids = new Map([...byDay].map(([{ day }, { ids }]) => [day, ids]))
+    this.excluded = new Map(
+      [...byDay].map(([{ day }, { crossing, continuing }]) => [
+        day,
+        continuing.ids.length === 0 ? crossing.ids : Uint32Array.from([...crossing.ids, ...continuing.ids]),
+      ]),
+    )
   }
 
   /** Returns undefined if too many sessions cross days, or if the rows of a day are not in memory. */
   static *find(source: Snapshot, budget: MemoryBudget): Generator<void, CrossingSessions | undefined> {
     const { days, cache } = source
-    if (cache.memory === 0 || days.length >= several) return undefined
+    if (cache.memory === 0 || days.length >= continued) return undefined
     if (days.some((day) => day.exceedsMemory || day.inRows().some(({ batch }) => !batch))) return undefined
     const { websites, crawlers, kinds } = source.scope
     const name = JSON.stringify({ websites, crawlers, kinds })
@@ -66,12 +88,16 @@ export class CrossingSessions {
     return found && new CrossingSessions(source, name, found)
   }
 
-  /** Returns the days without these sessions. `keyOf` identifies what else is excluded from a day. */
+  /** Returns the days with the sessions that belong to them. `keyOf` identifies what else is excluded from a day. */
   days(keyOf: (day: number) => string): Day[] {
     const hasSeveralWebsites = this.source.scope.websites.length > 1
-    return this.source.days.map((day): Day => {
-      const { key } = this.byDay.get(day) ?? none
-      const state = day.state === "" ? "" : `${day.state} ${key} ${keyOf(day.day)} `
+    return this.source.days.map((day, index): Day => {
+      const { crossing, continuing } = this.#idsOf(day)
+      const next = this.source.days[index + 1]
+      const nextKey = next && this.#idsOf(next).continuing.key
+      const after = nextKey ? `${nextKey} ${next.state}` : ""
+      const state =
+        day.state === "" ? "" : `${day.state} ${crossing.key} ${continuing.key} ${after} ${keyOf(day.day)} `
       let rows: Entry[] | undefined
       return {
         day: day.day,
@@ -80,19 +106,34 @@ export class CrossingSessions {
         // If two views are in the same ms, the order decides which of them is first.
         sealed: () => (hasSeveralWebsites ? day.sealed().toSorted(compareEntries) : day.sealed()),
         inRows: () => {
-          rows ??= [...this.#sealedOf(day), ...day.inRows()].sort(compareEntries)
+          rows ??= [...this.#sealedOf(day, "crossing"), ...day.inRows()].sort(compareEntries)
           return rows
         },
       }
     })
   }
 
-  /** Returns the sealed events on this day of sessions that cross days. */
-  #sealedOf(day: Day): Entry[] {
-    const { ids, key } = this.byDay.get(day) ?? none
+  /** Returns the events of the next day that belong to a day. */
+  eventsAfter(day: number): Narrowed[] {
+    const { days } = this.source
+    const next = days[days.findIndex((other) => other.day === day) + 1]
+    return next
+      ? this.#sealedOf(next, "continuing")
+          .sort(compareEntries)
+          .map(({ batch }) => ({ batch, selection: { first: 0, end: batch.count, at: undefined } }))
+      : []
+  }
+
+  #idsOf(day: Day): DayIds {
+    return this.byDay.get(day) ?? noDayIds
+  }
+
+  /** Returns the sealed events of sessions that do not belong to this day. */
+  #sealedOf(day: Day, what: keyof DayIds): (Entry & { batch: Batch })[] {
+    const { ids, key } = this.#idsOf(day)[what]
     if (ids.length === 0) return []
     const { cache } = this.source
-    const name = `crossing events ${day.day} ${this.name}`
+    const name = `${what} events ${day.day} ${this.name}`
     const state = `${day.state} ${key}`
     const known = cache.find<FilterCache>(name, state)
     const events: FilterCache = known ?? new FilterCache((bytes) => cache.grow(name, events, bytes))
@@ -121,12 +162,20 @@ function marked(ids: Uint32Array, marks: Uint8Array): Selection | undefined {
   return at.length > 0 ? { first: 0, end: ids.length, at: Uint32Array.from(at) } : undefined
 }
 
-/** Returns the IDs that occur on several days or in rows, by day. */
+/** Calls `add` with each day number of a session, unless it already is a crossing session of all of its days. */
+function forEachDay(dayOf: number, add: (number: number) => void): void {
+  if (dayOf === 0 || dayOf === several) return
+  const first = dayOf & ~continued
+  add(first)
+  if (first !== dayOf) add(first + 1)
+}
+
+/** Returns the IDs that do not belong to a day, by day. */
 function* crossingIds(
   source: Snapshot,
   name: string,
   budget: MemoryBudget,
-): Generator<void, Map<Day, Ids> | undefined> {
+): Generator<void, Map<Day, DayIds> | undefined> {
   const { days } = source
   const sealed = yield* sealedDays(source, name, budget)
   const added = days.map(() => new Set<number>())
@@ -134,11 +183,8 @@ function* crossingIds(
     for (const { batch } of day.inRows()) {
       if (!batch) continue
       const { dayOf } = sealed
-      for (const id of batch.sessions()) {
-        const number = dayOf[id] ?? 0
-        // A session that occurs on several days is already a crossing session of each of them.
-        if (id !== 0 && number !== 0 && number !== several) added[number - 1]?.add(id)
-      }
+      for (const id of batch.sessions())
+        if (id !== 0) forEachDay(dayOf[id] ?? 0, (number) => added[number - 1]?.add(id))
     }
     yield
   }
@@ -149,7 +195,12 @@ function* crossingIds(
   })
   const crossing = all.reduce((sum, { ids }) => sum + ids.length, 0)
   if (crossing * crossingShare > sealed.total) return undefined
-  return new Map(days.map((day, index) => [day, all[index] ?? none]))
+  return new Map(
+    days.map((day, index) => [
+      day,
+      { crossing: all[index] ?? none, continuing: sealed.continuing[index] ?? none },
+    ]),
+  )
 }
 
 /**
@@ -181,7 +232,7 @@ function* sealedDays(
       const before = dayOf[id] as number
       dayOf[id] = before === 0 ? number : several
       if (before === 0) continue
-      if (before !== several) added[before - 1]?.push(id)
+      forEachDay(before, (earlier) => added[earlier - 1]?.push(id))
       added[number - 1]?.push(id)
     }
     yield
@@ -202,7 +253,8 @@ function* sealedDays(
     return more.length === 0 ? ids : withKey(Uint32Array.from([...ids.ids, ...more]).sort())
   })
   const total = lists.reduce((sum, { length }) => sum + length, 0)
-  const sessionDays = { dayOf, crossing, total }
+  const { continuing } = older
+  const sessionDays = { dayOf, crossing, continuing, total }
   const bytes = childBudget.reserved + crossing.reduce((sum, { ids }) => sum + ids.byteLength, 0)
   if (cache.put(key, state, sessionDays, bytes, false)) childBudget.release()
   return sessionDays
@@ -281,22 +333,30 @@ function* olderDays(
   childBudget.reserve((largest + 1) * 2 + lists.length * listBytes)
   const dayOf = new Uint16Array(largest + 1)
   for (const [index, ids] of lists.entries()) {
-    for (const id of ids) dayOf[id] = dayOf[id] === 0 ? index + 1 : several
+    for (const id of ids) {
+      const before = dayOf[id]
+      dayOf[id] = before === 0 ? index + 1 : before === index ? before | continued : several
+    }
     yield
   }
   const crossing: Ids[] = []
-  for (const ids of lists) {
-    const crossingIds = ids.filter((id) => dayOf[id] === several)
-    crossing.push(crossingIds.length > 0 ? withKey(crossingIds.sort()) : none)
+  const continuing: Ids[] = []
+  const idsWith = (ids: Uint32Array, number: number) => {
+    const found = ids.filter((id) => dayOf[id] === number)
+    return found.length > 0 ? withKey(found.sort()) : none
+  }
+  for (const [index, ids] of lists.entries()) {
+    crossing.push(idsWith(ids, several))
+    continuing.push(idsWith(ids, index | continued))
     yield
   }
-  const sessionDays = { dayOf, crossing }
+  const sessionDays = { dayOf, crossing, continuing }
   if (
     cache.put(
       key,
       state,
       sessionDays,
-      childBudget.reserved + crossing.reduce((sum, { ids }) => sum + ids.byteLength, 0),
+      childBudget.reserved + [...crossing, ...continuing].reduce((sum, { ids }) => sum + ids.byteLength, 0),
       false,
     )
   )

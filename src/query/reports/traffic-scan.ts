@@ -15,6 +15,7 @@ import {
   timeRange,
 } from "../structures/selection.ts"
 import { bucketAt, bucketsOf } from "../structures/time-zone.ts"
+import type { CrossingSessions } from "./crossing-sessions.ts"
 import { GroupCodes } from "./dimension-codes.ts"
 import { PageSessions, SessionArrays, sessionLookBack } from "./page-sessions.ts"
 import { TrafficCounts, type TrafficMeasures } from "./traffic-counts.ts"
@@ -48,12 +49,12 @@ export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
   #arrays: SessionArrays | undefined
   #table: PageSessions | undefined
 
-  /** `excluded` contains the sessions that are counted with the unsealed events, by day since 1970. */
+  /** `crossing` decides which sessions are counted with a day. */
   constructor(
     private readonly query: TrafficQuery,
     private readonly source: Snapshot,
     private readonly budget: MemoryBudget,
-    private readonly excluded: ReadonlyMap<number, Uint32Array> = new Map(),
+    private readonly crossing?: Pick<CrossingSessions, "excluded" | "eventsAfter">,
   ) {
     const { scope, by, granularity } = query
     this.buckets = bucketsOf(scope.from, scope.to, scope.zone, granularity)
@@ -111,11 +112,11 @@ export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
     return false
   }
 
-  /** Counts the pending events: all events of the sessions of a day, or of the sessions that are excluded from days. */
+  /** Counts the pending events: all events of the sessions that belong to a day, or of those that belong to no day. */
   *finish(counts: TrafficCounts, day?: number): Generator<void, void> {
-    const { pending } = counts
+    const pending = [...counts.pending, ...(day === undefined ? [] : (this.crossing?.eventsAfter(day) ?? []))]
     if (pending.length === 0) return
-    const excluded = day === undefined ? undefined : this.excluded.get(day)
+    const excluded = day === undefined ? undefined : this.crossing?.excluded.get(day)
     const table = this.#sessionTable()
     if (excluded) table.exclude(excluded)
     yield* this.count(counts, () => pending)

@@ -116,7 +116,7 @@ function* cachedTraffic(
   budget: MemoryBudget,
 ): Generator<void, TrafficGroup[]> {
   const { from, to } = query.scope
-  const scan = new TrafficScan(query, source, budget, crossing.ids)
+  const scan = new TrafficScan(query, source, budget, crossing)
   const days = crossing.days((day) => ((day + 1) * dayMs > to && to % gridMs !== 0 ? String(to) : ""))
   const part: AggregateSource = {
     days,
