@@ -80,11 +80,12 @@ function* trafficRows(
   const current = rowsOf(yield* run({ kind: "traffic", scope, by }))
   const before =
     previous && rowsOf(yield* run({ kind: "traffic", scope: { ...scope, ...span(previous) }, by }))
-  const counted = (traffic: Traffic): Row => {
-    const { pageviews, visitors } = cellsOf(traffic, viewColumns)
-    return { pageviews: countsSessions ? traffic.sessions : pageviews, visitors }
-  }
-  const total = current.reduce((sum, group) => sum + Number(counted(group).pageviews), 0)
+  // Without `cellsOf`, which creates an object from a list: there can be thousands of rows.
+  const counted = ({ views, visitors, sessions }: Traffic): Record<(typeof viewColumns)[number], number> => ({
+    pageviews: countsSessions ? sessions : views,
+    visitors,
+  })
+  const total = current.reduce((sum, group) => sum + counted(group).pageviews, 0)
   const union = unionOf(
     current,
     before,
@@ -96,7 +97,7 @@ function* trafficRows(
     return {
       name: group.by[0] ?? missing?.(group.by) ?? null,
       ...counts,
-      percentage: percent(Number(counts.pageviews), total),
+      percentage: percent(counts.pageviews, total),
       ...labels(group.by),
       ...(before ? { previous: counted(pair) } : {}),
     }
