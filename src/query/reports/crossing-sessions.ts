@@ -38,7 +38,7 @@ interface SessionDays {
    * or `several`. 0 if there are none.
    */
   dayOf: Uint16Array
-  /** The IDs of each day that also occur on other days. Pairs of days with `continued` do not count. */
+  /** The IDs of each day that also occur on other days, except for those marked with `continued`. */
   crossing: Ids[]
   /** The IDs of each day that began on the day before and occur on no other day. */
   continuing: Ids[]
