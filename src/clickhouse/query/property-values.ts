@@ -1,5 +1,5 @@
 import type { PropertyNumbers, PropertyValues, ValuesQuery, ValuesResult } from "../../query/query.ts"
-import { datePattern } from "../../query/reports/values.ts"
+import { datePattern } from "../../query/reports/property-counts.ts"
 import {
   histogram,
   percentile,
@@ -20,7 +20,7 @@ const maxUnusualDates = 100_000
 /** Date and time formats that JavaScript parses. */
 const plainDate =
   "^[1-9][0-9]{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])(?:[T ](?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\\\\.[0-9]+)?)?Z?)?$"
-/** `datePattern` and `urlPattern` of src/query/reports/values.ts. */
+/** `datePattern` and `urlPattern` of src/query/reports/property-counts.ts. */
 const anyDate =
   "^[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\\\\.[0-9]+)?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?)?$"
 /** JavaScript's white space, which is all below 0x3001. */
@@ -152,7 +152,7 @@ function propertyOf(row: PropertyRow, events: number): PropertyValues {
   }
 }
 
-/** Uses the same arithmetic as src/query/reports/values.ts. `counts` must have at least one number. */
+/** The same arithmetic as in src/query/reports/property-counts.ts. `counts`: at least one number. */
 function numbersOf(counts: ValueCounts, bins: number): PropertyNumbers {
   const sorted = sortByValue(counts)
   return {

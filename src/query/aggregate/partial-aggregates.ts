@@ -14,6 +14,8 @@ export interface Mergeable<Self> {
   merge(other: Self): Generator<void, void>
   /** Reduces memory use. Afterwards, it can only be merged into other aggregates. */
   pack(): void
+  /** Reduces memory use of an aggregate that is complete. After that, it can also serve as a base. */
+  shrink?(): void
 }
 
 /** A range in Unix ms. `to` is exclusive. */
@@ -269,6 +271,7 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
       childBudget.release()
       yield
     }
+    aggregate.shrink?.()
     return aggregate
   }
 

@@ -1,4 +1,4 @@
-import type { Batch, Column } from "../../columns/batch.ts"
+import type { Batch } from "../../columns/batch.ts"
 import type { Snapshot } from "../../columns/snapshot.ts"
 import {
   type Aggregation,
@@ -6,24 +6,32 @@ import {
   PartialAggregates,
   type TimeRange,
 } from "../aggregate/partial-aggregates.ts"
-import { numberOf, textOf } from "../json-values.ts"
-import type { PropertyNumbers, PropertyValues, ValuesQuery, ValuesResult } from "../query.ts"
+import type { PropertyValues, ValuesQuery, ValuesResult } from "../query.ts"
 import { Matcher } from "../scan/matcher.ts"
 import { Counter } from "../structures/counter.ts"
-import { MemoryBudget } from "../structures/memory-budget.ts"
-import { forEachValue, type Selection, sizeOf } from "../structures/selection.ts"
-import { histogram, percentile, sortByValue, sumOf, totalCount } from "../structures/statistics.ts"
+import { type MemoryBudget, OutOfMemoryBudgetError } from "../structures/memory-budget.ts"
+import { type Selection, sizeOf } from "../structures/selection.ts"
+import { PropertyCounts, PropertyDictionaries } from "./property-counts.ts"
+import { valuesInPasses } from "./value-passes.ts"
 
 /** Bytes of a property in the result, and of each of its values and bins. */
-const propertyBytes = 300
+const resultBytes = 300
 const listedBytes = 60
-/** Bytes of the counts of a property with a single value. */
-const countsBytes = 1_800
-/** Bytes per text in addition to its characters, and bytes per entry in the sorted list. */
-const valueBytes = 24
-const sortedBytes = 8
+/** Measured bytes of a property key, and of an event name that has it, without values. */
+const keyBytes = 900
+const countsBytes = 900
+/** Bytes of a text without its characters. */
+const textBytes = 24
+/**
+ * If memory is full, the largest key is left to separate passes. Keys that take less than this share of it are not,
+ * because leaving out thousands of them takes long and does not help.
+ */
+const minLargeShare = 1 / 64
 
-/** Returns the property keys of each event name, and how often each value occurs. */
+/**
+ * The property keys of each event name, and how often each value occurs. Keys whose values do not fit into memory
+ * together with the others are counted separately.
+ */
 export function* values(
   query: ValuesQuery,
   snapshot: Snapshot,
@@ -40,33 +48,69 @@ export function* values(
   }
   const matcher = new Matcher(scope, filters, snapshot)
   const partials = new PartialAggregates(snapshot, matcher, aggregation, budget)
-  const properties = yield* partials.compute(
+  const listed = yield* partials.compute(
     { from, to },
     {
       key: `${top} ${bins}`,
       finalize: (aggregate) => aggregate.list(top, bins),
-      bytesOf: (properties) => properties.reduce((sum, property) => sum + bytesOf(property), 0),
+      bytesOf: ({ properties }) => properties.reduce((sum, property) => sum + bytesOf(property), 0),
     },
   )
-  return { properties: properties ?? [] }
+  if (!listed) return { properties: [] }
+  const { eventsOf, uncounted } = listed
+  const properties = [...listed.properties]
+  for (const key of uncounted) {
+    // Percentiles and bins need all numbers of a property.
+    if (bins !== undefined) throw new OutOfMemoryBudgetError()
+    for (const [name, counted] of yield* valuesInPasses(key, query, matcher, snapshot, budget))
+      properties.push({ name, key, events: eventsOf.get(name) ?? 0, ...counted })
+  }
+  return { properties }
 }
 
-function bytesOf({ top, numbers }: PropertyValues): number {
-  return propertyBytes + (top.length + (numbers?.bins.length ?? 0)) * listedBytes
+function bytesOf({ top, numbers }: Pick<PropertyValues, "top" | "numbers">): number {
+  return resultBytes + (top.length + (numbers?.bins.length ?? 0)) * listedBytes
 }
+
+interface Listed {
+  properties: PropertyValues[]
+  /** Keys whose values were not counted. */
+  uncounted: string[]
+  /** Events of each name; empty if all keys were counted. */
+  eventsOf: ReadonlyMap<string, number>
+}
+
+/** A property key. */
+interface Key {
+  readonly key: string
+  /** Undefined if the values do not fit into memory. */
+  values: KeyValues | undefined
+  /** The memory of the values. */
+  readonly budget: MemoryBudget
+}
+
+interface KeyValues {
+  readonly dictionaries: PropertyDictionaries
+  /** By event name. */
+  readonly counts: Map<string, PropertyCounts>
+}
+
+const noCounts: ReadonlyMap<string, PropertyCounts> = new Map()
 
 /** The properties of each event name. */
 class Properties implements Mergeable<Properties> {
   /** Number of events with each name. */
   readonly #events: Counter<string>
-  readonly #counts = new Map<string, PropertyCounts>()
+  readonly #keys = new Map<string, Key>()
+  /** Keys that take much memory. */
+  readonly #large = new Set<Key>()
 
   constructor(
     private readonly keys: readonly string[] | undefined,
     private readonly budget: MemoryBudget,
     private readonly base?: Properties,
   ) {
-    this.#events = new Counter(bytesOfValue, budget, base ? base.#events : undefined)
+    this.#events = new Counter(bytesOfText, budget, base ? base.#events : undefined)
   }
 
   add(batch: Batch, selection: Selection): void {
@@ -74,226 +118,133 @@ class Properties implements Mergeable<Properties> {
     this.#events.add(name, sizeOf(selection))
     for (const key of this.keys ? new Set(this.keys) : batch.keys().keys()) {
       const column = batch.property(key)
-      if (column) this.#own(name, key).add(column, selection)
+      if (column) this.#change(key, () => this.#countsOf(key, name)?.add(column, selection))
     }
   }
 
   *merge(other: Properties): Generator<void, void> {
-    if (other.base) yield* this.merge(other.base)
     this.#events.merge(other.#events)
-    for (const counts of other.#counts.values()) {
-      this.#own(counts.name, counts.key).merge(counts)
+    for (const [key, { values }] of other.#allKeys()) {
+      if (!values) this.#leaveOut(this.#keyOf(key))
+      else
+        for (const [name, added] of other.#allCounts(key))
+          this.#change(key, () => this.#countsOf(key, name)?.merge(added))
       yield
     }
   }
 
   pack(): void {
-    for (const { values } of this.#counts.values()) values.pack()
+    this.shrink()
+    for (const { values } of this.#keys.values()) values?.dictionaries.pack()
   }
 
-  *list(top: number, bins: number | undefined): Generator<void, PropertyValues[]> {
-    const properties: PropertyValues[] = []
-    for (const counts of this.#all().values()) {
-      const { name, key, values } = counts
-      if (values.size === 0) continue
-      const numbers = bins === undefined ? undefined : counts.numbers(bins)
-      const listed = {
-        name,
-        key,
-        events: this.#events.times(name),
-        ...counts.statistics(top),
-        ...(numbers ? { numbers } : {}),
-      }
-      this.budget.reserve(bytesOf(listed))
-      properties.push(listed)
-      yield
+  shrink(): void {
+    for (const { values } of this.#keys.values()) {
+      for (const counts of values?.counts.values() ?? []) counts.shrink()
+      values?.dictionaries.trim()
     }
-    return properties
   }
 
-  #all(): Map<string, PropertyCounts> {
-    return this.base ? new Map([...this.base.#all(), ...this.#counts]) : this.#counts
+  *list(top: number, bins: number | undefined): Generator<void, Listed> {
+    const properties: PropertyValues[] = []
+    const uncounted: string[] = []
+    for (const [key, { values }] of this.#allKeys()) {
+      if (!values) {
+        uncounted.push(key)
+        continue
+      }
+      for (const [name, property] of this.#allCounts(key)) {
+        const statistics = property.statistics(top)
+        if (!statistics) continue
+        const numbers = bins === undefined ? undefined : property.numbers(bins)
+        const events = this.#events.times(name)
+        const listed = { name, key, events, ...statistics, ...(numbers ? { numbers } : {}) }
+        this.budget.reserve(bytesOf(listed))
+        properties.push(listed)
+        yield
+      }
+    }
+    return { properties, uncounted, eventsOf: new Map(uncounted.length > 0 ? this.#events.entries() : []) }
   }
 
-  /** Returns counts that can be modified, unlike those of the base. */
-  #own(name: string, key: string): PropertyCounts {
-    const id = `${name.length} ${name}${key}`
-    let counts = this.#counts.get(id)
-    if (!counts) {
-      this.budget.reserve(countsBytes + id.length)
-      counts = new PropertyCounts(name, key, this.budget, this.base ? this.base.#find(id) : undefined)
-      this.#counts.set(id, counts)
+  #allKeys(): Map<string, Key> {
+    return this.base ? new Map([...this.base.#allKeys(), ...this.#keys]) : this.#keys
+  }
+
+  #allCounts(key: string): ReadonlyMap<string, PropertyCounts> {
+    const own = this.#keys.get(key)?.values?.counts ?? noCounts
+    const before = this.base ? this.base.#allCounts(key) : noCounts
+    return before.size === 0 ? own : new Map([...before, ...own])
+  }
+
+  #findKey(key: string): Key | undefined {
+    return this.#keys.get(key) ?? (this.base ? this.base.#findKey(key) : undefined)
+  }
+
+  #findCounts(key: string, name: string): PropertyCounts | undefined {
+    const own = this.#keys.get(key)?.values?.counts.get(name)
+    return own ?? (this.base ? this.base.#findCounts(key, name) : undefined)
+  }
+
+  /** A key that can be changed, unlike that of the base. */
+  #keyOf(key: string): Key {
+    let known = this.#keys.get(key)
+    if (!known) {
+      const before = this.base ? this.base.#findKey(key) : undefined
+      const budget = this.budget.child()
+      budget.reserve(keyBytes + bytesOfText(key))
+      const dictionaries = new PropertyDictionaries(budget, before?.values?.dictionaries)
+      const isLeftOut = before !== undefined && !before.values
+      known = { key, values: isLeftOut ? undefined : { dictionaries, counts: new Map() }, budget }
+      this.#keys.set(key, known)
+    }
+    return known
+  }
+
+  /** Undefined if the values of the key are not counted. */
+  #countsOf(key: string, name: string): PropertyCounts | undefined {
+    const { values, budget } = this.#keyOf(key)
+    let counts = values?.counts.get(name)
+    if (values && !counts) {
+      budget.reserve(countsBytes + bytesOfText(name))
+      counts = new PropertyCounts(
+        values.dictionaries,
+        budget,
+        this.base ? this.base.#findCounts(key, name) : undefined,
+      )
+      values.counts.set(name, counts)
     }
     return counts
   }
 
-  #find(id: string): PropertyCounts | undefined {
-    return this.#counts.get(id) ?? (this.base ? this.base.#find(id) : undefined)
+  /**
+   * Changes the counts of a key. If that takes too much memory, leaves out the largest key, and also this one, because
+   * the change is incomplete.
+   */
+  #change(key: string, change: () => void): void {
+    try {
+      change()
+      const known = this.#keyOf(key)
+      if (known.budget.reserved > this.budget.limit * minLargeShare) this.#large.add(known)
+    } catch (error) {
+      if (!(error instanceof OutOfMemoryBudgetError)) throw error
+      let largest = this.#keys.get(key)
+      const own = largest
+      for (const other of this.#large)
+        if (other.budget.reserved > (largest?.budget.reserved ?? 0)) largest = other
+      if (!largest || largest.budget.reserved < this.budget.limit * minLargeShare) throw error
+      this.#leaveOut(largest)
+      this.#leaveOut(own ?? this.#keyOf(key))
+    }
+  }
+
+  #leaveOut(key: Key): void {
+    key.values = undefined
+    key.budget.release()
+    this.#large.delete(key)
   }
 }
 
-/**
- * A counted value. Objects and arrays are counted as text. Numbers and booleans are not, because converting them takes
- * longer than a lookup.
- */
-type CountedValue = string | number | boolean
-
-/** Statistics of distinct values. */
-type Kinds = Pick<
-  PropertyValues,
-  "occurrences" | "numeric" | "boolean" | "date" | "url" | "totalLength" | "maxLength"
->
-
-/** Counts the values of a property of an event name. */
-class PropertyCounts {
-  readonly values: Counter<CountedValue>
-  readonly #base: PropertyCounts | undefined
-  readonly #types: Set<string>
-  /** Computed on first use. Nothing can be added afterwards. */
-  #kinds: Kinds | undefined
-  #sorted: CountedValue[] | undefined
-  /** If values are counted as text: the texts of values that are JSON numbers. */
-  readonly #numbers = new Set<string>()
-
-  constructor(
-    readonly name: string,
-    readonly key: string,
-    budget: MemoryBudget,
-    base?: PropertyCounts,
-  ) {
-    this.values = base ? Counter.over(base.values, bytesOfValue, budget) : new Counter(bytesOfValue, budget)
-    this.#base = base?.values.isPacked ? undefined : base
-    this.#types = new Set(base ? base.#types : [])
-  }
-
-  add(column: Column, selection: Selection): void {
-    forEachValue(column, selection, (value, times) => {
-      this.#add(typeof value === "object" ? textOf(value) : value, times)
-    })
-  }
-
-  #add(value: CountedValue, times: number): void {
-    if (this.values.add(value, times)) this.#types.add(typeof value)
-  }
-
-  merge(other: PropertyCounts): void {
-    this.values.merge(other.values)
-    for (const type of other.#types) this.#types.add(type)
-  }
-
-  statistics(top: number): Omit<PropertyValues, "name" | "key" | "events"> {
-    if (this.#types.size > 1) {
-      let numericTexts = 0
-      for (const [value] of this.values.entries())
-        if (typeof value === "string" && numberOf(value) !== undefined) numericTexts++
-      return { ...this.#asTexts().statistics(top), numericTexts }
-    }
-    const kinds = this.#allKinds()
-    const numericTexts = this.#types.has("string") ? kinds.numeric : 0
-    return { ...kinds, numericTexts, cardinality: this.values.size, top: this.#top(top) }
-  }
-
-  /** Returns undefined if no value is a number. */
-  numbers(bins: number): PropertyNumbers | undefined {
-    if (this.#allKinds().numeric === 0) return undefined
-    // 5 and "5" are the same number.
-    const counted = new Map<number, number>()
-    for (const [value, times] of this.values.entries()) {
-      const number = numberOf(value)
-      if (number !== undefined) counted.set(number, (counted.get(number) ?? 0) + times)
-    }
-    const sorted = sortByValue([...counted])
-    return {
-      count: totalCount(sorted),
-      min: sorted[0]?.[0] as number,
-      max: sorted.at(-1)?.[0] as number,
-      sum: sumOf(sorted),
-      p50: percentile(sorted, 0.5),
-      p95: percentile(sorted, 0.95),
-      bins: histogram(sorted, bins),
-    }
-  }
-
-  /** Converts all values to text, because 5 and "5" have the same text. */
-  #asTexts(): PropertyCounts {
-    const texts = new PropertyCounts(this.name, this.key, new MemoryBudget(Number.POSITIVE_INFINITY))
-    for (const [value, times] of this.values.entries()) {
-      texts.#add(String(value), times)
-      if (typeof value === "number") texts.#numbers.add(String(value))
-    }
-    return texts
-  }
-
-  #allKinds(): Kinds {
-    if (!this.#kinds) {
-      const base = this.#base
-      const kinds = { ...(base ? base.#allKinds() : noKinds) }
-      for (const [value, times] of this.values.additions()) {
-        kinds.occurrences += times
-        if (!base?.values.has(value)) addKind(kinds, value, this.#numbers)
-      }
-      this.#kinds = kinds
-    }
-    return this.#kinds
-  }
-
-  #top(limit: number): { text: string; count: number }[] {
-    if (limit === 0) return []
-    const listed = (values: CountedValue[]) =>
-      values.slice(0, limit).map((value) => ({ text: String(value), count: this.values.times(value) }))
-    if (!this.#base) return listed(this.#sortedValues())
-    const candidates = Array.from(this.values.additions(), ([value]) => value)
-    const changed = new Set(candidates)
-    // Values without new counts are already sorted.
-    let unchanged = 0
-    for (const value of this.#base.#sortedValues()) {
-      if (changed.has(value)) continue
-      if (unchanged++ === limit) break
-      candidates.push(value)
-    }
-    return listed(this.#sort(candidates))
-  }
-
-  #sortedValues(): CountedValue[] {
-    this.#sorted ??= this.#sort(Array.from(this.values.entries(), ([value]) => value))
-    return this.#sorted
-  }
-
-  /** Sorts by frequency, most frequent first. Ties are sorted by text. */
-  #sort(values: CountedValue[]): CountedValue[] {
-    const times = new Map(values.map((value) => [value, this.values.times(value)]))
-    return values.sort(
-      (a, b) => (times.get(b) as number) - (times.get(a) as number) || (String(a) < String(b) ? -1 : 1),
-    )
-  }
+function bytesOfText(text: string): number {
+  return textBytes + text.length * 2
 }
-
-const noKinds: Kinds = {
-  occurrences: 0,
-  numeric: 0,
-  boolean: 0,
-  date: 0,
-  url: 0,
-  totalLength: 0,
-  maxLength: 0,
-}
-
-/** Adds a distinct value. `numbers` contains the texts of JSON numbers. */
-function addKind(kinds: Kinds, value: CountedValue, numbers: ReadonlySet<string>): void {
-  const text = String(value)
-  kinds.totalLength += text.length
-  kinds.maxLength = Math.max(kinds.maxLength, text.length)
-  if (numberOf(value) !== undefined || numbers.has(text)) kinds.numeric++
-  else if (text === "true" || text === "false") kinds.boolean++
-  else if (datePattern.test(text) && !Number.isNaN(Date.parse(text))) kinds.date++
-  else if (urlPattern.test(text)) kinds.url++
-}
-
-/** Returns the bytes of a value, including its entry in the sorted list that is created for the result. */
-function bytesOfValue(value: CountedValue): number {
-  return typeof value === "string" ? valueBytes + value.length * 2 : sortedBytes
-}
-
-/** Matches a calendar date, with or without a time. */
-export const datePattern = /^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$/
-const urlPattern = /^https?:\/\/\S+$/i

@@ -23,7 +23,7 @@ export class MemoryBudget implements Memory {
 
   /** `parent` counts every reservation too. `reserve` throws if the parent has no room. */
   constructor(
-    private readonly limit: number,
+    readonly limit: number,
     private readonly parent?: Memory,
   ) {}
 
@@ -43,9 +43,13 @@ export class MemoryBudget implements Memory {
     this.#reserved += bytes
   }
 
-  /** Creates a child budget, for memory that is released before the query ends. */
-  child(): MemoryBudget {
-    return new MemoryBudget(this.limit, this)
+  /**
+   * A budget within this one, for memory that is released before the query ends. `share`: it is limited to this share of
+   * what this one has left.
+   */
+  child(share?: number): MemoryBudget {
+    const limit = share === undefined ? this.limit : Math.floor((this.limit - this.#reserved) * share)
+    return new MemoryBudget(limit, this)
   }
 
   /** Releases everything that this budget has reserved. */

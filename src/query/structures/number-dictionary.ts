@@ -7,11 +7,11 @@ import type { Selection } from "./selection.ts"
 /** Measured bytes of an object without numbers. */
 const objectBytes = 400
 /**
- * Bytes per number: the number by code, the sorted number, its code, and a count in the scratch array. A number added
- * individually takes more until it is sorted. All memory is reserved when numbers are added, because a cached
- * dictionary no longer has a budget.
+ * Bytes of a number: the number by code, the sorted number, its code, the length of its text, and a count in the scratch
+ * array. A number that was added alone takes more until it is sorted. All memory is reserved when numbers are added,
+ * because a dictionary in the cache no longer has a budget.
  */
-const numberBytes = 24
+const numberBytes = 25
 const pendingBytes = 60
 /**
  * Numbers added individually are sorted once there are more than this minimum, and more than this share of the sorted
@@ -44,6 +44,8 @@ export class NumberDictionary {
   /** Numbers that are not sorted yet, and their codes. */
   readonly #pending = new Map<number, number>()
   #scratch = new Uint32Array(0)
+  /** The characters of the text of each number, by code; 0: not computed yet. */
+  #textLengths = new Uint8Array(0)
   #mapping: { other: NumberDictionary; codes: Uint32Array } | undefined
   /** Maps the codes of columns. Keyed by values, which all slices of a block share. */
   #columns = new WeakMap<readonly Value[] | Float64Array, { mapping: Uint32Array; isComplete: boolean }>()
@@ -107,10 +109,33 @@ export class NumberDictionary {
     return this.#numbers[code] as number
   }
 
-  /**
-   * Returns a mapping from codes of a column to codes of this dictionary. It covers at least the codes of the selected
-   * events.
-   */
+  textOf(code: number): string {
+    return String(this.numberOf(code))
+  }
+
+  /** The characters of the text of a number. Computed once, also for later dictionaries with the same base. */
+  textLengthOf(code: number): number {
+    const origin = this.#origin
+    if (origin && code < origin.size) return origin.base.textLengthOf(code)
+    if (code >= this.#textLengths.length) {
+      const lengths = new Uint8Array(this.#numbers.length)
+      lengths.set(this.#textLengths)
+      this.#textLengths = lengths
+    }
+    let length = this.#textLengths[code] as number
+    if (length === 0) {
+      length = this.textOf(code).length
+      this.#textLengths[code] = length
+    }
+    return length
+  }
+
+  /** Orders numbers by their texts. */
+  compare(left: number, right: number): number {
+    return this.textOf(left) < this.textOf(right) ? -1 : 1
+  }
+
+  /** Maps the codes of a column to codes of this dictionary; at least those of the selected events. */
   codesOfColumn(column: Column, { first, end, at }: Selection): Uint32Array {
     const { codes, numbers } = column
     const distinct = numbers ?? column.values
@@ -229,6 +254,13 @@ export class NumberDictionary {
       this.#scratch = new Uint32Array(this.#numbers.length)
     }
     return this.#scratch
+  }
+
+  /** Reduces memory use of a dictionary that is complete. */
+  pack(): void {
+    this.trim()
+    this.budget.reserve((this.#size - this.#numbers.length) * numberBytes)
+    this.#numbers = this.#numbers.slice(0, this.#size)
   }
 
   /** Releases data that can be recomputed. */

@@ -1,0 +1,380 @@
+import type { Column, Value } from "../../columns/batch.ts"
+import { numberOf, textOf } from "../json-values.ts"
+import type { PropertyNumbers, PropertyValues } from "../query.ts"
+import { CodeCounts, type CodeDictionary } from "../structures/code-counts.ts"
+import type { MemoryBudget } from "../structures/memory-budget.ts"
+import { NumberCounts } from "../structures/number-counts.ts"
+import { firstCode, NumberDictionary } from "../structures/number-dictionary.ts"
+import { forEachValue, presentOnly, type Selection } from "../structures/selection.ts"
+import { histogram, percentile, sortByValue, sumOf, totalCount } from "../structures/statistics.ts"
+import { TextDictionary } from "../structures/text-dictionary.ts"
+
+/** Candidates for the most frequent values that are collected before the list is sorted and cut. */
+const spareCandidates = 1_024
+/** Bytes of a number with its count in a list. */
+const sortedNumberBytes = 64
+
+type Described = Omit<PropertyValues, "name" | "key" | "events" | "numbers">
+/** Statistics over distinct values. */
+type Kinds = Omit<Described, "cardinality" | "numericTexts" | "top">
+type Kind = "numeric" | "boolean" | "date" | "url"
+
+/** The dictionaries of a property key, which all event names share. Each is created on first use. */
+export class PropertyDictionaries {
+  #numbers: NumberDictionary | undefined
+  #texts: TextDictionary | undefined
+
+  /** `base`: values have the same codes as in these, which must not change any more. */
+  constructor(
+    private readonly budget: MemoryBudget,
+    private readonly base?: PropertyDictionaries,
+  ) {}
+
+  get numbers(): NumberDictionary {
+    this.#numbers ??= new NumberDictionary(this.budget, this.base?.knownNumbers)
+    return this.#numbers
+  }
+
+  get texts(): TextDictionary {
+    this.#texts ??= new TextDictionary(this.budget, this.base?.knownTexts)
+    return this.#texts
+  }
+
+  get knownNumbers(): NumberDictionary | undefined {
+    return this.#numbers ?? this.base?.knownNumbers
+  }
+
+  get knownTexts(): TextDictionary | undefined {
+    return this.#texts ?? this.base?.knownTexts
+  }
+
+  trim(): void {
+    this.#numbers?.trim()
+    this.#texts?.trim()
+  }
+
+  /** After that, they can only be merged into others. */
+  pack(): void {
+    this.#numbers?.pack()
+    this.#texts?.pack()
+  }
+}
+
+/** Counts the values of a property of an event name. JSON numbers are counted apart from all other values. */
+export class PropertyCounts {
+  readonly #numbers: NumberSource
+  readonly #texts: TextSource
+
+  /** `base`: the initial counts, which must not change any more. */
+  constructor(
+    private readonly dictionaries: PropertyDictionaries,
+    private readonly budget: MemoryBudget,
+    base?: PropertyCounts,
+  ) {
+    this.#numbers = new NumberSource(dictionaries, budget, base ? base.#numbers : undefined)
+    this.#texts = new TextSource(dictionaries, budget, base ? base.#texts : undefined)
+  }
+
+  add(column: Column, selection: Selection): void {
+    const [all, present] = column.few ? presentOnly(column, column.few, selection) : [column, selection]
+    const { dictionaries } = this
+    if (all.numbers || all.values.every((value) => typeof value === "number")) {
+      const mapping = dictionaries.numbers.codesOfColumn(all, present)
+      this.#numbers.counts.addAll(all.codes, mapping, present)
+      return
+    }
+    const { mapping, hasNumbers } = dictionaries.texts.codesOfColumn(all, present)
+    this.#texts.counts.addAll(all.codes, mapping, present)
+    if (!hasNumbers) return
+    forEachValue(all, present, (value, times) => {
+      if (typeof value === "number") this.addValue(value, times)
+    })
+  }
+
+  addValue(value: Value, times: number): void {
+    const { dictionaries } = this
+    if (typeof value === "number") this.#numbers.counts.add(dictionaries.numbers.codeOf(value), times)
+    else this.#texts.counts.add(dictionaries.texts.codeOf(textOf(value)), times)
+  }
+
+  merge(other: PropertyCounts): void {
+    const [numbers, texts] = [other.#numbers.known, other.#texts.known]
+    if (numbers) this.#numbers.counts.merge(numbers)
+    if (texts) this.#texts.counts.merge(texts)
+  }
+
+  /** See `CodeCounts.shrink`. */
+  shrink(): void {
+    this.#numbers.own?.shrink()
+    this.#texts.own?.shrink()
+  }
+
+  /** `top`: maximum number of values to list. Undefined if no value was counted. */
+  statistics(top: number): Described | undefined {
+    const [numbers, texts] = [nonEmpty(this.#numbers.summary(top)), nonEmpty(this.#texts.summary(top))]
+    if (numbers && texts) return this.#statisticsOfBoth(top)
+    const summary = numbers ?? texts
+    if (!summary) return undefined
+    const { kinds, cardinality } = summary
+    const listed = summary.top.slice(0, top).map(({ value, count }) => ({
+      text: (numbers ? this.dictionaries.numbers : this.dictionaries.texts).textOf(value),
+      count,
+    }))
+    return { ...kinds, numericTexts: numbers ? 0 : kinds.numeric, cardinality, top: listed }
+  }
+
+  /** 5 and "5" are the same text. */
+  #statisticsOfBoth(top: number): Described {
+    const { numbers, texts } = this.dictionaries
+    const kinds = { ...noKinds }
+    let [cardinality, numericTexts] = [0, 0]
+    const frequent = new MostFrequent<string>(top, (left, right) => (left < right ? -1 : 1))
+    const countsOfTexts = this.#texts.counts.counts()
+    this.#numbers.counts.forEach((code, times) => {
+      const text = numbers.textOf(code)
+      const same = texts.find(text)
+      const count = times + (same === undefined ? 0 : (countsOfTexts[same] as number))
+      if (count > times) {
+        if (numberOf(text) !== undefined) numericTexts++
+        countsOfTexts[same as number] = 0
+      }
+      addTo(kinds, "numeric", text.length, count)
+      cardinality++
+      frequent.add(text, count)
+    })
+    for (let code = firstCode; code < countsOfTexts.length; code++) {
+      const count = countsOfTexts[code] as number
+      if (count === 0) continue
+      const kind = kindOf(texts, code)
+      if (kind === "numeric") numericTexts++
+      addTo(kinds, kind, texts.textLengthOf(code), count)
+      cardinality++
+      frequent.add(texts.textOf(code), count)
+    }
+    countsOfTexts.fill(0)
+    const listed = frequent.list().map(({ value, count }) => ({ text: value, count }))
+    return { ...kinds, numericTexts, cardinality, top: listed }
+  }
+
+  /** Undefined if no value is a number. Reserves memory while it runs. */
+  numbers(bins: number): PropertyNumbers | undefined {
+    const budget = this.budget.child()
+    const { known } = this.#numbers
+    const texts = this.#texts.known
+    budget.reserve((known?.dictionary.size ?? 0) * sortedNumberBytes)
+    let sorted = known?.sorted() ?? []
+    // 5 and "5" are the same number.
+    const fromTexts = new Map<number, number>()
+    texts?.forEach((code, times) => {
+      if (kindOf(texts.dictionary, code) !== "numeric") return
+      const number = numberOf(texts.dictionary.textOf(code)) as number
+      const count = fromTexts.get(number)
+      if (count === undefined) budget.reserve(sortedNumberBytes * 2)
+      fromTexts.set(number, (count ?? 0) + times)
+    })
+    if (fromTexts.size > 0) {
+      for (const [number, times] of sorted) fromTexts.set(number, (fromTexts.get(number) ?? 0) + times)
+      sorted = sortByValue([...fromTexts])
+    }
+    budget.release()
+    if (sorted.length === 0) return undefined
+    return {
+      count: totalCount(sorted),
+      min: sorted[0]?.[0] as number,
+      max: sorted.at(-1)?.[0] as number,
+      sum: sumOf(sorted),
+      p50: percentile(sorted, 0.5),
+      p95: percentile(sorted, 0.95),
+      bins: histogram(sorted, bins),
+    }
+  }
+}
+
+interface Summary {
+  kinds: Kinds
+  cardinality: number
+  /** Codes of the most frequent values; fewer than `limit` only if there are no more. */
+  top: readonly Frequency<number>[]
+  limit: number
+}
+
+function nonEmpty(summary: Summary | undefined): Summary | undefined {
+  return summary && summary.cardinality > 0 ? summary : undefined
+}
+
+/** The counts of all values that one of the dictionaries holds. */
+abstract class Source<
+  Dictionary extends CodeDictionary<Dictionary> & {
+    textLengthOf: (code: number) => number
+    compare: (left: number, right: number) => number
+  },
+  Counts extends CodeCounts<Dictionary>,
+> {
+  /** Undefined: no value was added to the base. */
+  own: Counts | undefined
+  /** Computed on first use. Nothing can be added after that. */
+  #summary: Summary | undefined
+
+  constructor(
+    protected readonly dictionaries: PropertyDictionaries,
+    protected readonly budget: MemoryBudget,
+    private readonly base?: Source<Dictionary, Counts>,
+  ) {}
+
+  protected abstract create(base: Counts | undefined): Counts
+  protected abstract kindOf(dictionary: Dictionary, code: number): Kind | undefined
+
+  /** Counts that can be changed. */
+  get counts(): Counts {
+    this.own ??= this.create(this.base?.known)
+    return this.own
+  }
+
+  /** All counts, including the base; undefined if there are none. */
+  get known(): Counts | undefined {
+    return this.own ?? this.base?.known
+  }
+
+  /** `limit`: minimum length of the list of the most frequent values, if there are as many. */
+  summary(limit: number): Summary | undefined {
+    const known = this.#summary
+    if (known && (known.limit >= limit || known.top.length < known.limit)) return known
+    const { own, base } = this
+    if (!own) return base?.summary(limit)
+    const summary =
+      base && own.hasFewAdditions ? this.#extended(own, base, limit) : this.#complete(own, limit)
+    this.#summary = summary
+    return summary
+  }
+
+  #complete(counts: Counts, limit: number): Summary {
+    const { dictionary } = counts
+    const frequent = frequentIn(dictionary, limit)
+    const kinds = { ...noKinds }
+    let cardinality = 0
+    counts.forEach((code, count) => {
+      addTo(kinds, this.kindOf(dictionary, code), dictionary.textLengthOf(code), count)
+      cardinality++
+      frequent.add(code, count)
+    })
+    return { limit, kinds, cardinality, top: frequent.list() }
+  }
+
+  /** The summary of the base and of few additions. */
+  #extended(counts: Counts, base: Source<Dictionary, Counts>, limit: number): Summary {
+    const { dictionary } = counts
+    const changed = new Map<number, { added: number; before: number }>()
+    counts.forEachAddition((code, added, before) => changed.set(code, { added, before }))
+    // A power of two, so that the summary of the base serves later queries with a few more additions.
+    const baseLimit = limit === 0 ? 0 : 2 ** Math.ceil(Math.log2(limit + changed.size + 1))
+    const before = base.summary(baseLimit)
+    if (!before) return this.#complete(counts, limit)
+    const kinds = { ...before.kinds }
+    let { cardinality } = before
+    const frequent = frequentIn(dictionary, limit)
+    for (const { value, count } of before.top) if (!changed.has(value)) frequent.add(value, count)
+    for (const [code, { added, before }] of changed) {
+      frequent.add(code, before + added)
+      if (before > 0) kinds.occurrences += added
+      else {
+        addTo(kinds, this.kindOf(dictionary, code), dictionary.textLengthOf(code), added)
+        cardinality++
+      }
+    }
+    return { limit, kinds, cardinality, top: frequent.list() }
+  }
+}
+
+class NumberSource extends Source<NumberDictionary, NumberCounts> {
+  protected override create(base: NumberCounts | undefined): NumberCounts {
+    return new NumberCounts(this.dictionaries.numbers, this.budget, base)
+  }
+
+  protected override kindOf(): Kind {
+    return "numeric"
+  }
+}
+
+class TextSource extends Source<TextDictionary, CodeCounts<TextDictionary>> {
+  protected override create(base: CodeCounts<TextDictionary> | undefined): CodeCounts<TextDictionary> {
+    return new CodeCounts(this.dictionaries.texts, this.budget, base)
+  }
+
+  protected override kindOf(dictionary: TextDictionary, code: number): Kind | undefined {
+    return kindOf(dictionary, code)
+  }
+}
+
+const noKinds: Kinds = {
+  occurrences: 0,
+  numeric: 0,
+  boolean: 0,
+  date: 0,
+  url: 0,
+  totalLength: 0,
+  maxLength: 0,
+}
+
+/** Adds a distinct value. `length`: of its text. */
+function addTo(kinds: Kinds, kind: Kind | undefined, length: number, count: number): void {
+  kinds.occurrences += count
+  kinds.totalLength += length
+  kinds.maxLength = Math.max(kinds.maxLength, length)
+  if (kind) kinds[kind]++
+}
+
+/** A calendar date, with or without a time. */
+export const datePattern = /^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$/
+const urlPattern = /^https?:\/\/\S+$/i
+/** The first characters of all texts that have a kind. Reading one is much faster than creating a string. */
+const firstUnits = new Set(Array.from("-0123456789tfhH", (character) => character.charCodeAt(0)))
+
+function kindOf(dictionary: TextDictionary, code: number): Kind | undefined {
+  const unit = dictionary.firstUnitOf(code)
+  // 0: a text with wide characters can be a URL.
+  if (unit !== 0 && !firstUnits.has(unit)) return undefined
+  const text = dictionary.textOf(code)
+  if (numberOf(text) !== undefined) return "numeric"
+  if (text === "true" || text === "false") return "boolean"
+  if (datePattern.test(text) && !Number.isNaN(Date.parse(text))) return "date"
+  return urlPattern.test(text) ? "url" : undefined
+}
+
+interface Frequency<Value> {
+  value: Value
+  count: number
+}
+
+/** Collects the most frequent values, ties in the order of `compare`. Holds few more than `limit` of them. */
+class MostFrequent<Value> {
+  #listed: Frequency<Value>[] = []
+  #last: Frequency<Value> | undefined
+
+  constructor(
+    private readonly limit: number,
+    private readonly compare: (left: Value, right: Value) => number,
+  ) {}
+
+  add(value: Value, count: number): void {
+    if (this.limit === 0) return
+    const last = this.#last
+    if (last && (count < last.count || (count === last.count && this.compare(last.value, value) < 0))) return
+    if (this.#listed.push({ value, count }) > this.limit + spareCandidates) this.list()
+  }
+
+  /** The values, most frequent first. */
+  list(): Frequency<Value>[] {
+    this.#listed.sort((left, right) => right.count - left.count || this.compare(left.value, right.value))
+    this.#listed = this.#listed.slice(0, this.limit)
+    this.#last = this.#listed[this.limit - 1]
+    return this.#listed
+  }
+}
+
+/** By code. */
+function frequentIn(
+  dictionary: { compare: (left: number, right: number) => number },
+  limit: number,
+): MostFrequent<number> {
+  return new MostFrequent(limit, (left, right) => dictionary.compare(left, right))
+}

@@ -1,0 +1,397 @@
+import type { Codes } from "../../columns/batch.ts"
+import { copyInto, wideCodes } from "../../columns/typed-arrays.ts"
+import type { MemoryBudget } from "./memory-budget.ts"
+import { firstCode } from "./number-dictionary.ts"
+import type { Selection } from "./selection.ts"
+
+/** Distinct values and their codes, which start at `firstCode`. */
+export interface CodeDictionary<Self> {
+  /** One more than the largest code. */
+  readonly size: number
+  /** Maps the codes of another dictionary to codes of this one; undefined if they are the same. */
+  mappingOf(other: Self): Uint32Array | undefined
+  /** An array with a zero for each code. Reset the elements that you change. */
+  scratch(): Uint32Array
+}
+
+/** Measured bytes of an object without values. */
+const objectBytes = 300
+/** Bytes of a list in addition to its codes. */
+const listBytes = 100
+/** Fewer codes are appended to one list; more get a list of their own, because a list that grows is copied. */
+const minListLength = 64
+const initialLength = 4
+/**
+ * Few codes are counted in a Map if the dictionary has more than this many times as many values; otherwise, all codes
+ * are scanned.
+ */
+export const sparseFactor = 4
+/**
+ * An array of counts is longer than the dictionary by this factor, so that a growing dictionary seldom needs a new one.
+ */
+const spareRoom = 1.25
+
+/**
+ * Counts how often each value of a dictionary occurs. Holds lists with a code for each occurrence, or an array with a
+ * count for each code once that is smaller. With a `base`, which must not change any more, and whose codes this
+ * dictionary shares, it stores only the additions.
+ */
+export class CodeCounts<Dictionary extends CodeDictionary<Dictionary>> {
+  /** These do not change, so that others can share them. */
+  #lists: Uint32Array[] = []
+  /** A list that grows, of which the first `#appended` codes are used. */
+  #growing = new Uint32Array(initialLength)
+  #appended = 0
+  /** Codes of all lists. */
+  #length = 0
+  /**
+   * A database holds fewer than 2^32 events. The codes that stand for no value are counted too, but not read. In 4
+   * bytes each, except after `shrink`.
+   */
+  #counts: Codes | undefined
+
+  constructor(
+    readonly dictionary: Dictionary,
+    private readonly budget: MemoryBudget,
+    private readonly base?: CodeCounts<Dictionary>,
+  ) {
+    budget.reserve(objectBytes)
+  }
+
+  add(code: number, times: number): void {
+    const counts = this.#makeRoom(times)
+    if (counts) counts[code] = (counts[code] as number) + times
+    else this.#roomFor(times).fill(code)
+  }
+
+  /** Adds the value of each selected event. `mapping`: codes of the dictionary by code of the column. */
+  addAll(codes: Codes, mapping: Uint32Array, { first, end, at }: Selection): void {
+    const size = at ? at.length : end - first
+    const counts = this.#makeRoom(size)
+    const selectedCodes = wideCodes(codes.subarray(first, end))
+    if (counts && at) countMappedAt(counts, selectedCodes, mapping, first, at)
+    else if (counts) countMapped(counts, selectedCodes, mapping)
+    else {
+      const list = new Uint32Array(size)
+      const count = at
+        ? listMappedAt(list, selectedCodes, mapping, first, at)
+        : listMapped(list, selectedCodes, mapping)
+      this.#append(count === size ? list : list.slice(0, count))
+    }
+  }
+
+  /** Adds other counts. */
+  merge(other: CodeCounts<Dictionary>): void {
+    if (other.base) this.merge(other.base)
+    const mapping = this.dictionary.mappingOf(other.dictionary)
+    const more = other.#counts && wideCodes(other.#counts)
+    const total = more ? totalOf(more) : other.#length
+    const counts = this.#makeRoom(total)
+    if (more) {
+      if (!counts) this.#append(listOf(more, total, mapping))
+      else if (mapping) addMapped(counts, more, mapping)
+      else addCounts(counts, more)
+      return
+    }
+    for (const list of other.#allLists()) {
+      if (counts && mapping) countMapped(counts, list, mapping)
+      else if (counts) countCodes(counts, list)
+      else this.#append(mapping ? list.map((code) => mapping[code] as number) : list)
+    }
+  }
+
+  /** All lists that are in use. */
+  *#allLists(): Generator<Uint32Array> {
+    yield* this.#lists
+    if (this.#appended > 0) yield this.#growing.subarray(0, this.#appended)
+  }
+
+  /**
+   * Adds a list that does not change. Its memory is reserved as if it were a copy: its owner can be evicted from the
+   * cache.
+   */
+  #share(list: Uint32Array): void {
+    this.budget.reserve(listBytes + list.byteLength)
+    this.#lists.push(list)
+    this.#length += list.length
+  }
+
+  #append(codes: Uint32Array): void {
+    if (codes.length >= minListLength) this.#share(codes)
+    else this.#roomFor(codes.length).set(codes)
+  }
+
+  /** Returns the place of the next codes in the growing list. */
+  #roomFor(count: number): Uint32Array {
+    const start = this.#appended
+    const end = start + count
+    if (end > this.#growing.length) this.#resize(Math.max(end, this.#growing.length * 2))
+    this.#appended = end
+    this.#length += count
+    return this.#growing.subarray(start, end)
+  }
+
+  /**
+   * Makes room for `more` values. Returns the array of counts, with an element for each code; undefined if the values
+   * belong in lists.
+   */
+  #makeRoom(more: number): Uint32Array | undefined {
+    const { size } = this.dictionary
+    const before = this.#widen()
+    if (before && before.length >= size) return before
+    const total = more + (before ? totalOf(before) : this.#length)
+    if (total >= size) return this.#toCounts()
+    if (before) {
+      // The dictionary has grown so much that a list is smaller again.
+      this.#counts = undefined
+      this.budget.reserve(-before.byteLength)
+    }
+    if (before) this.#append(listOf(before, totalOf(before), undefined))
+    return undefined
+  }
+
+  #toCounts(): Uint32Array {
+    const before = this.#counts
+    const counts = new Uint32Array(Math.ceil(this.dictionary.size * spareRoom))
+    this.budget.reserve(counts.byteLength - (before?.byteLength ?? 0))
+    if (before) counts.set(before)
+    else for (const list of this.#allLists()) countCodes(counts, list)
+    for (const { byteLength } of this.#lists) this.budget.reserve(-listBytes - byteLength)
+    this.#lists = []
+    this.#counts = counts
+    this.#length = 0
+    this.#appended = 0
+    this.#resize(0)
+    return counts
+  }
+
+  #resize(length: number): void {
+    this.budget.reserve((length - this.#growing.length) * 4)
+    this.#growing = copyInto(new Uint32Array(length), this.#growing.subarray(0, this.#appended))
+  }
+
+  /** Reduces memory use. */
+  pack(): void {
+    // Copying the list takes longer than adding to it.
+    if (this.#appended * 2 < this.#growing.length) this.#resize(this.#appended)
+  }
+
+  /** Stores the counts in as few bytes each as the largest one needs. Adding to them makes the array wide again. */
+  shrink(): void {
+    this.pack()
+    const before = this.#counts
+    if (!before) return
+    const counts = wideCodes(before).subarray(0, this.dictionary.size)
+    const largest = maximum(counts)
+    const narrow =
+      largest < 256 ? new Uint8Array(counts) : largest < 65_536 ? new Uint16Array(counts) : undefined
+    if (!narrow) return
+    this.budget.reserve(narrow.byteLength - before.byteLength)
+    this.#counts = narrow
+  }
+
+  #widen(): Uint32Array | undefined {
+    const before = this.#counts
+    if (!before || before instanceof Uint32Array) return before
+    this.budget.reserve(before.length * 4 - before.byteLength)
+    const counts = wideCodes(before)
+    this.#counts = counts
+    return counts
+  }
+
+  /** True if a value was counted, here or in the base. */
+  get hasValues(): boolean {
+    for (const { counts, length } of this.#levels())
+      if (counts ? hasAny(wideCodes(counts)) : length > 0) return true
+    return false
+  }
+
+  /**
+   * The count of each code, including the base, in the scratch array of the dictionary: call `fill(0)` after use. Elements
+   * below `firstCode` are undefined.
+   */
+  counts(): Uint32Array {
+    const total = this.dictionary.scratch()
+    for (const { counts, lists } of this.#levels()) {
+      if (counts) addCounts(total, wideCodes(counts))
+      else for (const list of lists()) countCodes(total, list)
+    }
+    return total
+  }
+
+  /** Calls `visit` with each counted code and its count, including the base. */
+  forEach(visit: (code: number, count: number) => void): void {
+    const { total, isList } = this.totals()
+    if (isList && total * sparseFactor < this.dictionary.size) {
+      const few = new Map<number, number>()
+      for (const list of this.listsOfAllLevels())
+        for (const code of list) if (code >= firstCode) few.set(code, (few.get(code) ?? 0) + 1)
+      for (const [code, count] of few) visit(code, count)
+      return
+    }
+    const counts = this.counts()
+    for (let code = firstCode; code < counts.length; code++) {
+      const count = counts[code] as number
+      if (count > 0) visit(code, count)
+    }
+    counts.fill(0)
+  }
+
+  /** True if so few values were added to the base that `forEachAddition` is faster than `forEach`. */
+  get hasFewAdditions(): boolean {
+    return this.base !== undefined && !this.#counts && this.#length * sparseFactor < this.dictionary.size
+  }
+
+  /** Calls `visit` with each code in the lists that were added to the base, its count there, and its count in the base. */
+  forEachAddition(visit: (code: number, added: number, before: number) => void): void {
+    const added = new Map<number, number>()
+    for (const list of this.#allLists())
+      for (const code of list) if (code >= firstCode) added.set(code, (added.get(code) ?? 0) + 1)
+    // One more than the count in the base; 0: a code that was not added.
+    const counts = this.dictionary.scratch()
+    for (const code of added.keys()) counts[code] = 1
+    for (let level = this.base; level; level = level.base) {
+      const known = level.#counts
+      if (known) for (const code of added.keys()) counts[code] = (counts[code] as number) + (known[code] ?? 0)
+      else for (const list of level.#allLists()) countMarked(counts, list)
+    }
+    for (const [code, count] of added) {
+      const before = (counts[code] as number) - 1
+      counts[code] = 0
+      visit(code, count, before)
+    }
+  }
+
+  /** The number of counted values, including the base, and whether all of them are in lists. */
+  protected totals(): { total: number; isList: boolean } {
+    let [total, isList] = [0, true]
+    for (const { counts, length } of this.#levels()) {
+      total += counts ? totalOf(wideCodes(counts)) : length
+      if (counts) isList = false
+    }
+    return { total, isList }
+  }
+
+  protected *listsOfAllLevels(): Generator<Uint32Array> {
+    for (const { lists } of this.#levels()) yield* lists()
+  }
+
+  /** These counts, then those of the base. */
+  *#levels(): Generator<{ counts: Codes | undefined; lists: () => Iterable<Uint32Array>; length: number }> {
+    for (let level: CodeCounts<Dictionary> | undefined = this; level; level = level.base)
+      yield { counts: level.#counts, lists: level.#allLists.bind(level), length: level.#length }
+  }
+}
+
+// Each loop over all values is a separate function: small functions are compiled sooner and better.
+
+function totalOf(counts: Uint32Array): number {
+  let total = 0
+  for (let code = firstCode; code < counts.length; code++) total += counts[code] as number
+  return total
+}
+
+function maximum(counts: Uint32Array): number {
+  let largest = 0
+  for (let code = 0; code < counts.length; code++)
+    if ((counts[code] as number) > largest) largest = counts[code] as number
+  return largest
+}
+
+function hasAny(counts: Uint32Array): boolean {
+  for (let code = firstCode; code < counts.length; code++) if (counts[code] !== 0) return true
+  return false
+}
+
+function countCodes(counts: Uint32Array, codes: Uint32Array): void {
+  for (let n = 0; n < codes.length; n++) {
+    const code = codes[n] as number
+    counts[code] = (counts[code] as number) + 1
+  }
+}
+
+/** Counts only codes whose count is not 0. */
+function countMarked(counts: Uint32Array, codes: Uint32Array): void {
+  for (let n = 0; n < codes.length; n++) {
+    const code = codes[n] as number
+    const count = counts[code] as number
+    if (count > 0) counts[code] = count + 1
+  }
+}
+
+function countMapped(counts: Uint32Array, codes: Uint32Array, mapping: Uint32Array): void {
+  for (let n = 0; n < codes.length; n++) {
+    const code = mapping[codes[n] as number] as number
+    counts[code] = (counts[code] as number) + 1
+  }
+}
+
+/** `at`: positions of the codes, plus `first`. */
+function countMappedAt(
+  counts: Uint32Array,
+  codes: Uint32Array,
+  mapping: Uint32Array,
+  first: number,
+  at: Uint32Array,
+): void {
+  for (let n = 0; n < at.length; n++) {
+    const code = mapping[codes[(at[n] as number) - first] as number] as number
+    counts[code] = (counts[code] as number) + 1
+  }
+}
+
+// The next two functions write the codes of values to a list, and return how many they are.
+
+function listMapped(list: Uint32Array, codes: Uint32Array, mapping: Uint32Array): number {
+  let count = 0
+  for (let n = 0; n < codes.length; n++) {
+    const code = mapping[codes[n] as number] as number
+    if (code < firstCode) continue
+    list[count++] = code
+  }
+  return count
+}
+
+function listMappedAt(
+  list: Uint32Array,
+  codes: Uint32Array,
+  mapping: Uint32Array,
+  first: number,
+  at: Uint32Array,
+): number {
+  let count = 0
+  for (let n = 0; n < at.length; n++) {
+    const code = mapping[codes[(at[n] as number) - first] as number] as number
+    if (code < firstCode) continue
+    list[count++] = code
+  }
+  return count
+}
+
+/** Each code as often as `counts` says, `total` codes together. */
+function listOf(counts: Uint32Array, total: number, mapping: Uint32Array | undefined): Uint32Array {
+  const list = new Uint32Array(total)
+  let next = 0
+  for (let code = firstCode; code < counts.length; code++) {
+    const times = counts[code] as number
+    if (times === 0) continue
+    list.fill(mapping ? (mapping[code] as number) : code, next, next + times)
+    next += times
+  }
+  return list
+}
+
+function addCounts(counts: Uint32Array, more: Uint32Array): void {
+  // Elements of `more` beyond the length of `counts` are spare.
+  const end = Math.min(counts.length, more.length)
+  for (let code = firstCode; code < end; code++)
+    counts[code] = (counts[code] as number) + (more[code] as number)
+}
+
+function addMapped(counts: Uint32Array, more: Uint32Array, mapping: Uint32Array): void {
+  const end = Math.min(mapping.length, more.length)
+  for (let code = firstCode; code < end; code++) {
+    const mapped = mapping[code] as number
+    counts[mapped] = (counts[mapped] as number) + (more[code] as number)
+  }
+}

@@ -1,0 +1,301 @@
+import type { Column, Value } from "../../columns/batch.ts"
+import { copyInto } from "../../columns/typed-arrays.ts"
+import { textOf } from "../json-values.ts"
+import type { CodeDictionary } from "./code-counts.ts"
+import type { MemoryBudget } from "./memory-budget.ts"
+import { firstCode, noNumber } from "./number-dictionary.ts"
+import type { Selection } from "./selection.ts"
+
+/** Measured bytes of an object without texts. */
+const objectBytes = 500
+/** Bytes of a text without its characters: where it ends, its hash, and a count in the scratch array. */
+const textBytes = 12
+/** Bytes of a slot of the hash table, which has at most this share of its slots in use. */
+const slotBytes = 4
+const maxLoad = 2 / 3
+const [minTexts, minSlots, minBytes] = [4, 8, 64] as const
+/** Arrays grow by this factor: a large dictionary takes little more memory than its texts. */
+const growth = 1.5
+
+/**
+ * Distinct texts and their codes, without an object for each text: in a Map, a text takes five times as much memory. With
+ * a `base`, which must not change any more, it has the same codes and stores only other texts.
+ */
+export class TextDictionary implements CodeDictionary<TextDictionary> {
+  /** The code of the first text that is not in the base. */
+  readonly #first: number
+  #count = 0
+  /** The characters of all texts: one byte each, or two for a text with a character from 256 on. */
+  #bytes = new Uint8Array(0)
+  /** By code, minus `#first`: where a text ends in `#bytes`, and its hash, see `hashOf`. */
+  #ends = new Uint32Array(0)
+  #hashes = new Uint32Array(0)
+  /** Hash table: positions in `#ends`, plus 1; 0: an empty slot. */
+  #slots = new Uint32Array(0)
+  #scratch = new Uint32Array(0)
+  #mapping: { other: TextDictionary; codes: Uint32Array } | undefined
+  /** The codes of columns, by their values: all slices of a block share their values. Created on first use. */
+  #columns: WeakMap<readonly Value[], TextCodes> | undefined
+
+  constructor(
+    private readonly budget: MemoryBudget,
+    private readonly base?: TextDictionary,
+  ) {
+    budget.reserve(objectBytes)
+    this.#first = base ? base.size : firstCode
+  }
+
+  /** One more than the largest code. */
+  get size(): number {
+    return this.#first + this.#count
+  }
+
+  /** The code of a text, which is added if it is new. */
+  codeOf(text: string): number {
+    const hash = hashOf(text)
+    const known = this.#find(text, hash)
+    if (known !== undefined) return known
+    const isWide = (hash & 1) === 1
+    const start = this.#reserve(isWide ? text.length * 2 : text.length)
+    const bytes = this.#bytes
+    for (let index = 0; index < text.length; index++) {
+      const unit = text.charCodeAt(index)
+      if (isWide) {
+        bytes[start + index * 2] = unit >>> 8
+        bytes[start + index * 2 + 1] = unit & 255
+      } else bytes[start + index] = unit
+    }
+    return this.#add(hash, start + (isWide ? text.length * 2 : text.length))
+  }
+
+  /** The code of a text; undefined if it was not added. */
+  find(text: string): number | undefined {
+    return this.#find(text, hashOf(text))
+  }
+
+  #find(text: string, hash: number): number | undefined {
+    const known = this.base ? this.base.#find(text, hash) : undefined
+    if (known !== undefined) return known
+    const slots = this.#slots
+    const mask = slots.length - 1
+    for (let slot = (hash >>> 1) & mask; ; slot = (slot + 1) & mask) {
+      const position = slots[slot] ?? 0
+      if (position === 0) return undefined
+      if (this.#hashes[position - 1] === hash && this.#equals(position - 1, text, hash))
+        return this.#first + position - 1
+    }
+  }
+
+  #equals(position: number, text: string, hash: number): boolean {
+    const isWide = (hash & 1) === 1
+    const bytes = this.#bytes
+    const start = this.#startOf(position)
+    if ((this.#ends[position] as number) - start !== (isWide ? text.length * 2 : text.length)) return false
+    for (let index = 0; index < text.length; index++) {
+      const unit = isWide
+        ? ((bytes[start + index * 2] as number) << 8) | (bytes[start + index * 2 + 1] as number)
+        : bytes[start + index]
+      if (text.charCodeAt(index) !== unit) return false
+    }
+    return true
+  }
+
+  #startOf(position: number): number {
+    return position === 0 ? 0 : (this.#ends[position - 1] as number)
+  }
+
+  /** Makes room for a text of `length` bytes, and returns where it starts. */
+  #reserve(length: number): number {
+    const start = this.#startOf(this.#count)
+    if (start + length > this.#bytes.length) {
+      const size = Math.max(minBytes, start + length, Math.ceil(this.#bytes.length * growth))
+      this.budget.reserve(size - this.#bytes.length)
+      const bytes = new Uint8Array(size)
+      bytes.set(this.#bytes)
+      this.#bytes = bytes
+    }
+    if (this.#count === this.#ends.length) {
+      const size = Math.max(minTexts, Math.ceil(this.#count * growth))
+      this.budget.reserve((size - this.#count) * textBytes)
+      this.#ends = copyInto(new Uint32Array(size), this.#ends)
+      this.#hashes = copyInto(new Uint32Array(size), this.#hashes)
+    }
+    if (this.#count + 1 > this.#slots.length * maxLoad) {
+      const size = Math.max(minSlots, this.#slots.length * 2)
+      this.budget.reserve((size - this.#slots.length) * slotBytes)
+      this.#slots = new Uint32Array(size)
+      for (let position = 0; position < this.#count; position++) this.#link(position)
+    }
+    return start
+  }
+
+  /** Adds the text whose characters were written to `#bytes`. */
+  #add(hash: number, end: number): number {
+    const position = this.#count++
+    this.#ends[position] = end
+    this.#hashes[position] = hash
+    this.#link(position)
+    return this.#first + position
+  }
+
+  #link(position: number): void {
+    const slots = this.#slots
+    const mask = slots.length - 1
+    let slot = ((this.#hashes[position] as number) >>> 1) & mask
+    while (slots[slot] !== 0) slot = (slot + 1) & mask
+    slots[slot] = position + 1
+  }
+
+  /**
+   * Maps the codes of a column to codes of this dictionary; at least those of the selected events. Objects and arrays are
+   * added as JSON, numbers are not added.
+   */
+  codesOfColumn({ codes, values }: Column, { first, end, at }: Selection): TextCodes {
+    this.#columns ??= new WeakMap()
+    let known = this.#columns.get(values)
+    if (!known) {
+      known = { mapping: new Uint32Array(values.length + 1), hasNumbers: false }
+      this.#columns.set(values, known)
+    }
+    const { mapping } = known
+    const size = at ? at.length : end - first
+    for (let n = 0; n < size; n++) {
+      const code = codes[at ? (at[n] as number) : first + n] as number
+      if (code === 0 || mapping[code] !== 0) continue
+      const value = values[code - 1] as Value
+      if (typeof value === "number") known.hasNumbers = true
+      mapping[code] = typeof value === "number" ? noNumber : this.codeOf(textOf(value))
+    }
+    return known
+  }
+
+  mappingOf(other: TextDictionary): Uint32Array | undefined {
+    for (let level: TextDictionary | undefined = this; level; level = level.base)
+      if (level === other) return undefined
+    const known = this.#mapping
+    if (known?.other === other && known.codes.length === other.size) return known.codes
+    const codes = new Uint32Array(other.size)
+    this.#mapAll(other, codes)
+    this.#mapping = { other, codes }
+    return codes
+  }
+
+  #mapAll(other: TextDictionary, codes: Uint32Array): void {
+    if (other.base) this.#mapAll(other.base, codes)
+    for (let position = 0; position < other.#count; position++)
+      codes[other.#first + position] = this.#codeOfCopy(other, position)
+  }
+
+  /** The code of a text of another dictionary, which is added if it is new. */
+  #codeOfCopy(other: TextDictionary, from: number): number {
+    const hash = other.#hashes[from] as number
+    const [start, end] = [other.#startOf(from), other.#ends[from] as number]
+    const known = this.#findCopy(other.#bytes, start, end, hash)
+    if (known !== undefined) return known
+    const to = this.#reserve(end - start)
+    for (let index = 0; index < end - start; index++)
+      this.#bytes[to + index] = other.#bytes[start + index] as number
+    return this.#add(hash, to + end - start)
+  }
+
+  #findCopy(bytes: Uint8Array, start: number, end: number, hash: number): number | undefined {
+    const known = this.base ? this.base.#findCopy(bytes, start, end, hash) : undefined
+    if (known !== undefined) return known
+    const slots = this.#slots
+    const mask = slots.length - 1
+    for (let slot = (hash >>> 1) & mask; ; slot = (slot + 1) & mask) {
+      const position = (slots[slot] ?? 0) - 1
+      if (position < 0) return undefined
+      if (this.#hashes[position] !== hash) continue
+      const ownStart = this.#startOf(position)
+      if ((this.#ends[position] as number) - ownStart !== end - start) continue
+      let index = 0
+      while (index < end - start && this.#bytes[ownStart + index] === bytes[start + index]) index++
+      if (index === end - start) return this.#first + position
+    }
+  }
+
+  textOf(code: number): string {
+    const { bytes, start, end, isWide } = this.#charactersOf(code)
+    if (!isWide) return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString("latin1")
+    let text = ""
+    for (let at = start; at < end; at += 2)
+      text += String.fromCharCode(((bytes[at] as number) << 8) | (bytes[at + 1] as number))
+    return text
+  }
+
+  /** UTF-16 units of a text. */
+  textLengthOf(code: number): number {
+    const { start, end, isWide } = this.#charactersOf(code)
+    return isWide ? (end - start) / 2 : end - start
+  }
+
+  /** The first UTF-16 unit of a text, or 0 if it has a unit from 256 on or is empty. */
+  firstUnitOf(code: number): number {
+    const { bytes, start, end, isWide } = this.#charactersOf(code)
+    return isWide || start === end ? 0 : (bytes[start] as number)
+  }
+
+  /** Orders different texts by their UTF-16 units. */
+  compare(left: number, right: number): number {
+    const [one, other] = [this.#charactersOf(left), this.#charactersOf(right)]
+    if (one.isWide !== other.isWide) return this.textOf(left) < this.textOf(right) ? -1 : 1
+    const length = Math.min(one.end - one.start, other.end - other.start)
+    for (let index = 0; index < length; index++) {
+      const difference =
+        (one.bytes[one.start + index] as number) - (other.bytes[other.start + index] as number)
+      if (difference !== 0) return difference
+    }
+    return one.end - one.start - (other.end - other.start)
+  }
+
+  #charactersOf(code: number): { bytes: Uint8Array; start: number; end: number; isWide: boolean } {
+    if (this.base && code < this.#first) return this.base.#charactersOf(code)
+    const position = code - this.#first
+    const isWide = ((this.#hashes[position] as number) & 1) === 1
+    return { bytes: this.#bytes, start: this.#startOf(position), end: this.#ends[position] as number, isWide }
+  }
+
+  scratch(): Uint32Array {
+    if (this.#scratch.length < this.size) this.#scratch = new Uint32Array(this.size)
+    return this.#scratch
+  }
+
+  /** Releases data that can be recomputed. */
+  trim(): void {
+    this.#scratch = new Uint32Array(0)
+    this.#mapping = undefined
+    this.#columns = undefined
+  }
+
+  /** Frees the hash table. After that, the dictionary can only be merged into others. */
+  pack(): void {
+    this.trim()
+    this.budget.reserve(-this.#slots.length * slotBytes)
+    this.#slots = new Uint32Array(0)
+  }
+}
+
+/** The codes of the texts of a column, by code of the column: see `firstCode`. */
+export interface TextCodes {
+  mapping: Uint32Array
+  /** True if some of the mapped values are numbers. */
+  hasNumbers: boolean
+}
+
+/**
+ * A 32-bit hash of a text (FNV-1a and the end of MurmurHash3). The lowest bit is 1 if a character takes two bytes. Texts
+ * of a property are few enough, or counted in several passes.
+ */
+export function hashOf(text: string): number {
+  let [hash, units] = [0x811c9dc5, 0]
+  for (let index = 0; index < text.length; index++) {
+    const unit = text.charCodeAt(index)
+    units |= unit
+    hash = Math.imul(hash ^ unit, 0x01000193)
+  }
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
+  hash ^= hash >>> 16
+  return ((hash & ~1) | (units > 255 ? 1 : 0)) >>> 0
+}
