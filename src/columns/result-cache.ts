@@ -6,11 +6,14 @@ interface CacheEntry {
   value: unknown
   bytes: number
   isSpare: boolean
+  /** The query that used it last. */
+  query: number
 }
 
 /**
- * LRU cache of results computed from blocks. Evicts spare entries first, which are intermediate results of other
- * entries, then the least recently used ones.
+ * LRU cache of results computed from blocks. First evicts spare entries, which are intermediate results of other
+ * entries, then the least recently used ones. A query does not evict spare entries that it has used itself: if its
+ * intermediate results do not all fit, each would otherwise be evicted just before it is needed again.
  */
 export class Cache {
   /** In order of use. The most recently used entry is last. */
@@ -18,6 +21,7 @@ export class Cache {
   /** Keys of spare entries, in the same order. */
   readonly #spare = new Set<string>()
   #bytes = 0
+  #query = 0
 
   /**
    * `memory`: bytes; 0 disables the cache. `minFilteredEvents`: filter results are cached for blocks with at least this
@@ -32,6 +36,10 @@ export class Cache {
     return this.#bytes
   }
 
+  startQuery(): void {
+    this.#query++
+  }
+
   /**
    * Returns the value of `key` if it was computed from the blocks that `state` identifies. `key` determines the type of
    * the value.
@@ -40,6 +48,7 @@ export class Cache {
     const entry = this.#entries.get(key)
     if (entry?.state !== state) return undefined
     this.#drop(key)
+    entry.query = this.#query
     this.#add(key, entry)
     return entry.value as Kind
   }
@@ -53,15 +62,26 @@ export class Cache {
   }
 
   /**
-   * Replaces the value of `key`. `isSpare`: other entries were computed from the value. Returns false if it is too
-   * large.
+   * Replaces the value of `key`. `isSpare`: other entries were computed from it. Returns false if the value is too large,
+   * or is spare and does not fit beside the others.
    */
   put(key: string, state: string, value: unknown, bytes: number, isSpare: boolean): boolean {
     this.#drop(key)
-    if (bytes > this.memory * largestShare) return false
-    this.#add(key, { state, value, bytes, isSpare })
+    if (bytes > this.memory * largestShare || (isSpare && !this.#hasRoomForSpare(bytes))) return false
+    this.#add(key, { state, value, bytes, isSpare, query: this.#query })
     this.#makeRoom()
     return true
+  }
+
+  /** True if a spare entry fits without evicting entries that are not spare, or that the current query has used. */
+  #hasRoomForSpare(bytes: number): boolean {
+    let missing = this.#bytes + bytes - this.memory
+    for (const key of this.#spare) {
+      const entry = this.#entries.get(key)
+      if (missing <= 0 || entry?.query === this.#query) break
+      missing -= entry?.bytes ?? 0
+    }
+    return missing <= 0
   }
 
   /**

@@ -148,6 +148,7 @@ export class SnapshotReader {
     if (sealed.last - sealed.id <= this.limits.rows) yield* unsealed.readTo(sealed.last)
     const inMemory = unsealed.hasAllUpTo(sealed.last)
     this.#reader.cache.startQuery()
+    this.#cache.startQuery()
     const days = new Map<number, DayParts>()
     const partsOf = (day: number): DayParts => {
       const parts = days.get(day) ?? { slices: [], state: "", rows: [], deferred: [] }

@@ -255,6 +255,25 @@ describe("the cached results of earlier queries", () => {
     expect(cache.bytes).toBe(100)
   })
 
+  test("are not evicted by other spare results of the same query", () => {
+    const cache = new Cache(100)
+    const put = (keys: string[]) => keys.map((key) => cache.put(key, "", key, 40, true))
+    cache.startQuery()
+    expect(put(["a", "b", "c"])).toEqual([true, true, false])
+    cache.startQuery()
+    cache.find("a", "")
+    expect(put(["d", "e"])).toEqual([true, false])
+    expect(["a", "b", "c", "d", "e"].map((key) => cache.find(key, ""))).toEqual([
+      "a",
+      undefined,
+      undefined,
+      "d",
+      undefined,
+    ])
+    expect(cache.put("final", "", "final", 50, false)).toBe(true)
+    expect(put(["f"])).toEqual([false])
+  })
+
   test("grow while there is room, evict others, and are evicted once they are too large", () => {
     const cache = new Cache(100)
     const [growing, other] = [{}, {}]

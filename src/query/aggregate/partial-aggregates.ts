@@ -257,6 +257,7 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
     const bytes = cached?.bytes ?? childBudget.reserved
     const all = this.aggregation.empty(range, childBudget, earlier)
     yield* all.merge(yield* this.#interval(last, childBudget))
+    all.shrink?.()
     const cumulative: CumulativeAggregate<Aggregate> = { earlier, bytes, state, all }
     const totalBytes = childBudget.reserved + (cached ? bytes : 0)
     if (isOnGrid(range) && cache.put(name, stateBefore, cumulative, totalBytes, false)) childBudget.release()

@@ -48,14 +48,15 @@ export class PropertyDictionaries {
     return this.#texts ?? this.base?.knownTexts
   }
 
-  trim(): void {
-    this.#numbers?.trim()
-    this.#texts?.trim()
+  /** Reduces memory use of dictionaries that are complete. */
+  shrink(): void {
+    this.#numbers?.shrink()
+    this.#texts?.shrink()
   }
 
   /** After that, they can only be merged into others. */
   pack(): void {
-    this.#numbers?.pack()
+    this.#numbers?.shrink()
     this.#texts?.pack()
   }
 }
@@ -68,7 +69,7 @@ export class PropertyCounts {
   /** `base`: the initial counts, which must not change any more. */
   constructor(
     private readonly dictionaries: PropertyDictionaries,
-    private readonly budget: MemoryBudget,
+    budget: MemoryBudget,
     base?: PropertyCounts,
   ) {
     this.#numbers = new NumberSource(dictionaries, budget, base ? base.#numbers : undefined)
@@ -156,9 +157,9 @@ export class PropertyCounts {
     return { ...kinds, numericTexts, cardinality, top: listed }
   }
 
-  /** Undefined if no value is a number. Reserves memory while it runs. */
-  numbers(bins: number): PropertyNumbers | undefined {
-    const budget = this.budget.child()
+  /** Undefined if no value is a number. `memory`: used while it runs. */
+  numbers(bins: number, memory: MemoryBudget): PropertyNumbers | undefined {
+    const budget = memory.child()
     const { known } = this.#numbers
     const texts = this.#texts.known
     budget.reserve((known?.dictionary.size ?? 0) * sortedNumberBytes)

@@ -134,15 +134,18 @@ class Properties implements Mergeable<Properties> {
   }
 
   pack(): void {
-    this.shrink()
+    this.#shrinkCounts()
     for (const { values } of this.#keys.values()) values?.dictionaries.pack()
   }
 
   shrink(): void {
-    for (const { values } of this.#keys.values()) {
+    this.#shrinkCounts()
+    for (const { values } of this.#keys.values()) values?.dictionaries.shrink()
+  }
+
+  #shrinkCounts(): void {
+    for (const { values } of this.#keys.values())
       for (const counts of values?.counts.values() ?? []) counts.shrink()
-      values?.dictionaries.trim()
-    }
   }
 
   *list(top: number, bins: number | undefined): Generator<void, Listed> {
@@ -156,7 +159,7 @@ class Properties implements Mergeable<Properties> {
       for (const [name, property] of this.#allCounts(key)) {
         const statistics = property.statistics(top)
         if (!statistics) continue
-        const numbers = bins === undefined ? undefined : property.numbers(bins)
+        const numbers = bins === undefined ? undefined : property.numbers(bins, this.budget)
         const events = this.#events.times(name)
         const listed = { name, key, events, ...statistics, ...(numbers ? { numbers } : {}) }
         this.budget.reserve(bytesOf(listed))

@@ -30,6 +30,8 @@ export const sparseFactor = 4
  * An array of counts is longer than the dictionary by this factor, so that a growing dictionary seldom needs a new one.
  */
 const spareRoom = 1.25
+/** Counts that are stored in fewer bytes are read in pieces of this length. */
+const pieceLength = 8_192
 
 /**
  * Counts how often each value of a dictionary occurs. Holds lists with a code for each occurrence, or an array with a
@@ -84,13 +86,13 @@ export class CodeCounts<Dictionary extends CodeDictionary<Dictionary>> {
   merge(other: CodeCounts<Dictionary>): void {
     if (other.base) this.merge(other.base)
     const mapping = this.dictionary.mappingOf(other.dictionary)
-    const more = other.#counts && wideCodes(other.#counts)
+    const more = other.#counts
     const total = more ? totalOf(more) : other.#length
     const counts = this.#makeRoom(total)
     if (more) {
-      if (!counts) this.#append(listOf(more, total, mapping))
-      else if (mapping) addMapped(counts, more, mapping)
-      else addCounts(counts, more)
+      if (!counts) this.#append(listOf(wideCodes(more), total, mapping))
+      else if (mapping) forEachPiece(more, (piece, first) => addMapped(counts, piece, mapping, first))
+      else addAllCounts(counts, more)
       return
     }
     for (const list of other.#allLists()) {
@@ -176,12 +178,18 @@ export class CodeCounts<Dictionary extends CodeDictionary<Dictionary>> {
     if (this.#appended * 2 < this.#growing.length) this.#resize(this.#appended)
   }
 
-  /** Stores the counts in as few bytes each as the largest one needs. Adding to them makes the array wide again. */
+  /**
+   * Reduces memory use of complete counts: stores an array of counts in as few bytes each as the largest one needs, or
+   * the list if it is smaller. Adding to the array makes it wide again.
+   */
   shrink(): void {
+    const { size } = this.dictionary
+    const hasRoom = this.budget.available > size * spareRoom * 4
+    if (!this.#counts && this.#length * 4 > size && hasRoom) this.#toCounts()
     this.pack()
     const before = this.#counts
-    if (!before) return
-    const counts = wideCodes(before).subarray(0, this.dictionary.size)
+    if (!(before instanceof Uint32Array)) return
+    const counts = before.subarray(0, size)
     const largest = maximum(counts)
     const narrow =
       largest < 256 ? new Uint8Array(counts) : largest < 65_536 ? new Uint16Array(counts) : undefined
@@ -199,13 +207,6 @@ export class CodeCounts<Dictionary extends CodeDictionary<Dictionary>> {
     return counts
   }
 
-  /** True if a value was counted, here or in the base. */
-  get hasValues(): boolean {
-    for (const { counts, length } of this.#levels())
-      if (counts ? hasAny(wideCodes(counts)) : length > 0) return true
-    return false
-  }
-
   /**
    * The count of each code, including the base, in the scratch array of the dictionary: call `fill(0)` after use. Elements
    * below `firstCode` are undefined.
@@ -213,7 +214,7 @@ export class CodeCounts<Dictionary extends CodeDictionary<Dictionary>> {
   counts(): Uint32Array {
     const total = this.dictionary.scratch()
     for (const { counts, lists } of this.#levels()) {
-      if (counts) addCounts(total, wideCodes(counts))
+      if (counts) addAllCounts(total, counts)
       else for (const list of lists()) countCodes(total, list)
     }
     return total
@@ -266,7 +267,7 @@ export class CodeCounts<Dictionary extends CodeDictionary<Dictionary>> {
   protected totals(): { total: number; isList: boolean } {
     let [total, isList] = [0, true]
     for (const { counts, length } of this.#levels()) {
-      total += counts ? totalOf(wideCodes(counts)) : length
+      total += counts ? totalOf(counts) : length
       if (counts) isList = false
     }
     return { total, isList }
@@ -285,10 +286,36 @@ export class CodeCounts<Dictionary extends CodeDictionary<Dictionary>> {
 
 // Each loop over all values is a separate function: small functions are compiled sooner and better.
 
-function totalOf(counts: Uint32Array): number {
+/** Calls `visit` with counts in 4 bytes each, and the code of the first of them. Creates no array for each call. */
+function forEachPiece(counts: Codes, visit: (piece: Uint32Array, first: number) => void): void {
+  if (counts instanceof Uint32Array) {
+    visit(counts, 0)
+    return
+  }
+  const buffer = new Uint32Array(Math.min(counts.length, pieceLength))
+  for (let first = 0; first < counts.length; first += pieceLength) {
+    const part = counts.subarray(first, first + pieceLength)
+    buffer.set(part)
+    visit(buffer.subarray(0, part.length), first)
+  }
+}
+
+function totalOf(counts: Codes): number {
   let total = 0
-  for (let code = firstCode; code < counts.length; code++) total += counts[code] as number
+  forEachPiece(counts, (piece, first) => {
+    total += sumFrom(piece, first < firstCode ? firstCode - first : 0)
+  })
   return total
+}
+
+function sumFrom(counts: Uint32Array, start: number): number {
+  let total = 0
+  for (let at = start; at < counts.length; at++) total += counts[at] as number
+  return total
+}
+
+function addAllCounts(counts: Uint32Array, more: Codes): void {
+  forEachPiece(more, (piece, first) => addCounts(counts, piece, first))
 }
 
 function maximum(counts: Uint32Array): number {
@@ -296,11 +323,6 @@ function maximum(counts: Uint32Array): number {
   for (let code = 0; code < counts.length; code++)
     if ((counts[code] as number) > largest) largest = counts[code] as number
   return largest
-}
-
-function hasAny(counts: Uint32Array): boolean {
-  for (let code = firstCode; code < counts.length; code++) if (counts[code] !== 0) return true
-  return false
 }
 
 function countCodes(counts: Uint32Array, codes: Uint32Array): void {
@@ -381,17 +403,18 @@ function listOf(counts: Uint32Array, total: number, mapping: Uint32Array | undef
   return list
 }
 
-function addCounts(counts: Uint32Array, more: Uint32Array): void {
+// `first`: the code of the first element of `more`. The codes that stand for no value are added too.
+
+function addCounts(counts: Uint32Array, more: Uint32Array, first: number): void {
   // Elements of `more` beyond the length of `counts` are spare.
-  const end = Math.min(counts.length, more.length)
-  for (let code = firstCode; code < end; code++)
-    counts[code] = (counts[code] as number) + (more[code] as number)
+  const end = Math.min(counts.length - first, more.length)
+  for (let at = 0; at < end; at++) counts[first + at] = (counts[first + at] as number) + (more[at] as number)
 }
 
-function addMapped(counts: Uint32Array, more: Uint32Array, mapping: Uint32Array): void {
-  const end = Math.min(mapping.length, more.length)
-  for (let code = firstCode; code < end; code++) {
-    const mapped = mapping[code] as number
-    counts[mapped] = (counts[mapped] as number) + (more[code] as number)
+function addMapped(counts: Uint32Array, more: Uint32Array, mapping: Uint32Array, first: number): void {
+  const end = Math.min(mapping.length - first, more.length)
+  for (let at = 0; at < end; at++) {
+    const mapped = mapping[first + at] as number
+    counts[mapped] = (counts[mapped] as number) + (more[at] as number)
   }
 }

@@ -13,6 +13,9 @@ const objectBytes = 400
  */
 const numberBytes = 25
 const pendingBytes = 60
+/** From this size on, a dictionary grows by this factor instead of 2. */
+const manyNumbers = 16_384
+const manyGrowth = 1.25
 /**
  * Numbers added individually are sorted once there are more than this minimum, and more than this share of the sorted
  * numbers.
@@ -97,7 +100,7 @@ export class NumberDictionary {
 
   #add(value: number): number {
     if (this.#size === this.#numbers.length) {
-      const length = this.#size * 2
+      const length = Math.ceil(this.#size * (this.#size < manyNumbers ? 2 : manyGrowth))
       this.budget.reserve((length - this.#size) * numberBytes)
       this.#numbers = copyInto(new Float64Array(length), this.#numbers)
     }
@@ -257,7 +260,7 @@ export class NumberDictionary {
   }
 
   /** Reduces memory use of a dictionary that is complete. */
-  pack(): void {
+  shrink(): void {
     this.trim()
     this.budget.reserve((this.#size - this.#numbers.length) * numberBytes)
     this.#numbers = this.#numbers.slice(0, this.#size)

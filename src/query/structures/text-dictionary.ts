@@ -12,7 +12,7 @@ const objectBytes = 500
 const textBytes = 12
 /** Bytes of a slot of the hash table, which has at most this share of its slots in use. */
 const slotBytes = 4
-const maxLoad = 2 / 3
+const maxLoad = 4 / 5
 const [minTexts, minSlots, minBytes] = [4, 8, 64] as const
 /** Arrays grow by this factor: a large dictionary takes little more memory than its texts. */
 const growth = 1.5
@@ -261,16 +261,21 @@ export class TextDictionary implements CodeDictionary<TextDictionary> {
     return this.#scratch
   }
 
-  /** Releases data that can be recomputed. */
-  trim(): void {
+  /** Reduces memory use of a dictionary that is complete. */
+  shrink(): void {
+    const end = this.#startOf(this.#count)
+    this.budget.reserve(end - this.#bytes.length + (this.#count - this.#ends.length) * textBytes)
+    this.#bytes = this.#bytes.slice(0, end)
+    this.#ends = this.#ends.slice(0, this.#count)
+    this.#hashes = this.#hashes.slice(0, this.#count)
     this.#scratch = new Uint32Array(0)
     this.#mapping = undefined
     this.#columns = undefined
   }
 
-  /** Frees the hash table. After that, the dictionary can only be merged into others. */
+  /** Like `shrink`, and frees the hash table. After that, the dictionary can only be merged into others. */
   pack(): void {
-    this.trim()
+    this.shrink()
     this.budget.reserve(-this.#slots.length * slotBytes)
     this.#slots = new Uint32Array(0)
   }
