@@ -92,7 +92,7 @@ const queries: [description: string, query: Query][] = [
 describe("values that do not fit into the memory of a query are counted exactly", () => {
   test.each(queries)("%s", (_, query) => {
     const expected = reference(query)
-    for (const memory of [1_024, 512]) {
+    for (const memory of [512, 192]) {
       const reader = new SnapshotReader(db, 2 ** 27)
       // A query that did not fit is not tried again in one pass.
       for (const _ of ["first", "repeated"])
@@ -102,7 +102,7 @@ describe("values that do not fit into the memory of a query are counted exactly"
 
   test("and take as much memory as their result once they are done", () => {
     const query: Query = { kind: "values", scope, top: 10 }
-    const reserved = [2 ** 30, 2 ** 19].map((bytes) => {
+    const reserved = [2 ** 30, 2 ** 18].map((bytes) => {
       const budget = new MemoryBudget(bytes)
       runToEnd(executeQuery(new SnapshotReader(db), query, budget))
       return budget.reserved
