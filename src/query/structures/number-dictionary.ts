@@ -49,6 +49,8 @@ export class NumberDictionary {
   #scratch = new Uint32Array(0)
   /** The characters of the text of each number, by code; 0: not computed yet. */
   #textLengths = new Uint8Array(0)
+  /** The first number that was compared last. */
+  #compared: { code: number; text: string } | undefined
   #mapping: { other: NumberDictionary; codes: Uint32Array } | undefined
   /** Maps the codes of columns. Keyed by values, which all slices of a block share. */
   #columns = new WeakMap<readonly Value[] | Float64Array, { mapping: Uint32Array; isComplete: boolean }>()
@@ -133,9 +135,10 @@ export class NumberDictionary {
     return length
   }
 
-  /** Orders numbers by their texts. */
+  /** Orders numbers by their texts. Faster for the same first number as before. */
   compare(left: number, right: number): number {
-    return this.textOf(left) < this.textOf(right) ? -1 : 1
+    if (this.#compared?.code !== left) this.#compared = { code: left, text: this.textOf(left) }
+    return this.#compared.text < this.textOf(right) ? -1 : 1
   }
 
   /** Maps the codes of a column to codes of this dictionary; at least those of the selected events. */
@@ -210,22 +213,9 @@ export class NumberDictionary {
   /** Merges ascending numbers, whose codes start at `first`, into the sorted numbers. */
   #mergeSorted(added: Float64Array, first: number): void {
     const [before, beforeOrder] = [this.#sorted, this.#order]
-    if (before.length === 0) {
-      this.#sorted = added.slice()
-      this.#order = Uint32Array.from(added, (_, index) => first + index)
-      return
-    }
     const sorted = new Float64Array(before.length + added.length)
     const order = new Uint32Array(sorted.length)
-    for (let [at, left, right] = [0, 0, 0]; at < sorted.length; at++) {
-      if (right === added.length || (before[left] as number) < (added[right] as number)) {
-        sorted[at] = before[left] as number
-        order[at] = beforeOrder[left++] as number
-      } else {
-        sorted[at] = added[right] as number
-        order[at] = first + right++
-      }
-    }
+    mergeAscending(before, beforeOrder, added, first, sorted, order)
     this.#sorted = sorted
     this.#order = order
   }
@@ -273,6 +263,30 @@ export class NumberDictionary {
     this.#mapping = undefined
     this.#columns = new WeakMap()
   }
+}
+
+/** A loop without destructuring, which would make it several times as slow. */
+function mergeAscending(
+  before: Float64Array,
+  beforeOrder: Uint32Array,
+  added: Float64Array,
+  first: number,
+  sorted: Float64Array,
+  order: Uint32Array,
+): void {
+  let left = 0
+  for (let right = 0; right < added.length; right++) {
+    const value = added[right] as number
+    while (left < before.length && (before[left] as number) < value) {
+      sorted[left + right] = before[left] as number
+      order[left + right] = beforeOrder[left] as number
+      left++
+    }
+    sorted[left + right] = value
+    order[left + right] = first + right
+  }
+  sorted.set(before.subarray(left), left + added.length)
+  order.set(beforeOrder.subarray(left), left + added.length)
 }
 
 function areAscending(numbers: Float64Array): boolean {
