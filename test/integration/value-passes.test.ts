@@ -83,6 +83,7 @@ const queries: [description: string, query: Query][] = [
   ["all properties", { kind: "values", scope, top: 10 }],
   ["the number of values only", { kind: "values", scope, top: 0 }],
   ["one key", { kind: "values", scope, top: 100, keys: ["order"] }],
+  ["the numbers of a key that has none", { kind: "values", scope, top: 0, keys: ["order"], bins: 20 }],
   ["values of several types", { kind: "values", scope, top: 50, keys: ["mixed"] }],
   ["a range that ends off the grid", { kind: "values", scope: { ...scope, to: scope.to - 4_001 }, top: 10 }],
   ["blocks only", { kind: "values", scope: { ...scope, to: start + 3 * dayMs }, top: 10 }],

@@ -59,12 +59,12 @@ export function* values(
   if (!listed) return { properties: [] }
   const { eventsOf, uncounted } = listed
   const properties = [...listed.properties]
-  for (const key of uncounted) {
-    // Percentiles and bins need all numbers of a property.
-    if (bins !== undefined) throw new OutOfMemoryBudgetError()
-    for (const [name, counted] of yield* valuesInPasses(key, query, matcher, snapshot, budget))
+  for (const key of uncounted)
+    for (const [name, counted] of yield* valuesInPasses(key, query, matcher, snapshot, budget)) {
+      // Percentiles and bins need all numbers of a property.
+      if (bins !== undefined && counted.numeric > 0) throw new OutOfMemoryBudgetError()
       properties.push({ name, key, events: eventsOf.get(name) ?? 0, ...counted })
-  }
+    }
   return { properties }
 }
 
