@@ -27,6 +27,8 @@ const pendingShare = 1 / 4
  * merged with the sorted numbers.
  */
 const mergeFactor = 16
+/** The numbers of a column are also looked up one by one if it has more than this many for each selected event. */
+const fewEventsFactor = 64
 
 /**
  * Codes of numbers start at 2. In a mapping of codes, 0 marks a code that has not been mapped yet, and 1 a code that
@@ -148,15 +150,15 @@ export class NumberDictionary {
     const known = this.#columns.get(distinct)
     if (known?.isComplete) return known.mapping
     const mapping = known?.mapping ?? new Uint32Array(distinct.length + 1)
-    const isComplete = !known && numbers !== undefined && this.#mapAll(numbers, mapping)
+    const size = at ? at.length : end - first
+    const isComplete =
+      numbers !== undefined && size * fewEventsFactor > numbers.length && this.#mapAll(numbers, mapping)
     this.#columns.set(distinct, { mapping, isComplete })
     if (isComplete) return mapping
-    const { values } = column
-    const size = at ? at.length : end - first
     for (let n = 0; n < size; n++) {
       const code = codes[at ? (at[n] as number) : first + n] as number
       if (code === 0 || mapping[code] !== 0) continue
-      const number = numberOf(values[code - 1])
+      const number = numbers ? numbers[code - 1] : numberOf(column.values[code - 1])
       mapping[code] = number === undefined ? noNumber : this.codeOf(number)
     }
     return mapping
