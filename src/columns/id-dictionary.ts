@@ -100,6 +100,11 @@ export class IdDictionary {
     return (this.#next.get({ kind: idKinds.indexOf(kind) }) as number | undefined) ?? 1
   }
 
+  /** A secret number below 2^32: nobody can choose texts that have the same hash with it. */
+  get textSeed(): number {
+    return Number(this.#seed & 0xffff_ffffn)
+  }
+
   /** Returns the dictionary id of each text, or 0 if it has none, and the hashes of the texts. */
   find(kind: IdKind, texts: readonly string[]): { ids: Uint32Array; hashes: Uint32Array } {
     const hashes = hashIds(texts, this.#seed)

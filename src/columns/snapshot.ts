@@ -117,6 +117,8 @@ export class Snapshot {
 
   readonly scope: SnapshotScope
   readonly websiteIds: ReadonlyMap<number, string>
+  /** See `IdDictionary.textSeed`. */
+  readonly textSeed: number
   readonly cache: Cache
   readonly stamps: Stamps
   readonly days: readonly Day[]
@@ -131,6 +133,7 @@ export class Snapshot {
   constructor(options: SnapshotOptions) {
     this.scope = options.scope
     this.websiteIds = options.websiteIds
+    this.textSeed = options.identities.textSeed
     this.cache = options.cache
     this.stamps = options.stamps
     this.days = options.days

@@ -1,8 +1,9 @@
 import { describe, expect, test } from "bun:test"
 import { CodeCounts } from "../../src/query/structures/code-counts.ts"
 import { MemoryBudget } from "../../src/query/structures/memory-budget.ts"
-import { TextDictionary } from "../../src/query/structures/text-dictionary.ts"
+import { hashOf, TextDictionary } from "../../src/query/structures/text-dictionary.ts"
 
+const seed = 0x9e37_79b9
 const budget = () => new MemoryBudget(2 ** 30)
 
 const texts: Record<string, string[]> = {
@@ -15,7 +16,7 @@ const texts: Record<string, string[]> = {
 
 describe("a dictionary returns the texts that were added", () => {
   test.each(Object.entries(texts))("%s", (_, added) => {
-    const dictionary = new TextDictionary(budget())
+    const dictionary = new TextDictionary(budget(), seed)
     const codes = added.map((text) => dictionary.codeOf(text))
     expect(new Set(codes).size).toBe(added.length)
     expect(added.map((text) => dictionary.codeOf(text))).toEqual(codes)
@@ -27,10 +28,10 @@ describe("a dictionary returns the texts that were added", () => {
   })
 
   test.each(Object.entries(texts))("to it, to its base, or to another dictionary: %s", (_, added) => {
-    const [first, second] = [new TextDictionary(budget()), new TextDictionary(budget())]
+    const [first, second] = [new TextDictionary(budget(), seed), new TextDictionary(budget(), seed)]
     const half = Math.ceil(added.length / 2)
     for (const text of added.slice(0, half)) first.codeOf(text)
-    const over = new TextDictionary(budget(), first)
+    const over = new TextDictionary(budget(), seed, first)
     for (const text of added.toReversed().slice(1)) second.codeOf(text)
     const mapping = over.mappingOf(second) as Uint32Array
     for (const text of added) {
@@ -44,7 +45,7 @@ describe("a dictionary returns the texts that were added", () => {
 })
 
 test("counts stay exact when they are stored in fewer bytes, in a base, and when they grow again", () => {
-  const dictionary = new TextDictionary(budget())
+  const dictionary = new TextDictionary(budget(), seed)
   const [rare, often] = [dictionary.codeOf("rare"), dictionary.codeOf("often")]
   for (const times of [1, 255, 256, 65_535, 65_536]) {
     const counts = new CodeCounts(dictionary, budget())
@@ -69,9 +70,22 @@ test("counts stay exact when they are stored in fewer bytes, in a base, and when
 
 test("texts reserve the memory that they take, and less than strings", () => {
   const memory = budget()
-  const dictionary = new TextDictionary(memory)
+  const dictionary = new TextDictionary(memory, seed)
   for (let index = 0; index < 100_000; index++) dictionary.codeOf(`order number ${index}`)
   const characters = 18
   expect(memory.reserved).toBeGreaterThan(100_000 * characters)
   expect(memory.reserved).toBeLessThan(100_000 * characters * 3)
+})
+
+test("hashes depend on the seed, and are spread evenly", () => {
+  const numbered = Array.from({ length: 10_000 }, (_, index) => `order ${index}`)
+  const hashes = (seed: number) => numbered.map((text) => hashOf(text, seed))
+  const [first, second] = [hashes(1), hashes(2)]
+  expect(first.filter((hash, index) => hash === second[index]).length).toBeLessThan(3)
+  for (const own of [first, second]) {
+    expect(new Set(own).size).toBeGreaterThan(9_990)
+    // Half of the hashes in each half of the range, and in even and odd slots of a hash table.
+    for (const isInHalf of [(hash: number) => hash < 2 ** 31, (hash: number) => (hash & 2) === 0])
+      expect(Math.abs(own.filter(isInHalf).length - 5_000)).toBeLessThan(300)
+  }
 })

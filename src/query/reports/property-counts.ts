@@ -24,9 +24,10 @@ export class PropertyDictionaries {
   #numbers: NumberDictionary | undefined
   #texts: TextDictionary | undefined
 
-  /** `base`: values have the same codes as in these, which must not change any more. */
+  /** `textSeed`: see `TextDictionary`. `base`: values have the same codes as in these, which must not change any more. */
   constructor(
     private readonly budget: MemoryBudget,
+    private readonly textSeed: number,
     private readonly base?: PropertyDictionaries,
   ) {}
 
@@ -36,7 +37,7 @@ export class PropertyDictionaries {
   }
 
   get texts(): TextDictionary {
-    this.#texts ??= new TextDictionary(this.budget, this.base?.knownTexts)
+    this.#texts ??= new TextDictionary(this.budget, this.textSeed, this.base?.knownTexts)
     return this.#texts
   }
 

@@ -38,7 +38,7 @@ export function* valuesInPasses(
     const memory = budget.child(passShare)
     const includes = (value: Value) => {
       if (length === hashEnd) return true
-      const hash = hashOf(typeof value === "string" ? value : textOf(value))
+      const hash = hashOf(typeof value === "string" ? value : textOf(value), snapshot.textSeed)
       return hash >= start && hash < start + length
     }
     try {
@@ -72,7 +72,7 @@ function* pass(
   includes: (value: Value) => boolean,
 ): Generator<void, ReadonlyMap<string, PropertyCounts>> {
   const counts = new Map<string, PropertyCounts>()
-  const dictionaries = new PropertyDictionaries(memory)
+  const dictionaries = new PropertyDictionaries(memory, snapshot.textSeed)
   for (const entry of snapshot.entries(matcher.names)) {
     if (!matcher.accepts(entry)) continue
     const batch = snapshot.open(entry)

@@ -42,7 +42,7 @@ export function* values(
   const key = JSON.stringify({ values: keys ?? null, websites, filters, crawlers, kinds })
   const aggregation: Aggregation<Properties, TimeRange> = {
     keyOf: () => key,
-    empty: (_, budget, base) => new Properties(keys, budget, base),
+    empty: (_, budget, base) => new Properties(keys, snapshot.textSeed, budget, base),
     addCounts: () => false,
     joins: () => false,
   }
@@ -107,6 +107,7 @@ class Properties implements Mergeable<Properties> {
 
   constructor(
     private readonly keys: readonly string[] | undefined,
+    private readonly textSeed: number,
     private readonly budget: MemoryBudget,
     private readonly base?: Properties,
   ) {
@@ -196,7 +197,7 @@ class Properties implements Mergeable<Properties> {
       const before = this.base ? this.base.#findKey(key) : undefined
       const budget = this.budget.child()
       budget.reserve(keyBytes + bytesOfText(key))
-      const dictionaries = new PropertyDictionaries(budget, before?.values?.dictionaries)
+      const dictionaries = new PropertyDictionaries(budget, this.textSeed, before?.values?.dictionaries)
       const isLeftOut = before !== undefined && !before.values
       known = { key, values: isLeftOut ? undefined : { dictionaries, counts: new Map() }, budget }
       this.#keys.set(key, known)

@@ -37,8 +37,10 @@ export class TextDictionary implements CodeDictionary<TextDictionary> {
   /** The codes of columns, by their values: all slices of a block share their values. Created on first use. */
   #columns: WeakMap<readonly Value[], TextCodes> | undefined
 
+  /** `seed`: see `hashOf`; the same for all dictionaries that are merged. */
   constructor(
     private readonly budget: MemoryBudget,
+    private readonly seed: number,
     private readonly base?: TextDictionary,
   ) {
     budget.reserve(objectBytes)
@@ -52,7 +54,7 @@ export class TextDictionary implements CodeDictionary<TextDictionary> {
 
   /** The code of a text, which is added if it is new. */
   codeOf(text: string): number {
-    const hash = hashOf(text)
+    const hash = hashOf(text, this.seed)
     const known = this.#find(text, hash)
     if (known !== undefined) return known
     const isWide = (hash & 1) === 1
@@ -70,7 +72,7 @@ export class TextDictionary implements CodeDictionary<TextDictionary> {
 
   /** The code of a text; undefined if it was not added. */
   find(text: string): number | undefined {
-    return this.#find(text, hashOf(text))
+    return this.#find(text, hashOf(text, this.seed))
   }
 
   #find(text: string, hash: number): number | undefined {
@@ -289,15 +291,17 @@ export interface TextCodes {
 }
 
 /**
- * A 32-bit hash of a text (FNV-1a and the end of MurmurHash3). The lowest bit is 1 if a character takes two bytes. Texts
- * of a property are few enough, or counted in several passes.
+ * A 32-bit hash of a text, like MurmurHash3. The lowest bit is 1 if a character takes two bytes. `seed`: a secret number,
+ * so that senders cannot choose texts that have the same hash, which would make lookups slow.
  */
-export function hashOf(text: string): number {
-  let [hash, units] = [0x811c9dc5, 0]
+export function hashOf(text: string, seed: number): number {
+  let hash = seed
+  let units = 0
   for (let index = 0; index < text.length; index++) {
     const unit = text.charCodeAt(index)
     units |= unit
-    hash = Math.imul(hash ^ unit, 0x01000193)
+    hash = Math.imul(hash ^ Math.imul(unit + 1, 0xcc9e2d51), 0x1b873593)
+    hash = (hash << 13) | (hash >>> 19)
   }
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
