@@ -27,10 +27,10 @@ const defaultLimits: UnsealedLimits = {
   idBytes: 134_217_728,
 }
 /**
- * Share of the memory for cached results. The rest is for running queries, and for cached columns when queries do not
- * need it.
+ * Maximum share of the memory for cached results. Running queries take the memory that they need from it, but leave at
+ * least 3/8 of all memory, see `queriesShare`. Cached columns take the rest: reading them again costs less.
  */
-const cacheShare = 3 / 8
+const cacheShare = 5 / 8
 
 const sql = {
   websites: "select rid, id from websites where deleted_at is null",

@@ -256,7 +256,9 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
     const earlier = cached?.earlier ?? (yield* this.#merged(before, intervals.slice(0, -1), childBudget))
     const bytes = cached?.bytes ?? childBudget.reserved
     const all = this.aggregation.empty(range, childBudget, earlier)
-    yield* all.merge(yield* this.#interval(last, childBudget))
+    const intervalBudget = childBudget.child()
+    yield* all.merge(yield* this.#interval(last, intervalBudget))
+    intervalBudget.release()
     all.shrink?.()
     const cumulative: CumulativeAggregate<Aggregate> = { earlier, bytes, state, all }
     const totalBytes = childBudget.reserved + (cached ? bytes : 0)
