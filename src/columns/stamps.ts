@@ -9,6 +9,7 @@ const lastStamp = 65_535
 export class Stamps {
   #array = new Uint16Array(0)
   #stamp = 0
+  #bits = new Int32Array(0)
 
   /** Returns the array and a stamp that no id below `range` has. */
   of(range: number): { array: Uint16Array; stamp: number } {
@@ -22,5 +23,14 @@ export class Stamps {
       this.#stamp = 0
     }
     return { array: this.#array, stamp: ++this.#stamp }
+  }
+
+  /**
+   * Returns a bitset of at least `words` words, all 0. The caller clears it before another query continues. For a few
+   * IDs of a large range: allocating such a bitset takes longer than marking them.
+   */
+  emptyBits(words: number): Int32Array {
+    if (this.#bits.length < words) this.#bits = new Int32Array(Math.ceil(words * 1.25))
+    return this.#bits
   }
 }

@@ -1,25 +1,32 @@
 import type { Batch, IdKind } from "../../columns/batch.ts"
+import type { Stamps } from "../../columns/stamps.ts"
 import { copyInto } from "../../columns/typed-arrays.ts"
-import { type Bitset, bitsetBytes, bitsPerWord, moveDistinct, newBitset } from "../structures/bitset.ts"
+import { bitsetBytes, bitsPerWord, moveDistinct } from "../structures/bitset.ts"
 import { IdSet } from "../structures/id-set.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
 import { indexAt, type Selection, sizeOf } from "../structures/selection.ts"
 import type { Measurement } from "./measurement.ts"
 
-/** Bytes per list, in addition to its IDs. */
+/** Bytes of a list, or of a shared array, in addition to its IDs. */
 const listBytes = 130
 /**
  * A list that holds more than this share of the dictionary's IDs is converted to a set, because a bitset is smaller.
  */
 const listedShare = 1 / bitsPerWord
 
+/** Minimum IDs of an array that a list shares instead of copying them: a list that grows is copied again and again. */
+const minSharedIds = 256
+
 /**
- * Only the first `count` IDs of the array are used. Duplicates are removed when IDs are counted: a hash table would be
- * slower.
+ * The first `count` IDs of an array, and all IDs of the shared arrays, which others own and nobody changes. Duplicates
+ * are removed when the IDs are counted: a hash table would take longer.
  */
 interface IdList {
   ids: Uint32Array
   count: number
+  shared: Uint32Array[]
+  /** Number of all IDs. */
+  total: number
   isDistinct: boolean
 }
 
@@ -30,16 +37,11 @@ interface IdList {
 export class DistinctIds implements Measurement {
   /** A set, a list, a single ID, or 0 if the group only has the contents of the base. */
   readonly #groups: (IdSet | IdList | number)[]
-  /**
-   * Used to find duplicates. Its memory is reserved together with the first list, because a cached aggregate no longer
-   * has a budget.
-   */
-  #marks: Bitset | undefined
-  #hasLists = false
 
   constructor(
     private readonly kind: IdKind,
     private readonly range: number,
+    private readonly stamps: Stamps,
     private readonly budget: MemoryBudget,
     private readonly base?: DistinctIds,
   ) {
@@ -60,42 +62,51 @@ export class DistinctIds implements Measurement {
     }
     const ids = batch[this.kind]()
     if (sizeOf(selection) === 1) this.#add(group, ids[indexAt(selection, 0)] as number)
-    else this.#addAll(group, ids, selection)
+    else this.#addAll(group, ids, selection, batch.block !== undefined)
   }
 
-  #addAll(group: number, ids: Uint32Array, selection: Selection): void {
+  /** `isConstant`: nobody changes the IDs. */
+  #addAll(group: number, ids: Uint32Array, selection: Selection, isConstant: boolean): void {
     const size = sizeOf(selection)
     const known = this.#of(group)
     const before = isList(known) && this.#groups[group] === known ? known : undefined
-    const start = before ? before.count : 0
-    if ((!before && known !== 0) || start + size > this.range * listedShare) {
+    if ((!before && known !== 0) || (before?.total ?? 0) + size > this.range * listedShare) {
       this.#ownSet(group).addAll(ids, selection)
       return
     }
-    const list = this.#listWithRoom(group, before, start + size)
+    const list = before ?? this.#newList(group)
     const { first, end, at } = selection
-    if (at) for (let n = 0; n < at.length; n++) list.ids[start + n] = ids[at[n] as number] as number
-    else list.ids.set(ids.subarray(first, end), start)
-    list.count = start + size
+    if (isConstant && !at && size >= minSharedIds) {
+      // Reserved as if it were a copy: its owner can be evicted from the cache.
+      this.budget.reserve(listBytes + size * 4)
+      list.shared.push(ids.subarray(first, end))
+    } else {
+      const start = this.#makeRoom(list, size)
+      if (at) for (let n = 0; n < at.length; n++) list.ids[start + n] = ids[at[n] as number] as number
+      else list.ids.set(ids.subarray(first, end), start)
+      list.count += size
+    }
+    list.total += size
     list.isDistinct = false
   }
 
-  #listWithRoom(group: number, list: IdList | undefined, count: number): IdList {
-    if (!list) {
-      if (!this.#hasLists) this.budget.reserve(bitsetBytes(this.range))
-      this.#hasLists = true
-      this.budget.reserve(listBytes + count * 4)
-      const created = { ids: new Uint32Array(count), count: 0, isDistinct: true }
-      this.#groups[group] = created
-      return created
-    }
+  #newList(group: number): IdList {
+    this.budget.reserve(listBytes)
+    const list = { ids: new Uint32Array(0), count: 0, shared: [], total: 0, isDistinct: true }
+    this.#groups[group] = list
+    return list
+  }
+
+  /** Makes room for more IDs in the own array of a list, and returns the position of the first. */
+  #makeRoom(list: IdList, more: number): number {
     const { length } = list.ids
+    const count = list.count + more
     if (length < count) {
       const longer = Math.max(count, length * 2)
       this.budget.reserve((longer - length) * 4)
       list.ids = copyInto(new Uint32Array(longer), list.ids)
     }
-    return list
+    return list.count
   }
 
   addEach(groups: Uint32Array, batch: Batch, selection: Selection): void {
@@ -117,22 +128,22 @@ export class DistinctIds implements Measurement {
   merge(group: number, other: DistinctIds, from: number): void {
     const ids = other.#of(from)
     if (typeof ids === "number") this.#add(group, ids)
-    else if (isList(ids)) this.#addAll(group, other.#distinct(ids), all(ids))
+    else if (isList(ids))
+      this.#addAll(group, other.#distinct(ids), { first: 0, end: ids.count, at: undefined }, true)
     else this.#ownSet(group).merge(ids)
   }
 
   pack(): void {
     for (const group of this.#groups) {
       if (typeof group === "number") continue
-      if (!isList(group)) group.pack()
-      else if (this.#distinct(group).length > group.count * 2) {
-        this.budget.reserve((group.count - group.ids.length) * 4)
-        group.ids = group.ids.slice(0, group.count)
+      if (!isList(group)) {
+        group.pack()
+        continue
       }
+      const before = bytesOf(group)
+      if (this.#distinct(group).length > group.count * 2) group.ids = group.ids.slice(0, group.count)
+      this.budget.reserve(bytesOf(group) - before)
     }
-    if (this.#hasLists) this.budget.reserve(-bitsetBytes(this.range))
-    this.#hasLists = false
-    this.#marks = undefined
   }
 
   value(group: number): number {
@@ -143,14 +154,29 @@ export class DistinctIds implements Measurement {
     return ids.count
   }
 
-  /** Removes duplicates and 0 from a list. */
+  /** Removes duplicates and 0 from a list, and copies its shared IDs to its own array. */
   #distinct(list: IdList): Uint32Array {
-    if (!list.isDistinct) {
-      this.#marks ??= newBitset(this.range)
-      list.count = moveDistinct(list.ids, list.count, this.#marks)
-      list.isDistinct = true
-    }
+    if (list.isDistinct) return list.ids
+    if (list.shared.length > 0) this.#unshare(list)
+    list.count = moveDistinct(list.ids, list.count, this.stamps.emptyBits(bitsetBytes(this.range) / 4))
+    list.total = list.count
+    list.isDistinct = true
     return list.ids
+  }
+
+  /** Copies the shared IDs of a list to its own array. More memory than that is already reserved. */
+  #unshare(list: IdList): void {
+    const { count, shared, total } = list
+    const ids = new Uint32Array(total)
+    ids.set(list.ids.subarray(0, count))
+    let at = count
+    for (const part of shared) {
+      ids.set(part, at)
+      at += part.length
+    }
+    list.ids = ids
+    list.count = total
+    list.shared = []
   }
 
   #of(group: number): IdSet | IdList | number {
@@ -165,8 +191,10 @@ export class DistinctIds implements Measurement {
     const set =
       known instanceof IdSet ? IdSet.over(known, this.range, this.budget) : new IdSet(this.range, this.budget)
     if (typeof known === "number") set.add(known)
-    else if (isList(known)) set.addAll(known.ids, all(known))
-    if (typeof stored === "object") this.budget.reserve(-listBytes - stored.ids.length * 4)
+    else if (isList(known))
+      for (const part of [known.ids.subarray(0, known.count), ...known.shared])
+        set.addAll(part, { first: 0, end: part.length, at: undefined })
+    if (typeof stored === "object") this.budget.reserve(-bytesOf(stored))
     this.#groups[group] = set
     return set
   }
@@ -176,6 +204,7 @@ function isList(ids: IdSet | IdList | number): ids is IdList {
   return typeof ids === "object" && !(ids instanceof IdSet)
 }
 
-function all({ count }: IdList): Selection {
-  return { first: 0, end: count, at: undefined }
+/** The reserved bytes of a list. */
+function bytesOf({ ids, count, shared, total }: IdList): number {
+  return listBytes * (1 + shared.length) + (ids.length + total - count) * 4
 }

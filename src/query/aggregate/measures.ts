@@ -40,7 +40,7 @@ export function measurementOf(
   const distinct = (kind: IdKind) =>
     hasManyGroups
       ? new GroupedIds(kind, dictionarySizes[kind], stamps, budget, base as GroupedIds | undefined)
-      : new DistinctIds(kind, dictionarySizes[kind], budget, base as DistinctIds | undefined)
+      : new DistinctIds(kind, dictionarySizes[kind], stamps, budget, base as DistinctIds | undefined)
   if (typeof measure === "object") return propertyMeasurementOf(measure, numbers, budget, base)
   switch (measure) {
     case "events":
