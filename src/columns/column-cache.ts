@@ -25,7 +25,8 @@ export class ColumnCache {
    */
   readonly #excess = new Set<string>()
   /** The website and day that were read last. */
-  #day = ""
+  #website = 0
+  #day = -1
   #bytes = 0
   #query = 0
 
@@ -42,7 +43,9 @@ export class ColumnCache {
    * type.
    */
   get<Content>({ id, website, day }: BlockRow, name: string, make: () => Cached<Content>): Content {
-    this.#dropExcess(`${website} ${day}`)
+    if (day !== this.#day || website !== this.#website) this.#dropExcess()
+    this.#website = website
+    this.#day = day
     const key = `${id} ${name}`
     const known = this.#cached.get(key)
     if (known) {
@@ -66,9 +69,7 @@ export class ColumnCache {
     return content
   }
 
-  #dropExcess(day: string): void {
-    if (day === this.#day) return
-    this.#day = day
+  #dropExcess(): void {
     if (this.#excess.size === 0) return
     const memory = this.memory()
     for (const key of this.#excess) {

@@ -156,11 +156,12 @@ export class SnapshotReader {
       return parts
     }
     const blockReader = this.#reader
-    const entryOf = (slice: Slice): Entry => ({
-      ...entryFieldsOf(slice),
-      slice,
-      open: () => blockReader.open(slice),
-    })
+    // Each query creates an entry for each slice, and copying the fields of another object takes twice as long.
+    const entryOf = (slice: Slice): Entry => {
+      const { block, name, kind, crawler } = slice
+      const { website, day, afterId } = block
+      return { website, name, kind, day, crawler, afterId, slice, open: () => blockReader.open(slice) }
+    }
     for (const websiteDays of daysByWebsite) {
       const inRange = websiteDays.filter(({ day }) => day >= from && day <= to)
       const staleBlocks = inRange.flatMap(({ stale }) => stale)

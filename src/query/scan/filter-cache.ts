@@ -11,6 +11,8 @@ const valueBytes = 40
  * memory.
  */
 const sparseFactor = 8
+/** Up to this many events, searching a list of codes is faster than creating a map. */
+const maxSearched = 64
 
 /** An immutable batch. */
 export type SealedBlock = Batch & { readonly block: number | string }
@@ -103,17 +105,21 @@ class SparseColumns {
   }
 
   /** Returns the column of these events, with a dictionary that only contains their values. */
-  #reencode({ codes, values }: Column): Column {
-    const gathered = this.#gather(codes)
+  #reencode(column: Column): Column {
+    const values = column.numbers ?? column.values
+    const gathered = this.#gather(column.codes)
     const ownValues: Value[] = []
-    const codeMap = new Map([[0, 0]])
+    const distinctCodes: number[] = []
+    const ownCodeOf = gathered.length > maxSearched ? new Map<number, number>() : undefined
     const ownCodes = emptyCodes(gathered.length, Math.min(gathered.length, values.length))
     for (let index = 0; index < gathered.length; index++) {
       const code = gathered[index] as number
-      let ownCode = codeMap.get(code)
-      if (ownCode === undefined) {
+      if (code === 0) continue
+      let ownCode = ownCodeOf ? (ownCodeOf.get(code) ?? 0) : distinctCodes.indexOf(code) + 1
+      if (ownCode === 0) {
         ownCode = ownValues.push(values[code - 1] as Value)
-        codeMap.set(code, ownCode)
+        if (ownCodeOf) ownCodeOf.set(code, ownCode)
+        else distinctCodes.push(code)
       }
       ownCodes[index] = ownCode
     }
@@ -178,7 +184,12 @@ class SparseBatch implements Batch {
   sessions = () => this.#ids("sessions")
   profiles = () => this.#ids("profiles")
   hasProperties = () => this.columns.codes("propertied", () => this.all.hasProperties())
-  withProperties = () => present(this.hasProperties())
+
+  withProperties(): number {
+    const all = this.all.withProperties()
+    if (all === 0) return 0
+    return all === this.all.count ? this.count : present(this.hasProperties())
+  }
 
   column(field: TextField): Column | undefined {
     return this.columns.column(field, () => this.all.column(field))
