@@ -279,11 +279,13 @@ class Neighbors {
     this.#ambiguous = new Uint8Array(anchors.count)
     this.#events = new Uint32Array(anchors.count)
     this.#counts = new Uint32Array(width * (names + 1))
+    const keys = this.#keys
     for (let slot = 0; slot < anchors.count; slot++) {
-      const at = slot * width
-      this.#keys[at] = anchors.events[slot] as number
-      this.#keys.fill(Number.NEGATIVE_INFINITY, at + 1, at + 1 + before)
-      this.#keys.fill(Number.POSITIVE_INFINITY, at + 1 + before, at + width)
+      let at = slot * width
+      keys[at++] = anchors.events[slot] as number
+      // `fill` takes longer for so few numbers.
+      for (let n = 0; n < before; n++) keys[at++] = Number.NEGATIVE_INFINITY
+      for (let n = 0; n < after; n++) keys[at++] = Number.POSITIVE_INFINITY
     }
   }
 
@@ -295,32 +297,39 @@ class Neighbors {
     const rankOf = this.anchors.keys.ranksOf(batch)
     const { slotOf: slots, ordinals } = this.anchors
     const { before, after } = this
-    const [keys, width] = [this.#keys, this.#width]
+    const [keys, width, sizes, ambiguous] = [this.#keys, this.#width, this.#events, this.#ambiguous]
     const hits = this.#hits.scan(selection, sessions, slots)
-    const { indexes, found, events } = this.#hits
+    const { indexes, found, events, anchors } = this.#hits
     // Random reads come first, without branches between them, so that the CPU can run many of them in parallel.
-    for (let hit = 0; hit < hits; hit++) events[hit] = keys[(found[hit] as number) * width] as number
+    for (let hit = 0; hit < hits; hit++) anchors[hit] = keys[(found[hit] as number) * width] as number
     for (let hit = 0; hit < hits; hit++) {
       const index = indexes[hit] as number
+      events[hit] = base + (times[index] as number) * names + rankOf(index)
+    }
+    for (let hit = 0; hit < hits; hit++) {
       const slot = found[hit] as number
-      this.#events[slot] = (this.#events[slot] as number) + 1
-      const key = base + (times[index] as number) * names + rankOf(index)
+      sizes[slot] = (sizes[slot] as number) + 1
+      const key = events[hit] as number
       const first = slot * width
-      const byKey = key - (events[hit] as number)
-      const byOrdinal = ordinal + (mayHaveAnchor ? index : 0) - (ordinals[slot] as number)
-      const side = byKey || byOrdinal
-      if (side === 0) continue
-      // Within a batch, events are in order of arrival, and their ordinals differ by less than the size of the batch.
-      const isOtherReceipt =
-        byKey !== 0 || !mayHaveAnchor || byOrdinal > index || byOrdinal <= index - batch.count
-      if (Math.abs(byKey) < names && isOtherReceipt && this.#areTied(key, events[hit] as number))
-        this.#ambiguous[slot] = 1
+      const anchor = anchors[hit] as number
+      const byKey = key - anchor
+      let side = byKey
+      if (Math.abs(byKey) < names) {
+        const index = indexes[hit] as number
+        const byOrdinal = ordinal + (mayHaveAnchor ? index : 0) - (ordinals[slot] as number)
+        side = byKey || byOrdinal
+        if (side === 0) continue
+        // Within a batch, events are in order of arrival, and their ordinals differ by less than the size of the batch.
+        const isOtherReceipt =
+          byKey !== 0 || !mayHaveAnchor || byOrdinal > index || byOrdinal <= index - batch.count
+        if (isOtherReceipt && this.#areTied(key, anchor)) ambiguous[slot] = 1
+      }
       const from = side < 0 ? first + 1 : first + 1 + before
       const end = side < 0 ? from + before : from + after
       for (let at = from; at < end; at++) {
         const neighbor = keys[at] as number
         if (Math.abs(key - neighbor) < names && key !== neighbor && this.#areTied(key, neighbor))
-          this.#ambiguous[slot] = 1
+          ambiguous[slot] = 1
       }
       if (side < 0) insertNearest(keys, from, before, key, 1)
       else insertNearest(keys, from, after, key, -1)
@@ -340,9 +349,11 @@ class Neighbors {
   /** Returns the dictionary IDs of the sessions that `countAll` skips. */
   ambiguous(): number[] {
     const sessions: number[] = []
-    this.anchors.slotOf.forEach((slot, session) => {
+    const { slotOf } = this.anchors
+    for (let session = 0; session < slotOf.length; session++) {
+      const slot = slotOf[session] as number
       if (slot > 0 && this.#ambiguous[slot - 1] === 1) sessions.push(session)
-    })
+    }
     return sessions
   }
 
@@ -355,22 +366,23 @@ class Neighbors {
   }
 
   #count(first: number, end: number): void {
-    const names = this.anchors.keys.labels.length
-    const { before, after } = this
-    const [keys, width] = [this.#keys, this.#width]
     for (let slot = first; slot < end; slot++) {
       if (this.#ambiguous[slot] === 1) continue
-      for (const [start, limit] of [
-        [1, before],
-        [1 + before, after],
-      ] as const) {
-        for (let at = start; at < start + limit; at++) {
-          const key = keys[slot * width + at] as number
-          const exists = Math.abs(key) !== Number.POSITIVE_INFINITY
-          this.#add(at, exists ? 1 + (key % names) : 0)
-          if (!exists) break
-        }
-      }
+      this.#countSide(slot, 1, this.before)
+      this.#countSide(slot, 1 + this.before, this.after)
+    }
+  }
+
+  /** Counts the neighbors of a session on one side of its anchor, in columns from `start` on. */
+  #countSide(slot: number, start: number, limit: number): void {
+    const names = this.anchors.keys.labels.length
+    const keys = this.#keys
+    const first = slot * this.#width
+    for (let at = start; at < start + limit; at++) {
+      const key = keys[first + at] as number
+      const exists = Math.abs(key) !== Number.POSITIVE_INFINITY
+      this.#add(at, exists ? 1 + remainder(key, names) : 0)
+      if (!exists) break
     }
   }
 
@@ -409,12 +421,13 @@ class Neighbors {
 
 /**
  * The events of a batch whose sessions have an anchor: their indexes, the indexes of the anchors, and space for the
- * keys of the anchors.
+ * keys of the events and of the anchors.
  */
 class BatchHits {
   indexes = new Uint32Array(0)
   found = new Uint32Array(0)
   events = new Float64Array(0)
+  anchors = new Float64Array(0)
 
   /** Returns the number of events found. */
   scan(selection: Selection, sessions: Uint32Array, slots: Uint32Array): number {
@@ -423,6 +436,7 @@ class BatchHits {
       this.indexes = new Uint32Array(size)
       this.found = new Uint32Array(size)
       this.events = new Float64Array(size)
+      this.anchors = new Float64Array(size)
     }
     const { indexes, found } = this
     let hits = 0
@@ -446,6 +460,13 @@ function insertNearest(keys: Float64Array, first: number, limit: number, key: nu
   if (at < first || (key - (keys[at] as number)) * nearer <= 0) return
   for (; at > first && (key - (keys[at - 1] as number)) * nearer > 0; at--) keys[at] = keys[at - 1] as number
   keys[at] = key
+}
+
+/** `key % divisor` of whole numbers, key >= 0. The operator takes ten times as long for numbers of more than 32 bits. */
+function remainder(key: number, divisor: number): number {
+  // The quotient can be rounded up to the next whole number.
+  const rest = key - Math.floor(key / divisor) * divisor
+  return rest < 0 ? rest + divisor : rest
 }
 
 function comparePositions(a: PathsResult["positions"][number], b: PathsResult["positions"][number]): number {
