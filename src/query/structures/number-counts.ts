@@ -12,7 +12,7 @@ export class NumberCounts extends CodeCounts<NumberDictionary> {
     const rank = Math.max(1, Math.ceil(share * total))
     return isList && total * sparseFactor < this.dictionary.size
       ? this.#percentileOfFew(rank, total)
-      : this.#percentileOfMany(rank)
+      : this.#percentileOfMany(rank, total)
   }
 
   #percentileOfFew(rank: number, total: number): number {
@@ -23,10 +23,10 @@ export class NumberCounts extends CodeCounts<NumberDictionary> {
     return quickselect(numbers, rank - 1, 0, total)
   }
 
-  #percentileOfMany(rank: number): number {
+  #percentileOfMany(rank: number, total: number): number {
     const { dictionary } = this
     const counts = this.counts()
-    const code = codeOfRank(counts, dictionary.order(), rank)
+    const code = codeOfRank(counts, dictionary.order(), rank, total)
     counts.fill(0)
     return dictionary.numberOf(code)
   }
@@ -45,7 +45,13 @@ export class NumberCounts extends CodeCounts<NumberDictionary> {
   }
 }
 
-function codeOfRank(counts: Uint32Array, order: Uint32Array, rank: number): number {
+/** Starts with the smallest or the largest number, whichever is nearer to the rank: high percentiles are common. */
+function codeOfRank(counts: Uint32Array, order: Uint32Array, rank: number, total: number): number {
+  if (rank * 2 > total) {
+    let at = order.length
+    for (let above = total; above >= rank; ) above -= counts[order[--at] as number] as number
+    return order[at] as number
+  }
   let at = 0
   for (let seen = counts[order[0] as number] as number; seen < rank; )
     seen += counts[order[++at] as number] as number
