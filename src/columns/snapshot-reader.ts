@@ -1,6 +1,6 @@
 import type { Db, Statement } from "../store/db/driver.ts"
-import { hasRemovedEvents, type RemovedTotals, removedTotals } from "../store/removed-days.ts"
-import { dayMs, sliceKey } from "./batch.ts"
+import { type RemovalTest, type RemovedTotals, removalTest, removedTotals } from "../store/removed-days.ts"
+import { dayMs, type SliceId, sliceKey } from "./batch.ts"
 import type { BlockRow, Slice } from "./block.ts"
 import { type BlockDay, BlockIndex } from "./block-index.ts"
 import { BlockReader } from "./block-reader.ts"
@@ -55,6 +55,7 @@ export class SnapshotReader {
   readonly #sealed: Statement
   readonly #days: Statement
   readonly #websites: Statement
+  readonly #hasRemovedEvents: RemovalTest
   readonly #index: BlockIndex
   readonly #cache: Cache
   readonly #stamps = new Stamps()
@@ -85,6 +86,7 @@ export class SnapshotReader {
     this.#sealed = db.prepare(sealedStateSql)
     this.#days = db.prepare(sql.days).pluck()
     this.#websites = db.prepare(sql.websites).raw()
+    this.#hasRemovedEvents = removalTest(db)
   }
 
   /** Until it is disposed, reserves the memory of a query, which reduces the memory for cached columns. */
@@ -127,7 +129,7 @@ export class SnapshotReader {
 
   /** Returns what was removed from the websites in a scope. Undefined if all events in the scope are in the file. */
   removedEvents({ websites, from, to }: SnapshotScope): RemovedTotals | undefined {
-    return hasRemovedEvents(this.db, websites, from, to) ? removedTotals(this.db, websites) : undefined
+    return this.#hasRemovedEvents(websites, from, to) ? removedTotals(this.db, websites) : undefined
   }
 
   /** Opens a snapshot of the events in a scope. Yields while it reads unsealed rows. */
@@ -168,7 +170,7 @@ export class SnapshotReader {
       const stale = new StaleDays(blockReader, staleBlocks)
       for (const { day, slices, state } of inRange) {
         const parts = partsOf(day)
-        for (const slice of slices) parts.slices.push(slice)
+        parts.slices.push(slices)
         parts.state += `${state} `
       }
       for (const slice of staleBlocks.flatMap(({ slices }) => slices))
@@ -198,7 +200,7 @@ export class SnapshotReader {
     }
     const sortedDays = [...days].sort(([left], [right]) => left - right)
     const kinds = new Set(scope.kinds)
-    const isInScope = ({ crawler, kind }: Entry) => (scope.crawlers || !crawler) && kinds.has(kind)
+    const isInScope = ({ crawler, kind }: SliceId) => (scope.crawlers || !crawler) && kinds.has(kind)
     const ends = daysByWebsite.flatMap((list) => [list[0]?.day ?? [], list.at(-1)?.day ?? []].flat())
     return new Snapshot({
       scope,
@@ -217,7 +219,7 @@ export class SnapshotReader {
           state,
           exceedsMemory: deferred.length > 0,
           sealed: () => {
-            sealed ??= slices.map(entryOf).filter(isInScope)
+            sealed ??= slices.flat().filter(isInScope).map(entryOf)
             return sealed
           },
           inRows: () => [...rows, ...deferred.flatMap((read) => read())].filter(isInScope),
@@ -231,7 +233,8 @@ export class SnapshotReader {
 
 /** The entries of a day. */
 interface DayParts {
-  slices: Slice[]
+  /** By website. */
+  slices: Slice[][]
   state: string
   /** Entries to read from rows. */
   rows: Entry[]
