@@ -21,7 +21,7 @@ describe("a signature", () => {
   test.each([
     ["of another message", key.sign("other"), "does not match"],
     ["of another key with the same ID", createSigningKey().sign(message), "does not match"],
-    ["of another key", createSigningKey("87654321").sign(message), "another key"],
+    ["of another key", createSigningKey("87654321").sign(message), "a different key"],
     ["with another comment", lines.with(2, "trusted comment: new").join("\n"), "comment does not match"],
     ["that is empty", "", "is not a minisign signature"],
     ["that is a web page", "<html>\n<body>\n</body>\n</html>\n", "is not a minisign signature"],
