@@ -2,13 +2,12 @@ import { mkdirSync, rmSync } from "node:fs"
 import { basename, dirname, join } from "node:path"
 
 /**
- * Bundles the dashboard and embeds its files. Bun's own import of an HTML file lists style sheets in an order that
- * depends on which thread finishes first, so the same sources would give different binaries.
- *
- * `folder` holds the files until the build has embedded them. Throws if the dashboard does not compile.
+ * Bundles the dashboard and embeds its files. Bun's own HTML import lists style sheets in an order that depends on
+ * thread timing, so identical sources would produce different binaries. `folder` holds the files until the build has
+ * embedded them. Throws if the dashboard does not compile.
  */
 export async function embedDashboard(folder: string): Promise<Bun.BunPlugin> {
-  /** Fonts by their path in the sources. */
+  /** Fonts by their path in the source tree. */
   const fonts = new Map<string, Font>()
   const { outputs } = await Bun.build({
     entrypoints: [join(import.meta.dir, "index.html")],
@@ -17,13 +16,13 @@ export async function embedDashboard(folder: string): Promise<Bun.BunPlugin> {
     minify: { whitespace: true, syntax: true },
     // Loads rarely used pages on demand.
     splitting: true,
-    // Relative: `route.ts` adds the path of the server to those of the page.
+    // Relative: `route.ts` adds the server's path to the references in the HTML page.
     publicPath: "./",
     plugins: [separateFonts(fonts)],
   })
   const files = [
     ...outputs.map((output) => ({ output, name: basename(output.path) })),
-    // The page and the style sheet use different paths for a font.
+    // The page and the style sheet refer to a font by different paths.
     ...[...new Map([...fonts.values()].map(({ file, name }) => [name, file]))].map(([name, output]) => ({
       output,
       name,
@@ -43,15 +42,14 @@ export async function embedDashboard(folder: string): Promise<Bun.BunPlugin> {
     const loader = name.endsWith(".html") ? "html" : "file"
     return `{ path: file${index}, loader: "${loader}", headers: { "content-type": ${JSON.stringify(output.type)} } }`
   })
-  // A file beside the others: their absolute paths would be part of the source map, and would differ between two
-  // clones.
+  // The file is placed next to the others: an absolute path would end up in the source map and differ between clones.
   const list = join(folder, "files.js")
   await Bun.write(list, `${imports.join("\n")}\nexport default { files: [${entries.join(", ")}] }\n`)
   return {
     name: "embed-dashboard",
     setup(build) {
       build.onResolve({ filter: /^\.\/index\.html$/ }, ({ importer }) =>
-        // The list itself imports the bundled page.
+        // The list of files itself imports the bundled page.
         importer === list ? undefined : { path: list },
       )
     },
@@ -59,12 +57,12 @@ export async function embedDashboard(folder: string): Promise<Bun.BunPlugin> {
 }
 
 interface Font {
-  /** Contains a hash of the content. */
+  /** The name contains a hash of the content. */
   name: string
   file: Bun.BunFile
 }
 
-/** Keeps fonts out of the style sheet, where Bun would embed them as data URLs, and adds them to `fonts`. */
+/** Adds fonts to `fonts` and keeps them out of the style sheet, where Bun would embed them as data URLs. */
 function separateFonts(fonts: Map<string, Font>): Bun.BunPlugin {
   return {
     name: "separate-fonts",
@@ -83,7 +81,7 @@ function separateFonts(fonts: Map<string, Font>): Bun.BunPlugin {
   }
 }
 
-/** Adds what the bundler cannot resolve: the paths of preloaded fonts, and the manifest, which the server composes. */
+/** Adds what the bundler cannot resolve: the paths of preloaded fonts, and the manifest, which the server generates. */
 function completePage(html: string, fonts: ReadonlyMap<string, Font>): string {
   return [...fonts]
     .reduce((text, [path, { name }]) => text.replaceAll(`"${path}"`, `"./${name}"`), html)

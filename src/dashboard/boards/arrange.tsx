@@ -6,7 +6,7 @@ import type { BoardTile } from "../state/boards.ts"
 import { placeOf } from "./board-grid.tsx"
 import { Tile } from "./tile.tsx"
 
-/** Arrow keys, and how many columns and rows each adds to the size. */
+/** The direction of each arrow key, and the columns and rows that it adds when resizing. */
 const arrows: Record<string, { direction: Direction; width: number; height: number }> = {
   ArrowLeft: { direction: "left", width: -1, height: 0 },
   ArrowRight: { direction: "right", width: 1, height: 0 },
@@ -20,7 +20,7 @@ interface ArrangeGridProps {
   onChange: (tiles: BoardTile[]) => void
 }
 
-/** The tiles of a board, each of which can be dragged and resized, with the pointer or with the arrow keys. */
+/** An editable board: tiles can be moved and resized with the pointer or the arrow keys. */
 export function ArrangeGrid({ tiles, website, onChange }: ArrangeGridProps) {
   const annotations = useAnnotations()
   const grid = useRef<HTMLDivElement>(null)
@@ -98,9 +98,9 @@ function placeText({ title, x, y, width, height }: BoardTile): string {
 interface Drag {
   id: string
   kind: "move" | "resize"
-  /** Where the pointer was pressed, in px, and the tile at that time. */
+  /** Where the pointer was pressed, in px, and the tile as it was then. */
   start: { x: number; y: number; tile: Placement }
-  /** The tiles at that time: tiles that the dragged one covers only briefly return to their places. */
+  /** All tiles as they were then: tiles that are only briefly covered by the dragged one return to their places. */
   tiles: readonly BoardTile[]
 }
 

@@ -7,22 +7,19 @@ import "./boards.css"
 interface BoardGridProps {
   /** In reading order. */
   tiles: readonly BoardTile[]
-  /** The website of the board, `none` or `all`. */
+  /** The board's website ID, `none` or `all`. */
   website: string
-  /**
-   * Whether titles link to the reports that show the same data. False where a board is shown without
-   * navigation.
-   */
+  /** Whether titles link to the reports that show the same data. False if the board is shown without navigation. */
   isLinked?: boolean
-  /** Changing it runs all queries again. */
+  /** A new value reruns all queries. */
   version?: number
-  /** Shown beside the title of a tile. */
+  /** Shown next to a tile's title. */
   actionsOf?: (tile: BoardTile) => ComponentChildren
 }
 
 /**
- * The tiles of a board in their grid, with the range, filters and comparison of the view. Needs no navigation around
- * it.
+ * The tiles of a board in their grid, with the view's range, filters and comparison. Also works without the navigation
+ * around it.
  */
 export function BoardGrid({ tiles, website, isLinked = false, version = 0, actionsOf }: BoardGridProps) {
   const annotations = useAnnotations()
@@ -44,7 +41,7 @@ export function BoardGrid({ tiles, website, isLinked = false, version = 0, actio
   )
 }
 
-/** The position of a tile, as the style sheet reads it. */
+/** A tile's position, as custom properties for the style sheet. */
 export function placeOf({ x, y, width, height }: BoardTile) {
   return { "--x": x, "--y": y, "--width": width, "--height": height }
 }

@@ -15,7 +15,7 @@ import { BoardMenu } from "./board-menu.tsx"
 /** px */
 const skeletonHeight = 400
 
-/** The boards of the website, and boards of all websites. */
+/** The boards of the website, followed by the boards for all websites. */
 export function BoardList() {
   const { session, view } = useApp()
   const { website } = view.value
@@ -25,7 +25,7 @@ export function BoardList() {
   return (
     <Page title="Boards" unranged unfiltered>
       {boards.isLoading || all.isLoading ? (
-        // One skeleton for both lists: otherwise the second list would move when the first has loaded.
+        // One skeleton for both lists: with two, the second list would move when the first one loads.
         <Skeleton height={skeletonHeight} />
       ) : (
         <>
@@ -46,7 +46,7 @@ function listPath(place: string): string {
 }
 
 interface BoardsProps {
-  /** A website, `none` or `all`. */
+  /** A website ID, `none` or `all`. */
   place: string
   list: Resource<BoardsResponse>
 }

@@ -20,7 +20,7 @@ export function BoardMenu({ board, onRenamed, onDeleted }: BoardMenuProps) {
     tiles === 0
       ? "The board has no tiles."
       : `The board and its ${tiles === 1 ? "tile" : `${tiles} tiles`} will be deleted for all users.`
-  // A share link is for a website or all websites; events without a website have none.
+  // Share links require a website or all websites; they cannot show events without a website.
   const isSharable = websiteId !== "none"
   return (
     <>

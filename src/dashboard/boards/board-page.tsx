@@ -15,10 +15,10 @@ import { BoardMenu } from "./board-menu.tsx"
 import { type LoadedBoard, placeIn, useBoard } from "./use-board.ts"
 import { Wallboard } from "./wallboard.tsx"
 
-/** px: a page of tiles. */
+/** px; enough for a screen full of tiles. */
 const skeletonHeight = 600
 
-/** The board with this id, or its wallboard. */
+/** The board with this ID, or its wallboard. */
 export function BoardPage({ id }: { id: string }) {
   const { router, view } = useApp()
   const loaded = useBoard(id)
@@ -26,7 +26,7 @@ export function BoardPage({ id }: { id: string }) {
   const isWallboard = router.location.value.params.get("mode") === "wallboard"
   const place = board && placeIn(board)
   useEffect(() => {
-    // The queries of a board are for the board's website, and so are the links of the navigation.
+    // The board's queries and the navigation's links use the board's website.
     if (place !== undefined && place !== view.value.website)
       router.navigate(router.savedHref(router.viewPath(), place), "replace")
   }, [place])
@@ -79,7 +79,7 @@ function ArrangeablePage({ loaded }: { loaded: LoadedBoard }) {
               type="button"
               class="button"
               onClick={() => {
-                // Browsers can refuse full screen: then the wallboard fills the window.
+                // The browser can deny full screen; the wallboard then fills the window.
                 document.documentElement.requestFullscreen?.().catch(() => {})
                 router.setParams({ mode: "wallboard" })
               }}
@@ -142,7 +142,7 @@ function Content({ loaded, draft, onDraft }: ContentProps) {
   )
 }
 
-/** A single embedded tile, as wide as its frame. */
+/** A single embedded tile that fills its frame. */
 function aloneOf(tiles: readonly BoardTile[], id: string): BoardTile[] {
   return tiles.filter((tile) => tile.id === id).map((tile) => ({ ...tile, x: 0, y: 0, width: boardColumns }))
 }

@@ -24,12 +24,12 @@ import "../retention/retention.css"
 
 interface BodyProps<Tile> {
   tile: Tile
-  /** Each result has the position of its parameter as ID. */
+  /** The ID of each result is the index of its parameter. */
   query: QueryState
   annotations: readonly Annotation[]
 }
 
-/** The content of a tile after its query has finished. */
+/** The content of a tile once its query has finished. */
 export function TileBody({ tile, ...props }: BodyProps<BoardTile>) {
   switch (tile.kind) {
     case "number":
@@ -79,7 +79,7 @@ function NumberBody({ tile, query }: BodyProps<TileOf<"number">>) {
   )
 }
 
-/** Whether the previous period has any values. Otherwise, there is nothing to compare with. */
+/** Whether the previous period has any values to compare with. */
 function hasValues(previous: unknown): boolean {
   return Object.values(Object(previous)).some((value) => typeof value === "number" && value !== 0)
 }
@@ -167,7 +167,7 @@ function TableBody({ tile, query }: BodyProps<TileOf<"table">>) {
 function FunnelBody({ tile, query }: BodyProps<TileOf<"funnel">>) {
   const rows = query.rows<StepRow>("0")
   const unit = unitOf(tile)
-  // The pages create steps of this shape, and the server has validated them.
+  // The dashboard writes steps in this shape, and the server has validated them.
   const steps = (tile.query.parameters[0]?.steps ?? []) as Partial<Step>[]
   if (!rows[0]?.people) return <NoData />
   return (
@@ -177,7 +177,7 @@ function FunnelBody({ tile, query }: BodyProps<TileOf<"funnel">>) {
   )
 }
 
-/** The event with its filters. The API also accepts a step that is only a name. */
+/** An event with its filters. The API also accepts an event name alone as a step. */
 function stepName({ event_name: name }: StepRow, step: Partial<Step> | undefined): string {
   return resultText(name, { name: step?.name ?? "", filters: step?.filters ?? [] })
 }
@@ -191,7 +191,7 @@ function RetentionBody({ tile, query }: BodyProps<TileOf<"retention">>) {
   if (first < 0) return <NoData />
   return (
     <HeatMap
-      // Leading empty cohorts are left out, as on the retention page.
+      // Leading empty cohorts are omitted, as on the retention page.
       cohorts={all.slice(first)}
       period={period}
       unit={unitOf(tile)}

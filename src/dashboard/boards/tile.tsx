@@ -15,20 +15,20 @@ import { TileBody } from "./tile-body.tsx"
 
 export interface TileProps {
   tile: BoardTile
-  /** The website of the board, `none` or `all`. */
+  /** The board's website ID, `none` or `all`. */
   website: string
   annotations: readonly Annotation[]
   /** Whether the title links to the report that shows the same data. */
   isLinked: boolean
-  /** Changing it runs the query again. */
+  /** A new value reruns the query. */
   version: number
-  /** Shown beside the title. */
+  /** Shown next to the title. */
   actions?: ComponentChildren
-  /** Whether its content can be neither focused nor clicked. */
+  /** Makes the content impossible to focus or click. */
   isInert?: boolean
 }
 
-/** The title and content of a tile. */
+/** A tile: its title and content. */
 export function Tile({ tile, website, annotations, isLinked, version, actions, isInert = false }: TileProps) {
   const { router, session } = useApp()
   const id = useId()
@@ -58,7 +58,7 @@ export function Tile({ tile, website, annotations, isLinked, version, actions, i
           {note}
         </p>
       )}
-      {/* The grid's cells determine the size, so any skeleton works. */}
+      {/* The grid cell determines the size, so the height of the skeleton does not matter. */}
       <div class={`tile-body ${tile.kind}`} inert={isInert}>
         <Loaded query={shown} id="0" height={0}>
           {() => <TileBody tile={tile} query={shown} annotations={annotations} />}
@@ -97,8 +97,8 @@ function useTileQuery(tile: BoardTile, website: string, version: number): QueryS
 }
 
 /**
- * Keeps the last result while a repeated query fails, so that a wallboard stays readable while the server restarts. An
- * error of the first query is shown as on every page.
+ * Keeps showing the last result while a repeated query fails, so that a wallboard stays readable during a server
+ * restart. If the first query fails, its error is shown as on every other page.
  */
 function useLastResult(query: QueryState, version: number) {
   const { now } = useApp()

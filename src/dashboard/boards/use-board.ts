@@ -8,7 +8,7 @@ export interface LoadedBoard {
   board: Board | undefined
   error: unknown
   refetch: () => void
-  /** Rejects if someone else has changed the board in the meantime; the board is then loaded again. */
+  /** Rejects if someone else has changed the board since it was loaded; the board is then reloaded. */
   change: (changes: Partial<Pick<Board, "name" | "tiles">>) => Promise<void>
 }
 
@@ -35,7 +35,7 @@ export function useBoard(id: string): LoadedBoard {
   }
 }
 
-/** The website of a board, as the URL names it: an id, `none` or `all`. */
+/** The website of a board, as written in the URL: an ID, `none` or `all`. */
 export function placeIn({ websiteId }: Pick<Board, "websiteId">): string {
   return websiteId ?? "all"
 }

@@ -8,10 +8,10 @@ import { usePolling } from "../state/polling.ts"
 import { BoardGrid } from "./board-grid.tsx"
 import { type LoadedBoard, placeIn } from "./use-board.ts"
 
-/** ms between two updates. */
+/** ms between updates. */
 const interval = 60_000
 
-/** A board on the whole screen, without navigation, that updates itself every minute while it is visible. */
+/** A full-screen board without navigation. While visible, it updates itself every minute. */
 export function Wallboard({ loaded }: { loaded: LoadedBoard }) {
   const app = useApp()
   const { router, session, view, embed } = app
@@ -53,14 +53,14 @@ export function Wallboard({ loaded }: { loaded: LoadedBoard }) {
   )
 }
 
-/** Counts the updates. Each update also reloads the board, and moves the view to the current day. */
+/** Incremented by each update. An update also reloads the board and moves the view to the current day. */
 function useUpdates(refetch: () => void): { version: number; updatedAt: number } {
   const app = useApp()
   const [state, setState] = useState(() => ({ version: 0, updatedAt: app.now() }))
   const isFirst = useRef(true)
   usePolling(
     async () => {
-      // The page has just loaded everything.
+      // The page has just loaded everything, so the first update can wait.
       if (isFirst.current) {
         isFirst.current = false
         return
@@ -75,7 +75,7 @@ function useUpdates(refetch: () => void): { version: number; updatedAt: number }
   return state
 }
 
-/** Calls `exit` on Escape and when full screen ends, which is all that Escape does there. Undefined in a frame. */
+/** Calls `exit` on Escape and when full screen ends: in full screen, Escape only ends it. Undefined in a frame. */
 function useExitKeys(exit: (() => void) | undefined): void {
   useEffect(() => {
     if (!exit) return
@@ -101,8 +101,8 @@ function useWakeLock(): void {
     let lock: WakeLockSentinel | undefined
     let isOver = false
     const request = () => {
-      // Without HTTPS this object does not exist, although the DOM types say so. A low battery rejects the
-      // request.
+      // The object does not exist without HTTPS, although its DOM type says otherwise. The browser rejects the request
+      // when the battery is low.
       if (document.hidden || !("wakeLock" in navigator)) return
       navigator.wakeLock.request("screen").then(
         (granted) => {

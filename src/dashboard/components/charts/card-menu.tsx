@@ -5,16 +5,16 @@ import { type MenuAction, MoreMenu } from "../controls/more-menu.tsx"
 type CsvRows = readonly (readonly unknown[])[]
 
 interface CardMenuProps {
-  /** File name of the download, without extension; also used in the menu's name. */
+  /** File name of the download, without extension; also part of the menu's accessible name. */
   file: string
   columns: readonly string[]
   /** The rows, or a function that fetches all of them if the page shows only some. */
   rows: CsvRows | (() => Promise<CsvRows>)
-  /** Further actions, shown first. */
+  /** Additional actions, listed first. */
   actions?: readonly MenuAction[]
 }
 
-/** The menu of a card: its rows as CSV, and further actions. */
+/** The menu of a card: downloads its rows as CSV and offers additional actions. */
 export function CardMenu({ file, columns, rows, actions = [] }: CardMenuProps) {
   const { run } = useAction(async () =>
     save(`${file}.csv`, csvText(columns, typeof rows === "function" ? await rows() : rows)),
@@ -29,7 +29,7 @@ export function CardMenu({ file, columns, rows, actions = [] }: CardMenuProps) {
   )
 }
 
-/** The action that switches between a chart and the table of its values. */
+/** The action that switches between a chart and a table of its values. */
 export function tableAction(isTable: boolean, setTable: (isTable: boolean) => void): MenuAction {
   return {
     label: isTable ? "Show as chart" : "Show as table",

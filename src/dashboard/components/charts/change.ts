@@ -1,6 +1,6 @@
 import type { Format } from "../../state/format.ts"
 
-/** In percent, or in points for rates. Undefined if the previous value is 0. */
+/** The change in percent, or in percentage points for rates. Undefined if the previous value is 0. */
 export function changeOf(value: number, previous: number, isRate: boolean): number | undefined {
   if (isRate) return roundToTenths(value - previous)
   return previous === 0 ? undefined : (100 * (value - previous)) / previous

@@ -10,11 +10,11 @@ import { dateName, shadeOf } from "./series.ts"
 import { ZoomHint } from "./zoom-hint.tsx"
 
 export interface ChartProps extends Omit<PlotProps, "value" | "height" | "selected" | "onSelect"> {
-  /** Actions for a date. Absent: none. */
+  /** Returns the actions for a date. Absent: dates have no actions. */
   actionsOf?: (index: number) => readonly DateAction[]
   /** Accessible name. */
   name: string
-  /** Formats a value. Default: as a count, or as a percentage if `isRate`. */
+  /** Formats a value. Default: a count, or a percentage if `isRate` is set. */
   value?: (value: number) => string
   /** px */
   height?: number
@@ -112,12 +112,12 @@ export function Chart(props: ChartProps) {
   )
 }
 
-/** A row of the table as a sentence: Mon, Nov 23, 2026: Events 12, Previous period 10 */
+/** A table row as a sentence: Mon, Nov 23, 2026: Events 12, Previous period 10 */
 function rowText([date, ...values]: readonly string[], [, ...names]: readonly string[]): string {
   return `${date}: ${values.map((value, index) => `${names[index]} ${value}`).join(", ")}`
 }
 
-/** A sample of the line for the legend. */
+/** A sample of the line, for the legend. */
 function LineKey({ index }: { index: number }) {
   return (
     <svg class="line-key" viewBox="0 0 26 10" aria-hidden="true" focusable="false">

@@ -4,15 +4,13 @@ import { useFormat } from "../controls/use-format.ts"
 
 interface ComparisonNoteProps {
   query: QueryState
-  /** Id of the parameter that is compared. */
+  /** ID of the compared parameter. */
   id: string
-  /** The previous period has no events, so the numbers show no changes. */
+  /** The previous period has no events to compare with. */
   isEmpty?: boolean
 }
 
-/**
- * Names the period that the numbers are compared with. Reserves space for the line until the period is known.
- */
+/** Names the comparison period. Reserves space for the line until the period is known. */
 export function ComparisonNote({ query, id, isEmpty = false }: ComparisonNoteProps) {
   const { view } = useApp()
   const format = useFormat()

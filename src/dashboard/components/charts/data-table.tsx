@@ -2,13 +2,13 @@ import type { ComponentChildren } from "preact"
 import { useEffect, useRef, useState } from "preact/hooks"
 import type { Comparison } from "../../state/range.ts"
 
-/** The sort column and order. */
+/** A sort column and order. */
 export interface Sort {
   by: string
   order: "asc" | "desc"
 }
 
-/** The sorting in the URL. `columns`: the sortable columns; sorting by change requires a comparison. */
+/** The sorting in the URL. `columns`: the sortable columns. Sorting by change requires a comparison. */
 export function readSort(
   params: URLSearchParams,
   columns: object,
@@ -21,8 +21,7 @@ export function readSort(
 }
 
 /**
- * The sort options of a query. Without a comparison, sorting by change falls back to the default order of the query
- * type.
+ * The sort options of a query. Without a comparison, sorting by change falls back to the query type's default order.
  */
 export function sortOption(
   { by, order }: Sort,
@@ -32,7 +31,7 @@ export function sortOption(
 }
 
 interface Sorting extends Sort {
-  /** Sort key of each column; undefined if it cannot be sorted. */
+  /** The sort key of each column; undefined if the column is not sortable. */
   keys: readonly (string | undefined)[]
   onSort: (sort: Sort) => void
 }
@@ -42,22 +41,22 @@ interface DataTableProps {
   name: string
   columns: readonly ComponentChildren[]
   rows: readonly (readonly ComponentChildren[])[]
-  /** Which columns hold numbers and are right-aligned. */
+  /** Whether each column holds numbers, which are right-aligned. */
   numeric?: readonly boolean[]
-  /** Length of the bar behind each row's first cell, 0 to 1. */
+  /** The length of the bar behind the first cell of each row, 0 to 1. */
   bars?: readonly number[]
   keys?: readonly string[]
-  /** Makes columns sortable. */
+  /** Enables sorting. */
   sorting?: Sorting
 }
 
-/** A box that scrolls content wider than itself. */
+/** A box that scrolls if its content is wider. */
 export function ScrollBox({ children }: { children: ComponentChildren }) {
   const box = useRef<HTMLDivElement>(null)
   useEffect(() => {
     const element = box.current
     if (!element || element.closest(".hidden")) return
-    // A scrollable box must be reachable by keyboard; other boxes are not tab stops.
+    // A scrollable box must be reachable by keyboard; any other box should not be a tab stop.
     const update = () => {
       const { scrollWidth, clientWidth, scrollHeight, clientHeight } = element
       element.tabIndex = scrollWidth > clientWidth || scrollHeight > clientHeight ? 0 : -1
@@ -116,12 +115,15 @@ export function DataTable({ name, columns, rows, numeric = [], bars, keys, sorti
 
 interface SortedTableProps extends Omit<DataTableProps, "sorting"> {
   /**
-   * The values by which each row is sorted, one per column. A column whose first value is undefined cannot be sorted.
+   * The sort values of each row, one per column. If the first row has no value for a column, the column is not
+   * sortable.
    */
   values: readonly (readonly (number | string | undefined)[])[]
 }
 
-/** A table that holds all of its rows and sorts them itself. Until a column is selected, the rows keep their order. */
+/**
+ * A table that has all of its rows and sorts them itself. The rows keep their order until the user selects a column.
+ */
 export function SortedTable({ values, rows, bars, keys, ...table }: SortedTableProps) {
   const [sort, setSort] = useState<Sort>({ by: "", order: "desc" })
   const column = Number(sort.by)
@@ -147,7 +149,7 @@ export function SortedTable({ values, rows, bars, keys, ...table }: SortedTableP
   )
 }
 
-/** The change as a share of the previous value, for sorting; a change from 0 counts as the largest. */
+/** The relative change, for sorting; a change from 0 counts as the largest. */
 export function changeValue(value: number, previous: number): number {
   if (previous !== 0) return (value - previous) / previous
   return value === 0 ? 0 : Number.POSITIVE_INFINITY
@@ -160,7 +162,7 @@ interface HeadProps {
   children: ComponentChildren
 }
 
-/** A column header. The first click on a number column sorts descending, the next one ascending. */
+/** A column header. The first click on a numeric column sorts in descending order, the next one in ascending order. */
 function Head({ isNumber, sorting, sortKey, children }: HeadProps) {
   const className = isNumber ? "number" : undefined
   if (!sorting || sortKey === undefined) {

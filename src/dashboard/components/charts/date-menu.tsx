@@ -2,27 +2,27 @@ import type { ComponentChildren } from "preact"
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks"
 import { Link } from "../controls/link.tsx"
 
-/** An action for a date of a chart. */
+/** An action for a date on a chart. */
 export type DateAction = { label: string } & ({ href: string } | { run: () => void })
 
 interface DateMenuProps {
   /** Accessible name of the chart. */
   name: string
-  /** How many dates the chart has. */
+  /** Number of dates in the chart. */
   count: number
-  /** A date with its values, for screen readers. */
+  /** Describes a date and its values, for screen readers. */
   textOf: (index: number) => string
-  /** Names the menu. */
+  /** The title of a date's menu. */
   titleOf: (index: number) => string
-  /** If there are none, a date has no menu. */
+  /** If this is empty, the date has no menu. */
   actionsOf: (index: number) => readonly DateAction[]
-  /** Draws the chart. `selected`: the date selected by keyboard. `onSelect`: called with the date that was clicked. */
+  /** Draws the chart. `selected`: the date selected by keyboard. `onSelect`: called when a date is clicked. */
   children: (selected: number | undefined, onSelect: (index: number) => void) => ComponentChildren
 }
 
-/** A chart whose dates have menus, opened by a click, or by keyboard with the arrow keys and Enter. */
+/** A chart with a menu for each date. A click opens it, as do the arrow keys followed by Enter. */
 export function DateMenu({ name, count, textOf, titleOf, actionsOf, children }: DateMenuProps) {
-  /** The date that the arrow keys have reached; until they are used, the last one. */
+  /** The date selected with the arrow keys; initially the last one. */
   const [at, setAt] = useState<number>()
   const [open, setOpen] = useState<number>()
   const [isFocused, setFocused] = useState(false)
@@ -94,7 +94,7 @@ interface MenuProps {
   /** px */
   center: number
   onClose: () => void
-  /** The focus or a click went elsewhere. */
+  /** The focus or a click is now elsewhere. */
   onLeave: () => void
 }
 

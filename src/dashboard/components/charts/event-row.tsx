@@ -5,15 +5,13 @@ import { eventDetails, eventTitle, kindNames, kindOf } from "../../state/event-t
 import { CodeBlock } from "../controls/copy.tsx"
 import { Icon } from "../controls/icons.tsx"
 
-/**
- * Maximum details per row, and maximum characters per text. The JSON of the expanded row contains everything.
- */
+/** Maximum number of details per row, and of characters per text. The JSON in the expanded row is complete. */
 const maxDetails = 9
 const maxCharacters = 80
 
 interface EventRowProps {
   event: ApiEvent
-  /** The time as text, as short as the list allows. */
+  /** The event's time, formatted as briefly as the list allows. */
   time: string
   isOpen: boolean
   onToggle: () => void

@@ -6,28 +6,28 @@ import type { Session } from "../../state/session.ts"
 /** A row of the query type `movers`, without its measure. */
 export interface Mover {
   field: string
-  /** null: the events have no value. */
+  /** null: the events without a value. */
   value: string | null
   difference: number
-  /** Share of the difference of all events; null if that is 0. */
+  /** Share of the total difference; null if the total difference is 0. */
   percentage: number | null
-  /** The percentage that the value would have if all values had changed in the same proportion. */
+  /** The share this value would have if all values had changed in the same proportion. */
   expected_percentage: number
-  /** The value replaced other values or was replaced by them, as releases are. */
+  /** The value has replaced other values or been replaced by them, as happens with releases. */
   is_offset: boolean
 }
 
-/** Minimum percentage points by which a share must exceed the expected share to count as an explanation. */
+/** A share must exceed the expected share by at least this many percentage points to count as an explanation. */
 const minExcess = 10
 
-/** Minimum percentage of the difference for each wording. */
+/** The minimum share of the difference for each wording, in percent. */
 const words = [
   [90, "almost entirely"],
   [60, "mostly"],
   [35, "partly"],
 ] as const
 
-/** How much of a change its best value explains: `almost entirely`. Undefined: no value explains it. */
+/** How much of a change the best value explains, such as `almost entirely`. Undefined if no value explains it. */
 export function shareWords(mover: Mover | undefined): string | undefined {
   if (!mover || mover.percentage === null || mover.is_offset) return undefined
   const { percentage, expected_percentage: expected } = mover
@@ -43,7 +43,7 @@ export function moverText({ field, value }: Pick<Mover, "field" | "value">, name
   return `${isolate(name)} = ${isolate(moverValue(field, value, names))}`
 }
 
-/** The sources of display names. */
+/** Where display names come from. */
 export interface ValueNames {
   format: Format
   session: Session
@@ -53,7 +53,7 @@ export function moverField(field: string): string {
   return field === "website_id" ? "Website" : fieldName(field)
 }
 
-/** The display name of a value: countries and websites are shown by name. */
+/** The display name of a value: countries and websites have names of their own. */
 export function moverValue(field: string, value: string, { format, session }: ValueNames): string {
   if (field === "country") return format.country(value)
   return field === "website_id" ? session.nameOf(value) : value

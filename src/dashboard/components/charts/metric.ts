@@ -1,6 +1,6 @@
 import { useApp } from "../../state/app.ts"
 
-/** Returns the headline number selected for the chart: the one named by the URL parameter `show`, or the default. */
+/** Returns the headline number to plot: the one named in the URL parameter `show`, or the default. */
 export function useMetric<Item extends { value: string }>(
   items: readonly Item[],
   initial: NoInfer<Item>,

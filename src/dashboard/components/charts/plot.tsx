@@ -4,21 +4,19 @@ import { type ChartData, type Mark, type Series, shadeOf } from "./series.ts"
 import { Tooltip } from "./tooltip.ts"
 
 export interface PlotProps extends ChartData {
-  /**
-   * The axis can have fractions, and formats its values like those of the series. Counts have no fractions.
-   */
+  /** The axis can show fractions and formats them as the series does. Counts have no fractions. */
   hasFractions?: boolean
-  /** Called with the first and last date after dragging over the chart. */
+  /** Called with the first and last date of the selection when the user has dragged over the chart. */
   onZoom?: (from: string, to: string) => void
-  /** Called with the index of the date that was clicked, or that was tapped while its tooltip was shown. */
+  /** Called with the index of a date that is clicked, or tapped while its tooltip is visible. */
   onSelect?: (index: number) => void
-  /** Index of the date whose tooltip is shown; undefined: the one under the pointer. */
+  /** Index of the date to show the tooltip for; undefined: the date under the pointer. */
   selected?: number | undefined
   /** px */
   height: number
 }
 
-/** Dash patterns in px of the lines after the first. */
+/** Dash patterns in px for the second and later lines. */
 const dashes = [
   [8, 4],
   [3, 3],
@@ -32,7 +30,7 @@ export function dashOf(index: number): number[] {
   return (index > 0 ? dashes[(index - 1) % dashes.length] : undefined) ?? []
 }
 
-/** Draws a chart with uPlot. Hidden from screen readers, which read the table. */
+/** Draws a chart with uPlot. Hidden from screen readers, which read the table instead. */
 export function Plot(props: PlotProps) {
   const box = useRef<HTMLDivElement>(null)
   const latest = useRef(props)
@@ -76,17 +74,17 @@ export function Plot(props: PlotProps) {
   return <div ref={box} class="chart-canvas" style={{ "--height": `${height}px` }} aria-hidden="true" />
 }
 
-/** The dash pattern in px of a line to an incomplete value. */
+/** Dash pattern in px for a line segment that ends at an incomplete value. */
 const runningDash = [2, 4]
 
-/** Maximum number of bars that are wide enough for a line between stacked parts. */
+/** Maximum number of bars: any more would be too narrow for a gap between stacked parts. */
 const maxSeparated = 100
 /** px between an axis and its labels, and px reserved for the labels. */
 const axisGap = 6
 const leftAxis = 52
 const bottomAxis = 28
 
-/** Allowed grid steps for counts, which have no fractions. */
+/** Grid steps for counts, which have no fractions. */
 const integerSteps = [
   1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 2e6, 5e6, 1e7, 2e7,
   5e7, 1e8,
@@ -117,11 +115,11 @@ function draw(element: HTMLElement, latest: { current: PlotProps }) {
     ? stack(series.filter((line) => !line.isPrevious))
     : series.filter((line) => !line.isPrevious).map(({ values }) => values.slice(0, started))
   const hasGaps = stacked.some((values) => values.includes(undefined))
-  // A line to an incomplete value would look like a decrease: its last part is dotted.
+  // The line's last segment is dotted if its value is incomplete, because it would look like a decrease.
   const running = isRunning && !isBars ? started - 1 : Number.POSITIVE_INFINITY
   const previous = series.filter((line) => line.isPrevious).map(({ values }) => values)
   const xs = dates.map((_, index) => index)
-  // The tallest sum is drawn first, so that each smaller one covers part of it.
+  // The largest sum is drawn first; each smaller one then covers part of it.
   const order = stacked.map((_, index) => index).reverse()
   const font = `12px ${style.fontFamily}`
   const axis: uPlot.Axis = {
@@ -134,7 +132,7 @@ function draw(element: HTMLElement, latest: { current: PlotProps }) {
   const bars = uPlot.paths.bars?.({ size: [0.82, 64], radius: stacked.length === 1 ? 0.12 : 0 })
   const options: uPlot.Options = {
     width: element.clientWidth || 600,
-    // A style sheet can set another height for the chart, as on boards.
+    // A style sheet can override the height, as on boards.
     height: element.clientHeight || height,
     padding: [10, 8, 0, 0],
     legend: { show: false },
@@ -193,7 +191,7 @@ function draw(element: HTMLElement, latest: { current: PlotProps }) {
             }),
           )
         : []),
-      // The line has an outline in the background color, because it crosses the bars.
+      // The line crosses the bars, so it has an outline in the background color.
       ...previous.flatMap((): uPlot.Series[] => [
         { stroke: color("--panel"), width: 3, alpha: 0.8, points: { show: false } },
         { stroke: color("--previous"), width: 1.5, dash: [4, 4], points: { show: dates.length <= 1 } },
@@ -248,7 +246,7 @@ function draw(element: HTMLElement, latest: { current: PlotProps }) {
   ]
   const tip = new Tooltip(latest)
   const chart = new uPlot(options, data, element)
-  /** The date of the last tap. */
+  /** The date tapped last. */
   let tapped = -1
   chart.over.addEventListener("click", ({ offsetX }) => {
     const index = Math.max(0, Math.min(dates.length - 1, Math.round(chart.posToVal(offsetX, "x"))))
@@ -259,7 +257,7 @@ function draw(element: HTMLElement, latest: { current: PlotProps }) {
   return chart
 }
 
-/** The computed color of a CSS variable: a canvas cannot use variables itself. */
+/** The computed color of a CSS variable, because a canvas cannot use variables. */
 function colorOf(element: HTMLElement, name: string): string {
   element.style.color = `var(${name})`
   const { color } = getComputedStyle(element)
@@ -281,7 +279,7 @@ const tickWidth = 84
 /** px between the center of the last label and the end of the axis. */
 const edgeWidth = 26
 
-/** Indexes of the labeled dates: as many as fit. Hourly charts with several midnights label only those. */
+/** Indexes of the dates to label: as many as fit. An hourly chart with several midnights labels only those. */
 function ticks(dates: readonly string[], granularity: string, width: number): number[] {
   const room = Math.max(1, Math.floor((width - leftAxis) / tickWidth))
   const all = dates.map((_, index) => index)
@@ -293,10 +291,10 @@ function ticks(dates: readonly string[], granularity: string, width: number): nu
   return candidates.filter((index, at) => at % step === 0 && index <= last)
 }
 
-/** px between the stripes of a bar for an incomplete period. */
+/** px between the stripes in the bar of an incomplete period. */
 const stripeGap = 6
 
-/** Draws stripes in the background color over the bars of a date. */
+/** Draws stripes in the background color over the bars of one date. */
 function drawStripes({ ctx, bbox, valToPos }: uPlot, at: number, ground: string): void {
   const [left, right] = [valToPos(at - 0.5, "x", true), valToPos(at + 0.5, "x", true)]
   const { top, height } = bbox

@@ -22,16 +22,13 @@ interface RangeChartProps
     ChartProps,
     "granularity" | "format" | "marks" | "onZoom" | "started" | "isRunning" | "actionsOf"
   > {
-  /** Undefined: the menu of a date has no link to people. */
+  /** Undefined: the date menus do not link to people. */
   people?: ChartPeople | undefined
   /** The period of the previous series, as ISO 8601. */
   previous?: { from: string } | undefined
 }
 
-/**
- * A chart over the current range with its annotations. Dragging over it zooms into the range; a click on a date opens a
- * menu.
- */
+/** A chart of the current range with its annotations. Drag over it to zoom in; click a date to open its menu. */
 export function RangeChart({ people, previous, ...props }: RangeChartProps) {
   const { router, view, session, annotations: saved } = useApp()
   const granularity = useGranularity()
@@ -79,7 +76,7 @@ export function RangeChart({ people, previous, ...props }: RangeChartProps) {
         {...props}
         granularity={granularity}
         previousDates={
-          // Only days are paired in their order.
+          // Only daily buckets line up one to one with those of the previous period.
           previous && granularity === "daily"
             ? props.dates.map((_, index) => addDays(format.dayOf(previous.from), index))
             : undefined
@@ -106,7 +103,7 @@ export function RangeChart({ people, previous, ...props }: RangeChartProps) {
   )
 }
 
-/** The range from the start of the first bucket to the end of the last one, within the current range. */
+/** The range from the start of the first bucket to the end of the last one, clipped to the current range. */
 function zoomRange(range: Range, first: string, last: string, granularity: Granularity) {
   const end = lastDayOf(last, granularity)
   const isLater = first > range.from

@@ -5,16 +5,16 @@ import { type LinkedPeople, PeopleLink } from "../people/people-link.tsx"
 import { DataTable, type Sort } from "./data-table.tsx"
 import { Change, type Direction } from "./stat.tsx"
 
-/** A column of a table: the content of its cells, or the count that it shows. */
+/** A table column: how to render its cells, or the count to show. */
 export type RowColumn<Row> = {
   heading: string
-  /** Sort key; undefined: rows cannot be sorted by the column. */
+  /** Sort key; undefined: the column is not sortable. */
   sort?: string | undefined
 } & (
   | { cell: (row: Row) => ComponentChildren; isNumber?: boolean }
   | {
       count: (row: Row) => number
-      /** The people that the count links to. Absent: no link. */
+      /** The people to link the count to. Absent: no link. */
       people?: (row: Row) => LinkedPeople | undefined
     }
 )
@@ -25,13 +25,13 @@ interface RowTableProps<Row> {
   rows: readonly Row[]
   columns: readonly RowColumn<Row>[]
   keyOf: (row: Row) => string
-  /** Length of the bar behind a row's first cell, 0 to 1. */
+  /** The length of the bar behind the first cell of a row, 0 to 1. */
   barOf: (row: Row) => number
   sort: Sort
   onSort: (sort: Sort) => void
 }
 
-/** A table of rows that the server sorts, described by its columns. */
+/** A table defined by its columns. The server sorts the rows. */
 export function RowTable<Row>({ name, rows, columns, keyOf, barOf, sort, onSort }: RowTableProps<Row>) {
   const format = useFormat()
   return (
@@ -62,12 +62,12 @@ export function RowTable<Row>({ name, rows, columns, keyOf, barOf, sort, onSort 
 
 interface ChangeColumnOptions<Row> {
   value: (row: Row) => number
-  /** Undefined or null: the row did not exist in the previous period. */
+  /** Undefined or null: the row is missing from the previous period. */
   previous: (row: Row) => number | null | undefined
   better?: (row: Row) => Direction | undefined
 }
 
-/** The column with the change of a count since the previous period. There is none without a comparison. */
+/** The column that shows the change of a count since the previous period. Absent without a comparison. */
 export function useChangeColumn<Row>(options: ChangeColumnOptions<Row>): RowColumn<Row>[] {
   const { view } = useApp()
   const format = useFormat()
@@ -85,7 +85,7 @@ export function useChangeColumn<Row>(options: ChangeColumnOptions<Row>): RowColu
   ]
 }
 
-/** How long ago a row was last seen. */
+/** The column that shows how long ago a row was last seen. */
 export function LastSeen({ time }: { time: string | null }) {
   const { now } = useApp()
   const format = useFormat()

@@ -2,14 +2,14 @@ import type { Format } from "../../state/format.ts"
 
 export interface Series {
   name: string
-  /** One per date; the last dates can be missing. Undefined interrupts a line. */
+  /** One value per date; values for the last dates can be missing. An undefined value interrupts a line. */
   values: (number | undefined)[]
   isPrevious?: never
-  /** The series that sums up all others; shown in gray. */
+  /** The sum of all other series, shown in gray. */
   isOther?: true
 }
 
-/** The previous period, drawn as a dashed line. Some dates can have no value. */
+/** The previous period, drawn as a dashed line. Some dates can lack a value. */
 export interface PreviousSeries {
   name: string
   values: (number | undefined)[]
@@ -23,33 +23,33 @@ export interface Mark {
   /** 2026-11-24 */
   date: string
   text: string
-  /** Leads to the comparison of the periods before and after the date. */
+  /** Opens the comparison of the periods before and after the date. */
   comparison?: string | undefined
 }
 
-/** The values of a chart, and how they are formatted. */
+/** The values of a chart, and how to format them. */
 export interface ChartData {
   /** Dates as returned by the API. */
   dates: readonly string[]
   granularity: string
-  /** The corresponding dates of the previous period. */
+  /** The corresponding dates in the previous period. */
   previousDates?: readonly string[] | undefined
   series: readonly (Series | PreviousSeries)[]
   format: Format
   /** Formats a value. */
   value: (value: number) => string
-  /** Bars of several series are stacked: they have a total. */
+  /** Bars of several series are stacked and have a total. */
   kind: "bars" | "lines"
   /** Values are percentages. */
   isRate?: boolean
-  /** How many of the dates have started; lines end there. */
+  /** Number of dates that have started; lines end there. */
   started: number
-  /** The last of them is incomplete. It is drawn dashed or striped, and named in the tooltip and the table. */
+  /** The last of these is incomplete: it is dashed or striped, and labeled as such in the tooltip and the table. */
   isRunning?: boolean
   marks?: readonly Mark[]
 }
 
-/** The name of a date, which says whether its period is incomplete. */
+/** The name of a date. It says if the date's period is incomplete. */
 export function dateName(
   { dates, granularity, format, started, isRunning }: DateNameOptions,
   at: number,
@@ -60,10 +60,10 @@ export function dateName(
 
 type DateNameOptions = Pick<ChartData, "dates" | "granularity" | "format" | "started" | "isRunning">
 
-/** Number of hues in the style sheet. They differ in lightness too. */
+/** Number of hues in the style sheet, which also differ in lightness. */
 const shades = 6
 
-/** The name of a series' color in the style sheet. `index`: its position among the series. */
+/** The name of a series color in the style sheet. `index`: the position of the series. */
 export function shadeOf({ isOther }: Pick<Series, "isOther">, index: number): string {
   return isOther ? "shade-other" : `shade-${index % shades}`
 }

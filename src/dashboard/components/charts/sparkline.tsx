@@ -1,10 +1,10 @@
-/** Size of the view box; the style sheet sets the size on the page. */
+/** Size of the view box; the style sheet determines the size on the page. */
 const width = 120
 const height = 32
 
 /**
- * A small line chart without axes. A last value that is incomplete is dashed. Hidden from screen readers, which read
- * the number.
+ * A small line chart without axes. If the last value is incomplete, its segment is dashed. Hidden from screen readers,
+ * which read the number instead.
  */
 export function Sparkline({ values, isRunning }: { values: readonly number[]; isRunning: boolean }) {
   const max = Math.max(...values, 1)

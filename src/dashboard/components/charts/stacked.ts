@@ -6,8 +6,8 @@ export interface StackedSeries {
 }
 
 /**
- * Builds the series of a stacked chart: one per name, largest first, and Other for the rest. `all`: the total per date.
- * `parts`: values per date and name, in any order.
+ * Builds the series of a stacked chart: one per name, largest first, and "Other" for the rest. `all`: the total of each
+ * date. `parts`: the values of each date and name, in any order.
  */
 export function stackSeries(
   all: readonly { date: string; value: number }[],

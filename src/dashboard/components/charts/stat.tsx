@@ -8,7 +8,7 @@ import { Sparkline } from "./sparkline.tsx"
 /** Whether higher or lower values of a number are better. */
 export type Direction = "higher" | "lower"
 
-/** The direction that is better for each event, according to the website's settings. */
+/** Returns which direction is better for an event, according to the website's settings. */
 export function useDirection(): (event: string) => Direction | undefined {
   const { session, view } = useApp()
   return (event) => (session.isLowerBetter(view.value.website, event) ? "lower" : undefined)
@@ -17,7 +17,7 @@ export function useDirection(): (event: string) => Direction | undefined {
 interface StatProps {
   label: string
   value: number
-  /** The value of the previous period; undefined if not compared. */
+  /** The value in the previous period; undefined without a comparison. */
   previous?: number | undefined
   values?: readonly number[]
   /** The last value is incomplete. */
@@ -25,18 +25,15 @@ interface StatProps {
   format: Format
   /** The value is a percentage; its change is shown in percentage points. */
   isRate?: boolean
-  /**
-   * The direction that is an improvement, such as lower for a bounce rate. If it is absent, changes are
-   * neutral.
-   */
+  /** Which direction is an improvement, such as lower for a bounce rate. If absent, changes are neutral. */
   better?: Direction | undefined
-  /** Formats the value if it is neither a count nor a percentage. */
+  /** Formats a value that is neither a count nor a percentage. */
   show?: (value: number) => string
   /** Shown below the number. */
   note?: ComponentChildren
-  /** The people that the number counts. The number links to them. */
+  /** The people counted by the number, which links to them. */
   people?: LinkedPeople
-  /** A click anywhere on the number selects it for the chart below. */
+  /** Called on a click anywhere on the number, to show it in the chart below. */
   choice?: { isSelected: boolean; onSelect: () => void }
 }
 
@@ -103,14 +100,14 @@ interface ChangeProps {
   value: number
   previous: number
   format: Format
-  /** Both values are percentages. The change is shown in points, to avoid a percentage of a percentage. */
+  /** Both values are percentages. Their change is shown in percentage points, not as a percentage of a percentage. */
   isRate?: boolean
-  /** The direction that gets the color of an improvement. If it is absent, both directions are neutral. */
+  /** The direction shown as an improvement. If absent, both directions are neutral. */
   better?: Direction | undefined
   show?: (value: number) => string
 }
 
-/** The change from the previous period, in percent or points. */
+/** The change since the previous period, in percent or percentage points. */
 export function Change({ value, previous, format, isRate = false, better, show }: ChangeProps) {
   const title = `Previous period: ${(show ?? formatter(format, isRate))(previous)}`
   const change = changeOf(value, previous, isRate)

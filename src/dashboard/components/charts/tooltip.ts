@@ -5,14 +5,14 @@ import { type ChartData, dateName, shadeOf } from "./series.ts"
 /** px between the pointer and the tooltip. */
 const gap = 14
 
-/** A line of a tooltip. Without `className`, it has no color key. */
+/** A line of the tooltip. It has a color key only if `className` is set. */
 interface TooltipRow {
   name: string
   text: string
   className?: string
 }
 
-/** The tooltip of the date under the pointer, or of the date that was tapped. */
+/** The tooltip for the date under the pointer, or for the date that was tapped. */
 export class Tooltip {
   readonly #element = document.createElement("div")
   readonly #listeners = new AbortController()
@@ -42,7 +42,7 @@ export class Tooltip {
     )
   }
 
-  /** The last pointer was a finger. The tooltip stays after the finger is lifted. */
+  /** The last pointer was a finger: the tooltip stays when the finger is lifted. */
   get isTouch(): boolean {
     return this.#isTouch
   }
@@ -81,12 +81,10 @@ export class Tooltip {
     this.#place(chart.over, left)
   }
 
-  /**
-   * Places the tooltip beside the pointer at `x` (px), within the chart: on a phone, it can cover the axis.
-   */
+  /** Places the tooltip next to the pointer at `x` (px), within the chart. On a phone, it can cover the axis. */
   #place(over: HTMLElement, x: number): void {
     const { style } = this.#element
-    // At the left edge there is room for the text, so the width is not reduced by wrapping.
+    // Measured at the left edge, where the tooltip has room and does not wrap.
     style.left = "0"
     const width = this.#element.offsetWidth
     const end = over.clientWidth - width
@@ -96,8 +94,8 @@ export class Tooltip {
 }
 
 /**
- * The name of the previous period, with its date if the weekday differs: traffic on a Monday is not comparable with a
- * Sunday.
+ * The name of the previous period, with the date if its weekday differs: Monday's traffic is not comparable with
+ * Sunday's.
  */
 function previousName(name: string, { dates, previousDates, format }: ChartData, at: number): string {
   const [date, previous] = [dates[at], previousDates?.[at]]
@@ -106,7 +104,7 @@ function previousName(name: string, { dates, previousDates, format }: ChartData,
   return weekday(date) === weekday(previous) ? name : `${name}, ${format.bucket(previous, "daily")}`
 }
 
-/** The total, the previous period and the change, then the parts from the top of the stack down. */
+/** The total, the previous period and the change, then the parts in stacking order from the top. */
 function rowsAt(data: ChartData, at: number): TooltipRow[] {
   const { series, kind, started, format, value, isRate = false } = data
   const write = (shown: number | undefined) => (shown === undefined ? "–" : value(shown))
@@ -120,7 +118,7 @@ function rowsAt(data: ChartData, at: number): TooltipRow[] {
     items.map(({ value, ...item }): TooltipRow => ({ ...item, text: write(value) }))
   const isStack = kind === "bars" && current.length > 1
   const total = isStack ? current.reduce((sum, { value = 0 }) => sum + value, 0) : current[0]?.value
-  // Several lines have no total, and nothing shows which of them a previous period belongs to.
+  // Several lines have no total, and it would be unclear which of them a previous period belongs to.
   if (!isStack && current.length > 1) return rows([...current, ...previous])
   const before = previous[0]?.value
   const hasChange = total !== undefined && before !== undefined && at < started

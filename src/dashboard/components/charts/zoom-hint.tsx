@@ -3,12 +3,12 @@ import { useState } from "preact/hooks"
 import { useApp } from "../../state/app.ts"
 
 interface ZoomHintProps {
-  /** Shown while a mouse is over the chart for the first time. */
+  /** Shown the first time a mouse is over the chart. */
   text: string
   children: ComponentChildren
 }
 
-/** Explains, once per browser, that a chart can be zoomed with a mouse. Touch has no such gesture. */
+/** Explains, once per browser, that a mouse can zoom the chart. There is no such gesture for touch. */
 export function ZoomHint({ text, children }: ZoomHintProps) {
   const { preferences } = useApp()
   const [isShown, setShown] = useState(false)

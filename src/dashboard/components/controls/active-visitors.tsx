@@ -5,14 +5,17 @@ import { usePolling } from "../../state/polling.ts"
 import { runParameter } from "../../state/query-cache.ts"
 import { useFormat } from "./use-format.ts"
 
-/** ms for which a visitor counts as active after an event of any kind. */
+/** How long a visitor counts as active after an event of any kind, in ms. */
 const activeWindow = 300_000
-/** ms by which a sender's clock can be ahead: such events also count. */
+/** How far a sender's clock can be ahead, in ms: events up to that far in the future also count. */
 const clockTolerance = 60_000
 /** ms between two requests. */
 const pollInterval = 30_000
 
-/** The number of currently active visitors. A caller who is limited to some pages does not see all kinds of events. */
+/**
+ * The number of currently active visitors. It is hidden from users and share links that are limited to some
+ * pages, because they cannot see all kinds of events.
+ */
 export function ActiveVisitors() {
   const { session, embed } = useApp()
   return session.isLimited || embed ? null : <ActiveCount />
@@ -36,7 +39,7 @@ function ActiveCount() {
       const { rows } = await runParameter<{ users: number }>(api, query, signal)
       setCount(rows[0]?.users)
     } catch {
-      // The panels of the page show the error.
+      // The panels on the page already show the error.
     }
   }
   usePolling(poll, pollInterval, [api, website, now])

@@ -1,4 +1,4 @@
-/** Moves the focus through the elements with `data-item` in a list, including its search field. */
+/** Moves the focus between the elements with `data-item` in a list, including its search field. */
 export function moveFocus(event: KeyboardEvent): void {
   const by = { ArrowDown: 1, ArrowUp: -1 }[event.key]
   if (by === undefined || !(event.currentTarget instanceof HTMLElement)) return

@@ -4,11 +4,11 @@ interface CheckFieldProps {
   label: string
   isChecked: boolean
   onChange: (isChecked: boolean) => void
-  /** What the option does, shown below it. */
+  /** What the option does; shown below the label. */
   children: ComponentChildren
 }
 
-/** A checkbox with an explanation. */
+/** A checkbox with a description. */
 export function CheckField({ label, isChecked, onChange, children }: CheckFieldProps) {
   return (
     <div class="field">

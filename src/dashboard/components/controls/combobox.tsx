@@ -2,29 +2,29 @@ import { useEffect, useId, useRef, useState } from "preact/hooks"
 import { Icon } from "./icons.tsx"
 import { useFormat } from "./use-format.ts"
 
-/** Options to list at once. Typing narrows the list further. */
+/** Number of options to list at once. Typing narrows the list. */
 const maxOptions = 50
 
 interface ComboboxProps {
-  /** Id of the input, for its label. */
+  /** ID of the input, for its label. */
   id: string
   /** Accessible name of the list. */
   label: string
   /** '' if nothing is selected. */
   value: string
   options: readonly string[]
-  /** Label of the option that selects nothing; undefined if a selection is required. */
+  /** Label of the option that clears the selection; undefined if a selection is required. */
   none?: string | undefined
   /** Shown while nothing is selected. */
   placeholder: string
   onChange: (value: string) => void
 }
 
-/** Selects one of many options, filtered by typing part of the name. */
+/** Selects one of many options. Typing part of a name filters them. */
 export function Combobox({ id, label, value, options, none, placeholder, onChange }: ComboboxProps) {
   /** The typed text; undefined while the list is closed. */
   const [text, setText] = useState<string>()
-  /** Index of the highlighted option; undefined for the selected one. */
+  /** Index of the highlighted option; undefined: the selected one. */
   const [highlighted, setHighlighted] = useState<number>()
   const format = useFormat()
   const list = useRef<HTMLDivElement>(null)
@@ -89,13 +89,13 @@ export function Combobox({ id, label, value, options, none, placeholder, onChang
       />
       <Icon name="down" />
       {isOpen && (
-        // biome-ignore lint/a11y/noStaticElementInteractions: a click in the list keeps the focus in the input
+        // biome-ignore lint/a11y/noStaticElementInteractions: a click in the list must not move the focus out of the input
         <div class="combobox-panel" onMouseDown={(event) => event.preventDefault()}>
           {isListed && (
             <div ref={list} id={listId} class="menu" role="listbox" aria-label={label}>
               {entries.map((entry, index) => (
                 // biome-ignore lint/a11y/useKeyWithClickEvents: the input handles the keys
-                // biome-ignore lint/a11y/useFocusableInteractive: focus stays in the input of a combobox
+                // biome-ignore lint/a11y/useFocusableInteractive: the focus stays in the combobox input
                 <div
                   key={entry}
                   id={`${listId}-${index}`}

@@ -6,7 +6,7 @@ const feedbackMs = 2_000
 
 interface CopyButtonProps {
   text: string
-  /** Accessible name of the button: "Copy curl command". */
+  /** Accessible name of the button, such as "Copy curl command". */
   name: string
 }
 
@@ -28,7 +28,7 @@ export function CopyButton({ text, name }: CopyButtonProps) {
 }
 
 /**
- * Copies text and returns whether that succeeded. The clipboard API exists only on HTTPS and localhost; elsewhere the
+ * Copies text and returns whether it succeeded. The clipboard API exists only on HTTPS and localhost; elsewhere, the
  * deprecated `execCommand` is the fallback.
  */
 export async function copyText(text: string): Promise<boolean> {
@@ -39,7 +39,7 @@ export async function copyText(text: string): Promise<boolean> {
     const area = document.createElement("textarea")
     area.value = text
     area.className = "hidden"
-    // Elements outside an open modal dialog cannot be focused.
+    // While a modal dialog is open, only elements inside it can be focused.
     const { activeElement: previousFocus, body } = document
     const container = document.querySelector("dialog[open]") ?? body
     container.append(area)

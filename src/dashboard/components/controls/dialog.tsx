@@ -7,13 +7,13 @@ interface DialogProps {
   onClose: () => void
   children: ComponentChildren
   class?: string
-  /** A click on the backdrop does not close it: its content cannot be shown again. */
+  /** A click on the backdrop does not close the dialog, because its content cannot be shown again. */
   ignoresBackdrop?: boolean
-  /** Label of a close button, for dialogs with no other action. */
+  /** Label of a close button, for dialogs without other actions. */
   closeLabel?: string
 }
 
-/** A modal dialog. The browser traps the focus in it and closes it on Escape. */
+/** A modal dialog. The browser keeps the focus inside and closes it on Escape. */
 export function Dialog({
   title,
   onClose,
@@ -25,7 +25,7 @@ export function Dialog({
   const dialog = useRef<HTMLDialogElement>(null)
   const id = useId()
   const previousFocus = useRef<Element>(null)
-  // A layout effect, so that keys pressed right after the opening one go to the dialog.
+  // A layout effect, so that the keys pressed right after opening go to the dialog.
   useLayoutEffect(() => {
     previousFocus.current = document.activeElement
     dialog.current?.showModal()
@@ -38,7 +38,7 @@ export function Dialog({
     [],
   )
   return (
-    // biome-ignore lint/a11y/useKeyWithClickEvents: a click on the backdrop closes it, as Escape does
+    // biome-ignore lint/a11y/useKeyWithClickEvents: the keyboard equivalent of clicking the backdrop is Escape
     <dialog
       ref={dialog}
       class={`dialog ${className}`}
@@ -71,7 +71,7 @@ interface ConfirmProps {
   action: string
   /** The action can be undone. */
   isHarmless?: boolean
-  /** Resolves when done; a rejection is shown. */
+  /** Resolves when the action is done; a rejection is shown. */
   onConfirm: () => Promise<void>
   onClose: () => void
 }

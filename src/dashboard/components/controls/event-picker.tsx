@@ -7,7 +7,9 @@ import { Combobox } from "./combobox.tsx"
 import { Chips } from "./filter-bar.tsx"
 import { Icon } from "./icons.tsx"
 
-/** An event with its own filters, as used by funnels, retention, paths and goals. An empty name means any event. */
+/**
+ * An event with its own filters, as used in funnels, retention, paths and goals. An empty name stands for any event.
+ */
 export interface Step {
   name: string
   filters: Filter[]
@@ -25,15 +27,15 @@ export function stepText({ name, filters }: Step): string {
 }
 
 /**
- * The text of a step in a result, which contains only the step's event name. Leaves out the filters while the
- * result belongs to another step.
+ * The text of a step in a result, which contains only the step's event name. Omits the filters while the result still
+ * belongs to another step.
  */
 export function resultText(eventName: string | null, step: Step | undefined): string {
   const name = eventName ?? ""
   return stepText(step?.name === name ? step : { name, filters: [] })
 }
 
-/** A step as written in the URL: the name, or a JSON array of the name and the filters. */
+/** A step as written in the URL: the name, or a JSON array with the name and the filters. */
 export function stepParam({ name, filters }: Step): string {
   const isPlain = filters.length === 0 && !name.startsWith("[")
   return isPlain ? name : JSON.stringify([name, ...filters.map(filterParam)])
@@ -42,7 +44,7 @@ export function stepParam({ name, filters }: Step): string {
 export function parseStep(param: string): Step {
   if (!param.startsWith("[")) return { name: param, filters: [] }
   try {
-    // A text that starts with a bracket and is valid JSON is an array.
+    // Text that starts with a bracket and is valid JSON is an array.
     const [name, ...filters]: unknown[] = JSON.parse(param)
     return { name: String(name), filters: filters.flatMap((filter) => parseFilter(String(filter)) ?? []) }
   } catch {
@@ -50,7 +52,7 @@ export function parseStep(param: string): Step {
   }
 }
 
-/** The step in a query request. */
+/** A step in a query request. */
 export function stepBody({ name, filters }: Step): object {
   return { ...(name === "" ? {} : { name }), filters }
 }
@@ -59,7 +61,7 @@ export interface EventNames extends Pick<QueryState, "isLoading" | "error" | "re
   names: string[]
 }
 
-/** The API's limit per query. With more names, the most frequent are offered. */
+/** The API's limit per query. If there are more names, the most frequent ones are offered. */
 const maxNames = 10_000
 
 const namesParameter = {
@@ -70,7 +72,7 @@ const namesParameter = {
   limit: maxNames,
 }
 
-/** Names of the events in the range, most frequent first. Empty if they are not needed. */
+/** The names of the events in the range, most frequent first. Empty if `isNeeded` is false. */
 export function useEventNames(isNeeded = true): EventNames {
   const query = useQuery(isNeeded ? [namesParameter] : undefined, { filters: [] })
   const names = query.rows<{ event_name: string }>("names").map((row) => row.event_name)

@@ -3,7 +3,7 @@ import { useApp } from "../../state/app.ts"
 import { addDays, endOfDay } from "../../state/range.ts"
 import { Select } from "./select.tsx"
 
-/** Lifetimes to offer for API keys and share links. */
+/** The lifetimes offered for API keys and share links. */
 const lifetimes = [
   { days: 7, label: "In 7 days" },
   { days: 30, label: "In 30 days" },
@@ -14,12 +14,12 @@ const lifetimes = [
 interface ExpiryProps {
   /** ISO 8601; null for never. */
   expiresAt: string | null
-  /** The initially selected lifetime in days. Default: never, or the date of `expiresAt`. */
+  /** The initially selected lifetime in days. Default: `expiresAt`, or never. */
   initialDays?: number
   onChange: (expiresAt: string | null) => void
 }
 
-/** Selects when an API key or a share link expires. */
+/** Selects when an API key or share link expires. */
 export function Expiry({ expiresAt, initialDays, onChange }: ExpiryProps) {
   const { view } = useApp()
   const { today } = view.value

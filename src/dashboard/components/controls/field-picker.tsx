@@ -3,20 +3,20 @@ import { fieldName, peopleFields } from "../../state/filters.ts"
 import { usePropertyKeys } from "./property-keys.ts"
 import { Select } from "./select.tsx"
 
-/** Fields of the event that are not ids. */
+/** The event fields that are not IDs. */
 const ownFields = ["path", "namespace", "source"]
 
 interface FieldPickerProps {
   label: string
   /** `path` or `property.plan`; undefined for none. */
   field: string | undefined
-  /** Offers only the keys of this event. */
+  /** Offers only property keys of this event. */
   event?: string | undefined
-  /** The keys, if the page has already loaded them. */
+  /** The property keys, if the page has already loaded them. */
   keys?: readonly string[]
-  /** Also offers ids of people and sessions, which are useful for a single event. */
+  /** Also offers the IDs of people and sessions, which are useful for a single event. */
   withPeople?: boolean
-  /** A field selected elsewhere. */
+  /** The field selected in another picker. */
   excluded?: string | undefined
   onChange: (field: string | undefined) => void
 }

@@ -32,11 +32,11 @@ interface ChipsProps {
   addKey?: string
 }
 
-/** Filters as chips: click to edit, or remove. */
+/** Filters as chips that can be edited or removed. */
 export function Chips({ filters, onChange, event, addKey }: ChipsProps) {
   const box = useRef<HTMLDivElement>(null)
   const remove = (index: number) => {
-    // The next chip takes the place and the focus of the removed one. If it was the last chip, the add button gets the focus.
+    // The next chip takes the place of the removed one and gets the focus. After the last chip, the add button gets it.
     if (index === filters.length - 1) box.current?.querySelector<HTMLElement>(".chip-add")?.focus()
     onChange(filters.filter((_, at) => at !== index))
   }

@@ -20,7 +20,7 @@ import { FilterValues } from "./filter-values.tsx"
 import { usePropertyKeys } from "./property-keys.ts"
 import { Select } from "./select.tsx"
 
-/** Conditions to offer. "is" takes several values, so "is one of" is not offered separately. */
+/** The conditions to offer. "is" takes several values, so "is one of" is not a separate choice. */
 const offered = conditions.filter(({ op }) => op !== "in" && op !== "not_in")
 
 interface FilterEditorProps {
@@ -28,12 +28,12 @@ interface FilterEditorProps {
   title: string
   /** Undefined for a new filter. */
   filter?: Filter | undefined
-  /** Lists only fields and values of this event. */
+  /** Lists only the fields and values of this event. */
   event?: string | undefined
   onDone: (filter: Filter) => void
 }
 
-/** Creates or edits a filter: first its field, then its condition and values. */
+/** Creates or edits a filter: first the field, then the condition and values. */
 export function FilterEditor({ title, filter, event, onDone }: FilterEditorProps) {
   const { canSeePeople } = useApp().session
   const ownFields = Object.keys(fieldNames).filter(
@@ -51,10 +51,10 @@ export function FilterEditor({ title, filter, event, onDone }: FilterEditorProps
   const [error, setError] = useState("")
   const errorId = useId()
   const box = useRef<HTMLDivElement>(null)
-  // A layout effect, so that keys pressed right after selecting a field go to its values.
+  // A layout effect, so that the keys pressed right after selecting a field go to its values.
   useLayoutEffect(() => box.current?.querySelector<HTMLElement>("[data-autofocus]")?.focus(), [isChoosing])
   const choose = (chosen: string) => {
-    // The values of one field hardly ever occur in another one.
+    // The values of one field rarely occur in another.
     if (chosen !== field) {
       setSelected([])
       setText("")
@@ -162,7 +162,7 @@ function initialCondition(filter: Filter | undefined): Condition {
   return offered.find((condition) => condition.op === op) ?? conditionOf(filter)
 }
 
-/** The filter, or an error message. `text`: what is typed. */
+/** The filter, or an error message. `text`: the typed text. */
 function buildFilter(
   field: string,
   condition: Condition,

@@ -4,15 +4,15 @@ import { moveFocus } from "./arrow-keys.ts"
 import { Icon } from "./icons.tsx"
 import { useFormat } from "./use-format.ts"
 
-/** Fields to list at once. Typing narrows the list further. */
+/** Number of fields to list at once. Typing narrows the list. */
 const maxFields = 50
 
 interface FilterFieldsProps {
-  /** Names of fields that can be filtered by. */
+  /** Names of the fields that can be used in filters. */
   ownFields: readonly string[]
   /** Property keys of the events in the range. */
   properties: readonly string[]
-  /** More keys might follow, so a typed key is accepted until then. */
+  /** More keys might arrive; until then, any typed key is accepted. */
   isLoading: boolean
   /** The selected field. */
   field: string
@@ -25,7 +25,7 @@ interface Entry {
   isProperty: boolean
 }
 
-/** Selects the field or property of a filter from a searchable list. */
+/** Selects the field or property of a filter in a searchable list. */
 export function FilterFields({ ownFields, properties, isLoading, field, onSelect }: FilterFieldsProps) {
   const format = useFormat()
   const [text, setText] = useState("")
@@ -55,7 +55,7 @@ export function FilterFields({ ownFields, properties, isLoading, field, onSelect
     else setError("Unknown field. Choose one from the list, or enter a property as property.KEY.")
   }
   return (
-    // biome-ignore lint/a11y/noStaticElementInteractions: it handles keys that bubble from the list
+    // biome-ignore lint/a11y/noStaticElementInteractions: handles key events that bubble up from the list
     <div class="filter-list" onKeyDown={moveFocus}>
       <label class="search">
         <span class="hidden">Field or property</span>

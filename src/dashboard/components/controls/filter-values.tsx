@@ -8,7 +8,7 @@ import { Icon } from "./icons.tsx"
 import { useFormat } from "./use-format.ts"
 import { ValueText } from "./value.tsx"
 
-/** Values to list at once. If there are more, the server searches. */
+/** Number of values to list at once. If there are more, the server searches them. */
 const maxValues = 100
 /** ms without a keystroke before the server searches. */
 const debounceMs = 250
@@ -18,23 +18,23 @@ interface FilterValuesProps {
   field: string
   /** Accessible name of the list. */
   name: string
-  /** Counts only this event. */
+  /** Counts only events with this name. */
   event: string | undefined
   selected: readonly string[]
   onChange: (selected: string[]) => void
-  /** The typed text, which Enter adds as a value. */
+  /** The typed text. Enter adds it as a value. */
   text: string
   onText: (text: string) => void
 }
 
-/** Selects values of a field from those in the range, each with its number of events. */
+/** Selects values of a field. Lists the values in the range, each with its number of events. */
 export function FilterValues({ field, name, event, selected, onChange, text, onText }: FilterValuesProps) {
   const format = useFormat()
   const [search, setSearch] = useState("")
-  // The values selected earlier stay on top; a value does not move when it is selected.
+  // Values that were already selected stay on top; selecting a value does not move it.
   const [top] = useState(selected)
   const { readableKinds } = useApp().session
-  // Names of other kinds are fixed, but not their pages, browsers and countries.
+  // The names of other kinds of events are fixed, but their pages, browsers and countries are not.
   const kinds = field === "event_name" ? readableKinds.filter((kind) => kind === "custom") : readableKinds
   const parameter = {
     name: "events",
@@ -67,7 +67,7 @@ export function FilterValues({ field, name, event, selected, onChange, text, onT
   const toggle = (value: string) =>
     onChange(selected.includes(value) ? selected.filter((other) => other !== value) : [...selected, value])
   return (
-    // biome-ignore lint/a11y/noStaticElementInteractions: it handles keys that bubble from the list
+    // biome-ignore lint/a11y/noStaticElementInteractions: handles key events that bubble up from the list
     <div class="filter-list" onKeyDown={moveFocus}>
       <label class="search">
         <span class="hidden">Value</span>
@@ -90,7 +90,7 @@ export function FilterValues({ field, name, event, selected, onChange, text, onT
             <input
               type="checkbox"
               data-item
-              // The arrow keys move to the other values, so that the next Tab moves to the button.
+              // The arrow keys move between values, so the next Tab goes to the button.
               tabIndex={index === 0 ? 0 : -1}
               aria-label={`${isolate(value.trim()) || "empty"}, ${format.countOf(counts.get(value) ?? 0, "event")}`}
               checked={selected.includes(value)}

@@ -16,7 +16,7 @@ interface FormProps {
   children: ComponentChildren
 }
 
-/** A form that submits once at a time and shows errors. */
+/** A form that shows errors and submits only once at a time. */
 export function Form({
   action,
   onSubmit,
@@ -73,7 +73,7 @@ export function Form({
   )
 }
 
-/** The error's message, or one sentence per invalid field if the API names them. */
+/** The error message, or one sentence per invalid field if the API names the fields. */
 function errorText(error: unknown): string {
   if (!(error instanceof ApiError) || error.fields.length === 0) return messageOf(error)
   return error.fields.map(({ field, message }) => sentence(`${field} ${message}`)).join(" ")

@@ -8,7 +8,7 @@ import {
 } from "../../state/range.ts"
 import { Segmented } from "./segmented.tsx"
 
-/** The chart's bucket size: from the URL if the range allows it, else the default. */
+/** The chart's bucket size: the one in the URL if the range allows it, or the default. */
 export function useGranularity(): Granularity {
   const { router, view } = useApp()
   const { range } = view.value
@@ -16,14 +16,14 @@ export function useGranularity(): Granularity {
   return availableGranularities(range).find((value) => value === chosen) ?? defaultGranularity(range)
 }
 
-/** How many buckets of a chart have started, and whether the last of them is incomplete. */
+/** Number of a chart's buckets that have started, and whether the last of them is incomplete. */
 export function useProgress(dates: readonly string[]) {
   const { view, now } = useApp()
   const granularity = useGranularity()
   return progressOf(dates, granularity, view.value.today, now())
 }
 
-/** Selects one of the granularities that the range allows. */
+/** Selects one of the granularities available for the range. */
 export function GranularitySwitch() {
   const { router, view } = useApp()
   const possible = availableGranularities(view.value.range)

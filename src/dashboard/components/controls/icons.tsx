@@ -1,4 +1,4 @@
-/** Outlines on a 16 × 16 grid, stroked in the text color. */
+/** Outlines on a 16 × 16 grid, drawn in the text color. */
 const paths = {
   web: "M8 14A6 6 0 1 0 8 2a6 6 0 0 0 0 12zM2 8h12M8 2c-4 4-4 8 0 12M8 2c4 4 4 8 0 12",
   overview: "M2.5 13.5v-5M6.2 13.5v-11M9.8 13.5v-7M13.5 13.5v-3",

@@ -8,19 +8,19 @@ interface ItemMenuProps {
   name: string
   /** The button has no border. */
   isQuiet?: boolean
-  /** Further actions, between rename and delete. */
+  /** Additional actions, listed between rename and delete. */
   actions?: readonly MenuAction[]
-  /** The name of the last action. */
+  /** Label of the last action. */
   removal?: "Delete" | "Remove"
-  /** What the removal does, in a sentence or two. */
+  /** What the removal does, in one or two sentences. */
   consequence: string
   onRename: (name: string) => Promise<void>
   onRemove: () => Promise<void>
-  /** Called after each dialog, even after Cancel. */
+  /** Called after a dialog closes, even if it is canceled. */
   onClose?: () => void
 }
 
-/** The menu of an item that users name: rename and delete. */
+/** The menu of a user-named item: rename and delete. */
 export function ItemMenu({
   name,
   isQuiet = false,

@@ -10,14 +10,14 @@ export interface MenuAction {
 }
 
 interface MoreMenuProps {
-  /** Name of the item: “shop.example.com” */
+  /** The item's name: “shop.example.com” */
   name: string
   /** The button has no border. */
   isQuiet?: boolean
   actions: readonly MenuAction[]
 }
 
-/** A menu of the less common actions. */
+/** A menu of less common actions. */
 export function MoreMenu({ name, isQuiet = false, actions }: MoreMenuProps) {
   return (
     <Popover

@@ -38,7 +38,7 @@ interface NameFieldProps {
   onInput: (name: string) => void
 }
 
-/** A name input that gets the focus when its dialog opens. */
+/** A name input that is focused when its dialog opens. */
 export function NameField({ label, value, onInput }: NameFieldProps) {
   return (
     <label class="field">

@@ -4,15 +4,13 @@ import type { IconName } from "./icons.tsx"
 export const groupLabels = { behavior: "Behavior", quality: "Quality", server: "Server" } as const
 
 export interface PageEntry {
-  /** Path segment in the URL. */
+  /** The page's path segment in the URL. */
   page: string
   label: string
   icon: IconName
-  /**
-   * Group under whose heading the navigation lists the page. Absent: the first group, which has no heading.
-   */
+  /** The group that the page is listed under. Absent: the first group, which has no heading. */
   group?: keyof typeof groupLabels
-  /** The full path of a page outside a website. */
+  /** The full path of a page that does not belong to a website. */
   path?: string
 }
 
@@ -41,15 +39,15 @@ const pages: readonly PageEntry[] = [
   },
 ]
 
-/** The pages that the user, or the visitor of the share link, can open. Pages outside a website are for users only. */
+/** The pages that the user or share link can open. Pages outside a website require a user. */
 export function pagesFor(session: Session): PageEntry[] {
   const isUser = session.me.value?.user != null && session.me.value.share == null
   return pages.filter(({ page, path }) => (path === undefined ? session.canOpen(page) : isUser))
 }
 
-/** A page's label, or its path segment if it has none. */
+/** The label of a page, or its path segment if it has no label. */
 export function pageLabel(page: string): string {
-  // The page of one event is not in the navigation.
+  // The page of a single event is not in the navigation.
   if (page === "event") return "Event"
   return pages.find((entry) => entry.page === page)?.label ?? page
 }

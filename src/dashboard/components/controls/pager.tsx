@@ -11,7 +11,7 @@ interface PagerProps {
   onPage: (page: number) => void
 }
 
-/** Shows the current range of rows and pages through them. */
+/** Shows which rows are displayed and moves between pages. */
 export function Pager({ page, size, total, onPage }: PagerProps) {
   const format = useFormat()
   const first = (page - 1) * size + 1

@@ -4,9 +4,9 @@ import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hook
 interface PopoverProps {
   /** Content of the button. */
   label: ComponentChildren
-  /** Accessible name of the button, if `label` is not text. */
+  /** Accessible name of the button, if `label` is not plain text. */
   name?: string
-  /** Default: the name. */
+  /** Default: the accessible name. */
   title?: string | undefined
   /** Keyboard shortcut that presses the button. */
   pageKey?: string | undefined
@@ -15,10 +15,10 @@ interface PopoverProps {
   children: (close: () => void) => ComponentChildren
 }
 
-/** What gets the focus when the panel opens: the first selector that matches. */
+/** Selectors for the element that is focused when the panel opens; the first match wins. */
 const focusTargets = ["[data-autofocus]", "[aria-current]", "input, button, a"]
 
-/** A button that opens a panel below it. Escape, a click elsewhere or leaving it with Tab closes the panel. */
+/** A button that opens a panel. Escape, a click elsewhere, or tabbing out of the panel closes it. */
 export function Popover({
   label,
   name,
@@ -46,7 +46,7 @@ export function Popover({
     return () => document.removeEventListener("pointerdown", onPointer)
   }, [isOpen])
   useLayoutEffect(() => {
-    // A scrolling table would clip the panel, so there it is positioned in the viewport.
+    // A scrolling table would clip the panel, so it is positioned in the viewport there.
     if (!isOpen || !panel.current || !button.current?.closest(".table-box")) return
     const reposition = () => {
       if (panel.current && button.current) placeFixed(panel.current, button.current)
@@ -57,7 +57,7 @@ export function Popover({
   }, [isOpen])
   useLayoutEffect(() => {
     if (!isOpen || !panel.current) return
-    // Content that loads later can make the panel wider.
+    // The panel can become wider when its content loads.
     const observer = new ResizeObserver(() => panel.current && keepInViewport(panel.current))
     observer.observe(panel.current)
     return () => observer.disconnect()
@@ -67,7 +67,7 @@ export function Popover({
     button.current?.focus()
   }
   return (
-    // biome-ignore lint/a11y/noStaticElementInteractions: it handles events that bubble from its button and panel
+    // biome-ignore lint/a11y/noStaticElementInteractions: handles events that bubble up from its button and panel
     <div
       class="popover"
       ref={box}
@@ -108,7 +108,7 @@ const gap = 6
 /** px between the panel and the edges of the viewport. */
 const margin = 12
 
-/** Shifts the panel sideways if it would leave the viewport. */
+/** Shifts the panel sideways to keep it inside the viewport. */
 function keepInViewport(panel: HTMLElement): void {
   panel.style.translate = ""
   const { left, right } = panel.getBoundingClientRect()
@@ -117,7 +117,7 @@ function keepInViewport(panel: HTMLElement): void {
   if (by !== 0) panel.style.translate = `${by}px`
 }
 
-/** Positions the panel in the viewport: below the button, or above it if there is no room below. */
+/** Positions the panel in the viewport, below the button or, if there is no room, above it. */
 function placeFixed(panel: HTMLElement, button: HTMLElement): void {
   const { top, bottom, right } = button.getBoundingClientRect()
   const { clientWidth, clientHeight } = document.documentElement

@@ -6,8 +6,7 @@ import { useQuery } from "../../state/use-query.ts"
 const maxKeys = 1_000
 
 /**
- * Property keys of the events in the range. `event`: only keys of this event. If `isNeeded` is false, nothing
- * is queried.
+ * The property keys of the events in the range. `event`: only keys of this event. Runs no query if `isNeeded` is false.
  */
 export function usePropertyKeys(
   event: string | undefined,
@@ -20,6 +19,6 @@ export function usePropertyKeys(
     filters: eventFilters(event),
   })
   const rows = query.rows<{ property_key: string }>("keys")
-  // One row per event and key.
+  // There is one row per event and key.
   return { keys: [...new Set(rows.map((row) => row.property_key))], isLoading: query.isLoading }
 }

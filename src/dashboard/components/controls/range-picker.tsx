@@ -13,7 +13,7 @@ import { Popover } from "./popover.tsx"
 import { Select } from "./select.tsx"
 import { useFormat } from "./use-format.ts"
 
-/** Selects the range, the comparison and the time zone of the page. */
+/** Selects the page's range, comparison and time zone. */
 export function RangePicker() {
   const { router, view } = useApp()
   const { range, today, zone } = view.value
@@ -89,14 +89,14 @@ export function RangePicker() {
   )
 }
 
-/** Selects what the range is compared with. */
+/** Selects the comparison period. */
 function ComparisonPicker() {
   const { router, view } = useApp()
   const { compare, range, today } = view.value
   const isCustom = typeof compare === "object"
   const set = (comparison: Comparison | undefined) =>
     router.setParams({ compare: comparisonParam(comparison) })
-  // Initially, custom dates are those before the range.
+  // Custom dates start out as the dates right before the range.
   const proposed = shiftRange(range, -1, today) ?? range
   const custom: { startDate: string; endDate: string } = isCustom
     ? compare
@@ -134,7 +134,7 @@ function ComparisonPicker() {
                 if (value === "") return
                 const startDate = bound === "startDate" ? value : custom.startDate
                 const endDate = bound === "endDate" ? value : custom.endDate
-                // If the start is after the end, both become the date that was set.
+                // If the start is after the end, both are set to the date just entered.
                 if (startDate <= endDate) set({ startDate, endDate })
                 else set({ startDate: value, endDate: value })
               }}

@@ -1,18 +1,18 @@
 import { useEffect, useRef, useState } from "preact/hooks"
 import { Icon } from "./icons.tsx"
 
-/** ms without a keystroke before a search: longer than the gap between two keystrokes, but too short to notice. */
+/** ms without a keystroke before a search: longer than a typical gap between keystrokes, but too short to notice. */
 const debounceMs = 250
 
 interface SearchFieldProps {
   /** Accessible name and placeholder. */
   label: string
   value: string
-  /** Called once typing pauses. */
+  /** Called when the user pauses typing. */
   onSearch: (text: string) => void
   /** The keyboard shortcut that focuses the field. */
   pageKey?: string
-  /** Focused when its panel or page opens. */
+  /** Receives the focus when its panel or page opens. */
   autofocus?: boolean
 }
 

@@ -14,13 +14,13 @@ interface SelectProps {
   value: string
   options: readonly (SelectOption | SelectGroup)[]
   onChange: (value: string) => void
-  /** Accessible name, if no label contains the select. */
+  /** Accessible name, if the select is not inside a label. */
   label?: string
 }
 
 /**
- * Selects one option of a list. Uses the browser's own select in the style of the combobox: phones show their native
- * list, and keys and screen readers work as on every other page.
+ * A drop-down list. Uses the browser's native select, styled like the combobox: phones show their own list, and
+ * keyboards and screen readers work as usual.
  */
 export function Select({ value, options, onChange, label }: SelectProps) {
   return (

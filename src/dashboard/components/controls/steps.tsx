@@ -9,19 +9,19 @@ interface StepsProps {
   onChange: (steps: Step[]) => void
   min: number
   max: number
-  /** Whether the order matters and can be changed. */
+  /** Whether the order matters. If it does, it can be changed. */
   isOrdered?: boolean
   /** Label of a step by its number, from 1. */
   label: (number: number) => string
   /** Label of the add button, which is hidden once there are `max` steps. */
   addLabel?: string
-  /** Whether a step can be any event. */
+  /** Whether a step can match any event. */
   isAnyAllowed?: boolean
 }
 
 const empty: Step = { name: "", filters: [] }
 
-/** An editable list of events: select, add, remove and reorder. */
+/** An editable list of events that can be selected, added, removed and reordered. */
 export function Steps({
   steps,
   names,
@@ -35,13 +35,13 @@ export function Steps({
 }: StepsProps) {
   const list = useRef<HTMLOListElement>(null)
   /**
-   * Selectors to focus after the next change, because the focused element is moved or removed. The first match is used.
+   * Selectors of the element to focus after the next change, which moves or removes the focused one; the first match
+   * wins.
    */
   const next = useRef<string[]>([])
   const [announcement, setAnnouncement] = useState("")
   const shown = [...steps, ...Array.from({ length: Math.max(0, min - steps.length) }, () => empty)]
-  // A layout effect, so that it runs before the next key press reaches the element that took the old
-  // position.
+  // A layout effect, so that the focus moves before the next key press reaches another element in the old position.
   useLayoutEffect(() => {
     const [first] = next.current.flatMap(
       (selector) => list.current?.querySelector<HTMLElement>(selector) ?? [],
@@ -59,7 +59,7 @@ export function Steps({
     if (!moved) return
     to.splice(from + by, 0, moved)
     setAnnouncement(`${moved.name || "Any event"} moved to ${label(from + by + 1)}.`)
-    // At an end of the list, this button is disabled; the other button in the row is not.
+    // At either end of the list, this button is disabled, but the row's other button is not.
     const row = `li:nth-child(${from + by + 1})`
     change(to, `${row} [data-move="${by}"]:enabled`, `${row} [data-move]:enabled`)
   }

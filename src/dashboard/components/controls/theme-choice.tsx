@@ -8,7 +8,7 @@ const themes: { theme: Theme; label: string }[] = [
   { theme: "dark", label: "Dark" },
 ]
 
-/** Selects the color theme of this browser. */
+/** Selects the color theme for this browser. */
 export function ThemeChoice() {
   const { theme: chosen } = useApp().preferences
   const name = useId()

@@ -2,10 +2,10 @@ import type { ComponentChildren } from "preact"
 import { useApp } from "../../state/app.ts"
 import { filterParam, filterText, hasFilters, toggleFilters, valueFilter } from "../../state/filters.ts"
 
-/** Characters; a longer value would not fit into the URL as a filter. */
+/** Maximum characters; a longer value does not fit in the URL as a filter. */
 const maxLength = 1_000
 
-/** A field and a value that a click filters by. */
+/** A field and value to filter by when clicked. */
 export interface FieldValue {
   /** The API's field name: `property.plan`, `path` … */
   field: string
@@ -14,14 +14,14 @@ export interface FieldValue {
 }
 
 interface ValueProps extends FieldValue {
-  /** A second field that the click also filters by, if one field does not identify the value. */
+  /** A second field to filter by, if the first does not identify the value on its own. */
   and?: FieldValue | undefined
   onSelect?: () => void
-  /** Shown instead of the value, such as the name of a country. */
+  /** Shown instead of the value, such as a country name. */
   children?: ComponentChildren
 }
 
-/** A value that toggles the filters for it when clicked. */
+/** A value that adds or removes its filters when clicked. */
 export function Value({ field, value, and, onSelect, children }: ValueProps) {
   const { router, view } = useApp()
   const { filters } = view.value
@@ -46,7 +46,7 @@ export function Value({ field, value, and, onSelect, children }: ValueProps) {
   )
 }
 
-/** Displays a value. Null and blank values are shown as a word. */
+/** Displays a value. A word stands in for null and blank values. */
 export function ValueText({ value }: { value: string | null }) {
   if (value === null) return <em>none</em>
   if (value.trim() === "") return <em>empty</em>
