@@ -1,2 +1,2 @@
-/** Style sheets that a single page imports; the build bundles them into the style sheet of the dashboard. */
+/** Style sheets imported by a single page. The build bundles them into the dashboard's style sheet. */
 declare module "*.css"

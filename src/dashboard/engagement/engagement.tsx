@@ -12,10 +12,7 @@ const rowsPerTable = 50
 
 const tables = [quality, frustration, forms]
 
-/**
- * How visitors use the pages that report engagement: attention, scroll depth, clicks without a response, abandoned
- * forms.
- */
+/** How visitors use the pages that report engagement: attention, scroll depth, dead clicks and abandoned forms. */
 export function Engagement() {
   const query = useQuery([
     { name: "scroll_depth_distribution" },

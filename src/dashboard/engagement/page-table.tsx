@@ -11,10 +11,10 @@ import type { Column, PageReport } from "./tables.ts"
 
 type Row = Record<string, string | number | null>
 
-/** Rows of the table on a board. */
+/** Number of rows of the table on a board. */
 const tileRows = 20
 
-/** The table, for boards. */
+/** The table as a tile for boards. */
 function tileOf({ name, title, columns }: PageReport): PinnedTile {
   return {
     kind: "table",
@@ -31,7 +31,7 @@ function tileOf({ name, title, columns }: PageReport): PinnedTile {
   }
 }
 
-/** A report with a row for each page, most views first. Click a page to filter by it. */
+/** A report with one row per page, most views first. Clicking a page filters by it. */
 export function PageTable({ table, query }: { table: PageReport; query: QueryState }) {
   const format = useFormat()
   const { name, title, hint, empty, file, columns } = table
@@ -74,7 +74,7 @@ export function PageTable({ table, query }: { table: PageReport; query: QuerySta
   )
 }
 
-/** An unknown value is shown as a dash. */
+/** Shows a dash for an unknown value. */
 function cellText(value: string | number | null, unit: Column["unit"], format: Format): string {
   if (value === null) return "–"
   if (typeof value === "string") return value

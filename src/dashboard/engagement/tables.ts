@@ -1,4 +1,4 @@
-/** A query type with a row for each page. */
+/** A query type that returns one row per page. */
 export interface PageReport {
   /** Name of the query type. */
   name: string
@@ -11,7 +11,7 @@ export interface PageReport {
 }
 
 export interface Column {
-  /** As in the API. */
+  /** The name in the API. */
   column: string
   label: string
   unit: "count" | "number" | "seconds" | "ms" | "percent" | "text"

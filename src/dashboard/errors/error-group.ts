@@ -1,13 +1,13 @@
 import { type Filter, valueFilter } from "../state/filters.ts"
 
-/** Errors with the same message from the same line of the same script. */
+/** Errors with the same message that were thrown at the same line of the same script. */
 export interface ErrorGroup {
   message: string | null
   filename: string | null
   lineno: string | null
 }
 
-/** The fields of an error that make up its group. */
+/** The error fields that define a group. */
 export const groupFields = ["property.message", "property.filename", "property.lineno"] as const
 
 type GroupRow = Record<(typeof groupFields)[number], string | null>
@@ -20,17 +20,17 @@ export function groupOf(row: GroupRow): ErrorGroup {
   }
 }
 
-/** Filters for the errors of a group. */
+/** Filters that match the errors of a group. */
 export function groupFilters({ message, filename, lineno }: ErrorGroup): Filter[] {
   return [message, filename, lineno].map((value, index) => valueFilter(groupFields[index] ?? "", value))
 }
 
-/** Serializes a group for the URL, as a JSON array of its values. */
+/** Encodes a group for the URL as a JSON array of its values. */
 export function groupParam({ message, filename, lineno }: ErrorGroup): string {
   return JSON.stringify([message, filename, lineno])
 }
 
-/** Undefined if the text is not a group: the URL might have been truncated or typed. */
+/** Undefined if the text does not encode a group: the URL might have been truncated or edited by hand. */
 export function parseGroup(param: string | null): ErrorGroup | undefined {
   if (param === null) return undefined
   try {
@@ -45,7 +45,7 @@ export function parseGroup(param: string | null): ErrorGroup | undefined {
   }
 }
 
-/** Such as shop.example/app.js:12; '' if the error has no location. */
+/** The location, such as shop.example/app.js:12; '' if the error has none. */
 export function locationText({ filename, lineno }: ErrorGroup): string {
   if (filename === null) return ""
   const file = filename.replace(/^https?:\/\//, "")

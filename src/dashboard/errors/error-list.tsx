@@ -18,21 +18,21 @@ import { useQuery, useRunQuery } from "../state/use-query.ts"
 import { groupFields, groupOf, groupParam, locationText } from "./error-group.ts"
 
 const pageRows = 50
-/** Rows in a CSV file: the API's limit per request. */
+/** Maximum rows in a CSV file: the API's limit per request. */
 const fileRows = 10_000
-/** px; an approximation is enough, because the panel below is not in view. */
+/** px; a rough value is enough, because the panel below is off screen. */
 const tableHeight = 446
 
 type GroupRow = Record<(typeof groupFields)[number], string | null> & {
   events: number
   users: number
   sessions: number
-  /** null: only the previous period has such errors. */
+  /** null: only the previous period has these errors. */
   last: string | null
   previous?: { events: number } | null
 }
 
-/** Sortable columns: name in the URL → name in the API. */
+/** Sortable columns, from the name in the URL to the name in the API. */
 const sortable: Record<string, string> = {
   errors: "events",
   visitors: "users",
@@ -121,7 +121,7 @@ export function ErrorList() {
   )
 }
 
-/** The most frequent errors, for boards. */
+/** The most frequent errors, as a tile for boards. */
 const allErrors: PinnedTile = {
   kind: "table",
   title: "Errors",

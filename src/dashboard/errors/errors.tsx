@@ -21,7 +21,7 @@ import "./errors.css"
 
 const counts = { name: "events", kinds: ["error"], measures: ["events", "users", "sessions"] } as const
 
-/** The errors of a website's pages, or one of them. */
+/** The errors on a website's pages, or a single error. */
 export function Errors() {
   const { router, session, view } = useApp()
   const group = parseGroup(router.location.value.params.get("error"))
@@ -41,7 +41,7 @@ export function Errors() {
       <Totals query={query} errorFilters={errorFilters} />
       <ErrorsOverTime query={query} errorFilters={errorFilters} filters={filters} />
       {group ? (
-        // Individual errors contain the IDs of people.
+        // Individual errors contain people's IDs.
         session.canSeePeople && <Occurrences filters={filters} />
       ) : (
         <ErrorList />
@@ -68,7 +68,7 @@ const stats = [
 
 interface ErrorsProps {
   query: QueryState
-  /** The filters for the selected error, for boards. */
+  /** The filters that select the current error, for pinning. */
   errorFilters: Filter[]
 }
 

@@ -23,7 +23,7 @@ interface Occurrence {
   country: string | null
 }
 
-/** The latest errors, each with its visitor, and the stack of the most recent one. */
+/** The latest errors, each with its visitor, and the most recent stack trace. */
 export function Occurrences({ filters }: { filters: readonly Filter[] }) {
   const { router, now } = useApp()
   const format = useFormat()

@@ -12,7 +12,7 @@ interface SelectedErrorProps {
   query: QueryState
 }
 
-/** The selected error, with links to its visitors and to the list of all errors. */
+/** The selected error, with links to its visitors and back to all errors. */
 export function SelectedError({ group, filters, query }: SelectedErrorProps) {
   const { router, session } = useApp()
   const format = useFormat()

@@ -12,7 +12,7 @@ import type { Filter } from "../state/filters.ts"
 import { useQuery } from "../state/use-query.ts"
 import type { PropertyKind } from "./property-kind.ts"
 
-/** Maximum number of values to list; search finds the rest. */
+/** Maximum number of values to list. The search finds any others. */
 const maxValues = 200
 
 interface AllValuesProps {
@@ -23,7 +23,7 @@ interface AllValuesProps {
   onClose: () => void
 }
 
-/** A dialog with the values of a property, most frequent first, and a search. */
+/** A searchable dialog with a property's values, most frequent first. */
 export function AllValues({ event, kind, filters, onClose }: AllValuesProps) {
   const format = useFormat()
   const [search, setSearch] = useState("")

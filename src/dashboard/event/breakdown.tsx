@@ -22,9 +22,9 @@ import { useQuery, useRunQuery } from "../state/use-query.ts"
 
 /** Maximum number of fields to group by. */
 const maxFields = 2
-/** Groups with their own color in the chart; all others form one series. */
+/** Number of groups with their own color in the chart; the others form a single series. */
 const stackedGroups = 5
-/** Rows per page, and rows in a CSV file (the API's limit per request). */
+/** Rows per page, and maximum rows in a CSV file (the API's limit per request). */
 const pageRows = 10
 const fileRows = 10_000
 
@@ -33,13 +33,13 @@ interface BreakdownProps {
   event: string
   /** Selects the events. */
   filters: readonly Filter[]
-  /** Property keys of these events. */
+  /** The property keys of these events. */
   keys: readonly string[]
-  /** The better direction for the event's changes. */
+  /** Which direction of change is better. */
   better: Direction | undefined
 }
 
-/** Groups the event by the values of one or two fields. */
+/** Breaks the event down by one or two fields. */
 export function Breakdown({ event, filters, keys, better }: BreakdownProps) {
   const { router } = useApp()
   const split = [...new Set(router.location.value.params.getAll("split"))].slice(0, maxFields)
@@ -89,7 +89,7 @@ export function Breakdown({ event, filters, keys, better }: BreakdownProps) {
   )
 }
 
-/** The table of groups, for boards. */
+/** The table of groups, as a tile for boards. */
 function tileOf(event: string, split: readonly string[]): PinnedTile {
   const measures = ["events", "users", "sessions"]
   return {
@@ -108,13 +108,13 @@ function tileOf(event: string, split: readonly string[]): PinnedTile {
   }
 }
 
-/** A group's measures, and its values by field name. */
+/** The measures of a group, and its values by field name. */
 interface Group {
   events: number
   users: number
   sessions: number
   previous?: { events: number } | null
-  /** Values of fields are text, or null if the events have none. */
+  /** The values of fields are text, or null if the events have no value. */
   [field: string]: unknown
 }
 
@@ -215,7 +215,7 @@ function Groups({ split, filters, better }: GroupsProps) {
   )
 }
 
-/** The group's name in the chart: its values. */
+/** A group's name in the chart, made of its values. */
 function groupLabel(row: Group, split: readonly string[]): string {
   return split.map((field) => row[field] ?? "(none)").join(" · ")
 }
@@ -226,7 +226,7 @@ interface GroupTableProps {
   /** Selects the events. */
   filters: readonly Filter[]
   rows: readonly Group[]
-  /** Events of all groups. */
+  /** The number of events in all groups. */
   totalEvents: number
   better: Direction | undefined
   sort: Sort

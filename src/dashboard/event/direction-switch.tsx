@@ -2,14 +2,16 @@ import { useApp } from "../state/app.ts"
 import { isSingleWebsite, type Site } from "../state/session.ts"
 import { useAction } from "../state/use-action.ts"
 
-/** Marks an event as one that should decrease: decreases are shown as good, increases as bad. Only for owners. */
+/**
+ * Marks an event whose numbers should go down: decreases are then shown as good and increases as bad. Only for owners.
+ */
 export function DirectionSwitch({ name }: { name: string }) {
   const { api, session, toasts, view } = useApp()
   const { website } = view.value
   const isLower = session.isLowerBetter(website, name)
   const { isBusy, run } = useAction(async () => {
     const path = `websites/${encodeURIComponent(website)}`
-    // Reads the current list: somebody else might have changed it since the page loaded.
+    // Reads the current list, because someone else might have changed it since the page loaded.
     const { lowerIsBetter } = (await api.get<{ website: Site }>(path)).website
     const others = lowerIsBetter.filter((other) => other !== name)
     await api.send("PATCH", path, { lowerIsBetter: isLower ? others : [...others, name] })

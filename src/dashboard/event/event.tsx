@@ -25,7 +25,7 @@ import { DirectionSwitch } from "./direction-switch.tsx"
 import { Properties } from "./properties.tsx"
 import type { PropertyKind } from "./property-kind.ts"
 
-/** Maximum property keys to load; also the API's limit for one `in` filter. */
+/** Maximum number of property keys to load; also the API's limit for an `in` filter. */
 const maxKeys = 1_000
 
 interface Counts {
@@ -38,7 +38,7 @@ interface ComparedCounts extends Counts {
   previous?: Counts | null
 }
 
-/** The report on the event that the URL names. */
+/** The report on the event named in the URL. */
 export function EventPage() {
   const { router } = useApp()
   const name = router.location.value.params.get("name") ?? ""
@@ -95,7 +95,7 @@ function EventReport({ name }: { name: string }) {
   )
 }
 
-/** Links to other reports on this event. */
+/** Links to other reports about the event. */
 function EventActions({ name }: { name: string }) {
   const { router, session } = useApp()
   const step = stepParam({ name, filters: [] })
@@ -126,7 +126,7 @@ interface TotalsProps {
   better: Direction | undefined
 }
 
-/** The totals of an event, for boards. */
+/** The event's totals, as tiles for boards. */
 function numbersOf(name: string, better: Direction | undefined): PinnedTile[] {
   const totals = [
     { column: "total_events", label: "Events" },
@@ -193,7 +193,7 @@ function Totals({ query, name, better }: TotalsProps) {
   )
 }
 
-/** `name`: the name in the API. */
+/** `name`: the measure's name in the API. */
 const measures = [
   {
     value: "events",
@@ -221,7 +221,7 @@ interface TrendPanelProps {
   filters: readonly Filter[]
 }
 
-/** Events or visitors over time, compared to the previous period. */
+/** Events or visitors over time, compared with the previous period. */
 function TrendPanel({ query, name, measure, filters }: TrendPanelProps) {
   const { router, view } = useApp()
   const title = `${measure.label} over time`

@@ -2,7 +2,7 @@ import { DataTable } from "../components/charts/data-table.tsx"
 import { useFormat } from "../components/controls/use-format.ts"
 import { isolate } from "../state/bidi.ts"
 
-/** Statistics of a numeric property; a row of `custom_events_property_numbers`. */
+/** The statistics of a numeric property: a row of `custom_events_property_numbers`. */
 export interface NumberStats {
   property_key: string
   count: number
@@ -12,11 +12,11 @@ export interface NumberStats {
   sum: number
   p50: number
   p95: number
-  /** Adjacent half-open bins; the last one includes `max`. */
+  /** Adjacent half-open bins, except that the last one includes `max`. */
   bins: { from: number; to: number; count: number }[]
 }
 
-/** The distribution of a numeric property: a histogram and summary statistics. */
+/** The distribution of a numeric property, as a histogram with summary statistics. */
 export function Histogram({ name, numbers }: { name: string; numbers: NumberStats }) {
   const format = useFormat()
   const { bins, min, max, avg, p50, p95 } = numbers

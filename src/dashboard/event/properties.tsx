@@ -8,7 +8,7 @@ import { type QueryState, useQuery } from "../state/use-query.ts"
 import { Property, propertyHeight, shownValues } from "./property.tsx"
 import { asNumbers, type PropertyKind, visualizationOf } from "./property-kind.ts"
 
-/** Properties shown before "Show all". */
+/** Number of properties to show before "Show all". */
 const firstKeys = 12
 /** Maximum number of bins per histogram. */
 const bins = 20
@@ -19,11 +19,11 @@ interface PropertiesProps {
   event: string
   /** Selects the events. */
   filters: readonly Filter[]
-  /** Its result `kinds` is the list of properties. */
+  /** Its result `kinds` lists the properties. */
   query: QueryState
 }
 
-/** The event's properties, each with the visualization that fits its values. */
+/** The event's properties, each with a visualization suited to its values. */
 export function Properties({ event, filters, query }: PropertiesProps) {
   const { router } = useApp()
   const format = useFormat()
@@ -97,7 +97,7 @@ export function Properties({ event, filters, query }: PropertiesProps) {
   )
 }
 
-/** Queries the most frequent values of the given properties, and the histograms of numeric ones. */
+/** Queries the most frequent values of the given properties, and the histograms of those that are numeric. */
 function useValues(
   properties: readonly PropertyKind[],
   isAll: boolean,
@@ -110,7 +110,7 @@ function useValues(
   const top = {
     name: "custom_events_property_top_values",
     id: "values",
-    // If all properties are shown, no filter by key is needed.
+    // If all properties are shown, the query needs no filter by key.
     filters: isAll ? [] : keyFilter(properties),
     top: shownValues,
     limit: maxRows,

@@ -1,22 +1,22 @@
 import type { Format } from "../state/format.ts"
 
-/** The API's classification of a property: a row of `custom_events_property_classification`. */
+/** How the API classifies a property: a row of `custom_events_property_classification`. */
 export interface PropertyKind {
   property_key: string
-  /** Distinct values. */
+  /** Number of distinct values. */
   cardinality: number
-  /** Events that have a value. */
+  /** Number of events with a value. */
   total_count: number
-  /** Share of this event's occurrences that have a value, 0 to 1. */
+  /** Share of the event's occurrences with a value, 0 to 1. */
   coverage_ratio: number
   /** All values are numbers. */
   is_numeric: boolean
-  /** Distinct values that are numbers sent as text. */
+  /** Number of distinct values that are numbers sent as text. */
   numbers_as_text: number
   render_strategy: "toggle" | "histogram" | "timeline" | "links" | "bars" | "top_list" | "samples"
 }
 
-/** How a property is shown: true/false shares, a histogram, the most frequent values, or a sample. */
+/** How to show a property: the shares of true and false, a histogram, the most frequent values, or a sample. */
 export type Visualization = "rate" | "histogram" | "list" | "samples"
 
 export function visualizationOf({ render_strategy, cardinality, total_count }: PropertyKind): Visualization {
@@ -28,7 +28,7 @@ export function visualizationOf({ render_strategy, cardinality, total_count }: P
     case "samples":
       return "samples"
     case "top_list":
-      // If every event has a different value, all counts are 1: show a sample instead.
+      // If each event has a different value, every count is 1, so a sample is more useful.
       return cardinality === total_count ? "samples" : "list"
     case "timeline":
     case "links":
@@ -37,12 +37,12 @@ export function visualizationOf({ render_strategy, cardinality, total_count }: P
   }
 }
 
-/** The property shown as a distribution of numbers, even if it has few values. Only if all values are numbers. */
+/** The property shown as a distribution of numbers, however few values it has. Requires that all values are numbers. */
 export function asNumbers(kind: PropertyKind): PropertyKind {
   return kind.is_numeric ? { ...kind, render_strategy: "histogram" } : kind
 }
 
-/** Describes the values and the share of events that have one: `8 values, in 54.2% of events`. */
+/** Describes the values and how many events have one: `8 values, in 54.2% of events`. */
 export function describeKind(kind: PropertyKind, format: Format): string {
   const { cardinality, coverage_ratio: coverage } = kind
   const coverageText = coverage < 1 ? `, in ${format.rate(100 * coverage)} of events` : ""

@@ -15,13 +15,13 @@ import { AllValues } from "./all-values.tsx"
 import { Histogram, type NumberStats } from "./histogram.tsx"
 import { describeKind, type PropertyKind, visualizationOf } from "./property-kind.ts"
 
-/** Values shown per property. */
+/** Number of values to show per property. */
 export const shownValues = 6
-/** px of a table row, a true/false bar, and a histogram with its statistics. */
+/** Height in px of a table row, a true/false bar, and a histogram with its statistics. */
 const rowHeight = 33
 const rateHeight = 34
 const histogramHeight = 192
-/** px of a typical property card. */
+/** Height in px of a typical property card. */
 export const propertyHeight = 300
 
 function heightOf(kind: PropertyKind): number {
@@ -35,7 +35,7 @@ interface TopValue {
   property_key: string
   property_value: string
   count: number
-  /** Events that have a value. */
+  /** Number of events with a value. */
   total: number
   percentage: number
 }
@@ -45,11 +45,11 @@ interface PropertyProps {
   kind: PropertyKind
   /** Selects the events. */
   filters: readonly Filter[]
-  /** Has the results `values` and `numbers` of several properties. */
+  /** Contains the results `values` and `numbers` of several properties. */
   query: QueryState
 }
 
-/** A property: a description of its values, and the visualization that fits them. */
+/** A property: a description of its values, and a visualization suited to them. */
 export function Property({ event, kind, filters, query }: PropertyProps) {
   const { router } = useApp()
   const format = useFormat()
@@ -110,9 +110,7 @@ export function Property({ event, kind, filters, query }: PropertyProps) {
   )
 }
 
-/**
- * Switches a property between numbers and values, if all values are numbers but so few that they are listed.
- */
+/** Switches between numbers and values, for a numeric property with so few values that they can be listed. */
 function NumbersSwitch({ kind }: { kind: PropertyKind }) {
   const { router } = useApp()
   const { property_key: key, is_numeric, cardinality } = kind
@@ -179,7 +177,7 @@ function Values({ kind, values, filters }: ValuesProps) {
   )
 }
 
-/** The shares of true and false as one bar; the table below shows the numbers. */
+/** The shares of true and false as a single bar. The table below it shows the numbers. */
 function Rate({ values }: { values: readonly TopValue[] }) {
   return (
     <div class="event-rate" aria-hidden="true">

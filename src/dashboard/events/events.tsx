@@ -22,9 +22,9 @@ import { comparisonOption } from "../state/query-cache.ts"
 import { useQuery, useRunQuery } from "../state/use-query.ts"
 
 const pageRows = 50
-/** Rows in a CSV file: the API's limit per request. */
+/** Maximum rows in a CSV file: the API's limit per request. */
 const fileRows = 10_000
-/** px; an approximation is enough, because there is nothing below the table that could shift. */
+/** px; a rough value is enough, because there is nothing below the table that could move. */
 const tableHeight = 446
 
 interface NameRow {
@@ -32,7 +32,7 @@ interface NameRow {
   total_events: number
   unique_users: number
   unique_sessions: number
-  /** null: only the previous period has such events. */
+  /** null: only the previous period has these events. */
   last_occurrence: string | null
   previous?: { total_events: number } | null
 }
@@ -42,14 +42,14 @@ interface Summary {
   previous?: { total_events: number } | null
 }
 
-/** Sortable columns: name in the URL → name in the API. */
+/** Sortable columns, from the name in the URL to the name in the API. */
 const sortable: Record<string, string> = {
   name: "name",
   events: "total_events",
   visitors: "unique_users",
   sessions: "unique_sessions",
   seen: "last_occurrence",
-  // Sorting by share is the same as sorting by events.
+  // Sorting by share is equivalent to sorting by events.
   share: "total_events",
   change: "change",
 }
@@ -119,10 +119,10 @@ export function Events() {
   )
 }
 
-/** Rows of the table on a board, which does not paginate. */
+/** Number of rows of the table on a board, which has no pages. */
 const tileRows = 20
 
-/** The most frequent events, for boards. */
+/** The most frequent events, as a tile for boards. */
 function tileOf(search: string): PinnedTile {
   return {
     kind: "table",
@@ -143,7 +143,7 @@ function tileOf(search: string): PinnedTile {
 
 interface NameTableProps {
   rows: readonly NameRow[]
-  /** All events in the range, including those that don't match the search. */
+  /** All events in the range, including those that do not match the search. */
   totalEvents: number
   sort: Sort
 }
@@ -219,7 +219,7 @@ function csvRows(rows: readonly NameRow[], totalEvents: number) {
   return rows.map((row) => [
     row.name,
     row.total_events,
-    // Rounded to two decimals, as in the API.
+    // Rounded to two decimal places, as in the API.
     Math.round(100 * shareOf(row, totalEvents)) / 100,
     row.previous?.total_events,
     row.unique_users,

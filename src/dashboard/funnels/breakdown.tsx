@@ -16,10 +16,10 @@ import type { Format } from "../state/format.ts"
 import type { QueryState } from "../state/use-query.ts"
 import type { StepRow } from "./steps-chart.tsx"
 
-/** Maximum number of values to show: those with the most people. */
+/** Maximum number of values to show, those with the most people first. */
 export const shownValues = 20
 
-/** Shown for null. */
+/** Label for null. */
 const none = "(none)"
 
 interface BreakdownProps {
@@ -32,7 +32,7 @@ interface BreakdownProps {
   name: string | undefined
 }
 
-/** The funnel for each value of a field in the first step. */
+/** The conversion for each value of a field at the first step. */
 export function Breakdown({ query, steps, unit, window, by, name: funnelName }: BreakdownProps) {
   const { router, view } = useApp()
   const format = useFormat()
@@ -52,7 +52,7 @@ export function Breakdown({ query, steps, unit, window, by, name: funnelName }: 
     </PeopleLink>
   )
   /**
-   * The conversion from the first step to the last in the previous period, and how it has changed. A dash if nobody
+   * The conversion from the first to the last step in the previous period, and its change since. A dash if nobody
    * entered the funnel.
    */
   const changeOf = (rows: readonly StepRow[]) => {
@@ -155,7 +155,7 @@ interface Group {
   rows: StepRow[]
 }
 
-/** Groups the rows by value: those of a value are adjacent, in step order. */
+/** Groups the rows by value. The rows of a value are adjacent and in step order. */
 function groupsOf(query: QueryState): Group[] {
   const [by] = query.parameter("breakdown")?.by ?? []
   if (by === undefined) return []
@@ -171,10 +171,12 @@ function conversion({ rows }: Group): number {
   return rows.at(-1)?.conversion_rate ?? 0
 }
 
-/** Smallest share of the people of all values: the conversion of fewer people is left to chance. */
+/** Minimum share of all people that a value needs: with fewer people, its conversion depends too much on chance. */
 const minShare = 0.05
 
-/** Names the value that converts best, and the one that did in the previous period. Empty for a single value. */
+/**
+ * Names the value with the best conversion, and the best one in the previous period. Empty if there is only one value.
+ */
 export function bestText(query: QueryState, by: string, format: Format): string {
   const groups = groupsOf(query)
   const now = bestOf(groups, (row) => row)
@@ -188,7 +190,7 @@ export function bestText(query: QueryState, by: string, format: Format): string 
     : `${text} In the previous period, it was ${before.name}: ${rate}.`
 }
 
-/** `countsOf`: a step in one of the periods. */
+/** `countsOf`: returns the counts of a step for one of the periods. */
 function bestOf(
   groups: readonly Group[],
   countsOf: (row: StepRow) => { people: number; conversion_rate: number } | undefined,

@@ -29,7 +29,7 @@ import "./funnels.css"
 /** The API's limits. */
 const [minSteps, maxSteps] = [2, 10]
 
-/** The funnel report: steps to choose, totals, a chart and a breakdown. */
+/** The funnel report: a step editor, totals, a chart and a breakdown. */
 export function Funnels() {
   const { router } = useApp()
   const { params } = router.location.value
@@ -149,7 +149,7 @@ function Funnel({ steps, unit, window, by, name }: FunnelProps) {
   )
 }
 
-/** The funnel, for boards. */
+/** The funnel as tiles for boards. */
 function tileOf(steps: readonly Step[], funnel: Parameter): PinnedTile {
   const [first, last] = [steps[0], steps.at(-1)].map((step) => step?.name || "any event")
   return { kind: "funnel", title: `${first} → ${last}`, query: { parameters: [funnel] } }
@@ -161,7 +161,7 @@ interface TotalsProps {
   by: string | undefined
 }
 
-/** Conversion from the first step to the last, and the value that converts best. */
+/** The conversion from the first to the last step, and the value with the best conversion. */
 function Totals({ query, isCompared, by }: TotalsProps) {
   const format = useFormat()
   const best = by === undefined ? "" : bestText(query, by, format)
@@ -195,7 +195,7 @@ function Totals({ query, isCompared, by }: TotalsProps) {
         }}
       </Loaded>
       <ComparisonNote query={query} id="steps" />
-      {/* Reserves space for the line until the value is known. */}
+      {/* Reserves space for the line while the value is loading. */}
       {by !== undefined && (query.isLoading || best !== "") && <p class="funnels-best">{best || "\u00a0"}</p>}
     </section>
   )

@@ -12,7 +12,7 @@ import type { PinnedTile } from "../state/boards.ts"
 import type { QueryState } from "../state/use-query.ts"
 import { windowText } from "./window-picker.tsx"
 
-/** How many people reached a step. */
+/** The number of people who reached a step. */
 export interface StepMetrics {
   people: number
   /** Percent of the first step. */
@@ -22,14 +22,14 @@ export interface StepMetrics {
   median_ms: number | null
 }
 
-/** A row of the type `funnel`. */
+/** A row of the query type `funnel`. */
 export interface StepRow extends StepMetrics {
   step: number
   event_name: string | null
   previous?: StepMetrics
 }
 
-/** px of a step with the figures below it. */
+/** Height in px of a step with its figures. */
 const stepHeight = 106
 
 interface StepsPanelProps {
@@ -42,7 +42,7 @@ interface StepsPanelProps {
   pin: PinnedTile
 }
 
-/** How many people reached each step, as bars or a table. */
+/** The number of people who reached each step, as bars or as a table. */
 export function StepsPanel({ query, steps, unit, window, name, pin }: StepsPanelProps) {
   const [isTable, setTable] = useState(false)
   const rows = query.rows<StepRow>("steps")
@@ -115,7 +115,7 @@ export function StepsPanel({ query, steps, unit, window, name, pin }: StepsPanel
   )
 }
 
-/** The people who reached a step, or who reached no later one. `step`: from 1. */
+/** The people who reached a step, or who got no further. `step`: from 1. */
 type SelectionOf = (type: "reached" | "dropped", step: number) => Selection
 
 interface BarsProps {

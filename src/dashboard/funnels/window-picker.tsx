@@ -22,7 +22,7 @@ const timeUnits = [
 /** The API's limit. */
 const maxSeconds = 366 * 86_400
 
-/** Parses `90m`; undefined: not a valid conversion window. */
+/** Parses a conversion window such as `90m`; undefined if it is invalid. */
 function parseWindow(window: string | null): { count: number; unit: string } | undefined {
   const [, digits, unit = ""] = /^([1-9]\d{0,8})([smhdw])$/.exec(window ?? "") ?? []
   const count = Number(digits)
@@ -50,7 +50,7 @@ interface WindowPickerProps {
   onChange: (window: string) => void
 }
 
-/** Selects the conversion window: the time allowed from the first step to the last. */
+/** Selects the conversion window: the maximum time from the first step to the last. */
 export function WindowPicker({ window, onChange }: WindowPickerProps) {
   const isPreset = presets.some((preset) => preset.window === window)
   const [isCustom, setCustom] = useState(!isPreset)

@@ -25,7 +25,7 @@ interface RatesProps {
   unit: Unit
 }
 
-/** The conversion rates of one or more goals: totals and a chart. */
+/** The conversion rates of one or more goals, as totals and a chart. */
 export function ConversionRates({ steps, unit }: RatesProps) {
   const { view } = useApp()
   const granularity = useGranularity()
@@ -76,7 +76,10 @@ function parameterOf(steps: readonly Step[], unit: Unit) {
   return { name: "goals", steps: steps.map(stepBody), unit: unit.value }
 }
 
-/** The chart, for boards. Goals for the same event cannot be told apart by name. */
+/**
+ * The chart as a tile for boards. Undefined for several goals with the same event, whose lines would have the same
+ * name.
+ */
 function chartTile(steps: readonly Step[], unit: Unit): PinnedTile | undefined {
   const names = steps.map(({ name }) => name)
   if (new Set(names).size < names.length) return undefined
@@ -90,7 +93,7 @@ function chartTile(steps: readonly Step[], unit: Unit): PinnedTile | undefined {
   }
 }
 
-/** The totals of a goal, for boards. */
+/** A goal's totals, as tiles for boards. */
 function numbersOf(goal: Step | undefined, unit: Unit): PinnedTile[] {
   const totals = [
     { column: "conversion_rate", label: "Conversion", format: "percent", better: "higher" },
@@ -165,7 +168,7 @@ function Totals({ query, unit, goal }: TotalsProps & { goal: Step | undefined })
   )
 }
 
-/** The people who converted in a goal. */
+/** The people who converted. */
 function converted(goal: Step = { name: "", filters: [] }, unit: Unit): Selection {
   return {
     type: "reached",
@@ -236,8 +239,8 @@ function Comparison({ query, steps, unit }: TotalsProps & { steps: readonly Step
 }
 
 /**
- * One line per goal; for a single goal, also one for the previous period. The rows of a goal are adjacent and in order
- * of time.
+ * One line per goal, plus the previous period if there is only one goal. The rows of a goal are adjacent and in
+ * chronological order.
  */
 function seriesOf(
   query: QueryState,

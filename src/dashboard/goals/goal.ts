@@ -1,13 +1,13 @@
 import { parseStep, type Step, stepParam } from "../components/controls/event-picker.tsx"
 import { parseUnit, type Unit, unitParam } from "../components/controls/unit.tsx"
 
-/** The event of a conversion, and the unit that its conversion rate counts. */
+/** The event that counts as a conversion, and the unit of its conversion rate. */
 export interface Goal {
   step: Step
   unit: Unit
 }
 
-/** A row of the query type `goals`; `date` is set in a time series. */
+/** A row of the query type `goals`. `date` is set only in a time series. */
 export interface GoalRow {
   goal: string | null
   date?: string
@@ -19,7 +19,7 @@ export interface GoalRow {
   previous?: Omit<GoalRow, "goal" | "date" | "previous"> | null
 }
 
-/** The path that is saved. It omits the page's filters: all goals in a list apply to the same events. */
+/** The path to save. It omits the page's filters, which apply to all goals in a list. */
 export function goalPath({ step, unit }: Goal): string {
   const params = new URLSearchParams({ step: stepParam(step) })
   const name = unitParam(unit.value)
@@ -27,7 +27,7 @@ export function goalPath({ step, unit }: Goal): string {
   return `goals?${params}`
 }
 
-/** Parses a saved path; undefined if it names no event. */
+/** Parses a saved path; undefined if it contains no event. */
 export function readGoal(path: string): Goal | undefined {
   const params = new URLSearchParams(path.split("?", 2)[1])
   const step = params.get("step")

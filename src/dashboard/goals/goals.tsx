@@ -12,9 +12,9 @@ import { goalPath } from "./goal.ts"
 import { SavedGoals } from "./saved-goals.tsx"
 import "./goals.css"
 
-/** Maximum number of goals in one chart: more lines are hard to tell apart. */
+/** Maximum number of goals per chart: more lines are hard to tell apart. */
 const maxGoals = 6
-/** Events suggested on the empty page. */
+/** Number of events suggested on the empty page. */
 const suggestedEvents = 5
 
 /** The goals report: saved goals, and the conversion rates of the selected events. */

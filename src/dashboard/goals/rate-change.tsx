@@ -2,12 +2,15 @@ import { Change } from "../components/charts/stat.tsx"
 import type { Format } from "../state/format.ts"
 import type { GoalRow } from "./goal.ts"
 
-/** The change of a conversion rate in points, for sorting. The lowest value if the previous period has no events. */
+/**
+ * The change of a conversion rate in percentage points, for sorting. Without events in the previous period, the lowest
+ * possible value.
+ */
 export function rateChange(row: GoalRow | undefined): number {
   return row?.previous?.total ? row.conversion_rate - row.previous.conversion_rate : Number.NEGATIVE_INFINITY
 }
 
-/** The change of a conversion rate; a dash if the previous period has no events. */
+/** The change of a conversion rate, or a dash if the previous period has no events. */
 export function RateChange({ row, format }: { row: GoalRow | undefined; format: Format }) {
   if (!row?.previous?.total) return <span class="muted">–</span>
   return (

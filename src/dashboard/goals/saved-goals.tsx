@@ -17,14 +17,14 @@ import { type QueryState, useQuery } from "../state/use-query.ts"
 import { type Goal, type GoalRow, readGoal } from "./goal.ts"
 import { RateChange, rateChange } from "./rate-change.tsx"
 
-/** Goals shown before "Show more", and added by each click: each goal takes a query. */
+/** Number of goals shown initially, and added by each "Show more". Each goal takes a query. */
 const pageSize = 20
-/** The API's limit of steps per parameter. */
+/** The API's limit for steps per parameter. */
 const maxSteps = 10
 
 interface SavedGoalsProps {
   saved: SavedResource
-  /** The saved path of the current goal. */
+  /** The path under which the current goal is saved. */
   path: string | undefined
 }
 
@@ -141,7 +141,7 @@ function GoalList({ goals, saved, path, children }: GoalListProps) {
   )
 }
 
-/** Batches goals with the same unit into one parameter, up to the limit: they share the unit's total. */
+/** Batches goals with the same unit into parameters of at most the limit, because they share the total of the unit. */
 function batchesOf(goals: readonly SavedGoal[]): { id: string; goals: SavedGoal[] }[] {
   return units.flatMap((unit) => {
     const sameUnit = goals.filter((goal) => goal.unit === unit)
@@ -163,12 +163,12 @@ function parametersOf(goals: readonly SavedGoal[], compare: Comparison | undefin
   }))
 }
 
-/** The row of each goal, in order; undefined if there is none. */
+/** The row of each goal, in order; undefined for a goal without one. */
 function rowsOf(goals: readonly SavedGoal[], query: QueryState): (GoalRow | undefined)[] {
   const rowsById = new Map<string, GoalRow>()
   for (const { id, goals: batch } of batchesOf(goals)) {
     const rows = query.rows<GoalRow>(id)
-    // The result of the previous query can be for other goals.
+    // The result of a previous query can belong to other goals.
     if (rows.length !== batch.length) continue
     batch.forEach(({ view }, index) => {
       const row = rows[index]

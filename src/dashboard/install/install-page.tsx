@@ -3,7 +3,7 @@ import { Page } from "../components/layout/page.tsx"
 import { useApp } from "../state/app.ts"
 import { Install } from "./install.tsx"
 
-/** The setup instructions of a website. */
+/** The setup instructions for a website. */
 export function InstallPage() {
   const { session, view } = useApp()
   const site = session.sites.value.find(({ id }) => id === view.value.website)

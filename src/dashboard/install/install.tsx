@@ -19,27 +19,27 @@ import { type LatestEvent, useLatestEvent } from "./latest-event.ts"
 import "./install.css"
 import { curlSnippet, installations, isLocal, nodeSnippet, pageSnippet, scriptTarget } from "./snippets.ts"
 
-/** Height of the arrival status in px. */
+/** Height in px of the status of the first event. */
 const boxHeight = 68
 
 interface InstallProps {
   site: Site
-  /** Called when the first event has arrived, to refetch the reports. */
+  /** Called when the first event arrives, to refetch the reports. */
   onArrival?: () => void
-  /** Shows the report of the first event. Undefined on the page that only shows the instructions. */
+  /** Opens the report that contains the first event. Undefined on the page that only shows the instructions. */
   onShow?: (page: LatestEvent["page"]) => void
 }
 
-/** Setup instructions with the status of the first event. */
+/** Setup instructions and the status of the first event. */
 export function Install({ site, onArrival, onShow }: InstallProps) {
   const { isKnown, latest, hasStray } = useLatestEvent(site.id)
-  /** Changes when the allowed hosts of the website change. */
+  /** Incremented when the website's allowed hosts change. */
   const [version, setVersion] = useState(0)
   const [hasRejected, setRejected] = useState(false)
   const hasArrived = latest !== undefined
   useEffect(() => {
-    // The page stays open until the user leaves it: the domain might still be missing, or other hosts might
-    // be rejected.
+    // The page stays open until the user leaves it: the domain might still need to be set, or other hosts to be
+    // allowed.
     if (hasArrived) onArrival?.()
   }, [hasArrived])
   return (
@@ -110,7 +110,7 @@ function ArrivalStatus({ site, latest, onShow, hasRejected }: ArrivalStatusProps
   )
 }
 
-/** Events younger than this arrived "just now". */
+/** An event is shown as "just now" up to this age. */
 const justNowMs = 10_000
 
 function agoText(time: string, now: number, format: ReturnType<typeof useFormat>): string {
@@ -129,22 +129,22 @@ function StrayEvents({ site }: { site: Site }) {
   )
 }
 
-/** ms between two lookups of rejected requests. */
+/** ms between checks for rejected requests. */
 const rejectedInterval = 3_000
 
 interface RejectedHostsProps {
   site: Site
   onAllowed: () => void
-  /** Called with whether there are any rejected hosts. */
+  /** Called with whether any hosts are rejected. */
   onChange: (hasRejected: boolean) => void
 }
 
-/** Lists the hosts whose events are rejected, as soon as that happens. */
+/** Lists hosts as soon as their events are rejected. */
 function RejectedHosts({ site, onAllowed, onChange }: RejectedHostsProps) {
   const path = `refusals?website_id=${encodeURIComponent(site.id)}&reason=origin_not_allowed`
   const { requests = [] } = useRejectedRequests({ path, interval: rejectedInterval })
   const onAllowedHost = () => {
-    // When the last host is allowed, the panel disappears, including the button that has the focus.
+    // When the last host is allowed, the panel disappears together with its focused button.
     document.querySelector<HTMLElement>("main h1")?.focus({ preventScroll: true })
     onAllowed()
   }
@@ -165,7 +165,7 @@ function RejectedHosts({ site, onAllowed, onChange }: RejectedHostsProps) {
   )
 }
 
-/** The script tag, and how frameworks add it. */
+/** The script tag, and how to add it in common frameworks. */
 function ScriptPanel({ site }: { site: Site }) {
   const { router, session } = useApp()
   const chosen = router.location.value.params.get("framework")
@@ -213,7 +213,7 @@ function ScriptPanel({ site }: { site: Site }) {
   )
 }
 
-/** The integrity hash of the script at a URL; undefined without a URL, and until it has loaded. */
+/** The integrity hash of the script at a URL. Undefined without a URL, and until the script has loaded. */
 function useIntegrity(url: string | undefined): string | undefined {
   const { toasts } = useApp()
   const [integrity, setIntegrity] = useState<string>()
@@ -221,7 +221,7 @@ function useIntegrity(url: string | undefined): string | undefined {
     setIntegrity(undefined)
     if (url === undefined) return
     const abort = new AbortController()
-    // A cached script can be older than the one on the server.
+    // A cached script can be older than the server's.
     fetch(url, { method: "HEAD", cache: "reload", signal: abort.signal })
       .then(({ headers }) => setIntegrity(headers.get("x-script-integrity") ?? undefined))
       .catch((error) => {
@@ -238,7 +238,7 @@ const senders = [
   { value: "page", label: "Web page" },
 ] as const
 
-/** Custom events, from anywhere. */
+/** Instructions for sending custom events from anywhere. */
 function CustomEvents({ site, version }: { site: Site; version: number }) {
   const { router, session } = useApp()
   const [key, setKey] = useState<string>()
@@ -248,7 +248,8 @@ function CustomEvents({ site, version }: { site: Site; version: number }) {
   )
   const chosen = router.location.value.params.get("lines")
   const sender = senders.find(({ value }) => value === chosen)?.value ?? "curl"
-  // Websites that list other origins require an Origin header. If the list is unknown, sending one does no harm.
+  // A website with a list of allowed hosts requires an Origin header. If the list is unknown, an unneeded header does
+  // no harm.
   const sendsOrigin = !isLoading && (data === undefined || data.website.allowedOrigins.length > 0)
   const target = {
     serverUrl: router.serverUrl,
@@ -345,7 +346,7 @@ function CreateKey({ site, createdKey, onCreated }: CreateKeyProps) {
   )
 }
 
-/** Replaces the domain localhost, which the first start sets. */
+/** Replaces `localhost`, the domain that the website gets when the server first starts. */
 function DomainForm({ site }: { site: Site }) {
   const { api, session, toasts } = useApp()
   const [domain, setDomain] = useState("")
@@ -361,7 +362,7 @@ function DomainForm({ site }: { site: Site }) {
           onSubmit={async () => {
             const path = `websites/${encodeURIComponent(site.id)}`
             const { website } = await api.send<{ website: Site }>("PATCH", path, { domain })
-            // If a website is named after its domain, it is renamed too; only the server knows the normalized domain.
+            // A website named after its domain is renamed as well. Only the server knows the normalized domain.
             if (site.name === site.domain) await api.send("PATCH", path, { name: website.domain })
             await session.loadSites()
             toasts.show("Domain saved")

@@ -11,27 +11,27 @@ import { allTimeBody } from "../state/range.ts"
 /** ms between polls, which cover interruptions of the stream. */
 const pollInterval = 5_000
 
-/** The most recent event of a website, of any kind. */
+/** A website's most recent event of any kind. */
 export interface LatestEvent {
   title: string
-  /** The page that shows it: Web for events from the page script, otherwise the overview of custom events. */
+  /** The page that shows the event: Web if the page script sent it, otherwise the overview of custom events. */
   page: "web" | "overview"
   /** ISO 8601 */
   time: string
-  /** Sent by a crawler: stored, but excluded from reports. */
+  /** Whether a crawler sent the event, which is then stored but excluded from reports. */
   isCrawler: boolean
 }
 
 interface Arrivals {
-  /** The first lookup has finished. */
+  /** Whether the first lookup has finished. */
   isKnown: boolean
-  /** Undefined while there is no event. */
+  /** Undefined if there is no event yet. */
   latest: LatestEvent | undefined
-  /** There are events without a website. */
+  /** Whether there are events without a website. */
   hasStray: boolean
 }
 
-/** Follows the latest event of a website. `website`: an id. */
+/** Follows a website's latest event. `website`: an ID. */
 export function useLatestEvent(website: string): Arrivals {
   const { api, router, session, now } = useApp()
   const { canSeeAll } = session
@@ -45,7 +45,7 @@ export function useLatestEvent(website: string): Arrivals {
       if (found) setLatest((known) => (known && known.time >= found.time ? known : found))
       else if (canSeeAll) setStray((await fetchLatestEvent(api, "none", now(), signal)) !== undefined)
     } catch {
-      // The next poll or the stream might succeed.
+      // The next poll might succeed, or the stream might deliver the event.
     }
   }
   usePolling(poll, pollInterval, [api, website, canSeeAll, now])
@@ -71,7 +71,7 @@ function latestFrom(event: ApiEvent): LatestEvent {
   }
 }
 
-/** The latest event of a website, of all time; undefined if it has none. */
+/** The latest event that a website has ever received; undefined if there is none. */
 export async function fetchLatestEvent(
   api: Api,
   website: string,

@@ -1,11 +1,11 @@
-/** Where a snippet sends events, and for which website. */
+/** Where a snippet sends events, and to which website they belong. */
 export interface Target {
-  /** The URL of this server as the browser reaches it: https://events.example.com */
+  /** This server's URL, as the browser reaches it: https://events.example.com */
   serverUrl: string
   website: string
   /** The Origin header to send; undefined if none is needed. */
   pageOrigin: string | undefined
-  /** An API key; undefined if there is none to show. */
+  /** An API key; undefined if no key can be shown. */
   key: string | undefined
 }
 
@@ -33,7 +33,7 @@ const databuddy = new Databuddy({
 
 await databuddy.track({
   name: "signed_up",
-  // Your own IDs for the visitor and the session. Without them, the event belongs to no visitor or session.
+  // Your own IDs for the visitor and session. Without them, the event is not counted in visitors or sessions.
   anonymousId: "visitor-1",
   sessionId: "visit-1",
   properties: { plan: "pro" },
@@ -41,27 +41,27 @@ await databuddy.track({
 await databuddy.flush()`
 }
 
-/** Custom events for a page that has the script. */
+/** Custom events from a page that loads the script. */
 export const pageSnippet = `<script>
-  // Until the script has loaded, calls wait in this list.
+  // Calls are queued in this list until the script has loaded.
   window.databuddy = window.databuddy || []
   databuddy.push(["track", "signed_up", { plan: "pro" }])
 </script>`
 
-/** What the page script needs to know. */
+/** The settings in a script tag. */
 export interface ScriptTarget {
   website: string
   /** https://events.example.com/databuddy.js */
   scriptUrl: string
-  /** The URL that the script sends to: https://events.example.com, or a path there. */
+  /** The URL that the script sends to: https://events.example.com, or a path on it. */
   apiUrl: string
-  /** Whether `apiUrl` is where the script sends by default. */
+  /** Whether the script sends to `apiUrl` by default. */
   isDefaultApiUrl: boolean
-  /** Hash of the only version of the script that browsers may run; undefined: any version. */
+  /** Hash of the only script version that browsers should run; undefined: any version. */
   integrity?: string
 }
 
-/** `serverUrl`: this server, as the browser reaches it. `ingestPath`: '' for none. */
+/** `serverUrl`: this server's URL, as the browser reaches it. `ingestPath`: '' for none. */
 export function scriptTarget(
   { scriptName, ingestPath }: { scriptName: string; ingestPath: string },
   serverUrl: string,
@@ -71,20 +71,20 @@ export function scriptTarget(
   return { website, scriptUrl: `${apiUrl}/${scriptName}`, apiUrl, isDefaultApiUrl: ingestPath === "" }
 }
 
-/** By default, the script sends to the server from which it is loaded. */
+/** By default, the script sends to the server that it was loaded from. */
 function tag({ website, scriptUrl, apiUrl, isDefaultApiUrl, integrity }: ScriptTarget): string {
   const attributes = {
     src: scriptUrl,
     "data-client-id": website,
     ...(isDefaultApiUrl ? {} : { "data-api-url": apiUrl }),
-    // Without CORS, browsers cannot check the hash of a script from another origin.
+    // Without CORS, browsers cannot check the hash of a cross-origin script.
     ...(integrity === undefined ? {} : { integrity, crossorigin: "anonymous" }),
   }
   const texts = Object.entries(attributes).map(([name, value]) => `${name}=${JSON.stringify(value)}`)
   return `<script ${texts.join(" ")} async></script>`
 }
 
-/** The ways to add the page script, the usual one first. */
+/** The ways to add the page script, most common first. */
 export const installations = [
   {
     framework: "html",
@@ -143,8 +143,8 @@ import { Databuddy } from "@databuddy/sdk/vue"
 ] as const
 
 /**
- * The SDK's component, which adds the script. Vue also accepts property names in this notation. `indent`: the
- * indentation of its properties.
+ * The SDK component that adds the script. Vue accepts the same notation for properties. `indent`: how far to indent the
+ * properties.
  */
 function component({ website, scriptUrl, apiUrl }: ScriptTarget, indent: number): string {
   const properties = { clientId: website, apiUrl, scriptUrl }
@@ -158,7 +158,7 @@ function trackUrl(serverUrl: string, website: string): string {
   return `${serverUrl}/track?website_id=${encodeURIComponent(website)}`
 }
 
-/** Whether a URL is only reachable from the same machine. */
+/** Whether a URL is reachable only from the same machine. */
 export function isLocal(url: string): boolean {
   return /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(new URL(url).hostname)
 }

@@ -6,13 +6,14 @@ import { fetchLatestEvent } from "./latest-event.ts"
 export type SetupState = "unknown" | "waiting" | "done"
 
 /**
- * Checks whether a website has ever received an event, if the current range has none. `website`: an id or `all`. Once
- * the state is `waiting`, it stays that way until `finish` is called, because the user is reading the instructions.
+ * Checks whether a website has ever received an event, if there is none in the current range. `website`: an ID or
+ * `all`. Once the state is `waiting`, it stays that way until `finish` is called, because the user is reading the
+ * instructions.
  */
 export function useSetup(website: string, isEmpty: boolean): { setup: SetupState; finish: () => void } {
   const { api, session, now } = useApp()
   const [lookup, setLookup] = useState<{ website: string; setup: SetupState }>()
-  // Share links show reports only, and there are no instructions for events without a website.
+  // Share links only show reports, and events without a website have no instructions.
   const isEnabled =
     isEmpty && website !== "none" && session.me.value?.user != null && session.sites.value.length > 0
   useEffect(() => {
@@ -20,7 +21,7 @@ export function useSetup(website: string, isEmpty: boolean): { setup: SetupState
     const controller = new AbortController()
     fetchLatestEvent(api, website, now(), controller.signal).then(
       (event) => setLookup({ website, setup: event ? "done" : "waiting" }),
-      // The panels show the error.
+      // The panels already show the error.
       () => setLookup({ website, setup: "done" }),
     )
     return () => controller.abort()

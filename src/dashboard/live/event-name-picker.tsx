@@ -3,11 +3,11 @@ import { useEventNames } from "../components/controls/event-picker.tsx"
 import { Icon } from "../components/controls/icons.tsx"
 import { Popover } from "../components/controls/popover.tsx"
 
-/** Maximum number of names to list; search finds the rest. */
+/** Maximum number of names to list. The search finds any others. */
 const maxNames = 50
 
 interface EventNamePickerProps {
-  /** Selected names; empty: all events. */
+  /** The selected names; empty: all events. */
   names: readonly string[]
   onChange: (names: readonly string[]) => void
 }

@@ -8,34 +8,34 @@ import { runParameter } from "../state/query-cache.ts"
 import { allTimeBody } from "../state/range.ts"
 import { readMessages, type ServerSentEvent } from "../state/server-sent-events.ts"
 
-/** Events in memory; beyond that, the oldest are dropped. */
+/** Maximum number of events in memory. The oldest are dropped first. */
 export const maxEvents = 500
-/** Events loaded before the stream takes over. */
+/** Number of events to load before the stream takes over. */
 const initialEvents = 50
 /**
- * ms between two updates of the list: faster ones are unreadable. Batches of more than `busyBatch` events take
- * about 100 ms to render and are shown less often.
+ * ms between updates of the list; anything faster is unreadable. Batches of more than `busyBatch` events take about 100
+ * ms to render and are shown less often.
  */
 const updateInterval = 250
 const busyUpdateInterval = 1_000
 const busyBatch = 20
-/** ms without a byte after which the connection counts as lost; the server sends a keep-alive every 5 s. */
+/** ms of silence after which the connection counts as lost. The server sends a keep-alive every 5 s. */
 const silenceTimeout = 15_000
 /** ms before the first reconnect; doubles with each attempt up to `maxBackoff`. */
 const minBackoff = 2_000
 const maxBackoff = 30_000
-/** ms during which the stream can repeat events of the initial query. */
+/** ms for which the stream can repeat events from the initial query. */
 const overlapMs = 2_000
-/** ms for which the length of an interruption or pause is shown. */
+/** How long the length of an interruption or pause is shown, in ms. */
 const gapShownMs = 15_000
 
 /** Selects the events of a feed. */
 export interface FeedQuery {
   /** A website ID, `none` or `all`. */
   website: string
-  /** Event names; empty: all. */
+  /** Event names; empty: all names. */
   names: readonly string[]
-  /** Empty: all. */
+  /** Empty: all kinds. */
   kinds: readonly EventKind[]
   filters: readonly Filter[]
   /** Includes events from crawlers. */
@@ -52,27 +52,30 @@ export interface FeedEvent {
 export type Connection =
   | { kind: "connecting" }
   | { kind: "live" }
-  /** Lost; reconnects with backoff. `at`: Unix ms. `message`: the server's error, or ''. */
+  /** Lost, and reconnecting with backoff. `at`: Unix ms. `message`: the server's error, or ''. */
   | { kind: "lost"; at: number; message: string }
-  /** Closed during a pause, when the buffer of new events was full. */
+  /** Closed because the buffer of new events filled up during a pause. */
   | { kind: "suspended" }
-  /** Not retried: the server rejected the request. */
+  /** Rejected by the server; not retried. */
   | { kind: "rejected"; error: unknown }
 
-/** A live list of events: the most recent ones, then a stream that resumes after an interruption without a gap. */
+/**
+ * A live list of events: the most recent ones, followed by a stream. The stream continues without a gap after an
+ * interruption.
+ */
 export class Feed {
   /** Newest first; undefined: not loaded yet. */
   readonly events = signal<readonly FeedEvent[] | undefined>(undefined)
-  /** The number of events that have been received but not shown yet. */
+  /** Number of events received but not shown yet. */
   readonly waiting = signal(0)
   readonly connection = signal<Connection>({ kind: "connecting" })
   /** Unix ms; undefined: not paused. */
   readonly pausedAt = signal<number | undefined>(undefined)
-  /** The interruption or pause that just ended, and its length. */
+  /** The interruption or pause that has just ended, and its length. */
   readonly gap = signal<{ cause: "pause" | "interruption"; ms: number } | undefined>(undefined)
-  /** The number of events received through the stream. */
+  /** Number of events received through the stream. */
   readonly received = signal(0)
-  /** The number of events, of any website, that the server skipped because the stream fell behind. */
+  /** Number of events, from any website, that the server skipped because the stream fell behind. */
   readonly skipped = signal(0)
 
   #incoming: FeedEvent[] = []
@@ -81,7 +84,7 @@ export class Feed {
   #lastId = ""
   #lostAt: number | undefined
   #gapCause: "pause" | "interruption" = "interruption"
-  /** Events of the initial query by content, with a count: the stream can repeat them. */
+  /** Counts the events of the initial query by content, because the stream can repeat them. */
   #initial = new Map<string, number>()
   #nameCounts = new Map<string, number>()
   readonly #stopped = new AbortController()
@@ -100,7 +103,7 @@ export class Feed {
     void this.#run()
   }
 
-  /** Closes the connection; the feed can't be started again. */
+  /** Closes the connection. The feed cannot be restarted. */
   stop(): void {
     this.#stopped.abort()
     this.#wake()
@@ -123,13 +126,13 @@ export class Feed {
     void this.#run()
   }
 
-  /** Holds new events back, because the list must not move while someone reads it. */
+  /** Holds back new events while `isHeld` is true, because the list must not move while someone is reading it. */
   hold(isHeld: boolean): void {
     this.#isHeld = isHeld
     if (!isHeld && this.#waitingCount > 0) this.#showSoon(updateInterval)
   }
 
-  /** Shows the waiting events. */
+  /** Shows the events held back so far. */
   show(): void {
     if (this.#waitingCount === 0) return
     this.events.value = [...this.#incoming, ...(this.events.value ?? [])].slice(0, maxEvents)
@@ -138,7 +141,7 @@ export class Feed {
     this.waiting.value = 0
   }
 
-  /** Reconnects now, even if the server has rejected the request. */
+  /** Reconnects immediately, even if the server rejected the last request. */
   reconnect(): void {
     if (this.connection.value.kind === "rejected") {
       this.connection.value = { kind: "connecting" }
@@ -146,7 +149,7 @@ export class Feed {
     } else this.#wake()
   }
 
-  /** Returns and resets the number of events since the last call, and their most frequent name. */
+  /** Returns the number of events since the last call and their most frequent name, and resets both. */
   takeSummary(): { events: number; topName: string; topCount: number } {
     const counts = [...this.#nameCounts]
     this.#nameCounts = new Map()
@@ -182,7 +185,7 @@ export class Feed {
     }
   }
 
-  /** Resolves to true if the feed was suspended during a pause. Rejects if the connection ends for another reason. */
+  /** Resolves to true if the feed was suspended during a pause. Rejects if the connection ends for any other reason. */
   async #connect(onOpen: () => void): Promise<boolean> {
     const connection = new AbortController()
     const signal = AbortSignal.any([this.#stopped.signal, connection.signal])
@@ -191,7 +194,7 @@ export class Feed {
       const headers: Record<string, string> = this.#lastId === "" ? {} : { "last-event-id": this.#lastId }
       const { body } = await this.api.open(this.#path(), headers, signal)
       if (!body) throw new Error("the stream has no body")
-      // The stream opens before the query runs, so no event is missed in between.
+      // The stream opens before the query runs, so that no event is missed in between.
       if (this.#lastId === "") await this.#loadRecent(signal)
       onOpen()
       this.#reportGap()
@@ -288,12 +291,12 @@ export class Feed {
   }
 }
 
-/** Client errors, except 429 (too many requests), which is temporary. */
+/** Whether a request should not be retried: client errors, except 429 (too many requests), which is temporary. */
 function isPermanent(error: unknown): boolean {
   return error instanceof ApiError && error.status >= 400 && error.status < 500 && error.status !== 429
 }
 
-/** A key that is equal for the same event in the query result and in the stream. */
+/** A key that is the same for an event from the query and from the stream. */
 function contentOf(event: ApiEvent): string {
   return JSON.stringify(Object.entries(event).sort(([a], [b]) => (a < b ? -1 : 1)))
 }

@@ -4,7 +4,7 @@ import { Popover } from "../components/controls/popover.tsx"
 import { kindNames } from "../state/event-text.ts"
 
 interface KindPickerProps {
-  /** Selected kinds; empty: all. */
+  /** The selected kinds; empty: all kinds. */
   kinds: readonly EventKind[]
   onChange: (kinds: readonly EventKind[]) => void
 }

@@ -14,7 +14,7 @@ import "./live.css"
 import { EventNamePicker } from "./event-name-picker.tsx"
 import { KindPicker } from "./kind-picker.tsx"
 
-/** ms between two summaries for screen readers: announcing every event would be noise. */
+/** ms between summaries for screen readers: announcing every event would be noise. */
 const summaryInterval = 20_000
 
 /** The live event feed. */
@@ -70,7 +70,7 @@ function useFeed(query: FeedQuery): Feed {
   return feed
 }
 
-/** The state of the connection. */
+/** The connection state. */
 function Status({ feed }: { feed: Feed }) {
   const format = useFormat()
   const connection = feed.connection.value
@@ -137,7 +137,7 @@ function Stream({ feed, isFiltered }: { feed: Feed; isFiltered: boolean }) {
     const panel = list.current?.closest("section")
     if (panel && panel.getBoundingClientRect().top < 0) panel.scrollIntoView()
   }
-  // The older an event, the longer its time text. The column is as wide as the longest one, so that all rows are
+  // The older an event, the longer its time text. The column is as wide as the longest text, so that all rows are
   // aligned.
   const timeLengths = [events?.[0], events?.at(-1)].map((entry) =>
     entry ? format.moment(entry.event.timestamp, now()).length : 0,
@@ -195,7 +195,7 @@ function toggled(keys: ReadonlySet<string>, key: string): ReadonlySet<string> {
 
 interface RowProps {
   entry: FeedEvent
-  /** The name of the profile, if one is known. */
+  /** The profile's name, if it is known. */
   name: string | undefined
   isOpen: boolean
   onToggle: (key: string) => void
@@ -213,7 +213,7 @@ function Row({ entry, name, isOpen, onToggle }: RowProps) {
       : visitor !== null
         ? { href: router.pageHref("person", { visitor }), text: visitor, label: `Visitor ${visitor}` }
         : undefined
-  // There can be hundreds of rows, so unchanged ones must not render again.
+  // There can be hundreds of rows, so unchanged rows must not render again.
   return useMemo(
     () => (
       <EventRow
@@ -237,8 +237,8 @@ function Row({ entry, name, isOpen, onToggle }: RowProps) {
 }
 
 /**
- * Holds new events back while someone reads: while a row is open, the pointer or keyboard focus is in the list,
- * or its top is scrolled out of view. `handlers`: event handlers for the list.
+ * Holds back new events while someone is reading: a row is open, the pointer or keyboard focus is in the list, or the
+ * top of the list is scrolled out of view. `handlers`: event handlers for the list.
  */
 function useHold(feed: Feed, isOpen: boolean) {
   const list = useRef<HTMLOListElement>(null)
@@ -263,7 +263,7 @@ function useHold(feed: Feed, isOpen: boolean) {
   return { list, handlers }
 }
 
-/** A periodic summary of new events for screen readers. */
+/** Periodically announces a summary of new events to screen readers. */
 function Summary({ feed }: { feed: Feed }) {
   const format = useFormat()
   const [text, setText] = useState("")

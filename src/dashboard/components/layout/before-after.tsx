@@ -6,8 +6,8 @@ import { lazyPanel } from "./lazy-page.tsx"
 const Findings = lazyPanel(async () => (await import("./findings.tsx")).Findings)
 
 /**
- * Whether errors and web vitals are better or worse since an annotation, such as a release. Shown for custom dates that
- * start on the annotation's date, as they do after "Compare before and after".
+ * Shows whether errors and web vitals are better or worse since an annotation, such as a release. Rendered for custom
+ * dates that start on an annotation's date, as "Compare before and after" sets them.
  */
 export function BeforeAfter() {
   const { session, view, embed } = useApp()

@@ -13,24 +13,24 @@ import { pagesFor } from "../controls/navigation-menu.ts"
 import type { SavedView } from "../saved/save-view.tsx"
 import { homeSite } from "./home.ts"
 
-/** Entries to list at once. Typing narrows the list further. */
+/** Number of entries to list at once. Typing narrows the list. */
 const maxEntries = 12
 
 interface Entry {
   text: string
   kind: string
-  /** Id of a person, board or saved view, because several can have the same name. */
+  /** ID of a person, board or saved view; needed because several can share a name. */
   id?: string
   run: () => void
 }
 
-/** ms without a keystroke before people are searched, as in a search field. */
+/** ms without a keystroke before people are searched; the same as in search fields. */
 const debounceMs = 250
-/** Profiles and visitors to list at once, each. */
+/** Maximum number of profiles, and of visitors, to list at once. */
 const maxPeople = 5
 
 /**
- * Opens a page, website, range, event, property, board or saved view by part of its name, or a person by part of a
+ * Opens a page, website, range, event, property, board or saved view by part of its name, or a person by part of their
  * name, email or ID.
  */
 export function CommandPalette({ onClose, onKeys }: { onClose: () => void; onKeys: () => void }) {
@@ -81,7 +81,7 @@ export function CommandPalette({ onClose, onKeys }: { onClose: () => void; onKey
       <div id={id} class="menu palette-list" role="listbox" aria-label="Results">
         {matches.map((entry, index) => (
           // biome-ignore lint/a11y/useKeyWithClickEvents: the input handles the keys
-          // biome-ignore lint/a11y/useFocusableInteractive: focus stays in the input of a combobox
+          // biome-ignore lint/a11y/useFocusableInteractive: the focus stays in the combobox input
           <div
             key={`${entry.kind} ${entry.id ?? entry.text}`}
             id={`${id}-${index}`}
@@ -99,7 +99,7 @@ export function CommandPalette({ onClose, onKeys }: { onClose: () => void; onKey
   )
 }
 
-/** The profiles and visitors that match, once typing pauses. Not all callers can see people. */
+/** The matching profiles and visitors, loaded when the user pauses typing. Empty if the user cannot see people. */
 function usePeople(typed: string): { entries: Entry[]; isLoading: boolean } {
   const { router, session, view } = useApp()
   const { website } = view.value
@@ -142,14 +142,14 @@ function usePeople(typed: string): { entries: Entry[]; isLoading: boolean } {
   }
 }
 
-/** The boards and saved views of the website that the caller can open. */
+/** The website's boards and saved views that the user can open. */
 function useSaved(): Entry[] {
   const { router, session, view } = useApp()
   const query = `website_id=${encodeURIComponent(view.value.website)}`
   const boards = useResource<{ boards: BoardSummary[] }>(
     session.canOpen("boards") ? `boards?${query}` : undefined,
   )
-  // The path of a view can contain the ID of a person.
+  // The path of a saved view can contain a person's ID.
   const views = useResource<{ views: SavedView[] }>(session.canSeePeople ? `views?${query}` : undefined)
   // Settings do not belong to a website.
   const website = router.location.value.base === "" ? view.value.website : undefined
@@ -167,10 +167,10 @@ function useSaved(): Entry[] {
   ]
 }
 
-/** Maximum number of property keys of events to search. */
+/** Maximum number of event property keys to search. */
 const maxProperties = 1_000
 
-/** The properties of each event in the range. They open the breakdown of the event. */
+/** The properties of each event in the range. Each opens the event's breakdown by that property. */
 function useProperties(): Entry[] {
   const app = useApp()
   const { router, session } = app
@@ -186,7 +186,7 @@ function useProperties(): Entry[] {
     }))
 }
 
-/** Path of the page of an event. On a settings page, the website is that of the current view. */
+/** Path of an event's page. On a settings page, the current view provides the website. */
 function eventHref({ router, view }: App, params: { name: string; split?: string }): string {
   return router.location.value.base === ""
     ? router.savedHref(`event?${new URLSearchParams(params)}`, view.value.website)
@@ -195,7 +195,7 @@ function eventHref({ router, view }: App, params: { name: string; split?: string
 
 function buildEntries(app: App, names: readonly string[], onKeys: () => void): Entry[] {
   const { router, session, preferences } = app
-  // On a settings page, page links go to the website that the navigation shows.
+  // On a settings page, page links lead to the website shown in the navigation.
   const isOutside = router.location.value.base === ""
   const pageHref = (page: string) =>
     isOutside ? router.savedHref(page, homeSite(session, preferences)) : router.pageHref(page)

@@ -6,14 +6,14 @@ import { Failure, Skeleton } from "./states.tsx"
 interface EmptyReportProps {
   /** The title, as a question. */
   title: string
-  /** What the report shows, in one sentence. */
+  /** What the report shows, in a single sentence. */
   text: string
   events: EventNames
   /** Buttons that start a report. */
   children: ComponentChildren
 }
 
-/** A report with nothing selected yet: what it shows, and suggestions from existing events. */
+/** The empty state of a report with nothing selected: what it shows, and suggested events to start with. */
 export function EmptyReport({ title, text, events, children }: EmptyReportProps) {
   return (
     <section class="panel" aria-label={title}>

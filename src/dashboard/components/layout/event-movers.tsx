@@ -9,11 +9,11 @@ import { useFormat } from "../controls/use-format.ts"
 import { Loaded, Panel } from "./panel.tsx"
 import "./movers.css"
 
-/** Events in each list. */
+/** Number of events per list. */
 const listed = 3
 /**
- * Number of standard deviations that independent events exceed by chance in one of twenty cases: smaller changes are
- * not listed.
+ * Standard deviations that a random change exceeds in one of twenty cases if events are independent. Smaller changes
+ * are not listed.
  */
 const minDeviations = 2
 
@@ -29,12 +29,12 @@ const lists = [
 ] as const
 
 interface EventMoversProps {
-  /** The previous period has events. */
+  /** Whether the previous period has events. */
   isComparable: boolean
 }
 
 /**
- * The events with the largest decreases and increases, weighted by size, each with the value that best explains its
+ * The events with the largest decreases and increases, weighted by volume, each with the value that best explains the
  * change.
  */
 export function EventMovers({ isComparable }: EventMoversProps) {
@@ -95,7 +95,7 @@ export function EventMovers({ isComparable }: EventMoversProps) {
   )
 }
 
-/** The change, in standard deviations of random variation. */
+/** The change in standard deviations of random variation. */
 function deviations({ total_events: now, previous }: NameRow): number {
   const before = previous?.total_events ?? 0
   return now + before === 0 ? 0 : (now - before) / Math.sqrt(now + before)
@@ -103,7 +103,7 @@ function deviations({ total_events: now, previous }: NameRow): number {
 
 interface MoverListProps {
   rows: readonly NameRow[]
-  /** Shown if there are no rows. */
+  /** Shown instead of an empty list. */
   empty: string
   explanations: QueryState
 }
@@ -135,8 +135,8 @@ function MoverList({ rows, empty, explanations }: MoverListProps) {
 }
 
 /**
- * What explains the change in an event, in words. Renders nothing while that is loading, and if no single value
- * explains it.
+ * Describes in words what explains an event's change. Renders nothing while loading, or if no single value explains the
+ * change.
  */
 function Reason({ name, query }: { name: string; query: QueryState }) {
   const { router, session, view } = useApp()

@@ -10,9 +10,9 @@ import { useFormat } from "../controls/use-format.ts"
 import { Loaded, Panel } from "./panel.tsx"
 import "./movers.css"
 
-/** Smaller relative changes in a web vital are not called better or worse. */
+/** A web vital must change by at least this share to count as better or worse. */
 const minVitalChange = 0.1
-/** Standard deviations that independent errors exceed by chance in one of twenty cases. */
+/** Standard deviations that a random change exceeds in one of twenty cases if errors are independent. */
 const minDeviations = 2
 
 interface VitalRow {
@@ -26,7 +26,7 @@ interface ErrorRow {
   previous?: { events: number } | null
 }
 
-/** The better direction of all findings. */
+/** Lower is better for all findings. */
 const better: Direction = "lower"
 
 interface Finding {
@@ -39,13 +39,13 @@ interface Finding {
 }
 
 interface FindingsProps {
-  /** The annotations that the panel is about. */
+  /** The annotations to compare before and after. */
   first: readonly Annotation[]
   /** Annotations on later days of the range. */
   later: readonly Annotation[]
 }
 
-/** Whether errors and web vitals are better or worse since an annotation. */
+/** Shows whether errors and web vitals are better or worse since an annotation. */
 export function Findings({ first, later }: FindingsProps) {
   const { router, view } = useApp()
   const format = useFormat()
@@ -64,7 +64,7 @@ export function Findings({ first, later }: FindingsProps) {
     }),
     ...query.rows<VitalRow>("vitals").flatMap(({ metric_name: name, p75: now, previous }): Finding[] => {
       const before = previous?.p75
-      // More frames per second are better, and pages report them rarely.
+      // FPS is the only vital where higher is better, and pages rarely report it.
       if (name === "FPS" || now === null || before === null || before === undefined) return []
       const isClear = Math.abs(now - before) >= minVitalChange * before
       return [{ name, page: "vitals", now, before, isClear, show: (value) => vitalText(name, value) }]
@@ -94,7 +94,7 @@ export function Findings({ first, later }: FindingsProps) {
               items: all.filter(({ now, before, isClear }) => isClear && now < before),
               better,
             },
-            // Without colors, which would call the change better or worse.
+            // Uncolored: a color would mark the change as better or worse.
             { title: "No clear change", items: all.filter(({ isClear }) => !isClear), better: undefined },
           ]
           if (all.length === 0) return <p class="muted">No errors or web vitals to compare.</p>
@@ -122,10 +122,10 @@ export function Findings({ first, later }: FindingsProps) {
   )
 }
 
-/** Other annotations to name. */
+/** Maximum number of later annotations to name. */
 const maxLater = 5
 
-/** Annotations that can also have caused the changes. */
+/** Names later annotations, because they might also have caused the changes. */
 function Later({ annotations }: { annotations: readonly Annotation[] }) {
   const { router, view } = useApp()
   const format = useFormat()

@@ -1,7 +1,7 @@
 import type { Preferences } from "../../state/preferences.ts"
 import type { Session } from "../../state/session.ts"
 
-/** The website to open by default: the last one viewed, or the first in the list. */
+/** The default website: the one viewed last, or the first in the list. */
 export function homeSite({ sites, canSeeAll }: Session, preferences: Preferences): string {
   const last = preferences.website.value
   const exists =

@@ -6,7 +6,7 @@ import { Failure, Skeleton } from "./states.tsx"
 /** px */
 const skeletonHeight = { page: 400, panel: 180 }
 
-/** A page whose code loads on the first visit, to keep the initial bundle small. */
+/** A page that loads its code on the first visit, to keep the initial bundle small. */
 export function lazyPage(load: () => Promise<FunctionComponent>): FunctionComponent {
   return lazy(load, skeletonHeight.page, (content) => (
     <main class="page" id="main">
@@ -15,14 +15,14 @@ export function lazyPage(load: () => Promise<FunctionComponent>): FunctionCompon
   ))
 }
 
-/** A panel whose code loads when it is first shown. */
+/** A panel that loads its code when it is first shown. */
 export function lazyPanel<Props extends object>(
   load: () => Promise<FunctionComponent<Props>>,
 ): FunctionComponent<Props> {
   return lazy(load, skeletonHeight.panel, (content) => <section class="panel">{content}</section>)
 }
 
-/** `height`: of the skeleton. `frame`: what surrounds the skeleton or an error. */
+/** `height`: the height of the skeleton. `frame`: wraps the skeleton or an error. */
 function lazy<Props extends object>(
   load: () => Promise<FunctionComponent<Props>>,
   height: number,
@@ -31,7 +31,7 @@ function lazy<Props extends object>(
   return function Lazy(props) {
     const { router } = useApp()
     const [state, setState] = useState<{ Component?: FunctionComponent<Props>; error?: unknown }>({})
-    // A layout effect, so that a component that has already loaded renders before the next paint.
+    // A layout effect, so that a component whose code is already loaded renders before the next paint.
     useLayoutEffect(() => {
       load().then(
         (Component) => setState({ Component }),

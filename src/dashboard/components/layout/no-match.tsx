@@ -3,7 +3,7 @@ import { rangeParams } from "../../state/range.ts"
 import { Link } from "../controls/link.tsx"
 import { Empty } from "./states.tsx"
 
-/** Shown if the page in the URL is past the end of the list. */
+/** Shown if the page number in the URL is past the end of the list. */
 export function NoMoreResults() {
   const { router } = useApp()
   return (
@@ -15,7 +15,7 @@ export function NoMoreResults() {
   )
 }
 
-/** No events match, with a button that widens the view. */
+/** The empty state of a view without matching events, with a button that widens the view. */
 export function NoMatch() {
   const { view, router } = useApp()
   return view.value.filters.length > 0 ? (

@@ -5,16 +5,13 @@ import { NoMatch } from "./no-match.tsx"
 import { Empty } from "./states.tsx"
 
 interface NoPageDataProps {
-  /** What the page script did not report: errors, web vitals. */
+  /** The missing data, such as errors or web vitals. */
   what: string
-  /** The attribute of the script tag that turns it on. */
+  /** The script tag's attribute that enables the data. */
   option: string
 }
 
-/**
- * Shown if the range has no data of a kind that the page script sends only if it is turned on. Says how to
- * turn it on.
- */
+/** Shown if the range has no data of a kind that is off by default in the page script. Explains how to enable it. */
 export function NoPageData({ what, option }: NoPageDataProps) {
   const { router, session, view } = useApp()
   const { filters, website } = view.value

@@ -6,7 +6,7 @@ import { Page } from "./page.tsx"
 import { Skeleton } from "./states.tsx"
 import { type Unavailable, UnavailableText, unavailableTitle } from "./unavailable.tsx"
 
-/** The page for unknown URLs, and for what the user or the visitor of a share link cannot open. */
+/** The page for unknown URLs and for pages that the user or share link cannot open. */
 export function NotFound({ kind = "page" }: { kind?: Unavailable }) {
   const { session, preferences, router } = useApp()
   const { share, base } = router.location.value
@@ -27,7 +27,7 @@ export function NotFound({ kind = "page" }: { kind?: Unavailable }) {
 /** px */
 const skeletonHeight = 400
 
-/** For a website that is not in the session's list: it might have been created since. */
+/** Shown for a website that is missing from the session's list, in case it has just been created. */
 export function MissingWebsite() {
   const { session } = useApp()
   const [isLoaded, setLoaded] = useState(false)

@@ -14,18 +14,20 @@ interface PageProps {
   title: string
   /** Shown next to the title. */
   actions?: ComponentChildren
-  /** Whether the page belongs to a website and a range. False for settings. */
+  /** Whether the page belongs to a website and has a range. False for settings. */
   scoped?: boolean
   /** Hides the range picker. */
   unranged?: boolean
   /** Hides the filter bar. */
   unfiltered?: boolean
-  /** Labels of the parts that can be embedded alone, by name. Default: the charts of the page; null: not known yet. */
+  /**
+   * Labels of the parts that can be embedded on their own, by name. Default: the page's charts; null: not known yet.
+   */
   charts?: Readonly<Record<string, string>> | null
   children: ComponentChildren
 }
 
-/** Website and range for printing, where the buttons that show them are hidden. */
+/** The website and range in print, where the buttons that show them are hidden. */
 function PrintHeader({ unranged }: { unranged: boolean }) {
   const { session, view } = useApp()
   const { website, range, zone } = view.value
@@ -37,14 +39,14 @@ function PrintHeader({ unranged }: { unranged: boolean }) {
 interface EmbeddedPageProps {
   title: string
   chart: string | undefined
-  /** Labels of what `chart` can name; null: not known yet. */
+  /** Labels of the possible values of `chart`; null: not known yet. */
   charts: Readonly<Record<string, string>> | null
   children: ComponentChildren
 }
 
 /**
- * A page, or one chart of it, in a frame on another website. It has no navigation, but a line that names the website
- * and the range and, for a single chart, the filters, because there is no filter bar.
+ * A page, or one chart of it, embedded in another website. Instead of navigation, it has a line with the website and
+ * range. A single chart has no filter bar, so the line also lists the filters.
  */
 function EmbeddedPage({ title, chart, charts, children }: EmbeddedPageProps) {
   const { session, view } = useApp()
@@ -83,7 +85,7 @@ function EmbeddedPage({ title, chart, charts, children }: EmbeddedPageProps) {
   )
 }
 
-/** A page with its title, actions, range picker and filters. */
+/** A page: title, actions, range picker, filters and content. */
 export function Page({
   title,
   actions,
@@ -101,7 +103,7 @@ export function Page({
   useEffect(() => {
     document.title = `${isolate(title)} · ${where}Databuddy`
   }, [title, where])
-  // A layout effect, so that keys pressed right after the page has opened go to its search field.
+  // A layout effect, so that the keys pressed right after opening a page go to its search field.
   useLayoutEffect(() => {
     if (document.activeElement !== document.body && !document.activeElement?.closest("nav")) return
     // On a touch screen, the keyboard would cover the page.

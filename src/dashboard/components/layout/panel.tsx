@@ -11,21 +11,21 @@ interface PanelProps {
   title: string
   /** Shown next to the title: switches, links, downloads. */
   actions?: ComponentChildren
-  /** The panel's chart or table, for boards. */
+  /** The panel's chart or table, for pinning to a board. */
   pin?: PinnedTile | undefined
-  /** A sentence shown below the title. */
+  /** A sentence below the title. */
   hint?: ComponentChildren
   class?: string
-  /** Its name in the URL, if it can be embedded alone. */
+  /** The name of the chart in the URL, if it can be embedded on its own. */
   chart?: ChartName
-  /** Its content is loading. */
+  /** Whether the content is loading. */
   isLoading?: boolean
   children: ComponentChildren
 }
 
 /**
- * A titled section of a page. If the URL ends with `#` and the name of its chart, it scrolls into view and its title
- * gets the focus.
+ * A titled section of a page. If the URL's fragment names its chart, the section scrolls into view and its title gets
+ * the focus.
  */
 export function Panel({
   title,
@@ -42,7 +42,8 @@ export function Panel({
   const heading = useRef<HTMLHeadingElement>(null)
   const hasFocusedTarget = useRef(false)
   const isTarget = chart !== undefined && router.fragment === chart
-  // Again when it has loaded, because what loads above it moves it; but not if the focus has left it.
+  // Runs again when the content has loaded, because content that loads above the panel moves it, unless the focus has
+  // moved on.
   useLayoutEffect(() => {
     if (!isTarget || (hasFocusedTarget.current && document.activeElement !== heading.current)) return
     hasFocusedTarget.current = true
@@ -71,14 +72,14 @@ export function Panel({
 
 interface LoadedProps {
   query: QueryState
-  /** Id of the parameter; its failure is shown. */
+  /** ID of the parameter. If it failed, its error is shown. */
   id: string
-  /** Height of the skeleton in px; one per column if columns can wrap. */
+  /** Height of the skeleton in px, or one height per column if columns can wrap. */
   height: number | readonly number[]
   children: () => ComponentChildren
 }
 
-/** Renders a query's result, a skeleton while it loads, or its error. */
+/** Renders the result of a query. Shows a skeleton while it loads, and an error if it fails. */
 export function Loaded({ query, id, height, children }: LoadedProps) {
   if (query.isLoading) return <LoadingSkeleton height={height} />
   if (query.error) return <Failure error={query.error} onRetry={query.refetch} />

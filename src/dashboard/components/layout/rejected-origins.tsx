@@ -7,7 +7,7 @@ import { useAction } from "../../state/use-action.ts"
 import { useFormat } from "../controls/use-format.ts"
 import { useKeepFocus } from "./states.tsx"
 
-/** Maximum number of hosts to list: the latest ones. */
+/** Maximum number of hosts to list, latest first. */
 const maxHosts = 5
 
 interface Website {
@@ -25,17 +25,15 @@ interface RejectedOrigin {
 
 interface RejectedOriginsProps {
   requests: readonly RejectedRequest[]
-  /** Called after a host has been allowed. */
+  /** Called when a host has been allowed. */
   onAllowed?: () => void
-  /** Called initially and on changes, with whether there are any such hosts. */
+  /** Called on the first render and on changes; `hasHosts` is false if the list is empty. */
   onChange?: (hasHosts: boolean) => void
-  /** Wraps the list; without hosts, nothing is shown. */
+  /** Wraps the list. Not called if the list is empty. */
   children?: (list: ComponentChildren) => ComponentChildren
 }
 
-/**
- * The hosts whose requests were rejected and are still not allowed, latest first, each with a button that allows it.
- */
+/** The rejected hosts that are still not allowed, latest first, each with a button to allow it. */
 export function RejectedOrigins({
   requests,
   onAllowed,
@@ -97,7 +95,7 @@ function originsOf(requests: readonly RejectedRequest[]): RejectedOrigin[] {
 }
 
 /**
- * The server's rule for an origin, as it appears in the list. The settings might have changed since the
+ * The server's rule for allowing an origin, applied to the current settings, which might have changed since the
  * request.
  */
 function isAllowed({ domain, allowedOrigins }: Website, origin: string): boolean {
@@ -115,7 +113,7 @@ function AllowButton({ website, origin, onAllowed }: AllowButtonProps) {
   const button = useKeepFocus()
   const { isBusy, run } = useAction(async () => {
     const path = `websites/${encodeURIComponent(website)}`
-    // Reads the current list: somebody else might have changed it since the page loaded.
+    // Reads the current list, because someone else might have changed it since the page loaded.
     const { allowedOrigins } = (await api.get<{ website: Website }>(path)).website
     await api.send("PATCH", path, { allowedOrigins: [...allowedOrigins, origin] })
     toasts.show(`${origin} can send events now. Requests without an Origin header need an API key.`)

@@ -20,7 +20,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
   const [dialog, setDialog] = useState<ShortcutDialog>()
   const { page, base, website } = router.location.value
   const share = session.me.value?.share
-  // If the website cannot be opened, the navigation links to the default website.
+  // The navigation links to the default website if the current one cannot be opened.
   const isOutside = base === "" || (website !== undefined && !session.canRead(website))
   if (embed)
     return (
@@ -99,7 +99,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
   )
 }
 
-/** The website that a share link shows, and the name of the link. */
+/** The website and the name of a share link. */
 function SharedName({ share: { name, websiteId } }: { share: NonNullable<Me["share"]> }) {
   const website = useApp().session.nameOf(websiteId ?? "all")
   return (
@@ -150,7 +150,7 @@ function WebsiteMenu() {
   )
 }
 
-/** Maximum number of websites in the menu without a search field. */
+/** Maximum number of websites in the menu before it gets a search field. */
 const maxWithoutSearch = 12
 
 function WebsiteList({ onGo }: { onGo: () => void }) {
@@ -235,7 +235,7 @@ function UserMenu({ align = "start" }: { align?: "start" | "end" }) {
   )
 }
 
-/** Whether a page belongs to a navigation entry: an event's page belongs to Events. */
+/** Whether a page belongs to a navigation entry: the page of a single event belongs to Events. */
 function isSubpageOf(page: string, entry: string): boolean {
   return (
     page === entry ||

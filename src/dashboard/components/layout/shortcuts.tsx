@@ -4,7 +4,7 @@ import { presets, rangeParams, shiftRange } from "../../state/range.ts"
 import { Dialog } from "../controls/dialog.tsx"
 import { CommandPalette } from "./command-palette.tsx"
 
-/** Shortcuts that work on every page. The shortcuts for ranges are in `presets`. */
+/** Shortcuts that work on every page. For range shortcuts, see `presets`. */
 const keys: { key: string; text: string; run: (app: App) => void }[] = [
   { key: "/", text: "Search or filter on this page", run: () => press("/") },
   { key: ",", text: "Previous period", run: (app) => shift(app, -1) },
@@ -37,7 +37,7 @@ interface ShortcutsProps {
   onShow: (dialog: ShortcutDialog | undefined) => void
 }
 
-/** Handles keyboard shortcuts and shows their list or the command palette. */
+/** Handles keyboard shortcuts. Shows the list of shortcuts, or the command palette. */
 export function Shortcuts({ shown, onShow }: ShortcutsProps) {
   const app = useApp()
   useEffect(() => {

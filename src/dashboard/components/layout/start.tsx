@@ -7,8 +7,8 @@ import { Skeleton } from "./states.tsx"
 const skeletonHeight = 400
 
 /**
- * Opens the first page of a website: Web if it has page views, otherwise the overview of its custom events; if a user
- * can see neither, the first page they can see.
+ * Opens a website's start page: Web if it has page views, otherwise the overview of custom events. A user who can see
+ * neither gets the first page they can see.
  */
 export function Start() {
   const { router, session } = useApp()

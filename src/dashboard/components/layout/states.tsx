@@ -11,7 +11,7 @@ export function Skeleton({ height }: { height: number }) {
   )
 }
 
-/** An empty state: what is missing, and what to do next. */
+/** An empty state: what is missing and what to do next. */
 export function Empty({ title, children }: { title: string; children?: ComponentChildren }) {
   return (
     <div class="empty">
@@ -25,7 +25,7 @@ export function Empty({ title, children }: { title: string; children?: Component
 export function Failure({ error, onRetry }: { error: unknown; onRetry?: () => void }) {
   const button = useKeepFocus()
   useLayoutEffect(() => {
-    // After a retry that also failed, the focus returns to the button.
+    // If the retry also failed, the focus returns to the button.
     if (button.current && containerOf(button.current) === document.activeElement) button.current.focus()
   }, [])
   return (
@@ -41,7 +41,7 @@ export function Failure({ error, onRetry }: { error: unknown; onRetry?: () => vo
   )
 }
 
-/** For a button that disappears when pressed: its container gets the focus, which would otherwise leave the page. */
+/** Moves the focus of a button that disappears when pressed to its container. Otherwise, the focus would be lost. */
 export function useKeepFocus() {
   const button = useRef<HTMLButtonElement>(null)
   useLayoutEffect(() => () => button.current && focusContainer(button.current), [])
@@ -55,10 +55,10 @@ function focusContainer(button: HTMLButtonElement): void {
     button.closest("main")?.querySelector("h1")?.focus()
     return
   }
-  // Focusable only while it has the focus, so that a click inside a panel does not focus it.
+  // Focusable only while focused, so that a click inside a panel does not focus the panel.
   container.tabIndex = -1
   const onBlur = () => {
-    // The whole window lost the focus.
+    // Only the window lost the focus; the container gets it back.
     if (document.activeElement === container) return
     container.removeAttribute("tabindex")
     container.removeEventListener("blur", onBlur)

@@ -1,6 +1,6 @@
 import type { ComponentChildren } from "preact"
 
-/** The reasons why a link cannot be opened: what happened, and what to do next. */
+/** The reasons why a link cannot be opened, each with what happened and what to do next. */
 const texts = {
   share: {
     title: "This link is no longer valid",
@@ -46,7 +46,7 @@ interface UnavailableTextProps {
   children?: ComponentChildren
 }
 
-/** Explains why a link leads nowhere. The title is shown by the page around it. */
+/** Explains why a link cannot be opened. The surrounding page shows the title. */
 export function UnavailableText({ kind, children }: UnavailableTextProps) {
   const { text, next } = texts[kind]
   return (

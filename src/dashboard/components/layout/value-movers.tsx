@@ -10,7 +10,7 @@ import { useFormat } from "../controls/use-format.ts"
 import { Value } from "../controls/value.tsx"
 import { Loaded, Panel } from "./panel.tsx"
 
-/** Values to list. */
+/** Number of values to list. */
 const listed = 6
 
 interface ValueMoversProps {
@@ -18,15 +18,15 @@ interface ValueMoversProps {
   filters: readonly Filter[]
   /** Kinds of the events. */
   kinds?: readonly EventKind[]
-  /** The better direction for the changes. */
+  /** Which direction is better. */
   better?: Direction | undefined
-  /** A measure of the API, and its label. */
+  /** The API name of a measure, and its label. */
   measure: { name: "events" | "users" | "sessions"; label: string }
 }
 
 type MoverRow = Mover & Record<string, unknown> & { previous?: Record<string, number> | null }
 
-/** The values that best explain the change in an event count, and a sentence about the first one. */
+/** The values that best explain a change in the number of events, with a sentence about the first one. */
 export function ValueMovers({ filters, kinds = ["custom"], measure, better }: ValueMoversProps) {
   const { session, view } = useApp()
   const format = useFormat()

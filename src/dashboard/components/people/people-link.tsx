@@ -8,13 +8,15 @@ import { type Selection, selectionParams } from "./selection.ts"
 
 export interface LinkedPeople {
   selection: Selection
-  /** Default: the filters of the page. */
+  /** Default: the page's filters. */
   filters?: readonly Filter[] | undefined
-  /** Default: the range of the page. */
+  /** Default: the page's range. */
   range?: Pick<Range, "from" | "to" | "hour"> | undefined
 }
 
-/** Returns the path of the people page with a selection. Undefined: the caller cannot see people. */
+/**
+ * Returns a function that builds the people page's path for a selection, or undefined if the user cannot see people.
+ */
 export function usePeopleHref(): ((people: LinkedPeople) => string) | undefined {
   const { router, session } = useApp()
   if (!pagesFor(session).some(({ page }) => page === "people")) return undefined
@@ -29,14 +31,14 @@ export function usePeopleHref(): ((people: LinkedPeople) => string) | undefined 
 interface PeopleLinkProps extends Omit<LinkedPeople, "selection"> {
   /** Undefined: no link. */
   selection: Selection | undefined
-  /** The number of people. If it is 0, there is no link. */
+  /** The number of people. At 0, there is no link. */
   count: number
-  /** Accessible name, if the text does not say which people it leads to. */
+  /** Accessible name, if the text does not identify the people. */
   label?: string
   children: ComponentChildren
 }
 
-/** A number of people that links to the list of them. */
+/** A number of people, linked to their list. */
 export function PeopleLink({ count, label, children, selection, ...people }: PeopleLinkProps) {
   const hrefOf = usePeopleHref()
   if (!hrefOf || !selection || count === 0) return <>{children}</>

@@ -1,7 +1,7 @@
 import { useApp } from "../../state/app.ts"
 import { Link } from "../controls/link.tsx"
 
-/** A link to the people whose name, email or ID contains a text that was searched elsewhere. */
+/** A link that searches people by a text that was entered in another search. */
 export function SearchPeople({ search }: { search: string }) {
   const { router, session } = useApp()
   if (!session.canSeePeople) return null

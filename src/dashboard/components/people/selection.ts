@@ -4,17 +4,16 @@ import { granularities, hasBucket, type Range } from "../../state/range.ts"
 import { parseStep, type Step, stepBody, stepParam, stepText } from "../controls/event-picker.tsx"
 import { parseUnit, type Unit, unitParam, unitTitle } from "../controls/unit.tsx"
 
-/** The kinds of events for which a chart can list the people. */
+/** The kinds of events whose charts link to people. */
 const eventWords = { custom: "an event", page_view: "a page view", error: "an error" } as const
 
 export type ChartKind = keyof typeof eventWords
 
-/** The people counted by a number in a report, as the URL of the people page identifies them. */
+/** The people counted by a number in a report, as encoded in the URL of the people page. */
 export type Selection =
   | {
       /**
-       * The people who reached a step of a funnel, or who reached it and none after it. A goal is a funnel with one
-       * step.
+       * The people who reached a funnel step, or who got no further than that step. A goal is a funnel with one step.
        */
       type: "reached" | "dropped"
       /** From 1. */
@@ -22,28 +21,28 @@ export type Selection =
       steps: readonly Step[]
       window: string | undefined
       unit: Unit
-      /** Only those under this value of a breakdown. */
+      /** Limits the people to one value of a breakdown. */
       breakdown: { by: string; value: string | null } | undefined
       /** The name of the saved funnel. */
       name: string | undefined
     }
   | {
       type: "cohort"
-      /** The `date` of the cohort. */
+      /** The cohort's `date`. */
       date: string
-      /** Only those who returned this many periods later. */
+      /** Limits the people to those who returned this many periods later. */
       period: number | undefined
       granularity: string
       steps: readonly Step[]
       unit: Unit
     }
   | {
-      /** The people who have an event of the kind. */
+      /** The people with an event of this kind. */
       type: "events"
       kind: ChartKind
     }
 
-/** The parameters of a selection. Removing the selection removes all of them. */
+/** The URL parameters of a selection, which are removed together. */
 const paramNames = ["of", "step", "window", "unit", "split", "value", "named", "by"] as const
 
 type Params = Partial<Record<(typeof paramNames)[number], string | string[]>>
@@ -52,7 +51,7 @@ export const noSelection: Record<string, undefined> = Object.fromEntries(
   [...paramNames, "page"].map((name) => [name, undefined]),
 )
 
-/** The URL parameters of a selection: `of` has its type and numbers. */
+/** The URL parameters of a selection. `of` holds its type and numbers. */
 export function selectionParams(selection: Selection): Params {
   if (selection.type === "events") return { of: `events~${selection.kind}` }
   const unit = unitParam(selection.unit.value)
@@ -76,7 +75,7 @@ export function selectionParams(selection: Selection): Params {
   }
 }
 
-/** Undefined: everyone, or the dashboard did not write this URL. */
+/** Undefined if there is no selection, or if the URL was not written by the dashboard. */
 export function parseSelection(params: URLSearchParams): Selection | undefined {
   const [type, first = "", second] = (params.get("of") ?? "").split("~")
   const steps = params.getAll("step").map(parseStep)
@@ -84,7 +83,7 @@ export function parseSelection(params: URLSearchParams): Selection | undefined {
   switch (type) {
     case "events":
       return Object.hasOwn(eventWords, first)
-        ? // hasOwn does not narrow the name.
+        ? // `hasOwn` does not narrow the type.
           { type, kind: first as ChartKind }
         : undefined
     case "cohort":
@@ -114,7 +113,7 @@ export function parseSelection(params: URLSearchParams): Selection | undefined {
   }
 }
 
-/** The options of the query types `people` and `sessions`. */
+/** Options for the query types `people` and `sessions`. */
 export function selectionOptions(selection: Selection): Record<string, unknown> {
   if (selection.type === "events") return { kinds: [selection.kind] }
   const { steps, unit } = selection
@@ -135,15 +134,12 @@ export function selectionOptions(selection: Selection): Record<string, unknown> 
   }
 }
 
-/** The unit of the list's rows. */
+/** What a row of the list stands for. */
 export function selectedUnit(selection: Selection | undefined): Unit {
   return !selection || selection.type === "events" ? parseUnit(new URLSearchParams()) : selection.unit
 }
 
-/**
- * Whether the selection is possible in a range. A cohort must be one of the range's own days; the API rejects
- * others.
- */
+/** Whether the range can contain the selection. The API rejects cohorts from outside the range. */
 export function isInRange(selection: Selection, range: Range): boolean {
   return (
     selection.type !== "cohort" ||
@@ -151,7 +147,7 @@ export function isInRange(selection: Selection, range: Range): boolean {
   )
 }
 
-/** The selection in words: Visitors who reached step 2 (checkout) of Purchase. */
+/** Describes the selection: Visitors who reached step 2 (checkout) of Purchase. */
 export function selectionText(selection: Selection, format: Format): string {
   const people = unitTitle(selectedUnit(selection))
   if (selection.type === "events") return `${people} with ${eventWords[selection.kind]}`
@@ -191,12 +187,12 @@ function cohortText(
   return `${cohort}, and ${back} ${later}`
 }
 
-/** The people who have events of a kind. */
+/** The people with events of a kind. */
 export function peopleOf(kind: ChartKind): Selection {
   return { type: "events", kind }
 }
 
-/** Selects the people that the menu of a chart's date leads to, on that date. */
+/** The people that a chart's date menu links to, limited to that date. */
 export interface ChartPeople {
   selection: Selection
   filters?: readonly Filter[]

@@ -8,9 +8,9 @@ interface AnnotationFormProps {
   website: string
   /** Undefined for a new annotation. */
   annotation?: Annotation
-  /** Shown for a new annotation: the website whose charts will show it. */
+  /** For a new annotation: the website whose charts will show it. */
   websiteName?: string
-  /** The date of a new annotation. Default: today. */
+  /** The initial date of a new annotation. Default: today. */
   date?: string
   onClose: () => void
 }

@@ -6,17 +6,17 @@ import { Select, type SelectOption } from "../controls/select.tsx"
 
 const themes: Record<Theme, string> = { system: "System", light: "Light", dark: "Dark" }
 
-/** The option for a wallboard. Tile IDs contain no colon. */
+/** The wallboard option. Tile IDs contain no colon, so they cannot clash with it. */
 const wallboard = "mode:wallboard"
 
-/** px of the frame: a whole page, and one chart. */
+/** Frame height in px for a whole page, and for one chart. */
 const pageHeight = 900
 const chartHeight = 440
 
 interface EmbedSnippetProps {
-  /** Path of the link: `/share/<token>`. */
+  /** The link's path: `/share/<token>`. */
   link: string
-  /** Labels of the parts that can be shown alone, by name. */
+  /** Labels of the parts that can be shown on their own, by name. */
   charts: Readonly<Record<string, string>>
   /** A board can also be embedded as a wallboard. */
   isBoard: boolean
@@ -24,7 +24,7 @@ interface EmbedSnippetProps {
   name: string
 }
 
-/** HTML that shows a share link on another website. */
+/** The HTML that embeds a share link in another website. */
 export function EmbedSnippet({ link, charts, isBoard, name }: EmbedSnippetProps) {
   const { router } = useApp()
   const [theme, setTheme] = useState<Theme>("system")
@@ -59,7 +59,7 @@ export function EmbedSnippet({ link, charts, isBoard, name }: EmbedSnippetProps)
           <Select
             value={theme}
             options={optionsOf(themes)}
-            // The options are the themes.
+            // The option values are the names of themes.
             onChange={(value) => setTheme(value as Theme)}
           />
         </label>
@@ -73,7 +73,7 @@ function optionsOf(labels: Record<string, string>): SelectOption[] {
   return Object.entries(labels).map(([value, label]) => ({ value, label }))
 }
 
-/** Text as the value of an attribute in double quotes. */
+/** Escapes text for an attribute value in double quotes. */
 function escaped(text: string): string {
   return text.replaceAll("&", "&amp;").replaceAll('"', "&quot;").replaceAll("<", "&lt;")
 }

@@ -8,42 +8,42 @@ import { CodeBlock } from "../controls/copy.tsx"
 import { Dialog } from "../controls/dialog.tsx"
 import { EmbedSnippet } from "./embed-snippet.tsx"
 
-/** A share link in the API. */
+/** A share link, as returned by the API. */
 export interface Share {
   id: string
-  /** null: it shows a board of all websites. */
+  /** null: the link shows a board for all websites. */
   websiteId: string | null
   name: string
   path: string
   /** The only page that the link opens; null: all reports. */
   page: string | null
-  /** The only board that it opens; null: no board. */
+  /** The only board that the link opens; null: no board. */
   boardId: string | null
   boardName: string | null
-  /** false: the creator of the link can no longer share the board. */
+  /** false: the link's creator can no longer share the board. */
   isActive: boolean
-  /** Origins whose pages can embed it. */
+  /** Origins whose pages can embed the link. */
   embedHosts: string[]
   createdAt: string
   expiresAt: string | null
   lastUsedAt: string | null
-  /** Time until which the previous link still works; null: there is none. */
+  /** When the previous link stops working; null: there is none. */
   previousExpiresAt: string | null
 }
 
-/** A created or rotated link. No other response contains the path with its token. */
+/** A new or rotated link. Only this response contains the path with its token. */
 export interface NewShare {
   share: Share
   link: string
 }
 
-/** The part of the website that a link shows. */
+/** What a link shows. */
 function sharedText({ page, boardName }: Share): string {
   if (boardName !== null) return `the board “${isolate(boardName)}”`
   return page === null ? "the reports" : "one page"
 }
 
-/** Shows a share link and the code to embed it, once. */
+/** Shows a new share link and its embed code. Neither can be shown again. */
 export function NewLink({ created, onClose }: { created: NewShare; onClose: () => void }) {
   const { router, session } = useApp()
   const { share, link } = created

@@ -10,13 +10,13 @@ import { NameField } from "../controls/name-dialog.tsx"
 import { Select } from "../controls/select.tsx"
 
 interface PinButtonProps {
-  /** What can be pinned, such as each number of a group. If there is none, there is no button. */
+  /** What can be pinned, such as each number in a group. If this is empty, there is no button. */
   tiles: readonly PinnedTile[]
-  /** Accessible name of what is pinned, if there are several. */
+  /** Accessible name of the group, if there are several tiles. */
   name?: string
 }
 
-/** Pins a chart, number, table, funnel or cohorts to a board, with the filters of the page. Owners only. */
+/** Pins a chart, number, table, funnel or cohort table to a board, with the page's filters. Only for owners. */
 export function PinButton({ tiles, name }: PinButtonProps) {
   const { session } = useApp()
   const [isOpen, setOpen] = useState(false)
@@ -39,7 +39,7 @@ export function PinButton({ tiles, name }: PinButtonProps) {
   )
 }
 
-/** Prefix of the menu values that create a board; the website follows. */
+/** Prefix of menu values that create a board; the website ID follows it. */
 const newBoard = "new:"
 
 interface PinDialogProps {
@@ -123,12 +123,12 @@ function PinDialog({ tiles, onClose }: PinDialogProps) {
 }
 
 interface BoardGroup {
-  /** A website, `none` or `all`. */
+  /** A website ID, `none` or `all`. */
   place: string
   boards: readonly BoardSummary[]
 }
 
-/** The boards of a website and of all websites. */
+/** The boards of a website, and those for all websites. */
 function useBoardGroups(website: string): BoardGroup[] {
   const { session } = useApp()
   const places = [website, ...(session.canSeeAll && website !== "all" ? ["all"] : [])]

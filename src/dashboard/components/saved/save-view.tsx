@@ -10,7 +10,7 @@ export interface SavedView {
   path: string
 }
 
-/** Names of the kinds in a sentence. */
+/** What each kind is called in a sentence. */
 const kindNames = {
   view: "view",
   funnel: "funnel",

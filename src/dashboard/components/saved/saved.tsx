@@ -8,16 +8,16 @@ import { ItemMenu } from "../controls/item-menu.tsx"
 import { Link } from "../controls/link.tsx"
 import { type SavedKind, type SavedView, SaveView } from "./save-view.tsx"
 
-/** Entries to show before "Show all". */
+/** Number of entries to show before "Show all". */
 const initialCount = 12
 
 export type SavedResource = Resource<{ views: SavedView[] }>
 
-/** Saved views of one kind for the current website. */
+/** The current website's saved views of one kind. */
 export function useSavedViews(kind: SavedKind): SavedResource {
   const { view, session } = useApp()
   return useResource<{ views: SavedView[] }>(
-    // The path of a view can name a person.
+    // The path of a saved view can contain a person's ID.
     session.canSeePeople
       ? `views?website_id=${encodeURIComponent(view.value.website)}&kind=${kind}`
       : undefined,
@@ -28,11 +28,11 @@ interface SavedListProps {
   /** “Saved funnels” */
   title: string
   saved: SavedResource
-  /** The current report, as `Router.reportPath` writes it; undefined if nothing is selected yet. */
+  /** The path of the current report (see `Router.reportPath`); undefined if nothing is selected yet. */
   path: string | undefined
 }
 
-/** Links to saved reports, which owners can rename, replace and delete. Hidden while there are none. */
+/** Links to saved reports. Owners can rename, replace and delete them. Hidden if there are none. */
 export function SavedList({ title, saved, path }: SavedListProps) {
   const { router, session } = useApp()
   const [isAll, setAll] = useState(false)
@@ -67,7 +67,7 @@ interface SaveButtonProps {
   path: string
 }
 
-/** Saves the current report, or shows that it is saved. Owners only. */
+/** Saves the current report, or shows that it is already saved. Only for owners. */
 export function SaveButton({ kind, saved, path }: SaveButtonProps) {
   const { session } = useApp()
   const [isOpen, setOpen] = useState(false)
@@ -95,7 +95,7 @@ interface SavedMenuProps {
   onChanged: () => void
 }
 
-/** Actions on a saved view or report: rename, replace, delete. */
+/** The actions on a saved view or report: rename, replace, delete. */
 export function SavedMenu({ view, path, onChanged }: SavedMenuProps) {
   const { api, toasts } = useApp()
   const [isReplacing, setReplacing] = useState(false)
@@ -109,7 +109,7 @@ export function SavedMenu({ view, path, onChanged }: SavedMenuProps) {
         isQuiet
         actions={isReplaceable ? [{ label: "Replace with current…", run: () => setReplacing(true) }] : []}
         consequence="It will be removed for all users. No events will be deleted."
-        // Also after Cancel: another user might have changed or deleted it in the meantime.
+        // Also after a cancel: another user might have changed or deleted the view in the meantime.
         onClose={onChanged}
         onRename={async (to) => {
           await api.send("PATCH", apiPath, { name: to })

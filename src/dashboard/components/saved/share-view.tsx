@@ -13,11 +13,11 @@ import { pageLabel } from "../controls/navigation-menu.ts"
 import { EmbedHostsField, hostsOf } from "./embed-hosts-field.tsx"
 import { NewLink, type NewShare } from "./new-link.tsx"
 
-/** Lifetime of a link in days, unless another one is selected. */
+/** Default lifetime of a link, in days. */
 const defaultDays = 30
 
 interface ShareViewProps {
-  /** The board to share. Default: the current view. */
+  /** The board to share. Default: share the current view instead. */
   board?: Pick<BoardSummary, "id" | "name" | "websiteId">
   onClose: () => void
 }
@@ -87,7 +87,7 @@ export function ShareView({ board, onClose }: ShareViewProps) {
   )
 }
 
-/** Whether a filter of the page or of a step, or a breakdown, uses a field that identifies people. */
+/** Whether a filter or a breakdown identifies people. Includes the filters of steps. */
 function identifiesPeople(params: URLSearchParams): boolean {
   const steps = [...params.values()].flatMap((value) => parseStep(value).filters)
   const fields = [...parseFilters(params), ...steps].map(({ field }) => field)

@@ -13,13 +13,13 @@ import { ShareView } from "./share-view.tsx"
 
 type DialogName = "save" | "share" | "annotate"
 
-/** Actions on the current view: copy its link, save it, share it, add an annotation. */
+/** The actions on the current view: copy its link, save it, share it, add an annotation. */
 export function ViewMenu() {
   const { session, router, view, toasts, annotations } = useApp()
   const [dialog, setDialog] = useState<DialogName>()
   if (session.me.value?.share) return null
   const { website } = view.value
-  // A share link shows the reports of one website, and no individual people.
+  // A share link shows a website's reports, but no individual people.
   const isSharable = isReportPage(router.location.value.page) && isSingleWebsite(website)
   const open = (next: DialogName, closeMenu: () => void) => () => {
     closeMenu()
@@ -46,7 +46,7 @@ export function ViewMenu() {
                   type="button"
                   onClick={async () => {
                     closeMenu()
-                    // The URL includes the time zone, so that everyone sees the same numbers.
+                    // The URL includes the time zone so that everyone sees the same numbers.
                     const href = router.serverUrl + router.hrefWith({ tz: view.value.zone })
                     if (await copyText(href)) toasts.show("Link copied")
                     else toasts.show("Could not copy. Copy the URL from the address bar.", "failed")
