@@ -81,7 +81,7 @@ function Content() {
     if (needsRedirect) router.navigate(redirectTarget(), "replace")
     if (website !== undefined && session.canRead(website)) preferences.website.value = website
   })
-  /** The page to open if the URL names none; for a share link, the shared view. */
+  /** The page to open if the URL does not name one. For a share link, the shared view. */
   const redirectTarget = () => {
     if (base !== "") {
       const { path = "", page: only } = session.me.value?.share ?? {}
@@ -103,7 +103,7 @@ function isPage(page: string): page is PageName {
   return Object.hasOwn(pages, page)
 }
 
-/** Adds the parameters of an embedded page to the path, so that a reload of the frame keeps its appearance. */
+/** Adds the parameters of an embedded page to the path, so that reloading the frame keeps its appearance. */
 function withEmbedParams(path: string, params: URLSearchParams): string {
   const look = embedParamNames.flatMap((name) => {
     const value = params.get(name)

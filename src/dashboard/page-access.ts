@@ -12,10 +12,10 @@ export interface PageDeps {
   now: () => number
 }
 
-/** How the server answers a request for a page. The page itself says what happened and what to do next. */
+/** How the server answers a request for a page. The page itself explains what happened and what to do next. */
 export interface PageAccess {
   status: 200 | 403 | 404
-  /** Sources of `frame-ancestors`; empty: nobody can frame the page. */
+  /** Sources for `frame-ancestors`; empty: no one can frame the page. */
   embedHosts: readonly string[]
 }
 
@@ -24,8 +24,8 @@ const forbidden: PageAccess = { status: 403, embedHosts: [] }
 const missing: PageAccess = { status: 404, embedHosts: [] }
 
 /**
- * Determines whether the URL of a page leads to something that its visitor can open. Without a login, every website
- * might exist.
+ * Determines whether the requester can open the URL of a page. Without a login, every website ID is treated as one that
+ * exists.
  */
 export function pageAccess(deps: PageDeps, request: Request): PageAccess {
   const [first = "", second = "", page = ""] = segmentsOf(request.url)
@@ -47,10 +47,9 @@ function websiteAccess({ db, registry, now }: PageDeps, request: Request, id: st
   if (!login) return open
   const { websites, sections } = login.user
   const exists = registry.website(id) !== undefined
-  // `all` and `none` stand for all websites together and for events without a website, unless a website has
-  // that id.
+  // `all` stands for all websites together, and `none` for events without a website, unless a website has that ID.
   const isKeyword = !exists && (id === "all" || (id === "none" && websites === null))
-  // Uses the same status, so that it does not reveal whether the website exists.
+  // The same status for both, so that it does not reveal whether the website exists.
   if (!isKeyword && !(exists && canAccess({ websites }, id))) return missing
   return pageStatus(page, userPages(sections))
 }
@@ -69,7 +68,7 @@ function segmentsOf(url: string): string[] {
   return pathname.split("/").filter(Boolean).map(decoded)
 }
 
-/** Decodes percent-encoding. An invalid part is returned unchanged. */
+/** Decodes percent-encoding. Invalid parts are returned unchanged. */
 function decoded(part: string): string {
   try {
     return decodeURIComponent(part)

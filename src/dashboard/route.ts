@@ -4,7 +4,7 @@ import { compress, fileResponse, immutable, lazy, noCache, type StaticFile } fro
 import page from "./index.html"
 import { type PageAccess, type PageDeps, pageAccess } from "./page-access.ts"
 
-/** Allows only this server's own files and requests: no third parties, no inline scripts or styles. */
+/** Allows only this server's own files and requests: nothing from third parties, and no inline scripts or styles. */
 const contentSecurityPolicy = [
   "default-src 'none'",
   "script-src 'self'",
@@ -20,7 +20,7 @@ const contentSecurityPolicy = [
 
 const fileHeaders = { "Cache-Control": immutable }
 
-/** Routes that the page handles. It shows unknown ones as not found. */
+/** Routes handled by the page, which shows its own "not found" for unknown ones. */
 const pageRoutes = [
   "/",
   "/login",
@@ -33,9 +33,9 @@ const pageRoutes = [
 ]
 
 /**
- * Serves the dashboard: one HTML page for all its routes, and its scripts and styles. The build embeds them in the
- * binary; without a build there is no dashboard. Only the page contains `basePath`: the other files are cached forever
- * and refer to each other by relative paths.
+ * Serves the dashboard: one HTML page for all routes, and its scripts and styles. The build embeds them in the binary;
+ * without a build, there is no dashboard. Only the page contains `basePath`. The other files are cached forever and
+ * refer to each other by relative paths.
  */
 export function dashboardRoutes(deps: PageDeps, basePath: string) {
   const app = new Elysia()
@@ -64,8 +64,8 @@ export function dashboardRoutes(deps: PageDeps, basePath: string) {
 }
 
 /**
- * The page for a server with --base-path. It is served at many paths, so its relative references become absolute. A
- * `<base>` element would need a weaker policy, and would change the meaning of `href="#main"`.
+ * The page for a server with --base-path. Since it is served at many paths, its relative references become absolute. A
+ * `<base>` element would require a weaker Content-Security-Policy and change the meaning of `href="#main"`.
  */
 function pageBelow(basePath: string, html: string): string {
   return html
@@ -80,7 +80,7 @@ function addPage(app: Elysia, deps: PageDeps, file: () => Promise<StaticFile>): 
   }
 }
 
-/** Without the database, the page is still served: it shows the error of the API. */
+/** If the database is unavailable, the page is still served and shows the API's error. */
 function accessOf(deps: PageDeps, request: Request): PageAccess {
   try {
     return pageAccess(deps, request)
@@ -89,7 +89,9 @@ function accessOf(deps: PageDeps, request: Request): PageAccess {
   }
 }
 
-/** The response of a page. Only an embedded share link can be framed, and only by the hosts that its owner lists. */
+/**
+ * The response for a page. Only an embedded share link can be framed, and only by the hosts that its owner has listed.
+ */
 export function pageResponse(deps: PageDeps, request: Request, file: StaticFile): Response {
   const { status, embedHosts } = accessOf(deps, request)
   const ancestors = embedHosts.length === 0 ? "'none'" : embedHosts.join(" ")
@@ -98,12 +100,12 @@ export function pageResponse(deps: PageDeps, request: Request, file: StaticFile)
     "Content-Security-Policy": [...contentSecurityPolicy, `frame-ancestors ${ancestors}`].join("; "),
   }
   const response = fileResponse(file, request, headers, status)
-  // This header has no value for a list of hosts.
+  // X-Frame-Options cannot express a list of hosts.
   if (embedHosts.length > 0) response.headers.delete("X-Frame-Options")
   return response
 }
 
-/** Lets browsers install the dashboard as an app. Its URLs are relative, so they are valid under any path. */
+/** Lets browsers install the dashboard as an app. The URLs are relative, so they work under any base path. */
 function addManifest(app: Elysia, names: readonly string[]): void {
   const manifest = {
     name: "Databuddy",
@@ -114,7 +116,7 @@ function addManifest(app: Elysia, names: readonly string[]): void {
     theme_color: "#f6f6f4",
     icons: names.flatMap((name) => {
       if (/^icon-.*\.svg$/.test(name)) return [{ src: `./${name}`, type: "image/svg+xml", sizes: "any" }]
-      // Its edges are empty, so that a mask can crop them.
+      // The icon has empty edges, which a mask can crop.
       if (/^icon-.*\.png$/.test(name))
         return [{ src: `./${name}`, type: "image/png", sizes: "512x512", purpose: "maskable" }]
       return []

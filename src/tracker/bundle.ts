@@ -18,7 +18,7 @@ interface Entry {
   file: string
   format: "iife" | "esm"
   debug: boolean
-  /** First line of the script. */
+  /** The first line of the script. */
   banner?: string
 }
 

@@ -39,7 +39,7 @@ const texts = {
   },
 } as const
 
-/** The page of a one-time link: creates an account, or resets a password. */
+/** The page opened by a one-time link: creates an account or resets a password. */
 export function CreateAccount({ token }: { token: string }) {
   const path = `invites/${encodeURIComponent(token)}`
   const { data, error, refetch } = useResource<{ invite: Invitation }>(path)
@@ -92,8 +92,8 @@ function AccountForm({ path, invite }: { path: string; invite: Invitation }) {
 }
 
 /**
- * The setup page, for an owner whose first event arrived before they had an account: an overview with events does not
- * show the setup. Undefined without events, because then the overview shows it.
+ * The path of the setup page, for an owner whose first event arrived before they had an account: the overview shows the
+ * setup only until there are events. Undefined without events.
  */
 async function installPath(api: Api, { sites }: Session, now: number): Promise<string | undefined> {
   const [site] = sites.value
@@ -104,10 +104,10 @@ async function installPath(api: Api, { sites }: Session, now: number): Promise<s
   return event && `/w/${encodeURIComponent(site.id)}/install`
 }
 
-/** ms to wait for the event lookup before continuing without it. */
+/** Maximum ms to wait for the event lookup. */
 const lookupTimeout = 5_000
 
-/** For a link that was used, has expired or never existed: the server cannot tell which. */
+/** Shown for a link that has been used, has expired or never existed: the server cannot tell which. */
 function InvalidLink() {
   const { router, session } = useApp()
   const hasUsers = session.me.value?.hasUsers ?? true

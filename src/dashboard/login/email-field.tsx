@@ -1,12 +1,12 @@
 interface EmailFieldProps {
   value: string
   onInput: (value: string) => void
-  /** The account already exists. */
+  /** Set if the account already exists. */
   isReadOnly?: boolean
 }
 
 /**
- * The email address of an account, in a form for a password manager. It gets the focus unless it is
+ * The email address of an account, in a form that password managers recognize. It gets the focus unless it is
  * read-only.
  */
 export function EmailField({ value, onInput, isReadOnly = false }: EmailFieldProps) {

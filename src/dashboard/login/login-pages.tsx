@@ -5,7 +5,7 @@ import { CreateAccount } from "./create-account.tsx"
 import { Login } from "./login.tsx"
 import { LoginFrame } from "./login-frame.tsx"
 
-/** What a user who is not logged in sees: the login page, a one-time link, or why neither is available. */
+/** What users see before they log in: the login page, a one-time link, or why neither is available. */
 export function LoginPages() {
   const { session, router } = useApp()
   const { base, page, share } = router.location.value

@@ -6,7 +6,7 @@ import { EmailField } from "./email-field.tsx"
 import { LoginFrame } from "./login-frame.tsx"
 import { loginPath } from "./redirect.ts"
 
-/** The login form. After the login, the requested page opens. */
+/** The login form. After the login, it opens the page that was requested. */
 export function Login() {
   const { api, session, router } = useApp()
   const [email, setEmail] = useState("")
@@ -32,7 +32,7 @@ export function Login() {
   )
 }
 
-/** The server sends no email, so an owner has to pass on a link. */
+/** The server sends no email, so owners have to pass on links themselves. */
 function LoginHelp() {
   return (
     <details class="login-help">

@@ -32,7 +32,7 @@ import { type QueryState, useQuery } from "../state/use-query.ts"
 import { Websites } from "../websites/websites.tsx"
 import { topEvents, topProperties, topRows } from "./top-tiles.ts"
 
-/** Events with their own color in the chart; all others form one series. */
+/** Number of events with their own color in the chart; the others form a single series. */
 const stackedEvents = 5
 
 interface Summary {
@@ -47,7 +47,7 @@ interface TrendRow extends Summary {
   date: string
 }
 
-/** `value`: in the URL. */
+/** `value`: the metric's name in the URL. */
 const stats = [
   { value: "events", label: "Events", column: "total_events" },
   { value: "visitors", label: "Visitors", column: "unique_users" },
@@ -55,7 +55,7 @@ const stats = [
   { value: "types", label: "Event types", column: "unique_event_types" },
 ] as const
 
-/** The key metrics, for boards. */
+/** The key metrics, as tiles for boards. */
 const numbers = stats.map(
   ({ label, column }): PinnedTile => ({
     kind: "number",
@@ -70,7 +70,7 @@ const numbers = stats.map(
   }),
 )
 
-/** Only events add up to the total: a visitor with two events would count twice. */
+/** Only event counts add up to the total: a visitor with two events would be counted twice. */
 const stackable = "events"
 
 /** The overview of a website: totals, events over time, top events and top properties. */
@@ -157,14 +157,14 @@ function Totals({ query }: { query: QueryState }) {
   )
 }
 
-/** Whether the chart is stacked by event, from the URL. */
+/** Whether the URL asks for a chart stacked by event. */
 function useIsStacked(): boolean {
   const { router } = useApp()
   const { metric } = useMetric(stats, stats[0])
   return metric.value === stackable && router.location.value.params.get("stack") === "event"
 }
 
-/** The chart, for boards. */
+/** The chart, as a tile for boards. */
 function trendTile(title: string, { label, column }: (typeof stats)[number], isStacked: boolean): PinnedTile {
   const total = { name: "custom_events_trends", ...overTime, ...compared }
   const parts = { name: "custom_events_trends_by_event", ...overTime, limit: stackedEvents }
@@ -177,7 +177,9 @@ function trendTile(title: string, { label, column }: (typeof stats)[number], isS
   }
 }
 
-/** The selected number over time: a line with the previous period, or stacked by the most frequent events. */
+/**
+ * The selected metric over time: a line compared with the previous period, or bars stacked by the most frequent events.
+ */
 function Trend({ query }: { query: QueryState }) {
   const { router, view } = useApp()
   const { metric } = useMetric(stats, stats[0])

@@ -1,8 +1,8 @@
 import { compared, type PinnedTile } from "../state/boards.ts"
 
-// The lists of the overview, for boards.
+// The lists on the overview, as tiles for boards.
 
-/** Rows per list. */
+/** Number of rows per list. */
 export const topRows = 10
 
 export const topEvents: PinnedTile = {

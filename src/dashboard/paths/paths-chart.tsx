@@ -10,9 +10,9 @@ import type { QueryState } from "../state/use-query.ts"
 
 /** A row of the query type `paths`. */
 interface Row {
-  /** Steps from the event; negative: before it. */
+  /** Number of steps from the event; negative: before it. */
   place: number
-  /** null: the session started or ended here. */
+  /** null: the session started or ended at this step. */
   event_name: string | null
   /** The path of a page view; null for other events. */
   page: string | null
@@ -22,12 +22,12 @@ interface Row {
 
 interface PathsPanelProps {
   query: QueryState
-  /** The selected event as text. */
+  /** The selected event, as text. */
   event: string
   rowsPerStep: number
 }
 
-/** The steps before and after an event: one column per step, with the most frequent events first. */
+/** The steps before and after an event: one column per step, most frequent events first. */
 export function PathsPanel({ query, event, rowsPerStep }: PathsPanelProps) {
   const format = useFormat()
   const rows = query.rows<Row>("paths")
@@ -119,9 +119,9 @@ interface ItemProps {
   name: string
   sessions: number
   percentage: number
-  /** Link to the paths of the event; absent for page views, and for session starts and ends. */
+  /** Link to the event's paths. Absent for page views and for session starts and ends. */
   href?: string
-  /** A session start or end. */
+  /** Whether the row is a session start or end. */
   isEdge?: boolean
 }
 
@@ -150,7 +150,7 @@ function columnTitle(place: number): string {
   return place < 0 ? `${-place} steps before` : `${place} steps after`
 }
 
-/** A page view is named after its page, because all page views have the same event name. */
+/** A page view is labeled with its page, because all page views have the same event name. */
 function labelOf({ place, event_name, page }: Row): string {
   if (page !== null) return page === "" ? "Page without a path" : `Page ${page}`
   return event_name ?? edgeLabel(place)
@@ -160,9 +160,7 @@ function edgeLabel(place: number): string {
   return place < 0 ? "Session start" : "Session end"
 }
 
-/**
- * Counts the sessions: each has exactly one row in the nearest column, for an event or for the session's start or end.
- */
+/** Counts the sessions. Each has exactly one row in the nearest column: an event, or its start or end. */
 function sessionCount(rows: readonly Row[]): number {
   const nearest = rows.some(({ place }) => place === 1) ? 1 : -1
   return rows.filter(({ place }) => place === nearest).reduce((sum, { sessions }) => sum + sessions, 0)

@@ -18,15 +18,15 @@ import { useQuery } from "../state/use-query.ts"
 import { PathsPanel } from "./paths-chart.tsx"
 import "./paths.css"
 
-/** Steps before and after the event: the API's limit and the default. */
+/** Steps before and after the event: the API's maximum and the default. */
 const maxSteps = 5
 const defaultSteps = 3
-/** Choices for the rows per step. */
+/** The choices for rows per step. */
 const rowChoices = [8, 20, 50]
-/** Events suggested on the empty page. */
+/** Number of events suggested on the empty page. */
 const suggestedEvents = 5
 
-/** The paths report: an event to choose, and the steps before and after it. */
+/** The paths report: an event picker, and the steps before and after the event. */
 export function Paths() {
   const { router } = useApp()
   const { params } = router.location.value
@@ -34,7 +34,7 @@ export function Paths() {
   const saved = useSavedViews("paths")
   const [step] = params.getAll("step").map(parseStep)
   const before = readCount(params.get("before"), range(0, maxSteps), defaultSteps)
-  // At least one side needs a step.
+  // The API requires steps on at least one side.
   const after = readCount(params.get("after"), range(before === 0 ? 1 : 0, maxSteps), defaultSteps)
   const rows = readCount(params.get("rows"), rowChoices, rowChoices[0] ?? 0)
   const isComplete = step !== undefined && isChosen(step)
@@ -112,7 +112,7 @@ export function Paths() {
   )
 }
 
-/** The integers from `from` to `to`, both inclusive. */
+/** The integers from `from` to `to`, inclusive. */
 function range(from: number, to: number): number[] {
   return Array.from({ length: to - from + 1 }, (_, index) => from + index)
 }

@@ -3,7 +3,7 @@ import { NoMoreResults } from "../components/layout/no-match.tsx"
 import { Empty } from "../components/layout/states.tsx"
 import { useApp } from "../state/app.ts"
 
-/** Shown if the search has no matches, or the page is past the end of the list. */
+/** Shown if a search has no matches, or if the page number is past the end of the list. */
 export function NoResults({ noun, search }: { noun: "visitor" | "profile"; search: string }) {
   const { router } = useApp()
   return search === "" ? (

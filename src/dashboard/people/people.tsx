@@ -15,7 +15,7 @@ const tabs = [
   { tab: "profiles", label: "Profiles" },
 ] as const
 
-/** Lists of people: visitors (anonymous IDs) and profiles (identified by /identify). */
+/** Lists people: visitors (anonymous IDs) or profiles (identified with /identify). */
 export function People() {
   const { router } = useApp()
   const { params } = router.location.value

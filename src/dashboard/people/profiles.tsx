@@ -15,9 +15,9 @@ import { NoResults } from "./no-results.tsx"
 
 /** Rows per page. */
 const pageSize = 50
-/** Profiles shown above the visitors in a search. */
+/** Number of profiles to show above the visitors in a search. */
 const firstProfiles = 5
-/** Traits per row; the person's page shows all. */
+/** Number of traits per row. The person's page shows all of them. */
 const shownTraits = 4
 
 interface ProfileList {
@@ -25,7 +25,7 @@ interface ProfileList {
   total: number
 }
 
-/** The identified people of a website, of all time. */
+/** The profiles of a website, regardless of the range. */
 export function Profiles({ search }: { search: string }) {
   const { router, view } = useApp()
   const { website } = view.value
@@ -34,7 +34,7 @@ export function Profiles({ search }: { search: string }) {
   const params = new URLSearchParams({ website_id: website, limit: String(pageSize), page: String(page) })
   if (search !== "") params.set("search", search)
   const { data, error, refetch } = useResource<ProfileList>(isSingle ? `profiles?${params}` : undefined)
-  // While a page loads, the previous one stays visible.
+  // The previous page stays visible while the next one loads.
   const previous = useRef<ProfileList>(undefined)
   if (data) previous.current = data
   const list = data ?? previous.current
@@ -69,7 +69,7 @@ export function Profiles({ search }: { search: string }) {
   )
 }
 
-/** The first profiles that match. They are only known for a single website; '' matches none. */
+/** The first profiles that match. Profiles require a single website, and '' matches none. */
 export function useMatchingProfiles(search: string): Resource<ProfileList> {
   const { website } = useApp().view.value
   const params = new URLSearchParams({ website_id: website, search, limit: String(firstProfiles) })
@@ -82,7 +82,7 @@ interface MatchingProfilesProps {
   profiles: Resource<ProfileList>
 }
 
-/** The first profiles that match, shown above the visitors whose ID matches. */
+/** The first matching profiles, shown above the visitors with a matching ID. */
 export function MatchingProfiles({ search, profiles: { data, error, refetch } }: MatchingProfilesProps) {
   const { router, view } = useApp()
   const format = useFormat()
@@ -141,7 +141,7 @@ function Table({ profiles }: { profiles: readonly Profile[] }) {
   )
 }
 
-/** Traits without their own column. */
+/** Traits that have no column of their own. */
 function Traits({ traits }: { traits: Profile["traits"] }) {
   const otherTraits = Object.entries(traits).filter(([key]) => !["name", "email", "username"].includes(key))
   return (

@@ -6,12 +6,12 @@ import { useApp } from "../state/app.ts"
 
 interface PersonLinkProps {
   id: string | null
-  /** Parameter of the person's page. */
+  /** The URL parameter that identifies the person on their page. */
   param: "visitor" | "profile"
   name?: string | undefined
 }
 
-/** A visitor or a profile, with a link to their page. */
+/** A visitor or profile, linked to their page. */
 export function PersonLink({ id, param, name }: PersonLinkProps) {
   const { router } = useApp()
   if (id === null) return null
@@ -22,7 +22,7 @@ export function PersonLink({ id, param, name }: PersonLinkProps) {
   )
 }
 
-/** Shown if the selection is empty, for example with another range or filter, or after a deletion. */
+/** Shown if nobody matches the selection, for example after the range or a filter has changed, or after a deletion. */
 export function NoneSelected({ unit }: { unit: Unit }) {
   const { router } = useApp()
   return (

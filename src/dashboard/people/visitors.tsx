@@ -15,11 +15,11 @@ import { NoneSelected, PersonLink } from "./selected.tsx"
 
 /** Rows per page. */
 const pageSize = 50
-/** Rows in a CSV file: the API's limit per request. */
+/** Maximum rows in a CSV file: the API's limit per request. */
 const fileRows = 10_000
 
 interface Visitor {
-  /** null: a profile whose events have no anonymous ID. */
+  /** null: the events belong to a profile but have no anonymous ID. */
   anonymous_id: string | null
   profile_id: string | null
   events: number
@@ -30,13 +30,13 @@ interface Visitor {
 
 interface VisitorsProps {
   search?: string
-  /** Whether profiles match the search. */
+  /** Whether any profiles match the search. */
   hasProfiles?: boolean
-  /** Limits the list to the visitors or profiles that a number in a report counts. */
+  /** Limits the list to the visitors or profiles counted by a number in a report. */
   selection?: Selection
 }
 
-/** The visitors with a matching event in the range. */
+/** The visitors with matching events in the range. */
 export function Visitors({ search = "", hasProfiles = false, selection }: VisitorsProps) {
   const { now, view } = useApp()
   const { filters } = view.value

@@ -12,16 +12,16 @@ import type { PersonSummary } from "./person-summary.tsx"
 /** The response of POST /v1/websites/:id/forget. */
 interface DeletionResult {
   events: number
-  /** Events that only the ClickHouse cluster had. */
+  /** Number of events that existed only in the ClickHouse cluster. */
   removedEvents: number
   profiles: number
   links: number
-  /** false: a reader blocked the checkpoint, so deleted data can remain in the write-ahead log. */
+  /** false: a reader blocked the checkpoint, so the deleted data can remain in the write-ahead log. */
   overwritten: boolean
   note: string | null
 }
 
-/** For owners: exports or deletes everything stored about a person. */
+/** Exports or deletes all stored data about a person. Only for owners. */
 export function ExportAndDelete({ person, summary }: { person: PersonId; summary: PersonSummary }) {
   const { router, session, view } = useApp()
   const [state, setState] = useState<"confirm" | DeletionResult>()
@@ -49,7 +49,8 @@ export function ExportAndDelete({ person, summary }: { person: PersonId; summary
         regardless of the selected range.
       </p>
       <div class="row person-rights">
-        {/* A download cannot report an expired login session, but this request redirects to the login page. */}
+        {/* A download cannot report that the login session has expired. This request can: it redirects to the login
+            page. */}
         <a
           class="button"
           href={router.hrefOf(`/v1/export?${params}`)}
@@ -148,7 +149,7 @@ function ProfileData({ person, summary }: { person: PersonId; summary: PersonSum
   )
 }
 
-/** A dialog with the deleted counts and the server's notes. */
+/** Shows the number of deleted records and the server's notes. */
 function DeletionDone({ person, result }: { person: PersonId; result: DeletionResult }) {
   const { router } = useApp()
   const format = useFormat()

@@ -9,24 +9,24 @@ import { useQuery } from "../state/use-query.ts"
 import { Days } from "./event-days.tsx"
 import { type PersonId, personParam, withCrawlers } from "./person-id.ts"
 
-/** Errors to step through: the latest ones. */
+/** Maximum number of errors to step through, latest first. */
 const maxErrors = 100
-/** Number of events to show before an error, and the days before it to search for them. */
+/** Number of events to show before an error, and how many days back to search for them. */
 const eventsBefore = 30
 const daysBefore = 30
 
-/** The person's errors in the range, and which of them is selected. */
+/** The person's errors in the range, and the selected one. */
 export interface PersonErrors {
   /** Unix ms, latest first. */
   times: readonly number[]
-  /** There are more errors. */
+  /** Whether there are more errors. */
   isTruncated: boolean
-  /** Index of the selected error; undefined: none is. */
+  /** Index of the selected error; undefined if none is selected. */
   selected: number | undefined
   select: (index: number | undefined) => void
 }
 
-/** Loads the times of the errors. The URL parameter `error` is the time of the selected one. */
+/** Loads the times of the errors. The URL parameter `error` holds the time of the selected error. */
 export function usePersonErrors(person: PersonId): PersonErrors {
   const { router, view } = useApp()
   const parameter = {
@@ -43,7 +43,7 @@ export function usePersonErrors(person: PersonId): PersonErrors {
   return {
     times,
     isTruncated: query.meta("errors")?.nextCursor != null,
-    // If the selected error is outside the range, the latest one in the range is shown.
+    // If the selected error is outside the range, the latest error in the range is shown instead.
     selected: isSelected ? Math.max(0, times.indexOf(Date.parse(chosen))) : undefined,
     select: (index) => {
       const time = index === undefined ? undefined : times[index]
@@ -52,7 +52,7 @@ export function usePersonErrors(person: PersonId): PersonErrors {
   }
 }
 
-/** Switches between all events and the errors. Renders nothing if there are no errors. */
+/** Switches between all events and the errors. Renders nothing if the person has no errors. */
 export function ErrorSwitch({ errors: { times, isTruncated, selected, select } }: { errors: PersonErrors }) {
   const format = useFormat()
   if (times.length === 0) return null
@@ -73,11 +73,11 @@ export function ErrorSwitch({ errors: { times, isTruncated, selected, select } }
 interface BeforeErrorProps {
   person: PersonId
   errors: PersonErrors
-  /** Index of the error. */
+  /** Index of the selected error. */
   selected: number
 }
 
-/** An error and the events before it, oldest first, with the errors before and after it. */
+/** An error and the events that led to it, oldest first, with links to the previous and next error. */
 export function BeforeError({ person, errors: { times, isTruncated, select }, selected }: BeforeErrorProps) {
   const format = useFormat()
   const time = times[selected] ?? 0

@@ -12,14 +12,14 @@ import { useProfileNames } from "../state/profile-names.ts"
 interface DaysProps {
   events: readonly ApiEvent[]
   order: "newest first" | "oldest first"
-  /** The earliest session might have started earlier. */
+  /** Whether the earliest session might have started before the first listed event. */
   isTruncated: boolean
   isProfile: boolean
-  /** The highlighted event. */
+  /** The event to highlight. */
   selected?: ApiEvent | undefined
 }
 
-/** Events of a person by day and session. */
+/** A person's events by day and session. */
 export function Days({ events, order, isTruncated, isProfile, selected }: DaysProps) {
   const format = useFormat()
   const [open, setOpen] = useState<ApiEvent>()
@@ -82,7 +82,7 @@ interface Session {
   events: ApiEvent[]
 }
 
-/** Groups events by day and session, in order. If sessions overlap, a session can appear several times. */
+/** Groups events by day and session, keeping their order. A session that overlaps others can appear several times. */
 function daysOf(events: readonly ApiEvent[], format: Format): { day: string; sessions: Session[] }[] {
   const days: { day: string; sessions: Session[] }[] = []
   for (const event of events) {
@@ -101,7 +101,7 @@ function labelOf({ id }: Session): string {
   return id === null ? "No session" : `Session ${id}`
 }
 
-/** Text of a session whose end is unknown. `isTruncated`: its start is unknown too. */
+/** Describes a session whose end is unknown. `isTruncated`: its start is unknown, too. */
 function startText(session: Session, isTruncated: boolean, format: Format): string {
   const [first] = session.events
   return isTruncated || !first
@@ -109,7 +109,7 @@ function startText(session: Session, isTruncated: boolean, format: Format): stri
     : `${labelOf(session)}, from ${format.clock(first.timestamp)}`
 }
 
-/** Text of a session whose events are listed newest first. `isTruncated`: it might have started earlier. */
+/** Describes a session whose events are listed newest first. `isTruncated`: it might have started earlier. */
 function sessionText(session: Session, isTruncated: boolean, format: Format): string {
   const { events } = session
   const [last, first] = [events[0], events.at(-1)]

@@ -13,13 +13,13 @@ import { kindNames } from "../state/event-text.ts"
 import { type QueryState, useQuery } from "../state/use-query.ts"
 import { type PersonId, personParam, withCrawlers } from "./person-id.ts"
 
-/** Rows of the list of top events, and all of them. */
+/** Number of rows in the list of top events: initially, and after "Show all". */
 const topRows = 6
 const allRows = 1_000
-/** px of the chart. */
+/** Height of the chart in px. */
 const chartHeight = 170
 
-/** The person's events over time and most frequent events in the range. */
+/** The person's events over time and their most frequent events, in the range. */
 export function PersonActivity({ person }: { person: PersonId }) {
   const { view } = useApp()
   const granularity = useGranularity()
@@ -68,7 +68,7 @@ function EventsOverTime({ query }: { query: QueryState }) {
 
 function ShowAll({ count, onAll }: { count: number; onAll: () => void }) {
   const format = useFormat()
-  // The button disappears when it is pressed.
+  // The button disappears when pressed.
   const button = useKeepFocus()
   return (
     <button type="button" class="button small person-all" ref={button} onClick={onAll}>

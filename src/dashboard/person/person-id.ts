@@ -4,7 +4,7 @@ export interface PersonId {
   id: string
 }
 
-/** The person in the URL; undefined if there is none. */
+/** The person named in the URL; undefined if there is none. */
 export function readPersonId(params: URLSearchParams): PersonId | undefined {
   for (const kind of ["visitor", "profile"] as const) {
     const id = params.get(kind)
@@ -13,10 +13,10 @@ export function readPersonId(params: URLSearchParams): PersonId | undefined {
   return undefined
 }
 
-/** The person in a request body: in a parameter of a query, or in a deletion. */
+/** The person in a request body: in a query parameter or a deletion. */
 export function personParam({ kind, id }: PersonId): { anonymousId: string } | { profileId: string } {
   return kind === "visitor" ? { anonymousId: id } : { profileId: id }
 }
 
-/** Includes events from crawlers: a person's page shows all of their events. */
+/** Includes events from crawlers, because a person's page shows all of their events. */
 export const withCrawlers = { crawlers: true }

@@ -10,18 +10,18 @@ import { isSingleWebsite } from "../state/session.ts"
 import { type QueryState, useQuery } from "../state/use-query.ts"
 import { type PersonId, personParam, withCrawlers } from "./person-id.ts"
 
-/**
- * Maximum number of linked IDs to list: a device shared by two people is common, but one shared by fifty is not
- * personal.
- */
+/** Maximum number of linked IDs to list. Two people often share a device, but one shared by fifty is not personal. */
 const maxOtherIds = 50
-/** Maximum number of profiles to load: a search for an anonymous ID also matches parts of other IDs. */
+/**
+ * Maximum number of profiles to load. More than one is needed, because a search for an anonymous ID also matches parts
+ * of other IDs.
+ */
 const maxProfiles = 100
 
-/** px of the two columns: the facts, and the text shown for a person without traits. */
+/** Height in px of the two columns: the facts, and the text shown for a person without traits. */
 const columnHeights = [146, 21]
 
-/** Characters of a trait shown before it is expanded. */
+/** Number of characters of a trait to show before it is expanded. */
 const shownCharacters = 200
 
 interface AllTimeRow {
@@ -31,21 +31,21 @@ interface AllTimeRow {
   last: number | string | null
 }
 
-/** What is stored about a person, for all time. */
+/** What is stored about a person, regardless of the range. */
 export interface PersonSummary {
   query: QueryState
   events: number
   sessions: number
-  /** ISO 8601; undefined: no events. */
+  /** ISO 8601; undefined if there are no events. */
   firstSeen: string | undefined
   lastSeen: string | undefined
-  /** For a profile: the profile itself, if identified. For a visitor: the profiles it is linked to. */
+  /** For a profile: the profile itself, if it has been identified. For a visitor: the linked profiles. */
   profiles: readonly Profile[]
-  /** IDs of the other kind in the person's events, with event counts. */
+  /** IDs of the other kind in the person's events, each with its number of events. */
   linkedIds: readonly { id: string; events: number }[]
 }
 
-/** Loads the person's totals, linked IDs and profiles, for all time. */
+/** Loads the person's totals, linked IDs and profiles, regardless of the range. */
 export function usePersonSummary(person: PersonId): PersonSummary {
   const { view } = useApp()
   const { website, today } = view.value
@@ -93,12 +93,12 @@ export function usePersonSummary(person: PersonId): PersonSummary {
   }
 }
 
-/** Accepts ISO 8601 or Unix ms, the API's two formats. */
+/** Accepts both of the API's time formats: ISO 8601 and Unix ms. */
 function isoOf(time: number | string | null | undefined): string | undefined {
   return time === null || time === undefined ? undefined : new Date(time).toISOString()
 }
 
-/** The panel with the person's IDs, totals and traits. */
+/** A panel with the person's IDs, totals and traits. */
 export function PersonIdentity({ person, summary }: { person: PersonId; summary: PersonSummary }) {
   return (
     <Panel
@@ -118,7 +118,7 @@ export function PersonIdentity({ person, summary }: { person: PersonId; summary:
   )
 }
 
-/** A trait's value; a long one is truncated and can be expanded. */
+/** The value of a trait. A long value is truncated and can be expanded. */
 function Value({ text }: { text: string }) {
   return text.length <= shownCharacters ? (
     text
@@ -158,7 +158,7 @@ function Fact({ name, children }: { name: string; children: ComponentChildren })
   )
 }
 
-/** The profiles of a visitor, or the visitors of a profile: from events and from /identify. */
+/** A visitor's profiles, or a profile's visitors, as found in events and in calls to /identify. */
 function LinkedIds({ person, summary }: { person: PersonId; summary: PersonSummary }) {
   const { router } = useApp()
   const format = useFormat()
@@ -196,12 +196,12 @@ function LinkedIds({ person, summary }: { person: PersonId; summary: PersonSumma
   )
 }
 
-/** Marks values that only a page has sent: anyone can send anything from a page. */
+/** Marks values that were sent only by a page, because anyone can imitate a page. */
 function ClaimNote() {
   return <span class="muted"> (claimed by a page)</span>
 }
 
-/** The traits from /identify. */
+/** The traits sent to /identify. */
 function Traits({ person, summary }: { person: PersonId; summary: PersonSummary }) {
   const { view, now } = useApp()
   const format = useFormat()

@@ -9,14 +9,14 @@ import { type PersonId, readPersonId } from "./person-id.ts"
 import { PersonIdentity, usePersonSummary } from "./person-summary.tsx"
 import { Timeline } from "./timeline.tsx"
 
-/** Characters; longer titles are truncated. */
+/** Maximum characters of a title; longer ones are truncated. */
 const titleLength = 60
 
-/** The page of a visitor or a profile. */
+/** The page of a visitor or profile. */
 export function Person() {
   const { router } = useApp()
   const person = readPersonId(router.location.value.params)
-  // The key resets the state, so that nothing of the previous person is shown while the next one loads.
+  // The key resets the state, so that nothing about the previous person is visible while the next one loads.
   return person ? <PersonPage key={`${person.kind} ${person.id}`} person={person} /> : <NotFound />
 }
 
@@ -36,7 +36,7 @@ function PersonPage({ person }: { person: PersonId }) {
   )
 }
 
-/** Truncates the name; the panel below shows it in full. */
+/** Truncates a long name. The panel below shows it in full. */
 function titleOf(name: string): string {
   return name.length > titleLength ? `${name.slice(0, titleLength)}…` : name
 }

@@ -17,10 +17,10 @@ import { type PersonId, personParam, withCrawlers } from "./person-id.ts"
 
 /** Events per request. */
 const pageSize = 100
-/** Days of the suggested range that ends at the person's last event. */
+/** Length in days of the suggested range, which ends at the person's last event. */
 const daysBefore = 30
 
-/** The person's events, newest first, by day and session; or one of their errors with the events before it. */
+/** The person's events by day and session, newest first, or one of their errors with the events before it. */
 export function Timeline({ person, lastSeen }: { person: PersonId; lastSeen: string | undefined }) {
   const { events, cursor, error, isStale, isLoading, more } = useTimeline(person)
   const errors = usePersonErrors(person)
@@ -94,9 +94,9 @@ function More({ error, isLoading, onMore }: MoreProps) {
 }
 
 interface TimelineState {
-  /** Identifies the query. */
+  /** Identifies the query that the state belongs to. */
   key: string
-  /** Undefined: not loaded. */
+  /** Undefined while loading. */
   events: ApiEvent[] | undefined
   /** The cursor of the next page; null: no more events. */
   cursor: string | null
@@ -106,7 +106,8 @@ interface TimelineState {
 const initialState: TimelineState = { key: "", events: undefined, cursor: null, error: undefined }
 
 /**
- * Loads the person's matching events in the range, page by page. `isStale`: the events are those of the previous query.
+ * Loads the person's matching events in the range, page by page. `isStale`: the events still belong to the previous
+ * query.
  */
 function useTimeline(
   person: PersonId,
@@ -140,7 +141,7 @@ function useTimeline(
   return { ...state, isStale: state.key !== key, isLoading, more: () => setRound((count) => count + 1) }
 }
 
-/** Shown without events in the range; links to the last ones. */
+/** Shown if there are no events in the range; links to the person's last events. */
 function NoEvents({ person, lastSeen }: { person: PersonId; lastSeen: string | undefined }) {
   const { view, router } = useApp()
   const format = useFormat()

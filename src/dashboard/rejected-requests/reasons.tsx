@@ -5,11 +5,11 @@ import { useApp } from "../state/app.ts"
 import { type RejectedRequest, reasonText } from "../state/rejected-requests.ts"
 import { useResource } from "../state/resource.ts"
 
-/** Maximum number of fixes and websites to list per reason: the most frequent ones. */
+/** Maximum number of fixes, and of websites, to list per reason; the most frequent ones come first. */
 const shownAdvice = 3
 const shownSites = 3
 
-/** The settings page where an owner can fix the cause of a reason. */
+/** The settings page where an owner can fix the cause of each reason. */
 const settingsPages: Record<string, "websites" | "keys"> = {
   origin_not_allowed: "websites",
   website_unknown: "websites",
@@ -26,7 +26,7 @@ const settingsPages: Record<string, "websites" | "keys"> = {
 
 interface ReasonsProps {
   requests: readonly RejectedRequest[]
-  /** The reason by which the list below is filtered; '': none. */
+  /** The reason that filters the list below; '': none. */
   selected: string
 }
 
@@ -104,7 +104,7 @@ interface Website {
   allowedOrigins: string[]
 }
 
-/** The websites of the requests and, for rejected origins, their allowed hosts. */
+/** The websites that the requests named and, for rejected origins, their allowed hosts. */
 function Sites({ reason, requests }: { reason: string; requests: readonly RejectedRequest[] }) {
   const { session } = useApp()
   const format = useFormat()
@@ -133,7 +133,7 @@ function allowedText({ domain, allowedOrigins }: Website): string {
   return `Allowed: ${domain} and its subdomains${others}`
 }
 
-/** Counts equal strings, most frequent first. */
+/** The distinct strings, most frequent first. */
 function countOccurrences(texts: readonly string[]): [string, number][] {
   const counts = new Map<string, number>()
   for (const text of texts) counts.set(text, (counts.get(text) ?? 0) + 1)

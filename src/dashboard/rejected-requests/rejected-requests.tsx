@@ -17,7 +17,7 @@ import {
   useRejectedRequests,
 } from "../state/rejected-requests.ts"
 
-/** The requests that were rejected, with reasons and fixes. */
+/** The page of rejected requests, with reasons and fixes. */
 export function RejectedRequests() {
   const { router, view } = useApp()
   const state = useRejectedRequests()
@@ -67,7 +67,7 @@ function RefreshControls({ state }: { state: ReturnType<typeof useRejectedReques
   const isFailing = error !== undefined && updatedAt !== undefined
   return (
     <>
-      {/* Invisible until the first response: reserves the space, so that nothing shifts. */}
+      {/* Invisible until the first response, but takes up its space so that nothing moves. */}
       <p class={`muted rejected-updated ${updatedAt === undefined ? "pending" : ""}`}>
         {isFailing ? `Update failed · last updated ${at}` : `Updated ${at}`}
       </p>

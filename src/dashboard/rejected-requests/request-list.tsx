@@ -9,9 +9,9 @@ import { Empty } from "../components/layout/states.tsx"
 import { useApp } from "../state/app.ts"
 import { matchesSite, noWebsite, type RejectedRequest, reasonText } from "../state/rejected-requests.ts"
 
-/** Rows shown initially, and added by each "Show older requests". */
+/** Number of rows shown initially, and added by each "Show older requests". */
 const pageSize = 100
-/** Event names and property keys shown per row before it is expanded. */
+/** Number of event names and property keys shown per row before it is expanded. */
 const shownTexts = 5
 
 interface ListProps {
@@ -22,7 +22,7 @@ interface ListProps {
   site: string
 }
 
-/** The rejected requests, newest first, with filters by reason and website. */
+/** The rejected requests, newest first, with filters for reason and website. */
 export function RejectedRequestList({ all, siteRequests, reason, site }: ListProps) {
   const { router, session, now } = useApp()
   const format = useFormat()
@@ -107,7 +107,7 @@ export function RejectedRequestList({ all, siteRequests, reason, site }: ListPro
   )
 }
 
-/** The websites named in the requests; null: a request named none. */
+/** The websites named in the requests; null stands for requests that named none. */
 function sitesOf(requests: readonly RejectedRequest[]): (string | null)[] {
   const ids = [...new Set(requests.flatMap(({ websiteId }) => websiteId ?? []))].sort()
   return requests.some((request) => matchesSite(request, noWebsite)) ? [...ids, null] : ids
@@ -139,7 +139,7 @@ function Choice({ label, value, options, onChange }: ChoiceProps) {
   )
 }
 
-/** Shows the first texts; a button shows the rest. */
+/** Shows the first texts, and a button to show the rest. */
 function TextList({ texts }: { texts: readonly string[] }) {
   if (texts.length <= shownTexts) return <span class="rejected-texts">{texts.join(", ")}</span>
   return (

@@ -23,21 +23,21 @@ import { type Period, periods } from "./periods.ts"
 
 interface CohortsPanelProps {
   query: QueryState
-  /** The first event and the return event; an absent one means any event. */
+  /** The first event and the return event. A missing step stands for any event. */
   steps: readonly Step[]
   unit: Unit
   isPercent: boolean
   pin: PinnedTile
 }
 
-/** The retention table: a row per cohort, a column per period since its first. */
+/** The retention table: one row per cohort, and one column for each period since the first. */
 export function CohortsPanel({ query, steps, unit, isPercent, pin }: CohortsPanelProps) {
   const { view } = useApp()
   const granularity = query.parameter("cohorts")?.granularity
   const period = periods.find(({ value }) => value === granularity) ?? periods[0]
   const all = cohortsOf(query.rows<Row>("cohorts"), period, view.value)
   const first = all.findIndex(({ people }) => people > 0)
-  // Leading empty cohorts are left out.
+  // Leading empty cohorts are omitted.
   const cohorts = first < 0 ? [] : all.slice(first)
   const { one, many } = period
   const numberOf = ({ returned, percentage }: CellValue) => (isPercent ? percentage : returned)

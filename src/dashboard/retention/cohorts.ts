@@ -12,7 +12,7 @@ export interface Row {
   percentage: number
 }
 
-/** People whose first event was in the same period. */
+/** The people whose first event was in the same period. */
 export interface Cohort {
   date: string
   people: number
@@ -22,17 +22,17 @@ export interface Cohort {
 interface Cell {
   returned: number
   percentage: number
-  /** The period has ended and is entirely in the range. */
+  /** Whether the period has ended and lies entirely within the range. */
   isComplete: boolean
 }
 
-/** A cell, or the average of a column. */
+/** The value of a cell, or the average of a column. */
 export interface CellValue {
   returned: number
   percentage: number
 }
 
-/** Groups the rows by cohort: those of a cohort are adjacent, in order of periods. */
+/** Groups the rows by cohort. The rows of a cohort are adjacent, in period order. */
 export function cohortsOf(
   rows: readonly Row[],
   { value: granularity }: Period,
@@ -56,13 +56,13 @@ function hasEnded(lastDay: string, to: string, today: string): boolean {
   return lastDay < today && lastDay <= to
 }
 
-/** The largest percentage after the first period, which is near 100%. It gets the darkest shade. */
+/** The largest percentage after the first period, which is always close to 100%. It gets the darkest shade. */
 export function maxPercentage(cohorts: readonly Cohort[]): number {
   const percentages = cohorts.flatMap(({ cells }) => cells.slice(1).map(({ percentage }) => percentage))
   return percentages.reduce((max, percentage) => Math.max(max, percentage), 1)
 }
 
-/** The average over cohorts whose period is complete, weighted by people; undefined if there is none. */
+/** The average over the cohorts whose period is complete, weighted by people; undefined if there are none. */
 export function averageOf(cohorts: readonly Cohort[], offset: number): CellValue | undefined {
   const complete = cohorts.filter(({ people, cells }) => people > 0 && cells[offset]?.isComplete)
   const people = complete.reduce((sum, cohort) => sum + cohort.people, 0)
@@ -72,7 +72,7 @@ export function averageOf(cohorts: readonly Cohort[], offset: number): CellValue
     : { returned: returned / complete.length, percentage: (100 * returned) / people }
 }
 
-/** The average number of people in a cohort. */
+/** The average number of people per cohort. */
 export function averageSize(cohorts: readonly Cohort[]): number {
   return cohorts.reduce((sum, { people }) => sum + people, 0) / cohorts.length
 }

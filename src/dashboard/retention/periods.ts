@@ -1,6 +1,6 @@
 import type { Range } from "../state/range.ts"
 
-/** The cohort sizes. `maxDays`: length of the longest range whose table fits on the page. */
+/** The cohort periods. `maxDays`: the longest range whose table fits on the page. */
 export const periods = [
   { value: "daily", label: "Days", one: "day", many: "days", maxDays: 92 },
   { value: "weekly", label: "Weeks", one: "week", many: "weeks", maxDays: 740 },
@@ -11,7 +11,7 @@ export type Period = (typeof periods)[number]
 
 const [daily, weekly, monthly] = periods
 
-/** Days; longer ranges default to weeks. */
+/** In days. Ranges of at least this length default to weeks. */
 const minDaysForWeeks = 21
 
 /** The periods available for a range. */
@@ -19,7 +19,7 @@ export function possiblePeriods({ days }: Range): Period[] {
   return periods.filter(({ maxDays }) => days <= maxDays)
 }
 
-/** The period in the URL if the range allows it, or a default for the range. */
+/** The period in the URL if the range allows it, or the default for the range. */
 export function readPeriod(params: URLSearchParams, range: Range): Period {
   const period = possiblePeriods(range).find(({ value }) => value === params.get("by"))
   return period ?? (range.days < minDaysForWeeks ? daily : range.days <= weekly.maxDays ? weekly : monthly)

@@ -19,12 +19,12 @@ import { CohortsPanel } from "./cohort-table.tsx"
 import { possiblePeriods, readPeriod } from "./periods.ts"
 import "./retention.css"
 
-/** Sessions have no retention: a session that ended has no later events. */
+/** Sessions have no retention, because a session that has ended has no later events. */
 const retentionUnits = units.filter(({ value }) => value !== "session")
 
 const anyEvent: Step = { name: "", filters: [] }
 
-/** The retention report: events to choose, and a table of cohorts. */
+/** The retention report: event pickers and a table of cohorts. */
 export function Retention() {
   const { router, view } = useApp()
   const { params } = router.location.value

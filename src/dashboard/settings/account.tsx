@@ -68,7 +68,7 @@ function PasswordChange({ email }: { email: string }) {
           toasts.show("Password changed. All other browsers were logged out.")
         }}
       >
-        {/* Tells password managers which account the password belongs to. */}
+        {/* Tells the password manager which account the password belongs to. */}
         <input
           class="hidden"
           type="email"

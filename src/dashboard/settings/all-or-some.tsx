@@ -3,9 +3,9 @@ import { useId } from "preact/hooks"
 
 interface AllOrSomeProps<Item extends string> {
   legend: string
-  /** Label of the choice of all. */
+  /** Label of the choice "all". */
   all: string
-  /** Label of the choice of some. */
+  /** Label of the choice "some". */
   some: string
   options: readonly { value: Item; label: ComponentChildren }[]
   class?: string
@@ -14,7 +14,7 @@ interface AllOrSomeProps<Item extends string> {
   onChange: (selected: Item[] | null) => void
 }
 
-/** Selects all items, including future ones, or some. */
+/** Selects all items, including future ones, or a subset. */
 export function AllOrSome<Item extends string>({
   legend,
   all,

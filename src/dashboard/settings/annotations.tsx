@@ -47,7 +47,7 @@ export function Annotations() {
   const [dialog, setDialog] = useState<DialogState>()
   const close = () => {
     setDialog(undefined)
-    // Also refetched after Cancel: another user might have changed the annotations in the meantime.
+    // Also refetched after a cancel: another user might have changed the annotations in the meantime.
     annotations.refetch()
   }
   const create = (

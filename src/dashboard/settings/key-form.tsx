@@ -7,7 +7,7 @@ import { useApp } from "../state/app.ts"
 import { scopeNames, scopeTexts } from "./permissions.ts"
 import { WebsiteChoice } from "./website-choice.tsx"
 
-/** An API key as returned by the API. */
+/** An API key, as returned by the API. */
 export interface Key {
   id: string
   name: string
@@ -24,7 +24,7 @@ export interface Key {
   previousExpiresAt: string | null
 }
 
-/** A created or rotated key. No other response contains the secret. */
+/** A new or rotated key. Only this response contains the secret. */
 export type NewKey = Key & { key: string }
 
 interface KeyFormProps {
@@ -35,7 +35,7 @@ interface KeyFormProps {
   onChanged: () => void
 }
 
-/** Creates an API key, or edits one. */
+/** Creates or edits an API key. */
 export function KeyForm({ apiKey: key, onClose, onCreated, onChanged }: KeyFormProps) {
   const { api, toasts } = useApp()
   const [name, setName] = useState(key?.name ?? "")
@@ -114,7 +114,7 @@ export function KeyForm({ apiKey: key, onClose, onCreated, onChanged }: KeyFormP
   )
 }
 
-/** Only the changed fields: the API rejects an expiry in the past, even if it is unchanged. */
+/** Only the changed fields: the API rejects a past expiry date even if it is unchanged. */
 function changedFields(input: object, key: Key): object {
   const current = new Map<string, unknown>(Object.entries(key))
   return Object.fromEntries(

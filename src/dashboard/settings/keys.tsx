@@ -15,7 +15,7 @@ import { RotateDialog } from "./rotation.tsx"
 import { SettingsPage } from "./settings-page.tsx"
 import { websitesText } from "./website-choice.tsx"
 
-/** The open dialog. */
+/** The dialog that is open. */
 type DialogState =
   | { name: "create" }
   | { name: "edit"; key: Key }

@@ -29,13 +29,13 @@ export function List<Data>({ name, resource: { data, error, refetch }, empty, ro
 
 interface RowProps {
   title: ComponentChildren
-  /** An unusual state, such as "expired". */
+  /** An exceptional state, such as "expired". */
   badge?: ComponentChildren
   facts?: readonly Fact[]
   actions?: ComponentChildren
 }
 
-/** A label and its value; `wide` for long values. */
+/** A label and a value; `wide` is for long values. */
 export type Fact = readonly [name: string, value: ComponentChildren, width?: "wide"]
 
 export function Row({ title, badge, facts = [], actions }: RowProps) {

@@ -1,6 +1,6 @@
 import type { Session } from "../state/session.ts"
 
-/** Settings pages in navigation order. `visibleTo`: who can open them. */
+/** The settings pages in navigation order. `visibleTo`: who can open a page. */
 const entries = [
   { name: "account", label: "Account", visibleTo: "all" },
   { name: "websites", label: "Websites", visibleTo: "owner" },

@@ -2,13 +2,13 @@ import type { Section } from "../../sections.ts"
 import type { Scope } from "../../store/keys.ts"
 import type { User } from "../state/session.ts"
 
-/** Label of each role, with what it permits. */
+/** The label of each role, with its permissions. */
 export const roleTexts: Record<User["role"], { label: string; text: string }> = {
   viewer: { label: "Viewer", text: "Viewer: read-only" },
   owner: { label: "Owner", text: "Owner: can see and change everything" },
 }
 
-/** Label of each section, with its pages. */
+/** The label of each section, with its pages. */
 export const sectionTexts: Record<Section, { label: string; text: string }> = {
   web: { label: "Web", text: "Page views." },
   events: { label: "Events", text: "Overview, Events, and the page of each event." },
@@ -20,7 +20,7 @@ export const sectionTexts: Record<Section, { label: string; text: string }> = {
   },
 }
 
-/** Label and description of each scope. */
+/** The label and description of each scope. */
 export const scopeTexts: Record<Scope, { label: string; text: string }> = {
   "track:events": { label: "Send events", text: "Track events and identify people." },
   "read:data": { label: "Read all data", text: "Events, people, reports and exports." },
@@ -36,5 +36,5 @@ export const scopeTexts: Record<Scope, { label: string; text: string }> = {
   "manage:users": { label: "Manage users", text: "Invite, edit and delete users. Manage share links." },
 }
 
-/** In the order of the form. `Object.keys` loses the types of the keys. */
+/** In the form's order. `Object.keys` would lose the type of the keys. */
 export const scopeNames = Object.keys(scopeTexts) as Scope[]

@@ -13,13 +13,13 @@ const overlapTexts: Record<Overlap, string> = {
 interface RotateProps {
   /** Name of the key or link. */
   name: string
-  /** What is replaced: “secret” or “link”. */
+  /** What is being replaced: “secret” or “link”. */
   what: string
   onClose: () => void
   onConfirm: (overlap: Overlap) => Promise<void>
 }
 
-/** Asks how long the old secret of a key or share link works after a rotation. */
+/** Asks how long a key's old secret, or the old address of a share link, continues to work after a rotation. */
 export function RotateDialog({ name, what, onClose, onConfirm }: RotateProps) {
   const [overlap, setOverlap] = useState<Overlap>("none")
   return (
@@ -34,7 +34,7 @@ export function RotateDialog({ name, what, onClose, onConfirm }: RotateProps) {
           <Select
             value={overlap}
             options={Object.entries(overlapTexts).map(([value, label]) => ({ value, label }))}
-            // The options are the overlaps.
+            // The option values are the overlaps.
             onChange={(value) => setOverlap(value as Overlap)}
           />
           <small>If an even older {what} still works, it will stop working immediately.</small>

@@ -5,11 +5,11 @@ import { pageLabel } from "../components/controls/navigation-menu.ts"
 interface SavedPathProps {
   /** An id, `none` or `all`. */
   website: string
-  /** Page and query as stored. */
+  /** The page and query, as stored. */
   path: string
 }
 
-/** A link to what a saved view or a share link opens. */
+/** A link to the page that a saved view or share link opens. */
 export function SavedPath({ website, path }: SavedPathProps) {
   const [page = "", query] = path.split("?", 2)
   return (
@@ -20,7 +20,7 @@ export function SavedPath({ website, path }: SavedPathProps) {
   )
 }
 
-/** The query, decoded so that it is readable: `period=today f=eq:path:/`. */
+/** The query in a readable, decoded form: `period=today f=eq:path:/`. */
 function readable(query: string): string {
   return [...new URLSearchParams(query)].map(([name, value]) => `${name}=${value}`).join(" ")
 }

@@ -8,7 +8,7 @@ interface SectionChoiceProps {
   onChange: (sections: Section[] | null) => void
 }
 
-/** Selects all sections of the dashboard or some of them. */
+/** Selects all sections of the dashboard, or some of them. */
 export function SectionChoice({ sections, onChange }: SectionChoiceProps) {
   const options = allSections.map((value) => {
     const { label, text } = sectionTexts[value]
@@ -29,7 +29,7 @@ export function SectionChoice({ sections, onChange }: SectionChoiceProps) {
       options={options}
       class="settings-scope"
       selected={sections}
-      // In the order of the navigation.
+      // In navigation order.
       onChange={(chosen) => onChange(chosen && allSections.filter((section) => chosen.includes(section)))}
     />
   )

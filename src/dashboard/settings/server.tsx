@@ -9,7 +9,7 @@ import { type Fact, Facts } from "./list.tsx"
 import { SettingsPage } from "./settings-page.tsx"
 import { retentionText } from "./website-form.tsx"
 
-/** px of all panels together: their heights depend on the data and the width of the window. */
+/** Height in px of all panels together, which varies with the data and the window's width. */
 const skeletonHeight = 480
 
 export function Server() {
@@ -71,7 +71,7 @@ function Backups({ status: { backups, offsiteBackups } }: { status: StatusJson }
   )
 }
 
-/** The state of the backups in one destination. `facts`: more about that destination. */
+/** The status of the backups in one destination. `facts`: more details about the destination. */
 function BackupSchedule({
   schedule: { everyMs, keep, newestAt, newestBytes, lastFailureAt },
   where,
@@ -84,7 +84,7 @@ function BackupSchedule({
   const { now } = useApp()
   const format = useFormat()
   const age = newestAt === null ? undefined : now() - Date.parse(newestAt)
-  // Twice the interval, because a backup can be in progress.
+  // Twice the interval, because a backup might be in progress.
   const isLate = age !== undefined && age > 2 * everyMs
   const hasFailed = lastFailureAt !== null && (newestAt === null || lastFailureAt > newestAt)
   const name = where === "disk" ? "backup" : "off-site backup"

@@ -12,7 +12,7 @@ interface SettingsPageProps {
   children: ComponentChildren
 }
 
-/** A settings page with the navigation of all settings pages. */
+/** A settings page, with navigation to all others. */
 export function SettingsPage({ name, title, actions, children }: SettingsPageProps) {
   const shown = settingsFor(useApp().session)
   return (

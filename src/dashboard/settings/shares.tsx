@@ -147,7 +147,7 @@ export function Shares() {
   )
 }
 
-/** What a link opens. */
+/** What a share link opens. */
 function accessText({ page, boardName }: Share): string {
   if (boardName !== null) return `Board: ${isolate(boardName)}`
   return page === null ? "All reports" : `${pageLabel(page)} only`
@@ -163,7 +163,7 @@ interface ShareFormProps {
   onChanged: () => void
 }
 
-/** Changes the name of a link, and who can embed it. */
+/** Edits a link's name and who can embed it. */
 function ShareForm({ share, onClose, onChanged }: ShareFormProps) {
   const { api, toasts } = useApp()
   const [name, setName] = useState(share.name)

@@ -22,7 +22,7 @@ interface ListedUser extends User {
   lastLoginAt: string | null
 }
 
-/** A one-time link. Only the response that creates it contains the path. */
+/** A one-time link. Only the response that creates it contains its path. */
 interface Invite {
   path: string
   expiresAt: string
@@ -107,7 +107,7 @@ function UserRow({ user, isLastOwner, openDialog }: UserRowProps) {
   const isMe = session.me.value?.user?.id === user.id
   const actions = [
     { label: "Create password reset link…", run: () => openDialog({ name: "link", user }) },
-    // Without an owner, no one could manage users.
+    // Without an owner, nobody could manage users.
     ...(isLastOwner ? [] : [{ label: "Delete…", run: () => openDialog({ name: "delete", user }) }]),
   ]
   return (
@@ -140,7 +140,7 @@ function UserRow({ user, isLastOwner, openDialog }: UserRowProps) {
   )
 }
 
-/** The role of a user, and the websites and sections that the user can see. */
+/** A user's role, and the websites and sections they can see. */
 type Access = Pick<User, "role" | "websites" | "sections">
 
 interface AccessFieldsProps extends Access {

@@ -7,7 +7,7 @@ interface WebsiteChoiceProps {
   onChange: (websites: string[] | null) => void
 }
 
-/** Selects all websites or some of them. */
+/** Selects all websites, or some of them. */
 export function WebsiteChoice({ websites, onChange }: WebsiteChoiceProps) {
   const { session } = useApp()
   const options = session.sites.value.map(({ id, name, domain }) => ({

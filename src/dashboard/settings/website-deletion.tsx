@@ -13,7 +13,7 @@ interface WebsiteDeletionProps {
   onDone: () => Promise<void>
 }
 
-/** Confirms a deletion by the domain and shows what is deleted: only a backup can restore it. */
+/** Asks for the domain to confirm the deletion and shows what will be deleted, because only a backup can restore it. */
 export function WebsiteDeletion({ website: { id, name, domain }, onClose, onDone }: WebsiteDeletionProps) {
   const { api, toasts, now } = useApp()
   const format = useFormat()
@@ -25,7 +25,7 @@ export function WebsiteDeletion({ website: { id, name, domain }, onClose, onDone
     const body = { ...allTimeBody(now()), crawlers: true }
     runParameter<{ events: number }>(api, { website: id, parameter, body }, controller.signal).then(
       ({ rows }) => setEvents(rows[0]?.events ?? 0),
-      // The dialog works without the count.
+      // The dialog also works without the count.
       () => undefined,
     )
     return () => controller.abort()

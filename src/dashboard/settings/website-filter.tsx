@@ -2,7 +2,7 @@ import { Select } from "../components/controls/select.tsx"
 import { homeSite } from "../components/layout/home.ts"
 import { useApp } from "../state/app.ts"
 
-/** The website whose annotations or views are listed, from the URL: an id, `none` or `all`. */
+/** The website whose annotations or views are listed, as named in the URL: an ID, `none` or `all`. */
 export function useWebsiteFilter(): string {
   const { router, session, preferences } = useApp()
   return router.location.value.params.get("website") ?? homeSite(session, preferences)

@@ -5,14 +5,14 @@ import { Form } from "../components/controls/form.tsx"
 import { Select } from "../components/controls/select.tsx"
 import { useApp } from "../state/app.ts"
 
-/** A website as returned by the API. */
+/** A website, as returned by the API. */
 export interface Website {
   id: string
   domain: string
   name: string
   allowedOrigins: string[]
   anonymize: "off" | "daily"
-  /** `default`, `forever` or a duration, such as `90d`. */
+  /** `default`, `forever`, or a duration such as `90d`. */
   retain: string
   pageIdentify: boolean
   createdAt: string
@@ -37,7 +37,7 @@ interface WebsiteFormProps {
   onDone: (website: Website) => Promise<void>
 }
 
-/** Creates a website, or edits one. */
+/** Creates or edits a website. */
 export function WebsiteForm({ website, onClose, onDone }: WebsiteFormProps) {
   const { api, toasts } = useApp()
   const [domain, setDomain] = useState(website?.domain ?? "")
@@ -119,7 +119,7 @@ export function WebsiteForm({ website, onClose, onDone }: WebsiteFormProps) {
   )
 }
 
-/** Preset number of days. */
+/** The number of days for the preset. */
 const defaultDays = "365"
 
 function Retention({ retain, onChange }: { retain: string; onChange: (retain: string) => void }) {

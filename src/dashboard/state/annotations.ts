@@ -2,7 +2,7 @@ import { useApp } from "./app.ts"
 import { rangeParams, rangeSince } from "./range.ts"
 import { useResource } from "./resource.ts"
 
-/** A text on a date, as returned by the API, where it is a note. */
+/** A text that belongs to a date. The API calls it a note. */
 export interface Annotation {
   id: string
   /** null: shown on the charts of all websites. */
@@ -11,7 +11,7 @@ export interface Annotation {
   text: string
 }
 
-/** Annotations of the current website. */
+/** The annotations of the current website. */
 export function useAnnotations(): Annotation[] {
   const { view, annotations } = useApp()
   const path = `notes?website_id=${encodeURIComponent(view.value.website)}`
@@ -19,7 +19,7 @@ export function useAnnotations(): Annotation[] {
   return data?.notes ?? []
 }
 
-/** Positions of annotations on a chart: each belongs to the last bucket that starts on or before its date. */
+/** Positions annotations on a chart: each belongs to the last bucket that starts on or before its date. */
 export function marksOf(
   notes: readonly Annotation[],
   dates: readonly string[],
@@ -32,16 +32,16 @@ export function marksOf(
     .map(({ date, text }) => ({ at: indexOfDate(date, dates), date, text }))
 }
 
-/** The action that compares the days since an annotation with those before it. */
+/** The action that compares the days since an annotation with the days before it. */
 export const comparisonLabel = "Compare before and after"
 
-/** URL parameters of that comparison. Undefined: the date is in the future. */
+/** The URL parameters of the comparison. Undefined if the date is in the future. */
 export function comparisonParams(date: string, today: string) {
   const range = rangeSince(date, today)
   return range && { ...rangeParams(range), compare: undefined, by: undefined }
 }
 
-/** Index of the bucket of a date; for hourly buckets, the first hour of that day. */
+/** Index of the bucket that contains a date. For hourly buckets, the day's first hour. */
 function indexOfDate(date: string, dates: readonly string[]): number {
   const exact = dates.findIndex((bucket) => bucket.slice(0, 10) === date)
   return exact >= 0 ? exact : dates.findLastIndex((bucket) => bucket.slice(0, 10) <= date)

@@ -1,12 +1,12 @@
 import type { FieldError } from "../../errors.ts"
 
-/** A failed API call. `message` is written for the user. */
+/** A failed API call. `message` is meant for the user. */
 export class ApiError extends Error {
   constructor(
     message: string,
     /** HTTP status; 0 if there was no response. */
     readonly status: number,
-    /** The server's stable reason word (x-databuddy-reason). */
+    /** The server's stable reason code (x-databuddy-reason). */
     readonly reason: string,
     readonly fields: readonly FieldError[],
   ) {
@@ -14,7 +14,7 @@ export class ApiError extends Error {
   }
 }
 
-/** The error body of every endpoint under /v1. */
+/** The error body used by every endpoint under /v1. */
 interface Failure {
   error?: string
   errors?: FieldError[]
@@ -22,12 +22,12 @@ interface Failure {
 
 const unreachable = "The server is not responding. It might be restarting: try again in a moment."
 
-/** Client for /v1, authenticated by the login cookie or a share link's token. */
+/** Client for /v1, authenticated with the login cookie or a share link's token. */
 export class Api {
   constructor(
     private readonly fetcher: (path: string, init: RequestInit) => Promise<Response>,
     private readonly share: () => string | undefined,
-    /** Called when the server no longer accepts the cookie or the share link. */
+    /** Called when the server has stopped accepting the cookie or the share link. */
     private readonly onLoggedOut: () => void,
   ) {}
 
@@ -39,11 +39,11 @@ export class Api {
     return this.#call<Data>(method, path, body, signal)
   }
 
-  /** GET with a streaming response. Throws `ApiError` as the others do. */
+  /** Sends a GET request with a streaming response. Throws `ApiError`, like the other methods. */
   async open(path: string, headers: Record<string, string>, signal: AbortSignal): Promise<Response> {
     const response = await this.#fetch("GET", path, { headers, signal })
     if (response.ok) return response
-    // Every error under /v1 has this body.
+    // Errors under /v1 always have this body.
     throw this.#errorFrom(response, (await response.json().catch(() => ({}))) as Failure)
   }
 
@@ -56,7 +56,7 @@ export class Api {
     })
     let result: Data & Failure
     try {
-      // The caller specifies the type that the API documents for this path.
+      // The caller specifies the documented response type of this path.
       result = (await response.json()) as Data & Failure
     } catch (error) {
       if (signal?.aborted) throw error
@@ -86,7 +86,7 @@ export class Api {
 
   #errorFrom(response: Response, { error, errors }: Failure): ApiError {
     const reason = response.headers.get("x-databuddy-reason") ?? ""
-    // A wrong password does not mean that the cookie is invalid.
+    // A wrong password does not make the cookie invalid.
     if (response.status === 401 && reason !== "login_wrong") this.onLoggedOut()
     return new ApiError(
       sentence(error ?? `The server returned status ${response.status}.`),
@@ -97,7 +97,7 @@ export class Api {
   }
 }
 
-/** Capitalizes a message and adds a full stop: API messages have neither. */
+/** Capitalizes a message and adds a period; API messages have neither. */
 export function sentence(text: string): string {
   const capitalized = text.charAt(0).toUpperCase() + text.slice(1)
   return /[.!?]$/.test(capitalized) ? capitalized : `${capitalized}.`

@@ -11,14 +11,14 @@ import { Router } from "./router.ts"
 import { Session } from "./session.ts"
 import { Toasts } from "./toasts.ts"
 
-/** The events and the range that the page shows. */
+/** The events and the range shown on a page. */
 export interface View {
-  /** An id, `none` or `all`. */
+  /** A website ID, `none` or `all`. */
   website: string
   zone: string
   today: string
   range: Range
-  /** What to compare with; undefined: nothing. */
+  /** The comparison; undefined: none. */
   compare: Comparison | undefined
   filters: Filter[]
 }
@@ -31,7 +31,7 @@ export class App {
   readonly queryCache: QueryCache
   readonly preferences: Preferences
   readonly toasts = new Toasts()
-  /** `version` changes with every saved annotation, so that charts refetch them. */
+  /** `version` changes whenever an annotation is saved, so that charts refetch the annotations. */
   readonly annotations = { version: signal(0) }
   readonly view: ReadonlySignal<View>
   /** Set if the page is embedded in another website. */
@@ -57,7 +57,8 @@ export class App {
     this.queryCache = new QueryCache(this.api)
     const { isEmbedded, params } = this.router.location.value
     this.embed = isEmbedded ? parseEmbed(params) : undefined
-    // The URL sets the appearance of a frame. Nothing is stored, because browsers can block third-party storage.
+    // The URL determines the appearance of an embedded page. Nothing is stored, because browsers can block third-party
+    // storage.
     const storage = this.embed ? undefined : openStorage(window)
     this.preferences = new Preferences(
       storage && storageBelow(basePath, storage),
@@ -77,25 +78,25 @@ export class App {
         today,
         range: parseRange(params, today),
         compare: parseComparison(params.get("compare")),
-        // On a shared board, only the filters of the tiles apply.
+        // A shared board uses only the filters of its tiles.
         filters: this.session.sharedBoard === undefined ? parseFilters(params) : [],
       }
     })
   }
 
-  /** Moves the view to the current day, for a page that stays open. */
+  /** Moves the view to the current day, for pages that stay open. */
   refresh(): void {
     this.#refreshedAt.value = this.now()
   }
 
-  /** Removes the user or the share link, and all data cached for them. */
+  /** Removes the user or share link and all data cached for it. */
   clearSession(): void {
     this.session.clear()
     this.queryCache.clear()
   }
 }
 
-/** Undefined if the browser blocks storage: reading the property then throws. */
+/** Undefined if the browser blocks storage: the property then throws when read. */
 function openStorage(window: Window): Storage | undefined {
   try {
     return window.localStorage

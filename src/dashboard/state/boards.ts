@@ -2,13 +2,13 @@ import type { BoardJson, BoardSummaryJson, NewTile, Tile, TileMeasure } from "..
 import type { Filter } from "./filters.ts"
 import type { Parameter } from "./query-cache.ts"
 
-/** A query without a range, as the dashboard types it. */
+/** A query without a range, with parameters of the dashboard's own type. */
 interface TileQuery {
   parameters: readonly Parameter[]
   filters?: readonly Filter[]
 }
 
-/** Replaces the query of each member of a union. */
+/** Replaces the `query` of each union member. */
 type WithQuery<Kind> = Kind extends unknown ? Omit<Kind, "query"> & { query: TileQuery } : never
 
 /** A tile to pin. */
@@ -19,20 +19,20 @@ export type BoardTile = WithQuery<Tile>
 
 export type TileOf<Kind extends BoardTile["kind"]> = Extract<BoardTile, { kind: Kind }>
 
-/** A board, as the API returns it. */
+/** A board, as returned by the API. */
 export type Board = Omit<BoardJson, "tiles"> & { tiles: BoardTile[] }
 
 /** A board in a list. */
 export type BoardSummary = BoardSummaryJson
 
-/** How a tile shows a column. */
+/** How a tile displays a column. */
 export type Measure = TileMeasure
 
-/** Marks a parameter of a tile as one that the page's comparison and granularity apply to. */
+/** Marks a tile's parameter as one that uses the comparison and granularity of the page. */
 export const compared = { compare: "previous_period" } as const
 export const overTime = { granularity: "daily" } as const
 
-/** The titles of tiles by id. */
+/** Tile titles by ID. */
 export function titlesOf(tiles: readonly BoardTile[]): Record<string, string> {
   return Object.fromEntries(tiles.map(({ id, title }) => [id, title]))
 }

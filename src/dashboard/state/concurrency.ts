@@ -5,10 +5,10 @@ export class ConcurrencyLimit {
 
   constructor(private readonly max: number) {}
 
-  /** Rejects without running the task if the signal is aborted before a slot is free. */
+  /** Rejects without running the task if the signal is aborted while it waits. */
   async run<Result>(task: () => Promise<Result>, signal: AbortSignal): Promise<Result> {
     if (this.#running < this.max) this.#running++
-    // A task that ends hands over its slot.
+    // A finished task hands over its slot.
     else await new Promise<void>((resolve) => this.#waiting.push(resolve))
     try {
       signal.throwIfAborted()

@@ -1,6 +1,9 @@
 import { cell } from "../../export/csv.ts"
 
-/** A table as CSV (RFC 4180, CRLF). Cells are escaped against spreadsheet formulas, as in the server's exports. */
+/**
+ * Writes a table as CSV (RFC 4180, CRLF). Like the server's exports, it escapes cells that a spreadsheet would run as
+ * formulas.
+ */
 export function csvText(columns: readonly string[], rows: readonly (readonly unknown[])[]): string {
   return [columns, ...rows]
     .map((row) => `${row.map((value) => cell(plainValue(value))).join(",")}\r\n`)
@@ -10,6 +13,6 @@ export function csvText(columns: readonly string[], rows: readonly (readonly unk
 function plainValue(value: unknown): string | number | boolean | null {
   if (value === undefined || value === null) return null
   if (typeof value === "object") return JSON.stringify(value)
-  // All other types of JSON.
+  // All other JSON types.
   return value as string | number | boolean
 }

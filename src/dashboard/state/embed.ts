@@ -1,7 +1,7 @@
 import type { ReportPage } from "../../sections.ts"
 import type { Theme } from "./preferences.ts"
 
-/** How a share link is shown in a frame on another website. */
+/** How a share link looks in a frame on another website. */
 export interface Embed {
   /** `system`: follows the visitor's system. */
   theme: Theme
@@ -9,7 +9,7 @@ export interface Embed {
   chart: string | undefined
 }
 
-/** URL parameters of an embedded page. The wallboard of a board is a `mode`. */
+/** The URL parameters of an embedded page. `mode` can be a board's wallboard. */
 export const embedParamNames = ["theme", "chart", "mode"] as const
 
 export function parseEmbed(params: URLSearchParams): Embed {
@@ -20,7 +20,7 @@ export function parseEmbed(params: URLSearchParams): Embed {
   }
 }
 
-/** The charts, tables and numbers of each page that can be embedded alone. `Panel` uses the same names. */
+/** The charts, tables and numbers of each page that can be embedded on their own. `Panel` uses the same names. */
 export const embedCharts = {
   web: {
     numbers: "Key metrics",
@@ -58,7 +58,7 @@ export const embedCharts = {
 type NamesOf<Charts> = Charts extends unknown ? keyof Charts : never
 export type ChartName = NamesOf<(typeof embedCharts)[ReportPage]>
 
-/** The charts of a page by name; none for a page that cannot be shared. */
+/** A page's charts by name; empty for a page that cannot be shared. */
 export function chartsOf(page: string): Readonly<Record<string, string>> {
   return Object.hasOwn(embedCharts, page) ? embedCharts[page as ReportPage] : {}
 }

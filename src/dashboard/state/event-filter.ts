@@ -5,7 +5,7 @@ import { operators, positivePredicateOf, predicateOf } from "../../query/operato
 import type { KnownContext } from "../../store/contexts.ts"
 import type { Filter } from "./filters.ts"
 
-/** An event as returned by the API, with the known fields of its contexts. */
+/** An event, as returned by the API, with its known context fields. */
 export interface ApiEvent extends KnownContext {
   event_name: string
   namespace: string | null
@@ -24,7 +24,7 @@ export interface ApiEvent extends KnownContext {
   kind?: EventKind
 }
 
-/** Whether an event matches all filters, by the same rules as the query engine. */
+/** Whether an event matches all filters, using the same rules as the query engine. */
 export function matchesAll(event: ApiEvent, filters: readonly Filter[]): boolean {
   return filters.every((filter) => matches(event, filter))
 }
@@ -35,7 +35,7 @@ function matches(event: ApiEvent, filter: Filter): boolean {
   return predicateOf(filter)(value === undefined ? undefined : textOf(value), value)
 }
 
-/** True if a property key matches; for a negated operator, if no key matches the operator that it negates. */
+/** True if some property key matches. For a negated operator: if no key matches the operator without the negation. */
 function matchesKeys({ properties }: ApiEvent, filter: Filter): boolean {
   const keys = Object.keys(properties).filter((key) => properties[key] !== null)
   const { lookup, isNegation } = operators[filter.op]
@@ -50,7 +50,6 @@ function fieldOf(event: ApiEvent, field: string): Value | undefined {
   }
   if (field === "query_string") return valueAt(event.properties, field)
   if (field === "kind") return event.kind ?? "custom"
-  // The other fields are columns. Their values are text or null; for a name that is not a column, the result
-  // is undefined.
+  // All other fields are columns with text values or null. For an unknown name, the result is undefined.
   return (event[field as keyof ApiEvent] as Value | null | undefined) ?? undefined
 }

@@ -17,7 +17,7 @@ export function kindOf({ kind = "custom" }: Pick<ApiEvent, "kind">): EventKind {
   return kind
 }
 
-/** The title of an event in a list: for a page view its page, for an error its message. */
+/** The title of an event in a list: the page of a page view, or the message of an error. */
 export function eventTitle(event: ApiEvent): string {
   const { event_name: name, path, properties } = event
   switch (kindOf(event)) {
@@ -34,7 +34,7 @@ export function eventTitle(event: ApiEvent): string {
   }
 }
 
-/** Properties that the title of an event contains. */
+/** Properties that are already part of the title. */
 const titleProperties: Partial<Record<EventKind, readonly string[]>> = {
   outgoing_link: ["href"],
   web_vital: ["value"],
@@ -51,7 +51,7 @@ export function eventDetails(event: ApiEvent): [name: string, value: unknown][] 
     ...(isTitled ? [] : [["", path] satisfies [string, unknown]]),
     ...Object.entries(properties)
       .filter(([key]) => !omitted.includes(key))
-      // The time on the page is the most useful property of a page exit, so it comes first.
+      // The time on page is a page exit's most useful property, so it comes first.
       .sort(([a], [b]) => (kind === "page_exit" ? rank(a) - rank(b) : 0))
       .map(([key, value]): [string, unknown] =>
         key === "time_on_page" && typeof value === "number" ? ["after", `${value} s`] : [key, value],
@@ -67,7 +67,7 @@ function textOf(value: unknown): string | undefined {
   return typeof value === "string" && value !== "" ? value : undefined
 }
 
-/** 2.4 s, 180 ms; a layout shift is a ratio: 0.12. `metric`: the name of a web vital. */
+/** 2.4 s or 180 ms; a layout shift is a ratio: 0.12. `metric`: the name of a web vital. */
 export function vitalText(metric: string, value: unknown): string {
   if (typeof value !== "number") return ""
   if (metric === "CLS") return String(Math.round(value * 1_000) / 1_000)

@@ -2,14 +2,14 @@ import { type Operator, operatorNames, operators } from "../../query/operators.t
 import { type Field, idFields } from "../../query/query.ts"
 import { isolate } from "./bidi.ts"
 
-/** A filter as the API accepts it. */
+/** A filter, as the API accepts it. */
 export interface Filter {
   field: string
   op: Operator
   value: string | number | boolean | string[]
 }
 
-/** An entry of the condition menu: an operator, with its value if the value is a boolean. */
+/** An entry in the condition menu: an operator, with a value if the value is a boolean. */
 export type Condition = { op: Operator; words: string } & (
   | { takes: "text" | "number" | "list" }
   | { takes: "boolean"; value: boolean }
@@ -27,7 +27,7 @@ export const conditions: readonly Condition[] = operatorNames.flatMap((op): Cond
 /** The condition of a new filter. */
 export const defaultCondition: Condition = { op: "eq", words: operators.eq.label, takes: "text" }
 
-/** Display names of fields. Properties are shown by their key. */
+/** Display names of fields. Properties are displayed by key. */
 export const fieldNames: Readonly<Record<string, string>> = {
   event_name: "Event",
   path: "Path",
@@ -87,13 +87,13 @@ export function filterText(filter: Filter): string {
     .join(", ")}`
 }
 
-/** Whether each given filter is set, alone or as a value of an "is one of" filter. */
+/** Whether all given filters are set, alone or as part of an "is one of" filter. */
 export function hasFilters(filters: readonly Filter[], searched: readonly Filter[]): boolean {
   const params = new Set(filters.flatMap(singleFilters).map(filterParam))
   return searched.every((filter) => params.has(filterParam(filter)))
 }
 
-/** Splits "is one of" into one filter per value; returns other filters as they are. */
+/** Splits an "is one of" filter into one filter per value. Returns other filters unchanged. */
 function singleFilters(filter: Filter): Filter[] {
   const { field, op, value } = filter
   return op === "in" && Array.isArray(value)
@@ -101,16 +101,16 @@ function singleFilters(filter: Filter): Filter[] {
     : [filter]
 }
 
-/** Operators for one value, and the corresponding operators for several. */
+/** Operators for a single value, each with its counterpart for several values. */
 const severalOperators = { eq: "in", ne: "not_in" } as const satisfies Partial<Record<Operator, Operator>>
 export type ValueOperator = keyof typeof severalOperators
 
-/** The operator for one value that corresponds to `op`. Undefined: `op` does not compare whole values. */
+/** The operator for a single value that corresponds to `op`. Undefined if `op` does not compare whole values. */
 export function valueOperatorOf(op: Operator): ValueOperator | undefined {
   return op === "eq" || op === "in" ? "eq" : op === "ne" || op === "not_in" ? "ne" : undefined
 }
 
-/** "is" for one value, "is one of" for several; or the negations of these. */
+/** "is" for one value and "is one of" for several, or their negations. */
 export function valuesFilter(field: string, op: ValueOperator, values: readonly string[]): Filter {
   const [first = ""] = values
   return values.length === 1
@@ -152,29 +152,31 @@ function removeFilter(filters: readonly Filter[], removed: Filter): Filter[] {
   })
 }
 
-/** Filters for the events with this name. '' or undefined: any name. */
+/** Filters that select the events with this name. '' or undefined: any name. */
 export function eventFilters(event: string | undefined): Filter[] {
   return event ? [{ field: "event_name", op: "eq", value: event }] : []
 }
 
-/** A filter for the events with this value; null: the events without a value. */
+/** A filter that selects the events with this value; null: the events without a value. */
 export function valueFilter(field: string, value: string | null): Filter {
   return value === null ? { field, op: "exists", value: false } : { field, op: "eq", value }
 }
 
-/** Adds the filters of a value, or removes them if all are present. */
+/** Adds the filters of a value, or removes them if all of them are set. */
 export function toggleFilters(filters: readonly Filter[], toggled: readonly Filter[]): Filter[] {
   const change = hasFilters(filters, toggled) ? removeFilter : addFilter
   return toggled.reduce<Filter[]>(change, [...filters])
 }
 
-/** A filter as written in the URL: `eq:property.plan:pro`. Colons in the field are escaped; a list is JSON. */
+/**
+ * A filter as written in the URL: `eq:property.plan:pro`. Colons in the field are escaped; a list of values is JSON.
+ */
 export function filterParam({ field, op, value }: Filter): string {
   const text = Array.isArray(value) ? JSON.stringify(value) : String(value)
   return `${op}:${field.replaceAll("%", "%25").replaceAll(":", "%3A")}:${text}`
 }
 
-/** Undefined if the text is not a filter: the URL might have been truncated or typed. */
+/** Undefined if the text is not a filter: the URL might have been truncated or edited by hand. */
 export function parseFilter(param: string): Filter | undefined {
   const [, name, escaped, text = ""] = /^([a-z_]+):([^:]+):(.*)$/s.exec(param) ?? []
   const operator = findCondition(name ?? "", text !== "false")
@@ -214,7 +216,7 @@ export function parseFilters(params: URLSearchParams, name = "f"): Filter[] {
   return params.getAll(name).flatMap((param) => parseFilter(param) ?? [])
 }
 
-/** The raw values that `parseFilters` skips. */
+/** The raw values that `parseFilters` could not parse. */
 export function invalidFilters(params: URLSearchParams, name = "f"): string[] {
   return params.getAll(name).filter((param) => parseFilter(param) === undefined)
 }

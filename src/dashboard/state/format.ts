@@ -6,10 +6,10 @@ export class Format {
   readonly #short: Intl.NumberFormat
   readonly #decimal: Intl.NumberFormat
   readonly #tenths: Intl.NumberFormat
-  /** Formatters by their options: creating one takes longer than using it a hundred times. */
+  /** Cached by options: creating a formatter takes longer than using it a hundred times. */
   readonly #dates = new Map<string, Intl.DateTimeFormat>()
   readonly #days: Intl.DateTimeFormat
-  /** Created on first use: most pages show no country names. */
+  /** Created on first use, because most pages show no country names. */
   #countries: Intl.DisplayNames | undefined
 
   constructor(
@@ -33,7 +33,7 @@ export class Format {
     return `${this.count(value)} ${value === 1 ? noun : `${noun}s`}`
   }
 
-  /** 1.2M; in full below ten thousand. */
+  /** 1.2M; below ten thousand, the full number. */
   short(value: number): string {
     return Math.abs(value) < 10_000 ? this.#decimal.format(value) : this.#short.format(value)
   }
@@ -48,17 +48,17 @@ export class Format {
     return `${this.#decimal.format(value)}%`
   }
 
-  /** 12.345 → 12.3, 12 → 12.0: always one decimal, so that columns align. */
+  /** 12.345 → 12.3, 12 → 12.0: always one decimal place, so that columns align. */
   tenths(value: number): string {
     return this.#tenths.format(value)
   }
 
-  /** 12.345 → 12.3%. Above 0, at least <0.1%. */
+  /** 12.345 → 12.3%. A positive value is never shown as less than <0.1%. */
   rate(value: number): string {
     return value > 0 && value < 0.05 ? `<${this.tenths(0.1)}%` : `${this.tenths(value)}%`
   }
 
-  /** DE → Germany, in the language of the dashboard. Returns a code that is not a country unchanged. */
+  /** DE → Germany, in the dashboard's language. Returns a code that is not a country unchanged. */
   country(code: string): string {
     this.#countries ??= new Intl.DisplayNames("en", { type: "region", fallback: "code" })
     return /^[A-Z]{2}$/.test(code) ? (this.#countries.of(code) ?? code) : code
@@ -86,24 +86,26 @@ export class Format {
     return this.#date(Date.parse(`${day.slice(0, 10)}T00:00:00Z`), { dateStyle: "medium", timeZone: "UTC" })
   }
 
-  /** 27 Oct – 24 Nov 2026, in the locale's short format for ranges. */
+  /** 27 Oct – 24 Nov 2026, in the locale's short format. */
   days(from: string, to: string): string {
     const [first, last] = [from, to].map((day) => Date.parse(`${day}T00:00:00Z`))
     return this.#range(first ?? 0, last ?? 0, { dateStyle: "medium", timeZone: "UTC" })
   }
 
-  /** The days of a range, or its hour: 24 Nov 2026, 13:00. */
+  /** The days of a range, or a single hour: 24 Nov 2026, 13:00. */
   span({ from, to, hour }: { from: string; to: string; hour?: string | undefined }): string {
     if (hour === undefined) return this.days(from, to)
     const local = Date.parse(`${hour.slice(0, 19)}Z`)
     return this.#range(local, local + 3_600_000, { dateStyle: "medium", timeStyle: "short", timeZone: "UTC" })
   }
 
-  /** ISO 8601 times, `to` exclusive: 16–22 Nov 2026. If it ends within a day: 23 Nov 2026 (to 10:15). */
+  /**
+   * Formats a period given as ISO 8601, with `to` exclusive: 16–22 Nov 2026. If it ends within a day: 23 Nov 2026 (to
+   * 10:15).
+   */
   period({ from, to }: { from: string; to: string }): string {
     const [start, end] = [Date.parse(from), Date.parse(to)]
-    // The period can be empty: where daylight saving time skips midnight, the first hour of a day has no
-    // length.
+    // The period can be empty: if daylight saving time skips midnight, the first hour of the day has no length.
     if (start >= end)
       return this.#date(start, { dateStyle: "medium", timeStyle: "short", timeZone: this.zone })
     const startsDay = (ms: number) => this.#days.format(ms) !== this.#days.format(ms - 1)
@@ -135,12 +137,12 @@ export class Format {
     return this.#date(Date.parse(iso), { timeStyle: "medium", timeZone: this.zone })
   }
 
-  /** The calendar day of a time: 2026-11-24. */
+  /** The calendar day that contains a time: 2026-11-24. */
   dayOf(iso: string): string {
     return this.#days.format(Date.parse(iso))
   }
 
-  /** A time relative to `now`: 13:30:05 for today, else with the day, and with the year if that differs. */
+  /** A time relative to `now`: 13:30:05 if it is today; otherwise with the day, and in another year with the year. */
   moment(iso: string, now: number): string {
     const ms = Date.parse(iso)
     const [day, today] = [this.dayOf(iso), this.#days.format(now)]
@@ -182,7 +184,7 @@ export class Format {
     return `${amount} ${units[power]}`
   }
 
-  /** The label of a chart bucket. `label`: a day, with a time for hours. */
+  /** The label of a chart bucket. `label`: a day, or for hourly buckets a day and time. */
   bucket(label: string, granularity: string): string {
     if (label.length > 10) {
       const at = label.slice(0, 16)
@@ -206,7 +208,7 @@ export class Format {
     return granularity === "weekly" ? `Week of ${this.day(label)}` : day
   }
 
-  /** The short label of a bucket, for an axis. */
+  /** The short label of a bucket, for the axis. */
   tick(label: string, granularity: string): string {
     if (label.length > 10) {
       const at = Date.parse(`${label.slice(0, 16)}Z`)
@@ -235,14 +237,14 @@ export class Format {
 }
 
 /**
- * Right-to-left characters: Hebrew to Arabic, their presentation forms, later scripts such as Adlam, and the invisible
- * mark that Arabic dates of Western digits contain (27\u200f/10\u200f/2026).
+ * Right-to-left characters: the blocks from Hebrew to Arabic, their presentation forms, later scripts such as Adlam,
+ * and the invisible mark in Arabic dates with Western digits (27\u200f/10\u200f/2026).
  */
 const rightToLeft = /[\u0590-\u08ff\u200f\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u
 
 /**
- * Isolates right-to-left text (FIRST STRONG ISOLATE to POP DIRECTIONAL ISOLATE). In the English page, the numbers of a
- * date range would otherwise be reordered.
+ * Isolates right-to-left text (FIRST STRONG ISOLATE to POP DIRECTIONAL ISOLATE). Otherwise, the English page would
+ * reorder the numbers of a date range.
  */
 function isolate(text: string): string {
   return rightToLeft.test(text) ? `\u2068${text}\u2069` : text

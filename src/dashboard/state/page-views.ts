@@ -4,7 +4,7 @@ import { useQuery } from "./use-query.ts"
 
 const parameters = [{ name: "events", id: "views", measures: ["events"], kinds: ["page_view"] }] as const
 
-/** Whether the website has ever received a page view. Undefined until that is known, and while `isEnabled` is false. */
+/** Whether the website has ever received a page view. Undefined until this is known, and while `isEnabled` is false. */
 export function useHasPageViews(isEnabled = true): boolean | undefined {
   const { view } = useApp()
   const query = useQuery(isEnabled ? parameters : undefined, {

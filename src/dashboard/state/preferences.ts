@@ -2,12 +2,12 @@ import { effect, signal } from "@preact/signals"
 
 export type Theme = "system" | "light" | "dark"
 
-/** The storage methods that preferences use. */
+/** The storage methods used by preferences. */
 type PreferenceStorage = Pick<Storage, "getItem" | "setItem">
 
 /**
- * The storage for a server with --base-path. Other applications on the same host use the same storage, possibly with
- * the same names, such as "theme".
+ * Separate storage for a server with --base-path: other applications on the same host share the browser's storage and
+ * might use the same names, such as "theme".
  */
 export function storageBelow(basePath: string, storage: PreferenceStorage): PreferenceStorage {
   if (basePath === "") return storage
@@ -20,15 +20,15 @@ export function storageBelow(basePath: string, storage: PreferenceStorage): Pref
 /** Settings stored in this browser. */
 export class Preferences {
   readonly theme = signal<Theme>("system")
-  /** Whether single-key shortcuts are on. Speech input can trigger them by accident (WCAG 2.1.4). */
+  /** Whether single-key shortcuts are enabled. Speech input can trigger them by accident (WCAG 2.1.4). */
   readonly shortcuts = signal(true)
-  /** The website viewed last. */
+  /** The website that was viewed last. */
   readonly website = signal<string | undefined>(undefined)
 
-  /** Whether charts show the hint about the mouse. False once the user has used the mouse on a chart. */
+  /** Whether charts show the zoom hint. False once the user has dragged or clicked a chart with the mouse. */
   readonly chartHint = signal(true)
 
-  /** `initialTheme`: used unless the storage has a theme. */
+  /** `initialTheme`: used if no theme is stored. */
   constructor(
     storage: PreferenceStorage | undefined,
     root: { dataset: Record<string, string | undefined> },

@@ -3,14 +3,14 @@ import { useApp } from "./app.ts"
 import { displayName, type Profile } from "./profiles.ts"
 import { isSingleWebsite } from "./session.ts"
 
-/** Maximum number of IDs per request, as in the API. */
+/** Maximum number of IDs per request: the API's limit. */
 const maxIds = 50
-/** Maximum characters of all IDs in a request, so that the URL is accepted. */
+/** Maximum length of all IDs in a request, so that its URL is accepted. */
 const maxCharacters = 4_000
 
 /**
- * Returns a function from the ID of a profile to its name. Names are loaded when they are first needed. Undefined: the
- * profile has no name, or its name is not loaded yet. Profiles belong to one website, and not everyone can see people.
+ * Returns a function that maps a profile ID to the profile's name. Names load on first use. Undefined: the profile has
+ * no name, or it has not loaded yet. Profiles require a single website, and not every user can see people.
  */
 export function useProfileNames(ids: readonly (string | null)[]): (id: string | null) => string | undefined {
   const { api, session, view } = useApp()
@@ -26,7 +26,7 @@ export function useProfileNames(ids: readonly (string | null)[]): (id: string | 
       const found = new Map(profiles.map((profile) => [profile.profileId, displayName(profile)]))
       setNames((before) => new Map([...before, ...missing.map((id) => [keyOf(id), found.get(id)] as const)]))
     }
-    // Without names, the pages show IDs.
+    // Pages fall back to the IDs.
     api.get<{ profiles: Profile[] }>(`profiles?${query}`).then(
       ({ profiles }) => add(profiles),
       () => add([]),
@@ -35,7 +35,7 @@ export function useProfileNames(ids: readonly (string | null)[]): (id: string | 
   return (id) => (id === null ? undefined : names.get(keyOf(id)))
 }
 
-/** As many distinct IDs as fit in a request. */
+/** The distinct IDs that fit in one request. */
 function firstIds(ids: readonly (string | null)[]): string[] {
   let characters = 0
   return [...new Set(ids)]

@@ -8,18 +8,18 @@ export interface Profile {
   /** ISO 8601 in UTC, like `updatedAt`. */
   createdAt: string
   updatedAt: string
-  /** Linked ids, newest first, at most `maxAnonymousIds`. */
+  /** Linked anonymous IDs, newest first, at most `maxAnonymousIds`. */
   anonymousIds: string[]
-  /** The traits that only a page has sent. */
+  /** The traits that were sent only by a page. */
   claimedTraits: string[]
-  /** The `anonymousIds` that only a page has linked. */
+  /** The `anonymousIds` that were linked only by a page. */
   claimedAnonymousIds: string[]
 }
 
-/** Maximum number of anonymous ids that the API returns per profile. */
+/** Maximum number of anonymous IDs that the API returns per profile. */
 export const maxAnonymousIds = 100
 
-/** The first of name, username, email and id that is set. */
+/** The first of name, username, email and ID that is set. */
 export function displayName({ name, username, email, profileId }: Profile): string {
   return name ?? username ?? email ?? profileId
 }

@@ -2,19 +2,19 @@ import { type Api, ApiError, sentence } from "./api.ts"
 import { ConcurrencyLimit } from "./concurrency.ts"
 import type { Comparison } from "./range.ts"
 
-/** One parameter of POST /v1/query. `id` labels its result; the default is `name`. */
+/** A parameter of POST /v1/query. `id` labels its result and defaults to `name`. */
 export interface Parameter {
   name: string
   id?: string
   filters?: readonly object[]
   /** Fields to group by. */
   by?: readonly string[]
-  /** Events of a report. */
+  /** The events of a report. */
   steps?: readonly object[]
   [option: string]: unknown
 }
 
-/** The option of a parameter that compares it with another period. Only some query types support it. */
+/** The option that compares a parameter with another period. Only some query types support it. */
 export function comparisonOption(compare: Comparison | false | undefined): { compare?: Comparison } {
   return compare ? { compare } : {}
 }
@@ -24,11 +24,11 @@ export type Row = Record<string, unknown>
 export interface ResultMeta {
   from: string
   to: string
-  /** The period compared with, as ISO 8601. */
+  /** The comparison period, as ISO 8601. */
   previous?: { from: string; to: string }
   total?: number
   nextCursor?: string | null
-  /** For the type `movers`: the totals, and the fields that were not compared. */
+  /** For the query type `movers`: the totals, and the fields that were not compared. */
   movers?: { total: number; previous_total: number; skipped: { field: string; reason: string }[] }
   ms: number
 }
@@ -47,14 +47,12 @@ export interface QueryRequest {
   body: object
 }
 
-/** The path of queries of a website: an id, `none` or `all`. */
+/** The path for queries about a website: an ID, `none` or `all`. */
 export function queryPath(website: string): string {
   return `query?website_id=${encodeURIComponent(website)}`
 }
 
-/**
- * Runs a query without the cache; one result per parameter. `Shape`: the row that the API documents for the query type.
- */
+/** Runs a query without the cache. Returns one result per parameter. `Shape`: the query type's documented row. */
 export async function runQuery<Shape = Row>(
   api: Pick<Api, "send">,
   { path, body }: QueryRequest,
@@ -64,7 +62,7 @@ export async function runQuery<Shape = Row>(
   return data
 }
 
-/** Runs a query with one parameter without the cache. Also rejects if only the parameter failed. */
+/** Runs a query with a single parameter without the cache. Rejects even if only the parameter failed. */
 export async function runParameter<Shape>(
   api: Pick<Api, "send">,
   { website, parameter, body }: { website: string; parameter: Parameter; body: object },
@@ -72,30 +70,29 @@ export async function runParameter<Shape>(
 ): Promise<{ rows: Shape[]; meta: ResultMeta | undefined }> {
   const request = { path: queryPath(website), body: { ...body, parameters: [parameter] } }
   const [result] = await runQuery<Shape>(api, request, signal)
-  // Uses status 400, as if the whole request had been rejected, because retrying the same query would fail
-  // too.
+  // Status 400, as if the whole request had been rejected: retrying the same query would fail again.
   if (result?.error !== undefined) throw new ApiError(sentence(result.error), 400, "", [])
   return { rows: result?.data ?? [], meta: result?.meta }
 }
 
 /** The state of the latest query. */
 export interface QueryProgress {
-  /** Its request. */
+  /** Identifies the query's request. */
   key: string
   results: QueryResult[] | undefined
   error: unknown
 }
 
 /**
- * The results to show for a query. `key`: its request, '' if no query runs. `cached`: earlier results of the same
- * request.
+ * The results to show for a query. `key`: identifies its request; '' if no query runs. `cached`: earlier results of the
+ * same request.
  */
 export function progressOf(state: QueryProgress, key: string, cached: QueryResult[] | undefined) {
   if (key === "") return { results: undefined, isLoading: false, isStale: false, error: undefined }
   const isCurrent = state.key === key
   const error = isCurrent ? state.error : undefined
   const current = isCurrent ? state.results : cached
-  // The previous rows stay while the query runs, so that the layout does not jump.
+  // The previous rows stay until the query has finished, so that the layout does not jump.
   const results = current ?? (error ? undefined : state.results)
   return {
     results,
@@ -105,13 +102,15 @@ export function progressOf(state: QueryProgress, key: string, cached: QueryResul
   }
 }
 
-/** Maximum number of results in the cache. A page visited again shows its numbers immediately. */
+/**
+ * Maximum number of cached results. With a cached result, a page that is visited again shows its numbers immediately.
+ */
 const maxEntries = 40
 
-/** Maximum concurrent queries. A board has up to 24, which would delay everything else that the page requests. */
+/** Maximum number of concurrent queries. A board can have 24, which would delay all other requests of the page. */
 const maxConcurrent = 4
 
-/** Runs queries and caches the most recent results; the least recently run query is evicted first. */
+/** Runs queries and caches the latest results. The least recently run query is evicted first. */
 export class QueryCache {
   readonly #entries = new Map<string, QueryResult[]>()
   readonly #limit = new ConcurrencyLimit(maxConcurrent)
@@ -122,7 +121,7 @@ export class QueryCache {
     return this.#entries.get(key)
   }
 
-  /** Clears the cache: another user might log in next. */
+  /** Clears the cache, because a different user might log in next. */
   clear(): void {
     this.#entries.clear()
   }

@@ -1,4 +1,4 @@
-/** Preset ranges: `preset` is the API's name, `key` the keyboard shortcut. */
+/** Preset ranges. `preset`: the API's name. `key`: the keyboard shortcut. */
 export const presets = [
   { preset: "today", label: "Today", key: "d" },
   { preset: "yesterday", label: "Yesterday", key: "e" },
@@ -16,7 +16,7 @@ export const presets = [
 
 export type Preset = (typeof presets)[number]["preset"]
 
-/** A range; for a preset, with the days that it currently covers. */
+/** A range. A preset includes the days that it currently covers. */
 export interface Range {
   /** Undefined: a custom range. */
   preset: Preset | undefined
@@ -24,14 +24,14 @@ export interface Range {
   from: string
   to: string
   days: number
-  /** Only the hour that starts at this time, on that day: 2026-11-24T13:00:00+01:00. */
+  /** Limits the range to the hour that starts at this time: 2026-11-24T13:00:00+01:00. */
   hour?: string | undefined
 }
 
-/** A range for the URL: one of the presets, or days, or an hour of a day. */
+/** A range that the URL can express: a preset, days, or an hour of a day. */
 type ChosenRange = { preset: Preset } | ({ preset?: undefined } & Pick<Range, "from" | "to" | "hour">)
 
-/** The range if the URL specifies none. */
+/** The default range. */
 const defaultPreset: Preset = "last_30d"
 
 const dayMs = 86_400_000
@@ -46,11 +46,11 @@ export const granularities = [
 
 export type Granularity = (typeof granularities)[number]["value"]
 
-/** Maximum number of bars in a chart. */
+/** Maximum number of bars per chart. */
 const maxBars = 750
 const hoursOf: Record<Granularity, number> = { hourly: 1, daily: 24, weekly: 168, monthly: 730 }
 
-/** Granularities that give a chart more than one bar and at most `maxBars`. */
+/** The granularities that give a chart at least two and at most `maxBars` bars. */
 export function availableGranularities({ days }: Range): Granularity[] {
   const fitting = granularities
     .map(({ value }) => value)
@@ -74,20 +74,20 @@ export function todayIn(zone: string, now: number): string {
   return isoDays(zone).format(now)
 }
 
-/** Formats times of a zone as 2026-11-24. */
+/** Formats times in a time zone as 2026-11-24. */
 export function isoDays(zone: string): Intl.DateTimeFormat {
-  // The Canadian English locale writes dates in ISO 8601 format.
+  // The Canadian English locale formats dates as ISO 8601.
   return new Intl.DateTimeFormat("en-CA", { timeZone: zone, dateStyle: "short" })
 }
 
-/** What the range is compared with: `value` is the API's name, `param` the name in the URL. */
+/** The comparison periods. `value`: the API's name. `param`: the name in the URL. */
 export const comparisons = [
   { value: "previous_period", param: undefined, label: "Previous period" },
   { value: "previous_year", param: "year", label: "Same period last year" },
   { value: "matching_weekdays", param: "weekdays", label: "Matching weekdays" },
 ] as const
 
-/** A comparison as the API accepts it; custom dates are inclusive. */
+/** A comparison, as the API accepts it. Custom dates are inclusive. */
 export type Comparison = (typeof comparisons)[number]["value"] | { startDate: string; endDate: string }
 
 /** Undefined: no comparison. */
@@ -116,18 +116,20 @@ export function parseRange(params: URLSearchParams, today: string): Range {
   return presetRange(chosen?.preset ?? defaultPreset, today)
 }
 
-/** The range's fields in a query request. */
+/** The fields of a range in a query request. */
 export function rangeBody({ preset, from, to, hour }: Range): Record<string, string> {
   if (hour !== undefined) return { startDate: hour, endDate: hourAfter(hour, 1) }
   return preset ? { preset } : { startDate: from, endDate: to }
 }
 
-/** `allTime` in a query request, for a query whose result does not depend on the time zone. `now`: Unix ms. */
+/**
+ * `allTime` as fields of a query request, for a query whose result does not depend on the time zone. `now`: Unix ms.
+ */
 export function allTimeBody(now: number): Record<string, string> {
   return rangeBody(allTime(todayIn("UTC", now)))
 }
 
-/** The range's URL parameters. */
+/** The URL parameters of a range. */
 export function rangeParams(range: ChosenRange) {
   const none = { period: undefined, from: undefined, to: undefined, hour: undefined }
   if (range.preset) return { ...none, period: range.preset === defaultPreset ? undefined : range.preset }
@@ -141,12 +143,13 @@ export function allTime(today: string): Range {
   return { preset: undefined, from, to, days: daysBetween(from, to) }
 }
 
-/** Maximum number of whole weeks to compare before and after a day. Longer periods include unrelated changes. */
+/** Maximum number of weeks to compare before and after a day. Longer periods would include unrelated changes. */
 const maxWeeks = 4
 
 /**
- * The range that starts on a day, to compare it with the period before: whole weeks until yesterday, so that both
- * periods have the same weekdays, or all days until today in the first week. Undefined: the day is in the future.
+ * A range that starts on a day, for comparison with the period before. It consists of whole weeks up to yesterday, so
+ * that both periods have the same weekdays. In the first week, it consists of all days up to today. Undefined if the
+ * day is in the future.
  */
 export function rangeSince(day: string, today: string): Pick<Range, "from" | "to"> | undefined {
   if (day > today) return undefined
@@ -155,8 +158,8 @@ export function rangeSince(day: string, today: string): Pick<Range, "from" | "to
 }
 
 /**
- * The annotations on the first day of a range, and those on its other days by date. A change since the first ones can
- * also be an effect of the later ones. A preset or an hour has none: it starts on an annotation by chance.
+ * The annotations on the first day of a range, and those on later days, sorted by date. Later annotations can also
+ * explain a change. Presets and hours have no annotations, because they start on one only by chance.
  */
 export function annotationsSince<Annotation extends { date: string }>(
   annotations: readonly Annotation[],
@@ -171,14 +174,12 @@ export function annotationsSince<Annotation extends { date: string }>(
   }
 }
 
-/** The last second of a day in UTC: when a key or link that is valid up to that day expires. */
+/** The last second of a day in UTC, when a key or link that is valid through that day expires. */
 export function endOfDay(day: string): string {
   return `${day}T23:59:59Z`
 }
 
-/**
- * The adjacent range of the same length; -1 for `by` means the previous one. Undefined if it would be in the future.
- */
+/** The adjacent range of the same length: the previous one if `by` is -1. Undefined if it would be in the future. */
 export function shiftRange(
   range: Range,
   by: 1 | -1,
@@ -196,7 +197,7 @@ export function shiftRange(
   return next.from > today ? undefined : next
 }
 
-/** How many of a chart's buckets have started, and whether the last of them is incomplete. `now`: Unix ms. */
+/** Number of a chart's buckets that have started, and whether the last of them is incomplete. `now`: Unix ms. */
 export function progressOf(dates: readonly string[], granularity: Granularity, today: string, now: number) {
   const hasStarted = (date: string) => (isHour(date) ? Date.parse(date) <= now : date <= today)
   const isOver = (date: string) =>
@@ -206,7 +207,7 @@ export function progressOf(dates: readonly string[], granularity: Granularity, t
   return { started: startedDates.length, isRunning: last !== undefined && !isOver(last) }
 }
 
-/** Hourly buckets have a time of day. */
+/** The dates of hourly buckets include a time. */
 function isHour(date: string): boolean {
   return date.length > "2026-11-24".length
 }
@@ -219,7 +220,7 @@ export function lastDayOf(day: string, granularity: Granularity): string {
   return addDays(`${addDays(`${day.slice(0, 7)}-01`, 31).slice(0, 7)}-01`, -1)
 }
 
-/** Whether a range contains a day of the bucket that starts on `date`. */
+/** Whether the range overlaps the bucket that starts on `date`. */
 export function hasBucket({ from, to }: Pick<Range, "from" | "to">, date: string, granularity: Granularity) {
   return date <= to && lastDayOf(date, granularity) >= from
 }
@@ -250,7 +251,7 @@ function presetRange(preset: Preset, today: string): Range {
     case "this_year":
       return range(`${today.slice(0, 4)}-01-01`, today)
     default: {
-      // All other presets have a case above.
+      // Every other preset has a case above.
       const days: `last_${number}d` = preset
       return range(addDays(today, 1 - Number.parseInt(days.slice(5), 10)), today)
     }
@@ -271,7 +272,7 @@ function daysBetween(from: string, to: string): number {
   return Math.round((Date.parse(to) - Date.parse(from)) / dayMs) + 1
 }
 
-/** The hour that is `hours` hours later, with the same UTC offset. */
+/** The hour that is `hours` later, with the same UTC offset. */
 function hourAfter(hour: string, hours: number): string {
   const offset = hour.slice(19)
   const local = Date.parse(`${hour.slice(0, 19)}Z`) + hours * hourMs

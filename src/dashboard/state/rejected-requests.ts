@@ -2,29 +2,29 @@ import { useState } from "preact/hooks"
 import { useApp } from "./app.ts"
 import { usePolling } from "./polling.ts"
 
-/** A rejected request, as in the API. */
+/** A rejected request, as returned by the API. */
 export interface RejectedRequest {
   /** ISO 8601 in UTC */
   time: string
   path: string
-  /** As sent; null: the request named none, or several. */
+  /** The ID as sent; null if the request named none or several. */
   websiteId: string | null
   status: number
   reason: string
   events: number | null
   names: string[]
   keys: string[]
-  /** The origin to allow, for the reason `origin_not_allowed`; null: the request had no valid Origin header. */
+  /** The origin to allow, if the reason is `origin_not_allowed`; null if the request had no valid Origin header. */
   origin: string | null
   /** How to fix the request. */
   advice: string
 }
 
-/** The number of requests that the server stores in memory. */
+/** Number of requests that the server holds in memory. */
 export const maxRequests = 1_000
-/** ms between two requests, by default. */
+/** Default ms between polls. */
 const defaultInterval = 10_000
-/** The value in the URL for requests that name no website. */
+/** The URL's value for requests that name no website. */
 export const noWebsite = "unnamed"
 
 /** `site`: a website ID, `noWebsite`, or '' for all. */
@@ -32,7 +32,7 @@ export function matchesSite({ websiteId }: RejectedRequest, site: string): boole
   return site === "" || (site === noWebsite ? websiteId === null : websiteId === site)
 }
 
-/** Titles of reasons whose code alone does not explain what happened. */
+/** Titles for reasons that their code alone does not explain. */
 const titles: Partial<Record<string, string>> = {
   invalid_shape: "Invalid fields",
   website_id_missing: "No website ID",
@@ -54,7 +54,7 @@ const titles: Partial<Record<string, string>> = {
   row_refused: "Data rejected by the database",
 }
 
-/** `origin_not_allowed` → Origin not allowed, unless the reason has its own title. */
+/** `origin_not_allowed` → Origin not allowed, unless the reason has a title of its own. */
 export function reasonText(reason: string): string {
   const title = Object.hasOwn(titles, reason) ? titles[reason] : undefined
   if (title) return title
@@ -63,18 +63,18 @@ export function reasonText(reason: string): string {
 }
 
 export interface RejectedRequestsState {
-  /** Newest first; undefined: not loaded yet. The last ones remain while the server is unreachable. */
+  /** Newest first; undefined while loading. If the server becomes unreachable, the last requests remain. */
   requests: readonly RejectedRequest[] | undefined
   /** The error of the last request, if it failed. */
   error: unknown
-  /** Unix ms of the last successful request. */
+  /** Time of the last successful request, in Unix ms. */
   updatedAt: number | undefined
   isPaused: boolean
   setPaused: (isPaused: boolean) => void
   refetch: () => void
 }
 
-/** The rejected requests, refreshed while the page is visible. `path`: the path under /v1. `interval`: ms. */
+/** The rejected requests, updated while the page is visible. `path`: the path under /v1. `interval`: ms. */
 export function useRejectedRequests({
   path = "refusals",
   interval = defaultInterval,

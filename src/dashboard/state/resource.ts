@@ -6,11 +6,11 @@ export interface Resource<Data> {
   data: Data | undefined
   error: unknown
   isLoading: boolean
-  /** Repeats the request; the current data stays until the new data arrives. */
+  /** Repeats the request. The current data stays until new data arrives. */
   refetch: () => void
 }
 
-/** Fetches a path under /v1. Undefined fetches nothing. A change of `version` fetches again. */
+/** Fetches a path under /v1. Fetches nothing if the path is undefined, and fetches again when `version` changes. */
 export function useResource<Data>(path: string | undefined, version = 0): Resource<Data> {
   const { api } = useApp()
   const [state, setState] = useState<{ path?: string; data?: Data; error?: unknown }>({})

@@ -2,33 +2,30 @@ import { computed, type ReadonlySignal, signal } from "@preact/signals"
 import { withoutBasePath } from "../../base-path.ts"
 import { safePath } from "../../saved/path.ts"
 
-/** The current page of the dashboard, parsed from the URL. */
+/** The current page of the dashboard, as parsed from the URL. */
 export interface Location {
   /** Path prefix: `/w/<website>`, `/share/<token>` or `/embed/<token>`; '' for pages outside a website. */
   base: string
-  /**
-   * An id, `none` or `all`. Undefined outside a website, and in a shared view, for which only the server knows the
-   * website.
-   */
+  /** An ID, `none` or `all`. Undefined outside a website, and in a shared view, whose website only the server knows. */
   website: string | undefined
-  /** The token of a share link. */
+  /** A share link's token. */
   share: string | undefined
-  /** Whether the share link is shown in a frame, without navigation. */
+  /** Whether a share link is shown in a frame, without navigation. */
   isEmbedded: boolean
-  /** `overview`, `events`, `settings/keys`; '' if the path ends before the page. */
+  /** `overview`, `events`, `settings/keys`; '' if the path does not name a page. */
   page: string
   params: URLSearchParams
 }
 
-/** Parameters that define the range. */
+/** The parameters that define the range. */
 const rangeParamNames = new Set(["period", "from", "to", "hour", "tz", "compare"])
 
-/** Parameters that links carry from page to page; all others belong to one page. */
+/** The parameters that links carry over to other pages. All others belong to one page. */
 const sharedParamNames = new Set([...rangeParamNames, "f"])
 
 type ParamChanges = Record<string, string | readonly string[] | undefined>
 
-/** The part of a browser's window that the router uses. */
+/** The parts of a browser window that the router uses. */
 interface RouterWindow {
   location: { href: string; origin: string; reload: () => void }
   history: Record<"pushState" | "replaceState", (state: null, unused: string, url: string) => void>
@@ -36,8 +33,8 @@ interface RouterWindow {
 }
 
 /**
- * Reads and changes the URL. The page depends only on the URL, so that every link reproduces a view. Paths are relative
- * to the server's --base-path: only `hrefOf` adds it, and only `#page` removes it.
+ * Reads and changes the URL. Pages depend only on the URL, so that every link reproduces a view. Paths are relative to
+ * --base-path, which only `hrefOf` adds and only `#page` removes.
  */
 export class Router {
   readonly #url
@@ -59,14 +56,12 @@ export class Router {
     return this.window.location.origin
   }
 
-  /** The server's URL as the browser reaches it, without a trailing slash: https://example.com/stats */
+  /** The server's URL, as the browser reaches it, without a trailing slash: https://example.com/stats */
   get serverUrl(): string {
     return this.origin + this.basePath
   }
 
-  /**
-   * The URL that the browser needs to request a path of the server, such as `/w/all/overview` or `/v1/me`.
-   */
+  /** The URL with which the browser requests a path of the server, such as `/w/all/overview` or `/v1/me`. */
   hrefOf(path: string): string {
     return this.basePath + path
   }
@@ -83,12 +78,12 @@ export class Router {
     return this.#url.value
   }
 
-  /** The part of the page that the URL names after `#`, or ''. Changed parameters drop it. */
+  /** The URL's fragment without `#`, or ''. Changing parameters removes it. */
   get fragment(): string {
     return this.#page.hash.slice(1)
   }
 
-  /** Path and query of the current URL. */
+  /** The path and query of the current URL. */
   get path(): string {
     const { pathname, search } = this.#page
     return pathname + search
@@ -99,7 +94,7 @@ export class Router {
     this.window.location.reload()
   }
 
-  /** Goes to a path with its query, such as `/w/all/overview?period=today`. */
+  /** Opens a path with its query, such as `/w/all/overview?period=today`. */
   navigate(path: string, how: "push" | "replace" = "push"): void {
     const href = this.hrefOf(path)
     if (how === "push") this.window.history.pushState(null, "", href)
@@ -107,19 +102,19 @@ export class Router {
     this.#url.value = this.window.location.href
   }
 
-  /** Changes query parameters of the current page; undefined removes one. */
+  /** Changes query parameters of the current page. Undefined removes a parameter. */
   setParams(changes: ParamChanges, how: "push" | "replace" = "push"): void {
     const { pathname, searchParams } = this.#page
     this.navigate(pathname + queryText(applyChanges(searchParams, changes)), how)
   }
 
-  /** Path of another page of the same website, with the same range and filters. */
+  /** Path of another page of the website, with the same range and filters. */
   pageHref(page: string, changes: ParamChanges = {}): string {
     const { base, params } = this.location.value
     return `${base}/${page}${queryText(applyChanges(sharedParams(params), changes))}`
   }
 
-  /** The page of a path of the current website or share link; undefined for other paths. */
+  /** The page that a path of the current website or share link leads to; undefined for other paths. */
   pageOfHref(href: string): string | undefined {
     const { base } = this.location.value
     const prefix = `${base}/`
@@ -127,15 +122,15 @@ export class Router {
     return /^[^/?#]+/.exec(href.slice(prefix.length))?.[0]
   }
 
-  /** Path of the current page with changed parameters. */
+  /** Path of the current page with different parameters. */
   hrefWith(changes: ParamChanges): string {
     const { pathname, searchParams } = this.#page
     return pathname + queryText(applyChanges(searchParams, changes))
   }
 
   /**
-   * Path of the same page for another website; from Web, the start page of that website. Drops the filters,
-   * which refer to properties of the current website.
+   * Path of the same page for another website; from Web, the start page of that website. Drops the filters, because
+   * they refer to properties of the current website.
    */
   websiteHref(id: string): string {
     const { page, params, base } = this.location.value
@@ -144,30 +139,31 @@ export class Router {
     return `/w/${encodeURIComponent(id)}${samePage}${queryText(range)}`
   }
 
-  /** Path of the first page of a website. */
+  /** Path of a website's start page. */
   startHref(id: string, params: ParamChanges): string {
     return `/w/${encodeURIComponent(id)}${queryText(applyChanges(new URLSearchParams(), params))}`
   }
 
-  /** Page and query without the website, as stored in saved views and share links: `funnels?step=…`. */
+  /** The page and query without the website, as stored in saved views and share links: `funnels?step=…`. */
   viewPath(changes: ParamChanges = {}): string {
     return this.hrefWith(changes).slice(this.location.value.base.length + 1)
   }
 
-  /** Page and query of a board with the current range: `boards?period=…&id=…`. */
+  /** The page and query of a board, with the current range: `boards?period=…&id=…`. */
   boardPath(id: string, changes: ParamChanges = {}): string {
     const range = pickParams(this.location.value.params, rangeParamNames)
     return `boards${queryText(applyChanges(range, { ...changes, id }))}`
   }
 
-  /** Page and query of a report with its filters but without a range: `funnels?f=…&step=…`. */
+  /** The page and query of a report, with filters but without a range: `funnels?f=…&step=…`. */
   reportPath(page: string, changes: ParamChanges): string {
     const filters = pickParams(this.location.value.params, new Set(["f"]))
     return page + queryText(applyChanges(filters, changes))
   }
 
   /**
-   * Path of a saved report or view, for another website if given. A path without a range opens with the current one.
+   * Path of a saved report or view, optionally for another website. If the saved path has no range, it gets the current
+   * one.
    */
   savedHref(path: string, website?: string): string {
     const { base: current, params } = this.location.value
@@ -203,7 +199,7 @@ function parseLocation({ pathname, searchParams }: URL): Location {
   }
 }
 
-/** Returns the part unchanged if it is not valid percent-encoding: the URL might have been typed. */
+/** Invalid percent-encoding is returned unchanged, because the URL might have been edited by hand. */
 function decodePart(part: string): string {
   try {
     return decodeURIComponent(part)

@@ -1,13 +1,13 @@
 /** A server-sent event. */
 export interface ServerSentEvent {
-  /** '' if the event has none. */
+  /** '' if the event has no ID. */
   id: string
   /** The event type; the default is `message`. */
   event: string
   data: string
 }
 
-/** Yields the server-sent events of a response as they arrive; [] for a keep-alive comment. */
+/** Yields the server-sent events of a response as they arrive, and [] for each keep-alive comment. */
 export async function* readMessages(body: ReadableStream<Uint8Array>): AsyncGenerator<ServerSentEvent[]> {
   const reader = body.getReader()
   const decoder = new TextDecoder()
@@ -23,7 +23,7 @@ export async function* readMessages(body: ReadableStream<Uint8Array>): AsyncGene
     }
   } finally {
     reader.cancel().catch(() => {
-      // The connection is closed already.
+      // The connection is already closed.
     })
   }
 }

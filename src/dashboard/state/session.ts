@@ -20,41 +20,41 @@ export interface Me {
     websiteId: string | null
     path: string
     page: string | null
-    /** The only board that it opens; null: no board. */
+    /** The only board that the link opens; null: no board. */
     boardId: string | null
     expiresAt: string | null
   } | null
-  /** false: no account exists yet. */
+  /** false: there are no accounts yet. */
   hasUsers: boolean
   version: string
-  /** File name of the page script, and the path under which it and its endpoints are served; '' for none. */
+  /** File name of the page script, and the path under which the script and its endpoints are served; '' for none. */
   scriptName: string
   ingestPath: string
 }
 
 export interface Site {
-  /** `none`: events without a website; `all`: everything the caller can read. */
+  /** `none`: events without a website; `all`: everything the user can read. */
   id: string
   name: string
   domain: string
-  /** Names of events that should decrease. */
+  /** Names of events that are supposed to decrease. */
   lowerIsBetter: readonly string[]
 }
 
-/** Whether an id is that of a website: not `none` or `all`. */
+/** Whether an ID belongs to a website, as opposed to `none` and `all`. */
 export function isSingleWebsite(id: string): boolean {
   return id !== "none" && id !== "all"
 }
 
-/** The current user or share link, and the websites it can see. */
+/** The current user or share link, and the websites they can see. */
 export class Session {
-  /** Undefined until it is loaded. */
+  /** Undefined until loaded. */
   readonly me = signal<Me | undefined>(undefined)
   readonly sites = signal<readonly Site[]>([])
   /** The error of the last failed load. */
   readonly failure = signal<unknown>(undefined)
 
-  /** Whether the login session of the user has expired or was revoked. */
+  /** Whether the user's login session has expired or been revoked. */
   readonly hasExpired = signal(false)
 
   constructor(private readonly api: () => Api) {}
@@ -76,13 +76,13 @@ export class Session {
     this.sites.value = websites
   }
 
-  /** Removes the user after a logout or an expired login session, or a share link that has ended. */
+  /** Removes the user after a logout or an expired login session, or a share link that no longer works. */
   clear(): void {
     const me = this.me.value
     if (me?.user || me?.share) this.me.value = { ...me, user: null, share: null }
   }
 
-  /** The pages of a website that the user or the visitor of the share link can open. */
+  /** The website pages that the user or share link can open. */
   get pages(): readonly string[] {
     const { user, share } = this.me.value ?? {}
     if (share) return sharePages(share.page)
@@ -93,22 +93,22 @@ export class Session {
     return this.pages.includes(page)
   }
 
-  /** Whether individual events, people and their IDs can be shown. */
+  /** Whether the user can see individual events, people and their IDs. */
   get canSeePeople(): boolean {
     return this.canOpen("people")
   }
 
-  /** Whether the properties of custom events can be read, to suggest filters. */
+  /** Whether the user can read the properties of custom events, which are suggested in filters. */
   get canSeeCustomEvents(): boolean {
     return queryTypePages.custom_event_properties.some((page) => this.canOpen(page))
   }
 
-  /** The kinds of events whose values can be listed. */
+  /** The kinds of events whose values the user can list. */
   get readableKinds(): readonly EventKind[] {
     return readableKinds(this.pages)
   }
 
-  /** The board that a share link is limited to. */
+  /** The only board that a share link opens. */
   get sharedBoard(): string | undefined {
     return this.me.value?.share?.boardId ?? undefined
   }
@@ -119,7 +119,7 @@ export class Session {
     return share ? share.page !== null : user?.sections != null
   }
 
-  /** Whether the user can read a website: an id, `all` or `none`. The server ignores the case of IDs. */
+  /** Whether the user can read a website: an ID, `all` or `none`. Like the server, ignores the case of IDs. */
   canRead(website: string): boolean {
     const isKnown = this.sites.value.some(({ id }) => id.toLowerCase() === website.toLowerCase())
     return isKnown || website === "all" || (website === "none" && this.canSeeAll)
@@ -129,20 +129,20 @@ export class Session {
     return this.me.value?.user?.role === "owner"
   }
 
-  /** Whether the user can see events without a website, and all websites together. */
+  /** Whether the user can see events without a website, and all websites combined. */
   get canSeeAll(): boolean {
     const user = this.me.value?.user
     return user != null && (user.role === "owner" || user.websites === null)
   }
 
-  /** Whether a decrease of this event is good: on the website or, for `all`, on any website. */
+  /** Whether a decrease in this event is good: for the website or, if it is `all`, for any website. */
   isLowerBetter(website: string, event: string): boolean {
     return this.sites.value.some(
       ({ id, lowerIsBetter }) => (id === website || website === "all") && lowerIsBetter.includes(event),
     )
   }
 
-  /** The display name of a website id. */
+  /** The display name of a website ID. */
   nameOf(id: string): string {
     if (id === "all") return "All websites"
     if (id === "none") return "No website"

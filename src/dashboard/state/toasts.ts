@@ -9,7 +9,7 @@ export interface Toast {
   kind: "done" | "failed"
 }
 
-/** Short messages that confirm an action or report its failure. */
+/** Short messages that confirm an action or report that it failed. */
 export class Toasts {
   readonly list = signal<readonly Toast[]>([])
   #next = 1

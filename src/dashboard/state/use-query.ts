@@ -14,19 +14,19 @@ import { type Granularity, rangeBody } from "./range.ts"
 
 /** The result of a query, or the progress of loading it. */
 export interface QueryState {
-  /** No result yet: show a skeleton of the same size. False if no query runs. */
+  /** There is no result yet: show a skeleton of the same size. False if no query runs. */
   isLoading: boolean
-  /** The rows are from the previous query; the current one is running. */
+  /** The rows belong to the previous query, while the current one runs. */
   isStale: boolean
-  /** The request failed as a whole. */
+  /** The error of the whole request. */
   error: unknown
   refetch: () => void
-  /** Rows of one parameter; [] until it has any. */
+  /** The rows of a parameter; [] if there are none yet. */
   rows<Shape = Row>(id: string): Shape[]
-  /** The server's message if this parameter alone failed. */
+  /** The server's error message, if only this parameter failed. */
   failure(id: string): string | undefined
   meta(id: string): ResultMeta | undefined
-  /** The parameter that produced the rows shown; while they are stale, the previous one. */
+  /** The parameter that produced the displayed rows. If they are stale, it is the previous one. */
   parameter(id: string): Parameter | undefined
 }
 
@@ -34,18 +34,18 @@ interface State extends QueryProgress {
   parameters: readonly Parameter[]
 }
 
-/** Replaces parts of the view, or of the request body. */
+/** Overrides parts of the view or the request body. */
 type Overrides = Partial<Pick<View, "website" | "filters" | "range">> & {
   body?: object
-  /** The tile of a shared board whose query the server runs: the link cannot run others. */
+  /** The tile of a shared board whose query the server runs. The share link cannot run any other query. */
   tile?: { board: string; id: string; granularity: Granularity } | undefined
 }
 
 const initialState: State = { key: "", parameters: [], results: undefined, error: undefined }
 
 /**
- * Runs `parameters` in one request for the range, filters and website of the view. Undefined runs nothing. `compare` is
- * an option of each parameter, because only some query types support it.
+ * Runs `parameters` in a single request, with the view's range, filters and website. Runs nothing if they are
+ * undefined. `compare` is set for each parameter, because only some query types support it.
  */
 export function useQuery(
   parameters: readonly Parameter[] | undefined,
@@ -59,7 +59,7 @@ export function useQuery(
   const [round, setRound] = useState(0)
   useEffect(() => {
     if (!request) return
-    // An error belongs to the request that failed.
+    // An error is shown only for the request that failed.
     setState((previous) => (previous.error ? initialState : previous))
     const controller = new AbortController()
     app.queryCache.run(key, request, controller.signal).then(
@@ -77,7 +77,7 @@ export function useQuery(
     return {
       ...progress,
       refetch: () => setRound((count) => count + 1),
-      // The caller specifies the type that the server's schema has for this query type.
+      // The caller specifies the row type that the server documents for this query type.
       rows: <Shape = Row>(id: string) => (result(id)?.data ?? []) as Shape[],
       failure: (id) => {
         const error = result(id)?.error
@@ -89,14 +89,14 @@ export function useQuery(
   }, [state, key, app])
 }
 
-/** Runs one query when called, for example for a download. Rejects if the request or the parameter fails. */
+/** Runs a single query when called, for example for a download. Rejects if the request or the parameter fails. */
 export function useRunQuery(): <Shape>(parameter: Parameter, overrides?: Overrides) => Promise<Shape[]> {
   const app = useApp()
   return async <Shape>(parameter: Parameter, overrides: Overrides = {}) => {
     const request = requestFor(app, [parameter], overrides)
     const [result] = await app.queryCache.run(JSON.stringify(request), request, new AbortController().signal)
     if (result?.error !== undefined) throw new Error(sentence(result.error))
-    // The caller specifies the type that the server's schema has for this query type.
+    // The caller specifies the row type that the server documents for this query type.
     return (result?.data ?? []) as Shape[]
   }
 }

@@ -1,16 +1,16 @@
 export interface Metric {
-  /** As in the API. */
+  /** The name in the API. */
   metric: "LCP" | "INP" | "CLS" | "FCP" | "TTFB"
   name: string
   /**
-   * The published thresholds for the 75th percentile: good up to the first, poor above the second. In ms; CLS is a
-   * ratio.
+   * The published thresholds for the 75th percentile: good up to the first, poor above the second. In ms, except that
+   * CLS is a ratio.
    */
   good: number
   poor: number
 }
 
-/** The web vitals that have thresholds, Core Web Vitals first: https://web.dev/articles/vitals */
+/** The web vitals with thresholds, Core Web Vitals first: https://web.dev/articles/vitals */
 export const metrics: readonly [Metric, ...Metric[]] = [
   { metric: "LCP", name: "Largest Contentful Paint", good: 2_500, poor: 4_000 },
   { metric: "INP", name: "Interaction to Next Paint", good: 200, poor: 500 },
@@ -21,7 +21,7 @@ export const metrics: readonly [Metric, ...Metric[]] = [
 
 export interface Rating {
   label: "Good" | "Needs improvement" | "Poor"
-  /** CSS class of the badge. */
+  /** The CSS class of the badge. */
   look: "good" | "fair" | "bad"
 }
 

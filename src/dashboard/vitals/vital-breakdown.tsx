@@ -11,7 +11,7 @@ import type { QueryState } from "../state/use-query.ts"
 import { type Metric, ratingOf } from "./thresholds.ts"
 
 interface VitalBreakdownProps {
-  /** Also the id of its query parameter. */
+  /** The field to break down by; also the ID of the query parameter. */
   field: "path" | "device_type" | "country" | "browser_name"
   title: string
   column: string
@@ -22,7 +22,7 @@ interface VitalBreakdownProps {
 const percentile = "p75:property.value"
 
 interface Row {
-  /** The value of the field that the rows are grouped by. */
+  /** The value of that field. */
   [field: string]: unknown
   events: number
   /** null: only the previous period has measurements. */
@@ -30,12 +30,12 @@ interface Row {
   previous?: { [percentile]: number | null } | null
 }
 
-/** Sorts rows without a value last, in descending order. */
+/** Sorts rows without a value last in descending order. */
 const noValue = Number.NEGATIVE_INFINITY
 
 /**
- * Breaks one web vital down by a field, most measurements first, with the change since the previous period. Click a
- * value to filter by it.
+ * Breaks down a web vital by a field, most measurements first, with the change since the previous period. Clicking a
+ * value filters by it.
  */
 export function VitalBreakdown({ field, title, column, metric, query }: VitalBreakdownProps) {
   const format = useFormat()
@@ -110,13 +110,13 @@ export function VitalBreakdown({ field, title, column, metric, query }: VitalBre
 }
 
 interface VitalChangeProps {
-  /** Undefined: no measurements in the range or the previous period. */
+  /** Undefined if there were no measurements in that period. */
   p75: number | undefined
   previous: number | undefined
   show: (p75: number) => string
 }
 
-/** A value that was not measured in both periods is neither better nor worse. */
+/** The change of a value that was measured in both periods, or a dash. */
 function VitalChange({ p75, previous, show }: VitalChangeProps) {
   const format = useFormat()
   if (p75 === undefined || previous === undefined) return "–"

@@ -35,7 +35,7 @@ const breakdowns = [
   { field: "browser_name", title: "Browsers", column: "Browser" },
 ] as const
 
-/** The web vitals of a website's pages, and one of them over time, by page, device, country and browser. */
+/** The web vitals of a website's pages, and the selected one over time and by page, device, country and browser. */
 export function Vitals() {
   const { router, view } = useApp()
   const chosen = router.location.value.params.get("metric")
@@ -78,7 +78,7 @@ export function Vitals() {
                     metric={candidate}
                     row={query
                       .rows<OverviewRow>("overview")
-                      // Without samples, only the previous period has the metric.
+                      // Without samples in the range, the metric comes only from the previous period.
                       .find(({ metric_name, samples }) => metric_name === candidate.metric && samples > 0)}
                     isSelected={candidate === metric}
                   />
@@ -110,12 +110,12 @@ export function Vitals() {
 
 interface VitalProps {
   metric: Metric
-  /** Undefined: not reported. */
+  /** Undefined if the metric was not reported. */
   row: OverviewRow | undefined
   isSelected: boolean
 }
 
-/** The number of a vital with its change and rating. */
+/** A web vital with its change and rating. */
 function Vital({ metric, row, isSelected }: VitalProps) {
   const { router } = useApp()
   const format = useFormat()

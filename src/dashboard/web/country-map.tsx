@@ -8,12 +8,15 @@ interface CountryMapProps {
   rows: readonly Row[]
 }
 
-/** A world map: the more visitors, the stronger a country's color. Hidden from screen readers, which read the table. */
+/**
+ * A world map. The more visitors a country has, the stronger its color. Hidden from screen readers, which read the
+ * table instead.
+ */
 export function CountryMap({ rows }: CountryMapProps) {
   const format = useFormat()
   const [outlines, setOutlines] = useState<readonly Outline[]>([])
   useEffect(() => {
-    // Loaded separately, so that it does not delay the numbers. The table also works without it.
+    // Loaded separately, so that it does not delay the numbers. The table works without it.
     import("./world.ts").then(
       ({ worldOutlines }) => setOutlines(worldOutlines()),
       () => {},
@@ -29,7 +32,7 @@ export function CountryMap({ rows }: CountryMapProps) {
           <path
             key={name}
             d={path}
-            // Square root: otherwise, one large country would make all others look the same.
+            // Square root, because a single large country would make all others look the same.
             style={{ "--share": `${Math.round(100 * Math.sqrt(count / max))}%` }}
           >
             <title>{`${code ? format.country(code) : name}: ${format.countOf(count, "visitor")}`}</title>

@@ -21,13 +21,13 @@ import { type QueryState, useQuery, useRunQuery } from "../state/use-query.ts"
 import { pageViewPeople } from "./page-view-people.ts"
 import { allRows, type Row, type Tab } from "./tabs.ts"
 
-/** Rows per page, and rows in a CSV file (the API's limit per request). */
+/** Rows per page, and maximum rows in a CSV file (the API's limit per request). */
 const pageRows = 10
 const fileRows = 10_000
-/** px of a full table with its footer. */
+/** Height in px of a full table with its footer. */
 const tableHeight = 428
 
-/** The parameter for the first page of a tab. */
+/** The parameter that queries a tab's first page. */
 export function parameterOf(
   { name, isCompared = false, loadsAllRows }: Tab,
   compare: Comparison | undefined,
@@ -35,7 +35,7 @@ export function parameterOf(
   return { name, limit: loadsAllRows ? allRows : pageRows, ...comparisonOption(isCompared && compare) }
 }
 
-/** A tab's first page, for boards. */
+/** The first page of a tab, as a tile for boards. */
 function tileOf(
   title: string,
   { name, label, heading, column = "name", measures, isCompared }: Tab,
@@ -57,18 +57,18 @@ function tileOf(
 
 interface TablePanelProps {
   title: string
-  /** URL parameter of the selected tab, and the name of the panel in an embedded page. */
+  /** The URL parameter for the selected tab, which is also the panel's name in embedded pages. */
   param: ChartName
   tabs: readonly [Tab, ...Tab[]]
-  /** Contains the first page of the first tab. The panel runs the queries of all other tabs. */
+  /** Contains the first page of the first tab. The panel itself queries all other tabs. */
   query: QueryState
-  /** Gives short tables the height of full ones, so that switching tabs does not move the panels below. */
+  /** Makes short tables as tall as full ones, so that switching tabs does not move the panels below. */
   hasFixedHeight?: boolean
-  /** Shown beside the table. */
+  /** Shown next to the table. */
   children?: ComponentChildren
 }
 
-/** Tables with the same kind of rows; one of them is shown. Click a row to filter the page by it. */
+/** Tabs with one table each. Clicking a row filters the page by it. */
 export function TablePanel({ title, param, tabs, query, hasFixedHeight = false, children }: TablePanelProps) {
   const { router, view } = useApp()
   const chosen = router.location.value.params.get(param)
@@ -116,8 +116,8 @@ export function TablePanel({ title, param, tabs, query, hasFixedHeight = false, 
 }
 
 /**
- * The page of a table, and its sorting unless it is the default. Returns to the first page for another tab, range,
- * filter or sorting.
+ * A table's page, and its sorting if it is not the default. Resets to the first page when the tab, range, filters or
+ * sorting change.
  */
 function useTablePosition(tab: Tab) {
   const { view } = useApp()
@@ -241,7 +241,7 @@ function RowText({ tab: { textOf, filterOf }, row }: { tab: Tab; row: Row }) {
   )
 }
 
-/** Identifies a row, so that it keeps the focus when a filter moves it. */
+/** Identifies a row, so that it keeps the focus when filtering moves it. */
 function textsOf(row: Row): string {
   return JSON.stringify(Object.values(row).filter((value) => typeof value === "string"))
 }

@@ -1,12 +1,12 @@
 import type { FieldValue } from "../components/controls/value.tsx"
 
-/** A row of a query: strings and numbers by column. */
+/** A query's row: strings and numbers by column. */
 export interface Row {
   [column: string]: string | number | null | undefined | Measures
   previous?: Measures | null
 }
 
-/** More than the number of countries. */
+/** More than there are countries. */
 export const allRows = 300
 
 type Measures = Readonly<Record<string, number | null>>
@@ -14,36 +14,36 @@ type Measures = Readonly<Record<string, number | null>>
 interface Measure {
   column: string
   label: string
-  /** Heading in a CSV file. */
+  /** Heading in the CSV file. */
   heading: string
   unit?: "seconds" | "percent"
 }
 
-/** One table of a panel. */
+/** A table in a panel. */
 export interface Tab {
-  /** Query type, and the tab's name in the URL. */
+  /** The query type, which is also the tab's name in the URL. */
   name: string
   label: string
   /** Heading of the first column. */
   heading: string
-  /** Column that holds the row's label, for boards. Default: name. */
+  /** The column with the row labels, for boards. Default: name. */
   column?: string
   /** The label of a row. */
   textOf: (row: Row) => string
-  /** The filters that a click on a row toggles. Undefined: none. */
+  /** The filters that clicking a row sets or removes. Undefined: none. */
   filterOf?: (row: Row) => FieldValue & { and?: FieldValue }
   /** The first measure determines the bars and the change. */
   measures: readonly [Measure, ...Measure[]]
   /**
-   * The visitor count links to the people page: it counts the visitors of the page views that the row's
-   * filter selects.
+   * Whether the number of visitors links to the people page: it counts the visitors with page views that match the
+   * row's filter.
    */
   hasPeople?: boolean
-  /** Shows the change of the first measure. */
+  /** Whether to show the change of the first measure. */
   isCompared?: boolean
-  /** Loads all rows at once, at most `allRows`, instead of page by page. */
+  /** Whether to load all rows at once, up to `allRows`, instead of page by page. */
   loadsAllRows?: boolean
-  /** Shown if the table has no rows, though the range has page views. */
+  /** Shown instead of an empty table, if the range has page views. */
   empty: string
 }
 
@@ -60,7 +60,7 @@ function textIn(row: Row, column: string): string | null {
   return typeof value === "string" ? value : null
 }
 
-/** A tab of page views by a field. `noun`: the field in the message of an empty table. */
+/** A tab that breaks page views down by a field. `noun`: names the field in the message for an empty table. */
 function byField(
   name: string,
   field: string,
@@ -98,12 +98,12 @@ function byCampaign(name: string, field: string, label: string): Tab {
   })
 }
 
-/** A website that sends visitors both from its pages and from its ads has two rows. */
+/** A website that sends visitors from both its pages and its ads has two rows. */
 function sourceOf(row: Row): string {
   return textIn(row, "domain") !== null && row.referrer_type === "ad" ? `${nameOf(row)} (ad)` : nameOf(row)
 }
 
-/** A row is a domain and a source type. By domain alone, a row of ads would also select visits from searches. */
+/** A row stands for a domain and a source type. The domain alone would not separate ads from searches. */
 function sourceFilter(row: Row): ReturnType<NonNullable<Tab["filterOf"]>> {
   const type = { field: "referrer_type", value: textIn(row, "referrer_type") }
   // No other row has this type.

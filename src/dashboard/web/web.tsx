@@ -47,7 +47,7 @@ interface DateRow extends Totals {
   previous?: Omit<DateRow, "date" | "previous"> | null
 }
 
-/** The panels below the chart. Their first tables load with the totals, in one request. */
+/** The panels below the chart. Their first tables load in the same request as the totals. */
 const panels = [
   { title: "Pages", param: "pages", tabs: pageTabs, hasFixedHeight: true },
   { title: "Sources", param: "sources", tabs: sourceTabs, hasFixedHeight: true },
@@ -56,7 +56,7 @@ const panels = [
   { title: "Outgoing links", param: "links", tabs: linkTabs },
 ] as const
 
-/** The page views of a website: totals, a chart, and tables by page, source, country and device. */
+/** A website's page views: totals, a chart, and tables by page, source, country and device. */
 export function Web() {
   const { view } = useApp()
   const granularity = useGranularity()
@@ -114,7 +114,7 @@ function NoPageViews() {
   )
 }
 
-/** `value`: the name in the URL. `measure`: the measure of page views, if the number is one. */
+/** `value`: the name in the URL. `measure`: the corresponding measure of page views, if there is one. */
 const stats = [
   { value: "visitors", label: "Visitors", measure: "users", total: "unique_visitors", trend: "visitors" },
   { value: "sessions", label: "Sessions", measure: "sessions", total: "sessions", trend: "sessions" },
@@ -136,13 +136,13 @@ const stats = [
   },
 ] as const
 
-/** How a board shows a number. */
+/** How boards display a number. */
 function measureOf(stat: (typeof stats)[number], column: string) {
   const format = "isRate" in stat ? "percent" : "show" in stat ? "seconds" : "count"
   return { column, label: stat.label, format, ...("better" in stat ? { better: stat.better } : {}) } as const
 }
 
-/** The key metrics, for boards. */
+/** The key metrics, as tiles for boards. */
 const numbers = stats.map(
   (stat): PinnedTile => ({
     kind: "number",
@@ -215,19 +215,19 @@ function KeyMetrics({ query }: { query: QueryState }) {
 
 const ValueMovers = lazyPanel(async () => (await import("../components/layout/value-movers.tsx")).ValueMovers)
 
-/** The chart of the overview that lists the events that changed. */
+/** The overview's chart that lists the events with the largest changes. */
 const eventMovers: ChartName = "movers"
 
 /**
- * The values that explain the change in the selected number. For a rate or a duration, which has no parts that add up,
- * they explain the change in visitors. Runs on request (`movers` in the URL), because it counts the visitors of every
- * value of every field.
+ * The values that explain the change in the selected number. A rate or a duration cannot be split into parts that add
+ * up, so the change in visitors is explained instead. Runs on request (`movers` in the URL), because it counts the
+ * visitors of every value of every field.
  */
 function Movers() {
   const { router, session, view, embed } = useApp()
   const { filters, compare } = view.value
   const { metric } = useMetric(stats, stats[0])
-  // Filters that select whole sessions give different numbers than the matching events alone.
+  // Some filters select whole sessions, so they give different numbers than the matching events alone.
   if (!compare || !pageViewPeople(filters)) return null
   const { measure, label } = "measure" in metric ? metric : stats[0]
   if (embed?.chart === "movers" || router.location.value.params.has("movers"))
@@ -246,7 +246,7 @@ function Movers() {
   )
 }
 
-/** The selected number over time, with the previous period. */
+/** The selected number over time, compared with the previous period. */
 function Trend({ query }: { query: QueryState }) {
   const { view } = useApp()
   const format = useFormat()
@@ -269,7 +269,7 @@ function Trend({ query }: { query: QueryState }) {
         {() => {
           const trend = query.rows<DateRow>("trend")
           if (trend.every(({ pageviews }) => pageviews === 0)) return <NoMatch />
-          // Rates and durations are undefined on dates without sessions.
+          // Without sessions, rates and durations are undefined.
           const valuesOf = (rows: readonly (Omit<DateRow, "date" | "previous"> | null | undefined)[]) =>
             rows.map((row) => row?.[metric.trend] ?? undefined)
           const previous = {

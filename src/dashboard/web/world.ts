@@ -1,10 +1,10 @@
 import world from "world-atlas/countries-110m.json"
 
-// Outlines of countries from Natural Earth at 1:110 million, in the public domain, as TopoJSON.
+// Country outlines from Natural Earth at 1:110 million (public domain), as TopoJSON.
 
 /**
- * The ISO 3166 number of each country, by which the map names it, and the two letters that the API uses. Kosovo has no
- * number.
+ * Maps the ISO 3166 number of each country, by which the map identifies it, to the two-letter code of the API. Kosovo
+ * has no number.
  */
 const isoCodes = `
   004AF 008AL 010AQ 012DZ 024AO 031AZ 032AR 036AU 040AT 044BS 050BD 051AM 056BE 064BT 068BO 070BA 072BW 076BR 084BZ 090SB 096BN 100BG
@@ -17,27 +17,27 @@ const isoCodes = `
   764TH 768TG 780TT 784AE 788TN 792TR 795TM 800UG 804UA 807MK 818EG 826GB 834TZ 840US 854BF 858UY 860UZ 862VE 887YE 894ZM KosovoXK`
 
 export interface Outline {
-  /** ISO 3166, two letters. Undefined for territories without a code. */
+  /** Two-letter ISO 3166 code. Undefined for territories without a code. */
   code: string | undefined
   name: string
-  /** SVG path data, on a map of 720 × 368 units. */
+  /** SVG path data on a map of 720 × 368 units. */
   path: string
 }
 
 /**
- * Units of the map, which measures 720 × 368. One degree of longitude is 2 units, one of latitude 2.6: distances are
- * true at 40° north and south.
+ * Map units per degree: 2 for longitude, 2.6 for latitude, on a map of 720 × 368. Distances are true at 40° north and
+ * south.
  */
 const [unitsEast, unitsNorth] = [2, 2.6]
 const width = 360 * unitsEast
-/** The northern edge. The southern one is at 57° south: Antarctica is left out. */
+/** The northern edge. The southern edge is at 57° south, so Antarctica is left out. */
 const north = 84
 const antarctica = "AQ"
 
-/** Arcs of a geometry: rings, polygons of rings, or several polygons. */
+/** The arcs of a geometry: rings, polygons made of rings, or several polygons. */
 type Arcs = readonly (number | Arcs)[]
 
-/** The outlines of all countries but Antarctica. */
+/** The outlines of all countries except Antarctica. */
 export function worldOutlines(): Outline[] {
   const codes = new Map(
     isoCodes
@@ -57,10 +57,10 @@ export function worldOutlines(): Outline[] {
     .filter(({ code }) => code !== antarctica)
 }
 
-/** A point's distance east and south from the corner of the map. */
+/** A point on the map, measured east and south from its corner. */
 type Point = readonly [x: number, y: number]
 
-/** The points of an arc. TopoJSON stores each as the difference from the one before. */
+/** The points of an arc. TopoJSON stores each point as an offset from the previous one. */
 function pointsOf(arc: readonly (readonly number[])[]): Point[] {
   const [scaleX = 1, scaleY = 1] = world.transform.scale
   const [left = 0, bottom = 0] = world.transform.translate
@@ -79,20 +79,20 @@ function ringsOf(arcs: Arcs): number[][] {
     : arcs.flatMap((inner) => (typeof inner === "number" ? [] : ringsOf(inner)))
 }
 
-/** A ring of arcs as path data. `~index` stands for an arc in reverse. */
+/** A ring of arcs as path data. `~index` refers to an arc in reverse. */
 function pathOf(ring: readonly number[], arcs: readonly (readonly Point[])[]): string {
   const points = unwrap(
     ring.flatMap((index) => (index < 0 ? (arcs[~index] ?? []).toReversed() : (arcs[index] ?? []))),
   )
   const xs = points.map(([x]) => x)
-  // A ring that crosses the 180th meridian is drawn on both sides; the edges of the image clip both parts.
+  // A ring that crosses the 180th meridian is drawn on both sides. The edges of the image clip both copies.
   const shifts = [0, ...(Math.max(...xs) > width ? [-width] : []), ...(Math.min(...xs) < 0 ? [width] : [])]
   return shifts
     .map((shift) => `M${points.map(([x, y]) => `${(x + shift).toFixed(1)} ${y.toFixed(1)}`).join("L")}Z`)
     .join("")
 }
 
-/** Joins the parts of a ring across the 180th meridian, where its points jump from one edge of the map to the other. */
+/** Unwraps a ring that crosses the 180th meridian, where its points jump from one edge of the map to the other. */
 function unwrap(points: readonly Point[]): Point[] {
   let shift = 0
   let last: number | undefined

@@ -15,12 +15,12 @@ import { useQuery } from "../state/use-query.ts"
 
 /** Maximum number of lines in the chart: more are hard to tell apart. */
 const maxLines = 6
-/** Maximum number of rows: nobody compares more websites at a glance. */
+/** Maximum number of rows: more websites cannot be compared at a glance. */
 const maxRows = 1_000
-/** px of a row and of the table's header. */
+/** Height in px of a row, including the table's header. */
 const rowHeight = 34
 
-/** The metrics of a website. `kinds`: the kinds of events that a metric counts. */
+/** A website's metrics. `kinds`: the kinds of events that a metric counts. */
 const metrics = [
   { value: "visitors", label: "Visitors", measure: "users", kinds: ["custom", "page_view"] },
   { value: "sessions", label: "Sessions", measure: "sessions", kinds: ["custom", "page_view"] },
@@ -42,14 +42,14 @@ interface WebsiteRow extends Counts {
   previous?: Counts | null
 }
 
-/** The queries of the table: the metrics that count the same kinds of events share one. */
+/** The table's queries. Metrics that count the same kinds of events share a query. */
 const tables = [
   { id: "people", measures: ["users", "sessions"], kinds: metrics[0].kinds },
   { id: "views", measures: ["events"], kinds: metrics[2].kinds },
   { id: "events", measures: ["events"], kinds: metrics[3].kinds },
 ] as const
 
-/** Keeps the kinds of events that the caller can read, and removes items without any. */
+/** Removes the kinds of events that the user cannot read, and the items left without any. */
 function readable<Item extends { kinds: readonly EventKind[] }>(
   items: readonly Item[],
   readableKinds: readonly EventKind[],
@@ -66,7 +66,7 @@ const tableOf: Record<Metric["value"], (typeof tables)[number]["id"]> = {
   events: "events",
 }
 
-/** All websites side by side: a chart with a line for each, and a table of their numbers. */
+/** All websites side by side: a chart with one line per website, and a table of their metrics. */
 export function Websites() {
   const { router, session, view } = useApp()
   const granularity = useGranularity()
@@ -153,7 +153,7 @@ function WebsiteTable({ metrics, rowsOf, query }: WebsiteTableProps) {
     tables.map(({ id }) => [id, new Map(rowsOf(id).map((row) => [row.website_id ?? "none", row]))]),
   )
   const seen = new Set(Object.values(byId).flatMap((rows) => [...rows.keys()]))
-  // A website without any events is shown as a row of zeros.
+  // A website without events gets a row of zeros.
   const ids = [...session.sites.value.map(({ id }) => id), ...(seen.has("none") ? ["none"] : [])]
   const rows = ids
     .map((id) => ({
@@ -209,7 +209,7 @@ function WebsiteTable({ metrics, rowsOf, query }: WebsiteTableProps) {
   )
 }
 
-/** The header of a change column, which is to the right of the metric's column. */
+/** The header of a column with changes, which follows the column of its metric. */
 function ChangeHead({ metric }: { metric: string }) {
   return <span title={`Change in ${metric.toLowerCase()}`}>Change</span>
 }

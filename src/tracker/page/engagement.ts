@@ -119,7 +119,7 @@ export function start() {
       counts.formSubmitCount++
     },
     error: (event) => {
-      // Images and scripts that fail to load cause events without a message.
+      // Images and scripts that fail to load fire error events without a message.
       if (event instanceof ErrorEvent) counts.errorCount++
     },
     input: ({ target }) => {

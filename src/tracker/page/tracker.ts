@@ -30,14 +30,14 @@ type ExitType = "spa" | "hidden" | "unload"
 
 type Ids = { anonymousId: string } & ReturnType<Identity["session"]>
 
-/** A page that is being viewed. */
+/** A page view in progress. */
 interface View {
   /**
    * Visitor and session of the view. Its exit and engagement have the same IDs, even if the session ends before the
    * view does.
    */
   ids: Ids
-  /** The fields that all events of the view share. */
+  /** The fields shared by all events of the view. */
   context: { path: string; page_count: number } & Properties
   /** When the page became visible, in Unix ms. 0 if it is hidden or its exit has already been reported. */
   since: number
@@ -103,7 +103,7 @@ export function createTracker(options: Options, api: string, scriptUrl: string, 
       // A hidden page can be closed without any further event.
       transport.add(endpoint, item, isUrgent || document.visibilityState === "hidden")
     } catch (error) {
-      // The filter failed, or properties are not JSON. Tracking must never break the page.
+      // The filter threw, or the properties are not JSON. Tracking must never break the page.
       // biome-ignore lint/suspicious/noConsole: only in databuddy-debug.js
       if (DEBUG) console.error("[Databuddy]", item, error)
     }

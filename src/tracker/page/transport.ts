@@ -89,7 +89,7 @@ export function createTransport(api: string, options: Options, network: Network)
     else if (request.attempts < maxRetries) {
       setTimeout(deliver, firstDelay * 2 ** request.attempts++, request)
     } else {
-      // Waits for `flush`, which runs when the next items are sent or the connection returns.
+      // Waits for `flush`, which runs when more items are sent or the connection returns.
       request.attempts = 0
       request.isActive = false
     }
