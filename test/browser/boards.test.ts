@@ -40,7 +40,7 @@ const pinnable: { path: string; ready: string; tabs?: string[] }[] = [
   { path: "/w/SITE/goals?step=order_paid&step=signed_up", ready: "signed_up" },
   { path: "/w/SITE/errors", ready: "cart.items" },
   { path: "/w/SITE/vitals?metric=CLS", ready: "/checkout" },
-  { path: "/w/SITE/engagement", ready: "Mostly at" },
+  { path: "/w/SITE/engagement", ready: "Top field" },
 ]
 
 /** Pins each choice of a pin. */
@@ -215,7 +215,7 @@ describe.skipIf(noBrowser)(`boards${skipped}`, () => {
     await page.keyboard.press("Shift+ArrowDown")
     await status.getByText("Orders and more: column 4, row 1, 3 columns wide, 3 rows high").waitFor()
     await page.keyboard.press("ArrowUp")
-    await status.getByText("Orders and more stays where it is").waitFor()
+    await status.getByText("Orders and more: no change").waitFor()
     await eventuallyPasses(async () =>
       expect(await first.evaluate((element) => element === document.activeElement)).toBe(true),
     )

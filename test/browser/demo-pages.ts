@@ -39,7 +39,7 @@ export const demoPages: { name: string; site: "shop" | "app"; path: string; read
   { name: "goals", site: "app", path: "/w/SITE/goals?step=subscription_started", ready: "Conversions" },
   { name: "errors", site: "app", path: "/w/SITE/errors", ready: "reading 'frames'" },
   { name: "vitals", site: "app", path: "/w/SITE/vitals", ready: "/app/review" },
-  { name: "engagement", site: "shop", path: "/w/SITE/engagement", ready: "Mostly at" },
+  { name: "engagement", site: "shop", path: "/w/SITE/engagement", ready: "Top field" },
   { name: "people", site: "app", path: "/w/SITE/people?tab=profiles", ready: "example" },
   { name: "person", site: "app", path: "/w/SITE/person?profile=user_2300", ready: "upload_started" },
   { name: "visitors", site: "shop", path: "/w/SITE/people", ready: "anon_" },

@@ -140,7 +140,7 @@ describe.skipIf(noBrowser)(`a share link in a page of another website${skipped}`
     expect(await violations(owner, "all", owner.getByRole("dialog"))).toEqual([])
     await owner.getByRole("button", { name: "Create link" }).click()
     const url = (await owner.locator(".code-block code").first().textContent()) ?? ""
-    await owner.getByLabel("Show").selectOption({ label: "Wallboard, updated every minute" })
+    await owner.getByLabel("Show").selectOption({ label: "Wallboard (updates every minute)" })
     await owner.getByLabel("Theme").selectOption({ label: "Dark" })
     const code = (await owner.locator(".code-block code").last().textContent()) ?? ""
     const [, wallboard = ""] = /src="([^"]+)"/.exec(code) ?? []

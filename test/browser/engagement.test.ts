@@ -55,7 +55,7 @@ describe.skipIf(noBrowser)(`the engagement page${skipped}`, () => {
     ],
   ])("%s has the rows of %s", async (table, name, cellsFrom) => {
     const { page, faults } = await dashboard.open("/w/SITE/engagement")
-    await waitForPage(page, "Mostly at")
+    await waitForPage(page, "Top field")
     const rows = await rowsOf<Row>(dashboard, { name })
     expect(rows.length).toBeGreaterThan(0)
     const expected = rows.map(cellsFrom)
@@ -67,7 +67,7 @@ describe.skipIf(noBrowser)(`the engagement page${skipped}`, () => {
 
   test("a click filters by a page, and without any engagement the page says how to report it", async () => {
     const { page, faults } = await dashboard.open("/w/SITE/engagement")
-    await waitForPage(page, "Mostly at")
+    await waitForPage(page, "Top field")
     await page.getByRole("button", { name: "/docs" }).first().click()
     await page.getByRole("button", { name: "Edit filter Path is /docs" }).waitFor()
     await waitForQueries(page)

@@ -325,7 +325,7 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     await page.goto(`${page.url()}&f=${encodeURIComponent("eq:property.plan:pro")}`)
     // Whether a value explains the change depends on the day of the test.
     await page
-      .getByText(/^Events.*( from .+|\. Within these events, no single value explains the change\.)$/)
+      .getByText(/^Events.*( from .+|\. Among these events, no single value explains the change\.)$/)
       .waitFor()
     expect(faults).toEqual([])
     await dashboard.close(page)

@@ -54,7 +54,7 @@ describe.skipIf(noBrowser)(`the first minute${skipped}`, () => {
     await page.keyboard.press("Tab")
     await page.keyboard.type("short")
     await page.keyboard.press("Tab")
-    await page.getByText("This has 5. At least 10 characters").waitFor()
+    await page.getByText("Too short (5). Use at least 10 characters").waitFor()
     await page.getByLabel("Password", { exact: true }).fill("password123")
     await page.keyboard.press("Enter")
     await page.getByRole("alert").getByText("among the most common passwords").waitFor()

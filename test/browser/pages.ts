@@ -32,7 +32,7 @@ export const pages: { name: string; path: string; ready: string }[] = [
     ready: "at render",
   },
   { name: "vitals", path: "/w/SITE/vitals", ready: "/checkout" },
-  { name: "engagement", path: "/w/SITE/engagement", ready: "Mostly at" },
+  { name: "engagement", path: "/w/SITE/engagement", ready: "Top field" },
   { name: "rejected-requests", path: "/w/SITE/refusals", ready: "No rejected requests" },
   { name: "people", path: "/w/SITE/people", ready: "visitor-" },
   {

@@ -271,7 +271,7 @@ describe.skipIf(noBrowser)(`saved views, annotations and share links${skipped}`,
     await row.getByRole("button", { name: "More actions for short" }).click()
     await page.getByRole("button", { name: "Revoke previous link…" }).click()
     await page.getByRole("button", { name: "Revoke", exact: true }).click()
-    await page.getByText("Previous link of short revoked").waitFor()
+    await page.getByText("Previous link for short revoked").waitFor()
     expect(await works(link, next)).toEqual([401, 200])
     expect(faults).toEqual([])
     await dashboard.close(page)

@@ -29,15 +29,15 @@ export function ArrangeGrid({ tiles, website, onChange }: ArrangeGridProps) {
     const [before, after] = [tiles, next].map((list) => list.find((tile) => tile.id === id))
     if (!before || !after) return
     const isSame = JSON.stringify(before) === JSON.stringify(after)
-    setAnnouncement(isSame ? `${after.title} stays where it is` : placeText(after))
+    setAnnouncement(isSame ? `${after.title}: no change` : placeText(after))
     if (!isSame) onChange(next)
   }
   const startDrag = useDrag(grid, tiles, onChange)
   return (
     <>
       <p class="board-hint">
-        Drag a tile to move it, or drag its corner to resize it. When a tile has the focus, the arrow keys
-        move it, and Shift with the arrow keys resizes it.
+        Drag a tile to move it, or drag its corner to resize it. You can also focus a tile and move it with
+        the arrow keys, or resize it with Shift and the arrow keys.
       </p>
       <p class="hidden" role="status">
         {announcement}

@@ -84,7 +84,7 @@ function Boards({ place, list: { data, error, refetch } }: BoardsProps) {
         <Failure error={error} onRetry={refetch} />
       ) : data.boards.length === 0 ? (
         <Empty title="No boards">
-          Pin charts, numbers and tables to a board to see them on one page, or on a wallboard.
+          Pin charts, numbers and tables to a board to see them on one page or a wallboard.
         </Empty>
       ) : (
         <DataTable

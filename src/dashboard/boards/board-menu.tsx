@@ -18,7 +18,7 @@ export function BoardMenu({ board, onRenamed, onDeleted }: BoardMenuProps) {
   const path = `boards/${encodeURIComponent(id)}`
   const deleted =
     tiles === 0
-      ? "The board has no tiles."
+      ? "The board is empty."
       : `The board and its ${tiles === 1 ? "tile" : `${tiles} tiles`} will be deleted for all users.`
   // Share links require a website or all websites; they cannot show events without a website.
   const isSharable = websiteId !== "none"

@@ -161,7 +161,7 @@ function TileMenu({ tile: { id, title }, tiles, change }: TileMenuProps) {
       name={title}
       isQuiet
       removal="Remove"
-      consequence="It will be removed from this board for all users. The report that it shows stays."
+      consequence="It will be removed from this board for all users. Its report will not be deleted."
       onRename={async (name) => {
         await change({ tiles: tiles.map((one) => (one.id === id ? { ...one, title: name } : one)) })
       }}

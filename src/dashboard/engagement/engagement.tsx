@@ -51,7 +51,7 @@ function ScrollDepth({ query }: { query: QueryState }) {
     <Panel
       title="Scroll depth"
       chart="scroll"
-      hint="Page views by how much of the page was seen."
+      hint="Page views by the share of the page that was seen."
       actions={
         <CardMenu
           file="scroll-depth"

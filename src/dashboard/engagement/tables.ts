@@ -37,15 +37,15 @@ export const quality: PageReport = {
 export const frustration: PageReport = {
   name: "frustration_by_page",
   title: "Frustration",
-  hint: "Shares of page views with repeated clicks, clicks without a response, and errors.",
+  hint: "The share of page views with repeated clicks, clicks without a response, or errors.",
   empty: "No engagement in this range",
   file: "frustration",
   columns: [
     { column: "page_views", label: "Page views", unit: "count" },
     { column: "rage_click_rate", label: "Rage clicks", unit: "percent" },
-    { column: "top_rage_click_target", label: "Mostly on", unit: "text" },
+    { column: "top_rage_click_target", label: "Top element", unit: "text" },
     { column: "dead_click_rate", label: "Dead clicks", unit: "percent" },
-    { column: "top_dead_click_target", label: "Mostly on", unit: "text" },
+    { column: "top_dead_click_target", label: "Top element", unit: "text" },
     { column: "error_rate", label: "Errors", unit: "percent" },
   ],
 }
@@ -53,13 +53,13 @@ export const frustration: PageReport = {
 export const forms: PageReport = {
   name: "form_abandonment_by_page",
   title: "Forms",
-  hint: "Sessions in which a form was started, and how many of them did not submit it.",
+  hint: "Sessions in which a form was started, and the share that did not submit it.",
   empty: "No forms were used in this range",
   file: "forms",
   columns: [
     { column: "form_starts", label: "Started", unit: "count" },
     { column: "form_submits", label: "Submitted", unit: "count" },
     { column: "abandonment_rate", label: "Abandoned", unit: "percent" },
-    { column: "top_abandoned_field", label: "Mostly at", unit: "text" },
+    { column: "top_abandoned_field", label: "Top field", unit: "text" },
   ],
 }

@@ -45,7 +45,7 @@ export function ConversionRates({ steps, unit }: RatesProps) {
         title="Conversion over time"
         chart="trend"
         pin={chartTile(steps, unit)}
-        hint={`Of the ${unit.many} with any event, the share that converted.`}
+        hint={`The share of all ${unit.many} with an event that converted.`}
         actions={<GranularitySwitch />}
       >
         <Loaded query={query} id="trend" height={306}>

@@ -81,7 +81,7 @@ function ArrivalStatus({ site, latest, onShow, hasRejected }: ArrivalStatusProps
           <p>
             {onShow ? "Received " : "Receiving events. Latest: "}
             <strong>{latest.title}</strong>, {agoText(latest.time, now(), format)}.
-            {latest.isCrawler && " It came from a crawler, so reports do not count it."}
+            {latest.isCrawler && " It came from a crawler, so reports exclude it."}
             {hasRejected && " Events from other hosts are being rejected; see below."}
           </p>
           {onShow ? (
@@ -121,9 +121,9 @@ function StrayEvents({ site }: { site: Site }) {
   return (
     <section class="panel" aria-label="Events without a website">
       <p>
-        Some events arrive without a website. An event sent with an API key must name its website: add{" "}
-        <code>"websiteId": "{site.id}"</code>. See the{" "}
-        <Link href="/w/none/overview">events without a website</Link>.
+        Some events arrive without a website. To assign events sent with an API key to this website, add{" "}
+        <code>"websiteId": "{site.id}"</code>.{" "}
+        <Link href="/w/none/overview">Show events without a website</Link>
       </p>
     </section>
   )
@@ -198,15 +198,14 @@ function ScriptPanel({ site }: { site: Site }) {
       />
       {isTag && (
         <CheckField label="Pin this version of the script" isChecked={isPinned} onChange={setPinned}>
-          Adds an integrity hash to the tag, so that browsers run only this version. If a server upgrade
-          changes the script, browsers will refuse it, and nothing will be counted until you paste the new
-          tag.
+          Adds an integrity hash to the tag, so browsers run only this version. If a server upgrade changes
+          the script, browsers will block it, and nothing will be tracked until you paste the new tag.
         </CheckField>
       )}
       {site.domain === "localhost" && (
         <p class="muted">
-          To try it on localhost, load <code>databuddy-debug.js</code>: <code>databuddy.js</code> does not
-          track there.
+          To try it on localhost, load <code>databuddy-debug.js</code> instead: <code>databuddy.js</code> does
+          not track there.
         </p>
       )}
     </Panel>
@@ -326,8 +325,8 @@ function CreateKey({ site, createdKey, onCreated }: CreateKeyProps) {
   if (createdKey !== undefined) {
     return (
       <p role="status">
-        Key added to the snippet. You won't see it again. It can only send events to {site.name}. Keep it on a
-        server, not in a web page.
+        Key added to the snippet. You won't see it again. It can only send events to {site.name}. Use it on a
+        server, never in a web page.
       </p>
     )
   }

@@ -62,7 +62,7 @@ export function Paths() {
       {step === undefined ? (
         <EmptyReport
           title="What happens before and after an event?"
-          text="Paths show the steps before and after an event in the same session."
+          text="Paths show what happened before and after an event in the same session."
           events={events}
         >
           {events.names.slice(0, suggestedEvents).map((name, index) => (

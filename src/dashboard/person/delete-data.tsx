@@ -33,7 +33,7 @@ export function ExportAndDelete({ person, summary }: { person: PersonId; summary
         <p class="muted">
           {website === "all"
             ? "Select a single website to export or delete this person's data."
-            : "These events belong to no website, so they can't be exported or deleted by person."}
+            : "Events without a website cannot be exported or deleted by person."}
         </p>
       </Panel>
     )
@@ -45,8 +45,8 @@ export function ExportAndDelete({ person, summary }: { person: PersonId; summary
   return (
     <Panel title="Export and delete data">
       <p class="muted">
-        Export and deletion cover everything {session.nameOf(website)} has on this {person.kind}, of all time,
-        regardless of the selected range.
+        Export or delete everything that {session.nameOf(website)} has on this {person.kind}, regardless of
+        the selected range.
       </p>
       <div class="row person-rights">
         {/* A download cannot report that the login session has expired. This request can: it redirects to the login
@@ -98,13 +98,15 @@ function ConfirmDeletion({ person, summary, onClose, onDeleted }: ConfirmDeletio
       onClose={onClose}
     >
       <p class="person-id">{person.id}</p>
-      <p>This permanently deletes from {session.nameOf(website)}, for all time:</p>
+      <p>This permanently deletes from {session.nameOf(website)}, regardless of the range:</p>
       {person.kind === "visitor" ? (
         <VisitorData summary={summary} />
       ) : (
         <ProfileData person={person} summary={summary} />
       )}
-      <p>Existing backups still contain this data. With millions of events, deletion takes a few seconds.</p>
+      <p>
+        Existing backups will still contain this data. Deleting from millions of events takes a few seconds.
+      </p>
     </Confirm>
   )
 }
@@ -131,8 +133,8 @@ function ProfileData({ person, summary }: { person: PersonId; summary: PersonSum
       <ul class="person-list">
         {summary.profiles.length > 0 && <li>the profile {person.id} and its traits</li>}
         <li>
-          {format.countOf(summary.events, "event")}: those with this profile, and those without a profile of
-          the visitors that an API key linked
+          {format.countOf(summary.events, "event")}: those with this profile, and those without a profile from
+          visitors that were linked with an API key
         </li>
         {linked.length > 0 && (
           <li>
@@ -142,8 +144,8 @@ function ProfileData({ person, summary }: { person: PersonId; summary: PersonSum
         )}
       </ul>
       <p>
-        Not deleted: its visitors' events with another profile, and events of visitors that only a page
-        linked.
+        Not deleted: its visitors' events with other profiles, and the events of visitors that were linked
+        only by a page.
       </p>
     </>
   )
@@ -166,8 +168,8 @@ function DeletionDone({ person, result }: { person: PersonId; result: DeletionRe
         {note !== null && <p>{sentence(note)}</p>}
         {!overwritten && (
           <p>
-            A long-running read blocked the last step, so bytes of the deleted data can remain in the database
-            file. Delete the person again to overwrite them.
+            A long-running read blocked the last step, so traces of the deleted data might remain in the
+            database file. Delete the person again to overwrite them.
           </p>
         )}
       </div>

@@ -73,7 +73,7 @@ function Reason({ reason, requests, isSelected }: ReasonProps) {
         ))}
         {advice.length > shownAdvice && (
           <p class="muted">
-            {format.count(advice.length - shownAdvice)} more: export the list below as CSV to see them.
+            {format.count(advice.length - shownAdvice)} more. To see them, export the list below as CSV.
           </p>
         )}
         <Sites reason={reason} requests={requests} />

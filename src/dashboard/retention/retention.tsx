@@ -62,7 +62,7 @@ export function Retention() {
       <Panel
         title="Who comes back?"
         class="retention-question"
-        hint="Groups people by the period of their first event in the range."
+        hint="Groups people by when their first event in the range occurred."
         actions={<SaveButton kind="retention" saved={saved} path={path} />}
       >
         <Steps

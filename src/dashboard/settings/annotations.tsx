@@ -119,8 +119,8 @@ export function Annotations() {
           }}
         >
           <p>
-            “{dialog.annotation.text}”, {format.day(dialog.annotation.date)}. It is removed from the charts
-            for all users.
+            “{dialog.annotation.text}”, {format.day(dialog.annotation.date)}. It will be removed from the
+            charts for all users.
           </p>
         </Confirm>
       )}

@@ -95,7 +95,7 @@ export function Keys() {
         >
           <p>
             This is the secret key “{created.name}”. You won't see it again: the server stores only its hash.
-            Keep the key with your other secrets.
+            Store it with your other secrets.
           </p>
         </SecretDialog>
       )}
@@ -215,7 +215,7 @@ function KeyConfirm({ dialog: { name, key }, onClose, onChanged }: KeyConfirmPro
   const path = `keys/${encodeURIComponent(key.id)}`
   return (
     <Confirm
-      title={name === "end" ? `Revoke the previous secret of ${key.name}?` : `${action} ${key.name}?`}
+      title={name === "end" ? `Revoke the previous secret for ${key.name}?` : `${action} ${key.name}?`}
       action={action}
       isHarmless={name === "enable"}
       onClose={onClose}
@@ -223,7 +223,7 @@ function KeyConfirm({ dialog: { name, key }, onClose, onChanged }: KeyConfirmPro
         if (name === "end") await api.send("DELETE", `${path}/overlap`)
         else if (name === "revoke") await api.send("DELETE", path)
         else await api.send("PATCH", path, { disabled: name === "disable" })
-        toasts.show(name === "end" ? `Previous secret of “${key.name}” revoked` : `“${key.name}” ${done}`)
+        toasts.show(name === "end" ? `Previous secret for “${key.name}” revoked` : `“${key.name}” ${done}`)
         onChanged()
       }}
     >

@@ -44,12 +44,12 @@ function Backups({ status: { backups, offsiteBackups } }: { status: StatusJson }
     return (
       <div class="settings-form prose">
         <p>
-          <span class="badge bad">Off</span> This server does not create backups. Start it with a backup
-          folder, preferably on another disk:
+          <span class="badge bad">Off</span> This server does not create backups. To enable them, start it
+          with a backup folder, preferably on another disk:
         </p>
         <CodeBlock name="Copy command" code="databuddy serve --backup-dir /var/backups/databuddy" />
         <p class="muted">
-          Or run <code>databuddy backup FILE</code> at any time, even while the server runs.
+          You can also run <code>databuddy backup FILE</code> at any time, even while the server is running.
         </p>
       </div>
     )
@@ -161,7 +161,7 @@ function Process({ status: { version, startedAt, durability } }: { status: Statu
             "Durability",
             durability === "fsync"
               ? "fsync: events are acknowledged once they are on disk"
-              : "os: events are acknowledged once the operating system has them, before they are on disk",
+              : "os: events are acknowledged once they are passed to the operating system, before they are on disk",
             "wide",
           ],
         ]}

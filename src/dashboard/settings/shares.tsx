@@ -82,7 +82,7 @@ export function Shares() {
     <SettingsPage name="shares" title="Share links">
       <Panel
         title="Share links"
-        hint="Anyone with a link can view a website's reports, one page of them, or a board. Links are read-only and do not show individual visitors or settings."
+        hint="Anyone with a link can view a website's reports, a single page or a board. Links are read-only and do not show individual visitors or settings."
       >
         <List
           name="Share links"
@@ -109,19 +109,19 @@ export function Shares() {
         >
           <p>
             {hasExpired(dialog.share)
-              ? "The link no longer works. It will be removed from the list."
+              ? "The link has expired. This removes it from the list."
               : "The link will stop working immediately. This cannot be undone, but you can create a new link."}
           </p>
         </Confirm>
       )}
       {dialog?.name === "end" && (
         <Confirm
-          title={`Revoke the previous link of ${dialog.share.name}?`}
+          title={`Revoke the previous link for ${dialog.share.name}?`}
           action="Revoke"
           onClose={close}
           onConfirm={async () => {
             await api.send("DELETE", `${pathOf(dialog.share)}/overlap`)
-            toasts.show(`Previous link of ${dialog.share.name} revoked`)
+            toasts.show(`Previous link for ${dialog.share.name} revoked`)
             shares.refetch()
           }}
         >

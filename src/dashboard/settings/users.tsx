@@ -208,7 +208,7 @@ function InviteUser({ onClose, onInvited }: { onClose: () => void; onInvited: (l
             value={email}
             onInput={(event) => setEmail(event.currentTarget.value)}
           />
-          <small>You get a one-time link to send to the user.</small>
+          <small>You will get a one-time link to send to the user.</small>
         </label>
         <AccessFields {...access} onChange={setAccess} />
       </Form>
@@ -271,8 +271,8 @@ function ResetLink({
       }}
     >
       <p>
-        Anyone with the link can set a new password for {user.email}. The current password keeps working until
-        then. Earlier links will stop working.
+        Anyone with the link can set a new password for {user.email}. Until then, the current password keeps
+        working. Earlier links will stop working immediately.
       </p>
     </Confirm>
   )
@@ -292,8 +292,8 @@ function DeleteUser({ user, onClose, onChanged }: ChangeProps) {
       }}
     >
       <p>
-        They will be logged out immediately and cannot log in again. Their API keys, share links, annotations
-        and saved views will not be deleted.
+        They will be logged out immediately and will not be able to log in again. Their API keys, share links,
+        annotations and saved views will not be deleted.
       </p>
     </Confirm>
   )

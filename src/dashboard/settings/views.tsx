@@ -29,8 +29,8 @@ export function Views() {
           resource={views}
           empty={
             <Empty title="Nothing saved">
-              Save any page with its range and filters under Share&nbsp;&amp;&nbsp;save. Save funnels, goals
-              and other reports with the Save button on their page.
+              To save any page with its range and filters, use Share&nbsp;&amp;&nbsp;save. To save a funnel,
+              goal or other report, use the Save button on its page.
             </Empty>
           }
           rows={(data) =>

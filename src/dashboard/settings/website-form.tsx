@@ -111,8 +111,8 @@ export function WebsiteForm({ website, onClose, onDone }: WebsiteFormProps) {
           each day.
         </CheckField>
         <CheckField label="Let pages identify visitors" isChecked={pageIdentify} onChange={setPageIdentify}>
-          Anyone can imitate a page. Data about visitors that pages send is therefore marked as claimed, and
-          never overwrites data sent with an API key.
+          Anyone can imitate a page, so visitor data sent by pages is marked as claimed and never overwrites
+          data sent with an API key.
         </CheckField>
       </Form>
     </Dialog>

@@ -25,7 +25,7 @@ export class Preferences {
   /** The website that was viewed last. */
   readonly website = signal<string | undefined>(undefined)
 
-  /** Whether charts show the zoom hint. False once the user has dragged or clicked a chart with the mouse. */
+  /** Whether charts still have to show the zoom hint. False once it has been shown. */
   readonly chartHint = signal(true)
 
   /** `initialTheme`: used if no theme is stored. */

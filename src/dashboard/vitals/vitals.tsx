@@ -89,7 +89,7 @@ export function Vitals() {
         </Loaded>
         {!isEmpty && (
           <>
-            <p class="comparison-note">75th percentiles: three of four visits were at least this good.</p>
+            <p class="comparison-note">75th percentiles: three out of four visits were at least this good.</p>
             <ComparisonNote query={query} id="overview" />
           </>
         )}

@@ -123,7 +123,7 @@ export const pageTabs: readonly [Tab, ...Tab[]] = [
       { column: "median_time_on_page", label: "Median time", heading: "median seconds", unit: "seconds" },
     ],
     isCompared: false,
-    empty: "No time on page in this range. It is reported when a visitor leaves a page",
+    empty: "No time on page in this range: it is reported when a visitor leaves a page",
   },
 ]
 

@@ -104,7 +104,7 @@ export function Websites() {
         title={title}
         hint={
           sites > maxLines
-            ? `The ${maxLines} websites with the most ${metric.label.toLowerCase()}.`
+            ? `Shows the ${maxLines} websites with the most ${metric.label.toLowerCase()}.`
             : undefined
         }
         pin={chartTile(title, metric)}

@@ -173,7 +173,7 @@ function buildFilter(
   const valueOperator = valueOperatorOf(op)
   if (valueOperator) {
     const values = text === "" || selected.includes(text) ? selected : [...selected, text]
-    return values.length === 0 ? "Select a value, or enter one." : valuesFilter(field, valueOperator, values)
+    return values.length === 0 ? "Select or enter a value." : valuesFilter(field, valueOperator, values)
   }
   if (condition.takes === "boolean") return { field, op, value: condition.value }
   if (condition.takes !== "number") return { field, op, value: text }

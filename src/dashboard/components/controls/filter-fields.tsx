@@ -52,7 +52,7 @@ export function FilterFields({ ownFields, properties, isLoading, field, onSelect
     else if (/^property\../.test(text)) onSelect(text)
     else if (text !== "" && isLoading && !Object.hasOwn(fieldNames, text)) onSelect(`property.${text}`)
     else if (text !== "" && matches[0]) onSelect(matches[0].field)
-    else setError("Unknown field. Choose one from the list, or enter a property as property.KEY.")
+    else setError("Unknown field. Select one from the list, or enter a property as property.KEY.")
   }
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: handles key events that bubble up from the list

@@ -103,7 +103,7 @@ export function FilterValues({ field, name, event, selected, onChange, text, onT
           </label>
         ))}
       </fieldset>
-      {query.error != null && <p class="muted filter-note">Could not load values. Enter one.</p>}
+      {query.error != null && <p class="muted filter-note">Could not load values. Type one instead.</p>}
       {text !== "" && !values.includes(text) && (
         <p class="muted filter-note">
           <kbd>Enter</kbd> applies “{text}”.

@@ -51,8 +51,8 @@ export function PasswordField({ label, value, onInput, kind, autofocus = false }
       </span>
       {isNew && (
         <small id={`${id}-hint`} class={isTooShort ? "too-short" : undefined}>
-          {isTooShort && `This has ${value.length}. `}At least {shortestPassword} characters, and none of the
-          most common passwords.
+          {isTooShort && `Too short (${value.length}). `}Use at least {shortestPassword} characters, and avoid
+          common passwords.
         </small>
       )}
     </div>

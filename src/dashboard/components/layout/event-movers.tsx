@@ -73,7 +73,7 @@ export function EventMovers({ isComparable }: EventMoversProps) {
       title="What changed"
       chart="movers"
       isLoading={query.isLoading}
-      hint="The events that changed most, by percentage and volume. Changes within random variation are left out."
+      hint="Events with the largest changes, by percentage and volume. Changes that could be random are left out."
     >
       <Loaded query={query} id="fell" height={[178, 178]}>
         {() => (
@@ -143,7 +143,7 @@ function Reason({ name, query }: { name: string; query: QueryState }) {
   const format = useFormat()
   const [mover] = query.rows<Mover>(name)
   const share = shareWords(mover)
-  if (query.error || query.failure(name) !== undefined) return <> (the explanation could not be loaded)</>
+  if (query.error || query.failure(name) !== undefined) return <> (could not load the explanation)</>
   if (!mover || !share) return null
   const text = moverText(mover, { format, session })
   const { filters } = view.value

@@ -19,7 +19,7 @@ export function NoPageData({ what, option }: NoPageDataProps) {
   return (
     <Empty title={`No ${what} in this range`}>
       <p>
-        The page script reports {what} if its tag has <code>{option}</code>.
+        To report {what}, add <code>{option}</code> to the tag of the page script.
       </p>
       {session.canOpen("install") && isSingleWebsite(website) && (
         <Link class="button" href={router.pageHref("install")}>

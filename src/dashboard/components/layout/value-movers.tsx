@@ -46,7 +46,7 @@ export function ValueMovers({ filters, kinds = ["custom"], measure, better }: Va
     <Panel
       title="What explains the change"
       chart="movers"
-      hint="Values that changed more than the rest, those that explain most of the change first."
+      hint="Values that changed more than the rest, sorted by how much of the change they explain."
     >
       <Loaded query={query} id="movers" height={270}>
         {() => {
@@ -105,8 +105,8 @@ export function ValueMovers({ filters, kinds = ["custom"], measure, better }: Va
     const share = shareWords(mover)
     if (mover && share) return `, ${share} from ${moverText(mover, { format, session })}`
     return view.value.filters.length > 0
-      ? ". Within these events, no single value explains the change."
-      : ", no single value explains it"
+      ? ". Among these events, no single value explains the change."
+      : ", not explained by any single value"
   }
 }
 
@@ -114,7 +114,7 @@ function SkippedFields({ skipped }: Pick<NonNullable<ResultMeta["movers"]>, "ski
   if (skipped.length === 0) return null
   return (
     <p class="muted">
-      Not compared, because of too many values or properties:{" "}
+      Not compared because they have too many values or properties:{" "}
       {skipped.map(({ field }) => moverField(field)).join(", ")}
     </p>
   )

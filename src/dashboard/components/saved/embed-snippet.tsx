@@ -47,8 +47,8 @@ export function EmbedSnippet({ link, charts, isBoard, name }: EmbedSnippetProps)
           <Select
             value={part}
             options={[
-              { value: "", label: isBoard ? "The whole board" : "The whole page" },
-              ...(isBoard ? [{ value: wallboard, label: "Wallboard, updated every minute" }] : []),
+              { value: "", label: isBoard ? "Entire board" : "Entire page" },
+              ...(isBoard ? [{ value: wallboard, label: "Wallboard (updates every minute)" }] : []),
               ...optionsOf(charts),
             ]}
             onChange={setPart}

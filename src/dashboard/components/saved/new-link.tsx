@@ -57,7 +57,7 @@ export function NewLink({ created, onClose }: { created: NewShare; onClose: () =
       <div class="prose">
         <p>
           Anyone with this link can see {sharedText(share)} of {website}, but no individual visitors and no
-          settings. You won't see it again. Revoke it in Settings → Share links.
+          settings. You won't see it again. You can revoke it in Settings → Share links.
         </p>
       </div>
       <CodeBlock code={router.serverUrl + link} name="Copy link" />

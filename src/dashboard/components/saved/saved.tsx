@@ -133,7 +133,7 @@ export function SavedMenu({ view, path, onChanged }: SavedMenuProps) {
             toasts.show(`“${name}” updated`)
           }}
         >
-          <p>It keeps its name and will open what this page shows now.</p>
+          <p>It will keep its name and open what this page currently shows.</p>
         </Confirm>
       )}
     </>

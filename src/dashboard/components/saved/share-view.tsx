@@ -38,8 +38,8 @@ export function ShareView({ board, onClose }: ShareViewProps) {
     return (
       <Dialog title="Create share link" onClose={onClose} closeLabel="Close">
         <p>
-          Share links cannot show individual visitors, profiles or sessions. Remove the filters and breakdowns
-          that use them first.
+          Share links cannot show individual visitors, profiles or sessions. First remove the filters and
+          breakdowns that use their IDs.
         </p>
       </Dialog>
     )
@@ -49,7 +49,7 @@ export function ShareView({ board, onClose }: ShareViewProps) {
     <Dialog title="Create share link" onClose={onClose}>
       <p class="muted">
         {board
-          ? `Read-only. Always shows the latest version of the board “${isolate(board.name)}”, and nothing else. Tiles that use IDs of visitors, sessions or profiles are left out.`
+          ? `Read-only. Always shows the latest version of the board “${isolate(board.name)}”, and nothing else. Tiles that use visitor, session or profile IDs are left out.`
           : `Read-only. Opens this view of ${session.nameOf(website)}, without individual visitors.`}
       </p>
       <Form
