@@ -24,7 +24,7 @@ export interface TileProps {
   version: number
   /** Shown next to the title. */
   actions?: ComponentChildren
-  /** Makes the content impossible to focus or click. */
+  /** Whether the content can be neither focused nor clicked. */
   isInert?: boolean
 }
 

@@ -75,7 +75,7 @@ function useUpdates(refetch: () => void): { version: number; updatedAt: number }
   return state
 }
 
-/** Calls `exit` on Escape and when full screen ends: in full screen, Escape only ends it. Undefined in a frame. */
+/** Calls `exit` on Escape, or when Escape ends full screen. `exit` is undefined in a frame. */
 function useExitKeys(exit: (() => void) | undefined): void {
   useEffect(() => {
     if (!exit) return

@@ -18,7 +18,7 @@ import { useQuery, useRunQuery } from "../state/use-query.ts"
 import { groupFields, groupOf, groupParam, locationText } from "./error-group.ts"
 
 const pageRows = 50
-/** Maximum rows in a CSV file: the API's limit per request. */
+/** Maximum number of rows in a CSV file: the API's limit per request. */
 const fileRows = 10_000
 /** px; a rough value is enough, because the panel below is off screen. */
 const tableHeight = 446

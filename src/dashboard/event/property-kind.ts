@@ -9,7 +9,7 @@ export interface PropertyKind {
   total_count: number
   /** Share of the event's occurrences with a value, 0 to 1. */
   coverage_ratio: number
-  /** All values are numbers. */
+  /** Whether all values are numbers. */
   is_numeric: boolean
   /** Number of distinct values that are numbers sent as text. */
   numbers_as_text: number
@@ -37,7 +37,7 @@ export function visualizationOf({ render_strategy, cardinality, total_count }: P
   }
 }
 
-/** The property shown as a distribution of numbers, however few values it has. Requires that all values are numbers. */
+/** Shows a numeric property as a distribution, however few values it has. Returns other properties unchanged. */
 export function asNumbers(kind: PropertyKind): PropertyKind {
   return kind.is_numeric ? { ...kind, render_strategy: "histogram" } : kind
 }

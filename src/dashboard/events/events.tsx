@@ -22,7 +22,7 @@ import { comparisonOption } from "../state/query-cache.ts"
 import { useQuery, useRunQuery } from "../state/use-query.ts"
 
 const pageRows = 50
-/** Maximum rows in a CSV file: the API's limit per request. */
+/** Maximum number of rows in a CSV file: the API's limit per request. */
 const fileRows = 10_000
 /** px; a rough value is enough, because there is nothing below the table that could move. */
 const tableHeight = 446
@@ -200,7 +200,7 @@ function NameTable({ rows, totalEvents, sort }: NameTableProps) {
   )
 }
 
-/** Percent. */
+/** In percent. */
 function shareOf({ total_events }: NameRow, totalEvents: number): number {
   return totalEvents === 0 ? 0 : (100 * total_events) / totalEvents
 }

@@ -15,9 +15,9 @@ import { windowText } from "./window-picker.tsx"
 /** The number of people who reached a step. */
 export interface StepMetrics {
   people: number
-  /** Percent of the first step. */
+  /** In percent of the first step. */
   conversion_rate: number
-  /** Percent of the previous step. */
+  /** In percent of the previous step. */
   step_conversion_rate: number
   median_ms: number | null
 }

@@ -14,7 +14,7 @@ export interface GoalRow {
   completions: number
   converted: number
   total: number
-  /** Percent. */
+  /** In percent. */
   conversion_rate: number
   previous?: Omit<GoalRow, "goal" | "date" | "previous"> | null
 }

@@ -3,8 +3,8 @@ import type { Format } from "../state/format.ts"
 import type { GoalRow } from "./goal.ts"
 
 /**
- * The change of a conversion rate in percentage points, for sorting. Without events in the previous period, the lowest
- * possible value.
+ * The change of a conversion rate in percentage points, for sorting. If the previous period has no events, this is the
+ * lowest possible value.
  */
 export function rateChange(row: GoalRow | undefined): number {
   return row?.previous?.total ? row.conversion_rate - row.previous.conversion_rate : Number.NEGATIVE_INFINITY

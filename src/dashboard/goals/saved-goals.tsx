@@ -17,7 +17,7 @@ import { type QueryState, useQuery } from "../state/use-query.ts"
 import { type Goal, type GoalRow, readGoal } from "./goal.ts"
 import { RateChange, rateChange } from "./rate-change.tsx"
 
-/** Number of goals shown initially, and added by each "Show more". Each goal takes a query. */
+/** Number of goals shown initially, and added by each "Show more". Each goal requires a query. */
 const pageSize = 20
 /** The API's limit for steps per parameter. */
 const maxSteps = 10
@@ -141,7 +141,7 @@ function GoalList({ goals, saved, path, children }: GoalListProps) {
   )
 }
 
-/** Batches goals with the same unit into parameters of at most the limit, because they share the total of the unit. */
+/** Batches goals with the same unit into one parameter, up to the limit, because they share the total of that unit. */
 function batchesOf(goals: readonly SavedGoal[]): { id: string; goals: SavedGoal[] }[] {
   return units.flatMap((unit) => {
     const sameUnit = goals.filter((goal) => goal.unit === unit)

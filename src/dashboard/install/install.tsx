@@ -38,8 +38,8 @@ export function Install({ site, onArrival, onShow }: InstallProps) {
   const [hasRejected, setRejected] = useState(false)
   const hasArrived = latest !== undefined
   useEffect(() => {
-    // The page stays open until the user leaves it: the domain might still need to be set, or other hosts to be
-    // allowed.
+    // The page stays open until the user leaves it, because the domain might not be set yet, or other hosts might
+    // still have to be allowed.
     if (hasArrived) onArrival?.()
   }, [hasArrived])
   return (
@@ -66,7 +66,7 @@ interface ArrivalStatusProps {
   site: Site
   latest: LatestEvent | undefined
   onShow: InstallProps["onShow"] | undefined
-  /** Events from other hosts are rejected. */
+  /** Whether events from other hosts are being rejected. */
   hasRejected: boolean
 }
 

@@ -26,7 +26,7 @@ const minBackoff = 2_000
 const maxBackoff = 30_000
 /** ms for which the stream can repeat events from the initial query. */
 const overlapMs = 2_000
-/** How long the length of an interruption or pause is shown, in ms. */
+/** For how many ms the feed shows the length of an interruption or pause. */
 const gapShownMs = 15_000
 
 /** Selects the events of a feed. */
@@ -38,7 +38,7 @@ export interface FeedQuery {
   /** Empty: all kinds. */
   kinds: readonly EventKind[]
   filters: readonly Filter[]
-  /** Includes events from crawlers. */
+  /** Whether to include events from crawlers. */
   crawlers: boolean
 }
 

@@ -1,7 +1,7 @@
 interface EmailFieldProps {
   value: string
   onInput: (value: string) => void
-  /** Set if the account already exists. */
+  /** Whether the account already exists. */
   isReadOnly?: boolean
 }
 

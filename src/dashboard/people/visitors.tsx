@@ -15,7 +15,7 @@ import { NoneSelected, PersonLink } from "./selected.tsx"
 
 /** Rows per page. */
 const pageSize = 50
-/** Maximum rows in a CSV file: the API's limit per request. */
+/** Maximum number of rows in a CSV file: the API's limit per request. */
 const fileRows = 10_000
 
 interface Visitor {

@@ -8,7 +8,7 @@ export interface Row {
   people: number
   period: number
   returned: number
-  /** Percent of `people`. */
+  /** In percent of `people`. */
   percentage: number
 }
 

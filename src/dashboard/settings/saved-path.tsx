@@ -3,7 +3,7 @@ import { Link } from "../components/controls/link.tsx"
 import { pageLabel } from "../components/controls/navigation-menu.ts"
 
 interface SavedPathProps {
-  /** An id, `none` or `all`. */
+  /** A website ID, `none` or `all`. */
   website: string
   /** The page and query, as stored. */
   path: string

@@ -14,9 +14,9 @@ import { type Granularity, rangeBody } from "./range.ts"
 
 /** The result of a query, or the progress of loading it. */
 export interface QueryState {
-  /** There is no result yet: show a skeleton of the same size. False if no query runs. */
+  /** Whether to show a skeleton, because there is no result yet. False if no query runs. */
   isLoading: boolean
-  /** The rows belong to the previous query, while the current one runs. */
+  /** Whether the rows belong to the previous query, while the current one runs. */
   isStale: boolean
   /** The error of the whole request. */
   error: unknown

@@ -21,7 +21,7 @@ import { type QueryState, useQuery, useRunQuery } from "../state/use-query.ts"
 import { pageViewPeople } from "./page-view-people.ts"
 import { allRows, type Row, type Tab } from "./tabs.ts"
 
-/** Rows per page, and maximum rows in a CSV file (the API's limit per request). */
+/** Rows per page, and maximum number of rows in a CSV file (the API's limit per request). */
 const pageRows = 10
 const fileRows = 10_000
 /** Height in px of a full table with its footer. */
@@ -62,7 +62,7 @@ interface TablePanelProps {
   tabs: readonly [Tab, ...Tab[]]
   /** Contains the first page of the first tab. The panel itself queries all other tabs. */
   query: QueryState
-  /** Makes short tables as tall as full ones, so that switching tabs does not move the panels below. */
+  /** Whether short tables are as tall as full ones, so that switching tabs does not move the panels below. */
   hasFixedHeight?: boolean
   /** Shown next to the table. */
   children?: ComponentChildren

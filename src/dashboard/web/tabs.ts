@@ -35,7 +35,7 @@ export interface Tab {
   /** The first measure determines the bars and the change. */
   measures: readonly [Measure, ...Measure[]]
   /**
-   * Whether the number of visitors links to the people page: it counts the visitors with page views that match the
+   * Whether the number of visitors links to the people page, because it counts the visitors whose page views match the
    * row's filter.
    */
   hasPeople?: boolean

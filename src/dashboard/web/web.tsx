@@ -30,7 +30,7 @@ import "./web.css"
 interface Totals {
   pageviews: number
   sessions: number
-  /** Percent of sessions. */
+  /** In percent of sessions. */
   bounce_rate: number
   /** Seconds; null if no session reports its duration. */
   median_session_duration: number | null

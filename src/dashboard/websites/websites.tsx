@@ -49,7 +49,7 @@ const tables = [
   { id: "events", measures: ["events"], kinds: metrics[3].kinds },
 ] as const
 
-/** Removes the kinds of events that the user cannot read, and the items left without any. */
+/** Removes the kinds of events that the user cannot read, and then the items that have none left. */
 function readable<Item extends { kinds: readonly EventKind[] }>(
   items: readonly Item[],
   readableKinds: readonly EventKind[],

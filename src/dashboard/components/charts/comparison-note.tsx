@@ -6,7 +6,7 @@ interface ComparisonNoteProps {
   query: QueryState
   /** ID of the compared parameter. */
   id: string
-  /** The previous period has no events to compare with. */
+  /** Whether the previous period has no events to compare with. */
   isEmpty?: boolean
 }
 

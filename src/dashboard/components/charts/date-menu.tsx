@@ -94,7 +94,7 @@ interface MenuProps {
   /** px */
   center: number
   onClose: () => void
-  /** The focus or a click is now elsewhere. */
+  /** Called when the focus has moved elsewhere, or after a click elsewhere. */
   onLeave: () => void
 }
 
@@ -117,7 +117,7 @@ function Menu({ title, actions, center, onClose, onLeave }: MenuProps) {
     return () => document.removeEventListener("pointerdown", onPointer)
   }, [])
   return (
-    // biome-ignore lint/a11y/noStaticElementInteractions: it handles events that bubble from its links and buttons
+    // biome-ignore lint/a11y/noStaticElementInteractions: handles events that bubble up from its links and buttons
     <div
       ref={box}
       class="popover-panel chart-menu"

@@ -13,7 +13,7 @@ export interface Mover {
   percentage: number | null
   /** The share this value would have if all values had changed in the same proportion. */
   expected_percentage: number
-  /** The value has replaced other values or been replaced by them, as happens with releases. */
+  /** Whether the value has replaced other values or been replaced by them, as happens with releases. */
   is_offset: boolean
 }
 
@@ -53,7 +53,7 @@ export function moverField(field: string): string {
   return field === "website_id" ? "Website" : fieldName(field)
 }
 
-/** The display name of a value: countries and websites have names of their own. */
+/** The display name of a value. Countries and websites are shown by name. */
 export function moverValue(field: string, value: string, { format, session }: ValueNames): string {
   if (field === "country") return format.country(value)
   return field === "website_id" ? session.nameOf(value) : value

@@ -4,7 +4,7 @@ import { type ChartData, type Mark, type Series, shadeOf } from "./series.ts"
 import { Tooltip } from "./tooltip.ts"
 
 export interface PlotProps extends ChartData {
-  /** The axis can show fractions and formats them as the series does. Counts have no fractions. */
+  /** Whether the axis shows fractions, formatted like the values of the series. Counts have no fractions. */
   hasFractions?: boolean
   /** Called with the first and last date of the selection when the user has dragged over the chart. */
   onZoom?: (from: string, to: string) => void

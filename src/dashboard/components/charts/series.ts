@@ -5,7 +5,7 @@ export interface Series {
   /** One value per date; values for the last dates can be missing. An undefined value interrupts a line. */
   values: (number | undefined)[]
   isPrevious?: never
-  /** The sum of all other series, shown in gray. */
+  /** Whether this is the sum of all other series, which is shown in gray. */
   isOther?: true
 }
 
@@ -40,16 +40,16 @@ export interface ChartData {
   value: (value: number) => string
   /** Bars of several series are stacked and have a total. */
   kind: "bars" | "lines"
-  /** Values are percentages. */
+  /** Whether the values are percentages. */
   isRate?: boolean
   /** Number of dates that have started; lines end there. */
   started: number
-  /** The last of these is incomplete: it is dashed or striped, and labeled as such in the tooltip and the table. */
+  /** Whether the last of these is incomplete. It is dashed or striped, and labeled in the tooltip and the table. */
   isRunning?: boolean
   marks?: readonly Mark[]
 }
 
-/** The name of a date. It says if the date's period is incomplete. */
+/** The name of a date, which says whether its period is incomplete. */
 export function dateName(
   { dates, granularity, format, started, isRunning }: DateNameOptions,
   at: number,

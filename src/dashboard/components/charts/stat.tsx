@@ -20,10 +20,10 @@ interface StatProps {
   /** The value in the previous period; undefined without a comparison. */
   previous?: number | undefined
   values?: readonly number[]
-  /** The last value is incomplete. */
+  /** Whether the last value is incomplete. */
   isRunning?: boolean
   format: Format
-  /** The value is a percentage; its change is shown in percentage points. */
+  /** Whether the value is a percentage. Its change is then shown in percentage points. */
   isRate?: boolean
   /** Which direction is an improvement, such as lower for a bounce rate. If absent, changes are neutral. */
   better?: Direction | undefined
@@ -100,7 +100,7 @@ interface ChangeProps {
   value: number
   previous: number
   format: Format
-  /** Both values are percentages. Their change is shown in percentage points, not as a percentage of a percentage. */
+  /** Whether the values are percentages. Their change is then shown in percentage points. */
   isRate?: boolean
   /** The direction shown as an improvement. If absent, both directions are neutral. */
   better?: Direction | undefined

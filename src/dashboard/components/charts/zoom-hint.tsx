@@ -8,7 +8,7 @@ interface ZoomHintProps {
   children: ComponentChildren
 }
 
-/** Explains, once per browser, that a mouse can zoom the chart. There is no such gesture for touch. */
+/** Explains, once per browser, that a mouse can zoom the chart. There is no touch gesture for this. */
 export function ZoomHint({ text, children }: ZoomHintProps) {
   const { preferences } = useApp()
   const [isShown, setShown] = useState(false)

@@ -7,7 +7,7 @@ interface DialogProps {
   onClose: () => void
   children: ComponentChildren
   class?: string
-  /** A click on the backdrop does not close the dialog, because its content cannot be shown again. */
+  /** Whether a click on the backdrop keeps the dialog open. For content that cannot be shown again. */
   ignoresBackdrop?: boolean
   /** Label of a close button, for dialogs without other actions. */
   closeLabel?: string
@@ -69,9 +69,9 @@ interface ConfirmProps {
   children: ComponentChildren
   /** Label of the confirm button, a verb. */
   action: string
-  /** The action can be undone. */
+  /** Whether the action can be undone. */
   isHarmless?: boolean
-  /** Resolves when the action is done; a rejection is shown. */
+  /** Resolves when the action is done. If it rejects, the error is shown. */
   onConfirm: () => Promise<void>
   onClose: () => void
 }

@@ -12,7 +12,7 @@ interface FilterFieldsProps {
   ownFields: readonly string[]
   /** Property keys of the events in the range. */
   properties: readonly string[]
-  /** More keys might arrive; until then, any typed key is accepted. */
+  /** Whether more keys might arrive. Until they do, any typed key is accepted. */
   isLoading: boolean
   /** The selected field. */
   field: string

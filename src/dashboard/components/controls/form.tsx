@@ -6,12 +6,12 @@ import { ApiError, sentence } from "../../state/api.ts"
 interface FormProps {
   /** Label of the submit button, a verb. */
   action: string
-  /** A rejection is shown above the buttons. */
+  /** If it rejects, the error is shown above the buttons. */
   onSubmit: () => Promise<void>
   onCancel?: () => void
-  /** The action cannot be undone. */
+  /** Whether the action cannot be undone. */
   isDanger?: boolean
-  /** A required choice is missing. */
+  /** Whether a required choice is missing. */
   isDisabled?: boolean
   children: ComponentChildren
 }

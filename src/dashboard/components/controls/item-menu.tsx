@@ -6,7 +6,7 @@ import { NameDialog } from "./name-dialog.tsx"
 
 interface ItemMenuProps {
   name: string
-  /** The button has no border. */
+  /** Whether to omit the button's border. */
   isQuiet?: boolean
   /** Additional actions, listed between rename and delete. */
   actions?: readonly MenuAction[]

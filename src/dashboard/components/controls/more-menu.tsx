@@ -12,7 +12,7 @@ export interface MenuAction {
 interface MoreMenuProps {
   /** The item's name: “shop.example.com” */
   name: string
-  /** The button has no border. */
+  /** Whether to omit the button's border. */
   isQuiet?: boolean
   actions: readonly MenuAction[]
 }

@@ -12,7 +12,7 @@ interface SearchFieldProps {
   onSearch: (text: string) => void
   /** The keyboard shortcut that focuses the field. */
   pageKey?: string
-  /** Receives the focus when its panel or page opens. */
+  /** Whether the field gets the focus when its panel or page opens. */
   autofocus?: boolean
 }
 

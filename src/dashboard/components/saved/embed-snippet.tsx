@@ -18,7 +18,7 @@ interface EmbedSnippetProps {
   link: string
   /** Labels of the parts that can be shown on their own, by name. */
   charts: Readonly<Record<string, string>>
-  /** A board can also be embedded as a wallboard. */
+  /** Whether the link shows a board, which can also be embedded as a wallboard. */
   isBoard: boolean
   /** Accessible name of the frame. */
   name: string
