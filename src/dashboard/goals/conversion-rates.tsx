@@ -77,8 +77,8 @@ function parameterOf(steps: readonly Step[], unit: Unit) {
 }
 
 /**
- * The chart as a tile for boards. Undefined for several goals with the same event, whose lines would have the same
- * name.
+ * The chart as a tile for boards. Undefined if several goals have the same event, because their lines would have the
+ * same name.
  */
 function chartTile(steps: readonly Step[], unit: Unit): PinnedTile | undefined {
   const names = steps.map(({ name }) => name)

@@ -1,4 +1,4 @@
-/** Where a snippet sends events, and to which website they belong. */
+/** Where a snippet sends its events, and for which website. */
 export interface Target {
   /** This server's URL, as the browser reaches it: https://events.example.com */
   serverUrl: string

@@ -24,7 +24,7 @@ const silenceTimeout = 15_000
 /** ms before the first reconnect; doubles with each attempt up to `maxBackoff`. */
 const minBackoff = 2_000
 const maxBackoff = 30_000
-/** ms for which the stream can repeat events from the initial query. */
+/** For how many ms the stream can repeat events from the initial query. */
 const overlapMs = 2_000
 /** For how many ms the feed shows the length of an interruption or pause. */
 const gapShownMs = 15_000

@@ -92,8 +92,8 @@ function AccountForm({ path, invite }: { path: string; invite: Invitation }) {
 }
 
 /**
- * The path of the setup page, for an owner whose first event arrived before they had an account: the overview shows the
- * setup only until there are events. Undefined without events.
+ * Returns the path of the setup page if the website already has events, which can arrive before the owner has an
+ * account: the overview only shows the setup until the first event. Otherwise undefined.
  */
 async function installPath(api: Api, { sites }: Session, now: number): Promise<string | undefined> {
   const [site] = sites.value
@@ -104,7 +104,7 @@ async function installPath(api: Api, { sites }: Session, now: number): Promise<s
   return event && `/w/${encodeURIComponent(site.id)}/install`
 }
 
-/** Maximum ms to wait for the event lookup. */
+/** Maximum time to wait for the event lookup, in ms. */
 const lookupTimeout = 5_000
 
 /** Shown for a link that has been used, has expired or never existed: the server cannot tell which. */

@@ -31,7 +31,7 @@ function lazy<Props extends object>(
   return function Lazy(props) {
     const { router } = useApp()
     const [state, setState] = useState<{ Component?: FunctionComponent<Props>; error?: unknown }>({})
-    // A layout effect, so that a component whose code is already loaded renders before the next paint.
+    // A layout effect, so that a component that is already loaded renders before the next paint.
     useLayoutEffect(() => {
       load().then(
         (Component) => setState({ Component }),
