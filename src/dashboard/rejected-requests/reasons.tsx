@@ -26,7 +26,7 @@ const settingsPages: Record<string, "websites" | "keys"> = {
 
 interface ReasonsProps {
   requests: readonly RejectedRequest[]
-  /** The reason that filters the list below; '': none. */
+  /** The reason that filters the list below; '' for none. */
   selected: string
 }
 

@@ -17,7 +17,7 @@ const shownTexts = 5
 interface ListProps {
   all: readonly RejectedRequest[]
   siteRequests: readonly RejectedRequest[]
-  /** '': all; the same for `site`. */
+  /** The reason to show; '' for all. `site` works in the same way. */
   reason: string
   site: string
 }
@@ -115,7 +115,7 @@ function sitesOf(requests: readonly RejectedRequest[]): (string | null)[] {
 
 interface ChoiceProps {
   label: string
-  /** '': all. */
+  /** The selected option; '' for all. */
   value: string
   options: readonly (readonly [value: string, label: string])[]
   onChange: (value: string) => void

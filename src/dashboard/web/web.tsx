@@ -69,7 +69,7 @@ export function Web() {
   const hasNone = query.rows<Summary>("summary")[0]?.pageviews === 0
   const isEmpty = hasNone && filters.length === 0
   const hasPageViews = useHasPageViews(isEmpty)
-  // Until we know whether the website has any page view, show skeletons, not zeros.
+  // Until we know whether the website has any page views, show skeletons, not zeros.
   const panelQuery = isEmpty && hasPageViews === undefined ? { ...query, isLoading: true } : query
   return (
     <Page title="Web" actions={<ActiveVisitors />}>
