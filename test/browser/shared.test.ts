@@ -224,7 +224,7 @@ describe.skipIf(noBrowser)(`saved views, annotations and share links${skipped}`,
     )
     await guest.getByLabel("Field or property").fill("anonymous_id")
     await guest.keyboard.press("Enter")
-    await guest.getByRole("alert").getByText("Choose one from the list").waitFor()
+    await guest.getByRole("alert").getByText("Select one from the list").waitFor()
     await guest.context().close()
 
     const step = encodeURIComponent(JSON.stringify(["order_paid", "eq:anonymous_id:visitor-0"]))
