@@ -151,11 +151,13 @@ function queueFull(): RequestError {
 
 /**
  * Reads, decompresses and parses the body. Sets `context.bytes` to the bytes read. Throws a RequestError with the
- * reason `queue_full`, `payload_too_large` (decompression stops at the limit), or why the body is invalid.
+ * reason `queue_full`, `payload_too_large` (decompression stops at the limit), or why the body is invalid. `parseWide`:
+ * see `parseInSteps`.
  */
 export async function readJson(
   { bodyBudget, largeBodies, settings: { maxBodyBytes, trustedProxies } }: BodyDeps,
   context: RequestContext,
+  parseWide = parse,
 ): Promise<JsonBody> {
   const { request } = context
   const { headers } = request
@@ -176,7 +178,8 @@ export async function readJson(
     }
     // The body has to wait for other large bodies, so its decompressed size is reserved.
     if (context.bytes > reservation.size) reservation.grow(context.bytes - reservation.size)
-    return { value: await largeBodies.run(parseInSteps(text)), size: context.bytes, isPlain, isLarge: true }
+    const value = await largeBodies.run(parseInSteps(text, parseWide))
+    return { value, size: context.bytes, isPlain, isLarge: true }
   } finally {
     reservation.release()
   }

@@ -16,6 +16,10 @@ export const maxNesting = 128
  * 170,000 that fit into 2 MiB.
  */
 const maxValues = 32_768
+/**
+ * An item of an array with more values is parsed by the parser of the route. So is the whole body, if it is no array.
+ */
+const wideValues = 256
 /** Maximum values in the items that are parsed in one step, which takes about 1 ms. */
 const valuesPerStep = 2_048
 /** Maximum characters that are scanned or parsed in one step, which takes about 1 ms. */
@@ -23,16 +27,24 @@ const charactersPerStep = 131_072
 
 /**
  * Parses JSON like `JSON.parse`, but parses the items of an array in steps of a few ms. Throws `nesting_too_deep`,
- * `too_many_values` or `invalid_json`.
+ * `too_many_values` or `invalid_json`. `parseWide`: parses an item with many values.
  */
-export function* parseInSteps(text: string): Generator<void, unknown> {
+export function* parseInSteps(text: string, parseWide = parse): Generator<void, unknown> {
   const first = text.search(/[^ \t\n\r]/)
   const isArray = text.charCodeAt(first) === openBracket
   const items: unknown[] = []
   let chunks = 0
-  /** Start of the items that are not parsed yet. */
-  let start = first + 1
-  const parseItems = (end: number) => {
+  /** Start of the items that are not parsed yet, and of the last item. */
+  let [start, itemStart] = [first + 1, first + 1]
+  /** Parses the items up to `end`. */
+  const parseItems = (end: number, isWide: boolean) => {
+    if (isWide) {
+      if (itemStart > start) parseItems(itemStart - 1, false)
+      items.push(parseWide(text.slice(itemStart, end)))
+      chunks++
+      start = end + 1
+      return
+    }
     const parsed = parse(`[${text.slice(start, end)}]`) as unknown[]
     // There is a comma before or after these items, unless they are the whole array.
     if (parsed.length === 0 && !(chunks === 0 && text.charCodeAt(end) === closeBracket)) throw invalidJson()
@@ -54,13 +66,15 @@ export function* parseInSteps(text: string): Generator<void, unknown> {
         break
       case comma:
         if (isArray && depth === 1) {
+          const isWide = values > wideValues
           chunkValues += values
           values = 0
-          if (chunkValues >= valuesPerStep || index - start >= charactersPerStep) {
-            parseItems(index)
+          if (isWide || chunkValues >= valuesPerStep || index - start >= charactersPerStep) {
+            parseItems(index, isWide)
             chunkValues = 0
             yield
           }
+          itemStart = index + 1
         } else values++
         break
       case closeBracket:
@@ -72,11 +86,12 @@ export function* parseInSteps(text: string): Generator<void, unknown> {
     yieldAt = index + charactersPerStep
     yield
   }
-  if (!isArray) return parse(text)
+  const isWide = values > wideValues
+  if (!isArray) return isWide ? parseWide(text) : parse(text)
   // The items were parsed separately, so the text around them is checked here.
   if (end < 0 || text.charCodeAt(end) !== closeBracket || /[^ \t\n\r]/.test(text.slice(end + 1)))
     throw invalidJson()
-  parseItems(end)
+  parseItems(end, isWide)
   return items
 }
 

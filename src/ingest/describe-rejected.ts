@@ -3,6 +3,7 @@ import type { RejectedRequest } from "../http/rejected-requests.ts"
 import type { RequestContext } from "../http/request-context.ts"
 import { allowedOriginOf, canonicalWebsiteId } from "../store/websites.ts"
 import { pageWebsiteId } from "./credential.ts"
+import { SerializedProperties } from "./event.ts"
 
 // Anyone can send requests that are rejected, so the size of a description is limited.
 
@@ -37,7 +38,7 @@ export function describeRejected(
     const name = rest.name ?? rest.eventName ?? rest.metricName
     websites.add((typeof websiteId === "string" && websiteId) || queryId)
     if (events && typeof name === "string" && names.size < maxNames) names.add(truncate(name, maxLength))
-    for (const key of Object.keys(asObject(events ? properties : traits))) {
+    for (const key of keysOf(events ? properties : traits)) {
       if (keys.size >= maxKeys) break
       keys.add(truncate(key, maxLength))
     }
@@ -64,6 +65,10 @@ function asObject(value: unknown): Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value)
     ? (value as Record<string, unknown>)
     : {}
+}
+
+function keysOf(value: unknown): Iterable<string> {
+  return value instanceof SerializedProperties ? value.names() : Object.keys(asObject(value))
 }
 
 function idOf(websiteId: string | undefined): string | null {

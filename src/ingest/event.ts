@@ -1,8 +1,11 @@
 import { type FieldError, RequestError } from "../errors.ts"
 import { parseTime } from "../http/dates.ts"
+import { maxNesting, parse } from "../http/large-body.ts"
 import { fieldErrors, maxFieldErrors } from "../http/validation.ts"
+import { JsonScanner, objectText, UnscannableError } from "../json-scanner.ts"
 import { runToEnd } from "../steps.ts"
 import type { EventRow } from "../store/events.ts"
+import { stringsOf } from "../store/properties-json.ts"
 import { isUuid, type Website } from "../store/websites.ts"
 import { checkEvent, type EventInput } from "./schema.ts"
 
@@ -144,6 +147,7 @@ export function serializeProperties(
   isPlain = false,
 ): Pick<CheckedEvent, "keys" | "properties"> | string {
   if (properties === undefined) return { keys: "", properties: null }
+  if (properties instanceof SerializedProperties) return properties.serialized
   const names = Object.keys(properties)
   if (names.length > maxValues) return tooLarge
   let areKeysPlain = true
@@ -156,15 +160,65 @@ export function serializeProperties(
   if (error) return error
   const keys = JSON.stringify(names)
   const values = JSON.stringify(Object.values(properties)).slice(1, -1)
-  // The length of the whole object in UTF-16 units. The brackets around the keys become braces, the commas between keys
-  // become colons, and one more colon follows the last key.
-  const units = names.length === 0 ? 2 : keys.length + values.length + 1
-  if (!alwaysFits(units)) {
-    const bytes = units - keys.length - values.length + Buffer.byteLength(keys) + Buffer.byteLength(values)
-    if (bytes > maxPropertyBytes) return tooLarge
-  }
+  if (!fits(names.length, keys, values)) return tooLarge
   // Keys with NUL or lone surrogates stay in the object, where JSON escapes them.
   return areKeysPlain ? { keys, properties: values } : { keys: "", properties: JSON.stringify(properties) }
+}
+
+/** True if an object with these keys, a JSON array, and values, JSON without brackets, is not too large. */
+function fits(count: number, keys: string, values: string): boolean {
+  // The length of the whole object in UTF-16 units. The brackets around the keys become braces, the commas between keys
+  // become colons, and one more colon follows the last key.
+  const units = count === 0 ? 2 : keys.length + values.length + 1
+  if (alwaysFits(units)) return true
+  const bytes = units - keys.length - values.length + Buffer.byteLength(keys) + Buffer.byteLength(values)
+  return bytes <= maxPropertyBytes
+}
+
+/** Properties that `parseWideEvent` has serialized already. */
+export class SerializedProperties {
+  constructor(readonly serialized: Pick<CheckedEvent, "keys" | "properties">) {}
+
+  /** The keys, as far as they are in no object. */
+  names(): Iterable<string> {
+    return stringsOf(this.serialized.keys)
+  }
+}
+
+/**
+ * Parses an event like `JSON.parse`, but only the fields that are read, and serializes its properties without creating
+ * objects: see `JsonScanner`. Throws `invalid_json`.
+ */
+export function parseWideEvent(text: string): unknown {
+  try {
+    const event: Record<string, unknown> = {}
+    const scanner = new JsonScanner(text)
+    for (const field of scanner.members()) {
+      if (field === "properties" && scanner.isAtObject) event[field] = scanProperties(scanner)
+      else {
+        const value = scanner.value(maxNesting)
+        if (Object.hasOwn(checkEvent.schema.properties, field)) event[field] = JSON.parse(value)
+      }
+    }
+    return event
+  } catch (error) {
+    if (error instanceof UnscannableError) return parse(text)
+    throw error
+  }
+}
+
+/** Throws UnscannableError if the properties are invalid: validating the parsed event describes the error. */
+function scanProperties(scanner: JsonScanner): SerializedProperties {
+  const members = scanner.object(maxDepth)
+  const names = [...members.keys()]
+  if (names.some(({ length }) => length > maxKeyLength)) throw new UnscannableError()
+  const keys = JSON.stringify(names)
+  const properties = [...members.values()].join(",")
+  if (!fits(names.length, keys, properties)) throw new UnscannableError()
+  // As in `serializeProperties`.
+  return new SerializedProperties(
+    names.every(isPlainText) ? { keys, properties } : { keys: "", properties: objectText(members) },
+  )
 }
 
 /** True if an object of this many UTF-16 units is never too large, regardless of its characters. */

@@ -3,7 +3,7 @@ import { readJson } from "../http/body.ts"
 import { readKey } from "../http/key.ts"
 import { aiVisitRoute } from "./ai-visit.ts"
 import { credentialOf, queryWebsiteId, targetWebsites } from "./credential.ts"
-import { readEvents, readEventsInSteps, shouldHashVisitor, toRow } from "./event.ts"
+import { parseWideEvent, readEvents, readEventsInSteps, shouldHashVisitor, toRow } from "./event.ts"
 import { flagsRoute } from "./flags.ts"
 import { enforceCredentialLimit, type IngestDeps, type IngestRequest, type IngestRoute } from "./handle.ts"
 import { readIdentity } from "./identify.ts"
@@ -29,7 +29,7 @@ async function track(deps: IngestDeps, incoming: IngestRequest): Promise<Respons
   const { registry, settings } = deps
   const { context, now, headers } = incoming
   const { request } = context
-  const body = await readJson(deps, context)
+  const body = await readJson(deps, context, parseWideEvent)
   context.body = body.value
   const rules = {
     maxEvents: settings.maxEvents,

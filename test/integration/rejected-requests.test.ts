@@ -112,6 +112,12 @@ const described: [string, string, unknown, object][] = [
     '{"name":"\\ud800","properties":{"\\udc00x":1}}',
     { names: ["\ufffd"], keys: ["\ufffdx"] },
   ],
+  [
+    "a large body with many keys",
+    "/track",
+    `[${`{"name":"a","properties":{${Array.from({ length: 2_000 }, (_, key) => `"k${key}":0`)}}},`.repeat(4)}{}]`,
+    { events: 5, names: ["a"], keys: Array.from({ length: 30 }, (_, key) => `k${key}`) },
+  ],
   ["__proto__", "/track", '{"name":"a","properties":{"__proto__":1}}', { names: ["a"], keys: ["__proto__"] }],
 ]
 test.each(described)("the description of %s", async (_, path, sent, expected) => {
