@@ -25,6 +25,8 @@ import { errorResponse, ingestHeaders } from "./responses.ts"
 export interface IngestDeps extends AuthFailureDeps, BodyDeps, RejectedBytesDeps {
   registry: Registry
   batcher: Pick<Batcher, "submit">
+  /** See `EventInserter.withObject`. */
+  prepareRow: (row: EventRow) => EventRow
   /** Returns false if the row would count against the quota for new names. */
   isKnownName: (row: EventRow) => boolean
   profiles: Profiles

@@ -1,6 +1,7 @@
 import { RequestError } from "../errors.ts"
 import { readJson } from "../http/body.ts"
 import { readKey } from "../http/key.ts"
+import type { EventRow } from "../store/events.ts"
 import { aiVisitRoute } from "./ai-visit.ts"
 import { credentialOf, queryWebsiteId, targetWebsites } from "./credential.ts"
 import { parseWideEvent, readEvents, readEventsInSteps, shouldHashVisitor, toRow } from "./event.ts"
@@ -55,8 +56,19 @@ async function track(deps: IngestDeps, incoming: IngestRequest): Promise<Respons
   const rows = events.map((event, index) =>
     toRow(event, websites[index], { viaKey, crawler, receivedAt: now }),
   )
-  if (rows.length > 0) await deps.batcher.submit({ rows, size: body.size })
+  const prepared = body.isLarge ? await deps.largeBodies.run(preparedRows(deps, rows), true) : rows
+  if (rows.length > 0) await deps.batcher.submit({ rows: prepared, size: body.size })
   return jsonResponse(successBody(rows.length), headers)
+}
+
+/** Prepares rows for the commit, in one step per row. */
+function* preparedRows({ prepareRow }: IngestDeps, rows: readonly EventRow[]): Generator<void, EventRow[]> {
+  const prepared: EventRow[] = []
+  for (const row of rows) {
+    prepared.push(prepareRow(row))
+    yield
+  }
+  return prepared
 }
 
 /**

@@ -169,6 +169,7 @@ export function openServer(options: ServerOptions, environment: ServerEnvironmen
     db: store.db,
     registry: store.registry,
     batcher: store.batcher,
+    prepareRow: (row) => store.inserter.withObject(row),
     isKnownName: (row) => store.inserter.isKnownName(row),
     profiles: store.profiles,
     ready: () => store.ready(),

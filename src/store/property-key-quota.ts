@@ -60,13 +60,8 @@ export class PropertyKeyQuota {
   admit(websiteRid: number, now: number, keys: string): boolean {
     const day = Math.floor(now / dayMs)
     const website = this.#websiteKeys(websiteRid, day)
-    const remaining = maxNewKeysPerDay - website.added
-    const newHashes = new Set<number>()
-    for (const key of stringsOf(keys)) {
-      // If two keys have the same hash, the second is not counted.
-      const hash = Bun.hash.xxHash32(key)
-      if (!website.hashes.has(hash) && newHashes.add(hash).size > remaining) return false
-    }
+    const newHashes = newHashesOf(website, keys)
+    if (!newHashes) return false
     for (const hash of newHashes) {
       this.#add.run({ websiteRid, hash, day })
       website.hashes.add(hash)
@@ -74,6 +69,11 @@ export class PropertyKeyQuota {
     website.added += newHashes.size
     this.#cached += newHashes.size
     return true
+  }
+
+  /** False if `admit` would return false. Can be called outside a transaction. */
+  hasRoom(websiteRid: number, now: number, keys: string): boolean {
+    return newHashesOf(this.#websiteKeys(websiteRid, Math.floor(now / dayMs)), keys) !== undefined
   }
 
   #websiteKeys(websiteRid: number, day: number): WebsiteKeys {
@@ -93,6 +93,17 @@ export class PropertyKeyQuota {
     }
     return website
   }
+}
+
+/** The hashes of the keys that are new to the website. Undefined if they exceed the quota. */
+function newHashesOf({ hashes, added }: WebsiteKeys, keys: string): Set<number> | undefined {
+  const newHashes = new Set<number>()
+  for (const key of stringsOf(keys)) {
+    // If two keys have the same hash, the second is not counted.
+    const hash = Bun.hash.xxHash32(key)
+    if (!hashes.has(hash) && newHashes.add(hash).size > maxNewKeysPerDay - added) return undefined
+  }
+  return newHashes
 }
 
 /** Deletes the keys of a website, after its last events. */

@@ -55,6 +55,7 @@ const app = createApp({
   registry: store.registry,
   batcher,
   isKnownName: () => true,
+  prepareRow: (row) => row,
   profiles: store.profiles,
   ready: () => store.ready(),
   draining: new Draining(),
