@@ -1,4 +1,4 @@
-import { heapSize } from "bun:jsc"
+import { edenGC, heapSize } from "bun:jsc"
 import { type AppDeps, createApp } from "../app.ts"
 import type { ClusterQueryLimits } from "../clickhouse/query/cluster-query.ts"
 import { ClusterQueryEngine } from "../clickhouse/query/query-thread.ts"
@@ -163,7 +163,11 @@ export function openServer(options: ServerOptions, environment: ServerEnvironmen
           log,
         )
       : undefined
-  const heapCollection = new HeapCollection({ heapSize, collect: () => Bun.gc(true) })
+  const heapCollection = new HeapCollection({
+    heapSize,
+    collectNew: edenGC,
+    collectAll: () => Bun.gc(true),
+  })
   const streams = new Streams(new EventFollower(store.db), elapsed, onFault)
   const deps: AppDeps = {
     db: store.db,
