@@ -16,6 +16,11 @@ const maxOwedMs = 10_000
  * of its caller from starting.
  */
 const largeShare = 1 / 8
+/**
+ * Maximum query time that a caller without queries can save up, in ms. Its next queries run first until they have used
+ * this time: a dashboard page with a few queries does not take turns with queries that run for seconds.
+ */
+const maxCreditMs = 250
 /** Maximum number of callers whose time is remembered. */
 const maxCallers = 1_000
 
@@ -54,13 +59,10 @@ class PreemptedError extends Error {}
 export class TaskScheduler {
   /** Tasks in order of arrival. */
   readonly #tasks: Task[] = []
-  /**
-   * Time used by each caller, in ms. A caller without queries is moved up to `#timeOfLast`, so that it cannot save up
-   * time.
-   */
+  /** Time used by each caller, in ms. A caller without queries falls behind by at most `maxCreditMs`. */
   readonly #timeOfCaller = new Map<string, number>()
-  /** Time that the caller of the last slice had used when it was chosen, in ms. No waiting caller had used less. */
-  #timeOfLast = 0
+  /** The longest time that the caller of a slice had used when it was chosen, in ms. */
+  #commonTime = 0
   readonly memory: SharedMemory
   #sealing: Generator<void, void> | undefined
   #current: Task | undefined
@@ -92,12 +94,12 @@ export class TaskScheduler {
     const budget = new MemoryBudget(this.options.memoryPerQuery, this.memory)
     const { caller } = job
     if (!this.#tasks.some((task) => task.caller === caller))
-      this.#timeOfCaller.set(caller, Math.max(this.#timeOf(caller), this.#timeOfLast))
+      this.#timeOfCaller.set(caller, Math.max(this.#timeOf(caller), this.#commonTime - maxCreditMs))
     this.#tasks.push({ ...job, steps: undefined, budget, isLarge: false, bytesNeeded: 0, lastSlice: 0 })
   }
 
   #timeOf(caller: string): number {
-    return this.#timeOfCaller.get(caller) ?? this.#timeOfLast
+    return this.#timeOfCaller.get(caller) ?? this.#commonTime - maxCreditMs
   }
 
   /** Stops a query and releases its memory. */
@@ -143,7 +145,7 @@ export class TaskScheduler {
       return true
     }
     if (this.#timeOfCaller.size > maxCallers) this.#timeOfCaller.clear()
-    this.#timeOfCaller.set(slice.caller, this.#timeOfLast + ms)
+    this.#timeOfCaller.set(slice.caller, this.#timeOf(slice.caller) + ms)
     this.#owedMs = Math.min(maxOwedMs, this.#owedMs + ms * sealingShare)
     return true
   }
@@ -165,7 +167,7 @@ export class TaskScheduler {
     if (!task || this.waitMs > 0) return undefined
     const { caller } = task
     task.lastSlice = ++this.#slice
-    this.#timeOfLast = this.#timeOf(caller)
+    this.#commonTime = Math.max(this.#commonTime, this.#timeOf(caller))
     this.#runQuery(task)
     return { caller }
   }
