@@ -313,8 +313,12 @@ export class EventInserter {
     const types = new Array<number>(rows.length)
     const missing: number[] = []
     for (let index = 0; index < rows.length; index++) {
-      const id = this.#findType(rows[index] as EventRow)
-      if (id === undefined) missing.push(index)
+      const row = rows[index] as EventRow
+      const id = this.#findType(row)
+      if (id === undefined) {
+        if (missing.length === 0) this.#rejectNewName(row)
+        missing.push(index)
+      }
       types[index] = id ?? 0
     }
     if (missing.length === 0) return types
@@ -455,6 +459,16 @@ export class EventInserter {
   #cacheType(key: string, id: number): void {
     if (this.#types.size >= maxCachedTypes) this.#clearTypes()
     this.#types.set(key, id)
+  }
+
+  /**
+   * Throws `too_many_new_names` if the name is new and the quota is used up. Checked at the first missing type, so that
+   * the other rows of a request that is rejected are not looked up.
+   */
+  #rejectNewName(row: EventRow): void {
+    if (!this.#newNames || row.viaKey === 1 || this.#newNames.remaining(row.websiteRid, row.receivedAt) > 0)
+      return
+    if (!this.isKnownName(row)) throw tooManyNewNamesError(row.receivedAt)
   }
 
   /**

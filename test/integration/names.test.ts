@@ -116,6 +116,40 @@ describe("new names without a key", () => {
   })
 })
 
+test("a request of new names beyond the quota is rejected after one lookup, not after one for each row", () => {
+  using folder = temporaryFolder()
+  const db = openTestDatabase(folder.file("a.db"))
+  try {
+    let lookups = 0
+    const prepare = db.prepare.bind(db)
+    // Object.create returns any.
+    const counting = Object.assign(Object.create(db) as Db, {
+      prepare: (text: string) => {
+        const statement = prepare(text)
+        if (!text.includes("select id from event_types")) return statement
+        const get = statement.pluck().get.bind(statement)
+        const counted = (...values: unknown[]) => {
+          lookups++
+          return get(...values)
+        }
+        return { pluck: () => ({ get: counted }) }
+      },
+    })
+    const random = (bytes: Uint8Array) => crypto.getRandomValues(bytes)
+    const inserter = new EventInserter(counting, new DailyHash(db, random), {
+      newNames: new NewNameQuota(db),
+    })
+    const rowsOf = (prefix: string) =>
+      numbered(1_000).map(({ name }) => eventRow({ name: `${prefix} ${name}`, websiteRid: 1, viaKey: 0 }))
+    db.transaction(() => inserter.insert(rowsOf("first")))()
+    lookups = 0
+    expect(() => inserter.typesOf(rowsOf("second"))).toThrow("Rate limit exceeded")
+    expect(lookups).toBe(1)
+  } finally {
+    db.close()
+  }
+})
+
 test("a running server deletes the names of a deleted website", async () => {
   const app = openApp()
   try {
