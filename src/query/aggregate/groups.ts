@@ -155,6 +155,10 @@ class ComparedRows {
     this.#previous = previous
   }
 
+  get dimensions(): number {
+    return this.rows.dimensions
+  }
+
   get count(): number {
     return this.#previousRows?.length ?? this.rows.count
   }
@@ -165,7 +169,7 @@ class ComparedRows {
   }
 
   byOf(place: number): GroupKey {
-    return Array.from({ length: this.rows.dimensions }, (_, dimension) => this.fieldOf(place, dimension))
+    return Array.from({ length: this.dimensions }, (_, dimension) => this.fieldOf(place, dimension))
   }
 
   valueOf(place: number, measure: number): number | null {
@@ -200,7 +204,14 @@ function pageOrder(
   index: number,
   rows: ComparedRows,
 ): (left: number, right: number) => number {
-  const compareKeys = (left: number, right: number) => compareAll(rows.byOf(left), rows.byOf(right))
+  // Most groups of many have the same count, so this runs millions of times: it must not create objects.
+  const compareKeys = (left: number, right: number) => {
+    for (let dimension = 0; dimension < rows.dimensions; dimension++) {
+      const order = compare(rows.fieldOf(left, dimension), rows.fieldOf(right, dimension), false)
+      if (order !== 0) return order
+    }
+    return 0
+  }
   if ("by" in order) {
     return (left, right) =>
       compare(rows.fieldOf(left, order.by), rows.fieldOf(right, order.by), descending) ||
@@ -237,10 +248,35 @@ function* firstOf(
     const some: number[] = []
     for (let place = at; place < Math.min(count, at + groupsPerStep); place++)
       if (last === undefined || order(place, last) < 0) some.push(place)
-    if (some.length > 0) first = [...first, ...some].sort(order).slice(0, limit)
+    if (some.length > 0) first = mergeSorted(first, some.sort(order), limit, order)
     yield
   }
   return first
+}
+
+/** The first `limit` items of two sorted lists. */
+function mergeSorted<Item>(
+  left: readonly Item[],
+  right: readonly Item[],
+  limit: number,
+  order: (left: Item, right: Item) => number,
+): Item[] {
+  const merged: Item[] = []
+  let [leftAt, rightAt] = [0, 0]
+  while (merged.length < limit && leftAt < left.length && rightAt < right.length) {
+    const [one, other] = [left[leftAt] as Item, right[rightAt] as Item]
+    if (order(other, one) < 0) {
+      merged.push(other)
+      rightAt++
+    } else {
+      merged.push(one)
+      leftAt++
+    }
+  }
+  // One of the lists has ended, or the limit is reached.
+  for (const rest of [left.slice(leftAt), right.slice(rightAt)])
+    for (const item of rest.slice(0, limit - merged.length)) merged.push(item)
+  return merged
 }
 
 function keyOf(by: GroupKey): string {
@@ -256,14 +292,6 @@ function compare<Value extends number | string>(
   if (left === right) return 0
   if (left === null || right === null) return left === null ? 1 : -1
   return left < right === down ? 1 : -1
-}
-
-function compareAll(left: GroupKey, right: GroupKey): number {
-  for (const [index, value] of left.entries()) {
-    const order = compare(value, right[index] ?? null, false)
-    if (order !== 0) return order
-  }
-  return 0
 }
 
 /**
