@@ -94,24 +94,28 @@ export class GroupedIds implements Measurement {
   merge(group: number, other: GroupedIds, from: number): void {
     if (other.base && from < other.base.#groups) this.merge(group, other.base, from)
     other.#sort()
-    this.#mergeList(group, { table: other, group: from })
-    for (const list of other.#shared.get(from) ?? []) this.#mergeList(group, list)
+    this.#mergeList(group, other, from)
+    for (const { table, group: shared } of other.#shared.get(from) ?? [])
+      this.#mergeList(group, table, shared)
   }
 
-  #mergeList(group: number, list: IdList): void {
-    const ids = list.table.#ownIds(list.group)
-    if (ids.length >= minSharedIds) {
+  #mergeList(group: number, table: GroupedIds, from: number): void {
+    const start = table.#startOf(from)
+    const count = table.#countOf(from)
+    if (count >= minSharedIds) {
       // Charged as if it were copied, because the other table can be evicted from the cache.
-      this.budget.reserve(ids.byteLength)
+      this.budget.reserve(count * Uint32Array.BYTES_PER_ELEMENT)
+      const list = { table, group: from }
       const shared = this.#shared.get(group)
       if (shared) shared.push(list)
       else this.#shared.set(group, [list])
       this.#sizes = undefined
-    } else if (ids.length > 0) {
-      this.#makeRoom(ids.length)
-      this.#pendingIds.set(ids, this.#pending)
-      this.#pendingGroups.fill(group, this.#pending, this.#pending + ids.length)
-      this.#pending += ids.length
+    } else if (count > 0) {
+      this.#makeRoom(count)
+      for (let n = 0; n < count; n++) {
+        this.#pendingIds[this.#pending] = table.#ids[start + n] as number
+        this.#pendingGroups[this.#pending++] = group
+      }
     }
   }
 
@@ -127,10 +131,22 @@ export class GroupedIds implements Measurement {
     return this.#sizes[group] as number
   }
 
-  /** Returns the IDs of a group on this level. The base can contain some of the same IDs. */
+  /**
+   * Returns the IDs of a group on this level. The base can contain some of the same IDs. Creates a view, so code that
+   * runs for each of many groups uses the next two methods instead.
+   */
   #ownIds(group: number): Uint32Array {
-    const start = group === 0 ? 0 : (this.#ends[group - 1] ?? 0)
-    return this.#ids.subarray(start, this.#ends[group] ?? start)
+    const start = this.#startOf(group)
+    return this.#ids.subarray(start, start + this.#countOf(group))
+  }
+
+  #startOf(group: number): number {
+    return group === 0 ? 0 : (this.#ends[group - 1] ?? 0)
+  }
+
+  #countOf(group: number): number {
+    const start = this.#startOf(group)
+    return (this.#ends[group] ?? start) - start
   }
 
   #makeRoom(more: number): void {
@@ -173,14 +189,11 @@ export class GroupedIds implements Measurement {
     const newEnds = new Uint32Array(this.#groups)
     let [at, old, next] = [0, 0, 0]
     for (let group = 0; group < this.#groups; group++) {
-      const { array, stamp } = this.stamps.of(this.range)
       const oldEnd = this.#ends[group] ?? old
       const nextEnd = ends[group] as number
-      if (next === nextEnd) {
-        ids.set(before.subarray(old, oldEnd), at)
-        at += oldEnd - old
-        old = oldEnd
-      } else {
+      if (next === nextEnd) for (; old < oldEnd; old++) ids[at++] = before[old] as number
+      else {
+        const { array, stamp } = this.stamps.of(this.range)
         for (; old < oldEnd; old++) {
           const id = before[old] as number
           array[id] = stamp
@@ -209,7 +222,7 @@ export class GroupedIds implements Measurement {
     const { base } = this
     for (let group = 0; group < sizes.length; group++) {
       const isNewGroup = !base || group >= base.#groups
-      const { length } = this.#ownIds(group)
+      const length = this.#countOf(group)
       if (this.#shared.has(group) || (!isNewGroup && length > 0)) sizes[group] = this.#countDistinct(group)
       else sizes[group] = isNewGroup ? length : base.value(group)
     }
@@ -224,7 +237,7 @@ export class GroupedIds implements Measurement {
     for (let level = base; level; level = level.base) below.push(...level.#listsOf(group))
     // Most IDs that are new since the base was computed are larger than all of its ids, which rules out a search.
     const bound = base ? base.#bound() : 0
-    const total = below.reduce((sum, { table, group }) => sum + table.#ownIds(group).length, 0)
+    const total = below.reduce((sum, { table, group }) => sum + table.#countOf(group), 0)
     let searched = 0
     for (const { table, group } of addedLists)
       for (const id of table.#ownIds(group)) if (id <= bound) searched++
@@ -278,7 +291,7 @@ export class GroupedIds implements Measurement {
   /** Returns the non-empty lists of a group on this level. */
   #listsOf(group: number): IdList[] {
     const shared = this.#shared.get(group) ?? []
-    return this.#ownIds(group).length > 0 ? [{ table: this, group }, ...shared] : shared
+    return this.#countOf(group) > 0 ? [{ table: this, group }, ...shared] : shared
   }
 
   #account(): void {
