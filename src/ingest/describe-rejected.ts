@@ -3,14 +3,13 @@ import type { RejectedRequest } from "../http/rejected-requests.ts"
 import type { RequestContext } from "../http/request-context.ts"
 import { allowedOriginOf, canonicalWebsiteId } from "../store/websites.ts"
 import { pageWebsiteId } from "./credential.ts"
-import { SerializedProperties } from "./event.ts"
+import { maxListedKeys, SerializedProperties } from "./event.ts"
 
 // Anyone can send requests that are rejected, so the size of a description is limited.
 
 /** Maximum number of events to inspect. A mistake in one event is usually in all of them. */
 const maxInspectedEvents = 100
 const maxNames = 10
-const maxKeys = 30
 /** Maximum UTF-16 units of a name or key. */
 const maxLength = 64
 const maxIdLength = 255
@@ -39,7 +38,7 @@ export function describeRejected(
     websites.add((typeof websiteId === "string" && websiteId) || queryId)
     if (events && typeof name === "string" && names.size < maxNames) names.add(truncate(name, maxLength))
     for (const key of keysOf(events ? properties : traits)) {
-      if (keys.size >= maxKeys) break
+      if (keys.size >= maxListedKeys) break
       keys.add(truncate(key, maxLength))
     }
   }
@@ -68,7 +67,7 @@ function asObject(value: unknown): Record<string, unknown> {
 }
 
 function keysOf(value: unknown): Iterable<string> {
-  return value instanceof SerializedProperties ? value.names() : Object.keys(asObject(value))
+  return value instanceof SerializedProperties ? value.keys : Object.keys(asObject(value))
 }
 
 function idOf(websiteId: string | undefined): string | null {

@@ -5,7 +5,6 @@ import { fieldErrors, maxFieldErrors } from "../http/validation.ts"
 import { JsonScanner, objectText, UnscannableError } from "../json-scanner.ts"
 import { runToEnd } from "../steps.ts"
 import type { EventRow } from "../store/events.ts"
-import { stringsOf } from "../store/properties-json.ts"
 import { isUuid, type Website } from "../store/websites.ts"
 import { checkEvent, type EventInput } from "./schema.ts"
 
@@ -175,14 +174,16 @@ function fits(count: number, keys: string, values: string): boolean {
   return bytes <= maxPropertyBytes
 }
 
+/** Property keys that the description of a rejected request lists. */
+export const maxListedKeys = 30
+
 /** Properties that `parseWideEvent` has serialized already. */
 export class SerializedProperties {
-  constructor(readonly serialized: Pick<CheckedEvent, "keys" | "properties">) {}
-
-  /** The keys, as far as they are in no object. */
-  names(): Iterable<string> {
-    return stringsOf(this.serialized.keys)
-  }
+  /** `keys`: the first `maxListedKeys`. */
+  constructor(
+    readonly serialized: ReturnType<typeof serializeProperties>,
+    readonly keys: readonly string[],
+  ) {}
 }
 
 /**
@@ -207,18 +208,22 @@ export function parseWideEvent(text: string): unknown {
   }
 }
 
-/** Throws UnscannableError if the properties are invalid: validating the parsed event describes the error. */
+/**
+ * Like `serializeProperties`. Throws UnscannableError if the properties are invalid in another way than by their size:
+ * validating the parsed event describes the error.
+ */
 function scanProperties(scanner: JsonScanner): SerializedProperties {
   const members = scanner.object(maxDepth)
   const names = [...members.keys()]
   if (names.some(({ length }) => length > maxKeyLength)) throw new UnscannableError()
   const keys = JSON.stringify(names)
   const properties = [...members.values()].join(",")
-  if (!fits(names.length, keys, properties)) throw new UnscannableError()
-  // As in `serializeProperties`.
-  return new SerializedProperties(
-    names.every(isPlainText) ? { keys, properties } : { keys: "", properties: objectText(members) },
-  )
+  const serialized = !fits(names.length, keys, properties)
+    ? tooLarge
+    : names.every(isPlainText)
+      ? { keys, properties }
+      : { keys: "", properties: objectText(members) }
+  return new SerializedProperties(serialized, names.slice(0, maxListedKeys))
 }
 
 /** True if an object of this many UTF-16 units is never too large, regardless of its characters. */
