@@ -2,14 +2,8 @@ import { dayMs } from "../columns/batch.ts"
 import type { Random } from "../environment.ts"
 import { UserError } from "../errors.ts"
 import { websiteLine } from "../export/lines.ts"
-import {
-  deletedIds,
-  lastEventId,
-  newWriter,
-  rangesWithoutEvents,
-  readShipping,
-  type Shipping,
-} from "../store/shipping.ts"
+import { lastEventId, startOfNode } from "../store/node-ids.ts"
+import { deletedIds, newWriter, rangesWithoutEvents, readShipping, type Shipping } from "../store/shipping.ts"
 import { listWebsites } from "../store/websites.ts"
 import { ClusterError } from "./cluster.ts"
 import { compare, readerOfAll, rowsPerStep } from "./comparison.ts"
@@ -187,7 +181,7 @@ export class Shipper {
 
   async #start(): Promise<Shipping> {
     const { db, write, random } = this.deps
-    await write({ type: "start", writer: newWriter(random) })
+    await write({ type: "start", writer: newWriter(random), id: startOfNode(lastEventId(db)) })
     const shipping = readShipping(db)
     if (!shipping) throw new Error("the shipping state was not stored")
     return shipping

@@ -1,3 +1,4 @@
+import { startOfNode } from "../store/node-ids.ts"
 import type { IdKind } from "./batch.ts"
 import type { IdDictionary } from "./id-dictionary.ts"
 import type { Cache } from "./result-cache.ts"
@@ -64,7 +65,7 @@ export class IdSearch {
   *find(kind: IdKind, test: TextTest): Generator<void, void> {
     const ids = this.options.identities.hasAllTexts(kind)
       ? [...(yield* this.#inBlocks(kind, test)), ...(yield* this.#inUnsealedRows(kind, test))]
-      : yield* this.#inRows(kind, test, 0)
+      : yield* this.#inRows(kind, test, startOfNode(this.options.sealed.last))
     this.#found.set(`${kind} ${test.key}`, ids)
   }
 
@@ -106,7 +107,8 @@ export class IdSearch {
     const { cache, rows, scope, sealed, unreadRows, unsealed } = this.options
     const { websites } = scope
     const key = `texts of ${kind} of ${websites}`
-    const cached = after === 0 ? cache.find<Texts>(key, "") : undefined
+    const isOfAll = after === startOfNode(sealed.last)
+    const cached = isOfAll ? cache.find<Texts>(key, "") : undefined
     const known = cached ?? { all: new Set(), bytes: 0, last: after }
     while (known.last < sealed.last) {
       const to = Math.min(known.last + idsPerStep, sealed.last)
@@ -118,7 +120,7 @@ export class IdSearch {
       known.last = to
       yield
     }
-    if (after === 0) cache.put(key, "", known, known.bytes, false)
+    if (isOfAll) cache.put(key, "", known, known.bytes, false)
     const texts = [...known.all].filter(test)
     // Unread rows will get these dictionary ids when they are read.
     return Array.from(

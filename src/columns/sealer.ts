@@ -1,6 +1,7 @@
 import { runToEnd } from "../steps.ts"
 import type { Db } from "../store/db/driver.ts"
 import { storeIdChunk, wordsPerHash } from "../store/identities.ts"
+import { lastEventId, startOfNode } from "../store/node-ids.ts"
 import { StaleBlockError, sliceKey } from "./batch.ts"
 import { blockColumns, blockOf, type RawBlock } from "./block.ts"
 import { BlockReader } from "./block-reader.ts"
@@ -63,7 +64,8 @@ const sql = {
   reset: `
     update blocks set website_rid = -1 - website_rid where website_rid >= 0;
     update identities set kind = kind + (select max(kind) / 10 * 10 + 10 from identities) where kind < 10;
-    update sealed set id = 0, deleted = deleted + 1, rebuilds = rebuilds + 1;`,
+    update sealed set deleted = deleted + 1, rebuilds = rebuilds + 1;`,
+  unseal: "update sealed set id = :start",
   dropBlock: "delete from blocks where id = :id and stale = :stale",
   retire: "update blocks set website_rid = -1 - website_rid where id = :id and stale = :stale",
   /** Retired blocks to delete without rebuilding them. Their replacements have the same deleted events. */
@@ -338,7 +340,10 @@ export function applySealedBatch(
 
 /** Discards all blocks. Queries read everything from rows until it is sealed again. */
 export function reset(db: Db): void {
-  db.transaction(() => db.exec(sql.reset))()
+  db.transaction(() => {
+    db.exec(sql.reset)
+    db.prepare(sql.unseal).run({ start: startOfNode(lastEventId(db)) })
+  })()
 }
 
 /** Options of `nextWork`. */

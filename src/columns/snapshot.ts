@@ -1,5 +1,6 @@
 import { type EventKind, kindIndex } from "../event-kinds.ts"
 import type { LinkedVisitor } from "../store/identity-resolution.ts"
+import { startOfNode } from "../store/node-ids.ts"
 import { type Batch, type DictionarySizes, type IdKind, idKinds, type RowLocator } from "./batch.ts"
 import type { Slice } from "./block.ts"
 import type { BlockReader } from "./block-reader.ts"
@@ -331,11 +332,11 @@ export class Snapshot {
         if (requested.has(id)) textsById.set(id, text)
       })
     }
-    if (locators.length * rowsPerLookup > this.#sealed.last) {
-      for (let at = 0; at < this.#sealed.last && textsById.size < requested.size; at += idsPerStep) {
-        addTexts([
-          ...new Set(this.#rows.texts(kind, this.scope, at, Math.min(at + idsPerStep, this.#sealed.last))),
-        ])
+    const { last } = this.#sealed
+    const start = startOfNode(last)
+    if (locators.length * rowsPerLookup > last - start) {
+      for (let at = start; at < last && textsById.size < requested.size; at += idsPerStep) {
+        addTexts([...new Set(this.#rows.texts(kind, this.scope, at, Math.min(at + idsPerStep, last)))])
         yield
       }
       return textsById

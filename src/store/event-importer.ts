@@ -4,6 +4,7 @@ import type { Db, Statement } from "./db/driver.ts"
 import { EventReader, type StoredEvent } from "./event-reader.ts"
 import { timesOf } from "./event-times.ts"
 import { EventInserter, type EventRow } from "./events.ts"
+import { lastEventId, startOfNode } from "./node-ids.ts"
 import { findEventId, findRemovedEventId, packedEventId } from "./packed-ids.ts"
 import { removedDays } from "./removed-days.ts"
 
@@ -13,12 +14,8 @@ import { removedDays } from "./removed-days.ts"
  */
 export type ImportOutcome = "added" | "renumbered" | "present" | "event_id_taken" | "day_removed"
 
-const sql = {
-  last: "select coalesce(max(id), 0) from event_rows",
-}
-
 /**
- * An event with a higher ID gets a new ID. SQLite continues after the highest ID, so an ID near the end of the integer
+ * An event with a higher ID of its node gets a new ID. SQLite continues after the highest ID, so an ID near the end of the
  * range would leave none for future events. At a billion events per day, IDs reach this limit in three years.
  */
 const maxPreservedId = 1e12
@@ -36,7 +33,6 @@ const idsPerPage = 65_536
 export class EventImporter {
   readonly #inserter: EventInserter
   readonly #reader: EventReader
-  readonly #last: Statement
   readonly #eventId: Statement
   readonly #removedEventId: Statement
   /** The highest ID when the import started. */
@@ -61,15 +57,14 @@ export class EventImporter {
     this.#inserter = new EventInserter(db, dailyHash, { withIds: true })
     const [from, to] = [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER]
     this.#reader = new EventReader(db, { websites: new Map(), from, to })
-    this.#last = db.prepare(sql.last).pluck()
     this.#eventId = db.prepare(findEventId).pluck()
     this.#removedEventId = db.prepare(findRemovedEventId).pluck()
-    this.#lastExistingId = this.#last.get() as number
+    this.#lastExistingId = lastEventId(db)
   }
 
   /** Must be called at the start of each transaction, because other connections might have inserted events. */
   begin(): void {
-    this.#highestId = this.#last.get() as number
+    this.#highestId = lastEventId(this.db)
     this.#removedDays = new Set(removedDays(this.db).map(({ rid, day }) => `${rid} ${day}`))
   }
 
@@ -85,7 +80,7 @@ export class EventImporter {
         return "event_id_taken"
       this.#eventIds.add(key)
     }
-    const keepsId = event.id > this.#highestId && event.id <= maxPreservedId
+    const keepsId = event.id > this.#highestId && event.id <= startOfNode(this.#highestId) + maxPreservedId
     this.#highestId = keepsId ? event.id : this.#highestId + 1
     this.#rows.push({ ...row, id: this.#highestId })
     return keepsId ? "added" : "renumbered"

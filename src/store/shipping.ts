@@ -1,5 +1,6 @@
 import type { Random } from "../environment.ts"
 import type { Db } from "./db/driver.ts"
+import { lastEventId, startOfNode } from "./node-ids.ts"
 import { applyRemoval, type RemovalChange } from "./removed-days.ts"
 
 /** How far the events of this file have been shipped to a ClickHouse cluster. */
@@ -22,7 +23,8 @@ export interface Shipping {
 export type ShippingChange = WatermarkChange | RemovalChange
 
 type WatermarkChange =
-  | { type: "start"; writer: string }
+  /** `id`: no event up to it is to be shipped. */
+  | { type: "start"; writer: string; id: number }
   /** Events up to `id` are about to be sent. */
   | { type: "send"; id: number }
   /** The cluster has acknowledged the events up to `id`. */
@@ -65,7 +67,6 @@ const sql = {
     from shipping`,
   compareLater: `update shipping set must_compare = max(must_compare, ${comparison.due})`,
   hasTable: "select exists (select 1 from sqlite_schema where type = 'table' and name = 'shipping')",
-  last: "select coalesce(max(id), 0) from event_rows",
   oldest: `
     select ts + delay from event_rows where id > :shippedId and website_rid >= 0 order by id limit 1`,
   deletions: `select count(*) from (select 1 from shipping_deletions limit ${maxCountedDeletions})`,
@@ -84,7 +85,7 @@ const sql = {
 
 const changes: { [Type in WatermarkChange["type"]]: string } = {
   start: `
-    insert into shipping (one, writer, sending_id, shipped_id) values (1, :writer, 0, 0) on conflict do nothing`,
+    insert into shipping (one, writer, sending_id, shipped_id) values (1, :writer, :id, :id) on conflict do nothing`,
   send: "update shipping set sending_id = max(sending_id, :id)",
   acknowledge: "update shipping set shipped_id = :id, shipped_at = :at",
   rewind: `update shipping set shipped_id = :id, must_compare = max(must_compare, ${comparison.due})`,
@@ -136,17 +137,13 @@ export function compareAfterRestore(db: Db): void {
   if (db.prepare(sql.hasTable).pluck().get() === 1) db.exec(sql.compareLater)
 }
 
-/** Returns the highest ID that any event has ever had. */
-export function lastEventId(db: Db): number {
-  return db.prepare(sql.last).pluck().get() as number
-}
-
 export function shippingLag(db: Db, shippedId: number): ShippingLag {
   const value = (text: string, parameters: object) =>
     db.prepare(text).pluck().get(parameters) as number | undefined
   const oldest = value(sql.oldest, { shippedId }) ?? null
   // After the event with the highest ID was deleted, an empty row still has that ID.
-  const events = oldest === null ? 0 : lastEventId(db) - shippedId
+  const last = lastEventId(db)
+  const events = oldest === null ? 0 : last - Math.max(shippedId, startOfNode(last))
   return { events, oldest, deletions: value(sql.deletions, {}) ?? 0 }
 }
 

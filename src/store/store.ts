@@ -19,6 +19,7 @@ import { type CommitResult, StoreLockedError, Writer } from "./ingest/writer.ts"
 import { sweepInvites } from "./invites.ts"
 import { writeLastUsed } from "./keys.ts"
 import { sweepLoginSessions } from "./login-sessions.ts"
+import { assignNode } from "./node-ids.ts"
 import { Profiles } from "./profiles.ts"
 import { deleteUnusedTypes, hasUncheckedTypes } from "./unused-event-types.ts"
 
@@ -32,6 +33,8 @@ export interface StoreOptions extends BatcherOptions {
   minFree: number
   /** Default retention of events in ms. Undefined or 0: forever. */
   retain?: number | undefined
+  /** The number of this node; undefined: the server does not share a cluster. */
+  node?: number | undefined
 }
 
 export interface StoreCallbacks {
@@ -110,6 +113,7 @@ export class Store {
       // Nothing else is running yet, so SQLite can block here. Later, the batcher waits for locks without blocking the
       // event loop.
       this.db = openDatabase({ ...options, busyTimeout: startTimeout, now: environment.now() })
+      assignNode(this.db, options.node)
       this.db.pragma("busy_timeout = 0")
       this.#lock.lockDatabaseFile()
     } catch (error) {

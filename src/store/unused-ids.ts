@@ -9,6 +9,7 @@ import {
   withoutIds,
   wordsPerHash,
 } from "./identities.ts"
+import { lastEventId, startOfNode } from "./node-ids.ts"
 import { lastTextId, storedForms, storedFormsOf } from "./texts.ts"
 
 /** Texts of IDs, by kind. */
@@ -39,7 +40,6 @@ const sql = {
     select anonymous_id, profile_id from event_rows not indexed
     where id > :after and id <= :last
       and (anonymous_id in (select value from json_each(:visitors)) or profile_id in (select value from json_each(:profiles)))`,
-  lastRow: "select coalesce(max(id), 0) from event_rows",
   /** Makes readers and the sealer repeat their lookups of IDs. */
   changed: "update sealed set deleted = deleted + 1",
 }
@@ -62,9 +62,8 @@ export async function eraseUnusedIds(db: Db, ids: IdTexts, schedule: Schedule): 
     ...(await positionsOf(db, "profiles", ids.profiles, schedule)),
   ]
   if (positions.length === 0) return
-  let scanned = 0
-  const lastRow = db.prepare(sql.lastRow).pluck()
-  const last = lastRow.get() as number
+  const last = lastEventId(db)
+  let scanned = startOfNode(last)
   const lastText = lastTextId(db)
   const forms = await storedForms(db, ids.visitors, () => schedule.sleep(pause))
   while (scanned < last && ids.visitors.size + ids.profiles.size > 0) {
@@ -76,7 +75,7 @@ export async function eraseUnusedIds(db: Db, ids: IdTexts, schedule: Schedule): 
   await schedule.write(() => {
     // Includes rows that have arrived since the last step.
     const newer = runToEnd(storedFormsOf(db, ids.visitors, lastText))
-    removeUsed(db, ids, new Map([...forms, ...newer]), scanned, lastRow.get() as number)
+    removeUsed(db, ids, new Map([...forms, ...newer]), scanned, lastEventId(db))
     const unused = positions.filter(({ kind, text }) => ids[kind].has(text))
     for (const [rowid, inChunk] of Map.groupBy(unused, ({ rowid }) => rowid)) erase(db, rowid, inChunk)
     if (unused.length > 0) db.prepare(sql.changed).run()

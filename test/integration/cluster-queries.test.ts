@@ -29,7 +29,7 @@ beforeEach(async () => {
   secret = giveKey(app).secret
   await store(3)
   const { db } = app.store
-  applyShippingChange(db, { type: "start", writer })
+  applyShippingChange(db, { type: "start", writer, id: 0 })
   applyShippingChange(db, { type: "acknowledge", id: 3, at: app.clock.now })
   stub.writers.set(writer, { sequence: 1, shippedId: 3 })
   stub.queryRows = [[0, [], 40, 5, 4, 3, 2]]
