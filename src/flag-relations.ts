@@ -31,6 +31,7 @@ const dependentFlags = [
   { name: "clickhouseQueryTime", flag: "--clickhouse-query-time", need: needs.cluster },
   { name: "clickhouseQueryMemory", flag: "--clickhouse-query-memory", need: needs.cluster },
   { name: "keepLocal", flag: "--keep-local", need: needs.cluster },
+  { name: "node", flag: "--node", need: needs.cluster },
 ] as const
 
 /**
@@ -52,16 +53,22 @@ export function rejectUselessFlags(command: Command): void {
   )
 }
 
-/**
- * Rejects --keep-local if queries are not sent to the cluster, because nothing else can answer queries about removed
- * events.
- */
+/** Flags with which the file does not have all events, and those that it lacks. */
+const clusterFlags = [
+  { name: "keepLocal", flag: "--keep-local", events: "removed events" },
+  { name: "node", flag: "--node", events: "the events of all nodes" },
+] as const
+
+/** Rejects flags with which only the cluster has all events if queries are not sent to the cluster. */
 export function requireClusterQueries(command: Command): void {
-  const { keepLocal, clickhouseQueryTime } = command.opts<Options>()
-  if (keepLocal === undefined || clickhouseQueryTime !== 0) return
-  command.error(
-    "error: --keep-local and --clickhouse-query-time 0 cannot be combined, because only the cluster can answer queries about removed events. Remove one of them.",
-  )
+  const options = command.opts<Options>()
+  if (options.clickhouseQueryTime !== 0) return
+  for (const { name, flag, events } of clusterFlags) {
+    if (options[name] === undefined) continue
+    command.error(
+      `error: ${flag} and --clickhouse-query-time 0 cannot be combined, because only the cluster can answer queries about ${events}. Remove one of them.`,
+    )
+  }
 }
 
 /**

@@ -366,9 +366,9 @@ export const rejections = {
     status: 503,
     message: "Temporarily unavailable",
     meaning:
-      "the request needs events that were removed from the SQLite file (--keep-local), and the ClickHouse cluster cannot provide them",
+      "the request needs events that were removed from the SQLite file (--keep-local) or are those of other nodes (--node), and the ClickHouse cluster cannot provide them",
     advice:
-      "Retry once the cluster responds, or choose a later range. If the cluster does not support the request, databuddy clickhouse fetch copies the events back into the file.",
+      "Retry once the cluster responds, or choose a later range. If the cluster does not support the request, databuddy clickhouse fetch copies removed events back into the file.",
   },
   disk_low: {
     status: 503,

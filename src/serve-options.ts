@@ -26,6 +26,7 @@ import {
 import type { TrustedNetworks } from "./http/address.ts"
 import { type LogLevel, logLevels } from "./log.ts"
 import type { Durability } from "./store/db/open.ts"
+import { maxNode } from "./store/node-ids.ts"
 import { defaultScriptName } from "./tracker/scripts.ts"
 
 /** The option of all commands that use a database. */
@@ -71,6 +72,8 @@ export interface ServeOptions extends DatabaseOptions {
   clickhouseQueryMemory: number
   /** In ms. Undefined: events stay in the file. */
   keepLocal?: number
+  /** Undefined: no other server ships to the same database of the cluster. */
+  node?: number
   /** In bytes. Undefined: `standardQueryMemory`. */
   queryMemory?: number
   rateLimit: number
@@ -268,6 +271,12 @@ function serveOptions(): Option[] {
       "remove events older than this, such as 30d, from the file once the cluster has them; queries of earlier days then need the cluster",
       undefined,
       localTime,
+    ),
+    option(
+      "--node <number>",
+      "number of this server among those that share the database of the cluster: 0 for the first one, with the existing file; run databuddy clickhouse migrate --shared first",
+      undefined,
+      integer(0, maxNode),
     ),
     option(
       "--query-memory <bytes>",

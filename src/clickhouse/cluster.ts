@@ -253,6 +253,18 @@ export class Cluster {
     }
   }
 
+  /** Runs an `insert … select`. Resolves when the cluster has stored the rows. */
+  async insertSelect(query: string, isReplicated: boolean): Promise<void> {
+    const settings = await this.#insertSettings(isReplicated)
+    try {
+      // The rows that the other servers have acknowledged are visible.
+      const consistency = isReplicated ? { select_sequential_consistency: "1" } : {}
+      await this.#client.command({ query, clickhouse_settings: { ...settings, ...consistency } })
+    } catch (error) {
+      throw this.#error(error)
+    }
+  }
+
   async close(): Promise<void> {
     await this.#client.close()
   }

@@ -2,6 +2,7 @@ import { dayMs } from "../columns/batch.ts"
 import type { Db } from "../store/db/driver.ts"
 import { EventReader, type StoredEvent } from "../store/event-reader.ts"
 import { idRangeOf } from "../store/event-times.ts"
+import { startOfNode } from "../store/node-ids.ts"
 import { addSums, findRemovedDay, isEqual, removedDays, type Sum } from "../store/removed-days.ts"
 import { listWebsites, withoutWebsite } from "../store/websites.ts"
 import type { Cluster } from "./cluster.ts"
@@ -39,24 +40,25 @@ export type Pause = (events: number) => Promise<void>
 export const rowsPerStep = 1_000
 
 /**
- * Compares all events with ids up to `lastId` in the file and in the cluster. Events that were removed from the file
- * count as part of it. Holds a number and a hash for each website and day in memory.
+ * Compares all events of the node with ids up to `lastId` in the file and in the cluster. Events that were removed from
+ * the file count as part of it. Holds a number and a hash for each website and day in memory.
  */
 export async function compare(db: Db, cluster: Cluster, lastId: number, pause: Pause): Promise<Comparison> {
   const here = await sumsOf(db, lastId, pause)
   const differences: Difference[] = []
   const seen = new Set<string>()
   // Runs one query per day. A single query would not respond for minutes, and the client would abandon it.
-  const days = "select distinct toInt32(day) as number from events order by number"
+  const days = `select distinct toInt32(day) as number from events where ${ofNode} order by number`
+  const range = rangeUpTo(lastId)
   const query = `
     select website, count(), toString(sum(${rowHash}))
     from events final
-    where day = toDate32({day:Int32}) and id <= {lastId:UInt64}
+    where day = toDate32({day:Int32}) and ${ofNode}
     group by website`
-  for (const [day] of await cluster.all<[number]>(days)) {
+  for (const [day] of await cluster.all<[number]>(days, range)) {
     for (const [website, events, hash] of await cluster.all<[string, number, string]>(query, {
       day,
-      lastId,
+      ...range,
     })) {
       const key = keyOf(website, day)
       const sum = here.get(key)
@@ -137,17 +139,29 @@ export function ridOf(db: Db, website: string): number | undefined {
   return undefined
 }
 
-/** ClickHouse SQL condition for the events of a website and day with ids up to `lastId`. */
-export const ofDay = "website = {website:String} and day = toDate32({day:Int32}) and id <= {lastId:UInt64}"
+/** ClickHouse SQL condition for the events of a node with ids up to `lastId`. */
+export const ofNode = "id > {after:UInt64} and id <= {lastId:UInt64}"
 
-/** Sums the events in the cluster for a website and day, with ids up to `lastId`. */
+/** The parameters of `ofNode`. */
+export function rangeUpTo(lastId: number): { after: number; lastId: number } {
+  return { after: startOfNode(lastId), lastId }
+}
+
+/** ClickHouse SQL condition for the events of a node, website and day with ids up to `lastId`. */
+export const ofDay = `website = {website:String} and day = toDate32({day:Int32}) and ${ofNode}`
+
+/** Sums the events in the cluster for a node, website and day, with ids up to `lastId`. */
 export async function clusterSumOfDay(
   cluster: Cluster,
   { website, day }: WebsiteDay,
   lastId: number,
 ): Promise<Sum> {
   const query = `select count(), toString(sum(${rowHash})) from events final where ${ofDay}`
-  const [[events, hash] = [0, "0"]] = await cluster.all<[number, string]>(query, { website, day, lastId })
+  const [[events, hash] = [0, "0"]] = await cluster.all<[number, string]>(query, {
+    website,
+    day,
+    ...rangeUpTo(lastId),
+  })
   return { events, hash: BigInt(hash) }
 }
 

@@ -1,3 +1,4 @@
+import { startOfNode } from "../store/node-ids.ts"
 import type { IdRange } from "../store/shipping.ts"
 import type { WebsiteDay } from "./comparison.ts"
 import { deletionTarget, quoteText, type SchemaState } from "./schema.ts"
@@ -13,6 +14,12 @@ const idsPerStatement = 10_000
 const rangesPerStatement = 500
 const rowsPerStatement = 500
 
+/** Returns statements that delete the events that match a condition, and their event ids. */
+function deleteEvents(condition: string, schema: SchemaState): string[] {
+  const tables = ["events", ...(schema.hasEventIds ? ["event_ids"] : [])]
+  return tables.map((table) => `delete from ${deletionTarget(table, schema)} where ${condition}`)
+}
+
 /** Returns statements that delete the events in these ranges. */
 export function deleteRanges(ranges: readonly IdRange[], schema: SchemaState): string[] {
   const single = ranges.filter(({ first, last }) => first === last)
@@ -22,7 +29,7 @@ export function deleteRanges(ranges: readonly IdRange[], schema: SchemaState): s
     ...parts(wide, rangesPerStatement).map((part) =>
       part.map(({ first, last }) => `id between ${first} and ${last}`).join(" or "),
     ),
-  ].map((condition) => `delete from ${deletionTarget(schema)} where ${condition}`)
+  ].flatMap((condition) => deleteEvents(condition, schema))
 }
 
 /** A row in the cluster that is not an event in the SQLite file. An event with the same id can exist on another day. */
@@ -31,16 +38,17 @@ export interface ForeignRow extends WebsiteDay {
 }
 
 export function deleteRows(rows: readonly ForeignRow[], schema: SchemaState): string[] {
-  return parts(rows, rowsPerStatement).map((part) => {
+  return parts(rows, rowsPerStatement).flatMap((part) => {
     const tuples = part.map(({ website, day, id }) => `(${quoteText(website)}, toDate32(${day}), ${id})`)
     // The first condition uses the index on ids.
-    return `delete from ${deletionTarget(schema)} where id in (${part.map(({ id }) => id)}) and (website, day, id) in (${tuples})`
+    return deleteEvents(`id in (${part.map(({ id }) => id)}) and (website, day, id) in (${tuples})`, schema)
   })
 }
 
-/** Returns a statement that deletes the events of a website and day with ids up to `lastId`. */
-export function deleteDay({ website, day }: WebsiteDay, lastId: number, schema: SchemaState): string {
-  return `delete from ${deletionTarget(schema)} where website = ${quoteText(website)} and day = toDate32(${day}) and id <= ${lastId}`
+/** Returns statements that delete a node's events of a website and day with ids up to `lastId`. */
+export function deleteDay({ website, day }: WebsiteDay, lastId: number, schema: SchemaState): string[] {
+  const ofDay = `website = ${quoteText(website)} and day = toDate32(${day})`
+  return deleteEvents(`${ofDay} and id > ${startOfNode(lastId)} and id <= ${lastId}`, schema)
 }
 
 function parts<Item>(items: readonly Item[], size: number): Item[][] {

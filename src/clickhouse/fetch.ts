@@ -1,6 +1,7 @@
 import { sealedStateSql } from "../columns/sealed-state.ts"
 import { reset } from "../columns/sealer.ts"
 import type { Random } from "../environment.ts"
+import { UserError } from "../errors.ts"
 import { eventLine } from "../export/lines.ts"
 import { eventRowOf } from "../import/import.ts"
 import { retryBusy } from "../import/import-lines.ts"
@@ -9,12 +10,40 @@ import { DailyHash } from "../store/daily-hash.ts"
 import type { Db } from "../store/db/driver.ts"
 import type { StoredEvent } from "../store/event-reader.ts"
 import { EventInserter } from "../store/events.ts"
+import { assignNode, endOfNode, lastEventId, nodeOf, startOfNode } from "../store/node-ids.ts"
 import { dropEmptyRemovedDays, isLocal, removedDays, takeBack } from "../store/removed-days.ts"
 import { pendingDeletion } from "../store/shipping.ts"
 import type { Cluster } from "./cluster.ts"
-import { ofDay, visibleWebsites, type WebsiteDay } from "./comparison.ts"
+import { ofDay, rangeUpTo, visibleWebsites, type WebsiteDay } from "./comparison.ts"
 import { eventOf, hashOf, selectedColumns } from "./event-row.ts"
-import { readWebsiteLines } from "./writers.ts"
+import { readWebsiteLines, type WriterRow } from "./writers.ts"
+
+/**
+ * Returns the file whose events to fetch: the one with the same node. A new file becomes that of `node`, or of the only
+ * one. Throws a UserError if there is none.
+ */
+export function originOf(
+  db: Db,
+  writers: readonly WriterRow[],
+  node: number | undefined,
+  where: string,
+): WriterRow {
+  const isNew = lastEventId(db) === 0
+  const [only] = writers
+  const number = node ?? (isNew && only && writers.length === 1 ? nodeOf(only.shippedId) : undefined)
+  if (number !== undefined) assignNode(db, number)
+  const origin = writers.find(({ shippedId }) => nodeOf(shippedId) === nodeOf(lastEventId(db)))
+  if (origin && (number !== undefined || !isNew)) return origin
+  if (!only)
+    throw new UserError(`no file has shipped events to ${where}`, "correct the database in --clickhouse")
+  const nodes = writers.map(({ shippedId }) => nodeOf(shippedId)).join(", ")
+  throw isNew && number === undefined
+    ? new UserError(`several nodes ship to ${where}: ${nodes}`, "give the number of one of them with --node")
+    : new UserError(
+        `node ${nodeOf(lastEventId(db))} has shipped no events to ${where}, only: ${nodes}`,
+        "correct the database in --clickhouse, or --node",
+      )
+}
 
 /**
  * Ids per query. The cluster sorts their events in memory. The index on ids finds them without a full scan, because ids
@@ -23,7 +52,7 @@ import { readWebsiteLines } from "./writers.ts"
 const idsPerQuery = 200_000
 
 /** Used only after a gap, because it reads the ids of all later events. */
-const nextId = "select minOrNull(id) from events where id > {after:UInt64}"
+const nextId = "select minOrNull(id) from events where id > {after:UInt64} and id <= {end:UInt64}"
 
 /**
  * Yields everything that `writer` shipped as the lines of an export: its websites, then all events in id order. Leaves
@@ -31,7 +60,7 @@ const nextId = "select minOrNull(id) from events where id > {after:UInt64}"
  */
 export async function* linesOfCluster(
   cluster: Cluster,
-  writer: string,
+  { writer, shippedId }: WriterRow,
   isDeleted: (id: number) => boolean,
 ): AsyncGenerator<TextLine[]> {
   let number = 0
@@ -41,8 +70,9 @@ export async function* linesOfCluster(
     select ${selectedColumns} from events final
     where id > {after:UInt64} and id <= {last:UInt64}
     order by id`
-  for (let after = 0; ; ) {
-    const last = after + idsPerQuery
+  const end = endOfNode(shippedId)
+  for (let after = startOfNode(shippedId); ; ) {
+    const last = Math.min(after + idsPerQuery, end)
     let isEmpty = true
     for await (const rows of cluster.rows(events, { after, last })) {
       isEmpty = false
@@ -51,7 +81,7 @@ export async function* linesOfCluster(
     }
     after = last
     if (!isEmpty) continue
-    const [[next] = [null]] = await cluster.all<[number | null]>(nextId, { after })
+    const [[next] = [null]] = await cluster.all<[number | null]>(nextId, { after, end })
     if (next === null) return
     after = next - 1
   }
@@ -81,7 +111,7 @@ export async function fetchRemovedDays({ db, cluster, random, onProgress }: Fetc
     // The events of a deleted website are not fetched.
     if (website === undefined) continue
     const query = `select ${selectedColumns} from events final where ${ofDay} order by id`
-    const rows = cluster.rows(query, { website: website ?? "", day, lastId })
+    const rows = cluster.rows(query, { website: website ?? "", day, ...rangeUpTo(lastId) })
     for await (const chunk of rows) {
       for (let from = 0; from < chunk.length; from += eventsPerWrite) {
         const events = chunk.slice(from, from + eventsPerWrite).map(eventOf)

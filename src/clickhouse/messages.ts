@@ -10,6 +10,7 @@ export type ShippingRequest =
       address: ClusterAddress
       password: string
       keepLocal: number | undefined
+      isShared: boolean
     }
   /** The response to `write`. `error`: why nothing was stored. Undefined after success. */
   | { type: "written"; id: number; error: string | undefined }

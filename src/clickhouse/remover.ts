@@ -12,6 +12,7 @@ import {
   eventsOfDay,
   localSumOfDay,
   ofDay,
+  rangeUpTo,
   visibleWebsites,
   type WebsiteDay,
 } from "./comparison.ts"
@@ -165,7 +166,7 @@ export class Remover {
       const website = ids.get(rid)
       if (website === undefined) throw new Error(`the website ${rid} of removed events does not exist`)
       const query = `select event_id, credential from events final where ${ofDay} and isNotNull(event_id)`
-      const rows = cluster.rows<[string, string]>(query, { website, day, lastId })
+      const rows = cluster.rows<[string, string]>(query, { website, day, ...rangeUpTo(lastId) })
       for await (const chunk of rows) {
         for (let from = 0; from < chunk.length; from += eventIdsPerWrite) {
           const eventIds = chunk.slice(from, from + eventIdsPerWrite).map(([eventId, credential]) => ({
@@ -175,7 +176,7 @@ export class Remover {
           await write({ type: "forgetEventIds", rid, eventIds })
         }
       }
-      await cluster.run(deleteDay({ website, day }, lastId, schema))
+      for (const statement of deleteDay({ website, day }, lastId, schema)) await cluster.run(statement)
       await write({ type: "deleteExpired", rid, day })
     }
   }

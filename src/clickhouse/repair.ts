@@ -10,7 +10,15 @@ import {
 } from "../store/removed-days.ts"
 import { deletedIds } from "../store/shipping.ts"
 import type { Cluster } from "./cluster.ts"
-import { clusterSumOfDay, localSumOfDay, ridOf, rowsPerStep, type WebsiteDay } from "./comparison.ts"
+import {
+  clusterSumOfDay,
+  localSumOfDay,
+  ofDay,
+  rangeUpTo,
+  ridOf,
+  rowsPerStep,
+  type WebsiteDay,
+} from "./comparison.ts"
 import { deleteRows, type ForeignRow } from "./deletions.ts"
 import { EventEncoder, insertColumns } from "./event-row.ts"
 import type { SchemaState } from "./schema.ts"
@@ -113,11 +121,9 @@ async function otherRows(
   ids: ReadonlySet<number>,
   { cluster, lastId }: RepairDeps,
 ): Promise<ForeignRow[]> {
-  const query = `
-    select id from events final
-    where website = {website:String} and day = toDate32({day:Int32}) and id <= {lastId:UInt64}`
+  const query = `select id from events final where ${ofDay}`
   const foreign: ForeignRow[] = []
-  for await (const rows of cluster.rows<[number]>(query, { website, day, lastId })) {
+  for await (const rows of cluster.rows<[number]>(query, { website, day, ...rangeUpTo(lastId) })) {
     for (const [id] of rows) if (!ids.has(id)) foreign.push({ website, day, id })
   }
   return foreign

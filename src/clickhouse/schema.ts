@@ -3,14 +3,22 @@ import { UserError } from "../errors.ts"
 import type { ClusterAddress } from "./address.ts"
 import { type Cluster, ClusterError, errorNumbers } from "./cluster.ts"
 import events from "./schema/0001_events.sql" with { type: "text" }
+import eventIds from "./schema/0002_event_ids.sql" with { type: "text" }
+import fillEventIds from "./schema/0003_fill_event_ids.sql" with { type: "text" }
 
 interface ClusterMigration {
   name: string
   sql: string
+  /** Only several nodes need it. */
+  isForNodes?: boolean
 }
 
 /** In the order in which they are applied. Append only, because a released migration never changes. */
-const migrations: readonly ClusterMigration[] = [{ name: "0001_events", sql: events }]
+const migrations: readonly ClusterMigration[] = [
+  { name: "0001_events", sql: events },
+  { name: "0002_event_ids", sql: eventIds, isForNodes: true },
+  { name: "0003_fill_event_ids", sql: fillEventIds, isForNodes: true },
+]
 
 /**
  * Tables that are distributed over the shards of a cluster, with the expression for the shard of a row. It depends only
@@ -34,7 +42,12 @@ settings fsync_after_insert = 1, fsync_part_directory = 1`
 
 /** State of the tables in a database of a cluster. */
 export interface SchemaState {
+  /** Migrations that every server needs. */
   pending: string[]
+  /** Migrations that only several nodes need. */
+  pendingForNodes: string[]
+  /** Event ids are stored when events are inserted. */
+  hasEventIds: boolean
   /** The cluster if tables are replicated and distributed. Undefined for plain tables. */
   cluster: string | undefined
 }
@@ -66,29 +79,43 @@ export function schemaState(applied: readonly AppliedRow[], where: string): Sche
     }
   }
   const names = new Set(applied.map(([name]) => name))
-  const pending = migrations.map(({ name }) => name).filter((name) => !names.has(name))
-  return { pending, cluster: applied[0]?.[2] || undefined }
+  const missing = migrations.filter(({ name }) => !names.has(name))
+  const pendingOf = (isForNodes: boolean) =>
+    missing.filter((one) => (one.isForNodes ?? false) === isForNodes).map(({ name }) => name)
+  return {
+    pending: pendingOf(false),
+    pendingForNodes: pendingOf(true),
+    hasEventIds: names.has("0002_event_ids"),
+    cluster: applied[0]?.[2] || undefined,
+  }
 }
 
-/** Throws a UserError that says what to do if migrations are pending. */
-export function requireSchema({ pending }: SchemaState, where: string): void {
-  const [first] = pending
+/**
+ * Throws a UserError that says what to do if migrations are pending. `isShared`: several nodes ship to the database.
+ */
+export function requireSchema(
+  { pending, pendingForNodes }: SchemaState,
+  where: string,
+  isShared = false,
+): void {
+  const [first] = isShared ? [...pending, ...pendingForNodes] : pending
   if (first === undefined) return
   throw new UserError(
     `the tables in ${where} are missing or outdated: the migration ${first} has not been applied`,
-    "run databuddy clickhouse migrate with the same --clickhouse; until then, events stay in the SQLite file",
+    `run databuddy clickhouse migrate${isShared ? " --shared" : ""} with the same --clickhouse; until then, events stay in the SQLite file`,
   )
 }
 
 /**
  * Applies the pending migrations and returns their names. Creates the database if it is missing. `name`: the cluster on
- * which to create replicated and distributed tables. If it is interrupted, call it again to finish. Throws a UserError
- * or a ClusterError.
+ * which to create replicated and distributed tables. `isShared`: includes the migrations for several nodes. If it is
+ * interrupted, call it again to finish. Throws a UserError or a ClusterError.
  */
 export async function migrateCluster(
   cluster: Cluster,
   createDatabase: (statement: string) => Promise<void>,
   name: string | undefined,
+  isShared = false,
 ): Promise<string[]> {
   const applied = await appliedRows(cluster)
   const state = schemaState(applied, cluster.name)
@@ -98,33 +125,38 @@ export async function migrateCluster(
       "use the same flag, or another database",
     )
   }
-  if (state.pending.length === 0) return []
+  const pending = [...state.pending, ...(isShared ? state.pendingForNodes : [])]
+  if (pending.length === 0) return []
   await createDatabase(databaseStatement(cluster.address, name))
   for (const statement of statementsOf(migrationsTable, name)) await cluster.run(statement)
-  for (const migration of migrations.filter((one) => state.pending.includes(one.name))) {
+  for (const migration of migrations.filter((one) => pending.includes(one.name))) {
     for (const statement of statementsOf(migration.sql, name)) await cluster.run(statement)
     await cluster.run(recordStatement(migration, name))
   }
-  return state.pending
+  return pending
 }
 
-/** Returns all statements, to apply them manually. */
-export function printedSchema(address: ClusterAddress, name: string | undefined): string {
+/** Returns all statements, to apply them manually. `isShared`: as for `migrateCluster`. */
+export function printedSchema(address: ClusterAddress, name: string | undefined, isShared = false): string {
   const statements = [
     databaseStatement(address, name),
     `use ${quoteName(address.database)}`,
     ...statementsOf(migrationsTable, name),
-    ...migrations.flatMap((migration) => [
-      ...statementsOf(migration.sql, name),
-      recordStatement(migration, name),
-    ]),
+    ...migrations
+      .filter(({ isForNodes }) => isShared || !isForNodes)
+      .flatMap((migration) => [...statementsOf(migration.sql, name), recordStatement(migration, name)]),
   ]
   return `${statements.join(";\n\n")};\n`
 }
 
 /** Returns the table in which to delete rows, with its cluster. Distributed tables do not support deletions. */
-export function deletionTarget({ cluster }: SchemaState): string {
-  return cluster === undefined ? "events" : `events_local on cluster ${quoteText(cluster)}`
+export function deletionTarget(table: string, { cluster }: SchemaState): string {
+  return cluster === undefined ? table : `${localName(table)} on cluster ${quoteText(cluster)}`
+}
+
+/** Returns the name of the table that holds the rows on each server. */
+function localName(table: string): string {
+  return table in sharded ? `${table}_local` : table
 }
 
 async function appliedRows(cluster: Cluster): Promise<AppliedRow[]> {
@@ -150,6 +182,7 @@ function recordStatement({ name, sql }: ClusterMigration, cluster = ""): string 
 
 const table = /create table if not exists (\w+) \(/
 const engine = /engine = ReplacingMergeTree\((\w*)\)/
+const view = /create materialized view if not exists (\w+) to (\w+) as/
 
 /**
  * Splits a file into statements. In a cluster, tables are replicated, and those in `sharded` get a distributed table on
@@ -168,7 +201,7 @@ function statementsOf(sql: string, cluster: string | undefined): string[] {
 function replicated(statement: string, cluster: string): string[] {
   const [, name = ""] = table.exec(statement) ?? []
   const key = sharded[name]
-  const local = key === undefined ? name : `${name}_local`
+  const local = localName(name)
   const on = `on cluster ${quoteText(cluster)}`
   // If {shard} is in the name but not in the path, all servers are replicas of one table.
   const path =
@@ -177,6 +210,15 @@ function replicated(statement: string, cluster: string): string[] {
       : `/clickhouse/tables/{shard}/{database}/${local}`
   const replica = key === undefined ? "{shard}-{replica}" : "{replica}"
   const create = statement
+    // A view reads what is inserted into the table of its server.
+    .replace(
+      view,
+      (_, viewName: string, to: string) =>
+        `create materialized view if not exists ${viewName} ${on} to ${to} as`,
+    )
+    .replace(/ from (\w+)(?= where)/, (from, source: string) =>
+      view.test(statement) ? ` from ${localName(source)}` : from,
+    )
     .replace(table, `create table if not exists ${local} ${on} (`)
     .replace(engine, (_, version: string) => {
       const parameters = [quoteText(path), quoteText(replica), ...(version === "" ? [] : [version])]

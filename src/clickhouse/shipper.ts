@@ -2,12 +2,13 @@ import { dayMs } from "../columns/batch.ts"
 import type { Random } from "../environment.ts"
 import { UserError } from "../errors.ts"
 import { websiteLine } from "../export/lines.ts"
-import { lastEventId, startOfNode } from "../store/node-ids.ts"
+import { endOfNode, lastEventId, nodeOf, startOfNode } from "../store/node-ids.ts"
 import { deletedIds, newWriter, rangesWithoutEvents, readShipping, type Shipping } from "../store/shipping.ts"
 import { listWebsites } from "../store/websites.ts"
 import { ClusterError } from "./cluster.ts"
 import { compare, readerOfAll, rowsPerStep } from "./comparison.ts"
 import { deleteRanges } from "./deletions.ts"
+import { forgetDuplicates, markDuplicates, renewDuplicates } from "./duplicates.ts"
 import { EventEncoder, insertColumns } from "./event-row.ts"
 import { Remover, type RemoverDeps } from "./remover.ts"
 import { type InsertLimits, type RepairDeps, repair } from "./repair.ts"
@@ -19,6 +20,8 @@ export interface ShipperDeps extends RemoverDeps {
   /** Waits between two steps of about 5 ms, so that the thread can do other work. */
   pause: () => Promise<void>
   random: Random
+  /** Other nodes can ship to the same database. */
+  isShared: boolean
 }
 
 /** Limits of a shipment. Two inserts are in memory at a time. */
@@ -111,7 +114,8 @@ export class Shipper {
     if (!isCurrent) return { hasShipped: false, events: 0, isDone: false }
     await this.#sendWebsites(record)
     const batch = await this.#nextBatch(shipping.shippedId)
-    if (batch) await this.#send(batch, schema, record)
+    if (batch && !(await this.#send(batch, schema, record)))
+      return { hasShipped: false, events: 0, isDone: false }
     const isDone = await this.#followUp(batch?.isFull ?? false, schema)
     return { hasShipped: true, events: batch?.rows ?? 0, isDone }
   }
@@ -150,19 +154,18 @@ export class Shipper {
     const record = await this.#record(shipping, schema)
     // Stored first, so that everything is compared even if the deletion is interrupted.
     await write({ type: "rewind", id: shipping.shippedId })
-    const newer = [{ first: shipping.shippedId + 1, last: Number.MAX_SAFE_INTEGER }]
-    for (const statement of deleteRanges(newer, schema)) await cluster.run(statement)
+    const { shippedId } = shipping
+    const last = endOfNode(shippedId)
+    for (const statement of deleteRanges([{ first: shippedId + 1, last }], schema))
+      await cluster.run(statement)
+    if (schema.hasEventIds) await forgetDuplicates(cluster, shippedId, last, schema)
     await record.write(shipping.shippedId, now())
   }
 
   async #record(shipping: Shipping, schema: SchemaState): Promise<WriterRecord> {
-    const { cluster } = this.deps
-    return new WriterRecord(
-      cluster,
-      shipping.writer,
-      await readWriters(cluster),
-      schema.cluster !== undefined,
-    )
+    const { cluster, isShared } = this.deps
+    const file = { ...shipping, isShared }
+    return new WriterRecord(cluster, file, await readWriters(cluster), schema.cluster !== undefined)
   }
 
   get #deletionsHeld(): boolean {
@@ -194,10 +197,17 @@ export class Shipper {
   async #verify(
     shipping: Shipping,
   ): Promise<{ schema: SchemaState; record: WriterRecord; isCurrent: boolean }> {
-    const { cluster, write, log } = this.deps
+    const { cluster, write, now, log } = this.deps
     const schema = await readSchema(cluster)
-    requireSchema(schema, cluster.name)
+    const node = nodeOf(shipping.shippedId)
+    requireSchema(schema, cluster.name, node > 0)
     const record = await this.#record(shipping, schema)
+    if (schema.hasEventIds && record.isNew) {
+      // Recorded before the first insert: another file with the same number can do this at the same time. The next step
+      // of both finds the other one, and ships nothing.
+      await record.write(record.shippedId, now())
+      return { schema, record, isCurrent: false }
+    }
     if (record.shippedId > shipping.sendingId) {
       throw new UserError(
         `${cluster.name} has events from this file up to id ${record.shippedId}, but the file has sent none beyond id ${shipping.sendingId}: it was restored from a backup, or a copy of it is also shipping events`,
@@ -217,7 +227,11 @@ export class Shipper {
     return { schema, record, isCurrent: false }
   }
 
-  async #send(batch: Batch, schema: SchemaState, record: WriterRecord): Promise<void> {
+  /**
+   * Sends a batch. Returns false if it has to be sent again, because the cluster started to store event ids in the
+   * meantime, and might not have those of the batch.
+   */
+  async #send(batch: Batch, schema: SchemaState, record: WriterRecord): Promise<boolean> {
     const { cluster, write, now } = this.deps
     const isReplicated = schema.cluster !== undefined
     await write({ type: "send", id: batch.end })
@@ -228,11 +242,14 @@ export class Shipper {
     }
     try {
       if (batch.rows > 0) await cluster.insert("events", insertColumns, batch.chunks, isReplicated)
+      if (schema.hasEventIds) await markDuplicates(cluster, batch.after, batch.end, schema)
+      else if ((await readSchema(cluster)).hasEventIds) return false
       await record.write(batch.end, now())
     } catch (error) {
       throw this.#observe(error)
     }
     await write({ type: "acknowledge", id: batch.end, at: now() })
+    return true
   }
 
   /** Sends the website settings if they have changed. */
@@ -251,12 +268,13 @@ export class Shipper {
   }
 
   /** Compares both sides and repairs differences. Returns true if there were none. */
-  async #repair({ shippedId }: Shipping, schema: SchemaState): Promise<boolean> {
+  async #repair({ shippedId, isRepairing }: Shipping, schema: SchemaState): Promise<boolean> {
     const { db, cluster, write, pause, log } = this.deps
     this.#remover.interrupt()
     const { differences } = await compare(db, cluster, shippedId, pause)
     if (differences.length === 0) {
       this.#hasRepaired = false
+      if (schema.hasEventIds && isRepairing) await renewDuplicates(cluster, shippedId, schema)
       await write({ type: "compared" })
       log("info", "the cluster has the same events as the file", { cluster: cluster.name, lastId: shippedId })
       return true

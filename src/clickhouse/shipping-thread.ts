@@ -30,6 +30,12 @@ export interface ClusterLogin {
   password: string
 }
 
+/** See `ShipperDeps`. */
+interface ShippingOptions {
+  keepLocal: number | undefined
+  isShared: boolean
+}
+
 /**
  * Ships events to a cluster in a separate thread, so that neither reading them nor waiting for the cluster delays a
  * commit. The main thread stores the state of shipping, between other commits.
@@ -46,8 +52,7 @@ export class ShippingThread {
   constructor(
     private readonly store: Pick<Store, "db" | "batcher">,
     private readonly login: ClusterLogin,
-    /** See `ShipperDeps`. */
-    private readonly keepLocal: number | undefined,
+    private readonly options: ShippingOptions,
     private readonly environment: Environment,
     private readonly log: Log,
   ) {
@@ -103,8 +108,7 @@ export class ShippingThread {
     worker.onerror = ({ message }) => this.#restart(message)
     worker.onmessage = ({ data }: MessageEvent<ShippingMessage>) => this.#receive(data)
     this.#worker = worker
-    const { login, keepLocal } = this
-    this.#post({ type: "open", path: this.store.db.name, ...login, keepLocal })
+    this.#post({ type: "open", path: this.store.db.name, ...this.login, ...this.options })
   }
 
   #restart(message: string): void {

@@ -29,7 +29,13 @@ function write(change: ShippingChange): Promise<void> {
   return new Promise((resolve, reject) => pending.set(id, { resolve, reject }))
 }
 
-function open({ path, address, password, keepLocal }: Extract<ShippingRequest, { type: "open" }>): void {
+function open({
+  path,
+  address,
+  password,
+  keepLocal,
+  isShared,
+}: Extract<ShippingRequest, { type: "open" }>): void {
   try {
     // On Linux, this affects only the current thread.
     setPriority(0, niceness)
@@ -51,6 +57,7 @@ function open({ path, address, password, keepLocal }: Extract<ShippingRequest, {
       if (isStopping) throw new Error("the server is stopping")
     },
     keepLocal,
+    isShared,
     random: (bytes) => crypto.getRandomValues(bytes),
     now: Date.now,
     elapsed: () => performance.now(),

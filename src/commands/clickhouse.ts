@@ -1,15 +1,15 @@
 import { type Command, Option } from "commander"
 import { type ClusterOptions, clusterLogin } from "../clickhouse/address.ts"
-import { Cluster, ClusterError } from "../clickhouse/cluster.ts"
+import { Cluster, ClusterError, type RequestTimes, requestTimes } from "../clickhouse/cluster.ts"
 import { type Comparison, compare } from "../clickhouse/comparison.ts"
-import { fetchRemovedDays, linesOfCluster } from "../clickhouse/fetch.ts"
+import { fetchRemovedDays, linesOfCluster, originOf } from "../clickhouse/fetch.ts"
 import { shippingLockError, shippingLockPath } from "../clickhouse/lock.ts"
 import { migrateCluster, printedSchema, readSchema, requireSchema } from "../clickhouse/schema.ts"
 import { Shipper } from "../clickhouse/shipper.ts"
 import { retryDelay } from "../clickhouse/shipping-loop.ts"
 import { readWriters } from "../clickhouse/writers.ts"
 import { UserError } from "../errors.ts"
-import { nonEmpty } from "../flag-values.ts"
+import { integer, nonEmpty } from "../flag-values.ts"
 import type { Report } from "../import/import.ts"
 import { importLines, retryBusy } from "../import/import-lines.ts"
 import { addFlagsOfServe } from "../serve-options.ts"
@@ -17,6 +17,7 @@ import type { Db } from "../store/db/driver.ts"
 import { pendingMigrations } from "../store/db/migrate.ts"
 import { closeAfterReading, openForReading, requireCurrentSchema } from "../store/db/open.ts"
 import { ServerLock } from "../store/db/server-lock.ts"
+import { maxNode } from "../store/node-ids.ts"
 import { removedTotals } from "../store/removed-days.ts"
 import {
   applyShippingChange,
@@ -40,6 +41,7 @@ interface ClickHouseOptions extends DataOptions, ClusterOptions {}
 
 interface ClickHouseMigrateOptions extends ClusterOptions {
   print?: boolean
+  shared?: boolean
   clickhouseCluster?: string
   json?: boolean
 }
@@ -48,9 +50,15 @@ interface ClickHouseLoadOptions extends ClickHouseOptions {
   replace?: boolean
 }
 
+interface ClickHouseFetchOptions extends ClickHouseOptions {
+  node?: number
+}
+
 const flags = ["--clickhouse", "--clickhouse-password-file"]
 /** Maximum attempts of a step of `load`, up to a minute apart. A cluster takes less than ten minutes to restart. */
 const maxAttempts = 15
+/** ms that a migration can take, which copies the event ids of all events. */
+const migrationTimeout = 86_400_000
 /** ms between two checks for deletions that can be shipped. */
 const deletionsPoll = 1_000
 /** Maximum number of differing days to print. All of them are counted. */
@@ -64,6 +72,7 @@ export function addClickHouseCommands(root: Command, context: Context): void {
     .command("migrate")
     .description("create the tables in the cluster, or migrate tables of an older version")
     .option("--print", "print the statements instead, to apply them manually")
+    .option("--shared", "also create the tables that several nodes need (serve --node)")
     .addOption(
       new Option(
         "--clickhouse-cluster <name>",
@@ -104,28 +113,40 @@ export function addClickHouseCommands(root: Command, context: Context): void {
   addDataOptions(
     addFlagsOfServe(fetchCommand, flags),
     "clickhouse fetch --clickhouse https://user@host:8443/database --db new.db",
-  ).action((options: ClickHouseOptions) => fetchEvents(options, context))
+  )
+    .addOption(
+      new Option(
+        "--node <number>",
+        "into a new file: the node whose events to fetch (default: the only one)",
+      ).argParser(integer(0, maxNode)),
+    )
+    .action((options: ClickHouseFetchOptions) => fetchEvents(options, context))
 }
 
 async function migrate(options: ClickHouseMigrateOptions, context: Context): Promise<void> {
-  const { clickhouse, clickhouseCluster: name } = options
+  const { clickhouse, clickhouseCluster: name, shared: isShared } = options
   if (options.print) {
     const { address } = clusterLogin(
       { ...options, clickhouse: clickhouse ?? "http://localhost" },
       context.env,
     )
-    context.out(printedSchema(address, name))
+    context.out(printedSchema(address, name, isShared))
     return
   }
   const { address, password } = clusterLogin(options, context.env)
-  const applied = await withCluster(options, context, async (cluster) => {
-    const server = new Cluster({ ...address, database: "default" }, password)
-    try {
-      return await migrateCluster(cluster, (statement) => server.run(statement), name)
-    } finally {
-      await server.close()
-    }
-  })
+  const applied = await withCluster(
+    options,
+    context,
+    async (cluster) => {
+      const server = new Cluster({ ...address, database: "default" }, password)
+      try {
+        return await migrateCluster(cluster, (statement) => server.run(statement), name, isShared)
+      } finally {
+        await server.close()
+      }
+    },
+    { ...requestTimes, timeout: migrationTimeout },
+  )
   if (options.json) printJson({ applied }, context)
   else if (applied.length === 0) context.out("no pending migrations\n")
   else printFields({ applied: applied.join(", ") }, context)
@@ -161,26 +182,20 @@ async function compareSides(options: ClickHouseOptions, context: Context): Promi
   })
 }
 
-async function fetchEvents(options: ClickHouseOptions, context: Context): Promise<void> {
+async function fetchEvents(options: ClickHouseFetchOptions, context: Context): Promise<void> {
   await withCluster(options, context, (cluster) =>
     withDatabase(
       options,
       context,
       async (db) => {
         requireSchema(await readSchema(cluster), cluster.name)
-        const [origin] = await readWriters(cluster)
-        if (!origin) {
-          throw new UserError(
-            `no file has shipped events to ${cluster.name}`,
-            "correct the database in --clickhouse",
-          )
-        }
+        const origin = originOf(db, await readWriters(cluster), options.node, cluster.name)
         const progress = new Progress(context)
         const showAdded = (added: number) => progress.show(() => `${added.toLocaleString("en")} events added`)
         const onProgress = ({ events }: Report) => showAdded(events.added)
         const startedAt = context.environment.elapsed()
         const returned = await fetchRemoved(db, cluster, origin.writer, showAdded, context)
-        const lines = linesOfCluster(cluster, origin.writer, pendingDeletion(db))
+        const lines = linesOfCluster(cluster, origin, pendingDeletion(db))
         const imported = await importLines(db, lines, {
           ...context,
           onProgress,
@@ -258,9 +273,10 @@ async function withCluster<Result>(
   options: ClusterOptions,
   { env }: Context,
   work: (cluster: Cluster) => Promise<Result>,
+  times?: RequestTimes,
 ): Promise<Result> {
   const { address, password } = clusterLogin(options, env)
-  const cluster = new Cluster(address, password)
+  const cluster = new Cluster(address, password, times)
   try {
     return await work(cluster)
   } catch (error) {
@@ -290,6 +306,7 @@ async function ship(
     // Lets a running insert continue.
     pause: () => new Promise((resolve) => setImmediate(resolve)),
     sleep,
+    isShared: true,
     log: (level, message) => context.err(`${level}: ${message}\n`),
   })
   const progress = new Progress(context)

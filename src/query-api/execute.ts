@@ -140,14 +140,17 @@ function isoSpan({ from, to }: { from: number; to: number }): { from: string; to
 
 function mergeStatistics(
   statistics: ParameterResult<unknown>["statistics"],
-): Pick<MetaJson, "source" | "watermark" | "rows_read" | "block_events"> {
+): Pick<MetaJson, "source" | "watermark" | "nodes" | "rows_read" | "block_events"> {
   const sum = (count: (query: (typeof statistics)[number]) => number) =>
     statistics.reduce((total, query) => total + count(query), 0)
-  // All queries of a parameter return the same watermark.
-  const watermark = statistics[0]?.watermark
+  // All queries of a parameter return the same watermarks.
+  const { watermark, nodes } = statistics[0] ?? {}
   return {
     source: [...new Set(statistics.flatMap(({ source }) => source.split("+")))].filter(Boolean).join("+"),
     ...(watermark === undefined ? {} : { watermark }),
+    ...(nodes === undefined
+      ? {}
+      : { nodes: nodes.map(({ shippedAt, ...node }) => ({ ...node, shipped_at: iso(shippedAt) })) }),
     rows_read: sum(({ rows }) => rows),
     block_events: sum(({ blockEvents }) => blockEvents),
   }

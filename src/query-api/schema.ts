@@ -352,6 +352,19 @@ export const metaSchema = Type.Object({
         "With clickhouse as a source: events up to this ID come from the cluster, later events from rows",
     }),
   ),
+  nodes: Type.Optional(
+    Type.Array(
+      Type.Object({
+        node: Type.Integer(),
+        watermark: Type.Integer(),
+        shipped_at: Type.String({ format: "date-time", description: "Time of its last shipment" }),
+      }),
+      {
+        description:
+          "With serve --node: the other nodes, whose events are included up to these ids. Later ones are not",
+      },
+    ),
+  ),
   rows_read: Type.Integer({ description: "Rows read" }),
   block_events: Type.Integer({ description: "Events scanned in column blocks" }),
   ms: Type.Number({ description: "Duration in ms" }),

@@ -580,6 +580,14 @@ export interface SkippedField {
   reason: "too_many_values" | "too_many_properties"
 }
 
+/** How far another node has shipped its events. */
+export interface NodeWatermark {
+  node: number
+  watermark: number
+  /** Time of its last shipment, Unix ms. */
+  shippedAt: number
+}
+
 /** Where a result came from, and how much data was read to compute it. */
 export interface QueryStatistics {
   /**
@@ -589,6 +597,8 @@ export interface QueryStatistics {
   source: string
   /** With `clickhouse`: events up to this ID come from the cluster, later events from rows. */
   watermark?: number
+  /** With `clickhouse`: the other nodes whose events are included up to their watermarks. */
+  nodes?: readonly NodeWatermark[]
   /** Number of events in the blocks that were read. */
   blockEvents: number
   /** Number of event rows that were read. */

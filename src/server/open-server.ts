@@ -56,6 +56,7 @@ export type ServerOptions = Pick<
   | "ingestPath"
   | "scriptName"
   | "keepLocal"
+  | "node"
 > &
   Pick<AppDeps, "metricsAccess"> & {
     /** Path of the database, as resolved by `databasePath`. */
@@ -110,6 +111,7 @@ export function openServer(options: ServerOptions, environment: ServerEnvironmen
   const { path, durability, minFree, backups, offsiteBackups } = options
   const { now, elapsed, random, newId, log } = environment
   const startedAt = now()
+  const isShared = options.node !== undefined
   const requests = new RequestCounts()
   const rejectedRequests = new RejectedRequests(log, elapsed)
   const onFault = faultLog(log, elapsed)
@@ -122,6 +124,7 @@ export function openServer(options: ServerOptions, environment: ServerEnvironmen
       maxWait: options.lockWait,
       minFree,
       retain: options.retain,
+      node: options.node,
     },
     environment,
     {
@@ -131,7 +134,8 @@ export function openServer(options: ServerOptions, environment: ServerEnvironmen
     },
   )
   const shipping =
-    options.cluster && new ShippingThread(store, options.cluster, options.keepLocal, environment, log)
+    options.cluster &&
+    new ShippingThread(store, options.cluster, { keepLocal: options.keepLocal, isShared }, environment, log)
   const metrics = new Metrics({
     path,
     backups: backups?.state,
@@ -157,6 +161,7 @@ export function openServer(options: ServerOptions, environment: ServerEnvironmen
           {
             path,
             login: options.cluster,
+            isShared,
             limits: { ...options.clusterQuery, resultBytes: memory * queryShare },
             elapsed,
           },

@@ -129,6 +129,7 @@ async function ship(db: Db, cluster: Cluster): Promise<void> {
     random: (bytes) => crypto.getRandomValues(bytes),
     now: Date.now,
     elapsed: () => performance.now(),
+    isShared: true,
     log: () => {},
   })
   while (!(await shipper.step()).isDone);

@@ -5,8 +5,8 @@ import { eventually, type Server } from "../harness.ts"
 import { compareEngines } from "./clickhouse-queries.ts"
 
 /** Sets of random events and queries, and queries in each of their states. */
-const seeds = Number(process.env.SEEDS ?? 5)
-const queriesPerState = Number(process.env.QUERIES ?? 20)
+export const seeds = Number(process.env.SEEDS ?? 5)
+export const queriesPerState = Number(process.env.QUERIES ?? 20)
 
 /** Tools of test/e2e/clickhouse.ts. */
 export interface Tools {

@@ -21,13 +21,15 @@ import { environment } from "../support/environment.ts"
 import { eventRow, oddEvents } from "../support/event.ts"
 import { mulberry32, picker } from "../support/random.ts"
 import { measureIngestion } from "./clickhouse-ingestion.ts"
-import { testQueries } from "./clickhouse-query-server.ts"
+import { compareNodes } from "./clickhouse-nodes.ts"
+import { queriesPerState, seeds, testQueries } from "./clickhouse-query-server.ts"
 import { testRemoval } from "./clickhouse-removal.ts"
 
 /** `--figures` leaves out the faults. */
 const onlyFigures = process.argv.includes("--figures")
-/** `--removal` runs only the tests of serve --keep-local. */
+/** `--removal` runs only the tests of serve --keep-local, `--nodes` only those of several nodes. */
 const onlyRemoval = process.argv.includes("--removal")
+const onlyNodes = process.argv.includes("--nodes")
 /** Standard events of the file that moves. */
 const count = Number(process.env.EVENTS ?? 200_000)
 /** For `eventually`, in ms. */
@@ -48,8 +50,17 @@ const engineTools = {
   },
 }
 try {
-  if (!onlyRemoval) await run()
-  if (!onlyFigures) {
+  if (!onlyRemoval && !onlyNodes) await run()
+  if (!onlyFigures && !onlyRemoval) {
+    await report("random queries to two nodes give the results of a single one", async () => {
+      let equal = 0
+      for (let seed = 1; seed <= seeds; seed++) {
+        equal += await compareNodes(`http://127.0.0.1:${port}`, seed, queriesPerState)
+      }
+      return `${equal} results`
+    })
+  }
+  if (!onlyFigures && !onlyNodes) {
     const tools = { databuddy, report, ...engineTools }
     await testRemoval(`http://127.0.0.1:${port}/removal`, folder.file("removal.db"), tools)
   }

@@ -47,6 +47,7 @@ function newShipper(keepLocal: number | null = 30 * day, sleep = async () => {})
     pause: async () => {},
     sleep,
     keepLocal: keepLocal ?? undefined,
+    isShared: false,
     random: (bytes) => bytes.fill(7),
     now: () => clock.now,
     elapsed: () => clock.now,

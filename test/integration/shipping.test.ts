@@ -42,6 +42,7 @@ function newShipper(limits: Partial<ShipperLimits> = {}): Shipper {
       write: (change) => store.batcher.run(() => applyShippingChange(store.db, change)),
       pause: async () => {},
       sleep: async () => {},
+      isShared: false,
       random: (bytes) => bytes.fill(7),
       now: () => clock.now,
       elapsed: () => clock.now,

@@ -32,7 +32,14 @@ export function openApp(
   options: Partial<
     Pick<
       ServerOptions,
-      "countryHeader" | "geoFile" | "basePath" | "ingestPath" | "cluster" | "clusterQuery" | "keepLocal"
+      | "countryHeader"
+      | "geoFile"
+      | "basePath"
+      | "ingestPath"
+      | "cluster"
+      | "clusterQuery"
+      | "keepLocal"
+      | "node"
     >
   > = {},
 ): TestApp {

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net"
 import { eventOf, hashOf, insertColumns } from "../../src/clickhouse/event-row.ts"
 import type { StoredEvent } from "../../src/store/event-reader.ts"
+import { nodeOf } from "../../src/store/node-ids.ts"
 
 export type StubOperation = "query" | "select" | "insert" | "record" | "delete" | "create"
 
@@ -20,7 +21,9 @@ export interface ClickHouseStub extends AsyncDisposable {
   migrations: [name: string, checksum: string, cluster: string][]
   /** Undefined: the table of migrations does not exist. */
   hasTables: boolean
-  writers: Map<string, { sequence: number; shippedId: number }>
+  writers: Map<string, { sequence: number; shippedId: number; shippedAt?: number }>
+  /** Pairs of an event and its original, from statements that look for duplicates. */
+  duplicates: [id: number, original: number][]
   websites: string[]
   /** Statements in order. */
   statements: string[]
@@ -43,6 +46,7 @@ export async function startClickHouseStub(): Promise<ClickHouseStub> {
     migrations: [],
     hasTables: true,
     writers: new Map(),
+    duplicates: [],
     websites: [],
     statements: [],
     queries: [],
@@ -117,37 +121,41 @@ function operationOf(statement: string): StubOperation {
 function answer(state: State, statement: string, parameters: URLSearchParams, body: Buffer): unknown[][] {
   const number = (name: string) => Number(parameters.get(`param_${name}`))
   const events = [...state.events.values()].sort((a, b) => a.id - b.id)
+  const isInRange = ({ id }: StoredEvent) => id > number("after") && id <= number("lastId")
   if (statement.includes("from migrations")) {
     if (!state.hasTables) throw Object.assign(new Error("Unknown table migrations"), { number: 60 })
     return state.migrations
   }
   if (statement.includes("from writers")) {
-    return [...state.writers].map(([writer, { sequence, shippedId }]) => [writer, sequence, shippedId])
+    return [...state.writers]
+      .map(
+        ([writer, { sequence, shippedId, shippedAt = 0 }]) =>
+          [writer, sequence, shippedId, shippedAt] as const,
+      )
+      .sort((one, other) => one[2] - other[2])
+      .map((row) => [...row])
   }
   if (statement.includes("from websites")) return [[state.websites]]
   if (statement.includes("from system.settings")) return [["async_insert"], ["insert_deduplicate"]]
   if (statement.includes("select distinct toInt32(day)"))
-    return [...new Set(events.map(dayOf))].map((day) => [day])
+    return [...new Set(events.filter(isInRange).map(dayOf))].map((day) => [day])
   if (statement.includes("group by website")) {
-    return sums(events.filter((event) => event.id <= number("lastId") && dayOf(event) === number("day")))
+    return sums(events.filter((event) => isInRange(event) && dayOf(event) === number("day")))
   }
   if (statement.includes("minOrNull(id)")) {
-    return [[events.find(({ id }) => id > number("after"))?.id ?? null]]
+    return [[events.find(({ id }) => id > number("after") && id <= number("end"))?.id ?? null]]
   }
   if (/^select id from events/.test(statement)) {
     const website = parameters.get("param_website") || null
     return events
-      .filter(
-        (event) =>
-          event.website_id === website && dayOf(event) === number("day") && event.id <= number("lastId"),
-      )
+      .filter((event) => event.website_id === website && dayOf(event) === number("day") && isInRange(event))
       .map(({ id }) => [id])
   }
   if (/^select .* from events final where website = /s.test(statement)) {
     const found = events.filter((event) =>
       isOfDay(event, parameters.get("param_website") ?? "", number("day")),
     )
-    const ofDay = found.filter(({ id }) => id <= number("lastId"))
+    const ofDay = found.filter(isInRange)
     if (statement.startsWith("select count()")) return sumRows(ofDay)
     if (statement.startsWith("select event_id"))
       return ofDay.flatMap(({ event_id, credential }) => (event_id === null ? [] : [[event_id, credential]]))
@@ -166,13 +174,14 @@ function answer(state: State, statement: string, parameters: URLSearchParams, bo
   else if (/^insert into writers /.test(statement)) {
     const reader = new RowReader(body)
     const [writer, sequence, shippedId] = [reader.text(), reader.integer(), reader.integer()]
-    state.writers.set(writer, { sequence, shippedId })
+    state.writers.set(writer, { sequence, shippedId, shippedAt: reader.integer() })
   } else if (/^insert into websites /.test(statement)) {
     const reader = new RowReader(body)
     reader.text()
     reader.integer()
     state.websites = Array.from({ length: reader.varint() }, () => reader.text())
-  } else if (/^delete from/.test(statement)) deleteEvents(state, statement)
+  } else if (/^insert into duplicates /.test(statement)) addDuplicates(state, events, statement)
+  else if (/^delete from events /.test(statement)) deleteEvents(state, statement)
   else if (statement.includes("create table if not exists migrations")) state.hasTables = true
   return []
 }
@@ -199,12 +208,28 @@ const isOfDay = (event: StoredEvent, website: string, day: number) =>
 
 const dayOf = ({ timestamp }: StoredEvent) => Math.floor(timestamp / 86_400_000)
 
+/** The pairs of the events in the range of a statement with those of lower nodes. */
+function addDuplicates(state: State, events: readonly StoredEvent[], statement: string): void {
+  const [, after, last] = /id > (\d+) and id <= (\d+)/.exec(statement) ?? []
+  const keyOf = (event: StoredEvent) => JSON.stringify([event.event_id, event.website_id, event.credential])
+  const sent = events.filter(
+    ({ id, event_id }) => event_id !== null && id > Number(after) && id <= Number(last),
+  )
+  const keys = new Set(sent.map(keyOf))
+  for (const same of Map.groupBy(events, keyOf).values()) {
+    if (!same.some((event) => keys.has(keyOf(event)))) continue
+    for (const { id } of same)
+      for (const { id: original } of same)
+        if (nodeOf(original) < nodeOf(id)) state.duplicates.push([id, original])
+  }
+}
+
 function deleteEvents({ events }: State, statement: string): void {
-  const [, website, day, last] =
-    /where website = '(.*)' and day = toDate32\((\d+)\) and id <= (\d+)$/.exec(statement) ?? []
+  const [, website, day, after, last] =
+    /where website = '(.*)' and day = toDate32\((\d+)\) and id > (\d+) and id <= (\d+)$/.exec(statement) ?? []
   if (website !== undefined) {
     for (const [id, event] of events)
-      if (isOfDay(event, website, Number(day)) && id <= Number(last)) events.delete(id)
+      if (isOfDay(event, website, Number(day)) && id > Number(after) && id <= Number(last)) events.delete(id)
     return
   }
   const ids = new Set(/id in \(([\d,]+)\)/.exec(statement)?.[1]?.split(",").map(Number))

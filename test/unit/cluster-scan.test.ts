@@ -50,6 +50,7 @@ const context = {
     [7, "shop"],
   ]),
   watermark: 42,
+  otherWatermarks: [],
   linkedIds: (rid: number, profile: string) => (rid === 7 && profile === "ann" ? ["device"] : []),
 }
 const scope: Scope = {

@@ -1,11 +1,13 @@
 import type { ClickHouseSettings } from "@clickhouse/client"
-import type { Query, ResultOf } from "../../query/query.ts"
+import type { NodeWatermark, Query, ResultOf } from "../../query/query.ts"
 import type { Db } from "../../store/db/driver.ts"
 import { latestProfileOf } from "../../store/identity-resolution.ts"
 import type { Cluster } from "../cluster.ts"
+import { RowEncoder } from "../row-encoder.ts"
 import { executeInCluster } from "./execute.ts"
-import { Scan } from "./scan.ts"
+import { isUpTo, Scan } from "./scan.ts"
 import { type FileSnapshot, type SnapshotLimits, SnapshotSource } from "./snapshot.ts"
+import { Parameters } from "./statement.ts"
 
 /** Limits of a statement in the cluster. */
 export interface ClusterQueryLimits {
@@ -25,9 +27,10 @@ export class ClusterQueries {
     private readonly db: Db,
     private readonly cluster: Cluster,
     { seconds, bytes, resultBytes }: ClusterQueryLimits,
+    isShared = false,
     limits?: SnapshotLimits,
   ) {
-    this.#source = new SnapshotSource(db, limits)
+    this.#source = new SnapshotSource(db, limits, isShared)
     this.#settings = {
       max_execution_time: seconds,
       max_memory_usage: String(bytes),
@@ -36,13 +39,42 @@ export class ClusterQueries {
     }
   }
 
+  /** The snapshot of the file alone. */
   snapshot(): FileSnapshot {
     return this.#source.read()
   }
 
+  /**
+   * Adds the events of other nodes to a snapshot, without those whose event ids the file has and has not shipped: after
+   * that, the cluster knows which one counts.
+   */
+  async withNodes(
+    snapshot: FileSnapshot,
+    others: readonly NodeWatermark[],
+    signal: AbortSignal,
+  ): Promise<FileSnapshot> {
+    if (others.length === 0 || snapshot.tailRows === 0) return { ...snapshot, others }
+    const parameters = new Parameters()
+    const rows = await this.cluster.queryWithTables<[number]>(
+      `select distinct id from event_ids
+      where (event_id, website, credential) in (
+        select assumeNotNull(event_id), website, credential from tail where isNotNull(event_id))
+      and (${isUpTo(
+        others.map(({ watermark }) => watermark),
+        "id",
+        parameters,
+      )})`,
+      { parameters: parameters.values, tables: [snapshot.tail], settings: this.#settings, signal },
+    )
+    const encoder = new RowEncoder()
+    for (const [id] of rows) encoder.integer(id)
+    const deleted = { ...snapshot.deleted, rows: [...snapshot.deleted.rows, ...encoder.finish()] }
+    return { ...snapshot, others, deleted }
+  }
+
   /** Throws a ClusterError, a NotSupportedError, or the signal's abort reason. */
   run<Q extends Query>(query: Q, snapshot: FileSnapshot, signal: AbortSignal): Promise<ResultOf<Q>> {
-    const { watermark, tail, deleted, websites } = snapshot
+    const { watermark, tail, deleted, websites, others } = snapshot
     const scopeWebsites = new Map(
       query.scope.websites.flatMap((rid) => {
         const id = websites.get(rid)
@@ -51,7 +83,13 @@ export class ClusterQueries {
     )
     const linkedIds = (rid: number, profileId: string) => this.#source.linkedIds(rid, profileId)
     return executeInCluster(query, {
-      scan: () => new Scan({ websites: scopeWebsites, watermark, linkedIds }),
+      scan: () =>
+        new Scan({
+          websites: scopeWebsites,
+          watermark,
+          otherWatermarks: others.map((node) => node.watermark),
+          linkedIds,
+        }),
       run: (scan, sql) =>
         this.cluster.queryWithTables(sql, {
           parameters: scan.parameters.values,

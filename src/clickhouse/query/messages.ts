@@ -6,7 +6,7 @@ import type { ClusterQueryLimits } from "./cluster-query.ts"
 // Messages between the main thread and the thread that queries the cluster.
 
 export type ClusterRequest =
-  | ({ type: "open"; path: string; limits: ClusterQueryLimits } & ClusterLogin)
+  | ({ type: "open"; path: string; limits: ClusterQueryLimits; isShared: boolean } & ClusterLogin)
   | { type: "render"; id: number; spec: QuerySpec; limits: ResponseLimits }
   | { type: "cancel"; id: number }
   | { type: "close" }

@@ -38,7 +38,7 @@ interface PendingRequest {
 /**
  * Answers API queries from the cluster, together with the events that are not shipped yet. The local engine answers
  * queries that the cluster cannot answer, and all queries while the cluster is down, unless the events were removed
- * from SQLite.
+ * from SQLite or are those of other nodes.
  */
 export class ClusterQueryEngine implements QueryEngine<QuerySpec> {
   readonly #name: string
@@ -57,6 +57,8 @@ export class ClusterQueryEngine implements QueryEngine<QuerySpec> {
       path: string
       login: ClusterLogin
       limits: ClusterQueryLimits
+      /** Other nodes ship to the same database, so SQLite does not have all events. */
+      isShared: boolean
       /** Monotonic clock, in ms. */
       elapsed: () => number
     },
@@ -99,11 +101,13 @@ export class ClusterQueryEngine implements QueryEngine<QuerySpec> {
     // There is nothing to release. The response is in the memory of the main thread, and the queue limits the number of
     // responses.
     if ("chunks" in answer) return { ...answer, ms: elapsed() - startedAt, release: () => {} }
+    if (this.options.isShared)
+      throw unavailable("events of other nodes are only in the ClickHouse cluster", answer)
     try {
       return await this.local.render(spec, limits, caller, signal)
     } catch (error) {
       if (!(error instanceof RequestError) || error.reason !== "events_removed") throw error
-      throw new RequestError("events_removed", { detail: `${error.message}: ${answer.reason}`, retryAfter })
+      throw unavailable(error.message, answer)
     }
   }
 
@@ -129,8 +133,8 @@ export class ClusterQueryEngine implements QueryEngine<QuerySpec> {
     const worker = new Worker(new URL(workerFile, import.meta.url))
     worker.onerror = ({ message }) => this.#restart(message)
     worker.onmessage = ({ data }: MessageEvent<ClusterMessage>) => this.#receive(data)
-    const { path, login, limits } = this.options
-    this.#post(worker, { type: "open", path, limits, ...login })
+    const { path, login, limits, isShared } = this.options
+    this.#post(worker, { type: "open", path, limits, isShared, ...login })
     this.#worker = worker
     return worker
   }
@@ -177,7 +181,10 @@ export class ClusterQueryEngine implements QueryEngine<QuerySpec> {
     // A long outage is logged only once.
     if (error === this.#outage) return
     this.#outage = error
-    this.log("warn", "queries are answered from SQLite, not from the cluster", {
+    const state = this.options.isShared
+      ? "queries get no answer, because only the cluster has the events of all nodes"
+      : "queries are answered from SQLite, not from the cluster"
+    this.log("warn", state, {
       cluster: this.#name,
       error,
       hint,
@@ -196,6 +203,10 @@ export class ClusterQueryEngine implements QueryEngine<QuerySpec> {
     await closed
     this.#worker.terminate()
   }
+}
+
+function unavailable(events: string, { reason }: { reason: string }): RequestError {
+  return new RequestError("events_removed", { detail: `${events}: ${reason}`, retryAfter })
 }
 
 function errorOf({ kind, message }: Extract<ClusterMessage, { type: "failure" }>): Error {

@@ -1,14 +1,16 @@
 import { setPriority } from "node:os"
 import { messageOf, RequestError, UserError } from "../../errors.ts"
 import type { RenderedRows } from "../../query/engine/messages.ts"
+import type { NodeWatermark } from "../../query/query.ts"
 import { MemoryBudget, OutOfMemoryBudgetError } from "../../query/structures/memory-budget.ts"
 import type { RunQuery } from "../../query-api/query-spec.ts"
 import { render } from "../../query-api/render.ts"
 import { invalidParameter } from "../../query-api/rows.ts"
 import { openForReading } from "../../store/db/open.ts"
+import { nodeOf } from "../../store/node-ids.ts"
 import { Cluster, ClusterError, errorNumbers, requestTimes } from "../cluster.ts"
 import { readSchema, requireSchema } from "../schema.ts"
-import { readWriters } from "../writers.ts"
+import { readWriters, splitWriters } from "../writers.ts"
 import { ClusterQueries, type ClusterQueryLimits } from "./cluster-query.ts"
 import type { ClusterMessage, ClusterRequest } from "./messages.ts"
 import { NotSupportedError } from "./scan.ts"
@@ -35,6 +37,8 @@ interface State {
   clusters: Record<"state" | "queries", Cluster>
   queries: ClusterQueries
   limits: ClusterQueryLimits
+  /** Other nodes can ship to the same database. */
+  isShared: boolean
   close: () => void
 }
 
@@ -45,7 +49,7 @@ function post(message: ClusterMessage, transfer: ArrayBuffer[] = []): void {
   self.postMessage(message, transfer)
 }
 
-function open({ path, address, password, limits }: Open): State {
+function open({ path, address, password, limits, isShared }: Open): State {
   try {
     // On Linux, this affects only the current thread.
     setPriority(0, niceness)
@@ -61,8 +65,9 @@ function open({ path, address, password, limits }: Open): State {
   }
   return {
     clusters,
-    queries: new ClusterQueries(db, clusters.queries, limits),
+    queries: new ClusterQueries(db, clusters.queries, limits, isShared),
     limits,
+    isShared,
     close: () => {
       for (const controller of running.values()) controller.abort()
       void Promise.all([clusters.state.close(), clusters.queries.close()]).then(() => {
@@ -75,23 +80,34 @@ function open({ path, address, password, limits }: Open): State {
 
 /**
  * Throws unless the cluster has the events of this file up to the watermark, in tables with the schema of this version.
+ * Returns the other nodes.
  */
-async function verify(cluster: Cluster, { writer, watermark }: FileSnapshot): Promise<void> {
+async function verify(
+  cluster: Cluster,
+  { writer, watermark }: FileSnapshot,
+  isShared: boolean,
+): Promise<NodeWatermark[]> {
   const [schema, writers] = await Promise.all([readSchema(cluster), readWriters(cluster)])
-  requireSchema(schema, cluster.name)
-  const [own] = writers
-  if (writers.length !== 1 || own?.writer !== writer || own.shippedId < watermark)
+  const { own, others } = splitWriters(writers, { writer, shippedId: watermark, isShared }, cluster.name)
+  requireSchema(schema, cluster.name, others.length > 0)
+  if (own === undefined || own.shippedId < watermark)
     throw new UserError(`${cluster.name} does not have the events of this file up to the id ${watermark}`)
+  return others.map(({ shippedId, shippedAt }) => ({
+    node: nodeOf(shippedId),
+    watermark: shippedId,
+    shippedAt,
+  }))
 }
 
 async function renderInCluster(
-  { clusters, queries, limits: { resultBytes } }: State,
+  { clusters, queries, limits: { resultBytes }, isShared }: State,
   { spec, limits }: Render,
   signal: AbortSignal,
 ): Promise<RenderedRows> {
-  const snapshot = queries.snapshot()
+  const file = queries.snapshot()
+  const nodes = await verify(clusters.state, file, isShared)
+  const snapshot = await queries.withNodes(file, nodes, signal)
   const { watermark, tailRows } = snapshot
-  await verify(clusters.state, snapshot)
   const statistics: RenderedRows["statistics"] = []
   let waiting: Promise<void> | undefined
   const run: RunQuery = function* (query) {
@@ -103,7 +119,7 @@ async function renderInCluster(
     while (!result) yield
     if (result.status === "rejected") throw result.reason
     const source = tailRows > 0 ? "clickhouse+rows" : "clickhouse"
-    statistics.push({ source, watermark, blockEvents: 0, rows: tailRows })
+    statistics.push({ source, watermark, ...(nodes.length > 0 && { nodes }), blockEvents: 0, rows: tailRows })
     return result.value
   }
   const steps = render(spec, run, statistics, limits, new MemoryBudget(resultBytes))

@@ -8,7 +8,8 @@ import { Cluster } from "../cluster.ts"
 import { rowHash } from "../event-row.ts"
 import { readSchema, requireSchema } from "../schema.ts"
 import type { ClusterLogin } from "../shipping-thread.ts"
-import { readWriters } from "../writers.ts"
+import { readWriters, splitWriters } from "../writers.ts"
+import { isUpTo } from "./scan.ts"
 import { Parameters } from "./statement.ts"
 
 type Row = [id: number, day: number, hash: string, credential: string, eventId: string | null]
@@ -27,7 +28,7 @@ export async function removedEventsOf(
   if (!removedTotals(db, [rid])) return []
   const cluster = new Cluster(login.address, login.password)
   try {
-    await requireOwnEvents(db, cluster)
+    const shippedId = await requireOwnEvents(db, cluster)
     const parameters = new Parameters()
     const ids = parameters.bind("Array(String)", storedIdsOf(db, person, now))
     const isOfVisitor = `ifNull(anonymous_id in ${ids}, 0)`
@@ -38,7 +39,7 @@ export async function removedEventsOf(
     const website = parameters.bind("String", websiteIds(db).get(rid) ?? "")
     const rows = await cluster.queryWithTables<Row>(
       `select id, toInt32(day), toString(${rowHash}), credential, event_id from events final
-      where website = ${website} and ${condition}
+      where website = ${website} and ${condition} and ${isUpTo([shippedId], "id", parameters)}
       order by id`,
       { parameters: parameters.values, tables: [], settings: {}, signal: new AbortController().signal },
     )
@@ -57,17 +58,15 @@ export async function removedEventsOf(
   }
 }
 
-async function requireOwnEvents(db: Db, cluster: Cluster): Promise<void> {
+/** Returns the watermark of the file. Throws a UserError if the cluster does not have its events up to there. */
+async function requireOwnEvents(db: Db, cluster: Cluster): Promise<number> {
   requireSchema(await readSchema(cluster), cluster.name)
   const shipping = readShipping(db)
-  const [own, ...others] = await readWriters(cluster)
-  if (
-    shipping &&
-    own?.writer === shipping.writer &&
-    others.length === 0 &&
-    own.shippedId >= shipping.shippedId
-  )
-    return
+  if (shipping) {
+    const { shippedId } = shipping
+    const { own } = splitWriters(await readWriters(cluster), { ...shipping, isShared: true }, cluster.name)
+    if (own && own.shippedId >= shippedId) return shippedId
+  }
   throw new UserError(
     `${cluster.name} does not have the events that were removed from ${db.name}`,
     "correct the database in --clickhouse, or let the server ship the lost events again",

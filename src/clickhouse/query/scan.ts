@@ -12,6 +12,7 @@ import {
   type Unit,
 } from "../../query/query.ts"
 import { type ContextField, contextFields } from "../../store/contexts.ts"
+import { startOfNode } from "../../store/node-ids.ts"
 import { insertColumns } from "../event-row.ts"
 import { canonicalText, documentOf, numberPattern } from "./json-sql.ts"
 import { Parameters, surrogateMark } from "./statement.ts"
@@ -25,6 +26,8 @@ export interface ScanContext {
   websites: ReadonlyMap<number, string>
   /** Events up to this id are in the cluster. Later ones are in the table `tail`. */
   watermark: number
+  /** Watermarks of the other nodes. */
+  otherWatermarks: readonly number[]
   /**
    * Returns the anonymous ids linked to a profile of a website. Their events without a profile belong to this profile.
    */
@@ -270,7 +273,7 @@ export class Scan {
     const where = this.all(scope.filters)
     const columns = insertColumns.join(", ")
     const union = [
-      `select ${columns} from events final where id <= ${this.bind("UInt64", this.context.watermark)} and id not in (select id from deleted) and ${this.#conditions(scope, "day")}`,
+      `select ${columns} from events final where ${this.#isShipped} and id not in (select id from deleted) and ${this.#conditions(scope, "day")}`,
       `select ${columns} from tail where ${this.#conditions(scope, "toDate32(ts)")}`,
     ]
     let rows = `select *, toUnixTimestamp64Milli(ts) as at${this.#needsDocument ? `, ${documentOf("properties")} as document` : ""} from (${union.join(" union all ")})`
@@ -284,6 +287,17 @@ export class Scan {
       rows = `select events.*, links.profiles as profiles from (${rows}) as events any left join (select website, toNullable(anonymous_id) as anonymous_id, profiles from links) as links on events.website = links.website and events.anonymous_id = links.anonymous_id`
     }
     return `(select * from (${rows}) where ${where})`
+  }
+
+  /**
+   * SQL condition for the events up to the watermarks. If several nodes have the same event id, only one of its events matches.
+   */
+  get #isShipped(): string {
+    const { watermark, otherWatermarks } = this.context
+    if (otherWatermarks.length === 0) return `id <= ${this.bind("UInt64", watermark)}`
+    const isUpToWatermark = (column: string) => isUpTo([watermark, ...otherWatermarks], column, this)
+    // Until the original is shipped, the duplicate counts.
+    return `(${isUpToWatermark("id")}) and id not in (select id from duplicates where ${isUpToWatermark("original")})`
   }
 
   /** `date`: SQL of the day of an event. The table in the cluster is partitioned and sorted by day. */
@@ -312,6 +326,18 @@ export class Scan {
       pairs.map(([, id]) => id),
     )}, website))`
   }
+}
+
+/** Returns a SQL condition for the events of each node up to its watermark. */
+export function isUpTo(
+  watermarks: readonly number[],
+  column: string,
+  parameters: Pick<Parameters, "bind">,
+): string {
+  const id = (value: number) => parameters.bind("UInt64", value)
+  return watermarks
+    .map((last) => `${column} > ${id(startOfNode(last))} and ${column} <= ${id(last)}`)
+    .join(" or ")
 }
 
 /** Days that a Date32 can store, from 1900 to 2299. */

@@ -1,3 +1,4 @@
+import type { NodeWatermark } from "../../query/query.ts"
 import type { Db } from "../../store/db/driver.ts"
 import { EventReader } from "../../store/event-reader.ts"
 import { linkedIds, linkedVisitors } from "../../store/identity-resolution.ts"
@@ -44,6 +45,8 @@ export interface FileSnapshot {
   deleted: SentTable
   /** Maps the rid of a website to its id in the cluster. */
   websites: ReadonlyMap<number, string>
+  /** Other nodes, whose events the snapshot includes up to their watermarks. */
+  others: readonly NodeWatermark[]
 }
 
 /** Reads snapshots of a file. Throws a NotSupportedError if the cluster cannot answer queries in the current state. */
@@ -53,6 +56,8 @@ export class SnapshotSource {
   constructor(
     private readonly db: Db,
     private readonly limits: SnapshotLimits = snapshotLimits,
+    /** Other nodes can have shipped events before this one. */
+    private readonly isShared = false,
   ) {}
 
   /** Returns the last snapshot if nothing has been committed since. */
@@ -68,7 +73,8 @@ export class SnapshotSource {
   #read(): FileSnapshot {
     const { db, limits } = this
     const shipping = readShipping(db)
-    if (!shipping || shipping.shippedId === 0) throw new NotSupportedError("no events have been shipped yet")
+    if (!shipping || (shipping.shippedId === 0 && !this.isShared))
+      throw new NotSupportedError("no events have been shipped yet")
     if (shipping.mustCompare)
       throw new NotSupportedError("the cluster and the file might differ and must be compared first")
     const websites = new Map(listWebsites(db).map(({ rid, id }) => [rid, id]))
@@ -89,6 +95,7 @@ export class SnapshotSource {
       tailRows: tail.rows,
       deleted: { name: "deleted", structure: "id UInt64", rows: deleted.finish() },
       websites,
+      others: [],
     }
   }
 

@@ -1,0 +1,60 @@
+import { idsPerNode, startOfNode } from "../store/node-ids.ts"
+import type { Cluster } from "./cluster.ts"
+import { deletionTarget, type SchemaState } from "./schema.ts"
+
+// Events with one event id on several nodes: the one of the lowest node counts. Each node looks for them after each of its
+// inserts, and before it records the insert: of two nodes that insert at the same time, at least one sees both events.
+
+/** Ids of events that are looked up in one statement: their event ids are in the cluster's memory. */
+const idsPerStatement = 1_000_000
+
+const node = (id: string) => `intDiv(${id}, ${idsPerNode})`
+
+const pairsOfEvents = (after: number, last: number) => `
+  insert into duplicates (id, original)
+  select distinct pair.1, pair.2
+  from (
+    select groupUniqArray(id) as ids
+    from event_ids
+    where (event_id, website, credential) in (
+      select assumeNotNull(event_id), website, credential from events
+      where id > ${after} and id <= ${last} and isNotNull(event_id))
+    group by event_id, website, credential
+    having uniqExact(${node("id")}) > 1)
+  array join arrayFlatten(arrayMap(
+    one -> arrayMap(other -> (one, other), arrayFilter(other -> ${node("other")} < ${node("one")}, ids)), ids)) as pair`
+
+/** Records the duplicates of the events with ids above `after` and up to `last`. */
+export async function markDuplicates(
+  cluster: Cluster,
+  after: number,
+  last: number,
+  schema: SchemaState,
+): Promise<void> {
+  for (let from = after; from < last; from += idsPerStatement) {
+    const to = Math.min(from + idsPerStatement, last)
+    await cluster.insertSelect(pairsOfEvents(from, to), schema.cluster !== undefined)
+  }
+}
+
+/** Deletes what is recorded about a node's events with ids above `after` and up to `last`. */
+export async function forgetDuplicates(
+  cluster: Cluster,
+  after: number,
+  last: number,
+  schema: SchemaState,
+): Promise<void> {
+  const between = (column: string) => `${column} > ${after} and ${column} <= ${last}`
+  await cluster.run(
+    `delete from ${deletionTarget("duplicates", schema)} where (${between("id")}) or (${between("original")})`,
+  )
+}
+
+/**
+ * Records the duplicates of all events of a node up to `lastId` again. After a repair, ids can belong to other events
+ * than before. Until it ends, an event that two nodes have can count twice.
+ */
+export async function renewDuplicates(cluster: Cluster, lastId: number, schema: SchemaState): Promise<void> {
+  await forgetDuplicates(cluster, startOfNode(lastId), lastId, schema)
+  await markDuplicates(cluster, startOfNode(lastId), lastId, schema)
+}

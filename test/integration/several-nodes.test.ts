@@ -1,0 +1,248 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test"
+import { run } from "../../src/cli.ts"
+import { type ClusterAddress, parseClusterUrl } from "../../src/clickhouse/address.ts"
+import { Cluster } from "../../src/clickhouse/cluster.ts"
+import { migrateCluster, printedSchema } from "../../src/clickhouse/schema.ts"
+import { Shipper } from "../../src/clickhouse/shipper.ts"
+import type { EventRow } from "../../src/store/events.ts"
+import { idsPerNode } from "../../src/store/node-ids.ts"
+import { applyShippingChange, readShipping } from "../../src/store/shipping.ts"
+import { openReader, temporaryFolder } from "../harness.ts"
+import { giveKey, openApp, type TestApp } from "../support/app.ts"
+import { type ClickHouseStub, startClickHouseStub } from "../support/clickhouse-stub.ts"
+import { commandContext } from "../support/command-context.ts"
+import { eventRow } from "../support/event.ts"
+
+// Several servers that ship to one cluster, which is a stub: test/e2e/clickhouse-nodes.ts compares the results of a real one.
+
+let stub: ClickHouseStub
+let address: ClusterAddress
+let cluster: Cluster
+let first: TestApp
+let second: TestApp
+beforeEach(async () => {
+  stub = await startClickHouseStub()
+  const parsed = parseClusterUrl(stub.url)
+  if (!parsed) throw new Error("the address of the stub is invalid")
+  address = parsed
+  cluster = new Cluster(address, "secret")
+  await migrate(true)
+  first = openNode(0)
+  second = openNode(1)
+})
+afterEach(async () => {
+  await cluster.close()
+  for (const app of [first, second]) await app.close()
+  await stub[Symbol.asyncDispose]()
+})
+
+const migrate = (isShared: boolean) =>
+  migrateCluster(cluster, (statement) => cluster.run(statement), undefined, isShared)
+
+const openNode = (node: number) =>
+  openApp(undefined, {
+    cluster: { address, password: "secret" },
+    clusterQuery: { seconds: 7, bytes: 1e9 },
+    node,
+  })
+
+function newShipper({ store, clock, logged }: TestApp, isShared = true): Shipper {
+  return new Shipper({
+    db: store.db,
+    cluster,
+    write: (change) => store.batcher.run(() => applyShippingChange(store.db, change)),
+    pause: async () => {},
+    sleep: async () => {},
+    isShared,
+    random: (bytes) => crypto.getRandomValues(bytes),
+    now: () => clock.now,
+    elapsed: () => clock.now,
+    log: (_, message) => logged.push(message),
+  })
+}
+
+async function ship(app: TestApp, shipper = newShipper(app)): Promise<void> {
+  while (!(await shipper.step()).isDone);
+}
+
+const store = ({ store: { batcher }, clock }: TestApp, ...rows: Partial<EventRow>[]) =>
+  batcher.submit({
+    rows: rows.map((row) => eventRow({ ts: clock.now - 1_000, receivedAt: clock.now, ...row })),
+    size: 1,
+  })
+
+const shippedIds = () => [...stub.events.keys()].sort((one, other) => one - other)
+
+describe("two nodes", () => {
+  beforeEach(async () => {
+    await store(first, { eventId: "a" }, { eventId: "b" })
+    await store(second, { eventId: "b" }, { eventId: "c" }, {})
+    await Promise.all([ship(first), ship(second)])
+  })
+
+  test("ship under ids of their own, each up to its own watermark", () => {
+    expect(shippedIds()).toEqual([1, 2, idsPerNode + 1, idsPerNode + 2, idsPerNode + 3])
+    const watermarks = [...stub.writers.values()].map(({ shippedId }) => shippedId)
+    expect(watermarks.sort((one, other) => one - other)).toEqual([2, idsPerNode + 3])
+    expect(readShipping(second.store.db)?.shippedId).toBe(idsPerNode + 3)
+  })
+
+  test("record an event that both have as a duplicate, before the watermark of either includes both", () => {
+    expect(new Set(stub.duplicates.map(String))).toEqual(new Set([`${idsPerNode + 1},2`]))
+  })
+
+  test("compare, repair and delete their own events only", async () => {
+    for (const { store } of [first, second])
+      applyShippingChange(store.db, { type: "rewind", id: readShipping(store.db)?.shippedId ?? 0 })
+    stub.events.delete(1)
+    stub.events.delete(idsPerNode + 1)
+    await Promise.all([ship(first), ship(second)])
+    expect(shippedIds()).toHaveLength(5)
+    second.store.db.exec("delete from event_rows where event_id = 'c'")
+    await ship(second)
+    expect(shippedIds()).toEqual([1, 2, idsPerNode + 1, idsPerNode + 3])
+    expect(stub.statements).toContain(`delete from event_ids where id in (${idsPerNode + 2})`)
+  })
+
+  test("delete their own newer events with load --replace", async () => {
+    const { db } = first.store
+    applyShippingChange(db, { type: "rewind", id: 1 })
+    await newShipper(first).replaceNewer()
+    expect(shippedIds()).toEqual([1, idsPerNode + 1, idsPerNode + 2, idsPerNode + 3])
+    expect(stub.statements.filter((statement) => statement.startsWith("delete from duplicates"))).toEqual([
+      `delete from duplicates where (id > 1 and id <= ${idsPerNode - 1}) or (original > 1 and original <= ${idsPerNode - 1})`,
+    ])
+  })
+
+  test("give the watermarks of the others in an answer", async () => {
+    stub.queryRows = [[0, [], 40, 5, 4, 3, 2]]
+    const { data } = (await (await ask(first)).json()) as { data: unknown[] }
+    expect(data[0]).toMatchObject({
+      data: [{ total_events: 40 }],
+      meta: {
+        source: "clickhouse",
+        watermark: 2,
+        nodes: [{ node: 1, watermark: idsPerNode + 3, shipped_at: new Date(second.clock.now).toISOString() }],
+      },
+    })
+    const [query = ""] = stub.queries
+    expect(query).toContain("id not in (select id from duplicates where original > ")
+    for (const id of [0, 2, idsPerNode, idsPerNode + 3]) expect(query).toContain(`\r\n\r\n${id}\r\n`)
+  })
+
+  test("leave out the events of others that they have themselves, and have not shipped", async () => {
+    await store(first, { eventId: "c" })
+    stub.queryRows = [[idsPerNode + 2]]
+    await ask(first)
+    expect(stub.queries[0]).toContain("from event_ids")
+    const sent = Buffer.from(stub.queries[1] ?? "", "latin1").toString("latin1")
+    expect(sent).toContain('name="deleted"; filename="deleted"\r\n\r\n\u0002')
+  })
+
+  test("answer no query from SQLite, which has only the events of one", async () => {
+    stub.fault = (operation) => (operation === "query" ? "cut" : undefined)
+    for (let attempt = 0; attempt < 2; attempt++) {
+      const response = await ask(first)
+      expect(response.status).toBe(503)
+      expect(response.headers.get("retry-after")).toBe("10")
+      expect(await response.text()).toContain("events of other nodes are only in the ClickHouse cluster")
+    }
+    expect(first.logged.join("\n")).toContain("only the cluster has the events of all nodes")
+  })
+
+  const files: [what: string, args: string[], code: number, says: string][] = [
+    ["of the node that is given", ["--node", "1"], 0, "3 added"],
+    ["of a node that has not shipped", ["--node", "2"], 1, "node 2 has shipped no events"],
+    ["of no node, because there are several", [], 1, "several nodes ship to"],
+  ]
+  test.each(files)("are fetched into a new file: %s", async (_, args, code, says) => {
+    using folder = temporaryFolder()
+    const db = folder.file("new.db")
+    const output = { out: "", err: "" }
+    const env = { DATABUDDY_CLICKHOUSE_PASSWORD: "secret" }
+    const context = commandContext({ now: () => second.clock.now, env, output })
+    const result = await run(["clickhouse", "fetch", "--clickhouse", stub.url, "--db", db, ...args], context)
+    expect([result, output.out + output.err]).toEqual([code, expect.stringContaining(says)])
+    if (code > 0) return
+    const reader = openReader(db)
+    expect(reader.prepare("select id from events order by id").pluck().all()).toEqual(shippedIds().slice(2))
+    reader.close()
+  })
+
+  test("refuse a second file with the same number, and a first one without --node", async () => {
+    const third = openNode(1)
+    await store(third, {})
+    expect(newShipper(third).step()).rejects.toThrow("another database file ships to")
+    await third.close()
+    expect(newShipper(first, false).step()).rejects.toThrow("other nodes ship to")
+  })
+})
+
+async function ask(app: TestApp): Promise<Response> {
+  const { secret } = giveKey(app)
+  return app.send(
+    new Request("http://localhost/v1/query?website_id=all", {
+      method: "POST",
+      headers: { Authorization: `Bearer ${secret}`, "Content-Type": "application/json" },
+      body: JSON.stringify({ preset: "today", parameters: [{ name: "custom_events_summary" }] }),
+    }),
+  )
+}
+
+describe("without migrate --shared", () => {
+  let forNodes: ClickHouseStub["migrations"]
+  beforeEach(() => {
+    forNodes = stub.migrations.splice(1)
+    stub.statements = []
+  })
+
+  test("the first node ships, and looks for no duplicates", async () => {
+    await store(first, { eventId: "a" })
+    await ship(first)
+    expect(shippedIds()).toEqual([1])
+    expect(stub.statements.join()).not.toContain("duplicates")
+  })
+
+  test("a second node ships nothing, and the error says what to do", async () => {
+    await store(second, {})
+    const error = await newShipper(second)
+      .step()
+      .catch((failure: unknown) => failure)
+    expect(error).toMatchObject({ hint: expect.stringContaining("databuddy clickhouse migrate --shared") })
+    expect(shippedIds()).toEqual([])
+  })
+
+  test("a batch is sent again if the cluster started to store event ids during its insert", async () => {
+    await store(first, { eventId: "a" })
+    stub.fault = (operation) => {
+      if (operation === "insert") stub.migrations.push(...forNodes.splice(0))
+      return undefined
+    }
+    await ship(first)
+    expect(stub.inserts).toEqual([[1], [1]])
+  })
+})
+
+test("two new files with one number ship nothing", async () => {
+  const third = openNode(1)
+  await store(second, {})
+  await store(third, {})
+  const shippers = [newShipper(second), newShipper(third)]
+  // Both have read that there is no other file.
+  await Promise.all(shippers.map((shipper) => shipper.step()))
+  const outcomes = await Promise.allSettled(shippers.map((shipper) => shipper.step()))
+  expect(outcomes.map(({ status }) => status)).toEqual(["rejected", "rejected"])
+  expect(shippedIds()).toEqual([])
+  await third.close()
+})
+
+test("the tables of a cluster with replicas include those for nodes only with --shared", () => {
+  const address = { url: "http://a", user: "default", database: "shop" }
+  expect(printedSchema(address, "main")).not.toContain("event_ids")
+  const statements = printedSchema(address, "main", true)
+  expect(statements).toContain(
+    "create materialized view if not exists event_ids_of_events on cluster 'main' to event_ids as",
+  )
+  expect(statements).toContain("from events_local where isNotNull(event_id))")
+  expect(statements).toContain("'/clickhouse/tables/{database}/duplicates'")
+})
