@@ -16,6 +16,7 @@ import { type MetricsDeps, metricsRoutes } from "./metrics/route.ts"
 import { docsRoutes } from "./openapi/route.ts"
 import { type QueryApiDeps, queryRoutes } from "./query-api/route.ts"
 import { queryRunner } from "./query-api/run.ts"
+import { type RegistryRouteDeps, registryRoutes } from "./registry/route.ts"
 import { savedRoutes } from "./saved/route.ts"
 import { scriptPaths, type TrackerSettings, trackerRoutes } from "./tracker/route.ts"
 import { type UserRouteDeps, userRoutes } from "./users/route.ts"
@@ -26,6 +27,7 @@ export type AppDeps = IngestDeps &
   QueryApiDeps &
   HealthDeps &
   MetricsDeps &
+  RegistryRouteDeps &
   TrackerSettings
 
 /**
@@ -83,6 +85,7 @@ export function createApp(deps: AppDeps) {
       .use(preflightApp(deps))
       .use(healthRoutes(deps))
       .use(metricsRoutes(deps))
+      .use(registryRoutes(deps))
       .use(adminRoutes(deps))
       .use(userRoutes(deps))
       .use(savedRoutes(deps))

@@ -3,6 +3,7 @@ import { InvalidArgumentError } from "commander"
 import { clusterUrlFormat, hasPassword, parseClusterUrl } from "./clickhouse/address.ts"
 import { parseDuration, parseRetention, retentionFormat } from "./duration.ts"
 import { parseNetworks, type TrustedNetworks } from "./http/address.ts"
+import { isLoopback } from "./store/websites.ts"
 import { defaultScriptName, scriptNames } from "./tracker/scripts.ts"
 
 // Parsers for flag values. Each one throws an InvalidArgumentError, which commander prints after the flag.
@@ -57,6 +58,16 @@ export function webAddress(text: string): string {
   const url = URL.parse(text)
   if (url?.protocol === "http:" || url?.protocol === "https:") return text
   throw new InvalidArgumentError("It must be a URL that starts with https:// or http://.")
+}
+
+/** Parser of the address of a server whose registry is copied. HTTPS, because the answer has hashes of passwords. */
+export function registryAddress(text: string): string {
+  if (text === "none") return text
+  const url = URL.parse(text)
+  const isSecure = url?.protocol === "https:" || (url?.protocol === "http:" && isLoopback(url.hostname))
+  if (url && isSecure && url.username === "" && url.password === "" && url.search === "" && url.hash === "")
+    return url.href.replace(/\/+$/, "")
+  throw new InvalidArgumentError("It must be a URL such as https://first.example.com, or none.")
 }
 
 /** Maximum number of names in a Let's Encrypt certificate. */

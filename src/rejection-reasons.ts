@@ -370,6 +370,18 @@ export const rejections = {
     advice:
       "Retry once the cluster responds, or choose a later range. If the cluster does not support the request, databuddy clickhouse fetch copies removed events back into the file.",
   },
+  registry_elsewhere: {
+    status: 409,
+    message: "Conflict",
+    meaning: "this server copies its websites, keys and users from another one (--registry)",
+    advice: "Send the request to the server that the error names.",
+  },
+  registry_secret_wrong: {
+    status: 401,
+    message: "Unauthorized",
+    meaning: "the secret of the registry is missing or wrong",
+    advice: "Start both servers with the same secret in --registry-secret-file or DATABUDDY_REGISTRY_SECRET.",
+  },
   disk_low: {
     status: 503,
     message: "Temporarily unavailable",

@@ -19,6 +19,7 @@ import {
   localTime,
   networks,
   nonEmpty,
+  registryAddress,
   retention,
   scriptName,
   webAddress,
@@ -72,6 +73,10 @@ export interface ServeOptions extends DatabaseOptions {
   clickhouseQueryMemory: number
   /** In ms. Undefined: events stay in the file. */
   keepLocal?: number
+  /** Origin and --base-path of another server, or `none`. Undefined: see `followRegistry`. */
+  registry?: string
+  /** Undefined: use DATABUDDY_REGISTRY_SECRET. */
+  registrySecretFile?: string
   /** Undefined: no other server ships to the same database of the cluster. */
   node?: number
   /** In bytes. Undefined: `standardQueryMemory`. */
@@ -277,6 +282,18 @@ function serveOptions(): Option[] {
       "number of this server among those that share the database of the cluster: 0 for the first one, with the existing file; run databuddy clickhouse migrate --shared first",
       undefined,
       integer(0, maxNode),
+    ),
+    option(
+      "--registry <url>",
+      "copy websites, keys and users from this server, which must have the same --registry-secret-file; none: manage the last copy here",
+      undefined,
+      registryAddress,
+    ),
+    option(
+      "--registry-secret-file <file>",
+      "file with a secret of at least 32 characters: without --registry, other servers can copy websites, keys and users with it (default: DATABUDDY_REGISTRY_SECRET)",
+      undefined,
+      nonEmpty("a file path, such as /etc/databuddy/registry-secret"),
     ),
     option(
       "--query-memory <bytes>",

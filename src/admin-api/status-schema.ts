@@ -76,6 +76,22 @@ export const statusSchema = Type.Object({
     ],
     { description: "The ClickHouse cluster to which events are shipped (--clickhouse); null: none" },
   ),
+  registry: Type.Union(
+    [
+      Type.Null(),
+      Type.Object({
+        url: Type.String({ description: "The server that has them" }),
+        copiedAt: timeOrNull("Time at which the copy was equal; null: never"),
+        failure: Type.Union([Type.Null(), Type.String()], {
+          description: "Why the last attempt failed; null: it succeeded",
+        }),
+      }),
+    ],
+    {
+      description:
+        "The copy of another server's websites, keys and users (--registry); null: they are its own",
+    },
+  ),
   durability: Type.Union([Type.Literal("fsync"), Type.Literal("os")], {
     description: "fsync: events are synced to disk before they are acknowledged; os: handed to the kernel",
   }),

@@ -28,6 +28,8 @@ export interface ServerState {
   offsiteBackups: (ScheduleState & { url: string; isEncrypted: boolean }) | undefined
   /** The cluster to which events are shipped. */
   clickhouse: { name: string; state: Readonly<ShippingState> } | undefined
+  /** Undefined: the registry is this server's own. */
+  registry: { url: string; copiedAt: number; failure: string | undefined } | undefined
 }
 
 /** `every`: ms. */
@@ -53,7 +55,8 @@ interface StatusDeps {
 /** Builds the response of GET /v1/status. `caller`: identifies the caller, so that its query is scheduled fairly. */
 export async function statusOf(deps: StatusDeps, caller: string, signal: AbortSignal): Promise<StatusJson> {
   const { db, serverState } = deps
-  const { startedAt, durability, minFree, retain, backups, offsiteBackups, clickhouse } = serverState
+  const { startedAt, durability, minFree, retain, backups, offsiteBackups, clickhouse, registry } =
+    serverState
   const { bavail, bsize } = statfsSync(dirname(db.name))
   return {
     version,
@@ -74,6 +77,13 @@ export async function statusOf(deps: StatusDeps, caller: string, signal: AbortSi
         }
       : null,
     clickhouse: clickhouse ? clickhouseJson(clickhouse) : null,
+    registry: registry
+      ? {
+          url: registry.url,
+          copiedAt: isoOrNull(registry.copiedAt || null),
+          failure: registry.failure ?? null,
+        }
+      : null,
     durability,
   }
 }

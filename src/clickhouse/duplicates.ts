@@ -2,8 +2,8 @@ import { idsPerNode, startOfNode } from "../store/node-ids.ts"
 import type { Cluster } from "./cluster.ts"
 import { deletionTarget, type SchemaState } from "./schema.ts"
 
-// Events with one event id on several nodes: the one of the lowest node counts. Each node looks for them after each of its
-// inserts, and before it records the insert: of two nodes that insert at the same time, at least one sees both events.
+// Events with one event id on several nodes: the one of the lowest node counts. Each node looks for them after each of
+// its inserts, and before it records the insert. Of two nodes that insert at the same time, at least one sees both events.
 
 /** Ids of events that are looked up in one statement: their event ids are in the cluster's memory. */
 const idsPerStatement = 1_000_000

@@ -27,6 +27,7 @@ import { type Growth, growthOf } from "../store/db/growth.ts"
 import { pendingMigrations } from "../store/db/migrate.ts"
 import { closeAfterReading, databaseError, openForReading } from "../store/db/open.ts"
 import { ServerLock } from "../store/db/server-lock.ts"
+import { registrySource } from "../store/registry-copy.ts"
 import { removedTotals } from "../store/removed-days.ts"
 import { readShipping, shippingLag } from "../store/shipping.ts"
 import type { Context } from "../terminal/context.ts"
@@ -177,15 +178,21 @@ function contentFacts(
   damage: Facts["damage"]
   growth: Growth | undefined
   shipping: ShippingFacts
+  registry: Facts["registry"]
 } {
   const shipping = { lag: undefined, removed: undefined }
-  const none = { pending: undefined, damage: undefined, growth: undefined, shipping }
+  const none = { pending: undefined, damage: undefined, growth: undefined, shipping, registry: undefined }
   const db = openForReading(path)
   try {
     const [pending] = pendingMigrations(db, path)
     const facts = pending
       ? { ...none, pending: pending.name }
-      : { ...none, growth: growthOf(db, now, retain), shipping: shippingFacts(db) }
+      : {
+          ...none,
+          growth: growthOf(db, now, retain),
+          shipping: shippingFacts(db),
+          registry: registrySource(db),
+        }
     closeAfterReading(db)
     return facts
   } catch (error) {

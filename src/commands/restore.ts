@@ -19,6 +19,7 @@ import { Database, type Db } from "../store/db/driver.ts"
 import { lockExclusively } from "../store/db/exclusive-lock.ts"
 import { keepOwner } from "../store/db/files.ts"
 import { closeAfterReading, openForReading } from "../store/db/open.ts"
+import { withWritableRegistry } from "../store/registry-copy.ts"
 import { applyRevocations, findRevokedAccess, type RevokedAccess } from "../store/revoked-access.ts"
 import { compareAfterRestore } from "../store/shipping.ts"
 import { contentsFields, contentsJson } from "../terminal/contents.ts"
@@ -165,7 +166,8 @@ function adaptCopy(
     copy.pragma("journal_mode = memory")
     if (current) {
       ended = readAccess(copy, current)
-      if (ended && !reviveAccess) applyRevocations(ended, copy, current)
+      const revocations = reviveAccess ? undefined : ended
+      if (revocations) withWritableRegistry(copy, () => applyRevocations(revocations, copy, current))
     }
     compareAfterRestore(copy)
   } finally {

@@ -17,6 +17,7 @@ import { Listener } from "../server/listen.ts"
 import { memoryPlan } from "../server/memory-plan.ts"
 import { readMetricsAccess } from "../server/metrics-access.ts"
 import { openServer } from "../server/open-server.ts"
+import { readRegistrySecret, registryOf } from "../server/registry-secret.ts"
 import { readLogLevel, reload } from "../server/reload.ts"
 import { ServiceManager } from "../server/service-manager.ts"
 import { stopListening } from "../server/shutdown.ts"
@@ -45,6 +46,8 @@ async function serve(options: ServeOptions, context: Context): Promise<void> {
   const logging = { level: readLogLevel(options), readable: context.errIsTerminal }
   const log = createLog(context.err, logging, environment.now)
   const metricsAccess = readMetricsAccess(options)
+  const registrySecret = readRegistrySecret(options, context.env)
+  const registrySource = registryOf(options, registrySecret)
   const geoFile = options.geoDb === undefined ? undefined : openGeoFile(options.geoDb)
   const cluster = options.clickhouse === undefined ? undefined : clusterLogin(options, context.env)
   const { clickhouseQueryTime: seconds, clickhouseQueryMemory: bytes } = options
@@ -66,7 +69,18 @@ async function serve(options: ServeOptions, context: Context): Promise<void> {
   }
   const { schedule, states } = await scheduleBackups(path, options, log, context)
   const server = openServer(
-    { ...options, path, certificate, metricsAccess, ...states, cluster, clusterQuery, geoFile },
+    {
+      ...options,
+      path,
+      certificate,
+      metricsAccess,
+      ...states,
+      cluster,
+      clusterQuery,
+      geoFile,
+      registrySource,
+      registrySecret,
+    },
     { ...environment, newId, memory, log },
   )
   const endWatchdog = manager.watch()
@@ -78,12 +92,13 @@ async function serve(options: ServeOptions, context: Context): Promise<void> {
     const publicUrl = acme && acme.originOf(listener.port) + options.basePath
     const url = listener.url ? listener.url.origin + options.basePath : (publicUrl ?? "")
     const onFault = faultLog(log, environment.elapsed)
-    if (options.setup && context.outIsDiscarded && server.store.registry.isEmpty())
+    const isSetup = options.setup && (registrySource === undefined || registrySource === "none")
+    if (isSetup && context.outIsDiscarded && server.store.registry.isEmpty())
       log(
         "warn",
         "did not create a first key or a setup link, because standard output, where they would be shown, is discarded",
       )
-    const isShown = options.setup && !context.outIsDiscarded
+    const isShown = isSetup && !context.outIsDiscarded
     const address = { url, path, publicUrl, tls, isWaiting: listener.url === undefined }
     await setUp(server.store, isShown, address, context, onFault)
     removeStaleStaging(path, context)

@@ -14,6 +14,7 @@ export interface CheckResult {
     | "zones"
     | "country"
     | "cluster"
+    | "registry"
   message: string
   /** What to do. Undefined if the check passed. */
   hint?: string

@@ -3,6 +3,7 @@ import { spareBytes } from "../backups/staging.ts"
 import { formatDuration } from "../duration.ts"
 import type { ServeOptions } from "../serve-options.ts"
 import type { Growth } from "../store/db/growth.ts"
+import type { RegistrySource } from "../store/registry-copy.ts"
 import { isoTime, shortTime, size } from "../terminal/print.ts"
 import type { CheckResult } from "./check-result.ts"
 import { type ClusterFacts, checkCluster } from "./cluster.ts"
@@ -37,6 +38,8 @@ export interface Facts {
   /** Undefined if the server serves HTTP. */
   certificate: CertificateFacts | undefined
   cluster: ClusterFacts
+  /** The server from which the file copies its websites, keys and users; undefined: they are its own. */
+  registry: RegistrySource | undefined
 }
 
 /**
@@ -91,6 +94,8 @@ const maxOpenFilesShare = 0.8
 const lateFactor = 2
 /** Maximum number of files to name in a message. The rest are only counted. */
 const maxNamedFiles = 3
+/** Maximum age of the copy of another server's registry, in ms. A running server writes its time every minute. */
+const maxCopyAge = 900_000
 /** With fewer events, most of the file is the 200 KB of an empty database, so bytes per event would be meaningless. */
 const minEventsForRate = 1_000
 
@@ -109,7 +114,19 @@ export function diagnose(facts: Facts, settings: DiagnosisSettings): CheckResult
     checkTimeZones(facts),
     checkCountries(facts),
     ...checkCluster(facts.cluster, facts.now),
+    ...checkRegistry(facts),
   ]
+}
+
+function checkRegistry({ registry, now }: Facts): CheckResult[] {
+  if (!registry) return []
+  const { url, copiedAt } = registry
+  const about = "registry"
+  const copied = copiedAt === 0 ? "never" : `at ${new Date(copiedAt).toISOString()}`
+  const message = `websites, keys and users were last copied from ${url} ${copied}`
+  if (now - copiedAt <= maxCopyAge) return [{ about, message }]
+  const hint = "start this server and that one; the log of this one says why it cannot copy them"
+  return [{ about, message, hint }]
 }
 
 function checkDatabase({ server, pending, damage, growth }: Facts): CheckResult {

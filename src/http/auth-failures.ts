@@ -21,6 +21,7 @@ const guessReasons: ReadonlySet<RejectionReason> = new Set([
   "key_unknown",
   "key_malformed",
   "metrics_token_wrong",
+  "registry_secret_wrong",
 ])
 
 /**

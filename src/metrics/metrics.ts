@@ -26,6 +26,8 @@ export interface MetricSources {
   certificate?: CertificateState | undefined
   /** Set if events are shipped to a ClickHouse cluster. */
   shipping?: ShippingState | undefined
+  /** The copy of another server's registry; undefined: it is this server's own. */
+  registry?: { copiedAt: number; failures: number } | undefined
   /** The wall clock, Unix ms. */
   now: () => number
 }
@@ -119,6 +121,7 @@ export class Metrics {
       this.#addBackups("databuddy_offsite_backup", "off-site backup", sources.offsiteBackups)
     if (sources.certificate) this.#addCertificate(sources.certificate)
     if (sources.shipping) this.#addShipping(sources.shipping, sources.now)
+    if (sources.registry) this.#addRegistry(sources.registry, sources.now)
     this.#addProcess(sources)
   }
 
@@ -225,6 +228,13 @@ export class Metrics {
       "Failed attempts to reach the cluster since the start.",
       () => state.failures,
     )
+  }
+
+  #addRegistry(state: { copiedAt: number; failures: number }, now: () => number): void {
+    const age = "Time since the websites, keys and users were last copied from the other server."
+    this.#gauge("databuddy_registry_age_seconds", age, () => (now() - state.copiedAt) / 1_000)
+    const failures = "Failed attempts to copy them since the start."
+    this.#counter("databuddy_registry_failures_total", failures, () => state.failures)
   }
 
   #addCertificate(state: CertificateState): void {

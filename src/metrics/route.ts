@@ -1,7 +1,6 @@
-import { createHash, timingSafeEqual } from "node:crypto"
 import { Elysia, NotFoundError } from "elysia"
-import { RequestError } from "../errors.ts"
-import { type AuthFailureDeps, limitAuthFailures } from "../http/auth-failures.ts"
+import type { AuthFailureDeps } from "../http/auth-failures.ts"
+import { requireToken } from "../http/bearer-token.ts"
 import { jsonHeaders, requestIdOf } from "../http/headers.ts"
 import { type RequestContext, requestContextOf } from "../http/request-context.ts"
 import type { Metrics } from "./metrics.ts"
@@ -44,10 +43,7 @@ function requireMetricsAccess(deps: MetricsDeps, context: RequestContext): void 
   const { token, local } = deps.metricsAccess
   if (local && isLocal(context)) return
   if (token === undefined) throw new NotFoundError()
-  const sent = /^bearer +(.+)$/i.exec(context.request.headers.get("authorization") ?? "")?.[1]
-  if (sent !== undefined && timingSafeEqual(digest(sent.trim()), digest(token))) return
-  const rejection = new RequestError("metrics_token_wrong", { headers: { "WWW-Authenticate": "Bearer" } })
-  throw sent === undefined ? rejection : limitAuthFailures(deps, context, rejection)
+  requireToken(deps, context, token, "metrics_token_wrong")
 }
 
 /** Headers that proxies add, such as X-Forwarded-…, X-Real-IP, Via, CF-Connecting-IP and True-Client-IP. */
@@ -63,9 +59,4 @@ function isLocal({ request, peer }: RequestContext): boolean {
   if (site !== null && site !== "none") return false
   for (const name of request.headers.keys()) if (proxyHeaders.test(name)) return false
   return /^(?:::ffff:)?127\.|^::1$/.test(peer())
-}
-
-/** Hashes a text to a fixed length, because the constant-time comparison requires equal lengths. */
-function digest(text: string): Buffer {
-  return createHash("sha256").update(text).digest()
 }

@@ -28,6 +28,7 @@ import {
   listOf,
   type Operations,
   paths,
+  registryWrites,
   rotation,
   rotationText,
   takesBody,
@@ -130,7 +131,7 @@ const websites: Operations = {
       takes: ref("schemas/NewWebsite"),
       gives: website,
       status: 201,
-      reasons: [...takesBody, "grant_too_wide", "conflict", ...writes],
+      reasons: [...takesBody, "grant_too_wide", "conflict", ...registryWrites],
     },
   },
   "/v1/websites/{id}": {
@@ -141,13 +142,13 @@ const websites: Operations = {
       description: "Omitted fields stay unchanged.",
       takes: ref("schemas/WebsiteChanges"),
       gives: website,
-      reasons: [...takesBody, ...websiteReasons, ...writes],
+      reasons: [...takesBody, ...websiteReasons, ...registryWrites],
     },
     delete: {
       id: "deleteWebsite",
       summary: "Delete a website",
       gives: {},
-      reasons: [...websiteReasons, ...writes],
+      reasons: [...websiteReasons, ...registryWrites],
     },
   },
 }
@@ -184,7 +185,7 @@ const keys: Operations = {
       takes: ref("schemas/NewKey"),
       gives: keyWithSecret,
       status: 201,
-      reasons: [...takesBody, "grant_too_wide", ...writes],
+      reasons: [...takesBody, "grant_too_wide", ...registryWrites],
     },
   },
   "/v1/keys/{id}": {
@@ -195,13 +196,13 @@ const keys: Operations = {
       description: "Omitted fields stay unchanged.",
       takes: ref("schemas/KeyChanges"),
       gives: key,
-      reasons: [...takesBody, ...keyIdReasons, "conflict", ...writes],
+      reasons: [...takesBody, ...keyIdReasons, "conflict", ...registryWrites],
     },
     delete: {
       id: "revokeKey",
       summary: "Revoke a key permanently",
       gives: {},
-      reasons: [...keyIdReasons, ...writes],
+      reasons: [...keyIdReasons, ...registryWrites],
     },
   },
   "/v1/keys/{id}/rotate": {
@@ -211,7 +212,7 @@ const keys: Operations = {
       description: `The new secret is returned only once. ${rotationText}`,
       takes: rotation,
       gives: keyWithSecret,
-      reasons: [...takesBody, ...keyIdReasons, "conflict", ...writes],
+      reasons: [...takesBody, ...keyIdReasons, "conflict", ...registryWrites],
     },
   },
   "/v1/keys/{id}/overlap": {
@@ -220,7 +221,7 @@ const keys: Operations = {
       summary: "End the overlap of a rotation",
       description: "The previous secret stops working immediately.",
       gives: key,
-      reasons: [...keyIdReasons, ...writes],
+      reasons: [...keyIdReasons, ...registryWrites],
     },
   },
 }

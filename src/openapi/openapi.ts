@@ -11,6 +11,7 @@ import { exactly, type Json } from "./json.ts"
 import { metricsPaths, metricsToken } from "./metrics.ts"
 import { pagePaths, pageSchemas } from "./page-script.ts"
 import { queryPaths, querySchemas } from "./query.ts"
+import { registryPaths, registrySecret } from "./registry.ts"
 import { headers } from "./responses.ts"
 import { savedPaths, savedSchemas } from "./saved.ts"
 import { userPaths, userSchemas } from "./users.ts"
@@ -55,6 +56,7 @@ export async function openapi(limits: Limits, basePath = ""): Promise<Json> {
       ...(await boardPaths()),
       ...(await healthPaths()),
       ...(await metricsPaths()),
+      ...(await registryPaths()),
     },
     components: {
       schemas: {
@@ -112,6 +114,7 @@ const fieldErrors = {
 
 const securitySchemes = (basePath: string): Json => ({
   metricsToken,
+  registrySecret,
   bearer: { type: "http", scheme: "bearer", description: "An API key" },
   apiKey: { type: "apiKey", in: "header", name: "x-api-key", description: "An API key" },
   session: {

@@ -17,6 +17,7 @@ import {
   errorFormat,
   type Operations,
   paths,
+  registryWrites,
   takesBody,
   takesPublicBody,
   writes,
@@ -95,7 +96,7 @@ const logins: Operations = {
       description: `Sets the session cookie. ${fromPage}`,
       takes: publicSchema(loginSchema),
       gives: user,
-      reasons: ["csrf", ...takesPublicBody, "login_wrong", "rate_limited", ...writes],
+      reasons: ["csrf", ...takesPublicBody, "login_wrong", "rate_limited", ...registryWrites],
     },
   },
   "/v1/logout": {
@@ -104,7 +105,7 @@ const logins: Operations = {
       summary: "Log out",
       description: `Ends the login session and deletes the cookie. ${fromPage}`,
       gives: {},
-      reasons: ["csrf", ...writes],
+      reasons: ["csrf", ...registryWrites],
     },
   },
   "/v1/invites/{token}": {
@@ -120,7 +121,7 @@ const logins: Operations = {
       description: `Sets the password and logs the user in. The link works once. Only links with the purpose \`setup\` accept an \`email\`. ${fromPage}`,
       takes: publicSchema(acceptanceSchema),
       gives: user,
-      reasons: ["csrf", "invite_unknown", ...takesPublicBody, "conflict", "rate_limited", ...writes],
+      reasons: ["csrf", "invite_unknown", ...takesPublicBody, "conflict", "rate_limited", ...registryWrites],
     },
   },
 }
@@ -142,7 +143,7 @@ const users: Operations = {
       takes: ref("schemas/NewUser"),
       gives: { ...user, ...invite },
       status: 201,
-      reasons: [...takesBody, "grant_too_wide", "conflict", ...writes],
+      reasons: [...takesBody, "grant_too_wide", "conflict", ...registryWrites],
     },
   },
   "/v1/users/{id}": {
@@ -152,14 +153,14 @@ const users: Operations = {
       description: "Ends all login sessions of the user. The last owner cannot be changed.",
       takes: ref("schemas/UserChanges"),
       gives: user,
-      reasons: [...takesBody, ...userReasons, "conflict", ...writes],
+      reasons: [...takesBody, ...userReasons, "conflict", ...registryWrites],
     },
     delete: {
       id: "deleteUser",
       summary: "Delete a user",
       description: "Ends all login sessions of the user. The last owner cannot be deleted.",
       gives: {},
-      reasons: [...userReasons, "conflict", ...writes],
+      reasons: [...userReasons, "conflict", ...registryWrites],
     },
   },
   "/v1/users/{id}/reset": {
@@ -169,7 +170,7 @@ const users: Operations = {
       description:
         "The link works once, expires after a day and invalidates earlier links. The old password works until the link is used.",
       gives: invite,
-      reasons: [...userReasons, ...writes],
+      reasons: [...userReasons, ...registryWrites],
     },
   },
 }

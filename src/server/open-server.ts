@@ -24,6 +24,7 @@ import { WorkerQueryEngine } from "../query/engine/engine.ts"
 import { queryShare } from "../query-api/memory-shares.ts"
 import type { QuerySpec } from "../query-api/query-spec.ts"
 import { Streams } from "../query-api/stream.ts"
+import { RegistryFollower, type RegistryLogin } from "../registry/follower.ts"
 import type { ServeOptions } from "../serve-options.ts"
 import type { Db } from "../store/db/driver.ts"
 import { EventFollower } from "../store/event-follower.ts"
@@ -71,6 +72,10 @@ export type ServerOptions = Pick<
     cluster?: ClusterLogin | undefined
     /** Limits for a query in the cluster. Undefined: SQLite answers all queries. */
     clusterQuery?: Pick<ClusterQueryLimits, "seconds" | "bytes"> | undefined
+    /** The secret with which other nodes copy the registry of this server. Undefined: they cannot. */
+    registrySecret?: string | undefined
+    /** The server whose registry this one copies. Undefined: its own. `none`: a copy becomes its own. */
+    registrySource?: RegistryLogin | "none" | undefined
     /** The file set with --geo-db. Undefined: the built-in country table. */
     geoFile?: GeoTable | undefined
     /** Starts the query thread with the first query instead of immediately. */
@@ -125,6 +130,7 @@ export function openServer(options: ServerOptions, environment: ServerEnvironmen
       minFree,
       retain: options.retain,
       node: options.node,
+      registryUrl: options.registrySource === "none" ? "none" : options.registrySource?.url,
     },
     environment,
     {
@@ -136,12 +142,17 @@ export function openServer(options: ServerOptions, environment: ServerEnvironmen
   const shipping =
     options.cluster &&
     new ShippingThread(store, options.cluster, { keepLocal: options.keepLocal, isShared }, environment, log)
+  const follower =
+    options.registrySource === undefined || options.registrySource === "none"
+      ? undefined
+      : new RegistryFollower(store, options.registrySource, environment, log)
   const metrics = new Metrics({
     path,
     backups: backups?.state,
     offsiteBackups: offsiteBackups?.state,
     certificate: options.certificate,
     shipping: shipping?.state,
+    registry: follower?.state,
     now,
     startedAt,
     requests,
@@ -206,6 +217,7 @@ export function openServer(options: ServerOptions, environment: ServerEnvironmen
     requests,
     metrics,
     metricsAccess: options.metricsAccess,
+    registrySecret: follower ? undefined : options.registrySecret,
     https: options.certificate !== undefined,
     scriptName: options.scriptName,
     now,
@@ -219,6 +231,7 @@ export function openServer(options: ServerOptions, environment: ServerEnvironmen
       backups,
       offsiteBackups,
       clickhouse: shipping,
+      registry: follower?.state,
     },
     settings: {
       maxEvents: options.maxBatch,
@@ -235,18 +248,19 @@ export function openServer(options: ServerOptions, environment: ServerEnvironmen
     app: createApp(deps),
     deps,
     store,
-    opened: engine.opened,
+    opened: Promise.all([engine.opened, follower?.open()]).then(() => {}),
     start: () => {
       store.start()
       engine.start()
       heapCollection.start()
       shipping?.start()
+      follower?.start()
     },
     closeStreams: () => streams.close(),
     close: async () => {
       heapCollection.stop()
       streams.close()
-      await Promise.all([engine.close(), clusterEngine?.close(), shipping?.close()])
+      await Promise.all([engine.close(), clusterEngine?.close(), shipping?.close(), follower?.close()])
       return store.close()
     },
   }

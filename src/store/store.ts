@@ -21,6 +21,7 @@ import { writeLastUsed } from "./keys.ts"
 import { sweepLoginSessions } from "./login-sessions.ts"
 import { assignNode } from "./node-ids.ts"
 import { Profiles } from "./profiles.ts"
+import { followRegistry } from "./registry-copy.ts"
 import { deleteUnusedTypes, hasUncheckedTypes } from "./unused-event-types.ts"
 
 export interface StoreOptions extends BatcherOptions {
@@ -33,6 +34,8 @@ export interface StoreOptions extends BatcherOptions {
   minFree: number
   /** Default retention of events in ms. Undefined or 0: forever. */
   retain?: number | undefined
+  /** The server from which the file copies its registry, or `none`; undefined: see `followRegistry`. */
+  registryUrl?: string | undefined
   /** The number of this node; undefined: the server does not share a cluster. */
   node?: number | undefined
 }
@@ -113,6 +116,7 @@ export class Store {
       // Nothing else is running yet, so SQLite can block here. Later, the batcher waits for locks without blocking the
       // event loop.
       this.db = openDatabase({ ...options, busyTimeout: startTimeout, now: environment.now() })
+      followRegistry(this.db, options.registryUrl)
       assignNode(this.db, options.node)
       this.db.pragma("busy_timeout = 0")
       this.#lock.lockDatabaseFile()

@@ -12,6 +12,7 @@ import {
   openForReading,
   requireCurrentSchema,
 } from "../store/db/open.ts"
+import { registryError } from "../store/registry-copy.ts"
 import type { Context } from "./context.ts"
 
 /** Options of commands that work on the database file. */
@@ -99,10 +100,15 @@ export function requireDatabase(
 
 /**
  * Runs `work` in a transaction that takes the write lock first. If a transaction reads first and writes later, SQLite
- * rejects it if another process has written in between.
+ * rejects it if another process has written in between. Throws `registry_elsewhere` if `work` changes a copied website,
+ * key or user.
  */
 export function inTransaction<Result>(db: Db, work: () => Result): Result {
-  return db.transaction(work).immediate()
+  try {
+    return db.transaction(work).immediate()
+  } catch (error) {
+    throw registryError(db, error)
+  }
 }
 
 /** Parses a flag that can be repeated. Commander's own variadic flags would consume the argument that follows them. */

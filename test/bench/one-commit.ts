@@ -78,6 +78,7 @@ const app = createApp({
   rejectedRequests: new RejectedRequests(() => {}, environment.elapsed),
   requests: new RequestCounts(),
   metrics: { contentType: "", text: async () => "" },
+  registrySecret: undefined,
   metricsAccess: { token: undefined, local: false },
   https: false,
   now: environment.now,
@@ -91,6 +92,7 @@ const app = createApp({
     backups: undefined,
     offsiteBackups: undefined,
     clickhouse: undefined,
+    registry: undefined,
   },
   settings: {
     maxEvents: 1_000,

@@ -35,6 +35,7 @@ test("describes the state of the server", async () => {
     backups: null,
     offsiteBackups: null,
     clickhouse: null,
+    registry: null,
     durability: "os",
   })
 })

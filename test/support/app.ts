@@ -15,6 +15,8 @@ export interface TestApp {
   clock: { now: number; ahead: number }
   /** Log lines as JSON. */
   logged: string[]
+  /** See `OpenServer`. */
+  opened: Promise<void>
   /** Starts background work. */
   start: () => void
   close: () => Promise<void>
@@ -40,6 +42,8 @@ export function openApp(
       | "clusterQuery"
       | "keepLocal"
       | "node"
+      | "registrySource"
+      | "registrySecret"
     >
   > = {},
 ): TestApp {
@@ -51,7 +55,7 @@ export function openApp(
   const log: Log = (level, message, fields) => logged.push(JSON.stringify({ level, message, ...fields }))
   const trustProxy = parseNetworks("127.0.0.0/8,::1")
   if (!trustProxy) throw new Error("the networks are invalid")
-  const { deps, store, start, close } = openServer(
+  const { deps, store, opened, start, close } = openServer(
     {
       path,
       durability: "os",
@@ -91,6 +95,7 @@ export function openApp(
     send: async (request) => app.handle(request),
     clock,
     logged,
+    opened,
     start,
     close: async () => {
       await close()

@@ -37,6 +37,7 @@ const facts: Facts = {
   countries: { file: undefined, builtOn: "2026-06-17" },
   certificate: undefined,
   cluster: { name: undefined, failure: undefined, lag: undefined, removed: undefined },
+  registry: undefined,
 }
 const networks = (text: string) => parseNetworks(text) as TrustedNetworks
 const settings: DiagnosisSettings = {
@@ -206,6 +207,12 @@ const healthy: Case[] = [
     says: "/x/city.mmdb, built on 2026-11-01",
   },
   {
+    when: "the registry was copied a minute ago",
+    facts: { registry: { url: "https://first", etag: "", copiedAt: now - 60_000 } },
+    about: "registry",
+    says: "were last copied from https://first at",
+  },
+  {
     when: "the ClickHouse cluster answers",
     facts: { cluster: shipping },
     about: "cluster",
@@ -220,6 +227,12 @@ const healthy: Case[] = [
 ]
 
 const problems: Case[] = [
+  {
+    when: "the registry was copied an hour ago",
+    facts: { registry: { url: "https://first", etag: "", copiedAt: now - 3_600_000 } },
+    about: "registry",
+    says: "were last copied from https://first at",
+  },
   {
     when: "the ClickHouse cluster does not answer",
     facts: {

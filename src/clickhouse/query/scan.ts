@@ -290,7 +290,8 @@ export class Scan {
   }
 
   /**
-   * SQL condition for the events up to the watermarks. If several nodes have the same event id, only one of its events matches.
+   * SQL condition for the events up to the watermarks. If several nodes have the same event id, only one of its events
+   * matches.
    */
   get #isShipped(): string {
     const { watermark, otherWatermarks } = this.context

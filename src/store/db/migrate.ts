@@ -21,6 +21,7 @@ import shipping from "../../../migrations/0023_shipping.sql" with { type: "text"
 import eventIndexes from "../../../migrations/0024_event_indexes.sql" with { type: "text" }
 import boardLinks from "../../../migrations/0025_board_links.sql" with { type: "text" }
 import removedDays from "../../../migrations/0026_removed_days.sql" with { type: "text" }
+import registrySource from "../../../migrations/0027_registry_source.sql" with { type: "text" }
 import { UserError } from "../../errors.ts"
 import type { Db } from "./driver.ts"
 
@@ -70,6 +71,7 @@ export const migrations: readonly Migration[] = [
   { name: "0024_event_indexes", sql: eventIndexes, verify: verifyEventIndexes },
   { name: "0025_board_links", sql: boardLinks },
   { name: "0026_removed_days", sql: removedDays },
+  { name: "0027_registry_source", sql: registrySource },
 ]
 
 const createMigrationsTable = `

@@ -2,6 +2,7 @@ import { codeOf, isBusy, RequestError } from "../../errors.ts"
 import type { DailyHash } from "../daily-hash.ts"
 import type { Db, Statement } from "../db/driver.ts"
 import type { EventInserter, EventRow } from "../events.ts"
+import { registryError } from "../registry-copy.ts"
 
 /** The changes of one request. Either all of them are stored or none. */
 export interface Write {
@@ -127,7 +128,7 @@ export class Writer {
       if (isFault(error) || !this.db.inTransaction) throw error
       this.#rollbackToSavepoint.run()
       this.#resetCaches()
-      return error
+      return registryError(this.db, error)
     } finally {
       if (this.db.inTransaction) this.#release.run()
     }

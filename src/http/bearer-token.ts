@@ -1,0 +1,25 @@
+import { createHash, timingSafeEqual } from "node:crypto"
+import { RequestError } from "../errors.ts"
+import { type AuthFailureDeps, limitAuthFailures } from "./auth-failures.ts"
+import type { RequestContext } from "./request-context.ts"
+
+/**
+ * Requires a token of the server's configuration. Throws `reason`, or `too_many_failed_credentials` after too many wrong
+ * tokens from one address.
+ */
+export function requireToken(
+  deps: AuthFailureDeps,
+  context: RequestContext,
+  token: string,
+  reason: "metrics_token_wrong" | "registry_secret_wrong",
+): void {
+  const sent = /^bearer +(.+)$/i.exec(context.request.headers.get("authorization") ?? "")?.[1]
+  if (sent !== undefined && timingSafeEqual(digest(sent.trim()), digest(token))) return
+  const rejection = new RequestError(reason, { headers: { "WWW-Authenticate": "Bearer" } })
+  throw sent === undefined ? rejection : limitAuthFailures(deps, context, rejection)
+}
+
+/** Hashes to a fixed length, which the constant-time comparison requires. */
+function digest(text: string): Buffer {
+  return createHash("sha256").update(text).digest()
+}

@@ -1,0 +1,267 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test"
+import type { Server } from "bun"
+import { RegistryFollower } from "../../src/registry/follower.ts"
+import type { Db } from "../../src/store/db/driver.ts"
+import { createKey, revokeKey, rotateKey } from "../../src/store/keys.ts"
+import {
+  followRegistry,
+  readRegistry,
+  registrySource,
+  withWritableRegistry,
+} from "../../src/store/registry-copy.ts"
+import { createUser, deleteUser, setPassword, userWithEmail } from "../../src/store/users.ts"
+import { createWebsite, deleteWebsite, listWebsites, updateWebsite } from "../../src/store/websites.ts"
+import { inTransaction } from "../../src/terminal/database.ts"
+import { eventually } from "../harness.ts"
+import { giveKey, openApp, type TestApp } from "../support/app.ts"
+
+// Websites, keys and users live on the first node; the second one copies them.
+
+const registrySecret = "0123456789abcdef0123456789abcdef"
+const random = (bytes: Uint8Array) => crypto.getRandomValues(bytes)
+
+let first: TestApp
+let listener: Server<undefined>
+let url = ""
+let second: TestApp
+let follower: RegistryFollower
+let key: { id: string; secret: string }
+/** Requests that the first node got, with their statuses. */
+let answers: number[]
+
+beforeEach(async () => {
+  first = openApp(undefined, { registrySecret })
+  answers = []
+  listen(0)
+  url = `http://127.0.0.1:${listener.port}`
+  website("shop")
+  key = giveKey(first)
+  createUser(
+    first.store.db,
+    "ann",
+    { email: "ann@a.com", role: "owner", websites: null, sections: null },
+    "hash",
+    0,
+  )
+  createUser(
+    first.store.db,
+    "bob",
+    { email: "bob@a.com", role: "viewer", websites: null, sections: null },
+    null,
+    0,
+  )
+  second = openApp(undefined, { registrySource: { url, secret: registrySecret } })
+  await eventually(() => (registrySource(second.store.db)?.copiedAt ?? 0) > 0, { timeout: 60_000 })
+  const { store, clock, logged } = second
+  follower = new RegistryFollower(
+    store,
+    { url, secret: registrySecret },
+    { now: () => clock.now, elapsed: () => clock.now, random, pid: 1 },
+    (_, message, fields) => logged.push(`${message} ${fields?.error ?? ""}`),
+  )
+})
+afterEach(async () => {
+  await second.close()
+  await listener.stop(true)
+  await first.close()
+})
+
+function listen(port: number): void {
+  listener = Bun.serve({
+    port,
+    hostname: "127.0.0.1",
+    fetch: async (request) => {
+      const response = await first.send(request)
+      answers.push(response.status)
+      return response
+    },
+  })
+}
+
+const website = (id: string) =>
+  createWebsite(first.store.db, id, { domain: "a.com", name: id, allowedOrigins: [], anonymize: "off" }, 0)
+
+const send = (app: TestApp, method: string, path: string, secret: string, body?: object) =>
+  app.send(
+    new Request(`http://localhost${path}`, {
+      method,
+      headers: { Authorization: `Bearer ${secret}`, "Content-Type": "application/json" },
+      ...(body && { body: JSON.stringify(body) }),
+    }),
+  )
+const track = async (app: TestApp, secret = key.secret) =>
+  (await send(app, "POST", "/track", secret, { name: "bought" })).status
+
+const expectEqual = () => {
+  const live = (db: Db) => {
+    const { websites, ...rest } = readRegistry(db)
+    return { ...rest, websites: websites.filter(({ deleted_at }) => deleted_at === null) }
+  }
+  expect(live(second.store.db)).toEqual(live(first.store.db))
+}
+
+test("the first start copies websites, keys and users, so that every node accepts the same requests", async () => {
+  expectEqual()
+  expect(await track(second)).toBe(200)
+})
+
+const changes: [what: string, change: (db: Db) => void][] = [
+  ["a new website", () => website("blog")],
+  ["changed settings", (db) => updateWebsite(db, "shop", { name: "New", retain: 86_400_000 })],
+  [
+    "a website that is deleted, and created again",
+    (db) => {
+      deleteWebsite(db, "shop", 1)
+      website("shop")
+    },
+  ],
+  ["a rotated key", (db) => rotateKey(db, key.id, "1d", random, 1)],
+  [
+    "a new user, who has the address of a deleted one",
+    (db) => {
+      deleteUser(db, "ann")
+      createUser(
+        db,
+        "new",
+        { email: "ann@a.com", role: "viewer", websites: ["shop"], sections: null },
+        null,
+        0,
+      )
+    },
+  ],
+]
+test.each(changes)("the next copy has %s", async (_, change) => {
+  change(first.store.db)
+  await follower.poll()
+  expectEqual()
+})
+
+test("a revoked key stops with the next copy", async () => {
+  expect(await track(second)).toBe(200)
+  revokeKey(first.store.db, key.id, first.clock.now)
+  await follower.poll()
+  expect(await track(second)).toBe(401)
+})
+
+test("a new password ends the login sessions of its user on every node", async () => {
+  const { db } = second.store
+  db.exec(
+    "insert into sessions (hash, user_id, created_at, seen_at, expires_at) values (x'00', 'ann', 0, 0, 1)",
+  )
+  await follower.poll()
+  expect(db.prepare("select count(*) from sessions").pluck().get()).toBe(1)
+  setPassword(first.store.db, "ann", "other")
+  await follower.poll()
+  expect(db.prepare("select count(*) from sessions").pluck().get()).toBe(0)
+})
+
+test("without changes, the first node answers 304, and nothing is written", async () => {
+  const { db } = second.store
+  const version = () => db.prepare("select version from registry").pluck().get()
+  const before = version()
+  await follower.poll()
+  expect(answers.at(-1)).toBe(304)
+  expect(version()).toBe(before)
+})
+
+test("while the first node is down, the second one accepts events, and says how old its copy is", async () => {
+  await listener.stop(true)
+  second.clock.now += 3_600_000
+  await follower.poll()
+  await follower.poll()
+  expect(await track(second)).toBe(200)
+  expect(follower.state).toMatchObject({ failures: 2, failure: expect.any(String) })
+  expect(second.logged.filter((line) => line.startsWith("the registry is not copied"))).toHaveLength(1)
+  const status = (await (await send(second, "GET", "/v1/status", key.secret)).json()) as object
+  expect(status).toMatchObject({ registry: { url, copiedAt: new Date(first.clock.now).toISOString() } })
+  listen(Number(new URL(url).port))
+  website("blog")
+  await follower.poll()
+  expectEqual()
+})
+
+describe("changes on the second node are refused, and the error names the first one", () => {
+  const requests: [method: string, path: string, body: object | undefined][] = [
+    ["POST", "/v1/websites", { domain: "b.com", name: "B" }],
+    ["PATCH", "/v1/websites/shop", { name: "B" }],
+    ["DELETE", "/v1/websites/shop", undefined],
+    ["POST", "/v1/keys", { name: "b", scopes: ["read:data"] }],
+    ["PATCH", "/v1/keys/:key", { disabled: true }],
+    ["DELETE", "/v1/keys/:key", undefined],
+    ["POST", "/v1/users", { email: "b@b.com", role: "viewer" }],
+    ["DELETE", "/v1/users/bob", undefined],
+  ]
+  test.each(requests)("%s %s", async (method, path, body) => {
+    const response = await send(second, method, path.replace(":key", key.id), key.secret, body)
+    expect([response.status, await response.text()]).toEqual([
+      409,
+      expect.stringContaining(`from ${url}: change them there`),
+    ])
+    expect(response.headers.get("x-databuddy-reason")).toBe("registry_elsewhere")
+    expectEqual()
+  })
+
+  test("by a command", () => {
+    const { db } = second.store
+    const grant = { name: "b", scopes: [], websites: null, rateLimit: null, expiresAt: null }
+    expect(() => inTransaction(db, () => createKey(db, "b", grant, random, 0))).toThrow(url)
+  })
+
+  test("but the times of the last use and of logins are each node's own", () => {
+    second.store.db.exec("update keys set last_used_at = 5; update users set last_login_at = 5")
+    expect(second.store.db.prepare("select last_used_at from keys").pluck().get()).toBe(5)
+  })
+})
+
+describe("GET /v1/registry", () => {
+  test.each(["", "wrong"])("needs the secret, and not %p", async (secret) => {
+    const response = await send(first, "GET", "/v1/registry", secret || "-")
+    expect([response.status, response.headers.get("x-databuddy-reason")]).toEqual([
+      401,
+      "registry_secret_wrong",
+    ])
+  })
+  test("does not accept a key, and does not exist without a secret or on a copy", async () => {
+    expect((await send(first, "GET", "/v1/registry", key.secret)).status).toBe(401)
+    expect((await send(second, "GET", "/v1/registry", registrySecret)).status).toBe(404)
+  })
+})
+
+describe("a file", () => {
+  test("with a copy needs --registry, and can keep it as its own", () => {
+    const { db } = second.store
+    expect(() => followRegistry(db, undefined)).toThrow(`copies its websites, keys and users from ${url}`)
+    followRegistry(db, "none")
+    expect(registrySource(db)).toBeUndefined()
+    followRegistry(db, undefined)
+    updateWebsite(db, "shop", { name: "Mine" })
+    expect(listWebsites(db).map(({ name }) => name)).toEqual(["Mine"])
+  })
+
+  test("with websites of its own does not become a copy", () => {
+    expect(() => followRegistry(first.store.db, url)).toThrow("has websites, keys or users of its own")
+  })
+
+  test("with a copy can be restored, which ends access again until the next copy", async () => {
+    const { db } = second.store
+    withWritableRegistry(db, () => revokeKey(db, key.id, 1))
+    await follower.poll()
+    expectEqual()
+  })
+
+  test("does not start without a first copy", async () => {
+    const third = openApp(undefined, { registrySource: { url, secret: "wrong".repeat(8) } })
+    expect(await third.opened.catch((error: Error) => error.message)).toContain("it answered 401")
+    await third.close()
+  })
+})
+
+test("an answer of another format changes nothing", async () => {
+  await listener.stop(true)
+  const port = Number(new URL(url).port)
+  listener = Bun.serve({ port, hostname: "127.0.0.1", fetch: () => Response.json({ websites: [{}] }) })
+  await follower.poll()
+  expect(follower.state.failure).toContain("update both servers")
+  expectEqual()
+  expect(userWithEmail(second.store.db, "ann@a.com")?.id).toBe("ann")
+})
