@@ -10,13 +10,14 @@ import { closeDatabase, openDatabase } from "../../src/store/db/open.ts"
 import { EventInserter, type EventRow } from "../../src/store/events.ts"
 import { assignNode, nodeOf } from "../../src/store/node-ids.ts"
 import { applyShippingChange, readShipping } from "../../src/store/shipping.ts"
-import { temporaryFolder } from "../harness.ts"
+import { eventually, type Server, startServer, type TemporaryFolder, temporaryFolder } from "../harness.ts"
 import { Clocks } from "../reference/clock.ts"
 import { difference } from "../reference/compare.ts"
 import { linkSome, makeWorld, rawEvents, someRows, type World } from "../reference/events.ts"
 import { type Kind, randomQuery } from "../reference/queries.ts"
 import { type RawEvent, referenceResult } from "../reference/reference.ts"
 import { mulberry32, picker } from "../support/random.ts"
+import { ask, askAll, expectSame, type Tools } from "./clickhouse-query-server.ts"
 
 // Two nodes ship random events to one cluster, and clients send some of them to both. Random queries to each node return what a single
 // database with all of these events would return, each of them once.
@@ -223,4 +224,87 @@ async function ship(node: Node, cluster: Cluster): Promise<void> {
   })
   while (!(await shipper.step()).isDone);
   node.shipped = rawEvents(db)
+}
+
+const registrySecret = "0123456789abcdef".repeat(2)
+const patient = { timeout: 180_000, pause: 50 }
+/** Events that clients send, every fifth of them to both nodes. */
+const sentEvents = 2_000
+
+/** Two servers behind a load balancer give the answers of one that got every event once. */
+export async function testTwoServers(
+  url: string,
+  folder: TemporaryFolder,
+  { databuddy, stopEngine, startEngine }: Pick<Tools, "databuddy" | "stopEngine" | "startEngine">,
+): Promise<string> {
+  const { exitCode, stderr } = databuddy(["clickhouse", "migrate", "--shared", "--clickhouse", url])
+  if (exitCode !== 0) throw new Error(stderr)
+  const unlimited = ["--rate-limit", "0", "--rate-limit-events", "0", "--rate-limit-bytes", "0"]
+  const serve = (name: string, ...args: string[]) =>
+    startServer({
+      db: folder.file(`${name}.db`),
+      args: [...unlimited, ...args],
+      env: { DATABUDDY_REGISTRY_SECRET: registrySecret },
+    })
+  const shared = ["--clickhouse", url, "--metrics", "local"]
+  const first = await serve("node-0", ...shared, "--node", "0")
+  const second = await serve("node-1", ...shared, "--node", "1", "--registry", first.url)
+  const single = await serve("single")
+  const { key } = first
+  const ts = Date.now() - sentEvents * 1_000
+  const events = Array.from({ length: sentEvents }, (_, index) => ({
+    name: index % 3 === 0 ? "page" : "tracked",
+    anonymousId: `user-${index % 50}`,
+    sessionId: `session-${index % 90}`,
+    timestamp: ts + index * 1_000,
+    eventId: `event ${index}`,
+    properties: { index },
+  }))
+  const isOn = (node: number, index: number) => index % 2 === node || index % 5 === 0
+  for (let from = 0; from < sentEvents; from += 100) {
+    const part = events.slice(from, from + 100)
+    await Promise.all([
+      send(
+        first,
+        key,
+        part.filter((_, index) => isOn(0, from + index)),
+      ),
+      send(
+        second,
+        key,
+        part.filter((_, index) => isOn(1, from + index)),
+      ),
+      send(single, single.key, part),
+    ])
+  }
+  const expected = await askAll(single, single.key)
+  const nodes = [first, second]
+  for (const node of nodes) await eventually(async () => (await backlog(node)) === 0, patient)
+  for (const node of nodes) expectSame(await askAll(node, key), expected, /^clickhouse/)
+  await first.kill()
+  await send(second, key, [{ name: "tracked", eventId: "without the first node" }])
+  await eventually(async () => (await backlog(second)) === 0, patient)
+  const [summary] = await ask(second.url, key, [{ name: "custom_events_summary" }])
+  if (summary?.data[0]?.total_events !== sentEvents + 1) throw new Error(JSON.stringify(summary))
+  await stopEngine()
+  const failure = await ask(second.url, key, [{ name: "custom_events_summary" }]).catch(String)
+  if (!String(failure).includes("events of other nodes")) throw new Error(JSON.stringify(failure))
+  await send(second, key, [{ name: "tracked", eventId: "without the cluster" }])
+  await startEngine()
+  await Promise.all([second.stop(), single.stop()])
+  return `${sentEvents} events, ${expected.length} query types on each node`
+}
+
+async function send({ url }: Server, key: string, events: readonly object[]): Promise<void> {
+  const response = await fetch(`${url}/track`, {
+    method: "POST",
+    headers: { Authorization: `Bearer ${key}`, "Content-Type": "application/json" },
+    body: JSON.stringify(events),
+  })
+  if (response.status !== 200) throw new Error(await response.text())
+}
+
+async function backlog({ url }: Server): Promise<number> {
+  const text = await (await fetch(`${url}/metrics`)).text()
+  return Number(/^databuddy_clickhouse_backlog_events (.+)$/m.exec(text)?.[1] ?? Number.NaN)
 }

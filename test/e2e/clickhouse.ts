@@ -21,7 +21,7 @@ import { environment } from "../support/environment.ts"
 import { eventRow, oddEvents } from "../support/event.ts"
 import { mulberry32, picker } from "../support/random.ts"
 import { measureIngestion } from "./clickhouse-ingestion.ts"
-import { compareNodes } from "./clickhouse-nodes.ts"
+import { compareNodes, testTwoServers } from "./clickhouse-nodes.ts"
 import { queriesPerState, seeds, testQueries } from "./clickhouse-query-server.ts"
 import { testRemoval } from "./clickhouse-removal.ts"
 
@@ -59,6 +59,9 @@ try {
       }
       return `${equal} results`
     })
+    await report("two servers behind a load balancer give the answers of a single one", () =>
+      testTwoServers(`http://127.0.0.1:${port}/two_servers`, folder, { databuddy, ...engineTools }),
+    )
   }
   if (!onlyFigures && !onlyNodes) {
     const tools = { databuddy, report, ...engineTools }
