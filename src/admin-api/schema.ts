@@ -260,7 +260,7 @@ export const rejectedRequestFilterSchema = Type.Object(
         minLength: 1,
         maxLength: 255,
         description: "Filter by website",
-        expected: "must be the id of a website",
+        expected: "must be the ID of a website",
       }),
     ),
     reason: Type.Optional(
@@ -284,7 +284,7 @@ const profileWebsite = Type.String({
   minLength: 1,
   maxLength: 255,
   description: "Website of the profiles",
-  expected: "must be the id of a website",
+  expected: "must be the ID of a website",
 })
 
 /** Default and maximum number of profiles per page. Each can have 16 KiB of traits. */
@@ -375,7 +375,7 @@ export const exportFilterSchema = Type.Object(
         minLength: 1,
         maxLength: 255,
         description: "Filter by website",
-        expected: "must be the id of a website",
+        expected: "must be the ID of a website",
       }),
     ),
     from: bound("Events at or after this time: ISO 8601 or Unix ms"),

@@ -193,7 +193,7 @@ function contextOf(deps: RouteDeps, caller: Caller, place: WebsitePlace, now: nu
       const isKnown = registry.website(id) !== undefined || id === "none"
       return isKnown && canSee(deps, caller, id)
         ? undefined
-        : "must be the id of a website that exists, or none"
+        : "must be the ID of a website that exists, or none"
     },
   }
 }

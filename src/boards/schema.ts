@@ -97,7 +97,7 @@ const shared = {
       maxLength: 255,
       description:
         "The website that the tile shows, on a board of all websites; none: events without a website; absent: all websites",
-      expected: "must be the id of a website, or none",
+      expected: "must be the ID of a website, or none",
     }),
   ),
   path: Type.Optional({
@@ -256,7 +256,7 @@ const { startDate, endDate, preset, timeZone, granularity, compare } = querySche
  */
 export const tileQuerySchema = Type.Object(
   {
-    tile: Type.String({ description: "Id of the tile", expected: "must be the id of a tile of the board" }),
+    tile: Type.String({ description: "Id of the tile", expected: "must be the ID of a tile of the board" }),
     startDate,
     endDate,
     preset,

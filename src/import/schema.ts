@@ -22,7 +22,7 @@ const orNull = <Schema extends TSchema>(schema: Schema) =>
   Type.Union([Type.Null(), schema], { expected: schema.expected })
 const optional = <Schema extends TSchema>(schema: Schema) => Type.Optional(orNull(schema))
 
-const websiteId = Type.String({ minLength: 1, maxLength: 255, expected: "must be the id of a website" })
+const websiteId = Type.String({ minLength: 1, maxLength: 255, expected: "must be the ID of a website" })
 const required = (limit: number) =>
   Type.String({ minLength: 1, maxLength: limit, expected: `must be a string of 1 to ${limit} characters` })
 

@@ -404,7 +404,7 @@ describe("a board of all websites", () => {
     ])
     const answer = await call("POST", `boards/${board.id}/tiles`, { ...tiles.number, websiteId: "nobody" })
     expect(answer.body.errors).toEqual([
-      { field: "websiteId", message: "must be the id of a website that exists, or none" },
+      { field: "websiteId", message: "must be the ID of a website that exists, or none" },
     ])
   })
 

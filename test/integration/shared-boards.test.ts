@@ -348,6 +348,8 @@ describe("a share link to a board gives nothing else:", () => {
       "POST /v1/invites/:token": 403,
       // Needs the cookie of a user.
       "POST /v1/me/password": 401,
+      // Exists only with --registry-secret-file.
+      "GET /v1/registry": 404,
       // Each type of query is refused.
       "POST /v1/query": 400,
     }
@@ -431,7 +433,7 @@ describe("tiles that use the ids of people", () => {
       const answer = await send("POST", `boards/${board.id}/query`, { tile }, headers)
       expect([answer.status, answer.body.errors]).toEqual([
         400,
-        [{ field: "tile", message: "must be the id of a tile of the board" }],
+        [{ field: "tile", message: "must be the ID of a tile of the board" }],
       ])
       expect((await call("POST", `boards/${board.id}/query`, { tile })).status).toBe(200)
     }
@@ -522,15 +524,15 @@ describe("who shares a board", () => {
   })
 
   const wrong: [string, string, (id: string) => object, number, string][] = [
-    ["of another website", "docs", () => ({}), 400, "boardId must be the id of a board of the website"],
+    ["of another website", "docs", () => ({}), 400, "boardId must be the ID of a board of the website"],
     [
       "of a website, as one of all",
       "all",
       () => ({}),
       400,
-      "boardId must be the id of a board of the website",
+      "boardId must be the ID of a board of the website",
     ],
-    ["without a website", "none", () => ({}), 400, "website_id must be the id of a website, or all"],
+    ["without a website", "none", () => ({}), 400, "website_id must be the ID of a website, or all"],
     ["that does not exist", "shop", () => ({ boardId: "x" }), 404, "no board has the ID x"],
     ["with a page", "shop", () => ({ page: "web" }), 400, "page must be null or absent with boardId"],
     [
