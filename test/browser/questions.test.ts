@@ -25,7 +25,7 @@ const release =
 
 /** Directly below the totals of the funnel. */
 const bestPlan =
-  /Completed.*vs\. [^.]*By plan, Team converts best: [\d.]+%\. In the previous period, it was Starter: [\d.]+%\..*Funnel steps/
+  /Completed.*vs\. [^.]*Best conversion by plan: Team, [\d.]+%\. In the previous period, it was Starter: [\d.]+%\..*Funnel steps/
 
 /** The most actions until the answer is on the screen. */
 const mostActions = 5

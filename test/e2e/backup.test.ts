@@ -626,7 +626,7 @@ describe("databuddy restore", () => {
     [
       "one of a newer version",
       () => inCopy("insert into migrations values ('9999_later', 'x', 0)"),
-      "newer databuddy",
+      "newer version of databuddy",
     ],
     [
       "a file with a part of it in a -wal",

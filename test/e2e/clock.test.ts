@@ -56,7 +56,7 @@ test.skipIf(!compiler)(
     setClock(3 * year)
     const second = await startServer({ db, env, args: ["--retain", "90d"] })
     try {
-      await eventually(() => second.output().includes("are deleted after the clock has run for a day"))
+      await eventually(() => second.output().includes("will be deleted after the clock has run for a day"))
       // Its time is that of the clock when it arrived.
       expect(names()).toEqual(["first", "old", "ahead", "last"])
     } finally {

@@ -171,7 +171,7 @@ function conversion({ rows }: Group): number {
   return rows.at(-1)?.conversion_rate ?? 0
 }
 
-/** Minimum share of all people that a value needs: with fewer people, its conversion depends too much on chance. */
+/** Minimum share of all people for a value to be named the best: with fewer people, its conversion depends too much on chance. */
 const minShare = 0.05
 
 /**
@@ -182,7 +182,7 @@ export function bestText(query: QueryState, by: string, format: Format): string 
   const now = bestOf(groups, (row) => row)
   if (!now || groups.length < 2) return ""
   const before = bestOf(groups, (row) => row.previous ?? undefined)
-  const text = `By ${isolate(fieldName(by))}, ${now.name} converts best: ${format.rate(now.rate)}.`
+  const text = `Best conversion by ${isolate(fieldName(by))}: ${now.name}, ${format.rate(now.rate)}.`
   if (!before) return text
   const rate = format.rate(before.rate)
   return before.name === now.name

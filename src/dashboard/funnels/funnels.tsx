@@ -103,7 +103,7 @@ export function Funnels() {
           ) : (
             <section class="panel">
               <Empty title="Choose at least two events">
-                The first event starts the funnel, the last one completes it.
+                The first event starts the funnel, and the last one completes it.
               </Empty>
             </section>
           )}
@@ -149,7 +149,7 @@ function Funnel({ steps, unit, window, by, name }: FunnelProps) {
   )
 }
 
-/** The funnel as tiles for boards. */
+/** The funnel as a tile for boards. */
 function tileOf(steps: readonly Step[], funnel: Parameter): PinnedTile {
   const [first, last] = [steps[0], steps.at(-1)].map((step) => step?.name || "any event")
   return { kind: "funnel", title: `${first} → ${last}`, query: { parameters: [funnel] } }

@@ -15,9 +15,9 @@ import { windowText } from "./window-picker.tsx"
 /** The number of people who reached a step. */
 export interface StepMetrics {
   people: number
-  /** In percent of the first step. */
+  /** As a percentage of the first step. */
   conversion_rate: number
-  /** In percent of the previous step. */
+  /** As a percentage of the previous step. */
   step_conversion_rate: number
   median_ms: number | null
 }

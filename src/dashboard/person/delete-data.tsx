@@ -33,7 +33,7 @@ export function ExportAndDelete({ person, summary }: { person: PersonId; summary
         <p class="muted">
           {website === "all"
             ? "Select a single website to export or delete this person's data."
-            : "Events without a website cannot be exported or deleted by person."}
+            : "Events without a website cannot be exported or deleted for a single person."}
         </p>
       </Panel>
     )
@@ -98,7 +98,7 @@ function ConfirmDeletion({ person, summary, onClose, onDeleted }: ConfirmDeletio
       onClose={onClose}
     >
       <p class="person-id">{person.id}</p>
-      <p>This permanently deletes from {session.nameOf(website)}, regardless of the range:</p>
+      <p>This permanently deletes the following from {session.nameOf(website)}, regardless of the range:</p>
       {person.kind === "visitor" ? (
         <VisitorData summary={summary} />
       ) : (
@@ -116,7 +116,7 @@ function VisitorData({ summary }: { summary: PersonSummary }) {
   return (
     <>
       <ul class="person-list">
-        <li>{format.countOf(summary.events, "event")}, with any profile</li>
+        <li>{format.countOf(summary.events, "event")}, whichever profile they belong to</li>
         <li>the visitor's links to profiles</li>
       </ul>
       <p>Not deleted: the profiles, with their traits and other events.</p>
@@ -133,8 +133,8 @@ function ProfileData({ person, summary }: { person: PersonId; summary: PersonSum
       <ul class="person-list">
         {summary.profiles.length > 0 && <li>the profile {person.id} and its traits</li>}
         <li>
-          {format.countOf(summary.events, "event")}: those with this profile, and those without a profile from
-          visitors that were linked with an API key
+          {format.countOf(summary.events, "event")}: events with this profile, and events without a profile
+          from visitors whose link to it was sent with an API key
         </li>
         {linked.length > 0 && (
           <li>

@@ -110,8 +110,8 @@ export function BeforeError({ person, errors: { times, isTruncated, select }, se
       <div class="person-error">
         {step(selected + 1, "Previous error")}
         <span>
-          Error {format.count(times.length - selected)} of {format.count(times.length)}
-          {isTruncated && " latest"}, {format.time(iso)}
+          Error {format.count(times.length - selected)} of {isTruncated && "the latest "}
+          {format.count(times.length)}, {format.time(iso)}
         </span>
         {step(selected - 1, "Next error")}
       </div>

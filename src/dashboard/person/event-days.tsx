@@ -12,7 +12,7 @@ import { useProfileNames } from "../state/profile-names.ts"
 interface DaysProps {
   events: readonly ApiEvent[]
   order: "newest first" | "oldest first"
-  /** Whether the earliest session might have started before the first listed event. */
+  /** Whether the earliest session might have started before the earliest listed event. */
   isTruncated: boolean
   isProfile: boolean
   /** The event to highlight. */

@@ -53,7 +53,7 @@ function EventsOverTime({ query }: { query: QueryState }) {
       <Loaded query={query} id="trend" height={chartHeight + 36}>
         {() => (
           <RangeChart
-            name="Events of this person over time"
+            name="This person's events over time"
             file="person-over-time"
             kind="bars"
             height={chartHeight}

@@ -191,14 +191,14 @@ function LinkedIds({ person, summary }: { person: PersonId; summary: PersonSumma
           </li>
         )
       })}
-      {isTruncated && <li class="muted">More might exist.</li>}
+      {isTruncated && <li class="muted">There may be more.</li>}
     </ul>
   )
 }
 
 /** Marks values that were sent only by a page, because anyone can imitate a page. */
 function ClaimNote() {
-  return <span class="muted"> (claimed by a page)</span>
+  return <span class="muted"> (sent by a page, unverified)</span>
 }
 
 /** The traits sent to /identify. */
@@ -208,7 +208,8 @@ function Traits({ person, summary }: { person: PersonId; summary: PersonSummary 
   const { website } = view.value
   if (website === "all")
     return <p class="muted">Traits belong to a single website. Select one to see them.</p>
-  if (website === "none") return <p class="muted">Traits belong to a website; these events have none.</p>
+  if (website === "none")
+    return <p class="muted">Traits belong to a website, and these events have no website.</p>
   if (summary.profiles.length === 0) {
     return (
       <p class="muted">

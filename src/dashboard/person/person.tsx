@@ -9,7 +9,7 @@ import { type PersonId, readPersonId } from "./person-id.ts"
 import { PersonIdentity, usePersonSummary } from "./person-summary.tsx"
 import { Timeline } from "./timeline.tsx"
 
-/** Maximum characters of a title; longer ones are truncated. */
+/** Maximum number of characters in a title. Longer titles are truncated. */
 const titleLength = 60
 
 /** The page of a visitor or profile. */

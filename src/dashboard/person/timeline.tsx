@@ -30,7 +30,7 @@ export function Timeline({ person, lastSeen }: { person: PersonId; lastSeen: str
       title="Timeline"
       hint={
         person.kind === "profile"
-          ? "Also includes events from this profile's visitors that have no profile, such as those before they were identified."
+          ? "Also includes events without a profile from this profile's visitors, such as events from before they were identified."
           : undefined
       }
       actions={
@@ -148,7 +148,8 @@ function NoEvents({ person, lastSeen }: { person: PersonId; lastSeen: string | u
   if (lastSeen === undefined) {
     return (
       <Empty title={`No events from this ${person.kind}`}>
-        The data might have been deleted, or it was older than the retention period. IDs are case-sensitive.
+        The data might have been deleted, either manually or because the retention period ended. IDs are
+        case-sensitive.
       </Empty>
     )
   }
@@ -160,7 +161,7 @@ function NoEvents({ person, lastSeen }: { person: PersonId; lastSeen: string | u
         class="button"
         href={router.hrefWith(rangeParams({ from: addDays(last, 1 - daysBefore), to: last }))}
       >
-        View the {daysBefore} days to {format.day(last)}
+        View the {daysBefore} days up to {format.day(last)}
       </Link>
     </Empty>
   )

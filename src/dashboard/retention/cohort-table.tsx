@@ -49,7 +49,11 @@ export function CohortsPanel({ query, steps, unit, isPercent, pin }: CohortsPane
       actions={
         <CardMenu
           file="retention"
-          columns={[one, unit.many, ...cohorts.map((_, offset) => `${offset} ${many} later`)]}
+          columns={[
+            one,
+            unit.many,
+            ...cohorts.map((_, offset) => `${offset} ${offset === 1 ? one : many} later`),
+          ]}
           rows={cohorts.map(({ date, people, cells }) => [date, people, ...cells.map(numberOf)])}
         />
       }

@@ -8,7 +8,7 @@ export interface Row {
   people: number
   period: number
   returned: number
-  /** In percent of `people`. */
+  /** As a percentage of `people`. */
   percentage: number
 }
 
@@ -56,7 +56,7 @@ function hasEnded(lastDay: string, to: string, today: string): boolean {
   return lastDay < today && lastDay <= to
 }
 
-/** The largest percentage after the first period, which is always close to 100%. It gets the darkest shade. */
+/** The largest percentage, which gets the darkest shade. The first period is ignored, because it is always close to 100%. */
 export function maxPercentage(cohorts: readonly Cohort[]): number {
   const percentages = cohorts.flatMap(({ cells }) => cells.slice(1).map(({ percentage }) => percentage))
   return percentages.reduce((max, percentage) => Math.max(max, percentage), 1)

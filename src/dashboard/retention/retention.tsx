@@ -78,7 +78,7 @@ export function Retention() {
         />
         <div class="settings">
           <Segmented
-            legend="Cohort size"
+            legend="Cohort period"
             options={possiblePeriods(range)}
             value={period.value}
             onChange={(by) => router.setParams({ by }, "replace")}

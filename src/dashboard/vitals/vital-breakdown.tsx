@@ -68,7 +68,7 @@ export function VitalBreakdown({ field, title, column, metric, query }: VitalBre
       <Loaded query={query} id={field} height={240}>
         {() =>
           rows.length === 0 ? (
-            <Empty title={`No ${metric.metric} in this range`} />
+            <Empty title={`No ${metric.metric} measurements in this range`} />
           ) : (
             <SortedTable
               name={`${metric.metric} by ${column.toLowerCase()}`}

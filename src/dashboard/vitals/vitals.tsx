@@ -78,7 +78,7 @@ export function Vitals() {
                     metric={candidate}
                     row={query
                       .rows<OverviewRow>("overview")
-                      // Without samples in the range, the metric comes only from the previous period.
+                      // A row without samples exists only because of the previous period.
                       .find(({ metric_name, samples }) => metric_name === candidate.metric && samples > 0)}
                     isSelected={candidate === metric}
                   />

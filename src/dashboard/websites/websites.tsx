@@ -15,9 +15,9 @@ import { useQuery } from "../state/use-query.ts"
 
 /** Maximum number of lines in the chart: more are hard to tell apart. */
 const maxLines = 6
-/** Maximum number of rows: more websites cannot be compared at a glance. */
+/** Maximum number of rows, which limits the size of the response. */
 const maxRows = 1_000
-/** Height in px of a row, including the table's header. */
+/** Height in px of a row of the table. The header has the same height. */
 const rowHeight = 34
 
 /** A website's metrics. `kinds`: the kinds of events that a metric counts. */
