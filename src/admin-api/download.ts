@@ -19,10 +19,14 @@ export class Downloads {
   readonly #running: string[] = []
 
   /**
-   * Returns `bytes`, and counts the download as running until it ends or the client disconnects (`signal`), even before
-   * the first byte. Throws `rate_limited` if a limit is reached.
+   * Returns the bytes of `open`, and counts the download as running until it ends or the client disconnects (`signal`),
+   * even before the first byte. Rejects with `rate_limited` if a limit is reached, or like `open`.
    */
-  limit(caller: string, bytes: AsyncGenerator<Uint8Array>, signal: AbortSignal): AsyncIterable<Uint8Array> {
+  async limit(
+    caller: string,
+    open: () => Promise<AsyncGenerator<Uint8Array>>,
+    signal: AbortSignal,
+  ): Promise<AsyncIterable<Uint8Array>> {
     const running = this.#running.filter((other) => other === caller).length
     if (running >= maxPerCaller)
       throw tooMany(`${running} of your exports are running, the maximum for one key or login`)
@@ -37,6 +41,13 @@ export class Downloads {
       this.#running.splice(this.#running.indexOf(caller), 1)
     }
     signal.addEventListener("abort", end)
+    let bytes: AsyncGenerator<Uint8Array>
+    try {
+      bytes = await open()
+    } catch (error) {
+      end()
+      throw error
+    }
     const iterator: AsyncIterator<Uint8Array> = {
       next: async () => {
         try {

@@ -1,5 +1,6 @@
 import { Elysia } from "elysia"
 import { RequestError } from "../errors.ts"
+import type { RemovedEvents } from "../export/complete-events.ts"
 import { type ExportSelection, exportEvents, exportPerson, gzipped } from "../export/export.ts"
 import { type AuthenticatedContext, handleAuthenticated, searchParamsOf } from "../http/api-handler.ts"
 import {
@@ -61,6 +62,8 @@ export interface AdminApiDeps extends RouteDeps {
    * respond.
    */
   removedEventsOf: (person: Person, now: number) => Promise<RemovedEvent[]>
+  /** The cluster that has removed events. Undefined if none is configured. */
+  removedEvents: RemovedEvents | undefined
 }
 
 /** Creates the routes of the management API, for scripts that do not run on the server's machine. */
@@ -99,7 +102,7 @@ export function adminRoutes(deps: AdminApiDeps) {
         requestContextOf(request, server),
         { scope: "read:data", endpoint: endpointOf({ request, route: path }) },
         async (authenticated) =>
-          downloadResponse(download(deps, request, authenticated, downloads), authenticated.headers),
+          downloadResponse(await download(deps, request, authenticated, downloads), authenticated.headers),
       )
     })
 }
@@ -319,12 +322,12 @@ const mediaTypes = {
 }
 
 /** Exports all stored data that the caller can access. Reads the data in steps, as the client consumes it. */
-function download(
-  { db }: AdminApiDeps,
+async function download(
+  { db, removedEvents }: AdminApiDeps,
   request: Request,
   { caller, now }: AuthenticatedContext,
   downloads: Downloads,
-): Download {
+): Promise<Download> {
   const filter = parseExportFilter(Object.fromEntries(searchParamsOf(request)))
   const { websiteId, person, format } = filter
   if (websiteId !== undefined) requireWebsiteAccess(caller, websiteId)
@@ -335,12 +338,15 @@ function download(
     groupCharacters: exportGroupCharacters,
     pause: () => sleep(exportPause),
   }
-  const bytes = downloads.limit(
+  const { signal } = request
+  const source = { db, cluster: removedEvents, signal }
+  const bytes = await downloads.limit(
     `${caller.kind} ${caller.login ? caller.login.hash.toString("hex") : caller.id}`,
-    website && person
-      ? exportPerson(db, { website, id: person, now, sleep: abortableSleep(request.signal) }, format, steps)
-      : exportEvents(db, { ...filter, ...exportSelection(db, caller, website) }, format, steps),
-    request.signal,
+    () =>
+      website && person
+        ? exportPerson(source, { website, id: person, now, sleep: abortableSleep(signal) }, format, steps)
+        : exportEvents(source, { ...filter, ...exportSelection(db, caller, website) }, format, steps),
+    signal,
   )
   const headers: Record<string, string> = {
     "Content-Type": mediaTypes[format],

@@ -179,30 +179,10 @@ export class Cluster {
    * of a URL is limited. If `signal` is aborted, the cluster stops the query and the promise rejects with the abort
    * reason.
    */
-  async queryWithTables<Row extends unknown[]>(
-    query: string,
-    { parameters, tables, settings, signal }: TableQuery,
-  ): Promise<Row[]> {
-    const boundary = `databuddy-${crypto.randomUUID()}`
-    const queryId = crypto.randomUUID()
-    const fields = Object.entries({
-      query: `${query}\nformat JSONCompactEachRow`,
-      ...prefixed("param_", parameters),
-    })
-    const formats = tables.flatMap(({ name, structure }) => [
-      [`${name}_structure`, structure],
-      [`${name}_format`, "RowBinary"],
-    ])
+  async queryWithTables<Row extends unknown[]>(query: string, tableQuery: TableQuery): Promise<Row[]> {
+    const { signal } = tableQuery
     try {
-      const { stream } = await this.#client.exec({
-        query: "",
-        query_id: queryId,
-        values: Readable.from(multipart(boundary, fields, tables), { objectMode: false }),
-        http_headers: { "Content-Type": `multipart/form-data; boundary=${boundary}` },
-        abort_signal: signal,
-        // The table names are safe to use as keys, because they come from this program.
-        clickhouse_settings: { ...querySettings, ...settings, ...Object.fromEntries(formats) },
-      })
+      const stream = await this.#sendWithTables(query, tableQuery)
       const text = await new Response(Readable.toWeb(stream) as ReadableStream).text()
       signal.throwIfAborted()
       return text
@@ -213,6 +193,54 @@ export class Cluster {
       if (signal.aborted) throw signal.reason
       throw this.#error(error)
     }
+  }
+
+  /**
+   * Like `queryWithTables`, but yields the rows in chunks, as they are consumed. If the consumer stops, the cluster stops
+   * the query.
+   */
+  async *rowsWithTables<Row extends unknown[]>(query: string, tableQuery: TableQuery): AsyncGenerator<Row[]> {
+    const { signal } = tableQuery
+    try {
+      const decoder = new TextDecoder()
+      let rest = ""
+      for await (const bytes of await this.#sendWithTables(query, tableQuery)) {
+        const lines = (rest + decoder.decode(bytes, { stream: true })).split("\n")
+        rest = lines.pop() ?? ""
+        if (lines.length > 0) yield lines.map((line) => JSON.parse(line) as Row)
+      }
+      signal.throwIfAborted()
+      if (rest !== "") throw new Error("the response ends within a row")
+    } catch (error) {
+      if (signal.aborted) throw signal.reason
+      throw this.#error(error)
+    }
+  }
+
+  /** Sends a query and its tables. Returns the response, which has one row per line. */
+  async #sendWithTables(
+    query: string,
+    { parameters, tables, settings, signal }: TableQuery,
+  ): Promise<Readable> {
+    const boundary = `databuddy-${crypto.randomUUID()}`
+    const fields = Object.entries({
+      query: `${query}\nformat JSONCompactEachRow`,
+      ...prefixed("param_", parameters),
+    })
+    const formats = tables.flatMap(({ name, structure }) => [
+      [`${name}_structure`, structure],
+      [`${name}_format`, "RowBinary"],
+    ])
+    const { stream } = await this.#client.exec({
+      query: "",
+      query_id: crypto.randomUUID(),
+      values: Readable.from(multipart(boundary, fields, tables), { objectMode: false }),
+      http_headers: { "Content-Type": `multipart/form-data; boundary=${boundary}` },
+      abort_signal: signal,
+      // The table names are safe to use as keys, because they come from this program.
+      clickhouse_settings: { ...querySettings, ...settings, ...Object.fromEntries(formats) },
+    })
+    return stream
   }
 
   /** Returns all rows of a query. Use it only for a few rows. */

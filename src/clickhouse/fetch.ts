@@ -16,6 +16,7 @@ import { pendingDeletion } from "../store/shipping.ts"
 import type { Cluster } from "./cluster.ts"
 import { ofDay, rangeUpTo, visibleWebsites, type WebsiteDay } from "./comparison.ts"
 import { eventOf, hashOf, selectedColumns } from "./event-row.ts"
+import { readEvents } from "./row-reader.ts"
 import { readWebsiteLines, type WriterRow } from "./writers.ts"
 
 /**
@@ -46,15 +47,6 @@ export function originOf(
 }
 
 /**
- * Ids per query. The cluster sorts their events in memory. The index on ids finds them without a full scan, because ids
- * follow the time of receipt.
- */
-const idsPerQuery = 200_000
-
-/** Used only after a gap, because it reads the ids of all later events. */
-const nextId = "select minOrNull(id) from events where id > {after:UInt64} and id <= {end:UInt64}"
-
-/**
  * Yields everything that `writer` shipped as the lines of an export: its websites, then all events in id order. Leaves
  * out events that are yet to be deleted in the cluster, because an import would restore them.
  */
@@ -66,24 +58,11 @@ export async function* linesOfCluster(
   let number = 0
   const lineOf = (text: string): TextLine => ({ number: ++number, text })
   yield (await readWebsiteLines(cluster, writer)).map(lineOf)
-  const events = `
-    select ${selectedColumns} from events final
-    where id > {after:UInt64} and id <= {last:UInt64}
-    order by id`
-  const end = endOfNode(shippedId)
-  for (let after = startOfNode(shippedId); ; ) {
-    const last = Math.min(after + idsPerQuery, end)
-    let isEmpty = true
-    for await (const rows of cluster.rows(events, { after, last })) {
-      isEmpty = false
-      const remaining = rows.map(eventOf).filter(({ id }) => !isDeleted(id))
-      yield remaining.map((event) => lineOf(eventLine(event)))
-    }
-    after = last
-    if (!isEmpty) continue
-    const [[next] = [null]] = await cluster.all<[number | null]>(nextId, { after, end })
-    if (next === null) return
-    after = next - 1
+  const ofNode = { after: startOfNode(shippedId), last: endOfNode(shippedId) }
+  const all = { condition: "true", parameters: {}, ...ofNode, signal: new AbortController().signal }
+  for await (const events of readEvents(cluster, all)) {
+    const remaining = events.filter(({ id }) => !isDeleted(id))
+    yield remaining.map((event) => lineOf(eventLine(event)))
   }
 }
 

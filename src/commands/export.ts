@@ -2,10 +2,12 @@ import { closeSync, fsyncSync, rmSync, writeSync } from "node:fs"
 import { basename, dirname, resolve } from "node:path"
 import { type Command, Option } from "commander"
 import { parseExportFilter } from "../admin-api/input.ts"
-import { UserError } from "../errors.ts"
+import { type ClusterOptions, clusterLogin } from "../clickhouse/address.ts"
+import { messageOf, UserError } from "../errors.ts"
+import { loadedOnDemand, type RemovedEvents } from "../export/complete-events.ts"
 import { exportEvents, exportPerson, gzipped, type Steps } from "../export/export.ts"
 import { formats } from "../export/formats.ts"
-import type { DatabaseOptions } from "../serve-options.ts"
+import { addFlagsOfServe, type DatabaseOptions } from "../serve-options.ts"
 import type { Db } from "../store/db/driver.ts"
 import { createPrivateFile, partialName, publish, removePartials, syncFolder } from "../store/db/files.ts"
 import { pendingMigrations } from "../store/db/migrate.ts"
@@ -16,7 +18,7 @@ import { commandDatabaseOption, requireDatabase } from "../terminal/database.ts"
 import { fileExists, requireWritableOutput } from "../terminal/output-file.ts"
 import { Progress } from "../terminal/progress.ts"
 
-interface ExportOptions extends DatabaseOptions {
+interface ExportOptions extends DatabaseOptions, ClusterOptions {
   website?: string
   profileId?: string
   anonymousId?: string
@@ -60,10 +62,10 @@ export function addExportCommand(root: Command, context: Context): void {
     )
     .option("--force", "replace an existing file")
     .addOption(commandDatabaseOption())
-    .addHelpText(
-      "after",
-      "\nExample:\n  databuddy export --from 2026-11-01 --to 2026-12-01 --gzip --out november.ndjson.gz",
-    )
+  addFlagsOfServe(command, ["--clickhouse", "--clickhouse-password-file"]).addHelpText(
+    "after",
+    "\nExample:\n  databuddy export --from 2026-11-01 --to 2026-12-01 --gzip --out november.ndjson.gz",
+  )
   command.action((options: ExportOptions) => {
     const { profileId, anonymousId, website, from, to } = options
     if (profileId !== undefined && anonymousId !== undefined) {
@@ -109,7 +111,7 @@ async function write(options: ExportOptions, context: Context): Promise<void> {
   try {
     requireCurrentSchema(pendingMigrations(db, path), path)
     const steps = { rows: readRows, groupRows, groupCharacters, pause: () => undefined, onRead }
-    const plain = exportChunks(db, filter, steps, context)
+    const plain = await exportChunks(db, filter, steps, options, context)
     const bytes = gzip ? gzipped(plain, gzipLevel) : plain
     if (out !== undefined) await toFile(out, bytes, options, context)
     else for await (const chunk of bytes) await context.outAndWait(chunk)
@@ -123,15 +125,34 @@ function exportChunks(
   db: Db,
   { websiteId, person, from, to, format }: ReturnType<typeof parseExportFilter>,
   steps: Steps,
+  options: ExportOptions,
   context: Context,
-): AsyncGenerator<Uint8Array> {
+): Promise<AsyncGenerator<Uint8Array>> {
+  const cluster = options.clickhouse === undefined ? undefined : removedEventsIn(db, options, context)
+  const source = { db, cluster, signal: new AbortController().signal }
   const website = websiteId === undefined ? undefined : findWebsite(db, websiteId)
   if (website && person) {
     const { environment, sleep } = context
-    return exportPerson(db, { website, id: person, now: environment.now(), sleep }, format, steps)
+    return exportPerson(source, { website, id: person, now: environment.now(), sleep }, format, steps)
   }
   const websites = website ? [website] : listWebsites(db)
-  return exportEvents(db, { websites, includeWithoutWebsite: !website, from, to }, format, steps)
+  return exportEvents(source, { websites, includeWithoutWebsite: !website, from, to }, format, steps)
+}
+
+function removedEventsIn(db: Db, options: ExportOptions, { env }: Context): RemovedEvents {
+  const load = async () => {
+    const login = clusterLogin(options, env)
+    const { EventsInCluster } = await import("../clickhouse/query/removed-events.ts")
+    return new EventsInCluster(db, login)
+  }
+  return loadedOnDemand(load, (cause) =>
+    cause instanceof UserError
+      ? cause
+      : new UserError(
+          `the events that were removed from ${db.name} cannot be read: ${messageOf(cause)}`,
+          "run the command again when the cluster responds, or export later days",
+        ),
+  )
 }
 
 /** Writes to a partial file and renames it at the end, so that `path` never holds an incomplete export. */

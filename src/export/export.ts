@@ -10,8 +10,8 @@ import {
   type StoredEvent,
 } from "../store/event-reader.ts"
 import { eventsOfPerson, type Person, storedIdsOf } from "../store/forget.ts"
-import { requireNoRemovedEvents } from "../store/removed-days.ts"
 import { type Website, withoutWebsite } from "../store/websites.ts"
+import { CompleteEvents, type ExportSource } from "./complete-events.ts"
 import { csvHeader, csvRow } from "./csv.ts"
 import type { Format } from "./formats.ts"
 import { type Counts, endLine, eventLine, firstLine, linkLine, profileLine, websiteLine } from "./lines.ts"
@@ -61,58 +61,57 @@ interface Parts {
 const eol = "\n"
 
 /**
- * Exports events as a stream of bytes. Holds one step in memory, or one row group for Parquet. Throws a RequestError if
- * selected events were removed from the file. If they are removed in the meantime, the stream fails.
+ * Exports events as a stream of bytes. Holds one step in memory, or one row group for Parquet. If selected events were
+ * removed from the file and the cluster cannot be read, rejects before the first byte. Later, the stream fails.
  */
-export function exportEvents(
-  db: Db,
+export async function exportEvents(
+  source: ExportSource,
   selection: ExportSelection,
   format: Format,
   steps: Steps,
-): AsyncGenerator<Uint8Array> {
+): Promise<AsyncGenerator<Uint8Array>> {
+  const { db } = source
   const { websites, from = Number.MIN_SAFE_INTEGER, to = Number.MAX_SAFE_INTEGER } = selection
   const ids = new Map<number, string | null>(websites.map(({ rid, id }) => [rid, id]))
   if (selection.includeWithoutWebsite) ids.set(withoutWebsite, null)
-  const requireAll = () => requireNoRemovedEvents(db, [...ids.keys()], from, to)
-  requireAll()
-  async function* events() {
-    yield* paced(new EventReader(db, { websites: ids, from, to }).all(steps.rows), steps)
-    requireAll()
-  }
-  return fileOf({ lines: linesOf(db, websites), events: events() }, format, steps)
+  const complete = new CompleteEvents(source, { websites: ids, from, to, person: undefined })
+  await complete.check()
+  const inFile = new EventReader(db, { websites: ids, from, to }).all(steps.rows)
+  return fileOf({ lines: linesOf(db, websites), events: paced(complete.add(inFile), steps) }, format, steps)
 }
 
 /**
- * Exports the data that `forgetPerson` would delete. For an anonymous id, that includes links but no profiles. Throws
+ * Exports the data that `forgetPerson` would delete. For an anonymous id, that includes links but no profiles. Fails
  * like `exportEvents`.
  */
-export function exportPerson(
-  db: Db,
+export async function exportPerson(
+  source: ExportSource,
   selection: PersonSelection,
   format: Format,
   steps: Steps,
-): AsyncGenerator<Uint8Array> {
+): Promise<AsyncGenerator<Uint8Array>> {
+  const { db } = source
   const { website, id, now } = selection
   const person = { websiteRid: website.rid, id }
+  const storedIds = storedIdsOf(db, person, now)
   const [from, to] = [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER]
-  const reader = new EventReader(db, { websites: new Map([[website.rid, website.id]]), from, to })
-  const requireAll = () => requireNoRemovedEvents(db, [website.rid], from, to)
-  requireAll()
-  async function* events() {
-    for await (const ids of eventsOfPerson(db, person, now, selection)) {
-      yield* paced(reader.inBatches(ids, steps.rows), steps)
-    }
-    requireAll()
+  const websites = new Map([[website.rid, website.id]])
+  const complete = new CompleteEvents(source, { websites, from, to, person: { ...person, storedIds } })
+  await complete.check()
+  const reader = new EventReader(db, { websites, from, to })
+  async function* inFile() {
+    for await (const ids of eventsOfPerson(db, person, now, selection))
+      yield* reader.inBatches(ids, steps.rows)
   }
   const [profiles, links] =
     "profileId" in id
       ? readProfile(db, website.rid, id.profileId)
-      : [[], readLinksOfVisitors(db, website.rid, storedIdsOf(db, person, now))]
+      : [[], readLinksOfVisitors(db, website.rid, storedIds)]
   const lines = [
     { kind: "profiles" as const, lines: profiles.map((profile) => profileLine(website.id, profile)) },
     { kind: "links" as const, lines: links.map((link) => linkLine(website.id, link)) },
   ]
-  return fileOf({ lines, events: events() }, format, steps)
+  return fileOf({ lines, events: paced(complete.add(inFile()), steps) }, format, steps)
 }
 
 /** Compresses with gzip, in another thread. */
@@ -137,10 +136,10 @@ function* linesOf(db: Db, websites: readonly Website[]): Parts["lines"] {
 }
 
 async function* paced(
-  steps: Iterable<StoredEvent[]>,
+  batches: AsyncIterable<StoredEvent[]>,
   { pause, onRead }: Steps,
 ): AsyncGenerator<StoredEvent[]> {
-  for (const events of steps) {
+  for await (const events of batches) {
     if (events.length > 0) yield events
     onRead?.(events.length)
     await pause()

@@ -44,14 +44,17 @@ export async function* parquetOf(
   }
   let rows: StoredEvent[] = []
   let characters = 0
+  // The sizes of batches do not matter, so that equal events result in equal bytes.
   for await (const batch of events) {
-    rows.push(...batch)
-    for (const { properties } of batch) characters += properties?.length ?? 0
-    if (rows.length < groupRows && characters < groupCharacters) continue
-    yield write(rows)
-    rows = []
-    characters = 0
-    await pause()
+    for (const event of batch) {
+      rows.push(event)
+      characters += event.properties?.length ?? 0
+      if (rows.length < groupRows && characters < groupCharacters) continue
+      yield write(rows)
+      rows = []
+      characters = 0
+      await pause()
+    }
   }
   if (rows.length > 0) yield write(rows)
   parquet.finish()

@@ -5,6 +5,7 @@ import { ClusterQueryEngine } from "../clickhouse/query/query-thread.ts"
 import { type ClusterLogin, ShippingThread } from "../clickhouse/shipping-thread.ts"
 import type { Environment } from "../environment.ts"
 import { messageOf, RequestError } from "../errors.ts"
+import { loadedOnDemand, type RemovedEvents } from "../export/complete-events.ts"
 import { Draining } from "../health/draining.ts"
 import { BodyBudget } from "../http/body.ts"
 import { LargeBodies } from "../http/large-body.ts"
@@ -196,6 +197,7 @@ export function openServer(options: ServerOptions, environment: ServerEnvironmen
     queryEngine: clusterEngine ?? engine,
     streams,
     draining: new Draining(),
+    removedEvents: options.cluster && removedEventsIn(store.db, options.cluster, log),
     removedEventsOf: (person, at) => removedEventsOf(store.db, options.cluster, person, at, log),
     limiter: new RateLimiter(elapsed),
     loginLimits: new LoginLimits(elapsed),
@@ -264,6 +266,24 @@ export function openServer(options: ServerOptions, environment: ServerEnvironmen
       return store.close()
     },
   }
+}
+
+/** Seconds until a client is told to retry a request that needs the cluster. */
+const retryAfter = 10
+
+/** See `AdminApiDeps`. */
+function removedEventsIn(db: Db, cluster: ClusterLogin, log: Log): RemovedEvents {
+  const load = async () => {
+    const { EventsInCluster } = await import("../clickhouse/query/removed-events.ts")
+    return new EventsInCluster(db, cluster)
+  }
+  return loadedOnDemand(load, (cause, rids) => {
+    log("warn", "an export cannot read the events in the cluster", { error: messageOf(cause) })
+    const removed = rids && removedTotals(db, rids)
+    if (!removed) return cause
+    const detail = `${removedText(removed)}, which does not answer: retry later, or export later days`
+    return new RequestError("events_removed", { detail, retryAfter, cause })
+  })
 }
 
 /** See `AdminApiDeps`. The ClickHouse client is only loaded if there are removed events. */

@@ -1,4 +1,3 @@
-import { RequestError } from "../errors.ts"
 import type { Db } from "./db/driver.ts"
 import { withoutTimes } from "./event-times.ts"
 import { packedEventId } from "./packed-ids.ts"
@@ -68,6 +67,12 @@ const sql = {
     select 1 from removed_days
     where website_rid in (select value from json_each(:rids)) and day between :first and :last
     limit 1`,
+  last: `
+    select value as rid, (
+      select max(day) from removed_days where website_rid = value and day between :first and :last
+    ) as lastDay
+    from json_each(:rids)
+    where lastDay is not null`,
   store: `
     insert into removed_days (website_rid, day, events, hash, last_id, missing)
     values (:rid, :day, :events, :hash, :lastId, :missing)
@@ -153,9 +158,29 @@ export type RemovalTest = (rids: readonly number[], from: number, to: number) =>
 /** Prepares the test once: that takes longer than the test. */
 export function removalTest(db: Db): RemovalTest {
   const statement = db.prepare(sql.between)
+  return (rids, from, to) => statement.get(dayRange(rids, from, to)) !== undefined
+}
+
+/**
+ * Returns the last removed day of each website in a time range (Unix ms), by the rid of the website. Leaves out websites
+ * from which nothing was removed.
+ */
+export function lastRemovedDays(
+  db: Db,
+  rids: readonly number[],
+  from: number,
+  to: number,
+): Map<number, number> {
+  const rows = db
+    .prepare(sql.last)
+    .raw()
+    .all(dayRange(rids, from, to)) as [rid: number, lastDay: number][]
+  return new Map(rows)
+}
+
+function dayRange(rids: readonly number[], from: number, to: number) {
   const dayAt = (ms: number) => Math.floor(ms / 86_400_000)
-  return (rids, from, to) =>
-    statement.get({ rids: JSON.stringify(rids), first: dayAt(from), last: dayAt(to - 1) }) !== undefined
+  return { rids: JSON.stringify(rids), first: dayAt(from), last: dayAt(to - 1) }
 }
 
 /** Totals of the events that only the cluster has. */
@@ -183,18 +208,6 @@ export function removedTotals(db: Db, rids: readonly number[] | null = null): Re
 export function removedText({ events, localSince }: RemovedTotals): string {
   const day = new Date(localSince).toISOString().slice(0, 10)
   return `${events.toLocaleString("en")} events before ${day} are only in the ClickHouse cluster`
-}
-
-/**
- * Throws a RequestError `events_removed` if an export of these websites in this time range (Unix ms) would be
- * incomplete.
- */
-export function requireNoRemovedEvents(db: Db, rids: readonly number[], from: number, to: number): void {
-  const totals = removalTest(db)(rids, from, to) && removedTotals(db, rids)
-  if (!totals) return
-  throw new RequestError("events_removed", {
-    detail: `${removedText(totals)}, so the export would be incomplete: export later days, or copy the events back with databuddy clickhouse fetch`,
-  })
 }
 
 /** Runs inside the caller's transaction. */

@@ -73,6 +73,7 @@ const app = createApp({
   scriptName: "databuddy.js",
   queryEngine: { admit: nothing, run: nothing, render: nothing, responseBytes: 0 },
   removedEventsOf: nothing,
+  removedEvents: undefined,
   streams: new Streams(new EventFollower(store.db), environment.elapsed, () => {}),
   logError: () => {},
   rejectedRequests: new RejectedRequests(() => {}, environment.elapsed),

@@ -1,3 +1,5 @@
+import { createHash } from "node:crypto"
+import { formats } from "../../src/export/formats.ts"
 import { DailyHash } from "../../src/store/daily-hash.ts"
 import { EventInserter, type EventRow } from "../../src/store/events.ts"
 import { createWebsite } from "../../src/store/websites.ts"
@@ -43,11 +45,13 @@ export async function testRemoval(
   const scope = ["--scope", "read:data", "--scope", "track:events", "--name", "removal"]
   const { key } = JSON.parse(succeed("key", "create", ...scope, "--db", db, "--json")) as { key: string }
   let before: Entry[] = []
+  let exportsBefore: string[] = []
   await report("all query types before the removal", async () => {
     onFile("load")
     const server = await serve("--clickhouse", url)
     before = await askAll(server, key)
     expectSame(before, before, /^clickhouse/)
+    exportsBefore = await exportHashes(server, key)
     await server.stop()
     return `${agree().events} events`
   })
@@ -80,6 +84,21 @@ export async function testRemoval(
     if (left + removed !== events) throw new Error(`${left} + ${removed} is not ${events}`)
     return `${removed} of ${events} events removed, ${Math.round((removed - start) / seconds)} per second`
   })
+  await report("exports in all formats have the same bytes as before the removal", async () => {
+    const server = await serveRemoving()
+    const begin = performance.now()
+    const hashes = await exportHashes(server, key)
+    const seconds = (performance.now() - begin) / 1_000
+    await server.stop()
+    if (exportsBefore.length === 0 || hashes.join() !== exportsBefore.join())
+      throw new Error(`${hashes} are not ${exportsBefore}`)
+    const refused = databuddy(["export", "--db", db])
+    if (refused.exitCode === 0 || !refused.stderr.includes("set --clickhouse"))
+      throw new Error(refused.stderr)
+    const ofCommand = hashOf(succeed("export", "--clickhouse", url, "--db", db))
+    if (ofCommand !== hashes[0]) throw new Error(`the export of the command is ${ofCommand}`)
+    return `${hashes.length} exports in ${seconds.toFixed(1)} s`
+  })
   await report("a duplicate of a removed event is one, and a late event is accepted", async () => {
     const server = await serveRemoving()
     const rows = () => select(db, "select count(*) from event_rows where website_rid >= 0")
@@ -106,6 +125,8 @@ export async function testRemoval(
     const body = { preset: "last_365d", parameters: ["custom_events_summary"] }
     const refused = await post(server, "/v1/query?website_id=all", key, body, 503)
     const answered = await post(server, "/v1/query?website_id=all", key, { ...body, preset: "last_7d" })
+    const noExport = await download(server, key, "format=csv")
+    if (noExport.status !== 503) throw new Error(`an export answers ${noExport.status}`)
     await startEngine()
     await server.stop()
     if (!answered.includes('"success":true,"data":[{"total_events":')) throw new Error(answered)
@@ -174,6 +195,27 @@ function fill(path: string, end: number): void {
     }
     inserter.insert(batch)
   })
+}
+
+function download({ url }: Server, key: string, query: string): Promise<Response> {
+  return fetch(`${url}/v1/export?${query}`, { headers: { Authorization: `Bearer ${key}` } })
+}
+
+/** The hash of the export of each selection in each format. */
+async function exportHashes(server: Server, key: string): Promise<string[]> {
+  const hashes: string[] = []
+  for (const selection of ["", "website_id=shop&anonymous_id=user-42"]) {
+    for (const format of formats) {
+      const response = await download(server, key, `${selection}&format=${format}`)
+      if (response.status !== 200) throw new Error(await response.text())
+      hashes.push(hashOf(await response.bytes()))
+    }
+  }
+  return hashes
+}
+
+function hashOf(content: string | Uint8Array): string {
+  return createHash("sha256").update(content).digest("hex")
 }
 
 /** The number that a statement returns. */

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test"
-import { readFileSync, writeFileSync } from "node:fs"
+import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { run } from "../../src/cli.ts"
 import { clusterLogin, parseClusterUrl } from "../../src/clickhouse/address.ts"
 import { hashOf } from "../../src/clickhouse/event-row.ts"
@@ -263,7 +263,7 @@ describe("after events were removed from the file", () => {
 
   const refused: { what: string; args: string[]; says: string[] }[] = [
     { what: "a query of them", args: ["query", "events", "--from", "2026-05-01"], says: [removed] },
-    { what: "a complete export", args: ["export"], says: [removed, "clickhouse fetch"] },
+    { what: "a complete export", args: ["export"], says: [removed, "set --clickhouse", "clickhouse fetch"] },
     {
       what: "the export of a person",
       args: ["export", "--website", "shop", "--anonymous-id", "ann"],
@@ -287,6 +287,23 @@ describe("after events were removed from the file", () => {
       (await databuddy("query", "events", "--from", "2026-05-01", "--website", "none", "--db", db)).code,
     ).toBe(0)
     expect((await databuddy("export", "--from", "2026-06-02", "--db", db)).code).toBe(0)
+  })
+
+  test("an export with --clickhouse has the removed events, and --out appears only if it is complete", async () => {
+    const out = folder.file("out.ndjson")
+    const exportAll = (...args: string[]) =>
+      databuddy("export", "--clickhouse", stub.url, "--db", db, "--website", "shop", ...args)
+    expect(await exportAll("--out", out)).toMatchObject({ code: 0 })
+    const lines = readFileSync(out, "utf8").trimEnd().split("\n")
+    const events = [...stub.events.values()].filter(({ website_id }) => website_id === "shop")
+    expect(JSON.parse(lines.at(-1) ?? "")).toMatchObject({ type: "end", events: events.length })
+    expect(lines.filter((line) => line.includes('"timestamp":1780272000000'))).toHaveLength(2)
+    const person = await exportAll("--anonymous-id", "ann")
+    expect(JSON.parse(person.out.split("\n").at(-2) ?? "")).toMatchObject({ type: "end", events: 1 })
+    stub.fault = (operation) => (operation === "query" ? "cut" : undefined)
+    const failed = await exportAll("--out", folder.file("failed.ndjson"))
+    expect(failed).toMatchObject({ code: 1, err: expect.stringContaining("when the cluster responds") })
+    expect(existsSync(folder.file("failed.ndjson"))).toBe(false)
   })
 
   test("forget names the events in the cluster, and deletes them there", async () => {

@@ -252,16 +252,6 @@ describe("after events were removed from the file", () => {
     ])
   })
 
-  test("an export is refused if it would be incomplete, and later days are exported", async () => {
-    const all = await send("GET", "/v1/export")
-    expect([all.status, await all.text()]).toEqual([
-      503,
-      expect.stringContaining("databuddy clickhouse fetch"),
-    ])
-    const later = await send("GET", `/v1/export?from=${since()}`)
-    expect((await later.text()).match(/"type":"event"/g)).toHaveLength(3)
-  })
-
   test("an event whose id is that of a removed one is a duplicate", async () => {
     const response = await send("POST", "/track", { name: "bought", eventId: "first" })
     expect(response.status).toBe(200)

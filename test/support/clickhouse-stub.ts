@@ -8,9 +8,16 @@ export type StubOperation = "query" | "select" | "insert" | "record" | "delete" 
 
 /**
  * What happens to a request: a status with ClickHouse's number of the error; the connection ends before the rows were stored, or after
- * that and before the answer; the answer never comes.
+ * that and before the answer; the answer never comes. Of the rows of a result, the connection ends after half of them, or a proxy
+ * passes on only half of them.
  */
-export type StubFault = { status: number; number: number } | "cut" | "answer lost" | "hangs"
+export type StubFault =
+  | { status: number; number: number }
+  | "cut"
+  | "answer lost"
+  | "hangs"
+  | "cut in half"
+  | "half"
 
 export interface ClickHouseStub extends AsyncDisposable {
   url: string
@@ -33,6 +40,8 @@ export interface ClickHouseStub extends AsyncDisposable {
   queryRows: unknown[][]
   /** How many requests the client gave up before they were answered. */
   abandoned: number
+  /** How many results of the query API were sent completely. */
+  answered: number
   authorizations: Set<string>
   /** Called for each request; returns what goes wrong. */
   fault: (operation: StubOperation) => StubFault | undefined
@@ -52,6 +61,7 @@ export async function startClickHouseStub(): Promise<ClickHouseStub> {
     queries: [],
     queryRows: [],
     abandoned: 0,
+    answered: 0,
     authorizations: new Set(),
     fault: () => undefined,
   }
@@ -66,6 +76,9 @@ export async function startClickHouseStub(): Promise<ClickHouseStub> {
     },
   })
 }
+
+/** The client can pause between two writes. */
+const rowsPerWrite = 50
 
 type State = Omit<ClickHouseStub, "url" | typeof Symbol.asyncDispose>
 
@@ -82,6 +95,7 @@ async function respond(state: State, request: IncomingMessage, response: ServerR
   const statement = (isQuery ? queryOf(body) : (parameters.get("query") ?? body.toString())).trim()
   response.on("close", () => {
     if (!response.writableEnded) state.abandoned++
+    else if (isQuery) state.answered++
   })
   if (isQuery) state.queries.push(body.toString())
   state.statements.push(statement)
@@ -92,9 +106,22 @@ async function respond(state: State, request: IncomingMessage, response: ServerR
   if (fault === "cut") return void request.socket.destroy()
   if (typeof fault === "object") return fail(response, fault.status, fault.number, "the stub was told to")
   try {
-    const rows = isQuery ? state.queryRows : answer(state, statement, parameters, body)
+    const rows = isQuery
+      ? (selectedEvents(state, statement, body) ?? state.queryRows)
+      : answer(state, statement, parameters, body)
     if (fault === "answer lost") return void request.socket.destroy()
-    response.end(rows.map((row) => `${JSON.stringify(row)}\n`).join(""))
+    const isHalf = fault === "half" || fault === "cut in half"
+    const sent = isHalf ? rows.slice(0, rows.length / 2) : rows
+    for (let at = 0; at < sent.length && !response.destroyed; at += rowsPerWrite) {
+      const lines = sent.slice(at, at + rowsPerWrite).map((row) => `${JSON.stringify(row)}\n`)
+      if (response.write(lines.join(""))) continue
+      const { promise, resolve } = Promise.withResolvers<void>()
+      response.once("drain", resolve).once("close", resolve)
+      await promise
+    }
+    if (response.destroyed) return
+    if (fault === "cut in half") response.write("", () => request.socket.destroy())
+    else response.end()
   } catch (error) {
     const { number = 62, message } = error as Error & { number?: number }
     fail(response, number === 60 ? 404 : 400, number, message)
@@ -104,6 +131,47 @@ async function respond(state: State, request: IncomingMessage, response: ServerR
 /** The field `query` of a form. */
 function queryOf(body: Buffer): string {
   return /name="query"\r\n\r\n([\s\S]*?)\r\n--/.exec(body.toString())?.[1] ?? ""
+}
+
+/** The rows of a statement of src/clickhouse/row-reader.ts. Undefined for other statements. */
+function selectedEvents(state: State, statement: string, body: Buffer): unknown[][] | undefined {
+  const isRows = statement.includes("count() over ()")
+  if (!isRows && !statement.startsWith("select minOrNull(id)")) return undefined
+  const values = new Map(
+    [...body.toString().matchAll(/name="param_(\w+)"\r\n\r\n([\s\S]*?)\r\n--/g)].map(
+      ([, name = "", value = ""]) => [name, value],
+    ),
+  )
+  /** The value of the parameter at the end of `before`; undefined: the statement has no such condition. */
+  const value = (before: string) => {
+    const [, name] = new RegExp(`${before}\\{(\\w+):`).exec(statement) ?? []
+    return name === undefined ? undefined : values.get(name)
+  }
+  const number = (before: string, standard: number) => Number(value(before) ?? standard)
+  const texts = (before: string) =>
+    value(before) === undefined
+      ? undefined
+      : [...(value(before) ?? "").matchAll(/'(.*?)'/g)].map(([, text]) => text)
+  const [websites, visitors, profile] = [
+    texts("website in "),
+    texts("anonymous_id in "),
+    value("profile_id = "),
+  ]
+  const found = [...state.events.values()]
+    .filter((event) => websites?.includes(event.website_id ?? "") ?? true)
+    .filter((event) => {
+      if (!visitors) return true
+      const isOfVisitor = event.anonymous_id !== null && visitors.includes(event.anonymous_id)
+      if (profile === undefined) return isOfVisitor
+      return event.profile_id === profile || (event.profile_id === null && isOfVisitor)
+    })
+    .filter((event) => dayOf(event) >= number("day between toDate32\\(", Number.NEGATIVE_INFINITY))
+    .filter((event) => dayOf(event) <= number("and toDate32\\(", Number.POSITIVE_INFINITY))
+    .filter(({ timestamp }) => timestamp >= number("\\(ts\\) >= ", Number.NEGATIVE_INFINITY))
+    .filter(({ timestamp }) => timestamp < number("\\(ts\\) < ", Number.POSITIVE_INFINITY))
+    .filter(({ id }) => id > number("id > ", 0) && id <= number("id <= ", 0))
+    .sort((a, b) => a.id - b.id)
+  return isRows ? found.map((event) => [...rowOf(event), found.length]) : [[found[0]?.id ?? null]]
 }
 
 function fail(response: ServerResponse, status: number, number: number, message: string): void {
@@ -142,9 +210,6 @@ function answer(state: State, statement: string, parameters: URLSearchParams, bo
   if (statement.includes("group by website")) {
     return sums(events.filter((event) => isInRange(event) && dayOf(event) === number("day")))
   }
-  if (statement.includes("minOrNull(id)")) {
-    return [[events.find(({ id }) => id > number("after") && id <= number("end"))?.id ?? null]]
-  }
   if (/^select id from events/.test(statement)) {
     const website = parameters.get("param_website") || null
     return events
@@ -160,11 +225,6 @@ function answer(state: State, statement: string, parameters: URLSearchParams, bo
     if (statement.startsWith("select event_id"))
       return ofDay.flatMap(({ event_id, credential }) => (event_id === null ? [] : [[event_id, credential]]))
     return ofDay.map((event) => rowOf(event))
-  }
-  if (/^select .* from events final/s.test(statement)) {
-    return events
-      .filter(({ id }) => id > number("after") && id <= number("last"))
-      .map((event) => rowOf(event))
   }
   if (/^insert into migrations/.test(statement)) {
     const [, name = "", checksum = "", cluster = ""] =

@@ -6,17 +6,17 @@ async function* threeBytes(): AsyncGenerator<Uint8Array> {
 }
 
 const never = new AbortController().signal
-const start = (downloads: Downloads, caller: string, signal = never) =>
-  downloads.limit(caller, threeBytes(), signal)[Symbol.asyncIterator]()
+const start = async (downloads: Downloads, caller: string, signal = never, bytes = threeBytes()) =>
+  (await downloads.limit(caller, async () => bytes, signal))[Symbol.asyncIterator]()
 
-test("one caller takes at most two of the four downloads, also before the first byte is read", () => {
+test("one caller takes at most two of the four downloads, also before the first byte is read", async () => {
   const downloads = new Downloads()
-  start(downloads, "key a")
-  start(downloads, "key a")
-  expect(() => start(downloads, "key a")).toThrow("2 of your exports are running")
-  start(downloads, "key b")
-  start(downloads, "login c")
-  expect(() => start(downloads, "login d")).toThrow("4 exports are running")
+  await start(downloads, "key a")
+  await start(downloads, "key a")
+  await expect(start(downloads, "key a")).rejects.toThrow("2 of your exports are running")
+  await start(downloads, "key b")
+  await start(downloads, "login c")
+  await expect(start(downloads, "login d")).rejects.toThrow("4 exports are running")
 })
 
 const ends: [string, (download: AsyncIterator<Uint8Array>, abort: () => void) => unknown][] = [
@@ -39,11 +39,11 @@ const ends: [string, (download: AsyncIterator<Uint8Array>, abort: () => void) =>
 test.each(ends)("a download that %s frees its place, once", async (_, end) => {
   const downloads = new Downloads()
   const client = new AbortController()
-  const download = start(downloads, "key a", client.signal)
-  start(downloads, "key a")
+  const download = await start(downloads, "key a", client.signal)
+  await start(downloads, "key a")
   await end(download, () => client.abort())
-  start(downloads, "key a")
-  expect(() => start(downloads, "key a")).toThrow()
+  await start(downloads, "key a")
+  await expect(start(downloads, "key a")).rejects.toThrow()
 })
 
 test("a download that fails frees its place", async () => {
@@ -52,9 +52,16 @@ test("a download that fails frees its place", async () => {
     yield Uint8Array.of(1)
     throw new Error("disk")
   })()
-  const download = downloads.limit("key a", failing, never)[Symbol.asyncIterator]()
-  start(downloads, "key a")
+  const download = await start(downloads, "key a", never, failing)
+  await start(downloads, "key a")
   await download.next()
   await expect(download.next()).rejects.toThrow("disk")
-  start(downloads, "key a")
+  await start(downloads, "key a")
+})
+
+test("a download that cannot start frees its place", async () => {
+  const downloads = new Downloads()
+  const fail = () => Promise.reject(new Error("cluster"))
+  for (let attempt = 0; attempt < 5; attempt++)
+    await expect(downloads.limit("key a", fail, never)).rejects.toThrow("cluster")
 })

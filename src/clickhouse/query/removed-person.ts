@@ -24,18 +24,13 @@ export async function removedEventsOf(
   person: Person,
   now: number,
 ): Promise<RemovedEvent[]> {
-  const { websiteRid: rid, id } = person
+  const { websiteRid: rid } = person
   if (!removedTotals(db, [rid])) return []
   const cluster = new Cluster(login.address, login.password)
   try {
     const shippedId = await requireOwnEvents(db, cluster)
     const parameters = new Parameters()
-    const ids = parameters.bind("Array(String)", storedIdsOf(db, person, now))
-    const isOfVisitor = `ifNull(anonymous_id in ${ids}, 0)`
-    const condition =
-      "profileId" in id
-        ? `(ifNull(profile_id = ${parameters.bind("String", id.profileId)}, 0) or (isNull(profile_id) and ${isOfVisitor}))`
-        : isOfVisitor
+    const condition = isEventOfPerson(parameters, person, storedIdsOf(db, person, now))
     const website = parameters.bind("String", websiteIds(db).get(rid) ?? "")
     const rows = await cluster.queryWithTables<Row>(
       `select id, toInt32(day), toString(${rowHash}), credential, event_id from events final
@@ -58,8 +53,24 @@ export async function removedEventsOf(
   }
 }
 
+/**
+ * Returns the condition that an event belongs to the person. See src/store/identity-resolution.ts. `storedIds`: the
+ * result of `storedIdsOf`.
+ */
+export function isEventOfPerson(
+  parameters: Parameters,
+  { id }: Person,
+  storedIds: readonly string[],
+): string {
+  const ids = parameters.bind("Array(String)", storedIds)
+  const isOfVisitor = `ifNull(anonymous_id in ${ids}, 0)`
+  return "profileId" in id
+    ? `(ifNull(profile_id = ${parameters.bind("String", id.profileId)}, 0) or (isNull(profile_id) and ${isOfVisitor}))`
+    : isOfVisitor
+}
+
 /** Returns the watermark of the file. Throws a UserError if the cluster does not have its events up to there. */
-async function requireOwnEvents(db: Db, cluster: Cluster): Promise<number> {
+export async function requireOwnEvents(db: Db, cluster: Cluster): Promise<number> {
   requireSchema(await readSchema(cluster), cluster.name)
   const shipping = readShipping(db)
   if (shipping) {

@@ -1,0 +1,221 @@
+import { RequestError } from "../errors.ts"
+import type { Db } from "../store/db/driver.ts"
+import type { EventSelection, StoredEvent } from "../store/event-reader.ts"
+import type { Person } from "../store/forget.ts"
+import { lastEventId, startOfNode } from "../store/node-ids.ts"
+import { lastRemovedDays, removedText, removedTotals } from "../store/removed-days.ts"
+import { readShipping } from "../store/shipping.ts"
+import { RemovedCounts } from "./removed-counts.ts"
+
+// An export contains the events in the file and those that --keep-local removed from it, which only the cluster has.
+
+/** Which removed events to read. */
+export interface RemovedSelection {
+  /** IDs of websites. Empty for events without a website. */
+  websites: readonly string[]
+  /** UTC days since 1970-01-01, both inclusive. */
+  days: { first: number; last: number }
+  /** Range of event times in Unix ms, `to` exclusive. */
+  from: number
+  to: number
+  /** IDs above `after` and up to `last`. */
+  after: number
+  last: number
+  /** Only this person's events. `storedIds`: the anonymous IDs of the person's events. */
+  person: (Person & { storedIds: readonly string[] }) | undefined
+}
+
+/** The cluster that has removed events. */
+export interface RemovedEvents {
+  /** Rejects if the cluster cannot be read now. `rids`: the websites of the export. */
+  check: (rids: readonly number[]) => Promise<void>
+  /**
+   * Yields the selected events in ID order, as they are consumed. Leaves out deleted events. Can include events that are
+   * in the file. Throws an error instead of ending early.
+   */
+  read: (selection: RemovedSelection, signal: AbortSignal) => AsyncGenerator<StoredEvent[]>
+}
+
+/**
+ * Loads the client of the cluster on first use. `errorOf`: returns the error to throw instead of `cause`. `rids`: the
+ * websites of the export. Undefined if the export has begun.
+ */
+export function loadedOnDemand(
+  load: () => Promise<RemovedEvents>,
+  errorOf: (cause: unknown, rids: readonly number[] | undefined) => unknown,
+): RemovedEvents {
+  return {
+    check: async (rids) => {
+      try {
+        await (await load()).check(rids)
+      } catch (cause) {
+        throw errorOf(cause, rids)
+      }
+    },
+    read: async function* (selection, signal) {
+      try {
+        yield* (await load()).read(selection, signal)
+      } catch (cause) {
+        throw signal.aborted ? cause : errorOf(cause, undefined)
+      }
+    },
+  }
+}
+
+/** Where an export reads events. */
+export interface ExportSource {
+  db: Db
+  /** Undefined if no cluster is configured. An export of removed events then fails. */
+  cluster: RemovedEvents | undefined
+  /** Aborted when the client has disconnected. */
+  signal: AbortSignal
+}
+
+type Selection = EventSelection & Pick<RemovedSelection, "person">
+
+/** What has been removed of the selection: the websites, and the last day of any of them. */
+interface Removed {
+  rids: ReadonlySet<number>
+  lastDay: number
+}
+
+/** Adds the removed events to the events of the file. Events can be removed while it reads. */
+export class CompleteEvents {
+  /** Undefined for a person, because the file does not know the number of a person's removed events. */
+  readonly #counts: RemovedCounts | undefined
+  /** Events that arrive later are not exported. */
+  readonly #lastId: number
+  /** What was removed when the current statement was sent. */
+  #removed: Removed
+  /** The result of the current statement. */
+  #chunks: AsyncGenerator<StoredEvent[]> | undefined
+  /** Events of the result that have not been yielded. */
+  #chunk: StoredEvent[] = []
+  /** All events up to this ID have been yielded. */
+  #yieldedId: number
+  /** The statements so far have selected IDs up to this one. */
+  #selectedId: number
+
+  constructor(
+    private readonly source: ExportSource,
+    private readonly selection: Selection,
+  ) {
+    this.#lastId = lastEventId(source.db)
+    this.#yieldedId = this.#selectedId = startOfNode(this.#lastId)
+    this.#removed = this.#readRemoved()
+    if (!selection.person) this.#counts = new RemovedCounts(source.db, selection)
+  }
+
+  /** Rejects if there are removed events, and the cluster cannot be read. */
+  async check(): Promise<void> {
+    if (this.#removed.rids.size > 0) await this.#cluster().check([...this.selection.websites.keys()])
+  }
+
+  /** `batches`: the selected events of the file in ID order. Batches can be empty. */
+  async *add(batches: AsyncIterable<StoredEvent[]> | Iterable<StoredEvent[]>): AsyncGenerator<StoredEvent[]> {
+    try {
+      for await (const batch of batches) {
+        const end = batch.at(-1)?.id
+        if (end === undefined) yield batch
+        else yield* this.#upTo(end, batch)
+      }
+      yield* this.#upTo(this.#lastId, [])
+      this.#counts?.verify()
+    } finally {
+      await this.#stop()
+    }
+  }
+
+  /** Yields the events up to an ID: those of `batch`, and the removed ones. */
+  async *#upTo(end: number, batch: readonly StoredEvent[]): AsyncGenerator<StoredEvent[]> {
+    let at = 0
+    for await (const removed of this.#removedUpTo(end)) {
+      const merged: StoredEvent[] = []
+      for (const event of removed) {
+        for (let inFile = batch[at]; inFile && inFile.id < event.id; inFile = batch[++at]) merged.push(inFile)
+        if (batch[at]?.id === event.id) continue
+        merged.push(event)
+        this.#counts?.add(event)
+      }
+      yield merged
+      this.#yieldedId = removed.at(-1)?.id ?? this.#yieldedId
+    }
+    yield batch.slice(at)
+    this.#yieldedId = end
+  }
+
+  /** Call it after the events of the file up to `end` were read: those that are missing there were removed. */
+  async *#removedUpTo(end: number): AsyncGenerator<StoredEvent[]> {
+    const removed = this.#readRemoved()
+    const isSelected = removed.lastDay <= this.#removed.lastDay && removed.rids.isSubsetOf(this.#removed.rids)
+    if (!isSelected) {
+      await this.#stop()
+      this.#removed = removed
+      this.#selectedId = this.#yieldedId
+    }
+    for (;;) {
+      const later = this.#chunk.findIndex(({ id }) => id > end)
+      const events = this.#chunk.splice(0, later < 0 ? this.#chunk.length : later)
+      if (events.length > 0) yield events
+      if (this.#chunk.length > 0) return
+      this.#chunks ??= this.#select(end)
+      const next = await this.#chunks?.next()
+      if (!next) return
+      if (next.done) this.#chunks = undefined
+      else this.#chunk = next.value
+    }
+  }
+
+  /**
+   * Selects the removed events of the remaining IDs. Undefined if there are none up to `end`. Events beyond the
+   * watermark are in the file, unless the cluster has lost some: then it must be compared, and `read` throws an error.
+   */
+  #select(end: number): AsyncGenerator<StoredEvent[]> | undefined {
+    const { websites, from, to, person } = this.selection
+    const { rids, lastDay } = this.#removed
+    const shipping = readShipping(this.source.db)
+    const last = shipping?.mustCompare ? this.#lastId : Math.min(shipping?.shippedId ?? 0, this.#lastId)
+    const after = this.#selectedId
+    if (rids.size === 0 || after >= Math.min(end, last)) return undefined
+    this.#selectedId = last
+    return this.#cluster().read(
+      {
+        websites: [...rids].map((rid) => websites.get(rid) ?? ""),
+        days: { first: firstDay(from), last: lastDay },
+        from,
+        to,
+        after,
+        last,
+        person,
+      },
+      this.source.signal,
+    )
+  }
+
+  async #stop(): Promise<void> {
+    await this.#chunks?.return(undefined)
+    this.#chunks = undefined
+    this.#chunk = []
+  }
+
+  #readRemoved(): Removed {
+    const { websites, from, to } = this.selection
+    const days = lastRemovedDays(this.source.db, [...websites.keys()], from, to)
+    return { rids: new Set(days.keys()), lastDay: Math.max(...days.values()) }
+  }
+
+  /** Throws a RequestError if no cluster is configured. */
+  #cluster(): RemovedEvents {
+    const { cluster, db } = this.source
+    if (cluster) return cluster
+    const totals = removedTotals(db, [...this.selection.websites.keys()])
+    throw new RequestError("events_removed", {
+      detail: `${totals ? `${removedText(totals)}, so ` : ""}the export would be incomplete: export later days, set --clickhouse as for serve, or copy the events back with databuddy clickhouse fetch`,
+    })
+  }
+}
+
+/** Days before 1970 are never removed. */
+function firstDay(from: number): number {
+  return Math.max(0, Math.floor(from / 86_400_000))
+}
