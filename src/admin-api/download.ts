@@ -77,19 +77,25 @@ function tooMany(what: string): RequestError {
 
 /**
  * Streams a download. Bytes are produced only as the client reads them. By the time an error occurs, the status has
- * already been sent, so the connection is aborted and the client sees an incomplete transfer.
+ * already been sent, so `onError` is called, the connection is aborted, and the client sees an incomplete transfer.
  */
 export function downloadResponse(
   { bytes, headers: fileHeaders }: Download,
   headers: Record<string, string>,
+  onError: (error: unknown) => void,
 ): Response {
   const iterator = bytes[Symbol.asyncIterator]()
   const body = new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
-        const { done, value } = await iterator.next()
-        if (done) controller.close()
-        else controller.enqueue(value)
+        try {
+          const { done, value } = await iterator.next()
+          if (done) controller.close()
+          else controller.enqueue(value)
+        } catch (error) {
+          onError(error)
+          throw error
+        }
       },
       async cancel() {
         await iterator.return?.()

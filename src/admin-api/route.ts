@@ -101,8 +101,12 @@ export function adminRoutes(deps: AdminApiDeps) {
         deps,
         requestContextOf(request, server),
         { scope: "read:data", endpoint: endpointOf({ request, route: path }) },
-        async (authenticated) =>
-          downloadResponse(await download(deps, request, authenticated, downloads), authenticated.headers),
+        async (authenticated) => {
+          const { headers } = authenticated
+          return downloadResponse(await download(deps, request, authenticated, downloads), headers, (error) =>
+            deps.logError(error, { request_id: headers["x-request-id"], path }),
+          )
+        },
       )
     })
 }

@@ -278,9 +278,9 @@ function removedEventsIn(db: Db, cluster: ClusterLogin, log: Log): RemovedEvents
     return new EventsInCluster(db, cluster)
   }
   return loadedOnDemand(load, (cause, rids) => {
-    log("warn", "an export cannot read the events in the cluster", { error: messageOf(cause) })
     const removed = rids && removedTotals(db, rids)
     if (!removed) return cause
+    log("warn", "an export cannot read the events in the cluster", { error: messageOf(cause) })
     const detail = `${removedText(removed)}, which does not answer: retry later, or export later days`
     return new RequestError("events_removed", { detail, retryAfter, cause })
   })
