@@ -120,7 +120,7 @@ describe("--help", () => {
       "--clickhouse-password-file <file>",
       "--metrics-token-file <file>",
       "--password-stdin",
-    "--registry-secret-file <file>",
+      "--registry-secret-file <file>",
       "--tls-key <file>",
     ])
   })
