@@ -15,7 +15,7 @@ interface TailOptions extends Where {
 
 type ShownEvent = ReturnType<typeof followedEventJson>
 
-/** ms between two reads of the file. */
+/** Time between reads of the file, in ms. */
 const pollInterval = 250
 /** Maximum number of ids per read. */
 const batchSize = 5_000
@@ -26,7 +26,7 @@ export function addEventsCommands(root: Command, context: Context): void {
     .command("tail")
     .description("print events as they are stored, until you press Ctrl-C")
     .option("--name <name>", "only events with this name; can be repeated", collect)
-    .option("--crawlers", "include events of crawlers")
+    .option("--crawlers", "include events from crawlers")
     .option("--json", "print one JSON object per line")
   addWhereOptions(tail).action((options: TailOptions) => follow(options, context))
 }

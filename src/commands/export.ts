@@ -51,7 +51,7 @@ export function addExportCommand(root: Command, context: Context): void {
     .option("--to <time>", "events before this time")
     .option(
       "--profile-id <id>",
-      "all data about one profile of a website: the profile, its links, its events, and events without a profile from anonymous ids linked to it",
+      "all data about one profile of a website: the profile, its links, its events, and events that have no profile but come from anonymous ids linked to it",
     )
     .option("--anonymous-id <id>", "all data about one visitor of a website: events and links to profiles")
     .addOption(new Option("--format <format>", "output format").choices(formats).default("ndjson"))
@@ -185,7 +185,7 @@ async function toFile(
   }
 }
 
-/** Writes all bytes, even if a single write does not. */
+/** Writes all bytes, because one `writeSync` can write fewer. */
 function writeAll(file: number, bytes: Uint8Array): void {
   for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done)
 }

@@ -34,7 +34,7 @@ interface ForgetOptions extends DataOptions, ClusterOptions {
 }
 
 const clusterNote =
-  "the ClickHouse cluster deletes the events when a server with --clickhouse, or databuddy clickhouse load, tells it to; their bytes are removed at the next merge"
+  "the ClickHouse cluster deletes the events once a server with --clickhouse or the command `databuddy clickhouse load` tells it to; their bytes are removed at the next merge"
 
 export function addForgetCommand(root: Command, context: Context): void {
   const command = root
@@ -43,7 +43,7 @@ export function addForgetCommand(root: Command, context: Context): void {
     .requiredOption("--website <id>", "the website")
     .option(
       "--profile-id <id>",
-      "the profile, its events and links, and events without a profile from anonymous ids linked to it",
+      "the profile, its events and links, and events that have no profile but come from anonymous ids linked to it",
     )
     .option("--anonymous-id <id>", "the events of this visitor and its links to profiles")
     .addOption(
@@ -107,7 +107,7 @@ async function forget(options: ForgetOptions, context: Context): Promise<void> {
     if (copies.failure) throw copies.failure
     if (overwritten) return
     throw new UserError(
-      `the data is deleted, but ${db.name} or its -wal can still contain its bytes: another process is using the database`,
+      `the data is deleted, but ${db.name} or its -wal file can still contain the deleted bytes: another process is using the database`,
       "stop that process and run this command again, or restart the server and run it then",
     )
   })
@@ -129,7 +129,7 @@ async function removedEventsOf(
   if (options.clickhouse === undefined) {
     throw new UserError(
       `${removedText(removed)}, and this person's events can be among them`,
-      "set --clickhouse or DATABUDDY_CLICKHOUSE as for serve, so that they are deleted there too; nothing was changed",
+      "nothing was changed; set --clickhouse or DATABUDDY_CLICKHOUSE as for `serve`, so that the cluster deletes its events too",
     )
   }
   const login = clusterLogin(options, env)
@@ -147,7 +147,7 @@ async function removedEventsOf(
 
 /** True if a copy contains data about the person, cannot be read, or is a database in use. */
 function canHold(file: string, websiteId: string, id: Person["id"], known: string[]): boolean {
-  // Not opened, because opening a database in WAL mode would create files beside it.
+  // The copy is not opened, because opening a database in WAL mode would create files beside it.
   if (existsSync(`${file}-wal`)) return true
   try {
     const copy = openForReading(file)

@@ -23,9 +23,9 @@ export function addHealthCommand(root: Command, context: Context): void {
     root
       .command("health")
       .description(
-        "check that a server is running and responds; exits with code 1 if not. Takes the flags and variables of serve",
+        "check that a server is running and responds; exits with code 1 if not. Takes the flags and environment variables of `serve`",
       )
-      .option("--url <url>", "the server (default: this machine, at the --host and --port of serve)")
+      .option("--url <url>", "URL of the server (default: this machine, at the --host and --port of `serve`)")
       .option("--ready", "check that events can be stored now"),
     listenFlags,
   )
@@ -46,7 +46,7 @@ async function health(options: HealthOptions, context: Context): Promise<void> {
     throw new UserError(
       `${url}${path}: ${result.status}`,
       result.code === undefined
-        ? "start the server, or set its address with --url or with flags of serve such as --port"
+        ? "start the server, or set its address with --url or with flags of `serve` such as --port"
         : "the server's log says why",
     )
   }

@@ -23,7 +23,7 @@ export function addImportCommand(root: Command, context: Context): void {
 
 async function importFile(file: string, options: DataOptions, context: Context): Promise<void> {
   if (!existsSync(file))
-    throw new UserError(`${file} does not exist`, "choose a file created by databuddy export")
+    throw new UserError(`${file} does not exist`, "choose a file created by `databuddy export`")
   const startedAt = context.environment.elapsed()
   const report = await withDatabase(options, context, (db) => importLinesOf(db, file, context), {
     createIfMissing: true,
@@ -39,7 +39,7 @@ async function importFile(file: string, options: DataOptions, context: Context):
   }
   if (report.refused.total > 0) {
     throw new UserError(
-      `rejected ${report.refused.total} of ${countText(report.lines, "line")} of ${file}; the rest is imported`,
+      `rejected ${report.refused.total} of ${countText(report.lines, "line")} in ${file}; the rest is imported`,
       "fix those lines and import the file again; existing data is skipped",
     )
   }
@@ -68,7 +68,7 @@ async function importLinesOf(db: Db, file: string, context: Context): Promise<Re
 }
 
 /**
- * Returns the error for an aborted import. The imported part stays, and importing the file again continues from there.
+ * Returns the error for an aborted import. Lines that were already imported stay; importing the file again skips them.
  */
 function importError(error: unknown, file: string, db: string): unknown {
   if (error instanceof UserError) return error
@@ -106,5 +106,6 @@ function print(file: string, report: Report, ms: number, context: Context): void
     context.out(`line ${line}: ${reason}: ${shown(message)}\n`)
   }
   const more = refused.total - refused.first.length
-  if (more > 0) context.out(`and ${more} more; fix these, then import the file again to see them\n`)
+  if (more > 0)
+    context.out(`and ${more} more; fix the lines above, then import the file again to see the others\n`)
 }

@@ -89,7 +89,7 @@ export function addKeyCommands(root: Command, context: Context): void {
 
   const endCommand = key
     .command("end-overlap <id>")
-    .description("stop accepting the secret from before the last rotation")
+    .description("stop accepting the secret that the last rotation replaced")
   addDataOptions(endCommand, `key end-overlap ${exampleId}`).action((id: string, options: DataOptions) =>
     runOnKey(id, endKeyOverlap, options, context),
   )
@@ -110,7 +110,10 @@ function oneScope(value: string, previous: string[] | undefined): string[] {
   throw new InvalidArgumentError(`Allowed choices are ${scopes.join(", ")}.`)
 }
 
-/** Converts a duration such as `90d` to Unix ms. Returns a date unchanged, because the admin API validates it. */
+/**
+ * Converts a duration such as `90d` to the time when it ends, in Unix ms. Returns a date unchanged, because the admin
+ * API validates it.
+ */
 function expiry(text: string, now: number): string | number {
   const ms = parseDuration(text)
   if (ms !== undefined) return now + ms
@@ -139,7 +142,8 @@ async function create(options: CreateOptions, context: Context): Promise<void> {
 function list(options: DataOptions, context: Context): void {
   const keys = readDatabase(options, listKeys).map(keyJson)
   if (options.json) printJson(keys, context)
-  else if (keys.length === 0) context.out("no keys yet; create one with databuddy key create --name <name>\n")
+  else if (keys.length === 0)
+    context.out("no keys yet; create one with `databuddy key create --name <name>`\n")
   else {
     const rows = keys.map((key) => [
       key.id,
@@ -222,7 +226,7 @@ function print(key: Key, options: DataOptions, context: Context, secret?: string
   if (secret) context.out("\nCopy the key now. It is not shown again.\n")
 }
 
-/** True if the secret from before the last rotation still works. */
+/** True if the secret that the last rotation replaced is still accepted. */
 function isOverlapping({ previousExpiresAt }: KeyJson, context: Context): boolean {
   return previousExpiresAt !== null && Date.parse(previousExpiresAt) > context.environment.now()
 }

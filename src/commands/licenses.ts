@@ -12,7 +12,7 @@ export function addLicensesCommand(root: Command, context: Context): void {
       if (texts === undefined) {
         throw new UserError(
           "the licenses are collected by the build, but this is not a built executable",
-          "run npm run build, then ./databuddy licenses",
+          "run `npm run build`, then `./databuddy licenses`",
         )
       }
       await context.outAndWait(texts)

@@ -15,9 +15,9 @@ interface MigrateOptions extends DataOptions {
 export function addMigrateCommand(root: Command, context: Context): void {
   const command = root
     .command("migrate")
-    .description("migrate the database of an older version, as serve does at startup")
+    .description("migrate a database created by an older version, as `serve` does at startup")
     .option("--status", "show applied and pending migrations; change nothing")
-    .option("--no-backup", "skip the backup before the migration; make sure you have one")
+    .option("--no-backup", "skip the backup before the migration; make sure that you have a backup")
   addDataOptions(command, "migrate --status").action((options: MigrateOptions) =>
     options.status ? printStatus(options, context) : migrate(options, context),
   )

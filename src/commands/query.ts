@@ -56,7 +56,7 @@ Filters (--where; events must match all of them): <field> <operator> <value>, su
   property.plan=pro  path!=/x  property.total>10  path^=/blog  path~blog  "property.plan in pro,free"
   property.plan (is set)  !property.plan (is not set)
 Operators, by symbol or name: ${operatorHelp}
-Put values with commas, operators, or leading or trailing spaces in double quotes: 'property.city in "Paris, TX",Rome'
+Put double quotes around values that contain commas, operators, or leading or trailing spaces: 'property.city in "Paris, TX",Rome'
 Lists and whole filters can be JSON: 'property.plan in ["pro","a,b"]'  '{"field":"path","op":"eq","value":"=x"}'
 
 Examples:
@@ -76,7 +76,7 @@ export function addQueryCommand(root: Command, context: Context): void {
     .description("query events")
     .option(
       "--last <time>",
-      "7d (including today), 24h, 2w or hour; week or month for the last full calendar week or month",
+      'time range: 7d (including today), 24h, 2w or "hour"; "week" or "month" for the last full calendar week or month',
     )
     .option("--preset <name>", "today, yesterday, this_week, this_month, this_year, …")
     .option("--from <day>", "first day, or a time")
@@ -91,7 +91,7 @@ export function addQueryCommand(root: Command, context: Context): void {
     )
     .option(
       "--step <event>",
-      'step: an event name, or: name where <filter> and <filter>, or a page as {"page":"/pricing"}; can be repeated',
+      'a step: an event name, "<name> where <filter> and <filter>", or a page as {"page":"/pricing"}; can be repeated',
       collect,
     )
     .addOption(
@@ -102,23 +102,27 @@ export function addQueryCommand(root: Command, context: Context): void {
     .addOption(new Option("--granularity <unit>", "length of time intervals").choices(granularities))
     .option("--window <time>", "conversion window of a funnel, such as 1h or 7d")
     .addOption(new Option("--unit <who>", "what to count").choices(units))
-    .option("--before <number>", "steps before the event of paths", integer(0, 5))
-    .option("--after <number>", "steps after the event of paths", integer(0, 5))
-    .option("--top <number>", "values per property key", integer(1, 1_000))
-    .option("--anonymous-id <id>", "events of this visitor")
-    .option("--profile-id <id>", "events of this profile")
-    .option("--reached <step>", "people who reached this step of the funnel of --step", integer(1, maxSteps))
+    .option("--before <number>", "number of steps before the event, for the type `paths`", integer(0, 5))
+    .option("--after <number>", "number of steps after the event, for the type `paths`", integer(0, 5))
+    .option("--top <number>", "maximum number of values per property key", integer(1, 1_000))
+    .option("--anonymous-id <id>", "only events from this visitor")
+    .option("--profile-id <id>", "only events with this profile")
     .option(
-      "--dropped-after <step>",
-      "people who reached this step of the funnel, but no later one",
+      "--reached <step>",
+      "only people who reached this step of the funnel that --step defines",
       integer(1, maxSteps),
     )
-    .option("--value <value>", "people with this value of --by in the funnel")
-    .option("--no-value", "people without a value of --by in the funnel")
-    .option("--cohort <date>", "people of this cohort of the retention of --step")
+    .option(
+      "--dropped-after <step>",
+      "only people who reached this step of the funnel but no later step",
+      integer(1, maxSteps),
+    )
+    .option("--value <value>", "only people in the funnel with this value of the --by field")
+    .option("--no-value", "only people in the funnel without a value of the --by field")
+    .option("--cohort <date>", "only people in this cohort of the retention that --step defines")
     .option(
       "--period <number>",
-      "people of the cohort who returned this many periods later",
+      "only people in the cohort who returned this many periods later",
       integer(0, 100_000),
     )
     .option("--search <text>", "visitors whose anonymous id contains this text")
@@ -129,9 +133,9 @@ export function addQueryCommand(root: Command, context: Context): void {
     .addOption(new Option("--order <order>", "sort order").choices(["asc", "desc"]))
     .option(
       "--compare [period]",
-      "compare to the previous period, or to year (same dates last year), weekdays (matching weekdays) or a range such as 2026-01-01..2026-01-31",
+      'compare with the previous period, or with "year" (same dates last year), "weekdays" (matching weekdays) or a range such as 2026-01-01..2026-01-31',
     )
-    .option("--crawlers", "include events of crawlers")
+    .option("--crawlers", "include events from crawlers")
     .addOption(new Option("--json", "print JSON").conflicts("csv"))
     .option("--csv", "print CSV")
   addWhereOptions(command)
@@ -203,7 +207,7 @@ function presetOf(last: string): string {
   if (weeks !== undefined) return `last_${7 * Number(weeks)}d`
   if (/^(?:[1-9]\d*[dh]|hour|week|month)$/.test(last)) return `last_${last}`
   throw new UserError(
-    `--last must be a number of days (7d), weeks (2w) or hours (24h), hour, week or month, not ${JSON.stringify(last)}`,
+    `--last must be a number of days (7d), weeks (2w) or hours (24h), or "hour", "week" or "month", not ${JSON.stringify(last)}`,
     "for today, yesterday or this year use --preset; for other ranges use --from and --to",
   )
 }
@@ -221,7 +225,7 @@ function comparisonOf(compare: boolean | string | undefined): string | object | 
   const name = comparisonNames[compare]
   if (name !== undefined) return name
   throw new UserError(
-    `--compare must be year, weekdays, or two dates such as 2026-01-01..2026-01-31, not ${JSON.stringify(compare)}`,
+    `--compare must be "year", "weekdays", or two dates such as 2026-01-01..2026-01-31, not ${JSON.stringify(compare)}`,
     "--compare without a value compares with the previous period",
   )
 }
@@ -234,7 +238,7 @@ function csvOf(rows: readonly Row[]): string {
     ])
     return { ...row, ...Object.fromEntries(prefixed) } as Row
   })
-  // Collects the columns of all rows, because the previous period can have fewer dates.
+  // Collects the columns of all rows, because a row without a previous row lacks the `previous.` columns.
   const columns = [...new Set(flat.flatMap((row) => Object.keys(row)))]
   const lines = [columns, ...flat.map((row) => columns.map((name) => csvValue(row[name])))]
   return lines.map((line) => `${line.map(cell).join(",")}\n`).join("")

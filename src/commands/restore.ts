@@ -39,7 +39,7 @@ export function addRestoreCommand(root: Command, context: Context): void {
   const command = root
     .command("restore <file>")
     .description(
-      "replace the database with a backup (stop the server first). The file can be in a bucket (s3://bucket/prefix); without a name, the newest backup there is used",
+      "replace the database with a backup (stop the server first). The backup can be in a bucket (s3://bucket/prefix/name); without a name, the newest one is used",
     )
     .option("--dry-run", "verify the backup and show what it contains; change nothing")
     .option(
@@ -75,7 +75,7 @@ async function bucketSource(
   options: RestoreOptions,
   context: Context,
 ): Promise<Source> {
-  // A dry run must leave --min-free bytes, because a running server would reject events below that.
+  // A dry run must leave --min-free bytes on the disk. With less free space, a running server rejects events.
   const reserve = options.dryRun ? Math.max(options.minFree, spareBytes) : spareBytes
   const { url: from, bytes, download } = await findArchive(url, db, options, reserve, context)
   return { name: from, bytes, task: { what: "download", from, download } }
@@ -152,8 +152,8 @@ function printDryRun(
 }
 
 /**
- * Changes the copy before it is used. Returns the access that was revoked or changed since the backup, and applies
- * these changes to the copy by default. `current`: the database that the copy replaces, if there is one.
+ * Changes the copy before it replaces `current`, the present database, if there is one. Returns the access that was
+ * revoked or changed since the backup. Also revokes or changes it in the copy, unless `reviveAccess` is set.
  */
 function adaptCopy(
   path: string,
@@ -186,7 +186,7 @@ function readAccess(backup: Db, current: Db): RevokedAccess | undefined {
   }
 }
 
-/** Returns undefined if there is no database or it cannot be read. */
+/** Returns undefined if there is no file at `db`, or one of the two files cannot be read. */
 function compareAccess(from: string, db: string): RevokedAccess | undefined {
   if (!existsSync(db)) return undefined
   const opened: Db[] = []

@@ -41,7 +41,7 @@ export function addServeCommand(root: Command, context: Context): void {
 async function serve(options: ServeOptions, context: Context): Promise<void> {
   const path = databasePath(options.db)
   const { environment, newId, memory } = context
-  // Closing the terminal also sends SIGHUP. The server should stop then, so no handler is set.
+  // Closing the terminal also sends SIGHUP, which should stop the server. So a server in a terminal sets no handler.
   const onReload = context.errIsTerminal ? () => {} : context.reloadSignal()
   const logging = { level: readLogLevel(options), readable: context.errIsTerminal }
   const log = createLog(context.err, logging, environment.now)
@@ -133,7 +133,7 @@ async function serve(options: ServeOptions, context: Context): Promise<void> {
     endWatchdog()
     if (isSingleFile) log("info", "stopped; the database is a single file", { db: path })
     else
-      log("warn", "stopped; the -wal holds recent events, so copy both files", {
+      log("warn", "stopped; the -wal file holds recent events, so copy both files", {
         db: path,
         wal: `${path}-wal`,
       })

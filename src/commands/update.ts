@@ -24,7 +24,7 @@ interface UpdateOptions extends DataOptions, ListenOptions {
   readyWithin: number
 }
 
-/** ms between two requests to /ready. */
+/** Time between requests to /ready, in ms. */
 const pollInterval = 250
 
 export function addUpdateCommand(root: Command, context: Context): void {
@@ -45,8 +45,12 @@ export function addUpdateCommand(root: Command, context: Context): void {
       ).env("DATABUDDY_UPDATE_PUBLIC_KEY"),
     )
     .option("--check", "only check for a newer version")
-    .option("--service <name>", "the server's unit", "databuddy.service")
-    .option("--control <program>", "program to call with stop or start and the unit", "systemctl")
+    .option("--service <name>", "the server's systemd unit", "databuddy.service")
+    .option(
+      "--control <program>",
+      'program that stops and starts the server; called with "stop" or "start" and the unit',
+      "systemctl",
+    )
     .option("--ready-within <seconds>", "how long the new version can take to start", integer(1, 86_400), 120)
     .addOption(commandDatabaseOption("the server's database"))
   addFlagsOfServe(command, listenFlags)
@@ -93,8 +97,8 @@ async function update(options: UpdateOptions, context: Context): Promise<void> {
 }
 
 /**
- * Returns the URL and the key of releases. Throws a UserError if either is missing, so that no update is installed from
- * an unknown source.
+ * Returns the URL of the releases and the key that signs them. Throws a UserError if either is missing, so that no
+ * update is installed from an unknown source.
  */
 function sourceOf(options: UpdateOptions) {
   const { url, publicKey = typeof BUILD_UPDATE_KEY === "string" ? BUILD_UPDATE_KEY : "" } = options
@@ -126,7 +130,7 @@ function ownProgram({ program: [executable = "", ...script] }: Context): string 
   if (program.startsWith("/usr/bin/"))
     throw new UserError(
       `${program} was installed by a package`,
-      "install the new package with dpkg -i or rpm -U",
+      "install the new package with `dpkg -i` or `rpm -U`",
     )
   return program
 }

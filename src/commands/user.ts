@@ -52,7 +52,10 @@ interface DeleteOptions extends DataOptions {
   yes?: boolean
 }
 
-/** 120 bits, shown as 20 characters. They are infeasible to guess and short enough to type. */
+/**
+ * Random bytes in a generated password: 120 bits, shown as 20 characters. Infeasible to guess, but short enough to
+ * type.
+ */
 const generatedPasswordBytes = 15
 const passwordStdinHelp = "read the password from standard input (default: generate one, shown once)"
 
@@ -131,7 +134,7 @@ async function create(email: string, options: CreateOptions, context: Context): 
 function list(options: DataOptions, context: Context): void {
   const users = readDatabase(options, listUsers).map(userJson)
   if (options.json) printJson(users, context)
-  else if (users.length === 0) context.out("no users yet; create one with databuddy user create <email>\n")
+  else if (users.length === 0) context.out("no users yet; create one with `databuddy user create <email>`\n")
   else {
     const rows = users.map((user) => [
       user.email,
@@ -166,7 +169,7 @@ async function link(email: string, options: ResetOptions, context: Context): Pro
       const invite = newInviteJson(createInvite(db, "reset", id, random, now()))
       if (options.json) printJson(invite, context)
       else {
-        // The base path is known only if the server's variable is set here as well.
+        // The base path is known only if the server's environment variable is set here as well.
         const end = options.basePath === "" ? "" : `, which ends with ${options.basePath}`
         context.out(
           `${invite.path}\n\nAppend it to the URL of the server${end}. The link works once and expires on ${shortTime(invite.expiresAt, "")}.\n`,

@@ -65,7 +65,7 @@ export function addWebsiteCommands(root: Command, context: Context): void {
     .option("--name <name>", "display name (default: the domain)")
     .option(
       "--id <id>",
-      "1 to 255 characters from A-Z a-z 0-9 . _ -, but not . .. all or none (default: a new UUID)",
+      '1 to 255 of the characters A-Z a-z 0-9 . _ - but not ".", "..", "all" or "none" (default: a new UUID)',
     )
     .option(
       "--allowed-origin <origin>",
@@ -94,7 +94,7 @@ export function addWebsiteCommands(root: Command, context: Context): void {
     .option("--name <name>", "new display name")
     .option(
       "--allowed-origin <origin>",
-      "replace the other hosts that can send events; can be repeated",
+      "another host that can send events; replaces the current hosts; can be repeated",
       collect,
     )
     .option("--no-allowed-origin", "allow no other hosts")
@@ -103,10 +103,10 @@ export function addWebsiteCommands(root: Command, context: Context): void {
     .addOption(pageIdentifyOption())
     .option(
       "--lower-is-better <event>",
-      "replace the names of events that should decrease, such as errors; can be repeated",
+      "an event that should decrease, such as an error; replaces the current events; can be repeated",
       collect,
     )
-    .option("--no-lower-is-better", "treat changes of all events as neutral")
+    .option("--no-lower-is-better", "treat changes in all events as neutral")
   addDataOptions(updateCommand, `website update ${exampleId} --anonymize daily`).action(
     (id: string, options: UpdateOptions, command: Command) => update(id, options, context, command),
   )
@@ -135,14 +135,14 @@ export function addWebsiteCommands(root: Command, context: Context): void {
 function anonymizeOption(): Option {
   return new Option(
     "--anonymize <how>",
-    "daily: store visitors' ids only as a hash that changes daily",
+    '"daily" stores the ids of visitors only as a hash that changes daily',
   ).choices(anonymizeSettings)
 }
 
 function retainOption(): Option {
   return new Option(
     "--retain <time>",
-    "how long to keep its events: a duration such as 90d, forever, or default (the server's --retain)",
+    'how long to keep its events: a duration such as 90d, "forever", or "default" (the value of --retain on the server)',
   )
 }
 
@@ -172,7 +172,7 @@ function list(options: DataOptions, context: Context): void {
   const websites = readDatabase(options, listWebsites).map(websiteJson)
   if (options.json) printJson(websites, context)
   else if (websites.length === 0)
-    context.out("no websites yet; create one with databuddy website create <domain>\n")
+    context.out("no websites yet; create one with `databuddy website create <domain>`\n")
   else {
     const rows = websites.map((website) => [
       website.id,
@@ -237,11 +237,13 @@ async function remove(id: string, options: DeleteOptions, context: Context): Pro
     if (options.json) printJson({ id: website.id, events }, context)
     else context.out(`deleted ${what}\n`)
     if (removed && !options.json)
-      context.out(`note: ${removedText(removed)}; the server with --clickhouse deletes them there\n`)
+      context.out(
+        `note: ${removedText(removed)}; a server with --clickhouse also deletes them from the cluster\n`,
+      )
   })
 }
 
-/** Deletes the events of deleted websites. If it is interrupted, the next `serve` or `website delete` resumes. */
+/** Deletes the events of deleted websites. If this is interrupted, the next `serve` or `website delete` continues. */
 async function sweep(db: Db, events: number, context: Context): Promise<void> {
   const progress = new Progress(context)
   let done = 0

@@ -119,7 +119,7 @@ describe.skipIf(!strace)(`a disk that answers EIO${untraced}`, () => {
     await breakDisk(server, "pwrite64,fsync,fdatasync,ftruncate", db)
     expect(await send(server, "during")).toBe("200")
     expect(await server.stop()).toBe(0)
-    await server.prints("the -wal holds recent events, so copy both files")
+    await server.prints("the -wal file holds recent events, so copy both files")
     const next = await start(db)
     expect(stored(db)).toEqual({ during: 2 })
     expect(await next.stop()).toBe(0)

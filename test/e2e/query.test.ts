@@ -197,7 +197,7 @@ const complaints: [string, string[], RegExp][] = [
   [
     "an unknown comparison",
     ["query", "custom_events", "--compare", "x"],
-    /^error: --compare must be year, weekdays, or two dates/,
+    /^error: --compare must be "year", "weekdays", or two dates/,
   ],
   ["an unknown type", ["query", "nope"], /^error: unknown type nope/],
   ["an unknown range", ["query", "custom_events", "--preset", "x"], /^error: --preset must be today/],
@@ -242,7 +242,7 @@ const complaints: [string, string[], RegExp][] = [
   ...["7D", "today", "0d", "-1d", "1m", "year", "7", ""].map((last): [string, string[], RegExp] => [
     `--last ${JSON.stringify(last)}`,
     ["query", "events", `--last=${last}`],
-    /^error: --last must be .* or month, not ".*"\nhint: for today, .* use --preset/,
+    /^error: --last must be .* or "month", not ".*"\nhint: for today, .* use --preset/,
   ]),
   [
     "an unknown unit of time",

@@ -327,14 +327,14 @@ describe("after events were removed from the file", () => {
     const { code, out } = await forget("--yes")
     expect(code).toBe(0)
     expect(out).toContain("deleted 0 events and 1 event that only the cluster has")
-    expect(out).toContain("the ClickHouse cluster deletes the events when")
+    expect(out).toContain("the ClickHouse cluster deletes the events once")
     expect((await onFile("load")).code).toBe(0)
     expect(stub.events.has(id)).toBe(false)
   })
 
   test("website delete says that the server deletes them in the cluster", async () => {
     const { out } = await databuddy("website", "delete", "shop", "--yes", "--db", db)
-    expect(out).toContain(`note: ${removed}; the server with --clickhouse deletes them there`)
+    expect(out).toContain(`note: ${removed}; a server with --clickhouse also deletes them from the cluster`)
   })
 
   test("compare, load and load --replace agree, and keep the only copy", async () => {
