@@ -31,12 +31,12 @@ export const marketingPages: readonly (Page & Weighted)[] = [
 /** A pricing plan, and how many people choose it before and after the price change. */
 export interface Plan {
   name: "Starter" | "Team" | "Business"
-  /** EUR a month. */
+  /** Price in EUR per month. */
   amount: number
   seats: number
   /** Relative number of trials. */
   trials: { before: number; after: number }
-  /** Share of used trials that lead to a subscription. */
+  /** Share of trials by activated members that lead to a subscription. See `Member.isActivated`. */
   buys: { before: number; after: number }
 }
 
@@ -100,7 +100,7 @@ export const cancelReasons = [
   { reason: "missing feature", weight: 2 },
 ] as const
 
-/** The error of chunked uploads in Safari. */
+/** The error that chunked uploads cause in Safari. */
 export const safariUploadError: VisitorError = {
   message: "DataCloneError: The object can not be cloned.",
   file: "upload-worker.js",

@@ -14,10 +14,10 @@ import type { SeededRandom } from "./random.ts"
 import { stories, type Timeline } from "./timeline.ts"
 import type { Visit } from "./visit.ts"
 
-/** How many times slower interactions are since release 2.8, and the share of visits with an error. */
+/** From release 2.8 on: how many times slower interactions are, and the share of visits with an error. */
 export const afterRelease = { sluggish: 2.7, errors: 0.08 }
 const usualErrors = 0.05
-/** Share of uploads that succeed, usually and in Safari since the rollout. */
+/** Share of uploads that succeed: usually, and in Safari after the rollout of chunked uploads. */
 const uploadSuccess = { usual: 0.965, safari: 0.06 }
 
 /** Someone with an account. */
@@ -29,7 +29,7 @@ export interface Member extends Person {
   status: "trial" | "paid" | "ended"
   /** Unix ms */
   since: number
-  /** When a trial ends or is converted, Unix ms. */
+  /** When the trial ends or becomes a subscription, Unix ms. */
   decidesAt: number
   /** True if they have uploaded something or were invited to a project. */
   isActivated: boolean

@@ -23,9 +23,9 @@ import {
 } from "./timeline.ts"
 import { type Scene, serverEvent, Visit } from "./visit.ts"
 
-/** First visits on an average day at the start of the data. */
+/** First-time visits on an average day at the start of the data. */
 const dailyVisitors = 105
-/** Share of visits that sign up, before applying the source's intent. */
+/** Share of visits with a sign-up, before it is multiplied by the `intent` of the source. */
 const signUpShare = 0.12
 /** Share of visitors without an account who return, and mean number of days until they do. */
 const visitorReturns = { share: 0.22, days: 5 }
@@ -45,9 +45,9 @@ export const failedPerson = {
 /** Simulates visits to a subscription product for reviewing videos in teams, and the accounts of its members. */
 export class App {
   readonly members: Member[] = []
-  /** Visitors without an account who will return, by day. */
+  /** Visitors without an account who will return, by the day of their return. */
   readonly #returns = new Map<number, { visitor: Visitor; source: Source }[]>()
-  /** Accepted invitations, by day. */
+  /** Members whose invitation was accepted, by the day on which the invited person joins. */
   readonly #invited = new Map<number, Member[]>()
   #accounts = 2_310
 
@@ -139,7 +139,7 @@ export class App {
     this.#startTrial(visit, member)
   }
 
-  /** Takes the first steps in the app, during the visit of the sign-up. */
+  /** Simulates the first steps of a new member in the app, in the same visit as the sign-up. */
   #startTrial(visit: Visit, member: Member): void {
     const { random } = this.scene
     visit.identify(this.#identity(member, visit.at))
@@ -162,7 +162,7 @@ export class App {
     ...member
   }: Person & { id?: string; company: string; plan: Plan; visitor: Visitor; at: number }): Member {
     const { random } = this.scene
-    // Many people decide in the first or last days. Unused trials end.
+    // People decide whether to buy in the first or last days of the trial.
     const decides = random.chance(0.3) ? 1 + random.fraction() * 4 : trialDays - random.fraction() * 3
     const added: Member = {
       id: `user_${++this.#accounts}`,
@@ -199,7 +199,7 @@ export class App {
     const buys = isAfter ? plan.buys.after : plan.buys.before
     if (!random.chance(buys * (member.isActivated ? 1 : 0.08))) {
       if (member.since + trialDays * dayMs > at + 2 * dayMs) {
-        // Decides again on the last day.
+        // The member decides again on the last day.
         member.decidesAt = member.since + trialDays * dayMs
         return
       }
@@ -219,7 +219,7 @@ export class App {
 
   #end(member: Member, day: number): void {
     const { random } = this.scene
-    // An unused trial ends without an event.
+    // A member who abandons a trial causes no event.
     if (member.status === "paid" && member.isPayer) {
       const { reason } = random.weighted(cancelReasons)
       this.#serverEvent(member, "subscription_canceled", day + 15 * hourMs, { reason })

@@ -2,10 +2,13 @@ import type { ClientContext } from "../store/contexts.ts"
 import type { SeededRandom } from "./random.ts"
 import { dayMs, hourMs, type Rhythm } from "./timeline.ts"
 
-/** The two websites of the demo. The rows of the tables below have a share of each website's visitors. */
+/**
+ * The two websites of the demo. In the tables below, each website has a column with the weight of a row among its
+ * visitors.
+ */
 export type Site = "shop" | "app"
 
-/** Where visitors live, with the shares of the shop's and the app's visitors and the hours ahead of UTC. */
+/** Where visitors live. `ahead`: hours ahead of UTC. */
 const places = [
   { country: "DE", language: "de-DE", timezone: "Europe/Berlin", ahead: 1, shop: 34, app: 16 },
   { country: "AT", language: "de-AT", timezone: "Europe/Vienna", ahead: 1, shop: 9, app: 4 },
@@ -28,7 +31,7 @@ const places = [
   { country: "JP", language: "ja-JP", timezone: "Asia/Tokyo", ahead: 9, shop: 0, app: 1 },
 ] as const
 
-/** Devices, with shares of the visitors and how many times slower pages are than on the first device. */
+/** Devices. `slow`: how many times slower pages are than on the first device. */
 const devices = [
   { browser: "Chrome", version: "142", os: "Windows", type: "desktop", slow: 1, shop: 17, app: 25 },
   { browser: "Chrome", version: "141", os: "Windows", type: "desktop", slow: 1.1, shop: 4, app: 5 },
@@ -45,7 +48,7 @@ const devices = [
   { browser: "Safari", version: "18.6", os: "iOS", type: "tablet", slow: 1.3, shop: 4, app: 1 },
 ] as const
 
-/** Screens by device type, and the height of the browser's toolbars. */
+/** Screen sizes by device type. `bars`: height of the browser's toolbars in pixels. */
 const screens = {
   desktop: { sizes: ["1920x1080", "1920x1080", "1536x864", "2560x1440", "1440x900"], bars: 140 },
   mobile: { sizes: ["393x852", "390x844", "412x915", "360x800"], bars: 130 },
@@ -59,7 +62,7 @@ export interface Visitor {
   viewport: string
   /** Hours ahead of UTC. */
   ahead: number
-  /** Factor for the time that pages take. */
+  /** Factor for the load time of pages. */
   slow: number
 }
 
@@ -67,7 +70,7 @@ export function newVisitor(random: SeededRandom, site: Site): Visitor {
   return visitorOf(random, place(random, site), device(random, site))
 }
 
-/** Draws a visitor of a website who uses the browser with this name. */
+/** Draws a visitor who uses this browser. */
 export function visitorWith(random: SeededRandom, site: Site, browser: string): Visitor {
   const named = devices.filter((one) => one.browser === browser)
   return visitorOf(random, place(random, site), random.weighted(withWeights(named, site)))
@@ -105,7 +108,7 @@ function visitorOf(
     },
     viewport: `${width}x${height - bars}`,
     ahead,
-    // Networks vary more than devices.
+    // Includes the speed of the network, which varies more than the device.
     slow: slow * random.around(1, 0.25),
   }
 }

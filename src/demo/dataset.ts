@@ -37,7 +37,7 @@ const appSeed = 0x5f3759df
 
 /**
  * Simulates the two websites until `now` (Unix ms). The same seed generates the same rows on the same UTC day. Later on
- * that day, there are more rows at the end.
+ * the same day, it adds rows at the end.
  */
 export function createDataset(seed: number, now: number, rids: WebsiteRids): Dataset {
   const timeline = new Timeline(now)
@@ -64,7 +64,7 @@ export function createDataset(seed: number, now: number, rids: WebsiteRids): Dat
     ...profilesOf(shop, app, rids, now),
     liveVisit: (at) => {
       rows = []
-      // Less often than for the shop, because most visits to the app have more events.
+      // Visits the app less often than the shop, because most visits to the app have more events.
       if (appScene.random.chance(0.4)) app.liveVisit(at)
       else shop.liveVisit(at)
       return rows

@@ -3,11 +3,11 @@ import type { Batcher } from "../store/ingest/batcher.ts"
 import { type Dataset, rowBytes } from "./dataset.ts"
 import { minuteMs } from "./timeline.ts"
 
-/** ms between two commits. */
+/** Time between commits, in ms. */
 const interval = 250
 /**
- * Events per second at first and later. The later rate is lower, so that a demo that has run for hours does not show a
- * spike since its start.
+ * Events per second in the first minutes and later. The later rate is lower, because a demo that runs for hours at the
+ * first rate would show a spike that begins with its start.
  */
 const eventsPerSecond = { first: 3, later: 0.4 }
 const firstMinutes = 10

@@ -17,9 +17,9 @@ import { Timeline } from "./timeline.ts"
 
 /** Rows per write. Committing them blocks for a few ms. */
 const rowsPerWrite = 4_000
-/** Maximum rows that stay unsealed. Queries read this many without waiting. */
+/** The demo is ready once at most this many rows are unsealed. Queries read that many without waiting. */
 const maxUnsealed = 8_192
-/** ms between two checks of the number of sealed rows. */
+/** Time between checks of the number of sealed rows, in ms. */
 const sealPoll = 50
 
 /** A server that has the demo data but does not listen yet. */
@@ -33,7 +33,7 @@ export interface Demo {
 
 export interface DemoOptions {
   seed: number
-  /** Aborts the preparation between two steps. */
+  /** Aborts the preparation before its next step. */
   signal: AbortSignal
   sleep: (ms: number) => Promise<void>
   /** Called before the events are created, so that a port in use is reported immediately. */

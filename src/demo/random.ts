@@ -1,6 +1,6 @@
 /**
- * Returns a seeded generator of random numbers from 0 up to, but not including, 1. It has 32 bits of state. No product
- * exceeds 2^53, so the period is full.
+ * Returns a seeded generator of random numbers from 0 up to, but not including, 1. Its state is a 32-bit counter, so
+ * the sequence repeats after 2^32 numbers.
  */
 export function mulberry32(seed: number): () => number {
   let state = seed | 0
@@ -25,7 +25,7 @@ export class SeededRandom {
     this.fraction = mulberry32(seed)
   }
 
-  /** Returns true for this share of calls. */
+  /** Returns true with this probability. */
   chance(share: number): boolean {
     return this.fraction() < share
   }
@@ -52,8 +52,8 @@ export class SeededRandom {
   }
 
   /**
-   * Draws from a log-normal distribution, which durations and sizes follow. Half of the values are below `median`. A
-   * `spread` of 1 is wide.
+   * Draws from a log-normal distribution, which durations and sizes follow. Half of the values are below `median`.
+   * `spread`: standard deviation of the logarithms.
    */
   around(median: number, spread: number): number {
     const normal = Math.sqrt(-2 * Math.log(1 - this.fraction())) * Math.cos(2 * Math.PI * this.fraction())
@@ -61,8 +61,8 @@ export class SeededRandom {
   }
 
   /**
-   * Draws from an exponential distribution: the time until the next occurrence of something that happens every `mean`
-   * on average.
+   * Draws from an exponential distribution: the time until the next occurrence of something that happens once per
+   * `mean` on average.
    */
   wait(mean: number): number {
     return -mean * Math.log(1 - this.fraction())
@@ -71,7 +71,7 @@ export class SeededRandom {
   /** Draws from a Poisson distribution: the number of occurrences of something that happens `mean` times on average. */
   count(mean: number): number {
     const floor = Math.floor(mean)
-    // Uses a normal distribution for large means, which needs one draw instead of one per occurrence.
+    // For large means, approximates with a normal distribution: 12 draws instead of one per occurrence.
     if (floor > 30) return Math.max(0, Math.round(mean + Math.sqrt(mean) * (this.#sum(12) - 6)))
     let count = 0
     for (let time = this.wait(1); time < mean; time += this.wait(1)) count++

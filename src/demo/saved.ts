@@ -124,7 +124,7 @@ const notes: readonly { site: Site; story: { day: number }; text: string }[] = [
 export type DemoWebsites = Record<Site, Website>
 
 /**
- * Creates the owner, the websites, saved reports and annotations. IDs are drawn from the seed. Call it in a
+ * Creates the owner, the websites, saved reports and annotations. IDs are drawn from `random`. Call it in a
  * transaction.
  */
 export function createSaved(
@@ -160,7 +160,7 @@ export function createSaved(
   return { ownerId, websites: created }
 }
 
-/** Returns questions that the data answers, with the pages that answer them. */
+/** Returns questions that the data answers, each with the name of its website. */
 export function questionsOf(timeline: Timeline, { shop, app }: DemoWebsites): string[] {
   const release = new Date(timeline.at(stories.release))
   const day = release.toLocaleDateString("en-GB", { day: "numeric", month: "long", timeZone: "UTC" })

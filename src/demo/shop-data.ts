@@ -123,7 +123,7 @@ export const refundReasons = [
 export const saleCoupon = "ANNIVERSARY15"
 export const usualCoupon = "WELCOME10"
 
-/** Errors of the shop's scripts. */
+/** Errors in the shop's scripts. */
 export const shopErrors: readonly (VisitorError & Weighted)[] = [
   {
     message: "TypeError: Failed to fetch",
@@ -151,7 +151,7 @@ export const shopErrors: readonly (VisitorError & Weighted)[] = [
   },
 ]
 
-/** The error that the payment page reports before and after the outage. */
+/** The error that pages report shortly before and after the outage. */
 export const outageError: VisitorError = {
   message: "Error: Request failed with status 503",
   file: "api.js",

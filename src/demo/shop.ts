@@ -22,7 +22,7 @@ import { campaignSources, direct, type Source, shopSources } from "./sources.ts"
 import { dayMs, hourMs, leisure, type Timeline, warmUpDays, weekdayFactor } from "./timeline.ts"
 import { type Page, type Scene, serverEvent, Visit } from "./visit.ts"
 
-/** First visits on an average day at the start of the data. */
+/** First-time visits on an average day at the start of the data. */
 const dailyVisitors = 72
 /** Additional visits during the sale, as a share of `dailyVisitors`. */
 const campaignShare = 0.7
@@ -61,7 +61,7 @@ type Outcome = keyof typeof outcomes
 /** Simulates visits to a shop for lamps and ceramics. */
 export class Shop {
   readonly customers: Customer[] = []
-  /** Future visits by day. */
+  /** Visitors who will return, by the day of their return. */
   readonly #returns = new Map<number, Shopper[]>()
   #orders = 4_180
 
@@ -102,7 +102,7 @@ export class Shop {
       }
     }
     for (const shopper of this.#returns.get(day) ?? []) {
-      // Visitors who know the shop mostly come directly or from their first source.
+      // Returning visitors come directly or from their first source.
       add(shopper, random.chance(0.55) ? direct : shopper.source)
     }
     this.#returns.delete(day)
@@ -110,7 +110,7 @@ export class Shop {
       if (timeline.isOutage(at)) continue
       const { returns, days } = outcomes[this.#visit(shopper, source, at)]
       if (!random.chance(returns)) continue
-      // Not on the same day, because the visit would often start before the previous one.
+      // Not on the same day, because the next visit would often start before this one.
       const next = day + Math.max(1, Math.round(random.wait(days))) * dayMs
       const others = this.#returns.get(next)
       if (others) others.push(shopper)
@@ -148,7 +148,7 @@ export class Shop {
     return random.chance(0.45) ? random.weighted(categoryPages) : productPage(random.weighted(products))
   }
 
-  /** Views products and sometimes buys some. */
+  /** Simulates looking at products and, sometimes, buying them. */
   #browse(visit: Visit, shopper: Shopper, intent: number): Outcome {
     const { random } = this.scene
     const cart: Product[] = []

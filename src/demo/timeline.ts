@@ -10,7 +10,7 @@ export const days = 63
 /** Days that are simulated before the data but not stored, so that the first stored day has returning visitors. */
 export const warmUpDays = 60
 
-/** Events on the demo's websites, in days before the current day. */
+/** What happens on the demo's websites. `day`: days before the current UTC day. */
 export const stories = {
   /** The app's prices change, and people buy Team instead of Starter. The range "last 30 days" starts here. */
   pricing: { day: 29, hour: 0 },
@@ -75,7 +75,7 @@ export class Timeline {
   }
 }
 
-/** Relative traffic of the hours of a day, in the visitor's time zone. */
+/** Relative traffic per hour, in the visitor's time zone, and per weekday. */
 export interface Rhythm {
   hours: readonly number[]
   /** Sunday first. */
@@ -94,7 +94,7 @@ export const work: Rhythm = {
   weekdays: [0.16, 1.02, 1.08, 1.07, 1.02, 0.86, 0.2],
 }
 
-/** Returns the relative traffic of a UTC day. */
+/** Returns the relative traffic on a UTC day. */
 export function weekdayFactor({ weekdays }: Rhythm, day: number): number {
   return weekdays[new Date(day).getUTCDay()] ?? 1
 }

@@ -50,7 +50,7 @@ export interface VisitOptions {
 
 type Properties = Record<string, unknown>
 
-/** Shares of visits that report web vitals and engagement, because large websites also sample them. */
+/** Shares of visits that report web vitals and engagement. Large websites also report only a sample. */
 const vitalsShare = 0.1
 const engagementShare = 0.1
 
@@ -92,7 +92,7 @@ export class Visit {
   #pages = 0
   #interactions = 0
   #errors = 0
-  /** A form on the page, and whether it was submitted. */
+  /** The form that was filled in on the page, if any. */
   #form: { lastField: string; isSubmitted: boolean } | undefined
 
   constructor(
@@ -276,8 +276,8 @@ export class Visit {
         acquisition,
         client: visitor.client,
         ts: this.at,
-        // The page script sends batches. The delay is not random, because the random numbers must not depend on what is
-        // stored.
+        // The page script sends batches, so events arrive later. The delay is not drawn from `random`, because the
+        // random numbers must not depend on which events are stored.
         receivedAt: this.at + 60 + (this.at % 1_499),
         anonymousId: visitor.id,
         sessionId: this.#sessionId,
@@ -322,7 +322,7 @@ type RowFields = Pick<
 function eventRow(fields: RowFields): EventRow {
   const serialized = serializeProperties(fields.properties)
   if (typeof serialized === "string") throw new Error(`the properties of ${fields.name} ${serialized}`)
-  // Does not use spreads, because this runs for every event.
+  // Lists the fields instead of spreading them, because spreads are slower and this runs for every event.
   return {
     websiteRid: fields.rid,
     name: fields.name,
