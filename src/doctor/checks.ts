@@ -72,7 +72,10 @@ export type DiagnosisSettings = Pick<
 }
 
 const dayMs = 86_400_000
-/** Minimum days until the disk is full. This leaves enough time to order a larger one. */
+/**
+ * Doctor reports a disk that will be full in fewer days than this, which is the time that it can take to get a larger
+ * disk.
+ */
 const minDaysUntilFull = 30
 /** Maximum days of a forecast. The rate of one week says little about a later time. */
 const maxForecastDays = 3_650
@@ -131,7 +134,7 @@ function checkRegistry({ registry, now }: Facts): CheckResult[] {
 
 function checkDatabase({ server, pending, damage, growth }: Facts): CheckResult {
   if (damage) {
-    const hint = damage.hint ?? "run databuddy check for details; keep a copy of the file and its -wal"
+    const hint = damage.hint ?? "run `databuddy check` for details; keep a copy of the file and its -wal file"
     return { about: "database", message: damage.message, hint }
   }
   if (pending !== undefined) {
@@ -147,7 +150,10 @@ function checkDatabase({ server, pending, damage, growth }: Facts): CheckResult 
   return { about: "database", message: `${events}; ${served}` }
 }
 
-/** Returns the days until events will be rejected at the current rate. Null if that will not happen or is unknown. */
+/**
+ * Returns in how many days the disk will be so full that events are rejected, if they arrive at the current rate. Null
+ * if that will not happen or is unknown.
+ */
 export function daysUntilFull(facts: Facts, settings: DiagnosisSettings): number | null {
   const { growth, freeBytes, files, backups, now } = facts
   if (!growth || growth.bytesPerEvent === null || growth.eventsPerDay === 0) return null
@@ -158,7 +164,7 @@ export function daysUntilFull(facts: Facts, settings: DiagnosisSettings): number
   const room = freeBytes - settings.minFree - missing
   const days = Math.max(0, room) / (growth.eventsPerDay * growth.bytesPerEvent * (1 + copies))
   const { longestRetention: retention, oldest } = growth
-  // After this time, retention deletes about as many events as arrive.
+  // After this many days, retention deletes about as many events as arrive.
   const grows = retention === undefined || oldest === null ? undefined : (oldest + retention - now) / dayMs
   return grows !== undefined && days > grows ? null : days
 }
@@ -168,7 +174,7 @@ function checkDisk(facts: Facts, settings: DiagnosisSettings): CheckResult[] {
   const about = "disk"
   const free = `${size(freeBytes)} free`
   if (freeBytes < settings.minFree) {
-    const message = `${free}, less than the ${size(settings.minFree)} of --min-free, so events are rejected`
+    const message = `${free}, less than the ${size(settings.minFree)} that --min-free reserves, so events are rejected`
     return [{ about, message, hint: "free space on the database's disk, enlarge it, or lower --min-free" }]
   }
   const isTooEarly = growth !== undefined && growth.events > 0 && growth.events < minEventsForRate
@@ -179,7 +185,7 @@ function checkDisk(facts: Facts, settings: DiagnosisSettings): CheckResult[] {
     results.push({
       about,
       message: `${free}, but a copy of the database takes ${size(copy)}, so an upgrade will fail because it starts with a copy`,
-      hint: "free disk space; or back up to another disk and run databuddy migrate --no-backup when you upgrade",
+      hint: "free disk space; or back up to another disk and run `databuddy migrate --no-backup` when you upgrade",
     })
   }
   const days = daysUntilFull(facts, settings)
@@ -220,7 +226,7 @@ function checkClock({ now, growth, files, copies, backups, offsite }: Facts): Ch
       {
         about,
         message: `it is ${formatTime(now)}, but these are from a later time: ${listPaths([...ahead])}`,
-        hint: "synchronize the clock (timedatectl); events stored while it was ahead keep their timestamps",
+        hint: "synchronize the clock (`timedatectl`); events stored while it was ahead keep their timestamps",
       },
     ]
   }
@@ -237,7 +243,7 @@ function checkPermissions({ files, copies, folderMode }: Facts): CheckResult[] {
     results.push({
       about,
       message: `other users can open ${listPaths(open)}, which hold visitor ids`,
-      hint: "run chmod 600 on each of them",
+      hint: "run `chmod 600` on each of them",
     })
   }
   const [main, ...beside] = files
@@ -246,7 +252,7 @@ function checkPermissions({ files, copies, folderMode }: Facts): CheckResult[] {
     results.push({
       about,
       message: `${listPaths(foreign)} ${foreign.length === 1 ? "does" : "do"} not belong to the owner of the database, so the server might be unable to use it`,
-      hint: `run chown --reference=${main.path} on each of them; run databuddy as the server's user`,
+      hint: `run \`chown --reference=${main.path}\` on each of them; run databuddy as the server's user`,
     })
   }
   // In a folder with the sticky bit, users cannot remove other users' files.
@@ -254,7 +260,7 @@ function checkPermissions({ files, copies, folderMode }: Facts): CheckResult[] {
     results.push({
       about,
       message: "other users can remove and replace files in the database's folder",
-      hint: "run chmod go-w on the folder",
+      hint: "run `chmod go-w` on the folder",
     })
   }
   if (results.length > 0) return results
@@ -268,13 +274,13 @@ function checkWal({ db, files, server }: Facts): CheckResult {
     return {
       about,
       message: `${size(bytes)}: a long-running reader blocks checkpoints`,
-      hint: `list processes that have the database open with fuser -v ${db}; stop those that are not the server. A databuddy backup or export finishes on its own`,
+      hint: `run \`fuser -v ${db}\` to list the processes that have the database open; stop those that are not the server. \`databuddy backup\` and \`databuddy export\` finish on their own`,
     }
   }
   if (bytes > 0 && server === undefined) {
     return {
       about,
-      message: `${size(bytes)}, but no server is running; the last one was killed, and the next start recovers the -wal. To back up, copy both files`,
+      message: `${size(bytes)}, but no server is running; the last one was killed, and the next start recovers the -wal file. To back up, copy the database and the -wal file`,
     }
   }
   return { about, message: size(bytes) }
@@ -310,7 +316,7 @@ function checkAge(
     const hint = facts.failure.hint ?? `correct ${flag}`
     return { about, message: facts.failure.message, hint }
   }
-  const hint = `a server with ${flag} creates them and logs any failure; databuddy backup creates one manually`
+  const hint = `a server with ${flag} creates them and logs any failure; \`databuddy backup\` creates one manually`
   const { folder, list } = facts
   // Ignores backups dated in the future, because they were created while the clock was ahead.
   const newest = list.filter(({ at }) => at <= now + clockSlack).at(-1)
@@ -333,7 +339,7 @@ function checkOpenFileLimit({ openFiles, server }: Facts): CheckResult {
   return {
     about,
     message,
-    hint: "raise the limit (LimitNOFILE=65536 in the systemd unit, ulimit -n 65536 in a shell) and restart",
+    hint: "raise the limit (`LimitNOFILE=65536` in the systemd unit, `ulimit -n 65536` in a shell) and restart",
   }
 }
 

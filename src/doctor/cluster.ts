@@ -29,7 +29,7 @@ export function checkCluster({ name, failure, lag, removed }: ClusterFacts, now:
   if (name === undefined) {
     if (removed) {
       const hint =
-        "set --clickhouse as for serve; databuddy clickhouse fetch stores the events in the file again"
+        "set --clickhouse as for `serve`; `databuddy clickhouse fetch` stores the events in the file again"
       return [{ about, message: `not checked, because --clickhouse is not set; ${state}`, hint }]
     }
     return [{ about, message: `not checked, because --clickhouse is not set; ${state}` }]
@@ -41,7 +41,7 @@ export function checkCluster({ name, failure, lag, removed }: ClusterFacts, now:
     return [{ about, message: `${failure.message}; ${state}`, hint }]
   }
   if (removed && removed.missing > 0) {
-    const missing = `${removed.missing.toLocaleString("en")} removed events were not there when it was last compared`
+    const missing = `${removed.missing.toLocaleString("en")} removed events were not in the cluster at the last comparison`
     const hint =
       "they were deleted after the restored backup was created, or the cluster has lost them; restore a backup of the cluster that has them"
     return [{ about, message: `${name} answers, but ${missing}; ${state}`, hint }]
@@ -49,7 +49,7 @@ export function checkCluster({ name, failure, lag, removed }: ClusterFacts, now:
   const oldest = lag?.oldest ?? null
   if (oldest === null || now - oldest <= maxLag) return [{ about, message: `${name} answers; ${state}` }]
   const hint =
-    "a server with --clickhouse ships events and logs any failure; databuddy clickhouse load ships them without a server"
+    "a server with --clickhouse ships events and logs any failure; `databuddy clickhouse load` ships them without a server"
   return [
     {
       about,

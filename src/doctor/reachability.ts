@@ -25,7 +25,7 @@ interface Finding {
   hint?: string
 }
 
-/** Addresses reserved for documentation. No proxy has them. */
+/** Addresses reserved for documentation, which no proxy has. If one of them is trusted, so are public addresses. */
 const documentationAddresses = ["192.0.2.1", "198.51.100.1", "203.0.113.1", "2001:db8::1"]
 /** A certificate should be replaced this many ms before it expires, or a quarter of its lifetime if that is less. */
 const lateRenewal = 14 * 86_400_000

@@ -318,7 +318,7 @@ describe("of a database without a server,", () => {
     chmodSync(db, 0o644)
     const { code, out, err } = run()
     expect(out).toContain(`\ntodo  rights    other users can open ${db}`)
-    expect(out).toContain("\n                → run chmod 600")
+    expect(out).toContain("\n                → run `chmod 600`")
     expect({ code, err }).toEqual({
       code: 1,
       err: "error: one check needs attention\nhint: the lines marked todo say what to do\n",

@@ -87,7 +87,7 @@ const healthy: Case[] = [
     when: "a server was killed",
     facts: { server: undefined },
     about: "wal",
-    says: "To back up, copy both files",
+    says: "To back up, copy the database and the -wal file",
   },
   {
     when: "the disk would be full in weeks, but retention comes first",
