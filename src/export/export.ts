@@ -16,7 +16,7 @@ import { csvHeader, csvRow } from "./csv.ts"
 import type { Format } from "./formats.ts"
 import { type Counts, endLine, eventLine, firstLine, linkLine, profileLine, websiteLine } from "./lines.ts"
 
-/** Selection of an export. Keys and salts are never exported. */
+/** What an export contains. Keys and salts are never exported. */
 export interface ExportSelection {
   websites: readonly Website[]
   /** Includes events without a website. */
@@ -32,7 +32,7 @@ export interface PersonSelection {
   id: Person["id"]
   /** Time of the export in Unix ms. */
   now: number
-  /** Waits this many ms between two searches for events, so that other work can run. */
+  /** Waits this many ms between searches for events, so that other work can run. */
   sleep: (ms: number) => Promise<void>
 }
 
@@ -48,7 +48,7 @@ export interface Steps {
   groupCharacters: number
   /** Called between steps. */
   pause: () => Promise<void> | undefined
-  /** Called with the number of events of each step. */
+  /** Called after each step with the number of its events. */
   onRead?: (events: number) => void
 }
 

@@ -60,8 +60,8 @@ export function linkLine(websiteId: string, { claimed, ...link }: StoredLink): s
 }
 
 /**
- * Leaves out the kind of custom events and unknown fields of contexts, so that custom events are exported as in earlier
- * versions.
+ * Leaves out the kind of custom events, and context fields without a value. The line of a custom event is then the same
+ * as in earlier versions.
  */
 export function eventLine(event: StoredEvent): string {
   const { rest, context } = splitContext(event)

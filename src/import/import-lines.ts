@@ -37,7 +37,7 @@ export async function importLines(
   chunks: AsyncIterable<TextLine[]>,
   { environment, sleep, onProgress }: ImportSchedule,
 ): Promise<Report> {
-  // Otherwise, two concurrent imports would each treat the other's events as missing.
+  // Without this lock, concurrent imports would each treat the other's events as missing.
   const lock = new ServerLock(
     `${db.name}-import`,
     environment.pid,
@@ -46,7 +46,7 @@ export async function importLines(
   )
   try {
     const importer = new Importer(db, new DailyHash(db, environment.random), environment.now)
-    // A running server seals the rows.
+    // A running server seals the imported rows itself.
     const isServed = () => ServerLock.hasLockFile(db.name)
     const sealer = new Sealer(db)
     let imported = 0
@@ -86,7 +86,7 @@ export async function importLines(
   }
 }
 
-/** Retries while another process is writing, because SQLite itself gives up after 5 s. */
+/** Retries while another process is writing, because SQLite gives up after 5 s. */
 export async function retryBusy(work: () => void): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {

@@ -56,7 +56,7 @@ export interface Report {
   profiles: ImportCounts
   links: ImportCounts
   events: ImportCounts & {
-    /** Number of added events that got a new id, because their own was not above all ids in the database. */
+    /** Number of added events that got a new id, because their own id was not higher than all ids in the database. */
     renumbered: number
   }
   refused: { total: number; reasons: Partial<Record<LineError, number>>; first: RejectedLine[] }
@@ -80,7 +80,7 @@ export class Importer {
     refused: { total: 0, reasons: {}, first: [] },
     incomplete: null,
   }
-  /** Counts of the current file, including rejected lines. */
+  /** Number of lines of each kind in the current export, including rejected lines. */
   readonly #fileCounts: Counts = { websites: 0, profiles: 0, links: 0, events: 0 }
   #hasHeader = false
   #hasEnd = false
@@ -253,7 +253,7 @@ export class Importer {
       return {
         reason: outcome,
         message:
-          "is from a day whose events are only in the ClickHouse cluster, so duplicates cannot be found; run databuddy clickhouse fetch first",
+          "is from a day whose events are only in the ClickHouse cluster, so duplicates cannot be found; run `databuddy clickhouse fetch` first",
       }
     }
     if (outcome === "renumbered" && line.id) this.#report.events.renumbered++
