@@ -15,9 +15,10 @@ export interface HealthDeps {
  * GET /health returns 200 while the process is alive, even if the disk is full. GET /ready returns 200 if events can be
  * stored, or 503 with the reason if not. Neither requires a key or reveals more than the reason.
  *
- * While the server is stopping, /health reports this, and /health?wait stays open until the connection closes. A proxy
- * that calls it before forwarding a request retries until the next process responds, and reads the body only then.
- * /ready cannot be used for this: reads must continue while the disk is full.
+ * While the server is stopping, /health reports `stopping`, and /health?wait does not respond until the connection
+ * closes. A proxy can call /health?wait before it forwards a request: it then retries until the next process responds,
+ * and reads the body of the request only then. /ready does not suit this, because queries must also be forwarded while
+ * the disk is full.
  */
 export function healthRoutes({ ready, draining, newId }: HealthDeps) {
   const headersOf = (request: Request) => ({
@@ -48,8 +49,8 @@ export function healthRoutes({ ready, draining, newId }: HealthDeps) {
 }
 
 /**
- * Matches the URL as text. For an HTTP/1.0 health check without a Host header, it is only a path, which `URL` does not
- * parse.
+ * Matches the URL as a string. For an HTTP/1.0 health check without a Host header, the URL is only a path, which `URL`
+ * does not parse.
  */
 const waitParameter = /\?(?:.*&)?wait(?:[=&]|$)/
 

@@ -105,10 +105,7 @@ function authorize(
   return caller
 }
 
-/**
- * Extends a login session that is in use. Does not wait for the write, because a full disk must not make the request
- * fail.
- */
+/** Extends an active login session. Does not wait for the write, because a full disk must not make the request fail. */
 function renewLogin(
   deps: AuthDeps,
   context: RequestContext,
@@ -178,7 +175,7 @@ export function v1Headers(requestId: string): Record<string, string> {
 
 /**
  * Returns an error response of /v1 in Databuddy's format. A 5xx without a detail contains only the message of its
- * status.
+ * reason.
  */
 export function errorResponse(error: unknown, headers: Record<string, string>): Response {
   const rejection = toRequestError(error)

@@ -35,7 +35,7 @@ export interface BodyDeps {
   }
 }
 
-/** Minimum bytes to reserve for an incomplete body. They cover its request, promise and socket buffer. */
+/** Minimum bytes to reserve for an incomplete body. They cover its request object, promise and socket buffer. */
 const minReservedBytes = 4_096
 /** Maximum share of the budget for one address. */
 const maxAddressShare = 1 / 4
@@ -82,8 +82,8 @@ export class BodyBudget {
   }
 
   /**
-   * Adds bytes to a reservation. Throws `queue_full`. A body always fits if there is no other one in the budget or from
-   * its address, because --max-body limits its size.
+   * Adds bytes to a reservation. Throws `queue_full`. The budget does not apply to the only body, and the share of an
+   * address does not apply to the only body from that address, because --max-body limits the size of each body.
    */
   grow(reservation: Reservation, bytes: number): void {
     const total = this.#bytes + bytes
@@ -151,8 +151,8 @@ function queueFull(): RequestError {
 
 /**
  * Reads, decompresses and parses the body. Sets `context.bytes` to the bytes read. Throws a RequestError with the
- * reason `queue_full`, `payload_too_large` (decompression stops at the limit), or why the body is invalid. `parseWide`:
- * see `parseInSteps`.
+ * reason `queue_full`, `payload_too_large` (decompression stops at the limit), or a reason that says why the body is
+ * invalid. `parseWide`: see `parseInSteps`.
  */
 export async function readJson(
   { bodyBudget, largeBodies, settings: { maxBodyBytes, trustedProxies } }: BodyDeps,

@@ -19,7 +19,7 @@ export interface Caller extends Grant {
   login?: LoginSession
   /** Set if the caller uses a share link. */
   share?: Share
-  /** The pages of the dashboard that the caller is limited to. Absent for all pages. */
+  /** The pages of the dashboard that the caller is limited to. Absent if there is no such limit. */
   pages?: PageLimit
 }
 
@@ -71,7 +71,7 @@ function shareCaller({ db }: CallerDeps, { headers }: Request, now: number): Cal
     kind: "share link",
     id,
     scopes: ["read:reports"],
-    // A board of all websites can be read only through its tiles.
+    // A link to a board of all websites gives access to the results of its tiles, but to no website.
     websites: websiteId === null ? [] : [websiteId],
     rateLimit: null,
     expiresAt,

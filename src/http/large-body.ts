@@ -11,9 +11,9 @@ export const largeBody = 65_536
  */
 export const maxNesting = 128
 /**
- * Maximum number of values in a body, or in each item of an array. This is twice as many as the properties of an event
- * can hold. The parser cannot be interrupted. It takes 15 ms for this many distinct keys, and would take 80 ms for the
- * 170,000 that fit into 2 MiB.
+ * Maximum number of values in a body or, if the body is an array, in each of its items. This is twice as many as the
+ * properties of an event can hold. The parser cannot be interrupted. It takes 15 ms for this many distinct keys, and
+ * would take 80 ms for the 170,000 that fit into 2 MiB.
  */
 const maxValues = 32_768
 /**

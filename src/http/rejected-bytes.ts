@@ -5,8 +5,8 @@ import { rateLimitHeaders } from "./rate-limits.ts"
 import { addressOf, type RequestContext } from "./request-context.ts"
 
 /**
- * Maximum rejected bodies of the maximum size per minute and address. Rejecting one takes up to 100 ms, nearly all of
- * it in the JSON parser (with 170,000 distinct keys), so an address uses less than 1% of the main thread.
+ * Maximum number of rejected bodies of maximum size, per minute and address. Rejecting one takes up to 100 ms, nearly
+ * all of it in the JSON parser (with 170,000 distinct keys), so an address uses less than 1% of the main thread.
  */
 const bodiesPerAddress = 4
 /**
@@ -47,7 +47,10 @@ export interface RejectedBytesDeps {
  */
 export class RejectedBytes {
   readonly #levels = new Map<string, Level>()
-  /** When the block of each sender ends, in ms. Nearly always empty, so the check costs almost nothing. */
+  /**
+   * For each blocked sender, the time when the block ends, in ms. Nearly always empty, so the check costs almost
+   * nothing.
+   */
   readonly #blocked = new Map<string, number>()
 
   /** `maxBodyBytes`: maximum size of a body. `elapsed`: monotonic clock, in ms. */

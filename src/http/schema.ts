@@ -4,7 +4,7 @@ import { Type } from "@sinclair/typebox"
 
 export const strict = { additionalProperties: false }
 
-/** Text without line breaks and other control characters. */
+/** Matches strings without line breaks and other control characters. */
 export const noControls = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]*$"
 
 export const name = Type.String({
@@ -51,7 +51,7 @@ export const sharedWebsite = Type.Union([Type.Null(), Type.String()], {
   description: "Website of the link; null: the link shows a board of all websites",
 })
 export const sharedPage = Type.Union([Type.Null(), Type.String()], {
-  description: "The only page that the link opens; boards for a board; null: all reports of the website",
+  description: 'The only page that the link opens; "boards" for a board; null: all reports of the website',
 })
 export const sharedBoard = Type.Union([Type.Null(), Type.String()], {
   description: "The only board that the link opens; null: no board",

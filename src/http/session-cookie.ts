@@ -13,8 +13,9 @@ export interface CookieDeps {
 
 export const sessionCookie = "databuddy_session"
 /**
- * Name of the cookie over HTTPS. Browsers accept this prefix only from the host itself, so a sibling host cannot set
- * it. Login sessions from older versions keep the plain name until they are renewed.
+ * Name of the cookie over HTTPS. Browsers accept this prefix only from the host itself, so a sibling host (another
+ * subdomain of the same domain) cannot set it. Login sessions from older versions keep the plain name until they are
+ * renewed.
  */
 const hostCookie = `__Host-${sessionCookie}`
 /**
@@ -34,7 +35,7 @@ const tokenPattern = /^[\w-]{43}$/
 export const pageHeader = "x-databuddy-page"
 
 /**
- * Returns the login session of a request, or undefined if there is no session cookie. Throws `csrf` and `login_ended`.
+ * Returns the login session of a request, or undefined if there is no session cookie. Throws `csrf` or `login_ended`.
  */
 export function loginOf(db: Db, request: Request, now: number): LoginSession | undefined {
   const tokens = sessionTokensOf(request.headers)
@@ -47,7 +48,7 @@ export function loginOf(db: Db, request: Request, now: number): LoginSession | u
 
 /**
  * Returns the login session for a page navigation, or undefined if there is no valid session. The navigation can come
- * from a link on another site, which must not be able to observe any effect of the session on the response.
+ * from a link on another site. That site must not be able to observe whether the session affects the response.
  */
 export function loginForNavigation(db: Db, { headers }: Request, now: number): LoginSession | undefined {
   return findLogin(db, sessionTokensOf(headers), now)

@@ -79,7 +79,10 @@ export function validate<Schema extends TSchema>(
   )
 }
 
-/** Rejects lone surrogates, which patterns cannot detect and UTF-8 cannot encode. `message`: what the field must be. */
+/**
+ * Returns an error if the text has lone surrogates, which patterns cannot detect and UTF-8 cannot encode. `message`:
+ * what the field must be.
+ */
 export function unicodeErrors(field: string, text: string | undefined, message: string): FieldError[] {
   return text === undefined || text.isWellFormed() ? [] : [{ field, message }]
 }
