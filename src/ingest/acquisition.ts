@@ -74,7 +74,7 @@ export class AcquisitionContexts {
    * because the store caches ids by object.
    */
   readonly #contexts = new LruCache<AcquisitionContext>(maxCached)
-  /** The last such context, because the items of a request usually share one. */
+  /** The last context without campaigns and click IDs, because the items of a request usually share one. */
   #last: { referrer: unknown; host: string; domain: string; context: AcquisitionContext } | undefined
 
   /**

@@ -12,7 +12,7 @@ import { pagePathOf } from "./page-text.ts"
 /** POST /ai-traffic. A website's server reports a visit by an AI agent, which does not run the page script. */
 export const aiVisitRoute: IngestRoute = { method: "POST", path: "/ai-traffic", handle: receive }
 
-/** Names of agents in user agents. If a user agent contains several names, the first one counts. */
+/** Names of AI agents in User-Agent headers. If a header contains several names, the first one counts. */
 const agents =
   /GPTBot|ChatGPT-User|OAI-SearchBot|ChatGPT Agent|ClaudeBot|Claude-User|Claude-SearchBot|Claude-Web|anthropic-ai|PerplexityBot|Perplexity-User|Google-Extended|Google-CloudVertexBot|Google-NotebookLM|GoogleAgent-Mariner|Gemini-Deep-Research|Googlebot|bingbot|Applebot-Extended|Applebot|Amazonbot|Bytespider|CCBot|cohere-ai|cohere-training-data-crawler|DuckAssistBot|DuckDuckBot|Diffbot|FacebookBot|meta-externalagent|meta-externalfetcher|meta-webindexer|MistralAI-User|YouBot|PetalBot|Timpibot|xAI-Bot|GrokBot|DeepSeekBot|Devin|Manus-User|NovaAct|PhindBot|Kagibot|LinerBot|AI2Bot|ICC-Crawler|Kangaroo Bot|omgilibot|ImagesiftBot/i
 

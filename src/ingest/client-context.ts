@@ -16,7 +16,7 @@ export interface ClientContextOptions {
   trustedProxies: TrustedNetworks
   /** Header with the country of the client, such as CF-IPCountry. Used only if the peer is a trusted proxy. */
   countryHeader: string | undefined
-  /** The file of --geo-db. Undefined to use the built-in country table. */
+  /** The file that --geo-db names. Undefined to use the built-in country table. */
   geoFile: GeoTable | undefined
 }
 
@@ -39,7 +39,7 @@ export class ClientContexts {
    */
   readonly #contexts = new LruCache<ClientContext>(maxCachedContexts)
   readonly #options: ClientContextOptions
-  /** The built-in country table. Opened on first use, so that servers without pages save 8 MB. */
+  /** The built-in country table. Opened on first use, so that servers that receive no data from pages save 8 MB. */
   #countries: GeoTable | undefined
 
   constructor(options: ClientContextOptions) {
@@ -82,7 +82,10 @@ export class ClientContexts {
     return location?.country === country ? location : { country, region: "", city: "" }
   }
 
-  /** Returns the canonical form without extensions such as calendars. Empty if the value is not a BCP 47 tag. */
+  /**
+   * Returns the canonical form of a language tag, without extensions such as calendars. Empty if the value is not a BCP
+   * 47 tag.
+   */
   #languageOf(value: unknown): string {
     if (typeof value !== "string") return ""
     return this.#languages.get(value.trim().slice(0, maxLanguageLength), canonicalLanguage)

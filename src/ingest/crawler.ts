@@ -1,7 +1,7 @@
 import { isbot } from "isbot"
 import { LruCache } from "./lru-cache.ts"
 
-/** HTTP tools that people use to send their own events. isbot classifies them as bots. */
+/** HTTP tools that people use to send their own events. isbot classifies them as bots, but they are not crawlers. */
 const httpTools =
   /^(?:curl|wget|httpie|xh|python-requests|python-urllib|python-httpx|aiohttp|httpx|postmanruntime|insomnia|bruno|paw|axios|got|node|node-fetch|undici|bun|deno|okhttp|go-http-client|java|apache-httpclient|guzzlehttp|php|ruby|faraday|rest-client|reqwest|ureq|hyper|dart|libwww-perl|powershell|databuddy)\b/i
 /** AI agents that fetch pages for a person. isbot does not detect all of them. */
@@ -11,8 +11,8 @@ const aiAgents =
 /** Maximum entries in the cache. They take at most 5 MB. A miss takes 10 µs. */
 const maxCached = 5_000
 /**
- * Maximum UTF-16 units of a user agent to match. Browsers and crawlers send fewer, and matching the 16,000 units of a
- * full header takes several ms.
+ * Maximum UTF-16 units of a user agent to match. Browsers and crawlers send fewer, and matching a header of the maximum
+ * size (16,000 units) takes several ms.
  */
 const maxInspectedLength = 512
 

@@ -12,7 +12,7 @@ export type Credential =
   /** `keyProblem`: why the key is invalid, if one was also sent. */
   | { kind: "website"; websiteId: string; keyProblem: RejectionReason | undefined }
 
-/** Matches a query of a single website id without escapes. Parsing a query takes 2 µs. */
+/** Matches a query that consists of one website id without escapes. Parsing other queries takes 2 µs. */
 const onlyWebsiteId = /^\?(?:website_id|client_id)=([\w.~-]+)$/
 
 /** Returns the website id in the query string. The page script sends it as `client_id` in its unload beacon. */
@@ -42,7 +42,8 @@ export function pageWebsiteId({ url, headers }: Request): string | undefined {
 }
 
 /**
- * Returns the website that a page writes to. Throws `origin_not_allowed`, `client_id_unknown` or `client_id_paused`.
+ * Returns the website that a page sends data to. Throws `origin_not_allowed`, `client_id_unknown` or
+ * `client_id_paused`.
  */
 export function pageWebsite(id: string, origin: string | null, registry: Registry): Website {
   const website = registry.website(id)

@@ -13,7 +13,7 @@ const maxNames = 10
 /** Maximum UTF-16 units of a name or key. */
 const maxLength = 64
 const maxIdLength = 255
-/** Maximum invalid fields to list. Once these are fixed, the next request shows the others. */
+/** Maximum invalid fields to list. Once these are fixed, the next rejected request lists the others. */
 const maxFields = 3
 
 /** Describes a rejected request by its names and keys. Omits values, because they can be personal data or passwords. */
@@ -33,7 +33,7 @@ export function describeRejected(
   if (inspected.length === 0) websites.add(queryId)
   for (const value of inspected) {
     const { properties, traits, websiteId, ...rest } = asObject(value)
-    // The lists of the page script use other names for this field.
+    // The list routes of the page script, such as /vitals, use other names for this field.
     const name = rest.name ?? rest.eventName ?? rest.metricName
     websites.add((typeof websiteId === "string" && websiteId) || queryId)
     if (events && typeof name === "string" && names.size < maxNames) names.add(truncate(name, maxLength))
@@ -83,8 +83,8 @@ function originOf({ headers }: Request): string | null {
 }
 
 /**
- * Copies the start of a text without splitting a surrogate pair. A slice would keep the whole string, which can have
- * megabytes, in memory.
+ * Copies the start of a string without splitting a surrogate pair. A slice would keep the whole string in memory, which
+ * can have several MB.
  */
 function truncate(text: string, limit: number): string {
   const copy = Buffer.from(text.slice(0, limit)).toString()

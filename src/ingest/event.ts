@@ -24,7 +24,7 @@ export interface EventRules {
   maxEvents: number
   /** Unix ms, time of receipt. */
   now: number
-  /** As in `JsonBody`, true if no text can contain NUL or a lone surrogate. By default, each text is checked. */
+  /** As in `JsonBody`: true if no string can contain NUL or a lone surrogate. By default, each string is checked. */
   isPlain?: boolean
   /** True if a website with exactly this id exists, paused or not. */
   isRegistered: (websiteId: string) => boolean
@@ -44,8 +44,8 @@ const maxPropertyBytes = 32_768
 const maxValues = maxPropertyBytes / 2
 const tooLarge = `must be at most ${maxPropertyBytes} bytes of JSON`
 /**
- * Maximum levels of objects and arrays in `properties`, including itself. This is far below the limit of SQLite's JSON
- * functions (1,000).
+ * Maximum levels of objects and arrays in `properties`, including `properties` itself. This is far below the limit of
+ * SQLite's JSON functions (1,000).
  */
 const maxDepth = 64
 /** Maximum UTF-8 bytes of a UTF-16 unit. */
@@ -294,7 +294,7 @@ export function trimDot(field: string): string {
   return field.endsWith(".") ? field.slice(0, -1) : field
 }
 
-/** Creates an `invalid_shape` error. Omits errors of the whole body, because they have no field name. */
+/** Creates an `invalid_shape` error. Omits errors about the whole body, because they have no field name. */
 export function invalidBody(errors: readonly FieldError[]): RequestError {
   const fields = errors.filter((error) => error.field !== "").slice(0, maxFieldErrors)
   return new RequestError("invalid_shape", fields.length > 0 ? { fields } : {})

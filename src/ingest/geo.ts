@@ -25,10 +25,7 @@ const countries: ReadonlySet<string> = new Set(
   ).split(" "),
 )
 
-/**
- * IPv4 networks that do not belong to a country: private, shared, local, reserved, multicast and documentation
- * networks.
- */
+/** IPv4 networks that are in no country: private, shared, local, reserved, multicast and documentation networks. */
 const specialNetworks = [
   ...[
     "0.0.0.0/8",
@@ -75,8 +72,8 @@ export class GeoTable {
   }
 
   /**
-   * Returns the location of an address. It is unknown for private addresses and for text that is not an address. Not
-   * cached, because a lookup takes only 3 µs.
+   * Returns the location of an address. The location is unknown for private addresses and for strings that are not an
+   * address. Not cached, because a lookup takes only 3 µs.
    */
   find(text: string): GeoLocation {
     const address = isIP(text) === 4 ? text : ipv4Of(normalizeAddress(text).replace(/%.*$/, ""))
@@ -102,7 +99,7 @@ function numberOf(address: string): number {
   return address.split(".").reduce((number, part) => (number << 8) | Number(part), 0)
 }
 
-/** Converts an IPv4-mapped IPv6 address (`::ffff:808:808`) to IPv4. Returns other text unchanged. */
+/** Converts an IPv4-mapped IPv6 address (`::ffff:808:808`) to IPv4. Returns other strings unchanged. */
 function ipv4Of(address: string): string {
   const [, high, low] = /^::ffff:([\da-f]{1,4}):([\da-f]{1,4})$/i.exec(address) ?? []
   if (high === undefined || low === undefined) return address
@@ -141,7 +138,7 @@ function objectOf(value: unknown): Record<string, unknown> {
   return typeof value === "object" && value !== null ? { ...value } : {}
 }
 
-/** Opens the file of --geo-db and holds it in memory. Throws a UserError if it cannot be used. */
+/** Opens the file that --geo-db names and holds it in memory. Throws a UserError if it cannot be used. */
 export function openGeoFile(path: string): GeoTable {
   const hint =
     "set --geo-db to a file in MaxMind's mmdb format that the server's user can read, such as GeoLite2-City.mmdb"

@@ -33,7 +33,7 @@ export interface IngestDeps extends AuthFailureDeps, BodyDeps, RejectedBytesDeps
   /** Counts requests by key, and by website id and address. */
   limiter: RateLimiter
   crawlers: CrawlerCheck
-  /** Determines the browser, country and language of pages' clients. */
+  /** Determines the browser, country and language of the visitors of pages. */
   clients: ClientContexts
   /** Determines where the visitors of pages came from. */
   acquisitions: AcquisitionContexts
@@ -182,8 +182,8 @@ export interface RequestSize {
 }
 
 /**
- * Returns how many requests a request counts as. This is its largest share of the limits on events and bytes, but at
- * least 1.
+ * Returns as how many requests a request counts. This is at least 1, and more if the request takes a larger share of
+ * the limit on events or bytes than of the limit on requests.
  */
 function requestCost(
   { events, bytes }: RequestSize,

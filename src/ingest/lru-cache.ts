@@ -2,10 +2,11 @@
 const maxKeyLength = 512
 
 /**
- * Caches at most `capacity` values by key, in two generations. When the newer generation reaches half of the capacity,
- * the older one is dropped. The most recently used `capacity / 2` keys are therefore always found. Finding a key in the
- * newer generation changes nothing. Moving a key to the end of a Map at each use would take ten times as long. Keys
- * come from requests, so their length is limited, and an entry takes at most 1 KB in addition to its value.
+ * Caches at most `capacity` values by key, in two maps: the newer and the older generation. When the newer generation
+ * reaches half of the capacity, it replaces the older one, whose values are dropped. Half of the capacity, the most
+ * recently used keys, is therefore always found. A key that is found in the newer generation is not moved: moving a key
+ * to the end of a Map at each use would take ten times as long. Keys come from requests, so their length is limited,
+ * and an entry takes at most 1 KB in addition to its value.
  */
 export class LruCache<Value> {
   #newer = new Map<string, Value>()

@@ -57,7 +57,7 @@ export const listRoutes = {
 /** Maximum items of POST /batch. */
 export const maxBatchItems = 100
 
-/** `POST /`, `POST /batch` and the lists. */
+/** `POST /`, `POST /batch` and the list routes. */
 export const pageEventRoutes: IngestRoute[] = [
   { method: "POST", path: "/", hasEvents: true, handle: receiveOne },
   { method: "POST", path: "/batch", hasEvents: true, handle: receiveBatch },

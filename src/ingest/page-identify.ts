@@ -36,8 +36,8 @@ export async function identifyFromPage(deps: IngestDeps, request: IngestRequest)
   const { profileId, anonymousId, anonymizeVisitorIds, traits } = readPageIdentity(body.value)
   const website = authorizePage(deps, request, { events: 0, bytes: body.size })
   const { limiter, profiles, settings } = deps
-  // Applies even with --rate-limit 0, which is meant for servers behind another rate limiter, because profiles have no
-  // daily quota, unlike names.
+  // Applies even with --rate-limit 0, which is meant for servers behind another rate limiter: unlike new names, new
+  // profiles have no daily quota.
   const name = `identify ${website.rid} ${addressOf(context, settings.trustedProxies)}`
   enforceRateLimit(limiter.take(name, rateLimit), headers)
   if (!website.pageIdentify) throw new RequestError("page_identify_off")

@@ -28,7 +28,7 @@ import {
 } from "./page-schema.ts"
 import { cut, type PageAddress, type PageAddresses, pagePathOf, sizeOf } from "./page-text.ts"
 
-/** An item of the page script that has passed all checks that depend on the item alone. */
+/** An item (an event from the page script) that has passed all checks that depend on the item alone. */
 export interface PageItem {
   kind: EventKind
   name: string
@@ -298,7 +298,7 @@ export const customEvents = itemType(customEventSchema, (input) => ({
   path: input.path ? pagePathOf(input.path) : null,
 }))
 
-/** The values of `type` of an item of / and /batch, where it can be omitted. */
+/** Types of the items that / and /batch accept, by the value of `type`. */
 export const pageItemTypes = { track: pageEvents, outgoing_link: outgoingLinks } as const satisfies Record<
   string,
   ItemType
@@ -306,7 +306,7 @@ export const pageItemTypes = { track: pageEvents, outgoing_link: outgoingLinks }
 
 export type PageItemType = keyof typeof pageItemTypes
 
-/** Returns the type of an item of / or /batch, or undefined if it is unknown. */
+/** Returns the type of an item sent to / or /batch, or undefined if it is unknown. Default: `track`. */
 export function pageItemTypeOf(value: unknown): PageItemType | undefined {
   const type = typeof value === "object" && value !== null && "type" in value ? value.type : undefined
   if (type === undefined || type === null) return "track"

@@ -14,7 +14,7 @@ export interface PageAddress {
 
 /** Maximum entries in the cache. They take about 1 MB with ordinary addresses, and at most 10 MB. A miss takes 2 µs. */
 const maxCachedAddresses = 2_000
-/** Cached for text that is not an address. */
+/** Cached for strings that are not an http or https URL. */
 const noAddress: PageAddress = { path: "", hostname: "", search: "" }
 
 /** Parses the URLs of pages. Caches the results, because most views are of a few pages. */

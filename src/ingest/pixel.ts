@@ -67,7 +67,7 @@ function pixel(headers: Record<string, string>): Response {
 }
 
 /**
- * Responds with the image even if the item was rejected, because the page would show a broken image otherwise. An error
+ * Responds with the image even if the item was rejected, because otherwise the page would show a broken image. An error
  * that a retry can fix keeps its status.
  */
 function pixelErrorResponse(error: unknown, headers: Record<string, string>): Response {
@@ -82,7 +82,7 @@ function pixelErrorResponse(error: unknown, headers: Record<string, string>): Re
 /** Objects without a prototype, so that a key such as __proto__ is treated like any other. */
 type Nested = { [key: string]: string | Nested }
 
-/** Parses a query in which `a[b]=c` sets the field b of a. If a field has several values, the last one wins. */
+/** Parses a query in which `a[b]=c` sets the field `b` of `a`. If a field has several values, the last one wins. */
 function nestedQuery(parameters: URLSearchParams): Nested {
   const query: Nested = Object.create(null)
   for (const [name, value] of parameters) {
@@ -128,7 +128,7 @@ function coerceTo(types: readonly unknown[], value: string | Nested): unknown {
 
 /**
  * Returns the properties, which are sent as JSON or as nested fields. Numbers and booleans in nested fields are
- * coerced. Text that is not JSON is returned unchanged, and validation rejects it.
+ * coerced. A string that is not JSON is returned unchanged, and validation rejects it.
  */
 function propertiesOf(value: string | Nested): unknown {
   if (typeof value !== "string") return coerceValues(value)
@@ -147,8 +147,8 @@ function coerceValues(value: string | Nested): unknown {
 }
 
 /**
- * Converts text to a number only if a double represents it exactly as written, so that ids with many digits or leading
- * zeros stay text.
+ * Converts a string to a number only if a double represents it exactly as written, so that ids with many digits or
+ * leading zeros stay strings.
  */
 function numberOf(text: string): number | undefined {
   return /^-?(?:0|[1-9]\d{0,14})(?:\.\d+)?$/.test(text) && text.length <= 16 ? Number(text) : undefined

@@ -1,10 +1,10 @@
 export type ReferrerType = "direct" | "search" | "social" | "mail" | "ad" | "internal" | "other"
 
 /**
- * Domains by type. A domain includes its subdomains, unless a more specific domain is listed. Packages are those of
- * Android apps, which browsers send as `android-app://` referrers. `other` lists subdomains that differ in type from
- * their domain. AI assistants are also `other`, because they are not search engines and `referrer_domain` identifies
- * them.
+ * Domains by type. A domain includes its subdomains, unless a more specific domain is listed. Names such as
+ * `com.whatsapp` are packages of Android apps, which browsers send as `android-app://` referrers. `other` lists
+ * subdomains that differ in type from their domain. AI assistants are also `other`, because they are not search engines
+ * and `referrer_domain` identifies them.
  */
 const domains: Readonly<Record<"search" | "social" | "mail" | "other", readonly string[]>> = {
   search: [

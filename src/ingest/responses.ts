@@ -19,7 +19,8 @@ const preflightMaxAge = "86400"
  */
 export function ingestHeaders(request: Request, requestId: string): Record<string, string> {
   const headers = jsonHeaders(requestId)
-  // Set even without an Origin header. Otherwise, a cache could return the response to a page.
+  // Set even without an Origin header. Otherwise, a cache could return this response, which has no CORS headers, to a
+  // page.
   headers.Vary = "Origin"
   const origin = request.headers.get("origin")
   if (origin !== null) {

@@ -14,8 +14,8 @@ const deviceHeaders = [
 ] as const
 
 /**
- * Maximum UTF-16 units of a header to read. Browsers send fewer, and matching the 16,000 units of a full header takes
- * several ms.
+ * Maximum UTF-16 units of a header to read. Browsers send fewer, and matching a header of the maximum size (16,000
+ * units) takes several ms.
  */
 const maxInspectedLength = 512
 /** Maximum entries in the cache. They take about 1 MB. A miss takes 20 µs. */
@@ -117,7 +117,7 @@ const browserAliases: ReadonlyMap<string, string> = new Map([
   ["yabrowser", "Yandex"],
 ])
 
-/** Display names of operating systems, by the names of the parser and of client hints. */
+/** Display names of operating systems, by the lower-case names that the parser and client hints use. */
 const osNames: ReadonlyMap<string, string> = new Map([
   ...[
     "Windows",
@@ -240,8 +240,8 @@ function versionOf(browser: string, version: string): string {
 }
 
 /**
- * Returns the device type. `mobile`: the hint `?1` or `?0`. Android browsers send `Mobile` in the user agent only on
- * phones. Chrome documents this as the way to recognize tablets.
+ * Returns the device type. `mobile`: the client hint, which is `?1`, `?0`, or '' if it was not sent. Android browsers
+ * send `Mobile` in the user agent only on phones. Chrome documents this as the way to recognize tablets.
  */
 function deviceType(userAgent: string, os: string, mobile: string): string {
   if (otherDevice.test(userAgent)) return ""
