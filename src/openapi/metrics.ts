@@ -8,7 +8,7 @@ const reasons: RejectionReason[] = ["metrics_token_wrong", "too_many_failed_cred
 export const metricsToken: Json = {
   type: "http",
   scheme: "bearer",
-  description: "The token in the file of --metrics-token-file",
+  description: "The token in the file that --metrics-token-file names",
 }
 
 export async function metricsPaths(): Promise<Json> {

@@ -94,7 +94,7 @@ function introduction({ rateLimit, rateLimitEvents, rateLimitBytes }: Limits): s
 
 **Share links** give access without a login. The dashboard sends the token after \`/share/\` as \`${shareHeader}\`. A share link has the scope \`read:reports\` for one website, or for the tiles of one board.
 
-**Rate limits**: Requests from one address with a website id or a share link ${pages}.${large} Requests with a key are limited by the key.
+**Rate limits**: Requests from one address with a website id or a share link ${pages}.${large} Requests with a key are limited by the rate limit of the key.
 
 **Pages of other origins** can call all operations in Events and Page script, with credentials, but nothing under \`/v1\`.`
 }

@@ -117,7 +117,7 @@ const queries: Operations = {
   },
 }
 
-/** Without a credential, as in Databuddy's API. */
+/** Operations that need no credential, as in Databuddy's API. */
 const publicQueries: Operations = {
   "/v1/query/types": {
     get: {
