@@ -70,7 +70,8 @@ export interface BackupState {
 }
 
 /**
- * Upper bounds in seconds. They range from a sync to memory, to 10 ms for a disk, to a sync that stalls all requests.
+ * Upper bounds in seconds. The lowest fit a sync to memory, those around 10 ms a sync to a disk, and the highest a sync
+ * that stalls all requests.
  */
 const commitSeconds = [
   0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
@@ -174,13 +175,13 @@ export class Metrics {
     this.#gauge("databuddy_queue_bytes", "Bytes of requests waiting for the disk.", () => queued().bytes)
     this.#gauge("databuddy_database_bytes", "Size of the database file.", () => sizeOf(path))
     this.#gauge("databuddy_wal_bytes", "Size of the WAL file.", () => sizeOf(`${path}-wal`))
-    this.#gauge("databuddy_disk_free_bytes", "Free space on the disk of the database.", () => {
+    this.#gauge("databuddy_disk_free_bytes", "Free space on the disk that holds the database.", () => {
       const { bavail, bsize } = statfsSync(dirname(path))
       return bavail * bsize
     })
   }
 
-  /** Adds metrics of backups. `prefix`: start of the metric names. `what`: what the metrics count. */
+  /** Adds metrics about backups. `prefix`: start of the metric names. `what`: what the metrics count. */
   #addBackups(prefix: string, what: string, state: BackupState): void {
     const success = `Start of the newest ${what}, Unix time; 0: none.`
     this.#gauge(`${prefix}_last_success_timestamp_seconds`, success, () => state.lastSuccess / 1_000)
@@ -206,7 +207,7 @@ export class Metrics {
     this.#gauge(`${prefix}_pending_deletions`, deletions, () => state.lag().deletions)
     const removed = "Events that were removed from the file and that only the cluster has."
     this.#gauge(`${prefix}_removed_events`, removed, () => state.removed()?.events ?? 0)
-    const missing = "Removed events that the cluster did not have when it was last compared."
+    const missing = "Removed events that the cluster did not have at the last comparison."
     this.#gauge(`${prefix}_missing_events`, missing, () => state.removed()?.missing ?? 0)
     const since = "The file has all events from this time on, Unix time; 0: it has all events."
     this.#gauge(
@@ -239,7 +240,7 @@ export class Metrics {
 
   #addCertificate(state: CertificateState): void {
     const prefix = "databuddy_certificate"
-    const expiry = "End of the validity of the HTTPS certificate, Unix time; 0: there is none yet."
+    const expiry = "Expiry of the HTTPS certificate, Unix time; 0: there is none yet."
     this.#gauge(`${prefix}_expiry_timestamp_seconds`, expiry, () => state.expiresAt / 1_000)
     const { renewals } = state
     if (!renewals) return
