@@ -57,8 +57,8 @@ function labelOf({ name, page }: Partial<Step> = {}): string | null {
 const anyStep: Step = { filters: [] }
 
 /**
- * Without steps, a person's first event of any kind starts a cohort, and any later event counts as a return. A single
- * step is both the first and the return event.
+ * Without steps, a person's first event of any kind determines the cohort, and any later event counts as a return. A
+ * single step is both the start event and the return event.
  */
 export function retentionQuery(
   { scope, steps, unit }: QuerySpec,
@@ -143,7 +143,7 @@ interface Conversions {
   of(bucket: number): { units?: number | undefined; events?: number | undefined }
 }
 
-/** Counts events and the units that have at least one. */
+/** Counts events, and units with at least one event. */
 function* conversions(
   { unit, granularity }: QuerySpec,
   scope: Scope,
@@ -159,7 +159,7 @@ function* conversions(
   })
   const { buckets } = groups
   const groupByKey = groupsByKey(groups)
-  // The columns do not show that events of linked visitors belong to a profile, so profiles are counted separately.
+  // The columns do not contain the profile of events by linked visitors, so a separate query counts profiles.
   const profiles = unit === "profile_id" ? yield* run({ kind: "reach", scope, granularity, unit }) : undefined
   return {
     buckets,

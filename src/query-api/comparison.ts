@@ -78,7 +78,7 @@ function monthsBefore(
     }
   }
   const dayBefore = (day: number) => earlier(day * dayMs).time / dayMs
-  // The last day of a whole month maps to the last day of the other month.
+  // If the range consists of whole months, its last day corresponds to the last day of the earlier month.
   const lastIsLast = months !== undefined && new Date(days.end * dayMs).getUTCDate() === 1
   const end = lastIsLast ? dayBefore(days.end) : dayBefore(days.end - 1) + 1
   const previous = dayRange(dayBefore(days.first), end, zone)
@@ -129,10 +129,10 @@ const clockLengths: Record<Granularity, number | undefined> = {
 }
 
 /**
- * Returns the index of the previous bucket to compare each bucket with, or undefined if there is none. Minutes, hours
- * and days are paired by local time, because a clock change between the periods shifts their indexes. If the periods
- * are months apart, the day of the month is used. If clocks go back, the first occurrence of an hour is paired with the
- * first, the second with the second. Weeks and months are paired by index.
+ * Returns, for each bucket, the index of the previous bucket to compare it with, or undefined if there is none.
+ * Minutes, hours and days are paired by local time, because a clock change between the periods shifts their indexes. If
+ * the shift is in months, days are paired by the day of the month. When clocks go back, an hour occurs twice: its first
+ * occurrence is paired with a first occurrence, and its second with a second. Weeks and months are paired by index.
  */
 export function pairBuckets(
   { shift }: PreviousRange,

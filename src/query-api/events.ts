@@ -21,8 +21,8 @@ export function* eventRows(spec: QuerySpec, run: RunQuery, scope: Scope): Genera
 }
 
 /**
- * Returns Databuddy's columns plus the ones that the event stream adds: the kind (unless it is custom) and the known
- * fields of the contexts.
+ * Returns Databuddy's columns plus the ones that the event stream adds: the kind (unless it is custom) and the context
+ * fields that have a value.
  */
 function eventRow(event: ListedEvent): Row {
   return {

@@ -114,7 +114,7 @@ async function executeParameter<Rows>(
   }
 }
 
-/** Sorts the rows of a parameter and returns the requested page. */
+/** Runs a parameter, sorts its rows and returns the requested page. */
 export function* rowsOf(spec: QuerySpec, run: RunQuery): Generator<void, TypeResult> {
   const type = typeOf(spec.type)
   if (!type) throw new Error(`unknown query type ${spec.type}`)
