@@ -28,7 +28,7 @@ const minRetention = 86_400_000
 /** Maximum retention in ms, a hundred years. Use `forever` for longer. */
 const maxRetention = 36_525 * 86_400_000
 export const retentionFormat =
-  "forever, or a time from 1d to 36525d, such as 90d or 52w (units: s, m, h, d, w)"
+  '"forever", or a time from 1d to 36525d, such as 90d or 52w (units: s, m, h, d, w)'
 
 /**
  * Parses a retention such as `90d` and returns ms, or 0 for `forever`. Returns undefined if it is invalid or out of

@@ -9,8 +9,8 @@ export interface FieldError {
 }
 
 /**
- * Thrown to reject a request. The response contains the reason's row in `rejections`, `fields` and, under /v1,
- * `detail`. `cause` is only logged.
+ * Thrown to reject a request. The response is built from the reason's row in `rejections`, from `fields` and, under
+ * /v1, from `detail`. `cause` is only logged.
  */
 export class RequestError extends Error {
   readonly fields: FieldError[] | undefined

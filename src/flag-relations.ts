@@ -103,15 +103,15 @@ export function separatePaths(command: Command): void {
 
 type QueueOptions = Record<"queueEvents" | "queueBytes" | "maxBatch" | "maxBody", number>
 
-/** Pairs of a queue limit and the limit of a single request. */
+/** Each limit of the queue, with the limit of a single request that must not exceed it. */
 const queues = [
   { queue: "queueEvents", queueFlag: "--queue-events", request: "maxBatch", requestFlag: "--max-batch" },
   { queue: "queueBytes", queueFlag: "--queue-bytes", request: "maxBody", requestFlag: "--max-body" },
 ] as const
 
 /**
- * Makes sure that every allowed request fits into the queue. The sender of a larger one would retry forever. If only
- * one of the two limits is given, the other one is adjusted. If both are given and conflict, the command fails.
+ * Makes sure that every allowed request fits into the queue. The sender of a larger request would retry forever. If
+ * only one of the two limits is given, the other one is adjusted. If both are given and conflict, the command fails.
  */
 export function fitQueue(command: Command): void {
   for (const { queue, queueFlag, request, requestFlag } of queues) {

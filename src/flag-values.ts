@@ -34,7 +34,7 @@ export function retention(text: string): number {
   throw new InvalidArgumentError(`It must be ${retentionFormat}.`)
 }
 
-/** Parses the time for which events stay in the file. */
+/** Parses the time for which events stay in the file (--keep-local). */
 export function localTime(text: string): number {
   const ms = parseRetention(text)
   if (ms !== undefined && ms > 0) return ms
@@ -43,7 +43,7 @@ export function localTime(text: string): number {
 
 /**
  * Maximum interval in ms. A longer one is probably a mistake. A short one is safe, because a backup starts only after
- * the last one has ended.
+ * the previous one has ended.
  */
 const maxBackupInterval = 366 * 86_400_000
 
@@ -114,8 +114,8 @@ export function networks(text: string): TrustedNetworks {
 }
 
 /**
- * Parses the address of a ClickHouse cluster. A URL with a password is rejected later, because the error here would
- * print the password.
+ * Parses the address of a ClickHouse cluster. A URL with a password is rejected later, because an InvalidArgumentError
+ * would print the password.
  */
 export function clusterUrl(text: string): string {
   if (parseClusterUrl(text) || hasPassword(text)) return text
@@ -134,7 +134,7 @@ export function headerName(text: string): string {
 
 /**
  * First path segments of all routes and pages. They are not derived from the routes, because every command would then
- * load the modules of the routes.
+ * load the route modules.
  */
 const servedParts = (
   "ai-traffic,batch,docs,embed,engagement,errors,events,health,identify,invite,login,metrics,public,px.jpg,ready,settings," +

@@ -1,4 +1,7 @@
-/** Minimum size of a buffer to free, in bytes. A smaller one can be part of a pool, and is collected soon. */
+/**
+ * Minimum size of a buffer to free, in bytes. A smaller buffer can be part of a shared pool, and is garbage-collected
+ * soon.
+ */
 const minBytes = 65_536
 
 /**

@@ -64,7 +64,8 @@ function lazyStream(open: () => NodeJS.WriteStream) {
   let stream: NodeJS.WriteStream | undefined
   return {
     get: () => {
-      // A failed write to stdout already rejects, and one to stderr cannot be reported.
+      // A failed write to stdout already rejects the promise of `writeAll`. A failed write to stderr cannot be
+      // reported.
       stream ??= open().on("error", () => {})
       return stream
     },
@@ -91,7 +92,7 @@ function writeAll(stream: NodeJS.WriteStream, text: string | Uint8Array): Promis
   })
 }
 
-/** ms until the next attempt to write to a full pipe. */
+/** Time until the next attempt to write to a full pipe, in ms. */
 const pipeRetryPause = 2
 
 /**

@@ -51,7 +51,7 @@ const retain = Type.String({
   pattern: "^(default|forever|[0-9]{1,9}[smhdw])$",
   description:
     "Retention: a duration such as 90d, forever, or default (the server's --retain). Older events are deleted",
-  expected: `must be default, ${retentionFormat}`,
+  expected: `must be "default", ${retentionFormat}`,
 })
 
 const pageIdentify = Type.Boolean({

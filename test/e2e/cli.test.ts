@@ -232,7 +232,7 @@ describe("an address that cannot be listened on is reported with a hint:", () =>
 test.each(["400", "12m", "0d", "36526d", "default", ""])("serve --retain %p is refused", async (time) => {
   const { code, out, err } = await run("serve", "--port", "0", "--retain", time)
   expect({ code, out }).toEqual({ code: 2, out: "" })
-  expect(err).toContain("It must be forever, or a time from 1d to 36525d, such as 90d or 52w")
+  expect(err).toContain('It must be "forever", or a time from 1d to 36525d, such as 90d or 52w')
   expect(readdirSync(folder.path)).toEqual([])
 })
 

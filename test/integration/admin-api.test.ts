@@ -413,7 +413,7 @@ describe("a website", () => {
   const name = "must be a string of 1 to 256 characters without control characters"
   const id = "must be 1 to 255 characters A-Z, a-z, 0-9, '.', '_' or '-', but not '.', '..', 'all' or 'none'"
   const retain =
-    "must be default, forever, or a time from 1d to 36525d, such as 90d or 52w (units: s, m, h, d, w)"
+    'must be "default", "forever", or a time from 1d to 36525d, such as 90d or 52w (units: s, m, h, d, w)'
   const wrong: [string, object, string, string][] = [
     ["no domain", {}, "domain", host],
     ["a domain without a host", { domain: "https://" }, "domain", host],
