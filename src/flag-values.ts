@@ -50,7 +50,7 @@ const maxBackupInterval = 366 * 86_400_000
 export function backupInterval(text: string): number {
   const ms = parseDuration(text) ?? 0
   if (ms > 0 && ms <= maxBackupInterval) return ms
-  throw new InvalidArgumentError("It must be a duration such as 6h or 1d, of at most 366d.")
+  throw new InvalidArgumentError("It must be a duration of at most 366d, such as 6h or 1d.")
 }
 
 /** Parses an http or https URL. */
@@ -161,7 +161,7 @@ export function basePath(text: string): string {
   }
   if (!servedParts.includes(firstPart(text))) return text
   throw new InvalidArgumentError(
-    `It must not begin with a path of the server: ${servedParts.join(", ")}. Choose another path, such as /stats.`,
+    `It must not begin with a path that the server uses: ${servedParts.join(", ")}. Choose another path, such as /stats.`,
   )
 }
 

@@ -33,10 +33,11 @@ interface ExportOptions extends DatabaseOptions, ClusterOptions {
 /** Events per read. Each takes up to 40 KiB of memory. */
 const readRows = 500
 /**
- * Events per row group of a Parquet file. This is enough for fast reads, and writing a group takes about 20 MB of
+ * Events per row group of a Parquet file. Groups of this size are fast to read, and writing one takes about 20 MB of
  * memory.
  */
 const groupRows = 20_000
+/** Maximum characters of properties per row group. */
 const groupCharacters = 16_000_000
 /** zlib's default level, a compromise between time and size. */
 const gzipLevel = 6

@@ -129,7 +129,7 @@ async function removedEventsOf(
   if (options.clickhouse === undefined) {
     throw new UserError(
       `${removedText(removed)}, and this person's events can be among them`,
-      "nothing was changed; set --clickhouse or DATABUDDY_CLICKHOUSE as for `serve`, so that the cluster deletes its events too",
+      "nothing was changed; set --clickhouse or DATABUDDY_CLICKHOUSE as for `serve`, so that the events are also deleted there",
     )
   }
   const login = clusterLogin(options, env)

@@ -64,7 +64,7 @@ function localSource(file: string): Source {
   const from = resolve(file)
   const found = statSync(from, { throwIfNoEntry: false })
   if (!found?.isFile()) {
-    throw new UserError(`${from} is not a file`, "choose a file created by databuddy backup")
+    throw new UserError(`${from} is not a file`, "choose a file created by `databuddy backup`")
   }
   return { name: from, bytes: found.size, task: { what: "backup", from } }
 }

@@ -72,7 +72,7 @@ export class App {
 
   #runDay(day: number): void {
     const { random } = this.scene
-    // People also read about software on weekends, but less.
+    // People also read about software on weekends, but less often.
     const factor = (0.25 + 0.75 * weekdayFactor(work, day)) * this.timeline.growth(day)
     for (let left = random.count(dailyVisitors * factor); left > 0; left--) {
       this.#visitWebsite(newVisitor(random, "app"), random.weighted(appSources), day)

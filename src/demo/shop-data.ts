@@ -82,7 +82,7 @@ export const contentPages: readonly (Page & Weighted)[] = [
   { path: "/contact", title: titled("Contact"), weight: 3 },
 ]
 
-/** Links to other websites, with their texts. */
+/** Targets and texts of links to other websites. */
 export const outgoingLinks: readonly (readonly [href: string, text: string])[] = [
   ["https://www.instagram.com/hearthpine.example", "Instagram"],
   ["https://www.pinterest.com/hearthpine.example", "Pinterest"],

@@ -36,7 +36,7 @@ interface Shopper {
   visitor: Visitor
   /** Where the first visit came from. */
   source: Source
-  /** Set once they have an account. */
+  /** The account of the visitor, if there is one. */
   customer: Customer | undefined
   orders: number
 }

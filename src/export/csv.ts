@@ -3,17 +3,17 @@ import { eventFields } from "./fields.ts"
 
 /** Matches the start of a spreadsheet formula, even after spaces or with full-width characters. */
 const formula = /^(?:'|[\t\r\n]|\s*[=+\-@＝＋－＠])/
-/** Matches text that needs quotes, even in spreadsheets that expect a separator other than commas. */
+/** Matches strings that need quotes, even in spreadsheets that expect a separator other than commas. */
 const needsQuotes = /[",;|\t\r\n]|^\s|\s$/
 
-/** Columns of the `events` view, plus the time as text. */
+/** Columns of the `events` view, plus `time`: the timestamp in ISO 8601. */
 const columns = eventFields.flatMap(({ name }) => (name === "timestamp" ? ([name, "time"] as const) : [name]))
 
 export const csvHeader = columns.join(",")
 
 /**
- * Formats an event as a line. Text that starts like a formula or with an apostrophe is prefixed with an apostrophe. To
- * restore the original, remove one leading apostrophe. An empty cell is null.
+ * Formats an event as a line. A string that starts like a formula or with an apostrophe is prefixed with an apostrophe.
+ * To restore the original, remove one leading apostrophe. An empty cell is null.
  */
 export function csvRow(event: StoredEvent): string {
   const row = { ...event, time: new Date(event.timestamp).toISOString() }

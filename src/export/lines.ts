@@ -70,7 +70,7 @@ export function eventLine(event: StoredEvent): string {
   return withJsonField({ type: "event", ...fields, ...optionalFields }, "properties", properties)
 }
 
-/** Adds a field whose value is already JSON text. */
+/** Adds a field whose value is already serialized as JSON. */
 function withJsonField(object: object, field: string, text: string | null): string {
   return `${JSON.stringify(object).slice(0, -1)},"${field}":${text ?? "null"}}`
 }

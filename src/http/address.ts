@@ -35,8 +35,8 @@ export function clientAddress(peer: string, forwardedFor: string | null, trusted
 }
 
 /**
- * Returns the prefix that rate limits are counted by. This is an IPv4 address or an IPv6 /64, because one host can use
- * all addresses in its /64.
+ * Returns the prefix that rate limits are counted by. The prefix is an IPv4 address or an IPv6 /64, because one host
+ * can use all addresses in its /64.
  */
 export function rateLimitPrefix(address: string): string {
   if (isIP(address) !== 6) return address

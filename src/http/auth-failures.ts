@@ -25,8 +25,8 @@ const guessReasons: ReadonlySet<RejectionReason> = new Set([
 ])
 
 /**
- * Counts a wrong key and returns the error to respond with. This is `error` itself, or `too_many_failed_credentials`
- * above the limit. Runs after the key lookup, so a valid key from the same address is never rejected.
+ * Counts a wrong key. Returns the error to respond with: `error` itself, or `too_many_failed_credentials` above the
+ * limit. Runs after the key lookup, so a valid key from the same address is never rejected.
  */
 export function limitAuthFailures(
   { failures, settings }: AuthFailureDeps,

@@ -13,8 +13,8 @@ export function canAccess({ websites }: Pick<Grant, "websites">, websiteId: stri
 }
 
 /**
- * Describes a permission in `grant` that `held` lacks. The text completes "does not have …". Returns undefined if
- * `held` has all permissions.
+ * Describes a permission in `grant` that `held` lacks. The description completes the sentence "does not have …".
+ * Returns undefined if `held` has all permissions.
  */
 function excessPermission(grant: Grant, held: Grant): string | undefined {
   const scope = grant.scopes.find((candidate) => !hasScope(held.scopes, candidate))

@@ -54,8 +54,8 @@ export class RateLimiter {
   }
 
   /**
-   * Removes buckets that have not been used for a period. They are full, which is the same as having no bucket. The map
-   * is ordered by last use.
+   * Removes buckets that have not been used for a period. Such buckets are full, which is the same as having no bucket.
+   * The map is ordered by last use.
    */
   #evictFull(now: number): void {
     const cutoff = now - this.period

@@ -16,8 +16,8 @@ const bodiesPerAddress = 4
 const bodiesPerAccount = 32
 const minute = 60_000
 /**
- * Minimum ms for which a sender is blocked. Otherwise, only every other request from a sender of small bodies would be
- * blocked.
+ * Minimum ms for which a sender is blocked. A block that ended sooner would stop only every other request from a sender
+ * of small bodies.
  */
 const minWait = 5_000
 /** Maximum senders in memory. Each takes 150 bytes. The least recently seen sender is evicted first. */

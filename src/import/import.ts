@@ -114,7 +114,7 @@ export class Importer {
   #importLine({ number, text }: TextLine): LineProblem | undefined {
     const value = text === undefined ? undefined : parseObject(text)
     if (value === undefined)
-      return { reason: "not_json", message: "is not a JSON object in UTF-8 of at most 1 MiB" }
+      return { reason: "not_json", message: "is not a JSON object of at most 1 MiB in UTF-8" }
     const type = "type" in value ? value.type : undefined
     const check = typeof type === "string" ? checks.get(type) : undefined
     if (!check) {

@@ -3,6 +3,9 @@ import { LruCache } from "./lru-cache.ts"
 import { cut, type PageAddress } from "./page-text.ts"
 import { type ReferrerType, typeOfHost } from "./referrer-domains.ts"
 
+// The acquisition context of an event says where its visitor came from: the referrer and its type, and the UTM values.
+// An item is one event in a request from a page.
+
 /**
  * Parameters that advertising networks add to the address of a page. Meta's `fbclid` is not listed, because links in
  * unpaid posts have it too.

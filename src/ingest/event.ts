@@ -44,8 +44,8 @@ const maxPropertyBytes = 32_768
 const maxValues = maxPropertyBytes / 2
 const tooLarge = `must be at most ${maxPropertyBytes} bytes of JSON`
 /**
- * Maximum levels of objects and arrays in `properties`, including `properties` itself. This is far below the limit of
- * SQLite's JSON functions (1,000).
+ * Maximum levels of objects and arrays in `properties`, including `properties` itself. SQLite's JSON functions allow
+ * many more (1,000).
  */
 const maxDepth = 64
 /** Maximum UTF-8 bytes of a UTF-16 unit. */

@@ -81,7 +81,7 @@ export interface ItemRules {
 /** Validates one type of items. */
 export interface ItemType {
   schema: TObject
-  /** Returns the invalid fields if there are any. */
+  /** Returns the item, or its invalid fields if there are any. */
   read: (value: unknown, rules: ItemRules) => PageItem | FieldError[]
 }
 

@@ -74,14 +74,14 @@ function decoded(pathname: string): string {
   }
 }
 
-/** Returns the first `limit` UTF-16 units of a text, without half a surrogate pair at the end. */
+/** Returns the first `limit` UTF-16 units of a string, without half a surrogate pair at the end. */
 export function cut(text: string, limit: number): string {
   if (text.length <= limit) return text
   const isSplit = /[\ud800-\udbff]/.test(text.charAt(limit - 1))
   return text.slice(0, isSplit ? limit - 1 : limit)
 }
 
-/** Returns a size such as 1280x720 unchanged, and '' for other text. */
+/** Returns a size such as 1280x720 unchanged, and '' for other strings. */
 export function sizeOf(text: string | null | undefined): string {
   return text && sizePattern.test(text) ? text : ""
 }

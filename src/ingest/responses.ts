@@ -10,7 +10,7 @@ const exposedHeaders =
 /** Matches a list of header names in a preflight. Its maximum length is more than any page needs. */
 const headerNamesPattern = /^[\w!#$%&'*+.^`|~-]+(?:[ \t]*,[ \t]*[\w!#$%&'*+.^`|~-]+)*$/
 const maxHeaderNamesLength = 4_096
-/** Seconds for which browsers cache a preflight. This is the longest time that any browser accepts. */
+/** Seconds for which browsers cache a preflight. No browser accepts a longer time. */
 const preflightMaxAge = "86400"
 
 /**

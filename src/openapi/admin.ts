@@ -285,7 +285,7 @@ const exports: Operations = {
       id: "export",
       summary: "Export events",
       description:
-        "Streams every field of every event, in id order. ndjson (one JSON object per line) starts with websites, profiles and links and ends with a line of counts; `databuddy import` reads it. In csv, text that a spreadsheet would read as a formula is prefixed with an apostrophe. A caller limited to some websites gets their events; any other caller also gets events without a website. With `profile_id` or `anonymous_id`, the export contains the data that `forget` would delete for that person. With `Accept-Encoding: gzip`, ndjson and csv are compressed.",
+        "Streams every field of every event, in id order. ndjson (one JSON object per line) starts with websites, profiles and links and ends with a line of counts; `databuddy import` reads it. In csv, text that a spreadsheet would read as a formula is prefixed with an apostrophe. A caller limited to some websites gets the events of these websites; any other caller also gets events without a website. With `profile_id` or `anonymous_id`, the export contains the data that `forget` would delete for that person. With `Accept-Encoding: gzip`, ndjson and csv are compressed.",
       query: exportFilterSchema,
       file: {
         "application/x-ndjson": text,

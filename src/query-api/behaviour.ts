@@ -11,6 +11,9 @@ import { groupsByKey, span, withFilters } from "./groups.ts"
 import type { QuerySpec, Row, RunQuery, TypeResult } from "./query-spec.ts"
 import { percent, requireRows, unionOf } from "./rows.ts"
 
+// Query types about what people do: funnels, retention, paths and goals. A unit is what a query counts: people, sessions
+// or profiles.
+
 export function* funnel(spec: QuerySpec, run: RunQuery): Generator<void, TypeResult> {
   const { scope, steps, window, unit, by, limit, offset, previous } = spec
   const [dimension] = by

@@ -1,6 +1,10 @@
 import type { Bucket, Granularity } from "../query/query.ts"
 import { dayMs, dayRange, instantOf, localTimeOf, type Range, readRange } from "./range.ts"
 
+// Computes the period that a range is compared with (the previous period), and pairs the buckets of both. A bucket is
+// one time interval of a report, such as an hour or a day. A local time is what clocks in a time zone show. It is stored
+// as the Unix ms that would show the same digits in UTC.
+
 /** The built-in comparison periods. A caller can also choose a custom period. */
 export const comparisons = ["previous_period", "previous_year", "matching_weekdays"] as const
 

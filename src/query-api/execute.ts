@@ -8,6 +8,9 @@ import { typeOf } from "./query-types.ts"
 import { comparedOrder, invalidParameter, rowOrder } from "./rows.ts"
 import type { MetaJson } from "./schema.ts"
 
+// A request has one or more queries, and a query has one or more parameters. A parameter names a query type and returns
+// its own rows.
+
 /** The result of one parameter. `Rows` is either an array of objects or rendered JSON. */
 export type Entry<Rows> =
   | { parameter: string; success: true; data: Rows; meta: MetaJson }

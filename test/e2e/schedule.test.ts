@@ -312,8 +312,11 @@ const misuses: [string[], string][] = [
     "--backup-keep has no effect without --backup-dir or --backup-to: no backups are made",
   ],
   [["--backup-every", "1h"], "--backup-every has no effect"],
-  [["--backup-dir", "x", "--backup-every", "often"], "It must be a duration such as 6h or 1d"],
-  [["--backup-dir", "x", "--backup-every", "0s"], "It must be a duration such as 6h or 1d"],
+  [
+    ["--backup-dir", "x", "--backup-every", "often"],
+    "It must be a duration of at most 366d, such as 6h or 1d",
+  ],
+  [["--backup-dir", "x", "--backup-every", "0s"], "It must be a duration of at most 366d, such as 6h or 1d"],
   [["--backup-dir", "x", "--backup-keep", "0"], "It must be a whole number from 1 to 100000"],
   [["--backup-dir", " "], "It must be a folder"],
   [["--backup-ping", "https://a.b/c"], "--backup-ping has no effect without --backup-dir or --backup-to"],

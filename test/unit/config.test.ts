@@ -84,7 +84,9 @@ describe("--base-path", () => {
   }
   for (const text of ["/v1", "/docs/x", "/track", "/w", "/health", "/public", "/settings/e", "/login"]) {
     test(`cannot be ${text}, which is in use`, () =>
-      expect(usageErrorOf(parse, text)).toContain("must not begin with a path of the server: ai-traffic, "))
+      expect(usageErrorOf(parse, text)).toContain(
+        "must not begin with a path that the server uses: ai-traffic, ",
+      ))
   }
 
   test.each([
