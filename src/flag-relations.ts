@@ -53,7 +53,7 @@ export function rejectUselessFlags(command: Command): void {
   )
 }
 
-/** Flags with which the file does not have all events, and those that it lacks. */
+/** Flags with which the file does not have all events, and the events that it lacks. */
 const clusterFlags = [
   { name: "keepLocal", flag: "--keep-local", events: "removed events" },
   { name: "node", flag: "--node", events: "the events of all nodes" },

@@ -60,14 +60,17 @@ export function webAddress(text: string): string {
   throw new InvalidArgumentError("It must be a URL that starts with https:// or http://.")
 }
 
-/** Parser of the address of a server whose registry is copied. HTTPS, because the answer has hashes of passwords. */
+/**
+ * Parses the URL of the server from which the registry is copied, or `none`. Requires HTTPS, except on this machine,
+ * because the response contains password hashes.
+ */
 export function registryAddress(text: string): string {
   if (text === "none") return text
   const url = URL.parse(text)
   const isSecure = url?.protocol === "https:" || (url?.protocol === "http:" && isLoopback(url.hostname))
   if (url && isSecure && url.username === "" && url.password === "" && url.search === "" && url.hash === "")
     return url.href.replace(/\/+$/, "")
-  throw new InvalidArgumentError("It must be a URL such as https://first.example.com, or none.")
+  throw new InvalidArgumentError('It must be a URL such as https://first.example.com, or "none".')
 }
 
 /** Maximum number of names in a Let's Encrypt certificate. */

@@ -38,7 +38,7 @@ export interface Facts {
   /** Undefined if the server serves HTTP. */
   certificate: CertificateFacts | undefined
   cluster: ClusterFacts
-  /** The server from which the file copies its websites, keys and users; undefined: they are its own. */
+  /** The server from which websites, keys and users are copied. Undefined if they are not copied. */
   registry: RegistrySource | undefined
 }
 
@@ -97,7 +97,10 @@ const maxOpenFilesShare = 0.8
 const lateFactor = 2
 /** Maximum number of files to name in a message. The rest are only counted. */
 const maxNamedFiles = 3
-/** Maximum age of the copy of another server's registry, in ms. A running server writes its time every minute. */
+/**
+ * Maximum age in ms of a copy of another server's registry (websites, keys and users). A running server updates the
+ * time of the copy every minute.
+ */
 const maxCopyAge = 900_000
 /** With fewer events, most of the file is the 200 KB of an empty database, so bytes per event would be meaningless. */
 const minEventsForRate = 1_000
@@ -125,10 +128,13 @@ function checkRegistry({ registry, now }: Facts): CheckResult[] {
   if (!registry) return []
   const { url, copiedAt } = registry
   const about = "registry"
-  const copied = copiedAt === 0 ? "never" : `at ${new Date(copiedAt).toISOString()}`
-  const message = `websites, keys and users were last copied from ${url} ${copied}`
+  const copied =
+    copiedAt === 0
+      ? `have never been copied from ${url}`
+      : `were last copied from ${url} at ${new Date(copiedAt).toISOString()}`
+  const message = `websites, keys and users ${copied}`
   if (now - copiedAt <= maxCopyAge) return [{ about, message }]
-  const hint = "start this server and that one; the log of this one says why it cannot copy them"
+  const hint = "start both servers; the log of this server says why copying fails"
   return [{ about, message, hint }]
 }
 

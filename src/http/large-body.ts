@@ -17,7 +17,8 @@ export const maxNesting = 128
  */
 const maxValues = 32_768
 /**
- * An item of an array with more values is parsed by the parser of the route. So is the whole body, if it is no array.
+ * An item of an array with more values than this is parsed by `parseWide`, the parser of the route. The same applies to
+ * a body that is not an array.
  */
 const wideValues = 256
 /** Maximum values in the items that are parsed in one step, which takes about 1 ms. */
@@ -27,7 +28,7 @@ const charactersPerStep = 131_072
 
 /**
  * Parses JSON like `JSON.parse`, but parses the items of an array in steps of a few ms. Throws `nesting_too_deep`,
- * `too_many_values` or `invalid_json`. `parseWide`: parses an item with many values.
+ * `too_many_values` or `invalid_json`. `parseWide`: parses an item with more than `wideValues` values.
  */
 export function* parseInSteps(text: string, parseWide = parse): Generator<void, unknown> {
   const first = text.search(/[^ \t\n\r]/)

@@ -164,7 +164,10 @@ export function serializeProperties(
   return areKeysPlain ? { keys, properties: values } : { keys: "", properties: JSON.stringify(properties) }
 }
 
-/** True if an object with these keys, a JSON array, and values, JSON without brackets, is not too large. */
+/**
+ * True if an object with these keys and values is not too large. `keys`: a JSON array. `values`: a JSON array without
+ * its brackets.
+ */
 function fits(count: number, keys: string, values: string): boolean {
   // The length of the whole object in UTF-16 units. The brackets around the keys become braces, the commas between keys
   // become colons, and one more colon follows the last key.
@@ -174,12 +177,12 @@ function fits(count: number, keys: string, values: string): boolean {
   return bytes <= maxPropertyBytes
 }
 
-/** Property keys that the description of a rejected request lists. */
+/** Maximum number of property keys in the description of a rejected request. */
 export const maxListedKeys = 30
 
-/** Properties that `parseWideEvent` has serialized already. */
+/** Properties that `parseWideEvent` has already serialized. */
 export class SerializedProperties {
-  /** `keys`: the first `maxListedKeys`. */
+  /** `keys`: the first `maxListedKeys` property keys. */
   constructor(
     readonly serialized: ReturnType<typeof serializeProperties>,
     readonly keys: readonly string[],
@@ -187,8 +190,8 @@ export class SerializedProperties {
 }
 
 /**
- * Parses an event like `JSON.parse`, but only the fields that are read, and serializes its properties without creating
- * objects: see `JsonScanner`. Throws `invalid_json`.
+ * Parses an event like `JSON.parse`, but leaves out fields that are not in the schema. Serializes the properties
+ * without creating objects (see `JsonScanner`). Throws `invalid_json`.
  */
 export function parseWideEvent(text: string): unknown {
   try {
@@ -209,8 +212,8 @@ export function parseWideEvent(text: string): unknown {
 }
 
 /**
- * Like `serializeProperties`. Throws UnscannableError if the properties are invalid in another way than by their size:
- * validating the parsed event describes the error.
+ * Like `serializeProperties`. Throws UnscannableError if the properties are invalid for a reason other than their size.
+ * The event is then parsed in full, and its validation describes the error.
  */
 function scanProperties(scanner: JsonScanner): SerializedProperties {
   const members = scanner.object(maxDepth)

@@ -26,7 +26,7 @@ export interface MetricSources {
   certificate?: CertificateState | undefined
   /** Set if events are shipped to a ClickHouse cluster. */
   shipping?: ShippingState | undefined
-  /** The copy of another server's registry; undefined: it is this server's own. */
+  /** State of the copy of another server's registry. Undefined if the registry is not copied. */
   registry?: { copiedAt: number; failures: number } | undefined
   /** The wall clock, Unix ms. */
   now: () => number
@@ -234,7 +234,7 @@ export class Metrics {
   #addRegistry(state: { copiedAt: number; failures: number }, now: () => number): void {
     const age = "Time since the websites, keys and users were last copied from the other server."
     this.#gauge("databuddy_registry_age_seconds", age, () => (now() - state.copiedAt) / 1_000)
-    const failures = "Failed attempts to copy them since the start."
+    const failures = "Failed attempts to copy websites, keys and users since the start."
     this.#counter("databuddy_registry_failures_total", failures, () => state.failures)
   }
 

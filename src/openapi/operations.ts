@@ -43,7 +43,7 @@ export interface Operation {
 export const takesPublicBody = ["invalid_shape", ...bodyReasons] as const
 export const takesBody = [...takesPublicBody, "too_many_rejected_bytes"] as const
 export const writes = storeReasons.filter((reason) => reason !== "internal")
-/** Error reasons of changes of websites, keys and users. */
+/** Error reasons of operations that change websites, keys or users. */
 export const registryWrites = [...writes, "registry_elsewhere"] as const
 
 /** Body of a rotation and its description. The body can be omitted. */
