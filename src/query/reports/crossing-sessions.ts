@@ -6,26 +6,29 @@ import type { Narrowed } from "../scan/matcher.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
 import type { Selection } from "../structures/selection.ts"
 
-/** Bytes of a list without its IDs. */
+/** Bytes of an array of IDs, without its elements. */
 const listBytes = 120
-/** Number of recent days that are compared for each query. The IDs of all earlier days are cached together. */
+/**
+ * Number of most recent days whose sessions are compared with those of all other days. The result for the days before
+ * them is cached separately, because their blocks seldom change.
+ */
 const recentDays = 2
-/** Stored in place of a day number for a session that occurs on several days, or still expects events. */
+/** Stored instead of a day number for a crossing session. */
 const several = 65_535
-/** Added to the number of the first day of a session that occurs on this day and the next one only. */
+/** Added to the number of a session's first day if the session also has events on the next day, and on no other. */
 const continued = 32_768
 /**
- * Sessions with an event within this many ms before the end of the newest block count as crossing. Most new events
- * belong to them, so the counts of the newest day stay valid until its blocks change.
+ * Sessions with an event within this many ms before the newest sealed event count as crossing, because most new events
+ * extend these sessions. The cached counts of the newest day therefore stay valid until its blocks change.
  */
 const openMs = 3_600_000
 /**
- * If more than one in this many IDs crosses days, it is faster to scan everything than to count crossing sessions
+ * If more than one in this many sessions is crossing, scanning everything is faster than counting the crossing sessions
  * separately.
  */
 const crossingShare = 4
 
-/** The IDs of a day, and a key that identifies them. */
+/** IDs of sessions with events on one day, and a hash that identifies the list in cache keys. */
 interface Ids {
   ids: Uint32Array
   key: string
@@ -34,17 +37,17 @@ interface Ids {
 /** The days on which sessions have events. */
 interface SessionDays {
   /**
-   * By session ID: the number of the only day with events, starting at 1, or that of the first of two with `continued`,
-   * or `several`. 0 if there are none.
+   * Indexed by session ID: the 1-based number of the session's only day; or that of its first day plus `continued` if
+   * it spans exactly two consecutive days; or `several`. 0 means no events.
    */
   dayOf: Uint16Array
-  /** The IDs of each day that also occur on other days, except for those marked with `continued`. */
+  /** For each day: the IDs of the crossing sessions with events on the day. */
   crossing: Ids[]
-  /** The IDs of each day that began on the day before and occur on no other day. */
+  /** For each day: the IDs of the sessions that began the day before and have events on no other day. */
   continuing: Ids[]
 }
 
-/** The sessions of a day that are not counted with it. */
+/** The sessions that have events on a day but are not counted with that day. */
 interface DayIds {
   /** Counted with the unsealed events. */
   crossing: Ids
@@ -56,11 +59,13 @@ const none: Ids = { ids: new Uint32Array(0), key: "" }
 const noDayIds: DayIds = { crossing: none, continuing: none }
 
 /**
- * The days of a snapshot, and the sessions whose events are not all in blocks of one day. A session that ends on the
- * next day belongs to its first day. All others belong to no day: their events are counted with the unsealed events.
+ * Determines with which day each session in a snapshot is counted. The counts of a day are cached, so all events of a
+ * session must be counted together. A session *belongs to* a day if all its events are in blocks of that day, or of
+ * that day and the next one (only if neither is recent). All other sessions are *crossing*: they belong to no day, and
+ * each query counts their events together with the unsealed events.
  */
 export class CrossingSessions {
-  /** The IDs of the sessions that do not belong to a day, by day. */
+  /** For each day: the IDs of the sessions that have events on the day but do not belong to it. */
   readonly excluded: ReadonlyMap<number, Uint32Array>
 
   private constructor(
@@ -77,7 +82,7 @@ export class CrossingSessions {
     )
   }
 
-  /** Returns undefined if too many sessions cross days, or if the rows of a day are not in memory. */
+  /** Returns undefined if too many sessions are crossing, or if the rows of a day are not in memory. */
   static *find(source: Snapshot, budget: MemoryBudget): Generator<void, CrossingSessions | undefined> {
     const { days, cache } = source
     if (cache.memory === 0 || days.length >= continued) return undefined
@@ -88,7 +93,10 @@ export class CrossingSessions {
     return found && new CrossingSessions(source, name, found)
   }
 
-  /** Returns the days with the sessions that belong to them. `keyOf` identifies what else is excluded from a day. */
+  /**
+   * Returns the days of the snapshot, with the sealed events of crossing sessions added to the unsealed events. `keyOf`
+   * returns what else the cached counts of a day depend on.
+   */
   days(keyOf: (day: number) => string): Day[] {
     const hasSeveralWebsites = this.source.scope.websites.length > 1
     return this.source.days.map((day, index): Day => {
@@ -103,7 +111,7 @@ export class CrossingSessions {
         day: day.day,
         state,
         exceedsMemory: false,
-        // If two views are in the same ms, the order decides which of them is first.
+        // If two views have the same timestamp, the order of the entries decides which one counts as first.
         sealed: () => (hasSeveralWebsites ? day.sealed().toSorted(compareEntries) : day.sealed()),
         inRows: () => {
           rows ??= [...this.#sealedOf(day, "crossing"), ...day.inRows()].sort(compareEntries)
@@ -113,7 +121,7 @@ export class CrossingSessions {
     })
   }
 
-  /** Returns the events of the next day that belong to a day. */
+  /** Returns the events on the day after `day` whose sessions belong to `day`. */
   eventsAfter(day: number): Narrowed[] {
     const { days } = this.source
     const next = days[days.findIndex((other) => other.day === day) + 1]
@@ -128,7 +136,7 @@ export class CrossingSessions {
     return this.byDay.get(day) ?? noDayIds
   }
 
-  /** Returns the sealed events of sessions that do not belong to this day. */
+  /** Returns the day's sealed events in crossing sessions, or in sessions that continue from the day before. */
   #sealedOf(day: Day, what: keyof DayIds): (Entry & { batch: Batch })[] {
     const { ids, key } = this.#idsOf(day)[what]
     if (ids.length === 0) return []
@@ -162,7 +170,10 @@ function marked(ids: Uint32Array, marks: Uint8Array): Selection | undefined {
   return at.length > 0 ? { first: 0, end: ids.length, at: Uint32Array.from(at) } : undefined
 }
 
-/** Calls `add` with each day number of a session, unless it already is a crossing session of all of its days. */
+/**
+ * Calls `add` with the number of each day of a session, unless the session is already listed as crossing on all of
+ * them.
+ */
 function forEachDay(dayOf: number, add: (number: number) => void): void {
   if (dayOf === 0 || dayOf === several) return
   const first = dayOf & ~continued
@@ -170,7 +181,10 @@ function forEachDay(dayOf: number, add: (number: number) => void): void {
   if (first !== dayOf) add(first + 1)
 }
 
-/** Returns the IDs that do not belong to a day, by day. */
+/**
+ * Returns for each day the sessions that have events on the day but do not belong to it, or undefined if too many
+ * sessions are crossing. Sessions with unsealed events are crossing too.
+ */
 function* crossingIds(
   source: Snapshot,
   name: string,
@@ -204,8 +218,8 @@ function* crossingIds(
 }
 
 /**
- * Returns the sessions in the blocks of all days. The result is cached as a whole, because the queries of a request
- * usually see the same blocks. It is also cached without the recent days, whose blocks change.
+ * Finds the days of each session in the blocks of a snapshot. The result is cached, because all queries in a request
+ * usually see the same blocks. The result without the recent days is cached separately.
  */
 function* sealedDays(
   source: Snapshot,
@@ -273,7 +287,10 @@ function lastTimeOf(day: Day): number {
   return times.reduce((last, time) => Math.max(last, time), 0)
 }
 
-/** Iterates over the session IDs of the events in the blocks of a day after a time in Unix ms, with duplicates and 0. */
+/**
+ * Yields the session ID of each event in a day's blocks from `time` (Unix ms) on. IDs can repeat. 0 stands for a
+ * missing ID.
+ */
 function* idsAfter(day: Day, time: number): Generator<number> {
   if ((day.day + 1) * dayMs <= time) return
   for (const entry of day.sealed()) {
@@ -314,7 +331,7 @@ function* idsOf(
   return list
 }
 
-/** `lists` contains the session IDs of each day, starting with the first day. */
+/** Finds the days of each session in `lists`, which contains the session IDs of each day, starting with the first. */
 function* olderDays(
   { cache, days }: Snapshot,
   name: string,

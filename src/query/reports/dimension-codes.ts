@@ -5,9 +5,12 @@ import { columnOf, kindOf } from "../scan/matcher.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
 import type { ReportSource } from "./step.ts"
 
-/** IDs whose texts are looked up per step. A step takes about 20 ms. */
+/** Number of IDs whose texts are looked up per step. A step takes about 20 ms. */
 const idsPerStep = 16_384
-/** More codes would not fit in memory. Below this limit, two codes can be combined into one exact number. */
+/**
+ * Maximum number of codes. More codes would not fit in memory, and below this limit, two codes can be combined into one
+ * exact number.
+ */
 const maxCodes = 2 ** 26
 /** Bytes per value, in addition to its characters. */
 const valueBytes = 120
@@ -17,7 +20,7 @@ export class DimensionCodes {
   readonly texts: (string | null)[] = [null]
   readonly #codes = new Map<string | number, number>()
   readonly #locators: RowLocator[] = []
-  /** Keyed by values, which all slices of a block share. */
+  /** The results of `#ownCodesOf`. Keyed by the array of a block's values, which all slices of the block share. */
   readonly #ownCodes = new WeakMap<readonly Value[], Uint32Array>()
 
   constructor(
@@ -95,7 +98,7 @@ export class DimensionCodes {
   }
 }
 
-/** Assigns codes to pairs of codes. The pair of 0 and 0 has the code 0. */
+/** Assigns a code to each pair of codes. The pair of 0 and 0 has the code 0. */
 class PairCodes {
   readonly pairs: [left: number, right: number][] = [[0, 0]]
   /** Keyed by `left * maxCodes + right`. */

@@ -7,7 +7,7 @@ import { kindOf, Matcher } from "../scan/matcher.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
 import { indexAt, sizeOf } from "../structures/selection.ts"
 
-/** Rows to read beyond the page before falling back to blocks. Takes about 2 ms. */
+/** Number of rows to read beyond the page before falling back to blocks. Reading them takes about 2 ms. */
 const spareRows = 500
 /** Pages with a `limit + offset` of up to this value are read from the newest rows, in one step of about 20 ms. */
 const maxNewestRows = 1_000
@@ -15,7 +15,7 @@ const maxNewestRows = 1_000
 const eventBytes = 500
 /** Bytes per character of the properties. */
 const characterBytes = 4
-/** Bytes of a candidate. */
+/** Bytes of an entry in `CandidateTimes`. */
 const candidateBytes = 60
 
 interface EventTime {
@@ -40,8 +40,8 @@ export function* events(
   const reserve = ({ properties }: StoredEvent) =>
     budget.reserve(eventBytes + (properties?.length ?? 0) * characterBytes)
   if (!matcher.perEvent && needed <= maxNewestRows) {
-    // The name, kind, website and crawler flag are in the row itself or its type. Blocks find a rare name faster, so
-    // the number of rows is limited.
+    // The name, kind, website and crawler flag of an event are stored in its row or in the row's type. The number of
+    // rows to read is limited, because events with a rare name are found faster in blocks.
     const matches = (row: RowHead) => {
       const { name, kind } = snapshot.typeOf(row)
       return (
@@ -67,7 +67,7 @@ export function* events(
       const selection = batch && matcher.select(batch)
       if (!batch || !selection) continue
       const times = batch.times()
-      // At most, a batch contributes the whole page and the events in the same ms as the last event of the page.
+      // A batch contributes at most the whole page, and the events in the same ms as the last event on the page.
       let taken = 0
       let last = -1
       for (let n = sizeOf(selection) - 1; n >= 0; n--) {
@@ -131,7 +131,7 @@ class CandidateTimes {
 
   /**
    * Returns the distinct websites and times on the page, starting with the time of the event at `offset`. `passed` is
-   * the number of events after that time.
+   * the number of later events, which are on earlier pages.
    */
   newest(offset: number): { moments: EventTime[]; passed: number } {
     const sorted = this.#all.sort((a, b) => b.ts - a.ts)

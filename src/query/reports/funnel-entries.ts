@@ -2,14 +2,15 @@ import type { Batch } from "../../columns/batch.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
 import type { Selection } from "../structures/selection.ts"
 
-// The entries of a funnel: which events of which unit match which steps. funnel.ts computes the funnel from them.
+// An entry of a funnel is an event that matches at least one step, stored as its unit, its time and a bit mask of the
+// steps that it matches. funnel.ts computes the funnel from the entries of each unit.
 
 /** Entries per chunk. A chunk takes 3 MB including times. */
 const chunkSize = 2 ** 18
 /** Exclusive upper bound of masks, which have one bit for each of up to ten steps. */
 export const maskRange = 1_024
 
-/** Bit masks of the steps that the events of a batch match, from `first` to `end` (exclusive). */
+/** For the events of a batch from `first` to `end` (exclusive): bit masks of the steps that they match. */
 export interface StepMasks {
   first: number
   end: number
@@ -44,9 +45,9 @@ function addBit(masks: Uint16Array, { first, end, at }: Selection, bit: number):
 /** Entries ordered by unit. The entries of unit n are at `ends[n - 1]` to `ends[n]` (exclusive). */
 export interface EntriesByUnit {
   ends: Uint32Array
-  /** The ms since the start of the range, multiplied by `maskRange`, plus the mask. */
+  /** For each entry: the ms since the start of the range, multiplied by `maskRange`, plus the mask. */
   keys: Float64Array
-  /** Codes of `by`. */
+  /** For each entry: the code of its value of `by`. */
   codes: Uint32Array | undefined
 }
 
@@ -105,7 +106,7 @@ export class FunnelEntries {
     return chunk
   }
 
-  /** Can only be called once, because it frees the chunks as it reads them. */
+  /** Returns the entries ordered by unit. Can only be called once, because it frees each chunk after reading it. */
   *byUnit(): Generator<void, EntriesByUnit> {
     const ends = this.#counts
     let total = 0

@@ -83,7 +83,7 @@ interface FunnelInput {
 interface Attempt {
   /** Number of steps reached. */
   reached: number
-  /** The code of `by` at the first step. */
+  /** The code of the value of `by` at the first step. */
   code: number
   /** The time of each step reached, in ms. The array is reused for the next attempt. */
   times: Float64Array
@@ -149,14 +149,15 @@ interface AttemptFinderOptions {
 /** Processes the entries of one unit after another. */
 class AttemptFinder {
   /**
-   * The latest attempt at each step: the times of its steps (`steps` numbers), and the code of `by` at its first step.
+   * For each step, the latest attempt that reached the step: the times of the attempt's steps (`steps` numbers), and
+   * the code of the value of `by` at its first step.
    */
   readonly #attempts: Float64Array
   readonly #codes: Uint32Array
   readonly #best: Attempt
   /**
-   * Units that have different entries in the same ms. Only the order of arrival can sort these, so the units are not
-   * collected yet.
+   * Units that have different entries in the same ms. Only the order of arrival can sort such entries, so these units
+   * must be processed again with `processOrdered`.
    */
   readonly ambiguous: number[] = []
   #nextUnit = 1
@@ -188,7 +189,7 @@ class AttemptFinder {
     return unit < ends.length
   }
 
-  /** Processes a unit whose labels are masks. */
+  /** Processes the events of an ambiguous unit, in their exact order. Their labels are masks of steps. */
   processOrdered({ unit, times, labels, codes }: OrderedEvents): void {
     const keys = Float64Array.from(times, (time, index) => time * maskRange + (labels[index] as number))
     this.#process(unit, keys, this.options.byUnit.codes && Uint32Array.from(codes), 0, keys.length)
@@ -246,7 +247,7 @@ class AttemptFinder {
 
 /** Counts the units at each step. */
 class StepCounts {
-  /** Number of units at each step, by code of `by`. */
+  /** Number of units that reached each step, for each code of a value of `by`. */
   readonly #units: Uint32Array
   readonly #durations: GroupMedians[]
   readonly #groupCount: number

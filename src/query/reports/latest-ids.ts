@@ -15,10 +15,10 @@ import { addCohort } from "./retention.ts"
 import { type ReportSource, visitBatches } from "./step.ts"
 import { type Units, unitsOf, unitTexts } from "./units.ts"
 
-/** Maximum bytes of a row on the page. */
+/** Bytes reserved for a row on the page. */
 const rowBytes = 500
 
-/** The ID of a listed unit, and an event in the unit's latest ms. */
+/** The ID of a listed unit, and the location of an event in the last ms in which the unit has events. */
 export interface ListedId extends RowLocator {
   text: string
 }
@@ -38,7 +38,7 @@ interface Page {
  * If those events are in the same ms, units are sorted by the text of their ID. `add` is called for each event of each
  * row on the page.
  *
- * The page is found in the newest days: the scan stops after the day on which it has found enough units for the page.
+ * To find the page, the scan starts with the newest day, and stops after the day on which it has found enough units.
  * Memory: 4 bytes and two bits per dictionary ID, 28 bytes per unit in those days, and the page. With a report, also
  * the memory of the report.
  */
@@ -97,7 +97,7 @@ function withKindFilter<Q extends ReportCount["query"]>(query: Q): Q {
   return { ...query, scope: { ...scope, filters: [...scope.filters, kinds] } }
 }
 
-/** The distinct IDs in all batches, and the positions in the latest batch of the IDs on the page. */
+/** Counts the distinct IDs in all batches, and finds the events of a batch whose IDs are on the page. */
 class ScannedIds {
   /** Number of distinct IDs. */
   total = 0
@@ -277,7 +277,7 @@ function* pageOf(
     .slice(offset - later, offset - later + limit)
 }
 
-/** An event of a batch. Its moment is computed on first use, because this takes a binary search. */
+/** An event of a batch. Its moment is computed on first use, because computing it takes a binary search. */
 export class EventRef {
   #moment: Moment | undefined
 
@@ -292,7 +292,7 @@ export class EventRef {
   }
 }
 
-/** The ID of one kind, taken from the latest event of a row that has such an ID. */
+/** An ID of one kind for a row on the page. It is taken from the row's latest event that has such an ID. */
 export class LatestId {
   locator: (RowLocator & { moment: Moment }) | undefined
 

@@ -60,15 +60,18 @@ class ViewTimes {
   }
 }
 
-/** Session IDs for which the arrays have room in addition to the current ones, because new sessions add IDs. */
+/**
+ * Number of spare elements in new arrays, for the IDs of sessions that start later: a minimum, and a share of the
+ * current number of IDs.
+ */
 const minSpare = 1_024
 const spareShare = 1 / 8
 const cacheKey = "session arrays"
 
 /**
- * The arrays of `PageSessions`, with an element for each session ID. They are reused: for a query that counts only a few
- * new events, creating arrays for millions of sessions would take most of the time. All elements are 0 between two uses,
- * except for `codes`, which are set with the time of a view.
+ * The arrays of `PageSessions`, with an element for each session ID. They are reused: for a query that counts only a
+ * few new events, creating arrays for millions of sessions would take most of the time. All elements are 0 between
+ * uses, except those of `codes`, which are overwritten whenever the time of a view is set.
  */
 export class SessionArrays {
   #flags: Uint8Array | undefined
@@ -88,7 +91,7 @@ export class SessionArrays {
     return new SessionArrays(size + Math.max(minSpare, Math.ceil(size * spareShare)))
   }
 
-  /** Puts the arrays into the cache. All sessions must be cleared. */
+  /** Puts the arrays into the cache. All sessions must have been cleared. */
   release(cache: Cache): void {
     const arrays = [
       this.#flags,
@@ -142,11 +145,11 @@ export interface SessionFacts {
   totals: boolean
 }
 
-/** Facts about whole sessions, by session ID. The object can be cleared and reused for other events. */
+/** Collects facts about whole sessions, by session ID. The object can be cleared and reused for other events. */
 export class PageSessions {
   readonly #firstViews: ViewTimes | undefined
   readonly #lastViews: ViewTimes | undefined
-  /** The code of the group. */
+  /** The code of each session's group. */
   readonly #codes: Uint32Array | undefined
   /** Seconds that the session's pages were open. Sums of whole seconds are exact up to half a year. */
   readonly #seconds: Float32Array | undefined
@@ -233,7 +236,7 @@ export class PageSessions {
     for (const id of ids) this.#clear(id)
   }
 
-  /** Clears the sessions of events. */
+  /** Clears the sessions to which the selected events belong. */
   clear(batch: Batch, selection: Selection): void {
     const ids = batch.sessions()
     forEachEvent(selection, (index) => this.#clear(ids[index] as number))

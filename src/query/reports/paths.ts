@@ -8,12 +8,14 @@ import { indexAt, type Selection, sizeOf } from "../structures/selection.ts"
 import { partitionUnits, ReceiptOrder } from "./receipt-order.ts"
 import { entriesOf, type ReportSource, stepMatcher, visitBatches } from "./step.ts"
 
-/** Sessions whose neighbors are counted per step. A step takes a few ms. */
+/** Number of sessions whose neighbors are counted per step. A step takes a few ms. */
 const sessionsPerStep = 65_536
 
 /**
- * Finds the events around each session's first matching event, its anchor. If a session ends before the last position,
- * its end is counted once under the name null, and positions further away are not counted.
+ * Finds the neighbors of each session's first matching event: the events before and after it. That event is the
+ * session's anchor. If a session ends before the last position, its end is counted once under the name null, and
+ * positions further away are not counted. The label of an event is what the result shows of it. The rank of an event is
+ * the index of its label.
  *
  * The scan has two passes. The first pass finds the anchors and only reads batches that might contain one. The second
  * pass collects their neighbors. If a session has several events in the ms of its anchor or of a neighbor, only the
@@ -46,7 +48,8 @@ export function* paths(
     for (const entry of entriesOf(source, scopeMatcher)) {
       const batch = source.open(entry)
       const selection = batch && scopeMatcher.select(batch)
-      // Batches of the first pass have the same ordinals in both passes. The ordinals of other batches fall in between.
+      // An event's ordinal is its position in the first pass. Batches that the first pass skipped get ordinals in
+      // between.
       const mayHaveAnchor = eventMatcher.accepts(entry)
       if (batch && selection)
         neighbors.add(batch, selection, mayHaveAnchor ? ordinal : ordinal - 0.5, mayHaveAnchor)
@@ -68,7 +71,10 @@ export function* paths(
   return { sessions: anchors.count, positions: neighbors.positions() }
 }
 
-/** Adds events with labels. A label encodes the rank of the event, and whether the event matches the query. */
+/**
+ * Adds the events of a batch. Their labels in `ReceiptOrder` are twice the event's rank plus 1, and one more if the
+ * event matches the query.
+ */
 function addLabeled(
   ordered: ReceiptOrder,
   batch: Batch,
@@ -92,19 +98,21 @@ function addLabeled(
   ordered.add(batch, batch.sessions(), first, end, (index) => labels[index] as number, undefined)
 }
 
-/** How the result shows an event: by name, and for a page view also by path. */
+/** What the result shows of an event: its name, and the path of a page view. */
 type EventLabel = Pick<PathsResult["positions"][number], "name" | "page">
 
 interface PageRanks {
   /** Index in `labels` of each path. "" stands for page views without a path. */
   ranks: Map<string, number>
-  /** The same indexes by code of a column. Keyed by values, which all slices of a block share. */
+  /**
+   * The same indexes by code of a column. Keyed by the array of the column's values, which all slices of a block share.
+   */
   byValues: WeakMap<readonly Value[], Uint32Array>
 }
 
 /**
- * Encodes the time and the label of an event as one number. Keys are ordered by time. Their order within the same ms is
- * meaningless.
+ * Encodes the time and the rank of an event as one number, its key. Keys are ordered by time. Their order within the
+ * same ms is meaningless.
  */
 class Keys {
   readonly labels: EventLabel[] = []
@@ -196,7 +204,7 @@ class Anchors {
   count = 0
   /** The key of each anchor. */
   events = new Float64Array(1_024)
-  /** Distinguishes events in the same ms that have the same name. */
+  /** The ordinal of each anchor, which distinguishes events with the same key. */
   ordinals = new Float64Array(1_024)
   /** Index into the arrays for each session, starting at 1. 0 if the session has no anchor. */
   readonly slotOf: Uint32Array
@@ -253,15 +261,16 @@ class Neighbors {
   readonly #keys: Float64Array
   readonly #hits = new BatchHits()
   /**
-   * 1 for sessions with several events in the ms of the anchor or of a neighbor, because keys do not show the order of
-   * these events.
+   * 1 for sessions with several events in the ms of the anchor or of a neighbor. Keys do not show the order of such
+   * events.
    */
   readonly #ambiguous: Uint8Array
   /** Number of events in each session, at most 2^32 - 1. */
   readonly #events: Uint32Array
   /**
-   * Counts by column and label. The columns are the positions before, nearest first, followed by the positions after.
-   * Label 0 is the end of a session.
+   * Number of sessions for each column and label. Column 0 is the anchor. The next columns are the positions before the
+   * anchor, nearest first, and then those after it. Label 0 is the start or end of a session, and other labels are
+   * ranks plus 1.
    */
   readonly #counts: Uint32Array
 

@@ -9,22 +9,28 @@ import { forEachValue, presentOnly, type Selection } from "../structures/selecti
 import { histogram, percentile, sortByValue, sumOf, totalCount } from "../structures/statistics.ts"
 import { TextDictionary } from "../structures/text-dictionary.ts"
 
-/** Candidates for the most frequent values that are collected before the list is sorted and cut. */
+/**
+ * Number of additional candidates for the most frequent values. If there are more, the list of candidates is sorted and
+ * cut.
+ */
 const spareCandidates = 1_024
-/** Bytes of a number with its count in a list. */
+/** Bytes of a list entry with a number and its count. */
 const sortedNumberBytes = 64
 
 type Described = Omit<PropertyValues, "name" | "key" | "events" | "numbers">
-/** Statistics over distinct values. */
+/** Statistics of distinct values. */
 type Kinds = Omit<Described, "cardinality" | "numericTexts" | "top">
 type Kind = "numeric" | "boolean" | "date" | "url"
 
-/** The dictionaries of a property key, which all event names share. Each is created on first use. */
+/** The dictionaries of a property key, shared by all event names. Each is created on first use. */
 export class PropertyDictionaries {
   #numbers: NumberDictionary | undefined
   #texts: TextDictionary | undefined
 
-  /** `textSeed`: see `TextDictionary`. `base`: values have the same codes as in these, which must not change any more. */
+  /**
+   * `textSeed` is the seed of the `TextDictionary`. Values in `base`, which must not change afterwards, keep their
+   * codes.
+   */
   constructor(
     private readonly budget: MemoryBudget,
     private readonly textSeed: number,
@@ -49,25 +55,28 @@ export class PropertyDictionaries {
     return this.#texts ?? this.base?.knownTexts
   }
 
-  /** Reduces memory use of dictionaries that are complete. */
+  /** Reduces the memory use of complete dictionaries. */
   shrink(): void {
     this.#numbers?.shrink()
     this.#texts?.shrink()
   }
 
-  /** After that, they can only be merged into others. */
+  /** Like `shrink`, but afterwards, the dictionaries can only be merged into others. */
   pack(): void {
     this.#numbers?.shrink()
     this.#texts?.pack()
   }
 }
 
-/** Counts the values of a property of an event name. JSON numbers are counted apart from all other values. */
+/**
+ * Counts the values of a property in the events with one name. JSON numbers are counted separately from all other
+ * values, which are called texts here.
+ */
 export class PropertyCounts {
   readonly #numbers: NumberSource
   readonly #texts: TextSource
 
-  /** `base`: the initial counts, which must not change any more. */
+  /** `base` contains the initial counts. It must not change afterwards. */
   constructor(
     private readonly dictionaries: PropertyDictionaries,
     budget: MemoryBudget,
@@ -111,7 +120,7 @@ export class PropertyCounts {
     this.#texts.own?.shrink()
   }
 
-  /** `top`: maximum number of values to list. Undefined if no value was counted. */
+  /** Returns statistics that list up to `top` values, or undefined if no value was counted. */
   statistics(top: number): Described | undefined {
     const [numbers, texts] = [nonEmpty(this.#numbers.summary(top)), nonEmpty(this.#texts.summary(top))]
     if (numbers && texts) return this.#statisticsOfBoth(top)
@@ -125,7 +134,7 @@ export class PropertyCounts {
     return { ...kinds, numericTexts: numbers ? 0 : kinds.numeric, cardinality, top: listed }
   }
 
-  /** 5 and "5" are the same text. */
+  /** The number 5 and the string "5" count as the same value. */
   #statisticsOfBoth(top: number): Described {
     const { numbers, texts } = this.dictionaries
     const kinds = { ...noKinds }
@@ -158,14 +167,17 @@ export class PropertyCounts {
     return { ...kinds, numericTexts, cardinality, top: listed }
   }
 
-  /** Undefined if no value is a number. `memory`: used while it runs. */
+  /**
+   * Returns statistics of the numeric values, or undefined if there are none. `memory` limits the memory used to
+   * compute them.
+   */
   numbers(bins: number, memory: MemoryBudget): PropertyNumbers | undefined {
     const budget = memory.child()
     const { known } = this.#numbers
     const texts = this.#texts.known
     budget.reserve((known?.dictionary.size ?? 0) * sortedNumberBytes)
     let sorted = known?.sorted() ?? []
-    // 5 and "5" are the same number.
+    // The number 5 and the string "5" count as the same number.
     const fromTexts = new Map<number, number>()
     texts?.forEach((code, times) => {
       if (kindOf(texts.dictionary, code) !== "numeric") return
@@ -195,7 +207,7 @@ export class PropertyCounts {
 interface Summary {
   kinds: Kinds
   cardinality: number
-  /** Codes of the most frequent values; fewer than `limit` only if there are no more. */
+  /** Codes of the most frequent values. There are fewer than `limit` only if there are no other values. */
   top: readonly Frequency<number>[]
   limit: number
 }
@@ -204,7 +216,7 @@ function nonEmpty(summary: Summary | undefined): Summary | undefined {
   return summary && summary.cardinality > 0 ? summary : undefined
 }
 
-/** The counts of all values that one of the dictionaries holds. */
+/** The counts of the values in one of the two dictionaries. */
 abstract class Source<
   Dictionary extends CodeDictionary<Dictionary> & {
     textLengthOf: (code: number) => number
@@ -212,9 +224,9 @@ abstract class Source<
   },
   Counts extends CodeCounts<Dictionary>,
 > {
-  /** Undefined: no value was added to the base. */
+  /** The values added to the base. Undefined if there are none. */
   own: Counts | undefined
-  /** Computed on first use. Nothing can be added after that. */
+  /** Computed on first use. Afterwards, no value can be added. */
   #summary: Summary | undefined
 
   constructor(
@@ -226,18 +238,18 @@ abstract class Source<
   protected abstract create(base: Counts | undefined): Counts
   protected abstract kindOf(dictionary: Dictionary, code: number): Kind | undefined
 
-  /** Counts that can be changed. */
+  /** Counts that can be changed. Created on first use. */
   get counts(): Counts {
     this.own ??= this.create(this.base?.known)
     return this.own
   }
 
-  /** All counts, including the base; undefined if there are none. */
+  /** All counts, including the base. Undefined if there are none. */
   get known(): Counts | undefined {
     return this.own ?? this.base?.known
   }
 
-  /** `limit`: minimum length of the list of the most frequent values, if there are as many. */
+  /** Returns a summary that lists at least `limit` of the most frequent values, or all values if there are fewer. */
   summary(limit: number): Summary | undefined {
     const known = this.#summary
     if (known && (known.limit >= limit || known.top.length < known.limit)) return known
@@ -262,7 +274,7 @@ abstract class Source<
     return { limit, kinds, cardinality, top: frequent.list() }
   }
 
-  /** The summary of the base and of few additions. */
+  /** Computes the summary from that of the base and a few additions. */
   #extended(counts: Counts, base: Source<Dictionary, Counts>, limit: number): Summary {
     const { dictionary } = counts
     const changed = new Map<number, { added: number; before: number }>()
@@ -317,7 +329,7 @@ const noKinds: Kinds = {
   maxLength: 0,
 }
 
-/** Adds a distinct value. `length`: of its text. */
+/** Adds a distinct value that occurs `count` times. `length` is the length of its text. */
 function addTo(kinds: Kinds, kind: Kind | undefined, length: number, count: number): void {
   kinds.occurrences += count
   kinds.totalLength += length
@@ -328,12 +340,15 @@ function addTo(kinds: Kinds, kind: Kind | undefined, length: number, count: numb
 /** A calendar date, with or without a time. */
 export const datePattern = /^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$/
 const urlPattern = /^https?:\/\/\S+$/i
-/** The first characters of all texts that have a kind. Reading one is much faster than creating a string. */
+/**
+ * The characters with which a text of any kind can start. Reading the first character of a text is much faster than
+ * creating the whole string.
+ */
 const firstUnits = new Set(Array.from("-0123456789tfhH", (character) => character.charCodeAt(0)))
 
 function kindOf(dictionary: TextDictionary, code: number): Kind | undefined {
   const unit = dictionary.firstUnitOf(code)
-  // 0: a text with wide characters can be a URL.
+  // 0 stands for a text with wide characters, which can be a URL.
   if (unit !== 0 && !firstUnits.has(unit)) return undefined
   const text = dictionary.textOf(code)
   if (numberOf(text) !== undefined) return "numeric"
@@ -347,7 +362,10 @@ interface Frequency<Value> {
   count: number
 }
 
-/** Collects the most frequent values, ties in the order of `compare`. Holds few more than `limit` of them. */
+/**
+ * Collects the `limit` most frequent values. Equally frequent values are in the order of `compare`. Holds only a few
+ * more than `limit` candidates.
+ */
 class MostFrequent<Value> {
   #listed: Frequency<Value>[] = []
   #last: Frequency<Value> | undefined
@@ -364,7 +382,7 @@ class MostFrequent<Value> {
     if (this.#listed.push({ value, count }) > this.limit + spareCandidates) this.list()
   }
 
-  /** The values, most frequent first. */
+  /** Returns the values, most frequent first. */
   list(): Frequency<Value>[] {
     this.#listed.sort((left, right) => right.count - left.count || this.compare(left.value, right.value))
     this.#listed = this.#listed.slice(0, this.limit)
@@ -373,7 +391,7 @@ class MostFrequent<Value> {
   }
 }
 
-/** By code. */
+/** Collects codes. Equally frequent codes are in the order of their values. */
 function frequentIn(
   dictionary: { compare: (left: number, right: number) => number },
   limit: number,

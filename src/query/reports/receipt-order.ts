@@ -10,12 +10,14 @@ import type { MemoryBudget } from "../structures/memory-budget.ts"
 /** Minimum and maximum number of events to sort at once. */
 const minEvents = 10_000
 const maxEvents = 2_000_000
-/** How much of the available memory these events can take. */
+/** Share of the available memory that the events to sort can take. */
 const memoryShare = 1 / 2
-/** Number of units to sort, and of moments to look up row IDs for, per step. A step takes a few ms. */
+/**
+ * Number of units to sort per step, and number of moments whose row IDs are looked up per step. A step takes a few ms.
+ */
 const unitsPerStep = 2_048
 const momentsPerLookup = 1_000
-/** Bytes of an event and its index in the order, and bytes of the moment of an event that must be looked up. */
+/** Bytes per event, including its index in the order and the data needed to look up its row ID. */
 const eventBytes = 100
 
 /** Splits units into parts that are small enough to sort at once. `eventsOf` returns the number of events of a unit. */
@@ -53,7 +55,10 @@ function referenceOf(batch: Batch, index: number, firstOfMs: number): number {
   return ids ? (ids[index] as number) : firstOfMs - index - 1
 }
 
-/** Returns ascending row IDs by ms, name, kind and crawler flag, which together identify the batches of a moment. */
+/**
+ * Returns the row IDs of all events that a website has at the given moments (Unix ms), in ascending order. The map is
+ * keyed by ms, name, kind and crawler flag, which together identify a batch.
+ */
 function idsByBatch(rows: RowLookup, website: number, moments: readonly number[]): Map<string, number[]> {
   const found = new Map<string, number[]>()
   for (const row of rows.rowIdsAt(website, moments)) {
@@ -144,7 +149,7 @@ export class ReceiptOrder {
   #labels = new Uint32Array(0)
   #codes = new Uint32Array(0)
 
-  /** `dictionarySize` is one more than the largest dictionary ID of a unit. */
+  /** Only sorts the events of `units`. `dictionarySize` is one more than the largest dictionary ID of a unit. */
   constructor(
     private readonly units: readonly number[],
     dictionarySize: number,
@@ -156,8 +161,8 @@ export class ReceiptOrder {
   }
 
   /**
-   * Adds those events of a batch, from `first` to `end` (exclusive), whose label is above 0. Batches must be added in
-   * the order of the scan.
+   * Adds the events of a batch from `first` to `end` (exclusive) whose label is above 0. Batches must be added in the
+   * order of the scan.
    */
   add(
     batch: Batch,

@@ -21,9 +21,9 @@ import { type Units, unitsOf } from "./units.ts"
  * Counts the units with a return event, for each cohort and each later period. A cohort consists of the units whose
  * first start event is in the same period. A return event before the start event counts if both are in the same period.
  *
- * Memory: 4 bytes per dictionary ID of the unit, and two bits per ID (one if both events are the same) for each period
- * that overlaps a given UTC day. At most 3 periods do. A period is added up as soon as the scan has passed its last
- * day.
+ * Memory: 4 bytes per dictionary ID of the unit, and for each open period two bits per ID (one if both events are the
+ * same). A period is added up and closed as soon as the scan has passed its last day, so at most the 3 periods that can
+ * overlap one UTC day are open.
  */
 export function* retention(
   query: RetentionQuery,
@@ -55,7 +55,10 @@ interface CohortsInput {
   budget: MemoryBudget
 }
 
-/** Called for each period that has units. Receives the units, and the cohort of each unit so far, starting at 1. */
+/**
+ * Called for each period that has units. Receives these units, and the cohort of each unit that has one so far. Cohorts
+ * are numbered from 1.
+ */
 type OnPeriod = (period: number, bits: PeriodBits, cohortOf: Uint32Array) => void
 
 function* cohortsOf(

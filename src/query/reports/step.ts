@@ -4,7 +4,7 @@ import { type Scope, type Step, stepFilters } from "../query.ts"
 import { type Lookup, Matcher } from "../scan/matcher.ts"
 import type { Selection } from "../structures/selection.ts"
 
-/** The part of a snapshot that reports on units read. */
+/** The part of a snapshot that is used by reports on units. */
 export type ReportSource = Lookup &
   Pick<
     Snapshot,
@@ -26,8 +26,8 @@ export function stepMatcher(step: Step, scope: Scope, source: Lookup): Matcher {
 }
 
 /**
- * Returns the batches that might contain an event of the steps, or any event of the scope if there are no steps. Does
- * not open a batch.
+ * Yields the entries of batches that might contain an event in scope that matches one of the steps (any event in scope
+ * if there are no steps). Does not open the batches.
  */
 export function* entriesOf(
   source: ReportSource,
@@ -41,7 +41,7 @@ export function* entriesOf(
   }
 }
 
-/** Calls `visit` with the events in scope of each of these batches. Yields after each batch. */
+/** Calls `visit` with the events in scope in each batch that `entriesOf` finds. Yields after each batch. */
 export function* visitBatches(
   source: ReportSource,
   scope: Matcher,

@@ -10,7 +10,7 @@ import { NumberCounts } from "../structures/number-counts.ts"
 import { NumberDictionary } from "../structures/number-dictionary.ts"
 import type { Selection } from "../structures/selection.ts"
 
-/** Bytes of the counts of a group. */
+/** Bytes of a group's counts. */
 export const trafficGroupBytes = 200
 /** Durations below this number of seconds are counted in a table before they are added to a group. */
 const tableSeconds = 4_096
@@ -21,8 +21,8 @@ const tableSeconds = 4_096
  */
 export interface TrafficMeasures extends MeasureContext {
   /**
-   * If true, sessions are counted by view, because they can belong to several groups. If false, each session is counted
-   * once.
+   * If true, a session is counted in the group of each of its views, which can be several groups. If false, each
+   * session is counted once.
    */
   sessionsByView: boolean
   /** Counts bounces and durations. */
@@ -38,7 +38,9 @@ interface Label {
   key: string
 }
 
-/** Counts views and sessions by group. When counts are merged, each session must be in only one of them. */
+/**
+ * Counts views and sessions by group. If several objects are merged, each session must be counted in only one of them.
+ */
 export class TrafficCounts implements Mergeable<TrafficCounts> {
   /** Events that have been added but not counted yet. */
   pending: Narrowed[] = []
@@ -47,10 +49,10 @@ export class TrafficCounts implements Mergeable<TrafficCounts> {
   readonly #views: number[]
   readonly #sessions: number[]
   readonly #bounces: number[]
-  /** The durations of all groups. */
+  /** The dictionary of the durations in all groups. */
   readonly #durations: NumberDictionary
   readonly #seconds: NumberCounts[]
-  /** Durations that are not in `#seconds` yet: the number of sessions by group and whole seconds. */
+  /** Durations that are not in `#seconds` yet: for each group, the number of sessions by duration in whole seconds. */
   readonly #tables = new Map<number, Uint32Array>()
   readonly #visitors: Measurement
   readonly #sessionIds: Measurement | undefined

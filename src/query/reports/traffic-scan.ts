@@ -37,11 +37,14 @@ export const isView: Filter = { field: "kind", op: "eq", value: "page_view" }
  */
 export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
   readonly buckets: readonly Bucket[]
-  /** Matches all events that are relevant to the sessions of the range. */
+  /** Matches all events that are relevant to the sessions in the range. */
   readonly snapshotMatcher: Matcher
   readonly #sessionMatcher: Matcher
   readonly #viewMatcher: Matcher
-  /** True if events are grouped by IDs. Their texts are not looked up until the end. Until then, a group is a code. */
+  /**
+   * True if events are grouped by IDs. The texts of IDs are looked up at the end. Before that, a group is identified by
+   * a code.
+   */
   readonly hasIds: boolean
   readonly #measures: TrafficMeasures
   readonly #codes: GroupCodes | undefined
@@ -49,7 +52,7 @@ export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
   #arrays: SessionArrays | undefined
   #table: PageSessions | undefined
 
-  /** `crossing` decides which sessions are counted with a day. */
+  /** `crossing` determines which sessions are counted with which day. */
   constructor(
     private readonly query: TrafficQuery,
     private readonly source: Snapshot,
@@ -112,7 +115,10 @@ export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
     return false
   }
 
-  /** Counts the pending events: all events of the sessions that belong to a day, or of those that belong to no day. */
+  /**
+   * Counts the pending events. With `day`, these are all events of the sessions that belong to the day (see
+   * `CrossingSessions`). Otherwise, they are all events of the sessions that belong to no day.
+   */
   *finish(counts: TrafficCounts, day?: number): Generator<void, void> {
     const pending = [...counts.pending, ...(day === undefined ? [] : (this.crossing?.eventsAfter(day) ?? []))]
     if (pending.length === 0) return
@@ -161,7 +167,10 @@ export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
     return rows.map((row) => ({ ...row, by: codes.valuesOf(Number(row.by[0])) }))
   }
 
-  /** Lets other queries use the memory of the session table. Call it after all events were counted with `finish`. */
+  /**
+   * Makes the memory of the session table available to other queries. Call it once all events have been counted with
+   * `finish`.
+   */
   release(): void {
     this.#arrays?.release(this.source.cache)
     this.#arrays = undefined
@@ -237,7 +246,7 @@ export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
 
 /** Maps codes and buckets to groups of counts. */
 class CountedGroups {
-  /** Groups by code or by bucket, plus 1. */
+  /** The group of each code, or of each bucket, plus 1. */
   readonly #groups: number[] = []
   /** The bucket of the previous time. Times within a batch ascend, so the next time is often in the same bucket. */
   #bucket = 0

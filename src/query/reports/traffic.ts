@@ -25,7 +25,7 @@ export function* traffic(
   const { by, scope } = query
   if (by?.view === "each" && !scope.filters.some(isSessionFilter))
     return yield* trafficOfViews(scope, by.fields, source, budget)
-  // The counts of sessions that cross days are not cached, so the whole result is cached until new events arrive.
+  // Counting crossing sessions is not cached, so the whole result is cached too while there are no unsealed events.
   if (source.days.some((day) => day.exceedsMemory || day.inRows().length > 0))
     return yield* computeTraffic(query, source, budget)
   const key = `traffic ${JSON.stringify(query)}`
@@ -41,7 +41,7 @@ export function* traffic(
   return result
 }
 
-/** Page views by their own fields do not depend on sessions, so the partial aggregates of groups suffice. */
+/** Counts page views by their own fields. These counts do not depend on sessions, so a groups query suffices. */
 function* trafficOfViews(
   scope: Scope,
   by: readonly Dimension[],
@@ -77,7 +77,7 @@ function* computeTraffic(
 ): Generator<void, TrafficResult> {
   const { from } = query.scope
   const scan = new TrafficScan(query, source, budget)
-  // Results are not reused if their range moves with the clock, or if texts have yet to be looked up.
+  // Counts are not cached if their range moves with the clock, or if the texts of IDs must still be looked up.
   const isCacheable = !scan.hasIds && from % gridMs === 0
   const crossing = isCacheable ? yield* CrossingSessions.find(source, budget) : undefined
   const groups = yield* crossing
@@ -106,8 +106,8 @@ function* batchesOf({ snapshotMatcher }: TrafficScan, source: Snapshot): Generat
 }
 
 /**
- * Adds the sessions that cross days and the unsealed events to the cached counts of all other sessions. If all events
- * of a session are in blocks of one day, the session depends only on that day.
+ * Adds the crossing sessions and the unsealed events to the cached counts of all other sessions, which are cached by
+ * day.
  */
 function* cachedTraffic(
   query: TrafficQuery,

@@ -8,8 +8,8 @@ export interface Units {
   /** One more than the largest dictionary ID of a unit. */
   readonly dictionarySize: number
   /**
-   * Returns the dictionary ID of each event's unit. 0 if it has none. If events belong to several profiles, additional
-   * arrays contain the other profiles, and 0 for all other events.
+   * Returns the dictionary ID of each event's unit, or 0 for an event without a unit. If an event belongs to several
+   * profiles, additional arrays contain its other profiles, and 0 for the events that have no other profile.
    */
   idsOf(batch: Batch): readonly Uint32Array[]
 }
@@ -18,7 +18,8 @@ export interface Units {
 const linkBytes = 80
 
 /**
- * Must be called before creating a matcher: links can contain IDs that no event has, and these extend the dictionary.
+ * Returns the units of a report. Must be called before a matcher is created: links can contain IDs that no event has,
+ * and these IDs are added to the dictionary.
  */
 export function* unitsOf(
   unit: Unit,
@@ -32,8 +33,8 @@ export function* unitsOf(
 }
 
 /**
- * Returns the texts of units by dictionary ID. `locators` locates an event of each unit. The events of linked anonymous
- * IDs do not contain the ID of their profile, so its text is taken from the links.
+ * Returns the texts of units by dictionary ID. `locators` contains the location of an event for each unit. An event of
+ * a linked anonymous ID does not contain the ID of its profile, so that ID's text is taken from the links.
  */
 export function* unitTexts(
   unit: Unit,
@@ -60,13 +61,15 @@ export function* unitTexts(
 }
 
 /**
- * The dictionary ID of a profile, or the dictionary IDs of several profiles, by website and dictionary ID of an
- * anonymous ID. An anonymous ID has the same dictionary ID on all websites, but different links.
+ * The profiles that anonymous IDs are linked to. For each website, maps the dictionary ID of an anonymous ID to the
+ * dictionary ID of a profile, or to those of several profiles. An anonymous ID has the same dictionary ID on all
+ * websites, but its links differ.
  */
 type Links = ReadonlyMap<number, ReadonlyMap<number, number | Uint32Array>>
 
 /**
- * Returns profiles including the events of their linked anonymous IDs, as defined in src/store/identity-resolution.ts.
+ * Returns profiles as units. They include the events of linked anonymous IDs, as defined in
+ * src/store/identity-resolution.ts.
  */
 function* profilesWithLinks(
   websites: readonly number[],

@@ -12,18 +12,18 @@ type Described = Omit<PropertyValues, "name" | "key" | "events">
 
 /** Share of the available memory that the counts of one pass can take. The rest is for results. */
 const passShare = 3 / 4
-/** Measured bytes of an event name without values. */
+/** Measured bytes of the counts for an event name, without values. */
 const countsBytes = 900
-/** Bytes of a result, and of each of its listed values. */
+/** Bytes of a result, and of each value that it lists. */
 const resultBytes = 300
 const listedBytes = 60
 /** One more than the largest hash. */
 const hashEnd = 2 ** 32
 
 /**
- * Counts the values of a key by event name in as many passes as needed. Each pass counts the values whose hashes are in a
- * range: the statistics of disjoint sets of values can be added. If the values of a range do not fit into memory, the
- * range and all later ones become half as long.
+ * Counts the values of a key by event name in as many passes as needed. Each pass counts the values whose hashes are in
+ * one range. The results can be added, because the ranges are disjoint. If the values in a range do not fit into
+ * memory, this range and all later ones become half as long.
  */
 export function* valuesInPasses(
   key: string,
@@ -52,7 +52,7 @@ export function* valuesInPasses(
       }
       start += length
     } catch (error) {
-      // Not even the values of one hash fit.
+      // If the length is 1, not even the values with one hash fit.
       if (!(error instanceof OutOfMemoryBudgetError) || length === 1) throw error
       length /= 2
     } finally {
@@ -93,7 +93,7 @@ function* pass(
   return counts
 }
 
-/** The statistics of two disjoint sets of values. */
+/** Combines the statistics of two disjoint sets of values. */
 function union(left: Described, right: Described, top: number): Described {
   return {
     occurrences: left.occurrences + right.occurrences,

@@ -20,17 +20,17 @@ const listedBytes = 60
 /** Measured bytes of a property key, and of an event name that has it, without values. */
 const keyBytes = 900
 const countsBytes = 900
-/** Bytes of a text without its characters. */
+/** Bytes of a string without its characters. */
 const textBytes = 24
 /**
- * If memory is full, the largest key is left to separate passes. Keys that take less than this share of it are not,
- * because leaving out thousands of them takes long and does not help.
+ * If memory runs out, the largest key is left out and counted later in separate passes. Keys that take less than this
+ * share of the memory are not left out: leaving out thousands of small keys would take long and would not help.
  */
 const minLargeShare = 1 / 64
 
 /**
- * The property keys of each event name, and how often each value occurs. Keys whose values do not fit into memory
- * together with the others are counted separately.
+ * Returns the property keys of each event name, and how often each value occurs. Keys whose values do not fit into
+ * memory together with the others are counted separately.
  */
 export function* values(
   query: ValuesQuery,
@@ -76,11 +76,11 @@ interface Listed {
   properties: PropertyValues[]
   /** Keys whose values were not counted. */
   uncounted: string[]
-  /** Events of each name; empty if all keys were counted. */
+  /** Number of events with each name. Empty if all keys were counted. */
   eventsOf: ReadonlyMap<string, number>
 }
 
-/** A property key. */
+/** A property key and its values. */
 interface Key {
   readonly key: string
   /** Undefined if the values do not fit into memory. */
@@ -102,7 +102,7 @@ class Properties implements Mergeable<Properties> {
   /** Number of events with each name. */
   readonly #events: Counter<string>
   readonly #keys = new Map<string, Key>()
-  /** Keys that take much memory. */
+  /** Keys that take more than `minLargeShare` of the memory. */
   readonly #large = new Set<Key>()
 
   constructor(
@@ -190,7 +190,7 @@ class Properties implements Mergeable<Properties> {
     return own ?? (this.base ? this.base.#findCounts(key, name) : undefined)
   }
 
-  /** A key that can be changed, unlike that of the base. */
+  /** Returns the entry of a key in this object. Unlike an entry in the base, it can be changed. */
   #keyOf(key: string): Key {
     let known = this.#keys.get(key)
     if (!known) {
@@ -205,7 +205,7 @@ class Properties implements Mergeable<Properties> {
     return known
   }
 
-  /** Undefined if the values of the key are not counted. */
+  /** Returns the counts of a key in the events with one name, or undefined if the key was left out. */
   #countsOf(key: string, name: string): PropertyCounts | undefined {
     const { values, budget } = this.#keyOf(key)
     let counts = values?.counts.get(name)
@@ -222,8 +222,8 @@ class Properties implements Mergeable<Properties> {
   }
 
   /**
-   * Changes the counts of a key. If that takes too much memory, leaves out the largest key, and also this one, because
-   * the change is incomplete.
+   * Changes the counts of a key. If the change takes too much memory, leaves out the largest key, and also `key`, whose
+   * counts are incomplete.
    */
   #change(key: string, change: () => void): void {
     try {
