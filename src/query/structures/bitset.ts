@@ -72,7 +72,7 @@ export function addOffsets(bits: Bitset, offsets: Uint16Array, first: number): n
   return added
 }
 
-/** Sets the bits of the selected IDs. Saves a branch by not counting them. */
+/** Sets the bits of the selected IDs. Faster than `addToBitset`, because it does not count new IDs. */
 export function setBits(bits: Bitset, ids: Uint32Array, { first, end, at }: Selection): void {
   if (at) setAt(bits, ids, at)
   else setRange(bits, ids, first, end)
@@ -142,7 +142,7 @@ function findAt(bits: Bitset, ids: Uint32Array, at: Uint32Array, indexes: Uint32
   return found
 }
 
-/** Adds the bits of `other`, which must not be longer, and returns how many were not set before. */
+/** Sets the bits that are set in `other`, which must not be longer, and returns how many were not set before. */
 export function uniteBitsets(bits: Bitset, other: Bitset): number {
   let added = 0
   for (let index = 0; index < other.length; index++) {

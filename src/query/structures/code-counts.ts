@@ -18,49 +18,54 @@ import type { MemoryBudget } from "./memory-budget.ts"
 import { firstCode } from "./number-dictionary.ts"
 import type { Selection } from "./selection.ts"
 
-/** Distinct values and their codes, which start at `firstCode`. */
+/** Assigns codes to distinct values. Codes start at `firstCode`. */
 export interface CodeDictionary<Self> {
   /** One more than the largest code. */
   readonly size: number
-  /** Maps the codes of another dictionary to codes of this one; undefined if they are the same. */
+  /** Returns a mapping from codes of another dictionary to codes of this one, or undefined if they are the same. */
   mappingOf(other: Self): Uint32Array | undefined
-  /** An array with a zero for each code. Reset the elements that you change. */
+  /** Returns an array with a zero for each code. The caller must reset the elements that it changes. */
   scratch(): Uint32Array
 }
 
 /** Measured bytes of an object without values. */
 const objectBytes = 300
-/** Bytes of a list in addition to its codes. */
+/** Bytes of a list, in addition to its codes. */
 const listBytes = 100
-/** Fewer codes are appended to one list; more get a list of their own, because a list that grows is copied. */
+/**
+ * If at least this many codes are added at once, they get a list of their own. Fewer codes are appended to the growing
+ * list, which is copied as it grows.
+ */
 const minListLength = 64
 const initialLength = 4
 /**
- * Few codes are counted in a Map if the dictionary has more than this many times as many values; otherwise, all codes
- * are scanned.
+ * If the dictionary has more than this many times as many values as were counted, the counted ones are collected in a
+ * Map. Otherwise, all codes of the dictionary are scanned.
  */
 export const sparseFactor = 4
 /**
- * An array of counts is longer than the dictionary by this factor, so that a growing dictionary seldom needs a new one.
+ * An array of counts is longer than the dictionary by this factor, so that it seldom has to be replaced as the
+ * dictionary grows.
  */
 const spareRoom = 1.25
 
 /**
- * Counts how often each value of a dictionary occurs. Holds lists with a code for each occurrence, or an array with a
- * count for each code once that is smaller. With a `base`, which must not change any more, and whose codes this
- * dictionary shares, it stores only the additions.
+ * Counts how often each value of a dictionary occurs. Stores lists with a code for each occurrence, or an array with a
+ * count for each code once the array is smaller. With a `base`, only additions are stored. The base must not change
+ * afterwards, and `dictionary` must have the same codes as the dictionary of the base.
  */
 export class CodeCounts<Dictionary extends CodeDictionary<Dictionary>> {
-  /** These do not change, so that others can share them. */
+  /** Lists that never change, so that merged objects can share them. */
   #lists: Uint32Array[] = []
-  /** A list that grows, of which the first `#appended` codes are used. */
+  /** The growing list. Only its first `#appended` codes are used. */
   #growing = new Uint32Array(initialLength)
   #appended = 0
-  /** Codes of all lists. */
+  /** Number of codes in all lists. */
   #length = 0
   /**
-   * A database holds fewer than 2^32 events. The codes that stand for no value are counted too, but not read. In 4
-   * bytes each, except after `shrink`.
+   * The array of counts, if there is one. A count takes 4 bytes, which suffices because a database holds fewer than
+   * 2^32 events, or fewer bytes after `shrink`. Codes that stand for no value are counted too, but these counts are
+   * never read.
    */
   #counts: Codes | undefined
 
@@ -78,7 +83,7 @@ export class CodeCounts<Dictionary extends CodeDictionary<Dictionary>> {
     else this.#roomFor(times).fill(code)
   }
 
-  /** Adds the value of each selected event. `mapping`: codes of the dictionary by code of the column. */
+  /** Adds the value of each selected event. `mapping` maps codes of the column to codes of the dictionary. */
   addAll(codes: Codes, mapping: Uint32Array, { first, end, at }: Selection): void {
     const size = at ? at.length : end - first
     const counts = this.#makeRoom(size)
@@ -94,7 +99,7 @@ export class CodeCounts<Dictionary extends CodeDictionary<Dictionary>> {
     }
   }
 
-  /** Adds other counts. */
+  /** Adds the counts of another object. */
   merge(other: CodeCounts<Dictionary>): void {
     if (other.base) this.merge(other.base)
     const mapping = this.dictionary.mappingOf(other.dictionary)
@@ -114,15 +119,15 @@ export class CodeCounts<Dictionary extends CodeDictionary<Dictionary>> {
     }
   }
 
-  /** All lists that are in use. */
+  /** Yields all lists, including the used part of the growing list. */
   *#allLists(): Generator<Uint32Array> {
     yield* this.#lists
     if (this.#appended > 0) yield this.#growing.subarray(0, this.#appended)
   }
 
   /**
-   * Adds a list that does not change. Its memory is reserved as if it were a copy: its owner can be evicted from the
-   * cache.
+   * Adds a list that never changes. Its memory is reserved as if the list were copied, because its owner can be evicted
+   * from the cache.
    */
   #share(list: Uint32Array): void {
     this.budget.reserve(listBytes + list.byteLength)
@@ -135,7 +140,7 @@ export class CodeCounts<Dictionary extends CodeDictionary<Dictionary>> {
     else this.#roomFor(codes.length).set(codes)
   }
 
-  /** Returns the place of the next codes in the growing list. */
+  /** Extends the growing list by `count` codes, and returns the part that the caller must fill. */
   #roomFor(count: number): Uint32Array {
     const start = this.#appended
     const end = start + count
@@ -146,8 +151,8 @@ export class CodeCounts<Dictionary extends CodeDictionary<Dictionary>> {
   }
 
   /**
-   * Makes room for `more` values. Returns the array of counts, with an element for each code; undefined if the values
-   * belong in lists.
+   * Makes room for `more` values. Returns the array of counts, with an element for each code, or undefined if the
+   * values must be added to lists.
    */
   #makeRoom(more: number): Uint32Array | undefined {
     const { size } = this.dictionary
@@ -186,13 +191,13 @@ export class CodeCounts<Dictionary extends CodeDictionary<Dictionary>> {
 
   /** Reduces memory use. */
   pack(): void {
-    // Copying the list takes longer than adding to it.
+    // Copying the list takes longer than adding to it did, so a list that is at least half full is left unchanged.
     if (this.#appended * 2 < this.#growing.length) this.#resize(this.#appended)
   }
 
   /**
-   * Reduces memory use of complete counts: stores an array of counts in as few bytes each as the largest one needs, or
-   * the list if it is smaller. Adding to the array makes it wide again.
+   * Reduces the memory use of complete counts. Lists become an array of counts if that is smaller, and each count in
+   * the array takes only as many bytes as the largest count needs. Adding values restores 4 bytes per count.
    */
   shrink(): void {
     const { size } = this.dictionary
@@ -220,8 +225,8 @@ export class CodeCounts<Dictionary extends CodeDictionary<Dictionary>> {
   }
 
   /**
-   * The count of each code, including the base, in the scratch array of the dictionary: call `fill(0)` after use. Elements
-   * below `firstCode` are undefined.
+   * Returns the count of each code, including the base, in the dictionary's scratch array. The caller must call
+   * `fill(0)` on the array after use. Elements below `firstCode` are meaningless.
    */
   counts(): Uint32Array {
     const total = this.dictionary.scratch()
@@ -255,12 +260,15 @@ export class CodeCounts<Dictionary extends CodeDictionary<Dictionary>> {
     return this.base !== undefined && !this.#counts && this.#length * sparseFactor < this.dictionary.size
   }
 
-  /** Calls `visit` with each code in the lists that were added to the base, its count there, and its count in the base. */
+  /**
+   * Calls `visit` with each code that was added to the base, how often it was added, and its count in the base.
+   * Requires that the additions are in lists.
+   */
   forEachAddition(visit: (code: number, added: number, before: number) => void): void {
     const added = new Map<number, number>()
     for (const list of this.#allLists())
       for (const code of list) if (code >= firstCode) added.set(code, (added.get(code) ?? 0) + 1)
-    // One more than the count in the base; 0: a code that was not added.
+    // For each added code: its count in the base, plus 1. 0 for all other codes.
     const counts = this.dictionary.scratch()
     for (const code of added.keys()) counts[code] = 1
     for (let level = this.base; level; level = level.base) {
@@ -275,7 +283,7 @@ export class CodeCounts<Dictionary extends CodeDictionary<Dictionary>> {
     }
   }
 
-  /** The number of counted values, including the base, and whether all of them are in lists. */
+  /** Returns the number of counted values, including the base, and whether all of them are in lists. */
   protected totals(): { total: number; isList: boolean } {
     let [total, isList] = [0, true]
     for (const { counts, length } of this.#levels()) {
@@ -289,7 +297,7 @@ export class CodeCounts<Dictionary extends CodeDictionary<Dictionary>> {
     for (const { lists } of this.#levels()) yield* lists()
   }
 
-  /** These counts, then those of the base. */
+  /** Yields the counts of this object, then those of its base, and so on. */
   *#levels(): Generator<{ counts: Codes | undefined; lists: () => Iterable<Uint32Array>; length: number }> {
     for (let level: CodeCounts<Dictionary> | undefined = this; level; level = level.base)
       yield { counts: level.#counts, lists: level.#allLists.bind(level), length: level.#length }

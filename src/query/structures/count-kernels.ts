@@ -1,12 +1,15 @@
 import type { Codes } from "../../columns/batch.ts"
 import { firstCode } from "./number-dictionary.ts"
 
-/** Counts that are stored in fewer bytes are read in pieces of this length. */
+/** Number of counts per piece. Counts stored in fewer than 4 bytes are converted to 4 bytes piece by piece. */
 const pieceLength = 8_192
 
 // Each loop over all values is a separate function: small functions are compiled sooner and better.
 
-/** Calls `visit` with counts in 4 bytes each, and the code of the first of them. Creates no array for each call. */
+/**
+ * Calls `visit` with consecutive pieces of the counts, in 4 bytes per count, and the code of the first count in the
+ * piece. All pieces share one buffer.
+ */
 export function forEachPiece(counts: Codes, visit: (piece: Uint32Array, first: number) => void): void {
   if (counts instanceof Uint32Array) {
     visit(counts, 0)
@@ -68,7 +71,7 @@ export function countMapped(counts: Uint32Array, codes: Uint32Array, mapping: Ui
   }
 }
 
-/** `at`: positions of the codes, plus `first`. */
+/** Counts only the codes at the positions `at`. Positions start at `first`. */
 export function countMappedAt(
   counts: Uint32Array,
   codes: Uint32Array,
@@ -82,7 +85,7 @@ export function countMappedAt(
   }
 }
 
-// The next two functions write the codes of values to a list, and return how many they are.
+// The next two functions write the mapped codes that stand for values to `list`, and return their number.
 
 export function listMapped(list: Uint32Array, codes: Uint32Array, mapping: Uint32Array): number {
   let count = 0
@@ -110,7 +113,7 @@ export function listMappedAt(
   return count
 }
 
-/** Each code as often as `counts` says, `total` codes together. */
+/** Returns a list that contains each code as often as it was counted. `total` is the sum of all counts. */
 export function listOf(counts: Uint32Array, total: number, mapping: Uint32Array | undefined): Uint32Array {
   const list = new Uint32Array(total)
   let next = 0
@@ -123,7 +126,8 @@ export function listOf(counts: Uint32Array, total: number, mapping: Uint32Array 
   return list
 }
 
-// `first`: the code of the first element of `more`. The codes that stand for no value are added too.
+// In the next two functions, `first` is the code of the first element of `more`. Counts of codes that stand for no
+// value are added too.
 
 function addCounts(counts: Uint32Array, more: Uint32Array, first: number): void {
   // Elements of `more` beyond the length of `counts` are spare.

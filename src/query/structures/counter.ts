@@ -14,8 +14,8 @@ const tableEnd = 65_536
 class ValueIndex<Value> {
   readonly #others = new Map<Value, number>()
   /**
-   * The indexes of small whole numbers, plus 1. Many properties only have such values, and a Map takes ten times as
-   * long.
+   * The indexes of small whole numbers, plus 1. The values of many properties are all small whole numbers, and looking
+   * them up in a Map would take ten times as long.
    */
   #table = new Uint32Array(0)
 

@@ -20,7 +20,7 @@ export class GroupMedians {
     this.values[this.count++] = value
   }
 
-  /** Returns one median per group. Null if the group has no numbers. */
+  /** Returns the median of each group, or null for a group without numbers. */
   medians(groups: number): (number | null)[] {
     const next = new Uint32Array(groups + 1)
     for (let index = 0; index < this.count; index++) {

@@ -16,8 +16,8 @@ import { type Selection, sizeOf } from "./selection.ts"
 const setBytes = 130
 const initialSlots = 8
 /**
- * How much of the available memory a bitset can take if a table would be smaller. Because this is a share of what is
- * still available, each set leaves most of it to later sets.
+ * Maximum share of the available memory that a bitset can take even if a hash table would be smaller. Each set thus
+ * leaves most of the available memory to later sets.
  */
 const spareShare = 1 / 64
 
@@ -56,7 +56,7 @@ export class IdSet {
     const { base } = this
     if (base?.has(id)) return true
     const bits = this.#bits
-    // If the dictionary has grown since, the bitset can be too short.
+    // The bitset is too short for IDs that were added to the dictionary later.
     if (bits) return ((bits[id >>> 5] ?? 0) & (1 << (id & 31))) !== 0
     return hasSlot(this.#slots as Uint32Array, id)
   }
@@ -134,8 +134,8 @@ export class IdSet {
   }
 
   /**
-   * Prepares for up to `more` new IDs. A bitset takes as much memory as a table of range / 64 IDs, and is faster. With
-   * memory to spare, it is used from a sixteenth of that number on.
+   * Prepares for up to `more` new IDs. A bitset is faster than a hash table, and takes as much memory as a table with
+   * range / 64 IDs. If there is memory to spare, a bitset is used from a sixteenth of that number of IDs on.
    */
   #expect(more: number): void {
     if (this.#bits || this.#list) return

@@ -44,8 +44,8 @@ export class MemoryBudget implements Memory {
   }
 
   /**
-   * A budget within this one, for memory that is released before the query ends. `share`: it is limited to this share of
-   * what this one has left.
+   * Creates a budget within this one, for memory that is released before the query ends. With `share`, the new budget
+   * is limited to this share of what this budget has left.
    */
   child(share?: number): MemoryBudget {
     const limit = share === undefined ? this.limit : Math.floor((this.limit - this.#reserved) * share)

@@ -5,7 +5,7 @@ import type { ValueCounts } from "./statistics.ts"
 
 /** Counts how often each number of a dictionary occurs. */
 export class NumberCounts extends CodeCounts<NumberDictionary> {
-  /** The nearest-rank percentile; null if there are no numbers. `share`: 0.95 for the 95th. */
+  /** Returns the nearest-rank percentile, or null if there are no numbers. `share` is 0.95 for the 95th percentile. */
   percentile(share: number): number | null {
     const { total, isList } = this.totals()
     if (total === 0) return null
@@ -31,7 +31,7 @@ export class NumberCounts extends CodeCounts<NumberDictionary> {
     return dictionary.numberOf(code)
   }
 
-  /** Each number and its count, ascending. */
+  /** Returns each number with its count, in ascending order of the numbers. */
   sorted(): ValueCounts {
     const { dictionary } = this
     const counts = this.counts()

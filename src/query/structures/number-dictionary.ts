@@ -7,9 +7,9 @@ import type { Selection } from "./selection.ts"
 /** Measured bytes of an object without numbers. */
 const objectBytes = 400
 /**
- * Bytes of a number: the number by code, the sorted number, its code, the length of its text, and a count in the scratch
- * array. A number that was added alone takes more until it is sorted. All memory is reserved when numbers are added,
- * because a dictionary in the cache no longer has a budget.
+ * Bytes per number: two copies of the number (one by code, one sorted), its code, the length of its text, and a count
+ * in the scratch array. A number that was added individually takes more bytes until it is sorted. All memory is
+ * reserved when numbers are added, because a dictionary in the cache no longer has a budget.
  */
 const numberBytes = 25
 const pendingBytes = 60
@@ -27,7 +27,10 @@ const pendingShare = 1 / 4
  * merged with the sorted numbers.
  */
 const mergeFactor = 16
-/** The numbers of a column are also looked up one by one if it has more than this many for each selected event. */
+/**
+ * The numbers of a column are also looked up individually if the column has more than this many distinct numbers per
+ * selected event.
+ */
 const fewEventsFactor = 64
 
 /**
@@ -49,15 +52,15 @@ export class NumberDictionary {
   /** Numbers that are not sorted yet, and their codes. */
   readonly #pending = new Map<number, number>()
   #scratch = new Uint32Array(0)
-  /** The characters of the text of each number, by code; 0: not computed yet. */
+  /** The length of each number's text, by code. 0: not computed yet. */
   #textLengths = new Uint8Array(0)
-  /** The first number that was compared last. */
+  /** The number `left` in the last comparison. */
   #compared: { code: number; text: string } | undefined
   #mapping: { other: NumberDictionary; codes: Uint32Array } | undefined
-  /** Maps the codes of columns. Keyed by values, which all slices of a block share. */
+  /** Maps the codes of columns. Keyed by the array of a column's values, which all slices of a block share. */
   #columns = new WeakMap<readonly Value[] | Float64Array, { mapping: Uint32Array; isComplete: boolean }>()
 
-  /** With `base`, the dictionary starts with the numbers of the base, under the same codes. */
+  /** With `base`, the dictionary starts with the numbers and codes of the base. */
   constructor(
     private readonly budget: MemoryBudget,
     base?: NumberDictionary,
@@ -120,7 +123,10 @@ export class NumberDictionary {
     return String(this.numberOf(code))
   }
 
-  /** The characters of the text of a number. Computed once, also for later dictionaries with the same base. */
+  /**
+   * Returns the length of a number's text. The base stores the lengths for its own numbers, so that all dictionaries
+   * based on it share them.
+   */
   textLengthOf(code: number): number {
     const origin = this.#origin
     if (origin && code < origin.size) return origin.base.textLengthOf(code)
@@ -137,13 +143,16 @@ export class NumberDictionary {
     return length
   }
 
-  /** Orders numbers by their texts. Faster for the same first number as before. */
+  /** Compares the texts of different numbers. Faster if `left` is the same as in the previous call. */
   compare(left: number, right: number): number {
     if (this.#compared?.code !== left) this.#compared = { code: left, text: this.textOf(left) }
     return this.#compared.text < this.textOf(right) ? -1 : 1
   }
 
-  /** Maps the codes of a column to codes of this dictionary; at least those of the selected events. */
+  /**
+   * Returns a mapping from the codes of a column to codes of this dictionary. It contains at least the codes of the
+   * selected events.
+   */
   codesOfColumn(column: Column, { first, end, at }: Selection): Uint32Array {
     const { codes, numbers } = column
     const distinct = numbers ?? column.values
@@ -165,8 +174,8 @@ export class NumberDictionary {
   }
 
   /**
-   * Fills `mapping` with the code of each number, at 1 + its index. If there are too few numbers to be worth it,
-   * returns false and changes nothing.
+   * Sets `mapping[index + 1]` to the code of each number. If there are so few numbers that individual lookups are
+   * faster, returns false and changes nothing.
    */
   #mapAll(numbers: Float64Array, mapping: Uint32Array): boolean {
     if (numbers.length * mergeFactor < this.#size) return false
@@ -174,7 +183,7 @@ export class NumberDictionary {
       mapping.set(this.#codesOfAscending(numbers), 1)
       return true
     }
-    // Blocks of earlier versions store numbers in any order.
+    // Blocks that were written by earlier versions contain numbers in any order.
     const sorted = numbers.slice().sort()
     const codes = this.#codesOfAscending(sorted)
     for (let index = 0; index < numbers.length; index++)
@@ -196,7 +205,7 @@ export class NumberDictionary {
     return mapping
   }
 
-  /** Returns the codes of ascending numbers, and adds new numbers. Reads each list only once. */
+  /** Returns the codes of ascending numbers, and adds new numbers. Reads `values` and the sorted numbers only once. */
   #codesOfAscending(values: Float64Array): Uint32Array {
     this.#sort()
     const [sorted, order] = [this.#sorted, this.#order]
@@ -251,7 +260,7 @@ export class NumberDictionary {
     return this.#scratch
   }
 
-  /** Reduces memory use of a dictionary that is complete. */
+  /** Reduces the memory use of a complete dictionary. */
   shrink(): void {
     this.trim()
     this.budget.reserve((this.#size - this.#numbers.length) * numberBytes)
@@ -267,7 +276,7 @@ export class NumberDictionary {
   }
 }
 
-/** A loop without destructuring, which would make it several times as slow. */
+/** Merges two ascending lists of numbers. Destructuring would make the loop several times as slow. */
 function mergeAscending(
   before: Float64Array,
   beforeOrder: Uint32Array,
@@ -298,8 +307,8 @@ function areAscending(numbers: Float64Array): boolean {
 }
 
 /**
- * The dictionaries of a query by property. The aggregates of the query share them, so that codes need no mapping when
- * aggregates are merged.
+ * The number dictionaries of a query, one per property. All aggregates of the query share them, so that codes need no
+ * mapping when aggregates are merged.
  */
 export class NumberDictionaries {
   readonly #byProperty = new Map<string, NumberDictionary>()

@@ -1,12 +1,12 @@
 import { copyInto } from "../../columns/typed-arrays.ts"
 
 const initialSize = 16
-/** Bytes per pair for its two numbers and its slots. On average, the arrays are three quarters full. */
+/** Bytes per pair, for its two elements and its slots. On average, the arrays are three quarters full. */
 export const pairBytes = 24
 
 /**
- * Assigns numbers to pairs of whole numbers below 2^32, starting at 0, in the order in which they are added. It is a
- * hash table without objects.
+ * Assigns numbers to pairs of whole numbers below 2^32, starting at 0, in the order in which they are added.
+ * Implemented as a hash table without an object per pair.
  */
 export class PairNumbers {
   #left = new Uint32Array(initialSize)

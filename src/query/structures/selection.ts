@@ -55,8 +55,8 @@ export function timeRange(batch: Batch, from: number, to: number): Selection {
 }
 
 /**
- * Calls `visit` with each value of the selected events and its count. If few events are selected, calls it once per
- * event with a count of 1.
+ * Calls `visit` with each value of the selected events and its count. If few events are selected, calls `visit` once
+ * per event with a count of 1.
  */
 export function forEachValue(
   column: Column,
@@ -102,8 +102,9 @@ export function forEachDistinctValue(
 }
 
 /**
- * Calls `visit` with each group and value of the selected events and the number of events, or with one event at a time
- * if values rarely repeat. `groups` contains the group of each selected event.
+ * Calls `visit` with each combination of group and value that occurs in the selected events, and its number of events.
+ * If values rarely repeat, calls `visit` once per event with a count of 1. `groups` contains the group of each selected
+ * event.
  */
 export function forEachGroupValue(
   { codes, values }: Column,
@@ -135,7 +136,10 @@ export function forEachGroupValue(
   })
 }
 
-/** Returns the column, and the selection limited to events with a value. */
+/**
+ * Returns a column that contains only the events with a value, and the part of the selection that has a value, as
+ * positions in that column.
+ */
 export function presentOnly(
   { values, numbers }: Column,
   { at, codes }: Few,

@@ -58,7 +58,7 @@ export function percentile(sorted: ValueCounts, share: number): number {
   return Number.NaN
 }
 
-/** The first digit of a bin width. */
+/** Possible first digits of a bin width. */
 const mantissas = [1, 2, 5]
 /** Minimum width as a share of the largest number. A double could not distinguish bounds that are closer together. */
 const minRelativeWidth = 2 ** -40

@@ -6,38 +6,47 @@ import type { MemoryBudget } from "./memory-budget.ts"
 import { firstCode, noNumber } from "./number-dictionary.ts"
 import type { Selection } from "./selection.ts"
 
-/** Measured bytes of an object without texts. */
+/** Measured bytes of a dictionary without texts. */
 const objectBytes = 500
 /** Bytes of a text without its characters: where it ends, its hash, and a count in the scratch array. */
 const textBytes = 12
-/** Bytes of a slot of the hash table, which has at most this share of its slots in use. */
+/** Bytes of a slot in the hash table, and the maximum share of slots in use. */
 const slotBytes = 4
 const maxLoad = 4 / 5
 const [minTexts, minSlots, minBytes] = [4, 8, 64] as const
-/** Arrays grow by this factor: a large dictionary takes little more memory than its texts. */
+/** Arrays grow by this factor, so that a large dictionary takes little more memory than its texts. */
 const growth = 1.5
 
 /**
- * Distinct texts and their codes, without an object for each text: in a Map, a text takes five times as much memory. With
- * a `base`, which must not change any more, it has the same codes and stores only other texts.
+ * Assigns codes to distinct strings, which are called texts here. There is no object per text: in a Map, a text would
+ * take five times as much memory. With a `base`, which must not change afterwards, texts in the base keep their codes,
+ * and only other texts are stored.
  */
 export class TextDictionary implements CodeDictionary<TextDictionary> {
   /** The code of the first text that is not in the base. */
   readonly #first: number
   #count = 0
-  /** The characters of all texts: one byte each, or two for a text with a character from 256 on. */
+  /**
+   * The UTF-16 units of all texts. A text takes one byte per unit, or two if it is wide: if any of its units is above
+   * 255.
+   */
   #bytes = new Uint8Array(0)
-  /** By code, minus `#first`: where a text ends in `#bytes`, and its hash, see `hashOf`. */
+  /**
+   * For each text, by its position (its code minus `#first`): where it ends in `#bytes`, and its hash (see `hashOf`).
+   */
   #ends = new Uint32Array(0)
   #hashes = new Uint32Array(0)
-  /** Hash table: positions in `#ends`, plus 1; 0: an empty slot. */
+  /** Hash table. Each slot contains the position of a text, plus 1. An empty slot is 0. */
   #slots = new Uint32Array(0)
   #scratch = new Uint32Array(0)
   #mapping: { other: TextDictionary; codes: Uint32Array } | undefined
-  /** The codes of columns, by their values: all slices of a block share their values. Created on first use. */
+  /**
+   * The codes of columns. Keyed by the array of a column's values, which all slices of a block share. Created on first
+   * use.
+   */
   #columns: WeakMap<readonly Value[], TextCodes> | undefined
 
-  /** `seed`: see `hashOf`; the same for all dictionaries that are merged. */
+  /** `seed` is the seed for `hashOf`. Dictionaries that are merged must have the same seed. */
   constructor(
     private readonly budget: MemoryBudget,
     private readonly seed: number,
@@ -52,7 +61,7 @@ export class TextDictionary implements CodeDictionary<TextDictionary> {
     return this.#first + this.#count
   }
 
-  /** The code of a text, which is added if it is new. */
+  /** Returns the code of a text. Adds the text if it is new. */
   codeOf(text: string): number {
     const hash = hashOf(text, this.seed)
     const known = this.#find(text, hash)
@@ -70,7 +79,7 @@ export class TextDictionary implements CodeDictionary<TextDictionary> {
     return this.#add(hash, start + (isWide ? text.length * 2 : text.length))
   }
 
-  /** The code of a text; undefined if it was not added. */
+  /** Returns the code of a text, or undefined if the dictionary does not contain it. */
   find(text: string): number | undefined {
     return this.#find(text, hashOf(text, this.seed))
   }
@@ -149,8 +158,8 @@ export class TextDictionary implements CodeDictionary<TextDictionary> {
   }
 
   /**
-   * Maps the codes of a column to codes of this dictionary; at least those of the selected events. Objects and arrays are
-   * added as JSON, numbers are not added.
+   * Returns a mapping from the codes of a column to codes of this dictionary. It contains at least the codes of the
+   * selected events. Objects and arrays are added as JSON. Numbers are not added.
    */
   codesOfColumn({ codes, values }: Column, { first, end, at }: Selection): TextCodes {
     this.#columns ??= new WeakMap()
@@ -188,7 +197,7 @@ export class TextDictionary implements CodeDictionary<TextDictionary> {
       codes[other.#first + position] = this.#codeOfCopy(other, position)
   }
 
-  /** The code of a text of another dictionary, which is added if it is new. */
+  /** Returns the code of a text in another dictionary. Adds the text if it is new. */
   #codeOfCopy(other: TextDictionary, from: number): number {
     const hash = other.#hashes[from] as number
     const [start, end] = [other.#startOf(from), other.#ends[from] as number]
@@ -226,19 +235,19 @@ export class TextDictionary implements CodeDictionary<TextDictionary> {
     return text
   }
 
-  /** UTF-16 units of a text. */
+  /** Returns the length of a text in UTF-16 units. */
   textLengthOf(code: number): number {
     const { start, end, isWide } = this.#charactersOf(code)
     return isWide ? (end - start) / 2 : end - start
   }
 
-  /** The first UTF-16 unit of a text, or 0 if it has a unit from 256 on or is empty. */
+  /** Returns the first UTF-16 unit of a text, or 0 if the text is wide or empty. */
   firstUnitOf(code: number): number {
     const { bytes, start, end, isWide } = this.#charactersOf(code)
     return isWide || start === end ? 0 : (bytes[start] as number)
   }
 
-  /** Orders different texts by their UTF-16 units. */
+  /** Compares different texts by UTF-16 unit. */
   compare(left: number, right: number): number {
     const [one, other] = [this.#charactersOf(left), this.#charactersOf(right)]
     if (one.isWide !== other.isWide) return this.textOf(left) < this.textOf(right) ? -1 : 1
@@ -263,7 +272,7 @@ export class TextDictionary implements CodeDictionary<TextDictionary> {
     return this.#scratch
   }
 
-  /** Reduces memory use of a dictionary that is complete. */
+  /** Reduces the memory use of a complete dictionary. */
   shrink(): void {
     const end = this.#startOf(this.#count)
     this.budget.reserve(end - this.#bytes.length + (this.#count - this.#ends.length) * textBytes)
@@ -275,7 +284,7 @@ export class TextDictionary implements CodeDictionary<TextDictionary> {
     this.#columns = undefined
   }
 
-  /** Like `shrink`, and frees the hash table. After that, the dictionary can only be merged into others. */
+  /** Like `shrink`, but also frees the hash table. Afterwards, the dictionary can only be merged into others. */
   pack(): void {
     this.shrink()
     this.budget.reserve(-this.#slots.length * slotBytes)
@@ -283,7 +292,7 @@ export class TextDictionary implements CodeDictionary<TextDictionary> {
   }
 }
 
-/** The codes of the texts of a column, by code of the column: see `firstCode`. */
+/** The result of `codesOfColumn`. The codes in `mapping` are described at `firstCode`. */
 export interface TextCodes {
   mapping: Uint32Array
   /** True if some of the mapped values are numbers. */
@@ -291,8 +300,8 @@ export interface TextCodes {
 }
 
 /**
- * A 32-bit hash of a text, like MurmurHash3. The lowest bit is 1 if a character takes two bytes. `seed`: a secret number,
- * so that senders cannot choose texts that have the same hash, which would make lookups slow.
+ * Returns a 32-bit hash of a string, similar to MurmurHash3. The lowest bit is 1 if the string has a UTF-16 unit above
+ * 255. `seed` is a secret number, so that senders cannot slow down lookups with strings that have the same hash.
  */
 export function hashOf(text: string, seed: number): number {
   let hash = seed
