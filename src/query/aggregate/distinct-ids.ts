@@ -14,12 +14,15 @@ const listBytes = 130
  */
 const listedShare = 1 / bitsPerWord
 
-/** Minimum IDs of an array that a list shares instead of copying them: a list that grows is copied again and again. */
+/**
+ * Minimum number of IDs in an array for a list to share the array instead of copying its IDs. A list that grows is
+ * copied again and again.
+ */
 const minSharedIds = 256
 
 /**
- * The first `count` IDs of an array, and all IDs of the shared arrays, which others own and nobody changes. Duplicates
- * are removed when the IDs are counted: a hash table would take longer.
+ * A list of IDs: the first `count` elements of `ids`, and all elements of the shared arrays, which belong to other
+ * objects and never change. Duplicates are removed when the IDs are counted, which is faster than a hash table.
  */
 interface IdList {
   ids: Uint32Array
@@ -32,10 +35,11 @@ interface IdList {
 
 /**
  * Counts distinct IDs in a few groups, with a list or a set per group. For many groups, use `GroupedIds`. Most groups
- * have only one ID, which is stored directly instead of a list.
+ * have only one ID, which is stored directly instead of a list. With a `base`, which must not change afterwards, a
+ * group is only stored once an ID is added to it.
  */
 export class DistinctIds implements Measurement {
-  /** A set, a list, a single ID, or 0 if the group only has the contents of the base. */
+  /** For each group: a set, a list, a single ID, or 0 if nothing was added to the contents of the base. */
   readonly #groups: (IdSet | IdList | number)[]
 
   constructor(
@@ -183,7 +187,7 @@ export class DistinctIds implements Measurement {
     return this.#groups[group] || (this.base ? this.base.#of(group) : 0)
   }
 
-  /** Returns a set that the caller can modify. */
+  /** Returns the IDs of a group as a set that the caller can modify. */
   #ownSet(group: number): IdSet {
     const stored = this.#groups[group] as IdSet | IdList | number
     if (stored instanceof IdSet) return stored

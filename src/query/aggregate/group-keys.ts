@@ -16,8 +16,9 @@ export class GroupKeys {
   readonly #numberOfValue = new Map<string | null, number>()
   readonly #firstValue: number
   /**
-   * A trie. Level n numbers the pairs of a node and the nth value, and each number is a node of the next level. The
-   * first nodes are the buckets, and the last nodes are the combinations.
+   * A trie. Level n assigns a number to each pair of a node and the nth value. These numbers are the nodes of the next
+   * level. The nodes of the first level are the buckets, and the numbers assigned by the last level are those of the
+   * combinations.
    */
   readonly #levels: readonly PairNumbers[]
 
@@ -63,7 +64,7 @@ export class GroupKeys {
     return this.#start + node
   }
 
-  /** Returns the bytes of memory needed to add a combination. */
+  /** Returns the number of bytes needed to add a combination. */
   bytesOf(by: GroupKey): number {
     return by.reduce(
       (sum, value) =>

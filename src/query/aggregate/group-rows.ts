@@ -1,11 +1,12 @@
 import type { Group, GroupKey } from "../query.ts"
 
-/** Measured bytes of a row without its cells: its bucket, and its share of texts that nothing else references. */
+/** Measured bytes of a row without its cells: its bucket, and its share of strings that nothing else references. */
 const rowBytes = 60
 const cellBytes = 8
 
 /**
- * The rows of groups and their values. There is no object per row, because many queries list only a few of the rows.
+ * Groups as rows of dimension values and measures. There is no object per row, because many queries list only a few of
+ * the rows.
  */
 export class GroupRows {
   /** The dimension values of row n start at index n * `dimensions`. */

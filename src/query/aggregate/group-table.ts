@@ -51,11 +51,14 @@ export interface GroupTableSpec extends MeasureContext {
   locators: RowLocators
 }
 
-/** Groups of events by dimensions and time, with their measures. */
+/**
+ * Groups events by dimensions and time, and computes the measures of each group. In a batch, each dimension value has a
+ * code, so each combination of codes is looked up only once.
+ */
 export class GroupTable implements Mergeable<GroupTable> {
   readonly #keys: GroupKeys
   readonly #measures: Measurement[]
-  /** Tables that map codes to groups. They are keyed by the values of a column, which all slices of a block share. */
+  /** Tables that map codes to groups. Keyed by the array of a column's values, which all slices of a block share. */
   readonly #groupsOfCodes = new WeakMap<
     readonly Value[],
     Map<string, { values: (readonly Value[] | undefined)[]; table: Uint32Array }>
@@ -85,7 +88,7 @@ export class GroupTable implements Mergeable<GroupTable> {
     return group
   }
 
-  /** Counts events without reading them. All dimensions must be fields of batches. */
+  /** Counts events without reading them. All dimensions must be in `batchFields`. */
   count(batch: Pick<Batch, "name" | "kind" | "website">, bucket: number, events: number): void {
     const { name } = batch
     const by = this.spec.by.map((dimension) =>
@@ -191,7 +194,7 @@ export class GroupTable implements Mergeable<GroupTable> {
     return rows
   }
 
-  /** Only reads this field, because a joined batch has no single name or kind. */
+  /** Only reads `field` from the batch, because a joined batch has no single name or kind. */
   #batchValueOf(batch: Pick<Batch, "name" | "kind" | "website">, field: BatchField): string | null {
     if (field === "event_name") return batch.name
     return field === "kind" ? batch.kind : (this.spec.websiteIds.get(batch.website) ?? null)
@@ -229,8 +232,8 @@ function partOf({ codes, values }: Column): Part {
 }
 
 /**
- * Remembers the location of one event per ID that is a dimension value. Groups use dictionary IDs until the texts are
- * read at the end.
+ * Remembers where to find an event with each ID that is a dimension value. Groups contain dictionary IDs until the
+ * texts of the IDs are read from these events at the end.
  */
 export class RowLocators {
   readonly #locators = new Map<IdKind, Map<number, RowLocator>>()

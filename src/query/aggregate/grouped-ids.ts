@@ -5,7 +5,7 @@ import type { MemoryBudget } from "../structures/memory-budget.ts"
 import { indexAt, type Selection, sizeOf } from "../structures/selection.ts"
 import type { Measurement } from "./measurement.ts"
 
-/** Pairs to collect before sorting them (8 MB). Each sort reads all IDs that are already in lists. */
+/** Number of pairs to collect before sorting them (8 MB). Each sort reads all IDs that are already in lists. */
 const minPending = 1_048_576
 /** Lists with at least this many IDs are shared with the other table in a merge. Shorter lists are copied. */
 const minSharedIds = 64
@@ -19,11 +19,12 @@ interface IdList {
 }
 
 /**
- * Counts distinct IDs in many groups. It collects pairs of group and ID. Once there are many pairs, it sorts them by
+ * Counts distinct IDs in many groups. Collects pairs of a group and an ID. Once there are many pairs, sorts them by
  * group and removes duplicates. This takes 4 bytes per ID, whereas a set per group would take a hundred bytes and one
- * lookup per event. With a `base`, which must not change afterwards, only the IDs added since then are stored. Merging
- * shares the lists of the other table. Duplicates across lists are only found when counting. If there are few new IDs,
- * they are searched for in the base, whose own count is cached.
+ * lookup per event. With a `base`, which must not change afterwards, only added IDs are stored. A table, its base, the
+ * base of its base, and so on, are called levels. A merge shares the lists of the other table, so a group can have
+ * several lists with the same ID. Duplicates across lists and levels are only found when counting. If few IDs were
+ * added, they are searched for in the base, whose own count is cached.
  */
 export class GroupedIds implements Measurement {
   #groups: number
@@ -33,11 +34,11 @@ export class GroupedIds implements Measurement {
   /** The IDs of group n are at `#ids[#ends[n - 1]]` to `#ids[#ends[n]]`, exclusive. */
   #ends = new Uint32Array(0)
   #ids = new Uint32Array(0)
-  /** Lists shared with merged tables, by group. The same ID can be in several lists. */
+  /** For each group: the lists shared with merged tables. */
   readonly #shared = new Map<number, IdList[]>()
-  /** By group: 1 once the IDs are sorted in ascending order. Undefined until the first group is sorted. */
+  /** For each group: 1 if its IDs are sorted in ascending order. Undefined until the first group is sorted. */
   #isSorted: Uint8Array | undefined
-  /** The result of `#bound`. */
+  /** The cached result of `#bound`. */
   #largest: number | undefined
   /** Number of distinct IDs in each group. Undefined until counted. */
   #sizes: Uint32Array | undefined
@@ -103,7 +104,7 @@ export class GroupedIds implements Measurement {
     const start = table.#startOf(from)
     const count = table.#countOf(from)
     if (count >= minSharedIds) {
-      // Charged as if it were copied, because the other table can be evicted from the cache.
+      // Memory is reserved as if the list were copied, because the other table can be evicted from the cache.
       this.budget.reserve(count * Uint32Array.BYTES_PER_ELEMENT)
       const list = { table, group: from }
       const shared = this.#shared.get(group)
@@ -165,7 +166,8 @@ export class GroupedIds implements Measurement {
   #sort(): void {
     if (this.#pending === 0) return
     const [groups, pending, count] = [this.#pendingGroups, this.#pendingIds, this.#pending]
-    // Counting sort by group. The number of pairs per group turns into the start of each group, then into its end.
+    // Counting sort by group. `ends` first contains the number of pairs in each group, then the start of each group,
+    // and finally its end.
     const ends = new Uint32Array(this.#groups)
     for (let n = 0; n < count; n++) {
       const group = groups[n] as number
@@ -216,7 +218,7 @@ export class GroupedIds implements Measurement {
   }
 
   #countSizes(): Uint32Array {
-    // Sorting uses stamps too, so all levels are sorted first.
+    // Sorting takes new stamps too, so all levels are sorted before counting starts.
     for (let level: GroupedIds | undefined = this; level; level = level.base) level.#sort()
     const sizes = new Uint32Array(this.#groups)
     const { base } = this
@@ -235,7 +237,7 @@ export class GroupedIds implements Measurement {
     const addedLists = this.#listsOf(group)
     const below: IdList[] = []
     for (let level = base; level; level = level.base) below.push(...level.#listsOf(group))
-    // Most IDs that are new since the base was computed are larger than all of its ids, which rules out a search.
+    // Most added IDs are larger than all IDs in the base, so they need no search.
     const bound = base ? base.#bound() : 0
     const total = below.reduce((sum, { table, group }) => sum + table.#countOf(group), 0)
     let searched = 0
@@ -243,7 +245,7 @@ export class GroupedIds implements Measurement {
       for (const id of table.#ownIds(group)) if (id <= bound) searched++
     const steps = searched * below.length * Math.log2(total + 1)
     const isSearch = base !== undefined && steps * idsPerStep < total
-    // The base uses a stamp to count too.
+    // Counting the base takes a stamp too, so the base is counted before this level takes its own.
     const baseCount = isSearch ? base.value(group) : 0
     const { array, stamp } = this.stamps.of(this.range)
     if (!isSearch)
@@ -263,7 +265,10 @@ export class GroupedIds implements Measurement {
     return count
   }
 
-  /** No ID of any group is larger, on this level or below. Call it on tables that do not change any more. */
+  /**
+   * Returns a number that no ID on this level or below exceeds, in any group. Only call it on tables that no longer
+   * change.
+   */
   #bound(): number {
     if (this.#largest === undefined) {
       this.#sort()

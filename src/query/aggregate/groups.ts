@@ -21,7 +21,7 @@ import { measurementOf } from "./measures.ts"
 import type { TimeRange } from "./partial-aggregates.ts"
 import { scanGroups } from "./scan.ts"
 
-/** Computes measures by dimensions and time. */
+/** Computes measures of events, grouped by dimensions and time. */
 export function* groups(
   query: GroupsQuery,
   source: Snapshot,
@@ -39,8 +39,8 @@ export function* groups(
 }
 
 /**
- * Returns one page of the sorted groups. Measures that sorting does not need are computed only for the groups on the
- * page, if that is less work.
+ * Returns one page of the sorted groups. If it is less work, measures that sorting does not need are computed only for
+ * the groups on the page.
  */
 function* pageOf(
   query: GroupsQuery,
@@ -283,7 +283,7 @@ function keyOf(by: GroupKey): string {
   return JSON.stringify(by)
 }
 
-/** Compares numbers, or texts by UTF-16 code unit. Null sorts last. */
+/** Compares numbers by value, and strings by UTF-16 code unit. Null sorts last. */
 function compare<Value extends number | string>(
   left: Value | null,
   right: Value | null,
@@ -331,7 +331,7 @@ function* selectedGroups(
   return found
 }
 
-/** Returns the rows of these groups, in the order of `rows`. */
+/** Returns the rows of the groups in `only`, in the order of `rows`. */
 function selectedRows(rows: GroupRows, only: readonly GroupKey[]): Group[] {
   const keys = new GroupKeys(rows.dimensions)
   for (const by of only) if (keys.find(by, 0) === undefined) keys.add(by, 0)

@@ -5,7 +5,7 @@ import type { Selection } from "../structures/selection.ts"
 export interface Measurement {
   /** Adds a group. */
   grow(): void
-  /** Counts events without reading them. Only their name is known. */
+  /** Counts events in a group without reading them. Only their name is known. */
   count(group: number, name: string, events: number): void
   /** Adds all selected events to one group. */
   addAll(group: number, batch: Batch, selection: Selection): void
@@ -13,7 +13,7 @@ export interface Measurement {
   addEach(groups: Uint32Array, batch: Batch, selection: Selection): void
   /** Merges the group `from` of `other`, which must be the same measure, into `group`. */
   merge(group: number, other: Measurement, from: number): void
-  /** Reduces memory use. Afterwards, it can only be merged into other measurements or serve as their base. */
+  /** Reduces memory use. Afterwards, the measurement can only be merged into others or serve as their base. */
   pack(): void
   /** Returns the result for a group. */
   value(group: number): number | null

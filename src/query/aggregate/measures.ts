@@ -136,7 +136,7 @@ class FirstOrLastTime extends ScalarMeasure implements Measurement {
     const times = batch.times()
     const timeAt = (n: number) => batch.base + (times[indexAt(selection, n)] as number)
     const size = sizeOf(selection)
-    // Times are only sorted within each name.
+    // In a joined batch, times are only sorted within each name.
     if (batch.names) for (let n = 0; n < size; n++) this.#add(group, timeAt(n))
     else this.#add(group, timeAt(this.which === "first" ? 0 : size - 1))
   }

@@ -5,16 +5,16 @@ import type { Matcher } from "../scan/matcher.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
 import { intersect, type Selection, timeRange } from "../structures/selection.ts"
 
-/** An aggregate of events. Aggregates of disjoint events can be merged. */
+/** An aggregate of events. Aggregates of disjoint sets of events can be merged. */
 export interface Mergeable<Self> {
   add(batch: Batch, selection: Selection): void
   /**
    * Merges another aggregate of the same kind, in steps of a few ms. The other aggregate must not change afterwards.
    */
   merge(other: Self): Generator<void, void>
-  /** Reduces memory use. Afterwards, it can only be merged into other aggregates. */
+  /** Reduces memory use. Afterwards, the aggregate can only be merged into others. */
   pack(): void
-  /** Reduces memory use of an aggregate that is complete. After that, it can also serve as a base. */
+  /** Reduces the memory use of a complete aggregate, which can then still serve as a base. */
   shrink?(): void
 }
 
@@ -38,8 +38,8 @@ export interface Aggregation<Aggregate extends Mergeable<Aggregate>, Range exten
   /** Returns true if the slices of a UTC day within the range can be added as one batch (see `JoinedBatch`). */
   joins(range: Range, day: number): boolean
   /**
-   * For aggregates that combine several events. Called once all events of a sealed day have been added, and again after
-   * all unsealed events (with `day` undefined).
+   * Needed if an aggregate combines several events before it counts them. Called when all sealed events of a day have
+   * been added, and with `day` undefined when all unsealed events have been added.
    */
   finish?(aggregate: Aggregate, day: number | undefined): Generator<void, void>
 }
@@ -65,7 +65,10 @@ export const gridMs = 900_000
 /** Ranges of up to this many days are aggregated in one piece. */
 const maxUnsplitDays = 2
 
-/** A batch of unsealed rows and the selected events in it. Undefined if the rows have not been read yet. */
+/**
+ * A batch of unsealed rows and the selected events in it. The selection is undefined if the rows have not been read
+ * yet.
+ */
 interface UnsealedEntry {
   entry: Entry
   selection: Selection | undefined
@@ -77,7 +80,7 @@ interface CumulativeAggregate<Aggregate> {
   earlier: Aggregate
   /** Memory of `earlier`, in bytes. */
   bytes: number
-  /** State of the blocks in `all`. */
+  /** Identifies the blocks that are included in `all`. */
   state: string
   /** The aggregate of `earlier` and the last interval. */
   all: Aggregate
@@ -92,10 +95,10 @@ interface CumulativeAggregate<Aggregate> {
  * ```
  *
  * A long range is split into dyadic intervals of 1, 2, 4, 8 … days, which are cached individually. An interval starts
- * at a multiple of its length, and is never longer than the number of days before or after it. Most changes happen at
- * the ends of a range: new days change often, and the oldest days lose events to retention. Intervals at the ends are
- * short, so such a change invalidates little. The merged aggregate of all intervals is cached too, both with and
- * without the last interval, which changes most often. Each query then adds the unsealed events.
+ * at a multiple of its length, and is never longer than the number of stored days before it or after it. Most changes
+ * happen at the ends of a range: new days change often, and the oldest days lose events to retention. Intervals at the
+ * ends are short, so such a change invalidates little. The merged aggregate of all intervals is cached too, both with
+ * and without the last interval, which changes most often. Each query then adds the unsealed events.
  */
 export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range extends TimeRange> {
   readonly #names: ReadonlySet<string> | undefined
@@ -219,8 +222,8 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
   }
 
   /**
-   * Returns the last multiple of `gridMs` in a range that does not end at one, for example because it ends now or at
-   * this time yesterday.
+   * Returns the last multiple of `gridMs` in a range whose end is not such a multiple, for example because the range
+   * ends now or at this time yesterday. Returns undefined for all other ranges.
    */
   #gridCutOf(range: Range): number | undefined {
     const { from, to } = range
@@ -230,7 +233,7 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
 
   *#untilCut(range: Range, cut: number, budget: MemoryBudget): Generator<void, Aggregate> {
     const until = { ...range, to: cut }
-    // The name does not contain the cut, so the entry is soon replaced by the one for the next cut.
+    // The name of the cache entry does not contain the cut, so the entry for the next cut soon replaces this one.
     const name = `until ${range.from} ${this.aggregation.keyOf(range)}`
     const earlier = yield* this.#cached(name, `${cut} ${this.#stateOf(until)}`, budget, (childBudget) => {
       const intervals = this.#intervalsOf(until)
@@ -338,8 +341,8 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
   }
 
   /**
-   * Returns a cached value, or computes and caches it. The query is charged for its memory only if the cache does not
-   * store it.
+   * Returns a cached value, or computes and caches it. Only if the cache does not store the value does its memory
+   * remain reserved for the query.
    */
   *#cached<Value>(
     name: string,
@@ -365,7 +368,7 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
     return `${what} ${range.from} ${range.to} ${this.aggregation.keyOf(range)}`
   }
 
-  /** Identifies the current blocks of the range. */
+  /** Returns a string that identifies the current blocks in the range. */
   #stateOf(range: TimeRange): string {
     return this.#daysIn(range)
       .map(({ state }) => state)

@@ -81,7 +81,8 @@ class Percentile extends LazyMeasure<NumberCounts> implements Measurement {
   }
 
   /**
-   * Reserves memory for the whole dictionary, because the other aggregates that share it can be evicted from the cache.
+   * Reserves memory for the whole dictionary, because the other aggregates that share the dictionary can be evicted
+   * from the cache.
    */
   #reserveDictionary(): void {
     const { bytes } = this.#dictionary
@@ -209,8 +210,8 @@ class Totals implements Measurement {
 }
 
 /**
- * Computes the state of `Totals` for numbers that rarely repeat. `codes` contains the codes of the events from `first`
- * on, and `at` the positions of the events (undefined: all events).
+ * Computes the state of `Totals` for numbers that rarely repeat. `codes` contains the codes of the events from position
+ * `first` on. `at` contains the positions of the events to include (undefined: all events).
  */
 function totalsOf(numbers: Float64Array, codes: Uint32Array, first: number, at: Uint32Array | undefined) {
   // Declared separately: with array destructuring, the loop takes four times as long.

@@ -10,7 +10,9 @@ import { GroupRows } from "./group-rows.ts"
 import { GroupTable, type GroupTableSpec, RowLocators } from "./group-table.ts"
 import { type Aggregation, type Finalizer, PartialAggregates, type TimeRange } from "./partial-aggregates.ts"
 
-/** Aggregates all groups that have events. Only holds one chunk of time in memory. */
+/**
+ * Aggregates all groups that have events, one chunk of buckets after another. Only one chunk is in memory at a time.
+ */
 export function* scanGroups(
   query: GroupsQuery,
   buckets: Bucket[],
@@ -54,7 +56,7 @@ interface Chunk extends TimeRange {
   buckets: Bucket[]
 }
 
-/** Combines the buckets of one UTC day into a chunk. A bucket with events in rows becomes a chunk of its own. */
+/** Combines the buckets in each UTC day into a chunk. A bucket with unsealed events becomes a chunk of its own. */
 function* chunksOf(buckets: readonly Bucket[], hasRows: (bucket: Bucket) => boolean): Generator<Chunk> {
   let chunk: Chunk | undefined
   for (const [index, bucket] of buckets.entries()) {
@@ -78,7 +80,9 @@ class GroupAggregation implements Aggregation<GroupTable, Chunk> {
   readonly #key: string | undefined
   readonly #calendar: string
   readonly #spec: GroupTableSpec
-  /** True if the query only needs counts by fields of batches. Blocks store these counts outside their columns. */
+  /**
+   * True if the query only needs numbers of events by batch fields. Blocks store these numbers outside their columns.
+   */
   readonly #areCounts: boolean
   /**
    * True if slices can be added together. When grouping by name, this only pays off if a filter leaves few events in
@@ -110,7 +114,7 @@ class GroupAggregation implements Aggregation<GroupTable, Chunk> {
       !this.#areCounts && !hasIds && !by.includes("kind") && (perEvent || !by.includes("event_name"))
   }
 
-  /** The counts of a single bucket do not depend on granularity or time zone. */
+  /** The groups of a single bucket do not depend on granularity or time zone. */
   keyOf({ buckets }: Chunk): string | undefined {
     return this.#key && (buckets.length > 1 ? `${this.#calendar} ${this.#key}` : this.#key)
   }
