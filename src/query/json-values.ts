@@ -2,12 +2,12 @@ import type { Value } from "../columns/batch.ts"
 
 // Defines how queries read JSON values. The dashboard applies the same rules to events that arrive while it is open.
 
-/** Returns the text of a value, as used in comparisons and results: a string unchanged, anything else as JSON. */
+/** Returns a value as text, as used in comparisons and results: a string unchanged, anything else as JSON. */
 export function textOf(value: Value): string {
   return typeof value === "string" ? value : JSON.stringify(value)
 }
 
-/** Compares texts by UTF-16 code unit. Null (a missing value) sorts first. */
+/** Compares strings by UTF-16 code unit. Null (a missing value) sorts first. */
 export function compareTexts(left: string | null, right: string | null): number {
   if (left === right) return 0
   if (left === null || right === null) return left === null ? -1 : 1
@@ -15,16 +15,16 @@ export function compareTexts(left: string | null, right: string | null): number 
 }
 
 /**
- * Matches decimal numbers as people write them. Text with leading zeros, plus signs or spaces is assumed to be an ID,
- * ZIP code or phone number.
+ * Matches decimal numbers as people write them. A string with leading zeros, plus signs or spaces is assumed to be an
+ * ID, ZIP code or phone number.
  */
 const decimal = /^-?(?:0|[1-9]\d*)(?:\.\d+)?$/
 
 /**
- * Returns the number that a value represents: a JSON number, or text in decimal form (`19.90`, `-3`). Returns undefined
- * for text with a leading zero (`01129`), an exponent (`1e5`) or any other form (`+1`, ` 1 `, `.5`, `0x10`), and for
- * text with more digits than a double can hold (`9007199254740993`). Classification, measures, histograms and
- * comparisons all follow this rule.
+ * Returns the number that a value represents: a JSON number, or a string in decimal form (`19.90`, `-3`). Returns
+ * undefined for a string with a leading zero (`01129`), an exponent (`1e5`) or any other form (`+1`, ` 1 `, `.5`,
+ * `0x10`), and for a string with more digits than a double can hold (`9007199254740993`). Classification, measures,
+ * histograms and comparisons all follow this rule.
  */
 export function numberOf(value: Value | undefined): number | undefined {
   if (typeof value === "number") return value
@@ -58,7 +58,7 @@ export function valueAt(from: Value, path: string): Value | undefined {
 }
 
 function memberOf(from: object, key: string): Value | undefined {
-  // The `length` of an array is an own property too.
+  // Only indexes are allowed, because the `length` of an array is an own property too.
   if (Array.isArray(from) && !/^(?:0|[1-9]\d*)$/.test(key)) return undefined
   return Object.hasOwn(from, key) ? ((from as Record<string, Value | null>)[key] ?? undefined) : undefined
 }

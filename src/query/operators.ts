@@ -1,7 +1,7 @@
 import type { Value } from "../columns/batch.ts"
 import { numberOf } from "./json-values.ts"
 
-/** The value of a filter, in the forms that operators need. */
+/** The value of a filter, in each form that operators need. */
 interface Operand {
   text: string
   list: ReadonlySet<string>
@@ -33,7 +33,7 @@ interface PositiveDefinition extends OperatorLabel {
    * dictionary, `text` tests the text of every ID, and `presence` needs no text.
    */
   lookup: "equality" | "text" | "presence"
-  /** True if matching ignores case, so a matching text does not necessarily contain the operand itself. */
+  /** True if matching ignores case, so a matching string does not necessarily contain the operand itself. */
   ignoresCase?: true
   test: (operand: Operand) => ValuePredicate
 }
@@ -50,7 +50,7 @@ const isNumber = (compare: (value: number) => boolean): ValuePredicate => {
   }
 }
 
-// The order here is the order in lists. To add an operator, only add a row here.
+// Lists show the operators in this order. To add an operator, only add a row here.
 const definitions = {
   eq: {
     label: "is",
@@ -195,15 +195,15 @@ export function predicateOf(condition: Condition): ValuePredicate {
   return operators[condition.op].isNegation ? (text, value) => !test(text, value) : test
 }
 
-/** Returns the only texts that can match, or undefined if the operator does not limit them. */
+/** Returns the only strings that can match, or undefined if the operator allows an unlimited number of strings. */
 export function requiredTexts({ op, value }: Condition): string[] | undefined {
   const { lookup, isNegation } = operators[op]
   return lookup === "equality" && !isNegation ? [value].flat().map(String) : undefined
 }
 
 /**
- * Returns a substring that every text must contain to match the operator (or the operator that it negates). Returns
- * undefined if there is none.
+ * Returns a substring that every string must contain to match the operator (or the operator that it negates). Returns
+ * undefined if there is no such substring.
  */
 export function requiredPart({ op, value }: Condition): string | undefined {
   const { lookup, operandType, ignoresCase } = operators[op]
@@ -211,7 +211,7 @@ export function requiredPart({ op, value }: Condition): string | undefined {
   return lookup !== "presence" && operandType === "text" && !ignoresCase ? part || undefined : undefined
 }
 
-/** Returns true if a text matches a pattern, in which each `*` matches any text, including empty text. */
+/** Returns true if a string matches a pattern, in which each `*` matches any number of characters, including none. */
 export function matchesPattern(text: string, pattern: string): boolean {
   const [first = "", ...rest] = pattern.split("*")
   const last = rest.pop()

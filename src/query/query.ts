@@ -59,17 +59,17 @@ export type Property = `property.${string}`
 export type Dimension = Field | Property
 
 /**
- * Operators with a number operand only match values that are numbers (see `numberOf`). All others compare text: a
- * string unchanged, any other value as JSON. A negation (`ne`, `not_contains` …) matches whenever the operator it
- * negates does not match, including when the value is missing. All other operators require a value. `exists` takes true
- * or false. `property_key` tests the top-level keys of the properties and matches if at least one key matches. Its
- * negations match if no key matches the negated operator.
+ * Operators with a number operand only match values that are numbers (see `numberOf`). All other operators compare
+ * values as text: a string unchanged, any other value as JSON. A negation (`ne`, `not_contains` …) matches whenever the
+ * operator it negates does not match, including when the value is missing. All other operators require a value.
+ * `exists` takes true or false. `property_key` tests the top-level keys of the properties and matches if at least one
+ * key matches. Its negations match if no key matches the negated operator.
  */
 export interface Filter extends Condition {
   /**
-   * Two fields only work with `eq`. `profile` selects the events of the profile with the ID `value`, as defined in
-   * src/store/identity-resolution.ts. `page` selects page views whose path matches `value`, in which each `*` matches
-   * any text.
+   * The last two fields only work with `eq`. `profile` selects the events of the profile with the ID `value`, as
+   * defined in src/store/identity-resolution.ts. `page` selects page views whose path matches `value`, in which each
+   * `*` matches any text.
    */
   field: Dimension | "property_key" | "profile" | "page"
   /**
@@ -105,7 +105,7 @@ export type Granularity = (typeof granularities)[number]
  * `users`, `sessions`, `profiles` and `pages` count distinct anonymous IDs, session IDs, profile IDs and paths.
  * `event_types` counts distinct event names. `with_properties` counts events with at least one property. `first` and
  * `last` are in Unix ms. Measures of a property only use its numeric values (see `numberOf`). p50, p75, p90, p95 and
- * p99 are nearest-rank percentiles. Without any numbers, measures are null, except that `count` is 0.
+ * p99 are nearest-rank percentiles. If the property has no numbers, its measures are null, except that `count` is 0.
  */
 export type Measure = CountMeasure | { what: PropertyMeasure; of: Property }
 
@@ -203,14 +203,14 @@ export interface GroupsResult {
   buckets: Bucket[]
   /** The number of groups on all pages, and the sum of their first measure. */
   totals?: { groups: number; sum: number }
-  /** If the page has a previous period: the values of each group in it, in the order of `groups`. */
+  /** If the page has a previous period: the values of each group in that period, in the order of `groups`. */
   previous?: Values[]
 }
 
 /** The values of a group, in the order of the measures. */
 export type Values = readonly (number | null)[]
 
-/** Reads the property keys of each event name, and their values. */
+/** Lists the property keys that events with each name have, and the values of these keys. */
 export interface ValuesQuery {
   kind: "values"
   scope: Scope
@@ -225,7 +225,7 @@ export interface ValuesQuery {
 export interface PropertyValues {
   name: string
   key: string
-  /** Number of events in scope with this name. */
+  /** Number of events with this name in the scope. */
   events: number
   /** Number of events that have a value for the key. */
   occurrences: number
@@ -287,7 +287,7 @@ export interface EventsResult {
 export type ListedEvent = StoredEvent & { websiteId: string | null }
 
 /**
- * The unit that funnels and retention reports count. A profile includes the events of its linked anonymous IDs (see
+ * What funnels and retention reports count. A profile includes the events of its linked anonymous IDs (see
  * src/store/identity-resolution.ts).
  */
 export type Unit = "anonymous_id" | "session_id" | "profile_id"
@@ -318,7 +318,7 @@ export function stepFilters({ name, page, filters }: Step): Filter[] {
  * Counts the units that complete the steps in order within `window` ms. Every first step starts an attempt, and the
  * best attempt of a unit counts (like ClickHouse's windowFunnel in its default mode). Within an attempt, an event
  * counts as at most one step. Events in the same ms are processed in order of arrival, and the steps of one event from
- * last to first. Like windowFunnel, each step keeps the latest attempt.
+ * last to first. Like windowFunnel, each step keeps only the latest attempt that reached it.
  */
 export interface FunnelQuery {
   kind: "funnel"
@@ -420,7 +420,7 @@ export interface ReachResult {
  */
 export interface TrafficQuery {
   kind: "traffic"
-  /** The kinds must be `trafficKinds`. With `by`, page views are enough. */
+  /** The scope's kinds must be `trafficKinds`. With `by`, the kind `page_view` is enough. */
   scope: Scope
   /**
    * Groups by fields of each view, or of the first or last view of its session. Cannot be combined with `granularity`.
@@ -465,7 +465,7 @@ export interface TrafficResult {
 }
 
 /**
- * Identifies a count in a report, in order to list the units it includes. The range and the websites of `query` must be
+ * Identifies a number in a report, to list the units that were counted. The range and the websites of `query` must be
  * those of the list, and every event in its scope must be in the scope of the list.
  */
 export type ReportCount =
@@ -485,7 +485,9 @@ export type ReportCount =
       period?: number | undefined
     }
 
-/** Lists sessions by their latest event, newest first. If those events are in the same ms, by ID. */
+/**
+ * Lists sessions by their latest event, newest first. Sessions whose latest events are in the same ms are sorted by ID.
+ */
 export interface SessionsQuery {
   kind: "sessions"
   scope: Scope
@@ -510,7 +512,10 @@ export interface SessionsResult {
   }[]
 }
 
-/** Lists anonymous IDs by their latest event, newest first. If those events are in the same ms, by text. */
+/**
+ * Lists anonymous IDs by their latest event, newest first. Anonymous IDs whose latest events are in the same ms are
+ * sorted as strings.
+ */
 export interface VisitorsQuery {
   kind: "visitors"
   scope: Scope
@@ -591,7 +596,7 @@ export interface NodeWatermark {
 /** Where a result came from, and how much data was read to compute it. */
 export interface QueryStatistics {
   /**
-   * Joined by `+`. `kept`: cached aggregates of earlier queries. `counts`: the counts that blocks store for each
+   * Joined by `+`. `kept`: aggregates cached by earlier queries. `counts`: the counts that blocks store for each
    * quarter of an hour. `blocks`: column blocks. `rows`: event rows. `clickhouse`: the cluster.
    */
   source: string

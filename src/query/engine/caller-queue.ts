@@ -5,7 +5,7 @@ export interface QueueLimits {
   /** Maximum number of running requests. */
   running: number
   runningPerCaller: number
-  /** Maximum number of running requests across all share links, because anyone can have a link. */
+  /** Maximum number of running requests from all share links together, because anyone can have a link. */
   runningShared: number
   /** Maximum number of waiting requests. */
   waiting: number
@@ -18,8 +18,8 @@ export interface QueueLimits {
 
 /**
  * A single thread executes all queries, so more parallel requests would not be faster. Six keep the thread busy while
- * clients read their responses. A dashboard page sends up to ten requests at once. An office with one address and one
- * share link can have several dashboard pages open.
+ * clients read their responses. A dashboard page sends up to ten requests at once. People in one office can share an IP
+ * address and a share link, and have several dashboard pages open.
  */
 export const defaultQueueLimits: QueueLimits = {
   running: 6,

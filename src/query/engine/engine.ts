@@ -32,8 +32,8 @@ const restartDelay = 1_000
 const closeTimeout = 2_000
 
 /**
- * Executes queries. Every promise rejects with the reason of the signal if it is aborted, and with an error if the
- * query thread fails. `caller` is the name of a `Client`.
+ * Executes queries. If the signal is aborted, every promise rejects with the signal's reason. If the query thread
+ * fails, every promise rejects with an error. `caller` is the name of a `Client`.
  */
 export interface QueryEngine<Spec> {
   /**
@@ -59,9 +59,12 @@ export interface QueryEngine<Spec> {
 }
 
 export interface RenderedResponse extends RenderedRows {
-  /** Time spent in the query thread, including waiting, in ms. */
+  /** Time from sending the request to the query thread until its answer arrived, in ms. */
   ms: number
-  /** Must be called with the number of bytes that were sent or dropped. Until then, they count as used memory. */
+  /**
+   * Must be called with the number of bytes whenever a part of the response was sent or dropped. Until then, these
+   * bytes count as used memory.
+   */
   release: (bytes: number) => void
 }
 
@@ -84,9 +87,9 @@ interface PendingRequest {
 }
 
 /**
- * Maximum size of a response. Responses stay in memory until they are sent, slightly more than six at a time. The limit
- * is this share of the memory, but never more than the maximum, and never less than the minimum even if memory is
- * scarce.
+ * The maximum size of a response is this share of the memory, but at most `maxResponse`, and at least
+ * `minResponse.bytes` (or `minResponse.share` of the memory if that is less). Responses stay in memory until they are
+ * sent, slightly more than six at a time.
  */
 const responseShare = 1 / 16
 const minResponse = { bytes: 16_777_216, share: 1 / 4 }
@@ -111,13 +114,13 @@ export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
   #nextId = 1
   #timer: Timer | undefined
   #closing: (() => void) | undefined
-  /** Start of the last maintenance run, in ms of the monotonic clock. */
+  /** Start of the last maintenance run, in ms on the monotonic clock. */
   #maintainedAt: number
   #isMaintaining = false
-  /** Time of the next search for unused dictionary IDs, in ms of the monotonic clock. */
+  /** Time of the next search for unused dictionary IDs, in ms on the monotonic clock. */
   #collectAt: number
   #isSealing = false
-  /** True if the timer can end early when there are many rows to seal. */
+  /** True while sealing can start before the timer ends if enough rows are waiting. */
   #isWaitingForRows = false
 
   constructor(
@@ -199,13 +202,16 @@ export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
     const message = await this.#send((id) => ({ type: "render", id, caller, spec, limits }), signal)
     if (message.type !== "rendered") throw new Error("the query thread sent a message of the wrong type")
     const release = (bytes: number) => {
-      // A failed thread has already lost its memory.
+      // If the thread has failed since, its memory is already free.
       if (worker === this.#worker) this.#post({ type: "release", bytes })
     }
     return { ...message.rendered, ms: this.options.elapsed() - startedAt, release }
   }
 
-  /** Removes the abort listener afterwards, because one signal serves all queries of a request or stream. */
+  /**
+   * Sends a request to the query thread. Removes the abort listener once the request is answered, because one signal
+   * serves all queries of an HTTP request or stream.
+   */
   #send(
     requestOf: (id: number) => Extract<WorkerRequest<Spec>, { type: "execute" | "render" }>,
     signal: AbortSignal,
@@ -298,7 +304,7 @@ export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
 
   #requestSeal(): void {
     this.#isWaitingForRows = false
-    // Blocks need disk space. When space runs out, deletions come first.
+    // Blocks need disk space. If the disk is full, deletions must free space first.
     if (this.store.unavailableReason()) {
       this.#scheduleSeal(sealRetry)
       return
@@ -321,8 +327,8 @@ export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
   }: Extract<WorkerMessage, { type: "sealed" }>): Promise<void> {
     if (this.#closing) return
     const { sealingLag } = this.store
-    // `sealingLag` counts rows itself after the first report. The number in the message dates from the start of the
-    // pass.
+    // After the first report, `sealingLag` counts rows itself. The number in the message was read when the pass
+    // started.
     if (!sealingLag.isKnown || !batch) sealingLag.report(unsealed)
     if (failure !== undefined) this.options.onFault(new Error(failure))
     if (!batch) {

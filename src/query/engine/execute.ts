@@ -84,7 +84,7 @@ function* executeOnce<Q extends Query>(
   }
 }
 
-/** Returns the scope of the snapshot for a query, which can begin before the range of the query. */
+/** Returns the scope of the snapshot that a query needs. Its range can be longer than that of the query. */
 export function snapshotScope(query: Query): Scope {
   const { scope } = query
   if (query.kind === "traffic") return { ...scope, from: scope.from - sessionLookBack }
@@ -146,7 +146,7 @@ function* cachedReport(
 
 /**
  * True if the result depends only on the query and the events. Other reports cache parts of their results, or read the
- * current links of IDs.
+ * current links between anonymous IDs and profiles.
  */
 function isCacheable(query: Query): boolean {
   return (
@@ -166,8 +166,8 @@ function runReport<Kind extends Query["kind"]>(
 }
 
 /**
- * Adds the linked IDs to profile filters. This also makes them part of cache keys, which is needed because any call to
- * /identify can change them.
+ * Adds the linked IDs to profile filters. The linked IDs thus become part of cache keys, which is necessary because any
+ * call to /identify can change them.
  */
 function withLinkedIds<Q extends Query>(query: Q, snapshot: Snapshot): Q {
   const { scope } = query
@@ -186,7 +186,7 @@ function withLinkedIds<Q extends Query>(query: Q, snapshot: Snapshot): Q {
   }
 }
 
-/** Looks up the IDs that a query's filters refer to, before a matcher needs them. */
+/** Looks up the IDs in a query's filters, before a matcher needs them. */
 function* prepareIds(query: Query, snapshot: Snapshot): Generator<void, void> {
   for (const filter of filtersOf(query)) {
     const kind = kindOf[filter.field]

@@ -5,7 +5,7 @@ import type { QueryOutcome } from "./execute.ts"
 // Messages between the main thread and the query thread. `Spec` describes the rows to render, and only the query API
 // knows its type.
 
-/** What remains of a request's limits for its next query. */
+/** How much of a request's limits is left for its next query. */
 export interface ResponseLimits {
   rows: number
   /** Columns times rows. */
@@ -20,7 +20,9 @@ export type WorkerRequest<Spec> =
   | { type: "execute"; id: number; caller: string; query: Query }
   | { type: "render"; id: number; caller: string; spec: Spec; limits: ResponseLimits }
   | { type: "cancel"; id: number }
-  /** Bytes of rendered rows that were sent or dropped, and no longer count as used memory. */
+  /**
+   * Tells the thread that this many bytes of rendered rows were sent or dropped, and no longer count as used memory.
+   */
   | { type: "release"; bytes: number }
   /**
    * Requests the next sealed batch. `includeFew`: seal even if there are only a few rows. `today`: days since
@@ -32,7 +34,7 @@ export type WorkerRequest<Spec> =
 
 /** The rows of a response, as JSON. */
 export interface RenderedRows {
-  /** A JSON array in UTF-8. The memory belongs to the sender until it is sent. */
+  /** The pieces of a JSON array in UTF-8. Their memory is transferred with the message. */
   chunks: Uint8Array<ArrayBuffer>[]
   bytes: number
   rows: number

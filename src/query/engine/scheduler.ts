@@ -12,8 +12,8 @@ const sealingShare = 1 / 2
  */
 const maxOwedMs = 10_000
 /**
- * A preempted query counts as large above this share of the memory. A query above this share also keeps other queries
- * of its caller from starting.
+ * A preempted query that needs more than this share of the memory counts as large. While a query holds more than this
+ * share, no other query of its caller starts.
  */
 const largeShare = 1 / 8
 /**
@@ -42,7 +42,7 @@ interface Task extends Job {
   isLarge: boolean
   /** Bytes that must be free before the query restarts. 0: it can restart at any time. */
   bytesNeeded: number
-  /** The number of its last slice. */
+  /** Number of the last slice in which the query ran. */
   lastSlice: number
 }
 
@@ -72,7 +72,7 @@ export class TaskScheduler {
   #isUrgent = false
   /** How long queries wait for the next sealing task after the current one, in ms. */
   #storeWait = 0
-  /** Queries wait for the next sealing task until this time, in ms of `now`. */
+  /** Queries wait for the next sealing task until this time, in ms on the clock `now`. */
   #heldUntil = Number.NEGATIVE_INFINITY
 
   constructor(
@@ -151,8 +151,8 @@ export class TaskScheduler {
   }
 
   /**
-   * Returns the caller of the query that ran, with `caller` undefined if sealing ran. Returns undefined if nothing can
-   * run.
+   * Runs one slice. Returns the caller of the query that ran, or an undefined `caller` if sealing ran. Returns
+   * undefined if nothing can run.
    */
   #runSlice(): { caller: string | undefined } | undefined {
     const task = this.#next()
@@ -191,7 +191,7 @@ export class TaskScheduler {
 
   /**
    * True if a query of this caller holds a lot of memory. In that case, no other query of the same caller starts: in
-   * parallel, neither would finish earlier, but both would need memory for longer.
+   * parallel, neither query would finish earlier, but both would hold memory for longer.
    */
   #holdsMuch(caller: string): boolean {
     const limit = this.options.memory * largeShare

@@ -3,7 +3,7 @@ import { emptyCodes, present, presentIn } from "../../columns/column.ts"
 import type { EventKind } from "../../event-kinds.ts"
 import type { Selection } from "../structures/selection.ts"
 
-/** Bytes per selection or column in addition to its entries, and per value in addition to its characters. */
+/** Bytes per selection or column, not including its entries, and bytes per value, not including its characters. */
 const objectBytes = 120
 const valueBytes = 40
 /**
@@ -59,7 +59,10 @@ export class FilterCache {
     return this.sparse(block) ?? new SparseBatch(block, new SparseColumns(selection.at, () => false))
   }
 
-  /** If there is no room left, drops everything. Afterwards, queries no longer find this cache. */
+  /**
+   * Returns false if there is no room left. In that case, drops all selections and columns, and caches nothing from
+   * then on.
+   */
   #reserve(bytes: number): boolean {
     if (!this.#isDisabled && !this.grow(bytes)) {
       this.#isDisabled = true
@@ -141,7 +144,7 @@ function bytesOf(column: Column | undefined): number {
   return column.values.reduce((sum: number, value) => sum + bytesOfValue(value), column.codes.byteLength)
 }
 
-/** Presents some events of a block as a batch. Columns that are not cached yet are read from the block. */
+/** A batch with only some events of a block. Columns that are not cached yet are read from the block. */
 class SparseBatch implements Batch {
   readonly website: number
   readonly count: number

@@ -15,7 +15,7 @@ import { type BatchField, type Dimension, type Filter, idKinds, isBatchField, ty
 import { intersect, nonEmpty, type Selection, timeRange } from "../structures/selection.ts"
 import { FilterCache, type SealedBlock } from "./filter-cache.ts"
 
-/** The kind of IDs that each field contains. */
+/** The kind of IDs that each field contains. Undefined for all other fields. */
 export const kindOf: Readonly<Record<string, IdKind | undefined>> = idKinds
 
 /** Returns the column of a field, or undefined if no event of the batch can have a value. */
@@ -31,7 +31,7 @@ export function columnOf(batch: Batch, field: Dimension): Column | undefined {
   return found
 }
 
-/** Returns the values nested in the objects and arrays of a column. */
+/** Returns a column with the values at `path` inside the objects and arrays in a column. */
 function inside(column: Column, path: string): Column | undefined {
   const values: Value[] = []
   const codeOf = new Map<string, number>()
@@ -70,8 +70,8 @@ export interface IdTextTest extends TextTest {
 }
 
 /**
- * Returns the ID test that a filter requires (for a negated filter, the test of the operator it negates). Undefined if
- * it requires none.
+ * If a filter must be tested on the text of each ID, returns that test (for a negated filter, the test of the operator
+ * that it negates). Otherwise, returns undefined.
  */
 export function idTextTest(filter: Filter): IdTextTest | undefined {
   const kind = kindOf[filter.field]
@@ -94,9 +94,9 @@ export interface Narrowed {
   selection: Selection
 }
 
-/** The fields of a batch that batch tests read. */
+/** The properties of a batch that batch tests read. */
 type BatchHead = Pick<Batch, "name" | "kind" | "website">
-/** Decides for a whole batch at once. */
+/** Decides for a whole batch at once whether its events can match. */
 type BatchTest = (batch: BatchHead) => boolean
 /**
  * Decides for each event, with one truth value per code, or for all events of the batch at once. `only` is set if
@@ -110,7 +110,7 @@ export class Matcher {
   readonly names: readonly string[] | undefined
   readonly #batchTests: BatchTest[] = []
   readonly #eventTests: EventTest[] = []
-  /** Reused for the indexes of one batch. */
+  /** Buffer for the indexes of the matching events in one batch. */
   #indexBuffer = new Uint32Array(0)
   readonly #perEvent: readonly Filter[]
   #filterCache: FilterCache | undefined
@@ -143,7 +143,10 @@ export class Matcher {
     return batch.names !== undefined || this.accepts(batch)
   }
 
-  /** Returns undefined if no event matches. With `among`, only tests these events. */
+  /**
+   * Returns the matching events, or undefined if no event matches. With `among`, only tests the events in that
+   * selection.
+   */
   select(batch: Batch, among?: Selection): Selection | undefined {
     if (!this.#acceptsBatch(batch)) return undefined
     const range = among ?? timeRange(batch, this.scope.from, this.scope.to)
@@ -237,7 +240,7 @@ export class Matcher {
   }
 
   /**
-   * Matches events that name the profile, and events of its linked IDs that do not name a profile (see
+   * Matches events with the ID of the profile, and events without a profile ID from its linked anonymous IDs (see
    * src/store/identity-resolution.ts).
    */
   #profileTest({ value, linked = [] }: Filter): EventTest {
@@ -375,7 +378,7 @@ function presence(batch: Batch, keys: readonly string[]): Uint8Array {
 const eventsPerMatch = 24
 const minMatches = 16
 
-// Branch-free, because a branch would be mispredicted half the time.
+// The loops below are branch-free, because a branch would be mispredicted half the time.
 
 /**
  * Appends the indexes of the matching events after the first `before` indexes, and returns the total number of indexes.
