@@ -35,9 +35,12 @@ interface GroupsDefinition {
   takes: readonly Option[]
   kinds?: QueryType["kinds"]
   oneOf?: QueryType["oneOf"]
-  /** Default granularity. `optional`: a breakdown by time only on request. Absent: no breakdown by time. */
+  /**
+   * Default granularity. `optional`: rows are only broken down by time if the request has a granularity. Absent: they
+   * are never broken down by time.
+   */
   byTime?: "daily" | "optional"
-  /** Columns of dimensions. `by` stands for the fields in the request. */
+  /** Dimensions and their columns. `"by"` stands for the fields that the request lists in `by`. */
   by: readonly ({ column: string; dimension: Dimension } | "by")[]
   measures: readonly { column: string; measure: Measure }[] | "measures"
   /** The column for each row's share of the first measure. */
@@ -74,7 +77,10 @@ export function groupsType(definition: GroupsDefinition): QueryType {
   }
 }
 
-/** Returns the columns to sort by: the first measure, then the other fields and measures. With dates, only the date. */
+/**
+ * Returns the allowed sort columns, the default first: the first measure, then the fields and the other measures. With
+ * a granularity, only the date.
+ */
 function sortColumns({
   by,
   measures,
@@ -114,7 +120,7 @@ function* groupRows(
     measures: measures.map(({ measure }) => measure),
   }
   const { limit, offset, previous } = spec
-  // A comparison includes every group that occurs in at least one of the periods.
+  // A comparison includes every group that occurs in at least one of the two periods.
   const range = previous && span(previous)
   const cells = (values: Values | undefined): Row =>
     Object.fromEntries(
@@ -187,7 +193,10 @@ function* groupRows(
   return { rows: buckets.flatMap((bucket) => keys.map((values) => rowOf(values, bucket))), isPage: true }
 }
 
-/** Maps the sort column to a dimension or a measure. The columns for share and change belong to the first measure. */
+/**
+ * Maps the sort column to a dimension or a measure. Rows sorted by share or change are sorted by that of the first
+ * measure.
+ */
 function orderOf(
   { sort }: QuerySpec,
   by: readonly { column: string }[],

@@ -1,6 +1,6 @@
 /**
- * The share of the query memory for one query, and the share for all queries and unsent responses together. Caches get
- * the rest.
+ * Maximum share of the query memory for one query, and maximum share for all queries and unsent responses together.
+ * Caches get the rest.
  */
 export const queryShare = 1 / 2
 export const queriesShare = 5 / 8

@@ -6,19 +6,19 @@ import { percent } from "./rows.ts"
 
 /** Limits of a movers query. */
 export interface MoversLimits {
-  /** Maximum number of property keys, most frequent first. */
+  /** Maximum number of property keys to check. The most frequent keys are checked. */
   keys: number
-  /** Maximum number of values per field in both periods together. A missing value counts as one. */
+  /** Maximum number of values per field in both periods together. A missing value counts as a value. */
   values: number
 }
 
 /**
- * Nearly all events have fewer than 50 keys. A field with more than 1,000 values is an ID, or text that explains
- * nothing: each value has only a tiny share.
+ * Nearly all events have fewer than 50 keys. A field with more than 1,000 values contains IDs, or texts that explain
+ * nothing because each has only a tiny share.
  */
 const defaultLimits: MoversLimits = { keys: 50, values: 1_000 }
 
-/** Measures for which a difference can be split by value. */
+/** Measures whose difference between two periods can be split by value. */
 const measures = ["events", "users", "sessions", "profiles", "count", "sum"] as const
 
 /** Reports never list IDs. `query_string` is omitted because it is also a property. */
@@ -35,7 +35,7 @@ export const moversType = {
   rows: (spec, run) => movers(spec, run, defaultLimits),
 } as const satisfies QueryType
 
-/** A value of a field, and the measure of its events in both periods. */
+/** A value of a field, and the measure of the events with this value, in each of the two periods. */
 interface Mover {
   field: Dimension
   value: string | null
@@ -43,7 +43,10 @@ interface Mover {
   before: number
 }
 
-/** Ranks the values of all fields by how much of the difference they explain beyond what their size predicts. */
+/**
+ * Ranks the values of all fields by how much more of the difference they explain than their share of the previous
+ * period predicts.
+ */
 export function* movers(spec: QuerySpec, run: RunQuery, limits: MoversLimits): Generator<void, TypeResult> {
   const { scope, previous, limit, offset } = spec
   const [measure] = spec.measures
@@ -104,10 +107,10 @@ interface Periods {
 }
 
 /**
- * Returns the values of a field that changed. A difference is offset if values that changed in the opposite direction
- * make up at least half of the difference or half of the total, and either the value or these others occur in only one
- * of the periods. For example, when a new release replaces the old one, the two split the total, which explains
- * nothing.
+ * Returns the values of a field whose measure changed. A change is offset if the opposite changes of other values add
+ * up to at least half of it, or to at least half of the total in the period in which these values are larger. If a
+ * value occurs in both periods, only opposite changes of values that occur in a single period count. For example, when
+ * a new release replaces the old one, both changes are offset, because they explain nothing.
  */
 function changedOf(values: readonly Mover[]): (Mover & { isOffset: boolean })[] {
   const changed = values.filter(({ now, before }) => now !== before)
@@ -134,7 +137,7 @@ function shareOf({ now, before }: Mover, total: number, previousTotal: number): 
   return total === 0 ? 0 : now / total
 }
 
-/** Orders by difference, largest first, then by field and value. Missing values come last. */
+/** Orders by the size of the difference, largest first, then by field and value. Missing values come last. */
 function compareMovers(a: Mover, b: Mover): number {
   const size = ({ now, before }: Mover) => Math.abs(now - before)
   return size(b) - size(a) || compareText(a.field, b.field) || compareText(a.value, b.value)
@@ -150,7 +153,7 @@ function* totalOf(scope: Scope, { measure }: NamedMeasure, run: RunQuery): Gener
   return first(groups[0]?.values)
 }
 
-/** Returns the value of the only measure. */
+/** Returns the value of a query's only measure. */
 function first(values: Values | undefined): number {
   return values?.[0] ?? 0
 }
@@ -195,7 +198,10 @@ interface Properties {
   skipped: SkippedField[]
 }
 
-/** Returns the properties to check. The pass that finds the keys also counts the events for each value. */
+/**
+ * Returns the properties to check. If the measure is the number of events, one query per period counts the events for
+ * the values of all keys.
+ */
 function* propertiesOf(
   { scope, previous, measure, limits }: Periods,
   totals: { now: number; before: number },
@@ -222,7 +228,7 @@ function* propertiesOf(
   const few = checked.filter(([, { cardinality }]) => cardinality <= limits.values).map(([key]) => key)
   for (const [key, { cardinality }] of checked)
     if (cardinality > limits.values) skipped.push({ field: fieldOf(key), reason: "too_many_values" })
-  // A key with dots can also be the path of a nested value. Only a groups query finds nested values.
+  // A key with dots can also be the path to a nested value, and only a groups query finds nested values.
   const countable = measure.measure === "events" ? few.filter((key) => !key.includes(".")) : []
   const uncounted = few.filter((key) => !countable.includes(key)).map(fieldOf)
   if (countable.length === 0) return { counted: [], uncounted, skipped }
@@ -246,7 +252,7 @@ function* propertiesOf(
   return { counted, uncounted, skipped }
 }
 
-/** Counts the events for each value, by key. */
+/** Returns the number of events with each value of each key. */
 function* countsOf(
   scope: Scope,
   keys: readonly string[] | undefined,

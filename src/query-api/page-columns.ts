@@ -1,6 +1,6 @@
 import { reportedVitals } from "./page-reports.ts"
 
-/** Descriptions of the columns that only page reports have, for the documentation. */
+/** Descriptions of the columns that only page reports have. The API documentation shows them. */
 export const pageColumnMeanings: Record<string, string> = {
   pageviews: "Page views; in entry_pages and exit_pages, entries and exits",
   visitors: "Distinct anonymous IDs",
@@ -8,7 +8,7 @@ export const pageColumnMeanings: Record<string, string> = {
   users: "Distinct anonymous IDs",
   bounce_rate: "Percentage of sessions with one page view, no other events and a duration below 10 s",
   median_session_duration:
-    "Median number of seconds that the pages of a session were open; sessions that reported no time are left out; null if none did",
+    "Median number of seconds that the pages of a session were open; sessions that reported no time are excluded; null if no session reported a time",
   pages_per_session: "Page views per session",
   active_users: "Distinct anonymous IDs",
   active_sessions: "Distinct session IDs",
@@ -66,5 +66,6 @@ export const pageColumnMeanings: Record<string, string> = {
   form_starts: "Sessions that used a form field on the page",
   form_submits: "Sessions that submitted a form on the page",
   abandonment_rate: "Percentage of form_starts without a submission",
-  top_abandoned_field: "The field that was most often the last one used before leaving",
+  top_abandoned_field:
+    "The form field that was most often the last one used before the visitor left without submitting",
 }

@@ -10,7 +10,7 @@ import { percent, roundTo } from "./rows.ts"
 export const value: Property = "property.value"
 export const reportedVitals = ["LCP", "FCP", "CLS", "INP", "TTFB"] as const
 
-/** Reports the median of each web vital, by a field. */
+/** Defines a query type that reports the median of each web vital for each value of a field. */
 export function vitalsBy(description: string, field: Dimension): QueryType {
   const columns = reportedVitals.map((metric) => `p50_${metric.toLowerCase()}`)
   const report = comparedReport({
@@ -53,7 +53,7 @@ export function vitalsBy(description: string, field: Dimension): QueryType {
 
 export const above = (field: Property, min: number): Filter => ({ field, op: "gt", value: min })
 
-/** Counts matching events or sessions by page. */
+/** Counts the matching events or sessions for each page. */
 function* countByPage(
   scope: Scope,
   filters: readonly Filter[],
@@ -69,7 +69,10 @@ function* countByPage(
   return new Map(groups.map(({ by: [page], values: [count] }) => [String(page), count ?? 0]))
 }
 
-/** Returns the most frequent text of a property for each page. If several are equally frequent, returns the first. */
+/**
+ * Returns the most frequent value of a property for each page. If several values are equally frequent, returns the
+ * first in UTF-16 order.
+ */
 function* topByPage(
   scope: Scope,
   property: Property,
@@ -174,7 +177,7 @@ export const engagementQuality = comparedReport({
         { what: "sum", of: "property.active_time" },
       ],
     })
-    // 0 means that nobody interacted with the page.
+    // A time of 0 means that nobody interacted with the page.
     const first = yield* run({
       kind: "groups",
       scope: withFilters(scope, [present("path"), above("property.time_to_first_interaction", 0)]),
@@ -203,7 +206,7 @@ function twoDecimals(value: number | null): number | null {
   return value === null ? null : roundTo(value, 2)
 }
 
-/** In percent. Only the last range includes its upper bound. */
+/** Ranges of the scroll depth, in percent. Only the last range includes its upper bound, 100. */
 const depthRanges = [
   [0, 25],
   [25, 50],
@@ -243,8 +246,8 @@ export const scrollDepths = comparedReport({
 })
 
 /**
- * Counts sessions, not events: if a page is hidden and shown again, it sends the fields of a form and its submission in
- * separate events.
+ * Counts sessions, not events: if a page is hidden and shown again, it reports the use of a form and the form's
+ * submission in separate events.
  */
 export const formAbandonment = comparedReport({
   label: "name",
@@ -311,7 +314,7 @@ export function* recentErrors(spec: QuerySpec, run: RunQuery): Generator<void, T
   return {
     ...paging,
     rows: rows.map((row) => {
-      // `eventRows` parsed the properties. The endpoint only stores objects.
+      // `eventRows` has parsed the properties, and the ingestion endpoint only stores objects.
       const properties = row.properties as Row
       return {
         message: properties.message ?? null,
@@ -352,7 +355,7 @@ export function* velocity({ scope }: QuerySpec, run: RunQuery): Generator<void, 
   return { rows }
 }
 
-/** Counts events of all kinds. */
+/** Adds a column with the number of events of all kinds. */
 export const totalEvents = {
   columns: ["total_events"],
   *rows({ scope }: QuerySpec, run: RunQuery): Generator<void, Row> {

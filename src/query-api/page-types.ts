@@ -19,7 +19,7 @@ import type { QueryType, Row } from "./query-spec.ts"
 import { type Range, readRange } from "./range.ts"
 import { fieldTrafficType, trafficTotalsType, trafficType } from "./traffic-types.ts"
 
-/** Maximum age in ms of events in real-time reports. */
+/** Maximum age of the events in real-time reports, in ms. */
 const realtime = 300_000
 
 const lastMinutes = (_zone: string, now: number): Range => ({
@@ -63,7 +63,7 @@ const countryLabels = ([country]: GroupKey): Row => ({
 })
 
 const sourceFields: readonly Dimension[] = ["referrer_domain", "referrer_type"]
-/** Names a source without a referrer. Campaign parameters alone can identify an ad. */
+/** Returns the name of a source without a referrer. Campaign parameters alone can identify an ad. */
 const unreferred = ([, type]: GroupKey) => (type === "ad" ? "Ad" : "Direct")
 const sourceLabels = ([domain = null, type]: GroupKey): Row => ({
   referrer: domain,
@@ -99,7 +99,7 @@ function countries(description: string, range?: QueryType["range"]): QueryType {
   })
 }
 
-/** Defines a report by region or city, with the country of each row. */
+/** Defines a query type that reports page views by region or city, with a column for the country. */
 function places(description: string, field: "region" | "city"): QueryType {
   return trafficType({
     description,
@@ -109,7 +109,7 @@ function places(description: string, field: "region" | "city"): QueryType {
   })
 }
 
-/** Engagement reports. A page sends another each time it is hidden. */
+/** The kind of engagement reports. Each page view sends one, and another each time the page is hidden. */
 const engagement = ["engagement"] as const
 
 const feedColumns = [
@@ -159,8 +159,16 @@ export const pageTypes = {
     range: lastMinutes,
   }),
   top_pages: topPages("Page views by page"),
-  entry_pages: fieldTrafficType("Sessions by their first page; pageviews are entries", "path", "first"),
-  exit_pages: fieldTrafficType("Sessions by their last page; pageviews are exits", "path", "last"),
+  entry_pages: fieldTrafficType(
+    "Sessions by their first page; the column pageviews counts entries",
+    "path",
+    "first",
+  ),
+  exit_pages: fieldTrafficType(
+    "Sessions by their last page; the column pageviews counts exits",
+    "path",
+    "last",
+  ),
   page_time_analysis: groupsType({
     description: "Seconds on a page, for visits of 1 s to 1 hour",
     kinds: ["page_exit"],

@@ -4,7 +4,8 @@ import type { Filter, Step } from "../query/query.ts"
 import type { FilterBody, StepBody } from "./schema.ts"
 
 /**
- * Parses a step of a funnel or goal. Appends invalid filters to `errors`. `field` is the path of the step's filters.
+ * Parses a step of a funnel or goal. Appends an error for each invalid filter to `errors`. `field` is the path of the
+ * step's filters in the request body.
  */
 export function readStep(step: string | StepBody, field: string, errors: FieldError[]): Step {
   if (typeof step === "string") return { name: step, filters: [] }
@@ -19,8 +20,8 @@ export function readStep(step: string | StepBody, field: string, errors: FieldEr
 }
 
 /**
- * Returns the filters. Appends filters whose value does not suit their operator to `errors`. `field` is the path of the
- * list.
+ * Returns the filters. For each filter whose value does not suit its operator, appends an error to `errors`. `field` is
+ * the path of the filters in the request body.
  */
 export function readFilters(
   filters: FilterBody[] | undefined,
@@ -34,10 +35,10 @@ export function readFilters(
   return filters ?? []
 }
 
-/** Returns what is wrong with a filter's value, or undefined if it suits the operator. */
+/** Returns what a filter's value must be, or undefined if the value already suits the operator. */
 function operandError({ op, value }: FilterBody): string | undefined {
   const { expected, isValid } = operandTypes[operators[op].operandType]
-  return isValid(value) ? undefined : `must be ${expected} for ${op}`
+  return isValid(value) ? undefined : `must be ${expected} for the operator ${op}`
 }
 
 const operandTypes: Record<

@@ -32,7 +32,7 @@ export interface ParameterContext {
   websites: readonly number[]
   /** In Unix ms. */
   now: number
-  /** True if the caller has the scope read:data, which permits access to individual events and people. */
+  /** True if the caller has the scope `read:data`, which permits access to individual events and people. */
   canReadData: boolean
 }
 
@@ -56,8 +56,8 @@ const defaultPathSteps = 3
 const defaultTop = 10
 const defaultMeasures = ["events", "users", "sessions"]
 /**
- * Maximum number of rows that `page` can skip, because skipped rows are computed too. Lists of events have a lower
- * limit and support cursors.
+ * Maximum number of rows before the requested page. They are limited because they must be computed too. Lists of events
+ * have a lower limit, and support cursors instead.
  */
 const maxOffset = 1_000_000
 
@@ -70,7 +70,7 @@ const unitFields: Record<(typeof units)[number], Unit> = {
 /** A valid parameter, or the error of an invalid one. */
 export type ParsedParameter = QuerySpec | { id: string; failure: RequestError }
 
-/** Parses one parameter. The body of the query must match the schema. */
+/** Parses one parameter. The body of the query must already match the schema. */
 export function parseParameter(input: ParameterInput): ParsedParameter {
   const id = input.parameter.id ?? input.parameter.name
   try {
@@ -173,7 +173,7 @@ function validateOptions(name: string, type: QueryType, parameter: ParameterBody
   for (const { options, oneOf } of type.requires ?? []) {
     const dependent = options.filter((option) => parameter[option] !== undefined)
     if (dependent.length > 0 && oneOf.every((option) => parameter[option] === undefined))
-      throw invalidParameter(`${dependent.join(", ")} of ${name} needs ${oneOf.join(" or ")}`)
+      throw invalidParameter(`${name} takes ${dependent.join(", ")} only together with ${oneOf.join(" or ")}`)
   }
   if (!type.oneOf) return
   const { options, required } = type.oneOf
@@ -183,7 +183,7 @@ function validateOptions(name: string, type: QueryType, parameter: ParameterBody
   if (required && count === 0) throw invalidParameter(`${name} needs ${list}`)
 }
 
-/** Throws if a parameter needs the scope read:data and the caller lacks it. */
+/** Throws if a parameter needs the scope `read:data`. Only called if the caller lacks this scope. */
 function requireReport(
   name: string,
   { needsReadData }: QueryType,
@@ -249,7 +249,7 @@ function kindsOf({ kinds = ["custom"] }: QueryType, parameter: ParameterBody): r
   return parameter.anonymousId === undefined && parameter.profileId === undefined ? ["custom"] : eventKinds
 }
 
-/** Converts options that are shorthand for filters. */
+/** Converts the options that are shorthand for filters. */
 function optionFilters({ anonymousId, profileId, search }: ParameterBody): Filter[] {
   const filters: Filter[] = []
   if (anonymousId !== undefined) filters.push({ field: "anonymous_id", op: "eq", value: anonymousId })
@@ -314,5 +314,5 @@ function readWindow(text: string | undefined): number {
 function requireCursor(text: string): { ts: number; id: number } {
   const cursor = readCursor(text)
   if (cursor) return cursor
-  throw invalidParameter("cursor must be meta.nextCursor of an earlier result")
+  throw invalidParameter("cursor must be the meta.nextCursor from an earlier result")
 }

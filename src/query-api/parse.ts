@@ -14,7 +14,7 @@ export interface ParsedQuery {
   parameters: ParsedParameter[]
   page: number
   limit: number
-  /** The total number of filters. */
+  /** Number of filters that apply to all parameters. */
   filters: number
 }
 
@@ -23,16 +23,16 @@ export interface ParseOptions extends ParameterContext {
   /** The time zone to use if the query names none. */
   zone: string
   limits: QueryLimits
-  /** Undefined on the command line. */
+  /** The caller whose access limits the query types. Undefined on the command line. */
   caller?: LimitedCaller
 }
 
 const checkQuery = new SchemaCheck(querySchema)
 
 /**
- * Parses a query or a batch of queries. Throws `invalid_shape`, which lists all invalid fields, or `section_missing`. A
- * parameter that only violates the rules of its query type does not fail the others. Yields after each parameter (up to
- * 1 ms of work).
+ * Parses a query or a batch of queries. Throws `invalid_shape`, which lists all invalid fields, or `section_missing`.
+ * If a parameter only violates the rules of its query type, the other parameters still run. Yields after each parameter
+ * (up to 1 ms of work).
  */
 export function* parseQueries(
   value: unknown,
@@ -62,7 +62,9 @@ export function* parseQueries(
   return { isBatch: true, queries: limitCells(queries, options.limits.cells) }
 }
 
-/** Limits the number of parameters before validating them, because validation takes about 20 µs each. */
+/**
+ * Limits the number of parameters. Called before they are validated, because validating a parameter takes about 20 µs.
+ */
 function limitParameters(value: unknown, max: number): void {
   const countOf = (query: unknown) => {
     const { parameters } = Object(query)
@@ -78,7 +80,7 @@ function limitParameters(value: unknown, max: number): void {
   ])
 }
 
-/** Rejects parameters that would push a request over its maximum number of values, before any query runs. */
+/** Rejects parameters that would push a request over its maximum number of values. Called before any query runs. */
 function limitCells(queries: ParsedQuery[], max: number): ParsedQuery[] {
   let cells = 0
   return queries.map((query) => ({

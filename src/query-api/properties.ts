@@ -10,7 +10,7 @@ interface ValuesDefinition {
   description: string
   takes?: readonly Option[]
   columns: readonly string[]
-  /** Number of values per key to read. Absent: the option `top`. */
+  /** Returns the number of values to read per key. Absent: the value of the option `top`. */
   top?: (spec: QuerySpec) => number
   order: Sort & { others: readonly string[] }
   tieBreakers?: readonly string[]
@@ -33,7 +33,7 @@ export function valuesType(definition: ValuesDefinition): QueryType {
   }
 }
 
-/** Reads property values. A filter on property_key selects events, and also limits the returned keys. */
+/** Reads property values. A filter on `property_key` not only selects events, but also limits the returned keys. */
 function* propertiesOf(
   spec: QuerySpec,
   run: RunQuery,

@@ -33,7 +33,7 @@ export interface QuerySpec {
   unit: Unit
   before: number
   after: number
-  /** Values per property key. */
+  /** Maximum number of values per property key. */
   top: number
   limit: number
   offset: number
@@ -85,14 +85,14 @@ export interface QueryType {
   needs?: readonly Option[]
   /** Mutually exclusive options. `required`: one of them must be present. */
   oneOf?: { options: readonly (keyof ParameterBody & Option)[]; required: boolean }
-  /** Options that can only be used with one of `oneOf`. */
+  /** `options` can only be used together with at least one option in `oneOf`. */
   requires?: readonly { options: readonly Option[]; oneOf: readonly Option[] }[]
   /**
    * Kinds of events to read. Absent: custom events. `person`: all kinds if the query selects a person, otherwise custom
    * events.
    */
   kinds?: readonly EventKind[] | "person"
-  /** The rows are individual events, sessions or people, so the scope read:data is required. */
+  /** The rows are individual events, sessions or people, so the scope `read:data` is required. */
   needsReadData?: true
   /** Overrides the range of the query. */
   range?: (zone: string, now: number) => Range
@@ -105,13 +105,19 @@ export interface QueryType {
   /** Columns of the rows, in order. `…` stands for the columns of `by` and `measures`. */
   columns: readonly string[]
   /**
-   * The default sort column, and the other columns that can be sorted by (`…`: the fields of `by`). Undefined: the
-   * order of the engine is fixed.
+   * The default order, and the other allowed sort columns. `…` stands for the fields in `by`. Undefined: rows have a
+   * fixed order.
    */
   order: (Sort & { others: readonly string[] }) | undefined
-  /** Sort columns that depend on the options, the default first. They replace the columns in `order`. */
+  /**
+   * Returns the allowed sort columns if they depend on the options, the default first. They replace the columns in
+   * `order`.
+   */
   sortsBy?: (options: Pick<QuerySpec, "by" | "measures" | "granularity">) => readonly string[]
-  /** Columns that order rows with equal sort values. `-` before a name means descending. Absent: all text columns. */
+  /**
+   * Columns that order rows with equal values in the sort column. `-` before a name means descending. Absent: all text
+   * columns.
+   */
   tieBreakers?: readonly string[] | undefined
   /** Default value of `top`. Absent: the parser's default. */
   defaultTop?: number | undefined

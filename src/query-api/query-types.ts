@@ -15,7 +15,7 @@ import { defaultLimit, type TypeConfig } from "./schema.ts"
 /** Maximum number of values per property key. */
 const maxValues = 10_000
 
-/** Descriptions of columns, for the documentation. */
+/** Descriptions of columns. The API documentation shows them. */
 export const columnMeanings: Record<string, string> = {
   ...pageColumnMeanings,
   name: "The event's name; for page views and errors, the value by which events are counted",
@@ -32,7 +32,7 @@ export const columnMeanings: Record<string, string> = {
     "Share in percent, with two decimal places; for movers, the share of the total difference, or null if there is none",
   date: "Start of the interval in the time zone: 2026-11-24, or 2026-11-24T13:30:00+05:30 for hours and minutes",
   property_key: "A top-level key of the properties",
-  property_value: "The value; JSON unless it is text",
+  property_value: "The value: a string unchanged, any other value as JSON",
   count: "Events with this value; for numbers: events with a number",
   total: "Events with a value for the key; for goals, all people, sessions or profiles",
   cardinality: "Distinct values of the key",
@@ -53,7 +53,7 @@ export const columnMeanings: Record<string, string> = {
     "Suggested display: toggle (boolean), histogram (numbers with more than 20 values), timeline (dates), links (URLs), bars (at most 20 values), top_list (at most 1,000 values, or values that repeat), samples (everything else)",
   sample_values: "The most frequent values",
   totals:
-    "Totals for the event name:total_events, unique_users, unique_sessions, first_occurrence, last_occurrence",
+    "Totals for the event name: total_events, unique_users, unique_sessions, first_occurrence, last_occurrence",
   top_values: "The most frequent values with their counts",
   min: "The lowest number",
   max: "The highest number",
@@ -89,7 +89,7 @@ export const columnMeanings: Record<string, string> = {
   expected_percentage:
     "Share of the total difference, in percent, that the value would have if all values had changed in the same proportion",
   is_offset:
-    "The value replaced another or was replaced, as when a release follows the previous one, so it explains nothing; such rows come last",
+    "True if opposite changes of other values make up for the change, as when a new release replaces the old one; such a change explains nothing, so these rows come last",
   place: "Position before (negative) or after the event",
   sessions: "Sessions",
   events: "Events",
@@ -118,7 +118,7 @@ const eventColumns = [
   "timestamp",
 ]
 
-/** All query types. Only this table defines them: the parser and the limits read everything from here. */
+/** All query types. This table is their only definition: the parser and the limits read everything from here. */
 export const types = {
   custom_events: groupsType({
     description: "Events by name and optional fields",

@@ -5,7 +5,10 @@ import { TimeZone } from "../query/structures/time-zone.ts"
 export interface Range {
   from: number
   to: number
-  /** Set for whole days in the time zone: day numbers since 1970-01-01. `end` is exclusive. */
+  /**
+   * Set if the range consists of whole days in the time zone. Days are numbered from 1970-01-01, which is day 0. `end`
+   * is exclusive.
+   */
   days: { first: number; end: number } | undefined
   /**
    * Number of calendar months that the days cover, including an unfinished current month. For example, 1 for all of
@@ -145,7 +148,10 @@ function presetRange(preset: Preset, today: number, zone: string, now: number): 
   return { from: now + 1 - Number(count) * 3_600_000, to: now + 1, days: undefined }
 }
 
-/** Returns the number of calendar months between two days, or undefined unless both are the first of a month. */
+/**
+ * Returns the number of calendar months from day `first` to day `end` (exclusive), or undefined unless both are the
+ * first day of a month.
+ */
 function monthsIn(first: number, end: number): number | undefined {
   const [from, to] = [new Date(first * dayMs), new Date(end * dayMs)]
   if (from.getUTCDate() !== 1 || to.getUTCDate() !== 1) return undefined
@@ -184,7 +190,7 @@ function startOfDay(day: number, zone: string): number {
   return instantOf(day * dayMs, zone)
 }
 
-/** Returns the day number in the time zone. */
+/** Returns the number of the current day in the time zone. */
 function localDayOf(now: number, zone: string): number {
   return Math.floor(localTimeOf(now, zone) / dayMs)
 }

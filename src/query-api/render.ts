@@ -4,7 +4,7 @@ import { rowsOf } from "./execute.ts"
 import type { QuerySpec, Row, RunQuery } from "./query-spec.ts"
 import { tooManyBytes, tooManyCells } from "./result-limits.ts"
 
-/** Rows serialized per step. A step takes a few ms. */
+/** Number of rows serialized per step. A step takes a few ms. */
 const rowsPerStep = 500
 /**
  * Characters per chunk of the response. A chunk fits in one write, but is large enough to keep the number of chunks
@@ -16,8 +16,8 @@ const rowBytes = 64
 const cellBytes = 16
 
 /**
- * Renders the rows of one parameter as JSON text, in steps. `run` adds to `statistics`. Throws a RequestError if the
- * rows exceed the limits.
+ * Renders the rows of one parameter as JSON, in steps. `run` appends the statistics of each query to `statistics`.
+ * Throws a RequestError if the rows exceed the limits.
  */
 export function* render(
   spec: QuerySpec,
@@ -55,7 +55,7 @@ function* textOf(rows: readonly Row[]): Generator<string> {
   yield `${text}]`
 }
 
-/** Counts the cells, including those of the previous period. All rows of a result have the same columns. */
+/** Returns the number of cells, including those in `previous`. All rows of a result have the same columns. */
 function cellsOf(rows: readonly Row[]): number {
   const [first] = rows
   if (!first) return 0

@@ -2,7 +2,7 @@ import { freeBuffer } from "../free-buffer.ts"
 import type { RenderedResponse } from "../query/engine/engine.ts"
 import type { Entry, QueryAnswer } from "./execute.ts"
 
-/** Rows rendered as JSON. `release` returns their memory to the budget. */
+/** Rows rendered as JSON. `release` tells the query thread that their memory is free again. */
 export type JsonRows = Pick<RenderedResponse, "chunks" | "release">
 
 /** Maximum size in bytes of a response that is sent as a whole. */
@@ -13,7 +13,7 @@ export class Outbox {
   readonly #sending = new Map<object, { bytes: number; abort: () => void }>()
   #bytes = 0
 
-  /** `maxBytes` returns the limit of unsent bytes. */
+  /** `maxBytes` returns the maximum number of unsent bytes. */
   constructor(private readonly maxBytes: () => number) {}
 
   add(response: object, bytes: number, abort: () => void): void {
@@ -34,7 +34,7 @@ export class Outbox {
   }
 }
 
-/** Yields the response body in pieces. The rows are already JSON, so this only builds the text around them. */
+/** Yields the response body in pieces. The rows are already JSON, so only the JSON around them is built here. */
 function* piecesOf(
   results: readonly QueryAnswer<JsonRows>[],
   isBatch: boolean,
@@ -66,7 +66,7 @@ function* entryPieces(entry: Entry<JsonRows>): Generator<string | JsonRows> {
 
 interface Chunk {
   bytes: Uint8Array<ArrayBuffer>
-  /** Only set for rows: the text between rows does not count as used memory. */
+  /** Only set for rows: the JSON around them does not count as used memory. */
   release: ((bytes: number) => void) | undefined
 }
 
@@ -129,7 +129,7 @@ export function queryResponse(
   const drop = () => {
     for (let bytes = take(); bytes; bytes = take()) freeBuffer(bytes)
   }
-  // If the client disconnects before the first chunk, nothing ever pulls the stream.
+  // If the client disconnects before the first chunk, nothing ever reads or cancels the stream.
   signal.addEventListener("abort", drop)
   const body = new ReadableStream<Uint8Array>(
     {

@@ -15,8 +15,8 @@ export interface QueryLimits {
 }
 
 /**
- * Limits for callers with read:data. A dashboard page sends at most ten parameters, and an hourly trend over a year has
- * 50,000 values.
+ * Limits for callers with the scope `read:data`. A dashboard page sends at most ten parameters, and an hourly trend
+ * over a year has 50,000 values.
  */
 export const fullLimits: QueryLimits = {
   parameters: 200,
@@ -26,8 +26,8 @@ export const fullLimits: QueryLimits = {
 }
 
 /**
- * Limits for callers that only have read:reports, such as share links. They suffice for every dashboard page, and for
- * three trends over a week by the minute.
+ * Limits for callers that only have the scope `read:reports`, such as share links. They suffice for every dashboard
+ * page, and for three trends over a week with the granularity `minute`.
  */
 export const reportLimits: QueryLimits = {
   parameters: 50,

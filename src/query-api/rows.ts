@@ -2,7 +2,10 @@ import { RequestError } from "../errors.ts"
 import { relativeChange, weightedChange } from "../query/structures/statistics.ts"
 import type { Row } from "./query-spec.ts"
 
-/** Maximum rows of a result that includes all dates, to which the limit does not apply. About 10 MB of JSON. */
+/**
+ * Maximum number of rows in a result with all dates, to which the option `limit` does not apply. So many rows take
+ * about 10 MB as JSON.
+ */
 const maxRows = 100_000
 
 export function requireRows(count: number): void {
@@ -44,8 +47,8 @@ export function isChangeColumn(column: string | undefined): column is (typeof ch
 }
 
 /**
- * Adds the rows that only occur in the previous period. `emptyOf` creates the current row, with the values for no
- * events.
+ * Pairs each current row with its row in the previous period, and adds the rows that only occur in the previous period.
+ * For those, `emptyOf` creates a current row with the values for no events.
  */
 export function unionOf<Item>(
   current: readonly Item[],
@@ -65,8 +68,9 @@ export function unionOf<Item>(
 }
 
 /**
- * Returns a comparator for the rows of a comparison. Rows with the same measure are sorted by its previous value, and
- * rows with the same change by the difference, in the same direction. `measure` is the column whose change is compared.
+ * Returns a comparator for the rows of a comparison. Rows with the same value in the sort column are sorted by its
+ * previous value, and rows with the same change by the difference, in the same direction. `measure` is the column whose
+ * change is compared.
  */
 export function comparedOrder(
   column: string,
@@ -91,7 +95,7 @@ export function comparedOrder(
 
 /** Returns a comparator for several columns. `-` before a name means descending. */
 export function rowOrder(columns: readonly string[]): (a: Row, b: Row) => number {
-  // Parsed once, as there can be 200,000 rows.
+  // Parsed only once, because there can be 200,000 rows.
   const keys = columns.map((column) => ({
     name: column.replace(/^-/, ""),
     isDescending: column.startsWith("-"),

@@ -12,7 +12,7 @@ import { discard, type JsonRows, Outbox, queryResponse } from "./response.ts"
 import { fullLimits, reportLimits } from "./result-limits.ts"
 import type { LimitedCaller } from "./type-access.ts"
 
-/** What running queries depends on. */
+/** What the code that runs queries depends on. */
 export interface QueryRunDeps extends RouteDeps {
   queryEngine: QueryEngine<QuerySpec>
 }
@@ -39,8 +39,9 @@ export type RunQueries = (
 /** How many responses of the maximum size can wait for slow clients before the oldest is cut off. */
 const outboxResponses = 2
 /**
- * Maximum bytes of a body from callers that only have read:reports, such as share links. Anyone with a share link can
- * send 600 bodies a minute. The limit suffices for 50 parameters of 1 KB each. The dashboard sends at most 10 KB.
+ * Maximum bytes of a body from callers that only have the scope `read:reports`, such as share links. Anyone with a
+ * share link can send 600 bodies a minute. The limit suffices for 50 parameters of 1 KB each. The dashboard sends at
+ * most 10 KB.
  */
 const maxReportBodyBytes = 65_536
 /** Memory used by a waiting query, in bytes per byte of its body, and in bytes per parameter. */
@@ -77,7 +78,7 @@ async function runQueries(
   const remaining = { rows, cells, bytes: Math.min(bytes, queryEngine.responseBytes) }
   const client = clientOf(caller, context, settings)
   const results: JsonRows[] = []
-  /** Errors of parameters that need the cluster. */
+  /** Errors from parameters whose events are only in the ClickHouse cluster, which is unavailable. */
   const unavailable: RequestError[] = []
   const execute = async (spec: QuerySpec): Promise<ParameterResult<JsonRows>> => {
     try {
@@ -100,13 +101,14 @@ async function runQueries(
       discard(results)
       throw error
     }
-    // If other parameters succeeded, the response contains their results, with an error for this parameter.
+    // If other parameters did not fail this way, the response contains their results, and an error for each parameter
+    // that did.
     if (unavailable[0] && unavailable.length === count) throw unavailable[0]
     return queryResponse(answers, isBatch, headers, outbox, signal)
   })
 }
 
-/** Parameters to parse before yielding to the event loop. Takes about 5 ms. */
+/** Number of parameters to parse before yielding to the event loop. Parsing them takes about 5 ms. */
 const parametersPerStep = 8
 
 async function runSteps<Result>(steps: Generator<void, Result>): Promise<Result> {

@@ -97,9 +97,11 @@ const filters = (description: string) =>
 
 const step = Type.Object(
   {
-    name: Type.Optional(text("Name of a custom event. Without name and page, the step matches any event")),
+    name: Type.Optional(
+      text("Name of a custom event. Without `name` and `page`, the step matches any event"),
+    ),
     page: Type.Optional(
-      text("Path of a page view, such as /pricing, instead of a name. Each * matches any text", maxPath),
+      text("Path of a page view, such as /pricing, instead of `name`. Each `*` matches any text", maxPath),
     ),
     filters: Type.Optional(filters("Filters that the event has to match")),
   },
@@ -139,7 +141,7 @@ const page = Type.Integer({
   expected: "must be a whole number from 1 to 100000",
 })
 const sortBy = text(
-  "A column of the result. With compare, also change (of the default column, in percent) and weighted_change (the change weighted by the value of the column)",
+  "A column of the result. With `compare`, also `change` (the change in the default sort column, relative to the previous period) and `weighted_change` (the same change, weighted by the size of the values)",
 )
 const sortOrder = oneOf(["asc", "desc"], "Default desc; asc for text and dates")
 const compare = Type.Unsafe<Comparison>(
@@ -219,7 +221,8 @@ export const optionSchemas = {
   top: Type.Integer({
     minimum: 1,
     maximum: 1_000,
-    description: "Number of values per property key (default 10), or of bins for numbers (default 20)",
+    description:
+      "Maximum number of values per property key (default 10), or of bins for numbers (default 20)",
     expected: "must be a whole number from 1 to 1000",
   }),
   anonymousId: text("Only events of this visitor"),
@@ -245,7 +248,7 @@ export const optionSchemas = {
     expected: "must be a whole number from 0 to 100000",
   }),
   search: text("Text that the anonymous ID must contain"),
-  cursor: text("`meta.nextCursor` of an earlier result, to get the next page"),
+  cursor: text("`meta.nextCursor` from an earlier result, to get the next page"),
   compare,
 }
 
@@ -321,7 +324,7 @@ export const queryStringSchema = Type.Object({
     description:
       "The website. `none` selects events without a website, `all` everything that the key can read",
   }),
-  timezone: Type.Optional(Type.String({ description: "Default timeZone for the queries" })),
+  timezone: Type.Optional(Type.String({ description: "The time zone of queries without `timeZone`" })),
 })
 
 export const streamStringSchema = Type.Object({

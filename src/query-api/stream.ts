@@ -5,7 +5,7 @@ import { type EventFollower, type FollowedEvent, followedEventJson } from "../st
 const pollInterval = 250
 /** Time between polls while a stream is behind, in ms. Polling takes at most a fifth of the time. */
 const catchUpInterval = 25
-/** Events per poll. Takes about 5 ms. */
+/** Maximum number of events that a stream reads per poll. Reading them takes about 5 ms. */
 const batchSize = 1_000
 /**
  * Maximum number of events that a stream can be behind. A stream further behind skips to the newest event and tells the
@@ -17,8 +17,8 @@ const heartbeatInterval = 5_000
 /** Maximum number of open streams. Each stream takes time in every poll. */
 const maxStreams = 64
 /**
- * Maximum number of streams per key or login session, which can have several tabs, and per address, which an office can
- * share.
+ * Maximum number of streams per key or login session (a user can open several tabs), and per IP address (people in one
+ * office can share an address).
  */
 const maxPerCaller = 16
 const maxPerAddress = 32
@@ -27,7 +27,7 @@ const maxBuffered = 1_048_576
 /** How long an EventSource waits before it reconnects, in ms. */
 const retry = 2_000
 
-/** The owner of a stream, to which the limits apply. */
+/** The caller and the address that a stream counts for in the limits. */
 export interface StreamOwner {
   /** The key or login session. */
   caller: string
@@ -176,7 +176,7 @@ class Stream {
     if (texts.length > 0) this.#write(texts.join(""))
   }
 
-  /** Skips events up to `id`, and tells the client how many. */
+  /** Skips all events up to the ID `id`, and tells the client how many IDs were skipped. */
   skipTo(id: number): void {
     this.#write(`id: ${id}\nevent: skipped\ndata: ${JSON.stringify({ ids: id - this.after })}\n\n`)
     this.after = id
@@ -205,7 +205,8 @@ class Stream {
   #write(text: string): void {
     if (this.isOver) return
     const free = this.#controller?.desiredSize ?? 0
-    // UTF-8 needs at least one byte per UTF-16 unit, so text that is too long is rejected without being encoded.
+    // UTF-8 needs at least one byte per UTF-16 unit, so a string with more units than free bytes is rejected without
+    // being encoded.
     const bytes = text.length <= free ? encoded(text) : undefined
     if (!bytes || bytes.byteLength > free) {
       this.end("the client reads too slowly; reconnect with Last-Event-ID")

@@ -7,7 +7,7 @@ const pressedShare = 1 / 32
 const baseBytes = 100_663_296
 /**
  * How much garbage triggers a collection of the whole heap, as a share of the query memory, however much the process
- * uses. Growth of the process counts as garbage, because a query creates more than it reserves.
+ * uses. Growth of the process counts as garbage, because a query creates more garbage than the memory it reserves.
  */
 const sweepShare = 1 / 4
 /**
@@ -25,7 +25,7 @@ const maxDelayedShare = 1 / 2
 export class Sweeper {
   /** Earliest time of the next collection while garbage is below `maxDelayedShare`, in ms of `now`. */
   #notBefore = 0
-  /** `total` at the last collection, and at the last collection of the whole heap. */
+  /** Values of `total` at the last collection, and at the last collection of the whole heap. */
   #collected = 0
   #collectedAll = 0
   /**

@@ -15,7 +15,7 @@ type Traffic = Omit<TrafficGroup, "by" | "bucket">
 
 const noTraffic: Traffic = { views: 0, visitors: 0, sessions: 0, bounces: 0, medianDuration: null }
 
-/** Columns of page view reports. */
+/** Columns of page view reports, and their values. */
 const columns = {
   pageviews: ({ views }: Traffic) => views,
   visitors: ({ visitors }: Traffic) => visitors,
@@ -41,7 +41,7 @@ interface TrafficDefinition {
   /** Returns the columns that show the field values, in order. `name` is the first column of the row. */
   labels: (values: GroupKey) => Row
   labelColumns: readonly string[]
-  /** Names a row that lacks its first value. Absent: such rows are omitted. */
+  /** Returns the name of a row whose first field value is missing. Absent: such rows are omitted. */
   missing?: (values: GroupKey) => string
   /** Returns true for values whose rows are omitted. */
   isExcluded?: (values: GroupKey) => boolean
@@ -80,7 +80,7 @@ function* trafficRows(
   const current = rowsOf(yield* run({ kind: "traffic", scope, by }))
   const before =
     previous && rowsOf(yield* run({ kind: "traffic", scope: { ...scope, ...span(previous) }, by }))
-  // Without `cellsOf`, which creates an object from a list: there can be thousands of rows.
+  // Does not use `cellsOf`, which would be slow for thousands of rows, because it creates each row from a list.
   const counted = ({ views, visitors, sessions }: Traffic): Record<(typeof viewColumns)[number], number> => ({
     pageviews: countsSessions ? sessions : views,
     visitors,

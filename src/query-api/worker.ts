@@ -124,7 +124,9 @@ function* seal(
   }
 }
 
-/** Starts sealing. Queries wait if there is a backlog, or if the rows to be sealed would slow every query down. */
+/**
+ * Starts sealing. Queries wait if there is a backlog, or if every query would be slowed down by the rows to be sealed.
+ */
 function startSealing(
   state: WorkerState,
   request: Extract<WorkerRequest<QuerySpec>, { type: "seal" }>,
@@ -163,7 +165,7 @@ function openAt({ path, memory }: Extract<WorkerRequest<QuerySpec>, { type: "ope
     // On Linux, this only affects the current thread.
     setPriority(0, niceness)
   } catch {
-    // Not permitted. Run with normal priority.
+    // Not permitted: the thread runs with normal priority.
   }
   const db = openForReading(path)
   db.pragma(`cache_size = -${pageCacheKiB}`)

@@ -190,15 +190,15 @@ test.each(["profile_id", "anonymous_id"])(
 
 describe("rejects", () => {
   test.each([
-    [{ steps }, "steps of people needs reached or droppedAfter or cohort"],
-    [{ reached: 1 }, "reached of people needs steps"],
+    [{ steps }, "people takes steps only together with reached or droppedAfter or cohort"],
+    [{ reached: 1 }, "people takes reached only together with steps"],
     [{ steps, reached: 1, droppedAfter: 1 }, "people takes only one of"],
     [{ steps, reached: 1, kinds: ["custom"] }, "people takes only one of"],
     [{ steps, reached: 4 }, "reached must be at most 3 with 3 steps"],
     [{ steps, droppedAfter: 3 }, "droppedAfter must be at most 2 with 3 steps"],
     [{ steps: ["visited"], droppedAfter: 1 }, "droppedAfter needs at least 2 steps"],
-    [{ steps, reached: 1, by: ["property.plan"] }, "by of people needs value"],
-    [{ steps, reached: 1, value: "pro" }, "value of people needs by"],
+    [{ steps, reached: 1, by: ["property.plan"] }, "people takes by only together with value"],
+    [{ steps, reached: 1, value: "pro" }, "people takes value only together with by"],
     [{ steps, reached: 1, unit: "session" }, "sessions lists sessions"],
     [{ cohort: "2026-07-07" }, "cohort must be a date from the rows of the weekly retention report"],
     [
@@ -206,8 +206,8 @@ describe("rejects", () => {
       "with cohort, granularity must be daily, weekly or monthly",
     ],
     [{ cohort: "2026-07-06", steps }, "with cohort, steps must be absent or have 2 entries"],
-    [{ period: 1 }, "period of people needs cohort"],
-    [{ unit: "profile" }, "unit of people needs reached or droppedAfter or cohort"],
+    [{ period: 1 }, "people takes period only together with cohort"],
+    [{ unit: "profile" }, "people takes unit only together with reached or droppedAfter or cohort"],
   ])("%j", async (options, error) => {
     expect((await ask({ name: "people", ...options })).error).toContain(error)
   })

@@ -714,7 +714,7 @@ describe("a request", () => {
     })
     expect(values.body.errors).toEqual([
       { field: "timeZone", message: "must be a time zone, such as Europe/Berlin" },
-      { field: "filters.0.value", message: "must be a list for in" },
+      { field: "filters.0.value", message: "must be a list for the operator in" },
     ])
   })
 
