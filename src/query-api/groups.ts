@@ -193,10 +193,7 @@ function* groupRows(
   return { rows: buckets.flatMap((bucket) => keys.map((values) => rowOf(values, bucket))), isPage: true }
 }
 
-/**
- * Maps the sort column to a dimension or a measure. Rows sorted by share or change are sorted by that of the first
- * measure.
- */
+/** Maps the sort column to a dimension or a measure. The columns for share and change refer to the first measure. */
 function orderOf(
   { sort }: QuerySpec,
   by: readonly { column: string }[],

@@ -110,7 +110,8 @@ interface Periods {
  * Returns the values of a field whose measure changed. A change is offset if the opposite changes of other values add
  * up to at least half of it, or to at least half of the total in the period in which these values are larger. If a
  * value occurs in both periods, only opposite changes of values that occur in a single period count. For example, when
- * a new release replaces the old one, both changes are offset, because they explain nothing.
+ * a new release replaces the old one, the changes of both are offset: the releases only replace each other, which
+ * explains nothing.
  */
 function changedOf(values: readonly Mover[]): (Mover & { isOffset: boolean })[] {
   const changed = values.filter(({ now, before }) => now !== before)
@@ -131,7 +132,7 @@ function changedOf(values: readonly Mover[]): (Mover & { isOffset: boolean })[] 
   })
 }
 
-/** Returns the share of the difference that a value would have if all values had changed in proportion. */
+/** Returns the share of the difference that a value would have if all values had changed in the same proportion. */
 function shareOf({ now, before }: Mover, total: number, previousTotal: number): number {
   if (previousTotal !== 0) return before / previousTotal
   return total === 0 ? 0 : now / total

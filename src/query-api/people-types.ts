@@ -107,7 +107,7 @@ export const peopleTypes = {
 function reportCount(spec: QuerySpec): ReportCount | undefined {
   const { reached, droppedAfter, value, cohort, period } = spec.of
   const { steps, window, unit, by } = spec
-  // Funnels and retention reports read these kinds.
+  // The kinds that funnels and retention reports read.
   const scope = { ...spec.scope, kinds: actionKinds }
   const step = reached ?? droppedAfter
   if (step !== undefined) {

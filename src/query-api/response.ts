@@ -8,7 +8,7 @@ export type JsonRows = Pick<RenderedResponse, "chunks" | "release">
 /** Maximum size in bytes of a response that is sent as a whole. */
 const smallResponse = 262_144
 
-/** Tracks responses that are being sent. If clients read too slowly, it aborts the oldest responses. */
+/** Tracks responses that are being sent. If clients read too slowly, the oldest responses are aborted. */
 export class Outbox {
   readonly #sending = new Map<object, { bytes: number; abort: () => void }>()
   #bytes = 0

@@ -29,12 +29,12 @@ export function roundTo(value: number, decimals: number): number {
   return Math.round(value * factor) / factor
 }
 
-/** Compares numbers by value and text by UTF-16 code unit. Missing values come last in either direction. */
+/** Compares numbers by value and strings by UTF-16 code unit. Missing values come last in either direction. */
 function compareValues(a: unknown, b: unknown, isDescending = false): number {
   if (a === b) return 0
   if (a === null || a === undefined) return 1
   if (b === null || b === undefined) return -1
-  // Sortable columns contain only numbers or text.
+  // Sortable columns contain only numbers or strings.
   return (a as number | string) < (b as number | string) === isDescending ? 1 : -1
 }
 

@@ -78,7 +78,9 @@ async function runQueries(
   const remaining = { rows, cells, bytes: Math.min(bytes, queryEngine.responseBytes) }
   const client = clientOf(caller, context, settings)
   const results: JsonRows[] = []
-  /** Errors from parameters whose events are only in the ClickHouse cluster, which is unavailable. */
+  /**
+   * Errors from parameters whose events are no longer in the file and could not be read from the ClickHouse cluster.
+   */
   const unavailable: RequestError[] = []
   const execute = async (spec: QuerySpec): Promise<ParameterResult<JsonRows>> => {
     try {
@@ -101,8 +103,7 @@ async function runQueries(
       discard(results)
       throw error
     }
-    // If other parameters did not fail this way, the response contains their results, and an error for each parameter
-    // that did.
+    // If only some parameters failed for this reason, the response contains their errors and the results of the others.
     if (unavailable[0] && unavailable.length === count) throw unavailable[0]
     return queryResponse(answers, isBatch, headers, outbox, signal)
   })

@@ -27,7 +27,7 @@ const maxBuffered = 1_048_576
 /** How long an EventSource waits before it reconnects, in ms. */
 const retry = 2_000
 
-/** The caller and the address that a stream counts for in the limits. */
+/** Who opened a stream. The number of streams is limited per caller and per address. */
 export interface StreamOwner {
   /** The key or login session. */
   caller: string

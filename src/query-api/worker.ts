@@ -146,7 +146,7 @@ function startSealing(
 
 /**
  * Lowers the priority of the garbage collector's helper threads, which start with the priority of the main thread and
- * would delay it. Called after each collection, because idle helper threads end. Linux only: on other systems,
+ * would delay that thread. Called after each collection, because idle helper threads end. Linux only: on other systems,
  * priorities apply to whole processes.
  */
 function lowerCollectors(): void {
