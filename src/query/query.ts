@@ -216,7 +216,10 @@ export interface ValuesQuery {
   scope: Scope
   /** Top-level keys. Undefined: all keys. */
   keys?: readonly string[] | undefined
-  /** Maximum number of values to list per key. The most frequent values come first, and ties are sorted by text. */
+  /**
+   * Maximum number of values to list per key. The most frequent values come first, and equally frequent values are
+   * sorted as strings.
+   */
   top: number
   /** Maximum number of bins in the histogram of numeric values. Undefined: no statistics of numbers. */
   bins?: number | undefined
@@ -315,10 +318,10 @@ export function stepFilters({ name, page, filters }: Step): Filter[] {
 }
 
 /**
- * Counts the units that complete the steps in order within `window` ms. Every first step starts an attempt, and the
- * best attempt of a unit counts (like ClickHouse's windowFunnel in its default mode). Within an attempt, an event
- * counts as at most one step. Events in the same ms are processed in order of arrival, and the steps of one event from
- * last to first. Like windowFunnel, each step keeps only the latest attempt that reached it.
+ * Counts the units that complete the steps in order within `window` ms. Every event that matches the first step starts
+ * an attempt, and the best attempt of a unit counts (like ClickHouse's windowFunnel in its default mode). Within an
+ * attempt, an event counts as at most one step. Events in the same ms are processed in order of arrival, and the steps
+ * of one event from last to first. Like windowFunnel, each step keeps only the latest attempt that reached it.
  */
 export interface FunnelQuery {
   kind: "funnel"
@@ -430,7 +433,7 @@ export interface TrafficQuery {
   granularity?: Granularity | undefined
 }
 
-/** The kinds that a traffic query reads: page views, and the kinds that show whether a session ended after one view. */
+/** The kinds that a traffic query reads: page views, and the kinds that determine whether a session is a bounce. */
 export const trafficKinds = [
   "custom",
   "page_view",
@@ -471,10 +474,13 @@ export interface TrafficResult {
 export type ReportCount =
   | {
       query: FunnelQuery
-      /** Index of a step. Selects the units that reached the step, or those whose best attempt ended there. */
+      /**
+       * Index of a step. Selects the units that reached the step, or with `isDropOff`, those whose best attempt ended
+       * there.
+       */
       step: number
       isDropOff: boolean
-      /** With `by`: only selects units under this value. */
+      /** Only selects the units that the report counts under this value of `by`. */
       value?: string | null | undefined
     }
   | {
@@ -491,7 +497,7 @@ export type ReportCount =
 export interface SessionsQuery {
   kind: "sessions"
   scope: Scope
-  /** Only lists the sessions included in this count of a report on sessions. */
+  /** Only lists the sessions that this report counts. The report's unit must be `session_id`. */
   of?: ReportCount | undefined
   limit: number
   offset: number
@@ -519,7 +525,7 @@ export interface SessionsResult {
 export interface VisitorsQuery {
   kind: "visitors"
   scope: Scope
-  /** Only lists the visitors (or profiles, if the report counts profiles) included in this count of a report. */
+  /** Only lists the visitors that this report counts, or the profiles if its unit is `profile_id`. */
   of?: ReportCount | undefined
   limit: number
   offset: number

@@ -341,8 +341,8 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
   }
 
   /**
-   * Returns a cached value, or computes and caches it. Only if the cache does not store the value does its memory
-   * remain reserved for the query.
+   * Returns a cached value, or computes and caches it. If the cache does not store the value, the value's memory
+   * remains reserved for the query.
    */
   *#cached<Value>(
     name: string,

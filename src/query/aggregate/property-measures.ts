@@ -175,7 +175,7 @@ class Totals implements Measurement {
     this.#combine(group, times, total, rest, least, most)
   }
 
-  /** Adds with compensation (Neumaier), so that the order of values does not affect the result. */
+  /** Adds with compensated (Neumaier) summation, so that the order of values does not affect the result. */
   #combine(group: number, times: number, term: number, termLost: number, least: number, most: number): void {
     const state = this.#state
     const at = group * width

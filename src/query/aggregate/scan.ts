@@ -85,8 +85,8 @@ class GroupAggregation implements Aggregation<GroupTable, Chunk> {
    */
   readonly #areCounts: boolean
   /**
-   * True if slices can be added together. When grouping by name, this only pays off if a filter leaves few events in
-   * each slice. Otherwise, it is faster to add all events of a slice to one group.
+   * True if slices can be added together. For groups by name, joining slices only pays off if a filter leaves few
+   * events in each slice. Otherwise, it is faster to add all events of a slice to one group.
    */
   readonly #joins: boolean
 

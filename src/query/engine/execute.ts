@@ -96,7 +96,7 @@ export function snapshotScope(query: Query): Scope {
 /** Bytes of a list entry (an object with a few numbers) without its strings. */
 const entryBytes = 120
 
-/** Returns the bytes of a result and of the rows created from it. Only its lists are counted. */
+/** Returns the bytes of a result and of the rows created from it. Only the lists in the result are counted. */
 function bytesOf(result: QueryResults[keyof QueryResults]): number {
   if ("groups" in result)
     return result.groups.length * entryBytes * ("previous" in result && result.previous ? 4 : 3)

@@ -61,8 +61,8 @@ const noDayIds: DayIds = { crossing: none, continuing: none }
 /**
  * Determines with which day each session in a snapshot is counted. The counts of a day are cached, so all events of a
  * session must be counted together. A session *belongs to* a day if all its events are in blocks of that day, or of
- * that day and the next one (only if neither is recent). All other sessions are *crossing*: they belong to no day, and
- * each query counts their events together with the unsealed events.
+ * that day and the next one (if neither is one of the recent days). All other sessions are *crossing*: they belong to
+ * no day, and each query counts their events together with the unsealed events.
  */
 export class CrossingSessions {
   /** For each day: the IDs of the sessions that have events on the day but do not belong to it. */

@@ -86,7 +86,7 @@ export class DimensionCodes {
     return codes
   }
 
-  /** Looks up the texts of IDs. Until then, groups hold dictionary IDs. */
+  /** Looks up the texts of IDs. Until then, the values that are IDs are null. */
   *lookUp(): Generator<void, void> {
     const kind = kindOf[this.dimension]
     if (!kind) return
@@ -156,7 +156,7 @@ export class GroupCodes {
     return codes
   }
 
-  /** Looks up the texts of IDs. Until then, groups hold dictionary IDs. */
+  /** Looks up the texts of IDs. Until then, the values that are IDs are null. */
   *lookUp(): Generator<void, void> {
     for (const part of this.#parts) yield* part.lookUp()
   }

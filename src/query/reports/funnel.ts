@@ -90,7 +90,7 @@ interface Attempt {
 }
 
 interface AttemptCollector<Result> {
-  /** Called once for each unit that has a first step. */
+  /** Called once for each unit that reached the first step. */
   add(unit: number, attempt: Attempt): void
   result(): Result
 }

@@ -7,9 +7,9 @@ import { forEachEvent, type Selection } from "../structures/selection.ts"
 import { isBounce, pageSeconds } from "./bounce.ts"
 
 /**
- * A traffic query also reads this many ms before its range, to find the first view of each session and the session's
- * other views and events. For example, a session that starts before midnight keeps its source on the next day. Nearly
- * all sessions are shorter.
+ * A traffic query also reads the events in this many ms before its range, to find the first view of each session and
+ * the session's other views and events. For example, a session that starts before midnight keeps its source on the next
+ * day. Nearly all sessions are shorter.
  */
 export const sessionLookBack = dayMs
 

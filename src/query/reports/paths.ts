@@ -12,10 +12,10 @@ import { entriesOf, type ReportSource, stepMatcher, visitBatches } from "./step.
 const sessionsPerStep = 65_536
 
 /**
- * Finds the neighbors of each session's first matching event: the events before and after it. That event is the
- * session's anchor. If a session ends before the last position, its end is counted once under the name null, and
- * positions further away are not counted. The label of an event is what the result shows of it. The rank of an event is
- * the index of its label.
+ * Finds the first matching event of each session, its anchor, and the neighbors of the anchor: the events before and
+ * after it. If a session ends before the last position, its end is counted once under the name null, and positions
+ * further away are not counted. The label of an event is its name, with the path of a page view. The rank of an event
+ * is the index of its label.
  *
  * The scan has two passes. The first pass finds the anchors and only reads batches that might contain one. The second
  * pass collects their neighbors. If a session has several events in the ms of its anchor or of a neighbor, only the
@@ -98,7 +98,7 @@ function addLabeled(
   ordered.add(batch, batch.sessions(), first, end, (index) => labels[index] as number, undefined)
 }
 
-/** What the result shows of an event: its name, and the path of a page view. */
+/** How the result identifies an event: by its name, and a page view also by its path. */
 type EventLabel = Pick<PathsResult["positions"][number], "name" | "page">
 
 interface PageRanks {

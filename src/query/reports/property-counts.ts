@@ -341,8 +341,8 @@ function addTo(kinds: Kinds, kind: Kind | undefined, length: number, count: numb
 export const datePattern = /^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$/
 const urlPattern = /^https?:\/\/\S+$/i
 /**
- * The characters with which a text of any kind can start. Reading the first character of a text is much faster than
- * creating the whole string.
+ * The characters with which a text that has a `Kind` can start. Reading the first character of a text is much faster
+ * than creating the whole string.
  */
 const firstUnits = new Set(Array.from("-0123456789tfhH", (character) => character.charCodeAt(0)))
 

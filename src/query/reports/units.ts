@@ -94,7 +94,7 @@ function* profilesWithLinks(
         const linkedProfiles = profiles.slice(next, next + length)
         next += length
         const visitor = visitors[index] as number
-        // The text of one ID can equal the hash of another.
+        // Two anonymous IDs can have the same dictionary ID, because the text of one can equal the hash of another.
         const before = linksOfWebsite.get(visitor)
         const all = before === undefined ? linkedProfiles : merged(before, linkedProfiles)
         linksOfWebsite.set(visitor, all.length === 1 ? (all[0] as number) : all)

@@ -21,8 +21,8 @@ const listedBytes = 60
 const hashEnd = 2 ** 32
 
 /**
- * Counts the values of a key by event name in as many passes as needed. Each pass counts the values whose hashes are in
- * one range. The results can be added, because the ranges are disjoint. If the values in a range do not fit into
+ * Counts the values of a key for each event name, in as many passes as needed. Each pass counts the values whose hashes
+ * are in one range. The results can be added, because the ranges are disjoint. If the values in a range do not fit into
  * memory, this range and all later ones become half as long.
  */
 export function* valuesInPasses(

@@ -60,7 +60,7 @@ export class FilterCache {
   }
 
   /**
-   * Returns false if there is no room left. In that case, drops all selections and columns, and caches nothing from
+   * Reserves memory. If there is no room left, returns false, drops all selections and columns, and caches nothing from
    * then on.
    */
   #reserve(bytes: number): boolean {
@@ -159,11 +159,11 @@ class SparseBatch implements Batch {
     this.website = all.website
     this.count = columns.indexes.length
     this.base = all.base
-    // The column exists, so it has values for these events too.
+    // The block has this column, so the result is never undefined.
     if (all.names) this.names = () => columns.column("names", () => all.names?.()) as Column
   }
 
-  // These are getters because a joined batch has no single value for them.
+  // The next properties are getters, because a joined batch has no single value for them.
   get name(): string {
     return this.all.name
   }

@@ -63,9 +63,8 @@ export class CodeCounts<Dictionary extends CodeDictionary<Dictionary>> {
   /** Number of codes in all lists. */
   #length = 0
   /**
-   * The array of counts, if there is one. A count takes 4 bytes, which suffices because a database holds fewer than
-   * 2^32 events, or fewer bytes after `shrink`. Codes that stand for no value are counted too, but these counts are
-   * never read.
+   * The array of counts, if there is one. Each count takes 4 bytes, because a database holds fewer than 2^32 events.
+   * After `shrink`, it can take fewer. Codes that stand for no value are counted too, but these counts are never read.
    */
   #counts: Codes | undefined
 

@@ -8,7 +8,8 @@ export interface Memory {
 /**
  * Limits the memory of one query, in bytes. It only counts: callers reserve before they allocate.
  *
- * A child reserves from its parent too. Use a child for intermediate results, which are released together:
+ * What a child reserves is also reserved from its parent. Use a child for intermediate results, which are released
+ * together:
  *
  * ```ts
  * const budget = new MemoryBudget(1_048_576)

@@ -137,8 +137,8 @@ export function forEachGroupValue(
 }
 
 /**
- * Returns a column that contains only the events with a value, and the part of the selection that has a value, as
- * positions in that column.
+ * Returns a column with only the events that have a value, and the selected events among them, as a selection in that
+ * column.
  */
 export function presentOnly(
   { values, numbers }: Column,
