@@ -364,7 +364,7 @@ export const metaSchema = Type.Object({
       }),
       {
         description:
-          "With serve --node: the other nodes, whose events are included up to these ids. Later ones are not",
+          "With `serve --node`: the other nodes. Events from a node are included up to its watermark, which is an event ID",
       },
     ),
   ),
