@@ -591,11 +591,11 @@ export interface SkippedField {
   reason: "too_many_values" | "too_many_properties"
 }
 
-/** How far another node has shipped its events. */
+/** The events that another node has shipped to the cluster. */
 export interface NodeWatermark {
   node: number
   watermark: number
-  /** Time of its last shipment, Unix ms. */
+  /** Time of the node's last shipment, in Unix ms. */
   shippedAt: number
 }
 

@@ -28,7 +28,7 @@ interface IdList {
   ids: Uint32Array
   count: number
   shared: Uint32Array[]
-  /** Number of all IDs. */
+  /** Number of IDs in `ids` and in the shared arrays. */
   total: number
   isDistinct: boolean
 }
@@ -69,7 +69,7 @@ export class DistinctIds implements Measurement {
     else this.#addAll(group, ids, selection, batch.block !== undefined)
   }
 
-  /** `isConstant`: nobody changes the IDs. */
+  /** `isConstant` is true if the array of IDs never changes. */
   #addAll(group: number, ids: Uint32Array, selection: Selection, isConstant: boolean): void {
     const size = sizeOf(selection)
     const known = this.#of(group)
@@ -81,7 +81,7 @@ export class DistinctIds implements Measurement {
     const list = before ?? this.#newList(group)
     const { first, end, at } = selection
     if (isConstant && !at && size >= minSharedIds) {
-      // Reserved as if it were a copy: its owner can be evicted from the cache.
+      // Memory is reserved as if the array were copied, because its owner can be evicted from the cache.
       this.budget.reserve(listBytes + size * 4)
       list.shared.push(ids.subarray(first, end))
     } else {
@@ -101,7 +101,7 @@ export class DistinctIds implements Measurement {
     return list
   }
 
-  /** Makes room for more IDs in the own array of a list, and returns the position of the first. */
+  /** Makes room for `more` IDs in the list's own array, and returns the position for the first of them. */
   #makeRoom(list: IdList, more: number): number {
     const { length } = list.ids
     const count = list.count + more
@@ -158,7 +158,7 @@ export class DistinctIds implements Measurement {
     return ids.count
   }
 
-  /** Removes duplicates and 0 from a list, and copies its shared IDs to its own array. */
+  /** Removes duplicates and 0 from a list, and copies the shared IDs to the list's own array, which is returned. */
   #distinct(list: IdList): Uint32Array {
     if (list.isDistinct) return list.ids
     if (list.shared.length > 0) this.#unshare(list)
@@ -168,7 +168,7 @@ export class DistinctIds implements Measurement {
     return list.ids
   }
 
-  /** Copies the shared IDs of a list to its own array. More memory than that is already reserved. */
+  /** Copies the shared IDs of a list to the list's own array. Their memory is already reserved (see `#addAll`). */
   #unshare(list: IdList): void {
     const { count, shared, total } = list
     const ids = new Uint32Array(total)
@@ -208,7 +208,7 @@ function isList(ids: IdSet | IdList | number): ids is IdList {
   return typeof ids === "object" && !(ids instanceof IdSet)
 }
 
-/** The reserved bytes of a list. */
+/** Returns the number of bytes reserved for a list. */
 function bytesOf({ ids, count, shared, total }: IdList): number {
   return listBytes * (1 + shared.length) + (ids.length + total - count) * 4
 }

@@ -133,8 +133,8 @@ export class GroupedIds implements Measurement {
   }
 
   /**
-   * Returns the IDs of a group on this level. The base can contain some of the same IDs. Creates a view, so code that
-   * runs for each of many groups uses the next two methods instead.
+   * Returns the IDs of a group on this level. The base can contain some of the same IDs. Creates an array view, so code
+   * that runs for each of many groups calls the next two methods instead.
    */
   #ownIds(group: number): Uint32Array {
     const start = this.#startOf(group)

@@ -204,7 +204,8 @@ function pageOrder(
   index: number,
   rows: ComparedRows,
 ): (left: number, right: number) => number {
-  // Most groups of many have the same count, so this runs millions of times: it must not create objects.
+  // If there are many groups, most have the same count, so this function is called millions of times and must not
+  // create objects.
   const compareKeys = (left: number, right: number) => {
     for (let dimension = 0; dimension < rows.dimensions; dimension++) {
       const order = compare(rows.fieldOf(left, dimension), rows.fieldOf(right, dimension), false)
@@ -254,7 +255,7 @@ function* firstOf(
   return first
 }
 
-/** The first `limit` items of two sorted lists. */
+/** Merges two sorted lists, and returns the first `limit` items. */
 function mergeSorted<Item>(
   left: readonly Item[],
   right: readonly Item[],

@@ -17,8 +17,9 @@ const maxOwedMs = 10_000
  */
 const largeShare = 1 / 8
 /**
- * Maximum query time that a caller without queries can save up, in ms. Its next queries run first until they have used
- * this time: a dashboard page with a few queries does not take turns with queries that run for seconds.
+ * Maximum query time that a caller can save up while it has no queries, in ms. The caller's next queries run first
+ * until they have used up this time, so that a dashboard page with a few queries does not have to take turns with
+ * queries that run for seconds.
  */
 const maxCreditMs = 250
 /** Maximum number of callers whose time is remembered. */
@@ -59,9 +60,15 @@ class PreemptedError extends Error {}
 export class TaskScheduler {
   /** Tasks in order of arrival. */
   readonly #tasks: Task[] = []
-  /** Time used by each caller, in ms. A caller without queries falls behind by at most `maxCreditMs`. */
+  /**
+   * Time used by each caller, in ms. When a caller without queries sends one, its time is raised to at least
+   * `#commonTime` minus `maxCreditMs`.
+   */
   readonly #timeOfCaller = new Map<string, number>()
-  /** The longest time that the caller of a slice had used when it was chosen, in ms. */
+  /**
+   * For each slice so far, the caller whose query ran had already used some time. This is the maximum of these times,
+   * in ms.
+   */
   #commonTime = 0
   readonly memory: SharedMemory
   #sealing: Generator<void, void> | undefined

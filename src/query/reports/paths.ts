@@ -292,7 +292,7 @@ class Neighbors {
     for (let slot = 0; slot < anchors.count; slot++) {
       let at = slot * width
       keys[at++] = anchors.events[slot] as number
-      // `fill` takes longer for so few numbers.
+      // For so few numbers, a loop is faster than `fill`.
       for (let n = 0; n < before; n++) keys[at++] = Number.NEGATIVE_INFINITY
       for (let n = 0; n < after; n++) keys[at++] = Number.POSITIVE_INFINITY
     }
@@ -382,7 +382,7 @@ class Neighbors {
     }
   }
 
-  /** Counts the neighbors of a session on one side of its anchor, in columns from `start` on. */
+  /** Counts the neighbors on one side of a session's anchor, in up to `limit` columns from `start` on. */
   #countSide(slot: number, start: number, limit: number): void {
     const names = this.anchors.keys.labels.length
     const keys = this.#keys
@@ -471,7 +471,10 @@ function insertNearest(keys: Float64Array, first: number, limit: number, key: nu
   keys[at] = key
 }
 
-/** `key % divisor` of whole numbers, key >= 0. The operator takes ten times as long for numbers of more than 32 bits. */
+/**
+ * Returns `key % divisor` for whole numbers, where `key` is at least 0. For numbers with more than 32 bits, the `%`
+ * operator takes ten times as long.
+ */
 function remainder(key: number, divisor: number): number {
   // The quotient can be rounded up to the next whole number.
   const rest = key - Math.floor(key / divisor) * divisor

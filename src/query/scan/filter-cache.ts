@@ -11,7 +11,7 @@ const valueBytes = 40
  * memory.
  */
 const sparseFactor = 8
-/** Up to this many events, searching a list of codes is faster than creating a map. */
+/** For up to this many events, searching a list of codes is faster than creating a Map. */
 const maxSearched = 64
 
 /** An immutable batch. */
@@ -107,7 +107,7 @@ class SparseColumns {
     return this.#keys
   }
 
-  /** Returns the column of these events, with a dictionary that only contains their values. */
+  /** Returns a column with only the events at `indexes`. Its dictionary contains only their values. */
   #reencode(column: Column): Column {
     const values = column.numbers ?? column.values
     const gathered = this.#gather(column.codes)

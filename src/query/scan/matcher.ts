@@ -328,7 +328,7 @@ function truthTable(truths: boolean[]): { matches: Uint8Array; only: number | un
   if (truths.every(Boolean)) return true
   const only = truths.indexOf(true)
   if (only < 0) return false
-  // `Uint8Array.from` takes ten times as long.
+  // `Uint8Array.from` would take ten times as long.
   const matches = new Uint8Array(truths.length)
   for (let code = 0; code < truths.length; code++) if (truths[code]) matches[code] = 1
   return {

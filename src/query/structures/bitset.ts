@@ -8,7 +8,7 @@ import type { Selection } from "./selection.ts"
 export type Bitset = Int32Array
 
 export const bitsPerWord = 32
-/** Adjacent words that are cleared in the time of one word at a random place. */
+/** Number of adjacent words that can be cleared in the time that it takes to clear one word at a random index. */
 const wordsPerReset = 8
 
 /** Bytes of a bitset for IDs up to `size`. */
@@ -99,7 +99,7 @@ function setAt(bits: Bitset, ids: Uint32Array, at: Uint32Array): void {
 export function moveDistinct(ids: Uint32Array, count: number, marks: Bitset): number {
   let distinct = 0
   marks[0] = 1
-  // Without a branch, which is mispredicted if many ids repeat.
+  // The loop has no branch, because a branch would often be mispredicted if many IDs repeat.
   for (let n = 0; n < count; n++) {
     const id = ids[n] as number
     const word = marks[id >>> 5] as number
