@@ -25,7 +25,7 @@ export class TimeZone {
       const start = starts[period] ?? Infinity
       const offset = offsets[period] ?? 0
       if (start > to) break
-      // Some periods differ only in their abbreviation.
+      // Consecutive periods can have the same offset and differ only in their abbreviation.
       if (offset !== transitions.at(-1)?.offset) transitions.push({ from: start, offset })
     }
     this.transitions = transitions
@@ -33,8 +33,9 @@ export class TimeZone {
 }
 
 /**
- * Splits a range into periods of local time. The range is in Unix ms, and `to` is exclusive. The first and the last
- * period are clipped to the range. Without a granularity, the range is a single bucket.
+ * Splits a time range into buckets, one for each period of local time, such as a day. The range is in Unix ms, and `to`
+ * is exclusive. The first and the last period are clipped to the range. Without a granularity, the range is a single
+ * bucket.
  */
 export function bucketsOf(
   from: number,
@@ -72,8 +73,8 @@ export function bucketAt(buckets: readonly Bucket[], time: number): number {
 }
 
 /**
- * Returns the start and end of the period that contains a local time. Local times are Unix times at which a UTC clock
- * would show the same digits.
+ * Returns the start and end of the period that contains a local time. A local time is represented by the Unix time at
+ * which a clock in UTC shows the same date and time.
  */
 function periodAround(local: number, granularity: Granularity): [number, number] {
   const multiple = (length: number): [number, number] => {

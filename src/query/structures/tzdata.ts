@@ -1,13 +1,14 @@
 import packed from "moment-timezone/data/packed/latest.json" with { type: "json" }
 
 // The IANA time zone database in the format of moment-timezone, with one string per zone:
-// name|abbreviations|offsets|index of the offset of each period|ends of all periods except the last|population. Numbers
+// name|abbreviations|offsets|offset index of each period|length of each period except the last|population. A period is
+// a span of time with one offset. The first length starts in 1970. Offsets and lengths are in minutes, and all numbers
 // are in base 60.
 
 /** Version of the rules, such as 2026f. Bun's own rules come with its ICU library and are older. */
 export const rulesVersion: string = packed.version
 
-/** The UTC offsets of a zone by period. Each period ends where the next one starts. */
+/** The UTC offset of a zone in each period. A period ends when the next one starts. */
 export interface ZoneRules {
   /** Start of each period in Unix ms. The first is -Infinity. */
   starts: Float64Array
@@ -15,7 +16,7 @@ export interface ZoneRules {
   offsets: Float64Array
 }
 
-/** Packed zones by lower-case name. Names are case-insensitive, as in Intl. */
+/** Maps lower-case names to packed zones. Names are case-insensitive, as in Intl. */
 const zones: ReadonlyMap<string, string> = new Map(
   packed.zones.map((zone) => [zone.slice(0, zone.indexOf("|")).toLowerCase(), zone]),
 )
@@ -42,7 +43,7 @@ export function isTimeZone(name: string): boolean {
   return zones.has(key) || links.has(key) || fixedOffset(name) !== undefined
 }
 
-/** Names and aliases as spelled by IANA, by lower-case name. */
+/** Maps lower-case names and aliases to IANA's spelling. */
 const spellings: ReadonlyMap<string, string> = new Map(
   [...packed.zones, ...packed.links.map((link) => link.slice(link.indexOf("|") + 1))].map((zone) => {
     const [name = ""] = zone.split("|", 1)
@@ -50,8 +51,8 @@ const spellings: ReadonlyMap<string, string> = new Map(
   }),
 )
 /**
- * Zones that IANA renamed, by old name, because Chrome still reports old names. Other aliases are separate cities, such
- * as Europe/Oslo.
+ * Maps the old names of zones that IANA renamed to their new names, because Chrome still reports the old ones. Other
+ * aliases are left out because they are separate cities, such as Europe/Oslo.
  */
 const renamed: ReadonlyMap<string, string> = new Map([
   ["America/Buenos_Aires", "America/Argentina/Buenos_Aires"],
@@ -80,12 +81,15 @@ function fixedOffset(name: string): number | undefined {
 }
 
 const minute = 60_000
-/** Minutes from 1970 to the start of 2201. The rules extend to 2499, but ranges end in 2199 at the latest. */
+/**
+ * Minutes from 1970 to the start of 2201. The rules extend to 2499, but the range of a query ends in 2199 at the
+ * latest.
+ */
 const lastStart = Date.UTC(2201, 0, 1) / minute
 
 function unpack(text: string): ZoneRules {
   const [, , differences = "", indices = "", lengths = ""] = text.split("|")
-  // How many minutes the clock is behind UTC.
+  // Minutes that local time is behind UTC, for each offset index.
   const behind = differences.split(" ").map(base60)
   const starts = [-Infinity]
   const offsets = [milliseconds(-(behind[base60(indices.charAt(0))] ?? 0))]
@@ -111,7 +115,10 @@ function milliseconds(minutes: number): number {
 function base60(text: string): number {
   const isNegative = text.charCodeAt(0) === codes.minus
   let value = 0
-  /** The weight of a digit after the point. 0 before the point. */
+  /**
+   * The weight of the latest digit after the point, such as 1/60 for the first one. 0 while reading digits before the
+   * point.
+   */
   let unit = 0
   for (let index = isNegative ? 1 : 0; index < text.length; index++) {
     const code = text.charCodeAt(index)
