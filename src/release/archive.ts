@@ -1,7 +1,7 @@
 import { crc32, deflateRawSync, gzipSync } from "node:zlib"
 
-// Writers of tar, ar and zip archives. The output depends only on the input: entries are sorted, all have the same
-// time, and the owner is a number rather than a name on this machine.
+// Writes tar, ar and zip archives. The output depends only on the input: all entries have the same time, owners are
+// numbers rather than user names on this machine, and tar and zip entries are sorted.
 
 /** An entry of an archive. The path is relative, without a leading or trailing slash. */
 export type Entry = {
@@ -16,7 +16,8 @@ export type Entry = {
 const compressionLevel = 6
 
 export function gzip(bytes: Uint8Array, level = compressionLevel): Uint8Array<ArrayBuffer> {
-  // zlib writes 0 as the time. It also writes the system for which it was compiled, so that byte is set to "unknown".
+  // zlib writes 0 as the time. It also writes the operating system it was compiled for, so that byte is set to 255
+  // ("unknown").
   const packed = new Uint8Array(gzipSync(bytes, { level }))
   packed[9] = 255
   return packed

@@ -14,14 +14,17 @@ export interface BundledPackage {
   folder: string
 }
 
-/** Matches the package in the path of a bundled file. The last node_modules folder counts. */
+/**
+ * Matches the package's folder in the path of a bundled file. If the path has several node_modules folders, the last
+ * one counts.
+ */
 const packageFolder = /^.*node_modules\/(?:@[^/]+\/)?[^/]+/
 
 const licenseFile = /^(?:\w+[-_])?(?:licen[sc]e|copying)(?:\.\w+)?$/i
 
 /**
- * Returns the packages whose code or data the bundler includes for the entry points, sorted by name. Throws if a
- * package has no license or no license text, because a release must not contain such a package.
+ * Returns the packages whose code or data the bundler includes in `builds`, sorted by name. Throws if a package has no
+ * license or no license text, because a release must not contain such a package.
  */
 export async function bundledPackages(
   root: string,

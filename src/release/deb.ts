@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto"
 import { ar, type Entry, gzip, tar } from "./archive.ts"
 
-/** The parts of a package that depend on the platform or the version. */
+/** Values in a package that depend on the release. */
 export interface PackageFacts {
   version: string
   /** Unix seconds. */
@@ -18,7 +18,7 @@ export const packageVersion = (version: string) => version.replaceAll("-", "~")
 /** Debian's architecture names by platform. */
 export const debianArchitectures: Record<string, string> = { "linux-x64": "amd64", "linux-arm64": "arm64" }
 
-/** Scripts that dpkg runs, by name. */
+/** Maps names to the scripts that dpkg runs when it installs or removes the package. */
 export type MaintainerScripts = Record<"postinst" | "prerm" | "postrm", string>
 
 /**

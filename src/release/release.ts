@@ -28,7 +28,7 @@ type File = Extract<Entry, { content: unknown }>
 const root = join(import.meta.dir, "../..")
 const dist = join(root, "dist")
 
-/** User and group ID in the container. It is a number so that orchestrators can see that it is not root. */
+/** User and group ID in the container. A number lets orchestrators see that the user is not root. */
 const containerUser = 10_001
 
 if (import.meta.main) {
@@ -45,7 +45,9 @@ async function release(args: readonly string[]): Promise<void> {
   if (!args.includes("--dirty")) rejectChanges()
   const withRpm = !args.includes("--no-rpm")
   if (withRpm && !canBuildRpm()) {
-    throw new Error("rpmbuild is not installed: apt-get install rpm, or skip the packages with --no-rpm")
+    throw new Error(
+      "rpmbuild is not installed: run `apt-get install rpm`, or skip rpm packages with --no-rpm",
+    )
   }
   const [version = pkg.version] = valuesOf("--version")
   const chosen = valuesOf("--target")
@@ -72,7 +74,7 @@ async function release(args: readonly string[]): Promise<void> {
   writeDist("SHA256SUMS", checksums())
 }
 
-/** Rejects a work tree with uncommitted changes, because the result would not correspond to any commit. */
+/** Throws if the work tree has uncommitted changes, because the release would not correspond to any commit. */
 function rejectChanges(): void {
   const changes = git("status", "--porcelain")
   if (changes !== "") {
@@ -82,7 +84,7 @@ function rejectChanges(): void {
   }
 }
 
-/** Writes the archive of a platform. For some platforms, also writes packages and the files of the container image. */
+/** Writes the archive for a platform. For some platforms, also writes packages and the files in the container image. */
 async function packPlatform(
   target: Target,
   { version, time }: ReleaseFacts,
@@ -197,7 +199,7 @@ The executable contains other software. Its licenses are in
 `
 }
 
-/** Formats a changelog from which Debian's tools read the version and the date. */
+/** Formats a changelog for Debian's tools, which read the version and the date from it. */
 function debianChangelog({ version, time, maintainer }: PackageFacts): string {
   const date = new Date(time * 1_000).toUTCString().replace("GMT", "+0000")
   return `databuddy (${packageVersion(version)}) unstable; urgency=medium
@@ -212,7 +214,7 @@ function unit(bindir: string): string {
   return readFileSync(sourceFile("linux/databuddy.service"), "utf8").replace("@bindir@", bindir)
 }
 
-/** Returns checksums in the format of sha256sum. `sha256sum --check SHA256SUMS` verifies the files. */
+/** Returns the checksums of all files in dist/, for verification with `sha256sum --check SHA256SUMS`. */
 function checksums(): string {
   return [...new Bun.Glob("**").scanSync(dist)]
     .sort()

@@ -67,7 +67,7 @@ function spec(
     const kind = path.startsWith("etc/") ? "%config(noreplace) " : ""
     return `${kind}%attr(0${mode.toString(8)}, root, root) /${path}`
   })
-  // Folders that no other package owns, at least on some systems.
+  // Folders that this package must own, because on some systems no other package does.
   const folders = foldersOf(files)
     .filter(({ path }) => /\/databuddy$|^usr\/share\/(?:bash-completion|zsh|fish)/.test(path))
     .map(({ path }) => `%dir /${path}`)
@@ -119,7 +119,7 @@ if [ -d /run/systemd/system ]; then
   if [ "$1" -ge 1 ]; then systemctl try-restart databuddy.service || :; fi
 fi
 if [ "$1" -eq 0 ]; then
-  # The data stays, and so does the user that owns it.
+  # If the folder contains data, keep it and the user that owns it.
   rmdir /var/lib/databuddy 2>/dev/null || :
   if [ ! -d /var/lib/databuddy ]; then
     userdel databuddy 2>/dev/null || :

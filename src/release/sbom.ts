@@ -84,7 +84,7 @@ function lockedHashes(root: string): Map<string, string> {
   )
 }
 
-/** Derives a UUID of version 8 (custom) from the hash of a text. */
+/** Derives a version 8 (custom) UUID from the hash of a string. */
 function uuidOf(text: string): string {
   const hex = createHash("sha256").update(text).digest("hex")
   const variant = "89ab"[Number.parseInt(hex[16] ?? "0", 16) % 4]
