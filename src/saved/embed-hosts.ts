@@ -1,4 +1,4 @@
-/** Error message that describes which origins can embed a share link. */
+/** Error message that describes how to write an origin that can embed a share link. */
 export const embedHostFormat =
   "must be an origin such as https://example.com, https://example.com:8443, https://*.example.com, or http://localhost:3000"
 
@@ -9,7 +9,7 @@ export const embedHostFormat =
 const hostName = /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/
 /** Hosts that can use http safely, because the page is on the visitor's own machine. */
 const localNames: ReadonlySet<string> = new Set(["localhost", "127.0.0.1"])
-/** Minimum number of labels after a wildcard. Without it, `https://*.com` would allow nearly everyone. */
+/** Minimum number of labels after a wildcard. With fewer, `https://*.com` would allow nearly every website. */
 const minWildcardLabels = 2
 
 /**

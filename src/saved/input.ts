@@ -91,7 +91,7 @@ export function parseNewShare(value: unknown, now: number): ShareSettings & { bo
     ...pageErrors(page, path, boardId),
     ...(boardId === undefined || rest.page == null
       ? []
-      : [{ field: "page", message: "must be null or absent with boardId" }]),
+      : [{ field: "page", message: "must be null or absent if boardId is set" }]),
     ...embedHostErrors(embedHosts),
     ...(expiresAt === undefined ? [expiryError] : []),
   ])
@@ -176,10 +176,10 @@ function pathErrors(path: string | undefined): FieldError[] {
   return [{ field: "path", message: newViewSchema.properties.path.expected }]
 }
 
-/** Checks that `path` is on `page`, the page that a link is limited to. */
+/** Checks that `path` starts with `page`, the page that a link is limited to. */
 function pageErrors(page: string | null, path: string, boardId: string | undefined): FieldError[] {
   if (page === null || pageOf(path) === page) return []
-  if (boardId === undefined) return [{ field: "page", message: "must be the page of path" }]
+  if (boardId === undefined) return [{ field: "page", message: "must be the first segment of path" }]
   return [{ field: "path", message: `must be on the page ${boardPage} if boardId is set` }]
 }
 

@@ -1,6 +1,6 @@
 /**
- * Maximum number of times a path is percent-decoded. A name with a percent sign needs two rounds. Only attacks need
- * more.
+ * Maximum number of times a path is percent-decoded. A path that contains a name with a percent sign is decoded twice.
+ * Only attacks need more.
  */
 const maxRounds = 8
 

@@ -4,10 +4,10 @@ import type { Caller } from "../http/caller.ts"
 import { requireWebsiteAccess } from "../http/permissions.ts"
 import { findWebsite, type WebsitePlace, withoutWebsite } from "../store/websites.ts"
 
-// Decides which callers can read and change notes, saved views, boards and share links. Each of these belongs to one
-// website, to no website, or to all websites.
+// Decides which callers can read and change notes, saved views, boards and share links. Each of these items has a
+// place: one website, events without a website, or all websites.
 
-/** A note, saved view or board. */
+/** A note, saved view, board or share link. */
 export interface PlacedItem {
   place: WebsitePlace
   /** ID of the website. Null if the item belongs to no website or to all websites. */
@@ -31,8 +31,8 @@ export function isKeyword({ registry }: RouteDeps, id: string): boolean {
 }
 
 /**
- * Throws `key_website_mismatch` if the caller cannot change items at this place. Items of all websites, or of no
- * website, can only be changed by callers with access to all websites.
+ * Throws `key_website_mismatch` if the caller cannot change items that belong to all websites or to none, which
+ * requires access to all websites. Accepts any single website.
  */
 export function requirePlace(caller: Caller, place: WebsitePlace): void {
   if (place !== null && place !== withoutWebsite) return
@@ -49,7 +49,8 @@ export function requireOwn(caller: Caller, { place, websiteId }: PlacedItem): vo
 }
 
 /**
- * Throws `key_website_mismatch` if the caller cannot read the item. Items of all websites can be read by every caller.
+ * Throws `key_website_mismatch` if the caller cannot read the item. Every caller can read items that belong to all
+ * websites.
  */
 export function requireReadable(caller: Caller, item: PlacedItem): void {
   if (item.place !== null) requireOwn(caller, item)

@@ -53,7 +53,7 @@ export function savedRoutes(deps: RouteDeps) {
       .post("/notes", route("manage:websites", addNote), raw)
       .patch("/notes/:id", route("manage:websites", editNote), raw)
       .delete("/notes/:id", route("manage:websites", removeNote), raw)
-      // `read:reports` does not suffice, because the path of a view can contain the ID of a person.
+      // `read:reports` does not suffice, because a view's path can contain a person's ID.
       .get("/views", route("read:data", showViews))
       .post("/views", route("manage:websites", addView), raw)
       .patch("/views/:id", route("manage:websites", editView), raw)
@@ -68,7 +68,7 @@ export function savedRoutes(deps: RouteDeps) {
 }
 
 const oneWebsite =
-  "must be the ID of a website, or all for a board of all websites, because a share link shows one website or one board"
+  "must be a website ID, or all for a board that covers all websites, because a share link shows one website or one board"
 
 function showNotes(deps: RouteDeps, { caller, searchParams: query }: AuthenticatedRequest): RouteResult {
   const notes = listNotes(deps.db, placeOf(deps, caller, parseNoteFilter(query()))).map(noteJson)
@@ -184,8 +184,8 @@ async function editShare(deps: RouteDeps, { caller, id, body }: AuthenticatedReq
 }
 
 /**
- * Rotates a share link. The response contains the new token, so callers must not rotate links with more permissions
- * than their own.
+ * Rotates a share link. The response contains the new token, so callers cannot rotate a link that has more permissions
+ * than they have.
  */
 async function rotateShareLink(
   deps: RouteDeps,
@@ -233,7 +233,7 @@ function targetOf(
 
 /**
  * Returns the permissions that a caller needs to create or rotate a link. A link to a board requires read:data,
- * although it grants less. Requests with a link are limited by address, so the rate limit of its creator does not
+ * although it grants less. Requests that use a link are rate-limited by address, so the creator's rate limit does not
  * apply.
  */
 function grantOf(

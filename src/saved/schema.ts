@@ -48,7 +48,7 @@ const path = Type.String({
 const kind = Type.Union(
   viewKinds.map((kind) => Type.Literal(kind)),
   {
-    description: "Kind of view. view is any page with its range and filters",
+    description: "Kind of view. `view` is any page with its range and filters",
     expected: `must be one of ${viewKinds.join(", ")}`,
   },
 )
@@ -71,11 +71,11 @@ const boardId = Type.String({
   minLength: 1,
   maxLength: 255,
   description:
-    "The only board that the link opens. `path` must be on the page boards. Only the queries of its tiles can be run",
+    "The only board that the link opens. `path` must be on the page `boards`. Only the queries of its tiles can be run",
   expected: "must be the ID of a board of the website",
 })
 
-/** Maximum number of hosts whose pages can embed a link. Limited because a response header lists them. */
+/** Maximum number of origins that can embed a link. A response header lists all of them. */
 const maxEmbedHosts = 50
 
 const embedHosts = Type.Array(Type.String({ maxLength: 300, expected: embedHostFormat }), {
@@ -148,13 +148,13 @@ const place = Type.String({
   minLength: 1,
   maxLength: 255,
   description: "Website ID; none: events without a website; all: all websites",
-  expected: "must be the ID of a website, none or all",
+  expected: "must be a website ID, none or all",
 })
 
-/** Query string of requests for notes. */
+/** Query string for listing and creating notes. */
 export const noteFilterSchema = Type.Object({ website_id: place }, strict)
 
-/** Query string of requests for views. */
+/** Query string for listing views. */
 export const viewFilterSchema = Type.Object({ website_id: place, kind: Type.Optional(kind) }, strict)
 
 const website = Type.String({

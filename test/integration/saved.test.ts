@@ -203,13 +203,19 @@ describe("input validation:", () => {
     ...wrongHosts,
     ["a share of no page", "share", { page: "settings" }, "page", pages],
     ["a share of people", "share", { path: "people", page: "people" }, "page", pages],
-    ["a share of a page that opens another", "share", { page: "web" }, "page", "must be the page of path"],
+    [
+      "a share of a page that opens another",
+      "share",
+      { page: "web" },
+      "page",
+      "must be the first segment of path",
+    ],
     [
       "a share of a page that opens none",
       "share",
       { path: "", page: "web" },
       "page",
-      "must be the page of path",
+      "must be the first segment of path",
     ],
     ["a note without a text", "note", { text: "" }, "text", text],
     ["a note of 501 characters", "note", { text: "x".repeat(501) }, "text", text],
@@ -827,7 +833,7 @@ describe("a share link", () => {
         {
           field: "website_id",
           message:
-            "must be the ID of a website, or all for a board of all websites, because a share link shows one website or one board",
+            "must be a website ID, or all for a board that covers all websites, because a share link shows one website or one board",
         },
       ],
     ])

@@ -534,7 +534,7 @@ describe("who shares a board", () => {
     ],
     ["without a website", "none", () => ({}), 400, "website_id must be the ID of a website, or all"],
     ["that does not exist", "shop", () => ({ boardId: "x" }), 404, "no board has the ID x"],
-    ["with a page", "shop", () => ({ page: "web" }), 400, "page must be null or absent with boardId"],
+    ["with a page", "shop", () => ({ page: "web" }), 400, "page must be null or absent if boardId is set"],
     [
       "with another path",
       "shop",
