@@ -38,9 +38,9 @@ interface Secrets {
 
 /**
  * Prints the start message. In a new database, first creates a website and a key with all scopes. If there is no owner
- * yet, also creates a setup link. If `enabled` is false (with --no-setup, or if no one would see the message), creates
- * nothing. If the message cannot be written, rolls back everything that was created. In that case, throws a UserError
- * if there was a key to show, and otherwise calls `onFault`.
+ * yet, also creates a setup link. Creates nothing if `enabled` is false, which is the case with --no-setup or if nobody
+ * would see the message. If the message cannot be written, rolls back everything that was created. In that case, throws
+ * a UserError if there was a key to show, and otherwise calls `onFault`.
  */
 export async function setUp(
   { db, batcher, registry }: Store,
@@ -73,7 +73,7 @@ export async function setUp(
       if (!outputError) throw error
       throw new UserError(
         `the first key cannot be shown: ${outputError.message}`,
-        "start the server where its output is visible, or use --no-setup and create keys with databuddy key create; no key was created",
+        "no key was created: start the server where its output is visible, or use --no-setup and create keys with `databuddy key create`",
       )
     }
     registry.refresh()

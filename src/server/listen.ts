@@ -22,10 +22,11 @@ export class Listener {
   readonly #server: OpenServer
   readonly #address: Address
   #tls: Tls | undefined
-  /** Undefined until there is a certificate. */
+  /** Undefined while HTTPS waits for its first certificate. */
   #current: BunServer | undefined
   /**
-   * Listeners with an earlier certificate that are still finishing requests. The promises resolve when they are done.
+   * Listeners with an earlier certificate that are still finishing requests. Each promise resolves when its listener
+   * has stopped.
    */
   readonly #previous = new Map<BunServer, Promise<void>>()
 
@@ -44,7 +45,7 @@ export class Listener {
     this.#address = { host: address.host, port: this.#current?.port ?? freePort }
   }
 
-  /** Undefined if there is no certificate yet. */
+  /** Undefined while HTTPS waits for its first certificate. */
   get url(): URL | undefined {
     return this.#current?.url
   }
@@ -71,7 +72,7 @@ export class Listener {
    */
   async replaceTls(tls: Tls): Promise<boolean> {
     if (this.#tls?.cert.equals(tls.cert) && this.#tls.key.equals(tls.key)) return false
-    // OpenSSL only checks the files here. If it rejects them, the listener must not be replaced.
+    // This call is where OpenSSL checks the files. If it rejects them, the listener must not be replaced.
     checkTls(tls, this.#address.host)
     const previous = this.#current
     if (previous === undefined) {
@@ -83,8 +84,8 @@ export class Listener {
     const forget = () => void this.#previous.delete(previous)
     if (sharesPort) {
       this.#current = listen(this.#server, this.#address, tls)
-      // The old listener still accepts connections that are already in its queue. Closing it immediately would reset
-      // four times as many connections.
+      // Lets the old listener accept connections that are already in its queue. Without this pause, four times as many
+      // connections are reset.
       const accepted = Bun.sleep(0)
       this.#previous.set(previous, accepted.then(() => previous.stop()).then(forget))
       await accepted
@@ -160,8 +161,8 @@ export function checkTls(tls: Tls, host: string, flags?: Partial<AddressFlags>):
 }
 
 /**
- * Briefly listens with these files on a port that it does not share, and returns the port. Throws a UserError on
- * failure.
+ * Briefly listens with the certificate and key in `tls`, without sharing the port, and returns the port. Throws a
+ * UserError on failure.
  */
 function tryOut(address: Address, tls: Tls | undefined, flags?: Partial<AddressFlags>): number {
   try {

@@ -10,11 +10,11 @@ export function readMetricsAccess({
 }: Pick<ServeOptions, "metrics" | "metricsTokenFile">): MetricsAccess {
   const local = metrics === "local"
   if (file === undefined) return { token: undefined, local }
-  const hint = "create the file, readable by databuddy's user: openssl rand -hex 32 > FILE"
+  const hint = "create the file with `openssl rand -hex 32 > FILE`, and let databuddy's user read it"
   const token = readFlagFile("--metrics-token-file", file, hint).toString("utf8").trim()
   if (token !== "") return { token, local }
   throw new UserError(
     `--metrics-token-file ${file} is empty`,
-    "write a token to the file: openssl rand -hex 32 > FILE",
+    "write a token to the file: `openssl rand -hex 32 > FILE`",
   )
 }

@@ -11,7 +11,7 @@ type ReloadOptions = LogOptions & Pick<ServeOptions, "tlsCert" | "tlsKey">
 
 /** The parts of a running server that a reload changes. */
 export interface Reloadable {
-  /** The options of the log. */
+  /** Settings of the log. */
   logging: { level: LogLevel }
   listener: Pick<Listener, "replaceTls">
   /** State of the certificate, for metrics. */
@@ -25,7 +25,10 @@ export interface Reloadable {
   now: () => number
 }
 
-/** Returns the level in `--log-level-file` if that file exists, otherwise that of `--log-level`. Throws a UserError. */
+/**
+ * Returns the level in `--log-level-file` if that file exists, otherwise `--log-level`. Throws a UserError if the file
+ * cannot be read or does not contain a level.
+ */
 export function readLogLevel({ logLevel, logLevelFile: file }: LogOptions): LogLevel {
   if (file === undefined) return logLevel
   let text: string
@@ -47,8 +50,8 @@ export function readLogLevel({ logLevel, logLevelFile: file }: LogOptions): LogL
 }
 
 /**
- * Rereads the log level and the certificate, or requests a certificate again. Logs changes. If a value cannot be used,
- * logs the reason and keeps the previous value.
+ * Rereads the log level and the certificate. If the last certificate request failed, requests one again. Logs changes.
+ * If a value cannot be used, logs the reason and keeps the previous value.
  */
 export async function reload(
   options: ReloadOptions,
@@ -58,7 +61,7 @@ export async function reload(
     const level = readLogLevel(options)
     const { level: previous } = logging
     const report = () => log("info", "reloaded the log level", { log_level: level, previous })
-    // Reports at whichever of the two levels is more verbose.
+    // Logs the change while the more verbose of the two levels is set.
     if (logLevels.indexOf(level) > logLevels.indexOf(previous)) report()
     logging.level = level
     if (logLevels.indexOf(level) <= logLevels.indexOf(previous)) report()

@@ -6,7 +6,10 @@ import { cLibraries } from "../store/db/file-lock.ts"
 
 /** Linux constants, which are the same on all architectures that databuddy supports. */
 const [unixFamily, datagramSocket, closeOnExec] = [1, 2, 0o2000000]
-/** Flags for sendto: a full queue must not block the server, and a closed socket must not kill it. */
+/**
+ * MSG_DONTWAIT and MSG_NOSIGNAL for sendto: a full queue must not block the server, and a closed socket must not kill
+ * it.
+ */
 const doNotWait = 0x40 | 0x4000
 
 /** In µs. Migrating a large database can take hours. */
@@ -77,8 +80,8 @@ export class ServiceManager {
 }
 
 /**
- * Opens the socket. Its name is a path or starts with '@'. Other kinds of names, such as the vsock of a virtual machine
- * manager, are not supported.
+ * Opens the socket `name`, which is a path or starts with '@'. Other kinds of sockets, such as the vsock of a virtual
+ * machine, are not supported.
  */
 function openSocket(name: string | undefined): Send {
   const nothing = () => {}
@@ -101,8 +104,8 @@ function openSocket(name: string | undefined): Send {
 }
 
 /**
- * Returns a `struct sockaddr_un` that is exactly as long as the name requires. '@' stands for the zero byte at the
- * start of the name of an abstract socket.
+ * Returns a `struct sockaddr_un` that is exactly as long as the name requires. A leading '@' stands for the zero byte
+ * with which the name of an abstract socket starts.
  */
 function socketAddress(name: string): Buffer {
   const path = Buffer.from(name.replace(/^@/, "\0"))

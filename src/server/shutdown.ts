@@ -7,8 +7,8 @@ import type { OpenServer } from "./open-server.ts"
 /** How long requests in flight can take to finish when the server stops, in ms. */
 const stopTimeout = 8_000
 /**
- * Time in ms between checks whether only held requests are left, and how many consecutive checks must agree. Several
- * checks are needed because a request does not count until its headers have arrived.
+ * Time in ms between checks that only requests held by `/health?wait` are left, and the number of consecutive checks
+ * that must confirm it. Several checks are needed because a request does not count until its headers have arrived.
  */
 const drainPoll = 20
 const drainPolls = 10
@@ -26,7 +26,11 @@ export async function stopListening(
 ): Promise<void> {
   draining.start()
   if (delay > 0) {
-    log("info", "stopping: /health and /ready report this, requests are still accepted", { ms: delay })
+    log(
+      "info",
+      "stopping: /health and /ready report that the server is stopping; requests are still accepted",
+      { ms: delay },
+    )
     await context.sleep(delay)
   }
   log("info", "stopping: finishing accepted requests")
@@ -40,8 +44,8 @@ export async function stopListening(
 }
 
 /**
- * Settles once `/health?wait` holds all pending requests. Never settles if none is held, because `listener.stop()`
- * handles that case.
+ * Resolves once `/health?wait` holds all pending requests, or after `stopTimeout`. If no request is held,
+ * `listener.stop()` resolves first.
  */
 async function onlyHeldRequestsLeft(
   listener: Listener,

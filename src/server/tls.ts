@@ -48,7 +48,7 @@ export function readTls({ tlsCert, tlsKey }: Pick<ServeOptions, "tlsCert" | "tls
   if (!certificate.checkPrivateKey(privateKey)) {
     throw new UserError(
       `--tls-key ${tlsKey} is not the key of the first certificate in --tls-cert ${tlsCert}`,
-      "use the key that belongs to the certificate; the certificate of the server comes first in its file",
+      "use the key of the server's certificate, and put that certificate first in the --tls-cert file",
     )
   }
   return tlsOf(

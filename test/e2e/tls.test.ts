@@ -117,7 +117,7 @@ describe("a start is refused with a hint and creates no database:", () => {
       sentence: "the key of another certificate",
       args: () => tlsArgs("own.crt", "other.key"),
       error: `--tls-key ${file("other.key")} is not the key of the first certificate in --tls-cert ${file("own.crt")}`,
-      hint: "the key that belongs to the certificate",
+      hint: "use the key of the server's certificate",
     },
   ]
   test.each(refused)("$sentence", async ({ args, error, hint }) => {
