@@ -80,7 +80,7 @@ describe("an error of the system's loader is reported with a hint:", () => {
   test.each(library)("libstdc++ for %s", (reason) => {
     const { message, hint } = loadFailureError(reason)
     expect(message).toContain(reason)
-    expect(hint).toContain("libstdc++ of GCC 13")
+    expect(hint).toContain("libstdc++ from GCC 13")
     expect(hint).not.toContain("TMPDIR")
   })
 

@@ -150,28 +150,28 @@ const cases: Case[] = [
     sentence: "a file without its last page",
     of: "stopped",
     hit: (path) => truncateSync(path, stopped.length - pageSize),
-    says: /is damaged: it is truncated, only \d+ of \d+ bytes are left/,
+    says: /is damaged: it was truncated to \d+ of \d+ bytes/,
     hint: aside,
   },
   {
     sentence: "a file without its last byte",
     of: "stopped",
     hit: (path) => truncateSync(path, stopped.length - 1),
-    says: /is damaged: it is truncated, only \d+ of \d+ bytes are left/,
+    says: /is damaged: it was truncated to \d+ of \d+ bytes/,
     hint: aside,
   },
   {
     sentence: "half of a file",
     of: "stopped",
     hit: (path) => truncateSync(path, Math.floor(stopped.length / 2)),
-    says: /is damaged: it is truncated/,
+    says: /is damaged: it was truncated/,
     hint: aside,
   },
   {
     sentence: "half of a file, with the -wal of a killed server",
     of: "killed",
     hit: (path) => truncateSync(path, Math.floor(killed.file.length / 2)),
-    says: /is damaged: it is truncated/,
+    says: /is damaged: it was truncated/,
     hint: aside,
   },
   {
@@ -193,14 +193,14 @@ const cases: Case[] = [
     of: "killed",
     hit: (path) => truncateSync(path, 0),
     says: /is empty, but its -wal exists and holds recent events/,
-    hint: "put the database file back beside it",
+    hint: "put the database file back next to the -wal",
   },
   {
     sentence: "a -wal with events and no file",
     of: "killed",
     hit: (path) => rmSync(path),
     says: /is missing, but its -wal exists and holds recent events/,
-    hint: "put the database file back beside it",
+    hint: "put the database file back next to the -wal",
   },
   {
     sentence: "a file of text",
@@ -287,7 +287,7 @@ describe("in a file that is too large for a full check at start", () => {
     for (const of of ["stopped", "killed"] as const) {
       const path = place(of)
       truncateSync(path, statSync(path).size / 2)
-      expect(() => start(path)).toThrow("it is truncated")
+      expect(() => start(path)).toThrow("it was truncated")
     }
   })
 

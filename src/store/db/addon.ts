@@ -26,18 +26,21 @@ const descriptorFolder = "/proc/self/fd"
 /**
  * Unpacks and loads the native addon embedded in the binary at the path `embedded`. Linux only. The unpacked file is
  * anonymous, so that other users cannot replace it. `src/build.ts` makes SQLite load through this function. Throws the
- * error of dlopen, or a UserError if the file cannot be created.
+ * error from dlopen, or a UserError if the file cannot be created.
  */
 export function loadAddon(embedded: string): unknown {
   const bytes = readFileSync(embedded)
   const file = findUnpacked(bytes) ?? unpack(bytes)
   const module = { exports: {} }
-  // Opened through its descriptor, because the path might refer to a different file by now.
+  // Loads the file through its descriptor, because it has no path.
   process.dlopen(module as NodeJS.Module, `${descriptorFolder}/${file}`)
   return module.exports
 }
 
-/** Returns a descriptor, which stays open so that other threads can load from it. */
+/**
+ * Writes the addon to an anonymous file. Returns its descriptor, which stays open so that other threads can load the
+ * addon from it.
+ */
 function unpack(bytes: Uint8Array): number {
   const folder = addonFolder()
   try {
@@ -57,7 +60,7 @@ function openAnonymousFile(folder: string): number {
   try {
     return openSync(folder, anonymousFileFlag | constants.O_RDWR, 0o600)
   } catch (error) {
-    // Errors of file systems and kernels without O_TMPFILE.
+    // Errors from file systems and kernels without O_TMPFILE.
     const { code = "" } = error as NodeJS.ErrnoException
     if (!["EOPNOTSUPP", "ENOTSUP", "EISDIR", "EINVAL"].includes(code)) throw error
     const path = join(folder, `.databuddy-${crypto.randomUUID()}.node`)

@@ -5,8 +5,8 @@ import { pendingMigrations } from "./migrate.ts"
 import { databaseError, readerTimeout, rejectOrphanedWal } from "./open.ts"
 
 /**
- * Files up to this size in bytes are checked completely at startup. With the file in the page cache, this takes at most
- * 0.8 s, because `pragma quick_check` takes 3 s per GB. No events are accepted during the check.
+ * Files up to this size in bytes are checked completely at startup. `pragma quick_check` takes 3 s per GB if the file
+ * is in the page cache, so the check takes at most 0.8 s. No events are accepted during the check.
  */
 const fullCheckBytes = 268_435_456
 /**
@@ -16,7 +16,7 @@ const fullCheckBytes = 268_435_456
 const samplePoints = 500
 /** Rows per sample, about one page. */
 const rowsPerSample = 20
-/** Lines of SQLite's report to request. Only the first is shown. */
+/** Number of problems to request from SQLite. Only the first is shown. */
 const reportedLines = 1
 /**
  * Bytes per read. The file is first read sequentially, because quick_check reads in B-tree order, which takes ten times
@@ -41,10 +41,10 @@ const sql = {
 }
 
 /**
- * Throws a UserError if the database at `path` is damaged. It always detects a truncated file. In files of up to
- * `limit` bytes, it detects any damaged page. In larger files, it only detects damaged pages in a sample. It does not
- * write. Must be called while this process has no connection to the file. `mayBeEmpty` accepts an empty file, which an
- * interrupted first start leaves behind.
+ * Throws a UserError if the database at `path` is damaged. Always detects a truncated file. In files of up to `limit`
+ * bytes, detects any damaged page. In larger files, only detects damaged pages in a sample. Does not write, except to
+ * roll back a hot journal. Must be called while this process has no connection to the file. `mayBeEmpty` accepts an
+ * empty file, which an interrupted first start leaves behind.
  */
 export function rejectDamaged(path: string, mayBeEmpty: boolean, limit = fullCheckBytes): void {
   rejectOrphanedWal(path)
@@ -79,7 +79,7 @@ export function rejectDamaged(path: string, mayBeEmpty: boolean, limit = fullChe
   }
 }
 
-/** Returns the number of frames that fit in the -wal. 0 if it is empty or missing. */
+/** Returns the number of frames that fit in the -wal. 0 if the -wal is empty or missing. */
 function walFrames(path: string): number {
   const size = statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0
   return Math.max(0, Math.floor((size - walHeader) / (frameHeader + 4_096)))
@@ -102,7 +102,10 @@ function rejectTruncated(path: string, bytes: number): void {
   if (isCounted) requireBytes(path, bytes, header.readUInt32BE(28) * pageSize)
 }
 
-/** If a server was killed, the file can be too short because the missing pages are still in the -wal. */
+/**
+ * Like `rejectTruncated`, but accepts a file whose missing pages can be in the -wal, as they are after a server was
+ * killed.
+ */
 function rejectTruncatedWithWal(db: Db, path: string, bytes: number, frames: number): void {
   if (frames === 0) return
   const pages = db.pragma("page_count", { simple: true }) as number
@@ -111,8 +114,7 @@ function rejectTruncatedWithWal(db: Db, path: string, bytes: number, frames: num
 }
 
 function requireBytes(path: string, bytes: number, expected: number): void {
-  if (bytes < expected)
-    throw damageError(path, `it is truncated, only ${bytes} of ${expected} bytes are left`)
+  if (bytes < expected) throw damageError(path, `it was truncated to ${bytes} of ${expected} bytes`)
 }
 
 /** Reads the file sequentially, to load it into the page cache. */
@@ -140,8 +142,8 @@ function quickCheck(db: Db): string | undefined {
 }
 
 /**
- * The indexes on events in all schema versions. `from` selects the rows of the index. `order` is the order of the
- * index.
+ * The indexes on events in all schema versions. `from` selects the rows that the index covers. `order` lists the
+ * expressions by which the index is sorted.
  */
 const indexes = [
   { name: "event_rows_time", from: "event_rows indexed by event_rows_time", order: ["website_rid", "ts"] },
@@ -164,8 +166,8 @@ const indexes = [
 ]
 
 /**
- * Reads the ends of large tables and indexes, and samples that are spread evenly over the events. Throws if SQLite
- * detects damage.
+ * Reads the first and last entries of indexes, the last rows of large tables, and samples spread evenly over the
+ * events. Throws if SQLite detects damage.
  */
 function sample(db: Db): undefined {
   for (const edge of sql.edges) db.prepare(edge).get()
@@ -194,6 +196,6 @@ function explainFailure(error: unknown, path: string): unknown {
 function damageError(path: string, what: string): UserError {
   return new UserError(
     `${path} is damaged: ${what}`,
-    "run databuddy check for details; move the file and its -wal aside and restore a backup; nothing was changed",
+    "nothing was changed; run `databuddy check` for details, then move the file and its -wal aside and restore a backup",
   )
 }

@@ -51,26 +51,26 @@ export function rejectAliases(path: string, writing: boolean): void {
   if (isFileLocked(path) && ServerLock.holder(path) === undefined) {
     throw new UserError(
       `${path} is in use by another databuddy process under another name: it was renamed or has a second name`,
-      "use the name with which the server was started; if the file was renamed, stop that server first",
+      "use the path with which that process was started; if the file was renamed, stop that process first",
     )
   }
   if (!writing && !isInWalMode(path)) return
   if (file.nlink > 1) {
     throw new UserError(
       `${path} has ${file.nlink} names (hard links): recent events are in a -wal next to only one of them, and using two names at the same time would damage the database`,
-      `find the other names with: find / -xdev -samefile ${path}; remove them, or copy the database with databuddy backup`,
+      `list all names with \`find / -xdev -samefile ${path}\`, then remove the other ones, or copy the database with \`databuddy backup\``,
     )
   }
   if (isMountPoint(path)) {
     throw new UserError(
       `${path} is a mount point, so its -wal would be in a different folder`,
-      "mount the folder that contains it, not the file",
+      "mount the folder that contains the file, not the file itself",
     )
   }
 }
 
 /**
- * Removes the second name `<path>.before-restore-<time>`, which a killed restore can leave behind. The caller must hold
+ * Removes the hard link `<path>.before-restore-<time>`, which a killed restore can leave behind. The caller must hold
  * the server lock, which a running restore also holds.
  */
 export function removeRestoreLink(path: string): void {
@@ -84,7 +84,7 @@ export function removeRestoreLink(path: string): void {
   }
 }
 
-/** Reads the mode from the header. Closing a database does not end WAL mode. */
+/** Reads the journal mode from the header. A database stays in WAL mode after it is closed. */
 function isInWalMode(path: string): boolean {
   const header = Buffer.alloc(20)
   let file: number

@@ -4,7 +4,7 @@ import type { Random } from "../../environment.ts"
 import { messageOf } from "../../errors.ts"
 import { createPrivateFile, partialName } from "./files.ts"
 
-/** Why events cannot be stored, as known before calling SQLite. */
+/** Why events cannot be stored, for reasons that SQLite itself would not report. */
 export type UnavailableReason = "disk_low" | "file_replaced"
 
 /**
@@ -16,7 +16,7 @@ export class DiskGuard {
   #replaced = false
   #low = false
 
-  /** `minFree` is the free disk space to require, in bytes. 0: no limit. */
+  /** `minFree` is the minimum free disk space in bytes. 0: no minimum. */
   constructor(
     private readonly path: string,
     private readonly minFree: number,
@@ -42,7 +42,7 @@ export class DiskGuard {
     }
   }
 
-  /** Measures free disk space. Returns true if it has crossed the limit in either direction since the last call. */
+  /** Measures free disk space. Returns true if it has crossed the minimum in either direction since the last call. */
   checkFreeSpace(): boolean {
     const before = this.#low
     const { bavail, bsize } = statfsSync(dirname(this.path))
@@ -51,9 +51,9 @@ export class DiskGuard {
   }
 
   /**
-   * Adds a cause to an SQLite error about the disk. It tries to create a file next to the database, and quotes the
-   * system's error. SQLite itself does not distinguish a read-only disk from a failing one, or an unreadable page from
-   * a corrupt one.
+   * Adds the likely cause to an SQLite error about the disk. To find the cause of an I/O error, tries to create a file
+   * next to the database, and quotes the system's error. SQLite itself does not distinguish a read-only disk from a
+   * failing one, or an unreadable page from a corrupt one.
    */
   explain(error: unknown): unknown {
     const { message, code } = error as { message: string; code?: string }
@@ -67,7 +67,7 @@ export class DiskGuard {
     return error
   }
 
-  /** Returns the reason why the system cannot create a file here. '' if it can. */
+  /** Returns why the system cannot create a file next to the database. '' if it can. */
   #probeFailure(): string {
     const probe = partialName(this.path, this.pid, this.random)
     let file: number | undefined

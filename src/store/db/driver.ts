@@ -12,14 +12,14 @@ export type Statement<Parameters extends unknown[] = unknown[], Row = unknown> =
 declare const BUILD_ADDON: string | undefined
 
 // The bundler evaluates the condition and the template to one literal path, and only embeds that addon. A binary must
-// not contain the main entry of the package, which looks for node_modules at an absolute path of the build machine.
-// When running from source, the main entry is the right one, because it detects glibc or musl.
+// not contain the package's main entry, which looks for node_modules at an absolute path from the build machine. When
+// running from source, the main entry is used, because it detects glibc or musl.
 const entry =
   typeof BUILD_ADDON === "string" ? require(`better-sqlite3/${BUILD_ADDON}`) : require("better-sqlite3")
 // For Linux, src/build.ts replaces this entry with a module that loads the addon through src/store/db/addon.ts.
 const Driver: typeof BetterSqlite3 = entry.default ?? entry
 
-/** Matches a parameter after "=", "limit" or "offset". None of the string literals in our SQL match. */
+/** Matches a parameter after "=", "limit" or "offset". No string literal in our SQL contains a match. */
 const comparedParameter = /(=|\blimit|\boffset)\s*:(?=[a-z])/g
 
 /**
@@ -49,7 +49,7 @@ function isLoadFailure(error: unknown): error is Error {
   return error instanceof Error && codeOf(error) === "ERR_DLOPEN_FAILED"
 }
 
-/** Messages of the glibc and musl loaders if the file system is mounted noexec. */
+/** Messages from the glibc and musl loaders if the file system is mounted noexec. */
 const noexec = /failed to map|not permitted|permission denied/i
 
 /** Converts the loader's message to an error that says what to do. */
@@ -63,8 +63,8 @@ export function loadFailureError(reason: string): UserError {
   // A library, a symbol version (glibc) or a symbol (musl) is missing.
   return new UserError(
     `SQLite cannot be loaded: a system library is missing or too old: ${reason}`,
-    "install glibc 2.34 or later and libstdc++6 (Debian 12, Ubuntu 22.04, RHEL 9); on systems with musl use the -musl binary and " +
-      "libstdc++ of GCC 13 or later (Alpine 3.19: apk add libstdc++)",
+    "install glibc 2.34 or later and libstdc++6 (Debian 12, Ubuntu 22.04, RHEL 9); on systems with musl, use the -musl binary and " +
+      "libstdc++ from GCC 13 or later (Alpine 3.19: `apk add libstdc++`)",
   )
 }
 

@@ -9,8 +9,8 @@ export interface ExclusiveLock {
   /** The locked database, for reading. Undefined if the file is missing or damaged. */
   readonly db: Db | undefined
   /**
-   * Replaces the database with the file `replacement`, and keeps the old file as `aside`. Returns false if there was no
-   * old file.
+   * Moves the file `replacement` to the path of the database, and keeps the old database at the path `aside`. Returns
+   * false if there was no old database.
    */
   replace(replacement: string, aside: string): boolean
   release(): void
@@ -18,7 +18,8 @@ export interface ExclusiveLock {
 
 /** Locks the database at `path`. Throws a UserError if any process has it open, even an idle server. */
 export function lockExclusively(path: string, pid: number): ExclusiveLock {
-  // Also needed, because a server can hold a deleted or damaged file, which SQLite cannot lock.
+  // The lock through SQLite is not enough, because a server can hold a deleted or damaged file, which SQLite cannot
+  // lock.
   const server = new ServerLock(path, pid)
   let db: Db | undefined
   try {
@@ -68,8 +69,8 @@ function lockDatabase(path: string): Db | undefined {
 /** Checkpoints the -wal into the file and leaves WAL mode, while keeping the exclusive lock. */
 function leaveWalMode(db: Db, path: string): void {
   db.pragma("journal_mode = delete")
-  // In exclusive locking mode, the journal of this change would stay on disk. If a process opens the database during
-  // the switch, it either sets WAL mode again or holds a lock. Both cases are detected below.
+  // In exclusive locking mode, the rollback journal from this change would stay on disk. A process that opens the
+  // database during the switch either sets WAL mode again or holds a lock. Both cases are detected below.
   db.pragma("locking_mode = normal")
   db.exec("begin exclusive; commit")
   try {
@@ -94,7 +95,7 @@ function linkAside(path: string, aside: string): void {
   }
 }
 
-/** Moves the file together with its -wal and journal. Otherwise, SQLite would apply them to the new file. */
+/** Moves the file together with its -wal and journal, which SQLite would otherwise apply to the new file. */
 function moveAside(path: string, aside: string): void {
   for (const suffix of ["-wal", "-journal", ""]) {
     if (existsSync(path + suffix)) renameSync(path + suffix, aside + suffix)

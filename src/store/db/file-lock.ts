@@ -1,8 +1,8 @@
 import { dlopen, FFIType } from "bun:ffi"
 import { closeSync, fstatSync, openSync, readFileSync } from "node:fs"
 
-// Uses flock(2) on the database file, which locks the file under all of its names and across containers. On Linux, it
-// is independent of SQLite's fcntl locks. On macOS and BSD, the two conflict, so it is not used there.
+// Uses flock(2) on the database file, which locks the file under all of its names and across containers. On Linux,
+// flock locks are independent of SQLite's fcntl locks. On macOS and BSD, the two conflict, so flock is not used there.
 
 const [lockShared, lockExclusive, nonBlocking] = [1, 2, 4]
 /** File names of the C libraries glibc and musl. */
@@ -44,7 +44,10 @@ export class FileLock {
   }
 }
 
-/** Returns true if a process holds the lock. Only call it without an SQLite connection to the file (see `FileLock`). */
+/**
+ * Returns true if a process holds the lock. Must be called while this process has no SQLite connection to the file (see
+ * `FileLock`).
+ */
 export function isFileLocked(path: string): boolean {
   const file = openIfPresent(path)
   if (file === undefined) return false
@@ -56,9 +59,9 @@ export function isFileLocked(path: string): boolean {
 }
 
 /**
- * Returns true if /proc/locks lists an flock(2) lock on the file. This is checked too because flock(2) sometimes
- * reported a held lock as free: once in 50 commands started in quick succession. flock(2) is still needed for file
- * systems whose device numbers differ in the list, such as overlays.
+ * Returns true if /proc/locks lists an flock(2) lock on the file. This list is checked first, because flock(2)
+ * sometimes reported a held lock as free: once in 50 commands started in quick succession. flock(2) is still needed for
+ * file systems such as overlays, for which the list contains a different device number.
  */
 function isListed({ dev, ino }: { dev: number; ino: number }): boolean {
   if (process.platform !== "linux") return false

@@ -17,7 +17,7 @@ import { codeOf } from "../../errors.ts"
 // Safely creates files in folders that other users can write to, such as /tmp. Those users could create a link or file
 // under any name that they can predict.
 
-/** Random bytes in a temporary name. 64 bits cannot be guessed. */
+/** Number of random bytes in a temporary name. 64 bits cannot be guessed. */
 const randomBytes = 8
 
 /** Not defined on Windows, where creating a link requires privileges. */
@@ -40,9 +40,9 @@ export function partialName(path: string, pid: number, random: (bytes: Uint8Arra
 const partialPattern = /^(.+)\.partial-(\d+)(?:-[0-9a-f]{16})?$/
 
 /**
- * Removes the partial files and folders that killed processes left in `folder`, if `isOurs` accepts the base name they
- * were intended for. Skips files of running processes and of other users, because a link or name created by another
- * user must not make this process delete files.
+ * Removes the partial files and folders that killed processes left in `folder`, if `isOurs` accepts the base name that
+ * they would have been renamed to. Skips files of running processes and of other users, because a link or name created
+ * by another user must not make this process delete files.
  */
 export function removePartials(folder: string, isOurs: (name: string) => boolean, ownPid: number): void {
   for (const name of readdirSync(folder)) {
@@ -67,7 +67,7 @@ function isAlive(pid: number): boolean {
 }
 
 /**
- * Renames the complete file `partial` to `path`. Without `replace`, throws EEXIST if the name exists. This check is
+ * Renames the complete file `partial` to `path`. If `replace` is false, throws EEXIST if `path` exists. The check is
  * atomic on file systems with hard links. If `path` is a link, it is replaced, not followed.
  */
 export function publish(partial: string, path: string, replace: boolean): void {

@@ -1,6 +1,6 @@
 import type { Db } from "./driver.ts"
 
-/** How fast a database grows. Times are receipt times in Unix ms. */
+/** How fast a database grows. `oldest` and `newest` are receipt times in Unix ms. */
 export interface Growth {
   events: number
   /** Used bytes of the file per event, including indexes. Null if there are no events. */
@@ -31,7 +31,7 @@ const sql = {
 }
 
 /**
- * Counts all rows, which takes 1 s for ten million. `defaultRetention` (in ms; undefined or 0: forever) applies to
+ * Counts all rows, which takes 1 s for ten million rows. `defaultRetention` (in ms; undefined or 0: forever) applies to
  * websites that set no retention.
  */
 export function growthOf(db: Db, now: number, defaultRetention: number | undefined): Growth {
@@ -72,7 +72,7 @@ function eventsPerDay(db: Db, events: number, oldest: number | null, now: number
   return recent / Math.min(rateDays, Math.max(1, (now - oldest) / dayMs))
 }
 
-/** Events without a website follow the default retention. If there is none, they are kept forever. */
+/** Events without a website follow the default retention. If the default is 0, they are kept forever. */
 function longestRetention(db: Db, defaultRetention: number | undefined): number | undefined {
   const all = [defaultRetention ?? 0, ...(db.prepare(sql.retained).pluck().all() as number[])]
   return all.includes(0) ? undefined : Math.max(...all)

@@ -29,15 +29,15 @@ export interface Migration {
   name: string
   sql: string
   /**
-   * A query that returns 1 if the migration changed the schema as intended. For migrations that edit the text of the
-   * schema.
+   * A query that returns 1 if the migration changed the schema as intended. Only needed for migrations that edit the
+   * schema's text.
    */
   verify?: string
 }
 
 /**
  * 0015_texts edits sqlite_schema with text replacements, which fail silently. If they failed, the columns would still
- * have the type text, and would store the IDs of texts as text.
+ * have the type text, and would store the integer IDs of texts as text.
  */
 const verifyTexts = `
   select count(*) = 5 from pragma_table_info('event_rows')
@@ -81,7 +81,7 @@ const createMigrationsTable = `
     applied_at integer not null
   ) strict`
 
-/** "dbdy" in ASCII. Distinguishes our databases from those of other programs. */
+/** "dbdy" in ASCII. Distinguishes databuddy's databases from those of other programs. */
 const applicationId = 0x64626479
 
 function checksum(sql: string): string {
@@ -98,7 +98,7 @@ export function pendingMigrations(db: Db, path: string, known = migrations): Mig
   if (db.pragma("application_id", { simple: true }) !== applicationId) {
     throw new UserError(
       `${path} is an SQLite database, but not a databuddy database`,
-      "choose another file; this one was not changed",
+      "choose another file; this file was not changed",
     )
   }
   const applied = db.prepare("select name, checksum from migrations order by name").all() as {
@@ -116,7 +116,7 @@ export function pendingMigrations(db: Db, path: string, known = migrations): Mig
     if (checksum(ours.sql) !== migration.checksum) {
       throw new UserError(
         `the migration ${migration.name} in ${path} differs from the one in this version`,
-        "the file was created by an unreleased build; it was not changed",
+        "the file was created by an unreleased build; the file was not changed",
       )
     }
   }

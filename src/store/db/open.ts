@@ -18,8 +18,8 @@ export interface OpenOptions {
   /** In Unix ms. */
   now: number
   /**
-   * Migrates a database of an older version. If false, rejects such a database, because a server of that version might
-   * still be running.
+   * If true, migrates a database that an older version created. If false, rejects it, because a server of that version
+   * might still be running.
    */
   upgrade?: boolean
 }
@@ -27,8 +27,8 @@ export interface OpenOptions {
 /** Page cache in KiB. Inserts only touch the right edges of the table and of two indexes. */
 export const cacheKiB = 32_768
 /**
- * Number of WAL pages (4 KiB each) that triggers a checkpoint: 16 MiB. With more frequent checkpoints, a hot page would
- * be written ten times instead of once.
+ * Number of WAL pages (4 KiB each) that triggers a checkpoint: 16 MiB. With more frequent checkpoints, a page that
+ * changes often would be written to the file ten times instead of once.
  */
 const checkpointPages = 4_000
 /** A checkpoint truncates the -wal if it is larger than this many bytes. */
@@ -52,14 +52,14 @@ export function openDatabase({ path, durability, busyTimeout, now, upgrade = fal
       db.pragma("auto_vacuum = incremental")
     }
     db.pragma("journal_mode = wal")
-    // This setting is per connection. A database in WAL mode opens with NORMAL.
+    // This setting is per connection. SQLite's default for a database in WAL mode is NORMAL.
     db.pragma(`synchronous = ${durability === "fsync" ? "full" : "normal"}`)
     db.pragma(`cache_size = -${cacheKiB}`)
     db.pragma(`wal_autocheckpoint = ${checkpointPages}`)
     db.pragma(`journal_size_limit = ${maxWalBytes}`)
-    // Overwrites deleted content, such as earlier traits of a profile. It would otherwise remain in free pages, where
-    // it could not be found when a person asks for deletion. This does not cover the copies that SQLite leaves behind
-    // when it moves cells (see unallocated-space.ts).
+    // Overwrites deleted content, such as earlier traits of a profile. Otherwise, the content would remain in free
+    // pages, where SQL cannot find it when a person asks for deletion. This setting does not cover the copies that
+    // SQLite leaves behind when it moves cells (see unallocated-space.ts).
     db.pragma("secure_delete = on")
     if (pending.length > 0) migrate(db, path, now)
     // Keeps savepoint journals in memory, because files would add system calls to every commit. Set after the
@@ -79,7 +79,7 @@ export function requireCurrentSchema(pending: readonly Migration[], path: string
   if (!first) return
   throw new UserError(
     `${path} has the schema of an older version of databuddy: the migration ${first.name} has not been applied`,
-    "stop the server of the older version, then start this version or run databuddy migrate; nothing was changed",
+    "nothing was changed; stop the server of the older version, then start this version or run `databuddy migrate`",
   )
 }
 
@@ -117,8 +117,8 @@ const [writeVersion, readVersion, rollbackJournal] = [18, 19, 1]
 
 /**
  * Opens a database read-only, without blocking a running server. The process needs write access to the -shm, so it
- * should run as the server's user. On a read-only disk, where no process can write, it does not need write access.
- * Throws a UserError if the file belongs to another program or to a newer version, or cannot be opened.
+ * should run as the server's user. On a read-only disk, where no process can write, read access is enough. Throws a
+ * UserError if the file belongs to another program or to a newer version, or cannot be opened.
  */
 export function openForReading(path: string): Db {
   let db: Db | undefined
@@ -159,7 +159,7 @@ function openInMemory(path: string): Db {
   if (statSync(path).size > maxBytesInMemory) {
     throw new UserError(
       `${path} is in WAL mode, and its folder is not writable`,
-      "copy it to a writable folder, or read a backup made with databuddy backup",
+      "copy the database to a writable folder, or read a backup made with `databuddy backup`",
     )
   }
   const bytes = readFileSync(path)
@@ -176,9 +176,9 @@ function openInMemory(path: string): Db {
 }
 
 /**
- * Closes a reader of an undamaged database, and removes a leftover -wal. A read-only connection that is the last to
- * close leaves a -wal behind: an empty one that it created, or one from a server that has since stopped. A writer that
- * is the last to close removes it.
+ * Closes a reader of an undamaged database, and removes a leftover -wal. If the last connection to close is read-only,
+ * it leaves a -wal behind: an empty one that it created, or one from a server that has since stopped. If the last
+ * connection to close can write, it removes the -wal. So this function briefly opens such a connection.
  */
 export function closeAfterReading(db: Db): void {
   db.close()
@@ -206,7 +206,7 @@ export function rejectOrphanedWal(path: string): void {
   if (bytes(path) || !bytes(`${path}-wal`)) return
   throw new UserError(
     `${path} is ${bytes(path) === 0 ? "empty" : "missing"}, but its -wal exists and holds recent events`,
-    "put the database file back beside it; if the file is lost, move the -wal aside and restore a backup; nothing was changed",
+    "nothing was changed; put the database file back next to the -wal, or if the file is lost, move the -wal aside and restore a backup",
   )
 }
 
@@ -247,7 +247,7 @@ export function databaseError(error: unknown, path: string): unknown {
   if (code === "SQLITE_NOTADB") {
     return new UserError(
       `${path} is not an SQLite database`,
-      "choose another file, or restore a backup if this was a databuddy database; it was not changed",
+      "the file was not changed; choose another file, or restore a backup if this was a databuddy database",
     )
   }
   if (isBusy(error)) {

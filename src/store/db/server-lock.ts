@@ -65,8 +65,8 @@ export class ServerLock {
   }
 
   /**
-   * Returns the pid of the server that uses the database, or undefined if there is none. To find out, it briefly
-   * acquires the lock if it is free, because a killed server leaves the file behind.
+   * Returns the pid of the server that uses the database, or undefined if there is none. If the lock is free, this
+   * function briefly acquires it, because the lock file alone proves nothing: a killed server leaves it behind.
    */
   static holder(path: string): number | undefined {
     if (!ServerLock.hasLockFile(path)) return undefined
@@ -99,7 +99,7 @@ function readHolder(db: Db): number | undefined {
   try {
     return db.prepare("select pid from holder").pluck().get() as number | undefined
   } catch {
-    return undefined // the holder is just writing it
+    return undefined // the holder is writing its pid right now
   }
 }
 

@@ -2,20 +2,20 @@ import type { Db } from "./driver.ts"
 
 const dayMs = 86_400_000
 /**
- * A difference between expected and actual time above this value (in ms) counts as a jump. Corrections and suspends are
- * smaller.
+ * If the actual and the expected time differ by more than this (in ms), the clock has jumped. Clock corrections and
+ * suspends cause smaller differences.
  */
 const jumpThreshold = dayMs
 /**
- * How long a clock must run steadily after a jump before it is trusted, in ms. This gives people time to read the log
- * and correct the clock.
+ * How long a clock must run steadily after a jump before it is trusted, in ms. During this time, people can read the
+ * log and correct the clock.
  */
 const trustDelay = dayMs
 
 interface Reading {
   /** In Unix ms. */
   now: number
-  /** In ms of a monotonic clock. */
+  /** In ms on a monotonic clock. */
   elapsed: number
 }
 
@@ -28,8 +28,8 @@ const sql = {
 }
 
 /**
- * The clock used for retention. If a wall clock were set years ahead by mistake, all events would expire, so a jump is
- * not trusted until the clock has run for a day without another jump.
+ * The clock used for retention. If the wall clock were set years ahead by mistake, all events would expire. Therefore,
+ * a jump is not trusted until the clock has run for a day without another jump.
  */
 export class TrustedClock {
   #trusted: Reading
@@ -42,8 +42,8 @@ export class TrustedClock {
   }
 
   /**
-   * Takes readings of both clocks and returns the trusted time, which is the wall clock, or an earlier time after an
-   * untrusted jump ahead.
+   * Takes readings of both clocks and returns the trusted time: the wall clock, or an earlier time while a jump ahead
+   * is untrusted.
    */
   observe(now: number, elapsed: number): number {
     const expected = extrapolate(this.#trusted, elapsed)
@@ -58,8 +58,8 @@ export class TrustedClock {
   }
 
   /**
-   * The latest jump, as long as it is untrusted: the time that was read and the time that was expected. Returns the
-   * same object for the same jump.
+   * The latest jump (the time that was read and the time that was expected), or undefined if the clock is trusted.
+   * Returns the same object for the same jump.
    */
   get untrustedJump(): { readonly now: number; readonly expected: number } | undefined {
     return this.#jump
@@ -76,9 +76,9 @@ function isNear(a: number, b: number): boolean {
 }
 
 /**
- * Returns times (Unix ms) that the database confirms: its creation, and the last receipt of an event if another event
- * was received one to two days before. A single event is not enough, because after a restart, an event that was
- * received while the clock was wrong would be trusted.
+ * Returns times (Unix ms) that the database confirms: its creation, and the receipt of the last event if another event
+ * was received one to two days earlier. A single event is not enough: it might have been received while the clock was
+ * wrong, and the wrong time would be trusted after a restart.
  */
 function trustedTimes(db: Db): number[] {
   const created = db.prepare(sql.created).pluck().get() as number
@@ -86,8 +86,9 @@ function trustedTimes(db: Db): number[] {
   const upTo = (id: number) => receipt.get({ id }) as { id: number; receivedAt: number } | undefined
   const last = upTo(Number.MAX_SAFE_INTEGER)
   if (!last) return [created]
-  // IDs are in order of receipt, so a binary search finds the last event that is a day older. If a clock that was set
-  // back misleads the search, only the creation time is used.
+  // IDs are in order of receipt, so a binary search finds the newest event that was received at least a day before the
+  // last one. If the clock was set back at some point, the search can go wrong. In that case, only the creation time is
+  // used.
   const limit = last.receivedAt - trustDelay
   let [before, after] = [0, last.id]
   while (after - before > 1) {

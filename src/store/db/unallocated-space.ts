@@ -24,7 +24,7 @@ import { truncateWal } from "./open.ts"
  * - If the system fails during a write, each byte has its old value or is 0. Both are valid.
  */
 
-/** Bytes to check under one lock. Takes about 2 ms, or 10 ms if every page is written. */
+/** Number of bytes to check under one lock. This takes about 2 ms, or 10 ms if every page is written. */
 const stepBytes = 2_097_152
 /**
  * Overflow pages and freelist trunk pages start with a 4-byte page number. In a file with fewer pages than this (128
@@ -34,7 +34,7 @@ const maxPages = 0x2000000
 /** Offset of the byte that SQLite locks. The page that contains it stores no data. */
 const lockByte = 0x40000000
 
-/** How the caller retries and spaces the steps. */
+/** How the caller retries steps and pauses between them. */
 export interface OverwriteSchedule {
   /** Calls `step` until it returns true. Returns false after giving up. */
   retry: (step: () => boolean) => Promise<boolean>
@@ -44,14 +44,15 @@ export interface OverwriteSchedule {
 
 /**
  * Zeroes the unallocated space of all B-tree pages. Reads the whole file, which takes 2 s per GB if it is in the page
- * cache. Returns false if a reader or another process prevented it, or if the file is larger than 128 GiB.
+ * cache. Returns false if a reader or another process blocked a step for too long, or if the file is larger than 128
+ * GiB.
  */
 export async function overwriteUnallocatedSpace(
   db: Db,
   { retry, pause }: OverwriteSchedule,
 ): Promise<boolean> {
-  // Uses a second connection, so that its commit also makes `db` drop cached pages. It does not wait for locks: a
-  // checkpoint that waits for a reader holds the write lock while it waits.
+  // Uses a second connection, so that its commit also makes `db` drop cached pages. The connection does not wait for
+  // locks: a checkpoint that waits for a reader holds the write lock while it waits.
   const writer = new Database(db.name, { fileMustExist: true, timeout: 0 })
   try {
     return await overwriteSteps(writer, { retry, pause })
@@ -130,7 +131,7 @@ function withCurrentFile(writer: Db, overwrite: () => boolean): boolean {
   }
 }
 
-/** Descriptors by path. */
+/** Open descriptors by path. */
 const files = new Map<string, number>()
 
 /**
