@@ -6,7 +6,7 @@ import type { WebsitePlace } from "./websites.ts"
 export interface Board<Tile> {
   id: string
   place: WebsitePlace
-  /** ID of the website. Null for events without a website, and for all websites. */
+  /** ID of the website. Null if the board belongs to no website or to all websites. */
   websiteId: string | null
   name: string
   tiles: Tile[]
@@ -73,8 +73,8 @@ export function findBoard<Tile>(db: Db, id: string): Board<Tile> {
 }
 
 /**
- * Returns the IDs of the websites that a board of all websites shows by name, or "all" if a tile is broken down by
- * website. Empty for a board of one website.
+ * For a board that covers all websites, returns the IDs of the websites that its tiles select, or "all" if a tile
+ * without a website is broken down by website. Empty for other boards.
  */
 export function websitesNamedOn(db: Db, id: string): string[] | "all" {
   const tiles = db.prepare(sql.tileWebsites).all({ id }) as {

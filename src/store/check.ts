@@ -15,7 +15,7 @@ export interface Contents {
   users: number
   events: number
   /**
-   * Events that were removed from the file, and the time (Unix ms) from which the file has all events. Undefined if no
+   * Events that were removed from the file, and the time (Unix ms) since which the file has all events. Undefined if no
    * events were removed.
    */
   removed: RemovedTotals | undefined
@@ -97,7 +97,7 @@ const invariants = [
   },
 ]
 
-/** Maximum number of lines to return from SQLite's report. */
+/** Maximum number of problems to list from each of SQLite's own checks. */
 const reportedLines = 20
 
 /** Counts the rows of a database of any version. Missing tables count as empty. */
@@ -130,7 +130,7 @@ export function findDamage(db: Db): string[] {
 export function findProblems(db: Db, path: string): string[] {
   const pending = pendingMigrations(db, path).map(({ name }) => `the migration ${name} has not been applied`)
   const problems = [...findDamage(db), ...collectErrors(() => brokenReferences(db))]
-  // The counts require all tables and readable pages.
+  // The queries in `invariants` require all tables and readable pages.
   if (pending.length > 0 || problems.length > 0) return [...pending, ...problems]
   return invariants.flatMap((invariant) =>
     collectErrors(() => {

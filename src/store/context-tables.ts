@@ -2,8 +2,8 @@ import { acquisitionFields, clientFields } from "./contexts.ts"
 import type { Db, Statement } from "./db/driver.ts"
 
 /**
- * The context tables. `checks` is explained in unused-event-types.ts. `column` is the column of event_rows that
- * references the table.
+ * The tables that store contexts: sets of values that many events share. `checks` is the table explained in
+ * unused-event-types.ts. `column` is the column of event_rows that references the context table.
  */
 export const contextTables = {
   client: {
@@ -26,8 +26,8 @@ export type ContextKind = keyof typeof contextTables
 export type Context = Readonly<Record<string, string>>
 
 /**
- * Maximum size of the cached context IDs, in bytes. It holds about 40,000 ordinary contexts, or 3,000 with the longest
- * referrers. The cache is cleared when it is full.
+ * Maximum size of the cached context IDs, in bytes. This is enough for about 40,000 ordinary contexts, or 3,000 with
+ * the longest referrers. The cache is cleared when it is full.
  */
 const cachedIdBytes = 8_388_608
 /** Bytes per entry, in addition to two bytes per character. */
@@ -42,8 +42,8 @@ export class ContextInterner {
   readonly #ids = new Map<string, number>()
   #bytes = 0
   /**
-   * Keyed by object identity. The items of a request usually share one context object, and so do items with the same
-   * referrer.
+   * IDs by object identity. The items of a request usually share one client context object, and items with the same
+   * referrer share one acquisition context object.
    */
   #idsByObject = new WeakMap<Context, number>()
 

@@ -16,9 +16,9 @@ const sql = {
 }
 
 /**
- * Implements the privacy setting `daily`: replaces an anonymous ID with a keyed hash whose salt is deleted after the
- * UTC day. Afterwards, nobody, not even the owner, can identify the visitor or connect visits on different days. Runs
- * inside the caller's transaction.
+ * Implements the privacy setting `daily`: replaces an anonymous ID with a keyed hash whose salt is deleted when the UTC
+ * day is over. From then on, nobody, not even the owner, can identify the visitor or connect visits on different days.
+ * Runs inside the caller's transaction.
  */
 export class DailyHash {
   #day = -1
@@ -34,7 +34,7 @@ export class DailyHash {
     return hashVisitorId(this.#saltOf(Math.floor(now / dayMs)), anonymousId, websiteRid)
   }
 
-  /** Clears the cached salt. Must be called after a rollback, because a new salt is then no longer in the database. */
+  /** Clears the cached salt. Must be called after a rollback, which might have removed a new salt from the database. */
   reset(): void {
     this.#salt = undefined
   }
@@ -56,8 +56,8 @@ function hashVisitorId(salt: Buffer, anonymousId: string, websiteRid: number): s
 }
 
 /**
- * Like `DailyHash.hash` on the UTC day of `now` (Unix ms), but never creates a salt. Returns undefined if no ID was
- * hashed on that day.
+ * Returns a function like `DailyHash.hash` for the UTC day that contains `now` (Unix ms). It never creates a salt: if
+ * no ID was hashed on that day, returns undefined.
  */
 export function dailyHashOn(
   db: Db,
@@ -75,8 +75,8 @@ export function latestDailyHash(db: Db): ReturnType<typeof dailyHashOn> {
 }
 
 /**
- * Deletes the salts of days before `now` (Unix ms), and overwrites their bytes in the database. Returns true if there
- * were any. In that case, the -wal contains their bytes until it is truncated.
+ * Deletes the salts of days before the UTC day that contains `now` (Unix ms), and overwrites their bytes in the
+ * database. Returns true if there were any. In that case, the -wal contains their bytes until it is truncated.
  */
 export function deleteOldSalts(db: Db, now: number): boolean {
   return db.prepare(sql.forget).run({ day: Math.floor(now / dayMs) }).changes > 0

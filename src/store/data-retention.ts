@@ -3,7 +3,7 @@ import { deleteEventsBefore, hasBefore } from "./event-times.ts"
 import { sweepRows } from "./events.ts"
 import { expireRemovedDays } from "./removed-days.ts"
 
-/** Free pages (4 KiB each) that are left in the file for new events. */
+/** Number of free pages (4 KiB each) to leave in the file for new events. */
 const reservedPages = 256
 /** Pages to free per transaction, which takes about 10 ms. */
 const pagesPerStep = 200
@@ -22,8 +22,8 @@ const sql = {
 
 /**
  * Deletes up to `limit` expired events of one website, oldest first. `defaultRetention` (in ms, 0: forever) applies to
- * websites without their own retention and to events without a website. Also marks removed days that have expired.
- * Returns false if nothing has expired at `now` (Unix ms).
+ * websites without their own retention and to events without a website. If no events have expired, marks removed days
+ * that have (see removed-days.ts). Returns false if nothing has expired at `now` (Unix ms).
  */
 export function sweepExpired(db: Db, defaultRetention: number, now: number, limit = sweepRows): boolean {
   const expired = findExpired(db, defaultRetention, now)

@@ -18,7 +18,7 @@ export interface FollowedEvent extends Record<ContextField, string | null> {
   profile_id: string | null
   path: string | null
   crawler: 0 | 1
-  /** JSON object as text, or null. */
+  /** JSON string of an object, or null. */
   properties: string | null
 }
 
@@ -57,8 +57,8 @@ export class EventFollower {
 }
 
 /**
- * Returns the public form of an event, for streams and the live page. It contains `kind` unless it is custom, and the
- * known fields of the event's contexts.
+ * Returns the public form of an event, for streams and the live page. It contains `kind` unless the kind is custom, and
+ * the known fields of the event's contexts.
  */
 export function followedEventJson(followed: FollowedEvent) {
   const { rest, context } = splitContext(followed)

@@ -9,8 +9,9 @@ import { findEventId, findRemovedEventId, packedEventId } from "./packed-ids.ts"
 import { removedDays } from "./removed-days.ts"
 
 /**
- * The outcome for one event: inserted with its own ID or with a new one, skipped as a duplicate, or rejected.
- * `day_removed` means that the events of its day are only in a cluster, so the event cannot be compared with them.
+ * The outcome for one event: inserted with its own ID (`added`) or with a new one (`renumbered`), skipped as a
+ * duplicate (`present`), or rejected. `day_removed` means that the events on the event's day are only in a cluster, so
+ * the event cannot be compared with them.
  */
 export type ImportOutcome = "added" | "renumbered" | "present" | "event_id_taken" | "day_removed"
 
@@ -27,8 +28,8 @@ const idsPerPage = 65_536
 
 /**
  * Imports events idempotently: if an equal event already exists (apart from its ID), the event is skipped. Identical
- * events are matched one to one, so that their number in the file is preserved. Events are only compared with those
- * that existed when the import started. Runs inside the caller's transactions.
+ * events in the input are matched with existing events one to one, so that the import preserves their number. Events
+ * are only compared with those that existed when the import started. Runs inside the caller's transactions.
  */
 export class EventImporter {
   readonly #inserter: EventInserter
@@ -37,12 +38,15 @@ export class EventImporter {
   readonly #removedEventId: Statement
   /** The highest ID when the import started. */
   readonly #lastExistingId: number
-  /** Caches the IDs of existing events, first by website and ms, then by the content of the event. */
+  /**
+   * Caches the IDs of existing events. The outer key is the website and the timestamp, the inner key is the content of
+   * the event.
+   */
   readonly #existing = new Map<string, Map<string, number[]>>()
   #existingCount = 0
-  /** Bitset of existing IDs that have been matched with imported events, by page. */
+  /** Bitset of the existing IDs that have been matched with imported events, divided into pages. */
   readonly #matchedIds = new Map<number, Uint8Array>()
-  /** The time span of each website's events when the first event was added. */
+  /** The time span of each website's events at the time when its first event was added. */
   readonly #spans = new Map<number, { from: number; to: number } | undefined>()
   /** Websites and days in the form `${rid} ${day}`. */
   #removedDays: ReadonlySet<string> = new Set()
@@ -68,7 +72,7 @@ export class EventImporter {
     this.#removedDays = new Set(removedDays(this.db).map(({ rid, day }) => `${rid} ${day}`))
   }
 
-  /** Adds an event. `row` is its stored form. `flush` inserts it. */
+  /** Adds an event to the rows that `flush` inserts. `row` is the stored form of the event. */
   add(event: StoredEvent, row: EventRow): ImportOutcome {
     if (this.#isPresent(event, row)) return "present"
     if (this.#removedDays.has(`${row.websiteRid} ${Math.floor(row.ts / dayMs)}`)) return "day_removed"

@@ -4,8 +4,8 @@ import type { Db, Statement } from "./db/driver.ts"
 const dayMs = 86_400_000
 /**
  * Maximum number of new event names per website and UTC day from senders without a key. Anyone who knows the public
- * website ID can invent names, and each name stays in the dictionary as long as an event has it. A growing website adds
- * a few dozen names per day.
+ * website ID can invent names, and each name stays in the dictionary as long as any event has that name. Even a growing
+ * website adds only a few dozen names per day.
  */
 const maxNewNamesPerDay = 1_000
 
@@ -18,8 +18,8 @@ const sql = {
 }
 
 /**
- * Counts the new names of each website per day. The count is stored in the database, so that a restart does not reset
- * the quota.
+ * Counts the new names of each website on the current UTC day. The count is stored in the database, so that a restart
+ * does not reset the quota.
  */
 export class NewNameQuota {
   readonly #names: Statement

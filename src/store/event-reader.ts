@@ -24,7 +24,7 @@ export interface StoredEvent extends Record<ContextField, string | null> {
   event_id: string | null
   credential: "key" | "website_id"
   crawler: boolean
-  /** JSON object as text. */
+  /** JSON string of an object. */
   properties: string | null
   kind: EventKind
 }
@@ -40,9 +40,9 @@ export interface EventSelection {
 
 export interface StoredProfile {
   profile_id: string
-  /** JSON object as text. */
+  /** JSON string of an object. */
   traits: string
-  /** JSON array as text: the traits that were sent only by a page. */
+  /** JSON string of an array: the names of the traits that were sent only by a page. */
   claimed: string
   created_at: number
   updated_at: number
@@ -110,7 +110,7 @@ const sql = {
   profile: `
     select profile_id, traits, claimed, created_at, updated_at from profiles
     where website_rid = :rid and profile_id = :profileId`,
-  // Without the hint, SQLite would scan all links of the website, because the primary key has this order.
+  // Without the hint, SQLite would scan all links of the website in the primary key, which has the requested order.
   linksOf: `
     select anonymous_id, profile_id, linked_at, claimed from profile_links indexed by profile_links_profile
     where website_rid = :rid and profile_id = :profileId
@@ -148,7 +148,7 @@ type EventColumns = [
   acquisitionId: number | null,
 ]
 
-/** Returns the values of a context. Null if unknown. */
+/** Returns the values of a context. Unknown values are null. */
 function valuesOf<Field extends string>(
   context: Context | undefined,
   fields: readonly Field[],
@@ -211,8 +211,8 @@ export class EventReader {
   }
 
   /**
-   * Yields the events that exist now, in ID order, reading at most `rows` rows per batch. Batches can be empty, so that
-   * the caller can yield the thread after every read.
+   * Yields the events that exist now, in ID order, reading at most `rows` rows per batch. A batch can be empty, so that
+   * the caller can let other work run after every read.
    */
   *all(rows: number): Generator<StoredEvent[]> {
     const last = this.db.prepare(sql.last).pluck().get() as number | null
@@ -226,8 +226,8 @@ export class EventReader {
   }
 
   /**
-   * Yields the events with IDs above `after` and up to `last` in ID order, with at most `rows` rows per batch. All
-   * selected events up to the ID `end` have been yielded. Batches can be empty.
+   * Yields the events with IDs above `after` and up to `last` in ID order, with at most `rows` rows per batch. With
+   * each batch, yields an ID `end`: all selected events up to this ID have been yielded. Batches can be empty.
    */
   *inRange(after: number, last: number, rows: number): Generator<{ events: StoredEvent[]; end: number }> {
     const { from, to } = this.selection
@@ -263,8 +263,8 @@ export class EventReader {
   }
 
   /**
-   * Runs in one transaction. Otherwise, contexts and texts could be deleted together with their events after the events
-   * have been read.
+   * Reads events with their contexts and texts in one transaction. Otherwise, the contexts and texts could be deleted
+   * after the events have been read.
    */
   #events(select: Statement, parameters: object): StoredEvent[] {
     return this.db.transaction(() =>
@@ -272,7 +272,10 @@ export class EventReader {
     )()
   }
 
-  /** Returns the IDs up to `last` in ascending order, or undefined if there are more than `maxIndexedEvents`. */
+  /**
+   * Returns the IDs of the selected events up to `last` in ascending order, or undefined if there are more than
+   * `maxIndexedEvents`.
+   */
   *#idsByTime(last: number): Generator<StoredEvent[], number[] | undefined> {
     const { websites, from, to } = this.selection
     const read = this.db.prepare(sql.idsByTime).raw()

@@ -1,13 +1,13 @@
 import type { Db, Statement } from "./db/driver.ts"
 
 /*
- * `event_times` finds events by website and time. One entry covers all events of a website that happened within the
- * same `periodMs` and whose IDs are in the same group of `groupIds`, because events that arrive together usually
- * happened together. An index with one entry per event would take 18 bytes per event. This index takes less than 1 byte
- * per event if a period has several events.
+ * `event_times` is an index that finds events by website and time. Time is divided into periods of `periodMs`, and IDs
+ * into groups of `groupIds`. One entry covers all events of a website that happened in the same period and whose IDs
+ * are in the same group, because events that arrive together usually happened together. An index with one entry per
+ * event would take 18 bytes per event. This index takes less than 1 byte per event if a period has several events.
  *
  * A lookup reads all groups of the period. With shorter periods or smaller groups, it would read fewer rows, but there
- * would be more entries. An entry can outlive its events, and is later removed by retention.
+ * would be more entries. An entry can outlive its events. In that case, retention removes the entry later.
  */
 
 /** Length of a period in ms. The same value is in migrations/0024_event_indexes.sql. */
@@ -21,8 +21,8 @@ const groupIds = 64
 const periodOf = (time: string) => `cast(${time} as integer) / ${periodMs}`
 
 /**
- * SQL for `from`, which joins the events (as `r`) to `event_times as t`. Write `r.id` as `+r.id` in conditions.
- * Otherwise, SQLite does not read by group.
+ * SQL for a `from` clause that joins `event_times as t` with the events (as `r`). Write `r.id` as `+r.id` in
+ * conditions. Otherwise, SQLite does not look up the events group by group.
  */
 export const eventsOfTimes = `
   event_times as t
@@ -44,7 +44,7 @@ export function isAt(time: string): string {
   return `t.period = ${periodOf(time)} and r.ts = ${time}`
 }
 
-/** Returns an SQL condition that the group has IDs from `after` + 1 to `last`. */
+/** Returns an SQL condition that the entry's group contains any of the IDs from `after` + 1 to `last`. */
 export function overlapsIds(after: string, last: string): string {
   return `t.id_group between cast(${after} as integer) / ${groupIds} and cast(${last} as integer) / ${groupIds}`
 }
@@ -65,7 +65,9 @@ export const countMissing = `
     select 1 from event_times
     where website_rid = r.website_rid and period = r.ts / ${periodMs} and id_group = r.id / ${groupIds})`
 
-/** SQL that sorts by time and then by receipt. It reads one period at a time, so that a limit ends the scan early. */
+/**
+ * SQL that sorts by time and then by receipt. SQLite reads one period at a time, so that a limit ends the scan early.
+ */
 export const byTime = "t.period, r.ts, r.id"
 export const byTimeBackwards = "t.period desc, r.ts desc, r.id desc"
 
@@ -105,9 +107,9 @@ const sql = {
 /** Adds the events of an insert to `event_times`. */
 export class EventTimes {
   readonly #insert: Statement
-  /** The group that the cached `#periods` belong to. */
+  /** The group of IDs for which `#periods` is valid. */
   #group = -1
-  /** Maps each website to its periods in the group that are already stored. */
+  /** Maps each website to those of its periods that already have an entry in the group. */
   readonly #periods = new Map<number, Set<number>>()
 
   constructor(db: Db) {
@@ -115,7 +117,7 @@ export class EventTimes {
   }
 
   /**
-   * Adds an event. Must be called inside the transaction of its insert, and if possible in the order of IDs. `ts` is in
+   * Adds an event. Must be called in the transaction that inserts the event, and if possible in ID order. `ts` is in
    * Unix ms. `firstId` and `lastId` are the event's ID, or a range that contains it.
    */
   add(websiteRid: number, ts: number, firstId: number, lastId = firstId): void {
@@ -152,7 +154,7 @@ export function deleteEventsBefore(
   before = Number.MAX_SAFE_INTEGER,
 ): boolean {
   const times = db.prepare(sql.deleteEvents).pluck().all({ rid, before, limit }) as number[]
-  // Otherwise, later steps would read the entries of deleted events again.
+  // Deletes the entries too. Otherwise, later steps would read them again and find no events.
   db.prepare(sql.deleteBefore).run({ rid, before: times.length < limit ? before : Math.max(...times) })
   return times.length > 0
 }
@@ -161,7 +163,7 @@ export function deleteEventsBefore(
 export function timesOf(db: Db, rid: number): { from: number; to: number } | undefined {
   const { first, last } = db.prepare(sql.span).get({ rid }) as { first: number | null; last: number | null }
   if (first === null || last === null) return undefined
-  // Periods before 1970 are rounded up.
+  // The division rounds times before 1970 up, so an event can be up to one period earlier.
   return { from: (first - 1) * periodMs, to: (last + 1) * periodMs }
 }
 

@@ -27,7 +27,7 @@ export interface Forgotten extends PersonCounts {
   overwritten: boolean
 }
 
-/** Determines how the steps run. */
+/** Determines how the steps of `forgetPerson` run. */
 export interface ForgetSchedule {
   /** Runs `work` in a transaction, between other writes. */
   write: <Result>(work: () => Result) => Result | Promise<Result>
@@ -118,8 +118,8 @@ export async function countPerson(
  * Deletes the events of a person, the person's IDs in the dictionary unless other events have them, and the person's
  * links and profile. Then deletes event names and property keys that no other event has. identity-resolution.ts defines
  * which events belong to a person. The claimed links of a profile are deleted too, but not the events of those
- * anonymous IDs. If the person is an anonymous ID, its links are deleted, but not the linked profiles. Events on the
- * day of `now` (Unix ms) are also found by their daily hash.
+ * anonymous IDs. If the person is an anonymous ID, its links are deleted, but not the linked profiles. Events that were
+ * received on the UTC day of `now` (Unix ms) are also found by their daily hash.
  *
  * Deleted bytes are overwritten: cells and pages by `secure_delete`, and copies of cells in pages by
  * `overwriteUnallocatedSpace`. The -wal is truncated. `overwritten` is false if that failed.
@@ -136,7 +136,7 @@ export async function forgetPerson(
   schedule: ForgetSchedule,
   findRemoved: () => Promise<readonly RemovedEvent[]> = async () => [],
 ): Promise<Forgotten> {
-  // Comes first, so that nothing is deleted if the cluster does not respond.
+  // This step comes first, so that nothing is deleted if the cluster does not respond.
   let removedEvents = await forgetRemoved(db, person, await findRemoved(), schedule)
   const filter = await personFilter(db, person, now, schedule)
   const remove = db.prepare(sql.deleteEvents(filter.match)).raw()
@@ -156,7 +156,8 @@ export async function forgetPerson(
   }
   // More events might have been removed from the file since the first search.
   removedEvents += await forgetRemoved(db, person, await findRemoved(), schedule)
-  // Runs before the links are deleted. If it is interrupted, the next call can still find the IDs through the links.
+  // This step runs before the links are deleted: if it is interrupted, the next call can still find the IDs through the
+  // links.
   await eraseUnusedIds(db, personIds, schedule)
   const profileAndLinks = await schedule.write(() => {
     const ids = storedIdsOf(db, person, now)
@@ -183,7 +184,7 @@ export async function forgetPerson(
   return { events, ...profileAndLinks, removedEvents, overwritten }
 }
 
-/** Deletes events that were removed from the file, and returns how many. */
+/** Queues events that were removed from the file for deletion in the cluster, and returns how many were queued. */
 async function forgetRemoved(
   db: Db,
   { websiteRid }: Person,

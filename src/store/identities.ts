@@ -6,7 +6,7 @@ export const idKinds: readonly IdKind[] = ["visitors", "sessions", "profiles"]
 
 /**
  * Whether the texts of this kind of ID are stored. The texts of session IDs would take 18 bytes per event, because
- * there can be nearly as many sessions as events. They are also rarely searched.
+ * there can be nearly as many sessions as events. Session IDs are also rarely searched.
  */
 export const hasTexts: Readonly<Record<IdKind, boolean>> = { visitors: true, sessions: false, profiles: true }
 
@@ -26,7 +26,7 @@ export interface IdChunk {
   first: number
   /** `hashBytes` per ID. Zeros mean that no event has the ID any more. */
   hashes: Uint8Array
-  /** Created by `packTexts`. Null if texts are not stored. */
+  /** The result of `packTexts`. Null if texts are not stored. */
   texts: Uint8Array | null
 }
 
@@ -136,7 +136,8 @@ export function storeIdChunk(db: Db, chunk: IdChunk): void {
 }
 
 /**
- * Returns the chunk without the hashes and texts of some IDs, given by index. Their dictionary IDs are never reused.
+ * Returns a copy of the chunk without the hashes and texts of the IDs at `indexes`. The dictionary IDs are never
+ * reused.
  */
 export function withoutIds(chunk: IdChunk, indexes: Iterable<number>): IdChunk {
   const hashes = new Uint8Array(chunk.hashes)

@@ -13,12 +13,12 @@ import type { Db } from "./db/driver.ts"
  *   than `maxProfilesPerVisitor` profiles, the ID is not a personal device but a constant sent by a program, and its
  *   events only belong to the profiles they name.
  * - Anonymous IDs are compared as stored. An ID stored as a daily hash also matches the plain ID during its day.
- *   Afterwards, the two cannot be connected unless /identify linked the hash.
+ *   After that day, the two cannot be connected unless /identify linked the hash.
  *
  * A link is either made by a key or claimed by a page. Anyone can claim a link, so these rules ignore claims: a claim
  * does not assign events to a profile, and does not include them when a profile is deleted or exported. An anonymous ID
- * never has both kinds of links: a link made by a key replaces claims, and later claims are not stored. Apart from that,
- * only `forget` removes links.
+ * never has both kinds of links: a link made by a key replaces claims, and later claims are not stored. Apart from
+ * that, only `forgetPerson` removes links.
  */
 
 /**
@@ -36,7 +36,10 @@ const isShared = `
     limit ${maxProfilesPerVisitor + 1}
   )) > ${maxProfilesPerVisitor}`
 
-/** SQL conditions on `event_rows`. `:storedIds` is the JSON of the stored forms of `linkedIds` (see texts.ts). */
+/**
+ * SQL conditions on `event_rows`. `:storedIds` is a JSON array with the stored forms of the anonymous IDs (see
+ * texts.ts).
+ */
 export const isEventOf = {
   profile: `
     (profile_id = :profileId
@@ -61,14 +64,14 @@ const sql = {
 }
 
 /**
- * Returns the stored anonymous IDs whose events without a profile belong to the profile. This includes their hashes for
- * the day of `now` (Unix ms), or for the latest day with hashes.
+ * Returns the stored anonymous IDs whose events without a profile belong to the profile. This includes the IDs' hashes
+ * for the day of `now` (Unix ms), or without `now`, for the latest day with hashes.
  */
 export function linkedIds(db: Db, rid: number, profileId: string, now?: number): string[] {
   return withHashes(db, rid, db.prepare(sql.linkedIds).pluck().all({ rid, profileId }) as string[], now)
 }
 
-/** Adds the hash of each ID for the day of `now` (Unix ms), or for the latest day with hashes. */
+/** Adds the hash of each ID for the day of `now` (Unix ms), or without `now`, for the latest day with hashes. */
 export function withHashes(db: Db, rid: number, anonymousIds: readonly string[], now?: number): string[] {
   const hash = now === undefined ? latestDailyHash(db) : dailyHashOn(db, now)
   return hash ? anonymousIds.flatMap((id) => [id, hash(id, rid)]) : [...anonymousIds]

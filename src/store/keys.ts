@@ -45,7 +45,7 @@ export interface Key {
 
 /** The key that a secret belongs to. */
 export interface FoundKey extends Key {
-  /** True if the secret is the previous one. In that case, `expiresAt` is the end of the overlap. */
+  /** True if the secret is the previous one. In that case, `expiresAt` is when the previous secret stops working. */
   isPrevious: boolean
 }
 
@@ -67,8 +67,8 @@ export function looksLikeKey(secret: string): boolean {
 }
 
 /**
- * Returns the SHA-256 in hex. It runs on every request, and Bun's implementation takes a third of the time of
- * node:crypto.
+ * Returns the SHA-256 of a secret in hex. Uses Bun's implementation, which takes a third of the time of node:crypto,
+ * because this runs on every request.
  */
 export function hashKey(secret: string): string {
   return Bun.SHA256.hash(secret, "hex")
@@ -148,7 +148,7 @@ export function listKeys(db: Db): Key[] {
   return (db.prepare(sql.list).all() as KeyRow[]).map(fromRow)
 }
 
-/** Returns all keys by the `hashKey` of their secrets. */
+/** Returns all keys. The map's keys are the secrets' hashes from `hashKey`. */
 export function keysByHash(db: Db): Map<string, FoundKey> {
   const rows = db.prepare(sql.hashes).all() as (KeyRow & { hash: Buffer; previous_hash: Buffer | null })[]
   const found = new Map<string, FoundKey>()

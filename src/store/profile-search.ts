@@ -31,8 +31,8 @@ export interface ProfileSearch {
 /** Profiles per read. A read blocks the thread for about 2 ms. */
 const profilesPerRead = 1_000
 /**
- * Maximum number of anonymous IDs per profile to search, and to return. Most profiles have two or three, but programs
- * create thousands.
+ * Maximum number of anonymous IDs per profile to search, and to return. Most profiles have two or three, but profiles
+ * created by programs can have thousands.
  */
 const maxSearchedIds = 1_000
 const maxReturnedIds = 100
@@ -77,9 +77,9 @@ const sql = {
 }
 
 /**
- * Finds profiles, most recently updated first. Without a search text, reads them from an index. With a search text,
- * scans all profiles of the website in steps of a few ms, with a `pause` between steps. This takes half a second for
- * 300,000 profiles.
+ * Finds profiles, most recently updated first. If `search` is empty, reads them from an index. Otherwise, scans all
+ * profiles of the website in steps of a few ms, with a `pause` between steps. A scan of 300,000 profiles takes half a
+ * second.
  */
 export async function findProfiles(
   db: Db,
@@ -132,7 +132,7 @@ async function matchingProfiles(
       total++
       matches.push({ id, updatedAt })
     }
-    // To limit memory, results beyond the page are dropped from time to time.
+    // To limit memory, drops matches that cannot be on the page.
     if (matches.length > 2 * page + profilesPerRead) matches = newestFirst(matches).slice(0, page)
     const last = rows.at(-1)
     if (!last || rows.length < profilesPerRead) break

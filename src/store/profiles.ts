@@ -19,7 +19,10 @@ export interface Identity {
   isClaim?: boolean
 }
 
-/** Maximum number of traits per profile. Each request has its own limit, but many requests could fill a profile. */
+/**
+ * Maximum number of traits per profile. Each request has its own limit, but many requests together could exceed any
+ * size.
+ */
 export const maxTraits = 200
 /** Maximum size of a profile's traits as JSON, in UTF-8 bytes. */
 export const maxTraitBytes = 16_384
@@ -113,7 +116,10 @@ export class Profiles {
     this.#link.run(link)
   }
 
-  /** Merges the traits into the stored traits. A claim only changes claimed traits. */
+  /**
+   * Merges the traits into the stored traits. A claim can add traits and change claimed ones, but not change traits
+   * that were sent with a key.
+   */
   #merge({ websiteRid, profileId, traits, isClaim = false }: Identity) {
     const stored = this.#stored.get({ websiteRid, profileId }) as
       | { traits: string; claimed: string }
@@ -127,7 +133,8 @@ export class Profiles {
       if (isClaim && value !== null) claimed.add(key)
       else claimed.delete(key)
     }
-    // Otherwise, pages could fill a profile so that requests from the owner's backend would be rejected.
+    // If the profile would be too large, drops all claimed traits. Otherwise, pages could fill a profile so that
+    // requests from the owner's backend would be rejected.
     if (!isClaim && isTooLarge(merged, JSON.stringify(Object.fromEntries(merged)))) {
       for (const key of claimed) merged.delete(key)
       claimed.clear()

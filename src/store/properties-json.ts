@@ -1,7 +1,7 @@
 import { closeBrace, closeBracket, comma, endOfString, openBrace, openBracket, quote } from "../json-text.ts"
 
 // Processes the JSON text of properties without parsing it, because parsing 120,000 keys would block the committing
-// thread for 60 ms. The texts were written by JSON.stringify, so they are valid and contain no whitespace.
+// thread for 60 ms. JSON.stringify wrote these strings, so they are valid and contain no whitespace between tokens.
 
 /** Returns the object with these keys (a JSON array of strings) and values (JSON without brackets). */
 export function objectOf(keys: string, values: string): string {

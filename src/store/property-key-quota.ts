@@ -10,7 +10,7 @@ const dayMs = 86_400_000
 export const maxNewKeysPerDay = 2_000
 /**
  * Maximum number of hashes in the cache. They take about 40 bytes each, 4 MB in total. If there are more, the cache is
- * cleared before another website is read.
+ * cleared before the keys of another website are read.
  */
 const maxCachedHashes = 100_000
 
@@ -29,15 +29,15 @@ interface WebsiteKeys {
 }
 
 /**
- * Records which property keys each website has added to the dictionary. They are stored in the database, so that a
- * restart does not reset the quota, and as hashes, because a key can be personal data. Only used for key sets that are
- * not in the dictionary. Runs inside the caller's transaction.
+ * Records which property keys each website has added to the dictionary. The record is in the database, so that a
+ * restart does not reset the quota. It contains hashes of the keys, because a key can be personal data. Only used for
+ * key sets that are not in the dictionary. Runs inside the caller's transaction.
  */
 export class PropertyKeyQuota {
   readonly #hashes: Statement
   readonly #added: Statement
   readonly #add: Statement
-  /** By rid of the website. */
+  /** Keys of each website by its rid. */
   readonly #websites = new Map<number, WebsiteKeys>()
   #cached = 0
 

@@ -5,7 +5,7 @@ import { packedEventId } from "./packed-ids.ts"
 /*
  * Records the days whose events were removed from the file because a ClickHouse cluster has them (see
  * src/clickhouse/README.md). For each website and day, the number of removed events and the sum of their hashes stay in
- * the file, so that both sides can be compared: the events in the file plus the removed events must equal the events in
+ * the file, so that the file and the cluster can be compared: the events in the file plus the removed events must equal the events in
  * the cluster. Events and these records always change in the same transaction.
  *
  * Events that arrive later for a removed day are stored like all others, and removed later.
@@ -23,7 +23,7 @@ export interface RemovedDay extends Sum {
   day: number
   /** The highest ID among the removed events. */
   lastId: number
-  /** Number of events that the cluster lacked when the two were compared after a restore. */
+  /** Number of events that the cluster lacked when it was compared with the file after a restore. */
   missing: number
   /** True if the events must be deleted in the cluster. */
   isExpired: boolean
@@ -46,8 +46,8 @@ export type RemovalChange =
    */
   | { type: "remove"; rid: number; day: number; events: readonly Pick<RemovedEvent, "id" | "hash">[] }
   /**
-   * The cluster has `sum` for a removed day, in addition to the events in the file. This is `missing` events fewer than
-   * it should have. The change has no effect if the removed events no longer match `expected`.
+   * For a removed day, the cluster has `sum` in addition to the events that are also in the file. This is `missing`
+   * events fewer than it should have. The change has no effect if the recorded sum is no longer `expected`.
    */
   | { type: "correct"; rid: number; day: number; expected: Sum; sum: Sum; missing: number }
   /** Accepts events with these event IDs again. */
@@ -187,7 +187,7 @@ function dayRange(rids: readonly number[], from: number, to: number) {
 export interface RemovedTotals {
   events: number
   missing: number
-  /** The time from which the file has all events, in Unix ms. */
+  /** The time since which the file has all events, in Unix ms. */
   localSince: number
 }
 
@@ -204,7 +204,7 @@ export function removedTotals(db: Db, rids: readonly number[] | null = null): Re
   return { events: events ?? 0, missing: missing ?? 0, localSince: localDay * 86_400_000 }
 }
 
-/** Formats a text such as `12 events before 2026-11-01 are only in the ClickHouse cluster`. */
+/** Formats a message such as `12 events before 2026-11-01 are only in the ClickHouse cluster`. */
 export function removedText({ events, localSince }: RemovedTotals): string {
   const day = new Date(localSince).toISOString().slice(0, 10)
   return `${events.toLocaleString("en")} events before ${day} are only in the ClickHouse cluster`
@@ -242,7 +242,7 @@ function removeEvents(db: Db, { rid, day, events }: Extract<RemovalChange, { typ
   const ids = removed.map(({ id }) => id)
   const values = { ids: JSON.stringify(ids) }
   db.prepare(sql.storeEventIds).run(values)
-  // This value is read by the trigger that queues deletions for the cluster.
+  // While `removing` is 1, the trigger that queues deletions for the cluster does nothing.
   const setRemoving = db.prepare(sql.setRemoving)
   setRemoving.run({ removing: 1 })
   withoutTimes(db, rid, ids, () => db.prepare(sql.deleteRows).run(values))
@@ -275,7 +275,7 @@ function deleteEventId(
 
 /**
  * Queues removed events of a website for deletion in the cluster, and returns how many were queued. Skips events that
- * are not removed or are already queued. Runs inside the caller's transaction.
+ * are in the file or already queued. Runs inside the caller's transaction.
  */
 export function deleteRemovedEvents(db: Db, rid: number, events: readonly RemovedEvent[]): number {
   const queue = db.prepare(sql.queueDeletion)
@@ -304,7 +304,10 @@ export function takeBack(db: Db, rid: number, day: number, events: readonly Remo
   storeDay(db, { ...known, ...subtractSums(known, sumOf(events)) })
 }
 
-/** Deletes the records of removed days whose events are all back in the file, even if the cluster has lost others. */
+/**
+ * Deletes the records of removed days whose events are all back in the file, apart from events that the cluster has
+ * lost.
+ */
 export function dropEmptyRemovedDays(db: Db): void {
   db.prepare(sql.dropEmpty).run()
 }

@@ -1,6 +1,6 @@
 import type { Db } from "./db/driver.ts"
 
-/** Access that was revoked or changed after a backup was made. Restoring the backup would bring it back. */
+/** Access that was revoked or changed after a backup was made. Restoring the backup would undo these changes. */
 export interface RevokedAccess {
   keys: { id: string; name: string; change: "revoked" | "disabled" | "rotated" | "changed" }[]
   links: { id: string; name: string; change: "ended" | "rotated" | "changed" }[]
@@ -76,7 +76,7 @@ const sql = {
 
 /**
  * Finds access that was revoked or changed between `backup` and `current`, the database that the backup replaces.
- * Returns nothing if they are not two states of the same database, or if `current` is older. Reads databases of any
+ * Returns empty lists if they are not two states of the same database, or if `current` is older. Reads databases of any
  * version.
  */
 export function findRevokedAccess(backup: Db, current: Db): RevokedAccess {
@@ -90,7 +90,7 @@ export function findRevokedAccess(backup: Db, current: Db): RevokedAccess {
   }
 }
 
-/** Copies the access listed in `revoked` from `current` to `backup`. */
+/** Makes the changes listed in `revoked` in `backup` too, with values from `current`. */
 export function applyRevocations(revoked: RevokedAccess, backup: Db, current: Db): void {
   backup.pragma("secure_delete = on")
   const apply = backup.transaction(() => {
@@ -133,8 +133,8 @@ function setUser(backup: Db, row: UserRow | undefined): void {
   backup.prepare(sql.setUser).run({ id, role, websites, password })
   if (hasColumn(backup, "users", "sections")) backup.prepare(sql.setSections).run({ id, sections })
   else if (sections !== null) {
-    // The backup cannot store the limit. The user cannot log in until an owner sets the limit again and creates a reset
-    // link.
+    // The backup is from a version that cannot limit users to sections. The user cannot log in until an owner sets the
+    // limit again and creates a reset link.
     backup.prepare(sql.lockUser).run({ id })
     backup.prepare(sql.endSessions).run({ id })
   }
@@ -185,7 +185,7 @@ function keyChange(before: KeyRow, after: KeyRow): RevokedAccess["keys"][number]
   return fields.some((field) => before[field] !== after[field]) ? "changed" : undefined
 }
 
-/** Returns the share links that are gone or have a new token. Ending a link deletes its row. */
+/** Returns the share links that were ended, rotated or changed. Ending a link deletes its row. */
 function changedShares(backup: Db, current: Db): RevokedAccess["links"] {
   const now = byId<ShareRow>(current, sql.shares)
   return (backup.prepare(sql.shares).all() as ShareRow[]).flatMap((before): RevokedAccess["links"] => {
@@ -242,7 +242,7 @@ const keyFields = [
   "revoked_at",
 ] as const
 
-/** Returns only those fields of a row that a statement binds, because it rejects all others. */
+/** Returns only those fields of a row that a statement binds, because the statement rejects all others. */
 function pick<Row, Field extends keyof Row>(row: Row, fields: readonly Field[]): Pick<Row, Field> {
   // Object.fromEntries does not preserve the types of the keys.
   return Object.fromEntries(fields.map((field) => [field, row[field]])) as Pick<Row, Field>

@@ -12,7 +12,7 @@ export interface Share {
   place: WebsitePlace
   websiteId: string | null
   name: string
-  /** The page that the link opens: the part of the address after the website, including the query. */
+  /** Where the link leads: the part of the address after the website, including the query. */
   path: string
   /** The only page that the link opens, such as `web`, or `boards` for a board. Null: all reports of the website. */
   page: string | null
@@ -44,12 +44,13 @@ export const maxShares = 1_000
 /** Minimum time between updates of `lastUsedAt`, in ms. */
 const useInterval = 60_000
 
-/** Stored as `website_rid` for a link to a board of all websites, because the column cannot be null. */
+/** Stored as `website_rid` for a link to a board that covers all websites, because the column cannot be null. */
 const allWebsites = 0
 
 /**
  * SQL condition that is false if the link shows a board that its creator can no longer share. The board can change
- * after it was shared, so the link must not outlive that permission (see `requireSharable` in src/saved).
+ * after it was shared, so the link must stop working when its creator loses that permission (see `requireSharable` in
+ * src/saved).
  */
 const isActive = `(
   s.board_id is null

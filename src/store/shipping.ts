@@ -3,7 +3,7 @@ import type { Db } from "./db/driver.ts"
 import { lastEventId, startOfNode } from "./node-ids.ts"
 import { applyRemoval, type RemovalChange } from "./removed-days.ts"
 
-/** How far the events of this file have been shipped to a ClickHouse cluster. */
+/** How far the events in this file have been shipped to a ClickHouse cluster. */
 export interface Shipping {
   /** The name that identifies this file in the cluster. */
   writer: string
@@ -45,7 +45,7 @@ type WatermarkChange =
 
 /** How far the cluster is behind the file. */
 export interface ShippingLag {
-  /** Approximate number of unshipped events, which is the number of their IDs. */
+  /** Approximate number of unshipped events: the number of IDs above the watermark. */
   events: number
   /** Receipt time of the oldest unshipped event in Unix ms. Null if all events have been shipped. */
   oldest: number | null
@@ -53,7 +53,7 @@ export interface ShippingLag {
   deletions: number
 }
 
-/** Counting this many deletions takes 1 ms. */
+/** Maximum number of deletions to count, which takes 1 ms. */
 export const maxCountedDeletions = 100_000
 /** Number of random bytes in the name of a writer. */
 const writerBytes = 16
@@ -152,7 +152,7 @@ export function deletedIds(db: Db, shippedId: number, limit: number): number[] {
   return db.prepare(sql.deletedIds).pluck().all({ shippedId, limit }) as number[]
 }
 
-/** Returns a function that returns true for events that have been deleted here but not yet in the cluster. */
+/** Returns a function that returns true for events that have been deleted in the file but not yet in the cluster. */
 export function pendingDeletion(db: Db): (id: number) => boolean {
   const isDeleted = db.prepare(sql.isDeleted).pluck()
   return (id) => isDeleted.get({ id }) === 1
@@ -165,8 +165,8 @@ export interface IdRange {
 }
 
 /**
- * Merges ascending IDs into ranges that contain no events, whether in the file or removed from it. IDs up to the
- * watermark are never reused.
+ * Merges the ascending IDs of deleted events into ranges. A range contains no ID of an existing event, whether the
+ * event is in the file or was removed from it. IDs up to the watermark are never reused.
  */
 export function rangesWithoutEvents(db: Db, ids: readonly number[]): IdRange[] {
   const isGap = db.prepare(sql.isGap).pluck()

@@ -95,7 +95,7 @@ export class Store {
   #saltsInWal = false
   #sweeping = false
   #checkingTypes = false
-  /** Earliest time of the next type check, in ms of `elapsed`. */
+  /** Earliest time of the next type check, in ms on the `elapsed` clock. */
   #nextTypeCheck = 0
   /** True if a commit has failed and `ready` has not written successfully since. */
   #failed = false
@@ -190,7 +190,7 @@ export class Store {
     return isSingleFile
   }
 
-  /** Records a failed commit in `#failed`. Lock contention does not count as a failure. */
+  /** Runs `commit`, and records a failure in `#failed`. Lock contention does not count as a failure. */
   #trackFailure<Result>(commit: () => Result): Result {
     try {
       return commit()
@@ -281,7 +281,7 @@ export class Store {
     return releaseFreePages(this.db) ? "pages" : undefined
   }
 
-  /** Warns once per jump. */
+  /** Warns once about each clock jump. */
   #reportClockJump(): void {
     const { untrustedJump } = this.#trustedClock
     if (!untrustedJump || untrustedJump === this.#reportedJump) return

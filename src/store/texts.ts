@@ -103,7 +103,7 @@ export function lastTextId(db: Db): number {
   return db.prepare(sql.last).pluck().get() as number
 }
 
-/** Maximum size of the newer generation of a cache, in bytes. It holds 20,000 sessions or visitors. */
+/** Maximum size of the newer generation of a cache, in bytes. This is enough for 20,000 sessions or visitors. */
 const generationBytes = 4_194_304
 /** Bytes per entry, in addition to two bytes per character. */
 const entryBytes = 100
@@ -179,7 +179,7 @@ export class TextInterner {
 
   /** Returns the value to store for an anonymous or session ID. */
   storedId(text: string | null, column: IdColumn): NewText {
-    // Most other IDs are shorter, and this is the hottest code path.
+    // Most IDs that are not UUIDs are shorter, and this is the hottest code path.
     if (text === null || text.length < 36) return text
     const last = this.#lastIds[column]
     if (last.text === text) return last.stored

@@ -13,7 +13,8 @@ export const typeCheckPause = 1
 
 /**
  * Tables whose rows are deleted once no event references them. `columns` are the columns of event_rows that reference
- * the table. `id` is the key of the table of checks.
+ * the table. `checks` is a table that lists the rows that might be unused, with a counter that each new use during a
+ * check increments. `id` is the key column of that table.
  */
 const targets = [
   { table: "event_types", checks: "type_checks", id: "type_id", columns: ["type_id"] },
@@ -107,8 +108,8 @@ export function checksNeeded(db: Db): number {
 }
 
 /**
- * Starts a check. From now on, inserting an event with one of these types or contexts increments the change counter of
- * the type or context.
+ * Starts a check. From now on, inserting an event with one of these types, contexts or texts increments its change
+ * counter.
  */
 function beginCheck(db: Db): { candidates: Candidates[]; last: number } {
   const candidates = targets.flatMap((target): Candidates[] => {
@@ -123,7 +124,10 @@ function beginCheck(db: Db): { candidates: Candidates[]; last: number } {
   return { candidates, last: db.prepare(sql.last).pluck().get() as number }
 }
 
-/** Deletes unused types or contexts. Those that changed during the check are left to the next check. */
+/**
+ * Deletes the unused ones of the checked types, contexts or texts. Those that were used during the check are left to
+ * the next check.
+ */
 function finishCheck(
   db: Db,
   target: Target,

@@ -15,7 +15,7 @@ import { lastTextId, storedForms, storedFormsOf } from "./texts.ts"
 /** Texts of IDs, by kind. */
 export type IdTexts = Record<"visitors" | "profiles", Set<string>>
 
-/** Determines how the steps run. */
+/** Determines how the steps of `eraseUnusedIds` run. */
 interface Schedule {
   /** Runs `work` in a transaction, between other writes. */
   write: (work: () => void) => unknown
@@ -53,7 +53,7 @@ interface ChunkPosition {
 }
 
 /**
- * Overwrites the hashes and texts of IDs in `identities`, except for IDs that an event of any website has. If any of
+ * Overwrites the hashes and texts of IDs in `identities`, except for IDs that an event on any website has. If any of
  * the IDs exists, scans all events, which takes 0.2 s per million. Removes the IDs that are in use from `ids`.
  */
 export async function eraseUnusedIds(db: Db, ids: IdTexts, schedule: Schedule): Promise<void> {
@@ -83,7 +83,8 @@ export async function eraseUnusedIds(db: Db, ids: IdTexts, schedule: Schedule): 
 }
 
 /**
- * Removes the IDs used by rows with `after` < id <= `last`. `forms` contains the visitors as they are stored in rows.
+ * Removes from `ids` the IDs used by rows with `after` < id <= `last`. `forms` maps visitors' IDs as stored in rows to
+ * their texts.
  */
 function removeUsed(
   db: Db,
@@ -139,7 +140,7 @@ function keyOf(hashes: Uint32Array, index: number): string {
   return hashes.subarray(index * wordsPerHash, (index + 1) * wordsPerHash).join(" ")
 }
 
-/** Erases IDs of a chunk, except for IDs that a rebuild has moved since they were found. */
+/** Erases IDs in a chunk, except for IDs that a rebuild has moved since they were found. */
 function erase(db: Db, rowid: number, positions: readonly ChunkPosition[]): void {
   const chunk = db.prepare(sql.chunk).get({ rowid }) as IdChunk | undefined
   if (!chunk) return

@@ -20,7 +20,7 @@ export interface Website {
   retain: number | null
   /** True if pages can identify visitors. What they send is stored as a claim. */
   pageIdentify: boolean
-  /** Names of events whose numbers should decrease. Changes in all other events are neutral. */
+  /** Names of events of which fewer are better, such as errors. Changes in all other events are neutral. */
   lowerIsBetter: string[]
   /** In Unix ms, like all `…At` fields. */
   createdAt: number
@@ -79,7 +79,7 @@ export function allowedOriginOf(address: string): string | undefined {
   return appOriginOf(address) ?? hostOf(address)
 }
 
-/** Returns true for a loopback host in an Origin header, which a page from another machine cannot have. */
+/** Returns true for a loopback host. No page from another machine can have such a host in its Origin header. */
 export function isLoopback(host: string): boolean {
   return (
     host === "localhost" ||

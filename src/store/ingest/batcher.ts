@@ -27,7 +27,7 @@ const rowsPerCommit = 5_000
  * of its size.
  */
 const bytesPerCommit = 2_097_152
-/** A write with more rows or bytes than this is large. Small writes do not share a commit with large ones. */
+/** A write with more rows or bytes than these is large. Small writes do not share a commit with large ones. */
 const maxSmallRows = 100
 const maxSmallBytes = 65_536
 /** Pause between attempts while another process holds the lock, in ms. */
@@ -39,7 +39,7 @@ const retryAfterUnavailable = 30
 
 interface QueuedWrite {
   write: Write
-  /** In ms of `elapsed`. */
+  /** In ms on the `elapsed` clock. */
   queuedAt: number
   resolve: () => void
   reject: (error: unknown) => void
@@ -47,7 +47,7 @@ interface QueuedWrite {
 
 /**
  * Implements group commit: writes submitted in the same turn of the event loop are committed together at the end of the
- * turn. Under load, these are all requests in flight, and a single request is not delayed. If both small and large
+ * turn. Under load, all requests in flight share a commit. A single request is not delayed. If both small and large
  * writes are waiting, their commits alternate, so that a small write waits for at most one commit of large writes. When
  * sealing falls behind, there are pauses between commits of rows.
  *
@@ -64,9 +64,9 @@ export class Batcher {
   #areLargeNext = false
   /** Set while a commit is scheduled for later than the current turn of the event loop. */
   #timer: Timer | undefined
-  /** When to try the lock again, in ms of `elapsed`. */
+  /** When to try the lock again, in ms on the `elapsed` clock. */
   #lockedUntil = 0
-  /** When the next rows can be committed, in ms of `elapsed`. Writes without rows do not wait. */
+  /** When the next rows can be committed, in ms on the `elapsed` clock. Writes without rows do not wait. */
   #pausedUntil = 0
   #drainListeners: (() => void)[] = []
 
@@ -90,7 +90,7 @@ export class Batcher {
   /**
    * Runs `work` in the transaction of the next commit and returns its result. If `work` throws, its changes are rolled
    * back and the promise rejects with the error. Runs even while events are rejected, because deleting data frees space
-   * on a full disk. `size` is in bytes, as for writes. 0 is for maintenance, which does not take a slot in the queue.
+   * on a full disk. `size` is in bytes, as for writes. Pass 0 for maintenance, which does not take a slot in the queue.
    */
   async run<Result>(work: () => Result, size = 1): Promise<Result> {
     let result: Result | undefined
@@ -137,7 +137,8 @@ export class Batcher {
   }
 
   /**
-   * Schedules a commit after `delay` ms. A shorter delay replaces a longer one, unless another process holds the lock.
+   * Schedules a commit after `delay` ms. Does nothing if a commit is already scheduled, unless `delay` is 0 and no
+   * other process holds the lock.
    */
   #schedule(delay = 0): void {
     const isSooner = this.#timer !== undefined && delay === 0 && this.elapsed() >= this.#lockedUntil
@@ -178,8 +179,9 @@ export class Batcher {
   }
 
   /**
-   * Removes the oldest requests from the queue, about `rowsPerCommit` rows or `bytesPerCommit` bytes. They are either
-   * all small or all large. During a pause, only removes requests without rows.
+   * Removes the oldest writes from the queue, about `rowsPerCommit` rows or `bytesPerCommit` bytes, and returns them.
+   * The writes are either all small or all large, unless the whole queue is. During a pause, only removes writes
+   * without rows.
    */
   #takeBatch(): QueuedWrite[] {
     if (this.#pause > 0) {

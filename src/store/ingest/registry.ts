@@ -16,15 +16,15 @@ const maxHeaders = 1_000
  */
 const maxHeaderLength = 64
 
-/** Websites and keys in memory. A running server consults the registry on every request. */
+/** All websites and keys, in memory. A running server consults the registry on every request. */
 export class Registry {
   readonly #version: Statement
   #loadedVersion = -1
-  /** In ms of `elapsed`. */
+  /** In ms on the `elapsed` clock. */
   #checkedAt = Number.NEGATIVE_INFINITY
   #websites = new Map<string, Website>()
   #keys = new Map<string, FoundKey>()
-  /** Maps the text of an Authorization header to the key it contains. Cleared whenever a key changes. */
+  /** Maps Authorization headers to the keys they contain. Cleared whenever a key changes. */
   readonly #keysByHeader = new Map<string, FoundKey>()
   /** Maps key IDs to the time of their last use in Unix ms, for uses that have not been written to the database yet. */
   readonly #lastUses = new Map<string, number>()
@@ -49,9 +49,9 @@ export class Registry {
   }
 
   /**
-   * Called before a request is rejected because of an unknown or unsuitable website or key, because the command line
-   * might just have changed it. Reloads if anything has changed, and returns true in that case. Reads one row, at most
-   * a hundred times per second.
+   * Called before a request is rejected because of an unknown or unsuitable website or key, because a command might
+   * just have changed the website or key. Reloads if anything has changed, and returns true in that case. Reads one
+   * row, at most a hundred times per second.
    */
   recheck(): boolean {
     if (this.elapsed() - this.#checkedAt < recheckInterval) return false

@@ -1,7 +1,7 @@
 /** Commits start to slow down at this number of unsealed rows, which keeps the backlog at about this size. */
 const slowRows = 131_072
 const maxRows = 200_000
-/** Sealing starts immediately at this number of unsealed rows, which is one full pass. */
+/** Sealing starts immediately at this number of unsealed rows, which fills one pass of the sealer. */
 const fullRows = 65_536
 /** Rows per second that are always accepted. A backlog delays events but never stops them. */
 const minRate = 10_000
@@ -12,8 +12,8 @@ const fullShare = 0.5
 const latestWeight = 0.3
 
 /**
- * Slows down ingestion when sealing falls behind, because each query has to read all unsealed rows. Does nothing until
- * the sealer first reports a row count.
+ * Slows down ingestion when sealing (building column blocks from event rows) falls behind, because each query has to
+ * read all unsealed rows. Does nothing until the sealer first reports a row count.
  */
 export class SealingLag {
   #unsealed: number | undefined
@@ -36,7 +36,10 @@ export class SealingLag {
     return (this.#unsealed ?? 0) >= fullRows
   }
 
-  /** Reports the exact number of rows. Rows stored in the meantime are counted in the next report. */
+  /**
+   * Reports the exact number of unsealed rows. Rows that are stored while the sealer counts are only included in the
+   * next report.
+   */
   report(unsealed: number): void {
     this.#unsealed = unsealed
   }

@@ -24,7 +24,7 @@ export interface CommitResult {
 /** Thrown if another process holds the write lock. Nothing was written, and the same batch can be retried. */
 export class StoreLockedError extends Error {}
 
-/** Error codes that affect the whole store, so that every other write of the batch would fail too. */
+/** Codes of errors that affect the whole store, so that every other write in the batch would fail too. */
 const faultCodes = /^SQLITE_(FULL|IOERR|READONLY|CORRUPT|NOTADB|CANTOPEN|NOMEM|PERM|PROTOCOL|AUTH)/
 
 /** Commits the writes of many requests together. All write transactions of a server begin and end here. */
@@ -51,9 +51,9 @@ export class Writer {
   }
 
   /**
-   * Commits a batch in one transaction, which has been synced on return (with `synchronous = full`). Returns one entry
-   * per write: undefined if it was stored, otherwise its error. If nothing was stored, throws a StoreLockedError or the
-   * fault of the store.
+   * Commits a batch in one transaction. With `synchronous = full`, the transaction is on disk when the call returns.
+   * Returns one entry per write: undefined if the write was stored, otherwise its error. If nothing was stored, throws
+   * a StoreLockedError or the error that affects the whole store.
    */
   commit(writes: readonly Write[]): (unknown | undefined)[] {
     try {
@@ -90,10 +90,7 @@ export class Writer {
     }
   }
 
-  /**
-   * Applies all writes without savepoints. Before that, checks which writes have too many new names, and returns their
-   * rejections.
-   */
+  /** Applies writes without savepoints. Leaves out writes with too many new names, and returns their errors. */
   #applyAll(writes: readonly Write[]): (RequestError | undefined)[] {
     const errors = new Array<RequestError | undefined>(writes.length)
     const types: number[] = []
@@ -116,7 +113,7 @@ export class Writer {
     return errors
   }
 
-  /** Applies one write in a savepoint. Returns the error of the write. Throws a fault of the store. */
+  /** Applies one write in a savepoint. Returns the write's own error. Throws errors that affect the whole store. */
   #applyAlone(write: Write): unknown | undefined {
     this.#savepoint.run()
     try {
