@@ -7,13 +7,13 @@ const timeout = 10_000
 const queryTimeout = 600_000
 
 const hints: Record<number, string> = {
-  401: "set DATABUDDY_KEY to an active key; databuddy key list shows the state of each key",
-  403: "use a key with the scope read:data for this website: databuddy key create --scope read:data",
+  401: "set DATABUDDY_KEY to an active key; `databuddy key list` shows the state of each key",
+  403: "use a key with the scope read:data for this website; create one with `databuddy key create --scope read:data`",
 }
 
 /**
  * Sends a GET request, or a POST request if there is a body, and returns the JSON response. Throws a UserError unless
- * it succeeds.
+ * the request succeeds.
  */
 export async function callServer<Body extends object>(
   url: string,
@@ -29,7 +29,7 @@ export async function callServer<Body extends object>(
   throw statusError(url, response.status, json)
 }
 
-/** Opens an endless response, such as the event stream. Throws a UserError unless it succeeds. */
+/** Opens an endless response, such as the event stream. Throws a UserError unless the request succeeds. */
 export async function openStream(
   url: string,
   path: string,
@@ -49,7 +49,7 @@ async function request(
   body?: unknown,
 ): Promise<Response> {
   const key = env.DATABUDDY_KEY ?? ""
-  // The key is not an argument, because any user of the machine can list arguments.
+  // The key is not an argument, because any user of the machine can list the arguments of processes.
   if (key === "") throw new UserError("DATABUDDY_KEY is not set", "set it to a key with the scope read:data")
   const url = URL.parse(address)
   if (!url || !/^https?:$/.test(url.protocol)) {

@@ -15,7 +15,7 @@ const scripts: Record<Shell, (commands: readonly CommandFacts[]) => string> = {
 }
 
 /**
- * Each script matches the words before the cursor for as long as they name a command, then offers the words of that
+ * Each script finds the command that the words before the cursor name, then offers the words that can follow this
  * command.
  */
 function bashScript(commands: readonly CommandFacts[]): string {
@@ -47,7 +47,7 @@ complete -o default -F _databuddy databuddy
 
 function zshScript(commands: readonly CommandFacts[]): string {
   return `#compdef databuddy
-# zsh completion for databuddy: source <(databuddy completions zsh), or save it as _databuddy in a folder of fpath
+# zsh completion for databuddy: source <(databuddy completions zsh), or save it as _databuddy in a folder listed in fpath
 _databuddy() {
   local place= word previous=\${words[CURRENT-1]}
   local -a entries

@@ -27,10 +27,10 @@ export interface Context {
   stopSignal: () => Promise<void>
   /**
    * Starts handling SIGHUP, which would otherwise end the process. The returned function sets what happens on a signal.
-   * If a signal has already arrived, it runs `reload` immediately.
+   * If a signal has already arrived, that function runs `reload` immediately.
    */
   reloadSignal: () => (reload: () => void) => void
-  /** Runs the synchronous function `work` when the process exits, even if a second signal ends it. */
+  /** Runs the synchronous function `work` when the process exits, even if a second signal ends the process. */
   atExit: (work: () => void) => void
   /**
    * Makes the process ignore SIGINT, SIGTERM and SIGHUP. For the last part of a command, which must not be interrupted.

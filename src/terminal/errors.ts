@@ -1,7 +1,7 @@
 import { type FieldError, type RequestError, UserError } from "../errors.ts"
 import { type RejectionReason, rejections } from "../rejection-reasons.ts"
 
-/** Command-line names of the fields in the admin API and in queries. */
+/** Maps fields in the admin API and in queries to the names that the command line uses. */
 const flags: Record<string, string> = {
   id: "--id",
   name: "--name",
@@ -39,13 +39,14 @@ const flags: Record<string, string> = {
 /** Hints that name a command or an option. For all other reasons, the advice in `rejections` is shown. */
 const hints: Partial<Record<RejectionReason, string>> = {
   invalid_shape: "see --help for options and an example",
-  website_unknown: "list the IDs with databuddy website list",
-  key_not_found: "list the IDs with databuddy key list",
-  user_not_found: "list the users with databuddy user list",
-  conflict: "list existing items with databuddy website list, key list or user list",
+  website_unknown: "list the IDs with `databuddy website list`",
+  key_not_found: "list the IDs with `databuddy key list`",
+  user_not_found: "list the users with `databuddy user list`",
+  conflict:
+    "list the existing items with `databuddy website list`, `databuddy key list` or `databuddy user list`",
 }
 
-/** Converts an error of the store or of input validation to the terms of the command line. */
+/** Rephrases an error from the store or from input validation in command-line terms. */
 export function toUserError(error: RequestError): UserError {
   const noWebsite = error.fields?.some(({ field }) => field.startsWith("websites."))
   const reason = noWebsite ? "website_unknown" : error.reason

@@ -25,7 +25,9 @@ export const operatorHelp = infos
   .map(({ name, symbol }) => (symbol === undefined ? name : `${symbol} (${name})`))
   .join(", ")
 
-/** Parses a filter such as `property.plan=pro` to the format of the API. Throws a UserError. */
+/**
+ * Parses a filter such as `property.plan=pro` into the format of the API. Throws a UserError if the syntax is invalid.
+ */
 export function readFilter(text: string): object {
   const trimmed = text.trim()
   if (trimmed.startsWith("{")) return jsonOf(trimmed, text, "a filter such as {field, op, value}") as object
@@ -110,8 +112,8 @@ function jsonOf(json: string, text: string, expected: string): unknown {
 }
 
 /**
- * Parses a step such as `bought where property.total>10 and path=/x`. A name that contains `where` requires JSON.
- * Throws a UserError.
+ * Parses a step such as `bought where property.total>10 and path=/x`. A step whose name contains `where` must be
+ * written as JSON. Throws a UserError if the syntax is invalid.
  */
 export function readStep(text: string): object {
   if (text.trimStart().startsWith("{")) {
@@ -122,7 +124,7 @@ export function readStep(text: string): object {
   return name === "*" ? { filters } : { name, filters }
 }
 
-/** Matches `and`, but not inside quotes if all quotes are closed. */
+/** Matches `and`. If all quotes are closed, does not match inside quotes. */
 function conjunction(conditions: string): RegExp {
   const quotesAreClosed = conditions.split('"').length % 2 === 1
   return quotesAreClosed ? /\s+and\s+(?=(?:[^"]*"[^"]*")*[^"]*$)/i : /\s+and\s+/i

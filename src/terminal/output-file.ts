@@ -29,7 +29,7 @@ export function requireWritableOutput(
   }
   if (!force) throw fileExists(path)
   if (isFileLocked(path))
-    throw new UserError(`${path} is a database in use by a server`, "choose another name")
+    throw new UserError(`${path} is a database that a server is using`, "choose another name")
   if (existsSync(`${path}-wal`)) {
     throw new UserError(`${path} is a database in use: it has a -wal file`, "choose another name")
   }

@@ -28,7 +28,10 @@ export interface Where extends DatabaseOptions {
   website?: string
 }
 
-/** Time until the elapsed time appears on a terminal, and between its updates, in ms. */
+/**
+ * How long a query runs before the terminal shows the elapsed time, and the time between updates of that display, in
+ * ms.
+ */
 const timerDelay = 500
 const timerInterval = 100
 /** How long a query runs before it yields to the event loop, which handles signals and timers, in ms. */
@@ -36,7 +39,10 @@ const sliceMs = 50
 
 export function addWhereOptions(command: Command): Command {
   return command
-    .option("--website <id>", "filter by website; none: events without a website (default: all events)")
+    .option(
+      "--website <id>",
+      'filter by website; "none" selects events without a website (default: all events)',
+    )
     .addOption(commandDatabaseOption("the SQLite database (safe while the server runs)"))
     .option("--url <url>", "query this server instead of the file, with the key in DATABUDDY_KEY")
 }
@@ -52,7 +58,7 @@ export async function runQueries(
   )
   return data.map((entry) => {
     if (entry.success) return entry
-    throw new UserError(entry.error, "see databuddy query --help")
+    throw new UserError(entry.error, "see `databuddy query --help`")
   })
 }
 
@@ -104,7 +110,7 @@ export function ridsOf(db: Db, website: string | undefined): number[] {
   return website === "none" ? [0] : [findWebsite(db, website).rid]
 }
 
-/** Runs parameters on the file. */
+/** Returns a function that runs the query for one parameter on the database file. */
 function executor(
   db: Db,
   { environment, sleep }: Context,
@@ -142,7 +148,7 @@ function executor(
   }
 }
 
-/** Runs `work`. If it takes long, shows the elapsed time on a terminal. */
+/** Runs `work`. If it takes a while, shows the elapsed time on a terminal. */
 async function showElapsedTime<Result>(context: Context, work: () => Promise<Result>): Promise<Result> {
   if (!context.errIsTerminal) return work()
   const { elapsed } = context.environment

@@ -14,7 +14,7 @@ export interface ServerStatus {
   status: string
 }
 
-/** Wildcard addresses, and the addresses at which this machine can reach a server that listens on them. */
+/** Maps wildcard addresses to the addresses at which this machine can reach a server that listens on them. */
 const wildcards: Record<string, string> = { "0.0.0.0": "127.0.0.1", "::": "::1", "*": "127.0.0.1" }
 
 /** Returns the URL at which this machine can reach a server with these options. */
@@ -23,7 +23,10 @@ export function localUrl({ host, port, tlsCert, acme }: ListenOptions): string {
   return `${isHttps ? "https" : "http"}://${localName(host)}:${port}`
 }
 
-/** Returns the URL at which a server responds while it has no certificate yet. Undefined if it does not request one. */
+/**
+ * Returns the URL at which a server responds while it waits for its first certificate. Undefined if it does not request
+ * one.
+ */
 export function urlWithoutCertificate({ host, acme, acmeHttpPort }: ListenOptions): string | undefined {
   return acme && `http://${localName(host)}:${acmeHttpPort}`
 }
@@ -39,7 +42,8 @@ export async function fetchStatus(url: string, path: string, timeout: number): P
     const response = await fetch(url.replace(/\/$/, "") + path, {
       signal: AbortSignal.timeout(timeout),
       redirect: "manual",
-      // The certificate is issued for the public host. The response is not secret, and nothing secret is sent.
+      // The certificate is issued for the public host name, not for this address. Neither the request nor the response
+      // contains secrets.
       tls: { rejectUnauthorized: false },
     })
     const body = (await response.json().catch(() => ({}))) as { status?: unknown }

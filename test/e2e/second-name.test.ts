@@ -124,7 +124,7 @@ describe.skipIf(process.platform !== "linux")(
       run(folder.path, '"$0" website create a.com --db small.db')
       for (const command of ["backup moved.db", "export --out moved.db"]) {
         const { code, err } = run(folder.path, `"$0" ${command} --force --db small.db`)
-        expect([code, err]).toEqual([1, expect.stringContaining("a database in use by a server")])
+        expect([code, err]).toEqual([1, expect.stringContaining("a database that a server is using")])
       }
     })
   },
