@@ -1,6 +1,6 @@
 import { join } from "node:path"
 
-/** The scripts that pages load, as source text by name. */
+/** The source code of each script that pages load. */
 export interface Scripts {
   databuddy: string
   "databuddy-debug": string
@@ -25,8 +25,8 @@ interface Entry {
 const entries: Record<keyof Scripts, Entry> = {
   databuddy: { file: "databuddy.ts", format: "iife", debug: false },
   "databuddy-debug": { file: "databuddy.ts", format: "iife", debug: true },
-  // These are modules that the main script imports. A page's Content-Security-Policy allows this with the nonce of the
-  // main script.
+  // The main script imports these as modules. If a page's Content-Security-Policy allows the main script by nonce, it
+  // also allows these imports.
   vitals: { file: "vitals.ts", format: "esm", debug: false, banner: webVitalsNotice },
   errors: { file: "errors.ts", format: "esm", debug: false },
   engagement: { file: "engagement.ts", format: "esm", debug: false },

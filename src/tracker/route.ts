@@ -4,8 +4,8 @@ import { compress, fileResponse, lazy, type StaticFile } from "../http/static-fi
 import { defaultScriptName, readScripts, scriptNames } from "./scripts.ts"
 
 /**
- * Any page can load the scripts. Browsers only cache them for a day: their URL contains no version, and after an
- * upgrade, pages must get the new scripts.
+ * Any page can load the scripts. Browsers only cache the scripts for a day, because their URLs contain no version, and
+ * pages must get the new scripts after an upgrade.
  */
 const scriptHeaders = {
   "Access-Control-Allow-Origin": "*",
@@ -27,7 +27,7 @@ export interface TrackerSettings {
    * the path prefix of the server.
    */
   settings: { ingestPath: string; basePath: string }
-  /** Another name for databuddy.js that blocklists do not contain. */
+  /** An additional name for databuddy.js, which blocklists do not contain. */
   scriptName: string
 }
 

@@ -17,7 +17,8 @@ export const basePathPlaceholder = "/BASE-PATH"
 
 /**
  * Returns the page scripts, which are embedded in a compiled binary. A server that runs from source bundles them
- * instead. `basePath` is the path prefix to which the scripts send, on the host from which they were loaded.
+ * instead. `basePath` is the prefix of the paths to which the scripts send events, on the host from which they were
+ * loaded.
  */
 export async function readScripts(basePath: string): Promise<Scripts> {
   if (typeof BUILD_SCRIPTS === "string")

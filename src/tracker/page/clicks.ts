@@ -8,7 +8,7 @@ export interface ClickHandlers {
   outgoing: ((href: string, text: string) => void) | false | undefined
 }
 
-/** Returns the closest element around a click that matches the selector, even inside shadow roots. */
+/** Returns the innermost element around a click that matches the selector, even inside shadow roots. */
 export function closestOf(event: Event, selector: string): Element | undefined {
   return event
     .composedPath()

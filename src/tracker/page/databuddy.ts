@@ -64,14 +64,14 @@ function install(): void {
 
   const begin = (): void => {
     if (isSilent || isWaiting || isOptedOut()) return
-    // Many prerendered pages are never visited.
+    // Waits until the visitor opens a prerendered page, because many prerendered pages are never opened.
     if ("prerendering" in document && document.prerendering) {
       document.addEventListener("prerenderingchange", begin, { once: true })
       return
     }
     if (!isListening) tracker.start()
     isListening = true
-    // These calls come first, so that the first view already belongs to the profile.
+    // Runs `identify` and `set…` calls first, so that the first view already has the profile and the global properties.
     const isSetting = ([method]: Call) => /^(identify|set)/.test(method)
     const calls = early.splice(0)
     calls.filter(isSetting).forEach(run)
@@ -85,7 +85,7 @@ function install(): void {
     else if (!isSilent && !isOptedOut() && early.length < maxEarlyCalls) early.push([method, ...args])
   }
   const run = ([method, ...args]: Call): void => {
-    // A page can pass any arguments, so each method checks its own.
+    // A page can pass any arguments, so each method checks its own arguments.
     methods[method]?.(...(args as never[]))
   }
 

@@ -2,7 +2,10 @@ import { closestOf } from "./clicks.ts"
 
 /** A visitor counts as inactive after this many ms without input. */
 const maxGap = 30_000
-/** Maximum time between two clicks of a rage click, in ms. */
+/**
+ * Maximum time between consecutive clicks of a rage click, in ms. A rage click is `rageClicks` clicks on the same
+ * element without a response from the page.
+ */
 const rageGap = 1_000
 const rageClicks = 3
 /** A click is dead if the page does not respond within this time, in ms. */
@@ -19,8 +22,8 @@ const maxName = 64
 const controls =
   "button,summary,[role=button],[role=tab],[role=menuitem],[onclick],input[type=button],input[type=submit],a[href]:not([target],[download],[href^=mailto],[href^=tel])"
 /**
- * Links that leave the page unless a script prevents it. The time until the next page appears does not count against
- * this page.
+ * Links that leave the page unless a script prevents it. Such a click is not dead, even if the next page takes long to
+ * appear.
  */
 const leavingLinks = "a[href]:not([href^='#'])"
 
@@ -41,7 +44,7 @@ function newCounts() {
   }
 }
 
-/** Returns a name for an element that does not include its text, which could be personal. */
+/** Returns a name for an element. The name does not include the element's text, which could be personal. */
 function nameOf(element: Element): string {
   const suffix = element.id ? `#${element.id}` : element.classList[0] ? `.${element.classList[0]}` : ""
   return (element.localName + suffix).slice(0, maxName)
@@ -85,7 +88,7 @@ export function start() {
     }
     // A series of clicks counts as one dead click.
     if (isRepeated) return
-    // Observing slows the page down, so it ends after the click.
+    // An observer slows the page down, so it is disconnected `deadAfter` ms after the last click.
     observer.observe(document, { subtree: true, childList: true, attributes: true, characterData: true })
     watched++
     setTimeout(() => {
@@ -129,7 +132,7 @@ export function start() {
         counts.lastFormField = (target.getAttribute("name") ?? nameOf(target)).slice(0, maxName)
       }
     },
-    // The focus moved to another tab, a browser dialog or a frame.
+    // The click moved the focus to another tab, a browser dialog or a frame, which counts as a response.
     blur: ({ target }) => target === window && respond(),
   }
   for (const [name, handler] of Object.entries(handlers))

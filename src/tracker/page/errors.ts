@@ -1,12 +1,12 @@
 import type { Host } from "./plugin.ts"
 
-/** Maximum number of errors per page, so that a loop that throws does not send errors forever. */
+/** Maximum number of errors to report per page, so that code that keeps throwing does not send errors forever. */
 const maxErrors = 100
-/** Maximum number of identical errors per page. */
+/** Maximum number of identical errors to report per page. */
 const maxEqual = 5
 /**
- * Errors to ignore, in addition to those of extensions: ResizeObserver warnings that a layout takes more than one
- * frame, and errors of scripts from other origins, which contain no details.
+ * Errors to ignore, in addition to errors from browser extensions: ResizeObserver warnings that a layout takes more
+ * than one frame, and errors from scripts on other origins, which contain no details.
  */
 const ignored = /^ResizeObserver loop|^Script error\.?$/
 const extension = /^[a-z-]+-extension:/
@@ -38,7 +38,7 @@ function fieldsOf(event: Event) {
   return undefined
 }
 
-/** The thrown value can have any type. */
+/** `thrown` is the thrown value, which can have any type. */
 function describe(thrown: unknown, message?: string) {
   const isError = thrown instanceof Error
   const text = message || (isError ? thrown.message : textOf(thrown))

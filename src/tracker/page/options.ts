@@ -1,4 +1,4 @@
-/** The options of a page, as set by the page. Other keys are ignored. */
+/** The options that a page has set. The page can set any value, and options that are not listed here are ignored. */
 export interface Options {
   clientId?: string
   apiUrl?: string
@@ -70,7 +70,10 @@ export function numberOption(value: unknown, fallback: number, min: number, max:
   return typeof value === "number" ? Math.min(Math.max(value, min), max) : fallback
 }
 
-/** Returns true if the visitor is in the sample. Depends only on the ID, so that whole sessions are sampled. */
+/**
+ * Returns true if the visitor is in the sample. The result depends only on the ID, so that a session is either sampled
+ * as a whole or not at all.
+ */
 export function isSampled(anonymousId: string, samplingRate: unknown): boolean {
   const position = Number.parseInt(anonymousId.slice(-8), 16) / 2 ** 32
   return !(position >= numberOption(samplingRate, 1, 0, 1))

@@ -16,8 +16,8 @@ export function pixelQuery(path: string, item: object): URLSearchParams {
 }
 
 /**
- * Returns a function that sends an item as an image, for pages that allow no other requests. For its result, see
- * `Network`.
+ * Returns a function that sends an item as an image, for pages that allow no other requests. The function is
+ * `Network.pixel`.
  */
 export function start() {
   return (url: string, path: string, item: object, isLeaving: boolean): Promise<number> => {
@@ -26,7 +26,7 @@ export function start() {
     if (isLeaving) return fetch(source, { keepalive: true, credentials: "omit" }).then(({ status }) => status)
     return new Promise((resolve) => {
       const image = new Image()
-      // Sends no cookies, but does send the origin of the page, which the server checks.
+      // The request contains no cookies, but the page's origin, which the server checks.
       image.crossOrigin = "anonymous"
       image.onload = () => resolve(200)
       image.onerror = () => resolve(0)

@@ -1,8 +1,11 @@
 /** A session ends after this many ms without an event or activity. */
 const sessionIdle = 30 * 60_000
-/** Minimum time between two extensions of a session by activity, in ms. Storage writes are slower than reads. */
+/**
+ * Minimum time between consecutive extensions of a session because of activity, in ms. Limited because writing to
+ * storage is slower than reading.
+ */
 const activityGap = 10_000
-/** Format of accepted IDs. IDs in the URL come from other websites. */
+/** Format of the IDs to accept from a URL, which any website can link to. */
 const idPattern = /^[\w.-]{1,128}$/
 
 const sessionKeys = ["did_session", "did_session_timestamp", "did_session_start"]
@@ -54,8 +57,8 @@ export function createId(): string {
 export type Identity = ReturnType<typeof createIdentity>
 
 /**
- * Manages the IDs of the visitor, session and profile, and the visitor's choices about tracking. `local` persists
- * across visits, `session` only in one tab.
+ * Manages the IDs of the visitor, session and profile, and the visitor's choices about tracking. `local` keeps values
+ * across visits, `session` only as long as the tab is open.
  */
 export function createIdentity(local: StorageArea, session: StorageArea, now: () => number) {
   const removeAll = (area: StorageArea, keys: string[]) => keys.forEach(area.remove)
@@ -96,7 +99,7 @@ export function createIdentity(local: StorageArea, session: StorageArea, now: ()
     profile: () => local.get("did_profile"),
     setProfile: (id: string | undefined) =>
       id === undefined ? local.remove("did_profile") : local.set("did_profile", id),
-    /** Forgets the visitor. */
+    /** Removes the IDs of the visitor, session and profile. */
     clear: () => {
       removeAll(local, visitorKeys)
       removeAll(session, sessionKeys)
@@ -108,7 +111,10 @@ export function createIdentity(local: StorageArea, session: StorageArea, now: ()
       for (const key of optOutKeys) local.set(key, "true")
     },
     hasConsent: () => local.get(consentKey) !== null,
-    /** `remember` stores the consent. Pages that wait for consent would otherwise ask again on the next page. */
+    /**
+     * Ends an opt-out. `remember` also stores the consent, so that a website that waits for consent does not ask again
+     * on the next page.
+     */
     optIn: (remember: boolean | undefined) => {
       removeAll(local, optOutKeys)
       if (remember) local.set(consentKey, "true")

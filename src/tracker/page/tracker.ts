@@ -11,7 +11,9 @@ import { createTransport } from "./transport.ts"
  * How long to wait after the URL changes, in ms. Routers change the URL more than once and set the title afterwards.
  */
 const navigationDelay = 50
-/** Minimum time to report, in ms since the page became visible again. */
+/**
+ * After the first exit of a view, an exit is only reported if the page was visible again for at least this long, in ms.
+ */
 const minSpan = 1_000
 /** In seconds. */
 const maxTime = 86_400
@@ -33,22 +35,22 @@ type Ids = { anonymousId: string } & ReturnType<Identity["session"]>
 /** A page view in progress. */
 interface View {
   /**
-   * Visitor and session of the view. Its exit and engagement have the same IDs, even if the session ends before the
-   * view does.
+   * IDs of the view's visitor and session. The view's exit and engagement have the same IDs, even if the session ends
+   * before the view does.
    */
   ids: Ids
   /** The fields shared by all events of the view. */
   context: { path: string; page_count: number } & Properties
-  /** When the page became visible, in Unix ms. 0 if it is hidden or its exit has already been reported. */
+  /** When the page became visible, in Unix ms. 0 if the page is hidden or the view's exit has been reported since. */
   since: number
   exits: number
-  /** In percent. */
+  /** Greatest scroll depth so far, in percent. */
   depth: number
 }
 
 async function post(url: string, body: string): Promise<number> {
-  // A plain text body needs no preflight request. Keepalive lets the request outlive the page, up to the size limit of
-  // beacons.
+  // A plain text body needs no preflight request. `keepalive` lets the request outlive the page, but browsers limit the
+  // size of such requests, as for beacons.
   const init = { method: "POST", body, credentials: "omit" as const, keepalive: body.length < 20_000 }
   return (await fetch(url, init)).status
 }
@@ -100,7 +102,7 @@ export function createTracker(options: Options, api: string, scriptUrl: string, 
     }
     try {
       if (options.filter?.(item) === false) return
-      // A hidden page can be closed without any further event.
+      // Sends immediately if the page is hidden, because it can be closed without any further event.
       transport.add(endpoint, item, isUrgent || document.visibilityState === "hidden")
     } catch (error) {
       // The filter threw, or the properties are not JSON. Tracking must never break the page.
@@ -164,7 +166,10 @@ export function createTracker(options: Options, api: string, scriptUrl: string, 
     viewed?.()
   }
 
-  /** Reports the time since the page became visible. Later calls only report the time after that. */
+  /**
+   * Reports an exit with the time since the page became visible. A later call for the same view only reports the time
+   * since the page became visible again.
+   */
   const endView = (exitType: ExitType): void => {
     if (!view?.since) return
     const time = Date.now() - view.since
@@ -195,7 +200,7 @@ export function createTracker(options: Options, api: string, scriptUrl: string, 
     })
   }
 
-  /** Starts a view if the URL has changed or if `properties` are given. */
+  /** If the URL has changed or if `properties` are given, ends the current view and starts a new one. */
   const settle = (properties?: Properties): void => {
     if (!properties && routeOf() === viewedUrl) return
     endView("spa")
@@ -217,7 +222,7 @@ export function createTracker(options: Options, api: string, scriptUrl: string, 
     addEventListener("popstate", navigated)
     if (options.trackHashChanges) addEventListener("hashchange", navigated)
     addEventListener("scroll", measureDepth, { passive: true })
-    // The session of a visitor who reads a long page must not end.
+    // Extends the session, so that it does not end while the visitor reads a long page.
     for (const name of ["scroll", "keydown", "pointerdown"])
       addEventListener(name, identity.extend, { capture: true, passive: true })
     addEventListener("online", transport.flush)
@@ -232,7 +237,7 @@ export function createTracker(options: Options, api: string, scriptUrl: string, 
       }
     })
     addEventListener("pagehide", () => {
-      // Runs first, so that the exit is already sent in a way that outlives the page.
+      // This call comes first, so that the exit is sent in a way that outlives the page.
       transport.setLeaving(true)
       settle()
       endView("unload")
@@ -270,7 +275,7 @@ export function createTracker(options: Options, api: string, scriptUrl: string, 
     if (!id) return
     identity.setProfile(id)
     const body = { profileId: id, anonymousId: identity.visitor(), traits }
-    // Applications often call this on every render.
+    // Applications often call `identify` on every render.
     const serialized = JSON.stringify(body)
     if (serialized === identified) return
     identified = serialized
@@ -278,10 +283,10 @@ export function createTracker(options: Options, api: string, scriptUrl: string, 
   }
 
   return {
-    /** Starts listening. Called once. */
+    /** Starts listening for navigation, clicks and errors. Called once. */
     start: (): void => {
       identity.adopt(new URLSearchParams(location.search))
-      // The pixel has no type for engagement.
+      // The pixel endpoint does not accept engagement.
       if (options.trackInteractions && !options.usePixel) {
         load<Engagement>("engagement.js", (plugin) => {
           engagement = plugin

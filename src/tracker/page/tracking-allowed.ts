@@ -4,8 +4,8 @@ import type { Options } from "./options.ts"
 declare const DEBUG: boolean
 
 /**
- * Reasons why this page load is never tracked, regardless of the visitor's consent. One true reason is enough.
- * `navigator.doNotTrack` is the standard, but old versions of Safari have it on `window`.
+ * Returns the reasons not to track this page load, regardless of the visitor's consent. One true reason is enough. The
+ * standard property is `navigator.doNotTrack`, but old versions of Safari have `window.doNotTrack` instead.
  */
 export function reasonsNotToTrack({ disabled, clientId, ignoreBotDetection }: Options) {
   const { hostname, protocol } = location

@@ -3,14 +3,14 @@ import { numberOption, type Options } from "./options.ts"
 /** Maximum size of a request in bytes. Browsers limit the total size of a page's pending beacons to 64 KiB. */
 const maxBytes = 60 * 1_024
 /**
- * Maximum number of undelivered requests in memory. The oldest are dropped, because a page can be open for days while
- * the server is unreachable.
+ * Maximum number of undelivered requests in memory. The oldest are dropped. The number is limited because a page can be
+ * open for days while the server is unreachable.
  */
 const maxPending = 50
 
 /**
- * Maximum number of items to collect for a path before they are sent. Must not exceed what the server accepts in one
- * request.
+ * Maximum number of items to collect for a path before they are sent: `pages` for events, `others` for errors, vitals
+ * and engagement. Must not exceed what the server accepts in one request.
  */
 const maxCollected = { pages: 50, others: 6 }
 
@@ -21,8 +21,8 @@ export interface Network {
   /** Returns false if the browser rejects the request. */
   beacon: (url: string, body: string) => boolean
   /**
-   * Sends an item as an image, or, if the page is being left, in a way that outlives it. Returns the status like
-   * `post`.
+   * Sends an item as an image, or, if the visitor is leaving the page, in a way that outlives the page. Returns the
+   * status like `post`.
    */
   pixel: (url: string, path: string, item: object, isLeaving: boolean) => Promise<number>
 }
@@ -37,7 +37,7 @@ interface Pending {
 
 export type Transport = ReturnType<typeof createTransport>
 
-/** Returns true if a later attempt might succeed. 0 means that there was no response. */
+/** Returns true if a later attempt might succeed. Status 0 means that there was no response. */
 export function isRetryable(status: number): boolean {
   return status === 0 || status >= 500 || [408, 425, 429].includes(status)
 }
@@ -48,7 +48,7 @@ export function bodiesOf(items: readonly string[]): string[] {
   let body = ""
   for (const item of items) {
     const next = body ? `${body},${item}` : item
-    // Plus 2 for the brackets.
+    // The brackets take 2 bytes.
     if (body && new Blob([next]).size + 2 > maxBytes) {
       bodies.push(`[${body}]`)
       body = item
@@ -81,7 +81,7 @@ export function createTransport(api: string, options: Options, network: Network)
   }
 
   const deliver = async (request: Pending): Promise<void> => {
-    // The request was sent again as a beacon, or the visitor has opted out.
+    // Since this attempt was scheduled, the request was sent as a beacon or dropped, or the visitor has opted out.
     if (!pending.has(request)) return
     request.isActive = true
     const status = await attempt(request).catch(() => 0)
@@ -115,7 +115,7 @@ export function createTransport(api: string, options: Options, network: Network)
     close()
     for (const request of pending) {
       // The browser delivers beacons even after the page is gone. Requests in flight are repeated as beacons, because
-      // they might end with the page.
+      // the browser might cancel them when the page goes away.
       const canBeacon = isLeaving && !options.usePixel
       if (canBeacon && network.beacon(urlOf(request.path), request.body)) pending.delete(request)
       else if (!request.isActive) void deliver(request)
@@ -142,8 +142,8 @@ export function createTransport(api: string, options: Options, network: Network)
       flush()
     },
     /**
-     * With true, the visitor is leaving the page, so everything is sent immediately. With false, the visitor is back on
-     * the page.
+     * `value` is true if the visitor is leaving the page, and false if the visitor is back. Sends everything
+     * immediately.
      */
     setLeaving: (value: boolean): void => {
       isLeaving = value

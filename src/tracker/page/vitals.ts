@@ -1,7 +1,7 @@
 import { type MetricType, onCLS, onFCP, onINP, onLCP, onTTFB } from "web-vitals"
 import type { Host } from "./plugin.ts"
 
-/** How long frames are counted, in ms. */
+/** How long to count frames, in ms. */
 const frameTime = 2_000
 
 /**
@@ -11,11 +11,11 @@ const frameTime = 2_000
 export function start({ add, path }: Host): () => void {
   const reported = new Set<string>()
   const report = (metricName: string, value: number, pathname: string): void => {
-    // Four decimal places, for CLS.
+    // CLS needs four decimal places.
     add("/vitals", { metricName, metricValue: Math.round(value * 10_000) / 10_000, path: pathname })
   }
   const reportMetric = ({ id, name, value, navigationURL }: MetricType): void => {
-    // web-vitals calls this again if a value changes after the page was hidden.
+    // web-vitals calls this function again if a value changes after the page was hidden.
     if (reported.has(id)) return
     reported.add(id)
     report(name, value, path(navigationURL))
@@ -33,7 +33,7 @@ export function start({ add, path }: Host): () => void {
     let frames = 0
     let first = 0
     const frame = (time: number): void => {
-      // The page has changed to another route, or it is hidden and renders no frames.
+      // The route has changed, or the page is hidden and renders no frames.
       if (current !== route || document.visibilityState === "hidden") return
       first ||= time
       if (time - first < frameTime) {
