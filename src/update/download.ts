@@ -21,7 +21,7 @@ const timeout = 600_000
 
 /**
  * Returns the newest version that a signed SHA256SUMS lists for a platform, or undefined if there is none. A prerelease
- * only replaces another prerelease. Throws a UserError.
+ * only replaces another prerelease. Throws a UserError if the download or the signature is invalid.
  */
 export async function newestRelease(
   url: string,
@@ -44,7 +44,7 @@ export function newestFor(runningVersion: string, releases: readonly Release[]):
 /** True for 1.2.0-rc.1, but not for 1.2.0+build-1. */
 const isPrerelease = (version: string) => /^[\d.]+-/.test(version)
 
-/** Parses a text in the format of sha256sum, and returns the releases for a platform, from oldest to newest. */
+/** Parses the output of sha256sum, and returns the releases for a platform, from oldest to newest. */
 export function releasesIn(sums: string, platform: string): Release[] {
   const name = new RegExp(
     `^([0-9a-f]{64}) [ *](databuddy-(\\d+\\.\\d+\\.\\d+[\\w.+-]*?)-${platform}\\.tar\\.gz)$`,
@@ -56,7 +56,10 @@ export function releasesIn(sums: string, platform: string): Release[] {
   return releases.sort((a, b) => Bun.semver.order(a.version, b.version))
 }
 
-/** Downloads an archive, verifies its checksum and returns the program it contains. Throws a UserError. */
+/**
+ * Downloads an archive, verifies its checksum and returns the program it contains. Throws a UserError if any of this
+ * fails.
+ */
 export async function downloadProgram(
   url: string,
   { archive, sha256 }: Release,
@@ -65,7 +68,7 @@ export async function downloadProgram(
   if (createHash("sha256").update(packed).digest("hex") !== sha256) {
     throw new UserError(
       `${archive} does not have the checksum in SHA256SUMS; nothing was changed`,
-      "try again; the download is damaged or the file was replaced",
+      "try again; the download was damaged, or the file on the server was replaced",
     )
   }
   const program = fileInTar(gunzipSync(packed, { maxOutputLength: maxProgram }), "databuddy")
@@ -93,7 +96,7 @@ function fileInTar(archive: Uint8Array, name: string): Uint8Array<ArrayBuffer> |
   return undefined
 }
 
-/** Downloads a file of the release, of at most `max` bytes. Throws a UserError. */
+/** Downloads a file of at most `max` bytes from a release. Throws a UserError on failure. */
 async function download(base: string, name: string, max: number): Promise<Uint8Array> {
   const url = `${base.replace(/\/$/, "")}/${name}`
   const fail = (reason: string) =>
@@ -108,7 +111,7 @@ async function download(base: string, name: string, max: number): Promise<Uint8A
     let size = 0
     for await (const part of response.body) {
       size += part.length
-      if (size > max) throw fail(`it is larger than ${max} bytes`)
+      if (size > max) throw fail(`the file is larger than ${max} bytes`)
       parts.push(part)
     }
     return Buffer.concat(parts)

@@ -1,7 +1,7 @@
 import { createHash, createPublicKey, verify } from "node:crypto"
 import { UserError } from "../errors.ts"
 
-// Implements the format of minisign and, without comments, of OpenBSD's signify: https://jedisct1.github.io/minisign/
+// Implements the key and signature formats of minisign: https://jedisct1.github.io/minisign/
 
 const keyBytes = { algorithm: 2, id: 8, key: 32 }
 const signatureBytes = 64
@@ -13,7 +13,9 @@ export interface PublicKey {
   key: Buffer
 }
 
-/** Parses a minisign public key, which is one line of base64. Throws a UserError if the text is not one. */
+/**
+ * Parses a minisign public key, which is one line of base64. Throws a UserError if `text` is not a minisign public key.
+ */
 export function parsePublicKey(text: string): PublicKey {
   const bytes = Buffer.from(text.trim(), "base64")
   const expected = keyBytes.algorithm + keyBytes.id + keyBytes.key
@@ -27,8 +29,8 @@ export function parsePublicKey(text: string): PublicKey {
 }
 
 /**
- * Verifies the content of a .minisig file. Throws a UserError unless `key` signed both `message` and the trusted
- * comment.
+ * Verifies a signature. `signatureFile` is the content of a .minisig file. Throws a UserError unless `key` signed both
+ * `message` and the trusted comment.
  */
 export function verifySignature(message: Uint8Array, signatureFile: string, { id, key }: PublicKey): void {
   const [, line = "", comment = "", global = ""] = signatureFile.split("\n")
@@ -48,7 +50,7 @@ export function verifySignature(message: Uint8Array, signatureFile: string, { id
   if (!verify(null, signed, publicKey, signature)) throw invalid("the signature does not match")
   const trusted = Buffer.concat([signature, Buffer.from(comment.slice("trusted comment: ".length))])
   if (!verify(null, trusted, publicKey, Buffer.from(global, "base64")))
-    throw invalid("the signature of its comment does not match")
+    throw invalid("the signature of the trusted comment does not match")
 }
 
 function invalid(reason: string): UserError {

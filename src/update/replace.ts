@@ -2,7 +2,7 @@ import { chmodSync, linkSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { messageOf, UserError } from "../errors.ts"
 import type { Context } from "../terminal/context.ts"
 
-/** What to replace, and how to restart the server. */
+/** The program to replace, and how to restart the server. */
 export interface Replacement {
   /** Path of the running program. */
   program: string
@@ -32,12 +32,12 @@ interface Restored {
   before: string | null
 }
 
-/** How far a replacement has progressed. */
+/** The steps that a replacement has completed. */
 interface Progress {
   migration: Migration
   /** True if the new program is at the path of the previous one. */
   isExchanged: boolean
-  /** Path of the new version's database, which the rollback replaced. */
+  /** Path of the database that the new version used and the rollback replaced. */
   replacedDb: string | null
 }
 
@@ -78,20 +78,20 @@ export async function replaceProgram(replacement: Replacement, context: Context)
     isExchanged: false,
     replacedDb: null,
   }
-  // An interrupted update would leave the server stopped.
+  // If the update were interrupted, the server would stay stopped.
   context.ignoreSignals()
   await control("stop")
   try {
     progress.migration = JSON.parse(await runProgram(newProgram, ["migrate", "--db", db, "--json"], context))
     rmSync(previous, { force: true })
-    // The previous program gets a second name, so that a single rename replaces it and there is always a program at its
-    // path.
+    // Adds a hard link to the previous program. The rename then replaces the program in one step, so that there is
+    // always a program at its path.
     linkSync(program, previous)
     renameSync(newProgram, program)
     progress.isExchanged = true
     await control("start")
     const problem = await waitUntilReady()
-    if (problem !== undefined) throw new UserError(`it is not ready: ${problem}`)
+    if (problem !== undefined) throw new UserError(`the server is not ready: ${problem}`)
     rmSync(previous)
     return progress.migration
   } catch (error) {
@@ -113,7 +113,9 @@ export async function replaceProgram(replacement: Replacement, context: Context)
 }
 
 const replacedText = ({ replacedDb }: Progress) =>
-  replacedDb === null ? "" : `; ${replacedDb} has the events that arrived in the meantime`
+  replacedDb === null
+    ? ""
+    : `; ${replacedDb} contains the events that arrived while the new version was running`
 
 /** Restores the previous program, and also the database if it was migrated. Sets `progress.replacedDb`. */
 async function rollBack(
@@ -136,11 +138,11 @@ async function rollBack(
   else for (const path of [newProgram, previous]) rmSync(path, { force: true })
   await control("start")
   const problem = await waitUntilReady()
-  if (problem !== undefined) throw new Error(`it is not ready: ${problem}`)
+  if (problem !== undefined) throw new Error(`the server is not ready: ${problem}`)
 }
 
 async function runProgram(program: string, args: readonly string[], { env }: Context): Promise<string> {
-  // Detached, because Ctrl+C in the terminal must not interrupt it.
+  // Detached, because Ctrl+C in the terminal must not interrupt the child process.
   const child = Bun.spawn([program, ...args], {
     env,
     stdin: "ignore",

@@ -178,13 +178,15 @@ describe("update", () => {
     const { err, code } = await update()
     expect(code).toBe(1)
     expect(err).toContain(
-      `databuddy ${newer} did not start: it is not ready: http://127.0.0.1:${port}/ready: no response`,
+      `databuddy ${newer} did not start: the server is not ready: http://127.0.0.1:${port}/ready: no response`,
     )
     expect(err).toContain(
       "The previous version is running again with the database as it was before the migration",
     )
     const [replaced] = readdirSync(folder.path).filter((name) => name.includes(".before-restore-"))
-    expect(err).toContain(`; ${folder.file(replaced ?? "none")} has the events that arrived in the meantime`)
+    expect(err).toContain(
+      `; ${folder.file(replaced ?? "none")} contains the events that arrived while the new version was running`,
+    )
     expect(lines("started")).toEqual([newer, previous ?? ""])
     // The database of the previous schema is back: the last migration is pending again when the previous version starts.
     expect(lines("pending")).toEqual(["0", "1"])
