@@ -1,6 +1,6 @@
 /**
- * Common passwords of 10 characters or more, in lower case, without trailing digits and symbols. This keeps the list
- * short: `password` covers `Password2026!`.
+ * Common passwords of 10 characters or more, in lower case. Trailing digits and symbols are left out, so that one entry
+ * covers many passwords: `password` covers `Password2026!`.
  */
 const commonWords: ReadonlySet<string> = new Set([
   "password",
@@ -82,23 +82,25 @@ const commonWords: ReadonlySet<string> = new Set([
   "correcthorsebatterystaple",
 ])
 
-/** A password that is part of one of these texts is a sequence, such as 1234567890. */
+/** A password that is part of one of these strings is a sequence, such as 1234567890. */
 const runs = ["01234567890123456789", "09876543210987654321", "abcdefghijklmnopqrstuvwxyz"]
 
 /**
- * Returns true if a password is among those that attackers try first: a common word with digits and symbols, a repeated
- * part, or a sequence.
+ * Returns true if a password is among those that attackers try first: a common word with digits and symbols, a few
+ * repeated characters, or a sequence.
  */
 export function isCommonPassword(password: string): boolean {
   const lower = password.toLowerCase()
   const word = lower.replace(/[^\p{L}]+$/u, "")
   if (commonWords.has(lower) || commonWords.has(word)) return true
   if (runs.some((run) => run.includes(lower))) return true
-  // The same one to five characters are repeated: aaaaaaaaaa, 1212121212, 12345123451.
+  // Such as aaaaaaaaaa, 1212121212 or 12345123451.
   return isRepeated(lower)
 }
 
-/** Returns true if a text repeats one part of at most five characters. The last repetition can be cut off. */
+/**
+ * Returns true if a string consists of repetitions of at most five characters. The last repetition can be incomplete.
+ */
 function isRepeated(text: string): boolean {
   for (let length = 1; length <= 5; length++)
     if (

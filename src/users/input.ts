@@ -47,7 +47,7 @@ export function parseLogin(value: unknown): { email: string; password: string } 
   return { email: email.toLowerCase(), password }
 }
 
-/** The email belongs to the invited user. For the first owner, the request sets it. */
+/** Returns the email of the invited user, or for the first owner, the email in the request. */
 export function parseAcceptance(value: unknown, { user }: Invite): { email: string; password: string } {
   const { email, password } = validate(checkAcceptance, value)
   rejectCommon(password)
@@ -120,8 +120,8 @@ export function addUser(
 }
 
 /**
- * Changes a user inside the caller's transaction. Also ends the user's login sessions, because open pages show the old
- * permissions.
+ * Changes a user inside the caller's transaction. Also ends the user's login sessions, because open dashboard pages
+ * still show the old permissions.
  */
 export function changeUser(db: Db, id: string, changes: UserChanges): User {
   const next = { ...findUser(db, id), ...changes }
@@ -143,7 +143,7 @@ export function changePassword(db: Db, id: string, password: string, keep?: Logi
   endLoginSessions(db, id, keep)
 }
 
-/** Throws `conflict` if no other owner can log in, or `user_not_found` if the user does not exist. */
+/** Throws `conflict` if the user is the only owner who can log in, or `user_not_found` if the user does not exist. */
 export function requireOtherOwner(db: Db, id: string): void {
   const { email, role } = findUser(db, id)
   if (role !== "owner" || hasOwner(db, id)) return

@@ -5,18 +5,21 @@ import { type Allowance, RateLimiter, rateLimitHeaders } from "../http/rate-limi
 const minute = 60_000
 const hour = 3_600_000
 
-/** Maximum number of remembered pairs of email and address. Each takes about 100 bytes. */
+/** Maximum number of remembered pairs of an email and an IP address. Each takes about 100 bytes. */
 const maxKnown = 10_000
 
-/** Limits for failed attempts. A successful login refunds its attempt. An office can share an address. */
+/**
+ * Limits for failed attempts. A successful login refunds its attempt. People in one office can share an IP address, so
+ * the limit per address is higher than the one per email and address.
+ */
 const limits = {
   /** Per minute and address. */
   address: 30,
   /** Per minute, email and address. Nobody mistypes a password more often than this. */
   emailAndAddress: 10,
   /**
-   * Per hour and email, from all addresses that have not logged in with the email before. Slows down distributed
-   * attacks.
+   * Per hour and email, in total from all addresses that have not logged in with this email before. Slows down
+   * distributed attacks.
    */
   email: 1_000,
 } as const
@@ -25,7 +28,7 @@ const limits = {
 export interface LoginAttempt {
   /** True if this email has logged in from this address since the server started. */
   isKnown: boolean
-  /** What is left of the strictest limit, for the response headers. */
+  /** The state of the limit with the fewest remaining attempts, for the response headers. */
   allowance: Allowance
   /** Refunds the attempt. Called if the password was correct or was not compared. */
   refund(): void
@@ -34,13 +37,14 @@ export interface LoginAttempt {
 }
 
 /**
- * Limits login attempts. Attempts by other people never lock a user out at an address from which the user has logged in
- * before, and rarely elsewhere. The limits do not reveal whether a user exists.
+ * Limits login attempts. At an address from which a user has logged in before, only failed attempts from this address
+ * can lock the user out. At other addresses, failed attempts from anywhere can, if they exceed the limit per email. The
+ * limits do not reveal whether a user exists.
  */
 export class LoginLimits {
   readonly #perMinute: RateLimiter
   readonly #perHour: RateLimiter
-  /** Hashes in order of login, oldest first. */
+  /** Hashes of emails with addresses that have logged in, in order of the latest login, oldest first. */
   readonly #known = new Set<string>()
 
   /** `elapsed` returns the time of a monotonic clock in ms. */
@@ -51,7 +55,7 @@ export class LoginLimits {
 
   /** Counts an attempt against every limit. Throws `rate_limited`. */
   begin(email: string, address: string): LoginAttempt {
-    // Emails are hashed, because hashes have a fixed length and do not reveal who tried to log in.
+    // Stores hashes of emails, because hashes have a fixed length and do not reveal who tried to log in.
     const [byEmail, byBoth] = [hashed(email), hashed(`${email}\0${address}`)]
     const isKnown = this.#known.has(byBoth)
     const buckets = [

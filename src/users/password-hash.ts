@@ -1,7 +1,7 @@
 import { RequestError } from "../errors.ts"
 import { Semaphore } from "../http/semaphore.ts"
 
-/** Memory in KiB, and number of iterations. */
+/** `memoryCost` is in KiB. `timeCost` is the number of iterations. */
 interface HashCost {
   memoryCost: number
   timeCost: number
@@ -9,13 +9,19 @@ interface HashCost {
 
 /** The OWASP minimum for Argon2id. A hash takes about 30 ms on one core. */
 const minimumCost: HashCost = { memoryCost: 19_456, timeCost: 2 }
-/** Maximum number of hashes that run (each in its own thread) and that wait. A full queue takes 0.25 s to process. */
+/**
+ * Maximum number of hashes that run at the same time (each in its own thread), and that wait. A full queue takes 0.25 s
+ * to process.
+ */
 const hashes = {
   running: 2,
   waiting: 16,
   full: "too many logins are in progress; retry after the time in Retry-After",
 }
-/** Maximum number of waiting hashes for users at unknown addresses. */
+/**
+ * Maximum number of waiting hashes at which a user at an unknown address is still accepted, so that attackers cannot
+ * fill the queue.
+ */
 const maxWaitingUnknown = 12
 /** Maximum number of running and waiting hashes per address, so that a single address cannot take all slots. */
 const maxPerAddress = 6
@@ -46,8 +52,8 @@ export class PasswordHasher {
   }
 
   /**
-   * Compares a password with a hash. If `hash` is null, this takes the same time, so that the time does not reveal
-   * whether a user exists. Throws `rate_limited` if too many hashes are waiting.
+   * Compares a password with a hash. If `hash` is null, takes the same time and returns false, so that the duration
+   * does not reveal whether a user exists. Throws `rate_limited` if too many hashes are waiting.
    */
   async verify(
     password: string,

@@ -48,7 +48,7 @@ import {
 import type { LoginLimits } from "./login-limits.ts"
 import type { PasswordHasher } from "./password-hash.ts"
 
-/** Maximum number of failed attempts per minute to confirm the current password. */
+/** Maximum number of times per minute that a user can enter a wrong current password to change it. */
 const passwordChanges = 10
 
 export interface UserRouteDeps extends RouteDeps {
@@ -219,8 +219,8 @@ async function removeUser(
 }
 
 /**
- * Creates a password reset link. Callers must not reset the password of a user with more permissions, because the link
- * would give them those permissions.
+ * Creates a password reset link. Callers cannot reset the password of a user with more permissions than their own,
+ * because the link would give them these permissions.
  */
 async function resetUser(
   { db, batcher, random }: UserRouteDeps,

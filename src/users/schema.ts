@@ -114,7 +114,8 @@ export const inviteSchema = Type.Object({
     },
   ),
   email: Type.Union([Type.Null(), email], {
-    description: "Email of the user. null for setup, where the request sets the email",
+    description:
+      "Email of the user. null if `purpose` is `setup`, because the request to accept the link sets the email",
   }),
   role,
   expiresAt: time("Expiry time"),
