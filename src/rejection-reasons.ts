@@ -3,10 +3,10 @@ interface Rejection {
   status: number
   /** The message that the contract defines for the status. */
   message: string
-  /** What happened, as a lower-case clause without a full stop. Shown in the API reference and in errors of /v1. */
+  /** What happened, as a lower-case clause without a full stop. Shown in the API reference and in /v1 errors. */
   meaning: string
   /**
-   * What to do next, in one or two sentences. Shown in errors of /v1, in hints of the CLI and with rejected requests.
+   * What to do next, in one or two sentences. Shown in /v1 errors, in CLI hints, and in the list of rejected requests.
    */
   advice: string
 }
@@ -173,7 +173,7 @@ export const rejections = {
     status: 403,
     message: "Not included",
     meaning:
-      "the login or share link is limited to certain dashboard pages or to a board, which do not include this request",
+      "the login or share link is limited to certain dashboard pages or to one board, and this request is not part of them",
     advice: "Ask an owner for access to the section or for a share link to the page.",
   },
   website_mismatch: {

@@ -1,7 +1,7 @@
 import { type EventKind, eventKinds } from "./event-kinds.ts"
 
-// Defines what limited share links (one page or board) and limited viewers (some sections) can use. The server enforces
-// this, and the dashboard hides the rest. Everything that is not listed here is denied.
+// Lists what a limited share link (one page or board) or a limited viewer (some sections) can use. The server denies
+// everything that is not listed here, and the dashboard hides it.
 
 /**
  * The pages of a website that show reports, in the order of the navigation. A share link can be limited to one of them.
@@ -156,7 +156,10 @@ export const queryTypePages = {
 
 const allKinds = "all"
 
-/** The kinds of events that each page shows. For query types with the option `kinds`, the page can only read these. */
+/**
+ * The kinds of events that each page shows. If a query type has the option `kinds`, a caller limited to the page can
+ * only read these kinds.
+ */
 const pageKinds: Record<PageName, readonly EventKind[] | typeof allKinds> = {
   web: ["page_view", "page_exit", "outgoing_link"],
   overview: ["custom"],

@@ -30,7 +30,7 @@ import type { Durability } from "./store/db/open.ts"
 import { maxNode } from "./store/node-ids.ts"
 import { defaultScriptName } from "./tracker/scripts.ts"
 
-/** The option of all commands that use a database. */
+/** The option that all commands with a database share. */
 export interface DatabaseOptions {
   db: string
 }
@@ -128,7 +128,7 @@ export function backupDirOption(description: string): Option {
   )
 }
 
-/** Certificates from here are trusted everywhere and require no prior registration. */
+/** Let's Encrypt. Its certificates are trusted everywhere and require no prior registration. */
 const letsEncrypt = "https://acme-v02.api.letsencrypt.org/directory"
 
 /** Adds all flags of `serve`. */
@@ -157,9 +157,9 @@ export function defaultServeOptions(): Omit<ServeOptions, "db"> {
 }
 
 /**
- * Returns the default query memory in bytes: an eighth of the available memory, because peaks are two to three times as
- * high. With less than the minimum, every query would have to reread even a month of a small website. The maximum
- * suffices to hold the data of all dashboard pages for 10 million events.
+ * Returns the default query memory in bytes: an eighth of the available memory, because peak usage is two to three
+ * times the limit. With less than the minimum, even one month of a small website would not fit in the cache, and every
+ * query would reread it. The maximum is enough to cache what all dashboard pages read from 10 million events.
  */
 export function standardQueryMemory(availableBytes: number): number {
   const [min, max] = [134_217_728, 536_870_912]
@@ -225,13 +225,13 @@ function serveOptions(): Option[] {
     ),
     option(
       "--backup-endpoint <url>",
-      "S3 server of the bucket (default: Amazon's, in the region AWS_REGION)",
+      "S3 server that hosts the bucket (default: Amazon S3, in the region set with AWS_REGION)",
       undefined,
       webAddress,
     ),
     option(
       "--backup-credentials <file>",
-      "file with the access key of the bucket, like ~/.aws/credentials (default: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)",
+      "file with the access key for the bucket, in the format of ~/.aws/credentials (default: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)",
       undefined,
       nonEmpty("a file path, such as /etc/databuddy/s3"),
     ),
@@ -273,7 +273,7 @@ function serveOptions(): Option[] {
     ),
     option(
       "--keep-local <time>",
-      "remove events older than this, such as 30d, from the file once the cluster has them; queries of earlier days then need the cluster",
+      "remove events older than this, such as 30d, from the file once the cluster has them; queries for earlier days then need the cluster",
       undefined,
       localTime,
     ),
@@ -420,7 +420,8 @@ function option<Value>(
   parse?: (text: string, previous?: Value) => Value,
 ): Option {
   const option = new Option(flags, description)
-  // Commander turns on a switch if its variable has any value at all. See `deleteDisabledSwitches`.
+  // If the environment variable of a switch has any value, even 0, Commander turns the switch on.
+  // `deleteDisabledSwitches` prevents that.
   const name = option.long?.slice(2).replaceAll("-", "_").toUpperCase()
   option.env(`DATABUDDY_${name}`)
   if (parse) option.argParser(parse)
@@ -445,7 +446,7 @@ const off = new Set(["", "0", "false", "no", "off"])
 
 /**
  * Deletes the variables of disabled `serve` switches from `env`, because Commander turns a switch on if its variable
- * has any value at all. Returns the name of a variable whose value means neither on nor off.
+ * has any value, even 0. Returns the name of the first variable whose value means neither on nor off, or undefined.
  */
 export function deleteDisabledSwitches(env: NodeJS.ProcessEnv): string | undefined {
   for (const { envVar: name, required, optional } of serveOptions()) {
