@@ -16,8 +16,9 @@ import { removedDays } from "./removed-days.ts"
 export type ImportOutcome = "added" | "renumbered" | "present" | "event_id_taken" | "day_removed"
 
 /**
- * An event with a higher ID of its node gets a new ID. SQLite continues after the highest ID, so an ID near the end of the
- * range would leave none for future events. At a billion events per day, IDs reach this limit in three years.
+ * Maximum ID to preserve, counted from the start of the node's IDs. Events with higher IDs get new ones. SQLite assigns
+ * IDs above the highest existing one, so an ID near the end of the range would leave none for future events. At a
+ * billion events per day, IDs reach this limit in three years.
  */
 const maxPreservedId = 1e12
 /** Maximum number of existing events in the cache. Each takes about 200 bytes. */

@@ -137,7 +137,7 @@ const sql = {
  * used only once.
  */
 const maxKeySetsPerName = 200
-/** Characters of `keys` above which a row has many: about 256 keys. */
+/** A row has many keys if `keys` has more characters than this, which is about 256 keys. */
 const longKeys = 2_048
 /**
  * Maximum number of entries in the type cache. They take about 200 bytes each, 4 MB in total. The cache is cleared when
@@ -329,8 +329,9 @@ export class EventInserter {
   }
 
   /**
-   * Returns a row with many keys as it will be stored if its keys cannot enter the dictionary any more. Finding that
-   * out and writing the object take 1 ms per row: call it before the commit, which blocks all other requests.
+   * If a row has many keys and they no longer fit in the dictionary, returns the row with its properties as an object,
+   * which is how it will be stored. The check and the conversion take 1 ms per row. Must be called before the commit,
+   * because the commit blocks all other requests.
    */
   withObject(row: EventRow): EventRow {
     if (row.keys.length < longKeys || this.#types.has(typeKey(row, row.keys))) return row
@@ -463,8 +464,8 @@ export class EventInserter {
   }
 
   /**
-   * Throws `too_many_new_names` if the name is new and the quota is used up. Checked at the first missing type, so that
-   * the other rows of a request that is rejected are not looked up.
+   * Throws `too_many_new_names` if the name is new and the quota is used up. Called for the first missing type in a
+   * request, so that the other rows of a rejected request are not looked up.
    */
   #rejectNewName(row: EventRow): void {
     if (!this.#newNames || row.viaKey === 1 || this.#newNames.remaining(row.websiteRid, row.receivedAt) > 0)

@@ -71,7 +71,7 @@ export class PropertyKeyQuota {
     return true
   }
 
-  /** False if `admit` would return false. Can be called outside a transaction. */
+  /** Returns false if `admit` would return false. Can be called outside a transaction. */
   hasRoom(websiteRid: number, now: number, keys: string): boolean {
     return newHashesOf(this.#websiteKeys(websiteRid, Math.floor(now / dayMs)), keys) !== undefined
   }
@@ -95,7 +95,7 @@ export class PropertyKeyQuota {
   }
 }
 
-/** The hashes of the keys that are new to the website. Undefined if they exceed the quota. */
+/** Returns the hashes of the keys that are new to the website, or undefined if the new keys exceed the quota. */
 function newHashesOf({ hashes, added }: WebsiteKeys, keys: string): Set<number> | undefined {
   const newHashes = new Set<number>()
   for (const key of stringsOf(keys)) {
@@ -106,7 +106,7 @@ function newHashesOf({ hashes, added }: WebsiteKeys, keys: string): Set<number> 
   return newHashes
 }
 
-/** Deletes the keys of a website, after its last events. */
+/** Deletes the records of a website. Called after its last events have been deleted. */
 export function deletePropertyKeys(db: Db, websiteRid: number): void {
   db.prepare(sql.delete).run({ websiteRid })
 }

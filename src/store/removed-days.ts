@@ -152,10 +152,10 @@ export function findRemovedDay(db: Db, rid: number, day: number): RemovedDay | u
   return row && dayOf(row)
 }
 
-/** Returns true if removed events of a website happened in a time range (Unix ms). */
+/** Returns true if removed events of these websites happened on the days of a time range (Unix ms). */
 export type RemovalTest = (rids: readonly number[], from: number, to: number) => boolean
 
-/** Prepares the test once: that takes longer than the test. */
+/** Returns a `RemovalTest`. Prepares the statement only once, because that takes longer than running it. */
 export function removalTest(db: Db): RemovalTest {
   const statement = db.prepare(sql.between)
   return (rids, from, to) => statement.get(dayRange(rids, from, to)) !== undefined

@@ -23,7 +23,7 @@ export interface Shipping {
 export type ShippingChange = WatermarkChange | RemovalChange
 
 type WatermarkChange =
-  /** `id`: no event up to it is to be shipped. */
+  /** No event with an ID up to `id` will be shipped. */
   | { type: "start"; writer: string; id: number }
   /** Events up to `id` are about to be sent. */
   | { type: "send"; id: number }

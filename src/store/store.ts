@@ -34,9 +34,9 @@ export interface StoreOptions extends BatcherOptions {
   minFree: number
   /** Default retention of events in ms. Undefined or 0: forever. */
   retain?: number | undefined
-  /** The server from which the file copies its registry, or `none`; undefined: see `followRegistry`. */
+  /** URL of the server from which this server copies its registry, or `none`. Undefined: see `followRegistry`. */
   registryUrl?: string | undefined
-  /** The number of this node; undefined: the server does not share a cluster. */
+  /** The number of this node. Undefined: the server does not share a ClickHouse database with others. */
   node?: number | undefined
 }
 

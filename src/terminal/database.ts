@@ -99,9 +99,9 @@ export function requireDatabase(
 }
 
 /**
- * Runs `work` in a transaction that takes the write lock first. If a transaction reads first and writes later, SQLite
- * rejects it if another process has written in between. Throws `registry_elsewhere` if `work` changes a copied website,
- * key or user.
+ * Runs `work` in a transaction that takes the write lock first. SQLite would reject a transaction that reads first and
+ * writes later if another process has written in between. Throws `registry_elsewhere` if `work` changes a website, key
+ * or user that was copied from another server.
  */
 export function inTransaction<Result>(db: Db, work: () => Result): Result {
   try {
