@@ -366,9 +366,9 @@ export const rejections = {
     status: 503,
     message: "Temporarily unavailable",
     meaning:
-      "the request needs events that were removed from the SQLite file (--keep-local) or are those of other nodes (--node), and the ClickHouse cluster cannot provide them",
+      "the request needs events that were removed from the SQLite file (--keep-local) or belong to other nodes (--node), and the ClickHouse cluster cannot provide them",
     advice:
-      "Retry once the cluster responds, or choose a later range. If the cluster does not support the request, databuddy clickhouse fetch copies removed events back into the file.",
+      "Retry once the cluster responds, or choose a later range. If the cluster does not support the request, `databuddy clickhouse fetch` copies removed events back into the file.",
   },
   registry_elsewhere: {
     status: 409,
@@ -379,7 +379,7 @@ export const rejections = {
   registry_secret_wrong: {
     status: 401,
     message: "Unauthorized",
-    meaning: "the secret of the registry is missing or wrong",
+    meaning: "the registry secret is missing or wrong",
     advice: "Start both servers with the same secret in --registry-secret-file or DATABUDDY_REGISTRY_SECRET.",
   },
   disk_low: {

@@ -73,7 +73,7 @@ export interface ServeOptions extends DatabaseOptions {
   clickhouseQueryMemory: number
   /** In ms. Undefined: events stay in the file. */
   keepLocal?: number
-  /** Origin and --base-path of another server, or `none`. Undefined: see `followRegistry`. */
+  /** URL of another server, including its --base-path, or `none`. Undefined: see `followRegistry`. */
   registry?: string
   /** Undefined: use DATABUDDY_REGISTRY_SECRET. */
   registrySecretFile?: string
@@ -249,7 +249,7 @@ function serveOptions(): Option[] {
     ),
     option(
       "--clickhouse <url>",
-      "ship all events to this ClickHouse database, such as https://user@host:8443/database, and use it to answer queries; run databuddy clickhouse migrate first",
+      "ship all events to this ClickHouse database, such as https://user@host:8443/database, and use it to answer queries; run `databuddy clickhouse migrate` first",
       undefined,
       clusterUrl,
     ),
@@ -279,13 +279,13 @@ function serveOptions(): Option[] {
     ),
     option(
       "--node <number>",
-      "number of this server among those that share the database of the cluster: 0 for the first one, with the existing file; run databuddy clickhouse migrate --shared first",
+      "number of this server among those that share one ClickHouse database; 0 is the first one, with the existing file; run `databuddy clickhouse migrate --shared` first",
       undefined,
       integer(0, maxNode),
     ),
     option(
       "--registry <url>",
-      "copy websites, keys and users from this server, which must have the same --registry-secret-file; none: manage the last copy here",
+      'copy websites, keys and users from this server, which must have the same secret in --registry-secret-file; "none" stops copying and keeps the last copy',
       undefined,
       registryAddress,
     ),

@@ -1,22 +1,26 @@
 /** Time between checks, in ms. */
 const interval = 250
 /**
- * How much the main thread's heap grows between collections of new objects, in bytes. A body of the maximum size leaves
- * several MB of garbage. A collection takes up to 4 ms, because nearly all new objects are garbage.
+ * How much the main thread's heap can grow before new objects are collected, in bytes. A body of the maximum size
+ * leaves several MB of garbage. A collection takes up to 4 ms, because nearly all new objects are garbage.
  */
 const maxNewBytes = 8_388_608
 /**
- * How much the heap grows nevertheless until all objects are collected, in bytes. This takes 10 to 80 ms. Live objects
- * take 10 to 20 MB. On its own, the JavaScript engine does not collect its old generation until about 90 MB.
+ * How much the heap can grow in spite of these collections before all objects are collected, in bytes. Such a
+ * collection takes 10 to 80 ms. Live objects take 10 to 20 MB. On its own, the JavaScript engine does not collect its
+ * old generation until the heap has about 90 MB.
  */
 const maxGrowth = 33_554_432
 
-/** Collects the garbage of the main thread, mostly request bodies, before there is more garbage than live data. */
+/**
+ * Collects garbage on the main thread's heap, mostly request bodies, when the heap has grown by `maxNewBytes` or
+ * `maxGrowth`.
+ */
 export class HeapCollection {
   #timer: Timer | undefined
   /** Heap size after the last collection, or the smallest size since then, in bytes. */
   #size = Number.POSITIVE_INFINITY
-  /** Like `#size`, for collections of all objects. */
+  /** Like `#size`, but only for collections of all objects. */
   #sizeOfAll = Number.POSITIVE_INFINITY
 
   constructor(

@@ -73,9 +73,12 @@ export type ServerOptions = Pick<
     cluster?: ClusterLogin | undefined
     /** Limits for a query in the cluster. Undefined: SQLite answers all queries. */
     clusterQuery?: Pick<ClusterQueryLimits, "seconds" | "bytes"> | undefined
-    /** The secret with which other nodes copy the registry of this server. Undefined: they cannot. */
+    /** The secret with which other nodes can copy this server's registry. Undefined: they cannot copy it. */
     registrySecret?: string | undefined
-    /** The server whose registry this one copies. Undefined: its own. `none`: a copy becomes its own. */
+    /**
+     * The server whose registry this server copies. Undefined: this server has its own registry. `none`: this server
+     * stops copying and keeps the last copy as its own registry.
+     */
     registrySource?: RegistryLogin | "none" | undefined
     /** The file set with --geo-db. Undefined: the built-in country table. */
     geoFile?: GeoTable | undefined
