@@ -68,7 +68,7 @@ export function savedRoutes(deps: RouteDeps) {
 }
 
 const oneWebsite =
-  "must be a website ID, or all for a board that covers all websites, because a share link shows one website or one board"
+  'must be a website ID, or "all" for a board that covers all websites, because a share link shows one website or one board'
 
 function showNotes(deps: RouteDeps, { caller, searchParams: query }: AuthenticatedRequest): RouteResult {
   const notes = listNotes(deps.db, placeOf(deps, caller, parseNoteFilter(query()))).map(noteJson)

@@ -148,7 +148,7 @@ const place = Type.String({
   minLength: 1,
   maxLength: 255,
   description: "Website ID; none: events without a website; all: all websites",
-  expected: "must be a website ID, none or all",
+  expected: 'must be a website ID, "none" or "all"',
 })
 
 /** Query string for listing and creating notes. */
@@ -160,13 +160,13 @@ export const viewFilterSchema = Type.Object({ website_id: place, kind: Type.Opti
 const website = Type.String({
   minLength: 1,
   maxLength: 255,
-  description: "The website",
+  description: "Website ID",
   expected: "must be the ID of a website",
 })
 
 /** Query strings for creating and listing share links. */
 export const newShareFilterSchema = Type.Object(
-  { website_id: { ...website, description: "ID of the website. all: for a board of all websites" } },
+  { website_id: { ...website, description: 'Website ID; "all" for a board that covers all websites' } },
   strict,
 )
 export const shareFilterSchema = Type.Object({ website_id: Type.Optional(website) }, strict)

@@ -833,7 +833,7 @@ describe("a share link", () => {
         {
           field: "website_id",
           message:
-            "must be a website ID, or all for a board that covers all websites, because a share link shows one website or one board",
+            'must be a website ID, or "all" for a board that covers all websites, because a share link shows one website or one board',
         },
       ],
     ])

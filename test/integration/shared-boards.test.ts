@@ -532,7 +532,7 @@ describe("who shares a board", () => {
       400,
       "boardId must be the ID of a board of the website",
     ],
-    ["without a website", "none", () => ({}), 400, "website_id must be a website ID, or all"],
+    ["without a website", "none", () => ({}), 400, 'website_id must be a website ID, or "all"'],
     ["that does not exist", "shop", () => ({ boardId: "x" }), 404, "no board has the ID x"],
     ["with a page", "shop", () => ({ page: "web" }), 400, "page must be null or absent if boardId is set"],
     [
