@@ -76,7 +76,7 @@ export function latestDailyHash(db: Db): ReturnType<typeof dailyHashOn> {
 
 /**
  * Deletes the salts of days before the UTC day that contains `now` (Unix ms), and overwrites their bytes in the
- * database. Returns true if there were any. In that case, the -wal contains their bytes until it is truncated.
+ * database. Returns true if any salts were deleted. Their bytes remain in the -wal until the -wal is truncated.
  */
 export function deleteOldSalts(db: Db, now: number): boolean {
   return db.prepare(sql.forget).run({ day: Math.floor(now / dayMs) }).changes > 0

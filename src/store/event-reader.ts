@@ -193,7 +193,7 @@ export class EventReader {
   readonly #clients: ContextReader
   readonly #acquisitions: ContextReader
   readonly #texts: TextReader
-  /** Maps the JSON text of `keys` to each key as JSON. */
+  /** Maps the JSON array in `keys` to a list of its items, each as JSON. */
   readonly #keys = new Map<string, string[]>()
 
   constructor(

@@ -295,7 +295,7 @@ export class EventInserter {
     for (const [index, { websiteRid, ts, id }] of rows.entries()) {
       if (id !== undefined) this.#times.add(websiteRid, ts, id)
       else if (inserted === rows.length) this.#times.add(websiteRid, ts, first + index)
-      // It is unknown which rows were skipped.
+      // SQLite does not report which rows it skipped, so each row gets entries for the whole range of new IDs.
       else this.#times.add(websiteRid, ts, first, last)
     }
   }

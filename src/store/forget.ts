@@ -41,15 +41,16 @@ const rowsPerScan = 2_000
 /** Pause between scan steps, in ms. */
 const scanPause = 1
 /**
- * Maximum number of attempts for a step that is blocked by a reader or by a commit of another process, and the longest
- * pause between attempts in ms. Most readers and commits end soon.
+ * Maximum number of attempts for a step that a reader or another process's commit blocks, and the longest pause between
+ * attempts in ms. Most readers and commits end soon.
  */
 const maxAttempts = 50
 const maxRetryPause = 100
 /** Pause between steps that overwrite unallocated space, in ms, so that new events get the disk and the lock. */
 const overwritePause = 2
 /**
- * Number of stale blocks to clear per transaction. Takes about 10 ms, because a layout has up to 1,000 property keys.
+ * Number of stale blocks to clear per transaction. A transaction takes about 10 ms, because a block's layout has up to
+ * 1,000 property keys.
  */
 const blocksPerStep = 64
 
@@ -270,7 +271,7 @@ function idsOf({ values: { profileId, anonymousIds } }: PersonFilter): IdTexts {
   return { visitors, profiles: new Set(profileId === null ? [] : [profileId]) }
 }
 
-/** Yields the IDs of the events in batches. Scans all events, because there is no index on visitors. */
+/** Yields the IDs of the person's events in batches. Scans all events, because there is no index on visitors. */
 async function* eventsOf(
   db: Db,
   { values, match }: PersonFilter,

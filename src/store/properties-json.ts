@@ -33,8 +33,8 @@ function* itemsOf(text: string, at: number): Generator<[start: number, end: numb
 }
 
 /**
- * Returns the index after the value that starts at `at`, which is the position of a comma or closing bracket, or the
- * end of the text.
+ * Returns the index after the value that starts at `at`: the index of a comma or closing bracket, or the end of the
+ * text.
  */
 function endOfItem(text: string, at: number): number {
   let depth = 0

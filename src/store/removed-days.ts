@@ -41,8 +41,8 @@ export interface RemovedEvent {
 /** A change to what has been removed. */
 export type RemovalChange =
   /**
-   * Removes these events of a website and day, except for those that have been deleted in the meantime. The cluster has
-   * the events.
+   * Removes these events of a website and day from the file. The cluster has the events. Skips events that are no
+   * longer in the file.
    */
   | { type: "remove"; rid: number; day: number; events: readonly Pick<RemovedEvent, "id" | "hash">[] }
   /**

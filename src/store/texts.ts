@@ -13,7 +13,7 @@ import { packId, unpackId } from "./packed-ids.ts"
 /** The columns of event_rows that hold either a text or the ID of a text. */
 export const textColumns = ["anonymous_id", "session_id", "path", "properties"] as const
 
-/** The stored value of a column of `textColumns`: a text, or the ID of a text. */
+/** A value stored in one of `textColumns`: a text, or the ID of a text. */
 export type StoredText = string | number | null
 
 /**
@@ -46,7 +46,7 @@ const textsPerStep = 20_000
 /** Rows per statement. In a statement with 16 rows, each row takes a quarter of the time of a single insert. */
 const statementSizes = [16, 4, 1] as const
 
-/** Returns SQL for the text of a column of `textColumns`. */
+/** Returns SQL that reads one of `textColumns` as text. */
 export function textOf(column: string): string {
   return `iif(typeof(${column}) = 'integer', (select text from text_values where id = ${column}), ${column})`
 }
@@ -54,8 +54,8 @@ export function textOf(column: string): string {
 type IdColumn = "anonymous_id" | "session_id"
 
 /**
- * The value to store in a column of `textColumns`. IDs are bigints, because the driver binds numbers as reals, and a
- * column of type any does not convert them.
+ * A value to store in one of `textColumns`. IDs are bigints, because the driver binds numbers as reals, and a column of
+ * type any does not convert them.
  */
 type NewText = string | bigint | null
 

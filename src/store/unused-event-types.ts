@@ -64,8 +64,7 @@ interface Candidates {
  * Deletes event types, contexts and texts without events, and returns how many were deleted. There is no index on the
  * type or context of an event, because it would slow down every insert. Instead, rows are scanned, starting with the
  * newest event, until an event has been found for each candidate. If a candidate has no event, this scans all rows,
- * which takes about 0.5 s per million. This is safe even while other processes insert events (see
- * `EventInserter`).
+ * which takes about 0.5 s per million. A check is safe even while other processes insert events (see `EventInserter`).
  */
 export async function deleteUnusedTypes(db: Db, { write, pause }: CheckSchedule): Promise<number> {
   const { candidates, last } = await write(() => beginCheck(db))

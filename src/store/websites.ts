@@ -33,7 +33,10 @@ export type WebsiteSettings = Pick<Website, "domain" | "name" | "allowedOrigins"
 /** The rid that stands for events without a website. */
 export const withoutWebsite = 0
 
-/** Where a view, note or board belongs: the rid of a website, `withoutWebsite`, or null for all websites. */
+/**
+ * The place of a view, note, board or share link: the rid of a website, `withoutWebsite` for events without a website,
+ * or null for all websites.
+ */
 export type WebsitePlace = number | null
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i

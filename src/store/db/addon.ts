@@ -97,6 +97,6 @@ function hasContents(file: number, bytes: Uint8Array): boolean {
     }
     return Buffer.compare(contents, bytes) === 0
   } catch {
-    return false // closed in the meantime, or not seekable
+    return false // another thread has closed the file, or it is not seekable
   }
 }

@@ -11,9 +11,9 @@ export type Statement<Parameters extends unknown[] = unknown[], Row = unknown> =
 /** Set by src/build.ts to the addon of the target platform, such as "linuxmusl-arm64". */
 declare const BUILD_ADDON: string | undefined
 
-// The bundler evaluates the condition and the template to one literal path, and only embeds that addon. A binary must
-// not contain the package's main entry, which looks for node_modules at an absolute path from the build machine. When
-// running from source, the main entry is used, because it detects glibc or musl.
+// The bundler reduces the condition and the template to one literal path, and only embeds the addon at that path. A
+// binary must not contain the package's main entry, which looks for node_modules at an absolute path from the build
+// machine. When running from source, the main entry is used, because it detects glibc or musl.
 const entry =
   typeof BUILD_ADDON === "string" ? require(`better-sqlite3/${BUILD_ADDON}`) : require("better-sqlite3")
 // For Linux, src/build.ts replaces this entry with a module that loads the addon through src/store/db/addon.ts.

@@ -83,8 +83,8 @@ function leaveWalMode(db: Db, path: string): void {
 }
 
 /**
- * Adds `aside` as a second name of the file. The database keeps its own name until the replacement is renamed.
- * Otherwise, a server that starts in the meantime would create an empty database.
+ * Adds the hard link `aside` to the database file. The database keeps its own name until the replacement takes over
+ * that name. A server that starts in between therefore finds a database and does not create an empty one.
  */
 function linkAside(path: string, aside: string): void {
   try {

@@ -51,9 +51,9 @@ export function growthOf(db: Db, now: number, defaultRetention: number | undefin
 }
 
 /**
- * Finds the first recent event by binary search over the IDs, which are in order of receipt. After an import or a clock
- * change, the result is an estimate. The first day counts as a full day, because a rate based on a few hours would be
- * meaningless.
+ * Returns the average over the last `rateDays` days. Finds the first event in this time by binary search over the IDs,
+ * which are in order of receipt. After an import or a clock change, the result is an estimate. The first day counts as
+ * a full day, because a rate based on a few hours would be meaningless.
  */
 function eventsPerDay(db: Db, events: number, oldest: number | null, now: number): number {
   const { least, most } = db.prepare(sql.bounds).get() as { least: number | null; most: number | null }
@@ -67,7 +67,7 @@ function eventsPerDay(db: Db, events: number, oldest: number | null, now: number
     if (!row || row.receivedAt >= since) high = middle
     else low = row.id + 1
   }
-  // Deleted and imported events leave gaps between IDs.
+  // Deleted and imported events leave gaps between IDs, so the range of IDs can be larger than the number of events.
   const recent = Math.min(most + 1 - low, events)
   return recent / Math.min(rateDays, Math.max(1, (now - oldest) / dayMs))
 }

@@ -145,7 +145,7 @@ function unexpectedSchema(path: string, name: string): UserError {
 
 /**
  * Applies pending migrations in one transaction, so that the previous version can still use the database after a
- * failure. Returns their names. It is safe for two processes to call this at the same time. Throws a UserError if a
+ * failure. Returns their names. Two processes can safely call this function at the same time. Throws a UserError if a
  * migration cannot be applied to the schema.
  */
 export function migrate(db: Db, path: string, now: number, known = migrations): string[] {

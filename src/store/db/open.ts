@@ -31,7 +31,7 @@ export const cacheKiB = 32_768
  * changes often would be written to the file ten times instead of once.
  */
 const checkpointPages = 4_000
-/** A checkpoint truncates the -wal if it is larger than this many bytes. */
+/** A checkpoint truncates a -wal that is larger than this, in bytes. */
 const maxWalBytes = 67_108_864
 
 /**
@@ -52,7 +52,7 @@ export function openDatabase({ path, durability, busyTimeout, now, upgrade = fal
       db.pragma("auto_vacuum = incremental")
     }
     db.pragma("journal_mode = wal")
-    // This setting is per connection. SQLite's default for a database in WAL mode is NORMAL.
+    // This setting is per connection. better-sqlite3 opens a database in WAL mode with NORMAL.
     db.pragma(`synchronous = ${durability === "fsync" ? "full" : "normal"}`)
     db.pragma(`cache_size = -${cacheKiB}`)
     db.pragma(`wal_autocheckpoint = ${checkpointPages}`)

@@ -180,8 +180,7 @@ export class Batcher {
 
   /**
    * Removes the oldest writes from the queue, about `rowsPerCommit` rows or `bytesPerCommit` bytes, and returns them.
-   * The writes are either all small or all large, unless the whole queue is. During a pause, only removes writes
-   * without rows.
+   * The writes are either all small or all large. During a pause, only removes writes without rows.
    */
   #takeBatch(): QueuedWrite[] {
     if (this.#pause > 0) {

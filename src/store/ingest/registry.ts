@@ -84,8 +84,8 @@ export class Registry {
   }
 
   /**
-   * Returns the key that an earlier request used with the same header, if no key has changed since. The key can be
-   * disabled, revoked or expired.
+   * Returns the key that an earlier request sent in the same Authorization header, if no key has changed since. The key
+   * can be disabled, revoked or expired.
    */
   keyOfHeader(text: string): FoundKey | undefined {
     return this.#keysByHeader.get(text)
