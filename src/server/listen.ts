@@ -151,7 +151,7 @@ function listenAgain(server: OpenServer, address: Address, tls: Tls): BunServer 
   try {
     return listen(server, address, tls)
   } catch (error) {
-    throw new Error(`the server is no longer listening:${messageOf(error)}`, { cause: error })
+    throw new Error(`the server is no longer listening: ${messageOf(error)}`, { cause: error })
   }
 }
 

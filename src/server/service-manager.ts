@@ -52,8 +52,8 @@ export class ServiceManager {
   }
 
   /**
-   * Reports that the server has started, although it has no certificate yet. Otherwise, systemd would stop the process
-   * after the start timeout, and every restart would request a certificate again.
+   * Reports that the server has started, although it has no certificate yet. Without this report, systemd would stop
+   * the process after the start timeout, and every restart would request a certificate again.
    */
   readyWithoutCertificate(): void {
     this.#send("READY=1\nSTATUS=HTTPS not started: waiting for the first certificate (see the log)")

@@ -20,7 +20,7 @@ export interface Tls {
    * valid.
    */
   validityProblem(now: number): string | undefined
-  /** Replaces the host of `url` with the DNS name in the certificate, if it has one. */
+  /** Replaces the host of `url` with a DNS name from the certificate, if there is one. */
   withCertificateName(url: string): string
   /** Flags that make `curl` accept a self-signed certificate. */
   curlFlags: string
@@ -43,7 +43,7 @@ export function readTls({ tlsCert, tlsKey }: Pick<ServeOptions, "tlsCert" | "tls
       code === "ERR_MISSING_PASSPHRASE"
         ? `--tls-key ${tlsKey} is encrypted, and the server cannot ask for its passphrase`
         : `--tls-key ${tlsKey} does not contain a PEM private key`,
-    "convert the key to PEM without a passphrase, readable only by this user: openssl pkey -in KEY -out PLAIN",
+    "convert the key to PEM without a passphrase, readable only by this user: `openssl pkey -in KEY -out PLAIN`",
   )
   if (!certificate.checkPrivateKey(privateKey)) {
     throw new UserError(

@@ -19,8 +19,8 @@ const hashes = {
   full: "too many logins are in progress; retry after the time in Retry-After",
 }
 /**
- * Maximum number of waiting hashes at which a user at an unknown address is still accepted, so that attackers cannot
- * fill the queue.
+ * Maximum number of waiting hashes for a login from an unknown address. The remaining places are reserved for known
+ * addresses.
  */
 const maxWaitingUnknown = 12
 /** Maximum number of running and waiting hashes per address, so that a single address cannot take all slots. */

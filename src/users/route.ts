@@ -240,7 +240,10 @@ function findCoveredUser(db: Db, id: string, caller: Caller): User {
   return user
 }
 
-/** Starts a login session, in the same transaction, for the user that `work` returns, and responds with that user. */
+/**
+ * Runs `work` and starts a login session for the user that it returns, both in one transaction. Responds with that
+ * user.
+ */
 async function logInAs(deps: UserRouteDeps, call: PublicRequest, work: () => User): Promise<RouteResult> {
   const { db, random, batcher } = deps
   const { token, user } = await batcher.run(() => {

@@ -14,7 +14,7 @@ import { roles } from "../store/roles.ts"
 
 // `expected` is a schema's error message.
 
-/** In UTF-16 code units. This is the limit of SMTP. */
+/** In UTF-16 code units. SMTP allows no longer addresses. */
 const maxEmail = 254
 const minPassword = 10
 /** In UTF-16 code units. Longer passwords are not safer, and hashing them takes time. */

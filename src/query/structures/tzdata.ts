@@ -2,8 +2,8 @@ import packed from "moment-timezone/data/packed/latest.json" with { type: "json"
 
 // The IANA time zone database in the format of moment-timezone, with one string per zone:
 // name|abbreviations|offsets|offset index of each period|length of each period except the last|population. A period is
-// a span of time with one offset. The first length starts in 1970. Offsets and lengths are in minutes, and all numbers
-// are in base 60.
+// a span of time with one offset. The first period is measured from 1970. Offsets are in minutes behind UTC, lengths
+// are in minutes, and all numbers are in base 60.
 
 /** Version of the rules, such as 2026f. Bun's own rules come with its ICU library and are older. */
 export const rulesVersion: string = packed.version

@@ -10,14 +10,14 @@ const rageGap = 1_000
 const rageClicks = 3
 /** A click is dead if the page does not respond within this time, in ms. */
 const deadAfter = 2_500
-/** Minimum time between scroll events of different gestures, in ms. */
+/** Scroll events that are further apart than this, in ms, count as separate gestures. */
 const scrollGap = 150
 /** Maximum length of the name of an element or field, in characters. */
 const maxName = 64
 
 /**
- * Elements that are expected to respond to a click on the page. A text field only receives focus, and downloads and
- * mail links act outside the page.
+ * Elements that are expected to respond to a click on the page. Text fields are not listed because they only receive
+ * focus. Downloads and mail links are not listed because they act outside the page.
  */
 const controls =
   "button,summary,[role=button],[role=tab],[role=menuitem],[onclick],input[type=button],input[type=submit],a[href]:not([target],[download],[href^=mailto],[href^=tel])"
@@ -146,7 +146,7 @@ export function start() {
       firstAt = 0
       clicked = undefined
     },
-    /** Starts measuring time. The page is now visible. */
+    /** Starts measuring active time. Called when the page becomes visible. */
     resume: (): void => {
       lastAt = Date.now()
     },
