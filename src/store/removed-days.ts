@@ -5,8 +5,8 @@ import { packedEventId } from "./packed-ids.ts"
 /*
  * Records the days whose events were removed from the file because a ClickHouse cluster has them (see
  * src/clickhouse/README.md). For each website and day, the number of removed events and the sum of their hashes stay in
- * the file, so that the file and the cluster can be compared: the events in the file plus the removed events must equal the events in
- * the cluster. Events and these records always change in the same transaction.
+ * the file, so that the file and the cluster can be compared: the events in the file plus the removed events must equal
+ * the events in the cluster. Events and these records always change in the same transaction.
  *
  * Events that arrive later for a removed day are stored like all others, and removed later.
  */
