@@ -10,17 +10,22 @@ export interface CertificateOrder {
   /** The account key and the certificate key, in PEM. */
   accountKey: Buffer
   key: Buffer
-  /** Challenge responses of the HTTP server by token, while the authority checks the names. */
+  /**
+   * Responses that the HTTP server gives to the authority's challenges, by token. Filled while the authority checks the
+   * names.
+   */
   challenges: Map<string, string>
-  /** Delay between two polls of the authority, in ms. It starts at `min` and doubles up to `max`. */
+  /**
+   * Delay in ms between polls of the authority. The first delay is `min`, and each following one doubles, up to `max`.
+   */
   poll: { min: number; max: number }
 }
 
 /** Thrown when the authority does not issue a certificate. */
 export class AcmeError extends Error {
   /**
-   * An error type from RFC 8555, section 6.7, without its prefix, or one of our own: `unreachable` and `unverified`.
-   * Empty if unknown.
+   * An error type from RFC 8555, section 6.7, without its prefix, or one of two types that only this program uses:
+   * `unreachable` and `unverified`. Empty if unknown.
    */
   readonly type: string
   /** Seconds to wait before a retry. Undefined if the authority does not say. */
@@ -35,16 +40,16 @@ export class AcmeError extends Error {
 
 /** Timeout of one request, including its body, in ms. */
 const timeout = 30_000
-/** Maximum polls of the authority before an order counts as failed. */
+/** An order counts as failed after this many polls. */
 const polls = 12
-/** Maximum length of the authority's message in an error, in characters. */
+/** Longer messages from the authority are truncated to this many characters. */
 const maxDetail = 500
 
 const typePrefix = "urn:ietf:params:acme:error:"
 
 /**
- * Creates a private key in PEM. Uses P-256, because all clients support it and a handshake takes a tenth of the time of
- * one with RSA.
+ * Creates a private key in PEM. Uses P-256, because all clients support it, and a handshake takes a tenth as long as
+ * with RSA.
  */
 export async function createPrivateKey(): Promise<Buffer> {
   const { crypto } = await import("acme-client")
@@ -52,9 +57,9 @@ export async function createPrivateKey(): Promise<Buffer> {
 }
 
 /**
- * Requests a certificate. Registers the account if the authority does not know it. Returns the chain in PEM, starting
- * with the server's certificate. Throws an AcmeError: `unreachable` if there was no response, or `unverified` with the
- * authority's message if it could not verify a name.
+ * Requests a certificate. Registers the account if the authority does not know it. Returns the certificate chain in
+ * PEM, starting with the server's certificate. Throws an AcmeError: `unreachable` if there was no response, or
+ * `unverified` with the authority's message if it could not verify a name.
  */
 export async function orderCertificate(order: CertificateOrder): Promise<string> {
   const { names, directory, email, accountKey, key, challenges, poll } = order
@@ -74,7 +79,7 @@ export async function orderCertificate(order: CertificateOrder): Promise<string>
     ...(email === undefined ? {} : { email }),
     termsOfServiceAgreed: true,
     challengePriority: ["http-01"],
-    // Behind many routers, a machine cannot reach its own public address.
+    // Off, because a machine behind a router often cannot reach its own public address.
     skipChallengeVerification: true,
     challengeCreateFn: async (_, { type, token }, keyAuthorization) => {
       if (type !== "http-01")
@@ -99,9 +104,9 @@ interface Request {
 }
 
 /**
- * Sends a request for the client. The client's own transport has no timeout, can wait for hours inside a request if the
- * authority asks for it, and discards error types. This one uses HTTPS_PROXY if it is set, like all requests of this
- * program.
+ * Sends a request for the client. The client's own transport has no timeout, waits inside a request for as long as the
+ * authority asks (even hours), and discards error types. Like all requests from this program, requests sent here go
+ * through HTTPS_PROXY if it is set.
  */
 async function send<Config extends Request>(config: Config) {
   const { url = "", method = "GET", headers, data } = config
@@ -125,7 +130,7 @@ async function send<Config extends Request>(config: Config) {
   }
   const { status, statusText } = response
   const problem = status >= 400 ? problemOf(response, text, host) : undefined
-  // In case of `badNonce`, the client repeats the request itself with a new nonce.
+  // After `badNonce`, the client itself repeats the request with a new nonce.
   if (problem && problem.type !== "badNonce") throw problem
   return { data: text, status, statusText, headers: Object.fromEntries(response.headers), config }
 }
@@ -150,7 +155,7 @@ function problemOf({ status, headers }: Response, text: string, host: string): A
   )
 }
 
-/** Returns the seconds in Retry-After. `now`: time of the response, in Unix ms. */
+/** Returns the delay in the Retry-After header, in seconds. `now`: time of the response, in Unix ms. */
 function retryAfterOf(headers: Headers, now: number): number | undefined {
   const text = headers.get("retry-after")
   if (text === null) return undefined

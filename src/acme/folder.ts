@@ -9,13 +9,13 @@ import { publish, syncFolder } from "../store/db/files.ts"
 const folderHint =
   "choose a folder with --acme-dir that databuddy's user can write to, such as /var/lib/databuddy/acme; it is created if missing"
 
-/** The stored certificate, or the reason why the file cannot be used. Undefined if there is no file. */
+/** The certificate in the file, or the reason why the file cannot be used. Undefined if there is no file. */
 export type StoredCertificate = { tls: Tls } | { problem: string } | undefined
 
 /**
- * The files of one certificate authority: an account key, and the certificate together with its private key. They share
- * a file, so they always match. Each authority has its own folder, so that a certificate from a test authority is not
- * used with a real one.
+ * The files for one certificate authority: one with the account key, and one with the certificate and its private key.
+ * These two share a file, so that they always match. Each authority has its own folder, so that a certificate from a
+ * test authority is not used after a change to a real one.
  */
 export class AcmeFolder {
   readonly #folder: string
@@ -94,7 +94,10 @@ export class AcmeFolder {
   }
 }
 
-/** `chain`: certificates in PEM, starting with the server's. Throws an Error if it does not match the key. */
+/**
+ * Parses a certificate chain. `chain`: certificates in PEM, starting with the server's. Throws an Error if the server's
+ * certificate does not match the key.
+ */
 export function parseCertificate(chain: Buffer, key: Buffer): Tls {
   const certificate = new X509Certificate(chain)
   if (!certificate.checkPrivateKey(createPrivateKey(key))) {
@@ -105,7 +108,7 @@ export function parseCertificate(chain: Buffer, key: Buffer): Tls {
 
 function split(pem: Buffer): { certificate: Buffer; key: Buffer } {
   const start = pem.indexOf("-----BEGIN CERTIFICATE-----")
-  if (start <= 0) throw new Error("it does not contain a private key and a certificate in PEM")
+  if (start <= 0) throw new Error("the file does not contain a private key and a certificate in PEM")
   return { key: pem.subarray(0, start), certificate: pem.subarray(start) }
 }
 

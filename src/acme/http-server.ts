@@ -13,9 +13,9 @@ export interface HttpServerOptions {
 }
 
 const challengePath = "/.well-known/acme-challenge/"
-/** Maximum seconds for a client to send a request. */
+/** A client has this many seconds to send its request. */
 const idleTimeout = 10
-/** Retry-After in seconds. An order usually takes less time. */
+/** Retry-After while the certificate is being requested, in seconds. An order usually takes less time. */
 const retryAfter = 30
 
 /**
@@ -61,8 +61,8 @@ function respond(
       return notReady(JSON.stringify({ status: "no_certificate" }), "application/json")
   }
   const name = nameOf(request.headers.get("host") ?? "")
-  if (!names.includes(name)) return text("this server has another name\n", 421)
-  if (!hasCertificate()) return notReady("the certificate of this server is being requested\n", "text/plain")
+  if (!names.includes(name)) return text("this server does not have the name in the Host header\n", 421)
+  if (!hasCertificate()) return notReady("this server's certificate is being requested\n", "text/plain")
   return new Response(null, { status: 308, headers: { Location: originOf(name) + pathname + search } })
 }
 

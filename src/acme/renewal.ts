@@ -18,31 +18,35 @@ type AcmeContext = Pick<Context, "environment" | "sleep">
 
 /** A certificate is renewed when this share of its lifetime remains, such as 30 of 90 days. */
 const renewalShare = 1 / 3
-/** Maximum ms between two checks. The wall clock can be changed, and it advances while the machine sleeps. */
+/**
+ * Maximum ms between checks whether a renewal is due. Checks repeat, because the wall clock can be changed, and
+ * advances while the machine sleeps.
+ */
 const checkInterval = 6 * 3_600_000
 /**
- * Minimum ms from obtaining a certificate to the next order. If a tenth of its lifetime is less, that applies instead.
+ * Minimum ms between obtaining a certificate and the next order. For a certificate with a very short lifetime, the
+ * minimum is a tenth of the lifetime.
  */
 const minPause = 3_600_000
 /**
- * ms until the first retry after a failure. The delay doubles with each consecutive failure. The authority counts
- * failed orders (Let's Encrypt blocks a name after five in an hour), but not requests that did not reach it.
+ * Delay in ms before the first retry. It doubles with each consecutive failure. The authority counts failed orders
+ * (Let's Encrypt blocks a name after five in an hour), but cannot count requests that did not reach it (`unreachable`).
  */
 const firstRetry = { counted: 300_000, unreachable: 30_000 }
 const longestRetry = 3_600_000
 /**
- * Each delay is extended by a random share of up to this much, so that servers that failed together do not retry
- * together.
+ * Each delay is extended at random by up to this share of itself, so that servers that failed at the same time do not
+ * retry at the same time.
  */
 const maxJitter = 0.25
-/** Longest Retry-After to respect, in ms. */
+/** A longer Retry-After is shortened to this many ms. */
 const longestRetryAfter = 86_400_000
-/** Delay between two polls of the authority, in ms. */
+/** Delay in ms between polls of the authority. */
 const standardPoll = { min: 1_000, max: 8_000 }
 
 /** Obtains and renews a server's certificate, and runs the server on the HTTP port. */
 export class AcmeCertificate {
-  /** State for the metrics. Updated with the certificate. */
+  /** State for the metrics. */
   readonly state: CertificateState & { renewals: { failures: number; lastFailure: number } }
   readonly #folder: AcmeFolder
   readonly #challenges = new Map<string, string>()
@@ -52,13 +56,13 @@ export class AcmeCertificate {
   #obtained: Tls | undefined
   #httpServer: Bun.Server<undefined> | undefined
   #consecutiveFailures = 0
-  /** No order is made before this time of the monotonic clock, in ms. */
+  /** No order is sent before this time on the monotonic clock, in ms. */
   #retryAt = Number.NEGATIVE_INFINITY
   #wakeUp = Promise.withResolvers<void>()
   #isStopping = false
 
   /**
-   * Reads the stored certificate. `db`: path of the database. `poll`: delay between two polls of the authority, in ms.
+   * Reads the stored certificate. `db`: path of the database. `poll`: delay in ms between polls of the authority.
    * Throws a UserError if the folder cannot be used.
    */
   constructor(
@@ -89,8 +93,8 @@ export class AcmeCertificate {
 
   /**
    * Returns the server's public origin for a name, which defaults to the first one. Authorities check names on port 80.
-   * If `--acme-http-port` is not 80, port 80 must be forwarded to it, and then the HTTPS port is probably forwarded
-   * too. `port`: the HTTPS port.
+   * So if `--acme-http-port` is not 80, port 80 is forwarded to it, and port 443 is then probably forwarded to the
+   * HTTPS port. `port`: the HTTPS port.
    */
   originOf(port: number, name = this.options.acme[0]): string {
     const isPublic = this.options.acmeHttpPort === 80
@@ -98,8 +102,8 @@ export class AcmeCertificate {
   }
 
   /**
-   * Listens on the HTTP port and returns it. `port`: the port of the HTTPS server. Throws a UserError if the HTTP port
-   * cannot be used.
+   * Listens on the HTTP port and returns its number. `port`: the port of the HTTPS server. Throws a UserError if the
+   * HTTP port cannot be used.
    */
   listen(port: number): number {
     const { host, acmeHttpPort, acme: names } = this.options
@@ -117,8 +121,8 @@ export class AcmeCertificate {
 
   /**
    * Requests certificates when they are due, until `stop` is called. `install` puts a certificate into use for new
-   * connections. If it throws for the first certificate, the server cannot serve anything, and the promise rejects with
-   * that error.
+   * connections. If `install` throws for the first certificate, the server cannot serve anything, and the promise
+   * rejects with that error.
    */
   async run(install: (tls: Tls) => Promise<unknown>): Promise<void> {
     while (!this.#isStopping) {
@@ -224,8 +228,8 @@ export class AcmeCertificate {
     this.#tls = tls
     this.#obtained = undefined
     this.#consecutiveFailures = 0
-    // If the clock is wrong, a new certificate can be due immediately, and orders would follow each other without a
-    // pause.
+    // If the clock is wrong, a new certificate can be due for renewal immediately. Orders would then follow each other
+    // without a pause.
     const pause = Math.min(minPause, (tls.expiresAt - tls.validFrom) / 10)
     this.#retryAt = this.context.environment.elapsed() + pause
     this.state.expiresAt = tls.expiresAt
@@ -251,7 +255,7 @@ export class AcmeCertificate {
     })
   }
 
-  /** Returns the ms until the next order. */
+  /** Returns the ms from a failure to the next order. */
   #waitAfter(error: Error): number {
     const isUnreachable = error instanceof AcmeError && error.type === "unreachable"
     const first = isUnreachable ? firstRetry.unreachable : firstRetry.counted
@@ -283,7 +287,7 @@ export class AcmeCertificate {
   }
 }
 
-const source = { certificate: "the certificate of the authority" }
+const source = { certificate: "the authority's certificate" }
 
 /**
  * Returns why OpenSSL rejects the certificate or one of its issuers, or undefined if it accepts them. The server would

@@ -556,8 +556,8 @@ describe("at the port of HTTP,", () => {
     const cases = [
       ["/health", "127.0.0.1", 200, '{"status":"ok"}', null],
       ["/ready", "127.0.0.1", 503, '{"status":"no_certificate"}', "30"],
-      ["/track", "events.example.com", 503, "the certificate of this server is being requested\n", "30"],
-      ["/", "evil.example", 421, "this server has another name\n", null],
+      ["/track", "events.example.com", 503, "this server's certificate is being requested\n", "30"],
+      ["/", "evil.example", 421, "this server does not have the name in the Host header\n", null],
     ] as const
     for (const [path, host, status, body, retryAfter] of cases) {
       const response = await ask(http, path, host)
