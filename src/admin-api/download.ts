@@ -6,11 +6,11 @@ export interface Download {
   headers: Record<string, string>
 }
 
-/** Maximum concurrent downloads in total. Each one competes with ingestion and takes a few MB of memory. */
+/** Maximum concurrent downloads in total. Each download competes with ingestion and uses a few MB of memory. */
 const maxDownloads = 4
 /** Maximum concurrent downloads by one key or login, so that others can still export. */
 const maxPerCaller = 2
-/** Retry-After of a rejected download, in seconds. */
+/** Retry-After for a rejected download, in seconds. */
 const retryAfter = 10
 
 /** Limits concurrent downloads. */
@@ -29,9 +29,9 @@ export class Downloads {
   ): Promise<AsyncIterable<Uint8Array>> {
     const running = this.#running.filter((other) => other === caller).length
     if (running >= maxPerCaller)
-      throw tooMany(`${running} of your exports are running, the maximum for one key or login`)
+      throw tooMany(`${running} of your exports are running, which is the maximum for one key or login`)
     if (this.#running.length >= maxDownloads)
-      throw tooMany(`${maxDownloads} exports are running, the maximum`)
+      throw tooMany(`${maxDownloads} exports are running, which is the maximum`)
     this.#running.push(caller)
     let isRunning = true
     const end = () => {

@@ -54,7 +54,7 @@ const checkProfileSearch = new SchemaCheck(profileSearchSchema)
 const checkProfileFilter = new SchemaCheck(profileFilterSchema)
 const checkExportFilter = new SchemaCheck(exportFilterSchema)
 
-/** Matches hosts that can occur in an Origin header, so no wildcards. */
+/** Matches a host that can occur in an Origin header. Such a host has no wildcards. */
 const plainHost = /^(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])$/
 const maxHostLength = 253
 
@@ -75,7 +75,7 @@ export function parsePerson(value: unknown): Person["id"] {
   return profileId === undefined ? { anonymousId: anonymousId ?? "" } : { profileId }
 }
 
-/** Returns a note about a person's data that cannot be found, or null if all of it can be. */
+/** Returns a note if some of the person's data cannot be found, or null if all of it can. */
 export function forgetNote({ anonymize }: Website, id: Person["id"]): string | null {
   if (anonymize !== "daily" || "profileId" in id) return null
   return "the website anonymizes visitors daily, so only today's events (UTC) can be matched to this visitor"
@@ -115,7 +115,7 @@ export function parseRejectedRequestFilter(query: URLSearchParams): {
   }
 }
 
-/** Parses an export filter. `from` (inclusive) and `to` (exclusive) are in Unix ms. */
+/** Parses an export filter. `from` (inclusive) and `to` (exclusive) are returned in Unix ms. */
 export function parseExportFilter(query: object): {
   websiteId: string | undefined
   from: number | undefined
@@ -156,7 +156,9 @@ function personOf(filter: Static<typeof exportFilterSchema>, errors: FieldError[
   return profileId === undefined ? { anonymousId: anonymousId ?? "" } : { profileId }
 }
 
-/** Parses a profile search. `limit` and `offset` select a page. `ids` selects profiles instead. */
+/**
+ * Parses a profile search. `limit` and `offset` select a page. If there are `ids`, they select the profiles instead.
+ */
 export function parseProfileSearch(query: URLSearchParams): {
   websiteId: string
   ids: readonly string[]
@@ -181,7 +183,7 @@ export function parseProfileSearch(query: URLSearchParams): {
   return { websiteId, ids, search, limit, offset }
 }
 
-/** Returns the website id of a profile request. */
+/** Returns the website id in a request for one profile. */
 export function parseProfileFilter(query: URLSearchParams): string {
   return validate(checkProfileFilter, Object.fromEntries(query)).website_id
 }
@@ -234,7 +236,7 @@ export function rejectedRequestJson(request: RejectedRequest): RejectedRequestJs
   return { time: iso(at), path, websiteId, status, reason, ...rest, origin, advice: adviceFor(request) }
 }
 
-/** Exactly one of the two ids is required. */
+/** Messages for a person without exactly one id. */
 const personMessages = {
   "Expected object to have at least 1 properties": "must have a profileId or an anonymousId",
   "Expected object to have no more than 1 properties": "must have either a profileId or an anonymousId",

@@ -58,8 +58,8 @@ export interface AdminApiDeps extends RouteDeps {
   queryEngine: QueryEngine<never>
   serverState: ServerState
   /**
-   * Returns a person's events that were removed from the file. Rejects with a RequestError if the cluster does not
-   * respond.
+   * Returns the person's events that were removed from the file and are only in the ClickHouse cluster. Rejects with a
+   * RequestError if the cluster does not respond.
    */
   removedEventsOf: (person: Person, now: number) => Promise<RemovedEvent[]>
   /** The cluster that has removed events. Undefined if none is configured. */
@@ -95,7 +95,8 @@ export function adminRoutes(deps: AdminApiDeps) {
     .get("/refusals", route("read:data", showRejectedRequests))
     .get("/status", route("manage:websites", showStatus))
     .get("/export", ({ request, server, route: path }: RouteContext) => {
-      // A slow reader or a search for a person's events can exceed the server's idle timeout.
+      // With a slow client, or while a person's events are searched, the pauses between bytes can exceed the server's
+      // idle timeout.
       server?.timeout?.(request, isPersonExport(request) ? searchTimeout : readerTimeout)
       return handleAuthenticated(
         deps,
@@ -152,7 +153,7 @@ async function removeWebsite(
   return {}
 }
 
-/** Responds when the deletion is done. This takes a few seconds if there are millions of events to search. */
+/** Responds when the deletion is done. The deletion takes a few seconds if millions of events have to be searched. */
 async function forget(
   { db, batcher, removedEventsOf }: AdminApiDeps,
   { caller, now, id, body }: AuthenticatedRequest,
@@ -214,8 +215,8 @@ async function revokeCoveredKey(
 }
 
 /**
- * Rotates a key's secret. The response contains it, so callers must not rotate keys with more permissions than they
- * have.
+ * Rotates a key's secret. The response contains the new secret, so callers must not rotate keys that have more
+ * permissions than the callers.
  */
 async function rotateSecret(
   deps: AdminApiDeps,
@@ -277,7 +278,10 @@ function showRejectedRequests(
   return { body: { refusals: found.slice(0, limit).map(rejectedRequestJson), total: found.length } }
 }
 
-/** Returns the server's status. It covers the whole server, so callers limited to some websites cannot read it. */
+/**
+ * Returns the server's status. The status describes the whole server, so callers that are limited to some websites
+ * cannot read it.
+ */
 async function showStatus(
   deps: AdminApiDeps,
   { caller, context }: AuthenticatedRequest,
@@ -291,31 +295,31 @@ async function showStatus(
 }
 
 /**
- * Each running search delays ingestion by one step. With 300,000 profiles, a full queue of searches takes a few
- * seconds.
+ * Limits for profile searches. Ingestion waits for at most one step of each running search. With 300,000 profiles, a
+ * full queue of searches takes a few seconds.
  */
 const profileSearches = {
   running: 2,
   waiting: 8,
   full: "too many profile searches are running; retry after the time in Retry-After",
 }
-/** ms between two steps of a profile search, so that other requests are handled in between. */
+/** Pause in ms between steps of a profile search, so that other requests are handled. */
 const searchPause = 1
 /** Events read in one step of an export. A step blocks other requests for about 1 ms. */
 const exportRows = 200
 /** Maximum events in a row group of a Parquet file. Encoding a group blocks other requests for about 10 ms. */
 const exportGroupRows = 1_000
-/** Maximum characters of properties in a row group. They also take about 10 ms to encode. */
+/** Maximum total length of the properties in a row group, in characters. Encoding this many also takes about 10 ms. */
 const exportGroupCharacters = 524_288
-/** ms between two steps of an export, so that other requests are handled in between. */
+/** Pause in ms between steps of an export, so that other requests are handled. */
 const exportPause = 1
 /** zlib's fastest level, because compression competes with ingestion for CPU time. */
 const exportGzipLevel = 1
 /** A client that reads nothing is disconnected after this many seconds. */
 const readerTimeout = 60
 /**
- * Idle timeout of searches, in seconds. A search sends nothing until it finds an event. This is Bun's maximum, enough
- * to search about 80 million events.
+ * Idle timeout of an export that searches for a person's events, in seconds. The export sends nothing until it finds an
+ * event. 255 is Bun's maximum, and long enough to search about 80 million events.
  */
 const searchTimeout = 255
 
@@ -325,7 +329,10 @@ const mediaTypes = {
   parquet: "application/vnd.apache.parquet",
 }
 
-/** Exports all stored data that the caller can access. Reads the data in steps, as the client consumes it. */
+/**
+ * Exports the stored data that matches the filter and that the caller can access. Reads the data in steps, as the
+ * client consumes it.
+ */
 async function download(
   { db, removedEvents }: AdminApiDeps,
   request: Request,
@@ -389,7 +396,7 @@ function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms))
 }
 
-/** Returns a sleep that rejects once the client has disconnected, so that the search does not run to its end. */
+/** Returns a `sleep` that rejects once the client has disconnected, so that a search stops early. */
 function abortableSleep(signal: AbortSignal): typeof sleep {
   return async (ms) => {
     signal.throwIfAborted()

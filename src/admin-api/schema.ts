@@ -18,7 +18,7 @@ import { scopes } from "../store/keys.ts"
 import { maxSearchResults } from "../store/profile-search.ts"
 import { anonymizeSettings } from "../store/websites.ts"
 
-// `expected` is the error message of a schema.
+// `expected` is the error message for a value that does not match the schema.
 
 const host = "must be a host or an origin, such as example.com or https://example.com, without wildcards"
 
@@ -50,7 +50,7 @@ const anonymize = Type.Union(
 const retain = Type.String({
   pattern: "^(default|forever|[0-9]{1,9}[smhdw])$",
   description:
-    "Retention: a duration such as 90d, forever, or default (the server's --retain). Older events are deleted",
+    'How long events are kept: a duration such as "90d", "forever", or "default" (the server\'s --retain). Older events are deleted',
   expected: `must be "default", ${retentionFormat}`,
 })
 
@@ -91,8 +91,8 @@ const rateLimit = Type.Union([Type.Null(), Type.Integer({ minimum: 1, maximum: m
 })
 
 /**
- * Browsers resolve `.` and `..` in a URL, and `all` and `none` have special meanings in queries. Websites from older
- * versions can still have such ids.
+ * Excludes `.` and `..`, which browsers resolve in a URL, and `all` and `none`, which have special meanings in queries.
+ * Websites that were created by older versions can still have such ids.
  */
 const newWebsiteId = Type.String({
   pattern: "^(?!(?:\\.{1,2}|all|none)$)[A-Za-z0-9._-]{1,255}$",
@@ -118,7 +118,7 @@ export const websiteChangesSchema = Type.Object(
     ...optionalWebsiteSettings,
     paused: Type.Optional(
       Type.Boolean({
-        description: "A paused website rejects new events and keeps its stored events",
+        description: "true: the website rejects new events and keeps its stored events",
         expected: "must be true or false",
       }),
     ),
@@ -143,7 +143,7 @@ export const keyChangesSchema = Type.Object(
     ...optionalKeyGrant,
     disabled: Type.Optional(
       Type.Boolean({
-        description: "A disabled key is rejected until it is enabled again",
+        description: "true: the key is rejected until it is enabled again",
         expected: "must be true or false",
       }),
     ),
@@ -164,10 +164,12 @@ export const personSchema = Type.Object(
   {
     profileId: Type.Optional(
       personId(
-        "The profile, its links, its events, and events without another profile from anonymous ids linked to it",
+        "Deletes this profile, its links, its events, and those events of its linked anonymous ids that do not have another profile",
       ),
     ),
-    anonymousId: Type.Optional(personId("This visitor's events and links to profiles; the profiles stay")),
+    anonymousId: Type.Optional(
+      personId("Deletes this visitor's events and its links to profiles, but not the profiles"),
+    ),
   },
   { ...strict, minProperties: 1, maxProperties: 1 },
 )
@@ -211,9 +213,11 @@ export const keySchema = Type.Object({
   revokedAt: timeOrNull("Time when it was revoked; null: not revoked"),
   lastUsedAt: timeOrNull("Time of the last use, updated every few seconds; null: never"),
   previousStart: Type.Union([Type.Null(), Type.String()], {
-    description: "The first characters of the secret before the last rotation; null: none",
+    description: "The first characters of the secret before the last rotation; null: there is none",
   }),
-  previousExpiresAt: timeOrNull("Time until which the previous secret also works; null: none"),
+  previousExpiresAt: timeOrNull(
+    "Time until which the secret before the last rotation also works; null: there is none",
+  ),
 })
 
 /** A key with its secret, returned only on creation and rotation. */
@@ -232,7 +236,7 @@ export const rejectedRequestSchema = Type.Object({
   time: time("Time of the request"),
   path: Type.String({ description: "Path of the request, such as /track" }),
   websiteId: Type.Union([Type.Null(), Type.String()], {
-    description: "Website id of the request; null: none or several",
+    description: "Website id in the request; null: there was none, or more than one",
   }),
   status: Type.Integer({ description: "Status of the response" }),
   reason,
@@ -247,7 +251,7 @@ export const rejectedRequestSchema = Type.Object({
   }),
   origin: Type.Union([Type.Null(), Type.String()], {
     description:
-      "For origin_not_allowed: what to add to the allowed origins of the website to accept the sender; null: the request had no usable Origin header",
+      "For origin_not_allowed: the origin to add to the website's allowed origins if the sender is yours; null: the request had no usable Origin header",
   }),
   advice: Type.String({ description: "How to fix the request" }),
 })
@@ -287,10 +291,10 @@ const profileWebsite = Type.String({
   expected: "must be the ID of a website",
 })
 
-/** Default and maximum number of profiles per page. Each can have 16 KiB of traits. */
+/** Default number of profiles per page. A profile can have up to 16 KiB of traits. */
 export const profilesPerPage = 50
 const maxProfilesPerPage = 200
-/** Maximum ids per request, so that they fit into a URL. */
+/** Maximum number of ids per request, so that the ids fit into a URL. */
 const maxListedProfiles = 50
 
 /** Query string of GET /v1/profiles. */
@@ -302,7 +306,7 @@ export const profileSearchSchema = Type.Object(
         maxLength: 256,
         pattern: noControls,
         description:
-          "Text in the id, email, name, username or a linked anonymous id (the first 1,000), ignoring case",
+          "Text to find in the id, email, name, username or one of the first 1,000 linked anonymous ids of a profile; not case-sensitive",
         expected: "must be a string of at most 256 characters without control characters",
       }),
     ),
@@ -353,7 +357,7 @@ export const profileSchema = Type.Object({
       "Traits that were sent only by a page, without a key. Anyone who knows the public website id can send them",
   }),
   claimedAnonymousIds: Type.Array(Type.String(), {
-    description: "The anonymousIds that were linked only by a page, without a key",
+    description: "Those of anonymousIds that were linked only by a page, without a key",
   }),
 })
 
@@ -380,8 +384,10 @@ export const exportFilterSchema = Type.Object(
     ),
     from: bound("Events at or after this time: ISO 8601 or Unix ms"),
     to: bound("Events before this time"),
-    profile_id: Type.Optional(personId("All data of this profile: the profile, its links and its events")),
-    anonymous_id: Type.Optional(personId("All data of this visitor: its links and events")),
+    profile_id: Type.Optional(
+      personId("Exports all data about this profile: the profile, its links and its events"),
+    ),
+    anonymous_id: Type.Optional(personId("Exports all data about this visitor: its links and its events")),
     format: Type.Optional(
       Type.Union(
         formats.map((format) => Type.Literal(format)),

@@ -7,9 +7,9 @@ const bytes = (description: string) => Type.Integer({ minimum: 0, description })
 const scheduledBackups = {
   everyMs: Type.Integer({ minimum: 1, description: "Interval between backups in ms" }),
   keep: Type.Integer({ minimum: 1, description: "Number of backups to keep" }),
-  newestAt: timeOrNull("Start time of the newest backup; null: none"),
+  newestAt: timeOrNull("Start time of the newest backup; null: there is no backup"),
   newestBytes: Type.Union([Type.Null(), bytes("Size in bytes")], {
-    description: "Size of the newest backup in bytes",
+    description: "Size of the newest backup in bytes; null: there is no backup",
   }),
   lastFailureAt: timeOrNull("Time of the last failure since the server started; null: none"),
 }
@@ -24,7 +24,7 @@ export const statusSchema = Type.Object({
     events: Type.Integer({ minimum: 0, description: "Events in the file, with and without a website" }),
   }),
   disk: Type.Object({
-    freeBytes: bytes("Free space on the disk of the database"),
+    freeBytes: bytes("Free space on the disk that holds the database"),
     minFreeBytes: bytes("Minimum free space for accepting events (--min-free)"),
   }),
   retain: Type.String({
@@ -53,10 +53,12 @@ export const statusSchema = Type.Object({
           minimum: 0,
           description: "Approximate number of events that have not been shipped yet",
         }),
-        oldestUnshippedAt: timeOrNull("Time of receipt of the oldest such event; null: none"),
+        oldestUnshippedAt: timeOrNull(
+          "When the server received the oldest event that has not been shipped yet; null: all events are shipped",
+        ),
         pendingDeletions: Type.Integer({
           minimum: 0,
-          description: `Deleted events that have not been deleted in the cluster yet; at most ${maxCountedDeletions} are counted`,
+          description: `Deleted events that the cluster still has; at most ${maxCountedDeletions} are counted`,
         }),
         removedEvents: Type.Integer({
           minimum: 0,
@@ -64,13 +66,14 @@ export const statusSchema = Type.Object({
         }),
         missingEvents: Type.Integer({
           minimum: 0,
-          description: "Removed events that the cluster did not have when it was last compared",
+          description:
+            "Removed events that were missing in the cluster when the server last compared the numbers",
         }),
-        localSince: timeOrNull("The file has all events from this time on; null: it has all events"),
-        lastShippedAt: timeOrNull("Time of the cluster's last acknowledgment; null: none"),
+        localSince: timeOrNull("The file has all events from this time on; null: the file has all events"),
+        lastShippedAt: timeOrNull("When the cluster last acknowledged events; null: never"),
         lastFailureAt: timeOrNull("Time of the last failure since the server started; null: none"),
         failure: Type.Union([Type.Null(), Type.String()], {
-          description: "Why the last attempt failed; null: it succeeded",
+          description: "Why the last attempt to ship events failed; null: it succeeded",
         }),
       }),
     ],
@@ -80,16 +83,18 @@ export const statusSchema = Type.Object({
     [
       Type.Null(),
       Type.Object({
-        url: Type.String({ description: "The server that has them" }),
-        copiedAt: timeOrNull("Time at which the copy was equal; null: never"),
+        url: Type.String({
+          description: "URL of the server from which the websites, keys and users are copied",
+        }),
+        copiedAt: timeOrNull("When the copy was last found to be up to date; null: never"),
         failure: Type.Union([Type.Null(), Type.String()], {
-          description: "Why the last attempt failed; null: it succeeded",
+          description: "Why the last attempt to copy them failed; null: it succeeded",
         }),
       }),
     ],
     {
       description:
-        "The copy of another server's websites, keys and users (--registry); null: they are its own",
+        "The copy of the websites, keys and users of another server (--registry); null: this server has its own",
     },
   ),
   durability: Type.Union([Type.Literal("fsync"), Type.Literal("os")], {

@@ -32,7 +32,7 @@ export interface ServerState {
   registry: { url: string; copiedAt: number; failure: string | undefined } | undefined
 }
 
-/** `every`: ms. */
+/** `every`: interval between backups in ms. */
 interface ScheduleState {
   every: number
   keep: number
@@ -40,8 +40,8 @@ interface ScheduleState {
 }
 
 /**
- * 2200-01-01 in Unix ms, later than any event. The range ends at midnight because whole days are counted without
- * reading their events.
+ * 2200-01-01T00:00Z in Unix ms, which is later than any event. It is a midnight, because a range of whole days is
+ * counted without reading events.
  */
 const endOfTime = Date.UTC(2200, 0)
 
