@@ -7,15 +7,15 @@ import { codeOf, UserError } from "../errors.ts"
 import { readFlagFile } from "../flag-file.ts"
 import { createPrivateFile } from "../store/db/files.ts"
 
-// An archive is a zstd file. If there is a key, it is also encrypted with age. The commands `age` and `zstd` can open
-// it.
+// An archive is a backup that is compressed with zstd and, if there is a key, then encrypted with age. The commands
+// `age` and `zstd` can open an archive.
 
-/** Suffixes of archives. */
+/** Suffixes of archive names. */
 export const archiveSuffixes = { compressed: ".zst", encrypted: ".zst.age" } as const
 
 /** Bytes per read. */
 const chunkBytes = 1_048_576
-/** Bytes written between two checks of free space. */
+/** Free space is checked each time this many bytes have been written. */
 const checkBytes = 8_388_608
 
 /** The keys in a key file from age-keygen. */
@@ -29,8 +29,8 @@ export interface BackupKey {
 }
 
 /**
- * Reads a key file from age-keygen, whose lines are secret keys (AGE-SECRET-KEY-1…) or public keys (age1…). Throws a
- * UserError if it has no key or any other kind of line.
+ * Reads a key file from age-keygen. Each line is a secret key (AGE-SECRET-KEY-1…), a public key (age1…) or a comment.
+ * Throws a UserError if the file has no key or any other kind of line.
  */
 export async function readBackupKey(file: string): Promise<BackupKey> {
   const { Encrypter, identityToRecipient } = await loadAge()
@@ -39,7 +39,8 @@ export async function readBackupKey(file: string): Promise<BackupKey> {
     .split("\n")
     .map((line) => line.trim())
     .filter((line) => line !== "" && !line.startsWith("#"))
-  const hint = "create it with age-keygen -o FILE, or copy the public key (age1…) of an existing key into it"
+  const hint =
+    "create the file with `age-keygen -o FILE`, or put the public key (age1…) of an existing key into it"
   if (lines.length === 0) throw new UserError(`--backup-key ${file} contains no key`, hint)
   const identities = lines.filter((line) => line.startsWith("AGE-SECRET-KEY-"))
   try {
@@ -55,13 +56,13 @@ export async function readBackupKey(file: string): Promise<BackupKey> {
   }
 }
 
-/** Returns the file at `path` as a compressed and encrypted stream. Without `key`, it is only compressed. */
+/** Returns the file at `path` as a compressed and encrypted stream. Without `key`, the stream is only compressed. */
 export async function packArchive(
   path: string,
   key: BackupKey | undefined,
 ): Promise<ReadableStream<Uint8Array>> {
   const compress = createZstdCompress({ params: { [constants.ZSTD_c_checksumFlag]: 1 } })
-  // A read error destroys the compressor, and then its reader fails.
+  // A read error destroys the compressor, so that reading from the compressor fails too.
   pipeline(createReadStream(path, { highWaterMark: chunkBytes }), compress, () => {})
   const compressed = Readable.toWeb(compress) as unknown as ReadableStream<Uint8Array> // Node has its own type for the same class.
   if (!key) return compressed
@@ -81,9 +82,9 @@ export function requireSecretKey(name: string, key: BackupKey | undefined): void
 }
 
 /**
- * Writes the content of an archive to the new file `to`. `name`: the archive's name. Throws a UserError if it is
- * damaged. The size of the content is not known in advance, so `checkSpace` is called every few MiB and can throw to
- * stop.
+ * Writes the content of an archive to the new file `to`. `name`: the archive's name. Throws a UserError if the archive
+ * is damaged. The size of the content is not known in advance, so `checkSpace` is called every few MiB, and can throw
+ * to stop.
  */
 export async function unpackArchive(
   archive: ReadableStream<Uint8Array>,
@@ -144,7 +145,7 @@ async function decrypt(archive: ReadableStream<Uint8Array>, name: string, key: B
   }
 }
 
-/** True for a disk or connection error. All other errors are caused by the content. */
+/** True for a disk or connection error. Any other error is caused by the content of the archive. */
 function isIoError(error: unknown): boolean {
   const code = codeOf(error)
   return error instanceof UserError || (code !== "" && !/^(ZSTD_|Z_|ERR_(ZLIB|BUFFER|ZSTD))/.test(code))
@@ -154,7 +155,7 @@ function damaged(name: string): UserError {
   return new UserError(`${name} is damaged or incomplete`, "use another backup; nothing was changed")
 }
 
-/** Loaded on demand, because commands start faster without it. */
+/** Loads the age library on demand, because commands start faster without it. */
 function loadAge(): Promise<typeof import("age-encryption")> {
   return import("age-encryption")
 }

@@ -3,7 +3,7 @@ import { archiveSuffixes } from "./archive.ts"
 import { readCredentials } from "./credentials.ts"
 import { type Backup, backupName, parseBackupTime } from "./files.ts"
 
-/** A location in a bucket, which is a folder of archives or a single archive. */
+/** A location in a bucket: a folder of archives, or a single archive. */
 export interface BucketLocation {
   bucket: string
   /** A path that ends with a slash, or ''. */
@@ -16,7 +16,7 @@ export interface BucketLocation {
 export interface BucketOptions {
   /** URL of the S3 server. The default is Amazon's. */
   backupEndpoint?: string | undefined
-  /** File with the access key. The default is to read AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. */
+  /** File with the access key. By default, the key is in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. */
   backupCredentials?: string | undefined
 }
 
@@ -31,25 +31,26 @@ interface Timer {
   sleep: (ms: number) => Promise<void>
 }
 
-/** Minimum size of an upload part, in bytes. Parts in flight are held in memory. */
+/** Minimum size of an upload part, in bytes. Parts that are being uploaded are held in memory. */
 const minPartBytes = 8_388_608
 const partsInFlight = 2
 /**
- * Maximum parts of an upload. S3 allows 10,000; the difference is a reserve for encryption and for data that grows when
- * compressed.
+ * Planned maximum number of parts in an upload. S3 allows 10,000. The difference is a reserve, because encryption adds
+ * bytes and some data grows when compressed.
  */
 const maxParts = 9_000
-/** Number of times that Bun retries a request. */
+/** Bun retries a failed request this many times. */
 const retries = 3
 /** Timeout of a request without a body, in ms. */
 const requestTimeout = 30_000
-/** Maximum ms without progress in a transfer. Allows for 16 MiB at 30 kB/s. */
+/** Maximum ms without progress in a transfer. Long enough for 16 MiB at 30 kB/s. */
 const stallTimeout = 600_000
 /**
- * Time in ms for a failed upload to delete its parts. Bun deletes them in the background, usually in one round trip.
+ * Time in ms that a failed upload has to delete its parts. Bun deletes them in the background, usually in one round
+ * trip.
  */
 const abortTimeout = 1_500
-/** ms between two checks of the timeouts. */
+/** ms between checks of the timeouts. */
 const checkInterval = 200
 
 export const bucketFormat = "a bucket and an optional prefix, such as s3://my-bucket/databuddy"
@@ -99,7 +100,7 @@ export class Bucket {
   ) {
     const { bucket, prefix } = location
     const { region, ...credentials } = readCredentials(options.backupCredentials, env)
-    // Set explicitly, because Bun would read other variables otherwise.
+    // The endpoint is set explicitly, because Bun would otherwise read it from other variables.
     const endpoint = options.backupEndpoint ?? `https://s3.${region ?? "us-east-1"}.amazonaws.com`
     this.url = `s3://${bucket}/${prefix}`
     this.#host = new URL(endpoint).host
@@ -144,8 +145,9 @@ export class Bucket {
   }
 
   /**
-   * Uploads `archive` in parts, then reads it back and compares it. `sourceBytes`: approximate size of the archive. A
-   * failed upload leaves nothing behind, but a killed process leaves its parts. Returns the bytes uploaded.
+   * Uploads `archive` in parts, then reads the object back and compares it. `sourceBytes`: approximate size of the
+   * archive. A failed upload leaves nothing in the bucket, but a killed process leaves the parts that it has uploaded.
+   * Returns the number of bytes uploaded.
    */
   async upload(
     name: string,
@@ -165,7 +167,7 @@ export class Bucket {
         progress()
         onProgress("uploaded", bytes)
       })
-      // If the source fails, Bun aborts the upload. Closing a writer instead would store a truncated object.
+      // If the source fails, Bun aborts the upload. With a writer, closing it would store a truncated object.
       return file.write(new Response(source), { partSize, queueSize: partsInFlight, retry: retries })
     })
     await write.catch(async (error) => {
@@ -238,7 +240,7 @@ export class Bucket {
   }
 
   /**
-   * Runs `work`. Fails if it does not call `progress` for `stallTimeout`, or does not end soon after `signal` is
+   * Runs `work`. Fails if `work` does not call `progress` for `stallTimeout` ms, or does not end soon after `signal` is
    * aborted.
    */
   async #transfer<Result>(
@@ -271,14 +273,14 @@ export class Bucket {
 
   #noAnswer(ms: number): UserError {
     return new UserError(
-      `${this.#host} did not respond for ${ms / 1_000} s; ${this.url} was not reached`,
+      `${this.#host} did not respond for ${ms / 1_000} s, so ${this.url} was not reached`,
       "check the network and the S3 server",
     )
   }
 
   /**
-   * Converts server and network errors to UserErrors. `verb`: what could not be done with the content of the bucket,
-   * such as `listed`.
+   * Runs `work`, and turns errors from the server or the network into UserErrors. `verb` completes the message "the
+   * bucket cannot be …", such as `listed`.
    */
   async #explain<Result>(verb: string, work: () => Promise<Result>): Promise<Result> {
     try {

@@ -15,7 +15,7 @@ import { createPrivateFile } from "../store/db/files.ts"
 import { appliedMigrations } from "../store/db/migrate.ts"
 import { closeAfterReading, databaseError, openForReading } from "../store/db/open.ts"
 
-/** Size and row counts of a finished copy, which is verified and synced. */
+/** Size and row counts of a copy that is complete, verified and synced. */
 export interface CopyResult extends Contents {
   bytes: number
 }
@@ -23,17 +23,18 @@ export interface CopyResult extends Contents {
 /** Receives the bytes copied. When `done` equals `total`, verification starts. */
 export type OnProgress = (done: number, total: number) => void
 
-/** Pages copied between two syncs (1 MiB). Larger steps would delay the server's syncs. */
+/** Pages copied in one step (1 MiB), after which the copy is synced. Larger steps would delay the server's syncs. */
 const pagesPerStep = 256
 /**
- * Maximum pause between two steps, in ms. Each pause is as long as the step before it, which leaves the disk to the
- * server for half of the time.
+ * Maximum pause after a step, in ms. Each pause is as long as the step before it, so the server has the disk to itself
+ * for half of the time.
  */
 const longestPause = 50
 
 /**
- * Copies the live database `from` to the new file `to`, without short-lived secrets. Compares the copy with the state
- * of the original at the start. Blocks the thread for seconds. If it throws a UserError, the caller must remove `to`.
+ * Copies the live database `from` to the new file `to`, without short-lived secrets. Compares the copy with the
+ * original as it was when copying started. Blocks the thread for seconds. If this throws a UserError, the caller must
+ * remove `to`.
  */
 export async function copyDatabase(from: string, to: string, onProgress: OnProgress): Promise<CopyResult> {
   const original = openForReading(from)
@@ -63,8 +64,9 @@ interface SourceState {
 }
 
 /**
- * Copies from a single snapshot. Without a read transaction, the backup API would restart after each of the server's
- * commits and never finish. The transaction does not block writes, but the WAL grows until it ends.
+ * Copies all pages within one read transaction, and so from a single snapshot. Without the transaction, SQLite's backup
+ * API would restart after each commit by the server and never finish. The transaction does not block writes, but the
+ * WAL grows until the transaction ends.
  */
 async function copyPages(original: Db, to: string, onProgress: OnProgress): Promise<SourceState> {
   const pageSize = original.pragma("page_size", { simple: true }) as number
@@ -92,7 +94,7 @@ async function copyPages(original: Db, to: string, onProgress: OnProgress): Prom
   }
 }
 
-/** Turns WAL mode off, so that the copy can be read in a read-only folder. */
+/** Turns off WAL mode, so that the copy can be read in a read-only folder. */
 function leaveWalMode(copy: Db): void {
   copy.pragma("journal_mode = delete")
   // A journal on disk would contain the secrets that are deleted next.
@@ -100,13 +102,14 @@ function leaveWalMode(copy: Db): void {
 }
 
 /**
- * Tables that a backup must not contain. A salt can identify the visitors of its day, and a backup outlives that day.
- * Login sessions and one-time links that have ended would be valid again after a restore.
+ * Tables that a backup must not contain. The salt of a day can identify the visitors of that day, and a backup is kept
+ * for longer than the day. Login sessions that have ended, and one-time links that have been used, would be valid again
+ * after a restore.
  */
 const secretTables = ["salts", "sessions", "invites"]
 
 function deleteSecrets(copy: Db): void {
-  // Databases of earlier versions lack some of these tables.
+  // Databases from earlier versions lack some of these tables.
   const tables = copy.prepare("select name from sqlite_schema where type = 'table'").pluck().all()
   copy.pragma("secure_delete = on")
   for (const table of secretTables) if (tables.includes(table)) copy.exec(`delete from ${table}`)
@@ -117,7 +120,7 @@ function verify(copy: Db, expected: SourceState, from: string): void {
   if (problems.length > 0) {
     throw new UserError(
       `the copy is damaged, and ${from} probably is too: ${problems[0]}`,
-      "run databuddy check --db FILE for details; keep the last good backup",
+      "run `databuddy check --db FILE` for details; keep the last good backup",
     )
   }
   const copied = { contents: countContents(copy), migrations: appliedMigrations(copy) }
@@ -130,7 +133,7 @@ function verify(copy: Db, expected: SourceState, from: string): void {
 }
 
 /**
- * Copies the backup `from` to the new file `to` and verifies the copy. Blocks the thread for seconds. If it throws a
+ * Copies the backup `from` to the new file `to` and verifies the copy. Blocks the thread for seconds. If this throws a
  * UserError, the caller must remove `to`.
  */
 export function copyBackup(from: string, to: string, onProgress: OnProgress): CopyResult {
@@ -138,7 +141,7 @@ export function copyBackup(from: string, to: string, onProgress: OnProgress): Co
   const bytes = statSync(from).size
   onProgress(0, bytes)
   copyFileSync(from, to, constants.COPYFILE_EXCL)
-  // copyFile also copies the mode, which can be anything if the backup was moved around.
+  // copyFileSync also copies the file's mode, which can be anything if the backup was moved before.
   chmodSync(to, 0o600)
   onProgress(bytes, bytes)
   const contents = verifyBackup(to, from)
@@ -156,8 +159,8 @@ export function verifyDownload(from: string, to: string, onProgress: OnProgress)
 }
 
 /**
- * Verifies the backup at `path` and returns its row counts. Throws a UserError if it is unusable. `name`: its name in
- * messages.
+ * Verifies the backup at `path` and returns its row counts. Throws a UserError if the backup is unusable. `name`: the
+ * name of the backup in messages.
  */
 export function verifyBackup(path: string, name = path): Contents {
   rejectOpenDatabase(path)
@@ -169,7 +172,7 @@ export function verifyBackup(path: string, name = path): Contents {
       throw new UserError(`${name} is damaged: ${problems[0]}`, "use another backup; nothing was changed")
     }
     if ((db.prepare("select count(*) from sqlite_schema").pluck().get() as number) === 0) {
-      throw new UserError(`${name} is empty`, "choose a file that databuddy backup created")
+      throw new UserError(`${name} is empty`, "choose a file that `databuddy backup` created")
     }
     contents = countContents(db)
   } catch (error) {
@@ -180,17 +183,19 @@ export function verifyBackup(path: string, name = path): Contents {
   return contents
 }
 
-/** Throws a UserError if `path` has a -wal, because then the file alone lacks recent events. */
+/**
+ * Throws a UserError if `path` has a -wal file with content, because then the database file alone lacks recent events.
+ */
 function rejectOpenDatabase(path: string): void {
   const wal = `${path}-wal`
   if (!existsSync(wal) || statSync(wal).size === 0) return
   throw new UserError(
-    `${path} is not a backup, but a database that is in use or whose server was killed; ${wal} holds recent events`,
-    `create a backup of it: databuddy backup FILE --db ${path}`,
+    `${path} is not a backup, but a database that is in use or whose server was killed; its recent events are in ${wal}`,
+    `create a backup of it with \`databuddy backup FILE --db ${path}\``,
   )
 }
 
-/** Replaces the path of the copy in error messages with the name that the user knows. */
+/** Runs `work`, and replaces the path of the copy in its error messages with the name that the user knows. */
 function withFileName<Result>(name: string, path: string, work: () => Result): Result {
   try {
     return work()

@@ -5,8 +5,8 @@ import { type CopyResult, copyBackup, copyDatabase, verifyDownload } from "./cop
 declare const self: Worker
 
 /**
- * Gives a backup about a third as much CPU time as a busy server. At 19, the lowest priority, the backup would starve
- * and the -wal would grow.
+ * Gives a backup about a third as much CPU time as a busy server. At 19, the lowest priority, the backup would hardly
+ * progress, and the -wal would grow until its end.
  */
 const workerNiceness = 5
 
@@ -14,7 +14,7 @@ export interface CopyTask {
   what: keyof typeof tasks
   /** Path of the original, or the URL of a download. */
   from: string
-  /** Path of the new or downloaded file. */
+  /** Path of the copy to create, or of the downloaded file to verify. */
   to: string
 }
 
@@ -26,12 +26,12 @@ export type CopyMessage =
   | { copy: CopyResult }
   | { failure: { message: string; hint: string | undefined; code: string | undefined } }
 
-// SQLite blocks its thread, for seconds when it checks a file of a few GB. Running in a worker keeps the main thread
-// free for signals.
+// SQLite blocks its thread, for seconds when it checks a file of a few GB. In a worker, it does not keep the main
+// thread from handling signals.
 self.onmessage = async ({ data }: MessageEvent<CopyTask>) => {
   const send = (message: CopyMessage) => self.postMessage(message)
   try {
-    // On Linux, this affects only the current thread. It gives priority to a server on the same machine.
+    // Lets a server on the same machine go first. On Linux, this call affects only the current thread.
     setPriority(0, workerNiceness)
   } catch {
     // Runs at normal priority if this is not permitted.

@@ -9,7 +9,7 @@ export interface Credentials {
   region?: string
 }
 
-/** For each value, its name in the file and its environment variable. */
+/** For each value: its name in the file, and the name of its environment variable. */
 const fields = {
   accessKeyId: ["aws_access_key_id", "AWS_ACCESS_KEY_ID"],
   secretAccessKey: ["aws_secret_access_key", "AWS_SECRET_ACCESS_KEY"],
@@ -18,8 +18,9 @@ const fields = {
 } as const
 
 /**
- * Reads the access key from `file`, which has the format of ~/.aws/credentials, or from the variables AWS_… if there is
- * no file. The region can be in either. Throws a UserError if the access key is missing.
+ * Reads the access key from `file`, which has the format of ~/.aws/credentials, or from environment variables (AWS_…)
+ * if no file is given. The region can be in an environment variable even if a file is given. Throws a UserError if the
+ * access key is missing.
  */
 export function readCredentials(file: string | undefined, env: NodeJS.ProcessEnv): Credentials {
   const values =
@@ -32,7 +33,7 @@ export function readCredentials(file: string | undefined, env: NodeJS.ProcessEnv
   if (!accessKeyId || !secretAccessKey) {
     throw new UserError(
       file === undefined
-        ? "the access key of the S3 server is missing"
+        ? "the access key for the S3 server is missing"
         : `--backup-credentials ${file} does not contain aws_access_key_id and aws_secret_access_key`,
       "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or --backup-credentials to a file like ~/.aws/credentials",
     )
@@ -40,7 +41,7 @@ export function readCredentials(file: string | undefined, env: NodeJS.ProcessEnv
   return { accessKeyId, secretAccessKey, ...(sessionToken && { sessionToken }), ...(region && { region }) }
 }
 
-/** Returns the values in the section [default] and before any section. */
+/** Returns the values in the section [default], and those before the first section. */
 function parseIni(text: string): Map<string, string> {
   const values = new Map<string, string>()
   let isDefault = true

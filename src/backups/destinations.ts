@@ -12,7 +12,7 @@ import {
   requireFreeSpaceBeside,
 } from "./files.ts"
 
-/** The fields of `databuddy backup --json` that are logged. */
+/** The fields of the output of `databuddy backup --json` that are logged. */
 export interface BackupReport {
   bytes: number
   /** Absent if an existing backup was uploaded. */
@@ -49,12 +49,12 @@ export function folderDestination(path: string, { db, minFree, pid }: DatabaseFa
   const folder = resolve(path)
   return {
     name: folder,
-    // A missing folder is created only at startup. If it disappears later, its disk was unmounted.
+    // A missing folder is created only at startup. If the folder disappears later, its disk was probably unmounted.
     prepare: (log) => {
       try {
         if (createBackupFolder(folder)) log("info", "created the backup folder", { folder })
       } catch {
-        // The first backup reports the error.
+        // The first backup fails with the same error, and reports it.
       }
     },
     list: () => listBackups(folder, db),
@@ -75,13 +75,13 @@ export interface BucketDestinationOptions extends BucketOptions {
   backupKey?: string | undefined
   /** The folder of local backups, if there is one. */
   backupDir?: string | undefined
-  /** ms between two backups. */
+  /** ms from the start of one backup to the start of the next. */
   backupEvery: number
 }
 
 /**
- * --backup-to. Uploads the newest local backup if it is not in the bucket yet. Otherwise, copies the database and
- * uploads the copy.
+ * --backup-to. Uploads the newest local backup if it is recent and not in the bucket yet. Otherwise, copies the
+ * database and uploads the copy.
  */
 export function bucketDestination(
   bucket: Bucket,
@@ -100,7 +100,7 @@ export function bucketDestination(
     bytesOf: async ({ file, at }) =>
       (await bucket.list(db)).find((backup) => backup.file === file && backup.at === at)?.bytes ?? 0,
     create: async (now, run) => {
-      // Listed first, so that this fails before the copy if the bucket cannot be used.
+      // The bucket is listed first. If it cannot be used, this fails before the database is copied.
       const newest = (await bucket.list(db)).at(-1)
       const local = await newestLocal(options, db, now)
       const isMissing =
@@ -127,6 +127,6 @@ async function newestLocal(
     const backups = await listBackups(resolve(backupDir), db)
     return backups.filter(({ at }) => at <= now && at > now - backupEvery).at(-1)
   } catch {
-    return undefined // The local schedule reports the error.
+    return undefined // The folder's own schedule reports the error.
   }
 }

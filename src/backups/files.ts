@@ -5,10 +5,10 @@ import { UserError } from "../errors.ts"
 import { removePartials } from "../store/db/files.ts"
 import { size } from "../terminal/print.ts"
 
-/** A scheduled backup. It is complete, because only verified backups get this kind of name. */
+/** A scheduled backup. It is complete, because a backup gets its name only after it is verified. */
 export interface Backup {
   file: string
-  /** When the backup started, Unix ms. */
+  /** When the backup started, in Unix ms. */
   at: number
 }
 
@@ -28,12 +28,15 @@ export async function listBackups(folder: string, db: string): Promise<Backup[]>
     .sort((a, b) => a.at - b.at)
 }
 
-/** Start of the suffix of the old database that a restore or migration leaves beside the new one. */
+/**
+ * A restore or migration leaves a copy of the old database beside the new one. The name of that copy is the name of the
+ * database, followed by this and a time.
+ */
 const previousSuffix = ".before-"
 
 /**
- * Lists all known copies of `db`: old databases beside it, and the scheduled backups in `folder`. `failure`: why
- * `folder` could not be read.
+ * Lists all known copies of `db`: old databases beside it, and the scheduled backups in `folder`. The result's
+ * `failure` is the error if `folder` could not be read.
  */
 export async function listCopies(
   db: string,
@@ -53,8 +56,8 @@ export async function listCopies(
 }
 
 /**
- * Returns the oldest backups beyond the number to keep, but never `newest`. Backups dated after `newest` were created
- * while the clock was ahead, and count as the oldest.
+ * Returns the files of the backups to delete: all but the newest `keep`. `newest`, the backup just created, is never
+ * among them. Backups dated after `newest` were created while the clock was ahead, and count as the oldest.
  */
 export function expiredBackups(backups: readonly Backup[], newest: Backup, keep: number): string[] {
   const others = backups.filter(({ file }) => file !== newest.file)
@@ -71,8 +74,8 @@ export async function removePartialBackups(folder: string, db: string, ownPid: n
 }
 
 /**
- * Throws a UserError if a copy of `bytes` would leave less than `minFree` in `folder`, which must be on the database's
- * disk. `flag`: the flag that puts the copy there.
+ * Throws a UserError if a copy of `bytes` bytes in `folder` would leave fewer than `minFree` bytes free. `folder` must
+ * be on the disk that holds the database. `flag`: the flag because of which the copy is written there.
  */
 export async function requireFreeSpaceBeside(
   folder: string,
@@ -84,7 +87,7 @@ export async function requireFreeSpaceBeside(
   const free = bavail * bsize
   if (free >= bytes + minFree) return
   throw new UserError(
-    `${folder} is on the database's disk, which has ${size(free)} free; a copy of ${size(bytes)} would leave less than the ${size(minFree)} of --min-free, so events would be rejected`,
+    `${folder} is on the same disk as the database, which has ${size(free)} free; a copy of ${size(bytes)} would leave less than the ${size(minFree)} that --min-free reserves, so events would be rejected`,
     flag === "--backup-dir"
       ? "free disk space, keep fewer backups with --backup-keep, or set --backup-dir to a folder on another disk"
       : "free disk space, or set --backup-dir to a folder on another disk, whose backups are then uploaded",
@@ -95,7 +98,7 @@ function stemOf(db: string): string {
   return basename(db).replace(/\.db$/, "")
 }
 
-/** Formats the time to the second, without characters that file systems reject. */
+/** Formats a time, to the second, without characters that file systems reject. */
 function fileTime(at: number): string {
   return `${new Date(at).toISOString().slice(0, 19).replace(/[-:]/g, "")}Z`
 }
@@ -112,9 +115,9 @@ export function parseBackupTime(name: string, db: string): number | undefined {
 }
 
 /**
- * Creates the backup folder if it is missing and its parent exists. Does not create it in an empty parent that is not a
- * mounted disk: the disk might be unmounted, and backups would fill another disk unnoticed. Returns true if it created
- * the folder.
+ * Creates the backup folder if it is missing and its parent exists. Does not create it if the parent is empty and not a
+ * mount point: the disk that belongs there might be unmounted, and backups would fill another disk unnoticed. Returns
+ * true if it created the folder.
  */
 export function createBackupFolder(folder: string): boolean {
   const parent = dirname(folder)
@@ -126,7 +129,7 @@ export function createBackupFolder(folder: string): boolean {
   return true
 }
 
-/** Converts common errors of `work` to UserErrors about the backup folder. */
+/** Turns common errors that `work` throws into UserErrors about the backup folder. */
 async function explainFolderErrors<Result>(folder: string, work: () => Promise<Result>): Promise<Result> {
   try {
     return await work()
@@ -147,7 +150,7 @@ async function explainFolderErrors<Result>(folder: string, work: () => Promise<R
   }
 }
 
-/** Returns the maximum size of a copy in bytes, including pages that are only in the -wal. */
+/** Returns the maximum size of a copy of the database in bytes, including pages that are only in the -wal file. */
 export function databaseBytes(path: string): number {
   const wal = `${path}-wal`
   return statSync(path).size + (existsSync(wal) ? statSync(wal).size : 0)

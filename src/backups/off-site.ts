@@ -7,7 +7,7 @@ import { type BackupKey, packArchive, readBackupKey, requireSecretKey, unpackArc
 import { archiveName, Bucket, type BucketOptions, requireBucketUrl } from "./bucket.ts"
 import { type Download, explainDiskErrors, requireReserve } from "./staging.ts"
 
-/** Flags of commands that use a bucket. */
+/** Options of commands that use a bucket. */
 export interface ArchiveOptions extends BucketOptions {
   backupKey?: string | undefined
 }
@@ -74,8 +74,9 @@ export interface StoredArchive {
 }
 
 /**
- * Finds the archive at `url`, or the newest one of `db` if `url` is a folder. Throws a UserError if there is none, or
- * if it cannot be decrypted. A download fails with a UserError if it would leave less than `reserve` bytes free.
+ * Finds the archive at `url`, or the newest archive of `db` if `url` is a folder. Throws a UserError if there is no
+ * such archive, or if it cannot be decrypted. The download fails with a UserError if it would leave fewer than
+ * `reserve` bytes free on the disk that holds `db`.
  */
 export async function findArchive(
   url: string,
@@ -115,7 +116,7 @@ async function newestName(bucket: Bucket, db: string): Promise<string> {
   if (newest) return newest.file.slice(bucket.url.length)
   throw new UserError(
     `${bucket.url} contains no backup of a database named ${basename(db)}`,
-    "correct the prefix; set --db to a path with the name of the database that was backed up; or add the name of one backup to the URL",
+    "correct the prefix, set --db to a path with the same file name as the database that was backed up, or add the name of one backup to the URL",
   )
 }
 

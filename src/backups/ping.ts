@@ -2,9 +2,9 @@ import type { Log } from "../log.ts"
 
 /** Timeout of a request to the monitor, in ms. */
 const timeout = 10_000
-/** Maximum number of attempts, so that one lost request does not raise an alarm. */
+/** Maximum number of attempts. One lost request must not raise an alarm. */
 const attempts = 3
-/** Pause between two attempts, in ms. */
+/** Pause between attempts, in ms. */
 const pause = 5_000
 
 /**
@@ -26,7 +26,7 @@ export async function sendPing(url: string, log: Log, sleep: (ms: number) => Pro
         name === "TimeoutError" ? `no answer within ${timeout / 1_000} s` : message.replaceAll(url, "the URL")
     }
   }
-  log("warn", "the monitor of --backup-ping could not be reached; the backup itself is complete", {
+  log("warn", "the monitor in --backup-ping could not be reached; the backup itself is complete", {
     host: new URL(url).host,
     error,
     hint: "check the URL and the network; the monitor will report a missing backup",

@@ -11,39 +11,39 @@ export interface ScheduleOptions {
   every: number
   /** Number of backups to keep in each destination. */
   keep: number
-  /** URL to request after successful backups. */
+  /** URL of a monitor, which is requested after successful backups. */
   ping: string | undefined
 }
 
 /**
- * ms until the first retry after a failure. The delay doubles with each consecutive failure, because a full or
- * unmounted disk needs an operator.
+ * Delay in ms before the first retry. It doubles with each consecutive failure, because frequent retries do not help if
+ * a disk is full or unmounted.
  */
 const firstRetry = 60_000
 const longestRetry = 3_600_000
 /** Maximum ms of one sleep. A timer of more than 24.8 days would fire immediately. */
 const longestSleep = 3_600_000
 /**
- * Jobs that are due within this many ms run in the same round. The date of an uploaded backup comes from its name, in
- * whole seconds, so the next upload is due up to a second before the next local backup. The other second allows for
- * clock corrections.
+ * Jobs that are due within this many ms of the first one run in the same round. The time of an uploaded backup is read
+ * from its name, in whole seconds, so the next upload is due up to a second before the next local backup. The other
+ * second allows for clock corrections.
  */
 const roundTolerance = 2_000
-/** Maximum ms for a backup to clean up when the server stops. 100 ms is typical. */
+/** When the server stops, a running backup has this many ms to remove its files. It usually takes 100 ms. */
 const stopTimeout = 5_000
 
 /** The schedule of one destination. */
 interface Job {
   destination: Destination
   state: BackupState
-  /** Time of the monotonic clock, in ms. */
+  /** When the next backup is due: a time on the monotonic clock, in ms. */
   due: number
   consecutiveFailures: number
 }
 
 /**
- * Runs backups on a schedule, one after another. Each runs in a separate process, `databuddy backup`. In this process,
- * closing the database after the copy would release the server's locks.
+ * Runs backups on a schedule, one after another. Each one runs in a separate process (`databuddy backup`), because
+ * closing the copied database in the server's own process would release the server's file locks.
  */
 export class BackupSchedule {
   readonly #jobs: Job[]
@@ -106,7 +106,10 @@ export class BackupSchedule {
     }
   }
 
-  /** Returns when the next round starts. A round includes the jobs that are due shortly after the first one. */
+  /**
+   * Returns when the next round starts. A round includes the first job that is due, and the jobs that are due shortly
+   * after it.
+   */
   #nextRound(): number {
     const times = this.#jobs.map(({ due }) => due)
     const first = Math.min(...times)
@@ -120,8 +123,8 @@ export class BackupSchedule {
   }
 
   /**
-   * Returns when the first backup is due: one interval after the newest existing one, even if the server was not
-   * running in the meantime. It is due immediately if the newest one is dated in the future.
+   * Returns when the first backup is due: one interval after the newest existing backup, even if the server was not
+   * running in the meantime. If the newest backup is dated in the future, the first backup is due immediately.
    */
   async #firstDue({ destination, state }: Job): Promise<number> {
     const { now, elapsed } = this.context.environment
@@ -132,11 +135,11 @@ export class BackupSchedule {
       state.bytes = await destination.bytesOf(newest)
       return elapsed() + newest.at + this.options.every - now()
     } catch {
-      return elapsed() // The attempt reports the error.
+      return elapsed() // The first backup fails with the same error, and reports it.
     }
   }
 
-  /** Returns false if the server stops in the meantime. */
+  /** Waits until `due`. Returns false if the server stops in the meantime. */
   async #waitUntil(due: number): Promise<boolean> {
     const { environment, sleep } = this.context
     while (!this.#stopping && environment.elapsed() < due) {
@@ -160,7 +163,7 @@ export class BackupSchedule {
       job.consecutiveFailures = 0
       this.log("info", "backup created", { file: backup.file, bytes, events, ms })
       await this.#prune(destination, backup)
-      // An upload can be of an older local backup.
+      // If an older local backup was uploaded, the interval starts when that backup was created.
       return this.options.every - (at - backup.at) - (elapsed() - startedAt)
     } catch (error) {
       if (this.#stopping) return 0
@@ -211,7 +214,7 @@ export class BackupSchedule {
   }
 }
 
-/** Returns the ms until the next attempt after a failure. `previousFailures`: consecutive failures before this one. */
+/** Returns the ms from a failure to the next attempt. `previousFailures`: consecutive failures before this one. */
 export function retryDelay(previousFailures: number, every: number): number {
   return Math.min(every, longestRetry, firstRetry * 2 ** previousFailures)
 }

@@ -8,10 +8,10 @@ import { size } from "../terminal/print.ts"
 import type { CopyResult } from "./copy-database.ts"
 import type { CopyMessage, CopyTask } from "./copy-worker.ts"
 
-/** Bytes that must stay free after a copy, for the server and for journals. */
+/** Bytes that must stay free after a copy, for the server and for SQLite's journal files. */
 export const spareBytes = 33_554_432
 
-/** Path beside the database at which a copy is staged for upload. */
+/** Returns the path, beside the database, of a copy that is going to be uploaded. */
 export function uploadCopy(db: string): string {
   return `${db}.upload`
 }
@@ -19,7 +19,10 @@ export function uploadCopy(db: string): string {
 /** Set by src/build.ts. */
 declare const BUILD_COMMIT: string | undefined
 
-/** A binary bundles all code into one file at the repository's root, and identifies a worker by its source path. */
+/**
+ * In the binary, all code is bundled into one file at the repository's root, and a worker is identified by the path of
+ * its source file.
+ */
 const workerFile = typeof BUILD_COMMIT === "string" ? "./src/backups/copy-worker.ts" : "./copy-worker.ts"
 
 /** Writes a backup to the new file `to`. */
@@ -31,10 +34,9 @@ export type StagedTask =
   | { what: "download"; from: string; download: Download }
 
 /**
- * Creates a copy in a private staging folder beside `path` and passes it to `finish`, which moves it to its
- * destination. Always removes the staging folder, even after a signal. Also removes staging folders that killed
- * processes left behind for the same `path`. `finish` also receives a signal that is aborted when the process has to
- * stop.
+ * Creates a copy in a private staging folder beside `path` and passes the copy to `finish`, which moves it to its
+ * destination. `finish` also receives a signal that is aborted when the process has to stop. Always removes the staging
+ * folder, even after a signal, and also staging folders for the same `path` that killed processes left behind.
  */
 export async function stageCopy(
   path: string,
@@ -100,7 +102,7 @@ export function removeStaleStaging(path: string, { environment }: Context): void
   removePartials(dirname(path), isOurs, environment.pid)
 }
 
-/** Throws a UserError if the folder of `path` does not exist or does not have `bytes` of free space. */
+/** Throws a UserError if the folder that contains `path` does not exist, or if its disk does not have `bytes` free. */
 export function requireFreeSpace(path: string, bytes: number): void {
   const folder = dirname(path)
   if (!existsSync(folder)) {
@@ -119,7 +121,8 @@ export function requireFreeSpace(path: string, bytes: number): void {
 }
 
 /**
- * Throws a UserError if less than `reserve` bytes are free on the disk of `path`, where a download is being written.
+ * Throws a UserError if fewer than `reserve` bytes are free on the disk that holds `path`. Called during a download to
+ * that disk.
  */
 export function requireReserve(path: string, reserve: number): void {
   const folder = dirname(path)
@@ -166,14 +169,14 @@ function copyError(
   if (code?.startsWith("SQLITE_IOERR")) {
     return new UserError(
       `copying failed (${code}); the copy was removed`,
-      "check the system log for disk errors, and the database with databuddy check",
+      "check the system log for disk errors, and run `databuddy check` on the database",
     )
   }
-  // Rows are counted before any page is copied, so this error can come from the original.
+  // The original's rows are counted before any page is copied, so this error means that the original is damaged.
   if (code?.startsWith("SQLITE_CORRUPT")) {
     return new UserError(
       `${from} is damaged (${code})`,
-      "run databuddy check --db FILE for details; keep the last good backup",
+      "run `databuddy check --db FILE` for details; keep the last good backup",
     )
   }
   return hint === undefined && code !== undefined
@@ -181,7 +184,7 @@ function copyError(
     : new UserError(message, hint)
 }
 
-/** Converts disk errors of `download`, which writes to `to`, to UserErrors. */
+/** Turns disk errors from `download` into UserErrors. `to` is the file that `download` writes. */
 export async function explainDiskErrors(to: string, download: () => Promise<void>): Promise<void> {
   try {
     await download()
@@ -193,12 +196,12 @@ export async function explainDiskErrors(to: string, download: () => Promise<void
 
 function diskFull(to: string): UserError {
   return new UserError(
-    `the disk of ${dirname(dirname(to))} is full; the copy was removed`,
+    `the disk that holds ${dirname(dirname(to))} is full; the copy was removed`,
     "free disk space, or choose a path on another disk",
   )
 }
 
-/** Converts common file errors of `work` to UserErrors about `path`. */
+/** Turns common file errors that `work` throws into UserErrors about `path`. */
 function explainFileErrors<Result>(path: string, work: () => Result): Result {
   try {
     return work()

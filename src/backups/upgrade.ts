@@ -13,18 +13,19 @@ import type { Context } from "../terminal/context.ts"
 import { databaseBytes } from "./files.ts"
 import { removeStaleStaging, requireFreeSpace, stageCopy } from "./staging.ts"
 
-/** Maximum ms that the migration waits for the write lock. */
+/** The migration waits at most this many ms for the write lock. */
 const busyTimeout = 5_000
 
 export interface UpgradeResult {
   /** Names of the migrations, in order. */
   applied: string[]
-  /** Path of the verified backup from before the migration. Null if none was requested or needed. */
+  /** Path of the verified backup that was created before the migration. Null if no backup was requested or needed. */
   backup: string | null
 }
 
 /**
- * True if the database lacks migrations. False if it cannot be read. Opening it for writing then reports the reason.
+ * True if migrations have not been applied to the database yet. Also false if the database cannot be read, because
+ * opening it for writing then reports the reason.
  */
 export function needsMigration(path: string): boolean {
   const file = statSync(path, { throwIfNoEntry: false })
@@ -40,7 +41,7 @@ export function needsMigration(path: string): boolean {
 
 /**
  * Migrates the database to the schema of this version, after a backup if `backup` is true. Throws a UserError if a
- * server is using the database, if it is damaged, or if there is no space for the backup.
+ * server is using the database, if the database is damaged, or if there is no space for the backup.
  */
 export async function upgrade(path: string, backup: boolean, context: Context): Promise<UpgradeResult> {
   const lock = new ServerLock(path, context.environment.pid)
@@ -82,7 +83,7 @@ async function backUp(path: string, version: number, context: Context): Promise<
     if (!(error instanceof UserError)) throw error
     throw new UserError(
       `${path} was not migrated, because there is no space for a backup: ${error.message}`,
-      "free disk space; or back up to another disk with databuddy backup, then run databuddy migrate --no-backup",
+      "free disk space; or back up to another disk with `databuddy backup`, then run `databuddy migrate --no-backup`",
     )
   }
   await stageCopy(backup, { what: "database", from: path }, context, (copy) => {

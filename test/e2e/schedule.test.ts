@@ -328,7 +328,7 @@ const misuses: [string[], string][] = [
 ]
 const unusable: [string[], Record<string, string>, string][] = [
   [["--backup-to", "bucket"], {}, "bucket is not valid\nhint: give a bucket and an optional prefix"],
-  [["--backup-to", "s3://bucket"], {}, "the access key of the S3 server is missing"],
+  [["--backup-to", "s3://bucket"], {}, "the access key for the S3 server is missing"],
   [
     ["--backup-to", "s3://bucket", "--backup-key", "/none"],
     { AWS_ACCESS_KEY_ID: "a", AWS_SECRET_ACCESS_KEY: "b" },

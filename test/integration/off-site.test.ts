@@ -325,7 +325,7 @@ test("the access key comes from a file or from variables", async () => {
   const wrong = await remote(["backup", "s3://bucket"], { ...credentials, AWS_ACCESS_KEY_ID: "nobody" })
   expect(wrong.err).toContain("does not know the access key\nhint: check AWS_ACCESS_KEY_ID")
   const missing = await remote(["backup", "s3://bucket"], {})
-  expect(missing.err).toContain("the access key of the S3 server is missing\nhint: set AWS_ACCESS_KEY_ID")
+  expect(missing.err).toContain("the access key for the S3 server is missing\nhint: set AWS_ACCESS_KEY_ID")
 })
 
 const mistakes: [string, string[], string][] = [
