@@ -44,7 +44,7 @@ const tileChecks: Record<TileKind, SchemaCheck<(typeof newTileSchemas)[TileKind]
   retention: new SchemaCheck(newTileSchemas.retention),
 }
 
-/** Default sizes of tiles, in cells. */
+/** Default size of each kind of tile, in cells. */
 const defaultSizes: Record<TileKind, Pick<Placement, "width" | "height">> = {
   number: { width: 3, height: 2 },
   chart: { width: 6, height: 4 },
@@ -53,12 +53,12 @@ const defaultSizes: Record<TileKind, Pick<Placement, "width" | "height">> = {
   retention: { width: 12, height: 5 },
 }
 
-/** Messages that replace TypeBox's for schemas without `expected`. */
+/** Messages for schemas without `expected`, by the TypeBox message that each replaces. */
 const messages: Record<string, string> = { ...defaultMessages, "Expected required property": "is required" }
 
-const repeatedId = "is the id of another tile of the board"
+const repeatedId = "is the id of another tile on the board"
 
-/** Dependencies of the validation. */
+/** What the validation of tiles depends on. */
 export interface TileContext {
   now: number
   newId: () => string
@@ -66,7 +66,7 @@ export interface TileContext {
   websiteError: (id: string) => string | undefined
 }
 
-/** Returns the website of the request, which is an id, `none` or `all`. */
+/** Returns the website in the request: an id, `none` or `all`. */
 export function parseBoardFilter(query: URLSearchParams): string {
   return validate(checkFilter, Object.fromEntries(query)).website_id
 }
@@ -99,7 +99,10 @@ export function parseNewTile(value: unknown, context: TileContext): NewTile {
   return tile
 }
 
-/** Adds a tile to a board. Throws `invalid_shape` if there are too many, or if another tile has the same id. */
+/**
+ * Adds a tile to a board. Throws `invalid_shape` if the board has no room for another tile, or if one of its tiles has
+ * the same id.
+ */
 export function withTile(tiles: readonly Tile[], added: NewTile, context: TileContext): Tile[] {
   if (tiles.length >= maxTiles) {
     throw invalidShape([{ field: "", message: `has too many tiles; a board has at most ${maxTiles}` }])
@@ -126,7 +129,10 @@ function place(added: readonly NewTile[], tiles: readonly Tile[], { newId }: Til
   return arrange(placed)
 }
 
-/** Parses tiles. `prefix`: start of the field names, before the index. Undefined if the body is a single tile. */
+/**
+ * Parses tiles. `prefix`: what precedes a tile's index in the names of its fields. Undefined if the body is a single
+ * tile.
+ */
 function parseTiles(
   values: readonly unknown[],
   prefix: string | undefined,
@@ -192,7 +198,7 @@ function websiteErrors({ websiteId }: NewTile, { websiteError }: TileContext): F
   return message === undefined ? [] : [{ field: "websiteId", message }]
 }
 
-/** Returns the JSON of a board with the tiles that the caller can see. */
+/** Returns a board as JSON, with only the tiles that the caller can see. */
 export function boardJson(
   { place: websitePlace, createdAt, updatedAt, websiteId, ...board }: Board<Tile>,
   canSee: (websiteId: string | null) => boolean,
@@ -206,7 +212,7 @@ export function boardJson(
   }
 }
 
-/** Returns the JSON of a board in a list, with the number of tiles that the caller can see. */
+/** Returns a board in a list as JSON, with the number of tiles that the caller can see. */
 export function boardSummaryJson(
   { place: websitePlace, createdAt, updatedAt, websiteId, tileWebsites, ...board }: BoardSummary,
   canSee: (websiteId: string | null) => boolean,

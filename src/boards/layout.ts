@@ -1,9 +1,11 @@
-/** Columns of a board, and limits of a tile's size in cells. */
+/**
+ * Number of columns of a board. A tile is at least `minSize` cells wide and high, and at most `maxHeight` cells high.
+ */
 export const boardColumns = 12
 export const minSize = 2
 export const maxHeight = 12
 
-/** The position and size of a tile on its board, in cells from the top left corner. */
+/** The position of a tile on its board, in cells from the top left corner, and its size in cells. */
 export interface Placement {
   x: number
   y: number
@@ -22,7 +24,10 @@ function sharesColumn(a: Placement, b: Placement): boolean {
   return a.x < b.x + b.width && b.x < a.x + a.width
 }
 
-/** Sorts tiles in reading order. The tile `first` comes before others that start in the same row. */
+/**
+ * Sorts tiles in reading order: by row, then by column. The tile with the id `first` comes before other tiles that
+ * start in the same row.
+ */
 function inOrder<Tile extends Placed>(tiles: readonly Tile[], first?: string): Tile[] {
   return [...tiles].sort((a, b) => a.y - b.y || Number(b.id === first) - Number(a.id === first) || a.x - b.x)
 }
@@ -40,7 +45,7 @@ export function arrange<Tile extends Placed>(tiles: readonly Tile[], first?: str
   return inOrder(placed)
 }
 
-/** Moves a tile to a cell, or as close as the board allows. The tiles that it covers move down. */
+/** Moves a tile to a cell, or as close to it as the board allows. The tiles that it would cover move down. */
 export function moveTile<Tile extends Placed>(
   tiles: readonly Tile[],
   id: string,
@@ -52,7 +57,7 @@ export function moveTile<Tile extends Placed>(
   }))
 }
 
-/** Resizes a tile to the given size, or as close as the limits allow. The tiles that it covers move down. */
+/** Resizes a tile to the given size, or as close to it as the limits allow. The tiles that it would cover move down. */
 export function resizeTile<Tile extends Placed>(
   tiles: readonly Tile[],
   id: string,
@@ -65,8 +70,9 @@ export function resizeTile<Tile extends Placed>(
 }
 
 /**
- * Moves a tile one step for an arrow key, which is one column to the side or past the next tile above or below. If the
- * neighbor on that side is in the same row and has the same height, the two swap places.
+ * Moves a tile one step in the direction of an arrow key. A step to the side is one column. If the neighbor on that
+ * side starts in the same row and has the same height, the two tiles swap places instead. A step up or down is past the
+ * next tile in that direction.
  */
 export function stepTile<Tile extends Placed>(
   tiles: readonly Tile[],
@@ -83,8 +89,8 @@ export function stepTile<Tile extends Placed>(
         ? column.filter(({ y }) => y < tile.y).sort((a, b) => b.y - a.y)[0]
         : column.filter(({ y }) => y > tile.y).sort((a, b) => a.y - b.y)[0]
     if (!next) return [...tiles]
-    // The moved tile is placed first among tiles that start in the same row. To end up below `next`, it must start one
-    // row lower.
+    // `moveTile` places the moved tile before other tiles that start in the same row. So to end up below `next`, the
+    // tile must start one row lower.
     return moveTile(tiles, id, { x: tile.x, y: direction === "up" ? next.y : next.y + 1 })
   }
   const step = direction === "left" ? -1 : 1

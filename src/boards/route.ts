@@ -36,8 +36,8 @@ export function boardRoutes(deps: RouteDeps, runQueries: RunQueries) {
   const raw = { parse: "none" } as const
   return (
     new Elysia({ prefix: "/v1" })
-      // As with saved views, `read:reports` is not enough, because the filters of a tile can name a person. A share
-      // link can read its own board.
+      // As with saved views, the scope `read:reports` is not enough, because the filters in a tile can name a person.
+      // Only a share link to a board can read that board without `read:data`.
       .get("/boards", route("read:data", showBoards))
       .get("/boards/:id", route("read:reports", showBoard))
       .post(
@@ -62,7 +62,7 @@ function showBoard(deps: RouteDeps, { caller, id, now }: AuthenticatedRequest): 
   return { body: { board: readableBoard(deps, caller, id, now).board } }
 }
 
-/** Runs the query of a tile for the range of the request. */
+/** Runs the query of a tile for the range in the request. */
 async function queryTile(
   deps: RouteDeps,
   request: AuthenticatedRequest,
@@ -85,9 +85,9 @@ async function queryTile(
 }
 
 /**
- * Returns the board with the tiles that the caller can see, and the caller whose permissions apply to the websites of
- * the tiles. A share link to a board shows what its creator can see, except people. Throws `board_unknown`,
- * `key_website_mismatch`, `scope_missing` and `section_missing`.
+ * Returns the board with the tiles that the caller can see. Also returns `reader`: the caller whose permissions decide
+ * which websites the tiles can show. A share link to a board shows the tiles for all websites, except tiles about
+ * people. Throws `board_unknown`, `key_website_mismatch`, `scope_missing` and `section_missing`.
  */
 function readableBoard(
   deps: RouteDeps,
@@ -116,7 +116,7 @@ async function addBoard(
   const place = placeOf(deps, caller, websiteId)
   const board = parseNewBoard(await body(), contextOf(deps, caller, place, now))
   const created = await commitChange(deps, () => {
-    // The website might have been deleted in the meantime.
+    // The website might have been deleted since the request was checked.
     const current = placeOf(deps, caller, websiteId)
     requirePlace(caller, current)
     return createBoard(deps.db, deps.newId(), { ...board, place: current }, now)
@@ -166,13 +166,16 @@ function visibleBoard(deps: RouteDeps, board: Board<Tile>, caller: Caller): Boar
   return boardJson(board, tileFilter(deps, caller))
 }
 
-/** Returns the tiles for a share link, without the paths of reports that it cannot open. */
+/**
+ * Returns the tiles that a share link shows. Removes their paths, because a share link cannot open the reports there.
+ */
 function sharedTiles(tiles: readonly Tile[], now: number): Tile[] {
   return tiles.filter((tile) => isReport(tile, now)).map(({ path: _path, ...tile }) => tile)
 }
 
 /**
- * Returns a filter that is true if the caller can see tiles for a website. null stands for the website of the board.
+ * Returns a function that tells whether the caller can see the tiles for a website. null stands for the board's own
+ * website.
  */
 function tileFilter(deps: RouteDeps, caller: Caller): (websiteId: string | null) => boolean {
   return (websiteId) => websiteId === null || canSee(deps, caller, websiteId)
@@ -189,11 +192,11 @@ function contextOf(deps: RouteDeps, caller: Caller, place: WebsitePlace, now: nu
     newId,
     websiteError: (id) => {
       if (place !== null)
-        return "is only for boards of all websites; on other boards, tiles show the website of the board"
+        return "is only for boards that cover all websites; on other boards, tiles show the board's website"
       const isKnown = registry.website(id) !== undefined || id === "none"
       return isKnown && canSee(deps, caller, id)
         ? undefined
-        : "must be the ID of a website that exists, or none"
+        : 'must be the ID of an existing website, or "none"'
     },
   }
 }

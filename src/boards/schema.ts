@@ -4,9 +4,9 @@ import { parameterSchema, querySchema } from "../query-api/schema.ts"
 import { newViewSchema, noteFilterSchema, viewSchema } from "../saved/schema.ts"
 import { boardColumns, maxHeight, minSize } from "./layout.ts"
 
-// `expected` is the error message of a schema.
+// `expected` is the error message for a value that does not match the schema.
 
-/** Maximum tiles of a board. Each tile runs a query, and on a wallboard it runs one every minute. */
+/** Maximum number of tiles on a board. Each tile runs a query, and a wallboard runs it again every minute. */
 export const maxTiles = 24
 
 const integer = (minimum: number, maximum: number, description: string) =>
@@ -29,7 +29,8 @@ const format = Type.Union(
     Type.Literal("time"),
   ],
   {
-    description: "How values are shown; time: an ISO 8601 time, shown as how long ago it was",
+    description:
+      "How values are shown; time: the value is an ISO 8601 time, and the time since then is shown",
     expected: "must be text, count, number, percent, seconds, milliseconds or time",
   },
 )
@@ -57,7 +58,7 @@ const measure = Type.Object(
   { ...strict, description: "A column and how it is shown" },
 )
 
-// The range comes from the page that shows the board.
+// The page that shows the board chooses the range.
 const parameter = Type.Omit(
   parameterSchema,
   ["id", "start_date", "end_date", "preset", "page", "cursor"],
@@ -78,7 +79,7 @@ const query = (parameters: number, description: string) =>
     {
       ...strict,
       description:
-        "Body of POST /v1/query without a range. The board page sets compare and granularity, except the granularity of retention",
+        'Body of POST /v1/query without a range. The board page sets "compare" and "granularity", but not the granularity of a retention query',
     },
   )
 
@@ -96,8 +97,8 @@ const shared = {
       minLength: 1,
       maxLength: 255,
       description:
-        "The website that the tile shows, on a board of all websites; none: events without a website; absent: all websites",
-      expected: "must be the ID of a website, or none",
+        "The website that the tile shows, on a board that covers all websites; none: events without a website; absent: all websites",
+      expected: 'must be the ID of a website, or "none"',
     }),
   ),
   path: Type.Optional({
@@ -107,14 +108,22 @@ const shared = {
 }
 
 const placement = {
-  x: integer(0, boardColumns - minSize, `Column of the left edge; a board has ${boardColumns} columns`),
-  y: integer(0, 1_000, "Row of the top edge. Each tile moves up until it touches another"),
+  x: integer(
+    0,
+    boardColumns - minSize,
+    `Column of the left edge, from 0; a board has ${boardColumns} columns`,
+  ),
+  y: integer(
+    0,
+    1_000,
+    "Row of the top edge, from 0. Each tile moves up until it touches another tile or the top",
+  ),
   width: integer(minSize, boardColumns, "Columns"),
   height: integer(minSize, maxHeight, "Rows"),
 }
 
 /**
- * Returns the two schemas of a tile kind: one for requests, where the position is optional, and one for stored boards.
+ * Returns two schemas for a kind of tile: one for requests, where the position is optional, and one for stored tiles.
  */
 function tile<Kind extends string, Fields extends TProperties>(kind: Kind, fields: Fields) {
   const content = { kind: Type.Literal(kind, { expected: `must be ${kind}` }), ...shared, ...fields }
@@ -127,19 +136,24 @@ function tile<Kind extends string, Fields extends TProperties>(kind: Kind, field
   }
 }
 
-/** Each kind of tile. */
+/** The schemas for each kind of tile. */
 const kinds = {
   number: tile("number", {
-    query: query(2, "The first parameter returns one row with the number; the second returns it over time"),
+    query: query(
+      2,
+      "The first parameter returns one row with the number; the second returns the number over time",
+    ),
     measure,
     trend: Type.Optional(
-      column("Column of the number in the rows of the second parameter. Default: the column of the measure"),
+      column(
+        "Column with the number in the rows that the second parameter returns. Default: the column of the measure",
+      ),
     ),
   }),
   chart: tile("chart", {
     query: query(
       2,
-      "Values over time; with `by`, a second parameter returns the parts of the first, shown as stacked bars",
+      "The first parameter returns values over time; with `by`, a second one can return the parts of these values, which are shown as stacked bars",
     ),
     measure,
     by: Type.Optional(column("Column with the name of each line, or of each part of a stack")),
@@ -153,7 +167,7 @@ const kinds = {
       minItems: 1,
       maxItems: 10,
       description:
-        "The columns; if the query has a comparison, the first numeric column is followed by its change",
+        "The columns to show; if the query has a comparison, the first numeric column is followed by its change",
       expected: "must be a list of 1 to 10 columns {column, label, format}",
     }),
   }),
@@ -162,7 +176,7 @@ const kinds = {
     query: query(1, "A retention query"),
     show: Type.Optional(
       Type.Union([Type.Literal("percent"), Type.Literal("people")], {
-        description: "Default percent",
+        description: "Default: percent",
         expected: "must be percent or people",
       }),
     ),
@@ -209,7 +223,7 @@ export const boardChangesSchema = Type.Object(
       Type.Integer({
         minimum: 1,
         description:
-          "The revision that the change is based on. If the board has a different revision, the change is rejected with the reason `conflict`",
+          "The board's revision on which the change is based. If the board has another revision by now, the change is rejected with the reason `conflict`",
         expected: "must be a whole number above 0",
       }),
     ),
@@ -218,8 +232,8 @@ export const boardChangesSchema = Type.Object(
 )
 
 /**
- * Used in request schemas, which accept any tiles. Each tile is then validated against the schema of its kind, because
- * a union would report only the errors for its first member.
+ * Accepts a list of anything. Request schemas use it, because a union of the kinds would report only the errors for the
+ * first kind. Each tile is then validated against the schema for its kind.
  */
 const anyTiles = Type.Optional(Type.Array(Type.Unknown(), { maxItems: maxTiles, expected: expectedTiles }))
 export const newBoardRequestSchema = Type.Object({ ...newBoardSchema.properties, tiles: anyTiles }, strict)
@@ -256,7 +270,7 @@ const { startDate, endDate, preset, timeZone, granularity, compare } = querySche
  */
 export const tileQuerySchema = Type.Object(
   {
-    tile: Type.String({ description: "Id of the tile", expected: "must be the ID of a tile of the board" }),
+    tile: Type.String({ description: "Id of the tile", expected: "must be the ID of a tile on the board" }),
     startDate,
     endDate,
     preset,
@@ -274,7 +288,7 @@ export const tileQuerySchema = Type.Object(
   strict,
 )
 
-/** Query string of requests for the boards of a website. */
+/** Query string of requests for a website's boards. */
 export const boardFilterSchema = noteFilterSchema
 
 export type NewTile = Static<typeof newTileSchema>

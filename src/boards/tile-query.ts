@@ -7,12 +7,15 @@ import { parametersOf } from "./parameters.ts"
 import type { NewTile, Tile, TileKind, TileQueryJson } from "./schema.ts"
 
 /**
- * Maximum length of a tile as JSON, in characters. This is enough for a funnel of ten steps with a dozen filters each.
- * Tiles are limited because a board is loaded as a whole.
+ * Maximum length of a tile as JSON, in characters. Enough for a funnel of ten steps with a dozen filters each. There is
+ * a limit, because a board is loaded with all its tiles.
  */
 const maxTileLength = 16_384
 
-/** The query type that each kind of tile requires. Kinds not listed accept any type that has the tile's columns. */
+/**
+ * The query type that a kind of tile requires. Kinds that are not listed accept any type that returns the columns of
+ * the tile.
+ */
 const requiredQueryType: Partial<Record<TileKind, string>> = { funnel: "funnel", retention: "retention" }
 
 /**
@@ -56,13 +59,13 @@ export function queryOf(
 }
 
 function parse({ query }: NewTile, now: number, canReadData: boolean): { parameters: ParsedParameter[] } {
-  // The query is only validated here, so any range and website will do.
+  // The query is only validated here and does not run, so any range and website will do.
   const body = { ...query, preset: "last_7d" }
   const steps = parseQueries(body, { websites: [], now, zone: "UTC", canReadData, limits: fullLimits })
   for (;;) {
     const step = steps.next()
     if (!step.done) continue
-    // Asserted because this is a single query, not a batch.
+    // Asserted because the body is a single query, not a batch.
     const [parsed] = step.value.queries as [ParsedQuery]
     return parsed
   }
@@ -91,7 +94,7 @@ function parameterErrors(
   if (tile.kind === "chart" && granularity === undefined) {
     return [{ field: `${field}.granularity`, message: "is required, because a chart shows values over time" }]
   }
-  // Only the first parameter provides columns.
+  // Only the rows of the first parameter must have the columns that the tile shows.
   if (index > 0) return []
   const columns = [
     ...(type?.columns ?? []).filter((column) => column !== "…"),
@@ -106,7 +109,7 @@ function parameterErrors(
     }))
 }
 
-/** Returns the columns that a tile shows, with the fields that name them. */
+/** Returns the columns that a tile shows, and for each one the field of the tile that names it. */
 function columnsOf(tile: NewTile): { field: string; column: string }[] {
   switch (tile.kind) {
     case "table":

@@ -318,7 +318,7 @@ describe("a tile is rejected, with the field named:", () => {
   })
 
   test("one with the id of another", async () => {
-    const message = "is the id of another tile of the board"
+    const message = "is the id of another tile on the board"
     const tile = { ...tiles.number, id: "a" }
     const both = await call("POST", "boards?website_id=mine", { name: "x", tiles: [tile, tile] })
     expect(both.body.errors).toEqual([{ field: "tiles.1.id", message }])
@@ -404,7 +404,7 @@ describe("a board of all websites", () => {
     ])
     const answer = await call("POST", `boards/${board.id}/tiles`, { ...tiles.number, websiteId: "nobody" })
     expect(answer.body.errors).toEqual([
-      { field: "websiteId", message: "must be the ID of a website that exists, or none" },
+      { field: "websiteId", message: 'must be the ID of an existing website, or "none"' },
     ])
   })
 

@@ -433,7 +433,7 @@ describe("tiles that use the ids of people", () => {
       const answer = await send("POST", `boards/${board.id}/query`, { tile }, headers)
       expect([answer.status, answer.body.errors]).toEqual([
         400,
-        [{ field: "tile", message: "must be the ID of a tile of the board" }],
+        [{ field: "tile", message: "must be the ID of a tile on the board" }],
       ])
       expect((await call("POST", `boards/${board.id}/query`, { tile })).status).toBe(200)
     }
