@@ -31,30 +31,31 @@ export type AppDeps = IngestDeps &
   TrackerSettings
 
 /**
- * HSTS for one year, without subdomains, because other servers can run there. Sent only if this process terminates TLS.
- * Otherwise, HSTS is left to the proxy.
+ * HSTS for one year. It does not include subdomains, because other servers can run there. The header is sent only if
+ * this process terminates TLS. Otherwise, the proxy decides about HSTS.
  */
 const strictTransportHeader = { "Strict-Transport-Security": "max-age=31536000" }
 
 /**
  * Creates the app with all routes. The caller starts the listener. The ingestion routes read their bodies themselves
- * (`parse: "none"`), because Elysia's parsers would run before the contract's checks. `onError` comes first, because
- * Elysia applies it only to routes that are added later. Errors of routes added earlier would reach the client
- * unchanged.
+ * (`parse: "none"`), because Elysia's parsers would run before the checks that the contract requires. `onError` comes
+ * first, because Elysia applies it only to routes that are added later. Errors thrown by earlier routes would reach the
+ * client unchanged.
  */
 export function createApp(deps: AppDeps) {
-  // By default, Elysia looks for the path after the 12th character of the URL, and misses it if the host is short.
+  // By default, Elysia looks for the path after the 12th character of the URL, and does not find it if the host is
+  // short.
   const app = new Elysia({ handler: { standardHostname: false } })
   const hostCheck = new HostCheck()
   const runQueries = queryRunner(deps)
   const ingestHandlers = ingestHandlersByPath(deps)
   const { basePath } = deps.settings
-  // Wraps the router, because hooks run too late to check the host. Ingestion skips the router, because its context and
-  // promises would take a tenth of the time per event.
+  // Wraps the router, because hooks run too late to check the host. Ingestion requests skip the router, because its
+  // context and promises would take a tenth of the time that an event takes.
   app.wrap(
     (handle: (request: Request, ...rest: unknown[]) => unknown) =>
       (request: Request, ...rest: unknown[]) => {
-        // From here on, the URL has no --base-path. If the proxy has not removed it, this line does.
+        // From here on, the URL has no --base-path. This line removes it if the proxy has not.
         if (basePath !== "") removeBasePath(request, basePath)
         if (hostCheck.isValid(request)) {
           const ingest = ingestHandlers.get(exactPathOf(request.url))
@@ -76,7 +77,8 @@ export function createApp(deps: AppDeps) {
         return response
       })
       .use(ingestApp(ingestHandlers))
-      // Counts requests for the routes below. The routes above count their own, which is faster than a hook.
+      // Counts requests for the routes below. The ingestion routes count their own requests, which is faster than a
+      // hook.
       .onAfterHandle(({ request, route, responseValue }) => {
         if (responseValue instanceof Response) {
           deps.requests.add(`${request.method} ${route}`, responseValue.status)
@@ -97,7 +99,7 @@ export function createApp(deps: AppDeps) {
   )
 }
 
-/** Returns the path of a route and the same path under --ingest-path. */
+/** Returns the path of a route and, if there is an --ingest-path, the same path under it. */
 function pathsOf({ path }: Pick<IngestRoute, "path">, { ingestPath }: AppDeps["settings"]): string[] {
   return ingestPath === "" ? [path] : [path, path === "/" ? ingestPath : ingestPath + path]
 }
@@ -138,8 +140,8 @@ function withStrictTransport(response: Response): Response {
 }
 
 /**
- * Creates the ingestion routes for requests that only the router matches: HEAD requests, and paths with a trailing
- * slash or an escape.
+ * Adds the ingestion routes to a router as well. Only the router matches HEAD requests, and paths with a trailing slash
+ * or an escape.
  */
 function ingestApp(handlers: IngestHandlers): Elysia {
   const app = new Elysia()
@@ -166,8 +168,8 @@ function preflightApp(deps: AppDeps): Elysia {
 }
 
 /**
- * True for the routes that pages from any origin can call. Only their errors echo the origin. `GET /` is not one of
- * them, because it serves the dashboard.
+ * True for the routes that pages from any origin can call. Only error responses of these routes echo the origin. `GET
+ * /` is not such a route, because it serves the dashboard.
  */
 function isIngestPath({ settings }: AppDeps, method: string, pathname: string): boolean {
   if (pathname === "/" && (method === "GET" || method === "HEAD")) return false
@@ -178,7 +180,7 @@ function unknownRoute({ method, url }: Request): RequestError {
   return new RequestError("route_unknown", { detail: `there is no ${method} ${pathOf(url)}` })
 }
 
-/** Creates the response for an error thrown outside a handler, in the path's error format. */
+/** Creates the response for an error thrown outside a handler, in the error format that the path uses. */
 function errorResponseAt(deps: AppDeps, request: Request, error: unknown): Response {
   const { logError, newId } = deps
   const pathname = pathOf(request.url)
@@ -192,8 +194,8 @@ function errorResponseAt(deps: AppDeps, request: Request, error: unknown): Respo
 }
 
 /**
- * Returns the path of a valid URL. An invalid URL or an escaped path does not match any ingestion route, so the router
- * handles it.
+ * Returns the path of a valid URL, as it was sent. An invalid URL or an escaped path does not match any ingestion
+ * route, so the router handles such a request.
  */
 function exactPathOf(url: string): string {
   // Skips `http://` or `https://` and at least one character of the host.

@@ -1,6 +1,6 @@
 /**
- * Removes the prefix `basePath`, such as /stats, from a path once. Returns a path without the prefix unchanged, because
- * a proxy has already removed it. An empty `basePath` changes nothing.
+ * Removes the prefix `basePath`, such as /stats, from a path once. Returns a path that does not start with the prefix
+ * unchanged, because then a proxy has already removed the prefix. An empty `basePath` changes nothing.
  */
 export function withoutBasePath(path: string, basePath: string): string {
   if (basePath === "" || !path.startsWith(basePath)) return path
@@ -10,8 +10,8 @@ export function withoutBasePath(path: string, basePath: string): string {
 }
 
 /**
- * Removes `basePath` from the URL of a request. Changes the request itself, because Bun cannot find the connection for
- * a copy.
+ * Removes `basePath` from the URL of a request. Changes the request itself, because Bun cannot find the connection that
+ * belongs to a copy.
  */
 export function removeBasePath(request: Request, basePath: string): void {
   const { url } = request

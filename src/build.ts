@@ -13,9 +13,9 @@ import { basePathPlaceholder } from "./tracker/scripts.ts"
 export interface Target {
   /** Relative to the repository root. */
   readonly outfile: string
-  /** The Bun executable that the program is appended to. Executables for other platforms are downloaded once. */
+  /** The Bun executable to which the program is appended. Executables for other platforms are downloaded once. */
   readonly bun: Bun.Build.CompileTarget
-  /** The prebuilt addon of better-sqlite3 to embed. See src/store/db/driver.ts. */
+  /** The prebuilt better-sqlite3 addon to embed. See src/store/db/driver.ts. */
   readonly addon: string
   /** A release fails if this binary cannot be built. */
   readonly required?: true
@@ -33,16 +33,19 @@ export const targets: readonly Target[] = [
 ]
 
 const root = join(import.meta.dir, "..")
-/** File that records what the binary was built from. It is separate, because a compiled binary cannot be changed. */
+/**
+ * File that records the sources from which the binary was built. It is separate, because a compiled binary cannot be
+ * changed.
+ */
 const recordFile = join(root, "node_modules/.cache/databuddy-build.json")
 /**
- * Temporary files that are embedded in the binary. They are not in node_modules, which clones can share, because
- * another build would overwrite them. Their path is part of the source map, so it must be the same in every clone.
+ * Folder for temporary files that are embedded in the binary. It is not in node_modules: several clones can share that
+ * folder, and their builds would overwrite each other's files. The path becomes part of the source map, so it must be
+ * the same in every clone.
  */
 const embeddedFolder = join(root, "dist/.embedded")
 
-// The other entry points are the workers of src/backups/staging.ts, src/query/engine/engine.ts and
-// src/clickhouse/shipping-thread.ts, which refer to them by these paths.
+// The entry points after the first one are workers. The modules that start them refer to them by these paths.
 const entrypoints = [
   "src/main.ts",
   "src/backups/copy-worker.ts",
@@ -84,7 +87,7 @@ export function isUpToDate(binary: string): boolean {
 }
 
 /**
- * SHA-256 of the path and content of every file that affects the binary. Modification times are useless, because git
+ * SHA-256 of the path and content of every file that affects the binary. Modification times do not help, because git
  * sets them at checkout.
  */
 function sourcesDigest(): string {
@@ -136,7 +139,7 @@ export default createDatabase(() => addon ??= loadAddon(file), false)
 
 /**
  * Leaves out the parts of the ACME library that are not used here. src/acme/client.ts replaces its transport, so
- * axios's browser build, which lacks proxies and forms, is enough. The runtime creates the keys, so node-forge is not
+ * axios's browser build, which lacks proxies and forms, is enough. The runtime creates all keys, so node-forge is not
  * needed.
  */
 function slimAcmeClient(): Bun.BunPlugin {
@@ -152,7 +155,7 @@ function slimAcmeClient(): Bun.BunPlugin {
   }
 }
 
-/** Returns the packages in the binaries, which are the same for all platforms. */
+/** Returns the packages that are bundled into the binaries. They are the same for all platforms. */
 export function packagesInBinaries(): Promise<BundledPackage[]> {
   const define = {
     BUILD_ADDON: JSON.stringify(hostAddon()),
@@ -164,7 +167,7 @@ export function packagesInBinaries(): Promise<BundledPackage[]> {
   ])
 }
 
-/** Embeds the licenses as a file, so that they are not loaded at startup. */
+/** Embeds the license texts as a file, so that they are not loaded at startup. */
 async function embedLicenses(licenses: string): Promise<Bun.BunPlugin> {
   await Bun.write(join(embeddedFolder, "licenses.txt"), licenses)
   return {
@@ -197,7 +200,8 @@ export async function build(
       // The key that `databuddy update` trusts by default.
       BUILD_UPDATE_KEY: JSON.stringify(process.env.DATABUDDY_UPDATE_PUBLIC_KEY ?? ""),
       BUILD_SCRIPTS: JSON.stringify(JSON.stringify(await bundleScripts(basePathPlaceholder))),
-      // Bun.build, unlike `bun build --compile`, sets "development", which makes Elysia's errors more detailed.
+      // By default, Bun.build (unlike `bun build --compile`) sets "development", which makes Elysia's errors more
+      // detailed.
       "process.env.NODE_ENV": JSON.stringify("production"),
     },
     // Keeps identifiers and embeds the source map, so that stack traces name functions and files.
@@ -215,8 +219,8 @@ export async function build(
     compile: {
       target: bun,
       outfile: join(root, outfile),
-      // Configuration comes only from flags and the environment, never from the working directory. A .env there can
-      // belong to another program, and a bunfig.toml can run code.
+      // Configuration comes only from flags and the environment, never from files in the working directory. A .env file
+      // there can belong to another program, and a bunfig.toml can run code.
       autoloadDotenv: false,
       autoloadBunfig: false,
       autoloadTsconfig: false,
@@ -236,7 +240,7 @@ export async function build(
     report(`${outfile} was not built: ${causes}`)
     return false
   }
-  // Bun also writes the embedded source map to a file. Nothing needs it.
+  // Bun also writes the embedded source map to a file, which nothing needs.
   for (const output of result.outputs) if (output.kind === "sourcemap") await rm(output.path)
   report(`${outfile} built`)
   return true
@@ -249,7 +253,7 @@ export function hostAddon(): string {
 
 function commit(): string {
   try {
-    // --git-dir limits git to this repository, because an unpacked archive can be inside another one.
+    // `--git-dir` limits git to this repository. An unpacked source archive may be inside another repository.
     const git = Bun.spawnSync(["git", "--git-dir=.git", "rev-parse", "--short=10", "HEAD"], { cwd: root })
     return git.success ? git.stdout.toString().trim() : "unknown"
   } catch {

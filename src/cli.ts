@@ -5,7 +5,7 @@ import type { Context } from "./terminal/context.ts"
 import { toUserError } from "./terminal/errors.ts"
 import { shown } from "./terminal/print.ts"
 
-/** Exit codes. `closedPipe` is what a shell reports for a program killed by SIGPIPE (128 + 13). */
+/** Exit codes. `closedPipe` is the code that a shell reports for a program killed by SIGPIPE (128 + 13). */
 const exitCodes = { success: 0, failure: 1, usageError: 2, closedPipe: 141 } as const
 
 const exitCodeMeanings = {
@@ -18,8 +18,8 @@ const exitCodeMeanings = {
 type AddCommand = (root: Command, context: Context) => void
 
 /**
- * The commands in the order of --help. Only the module of the command that runs is loaded, because loading all of them
- * takes longer than most commands.
+ * The commands, in the order in which --help lists them. Only the module of the command to run is loaded, because
+ * loading all modules takes longer than most commands.
  */
 const commands = new Map<string, () => Promise<AddCommand>>(
   Object.entries({
@@ -73,11 +73,14 @@ async function execute(args: string[], context: Context): Promise<void> {
   }
 }
 
-/** Code of the Commander error that ends parsing at `--version`. */
+/** Code of the CommanderError that ends parsing at `--version`. */
 const versionCode = "commander.version"
 const versionFlags = ["-V", "--version"]
 
-/** Builds the program with the command named in `args`. If none is named, adds all commands, which --help lists. */
+/**
+ * Builds the program with the command named in `args`. If `args` names no command, adds all commands, so that --help
+ * lists them.
+ */
 async function program(args: string[], context: Context): Promise<Command> {
   const root = new Command("databuddy")
     .description(
@@ -87,7 +90,8 @@ async function program(args: string[], context: Context): Promise<Command> {
     .configureOutput({ writeOut: context.out, writeErr: context.err })
     .showHelpAfterError("(see --help)")
     .option(versionFlags.join(", "), "print the versions on one line")
-    // Commander's version() would need the text at startup. This way, SQLite is opened only when the flag is given.
+    // Commander's own version option would need the text at startup, for which SQLite must be opened. Here, SQLite is
+    // opened only if the flag is given.
     .on("option:version", () => {
       throw new CommanderError(exitCodes.success, versionCode, "")
     })
