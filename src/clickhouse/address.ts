@@ -2,26 +2,26 @@ import { UserError } from "../errors.ts"
 import { readFlagFile } from "../flag-file.ts"
 import { isLoopback } from "../store/websites.ts"
 
-/** The URL of a cluster, and the user and database to use. */
+/** The URL of a cluster, and the user and the database to use there. */
 export interface ClusterAddress {
-  /** Origin and path, without user and database. */
+  /** The origin, such as `https://host:8443`, without user and database. */
   url: string
   user: string
   database: string
 }
 
-/** Flags of commands that use a cluster. */
+/** Options of commands that use a cluster. */
 export interface ClusterOptions {
   clickhouse?: string
-  /** The default is the variable DATABUDDY_CLICKHOUSE_PASSWORD. */
+  /** By default, the password is in DATABUDDY_CLICKHOUSE_PASSWORD. */
   clickhousePasswordFile?: string
 }
 
 export const clusterUrlFormat = "a URL such as https://user@host:8443/database, without the password"
 
 /**
- * Parses a cluster URL. Returns undefined if `text` does not have the format `clusterUrlFormat`. User and database
- * default to `default`.
+ * Parses a cluster URL. Returns undefined if `text` does not have the format that `clusterUrlFormat` describes. The
+ * user and the database default to "default".
  */
 export function parseClusterUrl(text: string): ClusterAddress | undefined {
   const url = URL.parse(text)
@@ -41,7 +41,7 @@ export function hasPassword(text: string): boolean {
   return (URL.parse(text)?.password ?? "") !== ""
 }
 
-/** Returns the address and password of the cluster. Throws a UserError if they are missing or invalid. */
+/** Returns the address of the cluster and the password. Throws a UserError if one of them is missing or invalid. */
 export function clusterLogin(
   options: ClusterOptions,
   env: NodeJS.ProcessEnv,
@@ -66,7 +66,7 @@ export function clusterLogin(
   if (password !== "") return { address, password }
   throw new UserError(
     `--clickhouse-password-file ${file} is empty`,
-    "write the password of the user to the file, or omit the flag if the user has no password",
+    "write the user's password to the file, or omit the flag if the user has no password",
   )
 }
 

@@ -16,7 +16,7 @@ export class ClusterError extends Error {
     message: string,
     /** ClickHouse's error code, such as 60 for a missing table. Undefined if there was no response. */
     readonly number: number | undefined,
-    /** True if the request might still be running in the cluster or might have succeeded. */
+    /** True if the request might have succeeded, or might still be running in the cluster. */
     readonly isOutcomeUnknown: boolean,
     options?: ErrorOptions,
   ) {
@@ -34,25 +34,25 @@ export const errorNumbers = {
 } as const
 
 export interface RequestTimes {
-  /** A request is abandoned after this many ms without progress. */
+  /** This program abandons a request after this many ms without progress. */
   timeout: number
   /** The cluster itself abandons an insert after this many seconds. */
   maxInsertSeconds: number
   connections: number
 }
 
-/** Inserting 100,000 rows takes less than a second. The rest allows for a cluster under load. */
+/** Inserting 100,000 rows takes less than a second. The times are much longer to allow for a cluster under load. */
 export const requestTimes: RequestTimes = { timeout: 120_000, maxInsertSeconds: 100, connections: 4 }
 
 /** Codes of errors that occur before a request is sent. */
 const unsentCodes = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH"])
-/** Maximum characters of an error message. ClickHouse's messages can contain the statement. */
+/** Longer error messages are truncated to this many characters. ClickHouse's messages can contain the statement. */
 const maxMessage = 300
 
 /**
- * Settings of inserts. A response must mean that the rows are stored. A repeated insert must not be dropped as a
- * duplicate, because the rows of the first one might have been deleted in the meantime. Servers reject unknown
- * settings, so only settings that the server knows are sent.
+ * Settings for inserts. A response must mean that the rows are stored. A repeated insert must not be dropped as a
+ * duplicate, because the rows of the first insert might have been deleted in the meantime. Servers reject unknown
+ * settings, so only those settings are sent that the server knows.
  */
 const insertSettings = {
   async_insert: 0,
@@ -61,7 +61,7 @@ const insertSettings = {
   insert_deduplicate: 0,
   max_partitions_per_insert_block: 0,
 } as const
-/** Settings of inserts into replicated and distributed tables. */
+/** Settings for inserts into replicated and distributed tables. */
 const replicatedInsertSettings = {
   ...insertSettings,
   distributed_foreground_insert: 1,
@@ -71,8 +71,8 @@ const replicatedInsertSettings = {
 } as const
 
 /**
- * Settings of queries. Results must be exact, regardless of the user's settings profile. Queries are read-only, because
- * the cluster stops only read-only queries when the connection is closed.
+ * Settings for queries. Results must be exact, whatever the settings profile of the ClickHouse user is. Queries are
+ * read-only, because the cluster stops only read-only queries when the connection is closed.
  */
 const querySettings = {
   readonly: "2",
@@ -93,7 +93,7 @@ const querySettings = {
 export interface SentTable {
   name: string
   structure: string
-  /** In the format RowBinary. */
+  /** Rows in the format RowBinary. */
   rows: readonly Uint8Array[]
 }
 
@@ -125,11 +125,14 @@ function* multipart(
   yield Buffer.from(`--${boundary}--\r\n`)
 }
 
-/** A database of a ClickHouse server or cluster, over HTTP. All methods throw a ClusterError. */
+/**
+ * Sends requests over HTTP to a database in a ClickHouse server or cluster. All methods throw a ClusterError if a
+ * request fails.
+ */
 export class Cluster {
   readonly name: string
   readonly #client: ClickHouseClient
-  /** Insert settings that this server knows, by whether tables are replicated. */
+  /** The insert settings that this server knows. The key tells whether the tables are replicated. */
   readonly #settings = new Map<boolean, ClickHouseSettings>()
 
   constructor(
@@ -152,7 +155,8 @@ export class Cluster {
   }
 
   /**
-   * Yields the rows of a query in chunks. Each row is an array. `parameters`: values for `{name:Type}` in the query.
+   * Yields the rows of a query's result in chunks. Each row is an array. `parameters`: values for the placeholders in
+   * the query, such as `{name:Type}`.
    */
   async *rows<Row extends unknown[]>(
     query: string,
@@ -175,9 +179,9 @@ export class Cluster {
   }
 
   /**
-   * Runs a query on tables that are sent with it, and returns the rows. Everything is in the body, because the length
-   * of a URL is limited. If `signal` is aborted, the cluster stops the query and the promise rejects with the abort
-   * reason.
+   * Runs a query that can also read `tables`, which are sent with it, and returns the rows. The query, the parameters
+   * and the tables are in the body, because the length of a URL is limited. If `signal` is aborted, the cluster stops
+   * the query, and the promise rejects with the abort reason.
    */
   async queryWithTables<Row extends unknown[]>(query: string, tableQuery: TableQuery): Promise<Row[]> {
     const { signal } = tableQuery
@@ -237,13 +241,13 @@ export class Cluster {
       values: Readable.from(multipart(boundary, fields, tables), { objectMode: false }),
       http_headers: { "Content-Type": `multipart/form-data; boundary=${boundary}` },
       abort_signal: signal,
-      // The table names are safe to use as keys, because they come from this program.
+      // The names of the tables are safe in setting names, because they come from this program.
       clickhouse_settings: { ...querySettings, ...settings, ...Object.fromEntries(formats) },
     })
     return stream
   }
 
-  /** Returns all rows of a query. Use it only for a few rows. */
+  /** Returns all rows of a query's result. Use this only if there are few rows. */
   async all<Row extends unknown[]>(query: string, parameters?: Record<string, unknown>): Promise<Row[]> {
     const rows: Row[] = []
     for await (const chunk of this.rows<Row>(query, parameters)) rows.push(...chunk)
@@ -259,7 +263,7 @@ export class Cluster {
     }
   }
 
-  /** Inserts rows in the format RowBinary. Resolves when the cluster has stored them. */
+  /** Inserts rows, which are in the format RowBinary. Resolves when the cluster has stored the rows. */
   async insert(
     table: string,
     columns: readonly string[],
@@ -273,7 +277,7 @@ export class Cluster {
         values: Readable.from(rows, { objectMode: false }),
         clickhouse_settings: settings,
       })
-      // If an error occurs after the headers are sent, it is in the body, which is otherwise empty.
+      // An error that occurs after the headers are sent is in the body. Otherwise, the body is empty.
       const answer = await new Response(Readable.toWeb(stream) as ReadableStream).text()
       if (answer.trim() !== "") throw new Error(answer)
     } catch (error) {
@@ -281,11 +285,11 @@ export class Cluster {
     }
   }
 
-  /** Runs an `insert … select`. Resolves when the cluster has stored the rows. */
+  /** Runs a statement of the form `insert … select`. Resolves when the cluster has stored the rows. */
   async insertSelect(query: string, isReplicated: boolean): Promise<void> {
     const settings = await this.#insertSettings(isReplicated)
     try {
-      // The rows that the other servers have acknowledged are visible.
+      // With this setting, the `select` reads all rows that any server of the cluster has acknowledged.
       const consistency = isReplicated ? { select_sequential_consistency: "1" } : {}
       await this.#client.command({ query, clickhouse_settings: { ...settings, ...consistency } })
     } catch (error) {
@@ -320,7 +324,7 @@ export class Cluster {
 
   #error(error: unknown): ClusterError {
     if (error instanceof ClusterError) return error
-    // The server might have been replaced with another version.
+    // Queried again, because the server might have been replaced by one of another version.
     this.#settings.clear()
     const message = error instanceof Error ? error.message : String(error)
     const [line = ""] = message.split("\n")

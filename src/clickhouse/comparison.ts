@@ -8,7 +8,7 @@ import { listWebsites, withoutWebsite } from "../store/websites.ts"
 import type { Cluster } from "./cluster.ts"
 import { hashOf, rowHash } from "./event-row.ts"
 
-/** The events of one website and UTC day. */
+/** A website and a UTC day. Stands for the events of the website on that day. */
 export interface WebsiteDay {
   /** Website id. Empty for events without a website. */
   website: string
@@ -16,38 +16,39 @@ export interface WebsiteDay {
   day: number
 }
 
-/** A day on which the two sides differ. */
+/** A website and day for which the events in the file and in the cluster differ. */
 export interface Difference extends WebsiteDay {
-  /** Number of events in the file, including those removed from it. */
+  /** Number of events in the file, including events that were removed from the file after shipping. */
   here: number
   inCluster: number
 }
 
 export interface Comparison {
-  /** Number of events up to the id that are in the file or were removed from it. */
+  /** Number of compared events that are in the file or were removed from it. */
   events: number
-  /** How many of these events were removed. Only the cluster has them. */
+  /** Number of these events that were removed from the file. Only the cluster has them. */
   removed: number
-  /** Number of combinations of website and day. */
+  /** Number of compared combinations of website and day. */
   days: number
   differences: Difference[]
 }
 
-/** Called between steps of about 5 ms, with the number of events already read. */
+/** Called after each step, which takes about 5 ms, with the number of events read so far. */
 export type Pause = (events: number) => Promise<void>
 
-/** Events per step. */
+/** Events read per step. */
 export const rowsPerStep = 1_000
 
 /**
- * Compares all events of the node with ids up to `lastId` in the file and in the cluster. Events that were removed from
- * the file count as part of it. Holds a number and a hash for each website and day in memory.
+ * Compares all events from this node with ids up to `lastId` in the file and in the cluster. Events that were removed
+ * from the file count as if they were still in the file. Holds a number of events and a hash in memory for each website
+ * and day.
  */
 export async function compare(db: Db, cluster: Cluster, lastId: number, pause: Pause): Promise<Comparison> {
   const here = await sumsOf(db, lastId, pause)
   const differences: Difference[] = []
   const seen = new Set<string>()
-  // Runs one query per day. A single query would not respond for minutes, and the client would abandon it.
+  // Runs one query per day. A single query could run for minutes without a response, and the client would abandon it.
   const days = `select distinct toInt32(day) as number from events where ${ofNode} order by number`
   const range = rangeUpTo(lastId)
   const query = `
@@ -79,18 +80,20 @@ export async function compare(db: Db, cluster: Cluster, lastId: number, pause: P
   return { events, removed, days: new Set([...here.keys(), ...seen]).size, differences }
 }
 
-/** Maps the rid to the id of each website that is not deleted. The id is null for events without a website. */
+/**
+ * Maps the rid of each website that is not deleted to its id. Also maps the rid for events without a website to null.
+ */
 export function visibleWebsites(db: Db): Map<number, string | null> {
   const websites = new Map<number, string | null>(listWebsites(db).map(({ rid, id }) => [rid, id]))
   return websites.set(withoutWebsite, null)
 }
 
-/** A website and day with removed events. */
+/** A website and day, and the sum of its events that were removed from the file. */
 interface RemovedSum extends WebsiteDay {
   sum: Sum
 }
 
-/** Returns the removed days, without those of deleted websites. */
+/** Returns the sums of removed events, without those for deleted websites. */
 function visibleRemovedDays(db: Db): RemovedSum[] {
   const websites = visibleWebsites(db)
   return removedDays(db).flatMap((removed) => {
@@ -99,7 +102,7 @@ function visibleRemovedDays(db: Db): RemovedSum[] {
   })
 }
 
-/** Sums the events in the file for a website and day, with ids up to `lastId`. Takes 10 µs per event. */
+/** Sums the events of a website and day in the file, with ids up to `lastId`. Takes 10 µs per event. */
 export function localSumOfDay(db: Db, rid: number, { website, day }: WebsiteDay, lastId: number): Sum {
   let sum: Sum = { events: 0, hash: 0n }
   for (const events of eventsOfDay(db, rid, { website, day }, lastId))
@@ -107,7 +110,7 @@ export function localSumOfDay(db: Db, rid: number, { website, day }: WebsiteDay,
   return sum
 }
 
-/** Yields the events in the file for a website and day, with ids up to `lastId`, in the order of their ids. */
+/** Yields the events of a website and day in the file, with ids up to `lastId`, in the order of their ids. */
 export function* eventsOfDay(
   db: Db,
   rid: number,
@@ -121,8 +124,8 @@ export function* eventsOfDay(
 }
 
 /**
- * Sums the stored and removed events of a website and day in one snapshot, because events can be removed while
- * `compare` reads. Returns undefined if none were removed.
+ * Sums the events of a website and day: those in the file, and those removed from it. Reads both in one snapshot,
+ * because events can be removed while `compare` reads. Returns undefined if no events were removed.
  */
 function sumOfRemovedDay(db: Db, { website, day }: WebsiteDay, lastId: number): Sum | undefined {
   const rid = ridOf(db, website)
@@ -133,24 +136,30 @@ function sumOfRemovedDay(db: Db, { website, day }: WebsiteDay, lastId: number): 
   })()
 }
 
-/** Returns the rid of a website, or of events without one. Undefined if the website was deleted. */
+/**
+ * Returns the rid of a website. An empty `website` stands for events without a website. Undefined if the website was
+ * deleted.
+ */
 export function ridOf(db: Db, website: string): number | undefined {
   for (const [rid, id] of visibleWebsites(db)) if ((id ?? "") === website) return rid
   return undefined
 }
 
-/** ClickHouse SQL condition for the events of a node with ids up to `lastId`. */
+/**
+ * ClickHouse SQL condition for the events from one node with ids up to `lastId`. A node is a server with its file; its
+ * number is part of its event ids.
+ */
 export const ofNode = "id > {after:UInt64} and id <= {lastId:UInt64}"
 
-/** The parameters of `ofNode`. */
+/** Returns the parameters for `ofNode`. */
 export function rangeUpTo(lastId: number): { after: number; lastId: number } {
   return { after: startOfNode(lastId), lastId }
 }
 
-/** ClickHouse SQL condition for the events of a node, website and day with ids up to `lastId`. */
+/** ClickHouse SQL condition for the events from one node, of one website and day, with ids up to `lastId`. */
 export const ofDay = `website = {website:String} and day = toDate32({day:Int32}) and ${ofNode}`
 
-/** Sums the events in the cluster for a node, website and day, with ids up to `lastId`. */
+/** Sums the events of a node, website and day in the cluster, with ids up to `lastId`. */
 export async function clusterSumOfDay(
   cluster: Cluster,
   { website, day }: WebsiteDay,
@@ -165,7 +174,7 @@ export async function clusterSumOfDay(
   return { events, hash: BigInt(hash) }
 }
 
-/** Creates a reader for all visible events, with or without a website. */
+/** Creates a reader for all events in the file, with or without a website, except events of deleted websites. */
 export function readerOfAll(db: Db): EventReader {
   const [from, to] = [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER]
   return new EventReader(db, { websites: visibleWebsites(db), from, to })

@@ -3,18 +3,16 @@ import type { IdRange } from "../store/shipping.ts"
 import type { WebsiteDay } from "./comparison.ts"
 import { deletionTarget, quoteText, type SchemaState } from "./schema.ts"
 
-// Deletions cannot have parameters, so ids and days are part of the statements. They are numbers and website IDs that
-// this program generated. Each statement is a mutation of all parts and takes the cluster up to a second, so there are
-// few statements with many ids each.
+// ClickHouse's delete statements cannot have parameters, so ids, days and websites are part of their text. Ids and days
+// are numbers, and website ids are quoted. A delete statement changes all parts of the table and takes the cluster up
+// to a second. So there are few statements, with many ids each.
 
-/**
- * Ids, ranges or rows per statement. ClickHouse reads at most 256 KiB of a statement, and an id has at most 16 digits.
- */
+/** Maximum ids, ranges or rows per statement. A statement has at most 256 KiB, and an id at most 16 digits. */
 const idsPerStatement = 10_000
 const rangesPerStatement = 500
 const rowsPerStatement = 500
 
-/** Returns statements that delete the events that match a condition, and their event ids. */
+/** Returns statements that delete the events that match a condition, also from the table of event ids. */
 function deleteEvents(condition: string, schema: SchemaState): string[] {
   const tables = ["events", ...(schema.hasEventIds ? ["event_ids"] : [])]
   return tables.map((table) => `delete from ${deletionTarget(table, schema)} where ${condition}`)
@@ -32,7 +30,10 @@ export function deleteRanges(ranges: readonly IdRange[], schema: SchemaState): s
   ].flatMap((condition) => deleteEvents(condition, schema))
 }
 
-/** A row in the cluster that is not an event in the SQLite file. An event with the same id can exist on another day. */
+/**
+ * A row in the cluster that has no matching event in the SQLite file. An event with the same id can exist on another
+ * day.
+ */
 export interface ForeignRow extends WebsiteDay {
   id: number
 }
@@ -45,7 +46,10 @@ export function deleteRows(rows: readonly ForeignRow[], schema: SchemaState): st
   })
 }
 
-/** Returns statements that delete a node's events of a website and day with ids up to `lastId`. */
+/**
+ * Returns statements that delete the events from one node, of one website and day, with ids up to `lastId`. `lastId`
+ * determines the node.
+ */
 export function deleteDay({ website, day }: WebsiteDay, lastId: number, schema: SchemaState): string[] {
   const ofDay = `website = ${quoteText(website)} and day = toDate32(${day})`
   return deleteEvents(`${ofDay} and id > ${startOfNode(lastId)} and id <= ${lastId}`, schema)

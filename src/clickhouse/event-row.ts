@@ -3,16 +3,20 @@ import { acquisitionFields, clientFields } from "../store/contexts.ts"
 import type { StoredEvent } from "../store/event-reader.ts"
 import { RowEncoder } from "./row-encoder.ts"
 
-// Writes events to the cluster's table `events` and reads them back. `columns` determines the columns of inserts and
-// selects, and the text that both sides hash.
+// Converts events to rows of the cluster's table `events`, and rows to events. The list `columns` determines which
+// columns are inserted and selected, and what is hashed. The file and the cluster hash an event in the same way: they
+// concatenate its columns as text.
 
 type Value = string | number | boolean | null
 
-/** ClickHouse's types. They determine how a column is encoded in RowBinary, selected, and converted to text. */
+/**
+ * Types of columns. A type determines how a column is declared in ClickHouse, how it is selected, and how it is
+ * converted to text for the hash.
+ */
 const types = {
   id: { type: "UInt64", select: (name: string) => name, text: (name: string) => `toString(${name})` },
   text: { type: "LowCardinality(String)", select: (name: string) => name, text: (name: string) => name },
-  /** Text that is '' in the cluster and null here. */
+  /** A string. A missing value is '' in the cluster and null in this program. */
   textOrEmpty: {
     type: "LowCardinality(String)",
     select: (name: string) => name,
@@ -69,8 +73,8 @@ export const tableStructure = columns.map(({ name, type }) => `${name} ${types[t
 export const selectedColumns = columns.map(({ name, type }) => types[type].select(name)).join(", ")
 
 /**
- * ClickHouse SQL expression for the hash of a row. It equals `hashOf`. NUL separates the texts, because no text
- * contains it; see `plainTextError`.
+ * ClickHouse SQL expression for the hash of a row. The hash is the same as from `hashOf`. NUL separates the columns,
+ * because no string contains it; see `plainTextError`.
  */
 export const rowHash = `xxHash64(concat(${columns.map(({ name, type }) => types[type].text(name)).join(", '\\0', ")}))`
 
@@ -87,7 +91,10 @@ export function hashOf(event: StoredEvent): bigint {
   return Bun.hash.xxHash64(text)
 }
 
-/** Returns the event in a row of `selectedColumns`. Throws an Error if a later version wrote it. */
+/**
+ * Returns the event in a row with the columns `selectedColumns`. Throws an Error if the event has a kind from a later
+ * version.
+ */
 export function eventOf(row: readonly unknown[]): StoredEvent {
   const event: Record<string, unknown> = {}
   columns.forEach(({ field, type }, index) => {
@@ -100,7 +107,7 @@ export function eventOf(row: readonly unknown[]): StoredEvent {
   return event as unknown as StoredEvent
 }
 
-/** Encodes events for an insert of `insertColumns`. */
+/** Encodes events as rows with the columns `insertColumns`. */
 export class EventEncoder {
   readonly #encoder = new RowEncoder()
   rows = 0

@@ -20,8 +20,8 @@ import { readEvents } from "./row-reader.ts"
 import { readWebsiteLines, type WriterRow } from "./writers.ts"
 
 /**
- * Returns the file whose events to fetch: the one with the same node. A new file becomes that of `node`, or of the only
- * one. Throws a UserError if there is none.
+ * Returns the writer whose events to fetch: the one with the same node number as `db`. If `db` is a new file, returns
+ * the writer with the number `node` or, without `node`, the only writer. Throws a UserError if there is no such writer.
  */
 export function originOf(
   db: Db,
@@ -35,11 +35,13 @@ export function originOf(
   if (number !== undefined) assignNode(db, number)
   const origin = writers.find(({ shippedId }) => nodeOf(shippedId) === nodeOf(lastEventId(db)))
   if (origin && (number !== undefined || !isNew)) return origin
-  if (!only)
-    throw new UserError(`no file has shipped events to ${where}`, "correct the database in --clickhouse")
+  if (!only) throw new UserError(`no events were shipped to ${where}`, "correct the database in --clickhouse")
   const nodes = writers.map(({ shippedId }) => nodeOf(shippedId)).join(", ")
   throw isNew && number === undefined
-    ? new UserError(`several nodes ship to ${where}: ${nodes}`, "give the number of one of them with --node")
+    ? new UserError(
+        `several nodes ship events to ${where}: ${nodes}`,
+        "give the number of one of them with --node",
+      )
     : new UserError(
         `node ${nodeOf(lastEventId(db))} has shipped no events to ${where}, only: ${nodes}`,
         "correct the database in --clickhouse, or --node",
@@ -47,8 +49,9 @@ export function originOf(
 }
 
 /**
- * Yields everything that `writer` shipped as the lines of an export: its websites, then all events in id order. Leaves
- * out events that are yet to be deleted in the cluster, because an import would restore them.
+ * Yields what the file `writer` has shipped, as the lines of an export: first its websites, then all events in the
+ * order of their ids. Omits events that were deleted in the file but not yet in the cluster, because an import would
+ * restore them.
  */
 export async function* linesOfCluster(
   cluster: Cluster,
@@ -78,8 +81,9 @@ interface FetchDeps {
 }
 
 /**
- * Stores all removed events in the file again, with their ids, and returns their number. The caller must hold the
- * shipping lock, because a server could be removing events otherwise. If it is interrupted, call it again to finish.
+ * Copies all events that were removed from the file back to it, with their ids, and returns their number. The caller
+ * must hold the shipping lock, so that no server removes events at the same time. If the call is interrupted, call it
+ * again to finish.
  */
 export async function fetchRemovedDays({ db, cluster, random, onProgress }: FetchDeps): Promise<number> {
   const inserter = new EventInserter(db, new DailyHash(db, random), { withIds: true })
@@ -105,7 +109,7 @@ export async function fetchRemovedDays({ db, cluster, random, onProgress }: Fetc
   return added
 }
 
-/** Inserts the events that are neither in the file nor deleted. Returns their number. */
+/** Inserts those of `events` that are neither in the file nor deleted. Returns their number. */
 function insertRemoved(
   db: Db,
   inserter: EventInserter,
@@ -118,7 +122,7 @@ function insertRemoved(
   const [first] = missing
   if (!first) return 0
   const { id: sealedId } = db.prepare(sealedStateSql).get() as { id: number }
-  // Blocks contain all events up to this id, so they must be rebuilt.
+  // Column blocks must contain all events up to `sealedId`. If an event with a lower id is inserted, they are rebuilt.
   if (first.id <= sealedId) reset(db)
   takeBack(
     db,

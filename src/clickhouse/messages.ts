@@ -12,7 +12,7 @@ export type ShippingRequest =
       keepLocal: number | undefined
       isShared: boolean
     }
-  /** The response to `write`. `error`: why nothing was stored. Undefined after success. */
+  /** The response to `write`. `error`: why the change was not stored. Undefined if it was stored. */
   | { type: "written"; id: number; error: string | undefined }
   | { type: "close" }
 
@@ -20,7 +20,7 @@ export type ShippingMessage =
   | { type: "write"; id: number; change: ShippingChange }
   /** The cluster acknowledged this number of events. */
   | { type: "shipped"; events: number }
-  /** `retryMs`: ms until the next attempt. */
+  /** A step failed. `retryMs`: ms until the next attempt. */
   | { type: "failed"; message: string; hint: string | undefined; retryMs: number }
   | { type: "log"; level: "info" | "warn"; message: string; fields: Record<string, string | number> }
   | { type: "closed" }

@@ -20,9 +20,12 @@ import { deleteDay } from "./deletions.ts"
 import { hashOf } from "./event-row.ts"
 import type { SchemaState } from "./schema.ts"
 
-/** ms between two rounds. In each round, every removed day with late events is compared again. */
+/**
+ * ms from the end of a round to the start of the next. A round compares and removes all days that are old enough,
+ * including days that were removed before and have received late events since.
+ */
 const roundInterval = 3_600_000
-/** Duration of a step in ms. Events that arrive during a step are shipped after it. */
+/** Approximate duration of a step in ms. Events that arrive during a step are shipped after it. */
 const stepTime = 5_000
 /** Event ids per transaction. */
 const eventIdsPerWrite = 2_000
@@ -31,11 +34,11 @@ export interface RemoverDeps {
   /** A connection that only reads. */
   db: Db
   cluster: Cluster
-  /** Stores a change in a transaction of the single writing connection. */
+  /** Stores a change in the file, in a transaction on its only writing connection. */
   write: (change: ShippingChange) => Promise<void>
-  /** Waits for this many ms. Rejects when the shipper must stop. */
+  /** Waits for `ms`. Rejects when the shipper must stop. */
   sleep: (ms: number) => Promise<void>
-  /** Age in ms at which events are removed from the file. Undefined to keep all events. */
+  /** Age in ms at which events are removed from the file. If undefined, all events stay. */
   keepLocal?: number | undefined
   /** Unix ms */
   now: () => number
@@ -48,7 +51,7 @@ interface Day extends WebsiteDay {
   rid: number
 }
 
-/** A day that the cluster has completely, and its events in the file. */
+/** A day whose events are the same in the cluster, and an iterator over its events in the file. */
 interface ComparedDay {
   day: Day
   events: Iterator<StoredEvent[]>
@@ -56,14 +59,15 @@ interface ComparedDay {
 
 /**
  * Removes events older than --keep-local from the file, one website and day at a time, after checking that the cluster
- * has the same events for that day. Deletes removed events in the cluster that have expired.
+ * has the same events for that day. Events that were removed from the file in this way exist only in the cluster. When
+ * they expire, this class deletes them there.
  */
 export class Remover {
-  /** When the next round is due, in ms of `elapsed`. */
+  /** When the next round is due, in ms on the `elapsed` clock. */
   #dueAt = Number.NEGATIVE_INFINITY
-  /** The days that are yet to be compared in this round. */
+  /** The remaining days to compare in this round. */
   #days: Iterator<Day> | undefined
-  /** The day that is being removed. */
+  /** The day whose events are being removed. */
   #current: ComparedDay | undefined
 
   constructor(private readonly deps: RemoverDeps) {}
@@ -77,8 +81,8 @@ export class Remover {
   }
 
   /**
-   * Removes events for a few seconds. Call it when everything up to `shippedId` is shipped and no deletions are
-   * pending. Returns true if nothing is left to remove in this round.
+   * Takes one step, which removes events for a few seconds. Call this when all events up to `shippedId` are shipped and
+   * no deletions are pending. Returns true if nothing is left to remove in this round.
    */
   async remove(shippedId: number): Promise<boolean> {
     const { db, keepLocal, elapsed, now, sleep } = this.deps
@@ -103,7 +107,10 @@ export class Remover {
     return false
   }
 
-  /** Makes the next round compare everything again. Call it when the cluster might have lost something. */
+  /**
+   * Ends the current round, so that everything is compared again before it is removed. Call this when the cluster might
+   * have lost events.
+   */
   interrupt(): void {
     this.#current = undefined
     this.#days = undefined
@@ -114,7 +121,7 @@ export class Remover {
     this.#dueAt = this.deps.elapsed() + roundInterval
   }
 
-  /** Compares a day in the cluster with its events in the file and those that were removed earlier. */
+  /** Returns true if the events of a day in the cluster are the same as those in the file and those removed from it. */
   async #isSame(day: Day, shippedId: number): Promise<boolean> {
     const { db, cluster, write, log } = this.deps
     const [local, removed] = db.transaction((): [Sum, Sum | undefined] => [
@@ -124,12 +131,12 @@ export class Remover {
     if (local.events === 0) return false
     const here = removed ? addSums(local, removed) : local
     const there = await clusterSumOfDay(cluster, day, shippedId)
-    // Until they are deleted there, events that were deleted in the meantime are still in the cluster.
+    // A difference is normal if events have just been deleted in the file and not yet in the cluster.
     if (isEqual(here, there)) return true
     if (deletedIds(db, shippedId, 1).length > 0) return false
     log(
       "warn",
-      "the events of a day were not removed, because the cluster differs from the file; comparing both",
+      "the events of a day were not removed from the file, because the cluster has different events for that day; comparing all events",
       {
         website: day.website,
         day: new Date(day.day * dayMs).toISOString().slice(0, 10),
@@ -138,7 +145,7 @@ export class Remover {
       },
     )
     await write({ type: "rewind", id: shippedId })
-    // Ends the round, so that a difference that the comparison does not find does not cause endless comparisons.
+    // Ends the round. Otherwise, a difference that the full comparison does not find would cause endless comparisons.
     this.#endRound()
     return false
   }
@@ -156,7 +163,7 @@ export class Remover {
     }
   }
 
-  /** Deletes removed events in the cluster that have expired, or whose website was deleted. */
+  /** Deletes those removed events from the cluster that have expired or whose website was deleted. */
   async deleteExpired(schema: SchemaState): Promise<void> {
     const { db, cluster, write } = this.deps
     const expired = removedDays(db).filter(({ isExpired }) => isExpired)
@@ -183,13 +190,13 @@ export class Remover {
 }
 
 /**
- * Yields the days before `end` on which websites have events, oldest day first for each website. Includes days with
- * late events.
+ * Yields the days before `end` on which a website has events in the file, one website after another, oldest day first.
+ * Includes days that were removed and have received late events since.
  */
 function* daysBefore(db: Db, end: number): Generator<Day> {
   const ids = [...websiteIds(db).values()]
   for (const [rid, website] of visibleWebsites(db)) {
-    // The events of a deleted website with the same id are still in the cluster.
+    // Skips a website while the cluster still has the events of a deleted website with the same id.
     if (ids.filter((id) => id === (website ?? "")).length > 1) continue
     for (let time = nextTimeOf(db, rid, 0); time !== undefined; ) {
       const day = Math.floor(time / dayMs)

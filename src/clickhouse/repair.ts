@@ -23,7 +23,7 @@ import { deleteRows, type ForeignRow } from "./deletions.ts"
 import { EventEncoder, insertColumns } from "./event-row.ts"
 import type { SchemaState } from "./schema.ts"
 
-/** Limits of an insert, in rows and in bytes of memory. */
+/** An insert is sent when it reaches this many rows, or this many bytes of memory. */
 export interface InsertLimits {
   rows: number
   bytes: number
@@ -38,17 +38,20 @@ export interface RepairDeps {
   limits: InsertLimits
   pause: () => Promise<void>
   write: (change: RemovalChange) => Promise<void>
-  /** Called for a removed day if the events in the cluster differ from the events that were removed. */
+  /**
+   * Called if the events of a day in the cluster differ from those that were removed from the file. `to`: the number of
+   * removed events according to the cluster.
+   */
   onCorrection: (day: WebsiteDay, from: RemovedDay, to: number) => void
 }
 
-/** Maximum number of rows to delete in one step, about 100 bytes each. */
+/** Rows to delete are collected up to this number. Each takes about 100 bytes of memory. */
 const maxForeignRows = 100_000
 
 /**
  * Makes the events in the cluster equal to those in the file on the given days. Holds the ids of one website and day in
- * memory. On days with events that were removed from the file, nothing is deleted in the cluster, because it has the
- * only copy. What the cluster has then becomes the record of what was removed.
+ * memory. If events of a day were removed from the file, the cluster has the only copy of them, so nothing is deleted
+ * there. Instead, the file's record of the removed events is corrected to what the cluster has.
  */
 export async function repair(days: readonly WebsiteDay[], deps: RepairDeps): Promise<void> {
   let foreign: ForeignRow[] = []
@@ -69,7 +72,7 @@ export async function repair(days: readonly WebsiteDay[], deps: RepairDeps): Pro
   await remove()
 }
 
-/** Records the events that the cluster has on a removed day besides those in the file. */
+/** Corrects the record of a day's removed events. They are the events that the cluster has and the file does not. */
 async function correctRemovedDay(
   rid: number,
   day: WebsiteDay,
@@ -78,8 +81,8 @@ async function correctRemovedDay(
   const local = localSumOfDay(db, rid, day, lastId)
   const removed = findRemovedDay(db, rid, day.day)
   const sum = subtractSums(await clusterSumOfDay(cluster, day, lastId), local)
-  // Skipped if the cluster has less than was just sent, or while deletions are pending. The next comparison covers
-  // both.
+  // Does nothing if the cluster has fewer events than were just sent, or while deletions are pending. The next
+  // comparison covers both cases.
   if (!removed || isEqual(sum, removed) || sum.events < 0 || deletedIds(db, lastId, 1).length > 0) return
   const missing = Math.max(0, removed.missing + removed.events - sum.events)
   const expected = { events: removed.events, hash: removed.hash }
@@ -87,7 +90,7 @@ async function correctRemovedDay(
   onCorrection(day, removed, sum.events)
 }
 
-/** Sends the events of a day and returns their ids. */
+/** Inserts the events of a day into the cluster again, and returns their ids. */
 async function sendDay(
   rid: number,
   { website, day }: WebsiteDay,
@@ -115,7 +118,7 @@ async function sendDay(
   return ids
 }
 
-/** Returns the rows of a day that are not in `ids`. */
+/** Returns the rows of a day in the cluster whose ids are not in `ids`. */
 async function otherRows(
   { website, day }: WebsiteDay,
   ids: ReadonlySet<number>,

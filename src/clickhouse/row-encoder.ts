@@ -1,6 +1,9 @@
-/** Bytes of a chunk. Several hundred events fit. */
+/** Bytes per chunk. A chunk holds at least several hundred events. */
 const chunkBytes = 1_048_576
-/** Up to this many UTF-16 units, the UTF-8 length of a text fits in one byte, at three bytes per unit. */
+/**
+ * A string of up to this many UTF-16 code units has at most three times as many UTF-8 bytes, so its length fits into
+ * one byte.
+ */
 const shortText = 42
 
 /** Encodes rows in the format RowBinary. */
@@ -41,7 +44,7 @@ export class RowEncoder {
     this.#at += 8
   }
 
-  /** Writes the length in bytes as a varint, then the text in UTF-8. */
+  /** Writes a string: its length in bytes as a varint, then its UTF-8 bytes. */
   text(text: string): void {
     if (text.length <= shortText) {
       this.#reserve(1 + text.length * 3)
@@ -56,7 +59,7 @@ export class RowEncoder {
     this.#at += this.#chunk.write(text, this.#at)
   }
 
-  /** Writes an array of texts. */
+  /** Writes an array of strings. */
   texts(list: readonly string[]): void {
     this.#varint(list.length)
     for (const text of list) this.text(text)

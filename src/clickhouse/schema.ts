@@ -9,11 +9,14 @@ import fillEventIds from "./schema/0003_fill_event_ids.sql" with { type: "text" 
 interface ClusterMigration {
   name: string
   sql: string
-  /** Only several nodes need it. */
+  /** True if the migration is needed only when several nodes ship to the database. */
   isForNodes?: boolean
 }
 
-/** In the order in which they are applied. Append only, because a released migration never changes. */
+/**
+ * The migrations, in the order in which they are applied. Only append to the list, because a released migration never
+ * changes.
+ */
 const migrations: readonly ClusterMigration[] = [
   { name: "0001_events", sql: events },
   { name: "0002_event_ids", sql: eventIds, isForNodes: true },
@@ -21,9 +24,10 @@ const migrations: readonly ClusterMigration[] = [
 ]
 
 /**
- * Tables that are distributed over the shards of a cluster, with the expression for the shard of a row. It depends only
- * on the row, so a row that is sent twice goes to the same shard. Funnels and distinct counts require that all events
- * of a visitor are on one shard. All other tables are complete on every server.
+ * Tables that are distributed over the shards of a cluster, and for each one the SQL expression that chooses the shard
+ * of a row. The shard depends only on the content of the row, so a row that is sent twice goes to the same shard.
+ * Funnels and distinct counts require that all events of a visitor are on one shard. All other tables are complete on
+ * every server.
  */
 const sharded: Readonly<Record<string, string>> = {
   events: "cityHash64(website, ifNull(anonymous_id, toString(id)))",
@@ -40,15 +44,15 @@ engine = ReplacingMergeTree()
 order by name
 settings fsync_after_insert = 1, fsync_part_directory = 1`
 
-/** State of the tables in a database of a cluster. */
+/** State of the tables in a ClickHouse database. */
 export interface SchemaState {
-  /** Migrations that every server needs. */
+  /** Names of the pending migrations that every server needs. */
   pending: string[]
-  /** Migrations that only several nodes need. */
+  /** Names of the pending migrations that are needed only when several nodes ship to the database. */
   pendingForNodes: string[]
-  /** Event ids are stored when events are inserted. */
+  /** True if the cluster also stores the event ids in a table of their own when events are inserted. */
   hasEventIds: boolean
-  /** The cluster if tables are replicated and distributed. Undefined for plain tables. */
+  /** Name of the cluster on which the tables are replicated and distributed. Undefined for plain tables. */
   cluster: string | undefined
 }
 
@@ -56,12 +60,18 @@ type AppliedRow = [name: string, checksum: string, cluster: string]
 
 const checksum = (sql: string) => createHash("sha256").update(sql).digest("hex")
 
-/** Reads which migrations have been applied. Throws a ClusterError, or a UserError if a later version applied one. */
+/**
+ * Reads which migrations have been applied. Throws a ClusterError, or a UserError if a later version has applied a
+ * migration.
+ */
 export async function readSchema(cluster: Cluster): Promise<SchemaState> {
   return schemaState(await appliedRows(cluster), cluster.name)
 }
 
-/** `applied`: the rows of the table `migrations`. Throws a UserError if this version does not know one of them. */
+/**
+ * Returns the state for the rows of the table `migrations`. Throws a UserError if this version does not know one of
+ * these migrations.
+ */
 export function schemaState(applied: readonly AppliedRow[], where: string): SchemaState {
   for (const [name, sum] of applied) {
     const ours = migrations.find((migration) => migration.name === name)
@@ -74,7 +84,7 @@ export function schemaState(applied: readonly AppliedRow[], where: string): Sche
     if (checksum(ours.sql) !== sum) {
       throw new UserError(
         `the migration ${name} in ${where} differs from the one in this version`,
-        "an unreleased build created the tables; use another database of the cluster",
+        "an unreleased build created the tables; use another database in the cluster",
       )
     }
   }
@@ -91,7 +101,8 @@ export function schemaState(applied: readonly AppliedRow[], where: string): Sche
 }
 
 /**
- * Throws a UserError that says what to do if migrations are pending. `isShared`: several nodes ship to the database.
+ * Throws a UserError if migrations are pending. Its hint says how to apply them. `isShared`: true if several nodes ship
+ * to the database.
  */
 export function requireSchema(
   { pending, pendingForNodes }: SchemaState,
@@ -102,14 +113,14 @@ export function requireSchema(
   if (first === undefined) return
   throw new UserError(
     `the tables in ${where} are missing or outdated: the migration ${first} has not been applied`,
-    `run databuddy clickhouse migrate${isShared ? " --shared" : ""} with the same --clickhouse; until then, events stay in the SQLite file`,
+    `run \`databuddy clickhouse migrate${isShared ? " --shared" : ""}\` with the same --clickhouse; until then, events stay in the SQLite file`,
   )
 }
 
 /**
  * Applies the pending migrations and returns their names. Creates the database if it is missing. `name`: the cluster on
- * which to create replicated and distributed tables. `isShared`: includes the migrations for several nodes. If it is
- * interrupted, call it again to finish. Throws a UserError or a ClusterError.
+ * which to create replicated and distributed tables. `isShared`: true to include the migrations for several nodes. If
+ * the call is interrupted, call it again to finish. Throws a UserError or a ClusterError.
  */
 export async function migrateCluster(
   cluster: Cluster,
@@ -136,7 +147,9 @@ export async function migrateCluster(
   return pending
 }
 
-/** Returns all statements, to apply them manually. `isShared`: as for `migrateCluster`. */
+/**
+ * Returns all statements as SQL text, for an operator who applies them manually. `isShared`: as for `migrateCluster`.
+ */
 export function printedSchema(address: ClusterAddress, name: string | undefined, isShared = false): string {
   const statements = [
     databaseStatement(address, name),
@@ -149,7 +162,10 @@ export function printedSchema(address: ClusterAddress, name: string | undefined,
   return `${statements.join(";\n\n")};\n`
 }
 
-/** Returns the table in which to delete rows, with its cluster. Distributed tables do not support deletions. */
+/**
+ * Returns the target of a `delete` statement: the table that holds the rows, and its cluster. Distributed tables do not
+ * support deletions.
+ */
 export function deletionTarget(table: string, { cluster }: SchemaState): string {
   return cluster === undefined ? table : `${localName(table)} on cluster ${quoteText(cluster)}`
 }
@@ -185,8 +201,8 @@ const engine = /engine = ReplacingMergeTree\((\w*)\)/
 const view = /create materialized view if not exists (\w+) to (\w+) as/
 
 /**
- * Splits a file into statements. In a cluster, tables are replicated, and those in `sharded` get a distributed table on
- * top.
+ * Splits SQL into statements. For a cluster, changes them to create replicated tables, and for each table in `sharded`
+ * also a distributed table that reads from all shards.
  */
 function statementsOf(sql: string, cluster: string | undefined): string[] {
   const statements = sql
@@ -203,14 +219,15 @@ function replicated(statement: string, cluster: string): string[] {
   const key = sharded[name]
   const local = localName(name)
   const on = `on cluster ${quoteText(cluster)}`
-  // If {shard} is in the name but not in the path, all servers are replicas of one table.
+  // For a table that is not sharded, {shard} is in the replica name but not in the path. Then all servers are replicas
+  // of one table.
   const path =
     key === undefined
       ? `/clickhouse/tables/{database}/${local}`
       : `/clickhouse/tables/{shard}/{database}/${local}`
   const replica = key === undefined ? "{shard}-{replica}" : "{replica}"
   const create = statement
-    // A view reads what is inserted into the table of its server.
+    // On each server, the view reads the rows that are inserted into the table on the same server.
     .replace(
       view,
       (_, viewName: string, to: string) =>
@@ -232,7 +249,7 @@ engine = Distributed(${quoteText(cluster)}, currentDatabase(), ${local}, ${key})
   ]
 }
 
-/** Quotes a text as a literal, for statements that cannot have parameters. */
+/** Returns a string as a SQL literal, for statements that cannot have parameters. */
 export function quoteText(text: string): string {
   return `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`
 }

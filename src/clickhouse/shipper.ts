@@ -17,40 +17,41 @@ import { readWriters, WriterRecord } from "./writers.ts"
 
 /** Dependencies of a shipper. */
 export interface ShipperDeps extends RemoverDeps {
-  /** Waits between two steps of about 5 ms, so that the thread can do other work. */
+  /** Waits between steps, which take about 5 ms each, so that the thread can do other work. */
   pause: () => Promise<void>
   random: Random
-  /** Other nodes can ship to the same database. */
+  /** True if other nodes can ship to the same database. */
   isShared: boolean
 }
 
-/** Limits of a shipment. Two inserts are in memory at a time. */
+/** Limits of a batch. At most two batches are in memory. */
 export interface ShipperLimits extends InsertLimits {
   /**
-   * How long an insert without a response might still be running in the cluster, in ms. Deletions wait for this time.
+   * How long an insert without a response can still be running in the cluster, in ms. Deletions are held back for this
+   * long.
    */
   outcomeWindow: number
 }
 
 /**
- * An insert creates a part of 100,000 rows, because merging smaller parts costs the cluster more. Sending 16 MiB takes
- * less than a second.
+ * The rows of an insert become one part of the table. 100,000 rows per part, because merging smaller parts costs the
+ * cluster more. Sending 16 MiB takes less than a second.
  */
 export const shipperLimits: ShipperLimits = { rows: 100_000, bytes: 16_777_216, outcomeWindow: 300_000 }
 
-/** Deleted ids per step. */
+/** Maximum number of deletions that are shipped in one step. */
 const idsPerStep = 20_000
 
-/** ms between two batches of deletions while more events are waiting than fit into a batch. */
+/** ms between deletions while more events are waiting than fit into a batch. */
 const deletionsInterval = 60_000
 
 export interface StepResult {
-  /** True if the cluster acknowledged anything in this step. `events` is the number of events. */
+  /** True if the cluster acknowledged anything in this step. */
   hasShipped: boolean
   events: number
   /**
-   * True if nothing is left except events that have just arrived. These wait, because each insert creates a part that
-   * the cluster must merge.
+   * True if nothing is left to ship, except events that have just arrived. The caller then waits, because each insert
+   * creates a part that the cluster must merge.
    */
   isDone: boolean
 }
@@ -66,21 +67,25 @@ interface Batch {
 }
 
 /**
- * Ships events to a cluster in the order of their ids. A shipment stores the highest id to send in the file, inserts
- * the rows, records the progress in the cluster, and then advances the watermark. After a crash in between, rows are
- * sent again, which is harmless. The caller must hold a lock, so that there is only one shipper per file.
+ * Ships events to a cluster in the order of their ids. For each batch, it first records in the file the highest id that
+ * it will send. Then it inserts the rows into the cluster, records the highest id there too, and finally advances the
+ * watermark in the file: the id up to which everything is shipped. If the process crashes before that, the next one
+ * sends the rows again, which is harmless. The caller must hold a lock, so that there is only one shipper per file.
  */
 export class Shipper {
-  /** The batch that follows the one being sent. */
+  /** The batch after the one that is being sent, which is read in the meantime. */
   #next: Promise<Batch | undefined> | undefined
-  /** When the next batch of deletions is due if events are waiting, in ms of `elapsed`. */
+  /** When deletions are due even if events are waiting, in ms on the `elapsed` clock. */
   #deletionsDueAt = Number.NEGATIVE_INFINITY
-  /** Deletions wait until this time, in ms of `elapsed`. */
+  /** Deletions are held back until this time, in ms on the `elapsed` clock. */
   #outcomeKnownAt = Number.NEGATIVE_INFINITY
-  /** The website settings that were sent last. */
+  /** The website settings that were sent most recently. */
   #websites: string | undefined
   #hasVerified = false
-  /** True after a repair, until a comparison finds no differences. If the next one finds any, they are reported. */
+  /**
+   * True from a repair until the next comparison. If that comparison finds differences again, they are reported as an
+   * error.
+   */
   #hasRepaired = false
   readonly #remover: Remover
 
@@ -92,13 +97,13 @@ export class Shipper {
   }
 
   /**
-   * Ships one batch. When no full batch is left, also ships deletions and repairs differences. Throws a ClusterError or
-   * a UserError.
+   * Ships one batch of events. If no full batch is waiting after it, also ships deletions and repairs differences.
+   * Throws a ClusterError or a UserError.
    */
   async step(): Promise<StepResult> {
     const { db } = this.deps
     const shipping = readShipping(db) ?? (await this.#start())
-    // An insert from a killed process, for a batch or a repair, might still be running.
+    // If a process was killed while it sent a batch or a repair, its insert might still be running.
     const mightHaveInsert = shipping.sendingId > shipping.shippedId || shipping.isRepairing
     if (!this.#hasVerified && mightHaveInsert) this.#holdDeletions()
     const hasWork =
@@ -108,7 +113,7 @@ export class Shipper {
       this.#remover.isDue
     // The first step always contacts the cluster, to report missing tables before there are events.
     if (!hasWork && this.#hasVerified) return { hasShipped: false, events: 0, isDone: true }
-    // Checked before a batch is read, so that an outage costs only one request a minute.
+    // Called before a batch is read, so that during an outage a step costs only one request.
     const { schema, record, isCurrent } = await this.#verify(shipping)
     this.#hasVerified = true
     if (!isCurrent) return { hasShipped: false, events: 0, isDone: false }
@@ -121,8 +126,8 @@ export class Shipper {
   }
 
   /**
-   * Ships deletions and repairs differences. Either can be postponed while events are waiting. Returns true if nothing
-   * is left.
+   * Ships deletions and repairs differences. While events are waiting (`isBehind`), ships deletions only now and then,
+   * and repairs nothing. Returns true if nothing is left to do.
    */
   async #followUp(isBehind: boolean, schema: SchemaState): Promise<boolean> {
     const { db, elapsed } = this.deps
@@ -132,7 +137,7 @@ export class Shipper {
     const ids = this.#deletions(shipping)
     if (ids.length > 0) await this.#delete(ids, schema)
     if (isBehind || ids.length === idsPerStep) return false
-    // Runs before a repair, which would mistake the events of a deleted website for unknown events.
+    // Runs before a repair, because a repair would mistake the events of a deleted website for foreign rows.
     if (!this.#deletionsHeld) await this.#remover.deleteExpired(schema)
     if (shipping.mustCompare) return this.#repair(shipping, schema)
     return this.#deletionsHeld || (await this.#remover.remove(shipping.shippedId))
@@ -143,8 +148,8 @@ export class Shipper {
   }
 
   /**
-   * Deletes the events in the cluster that are newer than this file, which was restored from a backup. The next steps
-   * ship and compare everything else.
+   * Called for a file that was restored from a backup. Deletes the events that the cluster received after that backup.
+   * The following steps ship and compare all other events.
    */
   async replaceNewer(): Promise<void> {
     const { db, cluster, write, now } = this.deps
@@ -152,7 +157,7 @@ export class Shipper {
     const schema = await readSchema(cluster)
     requireSchema(schema, cluster.name)
     const record = await this.#record(shipping, schema)
-    // Stored first, so that everything is compared even if the deletion is interrupted.
+    // Written first, so that everything is compared even if the deletion is interrupted.
     await write({ type: "rewind", id: shipping.shippedId })
     const { shippedId } = shipping
     const last = endOfNode(shippedId)
@@ -176,7 +181,7 @@ export class Shipper {
     this.#outcomeKnownAt = this.deps.elapsed() + this.limits.outcomeWindow
   }
 
-  /** Holds back deletions if an insert failed but might still be running. Returns the error. */
+  /** Holds back deletions if `error` means that an insert might still be running. Returns `error`. */
   #observe(error: unknown): unknown {
     if (error instanceof ClusterError && error.isOutcomeUnknown) this.#holdDeletions()
     return error
@@ -191,8 +196,8 @@ export class Shipper {
   }
 
   /**
-   * Checks that the tables match this version and that the cluster still has what it acknowledged. Rewinds the
-   * watermark if it has less.
+   * Checks that the tables match this version, and that the cluster still has the events that it acknowledged. If it
+   * has fewer, rewinds the watermark.
    */
   async #verify(
     shipping: Shipping,
@@ -203,15 +208,15 @@ export class Shipper {
     requireSchema(schema, cluster.name, node > 0)
     const record = await this.#record(shipping, schema)
     if (schema.hasEventIds && record.isNew) {
-      // Recorded before the first insert: another file with the same number can do this at the same time. The next step
-      // of both finds the other one, and ships nothing.
+      // The file is recorded in the cluster before its first insert. Another file with the same node number can be
+      // recorded at the same time. Then the next step of each finds the other file, and ships nothing.
       await record.write(record.shippedId, now())
       return { schema, record, isCurrent: false }
     }
     if (record.shippedId > shipping.sendingId) {
       throw new UserError(
-        `${cluster.name} has events from this file up to id ${record.shippedId}, but the file has sent none beyond id ${shipping.sendingId}: it was restored from a backup, or a copy of it is also shipping events`,
-        "stop the copy, or see “After a restore” in src/clickhouse/README.md: databuddy clickhouse fetch adds the events that only the cluster has, and databuddy clickhouse load --replace deletes them",
+        `${cluster.name} has events from this file up to id ${record.shippedId}, but the file has sent none beyond id ${shipping.sendingId}: the file was restored from a backup, or a copy of it is also shipping events`,
+        "stop the copy, or see “After a restore” in src/clickhouse/README.md: `databuddy clickhouse fetch` adds the events that only the cluster has, and `databuddy clickhouse load --replace` deletes them",
       )
     }
     if (record.shippedId >= shipping.shippedId) return { schema, record, isCurrent: true }
@@ -228,8 +233,8 @@ export class Shipper {
   }
 
   /**
-   * Sends a batch. Returns false if it has to be sent again, because the cluster started to store event ids in the
-   * meantime, and might not have those of the batch.
+   * Sends a batch. Returns false if the batch must be sent again, because the cluster has started to store event ids in
+   * the meantime and might not have stored those of the batch.
    */
   async #send(batch: Batch, schema: SchemaState, record: WriterRecord): Promise<boolean> {
     const { cluster, write, now } = this.deps
@@ -237,7 +242,7 @@ export class Shipper {
     await write({ type: "send", id: batch.end })
     if (batch.isFull) {
       this.#next = this.#read(batch.end)
-      // A failure is reported by the step that uses the batch.
+      // The step that uses the batch reports a failure.
       this.#next.catch(() => {})
     }
     try {
@@ -267,7 +272,7 @@ export class Shipper {
     await write({ type: "deleted", ids, at: now() })
   }
 
-  /** Compares both sides and repairs differences. Returns true if there were none. */
+  /** Compares the events in the file and in the cluster, and repairs differences. Returns true if there were none. */
   async #repair({ shippedId, isRepairing }: Shipping, schema: SchemaState): Promise<boolean> {
     const { db, cluster, write, pause, log } = this.deps
     this.#remover.interrupt()
@@ -287,7 +292,7 @@ export class Shipper {
         false,
       )
     }
-    log("warn", "the cluster differs from the file; repairing it", {
+    log("warn", "the cluster and the file have different events; repairing the cluster", {
       cluster: cluster.name,
       days: differences.length,
     })
@@ -296,7 +301,7 @@ export class Shipper {
       const onCorrection: RepairDeps["onCorrection"] = ({ website, day }, { events }, inCluster) =>
         log(
           "warn",
-          "the number of events in the cluster differs from the number removed from the file; only the cluster has these events",
+          "for a day removed from the file, the cluster has a different number of events than were removed; recording the cluster's number",
           {
             website,
             day: new Date(day * dayMs).toISOString().slice(0, 10),
@@ -315,8 +320,8 @@ export class Shipper {
   }
 
   /**
-   * Returns the batch that follows the id `after`, from memory if it has already been read. Undefined if there are no
-   * events.
+   * Returns the batch of events that follow the id `after`, from memory if it has already been read. Undefined if there
+   * are no such events.
    */
   async #nextBatch(after: number): Promise<Batch | undefined> {
     const next = this.#next
@@ -327,7 +332,8 @@ export class Shipper {
 
   async #read(after: number): Promise<Batch | undefined> {
     const { db, pause } = this.deps
-    // Read before the list of websites, so that every event up to here belongs to a website in the list or was deleted.
+    // The last id is read before the list of websites. So the website of every event up to this id is in the list or
+    // was deleted.
     const last = lastEventId(db)
     if (last <= after) return undefined
     const encoder = new EventEncoder()

@@ -5,23 +5,23 @@ import type { StepResult } from "./shipper.ts"
 export interface ShippingLoopDeps {
   /** Takes one step. See `Shipper`. */
   step: () => Promise<StepResult>
-  /** Resolves after `ms`, or when the loop is stopped. */
+  /** Resolves after `ms`, or earlier if the loop is stopped. */
   sleep: (ms: number) => Promise<void>
   random: Random
-  /** Called after each step that the cluster has acknowledged. */
+  /** Called after each step in which the cluster acknowledged something. */
   onShipped: (events: number) => void
   onFailure: (error: Error, hint: string | undefined, retryMs: number) => void
 }
 
-/** ms between two batches that are not full. Each insert creates a part that the cluster must merge. */
+/** Pause in ms when no full batch is waiting. Each insert creates a part that the cluster must merge. */
 const idleInterval = 5_000
-/** ms until the first retry. The delay doubles with each consecutive failure. */
+/** Delay in ms before the first retry. It doubles with each consecutive failure. */
 const firstRetry = 1_000
 const longestRetry = 60_000
 
 /**
- * Ships until it is stopped. Retries after any failure, because the cluster can come back and its tables can be
- * migrated.
+ * Runs steps until it is stopped. Retries after any failure, because the cluster can come back, and missing migrations
+ * can be applied.
  */
 export class ShippingLoop {
   #stopping = false
@@ -52,8 +52,8 @@ export class ShippingLoop {
 }
 
 /**
- * Returns the ms until the next attempt. Half of the delay is random, so that many servers do not retry at the same
- * time.
+ * Returns the ms from a failure to the next attempt. Half of the delay is random, so that not all servers retry at the
+ * same time.
  */
 export function retryDelay(previousFailures: number, random: Random): number {
   const delay = Math.min(longestRetry, firstRetry * 2 ** previousFailures)

@@ -13,14 +13,17 @@ import type { ShippingMessage, ShippingRequest } from "./messages.ts"
 /** Set by src/build.ts. */
 declare const BUILD_COMMIT: string | undefined
 
-/** A binary bundles all code into one file at the repository's root, and identifies a worker by its source path. */
+/**
+ * In the binary, all code is bundled into one file at the repository's root, and a worker is identified by the path of
+ * its source file.
+ */
 const workerFile =
   typeof BUILD_COMMIT === "string" ? "./src/clickhouse/shipping-worker.ts" : "./shipping-worker.ts"
 
-/** ms until a failed thread is restarted, or until the next attempt to take the lock. */
+/** Delay in ms before a failed thread is restarted, and between attempts to take the lock. */
 const restartDelay = 5_000
 /**
- * Maximum ms by which a running insert can delay the shutdown. Unacknowledged events are sent again after the next
+ * A running insert can delay the shutdown by at most this many ms. Unacknowledged events are sent again after the next
  * start.
  */
 const closeTimeout = 2_000
@@ -37,8 +40,8 @@ interface ShippingOptions {
 }
 
 /**
- * Ships events to a cluster in a separate thread, so that neither reading them nor waiting for the cluster delays a
- * commit. The main thread stores the state of shipping, between other commits.
+ * Ships events to a cluster in a separate thread, so that neither reading events nor waiting for the cluster delays
+ * commits. The thread asks the main thread to store the progress, because only the main thread writes to the file.
  */
 export class ShippingThread {
   readonly name: string
@@ -70,8 +73,8 @@ export class ShippingThread {
   }
 
   /**
-   * Starts shipping. While another process, such as `databuddy clickhouse load`, ships the events of this file, retries
-   * in the background, so that the server can accept events.
+   * Starts shipping. If another process, such as `databuddy clickhouse load`, is shipping events from this file, the
+   * server accepts events anyway, and this retries in the background.
    */
   start(): void {
     const { pid } = this.environment
@@ -116,7 +119,7 @@ export class ShippingThread {
     this.#worker?.terminate()
     this.#worker = undefined
     this.#recordFailure(message)
-    this.log("error", "shipping to the cluster failed and will be restarted", {
+    this.log("error", "the thread that ships events to the cluster failed and will be restarted", {
       cluster: this.name,
       error: message,
     })

@@ -6,13 +6,13 @@ import type { ShippingMessage, ShippingRequest } from "./messages.ts"
 import { Shipper } from "./shipper.ts"
 import { ShippingLoop } from "./shipping-loop.ts"
 
-// The thread that ships events. It only reads the database. The main thread stores changes.
+// The thread that ships events. It only reads the database, and asks the main thread to store changes.
 
 declare const self: Worker
 
 /** Leaves most of the CPU time of a busy server to ingestion. The query thread has the same niceness. */
 const niceness = 10
-/** SQLite's page cache in KiB. It is small, because rows are read once, in order. */
+/** Size of SQLite's page cache in KiB. A small one is enough, because rows are read once, in order. */
 const pageCacheKiB = 4_096
 
 let close = (): void => {}

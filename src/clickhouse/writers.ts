@@ -6,13 +6,16 @@ import { RowEncoder } from "./row-encoder.ts"
 export interface WriterRow {
   writer: string
   sequence: number
-  /** The number of its node is that of this id. */
+  /** The highest id that was shipped. The number of the file's node is part of each id. */
   shippedId: number
   /** Unix ms */
   shippedAt: number
 }
 
-/** Returns the SQLite files whose events were shipped to this ClickHouse database, in the order of their nodes. */
+/**
+ * Returns one row for each SQLite file from which events were shipped to this ClickHouse database, in the order of
+ * their nodes. `writer`: a random id of the file.
+ */
 export async function readWriters(cluster: Cluster): Promise<WriterRow[]> {
   const rows = await cluster.all<[string, number, number, number]>(
     "select writer, sequence, shipped_id, toUnixTimestamp64Milli(shipped_at) from writers final order by shipped_id",
@@ -20,25 +23,25 @@ export async function readWriters(cluster: Cluster): Promise<WriterRow[]> {
   return rows.map(([writer, sequence, shippedId, shippedAt]) => ({ writer, sequence, shippedId, shippedAt }))
 }
 
-/** Returns the websites that one SQLite file shipped, as lines of an export. */
+/** Returns the websites that were shipped from one SQLite file, as lines of an export. */
 export async function readWebsiteLines(cluster: Cluster, writer: string): Promise<string[]> {
   const query = "select lines from websites final where writer = {writer:String}"
   const rows = await cluster.all<[string[]]>(query, { writer })
   return rows[0]?.[0] ?? []
 }
 
-/** The file that ships, in the cluster's list of writers. */
+/** The file from which this process ships, as in the cluster's list of writers. */
 export interface OwnFile {
   writer: string
-  /** Its watermark, or any other id of its node. */
+  /** The file's watermark, or any other id from its node. */
   shippedId: number
-  /** Other nodes ship to the same database. */
+  /** True if other nodes can ship to the same database. */
   isShared: boolean
 }
 
 /**
- * Returns the record of a file, undefined if it has shipped nothing, and those of other nodes. Throws a UserError if
- * another file has the same number, or if other nodes are not expected.
+ * Returns the row for this file (undefined if it has shipped nothing) and the rows for other nodes. Throws a UserError
+ * if another file has the same node number, or if there are other nodes and `isShared` is false.
  */
 export function splitWriters(
   writers: readonly WriterRow[],
@@ -49,27 +52,27 @@ export function splitWriters(
   const node = nodeOf(shippedId)
   if (others.some((row) => nodeOf(row.shippedId) === node)) {
     throw new UserError(
-      `another database file ships to ${where}${node === 0 ? "" : ` as node ${node}`}`,
-      "give each file its own database in the cluster, such as --clickhouse https://user@host:8443/shop, or its own number with --node; if this file was restored from a backup that predates its first shipment, run databuddy clickhouse fetch, which adds the events that only the cluster has; then shipping can continue",
+      `another database file ships events to ${where}${node === 0 ? "" : ` as node ${node}`}`,
+      "give each file its own database in the cluster, such as --clickhouse https://user@host:8443/shop, or its own number with --node; if this file was restored from a backup that was created before its first shipment, run `databuddy clickhouse fetch`, which adds the events that only the cluster has; then shipping can continue",
     )
   }
   if (others.length > 0 && !isShared) {
     throw new UserError(
-      `other nodes ship to ${where}, and --node is not set`,
+      `other nodes ship events to ${where}, and --node is not set`,
       `start this server with --node ${node}`,
     )
   }
   return { own: writers.find((row) => row.writer === writer), others }
 }
 
-/** The cluster's record of what one file has shipped. */
+/** The record, in the cluster, of what was shipped from one file. */
 export class WriterRecord {
   readonly shippedId: number
-  /** The cluster knows nothing about the file. */
+  /** True if nothing was shipped from the file yet. */
   readonly isNew: boolean
   #sequence: number
 
-  /** Throws a UserError, as `splitWriters` does, because ids must be unique. */
+  /** Throws a UserError in the same cases as `splitWriters`, because event ids must be unique. */
   constructor(
     private readonly cluster: Cluster,
     private readonly file: OwnFile,
@@ -96,7 +99,7 @@ export class WriterRecord {
   async writeWebsites(lines: readonly string[]): Promise<void> {
     const row = new RowEncoder()
     row.text(this.file.writer)
-    // Higher than any earlier sequence number, because every shipment increments it.
+    // Higher than the sequence number of any earlier row, because every shipment increments the number.
     row.integer(this.#sequence + 1)
     row.texts(lines)
     await this.cluster.insert("websites", ["writer", "sequence", "lines"], row.finish(), this.isReplicated)

@@ -55,24 +55,29 @@ interface ClickHouseFetchOptions extends ClickHouseOptions {
 }
 
 const flags = ["--clickhouse", "--clickhouse-password-file"]
-/** Maximum attempts of a step of `load`, up to a minute apart. A cluster takes less than ten minutes to restart. */
+/**
+ * `load` tries a step at most this many times, up to a minute apart. A cluster takes less than ten minutes to restart.
+ */
 const maxAttempts = 15
-/** ms that a migration can take, which copies the event ids of all events. */
+/** Timeout of a migration, in ms. A migration can copy the event ids of all events. */
 const migrationTimeout = 86_400_000
-/** ms between two checks for deletions that can be shipped. */
+/** ms between checks whether deletions can be shipped. */
 const deletionsPoll = 1_000
-/** Maximum number of differing days to print. All of them are counted. */
+/** Maximum number of differences to print. All of them are counted. */
 const maxPrintedDays = 20
 
 export function addClickHouseCommands(root: Command, context: Context): void {
   const group = root
     .command("clickhouse")
-    .description("keep a copy of all events in a ClickHouse cluster; serve --clickhouse ships new ones")
+    .description("keep a copy of all events in a ClickHouse cluster; `serve --clickhouse` ships new events")
   const migrateCommand = group
     .command("migrate")
-    .description("create the tables in the cluster, or migrate tables of an older version")
+    .description("create the tables in the cluster, or migrate tables from an older version")
     .option("--print", "print the statements instead, to apply them manually")
-    .option("--shared", "also create the tables that several nodes need (serve --node)")
+    .option(
+      "--shared",
+      "also create the tables that are needed if several nodes ship events to the cluster (`serve --node`)",
+    )
     .addOption(
       new Option(
         "--clickhouse-cluster <name>",
@@ -117,7 +122,7 @@ export function addClickHouseCommands(root: Command, context: Context): void {
     .addOption(
       new Option(
         "--node <number>",
-        "into a new file: the node whose events to fetch (default: the only one)",
+        "for a new file: number of the node whose events to fetch (default: the only node)",
       ).argParser(integer(0, maxNode)),
     )
     .action((options: ClickHouseFetchOptions) => fetchEvents(options, context))
@@ -205,7 +210,8 @@ async function fetchEvents(options: ClickHouseFetchOptions, context: Context): P
         const at = context.environment.now()
         const { writer, shippedId: id } = origin
         const mustCompare = readShipping(db)?.mustCompare ?? false
-        // Written before the comparison, which then includes events that a running server stores in the meantime.
+        // Written before the comparison, so that the comparison includes events that a running server stores in the
+        // meantime.
         if (refused.total === 0) await writeChange(db, { type: "adopt", writer, id, at })
         const comparison = await compareAll(db, cluster, id, context)
         const agrees = refused.total === 0 && comparison.differences.length === 0
@@ -237,7 +243,10 @@ async function fetchEvents(options: ClickHouseFetchOptions, context: Context): P
   )
 }
 
-/** Restores events that were removed from the file. Returns their number, or undefined if none were removed. */
+/**
+ * Copies events that were removed from the file back to it. Returns their number, or undefined if no events were
+ * removed.
+ */
 async function fetchRemoved(
   db: Db,
   cluster: Cluster,
@@ -262,7 +271,7 @@ async function fetchRemoved(
     if (!left) return returned
     throw new UserError(
       `${left.events} events that were removed from ${db.name} are not in ${cluster.name}; ${returned} were stored again`,
-      "restore a backup of the cluster that has them; or run databuddy clickhouse load --replace, which accepts the loss, and then this command again",
+      "restore a backup of the cluster that has them; or run `databuddy clickhouse load --replace`, which accepts the loss, and then this command again",
     )
   } finally {
     lock.release()
@@ -290,7 +299,7 @@ async function withCluster<Result>(
   }
 }
 
-/** Ships until nothing is left. Retries after cluster failures. */
+/** Ships until nothing is left. Retries if the cluster fails. */
 async function ship(
   db: Db,
   cluster: Cluster,
@@ -303,7 +312,7 @@ async function ship(
     db,
     cluster,
     write: (change) => writeChange(db, change),
-    // Lets a running insert continue.
+    // Lets a running insert progress.
     pause: () => new Promise((resolve) => setImmediate(resolve)),
     sleep,
     isShared: true,
@@ -347,8 +356,8 @@ async function compareShipped(db: Db, cluster: Cluster, context: Context): Promi
   const shipping = readShipping(db)
   if (!shipping) {
     throw new UserError(
-      `no events of ${db.name} have been shipped`,
-      "run databuddy clickhouse load, or start the server with --clickhouse",
+      `no events have been shipped from ${db.name}`,
+      "run `databuddy clickhouse load`, or start the server with --clickhouse",
     )
   }
   return compareAll(db, cluster, shipping.shippedId, context)
@@ -361,7 +370,9 @@ async function compareAll(db: Db, cluster: Cluster, lastId: number, context: Con
   return compare(db, cluster, lastId, pause).finally(() => progress.end())
 }
 
-/** Prints the result of a command and its comparison. Throws a UserError if the sides differ. */
+/**
+ * Prints the result of a command and of the comparison after it. Throws a UserError if the file and the cluster differ.
+ */
 function report(
   fields: Record<string, string>,
   json: object,
@@ -391,6 +402,6 @@ function report(
   if (differences.length === 0) return
   throw new UserError(
     `the file and the cluster differ in ${countText(differences.length, "group")} by website and day`,
-    "recently deleted events can be the reason: run databuddy clickhouse compare again; if they still differ, databuddy clickhouse load --replace makes the cluster equal to the file",
+    "recently deleted events can be the reason: run `databuddy clickhouse compare` again; if they still differ, `databuddy clickhouse load --replace` makes the cluster equal to the file",
   )
 }

@@ -98,7 +98,7 @@ test("a file moves to a cluster and back, and both sides agree", async () => {
 
 test("compare exits with code 1 and lists the days that differ", async () => {
   fill()
-  expect((await onFile("compare")).err).toContain("no events of")
+  expect((await onFile("compare")).err).toContain("no events have been shipped from")
   await migrate()
   await onFile("load")
   stub.events.delete(1)
@@ -146,7 +146,7 @@ test("fetch and load unite a restored file that has new events with the ids of t
   db = folder.file("backup.db")
   add(db, "only in the file", now)
   expect((await onFile("load")).err).toContain(
-    "it was restored from a backup, or a copy of it is also shipping events",
+    "the file was restored from a backup, or a copy of it is also shipping events",
   )
   const fetched = await onFile("fetch")
   expect(fetched.code).toBe(1)
@@ -215,7 +215,7 @@ test("fetch lets a file continue that was restored from a backup that predates i
   await onFile("load")
   db = folder.file("backup.db")
   expect((await onFile("load")).err).toContain(
-    "that predates its first shipment, run databuddy clickhouse fetch",
+    "that was created before its first shipment, run `databuddy clickhouse fetch`",
   )
   expect(await onFile("fetch")).toMatchObject({ code: 0 })
   addEvent(db, "next")
@@ -230,7 +230,7 @@ test("load does not run beside another process that ships, and says so", async (
   const { code, err } = await onFile("load")
   lock.release()
   expect(code).toBe(1)
-  expect(err).toContain("another process is already shipping the events of")
+  expect(err).toContain("another process is already shipping events from")
 })
 
 describe("after events were removed from the file", () => {

@@ -145,15 +145,15 @@ describe("two nodes", () => {
       const response = await ask(first)
       expect(response.status).toBe(503)
       expect(response.headers.get("retry-after")).toBe("10")
-      expect(await response.text()).toContain("events of other nodes are only in the ClickHouse cluster")
+      expect(await response.text()).toContain("events from other nodes are only in the ClickHouse cluster")
     }
-    expect(first.logged.join("\n")).toContain("only the cluster has the events of all nodes")
+    expect(first.logged.join("\n")).toContain("only the cluster has the events from all nodes")
   })
 
   const files: [what: string, args: string[], code: number, says: string][] = [
     ["of the node that is given", ["--node", "1"], 0, "3 added"],
     ["of a node that has not shipped", ["--node", "2"], 1, "node 2 has shipped no events"],
-    ["of no node, because there are several", [], 1, "several nodes ship to"],
+    ["of no node, because there are several", [], 1, "several nodes ship events to"],
   ]
   test.each(files)("are fetched into a new file: %s", async (_, args, code, says) => {
     using folder = temporaryFolder()
@@ -172,9 +172,9 @@ describe("two nodes", () => {
   test("refuse a second file with the same number, and a first one without --node", async () => {
     const third = openNode(1)
     await store(third, {})
-    expect(newShipper(third).step()).rejects.toThrow("another database file ships to")
+    expect(newShipper(third).step()).rejects.toThrow("another database file ships events to")
     await third.close()
-    expect(newShipper(first, false).step()).rejects.toThrow("other nodes ship to")
+    expect(newShipper(first, false).step()).rejects.toThrow("other nodes ship events to")
   })
 })
 

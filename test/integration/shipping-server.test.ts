@@ -95,7 +95,7 @@ test("a server starts while another process ships its events, and ships them aft
   await store(2)
   app.start()
   expect(await metric("failures_total")).toBe(1)
-  expect(app.logged.join("\n")).toContain("another process is already shipping the events of")
+  expect(app.logged.join("\n")).toContain("another process is already shipping events from")
   lock.release()
   await eventually(() => stub.events.size === 2, patient)
 })

@@ -9,16 +9,16 @@ import { isUpTo, Scan } from "./scan.ts"
 import { type FileSnapshot, type SnapshotLimits, SnapshotSource } from "./snapshot.ts"
 import { Parameters } from "./statement.ts"
 
-/** Limits of a statement in the cluster. */
+/** Limits for each statement that a query runs in the cluster. */
 export interface ClusterQueryLimits {
   seconds: number
-  /** Maximum memory of a statement in the cluster, in bytes. */
+  /** Maximum memory that a statement can use in the cluster, in bytes. */
   bytes: number
-  /** Maximum size of a result in bytes. The query thread holds it in memory. */
+  /** Maximum size of a result in bytes. The query thread holds the result in memory. */
   resultBytes: number
 }
 
-/** Runs queries on the events in a cluster and the unshipped events in the file. */
+/** Runs queries in a cluster, on its events and the events in the file that are not shipped yet. */
 export class ClusterQueries {
   readonly #source: SnapshotSource
   readonly #settings: ClickHouseSettings
@@ -39,14 +39,14 @@ export class ClusterQueries {
     }
   }
 
-  /** The snapshot of the file alone. */
+  /** Returns the snapshot of the file, without the events from other nodes. */
   snapshot(): FileSnapshot {
     return this.#source.read()
   }
 
   /**
-   * Adds the events of other nodes to a snapshot, without those whose event ids the file has and has not shipped: after
-   * that, the cluster knows which one counts.
+   * Adds the events from other nodes to a snapshot. Leaves out events with an event id that an unshipped event in the
+   * file also has. When that event is shipped, the cluster decides which of the two counts.
    */
   async withNodes(
     snapshot: FileSnapshot,
@@ -72,7 +72,7 @@ export class ClusterQueries {
     return { ...snapshot, others, deleted }
   }
 
-  /** Throws a ClusterError, a NotSupportedError, or the signal's abort reason. */
+  /** Rejects with a ClusterError, a NotSupportedError, or the signal's abort reason. */
   run<Q extends Query>(query: Q, snapshot: FileSnapshot, signal: AbortSignal): Promise<ResultOf<Q>> {
     const { watermark, tail, deleted, websites, others } = snapshot
     const scopeWebsites = new Map(

@@ -21,11 +21,11 @@ function runReport<Kind extends Query["kind"]>(
   return reports[kind](query, context)
 }
 
-/** Computes the result of a query in the cluster. Throws a ClusterError or a NotSupportedError. */
+/** Runs a query in the cluster and returns its result. Throws a ClusterError or a NotSupportedError. */
 export async function executeInCluster<Q extends Query>(
   query: Q,
   context: ReportContext,
 ): Promise<ResultOf<Q>> {
-  // Asserted because TypeScript infers the results of all kinds, not of the kind of Q.
+  // Asserted because TypeScript infers a union of the results of all kinds, not the result of Q.
   return (await runReport(query.kind, query, context)) as ResultOf<Q>
 }

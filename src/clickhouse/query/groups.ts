@@ -14,7 +14,7 @@ import { unmarkSurrogates } from "./statement.ts"
 type Key = string | null
 type Value = number | null
 
-/** Computes measures of events, grouped by dimensions and optionally by time. */
+/** Groups events by dimensions, and optionally by time, and computes the measures of each group. */
 export async function groups(query: GroupsQuery, context: ReportContext): Promise<GroupsResult> {
   return query.page ? pageOfGroups(query, query.page, context) : allGroups(query, context)
 }
@@ -101,7 +101,7 @@ async function pageOfGroups(
 
 function orderOf({ order, descending, previous }: GroupsPage, names: readonly string[]): string[] {
   const direction = descending ? "desc" : "asc"
-  /** Missing values come last in both directions. */
+  /** Missing values come last, both in ascending and in descending order. */
   const sorted = (sql: string) => [`isNull(${sql}) asc`, `${sql} ${direction}`]
   const ties = names.flatMap((name) => [`isNull(${name}) asc`, `${utf16Order(`ifNull(${name}, '')`)} asc`])
   if ("by" in order) {
@@ -116,7 +116,7 @@ function orderOf({ order, descending, previous }: GroupsPage, names: readonly st
     previous ? `toFloat64(ifNull(w${index}, 0))` : "0.",
   ]
   const difference = `(${value} - ${past})`
-  // See `relativeChange` and `weightedChange`.
+  // The same formulas as in `relativeChange` and `weightedChange`.
   const change =
     "change" in order
       ? `if(${past} != 0, ${difference} / abs(${past}), if(${difference} = 0, 0., sign(${difference}) * inf))`
@@ -126,7 +126,10 @@ function orderOf({ order, descending, previous }: GroupsPage, names: readonly st
 
 const unmark = (text: Key): Key => (text === null ? null : unmarkSurrogates(text))
 
-/** Returns a group as one text, in which each value follows its length in bytes. */
+/**
+ * Encodes a group as one string, with each value prefixed by its length in bytes. `keySql` returns SQL for the same
+ * string.
+ */
 function keyText(key: readonly (string | null)[]): string {
   return key.map((text) => (text === null ? "-" : `+${Buffer.byteLength(text)}:${text}`)).join("")
 }
@@ -136,7 +139,7 @@ function keySql(keys: readonly string[]): string {
   return parts.length === 0 ? "''" : `concat(${parts.join(", ")}, '')`
 }
 
-/** Returns the SQL for a measure of the events for which `condition` is true. */
+/** Returns SQL for a measure. It is computed from the events for which `condition` is true. */
 function measureSql(measure: Measure, scan: Scan, condition: string): string {
   if (typeof measure === "object") return propertyMeasures[measure.what](scan.number(measure.of), condition)
   switch (measure) {

@@ -1,20 +1,23 @@
 import { surrogateMark } from "./statement.ts"
 
-// ClickHouse's JSON functions reject a document that contains half a surrogate pair or an integer of more than 64 bits,
-// and they write some texts differently from JavaScript. The functions below repair such documents. They are rare, and
-// other documents skip the repair. In the SQL, a backslash is doubled for the template string and again for
-// ClickHouse's literal.
+// ClickHouse's JSON functions reject a document that contains half a surrogate pair or an integer of more than 64 bits.
+// They also format some strings and numbers differently from JavaScript. The functions below return SQL that repairs
+// such documents. They are rare, and other documents skip the repair. In this file, each backslash in the SQL is
+// doubled for the template string, and doubled again for ClickHouse's string literal.
 
-/** Regular expression for a number as text, escaped for a literal. See `numberOf` in src/query/json-values.ts. */
+/**
+ * Regular expression for strings that count as numbers, escaped for a SQL literal. Equivalent to `numberOf` in
+ * src/query/json-values.ts.
+ */
 export const numberPattern = "^-?(?:0|[1-9][0-9]*)(?:\\\\.[0-9]+)?$"
 
-/** Splits a JSON text into its strings and the parts between them. */
+/** Returns SQL that splits JSON into its strings and the parts between them. */
 const tokens = (text: string) => `extractAll(${text}, '"(?:[^"\\\\\\\\]|\\\\\\\\.)*"|[^"]+')`
 
-/** Stands for two backslashes while escapes are replaced. JSON text never contains control characters. */
+/** Stands for two backslashes while escapes are replaced. JSON never contains control characters. */
 const backslashes = "\\x01"
 
-/** Applies one SQL expression to the strings in a JSON text and another to the rest. */
+/** Returns SQL that applies one expression to the strings in JSON and another to the rest. */
 function mapTokens(
   text: string,
   strings: (token: string) => string,
@@ -24,15 +27,16 @@ function mapTokens(
 }
 
 /**
- * Applies SQL to a string after replacing escaped backslashes, so that each backslash starts another kind of escape.
+ * Returns SQL that applies `sql` to a string while escaped backslashes are replaced. Then each remaining backslash
+ * starts some other escape.
  */
 function mapEscapes(text: string, sql: (text: string) => string): string {
   return `replaceAll(${sql(`replaceAll(${text}, '\\\\\\\\', '${backslashes}')`)}, '${backslashes}', '\\\\\\\\')`
 }
 
 /**
- * Turns integers that are too long into numbers with a fraction. Replaces twice, because neighbors in an array share a
- * comma.
+ * Returns SQL that appends .0 to integers that are too long. Replaces twice, because neighbors in an array share a
+ * comma, and one pass matches only one of them.
  */
 function withFractions(text: string): string {
   const once = (inner: string) =>
@@ -41,7 +45,8 @@ function withFractions(text: string): string {
 }
 
 /**
- * Returns the properties of an event as a document that the JSON functions can read. Empty if there are no properties.
+ * Returns SQL for the properties of an event as a document that the JSON functions can read. The document is empty if
+ * there are no properties.
  */
 export function documentOf(properties: string): string {
   const text = `assumeNotNull(${properties})`
@@ -57,7 +62,7 @@ export function documentOf(properties: string): string {
   return `multiIf(isNull(${properties}), '', match(${text}, '\\\\\\\\u|[0-9]{18}'), ${repaired}, ${text})`
 }
 
-/** Returns the JSON of an object or array, formatted as JavaScript formats it. */
+/** Returns SQL for the JSON of an object or array, formatted as JavaScript formats it. */
 export function canonicalText(raw: string): string {
   const strings = (token: string) =>
     mapEscapes(token, (inner) => {

@@ -38,7 +38,7 @@ function listedEvent(row: readonly unknown[]): ListedEvent {
   const { context } = splitContext(event)
   return {
     id: event.id,
-    websiteRid: row.at(-1) as number, // Follows the columns of the event.
+    websiteRid: row.at(-1) as number, // The column after those of the event.
     name: event.name,
     kind: event.kind,
     namespace: event.namespace,
@@ -57,10 +57,10 @@ function listedEvent(row: readonly unknown[]): ListedEvent {
   }
 }
 
-/** Sorts the unit with the latest `last` first. */
+/** Sorts units by the time of their latest event, newest first. */
 const latestFirst = ["last desc", utf16Order("unit")]
 
-/** Lists sessions, ordered by their latest event. */
+/** Lists sessions. The session with the latest event comes first. */
 export async function sessions(
   { scope, of, limit, offset }: SessionsQuery,
   context: ReportContext,
@@ -97,7 +97,7 @@ export async function sessions(
   }
 }
 
-/** Lists visitors, or the profiles that a report counts, ordered by their latest event. */
+/** Lists visitors, or the profiles that a report counts. The one with the latest event comes first. */
 export async function visitors(
   { scope, of, limit, offset }: VisitorsQuery,
   context: ReportContext,

@@ -14,8 +14,8 @@ export type ClusterRequest =
 export type ClusterMessage =
   | { type: "rendered"; id: number; rendered: RenderedRows }
   | ({ type: "failure"; id: number } & QueryFailure)
-  /** The cluster cannot answer this query. The reason can be shown to the caller. */
+  /** The cluster cannot answer this query. `reason` can be shown to the caller. */
   | { type: "notSupported"; id: number; reason: string }
-  /** The cluster cannot answer any query now. */
+  /** The cluster cannot answer any queries at the moment. */
   | { type: "outage"; id: number; message: string; hint: string | undefined }
   | { type: "closed" }

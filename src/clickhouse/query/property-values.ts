@@ -12,18 +12,20 @@ import type { ReportContext } from "./report.ts"
 import { jsonNumber, jsonText, NotSupportedError, utf16Order } from "./scan.ts"
 import { surrogateMark, unmarkSurrogates } from "./statement.ts"
 
-/** Maximum number of distinct numbers in all properties. Each takes about 100 bytes of memory. */
+/** Maximum number of distinct numbers in all properties together. Each takes about 100 bytes of memory. */
 const maxNumbers = 1_000_000
-/** Maximum strings of a property that look like dates but must be validated in JavaScript. */
+/**
+ * Maximum number of strings in one property that look like dates but must be validated in JavaScript ("unusual dates").
+ */
 const maxUnusualDates = 100_000
 
-/** Date and time formats that JavaScript parses. */
+/** Matches dates and times that are valid in any case, so that JavaScript does not need to validate them. */
 const plainDate =
   "^[1-9][0-9]{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])(?:[T ](?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\\\\.[0-9]+)?)?Z?)?$"
-/** `datePattern` and `urlPattern` of src/query/reports/property-counts.ts. */
+/** The same as `datePattern` in src/query/reports/property-counts.ts. `anyUrl` is the same as `urlPattern` there. */
 const anyDate =
   "^[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\\\\.[0-9]+)?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?)?$"
-/** JavaScript's white space, which is all below 0x3001. */
+/** The characters that JavaScript treats as white space. */
 const space =
   "\\\\s\\\\x{0B}\\\\x{A0}\\\\x{1680}\\\\x{2000}-\\\\x{200A}\\\\x{2028}\\\\x{2029}\\\\x{202F}\\\\x{205F}\\\\x{3000}\\\\x{FEFF}"
 const anyUrl = `^(?i)https?://[^${space}]+$`
@@ -152,7 +154,7 @@ function propertyOf(row: PropertyRow, events: number): PropertyValues {
   }
 }
 
-/** The same arithmetic as in src/query/reports/property-counts.ts. `counts`: at least one number. */
+/** Computes statistics in the same way as src/query/reports/property-counts.ts. `counts` has at least one number. */
 function numbersOf(counts: ValueCounts, bins: number): PropertyNumbers {
   const sorted = sortByValue(counts)
   return {

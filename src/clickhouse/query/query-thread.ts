@@ -14,18 +14,21 @@ import type { ClusterMessage, ClusterRequest } from "./messages.ts"
 /** Set by src/build.ts. */
 declare const BUILD_COMMIT: string | undefined
 
-/** A binary bundles all code into one file at the repository's root, and identifies a worker by its source path. */
+/**
+ * In the binary, all code is bundled into one file at the repository's root, and a worker is identified by the path of
+ * its source file.
+ */
 const workerFile =
   typeof BUILD_COMMIT === "string" ? "./src/clickhouse/query/query-worker.ts" : "./query-worker.ts"
 
 /** After the cluster fails, SQLite answers all queries for this many ms. */
 const outageTime = 10_000
-/** Retry-After in seconds. Equal to `outageTime`. */
+/** Retry-After in seconds, equal to `outageTime`. */
 const retryAfter = 10
-/** Maximum ms by which running queries can delay the shutdown. */
+/** Running queries can delay the shutdown by at most this many ms. */
 const closeTimeout = 2_000
 
-/** The result from the thread, or the reason for the caller why there is none. */
+/** The response from the thread, or the reason why there is none. The reason can be shown to the caller. */
 type Answer = Omit<RenderedResponse, "ms" | "release"> | { reason: string }
 
 const outageReason = "the cluster does not respond; see the server's log"
@@ -36,9 +39,9 @@ interface PendingRequest {
 }
 
 /**
- * Answers API queries from the cluster, together with the events that are not shipped yet. The local engine answers
- * queries that the cluster cannot answer, and all queries while the cluster is down, unless the events were removed
- * from SQLite or are those of other nodes.
+ * Answers API queries in the cluster, which also reads the events that are not shipped yet. The local engine answers
+ * the queries that the cluster cannot answer, and all queries while the cluster is down. It cannot answer queries that
+ * need events from other nodes, or events that were removed from SQLite.
  */
 export class ClusterQueryEngine implements QueryEngine<QuerySpec> {
   readonly #name: string
@@ -46,9 +49,9 @@ export class ClusterQueryEngine implements QueryEngine<QuerySpec> {
   readonly #pending = new Map<number, PendingRequest>()
   #nextId = 1
   #closing: (() => void) | undefined
-  /** Why the cluster did not answer the last query. Undefined if it did. */
+  /** Why the cluster did not answer the last query. Undefined if the cluster answered it. */
   #outage: string | undefined
-  /** No query is sent until `elapsed` reaches this, in ms. */
+  /** No query is sent to the cluster until this time, in ms on the `elapsed` clock. */
   #retryAt = Number.NEGATIVE_INFINITY
 
   constructor(
@@ -57,7 +60,7 @@ export class ClusterQueryEngine implements QueryEngine<QuerySpec> {
       path: string
       login: ClusterLogin
       limits: ClusterQueryLimits
-      /** Other nodes ship to the same database, so SQLite does not have all events. */
+      /** True if other nodes can ship to the same database. Then SQLite does not have all events. */
       isShared: boolean
       /** Monotonic clock, in ms. */
       elapsed: () => number
@@ -98,11 +101,11 @@ export class ClusterQueryEngine implements QueryEngine<QuerySpec> {
     const startedAt = elapsed()
     const answer =
       startedAt < this.#retryAt ? { reason: outageReason } : await this.#renderInCluster(spec, limits, signal)
-    // There is nothing to release. The response is in the memory of the main thread, and the queue limits the number of
-    // responses.
+    // There is nothing to release: the response is in the memory of the main thread, and the queue limits how many
+    // responses there are.
     if ("chunks" in answer) return { ...answer, ms: elapsed() - startedAt, release: () => {} }
     if (this.options.isShared)
-      throw unavailable("events of other nodes are only in the ClickHouse cluster", answer)
+      throw unavailable("events from other nodes are only in the ClickHouse cluster", answer)
     try {
       return await this.local.render(spec, limits, caller, signal)
     } catch (error) {
@@ -139,7 +142,7 @@ export class ClusterQueryEngine implements QueryEngine<QuerySpec> {
     return worker
   }
 
-  /** Lets the next query start a new thread. SQLite answers the pending queries. */
+  /** Ends the failed thread. The next query starts a new one. The local engine answers the pending queries. */
   #restart(message: string): void {
     if (this.#closing) return
     this.#worker?.terminate()
@@ -182,7 +185,7 @@ export class ClusterQueryEngine implements QueryEngine<QuerySpec> {
     if (error === this.#outage) return
     this.#outage = error
     const state = this.options.isShared
-      ? "queries get no answer, because only the cluster has the events of all nodes"
+      ? "queries are not answered, because only the cluster has the events from all nodes"
       : "queries are answered from SQLite, not from the cluster"
     this.log("warn", state, {
       cluster: this.#name,

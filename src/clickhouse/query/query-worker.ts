@@ -16,7 +16,7 @@ import type { ClusterMessage, ClusterRequest } from "./messages.ts"
 import { NotSupportedError } from "./scan.ts"
 import type { FileSnapshot } from "./snapshot.ts"
 
-// The thread that queries the cluster. It also reads the unshipped events and renders the results.
+// The thread that queries the cluster. It also reads the events that are not shipped yet, and renders the results.
 
 declare const self: Worker
 
@@ -24,20 +24,20 @@ declare const self: Worker
 const niceness = 10
 /** The cluster counts as down if a check of its state takes longer than this many ms. */
 const stateTimeout = 5_000
-/** Extra ms after the time limit for the cluster to stop the query and respond. */
+/** After the time limit of a query, the cluster has this many ms to stop it and respond. */
 const graceTime = 15_000
-/** Equal to the number of queries that the queue runs concurrently. */
+/** Maximum connections to the cluster. Equal to the number of queries that the queue runs concurrently. */
 const connections = 8
 
 type Open = Extract<ClusterRequest, { type: "open" }>
 type Render = Extract<ClusterRequest, { type: "render" }>
 
 interface State {
-  /** One client for checks of the state and one for queries, because their timeouts differ. */
+  /** One client checks the state of the cluster and one runs queries, because the timeouts differ. */
   clusters: Record<"state" | "queries", Cluster>
   queries: ClusterQueries
   limits: ClusterQueryLimits
-  /** Other nodes can ship to the same database. */
+  /** True if other nodes can ship to the same database. */
   isShared: boolean
   close: () => void
 }
@@ -79,8 +79,8 @@ function open({ path, address, password, limits, isShared }: Open): State {
 }
 
 /**
- * Throws unless the cluster has the events of this file up to the watermark, in tables with the schema of this version.
- * Returns the other nodes.
+ * Throws unless the cluster has the events from this file up to the watermark, and its tables have the schema of this
+ * version. Returns the other nodes.
  */
 async function verify(
   cluster: Cluster,
@@ -91,7 +91,7 @@ async function verify(
   const { own, others } = splitWriters(writers, { writer, shippedId: watermark, isShared }, cluster.name)
   requireSchema(schema, cluster.name, others.length > 0)
   if (own === undefined || own.shippedId < watermark)
-    throw new UserError(`${cluster.name} does not have the events of this file up to the id ${watermark}`)
+    throw new UserError(`${cluster.name} does not have the events from this file up to the id ${watermark}`)
   return others.map(({ shippedId, shippedAt }) => ({
     node: nodeOf(shippedId),
     watermark: shippedId,
@@ -164,7 +164,10 @@ function failureOf(id: number, error: unknown, limits: ClusterQueryLimits): Clus
 
 const advice = "use a shorter range, fewer breakdown fields, or filters"
 
-/** Returns the error for a query that exceeds a limit. SQLite would also exceed it. */
+/**
+ * Returns the error for a query that exceeds a limit. Such a query is not retried in SQLite, where it would also be too
+ * large.
+ */
 function limitError(
   { number }: ClusterError,
   { seconds, bytes, resultBytes }: ClusterQueryLimits,

@@ -15,8 +15,8 @@ import { Parameters } from "./statement.ts"
 type Row = [id: number, day: number, hash: string, credential: string, eventId: string | null]
 
 /**
- * Finds a person's events that were removed from the file. See src/store/identity-resolution.ts. Throws a ClusterError,
- * or a UserError if the cluster does not have the events of this file.
+ * Finds those events of a person that were removed from the file. src/store/identity-resolution.ts defines which events
+ * these are. Throws a ClusterError, or a UserError if the cluster does not have the events from this file.
  */
 export async function removedEventsOf(
   db: Db,
@@ -69,7 +69,10 @@ export function isEventOfPerson(
     : isOfVisitor
 }
 
-/** Returns the watermark of the file. Throws a UserError if the cluster does not have its events up to there. */
+/**
+ * Returns the watermark of the file. Throws a UserError if the cluster does not have the events from the file up to the
+ * watermark.
+ */
 export async function requireOwnEvents(db: Db, cluster: Cluster): Promise<number> {
   requireSchema(await readSchema(cluster), cluster.name)
   const shipping = readShipping(db)

@@ -1,10 +1,10 @@
 import type { Scan } from "./scan.ts"
 
-/** Dependencies of a report. */
+/** What a report depends on. */
 export interface ReportContext {
-  /** Creates a scan of the events in the cluster and in the tail. */
+  /** Creates a scan of the events in the cluster and in the tail, which are the events that are not shipped yet. */
   scan: () => Scan
-  /** Runs a statement whose rows are arrays. Throws a ClusterError. */
+  /** Runs a statement and returns its rows as arrays. Rejects with a ClusterError. */
   run: <Row extends unknown[]>(scan: Scan, sql: string) => Promise<Row[]>
   /** See src/store/identity-resolution.ts. */
   latestProfileOf: (rid: number, anonymousId: string) => string | undefined
@@ -17,13 +17,13 @@ interface Page {
   order: readonly string[]
   limit: number
   offset: number
-  /** Aggregates over all rows of the subquery. */
+  /** Aggregates that are computed over all rows of the subquery. Each one is a number. */
   totals: readonly string[]
 }
 
 /**
- * Reads a page of sorted rows. The totals over all pages are the last columns of each row. `totals` has them even if
- * the page is empty.
+ * Reads a page of sorted rows. The result's `totals` are over all pages, and there even if the page is empty. Each row
+ * also ends with them.
  */
 export async function readPage<Row extends unknown[]>(
   scan: Scan,
@@ -43,7 +43,7 @@ export async function readPage<Row extends unknown[]>(
   return { rows, totals: values.slice(-totals.length) as number[] }
 }
 
-/** Returns SQL for the nearest-rank percentile of a sorted array. It is null if the array is empty. */
+/** Returns SQL for the nearest-rank percentile of a sorted array. The percentile of an empty array is null. */
 export function nearestRank(sorted: string, percent: number): string {
   return `if(empty(${sorted}), null, arrayElement(${sorted}, intDiv(${percent} * length(${sorted}) + 99, 100)))`
 }

@@ -24,17 +24,18 @@ export class NotSupportedError extends Error {}
 export interface ScanContext {
   /** Maps the rid of a website to its id in the cluster, which is empty for events without a website. */
   websites: ReadonlyMap<number, string>
-  /** Events up to this id are in the cluster. Later ones are in the table `tail`. */
+  /** Events up to this id are in the cluster. Later events are sent with the query, as the table `tail`. */
   watermark: number
-  /** Watermarks of the other nodes. */
+  /** Watermarks of the other nodes: the ids up to which they have shipped their events. */
   otherWatermarks: readonly number[]
   /**
-   * Returns the anonymous ids linked to a profile of a website. Their events without a profile belong to this profile.
+   * Returns the anonymous ids linked to a profile of a website. Events that have such an id and no profile count as
+   * events of this profile.
    */
   linkedIds: (rid: number, profileId: string) => readonly string[]
 }
 
-/** The SQL of a value. It is null if the value is missing. */
+/** SQL for a value. The result is null if the value is missing. */
 interface Expression {
   sql: string
   isNullable: boolean
@@ -42,7 +43,7 @@ interface Expression {
 
 interface TestInput extends Pick<Parameters, "bind"> {
   sql: string
-  /** SQL of the value as a number. It is null if the value is not a number. */
+  /** SQL for the value as a number. The result is null if the value is not a number. */
   number: string
   list: readonly string[]
 }
@@ -63,7 +64,7 @@ const comparison =
     return Number.isNaN(limit) ? "0" : `ifNull(${number} ${operator} ${bind("Float64", limit)}, 0)`
   }
 
-/** The test of each operator. A negated operator has the test of the operator that it negates. */
+/** Returns SQL for the test of each operator. A negated operator has the test of the operator that it negates. */
 const tests: { readonly [Name in Operator]: Test } = {
   eq: equal,
   ne: equal,
@@ -71,7 +72,8 @@ const tests: { readonly [Name in Operator]: Test } = {
   not_in: oneOf,
   contains,
   not_contains: contains,
-  // lowerUTF8 equals toLowerCase. `npm run test:clickhouse` compares them for every code point.
+  // ClickHouse's lowerUTF8 has the same result as toLowerCase. `npm run test:clickhouse` compares the two for every
+  // code point.
   contains_any_case: ({ sql, list, bind }) =>
     `position(lowerUTF8(toString(${sql})), ${bind("String", (list[0] ?? "").toLowerCase())}) > 0`,
   starts_with: startsWith,
@@ -84,12 +86,14 @@ const tests: { readonly [Name in Operator]: Test } = {
   exists: ({ sql, list }) => `isNotNull(${sql}) = ${list[0] === "false" ? 0 : 1}`,
 }
 
-/** Maximum dots in the path of a property. Each dot doubles the ways to read the path. */
+/**
+ * Maximum number of dots in the path of a property. Each dot doubles the number of ways to split the path into keys.
+ */
 const maxDots = 4
 
 type Column = Exclude<Field, ContextField | "query_string">
 
-/** The column of each field. `missing`: how a missing value is stored; `empty` stands for ''. */
+/** The column that stores each field. `missing`: how a missing value is stored (`empty`: as ''). */
 const columnOf: Readonly<Record<Column, { name: string; missing: "never" | "empty" | "null" }>> = {
   event_name: { name: "name", missing: "never" },
   kind: { name: "kind", missing: "never" },
@@ -107,9 +111,10 @@ function isContextField(field: string): field is ContextField {
 }
 
 /**
- * Builds a subquery of the events in a scope, and SQL expressions for their fields. Rows have the columns of the table,
- * `at` (Unix ms), and for each property the columns `r0`, `t0` and `n0` (numbered from 0) with its JSON, text and
- * number. Create the expressions before calling `rows`, which adds the properties that they need.
+ * Builds a subquery that returns the events in a scope, and SQL expressions for fields of these events. The rows have
+ * the columns of the table `events` and `at` (Unix ms). For each property that an expression uses, they also have three
+ * columns: `r0` (its JSON), `t0` (its text) and `n0` (its number), where the digit counts the properties. Create all
+ * expressions before calling `rows`, which adds the columns that they need.
  */
 export class Scan {
   readonly parameters = new Parameters()
@@ -123,20 +128,22 @@ export class Scan {
     return this.#needsLinks
   }
 
-  /** Binds a value and returns its placeholder, such as `{p0:String}`. */
+  /** Adds a value to the parameters and returns its placeholder, such as `{p0:String}`. */
   readonly bind: Parameters["bind"] = (type, value) => this.parameters.bind(type, value)
 
-  /** SQL of the text of a dimension, a Nullable(String). */
+  /** Returns SQL for a dimension as text. Its type is Nullable(String). */
   text(dimension: Dimension): string {
     return `toNullable(toString(${this.#expression(dimension).sql}))`
   }
 
-  /** SQL of the number in a property, a Nullable(Float64). */
+  /** Returns SQL for the number in a property. Its type is Nullable(Float64). */
   number(property: Dimension): string {
     return `n${this.#property(property.slice("property.".length))}`
   }
 
-  /** SQL of the top-level keys that have a value, as an array of tuples of a key and its JSON. */
+  /**
+   * SQL for the top-level keys that have a value. The result is an array of tuples: a key and the JSON of its value.
+   */
   get entries(): string {
     this.#needsDocument = true
     return "arrayFilter(entry -> entry.2 != 'null', JSONExtractKeysAndValuesRaw(document))"
@@ -148,7 +155,7 @@ export class Scan {
     if (dimension.startsWith("property."))
       return { sql: this.#propertyText(dimension.slice("property.".length)), isNullable: true }
     if (isContextField(dimension)) return { sql: `nullIf(${dimension}, '')`, isNullable: true }
-    // All other dimensions are columns.
+    // Asserted because all other dimensions are columns.
     const { name, missing } = columnOf[dimension as Column]
     return { sql: missing === "empty" ? `nullIf(${name}, '')` : name, isNullable: missing !== "never" }
   }
@@ -157,7 +164,9 @@ export class Scan {
     return `t${this.#property(path, isKey)}`
   }
 
-  /** Returns the number of a property's columns. `isKey`: dots do not separate keys. */
+  /**
+   * Returns the number in the names of a property's columns. `isKey`: `path` is a single key, which can contain dots.
+   */
   #property(path: string, isKey = false): number {
     this.#needsDocument = true
     const sql = isKey ? this.#rawOf([[path]]) : this.#rawOf(sequencesOf(path))
@@ -166,7 +175,7 @@ export class Scan {
     return index
   }
 
-  /** SQL of the JSON at the first of these places that has a value. */
+  /** Returns SQL for the JSON at the first of these paths that has a value. */
   #rawOf(sequences: readonly (readonly string[])[]): string {
     const found = sequences
       .flatMap((keys) => this.#placesOf(keys))
@@ -175,8 +184,8 @@ export class Scan {
   }
 
   /**
-   * Returns the places in the document that a path of keys can mean. A number can be a key of an object or an index of
-   * an array. The document itself is always an object.
+   * Returns SQL for each place in the document that a path of keys can mean. A number in the path can be a key of an
+   * object or an index of an array. The document itself is always an object.
    */
   #placesOf(keys: readonly string[]): string[] {
     let places: { path: string; condition: string }[] = [{ path: "document", condition: "" }]
@@ -199,7 +208,7 @@ export class Scan {
     )
   }
 
-  /** SQL of a filter. It is true or false, never null. */
+  /** Returns SQL for a filter. The result is true or false, never null. */
   condition(filter: Filter): string {
     const { field, op, value } = filter
     if (field === "profile") return this.#isOfProfile(String(value))
@@ -213,7 +222,7 @@ export class Scan {
     return isNegation ? `not (${isPositive})` : isPositive
   }
 
-  /** SQL of the number in a field. Columns hold text, so it is parsed. */
+  /** Returns SQL for a field as a number. The text in a column is parsed. */
   #numberOf(field: Dimension): string {
     if (field === "query_string") return `n${this.#property(field, true)}`
     if (field.startsWith("property.")) return this.number(field)
@@ -221,7 +230,10 @@ export class Scan {
     return keyNumber.replaceAll("key", `toString(${sql})`)
   }
 
-  /** SQL of an operator's test. For a negated operator, this is the test of the operator that it negates. */
+  /**
+   * Returns SQL for the test of a filter's operator. For a negated operator, this is the test of the operator that it
+   * negates.
+   */
   #test({ op, value }: Filter, { sql, isNullable }: Expression, number: string): string {
     const list = [value].flat().map(String)
     const condition = tests[op]({ sql, number, list, bind: this.bind })
@@ -253,14 +265,14 @@ export class Scan {
     return this.all(stepFilters(step))
   }
 
-  /** SQL of the units of an event, an Array(String). */
+  /** Returns SQL for the units of an event. Its type is Array(String). */
   units(unit: Unit): string {
     if (unit !== "profile_id") return `if(isNull(${unit}), [], [assumeNotNull(${unit})])`
     this.#needsLinks = true
     return "if(isNotNull(profile_id), [assumeNotNull(profile_id)], profiles)"
   }
 
-  /** SQL of the start of the bucket that contains a time, in Unix ms. */
+  /** Returns SQL for the start of the bucket that contains a time, in Unix ms. */
   bucketOf(time: string, buckets: readonly Bucket[]): string {
     return `roundDown(${time}, ${this.bind(
       "Array(Int64)",
@@ -268,7 +280,7 @@ export class Scan {
     )})`
   }
 
-  /** Subquery of the events in a scope, in parentheses. */
+  /** Returns the subquery for the events in a scope, in parentheses. */
   rows(scope: Scope): string {
     const where = this.all(scope.filters)
     const columns = insertColumns.join(", ")
@@ -290,18 +302,21 @@ export class Scan {
   }
 
   /**
-   * SQL condition for the events up to the watermarks. If several nodes have the same event id, only one of its events
-   * matches.
+   * SQL condition for the events of each node up to its watermark. If events from several nodes have the same event id,
+   * only one of them matches.
    */
   get #isShipped(): string {
     const { watermark, otherWatermarks } = this.context
     if (otherWatermarks.length === 0) return `id <= ${this.bind("UInt64", watermark)}`
     const isUpToWatermark = (column: string) => isUpTo([watermark, ...otherWatermarks], column, this)
-    // Until the original is shipped, the duplicate counts.
+    // A duplicate counts as long as its original is not shipped.
     return `(${isUpToWatermark("id")}) and id not in (select id from duplicates where ${isUpToWatermark("original")})`
   }
 
-  /** `date`: SQL of the day of an event. The table in the cluster is partitioned and sorted by day. */
+  /**
+   * Returns SQL for all conditions of a scope except its filters. `date`: SQL for the day of an event. The days are
+   * limited too, because the table in the cluster is partitioned and sorted by day.
+   */
   #conditions({ websites, from, to, crawlers, kinds }: Scope, date: string): string {
     const ids = websites.map((rid) => this.context.websites.get(rid)).filter((id) => id !== undefined)
     const day = (ms: number) => Math.min(Math.max(Math.floor(ms / dayMs), minDay), maxDay)
@@ -315,7 +330,7 @@ export class Scan {
     ].join(" and ")
   }
 
-  /** SQL of the rid of an event's website. */
+  /** SQL for the rid of an event's website. */
   get rid(): string {
     const pairs = [...this.context.websites]
     const rids = this.bind(
@@ -329,7 +344,9 @@ export class Scan {
   }
 }
 
-/** Returns a SQL condition for the events of each node up to its watermark. */
+/**
+ * Returns a SQL condition for the events of each node up to its watermark. `column`: the column with the event's id.
+ */
 export function isUpTo(
   watermarks: readonly number[],
   column: string,
@@ -344,7 +361,7 @@ export function isUpTo(
 /** Days that a Date32 can store, from 1900 to 2299. */
 const [minDay, maxDay] = [-25_567, 120_529] as const
 
-/** Returns all ways to split a path into keys in order of precedence, starting with the longest first key. */
+/** Returns all ways to split a path into keys. A way with a longer first key precedes one with a shorter first key. */
 function sequencesOf(path: string): string[][] {
   if (path.split(".").length - 1 > maxDots)
     throw new NotSupportedError(`property.${path} has more than ${maxDots} dots`)
@@ -356,22 +373,25 @@ function sequencesOf(path: string): string[][] {
   return found
 }
 
-/** SQL of the number in the text `key`. */
+/** SQL for the number in the string `key`, or null if it is not a number. */
 const keyNumber = `if(match(key, '${numberPattern}') and abs(toFloat64OrZero(key)) <= ${Number.MAX_SAFE_INTEGER}, toFloat64OrNull(key), null)`
 
-/** SQL of the text of a JSON value. A string loses its quotes. */
+/** Returns SQL for a JSON value as text. A string loses its quotes. */
 export function jsonText(raw: string): string {
   return `multiIf(isNull(${raw}), null, startsWith(${raw}, '"'), JSONExtractString(assumeNotNull(${raw})), match(${raw}, '^[\\\\[{]'), ${canonicalText(`assumeNotNull(${raw})`)}, replaceRegexpOne(assumeNotNull(${raw}), 'e([0-9])', 'e+\\\\1'))`
 }
 
-/** SQL of the number in a JSON value. See `numberOf` in src/query/json-values.ts. `text`: the text of the value. */
+/**
+ * Returns SQL for a JSON value as a number. Equivalent to `numberOf` in src/query/json-values.ts. `text`: SQL for the
+ * value as text.
+ */
 export function jsonNumber(raw: string, text: string): string {
   return `multiIf(isNull(${raw}), null, startsWith(${raw}, '"'), ${keyNumber.replaceAll("key", `assumeNotNull(${text})`)}, match(${raw}, '^[-0-9]'), toFloat64OrNull(${raw}), null)`
 }
 
 /**
- * SQL of a key that sorts texts by UTF-16 code units, because UTF-8 bytes sort differently above U+E000. Half a
- * surrogate pair sorts before all pairs.
+ * Returns SQL for a sort key that orders strings by their UTF-16 code units, as JavaScript does. The order of UTF-8
+ * bytes is different from U+E000. Half a surrogate pair sorts before all pairs.
  */
 export function utf16Order(text: string): string {
   const halves = `replaceAll(replaceAll(${text}, '\\xEE', '\\xFE'), '${surrogateMark}', '\\xEE')`

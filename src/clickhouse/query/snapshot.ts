@@ -10,7 +10,7 @@ import { EventEncoder, tableStructure } from "../event-row.ts"
 import { RowEncoder } from "../row-encoder.ts"
 import { NotSupportedError } from "./scan.ts"
 
-/** Limits of the tables that are sent with each statement. Encoding a million rows takes 5 s. */
+/** Limits of the tables that are sent with each statement. They are low, because encoding a million rows takes 5 s. */
 export interface SnapshotLimits {
   rows: number
   bytes: number
@@ -26,7 +26,7 @@ export const snapshotLimits: SnapshotLimits = {
 }
 
 const sql = {
-  /** A new website can have the id of a deleted one whose events are still being deleted. */
+  /** A new website can have the same id as a deleted website whose events are still being deleted. */
   deletedWebsites: "select id from websites where deleted_at is not null",
   version: "pragma data_version",
 }
@@ -34,7 +34,7 @@ const sql = {
 /** Events per read. */
 const rowsPerRead = 5_000
 
-/** The data that the file has and the cluster lacks at one moment. */
+/** The data that the file has and the cluster does not have, at one moment. */
 export interface FileSnapshot {
   writer: string
   watermark: number
@@ -45,22 +45,25 @@ export interface FileSnapshot {
   deleted: SentTable
   /** Maps the rid of a website to its id in the cluster. */
   websites: ReadonlyMap<number, string>
-  /** Other nodes, whose events the snapshot includes up to their watermarks. */
+  /** The other nodes. The snapshot includes the events from each of them up to its watermark. */
   others: readonly NodeWatermark[]
 }
 
-/** Reads snapshots of a file. Throws a NotSupportedError if the cluster cannot answer queries in the current state. */
+/**
+ * Reads snapshots of a file. All methods throw a NotSupportedError if the current state does not allow queries in the
+ * cluster.
+ */
 export class SnapshotSource {
   #current: { version: number; snapshot: FileSnapshot } | undefined
 
   constructor(
     private readonly db: Db,
     private readonly limits: SnapshotLimits = snapshotLimits,
-    /** Other nodes can have shipped events before this one. */
+    /** True if other nodes can ship to the same database. They can have shipped events before this node does. */
     private readonly isShared = false,
   ) {}
 
-  /** Returns the last snapshot if nothing has been committed since. */
+  /** Returns a snapshot. If nothing has been committed since the last one, returns that one again. */
   read(): FileSnapshot {
     const version = this.db.prepare(sql.version).pluck().get() as number
     if (this.#current?.version !== version) {
@@ -118,7 +121,7 @@ export class SnapshotSource {
     return encoder
   }
 
-  /** Returns a table of the profiles that visitors of these websites are linked to. */
+  /** Returns a table with the visitors of these websites that are linked to profiles, and with these profiles. */
   links(websites: Iterable<readonly [rid: number, id: string]>): SentTable {
     const rows = new RowEncoder()
     let count = 0

@@ -1,10 +1,10 @@
 /** A value that can be a parameter of a statement. */
 export type Bindable = string | number | boolean | null | readonly Bindable[]
 
-/** Types of parameters. */
+/** ClickHouse types of the parameters. */
 export type BindType = "String" | "Int64" | "Int32" | "UInt64" | "Float64" | "Array(String)" | "Array(Int64)"
 
-/** The parameters of a statement. Values are never part of its text. */
+/** The parameters of a statement. Values are never part of the statement's text. */
 export class Parameters {
   readonly values: Record<string, string> = {}
   readonly #names = new Map<string, string>()
@@ -35,7 +35,7 @@ const escapes: Readonly<Record<string, string>> = {
   "\0": "\\0",
 }
 
-/** Formats a value as ClickHouse expects it in a parameter. Texts in arrays are quoted. */
+/** Formats a value as ClickHouse expects it in a parameter. Strings in arrays are quoted. */
 function formatValue(value: Bindable, isInArray: boolean): string {
   if (value === null) return isInArray ? "NULL" : "\\N"
   if (typeof value === "string") {
@@ -47,19 +47,19 @@ function formatValue(value: Bindable, isInArray: boolean): string {
 }
 
 /**
- * JSON can contain half a surrogate pair, but UTF-8 cannot. Statements and results contain this noncharacter followed
- * by the four digits of the escape instead.
+ * A JavaScript or JSON string can contain half a surrogate pair, but UTF-8 cannot. In statements and results, this
+ * noncharacter and the four hexadecimal digits of the half take its place.
  */
 export const surrogateMark = "\ufdd0"
 const marked = new RegExp(`${surrogateMark}(d[89a-f][0-9a-f]{2})`, "g")
 
 function markSurrogates(text: string): string {
   if (text.isWellFormed()) return text
-  // Without the flag u, the pattern would also match the halves of complete pairs.
+  // Without the flag `u`, the pattern would also match the halves of complete pairs.
   return text.replace(/\p{Surrogate}/gu, (half) => `${surrogateMark}${half.charCodeAt(0).toString(16)}`)
 }
 
-/** Restores the surrogates in a result's text. */
+/** Restores halves of surrogate pairs in a string from a result. */
 export function unmarkSurrogates(text: string): string {
   return text.includes(surrogateMark)
     ? text.replace(marked, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 16)))

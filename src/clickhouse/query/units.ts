@@ -15,7 +15,7 @@ import { nearestRank, type ReportContext } from "./report.ts"
 import type { Scan } from "./scan.ts"
 import { unmarkSurrogates } from "./statement.ts"
 
-/** Counts the units that have events. */
+/** Counts the units (visitors, profiles or sessions) that have events, in each bucket. */
 export async function reach(
   { scope, granularity, unit }: ReachQuery,
   { scan: newScan, run }: ReportContext,
@@ -33,14 +33,18 @@ export async function reach(
   return { buckets, units }
 }
 
-/** The times of an attempt's steps, and the value at its first step. */
+/**
+ * ClickHouse type of an attempt at a funnel: the times of the steps it has reached, and the value of the dimension at
+ * its first step.
+ */
 const attempt = "Tuple(Array(Int64), Nullable(String))"
 const noAttempt = `cast(([], null), '${attempt}')`
 
 /**
- * Returns a subquery of each unit's best attempt at a funnel: the `unit`, the `times` of the steps, and the `value` of
- * the dimension at the first step. If an event matches several steps, their attempts are updated at the same time, so
- * that each one continues an attempt made of earlier events.
+ * Returns a subquery with each unit's best attempt at a funnel: the `unit`, the `times` of the steps, and the `value`
+ * of the dimension at the first step. For each step, the query holds the latest attempt that has reached it. If an
+ * event matches several steps, all their attempts are updated at once, so that each update continues an attempt from
+ * before the event.
  */
 function attempts({ scope, steps, window, unit, by }: FunnelQuery, scan: Scan): string {
   const conditions = steps.map((step) => `toUInt8(${scan.step(step)})`)
@@ -56,7 +60,7 @@ function attempts({ scope, steps, window, unit, by }: FunnelQuery, scan: Scan): 
           cast((arrayPushBack(before.1, event.1), before.2), '${attempt}'),
         old),
       range(1, ${steps.length + 1}), event.2, current.1, arrayPushFront(arrayPopBack(current.1), ${noAttempt}))`
-  // Keeps the first attempt that reaches a step, because later ones are no better.
+  // If several attempts reach equally many steps, the first one counts.
   const furthest = "arrayLast(one -> notEmpty(one.1), latest)"
   const best = `if(length(${furthest}.1) > length(current.2.1), ${furthest}, current.2)`
   return `
@@ -101,8 +105,8 @@ export async function funnel(
 }
 
 /**
- * Returns a subquery of the units in a retention table, with the start of the bucket of their first start event and the
- * starts of the buckets of their return events.
+ * Returns a subquery with the units in a retention table. `first`: the bucket with the unit's first start event.
+ * `returns`: the buckets with its return events. A bucket is identified by its start.
  */
 function members({ scope, startEvent, returnEvent, granularity, unit }: RetentionQuery, scan: Scan): string {
   const buckets = bucketsOf(scope.from, scope.to, scope.zone, granularity)
@@ -130,7 +134,8 @@ export async function retention(
     size: 0,
     returned: new Array<number>(buckets.length - index).fill(0),
   }))
-  // The row whose start is null counts the units in the cohort.
+  // A row counts the units of a cohort that return in the bucket `start`. If `start` is null, it counts all units of
+  // the cohort.
   const rows = await run<[number, number | null, number]>(
     scan,
     `select first, arrayJoin(arrayPushFront(arrayMap(start -> toNullable(start), arrayFilter(start -> start >= first, returns)), null)) as start, count()
@@ -147,7 +152,7 @@ export async function retention(
   return { buckets, cohorts }
 }
 
-/** Returns a subquery of the units that a count in a report includes. */
+/** Returns a subquery with the units that are included in a count in a report. */
 export function countedUnits(of: ReportCount, scan: Scan): string {
   if ("step" in of) {
     const { query, step, isDropOff, value } = of
@@ -170,7 +175,7 @@ export function countedUnits(of: ReportCount, scan: Scan): string {
   return `select unit from (${members(query, scan)}) where first = ${scan.bind("Int64", first.from)} and ${isReturned}`
 }
 
-/** Counts the events before and after an event in the same session. */
+/** Counts which events precede and follow an event in the same session, by position. */
 export async function paths(
   { scope, event, before, after }: PathsQuery,
   { scan: newScan, run }: ReportContext,
@@ -185,7 +190,8 @@ export async function paths(
     where isNotNull(session_id)
     group by session_id
     having center > 0`
-  // The end of a session counts only once, not at every position beyond it. Position 0 has no event, so it counts the
+  // The position just before the first event or after the last event of a session has no name and counts as its end.
+  // Positions beyond that are left out. At position 0, the name is left out too, so that its count is the number of
   // sessions.
   const places = `
     arrayMap(
