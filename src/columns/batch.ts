@@ -8,21 +8,24 @@ import type { Codes } from "./typed-arrays.ts"
 export type Value = string | number | boolean | object
 
 /**
- * One value per event, dictionary-encoded. Code 0 means missing. Any other code stands for `values[code - 1]`. Values
- * are distinct.
+ * One value per event, dictionary-encoded: each event has a code. Code 0 means that the event has no value. Any other
+ * code stands for `values[code - 1]`. The values are distinct.
  */
 export interface Column {
   codes: Codes
   values: readonly Value[]
-  /** The values as an array of numbers. Set only if the column is from a block and all values are numbers. */
+  /** The values as an array of numbers. Set only if the column is read from a block and all its values are numbers. */
   numbers?: Float64Array | undefined
-  /** The sparse form of the column. Set if only a few events have a value. `codes` is then computed on first read. */
+  /**
+   * The sparse form of the column. Set if only a few events have a value. Then `codes` is computed when it is first
+   * read.
+   */
   few?: Few
 }
 
-/** The sparse form of a column, with only the events that have a value. */
+/** The sparse form of a column. It lists only the events that have a value. */
 export interface Few {
-  /** Positions in the batch, ascending. */
+  /** Positions of these events in the batch, ascending. */
   at: Uint32Array
   /** Codes of these events. No code is 0. */
   codes: Codes
@@ -33,21 +36,26 @@ export type TextField = "namespace" | "source" | "path" | ContextField
 export const textFields: readonly TextField[] = ["namespace", "source", "path", ...contextFields]
 
 /**
- * Columns of the events of one website, name, kind and UTC day, sorted by time and then by order of arrival. Either all
- * events are from crawlers, or none are. Batches from blocks and from rows behave the same. A column is read when it is
- * first requested. Callers must not modify columns.
+ * A set of events and their columns. The events have the same website, name, kind and UTC day, and either all or none
+ * are from crawlers. They are sorted by time and then by order of arrival. A batch can be read from a block or from
+ * rows, and behaves the same. A column is read when it is first requested. Callers must not modify columns.
  */
 export interface Batch {
   /**
-   * The batch holds all events of its website, name, kind and crawler flag with `after` < id <= `last`. `ids`: the row
-   * ids of the events, if known.
+   * The batch holds all events with its website, name, kind, day and crawler flag whose row ids are above `after` and
+   * at most `last`. `ids`: the row ids of the events, if known.
    */
   readonly receipt: { after: number; last: number; ids?: Float64Array }
-  /** Identifies the slices of a block, which never change. Undefined for rows. */
+  /**
+   * Identifies the slice of a block (or several slices) from which the batch is read. Slices never change. Undefined
+   * for a batch from rows.
+   */
   readonly block?: number | string
-  /** The name of each event. Set only for a batch of several slices of a block. See `JoinedBatch`. */
+  /**
+   * Returns the name of each event. Defined only for a batch that joins several slices of a block. See `JoinedBatch`.
+   */
   names?(): Column
-  /** The slices of such a batch. Undefined if the batch has only the matching events of the slices. */
+  /** The slices that such a batch joins. Undefined if the batch has only some events of the slices. */
   readonly slices?: readonly { name: string; events: number }[]
   website: number
   name: string
@@ -56,30 +64,33 @@ export interface Batch {
   count: number
   /** Unix ms of the start of the day. `times` are relative to it. */
   base: number
-  /** Times in ms after `base`, ascending. */
+  /** Returns times in ms after `base`, ascending. */
   times(): Uint32Array
   /**
-   * Dictionary ids of anonymous ids, starting at 1. 0 means that there is none. A dictionary id stands for the same
-   * text in all batches of a snapshot.
+   * Returns dictionary ids, which are numbers that stand for ids. They start at 1, and 0 means that an event has no
+   * such id. A dictionary id stands for the same id in all batches of a snapshot. A visitor's id is the anonymous id.
    */
   visitors(): Uint32Array
   sessions(): Uint32Array
   profiles(): Uint32Array
-  /** The distinct ids of all events. If undefined, they are not stored, and the ids of the events must be read. */
+  /**
+   * Returns the distinct ids of all events. If the result is undefined, they are not stored, and callers must read the
+   * id of each event.
+   */
   distinct?(kind: IdKind): StoredIdSet | undefined
-  /** The column of a field, or undefined if no event has a value. */
+  /** Returns the column of a field, or undefined if no event has a value. */
   column(field: TextField): Column | undefined
-  /** The column of a top-level key, or undefined if no event has the key. */
+  /** Returns the column of a top-level property key, or undefined if no event has the key. */
   property(key: string): Column | undefined
-  /** Top-level keys, with the number of events that have a value for each. */
+  /** Returns all top-level property keys, and for each one the number of events that have a value. */
   keys(): ReadonlyMap<string, number>
-  /** Number of events with at least one property. A property with the value null counts. */
+  /** Returns the number of events with at least one property. A property with the value null counts. */
   withProperties(): number
-  /** 1 for each event with at least one property, 0 for the others. */
+  /** Returns 1 for each event with at least one property, and 0 for the others. */
   hasProperties(): Uint8Array
 }
 
-/** The fields that distinguish the batches of a website and day, and the slices of a block. */
+/** The fields that distinguish batches with the same website and day, and slices of the same block. */
 export type SliceId = Pick<Batch, "name" | "kind" | "crawler">
 
 /** Returns a string that is unique for each `SliceId`. */
@@ -87,15 +98,20 @@ export function sliceKey({ name, kind, crawler }: SliceId): string {
   return `${crawler ? 1 : 0} ${kindIndex(kind)} ${name}`
 }
 
-/** Thrown when a block or the type of a row was removed after it was looked up. The reader must open a new snapshot. */
+/**
+ * Thrown when a block, or the event type of a row, was removed after the snapshot was opened. The reader must open a
+ * new snapshot.
+ */
 export class StaleBlockError extends Error {}
 
 export { type Codes, type IdKind, idKinds }
 
-/** One more than the largest dictionary id that visitors(), sessions() and profiles() return. */
+/** For each kind of id, one more than the largest dictionary id. */
 export type DictionarySizes = Record<IdKind, number>
 
-/** Locates an event that has the id behind a dictionary id, so that the text of the id can be read. */
+/**
+ * Locates an event that has the id for which a dictionary id stands, so that the id can be read from the event's row.
+ */
 export interface RowLocator {
   dictionaryId: number
   website: number

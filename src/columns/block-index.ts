@@ -2,13 +2,16 @@ import type { Db, Statement } from "../store/db/driver.ts"
 import { type BlockRow, blockColumns, blockOf, type RawBlock, type Slice } from "./block.ts"
 import { bySlice } from "./block-writer.ts"
 
-/** Maximum slices per website in the cache (about 300 bytes each), and maximum websites. */
+/**
+ * Maximum number of websites in the cache. A website with more slices than this is not cached. A slice takes about 300
+ * bytes.
+ */
 const cachedSlices = 40_000
 const cachedWebsites = 100
 
 const sql = {
   blocks: `select ${blockColumns} from blocks where website_rid = :website order by day, after_id`,
-  /** Changes whenever a block is added, removed or marked stale. */
+  /** Returns a string that changes whenever a block is added, removed or marked stale. */
   state: `
     select (select coalesce(max(id), 0) from blocks) || ' ' ||
       (select count(*) || ' ' || coalesce(sum(id), 0) from blocks where stale > 0 or website_rid < 0) || ' ' || id from sealed`,
@@ -18,11 +21,11 @@ const sql = {
 export interface BlockDay {
   /** Days since 1970-01-01. */
   day: number
-  /** Sorted by name, people before crawlers, then by order of arrival. */
+  /** Sorted by name, then people before crawlers, then by kind, then by order of arrival. */
   slices: Slice[]
-  /** Blocks with deleted events. Their events are read from the rows. */
+  /** Blocks with events that were deleted or changed. The events of these blocks are read from the rows. */
   stale: BlockRow[]
-  /** Changes with the blocks, because block ids only grow and are never reused. */
+  /** Changes whenever the blocks do: block ids only increase and are never reused. */
   state: string
 }
 

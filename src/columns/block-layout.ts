@@ -2,16 +2,16 @@ import { endOfString } from "../json-text.ts"
 import type { BlockRow, Slice } from "./block.ts"
 import type { ColumnLocation, Layout, ListedKey } from "./block-writer.ts"
 
-/** A layout with its properties by key. */
+/** The layout of a block, with its properties also by key. */
 export interface OpenLayout extends Layout {
   byKey: ReadonlyMap<string, OpenProperty>
 }
 
-/** Up to this number of slices, a list is faster and smaller than a map. */
+/** For up to this number of slices, searching a list is faster than a map, and takes less memory. */
 const fewSlices = 16
 
 /**
- * A property of a block. A block can have 100,000 properties, so each one holds lists and builds maps only on demand.
+ * A property in a block. A block can have 100,000 properties, so each one has lists, and builds maps only on demand.
  */
 export class OpenProperty {
   #indexes: Map<number, number> | undefined
@@ -58,13 +58,13 @@ export class OpenProperty {
   }
 }
 
-/** The layout of a block with a single name, as stored before blocks had slices. */
+/** The layout of a block with a single name. Versions that did not have slices stored such blocks. */
 interface SingleNameLayout extends Omit<Layout, "properties" | "withProperties"> {
   properties: [key: string, events: number, location: ColumnLocation | null][]
   withProperties: number
 }
 
-/** A property outside the layout, as stored before blocks had slices. */
+/** A property outside the layout of such a block. */
 type SingleNameRest = [key: string, events: number, none?: undefined]
 
 // The functions below parse JSON that was stored by `block-writer.ts`, in this version or an earlier one.
@@ -87,20 +87,21 @@ function withSlice({ properties, withProperties, ...layout }: SingleNameLayout):
   }
 }
 
-/** Parses the list of properties outside the layout. Their values are all in the rows. */
+/** Parses the list of the properties that are not in the layout (`Layout.rest`). Their values are only in the rows. */
 export function openRest({ slices }: BlockRow, text: string): ReadonlyMap<string, OpenProperty> {
   const listed = JSON.parse(text) as (ListedKey | SingleNameRest)[]
   return new Map(listed.map((entry) => [entry[0], openRestOf(slices, entry)]))
 }
 
 /**
- * Parses a single property of the same list, because parsing the whole list can take 100 ms. Returns undefined if the
- * list does not have the key.
+ * Parses only the entry for one key in the same list, because parsing the whole list can take 100 ms. Returns undefined
+ * if the list does not have the key.
  */
 export function findInRest({ slices }: BlockRow, text: string, key: string): OpenProperty | undefined {
   const start = `[${JSON.stringify(key)},`
   if (!text.includes(start)) return undefined
-  // The match can be inside another key. Apart from the key, an entry contains only numbers in brackets.
+  // The match can be inside another key, so entries are skipped one by one. Apart from its key, an entry contains only
+  // numbers, brackets and commas.
   for (let at = 1; at < text.length - 1; ) {
     const endOfKey = endOfString(text, at + 1)
     const bracket = text[endOfKey + 2] === "[" ? "]]" : "]"

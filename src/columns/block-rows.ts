@@ -12,7 +12,7 @@ import type { Row, RowReader } from "./row-reader.ts"
 
 const hourMs = 3_600_000
 
-/** Returns as many of the first blocks as fit into the build memory together, but at least one. */
+/** Returns the first blocks whose columns together fit into the build memory, but at least one block. */
 export function fittingBlocks<Row extends Pick<BlockRow, "bytes">>(blocks: readonly Row[]): Row[] {
   let bytes = 0
   const end = blocks.findIndex((block, index) => {
@@ -22,7 +22,10 @@ export function fittingBlocks<Row extends Pick<BlockRow, "bytes">>(blocks: reado
   return end < 0 ? [...blocks] : blocks.slice(0, end)
 }
 
-/** Builds the columns of blocks from the rows of their events. */
+/**
+ * Builds the columns of blocks from the rows of the events. Used for values that a block does not store, and to check
+ * or rebuild blocks.
+ */
 export class BlockRows {
   constructor(
     private readonly rows: RowReader,
@@ -31,8 +34,8 @@ export class BlockRows {
   ) {}
 
   /**
-   * Reads a property of a slice from the rows. The first property of a block is read alone. The second one causes all
-   * columns of the block to be built from its rows. Throws StaleBlockError.
+   * Reads a property of a slice from the rows. For the first property that is read from a block, builds only its
+   * column. For the second one, builds all columns of the block. Throws StaleBlockError.
    */
   property(slice: Slice, key: string, property: OpenProperty): Column | undefined {
     const { block, index, events } = slice
@@ -82,7 +85,8 @@ export class BlockRows {
   }
 
   /**
-   * Iterates over the rows of an hour of the day, by time and then id. `hour`: ms after the start of the day.
+   * Iterates over a block's rows in one hour of the day, by time and then id. `hour`: start of the hour in ms after the
+   * start of the day.
    */
   #rowsOf({ website, day, afterId, lastId }: BlockRow, hour: number): IterableIterator<Row> {
     const from = day * dayMs + hour
@@ -94,14 +98,15 @@ export class BlockRows {
     return this.buildAll([row]).get(row.id) ?? []
   }
 
-  /** Builds the batches of several blocks of one website and day from the rows, by block id. */
+  /**
+   * Builds the batches of several blocks from the rows. The blocks must have the same website and day. Returns the
+   * batches by block id.
+   */
   buildAll(blocks: readonly BlockRow[]): Map<number, MemoryBatch[]> {
     return runToEnd(this.buildInSteps(blocks))
   }
 
-  /**
-   * Like `buildAll`, but yields after each hour. Reads the rows of the day once, regardless of the number of blocks.
-   */
+  /** Does the same as `buildAll`, but yields after each hour. Reads the rows of the day once for all blocks. */
   *buildInSteps(blocks: readonly BlockRow[]): Generator<void, Map<number, MemoryBatch[]>> {
     const [first] = blocks
     if (!first) return new Map()

@@ -17,37 +17,36 @@ import { packIdSet } from "./stored-id-set.ts"
 import { listedProperties, staysInRows } from "./stored-properties.ts"
 import { lowerBoundOfDoubles } from "./typed-arrays.ts"
 
-// Writes the block format described in README.md. `layout` locates each column in the segments of the block.
-// `segment-reader.ts` reads the format.
-//
-// A block holds events of one website and UTC day, slice after slice. A slice holds the events of one name and kind,
-// from crawlers or from people, sorted by time and then by order of arrival. A column stores the codes of all slices
-// that have it, and each distinct value once.
+// Writes blocks in the format that README.md describes. The bytes of a block are in segments, and its `layout` says
+// where each column is. `segment-reader.ts` reads the format.  A block holds events of one website and UTC day, slice
+// after slice. A slice holds the events of one name and kind, from crawlers or from people, sorted by time and then by
+// order of arrival. A column stores each distinct value once, and the codes of the events in all slices that have the
+// column.
 
-/** The segment ids of a block start at `block * segmentsPerBlock`. The triggers of migration 0006 rely on it. */
+/** The ids of a block's segments start at `block * segmentsPerBlock`. The triggers in migration 0006 rely on this. */
 export const segmentsPerBlock = 1_024
 /**
  * Maximum number of slices per block. `stored-batch.ts` combines the block id and the index of a slice into one number.
  */
 export const slicesPerBlock = 65_536
 /**
- * A column of at least this many bytes has its own segment, because SQLite reads a value by following its overflow
- * pages from the first one.
+ * A column of at least this many bytes has its own segment. In a shared segment, SQLite would have to read all pages
+ * before the column.
  */
 const minSegmentBytes = 2_048
-/** Columns to pack or keys to list between two yields. Either takes a few ms. */
+/** The writer yields after packing or listing this many columns or keys, which takes a few ms. */
 const packedPerStep = 64
 const listedPerStep = 4_096
-/** Up to this many numbers, a JSON array is as small as any binary form. */
+/** Up to this many numbers are stored as a JSON array, which is then as small as any binary form. */
 const maxJsonNumbers = 16
 /**
- * Slices of at least this many events store counts by quarter hour. For smaller slices, reading the times is
- * as fast.
+ * The number of events in each quarter hour is stored for slices of at least this many events. For smaller slices,
+ * reading the times is as fast.
  */
 export const minEventsForQuarters = 64
 /**
- * A set of distinct ids is stored only if it is at least this many times smaller than the ids, because only then is
- * reading it worthwhile.
+ * A set of distinct ids is stored only if it is at least this many times smaller than the column of ids. Otherwise,
+ * reading it instead of the column saves too little.
  */
 const minIdSetRatio = 4
 export const quarterMs = 900_000
@@ -55,17 +54,17 @@ export const quartersPerDay = dayMs / quarterMs
 
 /** Locates the bytes of a column. */
 export interface ColumnLocation {
-  /** Index of the segment in the block. */
+  /** Index of the column's segment in the block. */
   s: number
   /** Offset in the segment, in bytes. */
   o: number
   /** Bytes per code. 0 means that every event has the first value. */
   w: 0 | 1 | 2 | 4
-  /** Size of the values in bytes. They follow the codes. */
+  /** Size of the distinct values in bytes. They follow the codes. */
   v?: number
   /**
-   * For a sparse column, the number of events that have a value. Their positions (4 bytes each) come before their
-   * codes.
+   * For a sparse column, the number of events that have a value. The positions of these events (4 bytes each) come
+   * before their codes.
    */
   n?: number
   /** If set, the values are binary numbers of this form instead of a JSON array. */
@@ -76,21 +75,27 @@ export interface ColumnLocation {
 type NumberForm = "i1" | "i2" | "i4" | "f8"
 export const numberForms = { i1: Int8Array, i2: Int16Array, i4: Int32Array, f8: Float64Array } as const
 
-/** A property key, the slices that have it, and the events with a value in each of them. */
+/**
+ * A property key, the indexes of the slices that have it, and for each of these slices the number of events with a
+ * value.
+ */
 export type ListedKey = [key: string, slices: number[], events: number[]]
 
 export interface Layout {
   times: ColumnLocation
   ids: Partial<Record<IdKind, ColumnLocation>>
   /**
-   * The distinct ids of all events of the block, in the format of `stored-id-set.ts`. Absent if they are not stored.
-   * Earlier versions did not store them.
+   * The distinct ids in the block, in the format of `stored-id-set.ts`. Absent if they are not stored. Earlier versions
+   * did not store them.
    */
   distinct?: Partial<Record<IdKind, ColumnLocation>>
   fields: Partial<Record<TextField, ColumnLocation>>
-  /** Each column has only the codes of the listed slices. If its location is null, the values stay in the rows. */
+  /**
+   * Each property's column has codes only for the slices that are listed with it. If its location is null, the values
+   * are only in the rows.
+   */
   properties: [...ListedKey, location: ColumnLocation | null][]
-  /** JSON of the remaining `ListedKey`s. Their values stay in the rows. */
+  /** JSON of the `ListedKey`s of all other properties. Their values are only in the rows. */
   rest?: ColumnLocation
   /** Number of events with at least one property, by slice. */
   withProperties: number[]
@@ -105,7 +110,7 @@ export interface EncodedBlock {
   /** Name, crawlers (1) or people (0), number of events, and `kindIndex` of the kind (absent for custom). */
   slices: [name: string, crawler: 0 | 1, events: number, kind?: number][]
   quarters: Uint8Array | null
-  /** Estimated memory for building the block, in bytes. */
+  /** Estimated memory for building the block's columns from rows, in bytes. */
   bytes: number
   layout: string
   segments: Segment[]
@@ -125,7 +130,7 @@ export function bySlice(left: SliceId, right: SliceId): number {
   return Number(left.crawler) - Number(right.crawler) || kindIndex(left.kind) - kindIndex(right.kind)
 }
 
-/** Encodes the columns of one website and day as a block. There is one set of columns per slice. */
+/** Encodes columns as a block. There is one set of columns per slice. All must have the same website and day. */
 export function* encode(sets: readonly Columns[]): Generator<void, EncodedBlock> {
   const sorted = [...sets].sort(bySlice)
   const [first] = sorted as [Columns]
@@ -134,7 +139,8 @@ export function* encode(sets: readonly Columns[]): Generator<void, EncodedBlock>
   const ids: Layout["ids"] = {}
   const distinct: NonNullable<Layout["distinct"]> = {}
   const counts = sorted.map(({ count }) => count)
-  // Only useful for people's events of a single kind, because queries exclude crawlers and select one kind by default.
+  // Sets of distinct ids are useful only for blocks with events of one kind, from people, because by default, queries
+  // exclude crawlers and select one kind.
   const hasIdSets = sorted.every(({ kind, crawler }) => kind === first.kind && !crawler)
   for (const kind of idKinds) {
     const dictionaryIds = concatenateCodes(sorted.map((set) => set.ids[kind]))
@@ -199,7 +205,7 @@ function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, number) => total + number, 0)
 }
 
-/** Lists all property keys. If there are more than the layout holds, sorts them by descending number of events. */
+/** Lists all property keys. If there are more keys than the layout holds, sorts them by descending number of events. */
 function* listKeys(all: readonly PropertyColumns[]): Generator<void, ListedKey[]> {
   const keys = new Map<string, ListedKey>()
   let count = 0
@@ -247,12 +253,12 @@ function formOf(numbers: Float64Array): NumberForm {
 }
 const formOfBits = { 8: "i1", 16: "i2", 32: "i4" } as const
 
-/** The fastest level. Higher levels compress codes no better. */
+/** zstd's fastest level. Higher levels do not compress codes better. */
 const compression = { level: 1 }
 /**
- * A segment is compressed if that at least halves its size. This is the case for the codes of fields with a few
- * frequent values, and for the dictionary ids of sessions whose events are close together, but not for times. Reading a
- * compressed byte takes 1.5 ns longer.
+ * A segment is compressed if that at least halves its size. Compression does so for codes of fields with a few frequent
+ * values, and for dictionary ids of sessions whose events are close together, but not for times. Reading a compressed
+ * byte takes 1.5 ns longer.
  */
 const minRatio = 2
 
@@ -324,8 +330,8 @@ class Packer {
 }
 
 /**
- * Returns the codes of a column after sorting its values in ascending order. With this order, queries merge the values
- * of several blocks without looking each value up.
+ * Returns the codes of a column for its values in ascending order (`sorted`). Because the values are sorted, queries
+ * can merge the values of several blocks without looking up each value.
  */
 function codesInOrder(codes: Codes, values: readonly number[], sorted: Float64Array): Codes {
   const newCodes = new Uint32Array(values.length + 1)
@@ -336,7 +342,7 @@ function codesInOrder(codes: Codes, values: readonly number[], sorted: Float64Ar
   return inOrder
 }
 
-/** Concatenates arrays. Each starts at a multiple of eight bytes. */
+/** Concatenates arrays. In the result, each array starts at a multiple of eight bytes. */
 function concatenate(parts: readonly (Codes | Uint8Array)[]): Uint8Array {
   const last = parts.at(-1) as Uint8Array
   const all = new Uint8Array(
@@ -355,7 +361,10 @@ export function padTo8Bytes(bytes: number): number {
   return Math.ceil(bytes / 8) * 8
 }
 
-/** Counts events by quarter hour for each large slice, in the smallest width that fits the largest count. */
+/**
+ * Counts the events in each quarter hour, for each slice of at least `minEventsForQuarters` events. All counts have the
+ * smallest number of bytes that fits the largest count.
+ */
 function quartersOf(sorted: readonly Columns[]): Uint8Array | null {
   const large = sorted.filter(({ count }) => count >= minEventsForQuarters)
   if (large.length === 0) return null
@@ -379,7 +388,7 @@ const writeSql = {
   insertSegment: "insert into segments (id, data, size) values (:id, :data, :size)",
 }
 
-/** Stores encoded blocks. Call it in a transaction. */
+/** Stores encoded blocks. Must be called in a transaction. */
 export class BlockWriter {
   readonly #block: Statement
   readonly #segment: Statement

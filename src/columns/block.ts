@@ -3,7 +3,7 @@ import type { Codes, SliceId } from "./batch.ts"
 import { type EncodedBlock, minEventsForQuarters, quartersPerDay } from "./block-writer.ts"
 import { arrayOf } from "./typed-arrays.ts"
 
-/** A row of `blocks`, without the data of its columns. */
+/** A row of the table `blocks`: a block without its columns. */
 export interface BlockRow {
   id: number
   /** Rid of the website. Negative if another block has replaced this one. */
@@ -14,14 +14,17 @@ export interface BlockRow {
   afterId: number
   lastId: number
   events: number
-  /** Number of deletions and changes of its events. 0 if the block is current. */
+  /**
+   * How often events in the block have been deleted or changed since it was built. If this is not 0, the block is
+   * stale.
+   */
   stale: number
   /** Estimated memory for building its columns from rows, in bytes. */
   bytes: number
   slices: readonly Slice[]
   /**
-   * True if the block holds a single name, because it was sealed before blocks held all names of a day. The row ids of
-   * such blocks can overlap.
+   * True if the block holds the events of a single name. Earlier versions wrote such blocks. Their ranges of row ids
+   * can overlap.
    */
   hasSingleName: boolean
 }
@@ -30,19 +33,19 @@ export interface BlockRow {
 export interface Slice extends SliceId {
   block: BlockRow
   index: number
-  /** Position of its first event in the block. */
+  /** Position of the slice's first event in the block. */
   first: number
   events: number
   /** Number of events in each of the 96 quarter hours of the day. Null for a slice with few events. */
   quarters: Codes | null
 }
 
-/** Columns of `blocks` that `blockOf` reads. Earlier versions did not store `bytes`. */
+/** The columns of the table `blocks` that `blockOf` reads. Earlier versions did not store `bytes`. */
 export const blockColumns = `
   id, website_rid as website, day, name, crawler, after_id as afterId, last_id as lastId, events, quarters, stale, slices,
   coalesce(bytes, events * 100) as bytes`
 
-/** A row as SQLite returns it. */
+/** A row of `blocks` as SQLite returns it. */
 export interface RawBlock extends Omit<BlockRow, "slices" | "hasSingleName"> {
   name: string
   crawler: 0 | 1
@@ -51,7 +54,7 @@ export interface RawBlock extends Omit<BlockRow, "slices" | "hasSingleName"> {
 }
 
 export function blockOf({ name, crawler, quarters, slices, ...row }: RawBlock): BlockRow {
-  // Valid because `block-writer.ts` stored the slices.
+  // Not validated, because `block-writer.ts` wrote the JSON.
   const named: EncodedBlock["slices"] = slices === null ? [[name, crawler, row.events]] : JSON.parse(slices)
   const parts: Slice[] = []
   const block: BlockRow = { ...row, slices: parts, hasSingleName: slices === null }

@@ -1,11 +1,11 @@
-/** Bits per hash. This gives at most 3% false positives. */
+/** Bits per hash, for at most 3% false positives. */
 const bitsPerHash = 8
 const minBits = 2 ** 16
 const bitsPerWord = 32
 
 /**
- * A Bloom filter for 96-bit hashes. A hash consists of three random 32-bit words, each of which serves as the output of
- * one hash function.
+ * A Bloom filter for 96-bit hashes: a set that can contain a hash that was never added, but has every hash that was
+ * added. A hash has three random 32-bit words, each of which selects one bit.
  */
 export class BloomFilter {
   readonly #bits: Int32Array
@@ -18,7 +18,7 @@ export class BloomFilter {
     this.#mask = size - 1
   }
 
-  /** Adds hashes of three words each. */
+  /** Adds hashes, each of which is three words long. */
   add(hashes: Uint32Array): void {
     const bits = this.#bits
     const mask = this.#mask
@@ -28,7 +28,7 @@ export class BloomFilter {
     }
   }
 
-  /** Returns false if the hash was certainly never added. `at`: position of its first word. */
+  /** Returns false if the hash was never added. `at`: index of the first word of the hash. */
   mightContain(hashes: Uint32Array, at: number): boolean {
     return (
       this.#has(hashes[at] as number) &&

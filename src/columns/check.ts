@@ -32,9 +32,9 @@ const sql = {
 const reportedLines = 20
 
 /**
- * Compares all column blocks with the rows, and the texts of ids with their hashes. Describes each difference in a
- * sentence. Reads every event, which takes about 5 µs per event. Safe while a server runs. `onProgress` receives the
- * number of blocks compared and the total number of blocks.
+ * Compares all column blocks with the rows, and the stored ids with their hashes. Returns a sentence for each
+ * difference. Reads all events, which takes about 5 µs per event. Safe while a server runs. `onProgress` receives the
+ * number of blocks compared so far and the total number of blocks.
  */
 export function differences(db: Db, onProgress: (done: number, all: number) => void = () => {}): string[] {
   const rows = new RowReader(db)
@@ -48,7 +48,7 @@ export function differences(db: Db, onProgress: (done: number, all: number) => v
     onProgress(index, blocks.length)
     try {
       const difference = compareBlock(block, reader)
-      // A server might have replaced the block or deleted events in the meantime.
+      // Ignores the difference if a server has replaced the block or deleted events in the meantime.
       if (!difference || db.prepare(sql.exists).pluck().get({ id: block.id }) === 0) continue
       reports.push(`the block ${block.id} (${block.events} events) differs from the rows: ${difference}`)
     } catch (error) {
@@ -67,7 +67,7 @@ function textDifferences(db: Db): string[] {
   for (const chunk of db.prepare(sql.texts).iterate() as Iterable<IdChunk>) {
     if (!hasTextsOfHashes(chunk, seed))
       reports.push(
-        `the texts of the ${idKinds[chunk.kind]} from ${chunk.first} on do not match the hashes of their ids`,
+        `the texts of the ids of ${idKinds[chunk.kind]} do not match the stored hashes, in the chunk that starts at dictionary id ${chunk.first}`,
       )
     if (reports.length >= reportedLines) break
   }
@@ -117,7 +117,7 @@ function compareSlice(block: Batch, rows: Batch | undefined): string | undefined
   return undefined
 }
 
-/** Returns the distinct ids in the batches except 0, in ascending order. */
+/** Returns the distinct dictionary ids in the batches, except 0, in ascending order. */
 function distinctIn(batches: readonly Batch[], kind: IdKind): Uint32Array {
   const ids = new Set<number>()
   for (const batch of batches) for (const id of batch[kind]()) ids.add(id)
@@ -125,7 +125,10 @@ function distinctIn(batches: readonly Batch[], kind: IdKind): Uint32Array {
   return Uint32Array.from(ids).sort()
 }
 
-/** Returns a column without values. A slice can have one for a field that other slices of its block have. */
+/**
+ * Returns a column in which no event has a value. A slice has such a column if only other slices of its block have
+ * values for the field.
+ */
 function emptyColumn(count: number): Column {
   return { codes: new Uint8Array(count), values: [] }
 }
@@ -135,7 +138,7 @@ function equalArrays(left: ArrayLike<number>, right: ArrayLike<number>): boolean
   return left.length === right.length
 }
 
-/** Compares values, because the same value can have different codes. */
+/** Compares values and not codes, because the same value can have different codes in the two columns. */
 function equalColumns(left: Column | undefined, right: Column | undefined): boolean {
   if (!left || !right) return left === right
   const text = (value: Value | undefined) => JSON.stringify(value)

@@ -15,34 +15,37 @@ import type { EventType, Row, RowReader } from "./row-reader.ts"
 import { orderOf, ranksOf } from "./time-order.ts"
 import { enlarge } from "./typed-arrays.ts"
 
-/** Returns the dictionary id of each text. Called once all ids are known. */
+/** Returns the dictionary id for each id in `texts`. Called when all ids are known. */
 export type DictionaryIdsOf = (kind: IdKind, texts: readonly string[]) => Uint32Array
 
 /**
- * Maximum memory for building columns in bytes, as estimated by `bytes`. It holds regardless of what clients send, and
- * the columns of 65,536 ordinary rows fit. Including garbage and encoded data, the process uses two to three times as
+ * Maximum memory for building columns in bytes, as estimated by `bytes`. The limit holds whatever clients send. The
+ * columns of 65,536 ordinary rows need less. With garbage and encoded data, the process uses two to three times as
  * much.
  */
 export const buildMemory = 33_554_432
 /**
- * A builder is full after this many days of websites. Each becomes a block, which the main thread stores in about 100
- * µs.
+ * A builder is full if it has this many combinations of website and day. Each one becomes a block, which the main
+ * thread stores in about 100 µs.
  */
 const maxDays = 512
-/** Limits of one step of reading, in rows and in bytes of columns. A step takes about 30 ms. */
+/** A step reads at most this many rows, or rows for this many bytes of columns. It takes about 30 ms. */
 const rowsPerStep = 8_192
 const bytesPerStep = 8_388_608
 
 /**
- * Builds columns from rows. There is one set for each website, day, name and kind, separately for crawlers and people.
+ * Builds columns from rows: one set of columns (a group) for each website, day, name and kind, separately for crawlers
+ * and people.
  */
 export class ColumnBuilder {
-  /** By website and day. */
+  /** Groups by website and day. */
   readonly #websites = new Map<number, Map<number, DayGroups>>()
   #days = 0
-  /** Groups of the last row's website and day. The next row usually has the same. */
+  /**
+   * Groups for the website and day of the row that was added last. The next row usually has the same website and day.
+   */
   #last: DayGroups | undefined
-  /** Temporary codes for the texts of ids, starting at 1, until their dictionary ids are known. */
+  /** Temporary codes for ids, starting at 1. They are replaced when the dictionary ids are known. */
   readonly #texts: Record<IdKind, Map<string, number>> = {
     visitors: new Map(),
     sessions: new Map(),
@@ -51,7 +54,7 @@ export class ColumnBuilder {
   #rows = 0
   #bytes = 0
 
-  /** `memory`: estimated bytes at which the builder is full. */
+  /** `memory`: the builder is full when it uses an estimated number of bytes of at least this. */
   constructor(
     private readonly rows: RowReader,
     private readonly memory = buildMemory,
@@ -72,8 +75,8 @@ export class ColumnBuilder {
   }
 
   /**
-   * Adds rows with `after` < id <= `last`, up to the limits of one step or until the builder is full. Returns the id of
-   * the last row read. The last row can exceed the memory limit by a few MB.
+   * Takes one step: adds rows with ids above `after` and at most `last`, until a limit of the step is reached or the
+   * builder is full. Returns the id up to which rows were read. The last row can exceed the memory limit by a few MB.
    */
   addSome(after: number, last: number): number {
     const end = Math.min(after + rowsPerStep, last)
@@ -125,7 +128,7 @@ export class ColumnBuilder {
     return dayGroups
   }
 
-  /** Yields each set of columns and releases its memory. Call it only once. */
+  /** Yields each set of columns, and releases its memory afterwards. Must be called only once. */
   *finish(dictionaryIdsOf: DictionaryIdsOf): Generator<Columns> {
     const idsOf = (kind: IdKind): Uint32Array => {
       const texts = [...this.#texts[kind].keys()]
@@ -161,11 +164,12 @@ export class ColumnBuilder {
   }
 }
 
-/** The columns of a website and day. All names and kinds share the value dictionaries. */
+/** The groups for one website and day. They share the value dictionaries. */
 class DayGroups {
   readonly #bySlice = new Map<string, Group>()
   /**
-   * By a number made of event type and crawler flag, because looking up a number is faster than looking up a string.
+   * Groups by event type and crawler flag, combined into one number, because looking up a number is faster than looking
+   * up a string.
    */
   readonly #byType = new Map<number, Group>()
   readonly dictionaries = new ValueDictionaries()
@@ -272,7 +276,7 @@ class Group {
     this.#hasProperties[index] = parsed.keys.length > 0 ? 1 : 0
   }
 
-  /** Sets a context of the event that was added last. */
+  /** Sets a context for the event that was added last. */
   setContext(kind: ContextKind, id: number, rows: RowReader): void {
     let contexts = this.#contexts[kind]
     if (!contexts) {
@@ -329,7 +333,8 @@ class Group {
       if (!column.isEmpty) fields[field] = column.finish(count, ranks)
     }
     const wide = this.#wide
-    // Ordinary columns are built now, because they take less memory than their texts.
+    // If no row is wide, the columns of all properties are built now. For wide rows, building is postponed until a
+    // query needs the columns.
     const built = wide.isEmpty
       ? propertiesIn(
           new Map([...this.#properties].map(([key, column]) => [key, column.finish(count, ranks)])),
@@ -362,7 +367,10 @@ class Group {
   }
 }
 
-/** Bytes of memory per event for the fields of a context. Most columns have fewer than 256 values. */
+/**
+ * Bytes of memory per event for all columns of a context. Most columns have fewer than 256 values, so a code takes one
+ * byte.
+ */
 const codesBytes = { client: 12, acquisition: 12 }
 
 /** The client contexts or the acquisition contexts of a group. */
@@ -374,7 +382,7 @@ class Contexts {
 
   constructor(private readonly kind: ContextKind) {}
 
-  /** Estimated bytes of memory in use, plus those of the columns that `finish` will create. */
+  /** Estimated bytes of memory in use, and needed for the columns that `finish` creates. */
   get bytes(): number {
     return this.#bytes + this.#ids.bytes + this.#ids.dictionary.bytes
   }

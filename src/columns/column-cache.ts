@@ -1,12 +1,13 @@
 import type { BlockRow } from "./block.ts"
 
 /**
- * A column can be evicted only if this many consecutive queries have not read it. A few dashboard pages run about as
- * many. With plain LRU, a working set larger than the memory would evict each column just before it is read again.
+ * When a new column needs memory, another one can be evicted only if the last 16 queries have not read it. A few
+ * dashboard pages run about as many queries. With plain LRU, if the columns of these queries did not fit, each column
+ * would be evicted just before it is read again.
  */
 const queriesBeforeEviction = 16
 
-/** Cached data of a block and its size in bytes. */
+/** Cached data from a block, and its size in bytes. */
 export interface Cached<Content> {
   content: Content
   bytes: number
@@ -15,13 +16,13 @@ export interface Cached<Content> {
 /** Bytes of memory that a column takes in addition to its codes and values. */
 export const columnBytes = 300
 
-/** Caches data of blocks, up to `memory()` bytes. */
+/** Caches columns and other data of blocks, in up to `memory()` bytes. */
 export class ColumnCache {
-  /** Keyed by block id (never reused) and name of the data. The most recently used entry is last. */
+  /** Keyed by block id (which is never reused) and name of the data. The most recently used entry is last. */
   readonly #cached = new Map<string, Cached<unknown> & { query: number }>()
   /**
-   * Keys of entries over the memory limit. Dropped when another day is read, because the slices of a day are
-   * read in sequence.
+   * Keys of entries for which there was no memory. They stay until another day is read, because the slices of a day are
+   * read one after another, and usually need the same columns.
    */
   readonly #excess = new Set<string>()
   /** The website and day that were read last. */
@@ -30,17 +31,17 @@ export class ColumnCache {
   #bytes = 0
   #query = 0
 
-  /** `memory`: bytes. */
+  /** `memory`: returns the maximum size of the cache, in bytes. */
   constructor(private readonly memory: () => number) {}
 
-  /** Marks the start of a query. Eviction counts queries. */
+  /** Must be called at the start of each query, because eviction depends on the number of queries. */
   startQuery(): void {
     this.#query++
   }
 
   /**
-   * Returns the cached data of this name, or calls `make` and caches the result. A name always has the same
-   * type.
+   * Returns the cached data with this name, or calls `make` and caches the result. Data with the same name must always
+   * have the same type.
    */
   get<Content>({ id, website, day }: BlockRow, name: string, make: () => Cached<Content>): Content {
     if (day !== this.#day || website !== this.#website) this.#dropExcess()
@@ -79,7 +80,7 @@ export class ColumnCache {
     this.#excess.clear()
   }
 
-  /** Evicts the least recently used columns until the rest fits in memory. */
+  /** Evicts the least recently used data until the rest fits in memory. */
   trim(): void {
     const memory = this.memory()
     for (const oldest of this.#cached.keys()) {

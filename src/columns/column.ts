@@ -1,35 +1,41 @@
 import type { Codes, Column, Few, Value } from "./batch.ts"
 import { enlarge, lowerBound } from "./typed-arrays.ts"
 
-/** Bytes of memory per value of an event, and per distinct value in addition to its characters. */
+/**
+ * Estimated bytes of memory: `entryBytes` for each event that has a value, and `valueBytes` for each distinct value, in
+ * addition to its characters.
+ */
 export const entryBytes = 12
 export const valueBytes = 100
 /**
- * Bytes of memory per character of a string, and per character of the JSON of an object or array. The latter is higher
- * because `[[],[]]` consists mostly of object headers.
+ * Estimated bytes of memory per character of a string. For an object or array, `jsonCharacterBytes` per character of
+ * its JSON, because the parsed form of `[[],[]]` consists mostly of object headers.
  */
 export const characterBytes = 3
 const jsonCharacterBytes = 16
-/** A column is sparse if at most one in this many events has a value. The array of all codes would be larger. */
+/**
+ * A column is sparse if at most one in this many events has a value. With an array of all codes, such a column would be
+ * larger.
+ */
 const sparseRatio = 8
 /**
- * Maximum number of events per set of columns. A time of day (below 2^27 ms) and a position (below 2^26) are packed
- * into one double.
+ * Maximum number of events in a set of columns. A time of day (below 2^27 ms) and the position of an event (below 2^26)
+ * are packed into one double, which has 53 bits.
  */
 export const maxEvents = 2 ** 26
 
 /**
- * The distinct values of a column, in the order in which they were first added. Columns of several slices can share a
- * dictionary, so that they can be joined without value lookups.
+ * The distinct values of a column, in the order in which they were first added. A column of several slices can use one
+ * dictionary for all of them, so that the slices can be joined without looking up values.
  */
 export class ValueDictionary {
   readonly values: Value[] = []
-  /** Created with the second value, because most generated keys have only one value. */
+  /** Created with the second value, because the columns of generated keys mostly have only one value. */
   #byValue: Map<Value, number> | undefined
   #byJson: Map<string, number> | undefined
   /**
-   * Maps the codes of another dictionary, which is identified by its values, to codes of this one. Code 0 stays 0. Any
-   * other code maps to 0 until it is used.
+   * Maps the codes of other dictionaries to codes of this one. Another dictionary is identified by its list of values.
+   * Code 0 stays 0. Any other code maps to 0 until its value is added here.
    */
   #mappings: WeakMap<readonly Value[], Uint32Array> | undefined
   bytes = 0
@@ -39,7 +45,10 @@ export class ValueDictionary {
     return typeof value === "object" ? this.#codeOfJson(value) : this.#codeOf(value)
   }
 
-  /** Maps the codes of a list of values to the codes of this dictionary. `fill` adds the value of a code. */
+  /**
+   * Returns `codes`, which maps the codes for `values` to codes of this dictionary. If it maps a code to 0, `fill` adds
+   * the value to this dictionary, stores its code in `codes`, and returns it.
+   */
   mappingOf(values: readonly Value[]): { codes: Uint32Array; fill: (code: number) => number } {
     this.#mappings ??= new WeakMap()
     let codes = this.#mappings.get(values)
@@ -71,7 +80,7 @@ export class ValueDictionary {
     return code
   }
 
-  /** Returns the code of an object or array. Two are the same value if their JSON is the same. */
+  /** Returns the code of an object or array. Those with the same JSON count as the same value. */
   #codeOfJson(value: object): number {
     const json = JSON.stringify(value)
     this.#byJson ??= new Map()
@@ -85,7 +94,7 @@ export class ValueDictionary {
   }
 }
 
-/** Dictionaries by column that several slices share, so that each value is looked up only once. */
+/** Dictionaries by column. Several slices share them. */
 export class ValueDictionaries {
   readonly #byColumn = new Map<string, ValueDictionary>()
 
@@ -99,12 +108,12 @@ export class ValueDictionaries {
   }
 }
 
-/** Builds a column event by event. Its memory usage depends only on the events that have a value. */
+/** Builds a column event by event. Needs memory only for events that have a value. */
 export class ValueColumn {
   /** Pairs of position and code, one for each event that has a value. */
   #entries = new Uint32Array(4)
   #count = 0
-  /** The last position that was set, and whether positions were set in ascending order. */
+  /** The position that was set last. `#isSorted`: whether all positions were set in ascending order. */
   #last = -1
   #isSorted = true
 
@@ -140,11 +149,14 @@ export class ValueColumn {
     this.#last = index
   }
 
-  /** Returns the column. `ranks`: the new position of each event. Without it, positions do not change. */
+  /**
+   * Returns the column. `count`: number of all events. `ranks`: the new position of each event. Without `ranks`,
+   * positions do not change.
+   */
   finish(count: number, ranks?: Uint32Array): Column {
     const entries = this.#entries
     const entryCount = this.#count
-    // Without entries, the column lists no values, even if the dictionary is shared.
+    // If no event has a value, the column lists no values, even if its shared dictionary has some.
     const values = entryCount > 0 ? this.dictionary.values : []
     if (entryCount * sparseRatio > count) {
       const codes = emptyCodes(count, values.length)
@@ -202,13 +214,16 @@ export class SparseColumn implements Column {
     return new SparseColumn(few, this.values, end - first, this.numbers)
   }
 
-  /** Returns a copy without the array of all codes, so that the array can be freed with the copy. */
+  /** Returns a copy for temporary use. An array of all codes that is computed in the copy is freed together with it. */
   withoutCodes(): SparseColumn {
     return new SparseColumn(this.few, this.values, this.count, this.numbers)
   }
 }
 
-/** Distinct numbers as an array, and as a list that is created on first use because most queries do not need it. */
+/**
+ * Distinct numbers as a typed array, and as a list. The list is created on first use, because most queries do not need
+ * it.
+ */
 export class NumberValues {
   #list: readonly number[] | undefined
 
@@ -225,7 +240,7 @@ export class NumberValues {
   }
 }
 
-/** A column of numbers. */
+/** A column whose values are all numbers. */
 export class NumberColumn implements Column {
   constructor(
     readonly codes: Codes,
@@ -253,8 +268,9 @@ export function sliceOf(column: Column, first: number, end: number): Column {
 }
 
 /**
- * Concatenates columns into one with distinct values. `counts`: the number of events of each column. An undefined
- * column has no values. Columns that share their values are concatenated without value lookups.
+ * Concatenates columns into one, whose values are distinct again. `counts`: the number of events in each column. In an
+ * undefined column, no event has a value. Columns with the same list of values are concatenated without looking up
+ * values.
  */
 export function joinColumns(columns: readonly (Column | undefined)[], counts: readonly number[]): Column {
   const [first] = columns
@@ -304,7 +320,9 @@ function concatenateColumns(
   return isSparse ? new SparseColumn({ at, codes }, values, count, numbers) : { codes, values, numbers }
 }
 
-/** Appends a column at the position `offset`. Looks up each value at most once. */
+/**
+ * Appends `column` to the column `to`, starting at the position `offset`. Looks up each distinct value at most once.
+ */
 export function appendColumn(to: ValueColumn, offset: number, column: Column): void {
   const { few, values } = column
   if (values.length === 0) return
@@ -324,8 +342,8 @@ export function appendColumn(to: ValueColumn, offset: number, column: Column): v
 }
 
 /**
- * Returns the column with each value replaced by `textOf(value)`. An empty text becomes a missing value. Returns
- * undefined if no event has a value.
+ * Returns the column with each value replaced by `textOf(value)`. If that is empty, the event then has no value.
+ * Returns undefined if no event has a value.
  */
 export function mapColumn(
   column: Column,

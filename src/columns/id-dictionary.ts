@@ -16,7 +16,7 @@ import { arrayOf } from "./typed-arrays.ts"
 
 const sql = {
   deleted: "select deleted from sealed",
-  /** The chunk that holds a dictionary id, and all later chunks. */
+  /** The chunk with a dictionary id, and all later chunks. */
   from: `
     select first, hashes from identities
     where kind = :kind
@@ -26,7 +26,7 @@ const sql = {
   next: `
     select first + length(hashes) / ${hashBytes} from identities where kind = :kind order by first desc limit 1`,
   last: "select kind, first, hashes, texts from identities where kind = :kind order by first desc limit 1",
-  /** The texts of the chunk that holds a dictionary id, or of the next chunk. Empty after a rebuild. */
+  /** The texts in the chunk with a dictionary id or, if there is none, in the next chunk. No row after a rebuild. */
   texts: `
     select first, length(hashes) / ${hashBytes} as count, texts from identities
     where kind = :kind and first + length(hashes) / ${hashBytes} > :id
@@ -44,17 +44,18 @@ const sql = {
 }
 
 /**
- * A search for at most this many ids does not build the Bloom filter, because building it takes longer than reading all
+ * A search for at most this many ids does not build the Bloom filter, because that takes longer than reading all
  * hashes.
  */
 const fewTexts = 16
-/** Bits of the prefilter. There are more bits than hashes in one search. */
+/** Number of bits in the prefilter of a search. A search has fewer hashes than this. */
 const prefilterBits = 2 ** 20
 
 /**
- * Assigns dictionary ids from 1, in the order in which ids are first sealed. A search reads the hashes, newest first,
- * until all known ids are found, at about 5 ns per id. A Bloom filter in memory rules out nearly all unknown ids. It
- * takes 1 to 2 bytes per id.
+ * The dictionary of ids. The ids (of visitors, sessions and profiles) are strings, also called texts. Each one is
+ * assigned a number, its dictionary id, from 1 on, in the order in which ids are first sealed. The dictionary is stored
+ * in chunks, with the hash of each id. A search reads hashes, newest first, until all known ids are found, at about 5
+ * ns per hash. A Bloom filter in memory rules out nearly all unknown ids, and takes 1 to 2 bytes per id.
  */
 export class IdDictionary {
   readonly #seed: bigint
@@ -69,7 +70,7 @@ export class IdDictionary {
   readonly #rebuilds: Statement
   readonly #filters = new Map<IdKind, { filter: BloomFilter; next: number }>()
   /**
-   * The number of deletions when the filters were built. Any change that invalidates dictionary ids counts as a
+   * The number of deletions when the filters were built. Each change that invalidates dictionary ids counts as a
    * deletion.
    */
   #knownDeletions: number | undefined
@@ -100,16 +101,19 @@ export class IdDictionary {
     return (this.#next.get({ kind: idKinds.indexOf(kind) }) as number | undefined) ?? 1
   }
 
-  /** A secret number below 2^32: nobody can choose texts that have the same hash with it. */
+  /**
+   * A secret number below 2^32, used as the seed of a hash. Nobody can choose strings that have the same hash, because
+   * nobody knows the seed.
+   */
   get textSeed(): number {
     return Number(this.#seed & 0xffff_ffffn)
   }
 
-  /** Returns the dictionary id of each text, or 0 if it has none, and the hashes of the texts. */
+  /** Returns the dictionary id of each text (0 if it has none), and the hashes of the texts. */
   find(kind: IdKind, texts: readonly string[]): { ids: Uint32Array; hashes: Uint32Array } {
     const hashes = hashIds(texts, this.#seed)
     const ids = new Uint32Array(texts.length)
-    // Runs in one transaction, because ids that are sealed during the search would be in the list but not in the
+    // Runs in one transaction. Otherwise, ids that are sealed during the search would be in the chunks but not in the
     // filter.
     if (texts.length > 0) this.db.transaction(() => this.#find(kind, hashes, ids))()
     return { ids, hashes }
@@ -127,7 +131,7 @@ export class IdDictionary {
     }
   }
 
-  /** Returns the filter with all assigned dictionary ids. */
+  /** Returns the filter, with the hashes of all ids in the dictionary. */
   #filterOf(kind: IdKind): BloomFilter {
     const deleted = this.#deletions.get() as number
     if (deleted !== this.#knownDeletions) this.#filters.clear()
@@ -154,7 +158,8 @@ export class IdDictionary {
   }
 
   /**
-   * Returns the chunks that assign the next dictionary ids to new ids. The first chunk can replace the last stored one.
+   * Assigns the next dictionary ids to new ids. Returns the chunks to store. The first one can replace the last stored
+   * chunk.
    */
   append(kind: IdKind, texts: readonly string[], hashes: Uint32Array): IdChunk[] {
     const chunks: IdChunk[] = []
@@ -162,7 +167,7 @@ export class IdDictionary {
     let first = last ? last.first + last.hashes.length / hashBytes : 1
     for (let from = 0; from < texts.length; ) {
       const free = last ? idsPerChunk - last.hashes.length / hashBytes : 0
-      // A chunk without texts is not continued, because a chunk stores either all texts or none.
+      // A chunk stores either all texts or none. So new ids with texts are not added to a chunk without texts.
       const previous: IdChunk | undefined = free > 0 && !last?.texts === !hasTexts[kind] ? last : undefined
       const to = Math.min(from + (previous ? free : idsPerChunk), texts.length)
       const newTexts = texts.slice(from, to)
@@ -180,19 +185,20 @@ export class IdDictionary {
     return chunks
   }
 
-  /** True if the texts of all ids of a kind are stored. */
+  /** True if the dictionary stores the texts of all ids of a kind. */
   hasAllTexts(kind: IdKind): boolean {
     return hasTexts[kind] && this.#withoutTexts.get({ kind: idKinds.indexOf(kind) }) === 0
   }
 
   /**
-   * Iterates over the texts of ids, starting at a dictionary id, a few thousand ids at a time. The text is empty for an
-   * id that no event has any more. `rebuilds`: number of rebuilds in the caller's snapshot. Throws StaleBlockError
-   * after a rebuild.
+   * Iterates over the texts of ids, in the order of their dictionary ids, starting in the chunk with the dictionary id
+   * `from`. Yields a few thousand texts at a time. The text of an id is empty if no event has the id any more.
+   * `rebuilds`: number of rebuilds in the caller's snapshot. Throws StaleBlockError if there has been another rebuild
+   * since.
    */
   *texts(kind: IdKind, from: number, rebuilds: number): Generator<{ first: number; texts: PackedTexts }> {
     for (let id = from; ; ) {
-      // Runs in one transaction, because dictionary ids stand for other ids after a rebuild.
+      // Runs in one transaction, because after a rebuild, dictionary ids stand for other ids.
       const chunk = this.db.transaction(() => {
         if (this.#rebuilds.get() !== rebuilds) throw new StaleBlockError()
         return this.#texts.get({ kind: idKinds.indexOf(kind), id })
@@ -215,15 +221,18 @@ interface TextChunk {
   texts: Uint8Array | null
 }
 
-/** The hashes that have not been found yet. */
+/** A search for hashes, which holds those that have not been found yet. */
 class HashSearch {
   remaining = 0
   /**
-   * Hash table by first word (open addressing, at most half full). A slot holds the index of a hash plus 1, or 0 if it
-   * is empty.
+   * Hash table of the searched hashes, by their first words (open addressing, at most half full). A slot holds the
+   * index of a hash plus 1, or 0 if it is empty.
    */
   readonly #slots: Uint32Array
-  /** One bit per value of the low bits of the first word. Rules out nearly all other hashes. */
+  /**
+   * Prefilter with one bit for each value of the low bits of a first word. Rules out nearly all hashes that are not
+   * searched.
+   */
   readonly #bits = new Uint8Array(prefilterBits / 8)
 
   constructor(

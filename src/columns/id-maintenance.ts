@@ -7,14 +7,14 @@ import type { IdDictionary } from "./id-dictionary.ts"
 import type { RowReader } from "./row-reader.ts"
 import { type SealedState, sealedStateSql } from "./sealed-state.ts"
 
-/** Chunks written in one transaction. A transaction takes about 10 ms. */
+/** Maximum number of chunks written in one transaction, which takes about 10 ms. */
 const chunksPerBatch = 16
 /**
- * Maximum number of ids whose texts are collected together. They take about 10 MB. Chunks of earlier versions can be
- * larger.
+ * Maximum number of ids whose texts are collected at the same time. The texts take about 10 MB. A chunk from an earlier
+ * version can have more ids.
  */
 const idsPerBatch = 65_536
-/** Events looked up in one step. A step takes about 5 ms. */
+/** Events looked up in one step, which takes about 5 ms. */
 const lookupsPerStep = 256
 
 const sql = {
@@ -38,16 +38,21 @@ export interface IdChanges {
   unusedChunks?: { kind: number; first: number }[]
 }
 
-/** Precondition of changes: no row has been sealed and no unsealed row has been deleted. */
+/**
+ * Precondition for storing changes: since they were computed, no row has been sealed, and no unsealed row has been
+ * deleted.
+ */
 interface UnchangedRows {
   from: number
   to: number
   deleted: number
 }
 
-/** Maintains the dictionary of ids. Adds missing texts and erases ids that no event has any more. */
+/**
+ * Maintains the dictionary of ids (see `IdDictionary`). Adds missing texts, and erases ids that no event has any more.
+ */
 export class IdMaintenance {
-  /** The last chunk for which no texts were found. */
+  /** The last chunk for which some texts were not found. */
   #skipped = { kind: -1, first: 0 }
 
   constructor(
@@ -58,9 +63,9 @@ export class IdMaintenance {
   ) {}
 
   /**
-   * Performs the first task that is needed: deleting chunks from before a rebuild, storing missing texts, or (if
-   * `collect` is set) erasing ids that no block uses. Returns undefined if there is nothing to do, or if stale blocks
-   * must be rebuilt first.
+   * Returns changes for the first task that is needed: deleting chunks from before a rebuild, storing missing texts, or
+   * (if `collect` is true) erasing ids that no block uses. Returns undefined if there is nothing to do, or if stale
+   * blocks must be rebuilt first.
    */
   *next(collect: boolean): Generator<void, (IdChanges & { seal?: UnchangedRows }) | undefined> {
     const limit = chunksPerBatch
@@ -75,14 +80,14 @@ export class IdMaintenance {
     const blocks = (this.db.prepare(sql.blocks).all() as RawBlock[]).map(blockOf)
     if (blocks.some(({ stale }) => stale > 0)) return undefined
     const changes = yield* chunks.length > 0 ? this.#withTexts(chunks, blocks) : this.#withoutUnused(blocks)
-    // The changes are only valid if no event has been sealed or deleted in the meantime, because other ids can be in
-    // use then.
+    // The changes are valid only if no event has been sealed or deleted in the meantime. Otherwise, other ids can be in
+    // use.
     return changes && { ...changes, seal: { from: id, to: id, deleted } }
   }
 
   /**
-   * Adds the texts of chunks that an earlier version wrote. Searches the blocks for an event with each id (10 ns per
-   * event), then reads the event's row (20 µs). Erases ids that no block uses.
+   * Adds texts to chunks that an earlier version wrote without texts. For each id, searches the blocks for an event
+   * with the id (10 ns per event), and then reads the event's row (20 µs). Erases ids that no block uses.
    */
   *#withTexts(
     chunks: readonly IdChunk[],
@@ -91,7 +96,7 @@ export class IdMaintenance {
     const identities: IdChunk[] = []
     for (const [kindIndex, kindChunks] of Map.groupBy(chunks, ({ kind }) => kind)) {
       const kind = idKinds[kindIndex] as IdKind
-      /** State of each id. 1: not found yet; 2: an event was found. */
+      /** State of each id, by dictionary id. 0: not needed; 1: not found yet; 2: an event with the id was found. */
       const states = new Uint8Array(this.dictionary.sizes()[kind])
       for (const { first, hashes } of kindChunks) states.fill(1, first, first + countOf(hashes))
       const texts = [...(yield* this.#textsOfEvents(kind, states, blocks))]
@@ -100,7 +105,7 @@ export class IdMaintenance {
       const textById = new Map(texts.map((text, index) => [textIds[index] as number, text]))
       for (const chunk of kindChunks) {
         const ids = Array.from({ length: countOf(chunk.hashes) }, (_, index) => chunk.first + index)
-        // The event might have been deleted before its row was read.
+        // If a text is missing, the event was deleted before its row was read.
         const isComplete = ids.every((id) => states[id] === 1 || textById.has(id))
         yield
         if (!isComplete) this.#skipped = { kind: chunk.kind, first: chunk.first }
@@ -116,7 +121,10 @@ export class IdMaintenance {
     return identities.length > 0 ? { identities } : undefined
   }
 
-  /** Returns the texts of all ids in state 1, and of other ids with the same times. Sets their state to 2. */
+  /**
+   * Returns the texts of the ids in state 1, and of other ids in events with the same times and names. Sets the state
+   * of the ids that it finds to 2.
+   */
   *#textsOfEvents(
     kind: IdKind,
     states: Uint8Array,
@@ -143,8 +151,8 @@ export class IdMaintenance {
   }
 
   /**
-   * Erases the ids that no block uses and deletes chunks without used ids. Reads the ids of all events, which takes 10
-   * ns per event.
+   * Erases the ids that no block uses, and deletes chunks in which no id is used. Reads the ids of all events, which
+   * takes 10 ns per event.
    */
   *#withoutUnused(blocks: readonly BlockRow[]): Generator<void, IdChanges | undefined> {
     const identities: IdChunk[] = []
@@ -164,7 +172,7 @@ export class IdMaintenance {
         if (!hashes) return undefined
         const unused = unusedIds(hashes, first, used)
         const isLast = index === chunks.length - 1
-        // The last chunk determines the next dictionary id.
+        // The last chunk is never deleted, because it determines the next dictionary id.
         if (!isLast && !used.subarray(first, first + countOf(hashes)).includes(1))
           unusedChunks.push({ kind, first })
         else if (unused.length > 0 && identities.length < chunksPerBatch) {
@@ -178,7 +186,7 @@ export class IdMaintenance {
   }
 }
 
-/** Returns as many of the first chunks as hold at most `idsPerBatch` ids together, but at least one. */
+/** Returns the first chunks that together have at most `idsPerBatch` ids, but at least one chunk. */
 function fittingChunks(chunks: readonly IdChunk[]): IdChunk[] {
   let ids = 0
   return chunks.filter(({ hashes }, index) => {

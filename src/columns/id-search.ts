@@ -6,39 +6,42 @@ import type { RowReader } from "./row-reader.ts"
 import type { SealedState } from "./sealed-state.ts"
 import type { UnsealedRows } from "./unsealed.ts"
 
-/** A test on the texts of ids. */
+/** A test for ids, which are strings (texts). */
 export interface TextTest {
   /** Identifies the test. */
   key: string
-  /** A substring that every matching text contains, if known. */
+  /** A substring that every text that passes the test contains. Undefined if there is none or it is not known. */
   part: string | undefined
   test: (text: string) => boolean
 }
 
-/** Row ids per step of reading the texts of ids. A step takes about 30 ms. */
+/** Size of the range of row ids from which one step reads texts. A step takes about 30 ms. */
 export const idsPerStep = 65_536
-/** Bytes of memory per text of an id in addition to its characters, and per dictionary id in an array. */
+/**
+ * Estimated bytes of memory: `textBytes` per text, in addition to its characters, and `idBytes` per dictionary id in an
+ * array.
+ */
 const textBytes = 60
 const idBytes = 8
-/** All times, Unix ms. */
+/** A range with all times, in Unix ms. */
 const always = { from: Number.MIN_SAFE_INTEGER, to: Number.MAX_SAFE_INTEGER }
 
-/** The ids in blocks that have passed a test. */
+/** Dictionary ids of the ids in blocks that have passed a test. */
 interface FoundIds {
   ids: number[]
   /** All dictionary ids below this one have been tested. */
   end: number
 }
 
-/** The texts of ids that have been read from rows. */
+/** The texts that have been read from rows. */
 interface Texts {
   all: Set<string>
   bytes: number
-  /** Row id up to which texts were read. */
+  /** Row id up to which texts have been read. */
   last: number
 }
 
-/** The ids of a snapshot, which a search reads. */
+/** The parts of a snapshot that a search reads. */
 interface SearchOptions {
   scope: { websites: readonly number[] }
   sealed: SealedState
@@ -50,17 +53,17 @@ interface SearchOptions {
   cache: Cache
 }
 
-/** Searches the ids of a snapshot by their texts. */
+/** Finds ids in a snapshot whose texts pass a test. */
 export class IdSearch {
-  /** Dictionary ids by kind and key of the test. */
+  /** The dictionary ids that were found, by kind and key of the test. */
   readonly #found = new Map<string, readonly number[]>()
 
   constructor(private readonly options: SearchOptions) {}
 
   /**
-   * Finds the ids of a kind whose texts pass a test, for `foundIds`. Ids in blocks take about 0.1 µs each, and their
-   * result is cached. Texts that are only in rows take 0.5 µs per row. The result can include ids of other websites and
-   * of deleted events. Yields while it reads. Throws StaleBlockError.
+   * Finds the ids of a kind whose texts pass a test. `foundIds` then returns them. Testing the ids in blocks takes
+   * about 0.1 µs per id, and the result is cached. Texts that are only in rows take 0.5 µs per row. The result can
+   * include ids that occur only in other websites or in deleted events. Yields while it reads. Throws StaleBlockError.
    */
   *find(kind: IdKind, test: TextTest): Generator<void, void> {
     const ids = this.options.identities.hasAllTexts(kind)
@@ -69,7 +72,7 @@ export class IdSearch {
     this.#found.set(`${kind} ${test.key}`, ids)
   }
 
-  /** Returns the dictionary ids that `find` found. 0 stands for an id that no event in the snapshot has. */
+  /** Returns the dictionary ids that `find` found. A 0 stands for an id that no event in the snapshot has. */
   foundIds(kind: IdKind, key: string): readonly number[] {
     return this.#found.get(`${kind} ${key}`) ?? []
   }
@@ -81,7 +84,8 @@ export class IdSearch {
     const cacheKey = `${kind} with ${key}`
     const known = cache.find<FoundIds>(cacheKey, state) ?? { ids: [], end: 1 }
     if (known.end === end) return known.ids
-    // Ids that were sealed after this snapshot was opened have different dictionary ids in it.
+    // The cached ids from `end` on were sealed after this snapshot was opened. In this snapshot, these dictionary ids
+    // stand for other ids.
     if (known.end > end) return known.ids.filter((id) => id < end)
     const ids = [...known.ids]
     for (const { first, texts } of identities.texts(kind, known.end, sealed.rebuilds)) {
@@ -102,7 +106,10 @@ export class IdSearch {
     return Array.from(unsealed.newIds(kind)).flatMap(([text, id]) => (test.test(text) ? id : []))
   }
 
-  /** Finds ids of rows with ids above `after`. While the texts of all rows stay cached, each row is read only once. */
+  /**
+   * Finds ids in rows with row ids above `after`. If `after` is 0, the texts are cached, so that each row is read only
+   * once.
+   */
   *#inRows(kind: IdKind, { test }: TextTest, after: number): Generator<void, number[]> {
     const { cache, rows, scope, sealed, unreadRows, unsealed } = this.options
     const { websites } = scope
@@ -122,7 +129,8 @@ export class IdSearch {
     }
     if (isOfAll) cache.put(key, "", known, known.bytes, false)
     const texts = [...known.all].filter(test)
-    // Unread rows will get these dictionary ids when they are read.
+    // If some rows are still unread, the texts are assigned dictionary ids now, which the events in these rows have
+    // when they are read.
     return Array.from(
       unreadRows > 0 ? unsealed.assignDictionaryIds(kind, texts) : unsealed.dictionaryIdsOf(kind, texts),
     )

@@ -9,9 +9,9 @@ import type { SegmentReader } from "./segment-reader.ts"
 import type { StoredIdSet } from "./stored-id-set.ts"
 
 /**
- * Adjacent slices of a block as one batch, for queries that do not depend on the order of events. A day has a slice for
- * each name, and reading slices one by one would take longer than counting their events. The batch has no single name
- * or kind: `names` returns the name of each event. Its times are sorted only within each slice.
+ * Joins adjacent slices of a block into one batch, for queries that do not depend on the order of events. A day has a
+ * slice for each name, and reading slices one by one would take longer than counting their events. The batch does not
+ * have a single name or kind: `names` returns the name of each event. Its times are sorted only within each slice.
  */
 export class JoinedBatch implements Batch {
   readonly block: string
@@ -19,7 +19,7 @@ export class JoinedBatch implements Batch {
   readonly count: number
   readonly base: number
   readonly #row: BlockRow
-  /** Indexes in the block of the first event and of the event after the last one. */
+  /** Position in the block of the first event. `#end`: position after the last event. */
   readonly #first: number
   readonly #end: number
   #names: Column | undefined
@@ -152,7 +152,7 @@ export class JoinedBatch implements Batch {
     return this.segments.codes(this.#row, name, location, this.#row.events).subarray(this.#first, this.#end)
   }
 
-  /** Returns the same object each time a column is read, because reports identify a column by its values. */
+  /** Returns the same object each time a column is read, because reports identify a column by its array of values. */
   #columnOf(name: string, read: () => Column | undefined): Column | undefined {
     if (!this.#columns.has(name)) this.#columns.set(name, read())
     return this.#columns.get(name)

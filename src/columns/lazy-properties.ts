@@ -5,25 +5,31 @@ import { keyBytes, type PropertyColumns } from "./memory-batch.ts"
 import type { RowReader } from "./row-reader.ts"
 
 /**
- * A row with more keys than this is wide. Parsing thousands of keys takes 2 ms, and most queries read none of them.
- * Rows with few keys but long strings are not wide, because parsing them is fast and would be repeated for every key
- * that is read.
+ * A row with more property keys than this is wide: its properties stay text until a query reads them. Parsing thousands
+ * of keys takes 2 ms, and most queries read none of them. Rows with few keys and long strings are not wide, because
+ * parsing them once is fast, and otherwise it would be repeated for every key that is read.
  */
 const wideKeys = 256
-/** Minimum characters of that many keys. Each takes a quoted letter, a colon, a digit and a comma. */
+/**
+ * Minimum length of JSON with that many keys, in characters. Each key takes a quoted letter, a colon, a digit and a
+ * comma.
+ */
 const minWideCharacters = wideKeys * 6
 /**
- * Maximum number of keys to search for in the texts. When more keys are read, the texts are parsed and the columns of
- * many keys are built together.
+ * Up to this number of keys, each key is searched in the texts. If more keys are read, the texts are parsed, and
+ * columns are built for `keysPerGroup` keys at a time.
  */
 const searchedKeys = 4
 const keysPerGroup = 16_384
-/** Columns that are finished per step. A step takes about 2 ms. */
+/** Columns that are finished in one step, which takes about 2 ms. */
 const columnsPerStep = 2_048
-/** Bytes of memory per character of text, and per character with its parsed value. */
+/** Estimated bytes of memory per character of a text, and per character of its parsed form. */
 const textCharacterBytes = 2
 const parsedCharacterBytes = 4
-/** Bytes of memory per key in the list of keys (in addition to its characters), and per column while it is built. */
+/**
+ * Estimated bytes of memory: `countedKeyBytes` per key in the list of keys, in addition to its characters, and
+ * `builtKeyBytes` per column that is being built.
+ */
 const countedKeyBytes = 200
 const builtKeyBytes = keyBytes + 100
 
@@ -34,20 +40,20 @@ interface WideRow {
   properties: string
 }
 
-/** The wide rows of a set of columns. They stay text until a query reads their properties. */
+/** The wide rows in a set of columns. Their properties stay text until a query reads them. */
 export class WideRows {
   readonly #rows: WideRow[] = []
   readonly #keySets = new Set<string[]>()
-  /** Estimated bytes of memory of the texts. */
+  /** Estimated bytes of memory for the texts. */
   textBytes = 0
-  /** Additional bytes of memory once the rows are parsed. */
+  /** Estimated additional bytes of memory when the texts are parsed. */
   parsedBytes = 0
 
   get bytes(): number {
     return this.textBytes + this.parsedBytes
   }
 
-  /** `keys`: undefined if they are in the properties. */
+  /** True if a row is wide. `keys`: undefined if the keys are in `properties`. */
   static isWide(keys: readonly string[] | undefined, properties: string): boolean {
     if (keys) return keys.length > wideKeys
     return properties.length > minWideCharacters && keysIn(properties, wideKeys + 1) > wideKeys
@@ -67,8 +73,8 @@ export class WideRows {
   }
 
   /**
-   * Returns the columns of all rows. `ordinary`: columns of the other rows, which are not modified. `ranks`: see
-   * `ValueColumn.finish`.
+   * Returns the columns for all rows of the set. `ordinary`: columns for the rows that are not wide; this does not
+   * modify them. `ranks`: see `ValueColumn.finish`.
    */
   columns(
     reader: RowReader,
@@ -80,11 +86,14 @@ export class WideRows {
   }
 }
 
-/** The columns of properties. The texts of wide rows are parsed when they are first read. */
+/** The property columns of a set with wide rows, whose texts are parsed when a property is first read. */
 class WideProperties implements PropertyColumns {
   readonly #found = new Map<string, Column | undefined>()
   #counts: ReadonlyMap<string, number> | undefined
-  /** The group of each key, in the order of `#counts`, because keys are mostly read in this order. */
+  /**
+   * The group of each key. A group consists of keys that follow each other in `#counts`, because keys are mostly read
+   * in this order.
+   */
   #groupOf: ReadonlyMap<string, number> | undefined
   #group: { index: number; columns: ReadonlyMap<string, Column> } | undefined
 
@@ -155,7 +164,9 @@ class WideProperties implements PropertyColumns {
     return finished
   }
 
-  /** Adds a value to a copy of the ordinary column. */
+  /**
+   * Adds a value to a column in `columns`. If the column is missing, first creates it as a copy of the ordinary column.
+   */
   #set(columns: Map<string, ValueColumn>, index: number, key: string, value: Value | null | undefined): void {
     if (value === null || value === undefined) return
     let column = columns.get(key)
@@ -180,8 +191,8 @@ function* parsed(reader: RowReader, row: WideRow): Generator<[key: string, value
 }
 
 /**
- * Parses the properties of a row, which were validated before they were stored. `keys`: the keys of the event type if
- * it has them. Then `properties` holds only the values. Otherwise, it is a JSON object.
+ * Parses the properties of a row, which were validated before they were stored. `keys`: the property keys, if the event
+ * type stores them. Then `properties` has only the values. Otherwise, `properties` is a JSON object.
  */
 export function parseProperties(
   keys: string[] | undefined,
@@ -201,15 +212,15 @@ export function propertyOf(
 ): Value | null | undefined {
   if (properties === null) return null
   const at = keys ? keys.lastIndexOf(key) : 0
-  // Parsing thousands of keys takes 2 ms, and most rows do not have this key. Searching the text works because
-  // JSON.stringify wrote it.
+  // Searches the text for the key first, because parsing thousands of keys takes 2 ms, and most rows do not have this
+  // key. The search is exact, because JSON.stringify wrote the text.
   if (at < 0 || (!keys && !properties.includes(JSON.stringify(key)))) return null
   reader.parsedBytes += properties.length * parsedCharacterBytes
   if (keys) return (JSON.parse(`[${properties}]`) as (Value | null)[])[at]
   return (JSON.parse(properties) as Record<string, Value | null>)[key]
 }
 
-/** Counts the colons after strings in JSON text. There are at least as many as keys. */
+/** Counts the colons after quotes in JSON, up to `limit`. There are at least as many as keys. */
 function keysIn(json: string, limit = Number.POSITIVE_INFINITY): number {
   let count = 0
   for (let at = json.indexOf('":'); at >= 0 && count < limit; at = json.indexOf('":', at + 2)) count++

@@ -15,26 +15,26 @@ export interface Columns {
   ids: Record<IdKind, Uint32Array>
   /** Fields that no event has are absent. */
   fields: Partial<Record<TextField, Column>>
-  /** Each call returns a new object, which parses wide rows again and caches the result. */
+  /** Each call returns a new object, which parses wide rows again when they are read, and caches the result. */
   properties: () => PropertyColumns
   /** True if some rows are wide. See `WideRows`. */
   isWide?: boolean
-  /** 1 for events that have at least one property. */
+  /** 1 for each event with at least one property, 0 for the others. */
   hasProperties: Uint8Array
-  /** Row ids. Absent unless the columns were built from rows. */
+  /** Row ids of the events. Set only if the columns were built from rows. */
   rowIds?: Float64Array
   /** Estimated memory for building the columns, in bytes. */
   bytes: number
-  /** Estimated memory until wide rows are parsed, in bytes. */
+  /** Estimated memory while wide rows are not parsed, in bytes. */
   textBytes?: number
 }
 
-/** The columns of properties by key. */
+/** Property columns, by key. */
 export interface PropertyColumns {
   columnOf(key: string): Column | undefined
-  /** Number of events with a value, by key. Runs in steps of a few ms. */
+  /** Returns the number of events with a value for each key. Yields every few ms. */
   counts(): Generator<void, ReadonlyMap<string, number>>
-  /** The columns of these keys. The map can also contain columns of other keys. Runs in steps of a few ms. */
+  /** Returns the columns of these keys. The map can also contain columns of other keys. Yields every few ms. */
   columnsOf(keys: ReadonlySet<string>): Generator<void, ReadonlyMap<string, Column>>
 }
 
@@ -46,12 +46,15 @@ export function propertiesIn(columns: ReadonlyMap<string, Column>): PropertyColu
   }
 }
 
-/** Bytes of memory for building a set of columns, per row, and per property key in addition to its characters. */
+/**
+ * Estimated bytes of memory for building columns: `setBytes` per set of columns, `rowBytes` per row, and `keyBytes` per
+ * property key, in addition to its characters.
+ */
 export const setBytes = 3_000
 export const rowBytes = 48
 export const keyBytes = 500
 
-/** A batch of columns in memory. */
+/** A batch whose columns are in memory. */
 export class MemoryBatch implements Batch {
   readonly website: number
   readonly name: string

@@ -1,34 +1,36 @@
 import type { BlockRow } from "./block.ts"
 import { buildMemory } from "./column-builder.ts"
 
-/** Maximum events of a merged block. Each of its columns of codes takes at most 2 MB. */
+/** Maximum number of events in a merged block. The codes of a column then take at most 2 MB. */
 const maxEvents = 524_288
 /**
- * A block is merged only if the later blocks together hold at least a quarter as many events, so that each event is
+ * A block is merged with later blocks only if these together hold at least a quarter as many events. So each event is
  * rewritten only a few times.
  */
 const mergeFactor = 4
-/** Minimum number of neighboring blocks to merge for the current day, and for a past day. */
+/** Minimum number of consecutive blocks to merge, for the current day and for a past day. */
 export const minPartsCurrentDay = 4
 export const minPartsPastDay = 2
 /**
- * The minimum for past days while events arrive fast, when each pass adds a small block of late events to many days.
+ * The minimum for past days while events arrive fast. Then each sealing pass adds a small block with late events to
+ * many days.
  */
 export const minPartsWhenBusy = 8
 
-/** The properties that decide whether a block is merged. */
+/** The facts about a block that decide whether it is merged. */
 export interface Part extends Pick<BlockRow, "id" | "website" | "day" | "events" | "stale" | "bytes"> {
   /**
-   * 1 if the block holds a single name. The row ids of these blocks can overlap within a day, so either all of them are
-   * merged or none are.
+   * 1 if the block holds a single name. Within a day, the row ids of such blocks can overlap, so either all of them are
+   * merged or none.
    */
   hasSingleName: 0 | 1
 }
 
 /**
- * Chooses neighboring blocks to merge from the blocks of one website and day, which are in order of arrival. Returns
- * the newest run of at least `minimum` blocks in which each block has at most four times as many events as all later
- * blocks together. Returns an empty list if there is no such run.
+ * Chooses which blocks to merge. `parts`: the blocks of one website and day, in order of arrival. If there are blocks
+ * with a single name, returns all of them. Otherwise, returns the newest sequence of at least `minimum` consecutive
+ * blocks in which each block has at most four times as many events as all later blocks in the sequence together.
+ * Returns an empty list if there is no such sequence.
  */
 export function partsToMerge(parts: readonly Part[], minimum: number): readonly Part[] {
   const singleName = parts.filter(({ hasSingleName }) => hasSingleName === 1)

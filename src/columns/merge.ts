@@ -11,13 +11,13 @@ import {
 import { type Columns, keyBytes, type PropertyColumns, rowBytes, setBytes } from "./memory-batch.ts"
 import { orderOf, ranksOf } from "./time-order.ts"
 
-/** Property columns to merge per step. A step takes a few ms. */
+/** Property columns to merge in one step, which takes a few ms. */
 const columnsPerStep = 64
 
 /**
- * Merges batches of one website, day, name and kind into one set of columns. `parts` are in order of arrival and do not
- * overlap. `dictionaries`: the dictionaries of the merged block, which its slices share. `bytes` of the result includes
- * properties once `columnsOf` has built them.
+ * Merges batches with the same website, day, name and kind into one set of columns. `parts`: the batches, in order of
+ * arrival; their row ids do not overlap. `dictionaries`: the value dictionaries of the merged block, which its slices
+ * share. The result's `bytes` includes the properties only after `columnsOf` has built them.
  */
 export function merge(parts: readonly Batch[], dictionaries = new ValueDictionaries()): Columns {
   const [first] = parts as [Batch]
@@ -53,7 +53,8 @@ export function merge(parts: readonly Batch[], dictionaries = new ValueDictionar
   const counts = new Map<string, number>()
   for (const part of parts)
     for (const [key, events] of part.keys()) counts.set(key, (counts.get(key) ?? 0) + events)
-  // A block can have more keys than columns. The values of the other keys would be read from its rows.
+  // Called only for the keys that get a column. A block can have more keys, and their values would have to be read from
+  // its rows.
   const columnOf = (key: string) =>
     counts.has(key) ? column(`property.${key}`, (part) => part.property(key)) : undefined
   const properties: PropertyColumns = {

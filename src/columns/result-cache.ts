@@ -1,4 +1,4 @@
-/** A value larger than this share of the memory is not cached, because it would evict all others. */
+/** A value larger than this share of the cache's memory is not cached, because it would evict most other values. */
 const largestShare = 1 / 2
 
 interface CacheEntry {
@@ -6,14 +6,15 @@ interface CacheEntry {
   value: unknown
   bytes: number
   isSpare: boolean
-  /** The query that used it last. */
+  /** Number of the query that used the entry last. */
   query: number
 }
 
 /**
- * LRU cache of results computed from blocks. First evicts spare entries, which are intermediate results of other
- * entries, then the least recently used ones. A query does not evict spare entries that it has used itself: if its
- * intermediate results do not all fit, each would otherwise be evicted just before it is needed again.
+ * LRU cache for results computed from blocks. Spare entries are intermediate results, from which other entries were
+ * computed. The cache evicts spare entries first, then the least recently used entries. A new spare entry never evicts
+ * spare entries that the same query has used. Otherwise, if the intermediate results of a query do not all fit, each
+ * would be evicted just before it is needed again.
  */
 export class Cache {
   /** In order of use. The most recently used entry is last. */
@@ -24,8 +25,8 @@ export class Cache {
   #query = 0
 
   /**
-   * `memory`: bytes; 0 disables the cache. `minFilteredEvents`: filter results are cached for blocks with at least this
-   * many events. For smaller blocks, recomputing the results is as fast.
+   * `memory`: maximum size in bytes; 0 disables the cache. `minFilteredEvents`: the results of filters are cached for
+   * blocks with at least this many events. For smaller blocks, computing a result again is as fast.
    */
   constructor(
     readonly memory: number,
@@ -41,8 +42,8 @@ export class Cache {
   }
 
   /**
-   * Returns the value of `key` if it was computed from the blocks that `state` identifies. `key` determines the type of
-   * the value.
+   * Returns the value for `key` if it was computed from the blocks that `state` identifies. The type of the value
+   * depends only on `key`.
    */
   find<Kind>(key: string, state: string): Kind | undefined {
     const entry = this.#entries.get(key)
@@ -53,7 +54,7 @@ export class Cache {
     return entry.value as Kind
   }
 
-  /** Removes the value of `key`, and returns it. */
+  /** Removes the value for `key`, and returns it. */
   take<Kind>(key: string): Kind | undefined {
     const value = this.#entries.get(key)?.value
     this.#drop(key)
@@ -62,8 +63,8 @@ export class Cache {
   }
 
   /**
-   * Replaces the value of `key`. `isSpare`: other entries were computed from it. Returns false if the value is too large,
-   * or is spare and does not fit beside the others.
+   * Stores the value for `key`, in place of an earlier value. `isSpare`: other entries were computed from the value.
+   * Returns false if the value is too large, or if it is spare and does not fit beside the other entries.
    */
   put(key: string, state: string, value: unknown, bytes: number, isSpare: boolean): boolean {
     this.#drop(key)
@@ -73,7 +74,7 @@ export class Cache {
     return true
   }
 
-  /** True if a spare entry fits without evicting entries that are not spare, or that the current query has used. */
+  /** True if a spare entry fits without evicting entries that are not spare or that the current query has used. */
   #hasRoomForSpare(bytes: number): boolean {
     let missing = this.#bytes + bytes - this.memory
     for (const key of this.#spare) {
@@ -85,8 +86,8 @@ export class Cache {
   }
 
   /**
-   * Records that a cached value grew by `bytes`. Returns false if it is no longer cached or has just been evicted
-   * because of its size.
+   * Records that the size of a cached value has increased by `bytes`. Returns false if the value is no longer cached,
+   * or has just been evicted because of its new size.
    */
   grow(key: string, value: unknown, bytes: number): boolean {
     const entry = this.#entries.get(key)

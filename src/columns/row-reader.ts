@@ -13,8 +13,8 @@ import { type StoredText, TextReader } from "../store/texts.ts"
 import { type IdKind, idKinds, StaleBlockError } from "./batch.ts"
 
 /**
- * An event row with the values that columns need. An array rather than an object, because queries read millions of
- * them.
+ * An event row with the values from which columns are built. It is an array rather than an object, because queries read
+ * millions of rows.
  */
 export type Row = [
   id: number,
@@ -31,16 +31,16 @@ export type Row = [
   acquisitionId: number | null,
 ]
 
-/** Indexes of the values in a row that can be stored as text ids. */
+/** Indexes of the values in a row that can be stored as text ids, which refer to strings in another table. */
 const [anonymousIdAt, sessionIdAt, pathAt, propertiesAt] = [5, 6, 8, 9] as const
 
-/** A row as stored. Each of its texts can be a text id instead. */
+/** A row as stored. Each string in it can be a text id instead. */
 type RawRow = { [Index in keyof Row]: Row[Index] extends string | null ? StoredText : Row[Index] }
 
 /** The id of a row, and the columns that determine its batch. */
 export type RowId = [id: number, ts: number, typeId: number, crawler: 0 | 1]
 
-/** The first columns of a row. */
+/** The first values of a row. */
 export type RowHead = [id: number, websiteRid: number, typeId: number, ts: number, crawler: 0 | 1]
 
 /** A complete event. */
@@ -60,13 +60,13 @@ export interface StoredEvent {
   path: string | null
   eventId: string | null
   crawler: boolean
-  /** JSON text of an object, or null. */
+  /** JSON object as a string, or null. */
   properties: string | null
-  /** The fields of its contexts that this version knows. */
+  /** The fields of the event's contexts that this version knows. */
   context: KnownContext
 }
 
-/** What many event rows have in common. */
+/** Fields that many event rows have in common. */
 export interface EventType {
   name: string
   kind: EventKind
@@ -76,9 +76,9 @@ export interface EventType {
   keys: string[] | undefined
 }
 
-/** Maximum memory for cached types in bytes. Limited because senders choose the length of keys and names. */
+/** Maximum memory for cached event types, in bytes. Limited because senders choose the length of keys and names. */
 const typesMemory = 16_777_216
-/** Bytes of memory per type, and per key in addition to its characters. */
+/** Estimated bytes of memory per event type, and per key, in addition to its characters. */
 const typeBytes = 300
 const keyBytes = 40
 
@@ -87,8 +87,8 @@ const columns =
 const columnsOf = (table: string) => columns.replaceAll(/\w+/g, `${table}.$&`)
 
 /**
- * "not indexed" makes SQLite scan by id. With the index on time, it would read all events in the time range for each
- * range of ids.
+ * Returns SQL for the ids of one kind. `not indexed` makes SQLite scan the rows by row id. With the index on time, it
+ * would read all events in the time range again for each range of row ids.
  */
 function ids(column: "anonymous_id" | "session_id" | "profile_id"): string {
   return `
@@ -127,7 +127,7 @@ const sql = {
   type: "select name, namespace, source, keys, kind from event_types where id = :id",
 }
 
-/** Reads event rows and event types. */
+/** Reads event rows and what they refer to. */
 export class RowReader {
   readonly #byId: Statement
   readonly #byTime: Statement
@@ -139,7 +139,7 @@ export class RowReader {
   readonly #texts: Record<IdKind, Statement>
   readonly #contexts: Record<ContextKind, ContextReader>
   readonly #interned: TextReader
-  /** Estimated bytes of garbage from properties that were parsed to read only some of them. */
+  /** Estimated bytes of garbage from parsing all properties of a row to read only some of them. */
   parsedBytes = 0
   readonly #types = new Map<number, EventType>()
   #typesBytes = 0
@@ -164,16 +164,17 @@ export class RowReader {
   }
 
   /**
-   * Iterates over the rows of all websites with `after` < id <= `last`, by id. Returns an iterator because a row can
-   * take 32 KiB. Consume it without yielding.
+   * Iterates over rows of all websites with ids above `after` and at most `last`, by id. Returns an iterator, because a
+   * row can take 32 KiB. Callers must consume it without yielding.
    */
   byId(after: number, last: number): IterableIterator<Row> {
     return this.#rowsOf(this.#byId.iterate({ after, last }) as IterableIterator<RawRow>)
   }
 
   /**
-   * Iterates over the rows of a website with `from` <= ts < `to`, by time and then id. Rows at the time `from` are
-   * included only if their ids are above `fromId`. See `byId`.
+   * Iterates over rows of a website with `from` <= ts < `to` and with ids above `after` and at most `last`, by time and
+   * then id. Rows with the time `from` are included only if their ids are above `fromId`. Callers must consume the
+   * iterator without yielding.
    */
   byTime(
     website: number,
@@ -187,40 +188,40 @@ export class RowReader {
     return this.#rowsOf(rows as IterableIterator<RawRow>)
   }
 
-  /** Replaces text ids with the texts. The statement must select the columns of a `Row`. */
+  /** Replaces text ids with strings. The statement must select the columns of a `Row`. */
   *#rowsOf(rows: IterableIterator<RawRow>): Generator<Row, undefined, undefined> {
     for (const row of rows) {
       row[anonymousIdAt] = this.#textInSnapshot(row[anonymousIdAt])
       row[sessionIdAt] = this.#textInSnapshot(row[sessionIdAt])
       row[pathAt] = this.#textInSnapshot(row[pathAt])
       row[propertiesAt] = this.#textInSnapshot(row[propertiesAt])
-      // The row no longer contains text ids. It is asserted, because creating a new array for each of millions of rows
-      // would take longer.
+      // Asserted because the row no longer contains text ids. Creating a new array for each of millions of rows would
+      // take longer.
       yield row as Row
     }
   }
 
   /**
-   * Returns the text of a row whose statement is still open, so concurrent deletions cannot remove it. A missing text
-   * means that the database is damaged, which `databuddy check` reports. It is read as null, as in an export, because
-   * no query could read the row otherwise.
+   * Returns a string in a row whose statement is still open, so that concurrent deletions cannot remove the string. If
+   * it is missing anyway, the database is damaged, which `databuddy check` reports. Then this returns null, as an
+   * export does, because otherwise, no query could read the row.
    */
   #textInSnapshot(stored: StoredText): string | null {
     return typeof stored === "number" ? (this.#interned.text(stored) ?? null) : stored
   }
 
-  /** Returns a text. Throws StaleBlockError if it was deleted. */
+  /** Returns a string in a row. Throws StaleBlockError if the string was deleted. */
   #textOf(stored: StoredText): string | null {
     if (typeof stored !== "number") return stored
     const text = this.#interned.text(stored)
-    // The events were deleted after their rows were read, and then the text was deleted.
+    // All events with this string were deleted after the row was read, and then the string was deleted.
     if (text === undefined) throw new StaleBlockError()
     return text
   }
 
   /**
-   * Iterates over the rows of a website with this time (Unix ms) and event name. Yields the ids of each row in the
-   * order of `idKinds`.
+   * Iterates over the rows of a website with the given time (Unix ms) and event name. Yields, for each row, its ids of
+   * visitor, session and profile, in the order of `idKinds`.
    */
   *idsAt(website: number, ts: number, name: string): Generator<(string | null)[]> {
     const rows = this.#atTime.iterate({ website, ts }) as Iterable<[number, ...StoredText[]]>
@@ -229,16 +230,16 @@ export class RowReader {
   }
 
   /**
-   * Returns the row ids of a website at the given times (Unix ms), in no particular order. Takes about 50 µs
-   * plus 3 µs per time and row.
+   * Returns the row ids of the events of a website at the given times (Unix ms), in no particular order. Takes about 50
+   * µs, plus 3 µs for each time and for each row.
    */
   ids(website: number, times: readonly number[]): RowId[] {
     return this.#ids.all({ website, times: JSON.stringify(times) }) as RowId[]
   }
 
   /**
-   * Returns the ids of events with `after` < id <= `last`. Includes duplicates, because the caller removes them faster
-   * than SQLite.
+   * Returns the ids of one kind in the events with row ids above `after` and at most `last`. Includes duplicates,
+   * because the caller removes them faster than SQLite.
    */
   texts(
     kind: IdKind,
@@ -256,7 +257,7 @@ export class RowReader {
     return this.#newest.all({ website, from, to, limit }) as RowHead[]
   }
 
-  /** Returns an event, or undefined if it was deleted. */
+  /** Returns the event with a row id, or undefined if it was deleted. */
   event(id: number): StoredEvent | undefined {
     const row = this.#event.get({ id }) as EventColumns | undefined
     if (!row) return undefined
@@ -267,7 +268,7 @@ export class RowReader {
   /** Returns a context. Throws StaleBlockError if it was deleted. */
   contextOf(kind: ContextKind, id: number): Context {
     const context = this.#contexts[kind].read(id)
-    // The events were deleted after their rows were read, and then the context was deleted.
+    // All events with this context were deleted after the row was read, and then the context was deleted.
     if (!context) throw new StaleBlockError()
     return context
   }
@@ -292,7 +293,7 @@ export class RowReader {
       const row = this.#type.get({ id }) as
         | (Record<"name" | "namespace" | "source" | "keys", string> & { kind: number })
         | undefined
-      // The events were deleted after their rows were read, and then the type was deleted.
+      // All events of this type were deleted after the row was read, and then the type was deleted.
       if (!row) throw new StaleBlockError()
       const { name, namespace, source, keys, kind } = row
       type = {

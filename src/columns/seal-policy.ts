@@ -1,36 +1,42 @@
 import { minPartsPastDay, minPartsWhenBusy } from "./merge-plan.ts"
 
-/** ms between two checks for rows to seal. */
+/** ms between checks for rows to seal. */
 export const sealInterval = 1_000
-/** ms between two maintenance rounds, which also seal a few rows and merge the blocks of past days. */
+/** ms between maintenance rounds, which also seal small numbers of rows, and merge the blocks of past days. */
 export const maintenanceInterval = 60_000
 /**
- * Minimum unsealed rows to seal. It is higher during fast ingestion, because every seal costs a commit. It is lower
- * when no more rows arrive, so that rows are sealed before the first query after an import.
+ * Rows are sealed when at least this many are unsealed. The number is higher during fast ingestion, because each
+ * sealing pass costs a commit. It is lower when no more rows arrive, so that the rows from an import are sealed before
+ * the first query.
  */
 const minRowsToSeal = 8_192
 const minRowsWhenBusy = 65_536
 const minRowsAfterLoad = 1_024
-/** Rows per second that count as fast ingestion, and the period in ms over which they are counted. */
+/**
+ * More rows per second than this count as fast ingestion. `rateInterval`: rows are counted over at least this many ms.
+ */
 const busyRate = 4_096
 const rateInterval = 1_000
 /**
- * Queries wait for the sealer if there are more unsealed rows than this, because otherwise each query would read all of
- * them. The limit is higher while events arrive, because there are always unsealed rows then and queries would keep
- * waiting.
+ * Queries wait for the sealer if more rows than this are unsealed, because otherwise each query would read all these
+ * rows. The limit is higher while events arrive, because then there are always unsealed rows, and queries would wait
+ * again and again.
  */
 export const backlogRows = 16_384
 const backlogRowsWhileReceiving = 131_072
 /** Events count as arriving above this many rows per second. */
 const receivingRate = 64
-/** Maximum ms that queries wait for a backlog. The sealer reads rows about as fast as a query, but only once. */
+/**
+ * Queries wait for a backlog for at most this many ms. The sealer reads rows about as fast as a query does, but only
+ * once.
+ */
 const maxBacklogWait = 30_000
 
 /** Decides when rows are sealed and whether queries wait for the sealer. `now`: monotonic clock, in ms. */
 export class SealPolicy {
-  /** Arriving rows per second, the time of that measurement, and the last row id at that time. */
+  /** The last measurement: arriving rows per second, the time of the measurement, and the last row id at that time. */
   #arrivals: { rate: number; at: number; last: number }
-  /** When the number of unsealed rows rose above the limit. Undefined if it is not above the limit. */
+  /** When the number of unsealed rows last rose above the limit. Undefined if it is not above the limit. */
   #backlogSince: number | undefined
 
   /** `last`: the last row id. */
@@ -38,7 +44,7 @@ export class SealPolicy {
     this.#arrivals = { rate: 0, at: now, last }
   }
 
-  /** Called before each pass, with the number of unsealed rows and the last row id. */
+  /** Must be called before each pass, with the number of unsealed rows and the last row id. */
   update(unsealed: number, last: number, now: number): void {
     const arrivals = this.#arrivals
     if (now - arrivals.at >= rateInterval)
@@ -48,14 +54,17 @@ export class SealPolicy {
     else this.#backlogSince ??= now
   }
 
-  /** Returns the minimum unsealed rows to seal. `includeFew`: seals any number of rows, as in a maintenance round. */
+  /**
+   * Returns the minimum number of unsealed rows to seal. `includeFew`: true in a maintenance round, which seals any
+   * number of rows.
+   */
   minRows(includeFew: boolean): number {
     if (includeFew) return 1
     if (this.#isBusy) return minRowsWhenBusy
     return this.#arrivals.rate === 0 ? minRowsAfterLoad : minRowsToSeal
   }
 
-  /** Minimum number of neighboring blocks to merge in a past day. */
+  /** Minimum number of consecutive blocks to merge in a past day. */
   get minParts(): number {
     return this.#isBusy ? minPartsWhenBusy : minPartsPastDay
   }

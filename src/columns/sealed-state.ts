@@ -1,10 +1,10 @@
-/** How far rows have been sealed. */
+/** Which rows have been sealed, which means that column blocks were built from them. */
 export interface SealedState {
   /** Rows up to this id are in blocks. */
   id: number
-  /** Number of deletions among later rows. */
+  /** How often rows above this id have been deleted. */
   deleted: number
-  /** Number of rebuilds. A rebuild invalidates all dictionary ids. */
+  /** How often all blocks have been discarded to be rebuilt. A rebuild invalidates all dictionary ids. */
   rebuilds: number
   /** Highest row id. */
   last: number

@@ -17,13 +17,16 @@ import { minPartsCurrentDay, minPartsPastDay, type Part, partsToMerge } from "./
 import { RowReader } from "./row-reader.ts"
 import { type SealedState, sealedStateSql } from "./sealed-state.ts"
 
-/** Rows sealed in one pass. A pass takes about 0.3 s of background CPU time, then a transaction of about 8 ms. */
+/**
+ * Maximum number of rows sealed in one pass. A pass takes about 0.3 s of CPU time in the background, and then a
+ * transaction of about 8 ms.
+ */
 export const rowsPerPass = 65_536
-/** Blocks rebuilt or deleted in one transaction. A transaction takes about 10 ms. */
+/** Maximum number of blocks rebuilt or deleted in one transaction, which takes about 10 ms. */
 const maxReplacedBlocks = 64
-/** Days whose blocks are listed in one step of merging. A step takes about 1 ms. */
+/** Days for which one step of merging lists the blocks. A step takes about 1 ms. */
 const daysPerStep = 64
-/** ms between two reads of the list of retired blocks. */
+/** ms between reads of the list of retired blocks. */
 const retiredInterval = 1_000
 
 /** `day`: days since 1970-01-01. */
@@ -34,13 +37,19 @@ interface WebsiteDay {
 
 const beforeAllDays: WebsiteDay = { website: -1, day: 0 }
 
-/** Blocks built from rows or from other blocks, and the preconditions for storing them. */
+/**
+ * Blocks built from rows or from other blocks, and the preconditions for storing them. A retired block was replaced by
+ * another one, and is still readable by snapshots that were opened before.
+ */
 export interface SealedBatch extends IdChanges {
   blocks: { block: EncodedBlock; afterId: number; lastId: number }[]
-  /** Seals rows up to `to`. Precondition: none of them has been sealed or deleted since they were read. */
+  /**
+   * Marks the rows up to `to` as sealed. Precondition: none of these rows has been sealed or deleted since they were
+   * read.
+   */
   seal?: { from: number; to: number; deleted: number }
   /**
-   * Blocks to delete. Precondition: their `stale` is unchanged. If `isRetained` is set, the block is only retired, and
+   * Blocks to delete. Precondition: their `stale` is unchanged. If `isRetained` is true, the block is only retired, and
    * deleted later.
    */
   removes: { id: number; stale: number; isRetained: boolean }[]
@@ -50,16 +59,17 @@ const sql = {
   lastOfPass: `
     select max(id) from (select id from event_rows where id > :after order by id limit :limit)`,
   /**
-   * Changing dictionary ids (from = to) counts as a deletion, because readers that hold unsealed rows must then assign
-   * ids again.
+   * If only the dictionary of ids changes (`from` = `to`), this counts as a deletion, because readers that hold
+   * unsealed rows must then assign dictionary ids again.
    */
   seal: `
     update sealed set id = :to, deleted = deleted + (:from = :to) where id = :from and deleted = :deleted`,
   dropChunk: "delete from identities where kind = :kind and first = :first",
-  /** Deletes the empty row that prevented SQLite from reusing an id. Now a row with a higher id prevents it. */
+  /** Deletes the empty row that prevented SQLite from reusing its id. A row with a higher id now does so. */
   dropPlaceholder: "delete from event_rows where website_rid < 0 and id < :to",
   /**
-   * Can run in one transaction, because it does not touch column data. The blocks are deleted later, in small steps.
+   * Can run in one transaction, because it does not touch the data of columns. The blocks are deleted later, in small
+   * steps.
    */
   reset: `
     update blocks set website_rid = -1 - website_rid where website_rid >= 0;
@@ -68,7 +78,9 @@ const sql = {
   unseal: "update sealed set id = :start",
   dropBlock: "delete from blocks where id = :id and stale = :stale",
   retire: "update blocks set website_rid = -1 - website_rid where id = :id and stale = :stale",
-  /** Retired blocks to delete without rebuilding them. Their replacements have the same deleted events. */
+  /**
+   * Retired blocks with deleted events. They are deleted rather than rebuilt, because other blocks have replaced them.
+   */
   staleRetired: "select id, stale from blocks where website_rid < 0 and stale > 0 limit :limit",
   staleDay: "select website_rid as website, day from blocks where stale > 0 and website_rid >= 0 limit 1",
   staleOfDay: `
@@ -82,7 +94,7 @@ const sql = {
   /** Changes whenever there might be something to merge. */
   mergeState: `
     select (select coalesce(max(id), 0) from blocks) || ' ' || (select count(*) from blocks where stale > 0)`,
-  /** Days with several blocks, after the given website and day. */
+  /** Days with several blocks, in the order of website and day, after the given website and day. */
   days: `
     select website_rid as website, day from blocks
     where website_rid >= 0 and (website_rid, day) > (:website, :day)
@@ -99,19 +111,25 @@ const sql = {
   block: `select ${blockColumns} from blocks where id = :id and website_rid >= 0 and stale = 0`,
 }
 
-/** Builds blocks. Reads from its own connection. Any connection can store the result with `applySealedBatch`. */
+/**
+ * Builds blocks: seals rows, rebuilds stale blocks, and merges small ones. Only reads from its connection. Any
+ * connection can store the result with `applySealedBatch`.
+ */
 export class Sealer {
   readonly #rows: RowReader
   readonly #blocks: BlockReader
   readonly #ids: IdMaintenance
 
-  /** Total estimated bytes of memory used to build columns. */
+  /** Estimated bytes of memory used for building columns, in total since the start. */
   builtBytes = 0
-  /** The merge state and day of the last time that nothing was left to merge. */
+  /**
+   * The state of the blocks, the day and the minimum when nothing was left to merge. There is nothing to merge until
+   * one of them changes.
+   */
   #mergedState = ""
-  /** When each retired block was first seen, in ms of `elapsed`, by id. */
+  /** When each retired block was first seen, in ms on the `elapsed` clock, by block id. */
   #retired: Map<number, number> = new Map()
-  /** When the list of retired blocks was last read, in ms of `elapsed`. */
+  /** When the list of retired blocks was last read, in ms on the `elapsed` clock. */
   #retiredReadAt = Number.NEGATIVE_INFINITY
   /** The website and day up to which blocks were merged in this round. */
   #mergedDay = beforeAllDays
@@ -128,15 +146,15 @@ export class Sealer {
     this.#ids = new IdMaintenance(db, this.#rows, this.#blocks, identities)
   }
 
-  /** Returns the approximate number of unsealed rows, computed from ids. */
+  /** Returns the approximate number of unsealed rows, computed from row ids. */
   unsealed(): number {
     const { id, last } = this.#readState()
     return last - id
   }
 
   /**
-   * Builds blocks from the next `limit` rows, or fewer if memory is full. Returns undefined if there are no rows.
-   * Yields while it reads.
+   * Builds blocks from the next `limit` unsealed rows, or fewer if the memory for building is full. Returns undefined
+   * if there are no unsealed rows. Yields while it reads.
    */
   *pass(limit = rowsPerPass): Generator<void, SealedBatch | undefined> {
     const { id: from, deleted } = this.#readState()
@@ -175,8 +193,8 @@ export class Sealer {
   }
 
   /**
-   * Rebuilds blocks with deleted events for one website and day, or deletes blocks that no reader can use any more.
-   * Returns undefined if there are no such blocks.
+   * Deletes retired blocks that no reader can use any more. If there are none, rebuilds the stale blocks of one website
+   * and day. Returns undefined if there are none of these either.
    */
   *rebuild(limit = maxReplacedBlocks): Generator<void, SealedBatch | undefined> {
     const batch: SealedBatch = { blocks: [], identities: [], removes: [] }
@@ -216,7 +234,7 @@ export class Sealer {
       this.#retired = since
     }
     const expired: SealedBatch["removes"] = []
-    // In the order in which they were first seen.
+    // The map is in the order in which blocks were first seen.
     for (const [id, since] of this.#retired) {
       if (expired.length === limit || now - since < this.gracePeriod) break
       this.#retired.delete(id)
@@ -228,7 +246,7 @@ export class Sealer {
 
   /**
    * Merges blocks of one website and day. Returns undefined if there is nothing to merge. `today`: days since
-   * 1970-01-01. `minParts`: minimum number of blocks to merge in an earlier day.
+   * 1970-01-01. `minParts`: minimum number of blocks to merge on a day before `today`.
    */
   *merge(today: number, minParts = minPartsPastDay): Generator<void, SealedBatch | undefined> {
     const state = `${this.db.prepare(sql.mergeState).pluck().get()} ${today} ${minParts}`
@@ -241,13 +259,13 @@ export class Sealer {
         const minimum = websiteDay.day < today ? minParts : minPartsCurrentDay
         const parts = partsToMerge(partsOf.all(websiteDay) as Part[], minimum)
         const batch = parts.length < 2 ? undefined : yield* this.#mergeUnlessStale(parts)
-        // The next call continues with the same day.
+        // `#mergedDay` is not advanced, so the next call continues with the same day.
         if (batch) return batch
         this.#mergedDay = websiteDay
       }
       yield
       if (days.length === daysPerStep) continue
-      // The next round also checks the days before the one at which this round started.
+      // The next round starts with the first day, because this one might have started in the middle.
       this.#mergedDay = beforeAllDays
       rounds++
     }
@@ -309,7 +327,7 @@ export class Sealer {
 }
 
 /**
- * Stores a batch. Call it in a transaction. If the preconditions of the batch no longer hold, changes nothing and
+ * Stores a batch. Must be called in a transaction. If a precondition of the batch no longer holds, changes nothing and
  * returns false.
  */
 export function applySealedBatch(
@@ -338,7 +356,7 @@ export function applySealedBatch(
   }
 }
 
-/** Discards all blocks. Queries read everything from rows until it is sealed again. */
+/** Discards all blocks, to rebuild them. Until the rows are sealed again, queries read them. */
 export function reset(db: Db): void {
   db.transaction(() => {
     db.exec(sql.reset)
@@ -348,18 +366,21 @@ export function reset(db: Db): void {
 
 /** Options of `nextWork`. */
 export interface SealingOptions {
-  /** Seals rows if at least this many are unsealed. */
+  /** Seal rows if at least this many are unsealed. */
   minimum?: number
-  /** Days since 1970-01-01. Earlier days are merged from `minParts` blocks, the others from four. */
+  /**
+   * Days since 1970-01-01. On earlier days, at least `minParts` blocks are merged. On this day and later ones, at least
+   * four.
+   */
   today?: number
   minParts?: number
-  /** Looks for unused dictionary ids if there is nothing else to do. See `IdMaintenance`. */
+  /** Look for unused dictionary ids if there is nothing else to do. See `IdMaintenance`. */
   collect?: boolean
 }
 
 /**
- * Builds the next batch. Seals rows if there are any to seal. Otherwise rebuilds stale blocks, then merges blocks, then
- * maintains the dictionary of ids.
+ * Builds the next batch, or returns undefined if there is nothing to do. The first of these tasks that is needed: seal
+ * rows, rebuild stale blocks, merge blocks, maintain the dictionary of ids.
  */
 export function* nextWork(
   sealer: Sealer,
@@ -371,8 +392,8 @@ export function* nextWork(
 }
 
 /**
- * Seals rows while at least `minimum` are unsealed. Does not yield, so it is only for callers that have nothing else to
- * do.
+ * Seals rows as long as at least `minimum` are unsealed. Does not yield, so only callers that have nothing else to do
+ * can use it.
  */
 export function sealRows(
   db: Db,
@@ -388,7 +409,7 @@ export function sealRows(
   }
 }
 
-/** Seals all rows, and rebuilds and merges blocks. See `sealRows`. */
+/** Seals all rows, and rebuilds and merges blocks. Like `sealRows`, does not yield. */
 export function sealAll(
   db: Db,
   today: number,

@@ -21,11 +21,14 @@ const sql = {
 
 const none: ReadonlyMap<string, OpenProperty> = new Map()
 
-/** Maximum keys to search for in the list of properties outside the layout. After that, the whole list is parsed. */
+/**
+ * Up to this number of keys per block, each key is searched in the list of properties that are not in the layout. For
+ * more keys, the whole list is parsed.
+ */
 const searchedKeys = 4
 /**
- * Bytes of memory per character of JSON (text and parsed), per property of a block, per value in addition to its text,
- * and per number (in a list and in an array).
+ * Estimated bytes of memory per character of JSON (as text, and with its parsed form), per property of a block, per
+ * value (in addition to its text), and per number (in both a list and an array).
  */
 const characterBytes = 2
 const jsonCharacterBytes = 6
@@ -37,7 +40,7 @@ const numberBytes = 16
 export class SegmentReader {
   readonly #layout: Statement
   readonly #segment: Statement
-  /** Total bytes of columns read from the database. */
+  /** Bytes of columns read from the database, in total. */
   read = 0
 
   constructor(
@@ -67,7 +70,10 @@ export class SegmentReader {
     return size === null ? data : Bun.zstdDecompressSync(data as Uint8Array<ArrayBuffer>)
   }
 
-  /** Reads the segment of a location. Segment 0, which small columns share, is cached. */
+  /**
+   * Reads the segment that contains a column. Caches segment 0, which small columns share. `bytes` of the result is the
+   * memory that is not cached yet.
+   */
   #segmentOf(row: BlockRow, { s }: ColumnLocation): Cached<Uint8Array> {
     if (s > 0) {
       const content = this.#readSegment(row, s)
@@ -81,7 +87,8 @@ export class SegmentReader {
   }
 
   /**
-   * Reads a column without values, which has one code for each of the block's `count` events. Throws StaleBlockError.
+   * Reads a column that has only codes, such as times: one code for each of the block's `count` events. Throws
+   * StaleBlockError.
    */
   codes(row: BlockRow, name: string, location: ColumnLocation, count: number): Codes {
     return this.cache.get(row, name, () => {
@@ -114,8 +121,7 @@ export class SegmentReader {
   }
 
   /**
-   * Reads the list of properties outside the layout, whose values are all in the rows. Throws
-   * StaleBlockError.
+   * Reads the list of properties that are not in the layout. Their values are only in the rows. Throws StaleBlockError.
    */
   rest(row: BlockRow): ReadonlyMap<string, OpenProperty> {
     const { rest } = this.layout(row)
@@ -127,7 +133,7 @@ export class SegmentReader {
     })
   }
 
-  /** Reads one property outside the layout. Throws StaleBlockError. */
+  /** Reads the entry for one key in that list. Throws StaleBlockError. */
   inRest(row: BlockRow, key: string): OpenProperty | undefined {
     const { rest } = this.layout(row)
     if (!rest) return undefined
@@ -152,7 +158,7 @@ export class SegmentReader {
   }
 
   /**
-   * Reads the distinct ids of all events in a block. Returns undefined if they are not stored. Throws StaleBlockError.
+   * Reads the set of distinct ids in a block. Returns undefined if the block does not store it. Throws StaleBlockError.
    */
   distinct(row: BlockRow, kind: IdKind): StoredIdSet | undefined {
     const location = this.layout(row).distinct?.[kind]
@@ -164,7 +170,10 @@ export class SegmentReader {
     })
   }
 
-  /** Reads the dictionary ids of all events of a block. Throws StaleBlockError. */
+  /**
+   * Reads the dictionary ids of all events in a block. Returns an empty array if no event has an id. Throws
+   * StaleBlockError.
+   */
   ids(row: BlockRow, kind: IdKind): Uint32Array {
     const location = this.layout(row).ids[kind]
     // Asserted because dictionary ids are stored in 4 bytes each.
@@ -175,7 +184,7 @@ export class SegmentReader {
 function numbersIn(bytes: Uint8Array, form: keyof typeof numberForms): Float64Array {
   const { buffer, byteOffset, byteLength } = bytes
   if (form === "f8" && byteOffset % 8 === 0) return new Float64Array(buffer, byteOffset, byteLength / 8)
-  // Uses a copy, because it is aligned for any typed array.
+  // A copy is aligned for any typed array.
   return new Float64Array(new numberForms[form](copyOf(bytes)))
 }
 

@@ -16,9 +16,9 @@ import { Stamps } from "./stamps.ts"
 import { type UnsealedLimits, type UnsealedPart, UnsealedRows } from "./unsealed.ts"
 
 /**
- * Up to these limits, all unsealed rows are held in memory, in at most 100 MB. 400,000 ordinary rows take 60 MB. Beyond
- * the limits, they are read day by day, one part of a day at a time. Their ids are always held in memory. A query that
- * would exceed `idBytes` is rejected.
+ * Up to these limits, all unsealed rows are held in memory, in at most 100 MB. 400,000 ordinary rows take 60 MB. Above
+ * the limits, each query reads the rows day by day, one part of a day at a time. The ids in the rows are always held in
+ * memory. A query that would exceed `idBytes` is rejected.
  */
 const defaultLimits: UnsealedLimits = {
   rows: 400_000,
@@ -39,15 +39,15 @@ const sql = {
     where id > :after and website_rid = :website and ts >= :from and ts < :to`,
 }
 
-/** A running query and the memory that it takes. */
+/** A running query that takes memory from the caches. */
 interface Borrower {
   /** Bytes. */
   readonly taken: number
 }
 
 /**
- * Reads events as batches, from blocks or, if they are unsealed, from rows. Caches the unsealed rows. Each connection
- * has one reader.
+ * Opens snapshots, which read events as batches: sealed events from blocks, and unsealed events from rows. Caches the
+ * unsealed rows. Each connection has one reader.
  */
 export class SnapshotReader {
   readonly rows: RowReader
@@ -62,7 +62,7 @@ export class SnapshotReader {
   readonly #reader: BlockReader
   readonly #borrowers = new Set<Borrower>()
   #unsealed: UnsealedRows | undefined
-  /** Total bytes of columns built by earlier `UnsealedRows`. */
+  /** Bytes of columns built by earlier `UnsealedRows`, in total. */
   #built = 0
 
   /** `memory`: total bytes for the caches and running queries. `minFilteredEvents`: see `Cache`. */
@@ -76,7 +76,7 @@ export class SnapshotReader {
     this.identities = new IdDictionary(db)
     this.#index = new BlockIndex(db)
     this.#cache = new Cache(memory * cacheShare, minFilteredEvents)
-    // All ids of sealed events already have dictionary ids.
+    // Only looks up ids, because all ids in sealed events have dictionary ids.
     this.#reader = new BlockReader(
       db,
       this.rows,
@@ -89,7 +89,10 @@ export class SnapshotReader {
     this.#hasRemovedEvents = removalTest(db)
   }
 
-  /** Until it is disposed, reserves the memory of a query, which reduces the memory for cached columns. */
+  /**
+   * Takes the memory that a query uses from the memory for cached columns. Returns an object that gives it back when it
+   * is disposed.
+   */
   lend(borrower: Borrower): Disposable {
     this.#borrowers.add(borrower)
     return { [Symbol.dispose]: () => this.#borrowers.delete(borrower) }
@@ -101,23 +104,26 @@ export class SnapshotReader {
     return bytes
   }
 
-  /** Evicts entries from both caches until the rest fits into memory beside the running queries. */
+  /** Evicts entries from both caches until the rest and the running queries fit into memory. */
   trim(): void {
     this.#cache.shrink(this.memory - this.#borrowed)
     this.#reader.cache.trim()
   }
 
-  /** Total bytes of columns read from blocks or built from unsealed rows, and of properties parsed for them. */
+  /**
+   * Bytes of columns that were read from blocks or built from unsealed rows, and of properties that were parsed for
+   * this, in total.
+   */
   get read(): number {
     return this.#reader.segments.read + this.rows.parsedBytes + this.#built + (this.#unsealed?.built ?? 0)
   }
 
-  /** True if unsealed rows take so much memory that even a few of them should be sealed. */
+  /** True if the unsealed rows take so much memory that they should be sealed even if they are few. */
   get hasHeavyRows(): boolean {
     return this.#unsealed?.isHeavy === true && this.#unsealed.isCurrent(this.sealed())
   }
 
-  /** True if unsealed rows make each query slow, so that queries should wait until they are sealed. */
+  /** True if the unsealed rows make each query slow, so that queries should wait until the rows are sealed. */
   get hasSlowRows(): boolean {
     return this.#unsealed?.areRebuilt === true && this.#unsealed.isCurrent(this.sealed())
   }
@@ -127,7 +133,10 @@ export class SnapshotReader {
     return this.#sealed.get() as SealedState
   }
 
-  /** Returns what was removed from the websites in a scope. Undefined if all events in the scope are in the file. */
+  /**
+   * Returns how many events of the websites in a scope were removed from the file. Undefined if all events in the scope
+   * are in the file.
+   */
   removedEvents({ websites, from, to }: SnapshotScope): RemovedTotals | undefined {
     return this.#hasRemovedEvents(websites, from, to) ? removedTotals(this.db, websites) : undefined
   }
@@ -136,8 +145,8 @@ export class SnapshotReader {
   *open(scope: SnapshotScope): Generator<void, Snapshot> {
     const from = Math.floor(scope.from / dayMs)
     const to = Math.floor((scope.to - 1) / dayMs)
-    // Runs in one transaction. Otherwise, the events of a block that is sealed at that moment would be read twice or
-    // not at all.
+    // Runs in one transaction. Otherwise, if a block is stored at this moment, its events would be read twice or not at
+    // all.
     const [sealed, daysByWebsite] = this.db.transaction((): [SealedState, (readonly BlockDay[])[]] => [
       this.sealed(),
       scope.websites.map((website) => this.#index.daysOf(website)),
@@ -158,7 +167,8 @@ export class SnapshotReader {
       return parts
     }
     const blockReader = this.#reader
-    // Each query creates an entry for each slice, and copying the fields of another object takes twice as long.
+    // Fields are listed one by one, because each query creates an entry for each slice, and copying the fields of
+    // another object takes twice as long.
     const entryOf = (slice: Slice): Entry => {
       const { block, name, kind, crawler } = slice
       const { website, day, afterId } = block
@@ -186,8 +196,8 @@ export class SnapshotReader {
       for (const batch of unsealed.batches)
         if (inRange(batch)) partsOf(batch.columns.day).rows.push(entryOfRows(batch))
     } else {
-      // There are too many unsealed rows to hold in memory. The names of a day are known only after reading it, so the
-      // whole day is read at once.
+      // There are too many unsealed rows to hold in memory. The names of a day's events are known only after reading
+      // the day, so its entries are listed when they are first requested.
       for (const website of scope.websites) {
         const range = { website, from: scope.from, to: scope.to, after: sealed.id }
         for (const day of this.#days.all(range) as number[])
@@ -231,14 +241,14 @@ export class SnapshotReader {
   }
 }
 
-/** The entries of a day. */
+/** The entries of a day, as they are collected. */
 interface DayParts {
   /** By website. */
   slices: Slice[][]
   state: string
-  /** Entries to read from rows. */
+  /** Entries that are read from rows. */
   rows: Entry[]
-  /** Functions that return more entries on demand. */
+  /** Functions that read rows and return further entries. */
   deferred: (() => Entry[])[]
 }
 
@@ -251,7 +261,7 @@ function entryOfRows(batch: MemoryBatch): Entry {
   const { website, name, kind, crawler } = batch
   const { day, isWide } = batch.columns
   const entry = { website, name, kind, day, crawler, afterId: afterBlocks, slice: undefined }
-  // The parsed properties of wide rows are freed with the batch.
+  // For wide rows, each call opens a new batch, so that the parsed properties are freed together with it.
   return isWide
     ? { ...entry, open: () => new MemoryBatch(batch.columns) }
     : { ...entry, batch, open: () => batch }
@@ -269,15 +279,15 @@ function entriesOfPart({ batches, open }: UnsealedPart, part: number, website: n
   }))
 }
 
-/** Sorts unsealed rows after the rows of all blocks. */
+/** The `afterId` of unsealed rows. It sorts them after the events of all blocks. */
 const afterBlocks = Number.MAX_SAFE_INTEGER
 
 /**
- * Reads stale blocks from rows. When the first block of a day is requested, reads as much of the day as fits into
- * memory.
+ * Builds the batches of stale blocks from rows. When a block is requested, also builds the following stale blocks of
+ * the same day, as far as they fit into memory.
  */
 class StaleDays {
-  /** By block id and slice key. */
+  /** Batches by block id and slice key. */
   #batches = new Map<number, ReadonlyMap<string, MemoryBatch>>()
 
   constructor(

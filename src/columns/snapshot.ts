@@ -25,7 +25,7 @@ export interface SnapshotScope {
   kinds: readonly EventKind[]
 }
 
-/** A batch that has not been read yet. */
+/** A batch of events that can be opened. */
 export interface Entry {
   website: number
   name: string
@@ -33,17 +33,20 @@ export interface Entry {
   day: number
   crawler: boolean
   /**
-   * For days that are read in parts, the index of the part. Entries are sorted by it, so that each part is read only
-   * once. Undefined sorts as 0.
+   * The index of the entry's part, if the day is read in parts. Entries are sorted by part, so that each part is read
+   * only once. Undefined counts as 0.
    */
   part?: number
-  /** All events of the entry have higher ids than this. */
+  /** All events in the batch have higher row ids than this. */
   afterId: number
-  /** The slice of a block. Its counts are known without reading columns. Undefined for rows. */
+  /**
+   * The slice of a block that the batch reads. Its number of events is known without reading columns. Undefined for a
+   * batch from rows.
+   */
   slice: Slice | undefined
   /** Set if the batch is already in memory. */
   batch?: Batch
-  /** Reads the batch. Returns undefined if no events are left. */
+  /** Returns the batch, or undefined if all its events were deleted. */
   open(): Batch | undefined
 }
 
@@ -52,29 +55,29 @@ export interface Day {
   /** Days since 1970-01-01. */
   day: number
   /**
-   * Identifies the blocks of the day. While the state is the same, the blocks hold the same events. Empty if there are
-   * no blocks.
+   * Identifies the current blocks of the day. As long as the state is the same, these blocks hold the same events.
+   * Empty if there are no blocks.
    */
   state: string
-  /** True if the rows of the day do not fit into memory. They are then read each time they are requested. */
+  /** True if unsealed rows of the day are not held in memory. They are then read each time they are requested. */
   exceedsMemory: boolean
-  /** Entries of current blocks. */
+  /** Returns the entries that are read from blocks. */
   sealed(): readonly Entry[]
-  /** Entries that are read from rows, because they are unsealed or their block is stale. */
+  /** Returns the entries that are read from rows, because the events are unsealed or their block is stale. */
   inRows(): Entry[]
 }
 
-/** Single events looked up in one step. A step takes about 5 ms. */
+/** Events that one step looks up one by one. A step takes about 5 ms. */
 const lookupsPerStep = 256
 /**
- * Looking up texts searches a whole dictionary. Checking the dictionary id of a single text takes as long as searching
- * this many ids.
+ * Finding dictionary ids for texts takes a search through the whole dictionary. Checking whether one text has a given
+ * dictionary id takes as long as searching this many ids.
  */
 const idsPerCheck = 1_000
-/** Number of rows that a scan reads in the time that one lookup takes. */
+/** A scan reads this many rows in the time that looking up one event takes. */
 const rowsPerLookup = 16
 
-/** Sorts entries in the order in which `Snapshot.entries` iterates. */
+/** Compares entries for sorting. This is the order of `Snapshot.entries`. */
 export function compareEntries(left: Entry, right: Entry): number {
   return (
     left.day - right.day ||
@@ -90,7 +93,7 @@ export function compareEntries(left: Entry, right: Entry): number {
 interface SnapshotOptions {
   scope: SnapshotScope
   sealed: SealedState
-  /** Public ids by rid. */
+  /** Ids of the websites by rid. */
   websiteIds: ReadonlyMap<number, string>
   unsealed: UnsealedRows
   blocks: Pick<BlockReader, "join">
@@ -100,7 +103,7 @@ interface SnapshotOptions {
   stamps: Stamps
   /** Ascending. */
   days: readonly Day[]
-  /** Oldest and newest day of all blocks of the websites. */
+  /** Oldest and newest day with blocks, for the websites in the scope. */
   span: { oldest: number; newest: number }
   /** Number of unsealed rows that have not been read. */
   unreadRows: number
@@ -108,10 +111,10 @@ interface SnapshotOptions {
 
 /** The events in a scope at one point in time. */
 export class Snapshot {
-  /** Number of events read from rows rather than from blocks. */
+  /** Number of events read from rows. `blockEvents`: number of events read from blocks. */
   rowsRead = 0
   blockEvents = 0
-  /** True if part of the result comes from the counts that blocks store. */
+  /** True if part of the result was computed from the numbers of events that blocks store. */
   counted = false
   /** True if part of the result comes from the cache. */
   usedCache = false
@@ -147,7 +150,7 @@ export class Snapshot {
     this.#search = new IdSearch(options)
   }
 
-  /** Sizes of the dictionaries, including space for the ids of rows that have not been read. */
+  /** Sizes of the dictionaries, including space for the ids in unread rows. */
   get dictionarySizes(): DictionarySizes {
     const { visitors, sessions, profiles } = this.#unsealed.dictionarySizes()
     return {
@@ -157,15 +160,15 @@ export class Snapshot {
     }
   }
 
-  /** Identifies the events if all of them are in blocks. Undefined if any are in rows. */
+  /** Identifies the snapshot's events if all of them are read from blocks. Undefined if some are read from rows. */
   stateOfBlocks(): string | undefined {
     if (this.days.some((day) => day.exceedsMemory || day.inRows().length > 0)) return undefined
     return this.days.map(({ day, state }) => `${day} ${state}`).join()
   }
 
   /**
-   * Iterates over entries by day, website, name, people before crawlers, kind, and order of arrival. `names`: limits
-   * the entries to these names.
+   * Iterates over entries, sorted by day, website, name, people before crawlers, kind, and order of arrival. `names`:
+   * only entries with these names.
    */
   *entries(names?: readonly string[]): Generator<Entry> {
     const selected = names && new Set(names)
@@ -176,7 +179,7 @@ export class Snapshot {
   #entriesOf(day: Day): Entry[] {
     const fromRows = day.inRows()
     const entries = [...day.sealed(), ...fromRows]
-    // The blocks of one website are already sorted.
+    // The entries from blocks of one website are already sorted.
     return fromRows.length > 0 || this.scope.websites.length > 1 ? entries.sort(compareEntries) : entries
   }
 
@@ -193,8 +196,8 @@ export class Snapshot {
   }
 
   /**
-   * Returns the newest `count` events that pass `matches`. Returns undefined if finding them would read more than
-   * `maxRows` rows of a website.
+   * Returns the newest `count` events before `to` that pass `matches`. Returns undefined if more than `maxRows` rows of
+   * a website would have to be read to find them.
    */
   newest(
     to: number,
@@ -219,9 +222,9 @@ export class Snapshot {
   }
 
   /**
-   * Reads the events at the given times (Unix ms), both as stored and as columns. The columns contain
-   * dictionary ids only for the kinds of ids in `lookedUp`. Calls `onEvent` with each event before it reads
-   * the next. Yields while it reads.
+   * Reads the events of the given websites at the given times (Unix ms). Returns them both as stored and as columns.
+   * The columns have dictionary ids only for the kinds of ids in `lookedUp`. Calls `onEvent` with each event before it
+   * reads the next one. Yields while it reads.
    */
   *eventsAt(
     moments: readonly { website: number; ts: number }[],
@@ -243,14 +246,14 @@ export class Snapshot {
       events,
       columns: [
         ...builder.finish((kind, texts) =>
-          // Looking up a few ids among millions takes as long as looking up many.
+          // Skipped for other kinds, because looking up even a few ids among millions takes long.
           lookedUp.includes(kind) ? this.dictionaryIdsOf(kind, texts) : new Uint32Array(texts.length),
         ),
       ],
     }
   }
 
-  /** Opens an entry and counts its events as read. */
+  /** Opens an entry. Adds its events to the number of events read. */
   open(entry: Entry): Batch | undefined {
     const batch = entry.open()
     if (batch instanceof MemoryBatch) this.rowsRead += batch.count
@@ -258,7 +261,7 @@ export class Snapshot {
     return batch
   }
 
-  /** Opens adjacent slices of a block as one batch and counts their events as read. */
+  /** Opens adjacent slices of a block as one batch. Adds their events to the number of events read. */
   join(slices: readonly Slice[]): Batch {
     const batch = this.#blocks.join(slices)
     this.blockEvents += batch.count
@@ -282,25 +285,25 @@ export class Snapshot {
     return rowIds
   }
 
-  /** Returns the public id of a website, or undefined for events without a website. */
+  /** Returns the id of a website, or undefined for the rid of events without a website. */
   websiteId(rid: number): string | undefined {
     return this.websiteIds.get(rid)
   }
 
-  /** Returns the dictionary id of each text, or 0 if no event has the id. */
+  /** Returns the dictionary id of each text, or 0 for a text that is no event's id. */
   dictionaryIdsOf(kind: IdKind, texts: readonly string[]): Uint32Array {
     return this.#unsealed.dictionaryIdsOf(kind, texts)
   }
 
   /**
-   * Assigns dictionary ids to ids that might occur in unread rows, so that `dictionaryIdsOf` returns them before the
-   * rows are read.
+   * Assigns dictionary ids to texts that might be ids in unread rows, so that `dictionaryIdsOf` returns the same
+   * dictionary ids before and after the rows are read.
    */
   assignUnreadIds(kind: IdKind, texts: readonly string[]): void {
     if (this.#unreadRows > 0) this.#unsealed.assignDictionaryIds(kind, texts)
   }
 
-  /** Like `dictionaryIdsOf`, but assigns dictionary ids to ids that no event has. */
+  /** Does the same as `dictionaryIdsOf`, but assigns a dictionary id to each text that has none. */
   assignDictionaryIds(kind: IdKind, texts: readonly string[]): Uint32Array {
     const distinct = [...new Set(texts)]
     const ids = this.#unsealed.assignDictionaryIds(kind, distinct)
@@ -321,7 +324,7 @@ export class Snapshot {
     return this.#rows.latestProfileOf(website, anonymousId)
   }
 
-  /** Returns the texts of ids by dictionary id. Yields while it reads. */
+  /** Returns the texts for which the dictionary ids in `locators` stand, by dictionary id. Yields while it reads. */
   *texts(kind: IdKind, locators: readonly RowLocator[]): Generator<void, Map<number, string>> {
     const requested = new Set(locators.map(({ dictionaryId }) => dictionaryId))
     const textsById = new Map<number, string>()

@@ -1,20 +1,20 @@
-/** Largest stamp that fits into 2 bytes. */
+/** The largest number that fits into 2 bytes. */
 const lastStamp = 65_535
 
 /**
- * Marks ids as seen without clearing the marks between uses. An id counts as seen if it has the current stamp. All
- * queries of a thread share one array, so a query must finish with its stamp before another query continues. Takes 2
- * bytes per id.
+ * Marks dictionary ids as seen, without clearing the marks between uses: each use has another number, the stamp, and an
+ * id counts as seen if it is marked with the current stamp. All queries of a thread share one array, so a query must
+ * finish with its stamp before another query continues. Takes 2 bytes per id.
  */
 export class Stamps {
   #array = new Uint16Array(0)
   #stamp = 0
   #bits = new Int32Array(0)
 
-  /** Returns the array and a stamp that no id below `range` has. */
+  /** Returns the array of marks and a new stamp, with which no id below `range` is marked yet. */
   of(range: number): { array: Uint16Array; stamp: number } {
     if (this.#array.length < range) {
-      // A quarter larger than needed, so that new ids rarely require a new array.
+      // The array is a quarter larger than needed, so that new ids rarely require a new array.
       this.#array = new Uint16Array(Math.ceil(range * 1.25))
       this.#stamp = 0
     }
@@ -26,8 +26,8 @@ export class Stamps {
   }
 
   /**
-   * Returns a bitset of at least `words` words, all 0. The caller clears it before another query continues. For a few
-   * IDs of a large range: allocating such a bitset takes longer than marking them.
+   * Returns a bitset of at least `words` words, all 0. The caller must clear it before another query continues. Useful
+   * for marking a few ids in a large range, because allocating a new bitset would take longer than marking them.
    */
   emptyBits(words: number): Int32Array {
     if (this.#bits.length < words) this.#bits = new Int32Array(Math.ceil(words * 1.25))

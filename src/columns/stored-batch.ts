@@ -8,7 +8,7 @@ import { sliceOf } from "./column.ts"
 import type { SegmentReader } from "./segment-reader.ts"
 import type { StoredIdSet } from "./stored-id-set.ts"
 
-/** A slice of a block. Each column is read when it is first requested. */
+/** A batch that reads a slice of a block. Each column is read when it is first requested. */
 export class StoredBatch implements Batch {
   readonly block: number
   readonly website: number
@@ -97,7 +97,10 @@ export class StoredBatch implements Batch {
     return this.#openLayout
   }
 
-  /** Returns the codes of this slice. If the dictionary ids are not stored, returns zeros of 4 bytes each. */
+  /**
+   * Returns the codes of this slice. Without `location`, which means that no event in the block has such an id, returns
+   * an array of zeros.
+   */
   #codesOf(name: string, location: ColumnLocation | undefined): Codes {
     let codes = this.#codes.get(name)
     if (!codes) {
@@ -110,7 +113,10 @@ export class StoredBatch implements Batch {
     return codes
   }
 
-  /** Returns the codes of this slice with the values of the whole block. All slices share the array of values. */
+  /**
+   * Returns a column with the codes of this slice and the values of the whole block. All slices share the array of
+   * values.
+   */
   #columnOf(name: string, first: number, read: () => Column): Column {
     let column = this.#columns.get(name)
     if (!column) {

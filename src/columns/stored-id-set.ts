@@ -1,23 +1,23 @@
 import { arrayOf, lowerBound } from "./typed-arrays.ts"
 
-// The format of a set of dictionary ids. Like a Roaring bitmap, it consists of chunks of 65,536 consecutive ids. Each
-// chunk is a list of 2-byte offsets, or a bitmap if that is smaller. First comes the number of chunks, then the index
-// and number of ids of each chunk, then the chunks. All numbers before the chunks take 4 bytes, and chunks are padded
-// to multiples of 4.
+// The format of a set of dictionary ids. Like a Roaring bitmap, it has a chunk for each range of 65,536 consecutive ids
+// that contains ids in the set. A chunk is a list of 2-byte offsets from the start of its range, or a bitmap if that is
+// smaller. The number of chunks comes first, then the index and the number of ids for each chunk, then the chunks. Each
+// number before the chunks takes 4 bytes, and chunks are padded to a multiple of 4 bytes.
 
 const idsPerChunk = 65_536
 const wordsPerChunk = idsPerChunk / 32
-/** Maximum ids in a list. A longer list would be larger than a bitmap. */
+/** Maximum number of ids in a list. A longer list would be larger than a bitmap. */
 const maxListed = idsPerChunk / 16
 
-/** The ids of a chunk, as offsets from `first` or as a bitmap that starts with `first`. */
+/** A chunk: its ids as offsets from `first`, or as a bitmap that starts with `first`. `size`: number of ids. */
 interface IdChunk {
   first: number
   size: number
   content: Uint16Array | Int32Array
 }
 
-/** Packs the distinct ids except 0, which stands for a missing id. */
+/** Encodes the set of the distinct ids in `ids`. Leaves out 0, which stands for a missing id. */
 export function packIdSet(ids: Uint32Array): Uint8Array {
   const sorted = ids.slice().sort()
   const header: number[] = []
@@ -35,7 +35,7 @@ export function packIdSet(ids: Uint32Array): Uint8Array {
   return Buffer.concat([new Uint8Array(Uint32Array.of(chunks.length, ...header).buffer), ...chunks])
 }
 
-/** Sets the bits of the ids in one chunk. Returns the number of set bits. */
+/** Sets the bits for ids of one chunk. Returns the number of distinct ids. */
 function addToBits(bits: Int32Array, ids: Uint32Array): number {
   let size = 0
   for (let n = 0; n < ids.length; n++) {
@@ -63,13 +63,13 @@ function evenOf(count: number): number {
   return count + (count & 1)
 }
 
-/** A set of dictionary ids that a block stores. */
+/** A set of dictionary ids, as stored in a block. */
 export class StoredIdSet {
   readonly chunks: readonly IdChunk[]
   /** Number of ids. */
   readonly size: number
 
-  /** `bytes`: written by `packIdSet`. */
+  /** `bytes`: the result of `packIdSet`. */
   constructor(bytes: Uint8Array) {
     const [count = 0] = arrayOf(bytes, 0, 1, 4)
     const header = arrayOf(bytes, 4, count * 2, 4)

@@ -1,4 +1,4 @@
-/** Codes of a column, in the smallest width that fits them. */
+/** Codes of a column, in the smallest number of bytes per code that fits all of them. */
 export type Codes = Uint8Array | Uint16Array | Uint32Array
 
 /** Returns a view of bytes as numbers, or a copy if the bytes are not aligned. */
@@ -13,14 +13,17 @@ export function arrayOf(bytes: Uint8Array, offset: number, count: number, width:
   return width === 2 ? new Uint16Array(buffer, start, count) : new Uint32Array(buffer, start, count)
 }
 
-/** Returns the codes in 4 bytes each. Copying them is several times as fast as a loop that handles all array types. */
+/**
+ * Returns the codes in 4 bytes each. Copying them and looping over the copy is several times as fast as a loop that
+ * handles all array types.
+ */
 export function wideCodes(codes: Codes): Uint32Array {
   return codes instanceof Uint32Array ? codes : new Uint32Array(codes)
 }
 
 /**
- * Copies bytes. Needed because SQLite returns a Buffer, which can be part of a shared pool, and Buffer's `slice` does
- * not copy.
+ * Returns a copy of bytes with a buffer of its own. SQLite returns a Buffer, which can be part of a shared pool, and
+ * Buffer's `slice` does not copy.
  */
 export function copyOf(bytes: Uint8Array): ArrayBuffer {
   return new Uint8Array(bytes).buffer
@@ -43,7 +46,8 @@ export function copyInto<Numbers extends Uint32Array | Int32Array | Float64Array
 }
 
 /**
- * `lowerBound` for doubles. It is a separate function, because one for both array types would be several times as slow.
+ * `lowerBound` for doubles. There are two functions, because one for both types of array would be several times as
+ * slow.
  */
 export function lowerBoundOfDoubles(ascending: Float64Array, minimum: number): number {
   let [low, high] = [0, ascending.length]

@@ -5,65 +5,73 @@ import { MemoryBatch } from "./memory-batch.ts"
 import type { RowReader } from "./row-reader.ts"
 import type { SealedState } from "./sealed-state.ts"
 
-/** Rows per batch. Larger batches are faster to count but take longer to build. */
+/** Rows that are built into batches together. Larger batches are faster to count, but take longer to build. */
 const rowsPerBatch = 65_536
-/** Bytes that an unsealed id takes in addition to its text. */
+/**
+ * Estimated bytes of memory per unsealed id, in addition to its text. An id is unsealed if no block has used it yet.
+ */
 const idBytes = 100
 
-/** If unsealed rows take more than this share of their memory, they are sealed before more arrive. */
+/** If the unsealed rows take more than this share of their memory limit, they are sealed soon, even if they are few. */
 const heavyShare = 1 / 4
 
-/** The position of an event in the order of time and then of arrival. */
+/** The position of a row, in the order of time and then of row id. */
 interface Position {
   ts: number
   id: number
 }
 
-/** Limits of the unsealed rows in memory. */
+/** Memory limits for unsealed rows. */
 export interface UnsealedLimits {
   /** Maximum number of rows held in memory. */
   rows: number
-  /** Maximum bytes of all batches in memory, as estimated by `ColumnBuilder`. */
+  /** Maximum bytes of all batches held in memory, as estimated by `ColumnBuilder`. */
   bytes: number
-  /** Maximum bytes of batches that are built together. */
+  /** Maximum bytes of the batches that are built together. */
   partBytes: number
-  /** Maximum bytes of ids that no block has used yet. */
+  /** Maximum bytes of unsealed ids. */
   idBytes: number
 }
 
 /**
- * Thrown when the ids of unsealed rows exceed their memory limit. Sealed ids take no memory, so the query succeeds once
- * they are sealed.
+ * Thrown when the unsealed ids exceed their memory limit. Sealed ids take no memory, so the query succeeds after the
+ * rows are sealed.
  */
 export class UnsealedIdsTooLargeError extends Error {}
 
-/** Unsealed rows of a website and day within a range of time and id. Read on demand. */
+/** A part of the unsealed rows of a website and day, in the order of time. It is read on demand. */
 export interface UnsealedPart {
   batches: SliceId[]
   open(id: SliceId): MemoryBatch | undefined
 }
 
-/** The unsealed rows as batches, and dictionary ids for ids that no block has used yet. */
+/** The unsealed rows as batches, and the dictionary ids of unsealed ids. */
 export class UnsealedRows {
   batches: MemoryBatch[] = []
-  /** Total estimated bytes of columns built from unsealed rows. The columns of parts soon become garbage. */
+  /**
+   * Estimated bytes of columns built from unsealed rows, in total. Includes the columns of parts, which soon become
+   * garbage.
+   */
   built = 0
   #lastRead: number
-  /** Rows that were read but are in no batch yet. */
+  /** Collects rows that were read but are not in a batch yet. */
   #builder: ColumnBuilder
   #bytes = 0
-  /** What `#bytes` would be if all wide rows were parsed. */
+  /** The value that `#bytes` would have if all wide rows were parsed. */
   #parsedBytes = 0
   #idBytes = 0
-  /** True if the rows exceed the memory limit. */
+  /** True if the rows exceed the memory limit, so that they are not held in memory. */
   #isTooLarge = false
-  /** The result of the last call to `day`. Cached because queries request the same day hour by hour. */
+  /**
+   * The result of the last call to `day`. Cached because queries request the same day several times, hour by hour.
+   * `#part`: the part that was read last.
+   */
   #parts: { key: string; parts: UnsealedPart[] } | undefined
   #part: { key: string; batches: MemoryBatch[] } | undefined
   readonly #next: DictionarySizes
   /**
-   * The dictionary sizes at creation. Larger ids in the database were assigned later. This object assigns the same
-   * numbers to other new ids.
+   * The dictionary sizes when this object was created. Dictionary ids from there on can have been assigned in the
+   * database since. This object ignores those, and assigns the same numbers to ids in the rows that it reads.
    */
   readonly #initialSizes: DictionarySizes
   readonly #newIds: Record<IdKind, Map<string, number>> = {
@@ -84,7 +92,10 @@ export class UnsealedRows {
     this.#next = { ...this.#initialSizes }
   }
 
-  /** Returns false if rows have been sealed or deleted since creation. A new object is then needed. */
+  /**
+   * Returns false if rows have been sealed or unsealed rows have been deleted since this object was created. Then a new
+   * object is needed.
+   */
   isCurrent(now: SealedState): boolean {
     return now.id === this.sealed.id && now.deleted === this.sealed.deleted
   }
@@ -99,8 +110,8 @@ export class UnsealedRows {
   }
 
   /**
-   * Reads all rows up to the id `last` unless they exceed the memory limit. Several queries can interleave their calls.
-   * Each continues where the last one stopped.
+   * Reads all rows up to the id `last`, unless they exceed the memory limit. Several queries can run this at the same
+   * time: each step continues where the last step stopped.
    */
   *readTo(last: number): Generator<void, void> {
     while (this.#lastRead < last && !this.#isTooLarge) {
@@ -124,7 +135,7 @@ export class UnsealedRows {
     this.batches = []
   }
 
-  /** Returns the rows of a website and day up to the id `last`, as parts in order of time. */
+  /** Reads the rows of a website and day up to the id `last`. Returns them as parts, in the order of time. */
   day(website: number, day: number, last: number): readonly UnsealedPart[] {
     const key = `${website} ${day} ${last}`
     if (this.#parts?.key !== key) {
@@ -155,7 +166,8 @@ export class UnsealedRows {
   }
 
   /**
-   * Reads as many rows between `from` and `to` as fit into one part. `end`: the last row read, if there are more rows.
+   * Reads the rows after `from` and up to `to`, as many as fit into one part. `end`: position of the last row read, if
+   * there are more rows.
    */
   #read(
     website: number,
@@ -177,12 +189,14 @@ export class UnsealedRows {
     return { batches: this.#batchesOf(builder), end }
   }
 
-  /** True if the rows would take much memory once they are parsed. They should then be sealed even if there are few. */
+  /**
+   * True if the rows would take so much memory when they are parsed that they should be sealed even if they are few.
+   */
   get isHeavy(): boolean {
     return this.#isTooLarge || this.#parsedBytes + this.#builder.bytes > this.limits.bytes * heavyShare
   }
 
-  /** True if each query must rebuild the columns of the rows, or soon will have to. */
+  /** True if each query must build the columns of the rows again, or will soon have to. */
   get areRebuilt(): boolean {
     return this.#isTooLarge || this.#bytes > this.limits.bytes * heavyShare
   }
@@ -194,7 +208,10 @@ export class UnsealedRows {
     )
   }
 
-  /** Returns the dictionary id of each text. Assigns new ones to unknown texts. Throws UnsealedIdsTooLargeError. */
+  /**
+   * Returns the dictionary id of each text. Assigns new dictionary ids to unknown texts. Throws
+   * UnsealedIdsTooLargeError.
+   */
   assignDictionaryIds(kind: IdKind, texts: readonly string[]): Uint32Array {
     const ids = this.dictionaryIdsOf(kind, texts)
     const newIds = this.#newIds[kind]
@@ -209,7 +226,7 @@ export class UnsealedRows {
     return ids
   }
 
-  /** Iterates over the ids of the rows that have been read, if no block has used them yet. */
+  /** Returns the unsealed ids in the rows that have been read, with their dictionary ids. */
   newIds(kind: IdKind): Iterable<[text: string, id: number]> {
     return this.#newIds[kind]
   }
@@ -220,7 +237,7 @@ export class UnsealedRows {
     return this.dictionary.isIdOf(kind, id, text)
   }
 
-  /** Returns one more than the highest dictionary id in blocks. */
+  /** Returns one more than the highest dictionary id that blocks use. */
   sealedSize(kind: IdKind): number {
     return this.#initialSizes[kind]
   }
