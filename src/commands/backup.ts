@@ -26,7 +26,7 @@ export function addBackupCommand(root: Command, context: Context): void {
   const command = root
     .command("backup <file>")
     .description(
-      "back up the database to a verified copy (safe while the server runs). The file can be in a bucket (s3://bucket/prefix); it is then compressed, and encrypted with --backup-key",
+      "back up the database to a verified copy (safe while the server runs). <file> can be in a bucket (s3://bucket/prefix); the copy is then compressed and, with --backup-key, encrypted",
     )
     .option("--force", "replace an existing file once the new copy is verified")
     .option("--existing <backup>", "upload this backup to the bucket instead of a new copy of the database")
@@ -74,7 +74,7 @@ async function uploadBackup(url: string, options: BackupOptions, context: Contex
   if (options.existing !== undefined) {
     const existing = resolve(options.existing)
     if (!existsSync(existing))
-      throw new UserError(`${existing} does not exist`, "choose a file created by databuddy backup")
+      throw new UserError(`${existing} does not exist`, "choose a file that `databuddy backup` created")
     await upload(existing, stopSignalOf(context))
   }
   const ms = Math.round(context.environment.elapsed() - startedAt)
@@ -86,7 +86,7 @@ async function uploadBackup(url: string, options: BackupOptions, context: Contex
   }
 }
 
-/** Copies the database to a file beside it, uploads the copy, and removes it. */
+/** Copies the database to a file beside it, uploads that copy, and removes it. */
 function copyAndUpload(
   from: string,
   upload: (path: string, signal: AbortSignal) => Promise<void>,

@@ -39,7 +39,7 @@ function check(options: DataOptions, context: Context): void {
   else for (const problem of problems) context.out(`${shown(problem)}\n`)
   throw new UserError(
     `${path} has ${problems.length === 1 ? "a problem" : `${problems.length} problems`}`,
-    "stop the server, keep a copy of the file and its -wal, and restore a backup; if only a migration is pending, start the server; if only blocks differ, run databuddy rebuild",
+    "stop the server, keep a copy of the file and its -wal, and restore a backup; if only a migration is pending, start the server; if only blocks differ, run `databuddy rebuild`",
   )
 }
 

@@ -4,7 +4,7 @@ import { completionScript, type Shell, shells } from "../terminal/completions.ts
 import type { Context } from "../terminal/context.ts"
 import { manualPage } from "../terminal/manual.ts"
 
-/** Adds the commands that describe all other commands. `exitCodes`: the meaning of each exit code. */
+/** Adds `completions` and `man`, which describe all commands. `exitCodes`: the meaning of each exit code. */
 export function addCompletionsCommands(
   root: Command,
   exitCodes: Record<number, string>,

@@ -14,7 +14,7 @@ import { stopListening } from "../server/shutdown.ts"
 import type { Context } from "../terminal/context.ts"
 import { version } from "../version.ts"
 
-/** The database starts at 40 MB and grows by less than 20 MB a day. */
+/** Enough for two days: the database starts at 40 MB and grows by less than 20 MB a day. */
 const neededSpace = "100 MB"
 
 interface DemoFlags {
@@ -42,20 +42,23 @@ export function addDemoCommand(root: Command, context: Context): void {
     .action((flags: DemoFlags) => {
       if (flags.db !== undefined)
         command.error(
-          "error: demo does not take --db: it always uses a temporary database. To serve a database, run databuddy serve --db",
+          "error: demo does not take --db: it always uses a temporary database. To serve a database, run `databuddy serve --db FILE`",
         )
       return demo(flags, context)
     })
 }
 
-/** Runs the demo until SIGTERM, SIGINT or SIGHUP. Its folder is removed when the promise settles. */
+/**
+ * Runs the demo until the process receives SIGTERM, SIGINT or SIGHUP. The demo's folder is removed when the promise
+ * settles.
+ */
 async function demo(flags: DemoFlags, context: Context): Promise<void> {
   const stop = new AbortController()
   const stopped = new Promise<void>((resolve) => {
     stop.signal.addEventListener("abort", () => resolve())
   })
   void context.stopSignal().then(() => stop.abort())
-  // Closing the terminal also stops the demo.
+  // SIGHUP, which a closed terminal sends, also stops the demo.
   context.reloadSignal()(() => stop.abort())
   const folder = temporaryFolder()
   const remove = () => rmSync(folder, { recursive: true, force: true })

@@ -34,7 +34,7 @@ import type { Context } from "../terminal/context.ts"
 import { addDataOptions, type DataOptions, requireDatabase } from "../terminal/database.ts"
 import { isoTime, printJson, shown } from "../terminal/print.ts"
 
-/** Flags of `serve` that the checks depend on. */
+/** Flags of `serve` on which the checks depend. */
 const flags = [
   "--host",
   "--min-free",
@@ -80,7 +80,7 @@ export function addDoctorCommand(root: Command, context: Context): void {
   const command = root
     .command("doctor")
     .description(
-      "check disk, clock, permissions, backups, limits, proxy and certificate (safe while the server runs); exits with code 1 if something needs attention. Takes the flags and variables of serve",
+      "check disk, clock, permissions, backups, limits, proxy and certificate (safe while the server runs); exits with code 1 if something needs attention. Takes the flags and variables of `serve`",
     )
   addDataOptions(addFlagsOfServe(command, flags), "doctor --backup-dir /var/backups/databuddy").action(
     (options: DoctorOptions) => {
@@ -115,7 +115,7 @@ function print(checks: readonly CheckResult[], context: Context): void {
   }
 }
 
-/** Figures for monitoring. */
+/** Returns the facts that monitoring can use, for --json. */
 function factsJson(facts: Facts, settings: DiagnosisSettings) {
   const { growth, files, db, backups, offsite, openFiles } = facts
   const found = facts.certificate?.found
@@ -143,7 +143,7 @@ function newestTime(backups: BackupFacts | undefined): string | null {
 
 async function collectFacts(db: string, options: DoctorOptions, context: Context): Promise<Facts> {
   const now = context.environment.now()
-  // Runs before the database is opened, because opening it creates a missing -wal.
+  // Read before the database is opened, because opening it creates a missing -wal file.
   const files = [db, `${db}-wal`, `${db}-shm`, `${db}-lock`].flatMap(fileFacts)
   const server = ServerLock.holder(db)
   const folder = dirname(db)
@@ -210,12 +210,12 @@ function fileFacts(path: string): FileFacts[] {
   return [{ path, bytes: stat.size, changedAt: stat.mtimeMs, mode, owner }]
 }
 
-/** True if the system has permission bits. They have no meaning on Windows. */
+/** True if files have meaningful permission bits, which they do not on Windows. */
 function hasModes(): boolean {
   return process.getuid !== undefined
 }
 
-/** Returns why something cannot be read, and what to do if that is known. */
+/** Returns why something cannot be read and, if known, what to do about it. */
 function failureOf(error: unknown): { message: string; hint: string | undefined } {
   return { message: messageOf(error), hint: error instanceof UserError ? error.hint : undefined }
 }
@@ -253,10 +253,10 @@ async function clusterFacts(
   context: Context,
 ): Promise<ClusterFacts> {
   if (options.clickhouse === undefined) return { name: undefined, failure: undefined, ...shipping }
-  // Loads the client only if there is a cluster.
+  // The client is loaded only if there is a cluster.
   const { Cluster, requestTimes } = await import("../clickhouse/cluster.ts")
   const { readSchema, requireSchema } = await import("../clickhouse/schema.ts")
-  let name = "the cluster of --clickhouse"
+  let name = "the cluster in --clickhouse"
   try {
     const { address, password } = clusterLogin(options, context.env)
     const cluster = new Cluster(address, password, { ...requestTimes, timeout: clusterTimeout })
@@ -272,7 +272,7 @@ async function clusterFacts(
   }
 }
 
-/** Undefined if no events were ever shipped. */
+/** `lag` is undefined if no events were ever shipped. */
 type ShippingFacts = Pick<ClusterFacts, "lag" | "removed">
 
 function shippingFacts(db: Db): ShippingFacts {
@@ -318,8 +318,8 @@ function storedIn(folder: AcmeFolder, names: readonly string[]): FoundCertificat
 }
 
 /**
- * Reads /proc. Returns undefined on systems without it, and if the server's process is not visible, for example because
- * it is in another container.
+ * Reads the number of open files and their limit from /proc. Returns undefined on systems without /proc, and if the
+ * server's process is not visible, for example because it is in another container.
  */
 function openFilesOf(server: number | undefined, db: string): Facts["openFiles"] {
   try {
@@ -334,7 +334,10 @@ function openFilesOf(server: number | undefined, db: string): Facts["openFiles"]
   }
 }
 
-/** Returns undefined if the version is unknown, for example because tzdata is not installed. */
+/**
+ * Returns the version of the system's time zone rules, or undefined if it is unknown, for example because tzdata is not
+ * installed.
+ */
 function systemZoneRules(): string | undefined {
   try {
     return /^# version (\w+)/.exec(readFileSync("/usr/share/zoneinfo/tzdata.zi", "utf8"))?.[1]
@@ -348,7 +351,7 @@ function openFilesLimit(pid: string): number {
   return soft === "unlimited" ? Number.MAX_SAFE_INTEGER : Number(soft)
 }
 
-/** Returns undefined if the file was closed in the meantime. */
+/** Returns the path to which a link points, or undefined if the file was closed in the meantime. */
 function target(link: string): string | undefined {
   try {
     return readlinkSync(link)
