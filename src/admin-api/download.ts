@@ -19,8 +19,8 @@ export class Downloads {
   readonly #running: string[] = []
 
   /**
-   * Returns the bytes of `open`, and counts the download as running until it ends or the client disconnects (`signal`),
-   * even before the first byte. Rejects with `rate_limited` if a limit is reached, or like `open`.
+   * Returns the bytes from `open`. Counts the download as running from this call until the bytes end or the client
+   * disconnects (`signal`). Rejects with `rate_limited` if a limit is reached, or with the error from `open`.
    */
   async limit(
     caller: string,
@@ -76,8 +76,8 @@ function tooMany(what: string): RequestError {
 }
 
 /**
- * Streams a download. Bytes are produced only as the client reads them. By the time an error occurs, the status has
- * already been sent, so `onError` is called, the connection is aborted, and the client sees an incomplete transfer.
+ * Streams a download. Bytes are produced only as the client reads them. If an error occurs, the status has already been
+ * sent. Then `onError` is called, the connection is aborted, and the client sees an incomplete transfer.
  */
 export function downloadResponse(
   { bytes, headers: fileHeaders }: Download,
