@@ -142,7 +142,7 @@ export const rejections = {
   login_wrong: {
     status: 401,
     message: "Wrong email or password",
-    meaning: "the email or the password is wrong",
+    meaning: "wrong email or password",
     advice: "Try again, or ask an owner for a link to reset the password.",
   },
   login_ended: {

@@ -185,7 +185,7 @@ describe("of a database without a server,", () => {
       what: "less room than --min-free",
       args: () => ["--min-free", "1125899906842624"],
       about: "disk",
-      says: "less than the 1125.9 TB of --min-free",
+      says: "less than the 1125.9 TB that --min-free reserves",
     },
     {
       what: "no room for a copy",

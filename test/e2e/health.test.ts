@@ -63,7 +63,7 @@ describe("health", () => {
 
   test.each([
     ["nothing listens", () => ["--port", "1"], "no response"],
-    ["another program answers", () => ["--port", String(other.port)], "another program answers"],
+    ["another program answers", () => ["--port", String(other.port)], "another program is responding"],
     ["the server speaks no TLS", () => ["--port", String(server.port), "--tls-cert", "x"], "no response"],
   ] as const)("fails if %s", async (_, args, message) => {
     const { out, err, code } = await health([...args()])

@@ -229,7 +229,7 @@ const failures: [string, string[], () => void, string, string][] = [
     "the database's own disk without room",
     ["--min-free", "900000000000000"],
     () => {},
-    "would leave less than the 900.0 TB of --min-free",
+    "would leave less than the 900.0 TB that --min-free reserves",
     "free disk space",
   ],
 ]
