@@ -139,7 +139,7 @@ describe("a login", () => {
       {
         success: false,
         error:
-          "the email or the password is wrong. Try again, or ask an owner for a link to reset the password.",
+          "wrong email or password. Try again, or ask an owner for a link to reset the password.",
         code: "AUTH_REQUIRED",
       },
     ])
