@@ -126,13 +126,15 @@ export function diagnose(facts: Facts, settings: DiagnosisSettings): CheckResult
 
 function checkRegistry({ registry, now }: Facts): CheckResult[] {
   if (!registry) return []
-  const { url, copiedAt } = registry
+  const { url, copiedAt, problem } = registry
   const about = "registry"
   const copied =
     copiedAt === 0
       ? `have never been copied from ${url}`
       : `were last copied from ${url} at ${new Date(copiedAt).toISOString()}`
   const message = `websites, keys and users ${copied}`
+  if (problem !== "")
+    return [{ about, message: `${message}; the last answer was not accepted`, hint: problem }]
   if (now - copiedAt <= maxCopyAge) return [{ about, message }]
   const hint = "start both servers; the log of this server says why copying fails"
   return [{ about, message, hint }]

@@ -27,7 +27,7 @@ export interface MetricSources {
   /** Set if events are shipped to a ClickHouse cluster. */
   shipping?: ShippingState | undefined
   /** State of the copy of another server's registry. Undefined if the registry is not copied. */
-  registry?: { copiedAt: number; failures: number } | undefined
+  registry?: { copiedAt: number; failures: number; isRejected: boolean } | undefined
   /** The wall clock, Unix ms. */
   now: () => number
 }
@@ -231,11 +231,14 @@ export class Metrics {
     )
   }
 
-  #addRegistry(state: { copiedAt: number; failures: number }, now: () => number): void {
+  #addRegistry(state: NonNullable<MetricSources["registry"]>, now: () => number): void {
     const age = "Time since the websites, keys and users were last copied from the other server."
     this.#gauge("databuddy_registry_age_seconds", age, () => (now() - state.copiedAt) / 1_000)
     const failures = "Failed attempts to copy websites, keys and users since the start."
     this.#counter("databuddy_registry_failures_total", failures, () => state.failures)
+    const rejected =
+      "1: the other server's last answer was not accepted, because it has a wrong or older database."
+    this.#gauge("databuddy_registry_rejected", rejected, () => (state.isRejected ? 1 : 0))
   }
 
   #addCertificate(state: CertificateState): void {

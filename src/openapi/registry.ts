@@ -24,7 +24,14 @@ export async function registryPaths(): Promise<Json> {
         security: [{ registrySecret: [] }],
         responses: {
           200: success("The rows", exactly(publishedFields(registrySchema)), {
-            example: { websites: [], keys: [], users: [] },
+            example: {
+              registry: "5d1f0a",
+              revision: 3,
+              websites: [],
+              keys: [],
+              users: [],
+              deleted_websites: [],
+            },
           }),
           ...(await errorResponses(reasons, errorFormat(noField))),
         },

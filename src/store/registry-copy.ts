@@ -50,6 +50,11 @@ export const copiedTables = {
     password: "text?",
     created_at: "integer",
   },
+  deleted_websites: {
+    rid: "integer",
+    id: "text",
+    deleted_at: "integer",
+  },
 } as const satisfies Record<string, Record<string, ColumnType>>
 
 export type CopiedTable = keyof typeof copiedTables
@@ -57,7 +62,15 @@ export type CopiedTable = keyof typeof copiedTables
 const tableNames = Object.keys(copiedTables) as CopiedTable[] // Exactly the keys of the object.
 
 type Row = Record<string, string | number | null>
-export type RegistryCopy = Record<CopiedTable, Row[]>
+
+export interface RegistryIdentity {
+  /** Random; different for each registry. */
+  registry: string
+  /** Grows with each change. */
+  revision: number
+}
+
+export type RegistryCopy = RegistryIdentity & Record<CopiedTable, Row[]>
 
 /** The server from which a file copies its registry. */
 export interface RegistrySource {
@@ -66,6 +79,8 @@ export interface RegistrySource {
   etag: string
   /** Unix ms; 0: never. */
   copiedAt: number
+  /** Why the last answer was not accepted; '': it was. */
+  problem: string
 }
 
 const columnsOf = (table: CopiedTable): [name: string, type: ColumnType][] =>
@@ -73,15 +88,35 @@ const columnsOf = (table: CopiedTable): [name: string, type: ColumnType][] =>
 
 const sql = {
   hasTable: "select exists (select 1 from sqlite_schema where type = 'table' and name = 'registry_source')",
-  source: "select url, etag, copied_at as copiedAt from registry_source",
+  source: "select url, etag, copied_at as copiedAt, problem from registry_source",
+  identity: "select id as registry, revision from registry_identity",
   hasOwn: `
     select exists (select 1 from websites) or exists (select 1 from keys) or exists (select 1 from users)`,
+  // A copy that --registry none has made the file's own, and that has not changed since.
+  isFormerCopy: "select left_revision is revision from registry_identity",
   follow: `
     insert into registry_source (one, url) values (1, :url) on conflict do update set url = :url, etag = ''`,
+  leave: "update registry_identity set left_revision = revision where exists (select 1 from registry_source)",
   unfollow: "delete from registry_source",
+  acceptsAny: "select accepts_any from registry_source",
+  identify: "update registry_identity set id = :registry, revision = :revision",
   begin: "update registry_source set copying = 1",
   end: "update registry_source set copying = 0, etag = :etag, copied_at = max(copied_at, :now)",
-  current: "update registry_source set copied_at = :now",
+  accept: "update registry_source set accepts_any = 0, problem = ''",
+  current: "update registry_source set copied_at = :now, problem = ''",
+  report: "update registry_source set problem = :problem",
+  // Both parameters are lists of websites, as JSON.
+  reused: `
+    select mine.id as mine, theirs.value ->> 'id' as theirs
+    from (select rid, id from websites union select rid, id from deleted_websites) as mine
+    join json_each(:listed) as theirs on theirs.value ->> 'rid' = mine.rid
+    where theirs.value ->> 'id' <> mine.id
+    limit 1`,
+  missing: `
+    select id from websites
+    where deleted_at is null and rid not in (select value ->> 'rid' from json_each(:listed))
+    order by rid
+    limit 1`,
   read: (table: CopiedTable) => {
     const columns = columnsOf(table).map(([name, type]) =>
       type.startsWith("blob") ? `lower(hex(${name})) as ${name}` : name,
@@ -111,7 +146,8 @@ export function registrySource(db: Db): RegistrySource | undefined {
 
 /**
  * Makes the file copy its registry from a server. `url`: the value of --registry; `none`: the file keeps the last copy as
- * its own. Throws a UserError if the flag is missing, or if the file has websites, keys or users of its own.
+ * its own. If nothing has changed since, it can become a copy again, and then accepts any registry. Throws a UserError if
+ * the flag is missing, or if the file has websites, keys or users of its own.
  */
 export function followRegistry(db: Db, url: string | undefined): void {
   const source = registrySource(db)
@@ -123,10 +159,12 @@ export function followRegistry(db: Db, url: string | undefined): void {
   }
   if (url === undefined || url === source?.url) return
   if (url === "none") {
+    db.prepare(sql.leave).run()
     db.prepare(sql.unfollow).run()
     return
   }
-  if (!source && db.prepare(sql.hasOwn).pluck().get() === 1) {
+  const value = (text: string) => db.prepare(text).pluck().get()
+  if (!source && value(sql.hasOwn) === 1 && value(sql.isFormerCopy) === 0) {
     throw new UserError(
       `${db.name} has websites, keys or users of its own, which a copy of those of ${url} would replace`,
       "give this server a new file with --db",
@@ -137,11 +175,26 @@ export function followRegistry(db: Db, url: string | undefined): void {
 
 export function readRegistry(db: Db): RegistryCopy {
   const rowsOf = (table: CopiedTable) => db.prepare(sql.read(table)).all() as Row[]
-  return { websites: rowsOf("websites"), keys: rowsOf("keys"), users: rowsOf("users") }
+  return {
+    ...identityOf(db),
+    websites: rowsOf("websites"),
+    keys: rowsOf("keys"),
+    users: rowsOf("users"),
+    deleted_websites: rowsOf("deleted_websites"),
+  }
 }
 
-/** Replaces the copy. Runs inside the caller's transaction. `now`: Unix ms. */
-export function storeRegistry(db: Db, copy: RegistryCopy, etag: string, now: number): void {
+function identityOf(db: Db): RegistryIdentity {
+  return db.prepare(sql.identity).get() as RegistryIdentity
+}
+
+/**
+ * Replaces the copy. Runs inside the caller's transaction. `now`: Unix ms. Returns an error, and changes nothing, if the
+ * copy would delete websites or mix them up, because the other server has a wrong or older database.
+ */
+export function storeRegistry(db: Db, copy: RegistryCopy, etag: string, now: number): UserError | undefined {
+  const problem = problemOf(db, copy)
+  if (problem) return problem
   db.prepare(sql.begin).run()
   const endSessions = db.prepare(sql.endSessions)
   for (const { id, password } of copy.users) endSessions.run({ id, password })
@@ -154,7 +207,45 @@ export function storeRegistry(db: Db, copy: RegistryCopy, etag: string, now: num
     const store = db.prepare(sql.store(table))
     for (const row of table === "websites" ? websites : copy[table]) store.run(valuesOf(table, row))
   }
+  db.prepare(sql.identify).run({ registry: copy.registry, revision: copy.revision })
+  db.prepare(sql.accept).run()
   db.prepare(sql.end).run({ etag, now })
+  return undefined
+}
+
+function problemOf(db: Db, copy: RegistryCopy): UserError | undefined {
+  const listed = JSON.stringify(
+    [...copy.websites, ...copy.deleted_websites].map(({ rid, id }) => ({ rid, id })),
+  )
+  const url = registrySource(db)?.url ?? ""
+  const reused = db.prepare(sql.reused).get({ listed }) as { mine: string; theirs: string } | undefined
+  if (reused) {
+    return new UserError(
+      `${url} has the website ${reused.theirs} where this copy has the website ${reused.mine}, so events would move to another website`,
+      "correct --db of that server or restore its database, or give this server a new file",
+    )
+  }
+  if (db.prepare(sql.acceptsAny).pluck().get() === 1) return undefined
+  const difference = differenceOf(db, copy, listed)
+  if (difference === undefined) return undefined
+  return new UserError(
+    `${url} ${difference}`,
+    `correct --db of that server or restore its database; to accept its state, and delete the websites that it lacks with their events, start this server with --registry none, and then again with --registry ${url}`,
+  )
+}
+
+function differenceOf(db: Db, copy: RegistryCopy, listed: string): string | undefined {
+  const { registry, revision } = identityOf(db)
+  if (copy.registry !== registry) return "has another registry than the one that was copied"
+  if (copy.revision < revision)
+    return `has an older registry: its revision is ${copy.revision}, and that of the copy is ${revision}`
+  const missing = db.prepare(sql.missing).pluck().get({ listed }) as string | undefined
+  return missing === undefined ? undefined : `lacks the website ${missing}, which was not deleted`
+}
+
+/** Records why an answer was not accepted. */
+export function reportProblem(db: Db, problem: string): void {
+  db.prepare(sql.report).run({ problem })
 }
 
 /** Records that the copy is current. `now`: Unix ms. */

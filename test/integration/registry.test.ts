@@ -28,10 +28,13 @@ let follower: RegistryFollower
 let key: { id: string; secret: string }
 /** Requests that the first node got, with their statuses. */
 let answers: number[]
+/** Sent in place of the answer of the first node. */
+let forged: ReturnType<typeof readRegistry> | undefined
 
 beforeEach(async () => {
   first = openApp(undefined, { registrySecret })
   answers = []
+  forged = undefined
   listen(0)
   url = `http://127.0.0.1:${listener.port}`
   website("shop")
@@ -71,6 +74,7 @@ function listen(port: number): void {
     port,
     hostname: "127.0.0.1",
     fetch: async (request) => {
+      if (forged) return Response.json(forged)
       const response = await first.send(request)
       answers.push(response.status)
       return response
@@ -94,7 +98,7 @@ const track = async (app: TestApp, secret = key.secret) =>
 
 const expectEqual = () => {
   const live = (db: Db) => {
-    const { websites, ...rest } = readRegistry(db)
+    const { websites, deleted_websites, ...rest } = readRegistry(db)
     return { ...rest, websites: websites.filter(({ deleted_at }) => deleted_at === null) }
   }
   expect(live(second.store.db)).toEqual(live(first.store.db))
@@ -108,6 +112,14 @@ test("the first start copies websites, keys and users, so that every node accept
 const changes: [what: string, change: (db: Db) => void][] = [
   ["a new website", () => website("blog")],
   ["changed settings", (db) => updateWebsite(db, "shop", { name: "New", retain: 86_400_000 })],
+  ["a deleted website", (db) => deleteWebsite(db, "shop", 1)],
+  [
+    "a deleted website whose row is gone",
+    (db) => {
+      deleteWebsite(db, "shop", 1)
+      db.exec("delete from websites")
+    },
+  ],
   [
     "a website that is deleted, and created again",
     (db) => {
@@ -254,6 +266,104 @@ describe("a file", () => {
     expect(await third.opened.catch((error: Error) => error.message)).toContain("it answered 401")
     await third.close()
   })
+})
+
+describe("an answer is not accepted, and the last copy stays in use, if", () => {
+  type Copy = ReturnType<typeof readRegistry>
+  const wrong: [what: string, answer: (copy: Copy) => Copy, problem: string][] = [
+    [
+      "the first node has a new file",
+      () => ({ registry: "other", revision: 1, websites: [], keys: [], users: [], deleted_websites: [] }),
+      "has another registry",
+    ],
+    ["it has another registry", (copy) => ({ ...copy, registry: "other" }), "has another registry"],
+    ["it has an older state", (copy) => ({ ...copy, revision: copy.revision - 1 }), "has an older registry"],
+    [
+      "it lacks a website that was not deleted",
+      (copy) => ({ ...copy, websites: [] }),
+      "lacks the website shop, which was not deleted",
+    ],
+    [
+      "a website has the number of another one",
+      (copy) => ({ ...copy, websites: copy.websites.map((row) => ({ ...row, id: "blog" })) }),
+      "has the website blog where this copy has the website shop",
+    ],
+    [
+      "a deleted website has the number of another one",
+      (copy) => ({ ...copy, websites: [], deleted_websites: [{ rid: 1, id: "blog", deleted_at: 1 }] }),
+      "has the website blog where this copy has the website shop",
+    ],
+  ]
+  test.each(wrong)("%s", async (_, answer, problem) => {
+    const { db } = second.store
+    forged = answer(readRegistry(first.store.db))
+    await follower.poll()
+    await follower.poll()
+    expectEqual()
+    expect(await track(second)).toBe(200)
+    const failure = expect.stringContaining(problem)
+    expect(follower.state).toMatchObject({ failure, isRejected: true })
+    expect(registrySource(db)?.problem).toEqual(failure)
+    expect(second.logged.filter((line) => line.includes(problem))).toHaveLength(1)
+
+    forged = undefined
+    await follower.poll()
+    expect(follower.state).toMatchObject({ failure: undefined, isRejected: false })
+    expect(registrySource(db)?.problem).toBe("")
+  })
+
+  test.each(wrong)("%s, unless --registry was none before", async (_, answer, problem) => {
+    const { db } = second.store
+    followRegistry(db, "none")
+    followRegistry(db, url)
+    forged = answer(readRegistry(first.store.db))
+    await follower.poll()
+    if (problem.startsWith("has the website")) expect(follower.state.failure).toContain(problem)
+    else
+      expect([follower.state.failure, readRegistry(db)]).toMatchObject([
+        undefined,
+        { registry: forged.registry },
+      ])
+  })
+
+  test("its number of a website has been one of a deleted website", async () => {
+    website("blog")
+    deleteWebsite(first.store.db, "blog", 1)
+    await follower.poll()
+    const copy = readRegistry(first.store.db)
+    forged = {
+      ...copy,
+      websites: copy.websites.map((row) => ({ ...row, ...(row.rid === 2 && { id: "news" }) })),
+    }
+    await follower.poll()
+    expect(follower.state.failure).toContain("has the website news where this copy has the website blog")
+  })
+})
+
+test("a copy that has become the registry of its server replaces the first node for the others", async () => {
+  const { db } = second.store
+  followRegistry(db, "none")
+  createWebsite(db, "blog", { domain: "b.com", name: "B", allowedOrigins: [], anonymize: "off" }, 0)
+  expect(readRegistry(db)).toMatchObject({
+    registry: readRegistry(first.store.db).registry,
+    revision: readRegistry(first.store.db).revision + 1,
+  })
+  expect(() => followRegistry(db, url)).toThrow("has websites, keys or users of its own")
+})
+
+test("a proxy can make the ETag weak", async () => {
+  const { etag } = registrySource(second.store.db) ?? {}
+  const request = new Request(`${url}/v1/registry`, {
+    headers: { Authorization: `Bearer ${registrySecret}`, "If-None-Match": `W/${etag}` },
+  })
+  expect((await first.send(request)).status).toBe(304)
+})
+
+test("a node warns of websites whose visitors get another ID on each node", async () => {
+  updateWebsite(first.store.db, "shop", { anonymize: "daily" })
+  await follower.poll()
+  await follower.open()
+  expect(second.logged.join()).toContain("a visitor counts once for each node")
 })
 
 test("an answer of another format changes nothing", async () => {

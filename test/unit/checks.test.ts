@@ -208,7 +208,7 @@ const healthy: Case[] = [
   },
   {
     when: "the registry was copied a minute ago",
-    facts: { registry: { url: "https://first", etag: "", copiedAt: now - 60_000 } },
+    facts: { registry: { url: "https://first", etag: "", copiedAt: now - 60_000, problem: "" } },
     about: "registry",
     says: "were last copied from https://first at",
   },
@@ -229,9 +229,15 @@ const healthy: Case[] = [
 const problems: Case[] = [
   {
     when: "the registry was copied an hour ago",
-    facts: { registry: { url: "https://first", etag: "", copiedAt: now - 3_600_000 } },
+    facts: { registry: { url: "https://first", etag: "", copiedAt: now - 3_600_000, problem: "" } },
     about: "registry",
     says: "were last copied from https://first at",
+  },
+  {
+    when: "the last answer with the registry was not accepted",
+    facts: { registry: { url: "https://first", etag: "", copiedAt: now - 60_000, problem: "it is older" } },
+    about: "registry",
+    says: "the last answer was not accepted",
   },
   {
     when: "the ClickHouse cluster does not answer",
