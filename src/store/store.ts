@@ -116,8 +116,11 @@ export class Store {
       // Nothing else is running yet, so SQLite can block here. Later, the batcher waits for locks without blocking the
       // event loop.
       this.db = openDatabase({ ...options, busyTimeout: startTimeout, now: environment.now() })
-      followRegistry(this.db, options.registryUrl)
-      assignNode(this.db, options.node)
+      // One transaction: if one of the two rejects the flags, the file does not change.
+      this.db.transaction(() => {
+        followRegistry(this.db, options.registryUrl)
+        assignNode(this.db, options.node)
+      })()
       this.db.pragma("busy_timeout = 0")
       this.#lock.lockDatabaseFile()
     } catch (error) {

@@ -11,7 +11,9 @@ import { EventReader } from "../../src/store/event-reader.ts"
 import { EventInserter, type EventRow } from "../../src/store/events.ts"
 import { forgetPerson } from "../../src/store/forget.ts"
 import { assignNode, idsPerNode, lastEventId, maxNode, nodeOf } from "../../src/store/node-ids.ts"
+import { registrySource } from "../../src/store/registry-copy.ts"
 import { applyShippingChange, readShipping, shippingLag } from "../../src/store/shipping.ts"
+import { Store } from "../../src/store/store.ts"
 import { type TemporaryFolder, temporaryFolder } from "../harness.ts"
 import { eventRow } from "../support/event.ts"
 
@@ -63,6 +65,28 @@ test.each([1, maxNode])("the ids of node %d follow those of the node before it",
   assignNode(db, node)
   insert({})
   expect(ids()).toHaveLength(3)
+})
+
+test("a file does not become a copy if its node number is rejected", () => {
+  assignNode(db, 2)
+  const path = folder.file("test.db")
+  const open = (node: number) =>
+    new Store(
+      {
+        path,
+        durability: "os",
+        minFree: 0,
+        maxEvents: 10,
+        maxBytes: 1_000,
+        maxWait: 0,
+        registryUrl: "https://a.com",
+        node,
+      },
+      { now: () => now, elapsed: () => 0, random, pid: process.pid },
+      { onFault: () => {}, onWarning: () => {} },
+    )
+  expect(() => open(3)).toThrow("has events of node 2")
+  expect(registrySource(db)).toBeUndefined()
 })
 
 test("the last ids of the last node are exact", () => {
