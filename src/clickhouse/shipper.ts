@@ -56,9 +56,10 @@ export interface StepResult {
   isDone: boolean
 }
 
-/** Encoded events with ids above `after` and up to `end`. */
+/** Encoded events with ids above `after`, from `first`, and up to `end`. */
 interface Batch {
   after: number
+  first: number
   end: number
   rows: number
   chunks: Uint8Array[]
@@ -247,7 +248,7 @@ export class Shipper {
     }
     try {
       if (batch.rows > 0) await cluster.insert("events", insertColumns, batch.chunks, isReplicated)
-      if (schema.hasEventIds) await markDuplicates(cluster, batch.after, batch.end, schema)
+      if (schema.hasEventIds) await markDuplicates(cluster, batch.first - 1, batch.end, schema)
       else if ((await readSchema(cluster)).hasEventIds) return false
       await record.write(batch.end, now())
     } catch (error) {
@@ -337,15 +338,24 @@ export class Shipper {
     const last = lastEventId(db)
     if (last <= after) return undefined
     const encoder = new EventEncoder()
+    let first: number | undefined
     let batchEnd = after
     let isFull = false
     for (const { events, end } of readerOfAll(db).inRange(after, last, rowsPerStep)) {
+      first ??= events[0]?.id
       for (const event of events) encoder.add(event)
       batchEnd = end
       isFull = encoder.rows >= this.limits.rows || encoder.bytes >= this.limits.bytes
       if (isFull) break
       await pause()
     }
-    return { after, end: batchEnd, rows: encoder.rows, chunks: encoder.finish(), isFull }
+    return {
+      after,
+      first: first ?? batchEnd,
+      end: batchEnd,
+      rows: encoder.rows,
+      chunks: encoder.finish(),
+      isFull,
+    }
   }
 }
