@@ -11,6 +11,7 @@ import type { Db } from "../store/db/driver.ts"
 import type { StoredEvent } from "../store/event-reader.ts"
 import { EventInserter } from "../store/events.ts"
 import { assignNode, endOfNode, lastEventId, nodeOf, startOfNode } from "../store/node-ids.ts"
+import { deletedWebsites, registrySource } from "../store/registry-copy.ts"
 import { dropEmptyRemovedDays, isLocal, removedDays, takeBack } from "../store/removed-days.ts"
 import { pendingDeletion } from "../store/shipping.ts"
 import type { Cluster } from "./cluster.ts"
@@ -49,22 +50,33 @@ export function originOf(
 }
 
 /**
- * Yields what the file `writer` has shipped, as the lines of an export: first its websites, then all events in the
- * order of their ids. Omits events that were deleted in the file but not yet in the cluster, because an import would
- * restore them.
+ * Returns a function that is true for the events that a fetch must not restore: those that are yet to be deleted in the
+ * cluster and, in a file that copies its websites from another server, those of deleted websites.
+ */
+export function deletedEvents(db: Db): (event: StoredEvent) => boolean {
+  const isPending = pendingDeletion(db)
+  const websites = registrySource(db) ? deletedWebsites(db) : new Set()
+  return ({ id, website_id: website }) => isPending(id) || websites.has(website)
+}
+
+/**
+ * Yields what the file `writer` has shipped, as the lines of an export: first its websites, unless `db` copies them from
+ * another server, then all events in the order of their ids. Omits events for which `isDeleted` is true, because an
+ * import would restore them.
  */
 export async function* linesOfCluster(
+  db: Db,
   cluster: Cluster,
   { writer, shippedId }: WriterRow,
-  isDeleted: (id: number) => boolean,
+  isDeleted: (event: StoredEvent) => boolean,
 ): AsyncGenerator<TextLine[]> {
   let number = 0
   const lineOf = (text: string): TextLine => ({ number: ++number, text })
-  yield (await readWebsiteLines(cluster, writer)).map(lineOf)
+  if (!registrySource(db)) yield (await readWebsiteLines(cluster, writer)).map(lineOf)
   const ofNode = { after: startOfNode(shippedId), last: endOfNode(shippedId) }
   const all = { condition: "true", parameters: {}, ...ofNode, signal: new AbortController().signal }
   for await (const events of readEvents(cluster, all)) {
-    const remaining = events.filter(({ id }) => !isDeleted(id))
+    const remaining = events.filter((event) => !isDeleted(event))
     yield remaining.map((event) => lineOf(eventLine(event)))
   }
 }

@@ -2,7 +2,7 @@ import { type Command, Option } from "commander"
 import { type ClusterOptions, clusterLogin } from "../clickhouse/address.ts"
 import { Cluster, ClusterError, type RequestTimes, requestTimes } from "../clickhouse/cluster.ts"
 import { type Comparison, compare } from "../clickhouse/comparison.ts"
-import { fetchRemovedDays, linesOfCluster, originOf } from "../clickhouse/fetch.ts"
+import { deletedEvents, fetchRemovedDays, linesOfCluster, originOf } from "../clickhouse/fetch.ts"
 import { shippingLockError, shippingLockPath } from "../clickhouse/lock.ts"
 import { migrateCluster, printedSchema, readSchema, requireSchema } from "../clickhouse/schema.ts"
 import { Shipper } from "../clickhouse/shipper.ts"
@@ -18,14 +18,9 @@ import { pendingMigrations } from "../store/db/migrate.ts"
 import { closeAfterReading, openForReading, requireCurrentSchema } from "../store/db/open.ts"
 import { ServerLock } from "../store/db/server-lock.ts"
 import { maxNode } from "../store/node-ids.ts"
+import { registrySource } from "../store/registry-copy.ts"
 import { removedTotals } from "../store/removed-days.ts"
-import {
-  applyShippingChange,
-  pendingDeletion,
-  readShipping,
-  type ShippingChange,
-  shippingLag,
-} from "../store/shipping.ts"
+import { applyShippingChange, readShipping, type ShippingChange, shippingLag } from "../store/shipping.ts"
 import type { Context } from "../terminal/context.ts"
 import {
   addDataOptions,
@@ -200,7 +195,13 @@ async function fetchEvents(options: ClickHouseFetchOptions, context: Context): P
         const onProgress = ({ events }: Report) => showAdded(events.added)
         const startedAt = context.environment.elapsed()
         const returned = await fetchRemoved(db, cluster, origin.writer, showAdded, context)
-        const lines = linesOfCluster(cluster, origin, pendingDeletion(db))
+        const isDeleted = deletedEvents(db)
+        let left = 0
+        const lines = linesOfCluster(db, cluster, origin, (event) => {
+          const isLeft = isDeleted(event)
+          if (isLeft) left++
+          return isLeft
+        })
         const imported = await importLines(db, lines, {
           ...context,
           onProgress,
@@ -222,11 +223,12 @@ async function fetchEvents(options: ClickHouseFetchOptions, context: Context): P
             ? {}
             : { removed: `${countText(returned, "removed event")} stored again` }),
           events: `${events.added} added, ${events.present} already present${renumbered}`,
+          ...(left > 0 && { "left out": countText(left, "deleted event") }),
           took: `${(ms / 1_000).toFixed(1)} s`,
         }
-        report(
+        printReport(
           fields,
-          { fetched: { ...events, returned: returned ?? 0 }, rejected: refused.total, ms },
+          { fetched: { ...events, returned: returned ?? 0, leftOut: left }, rejected: refused.total, ms },
           comparison,
           options,
           context,
@@ -234,9 +236,12 @@ async function fetchEvents(options: ClickHouseFetchOptions, context: Context): P
         if (refused.total > 0) {
           throw new UserError(
             `${countText(refused.total, "row")} could not be added; the first one: ${refused.first[0]?.message ?? ""}`,
-            "a later version or another program wrote them; use that version",
+            registrySource(db)
+              ? "if it is a website of the first node, start this server once with --registry and without --clickhouse, so that it copies the website; then run this command again"
+              : "a later version or another program wrote them; use that version",
           )
         }
+        requireEqual(comparison)
       },
       { createIfMissing: true },
     ),
@@ -380,6 +385,17 @@ function report(
   options: ClickHouseOptions,
   context: Context,
 ): void {
+  printReport(fields, json, comparison, options, context)
+  requireEqual(comparison)
+}
+
+function printReport(
+  fields: Record<string, string>,
+  json: object,
+  comparison: Comparison,
+  options: ClickHouseOptions,
+  context: Context,
+): void {
   const { events, removed, days, differences } = comparison
   if (options.json) printJson({ ...json, compared: { events, removed, days, differences } }, context)
   else {
@@ -399,6 +415,9 @@ function report(
       printTable(["WEBSITE", "DAY", here, "IN THE CLUSTER"], rows, context)
     }
   }
+}
+
+function requireEqual({ differences }: Comparison): void {
   if (differences.length === 0) return
   throw new UserError(
     `the file and the cluster differ in ${countText(differences.length, "group")} by website and day`,

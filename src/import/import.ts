@@ -11,6 +11,7 @@ import { EventImporter, type ImportOutcome } from "../store/event-importer.ts"
 import type { StoredEvent } from "../store/event-reader.ts"
 import type { EventRow } from "../store/events.ts"
 import { maxTraitBytes, maxTraits, restoreLink, restoreProfile, type Traits } from "../store/profiles.ts"
+import { registrySource } from "../store/registry-copy.ts"
 import { canonicalWebsiteId, createWebsite, listWebsites, pauseWebsite } from "../store/websites.ts"
 import type { TextLine } from "./lines.ts"
 import {
@@ -95,7 +96,10 @@ export class Importer {
     for (const { id, rid } of listWebsites(db)) this.#rids.set(id, rid)
   }
 
-  /** Imports lines. Throws a UserError if a later version created the file. */
+  /**
+   * Imports lines. Throws a UserError if a later version created the file, or if it has a new website and the database
+   * copies its websites from another server.
+   */
   add(lines: readonly TextLine[]): void {
     this.#eventImporter.begin()
     for (const line of lines) {
@@ -146,7 +150,7 @@ export class Importer {
         return undefined
       case "website":
         this.#fileCounts.websites++
-        return this.#count("websites", this.#importWebsite(line))
+        return this.#count("websites", this.#importWebsite(line, number))
       case "profile":
         this.#fileCounts.profiles++
         return this.#withWebsite(line, (rid) => this.#importProfile(line, rid))
@@ -182,8 +186,15 @@ export class Importer {
     }
   }
 
-  #importWebsite(line: WebsiteLine): boolean {
+  #importWebsite(line: WebsiteLine, number: number): boolean {
     if (this.#rids.has(canonicalWebsiteId(line.id))) return false
+    const source = registrySource(this.db)
+    if (source) {
+      throw new UserError(
+        `line ${number}: the website ${line.id} is new, and ${this.db.name} copies its websites from ${source.url}`,
+        "import the file on that server, or create the website there, wait for the copy, and import the file again",
+      )
+    }
     const { settings } = parseNewWebsite({
       domain: line.domain,
       name: line.name,

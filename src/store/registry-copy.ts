@@ -105,6 +105,9 @@ const sql = {
   accept: "update registry_source set accepts_any = 0, problem = ''",
   current: "update registry_source set copied_at = :now, problem = ''",
   report: "update registry_source set problem = :problem",
+  deleted: `
+    select id from deleted_websites
+    where id not in (select id from websites where deleted_at is null)`,
   // Both parameters are lists of websites, as JSON.
   reused: `
     select mine.id as mine, theirs.value ->> 'id' as theirs
@@ -246,6 +249,11 @@ function differenceOf(db: Db, copy: RegistryCopy, listed: string): string | unde
 /** Records why an answer was not accepted. */
 export function reportProblem(db: Db, problem: string): void {
   db.prepare(sql.report).run({ problem })
+}
+
+/** Returns the IDs of deleted websites, except those that have been created again. */
+export function deletedWebsites(db: Db): Set<unknown> {
+  return new Set(db.prepare(sql.deleted).pluck().all())
 }
 
 /** Records that the copy is current. `now`: Unix ms. */

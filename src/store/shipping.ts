@@ -97,7 +97,7 @@ const changes: { [Type in WatermarkChange["type"]]: string } = {
     values (1, :writer, :id, :id, :at, ${comparison.due})
     on conflict do update set
       writer = :writer, sending_id = max(sending_id, :id), shipped_id = max(shipped_id, :id), shipped_at = :at, must_compare = max(must_compare, ${comparison.due})
-    where writer = :writer or sending_id = 0`,
+    where writer = :writer or sending_id = :start`,
 }
 
 /** Returns undefined if events have never been shipped. */
@@ -121,7 +121,12 @@ export function applyShippingChange(db: Db, change: ShippingChange): void {
     return
   }
   const { type, ...values } = change
-  if (change.type === "adopt") db.prepare(sql.reserve).run({ id: change.id })
+  if (change.type === "adopt") {
+    db.prepare(sql.reserve).run({ id: change.id })
+    // A server that was started before has chosen a name, but has sent nothing.
+    db.prepare(changes.adopt).run({ ...values, start: startOfNode(change.id) })
+    return
+  }
   db.prepare(changes[type]).run("ids" in values ? { ...values, ids: JSON.stringify(values.ids) } : values)
 }
 

@@ -1,13 +1,17 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test"
+import { writeFileSync } from "node:fs"
 import { run } from "../../src/cli.ts"
 import { type ClusterAddress, parseClusterUrl } from "../../src/clickhouse/address.ts"
 import { Cluster } from "../../src/clickhouse/cluster.ts"
 import { migrateCluster, printedSchema } from "../../src/clickhouse/schema.ts"
 import { Shipper } from "../../src/clickhouse/shipper.ts"
+import { websiteLine } from "../../src/export/lines.ts"
 import type { EventRow } from "../../src/store/events.ts"
-import { idsPerNode } from "../../src/store/node-ids.ts"
+import { assignNode, idsPerNode } from "../../src/store/node-ids.ts"
+import { followRegistry, readRegistry, storeRegistry } from "../../src/store/registry-copy.ts"
 import { applyShippingChange, readShipping } from "../../src/store/shipping.ts"
-import { openReader, temporaryFolder } from "../harness.ts"
+import { createWebsite, listWebsites } from "../../src/store/websites.ts"
+import { openReader, temporaryFolder, withDatabase } from "../harness.ts"
 import { giveKey, openApp, type TestApp } from "../support/app.ts"
 import { type ClickHouseStub, startClickHouseStub } from "../support/clickhouse-stub.ts"
 import { commandContext } from "../support/command-context.ts"
@@ -169,6 +173,23 @@ describe("two nodes", () => {
     reader.close()
   })
 
+  test("look up the event ids of a batch from its first event, not from the watermark", async () => {
+    const third = openNode(2)
+    const { db } = third.store
+    // As after years of retention.
+    db.exec(`
+      insert into event_rows (id, website_rid, type_id, ts, delay, via_key, crawler)
+      values (${2 * idsPerNode + 5_000_000_000}, -1, 0, 0, 0, 0, 0)`)
+    await store(third, { eventId: "a" })
+    stub.statements = []
+    await ship(third)
+    expect(
+      stub.statements.filter((statement) => statement.startsWith("insert into duplicates")),
+    ).toHaveLength(1)
+    expect(stub.duplicates.map(String)).toContain(`${2 * idsPerNode + 5_000_000_001},1`)
+    await third.close()
+  })
+
   test("refuse a second file with the same number, and a first one without --node", async () => {
     const third = openNode(1)
     await store(third, {})
@@ -176,6 +197,97 @@ describe("two nodes", () => {
     await third.close()
     expect(newShipper(first, false).step()).rejects.toThrow("other nodes ship events to")
   })
+})
+
+describe("the lost file of a node is replaced by a new one that its server has opened before", () => {
+  const url = "https://first.example.com"
+  const websites = ["shop", "gone", "new"].map((id) => ({ id, rid: 0 }))
+  beforeEach(async () => {
+    const { db } = second.store
+    for (const website of websites)
+      website.rid = createWebsite(
+        db,
+        website.id,
+        { domain: "a.com", name: "A", allowedOrigins: [], anonymize: "off" },
+        0,
+      ).rid
+  })
+
+  async function fetchInto(path: string): Promise<{ code: number; text: string; json: unknown }> {
+    const output = { out: "", err: "" }
+    const env = { DATABUDDY_CLICKHOUSE_PASSWORD: "secret" }
+    const context = commandContext({ now: () => second.clock.now, env, output })
+    const args = ["--clickhouse", stub.url, "--db", path, "--node", "1", "--json"]
+    const code = await run(["clickhouse", "fetch", ...args], context)
+    return { code, text: output.err, json: JSON.parse(output.out) }
+  }
+
+  const cases: [what: string, events: string[], code: number, fetched: object, says: string][] = [
+    ["events of copied websites", ["shop"], 0, { added: 2, leftOut: 0 }, ""],
+    ["not those of deleted websites", ["shop", "gone"], 1, { added: 2, leftOut: 1 }, "differ in 1 group"],
+    [
+      "not those of websites that are not copied yet",
+      ["new"],
+      1,
+      { added: 1, leftOut: 0 },
+      "with --registry",
+    ],
+  ]
+  test.each(cases)("%s", async (_, ids, code, fetched, says) => {
+    const rids = new Map(websites.map(({ id, rid }) => [id, rid]))
+    await store(second, {}, ...ids.map((id) => ({ websiteRid: rids.get(id) ?? 0 })))
+    await ship(second)
+    using folder = temporaryFolder()
+    const path = folder.file("new.db")
+    const isAdded = says !== "with --registry"
+    withDatabase(path, (db) => {
+      followRegistry(db, url)
+      const all = readRegistry(second.store.db)
+      const [shop, gone] = all.websites
+      if (!shop || !gone) throw new Error("there are no websites")
+      const deleted = { rid: 2, id: "gone", deleted_at: 1 }
+      storeRegistry(db, { ...all, websites: [shop], deleted_websites: [deleted] }, "", 1)
+      assignNode(db, 1)
+      // What a server with --clickhouse stores first.
+      applyShippingChange(db, { type: "start", writer: "new", id: idsPerNode })
+    })
+    const result = await fetchInto(path)
+    expect(result).toMatchObject({ code, text: expect.stringContaining(says), json: { fetched } })
+    const reader = openReader(path)
+    const original = readShipping(second.store.db)
+    expect(readShipping(reader)).toMatchObject(
+      isAdded ? { writer: original?.writer, shippedId: original?.shippedId } : { writer: "new" },
+    )
+    expect(listWebsites(reader).map(({ id }) => id)).toEqual(["shop"])
+    reader.close()
+  })
+
+  test("but a file that has shipped keeps its name", () => {
+    const { db } = second.store
+    applyShippingChange(db, { type: "start", writer: "second", id: idsPerNode })
+    applyShippingChange(db, { type: "send", id: idsPerNode + 1 })
+    applyShippingChange(db, { type: "adopt", writer: "other", id: idsPerNode + 9, at: 1 })
+    expect(readShipping(db)).toMatchObject({ writer: "second", shippedId: idsPerNode })
+  })
+})
+
+test("an import into a copy fails if it has a new website, and names the first node", async () => {
+  using folder = temporaryFolder()
+  const path = folder.file("copy.db")
+  const lines = folder.file("all.ndjson")
+  withDatabase(path, (db) => followRegistry(db, "https://first.example.com"))
+  createWebsite(
+    first.store.db,
+    "shop",
+    { domain: "a.com", name: "A", allowedOrigins: [], anonymize: "off" },
+    first.clock.now,
+  )
+  writeFileSync(lines, listWebsites(first.store.db).map(websiteLine).join("\n"))
+  const output = { out: "", err: "" }
+  const context = commandContext({ now: () => first.clock.now, env: {}, output })
+  expect(await run(["import", lines, "--db", path], context)).toBe(1)
+  expect(output.err).toContain("copies its websites from https://first.example.com")
+  expect(output.err).toContain("import the file on that server")
 })
 
 async function ask(app: TestApp): Promise<Response> {
