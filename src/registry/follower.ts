@@ -64,7 +64,9 @@ export class RegistryFollower {
     }
     throw new UserError(
       `the websites, keys and users of ${this.login.url} cannot be copied: ${this.state.failure}`,
-      "the first start needs them: check --registry and the secret, and that the other server runs with the same secret and without --registry",
+      this.state.isRejected
+        ? "or start this server with --registry none to continue with its last copy"
+        : "the first start needs them: check --registry and the secret, and that the other server runs with the same secret and without --registry",
     )
   }
 

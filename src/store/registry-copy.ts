@@ -222,18 +222,19 @@ function problemOf(db: Db, copy: RegistryCopy): UserError | undefined {
   )
   const url = registrySource(db)?.url ?? ""
   const reused = db.prepare(sql.reused).get({ listed }) as { mine: string; theirs: string } | undefined
-  if (reused) {
-    return new UserError(
-      `${url} has the website ${reused.theirs} where this copy has the website ${reused.mine}, so events would move to another website`,
-      "correct --db of that server or restore its database, or give this server a new file",
-    )
-  }
-  if (db.prepare(sql.acceptsAny).pluck().get() === 1) return undefined
-  const difference = differenceOf(db, copy, listed)
-  if (difference === undefined) return undefined
+  const acceptsAny = db.prepare(sql.acceptsAny).pluck().get() === 1
+  const difference = acceptsAny ? undefined : differenceOf(db, copy, listed)
+  if (difference === undefined && !reused) return undefined
+  const mixedUp =
+    reused &&
+    `has the website ${reused.theirs} where this copy has the website ${reused.mine}, so events would move to another website`
   return new UserError(
-    `${url} ${difference}`,
-    `correct --db of that server or restore its database; to accept its state, and delete the websites that it lacks with their events, start this server with --registry none, and then again with --registry ${url}`,
+    `${url} ${difference ?? mixedUp}`,
+    `correct --db of that server or restore its database; ${
+      reused
+        ? "to accept its state, give this server a new file"
+        : `to accept its state, and delete the websites that it lacks with their events, start this server with --registry none, and then again with --registry ${url}`
+    }`,
   )
 }
 

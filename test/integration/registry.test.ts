@@ -270,12 +270,9 @@ describe("a file", () => {
 
 describe("an answer is not accepted, and the last copy stays in use, if", () => {
   type Copy = ReturnType<typeof readRegistry>
+  const newFile = { registry: "other", revision: 1, websites: [], keys: [], users: [], deleted_websites: [] }
   const wrong: [what: string, answer: (copy: Copy) => Copy, problem: string][] = [
-    [
-      "the first node has a new file",
-      () => ({ registry: "other", revision: 1, websites: [], keys: [], users: [], deleted_websites: [] }),
-      "has another registry",
-    ],
+    ["the first node has a new file", () => newFile, "has another registry"],
     ["it has another registry", (copy) => ({ ...copy, registry: "other" }), "has another registry"],
     ["it has an older state", (copy) => ({ ...copy, revision: copy.revision - 1 }), "has an older registry"],
     [
@@ -324,6 +321,15 @@ describe("an answer is not accepted, and the last copy stays in use, if", () => 
         undefined,
         { registry: forged.registry },
       ])
+  })
+
+  test("a new file of the first node has used the number of a website, so that only a new copy can accept it", async () => {
+    const { websites } = readRegistry(first.store.db)
+    forged = { ...newFile, websites: websites.map((row) => ({ ...row, id: "blog" })) }
+    await follower.poll()
+    expect(follower.state.failure).toMatch(
+      /has another registry.*to accept its state, give this server a new file/,
+    )
   })
 
   test("its number of a website has been one of a deleted website", async () => {
