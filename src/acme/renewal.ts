@@ -16,10 +16,10 @@ export type AcmeOptions = Pick<
 
 type AcmeContext = Pick<Context, "environment" | "sleep">
 
-/** A certificate is renewed when this share of its lifetime remains, such as 30 of 90 days. */
+/** A certificate is renewed when this fraction of its lifetime remains (for example, 30 of 90 days). */
 const renewalShare = 1 / 3
 /**
- * Maximum ms between checks whether a renewal is due. Checks repeat, because the wall clock can be changed, and
+ * Maximum ms between checks of whether a renewal is due. Checks repeat, because the wall clock can be changed, and
  * advances while the machine sleeps.
  */
 const checkInterval = 6 * 3_600_000
@@ -35,8 +35,8 @@ const minPause = 3_600_000
 const firstRetry = { counted: 300_000, unreachable: 30_000 }
 const longestRetry = 3_600_000
 /**
- * Each delay is extended at random by up to this share of itself, so that servers that failed at the same time do not
- * retry at the same time.
+ * Each delay is extended by a random amount, up to this fraction of the delay, so that servers that failed at the same
+ * time do not retry at the same time.
  */
 const maxJitter = 0.25
 /** A longer Retry-After is shortened to this many ms. */
@@ -44,7 +44,7 @@ const longestRetryAfter = 86_400_000
 /** Delay in ms between polls of the authority. */
 const standardPoll = { min: 1_000, max: 8_000 }
 
-/** Obtains and renews a server's certificate, and runs the server on the HTTP port. */
+/** Obtains and renews a server's certificate, and runs the plain-HTTP server that answers challenges. */
 export class AcmeCertificate {
   /** State for the metrics. */
   readonly state: CertificateState & { renewals: { failures: number; lastFailure: number } }
@@ -92,9 +92,9 @@ export class AcmeCertificate {
   }
 
   /**
-   * Returns the server's public origin for a name, which defaults to the first one. Authorities check names on port 80.
-   * So if `--acme-http-port` is not 80, port 80 is forwarded to it, and port 443 is then probably forwarded to the
-   * HTTPS port. `port`: the HTTPS port.
+   * Returns the server's public origin for a name, which defaults to the first one. Certificate authorities validate
+   * domain names on port 80. So if `--acme-http-port` is not 80, port 80 is forwarded to it, and port 443 is then
+   * probably forwarded to the HTTPS port. `port`: the HTTPS port.
    */
   originOf(port: number, name = this.options.acme[0]): string {
     const isPublic = this.options.acmeHttpPort === 80
@@ -172,7 +172,7 @@ export class AcmeCertificate {
     return tls.expiresAt - (tls.expiresAt - tls.validFrom) * renewalShare
   }
 
-  /** Requests a certificate and stores it. Logs a failure and returns undefined. */
+  /** Requests a certificate and stores it. On failure, logs the error and returns undefined. */
   async #request(): Promise<Tls | undefined> {
     const { acme: names, acmeDirectory: directory, acmeEmail: email, host } = this.options
     this.log("info", "requesting a certificate", { names: names.join(","), directory })
@@ -192,7 +192,7 @@ export class AcmeCertificate {
       }
       const tls = parseCertificate(Buffer.from(await orderCertificate(order)), key)
       const missing = names.filter((name) => !tls.covers(name))
-      if (missing.length > 0) throw new Error(`the certificate does not have the name ${missing.join(", ")}`)
+      if (missing.length > 0) throw new Error(`the certificate does not cover: ${missing.join(", ")}`)
       checkTls(tls, host, source)
       this.#store(tls)
       return tls
@@ -210,7 +210,7 @@ export class AcmeCertificate {
     try {
       this.#folder.writeCertificate(tls)
     } catch (error) {
-      this.log("error", "the certificate was not stored; the next start requests another", {
+      this.log("error", "the certificate could not be stored; another will be requested at the next start", {
         file,
         error: messageOf(error),
       })
@@ -307,9 +307,9 @@ const retries = "a reload (SIGHUP) retries immediately"
 
 /** What to do about an AcmeError, by its type. */
 const hints: Record<string, string> = {
-  unreachable: "check the network and the clock of this machine, and --acme-directory",
+  unreachable: "check the network connection, this machine's clock and --acme-directory",
   rateLimited:
-    "wait; use a test directory (--acme-directory https://acme-staging-v02.api.letsencrypt.org/directory) until the rest works",
+    "wait; use the staging directory (--acme-directory https://acme-staging-v02.api.letsencrypt.org/directory) until your setup works",
   invalidContact: "change --acme-email",
   unsupportedContact: "change --acme-email",
   rejectedIdentifier: "the authority does not issue certificates for this name; check --acme",
@@ -321,7 +321,7 @@ function hintFor(error: Error, { acme, acmeHttpPort }: AcmeOptions): string {
   const type = error instanceof AcmeError ? error.type : ""
   if (type === "unverified") {
     const forwarded = acmeHttpPort === 80 ? "" : `, forwarded to port ${acmeHttpPort} of this machine`
-    return `the authority must reach port 80 at ${acme.join(", ")}${forwarded}: check DNS (A and AAAA), firewalls and forwarding; ${retries}`
+    return `the authority must be able to reach port 80 on ${acme.join(", ")}${forwarded}: check DNS (A and AAAA), firewalls and forwarding; ${retries}`
   }
   return hints[type] ?? `check --acme and --acme-directory; ${retries}`
 }

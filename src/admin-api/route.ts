@@ -62,7 +62,7 @@ export interface AdminApiDeps extends RouteDeps {
    * RequestError if the cluster does not respond.
    */
   removedEventsOf: (person: Person, now: number) => Promise<RemovedEvent[]>
-  /** The cluster that has removed events. Undefined if none is configured. */
+  /** The cluster that stores the events removed from the file. Undefined if none is configured. */
   removedEvents: RemovedEvents | undefined
 }
 
@@ -95,8 +95,8 @@ export function adminRoutes(deps: AdminApiDeps) {
     .get("/refusals", route("read:data", showRejectedRequests))
     .get("/status", route("manage:websites", showStatus))
     .get("/export", ({ request, server, route: path }: RouteContext) => {
-      // With a slow client, or while a person's events are searched, the pauses between bytes can exceed the server's
-      // idle timeout.
+      // With a slow client, or while a person's events are being searched for, the pauses between bytes can exceed the
+      // server's idle timeout.
       server?.timeout?.(request, isPersonExport(request) ? searchTimeout : readerTimeout)
       return handleAuthenticated(
         deps,
@@ -216,7 +216,7 @@ async function revokeCoveredKey(
 
 /**
  * Rotates a key's secret. The response contains the new secret, so callers must not rotate keys that have more
- * permissions than the callers.
+ * permissions than they have themselves.
  */
 async function rotateSecret(
   deps: AdminApiDeps,
@@ -288,7 +288,7 @@ async function showStatus(
 ): Promise<RouteResult> {
   if (caller.websites !== null) {
     throw new RequestError("key_website_mismatch", {
-      detail: `the status describes the whole server, and your ${caller.kind} is limited to some websites; use a key or login for all websites`,
+      detail: `the status describes the whole server, and your ${caller.kind} is limited to some websites; use a key or login that has access to all websites`,
     })
   }
   return { body: await statusOf(deps, `${caller.kind} ${caller.id}`, context.request.signal) }

@@ -216,7 +216,7 @@ export const keySchema = Type.Object({
     description: "The first characters of the secret before the last rotation; null: there is none",
   }),
   previousExpiresAt: timeOrNull(
-    "Time until which the secret before the last rotation also works; null: there is none",
+    "Time until which the secret before the last rotation still works; null: there is none",
   ),
 })
 

@@ -34,8 +34,8 @@ export function readCredentials(file: string | undefined, env: NodeJS.ProcessEnv
     throw new UserError(
       file === undefined
         ? "the access key for the S3 server is missing"
-        : `--backup-credentials ${file} does not contain aws_access_key_id and aws_secret_access_key`,
-      "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or --backup-credentials to a file like ~/.aws/credentials",
+        : `--backup-credentials ${file} does not contain both aws_access_key_id and aws_secret_access_key`,
+      "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or use --backup-credentials to name a file in the format of ~/.aws/credentials",
     )
   }
   return { accessKeyId, secretAccessKey, ...(sessionToken && { sessionToken }), ...(region && { region }) }

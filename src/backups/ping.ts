@@ -8,8 +8,8 @@ const attempts = 3
 const pause = 5_000
 
 /**
- * Sends a GET request to a monitor that expects one after every backup (a dead man's switch). Logs a failure instead of
- * throwing. The log shows only the host, because the path of the URL is a secret.
+ * Sends a GET request to a monitor that expects one after every backup (a dead man's switch). On failure, logs the
+ * error instead of throwing. The log shows only the host, because the path of the URL is a secret.
  */
 export async function sendPing(url: string, log: Log, sleep: (ms: number) => Promise<void>): Promise<void> {
   let error = ""

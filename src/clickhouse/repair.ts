@@ -45,13 +45,13 @@ export interface RepairDeps {
   onCorrection: (day: WebsiteDay, from: RemovedDay, to: number) => void
 }
 
-/** Rows to delete are collected up to this number. Each takes about 100 bytes of memory. */
+/** Rows to delete are buffered until there are more than this many. Each takes about 100 bytes of memory. */
 const maxForeignRows = 100_000
 
 /**
- * Makes the events in the cluster equal to those in the file on the given days. Holds the ids of one website and day in
- * memory. If events of a day were removed from the file, the cluster has the only copy of them, so nothing is deleted
- * there. Instead, the file's record of the removed events is corrected to what the cluster has.
+ * Makes the events in the cluster equal to those in the file on the given days. Holds the event IDs of one website and
+ * day in memory at a time. If events of a day were removed from the file, the cluster has the only copy of them, so
+ * nothing is deleted there. Instead, the file's record of the removed events is corrected to what the cluster has.
  */
 export async function repair(days: readonly WebsiteDay[], deps: RepairDeps): Promise<void> {
   let foreign: ForeignRow[] = []

@@ -33,8 +33,8 @@ const reportedLines = 20
 
 /**
  * Compares all column blocks with the rows, and the stored ids with their hashes. Returns a sentence for each
- * difference. Reads all events, which takes about 5 µs per event. Safe while a server runs. `onProgress` receives the
- * number of blocks compared so far and the total number of blocks.
+ * difference. Reads all events, which takes about 5 µs per event. Safe while a server is running. `onProgress` receives
+ * the number of blocks compared so far and the total number of blocks.
  */
 export function differences(db: Db, onProgress: (done: number, all: number) => void = () => {}): string[] {
   const rows = new RowReader(db)

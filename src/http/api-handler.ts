@@ -135,7 +135,7 @@ function limitShare(
   if (!isUseRecorded(share, now)) commitInBackground(deps, headers, () => recordShareUse(db, share, now))
 }
 
-/** Commits `work` without waiting for it. Logs a failure, because it must not make the request fail. */
+/** Commits `work` without waiting for it. On failure, logs the error, because it must not make the request fail. */
 function commitInBackground(
   { batcher, logError }: AuthDeps,
   headers: ResponseContext["headers"],

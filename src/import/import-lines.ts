@@ -10,8 +10,8 @@ import { Importer, type Report } from "./import.ts"
 import type { TextLine } from "./lines.ts"
 
 /**
- * Lines per transaction. Each takes about 10 µs. There are fewer while a server runs, because its writes wait for the
- * transaction.
+ * Lines per transaction. Each line takes about 10 µs. There are fewer while a server runs, because its writes wait for
+ * the transaction.
  */
 const rowsExclusive = 2_000
 const rowsShared = 250
@@ -31,7 +31,7 @@ export interface ImportSchedule {
   onProgress: (report: Report) => void
 }
 
-/** Imports lines of exports, even while a server runs. Throws a UserError if another import is running. */
+/** Imports lines from export files, even while a server is running. Throws a UserError if another import is running. */
 export async function importLines(
   db: Db,
   chunks: AsyncIterable<TextLine[]>,

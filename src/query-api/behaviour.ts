@@ -162,7 +162,8 @@ function* conversions(
   })
   const { buckets } = groups
   const groupByKey = groupsByKey(groups)
-  // The columns do not contain the profile of events by linked visitors, so a separate query counts profiles.
+  // The columns do not record which profile an event belongs to if its visitor was linked, so a separate query counts
+  // profiles.
   const profiles = unit === "profile_id" ? yield* run({ kind: "reach", scope, granularity, unit }) : undefined
   return {
     buckets,

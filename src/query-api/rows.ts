@@ -3,8 +3,8 @@ import { relativeChange, weightedChange } from "../query/structures/statistics.t
 import type { Row } from "./query-spec.ts"
 
 /**
- * Maximum number of rows in a result with all dates, to which the option `limit` does not apply. So many rows take
- * about 10 MB as JSON.
+ * Maximum number of rows in a result that always includes every date, so that `limit` does not apply. That many rows
+ * take about 10 MB as JSON.
  */
 const maxRows = 100_000
 
@@ -48,7 +48,7 @@ export function isChangeColumn(column: string | undefined): column is (typeof ch
 
 /**
  * Pairs each current row with its row in the previous period, and adds the rows that only occur in the previous period.
- * For those, `emptyOf` creates a current row with the values for no events.
+ * For those, `emptyOf` creates a current row with the values of a period without events.
  */
 export function unionOf<Item>(
   current: readonly Item[],
@@ -69,8 +69,8 @@ export function unionOf<Item>(
 
 /**
  * Returns a comparator for the rows of a comparison. Rows with the same value in the sort column are sorted by its
- * previous value, and rows with the same change by the difference, in the same direction. `measure` is the column whose
- * change is compared.
+ * previous value. Rows with the same relative change are sorted by the absolute difference. Both use the same
+ * direction. `measure` is the column whose change is compared.
  */
 export function comparedOrder(
   column: string,

@@ -50,7 +50,8 @@ function readPackage(folder: string): BundledPackage {
     license?: string
   }
   const file = readdirSync(folder).find((one) => licenseFile.test(one))
-  if (!license || !file) throw new Error(`${name} has no license in package.json or no license file`)
+  if (!license || !file)
+    throw new Error(`${name} is missing the license field in package.json or a license file`)
   return { name, version, license, text: readFileSync(join(folder, file), "utf8").trim(), folder }
 }
 
@@ -66,9 +67,9 @@ export function licenseTexts(root: string, packages: readonly BundledPackage[]):
       .map(({ name, license, url }) => `- ${name} (${license}): ${url}`)
       .join(
         "\n",
-      )}\n\nThe sources at these addresses name the copyright holders. JavaScriptCore and TinyCC can be replaced:\nbuild Bun with changed ones, as its documentation describes, then build databuddy with that Bun.`,
+      )}\n\nThe source code at these URLs names the copyright holders. JavaScriptCore and TinyCC can be replaced:\nbuild Bun with modified versions of them, as its documentation describes, then build databuddy with that Bun.`,
     ...[...new Set(runtimeLibraries.map(({ license }) => license))].sort().map((license) => {
-      return `Text of the license ${license}\n\n${standardText(root, license)}`
+      return `License text: ${license}\n\n${standardText(root, license)}`
     }),
   ]
   return `${sections.join(`\n\n${rule}\n`)}\n`

@@ -24,7 +24,7 @@ const maxPath = 4_096
 const date = Type.String({
   pattern: "^\\d{4}-\\d\\d-\\d\\d$",
   description: "Day in the time zone of the chart",
-  expected: "must be a day such as 2026-11-24, from 1970 to 2199",
+  expected: "must be a date between 1970 and 2199, such as 2026-11-24",
 })
 
 const text = Type.String({
@@ -41,8 +41,9 @@ const segment = "(?!\\.{1,2}(?:[/?]|$))[!$-.0-;=@-\\[\\]^_a-z|~]+"
 const path = Type.String({
   maxLength: maxPath,
   pattern: `^(?:${segment}(?:/${segment})*)?(?:\\?[!$-~]*)?$`,
-  description: "Page and query relative to the website, such as funnels?step=signed_up",
-  expected: `must be a page and query relative to the website, such as funnels?step=signed_up, of at most ${maxPath} characters`,
+  description:
+    "Dashboard page and query string, without the website's prefix, such as funnels?step=signed_up",
+  expected: `must be a dashboard page and query string, without the website's prefix, such as funnels?step=signed_up, of at most ${maxPath} characters`,
 })
 
 const kind = Type.Union(
@@ -140,7 +141,7 @@ export const shareSchema = Type.Object({
   expiresAt: timeOrNull("Expiry time; null: never"),
   lastUsedAt: timeOrNull("Time of the last use, updated every minute; null: never"),
   previousExpiresAt: timeOrNull(
-    "Time until which the previous link also works; null: there is no previous link",
+    "Time until which the previous link still works; null: there is no previous link",
   ),
 })
 

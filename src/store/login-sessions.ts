@@ -8,7 +8,7 @@ export const loginSessionLifetime = 2_592_000_000
 /** Minimum time between updates of `seenAt`, in ms. */
 const seenInterval = 3_600_000
 
-/** A user who is logged in with one browser. */
+/** A user's login in one browser. */
 export interface LoginSession {
   user: User
   token: string

@@ -54,7 +54,7 @@ export interface CheckSchedule {
 /** The types, texts, or contexts of one kind that a check examines. */
 interface Candidates {
   target: Target
-  /** The number of changes of each ID at the start of the check. */
+  /** Each ID's change counter at the start of the check. */
   changes: ReadonlyMap<number, number>
   /** IDs for which no event has been found. */
   unused: Set<number>
@@ -124,8 +124,8 @@ function beginCheck(db: Db): { candidates: Candidates[]; last: number } {
 }
 
 /**
- * Deletes the unused ones of the checked types, contexts or texts. Those that were used during the check are left to
- * the next check.
+ * Deletes the checked types, contexts and texts that are unused. Those that were used during the check are left for the
+ * next check.
  */
 function finishCheck(
   db: Db,

@@ -49,7 +49,7 @@ async function request(
   body?: unknown,
 ): Promise<Response> {
   const key = env.DATABUDDY_KEY ?? ""
-  // The key is not an argument, because any user of the machine can list the arguments of processes.
+  // The key is not a command-line argument, because any user on the machine can see the arguments of running processes.
   if (key === "") throw new UserError("DATABUDDY_KEY is not set", "set it to a key with the scope read:data")
   const url = URL.parse(address)
   if (!url || !/^https?:$/.test(url.protocol)) {

@@ -47,7 +47,7 @@ export function parseLogin(value: unknown): { email: string; password: string } 
   return { email: email.toLowerCase(), password }
 }
 
-/** Returns the email of the invited user, or for the first owner, the email in the request. */
+/** Returns the email of the invited user, or, for the first owner, the email in the request. */
 export function parseAcceptance(value: unknown, { user }: Invite): { email: string; password: string } {
   const { email, password } = validate(checkAcceptance, value)
   rejectCommon(password)
@@ -78,7 +78,7 @@ function rejectCommon(password: string): void {
   throw invalidShape([
     {
       field: "password",
-      message: "is among the most common passwords: choose a different one, such as four words",
+      message: "is among the most common passwords: choose a different one, for example four random words",
     },
   ])
 }

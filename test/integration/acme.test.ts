@@ -294,7 +294,7 @@ describe("after a failure", () => {
         authority.challengePort = Number(new URL(authority.directory).port)
       },
       error: /^events\.example\.com: wrong answer to the challenge$/,
-      hint: /the authority must reach port 80 at events\.example\.com.*check DNS.*SIGHUP/,
+      hint: /the authority must be able to reach port 80 on events\.example\.com.*check DNS.*SIGHUP/,
       wait: 5 * minute,
     },
     {
@@ -328,7 +328,7 @@ describe("after a failure", () => {
       when: "the authority is down",
       change: () => authority[Symbol.dispose](),
       error: /^127\.0\.0\.1:\d+ cannot be reached: /,
-      hint: /network and the clock.*--acme-directory/,
+      hint: /network connection, this machine's clock.*--acme-directory/,
       wait: minute / 2,
     },
     {
@@ -354,7 +354,7 @@ describe("after a failure", () => {
       change: () => {
         authority.behaviour.issuedNames = ["other.example.com"]
       },
-      error: /does not have the name events\.example\.com/,
+      error: /does not cover: events\.example\.com/,
       hint: /--acme-directory/,
       wait: 5 * minute,
     },

@@ -222,8 +222,8 @@ describe("a tile is rejected, with the field named:", () => {
     ["one beyond the last column, by its width", { ...number, x: 8, width: 5 }, "width", "must end within"],
     ["one that is too small", { ...number, width: 1 }, "width", "must be a whole number from 2 to 12"],
     ["one that is too high", { ...number, height: 13 }, "height", "must be a whole number from 2 to 12"],
-    ["one that leads elsewhere", { ...chart, path: "../x" }, "path", "must be a page and query relative"],
-    ["one that leads elsewhere, escaped", { ...chart, path: "%2e%2e/x" }, "path", "must be a page and query"],
+    ["one that leads elsewhere", { ...chart, path: "../x" }, "path", "must be a dashboard page"],
+    ["one that leads elsewhere, escaped", { ...chart, path: "%2e%2e/x" }, "path", "must be a dashboard page"],
     ["one of a website on the board of another", { ...chart, websiteId: "theirs" }, "websiteId", "is only"],
     ["one without a query", { ...chart, query: { parameters: [] } }, "query.parameters", "must be a list of"],
     [

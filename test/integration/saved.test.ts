@@ -162,9 +162,9 @@ describe("a saved view", () => {
 describe("input validation:", () => {
   const text = "must be a string of 1 to 500 characters without control characters"
   const name = "must be a string of 1 to 256 characters without control characters"
-  const day = "must be a day such as 2026-11-24, from 1970 to 2199"
+  const day = "must be a date between 1970 and 2199, such as 2026-11-24"
   const path =
-    "must be a page and query relative to the website, such as funnels?step=signed_up, of at most 4096 characters"
+    "must be a dashboard page and query string, without the website's prefix, such as funnels?step=signed_up, of at most 4096 characters"
   const expiry = "must be a date in the future, as ISO 8601 or Unix milliseconds, or null"
   const host =
     "must be an origin such as https://example.com, https://example.com:8443, https://*.example.com, or http://localhost:3000"

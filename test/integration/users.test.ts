@@ -138,8 +138,7 @@ describe("a login", () => {
       "login_wrong",
       {
         success: false,
-        error:
-          "wrong email or password. Try again, or ask an owner for a link to reset the password.",
+        error: "wrong email or password. Try again, or ask an owner for a link to reset the password.",
         code: "AUTH_REQUIRED",
       },
     ])
@@ -753,7 +752,7 @@ describe("a one-time link", () => {
       { ...setup, password: "Password2026!" },
       {
         field: "password",
-        message: "is among the most common passwords: choose a different one, such as four words",
+        message: "is among the most common passwords: choose a different one, for example four random words",
       },
     ],
     [

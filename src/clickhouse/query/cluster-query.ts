@@ -18,7 +18,7 @@ export interface ClusterQueryLimits {
   resultBytes: number
 }
 
-/** Runs queries in a cluster, on its events and the events in the file that are not shipped yet. */
+/** Runs queries in a cluster, on its events and the events in the file that have not been shipped yet. */
 export class ClusterQueries {
   readonly #source: SnapshotSource
   readonly #settings: ClickHouseSettings

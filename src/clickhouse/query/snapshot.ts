@@ -34,7 +34,7 @@ const sql = {
 /** Events per read. */
 const rowsPerRead = 5_000
 
-/** The data that the file has and the cluster does not have, at one moment. */
+/** The data that the file has but the cluster does not, at a single point in time. */
 export interface FileSnapshot {
   writer: string
   watermark: number
@@ -59,7 +59,7 @@ export class SnapshotSource {
   constructor(
     private readonly db: Db,
     private readonly limits: SnapshotLimits = snapshotLimits,
-    /** True if other nodes can ship to the same database. They can have shipped events before this node does. */
+    /** True if other nodes can ship to the same database. They might ship events before this node does. */
     private readonly isShared = false,
   ) {}
 
@@ -83,7 +83,10 @@ export class SnapshotSource {
     const websites = new Map(listWebsites(db).map(({ rid, id }) => [rid, id]))
     const ids = new Set(websites.values())
     for (const id of db.prepare(sql.deletedWebsites).pluck().all() as string[])
-      if (ids.has(id)) throw new NotSupportedError(`the events of an earlier website ${id} are being deleted`)
+      if (ids.has(id))
+        throw new NotSupportedError(
+          `the events of a deleted website with the same ID (${id}) are still being deleted`,
+        )
     const deletions = deletedIds(db, shipping.shippedId, limits.deletions + 1)
     if (deletions.length > limits.deletions)
       throw new NotSupportedError("too many deletions have not been shipped yet")
@@ -121,7 +124,7 @@ export class SnapshotSource {
     return encoder
   }
 
-  /** Returns a table with the visitors of these websites that are linked to profiles, and with these profiles. */
+  /** Returns a table with the visitors of these websites that are linked to profiles, together with those profiles. */
   links(websites: Iterable<readonly [rid: number, id: string]>): SentTable {
     const rows = new RowEncoder()
     let count = 0

@@ -47,8 +47,8 @@ function formatValue(value: Bindable, isInArray: boolean): string {
 }
 
 /**
- * A JavaScript or JSON string can contain half a surrogate pair, but UTF-8 cannot. In statements and results, this
- * noncharacter and the four hexadecimal digits of the half take its place.
+ * A JavaScript or JSON string can contain an unpaired surrogate, but UTF-8 cannot. In statements and results, this
+ * noncharacter and the four hexadecimal digits of the surrogate take its place.
  */
 export const surrogateMark = "\ufdd0"
 const marked = new RegExp(`${surrogateMark}(d[89a-f][0-9a-f]{2})`, "g")
@@ -59,7 +59,7 @@ function markSurrogates(text: string): string {
   return text.replace(/\p{Surrogate}/gu, (half) => `${surrogateMark}${half.charCodeAt(0).toString(16)}`)
 }
 
-/** Restores halves of surrogate pairs in a string from a result. */
+/** Restores unpaired surrogates in a string from a result. */
 export function unmarkSurrogates(text: string): string {
   return text.includes(surrogateMark)
     ? text.replace(marked, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 16)))

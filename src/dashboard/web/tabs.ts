@@ -6,7 +6,7 @@ export interface Row {
   previous?: Measures | null
 }
 
-/** More than there are countries. */
+/** Greater than the number of countries. */
 export const allRows = 300
 
 type Measures = Readonly<Record<string, number | null>>
@@ -123,7 +123,7 @@ export const pageTabs: readonly [Tab, ...Tab[]] = [
       { column: "median_time_on_page", label: "Median time", heading: "median seconds", unit: "seconds" },
     ],
     isCompared: false,
-    empty: "No time on page in this range: it is reported when a visitor leaves a page",
+    empty: "No time-on-page data in this range. It is recorded when a visitor leaves a page.",
   },
 ]
 

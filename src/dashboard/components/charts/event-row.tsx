@@ -5,7 +5,7 @@ import { eventDetails, eventTitle, kindNames, kindOf } from "../../state/event-t
 import { CodeBlock } from "../controls/copy.tsx"
 import { Icon } from "../controls/icons.tsx"
 
-/** Maximum number of details per row, and of characters per text. The JSON in the expanded row is complete. */
+/** Maximum number of details per row, and of characters per key or value. The JSON in the expanded row is complete. */
 const maxDetails = 9
 const maxCharacters = 80
 
