@@ -10,7 +10,7 @@ import { Importer, type Report } from "./import.ts"
 import type { TextLine } from "./lines.ts"
 
 /**
- * Lines per transaction. Each line takes about 10 µs. There are fewer while a server runs, because its writes wait for
+ * Lines per transaction. Each line takes about 10 µs. There are fewer while a server is running, because its writes wait for
  * the transaction.
  */
 const rowsExclusive = 2_000

@@ -309,7 +309,7 @@ describe.skipIf(noBrowser)(`people${skipped}`, () => {
 
   test("a person without events in the range links to the last ones; an unknown person has none", async () => {
     const { page } = await dashboard.open("/w/SITE/person?visitor=visitor-0&from=2020-01-01&to=2020-01-31")
-    await page.getByRole("link", { name: /View the 30 days to/ }).click()
+    await page.getByRole("link", { name: /View the 30 days up to/ }).click()
     await page.locator(".event-row").first().waitFor()
     await page.goto(`${dashboard.server.url}/w/${dashboard.site}/person?visitor=nobody-at-all`)
     await page.getByText("No events from this visitor").waitFor()
@@ -345,7 +345,7 @@ describe.skipIf(noBrowser)(`people${skipped}`, () => {
     const eventCount = Number(await fact(page, "Events"))
     await page.getByRole("button", { name: "Delete data…" }).click()
     const confirmation = page.getByRole("dialog", { name: "Delete all data about this profile?" })
-    await confirmation.getByText(`${eventCount} events: those with this profile`).waitFor()
+    await confirmation.getByText(`${eventCount} events: events with this profile`).waitFor()
     expect(eventCount).toBe((await eventsNaming("customer-3")) + 1)
     expect(await violations(page, "all", confirmation)).toEqual([])
     await confirmation.getByRole("button", { name: "Cancel" }).click()
