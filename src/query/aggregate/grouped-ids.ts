@@ -113,10 +113,17 @@ export class GroupedIds implements Measurement {
       this.#sizes = undefined
     } else if (count > 0) {
       this.#makeRoom(count)
+      const [ids, pendingIds, pendingGroups, pending] = [
+        table.#ids,
+        this.#pendingIds,
+        this.#pendingGroups,
+        this.#pending,
+      ]
       for (let n = 0; n < count; n++) {
-        this.#pendingIds[this.#pending] = table.#ids[start + n] as number
-        this.#pendingGroups[this.#pending++] = group
+        pendingIds[pending + n] = ids[start + n] as number
+        pendingGroups[pending + n] = group
       }
+      this.#pending += count
     }
   }
 
@@ -193,8 +200,13 @@ export class GroupedIds implements Measurement {
     for (let group = 0; group < this.#groups; group++) {
       const oldEnd = this.#ends[group] ?? old
       const nextEnd = ends[group] as number
-      if (next === nextEnd) for (; old < oldEnd; old++) ids[at++] = before[old] as number
-      else {
+      if (next === nextEnd) {
+        if (oldEnd - old >= minSharedIds) {
+          ids.set(before.subarray(old, oldEnd), at)
+          at += oldEnd - old
+          old = oldEnd
+        } else for (; old < oldEnd; old++) ids[at++] = before[old] as number
+      } else {
         const { array, stamp } = this.stamps.of(this.range)
         for (; old < oldEnd; old++) {
           const id = before[old] as number
@@ -240,9 +252,10 @@ export class GroupedIds implements Measurement {
     // Most added IDs are larger than all IDs in the base, so they need no search.
     const bound = base ? base.#bound() : 0
     const total = below.reduce((sum, { table, group }) => sum + table.#countOf(group), 0)
-    let searched = 0
-    for (const { table, group } of addedLists)
-      for (const id of table.#ownIds(group)) if (id <= bound) searched++
+    // Without a base, nothing is searched for, and reading all IDs once more would cost a quarter of the time.
+    const searched = base
+      ? addedLists.reduce((sum, { table, group }) => sum + countUpTo(table.#ownIds(group), bound), 0)
+      : 0
     const steps = searched * below.length * Math.log2(total + 1)
     const isSearch = base !== undefined && steps * idsPerStep < total
     // Counting the base takes a stamp too, so the base is counted before this level takes its own.
@@ -273,7 +286,8 @@ export class GroupedIds implements Measurement {
     if (this.#largest === undefined) {
       this.#sort()
       let largest = this.base ? this.base.#bound() : 0
-      for (const id of this.#ids) if (id > largest) largest = id
+      const ids = this.#ids
+      for (let index = 0; index < ids.length; index++) largest = Math.max(largest, ids[index] as number)
       for (const lists of this.#shared.values())
         for (const { table } of lists) largest = Math.max(largest, table.#bound())
       this.#largest = largest
@@ -316,5 +330,12 @@ function markNew(ids: Uint32Array, array: Uint16Array, stamp: number): number {
     array[id] = stamp
     count++
   }
+  return count
+}
+
+/** Returns how many IDs are at most `bound`. */
+function countUpTo(ids: Uint32Array, bound: number): number {
+  let count = 0
+  for (let index = 0; index < ids.length; index++) if ((ids[index] as number) <= bound) count++
   return count
 }
