@@ -115,3 +115,19 @@ describe("http to another host is not encrypted", () => {
     expect(address && isUnencrypted(address)).toBe(expected)
   })
 })
+
+test.each([
+  ["contains", "\ude00"],
+  ["not_contains", "a\ud83d"],
+  ["contains_any_case", "\ude00"],
+  ["starts_with", "\ud83d"],
+  ["not_starts_with", "\ud83d"],
+  ["ends_with", "\ude00"],
+] as const)(
+  "%s with half of a surrogate pair is not evaluated in the cluster, which stores UTF-8",
+  (op, value) => {
+    const filter = { field: "os_name", op, value } as const
+    expect(() => new Scan(context).condition(filter)).toThrow(NotSupportedError)
+    expect(new Scan(context).condition({ ...filter, value: "\ud83d\ude00" })).toContain("os_name")
+  },
+)
