@@ -288,7 +288,7 @@ export async function testTwoServers(
   if (summary?.data[0]?.total_events !== sentEvents + 1) throw new Error(JSON.stringify(summary))
   await stopEngine()
   const failure = await ask(second.url, key, [{ name: "custom_events_summary" }]).catch(String)
-  if (!String(failure).includes("events of other nodes")) throw new Error(JSON.stringify(failure))
+  if (!String(failure).includes("events from other nodes")) throw new Error(JSON.stringify(failure))
   await send(second, key, [{ name: "tracked", eventId: "without the cluster" }])
   await startEngine()
   await Promise.all([second.stop(), single.stop()])
