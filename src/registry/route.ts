@@ -9,7 +9,7 @@ import { readRegistry } from "../store/registry-copy.ts"
 
 export interface RegistryRouteDeps extends AuthFailureDeps {
   db: Db
-  /** Undefined: the server gives its registry to no other. */
+  /** Undefined if the server does not share its registry. */
   registrySecret: string | undefined
   newId: () => string
 }

@@ -75,11 +75,11 @@ export type RegistryCopy = RegistryIdentity & Record<CopiedTable, Row[]>
 /** The server from which a file copies its registry. */
 export interface RegistrySource {
   url: string
-  /** '': nothing was copied yet. */
+  /** Empty until the first copy. */
   etag: string
-  /** Unix ms; 0: never. */
+  /** Time of the last copy in Unix ms, or 0 if there was none. */
   copiedAt: number
-  /** Why the last answer was not accepted; '': it was. */
+  /** Why the last response was not accepted, or empty if it was. */
   problem: string
 }
 
@@ -142,7 +142,7 @@ const sql = {
     where deleted_at is null and rid not in (select value from json_each(:rids))`,
 }
 
-/** Undefined: the websites, keys and users of the file are its own. */
+/** Returns where the file copies its registry from, or undefined if the file has a registry of its own. */
 export function registrySource(db: Db): RegistrySource | undefined {
   return db.prepare(sql.source).get() as RegistrySource | undefined
 }
