@@ -1,13 +1,6 @@
-import type { PropertyNumbers, PropertyValues, ValuesQuery, ValuesResult } from "../../query/query.ts"
-import { datePattern } from "../../query/reports/property-counts.ts"
-import {
-  histogram,
-  percentile,
-  sortByValue,
-  sumOf,
-  totalCount,
-  type ValueCounts,
-} from "../../query/structures/statistics.ts"
+import type { PropertyValues, ValuesQuery, ValuesResult } from "../../query/query.ts"
+import { datePattern, numberStatistics } from "../../query/reports/property-counts.ts"
+import { sortByValue } from "../../query/structures/statistics.ts"
 import type { ReportContext } from "./report.ts"
 import { jsonNumber, jsonText, NotSupportedError, utf16Order } from "./scan.ts"
 import { surrogateMark, unmarkSurrogates } from "./statement.ts"
@@ -110,7 +103,7 @@ export async function values(
     found.get(idOf(name, key))?.top.push({ text: unmarkSurrogates(text), count })
   for (const [name, key, counts] of numbers) {
     const property = found.get(idOf(name, key))
-    if (property && bins !== undefined) property.numbers = numbersOf(counts, bins)
+    if (property && bins !== undefined) property.numbers = numberStatistics(sortByValue(counts), bins)
   }
   return { properties: [...found.values()] }
 }
@@ -151,19 +144,5 @@ function propertyOf(row: PropertyRow, events: number): PropertyValues {
     totalLength,
     maxLength,
     top: [],
-  }
-}
-
-/** Computes statistics in the same way as src/query/reports/property-counts.ts. `counts` has at least one number. */
-function numbersOf(counts: ValueCounts, bins: number): PropertyNumbers {
-  const sorted = sortByValue(counts)
-  return {
-    count: totalCount(sorted),
-    min: sorted[0]?.[0] as number,
-    max: sorted.at(-1)?.[0] as number,
-    sum: sumOf(sorted),
-    p50: percentile(sorted, 0.5),
-    p95: percentile(sorted, 0.95),
-    bins: histogram(sorted, bins),
   }
 }

@@ -6,7 +6,14 @@ import type { MemoryBudget } from "../structures/memory-budget.ts"
 import { NumberCounts } from "../structures/number-counts.ts"
 import { firstCode, NumberDictionary } from "../structures/number-dictionary.ts"
 import { forEachValue, presentOnly, type Selection } from "../structures/selection.ts"
-import { histogram, percentile, sortByValue, sumOf, totalCount } from "../structures/statistics.ts"
+import {
+  histogram,
+  percentile,
+  sortByValue,
+  sumOf,
+  totalCount,
+  type ValueCounts,
+} from "../structures/statistics.ts"
 import { TextDictionary } from "../structures/text-dictionary.ts"
 
 /**
@@ -191,16 +198,7 @@ export class PropertyCounts {
       sorted = sortByValue([...fromTexts])
     }
     budget.release()
-    if (sorted.length === 0) return undefined
-    return {
-      count: totalCount(sorted),
-      min: sorted[0]?.[0] as number,
-      max: sorted.at(-1)?.[0] as number,
-      sum: sumOf(sorted),
-      p50: percentile(sorted, 0.5),
-      p95: percentile(sorted, 0.95),
-      bins: histogram(sorted, bins),
-    }
+    return sorted.length === 0 ? undefined : numberStatistics(sorted, bins)
   }
 }
 
@@ -397,4 +395,18 @@ function frequentIn(
   limit: number,
 ): MostFrequent<number> {
   return new MostFrequent(limit, (left, right) => dictionary.compare(left, right))
+}
+
+/** Returns the statistics of numbers in ascending order. There is at least one number. */
+export function numberStatistics(sorted: ValueCounts, bins: number): PropertyNumbers {
+  return {
+    count: totalCount(sorted),
+    // Asserted because the list is not empty.
+    min: sorted[0]?.[0] as number,
+    max: sorted.at(-1)?.[0] as number,
+    sum: sumOf(sorted),
+    p50: percentile(sorted, 0.5),
+    p95: percentile(sorted, 0.95),
+    bins: histogram(sorted, bins),
+  }
 }
