@@ -82,7 +82,7 @@ const keyScopes = Type.Array(oneScope, {
   expected: `must be a list of scopes: ${scopes.join(", ")}`,
 })
 
-/** Maximum rate limit of a key. */
+/** Maximum rate limit of a key, in requests per minute. */
 export const maxRateLimit = 1_000_000
 
 const rateLimit = Type.Union([Type.Null(), Type.Integer({ minimum: 1, maximum: maxRateLimit })], {
@@ -196,7 +196,7 @@ export const websiteSchema = Type.Object({
   domain,
   ...websiteSettings,
   createdAt: time("Creation time"),
-  pausedAt: timeOrNull("Time when it was paused; null: not paused"),
+  pausedAt: timeOrNull("Time when the website was paused; null: not paused"),
 })
 
 /** A key in the API and in `--json` output. */
@@ -209,8 +209,8 @@ export const keySchema = Type.Object({
   rateLimit,
   createdAt: time("Creation time"),
   expiresAt: timeOrNull("Expiry time; null: never"),
-  disabledAt: timeOrNull("Time when it was disabled; null: not disabled"),
-  revokedAt: timeOrNull("Time when it was revoked; null: not revoked"),
+  disabledAt: timeOrNull("Time when the key was disabled; null: not disabled"),
+  revokedAt: timeOrNull("Time when the key was revoked; null: not revoked"),
   lastUsedAt: timeOrNull("Time of the last use, updated every few seconds; null: never"),
   previousStart: Type.Union([Type.Null(), Type.String()], {
     description: "The first characters of the secret before the last rotation; null: there is none",
@@ -226,7 +226,7 @@ export const keyWithSecretSchema = Type.Composite([
   Type.Object({ key: Type.String({ description: "The secret key, shown once" }) }),
 ])
 
-/** Asserted because Object.keys loses the literal types. */
+/** The type assertion is needed because Object.keys loses the literal types. */
 const reasons = Object.keys(rejections) as RejectionReason[]
 
 const reason = Type.String({ enum: reasons, description: "Reason of the rejection" })
@@ -343,9 +343,9 @@ const textOrNull = (description: string) => Type.Union([Type.Null(), Type.String
 /** A profile in the API. */
 export const profileSchema = Type.Object({
   profileId: Type.String({ description: "Profile id from /identify" }),
-  email: textOrNull("From the traits, in lower case"),
-  name: textOrNull("From the traits"),
-  username: textOrNull("From the traits"),
+  email: textOrNull("Email address in the traits, in lower case"),
+  name: textOrNull("Name in the traits"),
+  username: textOrNull("Username in the traits"),
   traits: Type.Object({}, { additionalProperties: true, description: "All traits" }),
   createdAt: time("Time of the first identify"),
   updatedAt: time("Time of the last identify"),
@@ -357,7 +357,7 @@ export const profileSchema = Type.Object({
       "Traits that were sent only by a page, without a key. Anyone who knows the public website id can send them",
   }),
   claimedAnonymousIds: Type.Array(Type.String(), {
-    description: "Those of anonymousIds that were linked only by a page, without a key",
+    description: "The ids in anonymousIds that were linked only by a page, without a key",
   }),
 })
 

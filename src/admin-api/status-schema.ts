@@ -28,7 +28,7 @@ export const statusSchema = Type.Object({
     minFreeBytes: bytes("Minimum free space for accepting events (--min-free)"),
   }),
   retain: Type.String({
-    description: "Default retention, such as 400d, or forever",
+    description: "Default retention period, such as 400d, or forever",
   }),
   backups: Type.Union([Type.Null(), Type.Object(scheduledBackups)], {
     description: "Scheduled backups to a folder (--backup-dir); null: no schedule",
@@ -88,7 +88,7 @@ export const statusSchema = Type.Object({
         }),
         copiedAt: timeOrNull("When the copy was last found to be up to date; null: never"),
         failure: Type.Union([Type.Null(), Type.String()], {
-          description: "Why the last attempt to copy them failed; null: it succeeded",
+          description: "Why the last attempt to copy from that server failed; null: it succeeded",
         }),
       }),
     ],

@@ -58,7 +58,7 @@ const measure = Type.Object(
   { ...strict, description: "A column and how it is shown" },
 )
 
-// The page that shows the board chooses the range.
+// Tiles have no range, because the page that shows the board chooses the range.
 const parameter = Type.Omit(
   parameterSchema,
   ["id", "start_date", "end_date", "preset", "page", "cursor"],
@@ -118,8 +118,8 @@ const placement = {
     1_000,
     "Row of the top edge, from 0. Each tile moves up until it touches another tile or the top",
   ),
-  width: integer(minSize, boardColumns, "Columns"),
-  height: integer(minSize, maxHeight, "Rows"),
+  width: integer(minSize, boardColumns, "Number of columns"),
+  height: integer(minSize, maxHeight, "Number of rows"),
 }
 
 /**
@@ -185,7 +185,7 @@ const kinds = {
 
 export type TileKind = keyof typeof kinds
 
-/** Asserted because Object.keys loses the literal types. */
+/** The type assertion is needed because Object.keys loses the literal types. */
 export const tileKinds = Object.keys(kinds) as TileKind[]
 
 export const newTileSchemas = {
@@ -198,7 +198,7 @@ export const newTileSchemas = {
 
 export const newTileSchema = Type.Union(
   [kinds.number.input, kinds.chart.input, kinds.table.input, kinds.funnel.input, kinds.retention.input],
-  { description: "A tile. Without x and y, it goes into the first free position" },
+  { description: "A tile. If x or y is absent, the tile goes into the first free position" },
 )
 
 export const tileSchema = Type.Union(
@@ -232,8 +232,8 @@ export const boardChangesSchema = Type.Object(
 )
 
 /**
- * Accepts a list of anything. Request schemas use it, because a union of the kinds would report only the errors for the
- * first kind. Each tile is then validated against the schema for its kind.
+ * Accepts a list of any values. Request schemas use it, because a union of the kinds would report only the errors for
+ * the first kind. Each tile is then validated against the schema for its kind.
  */
 const anyTiles = Type.Optional(Type.Array(Type.Unknown(), { maxItems: maxTiles, expected: expectedTiles }))
 export const newBoardRequestSchema = Type.Object({ ...newBoardSchema.properties, tiles: anyTiles }, strict)

@@ -142,7 +142,7 @@ function anonymizeOption(): Option {
 function retainOption(): Option {
   return new Option(
     "--retain <time>",
-    'how long to keep its events: a duration such as 90d, "forever", or "default" (the value of --retain on the server)',
+    'how long to keep the website\'s events: a duration such as 90d, "forever", or "default" (the value of --retain on the server)',
   )
 }
 
@@ -153,7 +153,7 @@ function pageIdentifyOption(): Option {
   ).choices(["on", "off"])
 }
 
-/** Returns undefined if the option is not given. */
+/** Returns true for `on` and false for `off`, or undefined if the option is not given. */
 function switchOf(value: "on" | "off" | undefined): boolean | undefined {
   return value === undefined ? undefined : value === "on"
 }
