@@ -51,11 +51,11 @@ export function createApp(deps: AppDeps) {
   const ingestHandlers = ingestHandlersByPath(deps)
   const { basePath } = deps.settings
   // Wraps the router, because hooks run too late to check the host. Ingestion requests skip the router, because its
-  // context and promises would take a tenth of the time that an event takes.
+  // context and promises would account for a tenth of the processing time of an event.
   app.wrap(
     (handle: (request: Request, ...rest: unknown[]) => unknown) =>
       (request: Request, ...rest: unknown[]) => {
-        // From here on, the URL has no --base-path. This line removes it if the proxy has not.
+        // From here on, the URL has no --base-path. This line removes it if the proxy has not done so.
         if (basePath !== "") removeBasePath(request, basePath)
         if (hostCheck.isValid(request)) {
           const ingest = ingestHandlers.get(exactPathOf(request.url))

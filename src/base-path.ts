@@ -1,6 +1,6 @@
 /**
- * Removes the prefix `basePath`, such as /stats, from a path once. Returns a path that does not start with the prefix
- * unchanged, because then a proxy has already removed the prefix. An empty `basePath` changes nothing.
+ * Removes the prefix `basePath`, such as /stats, from a path once. A path that does not start with the prefix is
+ * returned unchanged, because a proxy has already removed the prefix. An empty `basePath` changes nothing.
  */
 export function withoutBasePath(path: string, basePath: string): string {
   if (basePath === "" || !path.startsWith(basePath)) return path
@@ -15,8 +15,8 @@ export function withoutBasePath(path: string, basePath: string): string {
  */
 export function removeBasePath(request: Request, basePath: string): void {
   const { url } = request
-  // Without a valid Host header, the URL is only a path. Otherwise, the path starts after `http://` or `https://` and
-  // the host.
+  // If the Host header is missing or invalid, the URL is only a path. Otherwise, the path starts after `http://` or
+  // `https://` and the host.
   const start = url.startsWith("/") ? 0 : url.indexOf("/", 8)
   if (start < 0 || !url.startsWith(basePath, start)) return
   Object.defineProperty(request, "url", {

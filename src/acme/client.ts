@@ -11,12 +11,13 @@ export interface CertificateOrder {
   accountKey: Buffer
   key: Buffer
   /**
-   * Responses that the HTTP server gives to the authority's challenges, by token. Filled while the authority checks the
-   * names.
+   * Responses that the HTTP server gives to the authority's challenges, by token. Contains entries only while the
+   * authority checks the names.
    */
   challenges: Map<string, string>
   /**
-   * Delay in ms between polls of the authority. The first delay is `min`, and each following one doubles, up to `max`.
+   * Delays in ms between polls of the authority. The first delay is `min`. Each further delay is twice as long, up to
+   * `max`.
    */
   poll: { min: number; max: number }
 }
@@ -28,7 +29,7 @@ export class AcmeError extends Error {
    * `unreachable` and `unverified`. Empty if unknown.
    */
   readonly type: string
-  /** Seconds to wait before a retry. Undefined if the authority does not say. */
+  /** Seconds to wait before a retry. Undefined if the authority did not specify a time. */
   readonly retryAfter: number | undefined
 
   constructor(message: string, type: string, retryAfter?: number) {
@@ -58,12 +59,12 @@ export async function createPrivateKey(): Promise<Buffer> {
 
 /**
  * Requests a certificate. Registers the account if the authority does not know it. Returns the certificate chain in
- * PEM, starting with the server's certificate. Throws an AcmeError: `unreachable` if there was no response, or
- * `unverified` with the authority's message if it could not verify a name.
+ * PEM, starting with the server's certificate. Throws an AcmeError. Its type is `unreachable` if the authority could
+ * not be reached, `unverified` if the authority could not verify a name, or the type that the authority sent.
  */
 export async function orderCertificate(order: CertificateOrder): Promise<string> {
   const { names, directory, email, accountKey, key, challenges, poll } = order
-  // Loaded on demand, because most servers never need it.
+  // The library is loaded on demand, because most servers never need it.
   const { axios, Client, crypto } = await import("acme-client")
   axios.defaults.adapter = send
   const client = new Client({
@@ -79,7 +80,7 @@ export async function orderCertificate(order: CertificateOrder): Promise<string>
     ...(email === undefined ? {} : { email }),
     termsOfServiceAgreed: true,
     challengePriority: ["http-01"],
-    // Off, because a machine behind a router often cannot reach its own public address.
+    // Skipped, because a machine behind a router often cannot reach its own public address.
     skipChallengeVerification: true,
     challengeCreateFn: async (_, { type, token }, keyAuthorization) => {
       if (type !== "http-01")
@@ -95,7 +96,7 @@ export async function orderCertificate(order: CertificateOrder): Promise<string>
   })
 }
 
-/** The parts of axios's requests and responses that the client uses. */
+/** The parts of an axios request that `send` uses. */
 interface Request {
   url?: string
   method?: string
@@ -105,8 +106,8 @@ interface Request {
 
 /**
  * Sends a request for the client. The client's own transport has no timeout, waits inside a request for as long as the
- * authority asks (even hours), and discards error types. Like all requests from this program, requests sent here go
- * through HTTPS_PROXY if it is set.
+ * authority asks (which can be hours), and discards error types. Like all requests from this program, requests sent
+ * here go through HTTPS_PROXY if it is set.
  */
 async function send<Config extends Request>(config: Config) {
   const { url = "", method = "GET", headers, data } = config
@@ -135,7 +136,7 @@ async function send<Config extends Request>(config: Config) {
   return { data: text, status, statusText, headers: Object.fromEntries(response.headers), config }
 }
 
-/** Parses an error response, which can be a problem document (RFC 7807). */
+/** Returns the error in a response, whose body can be a problem document (RFC 7807). */
 function problemOf({ status, headers }: Response, text: string, host: string): AcmeError {
   let [type, detail] = ["", ""]
   try {
@@ -155,7 +156,10 @@ function problemOf({ status, headers }: Response, text: string, host: string): A
   )
 }
 
-/** Returns the delay in the Retry-After header, in seconds. `now`: time of the response, in Unix ms. */
+/**
+ * Returns the delay in the Retry-After header in seconds, or undefined if there is none. `now`: time of the response,
+ * in Unix ms.
+ */
 function retryAfterOf(headers: Headers, now: number): number | undefined {
   const text = headers.get("retry-after")
   if (text === null) return undefined

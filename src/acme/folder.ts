@@ -14,8 +14,8 @@ export type StoredCertificate = { tls: Tls } | { problem: string } | undefined
 
 /**
  * The files for one certificate authority: one with the account key, and one with the certificate and its private key.
- * These two share a file, so that they always match. Each authority has its own folder, so that a certificate from a
- * test authority is not used after a change to a real one.
+ * The certificate and its private key share a file, so that they always match. Each authority has its own folder, so
+ * that a certificate from a test authority is not used after a change to a real one.
  */
 export class AcmeFolder {
   readonly #folder: string
@@ -31,7 +31,7 @@ export class AcmeFolder {
     this.certificateFile = join(this.#folder, "certificate.pem")
   }
 
-  /** Creates the folder and checks that files can be written to it. Throws a UserError if not. */
+  /** Creates the folder and checks that files can be written to it. Throws a UserError if this fails. */
   prepare(): void {
     const probe = join(this.#folder, ".probe")
     try {
@@ -43,7 +43,10 @@ export class AcmeFolder {
     }
   }
 
-  /** Returns the account key in PEM. Creates and stores one if there is no readable key. */
+  /**
+   * Returns the account key in PEM. Creates and stores a new key if the file is missing or does not contain a valid
+   * key.
+   */
   async accountKey(create: () => Promise<Buffer>): Promise<Buffer> {
     const stored = read(this.#accountFile)
     if (stored !== undefined && isKey(stored)) return stored
@@ -52,7 +55,7 @@ export class AcmeFolder {
     return created
   }
 
-  /** Throws a UserError if the file exists and cannot be read. */
+  /** Reads the stored certificate. Throws a UserError if the file exists but cannot be read. */
   readCertificate(): StoredCertificate {
     let pem: Buffer | undefined
     try {
@@ -72,7 +75,7 @@ export class AcmeFolder {
     }
   }
 
-  /** Throws a file system error. */
+  /** Stores a certificate and its private key. Throws an Error if the file cannot be written. */
   writeCertificate({ cert, key }: Tls): void {
     this.#write(this.certificateFile, Buffer.concat([key, cert]))
   }
@@ -80,7 +83,7 @@ export class AcmeFolder {
   /** Replaces the file atomically, with mode 0600. After a crash, the file has either the old or the new content. */
   #write(file: string, content: string | Buffer): void {
     const partial = `${file}.partial`
-    // Removed first, because an existing file would keep its mode.
+    // The partial file is removed first, because an existing file would keep its mode.
     rmSync(partial, { force: true })
     writeFileSync(partial, content, { mode: 0o600 })
     const descriptor = openSync(partial, "r+")
@@ -95,8 +98,8 @@ export class AcmeFolder {
 }
 
 /**
- * Parses a certificate chain. `chain`: certificates in PEM, starting with the server's. Throws an Error if the server's
- * certificate does not match the key.
+ * Parses a certificate chain. `chain`: certificates in PEM, starting with the server's certificate. Throws an Error if
+ * it is invalid, or if the server's certificate does not match the key.
  */
 export function parseCertificate(chain: Buffer, key: Buffer): Tls {
   const certificate = new X509Certificate(chain)

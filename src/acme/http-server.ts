@@ -4,7 +4,7 @@ export interface HttpServerOptions {
   host: string
   port: number
   names: readonly string[]
-  /** The HTTPS origin for a name. */
+  /** Returns the HTTPS origin for a name. */
   originOf: (name: string) => string
   /** False until the first certificate is in use. */
   hasCertificate: () => boolean
@@ -13,7 +13,7 @@ export interface HttpServerOptions {
 }
 
 const challengePath = "/.well-known/acme-challenge/"
-/** A client has this many seconds to send its request. */
+/** A connection is closed after this many seconds without activity. */
 const idleTimeout = 10
 /** Retry-After while the certificate is being requested, in seconds. An order usually takes less time. */
 const retryAfter = 30
@@ -66,7 +66,7 @@ function respond(
   return new Response(null, { status: 308, headers: { Location: originOf(name) + pathname + search } })
 }
 
-/** Returns the name in a Host header, without the port or a trailing dot. */
+/** Returns the name in a Host header in lower case, without the port or a trailing dot. */
 function nameOf(host: string): string {
   return host.toLowerCase().replace(/\.?(?::\d*)?$/, "")
 }

@@ -19,13 +19,13 @@ type AcmeContext = Pick<Context, "environment" | "sleep">
 /** A certificate is renewed when this fraction of its lifetime remains (for example, 30 of 90 days). */
 const renewalShare = 1 / 3
 /**
- * Maximum ms between checks of whether a renewal is due. Checks repeat, because the wall clock can be changed, and
- * advances while the machine sleeps.
+ * Maximum ms between checks of whether a renewal is due. A single timer would be late if the wall clock is changed, or
+ * if the machine sleeps in the meantime.
  */
 const checkInterval = 6 * 3_600_000
 /**
- * Minimum ms between obtaining a certificate and the next order. For a certificate with a very short lifetime, the
- * minimum is a tenth of the lifetime.
+ * Minimum ms between putting a certificate into use and the next order. For a certificate with a very short lifetime,
+ * the minimum is a tenth of the lifetime.
  */
 const minPause = 3_600_000
 /**
@@ -41,7 +41,7 @@ const longestRetry = 3_600_000
 const maxJitter = 0.25
 /** A longer Retry-After is shortened to this many ms. */
 const longestRetryAfter = 86_400_000
-/** Delay in ms between polls of the authority. */
+/** Delays in ms between polls of the authority. */
 const standardPoll = { min: 1_000, max: 8_000 }
 
 /** Obtains and renews a server's certificate, and runs the plain-HTTP server that answers challenges. */
@@ -62,7 +62,7 @@ export class AcmeCertificate {
   #isStopping = false
 
   /**
-   * Reads the stored certificate. `db`: path of the database. `poll`: delay in ms between polls of the authority.
+   * Reads the stored certificate. `db`: path of the database. `poll`: delays in ms between polls of the authority.
    * Throws a UserError if the folder cannot be used.
    */
   constructor(
@@ -92,7 +92,7 @@ export class AcmeCertificate {
   }
 
   /**
-   * Returns the server's public origin for a name, which defaults to the first one. Certificate authorities validate
+   * Returns the server's public origin for a name, which defaults to the first name. Certificate authorities validate
    * domain names on port 80. So if `--acme-http-port` is not 80, port 80 is forwarded to it, and port 443 is then
    * probably forwarded to the HTTPS port. `port`: the HTTPS port.
    */
@@ -136,7 +136,7 @@ export class AcmeCertificate {
     }
   }
 
-  /** Retries now instead of waiting after a failure. Returns false if there was no failure. */
+  /** Retries immediately instead of waiting after a failure. Returns false if no retry is pending. */
   retryNow(): boolean {
     if (this.#consecutiveFailures === 0) return false
     this.#retryAt = Number.NEGATIVE_INFINITY
@@ -177,7 +177,8 @@ export class AcmeCertificate {
     const { acme: names, acmeDirectory: directory, acmeEmail: email, host } = this.options
     this.log("info", "requesting a certificate", { names: names.join(","), directory })
     try {
-      // Checked before the order, because the authority issues only a limited number of certificates for a name.
+      // The folder is checked before the order, because the authority issues only a limited number of certificates for
+      // a name.
       this.#folder.prepare()
       const accountKey = await this.#folder.accountKey(createPrivateKey)
       const key = await createPrivateKey()
@@ -255,7 +256,7 @@ export class AcmeCertificate {
     })
   }
 
-  /** Returns the ms from a failure to the next order. */
+  /** Returns the delay in ms from a failure to the next order. */
   #waitAfter(error: Error): number {
     const isUnreachable = error instanceof AcmeError && error.type === "unreachable"
     const first = isUnreachable ? firstRetry.unreachable : firstRetry.counted
@@ -305,7 +306,7 @@ function rejectionOf(tls: Tls, host: string): string | undefined {
 
 const retries = "a reload (SIGHUP) retries immediately"
 
-/** What to do about an AcmeError, by its type. */
+/** Hints for AcmeErrors, by error type. */
 const hints: Record<string, string> = {
   unreachable: "check the network connection, this machine's clock and --acme-directory",
   rateLimited:

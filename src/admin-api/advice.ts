@@ -1,7 +1,7 @@
 import type { RejectedRequest } from "../http/rejected-requests.ts"
 import { rejections } from "../rejection-reasons.ts"
 
-/** Explains in one or two sentences how to fix a rejected request. */
+/** Returns one or two sentences that explain how to fix a rejected request. */
 export function adviceFor({
   reason,
   fields,

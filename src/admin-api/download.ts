@@ -6,9 +6,9 @@ export interface Download {
   headers: Record<string, string>
 }
 
-/** Maximum concurrent downloads in total. Each download competes with ingestion and uses a few MB of memory. */
+/** Maximum number of concurrent downloads. Each download competes with ingestion and uses a few MB of memory. */
 const maxDownloads = 4
-/** Maximum concurrent downloads by one key or login, so that others can still export. */
+/** Maximum number of concurrent downloads by one key or login, so that others can still export. */
 const maxPerCaller = 2
 /** Retry-After for a rejected download, in seconds. */
 const retryAfter = 10
@@ -76,8 +76,8 @@ function tooMany(what: string): RequestError {
 }
 
 /**
- * Streams a download. Bytes are produced only as the client reads them. If an error occurs, the status has already been
- * sent. Then `onError` is called, the connection is aborted, and the client sees an incomplete transfer.
+ * Streams a download. Bytes are produced only as the client reads them. When an error occurs, the status has already
+ * been sent, so `onError` is called, the connection is aborted, and the client sees an incomplete transfer.
  */
 export function downloadResponse(
   { bytes, headers: fileHeaders }: Download,

@@ -236,7 +236,7 @@ export function rejectedRequestJson(request: RejectedRequest): RejectedRequestJs
   return { time: iso(at), path, websiteId, status, reason, ...rest, origin, advice: adviceFor(request) }
 }
 
-/** Messages for a person without exactly one id. */
+/** Messages for input that does not contain exactly one id of a person. */
 const personMessages = {
   "Expected object to have at least 1 properties": "must have a profileId or an anonymousId",
   "Expected object to have no more than 1 properties": "must have either a profileId or an anonymousId",
@@ -290,7 +290,7 @@ function parseGrant(input: Static<typeof keyChangesSchema>, now: number): Partia
   return grant
 }
 
-/** Formats a retention in ms for the API. `parseSettings` parses the result. */
+/** Formats a retention period in ms for the API. `parseSettings` parses the result. */
 export function retainText(retain: number | null): string {
   if (retain === null) return "default"
   return retain === 0 ? "forever" : formatDuration(retain)

@@ -260,7 +260,7 @@ function showProfile({ db }: AdminApiDeps, { caller, id, searchParams }: Authent
   return { body: { profile: profileJson(findProfile(db, findWebsite(db, websiteId).rid, id)) } }
 }
 
-/** Callers limited to some websites see only requests that name exactly one website. */
+/** Callers limited to some websites see only requests that name exactly one website, to which they have access. */
 function showRejectedRequests(
   deps: AdminApiDeps,
   { caller, searchParams }: AuthenticatedRequest,
@@ -303,15 +303,20 @@ const profileSearches = {
   waiting: 8,
   full: "too many profile searches are running; retry after the time in Retry-After",
 }
-/** Pause in ms between steps of a profile search, so that other requests are handled. */
+/** Pause in ms between steps of a profile search, so that other requests can be handled. */
 const searchPause = 1
-/** Events read in one step of an export. A step blocks other requests for about 1 ms. */
+/** Number of events read in one step of an export. A step blocks other requests for about 1 ms. */
 const exportRows = 200
-/** Maximum events in a row group of a Parquet file. Encoding a group blocks other requests for about 10 ms. */
+/**
+ * Maximum number of events in a row group of a Parquet file. Encoding a group blocks other requests for about 10 ms.
+ */
 const exportGroupRows = 1_000
-/** Maximum total length of the properties in a row group, in characters. Encoding this many also takes about 10 ms. */
+/**
+ * Maximum total length of the properties in a row group, in characters. Encoding this many characters also takes about
+ * 10 ms.
+ */
 const exportGroupCharacters = 524_288
-/** Pause in ms between steps of an export, so that other requests are handled. */
+/** Pause in ms between steps of an export, so that other requests can be handled. */
 const exportPause = 1
 /** zlib's fastest level, because compression competes with ingestion for CPU time. */
 const exportGzipLevel = 1

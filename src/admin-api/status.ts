@@ -20,7 +20,7 @@ export interface ServerState {
   durability: Durability
   /** Reserved disk space in bytes. */
   minFree: number
-  /** Default retention in ms. 0 means forever. */
+  /** Default retention period in ms. 0 means forever. */
   retain: number
   /** Scheduled backups to a folder. */
   backups: ScheduleState | undefined
@@ -28,7 +28,7 @@ export interface ServerState {
   offsiteBackups: (ScheduleState & { url: string; isEncrypted: boolean }) | undefined
   /** The cluster to which events are shipped. */
   clickhouse: { name: string; state: Readonly<ShippingState> } | undefined
-  /** Undefined: the registry is this server's own. */
+  /** The server from which the registry is copied. Undefined if this server has its own registry. */
   registry: { url: string; copiedAt: number; failure: string | undefined } | undefined
 }
 
@@ -40,8 +40,8 @@ interface ScheduleState {
 }
 
 /**
- * 2200-01-01T00:00Z in Unix ms, which is later than any event. It is a midnight, because a range of whole days is
- * counted without reading events.
+ * 2200-01-01T00:00Z in Unix ms, which is later than any event. It is midnight, because the events in a range of whole
+ * days are counted without reading them.
  */
 const endOfTime = Date.UTC(2200, 0)
 

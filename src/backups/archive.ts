@@ -13,7 +13,7 @@ import { createPrivateFile } from "../store/db/files.ts"
 /** Suffixes of archive names. */
 export const archiveSuffixes = { compressed: ".zst", encrypted: ".zst.age" } as const
 
-/** Bytes per read. */
+/** Number of bytes per read. */
 const chunkBytes = 1_048_576
 /** Free space is checked each time this many bytes have been written. */
 const checkBytes = 8_388_608
@@ -56,7 +56,10 @@ export async function readBackupKey(file: string): Promise<BackupKey> {
   }
 }
 
-/** Returns the file at `path` as a compressed and encrypted stream. Without `key`, the stream is only compressed. */
+/**
+ * Returns the file at `path` as a compressed and encrypted stream. If `key` is undefined, the stream is only
+ * compressed.
+ */
 export async function packArchive(
   path: string,
   key: BackupKey | undefined,
@@ -145,7 +148,9 @@ async function decrypt(archive: ReadableStream<Uint8Array>, name: string, key: B
   }
 }
 
-/** True for a disk or connection error. Any other error is caused by the content of the archive. */
+/**
+ * True for a UserError, and for a disk or connection error. Any other error is caused by the content of the archive.
+ */
 function isIoError(error: unknown): boolean {
   const code = codeOf(error)
   return error instanceof UserError || (code !== "" && !/^(ZSTD_|Z_|ERR_(ZLIB|BUFFER|ZSTD))/.test(code))

@@ -25,7 +25,7 @@ export interface BucketBackup extends Backup {
   bytes: number
 }
 
-/** Clocks for the timeouts. */
+/** The monotonic clock and the timer for timeouts. */
 interface Timer {
   elapsed: () => number
   sleep: (ms: number) => Promise<void>
@@ -43,7 +43,7 @@ const maxParts = 9_000
 const retries = 3
 /** Timeout of a request without a body, in ms. */
 const requestTimeout = 30_000
-/** Maximum ms without progress in a transfer. Long enough for 16 MiB at 30 kB/s. */
+/** Maximum ms without progress in a transfer. This is long enough for 16 MiB at 30 kB/s. */
 const stallTimeout = 600_000
 /**
  * Time in ms that a failed upload has to delete its parts. Bun deletes them in the background, usually in one round
@@ -55,7 +55,7 @@ const checkInterval = 200
 
 export const bucketFormat = "a bucket and an optional prefix, such as s3://my-bucket/databuddy"
 
-/** Parses an s3:// URL. Returns undefined if `url` is not one or its bucket name is invalid. */
+/** Parses an s3:// URL. Returns undefined if `url` is not an s3:// URL, or if its bucket name is invalid. */
 export function parseBucketUrl(url: string): BucketLocation | undefined {
   const [, bucket, path = ""] = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/([^?#]*))?$/.exec(url) ?? []
   if (bucket === undefined) return undefined
@@ -65,7 +65,7 @@ export function parseBucketUrl(url: string): BucketLocation | undefined {
   return { bucket, prefix: parts.map((part) => `${part}/`).join(""), name }
 }
 
-/** Returns the location in `url`, or throws a UserError. */
+/** Returns the location in `url`. Throws a UserError if `url` is not a valid s3:// URL. */
 export function requireBucketUrl(url: string): BucketLocation {
   const location = parseBucketUrl(url)
   if (location) return location
@@ -77,7 +77,7 @@ export function isBucketUrl(text: string): boolean {
   return text.startsWith("s3://")
 }
 
-/** `databuddy-20261124T003800Z.db.zst.age` */
+/** Returns a name such as `databuddy-20261124T003800Z.db.zst.age`. */
 export function archiveName(db: string, at: number, isEncrypted: boolean): string {
   return backupName(db, at) + (isEncrypted ? archiveSuffixes.encrypted : archiveSuffixes.compressed)
 }
@@ -87,7 +87,7 @@ export function archiveName(db: string, at: number, isEncrypted: boolean): strin
  * an error.
  */
 export class Bucket {
-  /** `s3://bucket/prefix/` */
+  /** For example `s3://bucket/prefix/`. */
   readonly url: string
   readonly #client: Bun.S3Client
   readonly #host: string
@@ -131,7 +131,7 @@ export class Bucket {
     }
   }
 
-  /** Returns the size in bytes, or undefined if there is no such archive. */
+  /** Returns the size of an archive in bytes, or undefined if there is no such archive. */
   async sizeOf(name: string): Promise<number | undefined> {
     const key = this.location.prefix + name
     // Uses a list request, because the response to HEAD has no error code.
@@ -145,9 +145,9 @@ export class Bucket {
   }
 
   /**
-   * Uploads `archive` in parts, then reads the object back and compares it. `sourceBytes`: approximate size of the
-   * archive. A failed upload leaves nothing in the bucket, but a killed process leaves the parts that it has uploaded.
-   * Returns the number of bytes uploaded.
+   * Uploads `archive` in parts, then reads the object back and compares it with the upload. `sourceBytes`: size of the
+   * uncompressed file, which determines the size of the parts. A failed upload leaves nothing in the bucket, but a
+   * killed process leaves the parts that it has uploaded. Returns the number of bytes uploaded.
    */
   async upload(
     name: string,
@@ -167,7 +167,8 @@ export class Bucket {
         progress()
         onProgress("uploaded", bytes)
       })
-      // If the source fails, Bun aborts the upload. With a writer, closing it would store a truncated object.
+      // If the source fails, Bun aborts the upload. If a writer were used instead, closing it would store a truncated
+      // object.
       return file.write(new Response(source), { partSize, queueSize: partsInFlight, retry: retries })
     })
     await write.catch(async (error) => {

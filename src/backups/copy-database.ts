@@ -20,10 +20,13 @@ export interface CopyResult extends Contents {
   bytes: number
 }
 
-/** Receives the bytes copied. When `done` equals `total`, verification starts. */
+/** Receives the number of bytes copied so far and in total. When the two are equal, verification starts. */
 export type OnProgress = (done: number, total: number) => void
 
-/** Pages copied in one step (1 MiB), after which the copy is synced. Larger steps would delay the server's syncs. */
+/**
+ * Number of pages copied in one step (1 MiB), after which the copy is synced. Larger steps would delay the server's
+ * syncs.
+ */
 const pagesPerStep = 256
 /**
  * Maximum pause after a step, in ms. Each pause is as long as the step before it, so the server has the disk to itself
@@ -102,9 +105,9 @@ function leaveWalMode(copy: Db): void {
 }
 
 /**
- * Tables that a backup must not contain. The salt of a day can identify the visitors of that day, and a backup is kept
- * for longer than the day. Login sessions that have ended, and one-time links that have been used, would be valid again
- * after a restore.
+ * Tables whose rows a backup must not contain. The salt of a day can identify the visitors of that day, and a backup is
+ * kept for longer than a day. Login sessions that have ended, and one-time links that have been used, would be valid
+ * again after a restore.
  */
 const secretTables = ["salts", "sessions", "invites"]
 

@@ -6,7 +6,7 @@ declare const self: Worker
 
 /**
  * Gives a backup about a third as much CPU time as a busy server. At 19, the lowest priority, the backup would hardly
- * progress, and the -wal would grow until its end.
+ * progress, and the -wal would grow until the backup ends.
  */
 const workerNiceness = 5
 
@@ -26,15 +26,15 @@ export type CopyMessage =
   | { copy: CopyResult }
   | { failure: { message: string; hint: string | undefined; code: string | undefined } }
 
-// SQLite blocks its thread, for seconds when it checks a file of a few GB. In a worker, it does not keep the main
-// thread from handling signals.
+// SQLite blocks the thread in which it runs, for example for seconds when it checks a file of a few GB. In a worker,
+// SQLite does not prevent the main thread from handling signals.
 self.onmessage = async ({ data }: MessageEvent<CopyTask>) => {
   const send = (message: CopyMessage) => self.postMessage(message)
   try {
     // Lets a server on the same machine go first. On Linux, this call affects only the current thread.
     setPriority(0, workerNiceness)
   } catch {
-    // Runs at normal priority if this is not permitted.
+    // If changing the priority is not permitted, the worker runs at normal priority.
   }
   try {
     const onProgress = (done: number, total: number) => send({ progress: { done, total } })

@@ -1,7 +1,7 @@
 import { UserError } from "../errors.ts"
 import { readFlagFile } from "../flag-file.ts"
 
-/** Credentials to sign requests to an S3 server. */
+/** Credentials for signing requests to an S3 server. */
 export interface Credentials {
   accessKeyId: string
   secretAccessKey: string
@@ -9,7 +9,7 @@ export interface Credentials {
   region?: string
 }
 
-/** For each value: its name in the file, and the name of its environment variable. */
+/** The name of each value in the file, and the name of its environment variable. */
 const fields = {
   accessKeyId: ["aws_access_key_id", "AWS_ACCESS_KEY_ID"],
   secretAccessKey: ["aws_secret_access_key", "AWS_SECRET_ACCESS_KEY"],
@@ -41,7 +41,7 @@ export function readCredentials(file: string | undefined, env: NodeJS.ProcessEnv
   return { accessKeyId, secretAccessKey, ...(sessionToken && { sessionToken }), ...(region && { region }) }
 }
 
-/** Returns the values in the section [default], and those before the first section. */
+/** Returns the values in the section [default], and the values before the first section. */
 function parseIni(text: string): Map<string, string> {
   const values = new Map<string, string>()
   let isDefault = true

@@ -44,7 +44,7 @@ interface DatabaseFacts {
   pid: number
 }
 
-/** --backup-dir */
+/** Returns the destination for --backup-dir. */
 export function folderDestination(path: string, { db, minFree, pid }: DatabaseFacts): Destination {
   const folder = resolve(path)
   return {
@@ -80,8 +80,8 @@ export interface BucketDestinationOptions extends BucketOptions {
 }
 
 /**
- * --backup-to. Uploads the newest local backup if it is recent and not in the bucket yet. Otherwise, copies the
- * database and uploads the copy.
+ * Returns the destination for --backup-to. It uploads the newest local backup if that backup is recent and not in the
+ * bucket yet. Otherwise, it copies the database and uploads the copy.
  */
 export function bucketDestination(
   bucket: Bucket,
@@ -100,7 +100,7 @@ export function bucketDestination(
     bytesOf: async ({ file, at }) =>
       (await bucket.list(db)).find((backup) => backup.file === file && backup.at === at)?.bytes ?? 0,
     create: async (now, run) => {
-      // The bucket is listed first. If it cannot be used, this fails before the database is copied.
+      // The bucket is listed first. If the bucket cannot be used, the backup fails before the database is copied.
       const newest = (await bucket.list(db)).at(-1)
       const local = await newestLocal(options, db, now)
       const isMissing =

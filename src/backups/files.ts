@@ -30,7 +30,7 @@ export async function listBackups(folder: string, db: string): Promise<Backup[]>
 
 /**
  * A restore or migration leaves a copy of the old database beside the new one. The name of that copy is the name of the
- * database, followed by this and a time.
+ * database, followed by a suffix that starts with this string.
  */
 const previousSuffix = ".before-"
 
@@ -56,8 +56,9 @@ export async function listCopies(
 }
 
 /**
- * Returns the files of the backups to delete: all but the newest `keep`. `newest`, the backup just created, is never
- * among them. Backups dated after `newest` were created while the clock was ahead, and count as the oldest.
+ * Returns the files of the backups to delete, which are all except the newest `keep` backups. `newest`, the backup just
+ * created, is never among them. Backups dated after `newest` were created while the clock was ahead, and count as the
+ * oldest.
  */
 export function expiredBackups(backups: readonly Backup[], newest: Backup, keep: number): string[] {
   const others = backups.filter(({ file }) => file !== newest.file)
@@ -75,7 +76,7 @@ export async function removePartialBackups(folder: string, db: string, ownPid: n
 
 /**
  * Throws a UserError if a copy of `bytes` bytes in `folder` would leave fewer than `minFree` bytes free. `folder` must
- * be on the disk that holds the database. `flag`: the flag because of which the copy is written there.
+ * be on the disk that holds the database. `flag`: the flag that requests the copy.
  */
 export async function requireFreeSpaceBeside(
   folder: string,

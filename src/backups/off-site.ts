@@ -68,7 +68,7 @@ export async function newArchive(
 /** An archive to restore. */
 export interface StoredArchive {
   url: string
-  /** Size of the archive. */
+  /** Size of the archive in bytes. */
   bytes: number
   download: Download
 }

@@ -21,7 +21,7 @@ export interface ScheduleOptions {
  */
 const firstRetry = 60_000
 const longestRetry = 3_600_000
-/** Maximum ms of one sleep. A timer of more than 24.8 days would fire immediately. */
+/** Maximum duration of one sleep in ms. A timer of more than 24.8 days would fire immediately. */
 const longestSleep = 3_600_000
 /**
  * Jobs that are due within this many ms of the first one run in the same round. The time of an uploaded backup is read
@@ -29,7 +29,7 @@ const longestSleep = 3_600_000
  * second allows for clock corrections.
  */
 const roundTolerance = 2_000
-/** When the server stops, a running backup has this many ms to remove its files. It usually takes 100 ms. */
+/** When the server stops, a running backup has this many ms to remove its files. Removing them usually takes 100 ms. */
 const stopTimeout = 5_000
 
 /** The schedule of one destination. */
@@ -52,7 +52,10 @@ export class BackupSchedule {
   #child: Bun.Subprocess | undefined
   #running: Promise<void> | undefined
 
-  /** Each destination has its own schedule and retries. If several are due, they run in this order. */
+  /**
+   * Each destination has its own schedule and retries. If several backups are due, they run in the order of
+   * `destinations`.
+   */
   constructor(
     destinations: readonly Destination[],
     private readonly options: ScheduleOptions,
@@ -82,7 +85,7 @@ export class BackupSchedule {
     this.#stopRequested.resolve()
     this.#child?.kill("SIGTERM")
     await Promise.race([this.#running, this.context.sleep(stopTimeout)])
-    // If the disk hangs, even SIGKILL can take forever, so this does not wait.
+    // If the disk hangs, even SIGKILL can take forever, so this method does not wait for the process to end.
     this.#child?.kill("SIGKILL")
   }
 
@@ -151,7 +154,7 @@ export class BackupSchedule {
     return !this.#stopping
   }
 
-  /** Runs a backup and returns the ms until the next one. */
+  /** Runs a backup and returns the number of ms until the next one. */
   async #attempt(job: Job): Promise<number> {
     const { now, elapsed } = this.context.environment
     const [startedAt, at] = [elapsed(), now()]
@@ -214,7 +217,9 @@ export class BackupSchedule {
   }
 }
 
-/** Returns the ms from a failure to the next attempt. `previousFailures`: consecutive failures before this one. */
+/**
+ * Returns the delay in ms from a failure to the next attempt. `previousFailures`: consecutive failures before this one.
+ */
 export function retryDelay(previousFailures: number, every: number): number {
   return Math.min(every, longestRetry, firstRetry * 2 ** previousFailures)
 }

@@ -11,7 +11,7 @@ import type { CopyMessage, CopyTask } from "./copy-worker.ts"
 /** Bytes that must stay free after a copy, for the server and for SQLite's journal files. */
 export const spareBytes = 33_554_432
 
-/** Returns the path, beside the database, of a copy that is going to be uploaded. */
+/** Returns the path of a copy that is going to be uploaded. The copy is beside the database. */
 export function uploadCopy(db: string): string {
   return `${db}.upload`
 }
@@ -36,7 +36,7 @@ export type StagedTask =
 /**
  * Creates a copy in a private staging folder beside `path` and passes the copy to `finish`, which moves it to its
  * destination. `finish` also receives a signal that is aborted when the process has to stop. Always removes the staging
- * folder, even after a signal, and also staging folders for the same `path` that killed processes left behind.
+ * folder, even after a signal. Also removes staging folders for the same `path` that killed processes left behind.
  */
 export async function stageCopy(
   path: string,

@@ -24,8 +24,8 @@ export interface UpgradeResult {
 }
 
 /**
- * True if migrations have not been applied to the database yet. Also false if the database cannot be read, because
- * opening it for writing then reports the reason.
+ * True if some migrations have not been applied to the database yet. False if the database does not exist, is in use or
+ * cannot be read. In these cases, opening the database for writing creates it or reports the problem.
  */
 export function needsMigration(path: string): boolean {
   const file = statSync(path, { throwIfNoEntry: false })
