@@ -11,7 +11,7 @@ import { basePathPlaceholder } from "./tracker/scripts.ts"
 // bun src/build.ts --all   → dist/databuddy-<platform> for every platform
 
 export interface Target {
-  /** Relative to the repository root. */
+  /** Path relative to the repository root. */
   readonly outfile: string
   /** The Bun executable to which the program is appended. Executables for other platforms are downloaded once. */
   readonly bun: Bun.Build.CompileTarget
@@ -34,14 +34,14 @@ export const targets: readonly Target[] = [
 
 const root = join(import.meta.dir, "..")
 /**
- * File that records the sources from which the binary was built. It is separate, because a compiled binary cannot be
- * changed.
+ * File that records the sources from which the binary was built. The record is a separate file, because a compiled
+ * binary cannot be changed.
  */
 const recordFile = join(root, "node_modules/.cache/databuddy-build.json")
 /**
- * Folder for temporary files that are embedded in the binary. It is not in node_modules: several clones can share that
- * folder, and their builds would overwrite each other's files. The path becomes part of the source map, so it must be
- * the same in every clone.
+ * Folder for temporary files that are embedded in the binary. It is not in node_modules, because several clones can
+ * share that folder, and their builds would overwrite each other's files. The path becomes part of the source map, so
+ * it must be the same in every clone.
  */
 const embeddedFolder = join(root, "dist/.embedded")
 
@@ -87,8 +87,8 @@ export function isUpToDate(binary: string): boolean {
 }
 
 /**
- * SHA-256 of the path and content of every file that affects the binary. Modification times do not help, because git
- * sets them at checkout.
+ * Returns the SHA-256 of the path and content of every file that affects the binary. Modification times do not help,
+ * because git sets them at checkout.
  */
 function sourcesDigest(): string {
   const hash = createHash("sha256")
@@ -184,7 +184,10 @@ export const licenseTexts = () => Bun.file(file).text()
   }
 }
 
-/** Builds one binary, including its license texts. `version` overrides the one in package.json. */
+/**
+ * Builds one binary, including its license texts. Returns false if the build failed. `version` overrides the version in
+ * package.json.
+ */
 export async function build(
   { outfile, bun, addon }: Target,
   licenses: string,
@@ -209,8 +212,8 @@ export async function build(
     sourcemap: "inline",
     // Lets the workers share the code of the main thread.
     splitting: true,
-    // Adds no hash to the names of embedded files. The names of the dashboard's scripts already contain one, and its
-    // pages refer to them by name.
+    // Adds no hash to the names of embedded files. The names of the dashboard's scripts already contain a hash, and the
+    // dashboard's pages refer to the scripts by name.
     naming: { asset: "[name].[ext]" },
     // Avoids parsing the sources at every start, so that a command takes 0.03 s of CPU time instead of 0.06 s. The
     // server saves even more.

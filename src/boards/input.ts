@@ -58,11 +58,11 @@ const messages: Record<string, string> = { ...defaultMessages, "Expected require
 
 const repeatedId = "is the id of another tile on the board"
 
-/** What the validation of tiles depends on. */
+/** Dependencies of the validation of tiles. */
 export interface TileContext {
   now: number
   newId: () => string
-  /** Returns the reason why a tile cannot show this website, or undefined if it can. */
+  /** Returns the reason why a tile cannot show a website, or undefined if it can. */
   websiteError: (id: string) => string | undefined
 }
 
@@ -100,8 +100,8 @@ export function parseNewTile(value: unknown, context: TileContext): NewTile {
 }
 
 /**
- * Adds a tile to a board. Throws `invalid_shape` if the board has no room for another tile, or if one of its tiles has
- * the same id.
+ * Adds a tile to a board and returns the board's tiles. Throws `invalid_shape` if the board has no room for another
+ * tile, or if one of its tiles has the same id.
  */
 export function withTile(tiles: readonly Tile[], added: NewTile, context: TileContext): Tile[] {
   if (tiles.length >= maxTiles) {
@@ -130,8 +130,8 @@ function place(added: readonly NewTile[], tiles: readonly Tile[], { newId }: Til
 }
 
 /**
- * Parses tiles. `prefix`: what precedes a tile's index in the names of its fields. Undefined if the body is a single
- * tile.
+ * Parses tiles. `prefix`: the part of a field's name that precedes the index of the tile, or undefined if the body is a
+ * single tile.
  */
 function parseTiles(
   values: readonly unknown[],

@@ -71,8 +71,8 @@ export function resizeTile<Tile extends Placed>(
 
 /**
  * Moves a tile one step in the direction of an arrow key. A step to the side is one column. If the neighbor on that
- * side starts in the same row and has the same height, the two tiles swap places instead. A step up or down is past the
- * next tile in that direction.
+ * side starts in the same row and has the same height, the two tiles swap places instead. A step up or down moves the
+ * tile past the next tile in that direction.
  */
 export function stepTile<Tile extends Placed>(
   tiles: readonly Tile[],

@@ -1,4 +1,4 @@
-/** The fields that boards use in a query parameter. */
+/** The fields of a query parameter that boards use. */
 interface TileParameter {
   name: string
   compare?: unknown
@@ -7,9 +7,9 @@ interface TileParameter {
 }
 
 /**
- * Returns the parameters of a tile's query, with the comparison and granularity chosen on the board page. Without
- * `compare`, there is no comparison. Without `granularity`, the tile's own granularity applies. The id of a parameter
- * is its index. Used by the dashboard and the server.
+ * Returns the parameters of a tile's query, with the comparison and granularity chosen on the board page. If `compare`
+ * is undefined, there is no comparison. If `granularity` is undefined, the tile's own granularity applies. The id of a
+ * parameter is its index. Used by the dashboard and the server.
  */
 export function parametersOf(
   parameters: readonly TileParameter[],

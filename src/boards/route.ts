@@ -30,7 +30,7 @@ import {
 import { type BoardJson, type Tile, tileQuerySchema } from "./schema.ts"
 import { isReport, queryOf } from "./tile-query.ts"
 
-/** Routes for the dashboard's boards. */
+/** Creates the routes for the dashboard's boards. */
 export function boardRoutes(deps: RouteDeps, runQueries: RunQueries) {
   const route = authenticatedRoute(deps)
   const raw = { parse: "none" } as const

@@ -7,8 +7,8 @@ import { parametersOf } from "./parameters.ts"
 import type { NewTile, Tile, TileKind, TileQueryJson } from "./schema.ts"
 
 /**
- * Maximum length of a tile as JSON, in characters. Enough for a funnel of ten steps with a dozen filters each. There is
- * a limit, because a board is loaded with all its tiles.
+ * Maximum length of a tile as JSON, in characters. This is enough for a funnel of ten steps with a dozen filters each.
+ * There is a limit, because a board is loaded with all its tiles.
  */
 const maxTileLength = 16_384
 
@@ -65,7 +65,7 @@ function parse({ query }: NewTile, now: number, canReadData: boolean): { paramet
   for (;;) {
     const step = steps.next()
     if (!step.done) continue
-    // Asserted because the body is a single query, not a batch.
+    // The type assertion is safe because the body is a single query, not a batch.
     const [parsed] = step.value.queries as [ParsedQuery]
     return parsed
   }
@@ -109,7 +109,7 @@ function parameterErrors(
     }))
 }
 
-/** Returns the columns that a tile shows, and for each one the field of the tile that names it. */
+/** Returns the columns that a tile shows. `field`: the field of the tile that contains the name of the column. */
 function columnsOf(tile: NewTile): { field: string; column: string }[] {
   switch (tile.kind) {
     case "table":

@@ -76,7 +76,7 @@ export function isUnencrypted({ url }: ClusterAddress): boolean {
   return protocol === "http:" && !isLoopback(hostname)
 }
 
-/** `https://host:8443/database`, for messages. */
+/** Returns a name for messages, such as `https://host:8443/database`. */
 export function clusterName({ url, database }: ClusterAddress): string {
   return `${url}/${database}`
 }

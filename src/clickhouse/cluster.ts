@@ -52,7 +52,7 @@ const maxMessage = 300
 /**
  * Settings for inserts. A response must mean that the rows are stored. A repeated insert must not be dropped as a
  * duplicate, because the rows of the first insert might have been deleted in the meantime. Servers reject unknown
- * settings, so only those settings are sent that the server knows.
+ * settings, so only the settings that the server knows are sent.
  */
 const insertSettings = {
   async_insert: 0,
@@ -71,8 +71,8 @@ const replicatedInsertSettings = {
 } as const
 
 /**
- * Settings for queries. Results must be exact, whatever the settings profile of the ClickHouse user is. Queries are
- * read-only, because the cluster stops only read-only queries when the connection is closed.
+ * Settings for queries. Results must be exact, whatever the settings profile of the ClickHouse user contains. Queries
+ * are read-only, because the cluster stops only read-only queries when the connection is closed.
  */
 const querySettings = {
   readonly: "2",
@@ -324,7 +324,7 @@ export class Cluster {
 
   #error(error: unknown): ClusterError {
     if (error instanceof ClusterError) return error
-    // Queried again, because the server might have been replaced by one of another version.
+    // The settings are queried again, because the server might have been replaced by one with a different version.
     this.#settings.clear()
     const message = error instanceof Error ? error.message : String(error)
     const [line = ""] = message.split("\n")

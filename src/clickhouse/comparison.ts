@@ -36,7 +36,7 @@ export interface Comparison {
 /** Called after each step, which takes about 5 ms, with the number of events read so far. */
 export type Pause = (events: number) => Promise<void>
 
-/** Events read per step. */
+/** Number of events read per step. */
 export const rowsPerStep = 1_000
 
 /**
@@ -81,7 +81,8 @@ export async function compare(db: Db, cluster: Cluster, lastId: number, pause: P
 }
 
 /**
- * Maps the rid of each website that is not deleted to its id. Also maps the rid for events without a website to null.
+ * Returns a map from the rid of each website that is not deleted to its id. The map also contains the rid for events
+ * without a website, with the value null.
  */
 export function visibleWebsites(db: Db): Map<number, string | null> {
   const websites = new Map<number, string | null>(listWebsites(db).map(({ rid, id }) => [rid, id]))
@@ -93,7 +94,7 @@ interface RemovedSum extends WebsiteDay {
   sum: Sum
 }
 
-/** Returns the sums of removed events, without those for deleted websites. */
+/** Returns the sums of removed events, except the sums for deleted websites. */
 function visibleRemovedDays(db: Db): RemovedSum[] {
   const websites = visibleWebsites(db)
   return removedDays(db).flatMap((removed) => {
@@ -124,8 +125,9 @@ export function* eventsOfDay(
 }
 
 /**
- * Sums the events of a website and day: those in the file, and those removed from it. Reads both in one snapshot,
- * because events can be removed while `compare` reads. Returns undefined if no events were removed.
+ * Sums the events of a website and day, including the events that were removed from the file. Reads the events and the
+ * sum of removed events in one snapshot, because events can be removed while `compare` reads. Returns undefined if no
+ * events were removed.
  */
 function sumOfRemovedDay(db: Db, { website, day }: WebsiteDay, lastId: number): Sum | undefined {
   const rid = ridOf(db, website)
@@ -146,8 +148,8 @@ export function ridOf(db: Db, website: string): number | undefined {
 }
 
 /**
- * ClickHouse SQL condition for the events from one node with ids up to `lastId`. A node is a server with its file; its
- * number is part of its event ids.
+ * ClickHouse SQL condition for the events from one node with ids up to `lastId`. A node is a server with its file. The
+ * number of the node is part of the ids of its events.
  */
 export const ofNode = "id > {after:UInt64} and id <= {lastId:UInt64}"
 

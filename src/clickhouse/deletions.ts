@@ -7,7 +7,9 @@ import { deletionTarget, quoteText, type SchemaState } from "./schema.ts"
 // are numbers, and website ids are quoted. A delete statement changes all parts of the table and takes the cluster up
 // to a second. So there are few statements, with many ids each.
 
-/** Maximum ids, ranges or rows per statement. A statement has at most 256 KiB, and an id at most 16 digits. */
+/**
+ * Maximum numbers of ids, ranges and rows per statement. A statement has at most 256 KiB, and an id at most 16 digits.
+ */
 const idsPerStatement = 10_000
 const rangesPerStatement = 500
 const rowsPerStatement = 500

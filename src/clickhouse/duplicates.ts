@@ -2,10 +2,11 @@ import { idsPerNode, startOfNode } from "../store/node-ids.ts"
 import type { Cluster } from "./cluster.ts"
 import { deletionTarget, type SchemaState } from "./schema.ts"
 
-// Events with one event id on several nodes: the one of the lowest node counts. Each node looks for them after each of
-// its inserts, and before it records the insert. Of two nodes that insert at the same time, at least one sees both events.
+// If events from several nodes have the same event id, only the event from the node with the lowest number counts. Each
+// node looks for such duplicates after each of its inserts, and before it records the insert. If two nodes insert at
+// the same time, at least one of them sees both events.
 
-/** Ids of events that are looked up in one statement: their event ids are in the cluster's memory. */
+/** Maximum number of events that are looked up in one statement. The cluster holds their event ids in memory. */
 const idsPerStatement = 1_000_000
 
 const node = (id: string) => `intDiv(${id}, ${idsPerNode})`
@@ -37,7 +38,10 @@ export async function markDuplicates(
   }
 }
 
-/** Deletes what is recorded about a node's events with ids above `after` and up to `last`. */
+/**
+ * Deletes the recorded pairs of duplicate and original in which either is an event of a node with an id above `after`
+ * and up to `last`.
+ */
 export async function forgetDuplicates(
   cluster: Cluster,
   after: number,
@@ -51,8 +55,8 @@ export async function forgetDuplicates(
 }
 
 /**
- * Records the duplicates of all events of a node up to `lastId` again. After a repair, ids can belong to other events
- * than before. Until it ends, an event that two nodes have can count twice.
+ * Records the duplicates of all events of a node with ids up to `lastId` again, because ids can belong to different
+ * events after a repair. Until the function has finished, an event that two nodes have can count twice.
  */
 export async function renewDuplicates(cluster: Cluster, lastId: number, schema: SchemaState): Promise<void> {
   await forgetDuplicates(cluster, startOfNode(lastId), lastId, schema)

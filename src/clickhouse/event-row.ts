@@ -4,8 +4,8 @@ import type { StoredEvent } from "../store/event-reader.ts"
 import { RowEncoder } from "./row-encoder.ts"
 
 // Converts events to rows of the cluster's table `events`, and rows to events. The list `columns` determines which
-// columns are inserted and selected, and what is hashed. The file and the cluster hash an event in the same way: they
-// concatenate its columns as text.
+// columns are inserted and selected, and what is hashed. The file and the cluster compute the hash of an event in the
+// same way, from the concatenation of its columns as text.
 
 type Value = string | number | boolean | null
 
@@ -73,8 +73,8 @@ export const tableStructure = columns.map(({ name, type }) => `${name} ${types[t
 export const selectedColumns = columns.map(({ name, type }) => types[type].select(name)).join(", ")
 
 /**
- * ClickHouse SQL expression for the hash of a row. The hash is the same as from `hashOf`. NUL separates the columns,
- * because no string contains it; see `plainTextError`.
+ * ClickHouse SQL expression for the hash of a row. The hash is the same as the result of `hashOf`. NUL separates the
+ * columns, because no string contains it; see `plainTextError`.
  */
 export const rowHash = `xxHash64(concat(${columns.map(({ name, type }) => types[type].text(name)).join(", '\\0', ")}))`
 
@@ -103,7 +103,7 @@ export function eventOf(row: readonly unknown[]): StoredEvent {
   })
   if (!eventKinds.some((kind) => kind === event.kind))
     throw new Error(`this version does not know the event kind ${String(event.kind)}`)
-  // Asserted because the object has exactly the columns of the table.
+  // The type assertion is safe because the object has exactly the columns of the table.
   return event as unknown as StoredEvent
 }
 

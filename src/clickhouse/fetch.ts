@@ -21,8 +21,9 @@ import { readEvents } from "./row-reader.ts"
 import { readWebsiteLines, type WriterRow } from "./writers.ts"
 
 /**
- * Returns the writer whose events to fetch: the one with the same node number as `db`. If `db` is a new file, returns
- * the writer with the number `node` or, without `node`, the only writer. Throws a UserError if there is no such writer.
+ * Returns the writer whose events to fetch, which is the writer with the same node number as `db`. If `db` is a new
+ * file, returns the writer with the number `node`, or the only writer if `node` is undefined, and gives `db` the
+ * number. Throws a UserError if there is no such writer.
  */
 export function originOf(
   db: Db,
@@ -50,8 +51,8 @@ export function originOf(
 }
 
 /**
- * Returns a function that is true for the events that a fetch must not restore: those that are yet to be deleted in the
- * cluster and, in a file that copies its websites from another server, those of deleted websites.
+ * Returns a function that returns true for events that a fetch must not restore. These are events that are yet to be
+ * deleted in the cluster and, if the file copies its websites from another server, events of deleted websites.
  */
 export function deletedEvents(db: Db): (event: StoredEvent) => boolean {
   const isPending = pendingDeletion(db)
@@ -60,9 +61,9 @@ export function deletedEvents(db: Db): (event: StoredEvent) => boolean {
 }
 
 /**
- * Yields what the file `writer` has shipped, as the lines of an export: first its websites, unless `db` copies them from
- * another server, then all events in the order of their ids. Omits events for which `isDeleted` is true, because an
- * import would restore them.
+ * Yields the websites and events that the file `writer` has shipped, as the lines of an export. The websites come
+ * first, but are omitted if `db` copies its websites from another server. The events are in the order of their ids.
+ * Omits events for which `isDeleted` is true, because an import would restore them.
  */
 export async function* linesOfCluster(
   db: Db,
@@ -81,7 +82,7 @@ export async function* linesOfCluster(
   }
 }
 
-/** Events per transaction. A transaction takes about 20 ms. */
+/** Number of events per transaction. A transaction takes about 20 ms. */
 const eventsPerWrite = 1_000
 
 interface FetchDeps {
@@ -121,7 +122,7 @@ export async function fetchRemovedDays({ db, cluster, random, onProgress }: Fetc
   return added
 }
 
-/** Inserts those of `events` that are neither in the file nor deleted. Returns their number. */
+/** Inserts the events that are neither in the file nor deleted. Returns their number. */
 function insertRemoved(
   db: Db,
   inserter: EventInserter,
@@ -134,7 +135,8 @@ function insertRemoved(
   const [first] = missing
   if (!first) return 0
   const { id: sealedId } = db.prepare(sealedStateSql).get() as { id: number }
-  // Column blocks must contain all events up to `sealedId`. If an event with a lower id is inserted, they are rebuilt.
+  // Column blocks must contain all events up to `sealedId`. If an event with a lower id is inserted, the blocks are
+  // rebuilt.
   if (first.id <= sealedId) reset(db)
   takeBack(
     db,

@@ -27,7 +27,7 @@ import type { SchemaState } from "./schema.ts"
 const roundInterval = 3_600_000
 /** Approximate duration of a step in ms. Events that arrive during a step are shipped after it. */
 const stepTime = 5_000
-/** Event ids per transaction. */
+/** Number of event ids per transaction. */
 const eventIdsPerWrite = 2_000
 
 export interface RemoverDeps {
@@ -51,7 +51,7 @@ interface Day extends WebsiteDay {
   rid: number
 }
 
-/** A day whose events are the same in the cluster, and an iterator over its events in the file. */
+/** A day whose events are the same in the cluster and in the file, and an iterator over its events in the file. */
 interface ComparedDay {
   day: Day
   events: Iterator<StoredEvent[]>
@@ -121,7 +121,10 @@ export class Remover {
     this.#dueAt = this.deps.elapsed() + roundInterval
   }
 
-  /** Returns true if the events of a day in the cluster are the same as those in the file and those removed from it. */
+  /**
+   * Returns true if the file has events of a day, and the cluster has the same events as the file, including the events
+   * that were removed from the file.
+   */
   async #isSame(day: Day, shippedId: number): Promise<boolean> {
     const { db, cluster, write, log } = this.deps
     const [local, removed] = db.transaction((): [Sum, Sum | undefined] => [
@@ -163,7 +166,7 @@ export class Remover {
     }
   }
 
-  /** Deletes those removed events from the cluster that have expired or whose website was deleted. */
+  /** Deletes removed events from the cluster if they have expired, or if their website was deleted. */
   async deleteExpired(schema: SchemaState): Promise<void> {
     const { db, cluster, write } = this.deps
     const expired = removedDays(db).filter(({ isExpired }) => isExpired)

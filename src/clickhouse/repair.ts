@@ -51,7 +51,7 @@ const maxForeignRows = 100_000
 /**
  * Makes the events in the cluster equal to those in the file on the given days. Holds the event IDs of one website and
  * day in memory at a time. If events of a day were removed from the file, the cluster has the only copy of them, so
- * nothing is deleted there. Instead, the file's record of the removed events is corrected to what the cluster has.
+ * nothing is deleted there. Instead, the file's record of the removed events is changed to match the cluster.
  */
 export async function repair(days: readonly WebsiteDay[], deps: RepairDeps): Promise<void> {
   let foreign: ForeignRow[] = []

@@ -2,7 +2,7 @@ import type { StoredEvent } from "../store/event-reader.ts"
 import { type Cluster, ClusterError, type TableQuery } from "./cluster.ts"
 import { eventOf, selectedColumns } from "./event-row.ts"
 
-/** Which events of the cluster to read. */
+/** Selects the events to read from the cluster. */
 export interface RowSelection {
   /** SQL condition. Its values are in `parameters`, in the format of ClickHouse's parameters. */
   condition: string
@@ -16,8 +16,8 @@ export interface RowSelection {
 }
 
 /**
- * IDs per statement. The cluster sorts their events in memory. The index on IDs finds them without a full scan, because
- * IDs follow the time of receipt.
+ * Number of IDs per statement. The cluster sorts the events with these IDs in memory. The index on IDs finds the events
+ * without a full scan, because IDs increase with the time of receipt.
  */
 const idsPerQuery = 200_000
 
@@ -30,7 +30,7 @@ export async function* readEvents(cluster: Cluster, selection: RowSelection): As
   const where = `where (${condition}) and id > {after:UInt64} and id <= {last:UInt64}`
   // A proxy can end an incomplete response as if it were complete, so each row contains the number of rows.
   const events = `select ${selectedColumns}, count() over () from events final ${where} order by id`
-  // Used only after a gap, because it reads the IDs of all later events.
+  // This query is used only after a gap in the IDs, because it reads the IDs of all later events.
   const nextId = `select minOrNull(id) from events ${where}`
   const queryOf = (after: number, last: number): TableQuery => ({
     parameters: { ...parameters, after: String(after), last: String(last) },

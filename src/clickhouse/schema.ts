@@ -60,17 +60,14 @@ type AppliedRow = [name: string, checksum: string, cluster: string]
 
 const checksum = (sql: string) => createHash("sha256").update(sql).digest("hex")
 
-/**
- * Reads which migrations have been applied. Throws a ClusterError, or a UserError if a later version has applied a
- * migration.
- */
+/** Reads the state of the tables. Throws a ClusterError, or a UserError if a later version has applied a migration. */
 export async function readSchema(cluster: Cluster): Promise<SchemaState> {
   return schemaState(await appliedRows(cluster), cluster.name)
 }
 
 /**
- * Returns the state for the rows of the table `migrations`. Throws a UserError if this version does not know one of
- * these migrations.
+ * Returns the state for the rows of the table `migrations`. Throws a UserError if this version does not have one of
+ * these migrations with the same checksum.
  */
 export function schemaState(applied: readonly AppliedRow[], where: string): SchemaState {
   for (const [name, sum] of applied) {

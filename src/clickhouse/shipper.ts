@@ -34,7 +34,7 @@ export interface ShipperLimits extends InsertLimits {
 }
 
 /**
- * The rows of an insert become one part of the table. 100,000 rows per part, because merging smaller parts costs the
+ * The rows of an insert become one part of the table. A part has 100,000 rows, because merging smaller parts costs the
  * cluster more. Sending 16 MiB takes less than a second.
  */
 export const shipperLimits: ShipperLimits = { rows: 100_000, bytes: 16_777_216, outcomeWindow: 300_000 }
@@ -56,7 +56,7 @@ export interface StepResult {
   isDone: boolean
 }
 
-/** Encoded events with ids above `after`, from `first`, and up to `end`. */
+/** Encoded events with ids above `after` and up to `end`. `first`: the id of the first event. */
 interface Batch {
   after: number
   first: number
@@ -70,8 +70,9 @@ interface Batch {
 /**
  * Ships events to a cluster in the order of their ids. For each batch, it first records in the file the highest id that
  * it will send. Then it inserts the rows into the cluster, records the highest id there too, and finally advances the
- * watermark in the file: the id up to which everything is shipped. If the process crashes before that, the next one
- * sends the rows again, which is harmless. The caller must hold a lock, so that there is only one shipper per file.
+ * watermark in the file, which is the id up to which everything is shipped. If the process crashes before that, the
+ * next process sends the rows again, which is harmless. The caller must hold a lock, so that there is only one shipper
+ * per file.
  */
 export class Shipper {
   /** The batch after the one that is being sent, which is read in the meantime. */
@@ -114,7 +115,7 @@ export class Shipper {
       this.#remover.isDue
     // The first step always contacts the cluster, to report missing tables before there are events.
     if (!hasWork && this.#hasVerified) return { hasShipped: false, events: 0, isDone: true }
-    // Called before a batch is read, so that during an outage a step costs only one request.
+    // The cluster is verified before a batch is read, so that a step costs only one request during an outage.
     const { schema, record, isCurrent } = await this.#verify(shipping)
     this.#hasVerified = true
     if (!isCurrent) return { hasShipped: false, events: 0, isDone: false }
@@ -127,8 +128,8 @@ export class Shipper {
   }
 
   /**
-   * Ships deletions and repairs differences. While events are waiting (`isBehind`), ships deletions only now and then,
-   * and repairs nothing. Returns true if nothing is left to do.
+   * Ships deletions and repairs differences. While events are waiting (`isBehind`), ships deletions only once per
+   * `deletionsInterval`, and repairs nothing. Returns true if nothing is left to do.
    */
   async #followUp(isBehind: boolean, schema: SchemaState): Promise<boolean> {
     const { db, elapsed } = this.deps
@@ -138,7 +139,8 @@ export class Shipper {
     const ids = this.#deletions(shipping)
     if (ids.length > 0) await this.#delete(ids, schema)
     if (isBehind || ids.length === idsPerStep) return false
-    // Runs before a repair, because a repair would mistake the events of a deleted website for foreign rows.
+    // Expired events are deleted before a repair, because a repair would mistake the events of a deleted website for
+    // foreign rows.
     if (!this.#deletionsHeld) await this.#remover.deleteExpired(schema)
     if (shipping.mustCompare) return this.#repair(shipping, schema)
     return this.#deletionsHeld || (await this.#remover.remove(shipping.shippedId))
@@ -158,7 +160,7 @@ export class Shipper {
     const schema = await readSchema(cluster)
     requireSchema(schema, cluster.name)
     const record = await this.#record(shipping, schema)
-    // Written first, so that everything is compared even if the deletion is interrupted.
+    // The rewind is stored first, so that everything is compared even if the deletion is interrupted.
     await write({ type: "rewind", id: shipping.shippedId })
     const { shippedId } = shipping
     const last = endOfNode(shippedId)
@@ -197,8 +199,8 @@ export class Shipper {
   }
 
   /**
-   * Checks that the tables match this version, and that the cluster still has the events that it acknowledged. If it
-   * has fewer, rewinds the watermark.
+   * Checks that the tables match this version, and that the cluster still has the events that it acknowledged. If the
+   * cluster has fewer events, rewinds the watermark.
    */
   async #verify(
     shipping: Shipping,
@@ -210,7 +212,7 @@ export class Shipper {
     const record = await this.#record(shipping, schema)
     if (schema.hasEventIds && record.isNew) {
       // The file is recorded in the cluster before its first insert. Another file with the same node number can be
-      // recorded at the same time. Then the next step of each finds the other file, and ships nothing.
+      // recorded at the same time. Then the next step for each file finds the other file, and ships nothing.
       await record.write(record.shippedId, now())
       return { schema, record, isCurrent: false }
     }
@@ -235,7 +237,7 @@ export class Shipper {
 
   /**
    * Sends a batch. Returns false if the batch must be sent again, because the cluster has started to store event ids in
-   * the meantime and might not have stored those of the batch.
+   * the meantime and might not have stored the event ids of the batch.
    */
   async #send(batch: Batch, schema: SchemaState, record: WriterRecord): Promise<boolean> {
     const { cluster, write, now } = this.deps
@@ -243,7 +245,7 @@ export class Shipper {
     await write({ type: "send", id: batch.end })
     if (batch.isFull) {
       this.#next = this.#read(batch.end)
-      // The step that uses the batch reports a failure.
+      // If reading fails, the step that uses the batch reports the error.
       this.#next.catch(() => {})
     }
     try {
@@ -273,7 +275,10 @@ export class Shipper {
     await write({ type: "deleted", ids, at: now() })
   }
 
-  /** Compares the events in the file and in the cluster, and repairs differences. Returns true if there were none. */
+  /**
+   * Compares the events in the file and in the cluster, and repairs differences. Returns true if there were no
+   * differences.
+   */
   async #repair({ shippedId, isRepairing }: Shipping, schema: SchemaState): Promise<boolean> {
     const { db, cluster, write, pause, log } = this.deps
     this.#remover.interrupt()

@@ -52,8 +52,8 @@ export class ShippingLoop {
 }
 
 /**
- * Returns the ms from a failure to the next attempt. Half of the delay is random, so that not all servers retry at the
- * same time.
+ * Returns the delay in ms from a failure to the next attempt. Up to half of the delay is random, so that not all
+ * servers retry at the same time.
  */
 export function retryDelay(previousFailures: number, random: Random): number {
   const delay = Math.min(longestRetry, firstRetry * 2 ** previousFailures)

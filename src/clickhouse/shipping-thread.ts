@@ -74,7 +74,7 @@ export class ShippingThread {
 
   /**
    * Starts shipping. If another process, such as `databuddy clickhouse load`, is shipping events from this file, the
-   * server accepts events anyway, and this retries in the background.
+   * server accepts events anyway, and this method retries in the background.
    */
   start(): void {
     const { pid } = this.environment

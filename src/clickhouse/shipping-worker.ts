@@ -12,7 +12,7 @@ declare const self: Worker
 
 /** Leaves most of the CPU time of a busy server to ingestion. The query thread has the same niceness. */
 const niceness = 10
-/** Size of SQLite's page cache in KiB. A small one is enough, because rows are read once, in order. */
+/** Size of SQLite's page cache in KiB. A small cache is enough, because rows are read once, in order. */
 const pageCacheKiB = 4_096
 
 let close = (): void => {}
@@ -37,10 +37,10 @@ function open({
   isShared,
 }: Extract<ShippingRequest, { type: "open" }>): void {
   try {
-    // On Linux, this affects only the current thread.
+    // On Linux, this call affects only the current thread.
     setPriority(0, niceness)
   } catch {
-    // Runs at normal priority if this is not permitted.
+    // If changing the priority is not permitted, the worker runs at normal priority.
   }
   const db = openForReading(path)
   db.pragma(`cache_size = -${pageCacheKiB}`)

@@ -30,7 +30,7 @@ export async function readWebsiteLines(cluster: Cluster, writer: string): Promis
   return rows[0]?.[0] ?? []
 }
 
-/** The file from which this process ships, as in the cluster's list of writers. */
+/** The file from which this process ships events, as it appears in the cluster's list of writers. */
 export interface OwnFile {
   writer: string
   /** The file's watermark, or any other id from its node. */
@@ -65,10 +65,10 @@ export function splitWriters(
   return { own: writers.find((row) => row.writer === writer), others }
 }
 
-/** The record, in the cluster, of what was shipped from one file. */
+/** The cluster's record of the events that were shipped from one file. */
 export class WriterRecord {
   readonly shippedId: number
-  /** True if nothing was shipped from the file yet. */
+  /** True if nothing has been shipped from the file yet. */
   readonly isNew: boolean
   #sequence: number
 
@@ -99,7 +99,8 @@ export class WriterRecord {
   async writeWebsites(lines: readonly string[]): Promise<void> {
     const row = new RowEncoder()
     row.text(this.file.writer)
-    // Higher than the sequence number of any earlier row, because every shipment increments the number.
+    // This number is higher than in any row from before the last shipment, because every shipment increments it. Of the
+    // rows with the same number, ClickHouse keeps the row that was inserted last.
     row.integer(this.#sequence + 1)
     row.texts(lines)
     await this.cluster.insert("websites", ["writer", "sequence", "lines"], row.finish(), this.isReplicated)

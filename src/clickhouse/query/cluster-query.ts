@@ -18,7 +18,10 @@ export interface ClusterQueryLimits {
   resultBytes: number
 }
 
-/** Runs queries in a cluster, on its events and the events in the file that have not been shipped yet. */
+/**
+ * Runs queries in a cluster. The queries read the events in the cluster, and the events in the file that have not been
+ * shipped yet.
+ */
 export class ClusterQueries {
   readonly #source: SnapshotSource
   readonly #settings: ClickHouseSettings
@@ -46,7 +49,7 @@ export class ClusterQueries {
 
   /**
    * Adds the events from other nodes to a snapshot. Leaves out events with an event id that an unshipped event in the
-   * file also has. When that event is shipped, the cluster decides which of the two counts.
+   * file also has. When that event is shipped, the cluster decides which of the two events counts.
    */
   async withNodes(
     snapshot: FileSnapshot,
@@ -72,7 +75,7 @@ export class ClusterQueries {
     return { ...snapshot, others, deleted }
   }
 
-  /** Rejects with a ClusterError, a NotSupportedError, or the signal's abort reason. */
+  /** Returns the result of a query. Rejects with a ClusterError, a NotSupportedError, or the signal's abort reason. */
   run<Q extends Query>(query: Q, snapshot: FileSnapshot, signal: AbortSignal): Promise<ResultOf<Q>> {
     const { watermark, tail, deleted, websites, others } = snapshot
     const scopeWebsites = new Map(

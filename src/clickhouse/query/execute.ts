@@ -26,6 +26,6 @@ export async function executeInCluster<Q extends Query>(
   query: Q,
   context: ReportContext,
 ): Promise<ResultOf<Q>> {
-  // Asserted because TypeScript infers a union of the results of all kinds, not the result of Q.
+  // The type assertion is needed because TypeScript infers a union of the results of all kinds, not the result of Q.
   return (await runReport(query.kind, query, context)) as ResultOf<Q>
 }

@@ -139,7 +139,7 @@ function keySql(keys: readonly string[]): string {
   return parts.length === 0 ? "''" : `concat(${parts.join(", ")}, '')`
 }
 
-/** Returns SQL for a measure. It is computed from the events for which `condition` is true. */
+/** Returns SQL for a measure. The measure is computed from the events for which `condition` is true. */
 function measureSql(measure: Measure, scan: Scan, condition: string): string {
   if (typeof measure === "object") return propertyMeasures[measure.what](scan.number(measure.of), condition)
   switch (measure) {

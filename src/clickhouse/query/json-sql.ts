@@ -2,12 +2,12 @@ import { surrogateMark } from "./statement.ts"
 
 // ClickHouse's JSON functions reject a document that contains half a surrogate pair or an integer of more than 64 bits.
 // They also format some strings and numbers differently from JavaScript. The functions below return SQL that repairs
-// such documents. They are rare, and other documents skip the repair. In this file, each backslash in the SQL is
-// doubled for the template string, and doubled again for ClickHouse's string literal.
+// such documents. Such documents are rare, and other documents skip the repair. In this file, each backslash in the SQL
+// is doubled for the template string, and doubled again for ClickHouse's string literal.
 
 /**
- * Regular expression for strings that count as numbers, escaped for a SQL literal. Equivalent to `numberOf` in
- * src/query/json-values.ts.
+ * Regular expression for the form of strings that count as numbers, escaped for a SQL literal. `numberOf` in
+ * src/query/json-values.ts accepts the same form.
  */
 export const numberPattern = "^-?(?:0|[1-9][0-9]*)(?:\\\\.[0-9]+)?$"
 
@@ -36,7 +36,7 @@ function mapEscapes(text: string, sql: (text: string) => string): string {
 
 /**
  * Returns SQL that appends .0 to integers that are too long. Replaces twice, because neighbors in an array share a
- * comma, and one pass matches only one of them.
+ * comma, so that one pass matches only one of the two.
  */
 function withFractions(text: string): string {
   const once = (inner: string) =>

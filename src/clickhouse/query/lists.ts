@@ -38,7 +38,7 @@ function listedEvent(row: readonly unknown[]): ListedEvent {
   const { context } = splitContext(event)
   return {
     id: event.id,
-    websiteRid: row.at(-1) as number, // The column after those of the event.
+    websiteRid: row.at(-1) as number, // The column after the columns of the event.
     name: event.name,
     kind: event.kind,
     namespace: event.namespace,

@@ -21,7 +21,7 @@ declare const BUILD_COMMIT: string | undefined
 const workerFile =
   typeof BUILD_COMMIT === "string" ? "./src/clickhouse/query/query-worker.ts" : "./query-worker.ts"
 
-/** After the cluster fails, SQLite answers all queries for this many ms. */
+/** After the cluster fails, no query is sent to it for this many ms. */
 const outageTime = 10_000
 /** Retry-After in seconds, equal to `outageTime`. */
 const retryAfter = 10
@@ -40,8 +40,8 @@ interface PendingRequest {
 
 /**
  * Answers API queries in the cluster, which also reads the events that are not shipped yet. The local engine answers
- * the queries that the cluster cannot answer, and all queries while the cluster is down. It cannot answer queries that
- * need events from other nodes, or events that were removed from SQLite.
+ * the queries that the cluster cannot answer, and all queries while the cluster is down. The local engine cannot answer
+ * queries that need events from other nodes, or events that were removed from SQLite.
  */
 export class ClusterQueryEngine implements QueryEngine<QuerySpec> {
   readonly #name: string

@@ -26,7 +26,7 @@ const niceness = 10
 const stateTimeout = 5_000
 /** After the time limit of a query, the cluster has this many ms to stop it and respond. */
 const graceTime = 15_000
-/** Maximum connections to the cluster. Equal to the number of queries that the queue runs concurrently. */
+/** Maximum number of connections to the cluster. Equal to the number of queries that the queue runs concurrently. */
 const connections = 8
 
 type Open = Extract<ClusterRequest, { type: "open" }>
@@ -51,10 +51,10 @@ function post(message: ClusterMessage, transfer: ArrayBuffer[] = []): void {
 
 function open({ path, address, password, limits, isShared }: Open): State {
   try {
-    // On Linux, this affects only the current thread.
+    // On Linux, this call affects only the current thread.
     setPriority(0, niceness)
   } catch {
-    // Runs at normal priority if this is not permitted.
+    // If changing the priority is not permitted, the worker runs at normal priority.
   }
   const db = openForReading(path)
   const clusterWith = (timeout: number) =>
@@ -79,8 +79,8 @@ function open({ path, address, password, limits, isShared }: Open): State {
 }
 
 /**
- * Throws unless the cluster has the events from this file up to the watermark, and its tables have the schema of this
- * version. Returns the other nodes.
+ * Throws an Error unless the cluster has the events from this file up to the watermark, and its tables have the schema
+ * of this version. Returns the other nodes.
  */
 async function verify(
   cluster: Cluster,
@@ -165,8 +165,8 @@ function failureOf(id: number, error: unknown, limits: ClusterQueryLimits): Clus
 const advice = "use a shorter range, fewer breakdown fields, or filters"
 
 /**
- * Returns the error for a query that exceeds a limit. Such a query is not retried in SQLite, where it would also be too
- * large.
+ * Returns the error to report for a query that exceeded a limit, or undefined for other errors. Such a query is not
+ * retried in SQLite, where it would also be too large.
  */
 function limitError(
   { number }: ClusterError,

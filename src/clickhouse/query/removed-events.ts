@@ -12,7 +12,9 @@ import { Parameters } from "./statement.ts"
 /** The cluster counts as down if a check takes longer than this many ms. */
 const checkTimeout = 5_000
 
-/** Reads removed events from the cluster. Throws a ClusterError, or a UserError if it does not have them. */
+/**
+ * Reads removed events from the cluster. Throws a ClusterError, or a UserError if the cluster does not have the events.
+ */
 export class EventsInCluster implements RemovedEvents {
   constructor(
     private readonly db: Db,

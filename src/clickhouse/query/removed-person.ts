@@ -15,7 +15,7 @@ import { Parameters } from "./statement.ts"
 type Row = [id: number, day: number, hash: string, credential: string, eventId: string | null]
 
 /**
- * Finds those events of a person that were removed from the file. src/store/identity-resolution.ts defines which events
+ * Finds the events of a person that were removed from the file. src/store/identity-resolution.ts defines which events
  * these are. Throws a ClusterError, or a UserError if the cluster does not have the events from this file.
  */
 export async function removedEventsOf(
@@ -54,8 +54,8 @@ export async function removedEventsOf(
 }
 
 /**
- * Returns the condition that an event belongs to the person. See src/store/identity-resolution.ts. `storedIds`: the
- * result of `storedIdsOf`.
+ * Returns a SQL condition that is true for the events of the person. See src/store/identity-resolution.ts. `storedIds`:
+ * the result of `storedIdsOf`.
  */
 export function isEventOfPerson(
   parameters: Parameters,

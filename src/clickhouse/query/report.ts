@@ -1,6 +1,6 @@
 import type { Scan } from "./scan.ts"
 
-/** What a report depends on. */
+/** Dependencies of a report. */
 export interface ReportContext {
   /** Creates a scan of the events in the cluster and in the tail, which are the events that are not shipped yet. */
   scan: () => Scan
@@ -22,8 +22,8 @@ interface Page {
 }
 
 /**
- * Reads a page of sorted rows. The result's `totals` are over all pages, and there even if the page is empty. Each row
- * also ends with them.
+ * Reads a page of sorted rows. The result's `totals` cover all pages, and are present even if the page is empty. Each
+ * row also ends with the totals.
  */
 export async function readPage<Row extends unknown[]>(
   scan: Scan,

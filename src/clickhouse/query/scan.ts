@@ -54,8 +54,8 @@ const operandOf = ({ list, bind }: TestInput) => bind("String", list[0] ?? "")
 const equal: Test = (input) => `${input.sql} = ${operandOf(input)}`
 const oneOf: Test = ({ sql, list, bind }) => `${sql} in ${bind("Array(String)", list)}`
 /**
- * Returns the operand of a test for a part of a string. An unpaired surrogate is not supported: JavaScript finds it within
- * pairs too, where UTF-8 has no such part.
+ * Returns the operand of a test for a part of a string. Throws a NotSupportedError for an unpaired surrogate, because
+ * JavaScript also finds it within surrogate pairs, whose UTF-8 encoding does not contain it.
  */
 function partOf({ list, bind }: TestInput, text = list[0] ?? ""): string {
   if (!text.isWellFormed())
@@ -73,7 +73,10 @@ const comparison =
     return Number.isNaN(limit) ? "0" : `ifNull(${number} ${operator} ${bind("Float64", limit)}, 0)`
   }
 
-/** Returns SQL for the test of each operator. A negated operator has the test of the operator that it negates. */
+/**
+ * Functions that return SQL for the test of an operator. A negated operator has the test of the operator that it
+ * negates.
+ */
 const tests: { readonly [Name in Operator]: Test } = {
   eq: equal,
   ne: equal,
@@ -122,7 +125,7 @@ function isContextField(field: string): field is ContextField {
 /**
  * Builds a subquery that returns the events in a scope, and SQL expressions for fields of these events. The rows have
  * the columns of the table `events` and `at` (Unix ms). For each property that an expression uses, they also have three
- * columns: `r0` (its JSON), `t0` (its text) and `n0` (its number), where the digit counts the properties. Create all
+ * columns: `r0` (its JSON), `t0` (its text) and `n0` (its number). The digit is the index of the property. Create all
  * expressions before calling `rows`, which adds the columns that they need.
  */
 export class Scan {
@@ -140,12 +143,12 @@ export class Scan {
   /** Adds a value to the parameters and returns its placeholder, such as `{p0:String}`. */
   readonly bind: Parameters["bind"] = (type, value) => this.parameters.bind(type, value)
 
-  /** Returns SQL for a dimension as text. Its type is Nullable(String). */
+  /** Returns SQL for a dimension as text. The result has the type Nullable(String). */
   text(dimension: Dimension): string {
     return `toNullable(toString(${this.#expression(dimension).sql}))`
   }
 
-  /** Returns SQL for the number in a property. Its type is Nullable(Float64). */
+  /** Returns SQL for the number in a property. The result has the type Nullable(Float64). */
   number(property: Dimension): string {
     return `n${this.#property(property.slice("property.".length))}`
   }
@@ -164,7 +167,7 @@ export class Scan {
     if (dimension.startsWith("property."))
       return { sql: this.#propertyText(dimension.slice("property.".length)), isNullable: true }
     if (isContextField(dimension)) return { sql: `nullIf(${dimension}, '')`, isNullable: true }
-    // Asserted because all other dimensions are columns.
+    // The type assertion is safe because all other dimensions are columns.
     const { name, missing } = columnOf[dimension as Column]
     return { sql: missing === "empty" ? `nullIf(${name}, '')` : name, isNullable: missing !== "never" }
   }
@@ -274,7 +277,7 @@ export class Scan {
     return this.all(stepFilters(step))
   }
 
-  /** Returns SQL for the units of an event. Its type is Array(String). */
+  /** Returns SQL for the units of an event. The result has the type Array(String). */
   units(unit: Unit): string {
     if (unit !== "profile_id") return `if(isNull(${unit}), [], [assumeNotNull(${unit})])`
     this.#needsLinks = true
@@ -367,7 +370,7 @@ export function isUpTo(
     .join(" or ")
 }
 
-/** Days that a Date32 can store, from 1900 to 2299. */
+/** The first and the last day that a Date32 can store (1900 to 2299), in days since 1970-01-01. */
 const [minDay, maxDay] = [-25_567, 120_529] as const
 
 /** Returns all ways to split a path into keys. A way with a longer first key precedes one with a shorter first key. */
@@ -382,7 +385,10 @@ function sequencesOf(path: string): string[][] {
   return found
 }
 
-/** SQL for the number in the string `key`, or null if it is not a number. */
+/**
+ * SQL for the number in the string `key`. The result is null if the string is not a number, or if its absolute value
+ * exceeds `Number.MAX_SAFE_INTEGER`.
+ */
 const keyNumber = `if(match(key, '${numberPattern}') and abs(toFloat64OrZero(key)) <= ${Number.MAX_SAFE_INTEGER}, toFloat64OrNull(key), null)`
 
 /** Returns SQL for a JSON value as text. A string loses its quotes. */
@@ -400,7 +406,7 @@ export function jsonNumber(raw: string, text: string): string {
 
 /**
  * Returns SQL for a sort key that orders strings by their UTF-16 code units, as JavaScript does. The order of UTF-8
- * bytes is different from U+E000. Half a surrogate pair sorts before all pairs.
+ * bytes differs for code points from U+E000 upward. Half a surrogate pair sorts before all pairs.
  */
 export function utf16Order(text: string): string {
   const halves = `replaceAll(replaceAll(${text}, '\\xEE', '\\xFE'), '${surrogateMark}', '\\xEE')`

@@ -31,7 +31,7 @@ const sql = {
   version: "pragma data_version",
 }
 
-/** Events per read. */
+/** Number of events per read. */
 const rowsPerRead = 5_000
 
 /** The data that the file has but the cluster does not, at a single point in time. */
@@ -63,7 +63,7 @@ export class SnapshotSource {
     private readonly isShared = false,
   ) {}
 
-  /** Returns a snapshot. If nothing has been committed since the last one, returns that one again. */
+  /** Returns a snapshot. If nothing has been committed since the last call, returns the same snapshot again. */
   read(): FileSnapshot {
     const version = this.db.prepare(sql.version).pluck().get() as number
     if (this.#current?.version !== version) {

@@ -122,7 +122,7 @@ function members({ scope, startEvent, returnEvent, granularity, unit }: Retentio
     having max(isStart) = 1`
 }
 
-/** Counts the units in each cohort and those that return. */
+/** Counts the units in each cohort, and the units that return in each bucket. */
 export async function retention(
   query: RetentionQuery,
   { scan: newScan, run }: ReportContext,
@@ -175,7 +175,7 @@ export function countedUnits(of: ReportCount, scan: Scan): string {
   return `select unit from (${members(query, scan)}) where first = ${scan.bind("Int64", first.from)} and ${isReturned}`
 }
 
-/** Counts which events precede and follow an event in the same session, by position. */
+/** Counts the events that precede and follow an event in the same session, by position, name and page. */
 export async function paths(
   { scope, event, before, after }: PathsQuery,
   { scan: newScan, run }: ReportContext,
@@ -190,9 +190,9 @@ export async function paths(
     where isNotNull(session_id)
     group by session_id
     having center > 0`
-  // The position just before the first event or after the last event of a session has no name and counts as its end.
-  // Positions beyond that are left out. At position 0, the name is left out too, so that its count is the number of
-  // sessions.
+  // The position just before the first event or after the last event of a session has no name and counts as the end of
+  // the session. Positions beyond the end are left out. At position 0, the name is left out too, so that its count is
+  // the number of sessions.
   const places = `
     arrayMap(
       position -> (
