@@ -55,7 +55,10 @@ export interface Batch {
    * Returns the name of each event. Defined only for a batch that joins several slices of a block. See `JoinedBatch`.
    */
   names?(): Column
-  /** The slices that such a batch joins. Undefined if the batch has only some events of the slices. */
+  /**
+   * The slices that the batch joins. Undefined for other batches, and for a batch that has only some events of the
+   * slices.
+   */
   readonly slices?: readonly { name: string; events: number }[]
   website: number
   name: string
@@ -74,11 +77,11 @@ export interface Batch {
   sessions(): Uint32Array
   profiles(): Uint32Array
   /**
-   * Returns the distinct ids of all events. If the result is undefined, they are not stored, and callers must read the
-   * id of each event.
+   * Returns the distinct ids of all events. If the result is undefined, the distinct ids are not stored, and callers
+   * must read the id of each event.
    */
   distinct?(kind: IdKind): StoredIdSet | undefined
-  /** Returns the column of a field, or undefined if no event has a value. */
+  /** Returns the column of a field. The result can be undefined if no event has a value. */
   column(field: TextField): Column | undefined
   /** Returns the column of a top-level property key, or undefined if no event has the key. */
   property(key: string): Column | undefined

@@ -2,16 +2,17 @@ import { endOfString } from "../json-text.ts"
 import type { BlockRow, Slice } from "./block.ts"
 import type { ColumnLocation, Layout, ListedKey } from "./block-writer.ts"
 
-/** The layout of a block, with its properties also by key. */
+/** The layout of a block, with an additional map of its properties by key. */
 export interface OpenLayout extends Layout {
   byKey: ReadonlyMap<string, OpenProperty>
 }
 
-/** For up to this number of slices, searching a list is faster than a map, and takes less memory. */
+/** For up to this number of slices, searching a list is faster than using a map, and takes less memory. */
 const fewSlices = 16
 
 /**
- * A property in a block. A block can have 100,000 properties, so each one has lists, and builds maps only on demand.
+ * A property in a block. A block can have 100,000 properties, so each property holds lists, and builds maps only on
+ * demand.
  */
 export class OpenProperty {
   #indexes: Map<number, number> | undefined
@@ -64,7 +65,7 @@ interface SingleNameLayout extends Omit<Layout, "properties" | "withProperties">
   withProperties: number
 }
 
-/** A property outside the layout of such a block. */
+/** A property that is not in the layout of such a block. */
 type SingleNameRest = [key: string, events: number, none?: undefined]
 
 // The functions below parse JSON that was stored by `block-writer.ts`, in this version or an earlier one.
@@ -94,8 +95,8 @@ export function openRest({ slices }: BlockRow, text: string): ReadonlyMap<string
 }
 
 /**
- * Parses only the entry for one key in the same list, because parsing the whole list can take 100 ms. Returns undefined
- * if the list does not have the key.
+ * Parses only the entry for one key in the list that `openRest` parses, because parsing the whole list can take 100 ms.
+ * Returns undefined if the list does not have the key.
  */
 export function findInRest({ slices }: BlockRow, text: string, key: string): OpenProperty | undefined {
   const start = `[${JSON.stringify(key)},`

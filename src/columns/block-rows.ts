@@ -34,8 +34,8 @@ export class BlockRows {
   ) {}
 
   /**
-   * Reads a property of a slice from the rows. For the first property that is read from a block, builds only its
-   * column. For the second one, builds all columns of the block. Throws StaleBlockError.
+   * Reads a property of a slice from the rows. For the first property that is read from a block, builds only the column
+   * of that property. For any other property, builds all columns of the block. Throws StaleBlockError.
    */
   property(slice: Slice, key: string, property: OpenProperty): Column | undefined {
     const { block, index, events } = slice

@@ -18,10 +18,10 @@ import { listedProperties, staysInRows } from "./stored-properties.ts"
 import { lowerBoundOfDoubles } from "./typed-arrays.ts"
 
 // Writes blocks in the format that README.md describes. The bytes of a block are in segments, and its `layout` says
-// where each column is. `segment-reader.ts` reads the format.  A block holds events of one website and UTC day, slice
-// after slice. A slice holds the events of one name and kind, from crawlers or from people, sorted by time and then by
-// order of arrival. A column stores each distinct value once, and the codes of the events in all slices that have the
-// column.
+// where each column is. `segment-reader.ts` reads the format. A block holds the events of one website and UTC day,
+// slice after slice. A slice holds the events of one name and kind, from crawlers or from people, sorted by time and
+// then by order of arrival. A column stores each distinct value once, and the codes of the events in all slices that
+// have the column.
 
 /** The ids of a block's segments start at `block * segmentsPerBlock`. The triggers in migration 0006 rely on this. */
 export const segmentsPerBlock = 1_024
@@ -34,14 +34,14 @@ export const slicesPerBlock = 65_536
  * before the column.
  */
 const minSegmentBytes = 2_048
-/** The writer yields after packing or listing this many columns or keys, which takes a few ms. */
+/** The writer yields after packing this many columns or listing this many keys, which takes a few ms. */
 const packedPerStep = 64
 const listedPerStep = 4_096
 /** Up to this many numbers are stored as a JSON array, which is then as small as any binary form. */
 const maxJsonNumbers = 16
 /**
  * The number of events in each quarter hour is stored for slices of at least this many events. For smaller slices,
- * reading the times is as fast.
+ * reading the times is just as fast.
  */
 export const minEventsForQuarters = 64
 /**
@@ -60,7 +60,7 @@ export interface ColumnLocation {
   o: number
   /** Bytes per code. 0 means that every event has the first value. */
   w: 0 | 1 | 2 | 4
-  /** Size of the distinct values in bytes. They follow the codes. */
+  /** Size of the distinct values in bytes. The values follow the codes. */
   v?: number
   /**
    * For a sparse column, the number of events that have a value. The positions of these events (4 bytes each) come
@@ -99,7 +99,10 @@ export interface Layout {
   rest?: ColumnLocation
   /** Number of events with at least one property, by slice. */
   withProperties: number[]
-  /** Which events have properties. Stored only if some events have properties and some do not. */
+  /**
+   * The column that tells which events have properties. It is stored only if some events have properties and some do
+   * not.
+   */
   propertied?: ColumnLocation
 }
 
@@ -130,7 +133,7 @@ export function bySlice(left: SliceId, right: SliceId): number {
   return Number(left.crawler) - Number(right.crawler) || kindIndex(left.kind) - kindIndex(right.kind)
 }
 
-/** Encodes columns as a block. There is one set of columns per slice. All must have the same website and day. */
+/** Encodes columns as a block. There is one set of columns per slice. All sets must have the same website and day. */
 export function* encode(sets: readonly Columns[]): Generator<void, EncodedBlock> {
   const sorted = [...sets].sort(bySlice)
   const [first] = sorted as [Columns]
@@ -256,9 +259,9 @@ const formOfBits = { 8: "i1", 16: "i2", 32: "i4" } as const
 /** zstd's fastest level. Higher levels do not compress codes better. */
 const compression = { level: 1 }
 /**
- * A segment is compressed if that at least halves its size. Compression does so for codes of fields with a few frequent
- * values, and for dictionary ids of sessions whose events are close together, but not for times. Reading a compressed
- * byte takes 1.5 ns longer.
+ * A segment is compressed if compression at least halves its size. This is the case for codes of fields with a few
+ * frequent values, and for dictionary ids of sessions whose events are close together, but not for times. Reading a
+ * compressed byte takes 1.5 ns longer.
  */
 const minRatio = 2
 
@@ -362,8 +365,8 @@ export function padTo8Bytes(bytes: number): number {
 }
 
 /**
- * Counts the events in each quarter hour, for each slice of at least `minEventsForQuarters` events. All counts have the
- * smallest number of bytes that fits the largest count.
+ * Counts the events in each quarter hour, for each slice of at least `minEventsForQuarters` events. Returns null if
+ * there is no such slice. All counts have the smallest number of bytes that fits the largest count.
  */
 function quartersOf(sorted: readonly Columns[]): Uint8Array | null {
   const large = sorted.filter(({ count }) => count >= minEventsForQuarters)

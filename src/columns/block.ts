@@ -19,7 +19,7 @@ export interface BlockRow {
    * stale.
    */
   stale: number
-  /** Estimated memory for building its columns from rows, in bytes. */
+  /** Estimated memory for building the block's columns from rows, in bytes. */
   bytes: number
   slices: readonly Slice[]
   /**
@@ -54,7 +54,7 @@ export interface RawBlock extends Omit<BlockRow, "slices" | "hasSingleName"> {
 }
 
 export function blockOf({ name, crawler, quarters, slices, ...row }: RawBlock): BlockRow {
-  // Not validated, because `block-writer.ts` wrote the JSON.
+  // The JSON is not validated, because `block-writer.ts` wrote it.
   const named: EncodedBlock["slices"] = slices === null ? [[name, crawler, row.events]] : JSON.parse(slices)
   const parts: Slice[] = []
   const block: BlockRow = { ...row, slices: parts, hasSingleName: slices === null }

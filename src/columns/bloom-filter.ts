@@ -1,11 +1,11 @@
-/** Bits per hash, for at most 3% false positives. */
+/** Minimum number of bits per hash, for at most about 3% false positives. */
 const bitsPerHash = 8
 const minBits = 2 ** 16
 const bitsPerWord = 32
 
 /**
- * A Bloom filter for 96-bit hashes: a set that can contain a hash that was never added, but has every hash that was
- * added. A hash has three random 32-bit words, each of which selects one bit.
+ * A Bloom filter for 96-bit hashes. `mightContain` returns true for every hash that was added, and for a few hashes
+ * that were not. A hash has three random 32-bit words, each of which selects one bit.
  */
 export class BloomFilter {
   readonly #bits: Int32Array
@@ -28,7 +28,7 @@ export class BloomFilter {
     }
   }
 
-  /** Returns false if the hash was never added. `at`: index of the first word of the hash. */
+  /** Returns false only if the hash was never added. `at`: index of the first word of the hash. */
   mightContain(hashes: Uint32Array, at: number): boolean {
     return (
       this.#has(hashes[at] as number) &&

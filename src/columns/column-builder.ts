@@ -19,17 +19,19 @@ import { enlarge } from "./typed-arrays.ts"
 export type DictionaryIdsOf = (kind: IdKind, texts: readonly string[]) => Uint32Array
 
 /**
- * Maximum memory for building columns in bytes, as estimated by `bytes`. The limit holds whatever clients send. The
- * columns of 65,536 ordinary rows need less. With garbage and encoded data, the process uses two to three times as
- * much.
+ * Maximum memory in bytes for building columns, as estimated by `bytes`. The limit holds whatever clients send. The
+ * columns of 65,536 ordinary rows need less. Including garbage and encoded data, the process uses two to three times as
+ * much memory.
  */
 export const buildMemory = 33_554_432
 /**
- * A builder is full if it has this many combinations of website and day. Each one becomes a block, which the main
- * thread stores in about 100 µs.
+ * A builder is full if it has this many combinations of website and day. Each combination becomes a block, which the
+ * main thread stores in about 100 µs.
  */
 const maxDays = 512
-/** A step reads at most this many rows, or rows for this many bytes of columns. It takes about 30 ms. */
+/**
+ * A step reads at most this many rows, and ends when the columns have grown by this many bytes. It takes about 30 ms.
+ */
 const rowsPerStep = 8_192
 const bytesPerStep = 8_388_608
 
@@ -54,7 +56,7 @@ export class ColumnBuilder {
   #rows = 0
   #bytes = 0
 
-  /** `memory`: the builder is full when it uses an estimated number of bytes of at least this. */
+  /** `memory`: the estimated number of bytes in use at which the builder is full. */
   constructor(
     private readonly rows: RowReader,
     private readonly memory = buildMemory,
@@ -382,7 +384,7 @@ class Contexts {
 
   constructor(private readonly kind: ContextKind) {}
 
-  /** Estimated bytes of memory in use, and needed for the columns that `finish` creates. */
+  /** Estimated bytes of memory, including the columns that `finish` creates. */
   get bytes(): number {
     return this.#bytes + this.#ids.bytes + this.#ids.dictionary.bytes
   }

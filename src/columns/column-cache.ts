@@ -1,7 +1,7 @@
 import type { BlockRow } from "./block.ts"
 
 /**
- * When a new column needs memory, another one can be evicted only if the last 16 queries have not read it. A few
+ * When a new column needs memory, another column can be evicted only if the last 16 queries have not read it. A few
  * dashboard pages run about as many queries. With plain LRU, if the columns of these queries did not fit, each column
  * would be evicted just before it is read again.
  */
@@ -21,8 +21,8 @@ export class ColumnCache {
   /** Keyed by block id (which is never reused) and name of the data. The most recently used entry is last. */
   readonly #cached = new Map<string, Cached<unknown> & { query: number }>()
   /**
-   * Keys of entries for which there was no memory. They stay until another day is read, because the slices of a day are
-   * read one after another, and usually need the same columns.
+   * Keys of entries for which there was no memory. The entries stay until another day is read, because the slices of a
+   * day are read one after another, and usually need the same columns.
    */
   readonly #excess = new Set<string>()
   /** The website and day that were read last. */

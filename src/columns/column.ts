@@ -30,7 +30,7 @@ export const maxEvents = 2 ** 26
  */
 export class ValueDictionary {
   readonly values: Value[] = []
-  /** Created with the second value, because the columns of generated keys mostly have only one value. */
+  /** Created when the second value is added, because the columns of generated keys usually have only one value. */
   #byValue: Map<Value, number> | undefined
   #byJson: Map<string, number> | undefined
   /**
@@ -80,7 +80,7 @@ export class ValueDictionary {
     return code
   }
 
-  /** Returns the code of an object or array. Those with the same JSON count as the same value. */
+  /** Returns the code of an object or array. Objects and arrays with the same JSON count as the same value. */
   #codeOfJson(value: object): number {
     const json = JSON.stringify(value)
     this.#byJson ??= new Map()
@@ -150,8 +150,8 @@ export class ValueColumn {
   }
 
   /**
-   * Returns the column. `count`: number of all events. `ranks`: the new position of each event. Without `ranks`,
-   * positions do not change.
+   * Returns the column. `count`: number of all events. `ranks`: the new position of each event. If `ranks` is
+   * undefined, positions do not change.
    */
   finish(count: number, ranks?: Uint32Array): Column {
     const entries = this.#entries
@@ -268,9 +268,9 @@ export function sliceOf(column: Column, first: number, end: number): Column {
 }
 
 /**
- * Concatenates columns into one, whose values are distinct again. `counts`: the number of events in each column. In an
- * undefined column, no event has a value. Columns with the same list of values are concatenated without looking up
- * values.
+ * Concatenates columns into one column, whose values are distinct again. `counts`: the number of events in each column.
+ * In an undefined column, no event has a value. Columns with the same list of values are concatenated without looking
+ * up values.
  */
 export function joinColumns(columns: readonly (Column | undefined)[], counts: readonly number[]): Column {
   const [first] = columns
@@ -342,8 +342,8 @@ export function appendColumn(to: ValueColumn, offset: number, column: Column): v
 }
 
 /**
- * Returns the column with each value replaced by `textOf(value)`. If that is empty, the event then has no value.
- * Returns undefined if no event has a value.
+ * Returns the column with each value replaced by `textOf(value)`. If the text is empty, the event has no value in the
+ * result. Returns undefined if no event has a value.
  */
 export function mapColumn(
   column: Column,

@@ -26,7 +26,10 @@ const sql = {
   next: `
     select first + length(hashes) / ${hashBytes} from identities where kind = :kind order by first desc limit 1`,
   last: "select kind, first, hashes, texts from identities where kind = :kind order by first desc limit 1",
-  /** The texts in the chunk with a dictionary id or, if there is none, in the next chunk. No row after a rebuild. */
+  /**
+   * The texts in the chunk with a dictionary id or, if there is none, in the next chunk. Returns no row if there is
+   * neither.
+   */
   texts: `
     select first, length(hashes) / ${hashBytes} as count, texts from identities
     where kind = :kind and first + length(hashes) / ${hashBytes} > :id
@@ -102,8 +105,8 @@ export class IdDictionary {
   }
 
   /**
-   * A secret number below 2^32, used as the seed of a hash. Nobody can choose strings that have the same hash, because
-   * nobody knows the seed.
+   * A secret number below 2^32, used as the seed of a hash. Because clients do not know the seed, they cannot choose
+   * strings that have the same hash.
    */
   get textSeed(): number {
     return Number(this.#seed & 0xffff_ffffn)
@@ -131,7 +134,7 @@ export class IdDictionary {
     }
   }
 
-  /** Returns the filter, with the hashes of all ids in the dictionary. */
+  /** Returns the filter for a kind of id, which contains the hashes of all ids of this kind in the dictionary. */
   #filterOf(kind: IdKind): BloomFilter {
     const deleted = this.#deletions.get() as number
     if (deleted !== this.#knownDeletions) this.#filters.clear()
@@ -158,8 +161,8 @@ export class IdDictionary {
   }
 
   /**
-   * Assigns the next dictionary ids to new ids. Returns the chunks to store. The first one can replace the last stored
-   * chunk.
+   * Assigns the next dictionary ids to new ids. Returns the chunks to store. The first chunk can replace the last
+   * stored chunk.
    */
   append(kind: IdKind, texts: readonly string[], hashes: Uint32Array): IdChunk[] {
     const chunks: IdChunk[] = []
@@ -221,7 +224,7 @@ interface TextChunk {
   texts: Uint8Array | null
 }
 
-/** A search for hashes, which holds those that have not been found yet. */
+/** A search for hashes. `remaining`: the number of hashes that have not been found yet. */
 class HashSearch {
   remaining = 0
   /**
@@ -230,8 +233,8 @@ class HashSearch {
    */
   readonly #slots: Uint32Array
   /**
-   * Prefilter with one bit for each value of the low bits of a first word. Rules out nearly all hashes that are not
-   * searched.
+   * Prefilter with one bit for each value of the low bits of a hash's first word. It rules out nearly all hashes that
+   * are not searched for.
    */
   readonly #bits = new Uint8Array(prefilterBits / 8)
 

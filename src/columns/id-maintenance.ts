@@ -14,7 +14,7 @@ const chunksPerBatch = 16
  * version can have more ids.
  */
 const idsPerBatch = 65_536
-/** Events looked up in one step, which takes about 5 ms. */
+/** Number of events looked up in one step, which takes about 5 ms. */
 const lookupsPerStep = 256
 
 const sql = {
@@ -168,7 +168,7 @@ export class IdMaintenance {
       const chunks = this.db.prepare(sql.chunks).pluck().all({ kind }) as number[]
       for (const [index, first] of chunks.entries()) {
         const hashes = readHashes.get({ kind, first }) as Uint8Array | undefined
-        // A rebuild has started.
+        // The chunk is missing, because a rebuild has started.
         if (!hashes) return undefined
         const unused = unusedIds(hashes, first, used)
         const isLast = index === chunks.length - 1

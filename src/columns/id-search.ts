@@ -10,7 +10,7 @@ import type { UnsealedRows } from "./unsealed.ts"
 export interface TextTest {
   /** Identifies the test. */
   key: string
-  /** A substring that every text that passes the test contains. Undefined if there is none or it is not known. */
+  /** A substring of every text that passes the test. Undefined if no such substring is known. */
   part: string | undefined
   test: (text: string) => boolean
 }
@@ -107,8 +107,8 @@ export class IdSearch {
   }
 
   /**
-   * Finds ids in rows with row ids above `after`. If `after` is 0, the texts are cached, so that each row is read only
-   * once.
+   * Finds ids in rows with row ids above `after`. If that includes all rows, the texts are cached, so that each row is
+   * read only once.
    */
   *#inRows(kind: IdKind, { test }: TextTest, after: number): Generator<void, number[]> {
     const { cache, rows, scope, sealed, unreadRows, unsealed } = this.options
@@ -129,8 +129,8 @@ export class IdSearch {
     }
     if (isOfAll) cache.put(key, "", known, known.bytes, false)
     const texts = [...known.all].filter(test)
-    // If some rows are still unread, the texts are assigned dictionary ids now, which the events in these rows have
-    // when they are read.
+    // If some rows are still unread, the texts are assigned dictionary ids now. The ids in these rows will have the
+    // same dictionary ids when the rows are read.
     return Array.from(
       unreadRows > 0 ? unsealed.assignDictionaryIds(kind, texts) : unsealed.dictionaryIdsOf(kind, texts),
     )

@@ -19,7 +19,7 @@ export class JoinedBatch implements Batch {
   readonly count: number
   readonly base: number
   readonly #row: BlockRow
-  /** Position in the block of the first event. `#end`: position after the last event. */
+  /** Position of the first event in the block. `#end`: position after the last event. */
   readonly #first: number
   readonly #end: number
   #names: Column | undefined
@@ -71,7 +71,7 @@ export class JoinedBatch implements Batch {
     return this.#names
   }
 
-  // Asserted because times and dictionary ids are stored in 4 bytes each.
+  // The type assertions are safe because times and dictionary ids are stored in 4 bytes each.
   times = () => this.#codesOf("times", this.segments.layout(this.#row).times) as Uint32Array
   visitors = () => this.#idsOf("visitors")
   sessions = () => this.#idsOf("sessions")
@@ -138,7 +138,7 @@ export class JoinedBatch implements Batch {
 
   hasProperties(): Uint8Array {
     const { propertied } = this.segments.layout(this.#row)
-    // Asserted because it takes one byte per event.
+    // The type assertion is safe because this column is stored as one byte per event.
     if (propertied) return this.#codesOf("propertied", propertied) as Uint8Array
     return new Uint8Array(this.count).fill(this.withProperties() > 0 ? 1 : 0)
   }

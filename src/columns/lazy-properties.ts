@@ -7,21 +7,21 @@ import type { RowReader } from "./row-reader.ts"
 /**
  * A row with more property keys than this is wide: its properties stay text until a query reads them. Parsing thousands
  * of keys takes 2 ms, and most queries read none of them. Rows with few keys and long strings are not wide, because
- * parsing them once is fast, and otherwise it would be repeated for every key that is read.
+ * parsing them once is fast, whereas wide rows can be parsed again for each key that is read.
  */
 const wideKeys = 256
 /**
- * Minimum length of JSON with that many keys, in characters. Each key takes a quoted letter, a colon, a digit and a
+ * Minimum length of JSON with `wideKeys` keys, in characters. Each key takes a quoted letter, a colon, a digit and a
  * comma.
  */
 const minWideCharacters = wideKeys * 6
 /**
- * Up to this number of keys, each key is searched in the texts. If more keys are read, the texts are parsed, and
+ * For up to this number of keys, the texts are searched for each key. If more keys are read, the texts are parsed, and
  * columns are built for `keysPerGroup` keys at a time.
  */
 const searchedKeys = 4
 const keysPerGroup = 16_384
-/** Columns that are finished in one step, which takes about 2 ms. */
+/** Number of columns that are finished in one step, which takes about 2 ms. */
 const columnsPerStep = 2_048
 /** Estimated bytes of memory per character of a text, and per character of its parsed form. */
 const textCharacterBytes = 2
@@ -73,8 +73,8 @@ export class WideRows {
   }
 
   /**
-   * Returns the columns for all rows of the set. `ordinary`: columns for the rows that are not wide; this does not
-   * modify them. `ranks`: see `ValueColumn.finish`.
+   * Returns the columns for all rows of the set. `ordinary`: columns for the rows that are not wide. They are not
+   * modified. `ranks`: see `ValueColumn.finish`.
    */
   columns(
     reader: RowReader,
@@ -220,7 +220,7 @@ export function propertyOf(
   return (JSON.parse(properties) as Record<string, Value | null>)[key]
 }
 
-/** Counts the colons after quotes in JSON, up to `limit`. There are at least as many as keys. */
+/** Counts the colons after quotes in JSON, up to `limit`. There are at least as many of these colons as keys. */
 function keysIn(json: string, limit = Number.POSITIVE_INFINITY): number {
   let count = 0
   for (let at = json.indexOf('":'); at >= 0 && count < limit; at = json.indexOf('":', at + 2)) count++

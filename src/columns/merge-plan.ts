@@ -4,8 +4,8 @@ import { buildMemory } from "./column-builder.ts"
 /** Maximum number of events in a merged block. The codes of a column then take at most 2 MB. */
 const maxEvents = 524_288
 /**
- * A block is merged with later blocks only if these together hold at least a quarter as many events. So each event is
- * rewritten only a few times.
+ * A block is merged with later blocks only if the later blocks together hold at least a quarter as many events. So each
+ * event is rewritten only a few times.
  */
 const mergeFactor = 4
 /** Minimum number of consecutive blocks to merge, for the current day and for a past day. */
@@ -27,10 +27,11 @@ export interface Part extends Pick<BlockRow, "id" | "website" | "day" | "events"
 }
 
 /**
- * Chooses which blocks to merge. `parts`: the blocks of one website and day, in order of arrival. If there are blocks
- * with a single name, returns all of them. Otherwise, returns the newest sequence of at least `minimum` consecutive
- * blocks in which each block has at most four times as many events as all later blocks in the sequence together.
- * Returns an empty list if there is no such sequence.
+ * Chooses which blocks to merge. `parts`: the blocks of one website and day, in order of arrival. If there are several
+ * blocks with a single name, returns all of them. Otherwise, or if these blocks do not fit into one block or are stale,
+ * returns the newest sequence of at least `minimum` consecutive blocks that fit into one block and are not stale, and
+ * in which each block has at most four times as many events as all later blocks in the sequence together. Returns an
+ * empty list if there is no such sequence.
  */
 export function partsToMerge(parts: readonly Part[], minimum: number): readonly Part[] {
   const singleName = parts.filter(({ hasSingleName }) => hasSingleName === 1)

@@ -11,12 +11,12 @@ import {
 import { type Columns, keyBytes, type PropertyColumns, rowBytes, setBytes } from "./memory-batch.ts"
 import { orderOf, ranksOf } from "./time-order.ts"
 
-/** Property columns to merge in one step, which takes a few ms. */
+/** Number of property columns to merge in one step, which takes a few ms. */
 const columnsPerStep = 64
 
 /**
  * Merges batches with the same website, day, name and kind into one set of columns. `parts`: the batches, in order of
- * arrival; their row ids do not overlap. `dictionaries`: the value dictionaries of the merged block, which its slices
+ * arrival. Their row ids do not overlap. `dictionaries`: the value dictionaries of the merged block, which its slices
  * share. The result's `bytes` includes the properties only after `columnsOf` has built them.
  */
 export function merge(parts: readonly Batch[], dictionaries = new ValueDictionaries()): Columns {

@@ -72,11 +72,13 @@ export interface EventType {
   kind: EventKind
   namespace: string | null
   source: string | null
-  /** Undefined if each row stores its properties as a complete JSON object. */
+  /** The property keys. Undefined if each row stores its properties as a complete JSON object. */
   keys: string[] | undefined
 }
 
-/** Maximum memory for cached event types, in bytes. Limited because senders choose the length of keys and names. */
+/**
+ * Maximum memory for cached event types, in bytes. It is limited, because senders choose the length of keys and names.
+ */
 const typesMemory = 16_777_216
 /** Estimated bytes of memory per event type, and per key, in addition to its characters. */
 const typeBytes = 300
@@ -127,7 +129,7 @@ const sql = {
   type: "select name, namespace, source, keys, kind from event_types where id = :id",
 }
 
-/** Reads event rows and what they refer to. */
+/** Reads event rows, and the texts, event types and contexts to which they refer. */
 export class RowReader {
   readonly #byId: Statement
   readonly #byTime: Statement
@@ -195,16 +197,16 @@ export class RowReader {
       row[sessionIdAt] = this.#textInSnapshot(row[sessionIdAt])
       row[pathAt] = this.#textInSnapshot(row[pathAt])
       row[propertiesAt] = this.#textInSnapshot(row[propertiesAt])
-      // Asserted because the row no longer contains text ids. Creating a new array for each of millions of rows would
-      // take longer.
+      // The type assertion is safe because the row no longer contains text ids. Creating a new array for each of
+      // millions of rows would take longer.
       yield row as Row
     }
   }
 
   /**
    * Returns a string in a row whose statement is still open, so that concurrent deletions cannot remove the string. If
-   * it is missing anyway, the database is damaged, which `databuddy check` reports. Then this returns null, as an
-   * export does, because otherwise, no query could read the row.
+   * it is missing anyway, the database is damaged, which `databuddy check` reports. Then this method returns null, as
+   * an export does, because otherwise, no query could read the row.
    */
   #textInSnapshot(stored: StoredText): string | null {
     return typeof stored === "number" ? (this.#interned.text(stored) ?? null) : stored
@@ -220,8 +222,8 @@ export class RowReader {
   }
 
   /**
-   * Iterates over the rows of a website with the given time (Unix ms) and event name. Yields, for each row, its ids of
-   * visitor, session and profile, in the order of `idKinds`.
+   * Iterates over the rows of a website with the given time (Unix ms) and event name. For each row, yields the ids of
+   * its visitor, session and profile, in the order of `idKinds`.
    */
   *idsAt(website: number, ts: number, name: string): Generator<(string | null)[]> {
     const rows = this.#atTime.iterate({ website, ts }) as Iterable<[number, ...StoredText[]]>
@@ -301,7 +303,7 @@ export class RowReader {
         kind: kindAt(kind),
         namespace: namespace || null,
         source: source || null,
-        // Asserted because `store/events.ts` wrote the keys.
+        // The type assertion is safe because `store/events.ts` wrote the keys.
         keys: keys ? (JSON.parse(keys) as string[]) : undefined,
       }
       if (this.#typesBytes > typesMemory) {

@@ -27,8 +27,8 @@ const backlogRowsWhileReceiving = 131_072
 /** Events count as arriving above this many rows per second. */
 const receivingRate = 64
 /**
- * Queries wait for a backlog for at most this many ms. The sealer reads rows about as fast as a query does, but only
- * once.
+ * Queries wait for at most this many ms until a backlog is sealed. The sealer reads rows about as fast as a query does,
+ * but only once.
  */
 const maxBacklogWait = 30_000
 

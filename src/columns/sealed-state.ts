@@ -1,8 +1,8 @@
-/** Which rows have been sealed, which means that column blocks were built from them. */
+/** Describes which rows have been sealed, which means that column blocks were built from them. */
 export interface SealedState {
   /** Rows up to this id are in blocks. */
   id: number
-  /** How often rows above this id have been deleted. */
+  /** How often rows above `id` have been deleted. */
   deleted: number
   /** How often all blocks have been discarded to be rebuilt. A rebuild invalidates all dictionary ids. */
   rebuilds: number

@@ -24,7 +24,7 @@ import { type SealedState, sealedStateSql } from "./sealed-state.ts"
 export const rowsPerPass = 65_536
 /** Maximum number of blocks rebuilt or deleted in one transaction, which takes about 10 ms. */
 const maxReplacedBlocks = 64
-/** Days for which one step of merging lists the blocks. A step takes about 1 ms. */
+/** Number of days for which one step of merging lists the blocks. A step takes about 1 ms. */
 const daysPerStep = 64
 /** ms between reads of the list of retired blocks. */
 const retiredInterval = 1_000
@@ -39,7 +39,7 @@ const beforeAllDays: WebsiteDay = { website: -1, day: 0 }
 
 /**
  * Blocks built from rows or from other blocks, and the preconditions for storing them. A retired block was replaced by
- * another one, and is still readable by snapshots that were opened before.
+ * another block, and is still readable by snapshots that were opened before.
  */
 export interface SealedBatch extends IdChanges {
   blocks: { block: EncodedBlock; afterId: number; lastId: number }[]
@@ -59,13 +59,13 @@ const sql = {
   lastOfPass: `
     select max(id) from (select id from event_rows where id > :after order by id limit :limit)`,
   /**
-   * If only the dictionary of ids changes (`from` = `to`), this counts as a deletion, because readers that hold
+   * If only the dictionary of ids changes (`from` = `to`), the change counts as a deletion, because readers that hold
    * unsealed rows must then assign dictionary ids again.
    */
   seal: `
     update sealed set id = :to, deleted = deleted + (:from = :to) where id = :from and deleted = :deleted`,
   dropChunk: "delete from identities where kind = :kind and first = :first",
-  /** Deletes the empty row that prevented SQLite from reusing its id. A row with a higher id now does so. */
+  /** Deletes the empty row that prevented SQLite from reusing its id. A row with a higher id now prevents this. */
   dropPlaceholder: "delete from event_rows where website_rid < 0 and id < :to",
   /**
    * Can run in one transaction, because it does not touch the data of columns. The blocks are deleted later, in small
@@ -112,7 +112,7 @@ const sql = {
 }
 
 /**
- * Builds blocks: seals rows, rebuilds stale blocks, and merges small ones. Only reads from its connection. Any
+ * Builds blocks: seals rows, rebuilds stale blocks, and merges small blocks. Only reads from its connection. Any
  * connection can store the result with `applySealedBatch`.
  */
 export class Sealer {
@@ -194,7 +194,7 @@ export class Sealer {
 
   /**
    * Deletes retired blocks that no reader can use any more. If there are none, rebuilds the stale blocks of one website
-   * and day. Returns undefined if there are none of these either.
+   * and day. Returns undefined if there are no stale blocks either.
    */
   *rebuild(limit = maxReplacedBlocks): Generator<void, SealedBatch | undefined> {
     const batch: SealedBatch = { blocks: [], identities: [], removes: [] }
@@ -265,7 +265,7 @@ export class Sealer {
       }
       yield
       if (days.length === daysPerStep) continue
-      // The next round starts with the first day, because this one might have started in the middle.
+      // The next round starts with the first day, because this round might have started in the middle.
       this.#mergedDay = beforeAllDays
       rounds++
     }
@@ -369,8 +369,8 @@ export interface SealingOptions {
   /** Seal rows if at least this many are unsealed. */
   minimum?: number
   /**
-   * Days since 1970-01-01. On earlier days, at least `minParts` blocks are merged. On this day and later ones, at least
-   * four.
+   * Days since 1970-01-01. On earlier days, at least `minParts` blocks are merged. On this day and later days, at least
+   * `minPartsCurrentDay` blocks are merged.
    */
   today?: number
   minParts?: number
@@ -379,8 +379,8 @@ export interface SealingOptions {
 }
 
 /**
- * Builds the next batch, or returns undefined if there is nothing to do. The first of these tasks that is needed: seal
- * rows, rebuild stale blocks, merge blocks, maintain the dictionary of ids.
+ * Builds the next batch, or returns undefined if there is nothing to do. Performs the first of these tasks that is
+ * needed: sealing rows, rebuilding stale blocks, merging blocks, and maintaining the dictionary of ids.
  */
 export function* nextWork(
   sealer: Sealer,

@@ -22,8 +22,8 @@ const sql = {
 const none: ReadonlyMap<string, OpenProperty> = new Map()
 
 /**
- * Up to this number of keys per block, each key is searched in the list of properties that are not in the layout. For
- * more keys, the whole list is parsed.
+ * For up to this number of keys per block, the list of properties that are not in the layout is searched for each key.
+ * For more keys, the whole list is parsed.
  */
 const searchedKeys = 4
 /**
@@ -113,7 +113,7 @@ export class SegmentReader {
         if (!few) return { content: new NumberColumn(codes, numbers), bytes }
         return { content: new SparseColumn(few, numbers.list, count, numbers.array), bytes }
       }
-      // Asserted because `block-writer.ts` wrote the JSON.
+      // The type assertion is safe because `block-writer.ts` wrote the JSON.
       const values = JSON.parse(new TextDecoder().decode(text)) as Value[]
       const bytes = segment.bytes + columnBytes + values.length * valueBytes
       return { content: few ? new SparseColumn(few, values, count) : { codes, values }, bytes }
@@ -133,7 +133,7 @@ export class SegmentReader {
     })
   }
 
-  /** Reads the entry for one key in that list. Throws StaleBlockError. */
+  /** Reads the entry for one key in the list that `rest` reads. Throws StaleBlockError. */
   inRest(row: BlockRow, key: string): OpenProperty | undefined {
     const { rest } = this.layout(row)
     if (!rest) return undefined
@@ -176,7 +176,7 @@ export class SegmentReader {
    */
   ids(row: BlockRow, kind: IdKind): Uint32Array {
     const location = this.layout(row).ids[kind]
-    // Asserted because dictionary ids are stored in 4 bytes each.
+    // The type assertion is safe because dictionary ids are stored in 4 bytes each.
     return location ? (this.codes(row, kind, location, row.events) as Uint32Array) : new Uint32Array(0)
   }
 }

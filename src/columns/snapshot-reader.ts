@@ -27,8 +27,9 @@ const defaultLimits: UnsealedLimits = {
   idBytes: 134_217_728,
 }
 /**
- * Maximum share of the memory for cached results. Running queries take the memory that they need from it, but leave at
- * least 3/8 of all memory, see `queriesShare`. Cached columns take the rest: reading them again costs less.
+ * Maximum share of the memory for cached results. Running queries take the memory that they need from the total, but
+ * leave at least 3/8 of the total (see `queriesShare`). Cached columns take the rest, because reading columns again
+ * costs less than computing results again.
  */
 const cacheShare = 5 / 8
 
@@ -41,7 +42,7 @@ const sql = {
 
 /** A running query that takes memory from the caches. */
 interface Borrower {
-  /** Bytes. */
+  /** Memory that the query has taken, in bytes. */
   readonly taken: number
 }
 
@@ -76,7 +77,7 @@ export class SnapshotReader {
     this.identities = new IdDictionary(db)
     this.#index = new BlockIndex(db)
     this.#cache = new Cache(memory * cacheShare, minFilteredEvents)
-    // Only looks up ids, because all ids in sealed events have dictionary ids.
+    // Ids are only looked up and never assigned, because all ids in sealed events have dictionary ids.
     this.#reader = new BlockReader(
       db,
       this.rows,
@@ -90,8 +91,8 @@ export class SnapshotReader {
   }
 
   /**
-   * Takes the memory that a query uses from the memory for cached columns. Returns an object that gives it back when it
-   * is disposed.
+   * Takes the memory that a query uses from the memory for cached columns. Returns an object that gives the memory back
+   * when the object is disposed.
    */
   lend(borrower: Borrower): Disposable {
     this.#borrowers.add(borrower)
@@ -112,7 +113,7 @@ export class SnapshotReader {
 
   /**
    * Bytes of columns that were read from blocks or built from unsealed rows, and of properties that were parsed for
-   * this, in total.
+   * this purpose, in total.
    */
   get read(): number {
     return this.#reader.segments.read + this.rows.parsedBytes + this.#built + (this.#unsealed?.built ?? 0)
@@ -145,8 +146,8 @@ export class SnapshotReader {
   *open(scope: SnapshotScope): Generator<void, Snapshot> {
     const from = Math.floor(scope.from / dayMs)
     const to = Math.floor((scope.to - 1) / dayMs)
-    // Runs in one transaction. Otherwise, if a block is stored at this moment, its events would be read twice or not at
-    // all.
+    // Runs in one transaction. Otherwise, the events of a block that is stored at this moment would be read twice or
+    // not at all.
     const [sealed, daysByWebsite] = this.db.transaction((): [SealedState, (readonly BlockDay[])[]] => [
       this.sealed(),
       scope.websites.map((website) => this.#index.daysOf(website)),
@@ -243,7 +244,7 @@ export class SnapshotReader {
 
 /** The entries of a day, as they are collected. */
 interface DayParts {
-  /** By website. */
+  /** One list of slices per website. */
   slices: Slice[][]
   state: string
   /** Entries that are read from rows. */

@@ -16,7 +16,7 @@ import type { UnsealedRows } from "./unsealed.ts"
 
 /** The events that a snapshot covers. */
 export interface SnapshotScope {
-  /** Rids. */
+  /** Rids of the websites. */
   websites: readonly number[]
   /** Unix ms, `to` exclusive. */
   from: number
@@ -67,7 +67,7 @@ export interface Day {
   inRows(): Entry[]
 }
 
-/** Events that one step looks up one by one. A step takes about 5 ms. */
+/** Number of events that one step looks up one by one, which takes about 5 ms. */
 const lookupsPerStep = 256
 /**
  * Finding dictionary ids for texts takes a search through the whole dictionary. Checking whether one text has a given
@@ -246,7 +246,7 @@ export class Snapshot {
       events,
       columns: [
         ...builder.finish((kind, texts) =>
-          // Skipped for other kinds, because looking up even a few ids among millions takes long.
+          // The lookup is skipped for other kinds, because looking up even a few ids among millions takes long.
           lookedUp.includes(kind) ? this.dictionaryIdsOf(kind, texts) : new Uint32Array(texts.length),
         ),
       ],
@@ -324,7 +324,7 @@ export class Snapshot {
     return this.#rows.latestProfileOf(website, anonymousId)
   }
 
-  /** Returns the texts for which the dictionary ids in `locators` stand, by dictionary id. Yields while it reads. */
+  /** Returns a map from the dictionary ids in `locators` to the texts for which they stand. Yields while it reads. */
   *texts(kind: IdKind, locators: readonly RowLocator[]): Generator<void, Map<number, string>> {
     const requested = new Set(locators.map(({ dictionaryId }) => dictionaryId))
     const textsById = new Map<number, string>()

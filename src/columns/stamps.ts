@@ -2,9 +2,9 @@
 const lastStamp = 65_535
 
 /**
- * Marks dictionary ids as seen, without clearing the marks between uses: each use has another number, the stamp, and an
- * id counts as seen if it is marked with the current stamp. All queries of a thread share one array, so a query must
- * finish with its stamp before another query continues. Takes 2 bytes per id.
+ * Marks dictionary ids as seen. To avoid clearing the marks between uses, each use has its own number (a stamp), and an
+ * id counts as seen only if it is marked with the current stamp. All queries of a thread share one array, so a query
+ * must finish with its stamp before another query continues. Takes 2 bytes per id.
  */
 export class Stamps {
   #array = new Uint16Array(0)

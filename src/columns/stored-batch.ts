@@ -41,7 +41,7 @@ export class StoredBatch implements Batch {
     this.receipt = { after: block.afterId, last: block.lastId }
   }
 
-  // Asserted because times and dictionary ids are stored in 4 bytes each.
+  // The type assertions are safe because times and dictionary ids are stored in 4 bytes each.
   times = () => this.#codesOf("times", this.#layout.times) as Uint32Array
   visitors = () => this.#codesOf("visitors", this.#layout.ids.visitors) as Uint32Array
   sessions = () => this.#codesOf("sessions", this.#layout.ids.sessions) as Uint32Array
@@ -87,7 +87,7 @@ export class StoredBatch implements Batch {
 
   hasProperties(): Uint8Array {
     const { propertied } = this.#layout
-    // Asserted because it takes one byte per event.
+    // The type assertion is safe because this column is stored as one byte per event.
     if (propertied) return this.#codesOf("propertied", propertied) as Uint8Array
     return new Uint8Array(this.count).fill(this.withProperties() > 0 ? 1 : 0)
   }
@@ -98,8 +98,8 @@ export class StoredBatch implements Batch {
   }
 
   /**
-   * Returns the codes of this slice. Without `location`, which means that no event in the block has such an id, returns
-   * an array of zeros.
+   * Returns the codes of this slice. If `location` is undefined, no event in the block has such an id, and the result
+   * is an array of zeros.
    */
   #codesOf(name: string, location: ColumnLocation | undefined): Codes {
     let codes = this.#codes.get(name)

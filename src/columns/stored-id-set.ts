@@ -10,7 +10,10 @@ const wordsPerChunk = idsPerChunk / 32
 /** Maximum number of ids in a list. A longer list would be larger than a bitmap. */
 const maxListed = idsPerChunk / 16
 
-/** A chunk: its ids as offsets from `first`, or as a bitmap that starts with `first`. `size`: number of ids. */
+/**
+ * A chunk of a set. `content`: its ids as offsets from `first`, or as a bitmap whose first bit stands for `first`.
+ * `size`: number of ids.
+ */
 interface IdChunk {
   first: number
   size: number

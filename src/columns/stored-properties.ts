@@ -10,7 +10,7 @@ import { presentIn } from "./column.ts"
 export const listedProperties = 1_000
 /**
  * A column with more distinct values than this can stay in the rows. It does so if, on average, fewer than two events
- * have the same value, and the strings are long.
+ * have the same value, and the column contains objects or arrays, or its strings are long.
  */
 const maxDistinct = 256
 /**

@@ -2,7 +2,7 @@ import { maxEvents } from "./column.ts"
 
 /**
  * Returns the positions in `times`, sorted by time and then by position, or undefined if the times are already sorted.
- * Throws a RangeError if there are too many.
+ * Throws a RangeError if there are more than `maxEvents` unsorted times.
  */
 export function orderOf(times: Uint32Array, count: number): Uint32Array | undefined {
   let sorted = true

@@ -5,7 +5,9 @@ import { MemoryBatch } from "./memory-batch.ts"
 import type { RowReader } from "./row-reader.ts"
 import type { SealedState } from "./sealed-state.ts"
 
-/** Rows that are built into batches together. Larger batches are faster to count, but take longer to build. */
+/**
+ * Number of rows that are built into batches together. Larger batches are faster to count, but take longer to build.
+ */
 const rowsPerBatch = 65_536
 /**
  * Estimated bytes of memory per unsealed id, in addition to its text. An id is unsealed if no block has used it yet.
@@ -25,11 +27,11 @@ interface Position {
 export interface UnsealedLimits {
   /** Maximum number of rows held in memory. */
   rows: number
-  /** Maximum bytes of all batches held in memory, as estimated by `ColumnBuilder`. */
+  /** Maximum size of all batches held in memory, in bytes, as estimated by `ColumnBuilder`. */
   bytes: number
-  /** Maximum bytes of the batches that are built together. */
+  /** Maximum size of the batches that are built together, in bytes. */
   partBytes: number
-  /** Maximum bytes of unsealed ids. */
+  /** Maximum size of the unsealed ids, in bytes. */
   idBytes: number
 }
 
@@ -63,15 +65,16 @@ export class UnsealedRows {
   /** True if the rows exceed the memory limit, so that they are not held in memory. */
   #isTooLarge = false
   /**
-   * The result of the last call to `day`. Cached because queries request the same day several times, hour by hour.
-   * `#part`: the part that was read last.
+   * The result of the last call to `day`. It is cached, because queries request the same day several times, hour by
+   * hour. `#part`: the part that was read last.
    */
   #parts: { key: string; parts: UnsealedPart[] } | undefined
   #part: { key: string; batches: MemoryBatch[] } | undefined
   readonly #next: DictionarySizes
   /**
    * The dictionary sizes when this object was created. Dictionary ids from there on can have been assigned in the
-   * database since. This object ignores those, and assigns the same numbers to ids in the rows that it reads.
+   * database since. This object ignores these assignments, and assigns the same numbers to ids in the rows that it
+   * reads.
    */
   readonly #initialSizes: DictionarySizes
   readonly #newIds: Record<IdKind, Map<string, number>> = {
@@ -110,8 +113,8 @@ export class UnsealedRows {
   }
 
   /**
-   * Reads all rows up to the id `last`, unless they exceed the memory limit. Several queries can run this at the same
-   * time: each step continues where the last step stopped.
+   * Reads all rows up to the id `last`, unless they exceed the memory limit. Several queries can run this method at the
+   * same time, because each step continues where the last step stopped.
    */
   *readTo(last: number): Generator<void, void> {
     while (this.#lastRead < last && !this.#isTooLarge) {
