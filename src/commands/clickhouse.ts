@@ -56,9 +56,9 @@ const flags = ["--clickhouse", "--clickhouse-password-file"]
 const maxAttempts = 15
 /** Timeout of a migration, in ms. A migration can copy the event ids of all events. */
 const migrationTimeout = 86_400_000
-/** ms between checks whether deletions can be shipped. */
+/** ms between checks of whether deletions can be shipped. */
 const deletionsPoll = 1_000
-/** Maximum number of differences to print. All of them are counted. */
+/** Maximum number of differences to print. All differences are counted. */
 const maxPrintedDays = 20
 
 export function addClickHouseCommands(root: Command, context: Context): void {
@@ -211,8 +211,8 @@ async function fetchEvents(options: ClickHouseFetchOptions, context: Context): P
         const at = context.environment.now()
         const { writer, shippedId: id } = origin
         const mustCompare = readShipping(db)?.mustCompare ?? false
-        // Written before the comparison, so that the comparison includes events that a running server stores in the
-        // meantime.
+        // The change is stored before the comparison, so that the comparison includes events that a running server
+        // stores in the meantime.
         if (refused.total === 0) await writeChange(db, { type: "adopt", writer, id, at })
         const comparison = await compareAll(db, cluster, id, context)
         const agrees = refused.total === 0 && comparison.differences.length === 0
@@ -304,7 +304,10 @@ async function withCluster<Result>(
   }
 }
 
-/** Ships until nothing is left. Retries if the cluster fails. */
+/**
+ * Ships until nothing is left. Retries if the cluster fails. Returns the number of shipped events and the duration in
+ * ms.
+ */
 async function ship(
   db: Db,
   cluster: Cluster,

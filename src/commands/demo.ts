@@ -14,7 +14,7 @@ import { stopListening } from "../server/shutdown.ts"
 import type { Context } from "../terminal/context.ts"
 import { version } from "../version.ts"
 
-/** Enough for two days: the database starts at 40 MB and grows by less than 20 MB a day. */
+/** Enough for two days, because the database starts at 40 MB and grows by less than 20 MB a day. */
 const neededSpace = "100 MB"
 
 interface DemoFlags {

@@ -73,7 +73,7 @@ type DoctorOptions = DataOptions &
     | "acmeDirectory"
   >
 
-/** ms */
+/** Timeout of a request to the cluster, in ms. */
 const clusterTimeout = 10_000
 
 export function addDoctorCommand(root: Command, context: Context): void {
@@ -143,7 +143,7 @@ function newestTime(backups: BackupFacts | undefined): string | null {
 
 async function collectFacts(db: string, options: DoctorOptions, context: Context): Promise<Facts> {
   const now = context.environment.now()
-  // Read before the database is opened, because opening it creates a missing -wal file.
+  // These facts are collected before the database is opened, because opening it creates a missing -wal file.
   const files = [db, `${db}-wal`, `${db}-shm`, `${db}-lock`].flatMap(fileFacts)
   const server = ServerLock.holder(db)
   const folder = dirname(db)
@@ -318,8 +318,9 @@ function storedIn(folder: AcmeFolder, names: readonly string[]): FoundCertificat
 }
 
 /**
- * Reads the number of open files and their limit from /proc. Returns undefined on systems without /proc, and if the
- * server's process is not visible, for example because it is in another container.
+ * Reads the number of the server's open files and its limit from /proc, or this process's limit if no server is
+ * running. Returns undefined on systems without /proc, and if the server's process is not visible, for example because
+ * it is in another container.
  */
 function openFilesOf(server: number | undefined, db: string): Facts["openFiles"] {
   try {

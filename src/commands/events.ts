@@ -103,7 +103,7 @@ async function* eventsOfServer(
         const [, data] = /^data: (.*)$/m.exec(message) ?? []
         const [, kind] = /^event: (.*)$/m.exec(message) ?? []
         if (kind !== undefined) context.err(`message from the server: ${kind} ${shown(data ?? "")}\n`)
-        // Asserted because the server sends what `followedEventJson` returns.
+        // The type assertion is safe because the server sends what `followedEventJson` returns.
         else if (data !== undefined) yield JSON.parse(data) as ShownEvent
       }
     }

@@ -30,14 +30,14 @@ interface ExportOptions extends DatabaseOptions, ClusterOptions {
   force?: boolean
 }
 
-/** Events per read. Each takes up to 40 KiB of memory. */
+/** Number of events per read. An event takes up to 40 KiB of memory. */
 const readRows = 500
 /**
- * Events per row group of a Parquet file. Groups of this size are fast to read, and writing one takes about 20 MB of
- * memory.
+ * Number of events per row group of a Parquet file. Groups of this size are fast to read, and writing a group takes
+ * about 20 MB of memory.
  */
 const groupRows = 20_000
-/** Maximum characters of properties per row group. */
+/** Maximum number of characters of properties per row group. */
 const groupCharacters = 16_000_000
 /** zlib's default level, a compromise between time and size. */
 const gzipLevel = 6
@@ -186,7 +186,7 @@ async function toFile(
   }
 }
 
-/** Writes all bytes, because one `writeSync` can write fewer. */
+/** Writes all bytes. A single call of `writeSync` can write fewer. */
 function writeAll(file: number, bytes: Uint8Array): void {
   for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done)
 }

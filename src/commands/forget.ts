@@ -168,7 +168,7 @@ function scheduleOf(
   { errIsTerminal, sleep }: Context,
 ): ForgetSchedule {
   const schedule: ForgetSchedule = { write: (work) => inTransaction(db, work), sleep }
-  // Counting all events takes time, and progress is only shown on a terminal.
+  // Counting all events takes time, and progress is shown only on a terminal.
   if (!errIsTerminal) return schedule
   const total = countEvents(db, website.rid)
   const onProgress = (events: number) =>

@@ -68,7 +68,7 @@ async function importLinesOf(db: Db, file: string, context: Context): Promise<Re
 }
 
 /**
- * Returns the error for an aborted import. Lines that were already imported stay; importing the file again skips them.
+ * Returns the error for an aborted import. Lines that were already imported stay. Importing the file again skips them.
  */
 function importError(error: unknown, file: string, db: string): unknown {
   if (error instanceof UserError) return error

@@ -201,7 +201,7 @@ function splitLists(values: string[] | undefined): string[] | undefined {
   return values?.flatMap((value) => value.split(",")).map((value) => value.trim())
 }
 
-/** Converts `--last` to a preset of the API. Throws a UserError. */
+/** Converts `--last` to a preset of the API. Throws a UserError if the value is invalid. */
 function presetOf(last: string): string {
   const [, weeks] = /^([1-9]\d{0,2})w$/.exec(last) ?? []
   if (weeks !== undefined) return `last_${7 * Number(weeks)}d`
@@ -217,7 +217,7 @@ const comparisonNames: Partial<Record<string, string>> = {
   weekdays: "matching_weekdays",
 }
 
-/** Returns the value of `compare` for the API. Throws a UserError. */
+/** Returns the value of `compare` for the API. Throws a UserError if the value is invalid. */
 function comparisonOf(compare: boolean | string | undefined): string | object | undefined {
   if (typeof compare !== "string") return compare ? "previous_period" : undefined
   const [startDate, endDate, ...others] = compare.split("..")
@@ -281,7 +281,7 @@ function printEntry(
   }
 }
 
-/** Number columns that are not measures. */
+/** Numeric columns that are not measures. */
 const notMeasures = new Set(["step", "rank", "place", "period"])
 
 /** Prints rows as a table. On a terminal, bars show the first measure. */

@@ -152,8 +152,8 @@ function printDryRun(
 }
 
 /**
- * Changes the copy before it replaces `current`, the present database, if there is one. Returns the access that was
- * revoked or changed since the backup. Also revokes or changes it in the copy, unless `reviveAccess` is set.
+ * Changes the copy before it replaces `current`, which is the existing database, if there is one. Returns the access
+ * that was revoked or changed since the backup. Also revokes or changes it in the copy, unless `reviveAccess` is set.
  */
 function adaptCopy(
   path: string,
@@ -177,7 +177,10 @@ function adaptCopy(
   return ended
 }
 
-/** Returns undefined if the database is too damaged to be read. */
+/**
+ * Returns the access that was revoked or changed since the backup, or undefined if the database is too damaged to be
+ * read.
+ */
 function readAccess(backup: Db, current: Db): RevokedAccess | undefined {
   try {
     return findRevokedAccess(backup, current)
@@ -186,7 +189,10 @@ function readAccess(backup: Db, current: Db): RevokedAccess | undefined {
   }
 }
 
-/** Returns undefined if there is no file at `db`, or one of the two files cannot be read. */
+/**
+ * Like `readAccess`, but opens the files. Returns undefined if there is no file at `db`, or one of the two files cannot
+ * be read.
+ */
 function compareAccess(from: string, db: string): RevokedAccess | undefined {
   if (!existsSync(db)) return undefined
   const opened: Db[] = []
@@ -205,7 +211,7 @@ function accessJson(ended: RevokedAccess | undefined, { reviveAccess }: RestoreO
   return { asOf: ended && !reviveAccess ? "database" : "backup", ended: ended ?? null }
 }
 
-/** Prints whether revoked access works again. */
+/** Prints the access that was revoked or changed since the backup, and whether it works again. */
 function printAccess(
   ended: RevokedAccess | undefined,
   { reviveAccess, dryRun }: RestoreOptions,

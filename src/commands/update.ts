@@ -167,7 +167,7 @@ async function control(
 }
 
 /**
- * Throws a UserError if no server responds. With a wrong port, a working version would appear to fail and would be
+ * Throws a UserError if no server responds. If the port were wrong, a working version would appear to fail and would be
  * rolled back.
  */
 async function requireServer(options: UpdateOptions): Promise<void> {

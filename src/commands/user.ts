@@ -53,8 +53,8 @@ interface DeleteOptions extends DataOptions {
 }
 
 /**
- * Random bytes in a generated password: 120 bits, shown as 20 characters. Infeasible to guess, but short enough to
- * type.
+ * Number of random bytes in a generated password. Its 120 bits are shown as 20 characters, which are infeasible to
+ * guess, but few enough to type.
  */
 const generatedPasswordBytes = 15
 const passwordStdinHelp = "read the password from standard input (default: generate one, shown once)"
