@@ -16,7 +16,7 @@ export async function embedDashboard(folder: string): Promise<Bun.BunPlugin> {
     minify: { whitespace: true, syntax: true },
     // Loads rarely used pages on demand.
     splitting: true,
-    // Relative: `route.ts` adds the server's path to the references in the HTML page.
+    // The path is relative, because `route.ts` adds the server's path to the references in the HTML page.
     publicPath: "./",
     plugins: [separateFonts(fonts)],
   })
@@ -42,7 +42,8 @@ export async function embedDashboard(folder: string): Promise<Bun.BunPlugin> {
     const loader = name.endsWith(".html") ? "html" : "file"
     return `{ path: file${index}, loader: "${loader}", headers: { "content-type": ${JSON.stringify(output.type)} } }`
   })
-  // The file is placed next to the others: an absolute path would end up in the source map and differ between clones.
+  // The list is placed next to the other files, because an absolute path would end up in the source map and differ
+  // between clones.
   const list = join(folder, "files.js")
   await Bun.write(list, `${imports.join("\n")}\nexport default { files: [${entries.join(", ")}] }\n`)
   return {

@@ -6,7 +6,7 @@ import type { BoardTile } from "../state/boards.ts"
 import { placeOf } from "./board-grid.tsx"
 import { Tile } from "./tile.tsx"
 
-/** The direction of each arrow key, and the columns and rows that it adds when resizing. */
+/** The direction of each arrow key, and the numbers of columns and rows by which it resizes a tile. */
 const arrows: Record<string, { direction: Direction; width: number; height: number }> = {
   ArrowLeft: { direction: "left", width: -1, height: 0 },
   ArrowRight: { direction: "right", width: 1, height: 0 },
@@ -20,7 +20,7 @@ interface ArrangeGridProps {
   onChange: (tiles: BoardTile[]) => void
 }
 
-/** An editable board: tiles can be moved and resized with the pointer or the arrow keys. */
+/** An editable board, whose tiles can be moved and resized with the pointer or the arrow keys. */
 export function ArrangeGrid({ tiles, website, onChange }: ArrangeGridProps) {
   const annotations = useAnnotations()
   const grid = useRef<HTMLDivElement>(null)
@@ -90,7 +90,7 @@ export function ArrangeGrid({ tiles, website, onChange }: ArrangeGridProps) {
   )
 }
 
-/** Revenue: column 1, row 3, 6 columns wide, 4 rows high */
+/** Returns a description such as `Revenue: column 1, row 3, 6 columns wide, 4 rows high`. */
 function placeText({ title, x, y, width, height }: BoardTile): string {
   return `${title}: column ${x + 1}, row ${y + 1}, ${width} columns wide, ${height} rows high`
 }
@@ -100,7 +100,10 @@ interface Drag {
   kind: "move" | "resize"
   /** Where the pointer was pressed, in px, and the tile as it was then. */
   start: { x: number; y: number; tile: Placement }
-  /** All tiles as they were then: tiles that are only briefly covered by the dragged one return to their places. */
+  /**
+   * All tiles as they were then. Each move starts from them, so that tiles that are only briefly covered by the dragged
+   * tile return to their places.
+   */
   tiles: readonly BoardTile[]
 }
 
@@ -142,7 +145,7 @@ function useDrag(
   }
 }
 
-/** The distance from one cell to the next in px. */
+/** Returns the distance from one cell to the next, in px. */
 function cellSize(grid: HTMLElement | null): { width: number; height: number } | undefined {
   if (!grid) return undefined
   const { gridTemplateColumns, columnGap, rowGap, gridAutoRows } = getComputedStyle(grid)

@@ -41,7 +41,7 @@ export function BoardGrid({ tiles, website, isLinked = false, version = 0, actio
   )
 }
 
-/** A tile's position, as custom properties for the style sheet. */
+/** Returns a tile's position and size as custom properties for the style sheet. */
 export function placeOf({ x, y, width, height }: BoardTile) {
   return { "--x": x, "--y": y, "--width": width, "--height": height }
 }

@@ -25,7 +25,7 @@ export function BoardList() {
   return (
     <Page title="Boards" unranged unfiltered>
       {boards.isLoading || all.isLoading ? (
-        // One skeleton for both lists: with two, the second list would move when the first one loads.
+        // Both lists share one skeleton. With two skeletons, the second list would move when the first list loads.
         <Skeleton height={skeletonHeight} />
       ) : (
         <>

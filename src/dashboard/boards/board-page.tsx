@@ -15,7 +15,7 @@ import { BoardMenu } from "./board-menu.tsx"
 import { type LoadedBoard, placeIn, useBoard } from "./use-board.ts"
 import { Wallboard } from "./wallboard.tsx"
 
-/** px; enough for a screen full of tiles. */
+/** px. Enough for a screen full of tiles. */
 const skeletonHeight = 600
 
 /** The board with this ID, or its wallboard. */
@@ -79,7 +79,7 @@ function ArrangeablePage({ loaded }: { loaded: LoadedBoard }) {
               type="button"
               class="button"
               onClick={() => {
-                // The browser can deny full screen; the wallboard then fills the window.
+                // The browser can deny full screen. Then the wallboard fills the window.
                 document.documentElement.requestFullscreen?.().catch(() => {})
                 router.setParams({ mode: "wallboard" })
               }}
@@ -142,7 +142,7 @@ function Content({ loaded, draft, onDraft }: ContentProps) {
   )
 }
 
-/** A single embedded tile that fills its frame. */
+/** Returns only the embedded tile, placed so that it fills its frame. */
 function aloneOf(tiles: readonly BoardTile[], id: string): BoardTile[] {
   return tiles.filter((tile) => tile.id === id).map((tile) => ({ ...tile, x: 0, y: 0, width: boardColumns }))
 }

@@ -6,14 +6,14 @@ import type { Measure } from "../state/boards.ts"
 import type { Row } from "../state/query-cache.ts"
 import { valueText } from "./values.ts"
 
-/** The display name of a value. */
+/** Returns the display name of a value. */
 export function nameIn(row: Row, column: string, names: ValueNames): string {
   const value = row[column]
   if (column === "website_id") return names.session.nameOf(typeof value === "string" ? value : "none")
   return typeof value === "string" ? moverValue(column, value, names) : "(none)"
 }
 
-/** A cell of a table. */
+/** Returns the content of a table cell. */
 export function cellOf(row: Row, { column, format: as }: Measure, names: ValueNames): ComponentChildren {
   const value = row[column]
   if (as === "time") return <LastSeen time={typeof value === "string" ? value : null} />

@@ -4,7 +4,7 @@ import type { TileOf } from "../state/boards.ts"
 import type { Row } from "../state/query-cache.ts"
 import { numberIn } from "./values.ts"
 
-/** Maximum number of lines per chart: more are hard to tell apart. */
+/** Maximum number of lines per chart. More lines are hard to tell apart. */
 const maxLines = 6
 
 interface ChartLines {
@@ -13,8 +13,8 @@ interface ChartLines {
 }
 
 /**
- * The dates and lines of a chart tile. `rows`: the rows of each query parameter. `nameOf`: returns the name of the line
- * that a row belongs to. `hasPrevious`: adds the previous period to a chart with a total or a single line.
+ * Returns the dates and lines of a chart tile. `rows`: the rows of each query parameter. `nameOf`: returns the name of
+ * the line that a row belongs to. `hasPrevious`: adds the previous period to a chart with a total or a single line.
  */
 export function chartLines(
   { measure, by }: Pick<TileOf<"chart">, "measure" | "by">,
@@ -42,7 +42,7 @@ export function chartLines(
   }
 }
 
-/** One line per name, in row order. */
+/** Returns one line per name, in row order. */
 function linesByName(
   rows: readonly Row[],
   nameOf: (row: Row) => string,

@@ -79,7 +79,7 @@ function NumberBody({ tile, query }: BodyProps<TileOf<"number">>) {
   )
 }
 
-/** Whether the previous period has any values to compare with. */
+/** True if the previous period has any values to compare with. */
 function hasValues(previous: unknown): boolean {
   return Object.values(Object(previous)).some((value) => typeof value === "number" && value !== 0)
 }
@@ -177,7 +177,9 @@ function FunnelBody({ tile, query }: BodyProps<TileOf<"funnel">>) {
   )
 }
 
-/** An event with its filters. The API also accepts an event name alone as a step. */
+/**
+ * Returns the name of a step, which is an event with its filters. The API also accepts an event name alone as a step.
+ */
 function stepName({ event_name: name }: StepRow, step: Partial<Step> | undefined): string {
   return resultText(name, { name: step?.name ?? "", filters: step?.filters ?? [] })
 }

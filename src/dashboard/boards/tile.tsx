@@ -28,7 +28,7 @@ export interface TileProps {
   isInert?: boolean
 }
 
-/** A tile: its title and content. */
+/** The title and the content of a tile. */
 export function Tile({ tile, website, annotations, isLinked, version, actions, isInert = false }: TileProps) {
   const { router, session } = useApp()
   const id = useId()

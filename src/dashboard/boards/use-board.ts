@@ -8,7 +8,10 @@ export interface LoadedBoard {
   board: Board | undefined
   error: unknown
   refetch: () => void
-  /** Rejects if someone else has changed the board since it was loaded; the board is then reloaded. */
+  /**
+   * Changes the board. Rejects if someone else has changed the board since it was loaded. After any failure, the board
+   * is reloaded.
+   */
   change: (changes: Partial<Pick<Board, "name" | "tiles">>) => Promise<void>
 }
 
@@ -35,7 +38,7 @@ export function useBoard(id: string): LoadedBoard {
   }
 }
 
-/** The website of a board, as written in the URL: an ID, `none` or `all`. */
+/** Returns the website of a board as it is written in the URL (an ID, `none` or `all`). */
 export function placeIn({ websiteId }: Pick<Board, "websiteId">): string {
   return websiteId ?? "all"
 }

@@ -17,7 +17,7 @@ export function valueText(value: number, as: Measure["format"], format: Format):
   }
 }
 
-/** The number in a column; undefined if the row has none. */
+/** Returns the number in a column, or undefined if the row has none. */
 export function numberIn(row: unknown, column: string): number | undefined {
   const value: unknown = Object(row)[column]
   return typeof value === "number" ? value : undefined

@@ -53,7 +53,10 @@ export function Wallboard({ loaded }: { loaded: LoadedBoard }) {
   )
 }
 
-/** Incremented by each update. An update also reloads the board and moves the view to the current day. */
+/**
+ * Updates the wallboard periodically. Each update increments `version`, reloads the board, and moves the view to the
+ * current day.
+ */
 function useUpdates(refetch: () => void): { version: number; updatedAt: number } {
   const app = useApp()
   const [state, setState] = useState(() => ({ version: 0, updatedAt: app.now() }))
@@ -101,8 +104,8 @@ function useWakeLock(): void {
     let lock: WakeLockSentinel | undefined
     let isOver = false
     const request = () => {
-      // The object does not exist without HTTPS, although its DOM type says otherwise. The browser rejects the request
-      // when the battery is low.
+      // `navigator.wakeLock` does not exist without HTTPS, although its DOM type says otherwise. The browser rejects
+      // the request when the battery is low.
       if (document.hidden || !("wakeLock" in navigator)) return
       navigator.wakeLock.request("screen").then(
         (granted) => {

@@ -29,7 +29,7 @@ export function CardMenu({ file, columns, rows, actions = [] }: CardMenuProps) {
   )
 }
 
-/** The action that switches between a chart and a table of its values. */
+/** Returns the action that switches between a chart and a table of its values. */
 export function tableAction(isTable: boolean, setTable: (isTable: boolean) => void): MenuAction {
   return {
     label: isTable ? "Show as chart" : "Show as table",

@@ -1,12 +1,15 @@
 import type { Format } from "../../state/format.ts"
 
-/** The change in percent, or in percentage points for rates. Undefined if the previous value is 0. */
+/**
+ * Returns the change in percent, or in percentage points for rates. Undefined if a percentage cannot be computed,
+ * because the previous value is 0.
+ */
 export function changeOf(value: number, previous: number, isRate: boolean): number | undefined {
   if (isRate) return roundToTenths(value - previous)
   return previous === 0 ? undefined : (100 * (value - previous)) / previous
 }
 
-/** ▲ 12%, ▼ 1.5 points, ▲ 1 point, new */
+/** Returns the change as text, such as `▲ 12%`, `▼ 1.5 points`, `▲ 1 point` or `new`. */
 export function changeText(value: number, previous: number, format: Format, isRate: boolean): string {
   const change = changeOf(value, previous, isRate)
   if (change === undefined) return value === 0 ? "0%" : "new"

@@ -10,7 +10,7 @@ import { dateName, shadeOf } from "./series.ts"
 import { ZoomHint } from "./zoom-hint.tsx"
 
 export interface ChartProps extends Omit<PlotProps, "value" | "height" | "selected" | "onSelect"> {
-  /** Returns the actions for a date. Absent: dates have no actions. */
+  /** Returns the actions for a date. If absent, dates have no actions. */
   actionsOf?: (index: number) => readonly DateAction[]
   /** Accessible name. */
   name: string
@@ -112,7 +112,7 @@ export function Chart(props: ChartProps) {
   )
 }
 
-/** A table row as a sentence: Mon, Nov 23, 2026: Events 12, Previous period 10 */
+/** Returns a table row as text, such as `Mon, Nov 23, 2026: Events 12, Previous period 10`. */
 function rowText([date, ...values]: readonly string[], [, ...names]: readonly string[]): string {
   return `${date}: ${values.map((value, index) => `${names[index]} ${value}`).join(", ")}`
 }

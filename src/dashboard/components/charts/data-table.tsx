@@ -8,7 +8,10 @@ export interface Sort {
   order: "asc" | "desc"
 }
 
-/** The sorting in the URL. `columns`: the sortable columns. Sorting by change requires a comparison. */
+/**
+ * Returns the sorting in the URL, or `fallback` if the URL has no valid sort column. `columns`: the sortable columns.
+ * Sorting by change requires a comparison.
+ */
 export function readSort(
   params: URLSearchParams,
   columns: object,
@@ -21,7 +24,8 @@ export function readSort(
 }
 
 /**
- * The sort options of a query. Without a comparison, sorting by change falls back to the query type's default order.
+ * Returns the sort options of a query. If there is no comparison, sorting by change falls back to the query type's
+ * default order.
  */
 export function sortOption(
   { by, order }: Sort,
@@ -50,7 +54,7 @@ interface DataTableProps {
   sorting?: Sorting
 }
 
-/** A box that scrolls if its content is wider. */
+/** A box that scrolls if its content is larger than the box. */
 export function ScrollBox({ children }: { children: ComponentChildren }) {
   const box = useRef<HTMLDivElement>(null)
   useEffect(() => {
@@ -149,7 +153,7 @@ export function SortedTable({ values, rows, bars, keys, ...table }: SortedTableP
   )
 }
 
-/** The relative change, for sorting; a change from 0 counts as the largest. */
+/** Returns the relative change, for sorting. A change from 0 counts as the largest. */
 export function changeValue(value: number, previous: number): number {
   if (previous !== 0) return (value - previous) / previous
   return value === 0 ? 0 : Number.POSITIVE_INFINITY
@@ -162,7 +166,9 @@ interface HeadProps {
   children: ComponentChildren
 }
 
-/** A column header. The first click on a numeric column sorts in descending order, the next one in ascending order. */
+/**
+ * A column header. The first click on a numeric column sorts in descending order, the next click in ascending order.
+ */
 function Head({ isNumber, sorting, sortKey, children }: HeadProps) {
   const className = isNumber ? "number" : undefined
   if (!sorting || sortKey === undefined) {

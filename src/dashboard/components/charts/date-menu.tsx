@@ -14,13 +14,16 @@ interface DateMenuProps {
   textOf: (index: number) => string
   /** The title of a date's menu. */
   titleOf: (index: number) => string
-  /** If this is empty, the date has no menu. */
+  /** Returns the actions for a date. If there are none, the date has no menu. */
   actionsOf: (index: number) => readonly DateAction[]
   /** Draws the chart. `selected`: the date selected by keyboard. `onSelect`: called when a date is clicked. */
   children: (selected: number | undefined, onSelect: (index: number) => void) => ComponentChildren
 }
 
-/** A chart with a menu for each date. A click opens it, as do the arrow keys followed by Enter. */
+/**
+ * A chart with a menu for each date. A click on the date opens the menu, as does selecting the date with the arrow keys
+ * and pressing Enter.
+ */
 export function DateMenu({ name, count, textOf, titleOf, actionsOf, children }: DateMenuProps) {
   /** The date selected with the arrow keys; initially the last one. */
   const [at, setAt] = useState<number>()
@@ -82,7 +85,7 @@ export function DateMenu({ name, count, textOf, titleOf, actionsOf, children }: 
   )
 }
 
-/** px from the left edge of the chart to the middle of a date. */
+/** Returns the distance from the left edge of the chart to the middle of a date, in px. */
 function centerOf(chart: HTMLElement | null, index: number, count: number): number {
   const plot = chart?.querySelector<HTMLElement>(".u-over")
   return plot ? plot.offsetLeft + ((index + 0.5) / count) * plot.clientWidth : 0

@@ -6,12 +6,12 @@ import type { Session } from "../../state/session.ts"
 /** A row of the query type `movers`, without its measure. */
 export interface Mover {
   field: string
-  /** null: the events without a value. */
+  /** null stands for the events without a value. */
   value: string | null
   difference: number
   /** Share of the total difference; null if the total difference is 0. */
   percentage: number | null
-  /** The share this value would have if all values had changed in the same proportion. */
+  /** The share that this value would have if all values had changed in the same proportion. */
   expected_percentage: number
   /** Whether the value has replaced other values or been replaced by them, as happens with releases. */
   is_offset: boolean
@@ -27,7 +27,10 @@ const words = [
   [35, "partly"],
 ] as const
 
-/** How much of a change the best value explains, such as `almost entirely`. Undefined if no value explains it. */
+/**
+ * Returns words for the share of a change that a value explains, such as `almost entirely`. Undefined if the value does
+ * not explain the change.
+ */
 export function shareWords(mover: Mover | undefined): string | undefined {
   if (!mover || mover.percentage === null || mover.is_offset) return undefined
   const { percentage, expected_percentage: expected } = mover
@@ -35,7 +38,7 @@ export function shareWords(mover: Mover | undefined): string | undefined {
   return words.find(([least]) => percentage >= least)?.[1]
 }
 
-/** `browser = Safari`, or `events without browser`. */
+/** Returns a description such as `browser = Safari` or `events without browser`. */
 export function moverText({ field, value }: Pick<Mover, "field" | "value">, names: ValueNames): string {
   const name = moverField(field)
   if (value === null) return `events without ${name}`
@@ -43,7 +46,7 @@ export function moverText({ field, value }: Pick<Mover, "field" | "value">, name
   return `${isolate(name)} = ${isolate(moverValue(field, value, names))}`
 }
 
-/** Where display names come from. */
+/** The sources of display names. */
 export interface ValueNames {
   format: Format
   session: Session
@@ -53,7 +56,7 @@ export function moverField(field: string): string {
   return field === "website_id" ? "Website" : fieldName(field)
 }
 
-/** The display name of a value. Countries and websites are shown by name. */
+/** Returns the display name of a value. Countries and websites are shown by name. */
 export function moverValue(field: string, value: string, { format, session }: ValueNames): string {
   if (field === "country") return format.country(value)
   return field === "website_id" ? session.nameOf(value) : value
