@@ -4,13 +4,13 @@ import { type ChartData, type Mark, type Series, shadeOf } from "./series.ts"
 import { Tooltip } from "./tooltip.ts"
 
 export interface PlotProps extends ChartData {
-  /** Whether the axis shows fractions, formatted like the values of the series. Counts have no fractions. */
+  /** Whether labels of the axis can be fractions. Default: `isRate`. */
   hasFractions?: boolean
-  /** Called with the first and last date of the selection when the user has dragged over the chart. */
+  /** Called with the first and last day of the selection after the user has dragged over the chart. */
   onZoom?: (from: string, to: string) => void
   /** Called with the index of a date that is clicked, or tapped while its tooltip is visible. */
   onSelect?: (index: number) => void
-  /** Index of the date to show the tooltip for; undefined: the date under the pointer. */
+  /** Index of the date to show the tooltip for; undefined for the date under the pointer. */
   selected?: number | undefined
   /** px */
   height: number
@@ -30,7 +30,7 @@ export function dashOf(index: number): number[] {
   return (index > 0 ? dashes[(index - 1) % dashes.length] : undefined) ?? []
 }
 
-/** Draws a chart with uPlot. Hidden from screen readers, which read the table instead. */
+/** A chart drawn with uPlot. It is hidden from screen readers, which read the table instead. */
 export function Plot(props: PlotProps) {
   const box = useRef<HTMLDivElement>(null)
   const latest = useRef(props)
@@ -43,7 +43,7 @@ export function Plot(props: PlotProps) {
     if (!element) return
     let chart = draw(element, latest)
     drawn.current = chart
-    // Redraw immediately: printing uses light colors and does not wait for the next frame.
+    // Redraws immediately, because printing uses light colors and does not wait for the next frame.
     const redraw = () => {
       chart.destroy()
       chart = draw(element, latest)
@@ -77,9 +77,9 @@ export function Plot(props: PlotProps) {
 /** Dash pattern in px for a line segment that ends at an incomplete value. */
 const runningDash = [2, 4]
 
-/** Maximum number of bars: any more would be too narrow for a gap between stacked parts. */
+/** Maximum number of bars that have gaps between their stacked parts. More bars would be too narrow for gaps. */
 const maxSeparated = 100
-/** px between an axis and its labels, and px reserved for the labels. */
+/** Gap between an axis and its labels, and space reserved for the labels of each axis, in px. */
 const axisGap = 6
 const leftAxis = 52
 const bottomAxis = 28
@@ -115,7 +115,7 @@ function draw(element: HTMLElement, latest: { current: PlotProps }) {
     ? stack(series.filter((line) => !line.isPrevious))
     : series.filter((line) => !line.isPrevious).map(({ values }) => values.slice(0, started))
   const hasGaps = stacked.some((values) => values.includes(undefined))
-  // The line's last segment is dotted if its value is incomplete, because it would look like a decrease.
+  // A line's last segment is dotted if it ends at an incomplete value, because a solid one would look like a decrease.
   const running = isRunning && !isBars ? started - 1 : Number.POSITIVE_INFINITY
   const previous = series.filter((line) => line.isPrevious).map(({ values }) => values)
   const xs = dates.map((_, index) => index)
@@ -191,7 +191,7 @@ function draw(element: HTMLElement, latest: { current: PlotProps }) {
             }),
           )
         : []),
-      // The line crosses the bars, so it has an outline in the background color.
+      // The line of the previous period crosses the bars, so it has an outline in the background color.
       ...previous.flatMap((): uPlot.Series[] => [
         { stroke: color("--panel"), width: 3, alpha: 0.8, points: { show: false } },
         { stroke: color("--previous"), width: 1.5, dash: [4, 4], points: { show: dates.length <= 1 } },
@@ -222,7 +222,7 @@ function draw(element: HTMLElement, latest: { current: PlotProps }) {
   }
   const data: uPlot.AlignedData = [
     xs,
-    // null instead of 0: the border of an empty bar would cut through the axis.
+    // null instead of 0, because the border of an empty bar would cut through the axis.
     ...order.map((index) =>
       dates.map((_, at) =>
         isBars
@@ -239,14 +239,14 @@ function draw(element: HTMLElement, latest: { current: PlotProps }) {
           ),
         )
       : []),
-    // null interrupts the line; undefined would be skipped.
+    // null interrupts the line. With undefined, the line would connect the neighboring points.
     ...previous
       .map((values) => dates.map((_, at) => values[at] ?? null))
       .flatMap((values) => [values, values]),
   ]
   const tip = new Tooltip(latest)
   const chart = new uPlot(options, data, element)
-  /** The date tapped last. */
+  /** Index of the date that was clicked or tapped last; -1 for none. */
   let tapped = -1
   chart.over.addEventListener("click", ({ offsetX }) => {
     const index = Math.max(0, Math.min(dates.length - 1, Math.round(chart.posToVal(offsetX, "x"))))
@@ -257,7 +257,7 @@ function draw(element: HTMLElement, latest: { current: PlotProps }) {
   return chart
 }
 
-/** The computed color of a CSS variable, because a canvas cannot use variables. */
+/** Returns the color that a CSS variable resolves to, because a canvas cannot use CSS variables. */
 function colorOf(element: HTMLElement, name: string): string {
   element.style.color = `var(${name})`
   const { color } = getComputedStyle(element)
@@ -276,10 +276,13 @@ function stack(series: readonly Series[]): (number | undefined)[][] {
 
 /** px per date label on the axis. */
 const tickWidth = 84
-/** px between the center of the last label and the end of the axis. */
+/** Minimum number of px between the center of the last label and the end of the axis. */
 const edgeWidth = 26
 
-/** Indexes of the dates to label: as many as fit. An hourly chart with several midnights labels only those. */
+/**
+ * Returns the indexes of as many dates as there is room to label. An hourly chart with more than two midnights labels
+ * only midnights.
+ */
 function ticks(dates: readonly string[], granularity: string, width: number): number[] {
   const room = Math.max(1, Math.floor((width - leftAxis) / tickWidth))
   const all = dates.map((_, index) => index)

@@ -22,9 +22,9 @@ interface RangeChartProps
     ChartProps,
     "granularity" | "format" | "marks" | "onZoom" | "started" | "isRunning" | "actionsOf"
   > {
-  /** Undefined: the date menus do not link to people. */
+  /** If undefined, the date menus do not link to people. */
   people?: ChartPeople | undefined
-  /** The period of the previous series, as ISO 8601. */
+  /** The previous period. `from` is its start in ISO 8601. */
   previous?: { from: string } | undefined
 }
 
@@ -108,6 +108,6 @@ function zoomRange(range: Range, first: string, last: string, granularity: Granu
   const end = lastDayOf(last, granularity)
   const isLater = first > range.from
   const isEarlier = end < range.to
-  // An hour has a single bucket.
+  // A range of one hour has a single bucket, so zooming does not change the hour.
   return { from: isLater ? first : range.from, to: isEarlier ? end : range.to, hour: range.hour }
 }

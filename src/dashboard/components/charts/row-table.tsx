@@ -5,16 +5,16 @@ import { type LinkedPeople, PeopleLink } from "../people/people-link.tsx"
 import { DataTable, type Sort } from "./data-table.tsx"
 import { Change, type Direction } from "./stat.tsx"
 
-/** A table column: how to render its cells, or the count to show. */
+/** A table column, which either renders its cells or shows a count. */
 export type RowColumn<Row> = {
   heading: string
-  /** Sort key; undefined: the column is not sortable. */
+  /** Sort key; undefined if the column is not sortable. */
   sort?: string | undefined
 } & (
   | { cell: (row: Row) => ComponentChildren; isNumber?: boolean }
   | {
       count: (row: Row) => number
-      /** The people to link the count to. Absent: no link. */
+      /** Returns the people that the count links to. If absent or if it returns undefined, there is no link. */
       people?: (row: Row) => LinkedPeople | undefined
     }
 )
@@ -62,12 +62,14 @@ export function RowTable<Row>({ name, rows, columns, keyOf, barOf, sort, onSort 
 
 interface ChangeColumnOptions<Row> {
   value: (row: Row) => number
-  /** Undefined or null: the row is missing from the previous period. */
+  /** Returns undefined or null if the row is missing from the previous period. */
   previous: (row: Row) => number | null | undefined
   better?: (row: Row) => Direction | undefined
 }
 
-/** The column that shows the change of a count since the previous period. Absent without a comparison. */
+/**
+ * Returns the column that shows the change of a count since the previous period, or no column if nothing is compared.
+ */
 export function useChangeColumn<Row>(options: ChangeColumnOptions<Row>): RowColumn<Row>[] {
   const { view } = useApp()
   const format = useFormat()
@@ -85,7 +87,7 @@ export function useChangeColumn<Row>(options: ChangeColumnOptions<Row>): RowColu
   ]
 }
 
-/** The column that shows how long ago a row was last seen. */
+/** Shows how long ago something was last seen, or a dash if `time` is null. */
 export function LastSeen({ time }: { time: string | null }) {
   const { now } = useApp()
   const format = useFormat()

@@ -5,7 +5,7 @@ export interface Series {
   /** One value per date; values for the last dates can be missing. An undefined value interrupts a line. */
   values: (number | undefined)[]
   isPrevious?: never
-  /** Whether this is the sum of all other series, which is shown in gray. */
+  /** Whether this is the sum of all values without a series of their own. It is shown in gray. */
   isOther?: true
 }
 
@@ -20,10 +20,10 @@ export interface PreviousSeries {
 export interface Mark {
   /** Index of the date. */
   at: number
-  /** 2026-11-24 */
+  /** For example 2026-11-24. */
   date: string
   text: string
-  /** Opens the comparison of the periods before and after the date. */
+  /** Path that compares the periods before and after the date. */
   comparison?: string | undefined
 }
 
@@ -44,12 +44,15 @@ export interface ChartData {
   isRate?: boolean
   /** Number of dates that have started; lines end there. */
   started: number
-  /** Whether the last of these is incomplete. It is dashed or striped, and labeled in the tooltip and the table. */
+  /**
+   * Whether the last of the dates that have started is incomplete. Its value is dashed or striped, and labeled in the
+   * tooltip and the table.
+   */
   isRunning?: boolean
   marks?: readonly Mark[]
 }
 
-/** The name of a date, which says whether its period is incomplete. */
+/** The name of a date, followed by “so far” if its period is incomplete. */
 export function dateName(
   { dates, granularity, format, started, isRunning }: DateNameOptions,
   at: number,
@@ -60,7 +63,7 @@ export function dateName(
 
 type DateNameOptions = Pick<ChartData, "dates" | "granularity" | "format" | "started" | "isRunning">
 
-/** Number of hues in the style sheet, which also differ in lightness. */
+/** Number of series colors in the style sheet. They differ in hue and lightness. */
 const shades = 6
 
 /** The name of a series color in the style sheet. `index`: the position of the series. */

@@ -3,8 +3,8 @@ const width = 120
 const height = 32
 
 /**
- * A small line chart without axes. If the last value is incomplete, its segment is dashed. Hidden from screen readers,
- * which read the number instead.
+ * A small line chart without axes. If the last value is incomplete, the last segment is dashed. The chart is hidden
+ * from screen readers, which read the number instead.
  */
 export function Sparkline({ values, isRunning }: { values: readonly number[]; isRunning: boolean }) {
   const max = Math.max(...values, 1)

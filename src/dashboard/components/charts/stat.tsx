@@ -8,7 +8,10 @@ import { Sparkline } from "./sparkline.tsx"
 /** Whether higher or lower values of a number are better. */
 export type Direction = "higher" | "lower"
 
-/** Returns which direction is better for an event, according to the website's settings. */
+/**
+ * Returns a function that looks up in the website's settings which direction is better for an event. The function
+ * returns undefined if neither is.
+ */
 export function useDirection(): (event: string) => Direction | undefined {
   const { session, view } = useApp()
   return (event) => (session.isLowerBetter(view.value.website, event) ? "lower" : undefined)
@@ -17,7 +20,7 @@ export function useDirection(): (event: string) => Direction | undefined {
 interface StatProps {
   label: string
   value: number
-  /** The value in the previous period; undefined without a comparison. */
+  /** The value in the previous period; undefined if nothing is compared. */
   previous?: number | undefined
   values?: readonly number[]
   /** Whether the last value is incomplete. */
@@ -33,7 +36,7 @@ interface StatProps {
   note?: ComponentChildren
   /** The people counted by the number, which links to them. */
   people?: LinkedPeople
-  /** Called on a click anywhere on the number, to show it in the chart below. */
+  /** Lets the user click anywhere on the number to show it in the chart below. */
   choice?: { isSelected: boolean; onSelect: () => void }
 }
 

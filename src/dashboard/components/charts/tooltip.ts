@@ -42,12 +42,12 @@ export class Tooltip {
     )
   }
 
-  /** The last pointer was a finger: the tooltip stays when the finger is lifted. */
+  /** Whether the last pointer was a finger. If so, the tooltip stays when the finger is lifted. */
   get isTouch(): boolean {
     return this.#isTouch
   }
 
-  /** Removes its listeners. */
+  /** Removes the tooltip's listeners. */
   detach(): void {
     this.#listeners.abort()
   }
@@ -94,8 +94,8 @@ export class Tooltip {
 }
 
 /**
- * The name of the previous period, with the date if its weekday differs: Monday's traffic is not comparable with
- * Sunday's.
+ * The name of the previous period, followed by the date if the weekdays differ, because Monday's traffic is not
+ * comparable with Sunday's.
  */
 function previousName(name: string, { dates, previousDates, format }: ChartData, at: number): string {
   const [date, previous] = [dates[at], previousDates?.[at]]
@@ -104,7 +104,10 @@ function previousName(name: string, { dates, previousDates, format }: ChartData,
   return weekday(date) === weekday(previous) ? name : `${name}, ${format.bucket(previous, "daily")}`
 }
 
-/** The total, the previous period and the change, then the parts in stacking order from the top. */
+/**
+ * The rows for a date. For stacked bars: the total, the previous period and the change, then the parts from top to
+ * bottom.
+ */
 function rowsAt(data: ChartData, at: number): TooltipRow[] {
   const { series, kind, started, format, value, isRate = false } = data
   const write = (shown: number | undefined) => (shown === undefined ? "–" : value(shown))
@@ -118,7 +121,7 @@ function rowsAt(data: ChartData, at: number): TooltipRow[] {
     items.map(({ value, ...item }): TooltipRow => ({ ...item, text: write(value) }))
   const isStack = kind === "bars" && current.length > 1
   const total = isStack ? current.reduce((sum, { value = 0 }) => sum + value, 0) : current[0]?.value
-  // Several lines have no total, and it would be unclear which of them a previous period belongs to.
+  // Several lines have no total, and it would be unclear which of them a change belongs to.
   if (!isStack && current.length > 1) return rows([...current, ...previous])
   const before = previous[0]?.value
   const hasChange = total !== undefined && before !== undefined && at < started

@@ -7,21 +7,21 @@ import { useFormat } from "./use-format.ts"
 
 /** How long a visitor counts as active after an event of any kind, in ms. */
 const activeWindow = 300_000
-/** How far a sender's clock can be ahead, in ms: events up to that far in the future also count. */
+/** How far a sender's clock can be ahead, in ms. Events up to this far in the future also count. */
 const clockTolerance = 60_000
 /** ms between two requests. */
 const pollInterval = 30_000
 
 /**
- * The number of currently active visitors. It is hidden from users and share links that are limited to some
- * pages, because they cannot see all kinds of events.
+ * The number of currently active visitors. It is hidden in embedded pages, and from users and share links that are
+ * limited to some pages, because they cannot see all kinds of events.
  */
 export function ActiveVisitors() {
   const { session, embed } = useApp()
   return session.isLimited || embed ? null : <ActiveCount />
 }
 
-/** Refreshed while the page is visible. */
+/** The number, refreshed while the page is visible. */
 function ActiveCount() {
   const { api, view, now } = useApp()
   const format = useFormat()

@@ -1,4 +1,7 @@
-/** Moves the focus between the elements with `data-item` in a list, including its search field. */
+/**
+ * If an up or down arrow key was pressed, moves the focus to the previous or next element with `data-item` in the list.
+ * The list's search field is one of these elements.
+ */
 export function moveFocus(event: KeyboardEvent): void {
   const by = { ArrowDown: 1, ArrowUp: -1 }[event.key]
   if (by === undefined || !(event.currentTarget instanceof HTMLElement)) return

@@ -20,11 +20,11 @@ interface ComboboxProps {
   onChange: (value: string) => void
 }
 
-/** Selects one of many options. Typing part of a name filters them. */
+/** Selects one of many options. Typing part of a name filters the options. */
 export function Combobox({ id, label, value, options, none, placeholder, onChange }: ComboboxProps) {
   /** The typed text; undefined while the list is closed. */
   const [text, setText] = useState<string>()
-  /** Index of the highlighted option; undefined: the selected one. */
+  /** Index of the highlighted option; undefined for the selected option. */
   const [highlighted, setHighlighted] = useState<number>()
   const format = useFormat()
   const list = useRef<HTMLDivElement>(null)

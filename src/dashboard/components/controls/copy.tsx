@@ -28,8 +28,8 @@ export function CopyButton({ text, name }: CopyButtonProps) {
 }
 
 /**
- * Copies text and returns whether it succeeded. The clipboard API exists only on HTTPS and localhost; elsewhere, the
- * deprecated `execCommand` is the fallback.
+ * Copies text and returns whether it succeeded. The clipboard API exists only on HTTPS and localhost. If it is missing
+ * or fails, the deprecated `execCommand` is the fallback.
  */
 export async function copyText(text: string): Promise<boolean> {
   try {

@@ -7,13 +7,13 @@ interface DialogProps {
   onClose: () => void
   children: ComponentChildren
   class?: string
-  /** Whether a click on the backdrop keeps the dialog open. For content that cannot be shown again. */
+  /** Whether a click on the backdrop keeps the dialog open, for content that cannot be shown again. */
   ignoresBackdrop?: boolean
   /** Label of a close button, for dialogs without other actions. */
   closeLabel?: string
 }
 
-/** A modal dialog. The browser keeps the focus inside and closes it on Escape. */
+/** A modal dialog. The browser keeps the focus inside the dialog, and closes the dialog on Escape. */
 export function Dialog({
   title,
   onClose,
@@ -65,13 +65,13 @@ export function Dialog({
 
 interface ConfirmProps {
   title: string
-  /** What will happen. */
+  /** What the action will do. */
   children: ComponentChildren
   /** Label of the confirm button, a verb. */
   action: string
   /** Whether the action can be undone. */
   isHarmless?: boolean
-  /** Resolves when the action is done. If it rejects, the error is shown. */
+  /** Resolves when the action is done. If the promise rejects, the error is shown. */
   onConfirm: () => Promise<void>
   onClose: () => void
 }

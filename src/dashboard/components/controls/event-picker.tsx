@@ -20,15 +20,15 @@ export function isChosen({ name, filters }: Step): boolean {
   return name !== "" || filters.length > 0
 }
 
-/** The step as text: "order_paid where plan is pro". */
+/** Describes the step, for example “order_paid where plan is pro”. */
 export function stepText({ name, filters }: Step): string {
   const event = name === "" ? "Any event" : name
   return filters.length === 0 ? event : `${isolate(event)} where ${filters.map(filterText).join(" and ")}`
 }
 
 /**
- * The text of a step in a result, which contains only the step's event name. Omits the filters while the result still
- * belongs to another step.
+ * Describes a step of a result, which contains only the step's event name. Omits the filters if `step` has another
+ * name, because the result then belongs to an earlier selection.
  */
 export function resultText(eventName: string | null, step: Step | undefined): string {
   const name = eventName ?? ""
@@ -61,7 +61,7 @@ export interface EventNames extends Pick<QueryState, "isLoading" | "error" | "re
   names: string[]
 }
 
-/** The API's limit per query. If there are more names, the most frequent ones are offered. */
+/** The API's limit for the number of rows. If there are more names, the most frequent ones are offered. */
 const maxNames = 10_000
 
 const namesParameter = {

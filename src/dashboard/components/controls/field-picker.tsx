@@ -3,20 +3,20 @@ import { fieldName, peopleFields } from "../../state/filters.ts"
 import { usePropertyKeys } from "./property-keys.ts"
 import { Select } from "./select.tsx"
 
-/** The event fields that are not IDs. */
+/** The event fields that are always offered. */
 const ownFields = ["path", "namespace", "source"]
 
 interface FieldPickerProps {
   label: string
-  /** `path` or `property.plan`; undefined for none. */
+  /** For example `path` or `property.plan`; undefined for none. */
   field: string | undefined
   /** Offers only property keys of this event. */
   event?: string | undefined
   /** The property keys, if the page has already loaded them. */
   keys?: readonly string[]
-  /** Also offers the IDs of people and sessions, which are useful for a single event. */
+  /** Whether to also offer the IDs of people and sessions, which are useful for a single event. */
   withPeople?: boolean
-  /** The field selected in another picker. */
+  /** The field that is selected in another picker, and therefore not offered. */
   excluded?: string | undefined
   onChange: (field: string | undefined) => void
 }

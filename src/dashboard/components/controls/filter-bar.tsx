@@ -5,7 +5,7 @@ import { FilterEditor } from "./filter-editor.tsx"
 import { Icon } from "./icons.tsx"
 import { Popover } from "./popover.tsx"
 
-/** The page's filters as chips, with a button to add one. */
+/** The page's filters as chips, with a button to add a filter. */
 export function FilterBar() {
   const { router, view } = useApp()
   const { filters } = view.value
@@ -36,7 +36,8 @@ interface ChipsProps {
 export function Chips({ filters, onChange, event, addKey }: ChipsProps) {
   const box = useRef<HTMLDivElement>(null)
   const remove = (index: number) => {
-    // The next chip takes the place of the removed one and gets the focus. After the last chip, the add button gets it.
+    // The next chip takes the place of the removed one and keeps the focus. If the last chip is removed, the add button
+    // gets the focus.
     if (index === filters.length - 1) box.current?.querySelector<HTMLElement>(".chip-add")?.focus()
     onChange(filters.filter((_, at) => at !== index))
   }

@@ -54,7 +54,7 @@ export function FilterEditor({ title, filter, event, onDone }: FilterEditorProps
   // A layout effect, so that the keys pressed right after selecting a field go to its values.
   useLayoutEffect(() => box.current?.querySelector<HTMLElement>("[data-autofocus]")?.focus(), [isChoosing])
   const choose = (chosen: string) => {
-    // The values of one field rarely occur in another.
+    // The values of one field rarely occur in another, so they are cleared.
     if (chosen !== field) {
       setSelected([])
       setText("")

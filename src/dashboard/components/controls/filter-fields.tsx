@@ -12,7 +12,7 @@ interface FilterFieldsProps {
   ownFields: readonly string[]
   /** Property keys of the events in the range. */
   properties: readonly string[]
-  /** Whether more keys might arrive. Until they do, any typed key is accepted. */
+  /** Whether the property keys are still loading. Until they have loaded, any typed key is accepted. */
   isLoading: boolean
   /** The selected field. */
   field: string

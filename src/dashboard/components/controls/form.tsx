@@ -6,7 +6,7 @@ import { ApiError, sentence } from "../../state/api.ts"
 interface FormProps {
   /** Label of the submit button, a verb. */
   action: string
-  /** If it rejects, the error is shown above the buttons. */
+  /** If the promise rejects, the error is shown above the buttons. */
   onSubmit: () => Promise<void>
   onCancel?: () => void
   /** Whether the action cannot be undone. */
@@ -16,7 +16,7 @@ interface FormProps {
   children: ComponentChildren
 }
 
-/** A form that shows errors and submits only once at a time. */
+/** A form that shows errors, and that cannot be submitted again until the action is done. */
 export function Form({
   action,
   onSubmit,

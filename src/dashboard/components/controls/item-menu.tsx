@@ -20,7 +20,7 @@ interface ItemMenuProps {
   onClose?: () => void
 }
 
-/** The menu of a user-named item: rename and delete. */
+/** The menu of an item that users can name, with actions to rename and delete it. */
 export function ItemMenu({
   name,
   isQuiet = false,

@@ -10,7 +10,7 @@ export interface MenuAction {
 }
 
 interface MoreMenuProps {
-  /** The item's name: “shop.example.com” */
+  /** The item's name, for example “shop.example.com”. */
   name: string
   /** Whether to omit the button's border. */
   isQuiet?: boolean

@@ -8,7 +8,7 @@ interface NameDialogProps {
   action: string
   /** The current name. */
   name?: string
-  /** If it rejects, the error is shown. */
+  /** If the promise rejects, the error is shown. */
   onSubmit: (name: string) => Promise<void>
   onClose: () => void
 }

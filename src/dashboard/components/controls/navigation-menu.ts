@@ -8,7 +8,7 @@ export interface PageEntry {
   page: string
   label: string
   icon: IconName
-  /** The group that the page is listed under. Absent: the first group, which has no heading. */
+  /** The group that the page is listed under. If absent, the page is in the first group, which has no heading. */
   group?: keyof typeof groupLabels
   /** The full path of a page that does not belong to a website. */
   path?: string

@@ -1,6 +1,6 @@
 import { useId, useState } from "preact/hooks"
 
-/** Password length limits in UTF-16 code units; the same as on the server. */
+/** Password length limits in UTF-16 code units, as on the server. */
 const shortestPassword = 10
 const longestPassword = 200
 

@@ -6,7 +6,7 @@ interface PopoverProps {
   label: ComponentChildren
   /** Accessible name of the button, if `label` is not plain text. */
   name?: string
-  /** Default: the accessible name. */
+  /** Tooltip of the button. Default: `name`. */
   title?: string | undefined
   /** Keyboard shortcut that presses the button. */
   pageKey?: string | undefined
@@ -46,7 +46,7 @@ export function Popover({
     return () => document.removeEventListener("pointerdown", onPointer)
   }, [isOpen])
   useLayoutEffect(() => {
-    // A scrolling table would clip the panel, so it is positioned in the viewport there.
+    // A table that scrolls would clip the panel, so a panel inside a table is positioned in the viewport.
     if (!isOpen || !panel.current || !button.current?.closest(".table-box")) return
     const reposition = () => {
       if (panel.current && button.current) placeFixed(panel.current, button.current)
@@ -117,7 +117,10 @@ function keepInViewport(panel: HTMLElement): void {
   if (by !== 0) panel.style.translate = `${by}px`
 }
 
-/** Positions the panel in the viewport, below the button or, if there is no room, above it. */
+/**
+ * Positions the panel in the viewport, below the button. If there is no room below and the button is in the lower half,
+ * the panel is above the button.
+ */
 function placeFixed(panel: HTMLElement, button: HTMLElement): void {
   const { top, bottom, right } = button.getBoundingClientRect()
   const { clientWidth, clientHeight } = document.documentElement

@@ -6,7 +6,8 @@ import { useQuery } from "../../state/use-query.ts"
 const maxKeys = 1_000
 
 /**
- * The property keys of the events in the range. `event`: only keys of this event. Runs no query if `isNeeded` is false.
+ * The property keys of the events in the range. `event`: only keys of this event. Runs no query if `isNeeded` is false
+ * or the user cannot see custom events.
  */
 export function usePropertyKeys(
   event: string | undefined,

@@ -1,7 +1,10 @@
 import { useEffect, useRef, useState } from "preact/hooks"
 import { Icon } from "./icons.tsx"
 
-/** ms without a keystroke before a search: longer than a typical gap between keystrokes, but too short to notice. */
+/**
+ * ms without a keystroke before a search. This is longer than a typical gap between keystrokes, but too short to
+ * notice.
+ */
 const debounceMs = 250
 
 interface SearchFieldProps {

@@ -6,7 +6,7 @@ interface SecretDialogProps {
   title: string
   /** The secret. */
   code: string
-  /** Accessible name of the copy button: "Copy key". */
+  /** Accessible name of the copy button, for example “Copy key”. */
   copyLabel: string
   children: ComponentChildren
   onClose: () => void

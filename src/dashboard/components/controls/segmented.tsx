@@ -6,7 +6,7 @@ interface SegmentedProps<Value extends string> {
   onChange: (value: Value) => void
 }
 
-/** A segmented control that selects one of a few options. Renders nothing if there are fewer than two. */
+/** A segmented control that selects one of a few options. Renders nothing if there are fewer than two options. */
 export function Segmented<Value extends string>({ legend, options, value, onChange }: SegmentedProps<Value>) {
   if (options.length < 2) return null
   return (

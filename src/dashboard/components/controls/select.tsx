@@ -19,7 +19,7 @@ interface SelectProps {
 }
 
 /**
- * A drop-down list. Uses the browser's native select, styled like the combobox: phones show their own list, and
+ * A drop-down list, styled like the combobox. It is the browser's native select, so phones show their own list, and
  * keyboards and screen readers work as usual.
  */
 export function Select({ value, options, onChange, label }: SelectProps) {

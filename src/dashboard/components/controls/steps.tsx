@@ -9,9 +9,9 @@ interface StepsProps {
   onChange: (steps: Step[]) => void
   min: number
   max: number
-  /** Whether the order matters. If it does, it can be changed. */
+  /** Whether the order matters. If it does, the user can change the order. */
   isOrdered?: boolean
-  /** Label of a step by its number, from 1. */
+  /** Returns the label of a step. `number` starts at 1. */
   label: (number: number) => string
   /** Label of the add button, which is hidden once there are `max` steps. */
   addLabel?: string
@@ -35,13 +35,14 @@ export function Steps({
 }: StepsProps) {
   const list = useRef<HTMLOListElement>(null)
   /**
-   * Selectors of the element to focus after the next change, which moves or removes the focused one; the first match
-   * wins.
+   * Selectors of the element to focus after the next change, because the change moves or removes the focused element.
+   * The first match wins.
    */
   const next = useRef<string[]>([])
   const [announcement, setAnnouncement] = useState("")
   const shown = [...steps, ...Array.from({ length: Math.max(0, min - steps.length) }, () => empty)]
-  // A layout effect, so that the focus moves before the next key press reaches another element in the old position.
+  // A layout effect, so that the focus moves before the next key press reaches the element that is now at the old
+  // position.
   useLayoutEffect(() => {
     const [first] = next.current.flatMap(
       (selector) => list.current?.querySelector<HTMLElement>(selector) ?? [],
@@ -59,7 +60,7 @@ export function Steps({
     if (!moved) return
     to.splice(from + by, 0, moved)
     setAnnouncement(`${moved.name || "Any event"} moved to ${label(from + by + 1)}.`)
-    // At either end of the list, this button is disabled, but the row's other button is not.
+    // If the step is now at either end of the list, the pressed button is disabled, but the row's other button is not.
     const row = `li:nth-child(${from + by + 1})`
     change(to, `${row} [data-move="${by}"]:enabled`, `${row} [data-move]:enabled`)
   }

@@ -21,7 +21,7 @@ export function unitParam(unit: UnitName): string | undefined {
   return unit === visitors.value ? undefined : unit
 }
 
-/** The plural, capitalized: Visitors. */
+/** The capitalized plural, for example “Visitors”. */
 export function unitTitle({ many }: Unit): string {
   return many.charAt(0).toUpperCase() + many.slice(1)
 }

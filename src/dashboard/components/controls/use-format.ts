@@ -2,7 +2,7 @@ import { useMemo } from "preact/hooks"
 import { useApp } from "../../state/app.ts"
 import { Format } from "../../state/format.ts"
 
-/** Formats numbers, and times in the view's zone, for the browser's locale. */
+/** Returns a formatter for the browser's locale and the view's time zone. */
 export function useFormat(): Format {
   const { locale, view } = useApp()
   const { zone } = view.value

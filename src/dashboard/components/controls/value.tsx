@@ -2,14 +2,14 @@ import type { ComponentChildren } from "preact"
 import { useApp } from "../../state/app.ts"
 import { filterParam, filterText, hasFilters, toggleFilters, valueFilter } from "../../state/filters.ts"
 
-/** Maximum characters; a longer value does not fit in the URL as a filter. */
+/** Maximum number of UTF-16 code units in a value that can be a filter. A longer value does not fit in the URL. */
 const maxLength = 1_000
 
 /** A field and value to filter by when clicked. */
 export interface FieldValue {
-  /** The API's field name: `property.plan`, `path` … */
+  /** The API's field name, for example `path` or `property.plan`. */
   field: string
-  /** null: not set. */
+  /** null if the field is not set. */
   value: string | null
 }
 
