@@ -24,7 +24,7 @@ interface Entry {
   run: () => void
 }
 
-/** ms without a keystroke before people are searched; the same as in search fields. */
+/** ms without a keystroke before people are searched, as in search fields. */
 const debounceMs = 250
 /** Maximum number of profiles, and of visitors, to list at once. */
 const maxPeople = 5
@@ -151,7 +151,7 @@ function useSaved(): Entry[] {
   )
   // The path of a saved view can contain a person's ID.
   const views = useResource<{ views: SavedView[] }>(session.canSeePeople ? `views?${query}` : undefined)
-  // Settings do not belong to a website.
+  // A settings page does not belong to a website, so the path must contain one.
   const website = router.location.value.base === "" ? view.value.website : undefined
   const open = (path: string) => () => router.navigate(router.savedHref(path, website))
   return [

@@ -12,8 +12,8 @@ import "./movers.css"
 /** Number of events per list. */
 const listed = 3
 /**
- * Standard deviations that a random change exceeds in one of twenty cases if events are independent. Smaller changes
- * are not listed.
+ * Number of standard deviations that a random change exceeds in one of twenty cases if events are independent. Smaller
+ * changes are not listed.
  */
 const minDeviations = 2
 
@@ -95,7 +95,7 @@ export function EventMovers({ isComparable }: EventMoversProps) {
   )
 }
 
-/** The change in standard deviations of random variation. */
+/** The change in the number of events, measured in standard deviations of a random change. */
 function deviations({ total_events: now, previous }: NameRow): number {
   const before = previous?.total_events ?? 0
   return now + before === 0 ? 0 : (now - before) / Math.sqrt(now + before)

@@ -12,7 +12,7 @@ import "./movers.css"
 
 /** A web vital must change by at least this share to count as better or worse. */
 const minVitalChange = 0.1
-/** Standard deviations that a random change exceeds in one of twenty cases if errors are independent. */
+/** Number of standard deviations that a random change exceeds in one of twenty cases if errors are independent. */
 const minDeviations = 2
 
 interface VitalRow {
@@ -39,7 +39,7 @@ interface Finding {
 }
 
 interface FindingsProps {
-  /** The annotations to compare before and after. */
+  /** The annotations on the first day of the range. */
   first: readonly Annotation[]
   /** Annotations on later days of the range. */
   later: readonly Annotation[]
@@ -94,7 +94,7 @@ export function Findings({ first, later }: FindingsProps) {
               items: all.filter(({ now, before, isClear }) => isClear && now < before),
               better,
             },
-            // Uncolored: a color would mark the change as better or worse.
+            // Uncolored, because a color would mark the change as better or worse.
             { title: "No clear change", items: all.filter(({ isClear }) => !isClear), better: undefined },
           ]
           if (all.length === 0) return <p class="muted">No errors or web vitals to compare.</p>

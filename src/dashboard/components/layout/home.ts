@@ -1,7 +1,10 @@
 import type { Preferences } from "../../state/preferences.ts"
 import type { Session } from "../../state/session.ts"
 
-/** The default website: the one viewed last, or the first in the list. */
+/**
+ * The ID of the default website: the one viewed last if it still exists, otherwise the first in the list, or `all` if
+ * the list is empty.
+ */
 export function homeSite({ sites, canSeeAll }: Session, preferences: Preferences): string {
   const last = preferences.website.value
   const exists =

@@ -21,7 +21,8 @@ interface PageProps {
   /** Hides the filter bar. */
   unfiltered?: boolean
   /**
-   * Labels of the parts that can be embedded on their own, by name. Default: the page's charts; null: not known yet.
+   * Labels of the parts that can be embedded on their own, by name. Default: the page's charts. null if they are not
+   * known yet.
    */
   charts?: Readonly<Record<string, string>> | null
   children: ComponentChildren
@@ -39,7 +40,7 @@ function PrintHeader({ unranged }: { unranged: boolean }) {
 interface EmbeddedPageProps {
   title: string
   chart: string | undefined
-  /** Labels of the possible values of `chart`; null: not known yet. */
+  /** Labels of the possible values of `chart`; null if they are not known yet. */
   charts: Readonly<Record<string, string>> | null
   children: ComponentChildren
 }
@@ -85,7 +86,7 @@ function EmbeddedPage({ title, chart, charts, children }: EmbeddedPageProps) {
   )
 }
 
-/** A page: title, actions, range picker, filters and content. */
+/** A page with its title, actions, range picker, filters and content. */
 export function Page({
   title,
   actions,

@@ -9,7 +9,7 @@ import { Failure, Skeleton } from "./states.tsx"
 
 interface PanelProps {
   title: string
-  /** Shown next to the title: switches, links, downloads. */
+  /** Switches, links and downloads, shown next to the title. */
   actions?: ComponentChildren
   /** The panel's chart or table, for pinning to a board. */
   pin?: PinnedTile | undefined
@@ -42,8 +42,8 @@ export function Panel({
   const heading = useRef<HTMLHeadingElement>(null)
   const hasFocusedTarget = useRef(false)
   const isTarget = chart !== undefined && router.fragment === chart
-  // Runs again when the content has loaded, because content that loads above the panel moves it, unless the focus has
-  // moved on.
+  // Runs again when the panel's content has loaded, because other content that has loaded above the panel has moved it.
+  // Does nothing then if the focus is no longer on the title.
   useLayoutEffect(() => {
     if (!isTarget || (hasFocusedTarget.current && document.activeElement !== heading.current)) return
     hasFocusedTarget.current = true
@@ -72,14 +72,14 @@ export function Panel({
 
 interface LoadedProps {
   query: QueryState
-  /** ID of the parameter. If it failed, its error is shown. */
+  /** ID of the query parameter. If the parameter failed, its error is shown. */
   id: string
   /** Height of the skeleton in px, or one height per column if columns can wrap. */
   height: number | readonly number[]
   children: () => ComponentChildren
 }
 
-/** Renders the result of a query. Shows a skeleton while it loads, and an error if it fails. */
+/** Renders the result of a query. Shows a skeleton while the query runs, and an error if it fails. */
 export function Loaded({ query, id, height, children }: LoadedProps) {
   if (query.isLoading) return <LoadingSkeleton height={height} />
   if (query.error) return <Failure error={query.error} onRetry={query.refetch} />

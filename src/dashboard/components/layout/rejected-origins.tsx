@@ -27,13 +27,13 @@ interface RejectedOriginsProps {
   requests: readonly RejectedRequest[]
   /** Called when a host has been allowed. */
   onAllowed?: () => void
-  /** Called on the first render and on changes; `hasHosts` is false if the list is empty. */
+  /** Called on the first render and when `hasHosts` changes. `hasHosts` is false if the list is empty. */
   onChange?: (hasHosts: boolean) => void
   /** Wraps the list. Not called if the list is empty. */
   children?: (list: ComponentChildren) => ComponentChildren
 }
 
-/** The rejected hosts that are still not allowed, latest first, each with a button to allow it. */
+/** The rejected hosts that are still not allowed, latest first. For owners, each has a button that allows the host. */
 export function RejectedOrigins({
   requests,
   onAllowed,

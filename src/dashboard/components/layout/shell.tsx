@@ -20,7 +20,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
   const [dialog, setDialog] = useState<ShortcutDialog>()
   const { page, base, website } = router.location.value
   const share = session.me.value?.share
-  // The navigation links to the default website if the current one cannot be opened.
+  // The navigation links to the default website if the page does not belong to a website that the user can open.
   const isOutside = base === "" || (website !== undefined && !session.canRead(website))
   if (embed)
     return (
@@ -235,7 +235,7 @@ function UserMenu({ align = "start" }: { align?: "start" | "end" }) {
   )
 }
 
-/** Whether a page belongs to a navigation entry: the page of a single event belongs to Events. */
+/** Whether a page belongs to a navigation entry. For example, the page of a single event belongs to Events. */
 function isSubpageOf(page: string, entry: string): boolean {
   return (
     page === entry ||

@@ -50,7 +50,7 @@ export function Shortcuts({ shown, onShow }: ShortcutsProps) {
       }
       if (!app.preferences.shortcuts.value || event.ctrlKey || event.metaKey || event.altKey) return
       if (isTyping(event.target) || document.querySelector("dialog[open]")) return
-      // Keys typed while a page loads are meant for its search field.
+      // Keys typed while a page loads are ignored, because they are probably meant for the page's search field.
       if (!document.querySelector("#main h1")) return
       if (app.router.location.value.base === "") {
         if (key === "?") onShow("keys")

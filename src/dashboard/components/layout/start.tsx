@@ -7,8 +7,8 @@ import { Skeleton } from "./states.tsx"
 const skeletonHeight = 400
 
 /**
- * Opens a website's start page: Web if it has page views, otherwise the overview of custom events. A user who can see
- * neither gets the first page they can see.
+ * Opens a website's start page: Web if the website has page views, otherwise the overview of custom events. A user who
+ * cannot open both gets the first page that they can open.
  */
 export function Start() {
   const { router, session } = useApp()

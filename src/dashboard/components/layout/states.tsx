@@ -41,7 +41,10 @@ export function Failure({ error, onRetry }: { error: unknown; onRetry?: () => vo
   )
 }
 
-/** Moves the focus of a button that disappears when pressed to its container. Otherwise, the focus would be lost. */
+/**
+ * Returns a ref for a button that disappears when pressed. The focus then moves to the button's container instead of
+ * being lost.
+ */
 export function useKeepFocus() {
   const button = useRef<HTMLButtonElement>(null)
   useLayoutEffect(() => () => button.current && focusContainer(button.current), [])

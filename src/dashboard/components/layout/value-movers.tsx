@@ -26,7 +26,7 @@ interface ValueMoversProps {
 
 type MoverRow = Mover & Record<string, unknown> & { previous?: Record<string, number> | null }
 
-/** The values that best explain a change in the number of events, with a sentence about the first one. */
+/** The values that best explain the change of a measure, with a sentence about the first one. */
 export function ValueMovers({ filters, kinds = ["custom"], measure, better }: ValueMoversProps) {
   const { session, view } = useApp()
   const format = useFormat()

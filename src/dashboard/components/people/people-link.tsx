@@ -29,9 +29,9 @@ export function usePeopleHref(): ((people: LinkedPeople) => string) | undefined 
 }
 
 interface PeopleLinkProps extends Omit<LinkedPeople, "selection"> {
-  /** Undefined: no link. */
+  /** If undefined, there is no link. */
   selection: Selection | undefined
-  /** The number of people. At 0, there is no link. */
+  /** The number of people. If it is 0, there is no link. */
   count: number
   /** Accessible name, if the text does not identify the people. */
   label?: string

@@ -1,7 +1,7 @@
 import { useApp } from "../../state/app.ts"
 import { Link } from "../controls/link.tsx"
 
-/** A link that searches people by a text that was entered in another search. */
+/** A link that searches people for the text that was entered in another search field. */
 export function SearchPeople({ search }: { search: string }) {
   const { router, session } = useApp()
   if (!session.canSeePeople) return null

@@ -16,7 +16,7 @@ export type Selection =
        * The people who reached a funnel step, or who got no further than that step. A goal is a funnel with one step.
        */
       type: "reached" | "dropped"
-      /** From 1. */
+      /** The step's number, starting at 1. */
       step: number
       steps: readonly Step[]
       window: string | undefined
@@ -51,7 +51,10 @@ export const noSelection: Record<string, undefined> = Object.fromEntries(
   [...paramNames, "page"].map((name) => [name, undefined]),
 )
 
-/** The URL parameters of a selection. `of` holds its type and numbers. */
+/**
+ * Returns the URL parameters of a selection. `of` holds its type, followed by the kind of events, the step, or the
+ * cohort's date and period.
+ */
 export function selectionParams(selection: Selection): Params {
   if (selection.type === "events") return { of: `events~${selection.kind}` }
   const unit = unitParam(selection.unit.value)
@@ -75,7 +78,7 @@ export function selectionParams(selection: Selection): Params {
   }
 }
 
-/** Undefined if there is no selection, or if the URL was not written by the dashboard. */
+/** Parses the selection in the URL. Returns undefined if there is none, or if its type or kind of events is unknown. */
 export function parseSelection(params: URLSearchParams): Selection | undefined {
   const [type, first = "", second] = (params.get("of") ?? "").split("~")
   const steps = params.getAll("step").map(parseStep)
@@ -134,7 +137,7 @@ export function selectionOptions(selection: Selection): Record<string, unknown> 
   }
 }
 
-/** What a row of the list stands for. */
+/** The unit that each row in the list of people stands for. */
 export function selectedUnit(selection: Selection | undefined): Unit {
   return !selection || selection.type === "events" ? parseUnit(new URLSearchParams()) : selection.unit
 }
@@ -147,7 +150,7 @@ export function isInRange(selection: Selection, range: Range): boolean {
   )
 }
 
-/** Describes the selection: Visitors who reached step 2 (checkout) of Purchase. */
+/** Describes the selection, for example “Visitors who reached step 2 (checkout) of Purchase”. */
 export function selectionText(selection: Selection, format: Format): string {
   const people = unitTitle(selectedUnit(selection))
   if (selection.type === "events") return `${people} with ${eventWords[selection.kind]}`

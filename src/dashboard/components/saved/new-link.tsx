@@ -11,23 +11,23 @@ import { EmbedSnippet } from "./embed-snippet.tsx"
 /** A share link, as returned by the API. */
 export interface Share {
   id: string
-  /** null: the link shows a board for all websites. */
+  /** null if the link shows a board for all websites. */
   websiteId: string | null
   name: string
   path: string
-  /** The only page that the link opens; null: all reports. */
+  /** The only page that the link opens; null for all reports. */
   page: string | null
-  /** The only board that the link opens; null: no board. */
+  /** The only board that the link opens; null for none. */
   boardId: string | null
   boardName: string | null
-  /** false: the link's creator can no longer share the board. */
+  /** False if the link's creator can no longer share the board. */
   isActive: boolean
   /** Origins whose pages can embed the link. */
   embedHosts: string[]
   createdAt: string
   expiresAt: string | null
   lastUsedAt: string | null
-  /** When the previous link stops working; null: there is none. */
+  /** When the previous link stops working; null if there is none. */
   previousExpiresAt: string | null
 }
 

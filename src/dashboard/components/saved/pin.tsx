@@ -16,7 +16,10 @@ interface PinButtonProps {
   name?: string
 }
 
-/** Pins a chart, number, table, funnel or cohort table to a board, with the page's filters. Only for owners. */
+/**
+ * A button that pins a chart, number, table, funnel or cohort table to a board, with the page's filters. Shown only to
+ * owners.
+ */
 export function PinButton({ tiles, name }: PinButtonProps) {
   const { session } = useApp()
   const [isOpen, setOpen] = useState(false)
@@ -66,7 +69,7 @@ function PinDialog({ tiles, onClose }: PinDialogProps) {
       ...rest,
       title: title ?? tile.title,
       query: { ...query, filters: [...filters, ...(query.filters ?? [])] },
-      // The board has its own range.
+      // The path has no range, because the board has its own.
       path: router.viewPath({
         period: undefined,
         from: undefined,
@@ -128,7 +131,7 @@ interface BoardGroup {
   boards: readonly BoardSummary[]
 }
 
-/** The boards of a website, and those for all websites. */
+/** The boards of a website and, if the user can see them, the boards for all websites. */
 function useBoardGroups(website: string): BoardGroup[] {
   const { session } = useApp()
   const places = [website, ...(session.canSeeAll && website !== "all" ? ["all"] : [])]

@@ -25,14 +25,14 @@ export function useSavedViews(kind: SavedKind): SavedResource {
 }
 
 interface SavedListProps {
-  /** “Saved funnels” */
+  /** For example “Saved funnels”. */
   title: string
   saved: SavedResource
   /** The path of the current report (see `Router.reportPath`); undefined if nothing is selected yet. */
   path: string | undefined
 }
 
-/** Links to saved reports. Owners can rename, replace and delete them. Hidden if there are none. */
+/** Links to saved reports, which owners can rename, replace and delete. Renders nothing if there are none. */
 export function SavedList({ title, saved, path }: SavedListProps) {
   const { router, session } = useApp()
   const [isAll, setAll] = useState(false)
@@ -67,7 +67,7 @@ interface SaveButtonProps {
   path: string
 }
 
-/** Saves the current report, or shows that it is already saved. Only for owners. */
+/** Saves the current report, or shows that it is already saved. Shown only to owners. */
 export function SaveButton({ kind, saved, path }: SaveButtonProps) {
   const { session } = useApp()
   const [isOpen, setOpen] = useState(false)
@@ -109,7 +109,7 @@ export function SavedMenu({ view, path, onChanged }: SavedMenuProps) {
         isQuiet
         actions={isReplaceable ? [{ label: "Replace with current…", run: () => setReplacing(true) }] : []}
         consequence="It will be removed for all users. No events will be deleted."
-        // Also after a cancel: another user might have changed or deleted the view in the meantime.
+        // Also called after a cancel, because another user might have changed or deleted the view in the meantime.
         onClose={onChanged}
         onRename={async (to) => {
           await api.send("PATCH", apiPath, { name: to })

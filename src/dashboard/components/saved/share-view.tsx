@@ -17,7 +17,7 @@ import { NewLink, type NewShare } from "./new-link.tsx"
 const defaultDays = 30
 
 interface ShareViewProps {
-  /** The board to share. Default: share the current view instead. */
+  /** The board to share. If absent, the current view is shared. */
   board?: Pick<BoardSummary, "id" | "name" | "websiteId">
   onClose: () => void
 }
