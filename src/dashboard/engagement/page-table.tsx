@@ -11,7 +11,7 @@ import type { Column, PageReport } from "./tables.ts"
 
 type Row = Record<string, string | number | null>
 
-/** Number of rows of the table on a board. */
+/** Number of rows in the table on a board. */
 const tileRows = 20
 
 /** The table as a tile for boards. */
@@ -31,7 +31,7 @@ function tileOf({ name, title, columns }: PageReport): PinnedTile {
   }
 }
 
-/** A report with one row per page, most views first. Clicking a page filters by it. */
+/** A report with one row per page. The bars show the first column. Clicking a page filters by that page. */
 export function PageTable({ table, query }: { table: PageReport; query: QueryState }) {
   const format = useFormat()
   const { name, title, hint, empty, file, columns } = table
@@ -74,7 +74,7 @@ export function PageTable({ table, query }: { table: PageReport; query: QuerySta
   )
 }
 
-/** Shows a dash for an unknown value. */
+/** Formats the value of a cell. A dash stands for null. */
 function cellText(value: string | number | null, unit: Column["unit"], format: Format): string {
   if (value === null) return "–"
   if (typeof value === "string") return value

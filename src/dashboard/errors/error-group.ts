@@ -30,7 +30,10 @@ export function groupParam({ message, filename, lineno }: ErrorGroup): string {
   return JSON.stringify([message, filename, lineno])
 }
 
-/** Undefined if the text does not encode a group: the URL might have been truncated or edited by hand. */
+/**
+ * Decodes a group from the URL. Returns undefined if the text does not encode one, because the URL might have been
+ * truncated or edited by hand.
+ */
 export function parseGroup(param: string | null): ErrorGroup | undefined {
   if (param === null) return undefined
   try {
@@ -45,7 +48,7 @@ export function parseGroup(param: string | null): ErrorGroup | undefined {
   }
 }
 
-/** The location, such as shop.example/app.js:12; '' if the error has none. */
+/** The location of an error, such as shop.example/app.js:12; '' if the script is unknown. */
 export function locationText({ filename, lineno }: ErrorGroup): string {
   if (filename === null) return ""
   const file = filename.replace(/^https?:\/\//, "")

@@ -18,21 +18,21 @@ import { useQuery, useRunQuery } from "../state/use-query.ts"
 import { groupFields, groupOf, groupParam, locationText } from "./error-group.ts"
 
 const pageRows = 50
-/** Maximum number of rows in a CSV file: the API's limit per request. */
+/** Maximum number of rows in a CSV file, which is the API's limit per request. */
 const fileRows = 10_000
-/** px; a rough value is enough, because the panel below is off screen. */
+/** Approximate height of the table in px. It need not be exact, because the panel below is off screen. */
 const tableHeight = 446
 
 type GroupRow = Record<(typeof groupFields)[number], string | null> & {
   events: number
   users: number
   sessions: number
-  /** null: only the previous period has these errors. */
+  /** null if only the previous period has these errors. */
   last: string | null
   previous?: { events: number } | null
 }
 
-/** Sortable columns, from the name in the URL to the name in the API. */
+/** API names of the sortable columns, by their names in the URL. */
 const sortable: Record<string, string> = {
   errors: "events",
   visitors: "users",

@@ -68,7 +68,7 @@ const stats = [
 
 interface ErrorsProps {
   query: QueryState
-  /** The filters that select the current error, for pinning. */
+  /** The filters that select the current error, for tiles to pin. Empty if no error is selected. */
   errorFilters: Filter[]
 }
 

@@ -3,7 +3,8 @@ import { isSingleWebsite, type Site } from "../state/session.ts"
 import { useAction } from "../state/use-action.ts"
 
 /**
- * Marks an event whose numbers should go down: decreases are then shown as good and increases as bad. Only for owners.
+ * A button that marks an event for which lower counts are better. Decreases are then shown as good and increases as
+ * bad. Shown only to owners, and only for a single website.
  */
 export function DirectionSwitch({ name }: { name: string }) {
   const { api, session, toasts, view } = useApp()

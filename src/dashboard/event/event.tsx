@@ -25,7 +25,9 @@ import { DirectionSwitch } from "./direction-switch.tsx"
 import { Properties } from "./properties.tsx"
 import type { PropertyKind } from "./property-kind.ts"
 
-/** Maximum number of property keys to load; also the API's limit for an `in` filter. */
+/**
+ * Maximum number of property keys to load, which is also the API's limit for the number of values in an `in` filter.
+ */
 const maxKeys = 1_000
 
 interface Counts {
@@ -95,7 +97,7 @@ function EventReport({ name }: { name: string }) {
   )
 }
 
-/** Links to other reports about the event. */
+/** The switch for the event's better direction, and links to other reports about the event. */
 function EventActions({ name }: { name: string }) {
   const { router, session } = useApp()
   const step = stepParam({ name, filters: [] })

@@ -12,14 +12,14 @@ import { asNumbers, type PropertyKind, visualizationOf } from "./property-kind.t
 const firstKeys = 12
 /** Maximum number of bins per histogram. */
 const bins = 20
-/** The API's limit of rows per request. */
+/** The API's limit for the number of rows per request. */
 const maxRows = 10_000
 
 interface PropertiesProps {
   event: string
   /** Selects the events. */
   filters: readonly Filter[]
-  /** Its result `kinds` lists the properties. */
+  /** The query whose result `kinds` lists the properties. */
   query: QueryState
 }
 
@@ -97,7 +97,7 @@ export function Properties({ event, filters, query }: PropertiesProps) {
   )
 }
 
-/** Queries the most frequent values of the given properties, and the histograms of those that are numeric. */
+/** Queries the most frequent values of the given properties, and the bins of the properties shown as histograms. */
 function useValues(
   properties: readonly PropertyKind[],
   isAll: boolean,

@@ -7,7 +7,7 @@ export interface PropertyKind {
   cardinality: number
   /** Number of events with a value. */
   total_count: number
-  /** Share of the event's occurrences with a value, 0 to 1. */
+  /** Share of the event's occurrences with a value, from 0 to 1. */
   coverage_ratio: number
   /** Whether all values are numbers. */
   is_numeric: boolean
@@ -37,12 +37,15 @@ export function visualizationOf({ render_strategy, cardinality, total_count }: P
   }
 }
 
-/** Shows a numeric property as a distribution, however few values it has. Returns other properties unchanged. */
+/**
+ * Returns a numeric property so that it is shown as a histogram, however few values it has. Returns other properties
+ * unchanged.
+ */
 export function asNumbers(kind: PropertyKind): PropertyKind {
   return kind.is_numeric ? { ...kind, render_strategy: "histogram" } : kind
 }
 
-/** Describes the values and how many events have one: `8 values, in 54.2% of events`. */
+/** Describes the values and how many events have one, for example “8 values, in 54.2% of events”. */
 export function describeKind(kind: PropertyKind, format: Format): string {
   const { cardinality, coverage_ratio: coverage } = kind
   const coverageText = coverage < 1 ? `, in ${format.rate(100 * coverage)} of events` : ""

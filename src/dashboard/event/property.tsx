@@ -110,7 +110,10 @@ export function Property({ event, kind, filters, query }: PropertyProps) {
   )
 }
 
-/** Switches between numbers and values, for a numeric property with so few values that they can be listed. */
+/**
+ * A button that shows a numeric property as a histogram instead of a list, or as a list again. Shown only if the
+ * property has so few values that they can be listed.
+ */
 function NumbersSwitch({ kind }: { kind: PropertyKind }) {
   const { router } = useApp()
   const { property_key: key, is_numeric, cardinality } = kind

@@ -22,9 +22,12 @@ import { comparisonOption } from "../state/query-cache.ts"
 import { useQuery, useRunQuery } from "../state/use-query.ts"
 
 const pageRows = 50
-/** Maximum number of rows in a CSV file: the API's limit per request. */
+/** Maximum number of rows in a CSV file, which is the API's limit per request. */
 const fileRows = 10_000
-/** px; a rough value is enough, because there is nothing below the table that could move. */
+/**
+ * Approximate height of the table in px. It need not be exact, because there is nothing below the table that could
+ * move.
+ */
 const tableHeight = 446
 
 interface NameRow {
@@ -32,7 +35,7 @@ interface NameRow {
   total_events: number
   unique_users: number
   unique_sessions: number
-  /** null: only the previous period has these events. */
+  /** null if only the previous period has these events. */
   last_occurrence: string | null
   previous?: { total_events: number } | null
 }
@@ -42,7 +45,7 @@ interface Summary {
   previous?: { total_events: number } | null
 }
 
-/** Sortable columns, from the name in the URL to the name in the API. */
+/** API names of the sortable columns, by their names in the URL. */
 const sortable: Record<string, string> = {
   name: "name",
   events: "total_events",
@@ -119,7 +122,7 @@ export function Events() {
   )
 }
 
-/** Number of rows of the table on a board, which has no pages. */
+/** Number of rows in the table on a board, where the table has no pages. */
 const tileRows = 20
 
 /** The most frequent events, as a tile for boards. */
@@ -143,7 +146,7 @@ function tileOf(search: string): PinnedTile {
 
 interface NameTableProps {
   rows: readonly NameRow[]
-  /** All events in the range, including those that do not match the search. */
+  /** Number of events in the range, including events that do not match the search. */
   totalEvents: number
   sort: Sort
 }
@@ -200,7 +203,7 @@ function NameTable({ rows, totalEvents, sort }: NameTableProps) {
   )
 }
 
-/** In percent. */
+/** The share of an event name in all events, in percent. */
 function shareOf({ total_events }: NameRow, totalEvents: number): number {
   return totalEvents === 0 ? 0 : (100 * total_events) / totalEvents
 }

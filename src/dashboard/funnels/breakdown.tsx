@@ -16,7 +16,7 @@ import type { Format } from "../state/format.ts"
 import type { QueryState } from "../state/use-query.ts"
 import type { StepRow } from "./steps-chart.tsx"
 
-/** Maximum number of values to show, those with the most people first. */
+/** Maximum number of values to show. Values with the most people come first. */
 export const shownValues = 20
 
 /** Label for null. */
@@ -52,8 +52,8 @@ export function Breakdown({ query, steps, unit, window, by, name: funnelName }: 
     </PeopleLink>
   )
   /**
-   * The conversion from the first to the last step in the previous period, and its change since. A dash if nobody
-   * entered the funnel.
+   * Returns the conversion from the first to the last step in the previous period, and its change since then. A dash
+   * stands for what cannot be computed because nobody entered the funnel.
    */
   const changeOf = (rows: readonly StepRow[]) => {
     const [first, last] = [rows[0], rows.at(-1)]
@@ -171,11 +171,15 @@ function conversion({ rows }: Group): number {
   return rows.at(-1)?.conversion_rate ?? 0
 }
 
-/** Minimum share of all people for a value to be named the best: with fewer people, its conversion depends too much on chance. */
+/**
+ * A value must have at least this share of all people to be named the best. With fewer people, its conversion depends
+ * too much on chance.
+ */
 const minShare = 0.05
 
 /**
- * Names the value with the best conversion, and the best one in the previous period. Empty if there is only one value.
+ * Returns a sentence that names the value with the best conversion, and one about the previous period. Returns '' if
+ * there are fewer than two values, or if none has enough people.
  */
 export function bestText(query: QueryState, by: string, format: Format): string {
   const groups = groupsOf(query)
@@ -190,7 +194,10 @@ export function bestText(query: QueryState, by: string, format: Format): string 
     : `${text} In the previous period, it was ${before.name}: ${rate}.`
 }
 
-/** `countsOf`: returns the counts of a step for one of the periods. */
+/**
+ * Returns the value with the best conversion in one of the periods; undefined if there is none. `countsOf` returns the
+ * counts of a step in that period.
+ */
 function bestOf(
   groups: readonly Group[],
   countsOf: (row: StepRow) => { people: number; conversion_rate: number } | undefined,

@@ -26,7 +26,7 @@ import { type StepMetrics, type StepRow, StepsPanel } from "./steps-chart.tsx"
 import { defaultWindow, readWindow, WindowPicker } from "./window-picker.tsx"
 import "./funnels.css"
 
-/** The API's limits. */
+/** The API's limits for the number of steps. */
 const [minSteps, maxSteps] = [2, 10]
 
 /** The funnel report: a step editor, totals, a chart and a breakdown. */
@@ -161,7 +161,7 @@ interface TotalsProps {
   by: string | undefined
 }
 
-/** The conversion from the first to the last step, and the value with the best conversion. */
+/** The conversion from the first to the last step, the people at both steps, and the value with the best conversion. */
 function Totals({ query, isCompared, by }: TotalsProps) {
   const format = useFormat()
   const best = by === undefined ? "" : bestText(query, by, format)

@@ -12,12 +12,12 @@ import type { PinnedTile } from "../state/boards.ts"
 import type { QueryState } from "../state/use-query.ts"
 import { windowText } from "./window-picker.tsx"
 
-/** The number of people who reached a step. */
+/** The number of people who reached a step, with rates and times. */
 export interface StepMetrics {
   people: number
-  /** As a percentage of the first step. */
+  /** `people` as a percentage of the people at the first step. */
   conversion_rate: number
-  /** As a percentage of the previous step. */
+  /** `people` as a percentage of the people at the previous step. */
   step_conversion_rate: number
   median_ms: number | null
 }
@@ -115,14 +115,14 @@ export function StepsPanel({ query, steps, unit, window, name, pin }: StepsPanel
   )
 }
 
-/** The people who reached a step, or who got no further. `step`: from 1. */
+/** Returns the selection of the people who reached a step, or who got no further. `step` starts at 1. */
 type SelectionOf = (type: "reached" | "dropped", step: number) => Selection
 
 interface BarsProps {
   rows: readonly StepRow[]
   names: readonly string[]
   unit: Unit
-  /** Undefined: the numbers are not links. */
+  /** If undefined, the numbers are not links. */
   selectionOf?: SelectionOf
 }
 

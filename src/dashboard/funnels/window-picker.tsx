@@ -19,10 +19,10 @@ const timeUnits = [
   { unit: "w", label: "weeks", s: 604_800 },
 ] as const
 
-/** The API's limit. */
+/** The API's limit for the conversion window. */
 const maxSeconds = 366 * 86_400
 
-/** Parses a conversion window such as `90m`; undefined if it is invalid. */
+/** Parses a conversion window such as `90m`. Returns undefined if it is invalid. */
 function parseWindow(window: string | null): { count: number; unit: string } | undefined {
   const [, digits, unit = ""] = /^([1-9]\d{0,8})([smhdw])$/.exec(window ?? "") ?? []
   const count = Number(digits)
@@ -36,7 +36,7 @@ export function readWindow(params: URLSearchParams): string {
   return param !== null && parseWindow(param) ? param : defaultWindow
 }
 
-/** `7d` → 7 days */
+/** Describes a conversion window: `7d` becomes “7 days”. */
 export function windowText(window: string): string {
   const preset = presets.find((preset) => preset.window === window)
   if (preset) return preset.label

@@ -19,7 +19,7 @@ export interface GoalRow {
   previous?: Omit<GoalRow, "goal" | "date" | "previous"> | null
 }
 
-/** The path to save. It omits the page's filters, which apply to all goals in a list. */
+/** The path under which a goal is saved. It omits the page's filters, which apply to all goals in a list. */
 export function goalPath({ step, unit }: Goal): string {
   const params = new URLSearchParams({ step: stepParam(step) })
   const name = unitParam(unit.value)
@@ -27,7 +27,7 @@ export function goalPath({ step, unit }: Goal): string {
   return `goals?${params}`
 }
 
-/** Parses a saved path; undefined if it contains no event. */
+/** Parses the path of a saved goal. Returns undefined if it contains no event. */
 export function readGoal(path: string): Goal | undefined {
   const params = new URLSearchParams(path.split("?", 2)[1])
   const step = params.get("step")

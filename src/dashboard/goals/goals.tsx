@@ -12,7 +12,7 @@ import { goalPath } from "./goal.ts"
 import { SavedGoals } from "./saved-goals.tsx"
 import "./goals.css"
 
-/** Maximum number of goals per chart: more lines are hard to tell apart. */
+/** Maximum number of goals per chart. More lines would be hard to tell apart. */
 const maxGoals = 6
 /** Number of events suggested on the empty page. */
 const suggestedEvents = 5

@@ -17,9 +17,11 @@ import { type QueryState, useQuery } from "../state/use-query.ts"
 import { type Goal, type GoalRow, readGoal } from "./goal.ts"
 import { RateChange, rateChange } from "./rate-change.tsx"
 
-/** Number of goals shown initially, and added by each "Show more". Each goal requires a query. */
+/**
+ * Number of goals to show initially, and to add with each click on “Show … more”. Each goal makes the query slower.
+ */
 const pageSize = 20
-/** The API's limit for steps per parameter. */
+/** The API's limit for the number of steps per parameter. */
 const maxSteps = 10
 
 interface SavedGoalsProps {
@@ -163,7 +165,7 @@ function parametersOf(goals: readonly SavedGoal[], compare: Comparison | undefin
   }))
 }
 
-/** The row of each goal, in order; undefined for a goal without one. */
+/** The row of each goal, in order; undefined for a goal without a row. */
 function rowsOf(goals: readonly SavedGoal[], query: QueryState): (GoalRow | undefined)[] {
   const rowsById = new Map<string, GoalRow>()
   for (const { id, goals: batch } of batchesOf(goals)) {
