@@ -81,7 +81,7 @@ function Content() {
     if (needsRedirect) router.navigate(redirectTarget(), "replace")
     if (website !== undefined && session.canRead(website)) preferences.website.value = website
   })
-  /** The page to open if the URL does not name one. For a share link, the shared view. */
+  /** The page to open if the URL does not name one. A share link opens the shared view. */
   const redirectTarget = () => {
     if (base !== "") {
       const { path = "", page: only } = session.me.value?.share ?? {}

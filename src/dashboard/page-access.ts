@@ -15,7 +15,7 @@ export interface PageDeps {
 /** How the server answers a request for a page. The page itself explains what happened and what to do next. */
 export interface PageAccess {
   status: 200 | 403 | 404
-  /** Sources for `frame-ancestors`; empty: no one can frame the page. */
+  /** Sources for `frame-ancestors`. If there are none, nobody can frame the page. */
   embedHosts: readonly string[]
 }
 
@@ -24,8 +24,8 @@ const forbidden: PageAccess = { status: 403, embedHosts: [] }
 const missing: PageAccess = { status: 404, embedHosts: [] }
 
 /**
- * Determines whether the requester can open the URL of a page. Without a login, every website ID is treated as one that
- * exists.
+ * Determines whether the requester can open the URL of a page. If the requester is not logged in, every website ID is
+ * treated as one that exists.
  */
 export function pageAccess(deps: PageDeps, request: Request): PageAccess {
   const [first = "", second = "", page = ""] = segmentsOf(request.url)
@@ -49,7 +49,8 @@ function websiteAccess({ db, registry, now }: PageDeps, request: Request, id: st
   const exists = registry.website(id) !== undefined
   // `all` stands for all websites together, and `none` for events without a website, unless a website has that ID.
   const isKeyword = !exists && (id === "all" || (id === "none" && websites === null))
-  // The same status for both, so that it does not reveal whether the website exists.
+  // Unknown websites and websites without access get the same status, so that it does not reveal whether a website
+  // exists.
   if (!isKeyword && !(exists && canAccess({ websites }, id))) return missing
   return pageStatus(page, userPages(sections))
 }

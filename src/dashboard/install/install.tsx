@@ -110,7 +110,7 @@ function ArrivalStatus({ site, latest, onShow, hasRejected }: ArrivalStatusProps
   )
 }
 
-/** An event is shown as "just now" up to this age. */
+/** Maximum age in ms of an event that is shown as "just now". */
 const justNowMs = 10_000
 
 function agoText(time: string, now: number, format: ReturnType<typeof useFormat>): string {
@@ -144,7 +144,8 @@ function RejectedHosts({ site, onAllowed, onChange }: RejectedHostsProps) {
   const path = `refusals?website_id=${encodeURIComponent(site.id)}&reason=origin_not_allowed`
   const { requests = [] } = useRejectedRequests({ path, interval: rejectedInterval })
   const onAllowedHost = () => {
-    // When the last host is allowed, the panel disappears together with its focused button.
+    // When the last host is allowed, the panel disappears together with its focused button, so the heading gets the
+    // focus.
     document.querySelector<HTMLElement>("main h1")?.focus({ preventScroll: true })
     onAllowed()
   }
@@ -212,7 +213,9 @@ function ScriptPanel({ site }: { site: Site }) {
   )
 }
 
-/** The integrity hash of the script at a URL. Undefined without a URL, and until the script has loaded. */
+/**
+ * Returns the integrity hash of the script at a URL; undefined if there is no URL, or until the server has responded.
+ */
 function useIntegrity(url: string | undefined): string | undefined {
   const { toasts } = useApp()
   const [integrity, setIntegrity] = useState<string>()
@@ -220,7 +223,7 @@ function useIntegrity(url: string | undefined): string | undefined {
     setIntegrity(undefined)
     if (url === undefined) return
     const abort = new AbortController()
-    // A cached script can be older than the server's.
+    // Bypasses the cache, because a cached script can be older than the one on the server.
     fetch(url, { method: "HEAD", cache: "reload", signal: abort.signal })
       .then(({ headers }) => setIntegrity(headers.get("x-script-integrity") ?? undefined))
       .catch((error) => {
@@ -237,7 +240,7 @@ const senders = [
   { value: "page", label: "Web page" },
 ] as const
 
-/** Instructions for sending custom events from anywhere. */
+/** Instructions for sending custom events from a terminal, a server or a web page. */
 function CustomEvents({ site, version }: { site: Site; version: number }) {
   const { router, session } = useApp()
   const [key, setKey] = useState<string>()
@@ -345,7 +348,9 @@ function CreateKey({ site, createdKey, onCreated }: CreateKeyProps) {
   )
 }
 
-/** Replaces `localhost`, the domain that the website gets when the server first starts. */
+/**
+ * A form that replaces `localhost`, the domain that the first website has when the server starts for the first time.
+ */
 function DomainForm({ site }: { site: Site }) {
   const { api, session, toasts } = useApp()
   const [domain, setDomain] = useState("")

@@ -8,7 +8,7 @@ import { usePolling } from "../state/polling.ts"
 import { runParameter } from "../state/query-cache.ts"
 import { allTimeBody } from "../state/range.ts"
 
-/** ms between polls, which cover interruptions of the stream. */
+/** ms between polls. Polling finds events that the stream misses while it is interrupted. */
 const pollInterval = 5_000
 
 /** A website's most recent event of any kind. */

@@ -1,6 +1,6 @@
 /** Where a snippet sends its events, and for which website. */
 export interface Target {
-  /** This server's URL, as the browser reaches it: https://events.example.com */
+  /** This server's URL, as the browser reaches it, for example https://events.example.com. */
   serverUrl: string
   website: string
   /** The Origin header to send; undefined if none is needed. */
@@ -9,7 +9,7 @@ export interface Target {
   key: string | undefined
 }
 
-/** A curl command. */
+/** A curl command that sends a custom event. */
 export function curlSnippet({ serverUrl, website, pageOrigin }: Target): string {
   const event = { name: "hello", anonymousId: "me", sessionId: "my-visit", properties: { from: "curl" } }
   return [
@@ -20,7 +20,7 @@ export function curlSnippet({ serverUrl, website, pageOrigin }: Target): string 
   ].join(" \\\n  ")
 }
 
-/** Node.js code with Databuddy's SDK. */
+/** Node.js code that sends a custom event with Databuddy's SDK. */
 export function nodeSnippet({ serverUrl, website, key }: Target): string {
   return `// npm install @databuddy/sdk
 import { Databuddy } from "@databuddy/sdk/node"
@@ -41,7 +41,7 @@ await databuddy.track({
 await databuddy.flush()`
 }
 
-/** Custom events from a page that loads the script. */
+/** HTML that sends a custom event from a page that loads the script. */
 export const pageSnippet = `<script>
   // Calls are queued in this list until the script has loaded.
   window.databuddy = window.databuddy || []
@@ -51,17 +51,20 @@ export const pageSnippet = `<script>
 /** The settings in a script tag. */
 export interface ScriptTarget {
   website: string
-  /** https://events.example.com/databuddy.js */
+  /** For example https://events.example.com/databuddy.js. */
   scriptUrl: string
-  /** The URL that the script sends to: https://events.example.com, or a path on it. */
+  /** The URL that the script sends events to: this server's URL, with a path if there is one. */
   apiUrl: string
   /** Whether the script sends to `apiUrl` by default. */
   isDefaultApiUrl: boolean
-  /** Hash of the only script version that browsers should run; undefined: any version. */
+  /** Hash of the only script version that browsers should run; undefined for any version. */
   integrity?: string
 }
 
-/** `serverUrl`: this server's URL, as the browser reaches it. `ingestPath`: '' for none. */
+/**
+ * Returns the settings in a website's script tag. `serverUrl`: this server's URL, as the browser reaches it.
+ * `ingestPath`: '' for none.
+ */
 export function scriptTarget(
   { scriptName, ingestPath }: { scriptName: string; ingestPath: string },
   serverUrl: string,
@@ -71,7 +74,10 @@ export function scriptTarget(
   return { website, scriptUrl: `${apiUrl}/${scriptName}`, apiUrl, isDefaultApiUrl: ingestPath === "" }
 }
 
-/** By default, the script sends to the server that it was loaded from. */
+/**
+ * Returns the script tag. `data-api-url` is omitted if the script sends to the server that it was loaded from, which is
+ * the default.
+ */
 function tag({ website, scriptUrl, apiUrl, isDefaultApiUrl, integrity }: ScriptTarget): string {
   const attributes = {
     src: scriptUrl,
@@ -143,8 +149,8 @@ import { Databuddy } from "@databuddy/sdk/vue"
 ] as const
 
 /**
- * The SDK component that adds the script. Vue accepts the same notation for properties. `indent`: how far to indent the
- * properties.
+ * The SDK component that adds the script. Vue accepts the same notation for properties. `indent`: number of spaces
+ * before each property.
  */
 function component({ website, scriptUrl, apiUrl }: ScriptTarget, indent: number): string {
   const properties = { clientId: website, apiUrl, scriptUrl }

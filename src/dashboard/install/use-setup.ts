@@ -2,13 +2,16 @@ import { useEffect, useState } from "preact/hooks"
 import { useApp } from "../state/app.ts"
 import { fetchLatestEvent } from "./latest-event.ts"
 
-/** Whether a website has ever received an event. */
+/**
+ * Whether a website is still waiting for its first event. The state is also `done` if the setup instructions do not
+ * apply.
+ */
 export type SetupState = "unknown" | "waiting" | "done"
 
 /**
- * Checks whether a website has ever received an event, if there is none in the current range. `website`: an ID or
- * `all`. Once the state is `waiting`, it stays that way until `finish` is called, because the user is reading the
- * instructions.
+ * Checks whether a website has ever received an event. `website`: an ID or `all`. `isEmpty`: whether the current range
+ * has no events; if it has some, there is nothing to check. Once the state is `waiting`, it stays that way until
+ * `finish` is called, because the user is reading the instructions.
  */
 export function useSetup(website: string, isEmpty: boolean): { setup: SetupState; finish: () => void } {
   const { api, session, now } = useApp()

@@ -7,7 +7,7 @@ import { Popover } from "../components/controls/popover.tsx"
 const maxNames = 50
 
 interface EventNamePickerProps {
-  /** The selected names; empty: all events. */
+  /** The selected names; empty for all events. */
   names: readonly string[]
   onChange: (names: readonly string[]) => void
 }

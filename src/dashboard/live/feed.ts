@@ -21,7 +21,7 @@ const busyUpdateInterval = 1_000
 const busyBatch = 20
 /** ms of silence after which the connection counts as lost. The server sends a keep-alive every 5 s. */
 const silenceTimeout = 15_000
-/** ms before the first reconnect; doubles with each attempt up to `maxBackoff`. */
+/** ms before the first reconnect. The wait doubles with each attempt, up to `maxBackoff`. */
 const minBackoff = 2_000
 const maxBackoff = 30_000
 /** For how many ms the stream can repeat events from the initial query. */
@@ -33,9 +33,9 @@ const gapShownMs = 15_000
 export interface FeedQuery {
   /** A website ID, `none` or `all`. */
   website: string
-  /** Event names; empty: all names. */
+  /** Event names; empty for all names. */
   names: readonly string[]
-  /** Empty: all kinds. */
+  /** Kinds of events; empty for all kinds. */
   kinds: readonly EventKind[]
   filters: readonly Filter[]
   /** Whether to include events from crawlers. */
@@ -64,12 +64,12 @@ export type Connection =
  * interruption.
  */
 export class Feed {
-  /** Newest first; undefined: not loaded yet. */
+  /** Newest first; undefined until loaded. */
   readonly events = signal<readonly FeedEvent[] | undefined>(undefined)
   /** Number of events received but not shown yet. */
   readonly waiting = signal(0)
   readonly connection = signal<Connection>({ kind: "connecting" })
-  /** Unix ms; undefined: not paused. */
+  /** When the feed was paused, in Unix ms; undefined if it is not paused. */
   readonly pausedAt = signal<number | undefined>(undefined)
   /** The interruption or pause that has just ended, and its length. */
   readonly gap = signal<{ cause: "pause" | "interruption"; ms: number } | undefined>(undefined)
@@ -291,12 +291,15 @@ export class Feed {
   }
 }
 
-/** Whether a request should not be retried: client errors, except 429 (too many requests), which is temporary. */
+/**
+ * Whether a failed request should not be retried. This applies to client errors, except 429 (too many requests), which
+ * is temporary.
+ */
 function isPermanent(error: unknown): boolean {
   return error instanceof ApiError && error.status >= 400 && error.status < 500 && error.status !== 429
 }
 
-/** A key that is the same for an event from the query and from the stream. */
+/** Returns a key that is the same whether an event comes from the query or from the stream. */
 function contentOf(event: ApiEvent): string {
   return JSON.stringify(Object.entries(event).sort(([a], [b]) => (a < b ? -1 : 1)))
 }

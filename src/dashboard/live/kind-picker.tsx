@@ -4,7 +4,7 @@ import { Popover } from "../components/controls/popover.tsx"
 import { kindNames } from "../state/event-text.ts"
 
 interface KindPickerProps {
-  /** The selected kinds; empty: all kinds. */
+  /** The selected kinds; empty for all kinds. */
   kinds: readonly EventKind[]
   onChange: (kinds: readonly EventKind[]) => void
 }

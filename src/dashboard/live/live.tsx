@@ -14,7 +14,7 @@ import "./live.css"
 import { EventNamePicker } from "./event-name-picker.tsx"
 import { KindPicker } from "./kind-picker.tsx"
 
-/** ms between summaries for screen readers: announcing every event would be noise. */
+/** ms between summaries for screen readers. Announcing every event would be too frequent. */
 const summaryInterval = 20_000
 
 /** The live event feed. */
@@ -70,7 +70,7 @@ function useFeed(query: FeedQuery): Feed {
   return feed
 }
 
-/** The connection state. */
+/** Shows the state of the connection and how many events the server skipped, with a button to reconnect. */
 function Status({ feed }: { feed: Feed }) {
   const format = useFormat()
   const connection = feed.connection.value

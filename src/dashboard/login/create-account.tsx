@@ -15,7 +15,7 @@ import { LoginFrame } from "./login-frame.tsx"
 /** A one-time link, as returned by the API. */
 interface Invitation {
   purpose: "setup" | "invite" | "reset"
-  /** null: the user enters it (setup). */
+  /** null if the user enters it, as during setup. */
   email: string | null
   role: "owner" | "viewer"
   expiresAt: string
@@ -39,7 +39,7 @@ const texts = {
   },
 } as const
 
-/** The page opened by a one-time link: creates an account or resets a password. */
+/** The page opened by a one-time link, which creates an account or resets a password. */
 export function CreateAccount({ token }: { token: string }) {
   const path = `invites/${encodeURIComponent(token)}`
   const { data, error, refetch } = useResource<{ invite: Invitation }>(path)
@@ -92,8 +92,8 @@ function AccountForm({ path, invite }: { path: string; invite: Invitation }) {
 }
 
 /**
- * Returns the path of the setup page if the website already has events, which can arrive before the owner has an
- * account: the overview only shows the setup until the first event. Otherwise undefined.
+ * Returns the path of the setup page if the first website already has events, and otherwise undefined. Events can
+ * arrive before the owner has an account, and the overview then no longer shows the setup instructions.
  */
 async function installPath(api: Api, { sites }: Session, now: number): Promise<string | undefined> {
   const [site] = sites.value
@@ -107,7 +107,7 @@ async function installPath(api: Api, { sites }: Session, now: number): Promise<s
 /** Maximum time to wait for the event lookup, in ms. */
 const lookupTimeout = 5_000
 
-/** Shown for a link that has been used, has expired or never existed: the server cannot tell which. */
+/** Shown for a link that has been used, has expired or never existed. The server cannot tell which. */
 function InvalidLink() {
   const { router, session } = useApp()
   const hasUsers = session.me.value?.hasUsers ?? true

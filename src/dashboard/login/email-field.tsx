@@ -1,7 +1,7 @@
 interface EmailFieldProps {
   value: string
   onInput: (value: string) => void
-  /** Whether the account already exists. */
+  /** Whether the link already determines the email address. */
   isReadOnly?: boolean
 }
 

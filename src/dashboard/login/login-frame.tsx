@@ -10,7 +10,7 @@ interface LoginFrameProps {
   children: ComponentChildren
 }
 
-/** The layout of pages shown to users who are not logged in. */
+/** The layout of the pages that need no login. */
 export function LoginFrame({ title, help, children }: LoginFrameProps) {
   useEffect(() => {
     document.title = `${title} · Databuddy`

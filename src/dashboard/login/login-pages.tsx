@@ -5,7 +5,9 @@ import { CreateAccount } from "./create-account.tsx"
 import { Login } from "./login.tsx"
 import { LoginFrame } from "./login-frame.tsx"
 
-/** What users see before they log in: the login page, a one-time link, or why neither is available. */
+/**
+ * The pages that need no login: the login page, the page of a one-time link, or the reason why neither is available.
+ */
 export function LoginPages() {
   const { session, router } = useApp()
   const { base, page, share } = router.location.value

@@ -70,7 +70,10 @@ const numbers = stats.map(
   }),
 )
 
-/** Only event counts add up to the total: a visitor with two events would be counted twice. */
+/**
+ * The metric whose chart can be stacked. Only numbers of events add up to the total, because a visitor with two
+ * different events would be counted twice.
+ */
 const stackable = "events"
 
 /** The overview of a website: totals, events over time, top events and top properties. */

@@ -10,9 +10,9 @@ import type { QueryState } from "../state/use-query.ts"
 
 /** A row of the query type `paths`. */
 interface Row {
-  /** Number of steps from the event; negative: before it. */
+  /** Number of steps from the event; negative for steps before it. */
   place: number
-  /** null: the session started or ended at this step. */
+  /** null if the session started or ended at this step. */
   event_name: string | null
   /** The path of a page view; null for other events. */
   page: string | null
@@ -119,7 +119,7 @@ interface ItemProps {
   name: string
   sessions: number
   percentage: number
-  /** Link to the event's paths. Absent for page views and for session starts and ends. */
+  /** Link to the event's paths. Absent for page views, session starts and ends, and the sum of the other events. */
   href?: string
   /** Whether the row is a session start or end. */
   isEdge?: boolean
@@ -160,7 +160,7 @@ function edgeLabel(place: number): string {
   return place < 0 ? "Session start" : "Session end"
 }
 
-/** Counts the sessions. Each has exactly one row in the nearest column: an event, or its start or end. */
+/** Returns the number of sessions. Each session is counted in exactly one row of the column next to the event. */
 function sessionCount(rows: readonly Row[]): number {
   const nearest = rows.some(({ place }) => place === 1) ? 1 : -1
   return rows.filter(({ place }) => place === nearest).reduce((sum, { sessions }) => sum + sessions, 0)

@@ -18,7 +18,7 @@ import { useQuery } from "../state/use-query.ts"
 import { PathsPanel } from "./paths-chart.tsx"
 import "./paths.css"
 
-/** Steps before and after the event: the API's maximum and the default. */
+/** Maximum (set by the API) and default number of steps before and after the event. */
 const maxSteps = 5
 const defaultSteps = 3
 /** The choices for rows per step. */
