@@ -20,7 +20,7 @@ const contentSecurityPolicy = [
 
 const fileHeaders = { "Cache-Control": immutable }
 
-/** Routes handled by the page, which shows its own "not found" for unknown ones. */
+/** Routes that serve the page. For unknown paths below them, the page shows its own “not found”. */
 const pageRoutes = [
   "/",
   "/login",
@@ -57,7 +57,7 @@ export function dashboardRoutes(deps: PageDeps, basePath: string) {
       continue
     }
     const file = lazy(async () => compress(type, await Bun.file(path).bytes()))
-    // File names contain a hash of the content, so they can be cached forever.
+    // File names contain a hash of the content, so the files can be cached forever.
     app.get(`/${basename(path)}`, async ({ request }) => fileResponse(await file(), request, fileHeaders))
   }
   return app

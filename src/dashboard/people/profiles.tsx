@@ -69,7 +69,7 @@ export function Profiles({ search }: { search: string }) {
   )
 }
 
-/** The first profiles that match. Profiles require a single website, and '' matches none. */
+/** Loads the first profiles that match the search. Loads none if the search is '' or no single website is selected. */
 export function useMatchingProfiles(search: string): Resource<ProfileList> {
   const { website } = useApp().view.value
   const params = new URLSearchParams({ website_id: website, search, limit: String(firstProfiles) })

@@ -15,11 +15,11 @@ import { NoneSelected, PersonLink } from "./selected.tsx"
 
 /** Rows per page. */
 const pageSize = 50
-/** Maximum number of rows in a CSV file: the API's limit per request. */
+/** Maximum number of rows in a CSV file, which is the API's limit per request. */
 const fileRows = 10_000
 
 interface Visitor {
-  /** null: the events belong to a profile but have no anonymous ID. */
+  /** null if the events belong to a profile but have no anonymous ID. */
   anonymous_id: string | null
   profile_id: string | null
   events: number

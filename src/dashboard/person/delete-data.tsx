@@ -16,12 +16,12 @@ interface DeletionResult {
   removedEvents: number
   profiles: number
   links: number
-  /** false: a reader blocked the checkpoint, so the deleted data can remain in the write-ahead log. */
+  /** False if another process was using the database, so the file or its -wal can still contain deleted data. */
   overwritten: boolean
   note: string | null
 }
 
-/** Exports or deletes all stored data about a person. Only for owners. */
+/** Lets owners export or delete all stored data about a person. */
 export function ExportAndDelete({ person, summary }: { person: PersonId; summary: PersonSummary }) {
   const { router, session, view } = useApp()
   const [state, setState] = useState<"confirm" | DeletionResult>()
@@ -49,8 +49,8 @@ export function ExportAndDelete({ person, summary }: { person: PersonId; summary
         the selected range.
       </p>
       <div class="row person-rights">
-        {/* A download cannot report that the login session has expired. This request can: it redirects to the login
-            page. */}
+        {/* A download cannot report that the login session has expired, so another request opens the login page in
+            that case. */}
         <a
           class="button"
           href={router.hrefOf(`/v1/export?${params}`)}

@@ -17,7 +17,7 @@ const daysBefore = 30
 
 /** The person's errors in the range, and the selected one. */
 export interface PersonErrors {
-  /** Unix ms, latest first. */
+  /** Times of the errors in Unix ms, latest first. */
   times: readonly number[]
   /** Whether there are more errors. */
   isTruncated: boolean
@@ -77,7 +77,7 @@ interface BeforeErrorProps {
   selected: number
 }
 
-/** An error and the events that led to it, oldest first, with links to the previous and next error. */
+/** An error and the events before it, oldest first, with buttons for the previous and the next error. */
 export function BeforeError({ person, errors: { times, isTruncated, select }, selected }: BeforeErrorProps) {
   const format = useFormat()
   const time = times[selected] ?? 0

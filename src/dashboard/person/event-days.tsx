@@ -101,7 +101,7 @@ function labelOf({ id }: Session): string {
   return id === null ? "No session" : `Session ${id}`
 }
 
-/** Describes a session whose end is unknown. `isTruncated`: its start is unknown, too. */
+/** Describes a session whose end is unknown. `isTruncated`: whether its start is unknown, too. */
 function startText(session: Session, isTruncated: boolean, format: Format): string {
   const [first] = session.events
   return isTruncated || !first
@@ -109,7 +109,7 @@ function startText(session: Session, isTruncated: boolean, format: Format): stri
     : `${labelOf(session)}, from ${format.clock(first.timestamp)}`
 }
 
-/** Describes a session whose events are listed newest first. `isTruncated`: it might have started earlier. */
+/** Describes a session whose events are listed newest first. `isTruncated`: whether it might have started earlier. */
 function sessionText(session: Session, isTruncated: boolean, format: Format): string {
   const { events } = session
   const [last, first] = [events[0], events.at(-1)]

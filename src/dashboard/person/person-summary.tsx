@@ -10,7 +10,10 @@ import { isSingleWebsite } from "../state/session.ts"
 import { type QueryState, useQuery } from "../state/use-query.ts"
 import { type PersonId, personParam, withCrawlers } from "./person-id.ts"
 
-/** Maximum number of linked IDs to list. Two people often share a device, but one shared by fifty is not personal. */
+/**
+ * Maximum number of linked IDs to list. Two people often share a device, but a device shared by fifty people is not
+ * personal.
+ */
 const maxOtherIds = 50
 /**
  * Maximum number of profiles to load. More than one is needed, because a search for an anonymous ID also matches parts
@@ -41,7 +44,9 @@ export interface PersonSummary {
   lastSeen: string | undefined
   /** For a profile: the profile itself, if it has been identified. For a visitor: the linked profiles. */
   profiles: readonly Profile[]
-  /** IDs of the other kind in the person's events, each with its number of events. */
+  /**
+   * The profile IDs in a visitor's events, or the anonymous IDs in a profile's events, each with its number of events.
+   */
   linkedIds: readonly { id: string; events: number }[]
 }
 
@@ -93,7 +98,7 @@ export function usePersonSummary(person: PersonId): PersonSummary {
   }
 }
 
-/** Accepts both of the API's time formats: ISO 8601 and Unix ms. */
+/** Returns a time in ISO 8601. Accepts both of the API's time formats, ISO 8601 and Unix ms. */
 function isoOf(time: number | string | null | undefined): string | undefined {
   return time === null || time === undefined ? undefined : new Date(time).toISOString()
 }

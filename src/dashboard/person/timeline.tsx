@@ -98,7 +98,7 @@ interface TimelineState {
   key: string
   /** Undefined while loading. */
   events: ApiEvent[] | undefined
-  /** The cursor of the next page; null: no more events. */
+  /** The cursor of the next page; null if there are no more events. */
   cursor: string | null
   error: unknown
 }
@@ -106,8 +106,8 @@ interface TimelineState {
 const initialState: TimelineState = { key: "", events: undefined, cursor: null, error: undefined }
 
 /**
- * Loads the person's matching events in the range, page by page. `isStale`: the events still belong to the previous
- * query.
+ * Loads the person's matching events in the range, page by page. `isStale`: whether the events still belong to the
+ * previous query.
  */
 function useTimeline(
   person: PersonId,

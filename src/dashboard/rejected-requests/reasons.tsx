@@ -133,7 +133,7 @@ function allowedText({ domain, allowedOrigins }: Website): string {
   return `Allowed: ${domain} and its subdomains${others}`
 }
 
-/** The distinct strings, most frequent first. */
+/** Returns the distinct strings with their counts, most frequent first. */
 function countOccurrences(texts: readonly string[]): [string, number][] {
   const counts = new Map<string, number>()
   for (const text of texts) counts.set(text, (counts.get(text) ?? 0) + 1)

@@ -67,7 +67,7 @@ function RefreshControls({ state }: { state: ReturnType<typeof useRejectedReques
   const isFailing = error !== undefined && updatedAt !== undefined
   return (
     <>
-      {/* Invisible until the first response, but takes up its space so that nothing moves. */}
+      {/* This text is invisible until the first response, but takes up space so that nothing moves. */}
       <p class={`muted rejected-updated ${updatedAt === undefined ? "pending" : ""}`}>
         {isFailing ? `Update failed · last updated ${at}` : `Updated ${at}`}
       </p>

@@ -9,9 +9,9 @@ import { Empty } from "../components/layout/states.tsx"
 import { useApp } from "../state/app.ts"
 import { matchesSite, noWebsite, type RejectedRequest, reasonText } from "../state/rejected-requests.ts"
 
-/** Number of rows shown initially, and added by each "Show older requests". */
+/** Number of rows to show initially, and to add with each click on “Show older requests”. */
 const pageSize = 100
-/** Number of event names and property keys shown per row before it is expanded. */
+/** Number of event names, and of property keys, to show per row before the list is expanded. */
 const shownTexts = 5
 
 interface ListProps {
@@ -107,7 +107,7 @@ export function RejectedRequestList({ all, siteRequests, reason, site }: ListPro
   )
 }
 
-/** The websites named in the requests; null stands for requests that named none. */
+/** The websites named in the requests; null stands for requests that named none or several. */
 function sitesOf(requests: readonly RejectedRequest[]): (string | null)[] {
   const ids = [...new Set(requests.flatMap(({ websiteId }) => websiteId ?? []))].sort()
   return requests.some((request) => matchesSite(request, noWebsite)) ? [...ids, null] : ids

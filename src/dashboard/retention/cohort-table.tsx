@@ -74,7 +74,7 @@ export function CohortsPanel({ query, steps, unit, isPercent, pin }: CohortsPane
 interface HeatMapProps {
   cohorts: readonly Cohort[]
   period: Period
-  /** Undefined: the numbers are not links. */
+  /** If undefined, the numbers are not links. */
   steps?: readonly Step[]
   unit: Unit
   isPercent: boolean

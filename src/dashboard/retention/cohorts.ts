@@ -22,7 +22,7 @@ export interface Cohort {
 interface Cell {
   returned: number
   percentage: number
-  /** Whether the period has ended and lies entirely within the range. */
+  /** Whether the period has ended, and its last day is within the range. */
   isComplete: boolean
 }
 
@@ -56,13 +56,19 @@ function hasEnded(lastDay: string, to: string, today: string): boolean {
   return lastDay < today && lastDay <= to
 }
 
-/** The largest percentage, which gets the darkest shade. The first period is ignored, because it is always close to 100%. */
+/**
+ * The largest percentage, at least 1. It gets the darkest shade. The first period is ignored, because it is usually
+ * close to 100%.
+ */
 export function maxPercentage(cohorts: readonly Cohort[]): number {
   const percentages = cohorts.flatMap(({ cells }) => cells.slice(1).map(({ percentage }) => percentage))
   return percentages.reduce((max, percentage) => Math.max(max, percentage), 1)
 }
 
-/** The average over the cohorts whose period is complete, weighted by people; undefined if there are none. */
+/**
+ * The average over the cohorts for which the period is complete; undefined if there are none. The percentage is
+ * weighted by the number of people.
+ */
 export function averageOf(cohorts: readonly Cohort[], offset: number): CellValue | undefined {
   const complete = cohorts.filter(({ people, cells }) => people > 0 && cells[offset]?.isComplete)
   const people = complete.reduce((sum, cohort) => sum + cohort.people, 0)

@@ -11,7 +11,7 @@ export type Period = (typeof periods)[number]
 
 const [daily, weekly, monthly] = periods
 
-/** In days. Ranges of at least this length default to weeks. */
+/** Minimum number of days in a range for which weeks are the default. */
 const minDaysForWeeks = 21
 
 /** The periods available for a range. */

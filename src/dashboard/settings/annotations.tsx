@@ -16,7 +16,10 @@ import { useWebsiteFilter, WebsiteFilter } from "./website-filter.tsx"
 
 type DialogState = { name: "create" } | { name: "edit" | "delete"; annotation: Annotation }
 
-/** Opens the start page of the annotation's website. */
+/**
+ * A link that compares the days before and after an annotation, on the start page of its website. Renders nothing if
+ * the annotation's date is in the future.
+ */
 function Comparison({
   annotation: { date, text, websiteId },
   website,
@@ -47,7 +50,7 @@ export function Annotations() {
   const [dialog, setDialog] = useState<DialogState>()
   const close = () => {
     setDialog(undefined)
-    // Also refetched after a cancel: another user might have changed the annotations in the meantime.
+    // Also refetched after a cancel, because another user might have changed the annotations in the meantime.
     annotations.refetch()
   }
   const create = (

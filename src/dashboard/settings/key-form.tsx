@@ -114,7 +114,9 @@ export function KeyForm({ apiKey: key, onClose, onCreated, onChanged }: KeyFormP
   )
 }
 
-/** Only the changed fields: the API rejects a past expiry date even if it is unchanged. */
+/**
+ * Returns only the changed fields, because the API rejects an expiry date in the past even if the date is unchanged.
+ */
 function changedFields(input: object, key: Key): object {
   const current = new Map<string, unknown>(Object.entries(key))
   return Object.fromEntries(

@@ -20,7 +20,7 @@ export function SavedPath({ website, path }: SavedPathProps) {
   )
 }
 
-/** The query in a readable, decoded form: `period=today f=eq:path:/`. */
+/** The query in a readable, decoded form, for example `period=today f=eq:path:/`. */
 function readable(query: string): string {
   return [...new URLSearchParams(query)].map(([name, value]) => `${name}=${value}`).join(" ")
 }

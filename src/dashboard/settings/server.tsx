@@ -9,7 +9,7 @@ import { type Fact, Facts } from "./list.tsx"
 import { SettingsPage } from "./settings-page.tsx"
 import { retentionText } from "./website-form.tsx"
 
-/** Height in px of all panels together, which varies with the data and the window's width. */
+/** Approximate height in px of all panels together. The actual height varies with the data and the window's width. */
 const skeletonHeight = 480
 
 export function Server() {

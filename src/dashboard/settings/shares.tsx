@@ -163,7 +163,7 @@ interface ShareFormProps {
   onChanged: () => void
 }
 
-/** Edits a link's name and who can embed it. */
+/** Edits a link's name and the list of websites that can embed it. */
 function ShareForm({ share, onClose, onChanged }: ShareFormProps) {
   const { api, toasts } = useApp()
   const [name, setName] = useState(share.name)

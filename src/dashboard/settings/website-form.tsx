@@ -119,7 +119,7 @@ export function WebsiteForm({ website, onClose, onDone }: WebsiteFormProps) {
   )
 }
 
-/** The number of days for the preset. */
+/** The initial number of days when the user selects “Number of days”. */
 const defaultDays = "365"
 
 function Retention({ retain, onChange }: { retain: string; onChange: (retain: string) => void }) {
