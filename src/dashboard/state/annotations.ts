@@ -2,10 +2,10 @@ import { useApp } from "./app.ts"
 import { rangeParams, rangeSince } from "./range.ts"
 import { useResource } from "./resource.ts"
 
-/** A text that belongs to a date. The API calls it a note. */
+/** Text attached to a date. The API calls it a note. */
 export interface Annotation {
   id: string
-  /** null: shown on the charts of all websites. */
+  /** null if it is shown on the charts of all websites. */
   websiteId: string | null
   date: string
   text: string
@@ -19,7 +19,10 @@ export function useAnnotations(): Annotation[] {
   return data?.notes ?? []
 }
 
-/** Positions annotations on a chart: each belongs to the last bucket that starts on or before its date. */
+/**
+ * Positions annotations on a chart. Annotations outside the chart's dates are left out. `to`: the last day of the
+ * chart.
+ */
 export function marksOf(
   notes: readonly Annotation[],
   dates: readonly string[],
@@ -32,7 +35,7 @@ export function marksOf(
     .map(({ date, text }) => ({ at: indexOfDate(date, dates), date, text }))
 }
 
-/** The action that compares the days since an annotation with the days before it. */
+/** Label of the action that compares the days since an annotation with the days before it. */
 export const comparisonLabel = "Compare before and after"
 
 /** The URL parameters of the comparison. Undefined if the date is in the future. */
@@ -41,7 +44,7 @@ export function comparisonParams(date: string, today: string) {
   return range && { ...rangeParams(range), compare: undefined, by: undefined }
 }
 
-/** Index of the bucket that contains a date. For hourly buckets, the day's first hour. */
+/** Index of the bucket that contains a date. For hourly buckets, it is the first hour of that day. */
 function indexOfDate(date: string, dates: readonly string[]): number {
   const exact = dates.findIndex((bucket) => bucket.slice(0, 10) === date)
   return exact >= 0 ? exact : dates.findLastIndex((bucket) => bucket.slice(0, 10) <= date)

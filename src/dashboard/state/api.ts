@@ -97,7 +97,9 @@ export class Api {
   }
 }
 
-/** Capitalizes a message and adds a period; API messages have neither. */
+/**
+ * Capitalizes a message and, if it has no end mark, adds a period. API messages start in lower case and have no period.
+ */
 export function sentence(text: string): string {
   const capitalized = text.charAt(0).toUpperCase() + text.slice(1)
   return /[.!?]$/.test(capitalized) ? capitalized : `${capitalized}.`

@@ -11,14 +11,14 @@ import { Router } from "./router.ts"
 import { Session } from "./session.ts"
 import { Toasts } from "./toasts.ts"
 
-/** The events and the range shown on a page. */
+/** What a page shows: the website, the range, the comparison and the filters. */
 export interface View {
   /** A website ID, `none` or `all`. */
   website: string
   zone: string
   today: string
   range: Range
-  /** The comparison; undefined: none. */
+  /** The comparison; undefined for none. */
   compare: Comparison | undefined
   filters: Filter[]
 }
@@ -96,7 +96,7 @@ export class App {
   }
 }
 
-/** Undefined if the browser blocks storage: the property then throws when read. */
+/** Returns the browser's local storage; undefined if the browser blocks it. The property then throws when read. */
 function openStorage(window: Window): Storage | undefined {
   try {
     return window.localStorage

@@ -7,7 +7,7 @@ const popIsolate = "\u2069"
 
 /**
  * Isolates user text inside a longer text, such as a title or an accessible name, so that it does not change the order
- * of the rest. For elements, the style sheet does this.
+ * of the surrounding text. For elements, the style sheet does this.
  */
 export function isolate(text: string): string {
   if (!directional.test(text)) return text

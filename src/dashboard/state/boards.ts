@@ -28,7 +28,7 @@ export type BoardSummary = BoardSummaryJson
 /** How a tile displays a column. */
 export type Measure = TileMeasure
 
-/** Marks a tile's parameter as one that uses the comparison and granularity of the page. */
+/** Options of a tile's parameter. A board replaces the values with its own comparison and granularity. */
 export const compared = { compare: "previous_period" } as const
 export const overTime = { granularity: "daily" } as const
 

@@ -5,7 +5,7 @@ export class ConcurrencyLimit {
 
   constructor(private readonly max: number) {}
 
-  /** Rejects without running the task if the signal is aborted while it waits. */
+  /** Rejects without running the task if the signal is aborted before the task starts. */
   async run<Result>(task: () => Promise<Result>, signal: AbortSignal): Promise<Result> {
     if (this.#running < this.max) this.#running++
     // A finished task hands over its slot.

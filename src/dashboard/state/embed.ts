@@ -3,9 +3,9 @@ import type { Theme } from "./preferences.ts"
 
 /** How a share link looks in a frame on another website. */
 export interface Embed {
-  /** `system`: follows the visitor's system. */
+  /** `system` follows the visitor's operating system. */
   theme: Theme
-  /** The only chart to show; undefined: the whole page. */
+  /** The only chart to show; undefined for the whole page. */
   chart: string | undefined
 }
 

@@ -17,10 +17,10 @@ export interface ApiEvent extends KnownContext {
   /** ISO 8601 in UTC */
   timestamp: string
   profile_id: string | null
-  /** null: sent without a website. */
+  /** null if the event was sent without a website. */
   website_id: string | null
   crawler: boolean
-  /** Absent: custom. */
+  /** If absent, the event is a custom event. */
   kind?: EventKind
 }
 
@@ -35,7 +35,9 @@ function matches(event: ApiEvent, filter: Filter): boolean {
   return predicateOf(filter)(value === undefined ? undefined : textOf(value), value)
 }
 
-/** True if some property key matches. For a negated operator: if no key matches the operator without the negation. */
+/**
+ * Whether some property key matches. For a negated operator, whether no key matches the operator without its negation.
+ */
 function matchesKeys({ properties }: ApiEvent, filter: Filter): boolean {
   const keys = Object.keys(properties).filter((key) => properties[key] !== null)
   const { lookup, isNegation } = operators[filter.op]

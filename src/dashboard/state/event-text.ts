@@ -17,7 +17,7 @@ export function kindOf({ kind = "custom" }: Pick<ApiEvent, "kind">): EventKind {
   return kind
 }
 
-/** The title of an event in a list: the page of a page view, or the message of an error. */
+/** The title of an event in a list, for example the page of a page view or the message of an error. */
 export function eventTitle(event: ApiEvent): string {
   const { event_name: name, path, properties } = event
   switch (kindOf(event)) {
@@ -41,7 +41,7 @@ const titleProperties: Partial<Record<EventKind, readonly string[]>> = {
   error: ["message"],
 }
 
-/** The fields of an event that are not in its title, as `[name, value]`. The path has no name. */
+/** The fields of an event that are not in its title, as `[name, value]`. The name of the path is ''. */
 export function eventDetails(event: ApiEvent): [name: string, value: unknown][] {
   const kind = kindOf(event)
   const { path, properties } = event
@@ -67,7 +67,10 @@ function textOf(value: unknown): string | undefined {
   return typeof value === "string" && value !== "" ? value : undefined
 }
 
-/** 2.4 s or 180 ms; a layout shift is a ratio: 0.12. `metric`: the name of a web vital. */
+/**
+ * Formats the value of a web vital, for example as 2.4 s or 180 ms, or as 0.12 for CLS, which has no unit. Returns ''
+ * if the value is not a number. `metric`: the name of the web vital.
+ */
 export function vitalText(metric: string, value: unknown): string {
   if (typeof value !== "number") return ""
   if (metric === "CLS") return String(Math.round(value * 1_000) / 1_000)

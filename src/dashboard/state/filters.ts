@@ -9,7 +9,7 @@ export interface Filter {
   value: string | number | boolean | string[]
 }
 
-/** An entry in the condition menu: an operator, with a value if the value is a boolean. */
+/** An entry in the condition menu: an operator and, if the operator takes a boolean, its value. */
 export type Condition = { op: Operator; words: string } & (
   | { takes: "text" | "number" | "list" }
   | { takes: "boolean"; value: boolean }
@@ -27,7 +27,7 @@ export const conditions: readonly Condition[] = operatorNames.flatMap((op): Cond
 /** The condition of a new filter. */
 export const defaultCondition: Condition = { op: "eq", words: operators.eq.label, takes: "text" }
 
-/** Display names of fields. Properties are displayed by key. */
+/** Display names of fields. A property is displayed as its key. */
 export const fieldNames: Readonly<Record<string, string>> = {
   event_name: "Event",
   path: "Path",
@@ -65,7 +65,10 @@ export function fieldName(field: string): string {
   return fieldNames[field] ?? field.replace(/^property\./, "")
 }
 
-/** Undefined if the operator is unknown. */
+/**
+ * Finds the condition of an operator and, if the operator takes a boolean, of the value. Returns undefined if the
+ * operator is unknown.
+ */
 function findCondition(op: string, value: unknown): Condition | undefined {
   return conditions.find(
     (condition) => condition.op === op && (condition.takes !== "boolean" || condition.value === value),
@@ -87,7 +90,7 @@ export function filterText(filter: Filter): string {
     .join(", ")}`
 }
 
-/** Whether all given filters are set, alone or as part of an "is one of" filter. */
+/** Whether all `searched` filters are set, alone or as part of an "is one of" filter. */
 export function hasFilters(filters: readonly Filter[], searched: readonly Filter[]): boolean {
   const params = new Set(filters.flatMap(singleFilters).map(filterParam))
   return searched.every((filter) => params.has(filterParam(filter)))
@@ -105,12 +108,14 @@ function singleFilters(filter: Filter): Filter[] {
 const severalOperators = { eq: "in", ne: "not_in" } as const satisfies Partial<Record<Operator, Operator>>
 export type ValueOperator = keyof typeof severalOperators
 
-/** The operator for a single value that corresponds to `op`. Undefined if `op` does not compare whole values. */
+/**
+ * Returns the operator for a single value that corresponds to `op`; undefined if `op` does not compare whole values.
+ */
 export function valueOperatorOf(op: Operator): ValueOperator | undefined {
   return op === "eq" || op === "in" ? "eq" : op === "ne" || op === "not_in" ? "ne" : undefined
 }
 
-/** "is" for one value and "is one of" for several, or their negations. */
+/** Returns an "is" filter for one value, or an "is one of" filter for several, or the negation of either. */
 export function valuesFilter(field: string, op: ValueOperator, values: readonly string[]): Filter {
   const [first = ""] = values
   return values.length === 1
@@ -152,12 +157,12 @@ function removeFilter(filters: readonly Filter[], removed: Filter): Filter[] {
   })
 }
 
-/** Filters that select the events with this name. '' or undefined: any name. */
+/** Filters that select the events with this name. Returns no filters if the name is '' or undefined. */
 export function eventFilters(event: string | undefined): Filter[] {
   return event ? [{ field: "event_name", op: "eq", value: event }] : []
 }
 
-/** A filter that selects the events with this value; null: the events without a value. */
+/** A filter that selects the events with this value or, if it is null, the events without a value. */
 export function valueFilter(field: string, value: string | null): Filter {
   return value === null ? { field, op: "exists", value: false } : { field, op: "eq", value }
 }
@@ -169,14 +174,18 @@ export function toggleFilters(filters: readonly Filter[], toggled: readonly Filt
 }
 
 /**
- * A filter as written in the URL: `eq:property.plan:pro`. Colons in the field are escaped; a list of values is JSON.
+ * A filter as written in the URL, for example `eq:property.plan:pro`. Percent signs and colons in the field are
+ * escaped, and a list of values is written as JSON.
  */
 export function filterParam({ field, op, value }: Filter): string {
   const text = Array.isArray(value) ? JSON.stringify(value) : String(value)
   return `${op}:${field.replaceAll("%", "%25").replaceAll(":", "%3A")}:${text}`
 }
 
-/** Undefined if the text is not a filter: the URL might have been truncated or edited by hand. */
+/**
+ * Parses a filter in the URL. Returns undefined if the text is not a filter, because the URL might have been truncated
+ * or edited by hand.
+ */
 export function parseFilter(param: string): Filter | undefined {
   const [, name, escaped, text = ""] = /^([a-z_]+):([^:]+):(.*)$/s.exec(param) ?? []
   const operator = findCondition(name ?? "", text !== "false")
@@ -197,7 +206,7 @@ export function parseFilter(param: string): Filter | undefined {
   }
 }
 
-/** Undefined if the text is not a finite number. */
+/** Parses a number. Returns undefined if the text is not a finite number. */
 export function parseNumber(text: string): number | undefined {
   return text.trim() !== "" && Number.isFinite(Number(text)) ? Number(text) : undefined
 }

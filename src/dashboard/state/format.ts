@@ -6,7 +6,7 @@ export class Format {
   readonly #short: Intl.NumberFormat
   readonly #decimal: Intl.NumberFormat
   readonly #tenths: Intl.NumberFormat
-  /** Cached by options: creating a formatter takes longer than using it a hundred times. */
+  /** Cached by options, because creating a formatter takes longer than using it a hundred times. */
   readonly #dates = new Map<string, Intl.DateTimeFormat>()
   readonly #days: Intl.DateTimeFormat
   /** Created on first use, because most pages show no country names. */
@@ -33,7 +33,7 @@ export class Format {
     return `${this.count(value)} ${value === 1 ? noun : `${noun}s`}`
   }
 
-  /** 1.2M; below ten thousand, the full number. */
+  /** 1.2M, or the full number if it is below ten thousand. */
   short(value: number): string {
     return Math.abs(value) < 10_000 ? this.#decimal.format(value) : this.#short.format(value)
   }
@@ -48,12 +48,12 @@ export class Format {
     return `${this.#decimal.format(value)}%`
   }
 
-  /** 12.345 → 12.3, 12 → 12.0: always one decimal place, so that columns align. */
+  /** 12.345 → 12.3, 12 → 12.0. There is always one decimal place, so that columns align. */
   tenths(value: number): string {
     return this.#tenths.format(value)
   }
 
-  /** 12.345 → 12.3%. A positive value is never shown as less than <0.1%. */
+  /** 12.345 → 12.3%. A positive value below 0.05 is shown as <0.1%. */
   rate(value: number): string {
     return value > 0 && value < 0.05 ? `<${this.tenths(0.1)}%` : `${this.tenths(value)}%`
   }
@@ -64,7 +64,7 @@ export class Format {
     return /^[A-Z]{2}$/.test(code) ? (this.#countries.of(code) ?? code) : code
   }
 
-  /** ms → 3d 4h, 1m 34s */
+  /** ms → 3d 4h or 1m 34s. */
   duration(ms: number): string {
     const units = [
       ["d", 86_400_000],
@@ -86,13 +86,13 @@ export class Format {
     return this.#date(Date.parse(`${day.slice(0, 10)}T00:00:00Z`), { dateStyle: "medium", timeZone: "UTC" })
   }
 
-  /** 27 Oct – 24 Nov 2026, in the locale's short format. */
+  /** 27 Oct – 24 Nov 2026, in the locale's medium format. */
   days(from: string, to: string): string {
     const [first, last] = [from, to].map((day) => Date.parse(`${day}T00:00:00Z`))
     return this.#range(first ?? 0, last ?? 0, { dateStyle: "medium", timeZone: "UTC" })
   }
 
-  /** The days of a range, or a single hour: 24 Nov 2026, 13:00. */
+  /** The days of a range, or its hour: 24 Nov 2026, 13:00 – 14:00. */
   span({ from, to, hour }: { from: string; to: string; hour?: string | undefined }): string {
     if (hour === undefined) return this.days(from, to)
     const local = Date.parse(`${hour.slice(0, 19)}Z`)
@@ -100,12 +100,12 @@ export class Format {
   }
 
   /**
-   * Formats a period given as ISO 8601, with `to` exclusive: 16–22 Nov 2026. If it ends within a day: 23 Nov 2026 (to
-   * 10:15).
+   * Formats a period in ISO 8601, whose end is exclusive: 16–22 Nov 2026. Adds the time if the period ends within a
+   * day: 23 Nov 2026 (to 10:15). A period that starts within a day has both times.
    */
   period({ from, to }: { from: string; to: string }): string {
     const [start, end] = [Date.parse(from), Date.parse(to)]
-    // The period can be empty: if daylight saving time skips midnight, the first hour of the day has no length.
+    // The period can be empty, because the first hour of a day has no length if daylight saving time skips midnight.
     if (start >= end)
       return this.#date(start, { dateStyle: "medium", timeStyle: "short", timeZone: this.zone })
     const startsDay = (ms: number) => this.#days.format(ms) !== this.#days.format(ms - 1)
@@ -137,12 +137,15 @@ export class Format {
     return this.#date(Date.parse(iso), { timeStyle: "medium", timeZone: this.zone })
   }
 
-  /** The calendar day that contains a time: 2026-11-24. */
+  /** The calendar day that contains a time, for example 2026-11-24. */
   dayOf(iso: string): string {
     return this.#days.format(Date.parse(iso))
   }
 
-  /** A time relative to `now`: 13:30:05 if it is today; otherwise with the day, and in another year with the year. */
+  /**
+   * 13:30:05 for a time on the same day as `now`. Other times are written with the day and, in another year, with the
+   * year.
+   */
   moment(iso: string, now: number): string {
     const ms = Date.parse(iso)
     const [day, today] = [this.dayOf(iso), this.#days.format(now)]
@@ -174,7 +177,7 @@ export class Format {
     return isolate(format.format(Math.trunc(ms / length), unit))
   }
 
-  /** 1.2 GB, in powers of ten. */
+  /** 1.2 GB. Each unit is a thousand times the previous one. */
   bytes(value: number): string {
     const units = ["B", "kB", "MB", "GB", "TB"]
     const power = Math.min(units.length - 1, value < 1 ? 0 : Math.floor(Math.log10(value) / 3))

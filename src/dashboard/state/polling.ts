@@ -1,8 +1,8 @@
 import { useEffect } from "preact/hooks"
 
 /**
- * Calls `poll` immediately, every `interval` ms, and when the page becomes visible, but not while it is hidden. When
- * one of `inputs` changes, it aborts the signal of earlier calls and starts over.
+ * Calls `poll` immediately, every `interval` ms, and when the page becomes visible, but not while the page is hidden.
+ * When one of `inputs` changes, aborts the signal of earlier calls and starts over.
  */
 export function usePolling(
   poll: (signal: AbortSignal) => Promise<void>,

@@ -6,8 +6,8 @@ export type Theme = "system" | "light" | "dark"
 type PreferenceStorage = Pick<Storage, "getItem" | "setItem">
 
 /**
- * Separate storage for a server with --base-path: other applications on the same host share the browser's storage and
- * might use the same names, such as "theme".
+ * Returns separate storage for a server with --base-path, because other applications on the same host share the
+ * browser's storage and might use the same names, such as "theme".
  */
 export function storageBelow(basePath: string, storage: PreferenceStorage): PreferenceStorage {
   if (basePath === "") return storage

@@ -3,14 +3,14 @@ import { useApp } from "./app.ts"
 import { displayName, type Profile } from "./profiles.ts"
 import { isSingleWebsite } from "./session.ts"
 
-/** Maximum number of IDs per request: the API's limit. */
+/** Maximum number of IDs per request, which is the API's limit. */
 const maxIds = 50
-/** Maximum length of all IDs in a request, so that its URL is accepted. */
+/** Maximum number of characters of all percent-encoded IDs in a request, so that its URL is accepted. */
 const maxCharacters = 4_000
 
 /**
- * Returns a function that maps a profile ID to the profile's name. Names load on first use. Undefined: the profile has
- * no name, or it has not loaded yet. Profiles require a single website, and not every user can see people.
+ * Loads the names of profiles. Returns a function that maps a profile ID to the name, or to undefined if the profile is
+ * unknown or has not loaded. Nothing is loaded unless a single website is selected and the user can see people.
  */
 export function useProfileNames(ids: readonly (string | null)[]): (id: string | null) => string | undefined {
   const { api, session, view } = useApp()
@@ -26,7 +26,7 @@ export function useProfileNames(ids: readonly (string | null)[]): (id: string | 
       const found = new Map(profiles.map((profile) => [profile.profileId, displayName(profile)]))
       setNames((before) => new Map([...before, ...missing.map((id) => [keyOf(id), found.get(id)] as const)]))
     }
-    // Pages fall back to the IDs.
+    // If loading fails, pages show the IDs.
     api.get<{ profiles: Profile[] }>(`profiles?${query}`).then(
       ({ profiles }) => add(profiles),
       () => add([]),
@@ -35,7 +35,7 @@ export function useProfileNames(ids: readonly (string | null)[]): (id: string | 
   return (id) => (id === null ? undefined : names.get(keyOf(id)))
 }
 
-/** The distinct IDs that fit in one request. */
+/** The first distinct IDs that fit in one request. */
 function firstIds(ids: readonly (string | null)[]): string[] {
   let characters = 0
   return [...new Set(ids)]

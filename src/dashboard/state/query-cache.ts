@@ -14,7 +14,7 @@ export interface Parameter {
   [option: string]: unknown
 }
 
-/** The option that compares a parameter with another period. Only some query types support it. */
+/** The option that compares a parameter's results with those of another period. Only some query types support it. */
 export function comparisonOption(compare: Comparison | false | undefined): { compare?: Comparison } {
   return compare ? { compare } : {}
 }
@@ -24,7 +24,7 @@ export type Row = Record<string, unknown>
 export interface ResultMeta {
   from: string
   to: string
-  /** The comparison period, as ISO 8601. */
+  /** The comparison period, in ISO 8601. */
   previous?: { from: string; to: string }
   total?: number
   nextCursor?: string | null
@@ -47,7 +47,7 @@ export interface QueryRequest {
   body: object
 }
 
-/** The path for queries about a website: an ID, `none` or `all`. */
+/** The path for queries about a website. `website`: an ID, `none` or `all`. */
 export function queryPath(website: string): string {
   return `query?website_id=${encodeURIComponent(website)}`
 }
@@ -70,7 +70,7 @@ export async function runParameter<Shape>(
 ): Promise<{ rows: Shape[]; meta: ResultMeta | undefined }> {
   const request = { path: queryPath(website), body: { ...body, parameters: [parameter] } }
   const [result] = await runQuery<Shape>(api, request, signal)
-  // Status 400, as if the whole request had been rejected: retrying the same query would fail again.
+  // Status 400, as if the whole request had been rejected, because retrying the same query would fail again.
   if (result?.error !== undefined) throw new ApiError(sentence(result.error), 400, "", [])
   return { rows: result?.data ?? [], meta: result?.meta }
 }
@@ -107,7 +107,9 @@ export function progressOf(state: QueryProgress, key: string, cached: QueryResul
  */
 const maxEntries = 40
 
-/** Maximum number of concurrent queries. A board can have 24, which would delay all other requests of the page. */
+/**
+ * Maximum number of concurrent queries. A board can start 24 at once, which would delay all other requests of the page.
+ */
 const maxConcurrent = 4
 
 /** Runs queries and caches the latest results. The least recently run query is evicted first. */

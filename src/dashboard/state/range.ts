@@ -16,15 +16,15 @@ export const presets = [
 
 export type Preset = (typeof presets)[number]["preset"]
 
-/** A range. A preset includes the days that it currently covers. */
+/** A range of days. For a preset, these are the days that it currently covers. */
 export interface Range {
-  /** Undefined: a custom range. */
+  /** Undefined for a custom range. */
   preset: Preset | undefined
-  /** First and last day, both inclusive: 2026-11-24. */
+  /** First and last day, for example 2026-11-24. Both are inclusive. */
   from: string
   to: string
   days: number
-  /** Limits the range to the hour that starts at this time: 2026-11-24T13:00:00+01:00. */
+  /** Limits the range to the hour that starts at this time, for example 2026-11-24T13:00:00+01:00. */
   hour?: string | undefined
 }
 
@@ -50,7 +50,10 @@ export type Granularity = (typeof granularities)[number]["value"]
 const maxBars = 750
 const hoursOf: Record<Granularity, number> = { hourly: 1, daily: 24, weekly: 168, monthly: 730 }
 
-/** The granularities that give a chart at least two and at most `maxBars` bars. */
+/**
+ * The granularities that give a chart of whole days at least two and at most `maxBars` bars, or `monthly` if there are
+ * none.
+ */
 export function availableGranularities({ days }: Range): Granularity[] {
   const fitting = granularities
     .map(({ value }) => value)
@@ -74,7 +77,7 @@ export function todayIn(zone: string, now: number): string {
   return isoDays(zone).format(now)
 }
 
-/** Formats times in a time zone as 2026-11-24. */
+/** Returns a formatter that writes the day of a time in a time zone as 2026-11-24. */
 export function isoDays(zone: string): Intl.DateTimeFormat {
   // The Canadian English locale formats dates as ISO 8601.
   return new Intl.DateTimeFormat("en-CA", { timeZone: zone, dateStyle: "short" })
@@ -90,7 +93,7 @@ export const comparisons = [
 /** A comparison, as the API accepts it. Custom dates are inclusive. */
 export type Comparison = (typeof comparisons)[number]["value"] | { startDate: string; endDate: string }
 
-/** Undefined: no comparison. */
+/** Parses the comparison in the URL. Returns undefined for no comparison, and the default for an unknown value. */
 export function parseComparison(param: string | null): Comparison | undefined {
   if (param === "off") return undefined
   const [startDate = "", endDate = ""] = param?.split("..") ?? []
@@ -137,7 +140,7 @@ export function rangeParams(range: ChosenRange) {
   return hour === undefined ? { ...none, from, to } : { ...none, hour }
 }
 
-/** A range that covers all events: none is before 2000, and a client's clock can be up to an hour ahead. */
+/** A range that covers all events. No event is before 2000 or more than an hour in the future. */
 export function allTime(today: string): Range {
   const [from, to] = ["2000-01-01", addDays(today, 1)]
   return { preset: undefined, from, to, days: daysBetween(from, to) }
@@ -159,7 +162,7 @@ export function rangeSince(day: string, today: string): Pick<Range, "from" | "to
 
 /**
  * The annotations on the first day of a range, and those on later days, sorted by date. Later annotations can also
- * explain a change. Presets and hours have no annotations, because they start on one only by chance.
+ * explain a change. Returns none for presets and hours, because these start on an annotation's date only by chance.
  */
 export function annotationsSince<Annotation extends { date: string }>(
   annotations: readonly Annotation[],
@@ -179,7 +182,10 @@ export function endOfDay(day: string): string {
   return `${day}T23:59:59Z`
 }
 
-/** The adjacent range of the same length: the previous one if `by` is -1. Undefined if it would be in the future. */
+/**
+ * The next range, or the previous one if `by` is -1. It has the same length, or is a month if `range` is a month.
+ * Undefined if it would start in the future.
+ */
 export function shiftRange(
   range: Range,
   by: 1 | -1,
@@ -207,7 +213,7 @@ export function progressOf(dates: readonly string[], granularity: Granularity, t
   return { started: startedDates.length, isRunning: last !== undefined && !isOver(last) }
 }
 
-/** The dates of hourly buckets include a time. */
+/** Whether a bucket is an hour. Only the dates of hourly buckets include a time. */
 function isHour(date: string): boolean {
   return date.length > "2026-11-24".length
 }
@@ -258,7 +264,7 @@ function presetRange(preset: Preset, today: string): Range {
   }
 }
 
-/** Day 0 is the last day of the previous month. */
+/** Returns a day of the month that is `months` later. Day 0 is the last day of the month before. */
 function monthDay(day: string, months: number, at: number): string {
   const date = new Date(day)
   return new Date(Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + months, at)).toISOString().slice(0, 10)

@@ -20,19 +20,19 @@ export interface RejectedRequest {
   advice: string
 }
 
-/** Number of requests that the server holds in memory. */
+/** Maximum number of rejected requests that the server holds in memory. */
 export const maxRequests = 1_000
-/** Default ms between polls. */
+/** Default number of ms between polls. */
 const defaultInterval = 10_000
-/** The URL's value for requests that name no website. */
+/** Value of the URL parameter `site` for requests that name no website, or several. */
 export const noWebsite = "unnamed"
 
-/** `site`: a website ID, `noWebsite`, or '' for all. */
+/** Whether a request matches the URL parameter `site`: a website ID, `noWebsite`, or '' for all. */
 export function matchesSite({ websiteId }: RejectedRequest, site: string): boolean {
   return site === "" || (site === noWebsite ? websiteId === null : websiteId === site)
 }
 
-/** Titles for reasons that their code alone does not explain. */
+/** Titles of the reasons whose code alone does not explain them. */
 const titles: Partial<Record<string, string>> = {
   invalid_shape: "Invalid fields",
   website_id_missing: "No website ID",
@@ -54,7 +54,10 @@ const titles: Partial<Record<string, string>> = {
   row_refused: "Data rejected by the database",
 }
 
-/** `origin_not_allowed` → Origin not allowed, unless the reason has a title of its own. */
+/**
+ * The title of a reason. A reason without its own title is written in words: `origin_not_allowed` becomes “Origin not
+ * allowed”.
+ */
 export function reasonText(reason: string): string {
   const title = Object.hasOwn(titles, reason) ? titles[reason] : undefined
   if (title) return title
@@ -65,9 +68,9 @@ export function reasonText(reason: string): string {
 export interface RejectedRequestsState {
   /** Newest first; undefined while loading. If the server becomes unreachable, the last requests remain. */
   requests: readonly RejectedRequest[] | undefined
-  /** The error of the last request, if it failed. */
+  /** The error of the last poll, if it failed. */
   error: unknown
-  /** Time of the last successful request, in Unix ms. */
+  /** Time of the last successful poll, in Unix ms. */
   updatedAt: number | undefined
   isPaused: boolean
   setPaused: (isPaused: boolean) => void

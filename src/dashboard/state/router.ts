@@ -12,12 +12,12 @@ export interface Location {
   share: string | undefined
   /** Whether a share link is shown in a frame, without navigation. */
   isEmbedded: boolean
-  /** `overview`, `events`, `settings/keys`; '' if the path does not name a page. */
+  /** For example `overview`, `events` or `settings/keys`; '' if the path does not name a page. */
   page: string
   params: URLSearchParams
 }
 
-/** The parameters that define the range. */
+/** The parameters that define the range, its time zone and the comparison. */
 const rangeParamNames = new Set(["period", "from", "to", "hour", "tz", "compare"])
 
 /** The parameters that links carry over to other pages. All others belong to one page. */
@@ -56,7 +56,7 @@ export class Router {
     return this.window.location.origin
   }
 
-  /** The server's URL, as the browser reaches it, without a trailing slash: https://example.com/stats */
+  /** The server's URL, as the browser reaches it, without a trailing slash, for example https://example.com/stats. */
   get serverUrl(): string {
     return this.origin + this.basePath
   }
@@ -129,8 +129,8 @@ export class Router {
   }
 
   /**
-   * Path of the same page for another website; from Web, the start page of that website. Drops the filters, because
-   * they refer to properties of the current website.
+   * Path of the same page for another website, or of that website's start page if the current page is Web or does not
+   * belong to a website. Drops the filters, because they refer to properties of the current website.
    */
   websiteHref(id: string): string {
     const { page, params, base } = this.location.value
@@ -144,26 +144,26 @@ export class Router {
     return `/w/${encodeURIComponent(id)}${queryText(applyChanges(new URLSearchParams(), params))}`
   }
 
-  /** The page and query without the website, as stored in saved views and share links: `funnels?step=…`. */
+  /** The page and query without the website, as stored in saved views and share links, for example `funnels?step=…`. */
   viewPath(changes: ParamChanges = {}): string {
     return this.hrefWith(changes).slice(this.location.value.base.length + 1)
   }
 
-  /** The page and query of a board, with the current range: `boards?period=…&id=…`. */
+  /** The page and query of a board, with the current range, for example `boards?period=…&id=…`. */
   boardPath(id: string, changes: ParamChanges = {}): string {
     const range = pickParams(this.location.value.params, rangeParamNames)
     return `boards${queryText(applyChanges(range, { ...changes, id }))}`
   }
 
-  /** The page and query of a report, with filters but without a range: `funnels?f=…&step=…`. */
+  /** The page and query of a report, with filters but without a range, for example `funnels?f=…&step=…`. */
   reportPath(page: string, changes: ParamChanges): string {
     const filters = pickParams(this.location.value.params, new Set(["f"]))
     return page + queryText(applyChanges(filters, changes))
   }
 
   /**
-   * Path of a saved report or view, optionally for another website. If the saved path has no range, it gets the current
-   * one.
+   * Path of a saved report or view, optionally for another website. If the saved path has no range, the current range
+   * is added.
    */
   savedHref(path: string, website?: string): string {
     const { base: current, params } = this.location.value

@@ -7,7 +7,10 @@ export interface ServerSentEvent {
   data: string
 }
 
-/** Yields the server-sent events of a response as they arrive, and [] for each keep-alive comment. */
+/**
+ * Yields lists of the server-sent events of a response as they arrive. A list is empty if the received data completes
+ * no event, as with a keep-alive comment.
+ */
 export async function* readMessages(body: ReadableStream<Uint8Array>): AsyncGenerator<ServerSentEvent[]> {
   const reader = body.getReader()
   const decoder = new TextDecoder()

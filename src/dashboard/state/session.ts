@@ -7,9 +7,9 @@ export interface User {
   id: string
   email: string
   role: "owner" | "viewer"
-  /** null: all websites. */
+  /** null for all websites. */
   websites: string[] | null
-  /** null: all sections. */
+  /** null for all sections. */
   sections: Section[] | null
 }
 
@@ -20,11 +20,11 @@ export interface Me {
     websiteId: string | null
     path: string
     page: string | null
-    /** The only board that the link opens; null: no board. */
+    /** The only board that the link opens; null for none. */
     boardId: string | null
     expiresAt: string | null
   } | null
-  /** false: there are no accounts yet. */
+  /** False if there are no accounts yet. */
   hasUsers: boolean
   version: string
   /** File name of the page script, and the path under which the script and its endpoints are served; '' for none. */
@@ -33,11 +33,11 @@ export interface Me {
 }
 
 export interface Site {
-  /** `none`: events without a website; `all`: everything the user can read. */
+  /** The ID of a website, `none` for events without a website, or `all` for everything that the user can read. */
   id: string
   name: string
   domain: string
-  /** Names of events that are supposed to decrease. */
+  /** Names of the events for which lower counts are better. */
   lowerIsBetter: readonly string[]
 }
 
@@ -51,7 +51,7 @@ export class Session {
   /** Undefined until loaded. */
   readonly me = signal<Me | undefined>(undefined)
   readonly sites = signal<readonly Site[]>([])
-  /** The error of the last failed load. */
+  /** The error of the last load, if it failed. */
   readonly failure = signal<unknown>(undefined)
 
   /** Whether the user's login session has expired or been revoked. */
@@ -135,7 +135,7 @@ export class Session {
     return user != null && (user.role === "owner" || user.websites === null)
   }
 
-  /** Whether a decrease in this event is good: for the website or, if it is `all`, for any website. */
+  /** Whether lower counts of this event are better for the website or, if `website` is `all`, for any website. */
   isLowerBetter(website: string, event: string): boolean {
     return this.sites.value.some(
       ({ id, lowerIsBetter }) => (id === website || website === "all") && lowerIsBetter.includes(event),

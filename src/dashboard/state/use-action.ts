@@ -2,7 +2,7 @@ import { useState } from "preact/hooks"
 import { messageOf } from "../../errors.ts"
 import { useApp } from "./app.ts"
 
-/** Wraps the action of a button: ignores presses while it runs, and shows a toast if it fails. */
+/** Wraps the action of a button: ignores presses while the action runs, and shows a toast if the action fails. */
 export function useAction(action: () => Promise<void>): { isBusy: boolean; run: () => Promise<void> } {
   const { toasts } = useApp()
   const [isBusy, setBusy] = useState(false)

@@ -26,7 +26,9 @@ export interface QueryState {
   /** The server's error message, if only this parameter failed. */
   failure(id: string): string | undefined
   meta(id: string): ResultMeta | undefined
-  /** The parameter that produced the displayed rows. If they are stale, it is the previous one. */
+  /**
+   * The parameter that produced the displayed rows. If the rows are stale, this is the parameter of the previous query.
+   */
   parameter(id: string): Parameter | undefined
 }
 
@@ -44,8 +46,8 @@ type Overrides = Partial<Pick<View, "website" | "filters" | "range">> & {
 const initialState: State = { key: "", parameters: [], results: undefined, error: undefined }
 
 /**
- * Runs `parameters` in a single request, with the view's range, filters and website. Runs nothing if they are
- * undefined. `compare` is set for each parameter, because only some query types support it.
+ * Runs `parameters` in a single request, with the view's range, filters and website. Runs nothing if `parameters` is
+ * undefined. The comparison is not added, because only some query types support it; see `comparisonOption`.
  */
 export function useQuery(
   parameters: readonly Parameter[] | undefined,
@@ -89,7 +91,10 @@ export function useQuery(
   }, [state, key, app])
 }
 
-/** Runs a single query when called, for example for a download. Rejects if the request or the parameter fails. */
+/**
+ * Returns a function that runs a query with one parameter, for example for a download. The function rejects if the
+ * request or the parameter fails.
+ */
 export function useRunQuery(): <Shape>(parameter: Parameter, overrides?: Overrides) => Promise<Shape[]> {
   const app = useApp()
   return async <Shape>(parameter: Parameter, overrides: Overrides = {}) => {
