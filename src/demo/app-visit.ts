@@ -27,9 +27,9 @@ export interface Member extends Person {
   company: string
   plan: Plan
   status: "trial" | "paid" | "ended"
-  /** Unix ms */
+  /** When the account was created, in Unix ms. */
   since: number
-  /** When the trial ends or becomes a subscription, Unix ms. */
+  /** When the trial ends or becomes a subscription, in Unix ms. */
   decidesAt: number
   /** True if they have uploaded something or were invited to a project. */
   isActivated: boolean

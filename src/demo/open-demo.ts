@@ -88,7 +88,7 @@ async function load(
   const sealed = db.prepare(sealedStateSql)
   for (;;) {
     if (signal.aborted) return false
-    // Asserted because this is a row of `SealedState`.
+    // The type assertion is safe because the statement selects the columns of `SealedState`.
     const { id, last } = sealed.get() as SealedState
     if (last - id <= maxUnsealed) return true
     await sleep(sealPoll)

@@ -25,7 +25,7 @@ export class SeededRandom {
     this.fraction = mulberry32(seed)
   }
 
-  /** Returns true with this probability. */
+  /** Returns true with the probability `share`. */
   chance(share: number): boolean {
     return this.fraction() < share
   }
@@ -36,7 +36,7 @@ export class SeededRandom {
   }
 
   pick<Item>(items: readonly Item[]): Item {
-    // Tables are never empty.
+    // The type assertion is safe because tables are never empty.
     return items[Math.floor(this.fraction() * items.length)] as Item
   }
 
@@ -47,7 +47,7 @@ export class SeededRandom {
       rest -= row.weight
       if (rest < 0) return row
     }
-    // Tables are never empty.
+    // The type assertion is safe because tables are never empty.
     return rows[rows.length - 1] as Row
   }
 
@@ -71,7 +71,7 @@ export class SeededRandom {
   /** Draws from a Poisson distribution: the number of occurrences of something that happens `mean` times on average. */
   count(mean: number): number {
     const floor = Math.floor(mean)
-    // For large means, approximates with a normal distribution: 12 draws instead of one per occurrence.
+    // For large means, approximates with a normal distribution, which takes 12 draws instead of one per occurrence.
     if (floor > 30) return Math.max(0, Math.round(mean + Math.sqrt(mean) * (this.#sum(12) - 6)))
     let count = 0
     for (let time = this.wait(1); time < mean; time += this.wait(1)) count++

@@ -43,7 +43,7 @@ interface Shopper {
 
 export interface Customer extends Person {
   id: string
-  /** Unix ms */
+  /** When the account was created, in Unix ms. */
   since: number
   orders: number
   visitorIds: string[]
@@ -110,7 +110,7 @@ export class Shop {
       if (timeline.isOutage(at)) continue
       const { returns, days } = outcomes[this.#visit(shopper, source, at)]
       if (!random.chance(returns)) continue
-      // Not on the same day, because the next visit would often start before this one.
+      // The visitor does not return on the same day, because the next visit would often start before this one.
       const next = day + Math.max(1, Math.round(random.wait(days))) * dayMs
       const others = this.#returns.get(next)
       if (others) others.push(shopper)

@@ -30,15 +30,15 @@ export const stories = {
 
 /** The days of the data and the times of its stories. All depend on the current UTC day. */
 export class Timeline {
-  /** Midnight of the current UTC day, Unix ms. */
+  /** Midnight of the current UTC day, in Unix ms. */
   readonly today: number
 
-  /** `now`: Unix ms, the end of the data. */
+  /** `now`: the end of the data, in Unix ms. */
   constructor(readonly now: number) {
     this.today = Math.floor(now / dayMs) * dayMs
   }
 
-  /** Start of the stored data, Unix ms. */
+  /** Start of the stored data, in Unix ms. */
   get start(): number {
     return this.today - (days - 1) * dayMs
   }

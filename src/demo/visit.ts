@@ -36,7 +36,7 @@ export interface Scene {
 
 export interface VisitOptions {
   visitor: Visitor
-  /** Unix ms */
+  /** Start of the visit, in Unix ms. */
   at: number
   source: AcquisitionContext
   profileId?: string | null
@@ -74,14 +74,14 @@ const noSource: AcquisitionContext = {
   utm_content: "",
 }
 
-/** Returns the context of a visitor who came from another website. */
+/** Returns a context with these fields. By default, the visitor came directly. */
 export function sourceOf(known: Partial<AcquisitionContext>): AcquisitionContext {
   return { ...noSource, ...known }
 }
 
 /** Simulates one visit by writing the rows that the page script would send. `wait` and `open` advance the time. */
 export class Visit {
-  /** Unix ms */
+  /** The current time of the visit, in Unix ms. */
   at: number
   readonly #sessionId: string
   readonly #internal: AcquisitionContext
@@ -287,7 +287,7 @@ export class Visit {
   }
 }
 
-/** Returns an event that the website's server sends with its key. It has no browser and no session. */
+/** Adds an event that the website's server sends with its key. The event has no browser and no session. */
 export function serverEvent(
   { rid, isStored, add }: Scene,
   event: { name: string; properties: Properties; at: number; visitor: Visitor; profileId: string },

@@ -12,7 +12,7 @@ import { type CertificateFacts, checkCertificate, checkProxy } from "./reachabil
 /** The state of the machine and the database. */
 export interface Facts {
   db: string
-  /** Unix ms, like all times here. */
+  /** The current time, in Unix ms like all times here. */
   now: number
   /** The pid of the server that uses the database. */
   server: number | undefined
@@ -22,7 +22,7 @@ export interface Facts {
   damage: { message: string; hint: string | undefined } | undefined
   growth: Growth | undefined
   freeBytes: number
-  /** The database and its -wal, -shm and -lock, if they exist. */
+  /** The database and its -wal, -shm and -lock files, if they exist. */
   files: FileFacts[]
   /** Known copies of the database. */
   copies: FileFacts[]
@@ -77,13 +77,13 @@ const dayMs = 86_400_000
  * disk.
  */
 const minDaysUntilFull = 30
-/** Maximum days of a forecast. The rate of one week says little about a later time. */
+/** Maximum number of days of a forecast. The rate of one week says little about a later time. */
 const maxForecastDays = 3_650
 /** Tolerance in ms for clock corrections, and for clocks of network file systems. */
 const clockSlack = 60_000
 /**
- * Maximum size of the -wal in bytes. A checkpoint truncates it to 64 MiB, so four times that size means that a reader
- * blocks checkpoints.
+ * Maximum size of the -wal file in bytes. A checkpoint truncates the file to 64 MiB, so four times that size means that
+ * a reader blocks checkpoints.
  */
 const maxWalBytes = 268_435_456
 /**
@@ -91,7 +91,7 @@ const maxWalBytes = 268_435_456
  * second. The usual limit of 1,024 allows 85.
  */
 const minOpenFiles = 4_096
-/** Maximum share of the limit that should be in use. */
+/** Maximum share of the open file limit that should be in use. */
 const maxOpenFilesShare = 0.8
 /** A backup is late after this many times --backup-every, because a failed backup is retried within an hour. */
 const lateFactor = 2

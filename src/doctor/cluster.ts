@@ -6,11 +6,11 @@ import type { CheckResult } from "./check-result.ts"
 export interface ClusterFacts {
   /** Name of the cluster in --clickhouse. Undefined if the flag is not set. */
   name: string | undefined
-  /** Why the cluster cannot be used. */
+  /** Why the cluster cannot be used. Undefined if it can be used. */
   failure: { message: string; hint: string | undefined } | undefined
   /** Undefined if no events have been shipped. */
   lag: ShippingLag | undefined
-  /** Undefined if all events are in the file. */
+  /** Undefined if all events are in the SQLite file. */
   removed: RemovedTotals | undefined
 }
 

@@ -7,11 +7,11 @@ import { isoTime, shortTime } from "../terminal/print.ts"
 
 /** The HTTPS certificate. Times are Unix ms. */
 export interface CertificateFacts {
-  /** The file that contains it. */
+  /** The file that contains the certificate. */
   file: string
-  /** True if the server obtains and renews it (--acme). */
+  /** True if the server obtains and renews the certificate (--acme). */
   isRenewed: boolean
-  /** Undefined if there is none yet. */
+  /** Undefined if there is no certificate yet. */
   found: FoundCertificate | undefined
 }
 
@@ -25,12 +25,15 @@ interface Finding {
   hint?: string
 }
 
-/** Addresses reserved for documentation, which no proxy has. If one of them is trusted, so are public addresses. */
+/**
+ * Addresses reserved for documentation, which no proxy has. If one of them is trusted, public addresses are trusted,
+ * too.
+ */
 const documentationAddresses = ["192.0.2.1", "198.51.100.1", "203.0.113.1", "2001:db8::1"]
 /** A certificate should be replaced this many ms before it expires, or a quarter of its lifetime if that is less. */
 const lateRenewal = 14 * 86_400_000
 
-/** Checks which clients can reach the server. `isHttps`: the server serves HTTPS itself. */
+/** Checks which clients can reach the server. `isHttps`: whether the server serves HTTPS itself. */
 export function checkProxy(
   isHttps: boolean,
   { host, trustProxy, namesProxies }: Pick<ServeOptions, "host" | "trustProxy"> & { namesProxies: boolean },

@@ -11,7 +11,7 @@ import type { QueryState } from "../state/use-query.ts"
 import { type Metric, ratingOf } from "./thresholds.ts"
 
 interface VitalBreakdownProps {
-  /** The field to break down by; also the ID of the query parameter. */
+  /** The field to break down by, which is also the ID of the query parameter. */
   field: "path" | "device_type" | "country" | "browser_name"
   title: string
   column: string
@@ -22,10 +22,10 @@ interface VitalBreakdownProps {
 const percentile = "p75:property.value"
 
 interface Row {
-  /** The value of that field. */
+  /** The value of `field`. */
   [field: string]: unknown
   events: number
-  /** null: only the previous period has measurements. */
+  /** null if only the previous period has measurements. */
   [percentile]: number | null
   previous?: { [percentile]: number | null } | null
 }
@@ -41,7 +41,7 @@ export function VitalBreakdown({ field, title, column, metric, query }: VitalBre
   const format = useFormat()
   const { compare } = useApp().view.value
   const rows = query.rows<Row>(field).map((row) => ({
-    // The API returns the field as text.
+    // The API returns the field as text or null.
     value: row[field] as string | null,
     samples: row.events,
     p75: row[percentile] ?? undefined,

@@ -16,7 +16,7 @@ export function CountryMap({ rows }: CountryMapProps) {
   const format = useFormat()
   const [outlines, setOutlines] = useState<readonly Outline[]>([])
   useEffect(() => {
-    // Loaded separately, so that it does not delay the numbers. The table works without it.
+    // The outlines load separately, so that they do not delay the numbers. The table works without them.
     import("./world.ts").then(
       ({ worldOutlines }) => setOutlines(worldOutlines()),
       () => {},
@@ -32,7 +32,7 @@ export function CountryMap({ rows }: CountryMapProps) {
           <path
             key={name}
             d={path}
-            // Square root, because a single large country would make all others look the same.
+            // Uses the square root, because otherwise a single large country would make all others look the same.
             style={{ "--share": `${Math.round(100 * Math.sqrt(count / max))}%` }}
           >
             <title>{`${code ? format.country(code) : name}: ${format.countOf(count, "visitor")}`}</title>

@@ -3,8 +3,8 @@ import { type ChartPeople, peopleOf } from "../components/people/selection.ts"
 import type { Filter } from "../state/filters.ts"
 
 /**
- * Links a chart of page views to the people who made them. Undefined if a filter by source, place or device is set:
- * such a filter selects sessions by their first view, which the list of people does not support.
+ * Returns the people that a chart of page views links to; undefined if a filter by source, place or device is set. Such
+ * a filter selects sessions by their first page view, which the list of people does not support.
  */
 export function pageViewPeople(filters: readonly Filter[]): ChartPeople | undefined {
   const sessionFields: readonly string[] = contextFields

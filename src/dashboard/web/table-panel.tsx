@@ -60,7 +60,7 @@ interface TablePanelProps {
   /** The URL parameter for the selected tab, which is also the panel's name in embedded pages. */
   param: ChartName
   tabs: readonly [Tab, ...Tab[]]
-  /** Contains the first page of the first tab. The panel itself queries all other tabs. */
+  /** Contains the first page of the first tab. The panel itself queries other tabs and pages. */
   query: QueryState
   /** Whether short tables are as tall as full ones, so that switching tabs does not move the panels below. */
   hasFixedHeight?: boolean

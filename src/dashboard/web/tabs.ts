@@ -6,7 +6,7 @@ export interface Row {
   previous?: Measures | null
 }
 
-/** Greater than the number of countries. */
+/** Maximum number of rows to load at once. It is greater than the number of countries. */
 export const allRows = 300
 
 type Measures = Readonly<Record<string, number | null>>
@@ -30,7 +30,7 @@ export interface Tab {
   column?: string
   /** The label of a row. */
   textOf: (row: Row) => string
-  /** The filters that clicking a row sets or removes. Undefined: none. */
+  /** Returns the filters that clicking a row sets or removes. If absent, rows cannot be clicked. */
   filterOf?: (row: Row) => FieldValue & { and?: FieldValue }
   /** The first measure determines the bars and the change. */
   measures: readonly [Measure, ...Measure[]]

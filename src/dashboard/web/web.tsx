@@ -30,7 +30,7 @@ import "./web.css"
 interface Totals {
   pageviews: number
   sessions: number
-  /** In percent of sessions. */
+  /** As a percentage of sessions. */
   bounce_rate: number
   /** Seconds; null if no session reports its duration. */
   median_session_duration: number | null

@@ -3,8 +3,8 @@ import world from "world-atlas/countries-110m.json"
 // Country outlines from Natural Earth at 1:110 million (public domain), as TopoJSON.
 
 /**
- * Maps the ISO 3166 number of each country, by which the map identifies it, to the two-letter code of the API. Kosovo
- * has no number.
+ * Maps the ISO 3166 number of each country, by which the map identifies the country, to the two-letter code of the API.
+ * Kosovo has no number and is identified by its name.
  */
 const isoCodes = `
   004AF 008AL 010AQ 012DZ 024AO 031AZ 032AR 036AU 040AT 044BS 050BD 051AM 056BE 064BT 068BO 070BA 072BW 076BR 084BZ 090SB 096BN 100BG
@@ -25,12 +25,12 @@ export interface Outline {
 }
 
 /**
- * Map units per degree: 2 for longitude, 2.6 for latitude, on a map of 720 × 368. Distances are true at 40° north and
- * south.
+ * Map units per degree: 2 for longitude, 2.6 for latitude, on a map of 720 × 368. Shapes are not distorted at 40° north
+ * and south.
  */
 const [unitsEast, unitsNorth] = [2, 2.6]
 const width = 360 * unitsEast
-/** The northern edge. The southern edge is at 57° south, so Antarctica is left out. */
+/** Latitude of the northern edge. The southern edge is at 57° south, so Antarctica is left out. */
 const north = 84
 const antarctica = "AQ"
 
@@ -57,7 +57,7 @@ export function worldOutlines(): Outline[] {
     .filter(({ code }) => code !== antarctica)
 }
 
-/** A point on the map, measured east and south from its corner. */
+/** A point on the map, in map units east and south of the northwest corner. */
 type Point = readonly [x: number, y: number]
 
 /** The points of an arc. TopoJSON stores each point as an offset from the previous one. */

@@ -13,7 +13,7 @@ import { compared, overTime, type PinnedTile } from "../state/boards.ts"
 import { comparisonOption } from "../state/query-cache.ts"
 import { useQuery } from "../state/use-query.ts"
 
-/** Maximum number of lines in the chart: more are hard to tell apart. */
+/** Maximum number of lines in the chart. More lines would be hard to tell apart. */
 const maxLines = 6
 /** Maximum number of rows, which limits the size of the response. */
 const maxRows = 1_000
@@ -37,7 +37,7 @@ interface Counts {
 }
 
 interface WebsiteRow extends Counts {
-  /** null: events without a website. */
+  /** null for events without a website. */
   website_id: string | null
   previous?: Counts | null
 }
