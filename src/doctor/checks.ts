@@ -14,7 +14,7 @@ export interface Facts {
   db: string
   /** The current time, in Unix ms like all times here. */
   now: number
-  /** The pid of the server that uses the database. */
+  /** Process id of the server that uses the database. Undefined if there is none. */
   server: number | undefined
   /** The first pending migration. */
   pending: string | undefined
@@ -29,7 +29,7 @@ export interface Facts {
   /** Permission bits of the database's folder. Undefined on systems without them. */
   folderMode: number | undefined
   backups: BackupFacts | undefined
-  /** The bucket of --backup-to. */
+  /** The backups in the bucket of --backup-to. */
   offsite: BackupFacts | undefined
   openFiles: { most: number; open: number | undefined; of: "server" | "own" } | undefined
   /** Versions of the time zone database, such as 2026f, in this program and in the system (if known). */
@@ -105,7 +105,7 @@ const maxCopyAge = 900_000
 /** With fewer events, most of the file is the 200 KB of an empty database, so bytes per event would be meaningless. */
 const minEventsForRate = 1_000
 
-/** Runs all checks. Returns at least one result per check. Results with a hint require action. */
+/** Runs all checks that apply to the server. Results with a hint require action. */
 export function diagnose(facts: Facts, settings: DiagnosisSettings): CheckResult[] {
   return [
     checkDatabase(facts),
@@ -149,7 +149,7 @@ function checkDatabase({ server, pending, damage, growth }: Facts): CheckResult 
     return {
       about: "database",
       message: `its schema is from an older version; migration ${pending} has not been applied`,
-      hint: "stop the server of the older version and start this version, which backs up and migrates",
+      hint: "stop the server of the older version and start this version, which backs up and migrates the database",
     }
   }
   const count = growth?.events ?? 0
@@ -207,7 +207,8 @@ function checkDisk(facts: Facts, settings: DiagnosisSettings): CheckResult[] {
     return [...results, { about, message }]
   }
   if (days === null || days > maxForecastDays) {
-    const never = growth?.eventsPerDay && days === null ? "; enough for everything within the retention" : ""
+    const never =
+      growth?.eventsPerDay && days === null ? "; enough for all events within the retention period" : ""
     const long = days === null ? never : "; it will take more than ten years to reach --min-free"
     return [...results, { about, message: `${free}${rate}${long}` }]
   }
@@ -282,13 +283,13 @@ function checkWal({ db, files, server }: Facts): CheckResult {
     return {
       about,
       message: `${size(bytes)}: a long-running reader blocks checkpoints`,
-      hint: `run \`fuser -v ${db}\` to list the processes that have the database open; stop those that are not the server. \`databuddy backup\` and \`databuddy export\` finish on their own`,
+      hint: `run \`fuser -v ${db}\` to list the processes that have the database open; stop the processes that are not the server. \`databuddy backup\` and \`databuddy export\` finish on their own`,
     }
   }
   if (bytes > 0 && server === undefined) {
     return {
       about,
-      message: `${size(bytes)}, but no server is running; the last one was killed, and the next start recovers the -wal file. To back up, copy the database and the -wal file`,
+      message: `${size(bytes)}, but no server is running; the last server was killed, and the next start recovers the -wal file. To back up, copy the database and the -wal file`,
     }
   }
   return { about, message: size(bytes) }

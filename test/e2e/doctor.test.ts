@@ -353,7 +353,7 @@ test("the lock file of a killed server does not count as a server", async () => 
   expect(readdirSync(folder.path)).toContain("databuddy.db-lock")
   const { server: pid, findings } = report()
   expect(pid).toBe(null)
-  expect(findings.find(({ about }) => about === "wal")?.message).toContain("the last one was killed")
+  expect(findings.find(({ about }) => about === "wal")?.message).toContain("the last server was killed")
 })
 
 test("a database of another program, or a missing one, is reported", () => {

@@ -97,7 +97,7 @@ const healthy: Case[] = [
       files: [{ ...file, bytes: 1e6 }],
     },
     about: "disk",
-    says: "enough for everything within the retention",
+    says: "enough for all events within the retention period",
   },
   {
     when: "no event arrived for a week",
