@@ -15,7 +15,7 @@ import { App, AppContext, useApp } from "./state/app.ts"
 import { embedParamNames } from "./state/embed.ts"
 import { Web } from "./web/web.tsx"
 
-/** Pages of a website, by the first path segment after it. */
+/** Pages of a website, by the path segment after the website's ID. */
 const pages: Record<PageName, FunctionComponent> = {
   web: Web,
   overview: Overview,

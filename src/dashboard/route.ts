@@ -100,7 +100,7 @@ export function pageResponse(deps: PageDeps, request: Request, file: StaticFile)
     "Content-Security-Policy": [...contentSecurityPolicy, `frame-ancestors ${ancestors}`].join("; "),
   }
   const response = fileResponse(file, request, headers, status)
-  // X-Frame-Options cannot express a list of hosts.
+  // X-Frame-Options cannot express a list of hosts, so it is left out.
   if (embedHosts.length > 0) response.headers.delete("X-Frame-Options")
   return response
 }
@@ -116,7 +116,7 @@ function addManifest(app: Elysia, names: readonly string[]): void {
     theme_color: "#f6f6f4",
     icons: names.flatMap((name) => {
       if (/^icon-.*\.svg$/.test(name)) return [{ src: `./${name}`, type: "image/svg+xml", sizes: "any" }]
-      // The icon has empty edges, which a mask can crop.
+      // The PNG icon has empty edges, which a mask can crop.
       if (/^icon-.*\.png$/.test(name))
         return [{ src: `./${name}`, type: "image/png", sizes: "512x512", purpose: "maskable" }]
       return []

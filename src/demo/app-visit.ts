@@ -14,13 +14,13 @@ import type { SeededRandom } from "./random.ts"
 import { stories, type Timeline } from "./timeline.ts"
 import type { Visit } from "./visit.ts"
 
-/** From release 2.8 on: how many times slower interactions are, and the share of visits with an error. */
+/** How many times slower interactions are from release 2.8 on, and the share of visits with an error. */
 export const afterRelease = { sluggish: 2.7, errors: 0.08 }
 const usualErrors = 0.05
 /** Share of uploads that succeed: usually, and in Safari after the rollout of chunked uploads. */
 const uploadSuccess = { usual: 0.965, safari: 0.06 }
 
-/** Someone with an account. */
+/** A person with an account. */
 export interface Member extends Person {
   id: string
   visitor: Visitor
@@ -31,9 +31,9 @@ export interface Member extends Person {
   since: number
   /** When the trial ends or becomes a subscription, in Unix ms. */
   decidesAt: number
-  /** True if they have uploaded something or were invited to a project. */
+  /** True if the member has uploaded something or was invited to a project. */
   isActivated: boolean
-  /** True if they pay for their team or might do so. False for people they invited. */
+  /** True if the member pays for a team or might do so. False for people whom a member invited. */
   isPayer: boolean
   /** Probability of a visit on an average workday. */
   habit: number
@@ -42,7 +42,7 @@ export interface Member extends Person {
 export interface AppVisitContext {
   member: Member
   timeline: Timeline
-  /** Called for each invitation that will be accepted. `at`: time of the invitation, Unix ms. */
+  /** Called for each invitation that will be accepted. `at`: time of the invitation, in Unix ms. */
   onInvitation: (at: number) => void
 }
 

@@ -23,7 +23,7 @@ import {
 } from "./timeline.ts"
 import { type Scene, serverEvent, Visit } from "./visit.ts"
 
-/** First-time visits on an average day at the start of the data. */
+/** Number of first-time visits on an average day at the start of the data. */
 const dailyVisitors = 105
 /** Share of visits with a sign-up, before it is multiplied by the `intent` of the source. */
 const signUpShare = 0.12
@@ -199,7 +199,7 @@ export class App {
     const buys = isAfter ? plan.buys.after : plan.buys.before
     if (!random.chance(buys * (member.isActivated ? 1 : 0.08))) {
       if (member.since + trialDays * dayMs > at + 2 * dayMs) {
-        // The member decides again on the last day.
+        // The member decides again on the last day of the trial.
         member.decidesAt = member.since + trialDays * dayMs
         return
       }

@@ -6,8 +6,8 @@ import { minuteMs } from "./timeline.ts"
 /** Time between commits, in ms. */
 const interval = 250
 /**
- * Events per second in the first minutes and later. The later rate is lower, because a demo that runs for hours at the
- * first rate would show a spike that begins when the demo starts.
+ * Number of events per second in the first minutes and later. The later rate is lower, because a demo that runs for
+ * hours at the first rate would show a spike that begins when the demo starts.
  */
 const eventsPerSecond = { first: 3, later: 0.4 }
 const firstMinutes = 10

@@ -15,7 +15,7 @@ import { SeededRandom } from "./random.ts"
 import { createSaved, type DemoWebsites } from "./saved.ts"
 import { Timeline } from "./timeline.ts"
 
-/** Rows per write. Committing them blocks for a few ms. */
+/** Number of rows per write. Committing them blocks the server for a few ms. */
 const rowsPerWrite = 4_000
 /** The demo is ready once at most this many rows are unsealed. Queries read that many without waiting. */
 const maxUnsealed = 8_192

@@ -22,13 +22,13 @@ import { campaignSources, direct, type Source, shopSources } from "./sources.ts"
 import { dayMs, hourMs, leisure, type Timeline, warmUpDays, weekdayFactor } from "./timeline.ts"
 import { type Page, type Scene, serverEvent, Visit } from "./visit.ts"
 
-/** First-time visits on an average day at the start of the data. */
+/** Number of first-time visits on an average day at the start of the data. */
 const dailyVisitors = 72
 /** Additional visits during the sale, as a share of `dailyVisitors`. */
 const campaignShare = 0.7
 /** Share of purchases during the sale that use its coupon. */
 const couponShare = 0.55
-/** Hours before and after the outage in which many requests fail. */
+/** Number of hours before and after the outage in which many requests fail. */
 const troubleHours = 0.75
 
 /** A visitor of the shop. */

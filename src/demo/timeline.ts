@@ -3,11 +3,14 @@ export const hourMs = 3_600_000
 export const dayMs = 86_400_000
 
 /**
- * Days of data. They cover the 30 days that the dashboard shows by default, the 30 days before them for comparison, and
- * a few more.
+ * Number of days of data. They cover the 30 days that the dashboard shows by default, the 30 days before them for
+ * comparison, and a few more.
  */
 export const days = 63
-/** Days that are simulated before the data but not stored, so that the first stored day has returning visitors. */
+/**
+ * Number of days that are simulated before the data but not stored, so that the first stored day has returning
+ * visitors.
+ */
 export const warmUpDays = 60
 
 /** What happens on the demo's websites. `day`: days before the current UTC day. */

@@ -74,7 +74,9 @@ const noSource: AcquisitionContext = {
   utm_content: "",
 }
 
-/** Returns a context with these fields. By default, the visitor came directly. */
+/**
+ * Returns an acquisition context with the `known` fields. The other fields are those of a visitor who came directly.
+ */
 export function sourceOf(known: Partial<AcquisitionContext>): AcquisitionContext {
   return { ...noSource, ...known }
 }
@@ -112,7 +114,7 @@ export class Visit {
     this.#hasEngagement = isSampled && random.chance(engagementShare)
   }
 
-  /** Logs the visitor in, so that later events contain the profile. */
+  /** Logs the visitor in, so that later events contain the profile's ID. */
   identify(identity: Pick<VisitOptions, "profileId" | "shared" | "sluggish">): void {
     this.options = { ...this.options, ...identity }
   }

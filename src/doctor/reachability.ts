@@ -5,7 +5,7 @@ import { isoTime, shortTime } from "../terminal/print.ts"
 
 // Checks how clients reach the server.
 
-/** The HTTPS certificate. Times are Unix ms. */
+/** The HTTPS certificate. Times are in Unix ms. */
 export interface CertificateFacts {
   /** The file that contains the certificate. */
   file: string

@@ -24,7 +24,7 @@ import { useQuery, useRunQuery } from "../state/use-query.ts"
 const maxFields = 2
 /** Number of groups with their own color in the chart; the others form a single series. */
 const stackedGroups = 5
-/** Rows per page, and maximum number of rows in a CSV file (the API's limit per request). */
+/** Number of rows per page, and maximum number of rows in a CSV file (the API's limit per request). */
 const pageRows = 10
 const fileRows = 10_000
 

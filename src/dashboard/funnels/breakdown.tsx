@@ -19,7 +19,7 @@ import type { StepRow } from "./steps-chart.tsx"
 /** Maximum number of values to show. Values with the most people come first. */
 export const shownValues = 20
 
-/** Label for null. */
+/** Label of a missing value. */
 const none = "(none)"
 
 interface BreakdownProps {

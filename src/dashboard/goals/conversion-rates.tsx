@@ -168,7 +168,7 @@ function Totals({ query, unit, goal }: TotalsProps & { goal: Step | undefined })
   )
 }
 
-/** The people who converted. */
+/** Returns the selection of the people who converted. */
 function converted(goal: Step = { name: "", filters: [] }, unit: Unit): Selection {
   return {
     type: "reached",

@@ -26,7 +26,7 @@ const maxSteps = 10
 
 interface SavedGoalsProps {
   saved: SavedResource
-  /** The path under which the current goal is saved. */
+  /** The path under which the current goal would be saved; undefined unless exactly one goal is selected. */
   path: string | undefined
 }
 

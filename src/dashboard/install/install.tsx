@@ -366,7 +366,8 @@ function DomainForm({ site }: { site: Site }) {
           onSubmit={async () => {
             const path = `websites/${encodeURIComponent(site.id)}`
             const { website } = await api.send<{ website: Site }>("PATCH", path, { domain })
-            // A website named after its domain is renamed as well. Only the server knows the normalized domain.
+            // A website named after its domain is renamed as well. This takes a second request, because only the server
+            // knows the normalized domain.
             if (site.name === site.domain) await api.send("PATCH", path, { name: website.domain })
             await session.loadSites()
             toasts.show("Domain saved")

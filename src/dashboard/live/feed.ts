@@ -92,7 +92,7 @@ export class Feed {
   #timer: ReturnType<typeof setTimeout> | undefined
   #gapTimer: ReturnType<typeof setTimeout> | undefined
 
-  /** `now`: Unix ms. */
+  /** `now` returns Unix ms. */
   constructor(
     private readonly api: Pick<Api, "open" | "send">,
     private readonly query: FeedQuery,

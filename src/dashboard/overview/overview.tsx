@@ -100,7 +100,7 @@ export function Overview() {
   const site = session.sites.value.find(({ id }) => id === view.value.website) ?? session.sites.value[0]
   const show = (page: "web" | "overview") =>
     page === "web" ? router.navigate(router.pageHref("web")) : finish()
-  // Until we know whether the website has any events, show skeletons, not zeros.
+  // Shows skeletons instead of zeros until it is known whether the website has any events.
   const panelQuery = setup === "unknown" ? { ...query, isLoading: true } : query
   return (
     <Page title="Overview" actions={<ActiveVisitors key={setup} />}>

@@ -21,7 +21,7 @@ import "./paths.css"
 /** Maximum (set by the API) and default number of steps before and after the event. */
 const maxSteps = 5
 const defaultSteps = 3
-/** The choices for rows per step. */
+/** The choices for the number of rows per step. */
 const rowChoices = [8, 20, 50]
 /** Number of events suggested on the empty page. */
 const suggestedEvents = 5

@@ -13,11 +13,11 @@ import { type Resource, useResource } from "../state/resource.ts"
 import { isSingleWebsite } from "../state/session.ts"
 import { NoResults } from "./no-results.tsx"
 
-/** Rows per page. */
+/** Number of rows per page. */
 const pageSize = 50
 /** Number of profiles to show above the visitors in a search. */
 const firstProfiles = 5
-/** Number of traits per row. The person's page shows all of them. */
+/** Number of traits per row. The person's page shows all traits. */
 const shownTraits = 4
 
 interface ProfileList {
@@ -141,7 +141,7 @@ function Table({ profiles }: { profiles: readonly Profile[] }) {
   )
 }
 
-/** Traits that have no column of their own. */
+/** The first traits that have no column of their own. */
 function Traits({ traits }: { traits: Profile["traits"] }) {
   const otherTraits = Object.entries(traits).filter(([key]) => !["name", "email", "username"].includes(key))
   return (

@@ -11,7 +11,7 @@ import { useProfileNames } from "../state/profile-names.ts"
 import { useQuery, useRunQuery } from "../state/use-query.ts"
 import { NoneSelected, PersonLink } from "./selected.tsx"
 
-/** Rows per page, and maximum number of rows in a CSV file (the API's limit per request). */
+/** Number of rows per page, and maximum number of rows in a CSV file (the API's limit per request). */
 const pageSize = 50
 const fileRows = 10_000
 

@@ -13,7 +13,7 @@ import { useQuery, useRunQuery } from "../state/use-query.ts"
 import { NoResults } from "./no-results.tsx"
 import { NoneSelected, PersonLink } from "./selected.tsx"
 
-/** Rows per page. */
+/** Number of rows per page. */
 const pageSize = 50
 /** Maximum number of rows in a CSV file, which is the API's limit per request. */
 const fileRows = 10_000

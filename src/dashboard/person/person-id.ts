@@ -13,7 +13,7 @@ export function readPersonId(params: URLSearchParams): PersonId | undefined {
   return undefined
 }
 
-/** Identifies the person in a request body, for a query or a deletion. */
+/** Returns the field that identifies the person in a request body, for a query or a deletion. */
 export function personParam({ kind, id }: PersonId): { anonymousId: string } | { profileId: string } {
   return kind === "visitor" ? { anonymousId: id } : { profileId: id }
 }

@@ -15,7 +15,7 @@ import { BeforeError, ErrorSwitch, usePersonErrors } from "./errors.tsx"
 import { Days } from "./event-days.tsx"
 import { type PersonId, personParam, withCrawlers } from "./person-id.ts"
 
-/** Events per request. */
+/** Number of events per request. */
 const pageSize = 100
 /** Length in days of the suggested range, which ends at the person's last event. */
 const daysBefore = 30
@@ -141,7 +141,7 @@ function useTimeline(
   return { ...state, isStale: state.key !== key, isLoading, more: () => setRound((count) => count + 1) }
 }
 
-/** Shown if there are no events in the range; links to the person's last events. */
+/** Shown if there are no events in the range. Links to the person's last events. */
 function NoEvents({ person, lastSeen }: { person: PersonId; lastSeen: string | undefined }) {
   const { view, router } = useApp()
   const format = useFormat()

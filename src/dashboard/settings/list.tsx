@@ -11,7 +11,7 @@ interface ListProps<Data> {
   rows: (data: Data) => ComponentChildren[]
 }
 
-/** px */
+/** Height of the skeleton in px. */
 const skeletonHeight = 260
 
 /** A list of managed items, with its loading and error states. */

@@ -34,7 +34,7 @@ export function RotateDialog({ name, what, onClose, onConfirm }: RotateProps) {
           <Select
             value={overlap}
             options={Object.entries(overlapTexts).map(([value, label]) => ({ value, label }))}
-            // The option values are the overlaps.
+            // The type assertion is safe because the option values are overlaps.
             onChange={(value) => setOverlap(value as Overlap)}
           />
           <small>If an even older {what} still works, it will stop working immediately.</small>

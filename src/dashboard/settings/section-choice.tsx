@@ -29,7 +29,7 @@ export function SectionChoice({ sections, onChange }: SectionChoiceProps) {
       options={options}
       class="settings-scope"
       selected={sections}
-      // In navigation order.
+      // Keeps the sections in navigation order.
       onChange={(chosen) => onChange(chosen && allSections.filter((section) => chosen.includes(section)))}
     />
   )

@@ -12,7 +12,7 @@ interface SettingsPageProps {
   children: ComponentChildren
 }
 
-/** A settings page, with navigation to all others. */
+/** A settings page, with links to the other settings pages. */
 export function SettingsPage({ name, title, actions, children }: SettingsPageProps) {
   const shown = settingsFor(useApp().session)
   return (

@@ -107,7 +107,7 @@ function UserRow({ user, isLastOwner, openDialog }: UserRowProps) {
   const isMe = session.me.value?.user?.id === user.id
   const actions = [
     { label: "Create password reset link…", run: () => openDialog({ name: "link", user }) },
-    // Without an owner, nobody could manage users.
+    // If there were no owner, nobody could manage users.
     ...(isLastOwner ? [] : [{ label: "Delete…", run: () => openDialog({ name: "delete", user }) }]),
   ]
   return (

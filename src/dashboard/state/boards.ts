@@ -8,7 +8,7 @@ interface TileQuery {
   filters?: readonly Filter[]
 }
 
-/** Replaces the `query` of each union member. */
+/** Replaces the type of `query` in each member of a union. */
 type WithQuery<Kind> = Kind extends unknown ? Omit<Kind, "query"> & { query: TileQuery } : never
 
 /** A tile to pin. */

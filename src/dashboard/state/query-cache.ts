@@ -2,7 +2,7 @@ import { type Api, ApiError, sentence } from "./api.ts"
 import { ConcurrencyLimit } from "./concurrency.ts"
 import type { Comparison } from "./range.ts"
 
-/** A parameter of POST /v1/query. `id` labels its result and defaults to `name`. */
+/** A parameter of POST /v1/query. `id` labels the result and defaults to `name`. */
 export interface Parameter {
   name: string
   id?: string
@@ -52,7 +52,7 @@ export function queryPath(website: string): string {
   return `query?website_id=${encodeURIComponent(website)}`
 }
 
-/** Runs a query without the cache. Returns one result per parameter. `Shape`: the query type's documented row. */
+/** Runs a query, bypassing the cache. Returns one result per parameter. `Shape`: the query type's documented row. */
 export async function runQuery<Shape = Row>(
   api: Pick<Api, "send">,
   { path, body }: QueryRequest,
@@ -62,7 +62,7 @@ export async function runQuery<Shape = Row>(
   return data
 }
 
-/** Runs a query with a single parameter without the cache. Rejects even if only the parameter failed. */
+/** Runs a query with a single parameter, bypassing the cache. Rejects even if only the parameter failed. */
 export async function runParameter<Shape>(
   api: Pick<Api, "send">,
   { website, parameter, body }: { website: string; parameter: Parameter; body: object },
@@ -84,8 +84,8 @@ export interface QueryProgress {
 }
 
 /**
- * The results to show for a query. `key`: identifies its request; '' if no query runs. `cached`: earlier results of the
- * same request.
+ * The results to show for a query. `key`: identifies the query's request; '' if no query runs. `cached`: earlier
+ * results of the same request.
  */
 export function progressOf(state: QueryProgress, key: string, cached: QueryResult[] | undefined) {
   if (key === "") return { results: undefined, isLoading: false, isStale: false, error: undefined }

@@ -14,7 +14,10 @@ export interface RejectedRequest {
   events: number | null
   names: string[]
   keys: string[]
-  /** The origin to allow, if the reason is `origin_not_allowed`; null if the request had no valid Origin header. */
+  /**
+   * The host (or an app's whole origin) to allow, if the reason is `origin_not_allowed`; null if the request had no
+   * origin.
+   */
   origin: string | null
   /** How to fix the request. */
   advice: string
@@ -66,7 +69,7 @@ export function reasonText(reason: string): string {
 }
 
 export interface RejectedRequestsState {
-  /** Newest first; undefined while loading. If the server becomes unreachable, the last requests remain. */
+  /** Newest first; undefined while loading. If a poll fails, the requests of the last successful poll remain. */
   requests: readonly RejectedRequest[] | undefined
   /** The error of the last poll, if it failed. */
   error: unknown

@@ -78,7 +78,7 @@ export class Router {
     return this.#url.value
   }
 
-  /** The URL's fragment without `#`, or ''. Changing parameters removes it. */
+  /** The URL's fragment without `#`, or ''. Changing parameters removes the fragment. */
   get fragment(): string {
     return this.#page.hash.slice(1)
   }

@@ -108,7 +108,7 @@ export class Session {
     return readableKinds(this.pages)
   }
 
-  /** The only board that a share link opens. */
+  /** ID of the only board that the share link opens; undefined if it is not limited to a board. */
   get sharedBoard(): string | undefined {
     return this.me.value?.share?.boardId ?? undefined
   }

@@ -22,7 +22,7 @@ interface VitalBreakdownProps {
 const percentile = "p75:property.value"
 
 interface Row {
-  /** The value of `field`. */
+  /** The value of the field to break down by. */
   [field: string]: unknown
   events: number
   /** null if only the previous period has measurements. */

@@ -9,8 +9,8 @@ interface CountryMapProps {
 }
 
 /**
- * A world map. The more visitors a country has, the stronger its color. Hidden from screen readers, which read the
- * table instead.
+ * A world map. The more visitors a country has, the stronger its color. The map is hidden from screen readers, which
+ * read the table instead.
  */
 export function CountryMap({ rows }: CountryMapProps) {
   const format = useFormat()

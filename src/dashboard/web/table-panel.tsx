@@ -21,7 +21,7 @@ import { type QueryState, useQuery, useRunQuery } from "../state/use-query.ts"
 import { pageViewPeople } from "./page-view-people.ts"
 import { allRows, type Row, type Tab } from "./tabs.ts"
 
-/** Rows per page, and maximum number of rows in a CSV file (the API's limit per request). */
+/** Number of rows per page, and maximum number of rows in a CSV file (the API's limit per request). */
 const pageRows = 10
 const fileRows = 10_000
 /** Height in px of a full table with its footer. */
@@ -68,7 +68,7 @@ interface TablePanelProps {
   children?: ComponentChildren
 }
 
-/** Tabs with one table each. Clicking a row filters the page by it. */
+/** Tabs with one table each. Clicking a row filters the page by the row's value. */
 export function TablePanel({ title, param, tabs, query, hasFixedHeight = false, children }: TablePanelProps) {
   const { router, view } = useApp()
   const chosen = router.location.value.params.get(param)
@@ -241,7 +241,7 @@ function RowText({ tab: { textOf, filterOf }, row }: { tab: Tab; row: Row }) {
   )
 }
 
-/** Identifies a row, so that it keeps the focus when filtering moves it. */
+/** Returns a key for a row, so that the row keeps the focus when filtering moves it. */
 function textsOf(row: Row): string {
   return JSON.stringify(Object.values(row).filter((value) => typeof value === "string"))
 }

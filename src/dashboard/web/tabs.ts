@@ -1,6 +1,6 @@
 import type { FieldValue } from "../components/controls/value.tsx"
 
-/** A query's row: strings and numbers by column. */
+/** A row of a query, with strings and numbers by column. */
 export interface Row {
   [column: string]: string | number | null | undefined | Measures
   previous?: Measures | null
@@ -106,7 +106,7 @@ function sourceOf(row: Row): string {
 /** A row stands for a domain and a source type. The domain alone would not separate ads from searches. */
 function sourceFilter(row: Row): ReturnType<NonNullable<Tab["filterOf"]>> {
   const type = { field: "referrer_type", value: textIn(row, "referrer_type") }
-  // No other row has this type.
+  // Only one row has this type, so the domain is not needed.
   return type.value === "direct"
     ? type
     : { field: "referrer_domain", value: textIn(row, "domain"), and: type }

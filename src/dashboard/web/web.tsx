@@ -69,7 +69,7 @@ export function Web() {
   const hasNone = query.rows<Summary>("summary")[0]?.pageviews === 0
   const isEmpty = hasNone && filters.length === 0
   const hasPageViews = useHasPageViews(isEmpty)
-  // Until we know whether the website has any page views, show skeletons, not zeros.
+  // Shows skeletons instead of zeros until it is known whether the website has any page views.
   const panelQuery = isEmpty && hasPageViews === undefined ? { ...query, isLoading: true } : query
   return (
     <Page title="Web" actions={<ActiveVisitors />}>
@@ -220,14 +220,15 @@ const eventMovers: ChartName = "movers"
 
 /**
  * The values that explain the change in the selected number. A rate or a duration cannot be split into parts that add
- * up, so the change in visitors is explained instead. Runs on request (`movers` in the URL), because it counts the
- * visitors of every value of every field.
+ * up, so the change in visitors is explained instead. The query runs only on request (`movers` in the URL), because it
+ * counts the visitors of every value of every field.
  */
 function Movers() {
   const { router, session, view, embed } = useApp()
   const { filters, compare } = view.value
   const { metric } = useMetric(stats, stats[0])
-  // Some filters select whole sessions, so they give different numbers than the matching events alone.
+  // Some filters select whole sessions. The explanation would count only the matching events, so its numbers would
+  // differ.
   if (!compare || !pageViewPeople(filters)) return null
   const { measure, label } = "measure" in metric ? metric : stats[0]
   if (embed?.chart === "movers" || router.location.value.params.has("movers"))
@@ -269,7 +270,7 @@ function Trend({ query }: { query: QueryState }) {
         {() => {
           const trend = query.rows<DateRow>("trend")
           if (trend.every(({ pageviews }) => pageviews === 0)) return <NoMatch />
-          // Without sessions, rates and durations are undefined.
+          // If there are no sessions, rates and durations are undefined.
           const valuesOf = (rows: readonly (Omit<DateRow, "date" | "previous"> | null | undefined)[]) =>
             rows.map((row) => row?.[metric.trend] ?? undefined)
           const previous = {

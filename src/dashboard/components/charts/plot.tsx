@@ -12,7 +12,7 @@ export interface PlotProps extends ChartData {
   onSelect?: (index: number) => void
   /** Index of the date to show the tooltip for; undefined for the date under the pointer. */
   selected?: number | undefined
-  /** px */
+  /** Height in px. */
   height: number
 }
 

@@ -25,7 +25,7 @@ interface RowTableProps<Row> {
   rows: readonly Row[]
   columns: readonly RowColumn<Row>[]
   keyOf: (row: Row) => string
-  /** The length of the bar behind the first cell of a row, 0 to 1. */
+  /** The length of the bar behind the first cell of a row, from 0 to 1. */
   barOf: (row: Row) => number
   sort: Sort
   onSort: (sort: Sort) => void

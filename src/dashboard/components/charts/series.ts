@@ -23,7 +23,7 @@ export interface Mark {
   /** For example 2026-11-24. */
   date: string
   text: string
-  /** Path that compares the periods before and after the date. */
+  /** Path of the page that compares the periods before and after the date. */
   comparison?: string | undefined
 }
 
@@ -42,7 +42,7 @@ export interface ChartData {
   kind: "bars" | "lines"
   /** Whether the values are percentages. */
   isRate?: boolean
-  /** Number of dates that have started; lines end there. */
+  /** Number of dates that have started. Lines end at the last of these dates. */
   started: number
   /**
    * Whether the last of the dates that have started is incomplete. Its value is dashed or striped, and labeled in the

@@ -31,7 +31,7 @@ interface FilterValuesProps {
 export function FilterValues({ field, name, event, selected, onChange, text, onText }: FilterValuesProps) {
   const format = useFormat()
   const [search, setSearch] = useState("")
-  // Values that were already selected stay on top; selecting a value does not move it.
+  // Values that are already selected when the list opens stay on top. Selecting another value does not move it.
   const [top] = useState(selected)
   const { readableKinds } = useApp().session
   // The names of other kinds of events are fixed, but their pages, browsers and countries are not.

@@ -2,11 +2,11 @@ import { Icon } from "./icons.tsx"
 import { useFormat } from "./use-format.ts"
 
 interface PagerProps {
-  /** Starts at 1. */
+  /** Page number, starting at 1. */
   page: number
-  /** Rows per page. */
+  /** Number of rows per page. */
   size: number
-  /** Rows on all pages. */
+  /** Number of rows on all pages. */
   total: number
   onPage: (page: number) => void
 }

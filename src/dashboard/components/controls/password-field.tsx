@@ -8,7 +8,7 @@ interface PasswordFieldProps {
   label: string
   value: string
   onInput: (value: string) => void
-  /** For the browser's password manager. */
+  /** Tells the browser's password manager which password the field holds. */
   kind: "current-password" | "new-password"
   autofocus?: boolean
 }

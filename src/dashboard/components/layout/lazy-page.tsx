@@ -3,7 +3,7 @@ import { useLayoutEffect, useState } from "preact/hooks"
 import { useApp } from "../../state/app.ts"
 import { Failure, Skeleton } from "./states.tsx"
 
-/** px */
+/** Heights of the skeletons in px. */
 const skeletonHeight = { page: 400, panel: 180 }
 
 /** A page that loads its code on the first visit, to keep the initial bundle small. */

@@ -24,7 +24,7 @@ export function NotFound({ kind = "page" }: { kind?: Unavailable }) {
   )
 }
 
-/** px */
+/** Height of the skeleton in px. */
 const skeletonHeight = 400
 
 /** Shown for a website that is missing from the session's list, in case it has just been created. */

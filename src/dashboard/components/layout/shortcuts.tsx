@@ -4,7 +4,7 @@ import { presets, rangeParams, shiftRange } from "../../state/range.ts"
 import { Dialog } from "../controls/dialog.tsx"
 import { CommandPalette } from "./command-palette.tsx"
 
-/** Shortcuts that work on every page. For range shortcuts, see `presets`. */
+/** Shortcuts that work on every page of a website. For range shortcuts, see `presets`. */
 const keys: { key: string; text: string; run: (app: App) => void }[] = [
   { key: "/", text: "Search or filter on this page", run: () => press("/") },
   { key: ",", text: "Previous period", run: (app) => shift(app, -1) },

@@ -3,7 +3,7 @@ import { useApp } from "../../state/app.ts"
 import { useHasPageViews } from "../../state/page-views.ts"
 import { Skeleton } from "./states.tsx"
 
-/** px */
+/** Height of the skeleton in px. */
 const skeletonHeight = 400
 
 /**

@@ -8,7 +8,7 @@ interface AnnotationFormProps {
   website: string
   /** Undefined for a new annotation. */
   annotation?: Annotation
-  /** For a new annotation: the website whose charts will show it. */
+  /** Name of the website whose charts will show a new annotation. */
   websiteName?: string
   /** The initial date of a new annotation. Default: today. */
   date?: string

@@ -59,7 +59,7 @@ export function EmbedSnippet({ link, charts, isBoard, name }: EmbedSnippetProps)
           <Select
             value={theme}
             options={optionsOf(themes)}
-            // The option values are the names of themes.
+            // The type assertion is safe because the option values are the names of themes.
             onChange={(value) => setTheme(value as Theme)}
           />
         </label>

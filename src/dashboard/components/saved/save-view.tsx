@@ -23,7 +23,7 @@ export type SavedKind = keyof typeof kindNames
 
 interface SaveViewProps {
   kind: SavedKind
-  /** Page and query. Default: the current page. */
+  /** Page and query. Default: those of the current view. */
   path?: string
   onClose: () => void
   onSaved?: () => void
