@@ -160,7 +160,7 @@ export class Metrics {
     })
     new Counter({
       name: "databuddy_refusals_total",
-      help: "Rejected requests to /track and /identify, by reason.",
+      help: "Rejected requests to /track, /identify and the page script's endpoints, by reason.",
       labelNames: ["reason"],
       registers: [this.#registry],
       collect() {

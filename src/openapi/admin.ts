@@ -256,7 +256,7 @@ const rejectedRequests: Operations = {
       id: "listRefusals",
       summary: "List rejected requests",
       description:
-        "Lists the last rejected requests to `/track` and `/identify`, newest first, with the reason, the fix, and the names and property keys of the events, but never values. They are stored only in memory, so a restart clears them. A caller limited to some websites sees only requests for those. `total` ignores `limit`.",
+        "Lists the last rejected requests to `/track`, `/identify` and the page script's endpoints, newest first, with the reason, the fix, and the names and property keys of the events, but never values. They are stored only in memory, so a restart clears them. A caller limited to some websites sees only requests for these websites. `total` ignores `limit`.",
       query: rejectedRequestFilterSchema,
       gives: listOf("refusals", "Refusal"),
       reasons: ["invalid_shape", "key_website_mismatch"],

@@ -75,7 +75,7 @@ interface PageOperation {
   /** Schema of the body. */
   takes: Json
   example: unknown
-  /** Maximum bytes of the body. */
+  /** Maximum size of the body in bytes. */
   maxBytes: number
   /** Fields of the response. */
   gives: Json
@@ -340,7 +340,7 @@ const flags: Json = {
   operationId: "flags",
   summary: "Feature flags",
   description:
-    "This server has no feature flags. It returns an empty list, so that clients use their defaults immediately.",
+    "This server has no feature flags. The response contains none, so that clients use their defaults immediately.",
   security: [],
   parameters: [
     { name: "clientId", in: "query", description: "Ignored", schema: { type: "string" } },

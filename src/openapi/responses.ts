@@ -19,7 +19,7 @@ export const headers: Json = {
   },
   RateLimitLimit: {
     description:
-      "Maximum requests per minute; a large request counts as several. Sent if the request counts against a limit",
+      "Maximum number of requests per minute; a large request counts as several. Sent if the request counts against a limit",
     schema: { type: "integer" },
   },
   RateLimitRemaining: { description: "Remaining requests", schema: { type: "integer" } },
@@ -64,7 +64,7 @@ export interface ErrorFormat {
   field: FieldError
 }
 
-/** For groups of routes without field errors. */
+/** Used for groups of routes without field errors. */
 export const noField: FieldError = { field: "", message: "" }
 
 /** Returns one response per status, with its reasons, bodies and headers. */
