@@ -14,7 +14,7 @@ export interface FieldError {
  */
 export class RequestError extends Error {
   readonly fields: FieldError[] | undefined
-  /** Seconds, for `Retry-After`. */
+  /** Value of the header `Retry-After`, in seconds. */
   readonly retryAfter: number | undefined
   /** Additional response headers, such as RateLimit headers. */
   readonly headers: Record<string, string> | undefined
@@ -49,7 +49,7 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
-/** Returns the code of a SQLite or system error, such as SQLITE_BUSY or ENOENT. Empty if there is none. */
+/** Returns the code of a SQLite or system error, such as SQLITE_BUSY or ENOENT, or '' if the error has no code. */
 export function codeOf(error: unknown): string {
   const code = typeof error === "object" && error !== null && "code" in error ? error.code : undefined
   return typeof code === "string" ? code : ""

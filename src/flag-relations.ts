@@ -1,8 +1,8 @@
 import type { Command } from "commander"
 import { withoutBasePath } from "./base-path.ts"
 
-// Checks flags of `serve` that depend on each other. Each function runs before the command and ends it with an error if
-// the flags contradict each other.
+// Checks and adjusts flags of `serve` that depend on each other. Each function runs before the command, and ends it
+// with an error if flags contradict each other.
 
 /** Flag values by name. Contains only names from ServeOptions. */
 type Options = Record<string, unknown>
@@ -35,8 +35,8 @@ const dependentFlags = [
 ] as const
 
 /**
- * Rejects flags that have no effect. Otherwise, an operator might believe that backups exist or are encrypted, or that
- * a certificate is renewed.
+ * Rejects flags that have no effect, and --acme together with certificate files. Otherwise, an operator might believe
+ * that backups exist or are encrypted, or that a certificate is renewed.
  */
 export function rejectUselessFlags(command: Command): void {
   const options = command.opts<Options>()
@@ -53,13 +53,13 @@ export function rejectUselessFlags(command: Command): void {
   )
 }
 
-/** Flags with which the file does not have all events, and the events that it lacks. */
+/** Flags with which the file does not contain all events. `events`: what only the cluster can answer queries about. */
 const clusterFlags = [
   { name: "keepLocal", flag: "--keep-local", events: "removed events" },
   { name: "node", flag: "--node", events: "the events of all nodes" },
 ] as const
 
-/** Rejects flags with which only the cluster has all events if queries are not sent to the cluster. */
+/** Rejects `clusterFlags` if queries are not sent to the cluster. */
 export function requireClusterQueries(command: Command): void {
   const options = command.opts<Options>()
   if (options.clickhouseQueryTime !== 0) return
@@ -91,7 +91,7 @@ type Paths = Record<"basePath" | "ingestPath", string>
 
 /**
  * Rejects an --ingest-path that begins with --base-path, because every path is already under --base-path. If a proxy
- * removed --base-path, the rest would still begin with it, and this server would remove it a second time.
+ * removed --base-path, the rest of the path would still begin with it, and this server would remove it a second time.
  */
 export function separatePaths(command: Command): void {
   const { basePath, ingestPath } = command.opts<Paths>()

@@ -8,7 +8,7 @@ import { defaultScriptName, scriptNames } from "./tracker/scripts.ts"
 
 // Parsers for flag values. Each one throws an InvalidArgumentError, which commander prints after the flag.
 
-/** Returns a parser for integers. `max` must be below 2^53, which has 16 digits. */
+/** Returns a parser for integers from `min` to `max`. `max` must be below 2^53, which has 16 digits. */
 export function integer(min: number, max: number): (text: string) => number {
   return (text) => {
     const number = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN
@@ -18,8 +18,8 @@ export function integer(min: number, max: number): (text: string) => number {
 }
 
 /**
- * Returns a parser that rejects empty values. An empty path would mean the working folder, and an empty host all
- * networks.
+ * Returns a parser that rejects empty values. An empty path would mean the working folder, and an empty host would mean
+ * all networks.
  */
 export function nonEmpty(expected: string): (text: string) => string {
   return (text) => {
@@ -144,7 +144,7 @@ const servedParts = (
   "share,track,v1,vitals,w"
 ).split(",")
 
-/** Parses a path prefix that no other route uses. Empty means none. Removes a trailing slash. */
+/** Parses a path prefix that no other route uses. An empty value means no prefix. Removes a trailing slash. */
 export function ingestPath(text: string): string {
   const path = text.replace(/\/$/, "")
   if (path === "") return ""
@@ -154,7 +154,7 @@ export function ingestPath(text: string): string {
   )
 }
 
-/** Parses the path prefix of the whole server. Empty means none. */
+/** Parses the path prefix of the whole server. An empty value means no prefix. */
 export function basePath(text: string): string {
   if (text === "") return ""
   if (!isPath(text)) {

@@ -1,6 +1,6 @@
 import { isIPv6 } from "node:net"
 
-/** Length of the longest DNS name with a port. */
+/** Length of the longest DNS name with a port, in characters. */
 const maxLength = 259
 const namePattern = /^[a-z0-9_][a-z0-9._~-]*(?::(\d{0,5}))?$/i
 const ipv6Pattern = /^\[([0-9a-f:.]+)\](?::(\d{0,5}))?$/i

@@ -8,7 +8,7 @@ export class Draining {
     return this.#active
   }
 
-  /** Requests held open until their connection closes. The shutdown does not wait for them. */
+  /** Number of requests that are held open until their connection closes. The shutdown does not wait for them. */
   get held(): number {
     return this.#held
   }

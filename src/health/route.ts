@@ -16,9 +16,9 @@ export interface HealthDeps {
  * stored, or 503 with the reason if not. Neither requires a key or reveals more than the reason.
  *
  * While the server is stopping, /health reports `stopping`, and /health?wait does not respond until the connection
- * closes. A proxy can call /health?wait before it forwards a request: it then retries until the next process responds,
- * and reads the body of the request only then. /ready does not suit this, because queries must also be forwarded while
- * the disk is full.
+ * closes. A proxy can call /health?wait before it forwards a request. The proxy then retries the call until the next
+ * process responds, and only then reads the body of the request. /ready is unsuitable for this, because queries must be
+ * forwarded even while the disk is full.
  */
 export function healthRoutes({ ready, draining, newId }: HealthDeps) {
   const headersOf = (request: Request) => ({

@@ -25,7 +25,7 @@ export interface AuthDeps extends AuthFailureDeps, CallerDeps, CookieDeps, Rejec
   newId: () => string
   settings: AuthFailureDeps["settings"] &
     CookieDeps["settings"] & {
-      /** Maximum requests per minute with one share link from one address. 0 means unlimited. */
+      /** Maximum number of requests per minute with one share link from one address. 0 means unlimited. */
       rateLimit: number
     }
 }
@@ -135,7 +135,9 @@ function limitShare(
   if (!isUseRecorded(share, now)) commitInBackground(deps, headers, () => recordShareUse(db, share, now))
 }
 
-/** Commits `work` without waiting for it. On failure, logs the error, because it must not make the request fail. */
+/**
+ * Commits `work` without waiting for it. If that fails, the error is only logged, because the request must not fail.
+ */
 function commitInBackground(
   { batcher, logError }: AuthDeps,
   headers: ResponseContext["headers"],
@@ -174,8 +176,8 @@ export function v1Headers(requestId: string): Record<string, string> {
 }
 
 /**
- * Returns an error response of /v1 in Databuddy's format. A 5xx without a detail contains only the message of its
- * reason.
+ * Returns an error response of /v1 in Databuddy's format. A 5xx response without a detail contains only the message of
+ * its reason.
  */
 export function errorResponse(error: unknown, headers: Record<string, string>): Response {
   const rejection = toRequestError(error)

@@ -11,12 +11,12 @@ export interface AuthFailureDeps {
 }
 
 /**
- * Maximum wrong keys per minute from one address. Misconfigured clients stay below this limit, and it slows down brute
- * force.
+ * Maximum number of wrong keys per minute from one address. Misconfigured clients stay below this limit, and
+ * brute-force attacks are slowed down.
  */
 const failuresPerMinute = 60
 
-/** Only keys that never existed count as guesses. A revoked or expired key was valid once. */
+/** Reasons that count as guesses. A revoked or expired key is not a guess, because it was valid once. */
 const guessReasons: ReadonlySet<RejectionReason> = new Set([
   "key_unknown",
   "key_malformed",

@@ -18,7 +18,10 @@ export interface RouteDeps extends AuthDeps, BodyDeps {
   settings: AuthDeps["settings"] & BodyDeps["settings"]
 }
 
-/** Maximum bytes of a body on a public route. Fits an email address and two passwords with every character escaped. */
+/**
+ * Maximum size of a body on a public route, in bytes. An email address and two passwords fit, even with every character
+ * escaped.
+ */
 const maxPublicBodyBytes = 16_384
 
 /** The part of Elysia's context that routes use. */
@@ -34,7 +37,7 @@ export interface RouteContext {
 /** A request to a public route. */
 export interface PublicRequest extends ResponseContext {
   context: RequestContext
-  /** The id or token in the path; '' if the path has none. */
+  /** The id or token in the path, or '' if the path has neither. */
   id: string
   searchParams: () => URLSearchParams
   /** Reads the body as JSON. Throws like `readJson`. */
@@ -54,7 +57,9 @@ export interface RouteResult {
   body?: object
 }
 
-/** Returns the result as JSON, or a complete Response. Errors that it throws become responses. */
+/**
+ * Handles a request. Returns a result, which is sent as JSON, or a complete Response. Thrown errors become responses.
+ */
 type RouteHandler<Deps, RouteRequest> = (
   deps: Deps,
   request: RouteRequest,
@@ -84,7 +89,7 @@ export function authenticatedRoute<Deps extends RouteDeps>(deps: Deps) {
     }
 }
 
-/** Method and path of a route. HEAD counts as GET. */
+/** Returns the method and path of a route. HEAD counts as GET. */
 export function endpointOf({ request: { method }, route }: Pick<RouteContext, "request" | "route">): string {
   return `${method === "HEAD" ? "GET" : method} ${route}`
 }

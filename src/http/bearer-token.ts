@@ -4,8 +4,8 @@ import { type AuthFailureDeps, limitAuthFailures } from "./auth-failures.ts"
 import type { RequestContext } from "./request-context.ts"
 
 /**
- * Requires a token of the server's configuration. Throws `reason`, or `too_many_failed_credentials` after too many wrong
- * tokens from one address.
+ * Requires that the request carries `token`, which is part of the server's configuration, as a bearer token. Throws
+ * `reason`, or `too_many_failed_credentials` after too many wrong tokens from one address.
  */
 export function requireToken(
   deps: AuthFailureDeps,

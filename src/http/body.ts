@@ -13,7 +13,7 @@ const jsonTypes = new Set(["", "application/json", "text/plain", "application/x-
 
 export interface JsonBody {
   value: unknown
-  /** Bytes after decompression. */
+  /** Size of the body after decompression, in bytes. */
   size: number
   /**
    * True if the text has no \u escape. No string in it then contains NUL or a lone surrogate, because JSON allows NUL
@@ -29,13 +29,15 @@ export interface BodyDeps {
   bodyBudget: BodyBudget
   largeBodies: LargeBodies
   settings: {
-    /** Maximum bytes of a body after decompression. */
+    /** Maximum size of a body after decompression, in bytes. */
     maxBodyBytes: number
     trustedProxies: TrustedNetworks
   }
 }
 
-/** Minimum bytes to reserve for an incomplete body. They cover its request object, promise and socket buffer. */
+/**
+ * Minimum number of bytes to reserve for an incomplete body. They cover its request object, promise and socket buffer.
+ */
 const minReservedBytes = 4_096
 /** Maximum share of the budget for one address. */
 const maxAddressShare = 1 / 4
@@ -46,8 +48,8 @@ const maxAddressShare = 1 / 4
 const minBudgetBytes = 1_048_576
 
 /**
- * Limits the total bytes of request bodies that are being received, because they stay in memory until the last byte
- * arrives. Also limits the share of each address, so that one slow client cannot use up the budget.
+ * Limits the total size of the request bodies that are being received, because each one stays in memory until its last
+ * byte arrives. Also limits the share of each address, so that one slow client cannot use up the budget.
  *
  * @example
  * const reservation = bodyBudget.reserve(context, trustedProxies, contentLength) // throws queue_full
@@ -60,7 +62,7 @@ const minBudgetBytes = 1_048_576
 export class BodyBudget {
   #bytes = 0
   readonly #maxBytes: number
-  /** Reservations with an address that has not been looked up yet. */
+  /** Reservations whose address has not been looked up yet. */
   readonly #unattributed = new Set<Reservation>()
   readonly #byAddress = new Map<string, number>()
 
@@ -68,7 +70,10 @@ export class BodyBudget {
     this.#maxBytes = Math.max(maxBytes, minBudgetBytes)
   }
 
-  /** Reserves `size` bytes until the reservation is released. Throws `queue_full` if they exceed the budget. */
+  /**
+   * Reserves `size` bytes until the reservation is released. Throws `queue_full` if they exceed the budget or the share
+   * of the address.
+   */
   reserve(context: RequestContext, trustedProxies: TrustedNetworks, size: number): Reservation {
     const reservation = new Reservation(this, () => addressOf(context, trustedProxies))
     this.#unattributed.add(reservation)
@@ -125,9 +130,12 @@ export class BodyBudget {
 
 /** The bytes of one body in the budget. */
 class Reservation {
-  /** Reserved bytes. */
+  /** Number of reserved bytes. */
   size = 0
-  /** Undefined until the budget is short, because looking up the address costs more than most checks. */
+  /**
+   * Undefined until all bodies together exceed the share of one address, because the lookup costs more than most
+   * checks.
+   */
   address: string | undefined
 
   constructor(

@@ -43,7 +43,7 @@ const authenticators: readonly ((deps: CallerDeps, request: Request, now: number
 
 /**
  * Returns the caller of a request. If the request has several credentials, uses the first one in the order of
- * `authenticators`. Throws a 401.
+ * `authenticators`. Throws a RequestError with status 401 if there is none, or if it is invalid.
  */
 export function callerOf(deps: CallerDeps, request: Request, now: number): Caller {
   for (const authenticate of authenticators) {

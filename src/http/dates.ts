@@ -2,8 +2,8 @@
 const latest = Date.UTC(10_000, 0, 1)
 const isoDate = /^\d{4}-\d\d-\d\d(?:T[\d:.]+(?:Z|[+-]\d\d:?\d\d)?)?$/i
 /**
- * Maximum UTF-16 units of a date. The longest date that JavaScript formats, which includes the name of the time zone,
- * has 70.
+ * Maximum number of UTF-16 code units in a date. The longest date that JavaScript formats has 70, including the name of
+ * the time zone.
  */
 const maxLength = 128
 
@@ -35,8 +35,8 @@ const formats: readonly { pattern: RegExp; order: readonly ("year" | "month" | "
 ]
 
 /**
- * Parses a date or time as JavaScript's Date does. Returns Unix ms, or NaN if it has no year or its day does
- * not exist. A time without a zone is UTC, because the process runs in UTC (see main.ts).
+ * Parses a date or time as JavaScript's Date does. Returns Unix ms, or NaN if the format is not in `formats` or the day
+ * does not exist. A time without a zone is UTC, because the process runs in UTC (see main.ts).
  */
 export function parseTime(text: string): number {
   if (text.length > maxLength) return Number.NaN
@@ -54,7 +54,7 @@ function isRealDay(text: string, { pattern, order }: (typeof formats)[number]): 
   return month > 0 && day >= 1 && day <= new Date(Date.UTC(Number(part("year")), month, 0)).getUTCDate()
 }
 
-/** Returns 1 to 12, or 0 if the text is not a month. */
+/** Returns 1 to 12 for the name of a month, and 0 for another word. Digits are returned as a number, even above 12. */
 function monthOf(text: string): number {
   return /^\d/.test(text) ? Number(text) : months.indexOf(text.slice(0, 3).toLowerCase()) + 1
 }

@@ -22,7 +22,9 @@ export function readKey(headers: Headers, registry: Registry, now: number): KeyR
   return bearer.problem ? bearer : direct
 }
 
-/** Caches valid headers, so that most requests do not have to hash their key. */
+/**
+ * Reads a key from an Authorization header. Caches valid headers, so that the key of most requests need not be hashed.
+ */
 function readBearer(header: string, registry: Registry, now: number): KeyResult {
   const known = registry.keyOfHeader(header)
   if (known && !keyProblem(known, now)) return { key: known }
@@ -49,11 +51,11 @@ function keyProblem(key: FoundKey, now: number): RejectionReason | undefined {
   if (key.revokedAt !== null) return "key_revoked"
   if (key.disabledAt !== null) return "key_disabled"
   if (key.expiresAt === null || key.expiresAt > now) return undefined
-  // After the overlap, a rotated secret causes the same error as after a rotation without an overlap.
+  // After the overlap period of a rotation, the previous secret causes the same error as if there had been no overlap.
   return key.isPrevious ? "key_unknown" : "key_expired"
 }
 
-/** Throws `scope_missing`. `kind` names the credential in the error. */
+/** Throws `scope_missing` if `scopes` does not include the scope. `kind` names the credential in the error. */
 export function requireScope({ scopes }: Pick<Key, "scopes">, scope: Scope, kind = "key"): void {
   if (!hasScope(scopes, scope)) {
     throw new RequestError("scope_missing", { detail: `this ${kind} does not have the scope ${scope}` })

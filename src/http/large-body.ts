@@ -5,9 +5,9 @@ import { closeBrace, closeBracket, comma, endOfString, openBrace, openBracket, q
 export const largeBody = 65_536
 
 /**
- * Maximum levels of nested objects and arrays in a body. A valid batch has at most 66: two around an event, and 64 in
- * its properties. Up to 128 levels are parsed, so that the error can name the field. The check runs before the parser,
- * which would take 100 ms for a million levels (2 KB of gzip).
+ * Maximum number of levels of nested objects and arrays in a body. A valid batch has at most 66: two around the
+ * properties of an event, and 64 in these properties. Up to 128 levels are parsed, so that the error can name the
+ * field. The check runs before the parser, which would take 100 ms for a million levels (2 KB of gzip).
  */
 export const maxNesting = 128
 /**
@@ -21,9 +21,9 @@ const maxValues = 32_768
  * a body that is not an array.
  */
 const wideValues = 256
-/** Maximum values in the items that are parsed in one step, which takes about 1 ms. */
+/** Number of values in items after which a step of parsing ends. A step takes about 1 ms. */
 const valuesPerStep = 2_048
-/** Maximum characters that are scanned or parsed in one step, which takes about 1 ms. */
+/** Number of characters after which a step of scanning or parsing ends. A step takes about 1 ms. */
 const charactersPerStep = 131_072
 
 /**
@@ -35,9 +35,9 @@ export function* parseInSteps(text: string, parseWide = parse): Generator<void, 
   const isArray = text.charCodeAt(first) === openBracket
   const items: unknown[] = []
   let chunks = 0
-  /** Start of the items that are not parsed yet, and of the last item. */
+  /** Start of the items that have not been parsed yet, and start of the current item. */
   let [start, itemStart] = [first + 1, first + 1]
-  /** Parses the items up to `end`. */
+  /** Parses the items up to `end`. `isWide`: the current item has more than `wideValues` values. */
   const parseItems = (end: number, isWide: boolean) => {
     if (isWide) {
       if (itemStart > start) parseItems(itemStart - 1, false)
@@ -47,7 +47,7 @@ export function* parseInSteps(text: string, parseWide = parse): Generator<void, 
       return
     }
     const parsed = parse(`[${text.slice(start, end)}]`) as unknown[]
-    // There is a comma before or after these items, unless they are the whole array.
+    // Only an empty array has no items. Elsewhere, a comma comes before or after them, so they must not be missing.
     if (parsed.length === 0 && !(chunks === 0 && text.charCodeAt(end) === closeBracket)) throw invalidJson()
     for (const item of parsed) items.push(item)
     chunks++
@@ -96,7 +96,7 @@ export function* parseInSteps(text: string, parseWide = parse): Generator<void, 
   return items
 }
 
-/** Throws `invalid_json`. */
+/** Parses JSON. Throws `invalid_json`. */
 export function parse(text: string): unknown {
   try {
     return JSON.parse(text)

@@ -57,7 +57,7 @@ export function requireWebsiteAccess(caller: Caller, websiteId: string): void {
 }
 
 /**
- * Throws `section_missing` if the caller is limited to pages that do not use the endpoint. `endpoint`: such as `GET
+ * Throws `section_missing` if the caller is limited to pages that do not use the endpoint. `endpoint`: for example `GET
  * /v1/notes`.
  */
 export function requireEndpoint(caller: Caller, endpoint: string): void {

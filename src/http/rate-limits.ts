@@ -3,7 +3,7 @@ import { RequestError } from "../errors.ts"
 /** The result of a rate limit check. The fields correspond to the RateLimit headers. */
 export interface Allowance {
   allowed: boolean
-  /** Requests per period, which is a minute by default. */
+  /** Number of requests per period, which is a minute by default. */
   limit: number
   remaining: number
   /** Seconds until the next request is allowed if none remain. Otherwise, seconds until the bucket is full. */
@@ -18,8 +18,8 @@ interface Bucket {
 
 const minute = 60_000
 /**
- * Maximum buckets in memory. Each takes 150 bytes, so all of them take at most 15 MB. The least recently used bucket is
- * evicted first.
+ * Maximum number of buckets in memory. Each takes 150 bytes, so all of them take at most 15 MB. The least recently used
+ * bucket is evicted first.
  */
 const maxBuckets = 100_000
 

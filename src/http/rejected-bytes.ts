@@ -16,11 +16,11 @@ const bodiesPerAddress = 4
 const bodiesPerAccount = 32
 const minute = 60_000
 /**
- * Minimum ms for which a sender is blocked. A block that ended sooner would stop only every other request from a sender
- * of small bodies.
+ * Minimum time for which a sender is blocked, in ms. A block that ended sooner would stop only every other request from
+ * a sender of small bodies.
  */
 const minWait = 5_000
-/** Maximum senders in memory. Each takes 150 bytes. The least recently seen sender is evicted first. */
+/** Maximum number of senders in memory. Each takes 150 bytes. The least recently seen sender is evicted first. */
 const maxSenders = 20_000
 
 interface Level {
@@ -31,7 +31,7 @@ interface Level {
 
 interface Sender {
   name: string
-  /** Maximum rejected bodies of the maximum size per minute. */
+  /** Maximum number of rejected bodies of the maximum size per minute. */
   bodies: number
 }
 
@@ -48,8 +48,8 @@ export interface RejectedBytesDeps {
 export class RejectedBytes {
   readonly #levels = new Map<string, Level>()
   /**
-   * For each blocked sender, the time when the block ends, in ms. Nearly always empty, so the check costs almost
-   * nothing.
+   * For each blocked sender, the time when the block ends, in ms. The map is nearly always empty, so the check costs
+   * almost nothing.
    */
   readonly #blocked = new Map<string, number>()
 

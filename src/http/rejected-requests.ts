@@ -13,7 +13,7 @@ export interface RejectedRequest {
   /** The website id that was sent. Null if the request had none or several. */
   websiteId: string | null
   reason: RejectionReason
-  /** Number of events. Null if the body could not be read or has no events. */
+  /** Number of events. Null if the body could not be read or the route does not accept events. */
   events: number | null
   names: string[]
   /** Keys of properties or traits. */
@@ -76,7 +76,7 @@ export class RejectedRequests {
     return [...this.#ring.slice(this.#oldest), ...this.#ring.slice(0, this.#oldest)].reverse()
   }
 
-  /** Counts the rejected requests since the start, by reason. */
+  /** Returns the number of rejected requests since the start, by reason. */
   counts(): ReadonlyMap<RejectionReason, number> {
     return this.#counts
   }

@@ -3,7 +3,7 @@ import { type Overlap, overlaps } from "../store/rotation.ts"
 import { strict } from "./schema.ts"
 import { SchemaCheck, validate } from "./validation.ts"
 
-/** Body of a rotation. `expected` is the error message. */
+/** Body of a request that rotates a secret. `expected` completes the error message. */
 export const rotationSchema = Type.Object(
   {
     overlap: Type.Optional(
@@ -21,7 +21,7 @@ export const rotationSchema = Type.Object(
 
 const checkRotation = new SchemaCheck(rotationSchema)
 
-/** Throws `invalid_shape`. */
+/** Returns the overlap that the body requests. Throws `invalid_shape`. */
 export function parseRotation(value: unknown): Overlap {
   return validate(checkRotation, value).overlap ?? "none"
 }

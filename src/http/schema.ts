@@ -28,7 +28,7 @@ export function timeOrNull(description: string) {
   return Type.Union([Type.Null(), Type.String({ format: "date-time" })], { description })
 }
 
-/** Maximum entries of a list in a request. This is far more than anyone needs, but still fast to check. */
+/** Maximum number of entries in a list of a request. This is far more than anyone needs, but still fast to check. */
 export const maxListEntries = 1_000
 
 export const websiteId = Type.String({

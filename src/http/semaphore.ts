@@ -9,7 +9,8 @@ export class Semaphore {
   readonly #waiting: (() => void)[] = []
 
   /**
-   * `running` and `waiting`: maximum number of tasks. `full`: error message for a task that can neither run nor wait.
+   * `running` and `waiting`: maximum numbers of running and waiting tasks. `full`: error message for a task that can
+   * neither run nor wait.
    */
   constructor(private readonly options: { running: number; waiting: number; full: string }) {}
 

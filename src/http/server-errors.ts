@@ -4,8 +4,8 @@ import { createThrottle, type Log, type LogFields } from "../log.ts"
 export type ServerErrorLog = (error: unknown, where: LogFields) => void
 
 /**
- * Logs unexpected errors of requests, which clients see only as `internal`. Ignores a RequestError. Logs the same
- * message at most once a second, with the number of omitted lines.
+ * Returns a function that logs unexpected errors of requests, which clients see only as `internal`. It ignores a
+ * RequestError, and logs the same message at most once a second, with the number of omitted lines.
  */
 export function serverErrorLog(log: Log, elapsed: () => number): ServerErrorLog {
   const throttled = createThrottle(elapsed)

@@ -3,7 +3,7 @@ import { gzip } from "node:zlib"
 
 /** Makes browsers revalidate each time, because the content changes with the server's version and settings. */
 export const noCache = "no-cache"
-/** Lets browsers cache files for a year. For files with a content hash in their names. */
+/** Lets browsers cache a file for a year. Used for files whose names contain a hash of the content. */
 export const immutable = "public, max-age=31536000, immutable"
 
 /** Security headers of every file and page. */
@@ -13,7 +13,7 @@ export const pageHeaders = {
   "X-Frame-Options": "DENY",
 }
 
-/** A file with its content, uncompressed and compressed. */
+/** The media type and the content of a file, uncompressed and compressed. */
 export interface StaticFile {
   type: string
   plain: Uint8Array
@@ -45,7 +45,7 @@ export function fileResponse(
   })
 }
 
-/** Calls `create` on first use and caches the result. Does not cache a failure. */
+/** Returns a function that calls `create` on first use and caches the result. Does not cache a failure. */
 export function lazy<Value>(create: () => Promise<Value>): () => Promise<Value> {
   let value: Promise<Value> | undefined
   return () => {

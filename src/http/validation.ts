@@ -44,7 +44,10 @@ export function fieldErrors(check: SchemaCheck<TSchema>, value: unknown): FieldE
   return [...found.values()]
 }
 
-/** If a union accepts objects and the value is one, yields the errors of its fields instead of the union's error. */
+/**
+ * If a union accepts objects and the value is an object, yields the errors of the object's fields instead of the
+ * union's error.
+ */
 function* flattenUnionErrors(errors: Iterable<ValueError>): Iterable<ValueError> {
   for (const error of errors) {
     const { value, schema } = error
@@ -63,7 +66,10 @@ export const defaultMessages: Record<string, string> = {
   "Expected object": "must be a JSON object",
 }
 
-/** Validates `value`. Throws `invalid_shape` with every invalid field. `messages`: replacements for more messages. */
+/**
+ * Validates `value`. Throws `invalid_shape` with every invalid field. `messages`: replacements in addition to
+ * `defaultMessages`.
+ */
 export function validate<Schema extends TSchema>(
   check: SchemaCheck<Schema>,
   value: unknown,
@@ -80,8 +86,8 @@ export function validate<Schema extends TSchema>(
 }
 
 /**
- * Returns an error if the text has lone surrogates, which patterns cannot detect and UTF-8 cannot encode. `message`:
- * what the field must be.
+ * Returns a list with one error if the text has lone surrogates, which patterns cannot detect and UTF-8 cannot encode.
+ * Otherwise, the list is empty. `message`: what the field must be.
  */
 export function unicodeErrors(field: string, text: string | undefined, message: string): FieldError[] {
   return text === undefined || text.isWellFormed() ? [] : [{ field, message }]
