@@ -7,38 +7,42 @@ import { lastRemovedDays, removedText, removedTotals } from "../store/removed-da
 import { readShipping } from "../store/shipping.ts"
 import { RemovedCounts } from "./removed-counts.ts"
 
-// An export contains the events in the file and those that --keep-local removed from it, which only the cluster has.
+// An export contains the events in the file, and the events that --keep-local removed from the file and that only the
+// cluster still has.
 
-/** Which removed events to read. */
+/** Selects the removed events to read. */
 export interface RemovedSelection {
-  /** IDs of websites. Empty for events without a website. */
+  /** IDs of websites, where '' stands for events without a website. */
   websites: readonly string[]
-  /** UTC days since 1970-01-01, both inclusive. */
+  /** Range of UTC days, as days since 1970-01-01. Both ends are inclusive. */
   days: { first: number; last: number }
   /** Range of event times in Unix ms, `to` exclusive. */
   from: number
   to: number
-  /** IDs above `after` and up to `last`. */
+  /** Range of event IDs: above `after`, up to and including `last`. */
   after: number
   last: number
-  /** Only this person's events. `storedIds`: the anonymous IDs of the person's events. */
+  /**
+   * If set, only this person's events are read. `storedIds`: the anonymous IDs that are stored with the person's
+   * events.
+   */
   person: (Person & { storedIds: readonly string[] }) | undefined
 }
 
-/** The cluster that has removed events. */
+/** The cluster, as the source of removed events. */
 export interface RemovedEvents {
   /** Rejects if the cluster cannot be read now. `rids`: the websites of the export. */
   check: (rids: readonly number[]) => Promise<void>
   /**
-   * Yields the selected events in ID order, as they are consumed. Leaves out deleted events. Can include events that are
-   * in the file. Throws an error instead of ending early.
+   * Yields the selected events in ID order. Leaves out deleted events. Can include events that are still in the file.
+   * Throws an error if it cannot yield all events.
    */
   read: (selection: RemovedSelection, signal: AbortSignal) => AsyncGenerator<StoredEvent[]>
 }
 
 /**
- * Loads the client of the cluster on first use. `errorOf`: returns the error to throw instead of `cause`. `rids`: the
- * websites of the export. Undefined if the export has begun.
+ * Loads the client of the cluster only when removed events are needed. `errorOf`: returns the error to throw instead of
+ * `cause`. Its `rids` are the websites of the export, or undefined after the export has begun.
  */
 export function loadedOnDemand(
   load: () => Promise<RemovedEvents>,
@@ -73,17 +77,19 @@ export interface ExportSource {
 
 type Selection = EventSelection & Pick<RemovedSelection, "person">
 
-/** What has been removed of the selection: the websites, and the last day of any of them. */
+/**
+ * What has been removed of the selection: the websites with removed events, and the last removed day of any of them.
+ */
 interface Removed {
   rids: ReadonlySet<number>
   lastDay: number
 }
 
-/** Adds the removed events to the events of the file. Events can be removed while it reads. */
+/** Adds the removed events to the events of the file. More events can be removed during the export. */
 export class CompleteEvents {
-  /** Undefined for a person, because the file does not know the number of a person's removed events. */
+  /** Undefined for a person, because the file does not store how many of a person's events were removed. */
   readonly #counts: RemovedCounts | undefined
-  /** Events that arrive later are not exported. */
+  /** The last event ID when the export started. Events that arrive later are not exported. */
   readonly #lastId: number
   /** What was removed when the current statement was sent. */
   #removed: Removed
@@ -106,12 +112,15 @@ export class CompleteEvents {
     if (!selection.person) this.#counts = new RemovedCounts(source.db, selection)
   }
 
-  /** Rejects if there are removed events, and the cluster cannot be read. */
+  /** Rejects if selected events have been removed and the cluster cannot be read. */
   async check(): Promise<void> {
     if (this.#removed.rids.size > 0) await this.#cluster().check([...this.selection.websites.keys()])
   }
 
-  /** `batches`: the selected events of the file in ID order. Batches can be empty. */
+  /**
+   * Yields the events of `batches` and the removed events, in ID order. `batches`: the selected events of the file in
+   * ID order. Batches can be empty.
+   */
   async *add(batches: AsyncIterable<StoredEvent[]> | Iterable<StoredEvent[]>): AsyncGenerator<StoredEvent[]> {
     try {
       for await (const batch of batches) {
@@ -126,7 +135,7 @@ export class CompleteEvents {
     }
   }
 
-  /** Yields the events up to an ID: those of `batch`, and the removed ones. */
+  /** Yields all events up to the ID `end`: the events of `batch`, and the removed events. */
   async *#upTo(end: number, batch: readonly StoredEvent[]): AsyncGenerator<StoredEvent[]> {
     let at = 0
     for await (const removed of this.#removedUpTo(end)) {
@@ -144,7 +153,10 @@ export class CompleteEvents {
     this.#yieldedId = end
   }
 
-  /** Call it after the events of the file up to `end` were read: those that are missing there were removed. */
+  /**
+   * Yields the removed events up to the ID `end`. Must be called after the file was read up to `end`, so that each
+   * event that was missing there is already recorded as removed.
+   */
   async *#removedUpTo(end: number): AsyncGenerator<StoredEvent[]> {
     const removed = this.#readRemoved()
     const isSelected = removed.lastDay <= this.#removed.lastDay && removed.rids.isSubsetOf(this.#removed.rids)
@@ -167,8 +179,9 @@ export class CompleteEvents {
   }
 
   /**
-   * Selects the removed events of the remaining IDs. Undefined if there are none up to `end`. Events beyond the
-   * watermark are in the file, unless the cluster has lost some: then it must be compared, and `read` throws an error.
+   * Selects the removed events with the remaining IDs. Returns undefined if there are none up to `end`. Events above
+   * the watermark are in the file, unless the cluster has lost events. In that case, both sides must be compared first,
+   * and `read` throws an error.
    */
   #select(end: number): AsyncGenerator<StoredEvent[]> | undefined {
     const { websites, from, to, person } = this.selection
@@ -204,7 +217,7 @@ export class CompleteEvents {
     return { rids: new Set(days.keys()), lastDay: Math.max(...days.values()) }
   }
 
-  /** Throws a RequestError if no cluster is configured. */
+  /** Returns the cluster. Throws a RequestError if none is configured. */
   #cluster(): RemovedEvents {
     const { cluster, db } = this.source
     if (cluster) return cluster
@@ -215,7 +228,7 @@ export class CompleteEvents {
   }
 }
 
-/** Days before 1970 are never removed. */
+/** Returns the UTC day of a time, but at least 0, because days before 1970 are never removed. */
 function firstDay(from: number): number {
   return Math.max(0, Math.floor(from / 86_400_000))
 }

@@ -1,7 +1,7 @@
 import type { StoredEvent } from "../store/event-reader.ts"
 import { eventFields } from "./fields.ts"
 
-/** Matches the start of a spreadsheet formula, even after spaces or with full-width characters. */
+/** Matches an apostrophe, or the start of a spreadsheet formula, even after spaces or with full-width characters. */
 const formula = /^(?:'|[\t\r\n]|\s*[=+\-@＝＋－＠])/
 /** Matches strings that need quotes, even in spreadsheets that expect a separator other than commas. */
 const needsQuotes = /[",;|\t\r\n]|^\s|\s$/
@@ -13,7 +13,7 @@ export const csvHeader = columns.join(",")
 
 /**
  * Formats an event as a line. A string that starts like a formula or with an apostrophe is prefixed with an apostrophe.
- * To restore the original, remove one leading apostrophe. An empty cell is null.
+ * To restore the original, remove one leading apostrophe. Null becomes an empty cell.
  */
 export function csvRow(event: StoredEvent): string {
   const row = { ...event, time: new Date(event.timestamp).toISOString() }

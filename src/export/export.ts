@@ -32,13 +32,13 @@ export interface PersonSelection {
   id: Person["id"]
   /** Time of the export in Unix ms. */
   now: number
-  /** Waits this many ms between searches for events, so that other work can run. */
+  /** Waits this many ms. Called between searches for events, so that other work can run. */
   sleep: (ms: number) => Promise<void>
 }
 
 /** Step sizes of an export, which shares its thread with other work. */
 export interface Steps {
-  /** Events per step. A step blocks the thread for about 5 µs per event. */
+  /** Number of events per step. A step blocks the thread for about 5 µs per event. */
   rows: number
   /**
    * Limits of a Parquet row group, in events and in characters of properties. Encoding a group blocks the thread for
@@ -61,8 +61,9 @@ interface Parts {
 const eol = "\n"
 
 /**
- * Exports events as a stream of bytes. Holds one step in memory, or one row group for Parquet. If selected events were
- * removed from the file and the cluster cannot be read, rejects before the first byte. Later, the stream fails.
+ * Exports events as a stream of bytes. Holds one step in memory, or one row group for Parquet. Rejects before the first
+ * byte if selected events were removed from the file and the cluster cannot be read. If the cluster fails later, the
+ * stream throws an error.
  */
 export async function exportEvents(
   source: ExportSource,
@@ -114,7 +115,7 @@ export async function exportPerson(
   return fileOf({ lines, events: paced(complete.add(inFile()), steps) }, format, steps)
 }
 
-/** Compresses with gzip, in another thread. */
+/** Compresses a stream with gzip in another thread. */
 export function gzipped(bytes: AsyncIterable<Uint8Array>, level: number): AsyncIterable<Uint8Array> {
   const gzip = createGzip({ level })
   // Errors are thrown by iterating over `gzip`.

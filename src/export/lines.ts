@@ -25,7 +25,7 @@ export function endLine(counts: Counts): string {
   return JSON.stringify({ type: "end", ...counts })
 }
 
-/** `lower_is_better` is left out if it is empty. */
+/** Returns the line of a website. `lower_is_better` is left out if it is empty. */
 export function websiteLine(website: Website): string {
   return JSON.stringify({
     type: "website",
@@ -42,14 +42,14 @@ export function websiteLine(website: Website): string {
   })
 }
 
-/** `claimed` is left out if it is empty. */
+/** Returns the line of a profile. `claimed` is left out if it is empty. */
 export function profileLine(websiteId: string, { traits, claimed, ...profile }: StoredProfile): string {
   const names: string[] = JSON.parse(claimed)
   const claims = names.length === 0 ? {} : { claimed: names }
   return withJsonField({ type: "profile", website_id: websiteId, ...profile, ...claims }, "traits", traits)
 }
 
-/** `claimed` is left out if it is false. */
+/** Returns the line of a link. `claimed` is left out if it is false. */
 export function linkLine(websiteId: string, { claimed, ...link }: StoredLink): string {
   return JSON.stringify({
     type: "link",
@@ -60,8 +60,8 @@ export function linkLine(websiteId: string, { claimed, ...link }: StoredLink): s
 }
 
 /**
- * Leaves out the kind of custom events, and context fields without a value. The line of a custom event is then the same
- * as in earlier versions.
+ * Returns the line of an event. Leaves out the kind of custom events, and context fields without a value. The line of a
+ * custom event without context fields is therefore the same as in earlier versions.
  */
 export function eventLine(event: StoredEvent): string {
   const { rest, context } = splitContext(event)

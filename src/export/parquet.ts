@@ -44,7 +44,7 @@ export async function* parquetOf(
   }
   let rows: StoredEvent[] = []
   let characters = 0
-  // The sizes of batches do not matter, so that equal events result in equal bytes.
+  // Row groups do not depend on the sizes of batches, so that the same events always result in the same bytes.
   for await (const batch of events) {
     for (const event of batch) {
       rows.push(event)

@@ -7,7 +7,7 @@ const dayMs = 86_400_000
 
 /** Counts the removed events in an export, because the cluster might have lost some of them. */
 export class RemovedCounts {
-  /** The days that the export selects completely, by `keyOf`, as they were when it started. */
+  /** The removed days that the export selects completely, as they were when it started. For the keys, see `keyOf`. */
   readonly #days: ReadonlyMap<string, RemovedDay>
   readonly #events = new Map<string, number>()
 
@@ -25,8 +25,8 @@ export class RemovedCounts {
   }
 
   /**
-   * Throws a UserError if the number of events of a day differs from the number that was removed. Ignores days from which
-   * events were removed or deleted in the meantime.
+   * Throws a UserError if the number of events of a day differs from the number that was removed. Ignores days from
+   * which events were removed or deleted since the export started.
    */
   verify(): void {
     for (const [key, day] of this.#read()) {

@@ -10,17 +10,17 @@ import { Importer, type Report } from "./import.ts"
 import type { TextLine } from "./lines.ts"
 
 /**
- * Lines per transaction. Each line takes about 10 µs. There are fewer while a server is running, because its writes wait for
- * the transaction.
+ * Number of lines per transaction. Each line takes about 10 µs. A transaction has fewer lines while a server is
+ * running, because the server's writes wait for it.
  */
 const rowsExclusive = 2_000
 const rowsShared = 250
 /**
- * Rows are sealed after this many lines, which is enough for two passes. Blocks are merged at the end, when every day
- * is complete.
+ * Rows are sealed after this many lines, which are enough for two passes of the sealer. Blocks are merged at the end,
+ * when every day is complete.
  */
 const linesPerSeal = rowsPerPass * 2
-/** Maximum characters per transaction. */
+/** Number of characters after which a transaction ends. */
 const batchCharacters = 4_000_000
 /** Maximum number of attempts to take the write lock. Each takes up to 5 s. */
 const maxAttempts = 12
@@ -86,7 +86,7 @@ export async function importLines(
   }
 }
 
-/** Retries while another process is writing, because SQLite gives up after 5 s. */
+/** Runs `work`, and retries it while another process is writing, because SQLite gives up after 5 s. */
 export async function retryBusy(work: () => void): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {

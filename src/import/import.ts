@@ -47,7 +47,7 @@ export interface RejectedLine extends LineProblem {
 
 export interface ImportCounts {
   added: number
-  /** Already in the database. */
+  /** Number of records that were already in the database. */
   present: number
 }
 
@@ -65,7 +65,7 @@ export interface Report {
   incomplete: string | null
 }
 
-/** Maximum rejected lines to list. Each takes about 200 bytes. All of them are counted. */
+/** Maximum number of rejected lines to list. Each takes about 200 bytes. Further lines are only counted. */
 const maxListed = 1_000
 
 /** Imports the lines of an export. The caller must wrap every call of `add` in a transaction. */
@@ -86,7 +86,7 @@ export class Importer {
   #hasHeader = false
   #hasEnd = false
 
-  /** `now`: Unix ms. */
+  /** `now`: returns the current time in Unix ms. */
   constructor(
     private readonly db: Db,
     dailyHash: DailyHash,
@@ -97,8 +97,8 @@ export class Importer {
   }
 
   /**
-   * Imports lines. Throws a UserError if a later version created the file, or if it has a new website and the database
-   * copies its websites from another server.
+   * Imports lines. Throws a UserError if a later version created the file, or if the file has a new website and the
+   * database copies its websites from another server.
    */
   add(lines: readonly TextLine[]): void {
     this.#eventImporter.begin()
@@ -128,7 +128,7 @@ export class Importer {
       }
     }
     if (!check.accepts(value)) return invalid(fieldErrors(check, value))
-    // Asserted because the schema of its type accepts it.
+    // The type assertion is safe because the value matches the schema of its `type`.
     const record = value as Line
     const errors = limitErrors(record, this.now())
     if (errors.length > 0) return invalid(errors)
@@ -163,7 +163,7 @@ export class Importer {
     }
   }
 
-  /** Starts an export. Exports can be concatenated, because each has a header and an end. */
+  /** Begins the next export in the file. Exports can be concatenated, because each has a header and an end. */
   #readHeader(version: number, number: number): void {
     if (version > formatVersion) {
       throw new UserError(
@@ -365,13 +365,13 @@ function rowOf(
   }
 }
 
-/** Reads a value for each field of both contexts. */
+/** Returns an object with the result of `read` for each field of both contexts. */
 function contextsOf<Value>(read: (field: ContextField) => Value): Record<ContextField, Value> {
-  // Asserted because Object.fromEntries loses the types of the keys.
+  // The type assertion is needed because Object.fromEntries loses the types of the keys.
   return Object.fromEntries(contextFields.map((field) => [field, read(field)])) as Record<ContextField, Value>
 }
 
-/** Returns undefined if the text is not a JSON object. */
+/** Parses a JSON object or array. Returns undefined for any other text. */
 function parseObject(text: string): object | undefined {
   try {
     const value: unknown = JSON.parse(text)

@@ -9,13 +9,16 @@ export interface TextLine {
   text: string | undefined
 }
 
-/** Maximum bytes of a line. An event has at most 32 KiB of properties, and a website has at most a thousand hosts. */
+/**
+ * Maximum number of bytes in a line. An event has at most 32 KiB of properties, and a website has at most a thousand
+ * hosts.
+ */
 const maxLineBytes = 1_048_576
 const gzipMagic = [0x1f, 0x8b]
 const newline = 0x0a
 
 export interface ReadCallbacks {
-  /** Called with the total bytes that have been read from the file. */
+  /** Called with the total number of bytes that have been read from the file. */
   onRead: (bytes: number) => void
   /** Called with the reason if the file ends prematurely. */
   onBroken: (reason: string) => void

@@ -88,7 +88,7 @@ const linkSchema = Type.Object(
   strict,
 )
 
-/** Maximum characters of a context field. No endpoint accepts more. */
+/** Maximum number of characters in a context field. No endpoint accepts more. */
 const maxContextText = 2_048
 const contextSchemas = Object.fromEntries(
   contextFields.map((field) => [
@@ -100,7 +100,7 @@ const contextSchemas = Object.fromEntries(
       }),
     ),
   ]),
-  // Asserted because Object.fromEntries loses the types of the keys, here and in the type of the value below.
+  // The type assertion is needed because Object.fromEntries loses the types of the keys.
 ) as unknown as Record<ContextField, TOptional<TUnion<[TNull, TString]>>>
 
 const eventLineSchema = Type.Object(
@@ -125,7 +125,7 @@ const eventLineSchema = Type.Object(
     ),
     crawler: optional(Type.Boolean({ expected: "must be true or false" })),
     kind: optional(
-      // Asserted because Type.Union loses the literal types of a mapped list.
+      // The type assertion is needed because Type.Union loses the literal types of a mapped list.
       Type.Union(
         eventKinds.map((kind) => Type.Literal(kind)),
         { expected: 'must be an event kind, such as "page_view"' },
@@ -151,14 +151,14 @@ export type Line =
   | LinkLine
   | EventLine
 
-/** Fields with times, which a schema cannot check because they depend on the clock. */
+/** Fields with times. A schema cannot check their range, because it depends on the clock. */
 export const times: Partial<Record<Line["type"], readonly string[]>> = {
   website: ["created_at", "paused_at"],
   profile: ["created_at", "updated_at"],
   link: ["linked_at"],
   event: ["timestamp", "received_at"],
 }
-/** Fields with text that must not contain NUL. */
+/** Fields with text that must not contain NUL or lone surrogates. */
 export const texts: Partial<Record<Line["type"], readonly string[]>> = {
   profile: ["profile_id"],
   link: ["anonymous_id", "profile_id"],
@@ -175,7 +175,7 @@ export const texts: Partial<Record<Line["type"], readonly string[]>> = {
   ],
 }
 
-/** Compiled schemas by `type`. */
+/** Schema checks of lines, by the line's `type`. */
 export const checks: ReadonlyMap<string, SchemaCheck<TSchema>> = new Map(
   [firstSchema, endSchema, websiteSchema, profileSchema, linkSchema, eventLineSchema].map((schema) => [
     schema.properties.type.const,

@@ -10,13 +10,13 @@ import type { RequestCounts } from "./requests.ts"
 
 /** Sources of the metrics that are read at each scrape. */
 export interface MetricSources {
-  /** Database file. */
+  /** Path of the database file. */
   path: string
-  /** Unix ms */
+  /** Time when the server started, in Unix ms. */
   startedAt: number
   requests: RequestCounts
   rejectedRequests: Pick<RejectedRequests, "counts">
-  /** Events and bytes that are waiting for the disk. */
+  /** Returns the number of events and bytes that are waiting for the disk. */
   queued: () => { events: number; bytes: number }
   /** Set if backups are scheduled. */
   backups?: BackupState | undefined
@@ -28,27 +28,28 @@ export interface MetricSources {
   shipping?: ShippingState | undefined
   /** State of the copy of another server's registry. Undefined if the registry is not copied. */
   registry?: { copiedAt: number; failures: number; isRejected: boolean } | undefined
-  /** The wall clock, Unix ms. */
+  /** Returns the time of the wall clock in Unix ms. */
   now: () => number
 }
 
-/** State of the certificate. Times are Unix ms. */
+/** State of the certificate. Times are in Unix ms. */
 export interface CertificateState {
   /** 0 if there is no certificate yet. */
   expiresAt: number
   /**
-   * Set if the server renews the certificate. `failures`: number since the start. `lastFailure`: 0 if there was none.
+   * Set if the server renews the certificate. `failures`: number of failures since the start. `lastFailure`: time of
+   * the last failure, or 0 if there was none.
    */
   renewals?: { failures: number; lastFailure: number }
 }
 
-/** State of shipping events to a cluster. Times are Unix ms. 0 means never. */
+/** State of shipping events to a cluster. Times are in Unix ms. 0 means never. */
 export interface ShippingState {
-  /** Events that the cluster acknowledged since the start. */
+  /** Number of events that the cluster acknowledged since the start. */
   shipped: number
   lastSuccess: number
   lastFailure: number
-  /** Failed attempts since the start. */
+  /** Number of failed attempts since the start. */
   failures: number
   /** Why the last attempt failed. Undefined if it succeeded. */
   failure: string | undefined
@@ -58,25 +59,28 @@ export interface ShippingState {
   removed: () => RemovedTotals | undefined
 }
 
-/** State of the scheduled backups. Times are Unix ms. 0 means never. */
+/** State of the scheduled backups. Times are in Unix ms. 0 means never. */
 export interface BackupState {
   /** Start of the newest backup, which is the time of its snapshot. */
   lastSuccess: number
   lastFailure: number
-  /** Size of the newest backup. */
+  /** Size of the newest backup in bytes. */
   bytes: number
-  /** Failed backups since the start. */
+  /** Number of failed backups since the start. */
   failures: number
 }
 
 /**
- * Upper bounds in seconds. The lowest fit a sync to memory, those around 10 ms a sync to a disk, and the highest a sync
- * that stalls all requests.
+ * Upper bounds of the buckets, in seconds. The lowest are for a sync to memory, those around 10 ms for a sync to a
+ * disk, and the highest for a sync that stalls all requests.
  */
 const commitSeconds = [
   0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
 ]
-/** Upper bounds in events. A commit has at most 5,000, plus the rest of its last request. */
+/**
+ * Upper bounds of the buckets, in events. A commit has at most 5,000 events, plus the remaining events of its last
+ * request.
+ */
 const commitEvents = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000]
 
 /**
@@ -126,7 +130,7 @@ export class Metrics {
     this.#addProcess(sources)
   }
 
-  /** `seconds`: duration of the commit. */
+  /** Records a commit of events. `seconds`: duration of the commit. */
   observeCommit({ stored, duplicates }: CommitResult, seconds: number): void {
     const events = stored + duplicates
     if (events === 0) return

@@ -3,7 +3,7 @@ export class RequestCounts {
   readonly #counts = new Map<string, Map<number, number>>()
 
   /**
-   * `route`: method and pattern, such as `GET /v1/keys/:id`. Never a raw path, because the number of paths is
+   * `route`: method and pattern, such as `GET /v1/keys/:id`. It is never a raw path, because the number of paths is
    * unlimited.
    */
   add(route: string, status: number): void {

@@ -5,7 +5,7 @@ import { jsonHeaders, requestIdOf } from "../http/headers.ts"
 import { type RequestContext, requestContextOf } from "../http/request-context.ts"
 import type { Metrics } from "./metrics.ts"
 
-/** Who can read the metrics. If neither is set, they are not served. */
+/** Who can read the metrics. If neither field is set, the metrics are not served. */
 export interface MetricsAccess {
   /** The bearer token that grants access. */
   token: string | undefined
@@ -20,7 +20,8 @@ export interface MetricsDeps extends AuthFailureDeps {
 }
 
 /**
- * GET /metrics in Prometheus's text format. Responds with 404 if no token is configured and the client is not local.
+ * GET /metrics in Prometheus's text format. Responds with 404 if no token is configured and the client has no local
+ * access.
  */
 export function metricsRoutes(deps: MetricsDeps) {
   return new Elysia().get("/metrics", async ({ request, server }) => {
