@@ -7,13 +7,16 @@ const numberText = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/
 const literals = ["true", "false", "null"]
 const maxArrayIndex = 2 ** 32 - 2
 
-/** The text is not JSON, or has nesting or numbers that the scanner does not read. Use `JSON.parse`. */
+/**
+ * Thrown if the text is not JSON, or has nesting or numbers that the scanner does not read. The caller then uses
+ * `JSON.parse`.
+ */
 export class UnscannableError extends Error {}
 
 /**
- * Reads JSON text and returns it in the form of `JSON.stringify(JSON.parse(text))`, without creating objects. The
- * JavaScript engine enters each key of an object in a table of all names: parsing 2,000 new keys takes 1 to 30 ms, and
- * so does collecting them. Scanning them takes 0.3 ms.
+ * Reads JSON text and returns it in the form of `JSON.stringify(JSON.parse(text))`, without creating objects.
+ * `JSON.parse` enters each key of an object in the JavaScript engine's table of all names: parsing 2,000 new keys takes
+ * 1 to 30 ms, and so does garbage-collecting them. Scanning them takes 0.3 ms.
  */
 export class JsonScanner {
   #at = 0
@@ -34,7 +37,10 @@ export class JsonScanner {
     return this.#next() === openBrace
   }
 
-  /** The canonical text of the next value. `levels`: maximum levels of nesting in it. Throws UnscannableError. */
+  /**
+   * Reads the next value and returns its canonical text. `levels`: maximum number of levels of nesting in the value.
+   * Throws UnscannableError.
+   */
   value(levels: number): string {
     switch (this.#next()) {
       case quote: {
@@ -51,8 +57,8 @@ export class JsonScanner {
   }
 
   /**
-   * The members of the next value, an object: keys and the canonical text of their values, in the order of
-   * `Object.keys`. Throws UnscannableError.
+   * Reads the next value, which must be an object. Returns the keys and the canonical text of their values, in the
+   * order of `Object.keys`. Throws UnscannableError.
    */
   object(levels: number): Map<string, string> {
     if (levels === 0) throw new UnscannableError()
@@ -105,7 +111,7 @@ export class JsonScanner {
     return special.test(string) ? undefined : string
   }
 
-  /** The value of the string from `start` to the current position. */
+  /** Returns the value of the string from `start` to the current position. */
   #decode(start: number): string {
     try {
       return JSON.parse(this.text.slice(start, this.#at))
@@ -137,21 +143,21 @@ export class JsonScanner {
     this.#at++
   }
 
-  /** Skips white space. Returns the next character; undefined at the end. */
+  /** Skips white space. Returns the code of the next character, or undefined at the end of the text. */
   #next(): number | undefined {
     while (isSpace(this.text.charCodeAt(this.#at))) this.#at++
     return this.#at < this.text.length ? this.text.charCodeAt(this.#at) : undefined
   }
 }
 
-/** The canonical text of an object. */
+/** Returns the canonical text of an object. */
 export function objectText(members: ReadonlyMap<string, string>): string {
   const parts: string[] = []
   for (const [key, value] of members) parts.push(`${JSON.stringify(key)}:${value}`)
   return `{${parts.join(",")}}`
 }
 
-/** JavaScript lists the keys that are array indices first, in ascending order. */
+/** Moves the keys that are array indices to the front, in ascending order, as `Object.keys` lists them. */
 function indicesFirst(members: ReadonlyMap<string, string>): Map<string, string> {
   const entries = [...members]
   const indices = entries.filter(([key]) => isArrayIndex(key)).sort(([a], [b]) => Number(a) - Number(b))
@@ -167,7 +173,7 @@ function isSpace(code: number): boolean {
   return code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09
 }
 
-/** NaN: the end of the text. */
+/** True if a character ends a number or literal. NaN stands for the end of the text. */
 function isDelimiter(code: number): boolean {
   return code === comma || code === closeBrace || code === closeBracket || isSpace(code) || Number.isNaN(code)
 }

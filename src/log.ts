@@ -3,7 +3,9 @@ export type LogLevel = (typeof logLevels)[number]
 export type LogFields = Record<string, string | number | boolean | null | undefined>
 export type Log = (level: LogLevel, message: string, fields?: LogFields) => void
 
-/** Minimum ms between log lines for the same error, so that a loaded server does not log it for each request. */
+/**
+ * Minimum time between log lines for the same error, in ms, so that a loaded server does not log it for each request.
+ */
 const throttleInterval = 1_000
 
 /**
@@ -29,7 +31,10 @@ export function createLog(
   }
 }
 
-/** Calls `report` for `key` at most once per second. `suppressed`: the calls skipped since the last report. */
+/**
+ * Calls `report` for `key` at most once per second. `suppressed`: the number of calls skipped since the last report, or
+ * undefined if there were none.
+ */
 export type Throttle = (key: string, report: (suppressed: number | undefined) => void) => void
 
 /** Creates a throttle. `elapsed`: monotonic clock, in ms. */

@@ -17,20 +17,21 @@ export type AcquisitionInput = Readonly<
   Partial<Record<(typeof acquisitionFields)[number] | (typeof clickIds)[number], unknown>>
 >
 
-/** Maximum UTF-16 units of a UTM value, from the contract. */
+/** Maximum number of UTF-16 code units in a UTM value, from the contract. */
 const maxUtmLength = 128
-/** Maximum UTF-16 units of a referrer to store. */
+/** Maximum number of UTF-16 code units of a referrer to store. */
 const maxReferrerLength = 2_048
-/** Maximum characters of a host name in DNS (RFC 1035). */
+/** Maximum number of characters in a host name in DNS (RFC 1035). */
 const maxHostLength = 253
 /**
- * Maximum UTF-16 units of a referrer to parse, including its query. Longer referrers do not come from an address bar.
+ * Maximum number of UTF-16 code units of a referrer to parse, including its query. Longer referrers do not come from an
+ * address bar.
  */
 const maxReadLength = 8_192
 
 /**
- * Maximum entries in each of the caches of referrers and contexts. A cache takes about 2 MB with ordinary referrers. A
- * miss takes 2 µs.
+ * Maximum number of entries in the cache of referrers, and in the cache of contexts. A cache takes about 2 MB with
+ * ordinary referrers. A miss takes 2 µs.
  */
 const maxCached = 4_000
 
@@ -67,8 +68,8 @@ type Page = Pick<PageAddress, "hostname" | "search">
 const noReferrer: Referrer = { url: "", host: "", type: "direct" }
 
 /**
- * Determines where the visitors of pages came from. Caches referrers, because the views of a visit share one, and so do
- * many visits.
+ * Determines where the visitors of pages came from. Caches referrers, because all page views of a visit have the same
+ * referrer, and so do many visits.
  */
 export class AcquisitionContexts {
   readonly #referrers = new LruCache<Referrer>(maxCached)
@@ -77,7 +78,7 @@ export class AcquisitionContexts {
    * because the store caches ids by object.
    */
   readonly #contexts = new LruCache<AcquisitionContext>(maxCached)
-  /** The last context without campaigns and click IDs, because the items of a request usually share one. */
+  /** The last context without campaigns and click IDs, because the items of a request usually have the same context. */
   #last: { referrer: unknown; host: string; domain: string; context: AcquisitionContext } | undefined
 
   /**
@@ -158,7 +159,7 @@ function textOf(value: unknown): string {
   return typeof value === "string" ? value.trim() : ""
 }
 
-/** Truncates the text without splitting a character, and removes what SQLite cannot store as text. */
+/** Truncates the text without splitting a character, removes NUL, and replaces lone surrogates. */
 function toStorableText(text: string, maxLength: number): string {
   return cut(text, maxLength).replaceAll("\0", "").toWellFormed()
 }

@@ -20,11 +20,14 @@ export interface ClientContextOptions {
   geoFile: GeoTable | undefined
 }
 
-/** Maximum UTF-16 units of a language tag. RFC 5646 recommends buffers of 35 or more. */
+/** Maximum number of characters in a language tag. RFC 5646 recommends buffers of 35 or more. */
 const maxLanguageLength = 35
-/** Maximum languages in the cache of canonical forms. A miss takes 2 µs. */
+/** Maximum number of languages in the cache of canonical forms. A miss takes 2 µs. */
 const maxCachedLanguages = 1_000
-/** Maximum entries in the cache of contexts. They take about 2 MB. A miss takes 3 µs, plus 2 µs to look up the id. */
+/**
+ * Maximum number of entries in the cache of contexts. They take about 2 MB. A miss takes 3 µs, plus 2 µs to look up the
+ * id.
+ */
 const maxCachedContexts = 2_000
 /** Width in CSS pixels of the largest iPad in portrait. No Mac has a portrait screen this narrow. */
 const maxIpadWidth = 1_032
@@ -39,7 +42,10 @@ export class ClientContexts {
    */
   readonly #contexts = new LruCache<ClientContext>(maxCachedContexts)
   readonly #options: ClientContextOptions
-  /** The built-in country table. Opened on first use, so that servers that receive no data from pages save 8 MB. */
+  /**
+   * The file of --geo-db, or the built-in country table. The table is opened on first use, so that servers that receive
+   * no data from pages save 8 MB.
+   */
   #countries: GeoTable | undefined
 
   constructor(options: ClientContextOptions) {
@@ -83,7 +89,7 @@ export class ClientContexts {
   }
 
   /**
-   * Returns the canonical form of a language tag, without extensions such as calendars. Empty if the value is not a BCP
+   * Returns the canonical form of a language tag, without extensions such as calendars, or '' if the value is not a BCP
    * 47 tag.
    */
   #languageOf(value: unknown): string {
@@ -110,7 +116,7 @@ function screenOf(value: unknown): { width: number; height: number } | undefined
 }
 
 /**
- * True for Safari on an iPad, which claims to run on a Mac. It reports its screen in portrait regardless of the
+ * True for Safari on an iPad, which claims to run on a Mac. An iPad reports its screen in portrait regardless of the
  * orientation.
  */
 function isIpad(sender: SenderContext, screen: { width: number; height: number } | undefined): boolean {

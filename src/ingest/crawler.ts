@@ -8,11 +8,11 @@ const httpTools =
 const aiAgents =
   /chatgpt-user|oai-searchbot|gptbot|claude-user|claude-web|anthropic-ai|perplexity|cohere-ai|mistralai-user|google-extended|duckassist|meta-external/i
 
-/** Maximum entries in the cache. They take at most 5 MB. A miss takes 10 µs. */
+/** Maximum number of entries in the cache. They take at most 5 MB. A miss takes 10 µs. */
 const maxCached = 5_000
 /**
- * Maximum UTF-16 units of a user agent to match. Browsers and crawlers send fewer, and matching a header of the maximum
- * size (16,000 units) takes several ms.
+ * Maximum number of UTF-16 code units of a user agent to match. Browsers and crawlers send fewer, and matching a header
+ * of the maximum size (16,000 code units) takes several ms.
  */
 const maxInspectedLength = 512
 

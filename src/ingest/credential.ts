@@ -9,7 +9,7 @@ import { originAllowed } from "./origin.ts"
 /** What authorizes a request to send events. */
 export type Credential =
   | { kind: "key"; key: Key }
-  /** `keyProblem`: why the key is invalid, if one was also sent. */
+  /** `keyProblem`: why the key is invalid, if an invalid key was also sent. */
   | { kind: "website"; websiteId: string; keyProblem: RejectionReason | undefined }
 
 /** Matches a query that consists of one website id without escapes. Parsing other queries takes 2 µs. */
@@ -53,7 +53,7 @@ export function pageWebsite(id: string, origin: string | null, registry: Registr
 
 /**
  * Returns the credential: a valid key, otherwise the website id in the query, otherwise the website id of the first
- * event. Throws a 401 with the reason why the key is invalid, or a 403 if the key cannot send events.
+ * event. Throws a 401 if there is neither a valid key nor a website id, or a 403 if the key cannot send events.
  */
 export function credentialOf(
   keyLookup: { key?: Key; problem?: RejectionReason },
@@ -71,7 +71,8 @@ export function credentialOf(
 
 /**
  * Returns the website of each event, or undefined for events without a website. `ids`: the website id of each event.
- * Throws a 403 if the credential cannot write to one of the websites, or a 404 if one of them does not exist.
+ * Throws a 403 if the credential cannot write to one of the websites, or a 404 if one of them does not exist or is
+ * paused.
  */
 export function targetWebsites(
   ids: readonly (string | undefined)[],

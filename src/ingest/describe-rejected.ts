@@ -10,10 +10,12 @@ import { maxListedKeys, SerializedProperties } from "./event.ts"
 /** Maximum number of events to inspect. A mistake in one event is usually in all of them. */
 const maxInspectedEvents = 100
 const maxNames = 10
-/** Maximum UTF-16 units of a name or key. */
+/** Maximum number of UTF-16 code units of a name or key. */
 const maxLength = 64
 const maxIdLength = 255
-/** Maximum invalid fields to list. Once these are fixed, the next rejected request lists the others. */
+/**
+ * Maximum number of invalid fields to list. Once these fields are fixed, the next rejected request lists the others.
+ */
 const maxFields = 3
 
 /** Describes a rejected request by its names and keys. Omits values, because they can be personal data or passwords. */
@@ -84,7 +86,7 @@ function originOf({ headers }: Request): string | null {
 
 /**
  * Copies the start of a string without splitting a surrogate pair. A slice would keep the whole string in memory, which
- * can have several MB.
+ * can take several MB.
  */
 function truncate(text: string, limit: number): string {
   const copy = Buffer.from(text.slice(0, limit)).toString()

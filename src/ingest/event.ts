@@ -22,7 +22,7 @@ export interface CheckedEvent {
 export interface EventRules {
   /** Maximum number of events in a request. */
   maxEvents: number
-  /** Unix ms, time of receipt. */
+  /** Time of receipt, in Unix ms. */
   now: number
   /** As in `JsonBody`: true if no string can contain NUL or a lone surrogate. By default, each string is checked. */
   isPlain?: boolean
@@ -32,23 +32,23 @@ export interface EventRules {
 
 /** 2000-01-01 in Unix ms. Earlier timestamps are probably in seconds or from a clock that was never set. */
 const earliest = Date.UTC(2000, 0, 1)
-/** Maximum ms by which a client's clock can be ahead. */
+/** Maximum time by which a client's clock can be ahead, in ms. */
 const maxClockAhead = 3_600_000
 const maxKeyLength = 128
-/** Maximum UTF-8 bytes of the serialized properties. */
+/** Maximum size of the serialized properties, in bytes of UTF-8. */
 const maxPropertyBytes = 32_768
 /**
- * Maximum values in properties. Each takes at least two bytes (itself and a comma), so more would not fit into
- * `maxPropertyBytes`.
+ * Maximum number of values in properties. Each takes at least two bytes (the value and a comma), so more values would
+ * not fit into `maxPropertyBytes`.
  */
 const maxValues = maxPropertyBytes / 2
 const tooLarge = `must be at most ${maxPropertyBytes} bytes of JSON`
 /**
- * Maximum levels of objects and arrays in `properties`, including `properties` itself. SQLite's JSON functions allow
- * many more (1,000).
+ * Maximum number of levels of objects and arrays in `properties`, including `properties` itself. SQLite's JSON
+ * functions allow many more (1,000).
  */
 const maxDepth = 64
-/** Maximum UTF-8 bytes of a UTF-16 unit. */
+/** Maximum number of bytes that UTF-8 needs for one UTF-16 code unit. */
 const bytesPerUnit = 3
 
 const textFields = [
@@ -169,8 +169,8 @@ export function serializeProperties(
  * its brackets.
  */
 function fits(count: number, keys: string, values: string): boolean {
-  // The length of the whole object in UTF-16 units. The brackets around the keys become braces, the commas between keys
-  // become colons, and one more colon follows the last key.
+  // The length of the whole object in UTF-16 code units. The brackets around the keys become braces, the commas between
+  // keys become colons, and one more colon follows the last key.
   const units = count === 0 ? 2 : keys.length + values.length + 1
   if (alwaysFits(units)) return true
   const bytes = units - keys.length - values.length + Buffer.byteLength(keys) + Buffer.byteLength(values)
@@ -229,12 +229,15 @@ function scanProperties(scanner: JsonScanner): SerializedProperties {
   return new SerializedProperties(serialized, names.slice(0, maxListedKeys))
 }
 
-/** True if an object of this many UTF-16 units is never too large, regardless of its characters. */
+/** True if an object of this many UTF-16 code units is never too large, regardless of its characters. */
 export function alwaysFits(units: number): boolean {
   return units * bytesPerUnit <= maxPropertyBytes
 }
 
-/** Describes what is invalid in a value, or returns undefined if it is valid. Adds to `count.values`. */
+/**
+ * Describes what is invalid in a value, or returns undefined if it is valid. Adds the number of values to
+ * `count.values`.
+ */
 function valueError(value: unknown, depth: number, count: { values: number }): string | undefined {
   if (typeof value === "number")
     return Number.isFinite(value) ? undefined : "must hold numbers that fit a double"

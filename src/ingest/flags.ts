@@ -1,7 +1,7 @@
 import type { IngestRoute } from "./handle.ts"
 
 /**
- * GET /public/v1/flags/bulk. This server has no feature flags, so it returns an empty list, and clients use their
+ * GET /public/v1/flags/bulk. This server has no feature flags, so the response contains none, and clients use their
  * defaults immediately.
  */
 export const flagsRoute: IngestRoute = {

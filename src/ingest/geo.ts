@@ -45,11 +45,11 @@ const specialNetworks = [
 /** Public IPv6 addresses are in 2000::/3, except for the documentation network 2001:db8::/32. */
 const publicIpv6 = /^(?!2001:0?db8:)[23][\da-f]{3}:/i
 
-/** Maximum UTF-16 units of a region or city. The longest names have 60. */
+/** Maximum number of UTF-16 code units in the name of a region or city. The longest names have 60. */
 const maxNameLength = 128
 
 /**
- * Returns the upper-case ISO code of a country. Empty for anything else, such as Cloudflare's XX (unknown) and T1
+ * Returns the upper-case ISO code of a country, or '' for anything else, such as Cloudflare's XX (unknown) and T1
  * (Tor).
  */
 export function countryOf(code: unknown): string {
@@ -57,7 +57,7 @@ export function countryOf(code: unknown): string {
   return countries.has(country) ? country : ""
 }
 
-/** Looks up the location of addresses in an mmdb file. */
+/** Looks up the locations of addresses in an mmdb file. */
 export class GeoTable {
   readonly #reader: Reader<Response>
 
@@ -110,8 +110,8 @@ function ipv4Of(address: string): string {
 }
 
 /**
- * Reads a record in the layout of MaxMind and DB-IP, where names are in objects, or of IPinfo and ip-location-db, where
- * they are strings.
+ * Returns the location in a record. In files from MaxMind and DB-IP, names are in objects. In files from IPinfo and
+ * ip-location-db, they are strings.
  */
 function locationOf(found: unknown): GeoLocation {
   const record = objectOf(found)

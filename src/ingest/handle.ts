@@ -50,14 +50,18 @@ export interface IngestDeps extends AuthFailureDeps, BodyDeps, RejectedBytesDeps
 export interface IngestSettings {
   /** Maximum number of events in a request. */
   maxEvents: number
-  /** Maximum bytes of a body after decompression. */
+  /** Maximum size of a body after decompression, in bytes. */
   maxBodyBytes: number
-  /** Maximum requests per minute for one website id from one address. 0 means unlimited, including events and bytes. */
+  /**
+   * Maximum number of requests per minute for one website id from one address. 0 means that requests, events and bytes
+   * are unlimited.
+   */
   rateLimit: number
-  /** Maximum events per minute for one website id from one address. 0 means unlimited. */
+  /** Maximum number of events per minute for one website id from one address. 0 means unlimited. */
   rateLimitEvents: number
   /**
-   * Maximum bytes of bodies per minute, after decompression, for one website id from one address. 0 means unlimited.
+   * Maximum number of body bytes per minute, after decompression, for one website id from one address. 0 means
+   * unlimited.
    */
   rateLimitBytes: number
   trustedProxies: TrustedNetworks
@@ -69,7 +73,7 @@ export interface IngestSettings {
 export interface IngestRequest {
   route: IngestRoute
   context: RequestContext
-  /** Unix ms, time of receipt. */
+  /** Time of receipt, in Unix ms. */
   now: number
   /** Headers of the response. The handler can add more. */
   headers: Record<string, string>
@@ -182,8 +186,8 @@ export interface RequestSize {
 }
 
 /**
- * Returns as how many requests a request counts. This is at least 1, and more if the request takes a larger share of
- * the limit on events or bytes than of the limit on requests.
+ * Returns the number of requests that a request counts as. This is at least 1, and more if the request takes a larger
+ * share of the limit on events or bytes than of the limit on requests.
  */
 function requestCost(
   { events, bytes }: RequestSize,

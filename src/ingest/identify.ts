@@ -3,7 +3,7 @@ import { fieldErrors } from "../http/validation.ts"
 import { invalidBody, isPlainText, plainTextError } from "./event.ts"
 import { checkIdentify, type IdentifyInput } from "./schema.ts"
 
-/** Maximum UTF-8 bytes of the serialized traits. */
+/** Maximum size of the serialized traits, in bytes of UTF-8. */
 const maxTraitBytes = 2_048
 
 /** Traits that profiles also store as columns, where NUL ends a string. In other traits, JSON escapes NUL. */
@@ -13,11 +13,14 @@ const columnTraits = ["email", "name", "username"] as const
 export function readIdentity(body: unknown): IdentifyInput {
   const errors = checkIdentify.accepts(body) ? identityErrors(body) : fieldErrors(checkIdentify, body)
   if (errors.length > 0) throw invalidBody(errors)
-  // Checked above. Asserted because TypeBox's own type lacks the traits.
+  // Checked above. The type assertion is needed because TypeBox's own type lacks the traits.
   return body as IdentifyInput
 }
 
-/** The fields of an identify request that need checks, from a key or from a page. */
+/**
+ * The fields of an identify request that the schema cannot check completely. The request comes from a client with a key
+ * or from a page.
+ */
 interface Identity {
   profileId: string
   anonymousId?: string | null

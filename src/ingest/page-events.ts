@@ -26,12 +26,12 @@ import { jsonResponse } from "./responses.ts"
 /** A route that takes a list of items of one type. Either all of them are stored, or none. */
 export interface ListRoute {
   path: string
-  /** `type` of the response. */
+  /** Value of `type` in the response. */
   type: string
   items: ItemType
-  /** Maximum items in a request. */
+  /** Maximum number of items in a request. */
   maxItems: number
-  /** Maximum bytes of a body after decompression. */
+  /** Maximum size of a body after decompression, in bytes. */
   maxBytes: number
 }
 
@@ -54,7 +54,7 @@ export const listRoutes = {
   },
 } as const satisfies Record<string, ListRoute>
 
-/** Maximum items of POST /batch. */
+/** Maximum number of items in a request to POST /batch. */
 export const maxBatchItems = 100
 
 /** `POST /`, `POST /batch` and the list routes. */
@@ -91,13 +91,13 @@ function itemRules({ pageAddresses }: IngestDeps, { now }: IngestRequest, { isPl
   return { now, isPlain, pageAddresses }
 }
 
-/** Validates an item of `POST /`, of `POST /batch` or of the pixel by its `type`. */
+/** Validates an item of `POST /` or `POST /batch` by its `type`. */
 function readPageItem(value: unknown, rules: ItemRules): ReadItem {
   const type = pageItemTypeOf(value)
   return { value, type, item: type ? pageItemTypes[type].read(value, rules) : unknownTypeErrors }
 }
 
-/** Stores the items of one request. Resolves when they are on disk. */
+/** Authorizes a request and stores its items. Resolves when they are on disk. */
 export async function store(
   deps: IngestDeps,
   request: IngestRequest,
@@ -189,7 +189,7 @@ export const itemErrors = {
 } as const
 type ItemError = keyof typeof itemErrors
 
-/** Maximum UTF-16 units of an unknown type or invalid eventId to repeat in the response. */
+/** Maximum number of UTF-16 code units of an unknown type or of an eventId to repeat in the response. */
 const maxEcho = 512
 
 function resultOf({ value, type, item }: ReadItem, rejected: ReadonlySet<PageItem>): ItemResult {
@@ -216,7 +216,10 @@ function fieldsOf(value: unknown): { type?: unknown; eventId?: unknown } {
   return typeof value === "object" && value !== null ? value : {}
 }
 
-/** Records invalid items of an accepted batch as rejected requests. */
+/**
+ * Records the invalid items of an accepted batch as one rejected request. If all items are invalid, also counts the
+ * bytes.
+ */
 function recordInvalidItems(
   deps: IngestDeps,
   { context, route, headers }: IngestRequest,
@@ -231,7 +234,7 @@ function recordInvalidItems(
   if (invalid.length === read.length) countRejectedBytes(deps, context, error)
 }
 
-/** Records items whose names exceed the quota as rejected requests. */
+/** Records the items whose names exceed the quota as one rejected request. */
 function recordNewNames(
   deps: IngestDeps,
   { context, route, headers }: IngestRequest,

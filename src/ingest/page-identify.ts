@@ -19,7 +19,7 @@ import { checkPageIdentity, type PageIdentityInput } from "./page-schema.ts"
  * - A link by a key replaces the claimed links of the visitor.
  */
 
-/** Maximum requests per minute for one website id from one address. */
+/** Maximum number of requests per minute for one website id from one address. */
 const rateLimit = 60
 
 /** True if a request has no key and sends its website id like the page script. */
@@ -36,8 +36,8 @@ export async function identifyFromPage(deps: IngestDeps, request: IngestRequest)
   const { profileId, anonymousId, anonymizeVisitorIds, traits } = readPageIdentity(body.value)
   const website = authorizePage(deps, request, { events: 0, bytes: body.size })
   const { limiter, profiles, settings } = deps
-  // Applies even with --rate-limit 0, which is meant for servers behind another rate limiter: unlike new names, new
-  // profiles have no daily quota.
+  // Applies even with --rate-limit 0, which is meant for servers behind another rate limiter, because new profiles have
+  // no daily quota, unlike new names.
   const name = `identify ${website.rid} ${addressOf(context, settings.trustedProxies)}`
   enforceRateLimit(limiter.take(name, rateLimit), headers)
   if (!website.pageIdentify) throw new RequestError("page_identify_off")
@@ -58,6 +58,6 @@ function readPageIdentity(body: unknown): PageIdentityInput {
     ? identityErrors(body)
     : fieldErrors(checkPageIdentity, body)
   if (errors.length > 0) throw invalidBody(errors)
-  // Checked above. Asserted because TypeBox's own type lacks the traits.
+  // Checked above. The type assertion is needed because TypeBox's own type lacks the traits.
   return body as PageIdentityInput
 }

@@ -65,13 +65,16 @@ interface Description {
   kind: EventKind
   name: string
   path: string | null
-  /** Properties that are stored with the sender's, unless they are null, undefined or ''. Their names are reserved. */
+  /**
+   * Properties that are stored in addition to the sender's, unless they are null, undefined or ''. Their names are
+   * reserved.
+   */
   builtIn?: Record<string, string | number | null | undefined>
   visit?: VisitInput
 }
 
 export interface ItemRules {
-  /** Unix ms, time of receipt. */
+  /** Time of receipt, in Unix ms. */
   now: number
   /** As in `JsonBody`. */
   isPlain: boolean
@@ -85,7 +88,7 @@ export interface ItemType {
   read: (value: unknown, rules: ItemRules) => PageItem | FieldError[]
 }
 
-/** Strings that are stored in columns, where NUL ends a string and lone surrogates are lost. */
+/** Fields whose strings are stored in columns, where NUL ends a string and lone surrogates are lost. */
 const columnFields = ["name", "eventName", "eventId", "anonymousId", "sessionId", "profileId"] as const
 
 /** Creates an item type. `describe` returns an error if a field is invalid in a way that the schema cannot express. */
@@ -99,7 +102,8 @@ function itemType<Schema extends TObject>(
     read: (value, rules) => {
       if (!check.accepts(value)) return fieldErrors(check, value)
       const described = describe(value, rules.pageAddresses)
-      // Asserted because every schema has these fields, which TypeScript cannot infer from a type parameter.
+      // The type assertion is safe because every schema has these fields. TypeScript cannot infer this from a type
+      // parameter.
       const common = value as CommonInput
       const errors: FieldError[] = rules.isPlain ? [] : columnTextErrors(value)
       const ts = common.timestamp ?? rules.now
@@ -126,8 +130,9 @@ function columnTextErrors(value: object): FieldError[] {
 }
 
 /**
- * Adds the built-in properties to the sender's. Their names are reserved, so a sender's value is never used, even if
- * the built-in value is missing. If all properties together are too large, the sender's are left out.
+ * Serializes the sender's properties together with the built-in ones. The names of built-in properties are reserved, so
+ * a sender's value is never used, even if the built-in value is missing. If all properties together are too large, the
+ * sender's are left out.
  */
 function serialize(
   sent: object | null | undefined,
@@ -161,8 +166,8 @@ function serialize(
 }
 
 /**
- * Serializes built-in properties alone, because nearly every page view has only these. Returns undefined if they might
- * be too large.
+ * Serializes the properties of an item that has only built-in ones, as nearly every page view does. This is faster than
+ * `serializeProperties`. Returns undefined if the properties might be too large.
  */
 function serializeBuiltIn(
   builtIn: NonNullable<Description["builtIn"]>,

@@ -8,7 +8,7 @@ import { shouldHashVisitor } from "./event.ts"
 import { enforceCredentialLimit, type IngestDeps, type IngestRequest, type RequestSize } from "./handle.ts"
 import type { PageItem } from "./page-items.ts"
 
-/** Maximum bytes of a body from a page, after decompression. */
+/** Maximum size of a body from a page after decompression, in bytes. */
 export const maxPageBodyBytes = 1_048_576
 
 /** Reads the body of a request from a page. `maxBytes`: the limit of the route, which --max-body can lower. */
@@ -80,7 +80,8 @@ export function pageRows(
 }
 
 /**
- * Reuses the last context while the fields are the same, because nearly all requests have items from a single browser.
+ * Returns a function that reuses the last context while the fields are the same, because nearly all requests have items
+ * from a single browser.
  */
 function cacheLastContext(
   contextOf: (input: ClientInput) => ClientContext,

@@ -2,12 +2,12 @@ import { type Static, type TProperties, type TSchema, Type } from "@sinclair/typ
 import { SchemaCheck } from "../http/validation.ts"
 import { type IdentifyInput, traitsSchema } from "./schema.ts"
 
-// The items that the page script sends. Optional fields can be null. Lengths are UTF-16 units, as in JavaScript.
-// `expected` completes the error message "<field> …". Unknown fields are ignored.
+// The items that the page script sends. Optional fields can be null. Lengths are in UTF-16 code units, as in
+// JavaScript. `expected` completes the error message "<field> …". Unknown fields are ignored.
 
 /**
- * Strings that describe the page or the visit are cut after this many UTF-16 units, because a long string is no reason
- * to lose the view.
+ * Strings that describe the page or the visit are cut after this many UTF-16 code units, because a long string is no
+ * reason to lose the page view.
  */
 export const textLimits = {
   title: 512,
@@ -178,7 +178,7 @@ const pathname = requiredText(2_048, "Path of the page, or its URL")
 
 export const acceptedVitals = ["FCP", "LCP", "CLS", "INP", "TTFB", "FPS"] as const
 
-/** An hour in ms. */
+/** Maximum value of a metric: an hour in ms. */
 const maxVital = 3_600_000
 /** Maximum of CLS, a ratio that is rarely above 1. */
 export const maxLayoutShift = 100
@@ -213,7 +213,7 @@ export const errorSchema = object({
 
 /** Maximum of a counter in an engagement report. */
 const maxCount = 65_535
-/** A week in seconds. */
+/** Maximum duration in an engagement report: a week in seconds. */
 const maxSpan = 604_800
 
 export const exitTypes = ["navigation", "spa", "hidden", "unload"] as const

@@ -12,12 +12,15 @@ export interface PageAddress {
   search: string
 }
 
-/** Maximum entries in the cache. They take about 1 MB with ordinary addresses, and at most 10 MB. A miss takes 2 µs. */
+/**
+ * Maximum number of entries in the cache. They take about 1 MB with ordinary addresses, and at most 10 MB. A miss takes
+ * 2 µs.
+ */
 const maxCachedAddresses = 2_000
 /** Cached for strings that are not an http or https URL. */
 const noAddress: PageAddress = { path: "", hostname: "", search: "" }
 
-/** Parses the URLs of pages. Caches the results, because most views are of a few pages. */
+/** Parses the URLs of pages. Caches the results, because a few pages account for most page views. */
 export class PageAddresses {
   readonly #cache = new LruCache<PageAddress>(maxCachedAddresses)
 
@@ -33,7 +36,7 @@ function addressOf(text: string): PageAddress {
   return url ? { path: pagePath(url.pathname), hostname: url.hostname, search: url.search } : noAddress
 }
 
-/** Returns undefined if the text is not an absolute http or https URL. */
+/** Parses an absolute http or https URL. Returns undefined for other text. */
 function pageUrlOf(text: string): URL | undefined {
   const url = URL.parse(text)
   return url && /^https?:$/.test(url.protocol) ? url : undefined
@@ -56,7 +59,7 @@ function pagePath(pathname: string): string {
   return cut(withoutFinalSlashes(decoded(pathname)), maxPathLength) || "/"
 }
 
-/** Uses a loop, because a regular expression would take quadratic time for many slashes. */
+/** Removes trailing slashes. Uses a loop, because a regular expression would take quadratic time for many slashes. */
 function withoutFinalSlashes(path: string): string {
   let end = path.length
   while (path.charAt(end - 1) === "/") end--
@@ -74,7 +77,7 @@ function decoded(pathname: string): string {
   }
 }
 
-/** Returns the first `limit` UTF-16 units of a string, without half a surrogate pair at the end. */
+/** Returns the first `limit` UTF-16 code units of a string, without half a surrogate pair at the end. */
 export function cut(text: string, limit: number): string {
   if (text.length <= limit) return text
   const isSplit = /[\ud800-\udbff]/.test(text.charAt(limit - 1))

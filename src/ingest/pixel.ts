@@ -7,7 +7,7 @@ import { store } from "./page-events.ts"
 import { errors, type ItemType, pageItemTypes, vitals } from "./page-items.ts"
 import { errorResponse } from "./responses.ts"
 
-/** Values of `type`, which can be omitted. */
+/** Item types by the value of the parameter `type`, which can be omitted. */
 export const pixelTypes: Readonly<Record<string, ItemType>> = {
   ...pageItemTypes,
   web_vitals: vitals,
@@ -101,7 +101,10 @@ function nestedQuery(parameters: URLSearchParams): Nested {
   return query
 }
 
-/** Converts the values of a query to the types in the schema. Empty values count as absent. */
+/**
+ * Converts the values of a query to the types in the schema. Leaves out empty values and fields that are not in the
+ * schema.
+ */
 function coerceFields(query: Nested, { schema }: ItemType): Record<string, unknown> {
   const fields: Record<string, unknown> = Object.create(null)
   for (const [name, value] of Object.entries(query)) {
@@ -147,8 +150,8 @@ function coerceValues(value: string | Nested): unknown {
 }
 
 /**
- * Converts a string to a number only if a double represents it exactly as written, so that ids with many digits or
- * leading zeros stay strings.
+ * Converts a string to a number only if it is a decimal number of at most 15 digits without leading zeros, so that ids
+ * with more digits or leading zeros stay strings.
  */
 function numberOf(text: string): number | undefined {
   return /^-?(?:0|[1-9]\d{0,14})(?:\.\d+)?$/.test(text) && text.length <= 16 ? Number(text) : undefined

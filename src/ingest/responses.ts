@@ -48,8 +48,8 @@ export function jsonResponse(body: string, headers: Record<string, string>): Res
 }
 
 /**
- * Allows the headers that the browser asks for, because tracing tools add their own headers to every request from a
- * page.
+ * Returns the headers that the browser asks for, because tracing tools add their own headers to every request from a
+ * page. Returns the default if the list is missing, malformed or too long.
  */
 function allowedHeaders({ headers }: Request): string {
   const requested = headers.get("access-control-request-headers")

@@ -72,8 +72,8 @@ function* preparedRows({ prepareRow }: IngestDeps, rows: readonly EventRow[]): G
 }
 
 /**
- * POST /identify. Stores a profile and links an anonymous id to it. Without an API key, traits that a page sends are
- * stored as unverified claims.
+ * POST /identify. Stores a profile and links an anonymous id to it. If a page sends the request without an API key, the
+ * traits and the link are stored as unverified claims.
  */
 async function identify(deps: IngestDeps, incoming: IngestRequest): Promise<Response> {
   const { registry, profiles } = deps

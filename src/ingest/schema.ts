@@ -2,8 +2,8 @@ import { type Static, Type } from "@sinclair/typebox"
 import { SchemaCheck } from "../http/validation.ts"
 
 /**
- * Schema of an optional string. `expected` completes the error message "<field> …". Lengths are in UTF-16 units, as in
- * JavaScript.
+ * Schema of an optional string. `expected` completes the error message "<field> …". Lengths are in UTF-16 code units,
+ * as in JavaScript.
  */
 function optionalText(limit: number, description: string) {
   return Type.Optional(

@@ -14,11 +14,11 @@ const deviceHeaders = [
 ] as const
 
 /**
- * Maximum UTF-16 units of a header to read. Browsers send fewer, and matching a header of the maximum size (16,000
- * units) takes several ms.
+ * Maximum number of UTF-16 code units of a header to read. Browsers send fewer, and matching a header of the maximum
+ * size (16,000 code units) takes several ms.
  */
 const maxInspectedLength = 512
-/** Maximum entries in the cache. They take about 1 MB. A miss takes 20 µs. */
+/** Maximum number of entries in the cache. They take about 1 MB. A miss takes 20 µs. */
 const maxCached = 2_000
 const unknownDevice: Device = { browser_name: "", browser_version: "", os_name: "", device_type: "" }
 
@@ -164,7 +164,8 @@ const desktopSystems: ReadonlySet<string> = new Set([
 ])
 
 /**
- * Matches televisions, game consoles, watches, cars and glasses, which do not belong to any of the three device types.
+ * Matches the user agents of televisions, game consoles, watches, cars and glasses, which do not belong to any of the
+ * three device types.
  */
 const otherDevice =
   /smart-?tv|hbbtv|\btv\b|appletv|googletv|bravia|\baft[a-z]|crkey|web0s|roku|playstation|xbox|nintendo|oculus|\bquest\b|watch|tesla/i
@@ -192,7 +193,7 @@ export class DeviceParser {
   }
 }
 
-/** `key`: the values of `deviceHeaders`, one per line. */
+/** Returns the device that the headers describe. `key`: the values of `deviceHeaders`, one per line. */
 function deviceOf(key: string): Device {
   const [userAgent = "", fullVersions = "", brands = "", platform = "", mobile = ""] = key
     .split("\n")
