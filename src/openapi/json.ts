@@ -9,7 +9,7 @@ export function ref(name: string): Json {
 }
 
 /**
- * Converts a TypeBox schema to JSON Schema. Removes TypeBox's symbols and our error messages. `expected` is a message
+ * Converts a TypeBox schema to JSON Schema. Removes TypeBox's symbols and the error messages. `expected` is a message
  * if it is a string, or a property of that name if it is a schema. Converts every union to its shortest equivalent
  * form.
  */
@@ -28,7 +28,7 @@ export function publishedFields({ properties }: TObject): Record<string, Json> {
   return Object.fromEntries(Object.entries(properties).map(([name, schema]) => [name, publicSchema(schema)]))
 }
 
-/** Converts constants of one type to an `enum`. */
+/** Converts a union of constants of one type to an `enum`. Returns undefined for other unions. */
 function enumOf(anyOf: Json[]): Json | undefined {
   const type = anyOf[0]?.type
   if (!anyOf.every((option) => "const" in option && option.type === type)) return undefined
@@ -40,7 +40,10 @@ function typesOf(anyOf: Json[]): Json | undefined {
   return { type: anyOf.map((option) => option.type) }
 }
 
-/** Converts a nullable scalar to a list of types. `enum` and `const` would exclude null. */
+/**
+ * Converts a nullable scalar to a list of types. Returns undefined for other unions, and for scalars with `enum` or
+ * `const`, which would exclude null.
+ */
 function nullableOf(anyOf: Json[]): Json | undefined {
   const [scalar, another] = anyOf.filter((option) => option.type !== "null")
   if (!scalar || another || scalar.type === "array" || "enum" in scalar || "const" in scalar) return undefined

@@ -56,7 +56,7 @@ export function component<Schema extends TSchema>(schema: Schema, example: Stati
   return { ...publicSchema(schema), examples: [example] }
 }
 
-/** Response fields of an operation that lists items of a schema. */
+/** Returns the response fields of an operation that lists items of a schema. */
 export function listOf(name: string, schema: string): Json {
   return {
     [name]: { type: "array", items: ref(`schemas/${schema}`) },

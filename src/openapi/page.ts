@@ -6,7 +6,7 @@ export interface Page {
   viewer: { path: string; bytes: Uint8Array }
 }
 
-/** Loads the viewer from the binary. The page refers to files under `basePath`. */
+/** Creates the page, and loads its script, the viewer, from the binary. The page refers to files under `basePath`. */
 export async function createPage(basePath = ""): Promise<Page> {
   const bytes = await Bun.file(viewer).bytes()
   const hash = new Bun.CryptoHasher("sha256").update(bytes).digest("hex").slice(0, 16)
@@ -14,7 +14,7 @@ export async function createPage(basePath = ""): Promise<Page> {
   return { html: html(path, basePath), viewer: { path, bytes } }
 }
 
-/** Dark colors, because the viewer has no dark theme of its own. */
+/** Includes dark colors, because the viewer has no dark theme of its own. */
 const style = `
 openapi-explorer {
   --font-regular: system-ui, sans-serif;

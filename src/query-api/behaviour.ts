@@ -21,7 +21,7 @@ export function* funnel(spec: QuerySpec, run: RunQuery): Generator<void, TypeRes
   const { groups } = yield* runScope(scope)
   const comparison = previous && (yield* runScope({ ...scope, ...span(previous) }))
   const emptySteps = steps.map((): FunnelStep => ({ units: 0, median: null }))
-  // Contains the groups of both periods, those of the current range first.
+  // Contains the groups of both periods. The groups of the current range come first.
   const union = unionOf(
     groups,
     comparison?.groups,
@@ -52,7 +52,7 @@ function measuresOf(steps: readonly FunnelStep[]): Row[] {
   }))
 }
 
-/** The name of a step in results: its event name, or its page. */
+/** Returns the name of a step in results: its event name, its page, or null. */
 function labelOf({ name, page }: Partial<Step> = {}): string | null {
   return name ?? page ?? null
 }
@@ -60,8 +60,8 @@ function labelOf({ name, page }: Partial<Step> = {}): string | null {
 const anyStep: Step = { filters: [] }
 
 /**
- * Without steps, a person's first event of any kind determines the cohort, and any later event counts as a return. A
- * single step is both the start event and the return event.
+ * Returns the retention query of a parameter. Without steps, the first event of a unit determines its cohort, and any
+ * later event counts as a return. A single step is both the start event and the return event.
  */
 export function retentionQuery(
   { scope, steps, unit }: QuerySpec,

@@ -15,8 +15,8 @@ interface ComparedReport {
 }
 
 /**
- * Defines the columns and rows of a report that supports comparison. When comparing, it returns the rows of both
- * periods.
+ * Defines the columns and rows of a report that supports comparison. With `compare`, the report contains the rows of
+ * both periods.
  */
 export function comparedReport({
   label,

@@ -1,9 +1,9 @@
 import type { Bucket, Granularity } from "../query/query.ts"
 import { dayMs, dayRange, instantOf, localTimeOf, type Range, readRange } from "./range.ts"
 
-// Computes the period that a range is compared with (the previous period), and pairs the buckets of both. A bucket is
-// one time interval of a report, such as an hour or a day. A local time is what clocks in a time zone show. It is stored
-// as the Unix ms that would show the same digits in UTC.
+// Computes the period that a range is compared with (the previous period), and pairs the buckets of the two periods. A
+// bucket is one time interval of a report, such as an hour or a day. A local time is what clocks in a time zone show.
+// It is stored as the Unix ms that would show the same digits in UTC.
 
 /** The built-in comparison periods. A caller can also choose a custom period. */
 export const comparisons = ["previous_period", "previous_year", "matching_weekdays"] as const
@@ -21,8 +21,8 @@ const weekMs = 7 * dayMs
 
 /**
  * Returns the period to compare a range with. `previous_period` is the period of the same length before the range, or
- * the same number of calendar months if the range consists of calendar months. `previous_year` is the same dates one
- * year earlier. `matching_weekdays` is the latest period that ends before the range and starts on the same weekday.
+ * the same number of calendar months if the range consists of calendar months. `previous_year` covers the same dates
+ * one year earlier. `matching_weekdays` is the latest period that ends before the range and starts on the same weekday.
  * Whole days follow the calendar, so 23-hour days do not shift them. If the range is still in progress, the previous
  * period is cut at the same point (for whole days, at the same time of day), so that a partial range is not compared to
  * a complete one. `now` is in Unix ms. Throws a RangeFault for invalid dates.
@@ -63,7 +63,10 @@ export function previousOf(
   return { from: earlier(from), to: earlier(isRunning ? now + 1 : to), days: undefined, shift }
 }
 
-/** `local` is the current local time if the range is in progress, undefined if it has ended. */
+/**
+ * Returns the period `back` months before the range. `local` is the current local time if the range is in progress,
+ * undefined if it has ended.
+ */
 function monthsBefore(
   { from, to, days, months }: Range,
   back: number,

@@ -46,7 +46,7 @@ function cursorText({ ts, id }: { ts: number; id: number }): string {
   return Buffer.from(`${ts}.${id}`).toString("base64url")
 }
 
-/** Parses the output of `cursorText`. Returns undefined if it is invalid. */
+/** Parses the output of `cursorText`. Returns undefined if the text is invalid. */
 export function readCursor(text: string): { ts: number; id: number } | undefined {
   const [, ts, id] = /^(-?\d{1,15})\.(\d{1,15})$/.exec(Buffer.from(text, "base64url").toString()) ?? []
   return ts === undefined ? undefined : { ts: Number(ts), id: Number(id) }

@@ -36,8 +36,8 @@ interface GroupsDefinition {
   kinds?: QueryType["kinds"]
   oneOf?: QueryType["oneOf"]
   /**
-   * Default granularity. `optional`: rows are only broken down by time if the request has a granularity. Absent: they
-   * are never broken down by time.
+   * Default granularity. With `optional`, rows are only broken down by time if the request has a granularity. If
+   * `byTime` is absent, they are never broken down by time.
    */
   byTime?: "daily" | "optional"
   /** Dimensions and their columns. `"by"` stands for the fields that the request lists in `by`. */
@@ -79,7 +79,7 @@ export function groupsType(definition: GroupsDefinition): QueryType {
 
 /**
  * Returns the allowed sort columns, the default first: the first measure, then the fields and the other measures. With
- * a granularity, only the date.
+ * a granularity, returns only the date.
  */
 function sortColumns({
   by,
@@ -90,7 +90,7 @@ function sortColumns({
   return granularity ? ["date"] : [...new Set([...names.slice(0, 1), ...by, ...names])]
 }
 
-/** The value of a measure when there are no events. */
+/** Returns the value of a measure if there are no events. */
 function emptyValue(measure: Measure): 0 | null {
   return typeof measure === "object" ? emptyPropertyMeasures[measure.what] : emptyMeasures[measure]
 }

@@ -21,7 +21,10 @@ const defaultLimits: MoversLimits = { keys: 50, values: 1_000 }
 /** Measures whose difference between two periods can be split by value. */
 const measures = ["events", "users", "sessions", "profiles", "count", "sum"] as const
 
-/** Reports never list IDs. `query_string` is omitted because it is also a property. */
+/**
+ * The fields to check. IDs are omitted because reports never list them, and `query_string` is omitted because it is
+ * also a property.
+ */
 const checkedFields = fields.filter((field) => !idFields.includes(field) && field !== "query_string")
 
 export const moversType = {
@@ -159,7 +162,7 @@ function first(values: Values | undefined): number {
   return values?.[0] ?? 0
 }
 
-/** Returns the values of a field in both periods, or undefined if there are too many. */
+/** Returns the values of a field in both periods, or undefined if there are too many values. */
 function* valuesOf(
   { scope, previous, measure: { measure }, limits }: Periods,
   field: Dimension,
@@ -201,7 +204,7 @@ interface Properties {
 
 /**
  * Returns the properties to check. If the measure is the number of events, one query per period counts the events for
- * the values of all keys.
+ * the values of all keys without dots.
  */
 function* propertiesOf(
   { scope, previous, measure, limits }: Periods,

@@ -177,7 +177,7 @@ export const engagementQuality = comparedReport({
         { what: "sum", of: "property.active_time" },
       ],
     })
-    // A time of 0 means that nobody interacted with the page.
+    // A time of 0 means that the visitor did not interact with the page.
     const first = yield* run({
       kind: "groups",
       scope: withFilters(scope, [present("path"), above("property.time_to_first_interaction", 0)]),
@@ -246,8 +246,8 @@ export const scrollDepths = comparedReport({
 })
 
 /**
- * Counts sessions, not events: if a page is hidden and shown again, it reports the use of a form and the form's
- * submission in separate events.
+ * Counts sessions, not events, because a page that is hidden and shown again can report the use of a form and the
+ * form's submission in separate events.
  */
 export const formAbandonment = comparedReport({
   label: "name",
@@ -314,7 +314,7 @@ export function* recentErrors(spec: QuerySpec, run: RunQuery): Generator<void, T
   return {
     ...paging,
     rows: rows.map((row) => {
-      // `eventRows` has parsed the properties, and the ingestion endpoint only stores objects.
+      // The type assertion is safe because `eventRows` has parsed the properties, and only objects are stored.
       const properties = row.properties as Row
       return {
         message: properties.message ?? null,

@@ -27,7 +27,7 @@ const lastMinutes = (_zone: string, now: number): Range => ({
   to: now + 1,
   days: undefined,
 })
-/** The current minute and the four before it. */
+/** Returns the range of the current minute and the four minutes before it. */
 const fiveMinutes = (_zone: string, now: number): Range => {
   const minute = 60_000
   return { from: Math.floor(now / minute) * minute - 4 * minute, to: now + 1, days: undefined }
@@ -109,7 +109,7 @@ function places(description: string, field: "region" | "city"): QueryType {
   })
 }
 
-/** The kind of engagement reports. Each page view sends one, and another each time the page is hidden. */
+/** The kind of engagement reports. Each page view sends one report, and another each time the page is hidden. */
 const engagement = ["engagement"] as const
 
 const feedColumns = [

@@ -4,8 +4,8 @@ import type { Filter, Step } from "../query/query.ts"
 import type { FilterBody, StepBody } from "./schema.ts"
 
 /**
- * Parses a step of a funnel or goal. Appends an error for each invalid filter to `errors`. `field` is the path of the
- * step's filters in the request body.
+ * Parses a step, for example of a funnel. Appends an error for each invalid filter to `errors`. `field` is the path of
+ * the step's filters in the request body.
  */
 export function readStep(step: string | StepBody, field: string, errors: FieldError[]): Step {
   if (typeof step === "string") return { name: step, filters: [] }
@@ -35,7 +35,7 @@ export function readFilters(
   return filters ?? []
 }
 
-/** Returns what a filter's value must be, or undefined if the value already suits the operator. */
+/** Returns an error message if a filter's value does not suit its operator, otherwise undefined. */
 function operandError({ op, value }: FilterBody): string | undefined {
   const { expected, isValid } = operandTypes[operators[op].operandType]
   return isValid(value) ? undefined : `must be ${expected} for the operator ${op}`
@@ -51,7 +51,7 @@ const operandTypes: Record<
   boolean: { expected: "true or false", isValid: (value) => typeof value === "boolean" },
 }
 
-/** Removes the trailing slash: pages are stored without one. */
+/** Removes the trailing slash of a page, because pages are stored without one. */
 function storedPage(page: string): string {
   return page.length > 1 && page.endsWith("/") ? page.slice(0, -1) : page
 }

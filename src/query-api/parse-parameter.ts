@@ -30,7 +30,7 @@ import {
 export interface ParameterContext {
   /** Row IDs of websites. 0 stands for events without a website. */
   websites: readonly number[]
-  /** In Unix ms. */
+  /** Current time in Unix ms. */
   now: number
   /** True if the caller has the scope `read:data`, which permits access to individual events and people. */
   canReadData: boolean
@@ -56,8 +56,8 @@ const defaultPathSteps = 3
 const defaultTop = 10
 const defaultMeasures = ["events", "users", "sessions"]
 /**
- * Maximum number of rows before the requested page. They are limited because they must be computed too. Lists of events
- * have a lower limit, and support cursors instead.
+ * Maximum number of rows before the requested page. These rows are limited because they must be computed too. Lists of
+ * events have a lower limit, and support cursors instead.
  */
 const maxOffset = 1_000_000
 
@@ -86,7 +86,7 @@ function parameterMessage({ message }: RangeFault): string {
   return message.replaceAll("startDate", "start_date").replaceAll("endDate", "end_date")
 }
 
-/** Throws a RequestError or a RangeFault. */
+/** Validates a parameter and fills in defaults. Throws a RequestError or a RangeFault. */
 function readParameter(input: ParameterInput): QuerySpec {
   const { body, parameter, zone, context, steps } = input
   const { name } = parameter
@@ -202,7 +202,7 @@ function requireReport(
     )
 }
 
-/** Throws a RequestError. */
+/** Returns the period to compare a range with. Throws a RequestError. */
 function comparedPeriod(
   range: Range,
   zone: string,
@@ -249,7 +249,7 @@ function kindsOf({ kinds = ["custom"] }: QueryType, parameter: ParameterBody): r
   return parameter.anonymousId === undefined && parameter.profileId === undefined ? ["custom"] : eventKinds
 }
 
-/** Converts the options that are shorthand for filters. */
+/** Returns the filters for which options such as `anonymousId` are shorthand. */
 function optionFilters({ anonymousId, profileId, search }: ParameterBody): Filter[] {
   const filters: Filter[] = []
   if (anonymousId !== undefined) filters.push({ field: "anonymous_id", op: "eq", value: anonymousId })
@@ -300,7 +300,7 @@ function measuresOf(name: string, { oneMeasure }: QueryType, { measures }: Param
 function readMeasure(name: string): NamedMeasure {
   const [, what, of] = /^([^:]+):(.+)$/s.exec(name) ?? []
   const measure = what === undefined ? name : { what, of }
-  // The schema's pattern allows only valid measures.
+  // The type assertion is safe because the schema's pattern allows only valid measures.
   return { name, measure: measure as Measure }
 }
 

@@ -23,7 +23,10 @@ export interface ParseOptions extends ParameterContext {
   /** The time zone to use if the query names none. */
   zone: string
   limits: QueryLimits
-  /** The caller whose access limits the query types. Undefined on the command line. */
+  /**
+   * The caller whose access limits the query types. Undefined on the command line, and if the server itself chose the
+   * query.
+   */
   caller?: LimitedCaller
 }
 

@@ -6,7 +6,7 @@ import { retentionQuery } from "./behaviour.ts"
 import type { QuerySpec, QueryType } from "./query-spec.ts"
 import { invalidParameter } from "./rows.ts"
 
-/** Options that select one number in a funnel or retention report, to list the people that were counted. */
+/** Options that select one number in a funnel or retention report, to list the people or sessions that it counts. */
 const countOptions = [
   "steps",
   "window",

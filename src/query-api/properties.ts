@@ -10,7 +10,7 @@ interface ValuesDefinition {
   description: string
   takes?: readonly Option[]
   columns: readonly string[]
-  /** Returns the number of values to read per key. Absent: the value of the option `top`. */
+  /** Returns the number of values to read per key. The default is the value of the option `top`. */
   top?: (spec: QuerySpec) => number
   order: Sort & { others: readonly string[] }
   tieBreakers?: readonly string[]

@@ -21,14 +21,14 @@ export interface QuerySpec {
   id: string
   scope: Scope
   range: Range
-  /** The range to compare with. Undefined: no comparison. */
+  /** The range to compare with. Undefined if there is no comparison. */
   previous: PreviousRange | undefined
-  /** Undefined: no breakdown by time. */
+  /** Undefined if there is no breakdown by time. */
   granularity: Granularity | undefined
   by: readonly Dimension[]
   measures: readonly NamedMeasure[]
   steps: readonly Step[]
-  /** In ms. */
+  /** Time window of a funnel, in ms. */
   window: number
   unit: Unit
   before: number
@@ -63,11 +63,11 @@ export type Row = Record<string, unknown>
 /** The rows of a parameter, built from the engine's results. */
 export interface TypeResult {
   rows: Row[]
-  /** The rows are already sorted and limited to one page. */
+  /** True if the rows are already sorted and limited to one page. */
   isPage?: boolean
   /** The number of rows on all pages, if the engine does the paging. */
   total?: number
-  /** null on the last page. */
+  /** Null on the last page. */
   nextCursor?: string | null
   /** What a movers query compared. */
   movers?: MoversSummary
@@ -83,43 +83,43 @@ export interface QueryType {
   takes: readonly Option[]
   /** Required options. */
   needs?: readonly Option[]
-  /** Mutually exclusive options. `required`: one of them must be present. */
+  /** Mutually exclusive options. `required`: true if one of them must be present. */
   oneOf?: { options: readonly (keyof ParameterBody & Option)[]; required: boolean }
   /** `options` can only be used together with at least one option in `oneOf`. */
   requires?: readonly { options: readonly Option[]; oneOf: readonly Option[] }[]
   /**
-   * Kinds of events to read. Absent: custom events. `person`: all kinds if the query selects a person, otherwise custom
-   * events.
+   * Kinds of events to read. The default is custom events. With `person`, all kinds are read if the query selects a
+   * person, otherwise custom events.
    */
   kinds?: readonly EventKind[] | "person"
-  /** The rows are individual events, sessions or people, so the scope `read:data` is required. */
+  /** Set if the rows are individual events, sessions or people. The scope `read:data` is then required. */
   needsReadData?: true
   /** Overrides the range of the query. */
   range?: (zone: string, now: number) => Range
-  /** Number of steps. */
+  /** Minimum and maximum number of steps. */
   steps?: readonly [min: number, max: number]
-  /** Maximum number of fields in `by`. Absent: the limit of the schema. */
+  /** Maximum number of fields in `by`. The default is the limit of the schema. */
   maxBy?: number
-  /** Supported granularities. Absent: all. */
+  /** Supported granularities. By default, all are supported. */
   granularities?: readonly Granularity[]
   /** Columns of the rows, in order. `…` stands for the columns of `by` and `measures`. */
   columns: readonly string[]
   /**
-   * The default order, and the other allowed sort columns. `…` stands for the fields in `by`. Undefined: rows have a
+   * The default order, and the other allowed sort columns. `…` stands for the fields in `by`. Undefined if rows have a
    * fixed order.
    */
   order: (Sort & { others: readonly string[] }) | undefined
   /**
-   * Returns the allowed sort columns if they depend on the options, the default first. They replace the columns in
-   * `order`.
+   * Only set if the allowed sort columns depend on the options. Returns these columns, with the default first. They
+   * replace the columns in `order`.
    */
   sortsBy?: (options: Pick<QuerySpec, "by" | "measures" | "granularity">) => readonly string[]
   /**
-   * Columns that order rows with equal values in the sort column. `-` before a name means descending. Absent: all text
-   * columns.
+   * Columns that order rows with equal values in the sort column. `-` before a name means descending. The default is
+   * all text columns.
    */
   tieBreakers?: readonly string[] | undefined
-  /** Default value of `top`. Absent: the parser's default. */
+  /** Default value of `top`. If it is absent, the parser's default applies. */
   defaultTop?: number | undefined
   /**
    * Only one measure is allowed, and it must be one of these. The first is the default. A property measure such as
@@ -130,7 +130,7 @@ export interface QueryType {
   alwaysCompares?: true
   /** With a granularity, there is a row for every date in the range. */
   hasAllDates?: boolean | undefined
-  /** Absent: broken down by time only on request. */
+  /** If this is absent, rows are broken down by time only on request. */
   defaultGranularity?: Granularity | undefined
   rows: (spec: QuerySpec, run: RunQuery) => Generator<void, TypeResult>
 }

@@ -1,7 +1,7 @@
 import type { Granularity } from "../query/query.ts"
 import { TimeZone } from "../query/structures/time-zone.ts"
 
-/** A time range in Unix ms; `to` is exclusive. */
+/** A time range in Unix ms. `to` is exclusive. */
 export interface Range {
   from: number
   to: number
@@ -55,7 +55,7 @@ const maxBuckets = 100_000
 /** Range of accepted years. Other years are probably typos. */
 const years = { first: 1970, last: 2199 }
 
-/** Shortest possible bucket in ms: daylight saving time can remove an hour. */
+/** Length of the shortest possible bucket, in ms. Daylight saving time can remove an hour. */
 const minBucketMs: Record<Granularity, number> = {
   minute: 60_000,
   hourly: 3_600_000,
@@ -64,7 +64,7 @@ const minBucketMs: Record<Granularity, number> = {
   monthly: 28 * dayMs - 3_600_000,
 }
 
-/** Longest possible bucket in ms: daylight saving time can add an hour. */
+/** Length of the longest possible bucket, in ms. Daylight saving time can add an hour. */
 export const maxBucketMs: Record<Granularity, number> = {
   minute: 60_000,
   hourly: 3_600_000,
@@ -109,7 +109,7 @@ export function readRange({ startDate, endDate, preset }: RangeBody, zone: strin
   return range
 }
 
-/** Returns an error if the range has too many buckets, otherwise undefined. */
+/** Returns an error message if the range has too many buckets, otherwise undefined. */
 export function tooManyBuckets({ from, to }: Range, granularity: Granularity): string | undefined {
   const max = granularity === "minute" ? maxMinutes : maxBuckets
   const count = Math.ceil((to - from) / minBucketMs[granularity])

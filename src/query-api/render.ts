@@ -7,8 +7,8 @@ import { tooManyBytes, tooManyCells } from "./result-limits.ts"
 /** Number of rows serialized per step. A step takes a few ms. */
 const rowsPerStep = 500
 /**
- * Characters per chunk of the response. A chunk fits in one write, but is large enough to keep the number of chunks
- * low.
+ * Number of characters after which a chunk of the response ends. A chunk fits in one write, but is large enough to keep
+ * the number of chunks low.
  */
 const chunkCharacters = 262_144
 /** Memory used by a row, and by a cell, in bytes. */

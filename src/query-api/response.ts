@@ -66,7 +66,7 @@ function* entryPieces(entry: Entry<JsonRows>): Generator<string | JsonRows> {
 
 interface Chunk {
   bytes: Uint8Array<ArrayBuffer>
-  /** Only set for rows: the JSON around them does not count as used memory. */
+  /** Only set for rows, because the JSON around them does not count as used memory. */
   release: ((bytes: number) => void) | undefined
 }
 

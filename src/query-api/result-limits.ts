@@ -10,7 +10,7 @@ export interface QueryLimits {
   rows: number
   /** Maximum number of values, which is rows times columns. */
   cells: number
-  /** Maximum bytes of JSON. Undefined: only memory limits the size. */
+  /** Maximum size of the JSON in bytes. Undefined if only memory limits the size. */
   bytes: number | undefined
 }
 

@@ -48,7 +48,7 @@ export function isChangeColumn(column: string | undefined): column is (typeof ch
 
 /**
  * Pairs each current row with its row in the previous period, and adds the rows that only occur in the previous period.
- * For those, `emptyOf` creates a current row with the values of a period without events.
+ * For an added row, `emptyOf` creates a current row with the values of a period without events.
  */
 export function unionOf<Item>(
   current: readonly Item[],

@@ -36,24 +36,26 @@ export type RunQueries = (
   input: QueryInput,
 ) => Promise<Response>
 
-/** How many responses of the maximum size can wait for slow clients before the oldest is cut off. */
+/** Number of responses of the maximum size that can wait for slow clients before the oldest is cut off. */
 const outboxResponses = 2
 /**
- * Maximum bytes of a body from callers that only have the scope `read:reports`, such as share links. Anyone with a
- * share link can send 600 bodies a minute. The limit suffices for 50 parameters of 1 KB each. The dashboard sends at
- * most 10 KB.
+ * Maximum size in bytes of a body from callers that only have the scope `read:reports`, such as share links. Anyone
+ * with a share link can send 600 bodies a minute. The limit suffices for 50 parameters of 1 KB each. The dashboard
+ * sends at most 10 KB.
  */
 const maxReportBodyBytes = 65_536
 /** Memory used by a waiting query, in bytes per byte of its body, and in bytes per parameter. */
 const bytesPerByte = 8
 const bytesPerParameter = 2_048
 
-/** Returns the maximum size in bytes of a body with queries. Undefined: the limit for all other requests applies. */
+/**
+ * Returns the maximum size in bytes of a body with queries, or undefined if the limit for all other requests applies.
+ */
 export function maxQueryBytes(caller: Caller): number | undefined {
   return hasScope(caller.scopes, "read:data") ? undefined : maxReportBodyBytes
 }
 
-/** Creates a function that runs queries. All its calls share the memory for responses to slow clients. */
+/** Creates a function that runs queries. All calls of the function share the memory for responses to slow clients. */
 export function queryRunner(deps: QueryRunDeps): RunQueries {
   const outbox = new Outbox(() => deps.queryEngine.responseBytes * outboxResponses)
   return (request, input) => runQueries(deps, request, input, outbox)
@@ -133,8 +135,8 @@ function clientOf(
 }
 
 /**
- * Callers get equal time in the query thread. All share links together count as one caller, because anyone can use a
- * link from any number of addresses.
+ * Returns the name by which time in the query thread is shared. Each name gets equal time. All share links together
+ * count as one caller, because anyone can use a link from any number of addresses.
  */
 function timeshareOf({ name, isShared }: Client): string {
   return isShared ? "share links" : name

@@ -254,7 +254,7 @@ export const optionSchemas = {
 
 export type Option = keyof typeof optionSchemas
 
-/** Object.keys does not preserve the literal types. */
+/** Names of the options. The type assertion is needed because Object.keys loses the types of the keys. */
 export const optionNames = Object.keys(optionSchemas) as Option[]
 
 const id = text("Name of the parameter in the response")

@@ -12,7 +12,10 @@ const batchSize = 1_000
  * client.
  */
 const maxLag = 100_000
-/** Time between heartbeats, in ms. The server closes idle connections after 10 s, proxies after 30 s or more. */
+/**
+ * Time between heartbeats, in ms. The server closes idle connections after 10 s, and proxies close them after 30 s or
+ * more.
+ */
 const heartbeatInterval = 5_000
 /** Maximum number of open streams. Each stream takes time in every poll. */
 const maxStreams = 64
@@ -38,7 +41,7 @@ export interface StreamOwner {
 export interface Subscription {
   /** Row IDs of the websites, or undefined once access has ended. Called at every heartbeat. */
   websites: () => readonly number[] | undefined
-  /** Event names. Undefined: all names. */
+  /** Event names, or undefined for all names. */
   names: ReadonlySet<string> | undefined
   crawlers: boolean
   /** Value of the Last-Event-ID header. */
@@ -205,8 +208,8 @@ class Stream {
   #write(text: string): void {
     if (this.isOver) return
     const free = this.#controller?.desiredSize ?? 0
-    // UTF-8 needs at least one byte per UTF-16 unit, so a string with more units than free bytes is rejected without
-    // being encoded.
+    // UTF-8 needs at least one byte per UTF-16 code unit, so a string with more code units than free bytes is rejected
+    // without being encoded.
     const bytes = text.length <= free ? encoded(text) : undefined
     if (!bytes || bytes.byteLength > free) {
       this.end("the client reads too slowly; reconnect with Last-Event-ID")

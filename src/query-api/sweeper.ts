@@ -6,8 +6,9 @@ const pressedShare = 1 / 32
 /** Bytes that the process needs when no query runs. */
 const baseBytes = 100_663_296
 /**
- * How much garbage triggers a collection of the whole heap, as a share of the query memory, however much the process
- * uses. Growth of the process counts as garbage, because a query creates more garbage than the memory it reserves.
+ * How much garbage triggers a collection of the whole heap, as a share of the query memory, however much memory the
+ * process uses. Growth of the process counts as garbage, because a query creates more garbage than the memory it
+ * reserves.
  */
 const sweepShare = 1 / 4
 /**
@@ -23,14 +24,14 @@ const maxDelayedShare = 1 / 2
  * heap has doubled, so the process would occupy twice the memory it needs.
  */
 export class Sweeper {
-  /** Earliest time of the next collection while garbage is below `maxDelayedShare`, in ms of `now`. */
+  /** Earliest time of the next collection while garbage is below `maxDelayedShare`, in ms on the clock `now`. */
   #notBefore = 0
   /** Values of `total` at the last collection, and at the last collection of the whole heap. */
   #collected = 0
   #collectedAll = 0
   /**
-   * Smallest size of the process since the last collection of the whole heap, in bytes. Memory returns to the system
-   * with a delay.
+   * Smallest size of the process since the last collection of the whole heap, in bytes. The smallest size is used
+   * because memory returns to the system with a delay.
    */
   #lowest = Number.POSITIVE_INFINITY
   /** Size of the process when last read, in bytes. */
@@ -79,7 +80,10 @@ export class Sweeper {
     this.#notBefore = endedAt + (endedAt - startedAt) * (1 / maxCollectionShare - 1)
   }
 
-  /** Reading the size opens a system file, which fails if the process is out of file descriptors. */
+  /**
+   * Returns the size of the process. Reading the size opens a system file, which fails if the process is out of file
+   * descriptors.
+   */
   #readRss(): number {
     try {
       this.#rss = this.runtime.rss()

@@ -41,11 +41,13 @@ interface TrafficDefinition {
   /** Returns the columns that show the field values, in order. `name` is the first column of the row. */
   labels: (values: GroupKey) => Row
   labelColumns: readonly string[]
-  /** Returns the name of a row whose first field value is missing. Absent: such rows are omitted. */
+  /**
+   * Returns the name of a row whose first field value is missing. If this function is absent, such rows are omitted.
+   */
   missing?: (values: GroupKey) => string
   /** Returns true for values whose rows are omitted. */
   isExcluded?: (values: GroupKey) => boolean
-  /** `pageviews` counts sessions: entries or exits. */
+  /** True if `pageviews` counts sessions (entries or exits) instead of page views. */
   countsSessions?: boolean
   range?: QueryType["range"]
 }

@@ -24,7 +24,7 @@ function readableWebsites(registry: Registry, caller: Caller): Website[] {
 /**
  * Resolves `website_id` to row IDs. The value is the ID of a website, `none` for events without a website, or `all` for
  * everything that the caller can read. Throws `website_id_missing`, or `key_website_mismatch` for a website that does
- * not exist or is not accessible, without revealing which.
+ * not exist or is not accessible. The error does not reveal which of the two applies.
  */
 export function websitesOf(registry: Registry, caller: Caller, id: string | null): number[] {
   if (id === null || id === "") throw new RequestError("website_id_missing")

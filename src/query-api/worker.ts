@@ -20,10 +20,11 @@ import { Sweeper } from "./sweeper.ts"
 
 declare const self: Worker
 
-/** Gives the query thread about a tenth of the CPU time on a busy server: ingestion has priority. */
+/** Gives the query thread about a tenth of the CPU time on a busy server, because ingestion has priority. */
 const niceness = 10
 /**
- * How long a replaced block stays readable, in ms. Most queries finish in less. A query that takes longer is restarted.
+ * How long a replaced block stays readable, in ms. Most queries finish sooner. A query that needs the block later is
+ * restarted.
  */
 const gracePeriod = 30_000
 /** How long queries wait for the main thread to store a sealed batch, in ms. */
@@ -146,8 +147,8 @@ function startSealing(
 
 /**
  * Lowers the priority of the garbage collector's helper threads, which start with the priority of the main thread and
- * would delay that thread. Called after each collection, because idle helper threads end. Linux only: on other systems,
- * priorities apply to whole processes.
+ * would delay that thread. Called after each collection, because idle helper threads end. Does nothing outside Linux,
+ * because other systems apply priorities to whole processes.
  */
 function lowerCollectors(): void {
   if (process.platform !== "linux") return
@@ -165,7 +166,7 @@ function openAt({ path, memory }: Extract<WorkerRequest<QuerySpec>, { type: "ope
     // On Linux, this only affects the current thread.
     setPriority(0, niceness)
   } catch {
-    // Not permitted: the thread runs with normal priority.
+    // If this is not permitted, the thread runs with normal priority.
   }
   const db = openForReading(path)
   db.pragma(`cache_size = -${pageCacheKiB}`)
