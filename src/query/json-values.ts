@@ -23,8 +23,8 @@ const decimal = /^-?(?:0|[1-9]\d*)(?:\.\d+)?$/
 /**
  * Returns the number that a value represents: a JSON number, or a string in decimal form (`19.90`, `-3`). Returns
  * undefined for a string with a leading zero (`01129`), an exponent (`1e5`) or any other form (`+1`, ` 1 `, `.5`,
- * `0x10`), and for a string with more digits than a double can hold (`9007199254740993`). Classification, measures,
- * histograms and comparisons all follow this rule.
+ * `0x10`), and for a string whose absolute value exceeds `Number.MAX_SAFE_INTEGER` (`9007199254740993`).
+ * Classification, measures, histograms and comparisons all follow this rule.
  */
 export function numberOf(value: Value | undefined): number | undefined {
   if (typeof value === "number") return value

@@ -26,7 +26,7 @@ interface OperatorLabel {
 /** An operator that tests a value. */
 interface PositiveDefinition extends OperatorLabel {
   operandType: "text" | "number" | "list" | "boolean"
-  /** The label if the operand is false. For operators with a boolean operand. */
+  /** The label if the operand is false. Only set for operators with a boolean operand. */
   falseLabel?: string
   /**
    * How matching IDs are found, given that columns hold dictionary IDs. `equality` looks the operand up in the
@@ -50,7 +50,7 @@ const isNumber = (compare: (value: number) => boolean): ValuePredicate => {
   }
 }
 
-// Lists show the operators in this order. To add an operator, only add a row here.
+// Lists show the operators in this order. CONTRIBUTING.md describes how to add an operator.
 const definitions = {
   eq: {
     label: "is",

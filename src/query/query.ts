@@ -79,13 +79,13 @@ export interface Filter extends Condition {
   linked?: readonly (readonly [website: number, anonymousIds: readonly string[]])[]
 }
 
-/** Selects the events of a query: those that match every filter. */
+/** Selects the events of a query by website, time, kind and filters. An event must match every filter. */
 export interface Scope {
-  /** Rids of websites. 0 stands for events without a website. */
+  /** Row IDs of websites. 0 stands for events without a website. */
   websites: readonly number[]
-  /** In Unix ms. */
+  /** Start of the range in Unix ms. */
   from: number
-  /** In Unix ms, exclusive. */
+  /** End of the range in Unix ms, exclusive. */
   to: number
   /** IANA time zone that defines hours, days, weeks and months. */
   zone: string
@@ -109,7 +109,7 @@ export type Granularity = (typeof granularities)[number]
  */
 export type Measure = CountMeasure | { what: PropertyMeasure; of: Property }
 
-/** The value of each measure when there are no events. */
+/** The value of each measure if there are no events. */
 export const emptyMeasures = {
   events: 0,
   users: 0,
@@ -124,7 +124,7 @@ export const emptyMeasures = {
 export type CountMeasure = keyof typeof emptyMeasures
 export const countMeasures = Object.keys(emptyMeasures) as CountMeasure[]
 
-/** The value of each property measure when the property has no numbers. */
+/** The value of each property measure if the property has no numbers. */
 export const emptyPropertyMeasures = {
   count: 0,
   sum: null,
@@ -171,7 +171,7 @@ export interface GroupsPage {
   limit: number
 }
 
-/** One value per dimension. Null if missing. Properties are compared as text (see `Filter`). */
+/** One value per dimension, or null if the value is missing. Properties are compared as text (see `Filter`). */
 export type GroupKey = readonly (string | null)[]
 
 export interface Group {
@@ -182,7 +182,7 @@ export interface Group {
   values: (number | null)[]
 }
 
-/** A period in local time, clipped to the range of the query. In Unix ms. `to` is exclusive. */
+/** A period in local time, clipped to the range of the query. `from` and `to` are in Unix ms, and `to` is exclusive. */
 export interface Bucket {
   from: number
   to: number
@@ -203,7 +203,10 @@ export interface GroupsResult {
   buckets: Bucket[]
   /** The number of groups on all pages, and the sum of their first measure. */
   totals?: { groups: number; sum: number }
-  /** If the page has a previous period: the values of each group in that period, in the order of `groups`. */
+  /**
+   * The values of each group in the previous period of the page, in the order of `groups`. Absent without such a
+   * period.
+   */
   previous?: Values[]
 }
 
@@ -214,14 +217,14 @@ export type Values = readonly (number | null)[]
 export interface ValuesQuery {
   kind: "values"
   scope: Scope
-  /** Top-level keys. Undefined: all keys. */
+  /** Top-level keys, or undefined for all keys. */
   keys?: readonly string[] | undefined
   /**
    * Maximum number of values to list per key. The most frequent values come first, and equally frequent values are
    * sorted as strings.
    */
   top: number
-  /** Maximum number of bins in the histogram of numeric values. Undefined: no statistics of numbers. */
+  /** Maximum number of bins in the histogram of numeric values. Undefined if no statistics of numbers are needed. */
   bins?: number | undefined
 }
 
@@ -451,11 +454,13 @@ export interface TrafficGroup {
   /** Number of distinct anonymous IDs. */
   visitors: number
   sessions: number
-  /** Number of sessions with a single view, shorter than 10 s, and without other events. 0 with `by`. */
+  /**
+   * Number of sessions with a single view, shorter than 10 s, and without other events. Always 0 if the query has `by`.
+   */
   bounces: number
   /**
    * Median number of seconds that the pages of a session were open, over the sessions where this is known. Null if
-   * there are none, and with `by`.
+   * there are none, and if the query has `by`.
    */
   medianDuration: number | null
 }
@@ -510,7 +515,7 @@ export interface SessionsResult {
     anonymousId: string | null
     profileId: string | null
     events: number
-    /** In Unix ms. */
+    /** Times of the first and the latest event, in Unix ms. */
     first: number
     last: number
     firstEvent: string
@@ -534,11 +539,11 @@ export interface VisitorsQuery {
 export interface VisitorsResult {
   total: number
   visitors: {
-    /** For a profile: taken from its latest event with an anonymous ID. */
+    /** The anonymous ID of a profile is taken from the profile's latest event that has one. */
     anonymousId: string | null
     /**
-     * For a visitor: taken from its latest event with a profile ID. If there is none, the profile that the visitor's ID
-     * was last linked to.
+     * The profile ID of a visitor is taken from the visitor's latest event that has one. If there is no such event, it
+     * is the profile to which the anonymous ID was last linked.
      */
     profileId: string | null
     events: number
@@ -602,13 +607,13 @@ export interface NodeWatermark {
 /** Where a result came from, and how much data was read to compute it. */
 export interface QueryStatistics {
   /**
-   * Joined by `+`. `kept`: aggregates cached by earlier queries. `counts`: the counts that blocks store for each
-   * quarter of an hour. `blocks`: column blocks. `rows`: event rows. `clickhouse`: the cluster.
+   * One or more sources, joined by `+`. `kept`: aggregates cached by earlier queries. `counts`: the counts that blocks
+   * store for each quarter of an hour. `blocks`: column blocks. `rows`: event rows. `clickhouse`: the cluster.
    */
   source: string
-  /** With `clickhouse`: events up to this ID come from the cluster, later events from rows. */
+  /** With the source `clickhouse`, events up to this ID come from the cluster, and later events come from rows. */
   watermark?: number
-  /** With `clickhouse`: the other nodes whose events are included up to their watermarks. */
+  /** With the source `clickhouse`, the other nodes whose events are included up to their watermarks. */
   nodes?: readonly NodeWatermark[]
   /** Number of events in the blocks that were read. */
   blockEvents: number

@@ -69,7 +69,7 @@ export class DistinctIds implements Measurement {
     else this.#addAll(group, ids, selection, batch.block !== undefined)
   }
 
-  /** `isConstant` is true if the array of IDs never changes. */
+  /** Adds the selected IDs to a group. `isConstant` is true if the array of IDs never changes. */
   #addAll(group: number, ids: Uint32Array, selection: Selection, isConstant: boolean): void {
     const size = sizeOf(selection)
     const known = this.#of(group)

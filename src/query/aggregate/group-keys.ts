@@ -7,8 +7,9 @@ const characterBytes = 2
 
 /**
  * Assigns numbers to combinations of a bucket and dimension values, starting at 0, in the order in which they are
- * added. There is no object per combination: if each of 200,000 groups had a string and two objects, a garbage
- * collection would take 100 ms. With a `base`, which must not change afterwards, only additions are stored.
+ * added. There is no object per combination, because a garbage collection would take 100 ms if each of 200,000 groups
+ * had a string and two objects. With a `base`, which must not change afterwards, only the combinations that it lacks
+ * are stored.
  */
 export class GroupKeys {
   readonly #start: number
@@ -49,7 +50,7 @@ export class GroupKeys {
     return this.#start + node
   }
 
-  /** Adds a new combination. */
+  /** Adds a new combination and returns its number. */
   add(by: GroupKey, bucket: number): number {
     let node = bucket
     for (const [level, pairs] of this.#levels.entries()) {

@@ -35,7 +35,7 @@ import type { Mergeable } from "./partial-aggregates.ts"
 const measureBytes = 12
 /** Up to this number of codes, or combinations of codes, groups are looked up in a table of at most 16 KB. */
 const maxTableSize = 4_096
-/** Groups to merge or list per step. A step takes about 5 ms. */
+/** Number of groups to merge or list per step. A step takes about 5 ms. */
 export const groupsPerStep = 4_096
 /** Bytes of a row locator. */
 const locatorBytes = 100
@@ -134,7 +134,7 @@ export class GroupTable implements Mergeable<GroupTable> {
 
   /**
    * Returns a table that maps each code to its group + 1, or to 0 if the code has no group yet. Returns undefined if
-   * there might be too many codes.
+   * there might be too many codes, or if a varying dimension is not a column.
    */
   #tableOf(
     parts: readonly (string | null | Part)[],
@@ -194,7 +194,9 @@ export class GroupTable implements Mergeable<GroupTable> {
     return rows
   }
 
-  /** Only reads `field` from the batch, because a joined batch has no single name or kind. */
+  /**
+   * Returns the value of `field`. Reads nothing else from the batch, because a joined batch has no single name or kind.
+   */
   #batchValueOf(batch: Pick<Batch, "name" | "kind" | "website">, field: BatchField): string | null {
     if (field === "event_name") return batch.name
     return field === "kind" ? batch.kind : (this.spec.websiteIds.get(batch.website) ?? null)

@@ -9,7 +9,7 @@ import type { Measurement } from "./measurement.ts"
 const minPending = 1_048_576
 /** Lists with at least this many IDs are shared with the other table in a merge. Shorter lists are copied. */
 const minSharedIds = 64
-/** How many IDs can be counted in the time that one step of a binary search takes. */
+/** Number of IDs that can be counted in the time that one step of a binary search takes. */
 const idsPerStep = 2
 
 /** The IDs of one group in a table. They must not change. */
@@ -20,10 +20,10 @@ interface IdList {
 
 /**
  * Counts distinct IDs in many groups. Collects pairs of a group and an ID. Once there are many pairs, sorts them by
- * group and removes duplicates. This takes 4 bytes per ID, whereas a set per group would take a hundred bytes and one
- * lookup per event. With a `base`, which must not change afterwards, only added IDs are stored. A table, its base, the
- * base of its base, and so on, are called levels. A merge shares the lists of the other table, so a group can have
- * several lists with the same ID. Duplicates across lists and levels are only found when counting. If few IDs were
+ * group and removes duplicates. This takes 4 bytes per ID, whereas a set per group would take a hundred bytes per group
+ * and one lookup per event. With a `base`, which must not change afterwards, only added IDs are stored. A table, its
+ * base, the base of its base, and so on, are called levels. A merge shares the lists of the other table, so a group can
+ * have several lists with the same ID. Duplicates across lists and levels are only found when counting. If few IDs were
  * added, they are searched for in the base, whose own count is cached.
  */
 export class GroupedIds implements Measurement {

@@ -96,7 +96,7 @@ function* pageOf(
   }
 }
 
-/** Returns the index of the measure that a page is sorted by. */
+/** Returns the index of the measure that a page is sorted by, or undefined if the page is sorted by a dimension. */
 function orderingMeasure(order: GroupsPage["order"]): number | undefined {
   if ("by" in order) return undefined
   if ("measure" in order) return order.measure
@@ -123,8 +123,8 @@ function during(query: GroupsQuery, { from, to }: TimeRange): GroupsQuery {
  */
 class ComparedRows {
   /**
-   * The row in the previous period for each place. Undefined if there is no previous period, or if it does not contain
-   * the group.
+   * The row in the previous period for each place, or undefined for a group that the previous period does not contain.
+   * The list is undefined if there is no previous period.
    */
   #previousRows: (number | undefined)[] | undefined
   #previous: GroupRows | undefined
@@ -342,7 +342,7 @@ function selectedRows(rows: GroupRows, only: readonly GroupKey[]): Group[] {
   return found
 }
 
-/** Returns the value that each measure has when there are no events. */
+/** Returns the value that each measure has if there are no events. */
 function emptyValues(
   measures: readonly Measure[],
   { dictionarySizes, stamps }: Snapshot,

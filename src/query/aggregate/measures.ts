@@ -158,7 +158,7 @@ class FirstOrLastTime extends ScalarMeasure implements Measurement {
   }
 }
 
-/** Counts how often each value occurs in each group. By default, the measure is the number of distinct values. */
+/** Counts how often each value occurs in each group. The result is the number of distinct values. */
 abstract class CounterMeasure<Counted> extends LazyMeasure<Counter<Counted>> implements Measurement {
   constructor(
     private readonly bytesOf: (value: Counted) => number,

@@ -31,7 +31,7 @@ export interface Aggregation<Aggregate extends Mergeable<Aggregate>, Range exten
   /** Returns a new aggregate. `base` contains its initial contents, and must not change afterwards. */
   empty(range: Range, budget: MemoryBudget, base?: Aggregate): Aggregate
   /**
-   * Adds the counts that the index stores for a block. If the columns are needed instead, returns false and adds
+   * Adds the counts that the index stores for a slice. If the columns are needed instead, returns false and adds
    * nothing.
    */
   addCounts(aggregate: Aggregate, entry: Entry, range: Range): boolean
@@ -58,8 +58,8 @@ export interface Finalizer<Aggregate, Result> {
 }
 
 /**
- * In ms. Only ranges that start and end at multiples of this value are cached. Other ranges are unlikely to be queried
- * again.
+ * Grid of the ranges to cache, in ms. Only ranges that start and end at multiples of this value are cached. Other
+ * ranges are unlikely to be queried again.
  */
 export const gridMs = 900_000
 /** Ranges of up to this many days are aggregated in one piece. */

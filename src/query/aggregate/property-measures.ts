@@ -175,7 +175,7 @@ class Totals implements Measurement {
     this.#combine(group, times, total, rest, least, most)
   }
 
-  /** Adds with compensated (Neumaier) summation, so that the order of values does not affect the result. */
+  /** Adds with compensated (Neumaier) summation, so that the order of values hardly affects the result. */
   #combine(group: number, times: number, term: number, termLost: number, least: number, most: number): void {
     const state = this.#state
     const at = group * width
@@ -211,10 +211,10 @@ class Totals implements Measurement {
 
 /**
  * Computes the state of `Totals` for numbers that rarely repeat. `codes` contains the codes of the events from position
- * `first` on. `at` contains the positions of the events to include (undefined: all events).
+ * `first` on. `at` contains the positions of the events to include, or is undefined to include all events.
  */
 function totalsOf(numbers: Float64Array, codes: Uint32Array, first: number, at: Uint32Array | undefined) {
-  // Declared separately: with array destructuring, the loop takes four times as long.
+  // Declared separately, because the loop takes four times as long with array destructuring.
   let times = 0
   let total = 0
   let rest = 0
@@ -227,7 +227,7 @@ function totalsOf(numbers: Float64Array, codes: Uint32Array, first: number, at: 
     const number = numbers[code - 1] as number
     const after = total + number
     const added = after - total
-    // Branchless computation of the rounding error (Knuth), twice as fast as comparing the two numbers.
+    // This branchless computation of the rounding error (Knuth) is twice as fast as comparing the two numbers.
     rest += total - (after - added) + (number - added)
     total = after
     times++

@@ -98,7 +98,8 @@ class GroupAggregation implements Aggregation<GroupTable, Chunk> {
     budget: MemoryBudget,
   ) {
     const { websites, filters, crawlers, kinds } = scope
-    // The texts of IDs are not looked up until the end, so results with IDs are not cached.
+    // The texts of IDs are looked up at the end, with locators that only a scan collects, so aggregates with IDs are
+    // not cached.
     const hasIds = by.some((dimension) => kindOf[dimension])
     this.#key = hasIds ? undefined : JSON.stringify({ websites, filters, crawlers, kinds, by, measures })
     this.#calendar = `${granularity} ${scope.zone}`

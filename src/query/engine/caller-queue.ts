@@ -1,6 +1,6 @@
 import { RequestError } from "../../errors.ts"
 
-/** Limits of the queue. Counted in requests unless noted otherwise. */
+/** Limits of the queue, in requests unless noted otherwise. */
 export interface QueueLimits {
   /** Maximum number of running requests. */
   running: number
@@ -17,9 +17,9 @@ export interface QueueLimits {
 }
 
 /**
- * A single thread executes all queries, so more parallel requests would not be faster. Six keep the thread busy while
- * clients read their responses. A dashboard page sends up to ten requests at once. People in one office can share an IP
- * address and a share link, and have several dashboard pages open.
+ * A single thread executes all queries, so more parallel requests would not be faster. Six requests keep the thread
+ * busy while clients read their responses. A dashboard page sends up to ten requests at once. People in one office can
+ * share an IP address and a share link, and have several dashboard pages open.
  */
 export const defaultQueueLimits: QueueLimits = {
   running: 6,

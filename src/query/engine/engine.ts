@@ -46,13 +46,16 @@ export interface QueryEngine<Spec> {
     signal: AbortSignal,
     task: () => Promise<Result>,
   ): Promise<Result>
-  /** Also rejects with OutOfMemoryBudgetError. */
+  /** Executes a query. Also rejects with OutOfMemoryBudgetError. */
   run<Q extends Query>(
     query: Q,
     caller: string,
     signal: AbortSignal,
   ): Promise<{ result: ResultOf<Q>; statistics: QueryStatistics }>
-  /** Also rejects with OutOfMemoryBudgetError, and with a RequestError `invalid_shape` or `events_removed`. */
+  /**
+   * Executes the queries that `spec` needs, and renders the rows as JSON. Also rejects with OutOfMemoryBudgetError, and
+   * with a RequestError `invalid_shape` or `events_removed`.
+   */
   render(spec: Spec, limits: ResponseLimits, caller: string, signal: AbortSignal): Promise<RenderedResponse>
   /** Maximum size of the JSON in the response to one request, in bytes. */
   readonly responseBytes: number
@@ -74,7 +77,7 @@ export interface EngineOptions {
   memory: number
   /** Starts the thread with the first query instead of immediately. */
   startsOnDemand?: boolean | undefined
-  /** In Unix ms. */
+  /** Returns the current time in Unix ms. */
   now: () => number
   /** Returns the time of a monotonic clock in ms. */
   elapsed: () => number
@@ -89,7 +92,7 @@ interface PendingRequest {
 /**
  * The maximum size of a response is this share of the memory, but at most `maxResponse`, and at least
  * `minResponse.bytes` (or `minResponse.share` of the memory if that is less). Responses stay in memory until they are
- * sent, slightly more than six at a time.
+ * sent. Slightly more than six can be in memory at a time.
  */
 const responseShare = 1 / 16
 const minResponse = { bytes: 16_777_216, share: 1 / 4 }
@@ -102,8 +105,8 @@ const maxResponse = 33_554_432
 export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
   readonly responseBytes: number
   /**
-   * Resolves when the thread has opened the database or has failed once. Do not accept connections before that: the
-   * runtime ends the process if a starting thread cannot get a file descriptor.
+   * Resolves when the thread has opened the database or has failed once. Do not accept connections before that, because
+   * the runtime ends the process if a starting thread cannot get a file descriptor.
    */
   readonly opened: Promise<void>
   readonly #setOpened: () => void
@@ -187,7 +190,7 @@ export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
     if (message.type !== "result") throw new Error("the query thread sent a message of the wrong type")
     const { result, statistics } = message.outcome
     const ms = this.options.elapsed() - startedAt
-    // The message has the ID of this query, so its result has the right type.
+    // The type assertion is safe because the message has the ID of this query.
     return { result: result as ResultOf<Q>, statistics: { ...statistics, ms } }
   }
 

@@ -24,7 +24,7 @@ export interface QueryOutcome<Q extends Query> {
   statistics: Omit<QueryStatistics, "ms">
 }
 
-/** Default memory budget of one query in bytes, not including the columns it reads. */
+/** Default memory budget of one query in bytes, not including the columns that the query reads. */
 export const defaultMemory = 268_435_456
 /** Maximum number of attempts if blocks are replaced while a query runs. */
 const maxAttempts = 20
@@ -96,7 +96,7 @@ export function snapshotScope(query: Query): Scope {
 /** Bytes of a list entry (an object with a few numbers) without its strings. */
 const entryBytes = 120
 
-/** Returns the bytes of a result and of the rows created from it. Only the lists in the result are counted. */
+/** Estimates the number of bytes of a result and of the rows created from it. Counts only the lists in the result. */
 function bytesOf(result: QueryResults[keyof QueryResults]): number {
   if ("groups" in result)
     return result.groups.length * entryBytes * ("previous" in result && result.previous ? 4 : 3)
@@ -155,7 +155,7 @@ function isCacheable(query: Query): boolean {
   )
 }
 
-/** Generic in the kind, so that TypeScript knows that the report accepts the query. */
+/** Runs the report for a query. Generic in the kind, so that TypeScript knows that the report accepts the query. */
 function runReport<Kind extends Query["kind"]>(
   kind: Kind,
   query: QueryByKind[Kind],

@@ -25,9 +25,9 @@ export type WorkerRequest<Spec> =
    */
   | { type: "release"; bytes: number }
   /**
-   * Requests the next sealed batch. `includeFew`: seal even if there are only a few rows. `today`: days since
-   * 1970-01-01; small blocks of earlier days are merged even if there are only two. `collect`: also remove unused
-   * dictionary IDs.
+   * Requests the next sealed batch. `includeFew`: seal even if there are only a few rows. `today`: the current day, as
+   * days since 1970-01-01. Small blocks of earlier days are merged even if there are only two. `collect`: also remove
+   * unused dictionary IDs.
    */
   | { type: "seal"; includeFew: boolean; today: number; collect: boolean }
   | { type: "close" }

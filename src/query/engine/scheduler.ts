@@ -30,7 +30,7 @@ export interface Job {
   id: number
   /** Callers get equal time, regardless of how many queries they have and how long the steps take. */
   caller: string
-  /** Called again after a preemption: a query that gave up its memory for an older query restarts. */
+  /** Called again after a preemption, because a query that gave up its memory for an older query restarts. */
   start: (budget: MemoryBudget) => Generator<void, void>
   fail: (error: unknown) => void
 }
@@ -41,7 +41,7 @@ interface Task extends Job {
   budget: MemoryBudget
   /** True if the query was preempted and needs a lot of memory, so that it does not fit beside another large query. */
   isLarge: boolean
-  /** Bytes that must be free before the query restarts. 0: it can restart at any time. */
+  /** Bytes that must be free before the query restarts. 0 means that it can restart at any time. */
   bytesNeeded: number
   /** Number of the last slice in which the query ran. */
   lastSlice: number
@@ -66,8 +66,7 @@ export class TaskScheduler {
    */
   readonly #timeOfCaller = new Map<string, number>()
   /**
-   * For each slice so far, the caller whose query ran had already used some time. This is the maximum of these times,
-   * in ms.
+   * The maximum, over all slices so far, of the time that the caller of the query in the slice had already used, in ms.
    */
   #commonTime = 0
   readonly memory: SharedMemory
@@ -197,8 +196,8 @@ export class TaskScheduler {
   }
 
   /**
-   * True if a query of this caller holds a lot of memory. In that case, no other query of the same caller starts: in
-   * parallel, neither query would finish earlier, but both would hold memory for longer.
+   * True if a query of this caller holds a lot of memory. In that case, no other query of the same caller starts. If
+   * two of them ran in parallel, neither would finish earlier, but both would hold memory for longer.
    */
   #holdsMuch(caller: string): boolean {
     const limit = this.options.memory * largeShare
@@ -222,7 +221,7 @@ export class TaskScheduler {
     }
   }
 
-  /** Returns true once all steps are done. */
+  /** Runs steps until the slice ends. Returns true if all steps are done. */
   #run(steps: Generator<void, void>): boolean {
     const { now } = this.options
     const end = now() + sliceMs
@@ -263,7 +262,8 @@ export class TaskScheduler {
       this.#preempt(largest)
       return false
     }
-    // The remaining memory is held by unsent responses, which have their own limits.
+    // The current query is the oldest, and no other query holds memory. Unsent responses hold the rest, and have their
+    // own limits.
     if (age === 0) return true
     current.bytesNeeded = current.budget.reserved + bytes
     if (current.bytesNeeded > this.options.memoryPerQuery) throw new OutOfMemoryBudgetError()

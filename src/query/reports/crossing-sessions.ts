@@ -9,13 +9,13 @@ import type { Selection } from "../structures/selection.ts"
 /** Bytes of an array of IDs, without its elements. */
 const listBytes = 120
 /**
- * Number of most recent days whose sessions are compared with those of all other days. The result for the days before
- * them is cached separately, because their blocks seldom change.
+ * Number of most recent days whose sessions are compared with the sessions of all other days. The result for the
+ * earlier days is cached separately, because the blocks of these days seldom change.
  */
 const recentDays = 2
 /** Stored instead of a day number for a crossing session. */
 const several = 65_535
-/** Added to the number of a session's first day if the session also has events on the next day, and on no other. */
+/** Added to the number of a session's first day if the session also has events on the next day, and on no other day. */
 const continued = 32_768
 /**
  * Sessions with an event within this many ms before the newest sealed event count as crossing, because most new events
@@ -37,8 +37,9 @@ interface Ids {
 /** The days on which sessions have events. */
 interface SessionDays {
   /**
-   * Indexed by session ID: the 1-based number of the session's only day; or that of its first day plus `continued` if
-   * it spans exactly two consecutive days; or `several`. 0 means no events.
+   * Indexed by session ID. If all events of the session are on one day, the number of that day, starting at 1. If they
+   * are on two consecutive days, the number of the first day plus `continued`. Otherwise `several`, or 0 if there are
+   * no events.
    */
   dayOf: Uint16Array
   /** For each day: the IDs of the crossing sessions with events on the day. */
@@ -82,7 +83,10 @@ export class CrossingSessions {
     )
   }
 
-  /** Returns undefined if too many sessions are crossing, or if the rows of a day are not in memory. */
+  /**
+   * Finds the crossing sessions of a snapshot. Returns undefined if there are too many, if the rows of a day are not in
+   * memory, or if nothing can be cached.
+   */
   static *find(source: Snapshot, budget: MemoryBudget): Generator<void, CrossingSessions | undefined> {
     const { days, cache } = source
     if (cache.memory === 0 || days.length >= continued) return undefined

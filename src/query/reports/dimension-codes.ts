@@ -15,7 +15,7 @@ const maxCodes = 2 ** 26
 /** Bytes per value, in addition to its characters. */
 const valueBytes = 120
 
-/** Maps the values of a dimension to codes that are the same in all batches. 0 is a missing value. */
+/** Maps the values of a dimension to codes that are the same in all batches. The code 0 stands for a missing value. */
 export class DimensionCodes {
   readonly texts: (string | null)[] = [null]
   readonly #codes = new Map<string | number, number>()
@@ -49,7 +49,10 @@ export class DimensionCodes {
     return codes
   }
 
-  /** Maps the codes of a block to the codes of this object. 0 for a code that has not occurred yet. */
+  /**
+   * Returns a table that maps the codes of a block to the codes of this object. It contains 0 for a code that has not
+   * occurred yet.
+   */
   #ownCodesOf(values: readonly Value[]): Uint32Array {
     let ownCodes = this.#ownCodes.get(values)
     if (!ownCodes) {

@@ -5,12 +5,12 @@ import type { Selection } from "../structures/selection.ts"
 // An entry of a funnel is an event that matches at least one step, stored as its unit, its time and a bit mask of the
 // steps that it matches. funnel.ts computes the funnel from the entries of each unit.
 
-/** Entries per chunk. A chunk takes 3 MB including times. */
+/** Number of entries per chunk. A chunk takes 3 MB, or 4 MB with codes. */
 const chunkSize = 2 ** 18
 /** Exclusive upper bound of masks, which have one bit for each of up to ten steps. */
 export const maskRange = 1_024
 
-/** For the events of a batch from `first` to `end` (exclusive): bit masks of the steps that they match. */
+/** Bit masks of the steps that the events of a batch match. They cover the events from `first` to `end` (exclusive). */
 export interface StepMasks {
   first: number
   end: number
@@ -18,7 +18,7 @@ export interface StepMasks {
   masks: Uint16Array | number
 }
 
-/** Returns undefined if no event matches a step. */
+/** Returns the masks for the events that each step selects, or undefined if no event matches a step. */
 export function stepMasksOf(batch: Batch, steps: readonly (Selection | undefined)[]): StepMasks | undefined {
   const matching = steps.flatMap((selection, step) => (selection ? [{ ...selection, bit: 1 << step }] : []))
   const [only, ...more] = matching

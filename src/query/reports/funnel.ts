@@ -19,7 +19,7 @@ import { type OrderedEvents, partitionUnits, ReceiptOrder } from "./receipt-orde
 import { type ReportSource, stepMatcher, visitBatches } from "./step.ts"
 import { type Units, unitsOf } from "./units.ts"
 
-/** Entries processed per step. A step takes about 20 ms. */
+/** Number of entries to process per step. A step takes about 20 ms. */
 const entriesPerStep = 500_000
 
 /**
@@ -139,7 +139,7 @@ function* bestAttempts<Result>(
 interface AttemptFinderOptions {
   /** Number of steps of the funnel. */
   steps: number
-  /** In ms. */
+  /** Maximum time from the first to the last step, in ms. */
   window: number
   byUnit: EntriesByUnit
   budget: MemoryBudget

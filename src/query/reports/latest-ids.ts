@@ -35,8 +35,8 @@ interface Page {
 
 /**
  * Returns a page of all units that have events, or of those that a report counts, sorted by latest event, newest first.
- * If those events are in the same ms, units are sorted by the text of their ID. `add` is called for each event of each
- * row on the page.
+ * Units whose latest events are in the same ms are sorted by the text of their ID. `add` is called for each event of
+ * each row on the page.
  *
  * To find the page, the scan starts with the newest day, and stops after the day on which it has found enough units.
  * Memory: 4 bytes and two bits per dictionary ID, 28 bytes per unit in those days, and the page. With a report, also
@@ -144,7 +144,7 @@ class LatestEvents {
     this.#positions = new Uint32Array(dictionarySize)
   }
 
-  /** `known` is the number of IDs with events on later days. They are not processed again. */
+  /** `known` is the number of IDs with events on later days. These IDs are not processed again. */
   add(batch: Batch, ids: Uint32Array, selection: Selection, known: number): void {
     const times = batch.times()
     const name = this.#codeOf(batch.name)

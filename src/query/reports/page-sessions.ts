@@ -54,7 +54,7 @@ class ViewTimes {
     this.days[id] = 0
   }
 
-  /** Returns the time in Unix ms. */
+  /** Returns the time of a session's view in Unix ms. */
   of(id: number): number {
     return ((this.days[id] as number) - 1 + this.firstDay) * dayMs + (this.ms[id] as number)
   }
@@ -69,8 +69,8 @@ const spareShare = 1 / 8
 const cacheKey = "session arrays"
 
 /**
- * The arrays of `PageSessions`, with an element for each session ID. They are reused: for a query that counts only a
- * few new events, creating arrays for millions of sessions would take most of the time. All elements are 0 between
+ * The arrays of `PageSessions`, with an element for each session ID. They are reused, because a query that counts only
+ * a few new events would spend most of its time creating arrays for millions of sessions. All elements are 0 between
  * uses, except those of `codes`, which are overwritten whenever the time of a view is set.
  */
 export class SessionArrays {
@@ -111,7 +111,7 @@ export class SessionArrays {
     return this.#flags
   }
 
-  /** `from`: the earliest time of a view, Unix ms. */
+  /** `from`: the earliest time of a view, in Unix ms. */
   firstViews(from: number): ViewTimes {
     this.#firstDays ??= new Uint16Array(this.size)
     this.#firstMs ??= new Uint32Array(this.size)
@@ -168,8 +168,8 @@ export class PageSessions {
   }
 
   /**
-   * `matches` is 1 for each view that matches the session filters, or undefined if all views match. `groups` is the
-   * group of each view.
+   * Adds page views. `matches` is 1 for each view that matches the session filters, or undefined if all views match.
+   * `groups` is the group of each view.
    */
   addViews(
     batch: Batch,
@@ -258,7 +258,7 @@ export class PageSessions {
     return this.#codes?.[id] ?? 0
   }
 
-  /** Returns the time in Unix ms. */
+  /** Returns the time of the session's first view in Unix ms. */
   firstViewOf(id: number): number {
     return this.#firstViews?.of(id) ?? 0
   }

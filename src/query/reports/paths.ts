@@ -13,9 +13,9 @@ const sessionsPerStep = 65_536
 
 /**
  * Finds the first matching event of each session, its anchor, and the neighbors of the anchor: the events before and
- * after it. If a session ends before the last position, its end is counted once under the name null, and positions
- * further away are not counted. The label of an event is its name, with the path of a page view. The rank of an event
- * is the index of its label.
+ * after it. If a session starts or ends before the furthest position, its start or end is counted once under the name
+ * null, and positions further away are not counted. The label of an event is its name, and for a page view also its
+ * path. The rank of an event is the index of its label.
  *
  * The scan has two passes. The first pass finds the anchors and only reads batches that might contain one. The second
  * pass collects their neighbors. If a session has several events in the ms of its anchor or of a neighbor, only the
@@ -72,8 +72,8 @@ export function* paths(
 }
 
 /**
- * Adds the events of a batch. Their labels in `ReceiptOrder` are twice the event's rank plus 1, and one more if the
- * event matches the query.
+ * Adds the events of a batch. The label of an event in `ReceiptOrder` is 2 * (rank + 1), plus 1 if the event matches
+ * the query.
  */
 function addLabeled(
   ordered: ReceiptOrder,
@@ -181,7 +181,10 @@ class Keys {
 /** Bytes per label, in addition to its text. */
 const labelBytes = 150
 
-/** Throws OutOfMemoryBudgetError if times and labels need more than the 53 bits of a number. */
+/**
+ * Collects the labels of all events in the scope. Throws OutOfMemoryBudgetError if times and labels need more than the
+ * 53 bits of a number.
+ */
 function* keysOf(source: ReportSource, scopeMatcher: Matcher, budget: MemoryBudget): Generator<void, Keys> {
   const entries = [...entriesOf(source, scopeMatcher)]
   const days = entries.map(({ day }) => day)
