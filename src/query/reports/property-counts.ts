@@ -17,19 +17,19 @@ import {
 import { TextDictionary } from "../structures/text-dictionary.ts"
 
 /**
- * Number of additional candidates for the most frequent values. If there are more, the list of candidates is sorted and
- * cut.
+ * Maximum number of candidates that `MostFrequent` holds in addition to its limit. If there are more, it sorts the list
+ * of candidates and cuts it to the limit.
  */
 const spareCandidates = 1_024
 /** Bytes of a list entry with a number and its count. */
 const sortedNumberBytes = 64
 
 type Described = Omit<PropertyValues, "name" | "key" | "events" | "numbers">
-/** Statistics of distinct values. */
+/** The counts and lengths that `addTo` updates for each distinct value. */
 type Kinds = Omit<Described, "cardinality" | "numericTexts" | "top">
 type Kind = "numeric" | "boolean" | "date" | "url"
 
-/** The dictionaries of a property key, shared by all event names. Each is created on first use. */
+/** The dictionaries of a property key, shared by all event names. Each dictionary is created on first use. */
 export class PropertyDictionaries {
   #numbers: NumberDictionary | undefined
   #texts: TextDictionary | undefined
@@ -68,7 +68,7 @@ export class PropertyDictionaries {
     this.#texts?.shrink()
   }
 
-  /** Like `shrink`, but afterwards, the dictionaries can only be merged into others. */
+  /** Like `shrink`, but afterwards, the dictionaries can only be merged into other dictionaries. */
   pack(): void {
     this.#numbers?.shrink()
     this.#texts?.pack()
@@ -127,7 +127,7 @@ export class PropertyCounts {
     this.#texts.own?.shrink()
   }
 
-  /** Returns statistics that list up to `top` values, or undefined if no value was counted. */
+  /** Returns statistics that list up to `top` of the most frequent values, or undefined if no value was counted. */
   statistics(top: number): Described | undefined {
     const [numbers, texts] = [nonEmpty(this.#numbers.summary(top)), nonEmpty(this.#texts.summary(top))]
     if (numbers && texts) return this.#statisticsOfBoth(top)
@@ -141,7 +141,7 @@ export class PropertyCounts {
     return { ...kinds, numericTexts: numbers ? 0 : kinds.numeric, cardinality, top: listed }
   }
 
-  /** The number 5 and the string "5" count as the same value. */
+  /** Returns the statistics of numbers and texts together. The number 5 and the string "5" count as the same value. */
   #statisticsOfBoth(top: number): Described {
     const { numbers, texts } = this.dictionaries
     const kinds = { ...noKinds }
@@ -222,7 +222,7 @@ abstract class Source<
   },
   Counts extends CodeCounts<Dictionary>,
 > {
-  /** The values added to the base. Undefined if there are none. */
+  /** The counts of the base and of the values added to it. Undefined if no value was added. */
   own: Counts | undefined
   /** Computed on first use. Afterwards, no value can be added. */
   #summary: Summary | undefined
@@ -242,7 +242,7 @@ abstract class Source<
     return this.own
   }
 
-  /** All counts, including the base. Undefined if there are none. */
+  /** All counts, including those of the base. Undefined if nothing was counted. */
   get known(): Counts | undefined {
     return this.own ?? this.base?.known
   }
@@ -272,12 +272,12 @@ abstract class Source<
     return { limit, kinds, cardinality, top: frequent.list() }
   }
 
-  /** Computes the summary from that of the base and a few additions. */
+  /** Computes the summary from the summary of the base and a few additions. */
   #extended(counts: Counts, base: Source<Dictionary, Counts>, limit: number): Summary {
     const { dictionary } = counts
     const changed = new Map<number, { added: number; before: number }>()
     counts.forEachAddition((code, added, before) => changed.set(code, { added, before }))
-    // A power of two, so that the summary of the base serves later queries with a few more additions.
+    // Rounded up to a power of two, so that later queries with a few more additions can use the same base summary.
     const baseLimit = limit === 0 ? 0 : 2 ** Math.ceil(Math.log2(limit + changed.size + 1))
     const before = base.summary(baseLimit)
     if (!before) return this.#complete(counts, limit)
@@ -346,7 +346,7 @@ const firstUnits = new Set(Array.from("-0123456789tfhH", (character) => characte
 
 function kindOf(dictionary: TextDictionary, code: number): Kind | undefined {
   const unit = dictionary.firstUnitOf(code)
-  // 0 stands for a text with wide characters, which can be a URL.
+  // 0 stands for a wide text, which can be a URL, or for an empty text.
   if (unit !== 0 && !firstUnits.has(unit)) return undefined
   const text = dictionary.textOf(code)
   if (numberOf(text) !== undefined) return "numeric"
@@ -361,8 +361,8 @@ interface Frequency<Value> {
 }
 
 /**
- * Collects the `limit` most frequent values. Equally frequent values are in the order of `compare`. Holds only a few
- * more than `limit` candidates.
+ * Collects the `limit` most frequent values. Equally frequent values are in the order of `compare`. Holds at most
+ * `limit + spareCandidates` candidates.
  */
 class MostFrequent<Value> {
   #listed: Frequency<Value>[] = []
@@ -389,7 +389,7 @@ class MostFrequent<Value> {
   }
 }
 
-/** Collects codes. Equally frequent codes are in the order of their values. */
+/** Creates a collector of the most frequent codes. Equally frequent codes are in the order of their values. */
 function frequentIn(
   dictionary: { compare: (left: number, right: number) => number },
   limit: number,
@@ -397,11 +397,11 @@ function frequentIn(
   return new MostFrequent(limit, (left, right) => dictionary.compare(left, right))
 }
 
-/** Returns the statistics of numbers in ascending order. There is at least one number. */
+/** Returns the statistics of at least one number. `sorted` must be in ascending order. */
 export function numberStatistics(sorted: ValueCounts, bins: number): PropertyNumbers {
   return {
     count: totalCount(sorted),
-    // Asserted because the list is not empty.
+    // These type assertions are safe because the list is not empty.
     min: sorted[0]?.[0] as number,
     max: sorted.at(-1)?.[0] as number,
     sum: sumOf(sorted),

@@ -9,8 +9,8 @@ import { type ReportSource, visitBatches } from "./step.ts"
 import { unitsOf } from "./units.ts"
 
 /**
- * Counts the distinct units with events in scope, for each bucket. Memory per bucket: 4 to 8 bytes for each of its
- * units, or one bit per dictionary ID.
+ * Counts the distinct units with events in scope, for each bucket. A bucket takes 8 to 16 bytes for each of its units,
+ * or one bit per dictionary ID.
  */
 export function* reach(
   { scope, granularity, unit }: ReachQuery,
@@ -21,7 +21,7 @@ export function* reach(
   const buckets = bucketsOf(scope.from, scope.to, scope.zone, granularity)
   const seen = buckets.map(() => new IdSet(units.dictionarySize, budget))
   const matcher = new Matcher(scope, scope.filters, source)
-  /** The first bucket that has not ended yet. */
+  /** Index of the first bucket that ends after the start of the current batch's day. */
   let first = 0
   yield* visitBatches(source, matcher, (batch, selection) => {
     // Batches are ordered by day.

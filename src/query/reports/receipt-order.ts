@@ -127,7 +127,7 @@ function idOf(moment: Moment, rows: RowLookup): number {
 
 /** The events of a unit, ordered by time and then by arrival. */
 export interface OrderedEvents {
-  /** The dictionary ID. */
+  /** Dictionary ID of the unit. */
   unit: number
   /** In Unix ms. */
   times: number[]
@@ -137,7 +137,7 @@ export interface OrderedEvents {
 
 /** Sorts the events of units by time, then by arrival. */
 export class ReceiptOrder {
-  /** Index into `units` for each dictionary ID, starting at 1. */
+  /** For each dictionary ID, its index in `units` plus 1, or 0 if `units` does not contain the ID. */
   readonly #slots: Uint32Array
   readonly #origins: Origin[] = []
   #count = 0
@@ -244,7 +244,7 @@ export class ReceiptOrder {
     return this.#references[at] as number
   }
 
-  /** Groups events by unit. The events of the nth unit are at `ends[n]` to `ends[n + 1]` (exclusive). */
+  /** Groups events by unit. The events of the nth unit are in `order` from `ends[n]` to `ends[n + 1]` (exclusive). */
   #byUnit(): { order: Uint32Array; ends: Uint32Array } {
     const ends = new Uint32Array(this.units.length + 1)
     for (let at = 0; at < this.#count; at++) {

@@ -18,12 +18,13 @@ import { type ReportSource, stepMatcher, visitBatches } from "./step.ts"
 import { type Units, unitsOf } from "./units.ts"
 
 /**
- * Counts the units with a return event, for each cohort and each later period. A cohort consists of the units whose
- * first start event is in the same period. A return event before the start event counts if both are in the same period.
+ * Counts the units with a return event, for each cohort, in the cohort's own period and in each later one. A cohort
+ * consists of the units whose first start event is in the same period. A return event before the start event counts if
+ * both are in the same period.
  *
- * Memory: 4 bytes per dictionary ID of the unit, and for each open period two bits per ID (one if both events are the
- * same). A period is added up and closed as soon as the scan has passed its last day, so at most the 3 periods that can
- * overlap one UTC day are open.
+ * Takes 4 bytes per dictionary ID of the unit, and two bits per ID for each open period, or one bit if the start event
+ * and the return event are the same. A period is added up and closed as soon as the scan has passed its last day, so at
+ * most the 3 periods that can overlap one UTC day are open.
  */
 export function* retention(
   query: RetentionQuery,
@@ -35,7 +36,7 @@ export function* retention(
   return { buckets, cohorts: cohorts.rows() }
 }
 
-/** Adds the units of a cohort, or only those that returned `period` periods later. */
+/** Calls `add` with each unit of a cohort or, if `period` is set, with those that returned `period` periods later. */
 export function* addCohort(
   input: CohortsInput,
   { cohort, period }: { cohort: number; period?: number | undefined },
@@ -87,15 +88,15 @@ function* cohortsOf(
   return { buckets, cohorts }
 }
 
-/** The units with each of the two events in one period. */
+/** The units that have the start event, and the units that have the return event, in one period. */
 interface PeriodBits {
   started: Bitset
-  /** The same bitset if both events are the same. */
+  /** The same bitset as `started` if both events are the same. */
   returned: Bitset
 }
 
 class CohortTable {
-  /** The period of each unit's first start event, starting at 1. 0 if there is none yet. */
+  /** The period of each unit's first start event, starting at 1. 0 if the unit has no start event yet. */
   readonly #cohortOf: Uint32Array
   readonly #sizes: Uint32Array
   /** For each cohort, the number of units that returned in the cohort's own period and in each later one. */

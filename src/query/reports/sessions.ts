@@ -5,7 +5,7 @@ import { EventRef, LatestId, type ListedId, listByLatestEvent } from "./latest-i
 import { isAfter, type Moment } from "./receipt-order.ts"
 import type { ReportSource } from "./step.ts"
 
-/** Returns a page of sessions by latest event, newest first. Uses as much memory as `listByLatestEvent`. */
+/** Returns a page of sessions, sorted by latest event, newest first. Uses as much memory as `listByLatestEvent`. */
 export function* sessions(
   { scope, of, limit, offset }: SessionsQuery,
   source: ReportSource,

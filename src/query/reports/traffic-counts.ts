@@ -12,7 +12,7 @@ import type { Selection } from "../structures/selection.ts"
 
 /** Bytes of a group's counts. */
 export const trafficGroupBytes = 200
-/** Durations below this number of seconds are counted in a table before they are added to a group. */
+/** Durations in whole seconds below this number are counted in a table before they are added to a group. */
 const tableSeconds = 4_096
 
 /**
@@ -25,14 +25,14 @@ export interface TrafficMeasures extends MeasureContext {
    * session is counted once.
    */
   sessionsByView: boolean
-  /** Counts bounces and durations. */
+  /** If true, bounces and durations are counted. */
   totals: boolean
 }
 
-/** A group: the values of fields, or a bucket. */
+/** Identifies a group by the values of its fields, or by its bucket. */
 interface Label {
   by: GroupKey
-  /** Start of the bucket in Unix ms. 0 without buckets. */
+  /** Start of the bucket in Unix ms. 0 if groups have no buckets. */
   start: number
   /** Identifies the values and the bucket. */
   key: string
@@ -83,7 +83,7 @@ export class TrafficCounts implements Mergeable<TrafficCounts> {
     this.pending.push({ batch, selection })
   }
 
-  /** Returns the group. Adds it if it does not exist. */
+  /** Returns the index of a group. Adds the group if it does not exist. */
   groupOf(by: GroupKey, start: number): number {
     return this.#groupOf({ by, start, key: `${start} ${JSON.stringify(by)}` })
   }
@@ -116,7 +116,7 @@ export class TrafficCounts implements Mergeable<TrafficCounts> {
     this.#sessionIds?.addEach(groups, batch, selection)
   }
 
-  /** `seconds` is how long the session's pages were open. */
+  /** Adds a session to a group. `seconds` is how long the session's pages were open. */
   addSession(group: number, isBounce: boolean, seconds: number): void {
     this.#sessions[group] = (this.#sessions[group] as number) + 1
     if (!this.measures.totals) return
@@ -134,7 +134,7 @@ export class TrafficCounts implements Mergeable<TrafficCounts> {
     table[seconds] = (table[seconds] as number) + 1
   }
 
-  /** Finishes counting the pending events. */
+  /** Clears `pending` once its events have been counted, and adds the durations in the tables to `#seconds`. */
   settle(): void {
     this.pending = []
     for (const [group, table] of this.#tables) {

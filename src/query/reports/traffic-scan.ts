@@ -32,8 +32,8 @@ export const isView: Filter = { field: "kind", op: "eq", value: "page_view" }
  * Counts the views and sessions of a traffic query.
  *
  * The first pass collects facts about whole sessions: the first and last view, how long the pages were open, and
- * whether there are other events. The second pass counts the views that match the filters. For this to work, all events
- * of a session must be counted together or not at all.
+ * whether there are other events. The second pass counts the views that match the filters. Because of the first pass,
+ * all events of a session must be counted together or not at all.
  */
 export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
   readonly buckets: readonly Bucket[]
@@ -116,7 +116,7 @@ export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
   }
 
   /**
-   * Counts the pending events. With `day`, these are all events of the sessions that belong to the day (see
+   * Counts the pending events. If `day` is given, these are all events of the sessions that belong to the day (see
    * `CrossingSessions`). Otherwise, they are all events of the sessions that belong to no day.
    */
   *finish(counts: TrafficCounts, day?: number): Generator<void, void> {
@@ -158,7 +158,7 @@ export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
     counts.settle()
   }
 
-  /** Returns the groups with views. */
+  /** Returns the groups with views or sessions. */
   *rows(counts: TrafficCounts): Generator<void, TrafficGroup[]> {
     const rows = yield* counts.rows(this.buckets)
     const codes = this.#codes
@@ -168,8 +168,8 @@ export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
   }
 
   /**
-   * Makes the memory of the session table available to other queries. Call it once all events have been counted with
-   * `finish`.
+   * Makes the memory of the session table available to other queries. Call this method once all events have been
+   * counted with `finish`.
    */
   release(): void {
     this.#arrays?.release(this.source.cache)
@@ -199,7 +199,8 @@ export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
   }
 
   /**
-   * Returns one byte per event of a batch: 1 if it matches the session filters. Returns undefined if all events match.
+   * Returns one byte per event of a batch: 1 if the event is selected and matches the session filters, otherwise 0.
+   * Returns undefined if there are no session filters.
    */
   #matches(batch: Batch, selection: Selection): Uint8Array | undefined {
     if (!this.#sessionMatcher.perEvent) return undefined

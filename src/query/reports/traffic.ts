@@ -86,7 +86,7 @@ function* computeTraffic(
   return { buckets: [...scan.buckets], groups }
 }
 
-/** Counts everything by scanning it. */
+/** Counts all events by scanning them. */
 function* scannedTraffic(
   scan: TrafficScan,
   source: Snapshot,
@@ -106,8 +106,7 @@ function* batchesOf({ snapshotMatcher }: TrafficScan, source: Snapshot): Generat
 }
 
 /**
- * Adds the crossing sessions and the unsealed events to the cached counts of all other sessions, which are cached by
- * day.
+ * Adds the crossing sessions and the unsealed events to the counts of all other sessions, which are cached by day.
  */
 function* cachedTraffic(
   query: TrafficQuery,

@@ -62,8 +62,8 @@ export function* unitTexts(
 
 /**
  * The profiles that anonymous IDs are linked to. For each website, maps the dictionary ID of an anonymous ID to the
- * dictionary ID of a profile, or to those of several profiles. An anonymous ID has the same dictionary ID on all
- * websites, but its links differ.
+ * dictionary ID of a profile, or to the dictionary IDs of several profiles. An anonymous ID has the same dictionary ID
+ * on all websites, but its links can differ between websites.
  */
 type Links = ReadonlyMap<number, ReadonlyMap<number, number | Uint32Array>>
 

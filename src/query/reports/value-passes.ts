@@ -52,7 +52,7 @@ export function* valuesInPasses(
       }
       start += length
     } catch (error) {
-      // If the length is 1, not even the values with one hash fit.
+      // If the length is 1, not even the values with a single hash fit into memory.
       if (!(error instanceof OutOfMemoryBudgetError) || length === 1) throw error
       length /= 2
     } finally {

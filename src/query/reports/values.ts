@@ -17,20 +17,20 @@ import { valuesInPasses } from "./value-passes.ts"
 /** Bytes of a property in the result, and of each of its values and bins. */
 const resultBytes = 300
 const listedBytes = 60
-/** Measured bytes of a property key, and of an event name that has it, without values. */
+/** Measured bytes of a property key, and of an event name that has the key, without values. */
 const keyBytes = 900
 const countsBytes = 900
 /** Bytes of a string without its characters. */
 const textBytes = 24
 /**
- * If memory runs out, the largest key is left out and counted later in separate passes. Keys that take less than this
- * share of the memory are not left out: leaving out thousands of small keys would take long and would not help.
+ * If memory runs out, the largest key is left out and counted later in separate passes. A key that takes less than this
+ * share of the memory is not left out, because leaving out thousands of small keys would take long and would not help.
  */
 const minLargeShare = 1 / 64
 
 /**
- * Returns the property keys of each event name, and how often each value occurs. Keys whose values do not fit into
- * memory together with the others are counted separately.
+ * Returns the property keys of each event name, with statistics of their values. Keys whose values do not fit into
+ * memory together with the values of other keys are counted separately.
  */
 export function* values(
   query: ValuesQuery,
@@ -61,7 +61,7 @@ export function* values(
   const properties = [...listed.properties]
   for (const key of uncounted)
     for (const [name, counted] of yield* valuesInPasses(key, query, matcher, snapshot, budget)) {
-      // Percentiles and bins need all numbers of a property.
+      // Percentiles and bins need all numbers of a property in memory at once.
       if (bins !== undefined && counted.numeric > 0) throw new OutOfMemoryBudgetError()
       properties.push({ name, key, events: eventsOf.get(name) ?? 0, ...counted })
     }
@@ -85,7 +85,7 @@ interface Key {
   readonly key: string
   /** Undefined if the values do not fit into memory. */
   values: KeyValues | undefined
-  /** The memory of the values. */
+  /** The budget for the memory of the values. */
   readonly budget: MemoryBudget
 }
 
@@ -223,7 +223,7 @@ class Properties implements Mergeable<Properties> {
 
   /**
    * Changes the counts of a key. If the change takes too much memory, leaves out the largest key, and also `key`, whose
-   * counts are incomplete.
+   * counts are incomplete. If even the largest key is smaller than `minLargeShare`, throws OutOfMemoryBudgetError.
    */
   #change(key: string, change: () => void): void {
     try {

@@ -8,8 +8,8 @@ import type { ReportSource } from "./step.ts"
 const sessionBytes = 40
 
 /**
- * Returns a page of visitors or profiles by latest event, newest first. Uses as much memory as `listByLatestEvent`,
- * plus 40 bytes per session of the rows on the page.
+ * Returns a page of visitors or profiles, sorted by latest event, newest first. Uses as much memory as
+ * `listByLatestEvent`, plus 40 bytes per session of the visitors or profiles on the page.
  */
 export function* visitors(
   { scope, of, limit, offset }: VisitorsQuery,

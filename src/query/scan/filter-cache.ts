@@ -27,7 +27,7 @@ export class FilterCache {
   readonly #byBlock = new Map<number | string, CachedBlock>()
   #isDisabled = false
 
-  /** `grow` reserves more memory. It returns false if there is no room, now or later. */
+  /** `grow` reserves more memory, or returns false if there is no room. After that, it is not called again. */
   constructor(private readonly grow: (bytes: number) => boolean) {}
 
   /** Returns the cached selection of a block, or caches and returns the result of `select`. */
@@ -52,7 +52,7 @@ export class FilterCache {
     return new SparseBatch(block, cached.sparse)
   }
 
-  /** Returns the matching events as a batch, sparse or not. Undefined if there are none. */
+  /** Returns the matching events as a batch, even if they are not sparse. Returns undefined if no event matches. */
   matching(block: SealedBlock, select: () => Selection | undefined): Batch | undefined {
     const selection = this.selectionOf(block, select)
     if (!selection?.at) return selection && block
@@ -107,7 +107,7 @@ class SparseColumns {
     return this.#keys
   }
 
-  /** Returns a column with only the events at `indexes`. Its dictionary contains only their values. */
+  /** Returns a column with only the events at `indexes`, and only the values of these events. */
   #reencode(column: Column): Column {
     const values = column.numbers ?? column.values
     const gathered = this.#gather(column.codes)
@@ -163,7 +163,7 @@ class SparseBatch implements Batch {
     if (all.names) this.names = () => columns.column("names", () => all.names?.()) as Column
   }
 
-  // The next properties are getters, because a joined batch has no single value for them.
+  // The next properties are getters, because reading them throws an error if the batch is joined.
   get name(): string {
     return this.all.name
   }

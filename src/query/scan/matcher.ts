@@ -15,7 +15,7 @@ import { type BatchField, type Dimension, type Filter, idKinds, isBatchField, ty
 import { intersect, nonEmpty, type Selection, timeRange } from "../structures/selection.ts"
 import { FilterCache, type SealedBlock } from "./filter-cache.ts"
 
-/** The kind of IDs that each field contains. Undefined for all other fields. */
+/** The kind of IDs that a field contains. Undefined for fields that do not contain IDs. */
 export const kindOf: Readonly<Record<string, IdKind | undefined>> = idKinds
 
 /** Returns the column of a field, or undefined if no event of the batch can have a value. */
@@ -53,7 +53,7 @@ function inside(column: Column, path: string): Column | undefined {
   return { codes: Uint32Array.from(column.codes, (code) => mapping[code] as number), values }
 }
 
-/** Returns the values of the first column, falling back to the second. */
+/** Returns a column with the value of each event in the first column or, if it has none there, in the second column. */
 function either(first: Column, second: Column): Column {
   const shift = first.values.length
   const secondCodes = second.codes
@@ -82,7 +82,7 @@ export function idTextTest(filter: Filter): IdTextTest | undefined {
   return { kind, key, part: requiredPart(filter), test: (text) => test(text, text) }
 }
 
-/** What a matcher needs from a snapshot. */
+/** The part of a snapshot that a matcher uses. */
 export type Lookup = Pick<
   Snapshot,
   "dictionarySizes" | "dictionaryIdsOf" | "foundIds" | "websiteId" | "cache"
@@ -99,14 +99,14 @@ type BatchHead = Pick<Batch, "name" | "kind" | "website">
 /** Decides for a whole batch at once whether its events can match. */
 type BatchTest = (batch: BatchHead) => boolean
 /**
- * Decides for each event, with one truth value per code, or for all events of the batch at once. `only` is set if
- * exactly one code matches.
+ * Decides for each event, with one truth value per code, or for all events of the batch at once. If `only` is set, it
+ * is the only code that matches.
  */
 type EventTest = (batch: Batch) => { codes: Codes; matches: Uint8Array; only?: number | undefined } | boolean
 
 /** Selects the events of a batch that match a set of filters. */
 export class Matcher {
-  /** Event names that the filters require. Undefined: any name. */
+  /** The only event names that can match. Undefined if no filter lists the names that it accepts. */
   readonly names: readonly string[] | undefined
   readonly #batchTests: BatchTest[] = []
   readonly #eventTests: EventTest[] = []
@@ -144,8 +144,8 @@ export class Matcher {
   }
 
   /**
-   * Returns the matching events, or undefined if no event matches. With `among`, only tests the events in that
-   * selection.
+   * Returns the matching events, or undefined if no event matches. If `among` is given, tests only the events in that
+   * selection. Otherwise, tests the events in the time range of the scope.
    */
   select(batch: Batch, among?: Selection): Selection | undefined {
     if (!this.#acceptsBatch(batch)) return undefined
@@ -240,8 +240,8 @@ export class Matcher {
   }
 
   /**
-   * Matches events with the ID of the profile, and events without a profile ID from its linked anonymous IDs (see
-   * src/store/identity-resolution.ts).
+   * Matches events with the ID of the profile, and events that have no profile ID but have an anonymous ID that is
+   * linked to the profile (see src/store/identity-resolution.ts).
    */
   #profileTest({ value, linked = [] }: Filter): EventTest {
     const [profile = 0] = this.lookup.dictionaryIdsOf("profiles", [String(value)])
@@ -272,7 +272,7 @@ export class Matcher {
     }
   }
 
-  /** Batches contain dictionary IDs, so the matching IDs are looked up first. */
+  /** Tests dictionary IDs. Batches do not contain the texts of IDs, so the matching IDs are looked up first. */
   #idTest(kind: IdKind, filter: Filter): EventTest {
     const idsOf = (batch: Batch) => batch[kind]()
     const size = this.lookup.dictionarySizes[kind]
@@ -338,8 +338,8 @@ function truthTable(truths: boolean[]): { matches: Uint8Array; only: number | un
 }
 
 /**
- * An event matches if at least one of its keys matches. With a negated filter, it matches if no key matches the negated
- * operator.
+ * Tests the property keys of events. An event matches if at least one of its keys matches or, if the filter is negated,
+ * if none of its keys matches the operator that the filter negates.
  */
 function keyTest(filter: Filter): EventTest {
   const { lookup, isNegation } = operators[filter.op]
@@ -372,13 +372,13 @@ function presence(batch: Batch, keys: readonly string[]): Uint8Array {
 }
 
 /**
- * If more than one in this many events has a code, testing every event is faster than searching for the code. This is
- * known after a few matches.
+ * If more than one in `eventsPerMatch` events has a code, testing every event is faster than searching for the code.
+ * This share is estimated after `minMatches` matches.
  */
 const eventsPerMatch = 24
 const minMatches = 16
 
-// The loops below are branch-free, because a branch would be mispredicted half the time.
+// The loops that test every event are branch-free, because a branch could be mispredicted half of the time.
 
 /**
  * Appends the indexes of the matching events after the first `before` indexes, and returns the total number of indexes.
