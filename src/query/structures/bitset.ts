@@ -55,8 +55,8 @@ function addAt(bits: Bitset, ids: Uint32Array, at: Uint32Array): number {
 }
 
 /**
- * Sets the bit at `first` plus each offset, and returns how many were not set before. Not shared with `addToBitset`,
- * because a loop over two types of arrays is slower.
+ * Sets the bit at `first` plus each offset, and returns how many bits were not set before. Shares no code with
+ * `addToBitset`, because a loop over two types of arrays is slower.
  */
 export function addOffsets(bits: Bitset, offsets: Uint16Array, first: number): number {
   let added = 0
@@ -113,7 +113,7 @@ export function moveDistinct(ids: Uint32Array, count: number, marks: Bitset): nu
   return distinct
 }
 
-/** Writes the ascending indexes of the selected IDs whose bit is set, and returns how many there are. */
+/** Writes the indexes of the selected IDs whose bit is set to `indexes`, and returns how many there are. */
 export function findInBitset(
   bits: Bitset,
   ids: Uint32Array,
@@ -188,7 +188,7 @@ export function labelUnlabeled(bits: Bitset, labels: Uint32Array, label: number)
   return labeled
 }
 
-/** Counts the IDs in the set by label, including ID 0. */
+/** Adds the number of IDs in the set with each label to `counts`. Includes ID 0. */
 export function countByLabel(bits: Bitset, labels: Uint32Array, counts: Uint32Array): void {
   for (let index = 0; index < bits.length; index++) {
     for (let left = bits[index] as number; left !== 0; left &= left - 1) {

@@ -22,7 +22,7 @@ import type { Selection } from "./selection.ts"
 export interface CodeDictionary<Self> {
   /** One more than the largest code. */
   readonly size: number
-  /** Returns a mapping from codes of another dictionary to codes of this one, or undefined if they are the same. */
+  /** Returns a mapping from codes of another dictionary to codes of this one, or undefined if the codes are equal. */
   mappingOf(other: Self): Uint32Array | undefined
   /** Returns an array with a zero for each code. The caller must reset the elements that it changes. */
   scratch(): Uint32Array
@@ -39,7 +39,7 @@ const listBytes = 100
 const minListLength = 64
 const initialLength = 4
 /**
- * If the dictionary has more than this many times as many values as were counted, the counted ones are collected in a
+ * If the dictionary has more than this many times as many values as were counted, the counted values are collected in a
  * Map. Otherwise, all codes of the dictionary are scanned.
  */
 export const sparseFactor = 4
@@ -51,8 +51,8 @@ const spareRoom = 1.25
 
 /**
  * Counts how often each value of a dictionary occurs. Stores lists with a code for each occurrence, or an array with a
- * count for each code once the array is smaller. With a `base`, only additions are stored. The base must not change
- * afterwards, and `dictionary` must have the same codes as the dictionary of the base.
+ * count for each code once the array is smaller. If there is a `base`, only additions are stored. The base must not
+ * change afterwards, and `dictionary` must have the same codes as the dictionary of the base.
  */
 export class CodeCounts<Dictionary extends CodeDictionary<Dictionary>> {
   /** Lists that never change, so that merged objects can share them. */
@@ -64,7 +64,8 @@ export class CodeCounts<Dictionary extends CodeDictionary<Dictionary>> {
   #length = 0
   /**
    * The array of counts, if there is one. Each count takes 4 bytes, because a database holds fewer than 2^32 events.
-   * After `shrink`, it can take fewer. Codes that stand for no value are counted too, but these counts are never read.
+   * After `shrink`, a count can take fewer bytes. Codes that stand for no value are counted too, but these counts are
+   * never read.
    */
   #counts: Codes | undefined
 
@@ -188,9 +189,9 @@ export class CodeCounts<Dictionary extends CodeDictionary<Dictionary>> {
     this.#growing = copyInto(new Uint32Array(length), this.#growing.subarray(0, this.#appended))
   }
 
-  /** Reduces memory use. */
+  /** Frees the unused part of the growing list. */
   pack(): void {
-    // Copying the list takes longer than adding to it did, so a list that is at least half full is left unchanged.
+    // Copying the list takes longer than adding values took, so a list that is at least half full is left unchanged.
     if (this.#appended * 2 < this.#growing.length) this.#resize(this.#appended)
   }
 

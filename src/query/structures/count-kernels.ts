@@ -71,7 +71,7 @@ export function countMapped(counts: Uint32Array, codes: Uint32Array, mapping: Ui
   }
 }
 
-/** Counts only the codes at the positions `at`. Positions start at `first`. */
+/** Counts only the codes at the positions `at`. The first code is at position `first`. */
 export function countMappedAt(
   counts: Uint32Array,
   codes: Uint32Array,

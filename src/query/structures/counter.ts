@@ -7,7 +7,7 @@ const counterBytes = 300
 const entryBytes = 90
 const packedBytes = 16
 
-/** Whole numbers below this limit are looked up in a table of at most 256 KB. */
+/** Whole numbers below this limit are looked up in a table of at most 256 KiB. */
 const tableEnd = 65_536
 
 /** Maps values to indexes. */
@@ -45,9 +45,12 @@ function isSmall(value: unknown): value is number {
   return typeof value === "number" && value >= 0 && value < tableEnd && Number.isInteger(value)
 }
 
-/** Counts how often each value occurs. With a `base`, which must not change afterwards, only additions are stored. */
+/**
+ * Counts how often each value occurs. If there is a `base`, only additions are stored. The base must not change
+ * afterwards.
+ */
 export class Counter<Value> {
-  /** Index of each value in the lists. Undefined once packed. */
+  /** Index of each value in `#values` and `#times`. Undefined after `pack`. */
   #indexes: ValueIndex<Value> | undefined = new ValueIndex()
   readonly #values: Value[] = []
   readonly #times: number[] = []
@@ -84,7 +87,7 @@ export class Counter<Value> {
     return this.#newCount + (this.base?.size ?? 0)
   }
 
-  /** Returns true if the value is new. */
+  /** Adds `times` to the count of a value. Returns true if the value is new. */
   add(value: Value, times: number): boolean {
     const indexes = this.#indexes as ValueIndex<Value>
     const index = indexes.get(value)
@@ -116,13 +119,13 @@ export class Counter<Value> {
       this.add(other.#values[index] as Value, other.#times[index] as number)
   }
 
-  /** Frees the lookup table. Afterwards, the counter can only be merged into other counters or serve as their base. */
+  /** Frees the lookup table. Afterwards, the counter can only be merged into other counters or passed to `over`. */
   pack(): void {
     this.#indexes = undefined
     this.budget.reserve((packedBytes - entryBytes) * this.#times.length)
   }
 
-  /** Yields the additions, without the base. */
+  /** Yields each value that was added to the base, and how often it was added. */
   *additions(): Generator<[Value, number]> {
     for (const [index, value] of this.#values.entries()) yield [value, this.#times[index] as number]
   }

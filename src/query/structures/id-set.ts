@@ -22,14 +22,14 @@ const initialSlots = 8
 const spareShare = 1 / 64
 
 /**
- * A set of dictionary IDs from 1 to `range`, stored as a small hash table, or as a bitset if there are many IDs. With a
- * `base`, which must not change afterwards, only IDs that the base does not have are stored.
+ * A set of dictionary IDs from 1 to `range`, stored as a small hash table, or as a bitset if there are many IDs. If
+ * there is a `base`, only IDs that the base does not have are stored. The base must not change afterwards.
  */
 export class IdSet {
   #added = 0
   #slots: Uint32Array | undefined = new Uint32Array(initialSlots)
   #bits: Bitset | undefined
-  /** The set as a plain list of IDs, once it has been packed. */
+  /** The IDs as a plain list, if `pack` has replaced the hash table or bitset. */
   #list: Uint32Array | undefined
 
   constructor(
@@ -116,7 +116,7 @@ export class IdSet {
     }
   }
 
-  /** Shrinks the set to its minimum size. Afterwards, it can only be merged into other sets or serve as their base. */
+  /** Shrinks the set to its minimum size. Afterwards, it can only be merged into other sets or passed to `over`. */
   pack(): void {
     const { byteLength } = (this.#bits ?? this.#slots) as Int32Array | Uint32Array
     if (this.#added * 4 >= byteLength) return
@@ -126,7 +126,7 @@ export class IdSet {
     this.#slots = undefined
   }
 
-  /** Returns the IDs, without those of the base. */
+  /** Returns the IDs that are not in the base. */
   #ids(): Uint32Array {
     if (this.#list) return this.#list
     if (this.#bits) return idsInBitset(this.#bits, this.#added)
@@ -188,7 +188,7 @@ function hasSlot(slots: Uint32Array, id: number): boolean {
   return false
 }
 
-/** Returns false if the ID is already in the table. */
+/** Inserts an ID. Returns false if the ID is already in the table. */
 function insertSlot(slots: Uint32Array, id: number): boolean {
   const last = slots.length - 1
   let slot = Math.imul(id, 0x9e37_79b1) & last

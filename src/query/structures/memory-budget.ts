@@ -6,7 +6,8 @@ export interface Memory {
 }
 
 /**
- * Limits the memory of one query, in bytes. It only counts: callers reserve before they allocate.
+ * Limits the memory of one query, in bytes. The budget only counts bytes. Callers must reserve memory before they
+ * allocate it.
  *
  * What a child reserves is also reserved from its parent. Use a child for intermediate results, which are released
  * together:
@@ -45,8 +46,8 @@ export class MemoryBudget implements Memory {
   }
 
   /**
-   * Creates a budget within this one, for memory that is released before the query ends. With `share`, the new budget
-   * is limited to this share of what this budget has left.
+   * Creates a budget within this one, for memory that is released before the query ends. If `share` is given, the new
+   * budget is limited to this share of what this budget has left.
    */
   child(share?: number): MemoryBudget {
     const limit = share === undefined ? this.limit : Math.floor((this.limit - this.#reserved) * share)

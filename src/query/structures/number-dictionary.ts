@@ -23,8 +23,8 @@ const manyGrowth = 1.25
 const minPending = 1_024
 const pendingShare = 1 / 4
 /**
- * If the dictionary has more than this many numbers per value, values are looked up individually. Otherwise, they are
- * merged with the sorted numbers.
+ * If the dictionary has more than this many times as many numbers as a column, the numbers of the column are looked up
+ * individually. Otherwise, they are merged with the sorted numbers.
  */
 const mergeFactor = 16
 /**
@@ -60,7 +60,7 @@ export class NumberDictionary {
   /** Maps the codes of columns. Keyed by the array of a column's values, which all slices of a block share. */
   #columns = new WeakMap<readonly Value[] | Float64Array, { mapping: Uint32Array; isComplete: boolean }>()
 
-  /** With `base`, the dictionary starts with the numbers and codes of the base. */
+  /** If `base` is given, the dictionary starts with the numbers and codes of the base. */
   constructor(
     private readonly budget: MemoryBudget,
     base?: NumberDictionary,
@@ -79,12 +79,12 @@ export class NumberDictionary {
     return this.#size
   }
 
-  /** Memory in bytes, not including numbers that have not been sorted yet. */
+  /** Memory in bytes, not including the `pendingBytes` of numbers that have not been sorted yet. */
   get bytes(): number {
     return objectBytes + this.#numbers.length * numberBytes
   }
 
-  /** True if this dictionary has all numbers of another one under the same codes. */
+  /** Returns true if this dictionary has all numbers of another dictionary, with the same codes. */
   hasCodesOf(other: NumberDictionary): boolean {
     return other === this || (this.#origin?.base === other && this.#origin.size === other.#size)
   }
@@ -143,7 +143,7 @@ export class NumberDictionary {
     return length
   }
 
-  /** Compares the texts of different numbers. Faster if `left` is the same as in the previous call. */
+  /** Compares the texts of two different numbers, given by code. Faster if `left` is the same as in the last call. */
   compare(left: number, right: number): number {
     if (this.#compared?.code !== left) this.#compared = { code: left, text: this.textOf(left) }
     return this.#compared.text < this.textOf(right) ? -1 : 1
@@ -191,7 +191,7 @@ export class NumberDictionary {
     return true
   }
 
-  /** Returns a mapping from codes of another dictionary to codes of this one, or undefined if they are the same. */
+  /** Returns a mapping from codes of another dictionary to codes of this one, or undefined if the codes are equal. */
   mappingOf(other: NumberDictionary): Uint32Array | undefined {
     if (this.hasCodesOf(other)) return undefined
     const known = this.#mapping
@@ -315,7 +315,10 @@ export class NumberDictionaries {
 
   constructor(private readonly budget: MemoryBudget) {}
 
-  /** `base` is the dictionary of a cached aggregate. The result has the same codes. */
+  /**
+   * Returns the dictionary of a property. If `base`, the dictionary of a cached aggregate, is given, the result has the
+   * codes of the base.
+   */
   of(property: string, base: NumberDictionary | undefined): NumberDictionary {
     const known = this.#byProperty.get(property)
     if (known && (!base || known.hasCodesOf(base))) return known

@@ -41,7 +41,7 @@ export function intersect(
   return nonEmpty(sliceSelection(selection, first, Math.max(first, Math.min(range.end, selection.end))))
 }
 
-/** Returns undefined for an empty selection. */
+/** Returns the selection, or undefined if it is empty. */
 export function nonEmpty(selection: Selection): Selection | undefined {
   return sizeOf(selection) > 0 ? selection : undefined
 }
@@ -102,9 +102,9 @@ export function forEachDistinctValue(
 }
 
 /**
- * Calls `visit` with each combination of group and value that occurs in the selected events, and its number of events.
- * If values rarely repeat, calls `visit` once per event with a count of 1. `groups` contains the group of each selected
- * event.
+ * Calls `visit` with each combination of group and value that occurs in the selected events, and the number of these
+ * events that have it. If values rarely repeat, calls `visit` once per event with a count of 1. `groups` contains the
+ * group of each selected event.
  */
 export function forEachGroupValue(
   { codes, values }: Column,

@@ -9,7 +9,7 @@ export function totalCount(counts: ValueCounts): number {
   return total
 }
 
-/** Adds numbers with compensated (Neumaier) summation, so that the order of the values does not affect the result. */
+/** Returns the sum of the numbers. Compensated (Neumaier) summation keeps rounding errors from accumulating. */
 export function sumOf(counts: ValueCounts): number {
   let sum = 0
   let compensation = 0
@@ -22,7 +22,10 @@ export function sumOf(counts: ValueCounts): number {
   return sum + compensation
 }
 
-/** Returns the change as a share of the previous value: -0.5 means half as much. A change from 0 is infinite. */
+/**
+ * Returns the change as a share of the previous value: -0.5 means half as much. A change from 0 to another value is
+ * infinite.
+ */
 export function relativeChange(value: number, previous: number): number {
   const difference = value - previous
   if (previous !== 0) return difference / Math.abs(previous)

@@ -8,7 +8,7 @@ import type { Selection } from "./selection.ts"
 
 /** Measured bytes of a dictionary without texts. */
 const objectBytes = 500
-/** Bytes of a text without its characters: where it ends, its hash, and a count in the scratch array. */
+/** Bytes of a text in addition to its characters: where it ends, its hash, and a count in the scratch array. */
 const textBytes = 12
 /** Bytes of a slot in the hash table, and the maximum share of slots in use. */
 const slotBytes = 4
@@ -19,16 +19,16 @@ const growth = 1.5
 
 /**
  * Assigns codes to distinct strings, which are called texts here. There is no object per text: in a Map, a text would
- * take five times as much memory. With a `base`, which must not change afterwards, texts in the base keep their codes,
- * and only other texts are stored.
+ * take five times as much memory. If there is a `base`, texts in the base keep their codes, and only other texts are
+ * stored. The base must not change afterwards.
  */
 export class TextDictionary implements CodeDictionary<TextDictionary> {
   /** The code of the first text that is not in the base. */
   readonly #first: number
   #count = 0
   /**
-   * The UTF-16 units of all texts. A text takes one byte per unit, or two if it is wide: if any of its units is above
-   * 255.
+   * The UTF-16 code units of all texts. A text is wide if any of its units is above 255. A wide text takes two bytes
+   * per unit, and any other text takes one.
    */
   #bytes = new Uint8Array(0)
   /**
@@ -235,19 +235,19 @@ export class TextDictionary implements CodeDictionary<TextDictionary> {
     return text
   }
 
-  /** Returns the length of a text in UTF-16 units. */
+  /** Returns the length of a text in UTF-16 code units. */
   textLengthOf(code: number): number {
     const { start, end, isWide } = this.#charactersOf(code)
     return isWide ? (end - start) / 2 : end - start
   }
 
-  /** Returns the first UTF-16 unit of a text, or 0 if the text is wide or empty. */
+  /** Returns the first UTF-16 code unit of a text, or 0 if the text is wide or empty. */
   firstUnitOf(code: number): number {
     const { bytes, start, end, isWide } = this.#charactersOf(code)
     return isWide || start === end ? 0 : (bytes[start] as number)
   }
 
-  /** Compares different texts by UTF-16 unit. */
+  /** Compares two different texts by their UTF-16 code units. */
   compare(left: number, right: number): number {
     const [one, other] = [this.#charactersOf(left), this.#charactersOf(right)]
     if (one.isWide !== other.isWide) return this.textOf(left) < this.textOf(right) ? -1 : 1
@@ -284,7 +284,7 @@ export class TextDictionary implements CodeDictionary<TextDictionary> {
     this.#columns = undefined
   }
 
-  /** Like `shrink`, but also frees the hash table. Afterwards, the dictionary can only be merged into others. */
+  /** Like `shrink`, but also frees the hash table. Afterwards, the dictionary can only be merged into another one. */
   pack(): void {
     this.shrink()
     this.budget.reserve(-this.#slots.length * slotBytes)
@@ -300,8 +300,8 @@ export interface TextCodes {
 }
 
 /**
- * Returns a 32-bit hash of a string, similar to MurmurHash3. The lowest bit is 1 if the string has a UTF-16 unit above
- * 255. `seed` is a secret number, so that senders cannot slow down lookups with strings that have the same hash.
+ * Returns a 32-bit hash of a string, similar to MurmurHash3. The lowest bit is 1 if the string has a UTF-16 code unit
+ * above 255. `seed` is a secret number, so that senders cannot slow down lookups with strings that have the same hash.
  */
 export function hashOf(text: string, seed: number): number {
   let hash = seed

@@ -34,8 +34,8 @@ export class TimeZone {
 
 /**
  * Splits a time range into buckets, one for each period of local time, such as a day. The range is in Unix ms, and `to`
- * is exclusive. The first and the last period are clipped to the range. Without a granularity, the range is a single
- * bucket.
+ * is exclusive. The first and the last period are clipped to the range. If `granularity` is undefined, the whole range
+ * is a single bucket.
  */
 export function bucketsOf(
   from: number,

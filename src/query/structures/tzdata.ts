@@ -5,7 +5,7 @@ import packed from "moment-timezone/data/packed/latest.json" with { type: "json"
 // a span of time with one offset. The first period is measured from 1970. Offsets are in minutes behind UTC, lengths
 // are in minutes, and all numbers are in base 60.
 
-/** Version of the rules, such as 2026f. Bun's own rules come with its ICU library and are older. */
+/** Version of the rules, such as 2026f. Bun's own rules come from its ICU library and can be older. */
 export const rulesVersion: string = packed.version
 
 /** The UTC offset of a zone in each period. A period ends when the next one starts. */
@@ -73,7 +73,10 @@ export function zoneName(name: string): string | undefined {
   return spelled === undefined ? undefined : (renamed.get(spelled) ?? spelled)
 }
 
-/** Parses `+05:30`, `-0300` or `+01`, the forms that ECMAScript accepts as time zones, to ms. */
+/**
+ * Parses an offset such as `+05:30`, `-0300` or `+01`, the forms that ECMAScript accepts as time zones. Returns the
+ * offset in ms, or undefined if `name` is not an offset.
+ */
 function fixedOffset(name: string): number | undefined {
   const [, sign, hours, minutes = "00"] = /^([+-])([01]\d|2[0-3])(?::?([0-5]\d))?$/.exec(name) ?? []
   if (sign === undefined) return undefined
