@@ -7,15 +7,15 @@ import type { Store } from "../store/store.ts"
 import { listWebsites } from "../store/websites.ts"
 import { registrySchema } from "./schema.ts"
 
-/** ms between two requests to the first node: a revoked key works for that long on the others. */
+/** Time between two requests to the first node, in ms. A revoked key can work on the other nodes for this long. */
 export const registryPollInterval = 5_000
-/** ms within which the first node has to answer. */
+/** Time within which the first node must respond, in ms. */
 const timeout = 10_000
-/** ms between two writes of the time of the copy if nothing changes. */
+/** Minimum time between two updates of the stored `copiedAt` while the registry does not change, in ms. */
 const confirmInterval = 60_000
-/** Bytes of an answer: websites, keys and users have less than 1 KB each. */
+/** Maximum number of bytes in a response. A website, a key or a user takes less than 1 KB. */
 const maxAnswer = 67_108_864
-/** Bytes of an error that are read. */
+/** Maximum number of bytes that are read from an error response. */
 const maxError = 1_024
 
 export interface RegistryLogin {
@@ -24,19 +24,20 @@ export interface RegistryLogin {
   secret: string
 }
 
-/** The copy of the registry of another server. Times are Unix ms; 0: never. */
+/** The state of the copy of another server's registry. */
 export interface RegistryState {
   url: string
-  /** The copy was equal then. */
+  /** When the copy was last known to be up to date, in Unix ms. 0 if there is no copy yet. */
   copiedAt: number
+  /** Number of failed attempts since the start of the server. */
   failures: number
-  /** Why the last attempt failed. */
+  /** Why the last attempt failed. Undefined if it succeeded. */
   failure: string | undefined
-  /** The last answer was not accepted: see `storeRegistry`. The previous copy stays in use until someone acts. */
+  /** True if the last response was not accepted (see `storeRegistry`). Someone must then resolve the problem. */
   isRejected: boolean
 }
 
-/** Copies websites, keys and users from another server. If that does not answer, the last copy stays in use. */
+/** Copies websites, keys and users from another server. If that server does not respond, the last copy stays in use. */
 export class RegistryFollower {
   readonly state: RegistryState
   readonly #check = new SchemaCheck(registrySchema)
@@ -55,7 +56,10 @@ export class RegistryFollower {
     this.state = { url: login.url, copiedAt, failures: 0, failure: undefined, isRejected: false }
   }
 
-  /** Makes the first copy, unless there is one. Throws a UserError: without keys, all events would be rejected. */
+  /**
+   * Makes the first copy if there is none. Throws a UserError if this fails, because all events would be rejected
+   * without keys.
+   */
   async open(): Promise<void> {
     if (this.state.copiedAt === 0) await this.poll()
     if (this.state.copiedAt > 0) {
@@ -93,7 +97,7 @@ export class RegistryFollower {
     await this.#polling
   }
 
-  /** Copies what has changed. Never throws: a failure is logged once. */
+  /** Copies the registry if it has changed. Never throws. Logs a failure unless it is the same as the previous one. */
   poll(): Promise<void> {
     this.#polling = this.#copy().then(
       () => this.#succeed(),
@@ -109,7 +113,8 @@ export class RegistryFollower {
     const response = await fetch(`${url}/v1/registry`, {
       headers: { Authorization: `Bearer ${secret}`, ...(etag !== "" && { "If-None-Match": etag }) },
       redirect: "error",
-      // Also if NODE_TLS_REJECT_UNAUTHORIZED is 0: the answer contains the hashes of all keys.
+      // Checks certificates even if NODE_TLS_REJECT_UNAUTHORIZED is 0, because the response contains the hashes of all
+      // keys.
       tls: { rejectUnauthorized: true },
       signal: AbortSignal.timeout(timeout),
     })
@@ -161,12 +166,12 @@ export class RegistryFollower {
     try {
       await store.batcher.run(() => reportProblem(store.db, failure), 0)
     } catch {
-      // The state and the log have it; a failed write is reported by the store.
+      // The failure is already in the state and in the log. The store reports failed writes.
     }
   }
 }
 
-/** Reads at most `maxBytes` of a response. */
+/** Reads at most `maxBytes` of a response. `isComplete` is false if the response is longer. */
 async function readText(
   response: Response,
   maxBytes: number,

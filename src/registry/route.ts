@@ -30,7 +30,7 @@ export function registryRoutes(deps: RegistryRouteDeps) {
       ETag: etag,
       "Cache-Control": "no-store",
     }
-    // A proxy that compresses answers makes their ETags weak.
+    // A proxy that compresses responses makes their ETags weak.
     return request.headers.get("if-none-match")?.replace(/^W\//, "") === etag
       ? new Response(null, { status: 304, headers })
       : new Response(body, { headers })

@@ -1,14 +1,14 @@
 import { crc32, deflateRawSync, gzipSync } from "node:zlib"
 
-// Writes tar, ar and zip archives. The output depends only on the input: all entries have the same time, owners are
-// numbers rather than user names on this machine, and tar and zip entries are sorted.
+// Writes tar, ar and zip archives. The output depends only on the input: all entries have the same time, owners do not
+// depend on the users of this machine, and tar and zip entries are sorted.
 
 /** An entry of an archive. The path is relative, without a leading or trailing slash. */
 export type Entry = {
   path: string
   /** Permissions, such as 0o644. */
   mode: number
-  /** User and group ID. Absent: 0. */
+  /** User and group ID. 0 if absent. */
   owner?: number
 } & ({ content: Uint8Array | string } | { directory: true } | { linkTo: string })
 
@@ -145,7 +145,8 @@ export function zip(entries: readonly Entry[], time: number): Uint8Array<ArrayBu
 }
 
 /**
- * Returns an MS-DOS date and time in UTC: first the bits of the date, then those of the time in units of two seconds.
+ * Returns an MS-DOS date and time in UTC: the date in the upper 16 bits, and the time in the lower 16 bits, with a
+ * resolution of two seconds.
  */
 function dosTime(time: number): number {
   const date = new Date(time * 1_000)
