@@ -57,7 +57,7 @@ const sectionPages = {
 
 export type Section = keyof typeof sectionPages
 
-/** Object.keys does not preserve the literal types. */
+/** The type assertion is needed because Object.keys does not preserve the literal types. */
 export const sections = Object.keys(sectionPages) as Section[]
 
 export function pagesOf(limits: readonly Section[]): PageName[] {

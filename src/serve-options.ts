@@ -128,7 +128,7 @@ export function backupDirOption(description: string): Option {
   )
 }
 
-/** Let's Encrypt. Its certificates are trusted everywhere and require no prior registration. */
+/** The ACME directory of Let's Encrypt, whose certificates are trusted everywhere and require no prior registration. */
 const letsEncrypt = "https://acme-v02.api.letsencrypt.org/directory"
 
 /** Adds all flags of `serve`. */
@@ -152,14 +152,14 @@ export function addFlagsOfServe(command: Command, flags: readonly string[]): Com
 export function defaultServeOptions(): Omit<ServeOptions, "db"> {
   const defaults = serveOptions().filter(({ defaultValue }) => defaultValue !== undefined)
   const values = Object.fromEntries(defaults.map((option) => [option.attributeName(), option.defaultValue]))
-  // Commander sets the same properties to the same values.
+  // The type assertion is safe because Commander sets the same properties to the same values.
   return { setup: true, ...values } as Omit<ServeOptions, "db">
 }
 
 /**
  * Returns the default query memory in bytes: an eighth of the available memory, because peak usage is two to three
  * times the limit. With less than the minimum, even one month of a small website would not fit in the cache, and every
- * query would reread it. The maximum is enough to cache what all dashboard pages read from 10 million events.
+ * query would reread its events. The maximum is enough to cache what all dashboard pages read from 10 million events.
  */
 export function standardQueryMemory(availableBytes: number): number {
   const [min, max] = [134_217_728, 536_870_912]

@@ -14,7 +14,7 @@ export interface PlacedItem {
   websiteId: string | null
 }
 
-/** Resolves the query parameter website_id. Throws `key_website_mismatch` or `website_unknown`. */
+/** Returns the place that the parameter website_id selects. Throws `key_website_mismatch` or `website_unknown`. */
 export function placeOf(deps: RouteDeps, caller: Caller, id: string): WebsitePlace {
   if (isKeyword(deps, id)) {
     const place = id === "all" ? null : withoutWebsite
@@ -31,8 +31,8 @@ export function isKeyword({ registry }: RouteDeps, id: string): boolean {
 }
 
 /**
- * Throws `key_website_mismatch` if the caller cannot change items that belong to all websites or to none, which
- * requires access to all websites. Accepts any single website.
+ * If `place` is all websites or no website, throws `key_website_mismatch` unless the caller has access to all websites.
+ * Accepts any single website.
  */
 export function requirePlace(caller: Caller, place: WebsitePlace): void {
   if (place !== null && place !== withoutWebsite) return

@@ -16,9 +16,9 @@ import { embedHostFormat } from "./embed-hosts.ts"
 
 // `expected` is a schema's error message.
 
-/** In UTF-16 code units. Short, because the text is shown next to a chart. */
+/** Maximum number of UTF-16 code units in a note. Notes are short, because they are shown next to a chart. */
 const maxNote = 500
-/** In UTF-16 code units. Every browser and proxy accepts URLs of this length. */
+/** Maximum number of UTF-16 code units in a path. Every browser and proxy accepts URLs of this length. */
 const maxPath = 4_096
 
 const date = Type.String({

@@ -5,7 +5,7 @@ import type { ServeOptions } from "../serve-options.ts"
 import type { OpenServer } from "./open-server.ts"
 import type { Tls } from "./tls.ts"
 
-/** How long a client can take to send a request or keep an idle connection open, in seconds. */
+/** How long a connection can be idle, even while a request is being received, in seconds. */
 const idleTimeout = 10
 
 /** True if two listeners can share a port. In that case, the port stays open while one replaces the other. */
@@ -14,7 +14,9 @@ const sharesPort = process.platform === "linux"
 type Address = Pick<ServeOptions, "host" | "port">
 type BunServer = NonNullable<OpenServer["app"]["server"]>
 
-/** The protocol of the server. Without `tls`, HTTPS starts once `replaceTls` receives the first certificate. */
+/**
+ * The protocol of the server. If `tls` is undefined, HTTPS starts once `replaceTls` receives the first certificate.
+ */
 export type Protocol = { https: false } | { https: true; tls?: Tls | undefined }
 
 /** Accepts the connections of the server. */
@@ -98,8 +100,8 @@ export class Listener {
   }
 
   /**
-   * Closes the port, and resolves when all requests are finished. With `closeConnections`, ends requests instead of
-   * waiting.
+   * Closes the port, and resolves when all requests are finished. If `closeConnections` is true, ends the requests
+   * instead of waiting for them.
    */
   async stop(closeConnections = false): Promise<void> {
     const previous = closeConnections

@@ -3,7 +3,7 @@ import { readFlagFile } from "../flag-file.ts"
 import type { MetricsAccess } from "../metrics/route.ts"
 import type { ServeOptions } from "../serve-options.ts"
 
-/** Reads the token for /metrics. Throws a UserError if the file is unreadable or empty. */
+/** Returns who can access /metrics. Throws a UserError if the token file is unreadable or empty. */
 export function readMetricsAccess({
   metrics,
   metricsTokenFile: file,

@@ -82,7 +82,7 @@ export type ServerOptions = Pick<
     registrySource?: RegistryLogin | "none" | undefined
     /** The file set with --geo-db. Undefined: the built-in country table. */
     geoFile?: GeoTable | undefined
-    /** Starts the query thread with the first query instead of immediately. */
+    /** If true, the query thread starts with the first query instead of immediately. */
     queryThreadOnDemand?: boolean | undefined
   }
 
@@ -271,7 +271,7 @@ export function openServer(options: ServerOptions, environment: ServerEnvironmen
   }
 }
 
-/** Seconds until a client is told to retry a request that needs the cluster. */
+/** Number of seconds after which a client should retry a request that needs the cluster. */
 const retryAfter = 10
 
 /** See `AdminApiDeps`. */

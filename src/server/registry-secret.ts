@@ -3,11 +3,14 @@ import { readFlagFile } from "../flag-file.ts"
 import type { RegistryLogin } from "../registry/follower.ts"
 import type { ServeOptions } from "../serve-options.ts"
 
-/** Characters: 128 bits in hex. */
+/** Minimum number of characters in a secret. 32 hexadecimal digits are 128 bits. */
 const minSecret = 32
 const hint = "write one to the file: openssl rand -hex 32 > FILE"
 
-/** The secret of --registry-secret-file or DATABUDDY_REGISTRY_SECRET. Throws a UserError if it is too short. */
+/**
+ * Returns the secret in --registry-secret-file or DATABUDDY_REGISTRY_SECRET, or undefined if neither is set. Throws a
+ * UserError if the secret is too short.
+ */
 export function readRegistrySecret(
   { registrySecretFile: file }: Pick<ServeOptions, "registrySecretFile">,
   env: NodeJS.ProcessEnv,
@@ -21,7 +24,7 @@ export function readRegistrySecret(
   throw new UserError(`the secret in ${where} has fewer than ${minSecret} characters`, hint)
 }
 
-/** The server of --registry. Throws a UserError if the secret is missing. */
+/** Returns the server set with --registry, and the secret for it. Throws a UserError if the secret is missing. */
 export function registryOf(
   { registry: url }: Pick<ServeOptions, "registry">,
   secret: string | undefined,

@@ -26,8 +26,8 @@ const functions = {
 type Send = (state: string) => void
 
 /**
- * Tells systemd about the state of the service. Does nothing without NOTIFY_SOCKET. A lost message is not an error,
- * because the service manager has its own timeouts.
+ * Tells systemd about the state of the service. Does nothing if NOTIFY_SOCKET is not set. A lost message is not an
+ * error, because the service manager has its own timeouts.
  */
 export class ServiceManager {
   readonly #send: Send

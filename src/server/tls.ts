@@ -30,7 +30,10 @@ const fileHint =
   "choose a file that databuddy's user can read; with systemd, LoadCredential= provides access to a file that only root can read"
 const pairHint = "set both, each to a PEM file: --tls-cert fullchain.pem --tls-key privkey.pem"
 
-/** Reads both files and checks that they match. Returns undefined if neither flag is set. Throws a UserError. */
+/**
+ * Reads both files and checks that they match. Returns undefined if neither flag is set. Throws a UserError if a file
+ * is missing or cannot be used.
+ */
 export function readTls({ tlsCert, tlsKey }: Pick<ServeOptions, "tlsCert" | "tlsKey">): Tls | undefined {
   if (tlsCert === undefined && tlsKey === undefined) return undefined
   if (tlsCert === undefined) throw new UserError("--tls-key is set without --tls-cert", pairHint)
@@ -59,7 +62,7 @@ export function readTls({ tlsCert, tlsKey }: Pick<ServeOptions, "tlsCert" | "tls
   )
 }
 
-/** Reads the certificate without its key. Throws a UserError. */
+/** Reads the certificate without its key. Throws a UserError if the file cannot be used. */
 export function readTlsCertificate(tlsCert: string): { cert: Buffer; certificate: X509Certificate } {
   const cert = readFlagFile("--tls-cert", tlsCert, fileHint)
   const certificate = parse(
