@@ -65,7 +65,7 @@ export function listBoards(db: Db, place: WebsitePlace): BoardSummary[] {
   return rows.map((row) => ({ ...row, tileWebsites: JSON.parse(row.tileWebsites) }))
 }
 
-/** Throws `board_unknown`. */
+/** Returns a board. Throws `board_unknown` if it does not exist. */
 export function findBoard<Tile>(db: Db, id: string): Board<Tile> {
   const row = db.prepare(sql.find).get({ id }) as (Omit<Board<Tile>, "tiles"> & { tiles: string }) | undefined
   if (!row) throw new RequestError("board_unknown", { detail: `no board has the ID ${id}` })
@@ -74,7 +74,7 @@ export function findBoard<Tile>(db: Db, id: string): Board<Tile> {
 
 /**
  * For a board that covers all websites, returns the IDs of the websites that its tiles select, or "all" if a tile
- * without a website is broken down by website. Empty for other boards.
+ * without a website is broken down by website. For other boards, returns an empty list.
  */
 export function websitesNamedOn(db: Db, id: string): string[] | "all" {
   const tiles = db.prepare(sql.tileWebsites).all({ id }) as {
@@ -85,7 +85,7 @@ export function websitesNamedOn(db: Db, id: string): string[] | "all" {
   return tiles.flatMap(({ websiteId }) => websiteId ?? [])
 }
 
-/** Throws `conflict` if the website has the maximum number of boards. */
+/** Creates a board. Throws `conflict` if the place already has the maximum number of boards. */
 export function createBoard<Tile>(
   db: Db,
   id: string,
@@ -122,7 +122,7 @@ export function updateBoard<Tile>(
   return findBoard(db, id)
 }
 
-/** Throws `board_unknown`. */
+/** Deletes a board. Throws `board_unknown` if it does not exist. */
 export function deleteBoard(db: Db, id: string): void {
   db.prepare(sql.remove).run({ id: findBoard(db, id).id })
 }

@@ -116,8 +116,8 @@ export function countContents(db: Db): Contents {
 }
 
 /**
- * Runs `pragma integrity_check`, which checks pages, indexes and constraints. It reads the whole file and takes a few
- * seconds per GB.
+ * Returns the problems that `pragma integrity_check` reports about pages, indexes and constraints. This check reads the
+ * whole file and takes a few seconds per GB.
  */
 export function findDamage(db: Db): string[] {
   return collectErrors(() => {

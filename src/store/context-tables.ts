@@ -114,7 +114,7 @@ export class ContextReader {
     this.#select = db.prepare(`select ${fields.join(", ")} from ${table} where id = :id`)
   }
 
-  /** Returns undefined if the context has been deleted. */
+  /** Returns the context with an ID, or undefined if the context has been deleted. */
   read(id: number): Context | undefined {
     const known = this.#contexts.get(id)
     if (known) return known

@@ -56,8 +56,8 @@ function hashVisitorId(salt: Buffer, anonymousId: string, websiteRid: number): s
 }
 
 /**
- * Returns a function like `DailyHash.hash` for the UTC day that contains `now` (Unix ms). It never creates a salt: if
- * no ID was hashed on that day, returns undefined.
+ * Returns a function like `DailyHash.hash` for the UTC day that contains `now` (Unix ms). Returns undefined if there is
+ * no salt for that day, and never creates one.
  */
 export function dailyHashOn(
   db: Db,
@@ -68,7 +68,7 @@ export function dailyHashOn(
   return salt && ((anonymousId, websiteRid) => hashVisitorId(salt, anonymousId, websiteRid))
 }
 
-/** Returns the hash function of the latest day with a salt. */
+/** Returns the hash function of the latest day with a salt, or undefined if there is no salt. */
 export function latestDailyHash(db: Db): ReturnType<typeof dailyHashOn> {
   const day = db.prepare(sql.latest).pluck().get() as number | null
   return day === null ? undefined : dailyHashOn(db, day * dayMs)

@@ -5,7 +5,7 @@ import { expireRemovedDays } from "./removed-days.ts"
 
 /** Number of free pages (4 KiB each) to leave in the file for new events. */
 const reservedPages = 256
-/** Pages to free per transaction, which takes about 10 ms. */
+/** Number of pages to free per transaction. Freeing them takes about 10 ms. */
 const pagesPerStep = 200
 
 const sql = {

@@ -24,7 +24,7 @@ const maxPreservedId = 1e12
 /** Maximum number of existing events in the cache. Each takes about 200 bytes. */
 const maxCachedEvents = 50_000
 const dayMs = 86_400_000
-/** IDs per page of the bitset of matched IDs. A page takes 8 KiB. */
+/** Number of IDs per page of the bitset of matched IDs. A page takes 8 KiB. */
 const idsPerPage = 65_536
 
 /**
@@ -49,7 +49,7 @@ export class EventImporter {
   readonly #matchedIds = new Map<number, Uint8Array>()
   /** The time span of each website's events at the time when its first event was added. */
   readonly #spans = new Map<number, { from: number; to: number } | undefined>()
-  /** Websites and days in the form `${rid} ${day}`. */
+  /** The removed days of all websites, in the form `${rid} ${day}`. */
   #removedDays: ReadonlySet<string> = new Set()
   #rows: EventRow[] = []
   readonly #eventIds = new Set<string>()
@@ -73,7 +73,7 @@ export class EventImporter {
     this.#removedDays = new Set(removedDays(this.db).map(({ rid, day }) => `${rid} ${day}`))
   }
 
-  /** Adds an event to the rows that `flush` inserts. `row` is the stored form of the event. */
+  /** Adds an event to the rows that `flush` inserts, or skips or rejects it. `row` is the stored form of the event. */
   add(event: StoredEvent, row: EventRow): ImportOutcome {
     if (this.#isPresent(event, row)) return "present"
     if (this.#removedDays.has(`${row.websiteRid} ${Math.floor(row.ts / dayMs)}`)) return "day_removed"

@@ -61,9 +61,9 @@ export interface StoredLink {
  * order, which takes about 5 s for 10 million.
  */
 const maxIndexedEvents = 100_000
-/** Index entries per read. A read takes a few ms. */
+/** Number of index entries per read. A read takes a few ms. */
 const indexRowsPerRead = 5_000
-/** Profiles per read. Each profile can have 16 KiB of traits. */
+/** Number of profiles or links per read. Each profile can have 16 KiB of traits. */
 const profilesPerRead = 100
 const linksPerRead = 1_000
 /** Maximum number of parsed key sets in the cache. Each takes about 300 bytes. The cache is cleared when it is full. */
@@ -110,7 +110,8 @@ const sql = {
   profile: `
     select profile_id, traits, claimed, created_at, updated_at from profiles
     where website_rid = :rid and profile_id = :profileId`,
-  // Without the hint, SQLite would scan all links of the website in the primary key, which has the requested order.
+  // Without the hint, SQLite would choose the primary key, which has the requested order, and scan all links of the
+  // website.
   linksOf: `
     select anonymous_id, profile_id, linked_at, claimed from profile_links indexed by profile_links_profile
     where website_rid = :rid and profile_id = :profileId
@@ -153,7 +154,7 @@ function valuesOf<Field extends string>(
   context: Context | undefined,
   fields: readonly Field[],
 ): Record<Field, string | null> {
-  // Object.fromEntries does not preserve the types of the keys.
+  // The type assertion is needed because Object.fromEntries does not preserve the types of the keys.
   return Object.fromEntries(fields.map((field) => [field, context?.[field] || null])) as Record<
     Field,
     string | null
@@ -242,7 +243,7 @@ export class EventReader {
     }
   }
 
-  /** Yields the events with these IDs, with at most `rows` per batch. */
+  /** Yields the events with these IDs, with at most `rows` events per batch. */
   *inBatches(ids: readonly number[], rows: number): Generator<StoredEvent[]> {
     let size = Math.min(rows, firstBatch)
     for (let at = 0; at < ids.length; ) {
@@ -344,14 +345,14 @@ export class EventReader {
     }
   }
 
-  /** Returns null if the text is missing, which only happens in a damaged file. */
+  /** Returns a stored text, or null if it is missing, which only happens in a damaged file. */
   #text(stored: StoredText): string | null {
     return this.#texts.text(stored) ?? null
   }
 
   /**
    * Joins keys and values into a JSON object. The values were written by JavaScript, so parsing and serializing
-   * preserves them. The JSON was written by `EventInserter`, so its types are known.
+   * preserves them. The type assertions are safe because `EventInserter` wrote the JSON.
    */
   #object(keys: string, values: string): string {
     let names = this.#keys.get(keys)

@@ -12,7 +12,7 @@ import type { Db, Statement } from "./db/driver.ts"
 
 /** Length of a period in ms. The same value is in migrations/0024_event_indexes.sql. */
 const periodMs = 10_000
-/** IDs per group. */
+/** Number of IDs per group. */
 const groupIds = 64
 
 /**
@@ -109,7 +109,7 @@ export class EventTimes {
   readonly #insert: Statement
   /** The group of IDs for which `#periods` is valid. */
   #group = -1
-  /** Maps each website to those of its periods that already have an entry in the group. */
+  /** Maps each website to its periods that already have an entry in the group. */
   readonly #periods = new Map<number, Set<number>>()
 
   constructor(db: Db) {
@@ -189,7 +189,10 @@ export function idRangeOf(db: Db, rid: number, from: number, to: number): { afte
   return { after: first * groupIds - 1, last: (last + 1) * groupIds - 1 }
 }
 
-/** Runs `remove`, which deletes these events of a website. Then deletes the entries that no longer have any events. */
+/**
+ * Runs `remove`, which deletes these events of a website, and returns its result. Then deletes the entries that no
+ * longer have any events.
+ */
 export function withoutTimes<Result>(
   db: Db,
   rid: number,

@@ -34,7 +34,7 @@ export interface EventRow {
   /** Receipt time in Unix ms. */
   receivedAt: number
   anonymousId: string | null
-  /** If true, stores a hash of `anonymousId` that cannot be reproduced after the current UTC day. */
+  /** If true, `anonymousId` is stored as a hash that cannot be reproduced after the current UTC day. */
   hashVisitor: boolean
   sessionId: string | null
   profileId: string | null
@@ -47,9 +47,9 @@ export interface EventRow {
   eventId: string | null
   /** JSON values in the order of `keys`, without brackets. If `keys` is '', a JSON object. */
   properties: string | null
-  /** Absent: custom. */
+  /** Custom if absent. */
   kind?: EventKind
-  /** Absent: null, meaning unknown. */
+  /** Null or absent if unknown. */
   client?: ClientContext | null
   acquisition?: AcquisitionContext | null
 }
@@ -76,8 +76,8 @@ const columns = [
 const contextColumns = ["client_id", "acquisition_id"]
 
 /**
- * Rows per statement. 32 and 64 were equally fast; 8 and 1 were slower. The smaller statements insert the remaining
- * rows if fewer than 32 are left.
+ * Numbers of rows per statement. Statements with 32 and with 64 rows were equally fast, and smaller ones were slower.
+ * The smaller statements insert the remaining rows if fewer than 32 are left.
  */
 const statementSizes = [32, 8, 1]
 
@@ -146,7 +146,7 @@ const longKeys = 2_048
 const maxCachedTypes = 20_000
 
 export interface InserterOptions {
-  /** The rows already have IDs. */
+  /** True if the rows already have IDs. */
   withIds?: boolean
   /** Limits new names in rows sent without a key. Undefined: no limit. */
   newNames?: NewNameQuota
@@ -268,9 +268,10 @@ export class EventInserter {
   }
 
   /**
-   * Of the rows from `first` to `end`, inserts those that the last statement skipped although their event IDs are new.
-   * This happens if another UUID has the same indexed bytes. Stores these IDs as text, because an index compares text
-   * as a whole. Even if a sender chooses IDs that collide, they cost no more than others.
+   * Of the rows from `first` to `end`, inserts those that the last statement skipped although their event IDs are new,
+   * and returns how many it inserted. A row is skipped if another UUID has the same indexed bytes. Stores these IDs as
+   * text, because an index compares text as a whole. Even if a sender chooses IDs that collide, they cost no more than
+   * other IDs.
    */
   #insertUnpacked(rows: readonly EventRow[], types: readonly number[], first: number, end: number): number {
     let inserted = 0
@@ -288,7 +289,10 @@ export class EventInserter {
     return inserted
   }
 
-  /** `inserted` is how many of the rows were inserted. `last` is the ID of the last inserted row. */
+  /**
+   * Adds the inserted rows to `event_times`. `inserted` is how many of `rows` were inserted. `last` is the ID of the
+   * last inserted row.
+   */
   #addTimes(rows: readonly EventRow[], inserted: number, last: number): void {
     if (inserted === 0) return
     const first = last - inserted + 1
@@ -414,7 +418,7 @@ export class EventInserter {
     if (hasContexts) values.push(this.#clients.idOf(row.client), this.#acquisitions.idOf(row.acquisition))
   }
 
-  /** Returns undefined if the type has to be created. */
+  /** Returns the type ID of a row (see `typesOf`), or undefined if the type has to be created. */
   #findType(row: EventRow): number | undefined {
     const last = this.#lastType
     if (last && isOfSameType(row, last.row)) return last.id
@@ -427,7 +431,7 @@ export class EventInserter {
     return this.#findObjectType(row)
   }
 
-  /** Returns the type of rows that store their properties as an object. */
+  /** Returns the negated type ID of rows that store their properties as an object, or undefined if there is no type. */
   #findObjectType(row: EventRow): number | undefined {
     const id = this.#types.get(typeKey(row, "")) ?? this.#lookUp(row, "")
     return id === undefined ? undefined : -id
@@ -441,9 +445,12 @@ export class EventInserter {
     return id
   }
 
-  /** Returns a negative ID if the name has too many key sets or the website has too many new keys. */
+  /**
+   * Creates the type of a row and returns its ID. The ID is negated if the name has too many key sets or the website
+   * has too many new keys.
+   */
   #createType(row: EventRow): number {
-    // An earlier row of the same request might have created it.
+    // An earlier row of the same request might have created the type.
     const existing = this.#findType(row)
     if (existing !== undefined) return existing
     const { keys, websiteRid, receivedAt } = row
@@ -525,7 +532,10 @@ function nameKey(row: EventRow): string {
   return typeKey(row, "")
 }
 
-/** No part contains NUL. Custom events are the most frequent, so their keys are the shortest. */
+/**
+ * Returns a string that identifies a type. No part of it contains NUL. Custom events are the most frequent, so their
+ * strings are the shortest.
+ */
 function typeKey(row: EventRow, keys: string): string {
   const key = `${row.name}\0${row.namespace}\0${row.source}\0${keys}`
   return row.kind === undefined || row.kind === "custom" ? key : `${row.kind}\0\0${key}`

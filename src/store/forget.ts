@@ -36,7 +36,7 @@ export interface ForgetSchedule {
   onProgress?: (events: number) => void
 }
 
-/** Events per scan step. A step does not take a lock, but blocks the thread for about 5 ms. */
+/** Number of events per scan step. A step does not take a lock, but blocks the thread for about 5 ms. */
 const rowsPerScan = 2_000
 /** Pause between scan steps, in ms. */
 const scanPause = 1
@@ -118,12 +118,12 @@ export async function countPerson(
 /**
  * Deletes the events of a person, the person's IDs in the dictionary unless other events have them, and the person's
  * links and profile. Then deletes event names and property keys that no other event has. identity-resolution.ts defines
- * which events belong to a person. The claimed links of a profile are deleted too, but not the events of those
- * anonymous IDs. If the person is an anonymous ID, its links are deleted, but not the linked profiles. Events that were
- * received on the UTC day of `now` (Unix ms) are also found by their daily hash.
+ * which events belong to a person. The claimed links of a profile are deleted too, but not the events of the anonymous
+ * IDs in these links. If the person is an anonymous ID, its links are deleted, but not the linked profiles. Events that
+ * were received on the UTC day of `now` (Unix ms) are also found by their daily hash.
  *
  * Deleted bytes are overwritten: cells and pages by `secure_delete`, and copies of cells in pages by
- * `overwriteUnallocatedSpace`. The -wal is truncated. `overwritten` is false if that failed.
+ * `overwriteUnallocatedSpace`, which also truncates the -wal. `overwritten` is false if that function failed.
  *
  * Events that arrive during the call can remain. If the call is interrupted, call it again to finish.
  *
@@ -202,8 +202,8 @@ async function forgetRemoved(
 }
 
 /**
- * Returns the anonymous IDs by which `forgetPerson` finds events at `now` (Unix ms): the linked IDs and their daily
- * hashes.
+ * Returns the anonymous IDs by which `forgetPerson` finds events at `now` (Unix ms): the linked IDs, or the person's
+ * own ID, and their daily hashes.
  */
 export function storedIdsOf(db: Db, { websiteRid: rid, id }: Person, now: number): string[] {
   return "profileId" in id
@@ -266,7 +266,7 @@ function filterOf(
 }
 
 function idsOf({ values: { profileId, anonymousIds } }: PersonFilter): IdTexts {
-  // Created by `filterOf`.
+  // The type assertion is safe because `filterOf` wrote this JSON.
   const visitors = new Set(JSON.parse(anonymousIds) as string[])
   return { visitors, profiles: new Set(profileId === null ? [] : [profileId]) }
 }

@@ -11,8 +11,8 @@ export const idKinds: readonly IdKind[] = ["visitors", "sessions", "profiles"]
 export const hasTexts: Readonly<Record<IdKind, boolean>> = { visitors: true, sessions: false, profiles: true }
 
 /**
- * IDs per chunk. A chunk has 48 KiB of hashes, and 80 KB of texts if the IDs are UUIDs. New IDs are appended to the
- * last chunk until it is full, so that there are few chunks.
+ * Number of IDs per chunk. A chunk has 48 KiB of hashes, and 80 KB of texts if the IDs are UUIDs. New IDs are appended
+ * to the last chunk until it is full, so that there are few chunks.
  */
 export const idsPerChunk = 4_096
 /** Number of 32-bit words in a hash. With 100 million IDs, the probability that two share all 96 bits is 1 in 10^13. */
@@ -39,7 +39,7 @@ const sql = {
 
 /** The fastest level. Higher levels take twice as long and save nothing, because the texts are short and random. */
 const compression = { level: 1 }
-/** Bytes that store the length of a text. An ID has at most 256 characters. */
+/** Number of bytes that store the length of a text. An ID has at most 256 characters. */
 const lengthBytes = 2
 
 /** Packs the texts of consecutive IDs. Takes about 0.3 us per text. */
@@ -87,8 +87,8 @@ export class PackedTexts {
   }
 
   /**
-   * Returns the texts that contain `part`, with their indexes. Returns all texts if `part` is undefined. With `part`,
-   * this takes about 10 ns per text.
+   * Returns the texts that contain `part`, with their indexes. Searching takes about 10 ns per text. Returns all texts
+   * if `part` is undefined, or if it contains half of a surrogate pair.
    */
   containing(part: string | undefined): Iterable<[index: number, text: string]> {
     // UTF-8 encodes half of a surrogate pair as a replacement character, which would match nothing.

@@ -2,8 +2,8 @@ import { dailyHashOn, latestDailyHash } from "./daily-hash.ts"
 import type { Db } from "./db/driver.ts"
 
 /*
- * Identity resolution determines the visitor and the profile to which an event belongs. Reports, the person page, export
- * and deletion all follow the same rules:
+ * Identity resolution determines the visitor and the profile to which an event belongs. Reports, the person page,
+ * export and deletion all follow the same rules:
  *
  * - A visitor is an anonymous ID. All events with that ID belong to the visitor, regardless of the profile they name.
  * - Events that name a profile belong to it. Events that name no profile also belong to it if a key linked their
@@ -26,7 +26,7 @@ import type { Db } from "./db/driver.ts"
  * point of sale.
  */
 const maxProfilesPerVisitor = 20
-/** Links per read. A read takes a few ms. */
+/** Number of links per read. A read takes a few ms. */
 const linksPerStep = 5_000
 
 const isShared = `
@@ -64,14 +64,17 @@ const sql = {
 }
 
 /**
- * Returns the stored anonymous IDs whose events without a profile belong to the profile. This includes the IDs' hashes
- * for the day of `now` (Unix ms), or without `now`, for the latest day with hashes.
+ * Returns the stored anonymous IDs whose events without a profile belong to the profile. This includes the hashes of
+ * the IDs for the day of `now` (Unix ms), or for the latest day with hashes if `now` is undefined.
  */
 export function linkedIds(db: Db, rid: number, profileId: string, now?: number): string[] {
   return withHashes(db, rid, db.prepare(sql.linkedIds).pluck().all({ rid, profileId }) as string[], now)
 }
 
-/** Adds the hash of each ID for the day of `now` (Unix ms), or without `now`, for the latest day with hashes. */
+/**
+ * Returns the IDs and the hash of each ID, for the day of `now` (Unix ms), or for the latest day with hashes if `now`
+ * is undefined.
+ */
 export function withHashes(db: Db, rid: number, anonymousIds: readonly string[], now?: number): string[] {
   const hash = now === undefined ? latestDailyHash(db) : dailyHashOn(db, now)
   return hash ? anonymousIds.flatMap((id) => [id, hash(id, rid)]) : [...anonymousIds]

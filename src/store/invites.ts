@@ -60,7 +60,10 @@ export function createInvite(
   return { purpose, token, expiresAt }
 }
 
-/** Throws `invite_unknown`, even for a setup link if there is already an owner. */
+/**
+ * Returns the link with a token. Throws `invite_unknown` if it does not exist or has expired, or if it is a setup link
+ * and there is already an owner.
+ */
 export function findInvite(db: Db, token: string, now: number): Invite {
   const row = db.prepare(sql.find).get({ hash: hashToken(token), now }) as InviteRow | undefined
   if (!row || (row.purpose === "setup" && hasOwner(db))) throw new RequestError("invite_unknown")

@@ -165,7 +165,7 @@ export function keysByHash(db: Db): Map<string, FoundKey> {
   return found
 }
 
-/** Throws `key_not_found`. */
+/** Returns a key. Throws `key_not_found` if it does not exist. */
 export function findKey(db: Db, id: string): Key {
   const row = db.prepare(sql.find).get({ id }) as KeyRow | undefined
   if (!row) throw new RequestError("key_not_found", { detail: `no key has the ID ${id}` })
@@ -195,7 +195,7 @@ export function createKey(
   return { key: findKey(db, id), secret }
 }
 
-/** Throws `key_not_found`. */
+/** Changes a key and returns it. Throws `key_not_found` if it does not exist. */
 export function updateKey(db: Db, id: string, changes: Partial<KeyGrant & Pick<Key, "disabledAt">>): Key {
   const key = { ...findKey(db, id), ...changes }
   db.prepare(sql.update).run({

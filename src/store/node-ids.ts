@@ -2,19 +2,19 @@ import { UserError } from "../errors.ts"
 import type { Db } from "./db/driver.ts"
 
 /*
- * Several servers can ship to one ClickHouse cluster: see src/clickhouse/README.md. Each of them is a node with a file of
- * its own. The ids of node n start after n * `idsPerNode`, so they are unique in the cluster, and in the order of
- * the commits within a node. Files without a node number have the ids of node 0.
+ * Several servers can ship events to one ClickHouse cluster (see src/clickhouse/README.md). Each of these servers is a
+ * node with its own file. The event IDs of node n start after n * `idsPerNode`, so they are unique in the cluster.
+ * Within a node, they are in the order of the commits. Files without a node number have the IDs of node 0.
  */
 
-/** A node with a billion events per day has used its ids after 24 years. */
+/** Number of event IDs per node. A node that receives a billion events per day uses them up in 24 years. */
 export const idsPerNode = 2 ** 43
-/** Numbers are exact up to 2^53, which is 1,024 nodes. */
+/** Highest node number. JavaScript numbers are exact up to 2^53, which is enough for the IDs of 1,024 nodes. */
 export const maxNode = 999
 
 const sql = {
   last: "select coalesce(max(id), 0) from event_rows",
-  // SQLite continues after the highest id.
+  // SQLite assigns IDs above the highest existing one, so the first event of the node gets the ID after this empty row.
   reserve: `
     insert into event_rows (id, website_rid, type_id, ts, delay, via_key, crawler) values (:start, -1, 0, 0, 0, 0, 0)`,
   seal: "update sealed set id = :start",
@@ -26,12 +26,15 @@ export function lastEventId(db: Db): number {
   return db.prepare(sql.last).pluck().get() as number
 }
 
-/** The node that assigned an id. */
+/** Returns the number of the node that assigned an ID. */
 export function nodeOf(id: number): number {
   return Math.floor(id / idsPerNode)
 }
 
-/** The ids of a node are above `startOfNode`, and up to `endOfNode`, of any of them and of `startOfNode` itself. */
+/**
+ * The IDs of a node are above `startOfNode(id)` and up to `endOfNode(id)`. `id` is any ID of the node, or the start
+ * itself.
+ */
 export function startOfNode(id: number): number {
   return nodeOf(id) * idsPerNode
 }
@@ -41,8 +44,8 @@ export function endOfNode(id: number): number {
 }
 
 /**
- * Makes a file without events that of a node. A file that has, or had, events keeps its number. Throws a UserError if
- * that is another one. `node`: the value of --node; undefined: the flag is not given.
+ * Gives a file without events the node number `node`, the value of --node. A file that has or had events keeps its
+ * number. Throws a UserError if that number is not `node`, or if `node` is undefined and the number is not 0.
  */
 export function assignNode(db: Db, node: number | undefined): void {
   const last = lastEventId(db)

@@ -2,7 +2,7 @@ import { RequestError } from "../errors.ts"
 import type { Db } from "./db/driver.ts"
 import type { WebsitePlace } from "./websites.ts"
 
-/** An annotation: a text shown on a date in charts, such as the name of a release. */
+/** An annotation: text that charts show on a date, such as the name of a release. */
 export interface Note {
   id: string
   place: WebsitePlace
@@ -40,14 +40,14 @@ export function listNotes(db: Db, place: WebsitePlace): Note[] {
   return db.prepare(sql.list).all({ place }) as Note[]
 }
 
-/** Throws `note_unknown`. */
+/** Returns a note. Throws `note_unknown` if it does not exist. */
 export function findNote(db: Db, id: string): Note {
   const note = db.prepare(sql.find).get({ id }) as Note | undefined
   if (!note) throw new RequestError("note_unknown", { detail: `no note has the ID ${id}` })
   return note
 }
 
-/** Throws `conflict` if the website has the maximum number of notes. */
+/** Creates a note. Throws `conflict` if the place already has the maximum number of notes. */
 export function createNote(
   db: Db,
   id: string,
@@ -64,14 +64,14 @@ export function createNote(
   return findNote(db, id)
 }
 
-/** Throws `note_unknown`. */
+/** Changes a note and returns it. Throws `note_unknown` if it does not exist. */
 export function updateNote(db: Db, id: string, changes: Partial<Pick<Note, "date" | "text">>): Note {
   const { date, text } = { ...findNote(db, id), ...changes }
   db.prepare(sql.update).run({ id, date, text })
   return findNote(db, id)
 }
 
-/** Throws `note_unknown`. */
+/** Deletes a note. Throws `note_unknown` if it does not exist. */
 export function deleteNote(db: Db, id: string): void {
   db.prepare(sql.remove).run({ id: findNote(db, id).id })
 }

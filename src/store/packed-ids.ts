@@ -1,6 +1,6 @@
 /**
- * Prefixes of the page script's IDs. Append only: the index is stored after the UUID (except for index 0, see
- * migrations/0015_texts.sql).
+ * Prefixes of the page script's IDs. Only append to the list, because the index of the prefix is stored after the UUID
+ * (except for index 0, see migrations/0015_texts.sql).
  */
 const prefixes = ["", "anon_", "sess_"] as const
 const prefixLength = 5

@@ -16,7 +16,7 @@ export interface FoundProfile {
   anonymousIds: string[]
   /** The traits that were sent only by a page. */
   claimedTraits: string[]
-  /** Those of `anonymousIds` that were linked only by a page. */
+  /** The IDs in `anonymousIds` that were linked only by a page. */
   claimedAnonymousIds: string[]
 }
 
@@ -28,7 +28,7 @@ export interface ProfileSearch {
   offset: number
 }
 
-/** Profiles per read. A read blocks the thread for about 2 ms. */
+/** Number of profiles per read. A read blocks the thread for about 2 ms. */
 const profilesPerRead = 1_000
 /**
  * Maximum number of anonymous IDs per profile to search, and to return. Most profiles have two or three, but profiles
@@ -36,7 +36,7 @@ const profilesPerRead = 1_000
  */
 const maxSearchedIds = 1_000
 const maxReturnedIds = 100
-/** Maximum of `offset + limit` in a search. All results up to there are sorted in memory, and nobody reads that far. */
+/** Maximum of `offset + limit` in a search. That many results are sorted in memory, and nobody reads more of them. */
 export const maxSearchResults = 10_000
 
 const sql = {
@@ -68,7 +68,8 @@ const sql = {
       updated_at as updatedAt
     from profiles
     where website_rid = :rid and profile_id = :profileId`,
-  // Without the hint, SQLite would scan all links of the website, because the primary key stores linked_at too.
+  // Without the hint, SQLite would choose the primary key, which also covers linked_at, and scan all links of the
+  // website.
   anonymousIds: `
     select anonymous_id as id, claimed from profile_links indexed by profile_links_profile
     where website_rid = :rid and profile_id = :profileId
@@ -94,7 +95,7 @@ export async function findProfiles(
   return { profiles: ids.flatMap((profileId) => read(profileId) ?? []), total }
 }
 
-/** Throws `profile_unknown`. */
+/** Returns a profile. Throws `profile_unknown` if it does not exist. */
 export function findProfile(db: Db, websiteRid: number, profileId: string): FoundProfile {
   const profile = profileReader(db, websiteRid)(profileId)
   if (!profile) throw new RequestError("profile_unknown", { detail: `no profile has the ID ${profileId}` })
@@ -112,7 +113,10 @@ function newest(db: Db, rid: number, limit: number, offset: number): { ids: stri
   return { ids: db.prepare(sql.newestProfiles).pluck().all({ rid, limit, offset }) as string[], total }
 }
 
-/** Scans in order of profile ID, because updates do not change this order. */
+/**
+ * Returns the IDs of the matching profiles on a page, and the number of all matching profiles. Scans in order of
+ * profile ID, because updates do not change this order.
+ */
 async function matchingProfiles(
   db: Db,
   rid: number,

@@ -8,7 +8,7 @@ export interface Identity {
   websiteRid: number
   profileId: string
   anonymousId: string | null
-  /** If true, stores a hash of `anonymousId`, as in the events of the website. */
+  /** If true, `anonymousId` is stored as a hash, as in the events of the website. */
   hashVisitor: boolean
   /** Merged into the stored traits. Null removes a trait. */
   traits: Traits
@@ -20,8 +20,8 @@ export interface Identity {
 }
 
 /**
- * Maximum number of traits per profile. Each request has its own limit, but many requests together could exceed any
- * size.
+ * Maximum number of traits per profile. Each request has its own limit, but many requests together could add any number
+ * of traits.
  */
 export const maxTraits = 200
 /** Maximum size of a profile's traits as JSON, in UTF-8 bytes. */

@@ -3,8 +3,10 @@ import { closeBrace, closeBracket, comma, endOfString, openBrace, openBracket, q
 // Processes the JSON text of properties without parsing it, because parsing 120,000 keys would block the committing
 // thread for 60 ms. JSON.stringify wrote these strings, so they are valid and contain no whitespace between tokens.
 
-/** Returns the object with these keys (a JSON array of strings) and values (the items of a JSON array, without the
- * enclosing brackets). */
+/**
+ * Returns the JSON text of an object. `keys` is a JSON array of strings. `values` contains the items of a JSON array,
+ * without the enclosing brackets.
+ */
 export function objectOf(keys: string, values: string): string {
   const parts: string[] = []
   let valueAt = 0

@@ -2,14 +2,17 @@ import { codeOf, RequestError, UserError } from "../errors.ts"
 import type { Db } from "./db/driver.ts"
 
 /*
- * Websites, keys and users of one server, copied to the files of others: see src/registry/README.md. Triggers make a copy
- * read-only for all programs, see migrations/0027_registry_source.sql.
+ * Copies the websites, keys and users of one server to the files of other servers (see src/registry/README.md).
+ * Triggers make a copy read-only for all programs (see migrations/0027_registry_source.sql).
  */
 
-/** A type of a column. `?`: can be null. Bytes are hex in a copy. */
+/** The type of a column. Types with `?` allow null. Blobs are hexadecimal strings in a copy. */
 export type ColumnType = "integer" | "integer?" | "text" | "text?" | "blob" | "blob?"
 
-/** The tables that are copied, and their columns. Times of the last use and of logins belong to each server. */
+/**
+ * The tables and columns that are copied. Times of last use and of logins are not copied, because each server has its
+ * own.
+ */
 export const copiedTables = {
   websites: {
     rid: "integer",
@@ -59,14 +62,15 @@ export const copiedTables = {
 
 export type CopiedTable = keyof typeof copiedTables
 
-const tableNames = Object.keys(copiedTables) as CopiedTable[] // Exactly the keys of the object.
+// The type assertion is needed because Object.keys does not preserve the literal types.
+const tableNames = Object.keys(copiedTables) as CopiedTable[]
 
 type Row = Record<string, string | number | null>
 
 export interface RegistryIdentity {
-  /** Random; different for each registry. */
+  /** Random ID of the registry. */
   registry: string
-  /** Grows with each change. */
+  /** Increases with each change. */
   revision: number
 }
 
@@ -79,7 +83,7 @@ export interface RegistrySource {
   etag: string
   /** Time of the last copy in Unix ms, or 0 if there was none. */
   copiedAt: number
-  /** Why the last response was not accepted, or empty if it was. */
+  /** Why the last response was not accepted. Empty if it was accepted. */
   problem: string
 }
 
@@ -92,7 +96,7 @@ const sql = {
   identity: "select id as registry, revision from registry_identity",
   hasOwn: `
     select exists (select 1 from websites) or exists (select 1 from keys) or exists (select 1 from users)`,
-  // A copy that --registry none has made the file's own, and that has not changed since.
+  // Returns 1 if `--registry none` made the copy the file's own registry, and the registry has not changed since.
   isFormerCopy: "select left_revision is revision from registry_identity",
   follow: `
     insert into registry_source (one, url) values (1, :url) on conflict do update set url = :url, etag = ''`,
@@ -108,7 +112,7 @@ const sql = {
   deleted: `
     select id from deleted_websites
     where id not in (select id from websites where deleted_at is null)`,
-  // Both parameters are lists of websites, as JSON.
+  // In the next two queries, `:listed` is a JSON array of the websites in the new copy, including deleted ones.
   reused: `
     select mine.id as mine, theirs.value ->> 'id' as theirs
     from (select rid, id from websites union select rid, id from deleted_websites) as mine
@@ -136,21 +140,22 @@ const sql = {
     `delete from ${table} where id not in (select value from json_each(:ids))`,
   endSessions:
     "delete from sessions where user_id in (select id from users where id = :id and password is not :password)",
-  // `sweepDeleted` deletes their events, and then their rows.
+  // `sweepDeleted` deletes the events of these websites, and then the websites.
   deleteWebsites: `
     update websites set deleted_at = :now
     where deleted_at is null and rid not in (select value from json_each(:rids))`,
 }
 
-/** Returns where the file copies its registry from, or undefined if the file has a registry of its own. */
+/** Returns the server from which the file copies its registry, or undefined if the file has its own registry. */
 export function registrySource(db: Db): RegistrySource | undefined {
   return db.prepare(sql.source).get() as RegistrySource | undefined
 }
 
 /**
- * Makes the file copy its registry from a server. `url`: the value of --registry; `none`: the file keeps the last copy as
- * its own. If nothing has changed since, it can become a copy again, and then accepts any registry. Throws a UserError if
- * the flag is missing, or if the file has websites, keys or users of its own.
+ * Makes the file copy its registry from `url`, the value of --registry. If `url` is `none`, the file keeps the last
+ * copy as its own registry. While that registry does not change, the file can become a copy again, and then accepts any
+ * registry. Throws a UserError if the file contains a copy and `url` is undefined, or if the file has its own websites,
+ * keys or users.
  */
 export function followRegistry(db: Db, url: string | undefined): void {
   const source = registrySource(db)
@@ -192,8 +197,9 @@ function identityOf(db: Db): RegistryIdentity {
 }
 
 /**
- * Replaces the copy. Runs inside the caller's transaction. `now`: Unix ms. Returns an error, and changes nothing, if the
- * copy would delete websites or mix them up, because the other server has a wrong or older database.
+ * Replaces the stored copy with a new one. Runs inside the caller's transaction. `now` is in Unix ms. If the new copy
+ * would delete websites or mix them up, because the other server has a wrong or an older database, returns an error and
+ * changes nothing.
  */
 export function storeRegistry(db: Db, copy: RegistryCopy, etag: string, now: number): UserError | undefined {
   const problem = problemOf(db, copy)
@@ -203,7 +209,7 @@ export function storeRegistry(db: Db, copy: RegistryCopy, etag: string, now: num
   for (const { id, password } of copy.users) endSessions.run({ id, password })
   for (const table of ["keys", "users"] as const)
     db.prepare(sql.dropOthers(table)).run({ ids: JSON.stringify(copy[table].map(({ id }) => id)) })
-  // Before the others: a new website can have the id of a deleted one.
+  // Deletes websites before it stores others, because a new website can have the ID of a deleted one.
   const websites = copy.websites.filter((website) => website.deleted_at === null)
   db.prepare(sql.deleteWebsites).run({ now, rids: JSON.stringify(websites.map(({ rid }) => rid)) })
   for (const table of tableNames) {
@@ -247,7 +253,7 @@ function differenceOf(db: Db, copy: RegistryCopy, listed: string): string | unde
   return missing === undefined ? undefined : `lacks the website ${missing}, which was not deleted`
 }
 
-/** Records why an answer was not accepted. */
+/** Records why a response was not accepted. */
 export function reportProblem(db: Db, problem: string): void {
   db.prepare(sql.report).run({ problem })
 }
@@ -257,14 +263,14 @@ export function deletedWebsites(db: Db): Set<unknown> {
   return new Set(db.prepare(sql.deleted).pluck().all())
 }
 
-/** Records that the copy is current. `now`: Unix ms. */
+/** Records that the copy is up to date at `now` (Unix ms). */
 export function confirmRegistry(db: Db, now: number): void {
   db.prepare(sql.current).run({ now })
 }
 
 /**
- * Runs work that changes copied rows, in a file that no server has open. The next copy replaces the changes. Also accepts a
- * file of a version without copies.
+ * Runs `work`, which can change copied rows, and returns its result. No server can have the file open. The next copy
+ * overwrites the changes. Also accepts a file of an earlier version, which has no copied rows.
  */
 export function withWritableRegistry<Result>(db: Db, work: () => Result): Result {
   if (db.prepare(sql.hasTable).pluck().get() === 0) return work()
@@ -286,8 +292,8 @@ function valuesOf(table: CopiedTable, row: Row): Record<string, string | number 
 }
 
 /**
- * Returns the error to report for a failed change: `registry_elsewhere` if it was one of a copied website, key or user,
- * otherwise the error itself.
+ * Returns the error to report for a failed change: `registry_elsewhere` if a copied website, key or user would have
+ * changed, otherwise the error itself.
  */
 export function registryError(db: Db, error: unknown): unknown {
   const source = codeOf(error) === "SQLITE_CONSTRAINT_TRIGGER" ? registrySource(db) : undefined

@@ -38,7 +38,7 @@ export interface RemovedEvent {
   eventId: string | null
 }
 
-/** A change to what has been removed. */
+/** A change to the events that are removed from the file, or to the records of them. */
 export type RemovalChange =
   /**
    * Removes these events of a website and day from the file. The cluster has the events. Skips events that are no
@@ -146,7 +146,7 @@ export function removedDays(db: Db): RemovedDay[] {
   return (db.prepare(sql.all).all() as Row[]).map(dayOf)
 }
 
-/** Returns what was removed for a website and day, or undefined if nothing was. */
+/** Returns the record of a website and day, or undefined if no events were removed. */
 export function findRemovedDay(db: Db, rid: number, day: number): RemovedDay | undefined {
   const row = db.prepare(sql.find).get({ rid, day }) as Row | undefined
   return row && dayOf(row)
@@ -162,8 +162,8 @@ export function removalTest(db: Db): RemovalTest {
 }
 
 /**
- * Returns the last removed day of each website in a time range (Unix ms), by the rid of the website. Leaves out websites
- * from which nothing was removed.
+ * Returns the last removed day of each website in a time range (Unix ms), by the rid of the website. Leaves out
+ * websites from which nothing was removed.
  */
 export function lastRemovedDays(
   db: Db,
@@ -191,7 +191,7 @@ export interface RemovedTotals {
   localSince: number
 }
 
-/** Totals for these websites, or for all. Returns undefined if nothing was removed. */
+/** Returns the totals for these websites, or for all websites if `rids` is null. Undefined if nothing was removed. */
 export function removedTotals(db: Db, rids: readonly number[] | null = null): RemovedTotals | undefined {
   const { events, missing, localDay } = db
     .prepare(sql.totals)
@@ -210,7 +210,7 @@ export function removedText({ events, localSince }: RemovedTotals): string {
   return `${events.toLocaleString("en")} events before ${day} are only in the ClickHouse cluster`
 }
 
-/** Runs inside the caller's transaction. */
+/** Applies a change. Runs inside the caller's transaction. */
 export function applyRemoval(db: Db, change: RemovalChange): void {
   switch (change.type) {
     case "remove":
@@ -292,7 +292,8 @@ export function deleteRemovedEvents(db: Db, rid: number, events: readonly Remove
 
 /**
  * Records that removed events of a website and day are back in the file. Must be called in the transaction that inserts
- * them, before the insert, because it frees their IDs and event IDs. No block can contain an event with such an ID.
+ * them, before the insert, because this function frees their IDs and event IDs. No block can contain an event with such
+ * an ID.
  */
 export function takeBack(db: Db, rid: number, day: number, events: readonly RemovedEvent[]): void {
   const known = findRemovedDay(db, rid, day)
@@ -318,7 +319,8 @@ export function isLocal(db: Db, id: number): boolean {
 
 /**
  * Marks removed days as expired if all of their events have expired at `now` (Unix ms), or if their website was
- * deleted. The shipper then deletes them in the cluster. `defaultRetention` is in ms. Returns true if there were any.
+ * deleted. The shipper then deletes their events in the cluster. `defaultRetention` is in ms. Returns true if any days
+ * were marked.
  */
 export function expireRemovedDays(db: Db, defaultRetention: number, now: number): boolean {
   return db.prepare(sql.expire).run({ defaultRetention, now }).changes > 0

@@ -76,8 +76,8 @@ const sql = {
 
 /**
  * Finds access that was revoked or changed between `backup` and `current`, the database that the backup replaces.
- * Returns empty lists if they are not two states of the same database, or if `current` is older. Reads databases of any
- * version.
+ * Returns empty lists if `backup` and `current` are not two states of the same database, or if `current` is older.
+ * Reads databases of any version.
  */
 export function findRevokedAccess(backup: Db, current: Db): RevokedAccess {
   const nothing: RevokedAccess = { keys: [], links: [], users: [] }
@@ -244,6 +244,6 @@ const keyFields = [
 
 /** Returns only those fields of a row that a statement binds, because the statement rejects all others. */
 function pick<Row, Field extends keyof Row>(row: Row, fields: readonly Field[]): Pick<Row, Field> {
-  // Object.fromEntries does not preserve the types of the keys.
+  // The type assertion is needed because Object.fromEntries does not preserve the types of the keys.
   return Object.fromEntries(fields.map((field) => [field, row[field]])) as Pick<Row, Field>
 }

@@ -4,7 +4,7 @@ export type Overlap = (typeof overlaps)[number]
 
 const hourMs = 3_600_000
 
-/** In ms. */
+/** Lengths of the overlaps in ms. */
 const durations: Record<Exclude<Overlap, "none">, number> = {
   "1h": hourMs,
   "1d": 24 * hourMs,

@@ -49,8 +49,8 @@ const allWebsites = 0
 
 /**
  * SQL condition that is false if the link shows a board that its creator can no longer share. The board can change
- * after it was shared, so the link must stop working when its creator loses that permission (see `requireSharable` in
- * src/saved).
+ * after it was shared, so the link must stop working when its creator loses the permissions that sharing the board
+ * requires.
  */
 const isActive = `(
   s.board_id is null
@@ -112,7 +112,7 @@ export function listShares(db: Db): Share[] {
   return (db.prepare(sql.list).all() as ShareRow[]).map(fromRow)
 }
 
-/** Throws `share_unknown`. */
+/** Returns a share link. Throws `share_unknown` if it does not exist. */
 export function findShare(db: Db, id: string): Share {
   const row = db.prepare(sql.find).get({ id }) as ShareRow | undefined
   if (!row) throw new RequestError("share_unknown", { detail: `no share link has the ID ${id}` })
@@ -120,8 +120,8 @@ export function findShare(db: Db, id: string): Share {
 }
 
 /**
- * Finds a valid link. Returns undefined if it has expired at `now` (Unix ms), was deleted, never existed, or is not
- * active.
+ * Returns the link with a token. Returns undefined if the link has expired at `now` (Unix ms), was deleted, never
+ * existed, or is not active.
  */
 export function shareWithToken(db: Db, token: string, now: number): Share | undefined {
   const row = db.prepare(sql.withHash).get({ hash: hashToken(token), now }) as ShareRow | undefined
@@ -159,7 +159,7 @@ export function createShare(
   return { share: findShare(db, id), token }
 }
 
-/** Throws `share_unknown`. */
+/** Changes a share link and returns it. Throws `share_unknown` if it does not exist. */
 export function updateShare(db: Db, id: string, changes: Partial<Pick<Share, "name" | "embedHosts">>): Share {
   const { name, embedHosts } = { ...findShare(db, id), ...changes }
   db.prepare(sql.update).run({ id, name, embedHosts: JSON.stringify(embedHosts) })

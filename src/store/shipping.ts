@@ -53,7 +53,7 @@ export interface ShippingLag {
   deletions: number
 }
 
-/** Maximum number of deletions to count, which takes 1 ms. */
+/** Maximum number of deletions to count. Counting this many takes 1 ms. */
 export const maxCountedDeletions = 100_000
 /** Number of random bytes in the name of a writer. */
 const writerBytes = 16
@@ -100,7 +100,7 @@ const changes: { [Type in WatermarkChange["type"]]: string } = {
     where writer = :writer or sending_id = :start`,
 }
 
-/** Returns undefined if events have never been shipped. */
+/** Returns the shipping state, or undefined if events have never been shipped. */
 export function readShipping(db: Db): Shipping | undefined {
   const row = db.prepare(sql.read).get() as
     | (Omit<Shipping, "mustCompare" | "isRepairing"> & { comparison: number })
@@ -114,7 +114,7 @@ export function readShipping(db: Db): Shipping | undefined {
   }
 }
 
-/** Runs inside the caller's transaction. */
+/** Applies a change. Runs inside the caller's transaction. */
 export function applyShippingChange(db: Db, change: ShippingChange): void {
   if (!isWatermarkChange(change)) {
     applyRemoval(db, change)
@@ -123,7 +123,8 @@ export function applyShippingChange(db: Db, change: ShippingChange): void {
   const { type, ...values } = change
   if (change.type === "adopt") {
     db.prepare(sql.reserve).run({ id: change.id })
-    // A server that was started before has chosen a name, but has sent nothing.
+    // If a server was started with the file before, it has stored a different name. The change replaces that name if
+    // the server has sent nothing.
     db.prepare(changes.adopt).run({ ...values, start: startOfNode(change.id) })
     return
   }

@@ -56,7 +56,7 @@ const startTimeout = 5_000
  * second.
  */
 const registryPoll = 250
-/** Time between checks of free disk space, in ms. Even at 100 MB/s, filling the 256 MB of --min-free takes longer. */
+/** Time between checks of free disk space, in ms. Even at 100 MB/s, filling the 256 MiB of --min-free takes longer. */
 const freeSpacePoll = 1_000
 /** Time between maintenance runs, in ms. */
 const maintenanceInterval = 10_000
@@ -116,7 +116,7 @@ export class Store {
       // Nothing else is running yet, so SQLite can block here. Later, the batcher waits for locks without blocking the
       // event loop.
       this.db = openDatabase({ ...options, busyTimeout: startTimeout, now: environment.now() })
-      // One transaction: if one of the two rejects the flags, the file does not change.
+      // Both calls are in one transaction, so that the file does not change if one of them rejects its flag.
       this.db.transaction(() => {
         followRegistry(this.db, options.registryUrl)
         assignNode(this.db, options.node)
@@ -295,7 +295,10 @@ export class Store {
     )
   }
 
-  /** Reports errors to `onFault` instead of throwing them. The next maintenance run tries again. */
+  /**
+   * Returns the result of `work`. If `work` throws, reports the error to `onFault` and returns undefined. The next
+   * maintenance run tries again.
+   */
   async #reportFault<Result>(work: () => Result | Promise<Result>): Promise<Result | undefined> {
     try {
       return await work()

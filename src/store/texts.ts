@@ -17,8 +17,8 @@ export const textColumns = ["anonymous_id", "session_id", "path", "properties"] 
 export type StoredText = string | number | null
 
 /**
- * Minimum length of texts to intern, in characters. A shorter text takes little more space than an ID, and an interned
- * text also takes space in the table and in its index.
+ * Minimum lengths and maximum length of texts to intern, in characters. A shorter text takes little more space than an
+ * ID, and an interned text also takes space in the table and in its index.
  */
 const minLength = { path: 6, properties: 16 } as const
 const maxLength = 1_024
@@ -40,10 +40,10 @@ const sql = {
     where id > :after and id <= :last and value in (select unhex(value) from json_each(:packed))`,
 }
 
-/** Texts searched per step. A step takes about 4 ms. */
+/** Number of texts to search per step. A step takes about 4 ms. */
 const textsPerStep = 20_000
 
-/** Rows per statement. In a statement with 16 rows, each row takes a quarter of the time of a single insert. */
+/** Numbers of rows per statement. In a statement with 16 rows, a row takes a quarter of the time of a single insert. */
 const statementSizes = [16, 4, 1] as const
 
 /** Returns SQL that reads one of `textColumns` as text. */

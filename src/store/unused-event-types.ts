@@ -4,9 +4,9 @@ import { textColumns } from "./texts.ts"
 
 /** Maximum number of types, contexts and texts per check, each counted separately. Their IDs are held in memory. */
 const candidatesPerCheck = 200_000
-/** Event rows per step. A step takes about 3 ms, or 7 ms if texts are checked. */
+/** Number of event rows per step. A step takes about 3 ms, or 7 ms if texts are checked. */
 const rowsPerStep = 5_000
-/** Types, contexts or texts to delete per transaction. Takes about 5 ms. */
+/** Number of types, contexts or texts to delete per transaction. Deleting them takes about 5 ms. */
 const deletesPerStep = 250
 /** Pause between steps in a process without other work, in ms. Leaves the disk to other processes. */
 export const typeCheckPause = 1
@@ -47,7 +47,7 @@ const sql = {
 export interface CheckSchedule {
   /** Runs `work` in a transaction. */
   write: <Result>(work: () => Result) => Result | Promise<Result>
-  /** Called between steps. Return false to stop. The next check will then continue. */
+  /** Called between steps. Return false to stop. The rest is then left to the next check. */
   pause: () => Promise<boolean>
 }
 
@@ -107,8 +107,8 @@ export function checksNeeded(db: Db): number {
 }
 
 /**
- * Starts a check. From now on, inserting an event with one of these types, contexts or texts increments its change
- * counter.
+ * Starts a check, and returns its candidates and the highest event ID. From then on, inserting an event with one of
+ * these types, contexts or texts increments its change counter.
  */
 function beginCheck(db: Db): { candidates: Candidates[]; last: number } {
   const candidates = targets.flatMap((target): Candidates[] => {
@@ -124,8 +124,8 @@ function beginCheck(db: Db): { candidates: Candidates[]; last: number } {
 }
 
 /**
- * Deletes the checked types, contexts and texts that are unused. Those that were used during the check are left for the
- * next check.
+ * Deletes the checked types, contexts or texts that are unused, and returns how many it deleted. Rows that were used
+ * during the check are left for the next check.
  */
 function finishCheck(
   db: Db,

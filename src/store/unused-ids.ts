@@ -22,7 +22,10 @@ interface Schedule {
   sleep: (ms: number) => Promise<void>
 }
 
-/** Row IDs per step of the scan, and chunks per step of the search. Each step blocks the thread for about 5 ms. */
+/**
+ * Number of row IDs per step of the scan, and number of chunks per step of the search. Each step blocks the thread for
+ * about 5 ms.
+ */
 const rowsPerStep = 10_000
 const chunksPerStep = 64
 /** Pause between steps, in ms. */

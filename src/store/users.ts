@@ -75,14 +75,14 @@ export function hasOwner(db: Db, except: string | null = null): boolean {
   return db.prepare(sql.owner).pluck().get({ except }) === 1
 }
 
-/** Throws `user_not_found`. */
+/** Returns a user. Throws `user_not_found` if the user does not exist. */
 export function findUser(db: Db, id: string): User {
   const row = db.prepare(sql.find).get({ id }) as UserRow | undefined
   if (!row) throw new RequestError("user_not_found", { detail: `no user has the ID ${id}` })
   return userFromRow(row)
 }
 
-/** `email` must be in lower case. */
+/** Returns the user with an email, or undefined if there is none. `email` must be in lower case. */
 export function userWithEmail(db: Db, email: string): User | undefined {
   const row = db.prepare(sql.findEmail).get({ email }) as UserRow | undefined
   return row && userFromRow(row)
@@ -119,7 +119,7 @@ export function createUser(
   return { id, email, role, websites, sections, createdAt: now, lastLoginAt: null }
 }
 
-/** Throws `user_not_found`. */
+/** Changes a user and returns the user. Throws `user_not_found` if the user does not exist. */
 export function updateUser(
   db: Db,
   id: string,
@@ -140,7 +140,7 @@ export function deleteUser(db: Db, id: string): void {
   db.prepare(sql.delete).run({ id })
 }
 
-/** `password` is the hash. */
+/** Sets the password of a user. `password` is the hash. */
 export function setPassword(db: Db, id: string, password: string): void {
   db.prepare(sql.setPassword).run({ id, password })
 }

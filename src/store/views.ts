@@ -19,7 +19,7 @@ export interface View {
   createdAt: number
 }
 
-/** Maximum number of views per website. One response lists them all, which is a few MB with 4,096 characters each. */
+/** Maximum number of views per website. One response lists them all, which takes 4 MB if all paths have full length. */
 export const maxViews = 1_000
 
 const columns = `
@@ -40,19 +40,19 @@ const sql = {
   remove: "delete from views where id = :id",
 }
 
-/** Lists views sorted by name. With `kind`, only lists views of this kind. */
+/** Lists views, sorted by name. If `kind` is given, lists only views of this kind. */
 export function listViews(db: Db, place: WebsitePlace, kind?: View["kind"]): View[] {
   return db.prepare(sql.list).all({ place, kind: kind ?? null }) as View[]
 }
 
-/** Throws `view_unknown`. */
+/** Returns a view. Throws `view_unknown` if it does not exist. */
 export function findView(db: Db, id: string): View {
   const view = db.prepare(sql.find).get({ id }) as View | undefined
   if (!view) throw new RequestError("view_unknown", { detail: `no saved view has the ID ${id}` })
   return view
 }
 
-/** Throws `conflict` if the website has the maximum number of views. */
+/** Creates a view. Throws `conflict` if the place already has the maximum number of views. */
 export function createView(
   db: Db,
   id: string,
@@ -69,14 +69,14 @@ export function createView(
   return findView(db, id)
 }
 
-/** Throws `view_unknown`. */
+/** Changes a view and returns it. Throws `view_unknown` if it does not exist. */
 export function updateView(db: Db, id: string, changes: Partial<Pick<View, "name" | "path">>): View {
   const { name, path } = { ...findView(db, id), ...changes }
   db.prepare(sql.update).run({ id, name, path })
   return findView(db, id)
 }
 
-/** Throws `view_unknown`. */
+/** Deletes a view. Throws `view_unknown` if it does not exist. */
 export function deleteView(db: Db, id: string): void {
   db.prepare(sql.remove).run({ id: findView(db, id).id })
 }

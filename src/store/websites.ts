@@ -45,14 +45,14 @@ export function isUuid(id: string): boolean {
   return uuid.test(id)
 }
 
-/** Returns the canonical form of a website ID. UUIDs are case-insensitive, other IDs are not. */
+/** Returns the canonical form of a website ID. UUIDs are case-insensitive. Other IDs are case-sensitive. */
 export function canonicalWebsiteId(id: string): string {
   return isUuid(id) ? id.toLowerCase() : id
 }
 
 /**
- * Converts `https://www.Example.com:8080/x` to `example.com`. Returns undefined if there is no host. `www.com` keeps
- * its `www.`, because the result would otherwise be all of .com.
+ * Converts an address such as `https://www.Example.com:8080/x` to a host such as `example.com`. Returns undefined if
+ * there is no host. `www.com` keeps its `www.`, because the result would otherwise be all of .com.
  */
 export function hostOf(address: string): string | undefined {
   const url = URL.parse(address.includes("://") ? address : `http://${address}`)
@@ -66,8 +66,8 @@ export function hostOf(address: string): string | undefined {
 const appOrigin = /^([a-z][a-z0-9+.-]{0,31}):\/\/([a-z0-9._~:[\]-]{0,255})\/?$/i
 
 /**
- * Converts `Capacitor://localhost/` to `capacitor://localhost`. Returns undefined if it is not an origin or has the
- * scheme http(s).
+ * Converts an origin such as `Capacitor://localhost/` to `capacitor://localhost`. Returns undefined if the address is
+ * not an origin or has the scheme http(s).
  */
 export function appOriginOf(address: string): string | undefined {
   const match = appOrigin.exec(address)
@@ -76,7 +76,8 @@ export function appOriginOf(address: string): string | undefined {
 }
 
 /**
- * Returns the stored form of an allowed origin, which is a host or the origin of an app. Undefined if it is neither.
+ * Returns the stored form of an allowed origin, which is a host or the origin of an app. Returns undefined if the
+ * address is neither.
  */
 export function allowedOriginOf(address: string): string | undefined {
   return appOriginOf(address) ?? hostOf(address)
@@ -153,14 +154,14 @@ export function websiteIds(db: Db): Map<number, string> {
   return new Map([[withoutWebsite, ""], ...(db.prepare(sql.ids).raw().all() as [number, string][])])
 }
 
-/** Throws `website_unknown`. */
+/** Returns a website. Throws `website_unknown` if it does not exist. */
 export function findWebsite(db: Db, id: string): Website {
   const row = db.prepare(sql.find).get({ id: canonicalWebsiteId(id) }) as WebsiteRow | undefined
   if (!row) throw unknownWebsite(id)
   return fromRow(row)
 }
 
-/** Throws `conflict` if the ID is in use. */
+/** Creates a website. Throws `conflict` if the ID is in use. */
 export function createWebsite(db: Db, id: string, settings: WebsiteSettings, now: number): Website {
   const canonical = canonicalWebsiteId(id)
   try {
@@ -180,7 +181,7 @@ export function createWebsite(db: Db, id: string, settings: WebsiteSettings, now
   return findWebsite(db, canonical)
 }
 
-/** Throws `website_unknown`. */
+/** Changes a website and returns it. Throws `website_unknown` if it does not exist. */
 export function updateWebsite(db: Db, id: string, changes: Partial<WebsiteSettings>): Website {
   const settings = { ...findWebsite(db, id), ...changes }
   db.prepare(sql.update).run({

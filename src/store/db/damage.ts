@@ -14,7 +14,7 @@ const fullCheckBytes = 268_435_456
  * which takes half a second in total on a slow disk.
  */
 const samplePoints = 500
-/** Rows per sample, about one page. */
+/** Number of rows per sample. They fill about one page. */
 const rowsPerSample = 20
 /** Number of problems to request from SQLite. Only the first is shown. */
 const reportedLines = 1
@@ -43,8 +43,8 @@ const sql = {
 /**
  * Throws a UserError if the database at `path` is damaged. Always detects a truncated file. In files of up to `limit`
  * bytes, detects any damaged page. In larger files, only detects damaged pages in a sample. Does not write, except to
- * roll back a hot journal. Must be called while this process has no connection to the file. `mayBeEmpty` accepts an
- * empty file, which an interrupted first start leaves behind.
+ * roll back a hot journal. Must be called while this process has no connection to the file. If `mayBeEmpty` is true,
+ * accepts an empty file, which an interrupted first start leaves behind.
  */
 export function rejectDamaged(path: string, mayBeEmpty: boolean, limit = fullCheckBytes): void {
   rejectOrphanedWal(path)
@@ -86,7 +86,8 @@ function walFrames(path: string): number {
 }
 
 /**
- * Compares the file size with the page count in the header. If the file has no SQLite header, SQLite reports the error.
+ * Throws a UserError if the file is smaller than the page count in its header requires. Accepts a file without an
+ * SQLite header, because SQLite will report that error.
  */
 function rejectTruncated(path: string, bytes: number): void {
   const header = Buffer.alloc(100)

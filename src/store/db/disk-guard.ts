@@ -26,7 +26,7 @@ export class DiskGuard {
     this.#recordFiles()
   }
 
-  /** Returns undefined if events can be stored. */
+  /** Returns why events cannot be stored, or undefined if they can be stored. */
   unavailableReason(): UnavailableReason | undefined {
     if (this.#replaced) return "file_replaced"
     return this.#low ? "disk_low" : undefined

@@ -20,7 +20,7 @@ import { codeOf } from "../../errors.ts"
 /** Number of random bytes in a temporary name. 64 bits cannot be guessed. */
 const randomBytes = 8
 
-/** Not defined on Windows, where creating a link requires privileges. */
+/** O_NOFOLLOW is not defined on Windows, where creating a link requires privileges. */
 const noFollow = constants.O_NOFOLLOW ?? 0
 
 /**

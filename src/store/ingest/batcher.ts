@@ -11,7 +11,7 @@ export interface BatcherOptions {
   maxWait: number
 }
 
-/** What the batcher needs from the store. See `Writer.commit`. */
+/** The functions of the store that the batcher calls. See `Writer.commit`. */
 export interface Committer {
   commit(writes: readonly Write[]): (unknown | undefined)[]
   /** Returns why writes are currently rejected, or undefined if they are accepted. */
@@ -20,11 +20,11 @@ export interface Committer {
   delayAfter?(rows: number): number
 }
 
-/** Rows per commit. A commit of this size blocks the event loop for about 20 ms. */
+/** No further write is added to a commit with this many rows. Such a commit blocks the event loop for about 20 ms. */
 const rowsPerCommit = 5_000
 /**
- * Bytes per commit, limited for the same reason: writing 2 MiB takes 20 ms. The first request is committed regardless
- * of its size.
+ * No further write is added to a commit with this many bytes, for the same reason: writing 2 MiB takes 20 ms. The first
+ * write is committed regardless of its size.
  */
 const bytesPerCommit = 2_097_152
 /** A write with more rows or bytes than these is large. Small writes do not share a commit with large ones. */
@@ -90,7 +90,8 @@ export class Batcher {
   /**
    * Runs `work` in the transaction of the next commit and returns its result. If `work` throws, its changes are rolled
    * back and the promise rejects with the error. Runs even while events are rejected, because deleting data frees space
-   * on a full disk. `size` is in bytes, as for writes. Pass 0 for maintenance, which does not take a slot in the queue.
+   * on a full disk. `size` is in bytes, as for writes. If it is 0, `work` takes no slot in the queue, as for
+   * maintenance.
    */
   async run<Result>(work: () => Result, size = 1): Promise<Result> {
     let result: Result | undefined
@@ -99,8 +100,8 @@ export class Batcher {
   }
 
   #enqueue(write: Write): Promise<void> {
-    // Under overload, one turn of the event loop can take a second and submit more than fits in the queue, so commit
-    // now.
+    // Under overload, one turn of the event loop can take a second and submit more than fits in the queue. In that
+    // case, commits without waiting for the end of the turn.
     if (this.#isFull(write) && this.elapsed() >= this.#lockedUntil) this.#flush()
     if (this.#isFull(write)) {
       return Promise.reject(new RequestError("queue_full", { retryAfter }))

@@ -1,4 +1,7 @@
-/** Commits start to slow down at this number of unsealed rows, which keeps the backlog at about this size. */
+/**
+ * Commits start to slow down at `slowRows` unsealed rows, which keeps the backlog at about this size. At `maxRows`,
+ * commits are slowest.
+ */
 const slowRows = 131_072
 const maxRows = 200_000
 /** Sealing starts immediately at this number of unsealed rows, which fills one pass of the sealer. */

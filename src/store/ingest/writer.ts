@@ -51,7 +51,7 @@ export class Writer {
   }
 
   /**
-   * Commits a batch in one transaction. With `synchronous = full`, the transaction is on disk when the call returns.
+   * Commits a batch in one transaction. If `synchronous` is `full`, the transaction is on disk when the call returns.
    * Returns one entry per write: undefined if the write was stored, otherwise its error. If nothing was stored, throws
    * a StoreLockedError or the error that affects the whole store.
    */
@@ -113,7 +113,10 @@ export class Writer {
     return errors
   }
 
-  /** Applies one write in a savepoint. Returns the write's own error. Throws errors that affect the whole store. */
+  /**
+   * Applies one write in a savepoint. Returns the error of the write, or undefined if it succeeded. Throws errors that
+   * affect the whole store.
+   */
   #applyAlone(write: Write): unknown | undefined {
     this.#savepoint.run()
     try {
