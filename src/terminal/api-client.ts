@@ -24,12 +24,14 @@ export async function callServer<Body extends object>(
   const signal = AbortSignal.timeout(body === undefined ? timeout : queryTimeout)
   const response = await request(url, path, context, signal, body)
   const json = parseObject(await response.text().catch((error) => throwUnreachable(url, error)))
-  // A successful response has the format defined by the server's API.
+  // The type assertion is safe because a successful response has the format defined by the server's API.
   if (response.status === 200 && json?.success === true) return json as Body
   throw statusError(url, response.status, json)
 }
 
-/** Opens an endless response, such as the event stream. Throws a UserError unless the request succeeds. */
+/**
+ * Opens a streaming response that has no end, such as the event stream. Throws a UserError unless the request succeeds.
+ */
 export async function openStream(
   url: string,
   path: string,

@@ -2,15 +2,15 @@ import type { Command, Option } from "commander"
 
 /** An option, as shown in completions and on the manual page. */
 export interface OptionFacts {
-  /** Such as `--db <file>`. */
+  /** For example `--db <file>`. */
   flags: string
-  /** Such as `--db`. Undefined for an option that only has a short name. */
+  /** For example `--db`. Undefined for an option that only has a short name. */
   long: string | undefined
   short: string | undefined
   takesValue: boolean
   choices: readonly string[]
   description: string
-  /** The description including choices, default and variable. */
+  /** The description, including the choices, the default and the environment variable. */
   details: string
 }
 

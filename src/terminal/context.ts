@@ -1,6 +1,6 @@
 import type { Environment } from "../environment.ts"
 
-/** Everything that a command needs from its process. Tests provide their own. */
+/** Everything that a command needs from its process. Tests provide their own contexts. */
 export interface Context {
   environment: Environment
   newId: () => string
@@ -12,7 +12,7 @@ export interface Context {
   env: NodeJS.ProcessEnv
   /** Reads standard input to its end. */
   input: () => Promise<string>
-  /** Writes to standard output synchronously. Throws an OutputError. */
+  /** Writes to standard output synchronously. Throws an OutputError on failure. */
   out: (text: string) => void
   /** Writes to standard error. */
   err: (text: string) => void

@@ -42,8 +42,8 @@ export function addDataOptions(command: Command, example: string): Command {
 }
 
 /**
- * Opens the database, runs `work` and closes the database. `createIfMissing` creates a missing database. Without it, a
- * mistyped path causes an error instead of an empty database.
+ * Opens the database, runs `work` and closes the database. If `createIfMissing` is true, creates a missing database.
+ * Otherwise, throws a UserError, so that a mistyped path does not create an empty database.
  */
 export async function withDatabase<Result>(
   options: DatabaseOptions,
@@ -80,8 +80,8 @@ export function readDatabase<Result>(options: DatabaseOptions, work: (db: Db) =>
 
 /**
  * Returns the path of an existing database. Throws a UserError if it does not exist, or if it might be in use under
- * another name. With the purpose `lock`, the second check is skipped, because the server lock reports the conflict in
- * more detail.
+ * another name. If the purpose is `lock`, skips the second check, because the server lock reports the conflict in more
+ * detail.
  */
 export function requireDatabase(
   options: DatabaseOptions,

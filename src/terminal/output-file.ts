@@ -11,7 +11,7 @@ export interface OutputName {
 
 /**
  * Throws a UserError if a command must not write to `path`, because it is the database `db` itself, another database in
- * use, or (without `force`) an existing file.
+ * use, or, unless `force` is set, an existing file.
  */
 export function requireWritableOutput(
   path: string,

@@ -9,7 +9,7 @@ export function shown(text: string): string {
   return text.replace(unsafe, (character) => `\\u{${character.charCodeAt(0).toString(16)}}`)
 }
 
-/** Throws a UserError if `secret`, which is shown only once, would be printed where nobody can see it. */
+/** Throws a UserError if nobody could see the output. `secret` names a secret in the output that is shown only once. */
 export function requireVisibleOutput(secret: string, { outIsDiscarded }: Context): void {
   if (!outIsDiscarded) return
   throw new UserError(

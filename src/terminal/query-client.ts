@@ -104,7 +104,7 @@ async function queryFile(body: object, where: Where, context: Context): Promise<
   }
 }
 
-/** Returns the row IDs of the websites. 0 stands for events without a website. Throws `website_unknown`. */
+/** Returns the row IDs of the selected websites. 0 stands for events without a website. Throws `website_unknown`. */
 export function ridsOf(db: Db, website: string | undefined): number[] {
   if (website === undefined || website === "all") return [0, ...listWebsites(db).map(({ rid }) => rid)]
   return website === "none" ? [0] : [findWebsite(db, website).rid]

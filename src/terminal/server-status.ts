@@ -24,8 +24,8 @@ export function localUrl({ host, port, tlsCert, acme }: ListenOptions): string {
 }
 
 /**
- * Returns the URL at which a server responds while it waits for its first certificate. Undefined if it does not request
- * one.
+ * Returns the URL at which a server responds while it waits for its first certificate. Returns undefined if the server
+ * does not request certificates.
  */
 export function urlWithoutCertificate({ host, acme, acmeHttpPort }: ListenOptions): string | undefined {
   return acme && `http://${localName(host)}:${acmeHttpPort}`

@@ -41,7 +41,7 @@ export function newestFor(runningVersion: string, releases: readonly Release[]):
   return releases.findLast(({ version }) => isPrerelease(runningVersion) || !isPrerelease(version))
 }
 
-/** True for 1.2.0-rc.1, but not for 1.2.0+build-1. */
+/** Returns true for 1.2.0-rc.1, but not for 1.2.0+build-1. */
 const isPrerelease = (version: string) => /^[\d.]+-/.test(version)
 
 /** Parses the output of sha256sum, and returns the releases for a platform, from oldest to newest. */

@@ -86,15 +86,15 @@ const commonWords: ReadonlySet<string> = new Set([
 const runs = ["01234567890123456789", "09876543210987654321", "abcdefghijklmnopqrstuvwxyz"]
 
 /**
- * Returns true if a password is among those that attackers try first: a common word with digits and symbols, a few
- * repeated characters, or a sequence.
+ * Returns true if a password is among the passwords that attackers try first: a common word with digits and symbols, a
+ * few repeated characters, or a sequence.
  */
 export function isCommonPassword(password: string): boolean {
   const lower = password.toLowerCase()
   const word = lower.replace(/[^\p{L}]+$/u, "")
   if (commonWords.has(lower) || commonWords.has(word)) return true
   if (runs.some((run) => run.includes(lower))) return true
-  // Such as aaaaaaaaaa, 1212121212 or 12345123451.
+  // For example aaaaaaaaaa, 1212121212 or 12345123451.
   return isRepeated(lower)
 }
 

@@ -47,7 +47,7 @@ export function parseLogin(value: unknown): { email: string; password: string } 
   return { email: email.toLowerCase(), password }
 }
 
-/** Returns the email of the invited user, or, for the first owner, the email in the request. */
+/** Returns the new password, and the email of the invited user or, for the first owner, the email in the request. */
 export function parseAcceptance(value: unknown, { user }: Invite): { email: string; password: string } {
   const { email, password } = validate(checkAcceptance, value)
   rejectCommon(password)
@@ -65,7 +65,7 @@ export function parsePasswordChange(value: unknown): { current: string; password
   return input
 }
 
-/** Validates a new password. */
+/** Validates a new password and returns it. */
 export function parsePassword(password: unknown): string {
   const { password: valid } = validate(checkPassword, { password })
   rejectCommon(valid)

@@ -14,10 +14,13 @@ import { roles } from "../store/roles.ts"
 
 // `expected` is a schema's error message.
 
-/** In UTF-16 code units. SMTP allows no longer addresses. */
+/** Maximum number of UTF-16 code units in an email address. SMTP allows no longer addresses. */
 const maxEmail = 254
+/**
+ * Minimum and maximum number of UTF-16 code units in a password. Longer passwords are not safer, and hashing them takes
+ * time.
+ */
 const minPassword = 10
-/** In UTF-16 code units. Longer passwords are not safer, and hashing them takes time. */
 const maxPassword = 200
 
 const email = Type.String({

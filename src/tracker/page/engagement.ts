@@ -22,8 +22,8 @@ const maxName = 64
 const controls =
   "button,summary,[role=button],[role=tab],[role=menuitem],[onclick],input[type=button],input[type=submit],a[href]:not([target],[download],[href^=mailto],[href^=tel])"
 /**
- * Links that leave the page unless a script prevents it. Such a click is not dead, even if the next page takes long to
- * appear.
+ * Links that leave the page unless a script prevents this. A click on such a link is not dead, even if the next page
+ * takes long to appear.
  */
 const leavingLinks = "a[href]:not([href^='#'])"
 
@@ -132,7 +132,7 @@ export function start() {
         counts.lastFormField = (target.getAttribute("name") ?? nameOf(target)).slice(0, maxName)
       }
     },
-    // The click moved the focus to another tab, a browser dialog or a frame, which counts as a response.
+    // The focus has moved to another tab, a browser dialog or a frame, which counts as a response to a click.
     blur: ({ target }) => target === window && respond(),
   }
   for (const [name, handler] of Object.entries(handlers))

@@ -38,7 +38,7 @@ function fieldsOf(event: Event) {
   return undefined
 }
 
-/** `thrown` is the thrown value, which can have any type. */
+/** Returns the fields that describe a thrown value, which can have any type. */
 function describe(thrown: unknown, message?: string) {
   const isError = thrown instanceof Error
   const text = message || (isError ? thrown.message : textOf(thrown))

@@ -51,7 +51,7 @@ function addOption(options: Record<string, unknown>, name: string, value: string
 }
 
 function parseOption(key: string, value: string): unknown {
-  // A client ID can be numeric.
+  // A client ID that consists of digits must not become a number.
   if (key === "clientId") return value
   if (key.endsWith("Patterns")) {
     try {

@@ -8,7 +8,7 @@ function expressionOf(pattern: string, end: string): RegExp {
   return new RegExp(`^${source}${end}`)
 }
 
-/** Accepts anything, because the page can set the option to any value. */
+/** Returns the patterns as strings. Accepts any value, because the page can set the option to any value. */
 function listOf(patterns: unknown): string[] {
   return Array.isArray(patterns) ? patterns.map(String) : []
 }
@@ -22,8 +22,8 @@ export function matchesPattern(path: string, patterns: unknown): boolean {
 }
 
 /**
- * If a pattern matches the start of a path, replaces that part with the pattern. With `/users/*`, `/users/7/posts`
- * becomes `/users/*\/posts`.
+ * If a pattern matches the start of a path, replaces that part with the pattern. The pattern `/users/*` changes
+ * `/users/7/posts` to `/users/*\/posts`.
  */
 export function maskPath(path: string, patterns: unknown): string {
   for (const pattern of listOf(patterns)) {

@@ -26,7 +26,7 @@ export function start() {
     if (isLeaving) return fetch(source, { keepalive: true, credentials: "omit" }).then(({ status }) => status)
     return new Promise((resolve) => {
       const image = new Image()
-      // The request contains no cookies, but the page's origin, which the server checks.
+      // The request then contains no cookies. It contains the page's origin, which the server checks.
       image.crossOrigin = "anonymous"
       image.onload = () => resolve(200)
       image.onerror = () => resolve(0)

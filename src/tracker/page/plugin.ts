@@ -1,6 +1,6 @@
 /**
- * What `databuddy.js` passes to the `start` function of the scripts that it loads on demand: `vitals.js`, `errors.js`
- * and `engagement.js`.
+ * The functions that `databuddy.js` passes to the `start` function of each script that it loads on demand, such as
+ * `vitals.js`.
  */
 export interface Host {
   /** Sends an item to a path of the server, together with the IDs of the visitor. */

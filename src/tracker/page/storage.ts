@@ -5,7 +5,7 @@ const sessionIdle = 30 * 60_000
  * storage is slower than reading.
  */
 const activityGap = 10_000
-/** Format of the IDs to accept from a URL, which any website can link to. */
+/** Format of the IDs to accept from the page's URL. Other IDs are ignored, because any website can link to any URL. */
 const idPattern = /^[\w.-]{1,128}$/
 
 const sessionKeys = ["did_session", "did_session_timestamp", "did_session_start"]
@@ -112,8 +112,8 @@ export function createIdentity(local: StorageArea, session: StorageArea, now: ()
     },
     hasConsent: () => local.get(consentKey) !== null,
     /**
-     * Ends an opt-out. `remember` also stores the consent, so that a website that waits for consent does not ask again
-     * on the next page.
+     * Ends an opt-out. If `remember` is true, also stores the consent, so that a website that waits for consent does
+     * not ask again on the next page.
      */
     optIn: (remember: boolean | undefined) => {
       removeAll(local, optOutKeys)

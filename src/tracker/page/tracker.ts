@@ -8,14 +8,15 @@ import { createId, type Identity } from "./storage.ts"
 import { createTransport } from "./transport.ts"
 
 /**
- * How long to wait after the URL changes, in ms. Routers change the URL more than once and set the title afterwards.
+ * How long to wait after the URL changes before a new view starts, in ms. Routers change the URL more than once and set
+ * the title afterwards.
  */
 const navigationDelay = 50
 /**
  * After the first exit of a view, an exit is only reported if the page was visible again for at least this long, in ms.
  */
 const minSpan = 1_000
-/** In seconds. */
+/** Maximum time on a page to report, in seconds. */
 const maxTime = 86_400
 const campaignKeys =
   "utm_source utm_medium utm_campaign utm_term utm_content gclid fbclid ttclid twclid li_fat_id msclkid".split(
@@ -56,8 +57,8 @@ async function post(url: string, body: string): Promise<number> {
 }
 
 /**
- * Creates the functions behind `window.databuddy` once tracking has started. vitals.js and errors.js are loaded from
- * the folder of `scriptUrl`.
+ * Creates the functions behind `window.databuddy` once tracking has started. The other scripts, such as vitals.js, are
+ * loaded from the folder of `scriptUrl`.
  */
 export function createTracker(options: Options, api: string, scriptUrl: string, identity: Identity) {
   const transport = createTransport(api, options, {
@@ -275,7 +276,7 @@ export function createTracker(options: Options, api: string, scriptUrl: string, 
     if (!id) return
     identity.setProfile(id)
     const body = { profileId: id, anonymousId: identity.visitor(), traits }
-    // Applications often call `identify` on every render.
+    // Skips repeated calls, because applications often call `identify` on every render.
     const serialized = JSON.stringify(body)
     if (serialized === identified) return
     identified = serialized

@@ -10,13 +10,13 @@ const maxPending = 50
 
 /**
  * Maximum number of items to collect for a path before they are sent: `pages` for events, `others` for errors, vitals
- * and engagement. Must not exceed what the server accepts in one request.
+ * and engagement. The server must accept this many items in one request.
  */
 const maxCollected = { pages: 50, others: 6 }
 
 /** The browser functions needed to deliver requests. */
 export interface Network {
-  /** Sends a request and returns the status. 0 if there is no response. */
+  /** Sends a request and returns the status, or 0 if there is no response. */
   post: (url: string, body: string) => Promise<number>
   /** Returns false if the browser rejects the request. */
   beacon: (url: string, body: string) => boolean
