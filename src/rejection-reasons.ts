@@ -373,7 +373,7 @@ export const rejections = {
   registry_elsewhere: {
     status: 409,
     message: "Conflict",
-    meaning: "this server copies its websites, keys and users from another one (--registry)",
+    meaning: "this server copies its websites, keys and users from another server (--registry)",
     advice: "Send the request to the server that the error names.",
   },
   registry_secret_wrong: {

@@ -279,7 +279,7 @@ function serveOptions(): Option[] {
     ),
     option(
       "--node <number>",
-      "number of this server among those that share one ClickHouse database; 0 is the first one, with the existing file; run `databuddy clickhouse migrate --shared` first",
+      "number of this server among the servers that share one ClickHouse database; 0 is the server with the existing file; run `databuddy clickhouse migrate --shared` first",
       undefined,
       integer(0, maxNode),
     ),
@@ -291,7 +291,7 @@ function serveOptions(): Option[] {
     ),
     option(
       "--registry-secret-file <file>",
-      "file with a secret of at least 32 characters: without --registry, other servers can copy websites, keys and users with it (default: DATABUDDY_REGISTRY_SECRET)",
+      "file with a secret of at least 32 characters, which a server and the servers that copy its websites, keys and users with --registry must share (default: DATABUDDY_REGISTRY_SECRET)",
       undefined,
       nonEmpty("a file path, such as /etc/databuddy/registry-secret"),
     ),
@@ -321,7 +321,7 @@ function serveOptions(): Option[] {
     ),
     option(
       "--shutdown-delay <ms>",
-      "how long to keep accepting requests after the stop signal; /ready answers 503 and /health reports stopping, so that proxies stop sending first",
+      "how long to keep accepting requests after the stop signal; /ready responds with 503 and /health reports stopping, so that proxies stop sending requests first",
       0,
       integer(0, 60_000),
     ),

@@ -127,10 +127,11 @@ export class RegistryFollower {
     }
     const isAnswer = response.status === 200
     const { text, isComplete } = await readText(response, isAnswer ? maxAnswer : maxError)
-    if (!isAnswer) throw new Error(`it answered ${response.status}: ${text.slice(0, 200)}`)
-    if (!isComplete) throw new Error(`its answer is longer than ${maxAnswer} bytes`)
+    if (!isAnswer) throw new Error(`it responded with ${response.status}: ${text.slice(0, 200)}`)
+    if (!isComplete) throw new Error(`its response is longer than ${maxAnswer} bytes`)
     const copy: unknown = JSON.parse(text)
-    if (!this.#check.accepts(copy)) throw new Error("its answer has another format: update both servers")
+    if (!this.#check.accepts(copy))
+      throw new Error("its response has a different format: update both servers")
     const problem = await batcher.run(
       () => storeRegistry(db, copy, response.headers.get("etag") ?? "", now),
       0,

@@ -20,7 +20,7 @@ const rowsOf = (columns: Readonly<Record<string, ColumnType>>) =>
 /** The response of GET /v1/registry. A later version can add columns. */
 export const registrySchema = Type.Object({
   registry: Type.String({ minLength: 1, description: "Random ID of the registry" }),
-  revision: Type.Integer({ description: "Grows with each change" }),
+  revision: Type.Integer({ description: "Increases with each change" }),
   websites: rowsOf(copiedTables.websites),
   keys: rowsOf(copiedTables.keys),
   users: rowsOf(copiedTables.users),

@@ -284,7 +284,7 @@ function removedEventsIn(db: Db, cluster: ClusterLogin, log: Log): RemovedEvents
     const removed = rids && removedTotals(db, rids)
     if (!removed) return cause
     log("warn", "an export cannot read the events in the cluster", { error: messageOf(cause) })
-    const detail = `${removedText(removed)}, which does not answer: retry later, or export later days`
+    const detail = `${removedText(removed)}, which does not respond: retry later, or export later days`
     return new RequestError("events_removed", { detail, retryAfter, cause })
   })
 }

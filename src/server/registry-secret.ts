@@ -5,7 +5,7 @@ import type { ServeOptions } from "../serve-options.ts"
 
 /** Minimum number of characters in a secret. 32 hexadecimal digits are 128 bits. */
 const minSecret = 32
-const hint = "write one to the file: openssl rand -hex 32 > FILE"
+const hint = "write a secret to the file: `openssl rand -hex 32 > FILE`"
 
 /**
  * Returns the secret in --registry-secret-file or DATABUDDY_REGISTRY_SECRET, or undefined if neither is set. Throws a

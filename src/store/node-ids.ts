@@ -60,7 +60,7 @@ export function assignNode(db: Db, node: number | undefined): void {
   if (last > 0) {
     throw new UserError(
       `${db.name} has events of node ${current}, so it cannot become the file of node ${node}`,
-      `start the server with --node ${current}, or give node ${node} a file of its own with --db`,
+      `start the server with --node ${current}, or give node ${node} its own file with --db`,
     )
   }
   const start = node * idsPerNode

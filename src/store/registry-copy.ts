@@ -174,7 +174,7 @@ export function followRegistry(db: Db, url: string | undefined): void {
   const value = (text: string) => db.prepare(text).pluck().get()
   if (!source && value(sql.hasOwn) === 1 && value(sql.isFormerCopy) === 0) {
     throw new UserError(
-      `${db.name} has websites, keys or users of its own, which a copy of those of ${url} would replace`,
+      `${db.name} has websites, keys or users of its own, which a copy of the registry of ${url} would replace`,
       "give this server a new file with --db",
     )
   }
@@ -246,9 +246,9 @@ function problemOf(db: Db, copy: RegistryCopy): UserError | undefined {
 
 function differenceOf(db: Db, copy: RegistryCopy, listed: string): string | undefined {
   const { registry, revision } = identityOf(db)
-  if (copy.registry !== registry) return "has another registry than the one that was copied"
+  if (copy.registry !== registry) return "has a different registry from the one that was copied"
   if (copy.revision < revision)
-    return `has an older registry: its revision is ${copy.revision}, and that of the copy is ${revision}`
+    return `has an older registry: its revision is ${copy.revision}, and the revision of the copy is ${revision}`
   const missing = db.prepare(sql.missing).pluck().get({ listed }) as string | undefined
   return missing === undefined ? undefined : `lacks the website ${missing}, which was not deleted`
 }

@@ -263,7 +263,7 @@ describe("a file", () => {
 
   test("does not start without a first copy", async () => {
     const third = openApp(undefined, { registrySource: { url, secret: "wrong".repeat(8) } })
-    expect(await third.opened.catch((error: Error) => error.message)).toContain("it answered 401")
+    expect(await third.opened.catch((error: Error) => error.message)).toContain("it responded with 401")
     await third.close()
   })
 })
@@ -272,8 +272,8 @@ describe("an answer is not accepted, and the last copy stays in use, if", () => 
   type Copy = ReturnType<typeof readRegistry>
   const newFile = { registry: "other", revision: 1, websites: [], keys: [], users: [], deleted_websites: [] }
   const wrong: [what: string, answer: (copy: Copy) => Copy, problem: string][] = [
-    ["the first node has a new file", () => newFile, "has another registry"],
-    ["it has another registry", (copy) => ({ ...copy, registry: "other" }), "has another registry"],
+    ["the first node has a new file", () => newFile, "has a different registry"],
+    ["it has a different registry", (copy) => ({ ...copy, registry: "other" }), "has a different registry"],
     ["it has an older state", (copy) => ({ ...copy, revision: copy.revision - 1 }), "has an older registry"],
     [
       "it lacks a website that was not deleted",
@@ -328,7 +328,7 @@ describe("an answer is not accepted, and the last copy stays in use, if", () => 
     forged = { ...newFile, websites: websites.map((row) => ({ ...row, id: "blog" })) }
     await follower.poll()
     expect(follower.state.failure).toMatch(
-      /has another registry.*to accept its state, give this server a new file/,
+      /has a different registry.*to accept its state, give this server a new file/,
     )
   })
 
