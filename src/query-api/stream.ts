@@ -1,12 +1,16 @@
 import { RequestError } from "../errors.ts"
-import { type EventFollower, type FollowedEvent, followedEventJson } from "../store/event-follower.ts"
+import { type EventFollower, type FollowedEvent, followedEventText } from "../store/event-follower.ts"
 
 /** Time between polls for new events, in ms. */
 const pollInterval = 250
 /** Time between polls while a stream is behind, in ms. Polling takes at most a fifth of the time. */
 const catchUpInterval = 25
-/** Maximum number of events that a stream reads per poll. Reading them takes about 5 ms. */
-const batchSize = 1_000
+/** Maximum number of events that a stream reads per poll. Reading and serializing them takes about 3 ms. */
+const batchSize = 500
+/** A stream reads no more events in a poll once their properties have this many characters, which takes about 2 ms. */
+const batchCharacters = 131_072
+/** A poll that has taken this many ms serves the remaining streams in the next poll, so that requests do not wait. */
+const maxPollMs = 5
 /**
  * Maximum number of events that a stream can be behind. A stream further behind skips to the newest event and tells the
  * client.
@@ -52,14 +56,15 @@ export const streamHeaders = { "Content-Type": "text/event-stream", "X-Accel-Buf
 
 /** Streams committed events as server-sent events. */
 export class Streams {
+  /** The stream that has waited longest for a poll comes first. */
   readonly #open = new Set<Stream>()
   #timer: Timer | undefined
-  /** The last batch read, shared by all streams that keep up. */
+  /** The last batch read, shared by all streams that keep up. Undefined if no stream is behind. */
   #batch: { after: number; last: number; events: StreamedEvent[] } | undefined
 
   /** `elapsed` returns the time of a monotonic clock in ms. */
   constructor(
-    private readonly follower: EventFollower,
+    private readonly follower: Pick<EventFollower, "newest" | "read">,
     private readonly elapsed: () => number,
     private readonly onFault: (error: unknown) => void,
   ) {}
@@ -106,33 +111,43 @@ export class Streams {
   }
 
   #poll(): void {
+    const startedAt = this.elapsed()
     let isBehind = false
     try {
       const newest = this.follower.newest()
-      for (const stream of this.#open) {
+      for (const stream of [...this.#open]) {
+        if (this.elapsed() - startedAt >= maxPollMs) {
+          isBehind = true
+          break
+        }
+        this.#open.delete(stream)
+        this.#open.add(stream)
         if (newest - stream.after > maxLag) stream.skipTo(newest)
-        const last = Math.min(newest, stream.after + batchSize)
-        if (last > stream.after) stream.send(this.#between(stream.after, last), last)
-        isBehind ||= last < newest
+        if (newest > stream.after) {
+          const { events, last } = this.#read(stream.after, newest)
+          stream.send(events, last)
+        }
+        isBehind ||= stream.after < newest
         stream.heartbeat()
         if (stream.isOver) this.#open.delete(stream)
       }
     } catch (error) {
       this.onFault(error)
     }
-    this.#batch = undefined
+    if (!isBehind) this.#batch = undefined
     this.#timer =
       this.#open.size === 0
         ? undefined
         : setTimeout(() => this.#poll(), isBehind ? catchUpInterval : pollInterval)
   }
 
-  #between(after: number, last: number): StreamedEvent[] {
-    if (this.#batch?.after !== after || this.#batch.last !== last) {
-      const events = this.follower.between(after, last).map((event) => new StreamedEvent(event))
-      this.#batch = { after, last, events }
+  /** Reads events with IDs above `after`. */
+  #read(after: number, newest: number): { events: StreamedEvent[]; last: number } {
+    if (this.#batch?.after !== after) {
+      const { events, last } = this.follower.read(after, Math.min(newest, after + batchSize), batchCharacters)
+      this.#batch = { after, last, events: events.map((event) => new StreamedEvent(event)) }
     }
-    return this.#batch.events
+    return this.#batch
   }
 }
 
@@ -219,17 +234,14 @@ class Stream {
   }
 }
 
-/**
- * An event and its message. The message is serialized only once for all streams, because parsing 60 events with 2,000
- * keys each for 16 streams took a second.
- */
+/** An event and its message, which is serialized only once for all streams. */
 class StreamedEvent {
   #message: string | undefined
 
   constructor(readonly event: FollowedEvent) {}
 
   get message(): string {
-    this.#message ??= `id: ${this.event.id}\ndata: ${JSON.stringify(followedEventJson(this.event))}\n\n`
+    this.#message ??= `id: ${this.event.id}\ndata: ${followedEventText(this.event)}\n\n`
     return this.#message
   }
 }

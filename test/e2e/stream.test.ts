@@ -83,6 +83,15 @@ test("streams matching events as they are stored, and resumes from an event id",
   resumed.stop()
 })
 
+test("a batch that is larger than the buffer of a stream arrives in parts", async () => {
+  const stream = await follow("website_id=none&name=large-batch")
+  const properties = { text: "x".repeat(1_900) }
+  await send(Array.from({ length: 1_000 }, () => ({ name: "large-batch", properties })))
+  await eventually(() => stream.messages().length === 1_000)
+  expect(stream.messages().every(({ event }) => event === undefined)).toBe(true)
+  stream.stop()
+})
+
 test("a silent stream is kept alive", async () => {
   const silent = await follow("website_id=none&name=never")
   // The server closes connections that are idle for 10 s.

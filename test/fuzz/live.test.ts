@@ -3,7 +3,7 @@ import { matchesAll } from "../../src/dashboard/state/event-filter.ts"
 import type { Filter } from "../../src/dashboard/state/filters.ts"
 import { eventKinds } from "../../src/event-kinds.ts"
 import { closeDatabase } from "../../src/store/db/open.ts"
-import { EventFollower, followedEventJson } from "../../src/store/event-follower.ts"
+import { EventFollower, followedEventJson, followedEventText } from "../../src/store/event-follower.ts"
 import { openTestDatabase, temporaryFolder } from "../harness.ts"
 import { insertRows, makeWorld, rawEvents, someRows } from "../reference/events.ts"
 import { randomQuery } from "../reference/queries.ts"
@@ -27,6 +27,14 @@ test(`filters match the same events in the live stream as in queries (DATABUDDY_
       shown: JSON.parse(JSON.stringify(followedEventJson(event))),
     }))
     const events = rawEvents(db)
+    const properties = db.prepare("select properties from events where id = ?").pluck()
+    for (const event of follower.between(0, follower.newest())) {
+      expect(JSON.parse(followedEventText(event))).toEqual(
+        JSON.parse(JSON.stringify(followedEventJson(event))),
+      )
+      const inView = properties.get(event.id) as string | null
+      expect(event.properties && JSON.parse(event.properties)).toEqual(inView && JSON.parse(inView))
+    }
     let selected = 0
     for (let asked = 0; asked < questions; asked++) {
       const { scope } = randomQuery(world, "events")

@@ -1,0 +1,42 @@
+import { afterEach, expect, test } from "bun:test"
+import { Streams } from "../../src/query-api/stream.ts"
+import { eventually } from "../harness.ts"
+
+let streams: Streams | undefined
+afterEach(() => streams?.close())
+
+test("streams that are behind at different events share the time of a poll, and all catch up", async () => {
+  const newest = 1_000
+  /** Number of reads, by poll. */
+  const polls: number[] = []
+  let clock = 0
+  const positions = new Map<number, number>()
+  const follower = {
+    newest: () => {
+      polls.push(0)
+      return newest
+    },
+    read: (after: number, last: number, maxCharacters: number) => {
+      expect(maxCharacters).toBeLessThan(1_000_000)
+      polls.push((polls.pop() as number) + 1)
+      clock += 3
+      positions.set(after, last)
+      return { events: [], last }
+    },
+  }
+  streams = new Streams(
+    follower,
+    () => clock,
+    (error) => {
+      throw error
+    },
+  )
+  const owner = (index: number) => ({ caller: `key ${index}`, address: `10.0.0.${index}` })
+  const { signal } = new AbortController()
+  for (let index = 0; index < 8; index++) {
+    const subscription = { websites: () => [1], names: undefined, crawlers: false, after: String(index * 10) }
+    streams.open(subscription, owner(index), signal, {})
+  }
+  await eventually(() => positions.size === 8)
+  expect(Math.max(...polls)).toBe(2)
+})
