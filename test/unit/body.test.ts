@@ -88,6 +88,45 @@ describe("the memory of a large body is freed when its text is read, also of one
   })
 })
 
+test("twelve large gzip bodies that arrive together are decompressed in different turns of the event loop", async () => {
+  const body = gzipSync(JSON.stringify({ text: "x".repeat(1_500_000) }))
+  const deps = {
+    bodyBudget: new BodyBudget(1e8),
+    // Each step takes longer than a time slice.
+    largeBodies: new LargeBodies(increasingBy(1_000)),
+    settings: { maxBodyBytes: 2e6, trustedProxies: trusted },
+  }
+  const contexts = Array.from({ length: 12 }, () =>
+    requestContextOf(
+      new Request("http://x/", {
+        method: "POST",
+        headers: { "content-encoding": "gzip", "content-length": String(body.length) },
+        body,
+      }),
+      null,
+    ),
+  )
+  let most = 0
+  let decompressed = 0
+  const count = () => {
+    const now = contexts.filter(({ bytes }) => bytes > body.length).length
+    most = Math.max(most, now - decompressed)
+    decompressed = now
+    if (now < contexts.length) setImmediate(count)
+  }
+  setImmediate(count)
+  const results = await Promise.all(contexts.map((context) => readJson(deps, context)))
+  expect(results.every(({ isLarge, size }) => isLarge && size > 1_500_000)).toBe(true)
+  // The first step of a body can run in the same turn as the last step of another one.
+  expect(most).toBeLessThanOrEqual(2)
+})
+
+/** A clock that is `ms` later in each call. */
+function increasingBy(ms: number): () => number {
+  let now = 0
+  return () => (now += ms)
+}
+
 describe("the budget of unfinished bodies", () => {
   const mebibyte = 1_048_576
   function open(maxBytes: number) {
