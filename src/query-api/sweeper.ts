@@ -6,11 +6,19 @@ const pressedShare = 1 / 32
 /** Bytes that the process needs when no query runs. */
 const baseBytes = 100_663_296
 /**
- * How much garbage triggers a collection of the whole heap, as a share of the query memory, however much memory the
+ * How much garbage triggers a collection of new objects, as a share of the query memory, however much memory the
  * process uses. Growth of the process counts as garbage, because a query creates more garbage than the memory it
  * reserves.
  */
 const sweepShare = 1 / 4
+/**
+ * How much the heap can grow in spite of these collections before the whole heap is collected, as a share of the query
+ * memory. A collection of new objects takes about 1 ms. A collection of the whole heap takes 35 ms of CPU time for
+ * 450,000 live objects, which cached results can have.
+ */
+const maxGrowthShare = 1 / 4
+/** How much the process can grow before the whole heap is collected, as a share of the query memory. */
+const maxRssGrowthShare = 1 / 2
 /**
  * Maximum share of the time spent on collections while garbage takes less than `maxDelayedShare` of the query memory.
  * The amount of garbage is an estimate that includes what running queries reserve. Without a limit, most of the time
@@ -26,14 +34,16 @@ const maxDelayedShare = 1 / 2
 export class Sweeper {
   /** Earliest time of the next collection while garbage is below `maxDelayedShare`, in ms on the clock `now`. */
   #notBefore = 0
-  /** Values of `total` at the last collection, and at the last collection of the whole heap. */
+  /** Value of `total` at the last collection. */
   #collected = 0
-  #collectedAll = 0
   /**
-   * Smallest size of the process since the last collection of the whole heap, in bytes. The smallest size is used
-   * because memory returns to the system with a delay.
+   * Smallest size of the process since the last collection, and since the last collection of the whole heap, in bytes.
+   * The smallest size is used because memory returns to the system with a delay.
    */
   #lowest = Number.POSITIVE_INFINITY
+  #lowestSinceAll = Number.POSITIVE_INFINITY
+  /** Size of the heap after the last collection of the whole heap, or the smallest size since then, in bytes. */
+  #heapSize = Number.POSITIVE_INFINITY
   /** Size of the process when last read, in bytes. */
   #rss = 0
 
@@ -45,6 +55,8 @@ export class Sweeper {
       now: () => number
       /** Returns the size of the process in bytes. Can throw. */
       rss: () => number
+      /** Returns the heap size of this thread in bytes. */
+      heapSize: () => number
       /**
        * Collects garbage in the whole heap. Takes a few ms per 10 MB, and several times as long if other threads occupy
        * the processors.
@@ -63,18 +75,24 @@ export class Sweeper {
     const { memory, runtime } = this
     const rss = this.#readRss()
     this.#lowest = Math.min(this.#lowest, rss)
+    this.#lowestSinceAll = Math.min(this.#lowestSinceAll, rss)
     if (total - this.#collected < memory * pressedShare) return
     const startedAt = runtime.now()
-    const garbage = Math.max(total - this.#collectedAll, rss - this.#lowest)
+    const garbage = Math.max(total - this.#collected, rss - this.#lowest)
+    if (garbage < memory * sweepShare && rss < memory + baseBytes) return
     if (startedAt < this.#notBefore && garbage < memory * maxDelayedShare) return
-    if (garbage >= memory * sweepShare) {
+    runtime.collectNew()
+    const heapSize = runtime.heapSize()
+    this.#heapSize = Math.min(this.#heapSize, heapSize)
+    if (
+      heapSize - this.#heapSize >= memory * maxGrowthShare ||
+      rss - this.#lowestSinceAll >= memory * maxRssGrowthShare
+    ) {
       runtime.collectAll()
-      this.#collectedAll = total
-      this.#lowest = Number.POSITIVE_INFINITY
-    } else {
-      if (rss < memory + baseBytes) return
-      runtime.collectNew()
+      this.#heapSize = runtime.heapSize()
+      this.#lowestSinceAll = Number.POSITIVE_INFINITY
     }
+    this.#lowest = Number.POSITIVE_INFINITY
     this.#collected = total
     const endedAt = runtime.now()
     this.#notBefore = endedAt + (endedAt - startedAt) * (1 / maxCollectionShare - 1)

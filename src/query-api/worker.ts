@@ -1,4 +1,4 @@
-import { edenGC } from "bun:jsc"
+import { edenGC, heapSize } from "bun:jsc"
 import { readdirSync, readFileSync } from "node:fs"
 import { setPriority } from "node:os"
 import { StaleBlockError } from "../columns/batch.ts"
@@ -188,6 +188,7 @@ function openAt({ path, memory }: Extract<WorkerRequest<QuerySpec>, { type: "ope
   const sweeper = new Sweeper(memory, {
     now,
     rss: () => process.memoryUsage.rss(),
+    heapSize,
     collectAll: () => {
       Bun.gc(true)
       lowerCollectors()

@@ -4,41 +4,58 @@ import { Sweeper } from "../../src/query-api/sweeper.ts"
 const mib = 1_048_576
 const memory = 128 * mib
 
-/** A sweeper whose collections take 100 ms each, and what it collected. `step` takes 20 ms and reserves some bytes. */
+/**
+ * A sweeper and what it collected. `step` takes 20 ms and reserves some bytes. A collection of new objects takes 1 ms,
+ * one of the whole heap takes 100 ms and returns the heap to its first size.
+ */
 function sweeperAt(start: number) {
   let rss = start
+  let heap = 80 * mib
   const found = { all: 0, new: 0 }
-  let [ms, total] = [0, 0]
-  const collect = (what: keyof typeof found) => () => {
+  let [ms, total, collecting] = [0, 0, 0]
+  const collect = (what: keyof typeof found, duration: number) => () => {
     found[what]++
-    ms += 100
+    ms += duration
+    collecting += duration
   }
   const sweeper = new Sweeper(memory, {
     now: () => ms,
     rss: () => rss,
-    collectAll: collect("all"),
-    collectNew: collect("new"),
+    heapSize: () => heap,
+    collectAll: () => {
+      collect("all", 100)()
+      heap = 80 * mib
+    },
+    collectNew: collect("new", 1),
   })
-  const step = (bytes: number, growth = 0) => {
+  const step = (bytes: number, { growth = 0, heapGrowth = 0 } = {}) => {
     rss += growth
+    heap += heapGrowth
     ms += 20
     total += bytes
     sweeper.sweep(total)
   }
-  return { found, step, ms: () => ms }
+  return { found, step, ms: () => ms, collecting: () => collecting }
 }
 
-test("queries that reserve 3 MiB in each step wait for collections a fifth of the time at most", () => {
+test("queries whose objects do not survive wait only for collections of new objects", () => {
   const { found, step, ms } = sweeperAt(600 * mib)
   while (ms() < 60_000) step(3 * mib)
-  expect((found.all + found.new) * 100).toBeLessThanOrEqual(60_000 / 5)
+  expect(found.all).toBe(0)
+  expect(found.new).toBeGreaterThan(1_000)
+})
+
+test("queries wait for collections a fifth of the time at most if half of what they reserve survives", () => {
+  const { found, step, ms, collecting } = sweeperAt(600 * mib)
+  while (ms() < 60_000) step(3 * mib, { heapGrowth: 1.5 * mib })
+  expect(collecting()).toBeLessThanOrEqual(60_000 / 5)
   expect(found.all).toBeGreaterThan(20)
 })
 
-test("the whole heap is collected at a quarter of the query memory, new objects at less if the process uses much", () => {
+test("new objects are collected at a quarter of the query memory, or at less if the process uses much", () => {
   for (const { rss, bytes, found } of [
     { rss: 100, bytes: 31, found: { all: 0, new: 0 } },
-    { rss: 100, bytes: 32, found: { all: 1, new: 0 } },
+    { rss: 100, bytes: 32, found: { all: 0, new: 1 } },
     { rss: 600, bytes: 3, found: { all: 0, new: 0 } },
     { rss: 600, bytes: 4, found: { all: 0, new: 1 } },
   ]) {
@@ -48,25 +65,40 @@ test("the whole heap is collected at a quarter of the query memory, new objects 
   }
 })
 
+test("the whole heap is collected if it has grown by a quarter of the query memory in spite of that", () => {
+  const { found, step } = sweeperAt(100 * mib)
+  step(32 * mib)
+  step(32 * mib, { heapGrowth: 31 * mib })
+  expect(found).toEqual({ all: 0, new: 2 })
+  step(32 * mib, { heapGrowth: mib })
+  expect(found).toEqual({ all: 1, new: 3 })
+})
+
 test("garbage of half the query memory is collected at once, soon after another collection", () => {
   const { found, step } = sweeperAt(100 * mib)
   step(memory / 2)
+  step(memory / 2, { heapGrowth: 32 * mib })
+  expect(found).toEqual({ all: 1, new: 2 })
   step(memory / 2 - 1)
-  expect(found.all).toBe(1)
+  expect(found.new).toBe(2)
   step(1)
-  expect(found.all).toBe(2)
+  expect(found.new).toBe(3)
 })
 
-test("the whole heap is collected if the process has grown by a quarter of the query memory since the smallest size", () => {
+test("growth of the process counts as garbage, from its smallest size", () => {
   const { found, step } = sweeperAt(100 * mib)
   step(1)
-  step(4 * mib, 31 * mib)
+  step(4 * mib, { growth: 31 * mib })
+  expect(found).toEqual({ all: 0, new: 0 })
+  step(4 * mib, { growth: -21 * mib })
+  step(4 * mib, { growth: 22 * mib })
+  expect(found).toEqual({ all: 0, new: 1 })
+  for (let grown = 32; grown < 60; grown += 2) step(mib, { growth: 2 * mib })
   expect(found.all).toBe(0)
-  step(4 * mib, -21 * mib)
-  step(4 * mib, 22 * mib)
+  step(40 * mib, { growth: 4 * mib })
   expect(found.all).toBe(1)
   // Without garbage of queries, others have grown.
-  step(1, 90 * mib)
+  step(1, { growth: 90 * mib })
   expect(found.all).toBe(1)
 })
 
@@ -78,8 +110,9 @@ test("collections go on while the size of the process cannot be read", () => {
   const sweeper = new Sweeper(memory, {
     now: () => 0,
     rss: unreadable,
-    collectAll: () => collected++,
-    collectNew: () => undefined,
+    heapSize: () => 0,
+    collectAll: () => undefined,
+    collectNew: () => collected++,
   })
   sweeper.sweep(memory)
   expect(collected).toBe(1)
