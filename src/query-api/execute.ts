@@ -62,6 +62,7 @@ export async function executeParsedQuery<Rows>(
 ): Promise<QueryAnswer<Rows>> {
   const data: Entry<Rows>[] = []
   for (const parameter of parameters) {
+    options.remaining.queries--
     data.push(
       "failure" in parameter
         ? failedEntry(parameter.id, parameter.failure)

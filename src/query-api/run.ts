@@ -77,7 +77,8 @@ async function runQueries(
   )
   const onFault = (error: unknown) => deps.logError(error, { path: "/v1/query" })
   const { rows, cells, bytes = queryEngine.responseBytes } = limits
-  const remaining = { rows, cells, bytes: Math.min(bytes, queryEngine.responseBytes) }
+  const count = queries.reduce((sum, { parameters }) => sum + parameters.length, 0)
+  const remaining = { rows, cells, bytes: Math.min(bytes, queryEngine.responseBytes), queries: count }
   const client = clientOf(caller, context, settings)
   const results: JsonRows[] = []
   /**
@@ -95,7 +96,6 @@ async function runQueries(
     }
   }
   const options = { execute, signal, onFault, remaining, maxRows: limits.rows }
-  const count = queries.reduce((sum, { parameters }) => sum + parameters.length, 0)
   const weight = size * bytesPerByte + count * bytesPerParameter
   return queryEngine.admit(client, weight, signal, async () => {
     const answers: QueryAnswer<JsonRows>[] = []

@@ -14,6 +14,7 @@ import { OutOfMemoryBudgetError } from "../query/structures/memory-budget.ts"
 import { openForReading } from "../store/db/open.ts"
 import { executeOnFile } from "./execute-on-file.ts"
 import { pageCacheKiB, queriesShare, queryShare } from "./memory-shares.ts"
+import { NextQuery } from "./next-query.ts"
 import type { QuerySpec, RunQuery } from "./query-spec.ts"
 import { render } from "./render.ts"
 import { Sweeper } from "./sweeper.ts"
@@ -40,6 +41,7 @@ interface WorkerState {
 
 let open: WorkerState | undefined
 let isRunning = false
+const nextQuery = new NextQuery()
 
 /** Runs scheduled steps until none are left. Messages are handled between steps. */
 async function run(state: WorkerState): Promise<void> {
@@ -47,7 +49,7 @@ async function run(state: WorkerState): Promise<void> {
   if (isRunning) return
   isRunning = true
   while (scheduler.runNext()) {
-    await new Promise((resolve) => setImmediate(resolve))
+    await nextQuery.wait()
   }
   isRunning = false
   // Waiting queries must continue even if no request to seal arrives.
@@ -104,6 +106,7 @@ function jobOf(
         { type: "rendered", id, rendered },
         rendered.chunks.map(({ buffer }) => buffer),
       )
+      if (request.limits.queries > 0) nextQuery.expect()
     },
     fail: fail(id),
   }
@@ -218,6 +221,7 @@ self.onmessage = ({ data }: MessageEvent<WorkerRequest<QuerySpec>>) => {
     case "execute":
     case "render":
       scheduler.add(jobOf(open, data))
+      nextQuery.arrive()
       break
     case "cancel":
       scheduler.cancel(data.id)

@@ -96,7 +96,12 @@ async function queryFile(body: object, where: Where, context: Context): Promise<
       execute: executor(db, context),
       signal: new AbortController().signal,
       onFault,
-      remaining: { rows, cells: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY },
+      remaining: {
+        rows,
+        cells: Number.POSITIVE_INFINITY,
+        bytes: Number.POSITIVE_INFINITY,
+        queries: query.parameters.length,
+      },
       maxRows: rows,
     })
   } finally {

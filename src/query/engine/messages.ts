@@ -12,6 +12,8 @@ export interface ResponseLimits {
   cells: number
   /** Bytes of JSON. */
   bytes: number
+  /** Number of queries that the request has after this one. */
+  queries: number
 }
 
 /** From the main thread to the query thread. */
