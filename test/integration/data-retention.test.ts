@@ -112,11 +112,11 @@ test("over two years the file stops growing, and keeps what is not expired", asy
   for (let month = 0; month < 24; month++) {
     const store = open(90 * day)
     rid ||= website(store, "w", null)
-    for (let part = 0; part < 30; part++) await send(store, part % 2 ? rid : 0, now + part * day, 200)
+    for (let part = 0; part < 30; part++) await send(store, part % 2 ? rid : 0, now + part * day, 100)
     pass(30 * day)
     await upkeep(store, `ts < ${now - 90 * day}`)
     await deleteTexts(store)
-    const remaining = Math.min(month + 1, 3) * 6_000
+    const remaining = Math.min(month + 1, 3) * 3_000
     // Events of the 30th day of a month are one day old when the next month starts.
     expect(count(store)).toBe(remaining)
     expect(await store.close()).toBe(true)
