@@ -169,7 +169,7 @@ describe("SIGTERM", () => {
       "insert into profiles (website_rid, profile_id, traits, created_at, updated_at) values (1, ?, ?, 0, 0)",
     )
     large.transaction(() => {
-      for (let n = 0; n < 60_000; n++) insert.run(`person ${n}`, traits)
+      for (let n = 0; n < 30_000; n++) insert.run(`person ${n}`, traits)
     })()
     large.close()
     return readFileSync(db)
