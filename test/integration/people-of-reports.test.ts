@@ -232,8 +232,10 @@ test("each number of a report has as many people as it says", async () => {
   const funnel = { steps, window: "5d" }
   const retention = { steps: ["visited", "opened"], granularity: "weekly" }
   const byPlan = { ...funnel, by: ["property.plan"] }
-  for (const [state, happens] of states) {
+  for (const [index, [state, happens]] of states.entries()) {
     await happens()
+    // A third of the numbers in the states between the first and the last, a different one in each.
+    const isSample = index > 0 && index < states.length - 1
     for (const unit of units) {
       const [all, plans, cohorts] = await askAll([
         { name: "funnel", ...funnel, unit: unit.unit },
@@ -241,7 +243,7 @@ test("each number of a report has as many people as it says", async () => {
         { name: "retention", ...retention, unit: unit.unit },
       ])
       const rows = all?.data ?? []
-      const numbers: [options: object, count: number][] = [
+      const everyNumber: [options: object, count: number][] = [
         ...rows.map(({ step, people }): [object, number] => [{ ...funnel, reached: step }, Number(people)]),
         ...rows.slice(1).map(({ step, people }): [object, number] => {
           const before = rows[Number(step) - 2]
@@ -256,6 +258,7 @@ test("each number of a report has as many people as it says", async () => {
           [{ ...retention, cohort: date, period }, Number(returned)],
         ]),
       ]
+      const numbers = everyNumber.filter((_, at) => !isSample || at % 3 === index % 3)
       const lists = await listed(
         unit,
         numbers.map(([options]) => options),
@@ -267,8 +270,8 @@ test("each number of a report has as many people as it says", async () => {
         count: lists[index]?.length,
       }))
       expect(counts).toEqual(numbers.map(([options, count]) => ({ state, unit: unit.unit, options, count })))
-      expect(numbers.filter(([, count]) => count > 0).length).toBeGreaterThan(8)
-      const [everyone = []] = lists
+      expect(everyNumber.filter(([, count]) => count > 0).length).toBeGreaterThan(8)
+      const [everyone = []] = await listed(unit, [{ ...funnel, reached: 1 }])
       const pages = Array.from({ length: Math.ceil(everyone.length / pageSize) }, (_, index) => index + 1)
       const paged = await listed(
         unit,
