@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Database, type Db } from "../src/store/db/driver.ts"
@@ -102,6 +102,8 @@ export interface TemporaryFolder extends Disposable {
 
 /** A temporary folder that is removed at the end of its block. */
 export function temporaryFolder(): TemporaryFolder {
+  // preload.ts removes it after each test file, and creates it again after the next one is loaded.
+  mkdirSync(tmpdir(), { recursive: true })
   const path = mkdtempSync(join(tmpdir(), "databuddy-test-"))
   return {
     path,

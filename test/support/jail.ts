@@ -3,6 +3,7 @@ import { copyFileSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from "node
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { hostAddon } from "../../src/build.ts"
+import { temporaryFolder } from "../harness.ts"
 import { binary } from "./binary.ts"
 import { repository } from "./repository.ts"
 
@@ -33,11 +34,10 @@ export function jailCommand(): readonly string[] | undefined {
     // A shell that does not find chroot returns 127 too.
     const probe =
       'command -v chroot && mkdir "$0/proc" && mount --rbind /proc "$0/proc" && { chroot "$0" /none; test $? = 127; }'
-    const root = mkdtempSync(join(tmpdir(), "databuddy-probe-"))
-    const worked =
-      spawnSync(command[0] ?? "", [...command.slice(1), "sh", "-c", probe, root], { env }).status === 0
-    rmSync(root, { recursive: true })
-    return worked
+    using root = temporaryFolder()
+    return (
+      spawnSync(command[0] ?? "", [...command.slice(1), "sh", "-c", probe, root.path], { env }).status === 0
+    )
   })
 }
 
