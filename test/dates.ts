@@ -70,7 +70,14 @@ async function main(args: string[]): Promise<number> {
 }
 
 async function runTests(env: Record<string, string>, files: string[]) {
-  const options = [`--parallel=${workers}`, "--no-isolate", "--only-failures", "--timeout", "120000"]
+  const options = [
+    `--parallel=${workers}`,
+    "--no-isolate",
+    "--timings=test/timings.json",
+    "--only-failures",
+    "--timeout",
+    "120000",
+  ]
   const command = [process.execPath, "test", ...options, ...files]
   const child = Bun.spawn(command, {
     cwd: join(import.meta.dir, ".."),
