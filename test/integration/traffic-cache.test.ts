@@ -97,7 +97,7 @@ test.each([
   expectExact(trend, result)
 })
 
-describe("session arrays", () => {
+describe("facts about sessions", () => {
   const pairs = queries.flatMap((one) => queries.map((other) => [one, other] as const))
 
   test("are not shared by queries that run at the same time", () => {
@@ -110,7 +110,7 @@ describe("session arrays", () => {
     }
   })
 
-  test("are clear after a query, and are not reused after a canceled one", () => {
+  test("are not left over from a canceled query", () => {
     for (const [one, other] of pairs) {
       for (let steps = 1; steps < 60; steps += 7) {
         const canceled = executeQuery(reader, one)

@@ -1,5 +1,4 @@
 import { type Batch, dayMs } from "../../columns/batch.ts"
-import type { Cache } from "../../columns/result-cache.ts"
 import { numberOf } from "../json-values.ts"
 import { columnOf } from "../scan/matcher.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
@@ -22,116 +21,96 @@ const isSelected = 16
 /** The views of the session are counted elsewhere. */
 const isExcluded = 32
 
-/** The time of one view per session. Takes 6 bytes per session ID, whereas Unix ms would take 8. */
+/** The time of one view per session. Takes 6 bytes per slot, whereas Unix ms would take 8. */
 class ViewTimes {
-  /** `days`: days since the first day of the range, plus 1. 0 for a session without a view. */
-  constructor(
-    private readonly days: Uint16Array,
-    private readonly ms: Uint32Array,
-    private readonly firstDay: number,
-  ) {}
+  /** Days since the first day of the range, plus 1. 0 for a session without a view. */
+  readonly #days: Uint16Array
+  readonly #ms: Uint32Array
+  readonly #firstDay: number
 
-  dayOf(batch: Batch): number {
-    return batch.base / dayMs - this.firstDay + 1
+  /** `from`: the earliest time of a view, in Unix ms. */
+  constructor(size: number, from: number) {
+    this.#days = new Uint16Array(size)
+    this.#ms = new Uint32Array(size)
+    this.#firstDay = Math.floor(from / dayMs)
   }
 
-  isUnset(id: number): boolean {
-    return this.days[id] === 0
+  dayOf(batch: Batch): number {
+    return batch.base / dayMs - this.#firstDay + 1
+  }
+
+  isUnset(slot: number): boolean {
+    return this.#days[slot] === 0
   }
 
   /** Returns true if the time stored for the session is later. `day` comes from `dayOf`. */
-  isAfter(id: number, day: number, ms: number): boolean {
-    const storedDay = this.days[id] as number
-    return storedDay > day || (storedDay === day && (this.ms[id] as number) > ms)
+  isAfter(slot: number, day: number, ms: number): boolean {
+    const storedDay = this.#days[slot] as number
+    return storedDay > day || (storedDay === day && (this.#ms[slot] as number) > ms)
   }
 
-  set(id: number, day: number, ms: number): void {
-    this.days[id] = day
-    this.ms[id] = ms
-  }
-
-  clear(id: number): void {
-    this.days[id] = 0
+  set(slot: number, day: number, ms: number): void {
+    this.#days[slot] = day
+    this.#ms[slot] = ms
   }
 
   /** Returns the time of a session's view in Unix ms. */
-  of(id: number): number {
-    return ((this.days[id] as number) - 1 + this.firstDay) * dayMs + (this.ms[id] as number)
+  of(slot: number): number {
+    return ((this.#days[slot] as number) - 1 + this.#firstDay) * dayMs + (this.#ms[slot] as number)
   }
 }
 
 /**
- * Number of spare elements in new arrays, for the IDs of sessions that start later: a minimum, and a share of the
- * current number of IDs.
+ * Number of successive session IDs that get slots together, as a power of two. IDs are assigned in the order of receipt,
+ * so the sessions of a day share few pages.
  */
-const minSpare = 1_024
-const spareShare = 1 / 8
-const cacheKey = "session arrays"
+const pageBits = 6
+const pageMask = (1 << pageBits) - 1
 
 /**
- * The arrays of `PageSessions`, with an element for each session ID. They are reused, because a query that counts only
- * a few new events would spend most of its time creating arrays for millions of sessions. All elements are 0 between
- * uses, except those of `codes`, which are overwritten whenever the time of a view is set.
+ * Assigns a slot in the arrays of `PageSessions` to each session that is counted. If a count reads only a few new
+ * events, arrays with an element for each of millions of session IDs would take most of the time.
  */
-export class SessionArrays {
-  #flags: Uint8Array | undefined
-  #firstDays: Uint16Array | undefined
-  #firstMs: Uint32Array | undefined
-  #lastDays: Uint16Array | undefined
-  #lastMs: Uint32Array | undefined
-  #codes: Uint32Array | undefined
-  #seconds: Float32Array | undefined
+export class SessionSlots {
+  /**
+   * For each page of IDs: the slot of its first ID. 0 if the page has no slots: its IDs then share the first slots,
+   * which belong to no session.
+   */
+  readonly #pages: Uint32Array
+  #size = 1 << pageBits
 
-  private constructor(readonly size: number) {}
-
-  /** Takes the arrays out of the cache, or creates them. `size`: one more than the largest session ID. */
-  static take(cache: Cache, size: number): SessionArrays {
-    const cached = cache.take<SessionArrays>(cacheKey)
-    if (cached && cached.size >= size) return cached
-    return new SessionArrays(size + Math.max(minSpare, Math.ceil(size * spareShare)))
+  /** `range`: one more than the largest session ID. */
+  constructor(range: number, budget: MemoryBudget) {
+    this.#pages = new Uint32Array((range >>> pageBits) + 1)
+    budget.reserve(this.#pages.byteLength)
   }
 
-  /** Puts the arrays into the cache. All sessions must have been cleared. */
-  release(cache: Cache): void {
-    const arrays = [
-      this.#flags,
-      this.#firstDays,
-      this.#firstMs,
-      this.#lastDays,
-      this.#lastMs,
-      this.#codes,
-      this.#seconds,
-    ]
-    const bytes = arrays.reduce((sum, array) => sum + (array?.byteLength ?? 0), 0)
-    cache.put(cacheKey, "", this, bytes, true)
+  /** Number of slots. */
+  get size(): number {
+    return this.#size
   }
 
-  flags(): Uint8Array {
-    this.#flags ??= new Uint8Array(this.size)
-    return this.#flags
+  /** Adds the sessions of the selected events. */
+  add(batch: Batch, selection: Selection): void {
+    const [ids, pages] = [batch.sessions(), this.#pages]
+    forEachEvent(selection, (index) => {
+      const page = (ids[index] as number) >>> pageBits
+      if (pages[page] === 0) this.#addPage(page)
+    })
   }
 
-  /** `from`: the earliest time of a view, in Unix ms. */
-  firstViews(from: number): ViewTimes {
-    this.#firstDays ??= new Uint16Array(this.size)
-    this.#firstMs ??= new Uint32Array(this.size)
-    return new ViewTimes(this.#firstDays, this.#firstMs, Math.floor(from / dayMs))
+  /** Adds all session IDs. */
+  addAll(): void {
+    for (let page = 0; page < this.#pages.length; page++) if (this.#pages[page] === 0) this.#addPage(page)
   }
 
-  lastViews(from: number): ViewTimes {
-    this.#lastDays ??= new Uint16Array(this.size)
-    this.#lastMs ??= new Uint32Array(this.size)
-    return new ViewTimes(this.#lastDays, this.#lastMs, Math.floor(from / dayMs))
+  #addPage(page: number): void {
+    this.#pages[page] = this.#size
+    this.#size += 1 << pageBits
   }
 
-  codes(): Uint32Array {
-    this.#codes ??= new Uint32Array(this.size)
-    return this.#codes
-  }
-
-  seconds(): Float32Array {
-    this.#seconds ??= new Float32Array(this.size)
-    return this.#seconds
+  of(id: number): number {
+    return (this.#pages[id >>> pageBits] as number) + (id & pageMask)
   }
 }
 
@@ -145,7 +124,7 @@ export interface SessionFacts {
   totals: boolean
 }
 
-/** Collects facts about whole sessions, by session ID. The object can be cleared and reused for other events. */
+/** Collects facts about whole sessions, by slot. Reserves its memory in `budget`. */
 export class PageSessions {
   readonly #firstViews: ViewTimes | undefined
   readonly #lastViews: ViewTimes | undefined
@@ -155,16 +134,22 @@ export class PageSessions {
   readonly #seconds: Float32Array | undefined
   readonly #flags: Uint8Array
 
-  /** `from` is the earliest time of an event in Unix ms. */
-  constructor(arrays: SessionArrays, from: number, facts: SessionFacts, budget: MemoryBudget) {
+  /** `from` is the earliest time of an event in Unix ms. All sessions must have been added to `slots`. */
+  constructor(
+    readonly slots: SessionSlots,
+    from: number,
+    facts: SessionFacts,
+    budget: MemoryBudget,
+  ) {
+    const { size } = slots
     const hasFirst = facts.first || facts.code === "first"
     const bytes = 1 + (hasFirst ? 6 : 0) + (facts.code === "last" ? 6 : 0) + (facts.code ? 4 : 0)
-    budget.reserve(arrays.size * (bytes + (facts.totals ? 4 : 0)))
-    this.#firstViews = hasFirst ? arrays.firstViews(from) : undefined
-    this.#lastViews = facts.code === "last" ? arrays.lastViews(from) : undefined
-    this.#codes = facts.code && arrays.codes()
-    this.#seconds = facts.totals ? arrays.seconds() : undefined
-    this.#flags = arrays.flags()
+    budget.reserve(size * (bytes + (facts.totals ? 4 : 0)))
+    this.#firstViews = hasFirst ? new ViewTimes(size, from) : undefined
+    this.#lastViews = facts.code === "last" ? new ViewTimes(size, from) : undefined
+    this.#codes = facts.code && new Uint32Array(size)
+    this.#seconds = facts.totals ? new Float32Array(size) : undefined
+    this.#flags = new Uint8Array(size)
   }
 
   /**
@@ -177,29 +162,31 @@ export class PageSessions {
     matches: Uint8Array | undefined,
     groups: Uint32Array | undefined,
   ): void {
+    const { slots } = this
     const [ids, times, flags] = [batch.sessions(), batch.times(), this.#flags]
     const [first, last, codes] = [this.#firstViews, this.#lastViews, this.#codes]
     const day = (first ?? last)?.dayOf(batch) ?? 0
     forEachEvent(selection, (index) => {
       const id = ids[index] as number
       if (id === 0) return
-      let flag = flags[id] as number
+      const slot = slots.of(id)
+      let flag = flags[slot] as number
       if ((flag & viewsMask) < 2) flag++
       if (!first) flag |= isSelected
       else {
         const ms = times[index] as number
-        if (first.isUnset(id) || first.isAfter(id, day, ms)) {
-          first.set(id, day, ms)
+        if (first.isUnset(slot) || first.isAfter(slot, day, ms)) {
+          first.set(slot, day, ms)
           flag = (matches ? matches[index] : 1) === 1 ? flag | isSelected : flag & ~isSelected
-          if (codes && groups && !last) codes[id] = groups[index] as number
+          if (codes && groups && !last) codes[slot] = groups[index] as number
         }
       }
-      flags[id] = flag
+      flags[slot] = flag
       if (last && codes && groups) {
         const ms = times[index] as number
-        if (last.isUnset(id) || !last.isAfter(id, day, ms)) {
-          last.set(id, day, ms)
-          codes[id] = groups[index] as number
+        if (last.isUnset(slot) || !last.isAfter(slot, day, ms)) {
+          last.set(slot, day, ms)
+          codes[slot] = groups[index] as number
         }
       }
     })
@@ -209,74 +196,57 @@ export class PageSessions {
     const column = columnOf(batch, "property.time_on_page")
     const sums = this.#seconds
     if (!column || !sums) return
+    const { slots } = this
     const ids = batch.sessions()
     const seconds = [0, ...column.values.map((value) => pageSeconds(numberOf(value)))]
     const { codes } = column
     forEachEvent(selection, (index) => {
-      const id = ids[index] as number
-      sums[id] = (sums[id] as number) + (seconds[codes[index] as number] as number)
+      const slot = slots.of(ids[index] as number)
+      sums[slot] = (sums[slot] as number) + (seconds[codes[index] as number] as number)
     })
   }
 
   addOthers(batch: Batch, selection: Selection): void {
-    const ids = batch.sessions()
+    const [ids, flags, slots] = [batch.sessions(), this.#flags, this.slots]
     forEachEvent(selection, (index) => {
-      const id = ids[index] as number
-      this.#flags[id] = (this.#flags[id] as number) | hasOtherEvents
+      const slot = slots.of(ids[index] as number)
+      flags[slot] = (flags[slot] as number) | hasOtherEvents
     })
   }
 
-  /** Excludes sessions until they are cleared. */
+  /** Excludes sessions, before events are added. */
   exclude(ids: Uint32Array): void {
-    for (const id of ids) this.#flags[id] = isExcluded
-  }
-
-  /** Clears excluded sessions. */
-  clearIds(ids: Uint32Array): void {
-    for (const id of ids) this.#clear(id)
-  }
-
-  /** Clears the sessions to which the selected events belong. */
-  clear(batch: Batch, selection: Selection): void {
-    const ids = batch.sessions()
-    forEachEvent(selection, (index) => this.#clear(ids[index] as number))
-  }
-
-  #clear(id: number): void {
-    this.#flags[id] = 0
-    this.#firstViews?.clear(id)
-    this.#lastViews?.clear(id)
-    if (this.#seconds) this.#seconds[id] = 0
+    for (const id of ids) this.#flags[this.slots.of(id)] = isExcluded
   }
 
   /** Returns true if the views of the session are counted. */
-  isIncluded(id: number): boolean {
-    return ((this.#flags[id] as number) & (isSelected | isExcluded)) === isSelected
+  isIncluded(slot: number): boolean {
+    return ((this.#flags[slot] as number) & (isSelected | isExcluded)) === isSelected
   }
 
-  codeOf(id: number): number {
-    return this.#codes?.[id] ?? 0
+  codeOf(slot: number): number {
+    return this.#codes?.[slot] ?? 0
   }
 
   /** Returns the time of the session's first view in Unix ms. */
-  firstViewOf(id: number): number {
-    return this.#firstViews?.of(id) ?? 0
+  firstViewOf(slot: number): number {
+    return this.#firstViews?.of(slot) ?? 0
   }
 
-  secondsOf(id: number): number {
-    return this.#seconds?.[id] ?? 0
+  secondsOf(slot: number): number {
+    return this.#seconds?.[slot] ?? 0
   }
 
-  isBounce(id: number): boolean {
-    const flag = this.#flags[id] as number
-    return isBounce(flag & viewsMask, (flag & hasOtherEvents) !== 0, this.secondsOf(id))
+  isBounce(slot: number): boolean {
+    const flag = this.#flags[slot] as number
+    return isBounce(flag & viewsMask, (flag & hasOtherEvents) !== 0, this.secondsOf(slot))
   }
 
   /** Marks the session as counted. Returns false if it had already been counted. */
-  count(id: number): boolean {
-    const flag = this.#flags[id] as number
+  count(slot: number): boolean {
+    const flag = this.#flags[slot] as number
     if ((flag & isCounted) !== 0) return false
-    this.#flags[id] = flag | isCounted
+    this.#flags[slot] = flag | isCounted
     return true
   }
 }

@@ -17,7 +17,7 @@ import {
 import { bucketAt, bucketsOf } from "../structures/time-zone.ts"
 import type { CrossingSessions } from "./crossing-sessions.ts"
 import { GroupCodes } from "./dimension-codes.ts"
-import { PageSessions, SessionArrays, sessionLookBack } from "./page-sessions.ts"
+import { PageSessions, SessionSlots, sessionLookBack } from "./page-sessions.ts"
 import { TrafficCounts, type TrafficMeasures } from "./traffic-counts.ts"
 
 /** Returns true for filters that select sessions by their first view. */
@@ -49,8 +49,6 @@ export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
   readonly #measures: TrafficMeasures
   readonly #codes: GroupCodes | undefined
   readonly #key: string
-  #arrays: SessionArrays | undefined
-  #table: PageSessions | undefined
 
   /** `crossing` determines which sessions are counted with which day. */
   constructor(
@@ -122,17 +120,28 @@ export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
   *finish(counts: TrafficCounts, day?: number): Generator<void, void> {
     const pending = [...counts.pending, ...(day === undefined ? [] : (this.crossing?.eventsAfter(day) ?? []))]
     if (pending.length === 0) return
+    const budget = this.budget.child()
+    const slots = this.#slots(budget)
+    for (const { batch, selection } of pending) slots.add(batch, selection)
+    const table = this.#sessionTable(slots, budget)
     const excluded = day === undefined ? undefined : this.crossing?.excluded.get(day)
-    const table = this.#sessionTable()
     if (excluded) table.exclude(excluded)
-    yield* this.count(counts, () => pending)
-    for (const { batch, selection } of pending) table.clear(batch, selection)
-    if (excluded) table.clearIds(excluded)
+    yield* this.#count(counts, () => pending, table)
+    budget.release()
   }
 
   /** Counts events, iterating over them twice. Yields after each batch. */
   *count(counts: TrafficCounts, events: () => Iterable<Narrowed>): Generator<void, void> {
-    const table = this.#sessionTable()
+    const slots = this.#slots(this.budget)
+    slots.addAll()
+    yield* this.#count(counts, events, this.#sessionTable(slots, this.budget))
+  }
+
+  *#count(
+    counts: TrafficCounts,
+    events: () => Iterable<Narrowed>,
+    table: PageSessions,
+  ): Generator<void, void> {
     const byView = this.query.by?.view === "each"
     for (const { batch, selection: all } of events()) {
       const selection = this.#inSnapshot(batch, all)
@@ -167,35 +176,23 @@ export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
     return rows.map((row) => ({ ...row, by: codes.valuesOf(Number(row.by[0])) }))
   }
 
-  /**
-   * Makes the memory of the session table available to other queries. Call this method once all events have been
-   * counted with `finish`.
-   */
-  release(): void {
-    this.#arrays?.release(this.source.cache)
-    this.#arrays = undefined
-    this.#table = undefined
-  }
-
   #inSnapshot(batch: Batch, selection: Selection): Selection | undefined {
     const { from, to } = this.query.scope
     return intersect(selection, timeRange(batch, from - sessionLookBack, to))
   }
 
-  #sessionTable(): PageSessions {
+  #slots(budget: MemoryBudget): SessionSlots {
+    return new SessionSlots(this.source.dictionarySizes.sessions, budget)
+  }
+
+  #sessionTable(slots: SessionSlots, budget: MemoryBudget): PageSessions {
     const { scope, by, granularity } = this.query
-    this.#arrays ??= SessionArrays.take(this.source.cache, this.source.dictionarySizes.sessions)
-    this.#table ??= new PageSessions(
-      this.#arrays,
-      scope.from - sessionLookBack,
-      {
-        first: granularity !== undefined || this.#sessionMatcher.perEvent,
-        code: by?.view === "each" ? undefined : by?.view,
-        totals: !by,
-      },
-      this.budget,
-    )
-    return this.#table
+    const facts = {
+      first: granularity !== undefined || this.#sessionMatcher.perEvent,
+      code: by?.view === "each" ? undefined : by?.view,
+      totals: !by,
+    }
+    return new PageSessions(slots, scope.from - sessionLookBack, facts, budget)
   }
 
   /**
@@ -228,17 +225,18 @@ export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
     for (let n = 0; n < size; n++) {
       const index = indexAt(selection, n)
       const id = ids[index] as number
-      if (id === 0 ? matches?.[index] === 0 : !table.isIncluded(id)) continue
+      const slot = table.slots.of(id)
+      if (id === 0 ? matches?.[index] === 0 : !table.isIncluded(slot)) continue
       const group = codes
-        ? groups.groupOfCode(id === 0 || byView ? (codes[index] as number) : table.codeOf(id))
+        ? groups.groupOfCode(id === 0 || byView ? (codes[index] as number) : table.codeOf(slot))
         : groups.groupAt(batch.base + (times[index] as number))
       at[count] = index
       groupOf[count++] = group
-      if (id !== 0 && !byView && table.count(id))
+      if (id !== 0 && !byView && table.count(slot))
         counts.addSession(
-          codes ? group : groups.groupAt(table.firstViewOf(id)),
-          table.isBounce(id),
-          table.secondsOf(id),
+          codes ? group : groups.groupAt(table.firstViewOf(slot)),
+          table.isBounce(slot),
+          table.secondsOf(slot),
         )
     }
     counts.addViews(groupOf.subarray(0, count), batch, { ...selection, at: at.subarray(0, count) })

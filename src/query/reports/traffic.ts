@@ -141,7 +141,5 @@ function* cachedTraffic(
     finalize: (counts) => counts.rows(scan.buckets),
     bytesOf: (groups) => groups.length * trafficGroupBytes,
   }
-  const groups = (yield* partials.compute(range, rows)) ?? []
-  scan.release()
-  return groups
+  return (yield* partials.compute(range, rows)) ?? []
 }
