@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test"
-import { sealAll } from "../../src/columns/sealer.ts"
+import { Sealer, sealAll, sealRows } from "../../src/columns/sealer.ts"
 import { SnapshotReader } from "../../src/columns/snapshot-reader.ts"
 import { executeQuery, executeQuerySync } from "../../src/query/engine/execute.ts"
 import { type TrafficQuery, trafficKinds } from "../../src/query/query.ts"
@@ -92,6 +92,19 @@ test.each([
 ] as const)("a late event %s", (_, lateSession, isCounted) => {
   runToEnd(executeQuery(reader, trend))
   insert([exitAt(end - minute, (days - 1) * sessionsPerDay + lateSession)])
+  const { result, statistics } = runToEnd(executeQuery(reader, trend))
+  expect(statistics.blockEvents > eventsPerDay / 2).toBe(isCounted)
+  expectExact(trend, result)
+})
+
+test.each([
+  ["a small block of the newest day does not count the day again", 1, false],
+  ["a large block of the newest day counts the day again", sessionsPerDay / 2, true],
+] as const)("%s", (_, sessions, isCounted) => {
+  runToEnd(executeQuery(reader, trend))
+  const last = days * sessionsPerDay - 1
+  insert(Array.from({ length: sessions }, (_, index) => session(last, `later ${index}`)).flat())
+  sealRows(db, new Sealer(db), 1)
   const { result, statistics } = runToEnd(executeQuery(reader, trend))
   expect(statistics.blockEvents > eventsPerDay / 2).toBe(isCounted)
   expectExact(trend, result)

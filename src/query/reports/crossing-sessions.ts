@@ -5,6 +5,7 @@ import { FilterCache, type SealedBlock } from "../scan/filter-cache.ts"
 import type { Narrowed } from "../scan/matcher.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
 import type { Selection } from "../structures/selection.ts"
+import { openedEntry, withLargeBlocks } from "./large-blocks.ts"
 
 /** Bytes of an array of IDs, without its elements. */
 const listBytes = 120
@@ -56,6 +57,9 @@ interface DayIds {
   continuing: Ids
 }
 
+/** A snapshot in which only the large blocks of the newest day count as sealed. */
+type CrossingSource = Pick<Snapshot, "cache" | "scope" | "span" | "dictionarySizes" | "days">
+
 const none: Ids = { ids: new Uint32Array(0), key: "" }
 const noDayIds: DayIds = { crossing: none, continuing: none }
 
@@ -70,7 +74,7 @@ export class CrossingSessions {
   readonly excluded: ReadonlyMap<number, Uint32Array>
 
   private constructor(
-    private readonly source: Snapshot,
+    private readonly source: CrossingSource,
     /** Identifies the scope in cache keys. */
     private readonly name: string,
     private readonly byDay: ReadonlyMap<Day, DayIds>,
@@ -87,12 +91,16 @@ export class CrossingSessions {
    * Finds the crossing sessions of a snapshot. Returns undefined if there are too many, if the rows of a day are not in
    * memory, or if nothing can be cached.
    */
-  static *find(source: Snapshot, budget: MemoryBudget): Generator<void, CrossingSessions | undefined> {
-    const { days, cache } = source
-    if (cache.memory === 0 || days.length >= continued) return undefined
-    if (days.some((day) => day.exceedsMemory || day.inRows().some(({ batch }) => !batch))) return undefined
-    const { websites, crawlers, kinds } = source.scope
+  static *find(snapshot: Snapshot, budget: MemoryBudget): Generator<void, CrossingSessions | undefined> {
+    const { cache, scope, span, dictionarySizes } = snapshot
+    if (cache.memory === 0 || snapshot.days.length >= continued) return undefined
+    if (snapshot.days.some((day) => day.exceedsMemory || day.inRows().some(({ batch }) => !batch)))
+      return undefined
+    const { websites, crawlers, kinds } = scope
     const name = JSON.stringify({ websites, crawlers, kinds })
+    // The blocks of earlier days seldom change. With more than one block, a day can have a small one for good.
+    const days = snapshot.days.map((day) => (day.day === span.newest ? withLargeBlocks(day) : day))
+    const source = { cache, scope, span, dictionarySizes, days }
     const found = yield* crossingIds(source, name, budget)
     return found && new CrossingSessions(source, name, found)
   }
@@ -162,7 +170,7 @@ export class CrossingSessions {
       // Blocks are opened only for their session IDs, which does not count as reading events.
       const block = entry.open()
       const batch = block && events.matching(block as SealedBlock, () => select(block))
-      return batch ? [{ ...entry, slice: undefined, batch, open: () => batch }] : []
+      return batch ? openedEntry(entry, batch) : []
     })
   }
 }
@@ -190,7 +198,7 @@ function forEachDay(dayOf: number, add: (number: number) => void): void {
  * sessions are crossing. Sessions with unsealed events are crossing too.
  */
 function* crossingIds(
-  source: Snapshot,
+  source: CrossingSource,
   name: string,
   budget: MemoryBudget,
 ): Generator<void, Map<Day, DayIds> | undefined> {
@@ -226,7 +234,7 @@ function* crossingIds(
  * usually see the same blocks. The result without the recent days is cached separately.
  */
 function* sealedDays(
-  source: Snapshot,
+  source: CrossingSource,
   name: string,
   budget: MemoryBudget,
 ): Generator<void, SessionDays & { total: number }> {
@@ -305,7 +313,7 @@ function* idsAfter(day: Day, time: number): Generator<number> {
 
 /** Returns the distinct session IDs in the blocks of a day. */
 function* idsOf(
-  { cache }: Snapshot,
+  { cache }: CrossingSource,
   day: Day,
   name: string,
   size: number,
@@ -337,7 +345,7 @@ function* idsOf(
 
 /** Finds the days of each session in `lists`, which contains the session IDs of each day, starting with the first. */
 function* olderDays(
-  { cache, days }: Snapshot,
+  { cache, days }: CrossingSource,
   name: string,
   lists: readonly Uint32Array[],
   budget: MemoryBudget,
