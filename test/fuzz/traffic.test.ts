@@ -60,7 +60,10 @@ function eventOf(
   if (kind === "page_view") return pageView({ ...own, sessionId: random.chance(0.97) ? session.id : null })
   const properties =
     kind === "page_exit"
-      ? { keys: '["time_on_page"]', properties: String(random.of([0, 1, 4, 9, 30, 5_000])) }
+      ? {
+          keys: '["time_on_page"]',
+          properties: String(random.of([0, 1, 4, 9, 30, 5_000, 0.1, 0.2, 2.7, 9.99, 4_999.123])),
+        }
       : { keys: "[]", properties: "" }
   return pageView({ ...own, kind, name: kind === "custom" ? "bought" : kind, ...properties })
 }

@@ -60,7 +60,9 @@ const cases: Case[] = [
     [
       ["one page view", [view()], 100],
       ["one page view of 9 s", [view(), exit(9)], 100],
+      ["one page view of 9.999999 s", [view(), exit(9.999999)], 100],
       ["one page view of 10 s", [view(), exit(10)], 0],
+      ["one page view of 10 s in two parts", [view(), exit(9.9), exit(0.1)], 0],
       ["two page views", [view(), view()], 0],
       ["a custom event", [view(), { kind: "custom", name: "bought" }], 0],
       ["an error", [view(), { kind: "error", name: "error" }], 0],
@@ -91,6 +93,12 @@ const cases: Case[] = [
     parameter: "summary_metrics",
     // The nearest rank of 50 and 70.
     rows: [{ median_session_duration: 50 }],
+  },
+  {
+    definition: "the duration of a session can have fractions of a second, whose sum is exact",
+    events: [view(), exit(0.1), exit(0.2), exit(9.69)],
+    parameter: "summary_metrics",
+    rows: [{ median_session_duration: 9.99 }],
   },
   {
     definition: "an entry is the first page view of a session",

@@ -845,11 +845,11 @@ function traffic(
 }
 
 function sessionFacts(events: RawEvent[]): { seconds: number; isBounce: boolean } {
-  const seconds = events
+  const micros = events
     .filter(({ kind }) => kind === "page_exit")
     .map(({ parsed }) => numberIn(deep(parsed, ["time_on_page"])) ?? 0)
-    .reduce((sum, seconds) => sum + Math.min(Math.max(seconds, 0), 86_400), 0)
+    .reduce((sum, seconds) => sum + Math.round(Math.min(Math.max(seconds, 0), 86_400) * 1e6), 0)
   const views = events.filter(({ kind }) => kind === "page_view").length
   const others = events.filter(({ kind }) => kind !== "page_view" && kind !== "page_exit").length
-  return { seconds, isBounce: views === 1 && others === 0 && seconds < 10 }
+  return { seconds: micros / 1e6, isBounce: views === 1 && others === 0 && micros < 10e6 }
 }

@@ -63,7 +63,7 @@ export async function traffic(
   if (by) return { buckets, groups: [...groups.values()] }
   const facts = `
     select session_id,
-      sumKahanIf(least(greatest(ifNull(${timeOnPage}, 0), 0), ${maxPageSeconds}), kind = 'page_exit') as seconds,
+      round(sumKahanIf(least(greatest(ifNull(${timeOnPage}, 0), 0), ${maxPageSeconds}), kind = 'page_exit'), 6) as seconds,
       countIf(kind = 'page_view') = 1 and countIf(kind not in ('page_view', 'page_exit')) = 0 and seconds < ${bounceSeconds} as isBounce
     from ${all}
     where isNotNull(session_id)

@@ -124,14 +124,23 @@ export interface SessionFacts {
   totals: boolean
 }
 
+/**
+ * Sums of seconds are rounded to microseconds. Otherwise, a sum would depend on the order in which its terms were
+ * added.
+ */
+const perSecond = 1_000_000
+
 /** Collects facts about whole sessions, by slot. Reserves its memory in `budget`. */
 export class PageSessions {
   readonly #firstViews: ViewTimes | undefined
   readonly #lastViews: ViewTimes | undefined
   /** The code of each session's group. */
   readonly #codes: Uint32Array | undefined
-  /** Seconds that the session's pages were open. Sums of whole seconds are exact up to half a year. */
-  readonly #seconds: Float32Array | undefined
+  /**
+   * Seconds that the session's pages were open. Most clients report whole seconds, whose sums are exact up to half a
+   * year in a Float32Array.
+   */
+  #seconds: Float32Array | Float64Array | undefined
   readonly #flags: Uint8Array
 
   /** `from` is the earliest time of an event in Unix ms. All sessions must have been added to `slots`. */
@@ -139,7 +148,7 @@ export class PageSessions {
     readonly slots: SessionSlots,
     from: number,
     facts: SessionFacts,
-    budget: MemoryBudget,
+    private readonly budget: MemoryBudget,
   ) {
     const { size } = slots
     const hasFirst = facts.first || facts.code === "first"
@@ -194,11 +203,15 @@ export class PageSessions {
 
   addExits(batch: Batch, selection: Selection): void {
     const column = columnOf(batch, "property.time_on_page")
-    const sums = this.#seconds
-    if (!column || !sums) return
+    if (!column || !this.#seconds) return
     const { slots } = this
     const ids = batch.sessions()
     const seconds = [0, ...column.values.map((value) => pageSeconds(numberOf(value)))]
+    if (this.#seconds instanceof Float32Array && !seconds.every(Number.isInteger)) {
+      this.budget.reserve(slots.size * Float64Array.BYTES_PER_ELEMENT)
+      this.#seconds = Float64Array.from(this.#seconds)
+    }
+    const sums = this.#seconds
     const { codes } = column
     forEachEvent(selection, (index) => {
       const slot = slots.of(ids[index] as number)
@@ -234,7 +247,8 @@ export class PageSessions {
   }
 
   secondsOf(slot: number): number {
-    return this.#seconds?.[slot] ?? 0
+    const seconds = this.#seconds?.[slot] ?? 0
+    return Number.isInteger(seconds) ? seconds : Math.round(seconds * perSecond) / perSecond
   }
 
   isBounce(slot: number): boolean {
