@@ -61,7 +61,7 @@ export interface Report {
     renumbered: number
   }
   refused: { total: number; reasons: Partial<Record<LineError, number>>; first: RejectedLine[] }
-  /** Why the file is incomplete. Null if it is complete or has no header. */
+  /** Why the file is incomplete. Null if it is complete, or has lines but no header. */
   incomplete: string | null
 }
 
@@ -111,8 +111,13 @@ export class Importer {
   }
 
   report(): Report {
-    const incomplete = this.#hasHeader && !this.#hasEnd ? 'it has no "end" line, so its end is missing' : null
-    return { ...this.#report, incomplete: this.#report.incomplete ?? incomplete }
+    return { ...this.#report, incomplete: this.#report.incomplete ?? this.#incompleteEnd() }
+  }
+
+  #incompleteEnd(): string | null {
+    // An export that failed at once, for example because the disk was full, leaves an empty file.
+    if (this.#report.lines === 0) return "it is empty"
+    return this.#hasHeader && !this.#hasEnd ? 'it has no "end" line, so its end is missing' : null
   }
 
   #importLine({ number, text }: TextLine): LineProblem | undefined {

@@ -493,6 +493,9 @@ describe("a line that cannot be imported", () => {
     const cuts: [string, string | Buffer, string][] = [
       ["line.ndjson", whole.slice(0, whole.lastIndexOf("\n", whole.length - 3) + 1), 'has no "end" line'],
       ["gzip.gz", gzipSync(whole).subarray(0, -9_000), "gzip data is truncated"],
+      ["empty.ndjson", "", "it is empty"],
+      ["empty.gz", gzipSync(""), "it is empty"],
+      ["blank.ndjson", "\n\n", "it is empty"],
       ["count.ndjson", whole.replace(/^{"type":"link".*\n/m, ""), "it should have 6 links, but has 5"],
     ]
     for (const [file, content, why] of cuts) {
