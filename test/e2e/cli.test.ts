@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeEach, describe, expect, test } from "bun:test"
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
+import { execFileSync } from "node:child_process"
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { createWebsite } from "../../src/store/websites.ts"
 import {
   eventually,
@@ -365,6 +366,33 @@ describe("a failure exits with 1, an error and a hint on stderr:", () => {
     expect(err).toContain(`${folder.file("mistyped.db")} does not exist`)
     expect(err).toContain("hint: ")
     expect(readdirSync(folder.path)).toEqual([])
+  })
+
+  test("a path that is not a file, without opening it", async () => {
+    mkdirSync(folder.file("folder"))
+    // Opening a named pipe waits for a writer, so that no signal would end the command.
+    execFileSync("mkfifo", [folder.file("pipe")])
+    writeFileSync(folder.file("file"), "")
+    const paths = {
+      folder: "is a folder",
+      pipe: "is not a file",
+      "/dev/null": "is not a file",
+      "file/x.db": "is below a file",
+    }
+    for (const [path, message] of Object.entries(paths)) {
+      const commands = [
+        ["serve"],
+        ["website", "list"],
+        ["key", "create", "--name", "x"],
+        ["export"],
+        ["check"],
+      ]
+      for (const args of [...commands, ["migrate"], ["rebuild"], ["restore", db]]) {
+        const { code, err } = await run(...args, "--db", path)
+        expect([args, code, err]).toEqual([args, 1, expect.stringContaining(`${path} ${message}`)])
+        expect(err).toContain("hint: set --db or DATABUDDY_DB to a file")
+      }
+    }
   })
 
   test("a file that is not a database, which is left unchanged", async () => {

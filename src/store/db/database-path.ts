@@ -11,7 +11,7 @@ import {
   statSync,
 } from "node:fs"
 import { basename, dirname, join, resolve } from "node:path"
-import { UserError } from "../../errors.ts"
+import { codeOf, UserError } from "../../errors.ts"
 import { isFileLocked } from "./file-lock.ts"
 import { ServerLock } from "./server-lock.ts"
 
@@ -21,21 +21,58 @@ import { ServerLock } from "./server-lock.ts"
 /** Maximum number of symbolic links to follow, the same as in Linux (ELOOP). */
 const maxSymlinks = 40
 
-/** Resolves `path` to the canonical path that SQLite uses. The file does not have to exist. */
+/**
+ * Resolves `path` to the canonical path that SQLite uses. The file does not have to exist. Throws a UserError if the
+ * path names something other than a file.
+ */
 export function databasePath(path: string): string {
+  const resolved = resolvePath(path)
+  requireFile(resolved)
+  return resolved
+}
+
+/** Opening a named pipe would block forever, and for a folder, the system's error does not name the path. */
+function requireFile(path: string): void {
+  const problem = pathProblem(path)
+  if (problem === undefined) return
+  throw new UserError(`${path} ${problem}`, "set --db or DATABUDDY_DB to a file, such as ./databuddy.db")
+}
+
+/** Returns why a path cannot be a file. Undefined if it can, or if opening the file reports the reason. */
+function pathProblem(path: string): string | undefined {
+  try {
+    const found = statSync(path, { throwIfNoEntry: false })
+    if (!found || found.isFile()) return undefined
+    return found.isDirectory() ? "is a folder" : "is not a file"
+  } catch (error) {
+    return codeOf(error) === "ENOTDIR" ? "is below a file instead of a folder" : undefined
+  }
+}
+
+function resolvePath(path: string): string {
   let target = resolve(path)
   for (let links = 0; links < maxSymlinks; links++) {
     try {
       return realpathSync.native(target)
     } catch {
-      if (!lstatSync(target, { throwIfNoEntry: false })?.isSymbolicLink()) break
-      target = resolve(dirname(target), readlinkSync(target))
+      const linked = linkedPath(target)
+      if (linked === undefined) break
+      target = linked
     }
   }
   try {
     return join(realpathSync.native(dirname(target)), basename(target))
   } catch {
     return target
+  }
+}
+
+/** Returns the path that a symbolic link contains. Undefined if `path` is not a link or cannot be read. */
+function linkedPath(path: string): string | undefined {
+  try {
+    return resolve(dirname(path), readlinkSync(path))
+  } catch {
+    return undefined
   }
 }
 
