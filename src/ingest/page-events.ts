@@ -19,7 +19,7 @@ import {
   unknownTypeErrors,
   vitals,
 } from "./page-items.ts"
-import { authorizePage, maxPageBodyBytes, pageRows, readPageBody } from "./page-request.ts"
+import { authorizePage, maxPageBodyBytes, pageRows, readPageBody, runItemSteps } from "./page-request.ts"
 import { cut } from "./page-text.ts"
 import { jsonResponse } from "./responses.ts"
 
@@ -74,8 +74,8 @@ export const pageEventRoutes: IngestRoute[] = [
 async function receiveList(deps: IngestDeps, request: IngestRequest, route: ListRoute): Promise<Response> {
   const body = await readPageBody(deps, request, route.maxBytes)
   const rules = itemRules(deps, request, body)
-  const items = readItems(body.value, route.items, route.maxItems, rules)
-  await store(deps, request, items, body.size)
+  const items = await runItemSteps(deps, body, readItems(body.value, route.items, route.maxItems, rules))
+  await store(deps, request, items, body)
   return success(request, { status: "success", type: route.type, count: items.length })
 }
 
@@ -83,7 +83,7 @@ async function receiveOne(deps: IngestDeps, request: IngestRequest): Promise<Res
   const body = await readPageBody(deps, request)
   const { type, item } = readPageItem(body.value, itemRules(deps, request, body))
   if (type === undefined || Array.isArray(item)) throw invalidBody(Array.isArray(item) ? item : [])
-  await store(deps, request, [item], body.size)
+  await store(deps, request, [item], body)
   return success(request, { status: "success", type })
 }
 
@@ -102,10 +102,23 @@ export async function store(
   deps: IngestDeps,
   request: IngestRequest,
   items: readonly PageItem[],
-  size: number,
+  body: Pick<JsonBody, "size" | "isLarge">,
 ): Promise<void> {
+  const { size } = body
   const website = authorizePage(deps, request, { events: items.length, bytes: size })
-  if (items.length > 0) await deps.batcher.submit({ rows: pageRows(deps, request, website, items), size })
+  if (items.length === 0) return
+  const rows = await runItemSteps(deps, body, pageRows(deps, request, website, items, body))
+  await deps.batcher.submit({ rows, size })
+}
+
+/** Validates the items of `POST /batch`, in one step per item. */
+function* readBatchItems(values: readonly unknown[], rules: ItemRules): Generator<void, ReadItem[]> {
+  const read: ReadItem[] = []
+  for (const value of values) {
+    if (read.length > 0) yield
+    read.push(readPageItem(value, rules))
+  }
+  return read
 }
 
 /**
@@ -116,12 +129,12 @@ async function receiveBatch(deps: IngestDeps, request: IngestRequest): Promise<R
   const body = await readPageBody(deps, request)
   if (!Array.isArray(body.value)) throw invalidBody([])
   if (body.value.length > maxBatchItems) throw new RequestError("batch_too_long")
-  const rules = itemRules(deps, request, body)
-  const read: ReadItem[] = body.value.map((value: unknown) => readPageItem(value, rules))
+  const read = await runItemSteps(deps, body, readBatchItems(body.value, itemRules(deps, request, body)))
   const website = authorizePage(deps, request, { events: read.length, bytes: body.size })
   const items: PageItem[] = []
   for (const { item } of read) if (!Array.isArray(item)) items.push(item)
-  const rejected = await storeBatch(deps, items, pageRows(deps, request, website, items), body.size)
+  const rows = await runItemSteps(deps, body, pageRows(deps, request, website, items, body))
+  const rejected = await storeBatch(deps, items, rows, body.size)
   const results = read.map((item) => resultOf(item, rejected))
   if (items.length < read.length) recordInvalidItems(deps, request, read)
   recordNewNames(deps, request, read, rejected)

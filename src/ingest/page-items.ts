@@ -322,14 +322,23 @@ export const unknownTypeErrors: FieldError[] = [
   { field: "type", message: 'must be "track", "outgoing_link" or absent' },
 ]
 
-/** Validates a list of items, or one item. Throws `batch_too_long`, or `invalid_shape` with every invalid field. */
-export function readItems(body: unknown, { read }: ItemType, maxItems: number, rules: ItemRules): PageItem[] {
+/**
+ * Validates a list of items, or one item, in one step per item. Throws `batch_too_long`, or `invalid_shape` with every
+ * invalid field.
+ */
+export function* readItems(
+  body: unknown,
+  { read }: ItemType,
+  maxItems: number,
+  rules: ItemRules,
+): Generator<void, PageItem[]> {
   const isList = Array.isArray(body)
   const list = isList ? body : [body]
   if (list.length > maxItems) throw new RequestError("batch_too_long")
   const items: PageItem[] = []
   const errors: FieldError[] = []
   for (let index = 0; index < list.length && errors.length < maxFieldErrors; index++) {
+    if (index > 0) yield
     const item = read(list[index], rules)
     if (!Array.isArray(item)) items.push(item)
     else errors.push(...(isList ? item.map((error) => inItem(index, error)) : item))

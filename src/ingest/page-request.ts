@@ -1,4 +1,5 @@
 import { type JsonBody, readJson } from "../http/body.ts"
+import { runToEnd } from "../steps.ts"
 import type { ClientContext } from "../store/contexts.ts"
 import type { EventRow } from "../store/events.ts"
 import type { Website } from "../store/websites.ts"
@@ -45,17 +46,33 @@ function originOf({ method, headers }: Request): string | null {
   return URL.parse(referer)?.origin ?? null
 }
 
-/** Converts the items of one request to rows. */
-export function pageRows(
-  { clients, acquisitions, crawlers }: Pick<IngestDeps, "clients" | "acquisitions" | "crawlers">,
+/** The part of a body that decides whether it is processed in steps. */
+type BodySize = Pick<JsonBody, "isLarge">
+
+/**
+ * Runs the steps that validate or convert the items of a request. If the body is large, other requests are served
+ * between the steps.
+ */
+export function runItemSteps<Result>(
+  { largeBodies }: Pick<IngestDeps, "largeBodies">,
+  { isLarge }: BodySize,
+  steps: Generator<void, Result>,
+): Result | Promise<Result> {
+  return isLarge ? largeBodies.run(steps, true) : runToEnd(steps)
+}
+
+/** Converts the items of one request to rows, in one step per item. Prepares the rows of a large body for the commit. */
+export function* pageRows(
+  { clients, acquisitions, crawlers, prepareRow }: IngestDeps,
   { context, now }: IngestRequest,
   website: Website,
   items: readonly PageItem[],
-): EventRow[] {
+  { isLarge }: BodySize,
+): Generator<void, EventRow[]> {
   const sender = clients.sender(context)
   const crawler = crawlers.isCrawler(context.request.headers.get("user-agent")) ? 1 : 0
   const clientOf = cacheLastContext((input: ClientInput) => clients.clientContext(sender, input))
-  return items.map(({ kind, name, path, ts, keys, properties, common, visit }) => ({
+  const rowOf = ({ kind, name, path, ts, keys, properties, common, visit }: PageItem): EventRow => ({
     websiteRid: website.rid,
     name,
     namespace: "",
@@ -76,7 +93,14 @@ export function pageRows(
     kind,
     client: clientOf(visit?.item ?? {}),
     acquisition: visit ? acquisitions.acquisitionContext(visit.item, visit.page, website.domain) : null,
-  }))
+  })
+  const rows: EventRow[] = []
+  for (const item of items) {
+    if (rows.length > 0) yield
+    const row = rowOf(item)
+    rows.push(isLarge ? prepareRow(row) : row)
+  }
+  return rows
 }
 
 /**

@@ -49,7 +49,7 @@ async function receivePixel(deps: IngestDeps, request: IngestRequest): Promise<R
     pageAddresses: deps.pageAddresses,
   })
   if (Array.isArray(item)) throw invalidBody(item)
-  await store(deps, request, [item], url.length)
+  await store(deps, request, [item], { size: url.length, isLarge: false })
   return pixel(request.headers)
 }
 

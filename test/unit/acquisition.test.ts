@@ -232,3 +232,11 @@ describe("UTM values are", () => {
     })
   }
 })
+
+// A query of 1 MiB would take 30 ms.
+test("of a page's query, only the first 8,192 characters are parsed", () => {
+  const at = (padding: number) =>
+    contextOf({}, `https://a.test/?utm_source=first&${"x".repeat(padding)}&utm_medium=late`)
+  expect(at(8_000)).toMatchObject({ utm_source: "first", utm_medium: "late" })
+  expect(at(9_000)).toMatchObject({ utm_source: "first", utm_medium: "" })
+})
