@@ -135,7 +135,7 @@ export function parseExportFilter(query: object): {
   }
   const [from, to] = [time("from"), time("to")]
   if (from !== undefined && to !== undefined && from >= to) {
-    errors.push({ field: "to", message: "must be after from" })
+    errors.push({ field: "to", message: "must be later than the start of the range" })
   }
   const person = personOf(filter, errors)
   if (errors.length > 0) throw invalidShape(errors)

@@ -205,9 +205,9 @@ function splitLists(values: string[] | undefined): string[] | undefined {
 function presetOf(last: string): string {
   const [, weeks] = /^([1-9]\d{0,2})w$/.exec(last) ?? []
   if (weeks !== undefined) return `last_${7 * Number(weeks)}d`
-  if (/^(?:[1-9]\d*[dh]|hour|week|month)$/.test(last)) return `last_${last}`
+  if (/^(?:[1-9]\d{0,3}[dh]|hour|week|month)$/.test(last)) return `last_${last}`
   throw new UserError(
-    `--last must be a number of days (7d), weeks (2w) or hours (24h), or "hour", "week" or "month", not ${JSON.stringify(last)}`,
+    `--last must be a number of days (7d, at most 9999d), weeks (2w) or hours (24h), or "hour", "week" or "month", not ${JSON.stringify(last)}`,
     "for today, yesterday or this year use --preset; for other ranges use --from and --to",
   )
 }

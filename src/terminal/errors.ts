@@ -36,6 +36,13 @@ const flags: Record<string, string> = {
   window: "--window",
 }
 
+/** Names of the parts of a filter. */
+const filterParts: Record<string, string> = {
+  field: "the field in --where",
+  op: "the operator in --where",
+  value: "the value in --where",
+}
+
 /** Hints that name a command or an option. For all other reasons, the advice in `rejections` is shown. */
 const hints: Partial<Record<RejectionReason, string>> = {
   invalid_shape: "see --help for options and an example",
@@ -57,5 +64,6 @@ export function toUserError(error: RequestError): UserError {
 function fieldText({ field, message }: FieldError): string {
   // Queries from the command line have only one parameter.
   const name = field.replace(/^parameters\.0\./, "")
-  return `${flags[name.split(".")[0] ?? ""] ?? name} ${message}`
+  const [, part = ""] = /^filters\.\d+\.(\w+)/.exec(name) ?? []
+  return `${filterParts[part] ?? flags[name.split(".")[0] ?? ""] ?? name} ${message}`
 }

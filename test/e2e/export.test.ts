@@ -415,7 +415,7 @@ describe("errors are reported:", () => {
       "a range the wrong way round",
       ["--from", "2026-01-02", "--to", "2026-01-02"],
       1,
-      "--to must be after from",
+      "--to must be later than the start of the range",
     ],
     ["a profile of no website", ["--profile-id", "ann"], 2, "--profile-id requires --website"],
     ["a profile and a range", ["--website", "w", "--profile-id", "ann", "--to", "1"], 2, "--from and --to"],

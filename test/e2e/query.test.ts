@@ -221,12 +221,12 @@ const complaints: [string, string[], RegExp][] = [
   [
     "a field in another case",
     ["query", "custom_events", "--where", "Path=/x"],
-    /^error: filters.0.field must be event_name, .*property.plan, not "Path"/,
+    /^error: the field in --where must be event_name, .*property.plan, not "Path"/,
   ],
   [
     "an operator in another case, in JSON",
     ["query", "custom_events", "--where", '{"field":"path","op":"EQ","value":"/x"}'],
-    /^error: filters.0.op must be eq, .* or exists, not "EQ"/,
+    /^error: the operator in --where must be eq, .* or exists, not "EQ"/,
   ],
   ["a field to break down by", ["query", "events", "--by", "Path"], /^error: --by must be .* not "Path"/],
   [
@@ -239,7 +239,7 @@ const complaints: [string, string[], RegExp][] = [
     ["query", "events", "--preset", "TODAY"],
     /^error: --preset must be .* "TODAY"/,
   ],
-  ...["7D", "today", "0d", "-1d", "1m", "year", "7", ""].map((last): [string, string[], RegExp] => [
+  ...["7D", "today", "0d", "-1d", "1m", "year", "7", "", "99999d"].map((last): [string, string[], RegExp] => [
     `--last ${JSON.stringify(last)}`,
     ["query", "events", `--last=${last}`],
     /^error: --last must be .* or "month", not ".*"\nhint: for today, .* use --preset/,
