@@ -18,8 +18,8 @@ export const maxSteps = 10
 const maxFilters = 50
 /** Maximum length of a path, in characters. */
 const maxPath = 2_048
-/** Maximum length of a filter value, in characters. No value of an event is longer. */
-const maxText = 4_096
+/** Maximum length of a filter value, in characters. No value of an event is longer, because properties have 32 KiB. */
+const maxText = 32_768
 
 export const units = ["visitor", "session", "profile"] as const
 
@@ -55,7 +55,8 @@ const text = (description: string, max = 256) =>
     expected: `must be a string of 1 to ${max} characters`,
   })
 
-const property = "property\\.[^]{1,512}"
+/** A key can be empty. */
+const property = "property\\.[^]{0,512}"
 const anyField = `${orList(fields)}, or property.<path> such as property.plan`
 
 const dimension = Type.Unsafe<Dimension>(
@@ -82,7 +83,7 @@ const filter = Type.Object(
     value: Type.Union([scalar, Type.Array(scalar, { minItems: 1, maxItems: 1_000 })], {
       description: `A list for ${andList(operatorsOf("list"))}, a number for ${andList(numeric)}`,
       expected:
-        "must be a string of at most 4096 characters, a number, true, false, or a list of 1 to 1000 of them",
+        "must be a string of at most 32768 characters, a number, true, false, or a list of 1 to 1000 of them",
     }),
   },
   strict,

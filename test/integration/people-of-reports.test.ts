@@ -215,7 +215,7 @@ describe("rejects", () => {
   test.each([
     [{ reached: 0 }, "must be a whole number from 1 to 10"],
     [{ cohort: "july" }, "must be a day"],
-    [{ value: 3 }, "must be a string of at most 4096 characters, or null"],
+    [{ value: 3 }, "must be a string of at most 32768 characters, or null"],
   ])("the whole request with %j", async (options, error) => {
     const request = ask({ name: "people", ...options })
     await expect(request).rejects.toThrow(error)

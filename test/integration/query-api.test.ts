@@ -755,6 +755,32 @@ describe("a request", () => {
   })
 })
 
+describe("what a report of properties lists can be used as a filter:", () => {
+  const day = { start_date: "2026-03-01", end_date: "2026-03-01" }
+  const listed: Record<string, Record<string, string>> = {
+    "an empty key": { "": "x" },
+    "keys with dots": { ".": "a", "a.": "b", "a..b": "c" },
+    "the longest key": { ["k".repeat(128)]: "x" },
+    "the longest value": { v: "x".repeat(32_768 - '{"v":""}'.length) },
+    "an empty value": { v: "" },
+  }
+  for (const [what, properties] of Object.entries(listed)) {
+    test(what, async () => {
+      const sent = { name: what, timestamp: at("03-01"), properties, websiteId: shop }
+      expect((await call("/track", sent)).status).toBe(200)
+      const filters = [{ field: "event_name", op: "eq", value: what }]
+      const all = await rows({ name: "custom_event_properties", filters, ...day })
+      expect(all).toHaveLength(Object.keys(properties).length)
+      for (const { property_key, property_value } of all) {
+        const field = `property.${property_key}`
+        const own = [...filters, { field, op: "eq", value: property_value }]
+        const parameter = { name: "events", by: [field], measures: ["events"], filters: own, ...day }
+        expect(await rows(parameter)).toEqual([{ [field]: property_value, events: 1 }])
+      }
+    })
+  }
+})
+
 test("a limited key sees its websites", async () => {
   const { body } = await call("/v1/query/websites", undefined, "blogOnly")
   expect(body).toMatchObject({ success: true, total: 1, websites: [{ id: blog, isPublic: false }] })
