@@ -13,7 +13,7 @@ const jsonTypes = new Set(["", "application/json", "text/plain", "application/x-
 
 export interface JsonBody {
   value: unknown
-  /** Size of the body after decompression, in bytes. */
+  /** Size of the body, in bytes: as received or after decompression, whichever is larger. */
   size: number
   /**
    * True if the text has no \u escape. No string in it then contains NUL or a lone surrogate, because JSON allows NUL
@@ -212,13 +212,17 @@ function* gunzipInSteps(
   return yield* largeJson(context, text, parseWide)
 }
 
-/** Decodes and frees a body. Sets `context.bytes`. If `bytes` is undefined, throws `payload_too_large`. */
+/**
+ * Decodes and frees a body. Sets `context.bytes`, which must be the number of received bytes before. If `bytes` is
+ * undefined, throws `payload_too_large`.
+ */
 function textOf(
   context: RequestContext,
   bytes: ArrayBuffer | Uint8Array<ArrayBuffer> | undefined,
   maxBodyBytes: number,
 ): string {
-  context.bytes = bytes?.byteLength ?? maxBodyBytes
+  // A gzip of many empty parts has more bytes than its content.
+  context.bytes = Math.max(context.bytes, bytes?.byteLength ?? maxBodyBytes)
   if (!bytes) throw new RequestError("payload_too_large")
   return decode(bytes)
 }

@@ -10,7 +10,7 @@ export interface RequestContext {
   peer: () => string
   /** Parsed body. Used to describe the request if it is rejected. */
   body: unknown
-  /** Bytes of the body that have been read, after decompression. */
+  /** Bytes of the body that have been read: as received or after decompression, whichever is larger. */
   bytes: number
   /** The valid key or login of the request. If it is set, limits apply to it instead of the address. */
   account: string | undefined
