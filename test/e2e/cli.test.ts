@@ -290,6 +290,22 @@ describe("a queue that is smaller than one request may be", () => {
   })
 })
 
+test("a queue that is smaller than a batch of the page script accepts such a batch", async () => {
+  const server = await startServer({ db, args: ["--queue-events", "5"] })
+  const items = Array.from({ length: 100 }, (_, index) => ({
+    eventId: String(index),
+    name: "screen_view",
+    path: "https://localhost/",
+  }))
+  const [website] = await json("website", "list")
+  const response = await fetch(`${server.url}/batch?client_id=${website.id}`, {
+    method: "POST",
+    body: JSON.stringify(items),
+  })
+  expect([response.status, ((await response.json()) as { status: string }).status]).toEqual([200, "success"])
+  await server.kill()
+})
+
 describe("a failure exits with 1, an error and a hint on stderr:", () => {
   const failures: [string, string[], string][] = [
     ["an unknown website", ["website", "show", "none"], "no website has the ID none"],

@@ -91,8 +91,18 @@ test("while nothing can be committed, requests beyond the queue limits are rejec
   expect(await outcome(batcher.submit(write(1)))).toBe("queue_full")
   locked = false
   await Promise.all(first)
-  expect(await outcome(batcher.submit(write(1, 101)))).toBe("queue_full")
   expect(await outcome(batcher.submit(write(10, 100)))).toBe("stored")
+})
+
+test("a request that is larger than the queue is accepted while nothing else waits", async () => {
+  const { batcher } = batcherOver(() => [])
+  for (const large of [write(11), write(1, 101)]) {
+    const [first, second] = [outcome(batcher.submit(write(1))), outcome(batcher.submit(large))]
+    // Both arrive in one turn: the queue is committed before the large request is added.
+    expect([await first, await second]).toEqual(["stored", "stored"])
+    expect(await outcome(batcher.submit(large))).toBe("stored")
+    expect(batcher.queued).toEqual({ events: 0, bytes: 0 })
+  }
 })
 
 test("one turn of the event loop can bring more than the queue holds: the queue is committed before a request is rejected", async () => {

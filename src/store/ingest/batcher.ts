@@ -114,8 +114,13 @@ export class Batcher {
     })
   }
 
+  /**
+   * An empty queue has room for any write, because its sender would otherwise retry forever. --max-batch and the limits
+   * of the page script bound the size of a write.
+   */
   #isFull(write: Write): boolean {
     const { maxEvents, maxBytes } = this.options
+    if (this.#queue.length === 0) return false
     return this.#events + slotsOf(write) > maxEvents || this.#bytes + write.size > maxBytes
   }
 
