@@ -315,7 +315,7 @@ function serveOptions(): Option[] {
     ),
     option(
       "--rate-limit-bytes <bytes>",
-      "bytes of events per minute for one website ID from one address, after decompression (0: unlimited)",
+      "bytes of events per minute for one website ID from one address, before or after decompression, whichever is more (0: unlimited)",
       33_554_432,
       integer(0, 2 ** 50),
     ),
