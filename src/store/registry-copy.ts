@@ -184,7 +184,7 @@ export function followRegistry(db: Db, url: string | undefined): void {
 export function readRegistry(db: Db): RegistryCopy {
   const rowsOf = (table: CopiedTable) => db.prepare(sql.read(table)).all() as Row[]
   return {
-    ...identityOf(db),
+    ...registryIdentity(db),
     websites: rowsOf("websites"),
     keys: rowsOf("keys"),
     users: rowsOf("users"),
@@ -192,7 +192,7 @@ export function readRegistry(db: Db): RegistryCopy {
   }
 }
 
-function identityOf(db: Db): RegistryIdentity {
+export function registryIdentity(db: Db): RegistryIdentity {
   return db.prepare(sql.identity).get() as RegistryIdentity
 }
 
@@ -245,7 +245,7 @@ function problemOf(db: Db, copy: RegistryCopy): UserError | undefined {
 }
 
 function differenceOf(db: Db, copy: RegistryCopy, listed: string): string | undefined {
-  const { registry, revision } = identityOf(db)
+  const { registry, revision } = registryIdentity(db)
   if (copy.registry !== registry) return "has a different registry from the one that was copied"
   if (copy.revision < revision)
     return `has an older registry: its revision is ${copy.revision}, and the revision of the copy is ${revision}`

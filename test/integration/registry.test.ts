@@ -176,6 +176,13 @@ test("without changes, the first node answers 304, and nothing is written", asyn
   expect(version()).toBe(before)
 })
 
+test("without changes, the first node does not read its registry again", async () => {
+  await follower.poll()
+  first.store.db.exec("alter table users rename to users_that_cannot_be_read")
+  await follower.poll()
+  expect(answers.slice(-2)).toEqual([304, 304])
+})
+
 test("while the first node is down, the second one accepts events, and says how old its copy is", async () => {
   await listener.stop(true)
   second.clock.now += 3_600_000
