@@ -1,4 +1,5 @@
-import { idsPerNode, startOfNode } from "../store/node-ids.ts"
+import { idsPerNode } from "../store/node-ids.ts"
+import type { IdRange } from "../store/shipping.ts"
 import type { Cluster } from "./cluster.ts"
 import { deletionTarget, type SchemaState } from "./schema.ts"
 
@@ -55,10 +56,15 @@ export async function forgetDuplicates(
 }
 
 /**
- * Records the duplicates of all events of a node with ids up to `lastId` again, because ids can belong to different
- * events after a repair. Until the function has finished, an event that two nodes have can count twice.
+ * Records the duplicates of the events with these ids again, because ids can belong to different events after a repair.
+ * Until the function has finished, an event that two nodes have can count twice.
  */
-export async function renewDuplicates(cluster: Cluster, lastId: number, schema: SchemaState): Promise<void> {
-  await forgetDuplicates(cluster, startOfNode(lastId), lastId, schema)
-  await markDuplicates(cluster, startOfNode(lastId), lastId, schema)
+export async function renewDuplicates(
+  cluster: Cluster,
+  { first, last }: IdRange,
+  schema: SchemaState,
+): Promise<void> {
+  if (first > last) return
+  await forgetDuplicates(cluster, first - 1, last, schema)
+  await markDuplicates(cluster, first - 1, last, schema)
 }

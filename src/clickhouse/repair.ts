@@ -8,7 +8,7 @@ import {
   type RemovedDay,
   subtractSums,
 } from "../store/removed-days.ts"
-import { deletedIds } from "../store/shipping.ts"
+import { deletedIds, type IdRange } from "../store/shipping.ts"
 import type { Cluster } from "./cluster.ts"
 import {
   clusterSumOfDay,
@@ -51,10 +51,15 @@ const maxForeignRows = 100_000
 /**
  * Makes the events in the cluster equal to those in the file on the given days. Holds the event IDs of one website and
  * day in memory at a time. If events of a day were removed from the file, the cluster has the only copy of them, so
- * nothing is deleted there. Instead, the file's record of the removed events is changed to match the cluster.
+ * nothing is deleted there. Instead, the file's record of the removed events is changed to match the cluster. Returns the
+ * smallest range that contains the ids of all events that were inserted or deleted.
  */
-export async function repair(days: readonly WebsiteDay[], deps: RepairDeps): Promise<void> {
+export async function repair(days: readonly WebsiteDay[], deps: RepairDeps): Promise<IdRange> {
   let foreign: ForeignRow[] = []
+  let changed = noIds
+  const include = (ids: Iterable<number>) => {
+    for (const id of ids) changed = unionOf(changed, { first: id, last: id })
+  }
   const remove = async () => {
     for (const statement of deleteRows(foreign, deps.schema)) await deps.cluster.run(statement)
     foreign = []
@@ -62,14 +67,26 @@ export async function repair(days: readonly WebsiteDay[], deps: RepairDeps): Pro
   for (const day of days) {
     const rid = ridOf(deps.db, day.website)
     const ids = rid === undefined ? new Set<number>() : await sendDay(rid, day, deps)
+    include(ids)
     if (rid !== undefined && findRemovedDay(deps.db, rid, day.day)) {
       await correctRemovedDay(rid, day, deps)
       continue
     }
-    foreign.push(...(await otherRows(day, ids, deps)))
+    const others = await otherRows(day, ids, deps)
+    include(others.map(({ id }) => id))
+    foreign.push(...others)
     if (foreign.length > maxForeignRows) await remove()
   }
   await remove()
+  return changed
+}
+
+/** A range without ids. */
+export const noIds: IdRange = { first: Number.POSITIVE_INFINITY, last: Number.NEGATIVE_INFINITY }
+
+/** Returns the smallest range that contains both ranges. */
+export function unionOf(one: IdRange, other: IdRange): IdRange {
+  return { first: Math.min(one.first, other.first), last: Math.max(one.last, other.last) }
 }
 
 /** Corrects the record of a day's removed events. They are the events that the cluster has and the file does not. */

@@ -3,7 +3,14 @@ import type { Random } from "../environment.ts"
 import { UserError } from "../errors.ts"
 import { websiteLine } from "../export/lines.ts"
 import { endOfNode, lastEventId, nodeOf, startOfNode } from "../store/node-ids.ts"
-import { deletedIds, newWriter, rangesWithoutEvents, readShipping, type Shipping } from "../store/shipping.ts"
+import {
+  deletedIds,
+  type IdRange,
+  newWriter,
+  rangesWithoutEvents,
+  readShipping,
+  type Shipping,
+} from "../store/shipping.ts"
 import { listWebsites } from "../store/websites.ts"
 import { ClusterError } from "./cluster.ts"
 import { compare, readerOfAll, rowsPerStep } from "./comparison.ts"
@@ -11,7 +18,7 @@ import { deleteRanges } from "./deletions.ts"
 import { forgetDuplicates, markDuplicates, renewDuplicates } from "./duplicates.ts"
 import { EventEncoder, insertColumns } from "./event-row.ts"
 import { Remover, type RemoverDeps } from "./remover.ts"
-import { type InsertLimits, type RepairDeps, repair } from "./repair.ts"
+import { type InsertLimits, noIds, type RepairDeps, repair, unionOf } from "./repair.ts"
 import { readSchema, requireSchema, type SchemaState } from "./schema.ts"
 import { readWriters, WriterRecord } from "./writers.ts"
 
@@ -89,6 +96,11 @@ export class Shipper {
    * error.
    */
   #hasRepaired = false
+  /**
+   * Contains the ids of all events that repairs have changed since the last comparison without differences. Undefined if
+   * they are unknown, because a repair failed or another process made it.
+   */
+  #repaired: IdRange | undefined
   readonly #remover: Remover
 
   constructor(
@@ -285,7 +297,10 @@ export class Shipper {
     const { differences } = await compare(db, cluster, shippedId, pause)
     if (differences.length === 0) {
       this.#hasRepaired = false
-      if (schema.hasEventIds && isRepairing) await renewDuplicates(cluster, shippedId, schema)
+      if (schema.hasEventIds && isRepairing) {
+        const all = { first: startOfNode(shippedId) + 1, last: shippedId }
+        await renewDuplicates(cluster, this.#repaired ?? all, schema)
+      }
       await write({ type: "compared" })
       log("info", "the cluster has the same events as the file", { cluster: cluster.name, lastId: shippedId })
       return true
@@ -302,6 +317,8 @@ export class Shipper {
       cluster: cluster.name,
       days: differences.length,
     })
+    const repairedBefore = isRepairing ? this.#repaired : noIds
+    this.#repaired = undefined
     await write({ type: "repair" })
     try {
       const onCorrection: RepairDeps["onCorrection"] = ({ website, day }, { events }, inCluster) =>
@@ -317,7 +334,17 @@ export class Shipper {
         )
       const { limits } = this
       const lastId = shippedId
-      await repair(differences, { db, cluster, schema, lastId, limits, pause, write, onCorrection })
+      const ids = await repair(differences, {
+        db,
+        cluster,
+        schema,
+        lastId,
+        limits,
+        pause,
+        write,
+        onCorrection,
+      })
+      this.#repaired = repairedBefore && unionOf(repairedBefore, ids)
     } catch (error) {
       throw this.#observe(error)
     }

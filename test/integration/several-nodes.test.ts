@@ -108,6 +108,39 @@ describe("two nodes", () => {
     expect(stub.statements).toContain(`delete from event_ids where id in (${idsPerNode + 2})`)
   })
 
+  const repairs: [
+    who: string,
+    sameProcess: boolean,
+    ids: (first: number) => [after: number, last: number],
+  ][] = [
+    ["by the process that has repaired it", true, (id) => [id + 2, id + 4]],
+    ["by a process that does not know what was repaired", false, (id) => [id - 1, id + 4]],
+  ]
+  test.each(repairs)(
+    "look for duplicates again after the repair of a day: %s",
+    async (_, sameProcess, idsOf) => {
+      const ts = second.clock.now - 5 * 86_400_000
+      await store(second, { eventId: "a", ts }, { eventId: "d", ts })
+      await ship(second)
+      applyShippingChange(second.store.db, {
+        type: "rewind",
+        id: readShipping(second.store.db)?.shippedId ?? 0,
+      })
+      stub.events.delete(idsPerNode + 4)
+      const shipper = newShipper(second)
+      expect((await shipper.step()).isDone).toBe(false)
+      expect(readShipping(second.store.db)?.isRepairing).toBe(true)
+      stub.statements = []
+      stub.duplicates = []
+      await ship(second, sameProcess ? shipper : newShipper(second))
+      const [after, last] = idsOf(idsPerNode + 1)
+      expect(stub.statements.filter((statement) => statement.startsWith("delete from duplicates"))).toEqual([
+        `delete from duplicates where (id > ${after} and id <= ${last}) or (original > ${after} and original <= ${last})`,
+      ])
+      expect(stub.duplicates.map(String)).toContain(`${idsPerNode + 4},1`)
+    },
+  )
+
   test("delete their own newer events with load --replace", async () => {
     const { db } = first.store
     applyShippingChange(db, { type: "rewind", id: 1 })
