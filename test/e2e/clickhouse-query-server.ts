@@ -34,20 +34,33 @@ export interface Entry {
   meta?: { source: string }
 }
 
-const steps = ["tracked", "page"]
-
 /** Types with a range of their own, which moves on between two requests. */
 const isOfNow = (name: string) => (types as Record<string, QueryType>)[name]?.range !== undefined
 
-/** A parameter for each query type. Percentages and counts are exact; no type sums fractions here. */
-const parameters = Object.entries(types as Record<string, QueryType>).map(([name, type]) => ({
-  name,
-  ...(type.needs?.includes("steps") || name === "retention"
-    ? { steps: steps.slice(0, type.steps?.[1]) }
-    : {}),
-  ...(type.oneOf?.required ? { anonymousId: "user-17" } : {}),
-  ...(name === "events" ? { by: ["event_name", "property.index"], measures: ["events", "users"] } : {}),
-}))
+/** Names that occur in the events of a file. */
+interface KnownValues {
+  steps: readonly string[]
+  visitor: string
+  property: string
+}
+
+/** Returns a parameter for each query type. Percentages and counts are exact; no type sums fractions here. */
+export function parametersOf({ steps, visitor, property }: KnownValues): { name: string }[] {
+  return Object.entries(types as Record<string, QueryType>).map(([name, type]) => ({
+    name,
+    ...(type.needs?.includes("steps") || name === "retention"
+      ? { steps: steps.slice(0, type.steps?.[1]) }
+      : {}),
+    ...(type.oneOf?.required ? { anonymousId: visitor } : {}),
+    ...(name === "events" ? { by: ["event_name", property], measures: ["events", "users"] } : {}),
+  }))
+}
+
+const parameters = parametersOf({
+  steps: ["tracked", "page"],
+  visitor: "user-17",
+  property: "property.index",
+})
 
 export async function ask(
   url: string,
@@ -59,6 +72,7 @@ export async function ask(
     method: "POST",
     headers: { Authorization: `Bearer ${key}`, "Content-Type": "application/json" },
     body: JSON.stringify({ preset: "last_365d", limit: 50, parameters }),
+    timeout: 3_600_000,
     ...(signal && { signal }),
   })
   const text = await response.text()

@@ -21,16 +21,21 @@ import { environment } from "../support/environment.ts"
 import { eventRow, oddEvents } from "../support/event.ts"
 import { mulberry32, picker } from "../support/random.ts"
 import { measureIngestion } from "./clickhouse-ingestion.ts"
+import { testMove } from "./clickhouse-move.ts"
 import { compareNodes, testTwoServers } from "./clickhouse-nodes.ts"
 import { queriesPerState, seeds, testQueries } from "./clickhouse-query-server.ts"
 import { testRemoval } from "./clickhouse-removal.ts"
 
 /** `--figures` leaves out the faults. */
 const onlyFigures = process.argv.includes("--figures")
-/** `--removal` runs only the tests of serve --keep-local, `--nodes` only those of several nodes. */
-const onlyRemoval = process.argv.includes("--removal")
-const onlyNodes = process.argv.includes("--nodes")
-/** Standard events of the file that moves. */
+/** `--events 10000000` runs only the move of a file with so many events to the cluster and back. */
+const movedEvents = Number(process.argv[process.argv.indexOf("--events") + 1])
+/** Parts of the tests that run alone if they are given. */
+const parts = ["--events", "--removal", "--nodes"] as const
+const onlyPart = parts.find((part) => process.argv.includes(part))
+if (onlyPart === "--events" && !(movedEvents > 0)) throw new Error("--events needs a number")
+const runs = (part: (typeof parts)[number]) => onlyPart === part || (onlyPart === undefined && !onlyFigures)
+/** Standard events of the file that moves in the other tests. */
 const count = Number(process.env.EVENTS ?? 200_000)
 /** For `eventually`, in ms. */
 const patient = { timeout: 180_000, pause: 20 }
@@ -50,8 +55,11 @@ const engineTools = {
   },
 }
 try {
-  if (!onlyRemoval && !onlyNodes) await run()
-  if (!onlyFigures && !onlyRemoval) {
+  if (onlyPart === "--events") {
+    await testMove(`http://127.0.0.1:${port}/move`, folder, movedEvents, { databuddy, report })
+  }
+  if (onlyPart === undefined) await run()
+  if (runs("--nodes")) {
     await report("random queries to two nodes give the results of a single one", async () => {
       let equal = 0
       for (let seed = 1; seed <= seeds; seed++) {
@@ -63,7 +71,7 @@ try {
       testTwoServers(`http://127.0.0.1:${port}/two_servers`, folder, { databuddy, ...engineTools }),
     )
   }
-  if (!onlyFigures && !onlyNodes) {
+  if (runs("--removal")) {
     const tools = { databuddy, report, ...engineTools }
     await testRemoval(`http://127.0.0.1:${port}/removal`, folder.file("removal.db"), tools)
   }
