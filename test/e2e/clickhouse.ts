@@ -20,6 +20,7 @@ import { freePort, install, startEngine } from "../support/clickhouse-server.ts"
 import { environment } from "../support/environment.ts"
 import { eventRow, oddEvents } from "../support/event.ts"
 import { mulberry32, picker } from "../support/random.ts"
+import { testClusterFaults } from "./clickhouse-faults.ts"
 import { measureIngestion } from "./clickhouse-ingestion.ts"
 import { testMove } from "./clickhouse-move.ts"
 import { compareNodes, testTwoServers } from "./clickhouse-nodes.ts"
@@ -30,8 +31,8 @@ import { testRemoval } from "./clickhouse-removal.ts"
 const onlyFigures = process.argv.includes("--figures")
 /** `--events 10000000` runs only the move of a file with so many events to the cluster and back. */
 const movedEvents = Number(process.argv[process.argv.indexOf("--events") + 1])
-/** Parts of the tests that run alone if they are given. */
-const parts = ["--events", "--removal", "--nodes"] as const
+/** Parts of the tests that run alone if they are given. `--faults`: only those of clickhouse-faults.ts. */
+const parts = ["--events", "--removal", "--nodes", "--faults"] as const
 const onlyPart = parts.find((part) => process.argv.includes(part))
 if (onlyPart === "--events" && !(movedEvents > 0)) throw new Error("--events needs a number")
 const runs = (part: (typeof parts)[number]) => onlyPart === part || (onlyPart === undefined && !onlyFigures)
@@ -75,6 +76,8 @@ try {
     const tools = { databuddy, report, ...engineTools }
     await testRemoval(`http://127.0.0.1:${port}/removal`, folder.file("removal.db"), tools)
   }
+  if (runs("--faults"))
+    await testClusterFaults(folder, { port, databuddy, report, drained, track, ...engineTools })
 } finally {
   await engine.kill()
 }

@@ -15,11 +15,23 @@ export interface Engine {
   kill: () => Promise<void>
 }
 
+interface EngineOptions {
+  /** Port of ClickHouse's own protocol, which shards use. */
+  tcp?: number
+  /** Path of a configuration file. */
+  config?: string
+}
+
 /** Starts a server that keeps its data in `data`. Resolves when it answers. */
-export async function startEngine(data: string, port: number): Promise<Engine> {
+export async function startEngine(
+  data: string,
+  port: number,
+  { tcp, config }: EngineOptions = {},
+): Promise<Engine> {
   const program = join(repository, "test/support/clickhouse-engine.ts")
-  const tcp = await freePort()
-  const child = Bun.spawn([process.execPath, program, library, data, String(port), String(tcp)], {
+  const ports = [port, tcp ?? (await freePort())].map(String)
+  const more = config === undefined ? [] : [config]
+  const child = Bun.spawn([process.execPath, program, library, data, ...ports, ...more], {
     stdio: ["ignore", "ignore", "inherit"],
   })
   const answers = async () => (await fetch(`http://127.0.0.1:${port}/ping`).catch(() => undefined))?.ok
