@@ -12,7 +12,7 @@ import type { StoredEvent } from "../store/event-reader.ts"
 import { EventInserter } from "../store/events.ts"
 import { assignNode, endOfNode, lastEventId, nodeOf, startOfNode } from "../store/node-ids.ts"
 import { deletedWebsites, registrySource } from "../store/registry-copy.ts"
-import { dropEmptyRemovedDays, isLocal, removedDays, takeBack } from "../store/removed-days.ts"
+import { dropEmptyRemovedDays, localTest, removedDays, takeBack } from "../store/removed-days.ts"
 import { pendingDeletion } from "../store/shipping.ts"
 import type { Cluster } from "./cluster.ts"
 import { ofDay, rangeUpTo, visibleWebsites, type WebsiteDay } from "./comparison.ts"
@@ -130,8 +130,9 @@ function insertRemoved(
   day: WebsiteDay["day"],
   events: readonly StoredEvent[],
 ): number {
+  const isLocal = localTest(db)
   const isDeleted = pendingDeletion(db)
-  const missing = events.filter(({ id }) => !isLocal(db, id) && !isDeleted(id))
+  const missing = events.filter(({ id }) => !isLocal(id) && !isDeleted(id))
   const [first] = missing
   if (!first) return 0
   const { id: sealedId } = db.prepare(sealedStateSql).get() as { id: number }

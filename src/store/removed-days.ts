@@ -96,10 +96,11 @@ const sql = {
   isLocal: "select 1 from event_rows where id = :id and website_rid >= 0",
   // A trigger preserves the empty row with the highest ID, so that no later event gets that ID. See
   // migrations/0023_shipping.sql.
+  // The limit prevents SQLite from reading all rows: it does so for an aggregate with a condition.
   reserveNext: `
     insert into event_rows (id, website_rid, type_id, ts, delay, via_key, crawler)
-    select max(id) + 1, -1, 0, 0, 0, 0, 0 from event_rows
-    having max(id) in (select value from json_each(:ids))`,
+    select id + 1, -1, 0, 0, 0, 0, 0 from (select id from event_rows order by id desc limit 1)
+    where id in (select value from json_each(:ids))`,
   deleteEmptyRows:
     "delete from event_rows where website_rid < 0 and id in (select value from json_each(:ids))",
   queueDeletion: "insert or ignore into shipping_deletions (id) values (:id)",
@@ -223,7 +224,7 @@ export function applyRemoval(db: Db, change: RemovalChange): void {
       return
     }
     case "forgetEventIds":
-      for (const event of change.eventIds) deleteEventId(db, change.rid, event)
+      change.eventIds.forEach(eventIdDeletion(db, change.rid))
       return
     case "deleteExpired":
       db.prepare(sql.deleteDay).run({ rid: change.rid, day: change.day })
@@ -264,13 +265,12 @@ function sumOf(events: readonly Pick<RemovedEvent, "hash">[]): Sum {
   return events.reduce<Sum>((sum, { hash }) => addSums(sum, { events: 1, hash }), { events: 0, hash: 0n })
 }
 
-function deleteEventId(
-  db: Db,
-  rid: number,
-  { viaKey, eventId }: Pick<RemovedEvent, "viaKey" | "eventId">,
-): void {
-  if (eventId === null) return
-  db.prepare(sql.deleteEventId).run({ rid, viaKey, eventId, packedId: packedEventId(eventId) })
+/** Returns a function that accepts the event ID of a removed event of a website again. */
+function eventIdDeletion(db: Db, rid: number): (event: Pick<RemovedEvent, "viaKey" | "eventId">) => void {
+  const statement = db.prepare(sql.deleteEventId)
+  return ({ viaKey, eventId }) => {
+    if (eventId !== null) statement.run({ rid, viaKey, eventId, packedId: packedEventId(eventId) })
+  }
 }
 
 /**
@@ -279,12 +279,14 @@ function deleteEventId(
  */
 export function deleteRemovedEvents(db: Db, rid: number, events: readonly RemovedEvent[]): number {
   const queue = db.prepare(sql.queueDeletion)
+  const isLocal = localTest(db)
+  const deleteEventId = eventIdDeletion(db, rid)
   let deleted = 0
   for (const event of events) {
     const known = findRemovedDay(db, rid, event.day)
-    if (!known || isLocal(db, event.id) || queue.run({ id: event.id }).changes === 0) continue
+    if (!known || isLocal(event.id) || queue.run({ id: event.id }).changes === 0) continue
     storeDay(db, { ...known, ...subtractSums(known, { events: 1, hash: event.hash }) })
-    deleteEventId(db, rid, event)
+    deleteEventId(event)
     deleted++
   }
   return deleted
@@ -298,7 +300,7 @@ export function deleteRemovedEvents(db: Db, rid: number, events: readonly Remove
 export function takeBack(db: Db, rid: number, day: number, events: readonly RemovedEvent[]): void {
   const known = findRemovedDay(db, rid, day)
   if (!known) throw new Error("the day is not removed")
-  for (const event of events) deleteEventId(db, rid, event)
+  events.forEach(eventIdDeletion(db, rid))
   const values = { ids: JSON.stringify(events.map(({ id }) => id)) }
   db.prepare(sql.reserveNext).run(values)
   db.prepare(sql.deleteEmptyRows).run(values)
@@ -313,8 +315,10 @@ export function dropEmptyRemovedDays(db: Db): void {
   db.prepare(sql.dropEmpty).run()
 }
 
-export function isLocal(db: Db, id: number): boolean {
-  return db.prepare(sql.isLocal).get({ id }) !== undefined
+/** Returns a function that is true for the IDs of events that are in the file. */
+export function localTest(db: Db): (id: number) => boolean {
+  const statement = db.prepare(sql.isLocal)
+  return (id) => statement.get({ id }) !== undefined
 }
 
 /**

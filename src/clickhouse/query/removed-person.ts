@@ -1,7 +1,7 @@
 import { UserError } from "../../errors.ts"
 import type { Db } from "../../store/db/driver.ts"
 import { type Person, storedIdsOf } from "../../store/forget.ts"
-import { findRemovedDay, isLocal, type RemovedEvent, removedTotals } from "../../store/removed-days.ts"
+import { findRemovedDay, localTest, type RemovedEvent, removedTotals } from "../../store/removed-days.ts"
 import { pendingDeletion, readShipping } from "../../store/shipping.ts"
 import { websiteIds } from "../../store/websites.ts"
 import { Cluster } from "../cluster.ts"
@@ -38,9 +38,10 @@ export async function removedEventsOf(
       order by id`,
       { parameters: parameters.values, tables: [], settings: {}, signal: new AbortController().signal },
     )
+    const isLocal = localTest(db)
     const isDeleted = pendingDeletion(db)
     return rows
-      .filter(([id, day]) => findRemovedDay(db, rid, day) && !isLocal(db, id) && !isDeleted(id))
+      .filter(([id, day]) => findRemovedDay(db, rid, day) && !isLocal(id) && !isDeleted(id))
       .map(([id, day, hash, credential, eventId]) => ({
         id,
         day,
