@@ -5,6 +5,7 @@ import { benchGrowth } from "./growth.ts"
 import { benchIngest } from "./ingest.ts"
 import { benchPages } from "./pages.ts"
 import { benchQuery } from "./query.ts"
+import { benchShipping } from "./shipping.ts"
 import { benchTraffic } from "./traffic.ts"
 import { benchTransfer } from "./transfer.ts"
 import { benchViews } from "./views.ts"
@@ -64,6 +65,13 @@ program
   .option("--rounds <n>", "warm loads of each page", Number, 9)
   .option("--dir <folder>", "folder in which the database is kept and reused")
   .action(benchPages)
+program
+  .command("shipping")
+  .description("ingestion with and without serve --clickhouse, in turns; the cluster drops the events")
+  .option("--seconds <n>", "seconds of load per turn", Number, 12)
+  .option("--rounds <n>", "turns, of which the median counts", Number, 5)
+  .option("--rate <n>", "events per second, by default as many as possible", Number)
+  .action(benchShipping)
 program
   .command("batch")
   .description("page views sent to /batch, compared with custom events sent to /track")

@@ -1,0 +1,169 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { openReader, type Server, startServer } from "../harness.ts"
+import { binary } from "../support/binary.ts"
+import { environment } from "../support/environment.ts"
+import { standardEvents } from "./dataset.ts"
+import { bodiesOf, loadGenerator, put } from "./load.ts"
+import { median } from "./statistics.ts"
+
+interface Options {
+  seconds: number
+  rounds: number
+  /** Events per second. Absent: as many as possible. */
+  rate?: number
+}
+
+const eventsPerRequest = 100
+const connections = 8
+/** Ticks of CPU time per second, as Linux counts them in /proc. */
+const ticksPerSecond = 100
+/** Without a load, a server uses less than this share of a core. */
+const idleShare = 0.03
+/** ms over which the CPU time of an idle server is measured. */
+const idleSample = 1_000
+/** ms after which a server counts as hung. */
+const patience = 120_000
+
+/** One turn. CPU times are in µs per event, until everything is sealed and shipped. */
+interface Turn {
+  /** Events per second. */
+  rate: number
+  p50: number
+  p99: number
+  mainThread: number
+  process: number
+}
+
+/**
+ * Measures ingestion with and without shipping, in turns. The cluster drops the events, in a process of its own, because a
+ * real one would need more CPU time than this machine has.
+ */
+export async function benchShipping({ seconds, rounds, rate }: Options): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "databuddy-bench-"))
+  const sink = Bun.spawn([process.execPath, join(import.meta.dir, "clickhouse-sink.ts")], { stdout: "pipe" })
+  try {
+    const { value } = await sink.stdout.getReader().read()
+    const cluster = `http://127.0.0.1:${new TextDecoder().decode(value).trim()}/sink`
+    const migrate = [binary, "clickhouse", "migrate", "--clickhouse", cluster]
+    const { exitCode, stderr } = Bun.spawnSync(migrate, { env: environment() })
+    if (exitCode !== 0) throw new Error(stderr.toString())
+    const limits = ["--rate-limit", "0", "--rate-limit-events", "0", "--rate-limit-bytes", "0"]
+    const serve = (name: string, ...args: string[]) =>
+      startServer({ db: join(folder, name), args: [...limits, ...args] })
+    const without = await serve("without.db")
+    const shipping = await serve("with.db", "--clickhouse", cluster)
+    const bodies = bodiesOf(standardEvents(20_000, Date.now()), eventsPerRequest)
+    const turns: [without: Turn, shipping: Turn][] = []
+    const load = (server: Server) => measure(server, bodies, seconds, rate)
+    // Until the code is compiled.
+    for (const server of [without, shipping]) await load(server)
+    for (let round = 0; round < rounds; round++) {
+      // The order changes, because the machine's speed does.
+      if (round % 2 === 0) turns.push([await load(without), await load(shipping)])
+      else {
+        const last = await load(shipping)
+        turns.push([await load(without), last])
+      }
+      process.stderr.write(`${JSON.stringify(turns.at(-1))}\n`)
+    }
+    for (const server of [without, shipping]) await server.stop()
+    print(turns, rate)
+  } finally {
+    sink.kill()
+    await sink.exited
+    rmSync(folder, { recursive: true })
+  }
+}
+
+async function measure(
+  server: Server,
+  bodies: string[],
+  seconds: number,
+  rate: number | undefined,
+): Promise<Turn> {
+  const { url, key, pid, db } = server
+  const before = cpuTimes(pid)
+  const result = await put({
+    url,
+    key,
+    bodies,
+    connections,
+    seconds,
+    ...(rate !== undefined && { rate: rate / eventsPerRequest }),
+  })
+  if (result.failures > 0) throw new Error(`${result.failures} requests failed`)
+  const events = result.rate * eventsPerRequest * seconds
+  await untilShipped(db)
+  await untilIdle(pid)
+  const after = cpuTimes(pid)
+  const perEvent = (name: "mainThread" | "process") => ((after[name] - before[name]) / events) * 1e6
+  return {
+    rate: result.rate * eventsPerRequest,
+    p50: result.p50,
+    p99: result.p99,
+    mainThread: perEvent("mainThread"),
+    process: perEvent("process"),
+  }
+}
+
+/** CPU time so far, in seconds. */
+function cpuTimes(pid: number): { mainThread: number; process: number } {
+  const secondsOf = (path: string) => {
+    const fields = readFileSync(path, "utf8").split(") ")[1]?.split(" ") ?? []
+    return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond
+  }
+  return { mainThread: secondsOf(`/proc/${pid}/task/${pid}/stat`), process: secondsOf(`/proc/${pid}/stat`) }
+}
+
+/** Waits until the watermark has reached the last event, if the server ships. */
+async function untilShipped(path: string): Promise<void> {
+  const reader = openReader(path)
+  const behind = reader.prepare("select (select max(id) from event_rows) > shipped_id from shipping")
+  const end = performance.now() + patience
+  while (behind.pluck().get() === 1) {
+    if (performance.now() > end) throw new Error("the events are not shipped")
+    await Bun.sleep(100)
+  }
+  reader.close()
+}
+
+/** Waits until the server has sealed its events. */
+async function untilIdle(pid: number): Promise<void> {
+  const end = performance.now() + patience
+  for (;;) {
+    const before = cpuTimes(pid).process
+    await Bun.sleep(idleSample)
+    if ((cpuTimes(pid).process - before) / (idleSample / 1_000) < idleShare) return
+    if (performance.now() > end) throw new Error("the server is not idle")
+  }
+}
+
+const columns = {
+  rate: "events/s",
+  p50: "p50 ms",
+  p99: "p99 ms",
+  mainThread: "main thread, CPU µs per event",
+  process: "process, CPU µs per event",
+} as const satisfies Record<keyof Turn, string>
+
+function print(turns: readonly [without: Turn, shipping: Turn][], rate: number | undefined): void {
+  const out = (line: string) => process.stdout.write(`${line}\n`)
+  const how = rate === undefined ? `${loadGenerator()}, as fast as possible` : `${rate} events/s`
+  out(
+    `load: ${how}, ${connections} connections, ${eventsPerRequest} events per request, ${turns.length} turns`,
+  )
+  out(`\n| | without | with shipping | ratio, median of the turns (lowest to highest) |`)
+  out("|---|---:|---:|---:|")
+  const names = Object.keys(columns) as (keyof Turn)[]
+  for (const name of names) {
+    const ratios = turns.map(([without, shipping]) => shipping[name] / without[name])
+    const cells = [
+      median(turns.map(([without]) => without[name])).toFixed(name === "rate" ? 0 : 2),
+      median(turns.map(([, shipping]) => shipping[name])).toFixed(name === "rate" ? 0 : 2),
+      `${median(ratios).toFixed(3)} (${Math.min(...ratios).toFixed(3)} to ${Math.max(...ratios).toFixed(3)})`,
+    ]
+    out(`| ${[columns[name], ...cells].join(" | ")} |`)
+  }
+}
