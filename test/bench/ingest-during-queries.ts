@@ -1,26 +1,71 @@
-import { constants, copyFileSync, readFileSync, rmSync, statSync } from "node:fs"
+import { constants, copyFileSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { startServer } from "../harness.ts"
+import { type Server, startServer } from "../harness.ts"
 import { memoryOf } from "../support/memory.ts"
-import { benchmarkQueries } from "./benchmark-queries.ts"
+import { type BenchmarkQuery, benchmarkQueries } from "./benchmark-queries.ts"
 import { standardEvents } from "./dataset.ts"
-import { queryServer, type Range, website } from "./engines.ts"
-import { bodiesOf, type LoadResult, put } from "./load.ts"
+import { install, queryServer, type Range, website } from "./engines.ts"
+import { bodiesOf, type Load, type LoadResult, put } from "./load.ts"
 import { medianBy } from "./statistics.ts"
+import { prepareWide } from "./wide-prepare.ts"
+import { wideQueries } from "./wide-queries.ts"
 
 const connections = 64
 /** Seconds of load to find the saturating rate, and of each measured round. */
 const seconds = 10
 const rounds = 3
-/** Queries that read the visitors of all events. */
-const heavy = benchmarkQueries.filter(({ name }) =>
-  /^(summary|top events|trend by day, v|funnel|weekly)/.test(name),
-)
 /** ms between two checks of the size of the -wal. */
 const walPoll = 20
+/** Queries that read the visitors of all events. */
+const heavyQueries = benchmarkQueries.filter(({ name }) =>
+  /^(summary|top events|trend by day, v|funnel|weekly)/.test(name),
+)
+/** Queries that filter by a value, so that a new value makes a query new. */
+const filteredQueries = wideQueries.filter(({ sql }) => sql(0) !== sql(1))
 
-/** Prints the latency of `/track` at half of its saturating rate, without queries and while one client runs heavy queries back to back. */
+interface Conditions {
+  range: Range
+  /** Returns the query number `turn`, from 0. */
+  queryAt: (turn: number) => Pick<BenchmarkQuery, "request" | "row">
+  /** Requests per second; undefined: half of the saturating rate. */
+  rates: readonly number[] | undefined
+}
+
+/** Measures `/track` at half of its saturating rate while one client repeats the heavy queries of the standard data set. */
 export async function benchIngestDuringQueries(folder: string, range: Range): Promise<void> {
+  const queryAt = (turn: number) => heavyQueries[turn % heavyQueries.length] as BenchmarkQuery
+  await measure(folder, { range, queryAt, rates: undefined })
+}
+
+/** Measures `/track` at each rate (requests per second) while one client sends queries to the wide data set, each with a filter that no query had before. */
+export async function benchDuring({
+  events,
+  rates = [2_000, 6_000, 10_000],
+  dir,
+}: {
+  events: number
+  rates?: number[]
+  dir?: string
+}): Promise<void> {
+  const parent = dir ?? mkdtempSync(join(tmpdir(), "databuddy-bench-"))
+  try {
+    const packages = join(parent, "engines")
+    await install(packages)
+    const folder = join(parent, `wide-${events}`)
+    const range = await prepareWide(folder, packages, events)
+    const queryAt = (turn: number) => {
+      const query = filteredQueries[turn % filteredQueries.length] as (typeof filteredQueries)[number]
+      return { request: query.request(Math.floor(turn / filteredQueries.length)), row: query.row }
+    }
+    await measure(folder, { range, queryAt, rates })
+  } finally {
+    if (dir === undefined) rmSync(parent, { recursive: true })
+  }
+}
+
+/** Prints the latency of `/track` without queries and while one client sends queries back to back, in turn. */
+async function measure(folder: string, { range, queryAt, rates }: Conditions): Promise<void> {
   const out = (line: string) => process.stdout.write(`${line}\n`)
   // The load must not change the data that a later run queries.
   const db = join(folder, "during-queries.db")
@@ -33,49 +78,61 @@ export async function benchIngestDuringQueries(folder: string, range: Range): Pr
   try {
     const key = readFileSync(join(folder, "key"), "utf8")
     const events = [...standardEvents(2_000, Date.now())].map((event) => ({ ...event, websiteId: website }))
-    const load = { url: server.url, key, bodies: bodiesOf(events, 1), connections, seconds }
-    const saturated = await put(load)
-    const rate = Math.floor(saturated.rate / 2)
-    const alone: LoadResult[] = []
-    const during: LoadResult[] = []
+    const load: Load = { url: server.url, key, bodies: bodiesOf(events, 1), connections, seconds }
     const durations: number[] = []
-    for (let round = 0; round < rounds; round++) {
-      alone.push(await put({ ...load, rate }))
-      let over = false
-      const querying = (async () => {
-        for (let turn = 0; !over; turn++) {
-          const begin = performance.now()
-          await queryServer(server.url, key, heavy[turn % heavy.length] as (typeof heavy)[number], range)
-          durations.push(performance.now() - begin)
-        }
-      })()
-      during.push(await put({ ...load, rate }))
-      over = true
-      await querying
-    }
-    const failures = [saturated, ...alone, ...during].reduce((sum, result) => sum + result.failures, 0)
-    if (failures > 0) throw new Error(`${failures} requests to /track failed`)
     out(
-      `\n| /track, ${rate} single events per second, half of the saturating rate | per second | p50 ms | p99 ms |`,
+      "\n| /track, single events per second | alone: p50 ms | p99 ms | during queries: per second | p50 ms | p99 ms | p99, ratio |",
     )
-    out("|---|---:|---:|---:|")
-    const one = medianBy(alone, ({ p99 }) => p99)
-    const other = medianBy(during, ({ p99 }) => p99)
-    for (const [name, result] of [
-      ["alone", one],
-      ["during heavy queries", other],
-    ] as const) {
-      out(`| ${name} | ${result.rate.toFixed(0)} | ${result.p50.toFixed(2)} | ${result.p99.toFixed(2)} |`)
+    out("|---:|---:|---:|---:|---:|---:|---:|")
+    for (const rate of rates ?? [Math.floor((await put(load)).rate / 2)]) {
+      const alone: LoadResult[] = []
+      const during: LoadResult[] = []
+      for (let round = 0; round < rounds; round++) {
+        alone.push(await put({ ...load, rate }))
+        const querying = queryBackToBack(server, key, { range, queryAt }, durations)
+        during.push(await put({ ...load, rate }))
+        await querying.stop()
+      }
+      const failures = [...alone, ...during].reduce((sum, result) => sum + result.failures, 0)
+      if (failures > 0) throw new Error(`${failures} requests to /track failed`)
+      const one = medianBy(alone, ({ p99 }) => p99)
+      const other = medianBy(during, ({ p99 }) => p99)
+      const cells = [one.p50, one.p99, other.rate, other.p50, other.p99, other.p99 / one.p99]
+      out(`| ${[String(rate), ...cells.map((cell) => cell.toFixed(2))].join(" | ")} |`)
     }
     durations.sort((a, b) => a - b)
     const middle = durations[Math.floor(durations.length / 2)] ?? 0
-    const { peak } = memoryOf(server)
-    out(`\nratio of p99 during queries to p99 alone: ${(other.p99 / one.p99).toFixed(2)}`)
-    out(`queries completed meanwhile: ${durations.length}, ${middle.toFixed(0)} ms median`)
-    out(`largest -wal: ${(wal / 1_048_576).toFixed(1)} MiB; peak memory: ${peak.toFixed(0)} MiB`)
+    out(`\nqueries completed meanwhile: ${durations.length}, ${middle.toFixed(0)} ms median`)
+    out(
+      `largest -wal: ${(wal / 1_048_576).toFixed(1)} MiB; peak memory: ${memoryOf(server).peak.toFixed(0)} MiB`,
+    )
   } finally {
     clearInterval(watch)
     await server.stop()
     for (const end of ["", "-wal", "-shm"]) rmSync(`${db}${end}`, { force: true })
+  }
+}
+
+/** Sends queries until `stop` is called, and appends the duration of each to `durations`, in ms. */
+function queryBackToBack(
+  server: Server,
+  key: string,
+  { range, queryAt }: Pick<Conditions, "range" | "queryAt">,
+  durations: number[],
+): { stop: () => Promise<void> } {
+  let over = false
+  const run = async () => {
+    while (!over) {
+      const begin = performance.now()
+      await queryServer(server.url, key, queryAt(durations.length), range)
+      durations.push(performance.now() - begin)
+    }
+  }
+  const running = run()
+  return {
+    stop: async () => {
+      over = true
+      await running
+    },
   }
 }

@@ -3,6 +3,7 @@ import { benchBacklog } from "./backlog.ts"
 import { benchBatch } from "./batch.ts"
 import { benchGrowth } from "./growth.ts"
 import { benchIngest } from "./ingest.ts"
+import { benchDuring } from "./ingest-during-queries.ts"
 import { benchPages } from "./pages.ts"
 import { benchQuery } from "./query.ts"
 import { benchShipping } from "./shipping.ts"
@@ -96,12 +97,22 @@ program
   .option("--rounds <n>", "repetitions of each query, of which the median counts", Number, 3)
   .option(
     "--query-memory <MiB...>",
-    "one table for each value",
+    "one table for each value (default: 512)",
     (text, list: number[] = []) => [...list, Number(text)],
-    [512],
   )
   .option("--arriving <n>", "events that arrive per second during the queries", Number, 0)
   .option("--only <text>", "queries whose names contain this")
   .option("--dir <folder>", "folder in which the databases are kept and reused")
   .action(benchWide)
+program
+  .command("during")
+  .description("/track at fixed rates, alone and while queries with new filters run on the wide data set")
+  .option("--events <n>", "events to query", Number, 10_000_000)
+  .option(
+    "--rates <n...>",
+    "events per second, each in its own request (default: 2000 6000 10000)",
+    (text, list: number[] = []) => [...list, Number(text)],
+  )
+  .option("--dir <folder>", "folder in which the databases are kept and reused")
+  .action(benchDuring)
 await program.parseAsync()

@@ -23,7 +23,7 @@ interface Options {
   rounds: number
   dir?: string
   /** MiB */
-  queryMemory: number[]
+  queryMemory?: number[]
   /** Events per second, each in its own request. */
   arriving: number
   only?: string
@@ -53,7 +53,7 @@ export async function benchWide({
   events,
   rounds,
   dir,
-  queryMemory,
+  queryMemory = [512],
   arriving,
   only,
 }: Options): Promise<void> {
