@@ -21,7 +21,7 @@ import {
   websiteSchema,
 } from "../admin-api/schema.ts"
 import { statusSchema } from "../admin-api/status-schema.ts"
-import { type Json, publishedFields, ref } from "./json.ts"
+import { type Json, publishedFields, ref } from "./json-schema.ts"
 import {
   component,
   errorFormat,

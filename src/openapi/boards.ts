@@ -10,7 +10,7 @@ import {
   tileQuerySchema,
 } from "../boards/schema.ts"
 import { bodyReasons } from "./ingest.ts"
-import { type Json, publicSchema, ref } from "./json.ts"
+import { type Json, publicSchema, ref } from "./json-schema.ts"
 import { component, errorFormat, listOf, type Operations, paths, takesBody, writes } from "./operations.ts"
 import { queryResult } from "./query.ts"
 

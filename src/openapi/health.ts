@@ -1,6 +1,6 @@
 import { notReadyResponse } from "../health/route.ts"
 import type { RejectionReason } from "../rejection-reasons.ts"
-import { exactly, type Json } from "./json.ts"
+import { exactly, type Json } from "./json-schema.ts"
 import { type ErrorFormat, errorResponses, noField, success } from "./responses.ts"
 
 const reasons: RejectionReason[] = ["store_locked", "store_failed", "disk_low", "file_replaced", "queue_full"]

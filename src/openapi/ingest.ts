@@ -4,7 +4,7 @@ import { errorResponse } from "../ingest/responses.ts"
 import { eventSchema, identifySchema } from "../ingest/schema.ts"
 import type { RejectionReason } from "../rejection-reasons.ts"
 import { maxTraitBytes, maxTraits } from "../store/profiles.ts"
-import { exactly, type Json, publicSchema, ref } from "./json.ts"
+import { exactly, type Json, publicSchema, ref } from "./json-schema.ts"
 import { type ErrorFormat, errorResponses, reasonHeader, success } from "./responses.ts"
 
 /** Server settings that the document describes. */

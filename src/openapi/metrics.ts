@@ -1,6 +1,6 @@
 import type { RejectionReason } from "../rejection-reasons.ts"
 import { errorFormat } from "./ingest.ts"
-import type { Json } from "./json.ts"
+import type { Json } from "./json-schema.ts"
 import { errorResponses, noField, success } from "./responses.ts"
 
 const reasons: RejectionReason[] = ["metrics_token_wrong", "too_many_failed_credentials"]

@@ -4,7 +4,7 @@ import { rotationSchema } from "../http/rotation.ts"
 import type { RejectionReason } from "../rejection-reasons.ts"
 import type { Scope } from "../store/keys.ts"
 import { bodyReasons, keyReasons, storeReasons } from "./ingest.ts"
-import { exactly, type Json, publicSchema, publishedFields, ref } from "./json.ts"
+import { exactly, type Json, publicSchema, publishedFields, ref } from "./json-schema.ts"
 import { type ErrorFormat, errorResponses, success } from "./responses.ts"
 
 /** Operations by path and method. */

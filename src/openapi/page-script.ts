@@ -20,7 +20,7 @@ import {
   requestHeaders,
   storeReasons,
 } from "./ingest.ts"
-import { exactly, type Json, publicSchema, ref } from "./json.ts"
+import { exactly, type Json, publicSchema, ref } from "./json-schema.ts"
 import { errorResponses, reasonHeader, success } from "./responses.ts"
 
 export const pageSchemas: Json = {

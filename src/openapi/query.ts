@@ -13,7 +13,7 @@ import {
   websiteSchema,
 } from "../query-api/schema.ts"
 import { bodyReasons } from "./ingest.ts"
-import { exactly, type Json, publicSchema, ref } from "./json.ts"
+import { exactly, type Json, publicSchema, ref } from "./json-schema.ts"
 import { component, errorFormat, type Operations, paths } from "./operations.ts"
 
 const exampleId = "550e8400-e29b-41d4-a716-446655440000"

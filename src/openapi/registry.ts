@@ -1,6 +1,6 @@
 import { registrySchema } from "../registry/schema.ts"
 import type { RejectionReason } from "../rejection-reasons.ts"
-import { exactly, type Json, publishedFields } from "./json.ts"
+import { exactly, type Json, publishedFields } from "./json-schema.ts"
 import { errorFormat } from "./operations.ts"
 import { errorResponses, noField, success } from "./responses.ts"
 

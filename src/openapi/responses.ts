@@ -1,6 +1,6 @@
 import { type FieldError, RequestError } from "../errors.ts"
 import { type RejectionReason, rejections } from "../rejection-reasons.ts"
-import { type Json, ref } from "./json.ts"
+import { type Json, ref } from "./json-schema.ts"
 
 /** Statuses after which a client can retry. */
 const retriable = new Set<number>([429, 503])

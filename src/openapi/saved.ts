@@ -16,7 +16,7 @@ import {
   viewFilterSchema,
   viewSchema,
 } from "../saved/schema.ts"
-import { type Json, ref } from "./json.ts"
+import { type Json, ref } from "./json-schema.ts"
 import {
   component,
   errorFormat,

@@ -11,7 +11,7 @@ import {
   userSchema,
 } from "../users/schema.ts"
 import { keyReasons } from "./ingest.ts"
-import { type Json, publicSchema, ref } from "./json.ts"
+import { type Json, publicSchema, ref } from "./json-schema.ts"
 import {
   component,
   errorFormat,
