@@ -1,4 +1,4 @@
-import { pageCacheKiB, queriesShare, queryShare } from "../query-api/memory-shares.ts"
+import { pageCacheKiB, queriesShare, queryShare } from "../query-api/worker-memory.ts"
 import { type ServeOptions, standardQueryMemory } from "../serve-options.ts"
 import { cacheKiB } from "../store/db/open.ts"
 
