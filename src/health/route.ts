@@ -2,12 +2,12 @@ import { Elysia } from "elysia"
 import { RequestError } from "../errors.ts"
 import { errorHeaders, jsonHeaders, requestIdOf } from "../http/headers.ts"
 import { rejections } from "../rejection-reasons.ts"
-import type { Draining } from "./draining.ts"
+import type { ShutdownState } from "./shutdown-state.ts"
 
 export interface HealthDeps {
   /** Resolves if an event could be stored now. Otherwise, rejects with the RequestError that a request would get. */
   ready: () => Promise<void>
-  draining: Draining
+  shutdownState: ShutdownState
   newId: () => string
 }
 
@@ -20,20 +20,20 @@ export interface HealthDeps {
  * process responds, and only then reads the body of the request. /ready is unsuitable for this, because queries must be
  * forwarded even while the disk is full.
  */
-export function healthRoutes({ ready, draining, newId }: HealthDeps) {
+export function healthRoutes({ ready, shutdownState, newId }: HealthDeps) {
   const headersOf = (request: Request) => ({
     ...jsonHeaders(requestIdOf(request.headers, newId)),
     "Cache-Control": "no-store",
   })
   return new Elysia()
     .get("/health", ({ request }) => {
-      if (!draining.active) return new Response('{"status":"ok"}', { headers: headersOf(request) })
-      if (waitParameter.test(request.url)) return draining.hold(request.signal)
+      if (!shutdownState.active) return new Response('{"status":"ok"}', { headers: headersOf(request) })
+      if (waitParameter.test(request.url)) return shutdownState.hold(request.signal)
       return new Response('{"status":"stopping"}', { headers: headersOf(request) })
     })
     .get("/ready", async ({ request }) => {
       const headers = headersOf(request)
-      if (draining.active) {
+      if (shutdownState.active) {
         return new Response('{"status":"stopping"}', {
           status: 503,
           headers: { ...headers, ...stoppingHeaders },

@@ -6,7 +6,7 @@ import { type ClusterLogin, ShippingThread } from "../clickhouse/shipping-thread
 import type { Environment } from "../environment.ts"
 import { messageOf, RequestError } from "../errors.ts"
 import { loadedOnDemand, type RemovedEvents } from "../export/complete-events.ts"
-import { Draining } from "../health/draining.ts"
+import { ShutdownState } from "../health/shutdown-state.ts"
 import { BodyBudget } from "../http/body.ts"
 import { LargeBodies } from "../http/large-body.ts"
 import { RateLimiter } from "../http/rate-limits.ts"
@@ -22,9 +22,9 @@ import { faultLog, type Log } from "../log.ts"
 import { type CertificateState, Metrics } from "../metrics/metrics.ts"
 import { RequestCounts } from "../metrics/requests.ts"
 import { WorkerQueryEngine } from "../query/engine/engine.ts"
-import { queryShare } from "../query-api/worker-memory.ts"
 import type { QuerySpec } from "../query-api/query-spec.ts"
 import { Streams } from "../query-api/stream.ts"
+import { queryShare } from "../query-api/worker-memory.ts"
 import { RegistryFollower, type RegistryLogin } from "../registry/follower.ts"
 import type { ServeOptions } from "../serve-options.ts"
 import type { Db } from "../store/db/driver.ts"
@@ -199,7 +199,7 @@ export function openServer(options: ServerOptions, environment: ServerEnvironmen
     ready: () => store.ready(),
     queryEngine: clusterEngine ?? engine,
     streams,
-    draining: new Draining(),
+    shutdownState: new ShutdownState(),
     removedEvents: options.cluster && removedEventsIn(store.db, options.cluster, log),
     removedEventsOf: (person, at) => removedEventsOf(store.db, options.cluster, person, at, log),
     limiter: new RateLimiter(elapsed),

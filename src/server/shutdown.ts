@@ -1,4 +1,4 @@
-import type { Draining } from "../health/draining.ts"
+import type { ShutdownState } from "../health/shutdown-state.ts"
 import type { Log } from "../log.ts"
 import type { Context } from "../terminal/context.ts"
 import type { Listener } from "./listen.ts"
@@ -18,13 +18,13 @@ const drainPolls = 10
  * finishes requests in flight, and closes connections that are still open after 8 s.
  */
 export async function stopListening(
-  { deps: { draining }, closeStreams }: OpenServer,
+  { deps: { shutdownState }, closeStreams }: OpenServer,
   listener: Listener,
   delay: number,
   context: Context,
   log: Log,
 ): Promise<void> {
-  draining.start()
+  shutdownState.start()
   if (delay > 0) {
     log(
       "info",
@@ -37,7 +37,7 @@ export async function stopListening(
   closeStreams()
   await Promise.race([
     listener.stop(),
-    onlyHeldRequestsLeft(listener, draining, context),
+    onlyHeldRequestsLeft(listener, shutdownState, context),
     context.sleep(stopTimeout),
   ])
   await listener.stop(true)
@@ -49,11 +49,11 @@ export async function stopListening(
  */
 async function onlyHeldRequestsLeft(
   listener: Listener,
-  draining: Draining,
+  shutdownState: ShutdownState,
   { environment, sleep }: Context,
 ): Promise<void> {
   const end = environment.elapsed() + stopTimeout
   for (let polls = 0; polls < drainPolls && environment.elapsed() < end; await sleep(drainPoll)) {
-    polls = draining.held > 0 && listener.pendingRequests <= draining.held ? polls + 1 : 0
+    polls = shutdownState.held > 0 && listener.pendingRequests <= shutdownState.held ? polls + 1 : 0
   }
 }

@@ -1,7 +1,7 @@
 // databuddy with one difference: each request is committed and synced separately.
 import { createApp } from "../../src/app.ts"
 import type { Environment } from "../../src/environment.ts"
-import { Draining } from "../../src/health/draining.ts"
+import { ShutdownState } from "../../src/health/shutdown-state.ts"
 import { parseNetworks } from "../../src/http/address.ts"
 import { BodyBudget } from "../../src/http/body.ts"
 import { LargeBodies } from "../../src/http/large-body.ts"
@@ -58,7 +58,7 @@ const app = createApp({
   prepareRow: (row) => row,
   profiles: store.profiles,
   ready: () => store.ready(),
-  draining: new Draining(),
+  shutdownState: new ShutdownState(),
   limiter: new RateLimiter(environment.elapsed),
   loginLimits: new LoginLimits(environment.elapsed),
   passwords: new PasswordHasher(),

@@ -1,5 +1,5 @@
 /** Records whether the server is stopping, and counts requests that stay open until it has stopped. */
-export class Draining {
+export class ShutdownState {
   #active = false
   #held = 0
 
