@@ -1,4 +1,4 @@
-import { closestOf } from "./clicks.ts"
+import { closestOf } from "./tracked-elements.ts"
 
 /** A visitor counts as inactive after this many ms without input. */
 const maxGap = 30_000

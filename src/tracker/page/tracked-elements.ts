@@ -16,7 +16,7 @@ export function closestOf(event: Event, selector: string): Element | undefined {
 }
 
 /** Watches clicks with any mouse button, because a middle click opens a link in a new tab. */
-export function watchClicks({ attributes, outgoing }: ClickHandlers): void {
+export function watchTrackedElements({ attributes, outgoing }: ClickHandlers): void {
   const clicked = (event: Event) => {
     const marked = closestOf(event, "[data-track]")
     if (attributes && marked instanceof HTMLElement) {

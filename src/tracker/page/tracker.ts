@@ -1,10 +1,10 @@
-import { watchClicks } from "./clicks.ts"
 import type { Engagement } from "./engagement.ts"
 import { isSampled, type Options } from "./options.ts"
 import { maskPath, matchesPattern } from "./patterns.ts"
 import type { start as startPixel } from "./pixel.ts"
 import type { Host } from "./plugin.ts"
 import { createId, type Identity } from "./storage.ts"
+import { watchTrackedElements } from "./tracked-elements.ts"
 import { createTransport } from "./transport.ts"
 
 /**
@@ -294,7 +294,7 @@ export function createTracker(options: Options, api: string, scriptUrl: string, 
         })
       }
       watchNavigation()
-      watchClicks({
+      watchTrackedElements({
         attributes: options.trackAttributes && track,
         outgoing:
           options.trackOutgoingLinks &&
