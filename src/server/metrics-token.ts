@@ -1,6 +1,6 @@
 import { UserError } from "../errors.ts"
 import { readFlagFile } from "../flag-file.ts"
-import type { MetricsAccess } from "../metrics/route.ts"
+import type { MetricsAccess } from "../metrics/access.ts"
 import type { ServeOptions } from "../serve-options.ts"
 
 /** Returns who can access /metrics. Throws a UserError if the token file is unreadable or empty. */

@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from "bun:test"
 import { type AppDeps, createApp } from "../../src/app.ts"
-import type { MetricsAccess } from "../../src/metrics/route.ts"
+import type { MetricsAccess } from "../../src/metrics/access.ts"
 import { giveKey, openApp, type TestApp } from "../support/app.ts"
 
 let app: TestApp
