@@ -3,7 +3,8 @@ import type { Log } from "../log.ts"
 import type { BackupState } from "../metrics/metrics.ts"
 import type { Context } from "../terminal/context.ts"
 import type { BackupReport, Destination } from "./destinations.ts"
-import { type Backup, expiredBackups } from "./files.ts"
+import { expiredBackups } from "./expired-backups.ts"
+import type { Backup } from "./files.ts"
 import { sendPing } from "./ping.ts"
 
 export interface ScheduleOptions {
