@@ -2,18 +2,12 @@ import type { Column, Value } from "../../columns/batch.ts"
 import { numberOf, textOf } from "../json-values.ts"
 import type { PropertyNumbers, PropertyValues } from "../query.ts"
 import { CodeCounts, type CodeDictionary } from "../structures/code-counts.ts"
+import { histogram } from "../structures/histogram.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
 import { NumberCounts } from "../structures/number-counts.ts"
 import { firstCode, NumberDictionary } from "../structures/number-dictionary.ts"
 import { forEachValue, presentOnly, type Selection } from "../structures/selection.ts"
-import {
-  histogram,
-  percentile,
-  sortByValue,
-  sumOf,
-  totalCount,
-  type ValueCounts,
-} from "../structures/statistics.ts"
+import { percentile, sortByValue, sumOf, totalCount, type ValueCounts } from "../structures/statistics.ts"
 import { TextDictionary } from "../structures/text-dictionary.ts"
 
 /**

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test"
-import { histogram, sortByValue } from "../../src/query/structures/statistics.ts"
+import { histogram } from "../../src/query/structures/histogram.ts"
+import { sortByValue } from "../../src/query/structures/statistics.ts"
 
 /** Numbers, maximum bins, bounds, and the counts between the bounds. */
 const cases: [sentence: string, numbers: number[], most: number, bounds: number[], counts: number[]][] = [
