@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto"
 import { gunzipSync } from "node:zlib"
 import { messageOf, UserError } from "../errors.ts"
-import { type PublicKey, verifySignature } from "./minisign.ts"
 
 /** A release for this platform. */
 export interface Release {
@@ -11,50 +10,12 @@ export interface Release {
   sha256: string
 }
 
-/** Maximum sizes in bytes. SHA256SUMS has about 2 KB, an archive about 65 MB, and the program in it about 135 MB. */
-const maxText = 1_048_576
+/** Maximum sizes in bytes. An archive has about 65 MB, and the program in it about 135 MB. */
 const maxArchive = 536_870_912
 const maxProgram = 1_073_741_824
 
 /** Maximum duration of a download, in ms. */
 const timeout = 600_000
-
-/**
- * Returns the newest version that a signed SHA256SUMS lists for a platform, or undefined if there is none. A prerelease
- * only replaces another prerelease. Throws a UserError if the download or the signature is invalid.
- */
-export async function newestRelease(
-  url: string,
-  platform: string,
-  key: PublicKey,
-  runningVersion: string,
-): Promise<Release | undefined> {
-  const sums = await download(url, "SHA256SUMS", maxText)
-  const signature = await download(url, "SHA256SUMS.minisig", maxText)
-  verifySignature(sums, Buffer.from(signature).toString("utf8"), key)
-  const releases = releasesIn(Buffer.from(sums).toString("utf8"), platform)
-  return newestFor(runningVersion, releases)
-}
-
-/** Returns the newest of these releases that can replace the running version. */
-export function newestFor(runningVersion: string, releases: readonly Release[]): Release | undefined {
-  return releases.findLast(({ version }) => isPrerelease(runningVersion) || !isPrerelease(version))
-}
-
-/** Returns true for 1.2.0-rc.1, but not for 1.2.0+build-1. */
-const isPrerelease = (version: string) => /^[\d.]+-/.test(version)
-
-/** Parses the output of sha256sum, and returns the releases for a platform, from oldest to newest. */
-export function releasesIn(sums: string, platform: string): Release[] {
-  const name = new RegExp(
-    `^([0-9a-f]{64}) [ *](databuddy-(\\d+\\.\\d+\\.\\d+[\\w.+-]*?)-${platform}\\.tar\\.gz)$`,
-    "gm",
-  )
-  const releases = [...sums.matchAll(name)].map(([, sha256 = "", archive = "", version = ""]) => {
-    return { version, archive, sha256 }
-  })
-  return releases.sort((a, b) => Bun.semver.order(a.version, b.version))
-}
 
 /**
  * Downloads an archive, verifies its checksum and returns the program it contains. Throws a UserError if any of this
@@ -97,7 +58,7 @@ function fileInTar(archive: Uint8Array, name: string): Uint8Array<ArrayBuffer> |
 }
 
 /** Downloads a file of at most `max` bytes from a release. Throws a UserError on failure. */
-async function download(base: string, name: string, max: number): Promise<Uint8Array> {
+export async function download(base: string, name: string, max: number): Promise<Uint8Array> {
   const url = `${base.replace(/\/$/, "")}/${name}`
   const fail = (reason: string) =>
     new UserError(

@@ -2,8 +2,8 @@ import { describe, expect, test } from "bun:test"
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { newestFor, releasesIn } from "../../src/update/download.ts"
 import { parsePublicKey, verifySignature } from "../../src/update/minisign.ts"
+import { newestFor, releasesIn } from "../../src/update/newest-release.ts"
 import { createSigningKey } from "../support/minisign.ts"
 
 const key = createSigningKey()
