@@ -1,4 +1,4 @@
-import { realpathSync, rmSync } from "node:fs"
+import { rmSync } from "node:fs"
 import { type Command, Option } from "commander"
 import { UserError } from "../errors.ts"
 import { integer } from "../flag-values.ts"
@@ -9,7 +9,7 @@ import { fetchStatus, type ListenOptions, listenFlags, localUrl } from "../termi
 import { downloadProgram } from "../update/download.ts"
 import { parsePublicKey } from "../update/minisign.ts"
 import { newestRelease } from "../update/newest-release.ts"
-import { type Replacement, replaceProgram, writeProgram } from "../update/replace.ts"
+import { ownProgram, type Replacement, replaceProgram, writeProgram } from "../update/replace.ts"
 import { version } from "../version.ts"
 
 /** Set by src/build.ts. */
@@ -116,24 +116,6 @@ function sourceOf(options: UpdateOptions) {
     )
   }
   return { url, key: parsePublicKey(publicKey) }
-}
-
-/** Returns the path of this executable. Throws a UserError if this command cannot replace it. */
-function ownProgram({ program: [executable = "", ...script] }: Context): string {
-  if (script.length > 0)
-    throw new UserError("this is not a built executable", "update the sources with git and build again")
-  const program = realpathSync(executable)
-  if (process.platform === "win32")
-    throw new UserError(
-      "Windows cannot replace a running program",
-      "stop the server, and unpack the new zip file over the old files",
-    )
-  if (program.startsWith("/usr/bin/"))
-    throw new UserError(
-      `${program} was installed by a package`,
-      "install the new package with `dpkg -i` or `rpm -U`",
-    )
-  return program
 }
 
 /** Returns the platform as it appears in the names of release archives, such as linux-x64-musl. */

@@ -1,4 +1,4 @@
-import { chmodSync, linkSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import { chmodSync, linkSync, realpathSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { messageOf, UserError } from "../errors.ts"
 import type { Context } from "../terminal/context.ts"
 
@@ -39,6 +39,24 @@ interface Progress {
   isExchanged: boolean
   /** Path of the database that the new version used and the rollback replaced. */
   replacedDb: string | null
+}
+
+/** Returns the path of this executable. Throws a UserError if an update cannot replace it. */
+export function ownProgram({ program: [executable = "", ...script] }: Context): string {
+  if (script.length > 0)
+    throw new UserError("this is not a built executable", "update the sources with git and build again")
+  const program = realpathSync(executable)
+  if (process.platform === "win32")
+    throw new UserError(
+      "Windows cannot replace a running program",
+      "stop the server, and unpack the new zip file over the old files",
+    )
+  if (program.startsWith("/usr/bin/"))
+    throw new UserError(
+      `${program} was installed by a package`,
+      "install the new package with `dpkg -i` or `rpm -U`",
+    )
+  return program
 }
 
 /**
