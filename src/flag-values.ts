@@ -1,8 +1,9 @@
 import { domainToASCII } from "node:url"
 import { InvalidArgumentError } from "commander"
 import { clusterUrlFormat, hasPassword, parseClusterUrl } from "./clickhouse/address.ts"
-import { parseDuration, parseRetention, retentionFormat } from "./duration.ts"
+import { parseDuration } from "./duration.ts"
 import { parseNetworks, type TrustedNetworks } from "./http/address.ts"
+import { parseRetention, retentionFormat } from "./retention-period.ts"
 import { isLoopback } from "./store/websites.ts"
 import { defaultScriptName, scriptNames } from "./tracker/scripts.ts"
 

@@ -1,5 +1,4 @@
 import { type Static, Type } from "@sinclair/typebox"
-import { retentionFormat } from "../duration.ts"
 import { formats } from "../export/formats.ts"
 import { maxRejectedRequests } from "../http/rejected-requests.ts"
 import {
@@ -14,6 +13,7 @@ import {
   websiteId,
 } from "../http/schema.ts"
 import { type RejectionReason, rejections } from "../rejection-reasons.ts"
+import { retentionFormat } from "../retention-period.ts"
 import { scopes } from "../store/keys.ts"
 import { maxSearchResults } from "../store/profile-search.ts"
 import { anonymizeSettings } from "../store/websites.ts"
