@@ -24,15 +24,10 @@ import {
   shortTime,
   shown,
 } from "../terminal/print.ts"
-import {
-  addUser,
-  changePassword,
-  newInviteJson,
-  parseNewUser,
-  parsePassword,
-  userJson,
-} from "../users/input.ts"
+import { addUser, changePassword } from "../users/changes.ts"
+import { parseNewUser, parsePassword } from "../users/input.ts"
 import { PasswordHasher } from "../users/password-hash.ts"
+import { newInviteJson, userJson } from "../users/responses.ts"
 import type { UserJson } from "../users/schema.ts"
 
 interface CreateOptions extends DataOptions {

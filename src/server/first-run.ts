@@ -6,7 +6,7 @@ import type { Store } from "../store/store.ts"
 import { hasOwner } from "../store/users.ts"
 import { createWebsite } from "../store/websites.ts"
 import type { Context } from "../terminal/context.ts"
-import { newInviteJson } from "../users/input.ts"
+import { newInviteJson } from "../users/responses.ts"
 import { version } from "../version.ts"
 import type { Tls } from "./tls.ts"
 

@@ -30,23 +30,11 @@ import {
   userWithEmail,
 } from "../store/users.ts"
 import { version } from "../version.ts"
-import {
-  addUser,
-  changePassword,
-  changeUser,
-  inviteJson,
-  linkJson,
-  newInviteJson,
-  parseAcceptance,
-  parseLogin,
-  parseNewUser,
-  parsePasswordChange,
-  parseUserChanges,
-  requireOtherOwner,
-  userJson,
-} from "./input.ts"
+import { addUser, changePassword, changeUser, requireOtherOwner } from "./changes.ts"
+import { parseAcceptance, parseLogin, parseNewUser, parsePasswordChange, parseUserChanges } from "./input.ts"
 import type { LoginLimits } from "./login-limits.ts"
 import type { PasswordHasher } from "./password-hash.ts"
+import { inviteJson, linkJson, newInviteJson, userJson } from "./responses.ts"
 
 /** Maximum number of times per minute that a user can enter a wrong current password to change it. */
 const passwordChanges = 10
