@@ -6,16 +6,10 @@ import { listBackups, listCopies } from "../backups/files.ts"
 import { openBucket } from "../backups/off-site.ts"
 import { clusterLogin } from "../clickhouse/address.ts"
 import type { CheckResult } from "../doctor/check-result.ts"
-import {
-  type BackupFacts,
-  type CountryFacts,
-  type DiagnosisSettings,
-  daysUntilFull,
-  diagnose,
-  type Facts,
-  type FileFacts,
-} from "../doctor/checks.ts"
+import { diagnose } from "../doctor/checks.ts"
 import type { ClusterFacts } from "../doctor/cluster.ts"
+import { daysUntilFull } from "../doctor/disk.ts"
+import type { BackupFacts, CountryFacts, DiagnosisSettings, Facts, FileFacts } from "../doctor/facts.ts"
 import type { CertificateFacts, FoundCertificate } from "../doctor/reachability.ts"
 import { messageOf, UserError } from "../errors.ts"
 import { openCountryTable, openGeoFile } from "../ingest/geo.ts"

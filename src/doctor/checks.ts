@@ -1,84 +1,12 @@
-import type { Backup } from "../backups/files.ts"
-import { spareBytes } from "../backups/staging.ts"
 import { formatDuration } from "../duration.ts"
-import type { ServeOptions } from "../serve-options.ts"
-import type { Growth } from "../store/db/growth.ts"
-import type { RegistrySource } from "../store/registry-copy.ts"
-import { isoTime, shortTime, size } from "../terminal/print.ts"
+import { size } from "../terminal/print.ts"
 import type { CheckResult } from "./check-result.ts"
-import { type ClusterFacts, checkCluster } from "./cluster.ts"
-import { type CertificateFacts, checkCertificate, checkProxy } from "./reachability.ts"
+import { checkCluster } from "./cluster.ts"
+import { checkDisk } from "./disk.ts"
+import type { BackupFacts, DiagnosisSettings, Facts } from "./facts.ts"
+import { formatAge, formatNumber, formatTime, listPaths } from "./format.ts"
+import { checkCertificate, checkProxy } from "./reachability.ts"
 
-/** The state of the machine and the database. */
-export interface Facts {
-  db: string
-  /** The current time, in Unix ms like all times here. */
-  now: number
-  /** Process id of the server that uses the database. Undefined if there is none. */
-  server: number | undefined
-  /** The first pending migration. */
-  pending: string | undefined
-  /** SQLite's error if the database cannot be read. */
-  damage: { message: string; hint: string | undefined } | undefined
-  growth: Growth | undefined
-  freeBytes: number
-  /** The database and its -wal, -shm and -lock files, if they exist. */
-  files: FileFacts[]
-  /** Known copies of the database. */
-  copies: FileFacts[]
-  /** Permission bits of the database's folder. Undefined on systems without them. */
-  folderMode: number | undefined
-  backups: BackupFacts | undefined
-  /** The backups in the bucket of --backup-to. */
-  offsite: BackupFacts | undefined
-  openFiles: { most: number; open: number | undefined; of: "server" | "own" } | undefined
-  /** Versions of the time zone database, such as 2026f, in this program and in the system (if known). */
-  zoneRules: { own: string; system: string | undefined }
-  countries: CountryFacts
-  /** Undefined if the server serves HTTP. */
-  certificate: CertificateFacts | undefined
-  cluster: ClusterFacts
-  /** The server from which websites, keys and users are copied. Undefined if they are not copied. */
-  registry: RegistrySource | undefined
-}
-
-/**
- * Source of the visitors' countries, and the day on which the table was built. `file`: the path in --geo-db, or
- * undefined for the built-in table.
- */
-export type CountryFacts =
-  | { file: string | undefined; builtOn: string }
-  | { file: string; failure: { message: string; hint: string | undefined } }
-
-export interface FileFacts {
-  path: string
-  bytes: number
-  changedAt: number
-  /** Permission bits and owner. Undefined on systems without them. */
-  mode: number | undefined
-  owner: number | undefined
-}
-
-export type BackupFacts =
-  | { folder: string; list: Backup[]; onDisk: "same" | "other" }
-  | { folder: string; failure: { message: string; hint: string | undefined } }
-
-export type DiagnosisSettings = Pick<
-  ServeOptions,
-  "host" | "minFree" | "backupEvery" | "backupKeep" | "trustProxy"
-> & {
-  /** True if --trust-proxy is not its default. */
-  namesProxies: boolean
-}
-
-const dayMs = 86_400_000
-/**
- * Doctor reports a disk that will be full in fewer days than this, which is the time that it can take to get a larger
- * disk.
- */
-const minDaysUntilFull = 30
-/** Maximum number of days of a forecast. The rate of one week says little about a later time. */
-const maxForecastDays = 3_650
 /** Tolerance in ms for clock corrections, and for clocks of network file systems. */
 const clockSlack = 60_000
 /**
@@ -95,15 +23,11 @@ const minOpenFiles = 4_096
 const maxOpenFilesShare = 0.8
 /** A backup is late after this many times --backup-every, because a failed backup is retried within an hour. */
 const lateFactor = 2
-/** Maximum number of files to name in a message. The rest are only counted. */
-const maxNamedFiles = 3
 /**
  * Maximum age in ms of a copy of another server's registry (websites, keys and users). A running server updates the
  * time of the copy every minute.
  */
 const maxCopyAge = 900_000
-/** With fewer events, most of the file is the 200 KB of an empty database, so bytes per event would be meaningless. */
-const minEventsForRate = 1_000
 
 /** Runs all checks that apply to the server. Results with a hint require action. */
 export function diagnose(facts: Facts, settings: DiagnosisSettings): CheckResult[] {
@@ -156,66 +80,6 @@ function checkDatabase({ server, pending, damage, growth }: Facts): CheckResult 
   const events = `${formatNumber(count)} event${count === 1 ? "" : "s"}`
   const served = server === undefined ? "no server is running" : `process ${server} serves it`
   return { about: "database", message: `${events}; ${served}` }
-}
-
-/**
- * Returns in how many days the disk will be so full that events are rejected, if they arrive at the current rate. Null
- * if that will not happen or is unknown.
- */
-export function daysUntilFull(facts: Facts, settings: DiagnosisSettings): number | null {
-  const { growth, freeBytes, files, backups, now } = facts
-  if (!growth || growth.bytesPerEvent === null || growth.eventsPerDay === 0) return null
-  if (growth.events < minEventsForRate) return null
-  const onSameDisk = backups && "onDisk" in backups && backups.onDisk === "same" ? backups : undefined
-  const copies = onSameDisk ? settings.backupKeep : 0
-  const missing = onSameDisk ? Math.max(0, copies - onSameDisk.list.length) * (files[0]?.bytes ?? 0) : 0
-  const room = freeBytes - settings.minFree - missing
-  const days = Math.max(0, room) / (growth.eventsPerDay * growth.bytesPerEvent * (1 + copies))
-  const { longestRetention: retention, oldest } = growth
-  // After this many days, retention deletes about as many events as arrive.
-  const grows = retention === undefined || oldest === null ? undefined : (oldest + retention - now) / dayMs
-  return grows !== undefined && days > grows ? null : days
-}
-
-function checkDisk(facts: Facts, settings: DiagnosisSettings): CheckResult[] {
-  const { db, freeBytes, growth, files } = facts
-  const about = "disk"
-  const free = `${size(freeBytes)} free`
-  if (freeBytes < settings.minFree) {
-    const message = `${free}, less than the ${size(settings.minFree)} that --min-free reserves, so events are rejected`
-    return [{ about, message, hint: "free space on the database's disk, enlarge it, or lower --min-free" }]
-  }
-  const isTooEarly = growth !== undefined && growth.events > 0 && growth.events < minEventsForRate
-  const results: CheckResult[] = []
-  const copied = files.filter(({ path }) => path === db || path === `${db}-wal`)
-  const copy = copied.reduce((sum, { bytes }) => sum + bytes, spareBytes)
-  if (freeBytes < copy) {
-    results.push({
-      about,
-      message: `${free}, but a copy of the database takes ${size(copy)}, so an upgrade will fail because it starts with a copy`,
-      hint: "free disk space; or back up to another disk and run `databuddy migrate --no-backup` when you upgrade",
-    })
-  }
-  const days = daysUntilFull(facts, settings)
-  const bytesPerEvent = growth?.bytesPerEvent
-  const rate =
-    growth && bytesPerEvent
-      ? `, ${formatNumber(growth.eventsPerDay)} events per day at ${formatNumber(bytesPerEvent)} bytes each`
-      : ", no events yet"
-  if (isTooEarly) {
-    const message = `${free}, too few events for a forecast yet`
-    return [...results, { about, message }]
-  }
-  if (days === null || days > maxForecastDays) {
-    const never =
-      growth?.eventsPerDay && days === null ? "; enough for all events within the retention period" : ""
-    const long = days === null ? never : "; it will take more than ten years to reach --min-free"
-    return [...results, { about, message: `${free}${rate}${long}` }]
-  }
-  const message = `${free}${rate}; --min-free will be reached in ${formatNumber(days)} days, and events will then be rejected`
-  if (days >= minDaysUntilFull) return [...results, { about, message }]
-  const hint = "enlarge the disk, shorten --retain, lower --backup-keep, or move backups to another disk"
-  return [...results, { about, message, hint }]
 }
 
 function checkClock({ now, growth, files, copies, backups, offsite }: Facts): CheckResult[] {
@@ -369,31 +233,4 @@ function checkCountries({ countries }: Facts): CheckResult {
   const { file, builtOn } = countries
   const table = file === undefined ? "the built-in table" : file
   return { about, message: `visitor countries come from ${table}, built on ${builtOn}` }
-}
-
-function listPaths(paths: readonly string[]): string {
-  const more = paths.length - maxNamedFiles
-  return `${paths.slice(0, maxNamedFiles).join(", ")}${more > 0 ? ` and ${more} more` : ""}`
-}
-
-function formatTime(at: number): string {
-  return shortTime(isoTime(at), "")
-}
-
-function formatNumber(value: number): string {
-  return value.toLocaleString("en", { maximumFractionDigits: value < 10 ? 1 : 0 })
-}
-
-/** Formats an age in its largest whole unit, such as `3 days`. */
-function formatAge(ms: number): string {
-  const units = [
-    ["day", dayMs],
-    ["hour", 3_600_000],
-    ["minute", 60_000],
-  ] as const
-  for (const [name, length] of units) {
-    const count = Math.floor(ms / length)
-    if (count > 0) return `${count} ${name}${count === 1 ? "" : "s"}`
-  }
-  return "less than a minute"
 }

@@ -1,5 +1,7 @@
 import { describe, expect, test } from "bun:test"
-import { type DiagnosisSettings, daysUntilFull, diagnose, type Facts } from "../../src/doctor/checks.ts"
+import { diagnose } from "../../src/doctor/checks.ts"
+import { daysUntilFull } from "../../src/doctor/disk.ts"
+import type { DiagnosisSettings, Facts } from "../../src/doctor/facts.ts"
 import { parseNetworks, type TrustedNetworks } from "../../src/http/address.ts"
 
 const day = 86_400_000
