@@ -1,15 +1,9 @@
 import { pipeline, Readable } from "node:stream"
 import { createGzip } from "node:zlib"
 import type { Db } from "../store/db/driver.ts"
-import {
-  EventReader,
-  readLinks,
-  readLinksOfVisitors,
-  readProfile,
-  readProfiles,
-  type StoredEvent,
-} from "../store/event-reader.ts"
+import { EventReader, type StoredEvent } from "../store/event-reader.ts"
 import { eventsOfPerson, type Person, storedIdsOf } from "../store/forget.ts"
+import { readLinks, readLinksOfVisitors, readProfile, readProfiles } from "../store/profile-reader.ts"
 import { type Website, withoutWebsite } from "../store/websites.ts"
 import { CompleteEvents, type ExportSource } from "./complete-events.ts"
 import { csvHeader, csvRow } from "./csv.ts"

@@ -1,5 +1,6 @@
 import { splitContext } from "../store/contexts.ts"
-import type { StoredEvent, StoredLink, StoredProfile } from "../store/event-reader.ts"
+import type { StoredEvent } from "../store/event-reader.ts"
+import type { StoredLink, StoredProfile } from "../store/profile-reader.ts"
 import type { Website } from "../store/websites.ts"
 
 // Writes the lines of an ndjson export. Each line is a JSON object: first a header, then websites, profiles, links and
