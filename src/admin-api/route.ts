@@ -1,8 +1,6 @@
 import { Elysia } from "elysia"
 import { RequestError } from "../errors.ts"
-import type { RemovedEvents } from "../export/complete-events.ts"
-import { type ExportSelection, exportEvents, exportPerson, gzipped } from "../export/export.ts"
-import { type AuthenticatedContext, handleAuthenticated, searchParamsOf } from "../http/api-handler.ts"
+import { handleAuthenticated } from "../http/api-handler.ts"
 import {
   type AuthenticatedRequest,
   authenticatedRoute,
@@ -31,14 +29,14 @@ import { forgetPerson, type Person } from "../store/forget.ts"
 import { createKey, endKeyOverlap, findKey, type Key, listKeys, revokeKey, rotateKey } from "../store/keys.ts"
 import { findProfile, findProfiles, profilesById } from "../store/profile-search.ts"
 import type { RemovedEvent } from "../store/removed-days.ts"
-import { createWebsite, deleteWebsite, findWebsite, listWebsites, type Website } from "../store/websites.ts"
-import { type Download, Downloads, downloadResponse } from "./download.ts"
+import { createWebsite, deleteWebsite, findWebsite, listWebsites } from "../store/websites.ts"
+import { Downloads, downloadResponse } from "./download.ts"
+import { type ExportDeps, exportDownload, exportTimeout } from "./export.ts"
 import {
   changeKey,
   changeWebsite,
   forgetNote,
   keyJson,
-  parseExportFilter,
   parseKeyChanges,
   parseNewKey,
   parseNewWebsite,
@@ -51,9 +49,10 @@ import {
   rejectedRequestJson,
   websiteJson,
 } from "./input.ts"
+import { abortableSleep, sleep } from "./sleep.ts"
 import { type ServerState, statusOf } from "./status.ts"
 
-export interface AdminApiDeps extends RouteDeps {
+export interface AdminApiDeps extends RouteDeps, ExportDeps {
   rejectedRequests: RejectedRequests
   queryEngine: QueryEngine<never>
   serverState: ServerState
@@ -62,8 +61,6 @@ export interface AdminApiDeps extends RouteDeps {
    * RequestError if the cluster does not respond.
    */
   removedEventsOf: (person: Person, now: number) => Promise<RemovedEvent[]>
-  /** The cluster that stores the events removed from the file. Undefined if none is configured. */
-  removedEvents: RemovedEvents | undefined
 }
 
 /** Creates the routes of the management API, for scripts that do not run on the server's machine. */
@@ -97,15 +94,17 @@ export function adminRoutes(deps: AdminApiDeps) {
     .get("/export", ({ request, server, route: path }: RouteContext) => {
       // With a slow client, or while a person's events are being searched for, the pauses between bytes can exceed the
       // server's idle timeout.
-      server?.timeout?.(request, isPersonExport(request) ? searchTimeout : readerTimeout)
+      server?.timeout?.(request, exportTimeout(request))
       return handleAuthenticated(
         deps,
         requestContextOf(request, server),
         { scope: "read:data", endpoint: endpointOf({ request, route: path }) },
         async (authenticated) => {
           const { headers } = authenticated
-          return downloadResponse(await download(deps, request, authenticated, downloads), headers, (error) =>
-            deps.logError(error, { request_id: headers["x-request-id"], path }),
+          return downloadResponse(
+            await exportDownload(deps, request, authenticated, downloads),
+            headers,
+            (error) => deps.logError(error, { request_id: headers["x-request-id"], path }),
           )
         },
       )
@@ -305,106 +304,10 @@ const profileSearches = {
 }
 /** Pause in ms between steps of a profile search, so that other requests can be handled. */
 const searchPause = 1
-/** Number of events read in one step of an export. A step blocks other requests for about 1 ms. */
-const exportRows = 200
-/**
- * Maximum number of events in a row group of a Parquet file. Encoding a group blocks other requests for about 10 ms.
- */
-const exportGroupRows = 1_000
-/**
- * Maximum total length of the properties in a row group, in characters. Encoding this many characters also takes about
- * 10 ms.
- */
-const exportGroupCharacters = 524_288
-/** Pause in ms between steps of an export, so that other requests can be handled. */
-const exportPause = 1
-/** zlib's fastest level, because compression competes with ingestion for CPU time. */
-const exportGzipLevel = 1
-/** A client that reads nothing is disconnected after this many seconds. */
-const readerTimeout = 60
-/**
- * Idle timeout of an export that searches for a person's events, in seconds. The export sends nothing until it finds an
- * event. 255 is Bun's maximum, and long enough to search about 80 million events.
- */
-const searchTimeout = 255
-
-const mediaTypes = {
-  ndjson: "application/x-ndjson",
-  csv: "text/csv; charset=utf-8",
-  parquet: "application/vnd.apache.parquet",
-}
-
-/**
- * Exports the stored data that matches the filter and that the caller can access. Reads the data in steps, as the
- * client consumes it.
- */
-async function download(
-  { db, removedEvents }: AdminApiDeps,
-  request: Request,
-  { caller, now }: AuthenticatedContext,
-  downloads: Downloads,
-): Promise<Download> {
-  const filter = parseExportFilter(Object.fromEntries(searchParamsOf(request)))
-  const { websiteId, person, format } = filter
-  if (websiteId !== undefined) requireWebsiteAccess(caller, websiteId)
-  const website = websiteId === undefined ? undefined : findWebsite(db, websiteId)
-  const steps = {
-    rows: exportRows,
-    groupRows: exportGroupRows,
-    groupCharacters: exportGroupCharacters,
-    pause: () => sleep(exportPause),
-  }
-  const { signal } = request
-  const source = { db, cluster: removedEvents, signal }
-  const bytes = await downloads.limit(
-    `${caller.kind} ${caller.login ? caller.login.hash.toString("hex") : caller.id}`,
-    () =>
-      website && person
-        ? exportPerson(source, { website, id: person, now, sleep: abortableSleep(signal) }, format, steps)
-        : exportEvents(source, { ...filter, ...exportSelection(db, caller, website) }, format, steps),
-    signal,
-  )
-  const headers: Record<string, string> = {
-    "Content-Type": mediaTypes[format],
-    "Content-Disposition": `attachment; filename="databuddy.${format}"`,
-    Vary: "Accept-Encoding",
-  }
-  // Parquet files are already compressed internally.
-  const zipped = format !== "parquet" && /\bgzip\b/.test(request.headers.get("accept-encoding") ?? "")
-  if (zipped) headers["Content-Encoding"] = "gzip"
-  return { bytes: zipped ? gzipped(bytes, exportGzipLevel) : bytes, headers }
-}
-
-function exportSelection(
-  db: Db,
-  caller: Caller,
-  website: Website | undefined,
-): Pick<ExportSelection, "websites" | "includeWithoutWebsite"> {
-  if (website) return { websites: [website], includeWithoutWebsite: false }
-  const websites = listWebsites(db).filter(({ id }) => canAccess(caller, id))
-  return { websites, includeWithoutWebsite: caller.websites === null }
-}
-
-function isPersonExport(request: Request): boolean {
-  const query = searchParamsOf(request)
-  return query.has("profile_id") || query.has("anonymous_id")
-}
 
 /** Returns a key. Throws `key_not_found`, or `grant_too_wide` if the key has more permissions than `caller`. */
 function findCoveredKey(db: Db, id: string, caller: Caller): Key {
   const key = findKey(db, id)
   requireCoveredBy(key, caller)
   return key
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms))
-}
-
-/** Returns a `sleep` that rejects once the client has disconnected, so that a search stops early. */
-function abortableSleep(signal: AbortSignal): typeof sleep {
-  return async (ms) => {
-    signal.throwIfAborted()
-    await sleep(ms)
-  }
 }
