@@ -23,16 +23,18 @@ import {
 } from "../store/websites.ts"
 import { adviceFor } from "./advice.ts"
 import {
+  type ProfileJson,
+  profileFilterSchema,
+  profileSearchSchema,
+  profilesPerPage,
+} from "./profile-schema.ts"
+import {
   exportFilterSchema,
   type KeyJson,
   keyChangesSchema,
   newKeySchema,
   newWebsiteSchema,
-  type ProfileJson,
   personSchema,
-  profileFilterSchema,
-  profileSearchSchema,
-  profilesPerPage,
   type RejectedRequestJson,
   rejectedRequestFilterSchema,
   type WebsiteJson,

@@ -1,5 +1,11 @@
 import { adviceFor } from "../admin-api/advice.ts"
 import {
+  type ProfileJson,
+  profileFilterSchema,
+  profileSchema,
+  profileSearchSchema,
+} from "../admin-api/profile-schema.ts"
+import {
   exportFilterSchema,
   forgottenSchema,
   type KeyJson,
@@ -8,11 +14,7 @@ import {
   keyWithSecretSchema,
   newKeySchema,
   newWebsiteSchema,
-  type ProfileJson,
   personSchema,
-  profileFilterSchema,
-  profileSchema,
-  profileSearchSchema,
   type RejectedRequestJson,
   rejectedRequestFilterSchema,
   rejectedRequestSchema,

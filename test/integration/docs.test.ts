@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { Validator } from "@seriousme/openapi-schema-validator"
 import type { TSchema } from "@sinclair/typebox"
+import { profileSchema } from "../../src/admin-api/profile-schema.ts"
 import {
   keyChangesSchema,
   keySchema,
   keyWithSecretSchema,
   newKeySchema,
   newWebsiteSchema,
-  profileSchema,
   rejectedRequestSchema,
   websiteChangesSchema,
   websiteSchema,
