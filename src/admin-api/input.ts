@@ -28,6 +28,7 @@ import {
   profileSearchSchema,
   profilesPerPage,
 } from "./profile-schema.ts"
+import { type RejectedRequestJson, rejectedRequestFilterSchema } from "./rejected-request-schema.ts"
 import {
   exportFilterSchema,
   type KeyJson,
@@ -35,8 +36,6 @@ import {
   newKeySchema,
   newWebsiteSchema,
   personSchema,
-  type RejectedRequestJson,
-  rejectedRequestFilterSchema,
   type WebsiteJson,
   websiteChangesSchema,
 } from "./schema.ts"

@@ -1,21 +1,17 @@
 import { type Static, Type } from "@sinclair/typebox"
 import { formats } from "../export/formats.ts"
-import { maxRejectedRequests } from "../http/rejected-requests.ts"
 import {
   expiresAt,
   grantedWebsites,
   maxListEntries,
   name,
-  noControls,
   strict,
   time,
   timeOrNull,
   websiteId,
 } from "../http/schema.ts"
-import { type RejectionReason, rejections } from "../rejection-reasons.ts"
 import { retentionFormat } from "../retention-period.ts"
 import { scopes } from "../store/keys.ts"
-import { maxSearchResults } from "../store/profile-search.ts"
 import { anonymizeSettings } from "../store/websites.ts"
 
 // `expected` is the error message for a value that does not match the schema.
@@ -226,64 +222,6 @@ export const keyWithSecretSchema = Type.Composite([
   Type.Object({ key: Type.String({ description: "The secret key, shown once" }) }),
 ])
 
-/** The type assertion is needed because Object.keys loses the literal types. */
-const reasons = Object.keys(rejections) as RejectionReason[]
-
-const reason = Type.String({ enum: reasons, description: "Reason of the rejection" })
-
-/** A rejected request in the API and in `--json` output. */
-export const rejectedRequestSchema = Type.Object({
-  time: time("Time of the request"),
-  path: Type.String({ description: "Path of the request, such as /track" }),
-  websiteId: Type.Union([Type.Null(), Type.String()], {
-    description: "Website id in the request; null: there was none, or more than one",
-  }),
-  status: Type.Integer({ description: "Status of the response" }),
-  reason,
-  events: Type.Union([Type.Null(), Type.Integer()], {
-    description: "Number of events in the request; null if the body could not be read or has none",
-  }),
-  names: Type.Array(Type.String(), {
-    description: "Event names; at most 10, each truncated to 64 characters",
-  }),
-  keys: Type.Array(Type.String(), {
-    description: "Property or trait keys; at most 30, each truncated to 64 characters",
-  }),
-  origin: Type.Union([Type.Null(), Type.String()], {
-    description:
-      "For origin_not_allowed: the origin to add to the website's allowed origins if the sender is yours; null: the request had no usable Origin header",
-  }),
-  advice: Type.String({ description: "How to fix the request" }),
-})
-
-/** Query string of GET /v1/refusals. */
-export const rejectedRequestFilterSchema = Type.Object(
-  {
-    website_id: Type.Optional(
-      Type.String({
-        minLength: 1,
-        maxLength: 255,
-        description: "Filter by website",
-        expected: "must be the ID of a website",
-      }),
-    ),
-    reason: Type.Optional(
-      Type.Union(
-        reasons.map((reason) => Type.Literal(reason)),
-        { description: "Filter by reason", expected: "must be a reason, such as invalid_shape" },
-      ),
-    ),
-    limit: Type.Optional(
-      Type.String({
-        pattern: "^(?:[1-9]\\d{0,2}|1000)$",
-        description: `Number of requests, newest first; at most ${maxRejectedRequests}`,
-        expected: `must be a whole number from 1 to ${maxRejectedRequests}`,
-      }),
-    ),
-  },
-  strict,
-)
-
 const bound = (description: string) =>
   Type.Optional(
     Type.String({
@@ -321,6 +259,5 @@ export const exportFilterSchema = Type.Object(
   strict,
 )
 
-export type RejectedRequestJson = Static<typeof rejectedRequestSchema>
 export type WebsiteJson = Static<typeof websiteSchema>
 export type KeyJson = Static<typeof keySchema>

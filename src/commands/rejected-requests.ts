@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander"
-import type { RejectedRequestJson } from "../admin-api/schema.ts"
+import type { RejectedRequestJson } from "../admin-api/rejected-request-schema.ts"
 import { integer } from "../flag-values.ts"
 import { maxRejectedRequests } from "../http/rejected-requests.ts"
 import { callServer } from "../terminal/api-client.ts"

@@ -6,6 +6,11 @@ import {
   profileSearchSchema,
 } from "../admin-api/profile-schema.ts"
 import {
+  type RejectedRequestJson,
+  rejectedRequestFilterSchema,
+  rejectedRequestSchema,
+} from "../admin-api/rejected-request-schema.ts"
+import {
   exportFilterSchema,
   forgottenSchema,
   type KeyJson,
@@ -15,9 +20,6 @@ import {
   newKeySchema,
   newWebsiteSchema,
   personSchema,
-  type RejectedRequestJson,
-  rejectedRequestFilterSchema,
-  rejectedRequestSchema,
   type WebsiteJson,
   websiteChangesSchema,
   websiteSchema,

@@ -2,13 +2,13 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { Validator } from "@seriousme/openapi-schema-validator"
 import type { TSchema } from "@sinclair/typebox"
 import { profileSchema } from "../../src/admin-api/profile-schema.ts"
+import { rejectedRequestSchema } from "../../src/admin-api/rejected-request-schema.ts"
 import {
   keyChangesSchema,
   keySchema,
   keyWithSecretSchema,
   newKeySchema,
   newWebsiteSchema,
-  rejectedRequestSchema,
   websiteChangesSchema,
   websiteSchema,
 } from "../../src/admin-api/schema.ts"
