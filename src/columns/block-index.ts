@@ -1,6 +1,6 @@
 import type { Db, Statement } from "../store/db/driver.ts"
 import { type BlockRow, blockColumns, blockOf, type RawBlock, type Slice } from "./block.ts"
-import { bySlice } from "./block-writer.ts"
+import { bySlice } from "./block-format.ts"
 
 /**
  * A website with more slices than `cachedSlices` is not cached. The cache is cleared when it holds more websites than

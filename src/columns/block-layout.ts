@@ -1,6 +1,6 @@
 import { endOfString } from "../json-text.ts"
 import type { BlockRow, Slice } from "./block.ts"
-import type { ColumnLocation, Layout, ListedKey } from "./block-writer.ts"
+import type { ColumnLocation, Layout, ListedKey } from "./block-format.ts"
 
 /** The layout of a block, with an additional map of its properties by key. */
 export interface OpenLayout extends Layout {

@@ -1,6 +1,6 @@
 import { kindAt } from "../event-kinds.ts"
 import type { Codes, SliceId } from "./batch.ts"
-import { type EncodedBlock, minEventsForQuarters, quartersPerDay } from "./block-writer.ts"
+import { type EncodedBlock, minEventsForQuarters, quartersPerDay } from "./block-format.ts"
 import { arrayOf } from "./typed-arrays.ts"
 
 /** A row of the table `blocks`: a block without its columns. */

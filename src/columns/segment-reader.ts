@@ -1,14 +1,14 @@
 import type { Db, Statement } from "../store/db/driver.ts"
 import { type Codes, type Column, type IdKind, StaleBlockError, type Value } from "./batch.ts"
 import type { BlockRow } from "./block.ts"
-import { findInRest, type OpenLayout, type OpenProperty, openLayout, openRest } from "./block-layout.ts"
 import {
   type ColumnLocation,
   numberForms,
   padTo8Bytes,
   type Segment,
   segmentsPerBlock,
-} from "./block-writer.ts"
+} from "./block-format.ts"
+import { findInRest, type OpenLayout, type OpenProperty, openLayout, openRest } from "./block-layout.ts"
 import { NumberColumn, NumberValues, SparseColumn } from "./column.ts"
 import { type Cached, type ColumnCache, columnBytes } from "./column-cache.ts"
 import { StoredIdSet } from "./stored-id-set.ts"

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test"
-import type { Segment } from "../../src/columns/block-writer.ts"
+import type { Segment } from "../../src/columns/block-format.ts"
 import { differences } from "../../src/columns/check.ts"
 import { RowReader } from "../../src/columns/row-reader.ts"
 import {

@@ -1,5 +1,5 @@
 import { dayMs } from "../../columns/batch.ts"
-import { quarterMs } from "../../columns/block-writer.ts"
+import { quarterMs } from "../../columns/block-format.ts"
 import type { Entry, Snapshot } from "../../columns/snapshot.ts"
 import { type Bucket, type GroupsQuery, isBatchField } from "../query.ts"
 import { kindOf, Matcher } from "../scan/matcher.ts"
