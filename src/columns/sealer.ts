@@ -1,21 +1,22 @@
 import { runToEnd } from "../steps.ts"
 import type { Db } from "../store/db/driver.ts"
-import { storeIdChunk, wordsPerHash } from "../store/identities.ts"
+import { wordsPerHash } from "../store/identities.ts"
 import { lastEventId, startOfNode } from "../store/node-ids.ts"
 import { StaleBlockError, sliceKey } from "./batch.ts"
 import { blockColumns, blockOf, type RawBlock } from "./block.ts"
-import { type EncodedBlock, slicesPerBlock } from "./block-format.ts"
+import { slicesPerBlock } from "./block-format.ts"
 import { BlockReader } from "./block-reader.ts"
 import { fittingBlocks } from "./block-rows.ts"
-import { BlockWriter, encode } from "./block-writer.ts"
+import { encode } from "./block-writer.ts"
 import { ValueDictionaries } from "./column.ts"
 import { ColumnBuilder } from "./column-builder.ts"
 import { IdDictionary } from "./id-dictionary.ts"
-import { type IdChanges, IdMaintenance } from "./id-maintenance.ts"
+import { IdMaintenance } from "./id-maintenance.ts"
 import type { Columns } from "./memory-batch.ts"
 import { merge } from "./merge.ts"
 import { minPartsCurrentDay, minPartsPastDay, type Part, partsToMerge } from "./merge-plan.ts"
 import { RowReader } from "./row-reader.ts"
+import { applySealedBatch, type SealedBatch } from "./sealed-batch.ts"
 import { type SealedState, sealedStateSql } from "./sealed-state.ts"
 
 /**
@@ -38,36 +39,9 @@ interface WebsiteDay {
 
 const beforeAllDays: WebsiteDay = { website: -1, day: 0 }
 
-/**
- * Blocks built from rows or from other blocks, and the preconditions for storing them. A retired block was replaced by
- * another block, and is still readable by snapshots that were opened before.
- */
-export interface SealedBatch extends IdChanges {
-  blocks: { block: EncodedBlock; afterId: number; lastId: number }[]
-  /**
-   * Marks the rows up to `to` as sealed. Precondition: none of these rows has been sealed or deleted since they were
-   * read.
-   */
-  seal?: { from: number; to: number; deleted: number }
-  /**
-   * Blocks to delete. Precondition: their `stale` is unchanged. If `isRetained` is true, the block is only retired, and
-   * deleted later.
-   */
-  removes: { id: number; stale: number; isRetained: boolean }[]
-}
-
 const sql = {
   lastOfPass: `
     select max(id) from (select id from event_rows where id > :after order by id limit :limit)`,
-  /**
-   * If only the dictionary of ids changes (`from` = `to`), the change counts as a deletion, because readers that hold
-   * unsealed rows must then assign dictionary ids again.
-   */
-  seal: `
-    update sealed set id = :to, deleted = deleted + (:from = :to) where id = :from and deleted = :deleted`,
-  dropChunk: "delete from identities where kind = :kind and first = :first",
-  /** Deletes the empty row that prevented SQLite from reusing its id. A row with a higher id now prevents this. */
-  dropPlaceholder: "delete from event_rows where website_rid < 0 and id < :to",
   /**
    * Can run in one transaction, because it does not touch the data of columns. The blocks are deleted later, in small
    * steps.
@@ -77,8 +51,6 @@ const sql = {
     update identities set kind = kind + (select max(kind) / 10 * 10 + 10 from identities) where kind < 10;
     update sealed set deleted = deleted + 1, rebuilds = rebuilds + 1;`,
   unseal: "update sealed set id = :start",
-  dropBlock: "delete from blocks where id = :id and stale = :stale",
-  retire: "update blocks set website_rid = -1 - website_rid where id = :id and stale = :stale",
   /**
    * Retired blocks with deleted events. They are deleted rather than rebuilt, because other blocks have replaced them.
    */
@@ -324,36 +296,6 @@ export class Sealer {
 
   #readState(): SealedState {
     return this.db.prepare(sealedStateSql).get() as SealedState
-  }
-}
-
-/**
- * Stores a batch. Must be called in a transaction. If a precondition of the batch no longer holds, changes nothing and
- * returns false.
- */
-export function applySealedBatch(
-  db: Db,
-  { blocks, identities, seal, removes, unusedChunks = [] }: SealedBatch,
-): boolean {
-  const drop = db.prepare(sql.dropBlock)
-  const retire = db.prepare(sql.retire)
-  const apply = db.transaction(() => {
-    if (seal && db.prepare(sql.seal).run(seal).changes === 0) throw new StaleBlockError()
-    for (const { isRetained, ...block } of removes) {
-      if ((isRetained ? retire : drop).run(block).changes === 0) throw new StaleBlockError()
-    }
-    for (const { kind, first } of unusedChunks) db.prepare(sql.dropChunk).run({ kind, first })
-    for (const chunk of identities) storeIdChunk(db, chunk)
-    const writer = new BlockWriter(db)
-    for (const { block, afterId, lastId } of blocks) writer.insert(block, afterId, lastId)
-    if (seal) db.prepare(sql.dropPlaceholder).run({ to: seal.to })
-  })
-  try {
-    apply()
-    return true
-  } catch (error) {
-    if (error instanceof StaleBlockError) return false
-    throw error
   }
 }
 

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test"
-import { applySealedBatch, nextWork, Sealer, sealAll } from "../../src/columns/sealer.ts"
+import { applySealedBatch } from "../../src/columns/sealed-batch.ts"
+import { nextWork, Sealer, sealAll } from "../../src/columns/sealer.ts"
 import { SnapshotReader } from "../../src/columns/snapshot-reader.ts"
 import { executeQuery, executeQuerySync } from "../../src/query/engine/execute.ts"
 import type { Query } from "../../src/query/query.ts"

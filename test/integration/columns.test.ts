@@ -2,14 +2,8 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test"
 import type { Segment } from "../../src/columns/block-format.ts"
 import { differences } from "../../src/columns/check.ts"
 import { RowReader } from "../../src/columns/row-reader.ts"
-import {
-  applySealedBatch,
-  nextWork,
-  reset,
-  type SealedBatch,
-  Sealer,
-  sealAll,
-} from "../../src/columns/sealer.ts"
+import { applySealedBatch, type SealedBatch } from "../../src/columns/sealed-batch.ts"
+import { nextWork, reset, Sealer, sealAll } from "../../src/columns/sealer.ts"
 import { SnapshotReader } from "../../src/columns/snapshot-reader.ts"
 import { eventKinds } from "../../src/event-kinds.ts"
 import { executeQuery, executeQuerySync } from "../../src/query/engine/execute.ts"

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test"
 import { differences } from "../../src/columns/check.ts"
-import { applySealedBatch, nextWork, reset, Sealer, sealAll } from "../../src/columns/sealer.ts"
+import { applySealedBatch } from "../../src/columns/sealed-batch.ts"
+import { nextWork, reset, Sealer, sealAll } from "../../src/columns/sealer.ts"
 import { SnapshotReader } from "../../src/columns/snapshot-reader.ts"
 import { executeQuery } from "../../src/query/engine/execute.ts"
 import type { Operator } from "../../src/query/operators.ts"

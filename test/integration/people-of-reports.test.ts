@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
-import { applySealedBatch, nextWork, Sealer, sealAll } from "../../src/columns/sealer.ts"
+import { applySealedBatch } from "../../src/columns/sealed-batch.ts"
+import { nextWork, Sealer, sealAll } from "../../src/columns/sealer.ts"
 import { forgetPerson } from "../../src/store/forget.ts"
 import { createWebsite } from "../../src/store/websites.ts"
 import { giveKey, openApp, type TestApp } from "../support/app.ts"

@@ -1,6 +1,6 @@
 import { dayMs } from "../../columns/batch.ts"
 import { maintenanceInterval, sealInterval } from "../../columns/seal-policy.ts"
-import { applySealedBatch } from "../../columns/sealer.ts"
+import { applySealedBatch } from "../../columns/sealed-batch.ts"
 import { RequestError } from "../../errors.ts"
 import type { Db } from "../../store/db/driver.ts"
 import type { Batcher } from "../../store/ingest/batcher.ts"

@@ -1,4 +1,4 @@
-import type { SealedBatch } from "../../columns/sealer.ts"
+import type { SealedBatch } from "../../columns/sealed-batch.ts"
 import type { MoversSummary, Query, QueryStatistics } from "../query.ts"
 import type { QueryOutcome } from "./execute.ts"
 
