@@ -2,7 +2,7 @@ import { fstatSync, statSync, writeSync } from "node:fs"
 import { devNull, totalmem } from "node:os"
 import { run } from "./cli.ts"
 import { codeOf, OutputError } from "./errors.ts"
-import { deleteDisabledSwitches, trimVariables } from "./serve-options.ts"
+import { deleteDisabledSwitches, trimVariables } from "./flag-variables.ts"
 
 // Files that commands write (databases, backups, exports) contain visitor ids, so only their owner can read them.
 process.umask(0o077)

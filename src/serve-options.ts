@@ -167,7 +167,7 @@ export function standardQueryMemory(availableBytes: number): number {
 }
 
 /** Every flag can also be set with an environment variable: DATABUDDY_MAX_BODY sets `--max-body`. */
-function serveOptions(): Option[] {
+export function serveOptions(): Option[] {
   return [
     option(
       "--host <address>",
@@ -421,7 +421,7 @@ function option<Value>(
 ): Option {
   const option = new Option(flags, description)
   // If the environment variable of a switch has any value, even 0, Commander turns the switch on.
-  // `deleteDisabledSwitches` prevents that.
+  // `deleteDisabledSwitches` in flag-variables.ts prevents that.
   const name = option.long?.slice(2).replaceAll("-", "_").toUpperCase()
   option.env(`DATABUDDY_${name}`)
   if (parse) option.argParser(parse)
@@ -429,33 +429,4 @@ function option<Value>(
     option.default(parse ? parse(String(defaultValue)) : defaultValue, String(defaultValue))
   }
   return option
-}
-
-/**
- * Trims DATABUDDY_ variables, because CRLF line endings and trailing spaces in a file are hard to see and would make
- * values invalid.
- */
-export function trimVariables(env: NodeJS.ProcessEnv): void {
-  for (const [name, value] of Object.entries(env)) {
-    if (name.startsWith("DATABUDDY_") && value !== undefined) env[name] = value.trim()
-  }
-}
-
-const on = new Set(["1", "true", "yes", "on"])
-const off = new Set(["", "0", "false", "no", "off"])
-
-/**
- * Deletes the variables of disabled `serve` switches from `env`, because Commander turns a switch on if its variable
- * has any value, even 0. Returns the name of the first variable whose value means neither on nor off, or undefined.
- */
-export function deleteDisabledSwitches(env: NodeJS.ProcessEnv): string | undefined {
-  for (const { envVar: name, required, optional } of serveOptions()) {
-    // Flags with a value are not switches.
-    if (!name || required || optional) continue
-    const value = env[name]?.toLowerCase()
-    if (value === undefined || on.has(value)) continue
-    if (!off.has(value)) return name
-    delete env[name]
-  }
-  return undefined
 }

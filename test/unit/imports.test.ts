@@ -67,6 +67,7 @@ const layers = [
   ["src/dashboard"],
   ["src/flag-values.ts"],
   ["src/app.ts", "src/serve-options.ts"],
+  ["src/flag-variables.ts"],
   ["src/terminal"],
   ["src/backups"],
   ["src/doctor"],
