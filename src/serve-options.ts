@@ -79,7 +79,7 @@ export interface ServeOptions extends DatabaseOptions {
   registrySecretFile?: string
   /** Undefined: no other server ships to the same database of the cluster. */
   node?: number
-  /** In bytes. Undefined: `standardQueryMemory`. */
+  /** In bytes. Undefined: `standardQueryMemory` in server/memory-plan.ts. */
   queryMemory?: number
   rateLimit: number
   rateLimitEvents: number
@@ -154,16 +154,6 @@ export function defaultServeOptions(): Omit<ServeOptions, "db"> {
   const values = Object.fromEntries(defaults.map((option) => [option.attributeName(), option.defaultValue]))
   // The type assertion is safe because Commander sets the same properties to the same values.
   return { setup: true, ...values } as Omit<ServeOptions, "db">
-}
-
-/**
- * Returns the default query memory in bytes: an eighth of the available memory, because peak usage is two to three
- * times the limit. With less than the minimum, even one month of a small website would not fit in the cache, and every
- * query would reread its events. The maximum is enough to cache what all dashboard pages read from 10 million events.
- */
-export function standardQueryMemory(availableBytes: number): number {
-  const [min, max] = [134_217_728, 536_870_912]
-  return Math.max(min, Math.min(Math.floor(availableBytes / 8), max))
 }
 
 /** Every flag can also be set with an environment variable: DATABUDDY_MAX_BODY sets `--max-body`. */

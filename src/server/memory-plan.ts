@@ -1,5 +1,5 @@
 import { pageCacheKiB, queriesShare, queryShare } from "../query-api/worker-memory.ts"
-import { type ServeOptions, standardQueryMemory } from "../serve-options.ts"
+import type { ServeOptions } from "../serve-options.ts"
 import { cacheKiB } from "../store/db/open.ts"
 
 type MemoryOptions = Pick<ServeOptions, "queryMemory" | "queueBytes">
@@ -10,6 +10,16 @@ type MemoryOptions = Pick<ServeOptions, "queryMemory" | "queueBytes">
  */
 export function queryMemoryOf({ queryMemory }: MemoryOptions, available: number): number {
   return queryMemory ?? standardQueryMemory(available)
+}
+
+/**
+ * Returns the default query memory in bytes: an eighth of the available memory, because peak usage is two to three
+ * times the limit. With less than the minimum, even one month of a small website would not fit in the cache, and every
+ * query would reread its events. The maximum is enough to cache what all dashboard pages read from 10 million events.
+ */
+export function standardQueryMemory(availableBytes: number): number {
+  const [min, max] = [134_217_728, 536_870_912]
+  return Math.max(min, Math.min(Math.floor(availableBytes / 8), max))
 }
 
 /**

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test"
 import { Command } from "commander"
-import { addServeOptions, standardQueryMemory } from "../../src/serve-options.ts"
+import { addServeOptions } from "../../src/serve-options.ts"
+import { standardQueryMemory } from "../../src/server/memory-plan.ts"
 
 test("every flag of serve is an environment variable too, of the same name", () => {
   const { options } = addServeOptions(new Command("serve"))
