@@ -4,7 +4,7 @@ import type { AcquisitionContext, ClientContext } from "./contexts.ts"
 import type { DailyHash } from "./daily-hash.ts"
 import type { Db, Statement } from "./db/driver.ts"
 import { type NewNameQuota, tooManyNewNamesError } from "./event-name-quota.ts"
-import { deleteEventsBefore, EventTimes } from "./event-times.ts"
+import { EventTimes } from "./event-times.ts"
 import {
   eventKeyOf,
   findEventId,
@@ -14,7 +14,7 @@ import {
   packedEventId,
 } from "./packed-ids.ts"
 import { objectOf } from "./properties-json.ts"
-import { deletePropertyKeys, PropertyKeyQuota } from "./property-key-quota.ts"
+import { PropertyKeyQuota } from "./property-key-quota.ts"
 import { TextInterner } from "./texts.ts"
 
 /** A validated event to insert, with its website resolved and its properties serialized. */
@@ -118,17 +118,6 @@ const sql = {
     select exists (select 1 from event_rows where id <= (select unpacked_id from type_state))`,
   addUnpackedId: "update type_state set unpacked_id = max(unpacked_id, :id)",
   countEvents: "select count(*) from event_rows where website_rid = :rid",
-  deletedWebsite: `
-    select rid from websites
-    where (deleted_at < :settled and not exists (select 1 from removed_days where website_rid = rid))
-      or (deleted_at is not null and exists (select 1 from event_times where website_rid = rid))
-    limit 1`,
-  deleteProfiles: "delete from profiles where website_rid = :rid",
-  deleteLinks: "delete from profile_links where website_rid = :rid",
-  deleteBlocks:
-    "delete from blocks where id in (select id from blocks where website_rid = :blocksOf limit :limit)",
-  deleteNewNames: "delete from new_names where website_rid = :rid",
-  deleteWebsite: "delete from websites where rid = :rid and deleted_at < :settled",
 }
 
 /**
@@ -547,36 +536,9 @@ export function countEvents(db: Db, websiteRid: number): number {
 }
 
 /**
- * Time in ms after which no request in flight can still see a deleted website. This is longer than the maximum of
- * --lock-wait.
- */
-const settleDelay = 900_000
-/**
  * Number of events to delete per transaction. This takes about 10 ms if each has an eventId, because their index
  * entries are scattered.
  */
 export const sweepRows = 500
 /** Pause between these transactions, in ms, because new events have priority. */
 export const sweepPause = 25
-
-/**
- * Deletes up to `limit` events of one deleted website. After the last event, deletes the website itself as soon as no
- * request can add events to it. Returns false if there is nothing to delete at `now` (Unix ms).
- */
-export function sweepDeleted(db: Db, now: number, limit = sweepRows): boolean {
-  const settled = now - settleDelay
-  const rid = db.prepare(sql.deletedWebsite).pluck().get({ settled }) as number | undefined
-  if (rid === undefined) return false
-  if (deleteEventsBefore(db, rid, limit)) return true
-  // The query engine would delete the column blocks too, but it might not be running. Replaced blocks have the rid -1 -
-  // rid.
-  for (const blocksOf of [rid, -1 - rid]) {
-    if (db.prepare(sql.deleteBlocks).run({ blocksOf, limit }).changes > 0) return true
-  }
-  db.prepare(sql.deleteNewNames).run({ rid })
-  db.prepare(sql.deleteProfiles).run({ rid })
-  db.prepare(sql.deleteLinks).run({ rid })
-  deletePropertyKeys(db, rid)
-  db.prepare(sql.deleteWebsite).run({ rid, settled })
-  return true
-}
