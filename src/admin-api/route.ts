@@ -25,6 +25,7 @@ import { parseRotation } from "../http/rotation.ts"
 import { Semaphore } from "../http/semaphore.ts"
 import type { QueryEngine } from "../query/engine/engine.ts"
 import type { Db } from "../store/db/driver.ts"
+import type { DatabaseFiles } from "../store/db/unallocated-space.ts"
 import { forgetPerson, type Person } from "../store/forget.ts"
 import { createKey, endKeyOverlap, findKey, type Key, listKeys, revokeKey, rotateKey } from "../store/keys.ts"
 import { findProfile, findProfiles, profilesById } from "../store/profile-search.ts"
@@ -54,6 +55,8 @@ import { type ServerState, statusOf } from "./status.ts"
 
 export interface AdminApiDeps extends RouteDeps, ExportDeps {
   rejectedRequests: RejectedRequests
+  /** Files that forgetting a person overwrites. */
+  databaseFiles: DatabaseFiles
   queryEngine: QueryEngine<never>
   serverState: ServerState
   /**
@@ -154,7 +157,7 @@ async function removeWebsite(
 
 /** Responds when the deletion is done. The deletion takes a few seconds if millions of events have to be searched. */
 async function forget(
-  { db, batcher, removedEventsOf }: AdminApiDeps,
+  { db, databaseFiles, batcher, removedEventsOf }: AdminApiDeps,
   { caller, now, id, body }: AuthenticatedRequest,
 ): Promise<RouteResult> {
   requireWebsiteAccess(caller, id)
@@ -165,7 +168,9 @@ async function forget(
     write: <Result>(work: () => Result) => batcher.run(work),
     sleep,
   }
-  const forgotten = await forgetPerson(db, person, now, schedule, () => removedEventsOf(person, now))
+  const forgotten = await forgetPerson(db, databaseFiles, person, now, schedule, () =>
+    removedEventsOf(person, now),
+  )
   return { body: { ...forgotten, note: forgetNote(website, personId) } }
 }
 

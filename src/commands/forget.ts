@@ -7,6 +7,7 @@ import { messageOf, UserError } from "../errors.ts"
 import { addFlagsOfServe, backupDirOption } from "../serve-options.ts"
 import type { Db } from "../store/db/driver.ts"
 import { openForReading } from "../store/db/open.ts"
+import { DatabaseFiles } from "../store/db/unallocated-space.ts"
 import { countEvents } from "../store/events.ts"
 import {
   countPerson,
@@ -88,7 +89,14 @@ async function forget(options: ForgetOptions, context: Context): Promise<void> {
       throw new UserError(`this would permanently delete ${summary(found)}`, hint)
     }
     const known = storedIdsOf(db, person, now)
-    const { overwritten, ...found } = await forgetPerson(db, person, now, schedule, findRemoved)
+    const { overwritten, ...found } = await forgetPerson(
+      db,
+      new DatabaseFiles(),
+      person,
+      now,
+      schedule,
+      findRemoved,
+    )
     progress.end()
     const copies = await listCopies(db.name, options.backupDir)
     const backups = copies.files.filter((file) => canHold(file, website.id, id, known))

@@ -191,6 +191,7 @@ export function openServer(options: ServerOptions, environment: ServerEnvironmen
   const streams = new Streams(new EventFollower(store.db), elapsed, onFault)
   const deps: AppDeps = {
     db: store.db,
+    databaseFiles: store.files,
     registry: store.registry,
     batcher: store.batcher,
     prepareRow: (row) => store.inserter.withObject(row),

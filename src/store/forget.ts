@@ -1,6 +1,6 @@
 import { runToEnd } from "../steps.ts"
 import type { Db } from "./db/driver.ts"
-import { overwriteUnallocatedSpace } from "./db/unallocated-space.ts"
+import { type DatabaseFiles, overwriteUnallocatedSpace } from "./db/unallocated-space.ts"
 import { sweepPause, sweepRows } from "./events.ts"
 import { isEventOf, linkedIds, withHashes } from "./identity-resolution.ts"
 import { deleteRemovedEvents, type RemovedEvent } from "./removed-days.ts"
@@ -123,7 +123,8 @@ export async function countPerson(
  * were received on the UTC day of `now` (Unix ms) are also found by their daily hash.
  *
  * Deleted bytes are overwritten: cells and pages by `secure_delete`, and copies of cells in pages by
- * `overwriteUnallocatedSpace`, which also truncates the -wal. `overwritten` is false if that function failed.
+ * `overwriteUnallocatedSpace`, which also truncates the -wal and takes the descriptor of the file from `files`.
+ * `overwritten` is false if that function failed.
  *
  * Events that arrive during the call can remain. If the call is interrupted, call it again to finish.
  *
@@ -132,6 +133,7 @@ export async function countPerson(
  */
 export async function forgetPerson(
   db: Db,
+  files: DatabaseFiles,
   person: Person,
   now: number,
   schedule: ForgetSchedule,
@@ -172,7 +174,7 @@ export async function forgetPerson(
     await deleteUnusedTypes(db, { write: schedule.write, pause })
   const clear = db.prepare(sql.clearStaleBlocks)
   while ((await schedule.write(() => clear.run().changes)) > 0) await schedule.sleep(sweepPause)
-  const overwritten = await overwriteUnallocatedSpace(db, {
+  const overwritten = await overwriteUnallocatedSpace(db, files, {
     retry: async (step) => {
       for (let attempt = 1; !step(); attempt++) {
         if (attempt === maxAttempts) return false

@@ -10,6 +10,7 @@ import type { Db } from "./db/driver.ts"
 import { closeDatabase, type Durability, openDatabase, truncateWal } from "./db/open.ts"
 import { ServerLock } from "./db/server-lock.ts"
 import { TrustedClock } from "./db/trusted-clock.ts"
+import { DatabaseFiles } from "./db/unallocated-space.ts"
 import { sweepDeleted } from "./deleted-websites.ts"
 import { NewNameQuota } from "./event-name-quota.ts"
 import { EventInserter, sweepPause } from "./events.ts"
@@ -80,6 +81,7 @@ const sql = {
  */
 export class Store {
   readonly db: Db
+  readonly files = new DatabaseFiles()
   readonly registry: Registry
   readonly profiles: Profiles
   readonly batcher: Batcher

@@ -52,6 +52,7 @@ const nothing = () => Promise.reject(new Error("no queries are expected"))
 const noNetworks = parseNetworks("") as NonNullable<ReturnType<typeof parseNetworks>>
 const app = createApp({
   db: store.db,
+  databaseFiles: store.files,
   registry: store.registry,
   batcher,
   isKnownName: () => true,

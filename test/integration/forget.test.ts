@@ -5,6 +5,7 @@ import { eventKinds } from "../../src/event-kinds.ts"
 import { executeQuerySync } from "../../src/query/engine/execute.ts"
 import { DailyHash } from "../../src/store/daily-hash.ts"
 import type { Db } from "../../src/store/db/driver.ts"
+import { DatabaseFiles } from "../../src/store/db/unallocated-space.ts"
 import { EventInserter, type EventRow } from "../../src/store/events.ts"
 import { countPerson, type ForgetSchedule, forgetPerson, type Person } from "../../src/store/forget.ts"
 import { Writer } from "../../src/store/ingest/writer.ts"
@@ -34,6 +35,8 @@ afterEach(() => {
   db.close()
   folder[Symbol.dispose]()
 })
+
+const files = new DatabaseFiles()
 
 /** Longest time that the write lock was held, ms. */
 let longest = 0
@@ -80,7 +83,7 @@ test("the events of a profile name it, or have one of its anonymous ids and name
   const found = { events: 4, profiles: 1, links: 2 }
   expect(await countPerson(db, ann, now, schedule)).toEqual(found)
   expect(sessions()).toHaveLength(8)
-  expect(await forgetPerson(db, ann, now, schedule)).toEqual({
+  expect(await forgetPerson(db, files, ann, now, schedule)).toEqual({
     ...found,
     removedEvents: 0,
     overwritten: true,
@@ -106,7 +109,11 @@ test("forgetting an anonymous id deletes its events and links, but no profile", 
   )
   const laptop = person({ anonymousId: "laptop" })
   expect(await countPerson(db, laptop, now, schedule)).toEqual({ events: 2, profiles: 0, links: 1 })
-  expect(await forgetPerson(db, laptop, now, schedule)).toMatchObject({ events: 2, profiles: 0, links: 1 })
+  expect(await forgetPerson(db, files, laptop, now, schedule)).toMatchObject({
+    events: 2,
+    profiles: 0,
+    links: 1,
+  })
   expect(sessions()).toEqual(["3", "4"])
   expect(db.prepare("select profile_id from profiles").pluck().all()).toEqual(["ann"])
 })
@@ -115,7 +122,7 @@ test("an id that is stored as a hash is found on its day, later only through its
   const hashed = { anonymousId: "laptop", hashVisitor: true }
   send({ sessionId: "1 yesterday", ...hashed, receivedAt: now - day }, { sessionId: "2 today", ...hashed })
   identify("ann", "laptop", { hashVisitor: true })
-  expect(await forgetPerson(db, person({ anonymousId: "laptop" }), now, schedule)).toMatchObject({
+  expect(await forgetPerson(db, files, person({ anonymousId: "laptop" }), now, schedule)).toMatchObject({
     events: 1,
     links: 1,
   })
@@ -126,7 +133,7 @@ test("an id that is stored as a hash is found on its day, later only through its
   expect(await countPerson(db, person({ anonymousId: "laptop" }), tomorrow, schedule)).toMatchObject({
     events: 0,
   })
-  expect(await forgetPerson(db, person({ profileId: "ann" }), tomorrow, schedule)).toMatchObject({
+  expect(await forgetPerson(db, files, person({ profileId: "ann" }), tomorrow, schedule)).toMatchObject({
     events: 1,
   })
   expect(sessions()).toEqual(["1 yesterday"])
@@ -142,7 +149,7 @@ test.each([1, 2, 16, 17])("no byte of a person is left among thousands of others
   sendCrowd(mark, mulberry32(seed))
   const file = folder.file("test.db")
   expect(placesOf(mark, file).length + placesOf(mark, `${file}-wal`).length).toBeGreaterThan(1_000)
-  const result = await forgetPerson(db, person({ profileId: mark }), now, schedule)
+  const result = await forgetPerson(db, files, person({ profileId: mark }), now, schedule)
   expect(result).toEqual({ events: 300, profiles: 1, links: 61, removedEvents: 0, overwritten: true })
   expect(placesOf(mark, `${file}-wal`)).toEqual([])
   expect(placesOf(mark, file)).toEqual([])
@@ -199,7 +206,7 @@ test("a column block that is not rebuilt yet names no event of the person, and q
   }))
   send(...events)
   sealAll(db, Math.ceil(now / day))
-  await forgetPerson(db, person({ profileId: "ann" }, websiteRid), now, schedule)
+  await forgetPerson(db, files, person({ profileId: "ann" }, websiteRid), now, schedule)
   const scope = {
     websites: [websiteRid],
     from: 0,
@@ -238,12 +245,12 @@ test("waits for a reader that blocks the truncation of the -wal, and reports if 
       if (ms === 100 && ++waits === end) reader.exec("commit")
     },
   })
-  expect(await forgetPerson(db, person({ anonymousId: "laptop" }), now, until(1_000))).toMatchObject({
+  expect(await forgetPerson(db, files, person({ anonymousId: "laptop" }), now, until(1_000))).toMatchObject({
     events: 1,
     overwritten: false,
   })
   waits = 0
-  expect(await forgetPerson(db, person({ anonymousId: "laptop" }), now, until(3))).toMatchObject({
+  expect(await forgetPerson(db, files, person({ anonymousId: "laptop" }), now, until(3))).toMatchObject({
     events: 0,
     overwritten: true,
   })
@@ -267,11 +274,11 @@ test("a person with many events is deleted in several transactions; after an int
     },
   }
   const ann = person({ anonymousId: "ann" })
-  await expect(forgetPerson(db, ann, now, stopping)).rejects.toThrow("stopped by a test")
+  await expect(forgetPerson(db, files, ann, now, stopping)).rejects.toThrow("stopped by a test")
   await Bun.sleep(0)
   const left = (await countPerson(db, ann, now, schedule)).events
   expect(left).toBeLessThan(2_500)
   expect(left).toBeGreaterThan(0)
-  expect((await forgetPerson(db, ann, now, schedule)).events).toBe(left)
+  expect((await forgetPerson(db, files, ann, now, schedule)).events).toBe(left)
   expect(db.prepare("select count(*) from event_rows").pluck().get()).toBe(7_500)
 })

@@ -8,6 +8,7 @@ import type { Operator } from "../../src/query/operators.ts"
 import type { Filter } from "../../src/query/query.ts"
 import { DailyHash } from "../../src/store/daily-hash.ts"
 import type { Db } from "../../src/store/db/driver.ts"
+import { DatabaseFiles } from "../../src/store/db/unallocated-space.ts"
 import { EventInserter, type EventRow } from "../../src/store/events.ts"
 import { forgetPerson } from "../../src/store/forget.ts"
 import { hashBytes, type IdChunk, PackedTexts, packTexts } from "../../src/store/identities.ts"
@@ -332,7 +333,7 @@ describe("the dictionary of ids", () => {
 describe("forget", () => {
   const schedule = { write: <Result>(work: () => Result) => db.transaction(work)(), sleep: async () => {} }
   const forget = (id: { anonymousId: string } | { profileId: string }) =>
-    forgetPerson(db, { websiteRid: 0, id }, start, schedule)
+    forgetPerson(db, new DatabaseFiles(), { websiteRid: 0, id }, start, schedule)
 
   test("erases the ids of the person at once, but no id that other events have", async () => {
     insert(
@@ -357,7 +358,7 @@ describe("forget", () => {
     insert({ anonymousId: "ann" })
     seal()
     let arrived = false
-    await forgetPerson(db, { websiteRid: 0, id: { anonymousId: "ann" } }, start, {
+    await forgetPerson(db, new DatabaseFiles(), { websiteRid: 0, id: { anonymousId: "ann" } }, start, {
       ...schedule,
       write: (work) => {
         const isErasing =

@@ -6,6 +6,7 @@ import { findProblems } from "../../src/store/check.ts"
 import { DailyHash } from "../../src/store/daily-hash.ts"
 import type { Db } from "../../src/store/db/driver.ts"
 import { truncateWal } from "../../src/store/db/open.ts"
+import { DatabaseFiles } from "../../src/store/db/unallocated-space.ts"
 import { NewNameQuota } from "../../src/store/event-name-quota.ts"
 import { EventInserter, type EventRow } from "../../src/store/events.ts"
 import { forgetPerson } from "../../src/store/forget.ts"
@@ -194,7 +195,13 @@ describe("storage", () => {
     }
     expect(holds("zq-")).toBe(true)
     const forgetSchedule = { write: schedule().write, sleep: async () => {} }
-    await forgetPerson(db, { websiteRid: 0, id: { anonymousId: "ann" } }, now, forgetSchedule)
+    await forgetPerson(
+      db,
+      new DatabaseFiles(),
+      { websiteRid: 0, id: { anonymousId: "ann" } },
+      now,
+      forgetSchedule,
+    )
     sealAll(db, 0)
     expect(countries()).toEqual(["DE"])
     db.exec("vacuum")

@@ -6,6 +6,7 @@ import { executeQuerySync } from "../../src/query/engine/execute.ts"
 import { DailyHash } from "../../src/store/daily-hash.ts"
 import type { Db } from "../../src/store/db/driver.ts"
 import { truncateWal } from "../../src/store/db/open.ts"
+import { DatabaseFiles } from "../../src/store/db/unallocated-space.ts"
 import { sweepDeleted } from "../../src/store/deleted-websites.ts"
 import { NewNameQuota } from "../../src/store/event-name-quota.ts"
 import { EventInserter, type EventRow } from "../../src/store/events.ts"
@@ -332,7 +333,13 @@ describe("in a database", () => {
       row({ name: "zq-ann", anonymousId: "ann" }),
     )
     const forgetSchedule = { write: schedule().write, sleep: async () => {} }
-    await forgetPerson(db, { websiteRid: 0, id: { anonymousId: "ann" } }, now, forgetSchedule)
+    await forgetPerson(
+      db,
+      new DatabaseFiles(),
+      { websiteRid: 0, id: { anonymousId: "ann" } },
+      now,
+      forgetSchedule,
+    )
     expect(types()).toEqual(['common["plan"]'])
     expect(marked("zq-ann")).toBe(false)
   })

@@ -6,6 +6,7 @@ import type { GroupsQuery } from "../../src/query/query.ts"
 import { DailyHash } from "../../src/store/daily-hash.ts"
 import type { Db } from "../../src/store/db/driver.ts"
 import { openDatabase } from "../../src/store/db/open.ts"
+import { DatabaseFiles } from "../../src/store/db/unallocated-space.ts"
 import { EventImporter } from "../../src/store/event-importer.ts"
 import { EventReader } from "../../src/store/event-reader.ts"
 import { EventInserter, type EventRow } from "../../src/store/events.ts"
@@ -143,7 +144,10 @@ test("rows, blocks and rebuilt blocks of a node give the same results, and no st
   expect(db.prepare("select id from sealed").pluck().get()).toBe(maxNode * idsPerNode)
   sealAll(db, 0)
   const person = { websiteRid: 0, id: { anonymousId: "ann" } }
-  await forgetPerson(db, person, now, { write: (work) => db.transaction(work)(), sleep: async () => {} })
+  await forgetPerson(db, new DatabaseFiles(), person, now, {
+    write: (work) => db.transaction(work)(),
+    sleep: async () => {},
+  })
   expect(count()).toBe(2)
 })
 

@@ -133,7 +133,7 @@ const states: [name: string, happens: () => unknown][] = [
     async () => {
       const schedule = { write: <Result>(work: () => Result) => work(), sleep: async () => {} }
       const person = { websiteRid: rid, id: { profileId: "profile 1" } }
-      await forgetPerson(app.store.db, person, app.clock.now, schedule)
+      await forgetPerson(app.store.db, app.store.files, person, app.clock.now, schedule)
     },
   ],
   [

@@ -8,6 +8,7 @@ import { findProblems } from "../../src/store/check.ts"
 import { DailyHash } from "../../src/store/daily-hash.ts"
 import type { Db } from "../../src/store/db/driver.ts"
 import { truncateWal } from "../../src/store/db/open.ts"
+import { DatabaseFiles } from "../../src/store/db/unallocated-space.ts"
 import { EventReader } from "../../src/store/event-reader.ts"
 import { EventInserter, type EventRow } from "../../src/store/events.ts"
 import { forgetPerson, holdsPerson } from "../../src/store/forget.ts"
@@ -362,7 +363,7 @@ describe("forget", () => {
     store(writer, viewOf(1, { websiteRid: 1 }), viewOf(2))
     if (isUsed) store(writer, viewOf(1))
     sealAll(db, farDay)
-    await forgetPerson(db, { websiteRid: 1, id: person }, now, schedule)
+    await forgetPerson(db, new DatabaseFiles(), { websiteRid: 1, id: person }, now, schedule)
     const { ids } = new IdDictionary(db).find("visitors", [person.anonymousId, `anon_${uuidOf(2)}`])
     expect([...ids].map((id) => id > 0)).toEqual([isUsed, true])
     expect(column("count(*)")).toEqual([isUsed ? 2 : 1])
@@ -389,7 +390,9 @@ describe("forget", () => {
     for (const mark of marks) expect(file().includes(mark)).toBe(true)
     expect(holdsPerson(db, "site", person, [])).toBe(false)
     expect(holdsPerson(db, "site", person, [person.anonymousId])).toBe(true)
-    expect(await forgetPerson(db, { websiteRid: rid, id: person }, now, schedule)).toEqual({
+    expect(
+      await forgetPerson(db, new DatabaseFiles(), { websiteRid: rid, id: person }, now, schedule),
+    ).toEqual({
       events: 6,
       profiles: 0,
       links: 0,

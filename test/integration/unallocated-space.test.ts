@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "bun:test"
-import { copyFileSync, existsSync, readFileSync, writeFileSync } from "node:fs"
+import { copyFileSync, existsSync, readFileSync, renameSync, writeFileSync } from "node:fs"
 import { differences } from "../../src/columns/check.ts"
 import { applySealedBatch } from "../../src/columns/sealed-batch.ts"
 import { nextWork, Sealer } from "../../src/columns/sealer.ts"
@@ -7,7 +7,7 @@ import { runToEnd } from "../../src/steps.ts"
 import { DailyHash } from "../../src/store/daily-hash.ts"
 import type { Db } from "../../src/store/db/driver.ts"
 import { closeDatabase, openDatabase, truncateWal } from "../../src/store/db/open.ts"
-import { overwriteUnallocatedSpace } from "../../src/store/db/unallocated-space.ts"
+import { DatabaseFiles, overwriteUnallocatedSpace } from "../../src/store/db/unallocated-space.ts"
 import { EventInserter, type EventRow } from "../../src/store/events.ts"
 import { forgetPerson } from "../../src/store/forget.ts"
 import { Writer } from "../../src/store/ingest/writer.ts"
@@ -21,6 +21,7 @@ const day = 86_400_000
 const now = Date.UTC(2026, 0, 1, 12)
 const rid = 7
 const mark = "ann-the-forgotten"
+const files = new DatabaseFiles()
 
 let folder: TemporaryFolder
 let path: string
@@ -230,7 +231,7 @@ test.each(scenarios)(
       expect(otherWriter.commit([{ rows: [row], size: 0 }])).toEqual([undefined])
       stored++
     }
-    const { overwritten } = await forgetPerson(db, { websiteRid: rid, id: { profileId: mark } }, now, {
+    const { overwritten } = await forgetPerson(db, files, { websiteRid: rid, id: { profileId: mark } }, now, {
       write: (work) => db.transaction(work).immediate(),
       sleep: async () => store(),
     })
@@ -261,11 +262,11 @@ test("a reader of the -wal prevents the overwriting, and the file is unchanged",
   reader.exec("begin")
   reader.prepare("select count(*) from event_rows").get()
   const before = readFileSync(path)
-  expect(await overwriteUnallocatedSpace(db, once)).toBe(false)
+  expect(await overwriteUnallocatedSpace(db, files, once)).toBe(false)
   expect(readFileSync(path).includes(mark)).toBe(true)
   expect(before.includes(mark)).toBe(true)
   reader.exec("commit")
-  expect(await overwriteUnallocatedSpace(db, once)).toBe(true)
+  expect(await overwriteUnallocatedSpace(db, files, once)).toBe(true)
   expect(readFileSync(path).includes(mark)).toBe(false)
   reader.close()
 })
@@ -277,7 +278,7 @@ test("the write lock is not held while a reader blocks a step, whatever the lock
   reader.prepare("select count(*) from event_rows").get()
   const command = openDatabase({ path, durability: "os", busyTimeout: 5_000, now })
   const begun = performance.now()
-  expect(await overwriteUnallocatedSpace(command, once)).toBe(false)
+  expect(await overwriteUnallocatedSpace(command, files, once)).toBe(false)
   expect(performance.now() - begun).toBeLessThan(3_000)
   command.close()
   reader.close()
@@ -296,7 +297,7 @@ test.each(["the same", "another"])(
       cached.prepare("select count(*) from event_rows where properties is not null").get()
     }
     await pause()
-    expect(await overwriteUnallocatedSpace(db, { ...once, pause })).toBe(true)
+    expect(await overwriteUnallocatedSpace(db, files, { ...once, pause })).toBe(true)
     store(writerOf(cached), [{ name: "y", keys: "[]", properties: null }])
     expect(filesWithText()).toEqual([])
     truncateWal(db)
@@ -314,9 +315,9 @@ test("a writer of another connection prevents the overwriting until it commits",
     if (++steps === 2) other.exec("begin immediate")
     return step()
   }
-  expect(await overwriteUnallocatedSpace(db, { ...once, retry })).toBe(false)
+  expect(await overwriteUnallocatedSpace(db, files, { ...once, retry })).toBe(false)
   other.exec("rollback")
-  expect(await overwriteUnallocatedSpace(db, once)).toBe(true)
+  expect(await overwriteUnallocatedSpace(db, files, once)).toBe(true)
   expect(filesWithText()).toEqual([])
   other.close()
 })
@@ -340,10 +341,19 @@ test.each(damages)("a damaged page is unchanged: %s", async (_, offset, bytes) =
   file.set(bytes, at + offset)
   writeFileSync(path, file)
   db = openTestDatabase(path)
-  expect(await overwriteUnallocatedSpace(db, once)).toBe(true)
+  expect(await overwriteUnallocatedSpace(db, files, once)).toBe(true)
   expect(
     readFileSync(path)
       .subarray(at, at + 4_096)
       .equals(file.subarray(at, at + 4_096)),
   ).toBe(true)
+})
+
+test("the file is opened once, and again if another file has replaced it", () => {
+  const descriptor = files.open(path)
+  expect(files.open(path)).toBe(descriptor)
+  const copy = folder.file("copy.db")
+  copyFileSync(path, copy)
+  renameSync(copy, path)
+  expect(files.open(path)).not.toBe(descriptor)
 })

@@ -34,6 +34,24 @@ const maxPages = 0x2000000
 /** Offset of the byte that SQLite locks. The page that contains it stores no data. */
 const lockByte = 0x40000000
 
+/**
+ * Opens database files and keeps them open until the process ends: when a process closes any descriptor of a file, POSIX
+ * releases all locks of the process on that file, including those of SQLite's connections.
+ */
+export class DatabaseFiles {
+  /** Open descriptors by path. */
+  readonly #descriptors = new Map<string, number>()
+
+  /** Returns a descriptor of the file that is at the path now. */
+  open(path: string): number {
+    const known = this.#descriptors.get(path)
+    if (known !== undefined && fstatSync(known).ino === statSync(path).ino) return known
+    const descriptor = openSync(path, "r+")
+    this.#descriptors.set(path, descriptor)
+    return descriptor
+  }
+}
+
 /** How the caller retries steps and pauses between them. */
 export interface OverwriteSchedule {
   /** Calls `step` until it returns true. Returns false after giving up. */
@@ -49,22 +67,27 @@ export interface OverwriteSchedule {
  */
 export async function overwriteUnallocatedSpace(
   db: Db,
+  files: DatabaseFiles,
   { retry, pause }: OverwriteSchedule,
 ): Promise<boolean> {
   // Uses a second connection, so that its commit also makes `db` drop cached pages. The connection does not wait for
   // locks: a checkpoint that waits for a reader holds the write lock while it waits.
   const writer = new Database(db.name, { fileMustExist: true, timeout: 0 })
   try {
-    return await overwriteSteps(writer, { retry, pause })
+    return await overwriteSteps(writer, files, { retry, pause })
   } finally {
     writer.close()
   }
 }
 
-async function overwriteSteps(writer: Db, { retry, pause }: OverwriteSchedule): Promise<boolean> {
+async function overwriteSteps(
+  writer: Db,
+  files: DatabaseFiles,
+  { retry, pause }: OverwriteSchedule,
+): Promise<boolean> {
   // When the number of pages is read, earlier deletions must be in the file, not in the -wal.
   if (!(await retry(() => truncateWal(writer)))) return false
-  const file = openFile(writer.name)
+  const file = files.open(writer.name)
   const { pageSize, usableSize, hasPointerMap } = readFormat(file)
   const pages = Math.floor(fstatSync(file).size / pageSize)
   if (pages >= maxPages) return false
@@ -129,21 +152,6 @@ function withCurrentFile(writer: Db, overwrite: () => boolean): boolean {
   } finally {
     if (writer.inTransaction) writer.exec("rollback")
   }
-}
-
-/** Open descriptors by path. */
-const files = new Map<string, number>()
-
-/**
- * Opens a database file and keeps it open until the process ends: when a process closes any descriptor of a file, POSIX
- * releases all locks of the process on that file, including those of SQLite's connections.
- */
-function openFile(path: string): number {
-  const known = files.get(path)
-  if (known !== undefined && fstatSync(known).ino === statSync(path).ino) return known
-  const file = openSync(path, "r+")
-  files.set(path, file)
-  return file
 }
 
 /** Reads the header of the file ("Database File Format", section 1.3). */
