@@ -1,5 +1,5 @@
 import { Type } from "@sinclair/typebox"
-import { idFields } from "../query/query.ts"
+import { idFields } from "../query/fields.ts"
 import { columnMeanings, types } from "../query-api/query-types.ts"
 import { fullLimits, reportLimits } from "../query-api/result-limits.ts"
 import {

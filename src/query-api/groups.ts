@@ -1,7 +1,7 @@
 import { iso } from "../iso.ts"
+import type { Dimension } from "../query/fields.ts"
 import {
   type Bucket,
-  type Dimension,
   emptyMeasures,
   emptyPropertyMeasures,
   type Filter,

@@ -1,5 +1,6 @@
-import type { Dimension, MoversSummary, Property, Scope, SkippedField, Values } from "../query/query.ts"
-import { fields, idFields } from "../query/query.ts"
+import type { Dimension, Property } from "../query/fields.ts"
+import { fields, idFields } from "../query/fields.ts"
+import type { MoversSummary, Scope, SkippedField, Values } from "../query/query.ts"
 import { span } from "./groups.ts"
 import type { NamedMeasure, QuerySpec, QueryType, Row, RunQuery, TypeResult } from "./query-spec.ts"
 import { percent } from "./rows.ts"

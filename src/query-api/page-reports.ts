@@ -1,6 +1,7 @@
 import { eventKinds } from "../event-kinds.ts"
 import { iso } from "../iso.ts"
-import type { Dimension, Filter, Property, Scope } from "../query/query.ts"
+import type { Dimension, Property } from "../query/fields.ts"
+import type { Filter, Scope } from "../query/query.ts"
 import { comparedReport } from "./compared-rows.ts"
 import { eventRows } from "./events.ts"
 import { present, withFilters } from "./groups.ts"

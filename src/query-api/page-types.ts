@@ -1,5 +1,6 @@
 import { eventKinds } from "../event-kinds.ts"
-import type { Dimension, GroupKey } from "../query/query.ts"
+import type { Dimension } from "../query/fields.ts"
+import type { GroupKey } from "../query/query.ts"
 import { eventRows } from "./events.ts"
 import { groupsType, last } from "./groups.ts"
 import {

@@ -1,15 +1,8 @@
 import { parseDuration } from "../duration.ts"
 import { RequestError } from "../errors.ts"
 import { type EventKind, eventKinds } from "../event-kinds.ts"
-import {
-  type Dimension,
-  type Filter,
-  type Granularity,
-  idFields,
-  type Measure,
-  type Step,
-  type Unit,
-} from "../query/query.ts"
+import { type Dimension, idFields } from "../query/fields.ts"
+import type { Filter, Granularity, Measure, Step, Unit } from "../query/query.ts"
 import { type Comparison, type PreviousRange, previousOf } from "./comparison.ts"
 import { readCursor } from "./events.ts"
 import type { CountOptions, NamedMeasure, QuerySpec, QueryType, Sort } from "./query-spec.ts"

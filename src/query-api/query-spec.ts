@@ -1,6 +1,6 @@
 import type { EventKind } from "../event-kinds.ts"
+import type { Dimension } from "../query/fields.ts"
 import type {
-  Dimension,
   Granularity,
   Measure,
   MoversSummary,

@@ -1,5 +1,5 @@
 import { actionKinds, eventKinds } from "../event-kinds.ts"
-import { fields } from "../query/query.ts"
+import { fields } from "../query/fields.ts"
 import { funnel, goals, paths, retention } from "./behaviour.ts"
 import { eventRows } from "./events.ts"
 import { first, groupsType, last, names, pages, sessions, total, users } from "./groups.ts"

@@ -1,8 +1,9 @@
 import { type Static, type TSchema, Type } from "@sinclair/typebox"
 import { eventKinds } from "../event-kinds.ts"
 import { strict } from "../http/schema.ts"
+import { type Dimension, fields } from "../query/fields.ts"
 import { type OperatorInfo, operatorNames, operators } from "../query/operators.ts"
-import { countMeasures, type Dimension, fields, granularities, propertyMeasures } from "../query/query.ts"
+import { countMeasures, granularities, propertyMeasures } from "../query/query.ts"
 import { type Comparison, comparisons } from "./comparison.ts"
 import { type Preset, presets } from "./range.ts"
 

@@ -1,5 +1,5 @@
+import type { Dimension } from "../query/fields.ts"
 import {
-  type Dimension,
   type GroupKey,
   type TrafficGroup,
   type TrafficQuery,

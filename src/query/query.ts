@@ -1,62 +1,12 @@
-import type { IdKind } from "../columns/batch.ts"
 import type { StoredEvent } from "../columns/row-reader.ts"
 import type { EventKind } from "../event-kinds.ts"
-import { acquisitionFields, clientFields } from "../store/contexts.ts"
+import type { Dimension, Field, Property } from "./fields.ts"
 import type { Condition } from "./operators.ts"
 
 /**
  * Queries and their results. HTTP and the command line convert their own parameters to these types. Only the engine
  * knows whether a result comes from column blocks or from rows.
  */
-
-const withoutIds = <Name extends string>(names: readonly Name[]) =>
-  // Object.fromEntries does not preserve the types of the keys.
-  Object.fromEntries(names.map((name) => [name, undefined])) as Record<Name, undefined>
-
-/**
- * Fields of an event. A field that holds IDs is mapped to its kind of dictionary IDs. All fields except `event_name`
- * and `kind` can be missing.
- */
-export const idKinds = {
-  event_name: undefined,
-  kind: undefined,
-  namespace: undefined,
-  source: undefined,
-  path: undefined,
-  /** The property `query_string`. */
-  query_string: undefined,
-  profile_id: "profiles",
-  anonymous_id: "visitors",
-  session_id: "sessions",
-  website_id: undefined,
-  ...withoutIds(clientFields),
-  ...withoutIds(acquisitionFields),
-} as const satisfies Record<string, IdKind | undefined>
-
-export type Field = keyof typeof idKinds
-
-export const fields = Object.keys(idKinds) as Field[]
-
-/** Fields that have the same value for all events of a batch. */
-export const batchFields = ["event_name", "kind", "website_id"] as const satisfies readonly Field[]
-
-export type BatchField = (typeof batchFields)[number]
-
-export function isBatchField(field: string): field is BatchField {
-  // The type of `includes` only accepts elements of the array.
-  return (batchFields as readonly string[]).includes(field)
-}
-
-/** Fields that identify visitors, sessions and profiles. Reports never use them as dimensions. */
-export const idFields: readonly Field[] = fields.filter((field) => idKinds[field])
-
-/**
- * A property, such as `property.plan`, `property.cart.total` (nested) or `property.items.0.sku` (in an array). At every
- * level, a key that contains dots takes precedence over nested keys. JSON null counts as missing.
- */
-export type Property = `property.${string}`
-
-export type Dimension = Field | Property
 
 /**
  * Operators with a number operand only match values that are numbers (see `numberOf`). All other operators compare
@@ -622,4 +572,4 @@ export interface QueryStatistics {
   ms: number
 }
 
-export type { StoredEvent }
+export type { Dimension, Field, StoredEvent }

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
-import { idFields } from "../../src/query/query.ts"
+import { idFields } from "../../src/query/fields.ts"
 import type { QueryType } from "../../src/query-api/query-spec.ts"
 import { types } from "../../src/query-api/query-types.ts"
 import { EventFollower, type FollowedEvent, followedEventJson } from "../../src/store/event-follower.ts"

@@ -1,4 +1,5 @@
-import type { Dimension, Measure, MoversSummary, Scope } from "../../src/query/query.ts"
+import type { Dimension } from "../../src/query/fields.ts"
+import type { Measure, MoversSummary, Scope } from "../../src/query/query.ts"
 import { contextFields } from "../../src/store/contexts.ts"
 import { contentOf, isInScope, keysOf, measured, type RawEvent, textOrNull } from "./reference.ts"
 

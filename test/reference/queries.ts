@@ -1,12 +1,11 @@
 import { eventKinds } from "../../src/event-kinds.ts"
+import type { Dimension, Property } from "../../src/query/fields.ts"
 import { type OperatorInfo, operatorNames, operators } from "../../src/query/operators.ts"
 import {
-  type Dimension,
   type Filter,
   type Granularity,
   type GroupsPage,
   type Measure,
-  type Property,
   type Query,
   type ReportCount,
   type RetentionQuery,

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util"
+import type { Dimension } from "../../src/query/fields.ts"
 import type {
-  Dimension,
   EventsQuery,
   Filter,
   FunnelQuery,

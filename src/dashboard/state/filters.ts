@@ -1,5 +1,5 @@
+import { type Field, idFields } from "../../query/fields.ts"
 import { type Operator, operatorNames, operators } from "../../query/operators.ts"
-import { type Field, idFields } from "../../query/query.ts"
 import { isolate } from "./bidi.ts"
 
 /** A filter, as the API accepts it. */

@@ -9,15 +9,9 @@ import {
 } from "../../columns/batch.ts"
 import type { Snapshot } from "../../columns/snapshot.ts"
 import { lowerBound } from "../../columns/typed-arrays.ts"
+import { type BatchField, type Dimension, isBatchField } from "../fields.ts"
 import { textOf } from "../json-values.ts"
-import {
-  type BatchField,
-  type Bucket,
-  type Dimension,
-  type GroupKey,
-  isBatchField,
-  type Measure,
-} from "../query.ts"
+import type { Bucket, GroupKey, Measure } from "../query.ts"
 import { columnOf, kindOf } from "../scan/matcher.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
 import { indexAt, type Selection, sizeOf, sliceSelection } from "../structures/selection.ts"

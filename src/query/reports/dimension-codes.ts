@@ -1,6 +1,6 @@
 import type { Batch, RowLocator, Value } from "../../columns/batch.ts"
+import type { Dimension } from "../fields.ts"
 import { textOf } from "../json-values.ts"
-import type { Dimension } from "../query.ts"
 import { columnOf, kindOf } from "../scan/matcher.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
 import type { ReportSource } from "./step.ts"

@@ -7,7 +7,8 @@ import {
   gridMs,
   PartialAggregates,
 } from "../aggregate/partial-aggregates.ts"
-import type { Dimension, GroupsQuery, Scope, TrafficGroup, TrafficQuery, TrafficResult } from "../query.ts"
+import type { Dimension } from "../fields.ts"
+import type { GroupsQuery, Scope, TrafficGroup, TrafficQuery, TrafficResult } from "../query.ts"
 import type { Narrowed } from "../scan/matcher.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
 import { CrossingSessions } from "./crossing-sessions.ts"

@@ -1,5 +1,6 @@
 import type { Batch, RowLocator } from "../../columns/batch.ts"
-import { idKinds, type Unit } from "../query.ts"
+import { idKinds } from "../fields.ts"
+import type { Unit } from "../query.ts"
 import type { MemoryBudget } from "../structures/memory-budget.ts"
 import type { ReportSource } from "./step.ts"
 

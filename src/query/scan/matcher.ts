@@ -1,6 +1,7 @@
 import type { Batch, Codes, Column, IdKind, TextField, Value } from "../../columns/batch.ts"
 import type { TextTest } from "../../columns/id-search.ts"
 import type { Snapshot } from "../../columns/snapshot.ts"
+import { type BatchField, type Dimension, idKinds, isBatchField } from "../fields.ts"
 import { pathSplits, textOf, valueAt } from "../json-values.ts"
 import {
   matchesPattern,
@@ -11,7 +12,7 @@ import {
   requiredTexts,
   type ValuePredicate,
 } from "../operators.ts"
-import { type BatchField, type Dimension, type Filter, idKinds, isBatchField, type Scope } from "../query.ts"
+import type { Filter, Scope } from "../query.ts"
 import { intersect, nonEmpty, type Selection, timeRange } from "../structures/selection.ts"
 import { FilterCache, type SealedBlock } from "./filter-cache.ts"
 
