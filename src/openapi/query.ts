@@ -1,16 +1,14 @@
 import { Type } from "@sinclair/typebox"
 import { idFields } from "../query/fields.ts"
 import { columnMeanings, types } from "../query-api/query-types.ts"
+import { metaSchema, typeSchema, websiteSchema } from "../query-api/response-schema.ts"
 import { fullLimits, reportLimits } from "../query-api/result-limits.ts"
 import {
-  metaSchema,
   parameterSchema,
   type QueryBody,
   querySchema,
   queryStringSchema,
   streamStringSchema,
-  typeSchema,
-  websiteSchema,
 } from "../query-api/schema.ts"
 import { bodyReasons } from "./ingest.ts"
 import { exactly, type Json, publicSchema, ref } from "./json-schema.ts"

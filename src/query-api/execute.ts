@@ -5,8 +5,8 @@ import { OutOfMemoryBudgetError } from "../query/structures/memory-budget.ts"
 import type { ParsedQuery } from "./parse.ts"
 import type { QuerySpec, RunQuery, TypeResult } from "./query-spec.ts"
 import { typeOf } from "./query-types.ts"
+import type { MetaJson } from "./response-schema.ts"
 import { comparedOrder, invalidParameter, rowOrder } from "./rows.ts"
-import type { MetaJson } from "./schema.ts"
 
 // A request has one or more queries, and a query has one or more parameters. A parameter names a query type and returns
 // its own rows.

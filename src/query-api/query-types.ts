@@ -9,8 +9,9 @@ import { pageTypes } from "./page-types.ts"
 import { peopleTypes } from "./people-types.ts"
 import { classify, discover, numbers, valuesType } from "./properties.ts"
 import type { QueryType } from "./query-spec.ts"
+import type { TypeConfig } from "./response-schema.ts"
 import { changeColumns, invalidParameter, percent } from "./rows.ts"
-import { defaultLimit, type TypeConfig } from "./schema.ts"
+import { defaultLimit } from "./schema.ts"
 
 /** Maximum number of values per property key. */
 const maxValues = 10_000
