@@ -13,11 +13,11 @@ import { type Job, TaskScheduler } from "../query/engine/scheduler.ts"
 import { OutOfMemoryBudgetError } from "../query/structures/memory-budget.ts"
 import { openForReading } from "../store/db/open.ts"
 import { executeOnFile } from "./execute-on-file.ts"
+import { pageCacheKiB, queriesShare, queryShare } from "./memory-sizes.ts"
 import { NextQuery } from "./next-query.ts"
 import type { QuerySpec, RunQuery } from "./query-spec.ts"
 import { render } from "./render.ts"
 import { Sweeper } from "./sweeper.ts"
-import { pageCacheKiB, queriesShare, queryShare } from "./worker-memory.ts"
 
 declare const self: Worker
 

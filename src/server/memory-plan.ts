@@ -1,4 +1,4 @@
-import { pageCacheKiB, queriesShare, queryShare } from "../query-api/worker-memory.ts"
+import { pageCacheKiB, queriesShare, queryShare } from "../query-api/memory-sizes.ts"
 import type { ServeOptions } from "../serve-options.ts"
 import { cacheKiB } from "../store/db/open.ts"
 
