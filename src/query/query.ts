@@ -1,6 +1,6 @@
 import type { StoredEvent } from "../columns/row-reader.ts"
 import type { EventKind } from "../event-kinds.ts"
-import type { Dimension, Field, Property } from "./fields.ts"
+import type { Dimension, Property } from "./fields.ts"
 import type { Condition } from "./operators.ts"
 
 /**
@@ -572,4 +572,4 @@ export interface QueryStatistics {
   ms: number
 }
 
-export type { Dimension, Field, StoredEvent }
+export type { StoredEvent }

@@ -1,16 +1,8 @@
 import { dayMs } from "../../columns/batch.ts"
+import type { Dimension, Field } from "../../query/fields.ts"
 import { pathSplits } from "../../query/json-values.ts"
 import { type Operator, operators } from "../../query/operators.ts"
-import {
-  type Bucket,
-  type Dimension,
-  type Field,
-  type Filter,
-  type Scope,
-  type Step,
-  stepFilters,
-  type Unit,
-} from "../../query/query.ts"
+import { type Bucket, type Filter, type Scope, type Step, stepFilters, type Unit } from "../../query/query.ts"
 import { type ContextField, contextFields } from "../../store/contexts.ts"
 import { startOfNode } from "../../store/node-ids.ts"
 import { insertColumns } from "../event-row.ts"
