@@ -10,7 +10,14 @@ import {
   valueBytes,
 } from "./column.ts"
 import { parseProperties, WideRows } from "./lazy-properties.ts"
-import { type Columns, keyBytes, propertiesIn, rowBytes, setBytes } from "./memory-batch.ts"
+import {
+  type Columns,
+  keyBytes,
+  type PropertyColumns,
+  propertiesIn,
+  rowBytes,
+  setBytes,
+} from "./memory-batch.ts"
 import type { EventType, Row, RowReader } from "./row-reader.ts"
 import { orderOf, ranksOf } from "./time-order.ts"
 import { enlarge } from "./typed-arrays.ts"
@@ -348,13 +355,6 @@ class Group {
       if (!column.isEmpty) fields[field] = column.finish(count, ranks)
     }
     const wide = this.#wide
-    // If no row is wide, the columns of all properties are built now. For wide rows, building is postponed until a
-    // query needs the columns.
-    const built = wide.isEmpty
-      ? propertiesIn(
-          new Map([...this.#properties].map(([key, column]) => [key, column.finish(count, ranks)])),
-        )
-      : undefined
     return {
       website: this.dayGroups.website,
       name: this.name,
@@ -372,7 +372,11 @@ class Group {
         fields,
         ...Object.values(this.#contexts).map((contexts) => contexts.finish(count, ranks)),
       ),
-      properties: () => built ?? wide.columns(this.rows, this.#properties, count, ranks),
+      // If no row is wide, the columns of all properties are built now. For wide rows, building is postponed until a
+      // query needs the columns.
+      properties: wide.isEmpty
+        ? builtProperties(this.#properties, count, ranks)
+        : wide.reader(this.rows, this.#properties, count, ranks),
       isWide: !wide.isEmpty,
       hasProperties: inOrder(new Uint8Array(count), this.#hasProperties),
       rowIds: inOrder(new Float64Array(count), this.#rowIds),
@@ -380,6 +384,24 @@ class Group {
       textBytes: this.bytes - wide.parsedBytes,
     }
   }
+}
+
+/**
+ * Builds the columns of all properties. A function of its own, because a function that is created in `Group.finish`
+ * would hold the group in memory, which takes more memory than the columns.
+ */
+function builtProperties(
+  properties: ReadonlyMap<string, ValueColumn>,
+  count: number,
+  ranks: Uint32Array | undefined,
+): () => PropertyColumns {
+  return always(
+    propertiesIn(new Map([...properties].map(([key, column]) => [key, column.finish(count, ranks)]))),
+  )
+}
+
+function always<Result>(result: Result): () => Result {
+  return () => result
 }
 
 /**

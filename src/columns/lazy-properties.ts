@@ -73,16 +73,17 @@ export class WideRows {
   }
 
   /**
-   * Returns the columns for all rows of the set. `ordinary`: columns for the rows that are not wide. They are not
-   * modified. `ranks`: see `ValueColumn.finish`.
+   * Returns a function that returns the columns for all rows of the set. `ordinary`: columns for the rows that are not
+   * wide. They are not modified. `ranks`: see `ValueColumn.finish`.
    */
-  columns(
+  reader(
     reader: RowReader,
     ordinary: ReadonlyMap<string, ValueColumn>,
     count: number,
     ranks: Uint32Array | undefined,
-  ): PropertyColumns {
-    return new WideProperties(reader, this.#rows, ordinary, count, ranks)
+  ): () => PropertyColumns {
+    const rows = this.#rows
+    return () => new WideProperties(reader, rows, ordinary, count, ranks)
   }
 }
 

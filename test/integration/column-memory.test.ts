@@ -1,0 +1,45 @@
+import { heapStats } from "bun:jsc"
+import { expect, test } from "bun:test"
+import { ColumnBuilder } from "../../src/columns/column-builder.ts"
+import type { Columns } from "../../src/columns/memory-batch.ts"
+import { RowReader } from "../../src/columns/row-reader.ts"
+import { openTestDatabase, temporaryFolder } from "../harness.ts"
+import { insertRows } from "../reference/events.ts"
+import { eventRow } from "../support/event.ts"
+
+const names = 6
+const keys = Array.from({ length: 40 }, (_, key) => `key_${key}`)
+
+function arrays(): number {
+  Bun.gc(true)
+  return heapStats().objectTypeCounts.Uint32Array ?? 0
+}
+
+/** Builds columns in a function of its own, so that the stack has no reference to the builder. */
+function build(reader: RowReader, rows: number): Columns[] {
+  const builder = new ColumnBuilder(reader)
+  for (let at = 0; at < rows; ) at = builder.addSome(at, rows)
+  return [...builder.finish((_, texts) => new Uint32Array(texts.length))]
+}
+
+test("finished columns do not hold the memory with which they were built", () => {
+  using folder = temporaryFolder()
+  const db = openTestDatabase(folder.file("a.db"))
+  const rows = Array.from({ length: names * 10 }, (_, index) =>
+    eventRow({
+      name: `name ${index % names}`,
+      ts: index,
+      keys: JSON.stringify(keys),
+      properties: keys.map(() => index % 7).join(","),
+    }),
+  )
+  insertRows(db, rows)
+  const before = arrays()
+  const columns = build(new RowReader(db), rows.length)
+  const added = arrays() - before
+  expect(columns.length).toBe(names)
+  // While they are built, the columns of each property take one array. Their final form takes none of this type.
+  expect(added).toBeLessThan((names * keys.length) / 2)
+  expect(columns[0]?.properties().columnOf("key_3")?.values.length).toBe(7)
+  db.close()
+})
