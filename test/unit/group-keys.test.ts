@@ -24,10 +24,11 @@ for (const dimensions of [0, 1, 2, 3])
         expected.set(text, expected.size)
       }
       expect(keys.count).toBe(expected.size)
-      const listed = Array.from({ length: keys.count }, (_, group) => [
-        keys.bucketOf(group),
-        keys.byOf(group),
-      ])
+      const listed = Array.from({ length: keys.count }, (_, group) => {
+        const by: (string | null)[] = []
+        keys.copyTo(by, group)
+        return [keys.bucketOf(group), by]
+      })
       expect(listed.map((entry) => JSON.stringify(entry))).toEqual([...expected.keys()])
       keys = new GroupKeys(dimensions, keys)
     }

@@ -53,25 +53,26 @@ export class GroupKeys {
   /** Adds a new combination and returns its number. */
   add(by: GroupKey, bucket: number): number {
     let node = bucket
-    for (const [level, pairs] of this.#levels.entries()) {
+    for (let level = 0; level < this.#levels.length; level++) {
       const value = by[level] ?? null
       let number = this.#numberOf(value)
       if (number === undefined) {
         number = this.#firstValue + this.#values.push(value) - 1
         this.#numberOfValue.set(value, number)
       }
-      node = pairs.add(node, number)
+      node = (this.#levels[level] as PairNumbers).add(node, number)
     }
     return this.#start + node
   }
 
   /** Returns the number of bytes needed to add a combination. */
   bytesOf(by: GroupKey): number {
-    return by.reduce(
-      (sum, value) =>
-        this.#numberOf(value) === undefined ? sum + valueBytes + (value?.length ?? 0) * characterBytes : sum,
-      pairBytes,
-    )
+    let bytes = pairBytes
+    for (let level = 0; level < by.length; level++) {
+      const value = by[level] ?? null
+      if (this.#numberOf(value) === undefined) bytes += valueBytes + (value?.length ?? 0) * characterBytes
+    }
+    return bytes
   }
 
   bucketOf(number: number): number {
@@ -84,8 +85,10 @@ export class GroupKeys {
     return this.#textOf((this.#levels[dimension] as PairNumbers).rightOf(this.#nodeOf(number, dimension)))
   }
 
-  byOf(number: number): (string | null)[] {
-    return Array.from({ length: this.dimensions }, (_, dimension) => this.valueOf(number, dimension))
+  /** Writes the dimension values of a combination to `by`. */
+  copyTo(by: (string | null)[], number: number): void {
+    for (let dimension = 0; dimension < this.dimensions; dimension++)
+      by[dimension] = this.valueOf(number, dimension)
   }
 
   #nodeOf(number: number, level: number): number {

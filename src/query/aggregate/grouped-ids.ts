@@ -9,6 +9,11 @@ import type { Measurement } from "./measurement.ts"
 const minPending = 1_048_576
 /** Lists with at least this many IDs are shared with the other table in a merge. Shorter lists are copied. */
 const minSharedIds = 64
+/**
+ * Up to this number of IDs of a group are compared with each other, which needs no stamps and creates no objects. Most
+ * groups of a breakdown by many values have one ID.
+ */
+const fewIds = 16
 /** Number of IDs that can be counted in the time that one step of a binary search takes. */
 const idsPerStep = 2
 
@@ -96,8 +101,8 @@ export class GroupedIds implements Measurement {
     if (other.base && from < other.base.#groups) this.merge(group, other.base, from)
     other.#sort()
     this.#mergeList(group, other, from)
-    for (const { table, group: shared } of other.#shared.get(from) ?? [])
-      this.#mergeList(group, table, shared)
+    const shared = other.#shared.get(from)
+    if (shared) for (const list of shared) this.#mergeList(group, list.table, list.group)
   }
 
   #mergeList(group: number, table: GroupedIds, from: number): void {
@@ -113,12 +118,10 @@ export class GroupedIds implements Measurement {
       this.#sizes = undefined
     } else if (count > 0) {
       this.#makeRoom(count)
-      const [ids, pendingIds, pendingGroups, pending] = [
-        table.#ids,
-        this.#pendingIds,
-        this.#pendingGroups,
-        this.#pending,
-      ]
+      const ids = table.#ids
+      const pendingIds = this.#pendingIds
+      const pendingGroups = this.#pendingGroups
+      const pending = this.#pending
       for (let n = 0; n < count; n++) {
         pendingIds[pending + n] = ids[start + n] as number
         pendingGroups[pending + n] = group
@@ -206,6 +209,13 @@ export class GroupedIds implements Measurement {
           at += oldEnd - old
           old = oldEnd
         } else for (; old < oldEnd; old++) ids[at++] = before[old] as number
+      } else if (oldEnd - old + nextEnd - next <= fewIds) {
+        const start = at
+        for (; old < oldEnd; old++) ids[at++] = before[old] as number
+        for (; next < nextEnd; next++) {
+          const id = sorted[next] as number
+          if (!isIn(ids, start, at, id)) ids[at++] = id
+        }
       } else {
         const { array, stamp } = this.stamps.of(this.range)
         for (; old < oldEnd; old++) {
@@ -233,14 +243,39 @@ export class GroupedIds implements Measurement {
     // Sorting takes new stamps too, so all levels are sorted before counting starts.
     for (let level: GroupedIds | undefined = this; level; level = level.base) level.#sort()
     const sizes = new Uint32Array(this.#groups)
+    const found = new Uint32Array(fewIds)
     const { base } = this
     for (let group = 0; group < sizes.length; group++) {
       const isNewGroup = !base || group >= base.#groups
       const length = this.#countOf(group)
-      if (this.#shared.has(group) || (!isNewGroup && length > 0)) sizes[group] = this.#countDistinct(group)
+      if (this.#shared.has(group) || (!isNewGroup && length > 0))
+        sizes[group] = this.#countFew(group, found) ?? this.#countDistinct(group)
       else sizes[group] = isNewGroup ? length : base.value(group)
     }
     return sizes
+  }
+
+  /**
+   * Counts the distinct IDs of a group across all levels if there are up to `fewIds` IDs and no shared lists. Otherwise,
+   * returns undefined. `found` is an array for this many IDs.
+   */
+  #countFew(group: number, found: Uint32Array): number | undefined {
+    let total = 0
+    for (let level: GroupedIds | undefined = this; level; level = level.base) {
+      total += level.#countOf(group)
+      if (total > fewIds || level.#shared.has(group)) return undefined
+    }
+    let count = 0
+    for (let level: GroupedIds | undefined = this; level; level = level.base) {
+      const ids = level.#ids
+      const start = level.#startOf(group)
+      const end = start + level.#countOf(group)
+      for (let at = start; at < end; at++) {
+        const id = ids[at] as number
+        if (!isIn(found, 0, count, id)) found[count++] = id
+      }
+    }
+    return count
   }
 
   /** Counts the distinct IDs of a group across all lists and levels. */
@@ -319,6 +354,12 @@ export class GroupedIds implements Measurement {
     this.budget.reserve(bytes - this.#bytes)
     this.#bytes = bytes
   }
+}
+
+/** True if an ID is in `ids` from `start` to `end`, exclusive. */
+function isIn(ids: Uint32Array, start: number, end: number, id: number): boolean {
+  for (let at = start; at < end; at++) if (ids[at] === id) return true
+  return false
 }
 
 /** Marks IDs with a stamp, and returns how many did not have that stamp before. */

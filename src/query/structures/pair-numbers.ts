@@ -59,7 +59,8 @@ export class PairNumbers {
 
   /** Returns the slot of a pair, or the free slot to use for it. */
   #slotOf(left: number, right: number): number {
-    const [slots, mask] = [this.#slots, this.#slots.length - 1]
+    const slots = this.#slots
+    const mask = slots.length - 1
     let hash = Math.imul(left, 0x9e3779b1) ^ Math.imul(right, 0x85ebca6b)
     hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d)
     let slot = (hash ^ (hash >>> 13)) & mask

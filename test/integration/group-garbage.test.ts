@@ -1,0 +1,60 @@
+import { heapStats } from "bun:jsc"
+import { expect, test } from "bun:test"
+import { sealAll } from "../../src/columns/sealer.ts"
+import { SnapshotReader } from "../../src/columns/snapshot-reader.ts"
+import { executeQuery } from "../../src/query/engine/execute.ts"
+import type { Query } from "../../src/query/query.ts"
+import { openTestDatabase, temporaryFolder } from "../harness.ts"
+import { insertRows } from "../reference/events.ts"
+import { runToEnd } from "../support/batches.ts"
+import { eventRow } from "../support/event.ts"
+
+const day = 86_400_000
+const days = 6
+const groups = 12_000
+
+/** Objects in the heap, without those that have been collected. */
+function objects(): number {
+  const counts = heapStats().objectTypeCounts
+  const types = ["Array", "Object", "Function", "JSLexicalEnvironment"]
+  return types.reduce((sum, type) => sum + (counts[type] ?? 0), 0)
+}
+
+test("a breakdown by many values creates almost no objects", () => {
+  using folder = temporaryFolder()
+  const db = openTestDatabase(folder.file("a.db"))
+  const rows = Array.from({ length: groups }, (_, index) =>
+    eventRow({
+      name: "n",
+      ts: (index % days) * day,
+      receivedAt: 0,
+      anonymousId: `visitor ${index % 100}`,
+      keys: '["item"]',
+      properties: JSON.stringify(`item ${index}`),
+    }),
+  )
+  insertRows(db, rows)
+  sealAll(db, Number.MAX_SAFE_INTEGER)
+  const query: Query = {
+    kind: "groups",
+    scope: {
+      websites: [0],
+      from: 0,
+      to: days * day,
+      zone: "UTC",
+      crawlers: false,
+      kinds: ["custom"],
+      filters: [],
+    },
+    by: ["property.item"],
+    measures: ["events", "users"],
+    page: { order: { measure: 0 }, descending: true, offset: 0, limit: 10 },
+  }
+  const reader = new SnapshotReader(db, 2 ** 26)
+  Bun.gc(true)
+  const before = objects()
+  const { result } = runToEnd(executeQuery(reader, query))
+  expect(objects() - before).toBeLessThan(groups / 2)
+  expect(result).toMatchObject({ totals: { groups, sum: groups } })
+  db.close()
+})
