@@ -172,7 +172,7 @@ function openAt({ path, memory }: Extract<WorkerRequest<QuerySpec>, { type: "ope
     // If this is not permitted, the thread runs with normal priority.
   }
   const db = openForReading(path)
-  db.pragma(`cache_size = -${pageCacheKiB}`)
+  db.pragma(`cache_size = -${pageCacheKiB(memory)}`)
   const reader = new SnapshotReader(db, memory)
   const now = () => performance.now()
   const scheduler = new TaskScheduler({

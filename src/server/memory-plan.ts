@@ -1,6 +1,5 @@
-import { pageCacheKiB, queriesShare, queryShare } from "../query-api/memory-sizes.ts"
+import { pageCacheKiB, queriesShare, queryShare, writerPageCacheKiB } from "../query-api/memory-sizes.ts"
 import type { ServeOptions } from "../serve-options.ts"
-import { cacheKiB } from "../store/db/open.ts"
 
 type MemoryOptions = Pick<ServeOptions, "queryMemory" | "queueBytes">
 
@@ -34,7 +33,7 @@ export function memoryPlan(options: MemoryOptions, available: number): Record<st
     query_memory_from: options.queryMemory === undefined ? "the memory available" : "--query-memory",
     one_query_mib: mib(queryMemory * queryShare),
     caches_mib: mib(queryMemory * (1 - queriesShare)),
-    sqlite_cache_mib: mib((cacheKiB + pageCacheKiB) * 1_024),
+    sqlite_cache_mib: mib((writerPageCacheKiB(queryMemory) + pageCacheKiB(queryMemory)) * 1_024),
     queue_mib: mib(options.queueBytes),
     bodies_mib: mib(options.queueBytes),
   }

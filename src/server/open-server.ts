@@ -22,7 +22,7 @@ import { faultLog, type Log } from "../log.ts"
 import { type CertificateState, Metrics } from "../metrics/metrics.ts"
 import { RequestCounts } from "../metrics/requests.ts"
 import { WorkerQueryEngine } from "../query/engine/engine.ts"
-import { queryShare } from "../query-api/memory-sizes.ts"
+import { queryShare, writerPageCacheKiB } from "../query-api/memory-sizes.ts"
 import type { QuerySpec } from "../query-api/query-spec.ts"
 import { Streams } from "../query-api/stream.ts"
 import { RegistryFollower, type RegistryLogin } from "../registry/follower.ts"
@@ -124,10 +124,12 @@ export function openServer(options: ServerOptions, environment: ServerEnvironmen
   const requests = new RequestCounts()
   const rejectedRequests = new RejectedRequests(log, elapsed)
   const onFault = faultLog(log, elapsed)
+  const memory = queryMemoryOf(options, environment.memory)
   const store = new Store(
     {
       path,
       durability,
+      pageCacheKiB: writerPageCacheKiB(memory),
       maxEvents: options.queueEvents,
       maxBytes: options.queueBytes,
       maxWait: options.lockWait,
@@ -163,7 +165,6 @@ export function openServer(options: ServerOptions, environment: ServerEnvironmen
     rejectedRequests,
     queued: () => store.batcher.queued,
   })
-  const memory = queryMemoryOf(options, environment.memory)
   const startsOnDemand = options.queryThreadOnDemand
   const engine = new WorkerQueryEngine<QuerySpec>(
     { path, memory, startsOnDemand, now, elapsed, onFault },

@@ -29,6 +29,8 @@ import { deleteUnusedTypes, hasUncheckedTypes } from "./unused-event-types.ts"
 export interface StoreOptions extends BatcherOptions {
   path: string
   durability: Durability
+  /** See `OpenOptions`. */
+  pageCacheKiB?: number | undefined
   /**
    * Below this amount of free disk space (in bytes), events are rejected, but queries and deletion still work. 0: no
    * limit.

@@ -22,9 +22,11 @@ export interface OpenOptions {
    * might still be running.
    */
   upgrade?: boolean
+  /** Size of the page cache in KiB. Default: `cacheKiB`. */
+  pageCacheKiB?: number | undefined
 }
 
-/** Page cache in KiB. Inserts only touch the right edges of the table and of two indexes. */
+/** Default size of the page cache in KiB. Inserts only touch the right edges of the table and of two indexes. */
 export const cacheKiB = 32_768
 /**
  * Number of WAL pages (4 KiB each) that triggers a checkpoint: 16 MiB. With more frequent checkpoints, a page that
@@ -38,7 +40,14 @@ const maxWalBytes = 67_108_864
  * Opens the database for writing, creating it if it is missing. Throws a UserError if the file belongs to another
  * program or version, or cannot be opened. In that case, the file is unchanged.
  */
-export function openDatabase({ path, durability, busyTimeout, now, upgrade = false }: OpenOptions): Db {
+export function openDatabase({
+  path,
+  durability,
+  busyTimeout,
+  now,
+  upgrade = false,
+  pageCacheKiB = cacheKiB,
+}: OpenOptions): Db {
   rejectOrphanedWal(path)
   const isCreated = createDatabaseFile(path)
   const db = connect(path, busyTimeout)
@@ -54,7 +63,7 @@ export function openDatabase({ path, durability, busyTimeout, now, upgrade = fal
     db.pragma("journal_mode = wal")
     // This setting is per connection. better-sqlite3 opens a database in WAL mode with NORMAL.
     db.pragma(`synchronous = ${durability === "fsync" ? "full" : "normal"}`)
-    db.pragma(`cache_size = -${cacheKiB}`)
+    db.pragma(`cache_size = -${pageCacheKiB}`)
     db.pragma(`wal_autocheckpoint = ${checkpointPages}`)
     db.pragma(`journal_size_limit = ${maxWalBytes}`)
     // Overwrites deleted content, such as earlier traits of a profile. Otherwise, the content would remain in free
