@@ -200,7 +200,8 @@ export class TextDictionary implements CodeDictionary<TextDictionary> {
   /** Returns the code of a text in another dictionary. Adds the text if it is new. */
   #codeOfCopy(other: TextDictionary, from: number): number {
     const hash = other.#hashes[from] as number
-    const [start, end] = [other.#startOf(from), other.#ends[from] as number]
+    const start = other.#startOf(from)
+    const end = other.#ends[from] as number
     const known = this.#findCopy(other.#bytes, start, end, hash)
     if (known !== undefined) return known
     const to = this.#reserve(end - start)
@@ -227,8 +228,13 @@ export class TextDictionary implements CodeDictionary<TextDictionary> {
   }
 
   textOf(code: number): string {
-    const { bytes, start, end, isWide } = this.#charactersOf(code)
-    if (!isWide) return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString("latin1")
+    const level = this.#levelOf(code)
+    const position = code - level.#first
+    const bytes = level.#bytes
+    const start = level.#startOf(position)
+    const end = level.#ends[position] as number
+    if (!level.#isWide(position))
+      return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString("latin1")
     let text = ""
     for (let at = start; at < end; at += 2)
       text += String.fromCharCode(((bytes[at] as number) << 8) | (bytes[at + 1] as number))
@@ -237,34 +243,51 @@ export class TextDictionary implements CodeDictionary<TextDictionary> {
 
   /** Returns the length of a text in UTF-16 code units. */
   textLengthOf(code: number): number {
-    const { start, end, isWide } = this.#charactersOf(code)
-    return isWide ? (end - start) / 2 : end - start
+    const level = this.#levelOf(code)
+    const position = code - level.#first
+    const length = (level.#ends[position] as number) - level.#startOf(position)
+    return level.#isWide(position) ? length / 2 : length
   }
 
   /** Returns the first UTF-16 code unit of a text, or 0 if the text is wide or empty. */
   firstUnitOf(code: number): number {
-    const { bytes, start, end, isWide } = this.#charactersOf(code)
-    return isWide || start === end ? 0 : (bytes[start] as number)
+    const level = this.#levelOf(code)
+    const position = code - level.#first
+    const start = level.#startOf(position)
+    return level.#isWide(position) || start === level.#ends[position] ? 0 : (level.#bytes[start] as number)
   }
 
   /** Compares two different texts by their UTF-16 code units. */
   compare(left: number, right: number): number {
-    const [one, other] = [this.#charactersOf(left), this.#charactersOf(right)]
-    if (one.isWide !== other.isWide) return this.textOf(left) < this.textOf(right) ? -1 : 1
-    const length = Math.min(one.end - one.start, other.end - other.start)
-    for (let index = 0; index < length; index++) {
-      const difference =
-        (one.bytes[one.start + index] as number) - (other.bytes[other.start + index] as number)
+    const one = this.#levelOf(left)
+    const other = this.#levelOf(right)
+    const position = left - one.#first
+    const otherPosition = right - other.#first
+    if (one.#isWide(position) !== other.#isWide(otherPosition))
+      return this.textOf(left) < this.textOf(right) ? -1 : 1
+    const start = one.#startOf(position)
+    const otherStart = other.#startOf(otherPosition)
+    const length = (one.#ends[position] as number) - start
+    const otherLength = (other.#ends[otherPosition] as number) - otherStart
+    for (let index = 0; index < Math.min(length, otherLength); index++) {
+      const difference = (one.#bytes[start + index] as number) - (other.#bytes[otherStart + index] as number)
       if (difference !== 0) return difference
     }
-    return one.end - one.start - (other.end - other.start)
+    return length - otherLength
   }
 
-  #charactersOf(code: number): { bytes: Uint8Array; start: number; end: number; isWide: boolean } {
-    if (this.base && code < this.#first) return this.base.#charactersOf(code)
-    const position = code - this.#first
-    const isWide = ((this.#hashes[position] as number) & 1) === 1
-    return { bytes: this.#bytes, start: this.#startOf(position), end: this.#ends[position] as number, isWide }
+  /**
+   * Returns the dictionary that stores a text: this one or one of its bases. The methods above call this instead of a
+   * function that returns an object, because they run several times for each distinct value.
+   */
+  #levelOf(code: number): TextDictionary {
+    let level: TextDictionary = this
+    while (level.base && code < level.#first) level = level.base
+    return level
+  }
+
+  #isWide(position: number): boolean {
+    return ((this.#hashes[position] as number) & 1) === 1
   }
 
   scratch(): Uint32Array {
