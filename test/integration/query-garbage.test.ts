@@ -44,6 +44,24 @@ const cases: { name: string; query: Query; limit: number; expected: object }[] =
     expected: { totals: { groups, sum: groups } },
   },
   {
+    name: "a long page that is compared with another period creates few objects besides its rows",
+    query: {
+      kind: "groups",
+      scope,
+      by: ["property.item"],
+      measures: ["events", "users"],
+      page: {
+        order: { measure: 0 },
+        descending: true,
+        previous: { from: -days * day, to: 0 },
+        offset: 0,
+        limit: 6_000,
+      },
+    },
+    limit: groups * 4.5,
+    expected: { totals: { groups, sum: groups } },
+  },
+  {
     name: "statistics of many values create at most three objects for each value",
     query: { kind: "values", scope, keys: undefined, top: 5, bins: undefined },
     limit: groups * 3,

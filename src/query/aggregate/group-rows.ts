@@ -55,6 +55,12 @@ export class GroupRows {
     return this.#buckets[row] as number
   }
 
+  /** Writes the dimension values of a row to `by`. */
+  copyTo(by: (string | null)[], row: number): void {
+    for (let dimension = 0; dimension < this.dimensions; dimension++)
+      by[dimension] = this.fieldOf(row, dimension)
+  }
+
   byOf(row: number): GroupKey {
     return this.#by.slice(row * this.dimensions, (row + 1) * this.dimensions)
   }

@@ -138,15 +138,18 @@ class ComparedRows {
   /** Adds the previous period. */
   *compare(previous: GroupRows): Generator<void, void> {
     const keys = new GroupKeys(previous.dimensions)
+    const by: (string | null)[] = []
     for (let row = 0; row < previous.count; row++) {
       if (row % groupsPerStep === 0) yield
-      keys.add(previous.byOf(row), 0)
+      previous.copyTo(by, row)
+      keys.add(by, 0)
     }
     const places: (number | undefined)[] = []
     const isKnown = new Uint8Array(previous.count)
     for (let row = 0; row < this.rows.count; row++) {
       if (row % groupsPerStep === 0) yield
-      const known = keys.find(this.rows.byOf(row), 0)
+      this.rows.copyTo(by, row)
+      const known = keys.find(by, 0)
       places.push(known)
       if (known !== undefined) isKnown[known] = 1
     }
@@ -265,7 +268,8 @@ function mergeSorted<Item>(
   const merged: Item[] = []
   let [leftAt, rightAt] = [0, 0]
   while (merged.length < limit && leftAt < left.length && rightAt < right.length) {
-    const [one, other] = [left[leftAt] as Item, right[rightAt] as Item]
+    const one = left[leftAt] as Item
+    const other = right[rightAt] as Item
     if (order(other, one) < 0) {
       merged.push(other)
       rightAt++
@@ -337,8 +341,11 @@ function selectedRows(rows: GroupRows, only: readonly GroupKey[]): Group[] {
   const keys = new GroupKeys(rows.dimensions)
   for (const by of only) if (keys.find(by, 0) === undefined) keys.add(by, 0)
   const found: Group[] = []
-  for (let row = 0; row < rows.count; row++)
-    if (keys.find(rows.byOf(row), 0) !== undefined) found.push(rows.groupOf(row))
+  const by: (string | null)[] = []
+  for (let row = 0; row < rows.count; row++) {
+    rows.copyTo(by, row)
+    if (keys.find(by, 0) !== undefined) found.push(rows.groupOf(row))
+  }
   return found
 }
 
