@@ -83,7 +83,7 @@ async function serve(options: ServeOptions, context: Context): Promise<void> {
     },
     { ...environment, newId, memory, log },
   )
-  const endWatchdog = manager.watch()
+  let endWatchdog = () => {}
   try {
     if (!cluster) requireLocalEvents(server.store.db)
     await server.opened
@@ -109,6 +109,8 @@ async function serve(options: ServeOptions, context: Context): Promise<void> {
     const unwatch = watchDescriptors(() => listener.closeIdleConnections(), log)
     const ready = () => (listener.url ? manager.ready() : manager.readyWithoutCertificate())
     ready()
+    // Not earlier: systemd's watchdog begins when the start is complete, and keep-alives could fill the socket's queue.
+    endWatchdog = manager.watch()
     const renewal = acme?.run(async (newTls) => {
       const isFirst = listener.url === undefined
       await listener.replaceTls(newTls)
