@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test"
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { connect, type Socket } from "node:net"
 import { gunzipSync } from "node:zlib"
 import { parse as parseCsv } from "csv-parse/sync"
 import { parquetReadObjects } from "hyparquet"
@@ -562,12 +563,13 @@ describe("GET /v1/export", () => {
   describe("to clients that read nothing", () => {
     const properties = JSON.stringify("x".repeat(20_000))
     const count = 8_000
-    async function stall(key: string): Promise<AbortController> {
-      const client = new AbortController()
-      const answer = await get("", key, { signal: client.signal })
-      // A reader that stops reading: the connection's buffers fill up, and then no more data is produced.
-      await answer.body?.getReader().read()
-      return client
+    /** Receives the start of an export and reads no further. `fetch` would read ahead until the export ends. */
+    async function stall(key: string): Promise<Socket> {
+      const socket = connect((server as Server).port, "127.0.0.1")
+      socket.write(`GET /v1/export HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${keys[key]}\r\n\r\n`)
+      await new Promise((resolve) => socket.once("data", resolve))
+      socket.pause()
+      return socket
     }
 
     test("only a few are served at a time, and memory stays bounded", async () => {
@@ -579,11 +581,13 @@ describe("GET /v1/export", () => {
       // One key takes no more than half of them.
       expect((await get()).status).toBe(429)
       clients.push(await stall("limited"), await stall("other"))
+      // Longer than the server needs for a complete export.
+      await Bun.sleep(1_000)
       const refused = await get("", "other")
       expect([refused.status, refused.headers.get("retry-after")]).toEqual([429, "10"])
       expect(memoryOf(server as Server).peak).toBeLessThan(390)
       // Events are accepted in the meantime, and the slots are free again when the clients have disconnected.
-      for (const client of clients) client.abort()
+      for (const client of clients) client.destroy()
       const again = await eventually<Response | undefined>(async () => {
         const answer = await get("?website_id=w&to=2026-01-01T00:00:00.001Z")
         return answer.status === 200 ? answer : undefined
