@@ -17,13 +17,8 @@ const sweepShare = 1 / 4
  * 450,000 live objects, which cached results can have.
  */
 const maxGrowthShare = 1 / 4
-/**
- * How much the process can grow before the whole heap is collected, as a share of the query memory. The second share
- * applies if the process uses more than `baseBytes` in addition to the query memory. Queries that run for a second make
- * most of this garbage: collections of new objects cannot free it, because it was in use during one of them.
- */
+/** How much the process can grow before the whole heap is collected, as a share of the query memory. */
 const maxRssGrowthShare = 1 / 2
-const maxPressedRssGrowthShare = 1 / 4
 /**
  * Maximum share of the time spent on collections while garbage takes less than `maxDelayedShare` of the query memory.
  * The amount of garbage is an estimate that includes what running queries reserve. Without a limit, most of the time
@@ -84,15 +79,14 @@ export class Sweeper {
     if (total - this.#collected < memory * pressedShare) return
     const startedAt = runtime.now()
     const garbage = Math.max(total - this.#collected, rss - this.#lowest)
-    const isPressed = rss >= memory + baseBytes
-    if (garbage < memory * sweepShare && !isPressed) return
+    if (garbage < memory * sweepShare && rss < memory + baseBytes) return
     if (startedAt < this.#notBefore && garbage < memory * maxDelayedShare) return
     runtime.collectNew()
     const heapSize = runtime.heapSize()
     this.#heapSize = Math.min(this.#heapSize, heapSize)
     if (
       heapSize - this.#heapSize >= memory * maxGrowthShare ||
-      rss - this.#lowestSinceAll >= memory * (isPressed ? maxPressedRssGrowthShare : maxRssGrowthShare)
+      rss - this.#lowestSinceAll >= memory * maxRssGrowthShare
     ) {
       runtime.collectAll()
       this.#heapSize = runtime.heapSize()

@@ -102,20 +102,6 @@ test("growth of the process counts as garbage, from its smallest size", () => {
   expect(found.all).toBe(1)
 })
 
-test("the whole heap is collected after less growth of the process if the process uses much", () => {
-  for (const { start, growth, all } of [
-    { start: 100, growth: 63, all: 0 },
-    { start: 100, growth: 64, all: 1 },
-    { start: 300, growth: 31, all: 0 },
-    { start: 300, growth: 32, all: 1 },
-  ]) {
-    const { found, step } = sweeperAt(start * mib)
-    step(mib)
-    step(4 * mib, { growth: growth * mib })
-    expect({ start, growth, all: found.all }).toEqual({ start, growth, all })
-  }
-})
-
 test("collections go on while the size of the process cannot be read", () => {
   let collected = 0
   const unreadable = () => {
