@@ -137,16 +137,8 @@ export class ColumnBuilder {
     return dayGroups
   }
 
-  /** Yields each set of columns. Must be called only once. */
+  /** Yields each set of columns, and releases its memory afterwards. Must be called only once. */
   *finish(dictionaryIdsOf: DictionaryIdsOf): Generator<Columns> {
-    for (const sets of this.finishDays(dictionaryIdsOf)) yield* sets
-  }
-
-  /**
-   * Yields the sets of columns of each website and day. The memory of a group is released when the next set is
-   * requested. Must be called only once, and each day must be read to its end before the next one.
-   */
-  *finishDays(dictionaryIdsOf: DictionaryIdsOf): Generator<Generator<Columns>> {
     const idsOf = (kind: IdKind): Uint32Array => {
       const texts = [...this.#texts[kind].keys()]
       const ids = new Uint32Array(texts.length + 1)
@@ -163,7 +155,7 @@ export class ColumnBuilder {
     for (const websiteDays of this.#websites.values()) {
       for (const [day, dayGroups] of websiteDays) {
         websiteDays.delete(day)
-        yield dayGroups.finish(dictionaryIds)
+        for (const group of dayGroups.groups()) yield group.finish(dictionaryIds)
       }
     }
   }
@@ -211,13 +203,8 @@ class DayGroups {
     return group
   }
 
-  /** Yields each set of columns, and releases the memory of its group when the next one is requested. */
-  *finish(dictionaryIds: Record<IdKind, Uint32Array>): Generator<Columns> {
-    this.#byType.clear()
-    for (const [slice, group] of this.#bySlice) {
-      this.#bySlice.delete(slice)
-      yield group.finish(dictionaryIds)
-    }
+  groups(): Iterable<Group> {
+    return this.#bySlice.values()
   }
 }
 

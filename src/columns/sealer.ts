@@ -9,7 +9,7 @@ import { BlockReader } from "./block-reader.ts"
 import { fittingBlocks } from "./block-rows.ts"
 import { encode } from "./block-writer.ts"
 import { ValueDictionaries } from "./column.ts"
-import { buildMemory, ColumnBuilder } from "./column-builder.ts"
+import { ColumnBuilder } from "./column-builder.ts"
 import { IdDictionary } from "./id-dictionary.ts"
 import { IdMaintenance } from "./id-maintenance.ts"
 import type { Columns } from "./memory-batch.ts"
@@ -107,16 +107,12 @@ export class Sealer {
   /** The website and day up to which blocks were merged in this round. */
   #mergedDay = beforeAllDays
 
-  /**
-   * `elapsed`: monotonic clock, in ms. `gracePeriod`: how long a replaced block stays readable, in ms. `passMemory`:
-   * memory for building columns in one pass, in bytes.
-   */
+  /** `elapsed`: monotonic clock, in ms. `gracePeriod`: how long a replaced block stays readable, in ms. */
   constructor(
     private readonly db: Db,
     private readonly elapsed: () => number = () => 0,
     private readonly gracePeriod = 0,
     private readonly identities = new IdDictionary(db),
-    private readonly passMemory = buildMemory,
   ) {
     this.#rows = new RowReader(db)
     this.#blocks = new BlockReader(db, this.#rows, (kind, texts) => this.identities.find(kind, texts).ids)
@@ -131,13 +127,13 @@ export class Sealer {
 
   /**
    * Builds blocks from the next `limit` unsealed rows, or fewer if the memory for building is full. Returns undefined
-   * if there are no unsealed rows. Yields every few ms.
+   * if there are no unsealed rows. Yields while it reads.
    */
   *pass(limit = rowsPerPass): Generator<void, SealedBatch | undefined> {
     const { id: from, deleted } = this.#readState()
     const last = this.db.prepare(sql.lastOfPass).pluck().get({ after: from, limit }) as number | null
     if (last === null) return undefined
-    const builder = new ColumnBuilder(this.#rows, this.passMemory)
+    const builder = new ColumnBuilder(this.#rows)
     let to = from
     while (to < last && !builder.isFull) {
       to = builder.addSome(to, last)
@@ -145,7 +141,7 @@ export class Sealer {
     }
     const identities: SealedBatch["identities"] = []
     const next = this.identities.sizes()
-    const days = builder.finishDays((kind, texts) => {
+    const columns = builder.finish((kind, texts) => {
       const { ids, hashes } = this.identities.find(kind, texts)
       const newTexts: string[] = []
       const newHashes = new Uint32Array(hashes.length)
@@ -161,14 +157,8 @@ export class Sealer {
       return ids
     })
     const blocks: SealedBatch["blocks"] = []
-    // Each day is encoded before the columns of the next day are created, so that only one day takes twice the memory.
-    for (const dayColumns of days) {
-      const sets: Columns[] = []
-      for (const columns of dayColumns) {
-        sets.push(columns)
-        yield
-      }
-      blocks.push({ block: yield* encode(sets), afterId: from, lastId: to })
+    for (const dayColumns of Map.groupBy(columns, ({ website, day }) => `${website} ${day}`).values()) {
+      blocks.push({ block: yield* encode(dayColumns), afterId: from, lastId: to })
       yield
     }
     this.builtBytes += builder.bytes

@@ -1,4 +1,3 @@
-import { buildMemory } from "../columns/column-builder.ts"
 import { cacheKiB as writerCacheKiB } from "../store/db/open.ts"
 
 /**
@@ -7,18 +6,6 @@ import { cacheKiB as writerCacheKiB } from "../store/db/open.ts"
  */
 export const queryShare = 1 / 2
 export const queriesShare = 5 / 8
-/** Share of the query memory for building columns in one pass of the sealer, and its minimum in bytes. */
-const passShare = 1 / 8
-const minPassMemory = 8_388_608
-
-/**
- * Returns the memory for building columns in one pass of the sealer, in bytes. The memory is outside the query memory,
- * but depends on it, because a pass occupies two to three times this much.
- */
-export function passMemory(queryMemory: number): number {
-  return Math.min(buildMemory, Math.max(minPassMemory, Math.floor(queryMemory * passShare)))
-}
-
 /**
  * Shares of the query memory for SQLite's page caches: of the connection for queries, and of the one for writing. Both
  * are outside the query memory. Their sizes in KiB are limited. They are small because columns have their own cache and

@@ -13,7 +13,7 @@ import { type Job, TaskScheduler } from "../query/engine/scheduler.ts"
 import { OutOfMemoryBudgetError } from "../query/structures/memory-budget.ts"
 import { openForReading } from "../store/db/open.ts"
 import { executeOnFile } from "./execute-on-file.ts"
-import { pageCacheKiB, passMemory, queriesShare, queryShare } from "./memory-sizes.ts"
+import { pageCacheKiB, queriesShare, queryShare } from "./memory-sizes.ts"
 import { NextQuery } from "./next-query.ts"
 import type { QuerySpec, RunQuery } from "./query-spec.ts"
 import { render } from "./render.ts"
@@ -187,7 +187,7 @@ function openAt({ path, memory }: Extract<WorkerRequest<QuerySpec>, { type: "ope
   reader.lend(scheduler.memory)
   const { id, last } = reader.sealed()
   if (last - id > backlogRows) scheduler.holdQueries(storeWait)
-  const sealer = new Sealer(db, now, gracePeriod, reader.identities, passMemory(memory))
+  const sealer = new Sealer(db, now, gracePeriod, reader.identities)
   const sweeper = new Sweeper(memory, {
     now,
     rss: () => process.memoryUsage.rss(),

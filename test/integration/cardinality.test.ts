@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, spyOn, test } from "bun:test"
 import { differences } from "../../src/columns/check.ts"
 import { RowReader } from "../../src/columns/row-reader.ts"
-import { Sealer, sealAll } from "../../src/columns/sealer.ts"
+import { sealAll } from "../../src/columns/sealer.ts"
 import { SnapshotReader } from "../../src/columns/snapshot-reader.ts"
 import { eventKinds } from "../../src/event-kinds.ts"
 import { executeQuery, executeQuerySync } from "../../src/query/engine/execute.ts"
@@ -328,16 +328,6 @@ describe("sealing", () => {
     expect(blocks.length).toBeGreaterThan(1)
     for (const { bytes } of blocks) expect(bytes).toBeLessThan(70_000_000)
     expect(blocks.reduce((sum, { events }) => sum + events, 0)).toBe(900)
-  })
-
-  test("builds the same columns in more passes with less memory, in steps", () => {
-    insertRows(db, shapes["a name and day of its own for each event"]?.(0) ?? [])
-    // At least one step for each of the 120 sets of columns.
-    expect([...new Sealer(db).pass()].length).toBeGreaterThanOrEqual(120)
-    const sealer = new Sealer(db, undefined, undefined, undefined, 300_000)
-    expect(runToEnd(sealer.pass())?.seal?.to).toBeLessThan(300)
-    sealAll(db, 0, undefined, sealer)
-    expect(differences(db)).toEqual([])
   })
 
   test("builds the columns of the keys that a block has: 40 events with 1,500 other keys each become one block", () => {
