@@ -20,35 +20,16 @@ import { type UnsealedLimits, type UnsealedPart, UnsealedRows } from "./unsealed
  * the limits, each query reads the rows day by day, one part of a day at a time. The ids in the rows are always held in
  * memory. A query that would exceed `idBytes` is rejected.
  */
-const maxLimits: UnsealedLimits = {
+const defaultLimits: UnsealedLimits = {
   rows: 400_000,
   bytes: 100_663_296,
   partBytes: buildMemory / 2,
   idBytes: 134_217_728,
 }
 /**
- * The limits for less memory are these shares of the memory, but at least these sizes. 200,000 rows with two new ids
- * each, which is when ingestion becomes slower, take 54 MB for the ids. Rows are sealed long before that.
- */
-const unsealedShares = { bytes: 1 / 4, partBytes: 1 / 8, idBytes: 1 / 2 }
-const minLimits = { bytes: 16_777_216, partBytes: 8_388_608, idBytes: 33_554_432 }
-
-/** Returns the limits for unsealed rows. `memory`: total bytes for caches and running queries, or 0 for no limit. */
-export function unsealedLimits(memory: number): UnsealedLimits {
-  if (memory === 0) return maxLimits
-  const limitOf = (name: keyof typeof minLimits) =>
-    Math.min(maxLimits[name], Math.max(minLimits[name], Math.floor(memory * unsealedShares[name])))
-  return {
-    rows: maxLimits.rows,
-    bytes: limitOf("bytes"),
-    partBytes: limitOf("partBytes"),
-    idBytes: limitOf("idBytes"),
-  }
-}
-/**
  * Maximum share of the memory for cached results. Running queries take the memory that they need from the total, but
- * leave at least 3/8 of the total (see `queriesShare`). Unsealed rows take their memory from these 3/8. Cached columns
- * take the rest, because reading columns again costs less than computing results again.
+ * leave at least 3/8 of the total (see `queriesShare`). Cached columns take the rest, because reading columns again
+ * costs less than computing results again.
  */
 const cacheShare = 5 / 8
 
@@ -85,14 +66,12 @@ export class SnapshotReader {
   /** Bytes of columns built by earlier `UnsealedRows`, in total. */
   #built = 0
 
-  /**
-   * `memory`: total bytes for the caches, unsealed rows and running queries. `minFilteredEvents`: see `Cache`.
-   */
+  /** `memory`: total bytes for the caches and running queries. `minFilteredEvents`: see `Cache`. */
   constructor(
     private readonly db: Db,
     private readonly memory = 0,
     minFilteredEvents?: number,
-    private readonly limits = unsealedLimits(memory),
+    private readonly limits = defaultLimits,
   ) {
     this.rows = new RowReader(db)
     this.identities = new IdDictionary(db)
@@ -103,7 +82,7 @@ export class SnapshotReader {
       db,
       this.rows,
       (kind, texts) => this.identities.find(kind, texts).ids,
-      () => this.#cacheMemory - this.#cache.bytes,
+      () => memory - this.#cache.bytes - this.#borrowed,
     )
     this.#sealed = db.prepare(sealedStateSql)
     this.#days = db.prepare(sql.days).pluck()
@@ -126,14 +105,9 @@ export class SnapshotReader {
     return bytes
   }
 
-  /** Memory that unsealed rows and running queries leave to both caches, in bytes. */
-  get #cacheMemory(): number {
-    return this.memory - this.#borrowed - (this.#unsealed?.bytes ?? 0)
-  }
-
-  /** Evicts entries from both caches until the rest, the unsealed rows and the running queries fit into memory. */
+  /** Evicts entries from both caches until the rest and the running queries fit into memory. */
   trim(): void {
-    this.#cache.shrink(this.#cacheMemory)
+    this.#cache.shrink(this.memory - this.#borrowed)
     this.#reader.cache.trim()
   }
 

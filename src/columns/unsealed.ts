@@ -14,10 +14,7 @@ const rowsPerBatch = 65_536
  */
 const idBytes = 100
 
-/**
- * If the unsealed rows or their ids take more than this share of their memory limit, they are sealed soon, even if they
- * are few.
- */
+/** If the unsealed rows take more than this share of their memory limit, they are sealed soon, even if they are few. */
 const heavyShare = 1 / 4
 
 /** The position of a row, in the order of time and then of row id. */
@@ -72,7 +69,7 @@ export class UnsealedRows {
    * hour. `#part`: the part that was read last.
    */
   #parts: { key: string; parts: UnsealedPart[] } | undefined
-  #part: { key: string; batches: MemoryBatch[]; bytes: number } | undefined
+  #part: { key: string; batches: MemoryBatch[] } | undefined
   readonly #next: DictionarySizes
   /**
    * The dictionary sizes when this object was created. Dictionary ids from there on can have been assigned in the
@@ -131,8 +128,10 @@ export class UnsealedRows {
   #flush(): void {
     const batches = this.#batchesOf(this.#builder)
     this.#builder = new ColumnBuilder(this.rows, this.limits.partBytes)
-    this.#bytes += bytesOf(batches)
-    for (const { columns } of batches) this.#parsedBytes += columns.bytes
+    for (const { columns } of batches) {
+      this.#bytes += columns.textBytes ?? columns.bytes
+      this.#parsedBytes += columns.bytes
+    }
     this.batches.push(...batches)
     if (this.#bytes <= this.limits.bytes) return
     this.#isTooLarge = true
@@ -150,14 +149,14 @@ export class UnsealedRows {
         const start: Position = from
         const { batches, end: next } = this.#read(website, last, start, { ts: end, id: -1 })
         const partKey = `${key} ${start.ts} ${start.id}`
-        this.#part = { key: partKey, batches, bytes: bytesOf(batches) }
+        this.#part = { key: partKey, batches }
         parts.push({
           batches: batches.map(({ name, kind, crawler }) => ({ name, kind, crawler })),
           open: (id) => {
             if (this.#part?.key !== partKey) {
               this.#part = undefined
               const { batches } = this.#read(website, last, start, next ?? { ts: end, id: -1 })
-              this.#part = { key: partKey, batches, bytes: bytesOf(batches) }
+              this.#part = { key: partKey, batches }
             }
             return this.#part.batches.find((batch) => sliceKey(batch) === sliceKey(id))
           },
@@ -193,22 +192,11 @@ export class UnsealedRows {
     return { batches: this.#batchesOf(builder), end }
   }
 
-  /** Estimated bytes of memory that the rows and their ids take at the moment. */
-  get bytes(): number {
-    const held = this.#isTooLarge ? 0 : this.#bytes
-    return held + (this.#part?.bytes ?? 0) + this.#builder.bytes + this.#idBytes
-  }
-
   /**
-   * True if the rows would take so much memory when they are parsed, or their ids take so much, that they should be
-   * sealed even if they are few.
+   * True if the rows would take so much memory when they are parsed that they should be sealed even if they are few.
    */
   get isHeavy(): boolean {
-    return (
-      this.#isTooLarge ||
-      this.#parsedBytes + this.#builder.bytes > this.limits.bytes * heavyShare ||
-      this.#idBytes > this.limits.idBytes * heavyShare
-    )
+    return this.#isTooLarge || this.#parsedBytes + this.#builder.bytes > this.limits.bytes * heavyShare
   }
 
   /** True if each query must build the columns of the rows again, or will soon have to. */
@@ -267,9 +255,4 @@ export class UnsealedRows {
     }
     return ids
   }
-}
-
-/** Estimated bytes of memory for batches while their wide rows are not parsed. */
-function bytesOf(batches: readonly MemoryBatch[]): number {
-  return batches.reduce((sum, { columns }) => sum + (columns.textBytes ?? columns.bytes), 0)
 }

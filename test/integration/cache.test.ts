@@ -163,29 +163,6 @@ function differences(reader: SnapshotReader, expected = uncachedAnswers()): stri
   )
 }
 
-test("unsealed rows take their memory from cached results", () => {
-  const memory = 2 ** 20
-  const reader = new SnapshotReader(db, memory)
-  const [question] = questions as [Query]
-  const isCached = () => answerOf(reader, question).source.includes("kept")
-  isCached()
-  expect(isCached()).toBe(true)
-  reader.trim()
-  expect(isCached()).toBe(true)
-  const text = "x".repeat(2_000)
-  insert(
-    Array.from({ length: 200 }, (_, index) => ({
-      ...happened(end - 1, index),
-      keys: '["text"]',
-      properties: JSON.stringify(`${text}${index}`),
-    })),
-  )
-  // Reads the unsealed rows, which take more than all of the memory.
-  isCached()
-  reader.trim()
-  expect(isCached()).toBe(false)
-})
-
 const cases: [sentence: string, ...happens: (() => void)[]][] = [
   ["an event came in just now", () => insert([happened(end - 1, 1)]), seal],
   ["there is a new visitor", () => insert([{ ...happened(end, 1), anonymousId: "new" }]), seal],

@@ -307,19 +307,6 @@ describe("properties with very many keys", () => {
   })
 })
 
-test("rows with many new ids are sealed soon, but queries do not wait for that", () => {
-  insertRows(db, shapes["long ids that are all different"]?.(0) ?? [])
-  for (const [idBytes, isHeavy] of [
-    [2_000_000, true],
-    [8_000_000, false],
-  ] as const) {
-    const reader = new SnapshotReader(db, 0, undefined, { ...tinyTail, bytes: 40_000_000, idBytes })
-    const users: Query = { kind: "groups", scope: { ...scope, filters: [] }, by: [], measures: ["users"] }
-    runToEnd(executeQuery(reader, users))
-    expect([idBytes, reader.hasHeavyRows, reader.hasSlowRows]).toEqual([idBytes, isHeavy, false])
-  }
-})
-
 describe("sealing", () => {
   test("builds more blocks from events that take much memory, and merges them only as far as memory allows", () => {
     for (const from of [0, 450]) insertRows(db, shapes["long texts that are all different"]?.(from) ?? [])
