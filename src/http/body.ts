@@ -181,8 +181,12 @@ export async function readJson(
     context.bytes = received.byteLength
     const isGzip = isCompressed(headers)
     const bytes = isGzip ? gunzip(received, Math.min(maxBodyBytes, largeBody)) : received
-    if (bytes === undefined && maxBodyBytes > largeBody)
+    if (bytes === undefined && maxBodyBytes > largeBody) {
+      // Before the body waits, so that the number of waiting bodies is limited.
+      const expected = statedSize(received, maxBodyBytes)
+      if (expected > reservation.size) reservation.grow(expected - reservation.size)
       return await largeBodies.run(gunzipInSteps(context, received, maxBodyBytes, reservation, parseWide))
+    }
     if (isGzip) freeBuffer(received)
     const text = textOf(context, bytes, maxBodyBytes)
     if (text.length > largeBody) return await largeBodies.run(largeJson(context, text, parseWide))
@@ -210,6 +214,16 @@ function* gunzipInSteps(
   if (context.bytes > reservation.size) reservation.grow(context.bytes - reservation.size)
   yield
   return yield* largeJson(context, text, parseWide)
+}
+
+/**
+ * Returns the size in bytes that the end of a gzip states for its content, between `largeBody` and `max`. A sender can
+ * state any size, so the memory is reserved for the real size after the decompression.
+ */
+function statedSize(received: ArrayBuffer | Uint8Array<ArrayBuffer>, max: number): number {
+  const bytes = received instanceof ArrayBuffer ? new Uint8Array(received) : received
+  const size = new DataView(bytes.buffer, bytes.byteOffset).getUint32(bytes.byteLength - 4, true)
+  return Math.min(Math.max(size, largeBody), max)
 }
 
 /**

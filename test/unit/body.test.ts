@@ -88,6 +88,27 @@ describe("the memory of a large body is freed when its text is read, also of one
   })
 })
 
+test("large gzip bodies that wait take the memory of their content, so that their number is limited", async () => {
+  const body = gzipSync(JSON.stringify({ text: "x".repeat(1_500_000) }))
+  const deps = {
+    bodyBudget: new BodyBudget(6e6),
+    largeBodies: new LargeBodies(increasingBy(1_000)),
+    settings: { maxBodyBytes: 2e6, trustedProxies: trusted },
+  }
+  const headers = { "content-encoding": "gzip", "content-length": String(body.length) }
+  const requests = Array.from(
+    { length: 12 },
+    () => new Request("http://x/", { method: "POST", headers, body }),
+  )
+  const results = await Promise.allSettled(
+    requests.map((request) => readJson(deps, requestContextOf(request, null))),
+  )
+  const rejected = results.flatMap((result) => (result.status === "rejected" ? [result.reason.reason] : []))
+  expect(new Set(rejected)).toEqual(new Set(["queue_full"]))
+  expect(rejected.length).toBeGreaterThanOrEqual(8)
+  expect(rejected.length).toBeLessThan(12)
+})
+
 test("twelve large gzip bodies that arrive together are decompressed in different turns of the event loop", async () => {
   const body = gzipSync(JSON.stringify({ text: "x".repeat(1_500_000) }))
   const deps = {
