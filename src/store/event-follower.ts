@@ -64,8 +64,9 @@ export class EventFollower {
   }
 
   /**
-   * Returns the events with IDs above `after`, up to and including `last`. Stops after the event with which their
-   * properties reach `maxCharacters`. The `last` in the result is the ID up to which all events were read.
+   * Returns the events with IDs above `after`, up to and including `last`. Stops after the event with which their text
+   * reaches `maxCharacters`: paths and referrers can be longer than the properties. The `last` in the result is the ID
+   * up to which all events were read.
    */
   read(after: number, last: number, maxCharacters: number): { events: FollowedEvent[]; last: number } {
     const events: FollowedEvent[] = []
@@ -73,7 +74,7 @@ export class EventFollower {
     for (const row of this.#between.iterate({ after, last })) {
       const event = eventOf(row as StoredEvent)
       events.push(event)
-      characters += event.properties?.length ?? 0
+      for (const value of Object.values(event)) if (typeof value === "string") characters += value.length
       if (characters >= maxCharacters) return { events, last: event.id }
     }
     return { events, last }

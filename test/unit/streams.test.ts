@@ -1,6 +1,11 @@
 import { afterEach, expect, test } from "bun:test"
 import { Streams } from "../../src/query-api/stream.ts"
-import { eventually } from "../harness.ts"
+import { DailyHash } from "../../src/store/daily-hash.ts"
+import { closeDatabase } from "../../src/store/db/open.ts"
+import { EventFollower } from "../../src/store/event-follower.ts"
+import { EventInserter } from "../../src/store/events.ts"
+import { eventually, openTestDatabase, temporaryFolder } from "../harness.ts"
+import { eventRow } from "../support/event.ts"
 
 let streams: Streams | undefined
 afterEach(() => streams?.close())
@@ -39,4 +44,18 @@ test("streams that are behind at different events share the time of a poll, and 
   }
   await eventually(() => positions.size === 8)
   expect(Math.max(...polls)).toBe(2)
+})
+
+test("a batch ends with the event whose text reaches the limit, also if it is in paths", () => {
+  using folder = temporaryFolder()
+  const db = openTestDatabase(folder.file("a.db"))
+  const inserter = new EventInserter(db, new DailyHash(db, (bytes) => crypto.getRandomValues(bytes)))
+  inserter.insert(
+    Array.from({ length: 100 }, (_, index) => eventRow({ path: `/${index}${"x".repeat(2_000)}` })),
+  )
+  const follower = new EventFollower(db)
+  const { events, last } = follower.read(0, follower.newest(), 10_000)
+  expect(events.length).toBeLessThanOrEqual(5)
+  expect(last).toBe(events.at(-1)?.id ?? 0)
+  closeDatabase(db)
 })
