@@ -2,6 +2,7 @@ import { type Static, Type } from "@sinclair/typebox"
 import { maxRejectedRequests } from "../http/rejected-requests.ts"
 import { strict, time } from "../http/schema.ts"
 import { type RejectionReason, rejections } from "../rejection-reasons.ts"
+import { websiteFilter } from "./schema.ts"
 
 /** The type assertion is needed because Object.keys loses the literal types. */
 const reasons = Object.keys(rejections) as RejectionReason[]
@@ -36,14 +37,7 @@ export const rejectedRequestSchema = Type.Object({
 /** Query string of GET /v1/refusals. */
 export const rejectedRequestFilterSchema = Type.Object(
   {
-    website_id: Type.Optional(
-      Type.String({
-        minLength: 1,
-        maxLength: 255,
-        description: "Filter by website",
-        expected: "must be the ID of a website",
-      }),
-    ),
+    website_id: websiteFilter,
     reason: Type.Optional(
       Type.Union(
         reasons.map((reason) => Type.Literal(reason)),

@@ -232,17 +232,20 @@ const bound = (description: string) =>
     }),
   )
 
+/** The parameter `website_id` of lists and exports. */
+export const websiteFilter = Type.Optional(
+  Type.String({
+    minLength: 1,
+    maxLength: 255,
+    description: "Filter by website",
+    expected: "must be the ID of a website",
+  }),
+)
+
 /** Query string of GET /v1/export. */
 export const exportFilterSchema = Type.Object(
   {
-    website_id: Type.Optional(
-      Type.String({
-        minLength: 1,
-        maxLength: 255,
-        description: "Filter by website",
-        expected: "must be the ID of a website",
-      }),
-    ),
+    website_id: websiteFilter,
     from: bound("Events at or after this time: ISO 8601 or Unix ms"),
     to: bound("Events before this time"),
     profile_id: Type.Optional(

@@ -46,6 +46,7 @@ export function* parseInSteps(text: string, parseWide = parse): Generator<void, 
       start = end + 1
       return
     }
+    // The type assertion is safe because the text is in brackets, so that it is a list or does not parse.
     const parsed = parse(`[${text.slice(start, end)}]`) as unknown[]
     // Only an empty array has no items. Elsewhere, a comma comes before or after them, so they must not be missing.
     if (parsed.length === 0 && !(chunks === 0 && text.charCodeAt(end) === closeBracket)) throw invalidJson()

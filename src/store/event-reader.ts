@@ -317,6 +317,7 @@ export class EventReader {
       if (this.#keys.size >= maxCachedKeySets) this.#keys.clear()
       this.#keys.set(keys, names)
     }
+    // The type assertion is safe because the text is in brackets.
     const list = JSON.parse(`[${values}]`) as unknown[]
     return `{${names.map((key, index) => `${key}:${JSON.stringify(list[index])}`).join(",")}}`
   }
