@@ -31,8 +31,8 @@ export type AppDeps = IngestDeps &
   TrackerSettings
 
 /**
- * HSTS for one year. It does not include subdomains, because other servers can run there. The header is sent only if
- * this process terminates TLS. Otherwise, the proxy decides about HSTS.
+ * HSTS for one year. It does not include subdomains, because other servers may run there. The header is sent only if
+ * this process terminates TLS. Otherwise, it is up to the proxy to send it.
  */
 const strictTransportHeader = { "Strict-Transport-Security": "max-age=31536000" }
 
@@ -55,7 +55,7 @@ export function createApp(deps: AppDeps) {
   app.wrap(
     (handle: (request: Request, ...rest: unknown[]) => unknown) =>
       (request: Request, ...rest: unknown[]) => {
-        // From here on, the URL has no --base-path. This line removes it if the proxy has not done so.
+        // Removes --base-path from the URL if the proxy has not done so, so that routes never see it.
         if (basePath !== "") removeBasePath(request, basePath)
         if (hostCheck.isValid(request)) {
           const ingest = ingestHandlers.get(exactPathOf(request.url))
@@ -141,7 +141,7 @@ function withStrictTransport(response: Response): Response {
 
 /**
  * Adds the ingestion routes to a router as well. Only the router matches HEAD requests, and paths with a trailing slash
- * or an escape.
+ * or with escaped characters.
  */
 function ingestApp(handlers: IngestHandlers): Elysia {
   const app = new Elysia()

@@ -10,8 +10,8 @@ export function withoutBasePath(path: string, basePath: string): string {
 }
 
 /**
- * Removes `basePath` from the URL of a request. Changes the request itself, because Bun cannot find the connection that
- * belongs to a copy.
+ * Removes `basePath` from the URL of a request. Changes the request itself instead of returning a copy, because Bun
+ * cannot find the connection that belongs to a copy.
  */
 export function removeBasePath(request: Request, basePath: string): void {
   const { url } = request

@@ -13,7 +13,7 @@ import { basePathPlaceholder } from "./tracker/scripts.ts"
 export interface Target {
   /** Path relative to the repository root. */
   readonly outfile: string
-  /** The Bun executable to which the program is appended. Executables for other platforms are downloaded once. */
+  /** The Bun executable to which the program is appended. Bun downloads executables for other platforms once. */
   readonly bun: Bun.Build.CompileTarget
   /** The prebuilt better-sqlite3 addon to embed. See src/store/db/driver.ts. */
   readonly addon: string
@@ -34,8 +34,8 @@ export const targets: readonly Target[] = [
 
 const root = join(import.meta.dir, "..")
 /**
- * File that records the sources from which the binary was built. The record is a separate file, because a compiled
- * binary cannot be changed.
+ * File that records the sources from which the binary was built. It is a separate file, because nothing can be added to
+ * a compiled binary.
  */
 const recordFile = join(root, "node_modules/.cache/databuddy-build.json")
 /**
@@ -87,8 +87,8 @@ export function isUpToDate(binary: string): boolean {
 }
 
 /**
- * Returns the SHA-256 of the path and content of every file that affects the binary. Modification times do not help,
- * because git sets them at checkout.
+ * Returns a SHA-256 hash of the paths and contents of all files that affect the binary. Modification times are not
+ * used, because git changes them at checkout.
  */
 function sourcesDigest(): string {
   const hash = createHash("sha256")
@@ -138,9 +138,9 @@ export default createDatabase(() => addon ??= loadAddon(file), false)
 }
 
 /**
- * Leaves out the parts of the ACME library that are not used here. src/acme/client.ts replaces its transport, so
- * axios's browser build, which lacks proxies and forms, is enough. The runtime creates all keys, so node-forge is not
- * needed.
+ * Leaves out the parts of the ACME library that are not used here. src/acme/client.ts replaces the library's transport,
+ * so axios's browser build, which has no code for proxies and forms, is enough. Bun creates all keys, so node-forge is
+ * not needed.
  */
 function slimAcmeClient(): Bun.BunPlugin {
   const axios = join(root, "node_modules/axios/dist/browser/axios.cjs")
@@ -167,7 +167,7 @@ export function packagesInBinaries(): Promise<BundledPackage[]> {
   ])
 }
 
-/** Embeds the license texts as a file, so that they are not loaded at startup. */
+/** Returns a plugin that embeds the license texts as a file, so that they are not loaded at startup. */
 async function embedLicenses(licenses: string): Promise<Bun.BunPlugin> {
   await Bun.write(join(embeddedFolder, "licenses.txt"), licenses)
   return {

@@ -90,8 +90,8 @@ async function program(args: string[], context: Context): Promise<Command> {
     .configureOutput({ writeOut: context.out, writeErr: context.err })
     .showHelpAfterError("(see --help)")
     .option(versionFlags.join(", "), "print the versions on one line")
-    // Commander's own version option would need the text at startup. The text contains SQLite's version, for which
-    // SQLite must be opened. Here, SQLite is opened only if the flag is given.
+    // Replaces Commander's own version option, which would need the text at every start. The text contains SQLite's
+    // version, so SQLite would have to be loaded each time.
     .on("option:version", () => {
       throw new CommanderError(exitCodes.success, versionCode, "")
     })

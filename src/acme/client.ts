@@ -39,7 +39,7 @@ export class AcmeError extends Error {
   }
 }
 
-/** Timeout of one request, including its body, in ms. */
+/** Timeout in ms of one request, including reading the body of the response. */
 const timeout = 30_000
 /** An order counts as failed after this many polls. */
 const polls = 12
@@ -105,9 +105,9 @@ interface Request {
 }
 
 /**
- * Sends a request for the client. The client's own transport has no timeout, waits inside a request for as long as the
- * authority asks (which can be hours), and discards error types. Like all requests from this program, requests sent
- * here go through HTTPS_PROXY if it is set.
+ * Sends a request for the ACME client. Replaces the client's own transport, which has no timeout, waits inside a
+ * request for as long as the authority asks (which can be hours), and discards error types. Like all requests from
+ * this program, these requests go through HTTPS_PROXY if it is set.
  */
 async function send<Config extends Request>(config: Config) {
   const { url = "", method = "GET", headers, data } = config
@@ -136,7 +136,7 @@ async function send<Config extends Request>(config: Config) {
   return { data: text, status, statusText, headers: Object.fromEntries(response.headers), config }
 }
 
-/** Returns the error in a response, whose body can be a problem document (RFC 7807). */
+/** Returns the error for an error response, whose body may be a problem document (RFC 7807). */
 function problemOf({ status, headers }: Response, text: string, host: string): AcmeError {
   let [type, detail] = ["", ""]
   try {
@@ -147,7 +147,7 @@ function problemOf({ status, headers }: Response, text: string, host: string): A
     // The body is empty or a proxy's error page.
   }
   const message = `${host} answered ${status}${type && ` ${type}`}${detail && `: ${detail}`}`
-  // An error without a type probably comes from a server in front of the authority.
+  // A 5xx response without an error type probably comes from a proxy in front of the authority.
   const isTemporary = type === "" && status >= 500
   return new AcmeError(
     message,
@@ -157,8 +157,8 @@ function problemOf({ status, headers }: Response, text: string, host: string): A
 }
 
 /**
- * Returns the delay in the Retry-After header in seconds, or undefined if there is none. `now`: time of the response,
- * in Unix ms.
+ * Returns the delay from the Retry-After header, in seconds, or undefined if the header is missing, invalid or in the
+ * past. `now`: time of the response, in Unix ms.
  */
 function retryAfterOf(headers: Headers, now: number): number | undefined {
   const text = headers.get("retry-after")

@@ -13,9 +13,9 @@ const folderHint =
 export type StoredCertificate = { tls: Tls } | { problem: string } | undefined
 
 /**
- * The files for one certificate authority: one with the account key, and one with the certificate and its private key.
- * The certificate and its private key share a file, so that they always match. Each authority has its own folder, so
- * that a certificate from a test authority is not used after a change to a real one.
+ * The files for one certificate authority: one with the account key, and one with both the certificate and its private
+ * key, so that these two always match. Each authority has its own folder, so that a certificate from a staging
+ * authority is not used after switching to the real one.
  */
 export class AcmeFolder {
   readonly #folder: string
@@ -99,7 +99,7 @@ export class AcmeFolder {
 
 /**
  * Parses a certificate chain. `chain`: certificates in PEM, starting with the server's certificate. Throws an Error if
- * it is invalid, or if the server's certificate does not match the key.
+ * the chain is invalid, or if the server's certificate does not match the key.
  */
 export function parseCertificate(chain: Buffer, key: Buffer): Tls {
   const certificate = new X509Certificate(chain)

@@ -15,7 +15,7 @@ export interface HttpServerOptions {
 const challengePath = "/.well-known/acme-challenge/"
 /** A connection is closed after this many seconds without activity. */
 const idleTimeout = 10
-/** Retry-After while the certificate is being requested, in seconds. An order usually takes less time. */
+/** Retry-After while the first certificate is being requested, in seconds. An order usually takes less time. */
 const retryAfter = 30
 
 /**

@@ -19,8 +19,8 @@ type AcmeContext = Pick<Context, "environment" | "sleep">
 /** A certificate is renewed when this fraction of its lifetime remains (for example, 30 of 90 days). */
 const renewalShare = 1 / 3
 /**
- * Maximum ms between checks of whether a renewal is due. A single timer would be late if the wall clock is changed, or
- * if the machine sleeps in the meantime.
+ * Maximum ms between checks of whether a renewal is due. A single long timer would fire late if the wall clock is set
+ * forward or the machine sleeps in the meantime.
  */
 const checkInterval = 6 * 3_600_000
 /**
@@ -136,7 +136,7 @@ export class AcmeCertificate {
     }
   }
 
-  /** Retries immediately instead of waiting after a failure. Returns false if no retry is pending. */
+  /** If the last order failed, retries it now instead of after the delay. Returns false if no retry is pending. */
   retryNow(): boolean {
     if (this.#consecutiveFailures === 0) return false
     this.#retryAt = Number.NEGATIVE_INFINITY
@@ -161,7 +161,7 @@ export class AcmeCertificate {
     return Math.max(this.#renewsAt - now(), this.#retryAt - elapsed())
   }
 
-  /** When to renew the certificate, in Unix ms. */
+  /** When to request or install a certificate, in Unix ms. -Infinity means immediately. */
   get #renewsAt(): number {
     if (this.#tls === undefined || this.#obtained !== undefined) return Number.NEGATIVE_INFINITY
     return this.#renewalOf(this.#tls)
@@ -177,8 +177,8 @@ export class AcmeCertificate {
     const { acme: names, acmeDirectory: directory, acmeEmail: email, host } = this.options
     this.log("info", "requesting a certificate", { names: names.join(","), directory })
     try {
-      // The folder is checked before the order, because the authority issues only a limited number of certificates for
-      // a name.
+      // Checks the folder before the order, because every issued certificate counts toward the authority's limit for
+      // the name, even if it cannot be stored.
       this.#folder.prepare()
       const accountKey = await this.#folder.accountKey(createPrivateKey)
       const key = await createPrivateKey()
@@ -229,8 +229,8 @@ export class AcmeCertificate {
     this.#tls = tls
     this.#obtained = undefined
     this.#consecutiveFailures = 0
-    // If the clock is wrong, a new certificate can be due for renewal immediately. Orders would then follow each other
-    // without a pause.
+    // Pauses before the next order even if the new certificate is already due for renewal, which happens if the clock
+    // is wrong.
     const pause = Math.min(minPause, (tls.expiresAt - tls.validFrom) / 10)
     this.#retryAt = this.context.environment.elapsed() + pause
     this.state.expiresAt = tls.expiresAt

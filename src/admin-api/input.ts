@@ -40,8 +40,8 @@ import {
   websiteChangesSchema,
 } from "./schema.ts"
 
-// Validates input for websites, keys and profiles from HTTP and the command line. Every parser accepts any value and
-// throws `invalid_shape` with all invalid fields.
+// Validates input for websites, keys and profiles from HTTP and the command line. The parsers take unvalidated values.
+// If a value is invalid, they throw `invalid_shape` with all invalid fields.
 
 export type WebsiteChanges = Partial<WebsiteSettings> & { paused?: boolean }
 export type KeyChanges = Partial<KeyGrant> & { disabled?: boolean }
@@ -145,7 +145,10 @@ export function parseExportFilter(query: object): {
   return { websiteId, from, to, person, format: filter.format ?? "ndjson" }
 }
 
-/** Returns the person in a filter. Adds an error for each parameter that cannot be combined with a person. */
+/**
+ * Returns the person in a filter, or undefined if there is none. If there is a person, adds an error for each parameter
+ * that is missing or cannot be combined with it.
+ */
 function personOf(filter: Static<typeof exportFilterSchema>, errors: FieldError[]): Person["id"] | undefined {
   const { profile_id: profileId, anonymous_id: anonymousId } = filter
   if (profileId === undefined && anonymousId === undefined) return undefined
@@ -159,7 +162,8 @@ function personOf(filter: Static<typeof exportFilterSchema>, errors: FieldError[
 }
 
 /**
- * Parses a profile search. `limit` and `offset` select a page. If there are `ids`, they select the profiles instead.
+ * Parses a profile search. `limit` and `offset` select a page of the profiles that match `search`. If `ids` is not
+ * empty, it selects the profiles instead.
  */
 export function parseProfileSearch(query: URLSearchParams): {
   websiteId: string
@@ -292,7 +296,7 @@ function parseGrant(input: Static<typeof keyChangesSchema>, now: number): Partia
   return grant
 }
 
-/** Formats a retention period in ms for the API. `parseSettings` parses the result. */
+/** Formats a retention period in ms for the API, in the format that `parseSettings` accepts. */
 export function retainText(retain: number | null): string {
   if (retain === null) return "default"
   return retain === 0 ? "forever" : formatDuration(retain)

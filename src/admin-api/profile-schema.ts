@@ -9,7 +9,7 @@ const profileWebsite = Type.String({
   expected: "must be the ID of a website",
 })
 
-/** Default number of profiles per page. A profile can have up to 16 KiB of traits. */
+/** Default number of profiles per page. It is low, because a profile can have up to 16 KiB of traits. */
 export const profilesPerPage = 50
 const maxProfilesPerPage = 200
 /** Maximum number of ids per request, so that the ids fit into a URL. */

@@ -7,7 +7,7 @@ import { websiteFilter } from "./schema.ts"
 /** The type assertion is needed because Object.keys loses the literal types. */
 const reasons = Object.keys(rejections) as RejectionReason[]
 
-const reason = Type.String({ enum: reasons, description: "Reason of the rejection" })
+const reason = Type.String({ enum: reasons, description: "Reason for the rejection" })
 
 /** A rejected request in the API and in `--json` output. */
 export const rejectedRequestSchema = Type.Object({
@@ -19,7 +19,7 @@ export const rejectedRequestSchema = Type.Object({
   status: Type.Integer({ description: "Status of the response" }),
   reason,
   events: Type.Union([Type.Null(), Type.Integer()], {
-    description: "Number of events in the request; null if the body could not be read or has none",
+    description: "Number of events in the request; null: the body could not be read or contains no events",
   }),
   names: Type.Array(Type.String(), {
     description: "Event names; at most 10, each truncated to 64 characters",

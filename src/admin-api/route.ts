@@ -55,7 +55,7 @@ import { type ServerState, statusOf } from "./status.ts"
 
 export interface AdminApiDeps extends RouteDeps, ExportDeps {
   rejectedRequests: RejectedRequests
-  /** Files that forgetting a person overwrites. */
+  /** Opens the database file, so that the data of a forgotten person can be overwritten in it. */
   databaseFiles: DatabaseFiles
   queryEngine: QueryEngine<never>
   serverState: ServerState
@@ -66,12 +66,13 @@ export interface AdminApiDeps extends RouteDeps, ExportDeps {
   removedEventsOf: (person: Person, now: number) => Promise<RemovedEvent[]>
 }
 
-/** Creates the routes of the management API, for scripts that do not run on the server's machine. */
+/** Creates the routes of the management API. */
 export function adminRoutes(deps: AdminApiDeps) {
   const route = authenticatedRoute(deps)
   const downloads = new Downloads()
   const searches = new Semaphore(profileSearches)
-  // The routes read the bodies themselves, because Elysia's parsers would respond before the key is checked.
+  // The routes read the bodies themselves, because Elysia's parsers would reject an invalid body before the key is
+  // checked.
   const raw = { parse: "none" } as const
   return new Elysia({ prefix: "/v1" })
     .get("/websites", route("manage:websites", showWebsites))
@@ -95,8 +96,8 @@ export function adminRoutes(deps: AdminApiDeps) {
     .get("/refusals", route("read:data", showRejectedRequests))
     .get("/status", route("manage:websites", showStatus))
     .get("/export", ({ request, server, route: path }: RouteContext) => {
-      // With a slow client, or while a person's events are being searched for, the pauses between bytes can exceed the
-      // server's idle timeout.
+      // If the client reads slowly, or while the export searches for a person's events, the pauses between bytes can
+      // exceed the server's idle timeout.
       server?.timeout?.(request, exportTimeout(request))
       return handleAuthenticated(
         deps,
@@ -264,7 +265,10 @@ function showProfile({ db }: AdminApiDeps, { caller, id, searchParams }: Authent
   return { body: { profile: profileJson(findProfile(db, findWebsite(db, websiteId).rid, id)) } }
 }
 
-/** Callers limited to some websites see only requests that name exactly one website, to which they have access. */
+/**
+ * Lists rejected requests. A caller that is limited to some websites sees a request only if it names exactly one
+ * website and the caller can access that website.
+ */
 function showRejectedRequests(
   deps: AdminApiDeps,
   { caller, searchParams }: AuthenticatedRequest,

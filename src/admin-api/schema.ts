@@ -21,7 +21,7 @@ const host = "must be a host or an origin, such as example.com or https://exampl
 const domain = Type.String({
   maxLength: 2048,
   description:
-    "Host of the website. Pages of this host and its subdomains can send events. A URL is reduced to its host",
+    "Host of the website. Pages on this host and its subdomains can send events. A URL is reduced to its host",
   expected: host,
 })
 
@@ -61,7 +61,7 @@ const lowerIsBetter = Type.Array(
   {
     maxItems: maxListEntries,
     description:
-      "Names of events that should decrease, such as errors. The dashboard shows a decrease as good and an increase as bad; changes of all other events are neutral",
+      "Names of events that should decrease, such as errors. The dashboard shows a decrease as good and an increase as bad; changes in all other events are neutral",
     expected: `must be a list of at most ${maxListEntries} event names`,
   },
 )

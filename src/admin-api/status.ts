@@ -40,8 +40,8 @@ interface ScheduleState {
 }
 
 /**
- * 2200-01-01T00:00Z in Unix ms, which is later than any event. It is midnight, because the events in a range of whole
- * days are counted without reading them.
+ * 2200-01-01T00:00Z in Unix ms, which is later than any event. It is midnight, so that the range consists of whole
+ * days, whose events are counted without reading them.
  */
 const endOfTime = Date.UTC(2200, 0)
 

@@ -30,7 +30,7 @@ export interface BackupKey {
 
 /**
  * Reads a key file from age-keygen. Each line is a secret key (AGE-SECRET-KEY-1…), a public key (age1…) or a comment.
- * Throws a UserError if the file has no key or any other kind of line.
+ * Throws a UserError if the file contains no key, or a line of any other kind.
  */
 export async function readBackupKey(file: string): Promise<BackupKey> {
   const { Encrypter, identityToRecipient } = await loadAge()
@@ -51,7 +51,7 @@ export async function readBackupKey(file: string): Promise<BackupKey> {
     for (const recipient of recipients) check.addRecipient(recipient)
     return { file, recipients, identities }
   } catch {
-    // The line can be part of a secret key, so it is not shown.
+    // The line may be part of a secret key, so it is not shown.
     throw new UserError(`--backup-key ${file} contains a line that is not an age key`, hint)
   }
 }
@@ -86,8 +86,8 @@ export function requireSecretKey(name: string, key: BackupKey | undefined): void
 
 /**
  * Writes the content of an archive to the new file `to`. `name`: the archive's name. Throws a UserError if the archive
- * is damaged. The size of the content is not known in advance, so `checkSpace` is called every few MiB, and can throw
- * to stop.
+ * is damaged. The size of the content is not known in advance, so `checkSpace` is called every few MiB. If it throws,
+ * unpacking stops with its error.
  */
 export async function unpackArchive(
   archive: ReadableStream<Uint8Array>,
@@ -113,7 +113,7 @@ export async function unpackArchive(
   }
 }
 
-/** Returns a stream that passes bytes on until `checkSpace` throws. */
+/** Returns a stream that passes bytes on, calls `checkSpace` every few MiB, and fails if `checkSpace` throws. */
 function spaceChecker(checkSpace: () => void): Transform {
   let unchecked = checkBytes
   return new Transform({

@@ -35,8 +35,8 @@ interface Timer {
 const minPartBytes = 8_388_608
 const partsInFlight = 2
 /**
- * Planned maximum number of parts in an upload. S3 allows 10,000. The difference is a reserve, because encryption adds
- * bytes and some data grows when compressed.
+ * The part size is chosen so that the uncompressed file would need at most this many parts. S3 allows 10,000. The
+ * difference is a reserve, because encryption adds bytes and some data grows when compressed.
  */
 const maxParts = 9_000
 /** Bun retries a failed request this many times. */
@@ -46,8 +46,8 @@ const requestTimeout = 30_000
 /** Maximum ms without progress in a transfer. This is long enough for 16 MiB at 30 kB/s. */
 const stallTimeout = 600_000
 /**
- * Time in ms that a failed upload has to delete its parts. Bun deletes them in the background, usually in one round
- * trip.
+ * Time in ms that a failed or stopped upload has to delete its parts. Bun deletes them in the background, usually in
+ * one round trip.
  */
 const abortTimeout = 1_500
 /** ms between checks of the timeouts. */
@@ -100,7 +100,7 @@ export class Bucket {
   ) {
     const { bucket, prefix } = location
     const { region, ...credentials } = readCredentials(options.backupCredentials, env)
-    // The endpoint is set explicitly, because Bun would otherwise read it from other variables.
+    // The endpoint is always set, because Bun would otherwise read it from other environment variables.
     const endpoint = options.backupEndpoint ?? `https://s3.${region ?? "us-east-1"}.amazonaws.com`
     this.url = `s3://${bucket}/${prefix}`
     this.#host = new URL(endpoint).host
@@ -241,8 +241,8 @@ export class Bucket {
   }
 
   /**
-   * Runs `work`. Fails if `work` does not call `progress` for `stallTimeout` ms, or does not end soon after `signal` is
-   * aborted.
+   * Runs `work`. Fails if `work` does not call `progress` for `stallTimeout` ms, or does not end within `abortTimeout`
+   * ms after `signal` is aborted.
    */
   async #transfer<Result>(
     verb: string,

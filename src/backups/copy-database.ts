@@ -67,9 +67,9 @@ interface SourceState {
 }
 
 /**
- * Copies all pages within one read transaction, and so from a single snapshot. Without the transaction, SQLite's backup
- * API would restart after each commit by the server and never finish. The transaction does not block writes, but the
- * WAL grows until the transaction ends.
+ * Copies all pages within one read transaction, and therefore from a single snapshot. Without the transaction, SQLite's
+ * backup API would restart after each commit by the server and never finish. The transaction does not block writes, but
+ * the WAL grows until the transaction ends.
  */
 async function copyPages(original: Db, to: string, onProgress: OnProgress): Promise<SourceState> {
   const pageSize = original.pragma("page_size", { simple: true }) as number
@@ -105,9 +105,9 @@ function leaveWalMode(copy: Db): void {
 }
 
 /**
- * Tables whose rows a backup must not contain. The salt of a day can identify the visitors of that day, and a backup is
- * kept for longer than a day. Login sessions that have ended, and one-time links that have been used, would be valid
- * again after a restore.
+ * Tables whose rows a backup must not contain. With the salt of a day, the visitors of that day can be identified, and
+ * a backup is kept for longer than a day. Login sessions that have ended, and one-time links that have been used,
+ * would be valid again after a restore.
  */
 const secretTables = ["salts", "sessions", "invites"]
 
@@ -152,7 +152,7 @@ export function copyBackup(from: string, to: string, onProgress: OnProgress): Co
   return { ...contents, bytes }
 }
 
-/** Verifies the file `to`, which was downloaded from `from`, in the same way as `copyBackup`. */
+/** Verifies and syncs the file `to`, which was downloaded from `from`, as `copyBackup` does. */
 export function verifyDownload(from: string, to: string, onProgress: OnProgress): CopyResult {
   const bytes = statSync(to).size
   onProgress(bytes, bytes)

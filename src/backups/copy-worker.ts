@@ -5,8 +5,8 @@ import { type CopyResult, copyBackup, copyDatabase, verifyDownload } from "./cop
 declare const self: Worker
 
 /**
- * Gives a backup about a third as much CPU time as a busy server. At 19, the lowest priority, the backup would hardly
- * progress, and the -wal would grow until the backup ends.
+ * Gives a backup about a third as much CPU time as a busy server gets. At 19, the lowest priority, the backup would
+ * hardly make progress, and the -wal file would grow until the backup ends.
  */
 const workerNiceness = 5
 
@@ -20,14 +20,14 @@ export interface CopyTask {
 
 const tasks = { database: copyDatabase, backup: copyBackup, download: verifyDownload }
 
-/** Messages from the worker. It reports progress, then one result or failure. */
+/** Messages from the worker, which reports progress any number of times, and then one result or failure. */
 export type CopyMessage =
   | { progress: { done: number; total: number } }
   | { copy: CopyResult }
   | { failure: { message: string; hint: string | undefined; code: string | undefined } }
 
-// SQLite blocks the thread in which it runs, for example for seconds when it checks a file of a few GB. In a worker,
-// SQLite does not prevent the main thread from handling signals.
+// SQLite blocks the thread in which it runs, for example for several seconds when it checks a file of a few GB. It runs
+// in a worker, so that the main thread can handle signals in the meantime.
 self.onmessage = async ({ data }: MessageEvent<CopyTask>) => {
   const send = (message: CopyMessage) => self.postMessage(message)
   try {

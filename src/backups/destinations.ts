@@ -12,7 +12,7 @@ import {
   requireFreeSpaceBeside,
 } from "./files.ts"
 
-/** The fields of the output of `databuddy backup --json` that are logged. */
+/** The fields in the output of `databuddy backup --json` that the schedule logs. */
 export interface BackupReport {
   bytes: number
   /** Absent if an existing backup was uploaded. */
@@ -100,7 +100,7 @@ export function bucketDestination(
     bytesOf: async ({ file, at }) =>
       (await bucket.list(db)).find((backup) => backup.file === file && backup.at === at)?.bytes ?? 0,
     create: async (now, run) => {
-      // The bucket is listed first. If the bucket cannot be used, the backup fails before the database is copied.
+      // Lists the bucket first, so that if it cannot be used, the backup fails before the database is copied.
       const newest = (await bucket.list(db)).at(-1)
       const local = await newestLocal(options, db, now)
       const isMissing =

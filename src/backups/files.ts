@@ -35,8 +35,8 @@ export async function listBackups(folder: string, db: string): Promise<Backup[]>
 const previousSuffix = ".before-"
 
 /**
- * Lists all known copies of `db`: old databases beside it, and the scheduled backups in `folder`. The result's
- * `failure` is the error if `folder` could not be read.
+ * Lists all known copies of `db`: old databases beside it, and the scheduled backups in `folder`. If `folder` cannot be
+ * read, lists only the former, and returns the error in `failure`.
  */
 export async function listCopies(
   db: string,
@@ -55,7 +55,7 @@ export async function listCopies(
   }
 }
 
-/** Removes the partial files of scheduled backups that were killed. */
+/** Removes the partial files that killed scheduled backups left behind. */
 export async function removePartialBackups(folder: string, db: string, ownPid: number): Promise<void> {
   await explainFolderErrors(folder, async () =>
     removePartials(folder, (place) => parseBackupTime(place, db) !== undefined, ownPid),
@@ -105,8 +105,8 @@ export function parseBackupTime(name: string, db: string): number | undefined {
 
 /**
  * Creates the backup folder if it is missing and its parent exists. Does not create it if the parent is empty and not a
- * mount point: the disk that belongs there might be unmounted, and backups would fill another disk unnoticed. Returns
- * true if it created the folder.
+ * mount point, because the disk that belongs there might be unmounted, and the backups would then silently fill another
+ * disk. Returns true if it created the folder.
  */
 export function createBackupFolder(folder: string): boolean {
   const parent = dirname(folder)

@@ -12,7 +12,7 @@ export interface ScheduleOptions {
   every: number
   /** Number of backups to keep in each destination. */
   keep: number
-  /** URL of a monitor, which is requested after successful backups. */
+  /** URL of a monitor, to which a request is sent after successful backups. */
   ping: string | undefined
 }
 
@@ -26,11 +26,11 @@ const longestRetry = 3_600_000
 const longestSleep = 3_600_000
 /**
  * Jobs that are due within this many ms of the first one run in the same round. The time of an uploaded backup is read
- * from its name, in whole seconds, so the next upload is due up to a second before the next local backup. The other
- * second allows for clock corrections.
+ * from its name, which has whole seconds, so the next upload can be due up to a second before the next local backup.
+ * The other second allows for clock corrections.
  */
 const roundTolerance = 2_000
-/** When the server stops, a running backup has this many ms to remove its files. Removing them usually takes 100 ms. */
+/** When the server stops, a running backup has this many ms to remove its files, which usually takes 100 ms. */
 const stopTimeout = 5_000
 
 /** The schedule of one destination. */
@@ -128,7 +128,7 @@ export class BackupSchedule {
 
   /**
    * Returns when the first backup is due: one interval after the newest existing backup, even if the server was not
-   * running in the meantime. If the newest backup is dated in the future, the first backup is due immediately.
+   * running in the meantime. If there is no backup, or the newest is dated in the future, it is due immediately.
    */
   async #firstDue({ destination, state }: Job): Promise<number> {
     const { now, elapsed } = this.context.environment

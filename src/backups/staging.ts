@@ -11,7 +11,7 @@ import type { CopyMessage, CopyTask } from "./copy-worker.ts"
 /** Bytes that must stay free after a copy, for the server and for SQLite's journal files. */
 export const spareBytes = 33_554_432
 
-/** Returns the path of a copy that is going to be uploaded. The copy is beside the database. */
+/** Returns the path for a temporary copy of the database that will be uploaded. It is beside the database. */
 export function uploadCopy(db: string): string {
   return `${db}.upload`
 }
@@ -121,8 +121,8 @@ export function requireFreeSpace(path: string, bytes: number): void {
 }
 
 /**
- * Throws a UserError if fewer than `reserve` bytes are free on the disk that holds `path`. Called during a download to
- * that disk.
+ * Throws a UserError if fewer than `reserve` bytes are free on the disk that holds `path`. Called repeatedly while a
+ * download is written to that disk.
  */
 export function requireReserve(path: string, reserve: number): void {
   const folder = dirname(path)

@@ -25,11 +25,11 @@ export interface UpgradeResult {
 
 /**
  * True if some migrations have not been applied to the database yet. False if the database does not exist, is in use or
- * cannot be read. In these cases, opening the database for writing creates it or reports the problem.
+ * cannot be read, because opening it for writing then creates it or reports the problem.
  */
 export function needsMigration(path: string): boolean {
   const file = statSync(path, { throwIfNoEntry: false })
-  // A file with several names is not opened, because SQLite would create a second -wal for a second name.
+  // A file with several names (hard links) is not opened, because SQLite would use a separate -wal file for each name.
   if (!file || file.size === 0 || file.nlink > 1 || isFileLocked(path)) return false
   try {
     const { version, pending } = readSchema(path)

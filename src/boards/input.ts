@@ -30,7 +30,8 @@ import {
 } from "./schema.ts"
 import { queryErrors } from "./tile-query.ts"
 
-// Validates input for boards. Every parser accepts any value and throws `invalid_shape` with all invalid fields.
+// Validates input for boards. The parsers take unvalidated values. If a value is invalid, they throw `invalid_shape`
+// with all invalid fields.
 
 const checkFilter = new SchemaCheck(boardFilterSchema)
 const checkNewBoard = new SchemaCheck(newBoardRequestSchema)
@@ -53,12 +54,12 @@ const defaultSizes: Record<TileKind, Pick<Placement, "width" | "height">> = {
   retention: { width: 12, height: 5 },
 }
 
-/** Messages for schemas without `expected`, by the TypeBox message that each replaces. */
+/** Messages for schemas without `expected`. Each key is the TypeBox message that the value replaces. */
 const messages: Record<string, string> = { ...defaultMessages, "Expected required property": "is required" }
 
 const repeatedId = "is the id of another tile on the board"
 
-/** Dependencies of the validation of tiles. */
+/** Dependencies of the functions that validate tiles. */
 export interface TileContext {
   now: number
   newId: () => string
@@ -130,8 +131,8 @@ function place(added: readonly NewTile[], tiles: readonly Tile[], { newId }: Til
 }
 
 /**
- * Parses tiles. `prefix`: the part of a field's name that precedes the index of the tile, or undefined if the body is a
- * single tile.
+ * Parses tiles. Returns those that match their schema, and all errors. `prefix`: the part of a field's name that
+ * precedes the index of the tile, or undefined if the body is a single tile.
  */
 function parseTiles(
   values: readonly unknown[],

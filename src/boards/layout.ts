@@ -1,5 +1,5 @@
 /**
- * Number of columns of a board. A tile is at least `minSize` cells wide and high, and at most `maxHeight` cells high.
+ * Number of columns on a board. A tile is at least `minSize` cells wide and high, and at most `maxHeight` cells high.
  */
 export const boardColumns = 12
 export const minSize = 2

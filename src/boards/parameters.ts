@@ -1,4 +1,4 @@
-/** The fields of a query parameter that boards use. */
+/** A parameter of a tile's query. Only the listed fields matter here. */
 interface TileParameter {
   name: string
   compare?: unknown
@@ -7,9 +7,10 @@ interface TileParameter {
 }
 
 /**
- * Returns the parameters of a tile's query, with the comparison and granularity chosen on the board page. If `compare`
- * is undefined, there is no comparison. If `granularity` is undefined, the tile's own granularity applies. The id of a
- * parameter is its index. Used by the dashboard and the server.
+ * Returns the parameters of a tile's query, with the comparison and granularity that are chosen on the board page. They
+ * apply only to parameters that have a comparison or granularity themselves. If `compare` is undefined, there is no
+ * comparison. If `granularity` is undefined, the tile's own granularity applies. The id of a parameter is its index.
+ * Used by the dashboard and the server.
  */
 export function parametersOf(
   parameters: readonly TileParameter[],

@@ -62,7 +62,7 @@ function showBoard(deps: RouteDeps, { caller, id, now }: AuthenticatedRequest): 
   return { body: { board: readableBoard(deps, caller, id, now).board } }
 }
 
-/** Runs the query of a tile for the range in the request. */
+/** Runs a tile's query for the range in the request. */
 async function queryTile(
   deps: RouteDeps,
   request: AuthenticatedRequest,
@@ -85,9 +85,10 @@ async function queryTile(
 }
 
 /**
- * Returns the board with the tiles that the caller can see. Also returns `reader`: the caller whose permissions decide
- * which websites the tiles can show. A share link to a board shows the tiles for all websites, except tiles about
- * people. Throws `board_unknown`, `key_website_mismatch`, `scope_missing` and `section_missing`.
+ * Returns the board with the tiles that the caller can see. Also returns `reader`, whose permissions decide which
+ * websites the tiles can show. It is the caller, but with access to all websites if the caller is a share link to the
+ * board. Such a link shows the tiles for all websites, except those whose queries require `read:data`. Throws
+ * `board_unknown`, `key_website_mismatch`, `scope_missing` or `section_missing`.
  */
 function readableBoard(
   deps: RouteDeps,
@@ -167,15 +168,15 @@ function visibleBoard(deps: RouteDeps, board: Board<Tile>, caller: Caller): Boar
 }
 
 /**
- * Returns the tiles that a share link shows. Removes their paths, because a share link cannot open the reports there.
+ * Returns the tiles that a share link shows. Removes their paths, because a share link cannot open those reports.
  */
 function sharedTiles(tiles: readonly Tile[], now: number): Tile[] {
   return tiles.filter((tile) => isReport(tile, now)).map(({ path: _path, ...tile }) => tile)
 }
 
 /**
- * Returns a function that tells whether the caller can see the tiles for a website. null stands for the board's own
- * website.
+ * Returns a function that returns true if the caller can see tiles for a website. `websiteId`: null stands for the
+ * board's own website.
  */
 function tileFilter(deps: RouteDeps, caller: Caller): (websiteId: string | null) => boolean {
   return (websiteId) => websiteId === null || canSee(deps, caller, websiteId)

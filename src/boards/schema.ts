@@ -6,7 +6,7 @@ import { boardColumns, maxHeight, minSize } from "./layout.ts"
 
 // `expected` is the error message for a value that does not match the schema.
 
-/** Maximum number of tiles on a board. Each tile runs a query, and a wallboard runs it again every minute. */
+/** Maximum number of tiles on a board. A board runs a query for each tile, and a wallboard does so every minute. */
 export const maxTiles = 24
 
 const integer = (minimum: number, maximum: number, description: string) =>
@@ -58,7 +58,7 @@ const measure = Type.Object(
   { ...strict, description: "A column and how it is shown" },
 )
 
-// Tiles have no range, because the page that shows the board chooses the range.
+// The query of a tile has no range, because the range is chosen on the page that shows the board.
 const parameter = Type.Omit(
   parameterSchema,
   ["id", "start_date", "end_date", "preset", "page", "cursor"],
@@ -232,8 +232,8 @@ export const boardChangesSchema = Type.Object(
 )
 
 /**
- * Accepts a list of any values. Request schemas use it, because a union of the kinds would report only the errors for
- * the first kind. Each tile is then validated against the schema for its kind.
+ * Accepts a list of any values. The schemas for requests use it, because a union of all kinds of tiles would report
+ * only the errors for the first kind. Each tile is then validated against the schema for its own kind.
  */
 const anyTiles = Type.Optional(Type.Array(Type.Unknown(), { maxItems: maxTiles, expected: expectedTiles }))
 export const newBoardRequestSchema = Type.Object({ ...newBoardSchema.properties, tiles: anyTiles }, strict)
@@ -251,7 +251,7 @@ const boardFields = {
   updatedAt: time("Time of the last change"),
 }
 
-/** A board in a list. */
+/** A board in a list of boards, with the number of its tiles instead of the tiles. */
 export const boardSummarySchema = Type.Object({
   ...boardFields,
   tiles: Type.Integer({ minimum: 0, description: "Number of tiles" }),

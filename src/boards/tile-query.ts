@@ -8,13 +8,13 @@ import type { NewTile, Tile, TileKind, TileQueryJson } from "./schema.ts"
 
 /**
  * Maximum length of a tile as JSON, in characters. This is enough for a funnel of ten steps with a dozen filters each.
- * There is a limit, because a board is loaded with all its tiles.
+ * Tiles are limited in size, because a board is always loaded with all its tiles.
  */
 const maxTileLength = 16_384
 
 /**
- * The query type that a kind of tile requires. Kinds that are not listed accept any type that returns the columns of
- * the tile.
+ * The query type that a kind of tile requires. A kind that is not listed accepts any query type that returns the tile's
+ * columns.
  */
 const requiredQueryType: Partial<Record<TileKind, string>> = { funnel: "funnel", retention: "retention" }
 
