@@ -76,8 +76,8 @@ function tooMany(what: string): RequestError {
 }
 
 /**
- * Streams a download. Bytes are produced only as the client reads them. When an error occurs, the status has already
- * been sent, so `onError` is called, the connection is aborted, and the client sees an incomplete transfer.
+ * Streams a download. Bytes are produced only as fast as the client reads them. If an error occurs, calls `onError` and
+ * aborts the connection, because the status has already been sent. The client then sees an incomplete transfer.
  */
 export function downloadResponse(
   { bytes, headers: fileHeaders }: Download,

@@ -131,8 +131,8 @@ function place(added: readonly NewTile[], tiles: readonly Tile[], { newId }: Til
 }
 
 /**
- * Parses tiles. Returns those that match their schema, and all errors. `prefix`: the part of a field's name that
- * precedes the index of the tile, or undefined if the body is a single tile.
+ * Parses tiles and collects the errors of all of them. `prefix`: the part of a field's name that precedes the index of
+ * the tile, or undefined if the body is a single tile.
  */
 function parseTiles(
   values: readonly unknown[],

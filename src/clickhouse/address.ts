@@ -13,7 +13,7 @@ export interface ClusterAddress {
 /** Options of commands that use a cluster. */
 export interface ClusterOptions {
   clickhouse?: string
-  /** By default, the password is in DATABUDDY_CLICKHOUSE_PASSWORD. */
+  /** File with the password. By default, the password is in DATABUDDY_CLICKHOUSE_PASSWORD. */
   clickhousePasswordFile?: string
 }
 

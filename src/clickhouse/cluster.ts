@@ -41,7 +41,7 @@ export interface RequestTimes {
   connections: number
 }
 
-/** Inserting 100,000 rows takes less than a second. The times are much longer to allow for a cluster under load. */
+/** Inserting 100,000 rows takes less than a second. The limits are much longer, to allow for a cluster under load. */
 export const requestTimes: RequestTimes = { timeout: 120_000, maxInsertSeconds: 100, connections: 4 }
 
 /** Codes of errors that occur before a request is sent. */
@@ -71,8 +71,8 @@ const replicatedInsertSettings = {
 } as const
 
 /**
- * Settings for queries. Results must be exact, whatever the settings profile of the ClickHouse user contains. Queries
- * are read-only, because the cluster stops only read-only queries when the connection is closed.
+ * Settings for queries. They override the settings profile of the ClickHouse user, because results must always be
+ * exact. Queries are read-only, because the cluster stops only read-only queries when the connection is closed.
  */
 const querySettings = {
   readonly: "2",
@@ -89,7 +89,7 @@ const querySettings = {
   timeout_overflow_mode: "throw",
 } as const
 
-/** A table that is sent with a query. */
+/** A table that is sent with a query, which can read it like a table in the cluster. */
 export interface SentTable {
   name: string
   structure: string
@@ -132,7 +132,7 @@ function* multipart(
 export class Cluster {
   readonly name: string
   readonly #client: ClickHouseClient
-  /** The insert settings that this server knows. The key tells whether the tables are replicated. */
+  /** The insert settings that the ClickHouse server knows. The key is true for replicated tables. */
   readonly #settings = new Map<boolean, ClickHouseSettings>()
 
   constructor(
@@ -180,8 +180,8 @@ export class Cluster {
 
   /**
    * Runs a query that can also read `tables`, which are sent with it, and returns the rows. The query, the parameters
-   * and the tables are in the body, because the length of a URL is limited. If `signal` is aborted, the cluster stops
-   * the query, and the promise rejects with the abort reason.
+   * and the tables are sent in the body, because the length of a URL is limited. If `signal` is aborted, the cluster
+   * stops the query, and the promise rejects with the abort reason.
    */
   async queryWithTables<Row extends unknown[]>(query: string, tableQuery: TableQuery): Promise<Row[]> {
     const { signal } = tableQuery
@@ -200,8 +200,8 @@ export class Cluster {
   }
 
   /**
-   * Like `queryWithTables`, but yields the rows in chunks, as they are consumed. If the consumer stops, the cluster stops
-   * the query.
+   * Does the same as `queryWithTables`, but yields the rows in chunks, and reads them only as fast as the consumer
+   * does. If the consumer stops early, the cluster stops the query.
    */
   async *rowsWithTables<Row extends unknown[]>(query: string, tableQuery: TableQuery): AsyncGenerator<Row[]> {
     const { signal } = tableQuery
@@ -221,7 +221,7 @@ export class Cluster {
     }
   }
 
-  /** Sends a query and its tables. Returns the response, which has one row per line. */
+  /** Sends a query and its tables. Returns the response as a stream, which has one row per line. */
   async #sendWithTables(
     query: string,
     { parameters, tables, settings, signal }: TableQuery,
@@ -247,7 +247,7 @@ export class Cluster {
     return stream
   }
 
-  /** Returns all rows of a query's result. Use this only if there are few rows. */
+  /** Returns all rows of a query's result at once. Use this only for small results. */
   async all<Row extends unknown[]>(query: string, parameters?: Record<string, unknown>): Promise<Row[]> {
     const rows: Row[] = []
     for await (const chunk of this.rows<Row>(query, parameters)) rows.push(...chunk)
@@ -324,7 +324,7 @@ export class Cluster {
 
   #error(error: unknown): ClusterError {
     if (error instanceof ClusterError) return error
-    // The settings are queried again, because the server might have been replaced by one with a different version.
+    // Queries the known settings again before the next insert, because another version of the server might be running.
     this.#settings.clear()
     const message = error instanceof Error ? error.message : String(error)
     const [line = ""] = message.split("\n")

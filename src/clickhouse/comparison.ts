@@ -8,7 +8,7 @@ import { listWebsites, withoutWebsite } from "../store/websites.ts"
 import type { Cluster } from "./cluster.ts"
 import { hashOf, rowHash } from "./event-row.ts"
 
-/** A website and a UTC day. Stands for the events of the website on that day. */
+/** A website and a UTC day, which identify the events of the website on that day. */
 export interface WebsiteDay {
   /** Website id. Empty for events without a website. */
   website: string
@@ -41,7 +41,7 @@ export const rowsPerStep = 1_000
 
 /**
  * Compares all events from this node with ids up to `lastId` in the file and in the cluster. Events that were removed
- * from the file count as if they were still in the file. Holds a number of events and a hash in memory for each website
+ * from the file count as if they were still in the file. Holds one event count and one hash in memory for each website
  * and day.
  */
 export async function compare(db: Db, cluster: Cluster, lastId: number, pause: Pause): Promise<Comparison> {
@@ -126,7 +126,7 @@ export function* eventsOfDay(
 
 /**
  * Sums the events of a website and day, including the events that were removed from the file. Reads the events and the
- * sum of removed events in one snapshot, because events can be removed while `compare` reads. Returns undefined if no
+ * sum of removed events in one transaction, because events can be removed while `compare` runs. Returns undefined if no
  * events were removed.
  */
 function sumOfRemovedDay(db: Db, { website, day }: WebsiteDay, lastId: number): Sum | undefined {
@@ -139,8 +139,8 @@ function sumOfRemovedDay(db: Db, { website, day }: WebsiteDay, lastId: number): 
 }
 
 /**
- * Returns the rid of a website. An empty `website` stands for events without a website. Undefined if the website was
- * deleted.
+ * Returns the rid of a website, or undefined if the website was deleted. An empty `website` stands for events without a
+ * website.
  */
 export function ridOf(db: Db, website: string): number | undefined {
   for (const [rid, id] of visibleWebsites(db)) if ((id ?? "") === website) return rid
@@ -148,8 +148,8 @@ export function ridOf(db: Db, website: string): number | undefined {
 }
 
 /**
- * ClickHouse SQL condition for the events from one node with ids up to `lastId`. A node is a server with its file. The
- * number of the node is part of the ids of its events.
+ * ClickHouse SQL condition for the events from one node with ids up to `lastId`. A node is a server together with its
+ * database file. The id of an event contains the number of the node.
  */
 export const ofNode = "id > {after:UInt64} and id <= {lastId:UInt64}"
 
@@ -206,7 +206,7 @@ async function sumsOf(db: Db, lastId: number, pause: Pause): Promise<Map<string,
   return sums
 }
 
-/** Returns a key for a website and day. The separator is a space, because a website's id contains none. */
+/** Returns a key for a website and day. `dayOf` splits it at the first space, which is always the one after the day. */
 function keyOf(website: string, day: number): string {
   return `${day} ${website}`
 }

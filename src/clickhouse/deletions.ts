@@ -4,17 +4,18 @@ import type { WebsiteDay } from "./comparison.ts"
 import { deletionTarget, quoteText, type SchemaState } from "./schema.ts"
 
 // ClickHouse's delete statements cannot have parameters, so ids, days and websites are part of their text. Ids and days
-// are numbers, and website ids are quoted. A delete statement changes all parts of the table and takes the cluster up
-// to a second. So there are few statements, with many ids each.
+// are numbers, and website ids are quoted. Each statement deletes many events, because a delete statement changes all
+// parts of the table and takes the cluster up to a second.
 
 /**
- * Maximum numbers of ids, ranges and rows per statement. A statement has at most 256 KiB, and an id at most 16 digits.
+ * Maximum numbers of ids, ranges and rows per statement. ClickHouse limits a statement to 256 KiB, and an id has at
+ * most 16 digits.
  */
 const idsPerStatement = 10_000
 const rangesPerStatement = 500
 const rowsPerStatement = 500
 
-/** Returns statements that delete the events that match a condition, also from the table of event ids. */
+/** Returns statements that delete the events that match a condition, and their rows in `event_ids` if it exists. */
 function deleteEvents(condition: string, schema: SchemaState): string[] {
   const tables = ["events", ...(schema.hasEventIds ? ["event_ids"] : [])]
   return tables.map((table) => `delete from ${deletionTarget(table, schema)} where ${condition}`)
@@ -33,8 +34,8 @@ export function deleteRanges(ranges: readonly IdRange[], schema: SchemaState): s
 }
 
 /**
- * A row in the cluster that has no matching event in the SQLite file. An event with the same id can exist on another
- * day.
+ * A row in the cluster that has no matching event in the SQLite file. The file may have an event with the same id on
+ * another day.
  */
 export interface ForeignRow extends WebsiteDay {
   id: number
@@ -49,8 +50,8 @@ export function deleteRows(rows: readonly ForeignRow[], schema: SchemaState): st
 }
 
 /**
- * Returns statements that delete the events from one node, of one website and day, with ids up to `lastId`. `lastId`
- * determines the node.
+ * Returns statements that delete one node's events of a website and day, with ids up to `lastId`. The node is the one
+ * whose number is part of `lastId`.
  */
 export function deleteDay({ website, day }: WebsiteDay, lastId: number, schema: SchemaState): string[] {
   const ofDay = `website = ${quoteText(website)} and day = toDate32(${day})`

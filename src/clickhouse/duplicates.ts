@@ -4,8 +4,8 @@ import type { Cluster } from "./cluster.ts"
 import { deletionTarget, type SchemaState } from "./schema.ts"
 
 // If events from several nodes have the same event id, only the event from the node with the lowest number counts. Each
-// node looks for such duplicates after each of its inserts, and before it records the insert. If two nodes insert at
-// the same time, at least one of them sees both events.
+// node looks for such duplicates after each of its inserts, and before it records the insert. So even if two nodes
+// insert at the same time, at least one of them sees both events.
 
 /** Maximum number of events that are looked up in one statement. The cluster holds their event ids in memory. */
 const idsPerStatement = 1_000_000
@@ -40,8 +40,8 @@ export async function markDuplicates(
 }
 
 /**
- * Deletes the recorded pairs of duplicate and original in which either is an event of a node with an id above `after`
- * and up to `last`.
+ * Deletes the recorded pairs of a duplicate and its original in which at least one of the two ids is above `after` and
+ * at most `last`.
  */
 export async function forgetDuplicates(
   cluster: Cluster,
@@ -57,7 +57,7 @@ export async function forgetDuplicates(
 
 /**
  * Records the duplicates of the events with these ids again, because ids can belong to different events after a repair.
- * Until the function has finished, an event that two nodes have can count twice.
+ * While the function runs, an event that two nodes have shipped might be counted twice.
  */
 export async function renewDuplicates(
   cluster: Cluster,

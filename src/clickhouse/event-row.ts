@@ -4,8 +4,8 @@ import type { StoredEvent } from "../store/event-reader.ts"
 import { RowEncoder } from "./row-encoder.ts"
 
 // Converts events to rows of the cluster's table `events`, and rows to events. The list `columns` determines which
-// columns are inserted and selected, and what is hashed. The file and the cluster compute the hash of an event in the
-// same way, from the concatenation of its columns as text.
+// columns are inserted, selected and hashed. This program and the cluster compute the same hash for an event, from the
+// concatenation of its columns as text.
 
 type Value = string | number | boolean | null
 
@@ -16,7 +16,7 @@ type Value = string | number | boolean | null
 const types = {
   id: { type: "UInt64", select: (name: string) => name, text: (name: string) => `toString(${name})` },
   text: { type: "LowCardinality(String)", select: (name: string) => name, text: (name: string) => name },
-  /** A string. A missing value is '' in the cluster and null in this program. */
+  /** A string. A missing value is stored as '' in the cluster and represented as null in this program. */
   textOrEmpty: {
     type: "LowCardinality(String)",
     select: (name: string) => name,
@@ -73,8 +73,8 @@ export const tableStructure = columns.map(({ name, type }) => `${name} ${types[t
 export const selectedColumns = columns.map(({ name, type }) => types[type].select(name)).join(", ")
 
 /**
- * ClickHouse SQL expression for the hash of a row. The hash is the same as the result of `hashOf`. NUL separates the
- * columns, because no string contains it; see `plainTextError`.
+ * ClickHouse SQL expression for the hash of a row, which equals the result of `hashOf`. NUL separates the columns,
+ * because no string contains it; see `plainTextError`.
  */
 export const rowHash = `xxHash64(concat(${columns.map(({ name, type }) => types[type].text(name)).join(", '\\0', ")}))`
 
@@ -92,8 +92,8 @@ export function hashOf(event: StoredEvent): bigint {
 }
 
 /**
- * Returns the event in a row with the columns `selectedColumns`. Throws an Error if the event has a kind from a later
- * version.
+ * Returns the event in a row with the columns `selectedColumns`. Throws an Error if this version does not know the kind
+ * of the event.
  */
 export function eventOf(row: readonly unknown[]): StoredEvent {
   const event: Record<string, unknown> = {}

@@ -51,7 +51,7 @@ export function originOf(
 }
 
 /**
- * Returns a function that returns true for events that a fetch must not restore. These are events that are yet to be
+ * Returns a function that returns true for events that a fetch must not restore. These are events that have yet to be
  * deleted in the cluster and, if the file copies its websites from another server, events of deleted websites.
  */
 export function deletedEvents(db: Db): (event: StoredEvent) => boolean {
@@ -94,9 +94,9 @@ interface FetchDeps {
 }
 
 /**
- * Copies all events that were removed from the file back to it, with their ids, and returns their number. The caller
- * must hold the shipping lock, so that no server removes events at the same time. If the call is interrupted, call it
- * again to finish.
+ * Copies all events that were removed from the file back to it, with their ids, and returns the number of events. The
+ * caller must hold the shipping lock, so that no server removes events at the same time. If the call is interrupted,
+ * call the function again to finish.
  */
 export async function fetchRemovedDays({ db, cluster, random, onProgress }: FetchDeps): Promise<number> {
   const inserter = new EventInserter(db, new DailyHash(db, random), { withIds: true })
@@ -122,7 +122,7 @@ export async function fetchRemovedDays({ db, cluster, random, onProgress }: Fetc
   return added
 }
 
-/** Inserts the events that are neither in the file nor deleted. Returns their number. */
+/** Inserts the given events, except those that are in the file or deleted. Returns the number of inserted events. */
 function insertRemoved(
   db: Db,
   inserter: EventInserter,
@@ -136,8 +136,8 @@ function insertRemoved(
   const [first] = missing
   if (!first) return 0
   const { id: sealedId } = db.prepare(sealedStateSql).get() as { id: number }
-  // Column blocks must contain all events up to `sealedId`. If an event with a lower id is inserted, the blocks are
-  // rebuilt.
+  // Column blocks must contain all events up to `sealedId`. If an event with an id in this range is inserted, all
+  // blocks must be rebuilt.
   if (first.id <= sealedId) reset(db)
   takeBack(
     db,

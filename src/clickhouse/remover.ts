@@ -25,7 +25,7 @@ import type { SchemaState } from "./schema.ts"
  * including days that were removed before and have received late events since.
  */
 const roundInterval = 3_600_000
-/** Approximate duration of a step in ms. Events that arrive during a step are shipped after it. */
+/** Approximate duration of a step in ms. Events that arrive during a step are not shipped until it ends. */
 const stepTime = 5_000
 /** Number of event ids per transaction. */
 const eventIdsPerWrite = 2_000
@@ -51,7 +51,7 @@ interface Day extends WebsiteDay {
   rid: number
 }
 
-/** A day whose events are the same in the cluster and in the file, and an iterator over its events in the file. */
+/** A day that has the same events in the cluster and in the file, and an iterator over its events in the file. */
 interface ComparedDay {
   day: Day
   events: Iterator<StoredEvent[]>
@@ -82,7 +82,7 @@ export class Remover {
 
   /**
    * Takes one step, which removes events for a few seconds. Call this when all events up to `shippedId` are shipped and
-   * no deletions are pending. Returns true if nothing is left to remove in this round.
+   * no deletions are pending. Returns true if nothing is left to remove until the next round.
    */
   async remove(shippedId: number): Promise<boolean> {
     const { db, keepLocal, elapsed, now, sleep } = this.deps
@@ -108,8 +108,8 @@ export class Remover {
   }
 
   /**
-   * Ends the current round, so that everything is compared again before it is removed. Call this when the cluster might
-   * have lost events.
+   * Abandons the current round, so that every day is compared again before its events are removed. Call this when the
+   * cluster might have lost events.
    */
   interrupt(): void {
     this.#current = undefined
@@ -122,7 +122,7 @@ export class Remover {
   }
 
   /**
-   * Returns true if the file has events of a day, and the cluster has the same events as the file, including the events
+   * Returns true if the file has events of the day, and the cluster has exactly these events and the events of the day
    * that were removed from the file.
    */
   async #isSame(day: Day, shippedId: number): Promise<boolean> {
@@ -148,7 +148,7 @@ export class Remover {
       },
     )
     await write({ type: "rewind", id: shippedId })
-    // Ends the round. Otherwise, a difference that the full comparison does not find would cause endless comparisons.
+    // Ends the round. Otherwise, a difference that the full comparison does not find would cause an endless loop.
     this.#endRound()
     return false
   }

@@ -39,13 +39,13 @@ export interface RepairDeps {
   pause: () => Promise<void>
   write: (change: RemovalChange) => Promise<void>
   /**
-   * Called if the events of a day in the cluster differ from those that were removed from the file. `to`: the number of
-   * removed events according to the cluster.
+   * Called after the record of a day's removed events has been corrected. `from`: the record before the correction.
+   * `to`: the number of removed events according to the cluster.
    */
   onCorrection: (day: WebsiteDay, from: RemovedDay, to: number) => void
 }
 
-/** Rows to delete are buffered until there are more than this many. Each takes about 100 bytes of memory. */
+/** Rows to delete are buffered until there are more than this many. Each row uses about 100 bytes of memory. */
 const maxForeignRows = 100_000
 
 /**
@@ -89,7 +89,10 @@ export function unionOf(one: IdRange, other: IdRange): IdRange {
   return { first: Math.min(one.first, other.first), last: Math.max(one.last, other.last) }
 }
 
-/** Corrects the record of a day's removed events. They are the events that the cluster has and the file does not. */
+/**
+ * Corrects the file's record of a day's removed events, which are the events that the cluster has and the file does
+ * not.
+ */
 async function correctRemovedDay(
   rid: number,
   day: WebsiteDay,
@@ -98,8 +101,8 @@ async function correctRemovedDay(
   const local = localSumOfDay(db, rid, day, lastId)
   const removed = findRemovedDay(db, rid, day.day)
   const sum = subtractSums(await clusterSumOfDay(cluster, day, lastId), local)
-  // Does nothing if the cluster has fewer events than were just sent, or while deletions are pending. The next
-  // comparison covers both cases.
+  // Corrects nothing if the cluster has fewer events than the file, which has just sent them, or while deletions are
+  // pending. The next comparison covers both cases.
   if (!removed || isEqual(sum, removed) || sum.events < 0 || deletedIds(db, lastId, 1).length > 0) return
   const missing = Math.max(0, removed.missing + removed.events - sum.events)
   const expected = { events: removed.events, hash: removed.hash }

@@ -1,8 +1,8 @@
 /** Bytes per chunk. A chunk holds at least several hundred events. */
 const chunkBytes = 1_048_576
 /**
- * A string of up to this many UTF-16 code units has at most three times as many UTF-8 bytes, so its length fits into
- * one byte.
+ * A string of up to this many UTF-16 code units has at most three times as many UTF-8 bytes, so its length fits into a
+ * varint of one byte.
  */
 const shortText = 42
 

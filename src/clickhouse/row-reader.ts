@@ -22,15 +22,16 @@ export interface RowSelection {
 const idsPerQuery = 200_000
 
 /**
- * Yields events in ID order, as fast as the consumer reads them. Holds one chunk of a response in memory. Throws a
- * ClusterError if it cannot read all events, or the signal's abort reason.
+ * Yields events in ID order, only as fast as the consumer reads them. Holds one chunk of a response in memory. Throws a
+ * ClusterError if it cannot read all events, or the abort reason if the signal is aborted.
  */
 export async function* readEvents(cluster: Cluster, selection: RowSelection): AsyncGenerator<StoredEvent[]> {
   const { condition, parameters, signal, verify } = selection
   const where = `where (${condition}) and id > {after:UInt64} and id <= {last:UInt64}`
-  // A proxy can end an incomplete response as if it were complete, so each row contains the number of rows.
+  // A proxy can end an incomplete response as if it were complete. To detect this, each row contains the total number
+  // of rows.
   const events = `select ${selectedColumns}, count() over () from events final ${where} order by id`
-  // This query is used only after a gap in the IDs, because it reads the IDs of all later events.
+  // This query runs only if a statement found no events, because it reads the IDs of all later events.
   const nextId = `select minOrNull(id) from events ${where}`
   const queryOf = (after: number, last: number): TableQuery => ({
     parameters: { ...parameters, after: String(after), last: String(last) },
@@ -55,7 +56,8 @@ export async function* readEvents(cluster: Cluster, selection: RowSelection): As
       }
       if (rows !== total) throw incomplete()
     } catch (error) {
-      // A response also breaks off if the consumer pauses for longer than the timeouts of the connection.
+      // Continues after the last event received, because a response also breaks off if the consumer pauses for longer
+      // than the timeouts of the connection allow.
       const isBrokenOff = error instanceof ClusterError && error.number === undefined && rows > 0
       if (!isBrokenOff || signal.aborted) throw error
       after = end

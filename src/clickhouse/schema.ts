@@ -14,8 +14,8 @@ interface ClusterMigration {
 }
 
 /**
- * The migrations, in the order in which they are applied. Only append to the list, because a released migration never
- * changes.
+ * The migrations, in the order in which they are applied. Only append to this list, because a released migration must
+ * never change.
  */
 const migrations: readonly ClusterMigration[] = [
   { name: "0001_events", sql: events },
@@ -26,8 +26,8 @@ const migrations: readonly ClusterMigration[] = [
 /**
  * Tables that are distributed over the shards of a cluster, and for each one the SQL expression that chooses the shard
  * of a row. The shard depends only on the content of the row, so a row that is sent twice goes to the same shard.
- * Funnels and distinct counts require that all events of a visitor are on one shard. All other tables are complete on
- * every server.
+ * Funnels and distinct counts require all events of a visitor to be on one shard. Every server has a complete copy of
+ * all other tables.
  */
 const sharded: Readonly<Record<string, string>> = {
   events: "cityHash64(website, ifNull(anonymous_id, toString(id)))",
@@ -50,7 +50,7 @@ export interface SchemaState {
   pending: string[]
   /** Names of the pending migrations that are needed only when several nodes ship to the database. */
   pendingForNodes: string[]
-  /** True if the cluster also stores the event ids in a table of their own when events are inserted. */
+  /** True if the cluster also stores the event ids of inserted events in the table `event_ids`. */
   hasEventIds: boolean
   /** Name of the cluster on which the tables are replicated and distributed. Undefined for plain tables. */
   cluster: string | undefined
@@ -98,8 +98,8 @@ export function schemaState(applied: readonly AppliedRow[], where: string): Sche
 }
 
 /**
- * Throws a UserError if migrations are pending. Its hint says how to apply them. `isShared`: true if several nodes ship
- * to the database.
+ * Throws a UserError if migrations are pending. The hint of the error says how to apply them. `isShared`: true if
+ * several nodes ship to the database.
  */
 export function requireSchema(
   { pending, pendingForNodes }: SchemaState,
@@ -198,8 +198,8 @@ const engine = /engine = ReplacingMergeTree\((\w*)\)/
 const view = /create materialized view if not exists (\w+) to (\w+) as/
 
 /**
- * Splits SQL into statements. For a cluster, changes them to create replicated tables, and for each table in `sharded`
- * also a distributed table that reads from all shards.
+ * Splits SQL into statements. If `cluster` is defined, changes them so that they create replicated tables and, for each
+ * table in `sharded`, a distributed table that reads from all shards.
  */
 function statementsOf(sql: string, cluster: string | undefined): string[] {
   const statements = sql
@@ -216,8 +216,8 @@ function replicated(statement: string, cluster: string): string[] {
   const key = sharded[name]
   const local = localName(name)
   const on = `on cluster ${quoteText(cluster)}`
-  // For a table that is not sharded, {shard} is in the replica name but not in the path. Then all servers are replicas
-  // of one table.
+  // For a table that is not sharded, {shard} is part of the replica name instead of the path, so that all servers are
+  // replicas of one table.
   const path =
     key === undefined
       ? `/clickhouse/tables/{database}/${local}`

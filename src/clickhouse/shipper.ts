@@ -34,8 +34,8 @@ export interface ShipperDeps extends RemoverDeps {
 /** Limits of a batch. At most two batches are in memory. */
 export interface ShipperLimits extends InsertLimits {
   /**
-   * How long an insert without a response can still be running in the cluster, in ms. Deletions are held back for this
-   * long.
+   * Time in ms for which an insert without a response might still be running in the cluster. Deletions are held back
+   * for this long, because such an insert could store deleted events again.
    */
   outcomeWindow: number
 }
@@ -46,10 +46,10 @@ export interface ShipperLimits extends InsertLimits {
  */
 export const shipperLimits: ShipperLimits = { rows: 100_000, bytes: 16_777_216, outcomeWindow: 300_000 }
 
-/** Maximum number of deletions that are shipped in one step. */
+/** Maximum number of deletions shipped in one step. */
 const idsPerStep = 20_000
 
-/** ms between deletions while more events are waiting than fit into a batch. */
+/** ms between shipments of deletions while more events are waiting than fit into a batch. */
 const deletionsInterval = 60_000
 
 export interface StepResult {
@@ -82,9 +82,9 @@ interface Batch {
  * per file.
  */
 export class Shipper {
-  /** The batch after the one that is being sent, which is read in the meantime. */
+  /** The batch that follows the one being sent. It is read while that one is sent. */
   #next: Promise<Batch | undefined> | undefined
-  /** When deletions are due even if events are waiting, in ms on the `elapsed` clock. */
+  /** From this time on, deletions are shipped even if events are waiting. In ms on the `elapsed` clock. */
   #deletionsDueAt = Number.NEGATIVE_INFINITY
   /** Deletions are held back until this time, in ms on the `elapsed` clock. */
   #outcomeKnownAt = Number.NEGATIVE_INFINITY
@@ -92,13 +92,13 @@ export class Shipper {
   #websites: string | undefined
   #hasVerified = false
   /**
-   * True from a repair until the next comparison. If that comparison finds differences again, they are reported as an
+   * True from a repair until the next comparison. If this comparison still finds differences, the step fails with an
    * error.
    */
   #hasRepaired = false
   /**
-   * Contains the ids of all events that repairs have changed since the last comparison without differences. Undefined if
-   * they are unknown, because a repair failed or another process made it.
+   * A range that covers the ids of all events that repairs have changed since the last comparison without differences.
+   * Undefined if the ids are unknown because a repair failed or was run by another process.
    */
   #repaired: IdRange | undefined
   readonly #remover: Remover
@@ -117,7 +117,7 @@ export class Shipper {
   async step(): Promise<StepResult> {
     const { db } = this.deps
     const shipping = readShipping(db) ?? (await this.#start())
-    // If a process was killed while it sent a batch or a repair, its insert might still be running.
+    // If an earlier process was killed while it sent a batch or a repair, its insert might still be running.
     const mightHaveInsert = shipping.sendingId > shipping.shippedId || shipping.isRepairing
     if (!this.#hasVerified && mightHaveInsert) this.#holdDeletions()
     const hasWork =
@@ -163,8 +163,8 @@ export class Shipper {
   }
 
   /**
-   * Called for a file that was restored from a backup. Deletes the events that the cluster received after that backup.
-   * The following steps ship and compare all other events.
+   * Called for a file that was restored from a backup. Deletes the events that the cluster received after the backup
+   * was created. Later steps ship the remaining events in the file, and then compare all events.
    */
   async replaceNewer(): Promise<void> {
     const { db, cluster, write, now } = this.deps
@@ -223,8 +223,8 @@ export class Shipper {
     requireSchema(schema, cluster.name, node > 0)
     const record = await this.#record(shipping, schema)
     if (schema.hasEventIds && record.isNew) {
-      // The file is recorded in the cluster before its first insert. Another file with the same node number can be
-      // recorded at the same time. Then the next step for each file finds the other file, and ships nothing.
+      // Records the file in the cluster before its first insert. If another file with the same node number is recorded
+      // at the same time, the next step for each file finds the other file, and ships nothing.
       await record.write(record.shippedId, now())
       return { schema, record, isCurrent: false }
     }
@@ -365,8 +365,8 @@ export class Shipper {
 
   async #read(after: number): Promise<Batch | undefined> {
     const { db, pause } = this.deps
-    // The last id is read before the list of websites. So the website of every event up to this id is in the list or
-    // was deleted.
+    // Reads the last id before the list of websites, so that the website of every event up to this id is in the list,
+    // unless it was deleted.
     const last = lastEventId(db)
     if (last <= after) return undefined
     const encoder = new EventEncoder()

@@ -13,15 +13,15 @@ export interface ShippingLoopDeps {
   onFailure: (error: Error, hint: string | undefined, retryMs: number) => void
 }
 
-/** Pause in ms when no full batch is waiting. Each insert creates a part that the cluster must merge. */
+/** Pause in ms when no full batch is waiting, because each insert creates a part that the cluster must merge. */
 const idleInterval = 5_000
 /** Delay in ms before the first retry. It doubles with each consecutive failure. */
 const firstRetry = 1_000
 const longestRetry = 60_000
 
 /**
- * Runs steps until it is stopped. Retries after any failure, because the cluster can come back, and missing migrations
- * can be applied.
+ * Runs steps until it is stopped. Retries after any failure, because the cluster might respond again, and missing
+ * migrations might be applied in the meantime.
  */
 export class ShippingLoop {
   #stopping = false

@@ -41,7 +41,7 @@ interface ShippingOptions {
 
 /**
  * Ships events to a cluster in a separate thread, so that neither reading events nor waiting for the cluster delays
- * commits. The thread asks the main thread to store the progress, because only the main thread writes to the file.
+ * commits. The thread asks the main thread to store its progress, because only the main thread writes to the file.
  */
 export class ShippingThread {
   readonly name: string

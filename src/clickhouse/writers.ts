@@ -6,15 +6,15 @@ import { RowEncoder } from "./row-encoder.ts"
 export interface WriterRow {
   writer: string
   sequence: number
-  /** The highest id that was shipped. The number of the file's node is part of each id. */
+  /** The highest id that was shipped. It contains the number of the file's node, as every id does. */
   shippedId: number
   /** Unix ms */
   shippedAt: number
 }
 
 /**
- * Returns one row for each SQLite file from which events were shipped to this ClickHouse database, in the order of
- * their nodes. `writer`: a random id of the file.
+ * Returns one row for each SQLite file from which events were shipped to this ClickHouse database, sorted by node.
+ * `writer`: a random id of the file.
  */
 export async function readWriters(cluster: Cluster): Promise<WriterRow[]> {
   const rows = await cluster.all<[string, number, number, number]>(
@@ -72,7 +72,7 @@ export class WriterRecord {
   readonly isNew: boolean
   #sequence: number
 
-  /** Throws a UserError in the same cases as `splitWriters`, because event ids must be unique. */
+  /** Throws a UserError in the same cases as `splitWriters`. */
   constructor(
     private readonly cluster: Cluster,
     private readonly file: OwnFile,
@@ -99,8 +99,8 @@ export class WriterRecord {
   async writeWebsites(lines: readonly string[]): Promise<void> {
     const row = new RowEncoder()
     row.text(this.file.writer)
-    // This number is higher than in any row from before the last shipment, because every shipment increments it. Of the
-    // rows with the same number, ClickHouse keeps the row that was inserted last.
+    // This number is higher than that of any row written before the last shipment, because every shipment increments
+    // it. Of the rows with equal numbers, ClickHouse keeps the one that was inserted last.
     row.integer(this.#sequence + 1)
     row.texts(lines)
     await this.cluster.insert("websites", ["writer", "sequence", "lines"], row.finish(), this.isReplicated)

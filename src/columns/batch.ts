@@ -17,13 +17,13 @@ export interface Column {
   /** The values as an array of numbers. Set only if the column is read from a block and all its values are numbers. */
   numbers?: Float64Array | undefined
   /**
-   * The sparse form of the column. Set if only a few events have a value. Then `codes` is computed when it is first
-   * read.
+   * The sparse form of the column. Set if only a few events have a value. In this case, `codes` is computed when it is
+   * first read.
    */
   few?: Few
 }
 
-/** The sparse form of a column. It lists only the events that have a value. */
+/** The sparse form of a column, which lists only the events that have a value. */
 export interface Few {
   /** Positions of these events in the batch, ascending. */
   at: Uint32Array
@@ -37,8 +37,8 @@ export const textFields: readonly TextField[] = ["namespace", "source", "path", 
 
 /**
  * A set of events and their columns. The events have the same website, name, kind and UTC day, and either all or none
- * are from crawlers. They are sorted by time and then by order of arrival. A batch can be read from a block or from
- * rows, and behaves the same. A column is read when it is first requested. Callers must not modify columns.
+ * are from crawlers. They are sorted by time and then by order of arrival. A batch behaves the same whether it is read
+ * from a block or from rows. Each column is read when it is first requested. Callers must not modify columns.
  */
 export interface Batch {
   /**
@@ -70,24 +70,25 @@ export interface Batch {
   /** Returns times in ms after `base`, ascending. */
   times(): Uint32Array
   /**
-   * Returns dictionary ids, which are numbers that stand for ids. They start at 1, and 0 means that an event has no
-   * such id. A dictionary id stands for the same id in all batches of a snapshot. A visitor's id is the anonymous id.
+   * Returns the dictionary id of each event, which is a number that stands for an id. Dictionary ids start at 1, and 0
+   * means that the event has no such id. A dictionary id stands for the same id in all batches of a snapshot. The id of
+   * a visitor is the anonymous id.
    */
   visitors(): Uint32Array
   sessions(): Uint32Array
   profiles(): Uint32Array
   /**
-   * Returns the distinct ids of all events. If the result is undefined, the distinct ids are not stored, and callers
-   * must read the id of each event.
+   * Returns the distinct ids of all events, or undefined if they are not stored. In this case, callers must read the id
+   * of each event.
    */
   distinct?(kind: IdKind): StoredIdSet | undefined
-  /** Returns the column of a field. The result can be undefined if no event has a value. */
+  /** Returns the column of a field. May return undefined if no event has a value. */
   column(field: TextField): Column | undefined
   /** Returns the column of a top-level property key, or undefined if no event has the key. */
   property(key: string): Column | undefined
   /** Returns all top-level property keys, and for each one the number of events that have a value. */
   keys(): ReadonlyMap<string, number>
-  /** Returns the number of events with at least one property. A property with the value null counts. */
+  /** Returns the number of events with at least one property. A property counts even if its value is null. */
   withProperties(): number
   /** Returns 1 for each event with at least one property, and 0 for the others. */
   hasProperties(): Uint8Array

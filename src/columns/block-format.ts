@@ -15,8 +15,8 @@ export const segmentsPerBlock = 1_024
 export const slicesPerBlock = 65_536
 
 /**
- * The number of events in each quarter hour is stored for slices of at least this many events. For smaller slices,
- * reading the times is just as fast.
+ * For each slice of at least this many events, the block stores the number of events in each quarter hour. For smaller
+ * slices, reading the times is just as fast.
  */
 export const minEventsForQuarters = 64
 
@@ -56,8 +56,8 @@ export interface Layout {
   times: ColumnLocation
   ids: Partial<Record<IdKind, ColumnLocation>>
   /**
-   * The distinct ids in the block, in the format of `stored-id-set.ts`. Absent if they are not stored. Earlier versions
-   * did not store them.
+   * The distinct ids in the block, in the format of `stored-id-set.ts`. They are not stored in all blocks, and earlier
+   * versions never stored them.
    */
   distinct?: Partial<Record<IdKind, ColumnLocation>>
   fields: Partial<Record<TextField, ColumnLocation>>

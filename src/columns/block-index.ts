@@ -3,8 +3,8 @@ import { type BlockRow, blockColumns, blockOf, type RawBlock, type Slice } from 
 import { bySlice } from "./block-format.ts"
 
 /**
- * A website with more slices than `cachedSlices` is not cached. The cache is cleared when it holds more websites than
- * `cachedWebsites`. A slice takes about 300 bytes.
+ * A website with more than `cachedSlices` slices is not cached. The cache is cleared when it holds more than
+ * `cachedWebsites` websites. A slice uses about 300 bytes of memory.
  */
 const cachedSlices = 40_000
 const cachedWebsites = 100
@@ -25,7 +25,7 @@ export interface BlockDay {
   slices: Slice[]
   /** Blocks with events that were deleted or changed. The events of these blocks are read from the rows. */
   stale: BlockRow[]
-  /** Changes whenever the blocks change, because block ids only increase and are never reused. */
+  /** Changes whenever the blocks of the day change, because block ids only increase and are never reused. */
   state: string
 }
 

@@ -2,12 +2,12 @@ import { endOfString } from "../json-text.ts"
 import type { BlockRow, Slice } from "./block.ts"
 import type { ColumnLocation, Layout, ListedKey } from "./block-format.ts"
 
-/** The layout of a block, with an additional map of its properties by key. */
+/** The layout of a block, and a map of its properties by key. */
 export interface OpenLayout extends Layout {
   byKey: ReadonlyMap<string, OpenProperty>
 }
 
-/** For up to this number of slices, searching a list is faster than using a map, and takes less memory. */
+/** For up to this number of slices, searching a list is faster than using a map, and needs less memory. */
 const fewSlices = 16
 
 /**
@@ -59,7 +59,7 @@ export class OpenProperty {
   }
 }
 
-/** The layout of a block with a single name. Versions that did not have slices stored such blocks. */
+/** The layout of a block with a single name. Earlier versions, which had no slices, stored such blocks. */
 interface SingleNameLayout extends Omit<Layout, "properties" | "withProperties"> {
   properties: [key: string, events: number, location: ColumnLocation | null][]
   withProperties: number

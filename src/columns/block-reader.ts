@@ -9,7 +9,7 @@ import type { RowReader } from "./row-reader.ts"
 import { SegmentReader } from "./segment-reader.ts"
 import { StoredBatch } from "./stored-batch.ts"
 
-/** Reads blocks. Caches their columns in up to `memory()` bytes. */
+/** Reads blocks. Caches their columns in up to `memory()` bytes of memory. */
 export class BlockReader {
   readonly cache: ColumnCache
   readonly segments: SegmentReader

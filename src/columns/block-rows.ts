@@ -12,7 +12,10 @@ import type { Row, RowReader } from "./row-reader.ts"
 
 const hourMs = 3_600_000
 
-/** Returns the first blocks whose columns together fit into the build memory, but at least one block. */
+/**
+ * Returns as many blocks from the start of the list as fit into the build memory when their columns are built together,
+ * but at least one.
+ */
 export function fittingBlocks<Row extends Pick<BlockRow, "bytes">>(blocks: readonly Row[]): Row[] {
   let bytes = 0
   const end = blocks.findIndex((block, index) => {
@@ -23,8 +26,8 @@ export function fittingBlocks<Row extends Pick<BlockRow, "bytes">>(blocks: reado
 }
 
 /**
- * Builds the columns of blocks from the rows of the events. Used for values that a block does not store, and to check
- * or rebuild blocks.
+ * Builds the columns of blocks from the rows of their events. Used to read values that a block does not store, and to
+ * check or rebuild blocks.
  */
 export class BlockRows {
   constructor(
@@ -34,8 +37,9 @@ export class BlockRows {
   ) {}
 
   /**
-   * Reads a property of a slice from the rows. For the first property that is read from a block, builds only the column
-   * of that property. For any other property, builds all columns of the block. Throws StaleBlockError.
+   * Reads a property of a slice from the rows. For the first property of a block that is read in this way, builds only
+   * its column. For any other property, builds all columns of the block. Throws StaleBlockError if the rows no longer
+   * match the block.
    */
   property(slice: Slice, key: string, property: OpenProperty): Column | undefined {
     const { block, index, events } = slice

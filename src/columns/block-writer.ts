@@ -23,22 +23,25 @@ import { listedProperties, staysInRows } from "./stored-properties.ts"
 import { lowerBoundOfDoubles } from "./typed-arrays.ts"
 
 /**
- * A column of at least this many bytes has its own segment. In a shared segment, SQLite would have to read all pages
- * before the column.
+ * A column of at least this many bytes has its own segment. To read it from a shared segment, SQLite would have to read
+ * all pages that precede it in the segment.
  */
 const minSegmentBytes = 2_048
 /** The writer yields after packing this many columns or listing this many keys, which takes a few ms. */
 const packedPerStep = 64
 const listedPerStep = 4_096
-/** Up to this many numbers are stored as a JSON array, which is then as small as any binary form. */
+/** Up to this many numbers are stored as a JSON array, which at this length is as small as any binary form. */
 const maxJsonNumbers = 16
 /**
- * A set of distinct ids is stored only if it is at least this many times smaller than the column of ids. Otherwise,
- * reading it instead of the column saves too little.
+ * A set of distinct ids is stored only if the column of ids is at least this many times as large. Otherwise, reading
+ * the set instead of the column saves too little.
  */
 const minIdSetRatio = 4
 
-/** Encodes columns as a block. There is one set of columns per slice. All sets must have the same website and day. */
+/**
+ * Encodes columns as a block. `sets`: one set of columns for each slice. All sets must have the same website and day.
+ * Yields after each step, which takes a few ms.
+ */
 export function* encode(sets: readonly Columns[]): Generator<void, EncodedBlock> {
   const sorted = [...sets].sort(bySlice)
   const [first] = sorted as [Columns]
@@ -164,9 +167,9 @@ const formOfBits = { 8: "i1", 16: "i2", 32: "i4" } as const
 /** zstd's fastest level. Higher levels do not compress codes better. */
 const compression = { level: 1 }
 /**
- * A segment is compressed if compression at least halves its size. This is the case for codes of fields with a few
- * frequent values, and for dictionary ids of sessions whose events are close together, but not for times. Reading a
- * compressed byte takes 1.5 ns longer.
+ * A segment is compressed if compression at least halves its size. This is the case for the codes of fields with a few
+ * frequent values, and for the dictionary ids of sessions whose events are close together, but not for times. Each byte
+ * of a compressed segment takes 1.5 ns longer to read.
  */
 const minRatio = 2
 
@@ -266,7 +269,7 @@ function concatenate(parts: readonly (Codes | Uint8Array)[]): Uint8Array {
 
 /**
  * Counts the events in each quarter hour, for each slice of at least `minEventsForQuarters` events. Returns null if
- * there is no such slice. All counts have the smallest number of bytes that fits the largest count.
+ * there is no such slice. The largest count determines the number of bytes per count: 1, 2 or 4.
  */
 function quartersOf(sorted: readonly Columns[]): Uint8Array | null {
   const large = sorted.filter(({ count }) => count >= minEventsForQuarters)
@@ -291,7 +294,7 @@ const writeSql = {
   insertSegment: "insert into segments (id, data, size) values (:id, :data, :size)",
 }
 
-/** Stores encoded blocks. Must be called in a transaction. */
+/** Stores encoded blocks. The caller must open a transaction. */
 export class BlockWriter {
   readonly #block: Statement
   readonly #segment: Statement

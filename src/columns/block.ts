@@ -15,16 +15,16 @@ export interface BlockRow {
   lastId: number
   events: number
   /**
-   * How often events in the block have been deleted or changed since it was built. If this is not 0, the block is
-   * stale.
+   * Number of times that events in the block have been deleted or changed since it was built. If this is not 0, the
+   * block is stale.
    */
   stale: number
   /** Estimated memory for building the block's columns from rows, in bytes. */
   bytes: number
   slices: readonly Slice[]
   /**
-   * True if the block holds the events of a single name. Earlier versions wrote such blocks. Their ranges of row ids
-   * can overlap.
+   * True if an earlier version wrote the block. All events in such a block have the same name, and the ranges of row
+   * ids of several such blocks can overlap.
    */
   hasSingleName: boolean
 }

@@ -5,7 +5,7 @@ const bitsPerWord = 32
 
 /**
  * A Bloom filter for 96-bit hashes. `mightContain` returns true for every hash that was added, and for a few hashes
- * that were not. A hash has three random 32-bit words, each of which selects one bit.
+ * that were not. A hash consists of three random 32-bit words, each of which selects one bit.
  */
 export class BloomFilter {
   readonly #bits: Int32Array

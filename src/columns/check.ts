@@ -32,9 +32,9 @@ const sql = {
 const reportedLines = 20
 
 /**
- * Compares all column blocks with the rows, and the stored ids with their hashes. Returns a sentence for each
- * difference. Reads all events, which takes about 5 µs per event. Safe while a server is running. `onProgress` receives
- * the number of blocks compared so far and the total number of blocks.
+ * Compares all column blocks with the rows, and the stored ids with their hashes. Returns one message per difference.
+ * Reads all events, which takes about 5 µs per event. Safe to call while a server is running. `onProgress` receives the
+ * number of blocks compared so far and the total number of blocks.
  */
 export function differences(db: Db, onProgress: (done: number, all: number) => void = () => {}): string[] {
   const rows = new RowReader(db)
@@ -126,8 +126,8 @@ function distinctIn(batches: readonly Batch[], kind: IdKind): Uint32Array {
 }
 
 /**
- * Returns a column in which no event has a value. A slice has such a column if only other slices of its block have
- * values for the field.
+ * Returns a column in which no event has a value. A slice has such a column for a field if only other slices of the
+ * block have values for it.
  */
 function emptyColumn(count: number): Column {
   return { codes: new Uint8Array(count), values: [] }
@@ -138,7 +138,7 @@ function equalArrays(left: ArrayLike<number>, right: ArrayLike<number>): boolean
   return left.length === right.length
 }
 
-/** Compares values and not codes, because the same value can have different codes in the two columns. */
+/** Compares values rather than codes, because a value can have different codes in the two columns. */
 function equalColumns(left: Column | undefined, right: Column | undefined): boolean {
   if (!left || !right) return left === right
   const text = (value: Value | undefined) => JSON.stringify(value)

@@ -26,9 +26,9 @@ import { enlarge } from "./typed-arrays.ts"
 export type DictionaryIdsOf = (kind: IdKind, texts: readonly string[]) => Uint32Array
 
 /**
- * Maximum memory in bytes for building columns, as estimated by `bytes`. The limit holds whatever clients send. The
- * columns of 65,536 ordinary rows need less. Including garbage and encoded data, the process uses two to three times as
- * much memory.
+ * Maximum memory in bytes for building columns, as estimated by `bytes`. The limit applies no matter what clients send.
+ * The columns of 65,536 ordinary rows need less. Including garbage and encoded data, the process uses two to three
+ * times as much memory.
  */
 export const buildMemory = 33_554_432
 /**
@@ -37,7 +37,8 @@ export const buildMemory = 33_554_432
  */
 const maxDays = 512
 /**
- * A step reads at most this many rows, and ends when the columns have grown by this many bytes. It takes about 30 ms.
+ * A step reads at most this many rows, and ends early once the columns have grown by this many bytes. It takes about
+ * 30 ms.
  */
 const rowsPerStep = 8_192
 const bytesPerStep = 8_388_608
@@ -177,8 +178,8 @@ export class ColumnBuilder {
 class DayGroups {
   readonly #bySlice = new Map<string, Group>()
   /**
-   * Groups by event type and crawler flag, combined into one number, because looking up a number is faster than looking
-   * up a string.
+   * Groups by event type and crawler flag, which are combined into one number, because looking up a number is faster
+   * than looking up a string.
    */
   readonly #byType = new Map<number, Group>()
   readonly dictionaries = new ValueDictionaries()
@@ -359,8 +360,8 @@ class Group {
         fields,
         ...Object.values(this.#contexts).map((contexts) => contexts.finish(count, ranks)),
       ),
-      // If no row is wide, the columns of all properties are built now. For wide rows, building is postponed until a
-      // query needs the columns.
+      // If no row is wide, builds the columns of all properties now. Otherwise, the columns are not built until a query
+      // needs them.
       properties: wide.isEmpty
         ? builtProperties(this.#properties, count, ranks)
         : wide.reader(this.rows, this.#properties, count, ranks),
@@ -374,8 +375,8 @@ class Group {
 }
 
 /**
- * Builds the columns of all properties. A function of its own, because a function that is created in `Group.finish`
- * would hold the group in memory, which takes more memory than the columns.
+ * Builds the columns of all properties. This is a separate function, because a closure created in `Group.finish` would
+ * keep the whole group in memory, which is larger than the columns.
  */
 function builtProperties(
   properties: ReadonlyMap<string, ValueColumn>,
@@ -392,8 +393,8 @@ function always<Result>(result: Result): () => Result {
 }
 
 /**
- * Bytes of memory per event for all columns of a context. Most columns have fewer than 256 values, so a code takes one
- * byte.
+ * Bytes of memory per event for all columns of a context, with one byte per code, because most columns have fewer than
+ * 256 values.
  */
 const codesBytes = { client: 12, acquisition: 12 }
 
@@ -424,7 +425,7 @@ class Contexts {
     const ids = this.#ids.finish(count, ranks)
     const fields: Partial<Record<TextField, Column>> = {}
     for (const field of contextTables[this.kind].fields) {
-      // `set` has stored the context of each id.
+      // The type assertion is safe because `set` has stored the context of each id.
       const column = mapColumn(ids, count, (id) => (this.#byId.get(id as number) as Context)[field] ?? "")
       if (column) fields[field] = column
     }

@@ -2,8 +2,8 @@ import type { BlockRow } from "./block.ts"
 
 /**
  * When a new column needs memory, another column can be evicted only if the last 16 queries have not read it. A few
- * dashboard pages run about as many queries. With plain LRU, if the columns of these queries did not fit, each column
- * would be evicted just before it is read again.
+ * dashboard pages run about 16 queries. If their columns do not all fit, plain LRU would evict each column just before
+ * it is read again.
  */
 const queriesBeforeEviction = 16
 
@@ -13,7 +13,7 @@ export interface Cached<Content> {
   bytes: number
 }
 
-/** Bytes of memory that a column takes in addition to its codes and values. */
+/** Overhead of a column in bytes of memory, not counting its codes and values. */
 export const columnBytes = 300
 
 /** Caches columns and other data of blocks, in up to `memory()` bytes. */
@@ -21,8 +21,8 @@ export class ColumnCache {
   /** Keyed by block id (which is never reused) and name of the data. The most recently used entry is last. */
   readonly #cached = new Map<string, Cached<unknown> & { query: number }>()
   /**
-   * Keys of entries for which there was no memory. The entries stay until another day is read, because the slices of a
-   * day are read one after another, and usually need the same columns.
+   * Keys of entries that exceeded the memory limit. The entries stay cached until another day is read, because the
+   * slices of a day are read one after another, and usually need the same columns.
    */
   readonly #excess = new Set<string>()
   /** The website and day that were read last. */

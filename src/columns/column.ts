@@ -2,20 +2,20 @@ import type { Codes, Column, Few, Value } from "./batch.ts"
 import { enlarge, lowerBound } from "./typed-arrays.ts"
 
 /**
- * Estimated bytes of memory: `entryBytes` for each event that has a value, and `valueBytes` for each distinct value, in
- * addition to its characters.
+ * Estimated bytes of memory: `entryBytes` for each event that has a value, and `valueBytes` for each distinct value,
+ * not counting its characters.
  */
 export const entryBytes = 12
 export const valueBytes = 100
 /**
- * Estimated bytes of memory per character of a string. For an object or array, `jsonCharacterBytes` per character of
- * its JSON, because the parsed form of `[[],[]]` consists mostly of object headers.
+ * Estimated bytes of memory per character of a string. An object or array uses `jsonCharacterBytes` per character of
+ * its JSON, because most of the memory of a parsed value such as `[[],[]]` consists of object headers.
  */
 export const characterBytes = 3
 const jsonCharacterBytes = 16
 /**
- * A column is sparse if at most one in this many events has a value. With an array of all codes, such a column would be
- * larger.
+ * A column is sparse if at most one in this many events has a value. An array of all codes would be larger than the
+ * sparse form of such a column.
  */
 const sparseRatio = 8
 /**
@@ -34,8 +34,8 @@ export class ValueDictionary {
   #byValue: Map<Value, number> | undefined
   #byJson: Map<string, number> | undefined
   /**
-   * Maps the codes of other dictionaries to codes of this one. Another dictionary is identified by its list of values.
-   * Code 0 stays 0. Any other code maps to 0 until its value is added here.
+   * Maps the codes of other dictionaries to codes of this one. The key is the other dictionary's list of values. Code 0
+   * stays 0. Any other code maps to 0 until its value is added to this dictionary.
    */
   #mappings: WeakMap<readonly Value[], Uint32Array> | undefined
   bytes = 0
@@ -94,7 +94,7 @@ export class ValueDictionary {
   }
 }
 
-/** Dictionaries by column. Several slices share them. */
+/** The dictionaries of columns, which several slices share. */
 export class ValueDictionaries {
   readonly #byColumn = new Map<string, ValueDictionary>()
 
@@ -113,7 +113,7 @@ export class ValueColumn {
   /** Pairs of position and code, one for each event that has a value. */
   #entries = new Uint32Array(4)
   #count = 0
-  /** The position that was set last. `#isSorted`: whether all positions were set in ascending order. */
+  /** The position that was set last. `#isSorted`: true if all positions were set in ascending order. */
   #last = -1
   #isSorted = true
 
@@ -150,8 +150,8 @@ export class ValueColumn {
   }
 
   /**
-   * Returns the column. `count`: number of all events. `ranks`: the new position of each event. If `ranks` is
-   * undefined, positions do not change.
+   * Returns the column. `count`: number of events, with or without a value. `ranks`: the new position of each event. If
+   * `ranks` is undefined, positions do not change.
    */
   finish(count: number, ranks?: Uint32Array): Column {
     const entries = this.#entries
@@ -214,7 +214,7 @@ export class SparseColumn implements Column {
     return new SparseColumn(few, this.values, end - first, this.numbers)
   }
 
-  /** Returns a copy for temporary use. An array of all codes that is computed in the copy is freed together with it. */
+  /** Returns a copy for temporary use. If the array of all codes is computed in the copy, it is freed with the copy. */
   withoutCodes(): SparseColumn {
     return new SparseColumn(this.few, this.values, this.count, this.numbers)
   }
@@ -321,7 +321,8 @@ function concatenateColumns(
 }
 
 /**
- * Appends `column` to the column `to`, starting at the position `offset`. Looks up each distinct value at most once.
+ * Appends `column` to `to`. The first event of `column` has the position `offset` in `to`. Looks up each distinct value
+ * at most once.
  */
 export function appendColumn(to: ValueColumn, offset: number, column: Column): void {
   const { few, values } = column

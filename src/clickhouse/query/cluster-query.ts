@@ -42,14 +42,15 @@ export class ClusterQueries {
     }
   }
 
-  /** Returns the snapshot of the file, without the events from other nodes. */
+  /** Returns a snapshot of the file, which does not include the events from other nodes. See `withNodes`. */
   snapshot(): FileSnapshot {
     return this.#source.read()
   }
 
   /**
-   * Adds the events from other nodes to a snapshot. Leaves out events with an event id that an unshipped event in the
-   * file also has. When that event is shipped, the cluster decides which of the two events counts.
+   * Adds the events from other nodes to a snapshot. If one of them has the same event id as an unshipped event in the
+   * file, leaves it out, so that it is not counted twice. Once both are in the cluster, the cluster decides which of
+   * the two events counts.
    */
   async withNodes(
     snapshot: FileSnapshot,

@@ -127,8 +127,8 @@ function orderOf({ order, descending, previous }: GroupsPage, names: readonly st
 const unmark = (text: Key): Key => (text === null ? null : unmarkSurrogates(text))
 
 /**
- * Encodes a group as one string, with each value prefixed by its length in bytes. `keySql` returns SQL for the same
- * string.
+ * Encodes the values that identify a group as one string. Each value is preceded by its length in bytes. `keySql`
+ * returns SQL for the same string.
  */
 function keyText(key: readonly (string | null)[]): string {
   return key.map((text) => (text === null ? "-" : `+${Buffer.byteLength(text)}:${text}`)).join("")
@@ -139,7 +139,7 @@ function keySql(keys: readonly string[]): string {
   return parts.length === 0 ? "''" : `concat(${parts.join(", ")}, '')`
 }
 
-/** Returns SQL for a measure. The measure is computed from the events for which `condition` is true. */
+/** Returns SQL for a measure of the events for which `condition` is true. */
 function measureSql(measure: Measure, scan: Scan, condition: string): string {
   if (typeof measure === "object") return propertyMeasures[measure.what](scan.number(measure.of), condition)
   switch (measure) {

@@ -2,19 +2,19 @@ import { surrogateMark } from "./statement.ts"
 
 // ClickHouse's JSON functions reject a document that contains half a surrogate pair or an integer of more than 64 bits.
 // They also format some strings and numbers differently from JavaScript. The functions below return SQL that repairs
-// such documents. Such documents are rare, and other documents skip the repair. In this file, each backslash in the SQL
-// is doubled for the template string, and doubled again for ClickHouse's string literal.
+// such documents. They are rare, and all other documents skip the repair. In this file, each backslash in the SQL is
+// doubled for the template string, and doubled again for ClickHouse's string literal.
 
 /**
- * Regular expression for the form of strings that count as numbers, escaped for a SQL literal. `numberOf` in
- * src/query/json-values.ts accepts the same form.
+ * Regular expression for strings that count as numbers, escaped for a SQL literal. `numberOf` in
+ * src/query/json-values.ts accepts the same strings.
  */
 export const numberPattern = "^-?(?:0|[1-9][0-9]*)(?:\\\\.[0-9]+)?$"
 
 /** Returns SQL that splits JSON into its strings and the parts between them. */
 const tokens = (text: string) => `extractAll(${text}, '"(?:[^"\\\\\\\\]|\\\\\\\\.)*"|[^"]+')`
 
-/** Stands for two backslashes while escapes are replaced. JSON never contains control characters. */
+/** Takes the place of two backslashes while escapes are replaced. JSON text cannot contain this control character. */
 const backslashes = "\\x01"
 
 /** Returns SQL that applies one expression to the strings in JSON and another to the rest. */
@@ -27,16 +27,16 @@ function mapTokens(
 }
 
 /**
- * Returns SQL that applies `sql` to a string while escaped backslashes are replaced. Then each remaining backslash
- * starts some other escape.
+ * Returns SQL that applies `sql` to a string in which escaped backslashes are temporarily replaced, so that every
+ * backslash that `sql` sees starts some other escape.
  */
 function mapEscapes(text: string, sql: (text: string) => string): string {
   return `replaceAll(${sql(`replaceAll(${text}, '\\\\\\\\', '${backslashes}')`)}, '${backslashes}', '\\\\\\\\')`
 }
 
 /**
- * Returns SQL that appends .0 to integers that are too long. Replaces twice, because neighbors in an array share a
- * comma, so that one pass matches only one of the two.
+ * Returns SQL that appends .0 to integers of 18 or more digits, so that they are parsed as floats. Replaces twice,
+ * because two adjacent integers in an array share a comma, and a single pass would match only one of the two.
  */
 function withFractions(text: string): string {
   const once = (inner: string) =>

@@ -97,7 +97,7 @@ export async function sessions(
   }
 }
 
-/** Lists visitors, or the profiles that a report counts. The one with the latest event comes first. */
+/** Lists visitors, or the profiles behind a number in a report. The one with the latest event comes first. */
 export async function visitors(
   { scope, of, limit, offset }: VisitorsQuery,
   context: ReportContext,

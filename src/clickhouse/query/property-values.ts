@@ -5,17 +5,17 @@ import type { ReportContext } from "./report.ts"
 import { jsonNumber, jsonText, NotSupportedError, utf16Order } from "./scan.ts"
 import { surrogateMark, unmarkSurrogates } from "./statement.ts"
 
-/** Maximum number of distinct numbers in all properties together. Each takes about 100 bytes of memory. */
+/** Maximum total number of distinct numbers in all properties. Each number uses about 100 bytes of memory. */
 const maxNumbers = 1_000_000
 /**
  * Maximum number of strings in one property that look like dates but must be validated in JavaScript ("unusual dates").
  */
 const maxUnusualDates = 100_000
 
-/** Matches dates and times that are valid in any case, so that JavaScript does not need to validate them. */
+/** Matches dates and times that JavaScript always accepts, so that it does not need to validate them. */
 const plainDate =
   "^[1-9][0-9]{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])(?:[T ](?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\\\\.[0-9]+)?)?Z?)?$"
-/** The same as `datePattern` in src/query/reports/property-counts.ts. `anyUrl` is the same as `urlPattern` there. */
+/** Equivalent to `datePattern` in src/query/reports/property-counts.ts, as `anyUrl` is to `urlPattern` there. */
 const anyDate =
   "^[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\\\\.[0-9]+)?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?)?$"
 /** The characters that JavaScript treats as white space. */

@@ -39,9 +39,9 @@ interface PendingRequest {
 }
 
 /**
- * Answers API queries in the cluster, which also reads the events that are not shipped yet. The local engine answers
- * the queries that the cluster cannot answer, and all queries while the cluster is down. The local engine cannot answer
- * queries that need events from other nodes, or events that were removed from SQLite.
+ * Answers API queries from the cluster. Events that are not shipped yet are sent to the cluster with the query. The
+ * local engine answers the queries that the cluster cannot answer, and all queries while the cluster is down. It cannot
+ * answer queries that need events from other nodes, or events that were removed from SQLite.
  */
 export class ClusterQueryEngine implements QueryEngine<QuerySpec> {
   readonly #name: string
@@ -60,7 +60,7 @@ export class ClusterQueryEngine implements QueryEngine<QuerySpec> {
       path: string
       login: ClusterLogin
       limits: ClusterQueryLimits
-      /** True if other nodes can ship to the same database. Then SQLite does not have all events. */
+      /** True if other nodes can ship to the same database. SQLite then lacks their events. */
       isShared: boolean
       /** Monotonic clock, in ms. */
       elapsed: () => number
@@ -101,8 +101,8 @@ export class ClusterQueryEngine implements QueryEngine<QuerySpec> {
     const startedAt = elapsed()
     const answer =
       startedAt < this.#retryAt ? { reason: outageReason } : await this.#renderInCluster(spec, limits, signal)
-    // There is nothing to release: the response is in the memory of the main thread, and the queue limits how many
-    // responses there are.
+    // There is nothing to release, because the response is already in the memory of the main thread. The queue limits
+    // the number of such responses.
     if ("chunks" in answer) return { ...answer, ms: elapsed() - startedAt, release: () => {} }
     if (this.options.isShared)
       throw unavailable("events from other nodes are only in the ClickHouse cluster", answer)
@@ -142,7 +142,7 @@ export class ClusterQueryEngine implements QueryEngine<QuerySpec> {
     return worker
   }
 
-  /** Ends the failed thread. The next query starts a new one. The local engine answers the pending queries. */
+  /** Ends the failed thread. The local engine answers the pending queries, and the next query starts a new thread. */
   #restart(message: string): void {
     if (this.#closing) return
     this.#worker?.terminate()

@@ -24,7 +24,7 @@ declare const self: Worker
 const niceness = 10
 /** The cluster counts as down if a check of its state takes longer than this many ms. */
 const stateTimeout = 5_000
-/** After the time limit of a query, the cluster has this many ms to stop it and respond. */
+/** When a query reaches its time limit, the cluster has this many ms to stop it and respond. */
 const graceTime = 15_000
 /** Maximum number of connections to the cluster. Equal to the number of queries that the queue runs concurrently. */
 const connections = 8
@@ -33,7 +33,7 @@ type Open = Extract<ClusterRequest, { type: "open" }>
 type Render = Extract<ClusterRequest, { type: "render" }>
 
 interface State {
-  /** One client checks the state of the cluster and one runs queries, because the timeouts differ. */
+  /** One client checks the state of the cluster and the other runs queries, because their timeouts differ. */
   clusters: Record<"state" | "queries", Cluster>
   queries: ClusterQueries
   limits: ClusterQueryLimits
@@ -79,8 +79,8 @@ function open({ path, address, password, limits, isShared }: Open): State {
 }
 
 /**
- * Throws an Error unless the cluster has the events from this file up to the watermark, and its tables have the schema
- * of this version. Returns the other nodes.
+ * Checks that the cluster has the events from this file up to the watermark, and that its tables have the schema of
+ * this version. Returns the other nodes. Throws an Error if a check fails.
  */
 async function verify(
   cluster: Cluster,

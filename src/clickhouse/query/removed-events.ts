@@ -13,7 +13,8 @@ import { Parameters } from "./statement.ts"
 const checkTimeout = 5_000
 
 /**
- * Reads removed events from the cluster. Throws a ClusterError, or a UserError if the cluster does not have the events.
+ * Reads removed events from the cluster. Throws a ClusterError, or a UserError if the cluster might not have all events
+ * that were removed from the file.
  */
 export class EventsInCluster implements RemovedEvents {
   constructor(

@@ -46,8 +46,8 @@ const operandOf = ({ list, bind }: TestInput) => bind("String", list[0] ?? "")
 const equal: Test = (input) => `${input.sql} = ${operandOf(input)}`
 const oneOf: Test = ({ sql, list, bind }) => `${sql} in ${bind("Array(String)", list)}`
 /**
- * Returns the operand of a test for a part of a string. Throws a NotSupportedError for an unpaired surrogate, because
- * JavaScript also finds it within surrogate pairs, whose UTF-8 encoding does not contain it.
+ * Returns the operand of a test for a part of a string. Throws a NotSupportedError if the operand has an unpaired
+ * surrogate. JavaScript would also find it inside surrogate pairs, but ClickHouse would not, because it compares UTF-8.
  */
 function partOf({ list, bind }: TestInput, text = list[0] ?? ""): string {
   if (!text.isWellFormed())
@@ -66,7 +66,7 @@ const comparison =
   }
 
 /**
- * Functions that return SQL for the test of an operator. A negated operator has the test of the operator that it
+ * For each operator, a function that returns SQL for its test. A negated operator has the test of the operator that it
  * negates.
  */
 const tests: { readonly [Name in Operator]: Test } = {
@@ -76,7 +76,7 @@ const tests: { readonly [Name in Operator]: Test } = {
   not_in: oneOf,
   contains,
   not_contains: contains,
-  // ClickHouse's lowerUTF8 has the same result as toLowerCase. `npm run test:clickhouse` compares the two for every
+  // ClickHouse's lowerUTF8 returns the same string as toLowerCase. `npm run test:clickhouse` compares the two for every
   // code point.
   contains_any_case: (input) =>
     `position(lowerUTF8(toString(${input.sql})), ${partOf(input, (input.list[0] ?? "").toLowerCase())}) > 0`,
@@ -146,7 +146,7 @@ export class Scan {
   }
 
   /**
-   * SQL for the top-level keys that have a value. The result is an array of tuples: a key and the JSON of its value.
+   * SQL for the top-level properties that have a value. The result is an array of tuples of a key and the JSON value.
    */
   get entries(): string {
     this.#needsDocument = true
@@ -169,7 +169,8 @@ export class Scan {
   }
 
   /**
-   * Returns the number in the names of a property's columns. `isKey`: `path` is a single key, which can contain dots.
+   * Returns the index of a property, which is part of the names of its columns. `isKey`: true if `path` is a single
+   * key, which can contain dots.
    */
   #property(path: string, isKey = false): number {
     this.#needsDocument = true
@@ -318,8 +319,8 @@ export class Scan {
   }
 
   /**
-   * Returns SQL for all conditions of a scope except its filters. `date`: SQL for the day of an event. The days are
-   * limited too, because the table in the cluster is partitioned and sorted by day.
+   * Returns SQL for all conditions of a scope except its filters. `date`: SQL for the day of an event. Limits the days
+   * as well as the times, so that ClickHouse can skip other days. Its table is partitioned and sorted by day.
    */
   #conditions({ websites, from, to, crawlers, kinds }: Scope, date: string): string {
     const ids = websites.map((rid) => this.context.websites.get(rid)).filter((id) => id !== undefined)
@@ -365,7 +366,7 @@ export function isUpTo(
 /** The first and the last day that a Date32 can store (1900 to 2299), in days since 1970-01-01. */
 const [minDay, maxDay] = [-25_567, 120_529] as const
 
-/** Returns all ways to split a path into keys. A way with a longer first key precedes one with a shorter first key. */
+/** Returns all ways to split a path into keys. Those with a longer first key come first. */
 function sequencesOf(path: string): string[][] {
   if (path.split(".").length - 1 > maxDots)
     throw new NotSupportedError(`property.${path} has more than ${maxDots} dots`)
@@ -383,7 +384,7 @@ function sequencesOf(path: string): string[][] {
  */
 const keyNumber = `if(match(key, '${numberPattern}') and abs(toFloat64OrZero(key)) <= ${Number.MAX_SAFE_INTEGER}, toFloat64OrNull(key), null)`
 
-/** Returns SQL for a JSON value as text. A string loses its quotes. */
+/** Returns SQL for a JSON value as text. The text of a string has no quotes. */
 export function jsonText(raw: string): string {
   return `multiIf(isNull(${raw}), null, startsWith(${raw}, '"'), JSONExtractString(assumeNotNull(${raw})), match(${raw}, '^[\\\\[{]'), ${canonicalText(`assumeNotNull(${raw})`)}, replaceRegexpOne(assumeNotNull(${raw}), 'e([0-9])', 'e+\\\\1'))`
 }

@@ -50,8 +50,8 @@ export interface FileSnapshot {
 }
 
 /**
- * Reads snapshots of a file. All methods throw a NotSupportedError if the current state does not allow queries in the
- * cluster.
+ * Reads snapshots of a file. `read` and `links` throw a NotSupportedError if the cluster cannot answer queries in the
+ * current state of the file.
  */
 export class SnapshotSource {
   #current: { version: number; snapshot: FileSnapshot } | undefined

@@ -24,7 +24,7 @@ export async function traffic(
   const timeOnPage = scan.number("property.time_on_page")
   const all = scan.rows({ ...scope, from: scope.from - sessionLookBack, filters: [] })
   // For each view, finds the first view (`opening`) and the last view (`closing`) of its session. A view without a
-  // session is treated as a session with one view. Views in the same ms have the same order as in traffic-scan.ts.
+  // session is treated as a session with one view. Views in the same ms are sorted as in traffic-scan.ts.
   const views = `
     select *, first_value((${fieldValues}, ${sessionCondition}, at)) over session as opening, last_value(tuple(${fieldValues})) over session as closing
     from ${all}

@@ -34,8 +34,8 @@ export async function reach(
 }
 
 /**
- * ClickHouse type of an attempt at a funnel: the times of the steps it has reached, and the value of the dimension at
- * its first step.
+ * ClickHouse type of an attempt at a funnel, which consists of the times of the steps that it has reached, and the
+ * value of the dimension at its first step.
  */
 const attempt = "Tuple(Array(Int64), Nullable(String))"
 const noAttempt = `cast(([], null), '${attempt}')`
@@ -152,7 +152,7 @@ export async function retention(
   return { buckets, cohorts }
 }
 
-/** Returns a subquery with the units that are included in a count in a report. */
+/** Returns a subquery with the units behind a number in a report. */
 export function countedUnits(of: ReportCount, scan: Scan): string {
   if ("step" in of) {
     const { query, step, isDropOff, value } = of
