@@ -16,7 +16,7 @@ import { arrayOf } from "./typed-arrays.ts"
 
 const sql = {
   deleted: "select deleted from sealed",
-  /** The chunk with a dictionary id, and all later chunks. */
+  /** The chunk that contains a dictionary id, and all later chunks. */
   from: `
     select first, hashes from identities
     where kind = :kind
@@ -27,8 +27,8 @@ const sql = {
     select first + length(hashes) / ${hashBytes} from identities where kind = :kind order by first desc limit 1`,
   last: "select kind, first, hashes, texts from identities where kind = :kind order by first desc limit 1",
   /**
-   * The texts in the chunk with a dictionary id or, if there is none, in the next chunk. Returns no row if there is
-   * neither.
+   * The texts in the chunk that contains a dictionary id or, if there is none, in the next chunk. Returns no row if
+   * there is neither.
    */
   texts: `
     select first, length(hashes) / ${hashBytes} as count, texts from identities
@@ -47,18 +47,19 @@ const sql = {
 }
 
 /**
- * A search for at most this many ids does not build the Bloom filter, because that takes longer than reading all
+ * A search for at most this many ids does not build the Bloom filter, because building it takes longer than reading all
  * hashes.
  */
 const fewTexts = 16
-/** Number of bits in the prefilter of a search. A search has fewer hashes than this. */
+/** Number of bits in the prefilter of a search. A search usually has far fewer hashes, so most of the bits are 0. */
 const prefilterBits = 2 ** 20
 
 /**
- * The dictionary of ids. The ids (of visitors, sessions and profiles) are strings, also called texts. Each one is
- * assigned a number, its dictionary id, from 1 on, in the order in which ids are first sealed. The dictionary is stored
- * in chunks, with the hash of each id. A search reads hashes, newest first, until all known ids are found, at about 5
- * ns per hash. A Bloom filter in memory rules out nearly all unknown ids, and takes 1 to 2 bytes per id.
+ * The dictionary of the ids of visitors, sessions and profiles. These ids are strings, also called texts. Each one is
+ * assigned a number, its dictionary id, starting at 1, in the order in which ids are first sealed. The dictionary is
+ * stored in chunks, with the hash of each id. A search reads hashes, newest first, until it has found all ids, which
+ * takes about 5 ns per hash. Before that, a Bloom filter in memory (1 to 2 bytes per id) rules out nearly all ids that
+ * are not in the dictionary.
  */
 export class IdDictionary {
   readonly #seed: bigint
@@ -73,8 +74,8 @@ export class IdDictionary {
   readonly #rebuilds: Statement
   readonly #filters = new Map<IdKind, { filter: BloomFilter; next: number }>()
   /**
-   * The number of deletions when the filters were built. Each change that invalidates dictionary ids counts as a
-   * deletion.
+   * The number of deletions when the filters were built. Changes that invalidate dictionary ids also count as
+   * deletions.
    */
   #knownDeletions: number | undefined
 
@@ -161,7 +162,7 @@ export class IdDictionary {
   }
 
   /**
-   * Assigns the next dictionary ids to new ids. Returns the chunks to store. The first chunk can replace the last
+   * Assigns the next dictionary ids to new ids. Returns the chunks to store. The first of them may replace the last
    * stored chunk.
    */
   append(kind: IdKind, texts: readonly string[], hashes: Uint32Array): IdChunk[] {
@@ -194,14 +195,14 @@ export class IdDictionary {
   }
 
   /**
-   * Iterates over the texts of ids, in the order of their dictionary ids, starting in the chunk with the dictionary id
-   * `from`. Yields a few thousand texts at a time. The text of an id is empty if no event has the id any more.
-   * `rebuilds`: number of rebuilds in the caller's snapshot. Throws StaleBlockError if there has been another rebuild
-   * since.
+   * Iterates over the texts of ids, in the order of their dictionary ids, starting with the chunk that contains the
+   * dictionary id `from`. Yields a few thousand texts at a time. The text is empty if the id was erased because no
+   * event has it any more. `rebuilds`: number of rebuilds when the caller's snapshot was opened. Throws
+   * StaleBlockError if there has been another rebuild since then.
    */
   *texts(kind: IdKind, from: number, rebuilds: number): Generator<{ first: number; texts: PackedTexts }> {
     for (let id = from; ; ) {
-      // Runs in one transaction, because after a rebuild, dictionary ids stand for other ids.
+      // Checks and reads in one transaction. After a rebuild in between, dictionary ids would stand for other ids.
       const chunk = this.db.transaction(() => {
         if (this.#rebuilds.get() !== rebuilds) throw new StaleBlockError()
         return this.#texts.get({ kind: idKinds.indexOf(kind), id })

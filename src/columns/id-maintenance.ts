@@ -10,8 +10,8 @@ import { type SealedState, sealedStateSql } from "./sealed-state.ts"
 /** Maximum number of chunks written in one transaction, which takes about 10 ms. */
 const chunksPerBatch = 16
 /**
- * Maximum number of ids whose texts are collected at the same time. The texts take about 10 MB. A chunk from an earlier
- * version can have more ids.
+ * Maximum number of ids whose texts are collected at the same time. The texts take up about 10 MB. A single chunk from
+ * an earlier version may have more ids than this.
  */
 const idsPerBatch = 65_536
 /** Number of events looked up in one step, which takes about 5 ms. */
@@ -80,14 +80,15 @@ export class IdMaintenance {
     const blocks = (this.db.prepare(sql.blocks).all() as RawBlock[]).map(blockOf)
     if (blocks.some(({ stale }) => stale > 0)) return undefined
     const changes = yield* chunks.length > 0 ? this.#withTexts(chunks, blocks) : this.#withoutUnused(blocks)
-    // The changes are valid only if no event has been sealed or deleted in the meantime. Otherwise, other ids can be in
-    // use.
+    // The changes are valid only if no event has been sealed or deleted in the meantime. Otherwise, an erased id may be
+    // in use.
     return changes && { ...changes, seal: { from: id, to: id, deleted } }
   }
 
   /**
-   * Adds texts to chunks that an earlier version wrote without texts. For each id, searches the blocks for an event
-   * with the id (10 ns per event), and then reads the event's row (20 µs). Erases ids that no block uses.
+   * Returns changes that add the texts to chunks that an earlier version wrote without them, and that erase ids that no
+   * block uses. For each id, searches the blocks for an event with the id (10 ns per event), and then reads the event's
+   * row (20 µs).
    */
   *#withTexts(
     chunks: readonly IdChunk[],
@@ -151,8 +152,8 @@ export class IdMaintenance {
   }
 
   /**
-   * Erases the ids that no block uses, and deletes chunks in which no id is used. Reads the ids of all events, which
-   * takes 10 ns per event.
+   * Returns changes that erase the ids that no block uses, and that delete chunks in which no id is used. Reads the ids
+   * of all events, which takes 10 ns per event.
    */
   *#withoutUnused(blocks: readonly BlockRow[]): Generator<void, IdChanges | undefined> {
     const identities: IdChunk[] = []
@@ -168,7 +169,7 @@ export class IdMaintenance {
       const chunks = this.db.prepare(sql.chunks).pluck().all({ kind }) as number[]
       for (const [index, first] of chunks.entries()) {
         const hashes = readHashes.get({ kind, first }) as Uint8Array | undefined
-        // The chunk is missing, because a rebuild has started.
+        // A missing chunk means that a rebuild has started.
         if (!hashes) return undefined
         const unused = unusedIds(hashes, first, used)
         const isLast = index === chunks.length - 1

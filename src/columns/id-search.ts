@@ -6,7 +6,7 @@ import type { RowReader } from "./row-reader.ts"
 import type { SealedState } from "./sealed-state.ts"
 import type { UnsealedRows } from "./unsealed.ts"
 
-/** A test for ids, which are strings (texts). */
+/** A test that the text of an id passes or fails. */
 export interface TextTest {
   /** Identifies the test. */
   key: string
@@ -15,7 +15,7 @@ export interface TextTest {
   test: (text: string) => boolean
 }
 
-/** Size of the range of row ids from which one step reads texts. A step takes about 30 ms. */
+/** Each step reads the texts of rows in a range of this many row ids, which takes about 30 ms. */
 export const idsPerStep = 65_536
 /**
  * Estimated bytes of memory: `textBytes` per text, in addition to its characters, and `idBytes` per dictionary id in an
@@ -23,10 +23,10 @@ export const idsPerStep = 65_536
  */
 const textBytes = 60
 const idBytes = 8
-/** A range with all times, in Unix ms. */
+/** A time range that includes all events, in Unix ms. */
 const always = { from: Number.MIN_SAFE_INTEGER, to: Number.MAX_SAFE_INTEGER }
 
-/** Dictionary ids of the ids in blocks that have passed a test. */
+/** The dictionary ids in blocks whose texts pass a test. */
 interface FoundIds {
   ids: number[]
   /** All dictionary ids below this one have been tested. */
@@ -63,7 +63,8 @@ export class IdSearch {
   /**
    * Finds the ids of a kind whose texts pass a test. `foundIds` then returns them. Testing the ids in blocks takes
    * about 0.1 µs per id, and the result is cached. Texts that are only in rows take 0.5 µs per row. The result can
-   * include ids that occur only in other websites or in deleted events. Yields while it reads. Throws StaleBlockError.
+   * include ids that occur only in events that were deleted or that belong to other websites. Yields while it reads.
+   * Throws StaleBlockError.
    */
   *find(kind: IdKind, test: TextTest): Generator<void, void> {
     const ids = this.options.identities.hasAllTexts(kind)
@@ -129,8 +130,8 @@ export class IdSearch {
     }
     if (isOfAll) cache.put(key, "", known, known.bytes, false)
     const texts = [...known.all].filter(test)
-    // If some rows are still unread, the texts are assigned dictionary ids now. The ids in these rows will have the
-    // same dictionary ids when the rows are read.
+    // If some rows are still unread, assigns dictionary ids to the texts now. When those rows are read, they get the
+    // dictionary ids that were assigned here.
     return Array.from(
       unreadRows > 0 ? unsealed.assignDictionaryIds(kind, texts) : unsealed.dictionaryIdsOf(kind, texts),
     )

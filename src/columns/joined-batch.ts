@@ -10,8 +10,9 @@ import type { StoredIdSet } from "./stored-id-set.ts"
 
 /**
  * Joins adjacent slices of a block into one batch, for queries that do not depend on the order of events. A day has a
- * slice for each name, and reading slices one by one would take longer than counting their events. The batch does not
- * have a single name or kind: `names` returns the name of each event. Its times are sorted only within each slice.
+ * slice for each name, and reading slices one by one would take longer than counting their events. The events of the
+ * batch can have different names and kinds. `names` returns the name of each event. The times are sorted only within
+ * each slice.
  */
 export class JoinedBatch implements Batch {
   readonly block: string
@@ -19,7 +20,7 @@ export class JoinedBatch implements Batch {
   readonly count: number
   readonly base: number
   readonly #row: BlockRow
-  /** Position of the first event in the block. `#end`: position after the last event. */
+  /** Position of the batch's first event within the block. `#end`: position after its last event. */
   readonly #first: number
   readonly #end: number
   #names: Column | undefined

@@ -6,24 +6,24 @@ import type { RowReader } from "./row-reader.ts"
 
 /**
  * A row with more property keys than this is wide: its properties stay text until a query reads them. Parsing thousands
- * of keys takes 2 ms, and most queries read none of them. Rows with few keys and long strings are not wide, because
- * parsing them once is fast, whereas wide rows can be parsed again for each key that is read.
+ * of keys takes 2 ms, and most queries read none of them. Rows with few keys but long strings do not count as wide,
+ * because parsing them once is fast, whereas a wide row may be parsed again for each key that a query reads.
  */
 const wideKeys = 256
 /**
- * Minimum length of JSON with `wideKeys` keys, in characters. Each key takes a quoted letter, a colon, a digit and a
- * comma.
+ * Minimum length of JSON with `wideKeys` keys, in characters. Each key needs at least a quoted letter, a colon, a digit
+ * and a comma.
  */
 const minWideCharacters = wideKeys * 6
 /**
- * For up to this number of keys, the texts are searched for each key. If more keys are read, the texts are parsed, and
- * columns are built for `keysPerGroup` keys at a time.
+ * If at most this many keys are read, the texts are searched for each of them. If more keys are read, the texts are
+ * parsed, and columns are built for `keysPerGroup` keys at a time.
  */
 const searchedKeys = 4
 const keysPerGroup = 16_384
 /** Number of columns that are finished in one step, which takes about 2 ms. */
 const columnsPerStep = 2_048
-/** Estimated bytes of memory per character of a text, and per character of its parsed form. */
+/** Estimated bytes of memory per character of a row's properties, as text and when parsed. */
 const textCharacterBytes = 2
 const parsedCharacterBytes = 4
 /**
@@ -92,8 +92,8 @@ class WideProperties implements PropertyColumns {
   readonly #found = new Map<string, Column | undefined>()
   #counts: ReadonlyMap<string, number> | undefined
   /**
-   * The group of each key. A group consists of keys that follow each other in `#counts`, because keys are mostly read
-   * in this order.
+   * Index of the group of each key. A group consists of consecutive keys in `#counts`, because keys are mostly read in
+   * that order.
    */
   #groupOf: ReadonlyMap<string, number> | undefined
   #group: { index: number; columns: ReadonlyMap<string, Column> } | undefined
@@ -193,7 +193,7 @@ function* parsed(reader: RowReader, row: WideRow): Generator<[key: string, value
 
 /**
  * Parses the properties of a row, which were validated before they were stored. `keys`: the property keys, if the event
- * type stores them. Then `properties` has only the values. Otherwise, `properties` is a JSON object.
+ * type stores them. In that case, `properties` contains only the values. Otherwise, it is a JSON object.
  */
 export function parseProperties(
   keys: string[] | undefined,

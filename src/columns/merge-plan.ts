@@ -12,23 +12,23 @@ const mergeFactor = 4
 export const minPartsCurrentDay = 4
 export const minPartsPastDay = 2
 /**
- * The minimum for past days while events arrive fast. Then each sealing pass adds a small block with late events to
- * many days.
+ * The minimum for past days while events arrive quickly, because each sealing pass then adds a small block of late
+ * events to many days.
  */
 export const minPartsWhenBusy = 8
 
 /** The facts about a block that decide whether it is merged. */
 export interface Part extends Pick<BlockRow, "id" | "website" | "day" | "events" | "stale" | "bytes"> {
   /**
-   * 1 if the block holds a single name. Within a day, the row ids of such blocks can overlap, so either all of them are
-   * merged or none.
+   * 1 if all events in the block have the same name. Within a day, the row ids of such blocks can overlap, so either
+   * all of them are merged or none.
    */
   hasSingleName: 0 | 1
 }
 
 /**
  * Chooses which blocks to merge. `parts`: the blocks of one website and day, in order of arrival. If there are several
- * blocks with a single name, returns all of them. Otherwise, or if these blocks do not fit into one block or are stale,
+ * blocks with a single name, they fit into one block, and none of them is stale, returns all of them. Otherwise,
  * returns the newest sequence of at least `minimum` consecutive blocks that fit into one block and are not stale, and
  * in which each block has at most four times as many events as all later blocks in the sequence together. Returns an
  * empty list if there is no such sequence.

@@ -53,8 +53,7 @@ export function merge(parts: readonly Batch[], dictionaries = new ValueDictionar
   const counts = new Map<string, number>()
   for (const part of parts)
     for (const [key, events] of part.keys()) counts.set(key, (counts.get(key) ?? 0) + events)
-  // Called only for the keys that get a column. A block can have more keys, and their values would have to be read from
-  // its rows.
+  // Called only for keys that get a column, because the values of the other keys might have to be read from rows.
   const columnOf = (key: string) =>
     counts.has(key) ? column(`property.${key}`, (part) => part.property(key)) : undefined
   const properties: PropertyColumns = {

@@ -25,8 +25,8 @@ export class Cache {
   #query = 0
 
   /**
-   * `memory`: maximum size in bytes; 0 disables the cache. `minFilteredEvents`: the results of filters are cached for
-   * blocks with at least this many events. For smaller blocks, computing a result again is as fast.
+   * `memory`: maximum size in bytes; 0 disables the cache. `minFilteredEvents`: the results of filters are cached only
+   * for blocks with at least this many events. For smaller blocks, computing them again is just as fast.
    */
   constructor(
     readonly memory: number,
@@ -58,13 +58,14 @@ export class Cache {
   take<Kind>(key: string): Kind | undefined {
     const value = this.#entries.get(key)?.value
     this.#drop(key)
-    // The key determines the type.
+    // The type assertion is safe because the key determines the type.
     return value as Kind | undefined
   }
 
   /**
-   * Stores the value for `key`, in place of an earlier value. `isSpare`: other entries were computed from the value.
-   * Returns false if the value is too large, or if it is spare and does not fit beside the other entries.
+   * Stores the value for `key`, replacing any earlier value. `isSpare`: true if other entries were computed from the
+   * value. Returns false if the value is not cached because it is too large, or because it is spare and does not fit
+   * without evicting more important entries.
    */
   put(key: string, state: string, value: unknown, bytes: number, isSpare: boolean): boolean {
     this.#drop(key)
@@ -99,7 +100,7 @@ export class Cache {
     return this.#entries.get(key) === entry
   }
 
-  /** Drops entries until the rest take at most `bytes`. */
+  /** Evicts entries until the rest take up at most `bytes`. */
   shrink(bytes: number): void {
     this.#makeRoom(Math.max(0, bytes))
   }

@@ -34,7 +34,7 @@ export type Row = [
 /** Indexes of the values in a row that can be stored as text ids, which refer to strings in another table. */
 const [anonymousIdAt, sessionIdAt, pathAt, propertiesAt] = [5, 6, 8, 9] as const
 
-/** A row as stored. Each string in it can be a text id instead. */
+/** A row as stored, with text ids in place of some strings. */
 type RawRow = { [Index in keyof Row]: Row[Index] extends string | null ? StoredText : Row[Index] }
 
 /** The id of a row, and the columns that determine its batch. */
@@ -77,7 +77,8 @@ export interface EventType {
 }
 
 /**
- * Maximum memory for cached event types, in bytes. It is limited, because senders choose the length of keys and names.
+ * Maximum memory for cached event types, in bytes. There is a limit because clients choose the keys and names, which
+ * can be long.
  */
 const typesMemory = 16_777_216
 /** Estimated bytes of memory per event type, and per key, in addition to its characters. */
@@ -166,8 +167,8 @@ export class RowReader {
   }
 
   /**
-   * Iterates over rows of all websites with ids above `after` and at most `last`, by id. Returns an iterator, because a
-   * row can take 32 KiB. Callers must consume it without yielding.
+   * Iterates over rows of all websites with ids above `after` and at most `last`, by id. Returns an iterator instead of
+   * an array, because a row can take up 32 KiB. Callers must consume it without yielding.
    */
   byId(after: number, last: number): IterableIterator<Row> {
     return this.#rowsOf(this.#byId.iterate({ after, last }) as IterableIterator<RawRow>)
@@ -204,15 +205,16 @@ export class RowReader {
   }
 
   /**
-   * Returns a string in a row whose statement is still open, so that concurrent deletions cannot remove the string. If
-   * it is missing anyway, the database is damaged, which `databuddy check` reports. Then this method returns null, as
-   * an export does, because otherwise, no query could read the row.
+   * Returns the string for a value in a row. The statement that reads the row must still be open, because then
+   * concurrent deletions cannot remove the string. If the string is missing anyway, the database is damaged, which
+   * `databuddy check` reports. This method then returns null, as an export does. If it threw an error, all queries that
+   * read the row would fail.
    */
   #textInSnapshot(stored: StoredText): string | null {
     return typeof stored === "number" ? (this.#interned.text(stored) ?? null) : stored
   }
 
-  /** Returns a string in a row. Throws StaleBlockError if the string was deleted. */
+  /** Returns the string for a value in a row. Throws StaleBlockError if the string was deleted. */
   #textOf(stored: StoredText): string | null {
     if (typeof stored !== "number") return stored
     const text = this.#interned.text(stored)
@@ -241,7 +243,7 @@ export class RowReader {
 
   /**
    * Returns the ids of one kind in the events with row ids above `after` and at most `last`. Includes duplicates,
-   * because the caller removes them faster than SQLite.
+   * because the caller can remove them faster than SQLite can.
    */
   texts(
     kind: IdKind,
@@ -250,7 +252,7 @@ export class RowReader {
     last: number,
   ): string[] {
     const ids = this.#texts[kind].all({ websites: JSON.stringify(websites), from, to, after, last })
-    // The statement leaves out nulls.
+    // The type assertions are safe because the statement leaves out nulls.
     return (ids as StoredText[]).map((id) => this.#textOf(id) as string)
   }
 

@@ -19,16 +19,16 @@ const busyRate = 4_096
 const rateInterval = 1_000
 /**
  * Queries wait for the sealer if more rows than this are unsealed, because otherwise each query would read all these
- * rows. The limit is higher while events arrive, because then there are always unsealed rows, and queries would wait
- * again and again.
+ * rows. The limit is higher while events arrive, because there are then always some unsealed rows, so that queries
+ * would often have to wait.
  */
 export const backlogRows = 16_384
 const backlogRowsWhileReceiving = 131_072
-/** Events count as arriving above this many rows per second. */
+/** If more rows than this are added per second, events count as arriving. */
 const receivingRate = 64
 /**
- * Queries wait for at most this many ms until a backlog is sealed. The sealer reads rows about as fast as a query does,
- * but only once.
+ * Queries wait at most this many ms for a backlog to be sealed. Waiting pays off because the sealer reads rows about as
+ * fast as a query does, and then no other query has to read them.
  */
 const maxBacklogWait = 30_000
 

@@ -6,8 +6,8 @@ import { BlockWriter } from "./block-writer.ts"
 import type { IdChanges } from "./id-maintenance.ts"
 
 /**
- * Blocks built from rows or from other blocks, and the preconditions for storing them. A retired block was replaced by
- * another block, and is still readable by snapshots that were opened before.
+ * Blocks built from rows or from other blocks, and the preconditions for storing them. A retired block is one that has
+ * been replaced by another block. Snapshots that were opened before can still read it.
  */
 export interface SealedBatch extends IdChanges {
   blocks: { block: EncodedBlock; afterId: number; lastId: number }[]
@@ -31,7 +31,7 @@ const sql = {
   seal: `
     update sealed set id = :to, deleted = deleted + (:from = :to) where id = :from and deleted = :deleted`,
   dropChunk: "delete from identities where kind = :kind and first = :first",
-  /** Deletes the empty row that prevented SQLite from reusing its id. A row with a higher id now prevents this. */
+  /** Deletes the empty row that kept SQLite from reusing its id. This is now ensured by a row with a higher id. */
   dropPlaceholder: "delete from event_rows where website_rid < 0 and id < :to",
   dropBlock: "delete from blocks where id = :id and stale = :stale",
   retire: "update blocks set website_rid = -1 - website_rid where id = :id and stale = :stale",

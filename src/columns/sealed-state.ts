@@ -2,9 +2,9 @@
 export interface SealedState {
   /** Rows up to this id are in blocks. */
   id: number
-  /** How often rows above `id` have been deleted. */
+  /** Number of times rows above `id` have been deleted. Changes that invalidate dictionary ids also count. */
   deleted: number
-  /** How often all blocks have been discarded to be rebuilt. A rebuild invalidates all dictionary ids. */
+  /** Number of times all blocks have been discarded to be rebuilt. A rebuild invalidates all dictionary ids. */
   rebuilds: number
   /** Highest row id. */
   last: number

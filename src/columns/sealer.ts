@@ -26,7 +26,7 @@ import { type SealedState, sealedStateSql } from "./sealed-state.ts"
 export const rowsPerPass = 65_536
 /** Maximum number of blocks rebuilt or deleted in one transaction, which takes about 10 ms. */
 const maxReplacedBlocks = 64
-/** Number of days for which one step of merging lists the blocks. A step takes about 1 ms. */
+/** Number of days whose blocks are listed in one step of merging, which takes about 1 ms. */
 const daysPerStep = 64
 /** ms between reads of the list of retired blocks. */
 const retiredInterval = 1_000
@@ -43,7 +43,7 @@ const sql = {
   lastOfPass: `
     select max(id) from (select id from event_rows where id > :after order by id limit :limit)`,
   /**
-   * Can run in one transaction, because it does not touch the data of columns. The blocks are deleted later, in small
+   * Fast enough for one transaction, because it does not touch column data. The blocks are deleted later, in small
    * steps.
    */
   reset: `
@@ -64,10 +64,10 @@ const sql = {
     limit :limit`,
   retired: "select id from blocks where website_rid < 0",
   staleOf: "select stale from blocks where id = :id",
-  /** Changes whenever there might be something to merge. */
+  /** Returns a value that changes whenever there might be something to merge. */
   mergeState: `
     select (select coalesce(max(id), 0) from blocks) || ' ' || (select count(*) from blocks where stale > 0)`,
-  /** Days with several blocks, in the order of website and day, after the given website and day. */
+  /** Days with several blocks that come after the given website and day, sorted by website and day. */
   days: `
     select website_rid as website, day from blocks
     where website_rid >= 0 and (website_rid, day) > (:website, :day)
@@ -96,8 +96,8 @@ export class Sealer {
   /** Estimated bytes of memory used for building columns, in total since the start. */
   builtBytes = 0
   /**
-   * The state of the blocks, the day and the minimum when nothing was left to merge. There is nothing to merge until
-   * one of them changes.
+   * The state of the blocks, the day and the minimum at the time when nothing was left to merge. Until one of them
+   * changes, there is nothing to merge.
    */
   #mergedState = ""
   /** When each retired block was first seen, in ms on the `elapsed` clock, by block id. */
@@ -126,8 +126,8 @@ export class Sealer {
   }
 
   /**
-   * Builds blocks from the next `limit` unsealed rows, or fewer if the memory for building is full. Returns undefined
-   * if there are no unsealed rows. Yields while it reads.
+   * Builds blocks from the next `limit` unsealed rows, or from fewer if they would exceed the memory for building.
+   * Returns undefined if there are no unsealed rows. Yields while it reads.
    */
   *pass(limit = rowsPerPass): Generator<void, SealedBatch | undefined> {
     const { id: from, deleted } = this.#readState()
@@ -166,8 +166,9 @@ export class Sealer {
   }
 
   /**
-   * Deletes retired blocks that no reader can use any more. If there are none, rebuilds the stale blocks of one website
-   * and day. Returns undefined if there are no stale blocks either.
+   * Returns a batch that deletes the retired blocks that no reader can use any more. If there are none, returns a batch
+   * that replaces stale blocks of one website and day with rebuilt ones. Returns undefined if there are no stale blocks
+   * either.
    */
   *rebuild(limit = maxReplacedBlocks): Generator<void, SealedBatch | undefined> {
     const batch: SealedBatch = { blocks: [], identities: [], removes: [] }
@@ -299,7 +300,7 @@ export class Sealer {
   }
 }
 
-/** Discards all blocks, to rebuild them. Until the rows are sealed again, queries read them. */
+/** Discards all blocks so that they are rebuilt. Until the rows are sealed again, queries read the rows. */
 export function reset(db: Db): void {
   db.transaction(() => {
     db.exec(sql.reset)
@@ -312,8 +313,8 @@ export interface SealingOptions {
   /** Seal rows if at least this many are unsealed. */
   minimum?: number
   /**
-   * Days since 1970-01-01. On earlier days, at least `minParts` blocks are merged. On this day and later days, at least
-   * `minPartsCurrentDay` blocks are merged.
+   * The current day, in days since 1970-01-01. The minimum number of blocks to merge is `minParts` for earlier days,
+   * and `minPartsCurrentDay` for this day and later days.
    */
   today?: number
   minParts?: number

@@ -22,13 +22,14 @@ const sql = {
 const none: ReadonlyMap<string, OpenProperty> = new Map()
 
 /**
- * For up to this number of keys per block, the list of properties that are not in the layout is searched for each key.
- * For more keys, the whole list is parsed.
+ * If at most this many keys of a block are read, the list of properties that are not in the layout is searched for each
+ * of them. If more keys are read, the whole list is parsed.
  */
 const searchedKeys = 4
 /**
- * Estimated bytes of memory per character of JSON (as text, and with its parsed form), per property of a block, per
- * value (in addition to its text), and per number (in both a list and an array).
+ * Estimated bytes of memory per character of JSON that is not parsed, per character of JSON together with its parsed
+ * form, per property of a block, per value (in addition to its text), and per number (stored in both a list and an
+ * array).
  */
 const characterBytes = 2
 const jsonCharacterBytes = 6
@@ -71,8 +72,8 @@ export class SegmentReader {
   }
 
   /**
-   * Reads the segment that contains a column. Caches segment 0, which small columns share. `bytes` of the result is the
-   * memory that is not cached yet.
+   * Reads the segment that contains a column. Caches segment 0, which small columns share. `bytes` of the result does
+   * not include memory that the cache has already counted.
    */
   #segmentOf(row: BlockRow, { s }: ColumnLocation): Cached<Uint8Array> {
     if (s > 0) {
@@ -171,8 +172,8 @@ export class SegmentReader {
   }
 
   /**
-   * Reads the dictionary ids of all events in a block. Returns an empty array if no event has an id. Throws
-   * StaleBlockError.
+   * Reads the dictionary ids of one kind of all events in a block. Returns an empty array if no event has such an id.
+   * Throws StaleBlockError.
    */
   ids(row: BlockRow, kind: IdKind): Uint32Array {
     const location = this.layout(row).ids[kind]

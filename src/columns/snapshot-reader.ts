@@ -16,9 +16,9 @@ import { Stamps } from "./stamps.ts"
 import { type UnsealedLimits, type UnsealedPart, UnsealedRows } from "./unsealed.ts"
 
 /**
- * Up to these limits, all unsealed rows are held in memory, in at most 100 MB. 400,000 ordinary rows take 60 MB. Above
- * the limits, each query reads the rows day by day, one part of a day at a time. The ids in the rows are always held in
- * memory. A query that would exceed `idBytes` is rejected.
+ * Up to these limits, all unsealed rows are held in memory, where they take up at most 100 MB. 400,000 ordinary rows
+ * take up 60 MB. Above the limits, each query reads the rows day by day, one part of a day at a time. The ids in the
+ * rows are always held in memory. A query that would exceed `idBytes` is rejected.
  */
 const defaultLimits: UnsealedLimits = {
   rows: 400_000,
@@ -27,9 +27,9 @@ const defaultLimits: UnsealedLimits = {
   idBytes: 134_217_728,
 }
 /**
- * Maximum share of the memory for cached results. Running queries take the memory that they need from the total, but
- * leave at least 3/8 of the total (see `queriesShare`). Cached columns take the rest, because reading columns again
- * costs less than computing results again.
+ * Maximum fraction of the memory that cached results can use. Running queries use the memory that they need, but leave
+ * at least 3/8 of the total (see `queriesShare`). Cached columns only get what is left, because reading columns again
+ * takes less time than computing results again.
  */
 const cacheShare = 5 / 8
 
@@ -92,7 +92,7 @@ export class SnapshotReader {
 
   /**
    * Takes the memory that a query uses from the memory for cached columns. Returns an object that gives the memory back
-   * when the object is disposed.
+   * when it is disposed of.
    */
   lend(borrower: Borrower): Disposable {
     this.#borrowers.add(borrower)
@@ -119,7 +119,7 @@ export class SnapshotReader {
     return this.#reader.segments.read + this.rows.parsedBytes + this.#built + (this.#unsealed?.built ?? 0)
   }
 
-  /** True if the unsealed rows take so much memory that they should be sealed even if they are few. */
+  /** True if the unsealed rows use so much memory that they should be sealed even if there are only a few of them. */
   get hasHeavyRows(): boolean {
     return this.#unsealed?.isHeavy === true && this.#unsealed.isCurrent(this.sealed())
   }
@@ -146,8 +146,8 @@ export class SnapshotReader {
   *open(scope: SnapshotScope): Generator<void, Snapshot> {
     const from = Math.floor(scope.from / dayMs)
     const to = Math.floor((scope.to - 1) / dayMs)
-    // Runs in one transaction. Otherwise, the events of a block that is stored at this moment would be read twice or
-    // not at all.
+    // Runs in one transaction. Otherwise, if a block is stored in between, its events would be read twice or not at
+    // all.
     const [sealed, daysByWebsite] = this.db.transaction((): [SealedState, (readonly BlockDay[])[]] => [
       this.sealed(),
       scope.websites.map((website) => this.#index.daysOf(website)),
@@ -198,7 +198,7 @@ export class SnapshotReader {
         if (inRange(batch)) partsOf(batch.columns.day).rows.push(entryOfRows(batch))
     } else {
       // There are too many unsealed rows to hold in memory. The names of a day's events are known only after reading
-      // the day, so its entries are listed when they are first requested.
+      // the day, so its entries are not listed until they are requested.
       for (const website of scope.websites) {
         const range = { website, from: scope.from, to: scope.to, after: sealed.id }
         for (const day of this.#days.all(range) as number[])
@@ -242,7 +242,7 @@ export class SnapshotReader {
   }
 }
 
-/** The entries of a day, as they are collected. */
+/** The entries of a day while they are being collected. */
 interface DayParts {
   /** One list of slices per website. */
   slices: Slice[][]

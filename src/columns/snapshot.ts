@@ -55,8 +55,8 @@ export interface Day {
   /** Days since 1970-01-01. */
   day: number
   /**
-   * Identifies the current blocks of the day. As long as the state is the same, these blocks hold the same events.
-   * Empty if there are no blocks.
+   * Identifies the current blocks of the day. As long as the state does not change, neither do the events in these
+   * blocks. Empty if there are no blocks.
    */
   state: string
   /** True if unsealed rows of the day are not held in memory. They are then read each time they are requested. */
@@ -67,14 +67,14 @@ export interface Day {
   inRows(): Entry[]
 }
 
-/** Number of events that one step looks up one by one, which takes about 5 ms. */
+/** Number of events that are looked up individually in one step, which takes about 5 ms. */
 const lookupsPerStep = 256
 /**
- * Finding dictionary ids for texts takes a search through the whole dictionary. Checking whether one text has a given
- * dictionary id takes as long as searching this many ids.
+ * Finding dictionary ids for texts requires a search through the whole dictionary. Checking whether one text has a
+ * given dictionary id takes as long as searching this many ids.
  */
 const idsPerCheck = 1_000
-/** A scan reads this many rows in the time that looking up one event takes. */
+/** Number of rows that a scan reads in the time that it takes to look up one event. */
 const rowsPerLookup = 16
 
 /** Compares entries for sorting. This is the order of `Snapshot.entries`. */
@@ -114,7 +114,7 @@ export class Snapshot {
   /** Number of events read from rows. `blockEvents`: number of events read from blocks. */
   rowsRead = 0
   blockEvents = 0
-  /** True if part of the result was computed from the numbers of events that blocks store. */
+  /** True if part of the result was computed from event counts that are stored in blocks. */
   counted = false
   /** True if part of the result comes from the cache. */
   usedCache = false
@@ -167,8 +167,8 @@ export class Snapshot {
   }
 
   /**
-   * Iterates over entries, sorted by day, website, name, people before crawlers, kind, and order of arrival. `names`:
-   * only entries with these names.
+   * Iterates over entries, sorted by day, website, part, name, crawler (people first), kind, and order of arrival. If
+   * `names` is set, leaves out entries with other names.
    */
   *entries(names?: readonly string[]): Generator<Entry> {
     const selected = names && new Set(names)
@@ -246,7 +246,7 @@ export class Snapshot {
       events,
       columns: [
         ...builder.finish((kind, texts) =>
-          // The lookup is skipped for other kinds, because looking up even a few ids among millions takes long.
+          // The lookup is skipped for other kinds, because looking up even a few ids among millions is slow.
           lookedUp.includes(kind) ? this.dictionaryIdsOf(kind, texts) : new Uint32Array(texts.length),
         ),
       ],
@@ -290,7 +290,7 @@ export class Snapshot {
     return this.websiteIds.get(rid)
   }
 
-  /** Returns the dictionary id of each text, or 0 for a text that is no event's id. */
+  /** Returns the dictionary id of each text, or 0 if no event has the text as its id. */
   dictionaryIdsOf(kind: IdKind, texts: readonly string[]): Uint32Array {
     return this.#unsealed.dictionaryIdsOf(kind, texts)
   }
@@ -303,7 +303,7 @@ export class Snapshot {
     if (this.#unreadRows > 0) this.#unsealed.assignDictionaryIds(kind, texts)
   }
 
-  /** Does the same as `dictionaryIdsOf`, but assigns a dictionary id to each text that has none. */
+  /** Like `dictionaryIdsOf`, but assigns a dictionary id to each text that has none. */
   assignDictionaryIds(kind: IdKind, texts: readonly string[]): Uint32Array {
     const distinct = [...new Set(texts)]
     const ids = this.#unsealed.assignDictionaryIds(kind, distinct)

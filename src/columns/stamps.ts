@@ -4,7 +4,7 @@ const lastStamp = 65_535
 /**
  * Marks dictionary ids as seen. To avoid clearing the marks between uses, each use has its own number (a stamp), and an
  * id counts as seen only if it is marked with the current stamp. All queries of a thread share one array, so a query
- * must finish with its stamp before another query continues. Takes 2 bytes per id.
+ * must not yield while it uses a stamp. Takes 2 bytes per id.
  */
 export class Stamps {
   #array = new Uint16Array(0)

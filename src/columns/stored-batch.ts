@@ -98,8 +98,8 @@ export class StoredBatch implements Batch {
   }
 
   /**
-   * Returns the codes of this slice. If `location` is undefined, no event in the block has such an id, and the result
-   * is an array of zeros.
+   * Returns the codes of this slice. If `location` is undefined, no event in the block has an id of this kind, and the
+   * result is an array of zeros.
    */
   #codesOf(name: string, location: ColumnLocation | undefined): Codes {
     let codes = this.#codes.get(name)

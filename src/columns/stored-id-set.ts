@@ -1,9 +1,9 @@
 import { arrayOf, lowerBound } from "./typed-arrays.ts"
 
 // The format of a set of dictionary ids. Like a Roaring bitmap, it has a chunk for each range of 65,536 consecutive ids
-// that contains ids in the set. A chunk is a list of 2-byte offsets from the start of its range, or a bitmap if that is
-// smaller. The number of chunks comes first, then the index and the number of ids for each chunk, then the chunks. Each
-// number before the chunks takes 4 bytes, and chunks are padded to a multiple of 4 bytes.
+// in which the set has at least one id. A chunk is a list of 2-byte offsets from the start of its range, or a bitmap if
+// that is smaller. The set starts with the number of chunks, followed by the index and the number of ids of each chunk,
+// and then the chunks. Each number before the chunks takes up 4 bytes, and chunks are padded to a multiple of 4 bytes.
 
 const idsPerChunk = 65_536
 const wordsPerChunk = idsPerChunk / 32

@@ -9,13 +9,13 @@ import { presentIn } from "./column.ts"
  */
 export const listedProperties = 1_000
 /**
- * A column with more distinct values than this can stay in the rows. It does so if, on average, fewer than two events
- * have the same value, and the column contains objects or arrays, or its strings are long.
+ * Values stay in the rows only if a column has more distinct values than this, if there are on average fewer than two
+ * events per distinct value, and if the values include objects or arrays, or the strings are long.
  */
 const maxDistinct = 256
 /**
- * Strings count as long if they have more characters than this, on average or in total. With these limits, order
- * numbers are stored as columns, but texts that people write are not.
+ * Strings count as long if they have more than `maxAverageLength` characters on average, or more than `maxCharacters`
+ * in total. With these limits, order numbers are stored as columns, but texts written by people are not.
  */
 const maxAverageLength = 32
 const maxCharacters = 4_194_304

@@ -22,14 +22,14 @@ export function wideCodes(codes: Codes): Uint32Array {
 }
 
 /**
- * Returns a copy of bytes with a buffer of its own. SQLite returns a Buffer, which can be part of a shared pool, and
- * Buffer's `slice` does not copy.
+ * Returns a copy of bytes in a buffer of its own. `slice` cannot be used for this, because it does not copy if the
+ * bytes are a Buffer. SQLite returns a Buffer, which can be part of a shared pool.
  */
 export function copyOf(bytes: Uint8Array): ArrayBuffer {
   return new Uint8Array(bytes).buffer
 }
 
-/** Returns a copy that is at least twice as large and has space for the position `index`. */
+/** Returns a copy that is at least twice as large and has room for the position `index`. */
 export function enlarge(array: Uint32Array, index: number): Uint32Array<ArrayBuffer> {
   const larger = new Uint32Array(Math.max(2 ** Math.ceil(Math.log2(index + 1)), array.length * 2))
   larger.set(array)

@@ -14,10 +14,13 @@ const rowsPerBatch = 65_536
  */
 const idBytes = 100
 
-/** If the unsealed rows take more than this share of their memory limit, they are sealed soon, even if they are few. */
+/**
+ * If the unsealed rows take up more than this fraction of their memory limit, they are sealed even if there are only a
+ * few of them.
+ */
 const heavyShare = 1 / 4
 
-/** The position of a row, in the order of time and then of row id. */
+/** The position of a row among rows that are sorted by time and then by row id. */
 interface Position {
   ts: number
   id: number
@@ -41,7 +44,10 @@ export interface UnsealedLimits {
  */
 export class UnsealedIdsTooLargeError extends Error {}
 
-/** A part of the unsealed rows of a website and day, in the order of time. It is read on demand. */
+/**
+ * Some of the unsealed rows of a website and day. The parts of a day are in chronological order. A part is read on
+ * demand.
+ */
 export interface UnsealedPart {
   batches: SliceId[]
   open(id: SliceId): MemoryBatch | undefined
@@ -51,8 +57,8 @@ export interface UnsealedPart {
 export class UnsealedRows {
   batches: MemoryBatch[] = []
   /**
-   * Estimated bytes of columns built from unsealed rows, in total. Includes the columns of parts, which soon become
-   * garbage.
+   * Estimated bytes of columns built from unsealed rows, in total. Includes the columns of parts that are no longer in
+   * memory.
    */
   built = 0
   #lastRead: number
@@ -65,16 +71,16 @@ export class UnsealedRows {
   /** True if the rows exceed the memory limit, so that they are not held in memory. */
   #isTooLarge = false
   /**
-   * The result of the last call to `day`. It is cached, because queries request the same day several times, hour by
-   * hour. `#part`: the part that was read last.
+   * The result of the last call to `day`. It is cached because queries can request the same day several times, once for
+   * each hour. `#part`: the part that was read last.
    */
   #parts: { key: string; parts: UnsealedPart[] } | undefined
   #part: { key: string; batches: MemoryBatch[] } | undefined
   readonly #next: DictionarySizes
   /**
-   * The dictionary sizes when this object was created. Dictionary ids from there on can have been assigned in the
-   * database since. This object ignores these assignments, and assigns the same numbers to ids in the rows that it
-   * reads.
+   * The dictionary sizes when this object was created. Since then, dictionary ids from these sizes on may have been
+   * assigned in the database. This object ignores those assignments. It assigns these dictionary ids itself, to the ids
+   * in the rows that it reads.
    */
   readonly #initialSizes: DictionarySizes
   readonly #newIds: Record<IdKind, Map<string, number>> = {
@@ -96,8 +102,8 @@ export class UnsealedRows {
   }
 
   /**
-   * Returns false if rows have been sealed or unsealed rows have been deleted since this object was created. Then a new
-   * object is needed.
+   * Returns false if rows have been sealed or unsealed rows have been deleted since this object was created. The caller
+   * then needs a new object.
    */
   isCurrent(now: SealedState): boolean {
     return now.id === this.sealed.id && now.deleted === this.sealed.deleted
@@ -138,7 +144,7 @@ export class UnsealedRows {
     this.batches = []
   }
 
-  /** Reads the rows of a website and day up to the id `last`. Returns them as parts, in the order of time. */
+  /** Reads the rows of a website and day up to the id `last`. Returns them as parts, in chronological order. */
   day(website: number, day: number, last: number): readonly UnsealedPart[] {
     const key = `${website} ${day} ${last}`
     if (this.#parts?.key !== key) {
@@ -169,8 +175,8 @@ export class UnsealedRows {
   }
 
   /**
-   * Reads the rows after `from` and up to `to`, as many as fit into one part. `end`: position of the last row read, if
-   * there are more rows.
+   * Reads as many of the rows after `from` and up to `to` as fit into one part. `end`: position of the last row read if
+   * there may be more rows.
    */
   #read(
     website: number,
@@ -193,7 +199,8 @@ export class UnsealedRows {
   }
 
   /**
-   * True if the rows would take so much memory when they are parsed that they should be sealed even if they are few.
+   * True if the rows would use so much memory once they are parsed that they should be sealed even if there are only a
+   * few of them.
    */
   get isHeavy(): boolean {
     return this.#isTooLarge || this.#parsedBytes + this.#builder.bytes > this.limits.bytes * heavyShare
@@ -245,7 +252,7 @@ export class UnsealedRows {
     return this.#initialSizes[kind]
   }
 
-  /** Returns the dictionary id of each text, or 0 if no event has the id. */
+  /** Returns the dictionary id of each text, or 0 if no event that has been read has the text as its id. */
   dictionaryIdsOf(kind: IdKind, texts: readonly string[]): Uint32Array {
     const newIds = this.#newIds[kind]
     const { ids } = this.dictionary.find(kind, texts)

@@ -86,7 +86,7 @@ async function uploadBackup(url: string, options: BackupOptions, context: Contex
   }
 }
 
-/** Copies the database to a file beside it, uploads that copy, and removes it. */
+/** Copies the database to a file beside it, uploads that copy, and then removes the copy. */
 function copyAndUpload(
   from: string,
   upload: (path: string, signal: AbortSignal) => Promise<void>,

@@ -25,7 +25,7 @@ function check(options: DataOptions, context: Context): void {
   const path = requireDatabase(options)
   const db = openForReading(path)
   const problems = findProblems(db, path)
-  // The comparison needs an undamaged file.
+  // The blocks of a damaged file are not compared, because they might not be readable.
   if (problems.length === 0) problems.push(...compareBlocks(db, context))
   if (problems.length === 0) {
     const [contents, schema] = [countContents(db), schemaVersion(db, path)]

@@ -51,10 +51,11 @@ interface ClickHouseFetchOptions extends ClickHouseOptions {
 
 const flags = ["--clickhouse", "--clickhouse-password-file"]
 /**
- * `load` tries a step at most this many times, up to a minute apart. A cluster takes less than ten minutes to restart.
+ * `load` tries a step at most this many times, up to a minute apart. That leaves enough time for a cluster to restart,
+ * which takes less than ten minutes.
  */
 const maxAttempts = 15
-/** Timeout of a migration, in ms. A migration can copy the event ids of all events. */
+/** Timeout of a migration, in ms. It is long because a migration can copy the event ids of all events. */
 const migrationTimeout = 86_400_000
 /** ms between checks of whether deletions can be shipped. */
 const deletionsPoll = 1_000
@@ -320,7 +321,7 @@ async function ship(
     db,
     cluster,
     write: (change) => writeChange(db, change),
-    // Lets a running insert progress.
+    // Gives a running insert the chance to make progress.
     pause: () => new Promise((resolve) => setImmediate(resolve)),
     sleep,
     isShared: true,

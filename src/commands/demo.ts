@@ -49,7 +49,7 @@ export function addDemoCommand(root: Command, context: Context): void {
 }
 
 /**
- * Runs the demo until the process receives SIGTERM, SIGINT or SIGHUP. The demo's folder is removed when the promise
+ * Runs the demo until the process receives SIGTERM, SIGINT or SIGHUP. The demo's folder is removed before the promise
  * settles.
  */
 async function demo(flags: DemoFlags, context: Context): Promise<void> {
@@ -58,7 +58,7 @@ async function demo(flags: DemoFlags, context: Context): Promise<void> {
     stop.signal.addEventListener("abort", () => resolve())
   })
   void context.stopSignal().then(() => stop.abort())
-  // SIGHUP, which a closed terminal sends, also stops the demo.
+  // Closing the terminal sends SIGHUP, which also stops the demo.
   context.reloadSignal()(() => stop.abort())
   const folder = temporaryFolder()
   const remove = () => rmSync(folder, { recursive: true, force: true })

@@ -109,7 +109,7 @@ function print(checks: readonly CheckResult[], context: Context): void {
   }
 }
 
-/** Returns the facts that monitoring can use, for --json. */
+/** Returns the facts to print with --json, which monitoring can use. */
 function factsJson(facts: Facts, settings: DiagnosisSettings) {
   const { growth, files, db, backups, offsite, openFiles } = facts
   const found = facts.certificate?.found

@@ -77,7 +77,7 @@ async function* eventsOfFile(
   }
 }
 
-/** Shows that the command works while no event has arrived yet. */
+/** Shows that the command is running, because it can take a while until the first event arrives. */
 function printWaiting(source: string, { errIsTerminal, err }: Context): void {
   if (errIsTerminal) err(`waiting for events from ${shown(source)}; press Ctrl-C to stop\n`)
 }

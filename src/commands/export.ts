@@ -186,7 +186,7 @@ async function toFile(
   }
 }
 
-/** Writes all bytes. A single call of `writeSync` can write fewer. */
+/** Writes all bytes, because a single call of `writeSync` may write only some of them. */
 function writeAll(file: number, bytes: Uint8Array): void {
   for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done)
 }

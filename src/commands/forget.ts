@@ -155,7 +155,7 @@ async function removedEventsOf(
 
 /** True if a copy contains data about the person, cannot be read, or is a database in use. */
 function canHold(file: string, websiteId: string, id: Person["id"], known: string[]): boolean {
-  // The copy is not opened, because opening a database in WAL mode would create files beside it.
+  // A copy with a -wal file is not opened, because opening it would create or change files beside it.
   if (existsSync(`${file}-wal`)) return true
   try {
     const copy = openForReading(file)
@@ -176,7 +176,7 @@ function scheduleOf(
   { errIsTerminal, sleep }: Context,
 ): ForgetSchedule {
   const schedule: ForgetSchedule = { write: (work) => inTransaction(db, work), sleep }
-  // Counting all events takes time, and progress is shown only on a terminal.
+  // Progress is shown only on a terminal. Otherwise, the events are not counted, because that takes time.
   if (!errIsTerminal) return schedule
   const total = countEvents(db, website.rid)
   const onProgress = (events: number) =>

@@ -15,7 +15,7 @@ export function addRebuildCommand(root: Command, context: Context): void {
     withDatabase(options, context, (db) => {
       const startedAt = context.environment.elapsed()
       reset(db)
-      // Progress is shown as a share of the ids instead of a count of events, because ids have gaps.
+      // Progress is shown as a percentage of the ids rather than as a count of events, because ids have gaps.
       const ids = new Sealer(db).unsealed()
       const { events } = countContents(db)
       const today = Math.floor(context.environment.now() / dayMs)

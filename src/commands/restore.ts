@@ -152,8 +152,9 @@ function printDryRun(
 }
 
 /**
- * Changes the copy before it replaces `current`, which is the existing database, if there is one. Returns the access
- * that was revoked or changed since the backup. Also revokes or changes it in the copy, unless `reviveAccess` is set.
+ * Changes the copy of the backup before it replaces the existing database. `current`: the existing database, or
+ * undefined if there is none. Returns the access that was revoked or changed since the backup. Unless `reviveAccess` is
+ * set, also revokes or changes it in the copy.
  */
 function adaptCopy(
   path: string,

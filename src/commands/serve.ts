@@ -41,7 +41,8 @@ export function addServeCommand(root: Command, context: Context): void {
 async function serve(options: ServeOptions, context: Context): Promise<void> {
   const path = databasePath(options.db)
   const { environment, newId, memory } = context
-  // Closing the terminal also sends SIGHUP, which should stop the server. So a server in a terminal sets no handler.
+  // Closing a terminal sends SIGHUP, which should then stop the server. So a server that runs in a terminal does not
+  // handle SIGHUP.
   const onReload = context.errIsTerminal ? () => {} : context.reloadSignal()
   const logging = { level: readLogLevel(options), readable: context.errIsTerminal }
   const log = createLog(context.err, logging, environment.now)
@@ -109,7 +110,8 @@ async function serve(options: ServeOptions, context: Context): Promise<void> {
     const unwatch = watchDescriptors(() => listener.closeIdleConnections(), log)
     const ready = () => (listener.url ? manager.ready() : manager.readyWithoutCertificate())
     ready()
-    // Not earlier: systemd's watchdog begins when the start is complete, and keep-alives could fill the socket's queue.
+    // Keep-alives are not sent earlier, because systemd's watchdog does not begin until the start is complete, and
+    // earlier keep-alives could fill the socket's queue.
     endWatchdog = manager.watch()
     const renewal = acme?.run(async (newTls) => {
       const isFirst = listener.url === undefined
@@ -179,7 +181,10 @@ async function scheduleBackups(db: string, options: ServeOptions, log: Log, cont
   }
 }
 
-/** Backs up and migrates the database. If a stop signal arrives first, changes nothing and returns false. */
+/**
+ * Backs up and migrates the database. If a stop signal interrupts the backup, leaves the database unchanged and returns
+ * false.
+ */
 async function upgradeFirst(
   path: string,
   stopped: Promise<void>,

@@ -48,8 +48,8 @@ interface DeleteOptions extends DataOptions {
 }
 
 /**
- * Number of random bytes in a generated password. Its 120 bits are shown as 20 characters, which are infeasible to
- * guess, but few enough to type.
+ * Number of random bytes in a generated password. The password has 20 characters, which makes it infeasible to guess,
+ * but still short enough to type.
  */
 const generatedPasswordBytes = 15
 const passwordStdinHelp = "read the password from standard input (default: generate one, shown once)"

@@ -53,7 +53,7 @@ interface DeleteOptions extends DataOptions {
   yes?: boolean
 }
 
-/** A running server notices within this many ms that a website was deleted, and stores no more events for it. */
+/** A running server notices within this many ms that a website was deleted. It then stores no more events for it. */
 const registryDelay = 1_000
 const exampleId = "550e8400-e29b-41d4-a716-446655440000"
 
