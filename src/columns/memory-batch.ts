@@ -15,7 +15,7 @@ export interface Columns {
   ids: Record<IdKind, Uint32Array>
   /** Fields that no event has are absent. */
   fields: Partial<Record<TextField, Column>>
-  /** Each call returns a new object, which parses wide rows again when they are read, and caches the result. */
+  /** Each call returns a new object, which parses the wide rows when they are first read, and caches the result. */
   properties: () => PropertyColumns
   /** True if some rows are wide. See `WideRows`. */
   isWide?: boolean
@@ -25,7 +25,7 @@ export interface Columns {
   rowIds?: Float64Array
   /** Estimated memory for building the columns, in bytes. */
   bytes: number
-  /** Estimated memory while wide rows are not parsed, in bytes. */
+  /** Estimated memory as long as the wide rows are not parsed, in bytes. */
   textBytes?: number
 }
 

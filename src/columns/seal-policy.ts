@@ -55,8 +55,8 @@ export class SealPolicy {
   }
 
   /**
-   * Returns the minimum number of unsealed rows to seal. `includeFew`: true in a maintenance round, which seals any
-   * number of rows.
+   * Returns the minimum number of unsealed rows to seal. `includeFew`: true to seal any number of rows, for example in
+   * a maintenance round.
    */
   minRows(includeFew: boolean): number {
     if (includeFew) return 1
@@ -64,7 +64,7 @@ export class SealPolicy {
     return this.#arrivals.rate === 0 ? minRowsAfterLoad : minRowsToSeal
   }
 
-  /** Minimum number of consecutive blocks to merge in a past day. */
+  /** Minimum number of consecutive blocks to merge on a past day. */
   get minParts(): number {
     return this.#isBusy ? minPartsWhenBusy : minPartsPastDay
   }

@@ -31,7 +31,7 @@ const sql = {
   seal: `
     update sealed set id = :to, deleted = deleted + (:from = :to) where id = :from and deleted = :deleted`,
   dropChunk: "delete from identities where kind = :kind and first = :first",
-  /** Deletes the empty row that kept SQLite from reusing its id. This is now ensured by a row with a higher id. */
+  /** Deletes the empty row that kept SQLite from reusing its id. A row with a higher id now serves this purpose. */
   dropPlaceholder: "delete from event_rows where website_rid < 0 and id < :to",
   dropBlock: "delete from blocks where id = :id and stale = :stale",
   retire: "update blocks set website_rid = -1 - website_rid where id = :id and stale = :stale",

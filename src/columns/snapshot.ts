@@ -50,7 +50,7 @@ export interface Entry {
   open(): Batch | undefined
 }
 
-/** A UTC day that can have events. */
+/** A UTC day that may have events. */
 export interface Day {
   /** Days since 1970-01-01. */
   day: number
@@ -101,7 +101,7 @@ interface SnapshotOptions {
   rows: RowReader
   cache: Cache
   stamps: Stamps
-  /** Ascending. */
+  /** In chronological order. */
   days: readonly Day[]
   /** Oldest and newest day with blocks, for the websites in the scope. */
   span: { oldest: number; newest: number }

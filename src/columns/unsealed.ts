@@ -206,7 +206,7 @@ export class UnsealedRows {
     return this.#isTooLarge || this.#parsedBytes + this.#builder.bytes > this.limits.bytes * heavyShare
   }
 
-  /** True if each query must build the columns of the rows again, or will soon have to. */
+  /** True if each query must build the columns of the rows again, or may have to once more rows arrive. */
   get areRebuilt(): boolean {
     return this.#isTooLarge || this.#bytes > this.limits.bytes * heavyShare
   }

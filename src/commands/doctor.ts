@@ -312,9 +312,9 @@ function storedIn(folder: AcmeFolder, names: readonly string[]): FoundCertificat
 }
 
 /**
- * Reads the number of the server's open files and its limit from /proc, or this process's limit if no server is
- * running. Returns undefined on systems without /proc, and if the server's process is not visible, for example because
- * it is in another container.
+ * Reads from /proc how many files the server has open and how many it can open. If no server is running, reads how many
+ * this process can open. Returns undefined on systems without /proc, and if the server's process is not visible, for
+ * example because it is in another container.
  */
 function openFilesOf(server: number | undefined, db: string): Facts["openFiles"] {
   try {

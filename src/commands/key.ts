@@ -111,8 +111,8 @@ function oneScope(value: string, previous: string[] | undefined): string[] {
 }
 
 /**
- * Converts a duration such as `90d` to the time when it ends, in Unix ms. Returns a date unchanged, because the admin
- * API validates it.
+ * Converts a duration such as `90d` to the time when it ends, in Unix ms. Returns a date unchanged, because
+ * `parseNewKey` converts and validates it.
  */
 function expiry(text: string, now: number): string | number {
   const ms = parseDuration(text)

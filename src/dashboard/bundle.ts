@@ -2,9 +2,9 @@ import { mkdirSync, rmSync } from "node:fs"
 import { basename, dirname, join } from "node:path"
 
 /**
- * Bundles the dashboard and embeds its files. Bun's own HTML import lists style sheets in an order that depends on
- * thread timing, so identical sources would produce different binaries. `folder` holds the files until the build has
- * embedded them. Throws if the dashboard does not compile.
+ * Bundles the dashboard, and returns a plugin that embeds its files. Bun's own HTML import cannot be used, because it
+ * lists style sheets in an order that depends on thread timing, so identical sources would produce different binaries.
+ * `folder` holds the files until the build has embedded them. Throws if the dashboard does not compile.
  */
 export async function embedDashboard(folder: string): Promise<Bun.BunPlugin> {
   /** Fonts by their path in the source tree. */
@@ -22,7 +22,7 @@ export async function embedDashboard(folder: string): Promise<Bun.BunPlugin> {
   })
   const files = [
     ...outputs.map((output) => ({ output, name: basename(output.path) })),
-    // The page and the style sheet refer to a font by different paths.
+    // A font can be in the map twice, because the page and the style sheet refer to it by different paths.
     ...[...new Map([...fonts.values()].map(({ file, name }) => [name, file]))].map(([name, output]) => ({
       output,
       name,
@@ -42,15 +42,15 @@ export async function embedDashboard(folder: string): Promise<Bun.BunPlugin> {
     const loader = name.endsWith(".html") ? "html" : "file"
     return `{ path: file${index}, loader: "${loader}", headers: { "content-type": ${JSON.stringify(output.type)} } }`
   })
-  // The list is placed next to the other files, because an absolute path would end up in the source map and differ
-  // between clones.
+  // The list is placed next to the other files, so that it can import them by relative paths. Absolute paths would end
+  // up in the source map and differ between clones.
   const list = join(folder, "files.js")
   await Bun.write(list, `${imports.join("\n")}\nexport default { files: [${entries.join(", ")}] }\n`)
   return {
     name: "embed-dashboard",
     setup(build) {
       build.onResolve({ filter: /^\.\/index\.html$/ }, ({ importer }) =>
-        // The list of files itself imports the bundled page.
+        // Every import of the page gets the list of files instead. Only the list itself imports the bundled page.
         importer === list ? undefined : { path: list },
       )
     },

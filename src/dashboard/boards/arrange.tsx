@@ -50,7 +50,7 @@ export function ArrangeGrid({ tiles, website, onChange }: ArrangeGridProps) {
             class="tile"
             style={placeOf(tile)}
             role="group"
-            // biome-ignore lint/a11y/noNoninteractiveTabindex: it takes the arrow keys
+            // biome-ignore lint/a11y/noNoninteractiveTabindex: a tile handles the arrow keys
             tabIndex={0}
             aria-label={placeText(tile)}
             onKeyDown={(event) => {
@@ -98,16 +98,16 @@ function placeText({ title, x, y, width, height }: BoardTile): string {
 interface Drag {
   id: string
   kind: "move" | "resize"
-  /** Where the pointer was pressed, in px, and the tile as it was then. */
+  /** The position of the pointer, in px, and the tile, both at the start of the drag. */
   start: { x: number; y: number; tile: Placement }
   /**
-   * All tiles as they were then. Each move starts from them, so that tiles that are only briefly covered by the dragged
-   * tile return to their places.
+   * All tiles at the start of the drag. Each layout is computed from them, so that tiles that the dragged tile covers
+   * only briefly return to their places.
    */
   tiles: readonly BoardTile[]
 }
 
-/** Moves or resizes a tile with the pointer, in whole cells. */
+/** Returns a function that starts to move or resize a tile with the pointer, in whole cells. */
 function useDrag(
   grid: { current: HTMLElement | null },
   tiles: readonly BoardTile[],

@@ -11,15 +11,15 @@ interface BoardGridProps {
   website: string
   /** Whether titles link to the reports that show the same data. False if the board is shown without navigation. */
   isLinked?: boolean
-  /** A new value reruns all queries. */
+  /** Whenever this changes, all queries run again. */
   version?: number
   /** Shown next to a tile's title. */
   actionsOf?: (tile: BoardTile) => ComponentChildren
 }
 
 /**
- * The tiles of a board in their grid, with the view's range, filters and comparison. Also works without the navigation
- * around it.
+ * The tiles of a board in their grid, with the view's range, filters and comparison. Can also be shown without the
+ * navigation.
  */
 export function BoardGrid({ tiles, website, isLinked = false, version = 0, actionsOf }: BoardGridProps) {
   const annotations = useAnnotations()

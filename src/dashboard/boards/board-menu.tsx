@@ -20,7 +20,7 @@ export function BoardMenu({ board, onRenamed, onDeleted }: BoardMenuProps) {
     tiles === 0
       ? "The board is empty."
       : `The board and its ${tiles === 1 ? "tile" : `${tiles} tiles`} will be deleted for all users.`
-  // Share links require a website or all websites; they cannot show events without a website.
+  // A share link shows one website or all websites, so a board for events without a website cannot be shared.
   const isSharable = websiteId !== "none"
   return (
     <>

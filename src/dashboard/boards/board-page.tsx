@@ -26,7 +26,7 @@ export function BoardPage({ id }: { id: string }) {
   const isWallboard = router.location.value.params.get("mode") === "wallboard"
   const place = board && placeIn(board)
   useEffect(() => {
-    // The board's queries and the navigation's links use the board's website.
+    // Switches to the board's website, so that the board's queries and the links of the navigation use it.
     if (place !== undefined && place !== view.value.website)
       router.navigate(router.savedHref(router.viewPath(), place), "replace")
   }, [place])
@@ -79,7 +79,7 @@ function ArrangeablePage({ loaded }: { loaded: LoadedBoard }) {
               type="button"
               class="button"
               onClick={() => {
-                // The browser can deny full screen. Then the wallboard fills the window.
+                // If the browser denies full screen, the wallboard fills the window.
                 document.documentElement.requestFullscreen?.().catch(() => {})
                 router.setParams({ mode: "wallboard" })
               }}

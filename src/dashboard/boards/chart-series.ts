@@ -14,7 +14,8 @@ interface ChartLines {
 
 /**
  * Returns the dates and lines of a chart tile. `rows`: the rows of each query parameter. `nameOf`: returns the name of
- * the line that a row belongs to. `hasPrevious`: adds the previous period to a chart with a total or a single line.
+ * the line that a row belongs to. `hasPrevious`: whether to add the previous period, if the chart has a total or a
+ * single line.
  */
 export function chartLines(
   { measure, by }: Pick<TileOf<"chart">, "measure" | "by">,

@@ -178,7 +178,8 @@ function FunnelBody({ tile, query }: BodyProps<TileOf<"funnel">>) {
 }
 
 /**
- * Returns the name of a step, which is an event with its filters. The API also accepts an event name alone as a step.
+ * Returns the name of a step. A step is an event with its filters, or only an event name if the tile was created with
+ * the API.
  */
 function stepName({ event_name: name }: StepRow, step: Partial<Step> | undefined): string {
   return resultText(name, { name: step?.name ?? "", filters: step?.filters ?? [] })

@@ -20,7 +20,7 @@ export interface TileProps {
   annotations: readonly Annotation[]
   /** Whether the title links to the report that shows the same data. */
   isLinked: boolean
-  /** A new value reruns the query. */
+  /** Whenever this changes, the query runs again. */
   version: number
   /** Shown next to the title. */
   actions?: ComponentChildren
@@ -97,8 +97,9 @@ function useTileQuery(tile: BoardTile, website: string, version: number): QueryS
 }
 
 /**
- * Keeps showing the last result while a repeated query fails, so that a wallboard stays readable during a server
- * restart. If the first query fails, its error is shown as on every other page.
+ * Returns the query to show. While a repeated query fails, that is the last query that succeeded, so that a wallboard
+ * stays readable during a server restart. `failedSince`: when that query succeeded. If the first query fails, its error
+ * is shown as on every other page.
  */
 function useLastResult(query: QueryState, version: number) {
   const { now } = useApp()

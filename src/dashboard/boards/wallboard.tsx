@@ -63,7 +63,7 @@ function useUpdates(refetch: () => void): { version: number; updatedAt: number }
   const isFirst = useRef(true)
   usePolling(
     async () => {
-      // The page has just loaded everything, so the first update can wait.
+      // Skips the first update, because the page has just loaded everything.
       if (isFirst.current) {
         isFirst.current = false
         return
@@ -78,7 +78,7 @@ function useUpdates(refetch: () => void): { version: number; updatedAt: number }
   return state
 }
 
-/** Calls `exit` on Escape, or when Escape ends full screen. `exit` is undefined in a frame. */
+/** Calls `exit` when Escape is pressed or full screen ends. `exit` is undefined if the page is embedded. */
 function useExitKeys(exit: (() => void) | undefined): void {
   useEffect(() => {
     if (!exit) return
@@ -104,8 +104,8 @@ function useWakeLock(): void {
     let lock: WakeLockSentinel | undefined
     let isOver = false
     const request = () => {
-      // `navigator.wakeLock` does not exist without HTTPS, although its DOM type says otherwise. The browser rejects
-      // the request when the battery is low.
+      // `navigator.wakeLock` does not exist without HTTPS, although its DOM type says otherwise. The browser can reject
+      // the request, for example when the battery is low.
       if (document.hidden || !("wakeLock" in navigator)) return
       navigator.wakeLock.request("screen").then(
         (granted) => {

@@ -1,8 +1,8 @@
 import type { Format } from "../../state/format.ts"
 
 /**
- * Returns the change in percent, or in percentage points for rates. Undefined if a percentage cannot be computed,
- * because the previous value is 0.
+ * Returns the change in percent, or in percentage points for rates. Returns undefined if a percentage cannot be
+ * computed because the previous value is 0.
  */
 export function changeOf(value: number, previous: number, isRate: boolean): number | undefined {
   if (isRate) return roundToTenths(value - previous)

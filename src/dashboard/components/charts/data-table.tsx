@@ -126,7 +126,8 @@ interface SortedTableProps extends Omit<DataTableProps, "sorting"> {
 }
 
 /**
- * A table that has all of its rows and sorts them itself. The rows keep their order until the user selects a column.
+ * A table that receives all of its rows and sorts them in the browser. The rows keep their order until the user selects
+ * a column.
  */
 export function SortedTable({ values, rows, bars, keys, ...table }: SortedTableProps) {
   const [sort, setSort] = useState<Sort>({ by: "", order: "desc" })
@@ -153,7 +154,7 @@ export function SortedTable({ values, rows, bars, keys, ...table }: SortedTableP
   )
 }
 
-/** Returns the relative change, for sorting. A change from 0 counts as the largest. */
+/** Returns the relative change, for sorting. An increase from 0 counts as the largest change. */
 export function changeValue(value: number, previous: number): number {
   if (previous !== 0) return (value - previous) / previous
   return value === 0 ? 0 : Number.POSITIVE_INFINITY

@@ -13,7 +13,7 @@ export interface Mover {
   percentage: number | null
   /** The share that this value would have if all values had changed in the same proportion. */
   expected_percentage: number
-  /** Whether the value has replaced other values or been replaced by them, as happens with releases. */
+  /** Whether the value has replaced other values or been replaced by them, as when one release follows another. */
   is_offset: boolean
 }
 

@@ -4,7 +4,7 @@ import { type ChartData, type Mark, type Series, shadeOf } from "./series.ts"
 import { Tooltip } from "./tooltip.ts"
 
 export interface PlotProps extends ChartData {
-  /** Whether labels of the axis can be fractions. Default: `isRate`. */
+  /** Whether the labels of the value axis can be fractions. Default: `isRate`. */
   hasFractions?: boolean
   /** Called with the first and last day of the selection after the user has dragged over the chart. */
   onZoom?: (from: string, to: string) => void
@@ -25,7 +25,7 @@ const dashes = [
   [2, 5],
 ]
 
-/** The dash pattern of a line. The first line is solid. */
+/** Returns the dash pattern of a line. The first line is solid. */
 export function dashOf(index: number): number[] {
   return (index > 0 ? dashes[(index - 1) % dashes.length] : undefined) ?? []
 }
@@ -222,7 +222,7 @@ function draw(element: HTMLElement, latest: { current: PlotProps }) {
   }
   const data: uPlot.AlignedData = [
     xs,
-    // null instead of 0, because the border of an empty bar would cut through the axis.
+    // The value of an empty bar is null instead of 0, because the border of the bar would cut through the axis.
     ...order.map((index) =>
       dates.map((_, at) =>
         isBars

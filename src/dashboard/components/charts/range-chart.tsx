@@ -28,7 +28,10 @@ interface RangeChartProps
   previous?: { from: string } | undefined
 }
 
-/** A chart of the current range with its annotations. Drag over it to zoom in; click a date to open its menu. */
+/**
+ * A chart of the current range with its annotations. The user can drag over the chart to zoom in, or click a date to
+ * open its menu.
+ */
 export function RangeChart({ people, previous, ...props }: RangeChartProps) {
   const { router, view, session, annotations: saved } = useApp()
   const granularity = useGranularity()
@@ -76,7 +79,7 @@ export function RangeChart({ people, previous, ...props }: RangeChartProps) {
         {...props}
         granularity={granularity}
         previousDates={
-          // Only daily buckets line up one to one with those of the previous period.
+          // Only daily buckets line up one to one with the buckets of the previous period.
           previous && granularity === "daily"
             ? props.dates.map((_, index) => addDays(format.dayOf(previous.from), index))
             : undefined
@@ -103,7 +106,7 @@ export function RangeChart({ people, previous, ...props }: RangeChartProps) {
   )
 }
 
-/** The range from the start of the first bucket to the end of the last one, clipped to the current range. */
+/** Returns the range from the start of the first bucket to the end of the last one, clipped to the current range. */
 function zoomRange(range: Range, first: string, last: string, granularity: Granularity) {
   const end = lastDayOf(last, granularity)
   const isLater = first > range.from

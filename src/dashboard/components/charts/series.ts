@@ -9,7 +9,7 @@ export interface Series {
   isOther?: true
 }
 
-/** The previous period, drawn as a dashed line. Some dates can lack a value. */
+/** The previous period, drawn as a dashed line. Some dates may have no value. */
 export interface PreviousSeries {
   name: string
   values: (number | undefined)[]
@@ -45,8 +45,8 @@ export interface ChartData {
   /** Number of dates that have started. Lines end at the last of these dates. */
   started: number
   /**
-   * Whether the last of the dates that have started is incomplete. Its value is dashed or striped, and labeled in the
-   * tooltip and the table.
+   * Whether the last of the dates that have started is incomplete. Its value is then drawn dashed or striped, and
+   * labeled “so far” in the tooltip and the table.
    */
   isRunning?: boolean
   marks?: readonly Mark[]

@@ -94,8 +94,8 @@ export class Tooltip {
 }
 
 /**
- * The name of the previous period, followed by the date if the weekdays differ, because Monday's traffic is not
- * comparable with Sunday's.
+ * Returns the name of the previous period. If the weekdays differ, the name is followed by the date, because traffic
+ * depends on the weekday.
  */
 function previousName(name: string, { dates, previousDates, format }: ChartData, at: number): string {
   const [date, previous] = [dates[at], previousDates?.[at]]
@@ -105,8 +105,8 @@ function previousName(name: string, { dates, previousDates, format }: ChartData,
 }
 
 /**
- * The rows for a date. For stacked bars: the total, the previous period and the change, then the parts from top to
- * bottom.
+ * Returns the rows for a date. For stacked bars, these are the total, the previous period and the change, followed by
+ * the parts from top to bottom.
  */
 function rowsAt(data: ChartData, at: number): TooltipRow[] {
   const { series, kind, started, format, value, isRate = false } = data
@@ -121,7 +121,7 @@ function rowsAt(data: ChartData, at: number): TooltipRow[] {
     items.map(({ value, ...item }): TooltipRow => ({ ...item, text: write(value) }))
   const isStack = kind === "bars" && current.length > 1
   const total = isStack ? current.reduce((sum, { value = 0 }) => sum + value, 0) : current[0]?.value
-  // Several lines have no total, and it would be unclear which of them a change belongs to.
+  // Several lines have no total, and it would be unclear which line a change refers to.
   if (!isStack && current.length > 1) return rows([...current, ...previous])
   const before = previous[0]?.value
   const hasChange = total !== undefined && before !== undefined && at < started

@@ -8,7 +8,7 @@ interface ZoomHintProps {
   children: ComponentChildren
 }
 
-/** Explains, once per browser, that a mouse can zoom the chart. There is no touch gesture for this. */
+/** Explains, once per browser, how to zoom the chart with a mouse. There is no touch gesture for zooming. */
 export function ZoomHint({ text, children }: ZoomHintProps) {
   const { preferences } = useApp()
   const [isShown, setShown] = useState(false)

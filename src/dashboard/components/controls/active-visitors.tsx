@@ -7,7 +7,7 @@ import { useFormat } from "./use-format.ts"
 
 /** How long a visitor counts as active after an event of any kind, in ms. */
 const activeWindow = 300_000
-/** How far a sender's clock can be ahead, in ms. Events up to this far in the future also count. */
+/** How far a client's clock may be ahead, in ms. Events with a time this far in the future are also counted. */
 const clockTolerance = 60_000
 /** ms between two requests. */
 const pollInterval = 30_000
@@ -21,7 +21,7 @@ export function ActiveVisitors() {
   return session.isLimited || embed ? null : <ActiveCount />
 }
 
-/** The number, refreshed while the page is visible. */
+/** The number of active visitors, refreshed while the page is visible. */
 function ActiveCount() {
   const { api, view, now } = useApp()
   const format = useFormat()

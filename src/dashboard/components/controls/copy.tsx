@@ -28,8 +28,8 @@ export function CopyButton({ text, name }: CopyButtonProps) {
 }
 
 /**
- * Copies text and returns whether it succeeded. The clipboard API exists only on HTTPS and localhost. If it is missing
- * or fails, the deprecated `execCommand` is the fallback.
+ * Copies text. Returns true if it has been copied. The clipboard API exists only on HTTPS and localhost. If it is
+ * missing or fails, uses the deprecated `execCommand` instead.
  */
 export async function copyText(text: string): Promise<boolean> {
   try {

@@ -7,7 +7,7 @@ interface DialogProps {
   onClose: () => void
   children: ComponentChildren
   class?: string
-  /** Whether a click on the backdrop keeps the dialog open, for content that cannot be shown again. */
+  /** Whether the dialog stays open when the backdrop is clicked, because its content cannot be shown again. */
   ignoresBackdrop?: boolean
   /** Label of a close button, for dialogs without other actions. */
   closeLabel?: string
@@ -25,7 +25,7 @@ export function Dialog({
   const dialog = useRef<HTMLDialogElement>(null)
   const id = useId()
   const previousFocus = useRef<Element>(null)
-  // A layout effect, so that the keys pressed right after opening go to the dialog.
+  // This is a layout effect, so that keys that are pressed right after the dialog opens go to the dialog.
   useLayoutEffect(() => {
     previousFocus.current = document.activeElement
     dialog.current?.showModal()

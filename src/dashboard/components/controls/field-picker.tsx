@@ -14,7 +14,7 @@ interface FieldPickerProps {
   event?: string | undefined
   /** The property keys, if the page has already loaded them. */
   keys?: readonly string[]
-  /** Whether to also offer the IDs of people and sessions, which are useful for a single event. */
+  /** Whether to also offer the IDs of people and sessions, which are useful in a breakdown of a single event. */
   withPeople?: boolean
   /** The field that is selected in another picker, and therefore not offered. */
   excluded?: string | undefined

@@ -51,10 +51,10 @@ export function FilterEditor({ title, filter, event, onDone }: FilterEditorProps
   const [error, setError] = useState("")
   const errorId = useId()
   const box = useRef<HTMLDivElement>(null)
-  // A layout effect, so that the keys pressed right after selecting a field go to its values.
+  // This is a layout effect, so that keys that are pressed right after selecting a field go to its values.
   useLayoutEffect(() => box.current?.querySelector<HTMLElement>("[data-autofocus]")?.focus(), [isChoosing])
   const choose = (chosen: string) => {
-    // The values of one field rarely occur in another, so they are cleared.
+    // The selected values are cleared, because the values of one field rarely occur in another.
     if (chosen !== field) {
       setSelected([])
       setText("")
@@ -162,7 +162,7 @@ function initialCondition(filter: Filter | undefined): Condition {
   return offered.find((condition) => condition.op === op) ?? conditionOf(filter)
 }
 
-/** The filter, or an error message. `text`: the typed text. */
+/** Returns the filter, or an error message. `text`: the typed text. */
 function buildFilter(
   field: string,
   condition: Condition,

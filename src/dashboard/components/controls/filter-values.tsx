@@ -8,7 +8,7 @@ import { Icon } from "./icons.tsx"
 import { useFormat } from "./use-format.ts"
 import { ValueText } from "./value.tsx"
 
-/** Number of values to list at once. If there are more, the server searches them. */
+/** Number of values to list at once. If there are more, the typed text is also searched for on the server. */
 const maxValues = 100
 /** ms without a keystroke before the server searches. */
 const debounceMs = 250
@@ -22,7 +22,7 @@ interface FilterValuesProps {
   event: string | undefined
   selected: readonly string[]
   onChange: (selected: string[]) => void
-  /** The typed text. Enter adds it as a value. */
+  /** The typed text. When the filter is applied, the text is added as a value. */
   text: string
   onText: (text: string) => void
 }
@@ -34,7 +34,8 @@ export function FilterValues({ field, name, event, selected, onChange, text, onT
   // Values that are already selected when the list opens stay on top. Selecting another value does not move it.
   const [top] = useState(selected)
   const { readableKinds } = useApp().session
-  // The names of other kinds of events are fixed, but their pages, browsers and countries are not.
+  // Event names are listed only for custom events, because the names of other kinds of events are fixed. The values of
+  // other fields, such as pages and browsers, are listed for all kinds.
   const kinds = field === "event_name" ? readableKinds.filter((kind) => kind === "custom") : readableKinds
   const parameter = {
     name: "events",
@@ -90,7 +91,7 @@ export function FilterValues({ field, name, event, selected, onChange, text, onT
             <input
               type="checkbox"
               data-item
-              // The arrow keys move between values, so the next Tab goes to the button.
+              // Only the first value is a tab stop, because the arrow keys move between values.
               tabIndex={index === 0 ? 0 : -1}
               aria-label={`${isolate(value.trim()) || "empty"}, ${format.countOf(counts.get(value) ?? 0, "event")}`}
               checked={selected.includes(value)}

@@ -62,7 +62,7 @@ export function Form({
           type="submit"
           class={`button ${isDanger ? "danger" : "primary"}`}
           disabled={isDisabled}
-          // Not `disabled`, because the button would lose the focus, and the user could not press it again after an
+          // `disabled` would take the focus away from the button, so the user could not just press it again after an
           // error.
           aria-disabled={isBusy}
         >
@@ -73,7 +73,7 @@ export function Form({
   )
 }
 
-/** The error message, or one sentence per invalid field if the API names the fields. */
+/** Returns the error message, or one sentence per invalid field if the API names the fields. */
 function errorText(error: unknown): string {
   if (!(error instanceof ApiError) || error.fields.length === 0) return messageOf(error)
   return error.fields.map(({ field, message }) => sentence(`${field} ${message}`)).join(" ")

@@ -46,7 +46,7 @@ export function Popover({
     return () => document.removeEventListener("pointerdown", onPointer)
   }, [isOpen])
   useLayoutEffect(() => {
-    // A table that scrolls would clip the panel, so a panel inside a table is positioned in the viewport.
+    // A scrollable table would clip the panel, so a panel inside a table is positioned relative to the viewport.
     if (!isOpen || !panel.current || !button.current?.closest(".table-box")) return
     const reposition = () => {
       if (panel.current && button.current) placeFixed(panel.current, button.current)
@@ -118,8 +118,8 @@ function keepInViewport(panel: HTMLElement): void {
 }
 
 /**
- * Positions the panel in the viewport, below the button. If there is no room below and the button is in the lower half,
- * the panel is above the button.
+ * Positions the panel relative to the viewport, below the button. If there is no room below the button, and the button
+ * is in the lower half of the viewport, places the panel above it.
  */
 function placeFixed(panel: HTMLElement, button: HTMLElement): void {
   const { top, bottom, right } = button.getBoundingClientRect()

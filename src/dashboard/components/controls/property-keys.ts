@@ -6,8 +6,8 @@ import { useQuery } from "../../state/use-query.ts"
 const maxKeys = 1_000
 
 /**
- * The property keys of the events in the range. `event`: only keys of this event. Runs no query if `isNeeded` is false
- * or the user cannot see custom events.
+ * Returns the property keys of the events in the range, or only the keys of `event` if it is set. Runs no query if
+ * `isNeeded` is false or the user cannot see custom events.
  */
 export function usePropertyKeys(
   event: string | undefined,
@@ -20,6 +20,6 @@ export function usePropertyKeys(
     filters: eventFilters(event),
   })
   const rows = query.rows<{ property_key: string }>("keys")
-  // There is one row per event and key.
+  // There is one row per event name and key, so a key can occur several times.
   return { keys: [...new Set(rows.map((row) => row.property_key))], isLoading: query.isLoading }
 }

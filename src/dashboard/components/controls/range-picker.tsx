@@ -96,7 +96,7 @@ function ComparisonPicker() {
   const isCustom = typeof compare === "object"
   const set = (comparison: Comparison | undefined) =>
     router.setParams({ compare: comparisonParam(comparison) })
-  // Custom dates start out as the dates right before the range.
+  // Until the user changes them, the custom dates are the period right before the range.
   const proposed = shiftRange(range, -1, today) ?? range
   const custom: { startDate: string; endDate: string } = isCustom
     ? compare

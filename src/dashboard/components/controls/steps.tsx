@@ -41,8 +41,8 @@ export function Steps({
   const next = useRef<string[]>([])
   const [announcement, setAnnouncement] = useState("")
   const shown = [...steps, ...Array.from({ length: Math.max(0, min - steps.length) }, () => empty)]
-  // A layout effect, so that the focus moves before the next key press reaches the element that is now at the old
-  // position.
+  // This is a layout effect, so that the focus moves before the next key press reaches the element that is now at the
+  // old position.
   useLayoutEffect(() => {
     const [first] = next.current.flatMap(
       (selector) => list.current?.querySelector<HTMLElement>(selector) ?? [],
@@ -60,7 +60,8 @@ export function Steps({
     if (!moved) return
     to.splice(from + by, 0, moved)
     setAnnouncement(`${moved.name || "Any event"} moved to ${label(from + by + 1)}.`)
-    // If the step is now at either end of the list, the pressed button is disabled, but the row's other button is not.
+    // If the step is now at either end of the list, the pressed button is disabled, so the row's other button gets the
+    // focus.
     const row = `li:nth-child(${from + by + 1})`
     change(to, `${row} [data-move="${by}"]:enabled`, `${row} [data-move]:enabled`)
   }

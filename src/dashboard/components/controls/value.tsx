@@ -2,7 +2,7 @@ import type { ComponentChildren } from "preact"
 import { useApp } from "../../state/app.ts"
 import { filterParam, filterText, hasFilters, toggleFilters, valueFilter } from "../../state/filters.ts"
 
-/** Maximum number of UTF-16 code units in a value that can be a filter. A longer value does not fit in the URL. */
+/** Maximum length of a value to filter by, in UTF-16 code units. Longer values would not fit in the URL. */
 const maxLength = 1_000
 
 /** A field and value to filter by when clicked. */

@@ -6,8 +6,9 @@ import { lazyPanel } from "./lazy-page.tsx"
 const Findings = lazyPanel(async () => (await import("./findings.tsx")).Findings)
 
 /**
- * Shows whether errors and web vitals are better or worse since an annotation, such as a release. Rendered for custom
- * dates that start on an annotation's date, as "Compare before and after" sets them.
+ * Shows whether errors and web vitals have improved or worsened since an annotation, such as a release. Rendered only
+ * if there is a comparison, and the range consists of custom dates that start on the date of an annotation. The link
+ * "Compare before and after" selects such dates.
  */
 export function BeforeAfter() {
   const { session, view, embed } = useApp()

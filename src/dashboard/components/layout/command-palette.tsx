@@ -30,8 +30,8 @@ const debounceMs = 250
 const maxPeople = 5
 
 /**
- * Opens a page, website, range, event, property, board or saved view by part of its name, or a person by part of their
- * name, email or ID.
+ * A dialog that finds and opens a page, website, range, event, property, board or saved view by part of its name, or a
+ * person by part of their name, email or ID.
  */
 export function CommandPalette({ onClose, onKeys }: { onClose: () => void; onKeys: () => void }) {
   const app = useApp()
@@ -149,9 +149,9 @@ function useSaved(): Entry[] {
   const boards = useResource<{ boards: BoardSummary[] }>(
     session.canOpen("boards") ? `boards?${query}` : undefined,
   )
-  // The path of a saved view can contain a person's ID.
+  // Saved views are listed only if the user can see people, because the path of a view can contain a person's ID.
   const views = useResource<{ views: SavedView[] }>(session.canSeePeople ? `views?${query}` : undefined)
-  // A settings page does not belong to a website, so the path must contain one.
+  // A settings page does not belong to a website, so a link on it must name the website.
   const website = router.location.value.base === "" ? view.value.website : undefined
   const open = (path: string) => () => router.navigate(router.savedHref(path, website))
   return [
@@ -186,7 +186,7 @@ function useProperties(): Entry[] {
     }))
 }
 
-/** Path of an event's page. On a settings page, the current view provides the website. */
+/** Returns the path of an event's page. On a settings page, the website is taken from the current view. */
 function eventHref({ router, view }: App, params: { name: string; split?: string }): string {
   return router.location.value.base === ""
     ? router.savedHref(`event?${new URLSearchParams(params)}`, view.value.website)
