@@ -1,11 +1,11 @@
 import type { BlockRow } from "./block.ts"
 import { buildMemory } from "./column-builder.ts"
 
-/** Maximum number of events in a merged block. The codes of a column then take at most 2 MB. */
+/** Maximum number of events in a merged block. The codes of a column then take up at most 2 MB. */
 const maxEvents = 524_288
 /**
- * A block is merged with later blocks only if the later blocks together hold at least a quarter as many events. So each
- * event is rewritten only a few times.
+ * A block is merged with later blocks only if the later blocks together hold at least a quarter as many events, so that
+ * each event is rewritten only a few times.
  */
 const mergeFactor = 4
 /** Minimum number of consecutive blocks to merge, for the current day and for a past day. */

@@ -19,7 +19,7 @@ interface CacheEntry {
 export class Cache {
   /** In order of use. The most recently used entry is last. */
   readonly #entries = new Map<string, CacheEntry>()
-  /** Keys of spare entries, in the same order. */
+  /** Keys of spare entries, also in order of use. */
   readonly #spare = new Set<string>()
   #bytes = 0
   #query = 0

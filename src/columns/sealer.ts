@@ -20,8 +20,8 @@ import { applySealedBatch, type SealedBatch } from "./sealed-batch.ts"
 import { type SealedState, sealedStateSql } from "./sealed-state.ts"
 
 /**
- * Maximum number of rows sealed in one pass. A pass takes about 0.3 s of CPU time in the background, and then a
- * transaction of about 8 ms.
+ * Maximum number of rows sealed in one pass. A pass takes about 0.3 s of CPU time in the background. The transaction
+ * that then stores the blocks takes about 8 ms.
  */
 export const rowsPerPass = 65_536
 /** Maximum number of blocks rebuilt or deleted in one transaction, which takes about 10 ms. */

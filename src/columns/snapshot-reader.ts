@@ -284,8 +284,8 @@ function entriesOfPart({ batches, open }: UnsealedPart, part: number, website: n
 const afterBlocks = Number.MAX_SAFE_INTEGER
 
 /**
- * Builds the batches of stale blocks from rows. When a block is requested, also builds the following stale blocks of
- * the same day, as far as they fit into memory.
+ * Builds the batches of stale blocks from rows. When a block is requested, also builds as many of the following stale
+ * blocks of the same day as fit into memory.
  */
 class StaleDays {
   /** Batches by block id and slice key. */

@@ -21,8 +21,8 @@ const maxAverageLength = 32
 const maxCharacters = 4_194_304
 
 /**
- * True if a column should not be stored. A column of long strings that are nearly all different takes about as much
- * space as the rows.
+ * True if a column should not be stored, because it would use about as much space as the rows. That is so if it has
+ * long strings that are nearly all different.
  */
 export function staysInRows(column: Column): boolean {
   const { values } = column

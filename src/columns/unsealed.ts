@@ -39,7 +39,7 @@ export interface UnsealedLimits {
 }
 
 /**
- * Thrown when the unsealed ids exceed their memory limit. Sealed ids take no memory, so the query succeeds after the
+ * Thrown when the unsealed ids exceed their memory limit. Sealed ids take up no memory, so the query succeeds after the
  * rows are sealed.
  */
 export class UnsealedIdsTooLargeError extends Error {}

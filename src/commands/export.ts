@@ -30,10 +30,10 @@ interface ExportOptions extends DatabaseOptions, ClusterOptions {
   force?: boolean
 }
 
-/** Number of events per read. An event takes up to 40 KiB of memory. */
+/** Number of events per read. An event uses up to 40 KiB of memory. */
 const readRows = 500
 /**
- * Number of events per row group of a Parquet file. Groups of this size are fast to read, and writing a group takes
+ * Number of events per row group of a Parquet file. Groups of this size are fast to read, and writing one needs only
  * about 20 MB of memory.
  */
 const groupRows = 20_000

@@ -238,7 +238,7 @@ function csvOf(rows: readonly Row[]): string {
     ])
     return { ...row, ...Object.fromEntries(prefixed) } as Row
   })
-  // Collects the columns of all rows, because a row without a previous row lacks the `previous.` columns.
+  // Collects the columns of all rows, because a row with nothing to compare to has no `previous.` columns.
   const columns = [...new Set(flat.flatMap((row) => Object.keys(row)))]
   const lines = [columns, ...flat.map((row) => columns.map((name) => csvValue(row[name])))]
   return lines.map((line) => `${line.map(cell).join(",")}\n`).join("")
