@@ -13,7 +13,7 @@ interface EmptyReportProps {
   children: ComponentChildren
 }
 
-/** The empty state of a report with nothing selected: what it shows, and suggested events to start with. */
+/** Shown by a report if no events are selected. Says what the report shows, and suggests events to start with. */
 export function EmptyReport({ title, text, events, children }: EmptyReportProps) {
   return (
     <section class="panel" aria-label={title}>

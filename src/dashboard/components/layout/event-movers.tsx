@@ -9,11 +9,11 @@ import { useFormat } from "../controls/use-format.ts"
 import { Loaded, Panel } from "./panel.tsx"
 import "./movers.css"
 
-/** Number of events per list. */
+/** Maximum number of events per list. */
 const listed = 3
 /**
- * Number of standard deviations that a random change exceeds in one of twenty cases if events are independent. Smaller
- * changes are not listed.
+ * If events are independent, a random change exceeds this number of standard deviations in one of twenty cases.
+ * Smaller changes are not listed.
  */
 const minDeviations = 2
 
@@ -135,8 +135,8 @@ function MoverList({ rows, empty, explanations }: MoverListProps) {
 }
 
 /**
- * Describes in words what explains an event's change. Renders nothing while loading, or if no single value explains the
- * change.
+ * Names the value that best explains an event's change. Renders nothing while loading, or if no single value explains
+ * the change.
  */
 function Reason({ name, query }: { name: string; query: QueryState }) {
   const { router, session, view } = useApp()

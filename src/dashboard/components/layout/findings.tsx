@@ -10,9 +10,9 @@ import { useFormat } from "../controls/use-format.ts"
 import { Loaded, Panel } from "./panel.tsx"
 import "./movers.css"
 
-/** A web vital must change by at least this share to count as better or worse. */
+/** A web vital must change by at least this fraction of its previous value to count as better or worse. */
 const minVitalChange = 0.1
-/** Number of standard deviations that a random change exceeds in one of twenty cases if errors are independent. */
+/** If errors are independent, a random change exceeds this number of standard deviations in one of twenty cases. */
 const minDeviations = 2
 
 interface VitalRow {
@@ -45,7 +45,7 @@ interface FindingsProps {
   later: readonly Annotation[]
 }
 
-/** Shows whether errors and web vitals are better or worse since an annotation. */
+/** Shows whether errors and web vitals have improved or worsened since an annotation. */
 export function Findings({ first, later }: FindingsProps) {
   const { router, view } = useApp()
   const format = useFormat()
@@ -122,10 +122,10 @@ export function Findings({ first, later }: FindingsProps) {
   )
 }
 
-/** Maximum number of later annotations to name. */
+/** Maximum number of later annotations to list. */
 const maxLater = 5
 
-/** Names later annotations, because they might also have caused the changes. */
+/** Lists later annotations, because the events that they mark might also have caused the changes. */
 function Later({ annotations }: { annotations: readonly Annotation[] }) {
   const { router, view } = useApp()
   const format = useFormat()

@@ -6,7 +6,7 @@ import { Failure, Skeleton } from "./states.tsx"
 /** Heights of the skeletons in px. */
 const skeletonHeight = { page: 400, panel: 180 }
 
-/** A page that loads its code on the first visit, to keep the initial bundle small. */
+/** Returns a page whose code is loaded on the first visit, to keep the initial bundle small. */
 export function lazyPage(load: () => Promise<FunctionComponent>): FunctionComponent {
   return lazy(load, skeletonHeight.page, (content) => (
     <main class="page" id="main">
@@ -15,14 +15,17 @@ export function lazyPage(load: () => Promise<FunctionComponent>): FunctionCompon
   ))
 }
 
-/** A panel that loads its code when it is first shown. */
+/** Returns a panel whose code is loaded when the panel is first shown. */
 export function lazyPanel<Props extends object>(
   load: () => Promise<FunctionComponent<Props>>,
 ): FunctionComponent<Props> {
   return lazy(load, skeletonHeight.panel, (content) => <section class="panel">{content}</section>)
 }
 
-/** `height`: the height of the skeleton. `frame`: wraps the skeleton or an error. */
+/**
+ * Returns a component whose code is loaded when it is first shown. While loading, it shows a skeleton of this height.
+ * `frame` wraps the skeleton, or the error if the code cannot be loaded.
+ */
 function lazy<Props extends object>(
   load: () => Promise<FunctionComponent<Props>>,
   height: number,

@@ -15,7 +15,7 @@ export function NoMoreResults() {
   )
 }
 
-/** The empty state of a view without matching events, with a button that widens the view. */
+/** Shown if no events match the view. A button clears the filters or, if there are none, selects the last 90 days. */
 export function NoMatch() {
   const { view, router } = useApp()
   return view.value.filters.length > 0 ? (

@@ -7,11 +7,14 @@ import { Empty } from "./states.tsx"
 interface NoPageDataProps {
   /** The missing data, such as errors or web vitals. */
   what: string
-  /** The script tag's attribute that enables the data. */
+  /** The attribute of the script tag that makes the script send the data. */
   option: string
 }
 
-/** Shown if the range has no data of a kind that is off by default in the page script. Explains how to enable it. */
+/**
+ * Shown if there is no data of a kind that the page script does not send by default. Explains how to enable it, unless
+ * filters might be the reason.
+ */
 export function NoPageData({ what, option }: NoPageDataProps) {
   const { router, session, view } = useApp()
   const { filters, website } = view.value

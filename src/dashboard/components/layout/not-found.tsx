@@ -27,7 +27,10 @@ export function NotFound({ kind = "page" }: { kind?: Unavailable }) {
 /** Height of the skeleton in px. */
 const skeletonHeight = 400
 
-/** Shown for a website that is missing from the session's list, in case it has just been created. */
+/**
+ * Shown for a website that is missing from the session's list. Reloads the list first, in case the website has just
+ * been created.
+ */
 export function MissingWebsite() {
   const { session } = useApp()
   const [isLoaded, setLoaded] = useState(false)

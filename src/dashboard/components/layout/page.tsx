@@ -21,14 +21,14 @@ interface PageProps {
   /** Hides the filter bar. */
   unfiltered?: boolean
   /**
-   * Labels of the parts that can be embedded on their own, by name. Default: the page's charts. null if they are not
-   * known yet.
+   * Labels of the parts of the page that can be embedded on their own, keyed by name. Default: the page's charts. null
+   * if the parts are not known yet.
    */
   charts?: Readonly<Record<string, string>> | null
   children: ComponentChildren
 }
 
-/** The website and range in print, where the buttons that show them are hidden. */
+/** Shows the website and range when the page is printed, because the buttons that show them on screen are hidden. */
 function PrintHeader({ unranged }: { unranged: boolean }) {
   const { session, view } = useApp()
   const { website, range, zone } = view.value
@@ -40,7 +40,7 @@ function PrintHeader({ unranged }: { unranged: boolean }) {
 interface EmbeddedPageProps {
   title: string
   chart: string | undefined
-  /** Labels of the possible values of `chart`; null if they are not known yet. */
+  /** Labels of the values that `chart` can have, or null if the values are not known yet. */
   charts: Readonly<Record<string, string>> | null
   children: ComponentChildren
 }
@@ -76,7 +76,7 @@ function EmbeddedPage({ title, chart, charts, children }: EmbeddedPageProps) {
       )}
       {isUnknown ? (
         <Empty title={`This page has no chart named “${chart}”`}>
-          Use one of {Object.keys(charts ?? {}).join(", ")}, or leave out the parameter.
+          Use one of {Object.keys(charts ?? {}).join(", ")}, or remove “chart” from the URL.
         </Empty>
       ) : (
         children
@@ -104,7 +104,7 @@ export function Page({
   useEffect(() => {
     document.title = `${isolate(title)} · ${where}Databuddy`
   }, [title, where])
-  // A layout effect, so that the keys pressed right after opening a page go to its search field.
+  // A layout effect, so that keys pressed as soon as a page opens go to its search field.
   useLayoutEffect(() => {
     if (document.activeElement !== document.body && !document.activeElement?.closest("nav")) return
     // On a touch screen, the keyboard would cover the page.

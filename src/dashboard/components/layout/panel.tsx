@@ -24,8 +24,8 @@ interface PanelProps {
 }
 
 /**
- * A titled section of a page. If the URL's fragment names its chart, the section scrolls into view and its title gets
- * the focus.
+ * A titled section of a page. If the URL's fragment is the name of its chart, the section scrolls into view and its
+ * title gets the focus.
  */
 export function Panel({
   title,
@@ -42,8 +42,8 @@ export function Panel({
   const heading = useRef<HTMLHeadingElement>(null)
   const hasFocusedTarget = useRef(false)
   const isTarget = chart !== undefined && router.fragment === chart
-  // Runs again when the panel's content has loaded, because other content that has loaded above the panel has moved it.
-  // Does nothing then if the focus is no longer on the title.
+  // Runs again when the panel's content has loaded, because content that loaded above the panel may have moved it. The
+  // second run does nothing if the title no longer has the focus.
   useLayoutEffect(() => {
     if (!isTarget || (hasFocusedTarget.current && document.activeElement !== heading.current)) return
     hasFocusedTarget.current = true
@@ -72,7 +72,7 @@ export function Panel({
 
 interface LoadedProps {
   query: QueryState
-  /** ID of the query parameter. If the parameter failed, its error is shown. */
+  /** ID of the query's parameter whose result is rendered. If this parameter failed, its error is shown instead. */
   id: string
   /** Height of the skeleton in px, or one height per column if columns can wrap. */
   height: number | readonly number[]

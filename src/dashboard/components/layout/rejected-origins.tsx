@@ -7,7 +7,7 @@ import { useAction } from "../../state/use-action.ts"
 import { useFormat } from "../controls/use-format.ts"
 import { useKeepFocus } from "./states.tsx"
 
-/** Maximum number of hosts to list, latest first. */
+/** Maximum number of hosts to list, most recently rejected first. */
 const maxHosts = 5
 
 interface Website {
@@ -33,7 +33,10 @@ interface RejectedOriginsProps {
   children?: (list: ComponentChildren) => ComponentChildren
 }
 
-/** The rejected hosts that are still not allowed, latest first. For owners, each has a button that allows the host. */
+/**
+ * Lists the hosts whose requests were rejected, most recently rejected first. For owners, each host has a button that
+ * allows it, and hosts that have been allowed since are left out.
+ */
 export function RejectedOrigins({
   requests,
   onAllowed,
@@ -95,8 +98,8 @@ function originsOf(requests: readonly RejectedRequest[]): RejectedOrigin[] {
 }
 
 /**
- * The server's rule for allowing an origin, applied to the current settings, which might have changed since the
- * request.
+ * Applies the server's rule for allowing an origin to the current settings, which might have changed since the request
+ * was rejected.
  */
 function isAllowed({ domain, allowedOrigins }: Website, origin: string): boolean {
   return origin === domain || origin.endsWith(`.${domain}`) || allowedOrigins.includes(origin)

@@ -99,7 +99,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
   )
 }
 
-/** The website and the name of a share link. */
+/** The website that a share link shows, and the name of the link. */
 function SharedName({ share: { name, websiteId } }: { share: NonNullable<Me["share"]> }) {
   const website = useApp().session.nameOf(websiteId ?? "all")
   return (
@@ -150,7 +150,7 @@ function WebsiteMenu() {
   )
 }
 
-/** Maximum number of websites in the menu before it gets a search field. */
+/** The website menu has a search field if there are more websites than this. */
 const maxWithoutSearch = 12
 
 function WebsiteList({ onGo }: { onGo: () => void }) {

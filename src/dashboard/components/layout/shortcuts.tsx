@@ -13,7 +13,7 @@ const keys: { key: string; text: string; run: (app: App) => void }[] = [
   { key: "x", text: "Clear filters", run: ({ router }) => router.setParams({ f: undefined }) },
 ]
 
-/** Focuses the page's search field, or opens the filter editor if there is none. */
+/** Focuses the page's search field. If the page has none, opens the filter editor. */
 function press(key: string): void {
   const elements = [...document.querySelectorAll<HTMLElement>(`[data-key="${key}"]`)]
   const element = elements.find((candidate) => candidate instanceof HTMLInputElement) ?? elements[0]

@@ -7,8 +7,8 @@ import { Skeleton } from "./states.tsx"
 const skeletonHeight = 400
 
 /**
- * Opens a website's start page: Web if the website has page views, otherwise the overview of custom events. A user who
- * cannot open both gets the first page that they can open.
+ * Opens a website's start page: Web if the website has page views, otherwise the overview of custom events. Unless the
+ * user can open both of these pages, opens the first page that the user can open.
  */
 export function Start() {
   const { router, session } = useApp()

@@ -2,7 +2,7 @@ import type { ComponentChildren } from "preact"
 import { useLayoutEffect, useRef } from "preact/hooks"
 import { messageOf } from "../../../errors.ts"
 
-/** A placeholder while content loads. `height` in px. */
+/** A placeholder that is shown while content loads. `height` is in px. */
 export function Skeleton({ height }: { height: number }) {
   return (
     <div class="skeleton" style={{ "--height": `${height}px` }} role="status">
@@ -58,10 +58,10 @@ function focusContainer(button: HTMLButtonElement): void {
     button.closest("main")?.querySelector("h1")?.focus()
     return
   }
-  // Focusable only while focused, so that a click inside a panel does not focus the panel.
+  // The container is focusable only while it has the focus. Otherwise, a click inside a panel would focus the panel.
   container.tabIndex = -1
   const onBlur = () => {
-    // Only the window lost the focus; the container gets it back.
+    // If only the window lost the focus, the container will get it back, so it must stay focusable.
     if (document.activeElement === container) return
     container.removeAttribute("tabindex")
     container.removeEventListener("blur", onBlur)

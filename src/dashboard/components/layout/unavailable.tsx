@@ -1,6 +1,6 @@
 import type { ComponentChildren } from "preact"
 
-/** The reasons why a link cannot be opened, each with what happened and what to do next. */
+/** Texts for each reason why a link cannot be opened: what happened, and what to do next. */
 const texts = {
   share: {
     title: "This link is no longer valid",

@@ -10,7 +10,7 @@ import { useFormat } from "../controls/use-format.ts"
 import { Value } from "../controls/value.tsx"
 import { Loaded, Panel } from "./panel.tsx"
 
-/** Number of values to list. */
+/** Maximum number of values to list. */
 const listed = 6
 
 interface ValueMoversProps {
@@ -26,7 +26,7 @@ interface ValueMoversProps {
 
 type MoverRow = Mover & Record<string, unknown> & { previous?: Record<string, number> | null }
 
-/** The values that best explain the change of a measure, with a sentence about the first one. */
+/** The values that best explain the change in a measure, with a sentence about the first one. */
 export function ValueMovers({ filters, kinds = ["custom"], measure, better }: ValueMoversProps) {
   const { session, view } = useApp()
   const format = useFormat()

@@ -15,7 +15,8 @@ export interface LinkedPeople {
 }
 
 /**
- * Returns a function that builds the people page's path for a selection, or undefined if the user cannot see people.
+ * Returns a function that builds the path at which the people page lists a selection. Returns undefined if the user
+ * cannot see people.
  */
 export function usePeopleHref(): ((people: LinkedPeople) => string) | undefined {
   const { router, session } = useApp()
@@ -38,7 +39,7 @@ interface PeopleLinkProps extends Omit<LinkedPeople, "selection"> {
   children: ComponentChildren
 }
 
-/** A number of people, linked to their list. */
+/** A number of people, with a link to the list of these people. */
 export function PeopleLink({ count, label, children, selection, ...people }: PeopleLinkProps) {
   const hrefOf = usePeopleHref()
   if (!hrefOf || !selection || count === 0) return <>{children}</>

@@ -9,7 +9,7 @@ const eventWords = { custom: "an event", page_view: "a page view", error: "an er
 
 export type ChartKind = keyof typeof eventWords
 
-/** The people counted by a number in a report, as encoded in the URL of the people page. */
+/** The people behind a number in a report, as encoded in the URL of the people page. */
 export type Selection =
   | {
       /**
@@ -52,8 +52,8 @@ export const noSelection: Record<string, undefined> = Object.fromEntries(
 )
 
 /**
- * Returns the URL parameters of a selection. `of` holds its type, followed by the kind of events, the step, or the
- * cohort's date and period.
+ * Returns the URL parameters of a selection. `of` holds the type of the selection, followed by the kind of event, the
+ * step, or the cohort's date and period.
  */
 export function selectionParams(selection: Selection): Params {
   if (selection.type === "events") return { of: `events~${selection.kind}` }
@@ -78,7 +78,7 @@ export function selectionParams(selection: Selection): Params {
   }
 }
 
-/** Parses the selection in the URL. Returns undefined if there is none, or if its type or kind of events is unknown. */
+/** Parses the selection in the URL. Returns undefined if there is none, or if its type or kind of event is unknown. */
 export function parseSelection(params: URLSearchParams): Selection | undefined {
   const [type, first = "", second] = (params.get("of") ?? "").split("~")
   const steps = params.getAll("step").map(parseStep)
@@ -86,7 +86,7 @@ export function parseSelection(params: URLSearchParams): Selection | undefined {
   switch (type) {
     case "events":
       return Object.hasOwn(eventWords, first)
-        ? // `hasOwn` does not narrow the type.
+        ? // The type assertion is needed because `hasOwn` does not narrow `first`.
           { type, kind: first as ChartKind }
         : undefined
     case "cohort":
@@ -142,7 +142,7 @@ export function selectedUnit(selection: Selection | undefined): Unit {
   return !selection || selection.type === "events" ? parseUnit(new URLSearchParams()) : selection.unit
 }
 
-/** Whether the range can contain the selection. The API rejects cohorts from outside the range. */
+/** Returns false if the selection is a cohort from outside the range, because the API rejects such a query. */
 export function isInRange(selection: Selection, range: Range): boolean {
   return (
     selection.type !== "cohort" ||
@@ -190,12 +190,12 @@ function cohortText(
   return `${cohort}, and ${back} ${later}`
 }
 
-/** The people with events of a kind. */
+/** Returns the selection of all people with an event of the given kind. */
 export function peopleOf(kind: ChartKind): Selection {
   return { type: "events", kind }
 }
 
-/** The people that a chart's date menu links to, limited to that date. */
+/** The people that a chart's date menu links to. The menu limits them to the date that was clicked. */
 export interface ChartPeople {
   selection: Selection
   filters?: readonly Filter[]

@@ -4,7 +4,7 @@ interface EmbedHostsFieldProps {
   onInput: (value: string) => void
 }
 
-/** A field for the origins of the pages that can embed a share link. */
+/** A field for the origins whose pages can embed a share link. */
 export function EmbedHostsField({ value, onInput }: EmbedHostsFieldProps) {
   return (
     <label class="field">

@@ -6,7 +6,7 @@ import { Select, type SelectOption } from "../controls/select.tsx"
 
 const themes: Record<Theme, string> = { system: "System", light: "Light", dark: "Dark" }
 
-/** The wallboard option. Tile IDs contain no colon, so they cannot clash with it. */
+/** Value of the wallboard option. Tile IDs contain no colon, so none of them can be equal to it. */
 const wallboard = "mode:wallboard"
 
 /** Frame height in px for a whole page, and for one chart. */
@@ -16,7 +16,7 @@ const chartHeight = 440
 interface EmbedSnippetProps {
   /** The link's path: `/share/<token>`. */
   link: string
-  /** Labels of the parts that can be shown on their own, by name. */
+  /** Labels of the parts that can be shown on their own, keyed by name. */
   charts: Readonly<Record<string, string>>
   /** Whether the link shows a board, which can also be embedded as a wallboard. */
   isBoard: boolean

@@ -15,9 +15,9 @@ export interface Share {
   websiteId: string | null
   name: string
   path: string
-  /** The only page that the link opens; null for all reports. */
+  /** The only page that the link opens; null if it opens all reports. */
   page: string | null
-  /** The only board that the link opens; null for none. */
+  /** The only board that the link opens; null if it opens reports instead. */
   boardId: string | null
   boardName: string | null
   /** False if the link's creator can no longer share the board. */
@@ -27,17 +27,17 @@ export interface Share {
   createdAt: string
   expiresAt: string | null
   lastUsedAt: string | null
-  /** When the previous link stops working; null if there is none. */
+  /** When the previous link stops working; null if there is no previous link. */
   previousExpiresAt: string | null
 }
 
-/** A new or rotated link. Only this response contains the path with its token. */
+/** A new or rotated link. `link` is its path with the token, which no other response contains. */
 export interface NewShare {
   share: Share
   link: string
 }
 
-/** What a link shows. */
+/** Describes what a link shows. */
 function sharedText({ page, boardName }: Share): string {
   if (boardName !== null) return `the board “${isolate(boardName)}”`
   return page === null ? "the reports" : "one page"

@@ -42,7 +42,7 @@ export function PinButton({ tiles, name }: PinButtonProps) {
   )
 }
 
-/** Prefix of menu values that create a board; the website ID follows it. */
+/** Prefix of the menu values that create a board. A website ID, `none` or `all` follows it. */
 const newBoard = "new:"
 
 interface PinDialogProps {

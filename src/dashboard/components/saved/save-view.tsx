@@ -6,7 +6,7 @@ export interface SavedView {
   id: string
   kind: string
   name: string
-  /** Page and query, without the website. */
+  /** Page and query string, without the website. */
   path: string
 }
 
@@ -23,7 +23,7 @@ export type SavedKind = keyof typeof kindNames
 
 interface SaveViewProps {
   kind: SavedKind
-  /** Page and query. Default: those of the current view. */
+  /** Page and query string. Default: the path of the current view. */
   path?: string
   onClose: () => void
   onSaved?: () => void

@@ -8,7 +8,7 @@ import { ItemMenu } from "../controls/item-menu.tsx"
 import { Link } from "../controls/link.tsx"
 import { type SavedKind, type SavedView, SaveView } from "./save-view.tsx"
 
-/** Number of entries to show before "Show all". */
+/** Number of entries to show before "Show all" is clicked. */
 const initialCount = 12
 
 export type SavedResource = Resource<{ views: SavedView[] }>
@@ -17,7 +17,7 @@ export type SavedResource = Resource<{ views: SavedView[] }>
 export function useSavedViews(kind: SavedKind): SavedResource {
   const { view, session } = useApp()
   return useResource<{ views: SavedView[] }>(
-    // The path of a saved view can contain a person's ID.
+    // Users who cannot see people cannot load saved views, because the path of a saved view can contain a person's ID.
     session.canSeePeople
       ? `views?website_id=${encodeURIComponent(view.value.website)}&kind=${kind}`
       : undefined,
@@ -109,7 +109,7 @@ export function SavedMenu({ view, path, onChanged }: SavedMenuProps) {
         isQuiet
         actions={isReplaceable ? [{ label: "Replace with current…", run: () => setReplacing(true) }] : []}
         consequence="It will be removed for all users. No events will be deleted."
-        // Also called after a cancel, because another user might have changed or deleted the view in the meantime.
+        // Called even if the user cancels, because another user might have changed or deleted the view in the meantime.
         onClose={onChanged}
         onRename={async (to) => {
           await api.send("PATCH", apiPath, { name: to })

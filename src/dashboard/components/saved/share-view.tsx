@@ -87,7 +87,7 @@ export function ShareView({ board, onClose }: ShareViewProps) {
   )
 }
 
-/** Whether a filter or a breakdown identifies people. Includes the filters of steps. */
+/** Returns true if a filter, a filter of a step, or a breakdown uses a field that identifies people. */
 function identifiesPeople(params: URLSearchParams): boolean {
   const steps = [...params.values()].flatMap((value) => parseStep(value).filters)
   const fields = [...parseFilters(params), ...steps].map(({ field }) => field)

@@ -19,7 +19,7 @@ export function ViewMenu() {
   const [dialog, setDialog] = useState<DialogName>()
   if (session.me.value?.share) return null
   const { website } = view.value
-  // A share link shows a website's reports, but no individual people.
+  // A share link can only show the reports of a single website, and no individual people.
   const isSharable = isReportPage(router.location.value.page) && isSingleWebsite(website)
   const open = (next: DialogName, closeMenu: () => void) => () => {
     closeMenu()
