@@ -14,7 +14,7 @@ type Row = Record<string, string | number | null>
 /** Number of rows in the table on a board. */
 const tileRows = 20
 
-/** The table as a tile for boards. */
+/** Returns the table as a tile for boards. */
 function tileOf({ name, title, columns }: PageReport): PinnedTile {
   return {
     kind: "table",
@@ -74,7 +74,7 @@ export function PageTable({ table, query }: { table: PageReport; query: QuerySta
   )
 }
 
-/** Formats the value of a cell. A dash stands for null. */
+/** Formats the value of a cell. Returns a dash for null. */
 function cellText(value: string | number | null, unit: Column["unit"], format: Format): string {
   if (value === null) return "–"
   if (typeof value === "string") return value

@@ -31,7 +31,7 @@ export function groupParam({ message, filename, lineno }: ErrorGroup): string {
 }
 
 /**
- * Decodes a group from the URL. Returns undefined if the text does not encode one, because the URL might have been
+ * Decodes a group from the URL. Returns undefined if the text is not an encoded group, for example because the URL was
  * truncated or edited by hand.
  */
 export function parseGroup(param: string | null): ErrorGroup | undefined {
@@ -48,7 +48,7 @@ export function parseGroup(param: string | null): ErrorGroup | undefined {
   }
 }
 
-/** The location of an error, such as shop.example/app.js:12; '' if the script is unknown. */
+/** Returns the location of an error, such as shop.example/app.js:12, or '' if the script is unknown. */
 export function locationText({ filename, lineno }: ErrorGroup): string {
   if (filename === null) return ""
   const file = filename.replace(/^https?:\/\//, "")

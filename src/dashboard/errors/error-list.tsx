@@ -20,19 +20,19 @@ import { groupFields, groupOf, groupParam, locationText } from "./error-group.ts
 const pageRows = 50
 /** Maximum number of rows in a CSV file, which is the API's limit per request. */
 const fileRows = 10_000
-/** Approximate height of the table in px. It need not be exact, because the panel below is off screen. */
+/** Approximate height of the table in px. It need not be exact, because the panel below the table is off screen. */
 const tableHeight = 446
 
 type GroupRow = Record<(typeof groupFields)[number], string | null> & {
   events: number
   users: number
   sessions: number
-  /** null if only the previous period has these errors. */
+  /** null if these errors occurred only in the previous period. */
   last: string | null
   previous?: { events: number } | null
 }
 
-/** API names of the sortable columns, by their names in the URL. */
+/** API names of the sortable columns, keyed by their names in the URL. */
 const sortable: Record<string, string> = {
   errors: "events",
   visitors: "users",

@@ -68,7 +68,7 @@ const stats = [
 
 interface ErrorsProps {
   query: QueryState
-  /** The filters that select the current error, for tiles to pin. Empty if no error is selected. */
+  /** The filters that select the current error. Stored with pinned tiles. Empty if no error is selected. */
   errorFilters: Filter[]
 }
 

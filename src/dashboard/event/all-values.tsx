@@ -12,7 +12,7 @@ import type { Filter } from "../state/filters.ts"
 import { useQuery } from "../state/use-query.ts"
 import type { PropertyKind } from "./property-kind.ts"
 
-/** Maximum number of values to list. The search finds any others. */
+/** Maximum number of values to list. The others can be found with the search field. */
 const maxValues = 200
 
 interface AllValuesProps {

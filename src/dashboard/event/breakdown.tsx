@@ -89,7 +89,7 @@ export function Breakdown({ event, filters, keys, better }: BreakdownProps) {
   )
 }
 
-/** The table of groups, as a tile for boards. */
+/** Returns the table of groups as a tile for boards. */
 function tileOf(event: string, split: readonly string[]): PinnedTile {
   const measures = ["events", "users", "sessions"]
   return {
@@ -108,7 +108,7 @@ function tileOf(event: string, split: readonly string[]): PinnedTile {
   }
 }
 
-/** The measures of a group, and its values by field name. */
+/** The measures of a group, and its values keyed by field name. */
 interface Group {
   events: number
   users: number
@@ -215,7 +215,7 @@ function Groups({ split, filters, better }: GroupsProps) {
   )
 }
 
-/** A group's name in the chart, made of its values. */
+/** Returns the name of a group in the chart, composed of the group's values. */
 function groupLabel(row: Group, split: readonly string[]): string {
   return split.map((field) => row[field] ?? "(none)").join(" · ")
 }
@@ -226,7 +226,7 @@ interface GroupTableProps {
   /** Selects the events. */
   filters: readonly Filter[]
   rows: readonly Group[]
-  /** The number of events in all groups. */
+  /** The number of events in all groups together. */
   totalEvents: number
   better: Direction | undefined
   sort: Sort

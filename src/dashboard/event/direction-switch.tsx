@@ -3,8 +3,8 @@ import { isSingleWebsite, type Site } from "../state/session.ts"
 import { useAction } from "../state/use-action.ts"
 
 /**
- * A button that marks an event for which lower counts are better. Decreases are then shown as good and increases as
- * bad. Shown only to owners, and only for a single website.
+ * A button that marks lower counts of an event as better, so that decreases are shown as good and increases as bad.
+ * Shown only to owners, and only for a single website.
  */
 export function DirectionSwitch({ name }: { name: string }) {
   const { api, session, toasts, view } = useApp()

@@ -97,7 +97,7 @@ function EventReport({ name }: { name: string }) {
   )
 }
 
-/** The switch for the event's better direction, and links to other reports about the event. */
+/** The button that marks lower counts as better, and links to other reports about the event. */
 function EventActions({ name }: { name: string }) {
   const { router, session } = useApp()
   const step = stepParam({ name, filters: [] })
@@ -128,7 +128,7 @@ interface TotalsProps {
   better: Direction | undefined
 }
 
-/** The event's totals, as tiles for boards. */
+/** Returns the event's totals as tiles for boards. */
 function numbersOf(name: string, better: Direction | undefined): PinnedTile[] {
   const totals = [
     { column: "total_events", label: "Events" },
@@ -195,7 +195,7 @@ function Totals({ query, name, better }: TotalsProps) {
   )
 }
 
-/** `name`: the measure's name in the API. */
+/** The measures that the chart can show. `name` is the measure's name in the API. */
 const measures = [
   {
     value: "events",

@@ -8,7 +8,7 @@ import { type QueryState, useQuery } from "../state/use-query.ts"
 import { Property, propertyHeight, shownValues } from "./property.tsx"
 import { asNumbers, type PropertyKind, visualizationOf } from "./property-kind.ts"
 
-/** Number of properties to show before "Show all". */
+/** Number of properties to show before "Show all" is clicked. */
 const firstKeys = 12
 /** Maximum number of bins per histogram. */
 const bins = 20
@@ -19,7 +19,7 @@ interface PropertiesProps {
   event: string
   /** Selects the events. */
   filters: readonly Filter[]
-  /** The query whose result `kinds` lists the properties. */
+  /** A query with a parameter `kinds`, whose rows are the properties. */
   query: QueryState
 }
 

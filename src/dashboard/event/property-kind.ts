@@ -38,8 +38,8 @@ export function visualizationOf({ render_strategy, cardinality, total_count }: P
 }
 
 /**
- * Returns a numeric property so that it is shown as a histogram, however few values it has. Returns other properties
- * unchanged.
+ * Returns a copy of a numeric property that is shown as a histogram even if it has only a few values. Returns other
+ * properties unchanged.
  */
 export function asNumbers(kind: PropertyKind): PropertyKind {
   return kind.is_numeric ? { ...kind, render_strategy: "histogram" } : kind

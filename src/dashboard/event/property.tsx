@@ -15,7 +15,7 @@ import { AllValues } from "./all-values.tsx"
 import { Histogram, type NumberStats } from "./histogram.tsx"
 import { describeKind, type PropertyKind, visualizationOf } from "./property-kind.ts"
 
-/** Number of values to show per property. */
+/** Maximum number of values to show per property. */
 export const shownValues = 6
 /** Height in px of a table row, a true/false bar, and a histogram with its statistics. */
 const rowHeight = 33
@@ -45,11 +45,11 @@ interface PropertyProps {
   kind: PropertyKind
   /** Selects the events. */
   filters: readonly Filter[]
-  /** Contains the results `values` and `numbers` of several properties. */
+  /** The query for all visible properties. Its parameters are `values` and, for histograms, `numbers`. */
   query: QueryState
 }
 
-/** A property: a description of its values, and a visualization suited to them. */
+/** Shows a property with a description of its values and a visualization that suits them. */
 export function Property({ event, kind, filters, query }: PropertyProps) {
   const { router } = useApp()
   const format = useFormat()
@@ -111,8 +111,8 @@ export function Property({ event, kind, filters, query }: PropertyProps) {
 }
 
 /**
- * A button that shows a numeric property as a histogram instead of a list, or as a list again. Shown only if the
- * property has so few values that they can be listed.
+ * A button that switches a numeric property from its default visualization to a histogram and back. Shown only if the
+ * property has several values and the default is not a histogram.
  */
 function NumbersSwitch({ kind }: { kind: PropertyKind }) {
   const { router } = useApp()

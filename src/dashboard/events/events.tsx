@@ -35,7 +35,7 @@ interface NameRow {
   total_events: number
   unique_users: number
   unique_sessions: number
-  /** null if only the previous period has these events. */
+  /** null if these events occurred only in the previous period. */
   last_occurrence: string | null
   previous?: { total_events: number } | null
 }
@@ -45,7 +45,7 @@ interface Summary {
   previous?: { total_events: number } | null
 }
 
-/** API names of the sortable columns, by their names in the URL. */
+/** API names of the sortable columns, keyed by their names in the URL. */
 const sortable: Record<string, string> = {
   name: "name",
   events: "total_events",
@@ -125,7 +125,7 @@ export function Events() {
 /** Number of rows in the table on a board, where the table has no pages. */
 const tileRows = 20
 
-/** The most frequent events, as a tile for boards. */
+/** Returns the most frequent events as a tile for boards. */
 function tileOf(search: string): PinnedTile {
   return {
     kind: "table",
@@ -203,7 +203,7 @@ function NameTable({ rows, totalEvents, sort }: NameTableProps) {
   )
 }
 
-/** The share of an event name in all events, in percent. */
+/** Returns the percentage of all events that have this name. */
 function shareOf({ total_events }: NameRow, totalEvents: number): number {
   return totalEvents === 0 ? 0 : (100 * total_events) / totalEvents
 }

@@ -32,7 +32,7 @@ interface BreakdownProps {
   name: string | undefined
 }
 
-/** The conversion for each value of a field at the first step. */
+/** The funnel's conversion for each value that a field has at the first step. */
 export function Breakdown({ query, steps, unit, window, by, name: funnelName }: BreakdownProps) {
   const { router, view } = useApp()
   const format = useFormat()
@@ -52,8 +52,8 @@ export function Breakdown({ query, steps, unit, window, by, name: funnelName }: 
     </PeopleLink>
   )
   /**
-   * Returns the conversion from the first to the last step in the previous period, and its change since then. A dash
-   * stands for what cannot be computed because nobody entered the funnel.
+   * Returns the conversion from the first to the last step in the previous period, and the change since then. Returns
+   * dashes for values that cannot be computed because nobody entered the funnel in one of the periods.
    */
   const changeOf = (rows: readonly StepRow[]) => {
     const [first, last] = [rows[0], rows.at(-1)]
@@ -172,8 +172,8 @@ function conversion({ rows }: Group): number {
 }
 
 /**
- * A value must have at least this share of all people to be named the best. With fewer people, its conversion depends
- * too much on chance.
+ * A value can only be named as the best if it has at least this share of all people. The conversion of fewer people
+ * depends too much on chance.
  */
 const minShare = 0.05
 
@@ -195,8 +195,8 @@ export function bestText(query: QueryState, by: string, format: Format): string 
 }
 
 /**
- * Returns the value with the best conversion in one of the periods; undefined if there is none. `countsOf` returns the
- * counts of a step in that period.
+ * Returns the value with the best conversion in a period, or undefined if there is none. `countsOf` returns the counts
+ * of a step in that period.
  */
 function bestOf(
   groups: readonly Group[],

@@ -149,7 +149,7 @@ function Funnel({ steps, unit, window, by, name }: FunnelProps) {
   )
 }
 
-/** The funnel as a tile for boards. */
+/** Returns the funnel as a tile for boards. */
 function tileOf(steps: readonly Step[], funnel: Parameter): PinnedTile {
   const [first, last] = [steps[0], steps.at(-1)].map((step) => step?.name || "any event")
   return { kind: "funnel", title: `${first} → ${last}`, query: { parameters: [funnel] } }

@@ -29,7 +29,7 @@ export interface StepRow extends StepMetrics {
   previous?: StepMetrics
 }
 
-/** Height in px of a step with its figures. */
+/** Height in px of a step with its bar and figures. */
 const stepHeight = 106
 
 interface StepsPanelProps {
@@ -115,7 +115,7 @@ export function StepsPanel({ query, steps, unit, window, name, pin }: StepsPanel
   )
 }
 
-/** Returns the selection of the people who reached a step, or who got no further. `step` starts at 1. */
+/** Returns the selection of the people who reached a step, or who dropped off after it. Steps are numbered from 1. */
 type SelectionOf = (type: "reached" | "dropped", step: number) => Selection
 
 interface BarsProps {

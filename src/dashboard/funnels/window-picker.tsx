@@ -30,7 +30,7 @@ function parseWindow(window: string | null): { count: number; unit: string } | u
   return seconds !== undefined && count * seconds <= maxSeconds ? { count, unit } : undefined
 }
 
-/** The conversion window in the URL, or the default. */
+/** Returns the conversion window in the URL, or the default if there is no valid one. */
 export function readWindow(params: URLSearchParams): string {
   const param = params.get("window")
   return param !== null && parseWindow(param) ? param : defaultWindow

@@ -45,7 +45,7 @@ export function ConversionRates({ steps, unit }: RatesProps) {
         title="Conversion over time"
         chart="trend"
         pin={chartTile(steps, unit)}
-        hint={`The share of all ${unit.many} with an event that converted.`}
+        hint={`Of all ${unit.many} with an event, the share that converted.`}
         actions={<GranularitySwitch />}
       >
         <Loaded query={query} id="trend" height={306}>
@@ -77,8 +77,8 @@ function parameterOf(steps: readonly Step[], unit: Unit) {
 }
 
 /**
- * The chart as a tile for boards. Undefined if several goals have the same event, because their lines would have the
- * same name.
+ * Returns the chart as a tile for boards. Returns undefined if several goals have the same event, because their lines
+ * would have the same name.
  */
 function chartTile(steps: readonly Step[], unit: Unit): PinnedTile | undefined {
   const names = steps.map(({ name }) => name)
@@ -93,7 +93,7 @@ function chartTile(steps: readonly Step[], unit: Unit): PinnedTile | undefined {
   }
 }
 
-/** A goal's totals, as tiles for boards. */
+/** Returns a goal's totals as tiles for boards. */
 function numbersOf(goal: Step | undefined, unit: Unit): PinnedTile[] {
   const totals = [
     { column: "conversion_rate", label: "Conversion", format: "percent", better: "higher" },
@@ -239,8 +239,8 @@ function Comparison({ query, steps, unit }: TotalsProps & { steps: readonly Step
 }
 
 /**
- * One line per goal, plus the previous period if there is only one goal. The rows of a goal are adjacent and in
- * chronological order.
+ * Returns one line per goal, and a line for the previous period if there is only one goal. The rows of a goal are
+ * adjacent and in chronological order.
  */
 function seriesOf(
   query: QueryState,

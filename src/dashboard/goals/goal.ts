@@ -19,7 +19,7 @@ export interface GoalRow {
   previous?: Omit<GoalRow, "goal" | "date" | "previous"> | null
 }
 
-/** The path under which a goal is saved. It omits the page's filters, which apply to all goals in a list. */
+/** Returns the path to save for a goal. It has no filters, because the page's filters apply to all saved goals. */
 export function goalPath({ step, unit }: Goal): string {
   const params = new URLSearchParams({ step: stepParam(step) })
   const name = unitParam(unit.value)

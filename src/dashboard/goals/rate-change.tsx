@@ -3,14 +3,14 @@ import type { Format } from "../state/format.ts"
 import type { GoalRow } from "./goal.ts"
 
 /**
- * The change of a conversion rate in percentage points, for sorting. If the previous period has no events, this is the
- * lowest possible value.
+ * Returns the change in a conversion rate, in percentage points, for sorting. Returns -Infinity if the previous period
+ * has no events, so that such rows are sorted below all others.
  */
 export function rateChange(row: GoalRow | undefined): number {
   return row?.previous?.total ? row.conversion_rate - row.previous.conversion_rate : Number.NEGATIVE_INFINITY
 }
 
-/** The change of a conversion rate, or a dash if the previous period has no events. */
+/** Shows the change in a conversion rate, or a dash if the previous period has no events. */
 export function RateChange({ row, format }: { row: GoalRow | undefined; format: Format }) {
   if (!row?.previous?.total) return <span class="muted">–</span>
   return (

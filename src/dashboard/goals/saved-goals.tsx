@@ -143,7 +143,10 @@ function GoalList({ goals, saved, path, children }: GoalListProps) {
   )
 }
 
-/** Batches goals with the same unit into one parameter, up to the limit, because they share the total of that unit. */
+/**
+ * Groups goals with the same unit into batches of at most `maxSteps`. Each batch becomes one parameter of the query,
+ * because all steps of a parameter share its unit and total.
+ */
 function batchesOf(goals: readonly SavedGoal[]): { id: string; goals: SavedGoal[] }[] {
   return units.flatMap((unit) => {
     const sameUnit = goals.filter((goal) => goal.unit === unit)
@@ -165,12 +168,12 @@ function parametersOf(goals: readonly SavedGoal[], compare: Comparison | undefin
   }))
 }
 
-/** The row of each goal, in order; undefined for a goal without a row. */
+/** Returns the row of each goal, in the order of the goals; undefined for a goal without a row. */
 function rowsOf(goals: readonly SavedGoal[], query: QueryState): (GoalRow | undefined)[] {
   const rowsById = new Map<string, GoalRow>()
   for (const { id, goals: batch } of batchesOf(goals)) {
     const rows = query.rows<GoalRow>(id)
-    // The result of a previous query can belong to other goals.
+    // While a query is loading, `query` still has the rows of the previous query, which may have had other goals.
     if (rows.length !== batch.length) continue
     batch.forEach(({ view }, index) => {
       const row = rows[index]

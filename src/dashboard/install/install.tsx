@@ -19,12 +19,12 @@ import { type LatestEvent, useLatestEvent } from "./latest-event.ts"
 import "./install.css"
 import { curlSnippet, installations, isLocal, nodeSnippet, pageSnippet, scriptTarget } from "./snippets.ts"
 
-/** Height in px of the status of the first event. */
+/** Height in px of the box with the status of the first event. */
 const boxHeight = 68
 
 interface InstallProps {
   site: Site
-  /** Called when the first event arrives, to refetch the reports. */
+  /** Called when the first event arrives, so that the caller can refetch its reports. */
   onArrival?: () => void
   /** Opens the report that contains the first event. Undefined on the page that only shows the instructions. */
   onShow?: (page: LatestEvent["page"]) => void
@@ -38,8 +38,8 @@ export function Install({ site, onArrival, onShow }: InstallProps) {
   const [hasRejected, setRejected] = useState(false)
   const hasArrived = latest !== undefined
   useEffect(() => {
-    // The page stays open until the user leaves it, because the domain might not be set yet, or other hosts might
-    // still have to be allowed.
+    // The instructions stay open after the first event until the user leaves them, because the domain might not be
+    // set yet, or other hosts might still have to be allowed.
     if (hasArrived) onArrival?.()
   }, [hasArrived])
   return (
@@ -135,7 +135,7 @@ const rejectedInterval = 3_000
 interface RejectedHostsProps {
   site: Site
   onAllowed: () => void
-  /** Called with whether any hosts are rejected. */
+  /** Called on the first render and when `hasRejected` changes. `hasRejected` is true if any hosts are listed. */
   onChange: (hasRejected: boolean) => void
 }
 
@@ -250,8 +250,8 @@ function CustomEvents({ site, version }: { site: Site; version: number }) {
   )
   const chosen = router.location.value.params.get("lines")
   const sender = senders.find(({ value }) => value === chosen)?.value ?? "curl"
-  // A website with a list of allowed hosts requires an Origin header. If the list is unknown, an unneeded header does
-  // no harm.
+  // A website with a list of allowed hosts requires an Origin header. If it is unknown whether there is a list, the
+  // snippet has the header, because a header that is not needed does no harm.
   const sendsOrigin = !isLoading && (data === undefined || data.website.allowedOrigins.length > 0)
   const target = {
     serverUrl: router.serverUrl,
@@ -349,7 +349,7 @@ function CreateKey({ site, createdKey, onCreated }: CreateKeyProps) {
 }
 
 /**
- * A form that replaces `localhost`, the domain that the first website has when the server starts for the first time.
+ * A form for setting the real domain of the first website, which a new server creates with the domain `localhost`.
  */
 function DomainForm({ site }: { site: Site }) {
   const { api, session, toasts } = useApp()

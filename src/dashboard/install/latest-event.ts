@@ -27,7 +27,7 @@ interface Arrivals {
   isKnown: boolean
   /** Undefined if there is no event yet. */
   latest: LatestEvent | undefined
-  /** Whether there are events without a website. */
+  /** Whether there are events without a website. Checked only while `latest` is undefined. */
   hasStray: boolean
 }
 
@@ -71,7 +71,7 @@ function latestFrom(event: ApiEvent): LatestEvent {
   }
 }
 
-/** The latest event that a website has ever received; undefined if there is none. */
+/** Fetches the latest event that a website has ever received. Returns undefined if there is none. */
 export async function fetchLatestEvent(
   api: Api,
   website: string,

@@ -9,7 +9,7 @@ export interface Target {
   key: string | undefined
 }
 
-/** A curl command that sends a custom event. */
+/** Returns a curl command that sends a custom event. */
 export function curlSnippet({ serverUrl, website, pageOrigin }: Target): string {
   const event = { name: "hello", anonymousId: "me", sessionId: "my-visit", properties: { from: "curl" } }
   return [
@@ -20,7 +20,7 @@ export function curlSnippet({ serverUrl, website, pageOrigin }: Target): string 
   ].join(" \\\n  ")
 }
 
-/** Node.js code that sends a custom event with Databuddy's SDK. */
+/** Returns Node.js code that sends a custom event with Databuddy's SDK. */
 export function nodeSnippet({ serverUrl, website, key }: Target): string {
   return `// npm install @databuddy/sdk
 import { Databuddy } from "@databuddy/sdk/node"
@@ -62,8 +62,8 @@ export interface ScriptTarget {
 }
 
 /**
- * Returns the settings in a website's script tag. `serverUrl`: this server's URL, as the browser reaches it.
- * `ingestPath`: '' for none.
+ * Returns the settings in a website's script tag. `serverUrl` is this server's URL, as the browser reaches it.
+ * `ingestPath` is the server's --ingest-path, or ''.
  */
 export function scriptTarget(
   { scriptName, ingestPath }: { scriptName: string; ingestPath: string },
@@ -149,8 +149,8 @@ import { Databuddy } from "@databuddy/sdk/vue"
 ] as const
 
 /**
- * The SDK component that adds the script. Vue accepts the same notation for properties. `indent`: number of spaces
- * before each property.
+ * Returns the SDK component that adds the script, as JSX that is also valid in a Vue template. `indent` is the number
+ * of spaces before each property.
  */
 function component({ website, scriptUrl, apiUrl }: ScriptTarget, indent: number): string {
   const properties = { clientId: website, apiUrl, scriptUrl }

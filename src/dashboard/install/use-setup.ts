@@ -3,20 +3,20 @@ import { useApp } from "../state/app.ts"
 import { fetchLatestEvent } from "./latest-event.ts"
 
 /**
- * Whether a website is still waiting for its first event. The state is also `done` if the setup instructions do not
- * apply.
+ * `waiting` if a website has never received an event. `done` if it has received one, or if the setup instructions do
+ * not apply to it. `unknown` until this has been looked up.
  */
 export type SetupState = "unknown" | "waiting" | "done"
 
 /**
- * Checks whether a website has ever received an event. `website`: an ID or `all`. `isEmpty`: whether the current range
- * has no events; if it has some, there is nothing to check. Once the state is `waiting`, it stays that way until
- * `finish` is called, because the user is reading the instructions.
+ * Checks whether a website has ever received an event. `website` is an ID, `none` or `all`. Nothing is checked unless
+ * the report is empty (`isEmpty`). Once the state is `waiting`, it stays that way until `finish` is called, because the
+ * user is reading the instructions.
  */
 export function useSetup(website: string, isEmpty: boolean): { setup: SetupState; finish: () => void } {
   const { api, session, now } = useApp()
   const [lookup, setLookup] = useState<{ website: string; setup: SetupState }>()
-  // Share links only show reports, and events without a website have no instructions.
+  // Share links show only reports, and there are no setup instructions for events without a website.
   const isEnabled =
     isEmpty && website !== "none" && session.me.value?.user != null && session.sites.value.length > 0
   useEffect(() => {
