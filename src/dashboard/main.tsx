@@ -15,7 +15,7 @@ import { App, AppContext, useApp } from "./state/app.ts"
 import { embedParamNames } from "./state/embed.ts"
 import { Web } from "./web/web.tsx"
 
-/** Pages of a website, by the path segment after the website's ID. */
+/** Pages of a website, keyed by the path segment after the website's ID. */
 const pages: Record<PageName, FunctionComponent> = {
   web: Web,
   overview: Overview,
@@ -38,7 +38,7 @@ const pages: Record<PageName, FunctionComponent> = {
   ),
 }
 
-/** Pages outside a website, by their first path segment. */
+/** Pages that do not belong to a website, keyed by their first path segment. */
 const globalPages: Record<string, FunctionComponent> = {
   settings: lazyPage(async () => (await import("./settings/settings.tsx")).Settings),
 }
@@ -81,7 +81,7 @@ function Content() {
     if (needsRedirect) router.navigate(redirectTarget(), "replace")
     if (website !== undefined && session.canRead(website)) preferences.website.value = website
   })
-  /** The page to open if the URL does not name one. A share link opens the shared view. */
+  /** Returns the path to open if the URL does not name a page. A share link opens the shared view. */
   const redirectTarget = () => {
     if (base !== "") {
       const { path = "", page: only } = session.me.value?.share ?? {}

@@ -12,10 +12,10 @@ export interface PageDeps {
   now: () => number
 }
 
-/** How the server answers a request for a page. The page itself explains what happened and what to do next. */
+/** How the server responds to a request for a page. If access is denied, the page explains what to do next. */
 export interface PageAccess {
   status: 200 | 403 | 404
-  /** Sources for `frame-ancestors`. If there are none, nobody can frame the page. */
+  /** Sources for `frame-ancestors`. If there are none, no website can frame the page. */
   embedHosts: readonly string[]
 }
 
@@ -24,8 +24,8 @@ const forbidden: PageAccess = { status: 403, embedHosts: [] }
 const missing: PageAccess = { status: 404, embedHosts: [] }
 
 /**
- * Determines whether the requester can open the URL of a page. If the requester is not logged in, every website ID is
- * treated as one that exists.
+ * Determines whether the requester can open the URL of a page. If the requester is not logged in, every website ID and
+ * page is treated as if it existed.
  */
 export function pageAccess(deps: PageDeps, request: Request): PageAccess {
   const [first = "", second = "", page = ""] = segmentsOf(request.url)
@@ -49,8 +49,8 @@ function websiteAccess({ db, registry, now }: PageDeps, request: Request, id: st
   const exists = registry.website(id) !== undefined
   // `all` stands for all websites together, and `none` for events without a website, unless a website has that ID.
   const isKeyword = !exists && (id === "all" || (id === "none" && websites === null))
-  // Unknown websites and websites without access get the same status, so that it does not reveal whether a website
-  // exists.
+  // A website that the user cannot access gets the same status as an unknown one, so that the status does not reveal
+  // which websites exist.
   if (!isKeyword && !(exists && canAccess({ websites }, id))) return missing
   return pageStatus(page, userPages(sections))
 }
@@ -69,7 +69,7 @@ function segmentsOf(url: string): string[] {
   return pathname.split("/").filter(Boolean).map(decoded)
 }
 
-/** Decodes percent-encoding. Invalid parts are returned unchanged. */
+/** Decodes percent-encoded text. Returns invalid text unchanged. */
 function decoded(part: string): string {
   try {
     return decodeURIComponent(part)

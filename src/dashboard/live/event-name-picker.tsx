@@ -3,7 +3,7 @@ import { useEventNames } from "../components/controls/event-picker.tsx"
 import { Icon } from "../components/controls/icons.tsx"
 import { Popover } from "../components/controls/popover.tsx"
 
-/** Maximum number of names to list. The search finds any others. */
+/** Maximum number of names to list. The others can be found with the search field. */
 const maxNames = 50
 
 interface EventNamePickerProps {

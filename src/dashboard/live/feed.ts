@@ -10,11 +10,11 @@ import { readMessages, type ServerSentEvent } from "../state/server-sent-events.
 
 /** Maximum number of events in memory. The oldest are dropped first. */
 export const maxEvents = 500
-/** Number of events to load before the stream takes over. */
+/** Number of recent events to load initially. All further events come from the stream. */
 const initialEvents = 50
 /**
- * ms between updates of the list; anything faster is unreadable. Batches of more than `busyBatch` events take about 100
- * ms to render and are shown less often.
+ * ms between updates of the list, because more frequent updates would be unreadable. Batches of more than `busyBatch`
+ * events are shown less often, because they take about 100 ms to render.
  */
 const updateInterval = 250
 const busyUpdateInterval = 1_000
@@ -24,9 +24,9 @@ const silenceTimeout = 15_000
 /** ms before the first reconnect. The wait doubles with each attempt, up to `maxBackoff`. */
 const minBackoff = 2_000
 const maxBackoff = 30_000
-/** For how many ms the stream can repeat events from the initial query. */
+/** Time in ms after the initial query during which the stream may repeat events that the query returned. */
 const overlapMs = 2_000
-/** For how many ms the feed shows the length of an interruption or pause. */
+/** Time in ms for which the feed shows the length of an interruption or pause after it has ended. */
 const gapShownMs = 15_000
 
 /** Selects the events of a feed. */
@@ -52,7 +52,7 @@ export interface FeedEvent {
 export type Connection =
   | { kind: "connecting" }
   | { kind: "live" }
-  /** Lost, and reconnecting with backoff. `at`: Unix ms. `message`: the server's error, or ''. */
+  /** Lost, and reconnecting with backoff. `at`: when it was lost, in Unix ms. `message`: the server's error, or ''. */
   | { kind: "lost"; at: number; message: string }
   /** Closed because the buffer of new events filled up during a pause. */
   | { kind: "suspended" }
@@ -60,8 +60,8 @@ export type Connection =
   | { kind: "rejected"; error: unknown }
 
 /**
- * A live list of events: the most recent ones, followed by a stream. The stream continues without a gap after an
- * interruption.
+ * A live list of events: first the most recent ones, then new ones as they arrive through a stream. After an
+ * interruption, the stream continues where it left off.
  */
 export class Feed {
   /** Newest first; undefined until loaded. */
@@ -84,7 +84,7 @@ export class Feed {
   #lastId = ""
   #lostAt: number | undefined
   #gapCause: "pause" | "interruption" = "interruption"
-  /** Counts the events of the initial query by content, because the stream can repeat them. */
+  /** Number of times each event is in the initial query, by content. Used to ignore events that the stream repeats. */
   #initial = new Map<string, number>()
   #nameCounts = new Map<string, number>()
   readonly #stopped = new AbortController()
@@ -149,7 +149,7 @@ export class Feed {
     } else this.#wake()
   }
 
-  /** Returns the number of events since the last call and their most frequent name, and resets both. */
+  /** Returns the number of events received since the last call, and their most frequent name with its count. */
   takeSummary(): { events: number; topName: string; topCount: number } {
     const counts = [...this.#nameCounts]
     this.#nameCounts = new Map()
@@ -292,8 +292,8 @@ export class Feed {
 }
 
 /**
- * Whether a failed request should not be retried. This applies to client errors, except 429 (too many requests), which
- * is temporary.
+ * Returns true if a request failed with a client error, so that retrying it is useless. 429 (too many requests) is an
+ * exception, because it is temporary.
  */
 function isPermanent(error: unknown): boolean {
   return error instanceof ApiError && error.status >= 400 && error.status < 500 && error.status !== 429

@@ -14,7 +14,7 @@ import "./live.css"
 import { EventNamePicker } from "./event-name-picker.tsx"
 import { KindPicker } from "./kind-picker.tsx"
 
-/** ms between summaries for screen readers. Announcing every event would be too frequent. */
+/** ms between summaries for screen readers. Announcements of every single event would be too frequent. */
 const summaryInterval = 20_000
 
 /** The live event feed. */
@@ -137,8 +137,8 @@ function Stream({ feed, isFiltered }: { feed: Feed; isFiltered: boolean }) {
     const panel = list.current?.closest("section")
     if (panel && panel.getBoundingClientRect().top < 0) panel.scrollIntoView()
   }
-  // The older an event, the longer its time text. The column is as wide as the longest text, so that all rows are
-  // aligned.
+  // The time of an older event can be a longer text, for example with a date. The column is as wide as the longest
+  // text, so that all rows are aligned.
   const timeLengths = [events?.[0], events?.at(-1)].map((entry) =>
     entry ? format.moment(entry.event.timestamp, now()).length : 0,
   )
@@ -237,8 +237,8 @@ function Row({ entry, name, isOpen, onToggle }: RowProps) {
 }
 
 /**
- * Holds back new events while someone is reading: a row is open, the pointer or keyboard focus is in the list, or the
- * top of the list is scrolled out of view. `handlers`: event handlers for the list.
+ * Holds back new events while someone seems to be reading: while a row is open, the pointer or keyboard focus is in the
+ * list, or the top of the list is scrolled out of view. Returns a ref and event handlers for the list.
  */
 function useHold(feed: Feed, isOpen: boolean) {
   const list = useRef<HTMLOListElement>(null)

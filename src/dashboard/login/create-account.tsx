@@ -15,7 +15,7 @@ import { LoginFrame } from "./login-frame.tsx"
 /** A one-time link, as returned by the API. */
 interface Invitation {
   purpose: "setup" | "invite" | "reset"
-  /** null if the user enters it, as during setup. */
+  /** null if the user has to enter it, as during setup. */
   email: string | null
   role: "owner" | "viewer"
   expiresAt: string
@@ -92,8 +92,8 @@ function AccountForm({ path, invite }: { path: string; invite: Invitation }) {
 }
 
 /**
- * Returns the path of the setup page if the first website already has events, and otherwise undefined. Events can
- * arrive before the owner has an account, and the overview then no longer shows the setup instructions.
+ * Returns the path of the setup page if the first website already has events, and otherwise undefined. If events arrive
+ * before the owner has an account, the overview no longer shows the setup instructions.
  */
 async function installPath(api: Api, { sites }: Session, now: number): Promise<string | undefined> {
   const [site] = sites.value

@@ -1,13 +1,13 @@
 interface EmailFieldProps {
   value: string
   onInput: (value: string) => void
-  /** Whether the link already determines the email address. */
+  /** Whether the one-time link determines the email address, so that the user cannot change it. */
   isReadOnly?: boolean
 }
 
 /**
- * The email address of an account, in a form that password managers recognize. It gets the focus unless it is
- * read-only.
+ * A field for the email address of an account, with attributes that password managers recognize. It gets the focus
+ * unless it is read-only.
  */
 export function EmailField({ value, onInput, isReadOnly = false }: EmailFieldProps) {
   return (

@@ -6,7 +6,8 @@ import { Login } from "./login.tsx"
 import { LoginFrame } from "./login-frame.tsx"
 
 /**
- * The pages that need no login: the login page, the page of a one-time link, or the reason why neither is available.
+ * The pages that need no login: the login page and the page of a one-time link. If a share link is invalid, or if there
+ * is no account yet, explains what to do instead.
  */
 export function LoginPages() {
   const { session, router } = useApp()

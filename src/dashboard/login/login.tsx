@@ -6,7 +6,7 @@ import { EmailField } from "./email-field.tsx"
 import { LoginFrame } from "./login-frame.tsx"
 import { loginPath } from "./redirect.ts"
 
-/** The login form. After the login, it opens the page that was requested. */
+/** The login form. After logging in, users see the page that they requested. */
 export function Login() {
   const { api, session, router } = useApp()
   const [email, setEmail] = useState("")

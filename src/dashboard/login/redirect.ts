@@ -1,8 +1,8 @@
 import { staysBelow } from "../../saved/path.ts"
 
 /**
- * The path to open after the login, from the login page's `to` parameter. Undefined unless it is a page of this
- * dashboard, because anyone can craft a link to the login page.
+ * Returns the path to open after the login, from the login page's `to` parameter. Returns undefined unless it is a page
+ * of this dashboard, because anyone can craft a link to the login page that would redirect elsewhere.
  */
 export function redirectPath(to: string | null, origin: string): string | undefined {
   if (to === null || !URL.canParse(to, origin)) return undefined
@@ -12,7 +12,7 @@ export function redirectPath(to: string | null, origin: string): string | undefi
   return isOurs && staysBelow(path) ? path : undefined
 }
 
-/** Path of the login page, which opens `path` after the login. */
+/** Returns the path of the login page, with a parameter that makes it open `path` after the login. */
 export function loginPath(path: string): string {
   return path === "/" ? "/login" : `/login?to=${encodeURIComponent(path)}`
 }

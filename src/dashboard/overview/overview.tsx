@@ -47,7 +47,7 @@ interface TrendRow extends Summary {
   date: string
 }
 
-/** `value`: the metric's name in the URL. */
+/** The key metrics. `value` is the name of a metric in the URL. */
 const stats = [
   { value: "events", label: "Events", column: "total_events" },
   { value: "visitors", label: "Visitors", column: "unique_users" },
@@ -71,8 +71,8 @@ const numbers = stats.map(
 )
 
 /**
- * The metric whose chart can be stacked. Only numbers of events add up to the total, because a visitor with two
- * different events would be counted twice.
+ * The only metric whose chart can be stacked by event. The numbers of events add up to the total, whereas a visitor
+ * with two different events would be counted twice.
  */
 const stackable = "events"
 
@@ -160,14 +160,14 @@ function Totals({ query }: { query: QueryState }) {
   )
 }
 
-/** Whether the URL asks for a chart stacked by event. */
+/** Returns true if the URL selects a chart that is stacked by event. */
 function useIsStacked(): boolean {
   const { router } = useApp()
   const { metric } = useMetric(stats, stats[0])
   return metric.value === stackable && router.location.value.params.get("stack") === "event"
 }
 
-/** The chart, as a tile for boards. */
+/** Returns the chart as a tile for boards. */
 function trendTile(title: string, { label, column }: (typeof stats)[number], isStacked: boolean): PinnedTile {
   const total = { name: "custom_events_trends", ...overTime, ...compared }
   const parts = { name: "custom_events_trends_by_event", ...overTime, limit: stackedEvents }

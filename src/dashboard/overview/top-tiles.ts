@@ -2,7 +2,7 @@ import { compared, type PinnedTile } from "../state/boards.ts"
 
 // The lists on the overview, as tiles for boards.
 
-/** Number of rows per list. */
+/** Maximum number of rows per list. */
 export const topRows = 10
 
 export const topEvents: PinnedTile = {

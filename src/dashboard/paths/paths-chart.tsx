@@ -119,7 +119,7 @@ interface ItemProps {
   name: string
   sessions: number
   percentage: number
-  /** Link to the event's paths. Absent for page views, session starts and ends, and the sum of the other events. */
+  /** Link to the event's paths. Absent for page views, for session starts and ends, and for the row of other events. */
   href?: string
   /** Whether the row is a session start or end. */
   isEdge?: boolean
@@ -160,7 +160,7 @@ function edgeLabel(place: number): string {
   return place < 0 ? "Session start" : "Session end"
 }
 
-/** Returns the number of sessions. Each session is counted in exactly one row of the column next to the event. */
+/** Returns the total number of sessions. Each session is in exactly one row of each column next to the event. */
 function sessionCount(rows: readonly Row[]): number {
   const nearest = rows.some(({ place }) => place === 1) ? 1 : -1
   return rows.filter(({ place }) => place === nearest).reduce((sum, { sessions }) => sum + sessions, 0)

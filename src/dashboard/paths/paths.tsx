@@ -18,7 +18,7 @@ import { useQuery } from "../state/use-query.ts"
 import { PathsPanel } from "./paths-chart.tsx"
 import "./paths.css"
 
-/** Maximum (set by the API) and default number of steps before and after the event. */
+/** Number of steps before and after the event: the maximum, which is the API's limit, and the default. */
 const maxSteps = 5
 const defaultSteps = 3
 /** The choices for the number of rows per step. */

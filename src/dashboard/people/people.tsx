@@ -60,7 +60,7 @@ export function People() {
   )
 }
 
-/** The people counted by a number in a report. */
+/** The people behind a number in a report. */
 function SelectedPeople({ selection }: { selection: Selection }) {
   const { view } = useApp()
   const unit = selectedUnit(selection)

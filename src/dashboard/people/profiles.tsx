@@ -15,9 +15,9 @@ import { NoResults } from "./no-results.tsx"
 
 /** Number of rows per page. */
 const pageSize = 50
-/** Number of profiles to show above the visitors in a search. */
+/** Maximum number of matching profiles to show above the matching visitors. */
 const firstProfiles = 5
-/** Number of traits per row. The person's page shows all traits. */
+/** Maximum number of traits per row. The person's page shows all traits. */
 const shownTraits = 4
 
 interface ProfileList {
@@ -69,7 +69,10 @@ export function Profiles({ search }: { search: string }) {
   )
 }
 
-/** Loads the first profiles that match the search. Loads none if the search is '' or no single website is selected. */
+/**
+ * Loads the first profiles that match the search. Loads none if the search is '', or if the view does not show a single
+ * website.
+ */
 export function useMatchingProfiles(search: string): Resource<ProfileList> {
   const { website } = useApp().view.value
   const params = new URLSearchParams({ website_id: website, search, limit: String(firstProfiles) })

@@ -11,7 +11,7 @@ interface PersonLinkProps {
   name?: string | undefined
 }
 
-/** A visitor or profile, linked to their page. */
+/** A link to the page of a visitor or profile. Renders nothing if `id` is null. */
 export function PersonLink({ id, param, name }: PersonLinkProps) {
   const { router } = useApp()
   if (id === null) return null
@@ -22,7 +22,7 @@ export function PersonLink({ id, param, name }: PersonLinkProps) {
   )
 }
 
-/** Shown if nobody matches the selection, for example after the range or a filter has changed, or after a deletion. */
+/** Shown if nothing matches the selection, for example because the range was changed or a person was deleted. */
 export function NoneSelected({ unit }: { unit: Unit }) {
   const { router } = useApp()
   return (

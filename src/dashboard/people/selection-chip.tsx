@@ -4,7 +4,7 @@ import { noSelection, type Selection, selectionText } from "../components/people
 import { useApp } from "../state/app.ts"
 import { isolate } from "../state/bidi.ts"
 
-/** The selection that limits the list, and a button to remove it. */
+/** Describes the selection that limits the list. Has a button that removes the selection. */
 export function SelectionChip({ selection }: { selection: Selection }) {
   const { router } = useApp()
   const text = selectionText(selection, useFormat())

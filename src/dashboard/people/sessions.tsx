@@ -27,7 +27,7 @@ interface SessionRow {
   duration_ms: number
 }
 
-/** The sessions counted by a number in a report. */
+/** The sessions behind a number in a report. */
 export function Sessions({ selection }: { selection: Selection }) {
   const { now } = useApp()
   const format = useFormat()

@@ -32,11 +32,11 @@ interface VisitorsProps {
   search?: string
   /** Whether any profiles match the search. */
   hasProfiles?: boolean
-  /** Limits the list to the visitors or profiles counted by a number in a report. */
+  /** Limits the list to the visitors or profiles behind a number in a report. */
   selection?: Selection
 }
 
-/** The visitors with matching events in the range. */
+/** The visitors with matching events in the range, or the visitors or profiles of a selection. */
 export function Visitors({ search = "", hasProfiles = false, selection }: VisitorsProps) {
   const { now, view } = useApp()
   const { filters } = view.value

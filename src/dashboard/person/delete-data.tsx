@@ -9,14 +9,14 @@ import { maxAnonymousIds } from "../state/profiles.ts"
 import { type PersonId, personParam } from "./person-id.ts"
 import type { PersonSummary } from "./person-summary.tsx"
 
-/** The response of POST /v1/websites/:id/forget. */
+/** The response to POST /v1/websites/:id/forget. */
 interface DeletionResult {
   events: number
   /** Number of events that existed only in the ClickHouse cluster. */
   removedEvents: number
   profiles: number
   links: number
-  /** False if another process was using the database, so the file or its -wal can still contain deleted data. */
+  /** False if another process was using the database, so the file or its -wal file may still contain deleted data. */
   overwritten: boolean
   note: string | null
 }
@@ -151,7 +151,7 @@ function ProfileData({ person, summary }: { person: PersonId; summary: PersonSum
   )
 }
 
-/** Shows the number of deleted records and the server's notes. */
+/** Shows how much was deleted, the server's note, and a warning if traces of deleted data might remain. */
 function DeletionDone({ person, result }: { person: PersonId; result: DeletionResult }) {
   const { router } = useApp()
   const format = useFormat()

@@ -19,14 +19,14 @@ const daysBefore = 30
 export interface PersonErrors {
   /** Times of the errors in Unix ms, latest first. */
   times: readonly number[]
-  /** Whether there are more errors. */
+  /** Whether the range has more errors than `times`. */
   isTruncated: boolean
   /** Index of the selected error; undefined if none is selected. */
   selected: number | undefined
   select: (index: number | undefined) => void
 }
 
-/** Loads the times of the errors. The URL parameter `error` holds the time of the selected error. */
+/** Loads the times of the person's errors. The URL parameter `error` holds the time of the selected error. */
 export function usePersonErrors(person: PersonId): PersonErrors {
   const { router, view } = useApp()
   const parameter = {

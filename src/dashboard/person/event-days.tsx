@@ -82,7 +82,10 @@ interface Session {
   events: ApiEvent[]
 }
 
-/** Groups events by day and session, keeping their order. A session that overlaps others can appear several times. */
+/**
+ * Groups events by day and session without reordering them. A session that overlaps another one can therefore appear
+ * several times.
+ */
 function daysOf(events: readonly ApiEvent[], format: Format): { day: string; sessions: Session[] }[] {
   const days: { day: string; sessions: Session[] }[] = []
   for (const event of events) {
@@ -101,7 +104,7 @@ function labelOf({ id }: Session): string {
   return id === null ? "No session" : `Session ${id}`
 }
 
-/** Describes a session whose end is unknown. `isTruncated`: whether its start is unknown, too. */
+/** Describes a session whose end is unknown. If `isTruncated` is true, its start is unknown, too. */
 function startText(session: Session, isTruncated: boolean, format: Format): string {
   const [first] = session.events
   return isTruncated || !first
@@ -109,7 +112,7 @@ function startText(session: Session, isTruncated: boolean, format: Format): stri
     : `${labelOf(session)}, from ${format.clock(first.timestamp)}`
 }
 
-/** Describes a session whose events are listed newest first. `isTruncated`: whether it might have started earlier. */
+/** Describes a session whose events are listed newest first. If `isTruncated` is true, its start is unknown. */
 function sessionText(session: Session, isTruncated: boolean, format: Format): string {
   const { events } = session
   const [last, first] = [events[0], events.at(-1)]

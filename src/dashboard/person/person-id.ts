@@ -1,10 +1,10 @@
-/** A person: a visitor by anonymous ID, or a profile by profile ID. */
+/** Identifies a person: a visitor by an anonymous ID, or a profile by a profile ID. */
 export interface PersonId {
   kind: "visitor" | "profile"
   id: string
 }
 
-/** The person named in the URL; undefined if there is none. */
+/** Returns the person named in the URL, or undefined if there is none. */
 export function readPersonId(params: URLSearchParams): PersonId | undefined {
   for (const kind of ["visitor", "profile"] as const) {
     const id = params.get(kind)
@@ -18,5 +18,5 @@ export function personParam({ kind, id }: PersonId): { anonymousId: string } | {
   return kind === "visitor" ? { anonymousId: id } : { profileId: id }
 }
 
-/** Includes events from crawlers, because a person's page shows all of their events. */
+/** Query option that includes events from crawlers, because a person's page shows all of the person's events. */
 export const withCrawlers = { crawlers: true }

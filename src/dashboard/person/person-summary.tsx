@@ -11,20 +11,20 @@ import { type QueryState, useQuery } from "../state/use-query.ts"
 import { type PersonId, personParam, withCrawlers } from "./person-id.ts"
 
 /**
- * Maximum number of linked IDs to list. Two people often share a device, but a device shared by fifty people is not
- * personal.
+ * Maximum number of linked IDs to list. A few people may share a device, but a longer list of IDs would say little
+ * about any one of them.
  */
 const maxOtherIds = 50
 /**
- * Maximum number of profiles to load. More than one is needed, because a search for an anonymous ID also matches parts
- * of other IDs.
+ * Maximum number of profiles to load for a visitor. They can include profiles of other visitors, because the search
+ * also finds IDs that merely contain the visitor's ID.
  */
 const maxProfiles = 100
 
 /** Height in px of the two columns: the facts, and the text shown for a person without traits. */
 const columnHeights = [146, 21]
 
-/** Number of characters of a trait to show before it is expanded. */
+/** Number of characters to show of a long trait until it is expanded. */
 const shownCharacters = 200
 
 interface AllTimeRow {

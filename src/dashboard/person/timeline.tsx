@@ -96,7 +96,7 @@ function More({ error, isLoading, onMore }: MoreProps) {
 interface TimelineState {
   /** Identifies the query that the state belongs to. */
   key: string
-  /** Undefined while loading. */
+  /** Undefined until the first page of events has loaded. */
   events: ApiEvent[] | undefined
   /** The cursor of the next page; null if there are no more events. */
   cursor: string | null
@@ -141,7 +141,7 @@ function useTimeline(
   return { ...state, isStale: state.key !== key, isLoading, more: () => setRound((count) => count + 1) }
 }
 
-/** Shown if there are no events in the range. Links to the person's last events. */
+/** Shown if there are no matching events in the range. Offers to clear the filters, or to show the last events. */
 function NoEvents({ person, lastSeen }: { person: PersonId; lastSeen: string | undefined }) {
   const { view, router } = useApp()
   const format = useFormat()

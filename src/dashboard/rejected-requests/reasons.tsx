@@ -9,7 +9,7 @@ import { useResource } from "../state/resource.ts"
 const shownAdvice = 3
 const shownSites = 3
 
-/** The settings page where an owner can fix the cause of each reason. */
+/** The settings page where an owner can fix the cause of a rejection, keyed by reason. */
 const settingsPages: Record<string, "websites" | "keys"> = {
   origin_not_allowed: "websites",
   website_unknown: "websites",

@@ -17,7 +17,7 @@ const shownTexts = 5
 interface ListProps {
   all: readonly RejectedRequest[]
   siteRequests: readonly RejectedRequest[]
-  /** The reason to show; '' for all. `site` works in the same way. */
+  /** The reason to show, and the website to show (see `matchesSite`); '' for all. */
   reason: string
   site: string
 }
