@@ -33,9 +33,9 @@ const pageRoutes = [
 ]
 
 /**
- * Serves the dashboard: one HTML page for all routes, and its scripts and styles. The build embeds them in the binary;
- * without a build, there is no dashboard. Only the page contains `basePath`. The other files are cached forever and
- * refer to each other by relative paths.
+ * Serves the dashboard: one HTML page for all routes, and its scripts and styles. The build embeds these files in the
+ * binary, so a server that runs without a build has no dashboard. Only the page contains `basePath`. The other files
+ * are cached forever and refer to each other by relative paths.
  */
 export function dashboardRoutes(deps: PageDeps, basePath: string) {
   const app = new Elysia()
@@ -64,8 +64,9 @@ export function dashboardRoutes(deps: PageDeps, basePath: string) {
 }
 
 /**
- * The page for a server with --base-path. Since it is served at many paths, its relative references become absolute. A
- * `<base>` element would require a weaker Content-Security-Policy and change the meaning of `href="#main"`.
+ * Returns the page for a server with --base-path. Its relative references become absolute, because the page is served
+ * at many paths. A `<base>` element would require a weaker Content-Security-Policy and change the meaning of
+ * `href="#main"`.
  */
 function pageBelow(basePath: string, html: string): string {
   return html
@@ -90,7 +91,8 @@ function accessOf(deps: PageDeps, request: Request): PageAccess {
 }
 
 /**
- * The response for a page. Only an embedded share link can be framed, and only by the hosts that its owner has listed.
+ * Returns the response to a request for a page. Only an embedded share link can be framed, and only by the hosts that
+ * are listed for this link.
  */
 export function pageResponse(deps: PageDeps, request: Request, file: StaticFile): Response {
   const { status, embedHosts } = accessOf(deps, request)
@@ -100,7 +102,7 @@ export function pageResponse(deps: PageDeps, request: Request, file: StaticFile)
     "Content-Security-Policy": [...contentSecurityPolicy, `frame-ancestors ${ancestors}`].join("; "),
   }
   const response = fileResponse(file, request, headers, status)
-  // X-Frame-Options cannot express a list of hosts, so it is left out.
+  // X-Frame-Options cannot express a list of hosts, so the header is left out. `frame-ancestors` replaces it.
   if (embedHosts.length > 0) response.headers.delete("X-Frame-Options")
   return response
 }
@@ -116,7 +118,7 @@ function addManifest(app: Elysia, names: readonly string[]): void {
     theme_color: "#f6f6f4",
     icons: names.flatMap((name) => {
       if (/^icon-.*\.svg$/.test(name)) return [{ src: `./${name}`, type: "image/svg+xml", sizes: "any" }]
-      // The PNG icon has empty edges, which a mask can crop.
+      // The PNG icon has empty edges, which a mask can safely crop.
       if (/^icon-.*\.png$/.test(name))
         return [{ src: `./${name}`, type: "image/png", sizes: "512x512", purpose: "maskable" }]
       return []

@@ -30,7 +30,7 @@ interface CohortsPanelProps {
   pin: PinnedTile
 }
 
-/** The retention table: one row per cohort, and one column for each period since the first. */
+/** The retention table: one row per cohort, and one column per period, counted from the cohort's own period. */
 export function CohortsPanel({ query, steps, unit, isPercent, pin }: CohortsPanelProps) {
   const { view } = useApp()
   const granularity = query.parameter("cohorts")?.granularity

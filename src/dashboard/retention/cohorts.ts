@@ -32,7 +32,7 @@ export interface CellValue {
   percentage: number
 }
 
-/** Groups the rows by cohort. The rows of a cohort are adjacent, in period order. */
+/** Groups the rows by cohort. The rows of a cohort are adjacent and in chronological order. */
 export function cohortsOf(
   rows: readonly Row[],
   { value: granularity }: Period,
@@ -57,8 +57,8 @@ function hasEnded(lastDay: string, to: string, today: string): boolean {
 }
 
 /**
- * The largest percentage, at least 1. It gets the darkest shade. The first period is ignored, because it is usually
- * close to 100%.
+ * Returns the largest percentage in the table, or 1 if all are smaller. This percentage gets the darkest shade. The
+ * first period is ignored, because its percentage is usually close to 100.
  */
 export function maxPercentage(cohorts: readonly Cohort[]): number {
   const percentages = cohorts.flatMap(({ cells }) => cells.slice(1).map(({ percentage }) => percentage))
@@ -66,8 +66,8 @@ export function maxPercentage(cohorts: readonly Cohort[]): number {
 }
 
 /**
- * The average over the cohorts for which the period is complete; undefined if there are none. The percentage is
- * weighted by the number of people.
+ * Returns the average of a column over the cohorts for which its period is complete, or undefined if there are none.
+ * The percentage is weighted by the number of people.
  */
 export function averageOf(cohorts: readonly Cohort[], offset: number): CellValue | undefined {
   const complete = cohorts.filter(({ people, cells }) => people > 0 && cells[offset]?.isComplete)
@@ -78,7 +78,7 @@ export function averageOf(cohorts: readonly Cohort[], offset: number): CellValue
     : { returned: returned / complete.length, percentage: (100 * returned) / people }
 }
 
-/** The average number of people per cohort. */
+/** Returns the average number of people per cohort. */
 export function averageSize(cohorts: readonly Cohort[]): number {
   return cohorts.reduce((sum, { people }) => sum + people, 0) / cohorts.length
 }

@@ -17,8 +17,8 @@ import { useWebsiteFilter, WebsiteFilter } from "./website-filter.tsx"
 type DialogState = { name: "create" } | { name: "edit" | "delete"; annotation: Annotation }
 
 /**
- * A link that compares the days before and after an annotation, on the start page of its website. Renders nothing if
- * the annotation's date is in the future.
+ * A link to the start page of an annotation's website, which then compares the days before and after the annotation.
+ * Renders nothing if the annotation's date is in the future.
  */
 function Comparison({
   annotation: { date, text, websiteId },
@@ -50,7 +50,7 @@ export function Annotations() {
   const [dialog, setDialog] = useState<DialogState>()
   const close = () => {
     setDialog(undefined)
-    // Also refetched after a cancel, because another user might have changed the annotations in the meantime.
+    // Refetches even if the user cancels, because another user might have changed the annotations in the meantime.
     annotations.refetch()
   }
   const create = (

@@ -24,7 +24,7 @@ export interface Key {
   previousExpiresAt: string | null
 }
 
-/** A new or rotated key. Only this response contains the secret. */
+/** A new or rotated key. `key` is the secret, which no other response contains. */
 export type NewKey = Key & { key: string }
 
 interface KeyFormProps {

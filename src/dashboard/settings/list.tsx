@@ -14,7 +14,7 @@ interface ListProps<Data> {
 /** Height of the skeleton in px. */
 const skeletonHeight = 260
 
-/** A list of managed items, with its loading and error states. */
+/** A list of items such as keys or users. Shows a skeleton while they are loading, and an error if loading fails. */
 export function List<Data>({ name, resource: { data, error, refetch }, empty, rows }: ListProps<Data>) {
   if (error !== undefined) return <Failure error={error} onRetry={refetch} />
   if (data === undefined) return <Skeleton height={skeletonHeight} />
@@ -29,13 +29,13 @@ export function List<Data>({ name, resource: { data, error, refetch }, empty, ro
 
 interface RowProps {
   title: ComponentChildren
-  /** An exceptional state, such as "expired". */
+  /** Shown next to the title, for example a state such as "expired". */
   badge?: ComponentChildren
   facts?: readonly Fact[]
   actions?: ComponentChildren
 }
 
-/** A label and a value; `wide` is for long values. */
+/** A label and a value. Long values are marked as `wide`. */
 export type Fact = readonly [name: string, value: ComponentChildren, width?: "wide"]
 
 export function Row({ title, badge, facts = [], actions }: RowProps) {

@@ -1,6 +1,6 @@
 import type { Session } from "../state/session.ts"
 
-/** The settings pages in navigation order. `visibleTo`: who can open a page. */
+/** The settings pages in navigation order. `visibleTo` says who can open a page. */
 const entries = [
   { name: "account", label: "Account", visibleTo: "all" },
   { name: "websites", label: "Websites", visibleTo: "owner" },

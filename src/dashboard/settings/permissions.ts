@@ -36,5 +36,5 @@ export const scopeTexts: Record<Scope, { label: string; text: string }> = {
   "manage:users": { label: "Manage users", text: "Invite, edit and delete users. Manage share links." },
 }
 
-/** All scopes in the order of the form. The type assertion restores the type of the keys, which `Object.keys` loses. */
+/** All scopes, in the order of the form. The type assertion is needed because `Object.keys` returns `string[]`. */
 export const scopeNames = Object.keys(scopeTexts) as Scope[]

@@ -19,7 +19,7 @@ interface RotateProps {
   onConfirm: (overlap: Overlap) => Promise<void>
 }
 
-/** Asks how long a key's old secret, or the old address of a share link, continues to work after a rotation. */
+/** Asks for how long the old secret of a key, or the old URL of a share link, should work after a rotation. */
 export function RotateDialog({ name, what, onClose, onConfirm }: RotateProps) {
   const [overlap, setOverlap] = useState<Overlap>("none")
   return (

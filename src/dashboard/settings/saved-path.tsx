@@ -5,7 +5,7 @@ import { pageLabel } from "../components/controls/navigation-menu.ts"
 interface SavedPathProps {
   /** A website ID, `none` or `all`. */
   website: string
-  /** The page and query, as stored. */
+  /** The page and query string, as stored. */
   path: string
 }
 
@@ -20,7 +20,7 @@ export function SavedPath({ website, path }: SavedPathProps) {
   )
 }
 
-/** The query in a readable, decoded form, for example `period=today f=eq:path:/`. */
+/** Returns the query string in a readable, decoded form, for example `period=today f=eq:path:/`. */
 function readable(query: string): string {
   return [...new URLSearchParams(query)].map(([name, value]) => `${name}=${value}`).join(" ")
 }

@@ -35,7 +35,7 @@ export function SectionChoice({ sections, onChange }: SectionChoiceProps) {
   )
 }
 
-/** The selection as text. */
+/** Returns the labels of the selected sections as text. */
 export function sectionsText(sections: readonly Section[] | null): string {
   return sections === null ? "All" : sections.map((section) => sectionTexts[section].label).join(", ")
 }

@@ -71,7 +71,7 @@ function Backups({ status: { backups, offsiteBackups } }: { status: StatusJson }
   )
 }
 
-/** The status of the backups in one destination. `facts`: more details about the destination. */
+/** The status of the backups in one destination. `facts` are shown first and describe the destination. */
 function BackupSchedule({
   schedule: { everyMs, keep, newestAt, newestBytes, lastFailureAt },
   where,
@@ -84,7 +84,7 @@ function BackupSchedule({
   const { now } = useApp()
   const format = useFormat()
   const age = newestAt === null ? undefined : now() - Date.parse(newestAt)
-  // Twice the interval, because a backup might be in progress.
+  // A backup is late only after twice the interval, because the next one might still be in progress.
   const isLate = age !== undefined && age > 2 * everyMs
   const hasFailed = lastFailureAt !== null && (newestAt === null || lastFailureAt > newestAt)
   const name = where === "disk" ? "backup" : "off-site backup"

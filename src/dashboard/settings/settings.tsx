@@ -22,7 +22,7 @@ const pages: Record<SettingsName, FunctionComponent> = {
   server: Server,
 }
 
-/** The settings page named in the URL, if the user can see it. */
+/** Shows the settings page named in the URL, or “not found” if the user cannot open it. */
 export function Settings() {
   const { session, router } = useApp()
   const entry = settingsFor(session).find(({ name }) => `settings/${name}` === router.location.value.page)

@@ -147,7 +147,7 @@ export function Shares() {
   )
 }
 
-/** What a share link opens. */
+/** Describes what a share link opens. */
 function accessText({ page, boardName }: Share): string {
   if (boardName !== null) return `Board: ${isolate(boardName)}`
   return page === null ? "All reports" : `${pageLabel(page)} only`

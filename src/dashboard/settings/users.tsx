@@ -22,7 +22,7 @@ interface ListedUser extends User {
   lastLoginAt: string | null
 }
 
-/** A one-time link. Only the response that creates it contains its path. */
+/** A one-time link. The API returns its path only when the link is created. */
 interface Invite {
   path: string
   expiresAt: string
@@ -107,7 +107,7 @@ function UserRow({ user, isLastOwner, openDialog }: UserRowProps) {
   const isMe = session.me.value?.user?.id === user.id
   const actions = [
     { label: "Create password reset link…", run: () => openDialog({ name: "link", user }) },
-    // If there were no owner, nobody could manage users.
+    // The last owner cannot be deleted, because then nobody could manage users.
     ...(isLastOwner ? [] : [{ label: "Delete…", run: () => openDialog({ name: "delete", user }) }]),
   ]
   return (

@@ -30,7 +30,7 @@ export function WebsiteChoice({ websites, onChange }: WebsiteChoiceProps) {
   )
 }
 
-/** The selection as text. */
+/** Returns the names of the selected websites as text. */
 export function websitesText(websites: readonly string[] | null, nameOf: (id: string) => string): string {
   return websites === null ? "All" : websites.map(nameOf).join(", ")
 }

@@ -13,7 +13,10 @@ interface WebsiteDeletionProps {
   onDone: () => Promise<void>
 }
 
-/** Asks for the domain to confirm the deletion and shows what will be deleted, because only a backup can restore it. */
+/**
+ * Shows what will be deleted, and asks the user to confirm by typing the domain, because deleted data can only be
+ * restored from a backup.
+ */
 export function WebsiteDeletion({ website: { id, name, domain }, onClose, onDone }: WebsiteDeletionProps) {
   const { api, toasts, now } = useApp()
   const format = useFormat()

@@ -2,13 +2,16 @@ import { Select } from "../components/controls/select.tsx"
 import { homeSite } from "../components/layout/home.ts"
 import { useApp } from "../state/app.ts"
 
-/** The website whose annotations or views are listed, as named in the URL: an ID, `none` or `all`. */
+/**
+ * Returns the website whose annotations or views are listed: an ID, `none` or `all`. If the URL names none, this is the
+ * default website.
+ */
 export function useWebsiteFilter(): string {
   const { router, session, preferences } = useApp()
   return router.location.value.params.get("website") ?? homeSite(session, preferences)
 }
 
-/** Selects the website to list. */
+/** Selects the website whose annotations or views are listed. */
 export function WebsiteFilter({ website }: { website: string }) {
   const { router, session } = useApp()
   const ids = [...session.sites.value.map(({ id }) => id), "all", "none"]

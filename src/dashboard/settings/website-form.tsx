@@ -119,7 +119,7 @@ export function WebsiteForm({ website, onClose, onDone }: WebsiteFormProps) {
   )
 }
 
-/** The initial number of days when the user selects “Number of days”. */
+/** Number of days in the field that appears when the user selects “Number of days”. */
 const defaultDays = "365"
 
 function Retention({ retain, onChange }: { retain: string; onChange: (retain: string) => void }) {

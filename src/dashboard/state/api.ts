@@ -4,9 +4,9 @@ import type { FieldError } from "../../errors.ts"
 export class ApiError extends Error {
   constructor(
     message: string,
-    /** HTTP status; 0 if there was no response. */
+    /** HTTP status; 0 if there was no response, or if its body could not be read. */
     readonly status: number,
-    /** The server's stable reason code (x-databuddy-reason). */
+    /** Machine-readable reason from the x-databuddy-reason header; `unreachable` if the status is 0. */
     readonly reason: string,
     readonly fields: readonly FieldError[],
   ) {
@@ -43,7 +43,7 @@ export class Api {
   async open(path: string, headers: Record<string, string>, signal: AbortSignal): Promise<Response> {
     const response = await this.#fetch("GET", path, { headers, signal })
     if (response.ok) return response
-    // Errors under /v1 always have this body.
+    // The type assertion is safe because all errors under /v1 have this body.
     throw this.#errorFrom(response, (await response.json().catch(() => ({}))) as Failure)
   }
 
@@ -56,7 +56,7 @@ export class Api {
     })
     let result: Data & Failure
     try {
-      // The caller specifies the documented response type of this path.
+      // For the type assertion, the caller specifies the response type that is documented for the path.
       result = (await response.json()) as Data & Failure
     } catch (error) {
       if (signal?.aborted) throw error
@@ -86,7 +86,7 @@ export class Api {
 
   #errorFrom(response: Response, { error, errors }: Failure): ApiError {
     const reason = response.headers.get("x-databuddy-reason") ?? ""
-    // A wrong password does not make the cookie invalid.
+    // The response to a wrong password is also a 401, but does not mean that the cookie is invalid.
     if (response.status === 401 && reason !== "login_wrong") this.onLoggedOut()
     return new ApiError(
       sentence(error ?? `The server returned status ${response.status}.`),
@@ -98,7 +98,8 @@ export class Api {
 }
 
 /**
- * Capitalizes a message and, if it has no end mark, adds a period. API messages start in lower case and have no period.
+ * Capitalizes a message and adds a period, unless it ends with `.`, `!` or `?`. API messages start in lower case and
+ * have no period.
  */
 export function sentence(text: string): string {
   const capitalized = text.charAt(0).toUpperCase() + text.slice(1)

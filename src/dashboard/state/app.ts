@@ -41,7 +41,7 @@ export class App {
   readonly now = () => Date.now()
   readonly #refreshedAt = signal(0)
 
-  /** `basePath`: '', or the path prefix of the server. */
+  /** `basePath` is the server's --base-path, or ''. */
   constructor(window: Window & typeof globalThis, basePath: string) {
     this.locale = window.navigator.language
     this.router = new Router(window, basePath)
@@ -57,8 +57,8 @@ export class App {
     this.queryCache = new QueryCache(this.api)
     const { isEmbedded, params } = this.router.location.value
     this.embed = isEmbedded ? parseEmbed(params) : undefined
-    // The URL determines the appearance of an embedded page. Nothing is stored, because browsers can block third-party
-    // storage.
+    // The URL determines the appearance of an embedded page. Nothing is stored, because browsers may block the storage
+    // of third parties.
     const storage = this.embed ? undefined : openStorage(window)
     this.preferences = new Preferences(
       storage && storageBelow(basePath, storage),
@@ -84,19 +84,19 @@ export class App {
     })
   }
 
-  /** Moves the view to the current day, for pages that stay open. */
+  /** Moves the view to the current day. Called by pages that stay open for days. */
   refresh(): void {
     this.#refreshedAt.value = this.now()
   }
 
-  /** Removes the user or share link and all data cached for it. */
+  /** Removes the user or share link, and all data cached for it. */
   clearSession(): void {
     this.session.clear()
     this.queryCache.clear()
   }
 }
 
-/** Returns the browser's local storage; undefined if the browser blocks it. The property then throws when read. */
+/** Returns the browser's local storage, or undefined if the browser blocks it, in which case the property throws. */
 function openStorage(window: Window): Storage | undefined {
   try {
     return window.localStorage

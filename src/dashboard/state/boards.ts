@@ -2,7 +2,7 @@ import type { BoardJson, BoardSummaryJson, NewTile, Tile, TileMeasure } from "..
 import type { Filter } from "./filters.ts"
 import type { Parameter } from "./query-cache.ts"
 
-/** A query without a range, with parameters of the dashboard's own type. */
+/** A query without a range, whose parameters have the dashboard's type `Parameter`. */
 interface TileQuery {
   parameters: readonly Parameter[]
   filters?: readonly Filter[]
@@ -28,11 +28,11 @@ export type BoardSummary = BoardSummaryJson
 /** How a tile displays a column. */
 export type Measure = TileMeasure
 
-/** Options of a tile's parameter. A board replaces the values with its own comparison and granularity. */
+/** Options for the parameters of tiles. A board replaces the values with its own comparison and granularity. */
 export const compared = { compare: "previous_period" } as const
 export const overTime = { granularity: "daily" } as const
 
-/** Tile titles by ID. */
+/** Returns the titles of tiles, keyed by the ID of the tile. */
 export function titlesOf(tiles: readonly BoardTile[]): Record<string, string> {
   return Object.fromEntries(tiles.map(({ id, title }) => [id, title]))
 }
