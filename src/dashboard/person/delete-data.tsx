@@ -134,7 +134,7 @@ function ProfileData({ person, summary }: { person: PersonId; summary: PersonSum
         {summary.profiles.length > 0 && <li>the profile {person.id} and its traits</li>}
         <li>
           {format.countOf(summary.events, "event")}: events with this profile, and events without a profile
-          from visitors whose link to it was sent with an API key
+          from visitors that were linked to it with an API key
         </li>
         {linked.length > 0 && (
           <li>

@@ -17,7 +17,7 @@ export function EmbedHostsField({ value, onInput }: EmbedHostsFieldProps) {
         onInput={(event) => onInput(event.currentTarget.value)}
       />
       <small>
-        HTTPS origins; <code>https://*.example.com</code> for all subdomains. Leave empty to forbid embedding.
+        HTTPS only. Use <code>https://*.example.com</code> for subdomains. Leave empty to forbid embedding.
       </small>
     </label>
   )
